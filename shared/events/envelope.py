@@ -1,0 +1,57 @@
+"""What travels on Redis between nodes: one broadcast, with its payload already as the bytes that clients get.
+
+A line of JSON, a newline, the payload: `["<node>","<event>","json"]\n{...}`. A node splices the payload into its
+clients' frames without decoding it. The kind is `json` or `binary`. No I/O here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Header(msgspec.Struct, array_like=True, frozen=True):
+    node: str
+    event: str
+    kind: str
+
+
+_decode_header = msgspec.json.Decoder(_Header).decode
+
+
+class BadEnvelope(ValueError):
+    """Bytes on Redis that no node of this service wrote."""
+
+
+class Envelope(NamedTuple):
+    """One broadcast. `node` is the publisher's id, by which it knows its own echo; `payload` is JSON text or binary."""
+
+    node: str
+    event: str
+    payload: bytes
+    is_binary: bool = False
+
+
+def json_payload(payload: Any) -> bytes:
+    """The JSON text of a payload, encoded once for everyone who gets it."""
+    return _encode(payload)
+
+
+def pack(envelope: Envelope) -> bytes:
+    header = _encode((envelope.node, envelope.event, "binary" if envelope.is_binary else "json"))
+    return header + b"\n" + envelope.payload
+
+
+def unpack(data: bytes) -> Envelope:
+    """Raises BadEnvelope."""
+    header, newline, payload = data.partition(b"\n")
+    try:
+        node, event, kind = msgspec.structs.astuple(_decode_header(header))
+    except msgspec.MsgspecError as error:
+        raise BadEnvelope(str(error)) from error
+    if not newline or kind not in ("json", "binary"):
+        raise BadEnvelope("no payload, or of an unknown kind")
+    return Envelope(node, event, payload, kind == "binary")

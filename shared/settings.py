@@ -1,0 +1,126 @@
+"""Reads the environment, once, into one frozen `Settings`; nothing else in the project reads it.
+
+Every limit has a name, a default that suits development, and where it matters a check that suits production.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+
+MINIMUM_SECRET_BYTES = 32
+
+
+class InvalidSettings(ValueError):
+    """The environment cannot be used; the message is one line that names the variable."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set, with its unit in the name or in the comment. A field is the variable in lower case."""
+
+    environment: str = "development"
+    """`development` or `production`."""
+    database_url: str = ""
+    """As libpq reads it."""
+    redis_url: str = ""
+    """As redis-py reads it; `redis+cluster://` for a Redis Cluster."""
+    jwt_secret: str = field(default="", repr=False)
+    data_directory: Path = Path(".daveslist")
+    """Where development keeps its servers' data, its secret and its pictures."""
+    allowed_origins: tuple[str, ...] = ()
+    """Origins that may connect or call; empty: any in development, the same host in production."""
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Networks whose X-Forwarded-For counts."""
+    log_level: str = "INFO"
+
+    api_host: str = "127.0.0.1"
+    api_port: int = 4001
+    gateway_host: str = "127.0.0.1"
+    gateway_port: int = 4000
+
+    database_pool_size: int = 10
+    """Connections to Postgres, a process."""
+    database_timeout_seconds: float = 5.0
+    """Past it a statement fails as `DatabaseUnavailable`."""
+
+    access_token_seconds: int = 3600
+    refresh_token_seconds: int = 30 * 24 * 3600
+    rate_limits: bool = True
+    """`RATE_LIMITS=off` is for load tests."""
+
+    pictures_url: str = ""
+    """`file://...` or `s3://bucket/prefix`; empty: a folder in the data directory."""
+
+    max_message_bytes: int = 1024 * 1024
+    """A frame, a long-poll body."""
+    max_channels_per_connection: int = 100
+    max_outbox_bytes: int = 4 * 1024 * 1024
+    """Bytes that wait for a slow reader; past it the connection is closed."""
+    idle_seconds: float = 60.0
+    """A connection that sent nothing for so long is closed."""
+    longpoll_window_seconds: float = 10.0
+    drain_seconds: float = 10.0
+    """Over how long a stopping gateway spreads the closing of its sockets."""
+    shutdown_seconds: float = 30.0
+    """A stopping process is gone by then, whatever is still under way."""
+
+    @property
+    def is_production(self) -> bool:
+        return self.environment == "production"
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read and check; an empty variable counts as absent. Raises InvalidSettings."""
+        environ = os.environ if environ is None else environ
+        given = {}
+        for setting in fields(cls):
+            text = environ.get(setting.name.upper(), "").strip()
+            if text:
+                given[setting.name] = _parse(setting.name, str(setting.type), text)
+        settings = cls(**given)
+        settings._check()
+        return settings
+
+    def _check(self) -> None:
+        if self.environment not in ("development", "production"):
+            raise InvalidSettings(f"ENVIRONMENT: 'development' or 'production', not {self.environment!r}")
+        if self.jwt_secret or self.is_production:
+            length = len(self.jwt_secret.encode())
+            if length < MINIMUM_SECRET_BYTES:
+                raise InvalidSettings(f"JWT_SECRET: at least {MINIMUM_SECRET_BYTES} bytes are needed, it has {length}")
+        for name in ("database_url", "redis_url"):
+            if self.is_production and not getattr(self, name):
+                raise InvalidSettings(f"{name.upper()}: needed in production")
+        for setting in fields(self):
+            value = getattr(self, setting.name)
+            if type(value) in (int, float) and value <= 0:
+                raise InvalidSettings(f"{setting.name.upper()}: more than 0, not {value}")
+        for name in ("api_port", "gateway_port"):
+            if getattr(self, name) > 65535:
+                raise InvalidSettings(f"{name.upper()}: at most 65535, not {getattr(self, name)}")
+
+
+def _parse(name: str, kind: str, text: str) -> object:
+    try:
+        match kind:
+            case "int":
+                return int(text)
+            case "float":
+                return float(text)
+            case "bool":
+                return {"on": True, "off": False}[text.lower()]
+            case "Path":
+                return Path(text)
+            case "tuple[str, ...]":
+                return tuple(part.strip() for part in text.split(",") if part.strip())
+            case "tuple[IPv4Network | IPv6Network, ...]":
+                return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+            case _:
+                return text
+    except (ValueError, KeyError):
+        expected = {"bool": "on or off", "int": "a whole number", "float": "a number"}.get(kind, "a list of networks")
+        raise InvalidSettings(f"{name.upper()}: {expected}, not {text!r}") from None
