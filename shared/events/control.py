@@ -1,0 +1,22 @@
+"""What servers tell every gateway node about a user: a topic that all nodes subscribe to and no client can join."""
+
+from __future__ import annotations
+
+from typing import Any
+
+CONTROL = "control"
+
+DISCONNECT = "disconnect"
+"""Close the sockets of a user, or of one session of theirs, with 1001."""
+ROLE_CHANGED = "role_changed"
+"""Close the channels that the user may no longer see."""
+
+
+def disconnect(user_id: int, session_id: str | None = None) -> dict[str, Any]:
+    """The payload of DISCONNECT; without a session it means all of the user's sockets."""
+    return {"user_id": user_id, "session_id": session_id}
+
+
+def role_changed(user_id: int, role: str) -> dict[str, Any]:
+    """The payload of ROLE_CHANGED."""
+    return {"user_id": user_id, "role": role}
