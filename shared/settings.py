@@ -54,6 +54,24 @@ class Settings:
 
     pictures_url: str = ""
     """`file://...` or `s3://bucket/prefix`; empty: a folder in the data directory."""
+    pictures_timeout_seconds: float = 10.0
+    """Past it, tries again included, a request to the pictures' storage fails as `StorageUnavailable`."""
+    max_picture_bytes: int = 10 * 1024 * 1024
+    """An uploaded picture."""
+    max_picture_pixels: int = 60_000_000
+    """Width times height of an uploaded picture; the cameras of today's phones make up to 50 million."""
+    picture_side: int = 2048
+    """Longer side of a stored picture, in pixels."""
+    thumbnail_side: int = 480
+    """Longer side of its thumbnail, in pixels."""
+    picture_workers: int = 2
+    """Processes that each API process may use for pictures; they start when pictures come."""
+    max_waiting_pictures: int = 16
+    """Uploads that wait for one of them; past it they are answered `PicturesBusy`."""
+    picture_seconds: float = 20.0
+    """Time for one picture, without the waiting; past it its process is killed."""
+    picture_memory_bytes: int = 1024 * 1024 * 1024
+    """Address space of such a process."""
 
     max_message_bytes: int = 1024 * 1024
     """A frame, a long-poll body."""

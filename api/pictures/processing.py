@@ -1,0 +1,246 @@
+"""What an upload becomes before anyone else may see it: pixels checked, turned upright, scaled and encoded anew.
+
+A pure function on bytes. It trusts nothing that the sender says about the file, and hands on nothing of it but what
+can be seen: no EXIF, GPS, XMP, comment, colour profile, further frame or trailing byte survives.
+
+Decoders are the part of the server that strangers can feed directly, so that `workers` calls this in processes of
+their own. It silences warnings for the whole process while it runs: do not call it from several threads.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TypeVar
+
+# The plugins register themselves; without these imports Pillow would look for WebP by importing every plugin it has.
+from PIL import Image, ImageCms, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+
+from api.pictures.errors import BrokenPicture, PictureTooLarge, UnsupportedPicture
+from shared.settings import Settings
+
+assert JpegImagePlugin and PngImagePlugin and WebPImagePlugin
+
+Result = TypeVar("Result")
+
+JPEG_QUALITY = 85
+WEBP_QUALITY = 85
+
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT = {
+    # EXIF's orientation -> what undoes it (Exif 2.32, 4.6.4 A)
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_PROFILE_MODES = {"RGB": ("RGB",), "GRAY": ("L",), "CMYK": ("CMYK",)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureLimits:
+    max_bytes: int
+    max_pixels: int
+    """Width times height, as the file's header declares them."""
+    side: int
+    """Longer side of the stored picture, in pixels; smaller pictures stay as they are."""
+    thumbnail_side: int
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> PictureLimits:
+        return cls(
+            max_bytes=settings.max_picture_bytes,
+            max_pixels=settings.max_picture_pixels,
+            side=settings.picture_side,
+            thumbnail_side=settings.thumbnail_side,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessedPicture:
+    """Ready to be stored and served: JPEG if opaque, WebP if anything shows through; sRGB, upright."""
+
+    content_type: str
+    """`image/jpeg` or `image/webp`."""
+    data: bytes
+    width: int
+    height: int
+    thumbnail_content_type: str
+    thumbnail: bytes
+    thumbnail_width: int
+    thumbnail_height: int
+
+
+def process_picture(data: bytes, limits: PictureLimits) -> ProcessedPicture:
+    """Check, clean and scale one upload. Raises UnsupportedPicture, PictureTooLarge or BrokenPicture."""
+    if len(data) > limits.max_bytes:
+        raise PictureTooLarge(f"a picture may have at most {limits.max_bytes} bytes, this one has {len(data)}")
+    format_name = _format_by_content(data)
+    if format_name == "WEBP":
+        # Pillow sets up the WebP decoder, and its canvas in memory, as soon as it opens the file.
+        _check_pixels(*_declared_webp_size(data), limits)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        picture = _decoding(lambda: _decode(data, format_name, limits))
+        thumbnail = _scaled(picture, limits.thumbnail_side)
+        content_type, encoded = _encode(picture)
+        thumbnail_content_type, thumbnail_encoded = _encode(thumbnail)
+    return ProcessedPicture(
+        content_type=content_type,
+        data=encoded,
+        width=picture.width,
+        height=picture.height,
+        thumbnail_content_type=thumbnail_content_type,
+        thumbnail=thumbnail_encoded,
+        thumbnail_width=thumbnail.width,
+        thumbnail_height=thumbnail.height,
+    )
+
+
+def _format_by_content(data: bytes) -> str:
+    if data.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    raise UnsupportedPicture("only JPEG, PNG and WebP pictures are accepted, and this file is none of them")
+
+
+def _declared_webp_size(data: bytes) -> tuple[int, int]:
+    """Width and height of the canvas (RFC 9649, 2.5 to 2.7)."""
+    header = data[12:30]
+    if len(header) == 18:
+        if header[:4] == b"VP8X":
+            return 1 + int.from_bytes(header[12:15], "little"), 1 + int.from_bytes(header[15:18], "little")
+        if header[:4] == b"VP8L":
+            bits = int.from_bytes(header[9:13], "little")
+            return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+        if header[:4] == b"VP8 ":
+            return int.from_bytes(header[14:16], "little") & 0x3FFF, int.from_bytes(header[16:18], "little") & 0x3FFF
+    raise BrokenPicture("the WebP picture has no valid header")
+
+
+def _check_pixels(width: int, height: int, limits: PictureLimits) -> None:
+    if width < 1 or height < 1:
+        raise BrokenPicture(f"the picture is {width} by {height} pixels")
+    if width * height > limits.max_pixels:
+        raise PictureTooLarge(f"a picture may have at most {limits.max_pixels} pixels, this one is {width} by {height}")
+
+
+def _decoding(step: Callable[[], Result]) -> Result:
+    """Run what reads the stranger's bytes and give whatever goes wrong in it one of our names."""
+    try:
+        return step()
+    except (BrokenPicture, PictureTooLarge):
+        raise
+    except (MemoryError, Image.DecompressionBombError):
+        raise PictureTooLarge("the picture needs too much memory") from None
+    except Exception as error:
+        # Pillow's decoders have no common error: OSError, SyntaxError, ValueError, struct.error, zlib.error, ...
+        raise BrokenPicture("the picture is damaged or incomplete") from error
+
+
+def _decode(data: bytes, format_name: str, limits: PictureLimits) -> Image.Image:
+    """The first frame as RGB or RGBA in sRGB, upright, within the limits, and with nothing attached to it."""
+    with Image.open(BytesIO(data), formats=(format_name,)) as source:
+        _check_pixels(source.width, source.height, limits)
+        # JPEG can be decoded at 1/2, 1/4 or 1/8, which saves most of the time and memory of a big photo.
+        source.draft("", _fitting(source.width, source.height, limits.side))
+        source.load()
+        profile = source.info.get("icc_profile")
+        upright = _UPRIGHT.get(_orientation(source))
+        picture = _scaled(_with_plain_mode(source), limits.side)
+    if upright is not None:
+        picture = picture.transpose(upright)
+    return _bare(_to_srgb(picture, profile))
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        orientation = image.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # noqa: BLE001
+        # Damaged metadata is about to be thrown away; it is no reason to refuse the picture.
+        return 1
+    return orientation if isinstance(orientation, int) else 1
+
+
+def _with_plain_mode(image: Image.Image) -> Image.Image:
+    """The same pixels as L, RGB, CMYK or RGBA, which scaling and colour management understand."""
+    if image.mode.startswith("I"):
+        # 16 bits of grey: converting would cut off all but the lowest 256 of 65,536 values. A colour that such a file
+        # declares transparent is shown.
+        return image.point(lambda value: value * (1 / 256), "L")
+    if image.has_transparency_data:
+        return image.convert("RGBA")
+    if image.mode in ("L", "RGB", "CMYK"):
+        return image
+    return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _to_srgb(image: Image.Image, profile: object) -> Image.Image:
+    """RGB or RGBA as screens take it; a profile that cannot be read or does not fit is ignored, as browsers do."""
+    target = "RGBA" if image.mode == "RGBA" else "RGB"
+    if not isinstance(profile, bytes) or not profile:
+        return image.convert(target)
+    colours = image.convert("RGB") if target == "RGBA" else image
+    try:
+        source = ImageCms.ImageCmsProfile(BytesIO(profile))
+        if colours.mode not in _PROFILE_MODES.get(source.profile.xcolor_space.strip(), ()):
+            return image.convert(target)
+        converted = ImageCms.profileToProfile(
+            colours,
+            source,
+            ImageCms.createProfile("sRGB"),
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            outputMode="RGB",
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+    except (OSError, ImageCms.PyCMSError, ValueError, TypeError):
+        return image.convert(target)
+    if converted is None:
+        return image.convert(target)
+    if target == "RGBA":
+        converted.putalpha(image.getchannel("A"))
+    return converted
+
+
+def _bare(image: Image.Image) -> Image.Image:
+    """A new image of the visible pixels alone: Pillow copies comments and profiles of the old one into its files."""
+    if image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255):
+        image = image.convert("RGB")
+    if image.mode == "RGBA":
+        # Editors leave the cut-out part of a photo in place under full transparency; multiplying wipes it.
+        image = image.convert("RGBa").convert("RGBA")
+    bare = Image.new(image.mode, image.size)
+    bare.paste(image)
+    return bare
+
+
+def _fitting(width: int, height: int, side: int) -> tuple[int, int]:
+    longer = max(width, height)
+    if longer <= side:
+        return width, height
+    return max(1, round(width * side / longer)), max(1, round(height * side / longer))
+
+
+def _scaled(image: Image.Image, side: int) -> Image.Image:
+    size = _fitting(image.width, image.height, side)
+    if size == image.size:
+        return image
+    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+
+
+def _encode(image: Image.Image) -> tuple[str, bytes]:
+    """Its media type and file. WebP for transparency, because a photo with an alpha channel as PNG takes megabytes."""
+    output = BytesIO()
+    if image.mode == "RGB":
+        image.save(output, "JPEG", quality=JPEG_QUALITY, progressive=True, optimize=True)
+        return "image/jpeg", output.getvalue()
+    image.save(output, "WEBP", quality=WEBP_QUALITY, method=4)
+    return "image/webp", output.getvalue()
