@@ -1,0 +1,46 @@
+"""From DATABASE_URL to what libpq is given: host names looked up off the event loop, which libpq would block."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import psycopg2
+from psycopg2.extensions import make_dsn, parse_dsn
+
+from shared.postgres.errors import DatabaseUnavailable
+
+
+class InvalidDatabaseUrl(ValueError):
+    """libpq cannot read it. The message does not repeat it: it may hold a password."""
+
+
+async def resolved(database_url: str, statement_timeout_seconds: float) -> str:
+    """A connection string with the session's settings and, where one host name is given, its addresses.
+
+    The server gives up a statement when we have stopped waiting for it. Raises DatabaseUnavailable for a name that is
+    not found, InvalidDatabaseUrl.
+    """
+    try:
+        parts = parse_dsn(database_url)
+    except psycopg2.Error:
+        raise InvalidDatabaseUrl("DATABASE_URL: libpq cannot read it") from None
+    milliseconds = int(statement_timeout_seconds * 1000)
+    session = f"-c timezone=UTC -c jit=off -c statement_timeout={milliseconds}"
+    parts["options"] = f"{parts['options']} {session}" if parts.get("options") else session
+    parts["client_encoding"] = "UTF8"
+    parts.setdefault("fallback_application_name", "daveslist")
+    host = parts.get("host", "")
+    if host and not host.startswith(("/", "@")) and "," not in host and "hostaddr" not in parts:
+        addresses = await _look_up(host)
+        parts["host"] = ",".join([host] * len(addresses))
+        parts["hostaddr"] = ",".join(addresses)
+    return str(make_dsn(**parts))
+
+
+async def _look_up(host: str) -> list[str]:
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise DatabaseUnavailable(f"host {host}: {error.strerror or error}") from error
+    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))

@@ -1,0 +1,183 @@
+"""One connection to Postgres: aiopg's, with bounded waiting, and without its three weaknesses on the way down.
+
+aiopg looks at a failed descriptor with `select()`, which raises ValueError from 1024 upwards, so that in a process with
+a thousand sockets nobody would hear of the failure; it turns a statement that the server cancelled into a cancelled
+task; and it watches the descriptor it saw first, though libpq changes it when it tries the next address.
+
+Knows nothing of pools. Every failure to reach the server is DatabaseUnavailable; errors in the SQL stay psycopg2's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import aiopg
+import psycopg2
+import psycopg2.errors
+import psycopg2.extensions
+
+from shared.postgres.errors import DatabaseUnavailable
+from shared.postgres.statement import Statement, adapted
+
+POLL_OK = psycopg2.extensions.POLL_OK
+POLL_WRITE = psycopg2.extensions.POLL_WRITE
+IDLE = psycopg2.extensions.TRANSACTION_STATUS_IDLE
+
+# A server that turned read-only was a primary once: what is needed is another connection.
+_AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
+
+
+class Connection(aiopg.Connection):
+    """Runs one statement at a time. After DatabaseUnavailable or a cancelled `run`, look at `is_usable`."""
+
+    def __init__(self, dsn: str, timeout: float) -> None:
+        self._is_established = False
+        self._prepared: dict[str, tuple[str, str]] = {}
+        super().__init__(dsn, timeout, enable_json=False, enable_hstore=False, enable_uuid=False)
+
+    @classmethod
+    async def open(cls, dsn: str, timeout: float) -> Connection:
+        """Raises DatabaseUnavailable, within the timeout in seconds."""
+        try:
+            connection = cls(dsn, timeout)
+        except psycopg2.Error as error:
+            raise DatabaseUnavailable(_reason(error)) from error
+        try:
+            await connection._poll(connection._waiter, timeout)
+        except psycopg2.Error as error:
+            connection._close()
+            raise DatabaseUnavailable(_reason(error)) from error
+        connection._is_established = True
+        connection._cursor_of_all = connection._conn.cursor()
+        return connection
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it can be lent again: open, and neither in a statement nor in a transaction."""
+        raw = self._conn
+        return not raw.closed and not raw.isexecuting() and bool(raw.get_transaction_status() == IDLE)
+
+    async def execute(
+        self, statement: Statement, parameters: Sequence[Any], timeout: float
+    ) -> tuple[list[tuple[Any, ...]], int]:
+        """The rows, and how many rows were found or changed. The timeout is in seconds, for each of two trips."""
+        if not statement.name:
+            return await self.run(statement.sql, adapted(parameters) or None, timeout)
+        prepared = self._prepared.get(statement.name)
+        if prepared is None:
+            prepared = await self._prepare(statement, len(parameters), timeout)
+        sql, execute = prepared
+        if sql is not statement.sql and sql != statement.sql:
+            raise RuntimeError(f"two statements are named {statement.name!r}")
+        return await self.run(execute, adapted(parameters), timeout)
+
+    async def _prepare(self, statement: Statement, count: int, timeout: float) -> tuple[str, str]:
+        types = f" ({', '.join(statement.types)})" if statement.types else ""
+        await self.run(f'PREPARE "{statement.name}"{types} AS {statement.sql}', None, timeout)
+        arguments = f" ({', '.join(['%s'] * count)})" if count else ""
+        prepared = (statement.sql, f'EXECUTE "{statement.name}"{arguments}')
+        self._prepared[statement.name] = prepared
+        return prepared
+
+    async def run(
+        self, query: str, parameters: Sequence[Any] | None, timeout: float
+    ) -> tuple[list[tuple[Any, ...]], int]:
+        """One trip to the server, with parameters quoted by psycopg2."""
+        cursor = self._cursor_of_all
+        try:
+            waiter = self._create_waiter("run")
+            try:
+                cursor.execute(query, parameters)
+            except BaseException:
+                self._waiter = None
+                raise
+            await self._poll(waiter, timeout)
+        except psycopg2.errors.FeatureNotSupported as error:
+            # A prepared statement's table was altered: it must be prepared anew, on a new connection.
+            self._close()
+            raise DatabaseUnavailable(_reason(error)) from error
+        except _AWAY as error:
+            raise DatabaseUnavailable(_reason(error)) from error
+        except psycopg2.Error as error:
+            if self._conn.closed:
+                raise DatabaseUnavailable(_reason(error)) from error
+            raise
+        return (cursor.fetchall() if cursor.description is not None else []), cursor.rowcount
+
+    async def _poll(self, waiter: asyncio.Future[None], timeout: float) -> None:
+        """Wait for the server. Whoever stops waiting leaves an answer on the wire, so the connection ends with it."""
+        self._advance()
+        timer = self._loop.call_later(timeout, _expire, waiter, timeout)
+        try:
+            await waiter
+        except (asyncio.CancelledError, DatabaseUnavailable):
+            self._close()
+            raise
+        finally:
+            timer.cancel()
+            self._waiter = None
+
+    @staticmethod
+    def _ready(weak_self: weakref.ref[Any]) -> None:
+        self = weak_self()
+        if self is not None:
+            self._advance()
+
+    def _advance(self) -> None:
+        """Let libpq read and write what it can, then watch for what it waits for."""
+        waiter = self._waiter
+        try:
+            state = self._conn.poll()
+        except psycopg2.Error as error:
+            if self._conn.closed or not self._is_established:
+                # libpq has closed the descriptor: forget it before anyone else is given the same number.
+                self._forget_descriptor()
+            if waiter is not None and not waiter.done():
+                waiter.set_exception(error)
+            return
+        if not self._is_established:
+            self._follow_descriptor()
+        if state == POLL_OK:
+            self._watch_writing(False)
+            if waiter is not None and not waiter.done():
+                waiter.set_result(None)
+        else:
+            self._watch_writing(state == POLL_WRITE)
+
+    def _watch_writing(self, wanted: bool) -> None:
+        if wanted is self._writing or self._fileno is None:
+            return
+        if wanted:
+            self._loop.add_writer(self._fileno, self._ready, self._weakref)
+        else:
+            self._loop.remove_writer(self._fileno)
+        self._writing = wanted
+
+    def _follow_descriptor(self) -> None:
+        """While connecting, libpq may go on with another socket, even under the same number."""
+        self._forget_descriptor()
+        self._fileno = self._conn.fileno()
+        self._loop.add_reader(self._fileno, self._ready, self._weakref)
+
+    def _forget_descriptor(self) -> None:
+        if self._fileno is not None:
+            self._loop.remove_reader(self._fileno)
+            self._watch_writing(False)
+            self._fileno = None
+
+    def _close(self) -> None:
+        self._forget_descriptor()
+        super()._close()
+
+
+def _expire(waiter: asyncio.Future[None], timeout: float) -> None:
+    if not waiter.done():
+        waiter.set_exception(DatabaseUnavailable(f"no answer within {timeout:g} s"))
+
+
+def _reason(error: Exception) -> str:
+    """One line; psycopg2's messages hold several, the last of them often empty."""
+    return " ".join(str(error).split()) or type(error).__name__

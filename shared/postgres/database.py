@@ -1,0 +1,131 @@
+"""The database as the repositories see it: statements in, rows out, transactions, and one failure.
+
+Everything that means "the database is away, frozen or restarting" is raised as DatabaseUnavailable within
+`database_timeout_seconds` for waiting and as much again for the answer; nothing needs a restart afterwards.
+Statements outside a transaction commit on their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from shared.postgres.address import resolved
+from shared.postgres.connection import Connection
+from shared.postgres.errors import DatabaseUnavailable
+from shared.postgres.pool import Pool
+from shared.postgres.statement import Statement
+from shared.settings import Settings
+
+_PING = Statement("ping", "SELECT 1")
+
+
+class Transaction:
+    """Statements that take effect together; made by `Database.transaction` only."""
+
+    def __init__(self, connection: Connection, timeout: float) -> None:
+        self._connection = connection
+        self._timeout = timeout
+
+    async def fetch(self, statement: Statement, *parameters: Any) -> list[tuple[Any, ...]]:
+        return (await self._connection.execute(statement, parameters, self._timeout))[0]
+
+    async def fetch_one(self, statement: Statement, *parameters: Any) -> tuple[Any, ...] | None:
+        rows, _ = await self._connection.execute(statement, parameters, self._timeout)
+        return rows[0] if rows else None
+
+    async def execute(self, statement: Statement, *parameters: Any) -> int:
+        return (await self._connection.execute(statement, parameters, self._timeout))[1]
+
+
+class Database:
+    """A pool of connections. A cancelled or failed caller never harms another one's statement."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Connects when first used. `connect` tells at once whether that works."""
+        self._url = settings.database_url
+        self._timeout = settings.database_timeout_seconds
+        self._pool = Pool(self._open, settings.database_pool_size, self._timeout)
+
+    @classmethod
+    async def connect(cls, settings: Settings, *, patience_seconds: float = 0.0) -> Database:
+        """Connect, trying for so long; then raises DatabaseUnavailable."""
+        database = cls(settings)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + patience_seconds
+        while True:
+            try:
+                await database.ping()
+            except DatabaseUnavailable:
+                if loop.time() >= deadline:
+                    await database.close()
+                    raise
+                await asyncio.sleep(0.2)
+            except BaseException:
+                await database.close()
+                raise
+            else:
+                return database
+
+    @property
+    def pool(self) -> Pool:
+        """For metrics."""
+        return self._pool
+
+    async def fetch(self, statement: Statement, *parameters: Any) -> list[tuple[Any, ...]]:
+        """All rows."""
+        connection = await self._pool.acquire()
+        try:
+            return (await connection.execute(statement, parameters, self._timeout))[0]
+        finally:
+            self._pool.release(connection)
+
+    async def fetch_one(self, statement: Statement, *parameters: Any) -> tuple[Any, ...] | None:
+        """The first row, or None."""
+        rows = await self.fetch(statement, *parameters)
+        return rows[0] if rows else None
+
+    async def execute(self, statement: Statement, *parameters: Any) -> int:
+        """How many rows were changed."""
+        connection = await self._pool.acquire()
+        try:
+            return (await connection.execute(statement, parameters, self._timeout))[1]
+        finally:
+            self._pool.release(connection)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """BEGIN; COMMIT at the end of the block, ROLLBACK when it raises.
+
+        DatabaseUnavailable from the COMMIT leaves open whether it took effect.
+        """
+        connection = await self._pool.acquire()
+        try:
+            await connection.run("BEGIN", None, self._timeout)
+            try:
+                yield Transaction(connection, self._timeout)
+            except BaseException:
+                if not connection.closed:
+                    with suppress(DatabaseUnavailable):
+                        await connection.run("ROLLBACK", None, self._timeout)
+                raise
+            await connection.run("COMMIT", None, self._timeout)
+        finally:
+            self._pool.release(connection)
+
+    async def ping(self) -> None:
+        """Raises DatabaseUnavailable."""
+        await self.fetch(_PING)
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    async def _open(self) -> Connection:
+        try:
+            async with asyncio.timeout(self._timeout):
+                dsn = await resolved(self._url, self._timeout)
+        except TimeoutError as error:
+            raise DatabaseUnavailable("the host's name could not be looked up in time") from error
+        return await Connection.open(dsn, self._timeout)

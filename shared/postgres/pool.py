@@ -1,0 +1,124 @@
+"""Connections, each lent to one caller at a time; broken ones are thrown away and replaced when next needed.
+
+aiopg's own pool connects while it holds the lock that every caller needs, so that a frozen server holds up those who
+give connections back too, and it starts a task for each of them. Here the connecting happens beside the callers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from shared.postgres.connection import Connection
+from shared.postgres.errors import DatabaseUnavailable
+
+
+class Pool:
+    """At most `size` connections, opened when needed by `opener`; the one used last is lent first."""
+
+    def __init__(self, opener: Callable[[], Awaitable[Connection]], size: int, timeout: float) -> None:
+        self._opener = opener
+        self._size = size
+        self._timeout = timeout
+        self._idle: list[Connection] = []
+        self._lent: set[Connection] = set()
+        self._opening: set[asyncio.Task[None]] = set()
+        self._waiters: deque[asyncio.Future[Connection]] = deque()
+        self._is_closed = False
+
+    @property
+    def size(self) -> int:
+        """Connections that are open or being opened."""
+        return len(self._idle) + len(self._lent) + len(self._opening)
+
+    @property
+    def waiting(self) -> int:
+        """Callers that wait for a connection."""
+        return len(self._waiters)
+
+    async def acquire(self) -> Connection:
+        """Lend a connection; raises DatabaseUnavailable within the timeout."""
+        if self._is_closed:
+            raise DatabaseUnavailable("the pool is closed")
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.closed:
+                self._lent.add(connection)
+                return connection
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[Connection] = loop.create_future()
+        self._waiters.append(waiter)
+        self._grow()
+        timer = loop.call_later(self._timeout, _expire, waiter, self._timeout)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                self.release(waiter.result())
+            raise
+        finally:
+            timer.cancel()
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+
+    def release(self, connection: Connection) -> None:
+        """Take a connection back; one in the middle of something is closed."""
+        self._lent.discard(connection)
+        if self._is_closed or not connection.is_usable:
+            connection.close()
+            self._grow()
+        else:
+            self._hand_on(connection)
+
+    async def close(self) -> None:
+        """Close every connection, those on loan included, whose statements fail."""
+        self._is_closed = True
+        self._fail_waiters(DatabaseUnavailable("the pool is closed"))
+        for task in list(self._opening):
+            task.cancel()
+        await asyncio.gather(*self._opening, return_exceptions=True)
+        for connection in [*self._idle, *self._lent]:
+            connection.close()
+        self._idle.clear()
+        self._lent.clear()
+
+    def _hand_on(self, connection: Connection) -> None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                self._lent.add(connection)
+                waiter.set_result(connection)
+                return
+        self._idle.append(connection)
+
+    def _grow(self) -> None:
+        """Open as many more as there are callers waiting and room."""
+        while not self._is_closed and len(self._opening) < len(self._waiters) and self.size < self._size:
+            task = asyncio.get_running_loop().create_task(self._open_one())
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
+
+    async def _open_one(self) -> None:
+        try:
+            connection = await self._opener()
+        except DatabaseUnavailable as error:
+            # While others are at work, their connections will do for those who wait.
+            if not self._lent:
+                self._fail_waiters(error)
+            return
+        if self._is_closed:
+            connection.close()
+        else:
+            self._hand_on(connection)
+
+    def _fail_waiters(self, error: DatabaseUnavailable) -> None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_exception(DatabaseUnavailable(*error.args))
+
+
+def _expire(waiter: asyncio.Future[Connection], timeout: float) -> None:
+    if not waiter.done():
+        waiter.set_exception(DatabaseUnavailable(f"no connection within {timeout:g} s"))
