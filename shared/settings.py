@@ -54,6 +54,11 @@ class Settings:
 
     pictures_url: str = ""
     """`file://...` or `s3://bucket/prefix`; empty: a folder in the data directory."""
+    aws_endpoint_url: str = ""
+    """An S3-compatible server for `s3://` pictures, in place of Amazon's; the other usual AWS_* variables, which name
+    region and credentials, are read by the S3 client itself."""
+    aws_endpoint_url_s3: str = ""
+    """The same, for S3 alone; it wins."""
     pictures_timeout_seconds: float = 10.0
     """Past it, tries again included, a request to the pictures' storage fails as `StorageUnavailable`."""
     max_picture_bytes: int = 10 * 1024 * 1024
@@ -76,6 +81,10 @@ class Settings:
     max_message_bytes: int = 1024 * 1024
     """A frame, a long-poll body."""
     max_channels_per_connection: int = 100
+    max_backlog_messages: int = 1000
+    """Messages of one connection that wait for its busy channels; past it the connection is not read from."""
+    subscribe_timeout_seconds: float = 5.0
+    """How long a join waits for Redis to confirm its subscription."""
     max_outbox_bytes: int = 4 * 1024 * 1024
     """Bytes that wait for a slow reader; past it the connection is closed."""
     idle_seconds: float = 60.0

@@ -10,18 +10,23 @@ their own. It silences warnings for the whole process while it runs: do not call
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-# The plugins register themselves; without these imports Pillow would look for WebP by importing every plugin it has.
-from PIL import Image, ImageCms, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+# These register themselves; if they were not imported, Pillow would look for WebP by importing every plugin it has.
+from PIL import Image, ImageCms
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 from api.pictures.errors import BrokenPicture, PictureTooLarge, UnsupportedPicture
-from shared.settings import Settings
 
-assert JpegImagePlugin and PngImagePlugin and WebPImagePlugin
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shared.settings import Settings
+
 
 Result = TypeVar("Result")
 
@@ -81,7 +86,7 @@ def process_picture(data: bytes, limits: PictureLimits) -> ProcessedPicture:
     if len(data) > limits.max_bytes:
         raise PictureTooLarge(f"a picture may have at most {limits.max_bytes} bytes, this one has {len(data)}")
     format_name = _format_by_content(data)
-    if format_name == "WEBP":
+    if format_name == WebPImageFile.format:
         # Pillow sets up the WebP decoder, and its canvas in memory, as soon as it opens the file.
         _check_pixels(*_declared_webp_size(data), limits)
     with warnings.catch_warnings():
@@ -104,11 +109,11 @@ def process_picture(data: bytes, limits: PictureLimits) -> ProcessedPicture:
 
 def _format_by_content(data: bytes) -> str:
     if data.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
+        return JpegImageFile.format
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
+        return PngImageFile.format
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WEBP"
+        return WebPImageFile.format
     raise UnsupportedPicture("only JPEG, PNG and WebP pictures are accepted, and this file is none of them")
 
 
@@ -164,7 +169,7 @@ def _decode(data: bytes, format_name: str, limits: PictureLimits) -> Image.Image
 def _orientation(image: Image.Image) -> int:
     try:
         orientation = image.getexif().get(_ORIENTATION_TAG, 1)
-    except Exception:  # noqa: BLE001
+    except Exception:
         # Damaged metadata is about to be thrown away; it is no reason to refuse the picture.
         return 1
     return orientation if isinstance(orientation, int) else 1
@@ -175,7 +180,7 @@ def _with_plain_mode(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
         # 16 bits of grey: converting would cut off all but the lowest 256 of 65,536 values. A colour that such a file
         # declares transparent is shown.
-        return image.point(lambda value: value * (1 / 256), "L")
+        return image.point(lambda value: value * (1 / 256)).convert("L")
     if image.has_transparency_data:
         return image.convert("RGBA")
     if image.mode in ("L", "RGB", "CMYK"):

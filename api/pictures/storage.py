@@ -1,0 +1,167 @@
+"""Keeps the files of pictures in a local folder or an S3-compatible bucket, which are one setting apart.
+
+Knows keys and bytes; which picture a key belongs to, and who may see it, is in the database.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, S3Store
+
+from api.pictures.errors import PictureMissing, StorageUnavailable
+from shared.settings import InvalidSettings, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Sequence
+    from types import TracebackType
+
+    import obstore
+
+Result = TypeVar("Result")
+
+_EXTENSIONS = {"image/jpeg": "jpg", "image/webp": "webp"}
+_KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{40}\.(?:jpg|webp)")
+
+
+def new_key(content_type: str) -> str:
+    """A key that nobody can guess and no user has a say in. Its folder keeps local folders small.
+
+    A key is written once, so that the bytes behind it never change: it is a strong ETag of them, too.
+    """
+    name = secrets.token_hex(20)
+    return f"{name[:2]}/{name}.{_EXTENSIONS[content_type]}"
+
+
+class PictureStorage:
+    """An asynchronous context manager; any number of nodes may share the folder or bucket.
+
+    `put` is atomic: a key has either no file or the whole one. Every method raises StorageUnavailable when the
+    storage cannot be reached, refuses, or takes longer than the settings allow, and ValueError for a key that
+    `new_key` cannot have made.
+    """
+
+    def __init__(self, store: LocalStore | S3Store) -> None:
+        self._store: LocalStore | S3Store | None = store
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> PictureStorage:
+        """By `pictures_url`: `file:///folder` or `s3://bucket/prefix`, the latter with the usual AWS_* variables.
+
+        AWS_ENDPOINT_URL names an S3-compatible server; over plain HTTP only if it says `http://` itself.
+        Raises InvalidSettings. Nothing is asked of the bucket yet.
+        """
+        if not settings.pictures_url:
+            return cls(_folder(settings.data_directory.absolute() / "pictures"))
+        parts = urlsplit(settings.pictures_url)
+        if parts.query or parts.fragment:
+            raise InvalidSettings("PICTURES_URL: has nothing after the path")
+        match parts.scheme:
+            case "file" if parts.netloc in ("", "localhost") and parts.path.strip("/"):
+                return cls(_folder(Path(unquote(parts.path))))
+            case "s3" if parts.netloc:
+                return cls(_bucket(parts.netloc, parts.path.strip("/"), settings))
+        raise InvalidSettings("PICTURES_URL: file:///folder or s3://bucket/prefix is needed")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of the connections; whatever is asked afterwards raises StorageUnavailable."""
+        self._store = None
+
+    async def put(self, key: str, data: bytes, content_type: str) -> None:
+        """When it returns, the storage has acknowledged the whole file."""
+        store = self._open(key)
+        # Local files have no place for a media type, and obstore refuses to drop one.
+        attributes = {"Content-Type": content_type} if isinstance(store, S3Store) else None
+        try:
+            await _answer(store.put_async(key, data, attributes=attributes, use_multipart=False))
+        except FileNotFoundError as error:
+            raise StorageUnavailable("the folder or bucket is missing") from error
+
+    async def get(self, key: str) -> bytes:
+        """The whole file, which `processing` keeps to a few megabytes. Raises PictureMissing."""
+        store = self._open(key)
+        try:
+            return bytes(await _answer(_read(store, key)))
+        except FileNotFoundError as error:
+            raise PictureMissing(key) from error
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """When it returns, none of them is there; whether they were is no matter."""
+        if not keys:
+            return
+        store = self._open(*keys)
+        try:
+            await _answer(store.delete_async(list(keys)))
+        except FileNotFoundError:
+            # A folder gives up at the first that is missing.
+            for key in keys:
+                try:
+                    await _answer(store.delete_async(key))
+                except FileNotFoundError:
+                    continue
+
+    def _open(self, *keys: str) -> LocalStore | S3Store:
+        for key in keys:
+            if not _KEY.fullmatch(key):
+                raise ValueError(f"no key of a picture: {key!r}")
+        if self._store is None:
+            raise StorageUnavailable("the storage is closed")
+        return self._store
+
+
+async def _read(store: LocalStore | S3Store, key: str) -> obstore.Bytes:
+    return await (await store.get_async(key)).bytes_async()
+
+
+async def _answer(request: Awaitable[Result]) -> Result:
+    """The answer of the storage. Raises FileNotFoundError if this key has no file, else StorageUnavailable."""
+    try:
+        return await request
+    except FileNotFoundError as error:
+        if "NoSuchBucket" in str(error):
+            raise StorageUnavailable("the bucket is missing") from error
+        raise
+    except (BaseError, OSError, ValueError) as error:
+        raise StorageUnavailable(f"the storage answers {type(error).__name__}") from error
+
+
+def _folder(path: Path) -> LocalStore:
+    try:
+        # Pictures of private listings lie here: for this user alone.
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return LocalStore(path)
+    except (BaseError, OSError, ValueError) as error:
+        raise InvalidSettings(f"PICTURES_URL: the folder {path} cannot be used: {type(error).__name__}") from error
+
+
+def _bucket(bucket: str, prefix: str, settings: Settings) -> S3Store:
+    timeout = timedelta(seconds=settings.pictures_timeout_seconds)
+    endpoint = settings.aws_endpoint_url_s3 or settings.aws_endpoint_url
+    try:
+        return S3Store(
+            bucket,
+            prefix=prefix or None,
+            config={"endpoint": endpoint} if endpoint else {},
+            client_options={
+                "allow_http": endpoint.lower().startswith("http://"),
+                "timeout": timeout,
+                "connect_timeout": timeout,
+            },
+            retry_config={"max_retries": 2, "retry_timeout": timeout},
+        )
+    except (BaseError, OSError, ValueError) as error:
+        raise InvalidSettings(f"PICTURES_URL: the bucket {bucket} cannot be used: {type(error).__name__}") from error

@@ -1,0 +1,107 @@
+"""The process in which pictures are decoded: `python -m api.pictures.worker_process LIMITS`, started by `workers`.
+
+It reads one picture after the other from standard input and answers each on standard output; both directions are
+frames of a 4-byte length (big endian) and that many bytes. An empty frame first says that it is ready. It ends when
+standard input does, so that none is left behind whatever becomes of the API. It knows no secret: `workers` gives it an
+environment without any.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import sys
+from typing import BinaryIO
+
+import msgspec
+
+from api.pictures.errors import BrokenPicture, PictureRefused, PictureTooLarge, UnsupportedPicture
+from api.pictures.processing import PictureLimits, ProcessedPicture, process_picture
+
+LENGTH_BYTES = 4
+REFUSALS: dict[str, type[PictureRefused]] = {
+    refusal.__name__: refusal for refusal in (UnsupportedPicture, PictureTooLarge, BrokenPicture)
+}
+
+_BACKSTOP_SECONDS = 5
+_NICENESS = 5
+
+
+class WorkerLimits(msgspec.Struct, frozen=True, kw_only=True):
+    picture: PictureLimits
+    seconds: float
+    memory_bytes: int
+
+
+class Processed(msgspec.Struct, frozen=True, tag=True):
+    picture: ProcessedPicture
+
+
+class Refused(msgspec.Struct, frozen=True, tag=True):
+    error: str
+    """A key of REFUSALS."""
+    reason: str
+
+
+Answer = Processed | Refused
+
+
+def answer(data: bytes, limits: PictureLimits) -> Answer:
+    try:
+        return Processed(process_picture(data, limits))
+    except PictureRefused as refusal:
+        return Refused(type(refusal).__name__, refusal.reason)
+    except MemoryError:
+        return Refused(PictureTooLarge.__name__, "the picture needs too much memory")
+
+
+def serve(limits: WorkerLimits, requests: BinaryIO, answers: BinaryIO) -> None:
+    """Answer until the requests end."""
+    _write_frame(answers, b"")
+    while (data := _read_frame(requests)) is not None:
+        # The API ends a worker that takes too long. Should the API be gone by then, the alarm ends it.
+        signal.setitimer(signal.ITIMER_REAL, limits.seconds + _BACKSTOP_SECONDS)
+        reply = msgspec.msgpack.encode(answer(data, limits.picture))
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        _write_frame(answers, reply)
+
+
+def _read_frame(stream: BinaryIO) -> bytes | None:
+    header = stream.read(LENGTH_BYTES)
+    if len(header) < LENGTH_BYTES:
+        return None
+    length = int.from_bytes(header, "big")
+    data = stream.read(length)
+    return data if len(data) == length else None
+
+
+def _write_frame(stream: BinaryIO, data: bytes) -> None:
+    stream.write(len(data).to_bytes(LENGTH_BYTES, "big") + data)
+    stream.flush()
+
+
+def _confine(memory_bytes: int) -> None:
+    # Requests and chat go first.
+    os.nice(_NICENESS)
+    # Not every system knows a limit of address space; the limit on pixels still holds there.
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    # A core file would hold somebody's picture.
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def main() -> None:
+    limits = msgspec.json.decode(sys.argv[1], type=WorkerLimits)
+    _confine(limits.memory_bytes)
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    # Whatever a library prints must not end up between the frames.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    with answers, contextlib.suppress(BrokenPipeError):
+        serve(limits, sys.stdin.buffer, answers)
+
+
+if __name__ == "__main__":
+    main()

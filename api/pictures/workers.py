@@ -1,0 +1,257 @@
+"""Runs `process_picture` beside the event loop: a few processes, a bounded queue before them, a time limit for each.
+
+Processes and not threads, although Pillow releases the GIL while it decodes: a thread that a hostile picture keeps busy
+cannot be ended, and its memory or a crash in a decoder would be the whole API's. A process can be killed, has a memory
+limit of its own, a lower priority, and an environment without secrets. They are children with pipes rather than
+a `ProcessPoolExecutor`, which fails all its pictures when one has to be killed, and unpickles what a decoder that was
+taken over may have written; here the answer is read as plain data.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import msgspec
+
+from api.pictures.errors import BrokenPicture, PicturesBusy, PictureTooLarge
+from api.pictures.processing import PictureLimits, ProcessedPicture
+from api.pictures.worker_process import LENGTH_BYTES, REFUSALS, Answer, Refused, WorkerLimits
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from shared.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+START_SECONDS = 30.0
+PICTURES_A_PROCESS = 100
+"""Then it is replaced, so that what decoders leak stays small."""
+
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+
+_PROJECT = Path(__file__).resolve().parents[2]
+_answer_decoder = msgspec.msgpack.Decoder(Answer)
+
+
+class WorkerEnded(Exception):
+    """The process ended by itself: it crashed, was killed by the system, or never came up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    data: bytes
+    picture: asyncio.Future[ProcessedPicture]
+
+
+class PictureWorkers:
+    """An asynchronous context manager; leaving it ends every process and answers what waits with PicturesBusy.
+
+    The processes start with the first pictures. At most `workers` pictures are processed at a time, and `max_waiting`
+    wait their turn in the order in which they came.
+    """
+
+    def __init__(self, limits: WorkerLimits, *, workers: int, max_waiting: int) -> None:
+        self._limits = limits
+        self._workers = workers
+        self._room = workers + max_waiting
+        self._jobs: asyncio.Queue[Job] = asyncio.Queue()
+        self._under_way: set[asyncio.Future[ProcessedPicture]] = set()
+        self._runners: list[asyncio.Task[None]] = []
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> PictureWorkers:
+        limits = WorkerLimits(
+            picture=PictureLimits.from_settings(settings),
+            seconds=settings.picture_seconds,
+            memory_bytes=settings.picture_memory_bytes,
+        )
+        return cls(limits, workers=settings.picture_workers, max_waiting=settings.max_waiting_pictures)
+
+    async def __aenter__(self) -> Self:
+        self._runners = [asyncio.create_task(_Runner(self._jobs, self._limits).run()) for _ in range(self._workers)]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        runners, self._runners = self._runners, []
+        for runner in runners:
+            runner.cancel()
+        for picture in self._under_way:
+            if not picture.done():
+                picture.set_exception(PicturesBusy("the server is stopping"))
+        await asyncio.gather(*runners, return_exceptions=True)
+
+    async def process(self, data: bytes) -> ProcessedPicture:
+        """What `process_picture` gives or raises. Raises PicturesBusy when too many wait; then nothing was begun.
+
+        A caller that is cancelled gives up its place; a picture already under way is finished and dropped.
+        """
+        if not self._runners:
+            raise PicturesBusy("no pictures are processed now")
+        if len(self._under_way) >= self._room:
+            raise PicturesBusy("too many pictures are waiting")
+        if len(data) > self._limits.picture.max_bytes:
+            raise PictureTooLarge(f"a picture may have at most {self._limits.picture.max_bytes} bytes")
+        picture: asyncio.Future[ProcessedPicture] = asyncio.get_running_loop().create_future()
+        self._under_way.add(picture)
+        picture.add_done_callback(self._under_way.discard)
+        self._jobs.put_nowait(Job(data, picture))
+        return await picture
+
+
+class _Runner:
+    """Owns at most one process at a time and hands it one picture after the other."""
+
+    def __init__(self, jobs: asyncio.Queue[Job], limits: WorkerLimits) -> None:
+        self._jobs = jobs
+        self._limits = limits
+        self._worker: _Worker | None = None
+
+    async def run(self) -> None:
+        """Until cancelled; no process is left then."""
+        try:
+            while True:
+                await self._serve_next()
+        finally:
+            await self._end_worker()
+
+    async def _serve_next(self) -> None:
+        # A method of its own, so that no picture is kept in memory while the next is awaited.
+        job = await self._jobs.get()
+        if job.picture.done():
+            return
+        try:
+            worker = await self._ready_worker()
+        except (OSError, WorkerEnded) as error:
+            logger.error("picture worker did not start", extra={"error": repr(error)})
+            _fail(job, PicturesBusy("no pictures can be processed now"))
+            return
+        try:
+            answer = await worker.ask(job.data, self._limits.seconds)
+        except TimeoutError:
+            logger.warning("picture took too long", extra={"seconds": self._limits.seconds, "bytes": len(job.data)})
+            _fail(job, PictureTooLarge(f"the picture takes more than {self._limits.seconds:g} seconds to process"))
+            await self._end_worker()
+        except WorkerEnded as error:
+            logger.warning("picture worker died", extra={"error": str(error), "bytes": len(job.data)})
+            _fail(job, BrokenPicture("the picture cannot be decoded"))
+            await self._end_worker()
+        else:
+            if isinstance(answer, Refused):
+                _fail(job, REFUSALS.get(answer.error, BrokenPicture)(answer.reason))
+            elif not job.picture.done():
+                job.picture.set_result(answer.picture)
+
+    async def _ready_worker(self) -> _Worker:
+        if self._worker is not None and (not self._worker.is_alive or self._worker.served >= PICTURES_A_PROCESS):
+            await self._end_worker()
+        if self._worker is None:
+            self._worker = await _Worker.start(self._limits)
+        return self._worker
+
+    async def _end_worker(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            await worker.end()
+
+
+def _fail(job: Job, error: Exception) -> None:
+    if not job.picture.done():
+        job.picture.set_exception(error)
+
+
+class _Worker:
+    """One running `worker_process`."""
+
+    def __init__(self, process: Process) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._process = process
+        self._requests = process.stdin
+        self._answers = process.stdout
+        self.served = 0
+
+    @classmethod
+    async def start(cls, limits: WorkerLimits) -> _Worker:
+        """Raises OSError or WorkerEnded."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "api.pictures.worker_process",
+            msgspec.json.encode(limits).decode(),
+            stdin=PIPE,
+            stdout=PIPE,
+            env=_environment(),
+            # A Ctrl-C at the terminal is for the API, which then ends its workers.
+            start_new_session=True,
+        )
+        worker = cls(process)
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await worker._read_frame()
+        except TimeoutError:
+            await worker.end()
+            raise WorkerEnded("it was not ready in time") from None
+        except BaseException:
+            await worker.end()
+            raise
+        return worker
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.returncode is None
+
+    async def ask(self, data: bytes, seconds: float) -> Answer:
+        """Raises TimeoutError or WorkerEnded; the worker must be ended after either."""
+        self.served += 1
+        async with asyncio.timeout(seconds):
+            # Should it have ended, reading tells.
+            with contextlib.suppress(OSError):
+                self._requests.write(len(data).to_bytes(LENGTH_BYTES, "big"))
+                self._requests.write(data)
+                await self._requests.drain()
+            reply = await self._read_frame()
+        try:
+            answer: Answer = _answer_decoder.decode(reply)
+        except msgspec.DecodeError as error:
+            raise WorkerEnded(f"its answer is none: {error}") from None
+        return answer
+
+    async def end(self) -> None:
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+        self._requests.close()
+        # Its pipe must be read to the end, or the transport stays open.
+        await self._answers.read()
+        await self._process.wait()
+
+    async def _read_frame(self) -> bytes:
+        try:
+            length = int.from_bytes(await self._answers.readexactly(LENGTH_BYTES), "big")
+            if length > MAX_ANSWER_BYTES:
+                raise WorkerEnded(f"its answer is said to have {length} bytes")
+            return await self._answers.readexactly(length)
+        except (asyncio.IncompleteReadError, OSError):
+            raise WorkerEnded(f"exit status {await self._process.wait()}") from None
+
+
+def _environment() -> dict[str, str]:
+    """What Python needs to find this project and its packages, and none of the API's secrets."""
+    environment = {"PYTHONPATH": os.pathsep.join([str(_PROJECT), *filter(None, sys.path)])}
+    if "LD_LIBRARY_PATH" in os.environ:
+        environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
+    return environment
