@@ -1,1 +1,1 @@
-"""Real servers from wheels for development and tests, and the supervisor behind `make run`. No production code needs it."""
+"""Real servers from wheels for development and tests, and the supervisor behind `make run`; not for production."""

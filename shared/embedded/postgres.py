@@ -135,8 +135,9 @@ class EmbeddedPostgres:
         unfinished = self.directory / "data.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         # The builtin locale sorts and folds case alike on every machine.
-        command = [software / "bin" / "initdb", "--pgdata", unfinished, "--username", ROLE, "--auth", "trust"]
-        command += ["--encoding", "UTF8", "--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"]
+        command: list[str | Path] = [software / "bin" / "initdb", "--pgdata", unfinished, "--username", ROLE]
+        command += ["--auth", "trust", "--encoding", "UTF8", "--locale", "C"]
+        command += ["--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"]
         command += ["--no-instructions"] if self._fsync else ["--no-instructions", "--no-sync"]
         process = self._spawn(command, signal.SIGKILL)
         if not await child.ended(process, START_SECONDS) or process.returncode != 0:
@@ -145,7 +146,7 @@ class EmbeddedPostgres:
         unfinished.rename(self._data)
 
     async def _end_previous(self) -> None:
-        """End what a killed parent left behind; remove the lock files of what is long gone, whose ids others may have."""
+        """End what a killed parent left behind; remove the lock files of one long gone, whose id others may have."""
         lock = self._data / "postmaster.pid"
         try:
             pid = int(lock.read_text(encoding="utf-8").split("\n", 1)[0])
@@ -171,7 +172,7 @@ class EmbeddedPostgres:
     async def _start_once(self, software: Path) -> bool:
         quoted = '"' + str(self._sockets).replace('"', '""') + '"'
         settings = {"unix_socket_directories": quoted, **self._settings}
-        command = [software / "bin" / "postgres", "-D", self._data]
+        command: list[str | Path] = [software / "bin" / "postgres", "-D", self._data]
         command += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         process = self._process = self._spawn(command, signal.SIGINT)
         if not await child.happens(lambda: process.poll() is not None or self._is_ready(process.pid), START_SECONDS):

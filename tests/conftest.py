@@ -1,0 +1,71 @@
+"""Fixtures for every test: settings, real servers, a fresh database, real processes; tests/support is behind them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from shared.settings import Settings
+from tests.support.ports import free_port
+from tests.support.processes import Processes
+from tests.support.servers import Servers, running_servers
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+JWT_SECRET = "a-secret-of-the-tests-a-secret-of-the-tests"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need servers by the fixtures they use, so that `make test-fast` can leave them out."""
+    for item in items:
+        if "servers" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.servers)
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """A real Postgres and a real Redis, one of each for a worker."""
+    with running_servers() as running:
+        yield running
+
+
+@pytest.fixture
+def database_url(servers: Servers) -> Iterator[str]:
+    """A database of the test's own with the schema of schema.sql and no rows."""
+    with servers.database() as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(servers: Servers) -> Iterator[str]:
+    """A Redis that is empty, and that no other test uses meanwhile."""
+    with servers.empty_redis() as url:
+        yield url
+
+
+@pytest.fixture
+def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
+    """Settings of a test's own: fresh servers, free ports, a folder that goes away, and no long goodbyes."""
+    return Settings(
+        database_url=database_url,
+        redis_url=redis_url,
+        jwt_secret=JWT_SECRET,
+        data_directory=tmp_path / "data",
+        api_port=free_port(),
+        gateway_port=free_port(),
+        drain_seconds=0.2,
+        shutdown_seconds=10.0,
+    )
+
+
+@pytest.fixture
+async def processes(settings: Settings, tmp_path: Path) -> AsyncIterator[Processes]:
+    """Starts the API, gateway and lab nodes as real processes, and ends them after the test."""
+    running = Processes(settings, tmp_path)
+    try:
+        yield running
+    finally:
+        await running.stop()

@@ -1,0 +1,186 @@
+"""Real processes for tests: the API, gateway nodes, lab nodes, each on a free port, ended by their id."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+
+import aiohttp
+
+from shared.embedded import child
+from shared.settings import Settings
+from tests.support.ports import free_port
+
+CHECKOUT = Path(__file__).parents[2]
+READY_SECONDS = 30.0
+STOP_SECONDS = 20.0
+
+
+class ProcessFailed(AssertionError):
+    """A process ended or did not become ready; the message has what it wrote."""
+
+
+class Node:
+    """One running process that listens on `port`."""
+
+    def __init__(self, name: str, process: subprocess.Popen[bytes], port: int, output: Path) -> None:
+        self.name = name
+        self.port = port
+        self._process = process
+        self._output = output
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def socket_url(self) -> str:
+        """Without query: where a client of the gateway connects."""
+        return f"ws://127.0.0.1:{self.port}/socket/websocket"
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """As subprocess gives it: negative for a signal, None while it runs."""
+        return self._process.poll()
+
+    def output(self) -> str:
+        """What it wrote so far, errors included."""
+        return self._output.read_text(encoding="utf-8", errors="replace")
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """As a crash would end it."""
+        self._process.kill()
+        self._process.wait()
+
+    async def ended(self, seconds: float = STOP_SECONDS) -> int:
+        """Wait until it has ended by itself, and return its exit code."""
+        if not await child.ended(self._process, seconds):
+            raise ProcessFailed(f"{self.name} still runs after {seconds} s; it wrote:\n{self.output()}")
+        return self._process.returncode
+
+    async def stop(self) -> int:
+        """SIGTERM, and wait. A process that does not obey is killed, and that is a failure."""
+        if self.is_running:
+            self.signal(signal.SIGCONT)
+            self.signal(signal.SIGTERM)
+            try:
+                return await self.ended()
+            finally:
+                await child.stop(self._process)
+        return self._process.returncode
+
+
+class Processes:
+    """Starts processes with one test's settings, and ends what is left of them."""
+
+    def __init__(self, settings: Settings, directory: Path) -> None:
+        self.settings = settings
+        self._directory = directory
+        self._nodes: list[Node] = []
+
+    async def api(self, **environment: str) -> Node:
+        """`python -m api`, ready. The keywords are environment variables beyond the settings."""
+        port = free_port()
+        given = {"API_PORT": str(port), **environment}
+        return await self.start("api", port=port, environment=given, ready="/health/ready")
+
+    async def gateway(self, **environment: str) -> Node:
+        """`python -m gateway`, ready."""
+        port = free_port()
+        given = {"GATEWAY_PORT": str(port), **environment}
+        return await self.start("gateway", port=port, environment=given, ready="/health/ready")
+
+    async def lab(self, *arguments: str) -> Node:
+        """`python -m tests.lab`, listening."""
+        port = free_port()
+        return await self.start("tests.lab", "--port", str(port), *arguments, port=port)
+
+    async def start(
+        self, module: str, *arguments: str, port: int, environment: Mapping[str, str] | None = None, ready: str = ""
+    ) -> Node:
+        """`python -m MODULE ARGUMENT...`; returns when the port accepts, and `ready`, if given, answers 200."""
+        name = f"{module}-{port}"
+        path = self._directory / f"{name}.log"
+        with path.open("wb") as output:
+            process = child.spawn(
+                [sys.executable, "-m", module, *arguments],
+                death_signal=signal.SIGKILL,
+                directory=CHECKOUT,
+                environment={**base_environment(), **environment_of(self.settings), **(environment or {})},
+                output=output,
+            )
+        node = Node(name, process, port, path)
+        self._nodes.append(node)
+        await _ready(node, ready)
+        return node
+
+    async def stop(self) -> None:
+        """End all that still run, the last started first."""
+        failures = []
+        for node in reversed(self._nodes):
+            try:
+                await node.stop()
+            except ProcessFailed as failure:
+                failures.append(str(failure))
+        self._nodes.clear()
+        if failures:
+            raise ProcessFailed("\n".join(failures))
+
+
+async def _ready(node: Node, path: str) -> None:
+    try:
+        async with asyncio.timeout(READY_SECONDS), aiohttp.ClientSession() as client:
+            while node.is_running:
+                try:
+                    if not path:
+                        _, writer = await asyncio.open_connection("127.0.0.1", node.port)
+                        writer.close()
+                        await writer.wait_closed()
+                        return
+                    async with client.get(node.url + path) as response:
+                        if response.status == 200:
+                            return
+                except (OSError, aiohttp.ClientError):
+                    pass
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise ProcessFailed(f"{node.name} was not ready after {READY_SECONDS} s; it wrote:\n{node.output()}") from None
+    raise ProcessFailed(f"{node.name} ended with {node.exit_code}; it wrote:\n{node.output()}")
+
+
+def base_environment() -> dict[str, str]:
+    """What a process needs of this one's environment: nothing that would configure Daveslist."""
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "COVERAGE_PROCESS_START")
+    return {"PYTHONUNBUFFERED": "1", **{name: os.environ[name] for name in kept if name in os.environ}}
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The variables from which `Settings.from_environment` reads these very settings."""
+    return {setting.name.upper(): _text(getattr(settings, setting.name)) for setting in fields(settings)}
+
+
+def _text(value: object) -> str:
+    match value:
+        case bool():
+            return "on" if value else "off"
+        case tuple():
+            return ",".join(map(str, value))
+        case _:
+            return str(value)

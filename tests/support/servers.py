@@ -1,0 +1,91 @@
+"""A real Postgres and a real Redis for one test worker, and an own database for each test that asks for one."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import shutil
+import tempfile
+from collections.abc import Coroutine, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from redis import Redis
+
+from shared.embedded.postgres import EmbeddedPostgres
+from shared.embedded.redis import EmbeddedRedis
+
+SCHEMA = Path(__file__).parents[2] / "schema.sql"
+TEMPLATE = "template_with_schema"
+
+
+class Servers:
+    """One Postgres and one Redis. Nothing in them outlives the test that made it."""
+
+    def __init__(self, directory: Path) -> None:
+        # The data is thrown away: no test of this cluster may pull the plug. Tests of crashes start one of their own.
+        self.postgres = EmbeddedPostgres(directory / "postgres", fsync=False)
+        self.redis = EmbeddedRedis(directory / "redis")
+        self._numbers = itertools.count(1)
+
+    async def start(self) -> None:
+        await self.postgres.start()
+        await self.redis.start()
+        self._administer(f"CREATE DATABASE {TEMPLATE}")
+        if SCHEMA.exists():
+            with closing(psycopg2.connect(self.postgres.url(TEMPLATE))) as connection, connection.cursor() as cursor:
+                cursor.execute(SCHEMA.read_text(encoding="utf-8"))
+                connection.commit()
+
+    async def stop(self) -> None:
+        await self.redis.stop()
+        await self.postgres.stop()
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """The URL of a database with the schema and nothing else, which is dropped at the end."""
+        name = f"test_{next(self._numbers)}"
+        self._administer(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        try:
+            yield self.postgres.url(name)
+        finally:
+            self._administer(f"DROP DATABASE {name} WITH (FORCE)")
+
+    @contextmanager
+    def empty_redis(self) -> Iterator[str]:
+        """The URL of the Redis, which is emptied at the end."""
+        yield self.redis.url
+        with closing(Redis.from_url(self.redis.url)) as client:
+            client.flushall()
+
+    def _administer(self, statement: str) -> None:
+        with closing(psycopg2.connect(self.postgres.url("postgres"))) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+
+
+@contextmanager
+def running_servers() -> Iterator[Servers]:
+    """Servers in a folder of their own, which is removed at the end."""
+    directory = Path(tempfile.mkdtemp(prefix="daveslist-tests-", dir="/tmp"))
+    directory.chmod(0o711)  # Run by root, Postgres is another user, who has to get in.
+    servers = Servers(directory)
+    try:
+        run(servers.start())
+        yield servers
+    finally:
+        run(servers.stop())
+        shutil.rmtree(directory)
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run it on a loop of its own that leaves the tests' loop alone (unlike asyncio.run, which unsets it)."""
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(work)
+    finally:
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
