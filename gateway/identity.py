@@ -1,0 +1,26 @@
+"""Who is on a connection, and how the gateway finds out."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+
+class Identity(msgspec.Struct, gc=False):
+    """The user of a connection. `expires_at` is seconds since the epoch; it moves when the client hands in a fresh token."""
+
+    user_id: int
+    expires_at: float
+    session_id: str | None = None
+    role: str = "user"
+    name: str = ""
+
+
+class Refused(Exception):
+    """The token is missing, bad or expired, or its user may not connect."""
+
+
+class Authenticator(Protocol):
+    async def __call__(self, token: str) -> Identity:
+        """Raises Refused; DatabaseUnavailable where it cannot be known now."""

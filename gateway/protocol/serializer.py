@@ -1,0 +1,51 @@
+"""What a serializer does, and which one speaks a version. Pure.
+
+The reference of the formats is Phoenix's own two serializers, as `tests/protocol/recordings` shows them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Protocol
+
+from gateway.protocol.messages import Frame, Message
+from gateway.protocol.serializer_v1 import SERIALIZER as V1
+from gateway.protocol.serializer_v2 import SERIALIZER as V2
+
+
+class Serializer(Protocol):
+    """Bytes of a WebSocket message to a Message and back, for one version of the protocol."""
+
+    vsn: str
+
+    def decode_text(self, data: bytes) -> Message:
+        """Raises BadFrame, or InvalidText where the bytes are not UTF-8."""
+
+    def decode_binary(self, data: bytes) -> Message:
+        """Raises BadFrame."""
+
+    def reply(self, join_ref: Any, ref: Any, topic: Any, status: str, response: Any) -> Frame | None:
+        """A `phx_reply`. A response of `bytes` travels as binary. None where this version cannot carry it."""
+
+    def push(self, join_ref: Any, ref: Any, topic: Any, event: str, payload: Any) -> Frame | None:
+        """A message for one client. None where this version cannot carry it."""
+
+    def broadcast(self, topic: str, event: str, payload: bytes, is_binary: bool) -> Frame | None:
+        """A message for everyone who joined; the payload is JSON text, or binary. None where this version cannot carry it."""
+
+
+_SERIALIZERS: dict[tuple[int, int], Serializer] = {(1, 0): V1, (2, 0): V2}
+DEFAULT_VSN = "1.0.0"
+_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)", re.ASCII)
+
+
+def negotiate(vsn: str | None) -> Serializer | None:
+    """The serializer for the `vsn` that a client asked for; None where it is refused.
+
+    Accepted are `1.0.x` and `2.0.x`, as three whole numbers; absent means 1.0.0.
+    """
+    match = _VERSION.fullmatch(DEFAULT_VSN if vsn is None else vsn)
+    if match is None or len(match[0]) > 32:
+        return None
+    major, minor, _ = (int(part) for part in match.groups())
+    return _SERIALIZERS.get((major, minor))

@@ -1,0 +1,198 @@
+"""The session of one connection: which topics are joined under which refs, and what a message therefore asks for.
+
+Pure: it decides and never acts. A message goes in, an action comes out; whoever carries the action out tells the
+session how it ended, and gets back the messages that had to wait for it.
+
+A topic is in one of these states, and what is not in the table waits until the state changes:
+
+    state      phx_join   phx_leave   other
+    absent     Join       Answer      Answer (unmatched topic)
+    joining    waits      waits       waits
+    joined     Replace    Leave       Deliver
+    leaving    waits      waits       waits
+
+A message for a joined topic counts only with the join_ref of that join, or with none.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from gateway.protocol.messages import (
+    ERROR,
+    HEARTBEAT,
+    OK,
+    PHOENIX_TOPIC,
+    PHX_JOIN,
+    PHX_LEAVE,
+    TOO_MANY_CHANNELS,
+    UNMATCHED_TOPIC,
+    Message,
+)
+
+Route = TypeVar("Route")
+
+
+class State(Enum):
+    JOINING = "joining"
+    JOINED = "joined"
+    LEAVING = "leaving"
+
+
+class Joined(Generic[Route]):
+    """One join of one topic, from the message that asked for it until its channel is gone."""
+
+    __slots__ = ("channel", "join_ref", "route", "sent_join_ref", "state", "topic", "waiting")
+
+    def __init__(self, topic: str, sent_join_ref: Any, ref: Any, route: Route) -> None:
+        self.topic = topic
+        self.sent_join_ref = sent_join_ref
+        """As the join carried it: what later messages must match, what `phx_close` and `phx_error` carry."""
+        self.join_ref = ref if sent_join_ref is None else sent_join_ref
+        """What replies and pushes carry."""
+        self.route = route
+        self.state = State.JOINING
+        self.waiting: deque[Message] | None = None
+        """Messages that came while the topic was joining or leaving, in their order."""
+        self.channel: Any = None
+        """Whatever the runtime runs for this join."""
+
+
+class Deliver(msgspec.Struct, frozen=True, gc=False):
+    """Hand the message to the channel."""
+
+    joined: Joined[Any]
+    message: Message
+
+
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """Reply at once; no channel is concerned."""
+
+    join_ref: Any
+    ref: Any
+    topic: Any
+    status: str
+    response: dict[str, Any]
+
+
+class Join(msgspec.Struct, frozen=True, gc=False):
+    """Start the channel and let it accept or refuse. Then call `joined` or `refused`."""
+
+    joined: Joined[Any]
+    message: Message
+
+
+class Replace(msgspec.Struct, frozen=True, gc=False):
+    """End the channel of an earlier join of the same topic, then treat the rest as a Join; last, close the earlier one."""
+
+    earlier: Joined[Any]
+    joined: Joined[Any]
+    message: Message
+
+
+class Leave(msgspec.Struct, frozen=True, gc=False):
+    """Let the channel finish what it was given before, reply, end it. Then call `closed`."""
+
+    joined: Joined[Any]
+    message: Message
+
+
+class Ignore(msgspec.Struct, frozen=True, gc=False):
+    """Nothing to do: the message belongs to a join that is over."""
+
+
+class Wait(msgspec.Struct, frozen=True, gc=False):
+    """The message was kept; it comes back when its topic has changed state. `waiting` messages of it are kept now."""
+
+    waiting: int
+
+
+Action = Deliver | Answer | Join | Replace | Leave | Ignore | Wait
+
+_IGNORE = Ignore()
+_NONE_WAITING: tuple[Message, ...] = ()
+
+
+class Session(Generic[Route]):
+    """The joined topics of one connection.
+
+    `route_of` names the channel for a topic, None where there is none. `max_channels` bounds the topics that are
+    joined, joining or leaving at one time.
+    """
+
+    __slots__ = ("_max_channels", "_route_of", "topics")
+
+    def __init__(self, route_of: Callable[[str], Route | None], max_channels: int) -> None:
+        self._route_of = route_of
+        self._max_channels = max_channels
+        self.topics: dict[str, Joined[Route]] = {}
+
+    def receive(self, message: Message) -> Action:
+        """What the message asks for. Never raises, whatever the message holds."""
+        topic, event = message.topic, message.event
+        joined = self.topics.get(topic) if type(topic) is str else None
+        if joined is None:
+            return self._receive_unjoined(message)
+        if joined.state is not State.JOINED:
+            if joined.waiting is None:
+                joined.waiting = deque()
+            joined.waiting.append(message)
+            return Wait(len(joined.waiting))
+        if event == PHX_JOIN:
+            return self._replace(joined, message)
+        if message.join_ref is not None and not same_ref(message.join_ref, joined.sent_join_ref):
+            return _IGNORE
+        if event == PHX_LEAVE:
+            joined.state = State.LEAVING
+            return Leave(joined, message)
+        return Deliver(joined, message)
+
+    def _receive_unjoined(self, message: Message) -> Action:
+        topic, event = message.topic, message.event
+        if topic == PHOENIX_TOPIC and event == HEARTBEAT:
+            return Answer(None, message.ref, topic, OK, {})
+        if event == PHX_LEAVE:
+            return Answer(message.join_ref, message.ref, topic, OK, {})
+        route = self._route_of(topic) if event == PHX_JOIN and type(topic) is str else None
+        if route is None:
+            return Answer(None, message.ref, topic, ERROR, UNMATCHED_TOPIC)
+        if len(self.topics) >= self._max_channels:
+            return Answer(message.join_ref, message.ref, topic, ERROR, TOO_MANY_CHANNELS)
+        joined = self.topics[topic] = Joined(topic, message.join_ref, message.ref, route)
+        return Join(joined, message)
+
+    def _replace(self, earlier: Joined[Route], message: Message) -> Action:
+        joined = Joined(earlier.topic, message.join_ref, message.ref, earlier.route)
+        self.topics[earlier.topic] = joined
+        return Replace(earlier, joined, message)
+
+    def joined(self, joined: Joined[Route]) -> tuple[Message, ...]:
+        """The channel accepted: returns the messages that waited, to be received again, in this order."""
+        joined.state = State.JOINED
+        return self._released(joined)
+
+    def refused(self, joined: Joined[Route]) -> tuple[Message, ...]:
+        """The channel refused, or its join crashed: as `closed`."""
+        return self.closed(joined)
+
+    def closed(self, joined: Joined[Route]) -> tuple[Message, ...]:
+        """The channel is gone: returns the messages that waited, to be received again, in this order."""
+        if self.topics.get(joined.topic) is joined:
+            del self.topics[joined.topic]
+        return self._released(joined)
+
+    def _released(self, joined: Joined[Route]) -> tuple[Message, ...]:
+        if joined.waiting is None:
+            return _NONE_WAITING
+        waiting, joined.waiting = tuple(joined.waiting), None
+        return waiting
+
+
+def same_ref(one: Any, other: Any) -> bool:
+    """Refs are equal as JSON values: 1, 1.0 and true are three different ones."""
+    return one == other and type(one) is type(other)

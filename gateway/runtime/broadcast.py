@@ -1,0 +1,67 @@
+"""One broadcast on its way to many clients: encoded once for each version, whatever the number of clients.
+
+Knows formats, not sockets. Phoenix calls the short cut from a broadcast to the wire the fastlane.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from gateway.protocol.messages import Frame
+from gateway.protocol.serializer import Serializer
+from gateway.transports.frames import wire
+from shared.events.envelope import Envelope, json_payload
+
+_decode = msgspec.json.Decoder().decode
+
+
+class Broadcast:
+    """An event on a topic with its payload as the bytes that travel: JSON text, or binary."""
+
+    __slots__ = ("_frames", "_wires", "event", "is_binary", "payload", "topic")
+
+    def __init__(self, topic: str, event: str, payload: bytes, is_binary: bool) -> None:
+        self.topic = topic
+        self.event = event
+        self.payload = payload
+        self.is_binary = is_binary
+        self._frames: dict[str, Frame | None] = {}
+        self._wires: dict[str, bytes | None] = {}
+
+    @classmethod
+    def of(cls, topic: str, event: str, payload: Any) -> Broadcast:
+        """From what a channel gave: `bytes` travel as binary, all else as JSON."""
+        if type(payload) is bytes:
+            return cls(topic, event, payload, True)
+        return cls(topic, event, json_payload(payload), False)
+
+    @classmethod
+    def from_envelope(cls, topic: str, envelope: Envelope) -> Broadcast:
+        return cls(topic, envelope.event, envelope.payload, envelope.is_binary)
+
+    def envelope(self, node: str) -> Envelope:
+        return Envelope(node, self.event, self.payload, self.is_binary)
+
+    def value(self) -> Any:
+        """The payload as a channel gets it: a value of its own, that it may change."""
+        return self.payload if self.is_binary else _decode(self.payload)
+
+    def frame(self, serializer: Serializer) -> Frame | None:
+        """The protocol's frame; None where this version cannot carry it."""
+        try:
+            return self._frames[serializer.vsn]
+        except KeyError:
+            frame = serializer.broadcast(self.topic, self.event, self.payload, self.is_binary)
+            self._frames[serializer.vsn] = frame
+            return frame
+
+    def wire(self, serializer: Serializer) -> bytes | None:
+        """The frame inside a WebSocket frame, ready for a socket."""
+        try:
+            return self._wires[serializer.vsn]
+        except KeyError:
+            frame = self.frame(serializer)
+            framed = self._wires[serializer.vsn] = None if frame is None else wire(frame)
+            return framed

@@ -1,0 +1,375 @@
+"""Runs one channel: calls its callbacks one at a time, in order, and carries out what they return.
+
+The counterpart of Phoenix.Channel.Server. It speaks to the client through its connection, and to other channels
+through the endpoint.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from gateway.channel import (
+    CRASHED,
+    LEFT,
+    BadReturn,
+    Channel,
+    Error,
+    Ok,
+    Reply,
+    SocketRef,
+    Stop,
+    UnknownEvent,
+)
+from gateway.protocol.messages import CHANNEL_CRASH, JOIN_CRASHED, PHX_CLOSE, PHX_ERROR, Message
+from gateway.protocol.session import Joined
+from gateway.runtime.broadcast import Broadcast
+from gateway.runtime.stepping import Suspended
+
+if TYPE_CHECKING:
+    from gateway.runtime.connection import Connection
+
+logger = logging.getLogger(__name__)
+
+_ORDERLY = ("normal", "shutdown")
+
+Finish = Callable[[Any, Any, BaseException | None], None]
+"""Called with the cause of a callback, what it returned, and what it raised."""
+
+
+class ChannelServer:
+    """One join of one topic of one connection: the channel's `socket`.
+
+    `held` keeps broadcasts back between the subscription and the join's reply; it is None once they go straight out.
+    """
+
+    __slots__ = (
+        "_busy",
+        "_ended",
+        "_inbox",
+        "_message",
+        "_subscribed",
+        "_then",
+        "channel",
+        "connection",
+        "held",
+        "intercepts",
+        "join_ref",
+        "joined",
+        "presence_keys",
+        "replaced",
+        "topic",
+    )
+
+    def __init__(
+        self, connection: Connection, joined: Joined[type[Channel]], params: Any, replaced: Joined[Any] | None
+    ) -> None:
+        self.connection = connection
+        self.joined = joined
+        self.topic = joined.topic
+        self.join_ref = joined.join_ref
+        self.replaced = replaced
+        self.held: list[Broadcast] | None = []
+        self.intercepts = joined.route.intercepts
+        self.presence_keys: dict[str, str] | None = None
+        self.channel = joined.route(self, params)
+        self._busy = False
+        self._inbox: deque[tuple[Callable[[Any], None], Any]] | None = None
+        self._message: Message | None = None
+        self._subscribed = False
+        self._then: Callable[[], None] | None = None
+        self._ended = False
+
+    # What causes callbacks. Each is carried out at once, or after what is under way.
+
+    def start(self, message: Message) -> None:
+        """Join: the first callback."""
+        self._busy = True
+        self._run(self._join(message.payload), self._finish_join, message)
+
+    def deliver(self, message: Message) -> None:
+        """A push of the client."""
+        if self._busy:
+            self._queue(self.deliver, message)
+            return
+        self._busy = True
+        self._message = message
+        try:
+            result = self.connection.endpoint.step(self.channel.handle_in(message.event, message.payload))
+            if result is not None:
+                if type(result) is Suspended:
+                    result.task.add_done_callback(partial(self._resume, self._finish_handle_in, message))
+                    return
+                if not self._answered(message, result):
+                    return
+        except (Exception, asyncio.CancelledError) as error:
+            self._crash(message, error)
+            return
+        self._busy = False
+        if self._inbox:
+            self._drain()
+
+    def leave(self, message: Message) -> None:
+        """The client leaves."""
+        if self._busy:
+            self._queue(self.leave, message)
+            return
+        connection = self.connection
+        connection.send(connection.serializer.reply(self.join_ref, message.ref, self.topic, "ok", {}))
+        self._busy = True
+        self._end(LEFT, PHX_CLOSE, {})
+
+    def shut_down(self, reason: str, then: Callable[[], None] | None = None) -> None:
+        """End the channel without a word to the client; then, where it is given, `then` takes over from the session."""
+        if then is not None:
+            self._then = then
+        if self._busy:
+            self._queue(self.shut_down, reason)
+            return
+        self._busy = True
+        self._end(reason, None, None)
+
+    def close(self, reason: str) -> None:
+        """End the channel as if it had stopped by itself: the client gets `phx_close`."""
+        if self._busy:
+            self._queue(self.close, reason)
+            return
+        self._busy = True
+        self._end(reason, PHX_CLOSE, {})
+
+    def deliver_broadcast(self, broadcast: Broadcast) -> None:
+        """A broadcast on the topic: to the client, or to `handle_out` first."""
+        if self.held is not None:
+            self.held.append(broadcast)
+        elif broadcast.event in self.intercepts:
+            self._handle_out(broadcast)
+        else:
+            self.connection.send_broadcast(broadcast)
+
+    def send_info(self, message: Any) -> None:
+        if self._busy:
+            self._queue(self.send_info, message)
+            return
+        self._busy = True
+        self._run(self.channel.handle_info(message), self._finish_info, message)
+
+    def _handle_out(self, broadcast: Broadcast) -> None:
+        if self._busy:
+            self._queue(self._handle_out, broadcast)
+            return
+        self._busy = True
+        self._run(self.channel.handle_out(broadcast.event, broadcast.value()), self._finish_info, broadcast)
+
+    # The sequence of callbacks
+
+    def _queue(self, method: Callable[[Any], None], argument: Any) -> None:
+        if self._ended:
+            return
+        if self._inbox is None:
+            self._inbox = deque()
+        self._inbox.append((method, argument))
+        self.connection.backlog += 1
+
+    def _run(self, coroutine: Coroutine[Any, Any, Any], finish: Finish, cause: Any) -> None:
+        try:
+            result = self.connection.endpoint.step(coroutine)
+        except (Exception, asyncio.CancelledError) as error:
+            finish(cause, None, error)
+            return
+        if type(result) is Suspended:
+            result.task.add_done_callback(partial(self._resume, finish, cause))
+        else:
+            finish(cause, result, None)
+
+    def _resume(self, finish: Finish, cause: Any, task: asyncio.Task[Any]) -> None:
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        finish(cause, None if error else task.result(), error)
+        self.connection.resume()
+
+    def _idle(self) -> None:
+        self._busy = False
+        if self._inbox:
+            self._drain()
+
+    def _drain(self) -> None:
+        inbox = self._inbox
+        while inbox and not self._busy:
+            method, argument = inbox.popleft()
+            self.connection.backlog -= 1
+            method(argument)
+
+    # How callbacks end
+
+    async def _join(self, params: Any) -> Ok | Error:
+        result = await self.channel.join(self.topic, params)
+        if type(result) is not Ok and type(result) is not Error:
+            raise BadReturn(f"join returns Ok(...) or Error(...), not {result!r}")
+        if type(result) is Ok and not self._subscribed:
+            try:
+                await self.subscribe()
+            except TimeoutError:
+                return Error({"reason": "try again"})
+        return result
+
+    def _finish_join(self, message: Message, result: Any, error: BaseException | None) -> None:
+        # No await from the subscription to here: the reply comes before every broadcast.
+        if error is not None:
+            self._log_crash("join", error)
+            result = Error(JOIN_CRASHED)
+        connection, serializer = self.connection, self.connection.serializer
+        sent_join_ref = self.joined.sent_join_ref
+        try:
+            frame = serializer.reply(sent_join_ref, message.ref, self.topic, result.status, result.response)
+        except ValueError as unencodable:
+            self._log_crash("join", unencodable)
+            result = Error(JOIN_CRASHED)
+            frame = serializer.reply(sent_join_ref, message.ref, self.topic, result.status, result.response)
+        connection.send(frame)
+        if self.replaced is not None:
+            self._send_end(self.replaced, PHX_CLOSE, {})
+            self.replaced = None
+        if type(result) is not Ok:
+            self._release()
+            connection.join_refused(self)
+            return
+        held, self.held = self.held, None
+        for broadcast in held or ():
+            self.deliver_broadcast(broadcast)
+        connection.join_accepted(self)
+        self._idle()
+
+    def _finish_handle_in(self, message: Message, result: Any, error: BaseException | None) -> None:
+        if error is not None:
+            self._crash(message, error)
+            return
+        try:
+            if result is not None and not self._answered(message, result):
+                return
+        except Exception as bad_result:
+            self._crash(message, bad_result)
+            return
+        self._idle()
+
+    def _answered(self, message: Message, result: Any) -> bool:
+        """Carry out what handle_in returned; False where that ends the channel."""
+        kind = type(result)
+        if kind is Ok or kind is Error or kind is Reply:
+            connection = self.connection
+            connection.send(
+                connection.serializer.reply(self.join_ref, message.ref, self.topic, result.status, result.response)
+            )
+            return True
+        if kind is not Stop:
+            raise BadReturn(f"handle_in returns Ok, Error, Reply, Stop or None, not {result!r}")
+        if result.reply is not None:
+            if type(result.reply) not in (Ok, Error, Reply):
+                raise BadReturn(f"the reply of a Stop is Ok, Error, Reply or None, not {result.reply!r}")
+            self._answered(message, result.reply)
+        self._stop(result)
+        return False
+
+    def _finish_info(self, _cause: Any, result: Any, error: BaseException | None) -> None:
+        if error is None and result is not None and type(result) is not Stop:
+            error = BadReturn(f"handle_info and handle_out return Stop or None, not {result!r}")
+        if error is not None:
+            self._crash(None, error)
+        elif result is not None:
+            self._stop(result)
+        else:
+            self._idle()
+
+    def _stop(self, stop: Stop) -> None:
+        if stop.reason in _ORDERLY:
+            self._end(stop.reason, PHX_CLOSE, {})
+        else:
+            self._end(stop.reason, PHX_ERROR, CHANNEL_CRASH)
+
+    def _crash(self, message: Message | None, error: BaseException) -> None:
+        self._log_crash("handle_in" if message is not None else "callback", error)
+        self._end(CRASHED, PHX_ERROR, CHANNEL_CRASH)
+
+    def _log_crash(self, callback: str, error: BaseException) -> None:
+        fields = {"channel": type(self.channel).__name__, "callback": callback, "error": type(error).__name__}
+        # What a client can cause at will is one line; what only a mistake of ours can cause comes with its traceback.
+        ours = None if isinstance(error, UnknownEvent | asyncio.CancelledError) else error
+        logger.warning("channel crashed", extra=fields, exc_info=ours)
+
+    def _end(self, reason: str, event: str | None, payload: Any) -> None:
+        self._run(self.channel.terminate(reason), self._finish_end, (event, payload))
+
+    def _finish_end(self, last_word: tuple[str | None, Any], _result: Any, error: BaseException | None) -> None:
+        if error is not None:
+            self._log_crash("terminate", error)
+        unhandled = [argument for method, argument in self._inbox or () if method in (self.deliver, self.leave)]
+        self._release()
+        event, payload = last_word
+        if event is not None:
+            self._send_end(self.joined, event, payload)
+        if self._then is not None:
+            self._then()
+        else:
+            self.connection.channel_ended(self)
+        for message in unhandled:
+            # What came behind the end is answered as any message to a topic that is not joined.
+            self.connection.handle(message)
+
+    def _send_end(self, joined: Joined[Any], event: str, payload: Any) -> None:
+        ref = joined.sent_join_ref
+        self.connection.send(self.connection.serializer.push(ref, ref, self.topic, event, payload))
+
+    def _release(self) -> None:
+        self._ended = True
+        if self._inbox:
+            self.connection.backlog -= len(self._inbox)
+            self._inbox = None
+        if self._subscribed:
+            self._subscribed = False
+            self.connection.endpoint.unsubscribe(self)
+
+    # What the channel can reach
+
+    @property
+    def identity(self) -> Any:
+        return self.connection.identity
+
+    @property
+    def context(self) -> Any:
+        return self.connection.endpoint.context
+
+    def push(self, event: str, payload: Any) -> None:
+        if self.held is not None:
+            raise RuntimeError("nothing can be pushed before the join is answered; use send_info and push from there")
+        connection = self.connection
+        connection.send(connection.serializer.push(self.join_ref, None, self.topic, event, payload))
+
+    def socket_ref(self) -> SocketRef:
+        if self._message is None or not self._busy:
+            raise RuntimeError("socket_ref names the push that handle_in is handling")
+        return SocketRef(self.join_ref, self._message.ref, self.topic)
+
+    def reply(self, ref: SocketRef, reply: Ok | Error | Reply) -> None:
+        if type(reply) not in (Ok, Error, Reply):
+            raise BadReturn(f"a reply is Ok, Error or Reply, not {reply!r}")
+        connection = self.connection
+        connection.send(connection.serializer.reply(ref.join_ref, ref.ref, ref.topic, reply.status, reply.response))
+
+    def broadcast(self, topic: str, event: str, payload: Any) -> None:
+        self.connection.endpoint.broadcast(topic, event, payload)
+
+    def broadcast_from(self, topic: str, event: str, payload: Any) -> None:
+        self.connection.endpoint.broadcast(topic, event, payload, sender=self)
+
+    def disconnect(self, user_id: int) -> None:
+        self.connection.endpoint.disconnect(user_id)
+
+    async def subscribe(self) -> None:
+        """Raises TimeoutError where Redis did not confirm in time."""
+        if not self._subscribed:
+            await self.connection.endpoint.subscribe(self)
+            self._subscribed = True
+
+

@@ -1,0 +1,130 @@
+"""One client's connection, whatever carries it: feeds the session, carries out its actions, sends frames.
+
+The WebSocket and the long-poll transport are its subclasses; they know how bytes leave and how a connection closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from gateway.protocol.messages import Frame, Message
+from gateway.protocol.serializer import Serializer
+from gateway.protocol.session import Answer, Deliver, Join, Joined, Leave, Replace, Session, Wait
+from gateway.runtime.broadcast import Broadcast
+from gateway.runtime.channel_server import ChannelServer
+
+if TYPE_CHECKING:
+    from gateway.runtime.endpoint import Endpoint
+
+
+class Connection:
+    """`identity` is who connected; `params` are the query parameters of the connect.
+
+    `backlog` counts messages that wait for a busy channel; a transport stops reading while `is_congested`.
+    """
+
+    __slots__ = ("_resumed", "backlog", "endpoint", "gone", "identity", "params", "serializer", "session")
+
+    def __init__(self, endpoint: Endpoint, serializer: Serializer, identity: Any, params: Any) -> None:
+        self.endpoint = endpoint
+        self.serializer = serializer
+        self.identity = identity
+        self.params = params
+        self.session = Session(endpoint.routes.match, endpoint.settings.max_channels_per_connection)
+        self.backlog = 0
+        self.gone = False
+        self._resumed: asyncio.Event | None = None
+
+    # For the transport to implement
+
+    def send(self, frame: Frame | None) -> None:
+        """Send a frame; None, which this version cannot carry, is left out. Never waits, never raises."""
+        raise NotImplementedError
+
+    def send_broadcast(self, broadcast: Broadcast) -> None:
+        """Send a frame that many clients get."""
+        raise NotImplementedError
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Close from the server's side, after what was sent before; returns at once."""
+        raise NotImplementedError
+
+    # From the transport
+
+    def receive_text(self, data: bytes) -> None:
+        """Raises BadFrame."""
+        self.handle(self.serializer.decode_text(data))
+
+    def receive_binary(self, data: bytes) -> None:
+        """Raises BadFrame."""
+        self.handle(self.serializer.decode_binary(data))
+
+    def handle(self, message: Message) -> None:
+        """Carry out what the message asks for."""
+        action = self.session.receive(message)
+        kind = type(action)
+        if kind is Deliver:
+            action.joined.channel.deliver(message)
+        elif kind is Answer:
+            self.send(
+                self.serializer.reply(action.join_ref, action.ref, action.topic, action.status, action.response)
+            )
+        elif kind is Join:
+            self._join(action.joined, message, None)
+        elif kind is Replace:
+            then = partial(self._join, action.joined, message, action.earlier)
+            action.earlier.channel.shut_down("duplicate join", then)
+        elif kind is Leave:
+            action.joined.channel.leave(message)
+        elif kind is Wait:
+            self.backlog += 1
+
+    def dropped(self) -> None:
+        """The connection is gone: every channel ends. Call once."""
+        self.gone = True
+        self.endpoint.disconnected(self)
+        for joined in list(self.session.topics.values()):
+            if joined.channel is not None:
+                joined.channel.shut_down("closed")
+
+    @property
+    def is_congested(self) -> bool:
+        """Whether so many messages wait for their channels that no more should be read."""
+        return self.backlog >= self.endpoint.settings.max_backlog_messages
+
+    async def decongested(self) -> None:
+        """Returns when more may be read."""
+        while self.is_congested and not self.gone:
+            self._resumed = asyncio.Event()
+            await self._resumed.wait()
+
+    def resume(self) -> None:
+        """A callback that had to wait has ended."""
+        if self._resumed is not None and not self.is_congested:
+            self._resumed.set()
+            self._resumed = None
+
+    # From the channels
+
+    def _join(self, joined: Joined[Any], message: Message, replaced: Joined[Any] | None) -> None:
+        if self.gone:
+            return
+        server = ChannelServer(self, joined, message.payload, replaced)
+        joined.channel = server
+        server.start(message)
+
+    def join_accepted(self, server: ChannelServer) -> None:
+        self._receive_again(self.session.joined(server.joined))
+
+    def join_refused(self, server: ChannelServer) -> None:
+        self._receive_again(self.session.refused(server.joined))
+
+    def channel_ended(self, server: ChannelServer) -> None:
+        self._receive_again(self.session.closed(server.joined))
+
+    def _receive_again(self, messages: tuple[Message, ...]) -> None:
+        self.backlog -= len(messages)
+        for message in messages:
+            self.handle(message)

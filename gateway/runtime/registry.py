@@ -1,0 +1,52 @@
+"""Who joined what on this node. No I/O, and no knowledge of Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key")
+Member = TypeVar("Member")
+
+
+class Registry(Generic[Key, Member]):
+    """Members by key, in the order in which they came. A key is there as long as it has members."""
+
+    __slots__ = ("_members",)
+
+    def __init__(self) -> None:
+        self._members: dict[Key, dict[Member, None]] = {}
+
+    def add(self, key: Key, member: Member) -> bool:
+        """Whether the member is the first."""
+        members = self._members.get(key)
+        if members is None:
+            self._members[key] = {member: None}
+            return True
+        members[member] = None
+        return False
+
+    def remove(self, key: Key, member: Member) -> bool:
+        """Whether the member was the last; a member that is not there is no error."""
+        members = self._members.get(key)
+        if members is None or member not in members:
+            return False
+        del members[member]
+        if members:
+            return False
+        del self._members[key]
+        return True
+
+    def members(self, key: Key) -> tuple[Member, ...]:
+        """A copy: whoever goes through it may add and remove."""
+        members = self._members.get(key)
+        return tuple(members) if members else ()
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._members
+
+    def keys(self) -> Iterable[Key]:
+        return tuple(self._members)
+
+    def __len__(self) -> int:
+        return len(self._members)

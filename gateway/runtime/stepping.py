@@ -1,0 +1,102 @@
+"""Runs a coroutine up to where it has to wait, in line, and makes a task only of what then remains.
+
+Most callbacks of a channel never wait; for them a task would cost more than the callback itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import types
+from collections.abc import Coroutine, Generator
+from typing import Any, Final
+
+if sys.version_info >= (3, 12):
+    from asyncio.tasks import _swap_current_task
+else:
+    from asyncio.tasks import _enter_task, _leave_task
+
+    def _swap_current_task(loop: asyncio.AbstractEventLoop, task: Any) -> Any:
+        previous = asyncio.current_task(loop)
+        if previous is not None:
+            _leave_task(loop, previous)
+        if task is not None:
+            _enter_task(loop, task)
+        return previous
+
+
+class _InlineTask:
+    """What `asyncio.current_task()` answers while a coroutine runs in line.
+
+    `asyncio.timeout`, `TaskGroup` and their like keep it and speak to it later, from loop callbacks, when the real
+    task exists: everything goes on to that. Without it they would take hold of the connection's own task.
+    """
+
+    __slots__ = ("__weakref__", "task")
+
+    def __init__(self) -> None:
+        self.task: asyncio.Task[Any] | None = None
+
+    def cancelling(self) -> int:
+        return 0 if self.task is None else self.task.cancelling()
+
+    def uncancel(self) -> int:
+        return 0 if self.task is None else self.task.uncancel()
+
+    def __getattr__(self, name: str) -> Any:
+        if self.task is None:
+            raise AttributeError(f"{name} of a coroutine that has not waited yet")
+        return getattr(self.task, name)
+
+
+class Suspended:
+    """The coroutine waits: `task` finishes it."""
+
+    __slots__ = ("task",)
+
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        self.task = task
+
+
+class Stepper:
+    """Steps coroutines on one loop. Not for use from another thread."""
+
+    __slots__ = ("_inline", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop: Final = loop
+        self._inline = _InlineTask()
+
+    def step(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """The coroutine's result, or `Suspended` where it has to wait. Raises what the coroutine raises."""
+        inline = self._inline
+        caller = _swap_current_task(self._loop, inline)
+        try:
+            awaited = coroutine.send(None)
+        except StopIteration as stop:
+            return stop.value
+        finally:
+            _swap_current_task(self._loop, caller)
+        # The inline task may have been kept by what the coroutine called; it stands for this one from now on.
+        inline.task = self._loop.create_task(_finish(coroutine, awaited))
+        self._inline = _InlineTask()
+        return Suspended(inline.task)
+
+
+async def _finish(coroutine: Coroutine[Any, Any, Any], awaited: Any) -> Any:
+    return await _continue(coroutine, awaited)
+
+
+@types.coroutine
+def _continue(coroutine: Coroutine[Any, Any, Any], awaited: Any) -> Generator[Any, Any, Any]:
+    """Awaits on behalf of a coroutine that was started elsewhere."""
+    try:
+        while True:
+            try:
+                value = yield awaited
+            except BaseException as error:
+                awaited = coroutine.throw(error)
+            else:
+                awaited = coroutine.send(value)
+    except StopIteration as stop:
+        return stop.value

@@ -1,0 +1,25 @@
+"""How a frame of the protocol sits in a WebSocket frame from the server: unmasked, final, text or binary (RFC 6455, 5.2). Pure."""
+
+from __future__ import annotations
+
+from gateway.protocol.messages import Binary, Frame
+
+_TEXT, _BINARY = 0x81, 0x82
+_SHORT_TEXT = tuple(bytes((_TEXT, size)) for size in range(126))
+
+
+def wire(frame: Frame) -> bytes:
+    """The bytes for the socket."""
+    size = len(frame)
+    if type(frame) is bytes:
+        if size < 126:
+            return _SHORT_TEXT[size] + frame
+        opcode = _TEXT
+    else:
+        assert type(frame) is Binary
+        opcode = _BINARY
+    if size < 126:
+        return bytes((opcode, size)) + frame
+    if size < 65536:
+        return bytes((opcode, 126, size >> 8, size & 255)) + frame
+    return bytes((opcode, 127)) + size.to_bytes(8) + frame

@@ -1,0 +1,209 @@
+"""The WebSocket transport: one task reads a socket, and what is to be written leaves in one write a loop tick.
+
+aiohttp parses what arrives. What leaves is framed here, so that a broadcast is framed once for all its sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from gateway.identity import Authenticator, Identity, Refused
+from gateway.protocol.messages import BadFrame, Frame, InvalidText
+from gateway.protocol.serializer import Serializer
+from gateway.runtime.broadcast import Broadcast
+from gateway.runtime.connection import Connection
+from gateway.runtime.endpoint import Endpoint
+from gateway.transports.frames import wire
+from gateway.transports.handshake import (
+    SUBPROTOCOL,
+    origin_is_allowed,
+    query_of,
+    serializer_of,
+    subprotocol_token,
+)
+
+logger = logging.getLogger(__name__)
+
+BAD_FRAME = 1011
+INVALID_TEXT = 1007
+IDLE = 1002
+TRY_AGAIN_LATER = 1013
+EXPIRED = 1001
+
+_CLOSE_SECONDS = 5.0
+"""How long a client has to answer a close before its connection is cut."""
+
+
+class Flusher:
+    """Writes what the connections of a node have collected, once a loop tick."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: list[WebSocketConnection] = []
+
+    def add(self, connection: WebSocketConnection) -> None:
+        if not self._waiting:
+            self._loop.call_soon(self._flush)
+        self._waiting.append(connection)
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for connection in waiting:
+            connection.flush()
+
+
+class WebSocketConnection(Connection):
+    """A connection over a prepared WebSocketResponse."""
+
+    __slots__ = ("_closing", "_flusher", "_limit", "_out", "_socket", "_timer", "_transport", "last_received")
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        serializer: Serializer,
+        identity: Identity,
+        params: dict[str, str],
+        socket: web.WebSocketResponse[Any],
+        transport: asyncio.WriteTransport,
+        flusher: Flusher,
+    ) -> None:
+        super().__init__(endpoint, serializer, identity, params)
+        self._socket = socket
+        self._transport = transport
+        self._flusher = flusher
+        self._out: list[bytes] = []
+        self._limit = endpoint.settings.max_outbox_bytes
+        self._closing: asyncio.Task[Any] | None = None
+        self.last_received = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def send(self, frame: Frame | None) -> None:
+        if frame is None or self.gone:
+            return
+        if not self._out:
+            self._flusher.add(self)
+        self._out.append(wire(frame))
+
+    def send_broadcast(self, broadcast: Broadcast) -> None:
+        framed = broadcast.wire(self.serializer)
+        if framed is None or self.gone:
+            return
+        if not self._out:
+            self._flusher.add(self)
+        self._out.append(framed)
+
+    def flush(self) -> None:
+        """Write what was collected. A client that lets more than the limit pile up is closed; it comes back and catches up."""
+        out = self._out
+        if not out or self._closing is not None:
+            return
+        transport = self._transport
+        transport.write(out[0] if len(out) == 1 else b"".join(out))
+        out.clear()
+        if transport.get_write_buffer_size() > self._limit:
+            logger.info("slow client closed", extra={"user_id": self.identity.user_id})
+            self.close(TRY_AGAIN_LATER, "too slow")
+
+    def close(self, code: int, reason: str = "") -> None:
+        if self._closing is None and not self.gone:
+            self.flush()
+        if self._closing is None and not self.gone:
+            self._closing = asyncio.get_running_loop().create_task(self._close(code, reason))
+
+    async def _close(self, code: int, reason: str) -> None:
+        await self._socket.close(code=code, message=reason.encode())
+        if not self._transport.is_closing():
+            self._transport.abort()
+
+    async def run(self) -> None:
+        """Read until the connection ends."""
+        self.endpoint.connected(self)
+        loop = asyncio.get_running_loop()
+        now, receive = loop.time, self._socket.receive
+        self.last_received = now()
+        self._watch()
+        try:
+            while True:
+                kind, data, _ = await receive()
+                self.last_received = now()
+                if kind is WSMsgType.TEXT:
+                    self.receive_text(data)
+                elif kind is WSMsgType.BINARY:
+                    self.receive_binary(data)
+                elif kind is WSMsgType.PING:
+                    self.flush()
+                    await self._socket.pong(data)
+                elif kind is not WSMsgType.PONG:
+                    break
+                if self.is_congested:
+                    await self.decongested()
+        except InvalidText:
+            self.close(INVALID_TEXT)
+        except BadFrame:
+            self.close(BAD_FRAME)
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            self.dropped()
+            if self._closing is not None:
+                await self._closing
+            self._out.clear()
+
+    def _watch(self) -> None:
+        """One timer for two ends: nothing received for too long, and a token that has expired."""
+        loop = asyncio.get_running_loop()
+        idle = self.last_received + self.endpoint.settings.idle_seconds - loop.time()
+        valid = self.identity.expires_at - time.time()
+        if idle <= 0:
+            self.close(IDLE, "idle")
+        elif valid <= 0:
+            self.close(EXPIRED, "token expired")
+        else:
+            self._timer = loop.call_later(min(idle, valid, 3600.0), self._watch)
+
+
+class WebSocketTransport:
+    """The handler of `/socket/websocket`."""
+
+    def __init__(self, endpoint: Endpoint, authenticate: Authenticator) -> None:
+        self._endpoint = endpoint
+        self._settings = endpoint.settings
+        self._authenticate = authenticate
+        self._flusher = Flusher(asyncio.get_running_loop())
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        query = query_of(request)
+        serializer = serializer_of(query)
+        token = subprotocol_token(request)
+        if token is None:
+            token = query.get("token", "")
+        if serializer is None or not token or not origin_is_allowed(request, self._settings):
+            return web.Response(status=403)
+        try:
+            identity = await self._authenticate(token)
+        except Refused:
+            return web.Response(status=403)
+        # aiohttp takes the limit as the first size that is too large.
+        socket = web.WebSocketResponse(
+            compress=False,
+            autoping=False,
+            timeout=_CLOSE_SECONDS,
+            protocols=(SUBPROTOCOL,),
+            max_msg_size=self._settings.max_message_bytes + 1,
+            decode_text=False,
+        )
+        await socket.prepare(request)
+        transport = request.transport
+        if transport is not None:
+            connection = WebSocketConnection(
+                self._endpoint, serializer, identity, query, socket, transport, self._flusher
+            )
+            await connection.run()
+        return socket
+
+

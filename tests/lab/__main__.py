@@ -1,0 +1,77 @@
+"""`python -m tests.lab --port P`: the gateway's channel layer with the lab's channels, and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+from dataclasses import replace
+
+import jwt
+import uvloop
+from aiohttp import web
+
+from gateway.app import add_socket
+from gateway.identity import Identity, Refused
+from gateway.runtime.endpoint import Endpoint
+from shared.pubsub.broker import Broker
+from shared.pubsub.memory import MemoryBroker
+from shared.settings import Settings
+from tests.lab.channels import routes
+
+DEFAULT_SECRET = "lab-secret-lab-secret-lab-secret-lab-secret"  # noqa: S105
+MAX_MESSAGE_BYTES = 8_000_000
+"""As in the original; the product's own limit is smaller."""
+
+
+class LabAuthenticator:
+    """Any HS256 token with a user's id as `sub` that has not expired."""
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+
+    async def __call__(self, token: str) -> Identity:
+        try:
+            claims = jwt.decode(token, self._secret, ["HS256"], options={"require": ["sub", "exp"]})
+            return Identity(int(claims["sub"]), float(claims["exp"]))
+        except (jwt.PyJWTError, ValueError) as error:
+            raise Refused(type(error).__name__) from None
+
+
+def broker_for(settings: Settings) -> Broker:
+    if not settings.redis_url:
+        return MemoryBroker()
+    from shared.pubsub.redis import RedisBroker
+
+    return RedisBroker(settings)
+
+
+async def serve(port: int, secret: str, redis_url: str) -> None:
+    settings = replace(Settings.from_environment({}), redis_url=redis_url, max_message_bytes=MAX_MESSAGE_BYTES)
+    endpoint = Endpoint(settings, routes, broker_for(settings))
+    await endpoint.start()
+    app = web.Application()
+    add_socket(app, endpoint, LabAuthenticator(secret))
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", port, backlog=4096)
+    await site.start()
+    print(f"lab: ws://127.0.0.1:{port}/socket/websocket", flush=True)
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    await stopped.wait()
+    await runner.cleanup()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--secret", default=DEFAULT_SECRET)
+    parser.add_argument("--redis-url", default="")
+    arguments = parser.parse_args()
+    uvloop.run(serve(arguments.port, arguments.secret, arguments.redis_url))
+
+
+if __name__ == "__main__":
+    main()

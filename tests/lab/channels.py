@@ -1,0 +1,164 @@
+"""The lab's channels: one for each thing that a channel can do, so that recorded sessions can be played against them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from datetime import UTC, datetime
+from typing import Any
+
+from gateway.channel import Channel, Error, HandleResult, InfoResult, JoinResult, Ok, Reply, Stop
+from gateway.protocol.topics import TopicRoutes
+
+KNOWN_USERS = range(1, 100_001)
+_ids = itertools.count(1)
+
+
+class LabChannel(Channel):
+    """`lab:*`: does to its payload what the event says."""
+
+    intercepts = frozenset({"masked"})
+
+    async def join(self, topic: str, params: Any) -> JoinResult:
+        match topic.removeprefix("lab:"):
+            case "ok":
+                return Ok()
+            case "echo_params":
+                return Ok(params)
+            case "denied":
+                return Error({"reason": "denied"})
+            case "raise":
+                raise RuntimeError("the lab raises on request")
+            case "slow":
+                await asyncio.sleep(0.3)
+                return Ok()
+            case name if name.startswith("presence:"):
+                self.send_info(("track", params["key"], params["meta"]))
+                return Ok()
+            case name if name.startswith("room:"):
+                return Ok()
+        raise LookupError(topic)
+
+    async def handle_info(self, message: Any) -> InfoResult:
+        _, self.key, meta = message
+        self.push("presence_state", await self.list_presence())
+        await self.track(self.key, meta)
+        return None
+
+    async def handle_in(self, event: str, payload: Any) -> HandleResult:
+        match event:
+            case "echo":
+                return Ok(payload)
+            case "echo_error":
+                return Error(payload)
+            case "echo_custom":
+                return Reply("pending", payload)
+            case "status_only":
+                return Ok()
+            case "noreply":
+                return None
+            case "push":
+                self.push("pushed", payload)
+                return None
+            case "broadcast":
+                await self.broadcast("shout", payload)
+                return None
+            case "broadcast_from":
+                await self.broadcast_from("shout", payload)
+                return None
+            case "broadcast_reply":
+                await self.broadcast("shout", payload)
+                return Ok()
+            case "async_reply":
+                ref = self.socket_ref()
+                asyncio.get_running_loop().call_later(0.1, self.reply, ref, Ok(payload))
+                return None
+            case "stop":
+                return Stop()
+            case "stop_reply":
+                return Stop(reply=Ok({"bye": True}))
+            case "stop_shutdown":
+                return Stop("shutdown")
+            case "crash":
+                raise RuntimeError("the lab crashes on request")
+            case "binary_echo" if type(payload) is bytes:
+                return Ok(payload)
+            case "binary_push" if type(payload) is bytes:
+                self.push("bin", payload)
+                return None
+            case "binary_broadcast" if type(payload) is bytes:
+                await self.broadcast("bin", payload)
+                return None
+            case "intercepted":
+                await self.broadcast("masked", payload)
+                return None
+            case "big":
+                return Ok({"data": "x" * payload["n"]})
+            case "disconnect_me":
+                self.disconnect(self.socket.identity.user_id)
+                return None
+            case "update_presence":
+                await self.update_presence(self.key, payload)
+                return Ok()
+            case "leave_presence":
+                await self.untrack(self.key)
+                return Ok()
+        return await super().handle_in(event, payload)
+
+    async def handle_out(self, event: str, payload: Any) -> InfoResult:
+        self.push(event, {**payload, "seen_by": str(self.socket.identity.user_id)})
+        return None
+
+
+class LabPrivateChat(Channel):
+    """`private_chat:ID` without a database: users 1 to 100000 exist, messages are numbered and forgotten."""
+
+    async def join(self, topic: str, params: Any) -> JoinResult:
+        user_id = _known_user(topic.removeprefix("private_chat:"))
+        if user_id is None:
+            return Error({"reason": "user not found"})
+        if user_id != self.socket.identity.user_id:
+            return Error({"reason": "unauthorized"})
+        return Ok()
+
+    async def handle_in(self, event: str, payload: Any) -> HandleResult:
+        match event, payload:
+            case "send", {"to": to, "message": message}:
+                recipient = _known_user(to)
+                if recipient is None:
+                    return Error({"reason": "user not found"})
+                if not isinstance(message, str) or not message:
+                    return Error({"reason": "invalid message"})
+                sender, message_id = self.socket.identity.user_id, next(_ids)
+                sent = {
+                    "id": message_id,
+                    "from": str(sender),
+                    "to": str(recipient),
+                    "message": message,
+                    "inserted_at": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+                }
+                for user_id in dict.fromkeys((recipient, sender)):
+                    await self.broadcast_to(f"private_chat:{user_id}", "send", sent)
+                return Ok({"id": message_id})
+        return await super().handle_in(event, payload)
+
+
+def _known_user(given: Any) -> int | None:
+    """The id of a user that exists, from a number or its decimal text."""
+    if type(given) is str and given.isascii() and given.isdigit() and len(given) < 10:
+        given = int(given)
+    return given if type(given) is int and given in KNOWN_USERS else None
+
+
+routes = TopicRoutes(
+    (
+        ("lab:ok", LabChannel),
+        ("lab:echo_params", LabChannel),
+        ("lab:denied", LabChannel),
+        ("lab:raise", LabChannel),
+        ("lab:slow", LabChannel),
+        ("lab:room:*", LabChannel),
+        ("lab:presence:*", LabChannel),
+        ("private_chat:*", LabPrivateChat),
+    )
+)
