@@ -1,0 +1,139 @@
+"""The permission table: every action, for every kind of person, in one grid. Pure; both processes ask it.
+
+Where the product's description is silent, the grid decides what users of classifieds sites expect:
+
+- Visitors read what public listings in public categories show: pictures, replies, categories. They never see people's
+  profiles beyond the seller's name, so that nobody collects them.
+- A hidden listing is for its owner and those who can hide it. The owner can still edit and delete it, but not show it.
+- A moderator is a user with the tools of moderation: others' listings and replies they hide, but neither edit nor delete.
+- An admin may do what a moderator may, and end anything for good. Private messages are for nobody but their two sides.
+- Everybody reads and changes their own account, blocks and sessions, an admin no one else's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum, StrEnum
+from types import MappingProxyType
+
+from shared.access.actor import Actor, Kind, kind_of
+
+
+class Action(StrEnum):
+    """What can be done, in the order of the alphabet."""
+
+    ACCOUNT_CHANGE = "account_change"
+    ACCOUNT_CREATE = "account_create"
+    ACCOUNT_DELETE = "account_delete"
+    ACCOUNT_READ = "account_read"
+    AUDIT_READ = "audit_read"
+    BAN_CHANGE = "ban_change"
+    BLOCK_CHANGE = "block_change"
+    BLOCK_READ = "block_read"
+    CATEGORY_CHANGE = "category_change"
+    CATEGORY_CREATE = "category_create"
+    CATEGORY_DELETE = "category_delete"
+    CATEGORY_READ_PRIVATE = "category_read_private"
+    CATEGORY_READ_PUBLIC = "category_read_public"
+    CONVERSATION_READ = "conversation_read"
+    LISTING_CREATE = "listing_create"
+    LISTING_DELETE = "listing_delete"
+    LISTING_EDIT = "listing_edit"
+    LISTING_HIDE = "listing_hide"
+    LISTING_READ_HIDDEN = "listing_read_hidden"
+    LISTING_READ_PRIVATE = "listing_read_private"
+    LISTING_READ_PUBLIC = "listing_read_public"
+    MESSAGE_READ = "message_read"
+    MESSAGE_SEND = "message_send"
+    PICTURE_CHANGE = "picture_change"
+    REPLY_CREATE = "reply_create"
+    REPLY_DELETE = "reply_delete"
+    REPORT_CREATE = "report_create"
+    REPORT_READ = "report_read"
+    REPORT_RESOLVE = "report_resolve"
+    ROLE_CHANGE = "role_change"
+    SERVICE_READ = "service_read"
+    SESSION_CREATE = "session_create"
+    SESSION_END = "session_end"
+    TRASH_DELETE = "trash_delete"
+    TRASH_READ = "trash_read"
+    TRASH_RESTORE = "trash_restore"
+    USER_LIST = "user_list"
+    USER_READ = "user_read"
+
+
+class Grant(Enum):
+    """Whether, and on whose things."""
+
+    NO = "no"
+    OWN = "own"
+    ANY = "any"
+
+
+_NO, _OWN, _ANY = Grant.NO, Grant.OWN, Grant.ANY
+
+GRID: Mapping[Action, tuple[Grant, Grant, Grant, Grant]] = MappingProxyType(
+    {
+        # action                       visitor user  moderator admin
+        Action.ACCOUNT_CHANGE:        (_NO,  _OWN, _OWN, _OWN),
+        Action.ACCOUNT_CREATE:        (_ANY, _ANY, _ANY, _ANY),
+        Action.ACCOUNT_DELETE:        (_NO,  _OWN, _OWN, _OWN),
+        Action.ACCOUNT_READ:          (_NO,  _OWN, _OWN, _OWN),
+        Action.AUDIT_READ:            (_NO,  _NO,  _NO,  _ANY),
+        Action.BAN_CHANGE:            (_NO,  _NO,  _NO,  _ANY),
+        Action.BLOCK_CHANGE:          (_NO,  _OWN, _OWN, _OWN),
+        Action.BLOCK_READ:            (_NO,  _OWN, _OWN, _OWN),
+        Action.CATEGORY_CHANGE:       (_NO,  _NO,  _ANY, _ANY),
+        Action.CATEGORY_CREATE:       (_NO,  _NO,  _ANY, _ANY),
+        Action.CATEGORY_DELETE:       (_NO,  _NO,  _ANY, _ANY),
+        Action.CATEGORY_READ_PRIVATE: (_NO,  _ANY, _ANY, _ANY),
+        Action.CATEGORY_READ_PUBLIC:  (_ANY, _ANY, _ANY, _ANY),
+        Action.CONVERSATION_READ:     (_NO,  _OWN, _OWN, _OWN),
+        Action.LISTING_CREATE:        (_NO,  _OWN, _OWN, _OWN),
+        Action.LISTING_DELETE:        (_NO,  _OWN, _OWN, _ANY),
+        Action.LISTING_EDIT:          (_NO,  _OWN, _OWN, _ANY),
+        Action.LISTING_HIDE:          (_NO,  _NO,  _ANY, _ANY),
+        Action.LISTING_READ_HIDDEN:   (_NO,  _OWN, _ANY, _ANY),
+        Action.LISTING_READ_PRIVATE:  (_NO,  _ANY, _ANY, _ANY),
+        Action.LISTING_READ_PUBLIC:   (_ANY, _ANY, _ANY, _ANY),
+        Action.MESSAGE_READ:          (_NO,  _OWN, _OWN, _OWN),
+        Action.MESSAGE_SEND:          (_NO,  _ANY, _ANY, _ANY),
+        Action.PICTURE_CHANGE:        (_NO,  _OWN, _OWN, _ANY),
+        Action.REPLY_CREATE:          (_NO,  _ANY, _ANY, _ANY),
+        Action.REPLY_DELETE:          (_NO,  _OWN, _OWN, _ANY),
+        Action.REPORT_CREATE:         (_NO,  _ANY, _ANY, _ANY),
+        Action.REPORT_READ:           (_NO,  _NO,  _ANY, _ANY),
+        Action.REPORT_RESOLVE:        (_NO,  _NO,  _ANY, _ANY),
+        Action.ROLE_CHANGE:           (_NO,  _NO,  _NO,  _ANY),
+        Action.SERVICE_READ:          (_ANY, _ANY, _ANY, _ANY),
+        Action.SESSION_CREATE:        (_ANY, _ANY, _ANY, _ANY),
+        Action.SESSION_END:           (_NO,  _OWN, _OWN, _OWN),
+        Action.TRASH_DELETE:          (_NO,  _NO,  _NO,  _ANY),
+        Action.TRASH_READ:            (_NO,  _NO,  _ANY, _ANY),
+        Action.TRASH_RESTORE:         (_NO,  _NO,  _ANY, _ANY),
+        Action.USER_LIST:             (_NO,  _NO,  _NO,  _ANY),
+        Action.USER_READ:             (_NO,  _ANY, _ANY, _ANY),
+    }
+)  # fmt: skip
+
+
+def grant(action: Action, kind: Kind) -> Grant:
+    return GRID[action][kind]
+
+
+def may_ever(action: Action, actor: Actor | None) -> bool:
+    """Whether such a person may do it at all: to their own things at least. What a route can tell before it looks."""
+    return GRID[action][kind_of(actor)] is not Grant.NO
+
+
+def may(action: Action, actor: Actor | None, *, owner_id: int | None) -> bool:
+    """Whether this person may do it to a thing of that owner."""
+    granted = GRID[action][kind_of(actor)]
+    if granted is Grant.OWN:
+        return actor is not None and actor.user_id == owner_id
+    return granted is Grant.ANY
+
+
+def needs_login(action: Action) -> bool:
+    """Whether visitors are asked who they are, rather than told that they may not."""
+    return GRID[action][Kind.VISITOR] is Grant.NO

@@ -1,0 +1,137 @@
+"""Tokens: JWTs that say who somebody is, and refresh tokens that get new ones. Pure but for the clock.
+
+A good token alone admits nobody: whether its user and its session are still welcome is asked of Postgres.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+
+from shared.domain.ids import parse_id
+from shared.domain.text import is_storable
+from shared.domain.users import Role
+
+_ALGORITHM = "HS256"
+_MAX_SESSION_ID_LENGTH = 200
+_MAX_EXPIRY = 253402300799  # the last second of the year 9999, the last one that datetime knows
+_MAX_GENERATION = 2**31 - 1
+
+
+class InvalidToken(Exception):
+    """Not ours, expired, or not of the right form. The message never holds the token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a token says, once its signature and its time have been checked."""
+
+    user_id: int
+    session_id: str
+    """The `sid` claim; for a token of another issuer one is made of its `jti`, or of the token itself."""
+    role: Role | None
+    """As it was when the token was issued: never decide by it."""
+    expires_at: int
+    """Seconds since the epoch."""
+
+
+class Tokens:
+    """Issues and reads tokens signed with one secret. The clock gives seconds since the epoch."""
+
+    def __init__(self, secret: str, access_seconds: int, clock: Callable[[], float] = time.time) -> None:
+        self._secret = secret
+        self._access_seconds = access_seconds
+        self._clock = clock
+        # Another key, so that nothing signed for one purpose can serve the other.
+        self._refresh_key = hmac.digest(secret.encode(), b"daveslist refresh token", "sha256")
+
+    @property
+    def access_seconds(self) -> int:
+        return self._access_seconds
+
+    def issue(self, user_id: int, role: Role, session_id: str | None, *, seconds: int | None = None) -> str:
+        """An access token; without a session it is good until it expires or is logged out by itself."""
+        now = int(self._clock())
+        claims: dict[str, Any] = {
+            "sub": str(user_id),
+            "role": role.value,
+            "iat": now,
+            "exp": now + (self._access_seconds if seconds is None else seconds),
+            "jti": secrets.token_urlsafe(12),
+        }
+        if session_id is not None:
+            claims["sid"] = session_id
+        return jwt.encode(claims, self._secret, algorithm=_ALGORITHM)
+
+    def verify(self, token: str) -> Claims:
+        """Raises InvalidToken. `sub` and `exp` are needed, `role`, `jti` and `sid` are not."""
+        try:
+            claims = jwt.decode(
+                token,
+                self._secret,
+                algorithms=[_ALGORITHM],
+                # The clocks of two nodes differ: a token issued in our future is no forgery.
+                options={"require": ["sub", "exp"], "verify_sub": False, "verify_iat": False,
+                         "verify_aud": False, "verify_jti": False, "verify_exp": False},
+            )  # fmt: skip
+            expires_at = min(int(claims["exp"]), _MAX_EXPIRY)
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
+            raise InvalidToken(type(error).__name__) from None
+        if expires_at <= self._clock():
+            raise InvalidToken("expired")
+        user_id = parse_id(claims["sub"])
+        if user_id is None:
+            raise InvalidToken("sub is no user id")
+        role = claims.get("role")
+        return Claims(
+            user_id=user_id,
+            session_id=_session_id(claims, token),
+            role=Role(role) if role in tuple(Role) else None,
+            expires_at=expires_at,
+        )
+
+    def issue_refresh(self, session_id: str, generation: int) -> str:
+        """`SESSION.GENERATION.SIGNATURE`: good while the session is of that generation."""
+        return f"{session_id}.{generation}.{self._signature(session_id, generation)}"
+
+    def read_refresh(self, token: str) -> tuple[str, int]:
+        """The session's id and the generation; raises InvalidToken."""
+        session_id, _, rest = token.partition(".")
+        digits, _, signature = rest.partition(".")
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= 10 and signature.isascii()):
+            raise InvalidToken("malformed")
+        generation = int(digits)
+        try:
+            expected = self._signature(session_id, generation)
+        except UnicodeEncodeError:
+            raise InvalidToken("malformed") from None
+        if generation > _MAX_GENERATION or not hmac.compare_digest(signature, expected):
+            raise InvalidToken("signature")
+        return session_id, generation
+
+    def _signature(self, session_id: str, generation: int) -> str:
+        digest = hmac.digest(self._refresh_key, f"{session_id}.{generation}".encode(), "sha256")
+        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def new_session_id() -> str:
+    """Without a dot: it is the first part of a refresh token."""
+    return secrets.token_urlsafe(18)
+
+
+def _session_id(claims: dict[str, Any], token: str) -> str:
+    session_id = claims.get("sid")
+    if isinstance(session_id, str) and 0 < len(session_id) <= _MAX_SESSION_ID_LENGTH and is_storable(session_id):
+        return session_id
+    identifier = claims.get("jti")
+    if isinstance(identifier, str) and 0 < len(identifier) <= _MAX_SESSION_ID_LENGTH and is_storable(identifier):
+        return f"jti:{claims['sub']}:{identifier}"
+    return "token:" + hashlib.sha256(token.encode()).hexdigest()

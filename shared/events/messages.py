@@ -1,0 +1,34 @@
+"""What clients are told of private messages: the events' names and payloads, for sockets and REST alike. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared.domain.messages import Message
+from shared.domain.times import rfc3339, rfc3339_or_none
+
+SEND = "send"
+READ = "read"
+TYPING = "typing"
+
+
+def message_payload(message: Message) -> dict[str, Any]:
+    """A message: `from` and `to` are strings, the other ids integers."""
+    return {
+        "id": message.id,
+        "from": str(message.from_id),
+        "to": str(message.to_id),
+        "message": message.text,
+        "listing_id": message.listing_id,
+        "inserted_at": rfc3339(message.inserted_at),
+        "read_at": rfc3339_or_none(message.read_at),
+    }
+
+
+def read_payload(by_id: int, with_id: int, up_to: int) -> dict[str, Any]:
+    """`by` has read what `with` wrote, up to and including a message id. User ids are strings."""
+    return {"by": str(by_id), "with": str(with_id), "up_to": up_to}
+
+
+def typing_payload(from_id: int, to_id: int) -> dict[str, Any]:
+    return {"from": str(from_id), "to": str(to_id)}

@@ -1,0 +1,90 @@
+"""Sends messages together: while one batch is being written the next collects, so load makes batches and idleness none.
+
+One statement for a hundred messages costs little more than for one. Nothing is delayed: a message that finds no batch
+under way starts one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+from shared.domain.messages import Message, MessageRefused, NewMessage
+from shared.postgres import DatabaseUnavailable
+
+
+class Inserter(Protocol):
+    """What the writer writes to: `MessageRepository`."""
+
+    async def insert_many(self, batch: Sequence[NewMessage]) -> list[Message | MessageRefused]: ...
+
+
+class MessageWriter:
+    """One a process. Messages of one sender that wait together are stored in the order of their `send` calls."""
+
+    def __init__(self, messages: Inserter, *, max_batch: int, max_waiting: int) -> None:
+        self._messages = messages
+        self._max_batch = max_batch
+        self._max_waiting = max_waiting
+        self._waiting: deque[tuple[NewMessage, asyncio.Future[Message]]] = deque()
+        self._writing: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Messages that wait for a batch, for metrics."""
+        return len(self._waiting)
+
+    async def send(self, new: NewMessage) -> Message:
+        """Returns when the message is committed. A caller that goes away does not call it back.
+
+        Raises MessageRefused (UnknownRecipient, Blocked, InvalidMessage), or DatabaseUnavailable: then it may have
+        been stored all the same, and a repeat with the same `client_ref` tells.
+        """
+        return await self.submit(new)
+
+    def submit(self, new: NewMessage) -> asyncio.Future[Message]:
+        """`send` as a future, for callers without a task. Raises DatabaseUnavailable at once when too many wait."""
+        if len(self._waiting) >= self._max_waiting:
+            raise DatabaseUnavailable("too many messages are waiting to be written")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Message] = loop.create_future()
+        self._waiting.append((new, answer))
+        if self._writing is None:
+            self._writing = loop.create_task(self._write_all())
+        return answer
+
+    async def close(self) -> None:
+        """Wait until everything that was submitted is answered."""
+        while self._writing is not None:
+            await asyncio.wait([self._writing])
+
+    async def _write_all(self) -> None:
+        try:
+            while self._waiting:
+                count = min(len(self._waiting), self._max_batch)
+                await self._write([self._waiting.popleft() for _ in range(count)])
+        finally:
+            # No await between the last look at the queue and this line: nobody can be left waiting.
+            self._writing = None
+
+    async def _write(self, batch: list[tuple[NewMessage, asyncio.Future[Message]]]) -> None:
+        try:
+            answers: Sequence[Message | Exception] = await self._messages.insert_many([new for new, _ in batch])
+        except DatabaseUnavailable as error:
+            answers = [DatabaseUnavailable(*error.args) for _ in batch]
+        except Exception as error:
+            answers = [error] * len(batch)
+        except asyncio.CancelledError:
+            for _, answer in [*batch, *self._waiting]:
+                answer.cancel()
+            self._waiting.clear()
+            raise
+        for (_, waiter), result in zip(batch, answers, strict=True):
+            if waiter.done():
+                continue
+            if isinstance(result, Message):
+                waiter.set_result(result)
+            else:
+                waiter.set_exception(result)

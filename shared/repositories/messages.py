@@ -1,0 +1,197 @@
+"""SQL about private messages. Ids become visible in the order of their numbers: schema.sql's trigger sees to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from shared.domain.messages import (
+    Blocked,
+    Conversation,
+    InvalidMessage,
+    Message,
+    MessageRefused,
+    NewMessage,
+    UnknownRecipient,
+)
+from shared.postgres import Database, Statement
+
+_COLUMNS = "m.id, m.from_id, m.to_id, m.text, m.listing_id, m.inserted_at, m.read_at"
+
+# A listing in the trash may be written about: its seller may still be asked, and old conversations go on.
+_INSERT = Statement(
+    "messages_insert",
+    """WITH given AS MATERIALIZED (
+           SELECT n, from_id, to_id, text, listing_id, client_ref,
+                  CASE WHEN NOT EXISTS (SELECT FROM users u WHERE u.id = to_id AND u.deleted_at IS NULL)
+                       THEN 'user not found'
+                       WHEN EXISTS (SELECT FROM blocks b WHERE b.blocker_id = to_id AND b.blocked_id = from_id)
+                       THEN 'blocked'
+                       WHEN listing_id IS NOT NULL AND NOT EXISTS (SELECT FROM listings l WHERE l.id = listing_id)
+                       THEN 'listing not found'
+                  END AS refusal
+           FROM unnest($1, $2, $3, $4, $5) WITH ORDINALITY AS t (from_id, to_id, text, listing_id, client_ref, n)
+       ), inserted AS (
+           INSERT INTO messages (from_id, to_id, text, listing_id, client_ref)
+           SELECT from_id, to_id, text, listing_id, client_ref FROM given WHERE refusal IS NULL ORDER BY n
+           ON CONFLICT (from_id, client_ref) WHERE client_ref IS NOT NULL DO NOTHING
+           RETURNING id, from_id, client_ref, inserted_at
+       )
+       SELECT id, from_id, client_ref, inserted_at, NULL FROM inserted
+       UNION ALL SELECT n, NULL, NULL, NULL, refusal FROM given WHERE refusal IS NOT NULL
+       ORDER BY 1""",
+    ("bigint[]", "bigint[]", "text[]", "bigint[]", "text[]"),
+)
+_BY_CLIENT_REF = Statement(
+    "messages_by_client_ref",
+    f"""SELECT {_COLUMNS}, m.client_ref FROM unnest($1, $2) AS asked (from_id, client_ref)
+        JOIN messages m ON m.from_id = asked.from_id AND m.client_ref = asked.client_ref""",
+    ("bigint[]", "text[]"),
+)
+# Each side by its own index, as far as the limit needs; a message to oneself is on both and is taken once.
+_AFTER = Statement(
+    "messages_after",
+    f"""(SELECT {_COLUMNS} FROM messages m WHERE m.to_id = $1 AND m.id > $2 ORDER BY m.id LIMIT $3)
+        UNION ALL
+        (SELECT {_COLUMNS} FROM messages m WHERE m.from_id = $1 AND m.to_id <> $1 AND m.id > $2 ORDER BY m.id LIMIT $3)
+        ORDER BY id LIMIT $3""",
+    ("bigint", "bigint", "integer"),
+)
+_CONVERSATION = Statement(
+    "messages_conversation",
+    f"""(SELECT {_COLUMNS} FROM messages m WHERE m.to_id = $1 AND m.from_id = $2 AND m.id < $3
+         ORDER BY m.id DESC LIMIT $4)
+        UNION ALL
+        (SELECT {_COLUMNS} FROM messages m WHERE m.from_id = $1 AND m.to_id = $2 AND $1 <> $2 AND m.id < $3
+         ORDER BY m.id DESC LIMIT $4)
+        ORDER BY id DESC LIMIT $4""",
+    ("bigint", "bigint", "bigint", "integer"),
+)
+# From one partner to the next along the index, rather than through all messages: as many steps as there are partners.
+_CONVERSATIONS = Statement(
+    "messages_conversations",
+    f"""WITH RECURSIVE sent_to AS (
+            SELECT min(to_id) AS id FROM messages WHERE from_id = $1
+            UNION ALL
+            SELECT (SELECT min(m.to_id) FROM messages m WHERE m.from_id = $1 AND m.to_id > s.id)
+            FROM sent_to s WHERE s.id IS NOT NULL
+        ), received_from AS (
+            SELECT min(from_id) AS id FROM messages WHERE to_id = $1
+            UNION ALL
+            SELECT (SELECT min(m.from_id) FROM messages m WHERE m.to_id = $1 AND m.from_id > r.id)
+            FROM received_from r WHERE r.id IS NOT NULL
+        ), others AS (
+            SELECT id FROM sent_to WHERE id IS NOT NULL UNION SELECT id FROM received_from WHERE id IS NOT NULL
+        ), latest AS (
+            SELECT o.id AS other_id, greatest(
+                (SELECT max(m.id) FROM messages m WHERE m.from_id = $1 AND m.to_id = o.id),
+                (SELECT max(m.id) FROM messages m WHERE m.to_id = $1 AND m.from_id = o.id)) AS message_id
+            FROM others o
+        ), page AS (
+            SELECT * FROM latest WHERE message_id < $2 ORDER BY message_id DESC LIMIT $3
+        )
+        SELECT {_COLUMNS}, p.other_id, u.name,
+               (SELECT count(*) FROM messages r WHERE r.to_id = $1 AND r.from_id = p.other_id AND r.read_at IS NULL)
+        FROM page p JOIN messages m ON m.id = p.message_id LEFT JOIN users u ON u.id = p.other_id
+        ORDER BY m.id DESC""",
+    ("bigint", "bigint", "integer"),
+)
+_MARK_READ = Statement(
+    "messages_mark_read",
+    "UPDATE messages SET read_at = now() WHERE to_id = $1 AND from_id = $2 AND id <= $3 AND read_at IS NULL",
+    ("bigint", "bigint", "bigint"),
+)
+
+
+class MessageRepository:
+    """Every method raises DatabaseUnavailable when Postgres is away."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def insert_many(self, batch: Sequence[NewMessage]) -> list[Message | MessageRefused]:
+        """Store what may be stored, in one statement that has committed when this returns; answers in order.
+
+        A message whose `client_ref` its sender has used before answers the first one, whoever stored that and when.
+        """
+        rows = await self._database.fetch(
+            _INSERT,
+            [new.from_id for new in batch],
+            [new.to_id for new in batch],
+            [new.text for new in batch],
+            [new.listing_id for new in batch],
+            [new.client_ref for new in batch],
+        )
+        refused: dict[int, str] = {}
+        # Ids are drawn in the order of the batch: those without a reference are told apart by it.
+        plain: list[tuple[Any, ...]] = []
+        by_ref: dict[tuple[int, str], tuple[Any, ...]] = {}
+        for row in rows:
+            if row[4] is not None:
+                refused[row[0] - 1] = row[4]
+            elif row[2] is None:
+                plain.append(row)
+            else:
+                by_ref[row[1], row[2]] = row
+        answers: list[Message | MessageRefused | None] = []
+        repeated: list[int] = []
+        next_plain = iter(plain)
+        for index, new in enumerate(batch):
+            if index in refused:
+                answers.append(_refusal(refused[index]))
+                continue
+            if new.client_ref is None:
+                answers.append(_stored(new, next(next_plain)))
+                continue
+            row_of_ref = by_ref.pop((new.from_id, new.client_ref), None)
+            if row_of_ref is None:
+                repeated.append(index)
+                answers.append(None)
+            else:
+                answers.append(_stored(new, row_of_ref))
+        if repeated:
+            firsts = await self._by_client_ref([batch[index] for index in repeated])
+            for index in repeated:
+                answers[index] = firsts[batch[index].from_id, batch[index].client_ref or ""]
+        return [answer for answer in answers if answer is not None]
+
+    async def _by_client_ref(self, batch: Sequence[NewMessage]) -> dict[tuple[int, str], Message]:
+        """What stands under their references. A statement of its own: it sees what the insert waited for."""
+        pairs = list({(new.from_id, new.client_ref) for new in batch})
+        rows = await self._database.fetch(_BY_CLIENT_REF, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
+        return {(row[1], row[7]): Message(*row[:7]) for row in rows}
+
+    async def after(self, user_id: int, after_id: int, limit: int) -> list[Message]:
+        """What the user sent or got with a greater id, oldest first.
+
+        Nothing with a lower id than the last one returned can appear later, so that is a safe place to go on from.
+        """
+        return [Message(*row) for row in await self._database.fetch(_AFTER, user_id, after_id, limit)]
+
+    async def conversation(self, user_id: int, other_id: int, *, before_id: int, limit: int) -> list[Message]:
+        """What two users wrote to each other with a lower id, newest first."""
+        rows = await self._database.fetch(_CONVERSATION, user_id, other_id, before_id, limit)
+        return [Message(*row) for row in rows]
+
+    async def conversations(self, user_id: int, *, before_id: int, limit: int) -> list[Conversation]:
+        """Those whose last message has a lower id, the latest first. The name of one who has left is empty."""
+        rows = await self._database.fetch(_CONVERSATIONS, user_id, before_id, limit)
+        return [Conversation(row[7], row[8] or "", Message(*row[:7]), row[9]) for row in rows]
+
+    async def mark_read(self, user_id: int, other_id: int, up_to: int) -> int:
+        """Mark what the other wrote to the user as read, up to and including an id; how many were unread."""
+        return await self._database.execute(_MARK_READ, user_id, other_id, up_to)
+
+
+def _stored(new: NewMessage, row: tuple[Any, ...]) -> Message:
+    return Message(row[0], new.from_id, new.to_id, new.text, new.listing_id, row[3])
+
+
+def _refusal(reason: str) -> MessageRefused:
+    match reason:
+        case "user not found":
+            return UnknownRecipient()
+        case "blocked":
+            return Blocked()
+        case _:
+            return InvalidMessage({"listing_id": ["No such listing."]})

@@ -1,0 +1,93 @@
+"""SQL about sessions: begun at log-in, kept by rotating refresh tokens, ended at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from shared.postgres import Database, Statement
+
+# The expired sessions of the same user go, so that a row a log-in does not pile up.
+_BEGIN = Statement(
+    "session_begin",
+    """WITH swept AS (DELETE FROM sessions WHERE user_id = $2 AND expires_at < now())
+       INSERT INTO sessions (id, user_id, expires_at) VALUES ($1, $2, now() + make_interval(secs => $3))""",
+    ("text", "bigint", "double precision"),
+)
+_LOCK = Statement(
+    "session_lock",
+    """SELECT s.user_id, s.generation, s.revoked_at IS NULL AND s.expires_at > now() AND u.deleted_at IS NULL,
+              u.banned_at IS NOT NULL AND (u.banned_until IS NULL OR u.banned_until > now())
+       FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1 FOR UPDATE OF s""",
+    ("text",),
+)
+_ROTATE = Statement(
+    "session_rotate",
+    "UPDATE sessions SET generation = generation + 1, expires_at = now() + make_interval(secs => $2) WHERE id = $1",
+    ("text", "double precision"),
+)
+_REVOKE = Statement(
+    "session_revoke",
+    """INSERT INTO sessions (id, user_id, expires_at, revoked_at, revoked_because) VALUES ($1, $2, $3, now(), $4)
+       ON CONFLICT (id) DO UPDATE SET revoked_at = coalesce(sessions.revoked_at, now()),
+           revoked_because = coalesce(sessions.revoked_because, excluded.revoked_because),
+           expires_at = greatest(sessions.expires_at, excluded.expires_at)""",
+    ("text", "bigint", "timestamptz", "text"),
+)
+_END = Statement(
+    "session_end",
+    "UPDATE sessions SET revoked_at = now(), revoked_because = $2 WHERE id = $1 AND revoked_at IS NULL",
+    ("text", "text"),
+)
+
+
+class Refresh(Enum):
+    """What came of showing a refresh token."""
+
+    ROTATED = "rotated"
+    BANNED = "banned"
+    REUSED = "reused"
+    """It had been used before: somebody else has it too, so the session was ended."""
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshOutcome:
+    outcome: Refresh
+    user_id: int = 0
+    generation: int = 0
+    """The new one, of a session that was rotated."""
+
+
+class SessionRepository:
+    """Every method raises DatabaseUnavailable when Postgres is away."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def begin(self, session_id: str, user_id: int, seconds: float) -> None:
+        """A new session of generation 0, good for so long unless it is refreshed."""
+        await self._database.execute(_BEGIN, session_id, user_id, seconds)
+
+    async def refresh(self, session_id: str, generation: int, seconds: float) -> RefreshOutcome:
+        """Exchange a generation for the next; of two who try with the same, one has reused it."""
+        async with self._database.transaction() as transaction:
+            row: tuple[Any, ...] | None = await transaction.fetch_one(_LOCK, session_id)
+            if row is None:
+                return RefreshOutcome(Refresh.ENDED)
+            user_id, current, is_alive, is_banned = row
+            if not is_alive:
+                return RefreshOutcome(Refresh.ENDED, user_id)
+            if generation != current:
+                await transaction.execute(_END, session_id, "refresh token reused")
+                return RefreshOutcome(Refresh.REUSED, user_id)
+            if is_banned:
+                return RefreshOutcome(Refresh.BANNED, user_id)
+            await transaction.execute(_ROTATE, session_id, seconds)
+            return RefreshOutcome(Refresh.ROTATED, user_id, current + 1)
+
+    async def revoke(self, session_id: str, user_id: int, expires_at: datetime, because: str) -> None:
+        """End a session, known or not, at once; `expires_at` is the end of the token that named it."""
+        await self._database.execute(_REVOKE, session_id, user_id, expires_at, because)

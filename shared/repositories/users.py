@@ -1,0 +1,311 @@
+"""SQL about people: accounts, roles, bans and blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from shared.domain.users import Ban, EmailTaken, Identity, LastAdmin, PublicUser, Role, User, UserNotFound
+from shared.postgres import Database, Statement, Transaction
+from shared.repositories.audit import record
+
+_COLUMNS = """u.id, u.email, u.name, u.role, u.created_at, u.banned_at, u.banned_until, u.ban_reason,
+    u.banned_at IS NOT NULL AND (u.banned_until IS NULL OR u.banned_until > now())"""
+_IS_BANNED = "u.banned_at IS NOT NULL AND (u.banned_until IS NULL OR u.banned_until > now())"
+
+_IDENTITY = Statement(
+    "user_identity",
+    f"""SELECT u.name, u.role, {_IS_BANNED},
+               EXISTS (SELECT FROM sessions s WHERE s.id = $2 AND s.revoked_at IS NOT NULL)
+        FROM users u WHERE u.id = $1 AND u.deleted_at IS NULL""",
+    ("bigint", "text"),
+)
+_IDENTITIES = Statement(
+    "user_identities",
+    f"""SELECT asked.user_id, asked.session_id, u.name, u.role, {_IS_BANNED}, s.revoked_at IS NOT NULL
+        FROM unnest($1, $2) AS asked (user_id, session_id)
+        JOIN users u ON u.id = asked.user_id AND u.deleted_at IS NULL
+        LEFT JOIN sessions s ON s.id = asked.session_id""",
+    ("bigint[]", "text[]"),
+)
+_CREATE = Statement(
+    "user_create",
+    f"""INSERT INTO users AS u (email, name, password_hash) VALUES ($1, $2, $3)
+        ON CONFLICT (lower(email)) DO NOTHING RETURNING {_COLUMNS}""",
+    ("text", "text", "text"),
+)
+_BY_ID = Statement("user_by_id", f"SELECT {_COLUMNS} FROM users u WHERE u.id = $1 AND u.deleted_at IS NULL", ("bigint",))
+_BY_EMAIL = Statement(
+    "user_by_email",
+    f"SELECT {_COLUMNS}, u.password_hash FROM users u WHERE lower(u.email) = lower($1) AND u.deleted_at IS NULL",
+    ("text",),
+)
+_PUBLIC = Statement(
+    "user_public",
+    "SELECT id, name, role, created_at FROM users WHERE id = $1 AND deleted_at IS NULL",
+    ("bigint",),
+)
+_PASSWORD_HASH = Statement(
+    "user_password_hash", "SELECT password_hash FROM users WHERE id = $1 AND deleted_at IS NULL", ("bigint",)
+)
+_SET_PASSWORD_HASH = Statement(
+    "user_set_password_hash",
+    "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2",
+    ("bigint", "text", "text"),
+)
+_EMAIL_OWNER = Statement("user_email_owner", "SELECT id FROM users WHERE lower(email) = lower($1)", ("text",))
+_LOCK_EMAIL = Statement("user_lock_email", "SELECT pg_advisory_xact_lock(hashtextextended(lower($1), 0))", ("text",))
+_UPDATE = Statement(
+    "user_update",
+    f"""UPDATE users AS u SET name = coalesce($2, name), email = coalesce($3, email),
+                             password_hash = coalesce($4, password_hash)
+        WHERE id = $1 AND deleted_at IS NULL RETURNING {_COLUMNS}""",
+    ("bigint", "text", "text", "text"),
+)
+_REVOKE_SESSIONS = Statement(
+    "user_revoke_sessions",
+    """UPDATE sessions SET revoked_at = now(), revoked_because = $3
+       WHERE user_id = $1 AND id IS DISTINCT FROM $2 AND revoked_at IS NULL RETURNING id""",
+    ("bigint", "text", "text"),
+)
+_LOCK_ADMINS = Statement(
+    "user_lock_admins", "SELECT id FROM users WHERE role = 'admin' AND deleted_at IS NULL ORDER BY id FOR UPDATE"
+)
+_ROLE = Statement(
+    "user_role", "SELECT role FROM users WHERE id = $1 AND deleted_at IS NULL FOR UPDATE", ("bigint",)
+)
+_SET_ROLE = Statement(
+    "user_set_role", f"UPDATE users AS u SET role = $2 WHERE id = $1 RETURNING {_COLUMNS}", ("bigint", "text")
+)
+_BAN = Statement(
+    "user_ban",
+    f"""UPDATE users AS u SET banned_at = now(), banned_until = $2, ban_reason = $3, banned_by = $4
+        WHERE id = $1 AND deleted_at IS NULL RETURNING {_COLUMNS}""",
+    ("bigint", "timestamptz", "text", "bigint"),
+)
+_UNBAN = Statement(
+    "user_unban",
+    """UPDATE users SET banned_at = NULL, banned_until = NULL, ban_reason = NULL, banned_by = NULL
+       WHERE id = $1 AND deleted_at IS NULL AND banned_at IS NOT NULL""",
+    ("bigint",),
+)
+_TRASH_LISTINGS = Statement(
+    "user_trash_listings",
+    """UPDATE listings SET trashed_at = now(), trashed_by = $1, trashed_reason = 'account removed'
+       WHERE seller_id = $1 AND trashed_at IS NULL""",
+    ("bigint",),
+)
+_DELETE = Statement(
+    "user_delete",
+    """UPDATE users SET deleted_at = now(), email = NULL, password_hash = NULL, name = '', role = 'user'
+       WHERE id = $1 AND deleted_at IS NULL""",
+    ("bigint",),
+)
+_BLOCK = Statement(
+    "user_block",
+    """WITH blocked AS (SELECT id, name, role, created_at FROM users WHERE id = $2 AND deleted_at IS NULL),
+            added AS (INSERT INTO blocks (blocker_id, blocked_id) SELECT $1, id FROM blocked ON CONFLICT DO NOTHING)
+       SELECT * FROM blocked""",
+    ("bigint", "bigint"),
+)
+_UNBLOCK = Statement(
+    "user_unblock", "DELETE FROM blocks WHERE blocker_id = $1 AND blocked_id = $2", ("bigint", "bigint")
+)
+_BLOCKED = Statement(
+    "user_blocked",
+    """SELECT u.id, u.name, u.role, u.created_at, b.created_at FROM blocks b JOIN users u ON u.id = b.blocked_id
+       WHERE b.blocker_id = $1 AND u.deleted_at IS NULL
+         AND ($2::timestamptz IS NULL OR (b.created_at, b.blocked_id) < ($2, $3))
+       ORDER BY b.created_at DESC, b.blocked_id DESC LIMIT $4""",
+    ("bigint", "timestamptz", "bigint", "integer"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockedUser:
+    """Whom somebody blocks, and since when."""
+
+    user: PublicUser
+    since: datetime
+
+
+class UserRepository:
+    """Every method raises DatabaseUnavailable when Postgres is away."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def identity(self, user_id: int, session_id: str) -> Identity | None:
+        row = await self._database.fetch_one(_IDENTITY, user_id, session_id)
+        return None if row is None else Identity(row[0], Role(row[1]), row[2], row[3])
+
+    async def identities(self, pairs: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Identity]:
+        """Many at once, in one statement, by (user id, session id); a user who does not exist is absent."""
+        rows = await self._database.fetch(_IDENTITIES, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
+        return {(row[0], row[1]): Identity(row[2], Role(row[3]), row[4], row[5]) for row in rows}
+
+    async def create(self, email: str, name: str, password_hash: str) -> User:
+        """Raises EmailTaken."""
+        row = await self._database.fetch_one(_CREATE, email, name, password_hash)
+        if row is None:
+            raise EmailTaken
+        return _user(row)
+
+    async def by_id(self, user_id: int) -> User:
+        """Raises UserNotFound."""
+        return _found(await self._database.fetch_one(_BY_ID, user_id))
+
+    async def public(self, user_id: int) -> PublicUser:
+        """Raises UserNotFound."""
+        row = await self._database.fetch_one(_PUBLIC, user_id)
+        if row is None:
+            raise UserNotFound
+        return _public_user(row)
+
+    async def for_login(self, email: str) -> tuple[User, str] | None:
+        """The user and the password's hash; case makes no difference in the address."""
+        row = await self._database.fetch_one(_BY_EMAIL, email)
+        return None if row is None else (_user(row), row[9])
+
+    async def password_hash(self, user_id: int) -> str:
+        """Raises UserNotFound."""
+        row = await self._database.fetch_one(_PASSWORD_HASH, user_id)
+        if row is None:
+            raise UserNotFound
+        return str(row[0])
+
+    async def replace_password_hash(self, user_id: int, old: str, new: str) -> None:
+        """The same password hashed anew with today's parameters; nothing if it was changed meanwhile."""
+        await self._database.execute(_SET_PASSWORD_HASH, user_id, old, new)
+
+    async def update(
+        self,
+        user_id: int,
+        *,
+        session_id: str,
+        name: str | None = None,
+        email: str | None = None,
+        password_hash: str | None = None,
+    ) -> tuple[User, list[str]]:
+        """Change what is given. A new password ends the other sessions, whose ids come back.
+
+        Raises EmailTaken, UserNotFound.
+        """
+        async with self._database.transaction() as transaction:
+            if email is not None:
+                # Two who want the same address take turns, so that the second is told rather than failed.
+                await transaction.fetch(_LOCK_EMAIL, email)
+                owner = await transaction.fetch_one(_EMAIL_OWNER, email)
+                if owner is not None and owner[0] != user_id:
+                    raise EmailTaken
+            user = _found(await transaction.fetch_one(_UPDATE, user_id, name, email, password_hash))
+            ended: list[str] = []
+            if password_hash is not None:
+                rows = await transaction.fetch(_REVOKE_SESSIONS, user_id, session_id, "password changed")
+                ended = [row[0] for row in rows]
+            return user, ended
+
+    async def delete(self, user_id: int) -> None:
+        """Remove the person: listings go to the trash, messages stay. Raises LastAdmin, UserNotFound."""
+        async with self._database.transaction() as transaction:
+            await _leave_an_admin(transaction, user_id)
+            if not await transaction.execute(_DELETE, user_id):
+                raise UserNotFound
+            await transaction.execute(_TRASH_LISTINGS, user_id)
+            await transaction.execute(_REVOKE_SESSIONS, user_id, None, "account removed")
+
+    async def set_role(self, user_id: int, role: Role, *, by: int | None) -> tuple[User, bool]:
+        """The user, and whether it was a change. Raises UserNotFound, LastAdmin. `by` is None on the command line."""
+        async with self._database.transaction() as transaction:
+            if role is not Role.ADMIN:
+                await _leave_an_admin(transaction, user_id)
+            row = await transaction.fetch_one(_ROLE, user_id)
+            if row is None:
+                raise UserNotFound
+            user = _found(await transaction.fetch_one(_SET_ROLE, user_id, role.value))
+            is_change = row[0] != role.value
+            if is_change and by is not None:
+                details = {"from": row[0], "to": role.value}
+                await record(transaction, by, "role_change", "user", user_id, details=details)
+            return user, is_change
+
+    async def ban(self, user_id: int, *, until: datetime | None, reason: str, by: int) -> User:
+        """Ban, or change the ban there is. Raises UserNotFound."""
+        async with self._database.transaction() as transaction:
+            user = _found(await transaction.fetch_one(_BAN, user_id, until, reason, by))
+            details = {"until": until.isoformat() if until else None}
+            await record(transaction, by, "ban", "user", user_id, reason=reason, details=details)
+            return user
+
+    async def unban(self, user_id: int, *, by: int) -> None:
+        """Raises UserNotFound; a user who is not banned stays so."""
+        async with self._database.transaction() as transaction:
+            if await transaction.execute(_UNBAN, user_id):
+                await record(transaction, by, "unban", "user", user_id)
+            elif await transaction.fetch_one(_PUBLIC, user_id) is None:
+                raise UserNotFound
+
+    async def block(self, blocker_id: int, blocked_id: int) -> PublicUser:
+        """Raises UserNotFound; to block twice is to block once."""
+        row = await self._database.fetch_one(_BLOCK, blocker_id, blocked_id)
+        if row is None:
+            raise UserNotFound
+        return _public_user(row)
+
+    async def unblock(self, blocker_id: int, blocked_id: int) -> None:
+        await self._database.execute(_UNBLOCK, blocker_id, blocked_id)
+
+    async def blocked_by(
+        self, blocker_id: int, *, before: tuple[datetime, int] | None, limit: int
+    ) -> list[BlockedUser]:
+        """Latest first; `before` is the time and the id of the last one seen."""
+        since, last_id = before or (None, None)
+        rows = await self._database.fetch(_BLOCKED, blocker_id, since, last_id, limit)
+        return [BlockedUser(_public_user(row), row[4]) for row in rows]
+
+    async def find(
+        self, *, text: str | None, role: Role | None, banned: bool | None, before_id: int | None, limit: int
+    ) -> list[User]:
+        """Newest first, by a part of the name or the e-mail address."""
+        conditions, parameters = ["u.deleted_at IS NULL"], list[Any]()
+        if text is not None:
+            conditions.append("u.name || ' ' || coalesce(u.email, '') ILIKE %s")
+            parameters.append(f"%{_like_escaped(text)}%")
+        if role is not None:
+            # Not as a parameter: the partial indexes are found by the literal alone.
+            conditions.append(f"u.role = '{role.value}'")
+        if banned is not None:
+            conditions.append(f"({_IS_BANNED})" if banned else f"NOT ({_IS_BANNED})")
+        if before_id is not None:
+            conditions.append("u.id < %s")
+            parameters.append(before_id)
+        sql = f"SELECT {_COLUMNS} FROM users u WHERE {' AND '.join(conditions)} ORDER BY u.id DESC LIMIT %s"
+        return [_user(row) for row in await self._database.fetch(Statement("", sql), *parameters, limit)]
+
+
+async def _leave_an_admin(transaction: Transaction, user_id: int) -> None:
+    """Raises LastAdmin. Locks all admins in one order, so that the last two cannot leave at once."""
+    admins = [row[0] for row in await transaction.fetch(_LOCK_ADMINS)]
+    if admins == [user_id]:
+        raise LastAdmin
+
+
+def _like_escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _found(row: tuple[Any, ...] | None) -> User:
+    if row is None:
+        raise UserNotFound
+    return _user(row)
+
+
+def _user(row: tuple[Any, ...]) -> User:
+    ban = Ban(row[5], row[6], row[7] or "") if row[8] else None
+    return User(row[0], row[1], row[2], Role(row[3]), row[4], ban)
+
+
+def _public_user(row: tuple[Any, ...]) -> PublicUser:
+    return PublicUser(row[0], row[1], Role(row[2]), row[3])
