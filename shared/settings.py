@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from typing import Any
 
 MINIMUM_SECRET_BYTES = 32
 
@@ -90,6 +91,10 @@ class Settings:
     idle_seconds: float = 60.0
     """A connection that sent nothing for so long is closed."""
     longpoll_window_seconds: float = 10.0
+    presence_lease_seconds: float = 4.0
+    """A gateway that was not heard of for so long is dead, and whoever was present through it is gone."""
+    presence_load_seconds: float = 1.0
+    """How long a join waits for who is present on other nodes; past it they follow as a diff."""
     drain_seconds: float = 10.0
     """Over how long a stopping gateway spreads the closing of its sockets."""
     shutdown_seconds: float = 30.0
@@ -103,7 +108,7 @@ class Settings:
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """Read and check; an empty variable counts as absent. Raises InvalidSettings."""
         environ = os.environ if environ is None else environ
-        given = {}
+        given: dict[str, Any] = {}
         for setting in fields(cls):
             text = environ.get(setting.name.upper(), "").strip()
             if text:

@@ -1,4 +1,4 @@
-"""Decides which nodes are dead from what the registry says over time. Pure: the time is given; who acts is elsewhere."""
+"""Decides which nodes are dead from what the registry says over time. Pure: the time is given, the acting elsewhere."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Liveness:
         self._alive = frozenset(node for node, deadline in registry.nodes.items() if deadline > registry.now)
         suspects = [node for node in watched if node not in self._alive]
         self._suspected = {node: self._suspected.get(node, now) for node in suspects}
-        dead = ()
+        dead: tuple[str, ...] = ()
         if now >= self._trust_from:
             dead = tuple(
                 node for node in suspects if node in registry.nodes or now - self._suspected[node] >= self._lease

@@ -2,8 +2,8 @@
 
 Every entry has a `phx_ref` that no other entry ever has, and belongs to one node, the only one that changes it. What a
 node tells the others of its entries in a topic is a chain of changes: each carries its sequence and the sequence of the
-change before it, so that a receiver knows whether it missed one, has it already, or can apply it. A chain starts after 0
-when the node had no entry in the topic, and ends when it has none any more.
+change before it, so that a receiver knows whether it missed one, has it already, or can apply it. A chain starts after
+0 when the node had no entry in the topic, and ends when it has none any more.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 Meta = dict[str, Any]
+Grouped = dict[str, dict[str, list[Meta]]]
+"""`{key: {"metas": [...]}}`"""
 
 
 class Entry(NamedTuple):
@@ -34,7 +36,7 @@ class Diff(NamedTuple):
     def __bool__(self) -> bool:
         return bool(self.joins or self.leaves)
 
-    def payload(self) -> dict[str, dict[str, dict[str, list[Meta]]]]:
+    def payload(self) -> dict[str, Grouped]:
         """`{"joins": {key: {"metas": [...]}}, "leaves": {...}}`, both always there."""
         return {"joins": grouped(self.joins), "leaves": grouped(self.leaves)}
 
@@ -65,9 +67,9 @@ class Loaded(NamedTuple):
     """Nodes whose entries in the snapshot were not believed."""
 
 
-def grouped(entries: Iterable[Entry]) -> dict[str, dict[str, list[Meta]]]:
+def grouped(entries: Iterable[Entry]) -> Grouped:
     """`{key: {"metas": [...]}}`; metas by phx_ref, that is oldest first, and keys by their oldest meta."""
-    groups: dict[str, dict[str, list[Meta]]] = {}
+    groups: Grouped = {}
     for entry in sorted(entries, key=lambda entry: entry.ref):
         group = groups.get(entry.key)
         if group is None:
@@ -93,7 +95,7 @@ class TopicState:
         self._others: dict[str, dict[str, Entry]] = {}
         self._known: dict[str, int] = {}
 
-    def list(self) -> dict[str, dict[str, list[Meta]]]:
+    def list(self) -> Grouped:
         """`{key: {"metas": [...]}}`, the payload of `presence_state`. The metas are shared: do not change them."""
         entries = list(self._own.values())
         for others in self._others.values():
@@ -107,7 +109,7 @@ class TopicState:
         return Diff(joins=(self._join(Entry(key, {**meta, "phx_ref": ref})),))
 
     def update(self, ref: str, new_ref: str, meta: Mapping[str, Any]) -> Diff:
-        """The own entry `ref` becomes `new_ref` with another meta: one diff with both. Raises KeyError if there is none."""
+        """The own entry `ref` becomes `new_ref` with another meta, in one diff. Raises KeyError if there is none."""
         left = self._leave(ref)
         joined = self._join(Entry(left.key, {**meta, "phx_ref": new_ref, "phx_ref_prev": ref}))
         return Diff(joins=(joined,), leaves=(left,))

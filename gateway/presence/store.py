@@ -67,7 +67,7 @@ class Store(Protocol):
     async def check(self, node: str, topics: Sequence[str]) -> list[int]:
         """For each topic, the sequence of this node's entries, 0 if it has none.
 
-        A topic that no node checks for TOPIC_LIFE_SECONDS may be forgotten by the store.
+        A topic that no node writes or checks for TOPIC_LIFE_SECONDS may be forgotten by the store.
         """
 
     async def remove(self, node: str, topics: Sequence[str]) -> None:

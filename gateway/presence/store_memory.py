@@ -1,4 +1,4 @@
-"""The presence store of one process: for a gateway without Redis, and for tests, where trackers share it as their Redis."""
+"""The presence store of one process: for a gateway without Redis, and for tests, where trackers share it."""
 
 from __future__ import annotations
 

@@ -14,9 +14,7 @@ from gateway.presence.state import Change, Entry, Meta
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 _decode_entry = msgspec.json.Decoder(tuple[str, dict[str, Any]]).decode
-_decode_change = msgspec.json.Decoder(
-    tuple[int, int, tuple[tuple[str, dict[str, Any]], ...], tuple[str, ...]]
-).decode
+_decode_change = msgspec.json.Decoder(tuple[int, int, tuple[tuple[str, dict[str, Any]], ...], tuple[str, ...]]).decode
 
 
 class BadPresence(ValueError):

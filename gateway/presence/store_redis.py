@@ -1,0 +1,183 @@
+"""The presence store in Redis, or in a Redis Cluster.
+
+A topic is a hash, `presence:{topic}`: field `node:ref` is an entry, field `node:` the sequence of the node's entries.
+The registry is a sorted set, `presence:nodes`: each node by its deadline, in milliseconds of Redis's clock. A script
+touches one key, so that it is atomic on a cluster too; scripts for many topics leave in one pipeline.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisClusterException, RedisError
+
+from gateway.presence.state import Part
+from gateway.presence.store import FORGET_NODE_LEASES, TOPIC_LIFE_SECONDS, Registry, StoreUnavailable, Write
+from gateway.presence.wire import BadPresence, pack_entry, unpack_entry
+
+logger = logging.getLogger(__name__)
+
+_REGISTRY = "presence:nodes"
+_TOPIC_LIFE = TOPIC_LIFE_SECONDS * 1000
+
+# Whole scripts are sent, not their hashes: a Redis that restarted knows no hash, and they are short.
+
+# ARGV: node, lease in milliseconds, leases after which a node is forgotten.
+_BEAT = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local lease = tonumber(ARGV[2])
+local previous = redis.call('ZSCORE', KEYS[1], ARGV[1])
+redis.call('ZADD', KEYS[1], string.format('%.0f', now + lease), ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - lease * ARGV[3]))
+return {previous, now + lease, now, redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')}
+"""
+
+# ARGV: node, previous sequence, new sequence, life in milliseconds, number of refs that leave, these refs, then
+# pairs of ref and entry that join. Returns 0, and changes nothing, where the change does not follow on what is there.
+_WRITE = """
+local node = ARGV[1] .. ':'
+local sequence = redis.call('HGET', KEYS[1], node) or '0'
+if sequence == ARGV[3] and sequence ~= '0' then return 1 end
+if sequence ~= ARGV[2] then return 0 end
+local leaves = tonumber(ARGV[5])
+for i = 6, 5 + leaves do redis.call('HDEL', KEYS[1], node .. ARGV[i]) end
+for i = 6 + leaves, #ARGV, 2 do redis.call('HSET', KEYS[1], node .. ARGV[i], ARGV[i + 1]) end
+if ARGV[3] == '0' then
+  redis.call('HDEL', KEYS[1], node)
+else
+  redis.call('HSET', KEYS[1], node, ARGV[3])
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return 1
+"""
+
+# ARGV: node, sequence, life in milliseconds, then pairs of ref and entry.
+_REWRITE = """
+local node = ARGV[1] .. ':'
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if string.sub(field, 1, #node) == node then redis.call('HDEL', KEYS[1], field) end
+end
+if #ARGV > 3 and ARGV[2] ~= '0' then
+  for i = 4, #ARGV, 2 do redis.call('HSET', KEYS[1], node .. ARGV[i], ARGV[i + 1]) end
+  redis.call('HSET', KEYS[1], node, ARGV[2])
+  redis.call('PEXPIRE', KEYS[1], ARGV[3])
+end
+return 1
+"""
+
+# ARGV: node, life in milliseconds.
+_CHECK = """
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return redis.call('HGET', KEYS[1], ARGV[1] .. ':') or '0'
+"""
+
+
+class RedisStore:
+    """Keeps the promises of `Store`."""
+
+    def __init__(self, client: Redis | RedisCluster) -> None:
+        """`client` answers or fails within a time limit of its own, and gives bytes. It is closed with the store."""
+        self._client: Any = client
+        self.loses_together = not isinstance(client, RedisCluster)
+
+    @classmethod
+    def from_url(cls, url: str, timeout_seconds: float = 2.0) -> RedisStore:
+        """As redis-py reads it; `redis+cluster://` and `rediss+cluster://` for a cluster. Connects when first used."""
+        limits: dict[str, Any] = {"socket_timeout": timeout_seconds, "socket_connect_timeout": timeout_seconds}
+        scheme, separator, rest = url.partition("+cluster://")
+        if separator:
+            return cls(RedisCluster.from_url(f"{scheme}://{rest}", **limits))
+        # One more try, for a connection that the server closed while it was idle.
+        return cls(Redis.from_url(url, retry=Retry(NoBackoff(), 1), **limits))
+
+    async def beat(self, node: str, lease_seconds: float) -> Registry:
+        lease = int(lease_seconds * 1000)
+        ((previous, deadline, now, nodes),) = await self._run(
+            [("EVAL", _BEAT, 1, _REGISTRY, node, lease, FORGET_NODE_LEASES)]
+        )
+        deadlines = {_text(nodes[i]): int(float(nodes[i + 1])) for i in range(0, len(nodes), 2)}
+        return Registry(None if previous is None else int(float(previous)), int(deadline), int(now), deadlines)
+
+    async def depart(self, node: str) -> None:
+        await self._run([("ZREM", _REGISTRY, node)])
+
+    async def load(self, topics: Sequence[str]) -> list[dict[str, Part]]:
+        return [_parts(hash_) for hash_ in await self._run(("HGETALL", _key(topic)) for topic in topics)]
+
+    async def write(self, node: str, writes: Sequence[Write]) -> list[bool]:
+        commands = []
+        for topic, change, sequence in writes:
+            command = ["EVAL", _WRITE, 1, _key(topic), node, change.previous, sequence, _TOPIC_LIFE]
+            command += [len(change.leaves), *change.leaves]
+            for entry in change.joins:
+                command += [entry.ref, pack_entry(entry)]
+            commands.append(command)
+        return [bool(written) for written in await self._run(commands)]
+
+    async def rewrite(self, node: str, parts: Mapping[str, Part]) -> None:
+        commands = []
+        for topic, part in parts.items():
+            command = ["EVAL", _REWRITE, 1, _key(topic), node, part.sequence, _TOPIC_LIFE]
+            for entry in part.entries:
+                command += [entry.ref, pack_entry(entry)]
+            commands.append(command)
+        await self._run(commands)
+
+    async def check(self, node: str, topics: Sequence[str]) -> list[int]:
+        commands = [("EVAL", _CHECK, 1, _key(topic), node, _TOPIC_LIFE) for topic in topics]
+        return [int(sequence) for sequence in await self._run(commands)]
+
+    async def remove(self, node: str, topics: Sequence[str]) -> None:
+        await self.rewrite(node, dict.fromkeys(topics, Part(0, ())))
+
+    async def close(self) -> None:
+        try:
+            await self._client.aclose()
+        except (RedisError, RedisClusterException, OSError) as error:
+            logger.info("presence store did not close cleanly", extra={"error": str(error)})
+
+    async def _run(self, commands: Iterable[Sequence[Any]]) -> list[Any]:
+        """The answers, in order; any error among them fails all."""
+        try:
+            pipeline = self._client.pipeline(transaction=False)
+            for command in commands:
+                pipeline.execute_command(*command)
+            answers: list[Any] = await pipeline.execute()
+        except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
+            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+        return answers
+
+
+def _key(topic: str) -> bytes:
+    # A topic is a client's text, and may be what UTF-8 has no bytes for.
+    return b"presence:{" + topic.encode("utf-8", "surrogatepass") + b"}"
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _parts(fields: Mapping[bytes, bytes]) -> dict[str, Part]:
+    sequences: dict[str, int] = {}
+    entries: dict[str, list[Any]] = {}
+    for field, value in fields.items():
+        node, _, ref = field.rpartition(b":")
+        try:
+            if ref:
+                entries.setdefault(node.decode(), []).append(unpack_entry(value))
+            else:
+                sequences[node.decode()] = int(value)
+        except (BadPresence, ValueError) as error:
+            logger.warning("bad presence in the store", extra={"field": repr(field), "error": str(error)})
+    return {
+        node: Part(sequence, tuple(entries[node]))
+        for node, sequence in sequences.items()
+        if sequence and node in entries
+    }
