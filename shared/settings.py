@@ -48,6 +48,18 @@ class Settings:
     database_timeout_seconds: float = 5.0
     """Past it a statement fails as `DatabaseUnavailable`."""
 
+    max_message_batch: int = 200
+    """Private messages written by one statement."""
+    max_waiting_messages: int = 20_000
+    """Private messages that wait to be written, a process; past it senders are told to try again."""
+
+    password_workers: int = 2
+    """Threads that hash passwords; each takes a core and 19 MiB while it does."""
+    max_waiting_passwords: int = 200
+    """Log-ins and registrations that wait for one of them; past it they are told to try again."""
+    max_body_bytes: int = 1024 * 1024
+    """The body of a REST request, pictures excepted."""
+
     access_token_seconds: int = 3600
     refresh_token_seconds: int = 30 * 24 * 3600
     rate_limits: bool = True

@@ -14,7 +14,7 @@ FILE = "jwt_secret"
 
 
 def jwt_secret(settings: Settings) -> str:
-    """The secret of these settings; every process with the same data directory gets the same. Raises InvalidSettings."""
+    """The secret of these settings; every process of one data directory gets the same. Raises InvalidSettings."""
     if settings.jwt_secret or settings.is_production:
         return settings.jwt_secret
     path = settings.data_directory / FILE
@@ -25,7 +25,9 @@ def jwt_secret(settings: Settings) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidSettings(f"JWT_SECRET: not set, and none can be kept in {path}: {error}") from None
     if len(secret) < MINIMUM_SECRET_BYTES:
-        raise InvalidSettings(f"JWT_SECRET: not set, and {path} holds less than {MINIMUM_SECRET_BYTES} bytes: remove it")
+        raise InvalidSettings(
+            f"JWT_SECRET: not set, and {path} holds less than {MINIMUM_SECRET_BYTES} bytes: remove it"
+        )
     return secret
 
 

@@ -140,9 +140,11 @@ class EmbeddedPostgres:
         command += ["--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"]
         command += ["--no-instructions"] if self._fsync else ["--no-instructions", "--no-sync"]
         process = self._spawn(command, signal.SIGKILL)
-        if not await child.ended(process, START_SECONDS) or process.returncode != 0:
+        try:
+            if not await child.ended(process, START_SECONDS) or process.returncode != 0:
+                raise ServerFailed(f"Postgres could not make its cluster: {self._last_words()}")
+        finally:
             await child.stop(process)
-            raise ServerFailed(f"Postgres could not make its cluster: {self._last_words()}")
         unfinished.rename(self._data)
 
     async def _end_previous(self) -> None:

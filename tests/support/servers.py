@@ -16,8 +16,9 @@ from redis import Redis
 
 from shared.embedded.postgres import EmbeddedPostgres
 from shared.embedded.redis import EmbeddedRedis
+from shared.postgres.schema import apply_schema
+from shared.settings import Settings
 
-SCHEMA = Path(__file__).parents[2] / "schema.sql"
 TEMPLATE = "template_with_schema"
 
 
@@ -34,10 +35,7 @@ class Servers:
         await self.postgres.start()
         await self.redis.start()
         self._administer(f"CREATE DATABASE {TEMPLATE}")
-        if SCHEMA.exists():
-            with closing(psycopg2.connect(self.postgres.url(TEMPLATE))) as connection, connection.cursor() as cursor:
-                cursor.execute(SCHEMA.read_text(encoding="utf-8"))
-                connection.commit()
+        await apply_schema(Settings(database_url=self.postgres.url(TEMPLATE)))
 
     async def stop(self) -> None:
         await self.redis.stop()

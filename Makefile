@@ -1,0 +1,73 @@
+# Everything a developer does. `make help` lists it; only Python 3.11 or newer and make are needed.
+#
+# Paths in here are relative, so that a checkout may lie anywhere, also below a folder with spaces in its name.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup run test test-fast check format bench
+
+PYTHON ?=
+ARGS ?=
+PYTHONS := $(if $(PYTHON),"$(PYTHON)",python3 python3.11 python3.12 python3.13 python3.14)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet install --no-deps --root-user-action=ignore
+END_TO_END := tests/end_to_end/js
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@echo 'PYTHON=... chooses the Python for .venv; ARGS=... is handed to pytest or the benchmark.'
+
+setup: $(VENV)/run.stamp ## create .venv with the locked packages
+
+run: $(VENV)/run.stamp ## start everything: Postgres, Redis, the API, two gateway nodes
+	@exec $(BIN)/python -m shared.embedded
+
+test: $(VENV)/test.stamp $(VENV)/node.stamp ## run every test, against real servers of their own
+	@exec $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+test-fast: $(VENV)/test.stamp ## run the tests that need no server, in seconds
+	@exec $(BIN)/python -m pytest -m 'not servers' $(ARGS)
+
+check: $(VENV)/test.stamp ## lint and type-check
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+
+format: $(VENV)/test.stamp ## put the code into its format
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
+
+bench: $(VENV)/test.stamp ## measure, and print ratios to bare servers
+	@exec $(BIN)/python -m tests.bench $(ARGS)
+
+# The first Python that is new enough and complete (Debian ships `venv` apart, as python3-venv).
+$(BIN)/python:
+	@for python in $(PYTHONS); do \
+	  if "$$python" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    echo "creating .venv with $$("$$python" --version)"; \
+	    exec "$$python" -m venv --clear $(VENV); \
+	  fi; \
+	done; \
+	echo 'make: no Python 3.11 or newer with venv among: $(PYTHONS); PYTHON=/path/to/python names one' >&2; \
+	exit 1
+
+$(VENV)/run.stamp: requirements/run.lock $(BIN)/python
+	@echo 'installing requirements/run.lock'
+	@$(PIP) -r requirements/run.lock
+	@touch $@
+
+$(VENV)/test.stamp: requirements/test.lock $(VENV)/run.stamp
+	@echo 'installing requirements/test.lock'
+	@$(PIP) -r requirements/test.lock
+	@touch $@
+
+# The tests with the Phoenix client need Node 18 or newer: the machine's own, else one from a wheel.
+$(VENV)/node.stamp: requirements/node.lock $(END_TO_END)/package-lock.json $(VENV)/test.stamp
+	@if ! $(BIN)/python -m tests.support.node --check; then \
+	  echo 'installing requirements/node.lock'; \
+	  $(PIP) -r requirements/node.lock; \
+	fi
+	@echo 'installing $(END_TO_END)/package-lock.json'
+	@$(BIN)/python -m tests.support.node npm ci --prefix $(END_TO_END)
+	@touch $@

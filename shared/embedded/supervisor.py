@@ -1,0 +1,317 @@
+"""Runs the whole of Daveslist on one machine: servers, API, two gateways. Starts in order, watches, stops in order.
+
+Nothing that it started outlives it, whatever ends it: SIGINT, SIGTERM, SIGHUP, the death of its own parent (make, a
+terminal), kill -9. A part that ends by itself is started again, unless it had only just started: then all stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from shared.access.secret import jwt_secret
+from shared.embedded import child, example, places
+from shared.embedded.child import ServerFailed
+from shared.embedded.discovery import AlreadyRunning, Claim, Running
+from shared.embedded.postgres import EmbeddedPostgres
+from shared.embedded.redis import EmbeddedRedis
+from shared.settings import InvalidSettings, Settings
+
+CHECKOUT = Path(__file__).parents[2]
+READY_SECONDS = 60.0
+WATCH_SECONDS = 0.1
+YOUNG_SECONDS = 5.0
+"""A part that ends this soon after its start would only end again."""
+SAME_SIGNAL_SECONDS = 1.0
+"""make passes a SIGTERM on that may have reached us already: what follows so soon is no sign of impatience."""
+SECOND_GATEWAY = 2
+"""Its port is this many above the first one's."""
+GOODBYE = {"DRAIN_SECONDS": "1", "SHUTDOWN_SECONDS": "5"}
+"""Whoever presses Ctrl-C does not want to wait as long as a load balancer does; set by hand, the variables win."""
+
+
+class CannotRun(RuntimeError):
+    """It cannot start or go on; the message is one line."""
+
+
+@dataclass
+class Part:
+    """One running server or process, and how to start it again."""
+
+    name: str
+    start: Callable[[], Awaitable[object]]
+    is_running: Callable[[], bool]
+    started: float
+
+
+class Program:
+    """One of our own processes: `python -m MODULE`, which says on /health/ready that it is."""
+
+    def __init__(self, name: str, module: str, host: str, port: int, environment: Mapping[str, str]) -> None:
+        self.name = name
+        self.url = f"http://{_as_url_host(host)}:{port}"
+        self._module = module
+        self._address = (_reachable(host), port)
+        self._environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    async def start(self) -> None:
+        """Returns when it is ready. Raises CannotRun."""
+        self._process = child.spawn(
+            [sys.executable, "-m", self._module],
+            death_signal=signal.SIGKILL,
+            directory=CHECKOUT,
+            environment=self._environment,
+        )
+        deadline = time.monotonic() + READY_SECONDS
+        while not await _is_ready(*self._address):
+            if self._process.poll() is not None:
+                raise CannotRun(f"{self.name} did not start: {_how_it_ended(self._process.returncode)}")
+            if time.monotonic() > deadline:
+                raise CannotRun(f"{self.name} was not ready after {READY_SECONDS:.0f} s")
+            await asyncio.sleep(0.05)
+
+    async def stop(self, seconds: float) -> None:
+        if self._process is not None:
+            await child.stop(self._process, (signal.SIGTERM, seconds))
+
+
+class Supervisor:
+    """`run` is the whole life of `make run`."""
+
+    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
+        """`environment` is what our processes get besides what is decided here."""
+        self._settings = replace(settings, data_directory=settings.data_directory.absolute())
+        self._environment = {
+            **GOODBYE,
+            **environment,
+            "PYTHONUNBUFFERED": "1",
+            "DATA_DIRECTORY": str(self._settings.data_directory),
+        }
+        self._parts: list[Part] = []
+        self._postgres: EmbeddedPostgres | None = None
+        self._redis: EmbeddedRedis | None = None
+        self._programs: list[Program] = []
+        self._told = asyncio.Event()
+        self._told_again = asyncio.Event()
+
+    async def run(self) -> None:
+        """Returns when it was told to stop and everything has. Raises CannotRun, AlreadyRunning, InvalidSettings."""
+        self._watch_signals()
+        directory = self._settings.data_directory
+        if not directory.exists():
+            directory.mkdir(parents=True)
+            directory.chmod(0o755)  # Postgres may have to run as a system user; what is secret in here is 0600.
+        with Claim(directory) as claim:
+            self._check_ports()
+            jwt_secret(self._settings)
+            work = asyncio.create_task(self._serve(claim))
+            told = asyncio.create_task(self._told.wait())
+            try:
+                await asyncio.wait((work, told), return_when=asyncio.FIRST_COMPLETED)
+                if not told.done():
+                    work.result()
+                print("stopping", flush=True)
+            finally:
+                for task in (work, told):
+                    task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, Exception):
+                    await work
+                await self._stop()
+
+    async def _serve(self, claim: Claim) -> None:
+        """Start all, and watch until something ends for good."""
+        try:
+            await self._start_servers()
+            await self._start_programs(claim)
+        except ServerFailed as failure:
+            raise CannotRun(str(failure)) from None
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            for part in self._parts:
+                if not part.is_running():
+                    await self._start_again(part)
+
+    async def _start_servers(self) -> None:
+        settings = self._settings
+        started = []
+        if not settings.database_url:
+            self._postgres = EmbeddedPostgres(places.postgres_directory(settings.data_directory))
+            started.append(self._add("Postgres", self._postgres.start, self._is_postgres_running))
+        if not settings.redis_url:
+            self._redis = EmbeddedRedis(settings.data_directory / "redis")
+            started.append(self._add("Redis", self._redis.start, self._is_redis_running))
+        await asyncio.gather(*started)
+        self._settings = replace(
+            settings,
+            database_url=self._postgres.url() if self._postgres else settings.database_url,
+            redis_url=self._redis.url if self._redis else settings.redis_url,
+        )
+
+    async def _start_programs(self, claim: Claim) -> None:
+        settings = self._settings
+        servers = {**self._environment, "DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url}
+        api = Program("the API", "api", settings.api_host, settings.api_port, servers)
+        gateways = []
+        for number, port in enumerate(_gateway_ports(settings), start=1):
+            environment = {**servers, "GATEWAY_PORT": str(port)}
+            gateways.append(Program(f"gateway {number}", "gateway", settings.gateway_host, port, environment))
+        urls = [gateway.url for gateway in gateways]
+        claim.announce(Running(os.getpid(), settings.database_url, settings.redis_url, api.url, urls))
+        self._programs = [*gateways, api]
+        await self._add_program(api)  # First, because it applies the schema.
+        await asyncio.gather(*map(self._add_program, gateways))
+        print(self._banner(api, gateways), flush=True)
+
+    async def _add_program(self, program: Program) -> None:
+        await self._add(program.name, program.start, lambda: program.is_running)
+
+    async def _add(self, name: str, start: Callable[[], Awaitable[object]], is_running: Callable[[], bool]) -> None:
+        await start()
+        self._parts.append(Part(name, start, is_running, time.monotonic()))
+
+    async def _start_again(self, part: Part) -> None:
+        if time.monotonic() - part.started < YOUNG_SECONDS:
+            raise CannotRun(f"{part.name} ended just after it had started")
+        print(f"{part.name} has ended; starting it again", flush=True)
+        part.started = time.monotonic()
+        await part.start()
+
+    async def _stop(self) -> None:
+        """Gateways first, so that no client meets an API or a database that is gone. A second signal stops waiting."""
+        seconds = Settings.from_environment(self._environment).shutdown_seconds + 2.0
+        stopping = asyncio.create_task(self._stop_in_order(seconds))
+        impatient = asyncio.create_task(self._told_again.wait())
+        await asyncio.wait((stopping, impatient), return_when=asyncio.FIRST_COMPLETED)
+        impatient.cancel()
+        if not stopping.done():
+            stopping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await stopping
+            await self._stop_in_order(0.0)
+
+    async def _stop_in_order(self, seconds: float) -> None:
+        gateways, apis = self._programs[:-1], self._programs[-1:]
+        await asyncio.gather(*(gateway.stop(seconds) for gateway in gateways))
+        await asyncio.gather(*(api.stop(seconds) for api in apis))
+        if self._redis:
+            await self._redis.stop()
+        if self._postgres:
+            await self._postgres.stop()
+
+    def _watch_signals(self) -> None:
+        """Be told to stop by a signal, or by the death of whoever started us; and again by a later signal."""
+        loop = asyncio.get_running_loop()
+        parent = os.getppid()
+        first = 0.0
+
+        def signalled() -> None:
+            nonlocal first
+            if not self._told.is_set():
+                first = time.monotonic()
+                self._told.set()
+            elif time.monotonic() - first > SAME_SIGNAL_SECONDS:
+                self._told_again.set()
+
+        def watch() -> None:
+            # An orphan gets a new parent. To ask is good for a parent that was killed, and on every system.
+            if os.getppid() != parent:
+                self._told.set()
+            else:
+                loop.call_later(WATCH_SECONDS, watch)
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, signalled)
+        watch()
+
+    def _is_postgres_running(self) -> bool:
+        return self._postgres is not None and self._postgres.is_running
+
+    def _is_redis_running(self) -> bool:
+        return self._redis is not None and self._redis.is_running
+
+    def _check_ports(self) -> None:
+        """Before anything is started, so that nothing is disturbed. Raises CannotRun."""
+        settings = self._settings
+        first, second = _gateway_ports(settings)
+        wanted = [("API_PORT", settings.api_host, settings.api_port), ("GATEWAY_PORT", settings.gateway_host, first)]
+        wanted.append((f"GATEWAY_PORT + {SECOND_GATEWAY}", settings.gateway_host, second))
+        if second > 65535 or settings.api_port in (first, second):
+            raise CannotRun(f"the gateways need {first} and {second}, and the API {settings.api_port}: choose others")
+        for name, host, port in wanted:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind((host, port))
+                except OSError as error:
+                    reason = error.strerror or str(error)
+                    raise CannotRun(f"cannot listen on {host}:{port} ({name}): {reason.lower()}") from None
+
+    def _banner(self, api: Program, gateways: list[Program]) -> str:
+        settings = self._settings
+        postgres = f"embedded, data in {self._postgres.directory}" if self._postgres else "yours (DATABASE_URL)"
+        redis = "embedded" if self._redis else "yours (REDIS_URL)"
+        rows = [("API, web page", api.url), *((gateway.name, gateway.url) for gateway in gateways)]
+        rows += [("Postgres", postgres), ("Redis", redis), ("data", str(settings.data_directory))]
+        table = "\n".join(f"  {name:<14} {where}" for name, where in rows)
+        urls = [gateway.url for gateway in gateways]
+        session = example.session(api.url, *urls)
+        return f"\nDaveslist is running. Ctrl-C stops it.\n\n{table}\n\n{example.INTRODUCTION}\n\n{session}"
+
+
+def _gateway_ports(settings: Settings) -> tuple[int, int]:
+    return settings.gateway_port, settings.gateway_port + SECOND_GATEWAY
+
+
+async def _is_ready(host: str, port: int) -> bool:
+    try:
+        async with asyncio.timeout(5.0):
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                writer.write(
+                    f"GET /health/ready HTTP/1.1\r\nHost: {_as_url_host(host)}\r\nConnection: close\r\n\r\n".encode()
+                )
+                return (await reader.readline()).split()[1:2] == [b"200"]
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return False
+
+
+def _reachable(host: str) -> str:
+    """Where a server that listens on all addresses is reached from here."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
+def _as_url_host(host: str) -> str:
+    host = _reachable(host)
+    return f"[{host}]" if ":" in host else host
+
+
+def _how_it_ended(exit_code: int) -> str:
+    return f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
+
+
+def main() -> int:
+    """One line and exit code 1 for whatever stands in the way."""
+    try:
+        settings = Settings.from_environment()
+        asyncio.run(Supervisor(settings, os.environ).run())
+    except (CannotRun, AlreadyRunning, InvalidSettings) as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    return 0

