@@ -60,6 +60,13 @@ class Settings:
     max_body_bytes: int = 1024 * 1024
     """The body of a REST request, pictures excepted."""
 
+    redis_prefix: str = "daveslist:"
+    """Before every key and channel name: deployments that share a Redis differ in it."""
+    redis_timeout_seconds: float = 3.0
+    """A Redis that has not answered for so long counts as away."""
+    max_publish_queue: int = 10_000
+    """Messages that wait to be published while Redis is away; past it the oldest are dropped, and nodes catch up."""
+
     access_token_seconds: int = 3600
     refresh_token_seconds: int = 30 * 24 * 3600
     rate_limits: bool = True

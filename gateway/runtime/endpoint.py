@@ -19,7 +19,7 @@ from gateway.runtime.channel_server import ChannelServer
 from gateway.runtime.connection import Connection
 from gateway.runtime.registry import Registry
 from gateway.runtime.stepping import Stepper
-from shared.events.control import CONTROL, DISCONNECT
+from shared.events.control import CATCH_UP, CONTROL, DISCONNECT
 from shared.events.envelope import BadEnvelope, Envelope, pack, unpack
 from shared.pubsub.broker import Broker
 from shared.settings import Settings
@@ -128,3 +128,5 @@ class Endpoint:
         broadcast = Broadcast.from_envelope(CONTROL, envelope)
         if envelope.event == DISCONNECT:
             self._disconnect_here(broadcast.value())
+        elif envelope.event == CATCH_UP:
+            self.link_restored()

@@ -14,14 +14,14 @@ from typing import Any, Final
 if sys.version_info >= (3, 12):
     from asyncio.tasks import _swap_current_task
 else:
-    from asyncio.tasks import _enter_task, _leave_task
+    from asyncio.tasks import _current_tasks
 
     def _swap_current_task(loop: asyncio.AbstractEventLoop, task: Any) -> Any:
-        previous = asyncio.current_task(loop)
-        if previous is not None:
-            _leave_task(loop, previous)
-        if task is not None:
-            _enter_task(loop, task)
+        previous = _current_tasks.get(loop)
+        if task is None:
+            _current_tasks.pop(loop, None)
+        else:
+            _current_tasks[loop] = task
         return previous
 
 

@@ -11,6 +11,9 @@ DISCONNECT = "disconnect"
 ROLE_CHANGED = "role_changed"
 """Close the channels that the user may no longer see."""
 
+CATCH_UP = "catch_up"
+"""A node could not deliver what it published: whoever shows stored messages live reads what is missing."""
+
 
 def disconnect(user_id: int, session_id: str | None = None) -> dict[str, Any]:
     """The payload of DISCONNECT; without a session it means all of the user's sockets."""

@@ -37,7 +37,8 @@ class Broker(Protocol):
         """Returns when the subscription is confirmed: whatever is published from now on is received.
 
         Callers of the same topic share one subscription and count as one each. While the link is away this waits,
-        and returns when the topic is subscribed on the new link.
+        and returns when the topic is subscribed on the new link. Raises TimeoutError where that takes longer than
+        `subscribe_timeout_seconds`; then the caller does not count.
         """
 
     def unsubscribe(self, topic: str) -> None:

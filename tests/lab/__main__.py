@@ -13,9 +13,10 @@ from aiohttp import web
 
 from gateway.app import add_socket
 from gateway.identity import Identity, Refused
-from gateway.runtime.endpoint import Endpoint
+from gateway.runtime.endpoint import Endpoint, new_node_id
 from shared.pubsub.broker import Broker
 from shared.pubsub.memory import MemoryBroker
+from shared.pubsub.redis import RedisBroker
 from shared.settings import Settings
 from tests.lab.channels import routes
 
@@ -38,17 +39,14 @@ class LabAuthenticator:
             raise Refused(type(error).__name__) from None
 
 
-def broker_for(settings: Settings) -> Broker:
-    if not settings.redis_url:
-        return MemoryBroker()
-    from shared.pubsub.redis import RedisBroker
-
-    return RedisBroker(settings)
+def broker_for(settings: Settings, node_id: str) -> Broker:
+    return RedisBroker(settings, node_id) if settings.redis_url else MemoryBroker()
 
 
 async def serve(port: int, secret: str, redis_url: str) -> None:
     settings = replace(Settings.from_environment({}), redis_url=redis_url, max_message_bytes=MAX_MESSAGE_BYTES)
-    endpoint = Endpoint(settings, routes, broker_for(settings))
+    node_id = new_node_id()
+    endpoint = Endpoint(settings, routes, broker_for(settings, node_id), node_id=node_id)
     await endpoint.start()
     app = web.Application()
     add_socket(app, endpoint, LabAuthenticator(secret))
@@ -61,6 +59,7 @@ async def serve(port: int, secret: str, redis_url: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     await stopped.wait()
+    await endpoint.broker.stop()
     await runner.cleanup()
 
 
