@@ -144,7 +144,9 @@ def _decoding(step: Callable[[], Result]) -> Result:
         return step()
     except (BrokenPicture, PictureTooLarge):
         raise
-    except (MemoryError, Image.DecompressionBombError):
+    except Image.DecompressionBombError:
+        raise PictureTooLarge("the picture has too many pixels") from None
+    except MemoryError:
         raise PictureTooLarge("the picture needs too much memory") from None
     except Exception as error:
         # Pillow's decoders have no common error: OSError, SyntaxError, ValueError, struct.error, zlib.error, ...
@@ -156,7 +158,7 @@ def _decode(data: bytes, format_name: str, limits: PictureLimits) -> Image.Image
     with Image.open(BytesIO(data), formats=(format_name,)) as source:
         _check_pixels(source.width, source.height, limits)
         # JPEG can be decoded at 1/2, 1/4 or 1/8, which saves most of the time and memory of a big photo.
-        source.draft("", _fitting(source.width, source.height, limits.side))
+        source.draft(None, _fitting(source.width, source.height, limits.side))
         source.load()
         profile = source.info.get("icc_profile")
         upright = _UPRIGHT.get(_orientation(source))

@@ -57,17 +57,7 @@ class PictureStorage:
         AWS_ENDPOINT_URL names an S3-compatible server; over plain HTTP only if it says `http://` itself.
         Raises InvalidSettings. Nothing is asked of the bucket yet.
         """
-        if not settings.pictures_url:
-            return cls(_folder(settings.data_directory.absolute() / "pictures"))
-        parts = urlsplit(settings.pictures_url)
-        if parts.query or parts.fragment:
-            raise InvalidSettings("PICTURES_URL: has nothing after the path")
-        match parts.scheme:
-            case "file" if parts.netloc in ("", "localhost") and parts.path.strip("/"):
-                return cls(_folder(Path(unquote(parts.path))))
-            case "s3" if parts.netloc:
-                return cls(_bucket(parts.netloc, parts.path.strip("/"), settings))
-        raise InvalidSettings("PICTURES_URL: file:///folder or s3://bucket/prefix is needed")
+        return cls(open_store(settings))
 
     async def __aenter__(self) -> Self:
         return self
@@ -137,6 +127,21 @@ async def _answer(request: Awaitable[Result]) -> Result:
         raise
     except (BaseError, OSError, ValueError) as error:
         raise StorageUnavailable(f"the storage answers {type(error).__name__}") from error
+
+
+def open_store(settings: Settings) -> LocalStore | S3Store:
+    """The folder, made if it is missing, or the bucket that the settings name. Raises InvalidSettings."""
+    if not settings.pictures_url:
+        return _folder(settings.data_directory.absolute() / "pictures")
+    parts = urlsplit(settings.pictures_url)
+    if parts.query or parts.fragment:
+        raise InvalidSettings("PICTURES_URL: has nothing after the path")
+    match parts.scheme:
+        case "file" if parts.netloc in ("", "localhost") and parts.path.strip("/"):
+            return _folder(Path(unquote(parts.path)))
+        case "s3" if parts.netloc:
+            return _bucket(parts.netloc, parts.path.strip("/"), settings)
+    raise InvalidSettings("PICTURES_URL: file:///folder or s3://bucket/prefix is needed")
 
 
 def _folder(path: Path) -> LocalStore:

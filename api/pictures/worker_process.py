@@ -25,7 +25,7 @@ REFUSALS: dict[str, type[PictureRefused]] = {
     refusal.__name__: refusal for refusal in (UnsupportedPicture, PictureTooLarge, BrokenPicture)
 }
 
-_BACKSTOP_SECONDS = 5
+_BACKSTOP_SECONDS = 1
 _NICENESS = 5
 
 

@@ -43,7 +43,11 @@ _answer_decoder = msgspec.msgpack.Decoder(Answer)
 
 
 class WorkerEnded(Exception):
-    """The process ended by itself: it crashed, was killed by the system, or never came up."""
+    """The process ended by itself: it crashed, or was killed by the system."""
+
+
+class WorkerNotStarted(Exception):
+    """The process did not come up, or not in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,29 +138,40 @@ class _Runner:
         if job.picture.done():
             return
         try:
-            worker = await self._ready_worker()
-        except (OSError, WorkerEnded) as error:
-            logger.error("picture worker did not start", extra={"error": repr(error)})
-            _fail(job, PicturesBusy("no pictures can be processed now"))
-            return
-        try:
-            answer = await worker.ask(job.data, self._limits.seconds)
+            answer = await self._ask(job.data)
         except TimeoutError:
             logger.warning("picture took too long", extra={"seconds": self._limits.seconds, "bytes": len(job.data)})
             _fail(job, PictureTooLarge(f"the picture takes more than {self._limits.seconds:g} seconds to process"))
-            await self._end_worker()
+        except (OSError, WorkerNotStarted) as error:
+            logger.error("picture worker did not start", extra={"error": repr(error)})
+            _fail(job, PicturesBusy("no pictures can be processed now"))
         except WorkerEnded as error:
             logger.warning("picture worker died", extra={"error": str(error), "bytes": len(job.data)})
             _fail(job, BrokenPicture("the picture cannot be decoded"))
-            await self._end_worker()
         else:
             if isinstance(answer, Refused):
                 _fail(job, REFUSALS.get(answer.error, BrokenPicture)(answer.reason))
             elif not job.picture.done():
                 job.picture.set_result(answer.picture)
 
+    async def _ask(self, data: bytes) -> Answer:
+        """Raises OSError, WorkerNotStarted, TimeoutError or WorkerEnded; after each of them no process is left."""
+        while True:
+            worker = await self._ready_worker()
+            is_fresh = worker.served == 0
+            try:
+                return await worker.ask(data, self._limits.seconds)
+            except WorkerEnded:
+                await self._end_worker()
+                # One that had served before may have died meanwhile, through no fault of this picture.
+                if is_fresh:
+                    raise
+            except TimeoutError:
+                await self._end_worker()
+                raise
+
     async def _ready_worker(self) -> _Worker:
-        if self._worker is not None and (not self._worker.is_alive or self._worker.served >= PICTURES_A_PROCESS):
+        if self._worker is not None and (self._worker.has_ended or self._worker.served >= PICTURES_A_PROCESS):
             await self._end_worker()
         if self._worker is None:
             self._worker = await _Worker.start(self._limits)
@@ -186,7 +201,7 @@ class _Worker:
 
     @classmethod
     async def start(cls, limits: WorkerLimits) -> _Worker:
-        """Raises OSError or WorkerEnded."""
+        """Raises OSError or WorkerNotStarted."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -202,17 +217,17 @@ class _Worker:
         try:
             async with asyncio.timeout(START_SECONDS):
                 await worker._read_frame()
-        except TimeoutError:
+        except (TimeoutError, WorkerEnded) as error:
             await worker.end()
-            raise WorkerEnded("it was not ready in time") from None
+            raise WorkerNotStarted(str(error)) from None
         except BaseException:
             await worker.end()
             raise
         return worker
 
     @property
-    def is_alive(self) -> bool:
-        return self._process.returncode is None
+    def has_ended(self) -> bool:
+        return self._process.returncode is not None
 
     async def ask(self, data: bytes, seconds: float) -> Answer:
         """Raises TimeoutError or WorkerEnded; the worker must be ended after either."""

@@ -1,0 +1,325 @@
+"""Pictures are processed beside the event loop, in processes that are bounded, replaceable and never left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import select
+import signal
+import sys
+import time
+from asyncio.subprocess import PIPE
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+import uvloop
+from PIL import Image
+
+from api.pictures.errors import BrokenPicture, PicturesBusy, PictureTooLarge, UnsupportedPicture
+from api.pictures.processing import process_picture
+from api.pictures.worker_process import WorkerLimits
+from api.pictures.workers import PictureWorkers
+from shared.settings import Settings
+from tests.api.pictures.samples import LIMITS, encoded, jpeg_that_takes_minutes, quarters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SMALL = encoded(quarters(), "PNG")
+PROJECT = Path(__file__).resolve().parents[3]
+
+
+def workers(
+    *, count: int = 1, max_waiting: int = 8, seconds: float = 30.0, memory_bytes: int = 1024**3
+) -> PictureWorkers:
+    limits = WorkerLimits(picture=LIMITS, seconds=seconds, memory_bytes=memory_bytes)
+    return PictureWorkers(limits, workers=count, max_waiting=max_waiting)
+
+
+def worker_pids(parent: int | None = None) -> set[int]:
+    """The picture processes that a process has as children, this one by default."""
+    found = set()
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            try:
+                status = (folder / "stat").read_text()
+                command = (folder / "cmdline").read_bytes()
+            except OSError:
+                continue
+            parent_pid = int(status.rpartition(")")[2].split()[1])
+            if parent_pid == (parent or os.getpid()) and b"api.pictures.worker_process" in command:
+                found.add(int(folder.name))
+    return found
+
+
+async def decoding_pid() -> int:
+    """The one process, as soon as its memory shows that it has begun with a picture of many megapixels."""
+    while True:
+        for pid in worker_pids():
+            pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
+            if pages * os.sysconf("SC_PAGE_SIZE") > 100_000_000:
+                return pid
+        await asyncio.sleep(0.01)
+
+
+def wait_for_end(pid: int, seconds: float) -> bool:
+    """Whether a process that may be nobody's child ends in time."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([descriptor], [], [], seconds)[0])
+    finally:
+        os.close(descriptor)
+
+
+@pytest.fixture(scope="module")
+def endless() -> bytes:
+    return jpeg_that_takes_minutes()
+
+
+@pytest.fixture(autouse=True)
+def no_process_is_left() -> Iterator[None]:
+    yield
+    assert worker_pids() == set()
+
+
+async def test_a_picture_comes_back_as_if_processed_here() -> None:
+    async with workers() as pictures:
+        assert await pictures.process(SMALL) == process_picture(SMALL, LIMITS)
+
+
+async def test_settings_decide_about_the_limits(tmp_path: Path) -> None:
+    settings = Settings(data_directory=tmp_path, max_picture_pixels=96 * 64 - 1)
+    async with PictureWorkers.from_settings(settings) as pictures:
+        with pytest.raises(PictureTooLarge, match="96 by 64"):
+            await pictures.process(SMALL)
+
+
+def test_it_runs_on_uvloop_as_well() -> None:
+    async def main() -> int:
+        async with workers() as pictures:
+            return (await pictures.process(SMALL)).width
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(main()) == 96
+
+
+async def test_a_refusal_keeps_its_name_and_reason_and_the_process() -> None:
+    async with workers() as pictures:
+        await pictures.process(SMALL)
+        before = worker_pids()
+        with pytest.raises(UnsupportedPicture, match="only JPEG, PNG and WebP"):
+            await pictures.process(b"text")
+        with pytest.raises(BrokenPicture, match="damaged or incomplete"):
+            await pictures.process(SMALL[:-40])
+        with pytest.raises(PictureTooLarge, match="at most 10485760 bytes"):
+            await pictures.process(bytes(10 * 1024 * 1024 + 1))
+        assert (await pictures.process(SMALL)).width == 96
+        assert worker_pids() == before
+        assert len(before) == 1
+
+
+async def test_the_event_loop_goes_on_while_a_big_picture_is_processed() -> None:
+    big = encoded(quarters().resize((7000, 5000)), "PNG", compress_level=1)
+    ticks = [time.monotonic()]
+
+    async def tick() -> None:
+        while True:
+            await asyncio.sleep(0.002)
+            ticks.append(time.monotonic())
+
+    async with workers() as pictures:
+        await pictures.process(SMALL)
+        ticking = asyncio.create_task(tick())
+        started = time.monotonic()
+        await pictures.process(big)
+        took = time.monotonic() - started
+        ticking.cancel()
+    longest = max(later - earlier for earlier, later in itertools.pairwise(ticks))
+    assert longest < took / 3
+    assert len(ticks) > 20
+
+
+async def test_pictures_are_processed_side_by_side() -> None:
+    async with workers(count=2) as pictures:
+        answers = await asyncio.gather(*(pictures.process(SMALL) for _ in range(6)))
+        assert len(worker_pids()) == 2
+    assert {answer.width for answer in answers} == {96}
+
+
+async def test_past_the_queue_an_upload_is_told_to_come_again() -> None:
+    async with workers(count=1, max_waiting=2) as pictures:
+        waiting = [asyncio.create_task(pictures.process(SMALL)) for _ in range(3)]
+        await asyncio.sleep(0)
+        with pytest.raises(PicturesBusy, match="too many"):
+            await pictures.process(SMALL)
+        await asyncio.gather(*waiting)
+        assert (await pictures.process(SMALL)).width == 96
+
+
+async def test_a_picture_that_takes_too_long_is_ended_with_its_process(endless: bytes) -> None:
+    async with workers(seconds=1.0) as pictures:
+        await pictures.process(SMALL)
+        (before,) = worker_pids()
+        with pytest.raises(PictureTooLarge, match="more than 1 seconds"):
+            await pictures.process(endless)
+        assert (await pictures.process(SMALL)).width == 96
+        assert before not in worker_pids()
+
+
+async def test_a_picture_that_needs_too_much_memory_harms_nobody() -> None:
+    big = encoded(Image.new("RGBA", (7000, 7000), (1, 2, 3, 4)), "PNG", compress_level=1)
+    async with workers(memory_bytes=256 * 1024 * 1024) as pictures:
+        assert (await pictures.process(SMALL)).width == 96
+        with pytest.raises(PictureTooLarge, match="memory"):
+            await pictures.process(big)
+        assert (await pictures.process(SMALL)).width == 96
+
+
+async def test_a_process_that_dies_takes_only_its_picture_with_it(endless: bytes) -> None:
+    async with workers() as pictures:
+        dying = asyncio.create_task(pictures.process(endless))
+        waiting = asyncio.create_task(pictures.process(SMALL))
+        os.kill(await decoding_pid(), signal.SIGKILL)
+        with pytest.raises(BrokenPicture):
+            await dying
+        assert (await waiting).width == 96
+
+
+async def test_a_process_that_died_while_idle_is_replaced() -> None:
+    async with workers() as pictures:
+        await pictures.process(SMALL)
+        (pid,) = worker_pids()
+        descriptor = os.pidfd_open(pid)
+        gone = asyncio.Event()
+        asyncio.get_running_loop().add_reader(descriptor, gone.set)
+        os.kill(pid, signal.SIGKILL)
+        await gone.wait()
+        asyncio.get_running_loop().remove_reader(descriptor)
+        os.close(descriptor)
+        assert (await pictures.process(SMALL)).width == 96
+
+
+async def test_a_process_is_replaced_after_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.pictures.workers.PICTURES_A_PROCESS", 2)
+    async with workers() as pictures:
+        seen = []
+        for _ in range(4):
+            await pictures.process(SMALL)
+            seen.append(worker_pids())
+    assert seen[0] == seen[1] != seen[2] == seen[3]
+
+
+async def test_a_caller_that_went_away_gives_up_its_place(endless: bytes) -> None:
+    async with workers(max_waiting=1, seconds=1.0) as pictures:
+        await pictures.process(SMALL)
+        calls = [asyncio.create_task(pictures.process(picture)) for picture in (endless, endless)]
+        await asyncio.sleep(0)
+        calls[1].cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await calls[1]
+        following = asyncio.create_task(pictures.process(SMALL))
+        with pytest.raises(PictureTooLarge):
+            await calls[0]
+        assert (await following).width == 96
+
+
+async def test_closing_ends_what_is_under_way_and_what_waits(endless: bytes) -> None:
+    pictures = workers(max_waiting=2)
+    async with pictures:
+        await pictures.process(SMALL)
+        calls = [asyncio.create_task(pictures.process(endless)) for _ in range(3)]
+        await decoding_pid()
+        started = time.monotonic()
+    assert time.monotonic() - started < 5
+    for call in calls:
+        with pytest.raises(PicturesBusy):
+            await call
+    with pytest.raises(PicturesBusy):
+        await pictures.process(SMALL)
+
+
+async def test_closing_while_a_process_starts_leaves_none() -> None:
+    async with workers() as pictures:
+        call = asyncio.create_task(pictures.process(SMALL))
+        await asyncio.sleep(0.02)
+    with pytest.raises(PicturesBusy):
+        await call
+
+
+async def test_a_server_that_cannot_start_processes_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with workers() as pictures:
+        monkeypatch.setattr(sys, "executable", "/nonexistent/python")
+        with pytest.raises(PicturesBusy):
+            await pictures.process(SMALL)
+        monkeypatch.undo()
+        assert (await pictures.process(SMALL)).width == 96
+
+
+async def test_processes_know_no_secrets_and_yield_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JWT_SECRET", "known to the api alone, and to nobody")
+    async with workers() as pictures:
+        await pictures.process(SMALL)
+        (pid,) = worker_pids()
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+        nice = os.getpriority(os.PRIO_PROCESS, pid)
+    assert b"PYTHONPATH=" in environment
+    assert b"SECRET" not in environment
+    assert nice > os.getpriority(os.PRIO_PROCESS, 0)
+
+
+ORPHANS = """
+import asyncio, sys, msgspec
+from api.pictures.worker_process import WorkerLimits
+from api.pictures.workers import PictureWorkers
+from tests.api.pictures.samples import encoded, jpeg_that_takes_minutes, quarters
+
+async def main():
+    limits = msgspec.json.decode(sys.argv[1], type=WorkerLimits)
+    async with PictureWorkers(limits, workers=2, max_waiting=2) as pictures:
+        small = encoded(quarters(), "PNG")
+        await asyncio.gather(*(pictures.process(small) for _ in range(2)))
+        busy = asyncio.create_task(pictures.process(jpeg_that_takes_minutes()))
+        await asyncio.sleep(0.1)
+        print("ready", flush=True)
+        await busy
+
+asyncio.run(main())
+"""
+
+
+async def test_no_process_outlives_an_api_that_was_killed() -> None:
+    limits = WorkerLimits(picture=LIMITS, seconds=2.0, memory_bytes=1024**3)
+    api = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", ORPHANS, msgspec.json.encode(limits).decode(), stdout=PIPE, cwd=PROJECT
+    )
+    assert api.stdout is not None
+    assert await api.stdout.readline() == b"ready\n"
+    orphans = worker_pids(api.pid)
+    assert len(orphans) == 2
+    api.kill()
+    await api.wait()
+    for pid in orphans:
+        assert await asyncio.to_thread(wait_for_end, pid, 20.0)
+
+
+@contextmanager
+def open_descriptors_unchanged() -> Iterator[None]:
+    before = set(os.listdir("/proc/self/fd"))
+    yield
+    assert len(set(os.listdir("/proc/self/fd"))) <= len(before)
+
+
+async def test_closing_gives_every_pipe_back() -> None:
+    async with workers() as pictures:
+        await pictures.process(SMALL)
+    with open_descriptors_unchanged():
+        for _ in range(3):
+            async with workers(count=2) as pictures:
+                await asyncio.gather(*(pictures.process(SMALL) for _ in range(3)))
