@@ -1,0 +1,121 @@
+"""An upload ends as two files and a row, or as nothing at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from aiohttp import BodyPartReader, FormData, web
+
+from api.pictures.errors import BrokenPicture, PictureMissing, PictureTooLarge, StorageUnavailable
+from api.pictures.storage import PictureStorage
+from api.pictures.uploads import read_upload, stored_picture
+from api.pictures.workers import PictureWorkers
+from shared.settings import Settings
+from tests.api.pictures.samples import corners, encoded, opened, quarters
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from pytest_aiohttp import AiohttpClient
+
+PHOTO = encoded(quarters().resize((960, 640)), "JPEG", quality=95)
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder / "pictures")) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+async def workers(tmp_path: Path) -> AsyncIterator[PictureWorkers]:
+    async with PictureWorkers.from_settings(Settings(data_directory=tmp_path)) as started:
+        yield started
+
+
+@pytest.fixture
+async def storage(tmp_path: Path) -> AsyncIterator[PictureStorage]:
+    async with PictureStorage.from_settings(Settings(data_directory=tmp_path)) as opened_storage:
+        yield opened_storage
+
+
+async def test_an_upload_becomes_two_files_and_what_to_remember_of_them(
+    workers: PictureWorkers, storage: PictureStorage, tmp_path: Path
+) -> None:
+    async with stored_picture(PHOTO, workers, storage) as picture:
+        assert files(tmp_path) == {picture.key, picture.thumbnail_key}
+    assert (picture.width, picture.height) == (960, 640)
+    assert picture.content_type == picture.thumbnail_content_type == "image/jpeg"
+    data, thumbnail = await storage.get(picture.key), await storage.get(picture.thumbnail_key)
+    assert (len(data), len(thumbnail)) == (picture.size, picture.thumbnail_size)
+    assert opened(data).size == (960, 640)
+    assert opened(thumbnail).size == (480, 320)
+    assert corners(opened(thumbnail)) == ["red", "green", "blue", "white"]
+
+
+async def test_a_row_that_could_not_be_written_takes_its_files_with_it(
+    workers: PictureWorkers, storage: PictureStorage, tmp_path: Path
+) -> None:
+    async def fail_to_insert() -> None:
+        async with stored_picture(PHOTO, workers, storage) as picture:
+            assert files(tmp_path) == {picture.key, picture.thumbnail_key}
+            keys.extend((picture.key, picture.thumbnail_key))
+            raise ZeroDivisionError
+
+    keys: list[str] = []
+    with pytest.raises(ZeroDivisionError):
+        await fail_to_insert()
+    assert files(tmp_path) == set()
+    with pytest.raises(PictureMissing):
+        await storage.get(keys[0])
+
+
+async def test_a_refused_upload_stores_nothing(
+    workers: PictureWorkers, storage: PictureStorage, tmp_path: Path
+) -> None:
+    with pytest.raises(BrokenPicture):
+        async with stored_picture(PHOTO[:500], workers, storage):
+            pytest.fail("a broken picture was stored")
+    assert files(tmp_path) == set()
+
+
+async def test_a_storage_that_takes_only_one_file_is_left_without_any(
+    workers: PictureWorkers, storage: PictureStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = storage.put
+    asked = []
+
+    async def put_once(key: str, data: bytes, content_type: str) -> None:
+        asked.append(key)
+        if len(asked) == 1:
+            raise StorageUnavailable("full")
+        await put(key, data, content_type)
+
+    monkeypatch.setattr(storage, "put", put_once)
+    with pytest.raises(StorageUnavailable, match="full"):
+        async with stored_picture(PHOTO, workers, storage):
+            pytest.fail("half a picture was stored")
+    assert len(asked) == 2
+    assert files(tmp_path) == set()
+
+
+async def test_a_field_is_read_to_its_limit_and_no_further(aiohttp_client: AiohttpClient) -> None:
+    outcomes: list[bytes | str] = []
+
+    async def upload(request: web.Request) -> web.Response:
+        part = await (await request.multipart()).next()
+        assert isinstance(part, BodyPartReader)
+        try:
+            outcomes.append(await read_upload(part, 200_000))
+        except PictureTooLarge as refusal:
+            outcomes.append(refusal.reason)
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/", upload)
+    client = await aiohttp_client(app)
+    for size in (0, 200_000, 200_001):
+        form = FormData()
+        form.add_field("picture", bytes(size), filename="car.jpg", content_type="image/jpeg")
+        (await client.post("/", data=form)).close()
+    assert outcomes == [b"", bytes(200_000), "a picture may have at most 200000 bytes"]
