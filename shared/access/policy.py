@@ -5,7 +5,7 @@ Where the product's description is silent, the grid decides what users of classi
 - Visitors read what public listings in public categories show: pictures, replies, categories. They never see people's
   profiles beyond the seller's name, so that nobody collects them.
 - A hidden listing is for its owner and those who can hide it. The owner can still edit and delete it, but not show it.
-- A moderator is a user with the tools of moderation: others' listings and replies they hide, but neither edit nor delete.
+- A moderator is a user with the tools of moderation: others' listings they hide, but neither edit nor delete.
 - An admin may do what a moderator may, and end anything for good. Private messages are for nobody but their two sides.
 - Everybody reads and changes their own account, blocks and sessions, an admin no one else's.
 """

@@ -91,7 +91,7 @@ def parse_send(from_id: int, payload: Any) -> NewMessage:
     errors: dict[str, list[str]] = {}
     if payload.get("to") is None:
         errors["to"] = ["Missing."]
-    text = payload.get("message")
+    text: Any = payload.get("message")
     fault = "Missing." if text is None else _text_fault(text, MAX_TEXT_LENGTH)
     if fault:
         errors["message"] = [fault]

@@ -36,7 +36,10 @@ class Connection(aiopg.Connection):
     def __init__(self, dsn: str, timeout: float) -> None:
         self._is_established = False
         self._prepared: dict[str, tuple[str, str]] = {}
+        self._statements: Any = None  # psycopg2's cursor, one for all statements
         super().__init__(dsn, timeout, enable_json=False, enable_hstore=False, enable_uuid=False)
+        assert self._waiter is not None
+        self._connecting = self._waiter
 
     @classmethod
     async def open(cls, dsn: str, timeout: float) -> Connection:
@@ -46,12 +49,12 @@ class Connection(aiopg.Connection):
         except psycopg2.Error as error:
             raise DatabaseUnavailable(_reason(error)) from error
         try:
-            await connection._poll(connection._waiter, timeout)
+            await connection._poll(connection._connecting, timeout)
         except psycopg2.Error as error:
             connection._close()
             raise DatabaseUnavailable(_reason(error)) from error
         connection._is_established = True
-        connection._cursor_of_all = connection._conn.cursor()
+        connection._statements = connection._conn.cursor()
         return connection
 
     @property
@@ -86,7 +89,7 @@ class Connection(aiopg.Connection):
         self, query: str, parameters: Sequence[Any] | None, timeout: float
     ) -> tuple[list[tuple[Any, ...]], int]:
         """One trip to the server, with parameters quoted by psycopg2."""
-        cursor = self._cursor_of_all
+        cursor = self._statements
         try:
             waiter = self._create_waiter("run")
             try:

@@ -36,7 +36,9 @@ _CREATE = Statement(
         ON CONFLICT (lower(email)) DO NOTHING RETURNING {_COLUMNS}""",
     ("text", "text", "text"),
 )
-_BY_ID = Statement("user_by_id", f"SELECT {_COLUMNS} FROM users u WHERE u.id = $1 AND u.deleted_at IS NULL", ("bigint",))
+_BY_ID = Statement(
+    "user_by_id", f"SELECT {_COLUMNS} FROM users u WHERE u.id = $1 AND u.deleted_at IS NULL", ("bigint",)
+)
 _BY_EMAIL = Statement(
     "user_by_email",
     f"SELECT {_COLUMNS}, u.password_hash FROM users u WHERE lower(u.email) = lower($1) AND u.deleted_at IS NULL",
@@ -47,6 +49,7 @@ _PUBLIC = Statement(
     "SELECT id, name, role, created_at FROM users WHERE id = $1 AND deleted_at IS NULL",
     ("bigint",),
 )
+_EVER = Statement("user_ever", "SELECT id FROM users WHERE id = $1", ("bigint",))
 _PASSWORD_HASH = Statement(
     "user_password_hash", "SELECT password_hash FROM users WHERE id = $1 AND deleted_at IS NULL", ("bigint",)
 )
@@ -73,9 +76,7 @@ _REVOKE_SESSIONS = Statement(
 _LOCK_ADMINS = Statement(
     "user_lock_admins", "SELECT id FROM users WHERE role = 'admin' AND deleted_at IS NULL ORDER BY id FOR UPDATE"
 )
-_ROLE = Statement(
-    "user_role", "SELECT role FROM users WHERE id = $1 AND deleted_at IS NULL FOR UPDATE", ("bigint",)
-)
+_ROLE = Statement("user_role", "SELECT role FROM users WHERE id = $1 AND deleted_at IS NULL FOR UPDATE", ("bigint",))
 _SET_ROLE = Statement(
     "user_set_role", f"UPDATE users AS u SET role = $2 WHERE id = $1 RETURNING {_COLUMNS}", ("bigint", "text")
 )
@@ -163,6 +164,18 @@ class UserRepository:
         if row is None:
             raise UserNotFound
         return _public_user(row)
+
+    async def ever(self, user_id: int) -> None:
+        """Raises UserNotFound if there never was such a user: who has left is still somebody one wrote with."""
+        if await self._database.fetch_one(_EVER, user_id) is None:
+            raise UserNotFound
+
+    async def id_by_email(self, email: str) -> int:
+        """Raises UserNotFound."""
+        row = await self._database.fetch_one(_EMAIL_OWNER, email)
+        if row is None:
+            raise UserNotFound
+        return int(row[0])
 
     async def for_login(self, email: str) -> tuple[User, str] | None:
         """The user and the password's hash; case makes no difference in the address."""

@@ -1,0 +1,90 @@
+"""`python -m api`: serve, and the commands of an operator. Reads the environment and the command line."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import uvloop
+
+from api import commands
+from api.server import serve
+from shared.access.secret import jwt_secret
+from shared.domain.users import Role
+from shared.embedded.discovery import with_servers
+from shared.logs import configure_logs
+from shared.postgres import DatabaseUnavailable
+from shared.postgres.address import InvalidDatabaseUrl
+from shared.settings import InvalidSettings, Settings
+
+Command = Callable[[Settings, argparse.Namespace], Awaitable[None]]
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="python -m api",
+        description="The REST API of Daveslist, and its commands. Everything else is set by environment variables.",
+    )
+    subparsers = top.add_subparsers(metavar="COMMAND")
+
+    def add(name: str, command: Command, help: str) -> argparse.ArgumentParser:
+        subparser = subparsers.add_parser(name, help=help, description=help)
+        subparser.set_defaults(command=command)
+        return subparser
+
+    add("serve", _serve, "serve the API (the default)")
+    seed = add("seed", commands.seed, "add demo data, fast")
+    seed.add_argument("--users", type=_count, default=0, metavar="N", help="user1@example.com and so on, same password")
+    seed.add_argument("--listings", type=_count, default=0, metavar="N")
+    token = add("token", commands.token, "print `USER_ID TOKEN` lines, each token valid for a day")
+    token.add_argument("user_ids", type=_count, nargs="+", metavar="USER_ID")
+    role = add("role", commands.role, "give a role to a user")
+    role.add_argument("email")
+    role.add_argument("role", choices=[role.value for role in Role])
+    add("schema", commands.schema, "apply schema.sql")
+    top.set_defaults(command=_serve)
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The exit code: 0, 1 with one line about what failed, 2 for a command line or environment that is wrong."""
+    given = parser().parse_args(arguments)
+    try:
+        settings = with_servers(Settings.from_environment())
+        settings = replace(settings, jwt_secret=jwt_secret(settings))
+    except InvalidSettings as error:
+        return _fail(str(error), 2)
+    configure_logs(settings)
+    try:
+        uvloop.run(given.command(settings, given))
+    except (InvalidDatabaseUrl, InvalidSettings) as error:
+        return _fail(str(error), 2)
+    except DatabaseUnavailable as error:
+        return _fail(f"the database is away: {error}", 1)
+    except (commands.CommandFailed, OSError) as error:
+        return _fail(str(error), 1)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return 130
+    return 0
+
+
+async def _serve(settings: Settings, _: argparse.Namespace) -> None:
+    await serve(settings)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 12):
+        raise argparse.ArgumentTypeError(f"a whole number, not {text!r}")
+    return int(text)
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"python -m api: {message}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

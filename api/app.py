@@ -1,0 +1,38 @@
+"""The API as an aiohttp application: the routes, the middlewares around them, and the services behind them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from api.endpoint import endpoint
+from api.handlers.health import STOPPING
+from api.middlewares.requests import requests
+from api.routes import ROUTES
+from api.services import SERVICES, Services, new_node_id
+from shared.pubsub.broker import Broker
+from shared.settings import Settings
+
+
+def create_app(settings: Settings, broker: Broker, node_id: str | None = None) -> web.Application:
+    """Needs the schema to be applied, and starts without Postgres and Redis: until they come, it is not ready."""
+    app = web.Application(
+        # Each wraps those after it: what limits or adds headers comes after the log and the problems.
+        middlewares=[requests],
+        client_max_size=settings.max_body_bytes,
+    )
+    app[SERVICES] = Services.build(settings, broker, node_id or new_node_id())
+    app[STOPPING] = []
+    for route in ROUTES:
+        app.router.add_route(route.method, route.path, endpoint(route))
+        if route.method == "GET":
+            app.router.add_route("HEAD", route.path, endpoint(route))
+    app.cleanup_ctx.append(_services)
+    return app
+
+
+async def _services(app: web.Application) -> AsyncIterator[None]:
+    await app[SERVICES].start()
+    yield
+    await app[SERVICES].stop()

@@ -1,0 +1,130 @@
+"""One request on its way through a handler: who asks, and its input, checked in the order that clients are promised.
+
+401, 403 for the role (both before the handler), 404 (`path_id`, and what the handler looks up), 403 for the resource
+(`require`), 415 and 400 and 422 (`body`, `query`), 409.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from marshmallow import Schema, ValidationError
+
+from api.problems import Forbidden, Invalid, NotFound, NotJson, TooLarge, WrongMediaType
+from api.services import Services
+from shared.access.actor import Actor
+from shared.access.policy import Action, may
+from shared.domain.ids import parse_id
+
+_SCHEMAS: dict[type[Schema], Schema] = {}
+
+
+class Call:
+    """What a handler is given. Every handler asks for `body` or `query`, though it take none: that refuses the rest."""
+
+    __slots__ = ("_body", "_query", "actor", "input_checked", "request", "services")
+
+    def __init__(
+        self,
+        request: web.Request,
+        services: Services,
+        actor: Actor | None,
+        body: type[Schema] | None,
+        query: type[Schema] | None,
+    ) -> None:
+        self.request = request
+        self.services = services
+        self.actor = actor
+        self.input_checked = False
+        self._body = body
+        self._query = query
+
+    @property
+    def user(self) -> Actor:
+        """Who asks, on a route that is not for visitors."""
+        if self.actor is None:
+            raise RuntimeError("this route is open to visitors: look at `actor`")
+        return self.actor
+
+    def path_id(self, name: str = "id") -> int:
+        """Raises NotFound for what is no positive bigint."""
+        value = parse_id(self.request.match_info[name])
+        if value is None:
+            raise NotFound
+        return value
+
+    def require(self, action: Action, *, owner_id: int | None) -> None:
+        """Raises Forbidden when this person may not do it to a thing of that owner."""
+        if not may(action, self.actor, owner_id=owner_id):
+            raise Forbidden
+
+    def query(self) -> Any:
+        """What the route's query schema makes of the parameters; raises Invalid for others than it knows."""
+        self.input_checked = True
+        given = self.request.query
+        if not given and self._query is None:
+            return {}
+        repeated = {name: ["Given more than once."] for name in given if len(given.getall(name)) > 1}
+        if repeated:
+            raise Invalid(repeated)
+        if self._query is None:
+            raise Invalid({name: ["Unknown parameter."] for name in given})
+        return _load(self._query, dict(given))
+
+    async def body(self) -> Any:
+        """What the route's body schema makes of the JSON object; also refuses query parameters."""
+        body = await self.json_object()
+        assert self._body is not None, "the route has no body schema"
+        return _load(self._body, body)
+
+    async def json_object(self) -> dict[str, Any]:
+        """The body as it came. Raises WrongMediaType, TooLarge, NotJson, Invalid."""
+        content_type = self.request.content_type
+        charset = self.request.charset
+        if content_type != "application/json" or (charset or "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
+            raise WrongMediaType("Send application/json, in UTF-8.")
+        try:
+            data = await self.request.read()
+        except web.HTTPRequestEntityTooLarge:
+            raise TooLarge(f"At most {self.services.settings.max_body_bytes} bytes.") from None
+        body = parse_json(data)
+        self.query()
+        if not isinstance(body, dict):
+            raise Invalid({"body": ["Not an object."]})
+        return body
+
+
+def parse_json(data: bytes) -> Any:
+    """Raises NotJson. Lone surrogates and endless numbers are JSON; whether they are wanted the schema says."""
+    try:
+        return msgspec.json.decode(data)
+    except RecursionError:
+        raise NotJson("It is nested too deep.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass
+    try:
+        return json.loads(data.decode(), parse_constant=_refuse_constant)
+    except RecursionError:
+        raise NotJson("It is nested too deep.") from None
+    except ValueError:
+        raise NotJson from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _load(schema: type[Schema], given: Mapping[str, Any]) -> Any:
+    # A schema takes a while to build and keeps nothing of what it loads.
+    instance = _SCHEMAS.get(schema)
+    if instance is None:
+        instance = _SCHEMAS[schema] = schema()
+    try:
+        return instance.load(given)
+    except ValidationError as error:
+        errors: Any = error.messages
+        raise Invalid(errors) from None

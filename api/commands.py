@@ -1,0 +1,86 @@
+"""The commands of `python -m api` beside serve. Each prints what it did, or raises CommandFailed with one line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from api.passwords import hash_now
+from api.realtime import Realtime
+from api.services import new_node_id
+from shared.access.tokens import Tokens
+from shared.domain.users import LastAdmin, Role, UserNotFound
+from shared.postgres import Database
+from shared.postgres.schema import apply_schema
+from shared.pubsub.redis import RedisBroker
+from shared.repositories.seed import SeedRepository
+from shared.repositories.users import UserRepository
+from shared.settings import Settings
+
+SEED_PASSWORD = "correct horse battery"
+TOKEN_SECONDS = 24 * 3600
+SEED_TIMEOUT_SECONDS = 3600.0
+
+
+class CommandFailed(Exception):
+    """The message is one line for the operator."""
+
+
+async def schema(settings: Settings, _: argparse.Namespace) -> None:
+    is_new = await apply_schema(settings)
+    print("schema applied" if is_new else "schema is up to date")
+
+
+async def seed(settings: Settings, given: argparse.Namespace) -> None:
+    await apply_schema(settings)
+    async with _database(replace(settings, database_timeout_seconds=SEED_TIMEOUT_SECONDS)) as database:
+        repository = SeedRepository(database)
+        if given.users:
+            first, last = await repository.users(given.users, hash_now(SEED_PASSWORD))
+            print(f"users {first} to {last}: user{first}@example.com and so on, password '{SEED_PASSWORD}'")
+        if given.listings:
+            if not await repository.listings(given.listings):
+                raise CommandFailed("listings need users: seed some of them, too")
+            print(f"{given.listings} listings")
+
+
+async def token(settings: Settings, given: argparse.Namespace) -> None:
+    tokens = Tokens(settings.jwt_secret, settings.access_token_seconds)
+    async with _database(settings) as database:
+        users = UserRepository(database)
+        for user_id in given.user_ids:
+            try:
+                user = await users.by_id(user_id)
+            except UserNotFound:
+                raise CommandFailed(f"no user {user_id}") from None
+            print(user_id, tokens.issue(user_id, user.role, None, seconds=TOKEN_SECONDS), flush=True)
+
+
+async def role(settings: Settings, given: argparse.Namespace) -> None:
+    async with _database(settings) as database:
+        users = UserRepository(database)
+        wanted = Role(given.role)
+        try:
+            user, is_change = await users.set_role(await users.id_by_email(given.email), wanted, by=None)
+        except UserNotFound:
+            raise CommandFailed(f"no user has the e-mail address {given.email}") from None
+        except LastAdmin:
+            raise CommandFailed("the last admin must stay one") from None
+    if is_change:
+        node_id = new_node_id()
+        broker = RedisBroker(settings, node_id)
+        await broker.start(None)
+        Realtime(broker, node_id).role_changed(user.id, user.role)
+        await broker.stop()
+    print(f"{user.email} is {'now' if is_change else 'already'} {user.role.value}")
+
+
+@asynccontextmanager
+async def _database(settings: Settings) -> AsyncIterator[Database]:
+    database = await Database.connect(settings)
+    try:
+        yield database
+    finally:
+        await database.close()

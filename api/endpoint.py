@@ -1,0 +1,74 @@
+"""From a route of the table to what aiohttp calls: authentication, the role's permission, then the handler."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+from marshmallow import Schema
+
+from api.call import Call
+from api.problems import BannedUser, Forbidden, Unauthorized
+from api.services import SERVICES, Services
+from shared.access.actor import Actor
+from shared.access.policy import Action, may_ever, needs_login
+from shared.access.tokens import InvalidToken
+
+Handler = Callable[[Call], Awaitable[web.StreamResponse]]
+
+_ANONYMOUS = frozenset({Action.ACCOUNT_CREATE, Action.SESSION_CREATE, Action.SERVICE_READ})
+"""Where a token is not looked at: whoever wants a new one may well hold one that has expired."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A line of the table: what is asked, who answers, and the action whose permission it needs."""
+
+    method: str
+    path: str
+    handler: Handler
+    action: Action
+    body: type[Schema] | None = None
+    query: type[Schema] | None = None
+
+
+def endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        services = request.config_dict[SERVICES]
+        actor = None if route.action in _ANONYMOUS else await authenticate(request, services)
+        if not may_ever(route.action, actor):
+            if actor is None:
+                raise Unauthorized
+            raise Forbidden("Your role does not allow it.")
+        call = Call(request, services, actor, route.body, route.query)
+        response = await route.handler(call)
+        if not call.input_checked:
+            raise RuntimeError(f"the handler of {route.method} {route.path} asked neither for query() nor for body()")
+        return response
+
+    assert needs_login(route.action) or route.action in _ANONYMOUS or route.method in ("GET", "HEAD")
+    return answer
+
+
+async def authenticate(request: web.Request, services: Services) -> Actor | None:
+    """The user of the bearer token as Postgres knows them now; None where there is no token.
+
+    Raises Unauthorized for a token that is not good, BannedUser.
+    """
+    header = request.headers.get("Authorization")
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer":
+        raise Unauthorized("A bearer token is needed.")
+    try:
+        claims = services.tokens.verify(token.strip())
+    except InvalidToken:
+        raise Unauthorized("The token is not good, or has expired.", token_is_bad=True) from None
+    identity = await services.users.identity(claims.user_id, claims.session_id)
+    if identity is None or identity.is_revoked:
+        raise Unauthorized("The session has ended.", token_is_bad=True)
+    if identity.is_banned:
+        raise BannedUser
+    return Actor(claims.user_id, claims.session_id, identity.role, identity.name, claims.expires_at)

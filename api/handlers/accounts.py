@@ -1,0 +1,165 @@
+"""One's own account: registering, log-in and log-out, the profile, leaving."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from api.answers import json_answer, no_content
+from api.call import Call
+from api.problems import (
+    BannedUser,
+    EmailTakenProblem,
+    InvalidRefreshToken,
+    LastAdminProblem,
+    WrongCredentials,
+    WrongPassword,
+)
+from api.services import Services
+from shared.access.tokens import InvalidToken, new_session_id
+from shared.domain.times import rfc3339
+from shared.domain.users import EmailTaken, LastAdmin, User
+from shared.repositories.sessions import Refresh
+
+log = logging.getLogger("api.accounts")
+
+
+async def register(call: Call) -> web.Response:
+    body = await call.body()
+    services = call.services
+    password_hash = await services.passwords.hash(body["password"])
+    try:
+        user = await services.users.create(body["email"], body["name"], password_hash)
+    except EmailTaken:
+        raise EmailTakenProblem from None
+    return json_answer(await _begin_session(services, user), 201)
+
+
+async def login(call: Call) -> web.Response:
+    body = await call.body()
+    services = call.services
+    found = await services.users.for_login(body["email"])
+    user, password_hash = found if found else (None, None)
+    # The hash is compared for unknown users too: the time taken tells nobody who is registered.
+    is_right = await services.passwords.verify(password_hash, body["password"])
+    if user is None or password_hash is None or not is_right:
+        raise WrongCredentials
+    if user.ban is not None:
+        raise _banned(user)
+    if services.passwords.is_outdated(password_hash):
+        new_hash = await services.passwords.hash(body["password"])
+        await services.users.replace_password_hash(user.id, password_hash, new_hash)
+    return json_answer(await _begin_session(services, user))
+
+
+async def refresh(call: Call) -> web.Response:
+    body = await call.body()
+    services = call.services
+    try:
+        session_id, generation = services.tokens.read_refresh(body["refresh_token"])
+    except InvalidToken:
+        raise InvalidRefreshToken from None
+    result = await services.sessions.refresh(session_id, generation, services.settings.refresh_token_seconds)
+    match result.outcome:
+        case Refresh.ROTATED:
+            user = await services.users.by_id(result.user_id)
+            return json_answer(_signed_in(services, user, session_id, result.generation))
+        case Refresh.BANNED:
+            raise BannedUser
+        case Refresh.REUSED:
+            log.warning("refresh token reused", extra={"fields": {"user_id": result.user_id}})
+            services.realtime.disconnect(result.user_id, session_id)
+            raise InvalidRefreshToken
+        case Refresh.ENDED:
+            raise InvalidRefreshToken
+
+
+async def logout(call: Call) -> web.Response:
+    call.query()
+    user, services = call.user, call.services
+    until = datetime.fromtimestamp(user.token_expires_at, UTC)
+    await services.sessions.revoke(user.session_id, user.user_id, until, "logged out")
+    services.realtime.disconnect(user.user_id, user.session_id)
+    return no_content()
+
+
+async def read(call: Call) -> web.Response:
+    call.query()
+    return json_answer(profile(await call.services.users.by_id(call.user.user_id)))
+
+
+async def change(call: Call) -> web.Response:
+    body = await call.body()
+    user_id, services = call.user.user_id, call.services
+    if "email" in body or "password" in body:
+        await _check_password(services, user_id, body["current_password"])
+    password_hash = await services.passwords.hash(body["password"]) if "password" in body else None
+    try:
+        user, ended = await services.users.update(
+            user_id,
+            session_id=call.user.session_id,
+            name=body.get("name"),
+            email=body.get("email"),
+            password_hash=password_hash,
+        )
+    except EmailTaken:
+        raise EmailTakenProblem from None
+    for session_id in ended:
+        services.realtime.disconnect(user_id, session_id)
+    return json_answer(profile(user))
+
+
+async def leave(call: Call) -> web.Response:
+    body = await call.body()
+    user_id, services = call.user.user_id, call.services
+    await _check_password(services, user_id, body["current_password"])
+    try:
+        await services.users.delete(user_id)
+    except LastAdmin:
+        raise LastAdminProblem from None
+    services.realtime.disconnect(user_id)
+    return no_content()
+
+
+def profile(user: User) -> dict[str, Any]:
+    """What only the user and admins see."""
+    return {
+        "id": user.id,
+        "email": user.email,
+        "name": user.name,
+        "role": user.role.value,
+        "created_at": rfc3339(user.created_at),
+    }
+
+
+async def _begin_session(services: Services, user: User) -> dict[str, Any]:
+    session_id = new_session_id()
+    settings = services.settings
+    # The row must outlive the access token that names it.
+    seconds = max(settings.refresh_token_seconds, settings.access_token_seconds)
+    await services.sessions.begin(session_id, user.id, seconds)
+    return _signed_in(services, user, session_id, 0)
+
+
+def _signed_in(services: Services, user: User, session_id: str, generation: int) -> dict[str, Any]:
+    return {
+        "user": profile(user),
+        "access_token": services.tokens.issue(user.id, user.role, session_id),
+        "refresh_token": services.tokens.issue_refresh(session_id, generation),
+        "expires_in": services.tokens.access_seconds,
+    }
+
+
+async def _check_password(services: Services, user_id: int, password: str) -> None:
+    password_hash = await services.users.password_hash(user_id)
+    if not await services.passwords.verify(password_hash, password):
+        raise WrongPassword
+
+
+def _banned(user: User) -> BannedUser:
+    assert user.ban is not None
+    until = f"until {rfc3339(user.ban.until)}" if user.ban.until else "for good"
+    return BannedUser(f"You are banned {until}: {user.ban.reason}")

@@ -1,0 +1,46 @@
+"""Blocks between users: whom one wants no messages from."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from aiohttp import web
+
+from api.answers import json_answer, no_content
+from api.call import Call
+from api.handlers.users import public_profile
+from api.pagination import decode_cursor, page
+from api.problems import Conflict
+from shared.domain.times import rfc3339
+
+
+async def find(call: Call) -> web.Response:
+    query = call.query()
+    before = decode_cursor(query["cursor"], tuple[datetime, int])
+    blocked = await call.services.users.blocked_by(call.user.user_id, before=before, limit=query["limit"] + 1)
+    return json_answer(
+        page(
+            blocked,
+            query["limit"],
+            lambda one: {**public_profile(one.user), "blocked_at": rfc3339(one.since)},
+            lambda one: (one.since, one.user.id),
+        )
+    )
+
+
+async def block(call: Call) -> web.Response:
+    user_id = call.path_id()
+    user = await call.services.users.public(user_id)
+    call.query()
+    if user_id == call.user.user_id:
+        raise Conflict("Nobody blocks themselves.")
+    await call.services.users.block(call.user.user_id, user_id)
+    return json_answer(public_profile(user))
+
+
+async def unblock(call: Call) -> web.Response:
+    user_id = call.path_id()
+    await call.services.users.public(user_id)
+    call.query()
+    await call.services.users.unblock(call.user.user_id, user_id)
+    return no_content()

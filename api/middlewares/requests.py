@@ -1,0 +1,80 @@
+"""Around every request: an id, one line in the log, and every failure as a problem.
+
+The line has the path but not the query, no header and no body: what is secret is in those.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from api.problems import (
+    BadRequest,
+    InternalError,
+    MethodNotAllowed,
+    NotFound,
+    Problem,
+    TooLarge,
+    Unavailable,
+)
+from shared.domain.users import UserNotFound
+from shared.postgres import DatabaseUnavailable
+
+log = logging.getLogger("api")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@web.middleware
+async def requests(request: web.Request, handler: Handler) -> web.StreamResponse:
+    request_id = secrets.token_hex(8)
+    started = time.perf_counter()
+    try:
+        response = await _answer(request, handler, request_id)
+    except BaseException:
+        _log(request, request_id, started, 499)
+        raise
+    response.headers["X-Request-Id"] = request_id
+    _log(request, request_id, started, response.status)
+    return response
+
+
+async def _answer(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except Problem as problem:
+        return problem.response()
+    except UserNotFound:
+        return NotFound().response()
+    except DatabaseUnavailable as error:
+        log.warning("database unavailable", extra={"fields": {"request_id": request_id, "reason": str(error)}})
+        return Unavailable("The database is away. Try again soon.").response()
+    except web.HTTPMethodNotAllowed as error:
+        return MethodNotAllowed(headers={"Allow": error.headers["Allow"]}).response()
+    except web.HTTPRequestEntityTooLarge:
+        return TooLarge().response()
+    except web.HTTPNotFound:
+        return NotFound().response()
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return BadRequest(error.reason).response()
+    except Exception:
+        log.exception("request failed", extra={"fields": {"request_id": request_id}})
+        return InternalError(f"Tell us this number: {request_id}.").response()
+
+
+def _log(request: web.Request, request_id: str, started: float, status: int) -> None:
+    if log.isEnabledFor(logging.INFO):
+        fields = {
+            "request_id": request_id,
+            "method": request.method,
+            "path": request.path,
+            "status": status,
+            "ms": round((time.perf_counter() - started) * 1000, 2),
+        }
+        log.info("request", extra={"fields": fields})

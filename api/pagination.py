@@ -1,0 +1,50 @@
+"""Pages: an opaque cursor that says after which row to go on, so that pages stay right while rows are added."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from api.problems import Invalid
+from shared.domain.ids import MAX_ID
+from shared.domain.text import is_storable
+
+DEFAULT_LIMIT = 20
+MAX_LIMIT = 100
+
+Row = TypeVar("Row")
+Position = TypeVar("Position")
+
+
+def encode_cursor(position: Any) -> str:
+    """The position is a msgspec-encodable value, a tuple as a rule; datetimes are kept exactly."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(position)).rstrip(b"=").decode()
+
+
+def decode_cursor(cursor: str | None, position_type: type[Position]) -> Position | None:
+    """Back to the position, of a type like `tuple[datetime, int]`; raises Invalid for what we did not make."""
+    if cursor is None:
+        return None
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        position = msgspec.json.decode(base64.b64decode(padded, altchars=b"-_", validate=True), type=position_type)
+    except (ValueError, binascii.Error, msgspec.MsgspecError, RecursionError):
+        raise Invalid({"cursor": ["Not a cursor of this list."]}) from None
+    for value in position if isinstance(position, tuple) else (position,):
+        is_out_of_range = isinstance(value, int) and not -MAX_ID <= value <= MAX_ID
+        if is_out_of_range or (isinstance(value, str) and not is_storable(value)):
+            raise Invalid({"cursor": ["Not a cursor of this list."]})
+    return position
+
+
+def page(
+    rows: Sequence[Row], limit: int, present: Callable[[Row], Any], position: Callable[[Row], Any]
+) -> dict[str, Any]:
+    """A page of `limit` out of rows that were fetched one more than that, so that the end is known."""
+    shown = rows[:limit]
+    next_cursor = encode_cursor(position(shown[-1])) if len(rows) > limit else None
+    return {"data": [present(row) for row in shown], "next_cursor": next_cursor}

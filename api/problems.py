@@ -1,0 +1,153 @@
+"""Every failure that a REST client can see, named once, as RFC 9457 problem details."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+Errors = Mapping[str, Any]
+
+
+class Problem(Exception):
+    """Raise it from anywhere in a request. A subclass is one kind, with its status and its `type`."""
+
+    status = 500
+    slug = "internal-error"
+    title = "Internal error"
+
+    def __init__(
+        self, detail: str = "", *, errors: Errors | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = errors
+        self.headers = dict(headers or {})
+
+    def response(self) -> web.Response:
+        body: dict[str, Any] = {"type": f"/problems/{self.slug}", "title": self.title, "status": self.status}
+        body["detail"] = self.detail or self.title + "."
+        if self.errors is not None:
+            body["errors"] = _encodable(self.errors)
+        return web.Response(
+            body=msgspec.json.encode(body),
+            status=self.status,
+            headers=self.headers,
+            content_type="application/problem+json",
+        )
+
+
+class NotJson(Problem):
+    status, slug, title = 400, "not-json", "The body is not JSON"
+
+
+class BadRequest(Problem):
+    status, slug, title = 400, "bad-request", "Bad request"
+
+
+class Unauthorized(Problem):
+    status, slug, title = 401, "unauthorized", "Authentication needed"
+
+    def __init__(self, detail: str = "", *, token_is_bad: bool = False) -> None:
+        challenge = 'Bearer error="invalid_token"' if token_is_bad else "Bearer"
+        super().__init__(detail, headers={"WWW-Authenticate": challenge})
+
+
+class WrongCredentials(Problem):
+    status, slug, title = 401, "wrong-credentials", "Wrong e-mail address or password"
+
+    def __init__(self) -> None:
+        super().__init__(headers={"WWW-Authenticate": "Bearer"})
+
+
+class InvalidRefreshToken(Problem):
+    status, slug, title = 401, "invalid-refresh-token", "The refresh token is not good (any more)"
+
+    def __init__(self) -> None:
+        super().__init__(headers={"WWW-Authenticate": "Bearer"})
+
+
+class Forbidden(Problem):
+    status, slug, title = 403, "forbidden", "Not allowed"
+
+
+class WrongPassword(Problem):
+    status, slug, title = 403, "wrong-password", "The current password is wrong"
+
+
+class BannedUser(Problem):
+    status, slug, title = 403, "banned", "You are banned"
+
+
+class BlockedByRecipient(Problem):
+    status, slug, title = 403, "blocked", "The recipient has blocked you"
+
+
+class NotFound(Problem):
+    status, slug, title = 404, "not-found", "Not found"
+
+
+class MethodNotAllowed(Problem):
+    status, slug, title = 405, "method-not-allowed", "Method not allowed"
+
+
+class Conflict(Problem):
+    status, slug, title = 409, "conflict", "Conflict"
+
+
+class EmailTakenProblem(Problem):
+    status, slug, title = 409, "email-taken", "The e-mail address is taken"
+
+
+class LastAdminProblem(Problem):
+    status, slug, title = 409, "last-admin", "The last admin must stay"
+
+
+class TooLarge(Problem):
+    status, slug, title = 413, "too-large", "The body is too large"
+
+
+class WrongMediaType(Problem):
+    status, slug, title = 415, "wrong-media-type", "Wrong media type"
+
+
+class Invalid(Problem):
+    """`errors` has, by field, a list of sentences (or such an object again, for what is nested)."""
+
+    status, slug, title = 422, "invalid", "Wrong values"
+
+    def __init__(self, errors: Errors) -> None:
+        super().__init__("Some values are wrong: see errors.", errors=errors)
+
+
+class TooManyRequests(Problem):
+    status, slug, title = 429, "too-many-requests", "Too many requests"
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__("Try again later.", headers={"Retry-After": str(retry_after_seconds)})
+
+
+class InternalError(Problem):
+    pass
+
+
+class Unavailable(Problem):
+    status, slug, title = 503, "unavailable", "Not available right now"
+
+    def __init__(self, detail: str = "", *, retry_after_seconds: int = 1) -> None:
+        super().__init__(detail or "Try again soon.", headers={"Retry-After": str(retry_after_seconds)})
+
+
+def _encodable(value: Any) -> Any:
+    """A client's own words come back in `errors`, as names of unknown fields, and may have no UTF-8."""
+    match value:
+        case str():
+            return value.encode(errors="replace").decode()
+        case Mapping():
+            return {_encodable(str(key)): _encodable(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_encodable(inner) for inner in value]
+        case _:
+            return value

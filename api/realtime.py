@@ -1,0 +1,51 @@
+"""What the API tells the gateways' clients, and the gateways: always after the commit, and never waited for."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from shared.domain.messages import Message
+from shared.domain.users import Role
+from shared.events import control, topics
+from shared.events.envelope import Envelope, json_payload, pack
+from shared.events.messages import READ, SEND, message_payload, read_payload
+from shared.pubsub.broker import Broker
+
+log = logging.getLogger("api.realtime")
+
+
+class Realtime:
+    """Publishes through the broker, as a node that has no clients of its own."""
+
+    def __init__(self, broker: Broker, node_id: str) -> None:
+        self._broker = broker
+        self._node_id = node_id
+
+    def message_sent(self, message: Message) -> None:
+        """To the recipient and to the sender's own devices."""
+        self.broadcast(_both(message.to_id, message.from_id), SEND, message_payload(message))
+
+    def messages_read(self, by_id: int, with_id: int, up_to: int) -> None:
+        self.broadcast(_both(with_id, by_id), READ, read_payload(by_id, with_id, up_to))
+
+    def disconnect(self, user_id: int, session_id: str | None = None) -> None:
+        """Close the user's sockets, or those of one session, on every gateway."""
+        self.broadcast([control.CONTROL], control.DISCONNECT, control.disconnect(user_id, session_id))
+
+    def role_changed(self, user_id: int, role: Role) -> None:
+        self.broadcast([control.CONTROL], control.ROLE_CHANGED, control.role_changed(user_id, role.value))
+
+    def broadcast(self, to_topics: list[str], event: str, payload: Any) -> None:
+        """Encoded once for all topics. What was done is committed: a failure here is logged, and closed by catch-up."""
+        try:
+            data = pack(Envelope(self._node_id, event, json_payload(payload)))
+            for topic in to_topics:
+                self._broker.publish(topic, data)
+        except Exception:
+            log.exception("broadcast failed", extra={"fields": {"event_name": event}})
+
+
+def _both(first_id: int, second_id: int) -> list[str]:
+    """The two users' topics, once if they are the same."""
+    return list(dict.fromkeys((topics.private_chat(first_id), topics.private_chat(second_id))))

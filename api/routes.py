@@ -1,0 +1,48 @@
+"""Every route on one page: method, path, who answers, the action whose permission it needs, and what it takes.
+
+A path that ends in what another one has as a parameter stands before it.
+"""
+
+from __future__ import annotations
+
+from api.endpoint import Route
+from api.handlers import accounts, blocks, conversations, health, messages, users
+from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody
+from api.schemas.fields import PageQuery
+from api.schemas.messages import MessageBody, MessagesQuery, ReadBody
+from api.schemas.users import BanBody, RoleBody, UsersQuery
+from shared.access.policy import Action
+
+ROUTES: tuple[Route, ...] = (
+    Route("GET", "/health/live", health.live, Action.SERVICE_READ),
+    Route("GET", "/health/ready", health.ready, Action.SERVICE_READ),
+    # accounts
+    Route("POST", "/api/register", accounts.register, Action.ACCOUNT_CREATE, body=RegisterBody),
+    Route("POST", "/api/login", accounts.login, Action.SESSION_CREATE, body=LoginBody),
+    Route("POST", "/api/token/refresh", accounts.refresh, Action.SESSION_CREATE, body=RefreshBody),
+    Route("POST", "/api/logout", accounts.logout, Action.SESSION_END),
+    Route("GET", "/api/me", accounts.read, Action.ACCOUNT_READ),
+    Route("PATCH", "/api/me", accounts.change, Action.ACCOUNT_CHANGE, body=ProfileBody),
+    Route("DELETE", "/api/me", accounts.leave, Action.ACCOUNT_DELETE, body=LeaveBody),
+    # users
+    Route("GET", "/api/me/blocks", blocks.find, Action.BLOCK_READ, query=PageQuery),
+    Route("GET", "/api/users", users.find, Action.USER_LIST, query=UsersQuery),
+    Route("GET", "/api/users/{id}", users.read, Action.USER_READ),
+    Route("PUT", "/api/users/{id}/role", users.change_role, Action.ROLE_CHANGE, body=RoleBody),
+    Route("PUT", "/api/users/{id}/ban", users.ban, Action.BAN_CHANGE, body=BanBody),
+    Route("DELETE", "/api/users/{id}/ban", users.unban, Action.BAN_CHANGE),
+    Route("PUT", "/api/users/{id}/block", blocks.block, Action.BLOCK_CHANGE),
+    Route("DELETE", "/api/users/{id}/block", blocks.unblock, Action.BLOCK_CHANGE),
+    # private messages
+    Route("POST", "/api/messages", messages.send, Action.MESSAGE_SEND, body=MessageBody),
+    Route("GET", "/api/messages", messages.after, Action.MESSAGE_READ, query=MessagesQuery),
+    Route("GET", "/api/conversations", conversations.find, Action.CONVERSATION_READ, query=PageQuery),
+    Route(
+        "GET",
+        "/api/conversations/{user_id}/messages",
+        conversations.messages,
+        Action.CONVERSATION_READ,
+        query=PageQuery,
+    ),
+    Route("PUT", "/api/conversations/{user_id}/read", conversations.mark_read, Action.CONVERSATION_READ, body=ReadBody),
+)

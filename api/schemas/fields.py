@@ -1,0 +1,93 @@
+"""Marshmallow fields for what this API takes: text that can be stored, ids in both spellings, pages."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate
+
+from api.pagination import DEFAULT_LIMIT, MAX_LIMIT
+from shared.domain.ids import parse_id
+from shared.domain.text import is_storable, text_fault
+
+
+class Text(fields.String):
+    """Text that says something, kept exactly as it came. `longest` is in characters."""
+
+    def __init__(self, *, longest: int, **settings: Any) -> None:
+        self.longest = longest
+        super().__init__(metadata={"minLength": 1, "maxLength": longest}, **settings)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        if not isinstance(value, str):
+            raise self.make_error("invalid")
+        fault = text_fault(value, self.longest)
+        if fault:
+            raise ValidationError(fault)
+        return value
+
+
+class Storable(fields.String):
+    """Any text that can be stored; blank or not is for validators to say."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        if not isinstance(value, str):
+            raise self.make_error("invalid")
+        if not is_storable(value):
+            raise ValidationError("Contains characters that cannot be stored.")
+        return value
+
+
+class Id(fields.Integer):
+    """A positive bigint, as an integer or as its digits."""
+
+    default_error_messages = {"invalid": "Not an id."}  # noqa: RUF012 (marshmallow's own way)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        number = parse_id(value)
+        if number is None:
+            raise self.make_error("invalid")
+        return number
+
+
+class Time(fields.AwareDateTime):
+    """RFC 3339 with an offset, taken to UTC; nothing that Postgres or UTC cannot express."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(format="iso", **settings)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        if not isinstance(value, str) or not is_storable(value):
+            raise self.make_error("invalid", input=value, obj_type="datetime")
+        time = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            return time.astimezone(UTC)
+        except OverflowError:
+            raise self.make_error("invalid", input=value, obj_type="datetime") from None
+
+
+class Digits(fields.Integer):
+    """A whole number in a query: digits only, a minus before them at most."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        digits = value.removeprefix("-") if isinstance(value, str) else ""
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= 19):
+            raise self.make_error("invalid", input=value)
+        return int(value)
+
+
+class Flag(fields.Boolean):
+    """`true` or `false` in a query."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if value not in ("true", "false"):
+            raise self.make_error("invalid", input=value)
+        return bool(value == "true")
+
+
+class PageQuery(Schema):
+    """The parameters of every list; a list with filters adds its own in a subclass."""
+
+    limit = Digits(load_default=DEFAULT_LIMIT, validate=validate.Range(1, MAX_LIMIT))
+    cursor = Storable(load_default=None, validate=validate.Length(1, 1000))

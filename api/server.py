@@ -1,0 +1,63 @@
+"""One API process: applies the schema, listens, and leaves in order when it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+
+from aiohttp import web
+
+from api.app import create_app
+from api.handlers.health import STOPPING
+from api.services import new_node_id
+from shared.postgres import DatabaseUnavailable
+from shared.postgres.schema import apply_schema
+from shared.pubsub.redis import RedisBroker
+from shared.settings import Settings
+
+log = logging.getLogger("api")
+
+SCHEMA_PATIENCE_SECONDS = 30.0
+"""Postgres may be starting beside us."""
+
+
+async def serve(settings: Settings) -> None:
+    """Until SIGTERM or SIGINT: then no new connections, requests under way are finished, and an end by a deadline."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    applying = asyncio.create_task(_apply_schema(settings))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([applying, stopping], return_when=asyncio.FIRST_COMPLETED)
+    if not applying.done():
+        applying.cancel()
+        return
+    applying.result()
+    node_id = new_node_id()
+    app = create_app(settings, RedisBroker(settings, node_id), node_id)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=settings.shutdown_seconds)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.api_host, settings.api_port, backlog=1024).start()
+        log.info("listening", extra={"fields": {"host": settings.api_host, "port": settings.api_port}})
+        await stop.wait()
+        app[STOPPING].append(True)
+        log.info("stopping")
+    finally:
+        stopping.cancel()
+        await runner.cleanup()
+
+
+async def _apply_schema(settings: Settings) -> None:
+    deadline = asyncio.get_running_loop().time() + SCHEMA_PATIENCE_SECONDS
+    while True:
+        try:
+            if await apply_schema(settings):
+                log.info("schema applied")
+            return
+        except DatabaseUnavailable:
+            if asyncio.get_running_loop().time() >= deadline:
+                raise
+            await asyncio.sleep(0.2)
