@@ -14,6 +14,9 @@ _encode = msgspec.json.Encoder().encode
 def decode_json(decoder: msgspec.json.Decoder[Any], data: bytes) -> Any:
     """Raises InvalidText for bytes that are not UTF-8, BadFrame for every other reason."""
     try:
+        if not data.isascii():
+            # The decoder passes over what the frame does not need without a look at its UTF-8.
+            data.decode()
         return decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         try:

@@ -28,6 +28,8 @@ class SerializerV2:
 
     def decode_text(self, data: bytes) -> Message:
         try:
+            if not data.isascii():
+                data.decode()
             return _decode(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             # The slow way finds out whether it was the JSON or the UTF-8.

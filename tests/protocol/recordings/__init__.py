@@ -1,0 +1,1 @@
+"""Sessions recorded from a real Phoenix server, and the player that holds a running gateway against them."""
