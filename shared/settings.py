@@ -95,12 +95,16 @@ class Settings:
     """Uploads that wait for one of them; past it they are answered `PicturesBusy`."""
     picture_seconds: float = 20.0
     """Time for one picture, without the waiting; past it its process is killed."""
-    picture_memory_bytes: int = 1024 * 1024 * 1024
-    """Address space of such a process."""
+    picture_memory_bytes: int = 1536 * 1024 * 1024
+    """Address space of such a process; the largest WebP that `max_picture_pixels` admits takes most of it."""
 
     max_message_bytes: int = 1024 * 1024
     """A frame, a long-poll body."""
     max_channels_per_connection: int = 100
+    sends_per_second: float = 10.0
+    """How often one joined private chat may send, read or type, in the long run."""
+    send_burst: int = 100
+    """How many of them may come at once."""
     max_backlog_messages: int = 1000
     """Messages of one connection that wait for its busy channels; past it the connection is not read from."""
     subscribe_timeout_seconds: float = 5.0
