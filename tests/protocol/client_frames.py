@@ -1,4 +1,4 @@
-"""The client's half of both versions, written from the protocol's description: what the server's half is tested against.
+"""The client's half of both versions, written from the protocol's description, to test the server's half against.
 
 It shares no code with gateway/protocol, so that one mistake cannot hide in both.
 """

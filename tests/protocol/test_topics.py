@@ -6,7 +6,9 @@ import pytest
 
 from gateway.protocol.topics import TopicRoutes
 
-ROUTES = TopicRoutes((("lobby", "lobby"), ("room:vip", "vip"), ("room:*", "room"), ("room:never", "never"), ("a*", "a")))
+ROUTES = TopicRoutes(
+    (("lobby", "lobby"), ("room:vip", "vip"), ("room:*", "room"), ("room:never", "never"), ("a*", "a"))
+)
 
 
 @pytest.mark.parametrize(
