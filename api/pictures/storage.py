@@ -5,6 +5,8 @@ Knows keys and bytes; which picture a key belongs to, and who may see it, is in 
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
 import secrets
 from datetime import timedelta
@@ -72,12 +74,15 @@ class PictureStorage:
         self._store = None
 
     async def put(self, key: str, data: bytes, content_type: str) -> None:
-        """When it returns, the storage has acknowledged the whole file."""
+        """When it returns, the storage has the whole file safe."""
         store = self._open(key)
         # Local files have no place for a media type, and obstore refuses to drop one.
         attributes = {"Content-Type": content_type} if isinstance(store, S3Store) else None
         try:
             await _answer(store.put_async(key, data, attributes=attributes, use_multipart=False))
+            if isinstance(store, LocalStore) and store.prefix is not None:
+                # A bucket answers when the file is safe; a folder only once it is told to write it down.
+                await _answer(asyncio.to_thread(_sync, store.prefix / key))
         except FileNotFoundError as error:
             raise StorageUnavailable("the folder or bucket is missing") from error
 
@@ -127,6 +132,16 @@ async def _answer(request: Awaitable[Result]) -> Result:
         raise
     except (BaseError, OSError, ValueError) as error:
         raise StorageUnavailable(f"the storage answers {type(error).__name__}") from error
+
+
+def _sync(file: Path) -> None:
+    """Outlast a power cut: the bytes, the file's name, and its folder's name."""
+    for path in (file, file.parent, file.parent.parent):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def open_store(settings: Settings) -> LocalStore | S3Store:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import urllib.request
 from collections.abc import Callable
@@ -189,6 +190,22 @@ async def test_without_a_setting_pictures_lie_in_the_data_directory_for_one_user
     assert (folder / key).read_bytes() == b"data"
     assert folder.stat().st_mode & 0o777 == 0o700
     assert [path.name for path in folder.rglob("*") if path.is_file()] == [key[3:]]
+
+
+async def test_a_file_is_on_the_disk_before_it_is_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    async with PictureStorage.from_settings(Settings(data_directory=tmp_path)) as storage:
+        key = new_key("image/jpeg")
+        await storage.put(key, b"data", "image/jpeg")
+    file = tmp_path / "pictures" / key
+    assert synced == [str(file), str(file.parent), str(file.parent.parent)]
 
 
 async def test_the_bucket_has_the_prefix_and_the_media_type(s3_endpoint: str, aws: None) -> None:
