@@ -1,0 +1,149 @@
+"""The API in this process, on a real database; what it broadcasts is collected from a broker in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+import pytest
+from aiohttp import ClientResponse
+from aiohttp.test_utils import TestClient, TestServer
+
+from api.app import create_app
+from shared.domain.users import Role
+from shared.events.control import CONTROL
+from shared.events.envelope import unpack
+from shared.events.topics import private_chat
+from shared.postgres import Database
+from shared.pubsub.memory import MemoryBroker, MemoryHub
+from shared.repositories.users import UserRepository
+from shared.settings import Settings
+
+PASSWORD = "correct horse battery"
+
+
+@dataclass
+class Broadcasts:
+    """What was published on the topics that were subscribed: topic, event, payload."""
+
+    seen: list[tuple[str, str, Any]] = field(default_factory=list)
+
+    def receive(self, topic: str, data: bytes) -> None:
+        envelope = unpack(data)
+        self.seen.append((topic, envelope.event, msgspec.json.decode(envelope.payload)))
+
+    def link_restored(self) -> None:
+        """A broker in memory has no link."""
+
+
+@dataclass
+class Person:
+    """A registered user and their tokens."""
+
+    id: int
+    email: str
+    access_token: str
+    refresh_token: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.access_token}"}
+
+
+class Api:
+    """A REST client that knows what every answer of this API has in common, and checks it."""
+
+    def __init__(self, client: TestClient[Any, Any], users: UserRepository) -> None:
+        self.client = client
+        self._users = users
+        self._count = 0
+
+    async def call(
+        self, method: str, path: str, status: int, *, who: Person | None = None, json: Any = None, **more: Any
+    ) -> Any:
+        """The body of an answer that has this status."""
+        headers = {**(who.headers if who else {}), **more.pop("headers", {})}
+        response = await self.client.request(method, path, json=json, headers=headers, **more)
+        return await checked(response, status)
+
+    async def register(self, name: str = "Somebody", role: Role = Role.USER) -> Person:
+        self._count += 1
+        body = {"email": f"person{self._count}@example.com", "password": PASSWORD, "name": name}
+        answer = await self.call("POST", "/api/register", 201, json=body)
+        if role is not Role.USER:
+            await self._users.set_role(answer["user"]["id"], role, by=None)
+        return person(answer)
+
+    async def login(self, someone: Person, password: str = PASSWORD) -> Person:
+        body = {"email": someone.email, "password": password}
+        return person(await self.call("POST", "/api/login", 200, json=body))
+
+
+def person(answer: Any) -> Person:
+    return Person(answer["user"]["id"], answer["user"]["email"], answer["access_token"], answer["refresh_token"])
+
+
+async def checked(response: ClientResponse, status: int) -> Any:
+    text = await response.text()
+    assert response.status == status, f"{response.status}, not {status}: {text}"
+    assert response.headers["X-Request-Id"]
+    if status == 204 or response.method == "HEAD":
+        assert not text
+        return None
+    body = msgspec.json.decode(text)
+    if status >= 400 and not response.url.path.startswith("/health/"):
+        assert response.content_type == "application/problem+json"
+        assert body["status"] == status
+        assert body["type"].startswith("/problems/")
+        assert body["title"]
+        assert body["detail"]
+        assert ("errors" in body) is (status == 422)
+        assert ("WWW-Authenticate" in response.headers) is (status == 401)
+    else:
+        assert response.content_type == "application/json"
+    return body
+
+
+@pytest.fixture
+def hub() -> MemoryHub:
+    return MemoryHub()
+
+
+@pytest.fixture
+async def broadcasts(hub: MemoryHub) -> Broadcasts:
+    """Of the control topic and of the private chats of the first ten users."""
+    collected = Broadcasts()
+    broker = MemoryBroker(hub)
+    await broker.start(collected)
+    await broker.subscribe(CONTROL)
+    for user_id in range(1, 11):
+        await broker.subscribe(private_chat(user_id))
+    return collected
+
+
+@pytest.fixture
+async def make_api(settings: Settings, hub: MemoryHub) -> AsyncIterator[Callable[..., Awaitable[Api]]]:
+    """Starts the API with these settings changed."""
+    clients: list[TestClient[Any, Any]] = []
+    databases: list[Database] = []
+
+    async def make(**changes: Any) -> Api:
+        changed = replace(settings, **changes)
+        client = TestClient(TestServer(create_app(changed, MemoryBroker(hub))))
+        clients.append(client)
+        await client.start_server()
+        databases.append(Database(settings))
+        return Api(client, UserRepository(databases[-1]))
+
+    yield make
+    for client in clients:
+        await client.close()
+    for database in databases:
+        await database.close()
+
+
+@pytest.fixture
+async def api(make_api: Callable[..., Awaitable[Api]]) -> Api:
+    return await make_api()

@@ -1,0 +1,254 @@
+"""Registering, log-in, tokens, the own profile, leaving."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import jwt
+import pytest
+
+from shared.domain.users import Role
+from shared.events.control import CONTROL, DISCONNECT
+from shared.settings import Settings
+from tests.api.conftest import PASSWORD, Api, Broadcasts
+
+
+async def test_register_answers_the_user_and_tokens(api: Api) -> None:
+    body = {"email": "Dave@Example.com", "password": PASSWORD, "name": "Dave"}
+    answer = await api.call("POST", "/api/register", 201, json=body)
+    assert answer["user"].items() >= {"id": 1, "email": "Dave@Example.com", "name": "Dave", "role": "user"}.items()
+    assert answer["user"]["created_at"].endswith("Z")
+    assert answer["expires_in"] == 3600
+    assert set(answer) == {"user", "access_token", "refresh_token", "expires_in"}
+
+
+async def test_access_token_has_the_promised_claims(api: Api, settings: Settings) -> None:
+    someone = await api.register()
+    claims = jwt.decode(someone.access_token, settings.jwt_secret, algorithms=["HS256"])
+    assert claims["sub"] == "1"
+    assert claims["role"] == "user"
+    assert claims["exp"] - claims["iat"] == 3600
+    assert claims["jti"]
+
+
+async def test_an_email_is_taken_whatever_its_case(api: Api) -> None:
+    body = {"email": "dave@example.com", "password": PASSWORD, "name": "Dave"}
+    await api.call("POST", "/api/register", 201, json=body)
+    problem = await api.call("POST", "/api/register", 409, json={**body, "email": "DAVE@example.com"})
+    assert problem["type"] == "/problems/email-taken"
+
+
+async def test_of_two_who_register_one_email_at_once_one_gets_it(api: Api) -> None:
+    body = {"email": "dave@example.com", "password": PASSWORD, "name": "Dave"}
+    responses = await asyncio.gather(*(api.client.post("/api/register", json=body) for _ in range(4)))
+    assert sorted(response.status for response in responses) == [201, 409, 409, 409]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"email": "no address"}, "email"),
+        ({"email": "a@" + "b" * 300 + ".com"}, "email"),
+        ({"email": None}, "email"),
+        ({"email": 5}, "email"),
+        ({"email": "a\x00@example.com"}, "email"),
+        ({"password": "seven77"}, "password"),
+        ({"password": "x" * 201}, "password"),
+        ({"password": "\ud800" * 10}, "password"),
+        ({"name": " \t "}, "name"),
+        ({"name": "x" * 101}, "name"),
+        ({"name": "nul \x00"}, "name"),
+        ({"name": "half \ud83d"}, "name"),
+        ({"name": ["x"]}, "name"),
+        ({"role": "admin"}, "role"),
+        ({"odd \ud800": 1}, "odd ?"),
+    ],
+)
+async def test_wrong_values_are_named(api: Api, change: dict[str, Any], field: str) -> None:
+    body = {"email": "dave@example.com", "password": PASSWORD, "name": "Dave", **change}
+    problem = await api.call("POST", "/api/register", 422, json=body)
+    assert set(problem["errors"]) == {field}
+    assert isinstance(problem["errors"][field], list)
+
+
+async def test_every_missing_field_is_named(api: Api) -> None:
+    problem = await api.call("POST", "/api/register", 422, json={})
+    assert set(problem["errors"]) == {"email", "password", "name"}
+
+
+async def test_login_tells_nothing_but_right_or_wrong(api: Api) -> None:
+    someone = await api.register()
+    again = await api.call("POST", "/api/login", 200, json={"email": someone.email.upper(), "password": PASSWORD})
+    assert again["user"]["id"] == someone.id
+    wrong = await api.call("POST", "/api/login", 401, json={"email": someone.email, "password": "wrong horse"})
+    unknown = await api.call("POST", "/api/login", 401, json={"email": "nobody@example.com", "password": "wrong horse"})
+    assert wrong == unknown
+
+
+async def test_login_of_somebody_unknown_takes_as_long_as_of_somebody_known(api: Api) -> None:
+    someone = await api.register()
+
+    async def fastest(email: str) -> float:
+        times = []
+        for _ in range(5):
+            started = time.perf_counter()
+            await api.call("POST", "/api/login", 401, json={"email": email, "password": "wrong horse"})
+            times.append(time.perf_counter() - started)
+        return min(times)
+
+    assert await fastest("nobody@example.com") > 0.5 * await fastest(someone.email)
+
+
+async def test_refresh_rotates(api: Api) -> None:
+    someone = await api.register()
+    first = await api.call("POST", "/api/token/refresh", 200, json={"refresh_token": someone.refresh_token})
+    second = await api.call("POST", "/api/token/refresh", 200, json={"refresh_token": first["refresh_token"]})
+    assert len({someone.refresh_token, first["refresh_token"], second["refresh_token"]}) == 3
+    await api.call("GET", "/api/me", 200, headers={"Authorization": f"Bearer {second['access_token']}"})
+
+
+async def test_a_bad_access_token_does_not_hinder_a_refresh(api: Api) -> None:
+    someone = await api.register()
+    body = {"refresh_token": someone.refresh_token}
+    await api.call("POST", "/api/token/refresh", 200, json=body, headers={"Authorization": "Bearer expired"})
+
+
+async def test_a_refresh_token_used_twice_ends_its_session(api: Api, broadcasts: Broadcasts) -> None:
+    someone = await api.register()
+    elsewhere = await api.login(someone)
+    body = {"refresh_token": someone.refresh_token}
+    fresh = await api.call("POST", "/api/token/refresh", 200, json=body)
+    await api.call("POST", "/api/token/refresh", 401, json=body)
+    await api.call("POST", "/api/token/refresh", 401, json={"refresh_token": fresh["refresh_token"]})
+    await api.call("GET", "/api/me", 401, headers={"Authorization": f"Bearer {fresh['access_token']}"})
+    await api.call("GET", "/api/me", 401, who=someone)
+    await api.call("GET", "/api/me", 200, who=elsewhere)
+    [(topic, event, payload)] = broadcasts.seen
+    assert (topic, event) == (CONTROL, DISCONNECT)
+    assert payload["user_id"] == someone.id
+    assert payload["session_id"]
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b.c", "..", "x.1.", "x.99999999999.y", "é.1.é", "\ud800.1.x", "x" * 2000])
+async def test_what_is_no_refresh_token_is_refused(api: Api, token: str) -> None:
+    response = await api.client.post("/api/token/refresh", json={"refresh_token": token})
+    assert response.status in (401, 422)
+
+
+async def test_log_out_ends_the_session_and_its_access_token_at_once(api: Api, broadcasts: Broadcasts) -> None:
+    someone = await api.register()
+    elsewhere = await api.login(someone)
+    await api.call("POST", "/api/logout", 204, who=someone)
+    await api.call("GET", "/api/me", 401, who=someone)
+    await api.call("POST", "/api/token/refresh", 401, json={"refresh_token": someone.refresh_token})
+    await api.call("GET", "/api/me", 200, who=elsewhere)
+    assert [seen[:2] for seen in broadcasts.seen] == [(CONTROL, DISCONNECT)]
+
+
+@pytest.mark.parametrize("extra", [{}, {"jti": "one"}, {"jti": 7}, {"sid": "nul \x00", "role": "emperor"}])
+async def test_a_token_that_names_no_session_can_be_logged_out(
+    api: Api, settings: Settings, extra: dict[str, Any]
+) -> None:
+    await api.register()
+    claims = {"sub": "1", "exp": time.time() + 60, **extra}
+    foreign = {"Authorization": "bearer " + jwt.encode(claims, settings.jwt_secret)}
+    other = {"Authorization": "Bearer " + jwt.encode({**claims, "jti": "other"}, settings.jwt_secret)}
+    await api.call("GET", "/api/me", 200, headers=foreign)
+    await api.call("POST", "/api/logout", 204, headers=foreign)
+    await api.call("GET", "/api/me", 401, headers=foreign)
+    await api.call("GET", "/api/me", 200, headers=other)
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Bearer", "Bearer ", "Bearer x", "Basic abc", "Bearer a.b.c", "Bearer \xff", "x", "Bearer " + "a" * 4000],
+)
+async def test_what_is_no_token_is_401(api: Api, header: str) -> None:
+    await api.call("GET", "/api/me", 401, headers={"Authorization": header})
+
+
+async def test_tokens_that_are_not_ours_or_over_are_401(api: Api, settings: Settings) -> None:
+    await api.register()
+    now = time.time()
+    good = {"sub": "1", "exp": now + 60}
+    for claims, secret in [
+        (good, "another-secret-another-secret-another-secret"),
+        ({"sub": "1", "exp": now - 1}, settings.jwt_secret),
+        ({"sub": "1"}, settings.jwt_secret),
+        ({"exp": now + 60}, settings.jwt_secret),
+        ({"sub": "99", "exp": now + 60}, settings.jwt_secret),
+        ({"sub": "0", "exp": now + 60}, settings.jwt_secret),
+        ({"sub": str(2**63), "exp": now + 60}, settings.jwt_secret),
+        ({"sub": ["1"], "exp": now + 60}, settings.jwt_secret),
+        ({"sub": "1", "exp": "soon"}, settings.jwt_secret),
+    ]:
+        headers = {"Authorization": "Bearer " + jwt.encode(claims, secret)}
+        await api.call("GET", "/api/me", 401, headers=headers)
+    await api.call("GET", "/api/me", 401, headers={"Authorization": "Bearer " + jwt.encode(good, "", algorithm="none")})
+    await api.call(
+        "GET", "/api/me", 200, headers={"Authorization": "Bearer " + jwt.encode(good, settings.jwt_secret)}
+    )
+
+
+async def test_the_profile_can_be_changed(api: Api) -> None:
+    someone = await api.register()
+    changed = await api.call("PATCH", "/api/me", 200, who=someone, json={"name": "Dave \U0001f697"})
+    assert changed["name"] == "Dave \U0001f697"
+    assert await api.call("GET", "/api/me", 200, who=someone) == changed
+
+
+async def test_email_and_password_change_with_the_current_password_only(api: Api) -> None:
+    someone = await api.register()
+    body: dict[str, Any] = {"email": "new@example.com"}
+    problem = await api.call("PATCH", "/api/me", 422, who=someone, json=body)
+    assert "current_password" in problem["errors"]
+    await api.call("PATCH", "/api/me", 403, who=someone, json={**body, "current_password": "wrong horse"})
+    assert (await api.call("GET", "/api/me", 200, who=someone))["email"] == someone.email
+    changed = await api.call("PATCH", "/api/me", 200, who=someone, json={**body, "current_password": PASSWORD})
+    assert changed["email"] == "new@example.com"
+
+
+async def test_an_email_that_is_taken_cannot_be_changed_to(api: Api) -> None:
+    someone, other = await api.register(), await api.register()
+    body = {"email": other.email.upper(), "current_password": PASSWORD}
+    await api.call("PATCH", "/api/me", 409, who=someone, json=body)
+    await api.call("PATCH", "/api/me", 200, who=someone, json={**body, "email": someone.email.upper()})
+
+
+async def test_a_new_password_ends_the_other_sessions(api: Api, broadcasts: Broadcasts) -> None:
+    someone = await api.register()
+    elsewhere = await api.login(someone)
+    body = {"password": "another horse battery", "current_password": PASSWORD}
+    await api.call("PATCH", "/api/me", 200, who=elsewhere, json=body)
+    await api.call("GET", "/api/me", 401, who=someone)
+    await api.call("GET", "/api/me", 200, who=elsewhere)
+    await api.call("POST", "/api/login", 401, json={"email": someone.email, "password": PASSWORD})
+    await api.login(someone, "another horse battery")
+    assert [seen[:2] for seen in broadcasts.seen] == [(CONTROL, DISCONNECT)]
+
+
+async def test_leaving_removes_the_person_and_frees_the_email(api: Api, broadcasts: Broadcasts) -> None:
+    someone, other = await api.register(), await api.register()
+    await api.call("POST", "/api/messages", 201, who=someone, json={"to": other.id, "message": "Bye"})
+    broadcasts.seen.clear()
+    await api.call("DELETE", "/api/me", 403, who=someone, json={"current_password": "wrong horse"})
+    await api.call("DELETE", "/api/me", 204, who=someone, json={"current_password": PASSWORD})
+    await api.call("GET", "/api/me", 401, who=someone)
+    await api.call("POST", "/api/login", 401, json={"email": someone.email, "password": PASSWORD})
+    await api.call("GET", f"/api/users/{someone.id}", 404, who=other)
+    assert broadcasts.seen == [(CONTROL, DISCONNECT, {"user_id": someone.id, "session_id": None})]
+    body = {"email": someone.email, "password": PASSWORD, "name": "Somebody new"}
+    await api.call("POST", "/api/register", 201, json=body)
+    kept = await api.call("GET", f"/api/conversations/{someone.id}/messages", 200, who=other)
+    assert [message["message"] for message in kept["data"]] == ["Bye"]
+    await api.call("POST", "/api/messages", 422, who=other, json={"to": someone.id, "message": "Hello?"})
+
+
+async def test_the_last_admin_cannot_leave(api: Api) -> None:
+    first = await api.register(role=Role.ADMIN)
+    problem = await api.call("DELETE", "/api/me", 409, who=first, json={"current_password": PASSWORD})
+    assert problem["type"] == "/problems/last-admin"
+    await api.register(role=Role.ADMIN)
+    await api.call("DELETE", "/api/me", 204, who=first, json={"current_password": PASSWORD})
