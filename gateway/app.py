@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 from aiohttp import web
 
+from gateway.authentication import TokenAuthenticator
+from gateway.channels.routes import ROUTES
+from gateway.context import Context
+from gateway.health import Health
+from gateway.identities import Identities
 from gateway.identity import Authenticator
-from gateway.runtime.endpoint import Endpoint
+from gateway.presence.store_redis import RedisStore
+from gateway.runtime.endpoint import Endpoint, new_node_id
 from gateway.transports.websocket import WebSocketTransport
+from shared.access.tokens import Tokens
+from shared.postgres import Database
+from shared.pubsub.redis import RedisBroker
+from shared.repositories.message_writer import MessageWriter
+from shared.repositories.messages import MessageRepository
+from shared.repositories.users import UserRepository
+from shared.settings import Settings
+
+ENDPOINT = web.AppKey("endpoint", Endpoint)
 
 
 def add_socket(app: web.Application, endpoint: Endpoint, authenticate: Authenticator) -> None:
@@ -14,3 +31,59 @@ def add_socket(app: web.Application, endpoint: Endpoint, authenticate: Authentic
     websocket = WebSocketTransport(endpoint, authenticate)
     for path in ("/socket/websocket", "/socket/websocket/"):
         app.router.add_get(path, websocket.handle)
+
+
+async def create_app(settings: Settings) -> web.Application:
+    """Starts without Postgres and Redis: until they come, it is not ready."""
+    database = Database(settings)
+    messages = MessageRepository(database)
+    users = UserRepository(database)
+    identities = Identities(users)
+    context = Context(
+        settings=settings,
+        authenticate=TokenAuthenticator(Tokens(settings.jwt_secret, settings.access_token_seconds), identities),
+        identities=identities,
+        users=users,
+        messages=messages,
+        message_writer=MessageWriter(
+            messages, max_batch=settings.max_message_batch, max_waiting=settings.max_waiting_messages
+        ),
+    )
+    node_id = new_node_id()
+    store = RedisStore.from_url(settings.redis_url, settings.redis_timeout_seconds)
+    endpoint = Endpoint(
+        settings,
+        ROUTES,
+        RedisBroker(settings, node_id),
+        context=context,
+        node_id=node_id,
+        presence_store=store,
+    )
+
+    async def lifetime(_: web.Application) -> AsyncIterator[None]:
+        await endpoint.start()
+        yield
+        await context.message_writer.close()
+        await endpoint.stop()
+        await store.close()
+        await database.close()
+
+    app = web.Application()
+    app[ENDPOINT] = endpoint
+    app.cleanup_ctx.append(lifetime)
+    add_socket(app, endpoint, context.authenticate)
+    health = Health(endpoint, database)
+    app.router.add_get("/health/live", health.live)
+    app.router.add_get("/health/ready", health.ready)
+    app.router.add_get("/", _to_the_page(settings))
+    return app
+
+
+def _to_the_page(settings: Settings) -> web.Handler:  # type: ignore[name-defined]
+    """A browser that comes here wants the page, which the API serves."""
+
+    async def redirect(request: web.Request) -> web.StreamResponse:
+        host = request.url.host or settings.api_host
+        raise web.HTTPFound(f"{request.scheme}://{host}:{settings.api_port}/")
+
+    return redirect

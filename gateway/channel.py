@@ -23,6 +23,7 @@ A channel knows nothing of frames, transports or Redis: all that it can reach is
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar, Protocol
 
 import msgspec
@@ -108,8 +109,10 @@ class Socket(Protocol):
     def reply(self, ref: SocketRef, reply: Ok | Error | Reply) -> None: ...
     def socket_ref(self) -> SocketRef: ...
     def broadcast(self, topic: str, event: str, payload: Any) -> None: ...
+    def broadcast_to_all(self, topics: Iterable[str], event: str, payload: Any) -> None: ...
     def broadcast_from(self, topic: str, event: str, payload: Any) -> None: ...
     def send_info(self, message: Any) -> None: ...
+    def renew(self, identity: Any) -> None: ...
     def disconnect(self, user_id: int) -> None: ...
     async def subscribe(self) -> None: ...
     async def track(self, key: str, meta: dict[str, Any]) -> None: ...
@@ -125,6 +128,9 @@ class Channel:
 
     intercepts: ClassVar[frozenset[str]] = frozenset()
     """Broadcast events that go through `handle_out` instead of straight to the client."""
+
+    tracks_presence: ClassVar[bool] = False
+    """Whether members of the topic are told who is present in it; needed for `track` and `list_presence`."""
 
     def __init__(self, socket: Socket, params: Any) -> None:
         self.socket = socket
@@ -177,6 +183,10 @@ class Channel:
     async def broadcast_to(self, topic: str, event: str, payload: Any) -> None:
         """As broadcast, to any topic."""
         self.socket.broadcast(topic, event, payload)
+
+    async def broadcast_to_all(self, topics: Iterable[str], event: str, payload: Any) -> None:
+        """As broadcast, to each of several topics; the payload is encoded once."""
+        self.socket.broadcast_to_all(topics, event, payload)
 
     def socket_ref(self) -> SocketRef:
         """Names the push that `handle_in` is handling, for `reply` later on. Raises outside of `handle_in`."""

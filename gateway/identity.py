@@ -8,7 +8,7 @@ import msgspec
 
 
 class Identity(msgspec.Struct, gc=False):
-    """The user of a connection. `expires_at` is seconds since the epoch; it moves when the client hands in a fresh token."""
+    """The user of a connection. `expires_at`, in seconds since the epoch, is that of the last token handed in."""
 
     user_id: int
     expires_at: float

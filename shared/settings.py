@@ -114,6 +114,13 @@ class Settings:
     idle_seconds: float = 60.0
     """A connection that sent nothing for so long is closed."""
     longpoll_window_seconds: float = 10.0
+    """How long a poll waits for messages; a session that is not polled for one and a half of it ends."""
+    longpoll_body_seconds: float = 10.0
+    """Within this time the body of a long-poll POST has to arrive."""
+    max_longpoll_frames: int = 100
+    """Frames in one long-poll POST."""
+    node_call_seconds: float = 3.0
+    """A gateway node that is asked something and is silent for so long counts as dead."""
     presence_lease_seconds: float = 4.0
     """A gateway that was not heard of for so long is dead, and whoever was present through it is gone."""
     presence_load_seconds: float = 1.0

@@ -31,7 +31,7 @@ class Serializer(Protocol):
         """A message for one client. None where this version cannot carry it."""
 
     def broadcast(self, topic: str, event: str, payload: bytes, is_binary: bool) -> Frame | None:
-        """A message for everyone who joined; the payload is JSON text, or binary. None where this version cannot carry it."""
+        """A message for everyone who joined, with JSON text or binary. None where this version cannot carry it."""
 
 
 _SERIALIZERS: dict[tuple[int, int], Serializer] = {(1, 0): V1, (2, 0): V2}

@@ -88,7 +88,7 @@ class Join(msgspec.Struct, frozen=True, gc=False):
 
 
 class Replace(msgspec.Struct, frozen=True, gc=False):
-    """End the channel of an earlier join of the same topic, then treat the rest as a Join; last, close the earlier one."""
+    """End the channel of an earlier join of the topic, then do as for a Join; last, close the earlier one."""
 
     earlier: Joined[Any]
     joined: Joined[Any]

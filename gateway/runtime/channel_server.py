@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from gateway.channel import (
     Stop,
     UnknownEvent,
 )
+from gateway.presence.tracker import Tracker
 from gateway.protocol.messages import CHANNEL_CRASH, JOIN_CRASHED, PHX_CLOSE, PHX_ERROR, Message
 from gateway.protocol.session import Joined
 from gateway.runtime.broadcast import Broadcast
@@ -60,7 +61,6 @@ class ChannelServer:
         "intercepts",
         "join_ref",
         "joined",
-        "presence_keys",
         "replaced",
         "topic",
     )
@@ -75,7 +75,6 @@ class ChannelServer:
         self.replaced = replaced
         self.held: list[Broadcast] | None = []
         self.intercepts = joined.route.intercepts
-        self.presence_keys: dict[str, str] | None = None
         self.channel = joined.route(self, params)
         self._busy = False
         self._inbox: deque[tuple[Callable[[Any], None], Any]] | None = None
@@ -163,6 +162,11 @@ class ChannelServer:
             return
         self._busy = True
         self._run(self.channel.handle_out(broadcast.event, broadcast.value()), self._finish_info, broadcast)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a callback is under way."""
+        return self._busy and not self._ended
 
     # The sequence of callbacks
 
@@ -296,7 +300,7 @@ class ChannelServer:
         fields = {"channel": type(self.channel).__name__, "callback": callback, "error": type(error).__name__}
         # What a client can cause at will is one line; what only a mistake of ours can cause comes with its traceback.
         ours = None if isinstance(error, UnknownEvent | asyncio.CancelledError) else error
-        logger.warning("channel crashed", extra=fields, exc_info=ours)
+        logger.warning("channel crashed", extra={"fields": fields}, exc_info=ours)
 
     def _end(self, reason: str, event: str | None, payload: Any) -> None:
         self._run(self.channel.terminate(reason), self._finish_end, (event, payload))
@@ -360,16 +364,40 @@ class ChannelServer:
     def broadcast(self, topic: str, event: str, payload: Any) -> None:
         self.connection.endpoint.broadcast(topic, event, payload)
 
+    def broadcast_to_all(self, topics: Iterable[str], event: str, payload: Any) -> None:
+        self.connection.endpoint.broadcast_to_all(topics, event, payload)
+
     def broadcast_from(self, topic: str, event: str, payload: Any) -> None:
         self.connection.endpoint.broadcast(topic, event, payload, sender=self)
 
+    def renew(self, identity: Any) -> None:
+        self.connection.renew(identity)
+
     def disconnect(self, user_id: int) -> None:
         self.connection.endpoint.disconnect(user_id)
+
+    @property
+    def _presence(self) -> Tracker:
+        if not self.channel.tracks_presence:
+            raise RuntimeError(f"{type(self.channel).__name__} does not set tracks_presence")
+        return self.connection.endpoint.presence
+
+    async def track(self, key: str, meta: dict[str, Any]) -> None:
+        if not self._ended:
+            await self._presence.track(self.topic, key, meta, self)
+
+    async def update_presence(self, key: str, meta: dict[str, Any]) -> None:
+        if not self._ended:
+            await self._presence.update(self.topic, key, meta, self)
+
+    async def untrack(self, key: str) -> None:
+        await self._presence.untrack(self.topic, key, self)
+
+    async def list_presence(self) -> dict[str, Any]:
+        return self._presence.list(self.topic)
 
     async def subscribe(self) -> None:
         """Raises TimeoutError where Redis did not confirm in time."""
         if not self._subscribed:
             await self.connection.endpoint.subscribe(self)
             self._subscribed = True
-
-

@@ -35,7 +35,7 @@ class Connection:
         self.session = Session(endpoint.routes.match, endpoint.settings.max_channels_per_connection)
         self.backlog = 0
         self.gone = False
-        self._resumed: asyncio.Event | None = None
+        self._resumed: asyncio.Future[None] | None = None
 
     # For the transport to implement
 
@@ -64,21 +64,18 @@ class Connection:
     def handle(self, message: Message) -> None:
         """Carry out what the message asks for."""
         action = self.session.receive(message)
-        kind = type(action)
-        if kind is Deliver:
+        if type(action) is Deliver:
             action.joined.channel.deliver(message)
-        elif kind is Answer:
-            self.send(
-                self.serializer.reply(action.join_ref, action.ref, action.topic, action.status, action.response)
-            )
-        elif kind is Join:
+        elif type(action) is Answer:
+            self.send(self.serializer.reply(action.join_ref, action.ref, action.topic, action.status, action.response))
+        elif type(action) is Join:
             self._join(action.joined, message, None)
-        elif kind is Replace:
+        elif type(action) is Replace:
             then = partial(self._join, action.joined, message, action.earlier)
             action.earlier.channel.shut_down("duplicate join", then)
-        elif kind is Leave:
+        elif type(action) is Leave:
             action.joined.channel.leave(message)
-        elif kind is Wait:
+        elif type(action) is Wait:
             self.backlog += 1
 
     def dropped(self) -> None:
@@ -97,16 +94,31 @@ class Connection:
     async def decongested(self) -> None:
         """Returns when more may be read."""
         while self.is_congested and not self.gone:
-            self._resumed = asyncio.Event()
-            await self._resumed.wait()
+            await self._callback_ended()
+
+    async def at_rest(self) -> None:
+        """Returns when no channel has anything under way."""
+        while not self.gone and any(
+            joined.channel is not None and joined.channel.is_busy for joined in self.session.topics.values()
+        ):
+            await self._callback_ended()
+
+    async def _callback_ended(self) -> None:
+        if self._resumed is None:
+            self._resumed = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._resumed)
 
     def resume(self) -> None:
         """A callback that had to wait has ended."""
-        if self._resumed is not None and not self.is_congested:
-            self._resumed.set()
+        if self._resumed is not None:
+            self._resumed.set_result(None)
             self._resumed = None
 
     # From the channels
+
+    def renew(self, identity: Any) -> None:
+        """The client handed in a fresh token of the same user."""
+        self.identity = identity
 
     def _join(self, joined: Joined[Any], message: Message, replaced: Joined[Any] | None) -> None:
         if self.gone:

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from gateway.channel import Channel
+from gateway.presence.store import Store
+from gateway.presence.store_memory import MemoryStore
+from gateway.presence.tracker import PRESENCE_DIFF, Tracker
 from gateway.protocol.topics import TopicRoutes
 from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.channel_server import ChannelServer
@@ -28,6 +32,11 @@ logger = logging.getLogger(__name__)
 
 GOING_AWAY = 1001
 SERVICE_RESTART = 1012
+
+DRAIN_STEPS = 20
+"""In how many batches a stopping node closes its connections."""
+FINISH_SECONDS = 5.0
+"""How long a stopping node waits for what a connection's channels are doing."""
 
 
 def new_node_id() -> str:
@@ -45,6 +54,7 @@ class Endpoint:
         *,
         context: Any = None,
         node_id: str | None = None,
+        presence_store: Store | None = None,
     ) -> None:
         self.settings = settings
         self.routes = routes
@@ -55,11 +65,59 @@ class Endpoint:
         self.connections: set[Connection] = set()
         self.users: Registry[int, Connection] = Registry()
         self.topics: Registry[str, ChannelServer] = Registry()
+        self.presence = Tracker(
+            self.node_id,
+            presence_store or MemoryStore(),
+            self,
+            lease_seconds=settings.presence_lease_seconds,
+            load_seconds=settings.presence_load_seconds,
+        )
+        self.is_draining = False
         self._handlers: dict[str, Callable[[Envelope], None]] = {CONTROL: self._control}
+        self._on_link_restored: list[Callable[[], None]] = [self.presence.link_restored]
 
     async def start(self) -> None:
         await self.broker.start(self)
-        await self.broker.subscribe(CONTROL)
+        self._control_task = asyncio.create_task(self.broker.subscribe(CONTROL))
+        await self.presence.start()
+
+    async def stop(self) -> None:
+        """After `drain`. Takes this node's presence away, and sends what is queued."""
+        self._control_task.cancel()
+        await self.presence.stop()
+        await self.broker.stop()
+
+    def on_link_restored(self, listener: Callable[[], None]) -> None:
+        """Call the listener whenever messages of other nodes may have been missed."""
+        self._on_link_restored.append(listener)
+
+    def handle_topic(self, topic: str, handler: Callable[[Envelope], None]) -> None:
+        """Give what other nodes publish on a topic, that no client can join, to a handler of this node."""
+        self._handlers[topic] = handler
+
+    async def drain(self) -> None:
+        """Close all connections with 1012, in batches over `drain_seconds`, so that they do not all come back at once.
+
+        What a channel is doing is finished and answered before its connection is closed. No new connection is taken
+        from the first moment on.
+        """
+        self.is_draining = True
+        connections = list(self.connections)
+        random.shuffle(connections)
+        size = -(-len(connections) // DRAIN_STEPS)
+        for start in range(0, len(connections), size or 1):
+            await asyncio.gather(*(self._release(connection) for connection in connections[start : start + size]))
+            if start + size < len(connections):
+                await asyncio.sleep(self.settings.drain_seconds / DRAIN_STEPS)
+
+    @staticmethod
+    async def _release(connection: Connection) -> None:
+        try:
+            async with asyncio.timeout(FINISH_SECONDS):
+                await connection.at_rest()
+        except TimeoutError:
+            pass
+        connection.close(SERVICE_RESTART, "restarting")
 
     # Connections
 
@@ -87,17 +145,31 @@ class Endpoint:
     async def subscribe(self, server: ChannelServer) -> None:
         """Returns when every later message on the topic reaches the channel. Raises TimeoutError."""
         await self.broker.subscribe(server.topic)
+        if server.channel.tracks_presence:
+            await self.presence.topic_joined(server.topic)
         self.topics.add(server.topic, server)
 
     def unsubscribe(self, server: ChannelServer) -> None:
-        self.topics.remove(server.topic, server)
+        is_last = self.topics.remove(server.topic, server)
         self.broker.unsubscribe(server.topic)
+        if server.channel.tracks_presence:
+            self.presence.owner_gone(server)
+            if is_last:
+                self.presence.topic_left(server.topic)
 
     def broadcast(self, topic: str, event: str, payload: Any, sender: ChannelServer | None = None) -> None:
         """To all members on all nodes, but not to the sender where one is given. Local members have it on return."""
         broadcast = Broadcast.of(topic, event, payload)
         self.deliver(broadcast, sender)
         self.broker.publish(topic, pack(broadcast.envelope(self.node_id)))
+
+    def broadcast_to_all(self, topics: Iterable[str], event: str, payload: Any) -> None:
+        """As broadcast, to each of several topics; the payload is encoded once."""
+        encoded = Broadcast.of("", event, payload)
+        envelope = pack(encoded.envelope(self.node_id))
+        for topic in topics:
+            self.deliver(Broadcast(topic, event, encoded.payload, encoded.is_binary))
+            self.broker.publish(topic, envelope)
 
     def deliver(self, broadcast: Broadcast, sender: ChannelServer | None = None) -> None:
         """To the members on this node only."""
@@ -111,18 +183,29 @@ class Endpoint:
         try:
             envelope = unpack(data)
         except BadEnvelope as error:
-            logger.warning("bad envelope", extra={"topic": topic, "error": str(error)})
+            logger.warning("bad envelope", extra={"fields": {"topic": topic, "error": str(error)}})
             return
         if envelope.node == self.node_id:
             return
         handler = self._handlers.get(topic)
         if handler is not None:
             handler(envelope)
+        elif envelope.event == PRESENCE_DIFF:
+            self.presence.receive(topic, envelope.node, envelope.payload)
         else:
             self.deliver(Broadcast.from_envelope(topic, envelope))
 
     def link_restored(self) -> None:
-        logger.info("link to redis restored")
+        for listener in self._on_link_restored:
+            listener()
+
+    # The presence tracker's outlet
+
+    def broadcast_local(self, topic: str, event: str, payload: dict[str, Any]) -> None:
+        self.deliver(Broadcast.of(topic, event, payload))
+
+    def publish(self, topic: str, event: str, payload: bytes) -> None:
+        self.broker.publish(topic, pack(Envelope(self.node_id, event, payload)))
 
     def _control(self, envelope: Envelope) -> None:
         broadcast = Broadcast.from_envelope(CONTROL, envelope)

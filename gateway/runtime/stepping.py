@@ -14,7 +14,7 @@ from typing import Any, Final
 if sys.version_info >= (3, 12):
     from asyncio.tasks import _swap_current_task
 else:
-    from asyncio.tasks import _current_tasks
+    from asyncio.tasks import _current_tasks  # type: ignore[attr-defined]
 
     def _swap_current_task(loop: asyncio.AbstractEventLoop, task: Any) -> Any:
         previous = _current_tasks.get(loop)

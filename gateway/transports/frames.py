@@ -1,4 +1,4 @@
-"""How a frame of the protocol sits in a WebSocket frame from the server: unmasked, final, text or binary (RFC 6455, 5.2). Pure."""
+"""A frame of the protocol in a WebSocket frame of a server: unmasked, final, text or binary (RFC 6455, 5.2). Pure."""
 
 from __future__ import annotations
 

@@ -26,6 +26,7 @@ from gateway.transports.handshake import (
     serializer_of,
     subprotocol_token,
 )
+from shared.postgres import DatabaseUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ class WebSocketConnection(Connection):
         self._out.append(framed)
 
     def flush(self) -> None:
-        """Write what was collected. A client that lets more than the limit pile up is closed; it comes back and catches up."""
+        """Write what was collected. A client that lets more than the limit pile up is closed, and catches up later."""
         out = self._out
         if not out or self._closing is not None:
             return
@@ -106,7 +107,7 @@ class WebSocketConnection(Connection):
         transport.write(out[0] if len(out) == 1 else b"".join(out))
         out.clear()
         if transport.get_write_buffer_size() > self._limit:
-            logger.info("slow client closed", extra={"user_id": self.identity.user_id})
+            logger.info("slow client closed", extra={"fields": {"user_id": self.identity.user_id}})
             self.close(TRY_AGAIN_LATER, "too slow")
 
     def close(self, code: int, reason: str = "") -> None:
@@ -142,10 +143,8 @@ class WebSocketConnection(Connection):
                     break
                 if self.is_congested:
                     await self.decongested()
-        except InvalidText:
-            self.close(INVALID_TEXT)
-        except BadFrame:
-            self.close(BAD_FRAME)
+        except BadFrame as error:
+            self._bad_frame(error)
         finally:
             if self._timer is not None:
                 self._timer.cancel()
@@ -153,6 +152,18 @@ class WebSocketConnection(Connection):
             if self._closing is not None:
                 await self._closing
             self._out.clear()
+
+    def _bad_frame(self, error: BadFrame) -> None:
+        # Not what was in it: that is the client's own.
+        fields = {"user_id": self.identity.user_id, "error": type(error).__name__}
+        logger.info("bad frame", extra={"fields": fields})
+        self.close(INVALID_TEXT if isinstance(error, InvalidText) else BAD_FRAME)
+
+    def renew(self, identity: Identity) -> None:
+        super().renew(identity)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._watch()
 
     def _watch(self) -> None:
         """One timer for two ends: nothing received for too long, and a token that has expired."""
@@ -184,10 +195,15 @@ class WebSocketTransport:
             token = query.get("token", "")
         if serializer is None or not token or not origin_is_allowed(request, self._settings):
             return web.Response(status=403)
+        if self._endpoint.is_draining:
+            return web.Response(status=503)
         try:
             identity = await self._authenticate(token)
-        except Refused:
+        except Refused as refused:
+            logger.info("connection refused", extra={"fields": {"reason": str(refused)}})
             return web.Response(status=403)
+        except DatabaseUnavailable:
+            return web.Response(status=503)
         # aiohttp takes the limit as the first size that is too large.
         socket = web.WebSocketResponse(
             compress=False,
@@ -205,5 +221,3 @@ class WebSocketTransport:
             )
             await connection.run()
         return socket
-
-

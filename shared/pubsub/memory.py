@@ -1,4 +1,4 @@
-"""A broker inside one process: for a gateway that runs alone without Redis, and for tests of several nodes in one loop."""
+"""A broker inside one process: for a gateway alone, without Redis, and for tests of several nodes in one loop."""
 
 from __future__ import annotations
 

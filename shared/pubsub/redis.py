@@ -88,7 +88,7 @@ class RedisBroker:
                 async with asyncio.timeout(self._timeout):
                     await self._idle.wait()
             except TimeoutError:
-                logger.warning("stopped with unsent messages", extra={"count": len(self._queue)})
+                logger.warning("stopped with unsent messages", extra={"fields": {"count": len(self._queue)}})
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         await self._pool.disconnect()
@@ -141,7 +141,11 @@ class RedisBroker:
         restored = False
         while True:
             link = RedisLink(
-                self._pool.make_connection(), LinkCommands(sharded=False), self._message, self._subscribed, self._timeout
+                self._pool.make_connection(),
+                LinkCommands(sharded=False),
+                self._message,
+                self._subscribed,
+                self._timeout,
             )
             try:
                 await link.open()
@@ -151,7 +155,7 @@ class RedisBroker:
             except* (RedisError, OSError, TimeoutError) as group:
                 error = _first(group)
                 log = logger.warning if self.connected else logger.debug
-                log("redis link lost", extra={"error": f"{type(error).__name__}: {error}"})
+                log("redis link lost", extra={"fields": {"error": f"{type(error).__name__}: {error}"}})
             finally:
                 if self.connected:
                     delay = _RETRY_SECONDS[0]
@@ -159,7 +163,7 @@ class RedisBroker:
                 self._lost += link.unanswered
                 await link.close()
             restored = True
-            await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311
+            await asyncio.sleep(delay * random.uniform(0.5, 1.0))
             delay = min(delay * 2, most)
 
     async def _drive(self, link: RedisLink, restored: bool) -> None:
@@ -185,7 +189,7 @@ class RedisBroker:
             self._queue.append((self._prefix + CONTROL.encode(), pack(Envelope(self._node_id, CATCH_UP, b"{}"))))
         self._lost = 0
         if restored:
-            logger.info("redis link restored", extra={"topics": len(self._topics)})
+            logger.info("redis link restored", extra={"fields": {"topics": len(self._topics)}})
             if self._receiver is not None:
                 self._receiver.link_restored()
         while True:

@@ -57,7 +57,7 @@ class RedisLink:
     async def open(self) -> None:
         """Connect and authenticate, within the timeout. Raises what redis-py raises, or TimeoutError."""
         async with asyncio.timeout(self._timeout):
-            await self._connection.connect()
+            await self._connection.connect()  # type: ignore[no-untyped-call]
 
     async def close(self) -> None:
         await self._connection.disconnect(nowait=True)
@@ -75,7 +75,7 @@ class RedisLink:
         self.unanswered += len(commands)
         await self._send(commands)
 
-    async def _send(self, commands: list[tuple[str | bytes, ...]]) -> None:
+    async def _send(self, commands: Sequence[tuple[str | bytes, ...]]) -> None:
         packed = self._connection.pack_commands(commands)
         await self._connection.send_packed_command(packed, check_health=False)
 
@@ -94,7 +94,7 @@ class RedisLink:
                 answer = await read(timeout=math.inf, disconnect_on_error=False, push_request=True)
             except ResponseError as error:
                 # A refused command is not a broken link.
-                logger.warning("redis refused a command", extra={"error": str(error)})
+                logger.warning("redis refused a command", extra={"fields": {"error": str(error)}})
                 self.unanswered -= 1
                 continue
             self._heard = now()

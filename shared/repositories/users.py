@@ -114,6 +114,9 @@ _BLOCK = Statement(
 _UNBLOCK = Statement(
     "user_unblock", "DELETE FROM blocks WHERE blocker_id = $1 AND blocked_id = $2", ("bigint", "bigint")
 )
+_IS_BLOCKED = Statement(
+    "user_is_blocked", "SELECT FROM blocks WHERE blocker_id = $1 AND blocked_id = $2", ("bigint", "bigint")
+)
 _BLOCKED = Statement(
     "user_blocked",
     """SELECT u.id, u.name, u.role, u.created_at, b.created_at FROM blocks b JOIN users u ON u.id = b.blocked_id
@@ -269,6 +272,9 @@ class UserRepository:
 
     async def unblock(self, blocker_id: int, blocked_id: int) -> None:
         await self._database.execute(_UNBLOCK, blocker_id, blocked_id)
+
+    async def is_blocked(self, user_id: int, *, by: int) -> bool:
+        return await self._database.fetch_one(_IS_BLOCKED, by, user_id) is not None
 
     async def blocked_by(
         self, blocker_id: int, *, before: tuple[datetime, int] | None, limit: int

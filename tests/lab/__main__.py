@@ -13,6 +13,8 @@ from aiohttp import web
 
 from gateway.app import add_socket
 from gateway.identity import Identity, Refused
+from gateway.presence.store_memory import MemoryStore
+from gateway.presence.store_redis import RedisStore
 from gateway.runtime.endpoint import Endpoint, new_node_id
 from shared.pubsub.broker import Broker
 from shared.pubsub.memory import MemoryBroker
@@ -20,7 +22,7 @@ from shared.pubsub.redis import RedisBroker
 from shared.settings import Settings
 from tests.lab.channels import routes
 
-DEFAULT_SECRET = "lab-secret-lab-secret-lab-secret-lab-secret"  # noqa: S105
+DEFAULT_SECRET = "lab-secret-lab-secret-lab-secret-lab-secret"
 MAX_MESSAGE_BYTES = 8_000_000
 """As in the original; the product's own limit is smaller."""
 
@@ -46,7 +48,8 @@ def broker_for(settings: Settings, node_id: str) -> Broker:
 async def serve(port: int, secret: str, redis_url: str) -> None:
     settings = replace(Settings.from_environment({}), redis_url=redis_url, max_message_bytes=MAX_MESSAGE_BYTES)
     node_id = new_node_id()
-    endpoint = Endpoint(settings, routes, broker_for(settings, node_id), node_id=node_id)
+    store = RedisStore.from_url(redis_url) if redis_url else MemoryStore()
+    endpoint = Endpoint(settings, routes, broker_for(settings, node_id), node_id=node_id, presence_store=store)
     await endpoint.start()
     app = web.Application()
     add_socket(app, endpoint, LabAuthenticator(secret))
@@ -59,8 +62,9 @@ async def serve(port: int, secret: str, redis_url: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     await stopped.wait()
-    await endpoint.broker.stop()
+    await endpoint.drain()
     await runner.cleanup()
+    await endpoint.stop()
 
 
 def main() -> None:

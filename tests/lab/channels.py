@@ -1,4 +1,4 @@
-"""The lab's channels: one for each thing that a channel can do, so that recorded sessions can be played against them."""
+"""The lab's channels: one for each thing that a channel can do, for recorded sessions to be played against."""
 
 from __future__ import annotations
 
@@ -32,18 +32,9 @@ class LabChannel(Channel):
             case "slow":
                 await asyncio.sleep(0.3)
                 return Ok()
-            case name if name.startswith("presence:"):
-                self.send_info(("track", params["key"], params["meta"]))
-                return Ok()
             case name if name.startswith("room:"):
                 return Ok()
         raise LookupError(topic)
-
-    async def handle_info(self, message: Any) -> InfoResult:
-        _, self.key, meta = message
-        self.push("presence_state", await self.list_presence())
-        await self.track(self.key, meta)
-        return None
 
     async def handle_in(self, event: str, payload: Any) -> HandleResult:
         match event:
@@ -97,6 +88,30 @@ class LabChannel(Channel):
             case "disconnect_me":
                 self.disconnect(self.socket.identity.user_id)
                 return None
+        return await super().handle_in(event, payload)
+
+    async def handle_out(self, event: str, payload: Any) -> InfoResult:
+        self.push(event, {**payload, "seen_by": str(self.socket.identity.user_id)})
+        return None
+
+
+class LabPresence(LabChannel):
+    """`lab:presence:*`: joined with `{"key", "meta"}`, it tracks the key with the meta."""
+
+    tracks_presence = True
+
+    async def join(self, topic: str, params: Any) -> JoinResult:
+        self.key = params["key"]
+        self.send_info(params["meta"])
+        return Ok()
+
+    async def handle_info(self, message: Any) -> InfoResult:
+        self.push("presence_state", await self.list_presence())
+        await self.track(self.key, message)
+        return None
+
+    async def handle_in(self, event: str, payload: Any) -> HandleResult:
+        match event:
             case "update_presence":
                 await self.update_presence(self.key, payload)
                 return Ok()
@@ -104,10 +119,6 @@ class LabChannel(Channel):
                 await self.untrack(self.key)
                 return Ok()
         return await super().handle_in(event, payload)
-
-    async def handle_out(self, event: str, payload: Any) -> InfoResult:
-        self.push(event, {**payload, "seen_by": str(self.socket.identity.user_id)})
-        return None
 
 
 class LabPrivateChat(Channel):
@@ -158,7 +169,7 @@ routes = TopicRoutes(
         ("lab:raise", LabChannel),
         ("lab:slow", LabChannel),
         ("lab:room:*", LabChannel),
-        ("lab:presence:*", LabChannel),
+        ("lab:presence:*", LabPresence),
         ("private_chat:*", LabPrivateChat),
     )
 )

@@ -1,0 +1,40 @@
+"""`python -m gateway`: serve. Everything is set by environment variables."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import uvloop
+
+from gateway.server import serve
+from shared.access.secret import jwt_secret
+from shared.embedded.discovery import with_servers
+from shared.logs import configure_logs
+from shared.settings import InvalidSettings, Settings
+
+
+def main() -> int:
+    """The exit code: 0, 1 with one line about what failed, 2 for an environment that is wrong."""
+    if len(sys.argv) > 1:
+        print("python -m gateway takes no arguments; set environment variables", file=sys.stderr)
+        return 2
+    try:
+        settings = with_servers(Settings.from_environment())
+        settings = replace(settings, jwt_secret=jwt_secret(settings))
+    except InvalidSettings as error:
+        print(f"python -m gateway: {error}", file=sys.stderr)
+        return 2
+    configure_logs(settings)
+    try:
+        uvloop.run(serve(settings))
+    except OSError as error:
+        print(f"python -m gateway: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

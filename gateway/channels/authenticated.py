@@ -1,0 +1,44 @@
+"""The base of the product's channels: any of them takes a fresh access token; a socket outlives its first one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.channel import Channel, Error, HandleResult, Ok
+from gateway.context import Context
+from gateway.identity import Identity, Refused
+from shared.postgres import DatabaseUnavailable
+
+ACCESS_TOKEN = "access_token"
+
+TRY_AGAIN = Error({"reason": "try again"})
+"""The database is away: nothing has changed, and the same may succeed later."""
+
+
+class AuthenticatedChannel(Channel):
+    """Subclasses hand the events that they do not know to `super().handle_in`."""
+
+    @property
+    def context(self) -> Context:
+        context: Context = self.socket.context
+        return context
+
+    @property
+    def identity(self) -> Identity:
+        identity: Identity = self.socket.identity
+        return identity
+
+    async def handle_in(self, event: str, payload: Any) -> HandleResult:
+        if event != ACCESS_TOKEN:
+            return await super().handle_in(event, payload)
+        token = payload.get(ACCESS_TOKEN) if isinstance(payload, dict) else None
+        try:
+            fresh = await self.context.authenticate(token if isinstance(token, str) else "")
+        except Refused:
+            return Error({"reason": "invalid token"})
+        except DatabaseUnavailable:
+            return TRY_AGAIN
+        if fresh.user_id != self.identity.user_id:
+            return Error({"reason": "invalid token"})
+        self.socket.renew(fresh)
+        return Ok()

@@ -1,0 +1,105 @@
+"""`private_chat:{user_id}`: a user's own messages, on every device, and what they send to others.
+
+A message is stored first; then it is broadcast on the recipient's topic and on the sender's own; then it is answered.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.channel import Error, HandleResult, JoinResult, Ok
+from gateway.channels.authenticated import TRY_AGAIN, AuthenticatedChannel
+from gateway.channels.rate_limit import TokenBucket
+from shared.domain.ids import parse_id
+from shared.domain.messages import InvalidMessage, MessageRefused, UnknownRecipient, parse_read, parse_send
+from shared.domain.times import rfc3339
+from shared.events import topics
+from shared.events.messages import READ, SEND, TYPING, message_payload, read_payload, typing_payload
+from shared.postgres import DatabaseUnavailable
+
+CATCH_UP_LIMIT = 200
+"""Messages in the answer to one join."""
+
+USER_NOT_FOUND = Error({"reason": "user not found"})
+UNAUTHORIZED = Error({"reason": "unauthorized"})
+TOO_MANY_REQUESTS = Error({"reason": "too many requests"})
+
+
+class PrivateChat(AuthenticatedChannel):
+    """Joins: own id only. Pushes: `send`, `read`, `typing`. Broadcasts: the same three."""
+
+    async def join(self, topic: str, params: Any) -> JoinResult:
+        user_id = parse_id(topic.removeprefix("private_chat:"))
+        if user_id is None:
+            return USER_NOT_FOUND
+        try:
+            if user_id != self.identity.user_id:
+                exists = await self.context.identities.find(user_id, "") is not None
+                return UNAUTHORIZED if exists else USER_NOT_FOUND
+            settings = self.context.settings
+            self.bucket = TokenBucket(settings.sends_per_second, settings.send_burst) if settings.rate_limits else None
+            if not isinstance(params, dict) or params.get("after_id") is None:
+                return Ok()
+            return await self._catch_up(user_id, params["after_id"])
+        except DatabaseUnavailable:
+            return TRY_AGAIN
+
+    async def _catch_up(self, user_id: int, given: Any) -> JoinResult:
+        after_id = 0 if given in (0, "0") and given is not False else parse_id(given)
+        if after_id is None:
+            return Error({"reason": "invalid after_id"})
+        # Subscribed before the reading: what is stored while it goes on arrives as a broadcast, after this answer.
+        await self.subscribe()
+        messages = await self.context.messages.after(user_id, after_id, CATCH_UP_LIMIT + 1)
+        return Ok(
+            {
+                "messages": [message_payload(message) for message in messages[:CATCH_UP_LIMIT]],
+                "complete": len(messages) <= CATCH_UP_LIMIT,
+            }
+        )
+
+    async def handle_in(self, event: str, payload: Any) -> HandleResult:
+        handler = _HANDLERS.get(event) if isinstance(event, str) else None
+        if handler is None:
+            return await super().handle_in(event, payload)
+        if self.bucket is not None and not self.bucket.take():
+            return TOO_MANY_REQUESTS
+        try:
+            return await handler(self, payload)
+        except InvalidMessage as invalid:
+            return Error({"reason": invalid.reason, "errors": invalid.errors})
+        except MessageRefused as refused:
+            return Error({"reason": refused.reason})
+        except DatabaseUnavailable:
+            return TRY_AGAIN
+
+    async def _send(self, payload: Any) -> HandleResult:
+        new = parse_send(self.identity.user_id, payload)
+        message = await self.context.message_writer.send(new)
+        # It is committed. What fails from here on loses nothing: whoever misses the broadcast catches up.
+        await self.broadcast_to_all(_both(message.to_id, message.from_id), SEND, message_payload(message))
+        return Ok({"id": message.id, "inserted_at": rfc3339(message.inserted_at)})
+
+    async def _read(self, payload: Any) -> HandleResult:
+        other_id, up_to = parse_read(payload)
+        user_id = self.identity.user_id
+        await self.context.messages.mark_read(user_id, other_id, up_to)
+        await self.broadcast_to_all(_both(other_id, user_id), READ, read_payload(user_id, other_id, up_to))
+        return Ok()
+
+    async def _typing(self, payload: Any) -> HandleResult:
+        to_id = parse_id(payload.get("to")) if isinstance(payload, dict) else None
+        if to_id is None:
+            raise UnknownRecipient
+        user_id = self.identity.user_id
+        if not await self.context.users.is_blocked(user_id, by=to_id):
+            await self.broadcast_to(topics.private_chat(to_id), TYPING, typing_payload(user_id, to_id))
+        return Ok()
+
+
+_HANDLERS = {SEND: PrivateChat._send, READ: PrivateChat._read, TYPING: PrivateChat._typing}
+
+
+def _both(first_id: int, second_id: int) -> list[str]:
+    """The two users' topics, once if they are the same."""
+    return list(dict.fromkeys((topics.private_chat(first_id), topics.private_chat(second_id))))

@@ -1,0 +1,9 @@
+"""Which channel handles which topic."""
+
+from __future__ import annotations
+
+from gateway.channel import Channel
+from gateway.channels.private_chat import PrivateChat
+from gateway.protocol.topics import TopicRoutes
+
+ROUTES: TopicRoutes[type[Channel]] = TopicRoutes((("private_chat:*", PrivateChat),))

@@ -1,0 +1,24 @@
+"""What the gateway's channels work with, beside their socket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.identities import Identities
+from gateway.identity import Authenticator
+from shared.repositories.message_writer import MessageWriter
+from shared.repositories.messages import MessageRepository
+from shared.repositories.users import UserRepository
+from shared.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One for each process. A channel of a new resource finds its repository here."""
+
+    settings: Settings
+    authenticate: Authenticator
+    identities: Identities
+    users: UserRepository
+    messages: MessageRepository
+    message_writer: MessageWriter

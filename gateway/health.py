@@ -1,0 +1,34 @@
+"""Whether this gateway runs, and whether it can serve. For load balancers and orchestrators."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from gateway.runtime.endpoint import Endpoint
+from shared.postgres import Database, DatabaseUnavailable
+
+
+class Health:
+    """Ready: Postgres and Redis answer, and the process is not on its way out."""
+
+    def __init__(self, endpoint: Endpoint, database: Database) -> None:
+        self._endpoint = endpoint
+        self._database = database
+
+    async def live(self, _: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def ready(self, _: web.Request) -> web.Response:
+        """503 with the reasons."""
+        reasons: dict[str, str] = {}
+        try:
+            await self._database.ping()
+        except DatabaseUnavailable as error:
+            reasons["postgres"] = str(error)
+        if not self._endpoint.broker.connected:
+            reasons["redis"] = "not connected"
+        if self._endpoint.is_draining:
+            reasons["process"] = "stopping"
+        if reasons:
+            return web.json_response({"status": "unavailable", "reasons": reasons}, status=503)
+        return web.json_response({"status": "ok"})

@@ -1,0 +1,39 @@
+"""One gateway process: listens, and leaves in order when it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+
+from aiohttp import web
+
+from gateway.app import ENDPOINT, create_app
+from shared.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+BACKLOG = 4096
+"""Connections that the kernel keeps for us; clients of a node that died come all at once."""
+
+
+async def serve(settings: Settings) -> None:
+    """Until SIGTERM or SIGINT: then sockets are closed in batches, replies under way finished, all by a deadline."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    app = await create_app(settings)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.gateway_host, settings.gateway_port, backlog=BACKLOG).start()
+        logger.info("listening", extra={"fields": {"host": settings.gateway_host, "port": settings.gateway_port}})
+        await stop.wait()
+        logger.info("draining", extra={"fields": {"connections": len(app[ENDPOINT].connections)}})
+        async with asyncio.timeout(settings.shutdown_seconds):
+            await app[ENDPOINT].drain()
+    except TimeoutError:
+        logger.warning("not drained in time")
+    finally:
+        await runner.cleanup()
