@@ -74,13 +74,3 @@ async def stop(process: subprocess.Popen[bytes], *steps: tuple[signal.Signals, f
             return
     process.kill()
     process.wait()
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

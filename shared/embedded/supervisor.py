@@ -92,8 +92,11 @@ class Program:
 class Supervisor:
     """`run` is the whole life of `make run`."""
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
-        """`environment` is what our processes get besides what is decided here."""
+    def __init__(
+        self, settings: Settings, environment: Mapping[str, str], *, api: str = "api", gateway: str = "gateway"
+    ) -> None:
+        """`environment` is what our processes get besides what is decided here; `api`, `gateway` are their modules."""
+        self._api_module, self._gateway_module = api, gateway
         self._settings = replace(settings, data_directory=settings.data_directory.absolute())
         self._environment = {
             **GOODBYE,
@@ -164,11 +167,12 @@ class Supervisor:
     async def _start_programs(self, claim: Claim) -> None:
         settings = self._settings
         servers = {**self._environment, "DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url}
-        api = Program("the API", "api", settings.api_host, settings.api_port, servers)
+        api = Program("the API", self._api_module, settings.api_host, settings.api_port, servers)
         gateways = []
         for number, port in enumerate(_gateway_ports(settings), start=1):
             environment = {**servers, "GATEWAY_PORT": str(port)}
-            gateways.append(Program(f"gateway {number}", "gateway", settings.gateway_host, port, environment))
+            name = f"gateway {number}"
+            gateways.append(Program(name, self._gateway_module, settings.gateway_host, port, environment))
         urls = [gateway.url for gateway in gateways]
         claim.announce(Running(os.getpid(), settings.database_url, settings.redis_url, api.url, urls))
         self._programs = [*gateways, api]
@@ -306,11 +310,11 @@ def _how_it_ended(exit_code: int) -> str:
     return f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
 
 
-def main() -> int:
-    """One line and exit code 1 for whatever stands in the way."""
+def main(*, api: str = "api", gateway: str = "gateway") -> int:
+    """The exit code. One line and 1 for whatever stands in the way."""
     try:
         settings = Settings.from_environment()
-        asyncio.run(Supervisor(settings, os.environ).run())
+        asyncio.run(Supervisor(settings, os.environ, api=api, gateway=gateway).run())
     except (CannotRun, AlreadyRunning, InvalidSettings) as failure:
         print(failure, file=sys.stderr)
         return 1

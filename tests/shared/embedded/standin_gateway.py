@@ -1,0 +1,10 @@
+"""Run by the supervisor as its gateways."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.shared.embedded.standin import serve
+
+if __name__ == "__main__":
+    asyncio.run(serve("GATEWAY_PORT"))

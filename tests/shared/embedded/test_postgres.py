@@ -1,0 +1,171 @@
+"""The embedded Postgres keeps what was committed and starts again, whatever ended it; it never outlives its parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import psycopg2
+import pytest
+
+from shared.embedded import places, postgres
+from shared.embedded.child import ServerFailed
+from shared.embedded.postgres import EmbeddedPostgres
+
+pytestmark = pytest.mark.servers
+CHECKOUT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+async def server(directory: Path) -> AsyncIterator[EmbeddedPostgres]:
+    server = EmbeddedPostgres(directory / "postgres", fsync=False)
+    yield server
+    await server.stop()
+
+
+def write(url: str, text: str) -> None:
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE IF NOT EXISTS notes (text text)")
+        cursor.execute("INSERT INTO notes VALUES (%s)", (text,))
+        connection.commit()
+
+
+def read(url: str) -> list[str]:
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT text FROM notes")
+        return [text for (text,) in cursor.fetchall()]
+
+
+async def test_committed_rows_survive_a_kill_and_the_url_stays(server: EmbeddedPostgres) -> None:
+    url = await server.start()
+    write(url, "committed")
+    server.kill()
+    assert not server.is_running
+    assert await server.start() == url
+    assert read(url) == ["committed"]
+
+
+async def test_fsync_is_on_unless_it_is_turned_off(directory: Path) -> None:
+    server = EmbeddedPostgres(directory / "postgres")
+    try:
+        with closing(psycopg2.connect(await server.start())) as connection, connection.cursor() as cursor:
+            cursor.execute("SHOW fsync")
+            assert cursor.fetchone() == ("on",)
+    finally:
+        await server.stop()
+
+
+async def test_lock_files_that_name_a_living_stranger_are_no_obstacle(server: EmbeddedPostgres) -> None:
+    await server.start()
+    server.kill()
+    lock = server.directory / "data" / "postmaster.pid"
+    _, _, rest = lock.read_text().partition("\n")
+    lock.write_text(f"{os.getpid()}\n{rest}")
+    await server.start()
+    assert server.is_running
+
+
+async def test_what_a_killed_initialisation_left_is_made_anew(server: EmbeddedPostgres) -> None:
+    unfinished = server.directory / "data.unfinished"
+    unfinished.mkdir(parents=True)
+    (unfinished / "PG_VERSION").write_text("half")
+    url = await server.start()
+    write(url, "works")
+    assert read(url) == ["works"]
+    assert not unfinished.exists()
+
+
+async def test_data_of_another_major_version_is_refused_in_one_line_and_left_alone(server: EmbeddedPostgres) -> None:
+    data = server.directory / "data"
+    data.mkdir(parents=True)
+    (data / "PG_VERSION").write_text("9.6\n")
+    with pytest.raises(ServerFailed, match=r"^.* was written by PostgreSQL 9\.6, and this is \d+$"):
+        await server.start()
+    assert [path.name for path in data.iterdir()] == ["PG_VERSION"]
+
+
+@pytest.mark.parametrize("name", ["white space", 'quo"te', "per%cent,comma", "ümläut"])
+async def test_any_folder_name_will_do(directory: Path, name: str) -> None:
+    server = EmbeddedPostgres(directory / name, fsync=False)
+    try:
+        write(await server.start(), "works")
+        assert read(server.url()) == ["works"]
+    finally:
+        await server.stop()
+
+
+async def test_a_path_too_long_for_a_socket_gets_a_short_one_that_goes_away(directory: Path) -> None:
+    server = EmbeddedPostgres(directory / ("long" * 30), fsync=False)
+    try:
+        url = await server.start()
+        write(url, "works")
+        server.kill()
+        assert await server.start() == url, "the short folder is remembered"
+        sockets = Path((server.directory / "socket_location").read_text())
+        assert (sockets / ".s.PGSQL.5432").is_socket()
+    finally:
+        await server.stop()
+    assert not sockets.exists()
+
+
+async def test_the_socket_is_for_its_owner_only(server: EmbeddedPostgres) -> None:
+    await server.start()
+    assert (server.directory / ".s.PGSQL.5432").stat().st_mode & 0o777 == 0o700
+
+
+async def test_programs_in_a_private_folder_are_copied_to_where_they_can_be_run(
+    server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "_is_open", lambda packages, user: False)
+    write(await server.start(), "works")
+    assert read(server.url()) == ["works"]
+    copies = list(server.directory.glob("software-*"))
+    assert len(copies) == (0 if places.system_user() is None else 1)
+
+
+async def test_a_private_folder_is_left_private_and_the_data_goes_elsewhere(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private = directory / "private"
+    private.mkdir(mode=0o700)
+    monkeypatch.setattr(places, "system_user", lambda: "nobody")
+    monkeypatch.setattr(places, "STATE_FOLDERS", (directory / "absent", directory))
+    assert places.postgres_directory(directory) == directory / "postgres"
+    chosen = places.postgres_directory(private)
+    assert chosen.parent == directory
+    assert places.can_enter(chosen, "nobody")
+    assert places.postgres_directory(private) == chosen, "it is remembered"
+    assert private.stat().st_mode & 0o777 == 0o700
+
+
+async def test_postgres_dies_with_a_parent_that_was_killed_and_starts_again_at_once(
+    server: EmbeddedPostgres, directory: Path
+) -> None:
+    script = """
+import asyncio, pathlib, sys
+from shared.embedded.postgres import EmbeddedPostgres
+server = EmbeddedPostgres(pathlib.Path(sys.argv[1]))
+asyncio.run(server.start())
+print(server.pid, flush=True)
+sys.stdin.read()
+"""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script, str(server.directory)],
+        cwd=CHECKOUT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with parent:
+        assert parent.stdout is not None
+        orphan = int(parent.stdout.readline())
+        write(EmbeddedPostgres(server.directory).url(), "committed")
+        parent.send_signal(signal.SIGKILL)
+    url = await server.start()
+    assert not psutil.pid_exists(orphan) or psutil.Process(orphan).status() == psutil.STATUS_ZOMBIE
+    assert read(url) == ["committed"]

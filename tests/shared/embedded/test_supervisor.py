@@ -1,0 +1,278 @@
+"""`make run` starts all and leaves nothing behind, whatever ends it. Stand-ins are its API and its gateways here."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import psycopg2
+import pytest
+
+from shared.embedded import child
+from shared.embedded.discovery import find_running
+from shared.embedded.supervisor import SECOND_GATEWAY
+from tests.support.ports import free_port, is_free
+from tests.support.processes import base_environment
+
+pytestmark = pytest.mark.servers
+CHECKOUT = Path(__file__).parents[3]
+SECONDS = 30.0
+"""Far more than it takes: a test that waits so long has failed."""
+
+
+class Run:
+    """One `python -m shared.embedded` with stand-ins, or a command that starts it."""
+
+    def __init__(self, data: Path, api_port: int, gateway_port: int) -> None:
+        self.data = data
+        self.api_port = api_port
+        self.gateway_port = gateway_port
+        self.environment = {
+            **base_environment(),
+            "DATA_DIRECTORY": str(data),
+            "API_PORT": str(api_port),
+            "GATEWAY_PORT": str(gateway_port),
+        }
+        self.log = data.parent / f"{data.name}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def command(self, *, gateway: str = "standin_gateway", young_seconds: float = 5.0) -> list[str]:
+        script = f"""
+import sys
+from shared.embedded import supervisor
+supervisor.YOUNG_SECONDS = {young_seconds}
+sys.exit(supervisor.main(api="tests.shared.embedded.standin_api", gateway="tests.shared.embedded.{gateway}"))
+"""
+        return [sys.executable, "-c", script]
+
+    def gateways(self) -> list[psutil.Process]:
+        return [process for process in self.processes() if "tests.shared.embedded.standin_gateway" in process.cmdline()]
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command or self.command(),
+                cwd=CHECKOUT,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        return self.process
+
+    async def ready(self) -> None:
+        assert await child.happens(lambda: "is running" in self.output() or not self.is_running, SECONDS), self.output()
+        assert self.is_running, self.output()
+
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    async def exit_code(self) -> int:
+        assert self.process is not None
+        assert await child.ended(self.process, SECONDS), self.output()
+        return self.process.returncode
+
+    def output(self) -> str:
+        return self.log.read_text()
+
+    def supervisor(self) -> int:
+        pid: int = json.loads((self.data / "running.json").read_text())["pid"]
+        return pid
+
+    def left(self) -> list[str]:
+        """The command lines of all processes that belong to this data directory."""
+        return [" ".join(process.info["cmdline"]) for process in self.processes()]
+
+    def processes(self) -> list[psutil.Process]:
+        found = []
+        for process in psutil.process_iter(["pid", "cmdline"]):
+            try:
+                where = process.environ().get("DATA_DIRECTORY")
+                # The servers have neither our environment nor our folder.
+                if where == str(self.data) or process.cwd().startswith(str(self.data)):
+                    found.append(process)
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+        return found
+
+    async def nothing_is_left(self) -> bool:
+        return await child.happens(lambda: not self.left(), SECONDS)
+
+
+@pytest.fixture
+def ports() -> tuple[int, int]:
+    while True:
+        gateway_port = free_port()
+        if is_free(gateway_port + SECOND_GATEWAY):
+            return free_port(), gateway_port
+
+
+@pytest.fixture
+async def run(directory: Path, ports: tuple[int, int]) -> AsyncIterator[Run]:
+    run = Run(directory / "data", *ports)
+    yield run
+    if run.process is not None:
+        run.process.kill()
+        run.process.wait()
+    left = run.processes()
+    for process in left:
+        process.kill()
+    psutil.wait_procs(left, timeout=SECONDS)
+
+
+@pytest.fixture
+def other(directory: Path, ports: tuple[int, int]) -> Iterator[Run]:
+    """A second one, which is expected to give up."""
+    run = Run(directory / "other", *ports)
+    yield run
+    if run.process is not None:
+        run.process.kill()
+        run.process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_a_signal_stops_everything_in_order(run: Run, number: signal.Signals) -> None:
+    process = run.start()
+    await run.ready()
+    assert len(run.left()) > 5, "the supervisor, Postgres and its helpers, Redis, the API, two gateways"
+    assert find_running(run.data) is not None
+    process.send_signal(number)
+    assert await run.exit_code() == 0
+    assert run.left() == []
+    assert find_running(run.data) is None
+    assert run.output().endswith("\nstopping\n")
+    assert sorted(path.name for path in run.data.iterdir()) == ["jwt_secret", "lock", "postgres", "redis"]
+
+
+async def test_it_says_what_runs_where_with_an_example(run: Run) -> None:
+    run.start()
+    await run.ready()
+    for port in (run.api_port, run.gateway_port, run.gateway_port + SECOND_GATEWAY):
+        assert f"http://127.0.0.1:{port}\n" in run.output()
+    assert f"ws://127.0.0.1:{run.gateway_port + SECOND_GATEWAY}/socket/websocket --count 2" in run.output()
+
+
+async def test_started_twice_it_says_so_in_one_line_and_disturbs_nothing(run: Run, other: Run) -> None:
+    run.start()
+    await run.ready()
+    other.environment["DATA_DIRECTORY"] = str(run.data)
+    other.start()
+    assert await other.exit_code() == 1
+    assert other.output().startswith(f"Daveslist already runs on {run.data} (process {run.supervisor()}, ")
+    assert other.output().count("\n") == 1
+    assert run.is_running
+    assert find_running(run.data) is not None
+
+
+async def test_with_a_port_taken_it_says_so_in_one_line_and_starts_nothing(run: Run, other: Run) -> None:
+    run.start()
+    await run.ready()
+    other.start()
+    assert await other.exit_code() == 1
+    assert other.output() == f"cannot listen on 127.0.0.1:{run.api_port} (API_PORT): address already in use\n"
+    assert [path.name for path in other.data.iterdir()] == ["lock"]
+
+
+async def test_wrong_settings_are_refused_in_one_line(run: Run) -> None:
+    run.environment["API_PORT"] = "four thousand"
+    run.start()
+    assert await run.exit_code() == 1
+    assert run.output() == "API_PORT: a whole number, not 'four thousand'\n"
+    assert not run.data.exists()
+
+
+async def test_killed_it_takes_all_with_it_and_its_data_is_there_at_the_next_start(run: Run) -> None:
+    process = run.start()
+    await run.ready()
+    found = find_running(run.data)
+    assert found is not None
+    secret = (run.data / "jwt_secret").read_text()
+    with closing(psycopg2.connect(found[0])) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE notes AS SELECT 'committed' AS text")
+        connection.commit()
+    process.kill()
+    process.wait()
+    run.start()  # At once: it has to wait for what is still ending.
+    await run.ready()
+    with closing(psycopg2.connect(found[0])) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT text FROM notes")
+        assert cursor.fetchall() == [("committed",)]
+    assert (run.data / "jwt_secret").read_text() == secret
+
+
+async def test_everything_killed_at_once_is_no_obstacle(run: Run) -> None:
+    process = run.start()
+    await run.ready()
+    for running in run.processes():
+        running.kill()
+    process.wait()
+    run.start()
+    await run.ready()
+    assert find_running(run.data) is not None
+
+
+async def test_it_stops_when_its_parent_is_killed(run: Run) -> None:
+    parent = run.start("/bin/sh", "-c", '"$@"; exit $?', "sh", *run.command())
+    await run.ready()
+    assert run.supervisor() != parent.pid
+    parent.kill()
+    parent.wait()
+    assert await run.nothing_is_left(), run.left()
+
+
+async def test_sigterm_to_make_stops_everything(run: Run, directory: Path) -> None:
+    makefile = directory / "Makefile"
+    script = directory / "run.py"
+    script.write_text(run.command()[-1])
+    makefile.write_text(f"run:\n\t@PYTHONPATH=. exec {sys.executable} {script}\n")
+    make = run.start("make", "--file", str(makefile), "run")
+    await run.ready()
+    make.terminate()
+    assert await run.exit_code() != 0, "make says that it was terminated"
+    assert run.left() == []
+
+
+async def test_a_part_that_dies_is_started_again(run: Run) -> None:
+    run.start(*run.command(young_seconds=0.0))
+    await run.ready()
+    victim = run.gateways()[0]
+    victim.kill()
+    assert await child.happens(lambda: "has ended; starting it again" in run.output(), SECONDS)
+    assert await child.happens(lambda: len(run.gateways()) == 2, SECONDS)
+    assert run.is_running
+
+
+async def test_a_part_that_dies_as_soon_as_it_has_started_stops_everything(run: Run) -> None:
+    run.start(*run.command(young_seconds=SECONDS))
+    await run.ready()
+    run.gateways()[0].kill()
+    assert await run.exit_code() == 1
+    assert re.search(r"^gateway [12] ended just after it had started$", run.output(), re.MULTILINE)
+    assert run.left() == []
+
+
+async def test_a_part_that_cannot_start_stops_everything(run: Run) -> None:
+    run.start(*run.command(gateway="standin_broken"))
+    assert await run.exit_code() == 1
+    assert run.output() in (f"gateway {number} did not start: exit code 3\n" for number in (1, 2))
+    assert run.left() == []
+
+
+async def test_servers_that_are_named_are_used(run: Run, database_url: str, redis_url: str) -> None:
+    run.environment |= {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
+    process = run.start()
+    await run.ready()
+    assert find_running(run.data) == (database_url, redis_url)
+    assert sorted(path.name for path in run.data.iterdir()) == ["jwt_secret", "lock", "running.json"]
+    process.terminate()
+    assert await run.exit_code() == 0
+    with closing(psycopg2.connect(database_url)) as connection:
+        assert connection.closed == 0, "what is not its own it leaves running"
