@@ -89,8 +89,9 @@ class TopicState:
         self.node = node
         self._own: dict[str, Entry] = {}
         self._sequence = 0
+        self._last_sequence = 0
         self._unsent_joins: dict[str, Entry] = {}
-        self._unsent_leaves: dict[str, None] = {}
+        self._unsent_leaves: dict[str, Entry] = {}
         # A node is in both of these or in neither; its sequence is never 0, its entries are never none.
         self._others: dict[str, dict[str, Entry]] = {}
         self._known: dict[str, int] = {}
@@ -125,7 +126,7 @@ class TopicState:
     def _leave(self, ref: str) -> Entry:
         entry = self._own.pop(ref)
         if self._unsent_joins.pop(ref, None) is None:
-            self._unsent_leaves[ref] = None
+            self._unsent_leaves[ref] = entry
         return entry
 
     @property
@@ -139,8 +140,12 @@ class TopicState:
         return bool(self._own or self._sequence or self._unsent_leaves)
 
     def own_part(self) -> Part:
-        """All own entries, those of changes not yet taken too: applying these afterwards does nothing."""
-        return Part(self._sequence, tuple(self._own.values()))
+        """The own entries as of the last change taken.
+
+        None that is not yet in a change: it may end before it ever is, and whoever had loaded it would keep it.
+        """
+        told = {ref: entry for ref, entry in self._own.items() if ref not in self._unsent_joins}
+        return Part(self._sequence, (*told.values(), *self._unsent_leaves.values()))
 
     def take_change(self, sequence: int) -> Change | None:
         """What changed of the own entries since the last time, as one change, or None.
@@ -153,11 +158,15 @@ class TopicState:
         self._unsent_joins = {}
         self._unsent_leaves = {}
         self._sequence = sequence if self._own else 0
+        self._last_sequence = sequence
         return change
 
     def announcement(self) -> Change:
-        """A change that changes nothing: whoever does not know this node's entries notices that it missed something."""
-        return Change(self._sequence, self._sequence)
+        """A change that changes nothing for those who know this node's entries.
+
+        Who does not know them notices that it missed something; where there are none any more, it takes them away.
+        """
+        return Change(self._last_sequence, self._sequence)
 
     # The other nodes' entries.
 

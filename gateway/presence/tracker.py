@@ -128,6 +128,9 @@ class Tracker:
         self._unwritten: dict[str, None] = {}
         self._unchecked: dict[str, None] = {}
         self._leftovers: dict[str, dict[str, None]] = {}
+        self._ended: dict[str, Change] = {}
+        self._ended_before: dict[str, Change] = {}
+        """The topics where this node's entries ended, in this sweep and in the one before."""
         self._sweep: list[str] = []
         self._next_sweep = clock() + SWEEP_SECONDS
         self._load_wanted = asyncio.Event()
@@ -275,6 +278,8 @@ class Tracker:
             if record.phase is not _Phase.ABSENT:
                 self._want(topic, record)
         self._check_all()
+        for topic, change in {**self._ended_before, **self._ended}.items():
+            self._outlet.publish(topic, PRESENCE_DIFF, pack_change(change))
         self._beat_wanted.set()
         self._link_is_back.set()
 
@@ -442,6 +447,7 @@ class Tracker:
         """Check some more of the topics that have entries of this node, so that each has its turn."""
         if not self._sweep and now >= self._next_sweep:
             self._next_sweep = now + SWEEP_SECONDS
+            self._ended_before, self._ended = self._ended, {}
             self._sweep = [topic for topic, record in self._topics.items() if record.state.sequence]
         if self._sweep:
             self._unchecked.update(dict.fromkeys(self._sweep[-TOPICS_AT_ONCE:]))
@@ -473,6 +479,10 @@ class Tracker:
             if change is not None:
                 self._sequence = change.sequence
                 writes.append(Write(topic, change, record.state.sequence))
+                self._ended_before.pop(topic, None)
+                self._ended.pop(topic, None)
+                if not record.state.sequence:
+                    self._ended[topic] = record.state.announcement()
         if writes:
             # The same changes until they are stored: repeating one does nothing.
             written = await self._persist(lambda: self._store.write(self._node, writes))

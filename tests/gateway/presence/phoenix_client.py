@@ -1,0 +1,78 @@
+"""How a Phoenix client keeps its list from `presence_state` and `presence_diff`, by what `Presence` of phoenix.js does.
+
+Stricter than the client: it also refuses what a client would survive but show to its callbacks, a join of what it has
+joined already and a leave of what it does not have.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+Presences = dict[str, dict[str, list[dict[str, Any]]]]
+
+
+class PhoenixClient:
+    def __init__(self) -> None:
+        self.presences: Presences | None = None
+        self.joined: list[str] = []
+        self.left: list[str] = []
+        self._pending: list[dict[str, Presences]] = []
+
+    def on_state(self, state: Presences) -> None:
+        """The first state replaces nothing; diffs that came before it are applied after it."""
+        assert self.presences is None
+        self.presences = copy.deepcopy(state)
+        for diff in self._pending:
+            self._sync(diff)
+        self._pending = []
+
+    def on_diff(self, diff: dict[str, Presences]) -> None:
+        assert set(diff) == {"joins", "leaves"}
+        assert diff["joins"] or diff["leaves"]
+        diff = copy.deepcopy(diff)
+        if self.presences is None:
+            self._pending.append(diff)
+            return
+        for ref in refs(diff["joins"]):
+            assert ref not in self.refs(), f"{ref} joined twice"
+            assert ref not in self.left, f"{ref} came back"
+            self.joined.append(ref)
+        for ref in refs(diff["leaves"]):
+            assert ref in self.refs(), f"{ref} left without having joined"
+            self.left.append(ref)
+        self._sync(diff)
+
+    def refs(self) -> list[str]:
+        assert self.presences is not None
+        return refs(self.presences)
+
+    def _sync(self, diff: dict[str, Presences]) -> None:
+        assert self.presences is not None
+        for key, joined in diff["joins"].items():
+            current = self.presences.get(key)
+            self.presences[key] = copy.deepcopy(joined)
+            if current is not None:
+                new = refs({key: joined})
+                kept = [meta for meta in current["metas"] if meta["phx_ref"] not in new]
+                self.presences[key]["metas"][:0] = kept
+        for key, left in diff["leaves"].items():
+            current = self.presences.get(key)
+            if current is None:
+                continue
+            gone = refs({key: left})
+            current["metas"] = [meta for meta in current["metas"] if meta["phx_ref"] not in gone]
+            if not current["metas"]:
+                del self.presences[key]
+
+
+def refs(presences: Presences) -> list[str]:
+    return [meta["phx_ref"] for presence in presences.values() for meta in presence["metas"]]
+
+
+def in_order(presences: Presences | None) -> Presences:
+    """The same list with the metas of each key oldest first: a client has them in the order of their arrival."""
+    assert presences is not None
+    return {
+        key: {"metas": sorted(value["metas"], key=lambda meta: meta["phx_ref"])} for key, value in presences.items()
+    }
