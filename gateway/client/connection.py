@@ -92,6 +92,8 @@ async def connect(url: str, token: str) -> AsyncIterator[Connection]:
         except aiohttp.WSServerHandshakeError as error:
             hint = ": is the token right, and not expired?" if error.status == 403 else ""
             raise Refused(f"{url} refused the connection with HTTP status {error.status}{hint}") from None
+        except aiohttp.ClientConnectorError as error:
+            raise Refused(f"cannot connect to {url}: {error.os_error.strerror or error.os_error}") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # Its text may repeat the address, and so the token.
             raise Refused(f"cannot connect to {url}: {str(error).replace(query, '...')}") from None
