@@ -131,7 +131,9 @@ async def test_a_refresh_token_used_twice_ends_its_session(api: Api, broadcasts:
     assert payload["session_id"]
 
 
-@pytest.mark.parametrize("token", ["", "x", "a.b.c", "..", "x.1.", "x.99999999999.y", "é.1.é", "\ud800.1.x", "x" * 2000])
+@pytest.mark.parametrize(
+    "token", ["", "x", "a.b.c", "..", "x.1.", "x.99999999999.y", "é.1.é", "\ud800.1.x", "x" * 2000]
+)
 async def test_what_is_no_refresh_token_is_refused(api: Api, token: str) -> None:
     response = await api.client.post("/api/token/refresh", json={"refresh_token": token})
     assert response.status in (401, 422)
@@ -187,9 +189,7 @@ async def test_tokens_that_are_not_ours_or_over_are_401(api: Api, settings: Sett
         headers = {"Authorization": "Bearer " + jwt.encode(claims, secret)}
         await api.call("GET", "/api/me", 401, headers=headers)
     await api.call("GET", "/api/me", 401, headers={"Authorization": "Bearer " + jwt.encode(good, "", algorithm="none")})
-    await api.call(
-        "GET", "/api/me", 200, headers={"Authorization": "Bearer " + jwt.encode(good, settings.jwt_secret)}
-    )
+    await api.call("GET", "/api/me", 200, headers={"Authorization": "Bearer " + jwt.encode(good, settings.jwt_secret)})
 
 
 async def test_the_profile_can_be_changed(api: Api) -> None:

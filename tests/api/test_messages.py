@@ -1,0 +1,195 @@
+"""Private messages and conversations by REST."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from api.problems import Problem
+from shared.postgres import Database, Statement
+from shared.settings import Settings
+from tests.api.conftest import Api, Broadcasts
+
+
+async def stored(settings: Settings) -> list[tuple[Any, ...]]:
+    database = await Database.connect(settings)
+    try:
+        return await database.fetch(Statement("", "SELECT id, from_id, to_id, text FROM messages ORDER BY id"))
+    finally:
+        await database.close()
+
+
+async def test_a_message_is_stored_answered_and_broadcast_to_both(
+    api: Api, broadcasts: Broadcasts, settings: Settings
+) -> None:
+    someone, other = await api.register(), await api.register()
+    answer = await api.call(
+        "POST", "/api/messages", 201, who=someone, json={"to": other.id, "message": "Hey \U0001f697"}
+    )
+    assert (
+        answer.items()
+        >= {"from": "1", "to": "2", "message": "Hey \U0001f697", "listing_id": None, "read_at": None}.items()
+    )
+    assert answer["inserted_at"].endswith("Z")
+    assert broadcasts.seen == [("private_chat:2", "send", answer), ("private_chat:1", "send", answer)]
+    assert await stored(settings) == [(answer["id"], 1, 2, "Hey \U0001f697")]
+
+
+async def test_a_message_to_oneself_is_broadcast_once(api: Api, broadcasts: Broadcasts) -> None:
+    someone = await api.register()
+    await api.call("POST", "/api/messages", 201, who=someone, json={"to": str(someone.id), "message": "Note"})
+    assert [seen[0] for seen in broadcasts.seen] == ["private_chat:1"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"to": 99}, "to"),
+        ({"to": "99"}, "to"),
+        ({"to": "x"}, "to"),
+        ({"to": 0}, "to"),
+        ({"to": True}, "to"),
+        ({"to": 2.0}, "to"),
+        ({"to": 2**63}, "to"),
+        ({"to": 10**4000}, "to"),
+        ({"to": None}, "to"),
+        ({"to": {}}, "to"),
+        ({"message": ""}, "message"),
+        ({"message": " \n\u3000"}, "message"),
+        ({"message": "x" * 4001}, "message"),
+        ({"message": "nul \x00"}, "message"),
+        ({"message": "half \udc00"}, "message"),
+        ({"message": 7}, "message"),
+        ({"message": None}, "message"),
+        ({"listing_id": 7}, "listing_id"),
+        ({"listing_id": "x"}, "listing_id"),
+        ({"client_ref": ""}, "client_ref"),
+        ({"client_ref": "x" * 201}, "client_ref"),
+        ({"client_ref": 5}, "client_ref"),
+        ({"client_ref": "\ud800"}, "client_ref"),
+        ({"extra": 1}, "extra"),
+    ],
+    ids=lambda value: str(value)[:30].encode("ascii", "replace").decode(),
+)
+async def test_a_wrong_message_is_refused_and_not_stored(
+    api: Api, broadcasts: Broadcasts, settings: Settings, change: dict[str, Any], field: str
+) -> None:
+    someone, other = await api.register(), await api.register()
+    body = {"to": other.id, "message": "Hi", **change}
+    problem = await api.call("POST", "/api/messages", 422, who=someone, json=body)
+    assert set(problem["errors"]) == {field}
+    assert not await stored(settings)
+    assert not broadcasts.seen
+
+
+async def test_a_longest_message_is_stored_exactly(api: Api) -> None:
+    someone, other = await api.register(), await api.register()
+    text = "\U0001f697\"\\'%s{},NULL" + "ä" * 3987
+    assert len(text) == 4000
+    answer = await api.call("POST", "/api/messages", 201, who=someone, json={"to": other.id, "message": text})
+    assert answer["message"] == text
+    [read] = (await api.call("GET", "/api/messages", 200, who=other))["data"]
+    assert read == answer
+
+
+async def test_a_repeated_client_ref_answers_the_first_message(api: Api, settings: Settings) -> None:
+    someone, other = await api.register(), await api.register()
+    body = {"to": other.id, "message": "Once", "client_ref": 'ref \\ " 1'}
+    first = await api.call("POST", "/api/messages", 201, who=someone, json=body)
+    again = await api.call("POST", "/api/messages", 201, who=someone, json={**body, "message": "Twice"})
+    assert again == first
+    answers = await asyncio.gather(
+        *(api.call("POST", "/api/messages", 201, who=someone, json={**body, "client_ref": "race"}) for _ in range(8))
+    )
+    assert len({answer["id"] for answer in answers}) == 1
+    await api.call("POST", "/api/messages", 201, who=other, json={**body, "to": someone.id})
+    assert len(await stored(settings)) == 3
+
+
+async def test_messages_after_an_id_come_oldest_first_in_pages(api: Api) -> None:
+    someone, other, third = await api.register(), await api.register(), await api.register()
+    sent = []
+    for number in range(5):
+        sender, recipient = (someone, other) if number % 2 else (other, someone)
+        sent.append(await api.call("POST", "/api/messages", 201, who=sender, json={"to": recipient.id, "message": "x"}))
+        await api.call("POST", "/api/messages", 201, who=other, json={"to": third.id, "message": "not yours"})
+    first = await api.call("GET", f"/api/messages?after_id={sent[0]['id']}&limit=3", 200, who=someone)
+    assert first["data"] == sent[1:4]
+    params = {"cursor": first["next_cursor"], "limit": "3"}
+    rest = await api.call("GET", "/api/messages", 200, who=someone, params=params)
+    assert rest == {"data": sent[4:], "next_cursor": None}
+
+
+@pytest.mark.parametrize("query", ["after_id=-1", "after_id=x", "after_id=9223372036854775808", "after_id=1.5"])
+async def test_a_wrong_after_id_is_422(api: Api, query: str) -> None:
+    someone = await api.register()
+    assert "after_id" in (await api.call("GET", f"/api/messages?{query}", 422, who=someone))["errors"]
+
+
+async def test_conversations_come_latest_first_with_what_is_unread(api: Api) -> None:
+    me = await api.register("Me")
+    others = [await api.register(f"Other {number}") for number in range(4)]
+    for other in others:
+        for _ in range(2):
+            await api.call("POST", "/api/messages", 201, who=other, json={"to": me.id, "message": "Hi"})
+    mine = await api.call("POST", "/api/messages", 201, who=me, json={"to": others[1].id, "message": "Hello"})
+    await api.call("POST", "/api/messages", 201, who=others[0], json={"to": others[2].id, "message": "not yours"})
+    first = await api.call("GET", "/api/conversations?limit=2", 200, who=me)
+    assert [one["user"] for one in first["data"]] == [
+        {"id": others[1].id, "name": "Other 1"},
+        {"id": others[3].id, "name": "Other 3"},
+    ]
+    assert first["data"][0]["last_message"] == mine
+    assert [one["unread_count"] for one in first["data"]] == [2, 2]
+    rest = await api.call(
+        "GET", "/api/conversations", 200, who=me, params={"limit": "2", "cursor": first["next_cursor"]}
+    )
+    assert [one["user"]["id"] for one in rest["data"]] == [others[2].id, others[0].id]
+    assert rest["next_cursor"] is None
+
+
+async def test_a_conversation_comes_newest_first_and_stays_right_while_it_grows(api: Api) -> None:
+    me, other = await api.register(), await api.register()
+    sent = [
+        await api.call("POST", "/api/messages", 201, who=who, json={"to": to, "message": "x"})
+        for who, to in [(me, other.id), (other, me.id)] * 3
+    ]
+    path = f"/api/conversations/{other.id}/messages"
+    first = await api.call("GET", path + "?limit=4", 200, who=me)
+    assert first["data"] == sent[:1:-1]
+    await api.call("POST", "/api/messages", 201, who=me, json={"to": other.id, "message": "new"})
+    rest = await api.call("GET", path, 200, who=me, params={"cursor": first["next_cursor"]})
+    assert rest == {"data": sent[1::-1], "next_cursor": None}
+    await api.call("GET", "/api/conversations/99/messages", 404, who=me)
+
+
+async def test_reading_marks_and_tells_both(api: Api, broadcasts: Broadcasts) -> None:
+    me, other = await api.register(), await api.register()
+    sent = [
+        await api.call("POST", "/api/messages", 201, who=other, json={"to": me.id, "message": "x"}) for _ in range(3)
+    ]
+    broadcasts.seen.clear()
+    path = f"/api/conversations/{other.id}/read"
+    await api.call("PUT", path, 204, who=me, json={"up_to": sent[1]["id"]})
+    payload = {"by": str(me.id), "with": str(other.id), "up_to": sent[1]["id"]}
+    assert broadcasts.seen == [
+        (f"private_chat:{other.id}", "read", payload),
+        (f"private_chat:{me.id}", "read", payload),
+    ]
+    [conversation] = (await api.call("GET", "/api/conversations", 200, who=me))["data"]
+    assert conversation["unread_count"] == 1
+    seen = (await api.call("GET", f"/api/conversations/{me.id}/messages", 200, who=other))["data"]
+    assert [message["read_at"] is not None for message in seen] == [False, True, True]
+    await api.call("PUT", path, 422, who=me, json={"up_to": "x"})
+    await api.call("PUT", "/api/conversations/99/read", 404, who=me, json={"up_to": 1})
+
+
+async def test_a_broadcast_that_fails_does_not_fail_the_message(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise Problem("the broker is broken")
+
+    monkeypatch.setattr("shared.pubsub.memory.MemoryBroker.publish", refuse)
+    someone = await api.register()
+    await api.call("POST", "/api/messages", 201, who=someone, json={"to": someone.id, "message": "Hi"})
