@@ -43,10 +43,10 @@ def postgres_directory(data_directory: Path) -> Path:
     if remembered.is_file():
         elsewhere = Path(remembered.read_text(encoding="utf-8"))
         if elsewhere.is_dir() and _may_be_trusted(elsewhere):
-            return elsewhere
+            return elsewhere / "postgres"
     elsewhere = _make_state_folder()
     remembered.write_text(str(elsewhere), encoding="utf-8")
-    return elsewhere
+    return elsewhere / "postgres"
 
 
 def can_enter(directory: Path, user: str) -> bool:

@@ -138,8 +138,9 @@ async def test_a_private_folder_is_left_private_and_the_data_goes_elsewhere(
     monkeypatch.setattr(places, "STATE_FOLDERS", (directory / "absent", directory))
     assert places.postgres_directory(directory) == directory / "postgres"
     chosen = places.postgres_directory(private)
-    assert chosen.parent == directory
-    assert places.can_enter(chosen, "nobody")
+    assert chosen.parent.parent == directory
+    assert places.can_enter(chosen.parent, "nobody")
+    chosen.mkdir()
     assert places.postgres_directory(private) == chosen, "it is remembered"
     assert private.stat().st_mode & 0o777 == 0o700
 
