@@ -14,6 +14,7 @@ from gateway.identities import Identities
 from gateway.identity import Authenticator
 from gateway.presence.store_redis import RedisStore
 from gateway.runtime.endpoint import Endpoint, new_node_id
+from gateway.transports.longpoll import LongPollTransport
 from gateway.transports.websocket import WebSocketTransport
 from shared.access.tokens import Tokens
 from shared.postgres import Database
@@ -27,10 +28,14 @@ ENDPOINT = web.AppKey("endpoint", Endpoint)
 
 
 def add_socket(app: web.Application, endpoint: Endpoint, authenticate: Authenticator) -> None:
-    """Serve the channel layer at `/socket`."""
+    """Serve the channel layer at `/socket`. The endpoint runs for as long as the application does, or longer."""
     websocket = WebSocketTransport(endpoint, authenticate)
     for path in ("/socket/websocket", "/socket/websocket/"):
         app.router.add_get(path, websocket.handle)
+    longpoll = LongPollTransport(endpoint, authenticate)
+    for path in ("/socket/longpoll", "/socket/longpoll/"):
+        app.router.add_route("*", path, longpoll.handle)
+    app.cleanup_ctx.append(longpoll.lifetime)
 
 
 async def create_app(settings: Settings) -> web.Application:

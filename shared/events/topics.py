@@ -16,3 +16,8 @@ def listing(listing_id: int) -> str:
 def users_socket(user_id: int) -> str:
     """Where `disconnect` tells every node to close a user's sockets."""
     return f"users_socket:{user_id}"
+
+
+def node(node_id: str) -> str:
+    """Where the other gateway nodes reach this one; no client can join it."""
+    return f"node:{node_id}"

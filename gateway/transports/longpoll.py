@@ -1,0 +1,253 @@
+"""The long-poll transport: a connection over plain HTTP, for clients that cannot have a WebSocket.
+
+Any node answers for any session: its token names the node that holds it, and that node is asked. The status of an
+answer is in its JSON body; the HTTP status is 200 throughout, so that proxies and browsers leave the body alone.
+
+What bounds a request: the size and time of its body here, its headers by aiohttp (8,190 bytes a line, 128 lines).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+from urllib.parse import parse_qsl
+
+import msgspec
+from aiohttp import hdrs, web
+
+from gateway.identity import Authenticator, Refused
+from gateway.runtime.endpoint import SERVICE_RESTART, Endpoint
+from gateway.runtime.node_calls import NodeCalls
+from gateway.transports.handshake import origin_is_allowed, serializer_of
+from gateway.transports.longpoll_body import TooManyFrames, frames_of
+from gateway.transports.longpoll_holder import Holder, LocalSessions, RemoteSessions, serve_sessions
+from gateway.transports.longpoll_session import (
+    FAILED,
+    FORBIDDEN,
+    GONE,
+    OK,
+    TIMED_OUT,
+    TOO_LARGE,
+)
+from gateway.transports.longpoll_token import SessionReference, SessionTokens
+from shared.postgres import DatabaseUnavailable
+
+logger = logging.getLogger(__name__)
+
+AUTH_TOKEN_HEADER = "X-Phoenix-AuthToken"
+SESSION_TOKEN_HEADER = "X-Phoenix-Longpoll-Token"
+
+_HEADERS = {hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*", hdrs.CACHE_CONTROL: "no-store"}
+_PREFLIGHT_HEADERS = {
+    **_HEADERS,
+    hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST, OPTIONS",
+    hdrs.ACCESS_CONTROL_ALLOW_HEADERS: f"accept, content-type, {AUTH_TOKEN_HEADER}, {SESSION_TOKEN_HEADER}".lower(),
+    hdrs.ACCESS_CONTROL_MAX_AGE: "3600",
+}
+_DRAINING_POLL_SECONDS = 1.0
+"""How long a stopping node holds a poll for a session of another node; its client's next one goes elsewhere."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Tokens(NamedTuple):
+    """What the tokens of a request are: phoenix.js appends the session's to the parameters, which may hold the JWT."""
+
+    session: str
+    """Of a session, as it is believed; else empty."""
+    reference: SessionReference | None
+    jwt: str
+
+
+class LongPollTransport:
+    """The handler of `/socket/longpoll`."""
+
+    def __init__(self, endpoint: Endpoint, authenticate: Authenticator) -> None:
+        """Raises ValueError where the settings have no secret."""
+        self._endpoint = endpoint
+        self._settings = endpoint.settings
+        self._authenticate = authenticate
+        self._tokens = SessionTokens(endpoint.settings.jwt_secret)
+        self._calls = NodeCalls(endpoint)
+        self._sessions = LocalSessions(endpoint)
+        self._poll_numbers = itertools.count(1)
+        self._proxied: dict[str, tuple[Holder, str]] = {}
+        """Polls for sessions of other nodes, by poll id: the holder and the session's id."""
+        serve_sessions(self._calls, self._sessions)
+        endpoint.on_drain(self._drain)
+
+    async def lifetime(self, _: web.Application) -> AsyncIterator[None]:
+        """For `cleanup_ctx`, inside the endpoint's own lifetime."""
+        await self._calls.start()
+        yield
+        await self._calls.stop()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        if not origin_is_allowed(request, self._settings):
+            return self._status(FORBIDDEN)
+        match request.method:
+            case hdrs.METH_GET:
+                return await self._get(request)
+            case hdrs.METH_POST:
+                return self._status(await self._post(request))
+            case hdrs.METH_OPTIONS:
+                return _preflight(request)
+            case _:
+                return web.Response(status=400, headers=_HEADERS)
+
+    # Polls
+
+    async def _get(self, request: web.Request) -> web.StreamResponse:
+        query = parse_qsl(request.rel_url.raw_query_string, keep_blank_values=True)
+        tokens = self._tokens_of(request, query)
+        if tokens.reference is None:
+            return await self._open(query, tokens)
+        holder = self._holder(tokens.reference)
+        session_id = tokens.reference.session_id
+        poll_id = f"{self._endpoint.node_id}:{next(self._poll_numbers)}"
+        self._proxy(poll_id, holder, session_id)
+        delivered = False
+        try:
+            answer = await holder.poll(session_id, poll_id)
+            if answer.status == GONE:
+                delivered = True
+                return await self._reopen(query, tokens, answer.close_code)
+            response = self._answer(answer.status, answer.messages, tokens.session)
+            delivered = await _is_written(request, response)
+            if answer.status == OK and delivered:
+                holder.settle(session_id, poll_id, True)
+            return response
+        finally:
+            self._proxied.pop(poll_id, None)
+            if not delivered:
+                holder.settle(session_id, poll_id, False)
+
+    def _proxy(self, poll_id: str, holder: Holder, session_id: str) -> None:
+        if holder is self._sessions:
+            return
+        self._proxied[poll_id] = (holder, session_id)
+        if self._endpoint.is_draining:
+            asyncio.get_running_loop().call_later(_DRAINING_POLL_SECONDS, holder.settle, session_id, poll_id, False)
+
+    def _drain(self) -> None:
+        """This node stops: those who wait here for sessions of other nodes shall wait elsewhere."""
+        for poll_id, (holder, session_id) in tuple(self._proxied.items()):
+            holder.settle(session_id, poll_id, False)
+
+    async def _reopen(self, query: list[tuple[str, str]], tokens: _Tokens, close_code: int) -> web.Response:
+        """The session of a poll is gone: a new one for whoever may still connect."""
+        if self._endpoint.is_draining or close_code == SERVICE_RESTART:
+            # Not on a node that is about to stop. Without a token the client begins anew, on another node.
+            return self._answer(GONE, [], None)
+        return await self._open(query, tokens)
+
+    async def _open(self, query: list[tuple[str, str]], tokens: _Tokens) -> web.Response:
+        parameters = dict(query)
+        serializer = serializer_of(parameters)
+        if serializer is None or not tokens.jwt:
+            return self._status(FORBIDDEN)
+        # FAILED, not a status of its own: phoenix.js comes back after this one, and stops at what it does not know.
+        try:
+            identity = await self._authenticate(tokens.jwt)
+        except Refused as refused:
+            logger.info("connection refused", extra={"fields": {"reason": str(refused)}})
+            return self._status(FORBIDDEN)
+        except DatabaseUnavailable:
+            return self._status(FAILED)
+        if self._endpoint.is_draining:
+            return self._status(FAILED)
+        session = self._sessions.open(serializer, identity, parameters)
+        token = self._tokens.issue(SessionReference(self._endpoint.node_id, session.id))
+        return self._answer(GONE, [], token)
+
+    # Posts
+
+    async def _post(self, request: web.Request) -> int:
+        query = parse_qsl(request.rel_url.raw_query_string, keep_blank_values=True)
+        reference = self._tokens_of(request, query).reference
+        if reference is None:
+            return GONE
+        try:
+            async with asyncio.timeout(self._settings.longpoll_body_seconds):
+                body = await _body(request, self._settings.max_message_bytes)
+            if body is None:
+                return TOO_LARGE
+            frames = frames_of(request.content_type, body, self._settings.max_longpoll_frames)
+        except TimeoutError:
+            return TIMED_OUT
+        except TooManyFrames:
+            return TOO_LARGE
+        return await self._holder(reference).post(reference.session_id, frames)
+
+    # Both
+
+    def _tokens_of(self, request: web.Request, query: list[tuple[str, str]]) -> _Tokens:
+        in_query = [value for name, value in query if name == "token"]
+        candidates = request.headers.getall(SESSION_TOKEN_HEADER, [])[-1:] + in_query[-1:]
+        session, reference = "", None
+        for candidate in candidates:
+            reference = self._tokens.read(candidate)
+            if reference is not None:
+                session = candidate
+                break
+        jwt = request.headers.get(AUTH_TOKEN_HEADER)
+        if jwt is None:
+            others = [token for token in in_query if self._tokens.read(token) is None]
+            jwt = others[-1] if others else ""
+        return _Tokens(session, reference, jwt)
+
+    def _holder(self, reference: SessionReference) -> Holder:
+        if reference.node_id == self._endpoint.node_id:
+            return self._sessions
+        settings = self._settings
+        return RemoteSessions(
+            self._calls, reference.node_id, settings.longpoll_window_seconds, settings.node_call_seconds
+        )
+
+    def _answer(self, status: int, messages: list[str], token: str | None) -> web.Response:
+        return self._json({"messages": messages, "status": status, "token": token})
+
+    def _status(self, status: int) -> web.Response:
+        return self._json({"status": status})
+
+    def _json(self, body: dict[str, object]) -> web.Response:
+        response = web.Response(body=_encode(body), content_type="application/json", charset="utf-8", headers=_HEADERS)
+        if self._endpoint.is_draining:
+            response.force_close()
+        return response
+
+
+def _preflight(request: web.Request) -> web.Response:
+    """A browser asks before a request from another origin; which origins may is checked on every request."""
+    headers = dict(_PREFLIGHT_HEADERS)
+    asked = request.headers.get(hdrs.ACCESS_CONTROL_REQUEST_HEADERS)
+    if asked:
+        headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = asked
+    return web.Response(headers=headers)
+
+
+async def _body(request: web.Request, limit: int) -> bytes | None:
+    """None for one that is too large, which is not read to its end."""
+    if (request.content_length or 0) > limit:
+        return None
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            return None
+    return bytes(body)
+
+
+async def _is_written(request: web.Request, response: web.Response) -> bool:
+    """Whether the answer went out to a client that was still there."""
+    if request.transport is None or request.transport.is_closing():
+        return False
+    try:
+        await response.prepare(request)
+        await response.write_eof()
+    except ConnectionError:
+        return False
+    return request.transport is not None and not request.transport.is_closing()

@@ -1,0 +1,145 @@
+"""Where a long-poll session is: on this node, or on another that is asked over the broker, in the same three words."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from gateway.identity import Identity
+from gateway.protocol.serializer import Serializer
+from gateway.runtime.endpoint import Endpoint
+from gateway.runtime.node_calls import CallFailed, NodeCalls, NodeUnreachable
+from gateway.transports.longpoll_body import ClientFrame
+from gateway.transports.longpoll_session import (
+    FAILED,
+    GONE,
+    NO_CONTENT,
+    TIMED_OUT,
+    LongPollConnection,
+    PollAnswer,
+)
+
+POLL, POST, SETTLE = "longpoll poll", "longpoll post", "longpoll settle"
+
+_NO_SESSION = PollAnswer(GONE)
+
+
+class Holder(Protocol):
+    """The sessions of one node."""
+
+    async def poll(self, session_id: str, poll_id: str) -> PollAnswer:
+        """As LongPollConnection.poll; GONE where there is no such session."""
+
+    def settle(self, session_id: str, poll_id: str, delivered: bool) -> None:
+        """As LongPollConnection.settle."""
+
+    async def post(self, session_id: str, frames: list[ClientFrame]) -> int:
+        """As LongPollConnection.post; GONE where there is no such session."""
+
+
+class LocalSessions:
+    """The sessions that this node holds."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._sessions: dict[str, LongPollConnection] = {}
+
+    def open(self, serializer: Serializer, identity: Identity, params: dict[str, str]) -> LongPollConnection:
+        session = LongPollConnection(self._endpoint, serializer, identity, params, self._forget)
+        self._sessions[session.id] = session
+        return session
+
+    def _forget(self, session: LongPollConnection) -> None:
+        self._sessions.pop(session.id, None)
+
+    async def poll(self, session_id: str, poll_id: str) -> PollAnswer:
+        session = self._sessions.get(session_id)
+        return _NO_SESSION if session is None else await session.poll(poll_id)
+
+    def settle(self, session_id: str, poll_id: str, delivered: bool) -> None:
+        session = self._sessions.get(session_id)
+        if session is not None:
+            session.settle(poll_id, delivered)
+
+    async def post(self, session_id: str, frames: list[ClientFrame]) -> int:
+        session = self._sessions.get(session_id)
+        return GONE if session is None else await session.post(frames)
+
+
+class _PollCall(msgspec.Struct, array_like=True):
+    session_id: str
+    poll_id: str
+
+
+class _SettleCast(msgspec.Struct, array_like=True):
+    session_id: str
+    poll_id: str
+    delivered: bool
+
+
+class _PostCall(msgspec.Struct, array_like=True):
+    session_id: str
+    frames: list[ClientFrame]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class RemoteSessions:
+    """The sessions that another node holds. A node that cannot be reached has none."""
+
+    def __init__(self, calls: NodeCalls, node_id: str, window_seconds: float, patience_seconds: float) -> None:
+        self._calls = calls
+        self._node_id = node_id
+        self._seconds = window_seconds + patience_seconds
+
+    async def poll(self, session_id: str, poll_id: str) -> PollAnswer:
+        try:
+            answer = await self._call(POLL, _PollCall(session_id, poll_id))
+        except NodeUnreachable:
+            return _NO_SESSION
+        except TimeoutError:
+            # The answer may be lost on the way: what was in it is for the next poll.
+            self.settle(session_id, poll_id, False)
+            return PollAnswer(NO_CONTENT)
+        except CallFailed:
+            return PollAnswer(FAILED)
+        return msgspec.msgpack.decode(answer, type=PollAnswer)
+
+    def settle(self, session_id: str, poll_id: str, delivered: bool) -> None:
+        self._calls.cast(self._node_id, SETTLE, _encode(_SettleCast(session_id, poll_id, delivered)))
+
+    async def post(self, session_id: str, frames: list[ClientFrame]) -> int:
+        try:
+            answer = await self._call(POST, _PostCall(session_id, frames))
+        except NodeUnreachable:
+            return GONE
+        except TimeoutError:
+            return TIMED_OUT
+        except CallFailed:
+            return FAILED
+        return msgspec.msgpack.decode(answer, type=int)
+
+    async def _call(self, method: str, argument: Any) -> bytes:
+        return await self._calls.call(self._node_id, method, _encode(argument), self._seconds)
+
+
+def serve_sessions(calls: NodeCalls, sessions: LocalSessions) -> None:
+    """Let other nodes reach the sessions of this one."""
+
+    async def poll(argument: bytes) -> bytes:
+        call = msgspec.msgpack.decode(argument, type=_PollCall)
+        return _encode(await sessions.poll(call.session_id, call.poll_id))
+
+    async def post(argument: bytes) -> bytes:
+        call = msgspec.msgpack.decode(argument, type=_PostCall)
+        return _encode(await sessions.post(call.session_id, call.frames))
+
+    def settle(argument: bytes) -> None:
+        cast = msgspec.msgpack.decode(argument, type=_SettleCast)
+        sessions.settle(cast.session_id, cast.poll_id, cast.delivered)
+
+    calls.serve(POLL, poll)
+    calls.serve(POST, post)
+    calls.notice(SETTLE, settle)

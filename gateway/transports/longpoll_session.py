@@ -1,0 +1,270 @@
+"""A long-poll session: a connection whose client fetches frames by polls and sends them by POSTs.
+
+It lives on the node that opened it; requests reach it from there or from other nodes. It knows nothing of HTTP.
+
+Frames wait in the outbox until a poll takes them. Those that a poll took are in flight until they are known to be
+written to its client, and go back to the head of the outbox when they were not; meanwhile no later poll is answered
+with what came after them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from gateway.identity import Identity
+from gateway.protocol.messages import BadFrame, Binary, Frame, Message
+from gateway.protocol.serializer import Serializer
+from gateway.runtime.broadcast import Broadcast
+from gateway.runtime.connection import Connection
+from gateway.runtime.endpoint import Endpoint
+from gateway.transports.longpoll_body import ClientFrame
+from gateway.transports.longpoll_token import new_session_id
+
+logger = logging.getLogger(__name__)
+
+OK = 200
+NO_CONTENT = 204
+BAD_REQUEST = 400
+FORBIDDEN = 403
+TIMED_OUT = 408
+GONE = 410
+TOO_LARGE = 413
+TOO_MANY_REQUESTS = 429
+FAILED = 500
+
+CLOSE_BAD_FRAME = 1011
+CLOSE_TOO_SLOW = 1013
+CLOSE_NOT_POLLED = 1002
+
+MAX_WAITING_POSTS = 100
+"""POSTs of one session that wait for its busy channels; past it they are refused."""
+
+
+class PollAnswer(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """OK with messages, NO_CONTENT, or GONE; `close_code` says why the session is gone, 0 where nobody knows."""
+
+    status: int
+    messages: list[str] = []
+    close_code: int = 0
+
+
+class _Poll:
+    """A request that waits for messages. Its id names the poll among all polls of all nodes."""
+
+    __slots__ = ("answer", "id")
+
+    def __init__(self, poll_id: str, answer: asyncio.Future[PollAnswer]) -> None:
+        self.id = poll_id
+        self.answer = answer
+
+
+class _Batch(NamedTuple):
+    """Messages that a poll took."""
+
+    poll_id: str
+    messages: list[str]
+    bytes: int
+
+
+class LongPollConnection(Connection):
+    """One session, open from its making until `gone`."""
+
+    __slots__ = (
+        "_close_code",
+        "_flushing",
+        "_forget",
+        "_in_flight",
+        "_limit",
+        "_loop",
+        "_outbox",
+        "_outbox_bytes",
+        "_poll",
+        "_posting",
+        "_unpolled_since",
+        "_waiting_posts",
+        "_window",
+        "id",
+    )
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        serializer: Serializer,
+        identity: Identity,
+        params: Any,
+        forget: Callable[[LongPollConnection], None],
+    ) -> None:
+        """`forget` is called when the session has ended."""
+        super().__init__(endpoint, serializer, identity, params)
+        self.id = new_session_id()
+        self._loop = asyncio.get_running_loop()
+        self._window = endpoint.settings.longpoll_window_seconds
+        self._limit = endpoint.settings.max_outbox_bytes
+        self._outbox: list[str] = []
+        self._outbox_bytes = 0
+        self._in_flight: _Batch | None = None
+        self._poll: _Poll | None = None
+        self._flushing = False
+        self._posting = asyncio.Lock()
+        self._waiting_posts = 0
+        self._forget = forget
+        self._close_code = 0
+        self._unpolled_since = self._loop.time()
+        endpoint.connected(self)
+
+    # From the channels
+
+    def send(self, frame: Frame | None) -> None:
+        if frame is None or self.gone:
+            return
+        if self._outbox_bytes + len(frame) > self._limit:
+            self._flush()
+        if self._outbox_bytes + len(frame) > self._limit and self._outbox:
+            logger.info("slow client closed", extra={"fields": {"user_id": self.identity.user_id}})
+            self.close(CLOSE_TOO_SLOW, "too slow")
+            return
+        self._outbox.append(_text(frame))
+        self._outbox_bytes += len(frame)
+        self._flush_soon()
+
+    def send_broadcast(self, broadcast: Broadcast) -> None:
+        self.send(broadcast.frame(self.serializer))
+
+    def close(self, code: int, reason: str = "") -> None:
+        """A poll that waits gets what was sent before, or hears of the end; what no poll waits for is lost."""
+        if self.gone:
+            return
+        self._flush()
+        self.gone = True
+        self._close_code = code
+        if self._poll is not None:
+            self._answer(PollAnswer(GONE, close_code=code))
+        self._outbox.clear()
+        self._in_flight = None
+        self.resume()
+        self._forget(self)
+        # A channel may be the one that closes, in the middle of a callback: the channels end when it has returned.
+        self._loop.call_soon(self.dropped)
+
+    def check(self, now: float) -> None:
+        super().check(now)
+        if self._poll is None and now - self._unpolled_since >= 1.5 * self._window:
+            self.close(CLOSE_NOT_POLLED, "not polled")
+
+    # From the polls
+
+    async def poll(self, poll_id: str) -> PollAnswer:
+        """Waits one window for messages, NO_CONTENT without any. A newer poll takes the place of an older one.
+
+        Messages are in flight until `settle` says whether the poll's client got them.
+        """
+        if self.gone:
+            return PollAnswer(GONE, close_code=self._close_code)
+        if self._poll is not None:
+            self._answer(PollAnswer(NO_CONTENT))
+        poll = self._poll = _Poll(poll_id, self._loop.create_future())
+        if self._in_flight is not None:
+            # The client asks for more, so it has done with the earlier poll; the word of how should be on its way.
+            self._loop.call_later(self.endpoint.settings.node_call_seconds, self.settle, self._in_flight.poll_id, False)
+        self._flush()
+        window = self._loop.call_later(self._window, self._withdraw, poll_id)
+        try:
+            return await poll.answer
+        finally:
+            window.cancel()
+            self._withdraw(poll_id)
+
+    def settle(self, poll_id: str, delivered: bool) -> None:
+        """The poll's messages were written to its client, or were not; a poll that still waits ends without any."""
+        batch = self._in_flight
+        if batch is not None and batch.poll_id == poll_id:
+            self._in_flight = None
+            if not delivered:
+                self._outbox[:0] = batch.messages
+                self._outbox_bytes += batch.bytes
+            self._unpolled_since = self._loop.time()
+            self._flush_soon()
+        else:
+            self._withdraw(poll_id)
+
+    def _withdraw(self, poll_id: str) -> None:
+        if self._poll is not None and self._poll.id == poll_id:
+            self._answer(PollAnswer(NO_CONTENT))
+
+    def _answer(self, answer: PollAnswer) -> None:
+        poll, self._poll = self._poll, None
+        if poll is not None and not poll.answer.done():
+            poll.answer.set_result(answer)
+        self._unpolled_since = self._loop.time()
+
+    def _flush_soon(self) -> None:
+        """What is sent within one tick leaves in one answer."""
+        if self._poll is not None and not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        poll = self._poll
+        if poll is None or poll.answer.done() or not self._outbox or self._in_flight is not None:
+            return
+        self._in_flight = _Batch(poll.id, self._outbox, self._outbox_bytes)
+        self._outbox, self._outbox_bytes = [], 0
+        self._answer(PollAnswer(OK, self._in_flight.messages))
+
+    # From the POSTs
+
+    async def post(self, frames: list[ClientFrame]) -> int:
+        """Handle the frames in their order, behind those of earlier POSTs; all of them, or none where one is bad.
+
+        OK, GONE, BAD_REQUEST for a frame that is none, which ends the session; where its channels are too busy to
+        take more, TIMED_OUT after a window, TOO_MANY_REQUESTS at once if too many wait already.
+        """
+        if self._waiting_posts or self.is_congested:
+            if self._waiting_posts >= MAX_WAITING_POSTS:
+                return TOO_MANY_REQUESTS
+            self._waiting_posts += 1
+            try:
+                async with asyncio.timeout(self._window), self._posting:
+                    await self.decongested()
+                    return self._handle_all(frames)
+            except TimeoutError:
+                return GONE if self.gone else TIMED_OUT
+            finally:
+                self._waiting_posts -= 1
+        return self._handle_all(frames)
+
+    def _handle_all(self, frames: list[ClientFrame]) -> int:
+        if self.gone:
+            return GONE
+        try:
+            messages = [self._decode(frame) for frame in frames]
+        except BadFrame:
+            self.close(CLOSE_BAD_FRAME)
+            return BAD_REQUEST
+        for message in messages:
+            self._handle(message)
+        return OK
+
+    def _handle(self, message: Message) -> None:
+        # An earlier frame of the same POST can have ended the session.
+        if not self.gone:
+            self.handle(message)
+
+    def _decode(self, frame: ClientFrame) -> Message:
+        if frame.is_binary:
+            return self.serializer.decode_binary(frame.binary())
+        return self.serializer.decode_text(frame.data)
+
+
+def _text(frame: Frame) -> str:
+    """As it stands in a poll's answer: text as it is, binary in base64, as clients send it themselves."""
+    if type(frame) is Binary:
+        return base64.b64encode(frame).decode()
+    return frame.decode()

@@ -1,0 +1,47 @@
+"""The token of a long-poll session: names the session and the node that holds it, signed so that none can guess it."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import secrets
+from typing import NamedTuple
+
+_PURPOSE = b"daveslist long-poll session"
+
+
+class SessionReference(NamedTuple):
+    """Which session, and on which node. Both are of letters, digits, `-` and `_`."""
+
+    node_id: str
+    session_id: str
+
+
+class SessionTokens:
+    """`NODE.SESSION.SIGNATURE`, under a key of its own made of the service's secret. All nodes share the secret."""
+
+    def __init__(self, secret: str) -> None:
+        if not secret:
+            raise ValueError("long polling needs the service's secret (jwt_secret)")
+        self._key = hmac.digest(secret.encode(), _PURPOSE, "sha256")
+
+    def issue(self, reference: SessionReference) -> str:
+        name = ".".join(reference)
+        return f"{name}.{self._signature(name)}"
+
+    def read(self, token: str) -> SessionReference | None:
+        """None for whatever is no session token of this service."""
+        if not token.isascii():
+            return None
+        name, _, signature = token.rpartition(".")
+        node_id, dot, session_id = name.partition(".")
+        if not dot or not hmac.compare_digest(signature, self._signature(name)):
+            return None
+        return SessionReference(node_id, session_id)
+
+    def _signature(self, name: str) -> str:
+        return base64.urlsafe_b64encode(hmac.digest(self._key, name.encode(), "sha256")).rstrip(b"=").decode()
+
+
+def new_session_id() -> str:
+    return secrets.token_urlsafe(16)
