@@ -6,6 +6,7 @@ The reference of the formats is Phoenix's own two serializers, as `tests/protoco
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, Protocol
 
 from gateway.protocol.messages import Frame, Message
@@ -39,6 +40,7 @@ DEFAULT_VSN = "1.0.0"
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)", re.ASCII)
 
 
+@lru_cache(maxsize=64)
 def negotiate(vsn: str | None) -> Serializer | None:
     """The serializer for the `vsn` that a client asked for; None where it is refused.
 

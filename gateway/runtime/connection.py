@@ -6,6 +6,7 @@ The WebSocket and the long-poll transport are its subclasses; they know how byte
 from __future__ import annotations
 
 import asyncio
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,9 @@ from gateway.runtime.channel_server import ChannelServer
 
 if TYPE_CHECKING:
     from gateway.runtime.endpoint import Endpoint
+
+GOING_AWAY = 1001
+"""Close code: the user logged out, was banned, or the token has expired."""
 
 
 class Connection:
@@ -50,6 +54,11 @@ class Connection:
     def close(self, code: int, reason: str = "") -> None:
         """Close from the server's side, after what was sent before; returns at once."""
         raise NotImplementedError
+
+    def check(self, now: float) -> None:
+        """Close what has outlived its time; called every second or so, `now` in the loop's time."""
+        if self.identity.expires_at <= time.time():
+            self.close(GOING_AWAY, "token expired")
 
     # From the transport
 

@@ -20,7 +20,7 @@ from gateway.presence.tracker import PRESENCE_DIFF, Tracker
 from gateway.protocol.topics import TopicRoutes
 from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.channel_server import ChannelServer
-from gateway.runtime.connection import Connection
+from gateway.runtime.connection import GOING_AWAY, Connection
 from gateway.runtime.registry import Registry
 from gateway.runtime.stepping import Stepper
 from shared.events.control import CATCH_UP, CONTROL, DISCONNECT
@@ -30,7 +30,6 @@ from shared.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-GOING_AWAY = 1001
 SERVICE_RESTART = 1012
 
 DRAIN_STEPS = 20
@@ -75,14 +74,25 @@ class Endpoint:
         self.is_draining = False
         self._handlers: dict[str, Callable[[Envelope], None]] = {CONTROL: self._control}
         self._on_link_restored: list[Callable[[], None]] = [self.presence.link_restored]
+        self._on_drain: list[Callable[[], None]] = []
 
     async def start(self) -> None:
         await self.broker.start(self)
         self._control_task = asyncio.create_task(self.broker.subscribe(CONTROL))
         await self.presence.start()
+        self._check_connections()
+
+    def _check_connections(self) -> None:
+        """One timer for all connections: one for each would cost more than this."""
+        loop = asyncio.get_running_loop()
+        self._checking = loop.call_later(min(1.0, self.settings.idle_seconds / 4), self._check_connections)
+        now = loop.time()
+        for connection in list(self.connections):
+            connection.check(now)
 
     async def stop(self) -> None:
         """After `drain`. Takes this node's presence away, and sends what is queued."""
+        self._checking.cancel()
         self._control_task.cancel()
         await self.presence.stop()
         await self.broker.stop()
@@ -90,6 +100,10 @@ class Endpoint:
     def on_link_restored(self, listener: Callable[[], None]) -> None:
         """Call the listener whenever messages of other nodes may have been missed."""
         self._on_link_restored.append(listener)
+
+    def on_drain(self, listener: Callable[[], None]) -> None:
+        """Call the listener when this node begins to stop."""
+        self._on_drain.append(listener)
 
     def handle_topic(self, topic: str, handler: Callable[[Envelope], None]) -> None:
         """Give what other nodes publish on a topic, that no client can join, to a handler of this node."""
@@ -102,6 +116,8 @@ class Endpoint:
         from the first moment on.
         """
         self.is_draining = True
+        for listener in self._on_drain:
+            listener()
         connections = list(self.connections)
         random.shuffle(connections)
         size = -(-len(connections) // DRAIN_STEPS)

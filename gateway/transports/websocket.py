@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -34,7 +33,6 @@ BAD_FRAME = 1011
 INVALID_TEXT = 1007
 IDLE = 1002
 TRY_AGAIN_LATER = 1013
-EXPIRED = 1001
 
 _CLOSE_SECONDS = 5.0
 """How long a client has to answer a close before its connection is cut."""
@@ -61,7 +59,7 @@ class Flusher:
 class WebSocketConnection(Connection):
     """A connection over a prepared WebSocketResponse."""
 
-    __slots__ = ("_closing", "_flusher", "_limit", "_out", "_socket", "_timer", "_transport", "last_received")
+    __slots__ = ("_closing", "_flusher", "_limit", "_out", "_socket", "_transport", "last_received")
 
     def __init__(
         self,
@@ -81,7 +79,6 @@ class WebSocketConnection(Connection):
         self._limit = endpoint.settings.max_outbox_bytes
         self._closing: asyncio.Task[Any] | None = None
         self.last_received = 0.0
-        self._timer: asyncio.TimerHandle | None = None
 
     def send(self, frame: Frame | None) -> None:
         if frame is None or self.gone:
@@ -127,7 +124,6 @@ class WebSocketConnection(Connection):
         loop = asyncio.get_running_loop()
         now, receive = loop.time, self._socket.receive
         self.last_received = now()
-        self._watch()
         try:
             while True:
                 kind, data, _ = await receive()
@@ -146,8 +142,6 @@ class WebSocketConnection(Connection):
         except BadFrame as error:
             self._bad_frame(error)
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
             self.dropped()
             if self._closing is not None:
                 await self._closing
@@ -159,23 +153,10 @@ class WebSocketConnection(Connection):
         logger.info("bad frame", extra={"fields": fields})
         self.close(INVALID_TEXT if isinstance(error, InvalidText) else BAD_FRAME)
 
-    def renew(self, identity: Identity) -> None:
-        super().renew(identity)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._watch()
-
-    def _watch(self) -> None:
-        """One timer for two ends: nothing received for too long, and a token that has expired."""
-        loop = asyncio.get_running_loop()
-        idle = self.last_received + self.endpoint.settings.idle_seconds - loop.time()
-        valid = self.identity.expires_at - time.time()
-        if idle <= 0:
+    def check(self, now: float) -> None:
+        super().check(now)
+        if now - self.last_received >= self.endpoint.settings.idle_seconds:
             self.close(IDLE, "idle")
-        elif valid <= 0:
-            self.close(EXPIRED, "token expired")
-        else:
-            self._timer = loop.call_later(min(idle, valid, 3600.0), self._watch)
 
 
 class WebSocketTransport:

@@ -47,7 +47,9 @@ class Tokens:
     """Issues and reads tokens signed with one secret. The clock gives seconds since the epoch."""
 
     def __init__(self, secret: str, access_seconds: int, clock: Callable[[], float] = time.time) -> None:
-        self._secret = secret
+        # A ready key: PyJWT looks a plain secret over anew with every token.
+        encoded = base64.urlsafe_b64encode(secret.encode()).rstrip(b"=").decode()
+        self._key = jwt.PyJWK.from_dict({"kty": "oct", "alg": _ALGORITHM, "k": encoded})
         self._access_seconds = access_seconds
         self._clock = clock
         # Another key, so that nothing signed for one purpose can serve the other.
@@ -69,14 +71,14 @@ class Tokens:
         }
         if session_id is not None:
             claims["sid"] = session_id
-        return jwt.encode(claims, self._secret, algorithm=_ALGORITHM)
+        return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
 
     def verify(self, token: str) -> Claims:
         """Raises InvalidToken. `sub` and `exp` are needed, `role`, `jti` and `sid` are not."""
         try:
             claims = jwt.decode(
                 token,
-                self._secret,
+                self._key,
                 algorithms=[_ALGORITHM],
                 # The clocks of two nodes differ: a token issued in our future is no forgery.
                 options={"require": ["sub", "exp"], "verify_sub": False, "verify_iat": False,

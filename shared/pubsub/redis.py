@@ -141,7 +141,7 @@ class RedisBroker:
         restored = False
         while True:
             link = RedisLink(
-                self._pool.make_connection(),
+                self._pool.make_connection(),  # type: ignore[no-untyped-call]
                 LinkCommands(sharded=False),
                 self._message,
                 self._subscribed,
