@@ -31,6 +31,7 @@ class Liveness:
         self._deadline: int | None = None
         self._missed = True
         self._trust_from = 0.0
+        self._complete_from = 0.0
         self._suspected: dict[str, float] = {}
         self._alive: frozenset[str] = frozenset()
 
@@ -38,6 +39,10 @@ class Liveness:
     def alive(self) -> frozenset[str]:
         """The nodes within their lease, when the registry was last seen."""
         return self._alive
+
+    def is_complete(self, now: float) -> bool:
+        """Whether the store has lost nothing for so long that each node has stored again what it had lost."""
+        return not self._missed and now >= self._complete_from
 
     def missed(self) -> None:
         """The registry could not be reached."""
@@ -49,6 +54,8 @@ class Liveness:
         late = registry.previous is not None and registry.previous <= registry.now
         if self._missed or lost or late:
             self._trust_from = now + self._lease
+        if lost or self._deadline is None:
+            self._complete_from = now + self._lease
         self._missed = False
         self._deadline = registry.deadline
         self._alive = frozenset(node for node, deadline in registry.nodes.items() if deadline > registry.now)

@@ -142,6 +142,11 @@ class Tracker:
         self._is_written = True
         self._tasks: list[asyncio.Task[None]] = []
 
+    @property
+    def topics(self) -> int:
+        """How many topics something is kept for."""
+        return len(self._topics)
+
     # Life
 
     async def start(self) -> None:
@@ -399,7 +404,7 @@ class Tracker:
             self._beat_wanted.clear()
 
     async def _beat(self) -> bool:
-        """Register, and act on what the registry says; whether the store has lost nothing since the last time."""
+        """Register, and act on what the registry says; whether what is not in the store now was never lost by it."""
         async with self._beating:
             try:
                 registry = await self._store.beat(self._node, self._lease_seconds)
@@ -419,7 +424,7 @@ class Tracker:
             if record.phase is _Phase.CURRENT and self._due(record, now):
                 self._want(topic, record)
         self._sweep_on(now)
-        return not seen.lost
+        return self._liveness.is_complete(now)
 
     def _bury(self, node: str) -> None:
         """The node is dead: its entries leave every list here, and the store."""

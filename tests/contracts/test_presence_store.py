@@ -41,10 +41,14 @@ def cluster() -> Iterator[EmbeddedRedis]:
 
 async def start_cluster(server: EmbeddedRedis) -> None:
     await server.start()
+    client: Any
     async with Redis.from_url(server.url) as client:
         await client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         async with asyncio.timeout(10):
-            while b"cluster_state:ok" not in await client.execute_command("CLUSTER", "INFO", NEVER_DECODE=True):
+            # It tells nobody when it is ready.
+            while b"cluster_state:ok" not in await client.execute_command(  # noqa: ASYNC110
+                "CLUSTER", "INFO", NEVER_DECODE=True
+            ):
                 await asyncio.sleep(0.01)
 
 

@@ -1,4 +1,4 @@
-"""One topic's presence, without a loop or a clock: the diffs, the chain of changes, and that all nodes come to agree."""
+"""One topic's presence, without a loop or a clock: diffs, chains of changes, and that all nodes come to agree."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_missing_entries_are_kept_until_the_store_is_trusted() -> None:
     state = TopicState("n1")
     state.receive("n2", Change(1, 0, (entry("alice", "r1"),)))
     kept = state.load({}, {"n2"})
-    assert (kept.diff, kept.unconfirmed) == (Diff(), {"n2"})
+    assert (kept.diff, kept.unconfirmed) == (Diff(), frozenset({"n2"}))
     gone = state.load({}, {"n2"}, trusted={"n2"})
     assert (gone.diff, gone.unconfirmed) == (Diff((), (entry("alice", "r1"),)), frozenset())
 
@@ -136,7 +136,7 @@ def test_missing_entries_are_kept_until_the_store_is_trusted() -> None:
 def test_the_stored_entries_of_a_node_that_is_not_alive_are_not_shown() -> None:
     state = TopicState("n1")
     loaded = state.load({"n2": Part(5, (entry("alice", "r1"),))}, {"n1"})
-    assert (loaded.diff, loaded.ignored, state.list()) == (Diff(), {"n2"}, {})
+    assert (loaded.diff, loaded.ignored, state.list()) == (Diff(), frozenset({"n2"}), {})
 
 
 def test_own_entries_in_a_snapshot_are_left_alone() -> None:
@@ -317,8 +317,20 @@ class World:
 
 
 EVENTS = {
-    **{"track": 6, "update": 5, "untrack": 9, "write": 12, "publish": 12, "deliver": 20, "drop": 2},
-    **{"join": 2, "read": 8, "take": 8, "leave": 1, "heal": 2, "lose_link": 2, "lose_store": 2},
+    "track": 6,
+    "update": 5,
+    "untrack": 9,
+    "write": 12,
+    "publish": 12,
+    "deliver": 20,
+    "drop": 2,
+    "join": 2,
+    "read": 8,
+    "take": 8,
+    "leave": 1,
+    "heal": 2,
+    "lose_link": 2,
+    "lose_store": 2,
 }
 
 

@@ -1,0 +1,102 @@
+"""Gateway nodes as presence sees them: a tracker each, a link between them that can break, and clients on each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from gateway.presence.store import Store
+from gateway.presence.tracker import Tracker
+from tests.gateway.presence.phoenix_client import PhoenixClient, in_order
+
+LEASE_SECONDS = 0.4
+PATIENCE_SECONDS = 10.0
+
+
+class Network:
+    """Delivers what nodes publish to all others that have joined the topic, later and in order."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.changed = asyncio.Event()
+
+    def publish(self, sender: Node, topic: str, payload: bytes) -> None:
+        for node in self.nodes:
+            if node is not sender and sender.linked and node.linked and topic in node.clients:
+                asyncio.get_running_loop().call_soon(node.receive, topic, sender.name, payload)
+
+    async def until(self, happened: Callable[[], bool]) -> None:
+        """Looks whenever a client was told something."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not happened():
+                self.changed.clear()
+                await self.changed.wait()
+
+
+class Node:
+    def __init__(self, network: Network, name: str, store: Store) -> None:
+        self.name = name
+        self.network = network
+        self.store = store
+        self.linked = True
+        self.clients: dict[str, list[PhoenixClient]] = {}
+        self.diffs: list[dict[str, Any]] = []
+        self.tracker = Tracker(name, store, self, lease_seconds=LEASE_SECONDS, load_seconds=1.0)
+        network.nodes.append(self)
+
+    # The outlet
+
+    def broadcast_local(self, topic: str, event: str, payload: dict[str, Any]) -> None:
+        assert event == "presence_diff"
+        self.diffs.append(payload)
+        for client in self.clients.get(topic, []):
+            client.on_diff(payload)
+        self.network.changed.set()
+
+    def publish(self, topic: str, event: str, payload: bytes) -> None:
+        assert event == "presence_diff"
+        self.network.publish(self, topic, payload)
+
+    # The endpoint
+
+    def receive(self, topic: str, sender: str, payload: bytes) -> None:
+        if self.linked and topic in self.clients:
+            self.tracker.receive(topic, sender, payload)
+
+    async def join(self, topic: str = "room", *, may_return: bool = False) -> PhoenixClient:
+        """A client joins, and is pushed the state."""
+        members = self.clients.setdefault(topic, [])
+        await self.tracker.topic_joined(topic)
+        client = PhoenixClient(may_return=may_return)
+        client.on_state(self.tracker.list(topic))
+        members.append(client)
+        return client
+
+    def leave(self, client: PhoenixClient, topic: str = "room") -> None:
+        self.clients[topic].remove(client)
+        if not self.clients[topic]:
+            del self.clients[topic]
+            self.tracker.topic_left(topic)
+
+    def lose_link(self) -> None:
+        self.linked = False
+
+    def restore_link(self) -> None:
+        self.linked = True
+        self.tracker.link_restored()
+
+    async def kill(self) -> None:
+        """As kill -9 would."""
+        self.network.nodes.remove(self)
+        self.linked = False
+        for task in self.tracker._tasks:
+            task.cancel()
+        await asyncio.gather(*self.tracker._tasks, return_exceptions=True)
+
+    def shows(self, *refs: str, topic: str = "room") -> bool:
+        """Whether the node's list, and those of its clients, have these entries and no others."""
+        listed = self.tracker.list(topic)
+        for client in self.clients.get(topic, []):
+            assert in_order(client.presences) == listed
+        return sorted(meta["phx_ref"] for value in listed.values() for meta in value["metas"]) == sorted(refs)

@@ -1,0 +1,445 @@
+"""Presence on several nodes, with a store in memory and with a real Redis: who is told what, and how often."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from random import Random
+from time import monotonic
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from gateway.presence.state import Part
+from gateway.presence.store import Store
+from gateway.presence.store_memory import MemoryStore
+from gateway.presence.store_redis import RedisStore
+from gateway.presence.tracker import AlreadyTracked, NotTracked
+from shared.embedded.redis import EmbeddedRedis
+from tests.gateway.presence.nodes import LEASE_SECONDS, PATIENCE_SECONDS, Network, Node
+from tests.gateway.presence.phoenix_client import refs
+
+
+class Cluster:
+    """Starts nodes that share a store, and ends them."""
+
+    def __init__(self, new_store: Callable[[], Store]) -> None:
+        self.network = Network()
+        self._new_store = new_store
+        self._started: list[Node] = []
+
+    async def node(self, name: str) -> Node:
+        node = Node(self.network, name, self._new_store())
+        self._started.append(node)
+        await node.tracker.start()
+        return node
+
+    async def stop(self) -> None:
+        for node in self._started:
+            await node.tracker.stop()
+            await node.store.close()
+
+
+@pytest.fixture(params=["memory", "redis"])
+def new_store(request: pytest.FixtureRequest) -> Callable[[], Store]:
+    """Asked for here, because the servers are not started from within a loop."""
+    if request.param == "redis":
+        url = request.getfixturevalue("redis_url")
+        return lambda: RedisStore.from_url(url)
+    shared = MemoryStore()
+    return lambda: shared
+
+
+@pytest.fixture
+async def cluster(new_store: Callable[[], Store], caplog: pytest.LogCaptureFixture) -> AsyncIterator[Cluster]:
+    cluster = Cluster(new_store)
+    yield cluster
+    await cluster.stop()
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+async def stored(node: Node, topic: str = "room") -> dict[str, Part]:
+    (parts,) = await node.store.load([topic])
+    return parts
+
+
+def refs_of(parts: dict[str, Part]) -> set[str]:
+    return {entry.ref for part in parts.values() for entry in part.entries}
+
+
+async def until_stored(node: Node, happened: Callable[[dict[str, Part]], bool]) -> None:
+    """The store tells nobody of changes, so that it has to be asked."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not happened(await stored(node)):  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+
+async def test_a_joiner_gets_the_state_without_itself_and_then_its_own_diff(cluster: Cluster) -> None:
+    node = await cluster.node("n1")
+    client = await node.join()
+    assert client.presences == {}
+    ref = await node.tracker.track("room", "alice", {"s": 1}, "owner")
+    assert node.diffs == [{"joins": {"alice": {"metas": [{"phx_ref": ref, "s": 1}]}}, "leaves": {}}]
+    assert client.presences == node.tracker.list("room") == {"alice": {"metas": [{"phx_ref": ref, "s": 1}]}}
+
+
+async def test_a_change_reaches_the_clients_of_every_node_once(cluster: Cluster) -> None:
+    first, second = await cluster.node("n1"), await cluster.node("n2")
+    await first.join()
+    await second.join()
+    await second.join()
+    alice = await first.tracker.track("room", "alice", {"s": 1}, "a")
+    bob = await second.tracker.track("room", "bob", {"s": 2}, "b")
+    await cluster.network.until(lambda: first.shows(alice, bob) and second.shows(alice, bob))
+    assert first.tracker.list("room") == second.tracker.list("room")
+    await first.tracker.untrack("room", "alice", "a")
+    await cluster.network.until(lambda: first.shows(bob) and second.shows(bob))
+
+
+async def test_an_update_is_one_diff_on_the_other_node_too(cluster: Cluster) -> None:
+    first, second = await cluster.node("n1"), await cluster.node("n2")
+    await second.join()
+    old = await first.tracker.track("room", "bob", {"s": 2}, "b")
+    await cluster.network.until(lambda: second.shows(old))
+    new = await first.tracker.update("room", "bob", {"s": 4}, "b")
+    await cluster.network.until(lambda: second.shows(new))
+    assert (
+        second.diffs[-1]
+        == first.diffs[-1]
+        == {
+            "joins": {"bob": {"metas": [{"phx_ref": new, "phx_ref_prev": old, "s": 4}]}},
+            "leaves": {"bob": {"metas": [{"phx_ref": old, "s": 2}]}},
+        }
+    )
+
+
+async def test_who_joins_later_finds_everybody_in_the_state(cluster: Cluster) -> None:
+    first, second = await cluster.node("n1"), await cluster.node("n2")
+    here = await first.join()
+    alice = await first.tracker.track("room", "alice", {}, "a")
+    also_alice = await first.tracker.track("room", "alice", {}, "a2")
+    await cluster.network.until(lambda: here.presences is not None and first.shows(alice, also_alice))
+    await until_stored(second, lambda parts: bool(parts))
+    client = await second.join()
+    assert sorted(client.refs()) == sorted([alice, also_alice])
+    assert client.joined == []
+
+
+async def test_all_that_an_owner_tracked_leaves_with_it_in_one_diff_a_topic(cluster: Cluster) -> None:
+    node = await cluster.node("n1")
+    await node.join()
+    await node.tracker.track("room", "alice", {}, "owner")
+    await node.tracker.track("room", "bob", {}, "owner")
+    stays = await node.tracker.track("room", "alice", {}, "other")
+    before = len(node.diffs)
+    node.tracker.owner_gone("owner")
+    assert node.shows(stays)
+    assert len(node.diffs) == before + 1
+    node.tracker.owner_gone("owner")
+    assert len(node.diffs) == before + 1
+
+
+async def test_an_owner_tracks_a_key_once_in_a_topic(cluster: Cluster) -> None:
+    node = await cluster.node("n1")
+    await node.join()
+    ref = await node.tracker.track("room", "alice", {}, "owner")
+    with pytest.raises(AlreadyTracked):
+        await node.tracker.track("room", "alice", {}, "owner")
+    with pytest.raises(NotTracked):
+        await node.tracker.update("room", "bob", {}, "owner")
+    with pytest.raises(NotTracked):
+        await node.tracker.update("room", "alice", {}, "other")
+    await node.tracker.untrack("room", "alice", "other")
+    assert node.shows(ref)
+    assert len(node.diffs) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "meta", "error"),
+    [
+        (7, {}, TypeError),
+        ("a", [1], TypeError),
+        ("a", None, TypeError),
+        ("\ud800", {}, ValueError),
+        ("a", {"x": "\ud800"}, ValueError),
+        ("a", {"x": object()}, TypeError),
+    ],
+    ids=ascii,
+)
+async def test_what_is_no_key_or_no_meta_changes_nothing(
+    cluster: Cluster, key: Any, meta: Any, error: type[Exception]
+) -> None:
+    node = await cluster.node("n1")
+    await node.join()
+    with pytest.raises(error):
+        await node.tracker.track("room", key, meta, "owner")
+    ref = await node.tracker.track("room", "a", {}, "owner")
+    with pytest.raises(error):
+        await node.tracker.update("room", key, meta, "owner")
+    assert node.shows(ref)
+
+
+async def test_a_meta_changed_afterwards_changes_no_presence(cluster: Cluster) -> None:
+    node = await cluster.node("n1")
+    meta = {"tags": ["a"]}
+    ref = await node.tracker.track("room", "alice", meta, "owner")
+    meta["tags"].append("b")
+    assert node.tracker.list("room") == {"alice": {"metas": [{"phx_ref": ref, "tags": ["a"]}]}}
+
+
+async def test_bytes_that_are_no_change_are_ignored(cluster: Cluster) -> None:
+    node = await cluster.node("n1")
+    await node.join()
+    for payload in (b"", b"{}", b"[1,0]", b'[1,0,[["k",{}]],[]]', b'{"joins":{},"leaves":{}}', b"\xff"):
+        node.tracker.receive("room", "n2", payload)
+    assert node.shows()
+    assert node.diffs == []
+
+
+async def test_nothing_is_kept_of_a_topic_that_everybody_left(cluster: Cluster) -> None:
+    first, second = await cluster.node("n1"), await cluster.node("n2")
+    here, there = await first.join(), await second.join()
+    ref = await first.tracker.track("room", "alice", {}, "a")
+    await cluster.network.until(lambda: second.shows(ref))
+    first.tracker.owner_gone("a")
+    first.leave(here)
+    await cluster.network.until(lambda: second.shows())
+    second.leave(there)
+    await until_stored(first, lambda parts: not (parts or first.tracker.topics or second.tracker.topics))
+
+
+async def test_a_node_that_dies_takes_its_entries_with_it_once(cluster: Cluster) -> None:
+    first, second, third = await cluster.node("n1"), await cluster.node("n2"), await cluster.node("n3")
+    for node in (first, second):
+        await node.join()
+    stays = await first.tracker.track("room", "alice", {}, "a")
+    alice = await third.tracker.track("room", "alice", {}, "a")
+    bob = await third.tracker.track("room", "bob", {}, "b")
+    await cluster.network.until(lambda: first.shows(stays, alice, bob) and second.shows(stays, alice, bob))
+    told = len(first.diffs), len(second.diffs)
+    died = monotonic()
+    await third.kill()
+    await cluster.network.until(lambda: first.shows(stays) and second.shows(stays))
+    assert monotonic() - died < 1.25 * LEASE_SECONDS + 1.0
+    for node, before in zip((first, second), told, strict=True):
+        assert [refs(diff["leaves"]) for diff in node.diffs[before:]] == [[alice, bob]]
+    await until_stored(first, lambda parts: "n3" not in parts)
+
+
+async def test_who_joins_after_a_node_died_does_not_see_its_entries(cluster: Cluster) -> None:
+    first = await cluster.node("n1")
+    await first.tracker.track("room", "alice", {}, "a")
+    await until_stored(first, lambda parts: bool(parts))
+    await first.kill()
+    second = await cluster.node("n2")
+    client = await second.join(may_return=True)
+    await cluster.network.until(lambda: second.shows())
+    assert client.refs() == []
+    await until_stored(second, lambda parts: not parts)
+    assert second.shows()
+
+
+async def test_a_node_that_stops_takes_its_entries_away_at_once(cluster: Cluster) -> None:
+    first, second = await cluster.node("n1"), await cluster.node("n2")
+    await second.join()
+    ref = await first.tracker.track("room", "alice", {}, "a")
+    await cluster.network.until(lambda: second.shows(ref))
+    await first.tracker.stop()
+    await cluster.network.until(lambda: second.shows())
+    assert set((await second.store.beat("n2", LEASE_SECONDS)).nodes) == {"n2"}
+
+
+async def test_what_was_missed_while_the_link_was_away_comes_as_a_diff(cluster: Cluster) -> None:
+    first, second = await cluster.node("n1"), await cluster.node("n2")
+    await first.join()
+    await second.join()
+    left = await first.tracker.track("room", "alice", {}, "a")
+    changed = await first.tracker.track("room", "bob", {"s": 1}, "b")
+    await cluster.network.until(lambda: second.shows(left, changed))
+    second.lose_link()
+    await first.tracker.untrack("room", "alice", "a")
+    after = await first.tracker.update("room", "bob", {"s": 2}, "b")
+    joined = await first.tracker.track("room", "carol", {}, "c")
+    mine = await second.tracker.track("room", "dave", {}, "d")
+    await until_stored(first, lambda parts: refs_of(parts) == {after, joined, mine})
+    assert second.shows(left, changed, mine)
+    second.restore_link()
+    await cluster.network.until(lambda: second.shows(after, joined, mine) and first.shows(after, joined, mine))
+    assert refs(second.diffs[-1]["leaves"]) == [left, changed]
+
+
+async def test_the_last_leave_missed_is_made_up_for_when_the_link_is_back(cluster: Cluster) -> None:
+    first, second = await cluster.node("n1"), await cluster.node("n2")
+    await second.join()
+    ref = await first.tracker.track("room", "alice", {}, "a")
+    await cluster.network.until(lambda: second.shows(ref))
+    second.lose_link()
+    first.tracker.owner_gone("a")
+    await until_stored(first, lambda parts: not parts)
+    second.restore_link()
+    await cluster.network.until(lambda: second.shows())
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["stays", "ends"])
+async def test_a_publisher_whose_message_was_lost_makes_up_for_it(cluster: Cluster, ends: bool) -> None:
+    first, second = await cluster.node("n1"), await cluster.node("n2")
+    await second.join()
+    ref = await first.tracker.track("room", "alice", {}, "a")
+    await cluster.network.until(lambda: second.shows(ref))
+    first.lose_link()
+    expected = []
+    if ends:
+        first.tracker.owner_gone("a")
+    else:
+        expected = [await first.tracker.update("room", "alice", {"s": 2}, "a")]
+    await until_stored(first, lambda parts: refs_of(parts) == set(expected))
+    first.restore_link()
+    await cluster.network.until(lambda: second.shows(*expected))
+
+
+async def test_a_node_that_was_taken_for_dead_comes_back(cluster: Cluster) -> None:
+    first, second = await cluster.node("n1"), await cluster.node("n2")
+    await second.join(may_return=True)
+    ref = await first.tracker.track("room", "alice", {}, "a")
+    await cluster.network.until(lambda: second.shows(ref))
+    async with first.tracker._beating:  # As if the process stood still.
+        await cluster.network.until(lambda: second.shows())
+    await cluster.network.until(lambda: second.shows(ref))
+
+
+async def test_any_sequence_on_many_nodes_ends_in_agreement(cluster: Cluster) -> None:
+    random = Random(5)
+    nodes = [await cluster.node(f"n{number}") for number in range(3)]
+    for node in nodes:
+        await node.join()
+    tracked: dict[tuple[int, str], str] = {}
+    for number in range(300):
+        owner, key = random.randrange(3), f"key {random.randrange(8)}"
+        tracker = nodes[owner].tracker
+        if (owner, key) not in tracked:
+            tracked[owner, key] = await tracker.track("room", key, {"n": number}, key)
+        elif random.random() < 0.5:
+            tracked[owner, key] = await tracker.update("room", key, {"n": number}, key)
+        else:
+            del tracked[owner, key]
+            await tracker.untrack("room", key, key)
+        if random.random() < 0.1:
+            await nodes[owner].join()
+        if random.random() < 0.05:
+            nodes[owner].lose_link()
+            await asyncio.sleep(0)
+            nodes[owner].restore_link()
+        if random.random() < 0.3:
+            await asyncio.sleep(0)
+    await cluster.network.until(lambda: all(node.shows(*tracked.values()) for node in nodes))
+    assert nodes[0].tracker.list("room") == nodes[1].tracker.list("room") == nodes[2].tracker.list("room")
+
+
+# The store's troubles.
+
+
+@pytest.fixture
+async def memory() -> AsyncIterator[tuple[Cluster, MemoryStore]]:
+    store = MemoryStore()
+    cluster = Cluster(lambda: store)
+    yield cluster, store
+    store.available = True
+    await cluster.stop()
+
+
+async def test_with_the_store_away_presence_works_here_and_reaches_the_others_later(
+    memory: tuple[Cluster, MemoryStore],
+) -> None:
+    cluster, store = memory
+    first, second = await cluster.node("n1"), await cluster.node("n2")
+    await second.join()
+    store.available = False
+    await first.join("room")
+    ref = await first.tracker.track("room", "alice", {}, "a")
+    gone = await first.tracker.track("room", "bob", {}, "b")
+    assert first.shows(ref, gone)
+    await first.tracker.untrack("room", "bob", "b")
+    assert first.shows(ref)
+    assert second.shows()
+    store.available = True
+    await cluster.network.until(lambda: second.shows(ref))
+
+
+async def test_a_store_that_is_away_longer_than_the_lease_ends_nobody(memory: tuple[Cluster, MemoryStore]) -> None:
+    cluster, store = memory
+    first, second = await cluster.node("n1"), await cluster.node("n2")
+    await first.join()
+    await second.join()
+    alice = await first.tracker.track("room", "alice", {}, "a")
+    bob = await second.tracker.track("room", "bob", {}, "b")
+    await cluster.network.until(lambda: first.shows(alice, bob) and second.shows(alice, bob))
+    told = len(first.diffs), len(second.diffs)
+    store.available = False
+    await asyncio.sleep(2 * LEASE_SECONDS)
+    store.available = True
+    first.restore_link()
+    second.restore_link()
+    await asyncio.sleep(3 * LEASE_SECONDS)
+    assert first.shows(alice, bob)
+    assert second.shows(alice, bob)
+    assert (len(first.diffs), len(second.diffs)) == told
+
+
+async def test_a_redis_emptied_is_filled_again_and_nobody_is_told(redis_url: str) -> None:
+    cluster = Cluster(lambda: RedisStore.from_url(redis_url))
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(cluster.stop)
+        first, second = await cluster.node("n1"), await cluster.node("n2")
+        await second.join()
+        alice = await first.tracker.track("room", "alice", {}, "a")
+        bob = await second.tracker.track("room", "bob", {}, "b")
+        await cluster.network.until(lambda: second.shows(alice, bob))
+        told = len(second.diffs)
+        await until_stored(first, lambda parts: refs_of(parts) == {alice, bob})
+        async with Redis.from_url(redis_url) as client:
+            await client.flushall()
+        third = await cluster.node("n3")
+        await third.join()
+        await cluster.network.until(lambda: third.shows(alice, bob))
+        await until_stored(first, lambda parts: refs_of(parts) == {alice, bob})
+        await asyncio.sleep(2 * LEASE_SECONDS)
+        assert second.shows(alice, bob)
+        assert len(second.diffs) == told
+
+
+async def test_a_redis_that_restarts_empty_is_filled_again_and_nobody_is_told(tmp_path: Path) -> None:
+    server = EmbeddedRedis(tmp_path / "redis")
+    await server.start()
+    cluster = Cluster(lambda: RedisStore.from_url(server.url, timeout_seconds=0.5))
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(server.stop)
+        stack.push_async_callback(cluster.stop)
+        first, second = await cluster.node("n1"), await cluster.node("n2")
+        await first.join()
+        await second.join()
+        alice = await first.tracker.track("room", "alice", {}, "a")
+        bob = await second.tracker.track("room", "bob", {}, "b")
+        await cluster.network.until(lambda: first.shows(alice, bob) and second.shows(alice, bob))
+        told = len(first.diffs), len(second.diffs)
+        server.kill()
+        for node in (first, second):
+            node.lose_link()
+        carol = await first.tracker.track("room", "carol", {}, "c")
+        first.tracker.owner_gone("a")
+        assert first.shows(bob, carol)
+        await server.start()
+        for node in (first, second):
+            node.restore_link()
+        await cluster.network.until(lambda: first.shows(bob, carol) and second.shows(bob, carol))
+        await asyncio.sleep(2 * LEASE_SECONDS)
+        assert first.shows(bob, carol)
+        assert second.shows(bob, carol)
+        # A join and a leave on the one; on the other as well, together or not.
+        assert len(first.diffs) == told[0] + 2
+        assert sorted(ref for diff in second.diffs[told[1] :] for ref in refs(diff["joins"])) == [carol]
+        assert sorted(ref for diff in second.diffs[told[1] :] for ref in refs(diff["leaves"])) == [alice]
+        assert refs_of(await stored(first)) == {bob, carol}
