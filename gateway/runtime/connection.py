@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -142,8 +143,12 @@ class Connection:
     def join_refused(self, server: ChannelServer) -> None:
         self._receive_again(self.session.refused(server.joined))
 
-    def channel_ended(self, server: ChannelServer) -> None:
-        self._receive_again(self.session.closed(server.joined))
+    def channel_ended(self, server: ChannelServer, unhandled: Iterable[Message]) -> None:
+        """`unhandled` is what was delivered to the channel before its end, and so came before all that waited."""
+        waiting = self.session.closed(server.joined)
+        for message in unhandled:
+            self.handle(message)
+        self._receive_again(waiting)
 
     def _receive_again(self, messages: tuple[Message, ...]) -> None:
         self.backlog -= len(messages)
