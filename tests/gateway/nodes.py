@@ -1,0 +1,120 @@
+"""Gateway nodes and connections without sockets: what a connection was sent, it keeps, as a client would read it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.channel import Channel
+from gateway.identity import Identity
+from gateway.protocol.messages import Binary, Frame
+from gateway.protocol.serializer import Serializer
+from gateway.protocol.serializer_v1 import SERIALIZER as V1
+from gateway.protocol.serializer_v2 import SERIALIZER as V2
+from gateway.protocol.topics import TopicRoutes
+from gateway.runtime.broadcast import Broadcast
+from gateway.runtime.connection import Connection
+from gateway.runtime.endpoint import Endpoint
+from shared.pubsub.memory import MemoryBroker, MemoryHub
+from shared.settings import Settings
+from tests.protocol.client_frames import Received, read_v1, read_v2, read_v2_binary
+
+SOON = 10.0
+"""Seconds after which what was waited for is held to be missing."""
+
+
+async def start_node(
+    routes: Mapping[str, type[Channel]], hub: MemoryHub | None = None, settings: Settings | None = None
+) -> Endpoint:
+    """Nodes with one hub hear each other's broadcasts."""
+    endpoint = Endpoint(settings or Settings(), TopicRoutes(routes.items()), MemoryBroker(hub))
+    await endpoint.start()
+    return endpoint
+
+
+class Client(Connection):
+    """A connection and its client in one. Its join_refs are never equal to its refs, so that mixing them up shows."""
+
+    def __init__(self, endpoint: Endpoint, user_id: int = 1, serializer: Serializer = V2) -> None:
+        super().__init__(endpoint, serializer, Identity(user_id, float("inf")), {})
+        self.received: list[Received] = []
+        self.close_code: int | None = None
+        self._changed = asyncio.Event()
+        self._ref = 0
+        endpoint.connected(self)
+
+    # As the transport
+
+    def send(self, frame: Frame | None) -> None:
+        if frame is None or self.gone:
+            return
+        if type(frame) is Binary:
+            received = read_v2_binary(frame)
+        else:
+            received = (read_v1 if self.serializer is V1 else read_v2)(frame)
+        self.received.append(received)
+        self._changed.set()
+
+    def send_broadcast(self, broadcast: Broadcast) -> None:
+        self.send(broadcast.frame(self.serializer))
+
+    def close(self, code: int, reason: str = "") -> None:
+        if self.close_code is None:
+            self.close_code = code
+            self.dropped()
+
+    # As the client
+
+    def says(self, join_ref: Any, ref: Any, topic: Any, event: Any, payload: Any = None) -> None:
+        """Send one frame; what answers at once has answered on return."""
+        payload = {} if payload is None else payload
+        if self.serializer is V1:
+            frame: Any = {"topic": topic, "event": event, "payload": payload, "ref": ref}
+        else:
+            frame = [join_ref, ref, topic, event, payload]
+        self.receive_text(json.dumps(frame).encode())
+
+    def take(self) -> list[Received]:
+        """What came since it was last asked."""
+        received, self.received = self.received, []
+        return received
+
+    def events(self) -> list[Any]:
+        """What came since it was last asked, in short: the ref of a reply, the event of all else."""
+        return [one.ref if one.event == "phx_reply" else one.event for one in self.take()]
+
+    async def gets(self, count: int) -> list[Received]:
+        """The next frames, when they have come."""
+        async with asyncio.timeout(SOON):
+            while len(self.received) < count:
+                self._changed.clear()
+                await self._changed.wait()
+        return self.take()
+
+    async def joins(self, topic: str, params: Any = None, join_ref: str = "j1") -> None:
+        self.says(join_ref, "join", topic, "phx_join", params)
+        (answer, *_) = await self.gets(1)
+        assert answer.payload["status"] == "ok", answer
+
+
+def reply(ref: Any, response: Any = None, status: str = "ok", topic: str = "room:1", join_ref: Any = "j1") -> Received:
+    body = {"response": {} if response is None else response, "status": status}
+    return Received("text", join_ref, ref, topic, "phx_reply", body)
+
+
+def push(event: str, payload: Any = None, topic: str = "room:1", join_ref: Any = "j1") -> Received:
+    return Received("text", join_ref, None, topic, event, {} if payload is None else payload)
+
+
+def broadcast(event: str, payload: Any = None, topic: str = "room:1") -> Received:
+    return Received("text", None, None, topic, event, {} if payload is None else payload)
+
+
+def closed(join_ref: Any = "j1", topic: str = "room:1") -> Received:
+    return Received("text", join_ref, join_ref, topic, "phx_close", {})
+
+
+def crashed(join_ref: Any = "j1", topic: str = "room:1") -> Received:
+    return Received("text", join_ref, join_ref, topic, "phx_error", {"reason": "channel_crash"})

@@ -1,0 +1,1 @@
+"""The runtime with small channels of each test's own, without sockets. Mirrors gateway/runtime."""

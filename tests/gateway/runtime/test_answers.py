@@ -1,0 +1,321 @@
+"""What a channel's callbacks return, and what becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, ClassVar
+
+import pytest
+
+from gateway.channel import BadReturn, Channel, Error, HandleResult, InfoResult, JoinResult, Ok, Reply, SocketRef, Stop
+from gateway.protocol.serializer_v1 import SERIALIZER as V1
+from tests.gateway.nodes import Client, closed, crashed, push, reply
+from tests.gateway.runtime.conftest import Start
+
+
+class Answering(Channel):
+    """Returns what the test has put in `table`, by event; `join` for the join, `info` and `out` for the others."""
+
+    intercepts = frozenset({"out"})
+    table: ClassVar[dict[str, Any]] = {}
+
+    async def join(self, topic: str, params: Any) -> JoinResult:
+        return self.table.get("join", Ok())  # type: ignore[no-any-return]
+
+    async def handle_in(self, event: str, payload: Any) -> HandleResult:
+        if event == "to_info":
+            self.send_info(payload)
+            return None
+        if event == "to_out":
+            await self.broadcast("out", payload)
+            return None
+        return self.table[event]  # type: ignore[no-any-return]
+
+    async def handle_info(self, message: Any) -> InfoResult:
+        return self.table["info"]  # type: ignore[no-any-return]
+
+    async def handle_out(self, event: str, payload: Any) -> InfoResult:
+        return self.table["out"]  # type: ignore[no-any-return]
+
+
+async def joined(start: Start, **table: Any) -> Client:
+    Answering.table = table
+    client = Client(await start(Answering))
+    await client.joins("room:1")
+    return client
+
+
+@pytest.mark.parametrize(
+    ("returned", "status", "response"),
+    [
+        (Ok(), "ok", {}),
+        (Ok({"a": 1}), "ok", {"a": 1}),
+        (Ok(None), "ok", None),
+        (Ok([1]), "ok", [1]),
+        (Error({"reason": "sold"}), "error", {"reason": "sold"}),
+        (Reply("pending", 5), "pending", 5),
+    ],
+    ids=repr,
+)
+async def test_a_reply_carries_the_pushs_ref(start: Start, returned: Any, status: str, response: Any) -> None:
+    client = await joined(start, ask=returned)
+    client.says("j1", "r1", "room:1", "ask")
+    (answer,) = client.take()
+    assert (answer.join_ref, answer.ref) == ("j1", "r1")
+    assert answer.payload == {"response": response, "status": status}
+
+
+async def test_none_is_no_reply(start: Start) -> None:
+    client = await joined(start, ask=None, then=Ok())
+    client.says("j1", "r1", "room:1", "ask")
+    client.says("j1", "r2", "room:1", "then")
+    assert client.take() == [reply("r2")]
+
+
+@pytest.mark.parametrize("reason", ["normal", "shutdown"])
+async def test_an_orderly_stop_closes_the_channel(start: Start, reason: str) -> None:
+    client = await joined(start, ask=Stop(reason))
+    client.says("j1", "r1", "room:1", "ask")
+    assert client.take() == [closed()]
+
+
+async def test_a_stop_with_a_reply_replies_first(start: Start) -> None:
+    client = await joined(start, ask=Stop(reply=Ok({"bye": True})))
+    client.says("j1", "r1", "room:1", "ask")
+    assert client.take() == [reply("r1", {"bye": True}), closed()]
+
+
+async def test_a_stop_for_any_other_reason_is_an_error(start: Start) -> None:
+    client = await joined(start, ask=Stop("database gone", reply=Error()))
+    client.says("j1", "r1", "room:1", "ask")
+    assert client.take() == [reply("r1", status="error"), crashed()]
+
+
+@pytest.mark.parametrize("callback", ["info", "out"])
+async def test_the_other_callbacks_can_stop_too(start: Start, callback: str) -> None:
+    client = await joined(start, **{callback: Stop()})
+    client.says("j1", "r1", "room:1", f"to_{callback}")
+    assert client.take() == [closed()]
+    client.says("j1", "r2", "room:1", "to_info")
+    assert client.take()[0].payload["response"] == {"reason": "unmatched topic"}
+
+
+WRONG = ["ok", ("ok", {}), {}, True, 0, Ok, Stop]
+LISTS = {
+    "join": "join returns Ok(...) or Error(...)",
+    "ask": "handle_in returns Ok, Error, Reply, Stop or None",
+    "info": "handle_info and handle_out return Stop or None",
+    "out": "handle_info and handle_out return Stop or None",
+}
+
+
+@pytest.mark.parametrize("returned", WRONG, ids=repr)
+@pytest.mark.parametrize("callback", LISTS)
+async def test_a_wrong_return_value_crashes_with_a_list_of_the_right_ones(
+    start: Start, caplog: pytest.LogCaptureFixture, callback: str, returned: Any
+) -> None:
+    Answering.table = {callback: returned}
+    client = Client(await start(Answering))
+    with caplog.at_level(logging.WARNING):
+        client.says("j1", "join", "room:1", "phx_join")
+        if callback != "join":
+            client.says("j1", "r1", "room:1", "ask" if callback == "ask" else f"to_{callback}")
+    if callback == "join":
+        assert client.take() == [reply("join", {"reason": "join crashed"}, "error")]
+    else:
+        assert client.take() == [reply("join"), crashed()]
+    (record,) = caplog.records
+    assert record.exc_info is not None
+    assert isinstance(record.exc_info[1], BadReturn)
+    assert str(record.exc_info[1]) == f"{LISTS[callback]}, not {returned!r}"
+
+
+@pytest.mark.parametrize("callback", ["info", "out", "join"])
+@pytest.mark.parametrize("returned", [Reply("ok"), Ok()], ids=repr)
+async def test_what_another_callback_may_return_is_still_wrong_here(start: Start, callback: str, returned: Any) -> None:
+    if callback == "join" and returned == Ok():
+        returned = Stop()
+    Answering.table = {callback: returned}
+    client = Client(await start(Answering))
+    client.says("j1", "join", "room:1", "phx_join")
+    client.says("j1", "r1", "room:1", f"to_{callback}")
+    last = client.take()[-1]
+    assert last == crashed() if callback != "join" else last.payload["response"] == {"reason": "unmatched topic"}
+
+
+async def test_the_reply_of_a_stop_is_checked_too(start: Start) -> None:
+    client = await joined(start, ask=Stop(reply="bye"))  # type: ignore[arg-type]
+    client.says("j1", "r1", "room:1", "ask")
+    assert client.take() == [crashed()]
+
+
+async def test_a_reply_that_no_frame_can_carry_crashes_the_channel(start: Start) -> None:
+    client = await joined(start, ask=Ok({"a": object()}), then=Ok())
+    client.says("j1", "r1", "room:1", "ask")
+    assert client.take() == [crashed()]
+    Answering.table = {"join": Ok(object())}
+    client.says("j2", "r2", "room:1", "phx_join")
+    assert client.take() == [reply("r2", {"reason": "join crashed"}, "error", join_ref="j2")]
+
+
+async def test_a_binary_reply_to_version_1_is_left_out(start: Start) -> None:
+    Answering.table = {"ask": Ok(b"\x00"), "then": Ok()}
+    client = Client(await start(Answering), serializer=V1)
+    await client.joins("room:1")
+    client.says(None, 1, "room:1", "ask")
+    client.says(None, 2, "room:1", "then")
+    assert client.events() == [2]
+
+
+# Later
+
+
+class Later(Channel):
+    """Answers when the test says so."""
+
+    asked: ClassVar[list[tuple[Later, SocketRef]]] = []
+
+    async def join(self, topic: str, params: Any) -> JoinResult:
+        return Ok()
+
+    async def handle_in(self, event: str, payload: Any) -> HandleResult:
+        match event:
+            case "later":
+                self.asked.append((self, self.socket_ref()))
+                return None
+            case "info":
+                self.send_info(payload)
+                return None
+        return Ok()
+
+    async def handle_info(self, message: Any) -> InfoResult:
+        self.socket_ref()
+        return None
+
+
+async def joined_later(start: Start, join_ref: str = "j1") -> Client:
+    Later.asked.clear()
+    client = Client(await start(Later))
+    await client.joins("room:1", join_ref=join_ref)
+    return client
+
+
+async def test_a_push_can_be_answered_after_its_handler_has_returned(start: Start) -> None:
+    client = await joined_later(start)
+    client.says("j1", "r1", "room:1", "later")
+    client.says("j1", "r2", "room:1", "later")
+    client.says("j1", "r3", "room:1", "now")
+    assert client.take() == [reply("r3")]
+    for channel, ref in reversed(Later.asked):
+        channel.reply(ref, Ok({"for": ref.ref}))
+    assert client.take() == [reply("r2", {"for": "r2"}), reply("r1", {"for": "r1"})]
+
+
+async def test_it_can_be_answered_when_its_channel_is_gone(start: Start) -> None:
+    client = await joined_later(start)
+    client.says("j1", "r1", "room:1", "later")
+    client.says("j1", "r2", "room:1", "phx_leave")
+    client.says("j2", "r3", "room:1", "phx_join")
+    client.take()
+    ((channel, ref),) = Later.asked
+    channel.reply(ref, Error({"reason": "too late"}))
+    assert client.take() == [reply("r1", {"reason": "too late"}, "error", join_ref="j1")]
+
+
+async def test_an_answer_to_a_connection_that_is_gone_disturbs_nobody(start: Start) -> None:
+    client = await joined_later(start)
+    client.says("j1", "r1", "room:1", "later")
+    client.dropped()
+    ((channel, ref),) = Later.asked
+    channel.reply(ref, Ok())
+    assert client.take() == []
+
+
+async def test_an_answer_later_is_checked_as_well(start: Start) -> None:
+    client = await joined_later(start)
+    client.says("j1", "r1", "room:1", "later")
+    ((channel, ref),) = Later.asked
+    with pytest.raises(BadReturn, match="a reply is Ok, Error or Reply"):
+        channel.reply(ref, "ok")  # type: ignore[arg-type]
+
+
+async def test_a_ref_can_be_named_only_while_a_push_is_handled(start: Start) -> None:
+    client = await joined_later(start)
+    client.says("j1", "r1", "room:1", "later")
+    ((channel, _),) = Later.asked
+    with pytest.raises(RuntimeError, match="handle_in"):
+        channel.socket_ref()
+    client.says("j1", "r2", "room:1", "info")
+    assert client.take() == [crashed()]
+
+
+# Pushes
+
+
+class Pushing(Channel):
+    async def join(self, topic: str, params: Any) -> JoinResult:
+        self.ended = False
+        if params == "push":
+            self.push("hello", {})
+        self.send_info("first")
+        self.send_info("second")
+        return Ok()
+
+    async def handle_info(self, message: Any) -> InfoResult:
+        self.push(message, {})
+        return None
+
+    async def handle_in(self, event: str, payload: Any) -> HandleResult:
+        match event:
+            case "push_and_reply":
+                self.push("pushed", payload)
+                return Ok()
+            case "timer":
+                asyncio.get_running_loop().call_later(0, self.push, "tick", {})
+                return None
+            case "unencodable":
+                self.push("pushed", object())
+        return None
+
+    async def terminate(self, reason: str) -> None:
+        self.push("goodbye", {"reason": reason})
+
+
+async def test_a_push_in_join_raises(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    client = Client(await start(Pushing))
+    client.says("j1", "r1", "room:1", "phx_join", "push")
+    assert client.take() == [reply("r1", {"reason": "join crashed"}, "error")]
+    (record,) = caplog.records
+    assert record.exc_info is not None
+    assert "send_info" in str(record.exc_info[1])
+
+
+async def test_what_join_sends_itself_is_handled_after_the_reply(start: Start) -> None:
+    client = Client(await start(Pushing))
+    client.says("j1", "r1", "room:1", "phx_join")
+    assert client.take() == [reply("r1"), push("first"), push("second")]
+
+
+async def test_a_push_goes_out_before_the_reply_that_follows_it(start: Start) -> None:
+    client = Client(await start(Pushing))
+    await client.joins("room:1")
+    client.says("j1", "r1", "room:1", "push_and_reply", {"n": 1})
+    assert client.take() == [push("pushed", {"n": 1}), reply("r1")]
+
+
+async def test_a_push_that_no_frame_can_carry_crashes_the_channel(start: Start) -> None:
+    client = Client(await start(Pushing))
+    await client.joins("room:1")
+    client.says("j1", "r1", "room:1", "unencodable")
+    assert client.take() == [push("goodbye", {"reason": "crashed"}), crashed()]
+
+
+async def test_a_push_after_the_channels_end_is_left_out(start: Start) -> None:
+    client = Client(await start(Pushing))
+    await client.joins("room:1")
+    client.says("j1", "r1", "room:1", "timer")
+    client.says("j1", "r2", "room:1", "phx_leave")
+    assert client.take() == [reply("r2"), push("goodbye", {"reason": "left"}), closed()]
+    await asyncio.sleep(0.01)
+    assert client.take() == []

@@ -1,0 +1,246 @@
+"""What waits for what: the messages of one channel for each other, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from gateway.channel import Channel, Error, HandleResult, InfoResult, JoinResult, Ok, Stop
+from gateway.protocol.serializer_v1 import SERIALIZER as V1
+from shared.settings import Settings
+from tests.gateway.nodes import Client, closed, crashed, push, reply
+from tests.gateway.runtime.conftest import Start
+
+UNMATCHED = {"reason": "unmatched topic"}
+
+
+class Gated(Channel):
+    """Waits at a gate where it is told to: in a join with `wait`, at the event `wait`."""
+
+    def __init__(self, socket: Any, params: Any) -> None:
+        super().__init__(socket, params)
+        self.gate: asyncio.Event = GATES.setdefault(self.topic, asyncio.Event())
+
+    async def join(self, topic: str, params: Any) -> JoinResult:
+        match params:
+            case {"wait": "accept"}:
+                await self.gate.wait()
+            case {"wait": "refuse"}:
+                await self.gate.wait()
+                return Error({"reason": "no"})
+            case {"wait": "crash"}:
+                await self.gate.wait()
+                raise RuntimeError("asked to")
+        return Ok()
+
+    async def handle_in(self, event: str, payload: Any) -> HandleResult:
+        match event:
+            case "echo":
+                return Ok(payload)
+            case "wait":
+                await self.gate.wait()
+                return Ok(payload)
+            case "wait_and_crash":
+                await self.gate.wait()
+                raise RuntimeError("asked to")
+            case "wait_and_stop":
+                await self.gate.wait()
+                return Stop()
+            case "info":
+                self.send_info(payload)
+                return None
+        return await super().handle_in(event, payload)
+
+    async def handle_info(self, message: Any) -> InfoResult:
+        self.push("info", message)
+        return None
+
+
+GATES: dict[str, asyncio.Event] = {}
+
+
+@pytest.fixture(autouse=True)
+def _fresh_gates() -> None:
+    GATES.clear()
+
+
+def open_gate(topic: str = "room:1") -> None:
+    GATES[topic].set()
+
+
+async def joined(start: Start, *topics: str) -> Client:
+    client = Client(await start(Gated))
+    for number, topic in enumerate(topics or ("room:1",), start=1):
+        await client.joins(topic, join_ref=f"j{number}")
+    return client
+
+
+async def test_messages_of_one_channel_are_handled_in_order_although_a_handler_waits(start: Start) -> None:
+    client = await joined(start)
+    for ref, event in enumerate(("echo", "wait", "echo", "wait", "echo")):
+        client.says("j1", ref, "room:1", event)
+    assert client.events() == [0]
+    open_gate()
+    assert [one.ref for one in await client.gets(4)] == [1, 2, 3, 4]
+
+
+async def test_what_a_handler_sends_itself_comes_behind_what_had_come_before(start: Start) -> None:
+    client = await joined(start)
+    client.says("j1", "r1", "room:1", "wait")
+    client.says("j1", "r2", "room:1", "info", {"n": 1})
+    client.says("j1", "r3", "room:1", "echo")
+    open_gate()
+    assert await client.gets(3) == [reply("r1"), reply("r3"), push("info", {"n": 1})]
+
+
+async def test_channels_of_one_connection_do_not_wait_for_each_other(start: Start) -> None:
+    client = await joined(start, "room:1", "room:2")
+    client.says("j1", "r1", "room:1", "wait")
+    client.says("j2", "r2", "room:2", "echo")
+    client.says(None, "r3", "phoenix", "heartbeat")
+    assert client.events() == ["r2", "r3"]
+    open_gate()
+    assert await client.gets(1) == [reply("r1")]
+
+
+async def test_channels_of_one_topic_on_two_connections_do_not_wait_for_each_other(start: Start) -> None:
+    node = await start(Gated)
+    one, other = Client(node), Client(node)
+    await one.joins("room:1")
+    await other.joins("room:1")
+    one.says("j1", "r1", "room:1", "wait")
+    other.says("j1", "r2", "room:1", "echo")
+    assert other.events() == ["r2"]
+    open_gate()
+    await one.gets(1)
+
+
+async def test_a_slow_join_holds_up_only_its_own_topic(start: Start) -> None:
+    client = await joined(start, "room:1")
+    client.says("j2", "r1", "room:2", "phx_join", {"wait": "accept"})
+    client.says("j2", "r2", "room:2", "echo", {"n": 2})
+    client.says("j1", "r3", "room:1", "echo")
+    client.says("j3", "r4", "room:3", "phx_join")
+    client.says(None, "r5", "phoenix", "heartbeat")
+    assert client.events() == ["r3", "r4", "r5"]
+    open_gate("room:2")
+    answers = await client.gets(2)
+    assert answers == [reply("r1", topic="room:2", join_ref="j2"), reply("r2", {"n": 2}, topic="room:2", join_ref="j2")]
+
+
+@pytest.mark.parametrize(("how", "reason"), [("refuse", "no"), ("crash", "join crashed")])
+async def test_what_came_behind_a_join_that_fails_is_unmatched(start: Start, how: str, reason: str) -> None:
+    client = Client(await start(Gated))
+    client.says("j1", "r1", "room:1", "phx_join", {"wait": how})
+    client.says("j1", "r2", "room:1", "echo")
+    open_gate()
+    assert await client.gets(2) == [
+        reply("r1", {"reason": reason}, "error"),
+        reply("r2", UNMATCHED, "error", join_ref=None),
+    ]
+
+
+async def test_a_leave_and_a_join_in_one_write_are_both_answered(start: Start) -> None:
+    client = await joined(start)
+    client.says("j1", "r1", "room:1", "phx_leave")
+    client.says("j2", "r2", "room:1", "phx_join")
+    assert await client.gets(3) == [reply("r1"), closed(), reply("r2", join_ref="j2")]
+
+
+async def test_a_leave_waits_for_the_handler_and_the_next_join_for_the_leave(start: Start) -> None:
+    client = await joined(start)
+    client.says("j1", "r1", "room:1", "wait")
+    client.says("j1", "r2", "room:1", "phx_leave")
+    client.says("j2", "r3", "room:1", "phx_join")
+    client.says("j2", "r4", "room:1", "echo")
+    assert client.take() == []
+    open_gate()
+    assert await client.gets(5) == [
+        reply("r1"),
+        reply("r2"),
+        closed(),
+        reply("r3", join_ref="j2"),
+        reply("r4", join_ref="j2"),
+    ]
+
+
+async def test_a_leave_while_the_join_is_under_way_comes_after_it(start: Start) -> None:
+    client = Client(await start(Gated))
+    client.says("j1", "r1", "room:1", "phx_join", {"wait": "accept"})
+    client.says("j1", "r2", "room:1", "phx_leave")
+    open_gate()
+    assert await client.gets(3) == [reply("r1"), reply("r2"), closed()]
+
+
+async def test_a_second_join_while_the_first_is_under_way_replaces_it_afterwards(start: Start) -> None:
+    client = Client(await start(Gated))
+    client.says("j1", "r1", "room:1", "phx_join", {"wait": "accept"})
+    client.says("j2", "r2", "room:1", "phx_join")
+    client.says("j1", "r3", "room:1", "echo")
+    client.says("j2", "r4", "room:1", "echo")
+    open_gate()
+    assert await client.gets(4) == [reply("r1"), reply("r2", join_ref="j2"), closed(), reply("r4", join_ref="j2")]
+
+
+async def test_what_came_behind_a_crash_is_answered_as_to_a_topic_not_joined(start: Start) -> None:
+    client = await joined(start)
+    client.says("j1", "r1", "room:1", "wait_and_crash")
+    client.says("j1", "r2", "room:1", "echo")
+    client.says("j1", "r3", "room:1", "phx_leave")
+    open_gate()
+    assert await client.gets(3) == [crashed(), reply("r2", UNMATCHED, "error", join_ref=None), reply("r3")]
+
+
+async def test_what_came_behind_a_stop_is_answered_as_to_a_topic_not_joined(start: Start) -> None:
+    client = await joined(start)
+    client.says("j1", "r1", "room:1", "wait_and_stop")
+    client.says("j1", "r2", "room:1", "echo")
+    open_gate()
+    assert await client.gets(2) == [closed(), reply("r2", UNMATCHED, "error", join_ref=None)]
+
+
+async def test_a_leave_before_a_join_stays_before_it_when_the_channel_crashes_meanwhile(start: Start) -> None:
+    # Version 1 sends no join_ref: were the leave handled last, it would leave the new join.
+    client = Client(await start(Gated), serializer=V1)
+    client.says(None, 1, "room:1", "phx_join")
+    client.says(None, 2, "room:1", "wait_and_crash")
+    client.says(None, 3, "room:1", "phx_leave")
+    client.says(None, 4, "room:1", "phx_join")
+    client.says(None, 5, "room:1", "echo")
+    client.take()
+    open_gate()
+    assert [one.ref for one in await client.gets(4)] == [None, 3, 4, 5]
+    client.says(None, 6, "room:1", "echo")
+    assert client.take()[0].payload == {"response": {}, "status": "ok"}
+
+
+async def test_messages_that_wait_are_counted_until_they_are_handled(start: Start) -> None:
+    client = Client(await start(Gated, settings=Settings(max_backlog_messages=3)))
+    client.says("j1", "r0", "room:1", "phx_join", {"wait": "accept"})
+    for number in range(3):
+        assert not client.is_congested
+        client.says("j1", number, "room:1", "wait")
+    assert client.is_congested
+    decongested = asyncio.create_task(client.decongested())
+    await asyncio.sleep(0)
+    assert not decongested.done()
+    open_gate()
+    await asyncio.wait_for(decongested, 10)
+    assert [one.ref for one in await client.gets(4)] == ["r0", 0, 1, 2]
+    assert client.backlog == 0
+
+
+@pytest.mark.parametrize("event", ["wait", "wait_and_crash", "wait_and_stop"])
+async def test_no_count_is_left_of_messages_that_waited_for_a_channel_that_ended(start: Start, event: str) -> None:
+    client = await joined(start)
+    client.says("j1", "r1", "room:1", event)
+    for number in range(5):
+        client.says("j1", number, "room:1", "echo")
+    client.says("j1", "r2", "room:1", "phx_leave")
+    client.says("j2", "r3", "room:1", "phx_join")
+    assert client.backlog == 7
+    open_gate()
+    await client.gets(8)
+    assert client.backlog == 0

@@ -1,0 +1,1 @@
+"""The transports over real sockets. Mirrors gateway/transports."""
