@@ -15,16 +15,21 @@ class InvalidDatabaseUrl(ValueError):
     """libpq cannot read it. The message does not repeat it: it may hold a password."""
 
 
+def parsed(database_url: str) -> dict[str, str]:
+    """Its parts by libpq's names; raises InvalidDatabaseUrl."""
+    try:
+        return dict(parse_dsn(database_url))
+    except psycopg2.Error:
+        raise InvalidDatabaseUrl("DATABASE_URL: libpq cannot read it") from None
+
+
 async def resolved(database_url: str, statement_timeout_seconds: float) -> str:
     """A connection string with the session's settings and, where one host name is given, its addresses.
 
     The server gives up a statement when we have stopped waiting for it. Raises DatabaseUnavailable for a name that is
     not found, InvalidDatabaseUrl.
     """
-    try:
-        parts = parse_dsn(database_url)
-    except psycopg2.Error:
-        raise InvalidDatabaseUrl("DATABASE_URL: libpq cannot read it") from None
+    parts = parsed(database_url)
     milliseconds = int(statement_timeout_seconds * 1000)
     session = f"-c timezone=UTC -c jit=off -c statement_timeout={milliseconds}"
     parts["options"] = f"{parts['options']} {session}" if parts.get("options") else session

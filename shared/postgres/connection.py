@@ -68,7 +68,7 @@ class Connection(aiopg.Connection):
     ) -> tuple[list[tuple[Any, ...]], int]:
         """The rows, and how many rows were found or changed. The timeout is in seconds, for each of two trips."""
         if not statement.name:
-            return await self.run(statement.sql, adapted(parameters) or None, timeout)
+            return await self.run(statement.sql, adapted(parameters), timeout)
         prepared = self._prepared.get(statement.name)
         if prepared is None:
             prepared = await self._prepare(statement, len(parameters), timeout)

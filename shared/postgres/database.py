@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from shared.postgres.address import resolved
+from shared.postgres.address import parsed, resolved
 from shared.postgres.connection import Connection
 from shared.postgres.errors import DatabaseUnavailable
 from shared.postgres.pool import Pool
@@ -44,7 +44,8 @@ class Database:
     """A pool of connections. A cancelled or failed caller never harms another one's statement."""
 
     def __init__(self, settings: Settings) -> None:
-        """Connects when first used. `connect` tells at once whether that works."""
+        """Connects when first used. `connect` tells at once whether that works. Raises InvalidDatabaseUrl."""
+        parsed(settings.database_url)
         self._url = settings.database_url
         self._timeout = settings.database_timeout_seconds
         self._pool = Pool(self._open, settings.database_pool_size, self._timeout)

@@ -7,11 +7,14 @@ give connections back too, and it starts a task for each of them. Here the conne
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 
 from shared.postgres.connection import Connection
 from shared.postgres.errors import DatabaseUnavailable
+
+logger = logging.getLogger(__name__)
 
 
 class Pool:
@@ -106,6 +109,10 @@ class Pool:
             # While others are at work, their connections will do for those who wait.
             if not self._lent:
                 self._fail_waiters(error)
+            return
+        except Exception as error:
+            logger.exception("connecting failed")
+            self._fail_waiters(DatabaseUnavailable(str(error)))
             return
         if self._is_closed:
             connection.close()

@@ -14,7 +14,8 @@ class Statement:
     It is PREPAREd once a connection under its name, then only EXECUTEd: psycopg2 prepares nothing itself, and a hot
     query planned anew costs twice. A name stands for one text in the whole project.
 
-    With an empty name it is not prepared, and its parameters are written `%s`: for SQL put together at run time.
+    With an empty name it is not prepared, and its parameters are written `%s` and `%` is `%%`: for SQL put together
+    at run time.
     """
 
     name: str

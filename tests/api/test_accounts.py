@@ -175,7 +175,7 @@ async def test_tokens_that_are_not_ours_or_over_are_401(api: Api, settings: Sett
     await api.register()
     now = time.time()
     good = {"sub": "1", "exp": now + 60}
-    for claims, secret in [
+    refused: list[tuple[dict[str, Any], str]] = [
         (good, "another-secret-another-secret-another-secret"),
         ({"sub": "1", "exp": now - 1}, settings.jwt_secret),
         ({"sub": "1"}, settings.jwt_secret),
@@ -185,7 +185,8 @@ async def test_tokens_that_are_not_ours_or_over_are_401(api: Api, settings: Sett
         ({"sub": str(2**63), "exp": now + 60}, settings.jwt_secret),
         ({"sub": ["1"], "exp": now + 60}, settings.jwt_secret),
         ({"sub": "1", "exp": "soon"}, settings.jwt_secret),
-    ]:
+    ]
+    for claims, secret in refused:
         headers = {"Authorization": "Bearer " + jwt.encode(claims, secret)}
         await api.call("GET", "/api/me", 401, headers=headers)
     await api.call("GET", "/api/me", 401, headers={"Authorization": "Bearer " + jwt.encode(good, "", algorithm="none")})

@@ -1,0 +1,181 @@
+"""Postgres goes away in every way it can; what is asked meanwhile fails in time, and all is well afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+from collections.abc import Iterator
+
+import pytest
+
+from shared.postgres import Database, DatabaseUnavailable, Statement
+from tests.shared.postgres.conftest import Victim
+
+ONE = Statement("one", "SELECT 1")
+A_WHILE = Statement("a_while", "SELECT pg_sleep(0.1)")
+BACKEND = Statement("backend", "SELECT pg_backend_pid()")
+KILL_OTHERS = Statement(
+    "",
+    """SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+       WHERE pid <> pg_backend_pid() AND datname = current_database()""",
+)
+SLEEP = Statement("sleep", "SELECT pg_sleep(30)")
+
+
+@pytest.fixture
+def many_descriptors() -> Iterator[None]:
+    """The next descriptor is beyond what select() can wait for, as in a gateway with a thousand sockets."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    opened = [os.open(os.devnull, os.O_RDONLY)]
+    while opened[-1] < 1100:
+        opened.append(os.dup(opened[0]))
+    yield
+    for descriptor in opened:
+        os.close(descriptor)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def fails_in_time(database: Database, statement: Statement, seconds: float, callers: int = 8) -> None:
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    results = await asyncio.gather(*(database.fetch(statement) for _ in range(callers)), return_exceptions=True)
+    assert [type(result) for result in results] == [DatabaseUnavailable] * callers
+    assert loop.time() - started < seconds
+
+
+async def comes_back(database: Database, seconds: float = 5.0) -> None:
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        try:
+            await asyncio.gather(*(database.fetch(ONE) for _ in range(8)))
+        except DatabaseUnavailable:
+            assert asyncio.get_running_loop().time() < deadline
+            await asyncio.sleep(0.02)
+        else:
+            return
+
+
+async def test_a_server_that_is_restarted_is_met_again(victim: Victim) -> None:
+    database = await Database.connect(victim.settings)
+    await asyncio.gather(*(database.fetch(ONE) for _ in range(8)))
+    running = [asyncio.create_task(database.fetch(SLEEP)) for _ in range(2)]
+    await database.fetch(ONE)
+    await victim.server.stop()
+    results = await asyncio.gather(*running, return_exceptions=True)
+    assert [type(result) for result in results] == [DatabaseUnavailable] * 2
+    await fails_in_time(database, ONE, 1.0)
+    await victim.server.start()
+    await comes_back(database)
+    await database.close()
+
+
+async def test_a_server_that_was_killed_is_met_again(victim: Victim) -> None:
+    database = await Database.connect(victim.settings)
+    running = [asyncio.create_task(database.fetch(SLEEP)) for _ in range(6)]
+    await asyncio.sleep(0)
+    victim.server.kill()
+    results = await asyncio.gather(*running, return_exceptions=True)
+    assert [type(result) for result in results] == [DatabaseUnavailable] * 6
+    await victim.server.start()
+    await comes_back(database)
+    await database.close()
+
+
+async def test_a_frozen_server_fails_everyone_in_time_and_thaws(victim: Victim) -> None:
+    database = await Database.connect(victim.settings)
+    await asyncio.gather(*(database.fetch(ONE) for _ in range(2)))
+    victim.freeze()
+    try:
+        # A second for a connection, a second for the answer.
+        await fails_in_time(database, ONE, 2.5)
+        await fails_in_time(database, ONE, 2.5)
+    finally:
+        victim.thaw()
+    await comes_back(database)
+    await database.close()
+
+
+async def test_idle_connections_that_were_ended_are_replaced_unnoticed(database: Database) -> None:
+    await asyncio.gather(*(database.fetch(A_WHILE) for _ in range(4)))
+    assert await database.fetch(KILL_OTHERS) == [(True,)] * 3
+    # One round of the loop, in which the sockets' ends are seen.
+    await asyncio.sleep(0.01)
+    await asyncio.gather(*(database.fetch(ONE) for _ in range(8)))
+
+
+async def test_a_connection_ended_in_a_statement_beyond_what_select_can_watch(
+    many_descriptors: None, database: Database
+) -> None:
+    tasks = [asyncio.create_task(database.fetch(SLEEP)) for _ in range(3)]
+    await asyncio.sleep(0)
+    others = Statement(
+        "",
+        """SELECT pid, pg_sleep(0.01) FROM pg_stat_activity
+           WHERE datname = current_database() AND query LIKE 'EXECUTE%%' AND pid <> pg_backend_pid()""",
+    )
+    while len(sleeping := await database.fetch(others)) < 3:
+        pass
+    started = asyncio.get_running_loop().time()
+    for pid, _ in sleeping:
+        await database.fetch(Statement("", "SELECT pg_terminate_backend(%s)"), pid)
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(result) for result in results] == [DatabaseUnavailable] * 3
+    # At once, not by the timeout.
+    assert asyncio.get_running_loop().time() - started < 1.0
+    await asyncio.gather(*(database.fetch(ONE) for _ in range(8)))
+
+
+async def test_a_server_that_goes_away_beyond_what_select_can_watch(many_descriptors: None, victim: Victim) -> None:
+    database = await Database.connect(victim.settings)
+    await asyncio.gather(*(database.fetch(A_WHILE) for _ in range(4)))
+    await victim.server.stop()
+    await fails_in_time(database, ONE, 1.0)
+    await victim.server.start()
+    await comes_back(database)
+    victim.freeze()
+    try:
+        await fails_in_time(database, ONE, 2.5)
+    finally:
+        victim.thaw()
+    await comes_back(database)
+    await database.close()
+
+
+async def test_a_transaction_cut_off_changes_nothing(database: Database) -> None:
+    await database.execute(Statement("", "CREATE TABLE numbers (number integer)"))
+    with pytest.raises(DatabaseUnavailable):  # noqa: PT012
+        async with database.transaction() as transaction:
+            await transaction.execute(Statement("", "INSERT INTO numbers VALUES (1)"))
+            row = await transaction.fetch_one(BACKEND)
+            assert row is not None
+            await database.fetch(Statement("", "SELECT pg_terminate_backend(%s, 5000)"), row[0])
+            await transaction.execute(Statement("", "INSERT INTO numbers VALUES (2)"))
+    assert await database.fetch(Statement("", "SELECT * FROM numbers")) == []
+
+
+async def test_descriptors_of_lost_connections_are_not_confused_with_new_ones(database: Database) -> None:
+    """A number that libpq has closed may be given to any socket: its reader must not be taken away."""
+    for _ in range(5):
+        await asyncio.gather(*(database.fetch(A_WHILE) for _ in range(4)))
+        await database.fetch(KILL_OTHERS)
+        answers: list[bytes] = []
+
+        async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(await reader.readline())
+            writer.close()
+
+        server = await asyncio.start_server(echo, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        for _ in range(6):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            await asyncio.gather(*(database.fetch(ONE) for _ in range(4)), return_exceptions=True)
+            writer.write(b"hello\n")
+            async with asyncio.timeout(2):
+                answers.append(await reader.readline())
+            writer.close()
+            await writer.wait_closed()
+        server.close()
+        await server.wait_closed()
+        assert answers == [b"hello\n"] * 6
