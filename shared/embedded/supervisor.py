@@ -112,7 +112,8 @@ class Supervisor:
         self._told_again = asyncio.Event()
 
     async def run(self) -> None:
-        """Returns when it was told to stop and everything has. Raises CannotRun, AlreadyRunning, InvalidSettings."""
+        """Returns when it was told to stop and everything has. Raises CannotRun, AlreadyRunning, InvalidSettings,
+        ServerFailed."""
         self._watch_signals()
         directory = self._settings.data_directory
         if not directory.exists():
@@ -134,14 +135,12 @@ class Supervisor:
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await work
                 await self._stop()
+                print("stopped", flush=True)
 
     async def _serve(self, claim: Claim) -> None:
         """Start all, and watch until something ends for good."""
-        try:
-            await self._start_servers()
-            await self._start_programs(claim)
-        except ServerFailed as failure:
-            raise CannotRun(str(failure)) from None
+        await self._start_servers()
+        await self._start_programs(claim)
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             for part in self._parts:
@@ -315,7 +314,10 @@ def main(*, api: str = "api", gateway: str = "gateway") -> int:
     try:
         settings = Settings.from_environment()
         asyncio.run(Supervisor(settings, os.environ, api=api, gateway=gateway).run())
-    except (CannotRun, AlreadyRunning, InvalidSettings) as failure:
+    except (CannotRun, AlreadyRunning, InvalidSettings, ServerFailed) as failure:
         print(failure, file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # Whoever read what we print has gone: `make run | head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return 0

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Coroutine, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg2
 from redis import Redis
@@ -19,6 +19,7 @@ from shared.embedded.redis import EmbeddedRedis
 from shared.postgres.schema import apply_schema
 from shared.settings import Settings
 
+T = TypeVar("T")
 TEMPLATE = "template_with_schema"
 
 
@@ -79,11 +80,11 @@ def running_servers() -> Iterator[Servers]:
         shutil.rmtree(directory)
 
 
-def run(work: Coroutine[Any, Any, None]) -> None:
+def run(work: Coroutine[Any, Any, T]) -> T:
     """Run it on a loop of its own that leaves the tests' loop alone (unlike asyncio.run, which unsets it)."""
     loop = asyncio.new_event_loop()
     try:
-        loop.run_until_complete(work)
+        return loop.run_until_complete(work)
     finally:
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()

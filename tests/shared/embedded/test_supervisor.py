@@ -148,7 +148,7 @@ async def test_a_signal_stops_everything_in_order(run: Run, number: signal.Signa
     assert await run.exit_code() == 0
     assert run.left() == []
     assert find_running(run.data) is None
-    assert run.output().endswith("\nstopping\n")
+    assert run.output().endswith("\nstopping\nstopped\n")
     assert sorted(path.name for path in run.data.iterdir()) == ["jwt_secret", "lock", "postgres", "redis"]
 
 

@@ -1,0 +1,65 @@
+"""Development makes its secret once and keeps it to itself; production brings its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shared.access.secret import jwt_secret
+from shared.settings import InvalidSettings, Settings
+
+CHECKOUT = Path(__file__).parents[3]
+
+
+def test_a_secret_that_is_given_is_used_and_nothing_written(tmp_path: Path) -> None:
+    given = "x" * 32
+    assert jwt_secret(Settings(jwt_secret=given, data_directory=tmp_path / "data")) == given
+    assert not (tmp_path / "data").exists()
+
+
+def test_without_one_it_is_made_once_for_our_eyes_only(tmp_path: Path) -> None:
+    settings = Settings(data_directory=tmp_path / "data")
+    secret = jwt_secret(settings)
+    assert len(secret) >= 32
+    assert jwt_secret(settings) == secret
+    assert jwt_secret(Settings(data_directory=tmp_path / "other")) != secret
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["jwt_secret"]
+    assert (tmp_path / "data" / "jwt_secret").stat().st_mode & 0o777 == 0o600
+
+
+def test_processes_that_start_together_agree_on_it(tmp_path: Path) -> None:
+    script = """
+import pathlib, sys
+from shared.access.secret import jwt_secret
+from shared.settings import Settings
+sys.stdin.readline()
+print(jwt_secret(Settings(data_directory=pathlib.Path(sys.argv[1]))))
+"""
+    command = [sys.executable, "-c", script, str(tmp_path / "data")]
+    together = [
+        subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    for process in together:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    secrets = {process.communicate()[0] for process in together}
+    assert len(secrets) == 1
+    assert secrets.pop().strip()
+
+
+def test_a_weak_file_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "jwt_secret").write_text("short\n")
+    with pytest.raises(InvalidSettings, match=r"^JWT_SECRET: [^\n]+ holds less than 32 bytes: remove it$"):
+        jwt_secret(Settings(data_directory=tmp_path))
+    assert (tmp_path / "jwt_secret").read_text() == "short\n"
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InvalidSettings, match=r"^JWT_SECRET: not set, and none can be kept in [^\n]+$"):
+        jwt_secret(Settings(data_directory=tmp_path / "file"))
