@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from gateway.authentication import TokenAuthenticator
+from gateway.catch_up import CatchUp
 from gateway.channels.routes import ROUTES
 from gateway.context import Context
 from gateway.health import Health
 from gateway.identities import Identities
 from gateway.identity import Authenticator
 from gateway.presence.store_redis import RedisStore
+from gateway.revalidation import Revalidation
 from gateway.runtime.endpoint import Endpoint, new_node_id
 from gateway.transports.longpoll import LongPollTransport
 from gateway.transports.websocket import WebSocketTransport
@@ -65,9 +67,14 @@ async def create_app(settings: Settings) -> web.Application:
         presence_store=store,
     )
 
+    catch_up = CatchUp(endpoint, messages)
+    revalidation = Revalidation(endpoint, identities)
+
     async def lifetime(_: web.Application) -> AsyncIterator[None]:
         await endpoint.start()
         yield
+        await catch_up.stop()
+        await revalidation.stop()
         await context.message_writer.close()
         await endpoint.stop()
         await store.close()

@@ -70,6 +70,9 @@ DUPLICATE_JOIN = "duplicate join"
 CRASHED = "crashed"
 """A callback raised."""
 
+ACCESS_CHANGED = "access changed"
+"""What `handle_info` of a channel with `watches_access` gets when its user's role, or what it shows, has changed."""
+
 JoinResult = Ok | Error
 HandleResult = Ok | Error | Reply | Stop | None
 InfoResult = Stop | None
@@ -129,6 +132,8 @@ class Channel:
     intercepts: ClassVar[frozenset[str]] = frozenset()
     """Broadcast events that go through `handle_out` instead of straight to the client."""
 
+    watches_access: ClassVar[bool] = False
+    """Whether `handle_info` wants ACCESS_CHANGED, to look again at whether its user may stay."""
     tracks_presence: ClassVar[bool] = False
     """Whether members of the topic are told who is present in it; needed for `track` and `list_presence`."""
 

@@ -29,7 +29,7 @@ class PrivateChat(AuthenticatedChannel):
     """Joins: own id only. Pushes: `send`, `read`, `typing`. Broadcasts: the same three."""
 
     async def join(self, topic: str, params: Any) -> JoinResult:
-        user_id = parse_id(topic.removeprefix("private_chat:"))
+        user_id = topics.user_of(topic)
         if user_id is None:
             return USER_NOT_FOUND
         try:

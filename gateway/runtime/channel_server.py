@@ -154,6 +154,7 @@ class ChannelServer:
             self._queue(self.send_info, message)
             return
         self._busy = True
+        self._message = None
         self._run(self.channel.handle_info(message), self._finish_info, message)
 
     def _handle_out(self, broadcast: Broadcast) -> None:
@@ -161,6 +162,7 @@ class ChannelServer:
             self._queue(self._handle_out, broadcast)
             return
         self._busy = True
+        self._message = None
         self._run(self.channel.handle_out(broadcast.event, broadcast.value()), self._finish_info, broadcast)
 
     @property
@@ -303,11 +305,13 @@ class ChannelServer:
         logger.warning("channel crashed", extra={"fields": fields}, exc_info=ours)
 
     def _end(self, reason: str, event: str | None, payload: Any) -> None:
+        self._message = None
         self._run(self.channel.terminate(reason), self._finish_end, (event, payload))
 
     def _finish_end(self, last_word: tuple[str | None, Any], _result: Any, error: BaseException | None) -> None:
         if error is not None:
             self._log_crash("terminate", error)
+        # What came behind the end is answered as any message to a topic that is not joined.
         unhandled = [argument for method, argument in self._inbox or () if method in (self.deliver, self.leave)]
         self._release()
         event, payload = last_word
@@ -315,11 +319,10 @@ class ChannelServer:
             self._send_end(self.joined, event, payload)
         if self._then is not None:
             self._then()
+            for message in unhandled:
+                self.connection.handle(message)
         else:
-            self.connection.channel_ended(self)
-        for message in unhandled:
-            # What came behind the end is answered as any message to a topic that is not joined.
-            self.connection.handle(message)
+            self.connection.channel_ended(self, unhandled)
 
     def _send_end(self, joined: Joined[Any], event: str, payload: Any) -> None:
         ref = joined.sent_join_ref
@@ -347,6 +350,9 @@ class ChannelServer:
     def push(self, event: str, payload: Any) -> None:
         if self.held is not None:
             raise RuntimeError("nothing can be pushed before the join is answered; use send_info and push from there")
+        if self._ended:
+            # A timer of the channel's, say, that fires too late: the client has left this join behind.
+            return
         connection = self.connection
         connection.send(connection.serializer.push(self.join_ref, None, self.topic, event, payload))
 

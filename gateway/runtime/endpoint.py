@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from gateway.channel import Channel
+from gateway.channel import ACCESS_CHANGED, Channel
 from gateway.presence.store import Store
 from gateway.presence.store_memory import MemoryStore
 from gateway.presence.tracker import PRESENCE_DIFF, Tracker
@@ -23,7 +23,7 @@ from gateway.runtime.channel_server import ChannelServer
 from gateway.runtime.connection import GOING_AWAY, Connection
 from gateway.runtime.registry import Registry
 from gateway.runtime.stepping import Stepper
-from shared.events.control import CATCH_UP, CONTROL, DISCONNECT
+from shared.events import control
 from shared.events.envelope import BadEnvelope, Envelope, pack, unpack
 from shared.pubsub.broker import Broker
 from shared.settings import Settings
@@ -72,13 +72,14 @@ class Endpoint:
             load_seconds=settings.presence_load_seconds,
         )
         self.is_draining = False
-        self._handlers: dict[str, Callable[[Envelope], None]] = {CONTROL: self._control}
-        self._on_link_restored: list[Callable[[], None]] = [self.presence.link_restored]
+        self._handlers: dict[str, Callable[[Envelope], None]] = {control.CONTROL: self._control}
+        self._gap_listeners: list[Callable[[float], None]] = []
+        self._delivery_listeners: dict[str, Callable[[Broadcast], None]] = {}
         self._on_drain: list[Callable[[], None]] = []
 
     async def start(self) -> None:
         await self.broker.start(self)
-        self._control_task = asyncio.create_task(self.broker.subscribe(CONTROL))
+        self._control_task = asyncio.create_task(self.broker.subscribe(control.CONTROL))
         await self.presence.start()
         self._check_connections()
 
@@ -97,9 +98,13 @@ class Endpoint:
         await self.presence.stop()
         await self.broker.stop()
 
-    def on_link_restored(self, listener: Callable[[], None]) -> None:
-        """Call the listener whenever messages of other nodes may have been missed."""
-        self._on_link_restored.append(listener)
+    def on_gap(self, listener: Callable[[float], None]) -> None:
+        """Call the listener whenever messages of other nodes, of the last so many seconds, may have been missed."""
+        self._gap_listeners.append(listener)
+
+    def on_delivery(self, event: str, listener: Callable[[Broadcast], None]) -> None:
+        """Call the listener with each broadcast of this event that has members here."""
+        self._delivery_listeners[event] = listener
 
     def on_drain(self, listener: Callable[[], None]) -> None:
         """Call the listener when this node begins to stop."""
@@ -147,9 +152,9 @@ class Endpoint:
 
     def disconnect(self, user_id: int, session_id: str | None = None) -> None:
         """Close a user's connections with 1001, on every node; with a session, only those of that session."""
-        payload = {"user_id": user_id, "session_id": session_id}
+        payload = control.disconnect(user_id, session_id)
         self._disconnect_here(payload)
-        self.broker.publish(CONTROL, pack(Broadcast.of(CONTROL, DISCONNECT, payload).envelope(self.node_id)))
+        self.broker.publish(control.CONTROL, pack(Broadcast.of(control.CONTROL, control.DISCONNECT, payload).envelope(self.node_id)))
 
     def _disconnect_here(self, payload: dict[str, Any]) -> None:
         for connection in self.users.members(payload["user_id"]):
@@ -189,7 +194,13 @@ class Endpoint:
 
     def deliver(self, broadcast: Broadcast, sender: ChannelServer | None = None) -> None:
         """To the members on this node only."""
-        for server in self.topics.members(broadcast.topic):
+        members = self.topics.members(broadcast.topic)
+        if not members:
+            return
+        listener = self._delivery_listeners.get(broadcast.event)
+        if listener is not None:
+            listener(broadcast)
+        for server in members:
             if server is not sender:
                 server.deliver_broadcast(broadcast)
 
@@ -211,9 +222,13 @@ class Endpoint:
         else:
             self.deliver(Broadcast.from_envelope(topic, envelope))
 
-    def link_restored(self) -> None:
-        for listener in self._on_link_restored:
-            listener()
+    def link_restored(self, away_seconds: float) -> None:
+        self.presence.link_restored()
+        self._gap(away_seconds)
+
+    def _gap(self, seconds: float) -> None:
+        for listener in self._gap_listeners:
+            listener(seconds)
 
     # The presence tracker's outlet
 
@@ -224,8 +239,19 @@ class Endpoint:
         self.broker.publish(topic, pack(Envelope(self.node_id, event, payload)))
 
     def _control(self, envelope: Envelope) -> None:
-        broadcast = Broadcast.from_envelope(CONTROL, envelope)
-        if envelope.event == DISCONNECT:
-            self._disconnect_here(broadcast.value())
-        elif envelope.event == CATCH_UP:
-            self.link_restored()
+        payload = Broadcast.from_envelope(control.CONTROL, envelope).value()
+        match envelope.event:
+            case control.DISCONNECT:
+                self._disconnect_here(payload)
+            case control.ROLE_CHANGED:
+                self.role_changed_here(payload["user_id"], payload["role"])
+            case control.CATCH_UP:
+                self._gap(payload["seconds"])
+
+    def role_changed_here(self, user_id: int, role: str) -> None:
+        """Have the channels of a user on this node look again at what the user may see."""
+        for connection in self.users.members(user_id):
+            connection.identity.role = role
+            for joined in list(connection.session.topics.values()):
+                if joined.channel is not None and joined.route.watches_access:
+                    joined.channel.send_info(ACCESS_CHANGED)

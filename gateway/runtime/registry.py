@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key")
@@ -45,8 +45,8 @@ class Registry(Generic[Key, Member]):
     def __contains__(self, key: Key) -> bool:
         return key in self._members
 
-    def keys(self) -> Iterable[Key]:
-        return tuple(self._members)
+    def __iter__(self) -> Iterator[Key]:
+        return iter(tuple(self._members))
 
     def __len__(self) -> int:
         return len(self._members)

@@ -23,3 +23,8 @@ def disconnect(user_id: int, session_id: str | None = None) -> dict[str, Any]:
 def role_changed(user_id: int, role: str) -> dict[str, Any]:
     """The payload of ROLE_CHANGED."""
     return {"user_id": user_id, "role": role}
+
+
+def catch_up(seconds: float) -> dict[str, Any]:
+    """The payload of CATCH_UP: what was published in the last so many seconds may be missing."""
+    return {"seconds": seconds}

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from shared.domain.ids import parse_id
+
+PRIVATE_CHAT = "private_chat:"
+
 
 def private_chat(user_id: int) -> str:
     """Where a user's messages arrive, on every device."""
-    return f"private_chat:{user_id}"
+    return f"{PRIVATE_CHAT}{user_id}"
+
+
+def user_of(topic: str) -> int | None:
+    """The user of a `private_chat` topic; None for any other topic."""
+    return parse_id(topic.removeprefix(PRIVATE_CHAT)) if topic.startswith(PRIVATE_CHAT) else None
 
 
 def listing(listing_id: int) -> str:
     """Where those who look at a listing learn of its changes."""
     return f"listing:{listing_id}"
-
-
-def users_socket(user_id: int) -> str:
-    """Where `disconnect` tells every node to close a user's sockets."""
-    return f"users_socket:{user_id}"
 
 
 def node(node_id: str) -> str:

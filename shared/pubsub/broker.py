@@ -11,8 +11,8 @@ class Receiver(Protocol):
     def receive(self, topic: str, data: bytes) -> None:
         """One message, in the order of its publisher. Must not block or raise."""
 
-    def link_restored(self) -> None:
-        """The link was away and is back, all topics subscribed again: messages may have been missed meanwhile."""
+    def link_restored(self, away_seconds: float) -> None:
+        """The link was away for so long and is back, all topics subscribed again: messages may have been missed."""
 
 
 class Broker(Protocol):

@@ -15,8 +15,8 @@ from collections import deque
 from redis.asyncio import ConnectionPool
 from redis.exceptions import RedisError
 
-from shared.events.control import CATCH_UP, CONTROL
-from shared.events.envelope import Envelope, pack
+from shared.events.control import CATCH_UP, CONTROL, catch_up
+from shared.events.envelope import Envelope, json_payload, pack
 from shared.pubsub.broker import Receiver
 from shared.pubsub.redis_link import LinkCommands, RedisLink
 from shared.settings import Settings
@@ -59,6 +59,7 @@ class RedisBroker:
         self._to_unsubscribe: dict[bytes, None] = {}
         self._queue: deque[tuple[bytes, bytes]] = deque()
         self._lost = 0
+        self._last_heard = asyncio.get_running_loop().time()
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
         self._confirmed = asyncio.Event()
@@ -161,6 +162,7 @@ class RedisBroker:
                     delay = _RETRY_SECONDS[0]
                 self.connected = False
                 self._lost += link.unanswered
+                self._last_heard = link.heard or self._last_heard
                 await link.close()
             restored = True
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))
@@ -185,13 +187,15 @@ class RedisBroker:
         async with asyncio.timeout(self._timeout * 10):
             await self._confirmed.wait()
         self.connected = True
+        away = asyncio.get_running_loop().time() - self._last_heard if restored else 0.0
         if self._lost and restored:
-            self._queue.append((self._prefix + CONTROL.encode(), pack(Envelope(self._node_id, CATCH_UP, b"{}"))))
+            notice = Envelope(self._node_id, CATCH_UP, json_payload(catch_up(away)))
+            self._queue.append((self._prefix + CONTROL.encode(), pack(notice)))
         self._lost = 0
         if restored:
             logger.info("redis link restored", extra={"fields": {"topics": len(self._topics)}})
             if self._receiver is not None:
-                self._receiver.link_restored()
+                self._receiver.link_restored(away)
         while True:
             self._work.clear()
             await self._write_subscriptions(link)

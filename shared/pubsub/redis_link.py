@@ -52,7 +52,8 @@ class RedisLink:
         self._timeout = timeout
         self.unanswered = 0
         """Commands that Redis has not answered: publishes and pings."""
-        self._heard = 0.0
+        self.heard = 0.0
+        """When something last arrived, in the loop's time; 0 before the first time."""
 
     async def open(self) -> None:
         """Connect and authenticate, within the timeout. Raises what redis-py raises, or TimeoutError."""
@@ -81,7 +82,7 @@ class RedisLink:
 
     async def serve(self) -> None:
         """Read until the link fails, and notice when it is silent. Raises; never returns."""
-        self._heard = asyncio.get_running_loop().time()
+        self.heard = asyncio.get_running_loop().time()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._read())
             tasks.create_task(self._watch())
@@ -97,7 +98,7 @@ class RedisLink:
                 logger.warning("redis refused a command", extra={"fields": {"error": str(error)}})
                 self.unanswered -= 1
                 continue
-            self._heard = now()
+            self.heard = now()
             if type(answer) is int or not isinstance(answer, list):
                 self.unanswered -= 1
                 continue
@@ -112,7 +113,7 @@ class RedisLink:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._timeout / 3)
-            if self.unanswered and loop.time() - self._heard > self._timeout:
+            if self.unanswered and loop.time() - self.heard > self._timeout:
                 raise RedisConnectionError(f"nothing heard for {self._timeout} s")
             self.unanswered += 1
             await self._send([("PING",)])

@@ -96,6 +96,18 @@ _CONVERSATIONS = Statement(
         ORDER BY m.id DESC""",
     ("bigint", "bigint", "integer"),
 )
+# Ids are in the order of time but for what one statement takes: from the end, the first that is old enough comes soon.
+_LAST_ID_BEFORE = Statement(
+    "messages_last_id_before",
+    "SELECT id FROM messages WHERE inserted_at < now() - $1 * interval '1 second' ORDER BY id DESC LIMIT 1",
+    ("double precision",),
+)
+_OF_USERS_AFTER = Statement(
+    "messages_of_users_after",
+    f"""SELECT {_COLUMNS} FROM messages m
+        WHERE m.id > $2 AND (m.to_id = ANY ($1) OR m.from_id = ANY ($1)) ORDER BY m.id LIMIT $3""",
+    ("bigint[]", "bigint", "integer"),
+)
 _MARK_READ = Statement(
     "messages_mark_read",
     "UPDATE messages SET read_at = now() WHERE to_id = $1 AND from_id = $2 AND id <= $3 AND read_at IS NULL",
@@ -167,6 +179,16 @@ class MessageRepository:
         Nothing with a lower id than the last one returned can appear later, so that is a safe place to go on from.
         """
         return [Message(*row) for row in await self._database.fetch(_AFTER, user_id, after_id, limit)]
+
+    async def last_id_before(self, seconds: float) -> int:
+        """The greatest id of a message that is older than so many seconds; 0 where there is none."""
+        row = await self._database.fetch_one(_LAST_ID_BEFORE, seconds)
+        return row[0] if row else 0
+
+    async def of_users_after(self, user_ids: Sequence[int], after_id: int, limit: int) -> list[Message]:
+        """What any of the users sent or got with a greater id, oldest first."""
+        rows = await self._database.fetch(_OF_USERS_AFTER, list(user_ids), after_id, limit)
+        return [Message(*row) for row in rows]
 
     async def conversation(self, user_id: int, other_id: int, *, before_id: int, limit: int) -> list[Message]:
         """What two users wrote to each other with a lower id, newest first."""

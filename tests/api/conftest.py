@@ -34,7 +34,7 @@ class Broadcasts:
         envelope = unpack(data)
         self.seen.append((topic, envelope.event, msgspec.json.decode(envelope.payload)))
 
-    def link_restored(self) -> None:
+    def link_restored(self, away_seconds: float) -> None:
         """A broker in memory has no link."""
 
 

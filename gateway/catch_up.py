@@ -1,0 +1,118 @@
+"""Shows clients that stayed connected what they missed while messages between nodes were lost.
+
+The other half of catching up, for clients that were away, is the join with `after_id`. Both read Postgres, where every
+acknowledged message is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+from gateway.runtime.broadcast import Broadcast
+from gateway.runtime.endpoint import Endpoint
+from shared.domain.messages import Message
+from shared.events import topics
+from shared.events.messages import SEND, message_payload
+from shared.postgres import DatabaseUnavailable
+
+logger = logging.getLogger(__name__)
+
+PAGE = 1000
+"""Messages read by one statement."""
+MARGIN_SECONDS = 10.0
+"""How much further back than the known gap is read: a message may have been on its way when the link broke."""
+REMEMBERED = 50_000
+"""Deliveries of this node that are not repeated; what is repeated beyond that, clients know by its id."""
+_RETRY_SECONDS = 1.0
+
+
+class Source(Protocol):
+    async def last_id_before(self, seconds: float) -> int:
+        """The greatest id of a message that is older than so many seconds; 0 where there is none."""
+
+    async def of_users_after(self, user_ids: Sequence[int], after_id: int, limit: int) -> list[Message]:
+        """To or from any of the users, with a greater id, oldest first."""
+
+
+class CatchUp:
+    """One for each node. `gap` may be called at any time; gaps that meet are read together."""
+
+    def __init__(self, endpoint: Endpoint, messages: Source) -> None:
+        self._endpoint = endpoint
+        self._messages = messages
+        self._delivered: dict[tuple[str, int], None] = {}
+        self._gap_seconds = 0.0
+        self._task: asyncio.Task[None] | None = None
+        self.runs = 0
+        """For metrics."""
+        endpoint.on_delivery(SEND, self._remember)
+        endpoint.on_gap(self.gap)
+
+    def _remember(self, broadcast: Broadcast) -> None:
+        message_id = _message_id(broadcast.payload)
+        if message_id is not None:
+            self._delivered[broadcast.topic, message_id] = None
+            if len(self._delivered) > REMEMBERED:
+                del self._delivered[next(iter(self._delivered))]
+
+    def gap(self, seconds: float) -> None:
+        """Broadcasts of the last so many seconds may have been missed."""
+        self._gap_seconds = max(self._gap_seconds, seconds)
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        try:
+            while self._gap_seconds:
+                seconds, self._gap_seconds = self._gap_seconds, 0.0
+                started = asyncio.get_running_loop().time()
+                try:
+                    count = await self._show(seconds + MARGIN_SECONDS)
+                except DatabaseUnavailable:
+                    await asyncio.sleep(_RETRY_SECONDS)
+                    self.gap(seconds + asyncio.get_running_loop().time() - started)
+                else:
+                    self.runs += 1
+                    logger.info("caught up", extra={"fields": {"gap_seconds": round(seconds, 1), "messages": count}})
+        finally:
+            self._task = None
+
+    async def _show(self, seconds: float) -> int:
+        """Deliver what is stored and was not delivered here; how many that were."""
+        users = [user_id for topic in self._endpoint.topics if (user_id := topics.user_of(topic)) is not None]
+        if not users:
+            return 0
+        count = 0
+        after_id = await self._messages.last_id_before(seconds)
+        while True:
+            page = await self._messages.of_users_after(users, after_id, PAGE)
+            for message in page:
+                count += self._deliver(message)
+            if len(page) < PAGE:
+                return count
+            after_id = page[-1].id
+
+    def _deliver(self, message: Message) -> int:
+        count = 0
+        payload = message_payload(message)
+        for topic in dict.fromkeys((topics.private_chat(message.to_id), topics.private_chat(message.from_id))):
+            if topic in self._endpoint.topics and (topic, message.id) not in self._delivered:
+                self._endpoint.deliver(Broadcast.of(topic, SEND, payload))
+                count += 1
+        return count
+
+
+def _message_id(payload: bytes) -> int | None:
+    """The id of a `send`, without decoding all of it: `message_payload` puts it first."""
+    if not payload.startswith(b'{"id":'):
+        return None
+    digits = payload[6 : payload.find(b",", 6)]
+    return int(digits) if digits.isdigit() else None
