@@ -8,6 +8,9 @@ from aiohttp import web
 
 from api.endpoint import endpoint
 from api.handlers.health import STOPPING
+from api.metrics import METRICS, Metrics
+from api.middlewares.headers import headers
+from api.middlewares.metrics import metrics
 from api.middlewares.requests import requests
 from api.routes import ROUTES
 from api.services import SERVICES, Services, new_node_id
@@ -18,11 +21,12 @@ from shared.settings import Settings
 def create_app(settings: Settings, broker: Broker, node_id: str | None = None) -> web.Application:
     """Needs the schema to be applied, and starts without Postgres and Redis: until they come, it is not ready."""
     app = web.Application(
-        # Each wraps those after it: what limits or adds headers comes after the log and the problems.
-        middlewares=[requests],
+        # Each wraps those after it: problems, which `requests` makes of failures, are counted and get headers too.
+        middlewares=[metrics, headers(settings), requests],
         client_max_size=settings.max_body_bytes,
     )
     app[SERVICES] = Services.build(settings, broker, node_id or new_node_id())
+    app[METRICS] = Metrics(app[SERVICES])
     app[STOPPING] = []
     for route in ROUTES:
         app.router.add_route(route.method, route.path, endpoint(route))

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +15,7 @@ import msgspec
 from aiohttp import web
 from marshmallow import Schema, ValidationError
 
-from api.problems import Forbidden, Invalid, NotFound, NotJson, TooLarge, WrongMediaType
+from api.problems import Forbidden, Invalid, NotFound, NotJson, TooLarge, TooSlow, WrongMediaType
 from api.services import Services
 from shared.access.actor import Actor
 from shared.access.policy import Action, may
@@ -88,9 +89,12 @@ class Call:
         if content_type != "application/json" or (charset or "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
             raise WrongMediaType("Send application/json, in UTF-8.")
         try:
-            data = await self.request.read()
+            async with asyncio.timeout(self.services.settings.body_seconds):
+                data = await self.request.read()
         except web.HTTPRequestEntityTooLarge:
             raise TooLarge(f"At most {self.services.settings.max_body_bytes} bytes.") from None
+        except TimeoutError:
+            raise TooSlow from None
         body = parse_json(data)
         self.query()
         if not isinstance(body, dict):

@@ -33,7 +33,12 @@ class Route:
     query: type[Schema] | None = None
 
 
+Limiter = Callable[[web.Request, Services, Actor | None], Awaitable[None]]
+
+
 def endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    limiter = _limiter(route)
+
     async def answer(request: web.Request) -> web.StreamResponse:
         services = request.config_dict[SERVICES]
         actor = None if route.action in _ANONYMOUS else await authenticate(request, services)
@@ -41,6 +46,8 @@ def endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespon
             if actor is None:
                 raise Unauthorized
             raise Forbidden("Your role does not allow it.")
+        if limiter is not None:
+            await limiter(request, services, actor)
         call = Call(request, services, actor, route.body, route.query)
         response = await route.handler(call)
         if not call.input_checked:
@@ -49,6 +56,29 @@ def endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespon
 
     assert needs_login(route.action) or route.action in _ANONYMOUS or route.method in ("GET", "HEAD")
     return answer
+
+
+def _limiter(route: Route) -> Limiter | None:
+    """What counts a request of this route before its handler runs; raises TooManyRequests. Reading is not limited."""
+    if route.method in ("GET", "HEAD"):
+        return None
+    if route.action is Action.ACCOUNT_CREATE:
+        return _count_registration
+    if route.action is Action.SESSION_CREATE:
+        return _count_login
+    return _count_write
+
+
+async def _count_registration(request: web.Request, services: Services, _: Actor | None) -> None:
+    await services.rate_limits.registration(request)
+
+
+async def _count_login(request: web.Request, services: Services, _: Actor | None) -> None:
+    await services.rate_limits.login(request)
+
+
+async def _count_write(request: web.Request, services: Services, actor: Actor | None) -> None:
+    await services.rate_limits.write(request, actor.user_id if actor else None)
 
 
 async def authenticate(request: web.Request, services: Services) -> Actor | None:

@@ -85,6 +85,10 @@ class BlockedByRecipient(Problem):
     status, slug, title = 403, "blocked", "The recipient has blocked you"
 
 
+class ListingTooOld(Problem):
+    status, slug, title = 403, "listing-too-old", "The listing is more than a year old"
+
+
 class NotFound(Problem):
     status, slug, title = 404, "not-found", "Not found"
 
@@ -93,12 +97,29 @@ class MethodNotAllowed(Problem):
     status, slug, title = 405, "method-not-allowed", "Method not allowed"
 
 
+class TooSlow(Problem):
+    """The connection must not be used again: what is left of the body may still come."""
+
+    status, slug, title = 408, "too-slow", "The body came too slowly"
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Connection": "close"})
+
+
 class Conflict(Problem):
     status, slug, title = 409, "conflict", "Conflict"
 
 
 class EmailTakenProblem(Problem):
     status, slug, title = 409, "email-taken", "The e-mail address is taken"
+
+
+class AlreadyReported(Problem):
+    status, slug, title = 409, "already-reported", "You have reported this listing already"
+
+
+class TooManyPictures(Problem):
+    status, slug, title = 409, "too-many-pictures", "A listing has room for ten pictures"
 
 
 class LastAdminProblem(Problem):

@@ -37,7 +37,13 @@ async def serve(settings: Settings) -> None:
     applying.result()
     node_id = new_node_id()
     app = create_app(settings, RedisBroker(settings, node_id), node_id)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=settings.shutdown_seconds)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=settings.shutdown_seconds,
+        # Also for who connects and sends no request, or half of one.
+        keepalive_timeout=settings.keepalive_seconds,
+    )
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.api_host, settings.api_port, backlog=1024).start()

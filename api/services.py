@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from api.metrics import RequestCounts
 from api.passwords import Passwords
+from api.rate_limits import RateLimits
 from api.realtime import Realtime
 from shared.access.tokens import Tokens
 from shared.postgres import Database
@@ -28,6 +30,8 @@ class Services:
     broker: Broker
     tokens: Tokens
     passwords: Passwords
+    rate_limits: RateLimits
+    request_counts: RequestCounts
     realtime: Realtime
     users: UserRepository
     sessions: SessionRepository
@@ -45,6 +49,8 @@ class Services:
             broker=broker,
             tokens=Tokens(settings.jwt_secret, settings.access_token_seconds),
             passwords=Passwords(settings),
+            rate_limits=RateLimits(settings),
+            request_counts=RequestCounts(),
             realtime=Realtime(broker, node_id),
             users=UserRepository(database),
             sessions=SessionRepository(database),
@@ -61,6 +67,7 @@ class Services:
         await self.message_writer.close()
         await self.broker.stop()
         await self.database.close()
+        await self.rate_limits.close()
         self.passwords.close()
 
 

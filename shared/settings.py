@@ -21,7 +21,7 @@ class InvalidSettings(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that can be set, with its unit in the name or in the comment. A field is the variable in lower case."""
+    """Everything that can be set, its unit in the name or in the comment. A field is the variable in lower case."""
 
     environment: str = "development"
     """`development` or `production`."""
@@ -59,6 +59,10 @@ class Settings:
     """Log-ins and registrations that wait for one of them; past it they are told to try again."""
     max_body_bytes: int = 1024 * 1024
     """The body of a REST request, pictures excepted."""
+    body_seconds: float = 30.0
+    """Within this time the body of a REST request has to arrive, a picture's within four times as much."""
+    keepalive_seconds: float = 75.0
+    """A REST connection on which no request has come for so long is closed."""
 
     redis_prefix: str = "daveslist:"
     """Before every key and channel name: deployments that share a Redis differ in it."""
@@ -71,6 +75,16 @@ class Settings:
     refresh_token_seconds: int = 30 * 24 * 3600
     rate_limits: bool = True
     """`RATE_LIMITS=off` is for load tests."""
+    registrations_per_minute: int = 30
+    """From one address (of IPv6: one network of /64), on all nodes together; so are the following."""
+    logins_per_minute: int = 120
+    """From one address."""
+    logins_per_account_minute: int = 20
+    """To one account, from wherever."""
+    writes_per_minute: int = 600
+    """Requests that change something, from one address."""
+    writes_per_account_minute: int = 300
+    """The same, of one account."""
 
     pictures_url: str = ""
     """`file://...` or `s3://bucket/prefix`; empty: a folder in the data directory."""

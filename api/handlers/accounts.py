@@ -41,6 +41,7 @@ async def register(call: Call) -> web.Response:
 async def login(call: Call) -> web.Response:
     body = await call.body()
     services = call.services
+    await services.rate_limits.login_of(body["email"])
     found = await services.users.for_login(body["email"])
     user, password_hash = found if found else (None, None)
     # The hash is compared for unknown users too: the time taken tells nobody who is registered.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from aiohttp import hdrs, web
 
 from gateway.protocol.serializer import Serializer, negotiate
+from shared.access.origins import is_allowed
 from shared.settings import Settings
 
 SUBPROTOCOL = "phoenix"
@@ -46,42 +47,4 @@ def serializer_of(query: dict[str, str]) -> Serializer | None:
 
 def origin_is_allowed(request: web.Request, settings: Settings) -> bool:
     """Whether a page of this origin may connect. A client that is no page sends no origin, and may."""
-    origin = request.headers.get(hdrs.ORIGIN)
-    if origin is None:
-        return True
-    if not settings.allowed_origins:
-        return not settings.is_production or _same_host(origin, request.host)
-    return any(_matches(origin, allowed) for allowed in settings.allowed_origins)
-
-
-def _same_host(origin: str, host: str) -> bool:
-    try:
-        parts = urlsplit(origin)
-        own = urlsplit(f"{parts.scheme}://{host}")
-        return parts.hostname is not None and parts.hostname == own.hostname
-    except ValueError:
-        return False
-
-
-def _matches(origin: str, allowed: str) -> bool:
-    """`https://example.com` exactly, `https://*.example.com` for its subdomains; without a scheme, any scheme."""
-    try:
-        given, wanted = urlsplit(origin), urlsplit(allowed if "//" in allowed else f"//{allowed}")
-        given_host, wanted_host = given.hostname, wanted.hostname
-        given_port, wanted_port = given.port, wanted.port
-    except ValueError:
-        return False
-    if given_host is None or wanted_host is None:
-        return False
-    if (
-        wanted.scheme
-        and (given.scheme != wanted.scheme or _port(given.scheme, given_port) != _port(wanted.scheme, wanted_port))
-    ) or (wanted_port is not None and given_port != wanted_port):
-        return False
-    if wanted_host.startswith("*."):
-        return given_host.endswith(wanted_host[1:])
-    return given_host == wanted_host
-
-
-def _port(scheme: str, port: int | None) -> int | None:
-    return port if port is not None else {"http": 80, "https": 443}.get(scheme)
+    return is_allowed(request.headers.get(hdrs.ORIGIN), request.host, settings)

@@ -1,0 +1,71 @@
+"""Headers of every answer: what browsers must not do with it, and which other pages may read it (CORS).
+
+Tokens travel in a header and never in a cookie, so no answer allows credentials, and no page can act for a user
+without the token. Knows nothing of routes.
+"""
+
+from __future__ import annotations
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Middleware
+
+from api.middlewares.requests import Handler
+from shared.access.addresses import is_trusted
+from shared.access.origins import is_allowed
+from shared.settings import Settings
+
+_DEFAULTS = (
+    (hdrs.CACHE_CONTROL, "no-store"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Content-Type-Options", "nosniff"),
+)
+"""A handler's own value wins."""
+
+_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
+_REQUEST_HEADERS = "Authorization, Content-Type, If-None-Match"
+_EXPOSED_HEADERS = "ETag, Retry-After, X-Request-Id"
+_PREFLIGHT_SECONDS = "600"
+_HSTS = "max-age=31536000"
+
+
+def headers(settings: Settings) -> Middleware:
+    @web.middleware
+    async def add_headers(request: web.Request, handler: Handler) -> web.StreamResponse:
+        origin = request.headers.get(hdrs.ORIGIN)
+        is_known = origin is not None and is_allowed(origin, request.host, settings)
+        if is_known and request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers:
+            response: web.StreamResponse = _preflight()
+        else:
+            response = await handler(request)
+        given = response.headers
+        for name, value in _DEFAULTS:
+            given.setdefault(name, value)
+        given[hdrs.VARY] = f"{given[hdrs.VARY]}, Origin" if hdrs.VARY in given else "Origin"
+        if origin is not None and is_known:
+            given[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+            given[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = _EXPOSED_HEADERS
+        if settings.is_production and _is_over_tls(request, settings):
+            given["Strict-Transport-Security"] = _HSTS
+        return response
+
+    return add_headers
+
+
+def _preflight() -> web.Response:
+    return web.Response(
+        status=204,
+        headers={
+            hdrs.ACCESS_CONTROL_ALLOW_METHODS: _METHODS,
+            hdrs.ACCESS_CONTROL_ALLOW_HEADERS: _REQUEST_HEADERS,
+            hdrs.ACCESS_CONTROL_MAX_AGE: _PREFLIGHT_SECONDS,
+        },
+    )
+
+
+def _is_over_tls(request: web.Request, settings: Settings) -> bool:
+    """Here, or up to a proxy of ours that says so."""
+    if request.secure:
+        return True
+    scheme = request.headers.get("X-Forwarded-Proto", "")
+    return scheme.strip().lower() == "https" and is_trusted(request.remote, settings.trusted_proxies)

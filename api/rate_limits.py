@@ -1,0 +1,142 @@
+"""How often somebody may log in, register or write, counted in Redis, so that it holds however many nodes there are.
+
+A sliding window: what was done in the window before counts by the part of it that the last minute still overlaps. With
+Redis away nobody is refused: these limits keep abuse down, and what they guard is guarded by permissions all the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisClusterException, RedisError
+
+from api.problems import TooManyRequests
+from shared.access.addresses import client_address, counted_as
+from shared.settings import Settings
+
+log = logging.getLogger("api.rate_limits")
+
+WINDOW_SECONDS = 60
+
+_RETRY_SECONDS = 1.0
+"""With Redis away, nobody asks it again for so long: a frozen one would hold up every request."""
+
+# KEYS: a hash of window number -> count. ARGV: the limit, the window in milliseconds.
+# Returns 0 and counts, or the milliseconds to wait and counts nothing.
+_TAKE = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local limit, length = tonumber(ARGV[1]), tonumber(ARGV[2])
+local window, passed = math.floor(now / length), now % length
+local name, before = string.format('%.0f', window), string.format('%.0f', window - 1)
+local current = tonumber(redis.call('HGET', KEYS[1], name) or '0')
+local previous = tonumber(redis.call('HGET', KEYS[1], before) or '0')
+if previous * (length - passed) / length + current + 1 <= limit then
+  if current == 0 then
+    redis.call('DEL', KEYS[1])
+    if previous > 0 then redis.call('HSET', KEYS[1], before, previous) end
+  end
+  redis.call('HINCRBY', KEYS[1], name, 1)
+  redis.call('PEXPIRE', KEYS[1], 2 * length)
+  return 0
+end
+if current + 1 <= limit then
+  return math.ceil(length * (1 - (limit - 1 - current) / previous) - passed)
+end
+return math.ceil(length - passed + length * math.max(0, 1 - (limit - 1) / current))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """So many a minute of one kind, for each subject: an address or an account."""
+
+    name: str
+    count: int
+
+
+class RateLimits:
+    """One a process. Every method raises TooManyRequests, and none fails when Redis is away."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._is_on = settings.rate_limits
+        self._prefix = settings.redis_prefix
+        self._trusted = settings.trusted_proxies
+        self._registrations = Limit("register-address", settings.registrations_per_minute)
+        self._logins = Limit("login-address", settings.logins_per_minute)
+        self._account_logins = Limit("login-account", settings.logins_per_account_minute)
+        self._writes = Limit("write-address", settings.writes_per_minute)
+        self._account_writes = Limit("write-account", settings.writes_per_account_minute)
+        self._away_until = 0.0
+        self._client: Any = _client(settings) if self._is_on else None
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the last question to Redis was not answered, and nobody is counted for a moment."""
+        return time.monotonic() < self._away_until
+
+    async def registration(self, request: web.Request) -> None:
+        await self._take([(self._registrations, self._address(request))])
+
+    async def login(self, request: web.Request) -> None:
+        await self._take([(self._logins, self._address(request))])
+
+    async def login_of(self, email: str) -> None:
+        """Whoever tries it, and from wherever: guessing one account's password from many addresses is slow, too."""
+        folded = hashlib.sha256(email.lower().encode()).hexdigest()[:32]
+        await self._take([(self._account_logins, folded)])
+
+    async def write(self, request: web.Request, user_id: int | None) -> None:
+        taken = [(self._writes, self._address(request))]
+        if user_id is not None:
+            taken.append((self._account_writes, str(user_id)))
+        await self._take(taken)
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+
+    def _address(self, request: web.Request) -> str:
+        forwarded = request.headers.getall("X-Forwarded-For", ()) if self._trusted else ()
+        return counted_as(client_address(request.remote, forwarded, self._trusted))
+
+    async def _take(self, taken: Sequence[tuple[Limit, str]]) -> None:
+        if not self._is_on or self.is_away:
+            return
+        try:
+            pipeline = self._client.pipeline(transaction=False)
+            for limit, subject in taken:
+                # Braces: on a cluster, all that one script touches has to lie on one node.
+                key = f"{self._prefix}rate:{{{limit.name}:{subject}}}"
+                pipeline.execute_command("EVAL", _TAKE, 1, key, limit.count, WINDOW_SECONDS * 1000)
+            waits = await pipeline.execute()
+        except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
+            self._away_until = time.monotonic() + _RETRY_SECONDS
+            log.warning("rate limits not counted", extra={"fields": {"error": f"{type(error).__name__}: {error}"}})
+            return
+        wait = max(int(wait) for wait in waits)
+        if wait:
+            raise TooManyRequests(-(-wait // 1000))
+
+
+def _client(settings: Settings) -> Any:
+    """Answers or fails within half the time after which Redis counts as away: a person is waiting for this."""
+    timeout = settings.redis_timeout_seconds / 2
+    limits: dict[str, Any] = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
+    scheme, separator, rest = settings.redis_url.partition("+cluster://")
+    if separator:
+        return RedisCluster.from_url(f"{scheme}://{rest}", **limits)
+    pool = BlockingConnectionPool.from_url(
+        settings.redis_url, max_connections=20, timeout=timeout, retry=Retry(NoBackoff(), 1), **limits
+    )
+    return Redis.from_pool(pool)
