@@ -8,7 +8,7 @@ _USERS = Statement(
     "",
     """WITH added AS (
            INSERT INTO users (id, email, name, password_hash, created_at)
-           SELECT id, 'user' || id || '@example.com', 'User ' || id, %s, now() - id % 1000 * interval '1 hour'
+           SELECT id, 'user' || id || '@example.com', 'User ' || id, %s, now() - id %% 1000 * interval '1 hour'
            FROM (SELECT nextval(pg_get_serial_sequence('users', 'id')) AS id FROM generate_series(1, %s)) AS fresh
            RETURNING id
        ) SELECT min(id), max(id) FROM added""",

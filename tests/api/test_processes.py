@@ -1,0 +1,155 @@
+"""`python -m api` as a real process: serving, stopping, and the operator's commands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from shared.access.tokens import Tokens
+from shared.postgres import Database, Statement
+from shared.pubsub.redis import RedisBroker
+from shared.settings import Settings
+from tests.api.conftest import PASSWORD, Broadcasts
+from tests.support.processes import CHECKOUT, Processes, base_environment, environment_of
+
+
+def command(
+    settings: Settings, *arguments: str, directory: Path = CHECKOUT, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """`python -m api ARGUMENT...`, run to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "api", *arguments],
+        cwd=directory,
+        env={**base_environment(), **environment_of(settings), "PYTHONPATH": str(CHECKOUT), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+async def rows(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
+    database = await Database.connect(settings)
+    try:
+        return await database.fetch(Statement("", sql))
+    finally:
+        await database.close()
+
+
+async def test_a_served_api_sends_through_redis_and_stops_in_order(processes: Processes, settings: Settings) -> None:
+    api = await processes.api()
+    broadcasts, broker = Broadcasts(), RedisBroker(settings, "test")
+    await broker.start(broadcasts)
+    await broker.subscribe("private_chat:1")
+    async with aiohttp.ClientSession(api.url) as client:
+        body = {"email": "dave@example.com", "password": PASSWORD, "name": "Dave"}
+        async with client.post("/api/register", json=body) as response:
+            assert response.status == 201
+            token = (await response.json())["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        async with client.post("/api/messages", json={"to": 1, "message": "Hi"}, headers=headers) as response:
+            assert response.status == 201
+            message = await response.json()
+        async with asyncio.timeout(5):
+            while not broadcasts.seen:
+                await asyncio.sleep(0.01)
+        assert broadcasts.seen == [("private_chat:1", "send", message)]
+        # A request under way is finished; its hashing takes a while.
+        login = asyncio.create_task(client.post("/api/login", json={"email": body["email"], "password": PASSWORD}))
+        await asyncio.sleep(0.02)
+        api.signal(signal.SIGTERM)
+        response = await login
+        assert response.status == 200
+        await response.read()
+    assert await api.ended() == 0
+    await broker.stop()
+    lines = [json.loads(line) for line in api.output().splitlines()]
+    assert [line["event"] for line in lines if line["event"] != "request"] == ["listening", "stopping"]
+    assert token not in api.output()
+
+
+async def test_a_served_api_applies_the_schema(processes: Processes, settings: Settings) -> None:
+    await rows(settings, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    await asyncio.gather(processes.api(), processes.api())
+    assert await rows(settings, "SELECT count(*) FROM users") == [(0,)]
+
+
+async def test_seed_makes_users_who_can_log_in_and_listings(processes: Processes, settings: Settings) -> None:
+    done = await asyncio.to_thread(command, settings, "seed", "--users", "500", "--listings", "300")
+    assert done.returncode == 0, done.stderr
+    assert "correct horse battery" in done.stdout
+    assert await rows(settings, "SELECT min(id), max(id), count(*) FROM users") == [(1, 500, 500)]
+    assert await rows(settings, "SELECT count(*), count(DISTINCT title) > 50 FROM listings") == [(300, True)]
+    assert command(settings, "seed", "--users", "10").returncode == 0
+    assert await rows(settings, "SELECT email FROM users WHERE id = 510") == [("user510@example.com",)]
+    api = await processes.api()
+    async with aiohttp.ClientSession(api.url) as client:
+        body = {"email": "user510@example.com", "password": PASSWORD}
+        async with client.post("/api/login", json=body) as response:
+            assert response.status == 200
+
+
+async def test_token_prints_a_line_for_each_user(settings: Settings) -> None:
+    command(settings, "seed", "--users", "3")
+    done = command(settings, "token", "1", "3")
+    assert done.returncode == 0
+    lines = [line.split(" ") for line in done.stdout.splitlines()]
+    assert [line[0] for line in lines] == ["1", "3"]
+    tokens = Tokens(settings.jwt_secret, 60)
+    assert [tokens.verify(line[1]).user_id for line in lines] == [1, 3]
+    failed = command(settings, "token", "99")
+    assert (failed.returncode, failed.stdout, failed.stderr) == (1, "", "python -m api: no user 99\n")
+
+
+async def test_role_makes_the_first_admin_and_keeps_the_last(settings: Settings) -> None:
+    command(settings, "seed", "--users", "1")
+    assert command(settings, "role", "USER1@example.com", "admin").returncode == 0
+    assert await rows(settings, "SELECT role FROM users") == [("admin",)]
+    refused = command(settings, "role", "user1@example.com", "user")
+    assert refused.returncode == 1
+    assert len(refused.stderr.splitlines()) == 1
+    assert command(settings, "role", "nobody@example.com", "admin").returncode == 1
+    assert command(settings, "role", "user1@example.com", "king").returncode == 2
+
+
+async def test_schema_says_what_it_did(settings: Settings) -> None:
+    await rows(settings, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    assert command(settings, "schema").stdout == "schema applied\n"
+    assert command(settings, "schema").stdout == "schema is up to date\n"
+
+
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({"JWT_SECRET": "short"}, "JWT_SECRET"),
+        ({"JWT_SECRET": "", "ENVIRONMENT": "production"}, "JWT_SECRET"),
+        ({"DATABASE_URL": "", "ENVIRONMENT": "production"}, "DATABASE_URL"),
+        ({"DATABASE_URL": ""}, "make run"),
+        ({"DATABASE_URL": "postgresql://me:my-password@127.0.0.1/db?nonsense=1"}, "DATABASE_URL"),
+        ({"API_PORT": "x"}, "API_PORT"),
+    ],
+)
+def test_an_environment_that_cannot_be_used_is_one_line(
+    tmp_path: Path, environment: dict[str, str], named: str
+) -> None:
+    settings = replace(
+        Settings(),
+        jwt_secret="a-secret-of-the-tests-a-secret-of-the-tests",
+        database_url="postgresql://me@127.0.0.1:1/db",
+        redis_url="redis://127.0.0.1:1",
+        data_directory=tmp_path,
+    )
+    done = command(settings, directory=tmp_path, **environment)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert named in done.stderr
+    assert "my-password" not in done.stderr
