@@ -13,6 +13,7 @@ from gateway.context import Context
 from gateway.health import Health
 from gateway.identities import Identities
 from gateway.identity import Authenticator
+from gateway.metrics import GatewayMetrics
 from gateway.presence.store_redis import RedisStore
 from gateway.revalidation import Revalidation
 from gateway.runtime.endpoint import Endpoint, new_node_id
@@ -57,7 +58,7 @@ async def create_app(settings: Settings) -> web.Application:
         ),
     )
     node_id = new_node_id()
-    store = RedisStore.from_url(settings.redis_url, settings.redis_timeout_seconds)
+    store = RedisStore.from_url(settings.redis_url, settings.redis_timeout_seconds, settings.redis_prefix)
     endpoint = Endpoint(
         settings,
         ROUTES,
@@ -85,6 +86,8 @@ async def create_app(settings: Settings) -> web.Application:
     app.cleanup_ctx.append(lifetime)
     add_socket(app, endpoint, context.authenticate)
     health = Health(endpoint, database)
+    metrics = GatewayMetrics(endpoint, database, context.message_writer, catch_up)
+    app.router.add_get("/metrics", metrics.handle)
     app.router.add_get("/health/live", health.live)
     app.router.add_get("/health/ready", health.ready)
     app.router.add_get("/", _to_the_page(settings))

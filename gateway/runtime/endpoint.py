@@ -21,16 +21,21 @@ from gateway.protocol.topics import TopicRoutes
 from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.channel_server import ChannelServer
 from gateway.runtime.connection import GOING_AWAY, Connection
+from gateway.runtime.counts import Counts
 from gateway.runtime.registry import Registry
 from gateway.runtime.stepping import Stepper
 from shared.events import control
-from shared.events.envelope import BadEnvelope, Envelope, pack, unpack
+from shared.events.envelope import BadEnvelope, Envelope, json_payload, pack, unpack
 from shared.pubsub.broker import Broker
 from shared.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 SERVICE_RESTART = 1012
+
+PROBE_SECONDS = 1.0
+_PROBE = "probe"
+"""A message of a node to itself, over Redis."""
 
 DRAIN_STEPS = 20
 """In how many batches a stopping node closes its connections."""
@@ -72,6 +77,9 @@ class Endpoint:
             load_seconds=settings.presence_load_seconds,
         )
         self.is_draining = False
+        self.counts = Counts()
+        self._on_probe: Callable[[float], None] | None = None
+        self._next_probe = 0.0
         self._handlers: dict[str, Callable[[Envelope], None]] = {control.CONTROL: self._control}
         self._gap_listeners: list[Callable[[float], None]] = []
         self._delivery_listeners: dict[str, Callable[[Broadcast], None]] = {}
@@ -79,9 +87,16 @@ class Endpoint:
 
     async def start(self) -> None:
         await self.broker.start(self)
-        self._control_task = asyncio.create_task(self.broker.subscribe(control.CONTROL))
+        self._control_task = asyncio.create_task(self._subscribe_control())
         await self.presence.start()
         self._check_connections()
+
+    async def _subscribe_control(self) -> None:
+        while True:
+            try:
+                return await self.broker.subscribe(control.CONTROL)
+            except TimeoutError:
+                logger.warning("not subscribed to what nodes tell each other; trying on")
 
     def _check_connections(self) -> None:
         """One timer for all connections: one for each would cost more than this."""
@@ -90,6 +105,9 @@ class Endpoint:
         now = loop.time()
         for connection in list(self.connections):
             connection.check(now)
+        if self._on_probe is not None and now >= self._next_probe and self.broker.connected:
+            self._next_probe = now + PROBE_SECONDS
+            self.publish(control.CONTROL, _PROBE, json_payload(now))
 
     async def stop(self) -> None:
         """After `drain`. Takes this node's presence away, and sends what is queued."""
@@ -109,6 +127,10 @@ class Endpoint:
     def on_drain(self, listener: Callable[[], None]) -> None:
         """Call the listener when this node begins to stop."""
         self._on_drain.append(listener)
+
+    def on_probe(self, listener: Callable[[float], None]) -> None:
+        """Call the listener, every second, with the seconds that a message takes to Redis and back."""
+        self._on_probe = listener
 
     def handle_topic(self, topic: str, handler: Callable[[Envelope], None]) -> None:
         """Give what other nodes publish on a topic, that no client can join, to a handler of this node."""
@@ -154,7 +176,8 @@ class Endpoint:
         """Close a user's connections with 1001, on every node; with a session, only those of that session."""
         payload = control.disconnect(user_id, session_id)
         self._disconnect_here(payload)
-        self.broker.publish(control.CONTROL, pack(Broadcast.of(control.CONTROL, control.DISCONNECT, payload).envelope(self.node_id)))
+        notice = Broadcast.of(control.CONTROL, control.DISCONNECT, payload)
+        self.broker.publish(control.CONTROL, pack(notice.envelope(self.node_id)))
 
     def _disconnect_here(self, payload: dict[str, Any]) -> None:
         for connection in self.users.members(payload["user_id"]):
@@ -167,25 +190,30 @@ class Endpoint:
         """Returns when every later message on the topic reaches the channel. Raises TimeoutError."""
         await self.broker.subscribe(server.topic)
         if server.channel.tracks_presence:
-            await self.presence.topic_joined(server.topic)
+            try:
+                await self.presence.topic_joined(server.topic)
+            except BaseException:
+                self.broker.unsubscribe(server.topic)
+                raise
         self.topics.add(server.topic, server)
 
     def unsubscribe(self, server: ChannelServer) -> None:
-        is_last = self.topics.remove(server.topic, server)
+        self.topics.remove(server.topic, server)
         self.broker.unsubscribe(server.topic)
         if server.channel.tracks_presence:
             self.presence.owner_gone(server)
-            if is_last:
-                self.presence.topic_left(server.topic)
+            self.presence.topic_left(server.topic)
 
     def broadcast(self, topic: str, event: str, payload: Any, sender: ChannelServer | None = None) -> None:
         """To all members on all nodes, but not to the sender where one is given. Local members have it on return."""
+        self.counts.broadcasts += 1
         broadcast = Broadcast.of(topic, event, payload)
         self.deliver(broadcast, sender)
         self.broker.publish(topic, pack(broadcast.envelope(self.node_id)))
 
     def broadcast_to_all(self, topics: Iterable[str], event: str, payload: Any) -> None:
         """As broadcast, to each of several topics; the payload is encoded once."""
+        self.counts.broadcasts += 1
         encoded = Broadcast.of("", event, payload)
         envelope = pack(encoded.envelope(self.node_id))
         for topic in topics:
@@ -213,7 +241,10 @@ class Endpoint:
             logger.warning("bad envelope", extra={"fields": {"topic": topic, "error": str(error)}})
             return
         if envelope.node == self.node_id:
+            if envelope.event == _PROBE and topic == control.CONTROL and self._on_probe is not None:
+                self._on_probe(asyncio.get_running_loop().time() - float(envelope.payload))
             return
+        self.counts.received += 1
         handler = self._handlers.get(topic)
         if handler is not None:
             handler(envelope)

@@ -101,9 +101,11 @@ class WebSocketConnection(Connection):
         if not out or self._closing is not None:
             return
         transport = self._transport
+        self.endpoint.counts.frames_out += len(out)
         transport.write(out[0] if len(out) == 1 else b"".join(out))
         out.clear()
         if transport.get_write_buffer_size() > self._limit:
+            self.endpoint.counts.slow_clients += 1
             logger.info("slow client closed", extra={"fields": {"user_id": self.identity.user_id}})
             self.close(TRY_AGAIN_LATER, "too slow")
 
@@ -114,20 +116,22 @@ class WebSocketConnection(Connection):
             self._closing = asyncio.get_running_loop().create_task(self._close(code, reason))
 
     async def _close(self, code: int, reason: str) -> None:
-        await self._socket.close(code=code, message=reason.encode())
-        if not self._transport.is_closing():
+        # Not drained: a client that does not read would keep this waiting.
+        await self._socket.close(code=code, message=reason.encode(), drain=False)
+        if self._transport.get_write_buffer_size():
             self._transport.abort()
 
     async def run(self) -> None:
         """Read until the connection ends."""
         self.endpoint.connected(self)
         loop = asyncio.get_running_loop()
-        now, receive = loop.time, self._socket.receive
+        now, receive, counts = loop.time, self._socket.receive, self.endpoint.counts
         self.last_received = now()
         try:
             while True:
                 kind, data, _ = await receive()
                 self.last_received = now()
+                counts.frames_in += 1
                 if kind is WSMsgType.TEXT:
                     self.receive_text(data)
                 elif kind is WSMsgType.BINARY:
@@ -150,6 +154,7 @@ class WebSocketConnection(Connection):
     def _bad_frame(self, error: BadFrame) -> None:
         # Not what was in it: that is the client's own.
         fields = {"user_id": self.identity.user_id, "error": type(error).__name__}
+        self.endpoint.counts.bad_frames += 1
         logger.info("bad frame", extra={"fields": fields})
         self.close(INVALID_TEXT if isinstance(error, InvalidText) else BAD_FRAME)
 
@@ -175,14 +180,14 @@ class WebSocketTransport:
         if token is None:
             token = query.get("token", "")
         if serializer is None or not token or not origin_is_allowed(request, self._settings):
-            return web.Response(status=403)
+            return self._refused()
         if self._endpoint.is_draining:
             return web.Response(status=503)
         try:
             identity = await self._authenticate(token)
         except Refused as refused:
             logger.info("connection refused", extra={"fields": {"reason": str(refused)}})
-            return web.Response(status=403)
+            return self._refused()
         except DatabaseUnavailable:
             return web.Response(status=503)
         # aiohttp takes the limit as the first size that is too large.
@@ -202,3 +207,7 @@ class WebSocketTransport:
             )
             await connection.run()
         return socket
+
+    def _refused(self) -> web.Response:
+        self._endpoint.counts.refused += 1
+        return web.Response(status=403)

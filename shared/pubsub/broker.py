@@ -27,6 +27,10 @@ class Broker(Protocol):
     def connected(self) -> bool:
         """Whether the link is up, as far as is known."""
 
+    @property
+    def unpublished(self) -> int:
+        """Messages that wait to be written."""
+
     async def start(self, receiver: Receiver | None) -> None:
         """Connect, or keep trying in the background. A process that only publishes gives no receiver."""
 

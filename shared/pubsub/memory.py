@@ -26,6 +26,10 @@ class MemoryBroker:
     def connected(self) -> bool:
         return True
 
+    @property
+    def unpublished(self) -> int:
+        return 0
+
     async def start(self, receiver: Receiver | None) -> None:
         self._receiver = receiver
         self._hub.brokers.append(self)

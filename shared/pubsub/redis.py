@@ -69,6 +69,10 @@ class RedisBroker:
 
     # The Broker's side
 
+    @property
+    def unpublished(self) -> int:
+        return len(self._queue)
+
     async def start(self, receiver: Receiver | None) -> None:
         """Returns when the first link is up, or after the timeout with the link still being tried."""
         self._receiver = receiver
