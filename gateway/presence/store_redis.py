@@ -1,8 +1,9 @@
 """The presence store in Redis, or in a Redis Cluster.
 
-A topic is a hash, `presence:{topic}`: field `node:ref` is an entry, field `node:` the sequence of the node's entries.
-The registry is a sorted set, `presence:nodes`: each node by its deadline, in milliseconds of Redis's clock. A script
-touches one key, so that it is atomic on a cluster too; scripts for many topics leave in one pipeline.
+Behind the prefix, a topic is a hash, `presence:{topic}`: field `node:ref` is an entry, field `node:` the sequence of
+the node's entries. The registry is a sorted set, `presence:nodes`: each node by its deadline, in milliseconds of
+Redis's clock. A script touches one key, so that it is atomic on a cluster too; scripts for many topics leave in one
+pipeline.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from gateway.presence.wire import BadPresence, pack_entry, unpack_entry
 
 logger = logging.getLogger(__name__)
 
-_REGISTRY = "presence:nodes"
 _TOPIC_LIFE = TOPIC_LIFE_SECONDS * 1000
 
 # Whole scripts are sent, not their hashes: a Redis that restarted knows no hash, and they are short.
@@ -82,39 +82,44 @@ return redis.call('HGET', KEYS[1], ARGV[1] .. ':') or '0'
 class RedisStore:
     """Keeps the promises of `Store`."""
 
-    def __init__(self, client: Redis | RedisCluster) -> None:
-        """`client` answers or fails within a time limit of its own, and gives bytes. It is closed with the store."""
+    def __init__(self, client: Redis | RedisCluster, prefix: str = "") -> None:
+        """`client` answers or fails within a time limit of its own, and gives bytes. It is closed with the store.
+
+        `prefix` is before every key: deployments that share a Redis differ in it.
+        """
         self._client: Any = client
+        self._prefix = prefix
+        self._registry = f"{prefix}presence:nodes"
         self.loses_together = not isinstance(client, RedisCluster)
 
     @classmethod
-    def from_url(cls, url: str, timeout_seconds: float = 2.0) -> RedisStore:
+    def from_url(cls, url: str, timeout_seconds: float = 2.0, prefix: str = "") -> RedisStore:
         """As redis-py reads it; `redis+cluster://` and `rediss+cluster://` for a cluster. Connects when first used."""
         limits: dict[str, Any] = {"socket_timeout": timeout_seconds, "socket_connect_timeout": timeout_seconds}
         scheme, separator, rest = url.partition("+cluster://")
         if separator:
-            return cls(RedisCluster.from_url(f"{scheme}://{rest}", **limits))
+            return cls(RedisCluster.from_url(f"{scheme}://{rest}", **limits), prefix)
         # One more try, for a connection that the server closed while it was idle.
-        return cls(Redis.from_url(url, retry=Retry(NoBackoff(), 1), **limits))
+        return cls(Redis.from_url(url, retry=Retry(NoBackoff(), 1), **limits), prefix)
 
     async def beat(self, node: str, lease_seconds: float) -> Registry:
         lease = int(lease_seconds * 1000)
         ((previous, deadline, now, nodes),) = await self._run(
-            [("EVAL", _BEAT, 1, _REGISTRY, node, lease, FORGET_NODE_LEASES)]
+            [("EVAL", _BEAT, 1, self._registry, node, lease, FORGET_NODE_LEASES)]
         )
         deadlines = {_text(nodes[i]): int(float(nodes[i + 1])) for i in range(0, len(nodes), 2)}
         return Registry(None if previous is None else int(float(previous)), int(deadline), int(now), deadlines)
 
     async def depart(self, node: str) -> None:
-        await self._run([("ZREM", _REGISTRY, node)])
+        await self._run([("ZREM", self._registry, node)])
 
     async def load(self, topics: Sequence[str]) -> list[dict[str, Part]]:
-        return [_parts(hash_) for hash_ in await self._run(("HGETALL", _key(topic)) for topic in topics)]
+        return [_parts(hash_) for hash_ in await self._run(("HGETALL", self._key(topic)) for topic in topics)]
 
     async def write(self, node: str, writes: Sequence[Write]) -> list[bool]:
         commands = []
         for topic, change, sequence in writes:
-            command = ["EVAL", _WRITE, 1, _key(topic), node, change.previous, sequence, _TOPIC_LIFE]
+            command = ["EVAL", _WRITE, 1, self._key(topic), node, change.previous, sequence, _TOPIC_LIFE]
             command += [len(change.leaves), *change.leaves]
             for entry in change.joins:
                 command += [entry.ref, pack_entry(entry)]
@@ -124,14 +129,14 @@ class RedisStore:
     async def rewrite(self, node: str, parts: Mapping[str, Part]) -> None:
         commands = []
         for topic, part in parts.items():
-            command = ["EVAL", _REWRITE, 1, _key(topic), node, part.sequence, _TOPIC_LIFE]
+            command = ["EVAL", _REWRITE, 1, self._key(topic), node, part.sequence, _TOPIC_LIFE]
             for entry in part.entries:
                 command += [entry.ref, pack_entry(entry)]
             commands.append(command)
         await self._run(commands)
 
     async def check(self, node: str, topics: Sequence[str]) -> list[int]:
-        commands = [("EVAL", _CHECK, 1, _key(topic), node, _TOPIC_LIFE) for topic in topics]
+        commands = [("EVAL", _CHECK, 1, self._key(topic), node, _TOPIC_LIFE) for topic in topics]
         return [int(sequence) for sequence in await self._run(commands)]
 
     async def remove(self, node: str, topics: Sequence[str]) -> None:
@@ -143,6 +148,10 @@ class RedisStore:
         except (RedisError, RedisClusterException, OSError) as error:
             logger.info("presence store did not close cleanly", extra={"error": str(error)})
 
+    def _key(self, topic: str) -> bytes:
+        # A topic is a client's text, and may be what UTF-8 has no bytes for.
+        return f"{self._prefix}presence:{{{topic}}}".encode("utf-8", "surrogatepass")
+
     async def _run(self, commands: Iterable[Sequence[Any]]) -> list[Any]:
         """The answers, in order; any error among them fails all."""
         try:
@@ -153,11 +162,6 @@ class RedisStore:
         except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
         return answers
-
-
-def _key(topic: str) -> bytes:
-    # A topic is a client's text, and may be what UTF-8 has no bytes for.
-    return b"presence:{" + topic.encode("utf-8", "surrogatepass") + b"}"
 
 
 def _text(value: bytes | str) -> str:

@@ -40,7 +40,7 @@ class AlreadyTracked(Exception):
     """The owner tracks this key in this topic already; it can update it."""
 
 
-class NotTracked(Exception):
+class NotTracked(LookupError):
     """The owner does not track this key in this topic."""
 
 
@@ -73,10 +73,11 @@ class _Phase(enum.Enum):
 class _Topic:
     """What a tracker knows of one topic."""
 
-    __slots__ = ("buffer", "current", "ignored", "phase", "state", "unconfirmed")
+    __slots__ = ("buffer", "current", "ignored", "members", "phase", "state", "unconfirmed")
 
     def __init__(self, node: str) -> None:
         self.state = TopicState(node)
+        self.members = 0
         self.phase = _Phase.ABSENT
         self.buffer: list[tuple[str, Change]] = []
         self.current = asyncio.Event()
@@ -231,12 +232,13 @@ class Tracker:
     # What the endpoint tells
 
     async def topic_joined(self, topic: str) -> None:
-        """The topic is subscribed, and has a local member or is about to: keep a replica of it.
+        """The topic is subscribed, and is about to have one local member more: keep a replica of it.
 
         Returns when the others' entries are in `list()`, after `load_seconds` at most; those that come later come as a
-        diff. May be called for every member; from the second on it returns at once.
+        diff. From the second member on it returns at once. If cancelled it takes itself back.
         """
         record = self._topic(topic)
+        record.members += 1
         if record.phase is _Phase.ABSENT:
             self._want(topic, record)
         if not record.current.is_set():
@@ -245,11 +247,17 @@ class Tracker:
                     await record.current.wait()
             except TimeoutError:
                 logger.info("presence not loaded in time", extra={"topic": topic})
+            except asyncio.CancelledError:
+                self.topic_left(topic)
+                raise
 
     def topic_left(self, topic: str) -> None:
-        """The last local member is gone: the replica is dropped. Entries of this node stay until untracked."""
+        """Takes back one `topic_joined`. With the last the replica is dropped; own entries stay until untracked."""
         record = self._topics.get(topic)
-        if record is None:
+        if record is None or not record.members:
+            return
+        record.members -= 1
+        if record.members:
             return
         self._unloaded.pop(topic, None)
         self._unconfirmed.discard(topic)

@@ -225,3 +225,13 @@ async def test_what_nobody_of_ours_wrote_is_left_out(redis_url: str) -> None:
         await client.hset("presence:{room}", mapping={"n2:r2": "no json", "n2:": "x", "n1:r9": '["k",{}]', "odd": "1"})
     assert await loaded(store) == {"n1": (1, {"r1": entry("r1")})}
     await store.close()
+
+
+async def test_stores_with_different_prefixes_share_a_redis_and_nothing_else(redis_url: str) -> None:
+    first, second = RedisStore.from_url(redis_url, prefix="a:"), RedisStore.from_url(redis_url, prefix="b:")
+    await first.write("n1", [write(1, 0, (entry("r1"),))])
+    await first.beat("n1", 5.0)
+    assert await loaded(second) == {}
+    assert set((await second.beat("n2", 5.0)).nodes) == {"n2"}
+    await first.close()
+    await second.close()

@@ -77,7 +77,7 @@ class Node:
         self.clients[topic].remove(client)
         if not self.clients[topic]:
             del self.clients[topic]
-            self.tracker.topic_left(topic)
+        self.tracker.topic_left(topic)
 
     def lose_link(self) -> None:
         self.linked = False

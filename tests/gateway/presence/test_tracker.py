@@ -212,6 +212,43 @@ async def test_nothing_is_kept_of_a_topic_that_everybody_left(cluster: Cluster) 
     await until_stored(first, lambda parts: not (parts or first.tracker.topics or second.tracker.topics))
 
 
+async def test_a_topic_is_kept_for_who_joins_while_the_last_member_leaves(memory: tuple[Cluster, MemoryStore]) -> None:
+    cluster, _ = memory
+    first, second = await cluster.node("n1"), await cluster.node("n2")
+    leaving = await first.join()
+    joining = asyncio.create_task(first.tracker.topic_joined("room"))
+    await asyncio.sleep(0)
+    first.leave(leaving)
+    first.clients["room"] = []
+    await joining
+    ref = await second.tracker.track("room", "alice", {}, "a")
+    await cluster.network.until(lambda: first.shows(ref))
+
+
+async def test_a_join_given_up_keeps_nothing(memory: tuple[Cluster, MemoryStore]) -> None:
+    cluster, store = memory
+    node = await cluster.node("n1")
+    store.available = False
+    joining = asyncio.create_task(node.tracker.topic_joined("room"))
+    await asyncio.sleep(0)
+    assert node.tracker.topics == 1
+    joining.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await joining
+    assert node.tracker.topics == 0
+
+
+async def test_a_tracker_stops_while_its_store_is_away(memory: tuple[Cluster, MemoryStore]) -> None:
+    cluster, store = memory
+    node = await cluster.node("n1")
+    await node.join()
+    ref = await node.tracker.track("room", "alice", {}, "a")
+    await until_stored(node, lambda parts: refs_of(parts) == {ref})
+    store.available = False
+    await node.tracker.stop()
+    assert node.shows()
+
+
 async def test_a_node_that_dies_takes_its_entries_with_it_once(cluster: Cluster) -> None:
     first, second, third = await cluster.node("n1"), await cluster.node("n2"), await cluster.node("n3")
     for node in (first, second):
