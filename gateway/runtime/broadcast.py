@@ -11,6 +11,7 @@ import msgspec
 
 from gateway.protocol.messages import Frame
 from gateway.protocol.serializer import Serializer
+from gateway.protocol.serializer_v2 import SERIALIZER as V2
 from gateway.transports.frames import wire
 from shared.events.envelope import Envelope, json_payload
 
@@ -32,9 +33,14 @@ class Broadcast:
 
     @classmethod
     def of(cls, topic: str, event: str, payload: Any) -> Broadcast:
-        """From what a channel gave: `bytes` travel as binary, all else as JSON."""
+        """From what a channel gave: `bytes` travel as binary, all else as JSON.
+
+        Raises ValueError for what no frame can carry, here and not on the node of each member.
+        """
         if type(payload) is bytes:
-            return cls(topic, event, payload, True)
+            broadcast = cls(topic, event, payload, True)
+            broadcast.frame(V2)
+            return broadcast
         return cls(topic, event, json_payload(payload), False)
 
     @classmethod

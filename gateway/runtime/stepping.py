@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import types
 from collections.abc import Coroutine, Generator
 from typing import Any, Final
 
@@ -78,25 +77,42 @@ class Stepper:
         finally:
             _swap_current_task(self._loop, caller)
         # The inline task may have been kept by what the coroutine called; it stands for this one from now on.
-        inline.task = self._loop.create_task(_finish(coroutine, awaited))
+        inline.task = self._loop.create_task(_Resumable(coroutine, awaited))
         self._inline = _InlineTask()
         return Suspended(inline.task)
 
 
-async def _finish(coroutine: Coroutine[Any, Any, Any], awaited: Any) -> Any:
-    return await _continue(coroutine, awaited)
+class _Resumable(Coroutine[Any, Any, Any]):
+    """A coroutine that waits already, as a task drives it: what it waits for is the first that the task is given.
 
+    A task that is cancelled before its first turn (a timeout that had passed from the start) so reaches the coroutine,
+    and what it waits for, as if the task had been there all along.
+    """
 
-@types.coroutine
-def _continue(coroutine: Coroutine[Any, Any, Any], awaited: Any) -> Generator[Any, Any, Any]:
-    """Awaits on behalf of a coroutine that was started elsewhere."""
-    try:
-        while True:
-            try:
-                value = yield awaited
-            except BaseException as error:
-                awaited = coroutine.throw(error)
-            else:
-                awaited = coroutine.send(value)
-    except StopIteration as stop:
-        return stop.value
+    __slots__ = ("_awaited", "_coroutine", "_is_handed_over")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], awaited: Any) -> None:
+        self._coroutine = coroutine
+        self._awaited = awaited
+        self._is_handed_over = False
+
+    def send(self, value: Any) -> Any:
+        if self._is_handed_over:
+            return self._coroutine.send(value)
+        self._is_handed_over = True
+        awaited, self._awaited = self._awaited, None
+        return awaited
+
+    def throw(self, *error: Any) -> Any:
+        if not self._is_handed_over:
+            self._is_handed_over = True
+            awaited, self._awaited = self._awaited, None
+            if awaited is not None:
+                awaited.cancel()
+        return self._coroutine.throw(*error)
+
+    def close(self) -> None:
+        self._coroutine.close()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        raise TypeError("only a task drives it")
