@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from aiohttp import hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.identity import Authenticator, Refused
 from gateway.runtime.endpoint import SERVICE_RESTART, Endpoint
@@ -25,6 +26,7 @@ from gateway.transports.handshake import origin_is_allowed, serializer_of
 from gateway.transports.longpoll_body import TooManyFrames, frames_of
 from gateway.transports.longpoll_holder import Holder, LocalSessions, RemoteSessions, serve_sessions
 from gateway.transports.longpoll_session import (
+    BAD_REQUEST,
     FAILED,
     FORBIDDEN,
     GONE,
@@ -180,6 +182,9 @@ class LongPollTransport:
             return TIMED_OUT
         except TooManyFrames:
             return TOO_LARGE
+        except (ConnectionError, HttpProcessingError, web.RequestPayloadError):
+            # Cut off, or not as its headers say: aiohttp closes the connection, whatever is answered.
+            return BAD_REQUEST
         return await self._holder(reference).post(reference.session_id, frames)
 
     # Both

@@ -1,0 +1,149 @@
+"""Lab nodes inside the test's own loop, and a client that long-polls them, node by node in turn."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import itertools
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import aiohttp
+import jwt
+from aiohttp import web
+
+from gateway.app import add_socket
+from gateway.runtime.endpoint import Endpoint, new_node_id
+from shared.pubsub.memory import MemoryBroker, MemoryHub
+from shared.pubsub.redis import RedisBroker
+from shared.settings import Settings
+from tests.lab.__main__ import LabAuthenticator
+from tests.lab.channels import routes
+
+SECRET = "a-secret-of-the-tests-a-secret-of-the-tests"
+SOON = 10.0
+"""Seconds after which what was waited for is held to be missing."""
+NDJSON = {"content-type": "application/x-ndjson"}
+JSON = {"content-type": "application/json"}
+
+SETTINGS = Settings(jwt_secret=SECRET, node_call_seconds=1.0, drain_seconds=0.1)
+
+
+def token_of(user_id: int, seconds: float = 3600, secret: str = SECRET) -> str:
+    return jwt.encode({"sub": str(user_id), "exp": time.time() + seconds}, secret, "HS256")
+
+
+class LabNode:
+    """One node with its HTTP server."""
+
+    def __init__(self, endpoint: Endpoint, runner: web.AppRunner, url: str) -> None:
+        self.endpoint = endpoint
+        self.runner = runner
+        self.url = url
+
+    async def stop(self) -> None:
+        await self.runner.cleanup()
+        await self.endpoint.stop()
+
+
+class Cluster:
+    """Nodes that hear each other, through Redis where one is given."""
+
+    def __init__(self, redis_url: str = "") -> None:
+        self._redis_url = redis_url
+        self._hub = MemoryHub()
+        self.nodes: list[LabNode] = []
+
+    async def start(self, count: int = 1, **settings: Any) -> list[LabNode]:
+        for _ in range(count):
+            given = replace(SETTINGS, redis_url=self._redis_url, **settings)
+            node_id = new_node_id()
+            broker = RedisBroker(given, node_id) if self._redis_url else MemoryBroker(self._hub)
+            endpoint = Endpoint(given, routes, broker, node_id=node_id)
+            await endpoint.start()
+            app = web.Application()
+            add_socket(app, endpoint, LabAuthenticator(SECRET))
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+            await runner.setup()
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            host, port = runner.addresses[0][:2]
+            self.nodes.append(LabNode(endpoint, runner, f"http://{host}:{port}/socket/longpoll"))
+        return self.nodes
+
+    async def stop(self) -> None:
+        for node in self.nodes:
+            await node.stop()
+
+
+class LongPollClient:
+    """A client whose requests go to the nodes in turn, unless a node is named by its number."""
+
+    def __init__(self, http: aiohttp.ClientSession, nodes: Sequence[LabNode], user_id: int = 1) -> None:
+        self._http = http
+        self._nodes = nodes
+        self._turn = itertools.count()
+        self.jwt = token_of(user_id)
+        self.token = ""
+        self.received: list[Any] = []
+
+    def url(self, node: int | None = None) -> str:
+        number = next(self._turn) % len(self._nodes) if node is None else node
+        return self._nodes[number].url
+
+    async def request(
+        self,
+        method: str,
+        params: Any = None,
+        *,
+        node: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        data: Any = None,
+    ) -> dict[str, Any]:
+        """The JSON body; that the HTTP status is 200 and who may read it is checked on the way."""
+        async with asyncio.timeout(SOON + 20):
+            async with self._http.request(
+                method, self.url(node), params=params, headers=headers, data=data
+            ) as response:
+                assert response.status == 200
+                assert response.headers["access-control-allow-origin"] == "*"
+                assert response.headers["cache-control"] == "no-store"
+                body: dict[str, Any] = await response.json()
+                return body
+
+    async def open(self, vsn: str = "2.0.0", node: int | None = None) -> str:
+        answer = await self.request("GET", {"token": self.jwt, "vsn": vsn}, node=node)
+        assert (answer["status"], answer["messages"]) == (410, [])
+        self.token = answer["token"]
+        return self.token
+
+    async def poll(self, node: int | None = None) -> dict[str, Any]:
+        """As phoenix.js asks: the session's token behind the user's own."""
+        params = [("token", self.jwt), ("vsn", "2.0.0"), ("token", self.token)]
+        return await self.request("GET", params, node=node)
+
+    async def post(self, *frames: Any, node: int | None = None, headers: Mapping[str, str] = NDJSON) -> int:
+        """Each frame is its text, or a value that becomes JSON."""
+        body = "\n".join(frame if isinstance(frame, str) else json.dumps(frame) for frame in frames)
+        data = io.BytesIO(body.encode())
+        answer = await self.request("POST", {"token": self.token}, node=node, headers=headers, data=data)
+        status: int = answer["status"]
+        return status
+
+    async def join(self, topic: str, join_ref: str = "1") -> None:
+        assert await self.post([join_ref, join_ref, topic, "phx_join", {}]) == 200
+        (answer,) = await self.gets(1)
+        assert answer == [join_ref, join_ref, topic, "phx_reply", {"response": {}, "status": "ok"}]
+
+    async def gets(self, count: int) -> list[Any]:
+        """The next frames, polled for until that many have come."""
+        async with asyncio.timeout(SOON):
+            while len(self.received) < count:
+                answer = await self.poll()
+                assert answer["status"] in (200, 204), answer
+                self.received += [json.loads(message) for message in answer["messages"]]
+        taken, self.received = self.received[:count], self.received[count:]
+        return taken
