@@ -166,7 +166,7 @@ async def test_an_owner_tracks_a_key_once_in_a_topic(cluster: Cluster) -> None:
         ("a", None, TypeError),
         ("\ud800", {}, ValueError),
         ("a", {"x": "\ud800"}, ValueError),
-        ("a", {"x": object()}, TypeError),
+        ("a", {"x": object}, TypeError),
     ],
     ids=ascii,
 )
