@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
@@ -29,9 +29,9 @@ async def cluster() -> AsyncIterator[Cluster]:
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.servers)])
-def broker_url(request: pytest.FixtureRequest) -> Iterator[str]:
+def broker_url(request: pytest.FixtureRequest) -> str:
     """The URL of a real Redis, and once more nothing, which is a broker in memory."""
-    yield request.getfixturevalue("redis_url") if request.param == "redis" else ""
+    return str(request.getfixturevalue("redis_url")) if request.param == "redis" else ""
 
 
 @pytest.fixture
