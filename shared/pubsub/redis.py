@@ -51,7 +51,9 @@ class RedisBroker:
         self._timeout = settings.redis_timeout_seconds
         self._subscribe_timeout = settings.subscribe_timeout_seconds
         self._bound = settings.max_publish_queue
-        self._pool = ConnectionPool.from_url(settings.redis_url, protocol=3, socket_timeout=None, retry=None)
+        self._pool = ConnectionPool.from_url(
+            settings.redis_url, protocol=3, socket_timeout=None, retry=None, client_name=f"daveslist-{node_id}"
+        )
         self._receiver: Receiver | None = None
         self._link: RedisLink | None = None
         self._topics: dict[bytes, _Topic] = {}

@@ -1,0 +1,242 @@
+"""What every Broker promises, held against the one in memory and the one on a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from shared.embedded.redis import EmbeddedRedis
+from shared.events import control
+from shared.events.envelope import unpack
+from shared.pubsub.broker import Broker
+from shared.pubsub.memory import MemoryBroker, MemoryHub
+from shared.pubsub.redis import RedisBroker
+from shared.settings import Settings
+from tests.support.ports import free_port
+
+PATIENCE = 10.0
+
+MakeBroker = Callable[..., Awaitable[Broker]]
+
+
+class Inbox:
+    """A Receiver that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[str, bytes]] = []
+        self.restored: list[float] = []
+        self._changed = asyncio.Event()
+
+    def receive(self, topic: str, data: bytes) -> None:
+        self.messages.append((topic, data))
+        self._changed.set()
+
+    def link_restored(self, away_seconds: float) -> None:
+        self.restored.append(away_seconds)
+        self._changed.set()
+
+    async def until(self, condition: Callable[[Inbox], bool]) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while not condition(self):
+                self._changed.clear()
+                await self._changed.wait()
+
+
+async def delivered(sender: Broker, inbox: Inbox, topic: str) -> list[bytes]:
+    """What has arrived on a topic, once a last message sent after everything else is there too."""
+    sender.publish(topic, b"last")
+    await inbox.until(lambda box: (topic, b"last") in box.messages)
+    got = [data for on, data in inbox.messages if on == topic]
+    return got[: got.index(b"last")]
+
+
+@pytest.fixture(params=["memory", "redis"])
+def broker_url(request: pytest.FixtureRequest) -> str:
+    """Asked for here, because the servers are not started from within a loop."""
+    return request.getfixturevalue("redis_url") if request.param == "redis" else ""
+
+
+@pytest.fixture
+async def make_broker(broker_url: str) -> AsyncIterator[MakeBroker]:
+    started: list[Broker] = []
+    hub = MemoryHub()
+    settings = Settings(redis_url=broker_url)
+
+    async def make(receiver: Inbox | None = None) -> Broker:
+        broker: Broker = RedisBroker(settings, f"node{len(started)}") if broker_url else MemoryBroker(hub)
+        await broker.start(receiver)
+        started.append(broker)
+        return broker
+
+    yield make
+    for broker in started:
+        await broker.stop()
+
+
+async def test_a_subscriber_gets_all_that_is_published_after_subscribe_has_returned(make_broker: MakeBroker) -> None:
+    inbox = Inbox()
+    subscriber, publisher = await make_broker(inbox), await make_broker()
+    await subscriber.subscribe("room")
+    for number in range(300):
+        publisher.publish("room", b"%d" % number)
+    assert await delivered(publisher, inbox, "room") == [b"%d" % number for number in range(300)]
+
+
+async def test_only_the_topics_that_were_subscribed_arrive(make_broker: MakeBroker) -> None:
+    inbox = Inbox()
+    subscriber, publisher = await make_broker(inbox), await make_broker()
+    await subscriber.subscribe("wanted")
+    publisher.publish("unwanted", b"no")
+    assert await delivered(publisher, inbox, "wanted") == []
+    assert all(topic == "wanted" for topic, _ in inbox.messages)
+
+
+async def test_a_topic_ends_with_its_last_subscriber_only(make_broker: MakeBroker) -> None:
+    inbox = Inbox()
+    subscriber, publisher = await make_broker(inbox), await make_broker()
+    await subscriber.subscribe("marker")
+    await asyncio.gather(*(subscriber.subscribe("room") for _ in range(3)))
+    subscriber.unsubscribe("room")
+    subscriber.unsubscribe("room")
+    publisher.publish("room", b"still")
+    await inbox.until(lambda box: ("room", b"still") in box.messages)
+    subscriber.unsubscribe("room")
+    await subscriber.subscribe("barrier")  # Commands are carried out in their order.
+    publisher.publish("room", b"gone")
+    await delivered(publisher, inbox, "marker")
+    assert ("room", b"gone") not in inbox.messages
+
+
+async def test_whoever_leaves_and_comes_back_misses_nothing_after_coming_back(make_broker: MakeBroker) -> None:
+    inbox = Inbox()
+    subscriber, publisher = await make_broker(inbox), await make_broker()
+    for number in range(50):
+        await subscriber.subscribe("room")
+        publisher.publish("room", b"%d" % number)
+        await inbox.until(lambda box, wanted=b"%d" % number: ("room", wanted) in box.messages)
+        subscriber.unsubscribe("room")
+        if number % 3 == 0:
+            await asyncio.sleep(0)
+        if number % 7 == 0:
+            await subscriber.subscribe(f"barrier{number}")
+    assert [data for topic, data in inbox.messages if topic == "room"] == [b"%d" % number for number in range(50)]
+
+
+async def test_any_bytes_travel_unchanged_on_any_topic(make_broker: MakeBroker) -> None:
+    inbox = Inbox()
+    subscriber, publisher = await make_broker(inbox), await make_broker()
+    for topic, data in (("é✓🚗", bytes(range(256))), ("a b\r\n", b""), ("", b"\r\n")):
+        await subscriber.subscribe(topic)
+        publisher.publish(topic, data)
+        await inbox.until(lambda box, wanted=(topic, data): wanted in box.messages)
+
+
+# What only a broker on Redis can be held to
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    async with Redis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+async def pair(redis_url: str) -> AsyncIterator[tuple[RedisBroker, Inbox, RedisBroker, Inbox]]:
+    settings = Settings(redis_url=redis_url, redis_timeout_seconds=1.0, max_publish_queue=100)
+    inboxes = Inbox(), Inbox()
+    brokers = RedisBroker(settings, "one"), RedisBroker(settings, "two")
+    for broker, inbox in zip(brokers, inboxes, strict=True):
+        await broker.start(inbox)
+    yield brokers[0], inboxes[0], brokers[1], inboxes[1]
+    for broker in brokers:
+        await broker.stop()
+
+
+async def test_a_killed_link_is_rebuilt_with_all_topics_and_both_sides_are_told(
+    pair: tuple[RedisBroker, Inbox, RedisBroker, Inbox], redis: Redis
+) -> None:
+    one, inbox_one, two, _ = pair
+    await asyncio.gather(*(one.subscribe(f"room{number}") for number in range(1200)))
+    await two.subscribe(control.CONTROL)
+    await redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+    await inbox_one.until(lambda box: bool(box.restored))
+    two.publish("room0", b"a")
+    two.publish("room1199", b"b")
+    await inbox_one.until(lambda box: {("room0", b"a"), ("room1199", b"b")} <= set(box.messages))
+
+
+async def test_what_a_broken_link_lost_is_announced_to_the_other_nodes(
+    pair: tuple[RedisBroker, Inbox, RedisBroker, Inbox], redis: Redis
+) -> None:
+    one, inbox_one, two, _ = pair
+    await one.subscribe("room")
+    await one.subscribe(control.CONTROL)
+    clients = await redis.client_list()
+    await redis.client_kill_filter(_id=next(client["id"] for client in clients if client["name"] == "daveslist-two"))
+    for number in range(150):
+        two.publish("room", b"%d" % number)
+    await inbox_one.until(lambda box: any(topic == control.CONTROL for topic, _ in box.messages))
+    notice = next(unpack(data) for topic, data in inbox_one.messages if topic == control.CONTROL)
+    assert (notice.node, notice.event) == ("two", control.CATCH_UP)
+    got = [int(data) for topic, data in inbox_one.messages if topic == "room"]
+    assert got == sorted(set(got))
+    two.publish("room", b"after")
+    await inbox_one.until(lambda box: ("room", b"after") in box.messages)
+
+
+async def test_what_is_published_while_redis_is_away_waits_up_to_the_bound(tmp_path: Path) -> None:
+    server = EmbeddedRedis(tmp_path / "redis", port=free_port())
+    await server.start()
+    broker = RedisBroker(Settings(redis_url=server.url, redis_timeout_seconds=0.5, max_publish_queue=100), "one")
+    inbox = Inbox()
+    await broker.start(inbox)
+    try:
+        await server.stop()
+        async with asyncio.timeout(PATIENCE):
+            while broker.connected:  # noqa: ASYNC110  It tells nobody.
+                await asyncio.sleep(0.01)
+        for number in range(150):
+            broker.publish("room", b"%d" % number)
+        assert broker.unpublished == 100
+        await server.start()
+        await inbox.until(lambda box: bool(box.restored))
+        async with asyncio.timeout(PATIENCE):
+            while broker.unpublished:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    finally:
+        await broker.stop()
+        await server.stop()
+
+
+async def test_a_join_waits_for_redis_no_longer_than_it_may(redis_url: str) -> None:
+    settings = Settings(redis_url=redis_url, subscribe_timeout_seconds=0.2, redis_timeout_seconds=0.5)
+    away = RedisBroker(replace(settings, redis_url="redis://127.0.0.1:1"), "away")
+    await away.start(Inbox())
+    try:
+        with pytest.raises(TimeoutError):
+            await away.subscribe("room")
+        assert not away.connected
+    finally:
+        await away.stop()
+
+
+async def test_two_deployments_with_other_prefixes_do_not_hear_each_other(redis_url: str) -> None:
+    inbox = Inbox()
+    mine = RedisBroker(Settings(redis_url=redis_url, redis_prefix="mine:"), "mine")
+    other = RedisBroker(Settings(redis_url=redis_url, redis_prefix="other:"), "other")
+    await mine.start(inbox)
+    await other.start(None)
+    try:
+        await mine.subscribe("room")
+        other.publish("room", b"other")
+        await other.stop()
+        mine.publish("room", b"mine")
+        await inbox.until(lambda box: ("room", b"mine") in box.messages)
+        assert inbox.messages == [("room", b"mine")]
+    finally:
+        await mine.stop()
