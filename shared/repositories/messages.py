@@ -145,27 +145,28 @@ class MessageRepository:
                 plain.append(row)
             else:
                 by_ref[row[1], row[2]] = row
-        answers: list[Message | MessageRefused | None] = []
+        answers: dict[int, Message | MessageRefused] = {}
         repeated: list[int] = []
         next_plain = iter(plain)
         for index, new in enumerate(batch):
             if index in refused:
-                answers.append(_refusal(refused[index]))
-                continue
-            if new.client_ref is None:
-                answers.append(_stored(new, next(next_plain)))
-                continue
-            row_of_ref = by_ref.pop((new.from_id, new.client_ref), None)
-            if row_of_ref is None:
-                repeated.append(index)
-                answers.append(None)
+                answers[index] = _refusal(refused[index])
+                # What was sent before is sent, whatever has become of the recipient since.
+                if new.client_ref is not None:
+                    repeated.append(index)
+            elif new.client_ref is None:
+                answers[index] = _stored(new, next(next_plain))
+            elif (new.from_id, new.client_ref) in by_ref:
+                answers[index] = _stored(new, by_ref.pop((new.from_id, new.client_ref)))
             else:
-                answers.append(_stored(new, row_of_ref))
+                repeated.append(index)
         if repeated:
             firsts = await self._by_client_ref([batch[index] for index in repeated])
             for index in repeated:
-                answers[index] = firsts[batch[index].from_id, batch[index].client_ref or ""]
-        return [answer for answer in answers if answer is not None]
+                first = firsts.get((batch[index].from_id, batch[index].client_ref or ""))
+                if first is not None:
+                    answers[index] = first
+        return [answers[index] for index in range(len(batch))]
 
     async def _by_client_ref(self, batch: Sequence[NewMessage]) -> dict[tuple[int, str], Message]:
         """What stands under their references. A statement of its own: it sees what the insert waited for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -29,10 +30,12 @@ class Broadcasts:
     """What was published on the topics that were subscribed: topic, event, payload."""
 
     seen: list[tuple[str, str, Any]] = field(default_factory=list)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
     def receive(self, topic: str, data: bytes) -> None:
         envelope = unpack(data)
         self.seen.append((topic, envelope.event, msgspec.json.decode(envelope.payload)))
+        self.arrived.set()
 
     def link_restored(self, away_seconds: float) -> None:
         """A broker in memory has no link."""

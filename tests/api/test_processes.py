@@ -60,8 +60,7 @@ async def test_a_served_api_sends_through_redis_and_stops_in_order(processes: Pr
             assert response.status == 201
             message = await response.json()
         async with asyncio.timeout(5):
-            while not broadcasts.seen:
-                await asyncio.sleep(0.01)
+            await broadcasts.arrived.wait()
         assert broadcasts.seen == [("private_chat:1", "send", message)]
         # A request under way is finished; its hashing takes a while.
         login = asyncio.create_task(client.post("/api/login", json={"email": body["email"], "password": PASSWORD}))

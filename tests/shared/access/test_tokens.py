@@ -1,0 +1,104 @@
+"""Tokens: what is issued is understood, what is not ours is refused, whatever it is."""
+
+from __future__ import annotations
+
+import json
+
+import jwt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.access.tokens import InvalidToken, Tokens, new_session_id
+from shared.domain.users import Role
+
+SECRET = "a-secret-of-the-tests-a-secret-of-the-tests"
+NOW = 1_800_000_000.0
+
+
+@pytest.fixture(scope="module")
+def tokens() -> Tokens:
+    return Tokens(SECRET, 60, clock=lambda: NOW)
+
+
+def test_a_token_says_who_and_until_when(tokens: Tokens) -> None:
+    claims = tokens.verify(tokens.issue(7, Role.MODERATOR, "session"))
+    assert (claims.user_id, claims.session_id, claims.role, claims.expires_at) == (
+        7,
+        "session",
+        Role.MODERATOR,
+        int(NOW) + 60,
+    )
+
+
+def test_a_token_is_over_at_its_second(tokens: Tokens) -> None:
+    token = tokens.issue(7, Role.USER, None, seconds=0)
+    with pytest.raises(InvalidToken, match="expired"):
+        tokens.verify(token)
+
+
+def test_sub_and_exp_are_enough(tokens: Tokens) -> None:
+    token = jwt.encode({"sub": "7", "exp": NOW + 1}, SECRET)
+    claims = tokens.verify(token)
+    assert (claims.user_id, claims.role) == (7, None)
+    assert claims.session_id.startswith("token:")
+    assert tokens.verify(token) == claims
+
+
+def test_a_token_of_a_clock_ahead_is_good(tokens: Tokens) -> None:
+    assert tokens.verify(jwt.encode({"sub": 7, "exp": NOW + 99, "iat": NOW + 9, "nbf": 0}, SECRET)).user_id == 7
+
+
+def test_sessions_of_two_users_are_never_the_same(tokens: Tokens) -> None:
+    one, other = (jwt.encode({"sub": str(user), "exp": NOW + 1, "jti": "same"}, SECRET) for user in (1, 2))
+    assert tokens.verify(one).session_id != tokens.verify(other).session_id
+
+
+@given(st.text() | st.builds(lambda text: jwt.encode({"sub": text, "exp": NOW + 1}, SECRET), st.text(max_size=5)))
+def test_anything_else_is_invalid(text: str) -> None:
+    tokens = Tokens(SECRET, 60, clock=lambda: NOW)
+    try:
+        claims = tokens.verify(text)
+    except InvalidToken:
+        return
+    assert 0 < claims.user_id < 10**5
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["sub", "exp", "iat", "nbf", "jti", "sid", "role", "aud", "iss"]),
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers(), max_size=2),
+    )
+)
+def test_any_claims_are_understood_or_refused(claims: dict[str, object]) -> None:
+    tokens = Tokens(SECRET, 60, clock=lambda: NOW)
+    payload = {"sub": "7", "exp": NOW + 1, **claims}
+    # Not by jwt.encode, which refuses some of it: another issuer's library may not.
+    token = jwt.PyJWS().encode(_dumps(payload), SECRET, algorithm="HS256")
+    try:
+        understood = tokens.verify(token)
+    except InvalidToken:
+        return
+    assert understood.session_id
+    assert understood.user_id > 0
+
+
+def test_a_refresh_token_says_session_and_generation(tokens: Tokens) -> None:
+    session_id = new_session_id()
+    token = tokens.issue_refresh(session_id, 3)
+    assert tokens.read_refresh(token) == (session_id, 3)
+    forged = token.replace(".3.", ".4.")
+    with pytest.raises(InvalidToken):
+        tokens.read_refresh(forged)
+    with pytest.raises(InvalidToken):
+        Tokens("another-secret-another-secret-another", 60).read_refresh(token)
+
+
+@given(st.text())
+def test_any_other_text_is_no_refresh_token(text: str) -> None:
+    with pytest.raises(InvalidToken):
+        Tokens(SECRET, 60).read_refresh(text)
+
+
+def _dumps(payload: dict[str, object]) -> bytes:
+    return json.dumps(payload).encode()

@@ -1,0 +1,31 @@
+"""Repositories on a database with ten users."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from shared.postgres import Database
+from shared.repositories.messages import MessageRepository
+from shared.repositories.seed import SeedRepository
+from shared.repositories.users import UserRepository
+from shared.settings import Settings
+
+
+@pytest.fixture
+async def database(settings: Settings) -> AsyncIterator[Database]:
+    opened = await Database.connect(settings)
+    await SeedRepository(opened).users(10, "no hash")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def messages(database: Database) -> MessageRepository:
+    return MessageRepository(database)
+
+
+@pytest.fixture
+def users(database: Database) -> UserRepository:
+    return UserRepository(database)

@@ -1,0 +1,174 @@
+"""Messages in the database: batches, references, the order of ids, and what is read back."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import closing
+
+import psycopg2
+import pytest
+
+from shared.domain.ids import MAX_ID
+from shared.domain.messages import Blocked, InvalidMessage, Message, MessageRefused, NewMessage, UnknownRecipient
+from shared.postgres import Database, DatabaseUnavailable, Statement
+from shared.repositories.messages import MessageRepository
+from shared.repositories.users import UserRepository
+from shared.settings import Settings
+
+
+def stored(answer: Message | MessageRefused) -> Message:
+    assert isinstance(answer, Message)
+    return answer
+
+
+async def count(database: Database) -> int:
+    row = await database.fetch_one(Statement("", "SELECT count(*) FROM messages"))
+    assert row is not None
+    return int(row[0])
+
+
+async def test_a_batch_is_answered_in_its_order(
+    database: Database, messages: MessageRepository, users: UserRepository
+) -> None:
+    await users.block(3, 1)
+    await database.execute(Statement("", "INSERT INTO categories (id, name) VALUES (1, 'Cars')"))
+    await database.execute(
+        Statement(
+            "", "INSERT INTO listings (id, seller_id, category_id, title, content) VALUES (1, 2, 1, 'Car', 'Good')"
+        )
+    )
+    batch = [
+        NewMessage(1, 2, "first"),
+        NewMessage(1, 99, "to nobody"),
+        NewMessage(1, 3, "to one who does not want it"),
+        NewMessage(2, 1, "about a listing", listing_id=1),
+        NewMessage(2, 1, "about no listing", listing_id=99),
+        NewMessage(1, 2, "with a reference", client_ref="a"),
+        NewMessage(3, 1, "the blocker writes"),
+        NewMessage(1, 1, "to oneself"),
+        NewMessage(1, 2, "first"),
+    ]
+    answers = await messages.insert_many(batch)
+    refused = {1: UnknownRecipient, 2: Blocked, 4: InvalidMessage}
+    for index, (new, answer) in enumerate(zip(batch, answers, strict=True)):
+        if index in refused:
+            assert type(answer) is refused[index]
+        else:
+            message = stored(answer)
+            assert (message.from_id, message.to_id, message.text) == (new.from_id, new.to_id, new.text)
+            assert message.listing_id == new.listing_id
+    ids = [answer.id for answer in answers if isinstance(answer, Message)]
+    assert ids == sorted(ids)
+    by_id = {message.id: message for user in (1, 2, 3) for message in await messages.after(user, 0, 100)}
+    assert by_id == {answer.id: answer for answer in answers if isinstance(answer, Message)}
+
+
+async def test_an_empty_batch_is_nothing(messages: MessageRepository) -> None:
+    assert await messages.insert_many([]) == []
+
+
+async def test_a_reference_stands_for_one_message_of_its_sender(
+    database: Database, messages: MessageRepository
+) -> None:
+    batch = [
+        NewMessage(1, 2, "first", client_ref="a"),
+        NewMessage(1, 2, "again", client_ref="a"),
+        NewMessage(2, 1, "another sender's", client_ref="a"),
+        NewMessage(1, 2, "another reference", client_ref="b"),
+    ]
+    answers = [stored(answer) for answer in await messages.insert_many(batch)]
+    assert answers[1] == answers[0]
+    assert len({answer.id for answer in answers}) == 3
+    assert (await messages.insert_many(batch))[:1] == answers[:1]
+    assert await count(database) == 3
+
+
+async def test_a_repeat_answers_the_first_message_whatever_became_of_the_recipient(
+    messages: MessageRepository, users: UserRepository
+) -> None:
+    new = NewMessage(1, 2, "first", client_ref="a")
+    [first] = await messages.insert_many([new])
+    await users.block(2, 1)
+    assert await messages.insert_many([new]) == [first]
+    await users.delete(2)
+    assert await messages.insert_many([new]) == [first]
+    assert type((await messages.insert_many([NewMessage(1, 2, "second", client_ref="b")]))[0]) is UnknownRecipient
+
+
+async def test_repeats_that_race_are_one_message(database: Database, messages: MessageRepository) -> None:
+    new = NewMessage(1, 2, "once", client_ref="race")
+    answers = await asyncio.gather(*(messages.insert_many([new, NewMessage(1, 3, "x")]) for _ in range(20)))
+    assert len({stored(answer[0]).id for answer in answers}) == 1
+    assert await count(database) == 21
+
+
+async def test_no_lower_id_appears_after_a_higher_one_was_seen(messages: MessageRepository, settings: Settings) -> None:
+    """A transaction that has inserted and not yet committed holds up every other insert: none can overtake it."""
+    insert = "INSERT INTO messages (from_id, to_id, text) VALUES (1, 2, 'slow') RETURNING id"
+    with closing(psycopg2.connect(settings.database_url)) as slow, slow.cursor() as cursor:
+        cursor.execute(insert)
+        slow_id = cursor.fetchone()[0]
+        overtaking = asyncio.create_task(messages.insert_many([NewMessage(1, 2, "quick")]))
+        done, _ = await asyncio.wait([overtaking], timeout=0.2)
+        assert not done
+        assert await messages.after(2, 0, 10) == []
+        slow.commit()
+    [quick] = await overtaking
+    assert stored(quick).id > slow_id
+    assert [message.text for message in await messages.after(2, 0, 10)] == ["slow", "quick"]
+
+
+async def test_a_reader_who_goes_on_from_the_last_id_misses_nothing(messages: MessageRepository) -> None:
+    async def write(sender: int) -> None:
+        for number in range(30):
+            await messages.insert_many([NewMessage(sender, 9, str(number))] * (1 + number % 3))
+
+    seen: list[Message] = []
+    writing = [asyncio.create_task(write(sender)) for sender in range(1, 9)]
+    while True:
+        is_over = all(task.done() for task in writing)
+        fresh = await messages.after(9, seen[-1].id if seen else 0, 7)
+        seen += fresh
+        if is_over and not fresh:
+            break
+    await asyncio.gather(*writing)
+    assert len(seen) == 8 * 60
+    assert len({message.id for message in seen}) == len(seen)
+
+
+async def test_marking_read_counts_only_what_was_unread_and_mine(messages: MessageRepository) -> None:
+    ids = [
+        stored(answer).id
+        for answer in await messages.insert_many(
+            [NewMessage(1, 2, "a"), NewMessage(1, 2, "b"), NewMessage(2, 1, "c"), NewMessage(3, 2, "d")]
+        )
+    ]
+    assert await messages.mark_read(2, 1, ids[0]) == 1
+    assert await messages.mark_read(2, 1, MAX_ID) == 1
+    assert await messages.mark_read(2, 1, MAX_ID) == 0
+    [d, c] = await messages.conversations(2, before_id=MAX_ID, limit=10)
+    assert (d.user_id, d.unread_count) == (3, 1)
+    assert (c.user_id, c.unread_count, c.last_message.text) == (1, 0, "c")
+
+
+async def test_a_conversation_with_oneself_has_each_message_once(messages: MessageRepository) -> None:
+    await messages.insert_many([NewMessage(1, 1, "a"), NewMessage(1, 1, "b")])
+    assert [message.text for message in await messages.after(1, 0, 10)] == ["a", "b"]
+    assert [message.text for message in await messages.conversation(1, 1, before_id=MAX_ID, limit=10)] == ["b", "a"]
+    assert len(await messages.conversations(1, before_id=MAX_ID, limit=10)) == 1
+
+
+@pytest.mark.parametrize("reader", [1, 2])
+async def test_a_name_of_one_who_has_left_is_empty(
+    messages: MessageRepository, users: UserRepository, reader: int
+) -> None:
+    await messages.insert_many([NewMessage(1, 2, "a")])
+    await users.delete(3 - reader)
+    [conversation] = await messages.conversations(reader, before_id=MAX_ID, limit=10)
+    assert conversation.user_name == ""
+
+
+async def test_with_the_database_away_it_says_so(messages: MessageRepository, database: Database) -> None:
+    await database.close()
+    with pytest.raises(DatabaseUnavailable):
+        await messages.insert_many([NewMessage(1, 2, "a")])

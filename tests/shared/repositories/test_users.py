@@ -1,0 +1,56 @@
+"""People in the database: what a token is worth, for one and for many."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from shared.domain.users import Identity, Role
+from shared.postgres import Database
+from shared.repositories.sessions import Refresh, SessionRepository
+from shared.repositories.users import UserRepository
+
+
+async def test_identities_of_many_are_those_of_each(database: Database, users: UserRepository) -> None:
+    sessions = SessionRepository(database)
+    await users.set_role(2, Role.MODERATOR, by=None)
+    await users.ban(3, until=None, reason="x", by=2)
+    await users.ban(4, until=datetime.now(UTC) - timedelta(seconds=1), reason="x", by=2)
+    await users.delete(5)
+    await sessions.begin("alive", 1, 60)
+    await sessions.revoke("over", 1, datetime.now(UTC), "logged out")
+    pairs = [(1, "alive"), (1, "over"), (1, "unheard of"), (2, "x"), (3, "x"), (4, "x"), (5, "x"), (99, "x")]
+    found = await users.identities(pairs)
+    assert found == {
+        (1, "alive"): Identity("User 1", Role.USER, False, False),
+        (1, "over"): Identity("User 1", Role.USER, False, True),
+        (1, "unheard of"): Identity("User 1", Role.USER, False, False),
+        (2, "x"): Identity("User 2", Role.MODERATOR, False, False),
+        (3, "x"): Identity("User 3", Role.USER, True, False),
+        (4, "x"): Identity("User 4", Role.USER, False, False),
+    }
+    for pair in pairs:
+        assert await users.identity(*pair) == found.get(pair)
+    assert await users.identities([]) == {}
+
+
+async def test_a_session_is_over_when_its_time_has_passed(database: Database) -> None:
+    sessions = SessionRepository(database)
+    await sessions.begin("short", 1, -1)
+    assert (await sessions.refresh("short", 0, 60)).outcome is Refresh.ENDED
+    await sessions.begin("long", 1, 60)
+    rotated = await sessions.refresh("long", 0, 60)
+    assert (rotated.outcome, rotated.user_id, rotated.generation) == (Refresh.ROTATED, 1, 1)
+    assert (await sessions.refresh("unheard of", 0, 60)).outcome is Refresh.ENDED
+
+
+async def test_a_log_out_of_a_session_is_remembered_while_a_token_can_name_it(
+    database: Database, users: UserRepository
+) -> None:
+    sessions = SessionRepository(database)
+    until = datetime.now(UTC) + timedelta(hours=1)
+    await sessions.revoke("jti:1:x", 1, until, "logged out")
+    await sessions.revoke("jti:1:x", 1, until, "logged out")
+    await sessions.begin("another", 1, 60)
+    identity = await users.identity(1, "jti:1:x")
+    assert identity is not None
+    assert identity.is_revoked
