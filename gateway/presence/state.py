@@ -78,6 +78,11 @@ def grouped(entries: Iterable[Entry]) -> Grouped:
     return groups
 
 
+def _entry(key: str, meta: Mapping[str, Any], refs: Meta) -> Entry:
+    # They come first, as in Phoenix's frames, and win over what the meta calls so.
+    return Entry(key, {**refs, **meta, **refs})
+
+
 class TopicState:
     """The entries of all nodes in one topic, of which `node` is the one that this state belongs to.
 
@@ -107,12 +112,12 @@ class TopicState:
 
     def track(self, key: str, ref: str, meta: Mapping[str, Any]) -> Diff:
         """A new entry; `ref` has never been used before."""
-        return Diff(joins=(self._join(Entry(key, {**meta, "phx_ref": ref})),))
+        return Diff(joins=(self._join(_entry(key, meta, {"phx_ref": ref})),))
 
     def update(self, ref: str, new_ref: str, meta: Mapping[str, Any]) -> Diff:
         """The own entry `ref` becomes `new_ref` with another meta, in one diff. Raises KeyError if there is none."""
         left = self._leave(ref)
-        joined = self._join(Entry(left.key, {**meta, "phx_ref": new_ref, "phx_ref_prev": ref}))
+        joined = self._join(_entry(left.key, meta, {"phx_ref": new_ref, "phx_ref_prev": ref}))
         return Diff(joins=(joined,), leaves=(left,))
 
     def untrack(self, ref: str) -> Diff:

@@ -146,7 +146,7 @@ class RedisStore:
         try:
             await self._client.aclose()
         except (RedisError, RedisClusterException, OSError) as error:
-            logger.info("presence store did not close cleanly", extra={"error": str(error)})
+            logger.info("presence store did not close cleanly", extra={"fields": {"error": str(error)}})
 
     def _key(self, topic: str) -> bytes:
         # A topic is a client's text, and may be what UTF-8 has no bytes for.
@@ -179,7 +179,7 @@ def _parts(fields: Mapping[bytes, bytes]) -> dict[str, Part]:
             else:
                 sequences[node.decode()] = int(value)
         except (BadPresence, ValueError) as error:
-            logger.warning("bad presence in the store", extra={"field": repr(field), "error": str(error)})
+            logger.warning("bad presence in the store", extra={"fields": {"field": repr(field), "error": str(error)}})
     return {
         node: Part(sequence, tuple(entries[node]))
         for node, sequence in sequences.items()

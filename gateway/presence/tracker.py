@@ -246,7 +246,7 @@ class Tracker:
                 async with asyncio.timeout(self._load_seconds):
                     await record.current.wait()
             except TimeoutError:
-                logger.info("presence not loaded in time", extra={"topic": topic})
+                logger.info("presence not loaded in time", extra={"fields": {"topic": topic}})
             except asyncio.CancelledError:
                 self.topic_left(topic)
                 raise
@@ -277,7 +277,7 @@ class Tracker:
         try:
             change = unpack_change(payload)
         except BadPresence as error:
-            logger.warning("bad presence change", extra={"topic": topic, "node": node, "error": str(error)})
+            logger.warning("bad presence change", extra={"fields": {"topic": topic, "node": node, "error": str(error)}})
             return
         self._others.add(node)
         if record.phase is _Phase.LOADING:
@@ -403,7 +403,7 @@ class Tracker:
             try:
                 await self._beat()
             except StoreUnavailable as error:
-                logger.warning("presence store away", extra={"error": str(error)})
+                logger.warning("presence store away", extra={"fields": {"error": str(error)}})
             try:
                 async with asyncio.timeout(self._lease_seconds / BEATS_PER_LEASE):
                     await self._beat_wanted.wait()
@@ -423,7 +423,7 @@ class Tracker:
             seen = self._liveness.observe(registry, sorted(self._others), now)
         self._registered.set()
         if seen.lost or seen.late:
-            logger.warning("presence store lost this node", extra={"lost": seen.lost, "late": seen.late})
+            logger.warning("presence store lost this node", extra={"fields": {"lost": seen.lost, "late": seen.late}})
             self._check_all()
         for node in seen.dead:
             self._bury(node)
@@ -445,7 +445,7 @@ class Tracker:
                 record.unconfirmed.pop(node, None)
                 self._forward(topic, record.state.drop(node))
         if topics:
-            logger.warning("presence node gone", extra={"node": node, "topics": len(topics)})
+            logger.warning("presence node gone", extra={"fields": {"node": node, "topics": len(topics)}})
             self._leftovers.setdefault(node, {}).update(topics)
             self._write_wanted.set()
 
@@ -516,7 +516,7 @@ class Tracker:
             topic for topic, sequence in zip(topics, stored, strict=True) if self._own_part(topic).sequence != sequence
         ]
         if lost:
-            logger.warning("presence stored again", extra={"topics": len(lost)})
+            logger.warning("presence stored again", extra={"fields": {"topics": len(lost)}})
             await self._persist(lambda: self._store.rewrite(self._node, self._own_parts(lost)))
         self._announce(topics)
 
@@ -558,11 +558,11 @@ class Tracker:
             except _Stopped:
                 return
             except Exception:
-                logger.exception("presence loop failed", extra={"loop": loop.__name__})
+                logger.exception("presence loop failed", extra={"fields": {"loop": loop.__name__}})
                 await asyncio.sleep(self._lease_seconds / BEATS_PER_LEASE)
 
     async def _pause(self, doing: str, error: StoreUnavailable) -> None:
-        logger.info("presence waits for its store", extra={"doing": doing, "error": str(error)})
+        logger.info("presence waits for its store", extra={"fields": {"doing": doing, "error": str(error)}})
         if self._stopping:
             raise _Stopped
         self._link_is_back.clear()
