@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-fast check format bench
+.PHONY: help setup run test test-fast check format bench vendor
 
 PYTHON ?=
 ARGS ?=
@@ -40,6 +40,9 @@ format: $(VENV)/test.stamp ## put the code into its format
 
 bench: $(VENV)/test.stamp ## measure, and print ratios to bare servers
 	@exec $(BIN)/python -m tests.bench $(ARGS)
+
+vendor: $(VENV)/node.stamp ## copy the page's libraries from the locked npm packages
+	@$(BIN)/python -m tests.support.vendored
 
 # The first Python that is new enough and complete (Debian ships `venv` apart, as python3-venv).
 $(BIN)/python:

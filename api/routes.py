@@ -6,7 +6,7 @@ A path that ends in what another one has as a parameter stands before it.
 from __future__ import annotations
 
 from api.endpoint import Route
-from api.handlers import accounts, blocks, conversations, health, messages, metrics, users
+from api.handlers import accounts, blocks, conversations, health, messages, metrics, users, web
 from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody
 from api.schemas.fields import PageQuery
 from api.schemas.messages import MessageBody, MessagesQuery, ReadBody
@@ -17,6 +17,9 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/health/live", health.live, Action.SERVICE_READ),
     Route("GET", "/health/ready", health.ready, Action.SERVICE_READ),
     Route("GET", "/metrics", metrics.read, Action.SERVICE_READ),
+    # the page
+    *(Route("GET", path, web.page, Action.SERVICE_READ) for path in web.PAGES),
+    Route("GET", "/web/{version}/{path:.+}", web.asset, Action.SERVICE_READ),
     # accounts
     Route("POST", "/api/register", accounts.register, Action.ACCOUNT_CREATE, body=RegisterBody),
     Route("POST", "/api/login", accounts.login, Action.SESSION_CREATE, body=LoginBody),

@@ -6,6 +6,7 @@ Every limit has a name, a default that suits development, and where it matters a
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -42,6 +43,9 @@ class Settings:
     api_port: int = 4001
     gateway_host: str = "127.0.0.1"
     gateway_port: int = 4000
+    gateway_url: str = ""
+    """Where browsers reach the gateway, as `https://chat.example.com`; empty: in development the page's own host at
+    `gateway_port`, in production the page's own address, whose `/socket` the load balancer hands to the gateways."""
 
     database_pool_size: int = 10
     """Connections to Postgres, a process."""
@@ -171,6 +175,8 @@ class Settings:
         for name in ("database_url", "redis_url"):
             if self.is_production and not getattr(self, name):
                 raise InvalidSettings(f"{name.upper()}: needed in production")
+        if self.gateway_url and not re.fullmatch(r"https?://[^\s/;,]+/?", self.gateway_url):
+            raise InvalidSettings(f"GATEWAY_URL: scheme and host, as https://example.com, not {self.gateway_url!r}")
         for setting in fields(self):
             value = getattr(self, setting.name)
             if type(value) in (int, float) and value <= 0:

@@ -1,0 +1,158 @@
+"""Serves the web page: one document for all of its addresses, and its modules, styles and pictures.
+
+The files are those of api/web, as they are. An asset's address has the version of all of them, so that a browser keeps
+it for ever and a page never runs modules of two versions. Knows nothing of what the page does.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import html
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path, PurePosixPath
+from string import Template
+
+from aiohttp import hdrs, web
+
+from api.call import Call
+from api.problems import NotFound
+from shared.settings import Settings
+
+FOLDER = Path(__file__).parents[1] / "web"
+
+PAGES = (
+    "/",
+    "/account",
+    "/admin",
+    "/admin/audit",
+    "/listings/new",
+    "/listings/{id}",
+    "/listings/{id}/edit",
+    "/login",
+    "/messages",
+    "/messages/{user_id}",
+    "/moderation",
+    "/moderation/categories",
+    "/moderation/hidden",
+    "/moderation/trash",
+    "/register",
+)
+"""The addresses that api/web/router.js knows."""
+
+_DOCUMENT = "index.html"
+_MEDIA_TYPES = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
+    ".svg": "image/svg+xml",
+}
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_FOR_EVER = "public, max-age=31536000, immutable"
+_ASK_AGAIN = "no-cache"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asset:
+    data: bytes
+    compressed: bytes
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Assets:
+    version: str
+    files: dict[str, _Asset]
+
+
+async def page(call: Call) -> web.Response:
+    # The query is the page's own, as the address of a search.
+    call.input_checked = True
+    settings, request = call.services.settings, call.request
+    assets = _assets(settings)
+    socket = _gateway(settings, request) + "/socket"
+    document = Template(assets.files[_DOCUMENT].data.decode())
+    text = document.substitute(version=assets.version, socket=html.escape(socket))
+    return web.Response(
+        text=text,
+        content_type="text/html",
+        headers={hdrs.CACHE_CONTROL: _ASK_AGAIN, "Content-Security-Policy": _policy(settings, request)},
+    )
+
+
+async def asset(call: Call) -> web.Response:
+    call.query()
+    match = call.request.match_info
+    assets = _assets(call.services.settings)
+    found = assets.files.get(match["path"])
+    if found is None or match["path"] == _DOCUMENT:
+        raise NotFound
+    # A page of another version, while nodes are being replaced, gets what there is, and keeps it not.
+    is_current = match["version"] == assets.version
+    headers = {hdrs.CACHE_CONTROL: _FOR_EVER if is_current else _ASK_AGAIN, hdrs.VARY: hdrs.ACCEPT_ENCODING}
+    body = found.data
+    if "gzip" in call.request.headers.get(hdrs.ACCEPT_ENCODING, ""):
+        body = found.compressed
+        headers[hdrs.CONTENT_ENCODING] = "gzip"
+    return web.Response(body=body, content_type=found.media_type, charset="utf-8", headers=headers)
+
+
+def _policy(settings: Settings, request: web.Request) -> str:
+    """What the page may load and do. No inline script or style, no eval; and with Trusted Types the only text that
+    becomes markup is the templates written in the modules, which lit-html makes: what users write never does."""
+    gateway = _gateway(settings, request) or _own_origin(request)
+    # The fallback without WebSocket asks the same host by HTTP. Older browsers do not count ws: among 'self'.
+    connect = " ".join(["'self'", *([gateway, re.sub("^http", "ws", gateway)] if gateway else [])])
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self' blob:",
+            f"connect-src {connect}",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+            "require-trusted-types-for 'script'",
+            "trusted-types lit-html",
+        )
+    )
+
+
+def _gateway(settings: Settings, request: web.Request) -> str:
+    """The gateway's public address; empty where it is the page's own."""
+    if settings.gateway_url:
+        return settings.gateway_url.rstrip("/")
+    own = "" if settings.is_production else _own_origin(request)
+    return re.sub(r"(:[0-9]+)?$", f":{settings.gateway_port}", own) if own else ""
+
+
+def _own_origin(request: web.Request) -> str:
+    """As the browser called us; empty for a host that is none, since it goes into a header."""
+    return f"{request.scheme}://{request.host}" if _HOST.fullmatch(request.host) else ""
+
+
+def _assets(settings: Settings) -> _Assets:
+    """In development the files are read again, so that a change shows on reload."""
+    return _kept() if settings.is_production else _read()
+
+
+@cache
+def _kept() -> _Assets:
+    return _read()
+
+
+def _read() -> _Assets:
+    files: dict[str, _Asset] = {}
+    digest = hashlib.sha256()
+    for path in sorted(FOLDER.rglob("*")):
+        media_type = _MEDIA_TYPES.get(path.suffix)
+        if media_type is None or not path.is_file():
+            continue
+        name, data = str(PurePosixPath(path.relative_to(FOLDER))), path.read_bytes()
+        digest.update(f"{name}\0{len(data)}\0".encode() + data)
+        files[name] = _Asset(data, gzip.compress(data, mtime=0), media_type)
+    return _Assets(digest.hexdigest()[:16], files)

@@ -1,0 +1,58 @@
+"""The libraries of the page, as files of locked npm packages; api/web/vendor has copies, so that nobody builds anything.
+
+python -m tests.support.vendored    copies them from node_modules, which `make vendor` does
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[2]
+PACKAGES = CHECKOUT / "tests" / "end_to_end" / "js" / "node_modules"
+VENDOR = CHECKOUT / "api" / "web" / "vendor"
+
+FILES = {
+    "lit-html/LICENSE": "lit-html/LICENSE",
+    "lit-html/lit-html.js": "lit-html/lit-html.js",
+    "lit-html/directive.js": "lit-html/directive.js",
+    "lit-html/directive-helpers.js": "lit-html/directive-helpers.js",
+    "lit-html/directives/live.js": "lit-html/directives/live.js",
+    "lit-html/directives/repeat.js": "lit-html/directives/repeat.js",
+    "phoenix/LICENSE.md": "phoenix/LICENSE.md",
+    "phoenix/phoenix.mjs": "phoenix/priv/static/phoenix.mjs",
+}
+"""Below the vendor folder, and below node_modules."""
+
+
+def contents() -> dict[str, bytes]:
+    """Every file that the vendor folder has to have, as the locked packages have it."""
+    found = {copy: (PACKAGES / original).read_bytes() for copy, original in FILES.items()}
+    return {**found, "README.md": _readme().encode()}
+
+
+def _readme() -> str:
+    lines = [
+        "Copies of files of npm packages, made by `make vendor` from tests/end_to_end/js/package-lock.json. Do not edit.",
+        "",
+        "| package | version | licence |",
+        "|---|---|---|",
+    ]
+    for name in sorted({copy.partition("/")[0] for copy in FILES}):
+        package = json.loads((PACKAGES / name / "package.json").read_text(encoding="utf-8"))
+        [licence] = (copy for copy in FILES if copy.startswith(f"{name}/LICENSE"))
+        lines.append(f"| {name} | {package['version']} | {package['license']}: {licence} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    for name, data in contents().items():
+        path = VENDOR / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
