@@ -16,6 +16,7 @@ from shared.postgres import Database
 from shared.postgres.schema import apply_schema
 from shared.pubsub.redis import RedisBroker
 from shared.repositories.seed import SeedRepository
+from shared.repositories.seed_listings import ListingSeedRepository
 from shared.repositories.users import UserRepository
 from shared.settings import Settings
 
@@ -41,7 +42,7 @@ async def seed(settings: Settings, given: argparse.Namespace) -> None:
             first, last = await repository.users(given.users, hash_now(SEED_PASSWORD))
             print(f"users {first} to {last}: user{first}@example.com and so on, password '{SEED_PASSWORD}'")
         if given.listings:
-            if not await repository.listings(given.listings):
+            if not await ListingSeedRepository(database).listings(given.listings):
                 raise CommandFailed("listings need users: seed some of them, too")
             print(f"{given.listings} listings")
 

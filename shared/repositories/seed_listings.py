@@ -1,0 +1,126 @@
+"""SQL that makes demo listings, in the database itself: a million in minutes.
+
+Deterministic: the same numbers give the same cars. Each choice is made by a multiplier of its own that shares no factor
+with the length of its list, so that all combinations come up, and newer ids are newer cars on offer.
+"""
+
+from __future__ import annotations
+
+from shared.postgres import Database, Statement
+
+_BATCH = 100_000
+
+_CATEGORIES = Statement(
+    "",
+    """INSERT INTO categories (name, visibility) VALUES ('Sedans', 'public'), ('SUVs', 'public'),
+           ('Trucks', 'public'), ('Sports cars', 'public'), ('Classics', 'public'), ('Dealers only', 'private')
+       ON CONFLICT DO NOTHING""",
+)
+_HAS_USERS = Statement("", "SELECT EXISTS (SELECT FROM users WHERE deleted_at IS NULL)")
+
+_CARS = (
+    ("Toyota", ("Camry", "Corolla", "RAV4", "Tacoma", "Prius", "Highlander", "Land Cruiser")),
+    ("Honda", ("Civic", "Accord", "CR-V", "Pilot", "Odyssey", "Fit")),
+    ("Ford", ("F-150", "Mustang", "Escape", "Explorer", "Focus", "Ranger")),
+    ("Chevrolet", ("Silverado", "Malibu", "Corvette", "Tahoe", "Equinox")),
+    ("Nissan", ("Altima", "Sentra", "Rogue", "Leaf", "Frontier")),
+    ("BMW", ("3 Series", "5 Series", "X5", "M3", "i3")),
+    ("Mercedes-Benz", ("C-Class", "E-Class", "Sprinter", "GLC")),
+    ("Volkswagen", ("Golf", "Passat", "Jetta", "Tiguan", "Beetle")),
+    ("Audi", ("A3", "A4", "A6", "Q5", "TT")),
+    ("Hyundai", ("Elantra", "Sonata", "Tucson", "Santa Fe", "Ioniq")),
+    ("Kia", ("Sportage", "Sorento", "Soul", "Optima")),
+    ("Subaru", ("Outback", "Forester", "Impreza", "WRX")),
+    ("Mazda", ("MX-5 Miata", "Mazda3", "CX-5", "RX-7")),
+    ("Jeep", ("Wrangler", "Grand Cherokee", "Compass")),
+    ("Tesla", ("Model S", "Model 3", "Model X", "Model Y")),
+    ("Volvo", ("V70", "XC60", "XC90", "240")),
+    ("Porsche", ("911", "Boxster", "Cayenne", "Macan")),
+    ("Dodge", ("Ram 1500", "Charger", "Challenger")),
+    ("Mitsubishi", ("Outlander", "Lancer", "Pajero")),
+    ("Peugeot", ("206", "308", "508")),
+)
+_COLOURS = ("white", "black", "silver", "grey", "red", "blue", "green", "beige", "yellow", "orange", "brown")
+_TRIMS = ("", "Sport", "Limited", "Touring", "LX", "Premium", "Base", "Turbo", "Hybrid", "Automatic", "Diesel", "4x4")
+_WORDS = (
+    "one owner", "full service history", "no accidents", "new tyres", "leather seats", "heated seats", "sunroof",
+    "navigation", "backup camera", "tow hitch", "manual transmission", "low mileage", "clean title", "garage kept",
+    "new battery", "two keys", "cruise control", "roof rack", "small dent in the door", "some rust", "new brakes",
+    "winter wheels included", "non smoker", "needs a clutch", "freshly washed",
+)  # fmt: skip
+_PLACES = (
+    "Austin, TX", "Boston, MA", "Chicago, IL", "Denver, CO", "Portland, OR", "Seattle, WA", "Miami, FL", "Phoenix, AZ",
+    "Scranton, PA", "San José, CA", "Nashville, TN", "Omaha, NE", "Detroit, MI",
+)  # fmt: skip
+
+# One listing in 10 is private, one in 12 sold, one in 200 hidden, one in 40 has no price, one in 30 no mileage.
+_LISTINGS = Statement(
+    "",
+    """WITH known AS MATERIALIZED (
+           SELECT %s::text[] AS makes, %s::text[] AS models, %s::text[] AS colours, %s::text[] AS trims,
+                  %s::text[] AS words, %s::text[] AS places,
+                  (SELECT array_agg(id ORDER BY id) FROM categories WHERE deleted_at IS NULL) AS categories,
+                  (SELECT array_agg(id) FROM (SELECT id FROM users WHERE deleted_at IS NULL AND banned_at IS NULL
+                                              ORDER BY id LIMIT 10000) AS first) AS sellers
+       ), numbered AS (
+           SELECT n, (n * 48271 %% 2147483647) AS h, known.*,
+                  (n * 7919 %% cardinality(models))::int + 1 AS car,
+                  1990 + sqrt(n * 7907 %% 1296)::int AS year
+           FROM known, generate_series(%s::bigint, %s::bigint) AS n
+       ), cars AS (
+           SELECT *, extract(year FROM now())::int - year AS age,
+                  colours[h / 11 %% cardinality(colours) + 1] AS colour, trims[h / 13 %% cardinality(trims) + 1] AS trim
+           FROM numbered
+       )
+       INSERT INTO listings (seller_id, category_id, title, content, visibility, status, make, model, year, mileage,
+                             price, location, created_at, updated_at, hidden_at, hidden_by, hidden_reason)
+       SELECT sellers[h / 17 %% cardinality(sellers) + 1], categories[h / 19 %% cardinality(categories) + 1],
+              rtrim(year || ' ' || makes[car] || ' ' || models[car] || ' ' || trim),
+              'Selling my ' || colour || ' ' || makes[car] || ' ' || models[car] || ' of ' || year || ': '
+                  || words[h / 23 %% cardinality(words) + 1] || ', ' || words[h / 29 %% cardinality(words) + 1] || ', '
+                  || words[h / 31 %% cardinality(words) + 1] || '. Come and see it in '
+                  || places[h / 37 %% cardinality(places) + 1] || '. Offer ' || n || '.',
+              CASE WHEN n %% 10 = 0 THEN 'private' ELSE 'public' END,
+              CASE WHEN n %% 12 = 0 THEN 'sold' ELSE 'available' END,
+              makes[car], models[car], year,
+              CASE WHEN n %% 30 > 0 THEN (greatest(age, 1) * (4000 + h / 41 %% 16000))::int END,
+              CASE WHEN n %% 40 > 0 THEN 300 + (h / 43 %% 60000) * 12 / (greatest(age, 0) + 12) END,
+              places[h / 37 %% cardinality(places) + 1], born, born,
+              CASE WHEN n %% 200 = 7 THEN now() END, CASE WHEN n %% 200 = 7 THEN sellers[1] END,
+              CASE WHEN n %% 200 = 7 THEN 'looks like spam' END
+       FROM cars, LATERAL (SELECT now() - (%s - n) * interval '47 seconds' AS born) AS birth
+       ORDER BY n""",
+)
+
+# While much is added, entries of the search index are collected and merged in bulk, which takes a third of the time.
+_COLLECT = Statement("", "ALTER INDEX listings_search SET (fastupdate = on, gin_pending_list_limit = 65536)")
+_COLLECT_NO_MORE = Statement("", "ALTER INDEX listings_search SET (fastupdate = off)")
+
+# Statistics for the planner and the map of pages that every reader sees: made now, rather than by the first searches.
+_VACUUM = Statement("", "VACUUM (ANALYZE) listings, vocabulary, categories, users")
+
+
+class ListingSeedRepository:
+    """Give it a database with a long timeout."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def listings(self, count: int) -> bool:
+        """Listings of the users there are, in categories that are made if missing; False without users."""
+        row = await self._database.fetch_one(_HAS_USERS)
+        if row != (True,):
+            return False
+        await self._database.execute(_CATEGORIES)
+        makes = [make for make, models in _CARS for _ in models]
+        models = [model for _, models in _CARS for model in models]
+        known = (makes, models, list(_COLOURS), list(_TRIMS), list(_WORDS), list(_PLACES))
+        await self._database.execute(_COLLECT)
+        try:
+            for first in range(1, count + 1, _BATCH):
+                last = min(first + _BATCH - 1, count)
+                await self._database.execute(_LISTINGS, *known, first, last, count)
+        finally:
+            await self._database.execute(_COLLECT_NO_MORE)
+        await self._database.execute(_VACUUM)
+        return True
