@@ -11,6 +11,7 @@ import asyncio
 import enum
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine, Hashable, Iterable
 from typing import Any, Protocol
 
@@ -104,6 +105,7 @@ class Tracker:
         *,
         lease_seconds: float,
         load_seconds: float,
+        sweep_seconds: float = SWEEP_SECONDS,
         new_ref: Callable[[], str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -125,6 +127,7 @@ class Tracker:
         self._unconfirmed: set[str] = set()
         """The topics that have unconfirmed nodes."""
         # Work for the loops. Dictionaries serve as ordered sets.
+        self._forwarding: deque[tuple[str, Diff]] = deque()
         self._unloaded: dict[str, None] = {}
         self._unwritten: dict[str, None] = {}
         self._unchecked: dict[str, None] = {}
@@ -133,7 +136,8 @@ class Tracker:
         self._ended_before: dict[str, Change] = {}
         """The topics where this node's entries ended, in this sweep and in the one before."""
         self._sweep: list[str] = []
-        self._next_sweep = clock() + SWEEP_SECONDS
+        self._sweep_seconds = sweep_seconds
+        self._next_sweep = clock() + sweep_seconds
         self._load_wanted = asyncio.Event()
         self._write_wanted = asyncio.Event()
         self._beat_wanted = asyncio.Event()
@@ -315,8 +319,20 @@ class Tracker:
         self._forward(topic, diff)
 
     def _forward(self, topic: str, diff: Diff) -> None:
-        if diff:
-            self._outlet.broadcast_local(topic, PRESENCE_DIFF, diff.payload())
+        """To local members, one after the other: what a channel changes on hearing of one comes behind it."""
+        if not diff:
+            return
+        self._forwarding.append((topic, diff))
+        if len(self._forwarding) > 1:
+            return
+        try:
+            while self._forwarding:
+                topic, diff = self._forwarding[0]
+                self._outlet.broadcast_local(topic, PRESENCE_DIFF, diff.payload())
+                self._forwarding.popleft()
+        except BaseException:
+            self._forwarding.clear()
+            raise
 
     def _apply(self, topic: str, record: _Topic, node: str, change: Change) -> None:
         diff = record.state.receive(node, change)
@@ -356,15 +372,15 @@ class Tracker:
             if any(self._is_odd(record, snapshots[topic]) for topic, record in loading.items()):
                 # The registry, read after the snapshot, says whether the store can have lost something before.
                 trusting = await self._beat() and self._store.loses_together
-        except StoreUnavailable:
+            for topic, record in loading.items():
+                # It may have been left, or wanted anew, meanwhile.
+                if record.phase is _Phase.LOADING:
+                    self._loaded(topic, record, snapshots[topic], trusting)
+        except Exception:
             for topic, record in loading.items():
                 if record.phase is _Phase.LOADING:
                     self._want(topic, record)
             raise
-        for topic, record in loading.items():
-            # It may have been left, or wanted anew, meanwhile.
-            if record.phase is _Phase.LOADING:
-                self._loaded(topic, record, snapshots[topic], trusting)
 
     def _is_odd(self, record: _Topic, parts: dict[str, Part]) -> bool:
         """Whether the snapshot has a node that is not known to be alive, or lacks one that had entries."""
@@ -438,7 +454,7 @@ class Tracker:
         """The node is dead: its entries leave every list here, and the store."""
         self._others.discard(node)
         topics: dict[str, None] = {}
-        for topic, record in self._topics.items():
+        for topic, record in list(self._topics.items()):
             if node in record.state.others or node in record.ignored:
                 topics[topic] = None
                 record.ignored -= {node}
@@ -459,7 +475,7 @@ class Tracker:
     def _sweep_on(self, now: float) -> None:
         """Check some more of the topics that have entries of this node, so that each has its turn."""
         if not self._sweep and now >= self._next_sweep:
-            self._next_sweep = now + SWEEP_SECONDS
+            self._next_sweep = now + self._sweep_seconds
             self._ended_before, self._ended = self._ended, {}
             self._sweep = [topic for topic, record in self._topics.items() if record.state.sequence]
         if self._sweep:

@@ -42,7 +42,10 @@ class Node:
         self.linked = True
         self.clients: dict[str, list[PhoenixClient]] = {}
         self.diffs: list[dict[str, Any]] = []
-        self.tracker = Tracker(name, store, self, lease_seconds=LEASE_SECONDS, load_seconds=1.0)
+        self.heard: Callable[[], None] = lambda: None
+        self.tracker = Tracker(
+            name, store, self, lease_seconds=LEASE_SECONDS, load_seconds=1.0, sweep_seconds=LEASE_SECONDS
+        )
         network.nodes.append(self)
 
     # The outlet
@@ -51,6 +54,7 @@ class Node:
         assert event == "presence_diff"
         self.diffs.append(payload)
         for client in self.clients.get(topic, []):
+            self.heard()
             client.on_diff(payload)
         self.network.changed.set()
 
