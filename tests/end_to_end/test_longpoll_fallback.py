@@ -1,0 +1,172 @@
+"""The Phoenix client behind a proxy that lets no WebSocket through: it falls back to long polling, and chats.
+
+The proxy gives each request to another gateway node, as a load balancer does that knows nothing of sessions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import hdrs, web
+
+from shared.access.tokens import Tokens
+from shared.domain.users import Role
+from tests.lab.__main__ import DEFAULT_SECRET
+from tests.support.node import find_node
+from tests.support.processes import Node, Processes
+
+SCRIPT = Path(__file__).parent / "js" / "longpoll.js"
+PATIENCE_SECONDS = 30.0
+ALICE, BOB = 7, 12
+
+
+class Proxy:
+    """A load balancer: each request to the next node that answers, of the first `using` nodes."""
+
+    def __init__(self, nodes: list[Node]) -> None:
+        self._urls = [node.url for node in nodes]
+        self._turn = itertools.count()
+        self.using = len(nodes)
+        self.served = [0 for _ in nodes]
+        self.url = ""
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Proxy]:
+        app = web.Application(client_max_size=10_000_000)
+        app.router.add_route("*", "/{path:.*}", self._pass_on)
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0][:2]
+        self.url = f"http://{host}:{port}"
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), auto_decompress=False) as client:
+            self._client = client
+            try:
+                yield self
+            finally:
+                await runner.cleanup()
+
+    async def _pass_on(self, request: web.Request) -> web.StreamResponse:
+        if hdrs.UPGRADE in request.headers:
+            return web.Response(status=502)
+        body = await request.read()
+        for _ in range(self.using):
+            number = next(self._turn) % self.using
+            headers = {name: value for name, value in request.headers.items() if name.title() not in _HOP_BY_HOP}
+            try:
+                async with self._client.request(
+                    request.method, self._urls[number] + request.raw_path, headers=headers, data=body
+                ) as response:
+                    content = await response.read()
+            except aiohttp.ClientError:
+                continue
+            self.served[number] += 1
+            return web.Response(status=response.status, body=content, content_type=response.content_type)
+        return web.Response(status=502)
+
+
+_HOP_BY_HOP = {"Host", "Connection", "Content-Length", "Transfer-Encoding", "Accept-Encoding"}
+
+
+class Clients:
+    """What the clients tell, in the order in which they tell it."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.told: list[dict[str, Any]] = []
+
+    async def until(self, *lines: dict[str, Any]) -> None:
+        """Until all of these were told, in any order."""
+        assert self._process.stdout is not None
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while any(line not in self.told for line in lines):
+                line = await self._process.stdout.readline()
+                assert line, "the clients ended"
+                self.told.append(json.loads(line))
+
+    def send(self, name: str, to: int, message: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"name": name, "to": str(to), "message": message}).encode() + b"\n")
+
+    def messages(self, name: str) -> list[str]:
+        return [line["message"] for line in self.told if line["name"] == name and "message" in line]
+
+
+@asynccontextmanager
+async def clients(url: str, auth_token: bool = False) -> AsyncIterator[Clients]:
+    """Alice and Bob, joined over long polling."""
+    tokens = Tokens(DEFAULT_SECRET, 600)
+    people = [
+        {"name": name, "user": user, "token": tokens.issue(user, Role.USER, None)}
+        for name, user in (("alice", ALICE), ("bob", BOB))
+    ]
+    arguments = {"url": url.replace("http:", "ws:") + "/socket", "authToken": auth_token, "clients": people}
+    found = find_node()
+    assert found is not None
+    process = await asyncio.create_subprocess_exec(
+        found.node, SCRIPT, json.dumps(arguments), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        those = Clients(process)
+        await those.until(*({"name": name, "joined": True} for name in ("alice", "bob")))
+        assert [line["open"] for line in those.told if "open" in line] == ["longpoll", "longpoll"]
+        yield those
+    finally:
+        if process.stdin is not None:
+            process.stdin.close()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await process.communicate()
+
+
+def message(name: str, sender: int, recipient: int, text: str) -> dict[str, Any]:
+    return {"name": name, "from": str(sender), "to": str(recipient), "message": text}
+
+
+@pytest.mark.parametrize("auth_token", [False, True], ids=["token in the query", "authToken"])
+async def test_the_fallback_chats_through_nodes_in_turn(processes: Processes, auth_token: bool) -> None:
+    redis = processes.settings.redis_url
+    nodes = [await processes.lab("--redis-url", redis) for _ in range(2)]
+    async with Proxy(nodes).running() as proxy, clients(proxy.url, auth_token) as those:
+        for number in range(20):
+            those.send("alice", BOB, f"ping {number}")
+            those.send("bob", ALICE, f"pong {number}")
+        last = [("ping 19", ALICE, BOB), ("pong 19", BOB, ALICE)]
+        await those.until(
+            {"name": "alice", "sent": "ping 19"},
+            {"name": "bob", "sent": "pong 19"},
+            *(message(name, sender, to, text) for name in ("alice", "bob") for text, sender, to in last),
+        )
+        for name in ("alice", "bob"):
+            heard = those.messages(name)
+            assert len(heard) == 40, "each hears both, once"
+            for word in ("ping", "pong"):
+                assert [text for text in heard if word in text] == [f"{word} {number}" for number in range(20)]
+        assert all(proxy.served)
+
+
+@pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "drained"])
+async def test_the_clients_of_a_node_that_goes_come_back_on_another(processes: Processes, is_killed: bool) -> None:
+    redis = processes.settings.redis_url
+    nodes = [await processes.lab("--redis-url", redis) for _ in range(2)]
+    proxy = Proxy(nodes)
+    proxy.using = 1
+    async with proxy.running(), clients(proxy.url) as those:
+        proxy.using = 2
+        those.send("alice", BOB, "hello")
+        await those.until(message("bob", ALICE, BOB, "hello"), message("alice", ALICE, BOB, "hello"))
+        those.told.clear()
+        if is_killed:
+            nodes[0].kill()
+        else:
+            assert await nodes[0].stop() == 0
+        await those.until({"name": "alice", "joined": True}, {"name": "bob", "joined": True})
+        those.send("alice", BOB, "still there?")
+        await those.until(message("bob", ALICE, BOB, "still there?"), {"name": "alice", "sent": "still there?"})
