@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from shared.embedded.postgres import EmbeddedPostgres
 from shared.postgres import Database
 from shared.settings import Settings
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Faults are met on both loops: they differ in what becomes of a descriptor that libpq has closed."""
+    both: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+        "asyncio": asyncio.new_event_loop,
+        "uvloop": uvloop.new_event_loop,
+    }
+    return both if item.path.name == "test_faults.py" else {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture
