@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -56,6 +57,17 @@ class Flusher:
             connection.flush()
 
 
+class WebSocket(web.WebSocketResponse[Any]):
+    """aiohttp's, which closes by itself on a client's close or mistake: what was answered before it goes out first."""
+
+    before_close: Callable[[], None] | None = None
+
+    async def close(self, *, code: int = 1000, message: bytes = b"", drain: bool = True) -> bool:
+        if self.before_close is not None:
+            self.before_close()
+        return await super().close(code=code, message=message, drain=drain)
+
+
 class WebSocketConnection(Connection):
     """A connection over a prepared WebSocketResponse."""
 
@@ -67,12 +79,13 @@ class WebSocketConnection(Connection):
         serializer: Serializer,
         identity: Identity,
         params: dict[str, str],
-        socket: web.WebSocketResponse[Any],
+        socket: WebSocket,
         transport: asyncio.WriteTransport,
         flusher: Flusher,
     ) -> None:
         super().__init__(endpoint, serializer, identity, params)
         self._socket = socket
+        socket.before_close = self.flush
         self._transport = transport
         self._flusher = flusher
         self._out: list[bytes] = []
@@ -191,7 +204,7 @@ class WebSocketTransport:
         except DatabaseUnavailable:
             return web.Response(status=503)
         # aiohttp takes the limit as the first size that is too large.
-        socket = web.WebSocketResponse(
+        socket = WebSocket(
             compress=False,
             autoping=False,
             timeout=_CLOSE_SECONDS,

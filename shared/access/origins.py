@@ -35,10 +35,10 @@ def _matches(origin: str, allowed: str) -> bool:
         return False
     if given_host is None or wanted_host is None:
         return False
-    if (
-        wanted.scheme
-        and (given.scheme != wanted.scheme or _port(given.scheme, given_port) != _port(wanted.scheme, wanted_port))
-    ) or (wanted_port is not None and given_port != wanted_port):
+    port = _port(given.scheme, given_port)
+    if wanted.scheme and (given.scheme != wanted.scheme or port != _port(wanted.scheme, wanted_port)):
+        return False
+    if not wanted.scheme and wanted_port not in (None, port):
         return False
     if wanted_host.startswith("*."):
         return given_host.endswith(wanted_host[1:])

@@ -1,44 +1,116 @@
-"""Nodes for the tests of transports, with both brokers."""
+"""The lab's channels on a server in the test's own process, and clients for it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 import aiohttp
+import jwt
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
-from tests.gateway.transports.longpoll_client import Cluster
+from gateway.app import add_socket
+from gateway.runtime.endpoint import Endpoint
+from shared.pubsub.memory import MemoryBroker, MemoryHub
+from shared.settings import Settings
+from tests.gateway.transports.raw_socket import RawSocket
+from tests.lab.__main__ import LabAuthenticator
+from tests.lab.channels import routes
+
+SECRET = "a-secret-of-the-tests-a-secret-of-the-tests"
+SOON = 10.0
+
+
+def token(user_id: int = 1, seconds: float = 3600.0, secret: str = SECRET) -> str:
+    return jwt.encode({"sub": str(user_id), "exp": time.time() + seconds}, secret, "HS256")
+
+
+class LabServer:
+    """One node. Its address, its endpoint, and sockets of both kinds, which are gone after the test."""
+
+    def __init__(self, server: TestServer, endpoint: Endpoint, client: aiohttp.ClientSession) -> None:
+        self.endpoint = endpoint
+        self.url = str(server.make_url("/socket/websocket"))
+        self.port = server.port or 0
+        self._client = client
+        self._raw: list[RawSocket] = []
+
+    async def connect(
+        self, user_id: int = 1, vsn: str | None = "2.0.0", *, autoping: bool = True
+    ) -> aiohttp.ClientWebSocketResponse:
+        query = {"token": token(user_id)} | ({} if vsn is None else {"vsn": vsn})
+        return await self._client.ws_connect(self.url, params=query, max_msg_size=0, autoping=autoping)
+
+    async def connect_raw(self, user_id: int = 1, *, receive_buffer: int = 0) -> RawSocket:
+        """A client that can send what no client should."""
+        path = f"/socket/websocket?vsn=2.0.0&token={token(user_id)}"
+        self._raw.append(await RawSocket.connect(self.port, path, receive_buffer=receive_buffer))
+        return self._raw[-1]
+
+    async def get(self, path: str = "", **query: str) -> tuple[int, bytes]:
+        """A request that is no upgrade."""
+        async with self._client.get(self.url + path, params=query) as response:
+            return response.status, await response.read()
+
+    async def refusal(
+        self, query: dict[str, str], headers: dict[str, str] | None = None, path: str = ""
+    ) -> tuple[int, bytes]:
+        """Status and body of the answer to an upgrade; 101 where it is none."""
+        upgrade = {
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        }
+        async with self._client.get(self.url + path, params=query, headers={**upgrade, **(headers or {})}) as response:
+            return response.status, b"" if response.status == 101 else await response.read()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """For what the server does with nobody looking: there is no event to wait for."""
+        deadline = time.monotonic() + SOON
+        while not condition():
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.005)
+
+    async def close(self) -> None:
+        for raw in self._raw:
+            await raw.close()
+
+
+StartLab = Callable[..., Awaitable[LabServer]]
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    # Without a cookie jar, and with connections enough that no request waits for another.
-    connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
-        yield session
+async def start_lab() -> AsyncIterator[StartLab]:
+    """`await start_lab(hub=..., idle_seconds=...)`: a node with these settings."""
+    labs: list[LabServer] = []
+    servers: list[tuple[TestServer, Endpoint]] = []
+    async with aiohttp.ClientSession() as client:
+
+        async def start(hub: MemoryHub | None = None, **settings: object) -> LabServer:
+            chosen = replace(Settings(jwt_secret=SECRET), **settings)  # type: ignore[arg-type]
+            endpoint = Endpoint(chosen, routes, MemoryBroker(hub))
+            await endpoint.start()
+            app = web.Application()
+            add_socket(app, endpoint, LabAuthenticator(SECRET))
+            server = TestServer(app)
+            await server.start_server(access_log=None)
+            servers.append((server, endpoint))
+            labs.append(LabServer(server, endpoint, client))
+            return labs[-1]
+
+        yield start
+        for lab in labs:
+            await lab.close()
+    for server, endpoint in servers:
+        await server.close()
+        await endpoint.stop()
 
 
 @pytest.fixture
-async def cluster() -> AsyncIterator[Cluster]:
-    """Nodes that share a broker in memory."""
-    nodes = Cluster()
-    try:
-        yield nodes
-    finally:
-        await nodes.stop()
-
-
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.servers)])
-def broker_url(request: pytest.FixtureRequest) -> str:
-    """The URL of a real Redis, and once more nothing, which is a broker in memory."""
-    return str(request.getfixturevalue("redis_url")) if request.param == "redis" else ""
-
-
-@pytest.fixture
-async def each_cluster(broker_url: str) -> AsyncIterator[Cluster]:
-    """Nodes that share a broker, for each kind of broker."""
-    nodes = Cluster(broker_url)
-    try:
-        yield nodes
-    finally:
-        await nodes.stop()
+async def lab(start_lab: StartLab) -> LabServer:
+    return await start_lab()

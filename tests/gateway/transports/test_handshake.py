@@ -1,0 +1,201 @@
+"""Who may connect, in which ways the token may come, and what a refusal looks like."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from tests.gateway.transports.conftest import LabServer, StartLab, token
+from tests.gateway.transports.raw_socket import RawSocket
+
+HEARTBEAT = '[null,"h1","phoenix","heartbeat",{}]'
+
+
+def offered(text: str, *, alphabet: str = "standard", padded: bool = False) -> str:
+    """A token as phoenix.js offers it among the subprotocols."""
+    encode = base64.b64encode if alphabet == "standard" else base64.urlsafe_b64encode
+    encoded = encode(text.encode()).decode()
+    return "base64url.bearer.phx." + (encoded if padded else encoded.rstrip("="))
+
+
+REFUSED: dict[str, dict[str, str]] = {
+    "no token": {"vsn": "2.0.0"},
+    "an empty token": {"vsn": "2.0.0", "token": ""},
+    "no token at all": {"vsn": "2.0.0", "token": "not.a.token"},
+    "an expired token": {"vsn": "2.0.0", "token": token(seconds=-60)},
+    "a token of another secret": {"vsn": "2.0.0", "token": token(secret="another" * 8)},
+    "an unknown version": {"vsn": "3.0.0", "token": token()},
+    "half a version": {"vsn": "2.0", "token": token()},
+    "an empty version": {"vsn": "", "token": token()},
+}
+
+
+@pytest.mark.parametrize("query", REFUSED.values(), ids=REFUSED.keys())
+@pytest.mark.parametrize("path", ["", "/"])
+async def test_a_refusal_is_403_with_an_empty_body(lab: LabServer, query: dict[str, str], path: str) -> None:
+    assert await lab.refusal(query, path=path) == (403, b"")
+    assert await lab.get(path, **query) == (403, b"")
+    assert not lab.endpoint.connections
+
+
+async def test_a_token_that_is_none_in_the_header_wins_over_a_good_one_in_the_query(lab: LabServer) -> None:
+    headers = {"Sec-WebSocket-Protocol": f"phoenix, {offered('not.a.token')}"}
+    assert await lab.refusal({"token": token()}, headers) == (403, b"")
+    headers = {"Sec-WebSocket-Protocol": "phoenix, base64url.bearer.phx.%%%"}
+    assert await lab.refusal({"token": token()}, headers) == (403, b"")
+
+
+@pytest.mark.parametrize("path", ["", "/"])
+async def test_a_request_that_is_no_upgrade_gets_400(lab: LabServer, path: str) -> None:
+    status, _ = await lab.get(path, token=token(), vsn="2.0.0")
+    assert status == 400
+
+
+@pytest.mark.parametrize("path", ["", "/"])
+@pytest.mark.parametrize("vsn", ["2.0.0", "2.0.7"])
+async def test_a_good_token_in_the_query_connects_with_or_without_a_trailing_slash(
+    lab: LabServer, path: str, vsn: str
+) -> None:
+    raw = await RawSocket.connect(lab.port, f"/socket/websocket{path}?vsn={vsn}&token={token(5)}")
+    assert raw.head.startswith(b"HTTP/1.1 101 ")
+    assert b"sec-websocket-protocol" not in raw.head.lower()
+    (connection,) = lab.endpoint.connections
+    assert connection.identity.user_id == 5
+    await raw.close()
+
+
+async def test_of_two_tokens_in_the_query_the_last_counts(lab: LabServer) -> None:
+    for first, last, status in ((token(4), "no.token", b"403"), ("no.token", token(5), b"101")):
+        raw = await RawSocket.connect(lab.port, f"/socket/websocket?token={first}&token={last}")
+        assert raw.head.startswith(b"HTTP/1.1 " + status)
+        await raw.close()
+
+
+@pytest.mark.parametrize("alphabet", ["standard", "urlsafe"])
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("order", ["phoenix first", "token first"])
+async def test_a_token_among_the_subprotocols_selects_phoenix(
+    lab: LabServer, alphabet: str, padded: bool, order: str
+) -> None:
+    protocols = ["phoenix", offered(token(5), alphabet=alphabet, padded=padded)]
+    if order == "token first":
+        protocols.reverse()
+    header = f"Sec-WebSocket-Protocol: {', '.join(protocols)}"
+    raw = await RawSocket.connect(lab.port, "/socket/websocket?vsn=2.0.0", headers=(header,))
+    assert raw.head.startswith(b"HTTP/1.1 101 ")
+    assert b"\r\nsec-websocket-protocol: phoenix\r\n" in raw.head.lower()
+    (connection,) = lab.endpoint.connections
+    assert connection.identity.user_id == 5
+    await raw.close()
+
+
+async def test_the_token_among_the_subprotocols_wins_over_the_query(lab: LabServer) -> None:
+    header = f"Sec-WebSocket-Protocol: phoenix, {offered(token(5))}"
+    raw = await RawSocket.connect(lab.port, f"/socket/websocket?token={token(6)}", headers=(header,))
+    assert raw.head.startswith(b"HTTP/1.1 101 ")
+    (connection,) = lab.endpoint.connections
+    assert connection.identity.user_id == 5
+    await raw.close()
+
+
+async def test_no_compression_is_negotiated(lab: LabServer) -> None:
+    header = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
+    raw = await RawSocket.connect(lab.port, f"/socket/websocket?token={token()}", headers=(header,))
+    assert raw.head.startswith(b"HTTP/1.1 101 ")
+    assert b"sec-websocket-extensions" not in raw.head.lower()
+    await raw.close()
+
+
+async def test_without_vsn_version_1_is_spoken(lab: LabServer) -> None:
+    socket = await lab.connect(vsn=None)
+    await socket.send_str('{"topic":"phoenix","event":"heartbeat","payload":{},"ref":111}')
+    assert (await socket.receive_json())["ref"] == 111
+    await socket.close()
+
+
+async def test_the_queries_parameters_are_the_connections(lab: LabServer) -> None:
+    raw = await RawSocket.connect(lab.port, f"/socket/websocket?token={token()}&vsn=2.0.0&locale=de%20AT&empty=")
+    (connection,) = lab.endpoint.connections
+    assert {name: connection.params[name] for name in ("vsn", "locale", "empty")} == {
+        "vsn": "2.0.0",
+        "locale": "de AT",
+        "empty": "",
+    }
+    await raw.close()
+
+
+HOST = "daveslist.example"
+ORIGINS: list[tuple[tuple[str, ...], str, bool]] = [
+    (("https://a.example",), "https://a.example", True),
+    (("https://a.example",), "https://a.example:443", True),
+    (("https://a.example:443",), "https://a.example", True),
+    (("https://a.example",), "https://A.EXAMPLE", True),
+    (("https://a.example",), "http://a.example", False),
+    (("https://a.example",), "https://a.example:8443", False),
+    (("https://a.example:8443",), "https://a.example:8443", True),
+    (("https://a.example",), "https://b.a.example", False),
+    (("https://a.example",), "https://a.example.evil.example", False),
+    (("https://a.example",), "https://evil-a.example", False),
+    (("https://*.a.example",), "https://b.a.example", True),
+    (("https://*.a.example",), "https://c.b.a.example", True),
+    (("https://*.a.example",), "https://a.example", False),
+    (("https://*.a.example",), "https://evila.example", False),
+    (("https://*.a.example",), "http://b.a.example", False),
+    (("*.a.example",), "http://b.a.example", True),
+    (("a.example",), "http://a.example", True),
+    (("a.example",), "https://a.example:9000", True),
+    (("a.example:9000",), "https://a.example:9000", True),
+    (("a.example:9000",), "https://a.example:9001", False),
+    (("https://a.example", "https://b.example"), "https://b.example", True),
+    (("https://a.example",), "null", False),
+    (("https://a.example",), "", False),
+    (("https://a.example",), "https://", False),
+    (("https://a.example",), "https://[", False),
+    (("https://a.example",), "https://a.example:port", False),
+    ((), f"https://{HOST}", True),
+    ((), f"http://{HOST}:8080", True),
+    ((), "https://other.example", False),
+    ((), f"https://{HOST}.evil.example", False),
+    ((), "null", False),
+    ((), "https://[", False),
+]
+
+
+@pytest.mark.parametrize(("allowed", "origin", "accepted"), ORIGINS)
+async def test_in_production_a_page_needs_an_allowed_origin_or_that_of_the_host(
+    start_lab: StartLab, allowed: tuple[str, ...], origin: str, accepted: bool
+) -> None:
+    lab = await start_lab(environment="production", allowed_origins=allowed)
+    status, body = await lab.refusal({"token": token()}, {"Origin": origin, "Host": HOST})
+    assert (status, body) == ((101, b"") if accepted else (403, b""))
+
+
+async def test_a_client_that_is_no_page_sends_no_origin_and_may_connect(start_lab: StartLab) -> None:
+    lab = await start_lab(environment="production", allowed_origins=("https://a.example",))
+    assert await lab.refusal({"token": token()}) == (101, b"")
+
+
+@pytest.mark.parametrize("origin", ["https://any.example", "null", "chrome-extension://abc", "https://["])
+async def test_in_development_any_origin_may_connect(lab: LabServer, origin: str) -> None:
+    assert await lab.refusal({"token": token()}, {"Origin": origin}) == (101, b"")
+
+
+async def test_an_allowed_origin_is_asked_for_in_development_too(start_lab: StartLab) -> None:
+    lab = await start_lab(allowed_origins=("https://a.example",))
+    assert await lab.refusal({"token": token()}, {"Origin": "https://b.example"}) == (403, b"")
+
+
+async def test_a_node_that_is_draining_takes_nobody(lab: LabServer) -> None:
+    await lab.endpoint.drain()
+    assert await lab.refusal({"token": token()}) == (503, b"")
+
+
+async def test_a_heartbeat_is_answered_over_a_socket(lab: LabServer) -> None:
+    socket = await lab.connect()
+    await socket.send_str(HEARTBEAT)
+    answer: Any = json.loads(await socket.receive_str())
+    assert answer == [None, "h1", "phoenix", "phx_reply", {"response": {}, "status": "ok"}]
+    await socket.close()

@@ -1,0 +1,369 @@
+"""Frames over a socket, and the codes with which a connection ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from typing import Any
+
+import pytest
+
+from shared.pubsub.memory import MemoryHub
+from tests.gateway.transports.conftest import LabServer, StartLab, token
+from tests.gateway.transports.raw_socket import BINARY, CLOSE, PING, PONG, TEXT, RawSocket, frame
+
+HEARTBEAT = b'[null,"h1","phoenix","heartbeat",{}]'
+HEARTBEAT_REPLY = b'[null,"h1","phoenix","phx_reply",{"response":{},"status":"ok"}]'
+
+
+def message(join_ref: Any, ref: Any, topic: str, event: str, payload: Any = None) -> bytes:
+    return json.dumps([join_ref, ref, topic, event, {} if payload is None else payload]).encode()
+
+
+async def joined(raw: RawSocket, topic: str, join_ref: str = "j1") -> None:
+    raw.send(frame(message(join_ref, "join", topic, "phx_join")))
+    _, answer = await raw.receive()
+    assert json.loads(answer)[4]["status"] == "ok"
+
+
+# Frames
+
+
+async def test_frames_sent_together_are_all_answered_in_order(lab: LabServer) -> None:
+    raw = await lab.connect_raw()
+    raw.send(
+        frame(message("j1", "r1", "lab:ok", "phx_join")),
+        frame(message("j1", "r2", "lab:ok", "echo")),
+        frame(message("j1", "r3", "lab:ok", "phx_leave")),
+        frame(message("j2", "r4", "lab:ok", "phx_join")),
+        frame(HEARTBEAT),
+    )
+    answers = [json.loads((await raw.receive()).payload) for _ in range(6)]
+    assert [answer[1] for answer in answers] == ["r1", "r2", "r3", "j1", "r4", "h1"]
+    assert answers[3][3] == "phx_close"
+
+
+async def test_a_message_may_come_in_fragments_with_a_ping_between(lab: LabServer) -> None:
+    raw = await lab.connect_raw()
+    raw.send(
+        frame(HEARTBEAT[:10], fin=False),
+        frame(b"now", PING),
+        frame(HEARTBEAT[10:20], 0, fin=False),
+        frame(HEARTBEAT[20:], 0),
+    )
+    assert await raw.receive() == (PONG, b"now")
+    assert await raw.receive() == (TEXT, HEARTBEAT_REPLY)
+
+
+async def test_a_message_may_come_byte_by_byte(lab: LabServer) -> None:
+    raw = await lab.connect_raw()
+    for byte in frame(HEARTBEAT):
+        raw.send(bytes((byte,)))
+        await asyncio.sleep(0)
+    assert await raw.receive() == (TEXT, HEARTBEAT_REPLY)
+
+
+@pytest.mark.parametrize("size", [0, 100, 125, 126, 65_535, 65_536, 200_000])
+async def test_answers_of_any_size_arrive_whole(lab: LabServer, size: int) -> None:
+    raw = await lab.connect_raw()
+    await joined(raw, "lab:ok")
+    raw.send(frame(message("j1", "r1", "lab:ok", "big", {"n": size})))
+    assert json.loads((await raw.receive()).payload)[4]["response"] == {"data": "x" * size}
+
+
+@pytest.mark.parametrize("size", [0, 100, 126, 65_536])
+async def test_binary_goes_both_ways(lab: LabServer, size: int) -> None:
+    raw = await lab.connect_raw()
+    await joined(raw, "lab:ok")
+    names = b"j1" + b"r1" + b"lab:ok" + b"binary_echo"
+    data = bytes(range(256)) * (size // 256 + 1)
+    raw.send(frame(b"\x00\x02\x02\x06\x0b" + names + data[:size], BINARY))
+    assert await raw.receive() == (BINARY, b"\x01\x02\x02\x06\x02j1r1lab:okok" + data[:size])
+
+
+async def test_a_ping_is_answered_after_what_was_asked_before_it(lab: LabServer) -> None:
+    raw = await lab.connect_raw()
+    raw.send(frame(HEARTBEAT), frame(b"p", PING))
+    assert await raw.receive() == (TEXT, HEARTBEAT_REPLY)
+    assert await raw.receive() == (PONG, b"p")
+
+
+async def test_a_pong_that_nobody_asked_for_is_ignored(lab: LabServer) -> None:
+    raw = await lab.connect_raw()
+    raw.send(frame(b"", PONG), frame(HEARTBEAT))
+    assert await raw.receive() == (TEXT, HEARTBEAT_REPLY)
+
+
+async def test_a_slow_join_holds_up_neither_heartbeats_nor_other_channels(lab: LabServer) -> None:
+    raw = await lab.connect_raw()
+    raw.send(
+        frame(message("j1", "r1", "lab:slow", "phx_join")),
+        frame(message("j1", "r2", "lab:slow", "echo")),
+        frame(message("j2", "r3", "lab:ok", "phx_join")),
+        frame(HEARTBEAT),
+    )
+    answers = [json.loads((await raw.receive()).payload) for _ in range(4)]
+    assert [answer[1] for answer in answers] == ["r3", "h1", "r1", "r2"]
+
+
+# Closing: frames that are none
+
+BAD_FRAMES = {
+    "no json": (b"hello", TEXT),
+    "nothing": (b"", TEXT),
+    "an array that is too short": (b'["1","1","t","e"]', TEXT),
+    "an object on a version 2 socket": (b'{"topic":"t","event":"e","payload":{},"ref":1}', TEXT),
+    "short binary": (b"\x00\x01", BINARY),
+    "binary of a server's kind": (b"\x01\x00\x00\x00\x00", BINARY),
+    "binary sizes beyond the end": (b"\x00\x09\x09\x09\x09", BINARY),
+    "binary that is not utf-8": (b"\x00\x00\x00\x01\x00\xff", BINARY),
+    "json in binary on a version 2 socket": (HEARTBEAT, BINARY),
+}
+
+
+@pytest.mark.parametrize(("payload", "opcode"), BAD_FRAMES.values(), ids=BAD_FRAMES.keys())
+async def test_what_is_no_frame_closes_with_1011(lab: LabServer, payload: bytes, opcode: int) -> None:
+    raw = await lab.connect_raw()
+    raw.send(frame(payload, opcode))
+    assert await raw.close_code() == 1011
+
+
+@pytest.mark.parametrize("payload", [b'[null,"h1","phoenix","heartbeat",{},"\xff"]', b'["\xc3\x28",1,2,3,4]', b"\xff"])
+async def test_invalid_utf8_in_text_closes_with_1007(lab: LabServer, payload: bytes) -> None:
+    raw = await lab.connect_raw()
+    raw.send(frame(payload))
+    assert await raw.close_code() == 1007
+
+
+async def test_a_version_2_frame_closes_a_version_1_socket_with_1011(lab: LabServer) -> None:
+    socket = await lab.connect(vsn="1.0.0")
+    await socket.send_str(HEARTBEAT.decode())
+    assert (await socket.receive()).data == 1011
+    await socket.close()
+
+
+PROTOCOL_ERRORS = {
+    "opcode 3": frame(HEARTBEAT, 3),
+    "opcode 11": frame(b"", 11),
+    "opcode 15": frame(b"", 15),
+    "RSV1 on text": frame(HEARTBEAT, rsv=4),
+    "RSV2": frame(HEARTBEAT, rsv=2),
+    "RSV3": frame(HEARTBEAT, rsv=1),
+    "a fragmented ping": frame(b"", PING, fin=False),
+    "a ping of 126 bytes": frame(b"x" * 126, PING),
+    "a continuation of nothing": frame(HEARTBEAT, 0),
+    "text within a fragmented message": frame(b"[", fin=False) + frame(HEARTBEAT),
+    "a close of one byte": frame(b"\x03", CLOSE),
+    "a close with a code that is none": frame((1005).to_bytes(2, "big"), CLOSE),
+}
+
+
+@pytest.mark.parametrize("sent", PROTOCOL_ERRORS.values(), ids=PROTOCOL_ERRORS.keys())
+async def test_what_breaks_the_websocket_protocol_closes_with_1002(lab: LabServer, sent: bytes) -> None:
+    raw = await lab.connect_raw()
+    raw.send(sent)
+    assert await raw.close_code() == 1002
+    await lab.until(lambda: not lab.endpoint.connections)
+
+
+@pytest.mark.parametrize("bad", [frame(b"hello"), frame(b"\xff"), frame(b"", 3)], ids=["1011", "1007", "1002"])
+async def test_what_came_before_a_bad_frame_is_answered_before_the_close(lab: LabServer, bad: bytes) -> None:
+    raw = await lab.connect_raw()
+    raw.send(frame(HEARTBEAT), bad, frame(HEARTBEAT))
+    assert await raw.receive() == (TEXT, HEARTBEAT_REPLY)
+    assert await raw.close_code() in (1011, 1007, 1002)
+
+
+async def test_nothing_follows_a_close(lab: LabServer) -> None:
+    raw = await lab.connect_raw()
+    await joined(raw, "lab:ok")
+    raw.send(frame(b"hello"), frame(HEARTBEAT))
+    assert await raw.close_code() == 1011
+    lab.endpoint.broadcast("lab:ok", "late", {})
+    raw.send(frame((1011).to_bytes(2, "big"), CLOSE))
+    assert await raw.end() == b""
+
+
+async def test_a_bad_frame_is_one_line_in_the_log_without_what_was_in_it(
+    lab: LabServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    raw = await lab.connect_raw()
+    with caplog.at_level(logging.INFO):
+        raw.send(frame(b"my secret"))
+        assert await raw.close_code() == 1011
+    (record,) = caplog.records
+    assert "secret" not in str(vars(record))
+
+
+async def test_a_bad_frame_disturbs_nobody_else(lab: LabServer) -> None:
+    bad, good = await lab.connect_raw(), await lab.connect_raw(2)
+    await joined(good, "lab:ok")
+    await joined(bad, "lab:ok")
+    bad.send(frame(b"hello"))
+    assert await bad.close_code() == 1011
+    good.send(frame(message("j1", "r1", "lab:ok", "broadcast_reply")))
+    assert json.loads((await good.receive()).payload)[3] == "shout"
+    assert json.loads((await good.receive()).payload)[1] == "r1"
+
+
+# Closing: sizes
+
+
+async def test_a_message_of_exactly_the_greatest_size_passes(start_lab: StartLab) -> None:
+    lab = await start_lab(max_message_bytes=1000)
+    raw = await lab.connect_raw()
+    text = HEARTBEAT[:-2] + b'"' + b"x" * (1000 - len(HEARTBEAT)) + b'"]'
+    text = text.replace(b",{", b",").ljust(1000)
+    assert len(text) == 1000
+    raw.send(frame(text))
+    assert await raw.receive() == (TEXT, HEARTBEAT_REPLY)
+    raw.send(frame(text[:400], fin=False), frame(text[400:], 0))
+    assert await raw.receive() == (TEXT, HEARTBEAT_REPLY)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        frame(HEARTBEAT.ljust(1001)),
+        frame(b"x" * 5_000, BINARY),
+        frame(HEARTBEAT.ljust(600), fin=False) + frame(b" " * 401, 0),
+        frame(b"")[:1] + b"\xff" + (2**62).to_bytes(8, "big"),
+    ],
+    ids=["one byte more", "binary", "fragments", "only the announcement"],
+)
+async def test_a_larger_message_closes_with_1009(start_lab: StartLab, sent: bytes) -> None:
+    lab = await start_lab(max_message_bytes=1000)
+    raw = await lab.connect_raw()
+    raw.send(sent)
+    assert await raw.close_code() == 1009
+
+
+# Closing: idleness
+
+
+async def test_who_sends_nothing_is_closed_with_1002_although_the_server_pushes(start_lab: StartLab) -> None:
+    lab = await start_lab(idle_seconds=0.3)
+    raw = await lab.connect_raw()
+    await joined(raw, "lab:ok")
+    pushes = 0
+    while True:
+        lab.endpoint.broadcast("lab:ok", "news", {})
+        opcode, payload = await raw.receive()
+        if opcode == CLOSE:
+            break
+        pushes += 1
+        await asyncio.sleep(0.02)
+    assert payload[:2] == (1002).to_bytes(2, "big")
+    assert pushes > 2
+
+
+async def test_whoever_sends_anything_stays(start_lab: StartLab) -> None:
+    lab = await start_lab(idle_seconds=0.8)
+    signs_of_life = {await lab.connect_raw(): sign for sign in (frame(b"", PING), frame(b"", PONG), frame(HEARTBEAT))}
+    silent = await lab.connect_raw()
+    for _ in range(36):
+        for raw, sign in signs_of_life.items():
+            raw.send(sign)
+        await asyncio.sleep(0.05)
+    assert len(lab.endpoint.connections) == len(signs_of_life)
+    assert await silent.close_code() == 1002
+
+
+# Closing: by the server, by the client
+
+
+async def test_a_disconnect_closes_a_users_sockets_with_1001_on_both_nodes(start_lab: StartLab) -> None:
+    hub = MemoryHub()
+    one, two = await start_lab(hub), await start_lab(hub)
+    mine = [await one.connect_raw(7), await two.connect_raw(7), await two.connect_raw(7)]
+    other = await two.connect_raw(8)
+    await joined(mine[0], "lab:ok")
+    mine[0].send(frame(message("j1", "r1", "lab:ok", "disconnect_me")))
+    assert [await raw.close_code() for raw in mine] == [1001, 1001, 1001]
+    other.send(frame(HEARTBEAT))
+    assert await other.receive() == (TEXT, HEARTBEAT_REPLY)
+
+
+async def test_a_token_that_expires_ends_its_connection_with_1001(lab: LabServer) -> None:
+    raw = await RawSocket.connect(lab.port, f"/socket/websocket?vsn=2.0.0&token={token(seconds=1.5)}")
+    assert await raw.close_code() == 1001
+    await raw.close()
+
+
+async def test_a_drain_closes_all_sockets_with_1012(start_lab: StartLab) -> None:
+    lab = await start_lab(drain_seconds=0.05)
+    raws = [await lab.connect_raw(number) for number in range(1, 26)]
+    draining = asyncio.create_task(lab.endpoint.drain())
+    assert {await raw.close_code() for raw in raws} == {1012}
+    await draining
+
+
+async def test_a_drain_finishes_replies_under_way(start_lab: StartLab) -> None:
+    lab = await start_lab(drain_seconds=0.05)
+    raw = await lab.connect_raw()
+    raw.send(frame(message("j1", "r1", "lab:slow", "phx_join")), frame(HEARTBEAT))
+    assert await raw.receive() == (TEXT, HEARTBEAT_REPLY)
+    draining = asyncio.create_task(lab.endpoint.drain())
+    assert json.loads((await raw.receive()).payload)[1] == "r1"
+    assert await raw.close_code() == 1012
+    await draining
+
+
+@pytest.mark.parametrize("payload", [b"", (1000).to_bytes(2, "big"), (4999).to_bytes(2, "big") + b"bye"])
+async def test_a_clients_close_is_answered_and_ends_its_channels(lab: LabServer, payload: bytes) -> None:
+    raw = await lab.connect_raw()
+    await joined(raw, "lab:ok")
+    raw.send(frame(payload, CLOSE))
+    opcode, _ = await raw.receive()
+    assert opcode == CLOSE
+    assert await raw.end() == b""
+    await lab.until(lambda: not lab.endpoint.connections and not len(lab.endpoint.topics))
+
+
+async def test_a_client_that_vanishes_ends_its_channels(lab: LabServer) -> None:
+    raw = await lab.connect_raw()
+    await joined(raw, "lab:ok")
+    await raw.close()
+    await lab.until(lambda: not lab.endpoint.connections and not len(lab.endpoint.topics))
+
+
+# Slow readers
+
+
+async def test_a_reader_that_reads_nothing_is_closed_and_harms_nobody(start_lab: StartLab) -> None:
+    lab = await start_lab(max_outbox_bytes=100_000)
+    slow = await lab.connect_raw(1, receive_buffer=4096)
+    good = await lab.connect_raw(2)
+    await joined(slow, "lab:ok")
+    await joined(good, "lab:ok")
+    sent = 0
+    async with asyncio.timeout(20):
+        while len(lab.endpoint.connections) == 2:
+            lab.endpoint.broadcast("lab:ok", "news", {"n": sent, "fill": "x" * 20_000})
+            sent += 1
+            assert json.loads((await good.receive()).payload)[4]["n"] == sent - 1
+    # What the kernel keeps for a reader is megabytes at most.
+    assert sent * 20_000 < 20_000_000
+    good.send(frame(HEARTBEAT))
+    assert await good.receive() == (TEXT, HEARTBEAT_REPLY)
+    assert len(lab.endpoint.topics) == 1
+
+
+async def test_a_reader_that_asks_for_much_and_reads_nothing_is_closed(start_lab: StartLab) -> None:
+    lab = await start_lab(max_outbox_bytes=100_000)
+    slow = await lab.connect_raw(1, receive_buffer=4096)
+    await joined(slow, "lab:ok")
+    for _ in range(400):
+        slow.send(frame(message("j1", "r1", "lab:ok", "big", {"n": 50_000})))
+    await lab.until(lambda: not lab.endpoint.connections)
+
+
+async def test_a_reader_that_is_slow_but_reads_gets_everything(start_lab: StartLab) -> None:
+    lab = await start_lab(max_outbox_bytes=2_000_000)
+    slow = await lab.connect_raw(1, receive_buffer=4096)
+    await joined(slow, "lab:ok")
+    for number in range(50):
+        lab.endpoint.broadcast("lab:ok", "news", {"n": number, "fill": "x" * 20_000})
+    for number in range(50):
+        assert json.loads((await slow.receive()).payload)[4]["n"] == number
