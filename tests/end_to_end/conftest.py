@@ -1,0 +1,52 @@
+"""Daveslist as it is deployed: an API and two gateway nodes, as processes, for all tests of a module."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+
+from shared.settings import Settings
+from tests.conftest import JWT_SECRET
+from tests.support.client import Rest
+from tests.support.processes import Node, Processes
+from tests.support.servers import Servers
+
+
+@dataclass
+class Daveslist:
+    """Two gateway nodes and an API on one Postgres and one Redis."""
+
+    processes: Processes
+    api: Node
+    gateways: tuple[Node, Node]
+    rest: Rest
+
+
+@pytest.fixture(scope="module")
+def deployment(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    with servers.database() as database_url, servers.empty_redis() as redis_url:
+        yield Settings(
+            database_url=database_url,
+            redis_url=redis_url,
+            jwt_secret=JWT_SECRET,
+            data_directory=tmp_path_factory.mktemp("data"),
+            drain_seconds=0.2,
+            shutdown_seconds=10.0,
+            redis_timeout_seconds=1.0,
+            rate_limits=False,
+        )
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def daveslist(deployment: Settings, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Daveslist]:
+    processes = Processes(deployment, tmp_path_factory.mktemp("processes"))
+    try:
+        api = await processes.api()
+        gateways = await processes.gateway(), await processes.gateway()
+        async with Rest(api.url) as rest:
+            yield Daveslist(processes, api, gateways, rest)
+    finally:
+        await processes.stop()

@@ -1,0 +1,159 @@
+"""Clients for tests: a REST client that registers people, and a plain WebSocket client that speaks frames by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+PATIENCE_SECONDS = 15.0
+PASSWORD = "correct horse battery"
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who is registered."""
+
+    id: int
+    name: str
+    email: str
+    token: str
+    refresh_token: str
+
+    @property
+    def topic(self) -> str:
+        return f"private_chat:{self.id}"
+
+
+class Rest:
+    """The API at an address. `call` returns the decoded body of an answer, whose status it checks."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._client = aiohttp.ClientSession()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.close()
+
+    async def call(
+        self, method: str, path: str, status: int, *, who: Person | None = None, body: Any = None, **query: Any
+    ) -> Any:
+        headers = {"Authorization": f"Bearer {who.token}"} if who else {}
+        async with self._client.request(
+            method, self._url + path, json=body, headers=headers, params={k: str(v) for k, v in query.items()}
+        ) as response:
+            text = await response.text()
+            assert response.status == status, f"{method} {path}: {response.status} {text}"
+            return json.loads(text) if text else None
+
+    async def register(self, name: str = "Somebody") -> Person:
+        email = f"{name.lower()}{next(_numbers)}@example.com"
+        answer = await self.call(
+            "POST", "/api/register", 201, body={"email": email, "password": PASSWORD, "name": name}
+        )
+        return Person(answer["user"]["id"], name, email, answer["access_token"], answer["refresh_token"])
+
+
+class Socket:
+    """A WebSocket whose frames are JSON; what arrives is kept until a test asks for it."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse, session: aiohttp.ClientSession) -> None:
+        self._socket = socket
+        self._session = session
+        self.frames: list[Any] = []
+        self.close_code: int | None = None
+        self._changed = asyncio.Event()
+        self._reader = asyncio.create_task(self._read())
+
+    @classmethod
+    async def connect(cls, url: str, token: str | None, vsn: str | None = "2.0.0") -> Socket:
+        """Raises aiohttp.WSServerHandshakeError where the connection is refused."""
+        session = aiohttp.ClientSession()
+        query = {name: value for name, value in (("token", token), ("vsn", vsn)) if value is not None}
+        try:
+            return cls(await session.ws_connect(url, params=query, max_msg_size=0), session)
+        except BaseException:
+            await session.close()
+            raise
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _read(self) -> None:
+        async for message in self._socket:
+            if message.type is aiohttp.WSMsgType.TEXT:
+                self.frames.append(json.loads(message.data))
+            elif message.type is aiohttp.WSMsgType.BINARY:
+                self.frames.append(message.data)
+            self._changed.set()
+        self.close_code = self._socket.close_code
+        self._changed.set()
+
+    async def send(self, frame: Any) -> None:
+        """JSON, unless it is text or bytes already."""
+        if isinstance(frame, bytes):
+            await self._socket.send_bytes(frame)
+        else:
+            await self._socket.send_str(frame if isinstance(frame, str) else json.dumps(frame))
+
+    async def take(self, wanted: Callable[[Any], bool] = lambda _: True) -> Any:
+        """The first frame that is wanted and was not taken before; waits for it."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                for index, frame in enumerate(self.frames):
+                    if wanted(frame):
+                        return self.frames.pop(index)
+                assert self.close_code is None, f"closed with {self.close_code}, having {self.frames}"
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def closed(self) -> int:
+        """The close code, when the server has closed the connection."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while self.close_code is None:
+                self._changed.clear()
+                await self._changed.wait()
+        return self.close_code
+
+    # Version 2, with a join_ref that is never a ref
+
+    async def join(self, topic: str, params: Any = None, join_ref: str = "j1") -> Any:
+        """The payload of the answer."""
+        await self.send([join_ref, "join", topic, "phx_join", {} if params is None else params])
+        frame = await self.take(lambda frame: frame[1] == "join" and frame[3] == "phx_reply")
+        assert frame[0] in (join_ref, None)
+        return frame[4]
+
+    async def push(self, topic: str, event: str, payload: Any, join_ref: str = "j1") -> Any:
+        """The payload of the answer."""
+        ref = f"r{next(_numbers)}"
+        await self.send([join_ref, ref, topic, event, payload])
+        return (await self.take(lambda frame: frame[1] == ref))[4]
+
+    async def event(self, event: str) -> Any:
+        """The payload of the next broadcast or push of this event."""
+        return (await self.take(lambda frame: frame[3] == event))[4]
+
+    async def close(self) -> None:
+        await self._socket.close()
+        await self._session.close()
+        self._reader.cancel()
+        await asyncio.gather(self._reader, return_exceptions=True)
