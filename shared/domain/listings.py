@@ -1,0 +1,119 @@
+"""Listings and categories: what is offered, how it can be asked for, and why something can be refused. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+MAX_TITLE_LENGTH = 200
+MAX_CONTENT_LENGTH = 5000
+MAX_SHORT_TEXT_LENGTH = 100
+"""Make, model, location, and the name of a category."""
+MIN_YEAR = 1886
+"""That of the first car."""
+MAX_MILEAGE = 10_000_000
+MAX_PRICE = 2**53 - 1
+"""In whole units; every number up to it is exact in JavaScript, too."""
+MAX_QUERY_LENGTH = 200
+
+
+class Visibility(StrEnum):
+    PUBLIC = "public"
+    PRIVATE = "private"
+    """For registered users only."""
+
+
+class Status(StrEnum):
+    AVAILABLE = "available"
+    SOLD = "sold"
+
+
+class Sort(StrEnum):
+    """Orders of a list. An unknown value comes last, in both directions."""
+
+    NEWEST = "newest"
+    CHEAPEST = "price"
+    DEAREST = "-price"
+    LEAST_DRIVEN = "mileage"
+    YOUNGEST = "-year"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewListing:
+    """A listing of the right form, on its way to the database."""
+
+    title: str
+    content: str
+    category_id: int
+    visibility: Visibility = Visibility.PUBLIC
+    make: str | None = None
+    model: str | None = None
+    year: int | None = None
+    mileage: int | None = None
+    price: int | None = None
+    location: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What has to be known of a listing to decide what somebody may do with it."""
+
+    id: int
+    seller_id: int
+    category_id: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListingFilter:
+    """What is asked for; None is anything. Makes and models are compared without regard to case and accents."""
+
+    text: str | None = None
+    category_id: int | None = None
+    seller_id: int | None = None
+    make: str | None = None
+    model: str | None = None
+    year_min: int | None = None
+    year_max: int | None = None
+    price_min: int | None = None
+    price_max: int | None = None
+    mileage_max: int | None = None
+    status: Status | None = Status.AVAILABLE
+    hidden: bool | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is what a front page shows: everything that is available."""
+        return self == _PLAIN
+
+
+_PLAIN = ListingFilter()
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    id: int
+    name: str
+    visibility: Visibility
+    created_at: datetime
+
+
+class ListingNotFound(Exception):
+    """No such listing, or not for this person's eyes."""
+
+
+class CategoryNotFound(Exception):
+    """No such category, or not for this person's eyes."""
+
+
+class CategoryNameTaken(Exception):
+    """Another category has this name."""
+
+
+class CategoryNeeded(Exception):
+    """The listing's category is gone: it can be restored into another one only."""
+
+
+class SellerGone(Exception):
+    """The listing's seller has left: there is nobody to sell it."""

@@ -1,0 +1,220 @@
+"""SQL about listings: read, created, changed, hidden, put into the trash.
+
+Listings are read as the JSON that clients get, made in the database: from row to answer nothing is built twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from shared.access.actor import Actor
+from shared.domain.listings import CategoryNotFound, Listing, ListingNotFound, NewListing
+from shared.domain.times import rfc3339_or_none
+from shared.postgres import Database, Statement, Transaction
+from shared.repositories.audit import record
+from shared.repositories.visibility import FOR_ANYONE, IS_HIDDEN, TYPES, Viewer, visible_to
+
+TIME_FORMAT = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
+"""As shared/domain/times.py writes times, in a session whose time zone is UTC."""
+
+# Fields that not everybody may know are added by `_presented`.
+JSON = f"""(SELECT row_to_json(shown)::text FROM (SELECT
+    l.id, l.title, l.content,
+    (SELECT one FROM (SELECT c.id, c.name) AS one) AS category,
+    (SELECT one FROM (SELECT s.id, s.name) AS one) AS seller,
+    l.visibility, l.status, l.make, l.model, l.year, l.mileage, l.price, l.location,
+    to_char(l.created_at, {TIME_FORMAT}) AS created_at, to_char(l.updated_at, {TIME_FORMAT}) AS updated_at,
+    (SELECT count(*) FROM replies r WHERE r.listing_id = l.id) AS reply_count,
+    (SELECT coalesce(json_agg(one ORDER BY one.id), '[]'::json) FROM (
+         SELECT p.id, '/api/pictures/' || p.id AS url, '/api/pictures/' || p.id || '/thumbnail' AS thumbnail_url,
+                p.width, p.height
+         FROM pictures p WHERE p.listing_id = l.id
+     ) AS one) AS pictures
+) AS shown)"""
+_HIDING = f"l.seller_id, {IS_HIDDEN}, l.hidden_until, l.hidden_reason"
+JOINED = "listings l JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id"
+
+_VISIBLE = visible_to("$2", "$3", "$4")
+_READ_FOR_ANYONE = Statement(
+    "listing_read_for_anyone", f"SELECT {JSON} FROM {JOINED} WHERE l.id = $1 AND {FOR_ANYONE}", ("bigint",)
+)
+_READ = Statement(
+    "listing_read", f"SELECT {JSON}, {_HIDING} FROM {JOINED} WHERE l.id = $1 AND {_VISIBLE}", ("bigint", *TYPES)
+)
+_READ_MANY = Statement(
+    "listing_read_many",
+    f"""SELECT {JSON}, {_HIDING} FROM unnest($1) WITH ORDINALITY AS asked (id, position)
+        JOIN listings l ON l.id = asked.id JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
+        WHERE {_VISIBLE} ORDER BY asked.position""",
+    ("bigint[]", *TYPES),
+)
+_FRONT_PAGE = Statement(
+    "listing_front_page",
+    f"""SELECT {JSON}, l.id FROM {JOINED}
+        WHERE l.id < $1 AND l.trashed_at IS NULL AND l.status = 'available' AND {FOR_ANYONE}
+        ORDER BY l.id DESC LIMIT $2""",
+    ("bigint", "integer"),
+)
+_VISIBLE_ONE = Statement(
+    "listing_visible",
+    f"SELECT l.id, l.seller_id, l.category_id, l.created_at FROM {JOINED} WHERE l.id = $1 AND {_VISIBLE}",
+    ("bigint", *TYPES),
+)
+# The category is locked: nobody can delete it until the listing is in it.
+_CREATE = Statement(
+    "listing_create",
+    """INSERT INTO listings (seller_id, category_id, title, content, visibility, make, model, year, mileage, price,
+                             location)
+       SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM categories
+       WHERE id = $2 AND deleted_at IS NULL FOR SHARE
+       RETURNING id""",
+    ("bigint", "bigint", "text", "text", "text", "text", "text", "integer", "integer", "bigint", "text"),
+)
+_CHANGEABLE = ("title", "content", "visibility", "status", "make", "model", "year", "mileage", "price", "location")
+_LOCK_CATEGORY = Statement(
+    "listing_lock_category", "SELECT id FROM categories WHERE id = $1 AND deleted_at IS NULL FOR SHARE", ("bigint",)
+)
+_TRASH = Statement(
+    "listing_trash",
+    """UPDATE listings SET trashed_at = now(), trashed_by = $2, trashed_reason = $3
+       WHERE id = $1 AND trashed_at IS NULL""",
+    ("bigint", "bigint", "text"),
+)
+_HIDE = Statement(
+    "listing_hide",
+    """UPDATE listings SET hidden_at = now(), hidden_until = $2, hidden_by = $3, hidden_reason = $4
+       WHERE id = $1 AND trashed_at IS NULL""",
+    ("bigint", "timestamptz", "bigint", "text"),
+)
+_SHOW = Statement(
+    "listing_show",
+    """UPDATE listings SET hidden_at = NULL, hidden_until = NULL, hidden_by = NULL, hidden_reason = NULL
+       WHERE id = $1 AND trashed_at IS NULL AND hidden_at IS NOT NULL""",
+    ("bigint",),
+)
+
+
+class ListingRepository:
+    """Every method raises DatabaseUnavailable when Postgres is away."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def visible(self, listing_id: int, actor: Actor | None) -> Listing:
+        """The listing, if this person may see it at this moment. Raises ListingNotFound."""
+        row = await self._database.fetch_one(_VISIBLE_ONE, listing_id, *Viewer.of(actor).parameters)
+        if row is None:
+            raise ListingNotFound
+        return Listing(*row)
+
+    async def is_for_anyone(self, listing_id: int) -> bool:
+        """Whether visitors may see it at this moment."""
+        row = await self._database.fetch_one(_VISIBLE_ONE, listing_id, *Viewer.of(None).parameters)
+        return row is not None
+
+    async def read(self, listing_id: int, actor: Actor | None) -> str:
+        """The listing as JSON, with what this person may know of it. Raises ListingNotFound."""
+        if actor is None:
+            row = await self._database.fetch_one(_READ_FOR_ANYONE, listing_id)
+            if row is None:
+                raise ListingNotFound
+            return str(row[0])
+        viewer = Viewer.of(actor)
+        row = await self._database.fetch_one(_READ, listing_id, *viewer.parameters)
+        if row is None:
+            raise ListingNotFound
+        return _presented(row, viewer)
+
+    async def read_many(self, listing_ids: Sequence[int], actor: Actor | None) -> list[str]:
+        """The same for many; those that this person may not see (any more) are absent."""
+        viewer = Viewer.of(actor)
+        rows = await self._database.fetch(_READ_MANY, list(listing_ids), *viewer.parameters)
+        return [_presented(row, viewer) for row in rows]
+
+    async def front_page(self, *, before_id: int, limit: int) -> list[tuple[str, int]]:
+        """What visitors see of the newest available listings: JSON and id."""
+        rows: list[Any] = await self._database.fetch(_FRONT_PAGE, before_id, limit)
+        return rows
+
+    async def create(self, seller_id: int, new: NewListing) -> int:
+        """The new listing's id. Raises CategoryNotFound."""
+        row = await self._database.fetch_one(
+            _CREATE,
+            seller_id,
+            new.category_id,
+            new.title,
+            new.content,
+            new.visibility.value,
+            new.make,
+            new.model,
+            new.year,
+            new.mileage,
+            new.price,
+            new.location,
+        )
+        if row is None:
+            raise CategoryNotFound
+        return int(row[0])
+
+    async def change(self, listing: Listing, changes: Mapping[str, Any], *, by: int) -> None:
+        """Set these fields. Raises CategoryNotFound, and ListingNotFound if it went to the trash meanwhile."""
+        names = [name for name in _CHANGEABLE if name in changes]
+        values = [changes[name] for name in names]
+        async with self._database.transaction() as transaction:
+            if "category_id" in changes:
+                await lock_category(transaction, changes["category_id"])
+                names.append("category_id")
+                values.append(changes["category_id"])
+            assignments = "".join(f"{name} = %s, " for name in names)
+            sql = f"UPDATE listings SET {assignments}updated_at = now() WHERE id = %s AND trashed_at IS NULL"
+            if not await transaction.execute(Statement("", sql), *values, listing.id):
+                raise ListingNotFound
+            if listing.seller_id != by:
+                await record(transaction, by, "listing_edit", "listing", listing.id, details={"fields": sorted(names)})
+
+    async def trash(self, listing: Listing, *, by: int) -> None:
+        """Raises ListingNotFound if it is there already."""
+        is_own = listing.seller_id == by
+        reason = "deleted by its seller" if is_own else "deleted by an admin"
+        async with self._database.transaction() as transaction:
+            if not await transaction.execute(_TRASH, listing.id, by, reason):
+                raise ListingNotFound
+            if not is_own:
+                await record(transaction, by, "listing_delete", "listing", listing.id)
+
+    async def hide(self, listing_id: int, *, until: datetime | None, reason: str | None, by: int) -> None:
+        """Hide it, or change for how long and why. Raises ListingNotFound if it went to the trash meanwhile."""
+        async with self._database.transaction() as transaction:
+            if not await transaction.execute(_HIDE, listing_id, until, by, reason):
+                raise ListingNotFound
+            details = {"until": rfc3339_or_none(until)}
+            await record(transaction, by, "listing_hide", "listing", listing_id, reason=reason, details=details)
+
+    async def show(self, listing_id: int, *, by: int) -> bool:
+        """Whether there was something to undo."""
+        async with self._database.transaction() as transaction:
+            if not await transaction.execute(_SHOW, listing_id):
+                return False
+            await record(transaction, by, "listing_show", "listing", listing_id)
+            return True
+
+
+async def lock_category(transaction: Transaction, category_id: int) -> None:
+    """Until the end of the transaction nobody deletes it. Raises CategoryNotFound."""
+    if await transaction.fetch_one(_LOCK_CATEGORY, category_id) is None:
+        raise CategoryNotFound
+
+
+def _presented(row: Sequence[Any], viewer: Viewer) -> str:
+    """The JSON, and for those who may know whether the listing is hidden that, too."""
+    json, seller_id, is_hidden, until, reason = row
+    if not viewer.sees_hidden and seller_id != viewer.user_id:
+        return str(json)
+    hiding: dict[str, Any] = {"hidden": is_hidden}
+    if is_hidden:
+        hiding |= {"hidden_until": rfc3339_or_none(until), "hidden_reason": reason}
+    return f"{json[:-1]},{msgspec.json.encode(hiding).decode()[1:]}"

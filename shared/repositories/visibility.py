@@ -1,0 +1,53 @@
+"""Who may see a listing: one condition in SQL, and what of the permission table it needs. Used by whatever reads one.
+
+In the trash is what was put there, and what is in a deleted category. Hidden is what was hidden, until its time has
+passed; what a banned seller offers is treated alike: only moderators and admins still see it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.access.actor import Actor
+from shared.access.policy import Action, may
+
+IS_HIDDEN = "(l.hidden_at IS NOT NULL AND (l.hidden_until IS NULL OR l.hidden_until > now()))"
+IN_TRASH = "(l.trashed_at IS NOT NULL OR c.deleted_at IS NOT NULL)"
+SELLER_IS_BANNED = "(s.banned_at IS NOT NULL AND (s.banned_until IS NULL OR s.banned_until > now()))"
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """What decides about what somebody sees; the parameters of `visible_to`, in this order."""
+
+    user_id: int | None
+    """Owners see their own listings, hidden or not."""
+    sees_private: bool
+    sees_hidden: bool
+
+    @classmethod
+    def of(cls, actor: Actor | None) -> Viewer:
+        return cls(
+            None if actor is None else actor.user_id,
+            may(Action.LISTING_READ_PRIVATE, actor, owner_id=None),
+            may(Action.LISTING_READ_HIDDEN, actor, owner_id=None),
+        )
+
+    @property
+    def parameters(self) -> tuple[int | None, bool, bool]:
+        return self.user_id, self.sees_private, self.sees_hidden
+
+
+TYPES = ("bigint", "boolean", "boolean")
+"""Of the three parameters."""
+
+
+def visible_to(user_id: str, sees_private: str, sees_hidden: str) -> str:
+    """The condition over listings `l`, their categories `c` and their sellers `s`; it is given SQL for a `Viewer`."""
+    return f"""NOT {IN_TRASH}
+        AND ({sees_private} OR (l.visibility = 'public' AND c.visibility = 'public'))
+        AND ({sees_hidden} OR (NOT {SELLER_IS_BANNED} AND (NOT {IS_HIDDEN} OR l.seller_id = {user_id})))"""
+
+
+FOR_ANYONE = visible_to("NULL::bigint", "false", "false")
+"""What visitors see."""
