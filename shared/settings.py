@@ -57,6 +57,9 @@ class Settings:
     max_waiting_messages: int = 20_000
     """Private messages that wait to be written, a process; past it senders are told to try again."""
 
+    catch_up_overlap_seconds: float = 60.0
+    """How far before the last message that a client has seen catching up begins, for what was overtaken by it."""
+
     password_workers: int = 2
     """Threads that hash passwords; each takes a core and 19 MiB while it does."""
     max_waiting_passwords: int = 200
@@ -113,6 +116,8 @@ class Settings:
     """Uploads that wait for one of them; past it they are answered `PicturesBusy`."""
     picture_seconds: float = 20.0
     """Time for one picture, without the waiting; past it its process is killed."""
+    abandoned_files_seconds: float = 60.0
+    """How often a process looks for files of removed pictures that could not be deleted at once."""
     picture_memory_bytes: int = 1536 * 1024 * 1024
     """Address space of such a process; the largest WebP that `max_picture_pixels` admits takes most of it."""
 
@@ -137,6 +142,8 @@ class Settings:
     """Within this time the body of a long-poll POST has to arrive."""
     max_longpoll_frames: int = 100
     """Frames in one long-poll POST."""
+    max_longpoll_sessions_per_user: int = 100
+    """On one node; past it the one that was polled longest ago ends."""
     node_call_seconds: float = 3.0
     """A gateway node that is asked something and is silent for so long counts as dead."""
     presence_lease_seconds: float = 4.0

@@ -128,7 +128,7 @@ class NodeCalls:
         """The answer of the method on another node.
 
         Raises NodeUnreachable, at the latest two and a half times `node_call_seconds` after the node's last sign of
-        life; TimeoutError after `seconds`, from a node that lives; CallFailed.
+        life; TimeoutError after `seconds`, from a node that lives or while this one's link is away; CallFailed.
         """
         peer = self._peers.get(node)
         if peer is None:
@@ -161,8 +161,12 @@ class NodeCalls:
     def _look(self) -> None:
         self._watching = None
         now = asyncio.get_running_loop().time()
+        is_cut_off = not self._endpoint.broker.connected
         for node, peer in tuple(self._peers.items()):
-            if peer.pinged is not None:
+            if is_cut_off:
+                # It is this node that hears nothing, which says nothing of the others.
+                peer.heard, peer.pinged = now, None
+            elif peer.pinged is not None:
                 if now - peer.pinged >= self._patience:
                     logger.info("gateway node does not answer", extra={"fields": {"node": node}})
                     del self._peers[node]

@@ -12,6 +12,7 @@ from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.node_calls import CallFailed, NodeCalls, NodeUnreachable
 from gateway.transports.longpoll_body import ClientFrame
 from gateway.transports.longpoll_session import (
+    CLOSE_TOO_MANY,
     FAILED,
     GONE,
     NO_CONTENT,
@@ -46,6 +47,11 @@ class LocalSessions:
         self._sessions: dict[str, LongPollConnection] = {}
 
     def open(self, serializer: Serializer, identity: Identity, params: dict[str, str]) -> LongPollConnection:
+        """Any one user has a bounded number of them: to open one takes a client no more than a token."""
+        own = [one for one in self._endpoint.users.members(identity.user_id) if isinstance(one, LongPollConnection)]
+        if len(own) >= self._endpoint.settings.max_longpoll_sessions_per_user:
+            longest_unpolled = min(own, key=LongPollConnection.last_polled)
+            longest_unpolled.close(CLOSE_TOO_MANY, "too many sessions")
         session = LongPollConnection(self._endpoint, serializer, identity, params, self._forget)
         self._sessions[session.id] = session
         return session

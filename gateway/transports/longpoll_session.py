@@ -39,7 +39,7 @@ TOO_MANY_REQUESTS = 429
 FAILED = 500
 
 CLOSE_BAD_FRAME = 1011
-CLOSE_TOO_SLOW = 1013
+CLOSE_TOO_SLOW = CLOSE_TOO_MANY = 1013
 CLOSE_NOT_POLLED = 1002
 
 MAX_WAITING_POSTS = 100
@@ -154,10 +154,14 @@ class LongPollConnection(Connection):
 
     def check(self, now: float) -> None:
         super().check(now)
-        if self._poll is None and now - self._unpolled_since >= 1.5 * self._window:
+        if now - self.last_polled() >= 1.5 * self._window:
             self.close(CLOSE_NOT_POLLED, "not polled")
 
     # From the polls
+
+    def last_polled(self) -> float:
+        """In the loop's time; infinite while a poll waits."""
+        return self._unpolled_since if self._poll is None else float("inf")
 
     async def poll(self, poll_id: str) -> PollAnswer:
         """Waits one window for messages, NO_CONTENT without any. A newer poll takes the place of an older one.

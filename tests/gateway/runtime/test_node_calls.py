@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.runtime.node_calls import CallFailed, NodeCalls, NodeUnreachable
-from shared.pubsub.memory import MemoryHub
+from shared.pubsub.memory import MemoryBroker, MemoryHub
 from shared.settings import Settings
 from tests.gateway.nodes import SOON, start_node
 
@@ -112,6 +112,21 @@ async def test_a_node_that_dies_fails_all_that_it_was_asked(nodes: tuple[Node, N
     await two.calls._endpoint.broker.stop()
     results = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), SOON / 2)
     assert [type(result) for result in results] == [NodeUnreachable] * 3
+
+
+async def test_a_node_that_is_cut_off_itself_takes_nobody_for_dead(
+    nodes: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = nodes
+    monkeypatch.setattr(MemoryBroker, "connected", False)
+    broker = two.calls._endpoint.broker
+    await broker.stop()
+    call = asyncio.create_task(one.calls.call(two.id, "later", b"1", SOON))
+    await asyncio.sleep(PATIENCE * 3)
+    assert not call.done()
+    monkeypatch.setattr(MemoryBroker, "connected", True)
+    with pytest.raises(NodeUnreachable):
+        await call
 
 
 async def test_a_method_that_raises_or_is_unknown_is_a_failed_call(

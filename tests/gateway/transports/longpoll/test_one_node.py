@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.gateway.transports.longpoll_client import (
+from tests.gateway.transports.longpoll.client import (
     JSON,
     NDJSON,
     SECRET,
@@ -540,6 +540,19 @@ async def test_a_post_to_a_session_that_stays_busy_is_told_so(http: aiohttp.Clie
     frames = [["1", "1", "lab:slow", "phx_join", {}], ["1", "2", "lab:slow", "echo", {}]]
     assert await client.post(*frames) == 200
     assert await client.post(["1", "3", "lab:slow", "echo", {}]) == 408
+
+
+async def test_a_user_with_too_many_sessions_loses_the_one_polled_longest_ago(
+    http: aiohttp.ClientSession, cluster: Cluster
+) -> None:
+    (node,) = await cluster.start(max_longpoll_sessions_per_user=2)
+    clients = [LongPollClient(http, [node], user_id) for user_id in (1, 1, 2)]
+    for client in clients:
+        await client.open()
+    await clients[0].join("lab:ok")
+    third = LongPollClient(http, [node])
+    await third.open()
+    assert [await client.post() for client in (*clients, third)] == [200, 410, 200, 200]
 
 
 async def test_no_token_reaches_the_log(

@@ -8,7 +8,7 @@ import time
 
 import aiohttp
 
-from tests.gateway.transports.longpoll_client import JSON, SOON, Cluster, LongPollClient
+from tests.gateway.transports.longpoll.client import JSON, SOON, Cluster, LongPollClient
 
 OK_REPLY = {"response": {}, "status": "ok"}
 
