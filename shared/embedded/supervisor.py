@@ -135,7 +135,7 @@ class Supervisor:
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await work
                 await self._stop()
-                print("stopped", flush=True)
+            print("stopped", flush=True)
 
     async def _serve(self, claim: Claim) -> None:
         """Start all, and watch until something ends for good."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import shutil
-import tempfile
 from collections.abc import Coroutine, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ from shared.embedded.postgres import EmbeddedPostgres
 from shared.embedded.redis import EmbeddedRedis
 from shared.postgres.schema import apply_schema
 from shared.settings import Settings
+from tests.support.scratch import scratch_directory
 
 T = TypeVar("T")
 TEMPLATE = "template_with_schema"
@@ -28,7 +27,7 @@ class Servers:
 
     def __init__(self, directory: Path) -> None:
         # The data is thrown away: no test of this cluster may pull the plug. Tests of crashes start one of their own.
-        self.postgres = EmbeddedPostgres(directory / "postgres", fsync=False)
+        self.postgres = EmbeddedPostgres(directory / "postgres", fsync=False, options={"autovacuum": "off"})
         self.redis = EmbeddedRedis(directory / "redis")
         self._numbers = itertools.count(1)
 
@@ -46,7 +45,7 @@ class Servers:
     def database(self) -> Iterator[str]:
         """The URL of a database with the schema and nothing else, which is dropped at the end."""
         name = f"test_{next(self._numbers)}"
-        self._administer(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        self._administer(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
         try:
             yield self.postgres.url(name)
         finally:
@@ -69,15 +68,13 @@ class Servers:
 @contextmanager
 def running_servers() -> Iterator[Servers]:
     """Servers in a folder of their own, which is removed at the end."""
-    directory = Path(tempfile.mkdtemp(prefix="daveslist-tests-", dir="/tmp"))
-    directory.chmod(0o711)  # Run by root, Postgres is another user, who has to get in.
-    servers = Servers(directory)
-    try:
-        run(servers.start())
-        yield servers
-    finally:
-        run(servers.stop())
-        shutil.rmtree(directory)
+    with scratch_directory() as directory:
+        servers = Servers(directory)
+        try:
+            run(servers.start())
+            yield servers
+        finally:
+            run(servers.stop())
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -124,7 +126,8 @@ async def run(directory: Path, ports: tuple[int, int]) -> AsyncIterator[Run]:
         run.process.wait()
     left = run.processes()
     for process in left:
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
     psutil.wait_procs(left, timeout=SECONDS)
 
 
@@ -212,7 +215,8 @@ async def test_everything_killed_at_once_is_no_obstacle(run: Run) -> None:
     process = run.start()
     await run.ready()
     for running in run.processes():
-        running.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):  # The first to go takes some of them with it.
+            running.kill()
     process.wait()
     run.start()
     await run.ready()
@@ -232,7 +236,7 @@ async def test_sigterm_to_make_stops_everything(run: Run, directory: Path) -> No
     makefile = directory / "Makefile"
     script = directory / "run.py"
     script.write_text(run.command()[-1])
-    makefile.write_text(f"run:\n\t@PYTHONPATH=. exec {sys.executable} {script}\n")
+    makefile.write_text(f"run:\n\t@PYTHONPATH=. exec {shlex.quote(sys.executable)} {script}\n")
     make = run.start("make", "--file", str(makefile), "run")
     await run.ready()
     make.terminate()
