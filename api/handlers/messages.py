@@ -6,7 +6,7 @@ from aiohttp import web
 
 from api.answers import json_answer
 from api.call import Call
-from api.pagination import decode_cursor, page
+from api.pagination import decode_cursor, encode_cursor
 from api.problems import BlockedByRecipient, Invalid
 from shared.domain.messages import FIELDS, Blocked, InvalidMessage, UnknownRecipient, parse_send
 from shared.events.messages import message_payload
@@ -32,8 +32,15 @@ async def send(call: Call) -> web.Response:
 
 async def after(call: Call) -> web.Response:
     query = call.query()
-    after_id = decode_cursor(query["cursor"], int)
-    if after_id is None:
-        after_id = query["after_id"]
-    messages = await call.services.messages.after(call.user.user_id, after_id, query["limit"] + 1)
-    return json_answer(page(messages, query["limit"], message_payload, lambda message: message.id))
+    user_id, limit = call.user.user_id, query["limit"]
+    next_id = decode_cursor(query["cursor"], int)
+    if next_id is None:
+        overlap_seconds = call.services.settings.catch_up_overlap_seconds
+        messages, complete = await call.services.messages.catch_up(
+            user_id, query["after_id"], limit=limit, overlap_seconds=overlap_seconds
+        )
+    else:
+        messages = await call.services.messages.after(user_id, next_id, limit + 1)
+        messages, complete = messages[:limit], len(messages) <= limit
+    cursor = None if complete else encode_cursor(messages[-1].id)
+    return json_answer({"data": [message_payload(message) for message in messages], "next_cursor": cursor})

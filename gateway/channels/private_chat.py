@@ -50,13 +50,11 @@ class PrivateChat(AuthenticatedChannel):
             return Error({"reason": "invalid after_id"})
         # Subscribed before the reading: what is stored while it goes on arrives as a broadcast, after this answer.
         await self.subscribe()
-        messages = await self.context.messages.after(user_id, after_id, CATCH_UP_LIMIT + 1)
-        return Ok(
-            {
-                "messages": [message_payload(message) for message in messages[:CATCH_UP_LIMIT]],
-                "complete": len(messages) <= CATCH_UP_LIMIT,
-            }
+        overlap_seconds = self.context.settings.catch_up_overlap_seconds
+        messages, complete = await self.context.messages.catch_up(
+            user_id, after_id, limit=CATCH_UP_LIMIT, overlap_seconds=overlap_seconds
         )
+        return Ok({"messages": [message_payload(message) for message in messages], "complete": complete})
 
     async def handle_in(self, event: str, payload: Any) -> HandleResult:
         handler = _HANDLERS.get(event) if isinstance(event, str) else None

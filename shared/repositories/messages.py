@@ -57,6 +57,27 @@ _AFTER = Statement(
         ORDER BY id LIMIT $3""",
     ("bigint", "bigint", "integer"),
 )
+# The same, and before it what is not much older than the last message that the reader has.
+_CATCH_UP = Statement(
+    "messages_catch_up",
+    f"""WITH recent AS (
+            (SELECT {_COLUMNS} FROM messages m WHERE m.to_id = $1 AND m.id <= $2 ORDER BY m.id DESC LIMIT $4)
+            UNION ALL
+            (SELECT {_COLUMNS} FROM messages m WHERE m.from_id = $1 AND m.to_id <> $1 AND m.id <= $2
+             ORDER BY m.id DESC LIMIT $4)
+            ORDER BY id DESC LIMIT $4
+        )
+        SELECT * FROM recent WHERE inserted_at >
+            (SELECT inserted_at FROM messages WHERE id <= $2 ORDER BY id DESC LIMIT 1) - $5 * interval '1 second'
+        UNION ALL
+        ((SELECT {_COLUMNS} FROM messages m WHERE m.to_id = $1 AND m.id > $2 ORDER BY m.id LIMIT $3)
+         UNION ALL
+         (SELECT {_COLUMNS} FROM messages m WHERE m.from_id = $1 AND m.to_id <> $1 AND m.id > $2
+          ORDER BY m.id LIMIT $3)
+         ORDER BY id LIMIT $3)
+        ORDER BY id""",
+    ("bigint", "bigint", "integer", "integer", "double precision"),
+)
 _CONVERSATION = Statement(
     "messages_conversation",
     f"""(SELECT {_COLUMNS} FROM messages m WHERE m.to_id = $1 AND m.from_id = $2 AND m.id < $3
@@ -180,6 +201,20 @@ class MessageRepository:
         Nothing with a lower id than the last one returned can appear later, so that is a safe place to go on from.
         """
         return [Message(*row) for row in await self._database.fetch(_AFTER, user_id, after_id, limit)]
+
+    async def catch_up(
+        self, user_id: int, after_id: int, *, limit: int, overlap_seconds: float
+    ) -> tuple[list[Message], bool]:
+        """What a client that has seen ids up to `after_id` may lack, oldest first, and whether that is all of it.
+
+        Ids are committed in order, but nodes deliver on their own: a client may have seen an id before a lower one
+        that was still on its way. So what is up to `overlap_seconds` older than the last one seen is repeated, as far
+        as it takes no more than half of the limit; a client drops what it has by id. Every answer that is not complete
+        holds new messages, so that going on from its last id comes to an end.
+        """
+        rows = await self._database.fetch(_CATCH_UP, user_id, after_id, limit + 1, limit // 2, overlap_seconds)
+        messages = [Message(*row) for row in rows]
+        return messages[:limit], len(messages) <= limit
 
     async def last_id_before(self, seconds: float) -> int:
         """The greatest id of a message that is older than so many seconds; 0 where there is none."""

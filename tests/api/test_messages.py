@@ -115,11 +115,29 @@ async def test_messages_after_an_id_come_oldest_first_in_pages(api: Api) -> None
         sender, recipient = (someone, other) if number % 2 else (other, someone)
         sent.append(await api.call("POST", "/api/messages", 201, who=sender, json={"to": recipient.id, "message": "x"}))
         await api.call("POST", "/api/messages", 201, who=other, json={"to": third.id, "message": "not yours"})
-    first = await api.call("GET", f"/api/messages?after_id={sent[0]['id']}&limit=3", 200, who=someone)
-    assert first["data"] == sent[1:4]
+    first = await api.call("GET", "/api/messages?after_id=0&limit=3", 200, who=someone)
+    assert first["data"] == sent[:3]
     params = {"cursor": first["next_cursor"], "limit": "3"}
     rest = await api.call("GET", "/api/messages", 200, who=someone, params=params)
-    assert rest == {"data": sent[4:], "next_cursor": None}
+    assert rest == {"data": sent[3:], "next_cursor": None}
+
+
+async def test_catching_up_repeats_what_may_have_been_overtaken_and_still_comes_to_an_end(api: Api) -> None:
+    someone, other = await api.register(), await api.register()
+    sent = [
+        await api.call("POST", "/api/messages", 201, who=other, json={"to": someone.id, "message": "x"})
+        for _ in range(12)
+    ]
+    first = await api.call("GET", f"/api/messages?after_id={sent[4]['id']}&limit=6", 200, who=someone)
+    # Half of the page is what came just before the last message that was seen.
+    assert first["data"] == sent[2:8]
+    pages = [first]
+    while pages[-1]["next_cursor"]:
+        params = {"cursor": pages[-1]["next_cursor"], "limit": "6"}
+        pages.append(await api.call("GET", "/api/messages", 200, who=someone, params=params))
+    assert [message for page in pages[1:] for message in page["data"]] == sent[8:]
+    last = await api.call("GET", f"/api/messages?after_id={sent[-1]['id']}", 200, who=someone)
+    assert last == {"data": sent[2:], "next_cursor": None}
 
 
 @pytest.mark.parametrize("query", ["after_id=-1", "after_id=x", "after_id=9223372036854775808", "after_id=1.5"])

@@ -165,11 +165,12 @@ async def test_catching_up_at_the_join_gives_what_was_missed_oldest_first(davesl
         ]
     async with await Socket.connect(daveslist.gateways[1].socket_url, bob.token) as bobs:
         answer = (await bobs.join(bob.topic, {"after_id": sent[9]}))["response"]
-        assert [message["id"] for message in answer["messages"]] == sent[10:]
+        # What is just a little older is repeated: it may have been overtaken on its way.
+        assert [message["id"] for message in answer["messages"]] == sent
         assert answer["complete"] is True
-        for after_id in (0, str(sent[-1]), sent[-1]):
-            answer = (await bobs.join(bob.topic, {"after_id": after_id}, join_ref=f"again{after_id}"))["response"]
-            assert len(answer["messages"]) == (len(sent) if after_id == 0 else 0)
+        for number, after_id in enumerate((0, str(sent[-1]), sent[-1])):
+            answer = (await bobs.join(bob.topic, {"after_id": after_id}, join_ref=f"again{number}"))["response"]
+            assert [message["id"] for message in answer["messages"]] == sent
         for bad in (-1, "x", True, 1.5, [], 2**63):
             refused = await bobs.join(bob.topic, {"after_id": bad}, join_ref=f"bad{bad}")
             assert refused == {"status": "error", "response": {"reason": "invalid after_id"}}
