@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import cache
 
+import msgspec
 from aiohttp import web
 
+from api.documentation.document import build_document
 from api.endpoint import endpoint
+from api.handlers.documentation import DOCUMENT
 from api.handlers.health import STOPPING
 from api.metrics import METRICS, Metrics
 from api.middlewares.headers import headers
@@ -28,12 +32,18 @@ def create_app(settings: Settings, broker: Broker, node_id: str | None = None) -
     app[SERVICES] = Services.build(settings, broker, node_id or new_node_id())
     app[METRICS] = Metrics(app[SERVICES])
     app[STOPPING] = []
+    app[DOCUMENT] = _document(settings.max_picture_bytes)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, endpoint(route))
         if route.method == "GET":
             app.router.add_route("HEAD", route.path, endpoint(route))
     app.cleanup_ctx.append(_services)
     return app
+
+
+@cache
+def _document(picture_bytes: int) -> bytes:
+    return msgspec.json.encode(build_document(ROUTES, picture_bytes=picture_bytes))
 
 
 async def _services(app: web.Application) -> AsyncIterator[None]:

@@ -20,6 +20,8 @@ from api.services import Services
 from shared.access.actor import Actor
 from shared.access.policy import Action, may
 from shared.domain.ids import parse_id
+from shared.domain.listings import ListingNotFound
+from shared.repositories.listing_access import SeenListing
 
 _SCHEMAS: dict[type[Schema], Schema] = {}
 
@@ -57,6 +59,15 @@ class Call:
         if value is None:
             raise NotFound
         return value
+
+    async def listing(self, listing_id: int | None = None) -> SeenListing:
+        """The listing that the path names, or another one; raises NotFound where this person may not see it."""
+        try:
+            return await self.services.listing_access.seen(
+                self.path_id() if listing_id is None else listing_id, self.actor
+            )
+        except ListingNotFound:
+            raise NotFound from None
 
     def require(self, action: Action, *, owner_id: int | None) -> None:
         """Raises Forbidden when this person may not do it to a thing of that owner."""

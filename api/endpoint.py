@@ -17,7 +17,7 @@ from shared.access.tokens import InvalidToken
 
 Handler = Callable[[Call], Awaitable[web.StreamResponse]]
 
-_ANONYMOUS = frozenset({Action.ACCOUNT_CREATE, Action.SESSION_CREATE, Action.SERVICE_READ})
+ANONYMOUS = frozenset({Action.ACCOUNT_CREATE, Action.SESSION_CREATE, Action.SERVICE_READ})
 """Where a token is not looked at: whoever wants a new one may well hold one that has expired."""
 
 
@@ -41,7 +41,7 @@ def endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespon
 
     async def answer(request: web.Request) -> web.StreamResponse:
         services = request.config_dict[SERVICES]
-        actor = None if route.action in _ANONYMOUS else await authenticate(request, services)
+        actor = None if route.action in ANONYMOUS else await authenticate(request, services)
         if not may_ever(route.action, actor):
             if actor is None:
                 raise Unauthorized
@@ -54,7 +54,7 @@ def endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespon
             raise RuntimeError(f"the handler of {route.method} {route.path} asked neither for query() nor for body()")
         return response
 
-    assert needs_login(route.action) or route.action in _ANONYMOUS or route.method in ("GET", "HEAD")
+    assert needs_login(route.action) or route.action in ANONYMOUS or route.method in ("GET", "HEAD")
     return answer
 
 

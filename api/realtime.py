@@ -10,6 +10,7 @@ from shared.domain.users import Role
 from shared.events import control, topics
 from shared.events.envelope import Envelope, json_payload, pack
 from shared.events.messages import READ, SEND, message_payload, read_payload
+from shared.events.replies import REPLY_CREATED
 from shared.pubsub.broker import Broker
 
 log = logging.getLogger("api.realtime")
@@ -28,6 +29,10 @@ class Realtime:
 
     def messages_read(self, by_id: int, with_id: int, up_to: int) -> None:
         self.broadcast(_both(with_id, by_id), READ, read_payload(by_id, with_id, up_to))
+
+    def reply_created(self, listing_id: int, reply: dict[str, Any]) -> None:
+        """To who looks at the listing; the payload is the reply as REST shows it."""
+        self.broadcast([topics.listing(listing_id)], REPLY_CREATED, reply)
 
     def disconnect(self, user_id: int, session_id: str | None = None) -> None:
         """Close the user's sockets, or those of one session, on every gateway."""

@@ -9,13 +9,21 @@ from aiohttp import web
 
 from api.metrics import RequestCounts
 from api.passwords import Passwords
+from api.pictures.abandoned import AbandonedFiles
+from api.pictures.storage import PictureStorage
+from api.pictures.workers import PictureWorkers
 from api.rate_limits import RateLimits
 from api.realtime import Realtime
 from shared.access.tokens import Tokens
 from shared.postgres import Database
 from shared.pubsub.broker import Broker
+from shared.repositories.audit import AuditRepository
+from shared.repositories.listing_access import ListingAccess
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
+from shared.repositories.pictures import PictureRepository
+from shared.repositories.replies import ReplyRepository
+from shared.repositories.reports import ReportRepository
 from shared.repositories.sessions import SessionRepository
 from shared.repositories.users import UserRepository
 from shared.settings import Settings
@@ -36,6 +44,14 @@ class Services:
     users: UserRepository
     sessions: SessionRepository
     messages: MessageRepository
+    listing_access: ListingAccess
+    replies: ReplyRepository
+    reports: ReportRepository
+    audit: AuditRepository
+    pictures: PictureRepository
+    picture_workers: PictureWorkers
+    picture_storage: PictureStorage
+    abandoned_files: AbandonedFiles
     message_writer: MessageWriter
 
     @classmethod
@@ -43,6 +59,7 @@ class Services:
         """Nothing is connected yet: the database connects when it is used, the broker when it is started."""
         database = Database(settings)
         messages = MessageRepository(database)
+        pictures, storage = PictureRepository(database), PictureStorage.from_settings(settings)
         return cls(
             settings=settings,
             database=database,
@@ -55,16 +72,29 @@ class Services:
             users=UserRepository(database),
             sessions=SessionRepository(database),
             messages=messages,
+            listing_access=ListingAccess(database),
+            replies=ReplyRepository(database),
+            reports=ReportRepository(database),
+            audit=AuditRepository(database),
+            pictures=pictures,
+            picture_workers=PictureWorkers.from_settings(settings),
+            picture_storage=storage,
+            abandoned_files=AbandonedFiles(pictures, storage, settings.abandoned_files_seconds),
             message_writer=MessageWriter(
                 messages, max_batch=settings.max_message_batch, max_waiting=settings.max_waiting_messages
             ),
         )
 
     async def start(self) -> None:
+        await self.picture_workers.__aenter__()
+        self.abandoned_files.start()
         await self.broker.start(None)
 
     async def stop(self) -> None:
         await self.message_writer.close()
+        await self.abandoned_files.stop()
+        await self.picture_workers.close()
+        await self.picture_storage.close()
         await self.broker.stop()
         await self.database.close()
         await self.rate_limits.close()

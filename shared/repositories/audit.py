@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from shared.postgres import Statement, Transaction
+from shared.postgres import Database, Statement, Transaction
 
 _RECORD = Statement(
     "audit_record",
@@ -15,6 +17,38 @@ _RECORD = Statement(
        VALUES ($1, $2, $3, $4, $5, $6)""",
     ("bigint", "text", "text", "bigint", "text", "jsonb"),
 )
+_LATEST = Statement(
+    "audit_latest",
+    """SELECT a.id, a.actor_id, u.name, a.action, a.target_type, a.target_id, a.reason, a.details, a.created_at
+       FROM audit a JOIN users u ON u.id = a.actor_id WHERE a.id < $1 ORDER BY a.id DESC LIMIT $2""",
+    ("bigint", "integer"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something that a moderator or an admin did. The name of one who has left is empty."""
+
+    id: int
+    actor_id: int
+    actor_name: str
+    action: str
+    target_type: str
+    target_id: int
+    reason: str | None
+    details: Mapping[str, Any]
+    created_at: datetime
+
+
+class AuditRepository:
+    """Reads the log. Every method raises DatabaseUnavailable when Postgres is away."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def latest(self, *, before_id: int, limit: int) -> list[Act]:
+        """Newest first."""
+        return [Act(*row) for row in await self._database.fetch(_LATEST, before_id, limit)]
 
 
 async def record(

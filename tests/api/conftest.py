@@ -16,11 +16,12 @@ from api.app import create_app
 from shared.domain.users import Role
 from shared.events.control import CONTROL
 from shared.events.envelope import unpack
-from shared.events.topics import private_chat
+from shared.events.topics import listing, private_chat
 from shared.postgres import Database
 from shared.pubsub.memory import MemoryBroker, MemoryHub
 from shared.repositories.users import UserRepository
 from shared.settings import Settings
+from tests.api.rows import Rows
 
 PASSWORD = "correct horse battery"
 
@@ -116,13 +117,14 @@ def hub() -> MemoryHub:
 
 @pytest.fixture
 async def broadcasts(hub: MemoryHub) -> Broadcasts:
-    """Of the control topic and of the private chats of the first ten users."""
+    """Of the control topic, of the private chats of the first ten users, and of the first ten listings."""
     collected = Broadcasts()
     broker = MemoryBroker(hub)
     await broker.start(collected)
     await broker.subscribe(CONTROL)
     for user_id in range(1, 11):
         await broker.subscribe(private_chat(user_id))
+        await broker.subscribe(listing(user_id))
     return collected
 
 
@@ -150,3 +152,11 @@ async def make_api(settings: Settings, hub: MemoryHub) -> AsyncIterator[Callable
 @pytest.fixture
 async def api(make_api: Callable[..., Awaitable[Api]]) -> Api:
     return await make_api()
+
+
+@pytest.fixture
+async def rows(settings: Settings) -> AsyncIterator[Rows]:
+    """Rows of the API's database, past the API."""
+    database = Database(settings)
+    yield Rows(database)
+    await database.close()

@@ -1,0 +1,204 @@
+"""The OpenAPI 3.1 document, made of the routes, their marshmallow schemas, and what `operations` says of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from marshmallow import Schema
+from marshmallow import fields as marshmallow_fields
+
+from api import problems
+from api.documentation.operations import JSON, OPERATIONS, Operation
+from api.endpoint import ANONYMOUS, Route
+from api.problems import Problem
+from api.schemas import answers
+from api.schemas.fields import Flag, Id
+from shared.access.policy import Action, needs_login
+from shared.domain.ids import MAX_ID
+
+_PROBLEM_JSON = "application/problem+json"
+_PARAMETER = re.compile(r"\{(\w+)\}")
+_NO_DATABASE = frozenset({"/health/live", "/metrics", "/api/openapi.json", "/api/docs"})
+
+# What it looks like in a path, where clients have nothing but text, and in JSON, where both are good.
+_PATH_ID = {"type": "integer", "minimum": 1, "maximum": MAX_ID, "format": "int64"}
+_ANY_ID = {"anyOf": [_PATH_ID, {"type": "string", "pattern": "^[1-9][0-9]{0,18}$"}]}
+
+_DESCRIPTION = """\
+Used cars: listings with pictures and replies, private messages, moderation.
+
+- JSON in snake_case; ids are integers, times RFC 3339 in UTC. Where a client gives a user's id, a string of it will do.
+- Lists are pages: `data`, and `next_cursor` for the next one, null on the last.
+- Errors are RFC 9457 problems, told apart by their `type`.
+- `Authorization: Bearer ACCESS_TOKEN`, with the token that logging in gives.
+- Unknown fields and query parameters are refused with 422.
+"""
+
+
+def build_document(routes: Iterable[Route], *, picture_bytes: int) -> dict[str, Any]:
+    """As JSON has it: of every route that an operation is written for."""
+    plugin = MarshmallowPlugin(schema_name_resolver=_schema_name)
+    spec = APISpec(
+        title="Daveslist", version="1", openapi_version="3.1.0", plugins=[plugin], info={"description": _DESCRIPTION}
+    )
+    assert plugin.converter is not None
+    plugin.converter.add_attribute_function(_special_fields)  # type: ignore[no-untyped-call]
+    spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
+    spec.components.schema("Problem", schema=answers.Problem)
+    for route in routes:
+        if (route.method, route.path) not in OPERATIONS:
+            # The web page's own files and addresses are for people.
+            continue
+        operation = _operation(plugin, route, OPERATIONS[route.method, route.path], picture_bytes)
+        spec.path(route.path, operations={route.method.lower(): operation})
+    document: dict[str, Any] = spec.to_dict()
+    for name, schema in document["components"]["schemas"].items():
+        schema["additionalProperties"] = False
+        schema.setdefault("title", name)
+    pruned: dict[str, Any] = _without_null_defaults(document)
+    return pruned
+
+
+def _operation(plugin: MarshmallowPlugin, route: Route, about: Operation, picture_bytes: int) -> dict[str, Any]:
+    module = route.handler.__module__.rpartition(".")[2]
+    parameters: list[Any] = [
+        {"in": "path", "name": name, "required": True, "schema": _PATH_ID} for name in _PARAMETER.findall(route.path)
+    ]
+    if route.query is not None:
+        assert plugin.converter is not None
+        parameters += plugin.converter.schema2parameters(route.query, location="query")
+    operation: dict[str, Any] = {
+        "operationId": f"{module}_{route.handler.__name__}",
+        "tags": [module.replace("_", " ")],
+        "summary": about.summary,
+        "parameters": parameters,
+        "responses": _responses(route, about),
+    }
+    if route.action not in ANONYMOUS:
+        operation["security"] = [{"bearer": []}] if needs_login(route.action) else [{}, {"bearer": []}]
+    if route.body is not None:
+        content: dict[str, Any] = {"schema": route.body}
+        if about.example is not None:
+            content["example"] = dict(about.example)
+        # Always needed, be it `{}`: a request without a body has no media type.
+        operation["requestBody"] = {"required": True, "content": {JSON: content}}
+    elif _takes_picture(route):
+        operation["requestBody"] = {
+            "required": True,
+            "description": f"A form with one field; the file has at most {picture_bytes} bytes.",
+            "content": {
+                "multipart/form-data": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["picture"],
+                        "properties": {"picture": {"type": "string", "contentMediaType": "application/octet-stream"}},
+                        "additionalProperties": False,
+                    }
+                }
+            },
+        }
+    return operation
+
+
+def _responses(route: Route, about: Operation) -> dict[str, Any]:
+    good: dict[str, Any] = {"description": "Done." if about.status == 204 else about.summary + "."}
+    if about.answer is not None:
+        good["content"] = {JSON: {"schema": about.answer}}
+    elif about.files:
+        good["content"] = {name: {"schema": {} if name == JSON else {"type": "string"}} for name in about.files}
+    responses: dict[str, Any] = {str(about.status): good}
+    if route.path.startswith("/api/pictures/"):
+        responses["304"] = {"description": "What If-None-Match names is still good."}
+    by_status: dict[int, list[type[Problem]]] = {}
+    for problem in _problems(route, about):
+        by_status.setdefault(problem.status, []).append(problem)
+    for status, found in sorted(by_status.items()):
+        responses[str(status)] = _problem_response(found)
+    if route.path == "/health/ready":
+        responses["503"] = {"description": "It cannot serve.", "content": {JSON: {"schema": answers.Health}}}
+    return responses
+
+
+def _problems(route: Route, about: Operation) -> list[type[Problem]]:
+    """Those of its own, and those that follow from its form."""
+    found: list[type[Problem]] = list(about.problems)
+    if route.action not in ANONYMOUS:
+        found += [problems.Unauthorized, problems.BannedUser]
+        if needs_login(route.action):
+            found.append(problems.Forbidden)
+    if _PARAMETER.search(route.path):
+        found.append(problems.NotFound)
+    if route.body is not None:
+        found += [problems.NotJson]
+    if route.body is not None or _takes_picture(route):
+        found += [problems.TooSlow, problems.TooLarge, problems.WrongMediaType]
+    if route.method != "GET":
+        found.append(problems.TooManyRequests)
+    found += [problems.Invalid, problems.InternalError]
+    if route.path not in _NO_DATABASE:
+        found.append(problems.Unavailable)
+    return list(dict.fromkeys(found))
+
+
+def _problem_response(found: list[type[Problem]]) -> dict[str, Any]:
+    status = found[0].status
+    response: dict[str, Any] = {
+        "description": " ".join(f"`/problems/{problem.slug}`: {problem.title}." for problem in found),
+        "content": {
+            _PROBLEM_JSON: {
+                "schema": "Problem",
+                "examples": {problem.slug: {"value": _example(problem)} for problem in found},
+            }
+        },
+    }
+    if status in (429, 503):
+        seconds = {"description": "Seconds to wait.", "required": True, "schema": {"type": "integer", "minimum": 0}}
+        response["headers"] = {"Retry-After": seconds}
+    if status == 401:
+        response["headers"] = {"WWW-Authenticate": {"required": True, "schema": {"type": "string"}}}
+    return response
+
+
+def _example(problem: type[Problem]) -> dict[str, Any]:
+    example: dict[str, Any] = {"type": f"/problems/{problem.slug}", "title": problem.title, "status": problem.status}
+    example["detail"] = problem.title + "."
+    if problem.status == 422:
+        example["errors"] = {"title": ["Missing data for required field."]}
+    return example
+
+
+def _takes_picture(route: Route) -> bool:
+    return route.method == "POST" and route.action is Action.PICTURE_CHANGE
+
+
+def _schema_name(schema: type[Schema] | Schema) -> str:
+    kind = schema if isinstance(schema, type) else type(schema)
+    return kind.__name__
+
+
+def _special_fields(_: Any, field: marshmallow_fields.Field[Any], ret: dict[str, Any], **__: Any) -> dict[str, Any]:
+    """What apispec cannot know of the project's own fields."""
+    if isinstance(field, Id):
+        ret.pop("type", None)
+        allowed = list(_ANY_ID["anyOf"])
+        return {"anyOf": [*allowed, {"type": "null"}] if field.allow_none else allowed}
+    if isinstance(field, Flag):
+        return {"type": "boolean"}
+    return {}
+
+
+def _without_null_defaults(value: Any) -> Any:
+    """A default of null only says that there is none."""
+    if isinstance(value, dict):
+        return {
+            name: _without_null_defaults(inner)
+            for name, inner in value.items()
+            if not (name == "default" and inner is None)
+        }
+    if isinstance(value, list):
+        return [_without_null_defaults(inner) for inner in value]
+    return value

@@ -1,0 +1,156 @@
+"""What the document says of each route beyond the route itself: a line of summary, its answer, its own problems.
+
+Problems that follow from a route's form (a token, a path id, a body, a write) are added by `document`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from marshmallow import Schema
+
+from api import problems
+from api.problems import Problem
+from api.schemas import answers
+from api.schemas.answers import page_of
+
+JSON = "application/json"
+IMAGES = ("image/jpeg", "image/webp")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """`example` is a body that works; `files` are the media types of an answer that is no JSON."""
+
+    summary: str
+    status: int = 200
+    answer: type[Schema] | None = None
+    files: tuple[str, ...] = ()
+    problems: tuple[type[Problem], ...] = ()
+    example: Mapping[str, Any] | None = None
+
+
+def _page(summary: str, schema: type[Schema], *own: type[Problem]) -> Operation:
+    return Operation(summary=summary, answer=page_of(schema), problems=own)
+
+
+def _gone(summary: str, *own: type[Problem], example: Mapping[str, Any] | None = None) -> Operation:
+    return Operation(summary=summary, status=204, problems=own, example=example)
+
+
+PASSWORD = "correct horse battery"
+
+OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
+    {
+        ("GET", "/health/live"): Operation(summary="Whether the process runs", answer=answers.Health),
+        ("GET", "/health/ready"): Operation(
+            summary="Whether the process can serve: 503 with the reasons where it cannot", answer=answers.Health
+        ),
+        ("GET", "/metrics"): Operation(summary="Numbers for Prometheus", files=("text/plain",)),
+        ("GET", "/api/openapi.json"): Operation(summary="This document", files=(JSON,)),
+        ("GET", "/api/docs"): Operation(summary="This document to read and try, for people", files=("text/html",)),
+        # accounts
+        ("POST", "/api/register"): Operation(
+            summary="Register, and be logged in",
+            status=201,
+            answer=answers.SignedIn,
+            problems=(problems.EmailTakenProblem,),
+            example={"email": "dave@example.com", "password": PASSWORD, "name": "Dave"},
+        ),
+        ("POST", "/api/login"): Operation(
+            summary="Log in",
+            answer=answers.SignedIn,
+            problems=(problems.WrongCredentials, problems.BannedUser),
+            example={"email": "dave@example.com", "password": PASSWORD},
+        ),
+        ("POST", "/api/token/refresh"): Operation(
+            summary="Exchange a refresh token for new tokens; one used twice ends its session",
+            answer=answers.SignedIn,
+            problems=(problems.InvalidRefreshToken, problems.BannedUser),
+            example={"refresh_token": "the one that the last log-in or refresh gave"},
+        ),
+        ("POST", "/api/logout"): _gone("Log out: the session, its tokens and its sockets end"),
+        ("GET", "/api/me"): Operation(summary="The own profile", answer=answers.Profile),
+        ("PATCH", "/api/me"): Operation(
+            summary="Change the own profile; a new password ends the other sessions",
+            answer=answers.Profile,
+            problems=(problems.WrongPassword, problems.EmailTakenProblem),
+            example={"name": "David"},
+        ),
+        ("DELETE", "/api/me"): _gone(
+            "Leave: the listings go to the trash, messages stay with the other side",
+            problems.WrongPassword,
+            problems.LastAdminProblem,
+            example={"current_password": PASSWORD},
+        ),
+        # users
+        ("GET", "/api/me/blocks"): _page("Whom one has blocked, latest first", answers.BlockedProfile),
+        ("GET", "/api/users"): _page("All users, newest first, with e-mail address and ban", answers.FullProfile),
+        ("GET", "/api/users/{id}"): Operation(summary="A user's public profile", answer=answers.PublicProfile),
+        ("PUT", "/api/users/{id}/role"): Operation(
+            summary="Give or take a role",
+            answer=answers.FullProfile,
+            problems=(problems.LastAdminProblem,),
+            example={"role": "moderator"},
+        ),
+        ("PUT", "/api/users/{id}/ban"): Operation(
+            summary="Ban, for a time or for good: tokens and sockets end at once",
+            answer=answers.FullProfile,
+            problems=(problems.Conflict,),
+            example={"reason": "sells what is not his"},
+        ),
+        ("DELETE", "/api/users/{id}/ban"): _gone("End a ban"),
+        ("PUT", "/api/users/{id}/block"): Operation(
+            summary="Refuse this user's messages", answer=answers.PublicProfile, problems=(problems.Conflict,)
+        ),
+        ("DELETE", "/api/users/{id}/block"): _gone("Take this user's messages again"),
+        # pictures
+        ("POST", "/api/listings/{id}/pictures"): Operation(
+            summary="Add a picture (JPEG, PNG or WebP), at most ten to a listing",
+            status=201,
+            answer=answers.Picture,
+            problems=(problems.TooManyPictures, problems.BadRequest),
+        ),
+        ("DELETE", "/api/listings/{id}/pictures/{picture_id}"): _gone("Remove a picture"),
+        ("GET", "/api/pictures/{id}"): Operation(summary="A picture", files=IMAGES),
+        ("GET", "/api/pictures/{id}/thumbnail"): Operation(summary="A picture, small", files=IMAGES),
+        # replies
+        ("GET", "/api/listings/{id}/replies"): _page("The replies under a listing, oldest first", answers.Reply),
+        ("POST", "/api/listings/{id}/replies"): Operation(
+            summary="Reply to a listing of the last year",
+            status=201,
+            answer=answers.Reply,
+            problems=(problems.ListingTooOld,),
+            example={"text": "Is it still available?"},
+        ),
+        ("DELETE", "/api/replies/{id}"): _gone("Remove a reply of one's own; an admin removes any"),
+        # moderation
+        ("POST", "/api/listings/{id}/reports"): Operation(
+            summary="Tell the moderators about a listing, once",
+            status=201,
+            answer=answers.Report,
+            problems=(problems.AlreadyReported,),
+            example={"reason": "sold", "text": "I bought it last week."},
+        ),
+        ("GET", "/api/reports"): _page("Open reports, those of the most reported listing first", answers.QueuedReport),
+        ("PUT", "/api/reports/{id}/resolved"): Operation(summary="Close a report", answer=answers.Report),
+        ("GET", "/api/audit"): _page("Acts of moderators and admins, newest first", answers.Act),
+        # private messages
+        ("POST", "/api/messages"): Operation(
+            summary="Send a private message, as by the socket",
+            status=201,
+            answer=answers.Message,
+            problems=(problems.BlockedByRecipient,),
+            example={"to": 2, "message": "Hey, how are you?", "client_ref": "my-first-message"},
+        ),
+        ("GET", "/api/messages"): _page("Messages to and from oneself after an id, oldest first", answers.Message),
+        ("GET", "/api/conversations"): _page("Conversations, the latest first", answers.Conversation),
+        ("GET", "/api/conversations/{user_id}/messages"): _page("Messages with a user, newest first", answers.Message),
+        ("PUT", "/api/conversations/{user_id}/read"): _gone(
+            "Mark what this user wrote as read, up to a message", example={"up_to": 1}
+        ),
+    }
+)

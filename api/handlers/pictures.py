@@ -1,0 +1,196 @@
+"""Pictures of a listing: uploaded by who may edit it, served to who may see it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from aiohttp import BodyPartReader, hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from api.answers import json_answer, no_content
+from api.call import Call
+from api.pictures.errors import (
+    BrokenPicture,
+    PictureMissing,
+    PicturesBusy,
+    PictureTooLarge,
+    StorageUnavailable,
+    UnsupportedPicture,
+)
+from api.pictures.uploads import read_upload, stored_picture
+from api.problems import (
+    BadRequest,
+    Invalid,
+    NotFound,
+    TooLarge,
+    TooManyPictures,
+    TooSlow,
+    Unavailable,
+    WrongMediaType,
+)
+from shared.access.policy import Action
+from shared.domain.pictures import ListingIsFull, NewPicture, Picture, PictureNotFound
+
+FIELD = "picture"
+
+_FORM_BYTES = 64 * 1024
+"""What may be around the picture in a form."""
+
+# A shared cache may keep what anyone may see, but has to ask each time: a listing is hidden at once, or not at all.
+_FOR_ANYONE = "public, no-cache"
+_FOR_THIS_USER = "private, no-store"
+
+
+async def add(call: Call) -> web.Response:
+    listing, services = await call.listing(), call.services
+    call.require(Action.PICTURE_CHANGE, owner_id=listing.seller_id)
+    with _problems():
+        data = await _upload(call)
+        async with stored_picture(data, services.picture_workers, services.picture_storage) as stored:
+            picture = await services.pictures.add(
+                listing.id, NewPicture(**asdict(stored)), by=call.user.user_id, owner_id=listing.seller_id
+            )
+    return json_answer(picture_payload(picture), 201)
+
+
+async def delete(call: Call) -> web.Response:
+    listing, services = await call.listing(), call.services
+    picture_id = call.path_id("picture_id")
+    with _problems():
+        picture = await services.pictures.by_id(picture_id)
+        if picture.listing_id != listing.id:
+            raise PictureNotFound
+        call.require(Action.PICTURE_CHANGE, owner_id=listing.seller_id)
+        call.query()
+        await services.pictures.remove(picture, by=call.user.user_id, owner_id=listing.seller_id)
+    services.abandoned_files.wake()
+    return no_content()
+
+
+async def read(call: Call) -> web.Response:
+    picture, is_for_anyone = await _visible(call)
+    return await _file(call, picture.key, picture.content_type, f"picture-{picture.id}", is_for_anyone)
+
+
+async def thumbnail(call: Call) -> web.Response:
+    picture, is_for_anyone = await _visible(call)
+    name = f"thumbnail-{picture.id}"
+    return await _file(call, picture.thumbnail_key, picture.thumbnail_content_type, name, is_for_anyone)
+
+
+def picture_payload(picture: Picture) -> dict[str, Any]:
+    url = f"/api/pictures/{picture.id}"
+    return {
+        "id": picture.id,
+        "url": url,
+        "thumbnail_url": f"{url}/thumbnail",
+        "width": picture.width,
+        "height": picture.height,
+    }
+
+
+async def _visible(call: Call) -> tuple[Picture, bool]:
+    """The picture, and whether visitors see it too."""
+    with _problems():
+        picture = await call.services.pictures.by_id(call.path_id())
+    listing = await call.listing(picture.listing_id)
+    call.query()
+    return picture, listing.is_for_anyone
+
+
+async def _file(call: Call, key: str, content_type: str, name: str, is_for_anyone: bool) -> web.Response:
+    # A key is written once: it stands for exactly these bytes.
+    tag, _, extension = key.rpartition("/")[2].partition(".")
+    headers: dict[str, str] = {
+        hdrs.ETAG: f'"{tag}"',
+        hdrs.CACHE_CONTROL: _FOR_ANYONE if is_for_anyone else _FOR_THIS_USER,
+        hdrs.VARY: hdrs.AUTHORIZATION,
+    }
+    if _is_known(call.request, tag):
+        return web.Response(status=304, headers=headers)
+    with _problems():
+        data = await call.services.picture_storage.get(key)
+    headers[hdrs.CONTENT_DISPOSITION] = f'inline; filename="{name}.{extension}"'
+    headers[hdrs.CONTENT_TYPE] = content_type
+    # Another page may show it, whose address is allowed or not: that is no secret of anyone's.
+    headers["Cross-Origin-Resource-Policy"] = "cross-origin" if is_for_anyone else "same-site"
+    return web.Response(body=data, headers=headers)
+
+
+def _is_known(request: web.Request, tag: str) -> bool:
+    """Whether If-None-Match names it, as RFC 9110 compares: weakly."""
+    try:
+        return any(known.value in (tag, "*") for known in request.if_none_match or ())
+    except ValueError:
+        return False
+
+
+async def _upload(call: Call) -> bytes:
+    """The one field of the form. Raises PictureTooLarge, and problems for a request that is no such form."""
+    request, limits = call.request, call.services.settings
+    if request.content_type != "multipart/form-data":
+        raise WrongMediaType(f"Send multipart/form-data with one field, {FIELD!r}.")
+    if (request.content_length or 0) > limits.max_picture_bytes + _FORM_BYTES:
+        raise PictureTooLarge(f"a picture may have at most {limits.max_picture_bytes} bytes")
+    try:
+        async with asyncio.timeout(4 * limits.body_seconds):
+            return await _field(call, limits.max_picture_bytes)
+    except TimeoutError:
+        raise TooSlow from None
+    except web.HTTPRequestEntityTooLarge:
+        raise TooLarge from None
+    except (ValueError, RuntimeError, AssertionError, HttpProcessingError):
+        # What aiohttp raises for forms that are none.
+        raise BadRequest("The form cannot be read.") from None
+
+
+async def _field(call: Call, max_bytes: int) -> bytes:
+    form = await call.request.multipart()
+    data: bytes | None = None
+    errors: dict[str, list[str]] = {}
+    while (part := await form.next()) is not None:
+        if not isinstance(part, BodyPartReader):
+            raise BadRequest("A form in a form is not taken.")
+        if part.name != FIELD:
+            errors[part.name or "form"] = ["Unknown field."]
+        elif data is not None:
+            errors[FIELD] = ["Given more than once."]
+        else:
+            data = await read_upload(part, max_bytes)
+        if errors:
+            break
+    call.query()
+    if data is None and not errors:
+        errors[FIELD] = ["Missing."]
+    if data is None or errors:
+        raise Invalid(errors)
+    return data
+
+
+@contextmanager
+def _problems() -> Iterator[None]:
+    """What can go wrong with a picture, as clients are told."""
+    try:
+        yield
+    except UnsupportedPicture as error:
+        raise WrongMediaType(_sentence(error.reason)) from None
+    except PictureTooLarge as error:
+        raise TooLarge(_sentence(error.reason)) from None
+    except BrokenPicture as error:
+        raise Invalid({FIELD: [_sentence(error.reason)]}) from None
+    except PicturesBusy as error:
+        raise Unavailable(_sentence(str(error)), retry_after_seconds=5) from None
+    except StorageUnavailable:
+        raise Unavailable("The pictures are away. Try again soon.", retry_after_seconds=5) from None
+    except ListingIsFull:
+        raise TooManyPictures from None
+    except (PictureMissing, PictureNotFound):
+        raise NotFound from None
+
+
+def _sentence(reason: str) -> str:
+    return f"{reason[:1].upper()}{reason[1:]}."

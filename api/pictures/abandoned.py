@@ -1,0 +1,63 @@
+"""Deletes the files whose pictures are gone: soon after they went, and again and again while the storage is away."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from api.pictures.errors import StorageUnavailable
+from api.pictures.storage import PictureStorage
+from shared.postgres import DatabaseUnavailable
+from shared.repositories.pictures import PictureRepository
+
+log = logging.getLogger("api.pictures")
+
+_BATCH = 100
+
+
+class AbandonedFiles:
+    """One task a process; several processes share the work. What a stop leaves undone, the next start does."""
+
+    def __init__(self, pictures: PictureRepository, storage: PictureStorage, seconds: float) -> None:
+        self._pictures = pictures
+        self._storage = storage
+        self._seconds = seconds
+        self._wanted = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._settled.set()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def wake(self) -> None:
+        """There are some, or may be."""
+        self._settled.clear()
+        self._wanted.set()
+
+    async def settled(self) -> None:
+        """Returns when none is left of those that `wake` was called for."""
+        await self._settled.wait()
+
+    async def _run(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._seconds):
+                    await self._wanted.wait()
+            self._wanted.clear()
+            try:
+                while await self._pictures.delete_files(self._storage.delete, limit=_BATCH):
+                    pass
+            except (StorageUnavailable, DatabaseUnavailable) as error:
+                log.warning("abandoned files not deleted yet", extra={"fields": {"reason": str(error)}})
+            except Exception:
+                log.exception("abandoned files not deleted yet")
+            else:
+                if not self._wanted.is_set():
+                    self._settled.set()

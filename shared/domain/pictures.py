@@ -1,0 +1,45 @@
+"""Pictures of a listing, as the database knows them: keys of files, sizes, media types. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MAX_PICTURES = 10
+"""Of one listing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPicture:
+    """Two files that are stored already, on their way to a row."""
+
+    key: str
+    content_type: str
+    size: int
+    """In bytes."""
+    width: int
+    height: int
+    thumbnail_key: str
+    thumbnail_content_type: str
+    thumbnail_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture of a listing; sizes of the picture itself in pixels."""
+
+    id: int
+    listing_id: int
+    key: str
+    content_type: str
+    width: int
+    height: int
+    thumbnail_key: str
+    thumbnail_content_type: str
+
+
+class PictureNotFound(Exception):
+    """No such picture, or not of this listing."""
+
+
+class ListingIsFull(Exception):
+    """The listing has as many pictures as one may have."""

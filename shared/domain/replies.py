@@ -1,0 +1,34 @@
+"""Replies under a listing, and until when a listing can be replied to. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+MAX_REPLY_LENGTH = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What somebody wrote under a listing. The name of an author who has left is empty."""
+
+    id: int
+    listing_id: int
+    author_id: int
+    author_name: str
+    text: str
+    created_at: datetime
+
+
+class ReplyNotFound(Exception):
+    """No such reply."""
+
+
+def is_too_old(listed_at: datetime, now: datetime) -> bool:
+    """Whether a listing of that time is more than a year old: nobody digs it out again."""
+    try:
+        a_year_later = listed_at.replace(year=listed_at.year + 1)
+    except ValueError:
+        # The 29th of February.
+        a_year_later = listed_at.replace(year=listed_at.year + 1, month=3, day=1)
+    return a_year_later < now

@@ -1,0 +1,98 @@
+"""SQL about pictures: rows of files, and the files whose rows are gone. The files themselves are kept elsewhere.
+
+A row that goes, by itself or with its listing, leaves its keys in `abandoned_files` (a trigger sees to it), from
+where they are taken when the files are deleted: no file is forgotten because a storage was away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from shared.domain.pictures import MAX_PICTURES, ListingIsFull, NewPicture, Picture, PictureNotFound
+from shared.postgres import Database, Statement
+from shared.repositories.audit import record
+
+_COLUMNS = "id, listing_id, key, content_type, width, height, thumbnail_key, thumbnail_content_type"
+
+# Whoever adds a picture waits here for the one before, so that two cannot both be the tenth.
+_LOCK_LISTING = Statement(
+    "picture_lock_listing",
+    "SELECT FROM listings WHERE id = $1 AND trashed_at IS NULL FOR NO KEY UPDATE",
+    ("bigint",),
+)
+_COUNT = Statement("picture_count", "SELECT count(*) FROM pictures WHERE listing_id = $1", ("bigint",))
+_ADD = Statement(
+    "picture_add",
+    f"""INSERT INTO pictures (listing_id, key, content_type, size, width, height,
+                              thumbnail_key, thumbnail_content_type, thumbnail_size)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING {_COLUMNS}""",
+    ("bigint", "text", "text", "bigint", "integer", "integer", "text", "text", "bigint"),
+)
+_BY_ID = Statement("picture_by_id", f"SELECT {_COLUMNS} FROM pictures WHERE id = $1", ("bigint",))
+_DELETE = Statement("picture_delete", "DELETE FROM pictures WHERE id = $1", ("bigint",))
+_TAKE_ABANDONED = Statement(
+    "picture_take_abandoned",
+    """DELETE FROM abandoned_files WHERE key IN (
+           SELECT key FROM abandoned_files ORDER BY since LIMIT $1 FOR UPDATE SKIP LOCKED
+       ) RETURNING key""",
+    ("integer",),
+)
+
+
+class PictureRepository:
+    """Every method raises DatabaseUnavailable when Postgres is away."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, listing_id: int, picture: NewPicture, *, by: int, owner_id: int) -> Picture:
+        """Raises ListingIsFull, and PictureNotFound where the listing went to the trash meanwhile."""
+        async with self._database.transaction() as transaction:
+            if await transaction.fetch_one(_LOCK_LISTING, listing_id) is None:
+                raise PictureNotFound
+            count = await transaction.fetch_one(_COUNT, listing_id)
+            if count is None or count[0] >= MAX_PICTURES:
+                raise ListingIsFull
+            row = await transaction.fetch_one(
+                _ADD,
+                listing_id,
+                picture.key,
+                picture.content_type,
+                picture.size,
+                picture.width,
+                picture.height,
+                picture.thumbnail_key,
+                picture.thumbnail_content_type,
+                picture.thumbnail_size,
+            )
+            assert row is not None
+            if by != owner_id:
+                await record(transaction, by, "picture_add", "picture", row[0], details={"listing_id": listing_id})
+            return Picture(*row)
+
+    async def by_id(self, picture_id: int) -> Picture:
+        """Raises PictureNotFound."""
+        row = await self._database.fetch_one(_BY_ID, picture_id)
+        if row is None:
+            raise PictureNotFound
+        return Picture(*row)
+
+    async def remove(self, picture: Picture, *, by: int, owner_id: int) -> None:
+        """Raises PictureNotFound."""
+        async with self._database.transaction() as transaction:
+            if not await transaction.execute(_DELETE, picture.id):
+                raise PictureNotFound
+            if by != owner_id:
+                details = {"listing_id": picture.listing_id}
+                await record(transaction, by, "picture_delete", "picture", picture.id, details=details)
+
+    async def delete_files(self, delete: Callable[[Sequence[str]], Awaitable[None]], *, limit: int) -> int:
+        """Hand keys without rows to `delete`, and forget them unless it raises; how many there were.
+
+        Several nodes may do it at once: each gets other keys.
+        """
+        async with self._database.transaction() as transaction:
+            keys = [row[0] for row in await transaction.fetch(_TAKE_ABANDONED, limit)]
+            if keys:
+                await delete(keys)
+            return len(keys)

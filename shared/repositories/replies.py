@@ -1,0 +1,66 @@
+"""SQL about replies. Who may see the listing is asked before, of the listings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared.domain.replies import Reply, ReplyNotFound
+from shared.postgres import Database, Statement
+from shared.repositories.audit import record
+
+_COLUMNS = "r.id, r.listing_id, r.author_id, u.name, r.text, r.created_at"
+
+_CREATE = Statement(
+    "reply_create",
+    f"""WITH r AS (INSERT INTO replies (listing_id, author_id, text) VALUES ($1, $2, $3) RETURNING *)
+        SELECT {_COLUMNS} FROM r JOIN users u ON u.id = r.author_id""",
+    ("bigint", "bigint", "text"),
+)
+_OF_LISTING = Statement(
+    "reply_of_listing",
+    f"""SELECT {_COLUMNS} FROM replies r JOIN users u ON u.id = r.author_id
+        WHERE r.listing_id = $1 AND r.id > $2 ORDER BY r.id LIMIT $3""",
+    ("bigint", "bigint", "integer"),
+)
+_BY_ID = Statement(
+    "reply_by_id",
+    f"SELECT {_COLUMNS} FROM replies r JOIN users u ON u.id = r.author_id WHERE r.id = $1",
+    ("bigint",),
+)
+_DELETE = Statement("reply_delete", "DELETE FROM replies WHERE id = $1", ("bigint",))
+
+
+class ReplyRepository:
+    """Every method raises DatabaseUnavailable when Postgres is away."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, listing_id: int, author_id: int, text: str) -> Reply:
+        row = await self._database.fetch_one(_CREATE, listing_id, author_id, text)
+        assert row is not None
+        return _reply(row)
+
+    async def of_listing(self, listing_id: int, *, after_id: int, limit: int) -> list[Reply]:
+        """Oldest first."""
+        return [_reply(row) for row in await self._database.fetch(_OF_LISTING, listing_id, after_id, limit)]
+
+    async def by_id(self, reply_id: int) -> Reply:
+        """Raises ReplyNotFound."""
+        row = await self._database.fetch_one(_BY_ID, reply_id)
+        if row is None:
+            raise ReplyNotFound
+        return _reply(row)
+
+    async def delete(self, reply: Reply, *, by: int) -> None:
+        """Raises ReplyNotFound. Another's reply is removed as an act of administration."""
+        async with self._database.transaction() as transaction:
+            if not await transaction.execute(_DELETE, reply.id):
+                raise ReplyNotFound
+            if reply.author_id != by:
+                details = {"listing_id": reply.listing_id, "author_id": reply.author_id}
+                await record(transaction, by, "reply_delete", "reply", reply.id, details=details)
+
+
+def _reply(row: tuple[Any, ...]) -> Reply:
+    return Reply(*row)

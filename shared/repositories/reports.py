@@ -1,0 +1,99 @@
+"""SQL about reports: made by users, read and resolved by moderators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared.domain.reports import (
+    AlreadyReportedByThem,
+    QueuedReport,
+    QueuePosition,
+    Report,
+    ReportNotFound,
+    ReportReason,
+)
+from shared.postgres import Database, Statement
+from shared.repositories.audit import record
+
+_COLUMNS = "r.id, r.listing_id, r.reporter_id, r.reason, r.text, r.created_at, r.resolved_at, r.resolved_by"
+
+_CREATE = Statement(
+    "report_create",
+    f"""INSERT INTO reports AS r (listing_id, reporter_id, reason, text) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (listing_id, reporter_id) DO NOTHING RETURNING {_COLUMNS}""",
+    ("bigint", "bigint", "text", "text"),
+)
+_BY_ID = Statement("report_by_id", f"SELECT {_COLUMNS} FROM reports r WHERE r.id = $1", ("bigint",))
+_RESOLVE = Statement(
+    "report_resolve",
+    f"""UPDATE reports r SET resolved_at = now(), resolved_by = $2
+        WHERE r.id = $1 AND r.resolved_at IS NULL RETURNING {_COLUMNS}""",
+    ("bigint", "bigint"),
+)
+_NOW = Statement("report_now", "SELECT now(), coalesce(max(id), 0) FROM reports")
+# The counts are those of the moment when the reading began ($1, $2): a report that comes or is resolved between two
+# pages moves no listing from one page to another.
+_QUEUE = Statement(
+    "report_queue",
+    f"""WITH known AS MATERIALIZED (
+            SELECT {_COLUMNS}, count(*) OVER (PARTITION BY r.listing_id) AS count FROM reports r
+            WHERE r.id <= $2 AND (r.resolved_at IS NULL OR r.resolved_at > $1)
+        )
+        SELECT {_COLUMNS}, u.name, l.title, l.trashed_at IS NOT NULL, r.count
+        FROM known r JOIN users u ON u.id = r.reporter_id JOIN listings l ON l.id = r.listing_id
+        WHERE r.resolved_at IS NULL
+          AND ($3::bigint IS NULL OR r.count < $3 OR (r.count = $3 AND (r.listing_id, r.id) > ($4, $5)))
+        ORDER BY r.count DESC, r.listing_id, r.id LIMIT $6""",
+    ("timestamptz", "bigint", "bigint", "bigint", "bigint", "integer"),
+)
+
+
+class ReportRepository:
+    """Every method raises DatabaseUnavailable when Postgres is away."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, listing_id: int, reporter_id: int, reason: ReportReason, text: str | None) -> Report:
+        """Raises AlreadyReportedByThem, also when the first report has been resolved."""
+        row = await self._database.fetch_one(_CREATE, listing_id, reporter_id, reason.value, text)
+        if row is None:
+            raise AlreadyReportedByThem
+        return _report(row)
+
+    async def queue(self, after: QueuePosition | None, limit: int) -> list[tuple[QueuedReport, QueuePosition]]:
+        """Open reports, those of the most reported listing first, each with its position."""
+        if after is None:
+            now = await self._database.fetch_one(_NOW)
+            assert now is not None
+            as_of, newest_id = now
+            seen: tuple[int | None, int | None, int | None] = (None, None, None)
+        else:
+            as_of, newest_id = after.as_of, after.newest_id
+            seen = (after.count, after.listing_id, after.report_id)
+        rows = await self._database.fetch(_QUEUE, as_of, newest_id, *seen, limit)
+        return [
+            (QueuedReport(_report(row), *row[8:12]), QueuePosition(as_of, newest_id, row[11], row[1], row[0]))
+            for row in rows
+        ]
+
+    async def by_id(self, report_id: int) -> Report:
+        """Raises ReportNotFound."""
+        row = await self._database.fetch_one(_BY_ID, report_id)
+        if row is None:
+            raise ReportNotFound
+        return _report(row)
+
+    async def resolve(self, report_id: int, *, by: int) -> Report:
+        """The report, resolved now or before. Raises ReportNotFound."""
+        async with self._database.transaction() as transaction:
+            row = await transaction.fetch_one(_RESOLVE, report_id, by)
+            if row is not None:
+                details = {"listing_id": row[1], "reason": row[3]}
+                await record(transaction, by, "report_resolve", "report", report_id, details=details)
+                return _report(row)
+        return await self.by_id(report_id)
+
+
+def _report(row: tuple[Any, ...]) -> Report:
+    return Report(row[0], row[1], row[2], ReportReason(row[3]), *row[4:8])
