@@ -55,7 +55,10 @@ async def ban(call: Call) -> web.Response:
         raise Invalid({"until": ["Has passed already."]})
     if user_id == call.user.user_id:
         raise Conflict("Nobody bans themselves.")
-    user = await services.users.ban(user_id, until=body["until"], reason=body["reason"], by=call.user.user_id)
+    try:
+        user = await services.users.ban(user_id, until=body["until"], reason=body["reason"], by=call.user.user_id)
+    except LastAdmin:
+        raise LastAdminProblem from None
     services.realtime.disconnect(user_id)
     return json_answer(full_profile(user))
 

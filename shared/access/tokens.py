@@ -24,6 +24,7 @@ _ALGORITHM = "HS256"
 _MAX_SESSION_ID_LENGTH = 200
 _MAX_EXPIRY = 253402300799  # the last second of the year 9999, the last one that datetime knows
 _MAX_GENERATION = 2**31 - 1
+_MAX_REMEMBERED = 10_000
 
 
 class InvalidToken(Exception):
@@ -52,6 +53,8 @@ class Tokens:
         self._key = jwt.PyJWK.from_dict({"kty": "oct", "alg": _ALGORITHM, "k": encoded})
         self._access_seconds = access_seconds
         self._clock = clock
+        # A REST client shows the same token with every request, and reading one takes longer than a query.
+        self._verified: dict[str, Claims] = {}
         # Another key, so that nothing signed for one purpose can serve the other.
         self._refresh_key = hmac.digest(secret.encode(), b"daveslist refresh token", "sha256")
 
@@ -75,6 +78,18 @@ class Tokens:
 
     def verify(self, token: str) -> Claims:
         """Raises InvalidToken. `sub` and `exp` are needed, `role`, `jti` and `sid` are not."""
+        claims = self._verified.get(token)
+        if claims is None:
+            claims = self._read(token)
+            if len(self._verified) >= _MAX_REMEMBERED:
+                del self._verified[next(iter(self._verified))]
+            self._verified[token] = claims
+        if claims.expires_at <= self._clock():
+            raise InvalidToken("expired")
+        return claims
+
+    def _read(self, token: str) -> Claims:
+        """Everything about a token but the time."""
         try:
             claims = jwt.decode(
                 token,
@@ -87,8 +102,6 @@ class Tokens:
             expires_at = min(int(claims["exp"]), _MAX_EXPIRY)
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise InvalidToken(type(error).__name__) from None
-        if expires_at <= self._clock():
-            raise InvalidToken("expired")
         user_id = parse_id(claims["sub"])
         if user_id is None:
             raise InvalidToken("sub is no user id")

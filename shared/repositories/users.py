@@ -74,7 +74,9 @@ _REVOKE_SESSIONS = Statement(
     ("bigint", "text", "text"),
 )
 _LOCK_ADMINS = Statement(
-    "user_lock_admins", "SELECT id FROM users WHERE role = 'admin' AND deleted_at IS NULL ORDER BY id FOR UPDATE"
+    "user_lock_admins",
+    f"""SELECT u.id, {_IS_BANNED} FROM users u WHERE u.role = 'admin' AND u.deleted_at IS NULL
+        ORDER BY u.id FOR UPDATE""",
 )
 _ROLE = Statement("user_role", "SELECT role FROM users WHERE id = $1 AND deleted_at IS NULL FOR UPDATE", ("bigint",))
 _SET_ROLE = Statement(
@@ -248,8 +250,9 @@ class UserRepository:
             return user, is_change
 
     async def ban(self, user_id: int, *, until: datetime | None, reason: str, by: int) -> User:
-        """Ban, or change the ban there is. Raises UserNotFound."""
+        """Ban, or change the ban there is. Raises UserNotFound, LastAdmin."""
         async with self._database.transaction() as transaction:
+            await _leave_an_admin(transaction, user_id)
             user = _found(await transaction.fetch_one(_BAN, user_id, until, reason, by))
             details = {"until": until.isoformat() if until else None}
             await record(transaction, by, "ban", "user", user_id, reason=reason, details=details)
@@ -305,9 +308,13 @@ class UserRepository:
 
 
 async def _leave_an_admin(transaction: Transaction, user_id: int) -> None:
-    """Raises LastAdmin. Locks all admins in one order, so that the last two cannot leave at once."""
-    admins = [row[0] for row in await transaction.fetch(_LOCK_ADMINS)]
-    if admins == [user_id]:
+    """Raises LastAdmin if nobody but this user could act as one.
+
+    Locks all admins in one order, so that the last two can neither leave nor ban each other at once.
+    """
+    admins = await transaction.fetch(_LOCK_ADMINS)
+    is_admin = any(admin_id == user_id for admin_id, _ in admins)
+    if is_admin and not any(admin_id != user_id and not is_banned for admin_id, is_banned in admins):
         raise LastAdmin
 
 

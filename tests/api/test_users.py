@@ -134,6 +134,17 @@ async def test_a_banned_user_is_out_everywhere_and_at_once(
     assert [act[1] for act in await audit(settings)] == ["ban", "unban"]
 
 
+async def test_two_last_admins_cannot_ban_each_other(api: Api) -> None:
+    first, second = await api.register(role=Role.ADMIN), await api.register(role=Role.ADMIN)
+    responses = await asyncio.gather(
+        api.client.put(f"/api/users/{first.id}/ban", json={"reason": "x"}, headers=second.headers),
+        api.client.put(f"/api/users/{second.id}/ban", json={"reason": "x"}, headers=first.headers),
+    )
+    assert sorted(response.status for response in responses) in ([200, 403], [200, 409])
+    left = second if responses[0].status == 200 else first
+    await api.call("PUT", f"/api/users/{left.id}/role", 409, who=left, json={"role": "user"})
+
+
 async def test_a_ban_ends_when_its_time_has_passed(api: Api, settings: Settings) -> None:
     admin, other = await api.register(role=Role.ADMIN), await api.register()
     until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()

@@ -37,6 +37,16 @@ def test_a_token_is_over_at_its_second(tokens: Tokens) -> None:
         tokens.verify(token)
 
 
+def test_a_token_that_was_good_before_is_over_all_the_same() -> None:
+    now = NOW
+    tokens = Tokens(SECRET, 60, clock=lambda: now)
+    token = tokens.issue(7, Role.USER, "session")
+    assert tokens.verify(token) == tokens.verify(token)
+    now += 60
+    with pytest.raises(InvalidToken, match="expired"):
+        tokens.verify(token)
+
+
 def test_sub_and_exp_are_enough(tokens: Tokens) -> None:
     token = jwt.encode({"sub": "7", "exp": NOW + 1}, SECRET)
     claims = tokens.verify(token)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
-import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +15,7 @@ import uvloop
 from shared.embedded.postgres import EmbeddedPostgres
 from shared.postgres import Database
 from shared.settings import Settings
+from tests.support.scratch import scratch_directory
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -63,12 +62,10 @@ class Victim:
 
 @pytest.fixture
 async def victim() -> AsyncIterator[Victim]:
-    directory = Path(tempfile.mkdtemp(prefix="daveslist-victim-", dir="/tmp"))
-    directory.chmod(0o711)  # Run by root, Postgres is another user, who has to get in.
-    server = EmbeddedPostgres(directory, fsync=False)
-    try:
-        await server.start()
-        yield Victim(server)
-    finally:
-        await server.stop()
-        shutil.rmtree(directory)
+    with scratch_directory() as directory:
+        server = EmbeddedPostgres(directory, fsync=False)
+        try:
+            await server.start()
+            yield Victim(server)
+        finally:
+            await server.stop()
