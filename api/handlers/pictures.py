@@ -153,10 +153,10 @@ async def _field(call: Call, max_bytes: int) -> bytes:
     data: bytes | None = None
     errors: dict[str, list[str]] = {}
     while (part := await form.next()) is not None:
-        if not isinstance(part, BodyPartReader):
-            raise BadRequest("A form in a form is not taken.")
+        if not isinstance(part, BodyPartReader) or part.name is None:
+            raise BadRequest("The form has a part without a name, or a form in it.")
         if part.name != FIELD:
-            errors[part.name or "form"] = ["Unknown field."]
+            errors[part.name] = ["Unknown field."]
         elif data is not None:
             errors[FIELD] = ["Given more than once."]
         else:

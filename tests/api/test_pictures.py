@@ -1,0 +1,242 @@
+"""Pictures of a listing: uploaded, served and removed, by whom, how many, and what caches may keep."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import FormData, MultipartWriter
+from PIL import Image
+
+from api.services import SERVICES
+from shared.domain.users import Role
+from shared.settings import Settings
+from tests.api.conftest import Api, Person, checked
+from tests.api.pictures.samples import encoded, opened, quarters
+from tests.api.rows import Rows
+
+
+def a_jpeg() -> bytes:
+    return encoded(quarters(), "JPEG")
+
+
+def form(data: bytes, field: str = "picture", name: str = "car.jpg") -> FormData:
+    given = FormData(quote_fields=False)
+    given.add_field(field, data, filename=name, content_type="image/jpeg")
+    return given
+
+
+async def upload(api: Api, listing_id: int, who: Person | None, status: int = 201, data: bytes | None = None) -> Any:
+    path = f"/api/listings/{listing_id}/pictures"
+    return await api.call("POST", path, status, who=who, data=form(a_jpeg() if data is None else data))
+
+
+def files(settings: Settings) -> list[Path]:
+    return [path for path in (settings.data_directory / "pictures").rglob("*") if path.is_file()]
+
+
+async def settled(api: Api) -> None:
+    assert api.client.app is not None
+    await api.client.app[SERVICES].abandoned_files.settled()
+
+
+async def test_a_picture_is_stored_small_and_smaller_and_served(api: Api, rows: Rows) -> None:
+    seller = await api.register()
+    listing_id = await rows.listing(seller.id)
+    picture = await upload(api, listing_id, seller, data=encoded(Image.new("RGB", (3000, 1500)), "PNG"))
+    assert picture == {
+        "id": picture["id"],
+        "url": f"/api/pictures/{picture['id']}",
+        "thumbnail_url": f"/api/pictures/{picture['id']}/thumbnail",
+        "width": 2048,
+        "height": 1024,
+    }
+    for url, width in ((picture["url"], 2048), (picture["thumbnail_url"], 480)):
+        response = await api.client.get(url)
+        assert response.status == 200
+        assert response.content_type in ("image/jpeg", "image/webp")
+        assert opened(await response.read()).width == width
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Content-Disposition"].startswith("inline; filename=")
+        assert response.headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+        head = await api.client.head(url)
+        assert (head.status, await head.read()) == (200, b"")
+        assert head.headers["ETag"] == response.headers["ETag"]
+
+
+async def test_a_browser_that_has_it_is_answered_304_while_it_may_see_it(api: Api, rows: Rows) -> None:
+    seller = await api.register()
+    listing_id = await rows.listing(seller.id)
+    url = (await upload(api, listing_id, seller))["url"]
+    response = await api.client.get(url)
+    etag = response.headers["ETag"]
+    assert response.headers["Cache-Control"] == "public, no-cache"
+    for known in (etag, f'"other", {etag}', f"W/{etag}", "*"):
+        again = await api.client.get(url, headers={"If-None-Match": known})
+        assert (again.status, await again.read(), again.headers["ETag"]) == (304, b"", etag)
+    assert (await api.client.get(url, headers={"If-None-Match": '"other"'})).status == 200
+    await rows.execute("UPDATE listings SET hidden_at = now() WHERE id = %s", listing_id)
+    await checked(await api.client.get(url, headers={"If-None-Match": etag}), 404)
+    own = await api.client.get(url, headers=seller.headers)
+    assert (own.status, own.headers["Cache-Control"]) == (200, "private, no-store")
+
+
+@pytest.mark.parametrize(
+    ("listing", "category"),
+    [({"visibility": "private"}, "public"), ({}, "private"), ({"hidden_at": "now()"}, "public")],
+)
+async def test_pictures_are_for_those_who_may_see_the_listing(
+    api: Api, rows: Rows, listing: dict[str, Any], category: str
+) -> None:
+    seller, other = await api.register(), await api.register()
+    moderator = await api.register(role=Role.MODERATOR)
+    listing_id = await rows.listing(seller.id, await rows.category(category), **listing)
+    picture = await upload(api, listing_id, seller)
+    for url in (picture["url"], picture["thumbnail_url"]):
+        await api.call("GET", url, 404)
+        response = await api.client.get(url, headers=other.headers)
+        assert response.status == (404 if "hidden_at" in listing else 200)
+        for who in (seller, moderator):
+            response = await api.client.get(url, headers=who.headers)
+            assert (response.status, response.headers["Cache-Control"]) == (200, "private, no-store")
+        await api.call("GET", url, 401, headers={"Authorization": "Bearer bad"})
+
+
+async def test_only_who_may_edit_the_listing_changes_its_pictures(api: Api, rows: Rows) -> None:
+    seller, other = await api.register(), await api.register()
+    moderator, admin = await api.register(role=Role.MODERATOR), await api.register(role=Role.ADMIN)
+    listing_id = await rows.listing(seller.id)
+    hidden_id = await rows.listing(seller.id, hidden_at="now()")
+    picture = await upload(api, listing_id, seller)
+    path = f"/api/listings/{listing_id}/pictures"
+    for who in (other, moderator):
+        await upload(api, listing_id, who, 403)
+        await api.call("DELETE", f"{path}/{picture['id']}", 403, who=who)
+    await upload(api, listing_id, None, 401)
+    await upload(api, hidden_id, other, 404)
+    added = await upload(api, listing_id, admin)
+    await api.call("DELETE", f"{path}/{picture['id']}", 204, who=admin)
+    await api.call("DELETE", f"{path}/{added['id']}", 204, who=seller)
+    await api.call("DELETE", f"{path}/{added['id']}", 404, who=seller)
+    acts = (await api.call("GET", "/api/audit", 200, who=admin))["data"]
+    assert [(act["action"], act["target"]["id"]) for act in acts] == [
+        ("picture_delete", picture["id"]),
+        ("picture_add", added["id"]),
+    ]
+
+
+async def test_a_picture_is_removed_from_its_own_listing_only(api: Api, rows: Rows) -> None:
+    seller = await api.register()
+    first, second = await rows.listing(seller.id), await rows.listing(seller.id)
+    picture = await upload(api, first, seller)
+    await api.call("DELETE", f"/api/listings/{second}/pictures/{picture['id']}", 404, who=seller)
+    assert (await api.client.get(picture["url"])).status == 200
+
+
+async def test_the_files_go_with_the_picture_and_with_the_listing(api: Api, rows: Rows, settings: Settings) -> None:
+    seller = await api.register()
+    listing_id = await rows.listing(seller.id)
+    pictures = [await upload(api, listing_id, seller) for _ in range(2)]
+    assert len(files(settings)) == 4
+    await api.call("DELETE", f"/api/listings/{listing_id}/pictures/{pictures[0]['id']}", 204, who=seller)
+    await settled(api)
+    assert len(files(settings)) == 2
+    await api.call("GET", pictures[0]["url"], 404)
+    await rows.execute("DELETE FROM listings WHERE id = %s", listing_id)
+    assert api.client.app is not None
+    api.client.app[SERVICES].abandoned_files.wake()
+    await settled(api)
+    assert files(settings) == []
+    assert await rows.fetch("SELECT key FROM abandoned_files") == []
+
+
+async def test_of_uploads_that_race_for_the_last_place_one_gets_it(
+    make_api: Callable[..., Awaitable[Api]], rows: Rows, settings: Settings
+) -> None:
+    api = await make_api(max_waiting_pictures=20)
+    seller = await api.register()
+    listing_id = await rows.listing(seller.id)
+    path = f"/api/listings/{listing_id}/pictures"
+    data = a_jpeg()
+    responses = await asyncio.gather(
+        *(api.client.post(path, data=form(data), headers=seller.headers) for _ in range(13))
+    )
+    assert sorted(response.status for response in responses) == [201] * 10 + [409] * 3
+    problem = await upload(api, listing_id, seller, 409)
+    assert problem["type"] == "/problems/too-many-pictures"
+    assert await rows.fetch("SELECT count(*) FROM pictures") == [(10,)]
+    assert len(files(settings)) == 20
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"", 415),
+        (b"GIF89a" + bytes(100), 415),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415),
+        (a_jpeg()[:300], 422),
+        (a_jpeg() + bytes(200_000), 413),
+    ],
+)
+async def test_what_is_no_good_picture_leaves_nothing_behind(
+    make_api: Callable[..., Awaitable[Api]], rows: Rows, settings: Settings, data: bytes, status: int
+) -> None:
+    api = await make_api(max_picture_bytes=100_000)
+    seller = await api.register()
+    listing_id = await rows.listing(seller.id)
+    problem = await upload(api, listing_id, seller, status, data)
+    if status == 422:
+        assert set(problem["errors"]) == {"picture"}
+    assert files(settings) == []
+    assert await rows.fetch("SELECT id FROM pictures") == []
+
+
+async def test_a_form_that_is_none_is_refused(api: Api, rows: Rows) -> None:
+    seller = await api.register()
+    path = f"/api/listings/{await rows.listing(seller.id)}/pictures"
+    await api.call("POST", path, 415, who=seller, json={"picture": "x"})
+    await api.call("POST", path, 415, who=seller, data=a_jpeg(), headers={"Content-Type": "image/jpeg"})
+    for kind in ("multipart/form-data", "multipart/form-data; boundary=x", "multipart/form-data; boundary=" + "x" * 99):
+        for body in (
+            b"",
+            b"--x",
+            b"--x\r\n",
+            b"--x\r\n\r\n",
+            b'--x\r\nContent-Disposition: form-data; name="picture"\r\n\r\nab',
+        ):
+            await api.call("POST", path, 400, who=seller, data=body, headers={"Content-Type": kind})
+    problem = await api.call("POST", path, 422, who=seller, data=form(a_jpeg(), "photo"))
+    assert problem["errors"] == {"photo": ["Unknown field."]}
+    empty = {"Content-Type": "multipart/form-data; boundary=x"}
+    problem = await api.call("POST", path, 422, who=seller, data=b"--x--\r\n", headers=empty)
+    assert problem["errors"] == {"picture": ["Missing."]}
+    twice = form(a_jpeg())
+    twice.add_field("picture", a_jpeg(), filename="b.jpg")
+    await api.call("POST", path, 422, who=seller, data=twice)
+    with MultipartWriter("form-data") as outer:
+        with MultipartWriter("mixed") as inner:
+            inner.append("x")
+        outer.append(inner)
+    await api.call("POST", path, 400, who=seller, data=outer)
+    await api.call("POST", path + "?unknown=1", 422, who=seller, data=form(a_jpeg()))
+    assert await rows.fetch("SELECT id FROM pictures") == []
+
+
+async def test_a_picture_that_comes_too_slowly_is_given_up(make_api: Callable[..., Awaitable[Api]], rows: Rows) -> None:
+    api = await make_api(body_seconds=0.05)
+    seller = await api.register()
+    path = f"/api/listings/{await rows.listing(seller.id)}/pictures"
+    gone = asyncio.Event()
+
+    async def trickle() -> Any:
+        yield b'--x\r\nContent-Disposition: form-data; name="picture"; filename="x"\r\n\r\n'
+        await gone.wait()
+
+    headers = {**seller.headers, "Content-Type": "multipart/form-data; boundary=x"}
+    response = await api.client.post(path, data=trickle(), headers=headers)
+    gone.set()
+    problem = await checked(response, 408)
+    assert problem["type"] == "/problems/too-slow"
