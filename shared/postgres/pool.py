@@ -56,14 +56,15 @@ class Pool:
         timer = loop.call_later(self._timeout, _expire, waiter, self._timeout)
         try:
             return await waiter
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+        except BaseException:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+            elif waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                # Given a connection and cancelled at once: it goes to the next.
                 self.release(waiter.result())
             raise
         finally:
             timer.cancel()
-            if waiter in self._waiters:
-                self._waiters.remove(waiter)
 
     def release(self, connection: Connection) -> None:
         """Take a connection back; one in the middle of something is closed."""
