@@ -1,0 +1,61 @@
+"""What Prometheus reads of an API process."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.api.conftest import Api
+
+
+async def samples(api: Api) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    response = await api.client.get("/metrics")
+    assert response.status == 200
+    assert response.content_type == "text/plain"
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(await response.text())
+        for sample in family.samples
+    }
+
+
+async def test_requests_are_counted_by_route_not_by_path(api: Api) -> None:
+    someone = await api.register()
+    for user_id in (someone.id, 98, 99):
+        await api.client.get(f"/api/users/{user_id}", headers=someone.headers)
+    for path in ("/nothing", "/nothing/else"):
+        await api.client.get(path)
+    await api.client.request("PROPFIND", "/api/me")
+    seen = await samples(api)
+
+    def count(method: str, route: str, status: int) -> float | None:
+        labels = {"method": method, "route": route, "status": str(status)}
+        return seen.get(("http_requests_total", frozenset(labels.items())))
+
+    assert count("GET", "/api/users/{id}", 200) == 1
+    assert count("GET", "/api/users/{id}", 404) == 2
+    assert count("GET", "unmatched", 404) == 2
+    assert count("other", "unmatched", 405) == 1
+    assert not [labels for name, labels in seen if "98" in str(labels)]
+    labels = {("method", "GET"), ("route", "/api/users/{id}")}
+    assert seen["http_request_duration_seconds_count", frozenset(labels)] == 3
+    assert seen["http_request_duration_seconds_bucket", frozenset({*labels, ("le", "+Inf")})] == 3
+    assert 0 < seen["http_request_duration_seconds_sum", frozenset(labels)] < 60
+    buckets = [
+        (float(dict(given)["le"]), value)
+        for (name, given), value in seen.items()
+        if name == "http_request_duration_seconds_bucket" and labels <= given
+    ]
+    assert [value for _, value in sorted(buckets)] == sorted(value for _, value in buckets)
+
+
+async def test_the_state_of_postgres_redis_and_the_process_is_told(make_api: Callable[..., Awaitable[Api]]) -> None:
+    api = await make_api()
+    await api.register()
+    seen = await samples(api)
+    assert seen["postgres_pool_connections", frozenset()] >= 1
+    assert seen["postgres_pool_waiting", frozenset()] == 0
+    assert seen["redis_connected", frozenset()] == 1
+    assert seen["messages_waiting", frozenset()] == 0
+    assert seen["process_resident_memory_bytes", frozenset()] > 0

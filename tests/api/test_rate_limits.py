@@ -1,0 +1,153 @@
+"""How often anyone may register, log in and write: on all nodes together, by address and by account."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from api.rate_limits import _TAKE
+from shared.settings import Settings
+from tests.api.conftest import PASSWORD, Api
+
+MakeApi = Callable[..., Awaitable[Api]]
+
+
+def registration(number: int) -> dict[str, Any]:
+    return {"email": f"someone{number}@example.com", "password": PASSWORD, "name": "Someone"}
+
+
+async def refused(api: Api, method: str, path: str, **more: Any) -> int:
+    """The seconds that a refusal tells to wait."""
+    response = await api.client.request(method, path, **more)
+    body = await response.json()
+    assert (response.status, body["type"]) == (429, "/problems/too-many-requests")
+    seconds = int(response.headers["Retry-After"])
+    assert 1 <= seconds <= 120
+    return seconds
+
+
+async def test_the_defaults_let_ten_register_and_sixty_writes_pass_in_a_minute(api: Api) -> None:
+    people = [await api.register() for _ in range(11)]
+    for number in range(61):
+        await api.call("PATCH", "/api/me", 200, who=people[0], json={"name": f"Name {number}"})
+
+
+async def test_registrations_of_one_address_are_limited_on_all_nodes_together(make_api: MakeApi) -> None:
+    nodes = [await make_api(registrations_per_minute=3) for _ in range(2)]
+    for number in range(3):
+        await nodes[number % 2].call("POST", "/api/register", 201, json=registration(number))
+    for api in nodes:
+        await refused(api, "POST", "/api/register", json=registration(9))
+    # Not even looked at: neither the body, nor the password.
+    await refused(nodes[0], "POST", "/api/register", data=b"{")
+
+
+async def test_guessing_one_accounts_password_is_limited_wherever_it_is_tried_from(make_api: MakeApi) -> None:
+    trusted = (ip_network("127.0.0.0/8"),)
+    api = await make_api(logins_per_account_minute=2, trusted_proxies=trusted)
+    someone = await api.register()
+    other = await api.register()
+    for number in range(2):
+        wrong = {"email": someone.email.upper(), "password": "wrong horse"}
+        headers = {"X-Forwarded-For": f"203.0.113.{number}"}
+        await api.call("POST", "/api/login", 401, json=wrong, headers=headers)
+    await refused(api, "POST", "/api/login", json={"email": someone.email, "password": PASSWORD})
+    await api.login(other)
+
+
+async def test_log_ins_from_one_address_are_limited_and_other_addresses_are_not_harmed(make_api: MakeApi) -> None:
+    api = await make_api(logins_per_minute=2, trusted_proxies=(ip_network("127.0.0.0/8"),))
+    someone = await api.register()
+    body = {"email": someone.email, "password": PASSWORD}
+    first, other = {"X-Forwarded-For": "6.6.6.6, 203.0.113.1"}, {"X-Forwarded-For": "203.0.113.2"}
+    for _ in range(2):
+        await api.call("POST", "/api/login", 200, json=body, headers=first)
+    await refused(api, "POST", "/api/login", json=body, headers={"X-Forwarded-For": "7.7.7.7, 203.0.113.1"})
+    await api.call("POST", "/api/login", 200, json=body, headers=other)
+
+
+async def test_who_is_no_proxy_cannot_choose_an_address(make_api: MakeApi) -> None:
+    api = await make_api(registrations_per_minute=1)
+    await api.call("POST", "/api/register", 201, json=registration(1), headers={"X-Forwarded-For": "203.0.113.1"})
+    await refused(api, "POST", "/api/register", json=registration(2), headers={"X-Forwarded-For": "203.0.113.2"})
+
+
+async def test_writes_of_one_account_are_limited_and_reading_is_not(make_api: MakeApi) -> None:
+    api = await make_api(writes_per_account_minute=3)
+    someone, other = await api.register(), await api.register()
+    for number in range(3):
+        await api.call("PATCH", "/api/me", 200, who=someone, json={"name": f"Name {number}"})
+    await refused(api, "PATCH", "/api/me", json={"name": "Too often"}, headers=someone.headers)
+    profile = await api.call("GET", "/api/me", 200, who=someone)
+    assert profile["name"] == "Name 2"
+    await api.call("PATCH", "/api/me", 200, who=other, json={"name": "Other"})
+    # Whoever is not logged in is told so first.
+    await api.call("PATCH", "/api/me", 401, json={"name": "Nobody"})
+
+
+async def test_writes_of_one_address_are_limited_whoever_makes_them(make_api: MakeApi) -> None:
+    api = await make_api(writes_per_minute=2)
+    someone, other = await api.register(), await api.register()
+    for who in (someone, other):
+        await api.call("PATCH", "/api/me", 200, who=who, json={"name": "Name"})
+    await refused(api, "PATCH", "/api/me", json={"name": "Name"}, headers=other.headers)
+
+
+async def test_limits_can_be_switched_off(make_api: MakeApi) -> None:
+    api = await make_api(rate_limits=False, registrations_per_minute=1)
+    for number in range(3):
+        await api.call("POST", "/api/register", 201, json=registration(number))
+
+
+async def test_with_redis_away_nobody_is_refused_and_the_log_says_so(
+    make_api: MakeApi, caplog: pytest.LogCaptureFixture
+) -> None:
+    api = await make_api(registrations_per_minute=1, redis_url="redis://127.0.0.1:1/0")
+    for number in range(3):
+        await api.call("POST", "/api/register", 201, json=registration(number))
+    lines = [record for record in caplog.records if record.name == "api.rate_limits"]
+    # One line for the outage, not one for each request.
+    assert [(record.levelno, record.getMessage()) for record in lines] == [(logging.WARNING, "rate limits not counted")]
+
+
+async def test_nothing_of_a_person_is_in_the_keys_and_all_have_the_prefix_and_end(api: Api, settings: Settings) -> None:
+    someone = await api.login(await api.register())
+    await api.call("PATCH", "/api/me", 200, who=someone, json={"name": "Name"})
+    async with Redis.from_url(settings.redis_url, decode_responses=True) as redis:
+        keys = [key async for key in redis.scan_iter("*rate:*")]
+        assert len(keys) == 5
+        for key in keys:
+            assert key.startswith(settings.redis_prefix + "rate:{")
+            assert someone.email not in key
+            assert 0 < await redis.pttl(key) <= 120_000
+
+
+async def take(redis: Redis, now: float, limit: int = 10, length: int = 1000) -> int:
+    """One try at a time of the test's own, in milliseconds."""
+    script = _TAKE.replace("redis.call('TIME')", "{" + f"{int(now // 1000)}, {int(now % 1000) * 1000}" + "}")
+    return int(await redis.eval(script, 1, "window", limit, length))
+
+
+async def test_the_window_slides_and_the_wait_it_tells_is_long_enough(settings: Settings) -> None:
+    async with Redis.from_url(settings.redis_url) as redis:
+        start = 1_000_000
+        # All ten late in a window: at the beginning of the next one they still count.
+        assert [await take(redis, start + 900) for _ in range(10)] == [0] * 10
+        wait = await take(redis, start + 900)
+        assert wait > 100
+        assert await take(redis, start + 1000) > 0
+        assert await take(redis, start + 900 + wait - 2) > 0
+        assert await take(redis, start + 900 + wait) == 0
+        # Half of the window has gone by: five of the ten count, and the one above.
+        assert [await take(redis, start + 1500) for _ in range(4)] == [0] * 4
+        wait = await take(redis, start + 1500)
+        assert 0 < wait <= 101
+        assert await take(redis, start + 1500 + wait) == 0
+        # After two windows of rest, everything is forgotten.
+        assert [await take(redis, start + 4000) for _ in range(10)] == [0] * 10
+        assert await take(redis, start + 4000, limit=1) > 0

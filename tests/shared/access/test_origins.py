@@ -1,0 +1,60 @@
+"""Which web pages may connect and call."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.access.origins import is_allowed
+from shared.settings import Settings
+
+LISTED = Settings(
+    allowed_origins=("https://example.com", "https://*.cars.example", "//dev.example", "*.any.example:8080")
+)
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        (None, True),
+        ("https://example.com", True),
+        ("https://example.com:443", True),
+        ("http://example.com", False),
+        ("https://example.com:8443", False),
+        ("https://example.com.evil.example", False),
+        ("https://evilexample.com", False),
+        ("https://a.cars.example", True),
+        ("https://a.b.cars.example", True),
+        ("https://cars.example", False),
+        ("https://evilcars.example", False),
+        ("http://a.cars.example", False),
+        ("http://dev.example:3000", True),
+        ("http://x.any.example:8080", True),
+        ("http://x.any.example", False),
+        ("null", False),
+        ("", False),
+        ("https://[", False),
+        ("https://example.com:port", False),
+    ],
+)
+def test_listed_origins_and_no_others_may(origin: str | None, allowed: bool) -> None:
+    assert is_allowed(origin, "api.example", LISTED) is allowed
+
+
+@pytest.mark.parametrize("origin", [None, "https://x.example", "null", "moz-extension://1234"])
+def test_development_takes_any_origin(origin: str | None) -> None:
+    assert is_allowed(origin, "localhost:4001", Settings())
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        ("https://cars.example", True),
+        ("https://cars.example:8443", True),
+        ("https://other.example", False),
+        ("null", False),
+        ("https://[", False),
+        (None, True),
+    ],
+)
+def test_production_without_a_list_takes_its_own_host(origin: str | None, allowed: bool) -> None:
+    assert is_allowed(origin, "cars.example", Settings(environment="production")) is allowed
