@@ -88,28 +88,25 @@ _CONVERSATION = Statement(
         ORDER BY id DESC LIMIT $4""",
     ("bigint", "bigint", "bigint", "integer"),
 )
-# From one partner to the next along the index, rather than through all messages: as many steps as there are partners.
+# From one partner's latest message to the next partner's along the index, rather than through all messages.
 _CONVERSATIONS = Statement(
     "messages_conversations",
-    f"""WITH RECURSIVE sent_to AS (
-            SELECT min(to_id) AS id FROM messages WHERE from_id = $1
+    f"""WITH RECURSIVE sent (other_id, message_id) AS (
+            (SELECT to_id, id FROM messages WHERE from_id = $1 ORDER BY to_id DESC, id DESC LIMIT 1)
             UNION ALL
-            SELECT (SELECT min(m.to_id) FROM messages m WHERE m.from_id = $1 AND m.to_id > s.id)
-            FROM sent_to s WHERE s.id IS NOT NULL
-        ), received_from AS (
-            SELECT min(from_id) AS id FROM messages WHERE to_id = $1
+            SELECT next.to_id, next.id FROM sent, LATERAL (
+                SELECT m.to_id, m.id FROM messages m WHERE m.from_id = $1 AND m.to_id < sent.other_id
+                ORDER BY m.to_id DESC, m.id DESC LIMIT 1) AS next
+        ), received (other_id, message_id) AS (
+            (SELECT from_id, id FROM messages WHERE to_id = $1 ORDER BY from_id DESC, id DESC LIMIT 1)
             UNION ALL
-            SELECT (SELECT min(m.from_id) FROM messages m WHERE m.to_id = $1 AND m.from_id > r.id)
-            FROM received_from r WHERE r.id IS NOT NULL
-        ), others AS (
-            SELECT id FROM sent_to WHERE id IS NOT NULL UNION SELECT id FROM received_from WHERE id IS NOT NULL
-        ), latest AS (
-            SELECT o.id AS other_id, greatest(
-                (SELECT max(m.id) FROM messages m WHERE m.from_id = $1 AND m.to_id = o.id),
-                (SELECT max(m.id) FROM messages m WHERE m.to_id = $1 AND m.from_id = o.id)) AS message_id
-            FROM others o
-        ), page AS (
-            SELECT * FROM latest WHERE message_id < $2 ORDER BY message_id DESC LIMIT $3
+            SELECT next.from_id, next.id FROM received, LATERAL (
+                SELECT m.from_id, m.id FROM messages m WHERE m.to_id = $1 AND m.from_id < received.other_id
+                ORDER BY m.from_id DESC, m.id DESC LIMIT 1) AS next
+        ), page AS MATERIALIZED (
+            SELECT other_id, max(message_id) AS message_id
+            FROM (SELECT * FROM sent UNION ALL SELECT * FROM received) AS latest
+            GROUP BY other_id HAVING max(message_id) < $2 ORDER BY 2 DESC LIMIT $3
         )
         SELECT {_COLUMNS}, p.other_id, u.name,
                (SELECT count(*) FROM messages r WHERE r.to_id = $1 AND r.from_id = p.other_id AND r.read_at IS NULL)
