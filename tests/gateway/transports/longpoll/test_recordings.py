@@ -1,4 +1,4 @@
-"""Sessions recorded from a real server's WebSockets go the same way over long polling, each request to the next node."""
+"""Sessions recorded from a real server's WebSockets go the same way over long polling, through two nodes in turn."""
 
 from __future__ import annotations
 
