@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 from marshmallow import Schema, ValidationError
 
 from api.problems import Forbidden, Invalid, NotFound, NotJson, TooLarge, TooSlow, WrongMediaType
@@ -92,6 +92,14 @@ class Call:
         body = await self.json_object()
         assert self._body is not None, "the route has no body schema"
         return _load(self._body, body)
+
+    async def optional_body(self) -> Any:
+        """The same, where nothing has to be given: no body at all is an empty object."""
+        if self.request.body_exists or hdrs.CONTENT_TYPE in self.request.headers:
+            return await self.body()
+        self.query()
+        assert self._body is not None, "the route has no body schema"
+        return _load(self._body, {})
 
     async def json_object(self) -> dict[str, Any]:
         """The body as it came. Raises WrongMediaType, TooLarge, NotJson, Invalid."""

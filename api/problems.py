@@ -85,6 +85,10 @@ class BlockedByRecipient(Problem):
     status, slug, title = 403, "blocked", "The recipient has blocked you"
 
 
+class CategoryNameTakenProblem(Problem):
+    status, slug, title = 409, "category-name-taken", "Another category has this name"
+
+
 class ListingTooOld(Problem):
     status, slug, title = 403, "listing-too-old", "The listing is more than a year old"
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import msgspec
+
 from shared.domain.messages import Message
 from shared.domain.users import Role
 from shared.events import control, topics
 from shared.events.envelope import Envelope, json_payload, pack
+from shared.events.listings import LISTING_CHANGED, LISTING_UPDATED, listing_id_payload
 from shared.events.messages import READ, SEND, message_payload, read_payload
 from shared.events.replies import REPLY_CREATED
 from shared.pubsub.broker import Broker
@@ -33,6 +36,23 @@ class Realtime:
     def reply_created(self, listing_id: int, reply: dict[str, Any]) -> None:
         """To who looks at the listing; the payload is the reply as REST shows it."""
         self.broadcast([topics.listing(listing_id)], REPLY_CREATED, reply)
+
+    def listing_changed(self, listing_id: int) -> None:
+        """Gateways look again at who may see it."""
+        self.broadcast([topics.listing(listing_id)], LISTING_CHANGED, listing_id_payload(listing_id))
+
+    def listing_updated(self, listing_id: int, json: str | None) -> None:
+        """To who looks at it: as visitors see it, or only that it is another where they do not."""
+        payload = listing_id_payload(listing_id) if json is None else msgspec.Raw(json.encode())
+        self.broadcast([topics.listing(listing_id)], LISTING_UPDATED, payload)
+
+    def category_changed(self, category_id: int) -> None:
+        """Gateways look again at who may see its listings."""
+        self.broadcast([control.CONTROL], control.CATEGORY_CHANGED, control.category_changed(category_id))
+
+    def seller_changed(self, user_id: int) -> None:
+        """Gateways look again at who may see their listings."""
+        self.broadcast([control.CONTROL], control.SELLER_CHANGED, control.seller_changed(user_id))
 
     def disconnect(self, user_id: int, session_id: str | None = None) -> None:
         """Close the user's sockets, or those of one session, on every gateway."""

@@ -10,22 +10,28 @@ from api.handlers import (
     accounts,
     audit,
     blocks,
+    categories,
     conversations,
     documentation,
     health,
+    listings,
     messages,
     metrics,
     pictures,
     replies,
     reports,
+    trash,
     users,
     web,
 )
 from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody
+from api.schemas.categories import CategoryBody, CategoryChangeBody
 from api.schemas.fields import PageQuery
+from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, ListingsQuery
 from api.schemas.messages import MessageBody, MessagesQuery, ReadBody
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
+from api.schemas.trash import RestoreBody
 from api.schemas.users import BanBody, RoleBody, UsersQuery
 from shared.access.policy import Action
 
@@ -55,6 +61,23 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", "/api/users/{id}/ban", users.unban, Action.BAN_CHANGE),
     Route("PUT", "/api/users/{id}/block", blocks.block, Action.BLOCK_CHANGE),
     Route("DELETE", "/api/users/{id}/block", blocks.unblock, Action.BLOCK_CHANGE),
+    # categories
+    Route("GET", "/api/categories", categories.find, Action.CATEGORY_READ_PUBLIC, query=PageQuery),
+    Route("POST", "/api/categories", categories.create, Action.CATEGORY_CREATE, body=CategoryBody),
+    Route("GET", "/api/categories/{id}", categories.read, Action.CATEGORY_READ_PUBLIC),
+    Route("PATCH", "/api/categories/{id}", categories.change, Action.CATEGORY_CHANGE, body=CategoryChangeBody),
+    Route("DELETE", "/api/categories/{id}", categories.delete, Action.CATEGORY_DELETE),
+    # listings
+    Route("GET", "/api/listings", listings.find, Action.LISTING_READ_PUBLIC, query=ListingsQuery),
+    Route("POST", "/api/listings", listings.create, Action.LISTING_CREATE, body=ListingBody),
+    Route("GET", "/api/listings/{id}", listings.read, Action.LISTING_READ_PUBLIC),
+    Route("PATCH", "/api/listings/{id}", listings.change, Action.LISTING_EDIT, body=ListingChangeBody),
+    Route("DELETE", "/api/listings/{id}", listings.delete, Action.LISTING_DELETE),
+    Route("PUT", "/api/listings/{id}/hidden", listings.hide, Action.LISTING_HIDE, body=HideBody),
+    Route("DELETE", "/api/listings/{id}/hidden", listings.show, Action.LISTING_HIDE),
+    Route("GET", "/api/trash", trash.find, Action.TRASH_READ, query=PageQuery),
+    Route("POST", "/api/trash/{id}/restore", trash.restore, Action.TRASH_RESTORE, body=RestoreBody),
+    Route("DELETE", "/api/trash/{id}", trash.delete, Action.TRASH_DELETE),
     # what belongs to a listing
     Route("POST", "/api/listings/{id}/pictures", pictures.add, Action.PICTURE_CHANGE),
     Route("DELETE", "/api/listings/{id}/pictures/{picture_id}", pictures.delete, Action.PICTURE_CHANGE),

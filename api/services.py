@@ -18,13 +18,17 @@ from shared.access.tokens import Tokens
 from shared.postgres import Database
 from shared.pubsub.broker import Broker
 from shared.repositories.audit import AuditRepository
+from shared.repositories.categories import CategoryRepository
 from shared.repositories.listing_access import ListingAccess
+from shared.repositories.listing_search import ListingSearch
+from shared.repositories.listings import ListingRepository
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
 from shared.repositories.pictures import PictureRepository
 from shared.repositories.replies import ReplyRepository
 from shared.repositories.reports import ReportRepository
 from shared.repositories.sessions import SessionRepository
+from shared.repositories.trash import TrashRepository
 from shared.repositories.users import UserRepository
 from shared.settings import Settings
 
@@ -44,7 +48,11 @@ class Services:
     users: UserRepository
     sessions: SessionRepository
     messages: MessageRepository
+    categories: CategoryRepository
+    listings: ListingRepository
+    listing_search: ListingSearch
     listing_access: ListingAccess
+    trash: TrashRepository
     replies: ReplyRepository
     reports: ReportRepository
     audit: AuditRepository
@@ -72,7 +80,11 @@ class Services:
             users=UserRepository(database),
             sessions=SessionRepository(database),
             messages=messages,
+            categories=CategoryRepository(database),
+            listings=ListingRepository(database),
+            listing_search=ListingSearch(database),
             listing_access=ListingAccess(database),
+            trash=TrashRepository(database),
             replies=ReplyRepository(database),
             reports=ReportRepository(database),
             audit=AuditRepository(database),

@@ -107,6 +107,62 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             summary="Refuse this user's messages", answer=answers.PublicProfile, problems=(problems.Conflict,)
         ),
         ("DELETE", "/api/users/{id}/block"): _gone("Take this user's messages again"),
+        # categories
+        ("GET", "/api/categories"): _page("Categories by name; private ones for users only", answers.Category),
+        ("POST", "/api/categories"): Operation(
+            summary="Add a category",
+            status=201,
+            answer=answers.Category,
+            problems=(problems.CategoryNameTakenProblem,),
+            example={"name": "Convertibles", "visibility": "public"},
+        ),
+        ("GET", "/api/categories/{id}"): Operation(summary="A category", answer=answers.Category),
+        ("PATCH", "/api/categories/{id}"): Operation(
+            summary="Rename a category, or change who sees it",
+            answer=answers.Category,
+            problems=(problems.CategoryNameTakenProblem,),
+            example={"visibility": "private"},
+        ),
+        ("DELETE", "/api/categories/{id}"): _gone("Delete a category; its listings go to the trash"),
+        # listings
+        ("GET", "/api/listings"): _page("Find listings", answers.Listing, problems.Forbidden),
+        ("POST", "/api/listings"): Operation(
+            summary="Offer a car",
+            status=201,
+            answer=answers.Listing,
+            example={
+                "title": "2015 Toyota Camry",
+                "content": "One owner, no accidents.",
+                "category_id": 1,
+                "visibility": "public",
+                "make": "Toyota",
+                "model": "Camry",
+                "year": 2015,
+                "mileage": 82000,
+                "price": 9500,
+                "location": "Scranton, PA",
+            },
+        ),
+        ("GET", "/api/listings/{id}"): Operation(summary="A listing", answer=answers.Listing),
+        ("PATCH", "/api/listings/{id}"): Operation(
+            summary="Change a listing", answer=answers.Listing, example={"status": "sold", "price": 9000}
+        ),
+        ("DELETE", "/api/listings/{id}"): _gone("Put a listing into the trash"),
+        ("PUT", "/api/listings/{id}/hidden"): Operation(
+            summary="Hide a listing, for a time or until it is shown again",
+            answer=answers.Listing,
+            example={"reason": "looks like fraud", "until": "2099-01-01T00:00:00Z"},
+        ),
+        ("DELETE", "/api/listings/{id}/hidden"): _gone("Show a hidden listing again"),
+        # trash
+        ("GET", "/api/trash"): _page("What is in the trash, the latest first", answers.TrashedListing),
+        ("POST", "/api/trash/{id}/restore"): Operation(
+            summary="Take a listing out of the trash",
+            answer=answers.Listing,
+            problems=(problems.Conflict,),
+            example={"category_id": 1},
+        ),
+        ("DELETE", "/api/trash/{id}"): _gone("Delete a listing for good, its pictures and replies with it"),
         # pictures
         ("POST", "/api/listings/{id}/pictures"): Operation(
             summary="Add a picture (JPEG, PNG or WebP), at most ten to a listing",

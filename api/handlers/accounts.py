@@ -122,6 +122,7 @@ async def leave(call: Call) -> web.Response:
     except LastAdmin:
         raise LastAdminProblem from None
     services.realtime.disconnect(user_id)
+    services.realtime.seller_changed(user_id)
     return no_content()
 
 

@@ -13,6 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from api.answers import json_answer, no_content
 from api.call import Call
+from api.listing_changes import announce
 from api.pictures.errors import (
     BrokenPicture,
     PictureMissing,
@@ -54,6 +55,7 @@ async def add(call: Call) -> web.Response:
             picture = await services.pictures.add(
                 listing.id, NewPicture(**asdict(stored)), by=call.user.user_id, owner_id=listing.seller_id
             )
+    await announce(services, listing.id)
     return json_answer(picture_payload(picture), 201)
 
 
@@ -68,6 +70,7 @@ async def delete(call: Call) -> web.Response:
         call.query()
         await services.pictures.remove(picture, by=call.user.user_id, owner_id=listing.seller_id)
     services.abandoned_files.wake()
+    await announce(services, listing.id)
     return no_content()
 
 

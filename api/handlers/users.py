@@ -60,6 +60,7 @@ async def ban(call: Call) -> web.Response:
     except LastAdmin:
         raise LastAdminProblem from None
     services.realtime.disconnect(user_id)
+    services.realtime.seller_changed(user_id)
     return json_answer(full_profile(user))
 
 
@@ -68,6 +69,7 @@ async def unban(call: Call) -> web.Response:
     await call.services.users.public(user_id)
     call.query()
     await call.services.users.unban(user_id, by=call.user.user_id)
+    call.services.realtime.seller_changed(user_id)
     return no_content()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from marshmallow import Schema, fields
 
 from api.schemas.fields import Time
+from shared.domain.listings import Status, Visibility
 from shared.domain.reports import ReportReason
 from shared.domain.users import Role
 
@@ -130,6 +131,56 @@ class Picture(Schema):
     thumbnail_url = _text()
     width = _count()
     height = _count()
+
+
+class Category(Schema):
+    id = _id()
+    name = _text()
+    visibility = fields.Enum(Visibility, by_value=True, required=True)
+    created_at = _time()
+
+
+class CategoryName(Schema):
+    id = _id()
+    name = _text()
+
+
+class Listing(Schema):
+    """`hidden` and what follows it are for those who may know: the seller, moderators and admins."""
+
+    id = _id()
+    title = _text()
+    content = _text()
+    category = _nested(CategoryName)
+    seller = _nested(Person)
+    visibility = fields.Enum(Visibility, by_value=True, required=True)
+    status = fields.Enum(Status, by_value=True, required=True)
+    make = _text(allow_none=True)
+    model = _text(allow_none=True)
+    year = fields.Integer(required=True, strict=True, allow_none=True)
+    mileage = fields.Integer(required=True, strict=True, allow_none=True)
+    price = fields.Integer(required=True, strict=True, allow_none=True)
+    location = _text(allow_none=True)
+    created_at = _time()
+    updated_at = _time()
+    reply_count = _count()
+    pictures = fields.List(fields.Nested(Picture), required=True)
+    hidden = fields.Boolean()
+    hidden_until = Time(allow_none=True)
+    hidden_reason = fields.String(allow_none=True)
+
+
+class Trashing(Schema):
+    """When it came into the trash, by whom and why. If its category is gone, a restore needs another one."""
+
+    at = _time()
+    by = _nested(Person, allow_none=True)
+    reason = _text(allow_none=True)
+    category_is_gone = fields.Boolean(required=True)
+
+
+class TrashedListing(Listing):
+    trashed = _nested(Trashing)
 
 
 class Reply(Schema):

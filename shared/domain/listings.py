@@ -55,16 +55,6 @@ class NewListing:
     location: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """What has to be known of a listing to decide what somebody may do with it."""
-
-    id: int
-    seller_id: int
-    category_id: int
-    created_at: datetime
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListingFilter:
     """What is asked for; None is anything. Makes and models are compared without regard to case and accents."""

@@ -17,7 +17,10 @@ _WORD = re.compile(r"[^\W_]+")
 _COMPOUND = re.compile(r"[^\W_]+(?:[-./'][^\W_]+)+")
 _MAX_WORD_LENGTH = 40
 
-_FILLERS = frozenset(["a", "an", "and", "are", "at", "by", "for", "from", "i", "in", "is", "it", "my", "of", "on", "or", "the", "to", "with"])
+_FILLERS = frozenset(
+    ("a", "an", "and", "are", "at", "by", "for", "from", "i", "in", "is", "it", "my", "of")
+    + ("on", "or", "the", "to", "with")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class KnownWord:
 
 
 def terms(folded: str) -> list[Term]:
-    """What was typed, in lower case and without accents, as terms; fillers are left out unless there is nothing else."""
+    """What was typed, folded to lower case without accents, as terms. Fillers are left out if there is more."""
     found: list[Term] = []
     for chunk in folded.split():
         position = 0
@@ -56,16 +59,19 @@ def tsquery(given: Sequence[Term], known: Iterable[tuple[str, KnownWord]]) -> st
     near: dict[str, list[KnownWord]] = {}
     for spelling, word in known:
         near.setdefault(spelling, []).append(word)
-    return " & ".join(_variants(term, near.get(term.spelling, [])) for term in given)
+    last = given[-1] if given else None
+    return " & ".join(_variants(term, near.get(term.spelling, []), term is last) for term in given)
 
 
-def _variants(term: Term, near: Sequence[KnownWord]) -> str:
+def _variants(term: Term, near: Sequence[KnownWord], is_last: bool) -> str:
     spelling = term.spelling
     completions = [known.word for known in near if known.word.startswith(spelling)]
     uses = max((known.uses for known in near if known.word == spelling), default=0)
-    alternatives = [quoted(word) for word in dict.fromkeys((spelling, *completions, *corrections(spelling, near, uses)))]
-    if not completions and len(spelling) > 2:
-        # Not a word of titles: perhaps one that only descriptions have, begun.
+    alternatives = [
+        quoted(word) for word in dict.fromkeys((spelling, *completions, *corrections(spelling, near, uses)))
+    ]
+    if is_last and not completions and len(spelling) > 2 and not spelling.isdigit():
+        # Not a word of titles: perhaps one that only descriptions have, and still being typed.
         alternatives[0] += ":*"
     if term.parts:
         alternatives.append(f"({' & '.join(map(quoted, term.parts))})")

@@ -14,6 +14,11 @@ ROLE_CHANGED = "role_changed"
 CATCH_UP = "catch_up"
 """A node could not deliver what it published: whoever shows stored messages live reads what is missing."""
 
+CATEGORY_CHANGED = "category_changed"
+"""A category was deleted, or became public or private: look again at who may see its listings."""
+SELLER_CHANGED = "seller_changed"
+"""A seller was banned or unbanned, or has left: look again at who may see their listings."""
+
 
 def disconnect(user_id: int, session_id: str | None = None) -> dict[str, Any]:
     """The payload of DISCONNECT; without a session it means all of the user's sockets."""
@@ -23,6 +28,16 @@ def disconnect(user_id: int, session_id: str | None = None) -> dict[str, Any]:
 def role_changed(user_id: int, role: str) -> dict[str, Any]:
     """The payload of ROLE_CHANGED."""
     return {"user_id": user_id, "role": role}
+
+
+def category_changed(category_id: int) -> dict[str, Any]:
+    """The payload of CATEGORY_CHANGED."""
+    return {"category_id": category_id}
+
+
+def seller_changed(user_id: int) -> dict[str, Any]:
+    """The payload of SELLER_CHANGED."""
+    return {"user_id": user_id}
 
 
 def catch_up(seconds: float) -> dict[str, Any]:

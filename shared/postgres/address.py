@@ -10,10 +10,9 @@ from psycopg2.extensions import make_dsn, parse_dsn
 
 from shared.postgres.errors import DatabaseUnavailable
 
-
-# No statement of ours has a reason to read a table whole. Said so, the planner cannot come to it either while a table is
-# small or its statistics are old, with a plan that is kept when the table has grown. Pages are in memory or on a disk
-# without a head to move; and the bitmap of a search's matches should fit.
+# No statement of ours has a reason to read a table whole: said so, the planner cannot come to it either while a table
+# is small or its statistics are old, with a plan that is kept when the table has grown. Pages are in memory, or on a
+# disk without a head to move; and the bitmap of a search's matches should fit.
 _PLANNER = "-c enable_seqscan=off -c random_page_cost=1.1 -c work_mem=16MB"
 
 

@@ -12,7 +12,7 @@ from shared.repositories.visibility import FOR_ANYONE, TYPES, Viewer, visible_to
 
 _SEEN = Statement(
     "listing_access_seen",
-    f"""SELECT l.id, l.seller_id, l.created_at, ({FOR_ANYONE}) IS TRUE
+    f"""SELECT l.id, l.seller_id, l.category_id, l.created_at, ({FOR_ANYONE}) IS TRUE
         FROM listings l JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
         WHERE l.id = $1 AND {visible_to("$2", "$3", "$4")}""",
     ("bigint", *TYPES),
@@ -25,6 +25,7 @@ class SeenListing:
 
     id: int
     seller_id: int
+    category_id: int
     created_at: datetime
     is_for_anyone: bool
     """Visitors see it too."""

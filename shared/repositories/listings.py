@@ -12,10 +12,11 @@ from typing import Any
 import msgspec
 
 from shared.access.actor import Actor
-from shared.domain.listings import CategoryNotFound, Listing, ListingNotFound, NewListing
+from shared.domain.listings import CategoryNotFound, ListingNotFound, NewListing
 from shared.domain.times import rfc3339_or_none
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.audit import record
+from shared.repositories.listing_access import SeenListing
 from shared.repositories.visibility import FOR_ANYONE, IS_HIDDEN, TYPES, Viewer, visible_to
 
 TIME_FORMAT = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
@@ -59,11 +60,6 @@ _FRONT_PAGE = Statement(
         ORDER BY l.id DESC LIMIT $2""",
     ("bigint", "integer"),
 )
-_VISIBLE_ONE = Statement(
-    "listing_visible",
-    f"SELECT l.id, l.seller_id, l.category_id, l.created_at FROM {JOINED} WHERE l.id = $1 AND {_VISIBLE}",
-    ("bigint", *TYPES),
-)
 # The category is locked: nobody can delete it until the listing is in it.
 _CREATE = Statement(
     "listing_create",
@@ -104,30 +100,23 @@ class ListingRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def visible(self, listing_id: int, actor: Actor | None) -> Listing:
-        """The listing, if this person may see it at this moment. Raises ListingNotFound."""
-        row = await self._database.fetch_one(_VISIBLE_ONE, listing_id, *Viewer.of(actor).parameters)
-        if row is None:
-            raise ListingNotFound
-        return Listing(*row)
-
-    async def is_for_anyone(self, listing_id: int) -> bool:
-        """Whether visitors may see it at this moment."""
-        row = await self._database.fetch_one(_VISIBLE_ONE, listing_id, *Viewer.of(None).parameters)
-        return row is not None
-
     async def read(self, listing_id: int, actor: Actor | None) -> str:
         """The listing as JSON, with what this person may know of it. Raises ListingNotFound."""
         if actor is None:
-            row = await self._database.fetch_one(_READ_FOR_ANYONE, listing_id)
-            if row is None:
+            json = await self.read_for_anyone(listing_id)
+            if json is None:
                 raise ListingNotFound
-            return str(row[0])
+            return json
         viewer = Viewer.of(actor)
         row = await self._database.fetch_one(_READ, listing_id, *viewer.parameters)
         if row is None:
             raise ListingNotFound
         return _presented(row, viewer)
+
+    async def read_for_anyone(self, listing_id: int) -> str | None:
+        """What visitors see of it, as JSON; None if they do not."""
+        row = await self._database.fetch_one(_READ_FOR_ANYONE, listing_id)
+        return None if row is None else str(row[0])
 
     async def read_many(self, listing_ids: Sequence[int], actor: Actor | None) -> list[str]:
         """The same for many; those that this person may not see (any more) are absent."""
@@ -160,7 +149,7 @@ class ListingRepository:
             raise CategoryNotFound
         return int(row[0])
 
-    async def change(self, listing: Listing, changes: Mapping[str, Any], *, by: int) -> None:
+    async def change(self, listing: SeenListing, changes: Mapping[str, Any], *, by: int) -> None:
         """Set these fields. Raises CategoryNotFound, and ListingNotFound if it went to the trash meanwhile."""
         names = [name for name in _CHANGEABLE if name in changes]
         values = [changes[name] for name in names]
@@ -176,7 +165,7 @@ class ListingRepository:
             if listing.seller_id != by:
                 await record(transaction, by, "listing_edit", "listing", listing.id, details={"fields": sorted(names)})
 
-    async def trash(self, listing: Listing, *, by: int) -> None:
+    async def trash(self, listing: SeenListing, *, by: int) -> None:
         """Raises ListingNotFound if it is there already."""
         is_own = listing.seller_id == by
         reason = "deleted by its seller" if is_own else "deleted by an admin"

@@ -1,0 +1,142 @@
+"""Listings: found, read, offered, changed, hidden, and put into the trash."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from api.answers import encoded_answer, no_content
+from api.call import Call
+from api.listing_changes import announce
+from api.pagination import decode_cursor, encode_cursor
+from api.problems import Forbidden, Invalid, NotFound, Unauthorized
+from api.schemas.listings import ANY_STATUS
+from shared.access.actor import Actor
+from shared.access.policy import Action, may
+from shared.domain.ids import MAX_ID
+from shared.domain.listings import CategoryNotFound, ListingFilter, ListingNotFound, NewListing, Sort, Status
+from shared.repositories.listing_search import Position
+from shared.repositories.visibility import Viewer
+
+UNKNOWN_CATEGORY = {"category_id": ["No such category."]}
+
+
+async def find(call: Call) -> web.Response:
+    query = call.query()
+    if query["hidden"] is not None and not may(Action.LISTING_READ_HIDDEN, call.actor, owner_id=None):
+        if call.actor is None:
+            raise Unauthorized
+        raise Forbidden("Only moderators look for hidden listings.")
+    limit, sort, filter = query["limit"], query["sort"], _filter(query)
+    after = _position(query["cursor"], sort)
+    if call.actor is None and sort is Sort.NEWEST and filter.is_plain:
+        rows = await call.services.listings.front_page(before_id=after.id if after else MAX_ID, limit=limit + 1)
+        shown, last = [row[0] for row in rows[:limit]], None
+        if len(rows) > limit:
+            last = Position(rows[limit - 1][1], rows[limit - 1][1])
+    else:
+        found = await call.services.listing_search.find(
+            filter, sort, Viewer.of(call.actor), after=after, limit=limit + 1
+        )
+        shown = await call.services.listings.read_many([position.id for position in found[:limit]], call.actor)
+        last = found[limit - 1] if len(found) > limit else None
+    next_cursor = f'"{encode_cursor((sort.value, *last))}"' if last else "null"
+    return encoded_answer(f'{{"data":[{",".join(shown)}],"next_cursor":{next_cursor}}}')
+
+
+async def read(call: Call) -> web.Response:
+    json = await _json(call, call.path_id(), call.actor)
+    call.query()
+    return encoded_answer(json)
+
+
+async def create(call: Call) -> web.Response:
+    body = await call.body()
+    try:
+        listing_id = await call.services.listings.create(call.user.user_id, NewListing(**body))
+    except CategoryNotFound:
+        raise Invalid(UNKNOWN_CATEGORY) from None
+    return encoded_answer(await _json(call, listing_id, call.actor), 201)
+
+
+async def change(call: Call) -> web.Response:
+    listing = await call.listing()
+    call.require(Action.LISTING_EDIT, owner_id=listing.seller_id)
+    changes = await call.body()
+    try:
+        await call.services.listings.change(listing, changes, by=call.user.user_id)
+    except CategoryNotFound:
+        raise Invalid(UNKNOWN_CATEGORY) from None
+    except ListingNotFound:
+        raise NotFound from None
+    await announce(call.services, listing.id)
+    return encoded_answer(await _json(call, listing.id, call.actor))
+
+
+async def delete(call: Call) -> web.Response:
+    listing = await call.listing()
+    call.require(Action.LISTING_DELETE, owner_id=listing.seller_id)
+    call.query()
+    try:
+        await call.services.listings.trash(listing, by=call.user.user_id)
+    except ListingNotFound:
+        raise NotFound from None
+    await announce(call.services, listing.id)
+    return no_content()
+
+
+async def hide(call: Call) -> web.Response:
+    listing = await call.listing()
+    body = await call.optional_body()
+    if body["until"] is not None and body["until"] <= datetime.now(UTC):
+        raise Invalid({"until": ["Has passed already."]})
+    try:
+        await call.services.listings.hide(listing.id, until=body["until"], reason=body["reason"], by=call.user.user_id)
+    except ListingNotFound:
+        raise NotFound from None
+    await announce(call.services, listing.id)
+    return encoded_answer(await _json(call, listing.id, call.actor))
+
+
+async def show(call: Call) -> web.Response:
+    listing = await call.listing()
+    call.query()
+    if await call.services.listings.show(listing.id, by=call.user.user_id):
+        await announce(call.services, listing.id)
+    return no_content()
+
+
+async def _json(call: Call, listing_id: int, actor: Actor | None) -> str:
+    try:
+        return await call.services.listings.read(listing_id, actor)
+    except ListingNotFound:
+        raise NotFound from None
+
+
+def _filter(query: dict[str, Any]) -> ListingFilter:
+    return ListingFilter(
+        text=query["q"],
+        category_id=query["category_id"],
+        seller_id=query["seller_id"],
+        make=query["make"],
+        model=query["model"],
+        year_min=query["year_min"],
+        year_max=query["year_max"],
+        price_min=query["price_min"],
+        price_max=query["price_max"],
+        mileage_max=query["mileage_max"],
+        status=None if query["status"] == ANY_STATUS else Status(query["status"]),
+        hidden=query["hidden"],
+    )
+
+
+def _position(cursor: str | None, sort: Sort) -> Position | None:
+    """Raises Invalid also for a cursor of another order."""
+    decoded = decode_cursor(cursor, tuple[str, int, int])
+    if decoded is None:
+        return None
+    if decoded[0] != sort.value:
+        raise Invalid({"cursor": ["Not a cursor of this list."]})
+    return Position(decoded[1], decoded[2])

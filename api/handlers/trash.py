@@ -1,0 +1,72 @@
+"""The trash: looked into and restored from by moderators, emptied one by one by admins."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+from aiohttp import web
+
+from api.answers import encoded_answer, json_answer, no_content
+from api.call import Call
+from api.handlers.listings import UNKNOWN_CATEGORY
+from api.listing_changes import announce
+from api.pagination import decode_cursor, page
+from api.problems import Conflict, Invalid, NotFound
+from shared.domain.ids import MAX_ID
+from shared.domain.listings import CategoryNeeded, CategoryNotFound, ListingNotFound, SellerGone
+from shared.domain.times import rfc3339
+from shared.repositories.trash import TrashedListing
+
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
+
+
+async def find(call: Call) -> web.Response:
+    query = call.query()
+    before = decode_cursor(query["cursor"], tuple[datetime, int]) or (_END_OF_TIME, MAX_ID)
+    trashed = await call.services.trash.find(before=before, limit=query["limit"] + 1)
+    return json_answer(page(trashed, query["limit"], _payload, lambda one: (one.at, one.id)))
+
+
+async def restore(call: Call) -> web.Response:
+    listing_id, services = call.path_id(), call.services
+    try:
+        await services.trash.require(listing_id)
+        body = await call.optional_body()
+        await services.trash.restore(listing_id, body["category_id"], by=call.user.user_id)
+    except ListingNotFound:
+        raise NotFound from None
+    except CategoryNeeded:
+        raise Invalid({"category_id": ["Needed: the listing's category is gone."]}) from None
+    except CategoryNotFound:
+        raise Invalid(UNKNOWN_CATEGORY) from None
+    except SellerGone:
+        raise Conflict("The seller has left.") from None
+    await announce(services, listing_id)
+    try:
+        return encoded_answer(await services.listings.read(listing_id, call.actor))
+    except ListingNotFound:
+        # Put back into the trash in this very moment.
+        raise NotFound from None
+
+
+async def delete(call: Call) -> web.Response:
+    listing_id, services = call.path_id(), call.services
+    try:
+        await services.trash.require(listing_id)
+        call.query()
+        await services.trash.delete(listing_id, by=call.user.user_id)
+    except ListingNotFound:
+        raise NotFound from None
+    services.abandoned_files.wake()
+    return no_content()
+
+
+def _payload(trashed: TrashedListing) -> msgspec.Raw:
+    why = {
+        "at": rfc3339(trashed.at),
+        "by": None if trashed.by_id is None else {"id": trashed.by_id, "name": trashed.by_name},
+        "reason": trashed.reason,
+        "category_is_gone": trashed.category_is_gone,
+    }
+    return msgspec.Raw(f'{trashed.json[:-1]},"trashed":{msgspec.json.encode(why).decode()}}}'.encode())
