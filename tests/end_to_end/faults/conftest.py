@@ -1,0 +1,94 @@
+"""Each test has a Postgres and a Redis of its own, with fsync on, to kill and to freeze; and gateway nodes on them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from shared.embedded.postgres import EmbeddedPostgres
+from shared.embedded.redis import EmbeddedRedis
+from shared.postgres.schema import apply_schema
+from shared.settings import Settings
+from tests.conftest import JWT_SECRET
+from tests.support.processes import Node, Processes
+from tests.support.scratch import scratch_directory
+
+
+@dataclass
+class World:
+    """What a test may break."""
+
+    postgres: EmbeddedPostgres
+    redis: EmbeddedRedis
+    processes: Processes
+
+    @property
+    def settings(self) -> Settings:
+        return self.processes.settings
+
+    async def gateways(self, count: int, **environment: str) -> list[Node]:
+        return list(await asyncio.gather(*(self.processes.gateway(**environment) for _ in range(count))))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.faults)
+            item.add_marker(pytest.mark.servers)
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    with scratch_directory() as directory:
+        # Room to break Redis: a node that does not read is dropped soon.
+        limits = ("--client-output-buffer-limit", "pubsub 256kb 128kb 1")
+        redis = EmbeddedRedis(directory / "redis", options=limits)
+        postgres = EmbeddedPostgres(directory / "postgres")
+        try:
+            await redis.start()
+            await postgres.start()
+            settings = Settings(
+                database_url=postgres.url(),
+                redis_url=redis.url,
+                jwt_secret=JWT_SECRET,
+                data_directory=tmp_path / "data",
+                rate_limits=False,
+                database_timeout_seconds=1.5,
+                redis_timeout_seconds=1.5,
+                drain_seconds=0.5,
+                shutdown_seconds=10.0,
+            )
+            await apply_schema(settings)
+            processes = Processes(settings, tmp_path)
+            try:
+                yield World(postgres, redis, processes)
+            finally:
+                await processes.stop()
+        finally:
+            await postgres.stop()
+            await redis.stop()
+
+
+def freeze(pid: int) -> None:
+    """A process and its children stop without a word; their connections stay open."""
+    for one in _family(pid):
+        os.kill(one, signal.SIGSTOP)
+
+
+def thaw(pid: int) -> None:
+    for one in _family(pid):
+        os.kill(one, signal.SIGCONT)
+
+
+def _family(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *map(int, children)]
+
+

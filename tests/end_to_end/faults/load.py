@@ -1,0 +1,189 @@
+"""Load on private chat, and the reckoning after it: sent, acknowledged, stored and received messages."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Self
+
+import aiohttp
+import psycopg2
+
+from shared.access.tokens import Tokens
+from shared.domain.users import Role
+from shared.settings import Settings
+from tests.end_to_end.faults.user import User
+
+PATIENCE_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Reckoning:
+    """How many of each; what is equal has been checked."""
+
+    sent: int
+    acknowledged: int
+    stored: int
+    received: int
+    """By all users together, each message once a user."""
+    repeated: int
+    """Deliveries that were dropped by their id."""
+
+
+class Load:
+    """Users who write to each other at a steady rate while the block lasts, on the nodes whose addresses are given."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        addresses: Sequence[str],
+        *,
+        users: int = 24,
+        rate: float = 200.0,
+        heartbeat_seconds: float = 30.0,
+        text: str = "",
+    ) -> None:
+        self.addresses = list(addresses)
+        """Where users connect; a test may change it as a load balancer's health checks would."""
+        self.users: list[User] = []
+        self._settings = settings
+        self._count = users
+        self._rate = rate
+        self._heartbeat_seconds = heartbeat_seconds
+        self._text = text
+        self._happened = asyncio.Event()
+        self._random = random.Random(4711)
+        self._sending: asyncio.Task[None] | None = None
+        self.sent = 0
+
+    async def __aenter__(self) -> Self:
+        self._client = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        tokens = Tokens(self._settings.jwt_secret, 3600)
+        turns = itertools.count()
+        for user_id in add_users(self._settings.database_url, self._count):
+            token = tokens.issue(user_id, Role.USER, None)
+
+            def pick() -> str:
+                return self.addresses[next(turns) % len(self.addresses)]
+
+            self.users.append(
+                User(user_id, token, pick, self._client, self._happened.set, self._heartbeat_seconds)
+            )
+        await self.until(lambda: all(user.joined for user in self.users))
+        self._sending = asyncio.create_task(self._send())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop_sending()
+        await asyncio.gather(*(user.stop() for user in self.users))
+        await self._client.close()
+
+    async def _send(self) -> None:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        for number in itertools.count(1):
+            sender, recipient = self._random.sample(self.users, 2)
+            await sender.send(recipient.id, f"{number}{self._text}")
+            self.sent = number
+            await asyncio.sleep(max(0.0, started + number / self._rate - loop.time()))
+
+    async def stop_sending(self) -> None:
+        if self._sending is not None:
+            self._sending.cancel()
+            await asyncio.gather(self._sending, return_exceptions=True)
+            self._sending = None
+
+    # What tests wait for
+
+    async def until(self, condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
+        """Wait for a condition that depends on what users see."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not condition():
+                    self._happened.clear()
+                    await self._happened.wait()
+        except TimeoutError:
+            raise AssertionError(f"not within {seconds} s; {self.state()}") from None
+
+    @property
+    def acknowledged(self) -> int:
+        return sum(len(user.acknowledged) for user in self.users)
+
+    @property
+    def errors(self) -> int:
+        return sum(user.errors.total() for user in self.users)
+
+    async def more_acknowledged(self, count: int) -> None:
+        """Wait until so many more messages are acknowledged."""
+        goal = self.acknowledged + count
+        await self.until(lambda: self.acknowledged >= goal)
+
+    async def until_failing(self, count: int = 1) -> None:
+        """Wait until so many more sends were answered with an error."""
+        goal = self.errors + count
+        await self.until(lambda: self.errors >= goal)
+
+    def state(self) -> str:
+        """For messages of assertions."""
+        lines = [f"sent {self.sent}, acknowledged {self.acknowledged}"]
+        lines += [
+            f"user {user.id}: joined {user.joined}, unanswered {len(user.unanswered)}, received {len(user.received)}, "
+            f"connects {user.connects}, closes {user.close_codes}, errors {dict(user.errors)}"
+            for user in self.users
+        ]
+        return "\n".join(lines)
+
+    async def reckon(self) -> Reckoning:
+        """Stop sending, wait until everything is answered and has arrived, and check that it adds up.
+
+        Everything is: each send ended in an acknowledgement; what was acknowledged is stored, under the id that was
+        told; nothing else is stored, nothing twice; everyone has each message to and from them, as it is stored.
+        """
+        await self.stop_sending()
+        await self.until(lambda: not any(user.unanswered for user in self.users))
+        stored = await asyncio.to_thread(stored_messages, self._settings.database_url)
+        acknowledged = {
+            (user.id, ref, message_id) for user in self.users for ref, message_id in user.acknowledged.items()
+        }
+        assert len(acknowledged) == self.sent
+        assert {(from_id, text, message_id) for message_id, from_id, _, text in stored} == acknowledged
+        assert len(stored) == len(acknowledged)
+        expected = {
+            user.id: {(id_, str(from_), str(to), text) for id_, from_, to, text in stored if user.id in (from_, to)}
+            for user in self.users
+        }
+        await self.until(lambda: all(len(user.received) >= len(expected[user.id]) for user in self.users))
+        for user in self.users:
+            received = {(m["id"], m["from"], m["to"], m["message"]) for m in user.received.values()}
+            assert received == expected[user.id], self.state()
+        total = sum(len(user.received) for user in self.users)
+        repeated = sum(user.deliveries for user in self.users) - total
+        return Reckoning(self.sent, len(acknowledged), len(stored), total, repeated)
+
+
+def add_users(database_url: str, count: int) -> list[int]:
+    """People who can't log in, which takes no password to be hashed; their ids."""
+    return [
+        row[0]
+        for row in query(
+            database_url,
+            """INSERT INTO users (email, name, password_hash)
+               SELECT gen_random_uuid() || '@example.com', 'Somebody', '-' FROM generate_series(1, %s) RETURNING id""",
+            count,
+        )
+    ]
+
+
+def stored_messages(database_url: str) -> list[tuple[int, int, int, str]]:
+    """Id, from, to and text of each."""
+    return query(database_url, "SELECT id, from_id, to_id, text FROM messages ORDER BY id")
+
+
+def query(database_url: str, sql: str, *parameters: Any) -> list[Any]:
+    with closing(psycopg2.connect(database_url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return cursor.fetchall()

@@ -1,0 +1,203 @@
+"""One person's client, as gateway/client/private_chat.js does it: comes back, catches up, repeats what is unanswered.
+
+It keeps count of everything, so that at the end a test can say what was sent, acknowledged and received.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+
+RETRY_SECONDS = 0.1
+PASSING = ("try again", "too many requests")
+"""Reasons for which a send is repeated: nothing is wrong with it."""
+
+
+class User:
+    """`pick` gives the address for each connect, as a load balancer would; `changed` is called after all that happens."""
+
+    def __init__(
+        self,
+        user_id: int,
+        token: str,
+        pick: Callable[[], str],
+        client: aiohttp.ClientSession,
+        changed: Callable[[], None],
+        heartbeat_seconds: float = 30.0,
+    ) -> None:
+        self.id = user_id
+        self.topic = f"private_chat:{user_id}"
+        self.position = 0
+        """The greatest id up to which everything was seen."""
+        self.received: dict[int, dict[str, Any]] = {}
+        self.deliveries = 0
+        """Repeated ones included."""
+        self.unanswered: dict[str, dict[str, Any]] = {}
+        self.acknowledged: dict[str, int] = {}
+        """Message ids by client_ref."""
+        self.errors: Counter[str] = Counter()
+        self.longest_answer = 0.0
+        """Seconds from a push to its answer, of whatever kind."""
+        self.connects = 0
+        self.close_codes: list[int | None] = []
+        self.joined = False
+        self._token = token
+        self._pick = pick
+        self._client = client
+        self._changed = changed
+        self._heartbeat_seconds = heartbeat_seconds
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._refs = 0
+        self._join_ref = ""
+        self._pushed: dict[str, tuple[str, float]] = {}
+        self._live_top = 0
+        self._last_frame = 0.0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._runner = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        for task in [self._runner, *self._tasks]:
+            task.cancel()
+        await asyncio.gather(self._runner, *self._tasks, return_exceptions=True)
+
+    async def send(self, to: int, ref: str) -> None:
+        """Hand in a message, whose text is its client_ref; it is repeated until it is answered."""
+        payload = {"to": str(to), "message": ref, "client_ref": ref}
+        self.unanswered[ref] = payload
+        if self.joined:
+            await self._push(ref)
+
+    async def _push(self, ref: str) -> None:
+        self._refs += 1
+        push_ref = f"p{self._refs}"
+        self._pushed[push_ref] = (ref, asyncio.get_running_loop().time())
+        await self._say(self._join_ref, push_ref, self.topic, "send", self.unanswered[ref])
+
+    async def _say(self, *frame: Any) -> None:
+        if self._socket is not None:
+            try:
+                await self._socket.send_str(json.dumps(frame))
+            except (OSError, aiohttp.ClientError):
+                pass  # The reading side hears of it.
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                query = {"token": self._token, "vsn": "2.0.0"}
+                async with self._client.ws_connect(self._pick(), params=query, max_msg_size=0, timeout=_CLOSE) as socket:
+                    self._socket = socket
+                    self.connects += 1
+                    heart = asyncio.create_task(self._heartbeat(socket))
+                    try:
+                        await self._join()
+                        await self._read(socket)
+                    finally:
+                        heart.cancel()
+                        self.joined = False
+                        self._socket = None
+                        self._pushed.clear()
+                    self.close_codes.append(socket.close_code)
+            except (OSError, aiohttp.ClientError, TimeoutError):
+                pass
+            self._changed()
+            await asyncio.sleep(random.uniform(0.02, RETRY_SECONDS))
+
+    async def _join(self) -> None:
+        self.joined = False
+        self._live_top = 0
+        self._refs += 1
+        self._join_ref = f"j{self._refs}"
+        await self._say(self._join_ref, self._join_ref, self.topic, "phx_join", {"after_id": self.position})
+
+    async def _heartbeat(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """A connection on which nothing answers a heartbeat is given up without a goodbye."""
+        loop = asyncio.get_running_loop()
+        while True:
+            asked = loop.time()
+            await self._say(None, "beat", "phoenix", "heartbeat", {})
+            await asyncio.sleep(self._heartbeat_seconds)
+            if self._last_frame < asked:
+                break
+        response = socket._response
+        if response.connection is not None and response.connection.transport is not None:
+            response.connection.transport.abort()
+
+    async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        loop = asyncio.get_running_loop()
+        async for message in socket:
+            self._last_frame = loop.time()
+            join_ref, ref, topic, event, payload = json.loads(message.data)
+            if topic != self.topic:
+                continue
+            if event == "send":
+                self._receive(payload)
+                self._live_top = max(self._live_top, payload["id"])
+                if self.joined:
+                    self.position = max(self.position, payload["id"])
+            elif event == "phx_reply" and ref == self._join_ref:
+                await self._join_answered(payload)
+            elif event == "phx_reply" and ref in self._pushed:
+                self._answered(*self._pushed.pop(ref), payload)
+            elif event in ("phx_error", "phx_close") and join_ref == self._join_ref:
+                self.errors[event] += 1
+                await self._join()
+            self._changed()
+
+    async def _join_answered(self, payload: dict[str, Any]) -> None:
+        if payload["status"] != "ok":
+            self.errors[f"join: {payload['response']['reason']}"] += 1
+            self._later(self._join)
+            return
+        messages = payload["response"]["messages"]
+        for message in messages:
+            self._receive(message)
+        if messages:
+            self.position = max(self.position, messages[-1]["id"])
+        if not payload["response"]["complete"]:
+            await self._join()
+            return
+        self.position = max(self.position, self._live_top)
+        self.joined = True
+        for ref in list(self.unanswered):
+            await self._push(ref)
+
+    def _answered(self, ref: str, pushed_at: float, payload: dict[str, Any]) -> None:
+        self.longest_answer = max(self.longest_answer, asyncio.get_running_loop().time() - pushed_at)
+        if ref not in self.unanswered:
+            return  # Answered before.
+        if payload["status"] == "ok":
+            del self.unanswered[ref]
+            self.acknowledged[ref] = payload["response"]["id"]
+            return
+        reason = payload["response"]["reason"]
+        self.errors[reason] += 1
+        if reason in PASSING:
+            self._later(lambda: self._push_again(ref))
+
+    async def _push_again(self, ref: str) -> None:
+        if self.joined and ref in self.unanswered:
+            await self._push(ref)
+
+    def _later(self, action: Callable[[], Any]) -> None:
+        async def act() -> None:
+            socket = self._socket
+            await asyncio.sleep(RETRY_SECONDS)
+            if self._socket is socket:
+                await action()
+
+        task = asyncio.create_task(act())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _receive(self, message: dict[str, Any]) -> None:
+        self.deliveries += 1
+        self.received.setdefault(message["id"], message)
+
+
+_CLOSE = aiohttp.ClientWSTimeout(ws_close=1.0)
