@@ -118,7 +118,7 @@ class ChannelServer:
             self._queue(self.leave, message)
             return
         connection = self.connection
-        connection.send(connection.serializer.reply(self.join_ref, message.ref, self.topic, "ok", {}))
+        connection.answer(self.join_ref, message.ref, self.topic, "ok", {})
         self._busy = True
         self._end(LEFT, PHX_CLOSE, {})
 
@@ -233,8 +233,9 @@ class ChannelServer:
         except ValueError as unencodable:
             self._log_crash("join", unencodable)
             result = Error(JOIN_CRASHED)
-            frame = serializer.reply(sent_join_ref, message.ref, self.topic, result.status, result.response)
-        connection.send(frame)
+            connection.answer(sent_join_ref, message.ref, self.topic, result.status, result.response)
+        else:
+            connection.send(frame)
         if self.replaced is not None:
             self._send_end(self.replaced, PHX_CLOSE, {})
             self.replaced = None
@@ -326,7 +327,7 @@ class ChannelServer:
 
     def _send_end(self, joined: Joined[Any], event: str, payload: Any) -> None:
         ref = joined.sent_join_ref
-        self.connection.send(self.connection.serializer.push(ref, ref, self.topic, event, payload))
+        self.connection.end(ref, self.topic, event, payload)
 
     def _release(self) -> None:
         self._ended = True

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from gateway.protocol.messages import Frame, Message
+from gateway.protocol.messages import Frame, Message, UnencodableReply
 from gateway.protocol.serializer import Serializer
 from gateway.protocol.session import Answer, Deliver, Join, Joined, Leave, Replace, Session, Wait
 from gateway.runtime.broadcast import Broadcast
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gateway.runtime.endpoint import Endpoint
 
 GOING_AWAY = 1001
+BAD_FRAME = 1011
 """Close code: the user logged out, was banned, or the token has expired."""
 
 
@@ -77,7 +78,7 @@ class Connection:
         if type(action) is Deliver:
             action.joined.channel.deliver(message)
         elif type(action) is Answer:
-            self.send(self.serializer.reply(action.join_ref, action.ref, action.topic, action.status, action.response))
+            self.answer(action.join_ref, action.ref, action.topic, action.status, action.response)
         elif type(action) is Join:
             self._join(action.joined, message, None)
         elif type(action) is Replace:
@@ -125,6 +126,24 @@ class Connection:
             self._resumed = None
 
     # From the channels
+
+    def answer(self, join_ref: Any, ref: Any, topic: Any, status: str, response: Any) -> None:
+        """Reply with a response that is surely sound: if no frame can carry this, then for what the client sent."""
+        try:
+            frame = self.serializer.reply(join_ref, ref, topic, status, response)
+        except UnencodableReply:
+            self.close(BAD_FRAME, "refs nested too deep")
+        else:
+            self.send(frame)
+
+    def end(self, ref: Any, topic: str, event: str, payload: Any) -> None:
+        """Tell of a channel's end; as `answer`."""
+        try:
+            frame = self.serializer.push(ref, ref, topic, event, payload)
+        except UnencodableReply:
+            self.close(BAD_FRAME, "refs nested too deep")
+        else:
+            self.send(frame)
 
     def renew(self, identity: Any) -> None:
         """The client handed in a fresh token of the same user."""

@@ -16,7 +16,7 @@ from gateway.identity import Authenticator, Identity, Refused
 from gateway.protocol.messages import BadFrame, Frame, InvalidText
 from gateway.protocol.serializer import Serializer
 from gateway.runtime.broadcast import Broadcast
-from gateway.runtime.connection import Connection
+from gateway.runtime.connection import BAD_FRAME, Connection
 from gateway.runtime.endpoint import Endpoint
 from gateway.transports.frames import wire
 from gateway.transports.handshake import (
@@ -30,7 +30,6 @@ from shared.postgres import DatabaseUnavailable
 
 logger = logging.getLogger(__name__)
 
-BAD_FRAME = 1011
 INVALID_TEXT = 1007
 IDLE = 1002
 TRY_AGAIN_LATER = 1013

@@ -207,6 +207,31 @@ async def test_a_bad_frame_disturbs_nobody_else(lab: LabServer) -> None:
     assert json.loads((await good.receive()).payload)[1] == "r1"
 
 
+@pytest.mark.parametrize("where", ["ref", "join_ref", "payload"])
+async def test_nesting_of_any_depth_is_answered_or_closes_with_1011(
+    lab: LabServer, caplog: pytest.LogCaptureFixture, where: str
+) -> None:
+    # Somewhere here is the depth at which a frame can still be decoded, but what answers it no more be encoded.
+    for depth in range(880, 1020, 2):
+        raw = await lab.connect_raw()
+        nested = "[" * depth + "]" * depth
+        names = {"join_ref": '"j1"', "ref": '"r1"', "payload": "{}", where: nested}
+        refs, payload_sent = f"{names['join_ref']},{names['ref']}", names["payload"]
+        raw.send(
+            frame(f'[{refs},"lab:echo_params","phx_join",{payload_sent}]'.encode()),
+            frame(f'[{refs},"lab:echo_params","echo",{payload_sent}]'.encode()),
+            frame(f'[{refs},"phoenix","heartbeat",{payload_sent}]'.encode()),
+        )
+        for _ in range(3):
+            opcode, payload = await raw.receive()
+            if opcode == CLOSE:
+                assert payload[:2] == (1011).to_bytes(2, "big")
+                break
+        await raw.close()
+    await lab.until(lambda: not lab.endpoint.connections and not len(lab.endpoint.topics))
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
 # Closing: sizes
 
 
