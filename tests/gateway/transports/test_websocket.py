@@ -353,6 +353,24 @@ async def test_a_client_that_vanishes_ends_its_channels(lab: LabServer) -> None:
     await lab.until(lambda: not lab.endpoint.connections and not len(lab.endpoint.topics))
 
 
+# Floods
+
+
+async def test_a_flood_for_a_busy_channel_is_read_no_faster_than_it_is_handled(start_lab: StartLab) -> None:
+    lab = await start_lab(max_backlog_messages=10)
+    flooding, other = await lab.connect_raw(1), await lab.connect_raw(2)
+    flooding.send(
+        frame(message("j1", "join", "lab:slow", "phx_join")),
+        *(frame(message("j1", number, "lab:slow", "echo")) for number in range(200)),
+    )
+    await lab.until(lambda: any(connection.is_congested for connection in lab.endpoint.connections))
+    assert max(connection.backlog for connection in lab.endpoint.connections) == 10
+    other.send(frame(HEARTBEAT))
+    assert await other.receive() == (TEXT, HEARTBEAT_REPLY)
+    refs = [json.loads((await flooding.receive()).payload)[1] for _ in range(201)]
+    assert refs == ["join", *range(200)]
+
+
 # Slow readers
 
 
