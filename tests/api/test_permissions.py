@@ -1,0 +1,339 @@
+"""Who may do what: every route, as every kind of person, against the table below.
+
+The table is written from what the product promises, not from the code. `{id=hidden}` in a path is a thing of that kind,
+made anew for each person who tries; each belongs to the owner. People: a visitor; a user; the owner; another user; one
+whom the owner has blocked; one who was banned and still has a token; a moderator; an admin.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from api.passwords import hash_now
+from api.routes import ROUTES
+from shared.access.policy import GRID, Action
+from shared.access.tokens import Tokens
+from shared.domain.users import Role
+from shared.settings import Settings
+from tests.api.conftest import PASSWORD, Api
+from tests.api.rows import Rows
+from tests.api.test_pictures import a_jpeg, form
+
+PEOPLE = ("visitor", "user", "owner", "other", "blocked", "banned", "moderator", "admin")
+
+ANYONE = "200 200 200 200 200 200 200 200"
+READ = "200 200 200 200 200 403 200 200"
+NOT_VISITORS = "404 200 200 200 200 403 200 200"
+IF_HIDDEN = "404 404 200 404 404 403 200 200"
+NOBODY = "404 404 404 404 404 403 404 404"
+USERS = "401 200 200 200 200 403 200 200"
+MODERATORS = "401 403 403 403 403 403 200 200"
+ADMINS = "401 403 403 403 403 403 403 200"
+
+LISTING = {"title": "A car", "content": "It drives.", "category_id": "{category}"}
+PICTURE = "a picture"
+
+# method, path, body; visitor user owner other blocked banned moderator admin
+TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
+    "service": [
+        ("GET", "/health/live", None, ANYONE),
+        ("GET", "/health/ready", None, ANYONE),
+        ("GET", "/metrics", None, ANYONE),
+        ("GET", "/api/openapi.json", None, ANYONE),
+        ("GET", "/api/docs", None, ANYONE),
+    ],
+    "accounts": [
+        ("POST", "/api/register", {"email": "{unused}", "password": PASSWORD, "name": "New"}, "201 " * 8),
+        ("POST", "/api/login", {"email": "{own email}", "password": PASSWORD}, "401 200 200 200 200 403 200 200"),
+        ("POST", "/api/token/refresh", {"refresh_token": "x.0.x"}, "401 " * 8),
+        ("GET", "/api/me", None, USERS),
+        ("PATCH", "/api/me", {"name": "Renamed"}, USERS),
+        ("DELETE", "/api/me", {"current_password": PASSWORD}, "401 204 204 204 204 403 204 204"),
+        ("POST", "/api/logout", None, "401 204 204 204 204 403 204 204"),
+    ],
+    "users": [
+        ("GET", "/api/me/blocks", None, USERS),
+        ("GET", "/api/users", None, ADMINS),
+        ("GET", "/api/users/{id=somebody}", None, USERS),
+        ("PUT", "/api/users/{id=somebody}/role", {"role": "moderator"}, ADMINS),
+        ("PUT", "/api/users/{id=somebody}/ban", {"reason": "fraud"}, ADMINS),
+        ("DELETE", "/api/users/{id=somebody}/ban", None, "401 403 403 403 403 403 403 204"),
+        ("PUT", "/api/users/{id=somebody}/block", None, USERS),
+        ("DELETE", "/api/users/{id=somebody}/block", None, "401 204 204 204 204 403 204 204"),
+    ],
+    "messages": [
+        ("POST", "/api/messages", {"to": "{owner}", "message": "Hi"}, "401 201 201 201 403 403 201 201"),
+        ("GET", "/api/messages", None, USERS),
+        ("GET", "/api/conversations", None, USERS),
+        ("GET", "/api/conversations/{user_id=owner}/messages", None, USERS),
+        ("PUT", "/api/conversations/{user_id=owner}/read", {"up_to": 1}, "401 204 204 204 204 403 204 204"),
+    ],
+    "categories": [
+        ("GET", "/api/categories", None, READ),
+        ("GET", "/api/categories/{id=category}", None, READ),
+        ("GET", "/api/categories/{id=private_category}", None, NOT_VISITORS),
+        ("POST", "/api/categories", {"name": "{unused}", "visibility": "public"}, MODERATORS.replace("200", "201")),
+        ("PATCH", "/api/categories/{id=category}", {"name": "{unused}"}, MODERATORS),
+        ("DELETE", "/api/categories/{id=category}", None, MODERATORS.replace("200", "204")),
+    ],
+    "listings": [
+        ("GET", "/api/listings", None, READ),
+        ("POST", "/api/listings", LISTING, "401 201 201 201 201 403 201 201"),
+        ("GET", "/api/listings/{id=public}", None, READ),
+        ("GET", "/api/listings/{id=private}", None, NOT_VISITORS),
+        ("GET", "/api/listings/{id=in_private_category}", None, NOT_VISITORS),
+        ("GET", "/api/listings/{id=hidden}", None, IF_HIDDEN),
+        ("GET", "/api/listings/{id=no_longer_hidden}", None, READ),
+        ("GET", "/api/listings/{id=trashed}", None, NOBODY),
+        ("PATCH", "/api/listings/{id=public}", {"title": "New"}, "401 403 200 403 403 403 403 200"),
+        ("PATCH", "/api/listings/{id=private}", {"title": "New"}, "401 403 200 403 403 403 403 200"),
+        ("PATCH", "/api/listings/{id=hidden}", {"title": "New"}, "401 404 200 404 404 403 403 200"),
+        ("PATCH", "/api/listings/{id=trashed}", {"title": "New"}, "401 404 404 404 404 403 404 404"),
+        ("DELETE", "/api/listings/{id=public}", None, "401 403 204 403 403 403 403 204"),
+        ("DELETE", "/api/listings/{id=hidden}", None, "401 404 204 404 404 403 403 204"),
+        ("DELETE", "/api/listings/{id=trashed}", None, "401 404 404 404 404 403 404 404"),
+    ],
+    "moderation": [
+        ("PUT", "/api/listings/{id=public}/hidden", {"reason": "spam"}, MODERATORS),
+        ("PUT", "/api/listings/{id=hidden}/hidden", {}, MODERATORS),
+        ("PUT", "/api/listings/{id=trashed}/hidden", {}, MODERATORS.replace("200", "404")),
+        ("DELETE", "/api/listings/{id=hidden}/hidden", None, MODERATORS.replace("200", "204")),
+        ("GET", "/api/trash", None, MODERATORS),
+        ("POST", "/api/trash/{id=trashed}/restore", {}, MODERATORS),
+        ("POST", "/api/trash/{id=public}/restore", {}, MODERATORS.replace("200", "404")),
+        ("DELETE", "/api/trash/{id=trashed}", None, ADMINS.replace("200", "204")),
+        ("DELETE", "/api/trash/{id=public}", None, ADMINS.replace("200", "404")),
+        ("GET", "/api/reports", None, MODERATORS),
+        ("PUT", "/api/reports/{id=report}/resolved", None, MODERATORS),
+        ("GET", "/api/audit", None, ADMINS),
+    ],
+    "replies and reports": [
+        ("GET", "/api/listings/{id=public}/replies", None, READ),
+        ("GET", "/api/listings/{id=private}/replies", None, NOT_VISITORS),
+        ("GET", "/api/listings/{id=in_private_category}/replies", None, NOT_VISITORS),
+        ("GET", "/api/listings/{id=hidden}/replies", None, IF_HIDDEN),
+        ("GET", "/api/listings/{id=trashed}/replies", None, NOBODY),
+        ("POST", "/api/listings/{id=public}/replies", {"text": "Hi"}, "401 201 201 201 201 403 201 201"),
+        ("POST", "/api/listings/{id=hidden}/replies", {"text": "Hi"}, "401 404 201 404 404 403 201 201"),
+        ("POST", "/api/listings/{id=old}/replies", {"text": "Hi"}, "401 403 403 403 403 403 403 403"),
+        ("POST", "/api/listings/{id=trashed}/replies", {"text": "Hi"}, "401 404 404 404 404 403 404 404"),
+        ("DELETE", "/api/replies/{id=reply}", None, "401 403 204 403 403 403 403 204"),
+        ("DELETE", "/api/replies/{id=reply_to_hidden}", None, "401 404 204 404 404 403 403 204"),
+        ("POST", "/api/listings/{id=public}/reports", {"reason": "spam"}, "401 201 201 201 201 403 201 201"),
+        ("POST", "/api/listings/{id=hidden}/reports", {"reason": "spam"}, "401 404 201 404 404 403 201 201"),
+    ],
+    "pictures": [
+        ("POST", "/api/listings/{id=public}/pictures", PICTURE, "401 403 201 403 403 403 403 201"),
+        ("POST", "/api/listings/{id=hidden}/pictures", PICTURE, "401 404 201 404 404 403 403 201"),
+        (
+            "DELETE",
+            "/api/listings/{id=its_listing}/pictures/{picture_id=picture}",
+            None,
+            "401 403 204 403 403 403 403 204",
+        ),
+        ("GET", "/api/pictures/{id=picture}", None, READ),
+        ("GET", "/api/pictures/{id=picture}/thumbnail", None, READ),
+        ("GET", "/api/pictures/{id=private_picture}", None, NOT_VISITORS),
+        ("GET", "/api/pictures/{id=hidden_picture}", None, IF_HIDDEN),
+        ("GET", "/api/pictures/{id=hidden_picture}/thumbnail", None, IF_HIDDEN),
+        ("GET", "/api/pictures/{id=trashed_picture}", None, NOBODY),
+    ],
+}
+
+LISTED: dict[str, set[str]] = {
+    "visitor": {"public", "no_longer_hidden"},
+    "user": {"public", "no_longer_hidden", "private", "in_private_category"},
+    "owner": {"public", "no_longer_hidden", "private", "in_private_category", "hidden"},
+    "other": {"public", "no_longer_hidden", "private", "in_private_category"},
+    "blocked": {"public", "no_longer_hidden", "private", "in_private_category"},
+    "moderator": {"public", "no_longer_hidden", "private", "in_private_category", "hidden"},
+    "admin": {"public", "no_longer_hidden", "private", "in_private_category", "hidden"},
+}
+"""What each sees in a list of listings."""
+
+PLACE = re.compile(r"\{(\w+)=(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Somebody:
+    id: int
+    email: str
+    headers: Mapping[str, str]
+
+
+class World:
+    """Makes people and what belongs to the owner among them."""
+
+    def __init__(self, rows: Rows, settings: Settings) -> None:
+        self._rows = rows
+        self._tokens = Tokens(settings.jwt_secret, 3600)
+        self._numbers = itertools.count(1)
+        self._hash = hash_now(PASSWORD)
+
+    async def people(self) -> dict[str, Somebody]:
+        number = next(self._numbers)
+        people = {"visitor": Somebody(0, f"nobody{number}@example.com", {})}
+        for name in PEOPLE[1:]:
+            role = Role(name) if name in ("moderator", "admin") else Role.USER
+            email = f"{name}{number}@example.com"
+            [[user_id]] = await self._rows.fetch(
+                "INSERT INTO users (name, email, password_hash, role, banned_at, ban_reason)"
+                f" VALUES (%s, %s, %s, %s, {'now()' if name == 'banned' else 'NULL'}, 'fraud') RETURNING id",
+                name,
+                email,
+                self._hash,
+                role.value,
+            )
+            token = self._tokens.issue(user_id, role, None)
+            people[name] = Somebody(user_id, email, {"Authorization": f"Bearer {token}"})
+        await self._rows.execute(
+            "INSERT INTO blocks (blocker_id, blocked_id) VALUES (%s, %s)", people["owner"].id, people["blocked"].id
+        )
+        return people
+
+    async def make(self, kind: str, owner: Somebody) -> int:
+        """The id of a new thing of that kind."""
+        rows = self._rows
+        match kind:
+            case "owner":
+                return owner.id
+            case "somebody":
+                return (await self.people())["user"].id
+            case "category":
+                return await rows.category()
+            case "private_category":
+                return await rows.category("private")
+            case "public":
+                return await rows.listing(owner.id)
+            case "private":
+                return await rows.listing(owner.id, visibility="private")
+            case "in_private_category":
+                return await rows.listing(owner.id, await rows.category("private"))
+            case "hidden":
+                return await rows.listing(owner.id, hidden_at="now()")
+            case "no_longer_hidden":
+                return await rows.listing(owner.id, hidden_at="now() - interval '2 s'", hidden_until="now()")
+            case "trashed":
+                return await rows.listing(owner.id, trashed_at="now()")
+            case "old":
+                return await rows.listing(owner.id, created_at="now() - interval '13 months'")
+            case "reply" | "reply_to_hidden":
+                listing_id = await self.make("public" if kind == "reply" else "hidden", owner)
+                return await self._insert("replies", listing_id=listing_id, author_id=owner.id, text="Hi")
+            case "report":
+                listing_id = await self.make("public", owner)
+                return await self._insert("reports", listing_id=listing_id, reporter_id=owner.id, reason="spam")
+            case "picture" | "private_picture" | "hidden_picture" | "trashed_picture":
+                listing_id = await self.make({"picture": "public"}.get(kind, kind.partition("_")[0]), owner)
+                return await self._picture(listing_id)
+        raise AssertionError(f"no such kind: {kind}")
+
+    async def path(self, path: str, owner: Somebody) -> str:
+        """The path with new things in its places."""
+        made: dict[str, int] = {}
+        # The last place first: the listing of a picture is there when the picture is.
+        for _, kind in reversed(PLACE.findall(path)):
+            made[kind] = made["its_listing"] if kind == "its_listing" else await self.make(kind, owner)
+            if kind == "picture":
+                [[made["its_listing"]]] = await self._rows.fetch(
+                    "SELECT listing_id FROM pictures WHERE id = %s", made[kind]
+                )
+        return PLACE.sub(lambda place: str(made[place[2]]), path)
+
+    async def _picture(self, listing_id: int) -> int:
+        """A row without files: who has what it names is told so before they are looked for."""
+        files = {"key": _key(), "content_type": "image/jpeg", "size": 1, "width": 1, "height": 1}
+        thumbnail = {"thumbnail_key": _key(), "thumbnail_content_type": "image/jpeg", "thumbnail_size": 1}
+        return await self._insert("pictures", listing_id=listing_id, **files, **thumbnail)
+
+    async def _insert(self, table: str, **columns: Any) -> int:
+        sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))}) RETURNING id"
+        [[row_id]] = await self._rows.fetch(sql, *columns.values())
+        return int(row_id)
+
+
+def _key() -> str:
+    return f"ab/{secrets.token_hex(20)}.jpg"
+
+
+def body_for(given: Any, values: Mapping[str, Any]) -> Any:
+    """The body with its places filled."""
+    if not isinstance(given, dict):
+        return given
+    return {
+        name: values[value[1:-1]] if isinstance(value, str) and value.startswith("{") else value
+        for name, value in given.items()
+    }
+
+
+@pytest.mark.parametrize("section", TABLE)
+async def test_each_person_gets_what_the_table_says(api: Api, rows: Rows, settings: Settings, section: str) -> None:
+    world, wrong = World(rows, settings), []
+    for method, path, body, statuses in TABLE[section]:
+        people = await world.people()
+        assert len(statuses.split()) == len(PEOPLE), path
+        for name, status in zip(PEOPLE, statuses.split(), strict=True):
+            who = people[name]
+            concrete = await world.path(path, people["owner"])
+            values = {
+                "owner": people["owner"].id,
+                "own email": who.email,
+                "unused": f"unused-{secrets.token_hex(4)}@example.com",
+                "category": await world.make("category", people["owner"]) if body is LISTING else 0,
+            }
+            options: dict[str, Any] = {"data": form(a_jpeg())} if body is PICTURE else {"json": body_for(body, values)}
+            headers = {**who.headers, "If-None-Match": "*"} if "/api/pictures/" in path else who.headers
+            response = await api.client.request(method, concrete, headers=headers, **options)
+            found = 200 if response.status == 304 else response.status
+            if found != int(status):
+                wrong.append(f"{method} {path} as {name}: {found}, not {status}: {(await response.text())[:150]}")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("query", ["", "&q=car", "&sort=price", "&category_id={category}", "&seller_id={owner}"])
+async def test_lists_show_each_person_what_they_may_see_and_count_nothing_else(
+    api: Api, rows: Rows, settings: Settings, query: str
+) -> None:
+    world = World(rows, settings)
+    people = await world.people()
+    owner_id, category_id = people["owner"].id, await rows.category()
+    kinds = {
+        await rows.listing(owner_id, category_id): "public",
+        await rows.listing(owner_id, category_id, visibility="private"): "private",
+        await rows.listing(owner_id, category_id, hidden_at="now()"): "hidden",
+        await rows.listing(owner_id, category_id, hidden_at="now()", hidden_until="now()"): "no_longer_hidden",
+        await rows.listing(owner_id, category_id, trashed_at="now()"): "trashed",
+        await rows.listing(owner_id, await rows.category("private")): "in_private_category",
+    }
+    wanted = query.format(category=category_id, owner=owner_id)
+    for name, shown in LISTED.items():
+        seen: list[str] = []
+        path: str | None = f"/api/listings?limit=1{wanted}"
+        while path is not None:
+            answer = await api.call("GET", path, 200, headers=people[name].headers)
+            seen += [kinds[listing["id"]] for listing in answer["data"]]
+            cursor = answer["next_cursor"]
+            path = None if cursor is None else f"/api/listings?limit=1{wanted}&cursor={cursor}"
+        expected = shown - {"in_private_category"} if "category_id" in query else shown
+        assert sorted(seen) == sorted(expected), name
+
+
+def test_the_table_has_every_route() -> None:
+    tabled = {(method, PLACE.sub(r"{\1}", path)) for rows in TABLE.values() for method, path, _, _ in rows}
+    served = {(route.method, route.path) for route in ROUTES if route.path.startswith(("/api", "/health", "/metrics"))}
+    assert tabled == served
+
+
+def test_every_route_has_an_action_every_action_a_row_and_every_row_a_use() -> None:
+    assert set(GRID) == set(Action)
+    used = {route.action for route in ROUTES}
+    # Asked when a listing or a category is looked at, on routes that are open to everybody.
+    inner = {Action.LISTING_READ_HIDDEN, Action.LISTING_READ_PRIVATE, Action.CATEGORY_READ_PRIVATE}
+    assert used | inner == set(Action)
