@@ -17,10 +17,10 @@ _WORD = re.compile(r"[^\W_]+")
 _COMPOUND = re.compile(r"[^\W_]+(?:[-./'][^\W_]+)+")
 _MAX_WORD_LENGTH = 40
 
-_FILLERS = frozenset(
-    ("a", "an", "and", "are", "at", "by", "for", "from", "i", "in", "is", "it", "my", "of")
-    + ("on", "or", "the", "to", "with")
-)
+_FILLERS = frozenset({
+    "a", "an", "and", "are", "at", "by", "for", "from", "i", "in", "is", "it", "my", "of", "on", "or", "the", "to",
+    "with",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

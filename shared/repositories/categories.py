@@ -74,9 +74,7 @@ class CategoryRepository:
         """Set name and visibility, where given. Raises CategoryNotFound, CategoryNameTaken."""
         try:
             async with self._database.transaction() as transaction:
-                row = await transaction.fetch_one(
-                    _CHANGE, category_id, changes.get("name"), changes.get("visibility")
-                )
+                row = await transaction.fetch_one(_CHANGE, category_id, changes.get("name"), changes.get("visibility"))
                 if row is None:
                     raise CategoryNotFound
                 if changes:

@@ -10,7 +10,7 @@ import jwt
 import pytest
 
 from shared.domain.users import Role
-from shared.events.control import CONTROL, DISCONNECT
+from shared.events.control import CONTROL, DISCONNECT, SELLER_CHANGED
 from shared.settings import Settings
 from tests.api.conftest import PASSWORD, Api, Broadcasts
 
@@ -239,7 +239,10 @@ async def test_leaving_removes_the_person_and_frees_the_email(api: Api, broadcas
     await api.call("GET", "/api/me", 401, who=someone)
     await api.call("POST", "/api/login", 401, json={"email": someone.email, "password": PASSWORD})
     await api.call("GET", f"/api/users/{someone.id}", 404, who=other)
-    assert broadcasts.seen == [(CONTROL, DISCONNECT, {"user_id": someone.id, "session_id": None})]
+    assert broadcasts.seen == [
+        (CONTROL, DISCONNECT, {"user_id": someone.id, "session_id": None}),
+        (CONTROL, SELLER_CHANGED, {"user_id": someone.id}),
+    ]
     body = {"email": someone.email, "password": PASSWORD, "name": "Somebody new"}
     await api.call("POST", "/api/register", 201, json=body)
     kept = await api.call("GET", f"/api/conversations/{someone.id}/messages", 200, who=other)

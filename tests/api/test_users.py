@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.domain.users import Role
-from shared.events.control import CONTROL, DISCONNECT, ROLE_CHANGED
+from shared.events.control import CONTROL, DISCONNECT, ROLE_CHANGED, SELLER_CHANGED
 from shared.postgres import Database, Statement
 from shared.settings import Settings
 from tests.api.conftest import PASSWORD, Api, Broadcasts
@@ -120,7 +120,10 @@ async def test_a_banned_user_is_out_everywhere_and_at_once(
     path = f"/api/users/{other.id}/ban"
     banned = await api.call("PUT", path, 200, who=admin, json={"reason": "sells lemons"})
     assert banned["ban"]["reason"] == "sells lemons"
-    assert broadcasts.seen == [(CONTROL, DISCONNECT, {"user_id": other.id, "session_id": None})]
+    assert broadcasts.seen == [
+        (CONTROL, DISCONNECT, {"user_id": other.id, "session_id": None}),
+        (CONTROL, SELLER_CHANGED, {"user_id": other.id}),
+    ]
     old = await api.call("GET", "/api/me", 403, who=other)
     login = await api.call("POST", "/api/login", 403, json={"email": other.email, "password": PASSWORD})
     refresh = await api.call("POST", "/api/token/refresh", 403, json={"refresh_token": other.refresh_token})
