@@ -82,17 +82,17 @@ class Cluster:
 class LongPollClient:
     """A client whose requests go to the nodes in turn, unless a node is named by its number."""
 
-    def __init__(self, http: aiohttp.ClientSession, nodes: Sequence[LabNode], user_id: int = 1) -> None:
+    def __init__(self, http: aiohttp.ClientSession, nodes: Sequence[LabNode | str], user_id: int = 1) -> None:
+        """The nodes may be URLs."""
         self._http = http
-        self._nodes = nodes
+        self._urls = [node if isinstance(node, str) else node.url for node in nodes]
         self._turn = itertools.count()
         self.jwt = token_of(user_id)
         self.token = ""
         self.received: list[Any] = []
 
     def url(self, node: int | None = None) -> str:
-        number = next(self._turn) % len(self._nodes) if node is None else node
-        return self._nodes[number].url
+        return self._urls[next(self._turn) % len(self._urls) if node is None else node]
 
     async def request(
         self,
