@@ -14,7 +14,7 @@ from shared.access.tokens import Tokens
 from shared.domain.users import LastAdmin, Role, UserNotFound
 from shared.postgres import Database
 from shared.postgres.schema import apply_schema
-from shared.pubsub.redis import RedisBroker
+from shared.pubsub import broker_for
 from shared.repositories.seed import SeedRepository
 from shared.repositories.seed_listings import ListingSeedRepository
 from shared.repositories.users import UserRepository
@@ -71,7 +71,7 @@ async def role(settings: Settings, given: argparse.Namespace) -> None:
             raise CommandFailed("the last admin must stay one") from None
     if is_change:
         node_id = new_node_id()
-        broker = RedisBroker(settings, node_id)
+        broker = broker_for(settings, node_id)
         await broker.start(None)
         Realtime(broker, node_id).role_changed(user.id, user.role)
         await broker.stop()

@@ -13,7 +13,7 @@ from api.handlers.health import STOPPING
 from api.services import new_node_id
 from shared.postgres import DatabaseUnavailable
 from shared.postgres.schema import apply_schema
-from shared.pubsub.redis import RedisBroker
+from shared.pubsub import broker_for
 from shared.settings import Settings
 
 log = logging.getLogger("api")
@@ -36,7 +36,7 @@ async def serve(settings: Settings) -> None:
         return
     applying.result()
     node_id = new_node_id()
-    app = create_app(settings, RedisBroker(settings, node_id), node_id)
+    app = create_app(settings, broker_for(settings, node_id), node_id)
     runner = web.AppRunner(
         app,
         access_log=None,

@@ -21,7 +21,7 @@ from gateway.transports.longpoll import LongPollTransport
 from gateway.transports.websocket import WebSocketTransport
 from shared.access.tokens import Tokens
 from shared.postgres import Database
-from shared.pubsub.redis import RedisBroker
+from shared.pubsub import broker_for
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
 from shared.repositories.users import UserRepository
@@ -34,7 +34,7 @@ def add_socket(app: web.Application, endpoint: Endpoint, authenticate: Authentic
     """Serve the channel layer at `/socket`. The endpoint runs for as long as the application does, or longer."""
     websocket = WebSocketTransport(endpoint, authenticate)
     for path in ("/socket/websocket", "/socket/websocket/"):
-        app.router.add_get(path, websocket.handle)
+        app.router.add_route("*", path, websocket.handle)
     longpoll = LongPollTransport(endpoint, authenticate)
     for path in ("/socket/longpoll", "/socket/longpoll/"):
         app.router.add_route("*", path, longpoll.handle)
@@ -62,7 +62,7 @@ async def create_app(settings: Settings) -> web.Application:
     endpoint = Endpoint(
         settings,
         ROUTES,
-        RedisBroker(settings, node_id),
+        broker_for(settings, node_id),
         context=context,
         node_id=node_id,
         presence_store=store,

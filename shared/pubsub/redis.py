@@ -11,9 +11,11 @@ import asyncio
 import logging
 import random
 from collections import deque
+from collections.abc import Callable
+from typing import Any
 
 from redis.asyncio import ConnectionPool
-from redis.exceptions import RedisError
+from redis.exceptions import MovedError, RedisError, ResponseError
 
 from shared.events.control import CATCH_UP, CONTROL, catch_up
 from shared.events.envelope import Envelope, json_payload, pack
@@ -45,17 +47,28 @@ class _Topic:
 class RedisBroker:
     """A Broker over one Redis server. `node_id` marks what this broker itself has to say to other nodes."""
 
-    def __init__(self, settings: Settings, node_id: str = "") -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        node_id: str = "",
+        *,
+        pool: ConnectionPool | None = None,
+        sharded: bool = False,
+        announce_loss: Callable[[float], None] | None = None,
+        on_moved: Callable[[], None] | None = None,
+    ) -> None:
+        """The keywords are for one master of a cluster: its connections, SSUBSCRIBE instead of SUBSCRIBE, who tells
+        the other nodes that messages were lost, and who is told that a topic belongs to another master now."""
         self._node_id = node_id
+        self._commands = LinkCommands(sharded=sharded)
+        self._announce_loss = announce_loss or self._tell_to_catch_up
+        self._on_moved = on_moved
         self._prefix = settings.redis_prefix.encode()
         self._timeout = settings.redis_timeout_seconds
         self._subscribe_timeout = settings.subscribe_timeout_seconds
         self._bound = settings.max_publish_queue
-        self._pool = ConnectionPool.from_url(
-            settings.redis_url, protocol=3, socket_timeout=None, retry=None, client_name=f"daveslist-{node_id}"
-        )
+        self._pool = pool or ConnectionPool.from_url(settings.redis_url, **connection_options(node_id))
         self._receiver: Receiver | None = None
-        self._link: RedisLink | None = None
         self._topics: dict[bytes, _Topic] = {}
         self._to_subscribe: dict[bytes, None] = {}
         self._to_unsubscribe: dict[bytes, None] = {}
@@ -149,9 +162,10 @@ class RedisBroker:
         while True:
             link = RedisLink(
                 self._pool.make_connection(),  # type: ignore[no-untyped-call]
-                LinkCommands(sharded=False),
+                self._commands,
                 self._message,
                 self._subscribed,
+                self._refused,
                 self._timeout,
             )
             try:
@@ -163,12 +177,17 @@ class RedisBroker:
                 error = _first(group)
                 log = logger.warning if self.connected else logger.debug
                 log("redis link lost", extra={"fields": {"error": f"{type(error).__name__}: {error}"}})
+            except* Exception:
+                # A mistake of ours must cost a link, not all links from then on.
+                logger.exception("redis link failed")
             finally:
                 if self.connected:
                     delay = _RETRY_SECONDS[0]
                 self.connected = False
                 self._lost += link.unanswered
                 self._last_heard = link.heard or self._last_heard
+                for entry in self._topics.values():
+                    entry.confirmed = False
                 await link.close()
             restored = True
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))
@@ -179,7 +198,6 @@ class RedisBroker:
         self._to_subscribe.clear()
         self._to_unsubscribe.clear()
         for channel, entry in list(self._topics.items()):
-            entry.confirmed = False
             entry.unconfirmed = 0
             if entry.count:
                 self._to_subscribe[channel] = None
@@ -195,8 +213,7 @@ class RedisBroker:
         self.connected = True
         away = asyncio.get_running_loop().time() - self._last_heard if restored else 0.0
         if self._lost and restored:
-            notice = Envelope(self._node_id, CATCH_UP, json_payload(catch_up(away)))
-            self._queue.append((self._prefix + CONTROL.encode(), pack(notice)))
+            self._announce_loss(away)
         self._lost = 0
         if restored:
             logger.info("redis link restored", extra={"fields": {"topics": len(self._topics)}})
@@ -259,6 +276,18 @@ class RedisBroker:
             if not self._missing:
                 self._confirmed.set()
 
+    def _tell_to_catch_up(self, seconds: float) -> None:
+        notice = Envelope(self._node_id, CATCH_UP, json_payload(catch_up(seconds)))
+        self._queue.append((self._prefix + CONTROL.encode(), pack(notice)))
+
+    def _refused(self, error: ResponseError) -> None:
+        """A refused command is not a broken link; what it was to say is lost."""
+        self._lost += 1
+        if isinstance(error, MovedError) and self._on_moved is not None:
+            self._on_moved()
+        else:
+            logger.warning("redis refused a command", extra={"fields": {"error": str(error)}})
+
     def _message(self, channel: bytes, data: bytes) -> None:
         if self._receiver is None:
             return
@@ -266,6 +295,11 @@ class RedisBroker:
             self._receiver.receive(channel[len(self._prefix) :].decode(), data)
         except Exception:
             logger.exception("a message from another node was not handled")
+
+
+def connection_options(node_id: str) -> dict[str, Any]:
+    """For redis-py: pushes arrive among the answers (RESP3), and who drives the link waits and tries again itself."""
+    return {"protocol": 3, "socket_timeout": None, "retry": None, "client_name": f"daveslist-{node_id}"}
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -7,15 +7,12 @@ exactly that something may have been missed, and how many of its own messages we
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
 
 from redis.asyncio import Connection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
-
-logger = logging.getLogger(__name__)
 
 _SUBSCRIBED = (b"subscribe", b"ssubscribe")
 _MESSAGE = (b"message", b"smessage")
@@ -25,6 +22,7 @@ class LinkCommands:
     """The names of the commands: those of one server, or the sharded ones of a cluster."""
 
     def __init__(self, *, sharded: bool) -> None:
+        self.sharded = sharded
         prefix = "S" if sharded else ""
         self.publish = f"{prefix}PUBLISH"
         self.subscribe = f"{prefix}SUBSCRIBE"
@@ -43,12 +41,14 @@ class RedisLink:
         commands: LinkCommands,
         on_message: Callable[[bytes, bytes], None],
         on_subscribed: Callable[[bytes], None],
+        on_refused: Callable[[ResponseError], None],
         timeout: float,
     ) -> None:
         self._connection = connection
         self._commands = commands
         self._on_message = on_message
         self._on_subscribed = on_subscribed
+        self._on_refused = on_refused
         self._timeout = timeout
         self.unanswered = 0
         """Commands that Redis has not answered: publishes and pings."""
@@ -64,10 +64,14 @@ class RedisLink:
         await self._connection.disconnect(nowait=True)
 
     async def subscribe(self, channels: Sequence[bytes]) -> None:
-        await self._send([(self._commands.subscribe, *channels)])
+        await self._send(self._for_each(self._commands.subscribe, channels))
 
     async def unsubscribe(self, channels: Sequence[bytes]) -> None:
-        await self._send([(self._commands.unsubscribe, *channels)])
+        await self._send(self._for_each(self._commands.unsubscribe, channels))
+
+    def _for_each(self, name: str, channels: Sequence[bytes]) -> list[tuple[str | bytes, ...]]:
+        # A sharded command takes the channels of one hash slot only.
+        return [(name, channel) for channel in channels] if self._commands.sharded else [(name, *channels)]
 
     async def publish(self, messages: Iterable[tuple[bytes, bytes]]) -> None:
         """Write the messages at once; their confirmations are only counted."""
@@ -94,8 +98,7 @@ class RedisLink:
             try:
                 answer = await read(timeout=math.inf, disconnect_on_error=False, push_request=True)
             except ResponseError as error:
-                # A refused command is not a broken link.
-                logger.warning("redis refused a command", extra={"fields": {"error": str(error)}})
+                self._on_refused(error)
                 self.unanswered -= 1
                 continue
             self.heard = now()
@@ -113,7 +116,7 @@ class RedisLink:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._timeout / 3)
-            if self.unanswered and loop.time() - self.heard > self._timeout:
+            if self.unanswered > 0 and loop.time() - self.heard > self._timeout:
                 raise RedisConnectionError(f"nothing heard for {self._timeout} s")
             self.unanswered += 1
             await self._send([("PING",)])

@@ -16,9 +16,8 @@ from gateway.presence.store_memory import MemoryStore
 from gateway.presence.store_redis import RedisStore
 from gateway.runtime.endpoint import Endpoint, new_node_id
 from shared.access.tokens import InvalidToken, Tokens
-from shared.pubsub.broker import Broker
+from shared.pubsub import broker_for
 from shared.pubsub.memory import MemoryBroker
-from shared.pubsub.redis import RedisBroker
 from shared.settings import Settings
 from tests.lab.channels import routes
 
@@ -41,17 +40,14 @@ class LabAuthenticator:
         return Identity(claims.user_id, float(claims.expires_at))
 
 
-def broker_for(settings: Settings, node_id: str) -> Broker:
-    return RedisBroker(settings, node_id) if settings.redis_url else MemoryBroker()
-
-
 async def serve(port: int, secret: str, redis_url: str) -> None:
     settings = replace(
         Settings.from_environment({}), jwt_secret=secret, redis_url=redis_url, max_message_bytes=MAX_MESSAGE_BYTES
     )
     node_id = new_node_id()
     store = RedisStore.from_url(redis_url) if redis_url else MemoryStore()
-    endpoint = Endpoint(settings, routes, broker_for(settings, node_id), node_id=node_id, presence_store=store)
+    broker = broker_for(settings, node_id) if redis_url else MemoryBroker()
+    endpoint = Endpoint(settings, routes, broker, node_id=node_id, presence_store=store)
     await endpoint.start()
     app = web.Application()
     add_socket(app, endpoint, LabAuthenticator(secret))
