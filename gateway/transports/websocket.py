@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSMsgType, hdrs, web
 
 from gateway.identity import Authenticator, Identity, Refused
 from gateway.protocol.messages import BadFrame, Frame, InvalidText
@@ -186,6 +186,8 @@ class WebSocketTransport:
         self._flusher = Flusher(asyncio.get_running_loop())
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        if request.method != hdrs.METH_GET:
+            return web.Response(status=400)
         query = query_of(request)
         serializer = serializer_of(query)
         token = subprotocol_token(request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from typing import Any
@@ -51,6 +52,25 @@ async def test_a_token_that_is_none_in_the_header_wins_over_a_good_one_in_the_qu
 @pytest.mark.parametrize("path", ["", "/"])
 async def test_a_request_that_is_no_upgrade_gets_400(lab: LabServer, path: str) -> None:
     status, _ = await lab.get(path, token=token(), vsn="2.0.0")
+    assert status == 400
+
+
+@pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
+@pytest.mark.parametrize("asks", ["", "Upgrade: websocket\r\nConnection: Upgrade\r\n"], ids=["plain", "upgrade"])
+async def test_a_request_that_no_upgrade_can_be_gets_400(lab: LabServer, method: str, asks: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", lab.port)
+    writer.write(
+        f"{method} /socket/websocket?token={token()} HTTP/1.1\r\nHost: x\r\n{asks}"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nContent-Length: 0\r\n\r\n".encode()
+    )
+    assert (await reader.readline()).startswith(b"HTTP/1.1 400 ")
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.mark.parametrize("missing", ["Sec-WebSocket-Version", "Sec-WebSocket-Key", "Upgrade", "Connection"])
+async def test_half_an_upgrade_gets_400(lab: LabServer, missing: str) -> None:
+    status, _ = await lab.refusal({"token": token()}, {missing: ""})
     assert status == 400
 
 
