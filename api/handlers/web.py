@@ -127,7 +127,7 @@ def _gateway(settings: Settings, request: web.Request) -> str:
     if settings.gateway_url:
         return settings.gateway_url.rstrip("/")
     own = "" if settings.is_production else _own_origin(request)
-    return re.sub(r"(:[0-9]+)?$", f":{settings.gateway_port}", own) if own else ""
+    return re.sub(r"(:[0-9]+)?$", f":{settings.gateway_port}", own, count=1) if own else ""
 
 
 def _own_origin(request: web.Request) -> str:

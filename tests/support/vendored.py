@@ -1,4 +1,4 @@
-"""The libraries of the page, as files of locked npm packages; api/web/vendor has copies, so that nobody builds anything.
+"""The libraries of the page, as files of locked npm packages; api/web/vendor has copies: nobody builds anything.
 
 python -m tests.support.vendored    copies them from node_modules, which `make vendor` does
 """
@@ -34,7 +34,8 @@ def contents() -> dict[str, bytes]:
 
 def _readme() -> str:
     lines = [
-        "Copies of files of npm packages, made by `make vendor` from tests/end_to_end/js/package-lock.json. Do not edit.",
+        "Copies of files of npm packages, made by `make vendor` as tests/end_to_end/js/package-lock.json says. Not to be",
+        "edited.",
         "",
         "| package | version | licence |",
         "|---|---|---|",

@@ -1,0 +1,39 @@
+// The categories that this person may see, asked for once.
+
+import { api } from "./api.js";
+import { update } from "./page.js";
+import { session } from "./session.js";
+
+let known = [];
+let asked = null;
+
+/** Those known so far; the page is drawn again when they have come. */
+export function categories() {
+  asked ??= load();
+  return known;
+}
+
+/** Ask again: they changed, or who asks. */
+export function forgetCategories() {
+  asked = null;
+}
+
+async function load() {
+  try {
+    let cursor = null;
+    const found = [];
+    do {
+      const page = await api.get("/api/categories", { query: { limit: 100, cursor } });
+      found.push(...page.data);
+      cursor = page.next_cursor;
+    } while (cursor);
+    known = found;
+  } catch {
+    setTimeout(forgetCategories, 2_000);
+  }
+  update();
+}
+
+session.onChange(({ isOtherPerson }) => {
+  if (isOtherPerson) forgetCategories();
+});

@@ -1,0 +1,39 @@
+// Numbers, times and names as people read them.
+
+const money = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD", maximumFractionDigits: 0 });
+const whole = new Intl.NumberFormat("en-US");
+const ago = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+const day = new Intl.DateTimeFormat("en-US", { dateStyle: "medium" });
+const moment = new Intl.DateTimeFormat("en-US", { dateStyle: "medium", timeStyle: "short" });
+const clock = new Intl.DateTimeFormat("en-US", { timeStyle: "short" });
+
+const STEPS = [
+  ["minute", 60],
+  ["hour", 3600],
+  ["day", 86_400],
+];
+const A_WEEK_IN_SECONDS = 7 * 86_400;
+
+export const price = (value) => (value === null || value === undefined ? "Ask for the price" : money.format(value));
+export const miles = (value) => `${whole.format(value)} mi`;
+export const count = (number, one, many) => `${whole.format(number)} ${number === 1 ? one : many}`;
+export const dateTime = (time) => moment.format(new Date(time));
+export const date = (time) => day.format(new Date(time));
+
+/** "5 minutes ago" within a week, else the date. */
+export function since(time) {
+  const seconds = (Date.now() - new Date(time)) / 1000;
+  if (seconds > A_WEEK_IN_SECONDS) return date(time);
+  if (seconds < 60) return "just now";
+  const [unit, length] = STEPS.findLast(([, length]) => seconds >= length);
+  return ago.format(-Math.floor(seconds / length), unit);
+}
+
+/** The time of a message: of today the clock alone. */
+export function messageTime(time) {
+  const isToday = new Date(time).toDateString() === new Date().toDateString();
+  return isToday ? clock.format(new Date(time)) : dateTime(time);
+}
+
+/** Of somebody who left, the name is empty. */
+export const nameOf = (user) => user?.name || "Somebody who left";

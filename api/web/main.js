@@ -1,0 +1,49 @@
+// Starts the page: session, live connection, router, and the one place that draws.
+
+import { render } from "./vendor/lit-html/lit-html.js";
+import { drawWith, update } from "./page.js";
+import { connection } from "./realtime/connection.js";
+import { inbox } from "./realtime/inbox.js";
+import { router } from "./router.js";
+import { session } from "./session.js";
+import { shell } from "./shell.js";
+import "./ui/guarded_picture.js";
+
+const root = document.createElement("div");
+root.id = "app";
+document.body.append(root);
+
+drawWith(() => {
+  const view = router.view;
+  view.beforeDraw();
+  document.title = `${inbox.unread ? `(${inbox.unread}) ` : ""}${view.title} · Daveslist`;
+  render(shell(view), root);
+  view.afterDraw();
+  router.drawn();
+});
+
+session.onChange((change) => {
+  if (change.isOtherPerson) {
+    inbox.close();
+    connection.close();
+    if (session.user) {
+      connection.open();
+      inbox.open(session.user.id);
+    }
+    // What is shown may be another's: everything is asked for again, as the one who asks now.
+    router.restart(change.notice);
+  } else if (change.token) {
+    connection.useToken(change.token);
+  }
+  update();
+});
+
+connection.onChange(update);
+inbox.onChange(update);
+
+if (session.user) {
+  connection.open();
+  inbox.open(session.user.id);
+  session.check();
+}
+router.start();

@@ -1,0 +1,52 @@
+// A failure as people are told it: the API's problem details, or that nothing could be reached.
+
+export class Problem extends Error {
+  constructor({ status = 0, type = "", title = "", detail = "", errors = {} }, retryAfter = null) {
+    super(detail || title);
+    this.status = status;
+    this.type = type.replace("/problems/", "");
+    this.errors = errors;
+    this.retryAfter = retryAfter;
+  }
+
+  /** Any error as a problem. What is a fault of the page's own also goes to the console. */
+  static of(error) {
+    if (error instanceof Problem) return error;
+    if (error.name === "AbortError") return new Problem({ type: "aborted", title: "Stopped." });
+    console.error(error);
+    return new Problem({ type: "page", title: "Something went wrong on this page. Reloading it may help." });
+  }
+
+  static unreachable() {
+    return new Problem({ type: "unreachable", title: "Daveslist cannot be reached. Check your connection and try again." });
+  }
+
+  static async fromResponse(response) {
+    let body = {};
+    try {
+      body = await response.json();
+    } catch {
+      // A proxy's own words, in whatever form: the status has to do.
+    }
+    const seconds = Number(response.headers.get("Retry-After"));
+    const title = `The server answered ${response.status}.`;
+    return new Problem({ title, ...body, status: response.status }, seconds || null);
+  }
+
+  /** What is wrong with one field, in one line; empty if nothing is. */
+  of(field) {
+    return sentences(this.errors[field]).join(" ");
+  }
+
+  /** What is wrong with fields that a form does not have. */
+  beside(fields) {
+    const others = Object.keys(this.errors).filter((name) => !fields.includes(name));
+    return others.map((name) => `${name}: ${this.of(name)}`).join(" ");
+  }
+}
+
+function sentences(errors) {
+  if (errors === undefined || errors === null) return [];
+  if (typeof errors === "string") return [errors];
+  return Object.values(errors).flatMap(sentences);
+}

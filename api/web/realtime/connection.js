@@ -1,0 +1,121 @@
+// The one connection to the gateway, by the official Phoenix client, and how it stands, in words that people see.
+
+import { LongPoll, Socket } from "../vendor/phoenix/phoenix.mjs";
+import { session } from "../session.js";
+
+/** Without a WebSocket by then, long polling takes over. */
+const LONGPOLL_FALLBACK_MS = 2_500;
+/** Where WebSockets did work before, they are tried again so long after long polling took over. */
+const WEBSOCKET_AGAIN_MS = 30_000;
+
+const ENDPOINT = document
+  .querySelector('meta[name="socket"]')
+  .content.replace(/^http/, "ws");
+
+class Connection {
+  #socket = null;
+  #listeners = [];
+  #hadWebSocket = false;
+  #timer = null;
+  /** "off" (a visitor), "connecting", "live", "lost". */
+  state = "off";
+
+  constructor() {
+    window.addEventListener("online", () => this.#again());
+    window.addEventListener("offline", () => this.#tell());
+  }
+
+  onChange(listener) {
+    this.#listeners.push(listener);
+  }
+
+  get isLive() {
+    return this.state === "live";
+  }
+
+  get isLongPoll() {
+    return this.#socket !== null && this.#socket.transport === LongPoll;
+  }
+
+  get words() {
+    if (this.state === "lost") return navigator.onLine ? "Reconnecting…" : "You are offline";
+    if (this.state === "connecting") return "Connecting…";
+    return this.isLongPoll ? "Connected (slower)" : "Connected";
+  }
+
+  open() {
+    this.#become("connecting");
+    const socket = new Socket(ENDPOINT, {
+      // In a header, not in the address, which ends up in logs. Asked again at each connection.
+      authToken: () => session.token ?? "",
+      longPollFallbackMs: LONGPOLL_FALLBACK_MS,
+    });
+    this.#socket = socket;
+    const isCurrent = () => this.#socket === socket;
+    socket.onOpen(() => {
+      if (!isCurrent()) return;
+      this.#preferWebSocket();
+      this.#become("live");
+    });
+    const lost = () => {
+      if (!isCurrent()) return;
+      this.#become("lost");
+      // Perhaps the session has ended; or the token has, and the next attempt needs a fresh one.
+      session.check();
+    };
+    socket.onError(lost);
+    socket.onClose(lost);
+    socket.connect();
+  }
+
+  close() {
+    clearTimeout(this.#timer);
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.disconnect();
+    this.#become("off");
+  }
+
+  /** Joined at once, and again after each loss. `params` may be a function, asked at each join. */
+  join(topic, params = {}) {
+    const channel = this.#socket.channel(topic, params);
+    return { channel, joining: channel.join() };
+  }
+
+  /** The token changed: tell the gateway, so that the connection outlives the old one. */
+  useToken(token) {
+    const channel = this.#socket?.channels.find((one) => one.state === "joined");
+    channel?.push("access_token", { access_token: token });
+  }
+
+  /** phoenix.js stays with long polling once it has fallen back, be it only that one server was restarted. */
+  #preferWebSocket() {
+    clearTimeout(this.#timer);
+    if (!this.isLongPoll) this.#hadWebSocket = true;
+    else if (this.#hadWebSocket) {
+      this.#timer = setTimeout(() => {
+        this.#socket?.replaceTransport(WebSocket);
+        this.#socket?.connect();
+      }, WEBSOCKET_AGAIN_MS);
+    }
+  }
+
+  #again() {
+    if (this.#socket && !this.#socket.isConnected()) {
+      this.#socket.disconnect(() => this.#socket?.connect());
+    }
+    this.#tell();
+  }
+
+  #become(state) {
+    if (this.state === state) return;
+    this.state = state;
+    this.#tell();
+  }
+
+  #tell() {
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+export const connection = new Connection();

@@ -1,0 +1,159 @@
+// Which view an address has, and going from one to another without loading the page again.
+
+import { update } from "./page.js";
+import { session } from "./session.js";
+import { announce } from "./ui/announcer.js";
+import { Account } from "./views/account.js";
+import { Audit } from "./views/audit.js";
+import { Browse } from "./views/browse.js";
+import { Categories } from "./views/categories.js";
+import { EditListing } from "./views/edit_listing.js";
+import { Hidden } from "./views/hidden.js";
+import { Listing } from "./views/listing.js";
+import { Login } from "./views/login.js";
+import { Messages } from "./views/messages.js";
+import { Missing } from "./views/missing.js";
+import { NotAllowed } from "./views/not_allowed.js";
+import { People } from "./views/people.js";
+import { Register } from "./views/register.js";
+import { Reports } from "./views/reports.js";
+import { Trash } from "./views/trash.js";
+
+/** Path, view, and the least role that it is for. An id is digits. */
+const ROUTES = [
+  ["/", Browse, null],
+  ["/account", Account, "user"],
+  ["/admin", People, "admin"],
+  ["/admin/audit", Audit, "admin"],
+  ["/listings/new", EditListing, "user"],
+  ["/listings/{id}", Listing, null],
+  ["/listings/{id}/edit", EditListing, "user"],
+  ["/login", Login, null],
+  ["/messages", Messages, "user"],
+  ["/messages/{user_id}", Messages, "user"],
+  ["/moderation", Reports, "moderator"],
+  ["/moderation/categories", Categories, "moderator"],
+  ["/moderation/hidden", Hidden, "moderator"],
+  ["/moderation/trash", Trash, "moderator"],
+  ["/register", Register, null],
+].map(([path, view, role]) => [new RegExp(`^${path.replace(/\{(\w+)\}/g, "(?<$1>\\d+)")}/?$`), view, role]);
+
+class Router {
+  view = null;
+  #path = "";
+  #url = "";
+  #isToBeFocused = false;
+  #scrollTo = null;
+  /** The search that was left last, so that going back finds it as it was, with all its pages. */
+  #kept = null;
+
+  start() {
+    history.scrollRestoration = "manual";
+    window.addEventListener("popstate", (event) => {
+      this.#keepScroll();
+      this.#show({ isBack: true, scroll: event.state?.scroll ?? 0, notice: "" });
+    });
+    document.addEventListener("click", followLink);
+    this.#show({ isFirst: true });
+  }
+
+  /** Open the same address again, as somebody else. */
+  restart(notice) {
+    this.#keep(null);
+    this.#path = "";
+    this.#show({ notice });
+  }
+
+  go(url, { replace = false, notice = "" } = {}) {
+    if (!replace) {
+      history.replaceState({ ...history.state, scroll: scrollY }, "");
+      history.pushState({ scroll: 0 }, "", url);
+    } else {
+      history.replaceState({ scroll: 0 }, "", url);
+    }
+    this.#show({ notice });
+  }
+
+  /** After each drawing. A new page begins at its top, with its heading in focus, where a screen reader reads on. */
+  drawn() {
+    if (this.#scrollTo !== null) {
+      scrollTo(0, this.#scrollTo);
+      this.#scrollTo = null;
+    }
+    if (this.#isToBeFocused) {
+      const heading = document.querySelector("main h1");
+      if (!heading) return;
+      this.#isToBeFocused = false;
+      heading.tabIndex = -1;
+      heading.focus({ preventScroll: true });
+    }
+  }
+
+  #keep(kept) {
+    if (this.#kept?.view !== kept?.view) this.#kept?.view.stop();
+    this.#kept = kept;
+  }
+
+  #leave(view) {
+    if (view && view !== this.view && view !== this.#kept?.view) view.stop();
+  }
+
+  #keepScroll() {
+    if (this.#kept && this.#kept.view === this.view) this.#kept.scroll = scrollY;
+  }
+
+  #show({ isFirst = false, isBack = false, scroll = 0, notice = "" }) {
+    const before = this.view;
+    const isSamePath = this.#path === location.pathname;
+    if (before instanceof Browse && !isBack) this.#keep({ url: this.#url, view: before, scroll: scrollY });
+    this.#path = location.pathname;
+    this.#url = location.pathname + location.search;
+    if (isBack && this.#kept?.url === this.#url) {
+      this.view = this.#kept.view;
+      this.#leave(before);
+      this.#scrollTo = this.#kept.scroll || scroll;
+    } else {
+      this.view = make(notice);
+      this.#leave(before);
+      this.view.start(before?.constructor === this.view.constructor ? before : null);
+      if (!isSamePath) this.#scrollTo = 0;
+    }
+    this.#isToBeFocused = !isFirst && !isSamePath;
+    if (this.#isToBeFocused) announce(this.view.title);
+    update();
+  }
+}
+
+function make(notice) {
+  const query = new URLSearchParams(location.search);
+  for (const [pattern, view, role] of ROUTES) {
+    const match = pattern.exec(location.pathname);
+    if (!match) continue;
+    if (role && !session.user) {
+      const next = location.pathname + location.search;
+      return new Login({ query: new URLSearchParams({ next }), notice: notice || "Please log in first." });
+    }
+    if (role && !session.is(role)) return new NotAllowed({});
+    return new view({ params: { ...match.groups }, query, notice });
+  }
+  return new Missing({});
+}
+
+/** A click on a link to one of our own addresses goes there without loading; all other clicks are the browser's. */
+function followLink(event) {
+  const link = event.target.closest?.("a[href]");
+  if (!link || event.defaultPrevented || event.button !== 0) return;
+  if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  const url = new URL(link.href);
+  if (url.origin !== location.origin || link.target || link.hasAttribute("download")) return;
+  if (url.pathname.startsWith("/api") || url.hash) return;
+  event.preventDefault();
+  navigate(url.pathname + url.search);
+}
+
+export const router = new Router();
+
+/** `replace` leaves no trace in the history; `notice` is shown by the view that opens. */
+export function navigate(url, options) {
+  router.go(url, options);
+}

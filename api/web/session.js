@@ -1,0 +1,169 @@
+// Who is logged in on this browser: their tokens, kept fresh, shared by all tabs.
+//
+// The tokens live in localStorage. The API takes them in a header only, so no other site can act for the user, as it
+// could with a cookie (CSRF). What remains is script injection, and against that stand a policy without inline script
+// and Trusted Types; tokens held in memory only would be no safer there (injected script can call this module), and
+// everybody would have to log in again after each reload. Access tokens are short-lived, and a refresh token that
+// somebody else has used ends the session at its next use.
+
+import { Problem } from "./problem.js";
+
+const KEY = "daveslist.session";
+const LOCK = "daveslist.refresh";
+/** A token this close to its end is replaced before it is used. */
+const EARLY_MS = 60_000;
+const CHECK_AT_MOST_EVERY_MS = 5_000;
+
+class Session {
+  #listeners = [];
+  #stored = read();
+  #timer = null;
+  #checkedAt = 0;
+
+  constructor() {
+    // Another tab logged in or out, or has a fresh token.
+    window.addEventListener("storage", (event) => {
+      if (event.key === KEY || event.key === null) this.#become(read());
+    });
+    document.addEventListener("visibilitychange", () => {
+      if (document.visibilityState === "visible") this.check();
+    });
+    this.#refreshInTime();
+  }
+
+  /** {id, email, name, role}, or null for a visitor. */
+  get user() {
+    return this.#stored?.user ?? null;
+  }
+
+  /** Whether the user is at least that: "user", "moderator", "admin". */
+  is(role) {
+    const ranks = ["user", "moderator", "admin"];
+    return this.user !== null && ranks.indexOf(this.user.role) >= ranks.indexOf(role);
+  }
+
+  /** The token as it is, for those who cannot wait; null for a visitor. */
+  get token() {
+    return this.#stored?.access_token ?? null;
+  }
+
+  /** `listener({isOtherPerson, token, notice})` is called after each change. */
+  onChange(listener) {
+    this.#listeners.push(listener);
+  }
+
+  /** What registering, log-in and refreshing answer. */
+  begin(answer) {
+    this.#keep({ ...answer, expires_at: Date.now() + answer.expires_in * 1000 });
+  }
+
+  /** `notice` is why, where the user did not ask for it. */
+  end(notice = "") {
+    this.#keep(null, notice);
+  }
+
+  /** The user changed their own profile. */
+  rename(user) {
+    if (this.#stored) this.#keep({ ...this.#stored, user: { ...this.#stored.user, ...user } });
+  }
+
+  /** A token that is good for a while; null for a visitor. Raises Problem when it cannot be had now. */
+  async freshToken() {
+    if (!this.#stored || this.#stored.expires_at - EARLY_MS > Date.now()) return this.token;
+    return this.refresh(this.token);
+  }
+
+  /** A token other than this one, which was refused or is about to expire; null if the session has ended. */
+  async refresh(token) {
+    return alone(async () => {
+      // While this tab waited, another one may have got a new token with the only refresh token there is.
+      const stored = read();
+      if (!stored || stored.access_token !== token) {
+        this.#become(stored);
+        return this.token;
+      }
+      const body = JSON.stringify({ refresh_token: stored.refresh_token });
+      const headers = { "Content-Type": "application/json" };
+      let response;
+      try {
+        response = await fetch("/api/token/refresh", { method: "POST", headers, body });
+      } catch {
+        throw Problem.unreachable();
+      }
+      if (response.ok) {
+        this.begin(await response.json());
+        return this.token;
+      }
+      const problem = await Problem.fromResponse(response);
+      if (response.status !== 401 && response.status !== 403) throw problem;
+      this.end(problem.type === "banned" ? problem.message : "You have been logged out. Please log in again.");
+      return null;
+    });
+  }
+
+  /** Ask whether the session still stands, and what the user's role is now. */
+  async check() {
+    if (!this.#stored || Date.now() - this.#checkedAt < CHECK_AT_MOST_EVERY_MS) return;
+    this.#checkedAt = Date.now();
+    try {
+      const token = await this.freshToken();
+      const response = await fetch("/api/me", { headers: { Authorization: `Bearer ${token}` } });
+      if (response.ok) {
+        const { id, email, name, role } = await response.json();
+        const user = this.user;
+        const isNews = user && user.id === id && (user.name !== name || user.role !== role || user.email !== email);
+        if (isNews) this.rename({ email, name, role });
+      } else if (response.status === 401) {
+        await this.refresh(token);
+      } else if (response.status === 403) {
+        this.end((await Problem.fromResponse(response)).message);
+      }
+    } catch {
+      // Not reachable: the next check will tell.
+    }
+  }
+
+  #keep(stored, notice = "") {
+    if (stored) localStorage.setItem(KEY, JSON.stringify(stored));
+    else localStorage.removeItem(KEY);
+    this.#become(stored, notice);
+  }
+
+  #become(stored, notice = "") {
+    const before = this.#stored;
+    this.#stored = stored;
+    this.#refreshInTime();
+    const isOtherPerson = before?.user.id !== stored?.user.id || before?.user.role !== stored?.user.role;
+    const token = stored && before?.access_token !== stored.access_token ? stored.access_token : null;
+    for (const listener of this.#listeners) listener({ isOtherPerson, token, notice });
+  }
+
+  /** The live connection needs a fresh token also while nothing is asked by REST. */
+  #refreshInTime() {
+    clearTimeout(this.#timer);
+    if (!this.#stored) return;
+    const wait = Math.max(1_000, this.#stored.expires_at - EARLY_MS - Date.now());
+    this.#timer = setTimeout(async () => {
+      try {
+        await this.freshToken();
+      } catch {
+        this.#timer = setTimeout(() => this.#refreshInTime(), 5_000);
+      }
+    }, Math.min(wait, 2 ** 31 - 1));
+  }
+}
+
+function read() {
+  try {
+    return JSON.parse(localStorage.getItem(KEY));
+  } catch {
+    return null;
+  }
+}
+
+/** One tab at a time. Browsers offer locks to pages that came safely, which all but a developer's on a LAN do. */
+function alone(work) {
+  return navigator.locks ? navigator.locks.request(LOCK, work) : work();
+}
+
+export const session = new Session();

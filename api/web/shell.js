@@ -1,0 +1,90 @@
+// What is around every view: skip link, header with search and navigation, announcements, footer.
+
+import { html, nothing } from "./vendor/lit-html/lit-html.js";
+import { live } from "./vendor/lit-html/directives/live.js";
+import { api } from "./api.js";
+import { connection } from "./realtime/connection.js";
+import { inbox } from "./realtime/inbox.js";
+import { navigate } from "./router.js";
+import { session } from "./session.js";
+import { announcer } from "./ui/announcer.js";
+import { carIcon, searchIcon } from "./ui/icons.js";
+
+export function shell(view) {
+  const skip = (event) => {
+    event.preventDefault();
+    document.getElementById("main").focus();
+  };
+  return html`<a class="skip-link" href="#main" @click=${skip}>Skip to the content</a>
+    <header class="top">
+      <a class="brand" href="/">${carIcon}<span>Daveslist</span></a>
+      ${search()}
+      <nav aria-label="Main">${session.user ? forUser() : forVisitor()}</nav>
+    </header>
+    ${announcer()}
+    <main id="main" tabindex="-1" class=${view.layout ?? ""}>
+      ${view.notice ? html`<p class="notice" role="status">${view.notice}</p>` : nothing} ${view.template()}
+    </main>
+    <footer class="bottom">
+      <p>Daveslist: used cars, from people nearby. <a href="/api/docs" target="_blank" rel="noopener">API</a></p>
+      ${session.user ? state() : nothing}
+    </footer>`;
+}
+
+function search() {
+  const query = new URLSearchParams(location.pathname === "/" ? location.search : "");
+  const go = (event) => {
+    event.preventDefault();
+    const words = new FormData(event.currentTarget).get("q").trim();
+    if (words) query.set("q", words);
+    else query.delete("q");
+    navigate(query.size ? `/?${query}` : "/");
+  };
+  return html`<form class="search" role="search" aria-label="Cars" @submit=${go}>
+    <input
+      type="search"
+      name="q"
+      maxlength="200"
+      autocomplete="off"
+      aria-label="Search cars"
+      placeholder="Make, model, anything"
+      .value=${live(query.get("q") ?? "")}
+    />
+    <button class="icon-button" aria-label="Search">${searchIcon}</button>
+  </form>`;
+}
+
+const link = (path, words) =>
+  html`<a href=${path} aria-current=${location.pathname === path ? "page" : nothing}>${words}</a>`;
+
+function forVisitor() {
+  return html`${link("/login", "Log in")}<a class="button primary small" href="/register">Register</a>`;
+}
+
+function forUser() {
+  const unread = inbox.unread;
+  const messages = html`Messages${unread
+    ? html`<span class="badge" data-unread=${unread}>${unread}<span class="for-readers"> unread</span></span>`
+    : nothing}`;
+  return html`${session.is("moderator") ? link("/moderation", "Moderation") : nothing}
+  ${session.is("admin") ? link("/admin", "Admin") : nothing} ${link("/messages", messages)}
+  ${link("/account", session.user.name)}
+  <button class="link" @click=${logOut}>Log out</button>
+  <a class="button primary small" href="/listings/new">Sell a car</a>`;
+}
+
+function state() {
+  return html`<p class="connection" data-state=${connection.state} data-longpoll=${String(connection.isLongPoll)}>
+    <span class="dot" aria-hidden="true"></span><span role="status">${connection.words}</span>
+  </p>`;
+}
+
+async function logOut() {
+  try {
+    await api.post("/api/logout");
+  } catch {
+    // The session ends here in any case; on the server it does when its tokens run out.
+  }
+  session.end();
+  navigate("/", { notice: "You are logged out." });
+}

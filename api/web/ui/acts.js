@@ -1,0 +1,30 @@
+// Buttons that do something to one row of a list, and say how it went.
+
+import { html } from "../vendor/lit-html/lit-html.js";
+import { Problem } from "../problem.js";
+
+export class Acts {
+  words = "";
+  isFault = false;
+
+  constructor(view) {
+    this.view = view;
+  }
+
+  /** Does it, then says `words`, or why it failed. */
+  async do(work, words) {
+    try {
+      await work();
+      this.words = words;
+      this.isFault = false;
+    } catch (error) {
+      this.words = Problem.of(error).message;
+      this.isFault = true;
+    }
+    this.view.update();
+  }
+
+  template() {
+    return html`<p class=${this.isFault ? "fault" : "done"} role="status">${this.words}</p>`;
+  }
+}

@@ -1,0 +1,33 @@
+// A listing in a list.
+
+import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { miles, price, since } from "../format.js";
+import { isForMembers, picture } from "./picture.js";
+
+export function card(listing) {
+  const [first] = listing.pictures ?? [];
+  return html`<article class="card">
+    <div class="card-picture">${picture(listing, first?.thumbnail_url, "")}${flags(listing)}</div>
+    <div class="card-text">
+      <h2><a href=${`/listings/${listing.id}`}>${listing.title}</a></h2>
+      <p class="price">${price(listing.price)}</p>
+      <p class="quiet">${facts(listing)}</p>
+      <p class="quiet small-text"><time datetime=${listing.created_at}>${since(listing.created_at)}</time></p>
+    </div>
+  </article>`;
+}
+
+/** What sets the listing apart from others, as small signs. */
+export function flags(listing) {
+  const words = [
+    [listing.hidden, "Hidden"],
+    [listing.status === "sold", "Sold"],
+    [isForMembers(listing), "Members only"],
+  ].filter(([is]) => is);
+  if (!words.length) return nothing;
+  return html`<p class="flags">${words.map(([, word]) => html`<span class="flag">${word}</span>`)}</p>`;
+}
+
+export function facts({ year, mileage, location }) {
+  return [year, mileage === null || mileage === undefined ? null : miles(mileage), location].filter(Boolean).join(" · ");
+}

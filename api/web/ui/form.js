@@ -1,0 +1,154 @@
+// Forms: labels, hints and errors tied to their fields, one submission at a time, and what the server found wrong.
+
+import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { Problem } from "../problem.js";
+
+export class Form {
+  problem = null;
+  isBusy = false;
+  /** What was done, to be said after the form. */
+  done = "";
+  #fields = new Set();
+
+  /** `submit(values, element)` does the work and may return what to say; `id` is unique on the page. */
+  constructor(view, id, submit) {
+    this.view = view;
+    this.id = id;
+    this.submit = submit;
+    this.onSubmit = (event) => this.#submitted(event);
+  }
+
+  knows(field) {
+    this.#fields.add(field);
+  }
+
+  /** What is wrong with the form as a whole. */
+  get fault() {
+    if (!this.problem) return "";
+    const beside = this.problem.beside([...this.#fields]);
+    if (this.problem.status === 422) return beside;
+    return this.problem.message;
+  }
+
+  async #submitted(event) {
+    event.preventDefault();
+    if (this.isBusy) return;
+    const element = event.currentTarget;
+    this.isBusy = true;
+    this.done = "";
+    this.view.update();
+    try {
+      this.done = (await this.submit(valuesOf(element), element)) ?? "";
+      this.problem = null;
+    } catch (error) {
+      this.problem = Problem.of(error);
+    }
+    this.isBusy = false;
+    this.view.update();
+    if (this.problem) requestAnimationFrame(() => element.querySelector('[aria-invalid="true"], [role="alert"]')?.focus());
+  }
+}
+
+/** Text as it was typed; what was left empty is absent. */
+function valuesOf(element) {
+  const given = [...new FormData(element)].filter(([, value]) => typeof value === "string" && value.trim() !== "");
+  return Object.fromEntries(given);
+}
+
+/** A form element around its fields. */
+export function formOf(form, { label, action, kind = "", extra = nothing }, fields) {
+  return html`<form id=${form.id} class="form" aria-label=${label} @submit=${form.onSubmit}>
+    ${fields}
+    ${form.fault ? html`<p class="fault" role="alert" tabindex="-1">${form.fault}</p>` : nothing}
+    <p class="actions">
+      <button class="button primary ${kind}" ?disabled=${form.isBusy}>${form.isBusy ? "One moment…" : action}</button>
+      ${extra}
+    </p>
+    <p class="done" role="status">${form.done}</p>
+  </form>`;
+}
+
+/** An input with its label. `value` is what it starts with. */
+export function input(form, { name, label, type = "text", value = "", hint = "", ...more }) {
+  const attributes = described(form, name, hint);
+  return field(
+    form,
+    { name, label, hint },
+    html`<input
+      id=${attributes.id}
+      name=${name}
+      type=${type}
+      .defaultValue=${String(value ?? "")}
+      ?required=${more.required}
+      maxlength=${more.maxlength ?? nothing}
+      minlength=${more.minlength ?? nothing}
+      min=${more.min ?? nothing}
+      max=${more.max ?? nothing}
+      step=${more.step ?? nothing}
+      inputmode=${more.inputmode ?? nothing}
+      list=${more.list ?? nothing}
+      placeholder=${more.placeholder ?? nothing}
+      autocomplete=${more.autocomplete ?? "off"}
+      aria-describedby=${attributes.describedBy}
+      aria-invalid=${attributes.isInvalid}
+    />`,
+  );
+}
+
+export function textarea(form, { name, label, value = "", hint = "", rows = 4, ...more }) {
+  const attributes = described(form, name, hint);
+  return field(
+    form,
+    { name, label, hint },
+    html`<textarea
+      id=${attributes.id}
+      name=${name}
+      rows=${rows}
+      .defaultValue=${value ?? ""}
+      ?required=${more.required}
+      maxlength=${more.maxlength ?? nothing}
+      aria-describedby=${attributes.describedBy}
+      aria-invalid=${attributes.isInvalid}
+    ></textarea>`,
+  );
+}
+
+/** `options` are [value, words]. */
+export function select(form, { name, label, value = "", hint = "", options, required = false, onChange = null }) {
+  const attributes = described(form, name, hint);
+  return field(
+    form,
+    { name, label, hint },
+    html`<select
+      id=${attributes.id}
+      name=${name}
+      ?required=${required}
+      aria-describedby=${attributes.describedBy}
+      aria-invalid=${attributes.isInvalid}
+      @change=${onChange}
+    >
+      ${options.map(
+        ([option, words]) =>
+          html`<option value=${option} ?selected=${String(option) === String(value ?? "")}>${words}</option>`,
+      )}
+    </select>`,
+  );
+}
+
+function described(form, name, hint) {
+  form.knows(name);
+  const id = `${form.id}-${name}`;
+  const error = form.problem?.of(name);
+  const parts = [hint ? `${id}-hint` : "", error ? `${id}-error` : ""].filter(Boolean);
+  return { id, describedBy: parts.join(" ") || nothing, isInvalid: error ? "true" : nothing };
+}
+
+function field(form, { name, label, hint }, control) {
+  const id = `${form.id}-${name}`;
+  const error = form.problem?.of(name);
+  return html`<div class="field">
+    <label for=${id}>${label}</label>
+    ${control} ${hint ? html`<p class="hint" id=${`${id}-hint`}>${hint}</p>` : nothing}
+    ${error ? html`<p class="fault" id=${`${id}-error`}>${error}</p>` : nothing}
+  </div>`;
+}

@@ -1,0 +1,48 @@
+// <guarded-picture>: an image that only some may see. Fetched with the token in its header, shown from memory.
+
+import { api } from "../api.js";
+
+class GuardedPicture extends HTMLElement {
+  static observedAttributes = ["src", "alt"];
+  #image = new Image();
+  #controller = null;
+  #address = "";
+
+  connectedCallback() {
+    this.append(this.#image);
+    this.#load();
+  }
+
+  disconnectedCallback() {
+    this.#forget();
+    this.#image.remove();
+  }
+
+  attributeChangedCallback(name, before, after) {
+    if (before === after) return;
+    if (name === "alt") this.#image.alt = after;
+    else if (this.isConnected) this.#load();
+  }
+
+  async #load() {
+    this.#forget();
+    const controller = (this.#controller = new AbortController());
+    try {
+      const blob = await api.blob(this.getAttribute("src"), controller.signal);
+      if (controller.signal.aborted) return;
+      this.#address = URL.createObjectURL(blob);
+      this.#image.src = this.#address;
+    } catch {
+      // Left, or not to be had: the alternative text stands there.
+    }
+  }
+
+  #forget() {
+    this.#controller?.abort();
+    this.#image.removeAttribute("src");
+    if (this.#address) URL.revokeObjectURL(this.#address);
+    this.#address = "";
+  }
+}
+
+customElements.define("guarded-picture", GuardedPicture);

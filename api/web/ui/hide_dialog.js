@@ -1,0 +1,30 @@
+// Hiding a listing for a time, as moderators do it.
+
+import { api } from "../api.js";
+import { Dialog } from "./dialog.js";
+import { select, textarea } from "./form.js";
+
+const DAY_MS = 86_400_000;
+const TIMES = [
+  ["", "Until it is shown again"],
+  ["1", "One day"],
+  ["7", "One week"],
+  ["30", "30 days"],
+];
+
+/** `open(listing)` asks; `done()` is called when it is hidden. */
+export function hideDialog(view, done) {
+  return new Dialog(view, "hide", {
+    title: (listing) => `Hide “${listing?.title ?? ""}”?`,
+    action: "Hide",
+    fields: (form) => [
+      select(form, { name: "days", label: "For how long", options: TIMES }),
+      textarea(form, { name: "reason", label: "Reason (the seller sees it)", rows: 2, maxlength: 1000 }),
+    ],
+    submit: async ({ days, reason }, listing) => {
+      const until = days ? { until: new Date(Date.now() + Number(days) * DAY_MS).toISOString() } : {};
+      await api.put(`/api/listings/${listing.id}/hidden`, { ...(reason ? { reason } : {}), ...until });
+      await done();
+    },
+  });
+}

@@ -1,0 +1,71 @@
+// A list that is read page by page: its first page, then more at the press of a button.
+
+import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { api } from "../api.js";
+import { Problem } from "../problem.js";
+
+export class PagedList {
+  items = [];
+  isLoaded = false;
+  isLoading = false;
+  problem = null;
+  #cursor = null;
+
+  constructor(view, path, query = {}) {
+    this.view = view;
+    this.path = path;
+    this.query = query;
+  }
+
+  get hasMore() {
+    return this.#cursor !== null;
+  }
+
+  /** The first page, in place of all that was there. */
+  async load() {
+    this.#cursor = null;
+    await this.#read((page) => page.data);
+  }
+
+  async more() {
+    if (this.isLoading) return;
+    const known = new Set(this.items.map((item) => item.id));
+    await this.#read((page) => [...this.items, ...page.data.filter((item) => !known.has(item.id) || !item.id)]);
+  }
+
+  async #read(merge) {
+    this.isLoading = true;
+    this.view.update();
+    try {
+      const query = { ...this.query, cursor: this.#cursor };
+      const page = await api.get(this.path, { query, signal: this.view.signal });
+      this.items = merge(page);
+      this.#cursor = page.next_cursor;
+      this.isLoaded = true;
+      this.problem = null;
+    } catch (error) {
+      this.problem = Problem.of(error);
+    }
+    this.isLoading = false;
+    this.view.update();
+  }
+
+  /** What follows the items: a fault, nothing found, or the button for more. */
+  foot(empty) {
+    if (this.problem?.type === "aborted") return nothing;
+    if (this.problem) {
+      return html`<p class="fault" role="alert">
+        ${this.problem.message}
+        <button class="button small" @click=${() => (this.isLoaded ? this.more() : this.load())}>Try again</button>
+      </p>`;
+    }
+    if (!this.isLoaded) return html`<p class="quiet" role="status">Loading…</p>`;
+    if (!this.items.length) return html`<p class="empty">${empty}</p>`;
+    if (!this.hasMore) return nothing;
+    return html`<p class="more">
+      <button class="button" ?disabled=${this.isLoading} @click=${() => this.more()}>
+        ${this.isLoading ? "Loading…" : "Show more"}
+      </button>
+    </p>`;
+  }
+}

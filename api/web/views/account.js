@@ -1,0 +1,97 @@
+// One's own account: profile, password, own listings, blocked people, leaving.
+
+import { html } from "../vendor/lit-html/lit-html.js";
+import { repeat } from "../vendor/lit-html/directives/repeat.js";
+import { api } from "../api.js";
+import { session } from "../session.js";
+import { Form, formOf, input } from "../ui/form.js";
+import { PagedList } from "../ui/list.js";
+import { View } from "../view.js";
+import { navigate } from "../router.js";
+
+const PASSWORD_NOW = { name: "current_password", label: "Current password", type: "password", autocomplete: "current-password" };
+
+export class Account extends View {
+  title = "Your account";
+  blocks = new PagedList(this, "/api/me/blocks");
+  profile = new Form(this, "profile", async (values) => {
+    const { email, ...rest } = values;
+    const changed = email === session.user.email ? rest : { ...rest, email };
+    session.rename(await api.patch("/api/me", changed));
+    return "Saved.";
+  });
+  password = new Form(this, "password", async (values, element) => {
+    await api.patch("/api/me", values);
+    element.reset();
+    return "Your password is changed. Other devices are logged out.";
+  });
+  leaving = new Form(this, "leave", async (values) => {
+    await api.delete("/api/me", values);
+    session.end();
+    navigate("/", { notice: "Your account is gone. Thank you for having been here." });
+  });
+
+  start() {
+    this.blocks.load();
+  }
+
+  template() {
+    const me = session.user;
+    return html`<section class="narrow">
+      <h1>Your account</h1>
+      <p><a href=${`/?seller_id=${me.id}&status=any`}>Your listings</a></p>
+      <h2>Profile</h2>
+      ${formOf(this.profile, { label: "Profile", action: "Save" }, [
+        input(this.profile, { name: "name", label: "Name", value: me.name, autocomplete: "nickname", required: true }),
+        input(this.profile, {
+          name: "email",
+          label: "E-mail address",
+          type: "email",
+          value: me.email,
+          autocomplete: "email",
+          required: true,
+        }),
+        input(this.profile, { ...PASSWORD_NOW, hint: "Needed to change the e-mail address." }),
+      ])}
+      <h2>Password</h2>
+      ${formOf(this.password, { label: "Password", action: "Change password" }, [
+        input(this.password, { ...PASSWORD_NOW, required: true }),
+        input(this.password, {
+          name: "password",
+          label: "New password",
+          type: "password",
+          autocomplete: "new-password",
+          required: true,
+        }),
+      ])}
+      <h2>Blocked people</h2>
+      <ul class="rows">
+        ${repeat(
+          this.blocks.items,
+          (one) => one.id,
+          (one) =>
+            html`<li>
+              <span>${one.name}</span>
+              <button class="button small" aria-label=${`Unblock ${one.name}`} @click=${() => this.#unblock(one)}>
+                Unblock
+              </button>
+            </li>`,
+        )}
+      </ul>
+      ${this.blocks.foot("You have blocked nobody.")}
+      <h2>Leave Daveslist</h2>
+      <details>
+        <summary>Delete your account</summary>
+        <p>Your listings go, and so does your name. Messages stay with those you wrote to. This cannot be undone.</p>
+        ${formOf(this.leaving, { label: "Delete your account", action: "Delete my account", kind: "danger" }, [
+          input(this.leaving, { ...PASSWORD_NOW, required: true }),
+        ])}
+      </details>
+    </section>`;
+  }
+
+  async #unblock(person) {
+    await this.load(() => api.delete(`/api/users/${person.id}/block`));
+    this.blocks.load();
+  }
+}

@@ -1,0 +1,50 @@
+// For admins: what moderators and admins did, latest first.
+
+import { html } from "../vendor/lit-html/lit-html.js";
+import { repeat } from "../vendor/lit-html/directives/repeat.js";
+import { dateTime, nameOf } from "../format.js";
+import { PagedList } from "../ui/list.js";
+import { adminTabs } from "../ui/tabs.js";
+import { View } from "../view.js";
+
+export class Audit extends View {
+  title = "Audit";
+  acts = new PagedList(this, "/api/audit", { limit: 50 });
+
+  start() {
+    this.acts.load();
+  }
+
+  template() {
+    return html`${adminTabs()}
+      <h1>Audit</h1>
+      <div class="table" role="region" aria-label="Audit log" tabindex="0">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">When</th>
+              <th scope="col">Who</th>
+              <th scope="col">What</th>
+              <th scope="col">On what</th>
+              <th scope="col">Why</th>
+            </tr>
+          </thead>
+          <tbody>
+            ${repeat(
+              this.acts.items,
+              (act) => act.id,
+              (act) =>
+                html`<tr>
+                  <td><time datetime=${act.created_at}>${dateTime(act.created_at)}</time></td>
+                  <td>${nameOf(act.actor)}</td>
+                  <td>${act.action.replaceAll("_", " ")}</td>
+                  <td>${act.target.type} ${act.target.id}</td>
+                  <td>${act.reason ?? ""}</td>
+                </tr>`,
+            )}
+          </tbody>
+        </table>
+      </div>
+      ${this.acts.foot("Nothing happened yet.")}`;
+  }
+}

@@ -1,0 +1,107 @@
+// For moderators: making, renaming and deleting categories.
+
+import { html } from "../vendor/lit-html/lit-html.js";
+import { repeat } from "../vendor/lit-html/directives/repeat.js";
+import { api } from "../api.js";
+import { forgetCategories } from "../categories.js";
+import { Acts } from "../ui/acts.js";
+import { Dialog } from "../ui/dialog.js";
+import { Form, formOf, input, select } from "../ui/form.js";
+import { PagedList } from "../ui/list.js";
+import { moderationTabs } from "../ui/tabs.js";
+import { View } from "../view.js";
+
+const VISIBILITIES = [
+  ["public", "Everybody"],
+  ["private", "Registered people only"],
+];
+
+export class Categories extends View {
+  title = "Categories";
+  categories = new PagedList(this, "/api/categories", { limit: 100 });
+  acts = new Acts(this);
+  form = new Form(this, "category", async (values, element) => {
+    await api.post("/api/categories", values);
+    element.reset();
+    this.#changed();
+    return "The category is there.";
+  });
+  changing = new Dialog(this, "change-category", {
+    title: (category) => `Change “${category?.name ?? ""}”`,
+    action: "Save",
+    fields: (form, category) => fieldsOf(form, category),
+    submit: async (values, category) => {
+      await api.patch(`/api/categories/${category.id}`, values);
+      this.#changed();
+    },
+  });
+  deleting = new Dialog(this, "delete-category", {
+    title: (category) => `Delete “${category?.name ?? ""}”?`,
+    action: "Delete",
+    isDanger: true,
+    fields: () => html`<p>Its listings go to the trash, from where they can be restored into another category.</p>`,
+    submit: async (_, category) => {
+      await api.delete(`/api/categories/${category.id}`);
+      this.acts.words = `${category.name} is deleted.`;
+      this.#changed();
+    },
+  });
+
+  start() {
+    this.categories.load();
+  }
+
+  #changed() {
+    forgetCategories();
+    this.categories.load();
+  }
+
+  template() {
+    return html`${moderationTabs()}
+      <h1>Categories</h1>
+      ${this.acts.template()}
+      <ul class="rows">
+        ${repeat(
+          this.categories.items,
+          (category) => category.id,
+          (category) => this.#row(category),
+        )}
+      </ul>
+      ${this.categories.foot("There are no categories yet.")}
+      <section class="narrow">
+        <h2>New category</h2>
+        ${formOf(this.form, { label: "New category", action: "Add" }, fieldsOf(this.form))}
+      </section>
+      ${this.changing.template()} ${this.deleting.template()}`;
+  }
+
+  #row(category) {
+    return html`<li>
+      <div class="row-text">
+        <p>
+          <a href=${`/?category_id=${category.id}`}>${category.name}</a>
+          ${category.visibility === "private" ? html`<span class="flag">Members only</span>` : ""}
+        </p>
+      </div>
+      <div class="row-buttons">
+        <button class="button small" aria-label=${`Change ${category.name}`} @click=${() => this.changing.open(category)}>
+          Change
+        </button>
+        <button
+          class="button small danger"
+          aria-label=${`Delete ${category.name}`}
+          @click=${() => this.deleting.open(category)}
+        >
+          Delete
+        </button>
+      </div>
+    </li>`;
+  }
+}
+
+function fieldsOf(form, category = null) {
+  return [
+    input(form, { name: "name", label: "Name", value: category?.name, maxlength: 100, required: true }),
+    select(form, { name: "visibility", label: "Who sees it", value: category?.visibility, options: VISIBILITIES }),
+  ];
+}

@@ -1,0 +1,203 @@
+// Making a listing, and changing one: its words first, then its pictures, which need a listing to belong to.
+
+import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { repeat } from "../vendor/lit-html/directives/repeat.js";
+import { api } from "../api.js";
+import { categories } from "../categories.js";
+import { Problem } from "../problem.js";
+import { navigate } from "../router.js";
+import { session } from "../session.js";
+import { announce } from "../ui/announcer.js";
+import { Form, formOf, input, select, textarea } from "../ui/form.js";
+import { picture } from "../ui/picture.js";
+import { View } from "../view.js";
+
+const MAX_PICTURES = 10;
+const NUMBERS = ["year", "mileage", "price", "category_id"];
+const OPTIONAL = ["make", "model", "year", "mileage", "price", "location"];
+
+export class EditListing extends View {
+  title = this.params.id ? "Edit your listing" : "Sell a car";
+  listing = null;
+  /** Pictures on their way: {file, progress, problem, isDone}. */
+  uploads = [];
+  form = new Form(this, "listing", (values) => this.#save(values));
+
+  start() {
+    if (this.params.id) this.load(async () => this.#read());
+  }
+
+  async #read() {
+    this.listing = await api.get(`/api/listings/${this.params.id}`, { signal: this.signal });
+  }
+
+  async #save(values) {
+    const body = Object.fromEntries(
+      Object.entries(values).map(([name, value]) => [name, NUMBERS.includes(name) ? Number(value) : value]),
+    );
+    if (!this.listing) {
+      const made = await api.post("/api/listings", body);
+      if (!this.uploads.length) return navigate(`/listings/${made.id}`, { notice: "Your listing is online." });
+      this.listing = made;
+      await this.#uploadAll();
+      const failed = this.uploads.filter((one) => one.problem);
+      if (!failed.length) return navigate(`/listings/${made.id}`, { notice: "Your listing is online." });
+      history.replaceState({}, "", `/listings/${made.id}/edit`);
+      this.params.id = made.id;
+      return "Your listing is online, but not all of its pictures.";
+    }
+    // What was emptied is taken away.
+    const emptied = Object.fromEntries(OPTIONAL.filter((name) => !(name in body)).map((name) => [name, null]));
+    await api.patch(`/api/listings/${this.listing.id}`, { ...body, ...emptied });
+    return navigate(`/listings/${this.listing.id}`, { notice: "Saved." });
+  }
+
+  template() {
+    if (this.problem) {
+      return html`<section class="narrow">
+        <h1>This did not work</h1>
+        <p class="fault" role="alert">${this.problem.message}</p>
+      </section>`;
+    }
+    const isNew = !this.params.id;
+    if (!isNew && !this.listing) return html`<p class="quiet" role="status">Loading…</p>`;
+    const listing = this.listing ?? {};
+    if (!isNew && listing.seller && listing.seller.id !== session.user.id && !session.is("admin")) {
+      return html`<section class="narrow"><h1>This is another's listing</h1></section>`;
+    }
+    const text = (name, label, more) => input(this.form, { name, label, value: listing[name], maxlength: 100, ...more });
+    const number = (name, label, more) =>
+      input(this.form, { name, label, value: listing[name], type: "number", min: 0, inputmode: "numeric", ...more });
+    const fields = html`
+      ${text("title", "Title", { required: true, maxlength: 200, hint: "Year, make and model are a good start." })}
+      ${select(this.form, {
+        name: "category_id",
+        label: "Category",
+        value: listing.category?.id,
+        required: true,
+        options: [["", "Choose…"], ...categories().map((one) => [one.id, one.name])],
+      })}
+      <div class="pair">${text("make", "Make")} ${text("model", "Model")}</div>
+      <div class="pair">
+        ${number("year", "Year", { min: 1886 })} ${number("mileage", "Mileage (miles)")}
+      </div>
+      <div class="pair">${number("price", "Price ($)")} ${text("location", "Location")}</div>
+      ${textarea(this.form, {
+        name: "content",
+        label: "Description",
+        value: listing.content,
+        rows: 8,
+        maxlength: 5000,
+        required: true,
+      })}
+      ${select(this.form, {
+        name: "visibility",
+        label: "Who sees it",
+        value: listing.visibility ?? "public",
+        options: [
+          ["public", "Everybody"],
+          ["private", "Registered people only"],
+        ],
+      })}
+      ${this.#pictures()}
+    `;
+    return html`<section class="narrow">
+      <h1>${this.title}</h1>
+      ${formOf(this.form, { label: this.title, action: isNew ? "Put it online" : "Save" }, fields)}
+    </section>`;
+  }
+
+  #pictures() {
+    const stored = this.listing?.pictures ?? [];
+    return html`<fieldset class="pictures">
+      <legend>Pictures</legend>
+      <p class="hint" id="pictures-hint">Up to ${MAX_PICTURES}: JPEG, PNG or WebP, at most 10 MB each.</p>
+      <ul class="picture-list">
+        ${repeat(
+          stored,
+          (one) => one.id,
+          (one, index) =>
+            html`<li>
+              ${picture(this.listing, one.thumbnail_url, `Picture ${index + 1}`)}
+              <button type="button" class="button small" @click=${() => this.#remove(one)}>
+                Remove<span class="for-readers"> picture ${index + 1}</span>
+              </button>
+            </li>`,
+        )}
+      </ul>
+      <ul class="uploads">
+        ${repeat(
+          this.uploads,
+          (one) => one,
+          (one) => this.#upload(one),
+        )}
+      </ul>
+      <input
+        id="pictures-input"
+        class="for-readers"
+        type="file"
+        accept="image/jpeg,image/png,image/webp"
+        multiple
+        aria-describedby="pictures-hint"
+        @change=${(event) => this.#chosen(event.currentTarget)}
+      />
+      <label class="button" for="pictures-input">Add pictures</label>
+    </fieldset>`;
+  }
+
+  #upload(one) {
+    return html`<li class="upload">
+      <span>${one.file.name}</span>
+      ${one.problem
+        ? html`<span class="fault" role="alert">${one.problem.of("picture") || one.problem.message}</span>
+            <button type="button" class="button small" @click=${() => this.#drop(one)}>Leave it out</button>`
+        : html`<progress max="1" value=${one.progress} aria-label=${`Uploading ${one.file.name}`}></progress>
+            ${one.isUnderWay || one.isDone
+              ? nothing
+              : html`<button type="button" class="button small" @click=${() => this.#drop(one)}>Leave it out</button>`}`}
+    </li>`;
+  }
+
+  #chosen(element) {
+    const room = MAX_PICTURES - (this.listing?.pictures.length ?? 0) - this.uploads.length;
+    const files = [...element.files];
+    element.value = "";
+    if (files.length > room) announce(`There is room for ${room} more pictures.`);
+    this.uploads.push(...files.slice(0, room).map((file) => ({ file, progress: 0, problem: null })));
+    this.update();
+    if (this.listing) this.#uploadAll();
+  }
+
+  #drop(one) {
+    this.uploads = this.uploads.filter((other) => other !== one);
+    this.update();
+  }
+
+  /** One after the other: their order is the order in which they are shown. */
+  async #uploadAll() {
+    for (const one of this.uploads.filter((upload) => !upload.isUnderWay && !upload.problem)) {
+      one.isUnderWay = true;
+      try {
+        const stored = await api.upload(`/api/listings/${this.listing.id}/pictures`, "picture", one.file, (progress) => {
+          one.progress = progress;
+          this.update();
+        });
+        this.listing.pictures = [...this.listing.pictures, stored];
+        announce(`${one.file.name} is uploaded.`);
+        this.uploads = this.uploads.filter((other) => other !== one);
+      } catch (error) {
+        one.problem = Problem.of(error);
+        one.isUnderWay = false;
+      }
+      this.update();
+    }
+  }
+
+  async #remove(one) {
+    await this.load(async () => {
+      await api.delete(`/api/listings/${this.listing.id}/pictures/${one.id}`);
+      this.listing.pictures = this.listing.pictures.filter((other) => other !== one);
+      announce("The picture is removed.");
+    });
+  }
+}

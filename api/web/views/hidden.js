@@ -1,0 +1,55 @@
+// For moderators: the listings that are hidden now.
+
+import { html } from "../vendor/lit-html/lit-html.js";
+import { repeat } from "../vendor/lit-html/directives/repeat.js";
+import { api } from "../api.js";
+import { dateTime } from "../format.js";
+import { Acts } from "../ui/acts.js";
+import { PagedList } from "../ui/list.js";
+import { moderationTabs } from "../ui/tabs.js";
+import { View } from "../view.js";
+
+export class Hidden extends View {
+  title = "Hidden listings";
+  listings = new PagedList(this, "/api/listings", { hidden: "true", status: "any" });
+  acts = new Acts(this);
+
+  start() {
+    this.listings.load();
+  }
+
+  template() {
+    return html`${moderationTabs()}
+      <h1>Hidden listings</h1>
+      ${this.acts.template()}
+      <ul class="rows">
+        ${repeat(
+          this.listings.items,
+          (listing) => listing.id,
+          (listing) => this.#row(listing),
+        )}
+      </ul>
+      ${this.listings.foot("No listing is hidden.")}`;
+  }
+
+  #row(listing) {
+    const { until, reason } = listing.hidden ?? {};
+    return html`<li>
+      <div class="row-text">
+        <p><a href=${`/listings/${listing.id}`}>${listing.title}</a></p>
+        <p class="quiet small-text">${until ? `Until ${dateTime(until)}` : "Until it is shown again"}</p>
+        ${reason ? html`<p class="user-text">${reason}</p>` : ""}
+      </div>
+      <div class="row-buttons">
+        <button class="button small" @click=${() => this.#show(listing)}>Show again</button>
+      </div>
+    </li>`;
+  }
+
+  #show(listing) {
+    return this.acts.do(async () => {
+      await api.delete(`/api/listings/${listing.id}/hidden`);
+      this.listings.items = this.listings.items.filter((one) => one !== listing);
+    }, "The listing is shown again.");
+  }
+}

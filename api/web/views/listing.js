@@ -1,0 +1,351 @@
+// One car: pictures, facts, its seller, the replies under it; live, and gone from the page when it may not be seen.
+
+import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { repeat } from "../vendor/lit-html/directives/repeat.js";
+import { api } from "../api.js";
+import { count, dateTime, miles, nameOf, price, since } from "../format.js";
+import { Problem } from "../problem.js";
+import { LiveListing } from "../realtime/live_listing.js";
+import { navigate } from "../router.js";
+import { session } from "../session.js";
+import { announce } from "../ui/announcer.js";
+import { flags } from "../ui/card.js";
+import { Dialog } from "../ui/dialog.js";
+import { Form, formOf, select, textarea } from "../ui/form.js";
+import { hideDialog } from "../ui/hide_dialog.js";
+import { PagedList } from "../ui/list.js";
+import { picture } from "../ui/picture.js";
+import { View } from "../view.js";
+
+const REASONS = [
+  ["spam", "It is spam"],
+  ["fraud", "It looks like fraud"],
+  ["offensive", "It is offensive"],
+  ["wrong_category", "It is in the wrong category"],
+  ["sold", "It is sold"],
+  ["other", "Something else"],
+];
+
+export class Listing extends View {
+  title = "Car";
+  listing = null;
+  isRemoved = false;
+  shown = 0;
+  done = "";
+
+  replyForm = new Form(this, "reply", async (values, element) => {
+    const reply = await api.post(`/api/listings/${this.params.id}/replies`, values);
+    this.#addReply(reply);
+    element.reset();
+    return "Your reply is posted.";
+  });
+  reporting = new Dialog(this, "report", {
+    title: "What is wrong with this listing?",
+    action: "Report",
+    fields: (form) => [
+      select(form, { name: "reason", label: "Reason", options: REASONS, required: true }),
+      textarea(form, { name: "text", label: "More about it (optional)", maxlength: 1000 }),
+    ],
+    submit: async (values) => {
+      await api.post(`/api/listings/${this.params.id}/reports`, values);
+      this.#say("Thank you. The moderators will look at it.");
+    },
+  });
+  hiding = hideDialog(this, async () => this.#read());
+  deleting = new Dialog(this, "delete", {
+    title: "Delete this listing?",
+    action: "Delete",
+    isDanger: true,
+    submit: async () => {
+      await api.delete(`/api/listings/${this.params.id}`);
+      navigate("/", { notice: "The listing is deleted." });
+    },
+  });
+
+  start() {
+    this.replies = new PagedList(this, `/api/listings/${this.params.id}/replies`, { limit: 100 });
+    this.live = new LiveListing(this.params.id, {
+      ask: () => this.#read(),
+      reply: (reply) => this.#addReply(reply, true),
+      removed: () => this.#remove(),
+      changed: () => this.update(),
+    });
+    this.#read();
+    this.replies.load();
+    this.live.start();
+  }
+
+  stop() {
+    super.stop();
+    this.live.stop();
+  }
+
+  async #read() {
+    try {
+      const listing = await api.get(`/api/listings/${this.params.id}`, { signal: this.signal });
+      const isNews = this.listing && this.listing.reply_count !== listing.reply_count;
+      this.listing = listing;
+      this.title = listing.title;
+      this.isRemoved = false;
+      this.problem = null;
+      this.shown = Math.min(this.shown, Math.max(0, listing.pictures.length - 1));
+      if (isNews && listing.reply_count !== this.replies.items.length) this.replies.load();
+    } catch (error) {
+      if (this.isLeft) return;
+      const problem = Problem.of(error);
+      if (problem.status === 404) this.#remove();
+      // Of a listing that is on the page already, being unreachable for a moment changes nothing.
+      else if (!this.listing) this.problem = problem;
+    }
+    this.update();
+  }
+
+  /** Nothing of it stays on the page. */
+  #remove() {
+    if (this.listing) announce("This listing is no longer available.");
+    this.listing = null;
+    this.isRemoved = true;
+    this.replies.items = [];
+    this.title = "No longer available";
+    this.update();
+  }
+
+  #addReply(reply, isLive = false) {
+    if (!this.listing || this.replies.items.some((one) => one.id === reply.id)) return;
+    this.replies.items = [...this.replies.items, reply].sort((a, b) => a.id - b.id);
+    this.listing.reply_count += 1;
+    if (isLive && reply.author.id !== session.user?.id) announce(`${nameOf(reply.author)} replied: ${reply.text}`);
+    this.update();
+  }
+
+  #say(words) {
+    this.done = words;
+    this.update();
+  }
+
+  template() {
+    if (this.isRemoved) {
+      return html`<section class="narrow" id="removed">
+        <h1>This listing is not available</h1>
+        <p>It was removed, or it is not for everybody. <a href="/">See all cars</a>.</p>
+      </section>`;
+    }
+    if (this.problem) {
+      return html`<section class="narrow">
+        <h1>This did not work</h1>
+        <p class="fault" role="alert">${this.problem.message}</p>
+      </section>`;
+    }
+    if (!this.listing) return html`<p class="quiet" role="status">Loading…</p>`;
+    const listing = this.listing;
+    return html`<article class="listing" data-listing=${listing.id}>
+        ${this.#hiddenNotice()}
+        <header class="listing-head">
+          <div>
+            <h1>${listing.title}</h1>
+            <p class="quiet">
+              <a href=${`/?category_id=${listing.category.id}`}>${listing.category.name}</a> ·
+              <time datetime=${listing.created_at}>${since(listing.created_at)}</time> ${this.#viewers()}
+            </p>
+          </div>
+          <div class="price-tag">
+            <p class="price">${price(listing.price)}</p>
+            ${flags(listing)}
+          </div>
+        </header>
+        <div class="listing-body">
+          <div class="listing-main">${this.#gallery()} ${this.#facts()}
+            <h2>Description</h2>
+            <p class="user-text">${listing.content}</p>
+            ${this.#replies()}
+          </div>
+          <aside class="listing-side" aria-label="Seller and actions">${this.#seller()} ${this.#actions()}</aside>
+        </div>
+      </article>
+      ${this.reporting.template()} ${this.hiding.template()} ${this.deleting.template()}`;
+  }
+
+  #hiddenNotice() {
+    const hidden = this.listing.hidden;
+    if (!hidden) return nothing;
+    const until = hidden.until ? ` until ${dateTime(hidden.until)}` : "";
+    return html`<p class="notice warning" id="hidden-notice">
+      This listing is hidden${until}: only its seller and moderators see it.
+      ${hidden.reason ? html`Reason: ${hidden.reason}` : nothing}
+    </p>`;
+  }
+
+  #viewers() {
+    const others = this.live.viewers.filter((id) => id !== String(session.user?.id)).length;
+    if (!others) return nothing;
+    return html`<span id="viewers">· ${count(others, "other person is looking", "other people are looking")}</span>`;
+  }
+
+  #gallery() {
+    const { pictures, title } = this.listing;
+    const current = pictures[this.shown];
+    return html`<section class="gallery" aria-label="Pictures">
+      <div class="gallery-main ${current ? "" : "is-empty"}">
+        ${picture(
+          this.listing,
+          current?.url,
+          current ? `${title}, picture ${this.shown + 1} of ${pictures.length}` : "",
+          { isEager: true },
+        )}
+      </div>
+      ${pictures.length > 1
+        ? html`<ul class="thumbnails">
+            ${repeat(
+              pictures,
+              (one) => one.id,
+              (one, index) =>
+                html`<li>
+                  <button
+                    aria-label=${`Show picture ${index + 1}`}
+                    aria-pressed=${String(index === this.shown)}
+                    @click=${() => {
+                      this.shown = index;
+                      this.update();
+                    }}
+                  >
+                    ${picture(this.listing, one.thumbnail_url, "")}
+                  </button>
+                </li>`,
+            )}
+          </ul>`
+        : nothing}
+    </section>`;
+  }
+
+  #facts() {
+    const { make, model, year, mileage, location } = this.listing;
+    const known = [
+      ["Make", make],
+      ["Model", model],
+      ["Year", year],
+      ["Mileage", mileage === null ? null : miles(mileage)],
+      ["Location", location],
+    ].filter(([, value]) => value !== null && value !== undefined);
+    if (!known.length) return nothing;
+    return html`<dl class="facts">
+      ${known.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}
+    </dl>`;
+  }
+
+  #seller() {
+    const { seller, id } = this.listing;
+    const isHere = this.live.viewers.includes(String(seller.id));
+    const isOwn = session.user?.id === seller.id;
+    return html`<section class="panel">
+      <h2>Seller</h2>
+      <p class="seller">
+        <a href=${`/?seller_id=${seller.id}`}>${nameOf(seller)}</a>
+        ${isHere && !isOwn ? html`<span class="here">here now</span>` : nothing}
+      </p>
+      ${isOwn
+        ? html`<p class="quiet">This is your listing.</p>`
+        : html`<a class="button primary full" href=${`/messages/${seller.id}?listing=${id}`}>Message the seller</a>`}
+    </section>`;
+  }
+
+  #actions() {
+    const { seller, id, hidden, status } = this.listing;
+    const me = session.user;
+    if (!me) return html`<p class="quiet"><a href=${`/login?next=/listings/${id}`}>Log in</a> to reply or report.</p>`;
+    const isOwn = me.id === seller.id;
+    const mayEdit = isOwn || session.is("admin");
+    return html`<section class="panel">
+      <h2>Actions</h2>
+      <ul class="buttons">
+        ${mayEdit
+          ? html`<li><a class="button" href=${`/listings/${id}/edit`}>Edit</a></li>
+              <li>
+                <button class="button" @click=${() => this.#setStatus(status === "sold" ? "available" : "sold")}>
+                  ${status === "sold" ? "Offer again" : "Mark as sold"}
+                </button>
+              </li>
+              <li><button class="button danger" @click=${() => this.deleting.open()}>Delete</button></li>`
+          : nothing}
+        ${isOwn
+          ? nothing
+          : html`<li><button class="button" @click=${() => this.reporting.open()}>Report</button></li>`}
+        ${session.is("moderator")
+          ? html`<li>
+              ${hidden
+                ? html`<button class="button" @click=${() => this.#show()}>Show again</button>`
+                : html`<button class="button" @click=${() => this.hiding.open(this.listing)}>Hide</button>`}
+            </li>`
+          : nothing}
+      </ul>
+      <p class="done" role="status">${this.done}</p>
+    </section>`;
+  }
+
+  async #setStatus(status) {
+    await this.#act(async () => api.patch(`/api/listings/${this.params.id}`, { status }), "");
+  }
+
+  async #show() {
+    await this.#act(async () => api.delete(`/api/listings/${this.params.id}/hidden`), "The listing is shown again.");
+  }
+
+  async #act(work, words) {
+    try {
+      await work();
+      this.#say(words);
+      await this.#read();
+    } catch (error) {
+      this.#say(Problem.of(error).message);
+    }
+  }
+
+  #replies() {
+    const { items } = this.replies;
+    return html`<section class="replies" aria-labelledby="replies-title">
+      <h2 id="replies-title">Replies</h2>
+      <ol class="reply-list">
+        ${repeat(
+          items,
+          (reply) => reply.id,
+          (reply) => this.#reply(reply),
+        )}
+      </ol>
+      ${this.replies.foot("No replies yet.")}
+      ${session.user
+        ? formOf(this.replyForm, { label: "Reply", action: "Reply" }, [
+            textarea(this.replyForm, {
+              name: "text",
+              label: "Your reply, for everybody to see",
+              rows: 2,
+              maxlength: 255,
+              required: true,
+              hint: "At most 255 characters.",
+            }),
+          ])
+        : html`<p class="quiet"><a href=${`/login?next=/listings/${this.listing.id}`}>Log in</a> to reply.</p>`}
+    </section>`;
+  }
+
+  #reply(reply) {
+    const mayDelete = session.user?.id === reply.author.id || session.is("admin");
+    return html`<li class="reply" data-reply=${reply.id}>
+      <p class="reply-head">
+        <strong>${nameOf(reply.author)}</strong>
+        <time class="quiet small-text" datetime=${reply.created_at}>${since(reply.created_at)}</time>
+        ${mayDelete
+          ? html`<button class="link small-text" aria-label="Delete this reply" @click=${() => this.#deleteReply(reply)}>
+              Delete
+            </button>`
+          : nothing}
+      </p>
+      <p class="user-text">${reply.text}</p>
+    </li>`;
+  }
+
+  async #deleteReply(reply) {
+    await this.#act(async () => {
+      await api.delete(`/api/replies/${reply.id}`);
+      this.replies.items = this.replies.items.filter((one) => one.id !== reply.id);
+    }, "");
+  }
+}

@@ -1,0 +1,41 @@
+// Logging in, and back to where that was needed.
+
+import { html } from "../vendor/lit-html/lit-html.js";
+import { api } from "../api.js";
+import { navigate } from "../router.js";
+import { session } from "../session.js";
+import { Form, formOf, input } from "../ui/form.js";
+import { View } from "../view.js";
+
+export class Login extends View {
+  title = "Log in";
+  form = new Form(this, "login", async (values) => {
+    const next = whereTo(this.query);
+    session.begin(await api.post("/api/login", values));
+    navigate(next, { replace: true });
+  });
+
+  template() {
+    const next = new URLSearchParams({ next: whereTo(this.query) });
+    return html`<section class="narrow">
+      <h1>Log in</h1>
+      ${formOf(this.form, { label: "Log in", action: "Log in" }, [
+        input(this.form, { name: "email", label: "E-mail address", type: "email", autocomplete: "username", required: true }),
+        input(this.form, {
+          name: "password",
+          label: "Password",
+          type: "password",
+          autocomplete: "current-password",
+          required: true,
+        }),
+      ])}
+      <p>New here? <a href=${`/register?${next}`}>Register</a></p>
+    </section>`;
+  }
+}
+
+/** An address of this page only: a link to a log-in must not lead elsewhere. */
+export function whereTo(query) {
+  const url = new URL(query.get("next") ?? "/", location.origin);
+  return url.origin === location.origin ? url.pathname + url.search : "/";
+}

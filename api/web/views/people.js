@@ -1,0 +1,149 @@
+// For admins: finding people, giving roles, banning.
+
+import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { repeat } from "../vendor/lit-html/directives/repeat.js";
+import { api } from "../api.js";
+import { date, dateTime } from "../format.js";
+import { navigate } from "../router.js";
+import { session } from "../session.js";
+import { Acts } from "../ui/acts.js";
+import { Dialog } from "../ui/dialog.js";
+import { Form, input, select, textarea } from "../ui/form.js";
+import { PagedList } from "../ui/list.js";
+import { adminTabs } from "../ui/tabs.js";
+import { View } from "../view.js";
+
+const DAY_MS = 86_400_000;
+const ROLES = [
+  ["user", "User"],
+  ["moderator", "Moderator"],
+  ["admin", "Admin"],
+];
+const TIMES = [
+  ["", "For good"],
+  ["1", "One day"],
+  ["7", "One week"],
+  ["30", "30 days"],
+];
+
+export class People extends View {
+  title = "People";
+  acts = new Acts(this);
+  search = new Form(this, "people", () => {});
+  banning = new Dialog(this, "ban", {
+    title: (person) => `Ban ${person?.name ?? ""}?`,
+    action: "Ban",
+    isDanger: true,
+    fields: (form) => [
+      textarea(form, { name: "reason", label: "Reason (they are told)", rows: 2, maxlength: 1000, required: true }),
+      select(form, { name: "days", label: "For how long", options: TIMES }),
+    ],
+    submit: async ({ reason, days }, person) => {
+      const until = days ? { until: new Date(Date.now() + Number(days) * DAY_MS).toISOString() } : {};
+      await api.put(`/api/users/${person.id}/ban`, { reason, ...until });
+      this.acts.words = `${person.name} is banned.`;
+      this.people.load();
+    },
+  });
+
+  start() {
+    const { q, role, banned } = Object.fromEntries(this.query);
+    this.asked = { q, role, banned };
+    this.people = new PagedList(this, "/api/users", this.asked);
+    this.people.load();
+  }
+
+  template() {
+    const find = (event) => {
+      event.preventDefault();
+      const given = [...new FormData(event.currentTarget)].filter(([, value]) => value.trim());
+      navigate(given.length ? `/admin?${new URLSearchParams(given)}` : "/admin");
+    };
+    return html`${adminTabs()}
+      <h1>People</h1>
+      <form id="people" class="form inline" role="search" aria-label="People" @submit=${find}>
+        ${input(this.search, { name: "q", label: "Name or e-mail address", value: this.asked.q, maxlength: 200 })}
+        ${select(this.search, {
+          name: "role",
+          label: "Role",
+          value: this.asked.role,
+          options: [["", "Any"], ...ROLES],
+        })}
+        ${select(this.search, {
+          name: "banned",
+          label: "Banned",
+          value: this.asked.banned,
+          options: [
+            ["", "Any"],
+            ["true", "Yes"],
+            ["false", "No"],
+          ],
+        })}
+        <p class="actions"><button class="button primary">Find</button></p>
+      </form>
+      ${this.acts.template()}
+      <ul class="rows">
+        ${repeat(
+          this.people.items,
+          (person) => person.id,
+          (person) => this.#row(person),
+        )}
+      </ul>
+      ${this.people.foot("Nobody is like that.")} ${this.banning.template()}`;
+  }
+
+  #row(person) {
+    const isMe = person.id === session.user?.id;
+    return html`<li data-person=${person.id}>
+      <div class="row-text">
+        <p><strong>${person.name}</strong> <span class="quiet">${person.email}</span></p>
+        <p class="quiet small-text">Number ${person.id}, since ${date(person.created_at)}</p>
+        ${person.ban
+          ? html`<p class="fault small-text">
+              Banned ${person.ban.until ? `until ${dateTime(person.ban.until)}` : "for good"}: ${person.ban.reason}
+            </p>`
+          : nothing}
+      </div>
+      <div class="row-buttons">
+        <label class="inline-label"
+          ><span class="for-readers">Role of ${person.name}</span>
+          <select @change=${(event) => this.#giveRole(person, event.currentTarget)}>
+            ${ROLES.map(
+              ([value, words]) => html`<option value=${value} ?selected=${value === person.role}>${words}</option>`,
+            )}
+          </select>
+        </label>
+        ${isMe
+          ? nothing
+          : person.ban
+            ? html`<button class="button small" aria-label=${`Unban ${person.name}`} @click=${() => this.#unban(person)}>
+                Unban
+              </button>`
+            : html`<button
+                class="button small danger"
+                aria-label=${`Ban ${person.name}`}
+                @click=${() => this.banning.open(person)}
+              >
+                Ban
+              </button>`}
+      </div>
+    </li>`;
+  }
+
+  async #giveRole(person, element) {
+    const role = element.value;
+    await this.acts.do(async () => {
+      await api.put(`/api/users/${person.id}/role`, { role });
+      person.role = role;
+      if (person.id === session.user?.id) session.check();
+    }, `${person.name} is ${role} now.`);
+    element.value = person.role;
+  }
+
+  async #unban(person) {
+    await this.acts.do(async () => {
+      await api.delete(`/api/users/${person.id}/ban`);
+      person.ban = null;
+    }, `${person.name} is no longer banned.`);
+  }
+}

@@ -1,0 +1,50 @@
+// Registering, which also logs in.
+
+import { html } from "../vendor/lit-html/lit-html.js";
+import { api } from "../api.js";
+import { navigate } from "../router.js";
+import { session } from "../session.js";
+import { Form, formOf, input } from "../ui/form.js";
+import { View } from "../view.js";
+import { whereTo } from "./login.js";
+
+export class Register extends View {
+  title = "Register";
+  form = new Form(this, "register", async (values) => {
+    const next = whereTo(this.query);
+    session.begin(await api.post("/api/register", values));
+    navigate(next, { replace: true });
+  });
+
+  template() {
+    return html`<section class="narrow">
+      <h1>Register</h1>
+      ${formOf(this.form, { label: "Register", action: "Register" }, [
+        input(this.form, {
+          name: "name",
+          label: "Name",
+          hint: "Others see it beside your listings and messages.",
+          autocomplete: "nickname",
+          required: true,
+        }),
+        input(this.form, {
+          name: "email",
+          label: "E-mail address",
+          type: "email",
+          hint: "Nobody but you sees it.",
+          autocomplete: "username",
+          required: true,
+        }),
+        input(this.form, {
+          name: "password",
+          label: "Password",
+          type: "password",
+          hint: "At least 8 characters.",
+          autocomplete: "new-password",
+          required: true,
+        }),
+      ])}
+      <p>Registered already? <a href="/login">Log in</a></p>
+    </section>`;
+  }
+}

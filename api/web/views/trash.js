@@ -1,0 +1,98 @@
+// For moderators: what is in the trash, and restoring it; for admins also ending it for good.
+
+import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { repeat } from "../vendor/lit-html/directives/repeat.js";
+import { api } from "../api.js";
+import { categories } from "../categories.js";
+import { nameOf, since } from "../format.js";
+import { session } from "../session.js";
+import { Acts } from "../ui/acts.js";
+import { Dialog } from "../ui/dialog.js";
+import { select } from "../ui/form.js";
+import { PagedList } from "../ui/list.js";
+import { moderationTabs } from "../ui/tabs.js";
+import { View } from "../view.js";
+
+export class Trash extends View {
+  title = "Trash";
+  listings = new PagedList(this, "/api/trash");
+  acts = new Acts(this);
+  restoring = new Dialog(this, "restore", {
+    title: (listing) => `Restore “${listing?.title ?? ""}”?`,
+    action: "Restore",
+    fields: (form, listing) =>
+      select(form, {
+        name: "category_id",
+        label: "Into which category",
+        required: listing?.trashed.category_is_gone,
+        options: [
+          ["", listing?.trashed.category_is_gone ? "Its category is gone: choose…" : "The one it was in"],
+          ...categories().map((one) => [one.id, one.name]),
+        ],
+      }),
+    submit: async ({ category_id }, listing) => {
+      await api.post(`/api/trash/${listing.id}/restore`, category_id ? { category_id: Number(category_id) } : {});
+      this.#gone(listing, `“${listing.title}” is restored.`);
+    },
+  });
+  deleting = new Dialog(this, "delete-for-good", {
+    title: (listing) => `Delete “${listing?.title ?? ""}” for good?`,
+    action: "Delete for good",
+    isDanger: true,
+    fields: () => html`<p>Its pictures and replies go with it. This cannot be undone.</p>`,
+    submit: async (_, listing) => {
+      await api.delete(`/api/trash/${listing.id}`);
+      this.#gone(listing, `“${listing.title}” is deleted for good.`);
+    },
+  });
+
+  start() {
+    this.listings.load();
+  }
+
+  #gone(listing, words) {
+    this.listings.items = this.listings.items.filter((one) => one.id !== listing.id);
+    this.acts.words = words;
+    this.update();
+  }
+
+  template() {
+    return html`${moderationTabs()}
+      <h1>Trash</h1>
+      ${this.acts.template()}
+      <ul class="rows">
+        ${repeat(
+          this.listings.items,
+          (listing) => listing.id,
+          (listing) => this.#row(listing),
+        )}
+      </ul>
+      ${this.listings.foot("The trash is empty.")} ${this.restoring.template()} ${this.deleting.template()}`;
+  }
+
+  #row(listing) {
+    const { by, at, reason } = listing.trashed;
+    return html`<li>
+      <div class="row-text">
+        <p>${listing.title}</p>
+        <p class="quiet small-text">
+          ${since(at)} ${by ? html`by ${nameOf(by)}` : nothing} ${reason ? html`· ${reason}` : nothing}
+        </p>
+      </div>
+      <div class="row-buttons">
+        <button class="button small" aria-label=${`Restore ${listing.title}`} @click=${() => this.restoring.open(listing)}>
+          Restore
+        </button>
+        ${session.is("admin")
+          ? html`<button
+              class="button small danger"
+              aria-label=${`Delete ${listing.title} for good`}
+              @click=${() => this.deleting.open(listing)}
+            >
+              Delete for good
+            </button>`
+          : nothing}
+      </div>
+    </li>`;
+  }
+}
