@@ -1,0 +1,94 @@
+"""Who may import whom: the folders show the architecture, and this holds it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parent.parent
+PRODUCT = ("api", "gateway", "shared")
+
+DOING_IO = frozenset(
+    {
+        "aiohttp",
+        "aiopg",
+        "psycopg2",
+        "redis",
+        "obstore",
+        "asyncio",
+        "socket",
+        "uvloop",
+        "subprocess",
+        "threading",
+        "time",
+    }
+)
+PURE = (
+    "gateway/protocol",
+    "gateway/presence/state.py",
+    "gateway/transports/frames.py",
+    "shared/domain",
+    "shared/events",
+    "shared/access/policy.py",
+    "shared/access/actor.py",
+)
+
+
+def modules(*places: str) -> Iterator[Path]:
+    for place in places:
+        path = CHECKOUT / place
+        yield from sorted(path.rglob("*.py")) if path.is_dir() else [path]
+
+
+def imported(path: Path) -> set[str]:
+    """The dotted names that a module imports, wherever in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names.add(node.module or "")
+    return names
+
+
+def roots(path: Path) -> set[str]:
+    return {name.partition(".")[0] for name in imported(path)}
+
+
+@pytest.mark.parametrize(
+    ("package", "forbidden"),
+    [("api", {"gateway", "tests"}), ("gateway", {"api", "tests"}), ("shared", {"api", "gateway", "tests"})],
+)
+def test_the_packages_import_only_downwards(package: str, forbidden: set[str]) -> None:
+    offenders = {str(path.relative_to(CHECKOUT)): roots(path) & forbidden for path in modules(package)}
+    assert {path: names for path, names in offenders.items() if names} == {}
+
+
+def test_what_is_pure_imports_nothing_that_does_io() -> None:
+    offenders = {str(path.relative_to(CHECKOUT)): roots(path) & DOING_IO for path in modules(*PURE)}
+    assert {path: names for path, names in offenders.items() if names} == {}
+
+
+def test_the_protocol_knows_nothing_of_what_runs_it() -> None:
+    allowed = ("gateway.protocol",)
+    for path in modules("gateway/protocol"):
+        ours = {name for name in imported(path) if name.partition(".")[0] in PRODUCT}
+        assert {name for name in ours if not name.startswith(allowed)} == set(), path
+
+
+def test_only_the_app_sees_all_of_the_gateway() -> None:
+    for path in modules("gateway/channels"):
+        names = {name for name in imported(path) if name.startswith(("gateway.runtime", "gateway.transports"))}
+        assert names == set(), path
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    for path in modules(*PRODUCT, "tests"):
+        if "node_modules" in path.parts:
+            continue
+        source = path.read_text(encoding="utf-8")
+        assert not source.strip() or ast.get_docstring(ast.parse(source)), path
