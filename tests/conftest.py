@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,15 +14,17 @@ from tests.support.servers import Servers, running_servers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
 
+TESTS = Path(__file__).parent
+SERVER_FOLDERS = ("contracts", "end_to_end", "protocol/test_recordings.py", "shared/postgres")
 JWT_SECRET = "a-secret-of-the-tests-a-secret-of-the-tests"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need servers by the fixtures they use, so that `make test-fast` can leave them out."""
+    """Mark the tests that need servers by the fixtures they use, or by their folder; `make test-fast` leaves them out."""
     for item in items:
-        if "servers" in getattr(item, "fixturenames", ()):
+        of_servers = any(item.path.is_relative_to(TESTS / folder) for folder in SERVER_FOLDERS)
+        if of_servers or "servers" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.servers)
 
 
