@@ -21,7 +21,7 @@ JWT_SECRET = "a-secret-of-the-tests-a-secret-of-the-tests"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need servers by the fixtures they use, or by their folder; `make test-fast` leaves them out."""
+    """Mark the tests that need servers, by their fixtures or their folder: `make test-fast` leaves them out."""
     for item in items:
         of_servers = any(item.path.is_relative_to(TESTS / folder) for folder in SERVER_FOLDERS)
         if of_servers or "servers" in getattr(item, "fixturenames", ()):
