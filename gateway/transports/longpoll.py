@@ -20,7 +20,7 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.identity import Authenticator, Refused
-from gateway.runtime.endpoint import SERVICE_RESTART, Endpoint
+from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.node_calls import NodeCalls
 from gateway.transports.handshake import origin_is_allowed, serializer_of
 from gateway.transports.longpoll_body import TooManyFrames, frames_of
@@ -33,6 +33,7 @@ from gateway.transports.longpoll_session import (
     OK,
     TIMED_OUT,
     TOO_LARGE,
+    PollAnswer,
 )
 from gateway.transports.longpoll_token import SessionReference, SessionTokens
 from shared.postgres import DatabaseUnavailable
@@ -110,38 +111,45 @@ class LongPollTransport:
         holder = self._holder(tokens.reference)
         session_id = tokens.reference.session_id
         poll_id = f"{self._endpoint.node_id}:{next(self._poll_numbers)}"
-        self._proxy(poll_id, holder, session_id)
-        delivered = False
+        is_delivered = False
         try:
-            answer = await holder.poll(session_id, poll_id)
-            if answer.status == GONE:
-                delivered = True
-                return await self._reopen(query, tokens, answer.close_code)
-            response = self._answer(answer.status, answer.messages, tokens.session)
-            delivered = await _is_written(request, response)
-            if answer.status == OK and delivered:
-                holder.settle(session_id, poll_id, True)
-            return response
+            answer = await self._poll(holder, session_id, poll_id)
+            if answer.status == OK:
+                response = self._answer(OK, answer.messages, tokens.session)
+                is_delivered = await _is_written(request, response)
+                return response
         finally:
-            self._proxied.pop(poll_id, None)
-            if not delivered:
-                holder.settle(session_id, poll_id, False)
+            # Also for a poll whose request was cancelled, and which may still wait.
+            holder.settle(session_id, poll_id, is_delivered)
+        if answer.status == GONE:
+            return await self._reopen(query, tokens)
+        return self._answer(answer.status, [], tokens.session)
 
-    def _proxy(self, poll_id: str, holder: Holder, session_id: str) -> None:
+    async def _poll(self, holder: Holder, session_id: str, poll_id: str) -> PollAnswer:
         if holder is self._sessions:
-            return
+            return await holder.poll(session_id, poll_id)
         self._proxied[poll_id] = (holder, session_id)
-        if self._endpoint.is_draining:
-            asyncio.get_running_loop().call_later(_DRAINING_POLL_SECONDS, holder.settle, session_id, poll_id, False)
+        try:
+            if self._endpoint.is_draining:
+                asyncio.get_running_loop().call_later(_DRAINING_POLL_SECONDS, self._give_up, poll_id)
+            return await holder.poll(session_id, poll_id)
+        finally:
+            del self._proxied[poll_id]
+
+    def _give_up(self, poll_id: str) -> None:
+        """The holder answers the poll at once, with what it has got or with nothing."""
+        if poll_id in self._proxied:
+            holder, session_id = self._proxied[poll_id]
+            holder.settle(session_id, poll_id, False)
 
     def _drain(self) -> None:
         """This node stops: those who wait here for sessions of other nodes shall wait elsewhere."""
-        for poll_id, (holder, session_id) in tuple(self._proxied.items()):
-            holder.settle(session_id, poll_id, False)
+        for poll_id in tuple(self._proxied):
+            self._give_up(poll_id)
 
-    async def _reopen(self, query: list[tuple[str, str]], tokens: _Tokens, close_code: int) -> web.Response:
+    async def _reopen(self, query: list[tuple[str, str]], tokens: _Tokens) -> web.Response:
         """The session of a poll is gone: a new one for whoever may still connect."""
-        if self._endpoint.is_draining or close_code == SERVICE_RESTART:
+        if self._endpoint.is_draining:
             # Not on a node that is about to stop. Without a token the client begins anew, on another node.
             return self._answer(GONE, [], None)
         return await self._open(query, tokens)

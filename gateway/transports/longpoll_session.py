@@ -47,11 +47,10 @@ MAX_WAITING_POSTS = 100
 
 
 class PollAnswer(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """OK with messages, NO_CONTENT, or GONE; `close_code` says why the session is gone, 0 where nobody knows."""
+    """OK with messages, NO_CONTENT, or GONE."""
 
     status: int
     messages: list[str] = []
-    close_code: int = 0
 
 
 class _Poll:
@@ -76,7 +75,6 @@ class LongPollConnection(Connection):
     """One session, open from its making until `gone`."""
 
     __slots__ = (
-        "_close_code",
         "_flushing",
         "_forget",
         "_in_flight",
@@ -114,7 +112,6 @@ class LongPollConnection(Connection):
         self._posting = asyncio.Lock()
         self._waiting_posts = 0
         self._forget = forget
-        self._close_code = 0
         self._unpolled_since = self._loop.time()
         endpoint.connected(self)
 
@@ -142,9 +139,8 @@ class LongPollConnection(Connection):
             return
         self._flush()
         self.gone = True
-        self._close_code = code
         if self._poll is not None:
-            self._answer(PollAnswer(GONE, close_code=code))
+            self._answer(PollAnswer(GONE))
         self._outbox.clear()
         self._in_flight = None
         self.resume()
@@ -169,7 +165,7 @@ class LongPollConnection(Connection):
         Messages are in flight until `settle` says whether the poll's client got them.
         """
         if self.gone:
-            return PollAnswer(GONE, close_code=self._close_code)
+            return PollAnswer(GONE)
         if self._poll is not None:
             self._answer(PollAnswer(NO_CONTENT))
         poll = self._poll = _Poll(poll_id, self._loop.create_future())
