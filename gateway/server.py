@@ -24,7 +24,7 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     app = await create_app(settings)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=settings.keepalive_seconds)
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.gateway_host, settings.gateway_port, backlog=BACKLOG).start()
