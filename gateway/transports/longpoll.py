@@ -3,7 +3,8 @@
 Any node answers for any session: its token names the node that holds it, and that node is asked. The status of an
 answer is in its JSON body; the HTTP status is 200 throughout, so that proxies and browsers leave the body alone.
 
-What bounds a request: the size and time of its body here, its headers by aiohttp (8,190 bytes a line, 128 lines).
+What bounds a request: its body in size and time here, its headers by aiohttp (8,190 bytes a line, 128 lines, within
+the server's keep-alive time).
 """
 
 from __future__ import annotations
