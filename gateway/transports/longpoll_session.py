@@ -245,7 +245,10 @@ class LongPollConnection(Connection):
             return GONE
         try:
             messages = [self._decode(frame) for frame in frames]
-        except BadFrame:
+        except BadFrame as error:
+            # Not what was in it: that is the client's own.
+            fields = {"user_id": self.identity.user_id, "error": type(error).__name__}
+            logger.info("bad frame", extra={"fields": fields})
             self.close(CLOSE_BAD_FRAME)
             return BAD_REQUEST
         for message in messages:
