@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from aiohttp import hdrs, web
+from aiohttp import web
 from marshmallow import Schema, ValidationError
 
 from api.problems import Forbidden, Invalid, NotFound, NotJson, TooLarge, TooSlow, WrongMediaType
@@ -95,7 +95,7 @@ class Call:
 
     async def optional_body(self) -> Any:
         """The same, where nothing has to be given: no body at all is an empty object."""
-        if self.request.body_exists or hdrs.CONTENT_TYPE in self.request.headers:
+        if self.request.body_exists:
             return await self.body()
         self.query()
         assert self._body is not None, "the route has no body schema"

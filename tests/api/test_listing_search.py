@@ -1,0 +1,213 @@
+"""Finding listings: words in any spelling, filters, orders, pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.repositories import listing_search
+from tests.api.conftest import Api
+from tests.api.rows import Rows
+
+
+async def found(api: Api, query: str, **more: Any) -> list[int]:
+    answer = await api.call("GET", f"/api/listings?{query}", 200, **more)
+    return [one["id"] for one in answer["data"]]
+
+
+async def every_page(api: Api, query: str, limit: int) -> list[int]:
+    seen: list[int] = []
+    params = {"limit": str(limit)}
+    while True:
+        answer = await api.call("GET", f"/api/listings?{query}", 200, params=params)
+        assert len(answer["data"]) <= limit
+        seen += [one["id"] for one in answer["data"]]
+        if answer["next_cursor"] is None:
+            return seen
+        params["cursor"] = answer["next_cursor"]
+
+
+@pytest.fixture
+async def cars(api: Api, rows: Rows) -> dict[str, int]:
+    seller = await api.register()
+    category_id = await rows.category()
+    cars = {
+        "camry": {"title": "2015 Toyota Camry", "make": "Toyota", "model": "Camry", "content": "Leather, sunroof."},
+        "corolla": {"title": "Cheap runner", "make": "Toyota", "model": "Corolla"},
+        "truck": {"title": "Ford F-150 Crème", "make": "Ford", "model": "F-150", "content": "Won't start."},
+        "miata": {"title": "Fun", "make": "Mazda", "model": "MX-5 Miata", "content": "A red convertible."},
+        "megane": {"title": "Renault Mégane", "make": "Renault", "model": "Mégane"},
+    }
+    return {name: await rows.listing(seller.id, category_id, **car) for name, car in cars.items()}
+
+
+@pytest.mark.parametrize(
+    ("q", "expected"),
+    [
+        ("toyota camry", "camry"),
+        ("toyta camry", "camry"),
+        ("TOYOTA Carmy", "camry"),
+        ("camrey toyoat", "camry"),
+        ("toyo cam", "camry"),
+        ("toyota", "corolla camry"),
+        ("toyota sunr", "camry"),
+        ("a camry with a sunroof", "camry"),
+        ("f-150", "truck"),
+        ("f150", "truck"),
+        ("ford f 150", "truck"),
+        ("creme ford", "truck"),
+        ("won't", "truck"),
+        ("mx5", "miata"),
+        ("mx-5 convertible", "miata"),
+        ("megane", "megane"),
+        ("MÉGANE", "megane"),
+        ("2015", "camry"),
+        ("toyota mustang", ""),
+        ("xyzzy", ""),
+        ("!!!", ""),
+        ("' | & ! ( :* \\", ""),
+    ],
+)
+async def test_words_are_found_begun_misspelled_and_in_any_case(
+    api: Api, cars: dict[str, int], q: str, expected: str
+) -> None:
+    ids = [cars[name] for name in expected.split()]
+    assert await found(api, "", params={"q": q}) == ids
+
+
+@pytest.mark.parametrize("q", ["", " ", "x" * 201, "\x00"])
+async def test_a_wrong_q_is_422(api: Api, q: str) -> None:
+    await api.call("GET", "/api/listings", 422, params={"q": q})
+
+
+async def test_a_misspelled_title_does_not_stand_in_the_way_of_the_right_ones(api: Api, rows: Rows) -> None:
+    seller = await api.register()
+    category_id = await rows.category()
+    right = [await rows.listing(seller.id, category_id, title="Toyota Camry") for _ in range(6)]
+    wrong = await rows.listing(seller.id, category_id, title="Toyta Camry")
+    assert await found(api, "q=toyta") == [wrong, *reversed(right)]
+    assert await found(api, "q=toyota") == [*reversed(right)]
+
+
+async def test_a_changed_title_is_found_by_its_new_words_only(api: Api, rows: Rows) -> None:
+    seller = await api.register()
+    listing_id = await rows.listing(seller.id, title="Blue wagon")
+    await api.call("PATCH", f"/api/listings/{listing_id}", 200, who=seller, json={"title": "Green hatchback"})
+    assert await found(api, "q=hatchbak") == [listing_id]
+    assert await found(api, "q=wagon") == []
+
+
+async def test_filters_narrow_together_and_unknown_values_are_in_no_range(api: Api, rows: Rows) -> None:
+    seller, other = await api.register(), await api.register()
+    one, two = await rows.category(), await rows.category()
+    golf = {"title": "Golf", "make": "Volkswagen", "model": "Golf"}
+    old = await rows.listing(seller.id, one, **golf, year=1999, price=500, mileage=200_000)
+    new = await rows.listing(seller.id, two, **golf, year=2019, price=15_000, mileage=20_000)
+    bare = await rows.listing(other.id, one, **golf)
+    sold = await rows.listing(other.id, two, **golf, year=2019, price=9_000, mileage=1, status="sold")
+    expectations = {
+        "q=golf": [bare, new, old],
+        f"category_id={one}": [bare, old],
+        f"seller_id={other.id}": [bare],
+        "make=VOLKSWAGEN&model=golf": [bare, new, old],
+        "make=volks": [],
+        "year_min=2000": [new],
+        "year_max=2000": [old],
+        "price_min=500&price_max=500": [old],
+        "price_min=0": [new, old],
+        "price_max=9007199254740991": [new, old],
+        "mileage_max=20000": [new],
+        "mileage_max=2147483646": [new, old],
+        "status=sold": [sold],
+        "status=any&price_max=9000": [sold, old],
+        f"q=golf&category_id={one}&year_max=2005&sort=-price": [old],
+        f"q=golf&category_id={two}&price_max=10000&status=any&make=volkswagen": [sold],
+        "category_id=999": [],
+        "seller_id=999&sort=price": [],
+    }
+    for query, expected in expectations.items():
+        assert await found(api, query) == expected, query
+        assert await every_page(api, query, 1) == expected, query
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=0", "limit=101", "category_id=0", "category_id=x", "seller_id=-1", "year_min=x", "year_max=1.5",
+     "price_min=-1", "price_max=99999999999999999999", "mileage_max=a", "sort=-mileage", "sort=", "status=gone",
+     "hidden=1", "cursor=x", "cursor=W10", "make=", "model=%00", "unknown=1", "q=a&q=b"],
+)  # fmt: skip
+async def test_wrong_parameters_are_422(api: Api, query: str) -> None:
+    problem = await api.call("GET", f"/api/listings?{query}", 422)
+    assert set(problem["errors"]) == {query.split("=", 1)[0]}
+
+
+ORDERS = {
+    "newest": lambda car: (-car["id"],),
+    "price": lambda car: (car["price"] is None, car["price"] or 0, car["id"]),
+    "-price": lambda car: (car["price"] is None, -(car["price"] or 0), -car["id"]),
+    "mileage": lambda car: (car["mileage"] is None, car["mileage"] or 0, car["id"]),
+    "-year": lambda car: (car["year"] is None, -(car["year"] or 0), -car["id"]),
+}
+
+
+@pytest.mark.parametrize("ways", ["as they are", "first walk and all matches", "few matches", "second walk"])
+async def test_every_order_by_every_way_gives_the_same_pages(
+    api: Api, rows: Rows, monkeypatch: pytest.MonkeyPatch, ways: str
+) -> None:
+    bounds = {
+        "as they are": {},
+        "first walk and all matches": {"FIRST_WALK": 3, "MATCHES": 1, "SECOND_WALK": 4},
+        "few matches": {"FIRST_WALK": 1, "MATCHES": 1000, "WORTHWHILE": 1000},
+        "second walk": {"FIRST_WALK": 2, "WORTHWHILE": 0, "SECOND_WALK": 25},
+    }[ways]
+    for name, bound in bounds.items():
+        monkeypatch.setattr(listing_search, name, bound)
+    seller = await api.register()
+    one, two = await rows.category(), await rows.category()
+    cars: list[dict[str, Any]] = []
+    for n in range(40):
+        car: dict[str, Any] = {
+            "title": "Golf" if n % 3 else "Polo",
+            "price": None if n % 5 == 0 else n % 4 * 100,
+            "mileage": None if n % 7 == 0 else n % 6 * 1000,
+            "year": None if n % 6 == 0 else 2000 + n % 5,
+        }
+        category_id = one if n % 2 else two
+        cars.append({**car, "id": await rows.listing(seller.id, category_id, **car), "category": category_id})
+    selections = {
+        "": cars,
+        "q=golf": [car for car in cars if car["title"] == "Golf"],
+        f"category_id={one}": [car for car in cars if car["category"] == one],
+        f"q=golf&category_id={one}&price_max=200": [
+            car for car in cars
+            if car["title"] == "Golf" and car["category"] == one and car["price"] is not None and car["price"] <= 200
+        ],
+    }  # fmt: skip
+    for sort, key in ORDERS.items():
+        for query, selected in selections.items():
+            expected = [car["id"] for car in sorted(selected, key=key)]
+            assert await every_page(api, f"{query}&sort={sort}".strip("&"), 7) == expected, (sort, query)
+
+
+async def test_pages_stay_right_while_listings_come_and_go(api: Api, rows: Rows) -> None:
+    seller = await api.register()
+    category_id = await rows.category()
+    ids = [await rows.listing(seller.id, category_id, price=n) for n in range(6)]
+    for query, expected in (("", [*reversed(ids)]), ("sort=price", ids)):
+        first = await api.call("GET", f"/api/listings?limit=3&{query}", 200)
+        await rows.listing(seller.id, category_id, price=0)
+        await rows.execute("UPDATE listings SET trashed_at = now() WHERE id = %s", first["data"][2]["id"])
+        rest = await api.call("GET", f"/api/listings?limit=10&{query}", 200, params={"cursor": first["next_cursor"]})
+        seen = [one["id"] for one in first["data"] + rest["data"]]
+        assert [one for one in seen if one in ids] == expected
+        await rows.execute("UPDATE listings SET trashed_at = NULL")
+        await rows.execute("DELETE FROM listings WHERE id <> ALL (%s)", ids)
+
+
+async def test_a_cursor_of_another_order_is_422(api: Api, rows: Rows) -> None:
+    seller = await api.register()
+    for price in range(3):
+        await rows.listing(seller.id, price=price)
+    cursor = (await api.call("GET", "/api/listings?limit=1&sort=price", 200))["next_cursor"]
+    await api.call("GET", "/api/listings?limit=1", 422, params={"cursor": cursor})

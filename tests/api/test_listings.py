@@ -1,0 +1,250 @@
+"""Listings: offered, read, changed, hidden; who sees them, and who hears of their changes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.domain.users import Role
+from shared.events.listings import LISTING_CHANGED, LISTING_UPDATED
+from tests.api.conftest import Api, Broadcasts, Person
+from tests.api.rows import Rows
+
+NEXT_YEAR = datetime.now(UTC).year + 1
+
+
+async def new_listing(api: Api, rows: Rows, who: Person, **values: Any) -> Any:
+    body = {"title": "2015 Toyota Camry", "content": "It drives.", "category_id": await rows.category(), **values}
+    return await api.call("POST", "/api/listings", 201, who=who, json=body)
+
+
+async def test_a_listing_is_stored_as_given_and_read_with_all_that_belongs_to_it(api: Api, rows: Rows) -> None:
+    seller, buyer = await api.register("Ann"), await api.register()
+    category_id = await rows.category()
+    given = {
+        "title": "  <b>Camry</b> 'x' \"y\" \\ ",
+        "content": "🚗" * 5000,
+        "visibility": "public",
+        "make": "Toyota",
+        "model": "Camry",
+        "year": 2015,
+        "mileage": 0,
+        "price": 2**53 - 1,
+        "location": "Scranton, PA",
+    }
+    created = await api.call("POST", "/api/listings", 201, who=seller, json={**given, "category_id": category_id})
+    assert created.items() >= given.items()
+    assert created["category"]["id"] == category_id
+    assert created["seller"] == {"id": seller.id, "name": "Ann"}
+    assert created["status"] == "available"
+    assert created["hidden"] is False
+    assert (created["pictures"], created["reply_count"]) == ([], 0)
+    assert created["created_at"] == created["updated_at"]
+    assert datetime.fromisoformat(created["created_at"]).tzinfo is UTC
+    path = f"/api/listings/{created['id']}"
+    await api.call("POST", f"{path}/replies", 201, who=buyer, json={"text": "Hi"})
+    seen = await api.call("GET", path, 200)
+    assert seen == {**{name: value for name, value in created.items() if name != "hidden"}, "reply_count": 1}
+    assert await api.call("GET", "/api/listings", 200) == {"data": [seen], "next_cursor": None}
+    assert await api.call("GET", path, 200, who=buyer) == seen
+    assert await api.call("GET", path, 200, who=seller) == {**seen, "hidden": False}
+
+
+async def test_only_title_content_and_category_are_needed(api: Api, rows: Rows) -> None:
+    seller = await api.register()
+    created = await new_listing(api, rows, seller)
+    for name in ("make", "model", "year", "mileage", "price", "location"):
+        assert created[name] is None
+    assert created["visibility"] == "public"
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("title", ["", " ", "x" * 201, None, 5, "a\x00", "\udfff"]),
+        ("content", ["", "\n", "x" * 5001, None, ["x"], "\x00", "a\ud800"]),
+        ("category_id", [0, -1, 999, None, "x", 2**63, 1.5, True]),
+        ("visibility", ["secret", None, 1]),
+        ("make", ["", "x" * 101, 5]),
+        ("model", ["x" * 101, "\x00"]),
+        ("location", ["x" * 101, {}]),
+        ("year", [1885, NEXT_YEAR + 1, "2015", 2015.5, True, -(2**70), 2**70, 1e300]),
+        ("mileage", [-1, 10.5, "10", 2**31, 10_000_001, False]),
+        ("price", [-1, 0.5, "9.99", 2**53, 2**64, float(2**60)]),
+        ("status", ["sold"]),
+        ("seller_id", [1]),
+    ],
+)
+async def test_wrong_values_are_422_and_nothing_is_stored(api: Api, rows: Rows, field: str, values: list[Any]) -> None:
+    seller = await api.register()
+    good = {"title": "A car", "content": "It drives.", "category_id": await rows.category()}
+    for value in values:
+        problem = await api.call("POST", "/api/listings", 422, who=seller, json={**good, field: value})
+        assert set(problem["errors"]) == {field}, value
+    assert await rows.fetch("SELECT count(*) FROM listings") == [(0,)]
+
+
+async def test_the_first_and_the_last_good_values_are_taken(api: Api, rows: Rows) -> None:
+    seller = await api.register()
+    for year in (1886, NEXT_YEAR, 2015.0):
+        assert (await new_listing(api, rows, seller, year=year))["year"] == year
+    created = await new_listing(api, rows, seller, mileage=10_000_000, price=0, title="x" * 200)
+    assert (created["mileage"], created["price"]) == (10_000_000, 0)
+
+
+async def test_what_is_given_is_changed_and_null_makes_unknown(api: Api, rows: Rows, broadcasts: Broadcasts) -> None:
+    seller = await api.register()
+    created = await new_listing(api, rows, seller, make="Toyota", price=9000)
+    path, other = f"/api/listings/{created['id']}", await rows.category()
+    body = {"price": None, "status": "sold", "category_id": other, "title": "Camry"}
+    changed = await api.call("PATCH", path, 200, who=seller, json=body)
+    assert changed["price"] is None
+    assert (changed["status"], changed["title"], changed["make"]) == ("sold", "Camry", "Toyota")
+    assert changed["category"]["id"] == other
+    assert changed["updated_at"] > created["updated_at"]
+    topic = f"listing:{created['id']}"
+    seen = {name: value for name, value in changed.items() if name != "hidden"}
+    assert broadcasts.seen == [(topic, LISTING_CHANGED, {"id": created["id"]}), (topic, LISTING_UPDATED, seen)]
+    assert await rows.fetch("SELECT count(*) FROM audit") == [(0,)]
+    for wrong in ({"title": None}, {"category_id": 999}, {"status": "gone"}, {"year": 1}, {"id": 5}, {"content": ""}):
+        await api.call("PATCH", path, 422, who=seller, json=wrong)
+    assert await api.call("GET", path, 200, who=seller) == changed
+
+
+async def test_an_admins_change_of_anothers_listing_is_recorded(api: Api, rows: Rows) -> None:
+    seller, admin = await api.register(), await api.register(role=Role.ADMIN)
+    listing_id = await rows.listing(seller.id)
+    await api.call("PATCH", f"/api/listings/{listing_id}", 200, who=admin, json={"title": "New"})
+    acts = await rows.fetch("SELECT actor_id, action, target_id, details->'fields'->>0 FROM audit")
+    assert acts == [(admin.id, "listing_edit", listing_id, "title")]
+
+
+async def test_a_hidden_listing_is_for_its_owner_and_moderators_and_comes_back(
+    api: Api, rows: Rows, broadcasts: Broadcasts
+) -> None:
+    seller, other, moderator = await api.register(), await api.register(), await api.register(role=Role.MODERATOR)
+    listing_id = await rows.listing(seller.id)
+    path, topic = f"/api/listings/{listing_id}", f"listing:{listing_id}"
+    until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    body = {"reason": "spam?", "until": until}
+    hidden = await api.call("PUT", f"{path}/hidden", 200, who=moderator, json=body)
+    assert (hidden["hidden"], hidden["hidden_reason"]) == (True, "spam?")
+    assert datetime.fromisoformat(hidden["hidden_until"]) == datetime.fromisoformat(until)
+    assert broadcasts.seen == [
+        (topic, LISTING_CHANGED, {"id": listing_id}),
+        (topic, LISTING_UPDATED, {"id": listing_id}),
+    ]
+    for who in (None, other):
+        await api.call("GET", path, 404, who=who)
+        assert (await api.call("GET", "/api/listings", 200, who=who))["data"] == []
+    for who in (seller, moderator):
+        assert (await api.call("GET", path, 200, who=who))["hidden"] is True
+        assert (await api.call("GET", "/api/listings", 200, who=who))["data"] == [hidden]
+    await rows.execute("UPDATE listings SET hidden_until = now()")
+    await api.call("GET", path, 200)
+    assert (await api.call("GET", path, 200, who=seller))["hidden"] is False
+    await api.call("PUT", f"{path}/hidden", 200, who=moderator)
+    await api.call("GET", path, 404)
+    await api.call("DELETE", f"{path}/hidden", 204, who=moderator)
+    await api.call("DELETE", f"{path}/hidden", 204, who=moderator)
+    await api.call("GET", path, 200)
+    acts = await rows.fetch("SELECT action, reason FROM audit ORDER BY id")
+    assert acts == [("listing_hide", "spam?"), ("listing_hide", None), ("listing_show", None)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"reason": ""}, {"reason": "x" * 1001}, {"until": "soon"}, {"until": "2020-01-01T00:00:00Z"}, {"by": 1}],
+)
+async def test_a_wrong_hiding_changes_nothing(api: Api, rows: Rows, body: dict[str, Any]) -> None:
+    seller, moderator = await api.register(), await api.register(role=Role.MODERATOR)
+    listing_id = await rows.listing(seller.id)
+    await api.call("PUT", f"/api/listings/{listing_id}/hidden", 422, who=moderator, json=body)
+    await api.call("GET", f"/api/listings/{listing_id}", 200)
+
+
+async def test_hidden_listings_are_looked_for_by_moderators_only(api: Api, rows: Rows) -> None:
+    seller, moderator = await api.register(), await api.register(role=Role.MODERATOR)
+    hidden, shown = await rows.listing(seller.id, hidden_at="now()"), await rows.listing(seller.id)
+    await rows.listing(seller.id, hidden_at="now()", hidden_until="now()")
+    await api.call("GET", "/api/listings?hidden=true", 401)
+    await api.call("GET", "/api/listings?hidden=true", 403, who=seller)
+    found = await api.call("GET", "/api/listings?hidden=true", 200, who=moderator)
+    assert [one["id"] for one in found["data"]] == [hidden]
+    found = await api.call("GET", "/api/listings?hidden=false", 200, who=moderator)
+    assert shown in [one["id"] for one in found["data"]]
+    assert hidden not in [one["id"] for one in found["data"]]
+
+
+LISTS = (
+    "", "?q=camry", "?q=camri", "?sort=price", "?make=toyota", "?category_id={category}", "?seller_id={seller}",
+    "?q=camry&sort=-price", "?status=any", "?year_min=2000", "?model=CAMRY&sort=mileage", "?sort=-year",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("columns", "category", "seen_by"),
+    [
+        ({}, "public", "visitor user owner moderator admin"),
+        ({"visibility": "private"}, "public", "user owner moderator admin"),
+        ({}, "private", "user owner moderator admin"),
+        ({"hidden_at": "now()"}, "public", "owner moderator admin"),
+        ({"hidden_at": "now()", "hidden_until": "now() + interval '1 day'"}, "private", "owner moderator admin"),
+        ({"hidden_at": "now()", "hidden_until": "now()"}, "public", "visitor user owner moderator admin"),
+        ({"trashed_at": "now()"}, "public", ""),
+        ({}, "deleted", ""),
+        ({}, "public, seller banned", "moderator admin"),
+    ],
+)
+async def test_no_list_and_no_search_shows_what_its_reader_may_not_see(
+    api: Api, rows: Rows, columns: dict[str, Any], category: str, seen_by: str
+) -> None:
+    owner = await api.register()
+    people: dict[str, Person | None] = {
+        "visitor": None,
+        "user": await api.register(),
+        "owner": owner,
+        "moderator": await api.register(role=Role.MODERATOR),
+        "admin": await api.register(role=Role.ADMIN),
+    }
+    category_id = await rows.category("private" if category == "private" else "public")
+    car = {"title": "2015 Toyota Camry", "make": "Toyota", "model": "Camry", "year": 2015, "price": 9, "mileage": 9}
+    listing_id = await rows.listing(owner.id, category_id, **car, **columns)
+    if category == "deleted":
+        await rows.execute("UPDATE categories SET deleted_at = now()")
+    if "banned" in category:
+        await rows.execute("UPDATE users SET banned_at = now() WHERE id = %s", owner.id)
+        del people["owner"]
+    for kind, who in people.items():
+        expected = [listing_id] if kind in seen_by.split() else []
+        await api.call("GET", f"/api/listings/{listing_id}", 200 if expected else 404, who=who)
+        for query in LISTS:
+            path = "/api/listings" + query.format(category=category_id, seller=owner.id)
+            found = (await api.call("GET", path, 200, who=who))["data"]
+            assert [one["id"] for one in found] == expected, (kind, path)
+
+
+async def test_a_change_of_visibility_holds_at_once(api: Api, rows: Rows) -> None:
+    seller, moderator = await api.register(), await api.register(role=Role.MODERATOR)
+    category_id = await rows.category()
+    listing_id = await rows.listing(seller.id, category_id)
+    path, category_path = f"/api/listings/{listing_id}", f"/api/categories/{category_id}"
+    await api.call("GET", path, 200)
+    await api.call("PATCH", path, 200, who=seller, json={"visibility": "private"})
+    await api.call("GET", path, 404)
+    await api.call("PATCH", path, 200, who=seller, json={"visibility": "public"})
+    await api.call("GET", path, 200)
+    await api.call("PATCH", category_path, 200, who=moderator, json={"visibility": "private"})
+    await api.call("GET", path, 404)
+    assert (await api.call("GET", f"/api/listings?category_id={category_id}", 200))["data"] == []
+    await api.call("PATCH", category_path, 200, who=moderator, json={"visibility": "public"})
+    await api.call("GET", path, 200)
+
+
+async def test_a_private_listing_is_announced_by_its_id_alone(api: Api, rows: Rows, broadcasts: Broadcasts) -> None:
+    seller = await api.register()
+    listing_id = await rows.listing(seller.id, visibility="private")
+    await api.call("PATCH", f"/api/listings/{listing_id}", 200, who=seller, json={"title": "Secret"})
+    assert broadcasts.seen[-1] == (f"listing:{listing_id}", LISTING_UPDATED, {"id": listing_id})

@@ -1,0 +1,127 @@
+"""The trash: how listings come into it, who looks, and how they leave it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from api.pictures.errors import PictureMissing
+from api.services import SERVICES
+from shared.domain.users import Role
+from tests.api.conftest import PASSWORD, Api
+from tests.api.rows import Rows
+from tests.api.test_pictures import a_jpeg, form
+
+
+async def ids_in_trash(api: Api, who: Any) -> list[int]:
+    return [one["id"] for one in (await api.call("GET", "/api/trash", 200, who=who))["data"]]
+
+
+async def test_a_deleted_listing_is_gone_for_everyone_and_in_the_trash_with_why_when_and_by_whom(
+    api: Api, rows: Rows
+) -> None:
+    seller, admin = await api.register("Seller"), await api.register("Admin", Role.ADMIN)
+    own, others = await rows.listing(seller.id), await rows.listing(seller.id)
+    await api.call("DELETE", f"/api/listings/{own}", 204, who=seller)
+    await api.call("DELETE", f"/api/listings/{others}", 204, who=admin)
+    for who in (None, seller, admin):
+        await api.call("GET", f"/api/listings/{own}", 404, who=who)
+        assert (await api.call("GET", "/api/listings", 200, who=who))["data"] == []
+    found = (await api.call("GET", "/api/trash", 200, who=admin))["data"]
+    assert [one["id"] for one in found] == [others, own]
+    assert [one["trashed"]["by"] for one in found] == [
+        {"id": admin.id, "name": "Admin"},
+        {"id": seller.id, "name": "Seller"},
+    ]
+    assert found[1]["trashed"]["reason"] == "deleted by its seller"
+    assert found[1]["trashed"]["at"].endswith("Z")
+    assert found[1]["title"] == "A car"
+    assert await rows.fetch("SELECT actor_id, action, target_id FROM audit") == [(admin.id, "listing_delete", others)]
+
+
+async def test_a_deleted_category_moves_its_listings_to_the_trash_until_they_get_another(api: Api, rows: Rows) -> None:
+    seller, moderator = await api.register(), await api.register(role=Role.MODERATOR)
+    gone, other = await rows.category(), await rows.category()
+    listing_id, deleted_before = await rows.listing(seller.id, gone), await rows.listing(seller.id, gone)
+    await api.call("DELETE", f"/api/listings/{deleted_before}", 204, who=seller)
+    await api.call("DELETE", f"/api/categories/{gone}", 204, who=moderator)
+    await api.call("GET", f"/api/listings/{listing_id}", 404, who=seller)
+    [found, before] = (await api.call("GET", "/api/trash", 200, who=moderator))["data"]
+    assert (found["id"], before["id"]) == (listing_id, deleted_before)
+    assert found["trashed"]["reason"].startswith("its category was deleted")
+    assert found["trashed"]["category_is_gone"] is True
+    path = f"/api/trash/{listing_id}/restore"
+    assert set((await api.call("POST", path, 422, who=moderator, json={}))["errors"]) == {"category_id"}
+    assert set((await api.call("POST", path, 422, who=moderator))["errors"]) == {"category_id"}
+    for wrong in (gone, 999, "x", 0):
+        await api.call("POST", path, 422, who=moderator, json={"category_id": wrong})
+    restored = await api.call("POST", path, 200, who=moderator, json={"category_id": other})
+    assert restored["category"]["id"] == other
+    await api.call("GET", f"/api/listings/{listing_id}", 200)
+    await api.call("POST", path, 404, who=moderator, json={"category_id": other})
+    assert await ids_in_trash(api, moderator) == [deleted_before]
+
+
+async def test_a_restored_listing_is_as_it_was_and_the_restore_is_recorded(api: Api, rows: Rows) -> None:
+    seller, moderator = await api.register(), await api.register(role=Role.MODERATOR)
+    listing_id = await rows.listing(seller.id, price=500)
+    before = await api.call("GET", f"/api/listings/{listing_id}", 200)
+    await api.call("DELETE", f"/api/listings/{listing_id}", 204, who=seller)
+    await api.call("POST", f"/api/trash/{listing_id}/restore", 200, who=moderator)
+    assert await api.call("GET", f"/api/listings/{listing_id}", 200) == before
+    assert await rows.fetch("SELECT actor_id, action FROM audit") == [(moderator.id, "trash_restore")]
+
+
+async def test_the_listings_of_who_has_left_are_not_restored(api: Api, rows: Rows) -> None:
+    seller, moderator = await api.register(), await api.register(role=Role.MODERATOR)
+    listing_id = await rows.listing(seller.id)
+    await api.call("DELETE", "/api/me", 204, who=seller, json={"current_password": PASSWORD})
+    await api.call("POST", f"/api/trash/{listing_id}/restore", 409, who=moderator, json={})
+    assert await ids_in_trash(api, moderator) == [listing_id]
+
+
+async def test_the_trash_comes_by_pages_the_latest_first(api: Api, rows: Rows) -> None:
+    seller, moderator = await api.register(), await api.register(role=Role.MODERATOR)
+    kept, gone, later_gone = await rows.category(), await rows.category(), await rows.category()
+    expected: list[int] = []
+    one = [await rows.listing(seller.id, kept) for _ in range(3)]
+    two = [await rows.listing(seller.id, gone) for _ in range(3)]
+    three = [await rows.listing(seller.id, later_gone) for _ in range(3)]
+    await api.call("DELETE", f"/api/categories/{gone}", 204, who=moderator)
+    for listing_id in one:
+        await api.call("DELETE", f"/api/listings/{listing_id}", 204, who=seller)
+    await api.call("DELETE", f"/api/categories/{later_gone}", 204, who=moderator)
+    expected = [*reversed(three), *reversed(one), *reversed(two)]
+    seen: list[int] = []
+    params = {"limit": "2"}
+    while True:
+        answer = await api.call("GET", "/api/trash", 200, who=moderator, params=params)
+        seen += [listing["id"] for listing in answer["data"]]
+        if answer["next_cursor"] is None:
+            break
+        params["cursor"] = answer["next_cursor"]
+    assert seen == expected
+    await api.call("GET", "/api/trash?cursor=x", 422, who=moderator)
+
+
+async def test_final_deletion_removes_the_listing_with_the_files_of_its_pictures(api: Api, rows: Rows) -> None:
+    seller, admin = await api.register(), await api.register(role=Role.ADMIN)
+    listing_id = await rows.listing(seller.id)
+    await api.call("POST", f"/api/listings/{listing_id}/pictures", 201, who=seller, data=form(a_jpeg()))
+    await api.call("POST", f"/api/listings/{listing_id}/replies", 201, who=admin, json={"text": "Nice"})
+    assert api.client.app is not None
+    services = api.client.app[SERVICES]
+    keys = [key for row in await rows.fetch("SELECT key, thumbnail_key FROM pictures") for key in row]
+    assert len(await services.picture_storage.get(keys[0])) > 0
+    await api.call("DELETE", f"/api/trash/{listing_id}", 404, who=admin)
+    await api.call("DELETE", f"/api/listings/{listing_id}", 204, who=seller)
+    await api.call("DELETE", f"/api/trash/{listing_id}", 204, who=admin)
+    await services.abandoned_files.settled()
+    for key in keys:
+        with pytest.raises(PictureMissing):
+            await services.picture_storage.get(key)
+    assert await rows.fetch("SELECT count(*) FROM pictures, abandoned_files") == [(0,)]
+    assert await rows.fetch("SELECT id FROM listings UNION ALL SELECT id FROM replies") == []
+    assert await ids_in_trash(api, admin) == []
+    assert await rows.fetch("SELECT actor_id, action, target_id FROM audit") == [(admin.id, "trash_delete", listing_id)]

@@ -1,0 +1,71 @@
+"""From what was typed to a tsquery: words, completions, corrections."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.domain.search import COMMON, KnownWord, Term, corrections, edits, terms, tsquery
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("toyota camry", [Term("toyota"), Term("camry")]),
+        ("f-150", [Term("f150", ("f", "150"))]),
+        ("(f-150), red!", [Term("f150", ("f", "150")), Term("red")]),
+        ("a car with a sunroof", [Term("car"), Term("sunroof")]),
+        ("with the", [Term("with"), Term("the")]),
+        ("camry camry", [Term("camry")]),
+        ("!!! -- '", []),
+        ("x" * 41, []),
+        ("été", [Term("été")]),
+    ],
+)
+def test_what_was_typed_is_split_into_terms(typed: str, expected: list[Term]) -> None:
+    assert terms(typed) == expected
+
+
+def test_no_more_than_twelve_words_are_looked_for() -> None:
+    assert len(terms(" ".join(f"word{n}" for n in range(50)))) == 12
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "distance"),
+    [("camry", "camry", 0), ("toyta", "toyota", 1), ("carmy", "camry", 1), ("cmary", "camry", 1), ("abc", "xyz", 3)],
+)
+def test_edits_are_letters_added_removed_replaced_or_swapped(first: str, second: str, distance: int) -> None:
+    assert edits(first, second, 2) == distance
+    assert edits(second, first, 2) == distance
+
+
+def test_the_nearest_words_correct_a_misspelled_one() -> None:
+    near = [KnownWord("toyota", COMMON), KnownWord("toytas", 1), KnownWord("tacoma", COMMON)]
+    assert corrections("toyta", near) == ["toyota"]
+    assert corrections("toyotta", near) == ["toyota"]
+    assert corrections("tyoa", near) == []
+
+
+def test_a_common_word_is_right_and_a_rare_one_is_corrected_by_common_ones_only() -> None:
+    near = [KnownWord("gold", COMMON), KnownWord("wolf", 1)]
+    assert corrections("golf", near, uses=COMMON) == []
+    assert corrections("golf", near, uses=1) == ["gold"]
+
+
+@pytest.mark.parametrize("spelling", ["x5", "m3", "150", "ab"])
+def test_numbers_and_models_are_not_corrected(spelling: str) -> None:
+    assert corrections(spelling, [KnownWord("x3", COMMON), KnownWord("m5", COMMON), KnownWord("155", COMMON)]) == []
+
+
+def test_every_word_has_to_match_in_one_of_its_variants() -> None:
+    known = [
+        ("toyta", KnownWord("toyota", COMMON)),
+        ("cam", KnownWord("camry", COMMON)),
+        ("cam", KnownWord("camaro", 2)),
+    ]
+    assert tsquery(terms("toyta cam"), known) == "('toyta' | 'toyota') & ('cam' | 'camry' | 'camaro')"
+    assert tsquery(terms("f-150"), []) == "('f150':* | ('f' & '150'))"
+
+
+def test_the_last_word_may_still_be_typed_and_numbers_are_whole() -> None:
+    assert tsquery(terms("leather sunr"), []) == "('leather') & ('sunr':*)"
+    assert tsquery(terms("camry 201"), []) == "('camry') & ('201')"
