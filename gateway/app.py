@@ -22,6 +22,7 @@ from gateway.transports.websocket import WebSocketTransport
 from shared.access.tokens import Tokens
 from shared.postgres import Database
 from shared.pubsub import broker_for
+from shared.repositories.listing_access import ListingAccess
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
 from shared.repositories.users import UserRepository
@@ -56,6 +57,7 @@ async def create_app(settings: Settings) -> web.Application:
         message_writer=MessageWriter(
             messages, max_batch=settings.max_message_batch, max_waiting=settings.max_waiting_messages
         ),
+        listing_access=ListingAccess(database),
     )
     node_id = new_node_id()
     store = RedisStore.from_url(settings.redis_url, settings.redis_timeout_seconds, settings.redis_prefix)

@@ -24,7 +24,7 @@ A channel knows nothing of frames, transports or Redis: all that it can reach is
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import msgspec
 
@@ -70,8 +70,14 @@ DUPLICATE_JOIN = "duplicate join"
 CRASHED = "crashed"
 """A callback raised."""
 
-ACCESS_CHANGED = "access changed"
-"""What `handle_info` of a channel with `watches_access` gets when its user's role, or what it shows, has changed."""
+
+class Notice(NamedTuple):
+    """What `handle_info` of a channel with `watches_access` gets: something happened that may end its user's access."""
+
+    event: str
+    """One of shared/events/control.py."""
+    payload: dict[str, Any]
+
 
 JoinResult = Ok | Error
 HandleResult = Ok | Error | Reply | Stop | None
@@ -133,7 +139,7 @@ class Channel:
     """Broadcast events that go through `handle_out` instead of straight to the client."""
 
     watches_access: ClassVar[bool] = False
-    """Whether `handle_info` wants ACCESS_CHANGED, to look again at whether its user may stay."""
+    """Whether `handle_info` wants a Notice, to look again at whether its user may stay."""
     tracks_presence: ClassVar[bool] = False
     """Whether members of the topic are told who is present in it; needed for `track` and `list_presence`."""
 

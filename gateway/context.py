@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gateway.identities import Identities
 from gateway.identity import Authenticator
+from shared.repositories.listing_access import ListingAccess
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
 from shared.repositories.users import UserRepository
@@ -22,3 +23,4 @@ class Context:
     users: UserRepository
     messages: MessageRepository
     message_writer: MessageWriter
+    listing_access: ListingAccess

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from gateway.channel import Channel
+from gateway.channels.listing import Listing
 from gateway.channels.private_chat import PrivateChat
 from gateway.protocol.topics import TopicRoutes
 
-ROUTES: TopicRoutes[type[Channel]] = TopicRoutes((("private_chat:*", PrivateChat),))
+ROUTES: TopicRoutes[type[Channel]] = TopicRoutes(
+    (
+        ("private_chat:*", PrivateChat),
+        ("listing:*", Listing),
+    )
+)

@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from gateway.channel import ACCESS_CHANGED, Channel
+from gateway.channel import Channel, Notice
 from gateway.presence.store import Store
 from gateway.presence.store_memory import MemoryStore
 from gateway.presence.tracker import PRESENCE_DIFF, Tracker
@@ -76,10 +76,13 @@ class Endpoint:
             lease_seconds=settings.presence_lease_seconds,
             load_seconds=settings.presence_load_seconds,
         )
+        # What a node committed but had no time to publish before it died, reaches clients of the others like this.
+        self.presence.on_node_gone = lambda: self._gap(2 * settings.presence_lease_seconds)
         self.is_draining = False
         self.counts = Counts()
         self._on_probe: Callable[[float], None] | None = None
         self._next_probe = 0.0
+        self._next_gap: float | None = None
         self._handlers: dict[str, Callable[[Envelope], None]] = {control.CONTROL: self._control}
         self._gap_listeners: list[Callable[[float], None]] = []
         self._delivery_listeners: dict[str, Callable[[Broadcast], None]] = {}
@@ -108,6 +111,17 @@ class Endpoint:
         if self._on_probe is not None and now >= self._next_probe and self.broker.connected:
             self._next_probe = now + PROBE_SECONDS
             self.publish(control.CONTROL, _PROBE, json_payload(now))
+        self._bridge_gap(now)
+
+    def _bridge_gap(self, now: float) -> None:
+        """While nothing is heard of the other nodes, look for it again and again: Redis may be away for hours."""
+        if self.broker.connected:
+            self._next_gap = None
+        elif self._next_gap is None or now >= self._next_gap:
+            every = self.settings.away_catch_up_seconds
+            self._next_gap = now + every
+            # A link is silent for some time before it is known to be away.
+            self._gap(every + 2 * self.settings.redis_timeout_seconds)
 
     async def stop(self) -> None:
         """After `drain`. Takes this node's presence away, and sends what is queued."""
@@ -260,6 +274,7 @@ class Endpoint:
     def _gap(self, seconds: float) -> None:
         for listener in self._gap_listeners:
             listener(seconds)
+        self._notify(Notice(control.CATCH_UP, control.catch_up(seconds)))
 
     # The presence tracker's outlet
 
@@ -278,11 +293,21 @@ class Endpoint:
                 self.role_changed_here(payload["user_id"], payload["role"])
             case control.CATCH_UP:
                 self._gap(payload["seconds"])
+            case control.CATEGORY_CHANGED | control.SELLER_CHANGED:
+                self._notify(Notice(envelope.event, payload))
 
     def role_changed_here(self, user_id: int, role: str) -> None:
         """Have the channels of a user on this node look again at what the user may see."""
+        notice = Notice(control.ROLE_CHANGED, control.role_changed(user_id, role))
         for connection in self.users.members(user_id):
             connection.identity.role = role
             for joined in list(connection.session.topics.values()):
                 if joined.channel is not None and joined.route.watches_access:
-                    joined.channel.send_info(ACCESS_CHANGED)
+                    joined.channel.send_info(notice)
+
+    def _notify(self, notice: Notice) -> None:
+        """Tell all channels on this node that watch whether their users may stay."""
+        for topic in self.topics:
+            for server in self.topics.members(topic):
+                if server.joined.route.watches_access:
+                    server.send_info(notice)

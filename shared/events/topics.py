@@ -17,9 +17,17 @@ def user_of(topic: str) -> int | None:
     return parse_id(topic.removeprefix(PRIVATE_CHAT)) if topic.startswith(PRIVATE_CHAT) else None
 
 
+LISTING = "listing:"
+
+
+def listing_of(topic: str) -> int | None:
+    """The listing of a `listing` topic; None for any other topic."""
+    return parse_id(topic.removeprefix(LISTING)) if topic.startswith(LISTING) else None
+
+
 def listing(listing_id: int) -> str:
     """Where those who look at a listing learn of its changes."""
-    return f"listing:{listing_id}"
+    return f"{LISTING}{listing_id}"
 
 
 def node(node_id: str) -> str:
