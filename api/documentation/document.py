@@ -84,8 +84,7 @@ def _operation(plugin: MarshmallowPlugin, route: Route, about: Operation, pictur
         content: dict[str, Any] = {"schema": route.body}
         if about.example is not None:
             content["example"] = dict(about.example)
-        # Always needed, be it `{}`: a request without a body has no media type.
-        operation["requestBody"] = {"required": True, "content": {JSON: content}}
+        operation["requestBody"] = {"required": about.needs_body, "content": {JSON: content}}
     elif _takes_picture(route):
         operation["requestBody"] = {
             "required": True,

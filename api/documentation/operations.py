@@ -25,6 +25,8 @@ IMAGES = ("image/jpeg", "image/webp")
 class Operation:
     """`example` is a body that works; `files` are the media types of an answer that is no JSON."""
 
+    needs_body: bool = True
+    """Of a route with a body: whether one has to be sent, be it `{}`."""
     summary: str
     status: int = 200
     answer: type[Schema] | None = None
@@ -150,6 +152,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("DELETE", "/api/listings/{id}"): _gone("Put a listing into the trash"),
         ("PUT", "/api/listings/{id}/hidden"): Operation(
             summary="Hide a listing, for a time or until it is shown again",
+            needs_body=False,
             answer=answers.Listing,
             example={"reason": "looks like fraud", "until": "2099-01-01T00:00:00Z"},
         ),
@@ -158,6 +161,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("GET", "/api/trash"): _page("What is in the trash, the latest first", answers.TrashedListing),
         ("POST", "/api/trash/{id}/restore"): Operation(
             summary="Take a listing out of the trash",
+            needs_body=False,
             answer=answers.Listing,
             problems=(problems.Conflict,),
             example={"category_id": 1},

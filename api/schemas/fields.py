@@ -90,4 +90,8 @@ class PageQuery(Schema):
     """The parameters of every list; a list with filters adds its own in a subclass."""
 
     limit = Digits(load_default=DEFAULT_LIMIT, validate=validate.Range(1, MAX_LIMIT))
-    cursor = Storable(load_default=None, validate=validate.Length(1, 1000))
+    cursor = Storable(
+        load_default=None,
+        # As `pagination` makes them: letters that a URL takes as they are.
+        validate=[validate.Length(1, 1000), validate.Regexp(r"^[A-Za-z0-9_-]+$", error="Not a cursor of this list.")],
+    )

@@ -1,0 +1,172 @@
+"""The OpenAPI document and its page: complete, true, and safe to open."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.routes import ROUTES
+from shared.access.tokens import Tokens
+from shared.domain.users import Role
+from shared.settings import Settings
+from tests.api.conftest import Api, Person
+from tests.api.rows import Rows
+from tests.support.processes import Processes
+
+SERVED = {(route.method, route.path) for route in ROUTES if route.path.startswith(("/api", "/health", "/metrics"))}
+
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "negative_data_rejection",
+)
+
+
+async def document(api: Api) -> Any:
+    return await api.call("GET", "/api/openapi.json", 200)
+
+
+async def test_every_route_is_in_the_document_and_nothing_else(api: Api) -> None:
+    paths = (await document(api))["paths"]
+    assert {(method.upper(), path) for path, methods in paths.items() for method in methods} == SERVED
+
+
+async def test_the_document_is_openapi_3_1_with_names_and_answers_for_every_operation(api: Api) -> None:
+    described = await document(api)
+    assert described["openapi"].startswith("3.1.")
+    operations = [operation for methods in described["paths"].values() for operation in methods.values()]
+    assert len({operation["operationId"] for operation in operations}) == len(operations)
+    for operation in operations:
+        assert operation["summary"]
+        assert operation["tags"]
+        assert {"422", "500"} <= set(operation["responses"])
+        assert [status for status in operation["responses"] if status.startswith("2")]
+        assert ("401" in operation["responses"]) is (
+            "security" in operation or operation["operationId"] in ("accounts_login", "accounts_refresh")
+        )
+        for name in re.findall(r"'\$ref': '#/components/schemas/(\w+)'", str(operation)):
+            assert name in described["components"]["schemas"]
+
+
+async def test_writes_can_be_answered_429_and_say_when_to_come_back(api: Api) -> None:
+    for methods in (await document(api))["paths"].values():
+        for method, operation in methods.items():
+            if method != "get":
+                assert operation["responses"]["429"]["headers"]["Retry-After"]["required"]
+
+
+async def test_the_examples_work(api: Api, rows: Rows) -> None:
+    described = await document(api)
+    admin = await api.register(role=Role.ADMIN)
+    other = await api.register()
+    bodies = {
+        operation["operationId"]: (path, method, operation, content["application/json"]["example"])
+        for path, methods in described["paths"].items()
+        for method, operation in methods.items()
+        if "application/json" in (content := operation.get("requestBody", {}).get("content", {}))
+    }
+    category = bodies.pop("categories_create")
+    assert await _send(api, admin, category, 0) == {"id": 1, **category[3], "created_at": _any()}
+    listing_id = (await _send(api, admin, bodies.pop("listings_create"), 0))["id"]
+    trashed_id = await rows.listing(other.id, 1, trashed_at="now()")
+    await api.call("POST", "/api/messages", 201, who=other, json={"to": admin.id, "message": "First"})
+    ids = {"trash_restore": trashed_id, "categories_change": 1, "users_change_role": other.id, "users_ban": other.id}
+    ids["conversations_mark_read"] = other.id
+    # A refresh token and an own password cannot be in a document.
+    del bodies["accounts_refresh"], bodies["accounts_leave"]
+    for name in sorted(bodies, key=lambda name: (name != "accounts_register", name)):
+        await _send(api, admin, bodies[name], ids.get(name, listing_id))
+
+
+def _any() -> Any:
+    class Any_:
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        __hash__ = None  # type: ignore[assignment]
+
+    return Any_()
+
+
+async def _send(api: Api, who: Person, example: tuple[str, str, Any, Any], target_id: int) -> Any:
+    path, method, operation, body = example
+    concrete = re.sub(r"\{\w+\}", str(target_id), path)
+    [status] = [int(status) for status in operation["responses"] if status.startswith("2")]
+    return await api.call(method.upper(), concrete, status, who=who, json=body)
+
+
+async def test_the_page_admits_its_own_script_and_style_only(api: Api) -> None:
+    response = await api.client.get("/api/docs")
+    text = await response.text()
+    assert (response.status, response.content_type, response.charset) == (200, "text/html", "utf-8")
+    policy = response.headers["Content-Security-Policy"]
+    assert "unsafe" not in policy
+    assert "default-src 'none'" in policy
+    for tag in ("script", "style"):
+        [inline] = re.findall(rf"<{tag}>(.*?)</{tag}>", text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+    assert not re.search(r"https?://|//cdn|innerHTML|eval\(", text)
+
+
+@pytest.mark.parametrize(
+    ("role", "phases"), [("admin", "examples,coverage"), ("admin", "fuzzing"), ("visitor", "fuzzing")]
+)
+async def test_whatever_is_sent_the_answer_is_one_of_the_document(
+    processes: Processes, settings: Settings, rows: Rows, tmp_path: Path, role: str, phases: str
+) -> None:
+    headers: list[str] = []
+    await _stock(rows)
+    if role == "admin":
+        await rows.execute("UPDATE users SET role = 'admin' WHERE id = 10")
+        token = Tokens(settings.jwt_secret, 3600).issue(10, Role.ADMIN, None)
+        headers = ["-H", f"Authorization: Bearer {token}"]
+    node = await processes.api(RATE_LIMITS="off", LOG_LEVEL="WARNING")
+    run = await asyncio.create_subprocess_exec(
+        str(Path(sys.executable).with_name("schemathesis")),
+        "run",
+        f"{node.url}/api/openapi.json",
+        *headers,
+        # What would end the session that all of this is asked with.
+        *("--exclude-operation-id", "accounts_logout", "--exclude-operation-id", "accounts_leave"),
+        *("--phases", phases, "--max-examples", "6"),
+        *("--checks", ",".join(CHECKS), "--continue-on-failure", "--no-shrink", "--no-color", "--warnings", "off"),
+        *("--generation-deterministic", "--suppress-health-check", "all"),
+        cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        output, _ = await run.communicate()
+    finally:
+        if run.returncode is None:
+            run.kill()
+            await run.wait()
+    report = "\n".join(line[:300] for line in output.decode().splitlines())
+    assert run.returncode == 0, report
+    assert re.search(r"Test cases:\s+\d{3,} generated", report), report
+    assert "request failed" not in node.output()
+
+
+async def _stock(rows: Rows) -> None:
+    """Things with small ids, which are tried first."""
+    await rows.execute(
+        "INSERT INTO users (name, email, password_hash)"
+        " SELECT 'User', 'user' || n || '@example.com', 'none' FROM generate_series(1, 10) n"
+    )
+    category_id = await rows.category()
+    for number in range(6):
+        listing_id = await rows.listing(10, category_id, **({"trashed_at": "now()"} if number > 3 else {}))
+        await rows.execute("INSERT INTO replies (listing_id, author_id, text) VALUES (%s, 10, 'Hi')", listing_id)
+        await rows.execute("INSERT INTO reports (listing_id, reporter_id, reason) VALUES (%s, 9, 'spam')", listing_id)
+    await rows.execute("INSERT INTO messages (from_id, to_id, text) VALUES (10, 1, 'Hi'), (1, 10, 'Hello')")
