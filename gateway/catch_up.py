@@ -44,7 +44,9 @@ class CatchUp:
         self._endpoint = endpoint
         self._messages = messages
         self._delivered: dict[tuple[str, int], None] = {}
-        self._gap_seconds = 0.0
+        self._missed_since: float | None = None
+        self._covered = (0.0, 0.0)
+        """From when to when, in the loop's time, all has been read already."""
         self._task: asyncio.Task[None] | None = None
         self.runs = 0
         """For metrics."""
@@ -60,9 +62,11 @@ class CatchUp:
 
     def gap(self, seconds: float) -> None:
         """Broadcasts of the last so many seconds may have been missed."""
-        self._gap_seconds = max(self._gap_seconds, seconds)
+        loop = asyncio.get_running_loop()
+        since = loop.time() - seconds
+        self._missed_since = since if self._missed_since is None else min(self._missed_since, since)
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run())
+            self._task = loop.create_task(self._run())
 
     async def stop(self) -> None:
         if self._task is not None:
@@ -70,18 +74,24 @@ class CatchUp:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
+        now = asyncio.get_running_loop().time
         try:
-            while self._gap_seconds:
-                seconds, self._gap_seconds = self._gap_seconds, 0.0
-                started = asyncio.get_running_loop().time()
+            while self._missed_since is not None:
+                since, self._missed_since = self._missed_since, None
+                started = now()
+                start, end = self._covered
+                # Of a gap that is looked into again and again, only what is new.
+                unread_since = end if start <= since <= end else since
                 try:
-                    count = await self._show(seconds + MARGIN_SECONDS)
+                    count = await self._show(started - unread_since + MARGIN_SECONDS)
                 except DatabaseUnavailable:
                     await asyncio.sleep(_RETRY_SECONDS)
-                    self.gap(seconds + asyncio.get_running_loop().time() - started)
+                    self.gap(now() - since)
                 else:
+                    self._covered = (start if start <= since <= end else since, started)
                     self.runs += 1
-                    logger.info("caught up", extra={"fields": {"gap_seconds": round(seconds, 1), "messages": count}})
+                    fields = {"gap_seconds": round(started - unread_since, 1), "messages": count}
+                    logger.info("caught up", extra={"fields": fields})
         finally:
             self._task = None
 

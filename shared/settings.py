@@ -60,6 +60,10 @@ class Settings:
     catch_up_overlap_seconds: float = 60.0
     """How far before the last message that a client has seen catching up begins, for what was overtaken by it."""
 
+    away_catch_up_seconds: float = 3.0
+    """While a gateway hears nothing of the others, how often it looks in Postgres for what it misses; well below
+    `catch_up_overlap_seconds`, so that clients who leave meanwhile lose nothing either."""
+
     password_workers: int = 2
     """Threads that hash passwords; each takes a core and 19 MiB while it does."""
     max_waiting_passwords: int = 200
@@ -82,6 +86,8 @@ class Settings:
     refresh_token_seconds: int = 30 * 24 * 3600
     rate_limits: bool = True
     """`RATE_LIMITS=off` is for load tests."""
+    rate_limit_timeout_seconds: float = 0.5
+    """How long a request waits for Redis to count it; past it, it goes on uncounted, and so do those that follow."""
     registrations_per_minute: int = 30
     """From one address (of IPv6: one network of /64), on all nodes together; so are the following."""
     logins_per_minute: int = 120

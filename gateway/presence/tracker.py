@@ -135,6 +135,8 @@ class Tracker:
         self._ended: dict[str, Change] = {}
         self._ended_before: dict[str, Change] = {}
         """The topics where this node's entries ended, in this sweep and in the one before."""
+        self.on_node_gone: Callable[[], None] | None = None
+        """Called when a node that was alive no longer is, however it ended."""
         self._sweep: list[str] = []
         self._sweep_seconds = sweep_seconds
         self._next_sweep = clock() + sweep_seconds
@@ -436,8 +438,11 @@ class Tracker:
                 self._liveness.missed()
                 raise
             now = self._clock()
+            alive = self._liveness.alive
             seen = self._liveness.observe(registry, sorted(self._others), now)
         self._registered.set()
+        if self.on_node_gone is not None and alive - self._liveness.alive - {self._node}:
+            self.on_node_gone()
         if seen.lost or seen.late:
             logger.warning("presence store lost this node", extra={"fields": {"lost": seen.lost, "late": seen.late}})
             self._check_all()

@@ -73,6 +73,9 @@ class MessageWriter:
         try:
             answers: Sequence[Message | Exception] = await self._messages.insert_many([new for new, _ in batch])
         except DatabaseUnavailable as error:
+            # Who waits behind it has waited as long: one failing batch after the other, the last would wait for minutes.
+            batch = [*batch, *self._waiting]
+            self._waiting.clear()
             answers = [DatabaseUnavailable(*error.args) for _ in batch]
         except Exception as error:
             answers = [error] * len(batch)

@@ -45,7 +45,7 @@ class Load:
         users: int = 24,
         rate: float = 200.0,
         heartbeat_seconds: float = 30.0,
-        text: str = "",
+        padding: str = "",
     ) -> None:
         self.addresses = list(addresses)
         """Where users connect; a test may change it as a load balancer's health checks would."""
@@ -54,7 +54,7 @@ class Load:
         self._count = users
         self._rate = rate
         self._heartbeat_seconds = heartbeat_seconds
-        self._text = text
+        self._padding = padding
         self._happened = asyncio.Event()
         self._random = random.Random(4711)
         self._sending: asyncio.Task[None] | None = None
@@ -87,7 +87,7 @@ class Load:
         started = loop.time()
         for number in itertools.count(1):
             sender, recipient = self._random.sample(self.users, 2)
-            await sender.send(recipient.id, f"{number}{self._text}")
+            await sender.send(recipient.id, str(number), self._padding)
             self.sent = number
             await asyncio.sleep(max(0.0, started + number / self._rate - loop.time()))
 
@@ -116,6 +116,11 @@ class Load:
     @property
     def errors(self) -> int:
         return sum(user.errors.total() for user in self.users)
+
+    @property
+    def longest_answer(self) -> float:
+        """Seconds."""
+        return max(user.longest_answer for user in self.users)
 
     async def more_acknowledged(self, count: int) -> None:
         """Wait until so many more messages are acknowledged."""
@@ -150,7 +155,7 @@ class Load:
             (user.id, ref, message_id) for user in self.users for ref, message_id in user.acknowledged.items()
         }
         assert len(acknowledged) == self.sent
-        assert {(from_id, text, message_id) for message_id, from_id, _, text in stored} == acknowledged
+        assert {(from_id, text.split()[0], message_id) for message_id, from_id, _, text in stored} == acknowledged
         assert len(stored) == len(acknowledged)
         expected = {
             user.id: {(id_, str(from_), str(to), text) for id_, from_, to, text in stored if user.id in (from_, to)}

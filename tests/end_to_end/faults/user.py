@@ -66,9 +66,9 @@ class User:
             task.cancel()
         await asyncio.gather(self._runner, *self._tasks, return_exceptions=True)
 
-    async def send(self, to: int, ref: str) -> None:
-        """Hand in a message, whose text is its client_ref; it is repeated until it is answered."""
-        payload = {"to": str(to), "message": ref, "client_ref": ref}
+    async def send(self, to: int, ref: str, padding: str = "") -> None:
+        """Hand in a message, whose text begins with its client_ref; it is repeated until it is answered."""
+        payload = {"to": str(to), "message": f"{ref} {padding}", "client_ref": ref}
         self.unanswered[ref] = payload
         if self.joined:
             await self._push(ref)

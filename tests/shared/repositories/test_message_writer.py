@@ -76,6 +76,17 @@ async def test_a_batch_that_fails_is_told_to_all_of_it_and_the_next_goes_on(fail
     assert (await writer.send(new("7"))).id == 7
 
 
+async def test_while_the_database_is_away_nobody_waits_for_more_than_one_batch() -> None:
+    slow = Slow()
+    slow.failure = DatabaseUnavailable("away")
+    writer = MessageWriter(slow, max_batch=1, max_waiting=100)
+    sends = [asyncio.create_task(writer.send(new(str(number)))) for number in range(5)]
+    slow.let.release()
+    answers = await asyncio.gather(*sends, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [DatabaseUnavailable] * 5
+    assert slow.batches == [["0"]]
+
+
 async def test_a_caller_that_goes_away_harms_nobody() -> None:
     slow = Slow()
     writer = MessageWriter(slow, max_batch=10, max_waiting=100)

@@ -1,0 +1,86 @@
+"""Redis goes away in every way it can: senders are answered all along, and connected clients are caught up."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import closing
+
+from redis import Redis
+
+from tests.end_to_end.faults.conftest import World, freeze, thaw
+from tests.end_to_end.faults.load import Load, Reckoning
+from tests.support.processes import Node
+
+
+def addresses(nodes: list[Node]) -> list[str]:
+    return [node.socket_url for node in nodes]
+
+
+async def reckon_without_reconnects(load: Load) -> Reckoning:
+    """Everyone lacks nothing, and nobody had to come back for it."""
+    reckoning = await load.reckon()
+    assert all(user.connects == 1 and not user.errors for user in load.users), load.state()
+    assert reckoning.received == 2 * reckoning.stored
+    return reckoning
+
+
+async def test_redis_is_killed_and_started_again(world: World) -> None:
+    nodes = await world.gateways(3)
+    async with Load(world.settings, addresses(nodes)) as load:
+        await load.more_acknowledged(200)
+        world.redis.kill()
+        await load.more_acknowledged(300)
+        await world.redis.start()
+        await load.more_acknowledged(200)
+        await reckon_without_reconnects(load)
+
+
+async def test_while_redis_is_away_connected_clients_still_get_their_messages(world: World) -> None:
+    """From Postgres, a little later: the node looks there now and then as long as it hears nothing of the others."""
+    nodes = await world.gateways(2)
+    async with Load(world.settings, addresses(nodes), rate=100) as load:
+        await load.more_acknowledged(100)
+        world.redis.kill()
+        await load.more_acknowledged(200)
+        await reckon_without_reconnects(load)
+
+
+async def test_redis_is_frozen_for_ten_seconds(world: World) -> None:
+    nodes = await world.gateways(2)
+    async with Load(world.settings, addresses(nodes), rate=100) as load:
+        await load.more_acknowledged(100)
+        freeze(world.redis.pid)
+        try:
+            await load.more_acknowledged(1000)
+        finally:
+            thaw(world.redis.pid)
+        await load.more_acknowledged(100)
+        await reckon_without_reconnects(load)
+
+
+async def test_all_connections_to_redis_are_killed_again_and_again(world: World) -> None:
+    nodes = await world.gateways(3)
+    with closing(Redis.from_url(world.settings.redis_url)) as client:
+        async with Load(world.settings, addresses(nodes), rate=300) as load:
+            for _ in range(4):
+                await load.more_acknowledged(150)
+                killed = client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+                killed += client.execute_command("CLIENT", "KILL", "TYPE", "pubsub", "SKIPME", "yes")
+                assert killed >= 3
+            await reckon_without_reconnects(load)
+
+
+async def test_redis_drops_a_node_that_does_not_keep_up(world: World) -> None:
+    """The node stands still for a moment, while more is published for it than Redis keeps."""
+    nodes = await world.gateways(2)
+    with closing(Redis.from_url(world.settings.redis_url)) as client:
+        async with Load(world.settings, addresses(nodes), rate=200, padding="x" * 3900) as load:
+            await load.more_acknowledged(100)
+            nodes[1].signal(signal.SIGSTOP)
+            try:
+                while not client.info("stats")["client_output_buffer_limit_disconnections"]:
+                    await load.more_acknowledged(10)
+            finally:
+                nodes[1].signal(signal.SIGCONT)
+            await load.more_acknowledged(100)
+            await reckon_without_reconnects(load)
