@@ -26,7 +26,15 @@ from gateway.channel import (
     UnknownEvent,
 )
 from gateway.presence.tracker import Tracker
-from gateway.protocol.messages import CHANNEL_CRASH, JOIN_CRASHED, PHX_CLOSE, PHX_ERROR, Message
+from gateway.protocol.messages import (
+    CHANNEL_CRASH,
+    ERROR,
+    JOIN_CRASHED,
+    PHX_CLOSE,
+    PHX_ERROR,
+    UNMATCHED_TOPIC,
+    Message,
+)
 from gateway.protocol.session import Joined
 from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.stepping import Suspended
@@ -319,9 +327,12 @@ class ChannelServer:
         if event is not None:
             self._send_end(self.joined, event, payload)
         if self._then is not None:
-            self._then()
+            if event is not None:
+                self.joined.channel = None
             for message in unhandled:
-                self.connection.handle(message)
+                # The session knows the topic as the next join's already.
+                self.connection.answer(None, message.ref, self.topic, ERROR, UNMATCHED_TOPIC)
+            self._then()
         else:
             self.connection.channel_ended(self, unhandled)
 

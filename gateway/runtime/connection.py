@@ -151,7 +151,11 @@ class Connection:
 
     def _join(self, joined: Joined[Any], message: Message, replaced: Joined[Any] | None) -> None:
         if self.gone:
+            self._receive_again(self.session.closed(joined))
             return
+        if replaced is not None and replaced.channel is None:
+            # It had its last word before this join took over: it crashed or stopped in between.
+            replaced = None
         server = ChannelServer(self, joined, message.payload, replaced)
         joined.channel = server
         server.start(message)

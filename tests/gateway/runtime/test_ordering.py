@@ -12,6 +12,7 @@ from gateway.protocol.serializer_v1 import SERIALIZER as V1
 from shared.settings import Settings
 from tests.gateway.nodes import Client, closed, crashed, push, reply
 from tests.gateway.runtime.conftest import Start
+from tests.protocol.client_frames import Received
 
 UNMATCHED = {"reason": "unmatched topic"}
 
@@ -214,6 +215,24 @@ async def test_a_leave_before_a_join_stays_before_it_when_the_channel_crashes_me
     assert [one.ref for one in await client.gets(4)] == [None, 3, 4, 5]
     client.says(None, 6, "room:1", "echo")
     assert client.take()[0].payload == {"response": {}, "status": "ok"}
+
+
+@pytest.mark.parametrize(("event", "last_word"), [("wait_and_crash", crashed()), ("wait_and_stop", closed())])
+async def test_a_channel_that_ends_before_a_second_join_takes_over_is_told_of_once(
+    start: Start, event: str, last_word: Received
+) -> None:
+    client = await joined(start)
+    client.says("j1", "r1", "room:1", event)
+    client.says("j1", "r2", "room:1", "echo")
+    client.says("j2", "r3", "room:1", "phx_join")
+    client.says("j2", "r4", "room:1", "echo")
+    open_gate()
+    assert await client.gets(4) == [
+        last_word,
+        reply("r2", UNMATCHED, "error", join_ref=None),
+        reply("r3", join_ref="j2"),
+        reply("r4", join_ref="j2"),
+    ]
 
 
 async def test_messages_that_wait_are_counted_until_they_are_handled(start: Start) -> None:
