@@ -18,6 +18,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisClusterException, RedisError
 
 from api.problems import TooManyRequests
@@ -28,7 +29,7 @@ log = logging.getLogger("api.rate_limits")
 
 WINDOW_SECONDS = 60
 
-_RETRY_SECONDS = 1.0
+_RETRY_SECONDS = 5.0
 """With Redis away, nobody asks it again for so long: a frozen one would hold up every request."""
 
 # KEYS: a hash of window number -> count. ARGV: the limit, the window in milliseconds.
@@ -130,13 +131,15 @@ class RateLimits:
 
 
 def _client(settings: Settings) -> Any:
-    """Answers or fails within half the time after which Redis counts as away: a person is waiting for this."""
-    timeout = settings.redis_timeout_seconds / 2
+    """Answers or fails soon: a person is waiting for this."""
+    timeout = settings.rate_limit_timeout_seconds
     limits: dict[str, Any] = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
     scheme, separator, rest = settings.redis_url.partition("+cluster://")
     if separator:
         return RedisCluster.from_url(f"{scheme}://{rest}", **limits)
+    # One more try for a connection that the server closed while it was idle, none for a server that is silent.
+    retry = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
     pool = BlockingConnectionPool.from_url(
-        settings.redis_url, max_connections=20, timeout=timeout, retry=Retry(NoBackoff(), 1), **limits
+        settings.redis_url, max_connections=20, timeout=timeout, retry=retry, **limits
     )
     return Redis.from_pool(pool)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_network
 from typing import Any
@@ -113,6 +115,24 @@ async def test_with_redis_away_nobody_is_refused_and_the_log_says_so(
     lines = [record for record in caplog.records if record.name == "api.rate_limits"]
     # One line for the outage, not one for each request.
     assert [(record.levelno, record.getMessage()) for record in lines] == [(logging.WARNING, "rate limits not counted")]
+
+
+async def test_a_redis_that_is_silent_holds_nobody_up_for_long(make_api: MakeApi) -> None:
+    silent = await asyncio.start_server(_say_nothing, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    async with silent:
+        api = await make_api(redis_url=f"redis://127.0.0.1:{port}/0", rate_limit_timeout_seconds=1.0)
+        started = time.perf_counter()
+        for number in range(5):
+            await api.call("POST", "/api/register", 201, json=registration(number))
+        # One of the five waited for a second, and once.
+        assert time.perf_counter() - started < 4
+
+
+async def _say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while await reader.read(1000):
+        pass
+    writer.close()
 
 
 async def test_nothing_of_a_person_is_in_the_keys_and_all_have_the_prefix_and_end(api: Api, settings: Settings) -> None:
