@@ -14,9 +14,9 @@ def json_answer(value: Any, status: int = 200) -> web.Response:
     return web.Response(body=_encode(value), status=status, content_type="application/json")
 
 
-def encoded_answer(json: str, status: int = 200) -> web.Response:
+def encoded_answer(json: bytes, status: int = 200) -> web.Response:
     """What is JSON already."""
-    return web.Response(body=json.encode(), status=status, content_type="application/json")
+    return web.Response(body=json, status=status, content_type="application/json")
 
 
 def no_content() -> web.Response:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import web
 
+from api.front_page import FrontPage, read_front_pages
 from api.metrics import RequestCounts
 from api.passwords import Passwords
 from api.pictures.abandoned import AbandonedFiles
@@ -14,6 +16,7 @@ from api.pictures.storage import PictureStorage
 from api.pictures.workers import PictureWorkers
 from api.rate_limits import RateLimits
 from api.realtime import Realtime
+from api.shared_reads import SharedReads
 from shared.access.tokens import Tokens
 from shared.postgres import Database
 from shared.pubsub.broker import Broker
@@ -31,6 +34,9 @@ from shared.repositories.sessions import SessionRepository
 from shared.repositories.trash import TrashRepository
 from shared.repositories.users import UserRepository
 from shared.settings import Settings
+
+MOST_SHARED = 100
+"""Reads of one kind that one statement answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,8 @@ class Services:
     categories: CategoryRepository
     listings: ListingRepository
     listing_search: ListingSearch
+    shown_listings: SharedReads[int, str]
+    front_pages: SharedReads[FrontPage, bytes]
     listing_access: ListingAccess
     trash: TrashRepository
     replies: ReplyRepository
@@ -66,7 +74,7 @@ class Services:
     def build(cls, settings: Settings, broker: Broker, node_id: str) -> Services:
         """Nothing is connected yet: the database connects when it is used, the broker when it is started."""
         database = Database(settings)
-        messages = MessageRepository(database)
+        messages, listings = MessageRepository(database), ListingRepository(database)
         pictures, storage = PictureRepository(database), PictureStorage.from_settings(settings)
         return cls(
             settings=settings,
@@ -81,7 +89,9 @@ class Services:
             sessions=SessionRepository(database),
             messages=messages,
             categories=CategoryRepository(database),
-            listings=ListingRepository(database),
+            listings=listings,
+            shown_listings=SharedReads(listings.read_many_for_anyone, most=MOST_SHARED),
+            front_pages=SharedReads(partial(read_front_pages, listings), most=MOST_SHARED),
             listing_search=ListingSearch(database),
             listing_access=ListingAccess(database),
             trash=TrashRepository(database),
@@ -104,6 +114,8 @@ class Services:
 
     async def stop(self) -> None:
         await self.message_writer.close()
+        await self.shown_listings.close()
+        await self.front_pages.close()
         await self.abandoned_files.stop()
         await self.picture_workers.close()
         await self.picture_storage.close()

@@ -9,8 +9,9 @@ from aiohttp import web
 
 from api.answers import encoded_answer, no_content
 from api.call import Call
+from api.front_page import FrontPage, listing_page
 from api.listing_changes import announce
-from api.pagination import decode_cursor, encode_cursor
+from api.pagination import decode_cursor
 from api.problems import Forbidden, Invalid, NotFound, Unauthorized
 from api.schemas.listings import ANY_STATUS
 from shared.access.actor import Actor
@@ -32,24 +33,25 @@ async def find(call: Call) -> web.Response:
     limit, sort, filter = query["limit"], query["sort"], _filter(query)
     after = _position(query["cursor"], sort)
     if call.actor is None and sort is Sort.NEWEST and filter.is_plain:
-        rows = await call.services.listings.front_page(before_id=after.id if after else MAX_ID, limit=limit + 1)
-        shown, last = [row[0] for row in rows[:limit]], None
-        if len(rows) > limit:
-            last = Position(rows[limit - 1][1], rows[limit - 1][1])
-    else:
-        found = await call.services.listing_search.find(
-            filter, sort, Viewer.of(call.actor), after=after, limit=limit + 1
-        )
-        shown = await call.services.listings.read_many([position.id for position in found[:limit]], call.actor)
-        last = found[limit - 1] if len(found) > limit else None
-    next_cursor = f'"{encode_cursor((sort.value, *last))}"' if last else "null"
-    return encoded_answer(f'{{"data":[{",".join(shown)}],"next_cursor":{next_cursor}}}')
+        front_page = await call.services.front_pages.get(FrontPage(after.id if after else MAX_ID, limit))
+        assert front_page is not None
+        return encoded_answer(front_page)
+    found = await call.services.listing_search.find(filter, sort, Viewer.of(call.actor), after=after, limit=limit + 1)
+    shown = await call.services.listings.read_many([position.id for position in found[:limit]], call.actor)
+    last = found[limit - 1] if len(found) > limit else None
+    return encoded_answer(listing_page(shown, sort, last))
 
 
 async def read(call: Call) -> web.Response:
-    json = await _json(call, call.path_id(), call.actor)
+    if call.actor is None:
+        # Visitors all see the same: whoever asks at the same time is answered together.
+        json = await call.services.shown_listings.get(call.path_id())
+        if json is None:
+            raise NotFound
+    else:
+        json = await _json(call, call.path_id(), call.actor)
     call.query()
-    return encoded_answer(json)
+    return encoded_answer(json.encode())
 
 
 async def create(call: Call) -> web.Response:
@@ -58,7 +60,7 @@ async def create(call: Call) -> web.Response:
         listing_id = await call.services.listings.create(call.user.user_id, NewListing(**body))
     except CategoryNotFound:
         raise Invalid(UNKNOWN_CATEGORY) from None
-    return encoded_answer(await _json(call, listing_id, call.actor), 201)
+    return encoded_answer((await _json(call, listing_id, call.actor)).encode(), 201)
 
 
 async def change(call: Call) -> web.Response:
@@ -72,7 +74,7 @@ async def change(call: Call) -> web.Response:
     except ListingNotFound:
         raise NotFound from None
     await announce(call.services, listing.id)
-    return encoded_answer(await _json(call, listing.id, call.actor))
+    return encoded_answer((await _json(call, listing.id, call.actor)).encode())
 
 
 async def delete(call: Call) -> web.Response:
@@ -97,7 +99,7 @@ async def hide(call: Call) -> web.Response:
     except ListingNotFound:
         raise NotFound from None
     await announce(call.services, listing.id)
-    return encoded_answer(await _json(call, listing.id, call.actor))
+    return encoded_answer((await _json(call, listing.id, call.actor)).encode())
 
 
 async def show(call: Call) -> web.Response:

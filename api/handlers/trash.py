@@ -44,7 +44,7 @@ async def restore(call: Call) -> web.Response:
         raise Conflict("The seller has left.") from None
     await announce(services, listing_id)
     try:
-        return encoded_answer(await services.listings.read(listing_id, call.actor))
+        return encoded_answer((await services.listings.read(listing_id, call.actor)).encode())
     except ListingNotFound:
         # Put back into the trash in this very moment.
         raise NotFound from None

@@ -43,6 +43,11 @@ _VISIBLE = visible_to("$2", "$3", "$4")
 _READ_FOR_ANYONE = Statement(
     "listing_read_for_anyone", f"SELECT {JSON} FROM {JOINED} WHERE l.id = $1 AND {FOR_ANYONE}", ("bigint",)
 )
+_READ_MANY_FOR_ANYONE = Statement(
+    "listing_read_many_for_anyone",
+    f"SELECT l.id, {JSON} FROM {JOINED} WHERE l.id = ANY ($1) AND {FOR_ANYONE}",
+    ("bigint[]",),
+)
 _READ = Statement(
     "listing_read", f"SELECT {JSON}, {_HIDING} FROM {JOINED} WHERE l.id = $1 AND {_VISIBLE}", ("bigint", *TYPES)
 )
@@ -99,6 +104,11 @@ class ListingRepository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def read_many_for_anyone(self, listing_ids: Sequence[int]) -> dict[int, str]:
+        """What visitors see of them, by id; those that they do not see are absent."""
+        rows: list[Any] = await self._database.fetch(_READ_MANY_FOR_ANYONE, list(listing_ids))
+        return dict(rows)
 
     async def read(self, listing_id: int, actor: Actor | None) -> str:
         """The listing as JSON, with what this person may know of it. Raises ListingNotFound."""

@@ -1,0 +1,39 @@
+"""A page of listings as bytes, and the page that most ask for: the newest listings, as every visitor sees them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from api.pagination import encode_cursor
+from shared.domain.listings import Sort
+from shared.repositories.listing_search import Position
+from shared.repositories.listings import ListingRepository
+
+
+class FrontPage(NamedTuple):
+    """Which one: of so many listings with smaller ids."""
+
+    before_id: int
+    limit: int
+
+
+def listing_page(shown: Sequence[str], sort: Sort, last: Position | None) -> bytes:
+    """Listings that are JSON already; `last` is where the page ended, if another one follows."""
+    next_cursor = f'"{encode_cursor((sort.value, *last))}"' if last else "null"
+    return f'{{"data":[{",".join(shown)}],"next_cursor":{next_cursor}}}'.encode()
+
+
+async def read_front_pages(listings: ListingRepository, asked: Sequence[FrontPage]) -> dict[FrontPage, bytes]:
+    """All of them at once."""
+    return dict(zip(asked, await asyncio.gather(*(_read(listings, page) for page in asked)), strict=True))
+
+
+async def _read(listings: ListingRepository, page: FrontPage) -> bytes:
+    rows = await listings.front_page(before_id=page.before_id, limit=page.limit + 1)
+    last = None
+    if len(rows) > page.limit:
+        last_id = rows[page.limit - 1][1]
+        last = Position(last_id, last_id)
+    return listing_page([json for json, _ in rows[: page.limit]], Sort.NEWEST, last)
