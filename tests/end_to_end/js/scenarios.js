@@ -54,7 +54,7 @@ const joined = async (socket, topic, params = {}) => {
   return channel
 }
 
-const ask_for = (channel, event, payload = {}, timeout = PATIENCE_MS) =>
+const askFor = (channel, event, payload = {}, timeout = PATIENCE_MS) =>
   answer(channel.push(event, payload, timeout), "pending")
 
 const next = (channel, event) =>
@@ -98,16 +98,16 @@ const scenarios = {
   async join_push_and_receive() {
     const ann = await joined(client(0, ANN), "lab:room:basic", { some: "params" })
     const bob = await joined(client(1, BOB), "lab:room:basic")
-    assert.deepEqual(await ask_for(ann, "echo", { n: 1.5, text: "é✓🚗" }), {
+    assert.deepEqual(await askFor(ann, "echo", { n: 1.5, text: "é✓🚗" }), {
       status: "ok",
       response: { n: 1.5, text: "é✓🚗" },
     })
-    assert.deepEqual(await ask_for(ann, "echo_error", { why: 1 }), { status: "error", response: { why: 1 } })
-    assert.deepEqual(await ask_for(ann, "echo_custom", { a: 1 }), { status: "pending", response: { a: 1 } })
-    assert.deepEqual(await ask_for(ann, "async_reply", { later: 1 }), { status: "ok", response: { later: 1 } })
+    assert.deepEqual(await askFor(ann, "echo_error", { why: 1 }), { status: "error", response: { why: 1 } })
+    assert.deepEqual(await askFor(ann, "echo_custom", { a: 1 }), { status: "pending", response: { a: 1 } })
+    assert.deepEqual(await askFor(ann, "async_reply", { later: 1 }), { status: "ok", response: { later: 1 } })
 
     let [here, there, own] = [next(ann, "shout"), next(bob, "shout"), next(ann, "pushed")]
-    assert.equal((await ask_for(ann, "broadcast_reply", { to: "all" })).status, "ok")
+    assert.equal((await askFor(ann, "broadcast_reply", { to: "all" })).status, "ok")
     ann.push("push", { to: "me" })
     assert.deepEqual(await Promise.all([here, there, own]), [{ to: "all" }, { to: "all" }, { to: "me" }])
 
@@ -116,7 +116,7 @@ const scenarios = {
     here = next(ann, "shout")
     bob.push("broadcast_from", { to: "others" })
     assert.deepEqual(await here, { to: "others" })
-    await ask_for(bob, "echo")
+    await askFor(bob, "echo")
     assert.deepEqual(unexpected, [])
 
     ;[here, there] = [next(ann, "masked"), next(bob, "masked")]
@@ -149,8 +149,8 @@ const scenarios = {
 
   async a_push_without_answer_times_out() {
     const channel = await joined(client(0, ANN), "lab:room:timeout")
-    assert.equal((await ask_for(channel, "noreply", {}, 100)).status, "timeout")
-    assert.equal((await ask_for(channel, "echo")).status, "ok")
+    assert.equal((await askFor(channel, "noreply", {}, 100)).status, "timeout")
+    assert.equal((await askFor(channel, "echo")).status, "ok")
   },
 
   async a_join_that_is_slow_times_out_and_holds_up_nobody() {
@@ -158,7 +158,7 @@ const scenarios = {
     const slow = socket.channel("lab:slow", {})
     const join = answer(slow.join(50))
     const quick = await joined(socket, "lab:room:quick")
-    assert.equal((await ask_for(quick, "echo")).status, "ok")
+    assert.equal((await askFor(quick, "echo")).status, "ok")
     assert.equal((await join).status, "timeout")
   },
 
@@ -171,10 +171,10 @@ const scenarios = {
     assert.equal((await answer(channel.leave())).status, "ok")
     await closed
     assert.equal(channel.state, "closed")
-    await ask_for(bob, "broadcast_reply", {})
+    await askFor(bob, "broadcast_reply", {})
     const again = await joined(socket, "lab:room:leave")
     const shout = next(again, "shout")
-    await ask_for(bob, "broadcast_reply", { n: 2 })
+    await askFor(bob, "broadcast_reply", { n: 2 })
     assert.deepEqual(await shout, { n: 2 })
   },
 
@@ -183,7 +183,7 @@ const scenarios = {
     const first = await joined(socket, "lab:room:twice")
     const second = await joined(socket, "lab:room:twice")
     await until(() => first.state === "closed", "the first channel is closed")
-    assert.equal((await ask_for(second, "echo")).status, "ok")
+    assert.equal((await askFor(second, "echo")).status, "ok")
   },
 
   async a_channel_that_crashed_is_joined_again() {
@@ -194,7 +194,7 @@ const scenarios = {
       channel.push(event, {})
       await error
       await until(() => channel.state === "joined" && channel.joinRef() !== before, "it is joined again")
-      assert.deepEqual(await ask_for(channel, "echo", { after: event }), {
+      assert.deepEqual(await askFor(channel, "echo", { after: event }), {
         status: "ok",
         response: { after: event },
       })
@@ -211,14 +211,14 @@ const scenarios = {
       assert.equal(channel.state, "closed")
     }
     const channel = await joined(socket, "lab:room:stop_reply")
-    assert.deepEqual(await ask_for(channel, "stop_reply"), { status: "ok", response: { bye: true } })
+    assert.deepEqual(await askFor(channel, "stop_reply"), { status: "ok", response: { bye: true } })
     await until(() => channel.state === "closed", "it is closed")
   },
 
   async binary_goes_both_ways() {
     const ann = await joined(client(0, ANN), "lab:room:binary")
     const bob = await joined(client(1, BOB), "lab:room:binary")
-    const echo = await ask_for(ann, "binary_echo", bytes(0, 1, 254, 255))
+    const echo = await askFor(ann, "binary_echo", bytes(0, 1, 254, 255))
     assert.equal(echo.status, "ok")
     assert.deepEqual(values(echo.response), [0, 1, 254, 255])
     const all = [next(ann, "bin"), next(bob, "bin")]
@@ -228,7 +228,7 @@ const scenarios = {
     bob.push("binary_push", bytes())
     assert.deepEqual(values(await pushed), [])
     const large = new Uint8Array(300_000).map((_, index) => index % 251)
-    assert.deepEqual(values((await ask_for(bob, "binary_echo", large.buffer)).response), [...large])
+    assert.deepEqual(values((await askFor(bob, "binary_echo", large.buffer)).response), [...large])
   },
 
   async presence_of_three_clients_on_two_nodes_is_in_sync() {
@@ -249,7 +249,7 @@ const scenarios = {
       assert.equal((await answer(channel.join())).status, "ok")
       return channel
     }
-    const everybody_sees = (names, expected) =>
+    const everybodySees = (names, expected) =>
       until(
         () => names.every((name) => JSON.stringify(Object.entries(shown[name]).sort()) === JSON.stringify(expected)),
         `all see ${JSON.stringify(expected)}, not ${JSON.stringify(shown)}`,
@@ -257,13 +257,13 @@ const scenarios = {
     await enter("a", 0, ANN, "ann")
     const b = await enter("b", 1, BOB, "bob")
     const c = await enter("c", 1, ANN, "ann")
-    await everybody_sees(["a", "b", "c"], [["ann", ["a", "c"]], ["bob", ["b"]]])
-    assert.equal((await ask_for(b, "update_presence", { device: "b2" })).status, "ok")
-    await everybody_sees(["a", "b", "c"], [["ann", ["a", "c"]], ["bob", ["b2"]]])
+    await everybodySees(["a", "b", "c"], [["ann", ["a", "c"]], ["bob", ["b"]]])
+    assert.equal((await askFor(b, "update_presence", { device: "b2" })).status, "ok")
+    await everybodySees(["a", "b", "c"], [["ann", ["a", "c"]], ["bob", ["b2"]]])
     await answer(c.leave())
-    await everybody_sees(["a", "b"], [["ann", ["a"]], ["bob", ["b2"]]])
+    await everybodySees(["a", "b"], [["ann", ["a"]], ["bob", ["b2"]]])
     b.socket.disconnect()
-    await everybody_sees(["a"], [["ann", ["a"]]])
+    await everybodySees(["a"], [["ann", ["a"]]])
     assert.deepEqual(changes, { joins: ["ann", "bob"], leaves: ["bob"] })
   },
 
@@ -272,7 +272,7 @@ const scenarios = {
     const channel = await joined(socket, `private_chat:${ANN}`)
     assert.equal(socket.conn.protocol, "phoenix")
     assert.ok(!socket.endPointURL().includes(tokens[ANN]))
-    assert.equal((await ask_for(channel, "send", { to: `${BOB}`, message: "hello" })).status, "ok")
+    assert.equal((await askFor(channel, "send", { to: `${BOB}`, message: "hello" })).status, "ok")
   },
 
   async a_bad_token_never_opens() {
@@ -292,11 +292,11 @@ const scenarios = {
     const device = await joined(client(1, ANN), `private_chat:${ANN}`)
     const bob = await joined(client(1, BOB), `private_chat:${BOB}`)
     const all = [next(ann, "send"), next(device, "send"), next(bob, "send")]
-    const sent = await ask_for(ann, "send", { to: `${BOB}`, message: "Hey How are you" })
+    const sent = await askFor(ann, "send", { to: `${BOB}`, message: "Hey How are you" })
     for (const { id, from, to, message } of await Promise.all(all)) {
       assert.deepEqual({ id, from, to, message }, { id: sent.response.id, from: "1", to: "2", message: "Hey How are you" })
     }
-    assert.deepEqual(await ask_for(ann, "send", { to: "0", message: "x" }), {
+    assert.deepEqual(await askFor(ann, "send", { to: "0", message: "x" }), {
       status: "error",
       response: { reason: "user not found" },
     })
@@ -322,7 +322,7 @@ const scenarios = {
     channel.push("disconnect_me", {})
     for (const event of await Promise.all(closes)) assert.equal(event.code, 1001)
     await until(() => channel.state === "joined" && second.state === "joined", "both are joined again")
-    assert.equal((await ask_for(channel, "echo")).status, "ok")
+    assert.equal((await askFor(channel, "echo")).status, "ok")
   },
 
   async version_1_frames_by_hand() {
@@ -359,7 +359,7 @@ const scenarios = {
     await Promise.all([ask({ stop: 1 }), close.then((event) => assert.equal(event.code, 1012))])
     await until(() => channel.state === "joined" && socket.isConnected(), "it is joined again")
     const shout = next(channel, "shout")
-    await ask_for(watcher, "broadcast_reply", { n: 1 })
+    await askFor(watcher, "broadcast_reply", { n: 1 })
     assert.deepEqual(await shout, { n: 1 })
   },
 
@@ -372,11 +372,11 @@ const scenarios = {
     await close
     // Pushed while nothing is connected: the client keeps it for the next connection.
     const shout = next(watcher, "shout")
-    const kept = ask_for(channel, "broadcast_reply", { kept: true })
+    const kept = askFor(channel, "broadcast_reply", { kept: true })
     assert.equal((await kept).status, "ok")
     assert.deepEqual(await shout, { kept: true })
     const back = next(channel, "shout")
-    await ask_for(watcher, "broadcast_reply", { back: true })
+    await askFor(watcher, "broadcast_reply", { back: true })
     assert.deepEqual(await back, { back: true })
   },
 }
