@@ -103,7 +103,10 @@ class Services:
             picture_storage=storage,
             abandoned_files=AbandonedFiles(pictures, storage, settings.abandoned_files_seconds),
             message_writer=MessageWriter(
-                messages, max_batch=settings.max_message_batch, max_waiting=settings.max_waiting_messages
+                messages,
+                max_batch=settings.max_message_batch,
+                max_waiting=settings.max_waiting_messages,
+                max_seconds=2 * settings.database_timeout_seconds,
             ),
         )
 

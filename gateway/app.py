@@ -55,7 +55,10 @@ async def create_app(settings: Settings) -> web.Application:
         users=users,
         messages=messages,
         message_writer=MessageWriter(
-            messages, max_batch=settings.max_message_batch, max_waiting=settings.max_waiting_messages
+            messages,
+            max_batch=settings.max_message_batch,
+            max_waiting=settings.max_waiting_messages,
+            max_seconds=2 * settings.database_timeout_seconds,
         ),
         listing_access=ListingAccess(database),
     )

@@ -24,8 +24,10 @@ class Inserter(Protocol):
 class MessageWriter:
     """One a process. Messages of one sender that wait together are stored in the order of their `send` calls."""
 
-    def __init__(self, messages: Inserter, *, max_batch: int, max_waiting: int) -> None:
+    def __init__(self, messages: Inserter, *, max_batch: int, max_waiting: int, max_seconds: float = 10.0) -> None:
+        """`max_seconds` bounds the writing of one batch, whatever statements and connections that takes."""
         self._messages = messages
+        self._max_seconds = max_seconds
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._waiting: deque[tuple[NewMessage, asyncio.Future[Message]]] = deque()
@@ -71,12 +73,13 @@ class MessageWriter:
 
     async def _write(self, batch: list[tuple[NewMessage, asyncio.Future[Message]]]) -> None:
         try:
-            answers: Sequence[Message | Exception] = await self._messages.insert_many([new for new, _ in batch])
-        except DatabaseUnavailable as error:
+            async with asyncio.timeout(self._max_seconds):
+                answers: Sequence[Message | Exception] = await self._messages.insert_many([new for new, _ in batch])
+        except (DatabaseUnavailable, TimeoutError) as error:
             # Who waits behind it has waited as long: one failing batch after the other, the last would wait for minutes.
             batch = [*batch, *self._waiting]
             self._waiting.clear()
-            answers = [DatabaseUnavailable(*error.args) for _ in batch]
+            answers = [DatabaseUnavailable(*error.args or ("not written in time",)) for _ in batch]
         except Exception as error:
             answers = [error] * len(batch)
         except asyncio.CancelledError:

@@ -87,6 +87,15 @@ async def test_while_the_database_is_away_nobody_waits_for_more_than_one_batch()
     assert slow.batches == [["0"]]
 
 
+async def test_a_batch_that_takes_too_long_is_given_up() -> None:
+    slow = Slow()
+    writer = MessageWriter(slow, max_batch=10, max_waiting=100, max_seconds=0.01)
+    with pytest.raises(DatabaseUnavailable):
+        await writer.send(new("0"))
+    slow.let.release()
+    assert (await writer.send(new("7"))).id == 7
+
+
 async def test_a_caller_that_goes_away_harms_nobody() -> None:
     slow = Slow()
     writer = MessageWriter(slow, max_batch=10, max_waiting=100)

@@ -1,0 +1,56 @@
+"""The network between clients and their node is cut without a word: both sides notice, and clients go elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import ClientSession
+
+from tests.end_to_end.faults.conftest import World
+from tests.end_to_end.faults.load import Load
+from tests.end_to_end.faults.proxy import Proxy
+from tests.support.processes import Node
+
+
+async def connections(node: Node) -> int:
+    """As its metrics say."""
+    async with ClientSession() as client, client.get(node.url + "/metrics") as response:
+        text = await response.text()
+    return next(int(float(line.split()[1])) for line in text.splitlines() if line.startswith("gateway_connections "))
+
+
+async def test_clients_whose_node_is_out_of_reach_go_elsewhere(world: World) -> None:
+    nodes = await world.gateways(2, IDLE_SECONDS="3")
+    async with (
+        Proxy(nodes[1].port) as proxy,
+        Load(world.settings, [nodes[0].socket_url, proxy.socket_url], rate=200, heartbeat_seconds=1) as load,
+    ):
+        await load.more_acknowledged(200)
+        assert await connections(nodes[1]) == 12
+        proxy.cut()
+        load.addresses = [nodes[0].socket_url]
+        await load.until(lambda: sum(user.connects > 1 and user.joined for user in load.users) == 12)
+        await load.more_acknowledged(200)
+        reckoning = await load.reckon()
+        assert reckoning.received == 2 * reckoning.stored
+        # The node, which heard nothing of it, takes them for gone by their silence.
+        async with asyncio.timeout(10):
+            while await connections(nodes[1]):
+                await asyncio.sleep(0.1)
+
+
+async def test_a_network_that_comes_back_delivers_nothing_twice(world: World) -> None:
+    """What was on its way arrives late, on connections that their clients have given up."""
+    nodes = await world.gateways(2)
+    async with (
+        Proxy(nodes[1].port) as proxy,
+        Load(world.settings, [nodes[0].socket_url, proxy.socket_url], rate=200, heartbeat_seconds=1) as load,
+    ):
+        await load.more_acknowledged(200)
+        proxy.cut()
+        await load.until(lambda: sum(user.connects > 1 and user.joined for user in load.users) >= 4)
+        proxy.mend()
+        await load.until(lambda: all(user.joined for user in load.users))
+        await load.more_acknowledged(200)
+        reckoning = await load.reckon()
+        assert reckoning.received == 2 * reckoning.stored
