@@ -11,7 +11,7 @@ import hashlib
 import html
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path, PurePosixPath
 from string import Template
 
@@ -75,7 +75,7 @@ async def page(call: Call) -> web.Response:
     assets = _assets(settings)
     socket = _gateway(settings, request) + "/socket"
     document = Template(assets.files[_DOCUMENT].data.decode())
-    text = document.substitute(version=assets.version, socket=html.escape(socket))
+    text = document.substitute(version=assets.version, socket=html.escape(socket), preloads=_preloads(assets))
     return web.Response(
         text=text,
         content_type="text/html",
@@ -98,6 +98,12 @@ async def asset(call: Call) -> web.Response:
         body = found.compressed
         headers[hdrs.CONTENT_ENCODING] = "gzip"
     return web.Response(body=body, content_type=found.media_type, charset="utf-8", headers=headers)
+
+
+def _preloads(assets: _Assets) -> str:
+    """Lets the browser ask for all modules at once, not for each when it has read the one that imports it."""
+    modules = [name for name, asset in assets.files.items() if asset.media_type == "text/javascript"]
+    return "\n    ".join(f'<link rel="modulepreload" href="/web/{assets.version}/{name}">' for name in modules)
 
 
 def _policy(settings: Settings, request: web.Request) -> str:
@@ -136,23 +142,26 @@ def _own_origin(request: web.Request) -> str:
 
 
 def _assets(settings: Settings) -> _Assets:
-    """In development the files are read again, so that a change shows on reload."""
-    return _kept() if settings.is_production else _read()
+    """In development a changed file shows on reload, in production the files are those of the start."""
+    return _kept() if settings.is_production else _read(_paths())
 
 
 @cache
 def _kept() -> _Assets:
-    return _read()
+    return _read(_paths())
 
 
-def _read() -> _Assets:
+def _paths() -> tuple[tuple[Path, int], ...]:
+    """Every file that is served, with the time of its last change."""
+    return tuple((path, path.stat().st_mtime_ns) for path in sorted(FOLDER.rglob("*")) if path.suffix in _MEDIA_TYPES)
+
+
+@lru_cache(maxsize=1)
+def _read(paths: tuple[tuple[Path, int], ...]) -> _Assets:
     files: dict[str, _Asset] = {}
     digest = hashlib.sha256()
-    for path in sorted(FOLDER.rglob("*")):
-        media_type = _MEDIA_TYPES.get(path.suffix)
-        if media_type is None or not path.is_file():
-            continue
+    for path, _ in paths:
         name, data = str(PurePosixPath(path.relative_to(FOLDER))), path.read_bytes()
         digest.update(f"{name}\0{len(data)}\0".encode() + data)
-        files[name] = _Asset(data, gzip.compress(data, mtime=0), media_type)
+        files[name] = _Asset(data, gzip.compress(data, mtime=0), _MEDIA_TYPES[path.suffix])
     return _Assets(digest.hexdigest()[:16], files)

@@ -1,0 +1,170 @@
+"""The page in a real browser: Chromium, driven by Playwright, against two APIs and two gateway nodes."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any, cast
+
+import pytest
+import pytest_asyncio
+from PIL import Image
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    FilePayload,
+    Page,
+    StorageState,
+    async_playwright,
+    expect,
+)
+
+from shared.domain.users import Role
+from shared.postgres import Database
+from shared.repositories.users import UserRepository
+from shared.settings import Settings
+from tests.conftest import JWT_SECRET
+from tests.end_to_end.browser.chromium import FLAGS, find_chromium
+from tests.end_to_end.browser.front_door import FrontDoor
+from tests.support.client import Person, Rest
+from tests.support.processes import Node, Processes
+from tests.support.servers import Servers
+
+PATIENCE_MS = 15_000
+
+Open = Callable[..., Awaitable[Page]]
+
+
+@dataclass
+class Site:
+    """Two gateway nodes, and an API in front of each, whose page connects to it."""
+
+    settings: Settings
+    processes: Processes
+    apis: tuple[Node, Node]
+    gateways: tuple[Node, Node]
+    rest: Rest
+    users: UserRepository
+
+    async def person(self, name: str, role: Role = Role.USER) -> Person:
+        """Somebody new."""
+        person = await self.rest.register(name)
+        if role is not Role.USER:
+            await self.users.set_role(person.id, role, by=None)
+        return person
+
+    async def category(self, name: str, moderator: Person, visibility: str = "public") -> int:
+        body = {"name": f"{name} {time.monotonic_ns()}", "visibility": visibility}
+        found = await self.rest.call("POST", "/api/categories", 201, who=moderator, body=body)
+        return int(found["id"])
+
+    async def listing(self, seller: Person, category_id: int, title: str, **more: Any) -> int:
+        body = {"title": title, "content": f"All about {title}.", "category_id": category_id, **more}
+        found = await self.rest.call("POST", "/api/listings", 201, who=seller, body=body)
+        return int(found["id"])
+
+
+@pytest.fixture(scope="package")
+def site_settings(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    with servers.database() as database_url, servers.empty_redis() as redis_url:
+        yield Settings(
+            database_url=database_url,
+            redis_url=redis_url,
+            jwt_secret=JWT_SECRET,
+            data_directory=tmp_path_factory.mktemp("data"),
+            drain_seconds=0.2,
+            shutdown_seconds=10.0,
+            rate_limits=False,
+        )
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def site(site_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    processes = Processes(site_settings, tmp_path_factory.mktemp("processes"))
+    database = Database(site_settings)
+    try:
+        gateways = await processes.gateway(), await processes.gateway()
+        first, second = [await processes.api(GATEWAY_URL=gateway.url) for gateway in gateways]
+        async with Rest(first.url) as rest:
+            yield Site(site_settings, processes, (first, second), gateways, rest, UserRepository(database))
+    finally:
+        await database.close()
+        await processes.stop()
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def chromium() -> AsyncIterator[Browser]:
+    path = find_chromium()
+    if path is None:
+        pytest.skip("no Chromium on this machine")
+    expect.set_options(timeout=PATIENCE_MS)
+    async with async_playwright() as playwright:
+        # A new profile, thrown away at the end.
+        browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="package")
+async def open_page(site: Site, chromium: Browser) -> AsyncIterator[Open]:
+    """`await open_page(path, person, node=0)` is a browser of that person's own on that address of that node's API.
+
+    At the end nothing may have gone wrong in any of them: no error in a script, nothing that the policy had to stop.
+    """
+    contexts: list[BrowserContext] = []
+    faults: list[str] = []
+
+    def heard(message: ConsoleMessage) -> None:
+        # A request that fails is not a fault of the page: tests let listings vanish and nodes die.
+        is_request = message.text.startswith("Failed to load resource") or "WebSocket connection" in message.text
+        if message.type == "error" and not is_request and "net::ERR" not in message.text:
+            faults.append(message.text)
+
+    async def open_it(
+        path: str = "/", person: Person | None = None, *, node: int = 0, api: Node | None = None, **options: Any
+    ) -> Page:
+        url = (api or site.apis[node]).url
+        state = _logged_in(person, url) if person else None
+        context = await chromium.new_context(base_url=url, storage_state=state, locale="en-US", **options)
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE_MS)
+        page = await context.new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", heard)
+        await page.goto(path)
+        return page
+
+    yield open_it
+    for context in contexts:
+        await context.close()
+    assert not faults
+
+
+def _logged_in(person: Person, url: str) -> StorageState:
+    """As the page keeps it."""
+    session = {
+        "user": {"id": person.id, "email": person.email, "name": person.name, "role": "user"},
+        "access_token": person.token,
+        "refresh_token": person.refresh_token,
+        "expires_at": (time.time() + 3000) * 1000,
+    }
+    entry = {"name": "daveslist.session", "value": json.dumps(session)}
+    return cast(StorageState, {"cookies": [], "origins": [{"origin": url, "localStorage": [entry]}]})
+
+
+@pytest_asyncio.fixture(loop_scope="package")
+async def front_door(site: Site) -> AsyncIterator[FrontDoor]:
+    """A load balancer before the two gateways."""
+    async with FrontDoor(site.gateways) as door:
+        yield door
+
+
+def jpeg(colour: str, width: int = 640, height: int = 480) -> FilePayload:
+    """A picture as a file that can be chosen."""
+    output = BytesIO()
+    Image.new("RGB", (width, height), colour).save(output, "JPEG")
+    return {"name": f"{colour}.jpg", "mimeType": "image/jpeg", "buffer": output.getvalue()}

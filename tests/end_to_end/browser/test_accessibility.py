@@ -1,0 +1,102 @@
+"""No serious fault by axe on any main view, in light and dark, wide and narrow; and the keyboard suffices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+from shared.domain.users import Role
+from tests.end_to_end.browser.conftest import Open, Site
+from tests.support.client import Person
+from tests.support.vendored import PACKAGES
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+AXE = (PACKAGES / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+CHECK = """async () => {
+    const { violations } = await axe.run();
+    return violations
+        .filter(({ impact }) => impact === "serious" || impact === "critical")
+        .map(({ id, nodes }) => [id, ...nodes.map(({ target, failureSummary }) => `${target}: ${failureSummary}`)]);
+}"""
+
+
+async def has_no_serious_fault(page: Page, path: str) -> None:
+    await page.goto(path)
+    await page.wait_for_load_state("networkidle")
+    await expect(page.get_by_role("heading", level=1)).to_be_visible()
+    # Evaluated by the driver, which the page's policy does not bind.
+    await page.evaluate(AXE)
+    faults: list[Any] = await page.evaluate(CHECK)
+    assert faults == [], f"{path}: {faults}"
+    fits = await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert fits, f"{path} is wider than the window"
+
+
+async def populated(site: Site) -> tuple[Person, list[str], list[str]]:
+    """An admin, and the addresses of every view: for anyone, and for them."""
+    admin, ann = await site.person("Root", Role.ADMIN), await site.person("Ann")
+    category = await site.category("Any", admin)
+    listing = await site.listing(ann, category, "A car", make="Honda", year=2010, mileage=90_000, price=5000)
+    hidden = await site.listing(ann, category, "A hidden car", visibility="private")
+    trashed = await site.listing(ann, category, "A trashed car")
+    call = site.rest.call
+    await call("POST", f"/api/listings/{listing}/replies", 201, who=admin, body={"text": "Nice"})
+    await call("POST", f"/api/listings/{listing}/reports", 201, who=admin, body={"reason": "spam", "text": "Hm"})
+    await call("PUT", f"/api/listings/{hidden}/hidden", 200, who=admin, body={"reason": "Looks odd"})
+    await call("DELETE", f"/api/listings/{trashed}", 204, who=ann)
+    await call("POST", "/api/messages", 201, who=ann, body={"to": admin.id, "message": "Hello", "listing_id": listing})
+    await call("POST", "/api/messages", 201, who=admin, body={"to": ann.id, "message": "Hello to you"})
+    anyone = ["/", f"/listings/{listing}", "/login", "/register"]
+    theirs = [
+        "/",
+        f"/listings/{hidden}",
+        "/listings/new",
+        f"/listings/{listing}/edit",
+        "/messages",
+        f"/messages/{ann.id}",
+        "/account",
+        "/moderation",
+        "/moderation/hidden",
+        "/moderation/trash",
+        "/moderation/categories",
+        "/admin",
+        "/admin/audit",
+    ]
+    return admin, anyone, theirs
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
+async def test_no_view_has_a_serious_fault(site: Site, open_page: Open, scheme: str, width: int) -> None:
+    admin, anyone, theirs = await populated(site)
+    options: dict[str, Any] = {"color_scheme": scheme, "viewport": {"width": width, "height": 800}}
+    visitor = await open_page("/", **options)
+    for path in anyone:
+        await has_no_serious_fault(visitor, path)
+    page = await open_page("/", admin, **options)
+    for path in theirs:
+        await has_no_serious_fault(page, path)
+
+
+async def test_the_keyboard_alone_leads_to_a_car_and_through_a_dialog(site: Site, open_page: Open) -> None:
+    mod = await site.person("Mod", Role.MODERATOR)
+    seller = await site.person("Ann")
+    await site.listing(seller, await site.category("Any", mod), "A car for the keyboard")
+    page = await open_page("/", mod)
+    await expect(page.get_by_role("link", name="A car for the keyboard")).to_be_visible()
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("main")).to_be_focused()
+    await page.get_by_role("link", name="A car for the keyboard").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", level=1)).to_be_focused()
+    hide = page.get_by_role("button", name="Hide")
+    await hide.focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_label("For how long")).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await expect(hide).to_be_focused()

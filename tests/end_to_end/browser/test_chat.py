@@ -1,0 +1,155 @@
+"""Private chat between two browsers, each on a gateway node of its own, and what becomes of it when things fail."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from playwright.async_api import Locator, Page, expect
+
+from tests.end_to_end.browser.conftest import Open, Site
+from tests.end_to_end.browser.front_door import FrontDoor
+from tests.support.client import Person
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+
+def messages(page: Page) -> Locator:
+    """What is stored; a message on its way is not among them."""
+    return page.locator("[data-message] .bubble")
+
+
+async def write(page: Page, text: str) -> None:
+    await page.get_by_role("textbox", name="Message to").fill(text)
+    await page.keyboard.press("Enter")
+
+
+async def is_live(page: Page) -> None:
+    await expect(page.locator(".connection[data-state=live]")).to_be_visible()
+
+
+async def two_people(site: Site) -> tuple[Person, Person]:
+    return await site.person("Ann"), await site.person("Bob")
+
+
+async def test_two_people_on_two_nodes_chat_live(site: Site, open_page: Open) -> None:
+    ann, bob = await two_people(site)
+    anns = await open_page(f"/messages/{bob.id}", ann, node=0)
+    bobs = await open_page("/messages", bob, node=1)
+    await is_live(anns)
+    await is_live(bobs)
+
+    await write(anns, "Is the Corolla still there?")
+    badge = bobs.locator(".top .badge")
+    await expect(badge).to_have_attribute("data-unread", "1")
+    await expect(bobs).to_have_title("(1) Messages · Daveslist")
+
+    await bobs.get_by_role("link", name="Ann").click()
+    await expect(messages(bobs)).to_have_text(["Is the Corolla still there?"])
+    await expect(badge).to_have_count(0)
+    await expect(anns.locator(".read")).to_have_text("· Read")
+
+    await bobs.get_by_role("textbox", name="Message to Ann").press_sequentially("Yes")
+    await expect(anns.locator(".typing")).to_have_text("Bob is typing…")
+    await bobs.get_by_role("button", name="Send").click()
+    await expect(messages(anns)).to_have_text(["Is the Corolla still there?", "Yes"])
+    await expect(anns.locator("#announcer")).to_have_text("Bob: Yes")
+    await expect(anns.locator(".typing")).to_have_text("")
+    await expect(anns.locator("[data-pending]")).to_have_count(0)
+    assert await anns.locator(".connection").get_attribute("data-longpoll") == "false"
+
+
+async def test_without_websockets_the_chat_goes_on_by_long_polling(
+    site: Site, open_page: Open, front_door: FrontDoor
+) -> None:
+    front_door.lets_websockets_through = False
+    api = await site.processes.api(GATEWAY_URL=front_door.url)
+    ann, bob = await two_people(site)
+    anns = await open_page(f"/messages/{bob.id}", ann, api=api)
+    bobs = await open_page(f"/messages/{ann.id}", bob, node=1)
+    await is_live(anns)
+    assert front_door.refused
+    assert await anns.locator(".connection").get_attribute("data-longpoll") == "true"
+
+    await write(anns, "By long polling")
+    await expect(messages(bobs)).to_have_text(["By long polling"])
+    await write(bobs, "By WebSocket")
+    await expect(messages(anns)).to_have_text(["By long polling", "By WebSocket"])
+    await api.stop()
+
+
+async def test_nothing_is_lost_or_doubled_when_a_node_is_killed(
+    site: Site, open_page: Open, front_door: FrontDoor
+) -> None:
+    doomed = await site.processes.gateway()
+    front_door.nodes.insert(0, doomed)
+    api = await site.processes.api(GATEWAY_URL=front_door.url)
+    ann, bob = await two_people(site)
+    anns = await open_page(f"/messages/{bob.id}", ann, api=api)
+    bobs = await open_page(f"/messages/{ann.id}", bob, node=1)
+    await is_live(anns)
+    await write(anns, "one")
+    await expect(messages(bobs)).to_have_text(["one"])
+
+    # What Ann writes just now may be under way or waiting, and what Bob writes meets nobody on her side.
+    front_door.nodes.clear()
+    await write(anns, "two")
+    doomed.kill()
+    await write(anns, "three")
+    await expect(anns.locator("[data-banner]")).to_be_visible()
+    await expect(anns.locator("[data-pending]")).not_to_have_count(0)
+    await write(bobs, "four")
+    await write(bobs, "five")
+    await expect(bobs.locator("[data-pending]")).to_have_count(0)
+
+    front_door.nodes.append(site.gateways[0])
+    await is_live(anns)
+    for page in (anns, bobs):
+        await expect(messages(page)).to_have_count(5)
+        assert sorted(await messages(page).all_text_contents()) == ["five", "four", "one", "three", "two"]
+    assert await messages(anns).all_text_contents() == await messages(bobs).all_text_contents()
+    await expect(anns.locator("[data-pending]")).to_have_count(0)
+
+    await write(bobs, "six")
+    await expect(messages(anns).last).to_have_text("six")
+    await api.stop()
+
+
+async def test_a_long_conversation_is_read_back_page_by_page(site: Site, open_page: Open) -> None:
+    ann, bob = await two_people(site)
+    for number in range(70):
+        body = {"to": bob.id, "message": f"number {number}"}
+        await site.rest.call("POST", "/api/messages", 201, who=ann, body=body)
+    page = await open_page(f"/messages/{ann.id}", bob)
+    await expect(messages(page)).to_have_count(30)
+    await expect(messages(page).last).to_be_in_viewport()
+    for count in (60, 70):
+        await page.get_by_role("button", name="Earlier messages").click()
+        await expect(messages(page)).to_have_count(count)
+    assert await messages(page).all_text_contents() == [f"number {number}" for number in range(70)]
+    await expect(page.get_by_role("button", name="Earlier messages")).to_have_count(0)
+
+
+async def test_a_refused_message_says_why_and_can_be_discarded(site: Site, open_page: Open) -> None:
+    ann, bob = await two_people(site)
+    await site.rest.call("PUT", f"/api/users/{ann.id}/block", 200, who=bob)
+    page = await open_page(f"/messages/{bob.id}", ann)
+    await is_live(page)
+    await write(page, "Hello?")
+    await expect(page.get_by_text("This person does not want messages from you.")).to_be_visible()
+    await page.get_by_role("button", name="Discard").click()
+    await expect(page.locator("[data-pending]")).to_have_count(0)
+
+
+async def test_two_tabs_of_one_person_show_the_same(site: Site, open_page: Open) -> None:
+    ann, bob = await two_people(site)
+    first = await open_page(f"/messages/{bob.id}", ann)
+    second = await first.context.new_page()
+    await second.goto(f"/messages/{bob.id}")
+    await asyncio.gather(is_live(first), is_live(second))
+    await write(first, "from the first")
+    await expect(messages(second)).to_have_text(["from the first"])
+    await write(second, "from the second")
+    await expect(messages(first)).to_have_text(["from the first", "from the second"])
+    await first.get_by_role("button", name="Log out").click()
+    await expect(second.get_by_role("heading", name="Log in")).to_be_visible()

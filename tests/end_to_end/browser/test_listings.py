@@ -1,0 +1,154 @@
+"""Finding a car, and selling one: search, filters, pages, pictures, replies."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.async_api import FilePayload, Page, expect
+
+from shared.domain.users import Role
+from tests.end_to_end.browser.conftest import Open, Site, jpeg
+from tests.support.client import PASSWORD
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+
+async def titles(page: Page) -> list[str]:
+    return await page.locator(".card h2").all_text_contents()
+
+
+async def test_cars_are_found_filtered_sorted_and_read_on(site: Site, open_page: Open) -> None:
+    seller = await site.person("Ann", Role.MODERATOR)
+    category = await site.category("Pickups", seller)
+    for number in range(30):
+        more = {"make": "Ford", "model": "F-150", "year": 1990 + number, "price": 1000 + number}
+        await site.listing(seller, category, f"Pickup {number}", **more)
+    page = await open_page("/")
+
+    await page.get_by_label("Category").select_option(str(category))
+    await page.get_by_role("button", name="Apply").click()
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("Pickups")
+    await expect(page.locator(".card")).to_have_count(24)
+    assert (await titles(page))[0] == "Pickup 29"
+    await page.get_by_role("button", name="Show more").click()
+    await expect(page.locator(".card")).to_have_count(30)
+
+    await page.get_by_label("Sort").select_option("price")
+    await expect(page.locator(".card h2").first).to_have_text("Pickup 0")
+    await page.get_by_label("Max year").fill("1994")
+    await page.get_by_role("button", name="Apply").click()
+    await expect(page.locator(".card")).to_have_count(5)
+    assert page.url.endswith(f"/?sort=price&category_id={category}&year_max=1994")
+
+    # From a car and back: the search is as it was.
+    await page.get_by_role("link", name="Pickup 3").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Pickup 3")
+    await expect(page.get_by_role("heading", level=1)).to_be_focused()
+    await page.go_back()
+    await expect(page.locator(".card")).to_have_count(5)
+    await expect(page.get_by_label("Max year")).to_have_value("1994")
+
+    await page.get_by_role("searchbox").fill("pickup 3")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".card h2")).to_have_text(["Pickup 3"])
+    await page.get_by_role("link", name="Clear").click()
+    await expect(page.get_by_label("Max year")).to_have_value("")
+    await expect(page.locator(".card").nth(5)).to_be_visible()
+
+
+async def test_a_newcomer_registers_and_sells_a_car_with_pictures(site: Site, open_page: Open) -> None:
+    category = await site.category("Sedans", await site.person("Mod", Role.MODERATOR))
+    page = await open_page("/")
+    await page.get_by_role("link", name="Register").click()
+    await page.get_by_label("Name").fill("Newcomer")
+    await page.get_by_label("E-mail address").fill("newcomer@example.com")
+    await page.get_by_label("Password").fill("short")
+    await page.get_by_role("button", name="Register").click()
+    await expect(page.get_by_label("Password")).to_be_focused()
+    await expect(page.get_by_label("Password")).to_have_attribute("aria-invalid", "true")
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Register").click()
+
+    await page.get_by_role("link", name="Sell a car").click()
+    await page.get_by_label("Title").fill("2015 Honda Civic")
+    await page.get_by_label("Category").select_option(str(category))
+    await page.get_by_label("Price").fill("9500")
+    await page.get_by_label("Description").fill("One owner.\nTwo keys.")
+    await page.get_by_label("Add pictures").set_input_files([jpeg("red"), jpeg("green")])
+    await expect(page.locator(".upload")).to_have_count(2)
+    await page.get_by_role("button", name="Put it online").click()
+
+    await expect(page.get_by_role("heading", level=1)).to_have_text("2015 Honda Civic")
+    await expect(page.get_by_text("$9,500")).to_be_visible()
+    await expect(page.locator(".thumbnails button")).to_have_count(2)
+    main = page.locator(".gallery-main img")
+    assert await main.evaluate("image => image.decode().then(() => image.naturalWidth)") == 640
+    await page.get_by_role("button", name="Show picture 2").click()
+    await expect(page.get_by_alt_text("2015 Honda Civic, picture 2 of 2")).to_be_visible()
+
+    await page.get_by_role("link", name="Edit").click()
+    await expect(page.get_by_label("Title")).to_have_value("2015 Honda Civic")
+    broken: FilePayload = {"name": "broken.jpg", "mimeType": "image/jpeg", "buffer": b"no picture at all"}
+    await page.get_by_label("Add pictures").set_input_files([broken])
+    await expect(page.locator(".upload .fault")).not_to_be_empty()
+    await page.get_by_role("button", name="Leave it out").click()
+    await page.get_by_role("button", name="Remove picture 1").click()
+    await expect(page.locator(".picture-list li")).to_have_count(1)
+    await page.get_by_label("Price").fill("")
+    await page.get_by_label("Location").fill("Portland")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("Ask for the price")).to_be_visible()
+    await expect(page.get_by_text("Portland")).to_be_visible()
+
+
+async def test_pictures_that_are_not_public_are_shown_to_those_who_may_see_them(site: Site, open_page: Open) -> None:
+    seller = await site.person("Ann", Role.MODERATOR)
+    listing = await site.listing(seller, await site.category("Any", seller), "Secret car", visibility="private")
+    page = await open_page(f"/listings/{listing}/edit", seller)
+    await page.get_by_label("Add pictures").set_input_files([jpeg("blue")])
+    await expect(page.locator(".picture-list guarded-picture img")).to_have_attribute("src", re.compile("^blob:"))
+
+    member = await open_page(f"/listings/{listing}", await site.person("Bob"))
+    image = member.locator(".gallery-main img")
+    await expect(image).to_have_attribute("src", re.compile("^blob:"))
+    assert await image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 640
+
+    visitor = await open_page(f"/listings/{listing}")
+    await expect(visitor.get_by_role("heading", level=1)).to_have_text("This listing is not available")
+
+
+async def test_a_reply_appears_on_an_open_page_and_who_looks_is_counted(site: Site, open_page: Open) -> None:
+    ann, bob = await site.person("Ann", Role.MODERATOR), await site.person("Bob")
+    listing = await site.listing(ann, await site.category("Any", ann), "Replied car")
+    anns = await open_page(f"/listings/{listing}", ann, node=0)
+    bobs = await open_page(f"/listings/{listing}", bob, node=1)
+    await expect(anns.locator("#viewers")).to_have_text("· 1 other person is looking")
+    await expect(bobs.get_by_text("here now")).to_be_visible()
+
+    await bobs.get_by_label("Your reply").fill("Nice car")
+    await bobs.get_by_role("button", name="Reply").click()
+    await expect(bobs.locator("[data-reply] .user-text")).to_have_text(["Nice car"])
+    await expect(anns.locator("[data-reply] .user-text")).to_have_text(["Nice car"])
+    await expect(anns.locator("#announcer")).to_have_text("Bob replied: Nice car")
+
+    await site.rest.call("PATCH", f"/api/listings/{listing}", 200, who=ann, body={"price": 4321})
+    await expect(bobs.get_by_text("$4,321")).to_be_visible()
+    await bobs.close()
+    await expect(anns.locator("#viewers")).to_have_count(0)
+
+
+async def test_the_seller_is_written_to_from_the_listing(site: Site, open_page: Open) -> None:
+    ann, bob = await site.person("Ann", Role.MODERATOR), await site.person("Bob")
+    listing = await site.listing(ann, await site.category("Any", ann), "Asked car")
+    page = await open_page(f"/listings/{listing}")
+    await page.get_by_role("link", name="Message the seller").click()
+    await page.get_by_label("E-mail address").fill(bob.email)
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Log in").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Ann")
+    await expect(page.locator(".about")).to_have_text("About Asked car")
+    await page.get_by_role("textbox", name="Message to Ann").fill("Still there?")
+    await page.keyboard.press("Enter")
+    await page.locator("[data-message]").get_by_role("link", name="About a listing").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Asked car")

@@ -1,0 +1,132 @@
+"""What moderators and admins do, and how it shows on the pages of those whom it concerns."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from playwright.async_api import expect
+
+from shared.domain.users import Role
+from tests.end_to_end.browser.conftest import Open, Site
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+AT_ONCE_MS = 3_000
+
+
+async def test_a_hidden_listing_leaves_every_open_page_in_time(site: Site, open_page: Open) -> None:
+    seller, mod, user = await site.person("Ann"), await site.person("Mod", Role.MODERATOR), await site.person("Bob")
+    listing = await site.listing(seller, await site.category("Any", mod), "Suspicious car")
+    path = f"/listings/{listing}"
+    mods, users, sellers = [await open_page(path, one) for one in (mod, user, seller)]
+    waiting, returning = await open_page(path), await open_page(path)
+    for page in (mods, users, sellers, waiting, returning):
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Suspicious car")
+    await expect(users.locator("#viewers")).to_be_visible()
+
+    await mods.get_by_role("button", name="Hide").click()
+    await mods.get_by_label("Reason").fill("Looks stolen")
+    await mods.get_by_label("For how long").select_option("7")
+    await mods.get_by_role("dialog").get_by_role("button", name="Hide").click()
+    hidden_at = time.monotonic()
+
+    await expect(users.locator("#removed")).to_be_visible(timeout=AT_ONCE_MS)
+    await expect(users.get_by_text("Suspicious car")).to_have_count(0)
+    await returning.evaluate("dispatchEvent(new Event('focus'))")
+    await expect(returning.locator("#removed")).to_be_visible(timeout=AT_ONCE_MS)
+    for page in (mods, sellers):
+        await expect(page.locator("#hidden-notice")).to_contain_text("Looks stolen")
+    await expect(waiting.locator("#removed")).to_be_visible()
+    assert time.monotonic() - hidden_at < 15
+    await expect(waiting.get_by_text("Suspicious car")).to_have_count(0)
+
+    await mods.get_by_role("link", name="Moderation").click()
+    await mods.get_by_role("link", name="Hidden").click()
+    row = mods.get_by_role("listitem").filter(has_text="Suspicious car")
+    await row.get_by_role("button", name="Show again").click()
+    await expect(row).to_have_count(0)
+    await waiting.reload()
+    await expect(waiting.get_by_role("heading", level=1)).to_have_text("Suspicious car")
+
+
+async def test_a_report_is_worked_through(site: Site, open_page: Open) -> None:
+    seller, mod, user = await site.person("Ann"), await site.person("Mod", Role.MODERATOR), await site.person("Bob")
+    listing = await site.listing(seller, await site.category("Any", mod), "Reported car")
+    page = await open_page(f"/listings/{listing}", user)
+    await page.get_by_role("button", name="Report").click()
+    await page.get_by_label("Reason").select_option("fraud")
+    await page.get_by_label("More about it").fill("He asked for money first")
+    await page.get_by_role("dialog").get_by_role("button", name="Report").click()
+    await expect(page.get_by_text("Thank you.")).to_be_visible()
+    await page.get_by_role("button", name="Report").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Report").click()
+    await expect(page.get_by_role("alert")).to_contain_text("reported this listing already")
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+
+    mods = await open_page("/moderation", mod)
+    row = mods.get_by_role("listitem").filter(has_text="He asked for money first")
+    await expect(row.get_by_text("Fraud")).to_be_visible()
+    await row.get_by_role("button", name="Resolved").click()
+    await expect(row).to_have_count(0)
+
+
+async def test_a_deleted_category_goes_to_the_trash_and_its_listings_come_back(site: Site, open_page: Open) -> None:
+    mod = await site.person("Mod", Role.MODERATOR)
+    other = await site.category("Other", mod)
+    page = await open_page("/moderation/categories", mod)
+    form = page.get_by_role("form", name="New category")
+    await form.get_by_label("Name").fill("Doomed")
+    await form.get_by_role("button", name="Add").click()
+    row = page.get_by_role("listitem").filter(has_text="Doomed")
+    await expect(row).to_be_visible()
+    address = await row.get_by_role("link").get_attribute("href")
+    assert address is not None
+    listing = await site.listing(mod, int(address.rpartition("=")[2]), "Trashed car")
+    await row.get_by_role("button", name="Delete").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    await expect(row).to_have_count(0)
+
+    await page.get_by_role("link", name="Trash").click()
+    row = page.get_by_role("listitem").filter(has_text="Trashed car")
+    await row.get_by_role("button", name="Restore").click()
+    await page.get_by_label("Into which category").select_option(str(other))
+    await page.get_by_role("dialog").get_by_role("button", name="Restore").click()
+    await expect(row).to_have_count(0)
+    visitor = await open_page(f"/listings/{listing}")
+    await expect(visitor.get_by_role("heading", level=1)).to_have_text("Trashed car")
+
+
+async def test_an_admin_gives_a_role_and_bans(site: Site, open_page: Open) -> None:
+    admin, bob = await site.person("Root", Role.ADMIN), await site.person("Bobby")
+    bobs = await open_page("/", bob)
+    await expect(bobs.locator(".connection[data-state=live]")).to_be_visible()
+    page = await open_page("/admin", admin)
+    await page.get_by_label("Name or e-mail address").fill(bob.email)
+    await page.get_by_role("button", name="Find").click()
+    row = page.locator("[data-person]")
+    await expect(row).to_have_count(1)
+    await row.get_by_label("Role of Bobby").select_option("moderator")
+    await expect(page.get_by_text("Bobby is moderator now.")).to_be_visible()
+    await bobs.reload()
+    await expect(bobs.get_by_role("link", name="Moderation")).to_be_visible()
+
+    await row.get_by_role("button", name="Ban Bobby").click()
+    await page.get_by_label("Reason").fill("Rude to everybody")
+    await page.get_by_role("dialog").get_by_role("button", name="Ban").click()
+    await expect(row.get_by_text("Banned for good: Rude to everybody")).to_be_visible()
+    await expect(bobs.get_by_role("link", name="Log in")).to_be_visible()
+    await expect(bobs.get_by_text("banned")).to_be_visible()
+
+    await row.get_by_role("button", name="Unban Bobby").click()
+    await expect(page.get_by_text("Bobby is no longer banned.")).to_be_visible()
+    await page.get_by_role("link", name="Audit").click()
+    await expect(page.get_by_role("row").filter(has_text="Rude to everybody").first).to_be_visible()
+
+
+async def test_pages_of_moderators_and_admins_are_for_them(site: Site, open_page: Open) -> None:
+    page = await open_page("/moderation", await site.person("Bob"))
+    await expect(page.get_by_role("heading", level=1)).to_have_text("This page is not for your role")
+    page = await open_page("/admin")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Log in")

@@ -1,0 +1,51 @@
+"""Staying logged in: over reloads, over the end of an access token, and not over the end of the session."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.end_to_end.browser.conftest import Open, Site
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+SPOIL = """() => {
+    const session = JSON.parse(localStorage.getItem("daveslist.session"));
+    localStorage.setItem("daveslist.session", JSON.stringify({ ...session, ...%s }));
+}"""
+
+
+async def is_logged_in(page: Page, name: str) -> None:
+    await expect(page.get_by_role("link", name=name)).to_be_visible()
+    await expect(page.locator(".connection[data-state=live]")).to_be_visible()
+
+
+async def test_a_session_outlives_reloads_and_its_access_tokens(site: Site, open_page: Open) -> None:
+    ann = await site.person("Ann")
+    page = await open_page("/account", ann)
+    await is_logged_in(page, "Ann")
+    await page.evaluate(SPOIL % '{ expires_at: Date.now() - 1000, access_token: "old" }')
+    await page.reload()
+    await is_logged_in(page, "Ann")
+    await page.evaluate(SPOIL % '{ access_token: "a token that the server refuses" }')
+    await page.reload()
+    await is_logged_in(page, "Ann")
+    await expect(page.get_by_text("You have blocked nobody.")).to_be_visible()
+
+
+async def test_logged_out_elsewhere_the_page_says_so_at_once(site: Site, open_page: Open) -> None:
+    ann = await site.person("Ann")
+    page = await open_page("/messages", ann)
+    await is_logged_in(page, "Ann")
+    await site.rest.call("POST", "/api/logout", 204, who=ann)
+    await expect(page.get_by_text("You have been logged out. Please log in again.")).to_be_visible()
+    await expect(page.locator(".connection")).to_have_count(0)
+    assert await page.evaluate("localStorage.length") == 0
+
+
+async def test_the_gateways_address_leads_to_the_page(site: Site, open_page: Open) -> None:
+    gateway = await site.processes.gateway(API_PORT=str(site.apis[0].port))
+    page = await open_page("/")
+    await page.goto(gateway.url)
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Used cars")
+    assert page.url == f"{site.apis[0].url}/"
