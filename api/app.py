@@ -24,19 +24,21 @@ from shared.settings import Settings
 
 def create_app(settings: Settings, broker: Broker, node_id: str | None = None) -> web.Application:
     """Needs the schema to be applied, and starts without Postgres and Redis: until they come, it is not ready."""
+    services = Services.build(settings, broker, node_id or new_node_id())
     app = web.Application(
         # Each wraps those after it: problems, which `requests` makes of failures, are counted and get headers too.
-        middlewares=[metrics, headers(settings), requests],
+        middlewares=[metrics(services.request_counts), headers(settings), requests],
         client_max_size=settings.max_body_bytes,
     )
-    app[SERVICES] = Services.build(settings, broker, node_id or new_node_id())
-    app[METRICS] = Metrics(app[SERVICES])
+    app[SERVICES] = services
+    app[METRICS] = Metrics(services)
     app[STOPPING] = []
     app[DOCUMENT] = _document(settings.max_picture_bytes)
     for route in ROUTES:
-        app.router.add_route(route.method, route.path, endpoint(route))
+        answer = endpoint(route, services)
+        app.router.add_route(route.method, route.path, answer)
         if route.method == "GET":
-            app.router.add_route("HEAD", route.path, endpoint(route))
+            app.router.add_route("HEAD", route.path, answer)
     app.cleanup_ctx.append(_services)
     return app
 

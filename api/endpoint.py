@@ -10,7 +10,7 @@ from marshmallow import Schema
 
 from api.call import Call
 from api.problems import BannedUser, Forbidden, Unauthorized
-from api.services import SERVICES, Services
+from api.services import Services
 from shared.access.actor import Actor
 from shared.access.policy import Action, may_ever, needs_login
 from shared.access.tokens import InvalidToken
@@ -36,11 +36,10 @@ class Route:
 Limiter = Callable[[web.Request, Services, Actor | None], Awaitable[None]]
 
 
-def endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     limiter = _limiter(route)
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        services = request.config_dict[SERVICES]
         actor = None if route.action in ANONYMOUS else await authenticate(request, services)
         if not may_ever(route.action, actor):
             if actor is None:

@@ -102,12 +102,13 @@ class MethodNotAllowed(Problem):
 
 
 class TooSlow(Problem):
-    """The connection must not be used again: what is left of the body may still come."""
-
     status, slug, title = 408, "too-slow", "The body came too slowly"
 
-    def __init__(self) -> None:
-        super().__init__(headers={"Connection": "close"})
+    def response(self) -> web.Response:
+        response = super().response()
+        # What is left of the body may still come.
+        response.force_close()
+        return response
 
 
 class Conflict(Problem):

@@ -240,3 +240,46 @@ async def test_a_picture_that_comes_too_slowly_is_given_up(make_api: Callable[..
     gone.set()
     problem = await checked(response, 408)
     assert problem["type"] == "/problems/too-slow"
+
+
+async def test_with_the_storage_away_uploads_and_pictures_are_503_and_rows_are_as_before(
+    make_api: Callable[..., Awaitable[Api]], rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+        monkeypatch.setenv(name, "nowhere")
+    away = await make_api(
+        pictures_url="s3://bucket/prefix", aws_endpoint_url="http://127.0.0.1:1", pictures_timeout_seconds=1.0
+    )
+    here = await make_api()
+    seller = await here.register()
+    listing_id = await rows.listing(seller.id)
+    picture = await upload(here, listing_id, seller)
+    for response in (
+        await away.client.get(picture["url"]),
+        await away.client.post(f"/api/listings/{listing_id}/pictures", data=form(a_jpeg()), headers=seller.headers),
+    ):
+        assert int(response.headers["Retry-After"]) > 0
+        await checked(response, 503)
+    assert await rows.fetch("SELECT id FROM pictures") == [(picture["id"],)]
+
+
+async def test_a_picture_whose_file_is_gone_is_404(api: Api, rows: Rows, settings: Settings) -> None:
+    seller = await api.register()
+    picture = await upload(api, await rows.listing(seller.id), seller)
+    for file in files(settings):
+        file.unlink()
+    await api.call("GET", picture["url"], 404)
+
+
+async def test_uploads_beyond_what_can_wait_are_told_to_come_back(
+    make_api: Callable[..., Awaitable[Api]], rows: Rows
+) -> None:
+    api = await make_api(picture_workers=1, max_waiting_pictures=1)
+    seller = await api.register()
+    path = f"/api/listings/{await rows.listing(seller.id)}/pictures"
+    data = a_jpeg()
+    responses = await asyncio.gather(
+        *(api.client.post(path, data=form(data), headers=seller.headers) for _ in range(6))
+    )
+    assert sorted({response.status for response in responses}) == [201, 503]
+    assert all("Retry-After" in response.headers for response in responses if response.status == 503)
