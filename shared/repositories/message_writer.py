@@ -15,6 +15,11 @@ from shared.domain.messages import Message, MessageRefused, NewMessage
 from shared.postgres import DatabaseUnavailable
 
 
+_PAUSE_SECONDS = 0.1
+"""So long after a batch has failed, nothing is tried: a sender with many messages under way, one of which waited in
+vain, shall not wait as long for each of the others."""
+
+
 class Inserter(Protocol):
     """What the writer writes to: `MessageRepository`."""
 
@@ -24,10 +29,20 @@ class Inserter(Protocol):
 class MessageWriter:
     """One a process. Messages of one sender that wait together are stored in the order of their `send` calls."""
 
-    def __init__(self, messages: Inserter, *, max_batch: int, max_waiting: int, max_seconds: float = 10.0) -> None:
+    def __init__(
+        self,
+        messages: Inserter,
+        *,
+        max_batch: int,
+        max_waiting: int,
+        max_seconds: float = 10.0,
+        pause_seconds: float = _PAUSE_SECONDS,
+    ) -> None:
         """`max_seconds` bounds the writing of one batch, whatever statements and connections that takes."""
         self._messages = messages
         self._max_seconds = max_seconds
+        self._pause_seconds = pause_seconds
+        self._paused_until = 0.0
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._waiting: deque[tuple[NewMessage, asyncio.Future[Message]]] = deque()
@@ -51,6 +66,8 @@ class MessageWriter:
         if len(self._waiting) >= self._max_waiting:
             raise DatabaseUnavailable("too many messages are waiting to be written")
         loop = asyncio.get_running_loop()
+        if loop.time() < self._paused_until:
+            raise DatabaseUnavailable("the last messages could not be written")
         answer: asyncio.Future[Message] = loop.create_future()
         self._waiting.append((new, answer))
         if self._writing is None:
@@ -79,6 +96,7 @@ class MessageWriter:
             # Who waits behind it has waited as long: one failing batch after the other, the last would wait for minutes.
             batch = [*batch, *self._waiting]
             self._waiting.clear()
+            self._paused_until = asyncio.get_running_loop().time() + self._pause_seconds
             answers = [DatabaseUnavailable(*error.args or ("not written in time",)) for _ in batch]
         except Exception as error:
             answers = [error] * len(batch)

@@ -90,5 +90,3 @@ def thaw(pid: int) -> None:
 def _family(pid: int) -> list[int]:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [pid, *map(int, children)]
-
-

@@ -70,9 +70,7 @@ class Load:
             def pick() -> str:
                 return self.addresses[next(turns) % len(self.addresses)]
 
-            self.users.append(
-                User(user_id, token, pick, self._client, self._happened.set, self._heartbeat_seconds)
-            )
+            self.users.append(User(user_id, token, pick, self._client, self._happened.set, self._heartbeat_seconds))
         await self.until(lambda: all(user.joined for user in self.users))
         self._sending = asyncio.create_task(self._send())
         return self

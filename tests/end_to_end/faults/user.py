@@ -90,7 +90,9 @@ class User:
         while True:
             try:
                 query = {"token": self._token, "vsn": "2.0.0"}
-                async with self._client.ws_connect(self._pick(), params=query, max_msg_size=0, timeout=_CLOSE) as socket:
+                async with self._client.ws_connect(
+                    self._pick(), params=query, max_msg_size=0, timeout=_CLOSE
+                ) as socket:
                     self._socket = socket
                     self.connects += 1
                     heart = asyncio.create_task(self._heartbeat(socket))

@@ -67,7 +67,7 @@ async def test_a_refusal_concerns_its_sender_only() -> None:
 async def test_a_batch_that_fails_is_told_to_all_of_it_and_the_next_goes_on(failure: Exception) -> None:
     slow = Slow()
     slow.failure = failure
-    writer = MessageWriter(slow, max_batch=10, max_waiting=100)
+    writer = MessageWriter(slow, max_batch=10, max_waiting=100, pause_seconds=0)
     slow.let.release()
     answers = await asyncio.gather(*(writer.send(new(str(number))) for number in range(3)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [type(failure)] * 3
@@ -87,9 +87,24 @@ async def test_while_the_database_is_away_nobody_waits_for_more_than_one_batch()
     assert slow.batches == [["0"]]
 
 
+async def test_what_comes_right_after_a_failure_is_told_at_once() -> None:
+    slow = Slow()
+    slow.failure = DatabaseUnavailable("away")
+    slow.let.release()
+    writer = MessageWriter(slow, max_batch=1, max_waiting=100, pause_seconds=0.05)
+    for _ in range(3):
+        with pytest.raises(DatabaseUnavailable):
+            await writer.send(new("0"))
+    assert slow.batches == [["0"]]
+    await asyncio.sleep(0.06)
+    slow.failure = None
+    slow.let.release()
+    assert (await writer.send(new("7"))).id == 7
+
+
 async def test_a_batch_that_takes_too_long_is_given_up() -> None:
     slow = Slow()
-    writer = MessageWriter(slow, max_batch=10, max_waiting=100, max_seconds=0.01)
+    writer = MessageWriter(slow, max_batch=10, max_waiting=100, max_seconds=0.01, pause_seconds=0)
     with pytest.raises(DatabaseUnavailable):
         await writer.send(new("0"))
     slow.let.release()
