@@ -1,0 +1,56 @@
+"""The page that shows the API's document: read it, and try what it says."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Locator, Page, expect
+
+from shared.domain.users import Role
+from tests.end_to_end.browser.conftest import Open, Site, jpeg
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+
+async def opened(page: Page, operation_id: str) -> Locator:
+    operation = page.locator(f"#{operation_id}")
+    await operation.locator("summary").click()
+    return operation
+
+
+async def test_whoever_logs_in_on_the_page_tries_the_rest_as_that_user(site: Site, open_page: Open) -> None:
+    page = await open_page("/api/docs")
+    register = await opened(page, "accounts_register")
+    await expect(register.locator("summary")).to_contain_text("POST /api/register")
+    await expect(register.locator("dl")).to_contain_text("/problems/email-taken")
+    example = await register.locator("textarea").input_value()
+    await register.locator("textarea").fill(example.replace("dave@", "docs@"))
+    await register.get_by_role("button", name="Send").click()
+    await expect(register.locator("pre").last).to_contain_text("201 Created application/json")
+    me = await opened(page, "accounts_read")
+    await me.get_by_role("button", name="Send").click()
+    await expect(me.locator("pre").last).to_contain_text("docs@example.com")
+
+
+async def test_a_picture_is_sent_and_shown_and_text_stays_text(site: Site, open_page: Open) -> None:
+    seller = await site.person("Ann")
+    moderator = await site.person("Mod", Role.MODERATOR)
+    listing_id = await site.listing(seller, await site.category("Cars", moderator), "<img src=x onerror=alert(1)>")
+    page = await open_page("/api/docs")
+    await page.get_by_label("Access token").fill(seller.token)
+    add = await opened(page, "pictures_add")
+    await add.get_by_label("id (path").fill(str(listing_id))
+    await add.get_by_label("picture").set_input_files(jpeg("red"))
+    await add.get_by_role("button", name="Send").click()
+    answer = add.locator("pre").last
+    await expect(answer).to_contain_text("201 Created")
+    picture_id = (await answer.inner_text()).partition('"id": ')[2].partition(",")[0]
+    show = await opened(page, "pictures_thumbnail")
+    await show.get_by_label("id (path").fill(picture_id)
+    await show.get_by_role("button", name="Send").click()
+    image = show.get_by_alt_text("The picture")
+    await expect(image).to_be_visible()
+    assert await image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 480
+    read = await opened(page, "listings_read")
+    await read.get_by_label("id (path").fill(str(listing_id))
+    await read.get_by_role("button", name="Send").click()
+    await expect(read.locator("pre").last).to_contain_text("<img src=x onerror=alert(1)>")
