@@ -40,7 +40,7 @@ _HIDING = f"l.seller_id, {IS_HIDDEN}, l.hidden_until, l.hidden_reason"
 JOINED = "listings l JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id"
 
 _VISIBLE = visible_to("$2", "$3", "$4")
-_READ_FOR_ANYONE = Statement(
+READ_FOR_ANYONE = Statement(
     "listing_read_for_anyone", f"SELECT {JSON} FROM {JOINED} WHERE l.id = $1 AND {FOR_ANYONE}", ("bigint",)
 )
 _READ_MANY_FOR_ANYONE = Statement(
@@ -58,7 +58,7 @@ _READ_MANY = Statement(
         WHERE {_VISIBLE} ORDER BY asked.position""",
     ("bigint[]", *TYPES),
 )
-_FRONT_PAGE = Statement(
+FRONT_PAGE = Statement(
     "listing_front_page",
     f"""SELECT {JSON}, l.id FROM {JOINED}
         WHERE l.id < $1 AND l.trashed_at IS NULL AND l.status = 'available' AND {FOR_ANYONE}
@@ -125,7 +125,7 @@ class ListingRepository:
 
     async def read_for_anyone(self, listing_id: int) -> str | None:
         """What visitors see of it, as JSON; None if they do not."""
-        row = await self._database.fetch_one(_READ_FOR_ANYONE, listing_id)
+        row = await self._database.fetch_one(READ_FOR_ANYONE, listing_id)
         return None if row is None else str(row[0])
 
     async def read_many(self, listing_ids: Sequence[int], actor: Actor | None) -> list[str]:
@@ -136,7 +136,7 @@ class ListingRepository:
 
     async def front_page(self, *, before_id: int, limit: int) -> list[tuple[str, int]]:
         """What visitors see of the newest available listings: JSON and id."""
-        rows: list[Any] = await self._database.fetch(_FRONT_PAGE, before_id, limit)
+        rows: list[Any] = await self._database.fetch(FRONT_PAGE, before_id, limit)
         return rows
 
     async def create(self, seller_id: int, new: NewListing) -> int:

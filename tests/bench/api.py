@@ -1,0 +1,222 @@
+"""`python -m tests.bench.api`: the API's listings beside a bare handler of the same SQL, and the searches with plans.
+
+The API (or the bare handler) has core 0 for itself; Postgres and the load share core 1. The two are measured in turns,
+in the same minutes, and the best of each counts: what else the machine does at the time only takes away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import uvloop
+
+from shared.access.actor import Actor
+from shared.domain.listings import ListingFilter, Sort
+from shared.postgres import Database, Statement
+from shared.postgres.schema import apply_schema
+from shared.repositories.listing_search import ListingSearch, Position, Search
+from shared.repositories.listings import FRONT_PAGE
+from shared.repositories.seed import SeedRepository
+from shared.repositories.seed_listings import ListingSeedRepository
+from shared.repositories.visibility import Viewer
+from shared.settings import Settings
+from tests.support.ports import free_port
+from tests.support.processes import CHECKOUT, Node, Processes
+from tests.support.servers import Servers, running_servers
+
+CONNECTIONS = 32
+USERS = 10_000
+SEARCHES = {
+    "newest page": "/api/listings",
+    "category by price": "/api/listings?category_id=1&sort=price",
+    "toyta camry": "/api/listings?q=toyta+camry",
+    "q, filters, -price": "/api/listings?q=honda+civic&year_min=2008&price_max=12000&sort=-price",
+    "fiftieth page": "/api/listings?cursor={fiftieth}",
+}
+PLANNED: dict[str, tuple[ListingFilter, Sort]] = {
+    "category by price": (ListingFilter(category_id=1), Sort.CHEAPEST),
+    "toyta camry": (ListingFilter(text="toyta camry"), Sort.NEWEST),
+    "q, filters, -price": (ListingFilter(text="honda civic", year_min=2008, price_max=12_000), Sort.DEAREST),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Requests a second; milliseconds."""
+
+    per_second: float
+    p50: float
+    p99: float
+
+
+async def measure(origin: str, paths: Sequence[str], seconds: float) -> Rate:
+    """By wrk if it is installed, else by the client beside this file; on this process's cores."""
+    if shutil.which("wrk"):
+        return await _wrk(origin, paths, seconds)
+    command = [sys.executable, "-m", "tests.bench.http_load", origin]
+    command += ["--connections", str(CONNECTIONS), "--seconds", str(seconds)]
+    output = json.loads(await _run(command, "\n".join(paths)))
+    if output["failures"]:
+        raise SystemExit(f"{output['failures']:.0f} answers were no 200")
+    return Rate(output["per_second"], output["p50_ms"], output["p99_ms"])
+
+
+async def _wrk(origin: str, paths: Sequence[str], seconds: float) -> Rate:
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        quoted = ", ".join(f'"{path}"' for path in paths)
+        script.write(f"local paths, n = {{{quoted}}}, 0\n")
+        script.write('request = function() n = n % #paths + 1 return wrk.format("GET", paths[n]) end\n')
+        script.write("done = function(s, l, r) print('RESULT ' .. s.requests / s.duration * 1e6 .. ' ' ..\n")
+        script.write("  l:percentile(50) / 1e3 .. ' ' .. l:percentile(99) / 1e3 .. ' ' .. s.errors.status) end\n")
+        script.flush()
+        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:.0f}s", "-s", script.name, origin]
+        found = re.search(r"RESULT (\S+) (\S+) (\S+) (\S+)", await _run(command, ""))
+    if found is None or float(found[4]):
+        raise SystemExit("wrk: answers were no 200")
+    return Rate(float(found[1]), float(found[2]), float(found[3]))
+
+
+async def _run(command: Sequence[str], given: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=CHECKOUT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await process.communicate(given.encode())
+    if process.returncode:
+        raise SystemExit(f"{command[0]} ended with {process.returncode}")
+    return output.decode()
+
+
+async def beside_bare(api: Node, bare: Node, paths: Sequence[str], goal: float, seconds: float, rounds: int) -> None:
+    """Print our rate, the bare handler's, and their ratios."""
+    ours: list[Rate] = []
+    theirs: list[Rate] = []
+    for _ in range(rounds):
+        ours.append(await measure(api.url, paths, seconds))
+        theirs.append(await measure(bare.url, paths, seconds))
+    mine, bares = max(ours, key=lambda rate: rate.per_second), max(theirs, key=lambda rate: rate.per_second)
+    print(f"GET {paths[0]}{' and the like' if len(paths) > 1 else ''}, {CONNECTIONS} connections")
+    for name, rate in (("api", mine), ("bare", bares)):
+        print(f"  {name:5}{rate.per_second:9,.0f}/s   p50 {rate.p50:6.2f} ms   p99 {rate.p99:6.2f} ms")
+    ratio, p99 = mine.per_second / bares.per_second, mine.p99 / bares.p99
+    print(f"  ratio {ratio:.2f} (goal 0.7), p99 ratio {p99:.2f} (goal 1.3), goal {goal:,.0f}/s")
+
+
+async def searches(api: Node, repeats: int) -> None:
+    """Print p50 and p95 of each search, asked over HTTP one after the other."""
+    async with aiohttp.ClientSession() as client:
+        fiftieth = ""
+        for _ in range(49):
+            async with client.get(api.url + "/api/listings", params={"cursor": fiftieth} if fiftieth else {}) as answer:
+                fiftieth = (await answer.json())["next_cursor"] or fiftieth
+        print(f"searches, {repeats} times each")
+        for name, path in SEARCHES.items():
+            url = api.url + path.format(fiftieth=fiftieth)
+            times = []
+            for _ in range(repeats):
+                started = time.perf_counter()
+                async with client.get(url) as answer:
+                    found = len((await answer.json())["data"])
+                times.append((time.perf_counter() - started) * 1000)
+            times.sort()
+            print(
+                f"  {name:20} p50 {times[len(times) // 2]:7.2f} ms   p95 {times[int(len(times) * 0.95)]:7.2f} ms"
+                f"   ({found} found; goal: p95 under 50 ms)"
+            )
+
+
+async def plans(database: Database) -> None:
+    """Print the plan of every statement that the searches run, and whether a table is read whole."""
+    visitor: Actor | None = None
+    ran: list[Search] = []
+    search = ListingSearch(database, ran.append)
+    explained: list[tuple[str, Statement, tuple[object, ...]]] = []
+    front_page = re.sub(r"\$\d", "%s", FRONT_PAGE.sql)
+    row = await database.fetch_one(Statement("", "SELECT coalesce(max(id), 0) FROM listings"))
+    assert row is not None
+    explained.append(("newest page", Statement("", front_page), (2**63 - 1, 21)))
+    explained.append(("fiftieth page", Statement("", front_page), (row[0] - 49 * 20, 21)))
+    for name, (wanted, sort) in PLANNED.items():
+        ran.clear()
+        await search.find(wanted, sort, Viewer.of(visitor), after=None, limit=21)
+        explained += [(name, one.statement, one.parameters) for one in ran]
+    sequential = []
+    for name, statement, parameters in explained:
+        lines = await database.fetch(Statement("", f"EXPLAIN (ANALYZE, BUFFERS) {statement.sql}"), *parameters)
+        print(f"plan: {name}")
+        for (line,) in lines:
+            print(f"    {line[:160]}")
+            if "Seq Scan" in line:
+                sequential.append(f"{name}: {line.strip()}")
+    print("sequential scans: " + ("; ".join(sequential) or "none"))
+
+
+async def main(given: argparse.Namespace) -> None:
+    directory = Path(tempfile.mkdtemp(prefix="daveslist-bench-"))
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[-1]})
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, directory)
+        servers: Servers = given.servers
+        url = given.database_url or stack.enter_context(servers.database())
+        settings = Settings(
+            database_url=url,
+            redis_url=servers.redis.url,
+            jwt_secret="a secret of the benchmark, a secret of the benchmark",
+            data_directory=directory,
+            log_level="WARNING",
+            rate_limits=False,
+            database_timeout_seconds=3600.0,
+        )
+        await apply_schema(settings)
+        database = await Database.connect(settings)
+        if not given.database_url:
+            started = time.perf_counter()
+            await SeedRepository(database).users(USERS, "no hash")
+            await ListingSeedRepository(database).listings(given.listings)
+            print(f"{given.listings:,} listings seeded in {time.perf_counter() - started:.0f} s")
+        processes = Processes(settings, directory)
+        try:
+            api = await processes.api()
+            port = free_port()
+            bare = await processes.start(
+                "tests.bench.bare_listings", "--port", str(port), "--database-url", url, port=port
+            )
+            for node in (api, bare):
+                os.sched_setaffinity(node.pid, {cores[0]})
+            ids = await ListingSearch(database).find(
+                ListingFilter(), Sort.NEWEST, Viewer.of(None), after=Position(2**63 - 1, 2**63 - 1), limit=1000
+            )
+            await beside_bare(api, bare, ["/api/listings?limit=20"], 4400, given.seconds, given.rounds)
+            one = [f"/api/listings/{position.id}" for position in ids]
+            await beside_bare(api, bare, one, 6200, given.seconds, given.rounds)
+            await searches(api, given.repeats)
+            await plans(database)
+        finally:
+            await processes.stop()
+            await database.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0] if __doc__ else None)
+    parser.add_argument("--listings", type=int, default=20_000, help="how many to seed; the goals are for 1,000,000")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=100, help="of each search")
+    parser.add_argument("--database-url", default="", help="a database that is seeded already")
+    arguments = parser.parse_args()
+    with running_servers() as running:
+        arguments.servers = running
+        uvloop.run(main(arguments))

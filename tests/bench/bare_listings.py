@@ -1,0 +1,57 @@
+"""The baseline: a bare aiohttp + aiopg handler that runs the same prepared SQL a request, and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+import aiopg
+import uvloop
+from aiohttp import web
+
+from shared.domain.ids import MAX_ID
+from shared.postgres.address import resolved
+from shared.repositories.listings import FRONT_PAGE, READ_FOR_ANYONE
+
+
+async def _prepare(connection: aiopg.Connection) -> None:
+    async with connection.cursor() as cursor:
+        for statement in (FRONT_PAGE, READ_FOR_ANYONE):
+            await cursor.execute(f"PREPARE {statement.name} ({', '.join(statement.types)}) AS {statement.sql}")
+
+
+async def serve(port: int, database_url: str) -> None:
+    dsn = await resolved(database_url, 5.0)
+    pool = await aiopg.create_pool(
+        dsn, minsize=10, maxsize=10, enable_json=False, enable_hstore=False, enable_uuid=False, on_connect=_prepare
+    )
+
+    async def page(request: web.Request) -> web.Response:
+        limit = int(request.query["limit"])
+        async with pool.acquire() as connection, connection.cursor() as cursor:
+            await cursor.execute(f"EXECUTE {FRONT_PAGE.name} (%s, %s)", (MAX_ID, limit + 1))
+            rows = await cursor.fetchall()
+        body = f'{{"data":[{",".join(row[0] for row in rows[:limit])}]}}'
+        return web.Response(body=body.encode(), content_type="application/json")
+
+    async def one(request: web.Request) -> web.Response:
+        async with pool.acquire() as connection, connection.cursor() as cursor:
+            await cursor.execute(f"EXECUTE {READ_FOR_ANYONE.name} (%s)", (int(request.match_info["id"]),))
+            rows = await cursor.fetchall()
+        return web.Response(body=rows[0][0].encode(), content_type="application/json")
+
+    app = web.Application()
+    app.router.add_get("/api/listings", page)
+    app.router.add_get("/api/listings/{id}", one)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--database-url", required=True)
+    given = parser.parse_args()
+    uvloop.run(serve(given.port, given.database_url))
