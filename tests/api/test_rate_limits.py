@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from ipaddress import ip_network
 from typing import Any
 
@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from api.rate_limits import _TAKE
 from shared.settings import Settings
 from tests.api.conftest import PASSWORD, Api
+from tests.support.cluster import running_cluster
 
 MakeApi = Callable[..., Awaitable[Api]]
 
@@ -98,6 +99,23 @@ async def test_writes_of_one_address_are_limited_whoever_makes_them(make_api: Ma
     for who in (someone, other):
         await api.call("PATCH", "/api/me", 200, who=who, json={"name": "Name"})
     await refused(api, "PATCH", "/api/me", json={"name": "Name"}, headers=other.headers)
+
+
+@pytest.fixture
+def cluster_url() -> Iterator[str]:
+    with running_cluster() as cluster:
+        yield cluster.url
+
+
+async def test_on_a_redis_cluster_the_limits_are_the_same(cluster_url: str, make_api: MakeApi) -> None:
+    nodes = [await make_api(redis_url=cluster_url, writes_per_account_minute=2) for _ in range(2)]
+    # The counts of their address and their accounts lie on several masters.
+    people = [await nodes[0].register() for _ in range(4)]
+    for someone in people:
+        for api in nodes:
+            await api.call("PATCH", "/api/me", 200, who=someone, json={"name": "Name"})
+        for api in nodes:
+            await refused(api, "PATCH", "/api/me", json={"name": "Name"}, headers=someone.headers)
 
 
 async def test_limits_can_be_switched_off(make_api: MakeApi) -> None:
