@@ -14,7 +14,6 @@ from typing import Protocol
 from shared.domain.messages import Message, MessageRefused, NewMessage
 from shared.postgres import DatabaseUnavailable
 
-
 _PAUSE_SECONDS = 0.1
 """So long after a batch has failed, nothing is tried: a sender with many messages under way, one of which waited in
 vain, shall not wait as long for each of the others."""
@@ -93,7 +92,7 @@ class MessageWriter:
             async with asyncio.timeout(self._max_seconds):
                 answers: Sequence[Message | Exception] = await self._messages.insert_many([new for new, _ in batch])
         except (DatabaseUnavailable, TimeoutError) as error:
-            # Who waits behind it has waited as long: one failing batch after the other, the last would wait for minutes.
+            # Who waits behind it has waited as long: with one failing batch after the other, the last would wait long.
             batch = [*batch, *self._waiting]
             self._waiting.clear()
             self._paused_until = asyncio.get_running_loop().time() + self._pause_seconds

@@ -12,8 +12,8 @@ class Proxy:
 
     def __init__(self, port: int) -> None:
         self._to = port
-        self._whole = asyncio.Event()
-        self._whole.set()
+        self._there, self._back = asyncio.Event(), asyncio.Event()
+        self.mend()
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
@@ -39,32 +39,38 @@ class Proxy:
 
     def cut(self) -> None:
         """From now on nothing is forwarded, in either direction, neither bytes nor the end of a connection."""
-        self._whole.clear()
+        self._there.clear()
+        self._back.clear()
+
+    def cut_answers(self) -> None:
+        """The same, but what clients send still arrives."""
+        self._back.clear()
 
     def mend(self) -> None:
-        self._whole.set()
+        self._there.set()
+        self._back.set()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
-        await self._whole.wait()
+        await self._there.wait()
         try:
             there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._to)
         except OSError:
             writer.transport.abort()
             return
         self._writers.add(there_writer)
-        for source, sink in ((reader, there_writer), (there_reader, writer)):
-            task = asyncio.create_task(self._forward(source, sink))
+        for source, sink, whole in ((reader, there_writer, self._there), (there_reader, writer, self._back)):
+            task = asyncio.create_task(self._forward(source, sink, whole))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, whole: asyncio.Event) -> None:
         try:
             while data := await reader.read(65536):
-                await self._whole.wait()
+                await whole.wait()
                 writer.write(data)
                 await writer.drain()
-            await self._whole.wait()
+            await whole.wait()
         except OSError:
             pass
         writer.transport.abort()

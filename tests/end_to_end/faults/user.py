@@ -10,6 +10,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -20,7 +21,7 @@ PASSING = ("try again", "too many requests")
 
 
 class User:
-    """`pick` gives the address for each connect, as a load balancer would; `changed` is called after all that happens."""
+    """`pick` gives the address for each connect, as a load balancer would; `changed` is called after each event."""
 
     def __init__(
         self,
@@ -81,10 +82,9 @@ class User:
 
     async def _say(self, *frame: Any) -> None:
         if self._socket is not None:
-            try:
+            # The reading side hears of it.
+            with suppress(OSError, aiohttp.ClientError):
                 await self._socket.send_str(json.dumps(frame))
-            except (OSError, aiohttp.ClientError):
-                pass  # The reading side hears of it.
 
     async def _run(self) -> None:
         while True:

@@ -1,0 +1,228 @@
+"""The client recipe of gateway/client, on the npm package `phoenix`, against the real API and real gateway nodes."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from shared.settings import Settings
+from tests.end_to_end.conftest import Daveslist
+from tests.end_to_end.faults.proxy import Proxy
+from tests.support.client import Person
+from tests.support.node import find_node
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SCRIPT = Path(__file__).parent / "js" / "private_chat.js"
+PATIENCE_SECONDS = 20.0
+
+_refs = itertools.count(1)
+
+
+class Clients:
+    """What the clients told, by their names."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.told: dict[str, list[dict[str, Any]]] = {}
+
+    async def until(self, happened: Callable[[], bool]) -> None:
+        assert self._process.stdout is not None
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while not happened():
+                    line = await self._process.stdout.readline()
+                    assert line, "the clients ended"
+                    told = json.loads(line)
+                    self.told.setdefault(told.pop("name"), []).append(told)
+        except TimeoutError:
+            raise AssertionError(f"waited in vain; told so far: {self.told}") from None
+
+    def all(self, name: str, what: str) -> list[Any]:
+        return [told[what] for told in self.told.get(name, []) if what in told]
+
+    async def caught_up(self, *names: str, times: int = 1) -> None:
+        await self.until(lambda: all(len(self.all(name, "caughtUp")) >= times for name in names))
+
+    async def send(self, name: str, to: Person, message: str) -> str:
+        """Hand it in; its client_ref."""
+        assert self._process.stdin is not None
+        ref = f"ref-{next(_refs)}"
+        line = {"name": name, "send": {"to": str(to.id), "message": message, "client_ref": ref}}
+        self._process.stdin.write(json.dumps(line).encode() + b"\n")
+        await self._process.stdin.drain()
+        return ref
+
+    async def answer(self, name: str, ref: str) -> dict[str, Any]:
+        await self.until(lambda: any(told.get("ref") == ref for told in self.told.get(name, [])))
+        return next(told for told in self.told[name] if told.get("ref") == ref)
+
+    def texts(self, name: str) -> list[str]:
+        """Of the messages that were shown, in their order; none is shown twice."""
+        ids = [message["id"] for message in self.all(name, "message")]
+        assert len(set(ids)) == len(ids)
+        return [message["message"] for message in self.all(name, "message")]
+
+
+@asynccontextmanager
+async def clients(*those: dict[str, Any]) -> AsyncIterator[Clients]:
+    found = find_node()
+    assert found is not None, "no Node 18 or newer: `make test` brings one"
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        found.node, SCRIPT, json.dumps(those), stdin=pipe, stdout=pipe, limit=2**20
+    )
+    try:
+        yield Clients(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+def client(name: str, person: Person, *urls: str, **options: Any) -> dict[str, Any]:
+    """One that connects to these addresses in turn."""
+    given = [url.removesuffix("/websocket") for url in urls]
+    return {"name": name, "user": person.id, "token": person.token, "urls": given, **options}
+
+
+def stored(settings: Settings, *people: Person) -> list[str]:
+    """The texts of what they sent."""
+    with closing(psycopg2.connect(settings.database_url)) as connection, connection.cursor() as cursor:
+        ids = [person.id for person in people]
+        cursor.execute("SELECT text FROM messages WHERE from_id = ANY (%s) ORDER BY id", (ids,))
+        return [row[0] for row in cursor.fetchall()]
+
+
+def store(settings: Settings, sender: Person, to: Person, texts: Sequence[str]) -> None:
+    """As if they had been sent long ago."""
+    with closing(psycopg2.connect(settings.database_url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO messages (from_id, to_id, text, inserted_at)
+               SELECT %s, %s, unnest(%s), now() - interval '1 h'""",
+            (sender.id, to.id, list(texts)),
+        )
+
+
+async def two(daveslist: Daveslist) -> tuple[Person, Person]:
+    return await daveslist.rest.register("Ann"), await daveslist.rest.register("Bob")
+
+
+async def test_two_clients_on_two_nodes_chat(daveslist: Daveslist, deployment: Settings) -> None:
+    ann, bob = await two(daveslist)
+    here, there = (gateway.socket_url for gateway in daveslist.gateways)
+    async with clients(client("ann", ann, here), client("bob", bob, there)) as those:
+        await those.caught_up("ann", "bob")
+        answer = await those.answer("ann", await those.send("ann", bob, "Hey How are you"))
+        await those.until(lambda: those.texts("bob") == those.texts("ann") == ["Hey How are you"])
+        [message] = those.all("bob", "message")
+        assert message["id"] == answer["stored"]["id"]
+        assert (message["from"], message["to"]) == (str(ann.id), str(bob.id))
+        await those.answer("bob", await those.send("bob", ann, "Fine."))
+        await those.until(lambda: those.texts("ann") == ["Hey How are you", "Fine."])
+        refused = await those.answer("ann", await those.send("ann", replace(bob, id=999_999_999), "hello?"))
+        assert refused["failed"] == "user not found"
+        refused = await those.answer("ann", await those.send("ann", bob, " "))
+        assert (refused["failed"], list(refused["errors"])) == ("invalid message", ["message"])
+    assert stored(deployment, ann, bob) == ["Hey How are you", "Fine."]
+
+
+async def test_two_devices_of_a_user_on_two_nodes_see_incoming_and_outgoing(daveslist: Daveslist) -> None:
+    ann, bob = await two(daveslist)
+    here, there = (gateway.socket_url for gateway in daveslist.gateways)
+    devices = client("phone", ann, here), client("laptop", ann, there)
+    async with clients(*devices, client("bob", bob, here)) as those:
+        await those.caught_up("phone", "laptop", "bob")
+        await those.answer("phone", await those.send("phone", bob, "from my phone"))
+        await those.answer("bob", await those.send("bob", ann, "to both"))
+        expected = ["from my phone", "to both"]
+        await those.until(lambda: all(those.texts(name) == expected for name in ("phone", "laptop", "bob")))
+
+
+async def test_a_wrong_token_never_gets_in(daveslist: Daveslist) -> None:
+    ann, bob = await two(daveslist)
+    stranger = replace(ann, token="no.good.token")
+    here = daveslist.gateways[0].socket_url
+    # With a good token, but on somebody else's topic.
+    curious = client("curious", replace(bob, token=ann.token), here)
+    async with clients(client("stranger", stranger, here), curious) as those:
+        await those.until(
+            lambda: len(those.all("stranger", "error")) >= 3 and len(those.all("curious", "refused")) >= 2
+        )
+        assert those.all("stranger", "caughtUp") == those.all("curious", "caughtUp") == []
+        assert set(those.all("curious", "refused")) == {"unauthorized"}
+
+
+@pytest.mark.parametrize("by_rest", [True, False])
+async def test_more_than_one_answer_holds_is_read_on(daveslist: Daveslist, deployment: Settings, by_rest: bool) -> None:
+    ann, bob = await two(daveslist)
+    past = [f"{number}" for number in range(450)]
+    store(deployment, ann, bob, past)
+    api = daveslist.api.url if by_rest else None
+    async with clients(client("bob", bob, daveslist.gateways[0].socket_url, api=api)) as those:
+        await those.caught_up("bob")
+        assert those.texts("bob") == past
+        assert those.all("bob", "caughtUp") == [those.all("bob", "message")[-1]["id"]]
+
+
+async def test_a_client_whose_node_is_killed_goes_on_elsewhere_and_lacks_nothing(
+    daveslist: Daveslist, deployment: Settings
+) -> None:
+    ann, bob = await two(daveslist)
+    victim = await daveslist.processes.gateway()
+    other = daveslist.gateways[0].socket_url
+    async with clients(client("ann", ann, victim.socket_url, other), client("bob", bob, other)) as those:
+        await those.caught_up("ann", "bob")
+        await those.answer("bob", await those.send("bob", ann, "before"))
+        await those.until(lambda: those.texts("ann") == ["before"])
+        victim.kill()
+        kept = await those.send("ann", bob, "handed in while nothing is connected")
+        missed = await those.send("bob", ann, "sent while ann is away")
+        await those.answer("bob", missed)
+        await those.answer("ann", kept)
+        await those.caught_up("ann", times=2)
+        await those.until(lambda: len(those.texts("ann")) == len(those.texts("bob")) == 3)
+    assert sorted(stored(deployment, ann, bob)) == [
+        "before",
+        "handed in while nothing is connected",
+        "sent while ann is away",
+    ]
+
+
+async def test_a_send_whose_answer_was_lost_is_repeated_and_stored_once(
+    daveslist: Daveslist, deployment: Settings
+) -> None:
+    ann, bob = await two(daveslist)
+    first, other = (gateway.socket_url for gateway in daveslist.gateways)
+    async with (
+        Proxy(daveslist.gateways[0].port) as proxy,
+        clients(client("ann", ann, proxy.socket_url, other), client("bob", bob, first)) as those,
+    ):
+        await those.caught_up("ann", "bob")
+        proxy.cut_answers()
+        ref = await those.send("ann", bob, "did you get this?")
+        # It arrived; its sender cannot know.
+        await those.until(lambda: those.texts("bob") == ["did you get this?"])
+        answer = await those.answer("ann", ref)
+        assert answer["stored"]["id"] == those.all("bob", "message")[0]["id"]
+        await those.until(lambda: those.texts("ann") == ["did you get this?"])
+    assert stored(deployment, ann) == ["did you get this?"]
+
+
+async def test_the_rules_of_the_recipe_hold_at_every_moment() -> None:
+    found = find_node()
+    assert found is not None
+    process = await asyncio.create_subprocess_exec(
+        found.node, SCRIPT.with_name("private_chat_rules.js"), stderr=asyncio.subprocess.PIPE
+    )
+    _, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
