@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -58,13 +59,6 @@ _READ_MANY = Statement(
         WHERE {_VISIBLE} ORDER BY asked.position""",
     ("bigint[]", *TYPES),
 )
-FRONT_PAGE = Statement(
-    "listing_front_page",
-    f"""SELECT {JSON}, l.id FROM {JOINED}
-        WHERE l.id < $1 AND l.trashed_at IS NULL AND l.status = 'available' AND {FOR_ANYONE}
-        ORDER BY l.id DESC LIMIT $2""",
-    ("bigint", "integer"),
-)
 # The category is locked: nobody can delete it until the listing is in it.
 _CREATE = Statement(
     "listing_create",
@@ -97,6 +91,15 @@ _SHOW = Statement(
        WHERE id = $1 AND trashed_at IS NULL AND hidden_at IS NOT NULL""",
     ("bigint",),
 )
+
+
+@cache
+def front_page_statement(limit: int) -> Statement:
+    """One for each limit: where Postgres knows it, it keeps the plan; else it would plan anew each time."""
+    sql = f"""SELECT {JSON}, l.id FROM {JOINED}
+        WHERE l.id < $1 AND l.trashed_at IS NULL AND l.status = 'available' AND {FOR_ANYONE}
+        ORDER BY l.id DESC LIMIT {limit:d}"""
+    return Statement(f"listing_front_page_{limit:d}", sql, ("bigint",))
 
 
 class ListingRepository:
@@ -136,7 +139,7 @@ class ListingRepository:
 
     async def front_page(self, *, before_id: int, limit: int) -> list[tuple[str, int]]:
         """What visitors see of the newest available listings: JSON and id."""
-        rows: list[Any] = await self._database.fetch(FRONT_PAGE, before_id, limit)
+        rows: list[Any] = await self._database.fetch(front_page_statement(limit), before_id)
         return rows
 
     async def create(self, seller_id: int, new: NewListing) -> int:

@@ -28,7 +28,7 @@ from shared.domain.listings import ListingFilter, Sort
 from shared.postgres import Database, Statement
 from shared.postgres.schema import apply_schema
 from shared.repositories.listing_search import ListingSearch, Position, Search
-from shared.repositories.listings import FRONT_PAGE
+from shared.repositories.listings import front_page_statement
 from shared.repositories.seed import SeedRepository
 from shared.repositories.seed_listings import ListingSeedRepository
 from shared.repositories.visibility import Viewer
@@ -143,11 +143,11 @@ async def plans(database: Database) -> None:
     ran: list[Search] = []
     search = ListingSearch(database, ran.append)
     explained: list[tuple[str, Statement, tuple[object, ...]]] = []
-    front_page = re.sub(r"\$\d", "%s", FRONT_PAGE.sql)
+    front_page = re.sub(r"\$\d", "%s", front_page_statement(21).sql)
     row = await database.fetch_one(Statement("", "SELECT coalesce(max(id), 0) FROM listings"))
     assert row is not None
-    explained.append(("newest page", Statement("", front_page), (2**63 - 1, 21)))
-    explained.append(("fiftieth page", Statement("", front_page), (row[0] - 49 * 20, 21)))
+    explained.append(("newest page", Statement("", front_page), (2**63 - 1,)))
+    explained.append(("fiftieth page", Statement("", front_page), (row[0] - 49 * 20,)))
     for name, (wanted, sort) in PLANNED.items():
         ran.clear()
         await search.find(wanted, sort, Viewer.of(visitor), after=None, limit=21)

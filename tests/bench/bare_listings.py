@@ -11,7 +11,10 @@ from aiohttp import web
 
 from shared.domain.ids import MAX_ID
 from shared.postgres.address import resolved
-from shared.repositories.listings import FRONT_PAGE, READ_FOR_ANYONE
+from shared.repositories.listings import READ_FOR_ANYONE, front_page_statement
+
+LIMIT = 20
+FRONT_PAGE = front_page_statement(LIMIT + 1)
 
 
 async def _prepare(connection: aiopg.Connection) -> None:
@@ -27,11 +30,11 @@ async def serve(port: int, database_url: str) -> None:
     )
 
     async def page(request: web.Request) -> web.Response:
-        limit = int(request.query["limit"])
+        assert int(request.query["limit"]) == LIMIT
         async with pool.acquire() as connection, connection.cursor() as cursor:
-            await cursor.execute(f"EXECUTE {FRONT_PAGE.name} (%s, %s)", (MAX_ID, limit + 1))
+            await cursor.execute(f"EXECUTE {FRONT_PAGE.name} (%s)", (MAX_ID,))
             rows = await cursor.fetchall()
-        body = f'{{"data":[{",".join(row[0] for row in rows[:limit])}]}}'
+        body = f'{{"data":[{",".join(row[0] for row in rows[:LIMIT])}]}}'
         return web.Response(body=body.encode(), content_type="application/json")
 
     async def one(request: web.Request) -> web.Response:

@@ -65,6 +65,9 @@ class _Connection(asyncio.Protocol):
 async def load(origin: str, paths: list[str], connections: int, seconds: float) -> dict[str, float]:
     """Requests a second, p50 and p99 in milliseconds, and answers other than 200. The paths take turns."""
     parts = urlsplit(origin)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    address = parts.hostname, parts.port
     requests = itertools.cycle([f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode() for path in paths])
     latencies: list[float] = []
     loop = asyncio.get_running_loop()
@@ -72,7 +75,7 @@ async def load(origin: str, paths: list[str], connections: int, seconds: float) 
     protocols = []
     for _ in range(connections):
         _, protocol = await loop.create_connection(
-            lambda: _Connection(requests, latencies, started + seconds), parts.hostname, parts.port
+            lambda: _Connection(requests, latencies, started + seconds), *address
         )
         protocols.append(protocol)
     await asyncio.gather(*(protocol.finished for protocol in protocols))
