@@ -12,7 +12,7 @@ from marshmallow import Schema
 from marshmallow import fields as marshmallow_fields
 
 from api import problems
-from api.documentation.operations import JSON, OPERATIONS, Operation
+from api.documentation.operations import JSON, OPERATIONS, PARAMETERS, Operation
 from api.endpoint import ANONYMOUS, Route
 from api.problems import Problem
 from api.schemas import answers
@@ -70,7 +70,8 @@ def _operation(plugin: MarshmallowPlugin, route: Route, about: Operation, pictur
     ]
     if route.query is not None:
         assert plugin.converter is not None
-        parameters += plugin.converter.schema2parameters(route.query, location="query")
+        given = plugin.converter.schema2parameters(route.query, location="query")
+        parameters += [_query_parameter(parameter) for parameter in given]
     operation: dict[str, Any] = {
         "operationId": f"{module}_{route.handler.__name__}",
         "tags": [module.replace("_", " ")],
@@ -101,6 +102,22 @@ def _operation(plugin: MarshmallowPlugin, route: Route, about: Operation, pictur
             },
         }
     return operation
+
+
+def _query_parameter(parameter: dict[str, Any]) -> dict[str, Any]:
+    """What apispec makes of an optional field, without the null that a query cannot give."""
+    schema = parameter["schema"]
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        schema["type"] = next(name for name in kind if name != "null")
+    if "anyOf" in schema:
+        # In a query everything is text: an id looks as it does in a path.
+        parameter["schema"] = _PATH_ID
+    if "enum" in schema:
+        schema["enum"] = [value for value in schema["enum"] if value is not None]
+    if parameter["name"] in PARAMETERS:
+        parameter["description"] = PARAMETERS[parameter["name"]]
+    return parameter
 
 
 def _responses(route: Route, about: Operation) -> dict[str, Any]:

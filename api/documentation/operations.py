@@ -43,6 +43,29 @@ def _gone(summary: str, *own: type[Problem], example: Mapping[str, Any] | None =
     return Operation(summary=summary, status=204, problems=own, example=example)
 
 
+PARAMETERS: Mapping[str, str] = MappingProxyType(
+    {
+        "after_id": "Messages with a greater id; 0 is from the very first one.",
+        "banned": "Only those who are banned now, or only those who are not.",
+        "category_id": "Of this category.",
+        "cursor": "`next_cursor` of the page before.",
+        "hidden": "For moderators: only what is hidden, or only what is not.",
+        "limit": "How many to a page.",
+        "make": "Of this make; case and accents make no difference.",
+        "mileage_max": "At most so many miles.",
+        "model": "Of this model; case and accents make no difference.",
+        "price_max": "At most this price, in whole units.",
+        "price_min": "At least this price, in whole units.",
+        "role": "Only those with this role.",
+        "seller_id": "Offered by this user.",
+        "sort": "The order; what is unknown comes last in each.",
+        "status": "What is still available, what is sold, or any of both.",
+        "year_max": "Of this year or before.",
+        "year_min": "Of this year or later.",
+    }
+)
+"""What query parameters mean; one name means the same everywhere. `q` is told where it is used."""
+
 PASSWORD = "correct horse battery"
 
 OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
@@ -90,7 +113,10 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ),
         # users
         ("GET", "/api/me/blocks"): _page("Whom one has blocked, latest first", answers.BlockedProfile),
-        ("GET", "/api/users"): _page("All users, newest first, with e-mail address and ban", answers.FullProfile),
+        ("GET", "/api/users"): _page(
+            "All users, newest first, with e-mail address and ban; `q` is a part of name or address",
+            answers.FullProfile,
+        ),
         ("GET", "/api/users/{id}"): Operation(summary="A user's public profile", answer=answers.PublicProfile),
         ("PUT", "/api/users/{id}/role"): Operation(
             summary="Give or take a role",
@@ -127,7 +153,11 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ),
         ("DELETE", "/api/categories/{id}"): _gone("Delete a category; its listings go to the trash"),
         # listings
-        ("GET", "/api/listings"): _page("Find listings", answers.Listing, problems.Forbidden),
+        ("GET", "/api/listings"): _page(
+            "Find listings; `q` looks at title, content, make and model, and forgives misspellings",
+            answers.Listing,
+            problems.Forbidden,
+        ),
         ("POST", "/api/listings"): Operation(
             summary="Offer a car",
             status=201,

@@ -83,7 +83,8 @@ function operationOf(api, path, method, operation) {
     const input = element("input", { name: parameter.name, required: Boolean(parameter.required) });
     input.dataset.in = parameter.in;
     input.placeholder = "default" in parameter.schema ? String(parameter.schema.default) : "";
-    form.append(element("label", {}, `${parameter.name} (${parameter.in}, ${typeOf(parameter.schema)})`, input));
+    const note = parameter.description ? `: ${parameter.description}` : "";
+    form.append(element("label", {}, `${parameter.name} (${parameter.in}, ${typeOf(parameter.schema)})${note}`, input));
   }
   const content = (operation.requestBody || {}).content || {};
   if (content["application/json"]) {

@@ -58,6 +58,15 @@ async def test_the_document_is_openapi_3_1_with_names_and_answers_for_every_oper
             assert name in described["components"]["schemas"]
 
 
+async def test_query_parameters_say_what_they_mean_and_are_never_null(api: Api) -> None:
+    for methods in (await document(api))["paths"].values():
+        for operation in methods.values():
+            for parameter in operation["parameters"]:
+                assert "null" not in str(parameter["schema"])
+                if parameter["in"] == "query":
+                    assert "description" in parameter or f"`{parameter['name']}`" in operation["summary"]
+
+
 async def test_writes_can_be_answered_429_and_say_when_to_come_back(api: Api) -> None:
     for methods in (await document(api))["paths"].values():
         for method, operation in methods.items():
