@@ -1,0 +1,98 @@
+"""`python -m tests.bench [--quick] [PART...]`: starts what it needs, measures, prints a table; `make bench`.
+
+Nodes run on the first core, the load, Postgres and Redis on the second. Rounds of what is compared follow each other
+within seconds, and a ratio is the median of those of the rounds, taken of the servers' CPU time for one operation: so it
+holds on a machine that others use meanwhile, where the figures a second do not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib.util
+import os
+import platform
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from tests.bench.compiler import CannotBench, compiled
+from tests.bench.load_run import LoadFailed
+from tests.bench.parts import broadcast, catch_up, connect, crossing, memory, persisted, push
+from tests.bench.rounds import FULL, QUICK, Effort
+from tests.bench.stage import Stage, stage
+from tests.bench.table import HEAD, WIDTHS, Row, line
+
+Part = Callable[[Stage, Effort], AsyncIterator[Row]]
+
+PARTS: dict[str, Part] = {
+    "push": push.run,
+    "connect": connect.run,
+    "broadcast": broadcast.run,
+    "persisted": persisted.run,
+    "memory": memory.run,
+    "crossing": crossing.run,
+    "catch_up": catch_up.run,
+}
+API = "tests.bench.api"
+"""The part about REST: a program of its own."""
+
+
+async def measure(names: Sequence[str], effort: Effort) -> None:
+    started = time.monotonic()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _interrupt, asyncio.current_task())
+    async with stage() as on:
+        print(
+            f"{_processor()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()},", end=" "
+        )
+        print(time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()))
+        print(f"\n{line(*HEAD)}\n{line(*('-' * width for width in WIDTHS))}", flush=True)
+        for name in names:
+            async for row in PARTS[name](on, effort):
+                print(row, flush=True)
+    print(f"\n{time.monotonic() - started:.0f} s", flush=True)
+
+
+def _interrupt(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo") as lines:
+            return next(entry.partition(":")[2].strip() for entry in lines if entry.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.machine()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measures the gateway, then the API.")
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"of: {', '.join([*PARTS, 'api'])}; none is all of them"
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
+    given = parser.parse_args()
+    unknown = set(given.parts) - {*PARTS, "api"}
+    if unknown:
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    names = [name for name in PARTS if not given.parts or name in given.parts]
+    try:
+        compiled()
+        if names:
+            asyncio.run(measure(names, QUICK if given.quick else FULL))
+    except (CannotBench, LoadFailed) as failure:
+        print(f"python -m tests.bench: {failure}", file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("interrupted", file=sys.stderr)
+        return 130
+    if (not given.parts or "api" in given.parts) and importlib.util.find_spec(API) is not None:
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, "-m", API, *(["--quick"] if given.quick else [])])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""The baseline of a broadcast: bare aiohttp that writes each frame it gets to every socket, already framed."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+import msgspec
+import uvloop
+from aiohttp import WSMsgType, web
+
+_decode, _encode = msgspec.json.Decoder().decode, msgspec.json.Encoder().encode
+_transports: set[asyncio.WriteTransport] = set()
+
+
+async def write_to_all(request: web.Request) -> web.StreamResponse:
+    socket = web.WebSocketResponse(compress=False)
+    await socket.prepare(request)
+    transport = request.transport
+    assert transport is not None
+    _transports.add(transport)
+    async for message in socket:
+        if message.type is WSMsgType.TEXT:
+            _, _, topic, _, payload = _decode(message.data)
+            frame = _encode([None, None, topic, "shout", payload])
+            framed = bytes((0x81, len(frame))) + frame
+            for member in _transports:
+                member.write(framed)
+    _transports.discard(transport)
+    return socket
+
+
+async def serve(port: int) -> None:
+    app = web.Application()
+    app.router.add_get("/socket/websocket", write_to_all)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port, backlog=4096).start()
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    uvloop.run(serve(parser.parse_args().port))

