@@ -1,7 +1,7 @@
 """`python -m tests.bench [--quick] [PART...]`: starts what it needs, measures, prints a table; `make bench`.
 
-Nodes run on the first core, the load, Postgres and Redis on the second. Rounds of what is compared follow each other
-within seconds, and a ratio is the median of those of the rounds, taken of the servers' CPU time for one operation: so it
+Nodes run on the first core; the load, Postgres and Redis on the second. Rounds of what is compared follow each other
+within seconds. A ratio is the median of those of the rounds, taken of the servers' CPU time for one operation: so it
 holds on a machine that others use meanwhile, where the figures a second do not.
 """
 

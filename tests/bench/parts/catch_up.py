@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 from tests.bench.rounds import Effort
 from tests.bench.stage import Stage
@@ -17,7 +18,7 @@ async def run(stage: Stage, effort: Effort) -> AsyncIterator[Row]:
     users = min(effort.users, stage.most_users)
     async with stage.nodes() as nodes:
         node = await nodes.gateway()
-        options = {"topic": "private_chat:%u", "users": users}
+        options: dict[str, Any] = {"topic": "private_chat:%u", "users": users}
         async with await stage.generator.start("return", [node.port], **options) as load:
             await load.until("ready")
             await stage.sql(MISSED.replace("%(users)s", str(users)).replace("%%", "%"))
@@ -29,6 +30,6 @@ async def run(stage: Stage, effort: Effort) -> AsyncIterator[Row]:
             what=f"{users:,} clients back after a kill -9, all caught up in",
             value=f"{measured.seconds:.1f} s",
             load=measured.own_cpu / measured.seconds,
-            compared=f"{thousands(measured.joined / measured.seconds)} a second; join p99 {measured.join_ms.p99:.0f} ms; "
-            f"{measured.caught_up:,} of {users:,} got what they missed",
+            compared=f"{thousands(measured.joined / measured.seconds)} a second, join p99 {measured.join_ms.p99:.0f} ms; "
+            f"{measured.caught_up:,} got what they missed",
         )

@@ -17,7 +17,7 @@ CLIENTS = 10
 """As many connections as a node has."""
 
 PLAIN = "CREATE TABLE IF NOT EXISTS plain_messages (LIKE messages INCLUDING ALL)"
-"""The same columns and indexes without the trigger that shows ids in order: what a service would do that promises less."""
+"""The same columns and indexes without the trigger that shows ids in order, as in a service that promises less."""
 INSERT = f"""\\set from random(1, {USERS})
 \\set to random(1, {USERS})
 INSERT INTO %s (from_id, to_id, text) SELECT :from, :to, '@1234567890123456@10@ Is it still there?'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from functools import partial
+from typing import Any
 
 from tests.bench.rounds import Effort, Rates, interleaved
 from tests.bench.stage import Stage
@@ -18,7 +19,7 @@ async def run(stage: Stage, effort: Effort) -> AsyncIterator[Row]:
     async with stage.nodes() as nodes, stage.trivial_echo() as trivial_echo:
         bare, lab = await nodes.bare(), await nodes.lab()
         for window, least in WINDOWS.items():
-            options = {"users": 100, "window": window, "seconds": effort.seconds}
+            options: dict[str, Any] = {"users": 100, "window": window, "seconds": effort.seconds}
             runs = await interleaved(
                 effort.rounds,
                 {
