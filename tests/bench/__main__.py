@@ -43,10 +43,8 @@ async def measure(names: Sequence[str], effort: Effort) -> None:
     started = time.monotonic()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _interrupt, asyncio.current_task())
     async with stage() as on:
-        print(
-            f"{_processor()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()},", end=" "
-        )
-        print(time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()))
+        moment = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+        print(f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, {moment}")
         print(f"\n{line(*HEAD)}\n{line(*('-' * width for width in WIDTHS))}", flush=True)
         for name in names:
             async for row in PARTS[name](on, effort):

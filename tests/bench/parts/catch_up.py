@@ -26,10 +26,10 @@ async def run(stage: Stage, effort: Effort) -> AsyncIterator[Row]:
             await load.until("gone")
             await nodes.gateway(port=node.port)
             measured = await load.result()
+        rate = thousands(measured.joined / measured.seconds)
         yield Row(
             what=f"{users:,} clients back after a kill -9, all caught up in",
             value=f"{measured.seconds:.1f} s",
             load=measured.own_cpu / measured.seconds,
-            compared=f"{thousands(measured.joined / measured.seconds)} a second, join p99 {measured.join_ms.p99:.0f} ms; "
-            f"{measured.caught_up:,} got what they missed",
+            compared=f"{rate} a second, join p99 {measured.join_ms.p99:.0f} ms, {measured.caught_up:,} got what they missed",
         )

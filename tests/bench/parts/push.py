@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any
 
+from tests.bench.load_run import Measured
 from tests.bench.rounds import Effort, Rates, interleaved
 from tests.bench.stage import Stage
 from tests.bench.table import Row, goal, ratio, thousands
@@ -20,14 +21,12 @@ async def run(stage: Stage, effort: Effort) -> AsyncIterator[Row]:
         bare, lab = await nodes.bare(), await nodes.lab()
         for window, least in WINDOWS.items():
             options: dict[str, Any] = {"users": 100, "window": window, "seconds": effort.seconds}
-            runs = await interleaved(
-                effort.rounds,
-                {
-                    "bare": partial(stage.load, "push", bare, no_join=True, **options),
-                    "lab": partial(stage.load, "push", lab, **options),
-                    "trivial": partial(trivial_echo, "push", no_join=True, **options),
-                },
-            )
+            measurements: dict[str, Callable[[], Awaitable[Measured]]] = {
+                "bare": partial(stage.load, "push", bare, no_join=True, **options),
+                "lab": partial(stage.load, "push", lab, **options),
+                "trivial": partial(trivial_echo, "push", no_join=True, **options),
+            }
+            runs = await interleaved(effort.rounds, measurements)
             of, ours, trivial = (Rates(runs[name], lambda run: run.replies) for name in ("bare", "lab", "trivial"))
             name = f"push -> reply, {window} in flight"
             yield Row(what=f"{name}: bare echo", value=f"{thousands(of.per_second)}/s", cost=of.cost, load=of.load)
