@@ -60,8 +60,7 @@ class Router {
   /** Open the same address again, as somebody else. */
   restart(notice) {
     this.#keep(null);
-    this.#path = "";
-    this.#show({ notice });
+    this.#show({ notice, isRestart: true });
   }
 
   go(url, { replace = false, notice = "" } = {}) {
@@ -102,7 +101,7 @@ class Router {
     if (this.#kept && this.#kept.view === this.view) this.#kept.scroll = scrollY;
   }
 
-  #show({ isFirst = false, isBack = false, scroll = 0, notice = "" }) {
+  #show({ isFirst = false, isBack = false, isRestart = false, scroll = 0, notice = "" }) {
     const before = this.view;
     const isSamePath = this.#path === location.pathname;
     if (before instanceof Browse && !isBack) this.#keep({ url: this.#url, view: before, scroll: scrollY });
@@ -115,10 +114,11 @@ class Router {
     } else {
       this.view = make(notice);
       this.#leave(before);
-      this.view.start(before?.constructor === this.view.constructor ? before : null);
+      this.view.start(before?.constructor === this.view.constructor && !isRestart ? before : null);
       if (!isSamePath) this.#scrollTo = 0;
     }
-    this.#isToBeFocused = !isFirst && !isSamePath;
+    // Also where the same address became another view: the log-in that it needs, for one.
+    this.#isToBeFocused = !isFirst && !(isSamePath && before.constructor === this.view.constructor);
     if (this.#isToBeFocused) announce(this.view.title);
     update();
   }

@@ -12,13 +12,14 @@ const KEY = "daveslist.session";
 const LOCK = "daveslist.refresh";
 /** A token this close to its end is replaced before it is used. */
 const EARLY_MS = 60_000;
-const CHECK_AT_MOST_EVERY_MS = 5_000;
+const CHECK_AT_MOST_EVERY_MS = 1_000;
 
 class Session {
   #listeners = [];
   #stored = read();
   #timer = null;
   #checkedAt = 0;
+  #checkTimer = null;
 
   constructor() {
     // Another tab logged in or out, or has a fresh token.
@@ -103,7 +104,14 @@ class Session {
 
   /** Ask whether the session still stands, and what the user's role is now. */
   async check() {
-    if (!this.#stored || Date.now() - this.#checkedAt < CHECK_AT_MOST_EVERY_MS) return;
+    if (!this.#stored) return;
+    const wait = this.#checkedAt + CHECK_AT_MOST_EVERY_MS - Date.now();
+    if (wait > 0) {
+      this.#checkTimer ??= setTimeout(() => this.check(), wait);
+      return;
+    }
+    clearTimeout(this.#checkTimer);
+    this.#checkTimer = null;
     this.#checkedAt = Date.now();
     try {
       const token = await this.freshToken();

@@ -33,7 +33,7 @@ export class Hidden extends View {
   }
 
   #row(listing) {
-    const { until, reason } = listing.hidden ?? {};
+    const { hidden_until: until, hidden_reason: reason } = listing;
     return html`<li>
       <div class="row-text">
         <p><a href=${`/listings/${listing.id}`}>${listing.title}</a></p>

@@ -166,12 +166,12 @@ export class Listing extends View {
   }
 
   #hiddenNotice() {
-    const hidden = this.listing.hidden;
+    const { hidden, hidden_until, hidden_reason } = this.listing;
     if (!hidden) return nothing;
-    const until = hidden.until ? ` until ${dateTime(hidden.until)}` : "";
+    const until = hidden_until ? ` until ${dateTime(hidden_until)}` : "";
     return html`<p class="notice warning" id="hidden-notice">
       This listing is hidden${until}: only its seller and moderators see it.
-      ${hidden.reason ? html`Reason: ${hidden.reason}` : nothing}
+      ${hidden_reason ? html`Reason: ${hidden_reason}` : nothing}
     </p>`;
   }
 

@@ -86,7 +86,7 @@ export class Trash extends View {
         ${session.is("admin")
           ? html`<button
               class="button small danger"
-              aria-label=${`Delete ${listing.title} for good`}
+              aria-label=${`Delete for good: ${listing.title}`}
               @click=${() => this.deleting.open(listing)}
             >
               Delete for good

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, cast
 
@@ -49,12 +49,14 @@ class Site:
     gateways: tuple[Node, Node]
     rest: Rest
     users: UserRepository
+    roles: dict[int, Role] = field(default_factory=dict)
 
     async def person(self, name: str, role: Role = Role.USER) -> Person:
         """Somebody new."""
         person = await self.rest.register(name)
         if role is not Role.USER:
             await self.users.set_role(person.id, role, by=None)
+        self.roles[person.id] = role
         return person
 
     async def category(self, name: str, moderator: Person, visibility: str = "public") -> int:
@@ -128,7 +130,7 @@ async def open_page(site: Site, chromium: Browser) -> AsyncIterator[Open]:
         path: str = "/", person: Person | None = None, *, node: int = 0, api: Node | None = None, **options: Any
     ) -> Page:
         url = (api or site.apis[node]).url
-        state = _logged_in(person, url) if person else None
+        state = _logged_in(person, site.roles[person.id], url) if person else None
         context = await chromium.new_context(base_url=url, storage_state=state, locale="en-US", **options)
         contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)
@@ -144,10 +146,10 @@ async def open_page(site: Site, chromium: Browser) -> AsyncIterator[Open]:
     assert not faults
 
 
-def _logged_in(person: Person, url: str) -> StorageState:
+def _logged_in(person: Person, role: Role, url: str) -> StorageState:
     """As the page keeps it."""
     session = {
-        "user": {"id": person.id, "email": person.email, "name": person.name, "role": "user"},
+        "user": {"id": person.id, "email": person.email, "name": person.name, "role": role.value},
         "access_token": person.token,
         "refresh_token": person.refresh_token,
         "expires_at": (time.time() + 3000) * 1000,

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 AXE = (PACKAGES / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 CHECK = """async () => {
-    const { violations } = await axe.run();
+    const { violations } = await axe.run({ resultTypes: ["violations"] });
     return violations
         .filter(({ impact }) => impact === "serious" || impact === "critical")
         .map(({ id, nodes }) => [id, ...nodes.map(({ target, failureSummary }) => `${target}: ${failureSummary}`)]);
@@ -25,9 +25,8 @@ CHECK = """async () => {
 
 async def has_no_serious_fault(page: Page, path: str) -> None:
     await page.goto(path)
-    await page.wait_for_load_state("networkidle")
     await expect(page.get_by_role("heading", level=1)).to_be_visible()
-    # Evaluated by the driver, which the page's policy does not bind.
+    await expect(page.locator("main")).not_to_contain_text("Loading…")
     await page.evaluate(AXE)
     faults: list[Any] = await page.evaluate(CHECK)
     assert faults == [], f"{path}: {faults}"
@@ -71,7 +70,12 @@ async def populated(site: Site) -> tuple[Person, list[str], list[str]]:
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
 async def test_no_view_has_a_serious_fault(site: Site, open_page: Open, scheme: str, width: int) -> None:
     admin, anyone, theirs = await populated(site)
-    options: dict[str, Any] = {"color_scheme": scheme, "viewport": {"width": width, "height": 800}}
+    # axe writes styles into the page while it measures, which the policy would stop.
+    options: dict[str, Any] = {
+        "color_scheme": scheme,
+        "viewport": {"width": width, "height": 800},
+        "bypass_csp": True,
+    }
     visitor = await open_page("/", **options)
     for path in anyone:
         await has_no_serious_fault(visitor, path)

@@ -83,19 +83,19 @@ async def test_a_deleted_category_goes_to_the_trash_and_its_listings_come_back(s
     await expect(row).to_be_visible()
     address = await row.get_by_role("link").get_attribute("href")
     assert address is not None
-    listing = await site.listing(mod, int(address.rpartition("=")[2]), "Trashed car")
+    listing = await site.listing(mod, int(address.rpartition("=")[2]), "Car of a doomed category")
     await row.get_by_role("button", name="Delete").click()
     await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     await expect(row).to_have_count(0)
 
     await page.get_by_role("link", name="Trash").click()
-    row = page.get_by_role("listitem").filter(has_text="Trashed car")
+    row = page.get_by_role("listitem").filter(has_text="Car of a doomed category")
     await row.get_by_role("button", name="Restore").click()
     await page.get_by_label("Into which category").select_option(str(other))
     await page.get_by_role("dialog").get_by_role("button", name="Restore").click()
     await expect(row).to_have_count(0)
     visitor = await open_page(f"/listings/{listing}")
-    await expect(visitor.get_by_role("heading", level=1)).to_have_text("Trashed car")
+    await expect(visitor.get_by_role("heading", level=1)).to_have_text("Car of a doomed category")
 
 
 async def test_an_admin_gives_a_role_and_bans(site: Site, open_page: Open) -> None:
