@@ -31,5 +31,5 @@ async def run(stage: Stage, effort: Effort) -> AsyncIterator[Row]:
             what=f"{users:,} clients back after a kill -9, all caught up in",
             value=f"{measured.seconds:.1f} s",
             load=measured.own_cpu / measured.seconds,
-            compared=f"{rate} a second, join p99 {measured.join_ms.p99:.0f} ms, {measured.caught_up:,} got what they missed",
+            compared=f"{rate} a second, join p99 {measured.join_ms.p99:.0f} ms, {measured.caught_up:,} got all",
         )
