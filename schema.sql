@@ -137,9 +137,10 @@ CREATE OR REPLACE FUNCTION search_words(source text) RETURNS text[] LANGUAGE sql
 $$;
 
 -- What a listing is found by. Make and model are in it a second time as a whole, under names that no word can have:
--- so the one index also answers the filters by make and model, alone and together with words.
+-- so the one index also answers the filters by make and model, alone and together with words. A dump is restored with no
+-- search_path, so what the column and the triggers call brings its own.
 CREATE OR REPLACE FUNCTION listing_search(title text, content text, make text, model text, year integer)
-    RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path FROM CURRENT AS $$
     SELECT array_to_tsvector(
         search_words(concat_ws(' ', title, content, make, model, year))
         || CASE WHEN make IS NULL THEN '{}' ELSE ARRAY['make=' || folded(make)] END
@@ -161,7 +162,7 @@ CREATE TABLE IF NOT EXISTS vocabulary (
 );
 CREATE INDEX IF NOT EXISTS vocabulary_trigrams ON vocabulary USING gist (word gist_trgm_ops (siglen = 32));
 
-CREATE OR REPLACE FUNCTION learn_words() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION learn_words() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     -- In one order, so that two who learn the same words do not wait for each other in a circle.
     INSERT INTO vocabulary AS known (word, uses)
@@ -175,7 +176,7 @@ END $$;
 CREATE OR REPLACE TRIGGER listings_learn_words AFTER INSERT ON listings
     REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION learn_words();
 
-CREATE OR REPLACE FUNCTION learn_changed_words() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION learn_changed_words() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     INSERT INTO vocabulary (word, uses)
     SELECT word, 1 FROM unnest(search_words(concat_ws(' ', NEW.title, NEW.make, NEW.model))) AS word

@@ -1,4 +1,4 @@
-"""A page of listings as bytes, and the page that most ask for: the newest listings, as every visitor sees them."""
+"""A page of listings as bytes, and the page that most ask for: the newest available listings."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from api.pagination import encode_cursor
+from shared.access.actor import Actor
 from shared.domain.listings import Sort
 from shared.repositories.listing_search import Position
 from shared.repositories.listings import ListingRepository
@@ -30,10 +31,18 @@ async def read_front_pages(listings: ListingRepository, asked: Sequence[FrontPag
     return dict(zip(asked, await asyncio.gather(*(_read(listings, page) for page in asked)), strict=True))
 
 
+async def read_front_page_of(listings: ListingRepository, actor: Actor, page: FrontPage) -> bytes:
+    """As somebody sees it who is logged in: their own hidden listings, for one, are on it."""
+    return _page(await listings.front_page_of(actor, before_id=page.before_id, limit=page.limit + 1), page.limit)
+
+
 async def _read(listings: ListingRepository, page: FrontPage) -> bytes:
-    rows = await listings.front_page(before_id=page.before_id, limit=page.limit + 1)
+    return _page(await listings.front_page(before_id=page.before_id, limit=page.limit + 1), page.limit)
+
+
+def _page(rows: Sequence[tuple[str, int]], limit: int) -> bytes:
     last = None
-    if len(rows) > page.limit:
-        last_id = rows[page.limit - 1][1]
+    if len(rows) > limit:
+        last_id = rows[limit - 1][1]
         last = Position(last_id, last_id)
-    return listing_page([json for json, _ in rows[: page.limit]], Sort.NEWEST, last)
+    return listing_page([json for json, _ in rows[:limit]], Sort.NEWEST, last)

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from api.answers import encoded_answer, no_content
 from api.call import Call
-from api.front_page import FrontPage, listing_page
+from api.front_page import FrontPage, listing_page, read_front_page_of
 from api.listing_changes import announce
 from api.pagination import decode_cursor
 from api.problems import Forbidden, Invalid, NotFound, Unauthorized
@@ -32,8 +32,12 @@ async def find(call: Call) -> web.Response:
         raise Forbidden("Only moderators look for hidden listings.")
     limit, sort, filter = query["limit"], query["sort"], _filter(query)
     after = _position(query["cursor"], sort)
-    if call.actor is None and sort is Sort.NEWEST and filter.is_plain:
-        front_page = await call.services.front_pages.get(FrontPage(after.id if after else MAX_ID, limit))
+    if sort is Sort.NEWEST and filter.is_plain:
+        asked = FrontPage(after.id if after else MAX_ID, limit)
+        if call.actor is not None:
+            return encoded_answer(await read_front_page_of(call.services.listings, call.actor, asked))
+        # Visitors all see the same: whoever asks at the same time is answered together.
+        front_page = await call.services.front_pages.get(asked)
         assert front_page is not None
         return encoded_answer(front_page)
     found = await call.services.listing_search.find(filter, sort, Viewer.of(call.actor), after=after, limit=limit + 1)
@@ -44,7 +48,6 @@ async def find(call: Call) -> web.Response:
 
 async def read(call: Call) -> web.Response:
     if call.actor is None:
-        # Visitors all see the same: whoever asks at the same time is answered together.
         json = await call.services.shown_listings.get(call.path_id())
         if json is None:
             raise NotFound

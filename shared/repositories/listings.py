@@ -102,6 +102,15 @@ def front_page_statement(limit: int) -> Statement:
     return Statement(f"listing_front_page_{limit:d}", sql, ("bigint",))
 
 
+@cache
+def _front_page_of_statement(limit: int) -> Statement:
+    """The same for somebody who is logged in."""
+    sql = f"""SELECT {JSON}, {_HIDING}, l.id FROM {JOINED}
+        WHERE l.id < $1 AND l.trashed_at IS NULL AND l.status = 'available' AND {_VISIBLE}
+        ORDER BY l.id DESC LIMIT {limit:d}"""
+    return Statement(f"listing_front_page_of_{limit:d}", sql, ("bigint", *TYPES))
+
+
 class ListingRepository:
     """Every method raises DatabaseUnavailable when Postgres is away."""
 
@@ -141,6 +150,12 @@ class ListingRepository:
         """What visitors see of the newest available listings: JSON and id."""
         rows: list[Any] = await self._database.fetch(front_page_statement(limit), before_id)
         return rows
+
+    async def front_page_of(self, actor: Actor, *, before_id: int, limit: int) -> list[tuple[str, int]]:
+        """What this person sees of them."""
+        viewer = Viewer.of(actor)
+        rows = await self._database.fetch(_front_page_of_statement(limit), before_id, *viewer.parameters)
+        return [(_presented(row[:5], viewer), row[5]) for row in rows]
 
     async def create(self, seller_id: int, new: NewListing) -> int:
         """The new listing's id. Raises CategoryNotFound."""

@@ -1,0 +1,62 @@
+"""Listings and categories where two things happen at once, and the plans of what is asked most."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from shared.domain.listings import CategoryNotFound, NewListing, Visibility
+from shared.postgres import Database, Statement
+from shared.repositories.categories import CategoryRepository
+from shared.repositories.listings import ListingRepository
+from shared.repositories.trash import TrashRepository
+
+MODERATOR, SELLER = 1, 2
+
+
+async def category(database: Database, name: str = "Sedans") -> int:
+    return (await CategoryRepository(database).create(name, Visibility.PUBLIC, by=MODERATOR)).id
+
+
+async def test_a_listing_does_not_slip_into_a_category_that_is_being_deleted(database: Database) -> None:
+    listings, category_id = ListingRepository(database), await category(database)
+    new = NewListing(title="A car", content="It drives.", category_id=category_id)
+    async with database.transaction() as transaction:
+        sql = "UPDATE categories SET deleted_at = now() WHERE id = %s"
+        await transaction.execute(Statement("", sql), category_id)
+        creating = asyncio.ensure_future(listings.create(SELLER, new))
+        # Each look at the locks is a trip to the server, during which the other one goes on.
+        while not await database.fetch(Statement("", "SELECT FROM pg_locks WHERE NOT granted")):
+            pass
+        assert not creating.done()
+    with pytest.raises(CategoryNotFound):
+        await creating
+
+
+async def test_many_who_offer_the_same_car_do_not_wait_in_a_circle(database: Database) -> None:
+    listings, category_id = ListingRepository(database), await category(database)
+    words = ["alpha", "beta", "gamma", "delta", "omega"]
+    creating = [
+        listings.create(
+            SELLER,
+            NewListing(title=" ".join(words[n % 5 :] + words[: n % 5]), content="It drives.", category_id=category_id),
+        )
+        for n in range(50)
+    ]
+    assert len(set(await asyncio.gather(*creating))) == 50
+    uses = await database.fetch(Statement("", "SELECT word, uses FROM vocabulary ORDER BY word"))
+    assert uses == [(word, 5) for word in sorted(words)]
+
+
+async def test_deleting_a_category_and_a_listing_of_it_leaves_one_row_in_the_trash(database: Database) -> None:
+    listings, category_id = ListingRepository(database), await category(database)
+    listing_id = await listings.create(SELLER, NewListing(title="A car", content="It drives.", category_id=category_id))
+    sql = "UPDATE listings SET trashed_at = now() WHERE id = %s"
+    await asyncio.gather(
+        CategoryRepository(database).delete(category_id, by=MODERATOR),
+        database.execute(Statement("", sql), listing_id),
+    )
+    [row] = await database.fetch(Statement("", "SELECT now() + interval '1 second', 9223372036854775807"))
+    found = await TrashRepository(database).find(before=(row[0], row[1]), limit=10)
+    assert [(one.id, one.category_is_gone) for one in found] == [(listing_id, True)]

@@ -1,0 +1,58 @@
+"""Demo listings: many, of every kind, and found at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.domain.listings import ListingFilter, Sort
+from shared.postgres import Database, Statement
+from shared.repositories import seed_listings
+from shared.repositories.listing_search import ListingSearch
+from shared.repositories.seed_listings import ListingSeedRepository
+from shared.repositories.visibility import Viewer
+from shared.settings import Settings
+
+
+async def one_row(database: Database, sql: str) -> tuple[object, ...]:
+    row = await database.fetch_one(Statement("", sql))
+    assert row is not None
+    return row
+
+
+async def test_listings_are_of_every_kind_and_found_by_misspelled_words(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seed_listings, "_BATCH", 700)
+    assert await ListingSeedRepository(database).listings(2000)
+    sql = """SELECT count(*), count(*) FILTER (WHERE visibility = 'private'), count(*) FILTER (WHERE status = 'sold'),
+                    count(hidden_at), count(*) - count(price), count(*) - count(mileage)
+             FROM listings"""
+    assert await one_row(database, sql) == (2000, 200, 166, 10, 50, 66)
+    sql = """SELECT min(year) >= 1886 AND max(year) <= extract(year FROM now()) + 1 AND min(price) >= 0
+                    AND min(mileage) >= 0 AND max(created_at) <= now(),
+                    count(DISTINCT category_id), count(DISTINCT seller_id), count(DISTINCT model) > 50
+             FROM listings"""
+    assert await one_row(database, sql) == (True, 6, 10, True)
+    found = await ListingSearch(database).find(
+        ListingFilter(text="toyta camry"), Sort.NEWEST, Viewer.of(None), after=None, limit=5
+    )
+    assert len(found) == 5
+    titles = await database.fetch(
+        Statement("", "SELECT title FROM listings WHERE id = ANY (%s)"), [position.id for position in found]
+    )
+    assert all("Toyota Camry" in title for (title,) in titles)
+
+
+async def test_the_search_index_keeps_nothing_pending_afterwards(database: Database) -> None:
+    await ListingSeedRepository(database).listings(100)
+    options = await one_row(database, "SELECT reloptions::text FROM pg_class WHERE relname = 'listings_search'")
+    assert "fastupdate=off" in str(options[0])
+
+
+async def test_listings_need_users(settings: Settings) -> None:
+    empty = await Database.connect(settings)
+    try:
+        assert not await ListingSeedRepository(empty).listings(10)
+        assert await one_row(empty, "SELECT count(*) FROM listings") == (0,)
+    finally:
+        await empty.close()
