@@ -17,7 +17,7 @@ class Kind(IntEnum):
     ADMIN = 3
 
 
-_KIND_OF_ROLE = {Role.USER: Kind.USER, Role.MODERATOR: Kind.MODERATOR, Role.ADMIN: Kind.ADMIN}
+KIND_OF_ROLE = {Role.USER: Kind.USER, Role.MODERATOR: Kind.MODERATOR, Role.ADMIN: Kind.ADMIN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Actor:
 
     @property
     def kind(self) -> Kind:
-        return _KIND_OF_ROLE[self.role]
+        return KIND_OF_ROLE[self.role]
 
 
 def kind_of(actor: Actor | None) -> Kind:

@@ -15,19 +15,24 @@ from shared.domain.messages import (
     UnknownRecipient,
 )
 from shared.postgres import Database, Statement
+from shared.repositories.visibility import roles_that_see_hidden, visible_to
 
 _COLUMNS = "m.id, m.from_id, m.to_id, m.text, m.listing_id, m.inserted_at, m.read_at"
 
-# A listing in the trash may be written about: its seller may still be asked, and old conversations go on.
+# Every sender is registered, and so sees private listings; whether they see hidden ones, their role says.
+_SEES_HIDDEN = f"EXISTS (SELECT FROM users f WHERE f.id = from_id AND f.role IN ({roles_that_see_hidden()}))"
+_LISTING_IS_SEEN = f"""EXISTS (
+    SELECT FROM listings l JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
+    WHERE l.id = listing_id AND {visible_to("from_id", "true", _SEES_HIDDEN)})"""
 _INSERT = Statement(
     "messages_insert",
-    """WITH given AS MATERIALIZED (
+    f"""WITH given AS MATERIALIZED (
            SELECT n, from_id, to_id, text, listing_id, client_ref,
                   CASE WHEN NOT EXISTS (SELECT FROM users u WHERE u.id = to_id AND u.deleted_at IS NULL)
                        THEN 'user not found'
                        WHEN EXISTS (SELECT FROM blocks b WHERE b.blocker_id = to_id AND b.blocked_id = from_id)
                        THEN 'blocked'
-                       WHEN listing_id IS NOT NULL AND NOT EXISTS (SELECT FROM listings l WHERE l.id = listing_id)
+                       WHEN listing_id IS NOT NULL AND NOT {_LISTING_IS_SEEN}
                        THEN 'listing not found'
                   END AS refusal
            FROM unnest($1, $2, $3, $4, $5) WITH ORDINALITY AS t (from_id, to_id, text, listing_id, client_ref, n)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.access.actor import Actor
-from shared.access.policy import Action, may
+from shared.access.actor import KIND_OF_ROLE, Actor
+from shared.access.policy import GRID, Action, Grant, may
+from shared.domain.users import Role
 
 IS_HIDDEN = "(l.hidden_at IS NOT NULL AND (l.hidden_until IS NULL OR l.hidden_until > now()))"
 IN_TRASH = "(l.trashed_at IS NOT NULL OR c.deleted_at IS NOT NULL)"
@@ -36,6 +37,12 @@ class Viewer:
     @property
     def parameters(self) -> tuple[int | None, bool, bool]:
         return self.user_id, self.sees_private, self.sees_hidden
+
+
+def roles_that_see_hidden() -> str:
+    """Those roles as a list of SQL literals, for statements about many people at once."""
+    roles = [role for role in Role if GRID[Action.LISTING_READ_HIDDEN][KIND_OF_ROLE[role]] is Grant.ANY]
+    return ", ".join(f"'{role.value}'" for role in roles)
 
 
 TYPES = ("bigint", "boolean", "boolean")

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from api.problems import Problem
+from shared.domain.users import Role
 from shared.postgres import Database, Statement
 from shared.settings import Settings
 from tests.api.conftest import Api, Broadcasts
+from tests.api.rows import Rows
 
 
 async def stored(settings: Settings) -> list[tuple[Any, ...]]:
@@ -211,3 +213,18 @@ async def test_a_broadcast_that_fails_does_not_fail_the_message(api: Api, monkey
     monkeypatch.setattr("shared.pubsub.memory.MemoryBroker.publish", refuse)
     someone = await api.register()
     await api.call("POST", "/api/messages", 201, who=someone, json={"to": someone.id, "message": "Hi"})
+
+
+@pytest.mark.parametrize("state", ["hidden", "trashed"])
+async def test_a_listing_that_the_sender_may_not_see_is_as_one_that_is_not_there(
+    api: Api, rows: Rows, state: str
+) -> None:
+    seller, buyer, moderator = await api.register(), await api.register(), await api.register(role=Role.MODERATOR)
+    listing_id = await rows.listing(seller.id, **{f"{state}_at": "now()"})
+    body = {"to": seller.id, "message": "Still there?", "listing_id": listing_id}
+    refused = await api.call("POST", "/api/messages", 422, who=buyer, json=body)
+    absent = await api.call("POST", "/api/messages", 422, who=buyer, json={**body, "listing_id": listing_id + 1})
+    assert refused == absent
+    if state == "hidden":
+        for sender, recipient in ((moderator, seller), (seller, buyer)):
+            await api.call("POST", "/api/messages", 201, who=sender, json={**body, "to": recipient.id})
