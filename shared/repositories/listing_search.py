@@ -30,7 +30,8 @@ WORTHWHILE = 2
 """So many found by the first walk promise a full page to the second."""
 
 _FOLD = Statement("search_fold", "SELECT folded($1)", ("text",))
-# The greatest character there is ends the range of words that begin with another.
+# The greatest character there is ends the range of words that begin with another. What is spelled right needs no
+# looking for what it resembles, which takes longest.
 _NEAR_WORDS = Statement(
     "search_near_words",
     """SELECT asked.word, near.word, near.uses FROM unnest($1) AS asked (word) CROSS JOIN LATERAL (
@@ -38,7 +39,10 @@ _NEAR_WORDS = Statement(
             WHERE v.word >= asked.word COLLATE "C" AND v.word < (asked.word || chr(1114111)) COLLATE "C"
             ORDER BY v.word LIMIT 50)
            UNION
-           (SELECT v.word, v.uses FROM vocabulary v ORDER BY v.word <-> asked.word LIMIT 20)
+           (SELECT v.word, v.uses FROM vocabulary v
+            WHERE asked.word ~ '^[[:alpha:]]{3,}$'
+              AND NOT EXISTS (SELECT FROM vocabulary k WHERE k.word = asked.word AND k.uses >= 5)
+            ORDER BY v.word <-> asked.word LIMIT 20)
        ) AS near""",
     ("text[]",),
 )
