@@ -94,9 +94,9 @@ class Node:
         """As kill -9 would."""
         self.network.nodes.remove(self)
         self.linked = False
-        for task in self.tracker._tasks:
+        for task in self.tracker._loops.tasks:
             task.cancel()
-        await asyncio.gather(*self.tracker._tasks, return_exceptions=True)
+        await asyncio.gather(*self.tracker._loops.tasks, return_exceptions=True)
 
     def shows(self, *refs: str, topic: str = "room") -> bool:
         """Whether the node's list, and those of its clients, have these entries and no others."""

@@ -378,7 +378,7 @@ async def test_a_node_that_was_taken_for_dead_comes_back(cluster: Cluster) -> No
     await second.join(may_return=True)
     ref = await first.tracker.track("room", "alice", {}, "a")
     await cluster.network.until(lambda: second.shows(ref))
-    async with first.tracker._beating:  # As if the process stood still.
+    async with first.tracker._leases._beating:  # As if the process stood still.
         await cluster.network.until(lambda: second.shows())
     await cluster.network.until(lambda: second.shows(ref))
 

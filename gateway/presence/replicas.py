@@ -1,0 +1,208 @@
+"""Keeps the other nodes' entries of the topics that have local members: loads them from the store, applies the changes
+that are received, and tells local members what that changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from gateway.presence.leases import Leases
+from gateway.presence.loops import Loops
+from gateway.presence.outlet import Audience
+from gateway.presence.state import Change, Part, TopicState
+from gateway.presence.store import Store, StoreUnavailable
+from gateway.presence.topics import Phase, Replica, Topics, take_batch
+from gateway.presence.wire import BadPresence, unpack_change
+
+logger = logging.getLogger(__name__)
+
+
+class Replicas:
+    """The replicas of one node. Whoever subscribes to a topic first and calls `joined` afterwards misses no change."""
+
+    def __init__(
+        self,
+        node: str,
+        topics: Topics,
+        store: Store,
+        leases: Leases,
+        audience: Audience,
+        loops: Loops,
+        *,
+        lease_seconds: float,
+        load_seconds: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._node = node
+        self._topics = topics
+        self._store = store
+        self._leases = leases
+        self._audience = audience
+        self._loops = loops
+        self._lease_seconds = lease_seconds
+        self._load_seconds = load_seconds
+        self._clock = clock
+        self._unloaded: dict[str, None] = {}
+        """An ordered set."""
+        self._load_wanted = loops.signal()
+        self._unconfirmed: set[str] = set()
+        """The topics that have unconfirmed nodes."""
+
+    # Members
+
+    async def joined(self, name: str) -> None:
+        """One local member more; returns when the replica is loaded, or has not been in time."""
+        topic = self._topics.ensure(name)
+        replica = topic.replica
+        if replica is None:
+            replica = topic.replica = Replica()
+            self._want(name, replica)
+        replica.members += 1
+        if not replica.current.is_set():
+            try:
+                async with asyncio.timeout(self._load_seconds):
+                    await replica.current.wait()
+            except TimeoutError:
+                logger.info("presence not loaded in time", extra={"fields": {"topic": name}})
+            except asyncio.CancelledError:
+                self.left(name)
+                raise
+
+    def left(self, name: str) -> None:
+        """One local member less; with the last the replica is dropped."""
+        topic = self._topics.get(name)
+        if topic is None or topic.replica is None:
+            return
+        replica = topic.replica
+        replica.members -= 1
+        if replica.members:
+            return
+        replica.phase = Phase.DROPPED
+        topic.replica = None
+        topic.state.forget_others()
+        self._unloaded.pop(name, None)
+        self._unconfirmed.discard(name)
+        self._topics.discard_if_idle(name)
+
+    # Changes
+
+    def receive(self, name: str, node: str, payload: bytes) -> None:
+        """Another node's change, as it was published. Never raises."""
+        topic = self._topics.get(name)
+        if topic is None or topic.replica is None or node == self._node or topic.replica.phase is Phase.WANTED:
+            return
+        try:
+            change = unpack_change(payload)
+        except BadPresence as error:
+            logger.warning("bad presence change", extra={"fields": {"topic": name, "node": node, "error": str(error)}})
+            return
+        self._leases.watch((node,))
+        if topic.replica.phase is Phase.LOADING:
+            topic.replica.buffer.append((node, change))
+        else:
+            self._apply(name, topic.state, topic.replica, node, change)
+
+    def _apply(self, name: str, state: TopicState, replica: Replica, node: str, change: Change) -> None:
+        diff = state.receive(node, change)
+        if diff is None:
+            self._want(name, replica)
+        else:
+            self._audience.tell_members(name, diff)
+
+    def bury(self, node: str) -> list[str]:
+        """The node is dead: its entries leave every list here. Returns the topics where the store has some as well."""
+        topics: list[str] = []
+        for name, state, replica in self._topics.replicated():
+            if node in state.others or node in replica.ignored:
+                topics.append(name)
+                replica.ignored -= {node}
+                replica.unconfirmed.pop(node, None)
+                self._audience.tell_members(name, state.drop(node))
+        return topics
+
+    # Loading
+
+    def reload_all(self) -> None:
+        """Changes may have been missed."""
+        for name, _, replica in self._topics.replicated():
+            self._want(name, replica)
+
+    def reload_due(self) -> None:
+        """Look again where a node has had the time to store what was missing."""
+        now = self._clock()
+        for name in sorted(self._unconfirmed):
+            topic = self._topics.get(name)
+            replica = None if topic is None else topic.replica
+            if replica is not None and replica.phase is Phase.CURRENT and self._due(replica, now):
+                self._want(name, replica)
+
+    def _due(self, replica: Replica, now: float) -> set[str]:
+        """The nodes that have had a lease's time to store again what was missing."""
+        return {node for node, since in replica.unconfirmed.items() if now - since >= self._lease_seconds}
+
+    def _want(self, name: str, replica: Replica) -> None:
+        replica.phase = Phase.WANTED
+        replica.buffer = []
+        self._unloaded[name] = None
+        self._load_wanted.set()
+
+    async def load_loop(self) -> None:
+        while not self._loops.stopping:
+            await self._load_wanted.wait()
+            self._load_wanted.clear()
+            while self._unloaded and not self._loops.stopping:
+                try:
+                    await self._load(take_batch(self._unloaded))
+                except StoreUnavailable as error:
+                    await self._loops.pause("load", error)
+
+    async def _load(self, names: list[str]) -> None:
+        loading: dict[str, tuple[TopicState, Replica]] = {}
+        for name in names:
+            topic = self._topics.get(name)
+            if topic is not None and topic.replica is not None and topic.replica.phase is Phase.WANTED:
+                topic.replica.phase = Phase.LOADING
+                loading[name] = topic.state, topic.replica
+        try:
+            snapshots = dict(zip(loading, await self._store.load(list(loading)), strict=True))
+            trusting = False
+            if any(self._is_odd(state, snapshots[name]) for name, (state, _) in loading.items()):
+                # The registry, read after the snapshot, says whether the store can have lost something before.
+                trusting = await self._leases.beat() and self._store.loses_together
+            for name, (state, replica) in loading.items():
+                # It may have been left, or wanted anew, meanwhile.
+                if replica.phase is Phase.LOADING:
+                    self._loaded(name, state, replica, snapshots[name], trusting)
+        except Exception:
+            for name, (_, replica) in loading.items():
+                if replica.phase is Phase.LOADING:
+                    self._want(name, replica)
+            raise
+
+    def _is_odd(self, state: TopicState, parts: dict[str, Part]) -> bool:
+        """Whether the snapshot has a node that is not known to be alive, or lacks one that had entries."""
+        alive = self._leases.alive
+        return any(node not in alive for node in parts if node != self._node) or any(
+            node not in parts for node in state.others
+        )
+
+    def _loaded(self, name: str, state: TopicState, replica: Replica, parts: dict[str, Part], trusting: bool) -> None:
+        now = self._clock()
+        trusted = set(state.others) if trusting else self._due(replica, now)
+        loaded = state.load(parts, self._leases.alive, trusted)
+        replica.unconfirmed = {node: replica.unconfirmed.get(node, now) for node in sorted(loaded.unconfirmed)}
+        if replica.unconfirmed:
+            self._unconfirmed.add(name)
+        else:
+            self._unconfirmed.discard(name)
+        replica.ignored = loaded.ignored
+        self._leases.watch(parts.keys() - {self._node})
+        replica.phase = Phase.CURRENT
+        replica.current.set()
+        self._audience.tell_members(name, loaded.diff)
+        buffer, replica.buffer = replica.buffer, []
+        for node, change in buffer:
+            if replica.phase is Phase.CURRENT:
+                self._apply(name, state, replica, node, change)

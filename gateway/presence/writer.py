@@ -1,0 +1,173 @@
+"""Brings this node's entries to the store, and tells the other nodes once they are there; looks after what is there.
+
+A change is published when it is stored, not before: who then loads the stored topic has it, in one way or the other.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+from gateway.presence.leases import Leases
+from gateway.presence.loops import Loops
+from gateway.presence.outlet import Audience
+from gateway.presence.state import Change, Part
+from gateway.presence.store import Store, StoreUnavailable, Write
+from gateway.presence.topics import TOPICS_AT_ONCE, Topics, take_batch
+
+logger = logging.getLogger(__name__)
+
+
+class Writer:
+    """Writes the entries of one node, one call to the store at a time."""
+
+    def __init__(
+        self,
+        node: str,
+        topics: Topics,
+        store: Store,
+        leases: Leases,
+        audience: Audience,
+        loops: Loops,
+        *,
+        sweep_seconds: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._node = node
+        self._topics = topics
+        self._store = store
+        self._leases = leases
+        self._audience = audience
+        self._loops = loops
+        self._clock = clock
+        self._sequence = 0
+        # Work for the loop. Dictionaries serve as ordered sets.
+        self._unwritten: dict[str, None] = {}
+        self._unchecked: dict[str, None] = {}
+        self._leftovers: dict[str, dict[str, None]] = {}
+        self._write_wanted = loops.signal()
+        self._sweep: list[str] = []
+        self._sweep_seconds = sweep_seconds
+        self._next_sweep = clock() + sweep_seconds
+        self._ended: dict[str, Change] = {}
+        self._ended_before: dict[str, Change] = {}
+        """The topics where this node's entries ended, in this sweep and in the one before."""
+        self.has_given_up = False
+        """Whether something was not written, because the store was away at the end."""
+
+    # What is to be done
+
+    def changed(self, name: str) -> None:
+        """An entry of this node in the topic came, changed or went: write it soon."""
+        self._unwritten[name] = None
+        self._write_wanted.set()
+
+    def check_all(self) -> None:
+        """See to it that the store has all entries of this node, and the other nodes as well."""
+        self._unchecked.update(dict.fromkeys(self._topics.written()))
+        self._write_wanted.set()
+
+    def sweep_on(self) -> None:
+        """Check some more of the topics that have entries of this node, so that each has its turn."""
+        now = self._clock()
+        if not self._sweep and now >= self._next_sweep:
+            self._next_sweep = now + self._sweep_seconds
+            self._ended_before, self._ended = self._ended, {}
+            self._sweep = self._topics.written()
+        if self._sweep:
+            self._unchecked.update(dict.fromkeys(self._sweep[-TOPICS_AT_ONCE:]))
+            del self._sweep[-TOPICS_AT_ONCE:]
+            self._write_wanted.set()
+
+    def clear_away(self, node: str, names: Collection[str]) -> None:
+        """What a dead node left in these topics."""
+        self._leftovers.setdefault(node, {}).update(dict.fromkeys(names))
+        self._write_wanted.set()
+
+    def announce_ended(self) -> None:
+        """Tell the other nodes again where this node's entries have ended of late."""
+        for name, change in {**self._ended_before, **self._ended}.items():
+            self._audience.tell_nodes(name, change)
+
+    # Doing it
+
+    async def write_loop(self) -> None:
+        # A node whose entries can be seen must be seen to be alive.
+        await self._leases.registered.wait()
+        while not self._loops.stopping or self._unwritten:
+            await self._write_wanted.wait()
+            self._write_wanted.clear()
+            while self._unwritten:
+                await self._write(take_batch(self._unwritten))
+            if self._loops.stopping:
+                return
+            while self._unchecked:
+                await self._check(take_batch(self._unchecked))
+            while self._leftovers:
+                await self._remove(*self._leftovers.popitem())
+
+    async def _write(self, names: list[str]) -> None:
+        writes = self._take_writes(names)
+        if writes:
+            # The same changes until they are stored: repeating one does nothing.
+            written = await self._persist(lambda: self._store.write(self._node, writes))
+            lost = [write.topic for write, done in zip(writes, written, strict=True) if not done]
+            if lost:
+                await self._persist(lambda: self._store.rewrite(self._node, self._own_parts(lost)))
+            for write in writes:
+                self._audience.tell_nodes(write.topic, write.change)
+            self._announce(lost)
+        for name in names:
+            self._topics.discard_if_idle(name)
+
+    def _take_writes(self, names: Iterable[str]) -> list[Write]:
+        writes: list[Write] = []
+        for name in names:
+            topic = self._topics.get(name)
+            change = None if topic is None else topic.state.take_change(self._sequence + 1)
+            if topic is None or change is None:
+                continue
+            self._sequence = change.sequence
+            writes.append(Write(name, change, topic.state.sequence))
+            self._ended_before.pop(name, None)
+            self._ended.pop(name, None)
+            if not topic.state.sequence:
+                self._ended[name] = topic.state.announcement()
+        return writes
+
+    async def _check(self, names: list[str]) -> None:
+        stored = await self._persist(lambda: self._store.check(self._node, names))
+        lost = [name for name, sequence in zip(names, stored, strict=True) if self._own_part(name).sequence != sequence]
+        if lost:
+            logger.warning("presence stored again", extra={"fields": {"topics": len(lost)}})
+            await self._persist(lambda: self._store.rewrite(self._node, self._own_parts(lost)))
+        self._announce(names)
+
+    async def _remove(self, node: str, names: dict[str, None]) -> None:
+        while names and node not in self._leases.alive:
+            batch = take_batch(names)
+            await self._persist(lambda: self._store.remove(node, batch))  # noqa: B023
+
+    async def _persist(self, call: Callable[[], Any]) -> Any:
+        """Until it succeeds: what is to be written is not given up while the store is away."""
+        while True:
+            try:
+                return await call()
+            except StoreUnavailable as error:
+                self.has_given_up = self._loops.stopping
+                await self._loops.pause("write", error)
+
+    def _announce(self, names: Iterable[str]) -> None:
+        """A node that has not got all entries of this one notices it, and loads the topic again."""
+        for name in names:
+            topic = self._topics.get(name)
+            if topic is not None and topic.state.sequence:
+                self._audience.tell_nodes(name, topic.state.announcement())
+
+    def _own_parts(self, names: Iterable[str]) -> dict[str, Part]:
+        return {name: self._own_part(name) for name in names}
+
+    def _own_part(self, name: str) -> Part:
+        topic = self._topics.get(name)
+        return Part(0, ()) if topic is None else topic.state.own_part()
