@@ -27,7 +27,7 @@ test: $(VENV)/test.stamp $(VENV)/node.stamp ## run every test, against real serv
 	@exec $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 test-fast: $(VENV)/test.stamp ## run the tests that need no server, in seconds
-	@exec $(BIN)/python -m pytest -m 'not servers' $(ARGS)
+	@exec $(BIN)/python -m pytest -n 2 --dist worksteal -m "not servers and not slow" $(ARGS)
 
 check: $(VENV)/test.stamp ## lint and type-check
 	$(BIN)/python -m ruff check .

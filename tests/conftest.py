@@ -8,23 +8,59 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.settings import Settings
+from tests.support.examples import load_profile
+from tests.support.left_out import left_out
 from tests.support.ports import free_port
+from tests.support.process_guard import ProcessGuard
 from tests.support.processes import Processes
 from tests.support.servers import Servers, running_servers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Generator, Iterator
 
 TESTS = Path(__file__).parent
-SERVER_FOLDERS = ("contracts", "end_to_end", "protocol/test_recordings.py", "shared/postgres")
+SERVER_FOLDERS = (
+    "api/pictures/test_uploads.py",
+    "api/pictures/test_workers.py",
+    "api/test_processes.py",
+    "contracts",
+    "deployment",
+    "end_to_end",
+    "protocol/test_recordings.py",
+    "shared/embedded",
+    "shared/postgres",
+)
 JWT_SECRET = "a-secret-of-the-tests-a-secret-of-the-tests"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--nothing-left-out", action="store_true", help="fail where a test was skipped")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    load_profile(is_fast="not slow" in config.getoption("markexpr"))
+    config.pluginmanager.register(ProcessGuard("servers"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which tests this machine could not run, and why."""
+    for line in left_out(terminalreporter.stats.get("skipped", [])):
+        terminalreporter.write_line(line)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]:
+    yield
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and reporter.stats.get("skipped") and session.config.getoption("--nothing-left-out"):
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that need servers, by their fixtures or their folder: `make test-fast` leaves them out."""
     for item in items:
         of_servers = any(item.path.is_relative_to(TESTS / folder) for folder in SERVER_FOLDERS)
-        if of_servers or "servers" in getattr(item, "fixturenames", ()):
+        if of_servers or {"servers", "s3_endpoint"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.servers)
 
 

@@ -16,10 +16,11 @@ from gateway.protocol.serializer_v1 import SERIALIZER as V1
 from gateway.protocol.serializer_v2 import SERIALIZER as V2
 from gateway.protocol.session import Answer, Deliver, Ignore, Join, Joined, Leave, Replace, Session, State, Wait
 from tests.protocol.client_frames import Received, read_v1, read_v2, read_v2_binary, v1_text, v2_binary, v2_text
+from tests.support.examples import examples
 
 # On a busy machine a slow example is no failure; nothing is kept from run to run.
 some = settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
-many = settings(some, max_examples=300)
+many = settings(some, max_examples=examples(300))
 
 # Surrogates are not text, and no float but the finite ones is JSON.
 characters = st.characters(exclude_categories=["Cs"])

@@ -29,6 +29,7 @@ from tests.api.pictures.samples import (
     webp_claiming,
     xmp,
 )
+from tests.support.examples import examples
 
 UPRIGHT = ["red", "green", "blue", "white"]
 JPEG_SEGMENTS = {"SOI", "APP0", "DQT", "SOF2", "DHT", "SOS", "EOI"}
@@ -220,6 +221,7 @@ def test_a_photo_with_further_photos_behind_it_is_accepted() -> None:
     assert corners(opened(processed(sent).data)) == UPRIGHT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_name", ["JPEG", "PNG", "WEBP"])
 def test_a_big_picture_is_scaled_down_and_keeps_its_shape(format_name: str) -> None:
     picture = processed(encoded(quarters().resize((6000, 4000)), format_name))
@@ -323,7 +325,7 @@ def _samples() -> list[bytes]:
 SAMPLES = _samples()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(sample=st.sampled_from(SAMPLES), at=st.floats(0, 1), replacement=st.binary(max_size=16))
 @example(sample=SAMPLES[0], at=0.0, replacement=b"")
 def test_any_damage_ends_in_a_clean_picture_or_a_refusal(sample: bytes, at: float, replacement: bytes) -> None:

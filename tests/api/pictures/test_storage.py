@@ -52,7 +52,7 @@ def create_bucket(endpoint: str) -> str:
     return name
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture(params=["folder", pytest.param("bucket", marks=pytest.mark.servers)])
 def make_settings(request: pytest.FixtureRequest, tmp_path: Path) -> MakeSettings:
     """Makes settings that name a folder or a bucket of their own, empty."""
     if request.param == "folder":

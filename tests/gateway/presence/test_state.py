@@ -14,6 +14,7 @@ from gateway.presence.state import Change, Diff, Entry, Part, TopicState
 from gateway.presence.store import Write
 from gateway.presence.store_memory import MemoryStore
 from tests.gateway.presence.phoenix_client import PhoenixClient, in_order
+from tests.support.examples import examples
 
 TOPIC = "room"
 KEYS = ["alice", "bob", "", "__proto__", "constructor", "ключ \U0001f697", "k" * 5000]
@@ -335,7 +336,7 @@ EVENTS = {
 
 
 # Long histories are what finds something, and Hypothesis makes long lists rarely: it draws their seed instead.
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(count=st.sampled_from([2, 3]), seed=st.integers(0, 2**32), stores=st.booleans())
 def test_all_nodes_and_clients_agree_whatever_the_order_of_events(count: int, seed: int, stores: bool) -> None:
     world = World(count)

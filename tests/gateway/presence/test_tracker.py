@@ -44,7 +44,7 @@ class Cluster:
             await node.store.close()
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.servers)])
 def new_store(request: pytest.FixtureRequest) -> Callable[[], Store]:
     """Asked for here, because the servers are not started from within a loop."""
     if request.param == "redis":
@@ -483,6 +483,7 @@ async def test_a_redis_emptied_is_filled_again_and_nobody_is_told(redis_url: str
         assert len(second.diffs) == told
 
 
+@pytest.mark.servers
 async def test_a_redis_that_restarts_empty_is_filled_again_and_nobody_is_told(tmp_path: Path) -> None:
     server = EmbeddedRedis(tmp_path / "redis")
     await server.start()

@@ -14,6 +14,7 @@ from gateway.protocol.messages import Message
 from gateway.protocol.session import State
 from tests.gateway.nodes import Client, start_node
 from tests.protocol.client_frames import Received
+from tests.support.examples import examples
 
 TOPICS = ("room:1", "room:2")
 EVENTS = ("echo", "wait", "crash", "wait_and_crash", "stop", "wait_and_stop")
@@ -55,7 +56,7 @@ turns = st.just("turn")
 histories = st.lists(st.one_of(joins, others, turns), max_size=30)
 
 
-@settings(max_examples=200, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(200), deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 @given(histories, st.booleans())
 def test_everything_is_answered_in_order_and_leaves_nothing_behind(history: list[Any], drops: bool) -> None:
     logging.getLogger("gateway.runtime.channel_server").disabled = True

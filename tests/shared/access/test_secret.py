@@ -30,6 +30,7 @@ def test_without_one_it_is_made_once_for_our_eyes_only(tmp_path: Path) -> None:
     assert (tmp_path / "data" / "jwt_secret").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.servers
 def test_processes_that_start_together_agree_on_it(tmp_path: Path) -> None:
     script = """
 import pathlib, sys
