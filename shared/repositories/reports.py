@@ -14,6 +14,7 @@ from shared.domain.reports import (
 )
 from shared.postgres import Database, Statement
 from shared.repositories.audit import record
+from shared.repositories.visibility import IN_TRASH
 
 _COLUMNS = "r.id, r.listing_id, r.reporter_id, r.reason, r.text, r.created_at, r.resolved_at, r.resolved_by"
 
@@ -39,8 +40,9 @@ _QUEUE = Statement(
             SELECT {_COLUMNS}, count(*) OVER (PARTITION BY r.listing_id) AS count FROM reports r
             WHERE r.id <= $2 AND (r.resolved_at IS NULL OR r.resolved_at > $1)
         )
-        SELECT {_COLUMNS}, u.name, l.title, l.trashed_at IS NOT NULL, r.count
+        SELECT {_COLUMNS}, u.name, l.title, {IN_TRASH}, r.count
         FROM known r JOIN users u ON u.id = r.reporter_id JOIN listings l ON l.id = r.listing_id
+        JOIN categories c ON c.id = l.category_id
         WHERE r.resolved_at IS NULL
           AND ($3::bigint IS NULL OR r.count < $3 OR (r.count = $3 AND (r.listing_id, r.id) > ($4, $5)))
         ORDER BY r.count DESC, r.listing_id, r.id LIMIT $6""",
