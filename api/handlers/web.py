@@ -109,9 +109,7 @@ def _preloads(assets: _Assets) -> str:
 def _policy(settings: Settings, request: web.Request) -> str:
     """What the page may load and do. No inline script or style, no eval; and with Trusted Types the only text that
     becomes markup is the templates written in the modules, which lit-html makes: what users write never does."""
-    gateway = _gateway(settings, request) or _own_origin(request)
-    # The fallback without WebSocket asks the same host by HTTP. Older browsers do not count ws: among 'self'.
-    connect = " ".join(["'self'", *([gateway, re.sub("^http", "ws", gateway)] if gateway else [])])
+    connect = " ".join(("'self'", *_gateway_sources(settings, request)))
     return "; ".join(
         (
             "default-src 'none'",
@@ -126,6 +124,17 @@ def _policy(settings: Settings, request: web.Request) -> str:
             "trusted-types lit-html",
         )
     )
+
+
+def _gateway_sources(settings: Settings, request: web.Request) -> tuple[str, ...]:
+    """Where the page connects to. The fallback without WebSocket asks the same host by HTTP."""
+    gateway = _gateway(settings, request)
+    if gateway:
+        return gateway, re.sub("^http", "ws", gateway)
+    if _HOST.fullmatch(request.host):
+        # Older browsers do not count WebSockets among 'self'; whether TLS ends before us is not known here.
+        return f"ws://{request.host}", f"wss://{request.host}"
+    return ()
 
 
 def _gateway(settings: Settings, request: web.Request) -> str:

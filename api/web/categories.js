@@ -4,13 +4,18 @@ import { api } from "./api.js";
 import { update } from "./page.js";
 import { session } from "./session.js";
 
-let known = [];
+let known = null;
 let asked = null;
 
 /** Those known so far; the page is drawn again when they have come. */
 export function categories() {
   asked ??= load();
-  return known;
+  return known ?? [];
+}
+
+/** Whether they have come. */
+export function areCategoriesKnown() {
+  return known !== null;
 }
 
 /** Ask again: they changed, or who asks. */
@@ -35,5 +40,7 @@ async function load() {
 }
 
 session.onChange(({ isOtherPerson }) => {
-  if (isOtherPerson) forgetCategories();
+  if (!isOtherPerson) return;
+  known = null;
+  forgetCategories();
 });

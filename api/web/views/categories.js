@@ -68,7 +68,7 @@ export class Categories extends View {
         )}
       </ul>
       ${this.categories.foot("There are no categories yet.")}
-      <section class="narrow">
+      <section class="tool-form">
         <h2>New category</h2>
         ${formOf(this.form, { label: "New category", action: "Add" }, fieldsOf(this.form))}
       </section>

@@ -154,12 +154,13 @@ export class Listing extends View {
           </div>
         </header>
         <div class="listing-body">
-          <div class="listing-main">${this.#gallery()} ${this.#facts()}
+          <div>${this.#gallery()} ${this.#facts()}</div>
+          <aside class="listing-side" aria-label="Seller and actions">${this.#seller()} ${this.#actions()}</aside>
+          <div>
             <h2>Description</h2>
             <p class="user-text">${listing.content}</p>
             ${this.#replies()}
           </div>
-          <aside class="listing-side" aria-label="Seller and actions">${this.#seller()} ${this.#actions()}</aside>
         </div>
       </article>
       ${this.reporting.template()} ${this.hiding.template()} ${this.deleting.template()}`;

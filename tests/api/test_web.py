@@ -1,0 +1,168 @@
+"""The page's files as they are served: addresses, versions, policy; and what holds for all of its modules."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from api.handlers.web import FOLDER, PAGES
+from tests.api.conftest import Api
+from tests.support.vendored import PACKAGES, VENDOR, contents
+
+LOCK = PACKAGES.parent / "package-lock.json"
+
+Make = Callable[..., Awaitable[Api]]
+
+
+def own(suffix: str) -> list[Path]:
+    """The page's files that are written here."""
+    return [path for path in FOLDER.rglob(f"*{suffix}") if VENDOR not in path.parents]
+
+
+async def policy(api: Api, **headers: str) -> dict[str, str]:
+    """The directives of the page's policy."""
+    response = await api.client.get("/", headers=headers)
+    assert response.status == 200
+    directives = (part.strip().partition(" ") for part in response.headers["Content-Security-Policy"].split(";"))
+    return {name: value for name, _, value in directives}
+
+
+async def socket_address(api: Api, **headers: str) -> str:
+    response = await api.client.get("/", headers=headers)
+    found = re.search(r'<meta name="socket" content="([^"]*)">', await response.text())
+    assert found is not None
+    return found[1]
+
+
+async def version(api: Api) -> str:
+    found = re.search(r"/web/([0-9a-f]+)/main.js", await (await api.client.get("/")).text())
+    assert found is not None
+    return found[1]
+
+
+async def test_every_address_of_the_page_has_the_same_document(api: Api) -> None:
+    documents = set()
+    for path in PAGES:
+        response = await api.client.get(path.replace("{id}", "12").replace("{user_id}", "7") + "?q=golf")
+        assert (response.status, response.content_type) == (200, "text/html")
+        assert response.headers["Cache-Control"] == "no-cache"
+        documents.add(await response.text())
+    assert len(documents) == 1
+    await api.call("GET", "/nowhere", 404)
+
+
+def test_the_router_knows_the_very_addresses_that_are_served() -> None:
+    router = (FOLDER / "router.js").read_text(encoding="utf-8")
+    assert sorted(re.findall(r'^  \["(/[^"]*)", \w+, ', router, re.MULTILINE)) == sorted(PAGES)
+
+
+async def test_the_policy_admits_nothing_inline_and_nothing_foreign(api: Api) -> None:
+    found = await policy(api, Host="cars.example:4001")
+    assert found == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "'self' blob:",
+        "connect-src": "'self' http://cars.example:4000 ws://cars.example:4000".replace(
+            "4000", str(api.settings.gateway_port)
+        ),
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+        "require-trusted-types-for": "'script'",
+        "trusted-types": "lit-html",
+    }
+
+
+async def test_in_development_the_gateway_is_beside_the_api(make_api: Make) -> None:
+    api = await make_api(gateway_port=4000)
+    assert await socket_address(api, Host="cars.example:4001") == "http://cars.example:4000/socket"
+    assert await socket_address(api, Host="cars.example") == "http://cars.example:4000/socket"
+    assert await socket_address(api, Host="[::1]:4001") == "http://[::1]:4000/socket"
+
+
+async def test_in_production_the_gateway_has_the_pages_own_address(make_api: Make) -> None:
+    api = await make_api(environment="production")
+    assert await socket_address(api, Host="cars.example") == "/socket"
+    assert (await policy(api, Host="cars.example"))["connect-src"] == ("'self' http://cars.example ws://cars.example")
+
+
+async def test_a_gateway_elsewhere_is_named_by_its_setting(make_api: Make) -> None:
+    api = await make_api(gateway_url="https://chat.example.com/")
+    assert await socket_address(api) == "https://chat.example.com/socket"
+    assert (await policy(api))["connect-src"] == "'self' https://chat.example.com wss://chat.example.com"
+
+
+@pytest.mark.parametrize("host", ["a; script-src *", "a b", 'a"><script>', "a,b", "a/b", "a:99999999"])
+async def test_a_host_that_is_none_gets_into_neither_policy_nor_document(api: Api, host: str) -> None:
+    assert (await policy(api, Host=host))["connect-src"] == "'self'"
+    assert await socket_address(api, Host=host) == "/socket"
+
+
+async def test_files_are_kept_for_ever_under_their_version_and_asked_for_again_under_another(api: Api) -> None:
+    current = await version(api)
+    response = await api.client.get(f"/web/{current}/main.js")
+    assert (response.status, response.content_type, response.charset) == (200, "text/javascript", "utf-8")
+    assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert await response.read() == (FOLDER / "main.js").read_bytes()
+    response = await api.client.get("/web/0123456789abcdef/main.js")
+    assert response.status == 200
+    assert response.headers["Cache-Control"] == "no-cache"
+
+
+async def test_files_are_compressed_for_those_who_take_it(api: Api) -> None:
+    address = f"/web/{await version(api)}/vendor/phoenix/phoenix.mjs"
+    plain = await api.client.get(address, headers={"Accept-Encoding": "identity"})
+    assert "Content-Encoding" not in plain.headers
+    async with api.client.session.get(
+        api.client.make_url(address), headers={"Accept-Encoding": "gzip"}, auto_decompress=False
+    ) as packed:
+        assert packed.headers["Content-Encoding"] == "gzip"
+        assert "Accept-Encoding" in packed.headers["Vary"]
+        assert gzip.decompress(await packed.read()) == await plain.read()
+
+
+@pytest.mark.parametrize(
+    "path", ["nothing.js", "index.html", "../handlers/web.py", "..%2Fhandlers%2Fweb.py", "%2e%2e/app.py", "views", ""]
+)
+async def test_there_is_no_other_file(api: Api, path: str) -> None:
+    await api.call("GET", f"/web/1/{path}", 404)
+
+
+def test_the_vendored_files_are_those_of_the_locked_packages() -> None:
+    if not (PACKAGES / "phoenix").is_dir():
+        pytest.skip("the npm packages are not there: `make test` installs them")
+    wanted = contents()
+    found = {str(path.relative_to(VENDOR)): path.read_bytes() for path in VENDOR.rglob("*") if path.is_file()}
+    assert sorted(found) == sorted(wanted)
+    assert [name for name in found if found[name] != wanted[name]] == [], "`make vendor` makes them anew"
+
+
+def test_the_vendored_versions_are_those_of_the_lock() -> None:
+    lock = json.loads(LOCK.read_text(encoding="utf-8"))["packages"]
+    rows = re.findall(r"^\| (\S+) \| ([0-9.]+) \|", (VENDOR / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert [name for name, _ in rows] == ["lit-html", "phoenix"]
+    for name, number in rows:
+        assert lock[f"node_modules/{name}"]["version"] == number
+
+
+def test_every_import_names_a_file_that_is_there() -> None:
+    imports = 0
+    for path in own(".js"):
+        for name in re.findall(r'(?:from|import) "([^"]+)";', path.read_text(encoding="utf-8")):
+            assert name.startswith("."), f"{path.name} imports {name}, which no browser finds"
+            assert (path.parent / name).is_file(), f"{path.name} imports {name}"
+            imports += 1
+    assert imports > 50
+
+
+@pytest.mark.parametrize(
+    "word", ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "unsafeHTML", "eval(", "style="]
+)
+def test_no_module_makes_markup_of_text_or_styles_inline(word: str) -> None:
+    assert [path.name for path in [*own(".js"), *own(".html")] if word in path.read_text(encoding="utf-8")] == []
