@@ -126,15 +126,23 @@ CREATE INDEX IF NOT EXISTS listings_trashed ON listings (trashed_at, id) WHERE t
 CREATE OR REPLACE FUNCTION folded(source text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
     $$ SELECT lower(unaccent('unaccent', source)) $$;
 
--- The words of a text, each once. `F-150` is three of them: `f`, `150` and `f150`, since people write it in every way.
-CREATE OR REPLACE FUNCTION search_words(source text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    WITH text (folded) AS MATERIALIZED (SELECT folded(source)), words (word) AS (
-        SELECT regexp_split_to_table(folded, '[^[:alnum:]]+') FROM text
-        UNION ALL
-        SELECT regexp_replace(compound[1], '[^[:alnum:]]', '', 'g')
-        FROM text, regexp_matches(folded, '[[:alnum:]]+(?:[-./''][[:alnum:]]+)+', 'g') AS compound
-    ) SELECT coalesce(array_agg(DISTINCT word), '{}') FROM words WHERE length(word) BETWEEN 1 AND 40
-$$;
+-- The words of a text. `F-150` is three of them: `f`, `150` and `f150`, since people write it in every way.
+CREATE OR REPLACE FUNCTION search_words(source text) RETURNS text[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    plain text := folded(source);
+    words text[] := array_remove(regexp_split_to_array(plain, '[^[:alnum:]]+'), '');
+BEGIN
+    IF plain ~ '[[:alnum:]][-./''][[:alnum:]]' THEN
+        words := words || ARRAY(
+            SELECT regexp_replace(compound[1], '[^[:alnum:]]', '', 'g')
+            FROM regexp_matches(plain, '[[:alnum:]]+(?:[-./''][[:alnum:]]+)+', 'g') AS compound
+        );
+    END IF;
+    IF EXISTS (SELECT FROM unnest(words) AS word WHERE length(word) > 40) THEN
+        words := ARRAY(SELECT word FROM unnest(words) AS word WHERE length(word) <= 40);
+    END IF;
+    RETURN words;
+END $$;
 
 -- What a listing is found by. Make and model are in it a second time as a whole, under names that no word can have:
 -- so the one index also answers the filters by make and model, alone and together with words. A dump is restored with no
@@ -167,7 +175,8 @@ BEGIN
     -- In one order, so that two who learn the same words do not wait for each other in a circle.
     INSERT INTO vocabulary AS known (word, uses)
     SELECT word, least(count(*), 5)
-    FROM (SELECT unnest(search_words(concat_ws(' ', title, make, model))) COLLATE "C" AS word FROM changed) AS found
+    FROM (SELECT DISTINCT id, unnest(search_words(concat_ws(' ', title, make, model))) COLLATE "C" AS word
+          FROM changed) AS found
     WHERE length(word) > 1 AND NOT EXISTS (SELECT FROM vocabulary v WHERE v.word = found.word AND v.uses >= 5)
     GROUP BY word ORDER BY word
     ON CONFLICT (word) DO UPDATE SET uses = least(known.uses + excluded.uses, 5);
