@@ -186,6 +186,19 @@ class Session(Generic[Route]):
             del self.topics[joined.topic]
         return self._released(joined)
 
+    def keep_waiting(self, messages: tuple[Message, ...], start: int) -> bool:
+        """Whether the released messages of one topic, from `start` on, wait once more: it is joining or leaving again.
+
+        The same as to receive each of them, at the cost of one.
+        """
+        joined = self.topics.get(messages[start].topic)
+        if joined is None or joined.state is State.JOINED:
+            return False
+        if joined.waiting is None:
+            joined.waiting = deque()
+        joined.waiting.extend(messages[start:])
+        return True
+
     def _released(self, joined: Joined[Route]) -> tuple[Message, ...]:
         if joined.waiting is None:
             return _NONE_WAITING

@@ -58,6 +58,7 @@ class ChannelServer:
 
     __slots__ = (
         "_busy",
+        "_draining",
         "_ended",
         "_inbox",
         "_message",
@@ -85,6 +86,7 @@ class ChannelServer:
         self.intercepts = joined.route.intercepts
         self.channel = joined.route(self, params)
         self._busy = False
+        self._draining = False
         self._inbox: deque[tuple[Callable[[Any], None], Any]] | None = None
         self._message: Message | None = None
         self._subscribed = False
@@ -210,11 +212,18 @@ class ChannelServer:
             self._drain()
 
     def _drain(self) -> None:
-        inbox = self._inbox
-        while inbox and not self._busy:
-            method, argument = inbox.popleft()
-            self.connection.backlog -= 1
-            method(argument)
+        if self._draining:
+            # A callback of the loop below has ended. If it took up the next itself, each would be called inside the
+            # one before, and a long inbox would exceed Python's recursion limit.
+            return
+        self._draining = True
+        try:
+            while self._inbox and not self._busy:
+                method, argument = self._inbox.popleft()
+                self.connection.backlog -= 1
+                method(argument)
+        finally:
+            self._draining = False
 
     # How callbacks end
 
@@ -332,7 +341,7 @@ class ChannelServer:
             for message in unhandled:
                 # The session knows the topic as the next join's already.
                 self.connection.answer(None, message.ref, self.topic, ERROR, UNMATCHED_TOPIC)
-            self._then()
+            self.connection.take_over(self._then)
         else:
             self.connection.channel_ended(self, unhandled)
 

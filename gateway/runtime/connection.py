@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,17 @@ class Connection:
     `backlog` counts messages that wait for a busy channel; a transport stops reading while `is_congested`.
     """
 
-    __slots__ = ("_resumed", "backlog", "endpoint", "gone", "identity", "params", "serializer", "session")
+    __slots__ = (
+        "_resumed",
+        "_successors",
+        "backlog",
+        "endpoint",
+        "gone",
+        "identity",
+        "params",
+        "serializer",
+        "session",
+    )
 
     def __init__(self, endpoint: Endpoint, serializer: Serializer, identity: Any, params: Any) -> None:
         self.endpoint = endpoint
@@ -42,6 +52,7 @@ class Connection:
         self.backlog = 0
         self.gone = False
         self._resumed: asyncio.Future[None] | None = None
+        self._successors: list[Callable[[], None]] | None = None
 
     # For the transport to implement
 
@@ -173,7 +184,24 @@ class Connection:
             self.handle(message)
         self._receive_again(waiting)
 
+    def take_over(self, successor: Callable[[], None]) -> None:
+        """A channel has ended for a second join of its topic, and `successor` begins that join.
+
+        One begins when the other has begun, not inside it: as many joins of one topic as may wait replace each other.
+        """
+        if self._successors is not None:
+            self._successors.append(successor)
+            return
+        self._successors = [successor]
+        try:
+            for begin in self._successors:
+                begin()
+        finally:
+            self._successors = None
+
     def _receive_again(self, messages: tuple[Message, ...]) -> None:
-        self.backlog -= len(messages)
-        for message in messages:
+        for position, message in enumerate(messages):
+            if self.session.keep_waiting(messages, position):
+                return
+            self.backlog -= 1
             self.handle(message)

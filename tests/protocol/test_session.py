@@ -121,6 +121,25 @@ def test_what_waited_comes_back_once_in_its_order(state: State) -> None:
     assert session.topics == {}
 
 
+@pytest.mark.parametrize("state", [State.JOINING, State.LEAVING])
+def test_what_came_back_can_wait_again_behind_what_waits_already(state: State) -> None:
+    session, joined = session_in(state)
+    waiting = [message("echo", ref=ref) for ref in ("a", "b", "c")]
+    session.receive(waiting[0])
+    assert session.keep_waiting((message("done"), *waiting[1:]), 1)
+    assert session.closed(joined) == tuple(waiting)
+
+
+def test_what_came_back_does_not_wait_for_a_topic_that_is_at_rest() -> None:
+    session, joined = session_in(State.JOINING)
+    push = message("echo")
+    session.joined(joined)
+    assert not session.keep_waiting((push,), 0)
+    session.closed(joined)
+    assert not session.keep_waiting((push,), 0)
+    assert session.receive(push) == Answer(None, "r2", TOPIC, "error", UNMATCHED)
+
+
 def test_what_waited_for_a_join_is_for_the_channel_when_it_accepts() -> None:
     session, joined = session_in(State.JOINING)
     push = message("echo")

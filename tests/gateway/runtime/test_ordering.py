@@ -251,6 +251,30 @@ async def test_messages_that_wait_are_counted_until_they_are_handled(start: Star
     assert client.backlog == 0
 
 
+async def test_as_many_messages_as_may_wait_are_all_handled_once_the_join_is_answered(start: Start) -> None:
+    client = Client(await start(Gated))
+    client.says("j1", "r0", "room:1", "phx_join", {"wait": "accept"})
+    waiting = range(client.endpoint.settings.max_backlog_messages)
+    for number in waiting:
+        client.says("j1", number, "room:1", "echo")
+    open_gate()
+    assert [one.ref for one in await client.gets(1 + len(waiting))] == ["r0", *waiting]
+    assert client.backlog == 0
+
+
+async def test_as_many_joins_of_one_topic_as_may_wait_replace_each_other_in_turn(start: Start) -> None:
+    client = Client(await start(Gated))
+    client.says("j", "j", "room:1", "phx_join", {"wait": "accept"})
+    waiting = range(client.endpoint.settings.max_backlog_messages)
+    for number in waiting:
+        client.says(number, number, "room:1", "phx_join")
+    open_gate()
+    answers = await client.gets(1 + 2 * len(waiting))
+    assert [one.ref for one in answers if one.event == "phx_reply"] == ["j", *waiting]
+    assert [one.ref for one in answers if one.event == "phx_close"] == ["j", *waiting[:-1]]
+    assert client.backlog == 0
+
+
 @pytest.mark.parametrize("event", ["wait", "wait_and_crash", "wait_and_stop"])
 async def test_no_count_is_left_of_messages_that_waited_for_a_channel_that_ended(start: Start, event: str) -> None:
     client = await joined(start)
