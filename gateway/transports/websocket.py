@@ -113,6 +113,10 @@ class WebSocketConnection(Connection):
         if not out or self._closing is not None:
             return
         transport = self._transport
+        if transport.is_closing():
+            # The client is gone, and `run` has yet to notice. uvloop raises where asyncio's own loop drops the bytes.
+            out.clear()
+            return
         self.endpoint.counts.frames_out += len(out)
         transport.write(out[0] if len(out) == 1 else b"".join(out))
         out.clear()

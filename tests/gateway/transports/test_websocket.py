@@ -371,6 +371,25 @@ async def test_a_flood_for_a_busy_channel_is_read_no_faster_than_it_is_handled(s
     assert refs == ["join", *range(200)]
 
 
+async def test_a_client_that_vanishes_unread_takes_no_broadcast_from_the_others(start_lab: StartLab) -> None:
+    lab = await start_lab(max_backlog_messages=10)
+    flooding, other = await lab.connect_raw(1), await lab.connect_raw(2)
+    await joined(flooding, "lab:ok")
+    await joined(other, "lab:ok")
+    flooding.send(
+        frame(message("j2", "join", "lab:slow", "phx_join")),
+        *(frame(message("j2", number, "lab:slow", "echo")) for number in range(20)),
+    )
+    await lab.until(lambda: any(connection.is_congested for connection in lab.endpoint.connections))
+    await flooding.close()
+    # The node reads again, and so notices that the client is gone, when the slow join has ended.
+    while len(lab.endpoint.connections) == 2:
+        lab.endpoint.broadcast("lab:ok", "news", {"n": 1})
+        assert json.loads((await other.receive()).payload)[4] == {"n": 1}
+    lab.endpoint.broadcast("lab:ok", "news", {"n": 2})
+    assert json.loads((await other.receive()).payload)[4] == {"n": 2}
+
+
 # Slow readers
 
 
