@@ -10,7 +10,7 @@ import { Problem } from "./problem.js";
 
 const KEY = "daveslist.session";
 const LOCK = "daveslist.refresh";
-/** A token this close to its end is replaced before it is used. */
+/** A token this close to its end, or past the half of a very short life, is replaced before it is used. */
 const EARLY_MS = 60_000;
 const CHECK_AT_MOST_EVERY_MS = 1_000;
 
@@ -55,7 +55,8 @@ class Session {
 
   /** What registering, log-in and refreshing answer. */
   begin(answer) {
-    this.#keep({ ...answer, expires_at: Date.now() + answer.expires_in * 1000 });
+    const life = answer.expires_in * 1000;
+    this.#keep({ ...answer, refresh_at: Date.now() + Math.max(life - EARLY_MS, life / 2) });
   }
 
   /** `notice` is why, where the user did not ask for it. */
@@ -70,7 +71,7 @@ class Session {
 
   /** A token that is good for a while; null for a visitor. Raises Problem when it cannot be had now. */
   async freshToken() {
-    if (!this.#stored || this.#stored.expires_at - EARLY_MS > Date.now()) return this.token;
+    if (!this.#stored || this.#stored.refresh_at > Date.now()) return this.token;
     return this.refresh(this.token);
   }
 
@@ -150,7 +151,7 @@ class Session {
   #refreshInTime() {
     clearTimeout(this.#timer);
     if (!this.#stored) return;
-    const wait = Math.max(1_000, this.#stored.expires_at - EARLY_MS - Date.now());
+    const wait = Math.max(1_000, this.#stored.refresh_at - Date.now());
     this.#timer = setTimeout(async () => {
       try {
         await this.freshToken();

@@ -26,7 +26,7 @@ export class View {
   }
 
   /** `previous` is the view that was shown before, if it is of the same kind. */
-  start(previous) {} // eslint-disable-line no-unused-vars
+  start(previous) {}
 
   stop() {
     this.#controller.abort();

@@ -5,8 +5,10 @@ import { session } from "../session.js";
 
 /** Without a WebSocket by then, long polling takes over. */
 const LONGPOLL_FALLBACK_MS = 2_500;
-/** Where WebSockets did work before, they are tried again so long after long polling took over. */
-const WEBSOCKET_AGAIN_MS = 30_000;
+/** Where WebSockets did work before, a lost connection is no reason for long polling until so long has passed, */
+const WEBSOCKET_TRIED_MS = 15_000;
+/** and they are tried again so long after it did take over. */
+const WEBSOCKET_AGAIN_MS = 60_000;
 
 const ENDPOINT = document
   .querySelector('meta[name="socket"]')
@@ -54,11 +56,12 @@ class Connection {
     const isCurrent = () => this.#socket === socket;
     socket.onOpen(() => {
       if (!isCurrent()) return;
-      this.#preferWebSocket();
+      this.#opened(socket);
       this.#become("live");
     });
     const lost = () => {
       if (!isCurrent()) return;
+      this.#lost(socket);
       this.#become("lost");
       // Perhaps the session has ended; or the token has, and the next attempt needs a fresh one.
       session.check();
@@ -70,6 +73,7 @@ class Connection {
 
   close() {
     clearTimeout(this.#timer);
+    this.#timer = null;
     const socket = this.#socket;
     this.#socket = null;
     socket?.disconnect();
@@ -88,16 +92,26 @@ class Connection {
     channel?.push("access_token", { access_token: token });
   }
 
-  /** phoenix.js stays with long polling once it has fallen back, be it only that one server was restarted. */
-  #preferWebSocket() {
+  /** By itself, phoenix.js falls back at the first refusal, as when one server is restarted, and stays there. */
+  #opened(socket) {
     clearTimeout(this.#timer);
-    if (!this.isLongPoll) this.#hadWebSocket = true;
-    else if (this.#hadWebSocket) {
+    this.#timer = null;
+    if (!this.isLongPoll) {
+      this.#hadWebSocket = true;
+      socket.longPollFallbackMs = 0;
+    } else if (this.#hadWebSocket) {
       this.#timer = setTimeout(() => {
-        this.#socket?.replaceTransport(WebSocket);
-        this.#socket?.connect();
+        socket.replaceTransport(WebSocket);
+        socket.connect();
       }, WEBSOCKET_AGAIN_MS);
     }
+  }
+
+  #lost(socket) {
+    if (this.isLongPoll || !this.#hadWebSocket) return;
+    this.#timer ??= setTimeout(() => {
+      socket.longPollFallbackMs = LONGPOLL_FALLBACK_MS;
+    }, WEBSOCKET_TRIED_MS);
   }
 
   #again() {

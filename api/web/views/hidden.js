@@ -38,7 +38,7 @@ export class Hidden extends View {
       <div class="row-text">
         <p><a href=${`/listings/${listing.id}`}>${listing.title}</a></p>
         <p class="quiet small-text">${until ? `Until ${dateTime(until)}` : "Until it is shown again"}</p>
-        ${reason ? html`<p class="user-text">${reason}</p>` : ""}
+        ${reason ? html`<p class="user-text" dir="auto">${reason}</p>` : ""}
       </div>
       <div class="row-buttons">
         <button class="button small" @click=${() => this.#show(listing)}>Show again</button>

@@ -158,7 +158,7 @@ export class Listing extends View {
           <aside class="listing-side" aria-label="Seller and actions">${this.#seller()} ${this.#actions()}</aside>
           <div>
             <h2>Description</h2>
-            <p class="user-text">${listing.content}</p>
+            <p class="user-text" dir="auto">${listing.content}</p>
             ${this.#replies()}
           </div>
         </div>
@@ -339,7 +339,7 @@ export class Listing extends View {
             </button>`
           : nothing}
       </p>
-      <p class="user-text">${reply.text}</p>
+      <p class="user-text" dir="auto">${reply.text}</p>
     </li>`;
   }
 

@@ -165,7 +165,7 @@ export class Messages extends View {
     const isLast = isMine && message === this.thread.messages.findLast((one) => one.from === inbox.me);
     return html`<li class="message ${isMine ? "mine" : ""}" data-message=${message.id}>
       <span class="for-readers">${isMine ? "You" : nameOf(this.other)}:</span>
-      <p class="bubble user-text">${message.message}</p>
+      <p class="bubble user-text" dir="auto">${message.message}</p>
       <p class="message-foot quiet small-text">
         ${message.listing_id ? html`<a href=${`/listings/${message.listing_id}`}>About a listing</a> · ` : nothing}
         <time datetime=${message.inserted_at} title=${dateTime(message.inserted_at)}>
@@ -181,7 +181,7 @@ export class Messages extends View {
     const isRefused = one.state === "refused";
     return html`<li class="message mine pending" data-pending=${one.client_ref}>
       <span class="for-readers">You:</span>
-      <p class="bubble user-text">${one.message}</p>
+      <p class="bubble user-text" dir="auto">${one.message}</p>
       <p class="message-foot small-text ${isRefused ? "fault" : "quiet"}">
         ${isRefused
           ? html`<span role="alert">Not sent: ${one.reason}</span>

@@ -53,7 +53,7 @@ export class Reports extends View {
             ? html`<span>${listing.title}</span> <span class="quiet">(in the trash)</span>`
             : html`<a href=${`/listings/${listing.id}`}>${listing.title}</a>`}
         </p>
-        ${report.text ? html`<p class="user-text">${report.text}</p>` : nothing}
+        ${report.text ? html`<p class="user-text" dir="auto">${report.text}</p>` : nothing}
         <p class="quiet small-text">
           ${nameOf(report.reporter)}, ${since(report.created_at)} ·
           ${count(report.report_count, "open report", "open reports")} of this listing

@@ -85,7 +85,10 @@ def site_settings(servers: Servers, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
-async def site(site_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+async def site(
+    chromium: Browser, site_settings: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Site]:
+    """Only where there is a browser for it."""
     processes = Processes(site_settings, tmp_path_factory.mktemp("processes"))
     database = Database(site_settings)
     try:
@@ -152,7 +155,7 @@ def _logged_in(person: Person, role: Role, url: str) -> StorageState:
         "user": {"id": person.id, "email": person.email, "name": person.name, "role": role.value},
         "access_token": person.token,
         "refresh_token": person.refresh_token,
-        "expires_at": (time.time() + 3000) * 1000,
+        "refresh_at": (time.time() + 3000) * 1000,
     }
     entry = {"name": "daveslist.session", "value": json.dumps(session)}
     return cast(StorageState, {"cookies": [], "origins": [{"origin": url, "localStorage": [entry]}]})

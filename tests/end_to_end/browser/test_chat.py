@@ -110,6 +110,7 @@ async def test_nothing_is_lost_or_doubled_when_a_node_is_killed(
     assert await messages(anns).all_text_contents() == await messages(bobs).all_text_contents()
     await expect(anns.locator("[data-pending]")).to_have_count(0)
 
+    assert await anns.locator(".connection").get_attribute("data-longpoll") == "false"
     await write(bobs, "six")
     await expect(messages(anns).last).to_have_text("six")
     await api.stop()

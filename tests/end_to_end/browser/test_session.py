@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, WebSocket, expect
 
 from tests.end_to_end.browser.conftest import Open, Site
+from tests.support.client import PASSWORD
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -24,13 +25,33 @@ async def test_a_session_outlives_reloads_and_its_access_tokens(site: Site, open
     ann = await site.person("Ann")
     page = await open_page("/account", ann)
     await is_logged_in(page, "Ann")
-    await page.evaluate(SPOIL % '{ expires_at: Date.now() - 1000, access_token: "old" }')
+    await page.evaluate(SPOIL % '{ refresh_at: Date.now() - 1000, access_token: "old" }')
     await page.reload()
     await is_logged_in(page, "Ann")
     await page.evaluate(SPOIL % '{ access_token: "a token that the server refuses" }')
     await page.reload()
     await is_logged_in(page, "Ann")
     await expect(page.get_by_text("You have blocked nobody.")).to_be_visible()
+
+
+async def test_the_live_connection_outlives_access_tokens(site: Site, open_page: Open) -> None:
+    api = await site.processes.api(GATEWAY_URL=site.gateways[0].url, ACCESS_TOKEN_SECONDS="4")
+    ann = await site.person("Ann")
+    page = await open_page("/login", api=api)
+    sockets: list[WebSocket] = []
+    page.on("websocket", lambda socket: sockets.append(socket))
+    await page.get_by_label("E-mail address").fill(ann.email)
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Log in").click()
+    await is_logged_in(page, "Ann")
+    # After three lives of half a token each, the one that opened the connection has long expired.
+    for _ in range(3):
+        async with page.expect_response("**/api/token/refresh") as refreshed:
+            pass
+        assert (await refreshed.value).ok
+    await is_logged_in(page, "Ann")
+    assert [socket.is_closed() for socket in sockets] == [False]
+    await api.stop()
 
 
 async def test_logged_out_elsewhere_the_page_says_so_at_once(site: Site, open_page: Open) -> None:
