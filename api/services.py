@@ -21,6 +21,7 @@ from shared.access.tokens import Tokens
 from shared.postgres import Database
 from shared.pubsub.broker import Broker
 from shared.repositories.audit import AuditRepository
+from shared.repositories.blocks import BlockRepository
 from shared.repositories.categories import CategoryRepository
 from shared.repositories.listing_access import ListingAccess
 from shared.repositories.listing_search import ListingSearch
@@ -52,6 +53,7 @@ class Services:
     request_counts: RequestCounts
     realtime: Realtime
     users: UserRepository
+    blocks: BlockRepository
     sessions: SessionRepository
     messages: MessageRepository
     categories: CategoryRepository
@@ -86,6 +88,7 @@ class Services:
             request_counts=RequestCounts(),
             realtime=Realtime(broker, node_id),
             users=UserRepository(database),
+            blocks=BlockRepository(database),
             sessions=SessionRepository(database),
             messages=messages,
             categories=CategoryRepository(database),

@@ -22,6 +22,7 @@ from gateway.transports.websocket import WebSocketTransport
 from shared.access.tokens import Tokens
 from shared.postgres import Database
 from shared.pubsub import broker_for
+from shared.repositories.blocks import BlockRepository
 from shared.repositories.listing_access import ListingAccess
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
@@ -46,13 +47,12 @@ async def create_app(settings: Settings) -> web.Application:
     """Starts without Postgres and Redis: until they come, it is not ready."""
     database = Database(settings)
     messages = MessageRepository(database)
-    users = UserRepository(database)
-    identities = Identities(users)
+    identities = Identities(UserRepository(database))
     context = Context(
         settings=settings,
         authenticate=TokenAuthenticator(Tokens(settings.jwt_secret, settings.access_token_seconds), identities),
         identities=identities,
-        users=users,
+        blocks=BlockRepository(database),
         messages=messages,
         message_writer=MessageWriter(
             messages,

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from gateway.identities import Identities
 from gateway.identity import Authenticator
+from shared.repositories.blocks import BlockRepository
 from shared.repositories.listing_access import ListingAccess
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
-from shared.repositories.users import UserRepository
 from shared.settings import Settings
 
 
@@ -20,7 +20,7 @@ class Context:
     settings: Settings
     authenticate: Authenticator
     identities: Identities
-    users: UserRepository
+    blocks: BlockRepository
     messages: MessageRepository
     message_writer: MessageWriter
     listing_access: ListingAccess

@@ -17,7 +17,7 @@ from shared.domain.times import rfc3339
 async def find(call: Call) -> web.Response:
     query = call.query()
     before = decode_cursor(query["cursor"], tuple[datetime, int])
-    blocked = await call.services.users.blocked_by(call.user.user_id, before=before, limit=query["limit"] + 1)
+    blocked = await call.services.blocks.blocked_by(call.user.user_id, before=before, limit=query["limit"] + 1)
     return json_answer(
         page(
             blocked,
@@ -34,7 +34,7 @@ async def block(call: Call) -> web.Response:
     call.query()
     if user_id == call.user.user_id:
         raise Conflict("Nobody blocks themselves.")
-    await call.services.users.block(call.user.user_id, user_id)
+    await call.services.blocks.block(call.user.user_id, user_id)
     return json_answer(public_profile(user))
 
 
@@ -42,5 +42,5 @@ async def unblock(call: Call) -> web.Response:
     user_id = call.path_id()
     await call.services.users.public(user_id)
     call.query()
-    await call.services.users.unblock(call.user.user_id, user_id)
+    await call.services.blocks.unblock(call.user.user_id, user_id)
     return no_content()

@@ -90,7 +90,7 @@ class PrivateChat(AuthenticatedChannel):
         if to_id is None:
             raise UnknownRecipient
         user_id = self.identity.user_id
-        if not await self.context.users.is_blocked(user_id, by=to_id):
+        if not await self.context.blocks.is_blocked(user_id, by=to_id):
             await self.broadcast_to(topics.private_chat(to_id), TYPING, typing_payload(user_id, to_id))
         return Ok()
 

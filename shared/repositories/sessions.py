@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any
 
 from shared.postgres import Database, Statement
+from shared.repositories.bans import is_banned
 
 # The expired sessions of the same user go, so that a row a log-in does not pile up.
 _BEGIN = Statement(
@@ -18,8 +19,8 @@ _BEGIN = Statement(
 )
 _LOCK = Statement(
     "session_lock",
-    """SELECT s.user_id, s.generation, s.revoked_at IS NULL AND s.expires_at > now() AND u.deleted_at IS NULL,
-              u.banned_at IS NOT NULL AND (u.banned_until IS NULL OR u.banned_until > now())
+    f"""SELECT s.user_id, s.generation, s.revoked_at IS NULL AND s.expires_at > now() AND u.deleted_at IS NULL,
+              {is_banned("u")}
        FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1 FOR UPDATE OF s""",
     ("text",),
 )

@@ -1,19 +1,19 @@
-"""SQL about people: accounts, roles, bans and blocks."""
+"""SQL about people: accounts, roles and bans."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from shared.domain.users import Ban, EmailTaken, Identity, LastAdmin, PublicUser, Role, User, UserNotFound
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.audit import record
+from shared.repositories.bans import is_banned
 
-_COLUMNS = """u.id, u.email, u.name, u.role, u.created_at, u.banned_at, u.banned_until, u.ban_reason,
-    u.banned_at IS NOT NULL AND (u.banned_until IS NULL OR u.banned_until > now())"""
-_IS_BANNED = "u.banned_at IS NOT NULL AND (u.banned_until IS NULL OR u.banned_until > now())"
+_IS_BANNED = is_banned("u")
+_COLUMNS = f"""u.id, u.email, u.name, u.role, u.created_at, u.banned_at, u.banned_until, u.ban_reason,
+    {_IS_BANNED}"""
 
 _IDENTITY = Statement(
     "user_identity",
@@ -106,35 +106,6 @@ _DELETE = Statement(
        WHERE id = $1 AND deleted_at IS NULL""",
     ("bigint",),
 )
-_BLOCK = Statement(
-    "user_block",
-    """WITH blocked AS (SELECT id, name, role, created_at FROM users WHERE id = $2 AND deleted_at IS NULL),
-            added AS (INSERT INTO blocks (blocker_id, blocked_id) SELECT $1, id FROM blocked ON CONFLICT DO NOTHING)
-       SELECT * FROM blocked""",
-    ("bigint", "bigint"),
-)
-_UNBLOCK = Statement(
-    "user_unblock", "DELETE FROM blocks WHERE blocker_id = $1 AND blocked_id = $2", ("bigint", "bigint")
-)
-_IS_BLOCKED = Statement(
-    "user_is_blocked", "SELECT FROM blocks WHERE blocker_id = $1 AND blocked_id = $2", ("bigint", "bigint")
-)
-_BLOCKED = Statement(
-    "user_blocked",
-    """SELECT u.id, u.name, u.role, u.created_at, b.created_at FROM blocks b JOIN users u ON u.id = b.blocked_id
-       WHERE b.blocker_id = $1 AND u.deleted_at IS NULL
-         AND ($2::timestamptz IS NULL OR (b.created_at, b.blocked_id) < ($2, $3))
-       ORDER BY b.created_at DESC, b.blocked_id DESC LIMIT $4""",
-    ("bigint", "timestamptz", "bigint", "integer"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class BlockedUser:
-    """Whom somebody blocks, and since when."""
-
-    user: PublicUser
-    since: datetime
 
 
 class UserRepository:
@@ -168,7 +139,7 @@ class UserRepository:
         row = await self._database.fetch_one(_PUBLIC, user_id)
         if row is None:
             raise UserNotFound
-        return _public_user(row)
+        return public_user(row)
 
     async def ever(self, user_id: int) -> None:
         """Raises UserNotFound if there never was such a user: who has left is still somebody one wrote with."""
@@ -266,27 +237,6 @@ class UserRepository:
             elif await transaction.fetch_one(_PUBLIC, user_id) is None:
                 raise UserNotFound
 
-    async def block(self, blocker_id: int, blocked_id: int) -> PublicUser:
-        """Raises UserNotFound; to block twice is to block once."""
-        row = await self._database.fetch_one(_BLOCK, blocker_id, blocked_id)
-        if row is None:
-            raise UserNotFound
-        return _public_user(row)
-
-    async def unblock(self, blocker_id: int, blocked_id: int) -> None:
-        await self._database.execute(_UNBLOCK, blocker_id, blocked_id)
-
-    async def is_blocked(self, user_id: int, *, by: int) -> bool:
-        return await self._database.fetch_one(_IS_BLOCKED, by, user_id) is not None
-
-    async def blocked_by(
-        self, blocker_id: int, *, before: tuple[datetime, int] | None, limit: int
-    ) -> list[BlockedUser]:
-        """Latest first; `before` is the time and the id of the last one seen."""
-        since, last_id = before or (None, None)
-        rows = await self._database.fetch(_BLOCKED, blocker_id, since, last_id, limit)
-        return [BlockedUser(_public_user(row), row[4]) for row in rows]
-
     async def find(
         self, *, text: str | None, role: Role | None, banned: bool | None, before_id: int | None, limit: int
     ) -> list[User]:
@@ -299,7 +249,7 @@ class UserRepository:
             # Not as a parameter: the partial indexes are found by the literal alone.
             conditions.append(f"u.role = '{role.value}'")
         if banned is not None:
-            conditions.append(f"({_IS_BANNED})" if banned else f"NOT ({_IS_BANNED})")
+            conditions.append(_IS_BANNED if banned else f"NOT {_IS_BANNED}")
         if before_id is not None:
             conditions.append("u.id < %s")
             parameters.append(before_id)
@@ -333,5 +283,6 @@ def _user(row: tuple[Any, ...]) -> User:
     return User(row[0], row[1], row[2], Role(row[3]), row[4], ban)
 
 
-def _public_user(row: tuple[Any, ...]) -> PublicUser:
+def public_user(row: tuple[Any, ...]) -> PublicUser:
+    """From a row that begins with `id, name, role, created_at`."""
     return PublicUser(row[0], row[1], Role(row[2]), row[3])

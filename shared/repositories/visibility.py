@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from shared.access.actor import KIND_OF_ROLE, Actor
 from shared.access.policy import GRID, Action, Grant, may
 from shared.domain.users import Role
+from shared.repositories.bans import is_banned
 
 IS_HIDDEN = "(l.hidden_at IS NOT NULL AND (l.hidden_until IS NULL OR l.hidden_until > now()))"
 IN_TRASH = "(l.trashed_at IS NOT NULL OR c.deleted_at IS NOT NULL)"
-SELLER_IS_BANNED = "(s.banned_at IS NOT NULL AND (s.banned_until IS NULL OR s.banned_until > now()))"
+SELLER_IS_BANNED = is_banned("s")
 
 
 @dataclass(frozen=True, slots=True)

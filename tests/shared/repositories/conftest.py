@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from shared.postgres import Database
+from shared.repositories.blocks import BlockRepository
 from shared.repositories.messages import MessageRepository
 from shared.repositories.seed import SeedRepository
 from shared.repositories.users import UserRepository
@@ -29,3 +30,8 @@ def messages(database: Database) -> MessageRepository:
 @pytest.fixture
 def users(database: Database) -> UserRepository:
     return UserRepository(database)
+
+
+@pytest.fixture
+def blocks(database: Database) -> BlockRepository:
+    return BlockRepository(database)

@@ -11,6 +11,7 @@ import pytest
 from shared.domain.ids import MAX_ID
 from shared.domain.messages import Blocked, InvalidMessage, Message, MessageRefused, NewMessage, UnknownRecipient
 from shared.postgres import Database, DatabaseUnavailable, Statement
+from shared.repositories.blocks import BlockRepository
 from shared.repositories.messages import MessageRepository
 from shared.repositories.users import UserRepository
 from shared.settings import Settings
@@ -28,9 +29,9 @@ async def count(database: Database) -> int:
 
 
 async def test_a_batch_is_answered_in_its_order(
-    database: Database, messages: MessageRepository, users: UserRepository
+    database: Database, messages: MessageRepository, blocks: BlockRepository
 ) -> None:
-    await users.block(3, 1)
+    await blocks.block(3, 1)
     await database.execute(Statement("", "INSERT INTO categories (id, name) VALUES (1, 'Cars')"))
     await database.execute(
         Statement(
@@ -84,11 +85,11 @@ async def test_a_reference_stands_for_one_message_of_its_sender(
 
 
 async def test_a_repeat_answers_the_first_message_whatever_became_of_the_recipient(
-    messages: MessageRepository, users: UserRepository
+    messages: MessageRepository, users: UserRepository, blocks: BlockRepository
 ) -> None:
     new = NewMessage(1, 2, "first", client_ref="a")
     [first] = await messages.insert_many([new])
-    await users.block(2, 1)
+    await blocks.block(2, 1)
     assert await messages.insert_many([new]) == [first]
     await users.delete(2)
     assert await messages.insert_many([new]) == [first]

@@ -1,0 +1,68 @@
+"""SQL about blocks: whom somebody wants no messages from. What a block does to a message is in messages.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.domain.users import PublicUser, UserNotFound
+from shared.postgres import Database, Statement
+from shared.repositories.users import public_user
+
+_BLOCK = Statement(
+    "block",
+    """WITH blocked AS (SELECT id, name, role, created_at FROM users WHERE id = $2 AND deleted_at IS NULL),
+            added AS (INSERT INTO blocks (blocker_id, blocked_id) SELECT $1, id FROM blocked ON CONFLICT DO NOTHING)
+       SELECT * FROM blocked""",
+    ("bigint", "bigint"),
+)
+_UNBLOCK = Statement(
+    "block_remove", "DELETE FROM blocks WHERE blocker_id = $1 AND blocked_id = $2", ("bigint", "bigint")
+)
+_IS_BLOCKED = Statement(
+    "block_exists", "SELECT FROM blocks WHERE blocker_id = $1 AND blocked_id = $2", ("bigint", "bigint")
+)
+_BLOCKED = Statement(
+    "block_list",
+    """SELECT u.id, u.name, u.role, u.created_at, b.created_at FROM blocks b JOIN users u ON u.id = b.blocked_id
+       WHERE b.blocker_id = $1 AND u.deleted_at IS NULL
+         AND ($2::timestamptz IS NULL OR (b.created_at, b.blocked_id) < ($2, $3))
+       ORDER BY b.created_at DESC, b.blocked_id DESC LIMIT $4""",
+    ("bigint", "timestamptz", "bigint", "integer"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockedUser:
+    """Whom somebody blocks, and since when."""
+
+    user: PublicUser
+    since: datetime
+
+
+class BlockRepository:
+    """Every method raises DatabaseUnavailable when Postgres is away."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def block(self, blocker_id: int, blocked_id: int) -> PublicUser:
+        """Raises UserNotFound; to block twice is to block once."""
+        row = await self._database.fetch_one(_BLOCK, blocker_id, blocked_id)
+        if row is None:
+            raise UserNotFound
+        return public_user(row)
+
+    async def unblock(self, blocker_id: int, blocked_id: int) -> None:
+        await self._database.execute(_UNBLOCK, blocker_id, blocked_id)
+
+    async def is_blocked(self, user_id: int, *, by: int) -> bool:
+        return await self._database.fetch_one(_IS_BLOCKED, by, user_id) is not None
+
+    async def blocked_by(
+        self, blocker_id: int, *, before: tuple[datetime, int] | None, limit: int
+    ) -> list[BlockedUser]:
+        """Latest first; `before` is the time and the id of the last one seen."""
+        since, last_id = before or (None, None)
+        rows = await self._database.fetch(_BLOCKED, blocker_id, since, last_id, limit)
+        return [BlockedUser(public_user(row), row[4]) for row in rows]
