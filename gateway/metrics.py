@@ -21,6 +21,7 @@ _COUNTS = {
     "frames_out": "Frames sent to clients",
     "broadcasts": "Broadcasts made on this node",
     "received": "Broadcasts of other nodes received here",
+    "disconnects": "Connections that have ended",
     "refused": "Connects refused",
     "bad_frames": "Connections closed for a frame that was none",
     "slow_clients": "Connections closed because their client did not read",

@@ -6,7 +6,16 @@ from __future__ import annotations
 class Counts:
     """Only ever grows. Frames are WebSocket messages, or the lines of a long-poll body."""
 
-    __slots__ = ("bad_frames", "broadcasts", "frames_in", "frames_out", "received", "refused", "slow_clients")
+    __slots__ = (
+        "bad_frames",
+        "broadcasts",
+        "disconnects",
+        "frames_in",
+        "frames_out",
+        "received",
+        "refused",
+        "slow_clients",
+    )
 
     def __init__(self) -> None:
         self.frames_in = 0
@@ -15,6 +24,8 @@ class Counts:
         """Broadcasts made on this node."""
         self.received = 0
         """Broadcasts of other nodes that reached this one."""
+        self.disconnects = 0
+        """Connections that have ended."""
         self.refused = 0
         """Connects that were refused."""
         self.bad_frames = 0

@@ -183,6 +183,7 @@ class Endpoint:
         self.users.add(connection.identity.user_id, connection)
 
     def disconnected(self, connection: Connection) -> None:
+        self.counts.disconnects += 1
         self.connections.discard(connection)
         self.users.remove(connection.identity.user_id, connection)
 
