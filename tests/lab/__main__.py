@@ -15,6 +15,7 @@ from gateway.identity import Identity, Refused
 from gateway.presence.store_memory import MemoryStore
 from gateway.presence.store_redis import RedisStore
 from gateway.runtime.endpoint import Endpoint, new_node_id
+from gateway.runtime.garbage import GarbageCollection
 from shared.access.tokens import InvalidToken, Tokens
 from shared.pubsub import broker_for
 from shared.pubsub.memory import MemoryBroker
@@ -56,10 +57,12 @@ async def serve(port: int, secret: str, redis_url: str) -> None:
     site = web.TCPSite(runner, "127.0.0.1", port, backlog=4096)
     await site.start()
     print(f"lab: ws://127.0.0.1:{port}/socket/websocket", flush=True)
+    garbage = GarbageCollection(endpoint)
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     await stopped.wait()
+    garbage.stop()
     await endpoint.drain()
     await runner.cleanup()
     await endpoint.stop()
