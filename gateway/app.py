@@ -8,6 +8,7 @@ from aiohttp import web
 
 from gateway.authentication import TokenAuthenticator
 from gateway.catch_up import CatchUp
+from gateway.channels.rate_limit import UserBuckets
 from gateway.channels.routes import ROUTES
 from gateway.context import Context
 from gateway.health import Health
@@ -54,12 +55,8 @@ async def create_app(settings: Settings) -> web.Application:
         identities=identities,
         blocks=BlockRepository(database),
         messages=messages,
-        message_writer=MessageWriter(
-            messages,
-            max_batch=settings.max_message_batch,
-            max_waiting=settings.max_waiting_messages,
-            max_seconds=2 * settings.database_timeout_seconds,
-        ),
+        send_buckets=UserBuckets(settings.sends_per_second, settings.send_burst) if settings.rate_limits else None,
+        message_writer=MessageWriter.from_settings(messages, settings),
         listing_access=ListingAccess(database),
     )
     node_id = new_node_id()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.channels.rate_limit import UserBuckets
 from gateway.identities import Identities
 from gateway.identity import Authenticator
 from shared.repositories.blocks import BlockRepository
@@ -23,4 +24,6 @@ class Context:
     blocks: BlockRepository
     messages: MessageRepository
     message_writer: MessageWriter
+    send_buckets: UserBuckets | None
+    """None where nothing is limited."""
     listing_access: ListingAccess

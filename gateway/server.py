@@ -9,12 +9,11 @@ import signal
 from aiohttp import web
 
 from gateway.app import ENDPOINT, create_app
+from gateway.listener import listen
+from gateway.runtime.garbage import GarbageCollection
 from shared.settings import Settings
 
 logger = logging.getLogger(__name__)
-
-BACKLOG = 4096
-"""Connections that the kernel keeps for us; clients of a node that died come all at once."""
 
 
 async def serve(settings: Settings) -> None:
@@ -26,8 +25,17 @@ async def serve(settings: Settings) -> None:
     app = await create_app(settings)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=settings.keepalive_seconds)
     await runner.setup()
+    assert runner.server is not None
+    garbage = GarbageCollection(app[ENDPOINT])
+    listener: asyncio.Server | None = None
     try:
-        await web.TCPSite(runner, settings.gateway_host, settings.gateway_port, backlog=BACKLOG).start()
+        listener = await listen(
+            runner.server,
+            settings.gateway_host,
+            settings.gateway_port,
+            max_connections=settings.max_connections,
+            head_seconds=settings.request_head_seconds,
+        )
         logger.info("listening", extra={"fields": {"host": settings.gateway_host, "port": settings.gateway_port}})
         await stop.wait()
         logger.info("draining", extra={"fields": {"connections": len(app[ENDPOINT].connections)}})
@@ -36,4 +44,7 @@ async def serve(settings: Settings) -> None:
     except TimeoutError:
         logger.warning("not drained in time")
     finally:
+        if listener is not None:
+            listener.close()
+        garbage.stop()
         await runner.cleanup()

@@ -129,9 +129,13 @@ class Settings:
 
     max_message_bytes: int = 1024 * 1024
     """A frame, a long-poll body."""
+    max_connections: int = 50_000
+    """Open TCP connections to a gateway, and no more than its file descriptors allow; past it they are refused."""
+    request_head_seconds: float = 10.0
+    """Within this time the first request on a connection to a gateway has to be there."""
     max_channels_per_connection: int = 100
     sends_per_second: float = 10.0
-    """How often one joined private chat may send, read or type, in the long run."""
+    """How often one user may send, read or type on one node, in the long run."""
     send_burst: int = 100
     """How many of them may come at once."""
     max_backlog_messages: int = 1000

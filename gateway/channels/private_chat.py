@@ -9,7 +9,6 @@ from typing import Any
 
 from gateway.channel import Error, HandleResult, JoinResult, Ok
 from gateway.channels.authenticated import TRY_AGAIN, AuthenticatedChannel
-from gateway.channels.rate_limit import TokenBucket
 from shared.domain.ids import parse_id
 from shared.domain.messages import InvalidMessage, MessageRefused, UnknownRecipient, parse_read, parse_send
 from shared.domain.times import rfc3339
@@ -36,8 +35,6 @@ class PrivateChat(AuthenticatedChannel):
             if user_id != self.identity.user_id:
                 exists = await self.context.identities.find(user_id, "") is not None
                 return UNAUTHORIZED if exists else USER_NOT_FOUND
-            settings = self.context.settings
-            self.bucket = TokenBucket(settings.sends_per_second, settings.send_burst) if settings.rate_limits else None
             if not isinstance(params, dict) or params.get("after_id") is None:
                 return Ok()
             return await self._catch_up(user_id, params["after_id"])
@@ -60,7 +57,8 @@ class PrivateChat(AuthenticatedChannel):
         handler = _HANDLERS.get(event) if isinstance(event, str) else None
         if handler is None:
             return await super().handle_in(event, payload)
-        if self.bucket is not None and not self.bucket.take():
+        buckets = self.context.send_buckets
+        if buckets is not None and not buckets.take(self.identity.user_id):
             return TOO_MANY_REQUESTS
         try:
             return await handler(self, payload)

@@ -1,9 +1,11 @@
-"""A token bucket: how often one channel may do something. Pure but for the clock."""
+"""Token buckets: how often a user may do something. Pure but for the clock."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+
+_PRUNE_AT = 1000
 
 
 class TokenBucket:
@@ -20,10 +22,43 @@ class TokenBucket:
 
     def take(self) -> bool:
         """Whether there was a token to take."""
-        now = self._clock()
-        self._tokens = min(self._burst, self._tokens + (now - self._since) * self._rate)
-        self._since = now
+        self._fill()
         if self._tokens < 1:
             return False
         self._tokens -= 1
         return True
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is as good as a new one."""
+        self._fill()
+        return self._tokens >= self._burst
+
+    def _fill(self) -> None:
+        now = self._clock()
+        self._tokens = min(self._burst, self._tokens + (now - self._since) * self._rate)
+        self._since = now
+
+
+class UserBuckets:
+    """A bucket for each user, whatever they join, leave and connect: who comes back finds it as it would be by then."""
+
+    def __init__(self, rate: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._clock = clock
+        self._buckets: dict[int, TokenBucket] = {}
+        self._prune_at = _PRUNE_AT
+
+    def take(self, user_id: int) -> bool:
+        """Whether the user had a token to take."""
+        bucket = self._buckets.get(user_id)
+        if bucket is None:
+            if len(self._buckets) >= self._prune_at:
+                self._buckets = {user: kept for user, kept in self._buckets.items() if not kept.is_full}
+                self._prune_at = max(_PRUNE_AT, 2 * len(self._buckets))
+            bucket = self._buckets[user_id] = TokenBucket(self._rate, self._burst, self._clock)
+        return bucket.take()
+
+    def __len__(self) -> int:
+        return len(self._buckets)

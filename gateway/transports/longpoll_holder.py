@@ -48,7 +48,9 @@ class LocalSessions:
 
     def open(self, serializer: Serializer, identity: Identity, params: dict[str, str]) -> LongPollConnection:
         """Any one user has a bounded number of them: to open one takes a client no more than a token."""
-        own = [one for one in self._endpoint.users.members(identity.user_id) if isinstance(one, LongPollConnection)]
+        members = self._endpoint.users.members(identity.user_id)
+        # One that was closed a moment ago may still be there: it must not count, nor be closed for the next one again.
+        own = [one for one in members if isinstance(one, LongPollConnection) and not one.gone]
         if len(own) >= self._endpoint.settings.max_longpoll_sessions_per_user:
             longest_unpolled = min(own, key=LongPollConnection.last_polled)
             longest_unpolled.close(CLOSE_TOO_MANY, "too many sessions")

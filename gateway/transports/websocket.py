@@ -34,6 +34,8 @@ INVALID_TEXT = 1007
 IDLE = 1002
 TRY_AGAIN_LATER = 1013
 
+FAIR_FRAMES = 64
+"""Frames that are handled in one go."""
 _CLOSE_SECONDS = 5.0
 """How long a client has to answer a close before its connection is cut."""
 
@@ -148,6 +150,9 @@ class WebSocketConnection(Connection):
                 kind, data, _ = await receive()
                 self.last_received = now()
                 counts.frames_in += 1
+                if not counts.frames_in % FAIR_FRAMES:
+                    # What has arrived already is received without waiting: others come in between.
+                    await asyncio.sleep(0)
                 if kind is WSMsgType.TEXT:
                     self.receive_text(data)
                 elif kind is WSMsgType.BINARY:

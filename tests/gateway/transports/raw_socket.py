@@ -7,7 +7,7 @@ import contextlib
 import socket
 from typing import NamedTuple
 
-TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 _SECONDS = 10.0
 
 

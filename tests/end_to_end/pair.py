@@ -1,0 +1,36 @@
+"""`python -m tests.end_to_end.pair URL ANN TOKEN BOB TOKEN`: two who write to each other, and how long that takes.
+
+A process of its own, so that nothing but the gateway is measured. It prints the seconds of each message, a line each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sys
+
+from tests.support.client import Socket
+
+PAUSE_SECONDS = 0.04
+
+
+async def write_on(url: str, ann: str, anns_token: str, bob: str, bobs_token: str) -> None:
+    """Until it is ended."""
+    loop = asyncio.get_running_loop()
+    async with await Socket.connect(url, anns_token) as anns, await Socket.connect(url, bobs_token) as bobs:
+        topic = f"private_chat:{ann}"
+        assert (await anns.join(topic))["status"] == "ok"
+        assert (await bobs.join(f"private_chat:{bob}"))["status"] == "ok"
+        for number in itertools.count():
+            started = loop.time()
+            push = asyncio.create_task(anns.push(topic, "send", {"to": bob, "message": f"{number}"}))
+            while (await bobs.event("send"))["message"] != f"{number}":
+                pass
+            print(loop.time() - started, flush=True)
+            assert (await push)["status"] == "ok"
+            anns.frames.clear()
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
+if __name__ == "__main__":
+    asyncio.run(write_on(*sys.argv[1:]))
