@@ -16,7 +16,6 @@ from api.pictures.storage import PictureStorage
 from api.pictures.workers import PictureWorkers
 from api.rate_limits import RateLimits
 from api.realtime import Realtime
-from api.shared_reads import SharedReads
 from shared.access.tokens import Tokens
 from shared.postgres import Database
 from shared.pubsub.broker import Broker
@@ -32,6 +31,7 @@ from shared.repositories.pictures import PictureRepository
 from shared.repositories.replies import ReplyRepository
 from shared.repositories.reports import ReportRepository
 from shared.repositories.sessions import SessionRepository
+from shared.repositories.shared_reads import SharedReads
 from shared.repositories.trash import TrashRepository
 from shared.repositories.users import UserRepository
 from shared.settings import Settings
@@ -105,12 +105,7 @@ class Services:
             picture_workers=PictureWorkers.from_settings(settings),
             picture_storage=storage,
             abandoned_files=AbandonedFiles(pictures, storage, settings.abandoned_files_seconds),
-            message_writer=MessageWriter(
-                messages,
-                max_batch=settings.max_message_batch,
-                max_waiting=settings.max_waiting_messages,
-                max_seconds=2 * settings.database_timeout_seconds,
-            ),
+            message_writer=MessageWriter.from_settings(messages, settings),
         )
 
     async def start(self) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, Self
 
 from shared.domain.messages import Message, MessageRefused, NewMessage
 from shared.postgres import DatabaseUnavailable
+from shared.settings import Settings
 
 _PAUSE_SECONDS = 0.1
 """So long after a batch has failed, nothing is tried: a sender with many messages under way, one of which waited in
@@ -46,6 +47,15 @@ class MessageWriter:
         self._max_waiting = max_waiting
         self._waiting: deque[tuple[NewMessage, asyncio.Future[Message]]] = deque()
         self._writing: asyncio.Task[None] | None = None
+
+    @classmethod
+    def from_settings(cls, messages: Inserter, settings: Settings) -> Self:
+        return cls(
+            messages,
+            max_batch=settings.max_message_batch,
+            max_waiting=settings.max_waiting_messages,
+            max_seconds=2 * settings.database_timeout_seconds,
+        )
 
     @property
     def waiting(self) -> int:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from api.shared_reads import SharedReads
 from shared.postgres import DatabaseUnavailable
+from shared.repositories.shared_reads import SharedReads
 
 
 class Store:
