@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any
 
 from aiohttp import BodyPartReader, hdrs, web
@@ -34,7 +33,7 @@ from api.problems import (
     WrongMediaType,
 )
 from shared.access.policy import Action
-from shared.domain.pictures import ListingIsFull, NewPicture, Picture, PictureNotFound
+from shared.domain.pictures import ListingIsFull, Picture, PictureNotFound
 
 FIELD = "picture"
 
@@ -52,9 +51,7 @@ async def add(call: Call) -> web.Response:
     with _problems():
         data = await _upload(call)
         async with stored_picture(data, services.picture_workers, services.picture_storage) as stored:
-            picture = await services.pictures.add(
-                listing.id, NewPicture(**asdict(stored)), by=call.user.user_id, owner_id=listing.seller_id
-            )
+            picture = await services.pictures.add(listing.id, stored, by=call.user.user_id, owner_id=listing.seller_id)
     await announce(services, listing.id)
     return json_answer(picture_payload(picture), 201)
 

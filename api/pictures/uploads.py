@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from api.pictures.errors import PictureTooLarge, StorageUnavailable
 from api.pictures.storage import new_key
+from shared.domain.pictures import NewPicture
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,21 +21,6 @@ if TYPE_CHECKING:
 
     from api.pictures.storage import PictureStorage
     from api.pictures.workers import PictureWorkers
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredPicture:
-    """What the database has to remember of a picture; media types are also told by the keys' endings."""
-
-    key: str
-    content_type: str
-    size: int
-    """In bytes."""
-    width: int
-    height: int
-    thumbnail_key: str
-    thumbnail_content_type: str
-    thumbnail_size: int
 
 
 async def read_upload(part: BodyPartReader, max_bytes: int) -> bytes:
@@ -49,7 +34,7 @@ async def read_upload(part: BodyPartReader, max_bytes: int) -> bytes:
 
 
 @asynccontextmanager
-async def stored_picture(data: bytes, workers: PictureWorkers, storage: PictureStorage) -> AsyncIterator[StoredPicture]:
+async def stored_picture(data: bytes, workers: PictureWorkers, storage: PictureStorage) -> AsyncIterator[NewPicture]:
     """Process and store an upload; insert its row within the context, whose failure removes the files again.
 
         async with stored_picture(data, workers, storage) as picture:
@@ -59,7 +44,7 @@ async def stored_picture(data: bytes, workers: PictureWorkers, storage: PictureS
     `PictureWorkers.process` and `PictureStorage.put` raise.
     """
     processed = await workers.process(data)
-    picture = StoredPicture(
+    picture = NewPicture(
         key=new_key(processed.content_type),
         content_type=processed.content_type,
         size=len(processed.data),

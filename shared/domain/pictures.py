@@ -10,7 +10,7 @@ MAX_PICTURES = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPicture:
-    """Two files that are stored already, on their way to a row."""
+    """Two files that are stored already, on their way to a row; media types are also told by the keys' endings."""
 
     key: str
     content_type: str
