@@ -61,7 +61,9 @@ export class Browse extends View {
             (listing) => html`<li>${card(listing)}</li>`,
           )}
         </ul>
-        ${this.listings.foot("No car is like that. Try fewer filters.")}
+        ${this.listings.foot(
+          Object.keys(this.asked).length ? "No car is like that. Try fewer filters." : "No cars yet. Be the first to sell one.",
+        )}
       </section>
     </div>`;
   }
