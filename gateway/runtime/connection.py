@@ -159,6 +159,7 @@ class Connection:
     def renew(self, identity: Any) -> None:
         """The client handed in a fresh token of the same user."""
         self.identity = identity
+        self.endpoint.identified(self)
 
     def _join(self, joined: Joined[Any], message: Message, replaced: Joined[Any] | None) -> None:
         if self.gone:

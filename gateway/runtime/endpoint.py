@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 import secrets
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -39,6 +40,8 @@ _PROBE = "probe"
 
 DRAIN_STEPS = 20
 """In how many batches a stopping node closes its connections."""
+_LATELY_SECONDS = 60.0
+"""Longer than anyone takes from the look at a user to an open connection."""
 FINISH_SECONDS = 5.0
 """How long a stopping node waits for what a connection's channels are doing."""
 
@@ -83,6 +86,8 @@ class Endpoint:
         self._on_probe: Callable[[float], None] | None = None
         self._next_probe = 0.0
         self._next_gap: float | None = None
+        self._lately: deque[tuple[float, int, str | None, str | None]] = deque()
+        """Disconnects and role changes: when, of which user, and of which session, or which role it is now."""
         self._handlers: dict[str, Callable[[Envelope], None]] = {control.CONTROL: self._control}
         self._gap_listeners: list[Callable[[float], None]] = []
         self._delivery_listeners: dict[str, Callable[[Broadcast], None]] = {}
@@ -181,6 +186,25 @@ class Endpoint:
     def connected(self, connection: Connection) -> None:
         self.connections.add(connection)
         self.users.add(connection.identity.user_id, connection)
+        self.identified(connection)
+        if self.is_draining:
+            connection.close(SERVICE_RESTART, "restarting")
+
+    def identified(self, connection: Connection) -> None:
+        """The connection has an identity: what happened to it since it was looked up takes effect now."""
+        identity = connection.identity
+        for at, user_id, session_id, role in self._lately:
+            if at >= identity.as_of and user_id == identity.user_id:
+                if role is not None:
+                    identity.role = role
+                elif session_id in (None, identity.session_id):
+                    connection.close(GOING_AWAY, "disconnected")
+
+    def _remember(self, user_id: int, *, session_id: str | None = None, role: str | None = None) -> None:
+        now = asyncio.get_running_loop().time()
+        while self._lately and self._lately[0][0] < now - _LATELY_SECONDS:
+            self._lately.popleft()
+        self._lately.append((now, user_id, session_id, role))
 
     def disconnected(self, connection: Connection) -> None:
         self.counts.disconnects += 1
@@ -195,6 +219,7 @@ class Endpoint:
         self.broker.publish(control.CONTROL, pack(notice.envelope(self.node_id)))
 
     def _disconnect_here(self, payload: dict[str, Any]) -> None:
+        self._remember(payload["user_id"], session_id=payload["session_id"])
         for connection in self.users.members(payload["user_id"]):
             if payload["session_id"] in (None, connection.identity.session_id):
                 connection.close(GOING_AWAY, "disconnected")
@@ -299,6 +324,7 @@ class Endpoint:
 
     def role_changed_here(self, user_id: int, role: str) -> None:
         """Have the channels of a user on this node look again at what the user may see."""
+        self._remember(user_id, role=role)
         notice = Notice(control.ROLE_CHANGED, control.role_changed(user_id, role))
         for connection in self.users.members(user_id):
             connection.identity.role = role

@@ -55,7 +55,8 @@ class LocalSessions:
             longest_unpolled = min(own, key=LongPollConnection.last_polled)
             longest_unpolled.close(CLOSE_TOO_MANY, "too many sessions")
         session = LongPollConnection(self._endpoint, serializer, identity, params, self._forget)
-        self._sessions[session.id] = session
+        if not session.gone:
+            self._sessions[session.id] = session
         return session
 
     def _forget(self, session: LongPollConnection) -> None:

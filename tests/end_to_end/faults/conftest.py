@@ -16,6 +16,7 @@ from shared.embedded.redis import EmbeddedRedis
 from shared.postgres.schema import apply_schema
 from shared.settings import Settings
 from tests.conftest import JWT_SECRET
+from tests.support.ports import free_port
 from tests.support.processes import Node, Processes
 from tests.support.scratch import scratch_directory
 
@@ -27,6 +28,11 @@ class World:
     postgres: EmbeddedPostgres
     redis: EmbeddedRedis
     processes: Processes
+
+    @property
+    def redis_port(self) -> int:
+        assert self.redis.port is not None
+        return self.redis.port
 
     @property
     def settings(self) -> Settings:
@@ -49,7 +55,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     with scratch_directory() as directory:
         # Room to break Redis: a node that does not read is dropped soon.
         limits = ("--client-output-buffer-limit", "pubsub 256kb 128kb 1")
-        redis = EmbeddedRedis(directory / "redis", options=limits)
+        redis = EmbeddedRedis(directory / "redis", port=free_port(), options=limits)
         postgres = EmbeddedPostgres(directory / "postgres")
         try:
             await redis.start()

@@ -189,4 +189,5 @@ def stored_messages(database_url: str) -> list[tuple[int, int, int, str]]:
 def query(database_url: str, sql: str, *parameters: Any) -> list[Any]:
     with closing(psycopg2.connect(database_url)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(sql, parameters)
-        return cursor.fetchall()
+        rows: list[Any] = cursor.fetchall()
+        return rows
