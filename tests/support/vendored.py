@@ -34,7 +34,8 @@ def contents() -> dict[str, bytes]:
 
 def _readme() -> str:
     lines = [
-        "Copies of files of npm packages, made by `make vendor` as tests/end_to_end/js/package-lock.json says. Not to be",
+        "Copies of files of npm packages, made by `make vendor` as tests/end_to_end/js/package-lock.json says. "
+        "Not to be",
         "edited.",
         "",
         "| package | version | licence |",

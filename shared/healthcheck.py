@@ -1,0 +1,28 @@
+"""`python -m shared.healthcheck PORT`: whether the process on that port of this machine is ready. For containers."""
+
+from __future__ import annotations
+
+import http.client
+import sys
+
+SECONDS = 4.0
+
+
+def main(arguments: list[str]) -> int:
+    """0 when it is ready, else 1 with the reason in a line."""
+    connection = http.client.HTTPConnection("127.0.0.1", int(arguments[0]), timeout=SECONDS)
+    try:
+        connection.request("GET", "/health/ready")
+        response = connection.getresponse()
+        text = response.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException) as error:
+        print(f"no answer: {error}")
+        return 1
+    finally:
+        connection.close()
+    print(text)
+    return 0 if response.status == 200 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

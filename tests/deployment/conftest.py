@@ -1,0 +1,80 @@
+"""The deployment without its containers: two gateways and two APIs in production mode, and nginx before them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from shared.settings import Settings
+from tests.conftest import JWT_SECRET
+from tests.deployment.nginx import Nginx, find_nginx, running_nginx
+from tests.support.processes import Node, Processes
+from tests.support.servers import Servers
+
+
+@dataclass
+class Deployment:
+    settings: Settings
+    gateways: list[Node]
+    apis: list[Node]
+    nginx: Nginx
+
+
+def production(database_url: str, redis_url: str, data: Path) -> Settings:
+    """As compose.yaml sets them."""
+    return Settings(
+        environment="production",
+        database_url=database_url,
+        redis_url=redis_url,
+        jwt_secret=JWT_SECRET,
+        data_directory=data,
+        trusted_proxies=(ip_network("127.0.0.1/32"),),
+        drain_seconds=0.5,
+        shutdown_seconds=10.0,
+    )
+
+
+@asynccontextmanager
+async def running(settings: Settings, directory: Path) -> AsyncIterator[Deployment]:
+    program = find_nginx()
+    if program is None:
+        pytest.skip("because there is no nginx on this machine")
+    processes = Processes(settings, directory)
+    try:
+        # The schema is there already: none has to wait for another.
+        gateway, other_gateway, api, other_api = await asyncio.gather(
+            processes.gateway(), processes.gateway(), processes.api(), processes.api()
+        )
+        ports = {"gateway-1:4000": gateway.port, "gateway-2:4000": other_gateway.port}
+        ports |= {"api-1:4001": api.port, "api-2:4001": other_api.port}
+        async with running_nginx(program, ports) as nginx:
+            yield Deployment(settings, [gateway, other_gateway], [api, other_api], nginx)
+    finally:
+        await processes.stop()
+
+
+@pytest.fixture(scope="module")
+def module_settings(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    with servers.database() as database_url, servers.empty_redis() as redis_url:
+        yield production(database_url, redis_url, tmp_path_factory.mktemp("data"))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def deployment(module_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Deployment]:
+    """For all tests of a module, which leave it as it is."""
+    async with running(module_settings, tmp_path_factory.mktemp("processes")) as deployed:
+        yield deployed
+
+
+@pytest.fixture
+async def own_deployment(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Deployment]:
+    """For one test, whose processes it may end."""
+    async with running(production(database_url, redis_url, tmp_path / "data"), tmp_path) as deployed:
+        yield deployed

@@ -1,0 +1,87 @@
+"""nginx with the deployment's own configuration: only where it listens and where the processes are is the test's."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from shared.embedded import child
+from tests.support.ports import free_port
+from tests.support.scratch import scratch_directory
+
+CONFIGURATION = Path(__file__).parents[2] / "deploy" / "nginx"
+START_SECONDS = 10.0
+LOG_SECONDS = 10.0
+
+
+def find_nginx() -> str | None:
+    """Debian has it in a folder that only root's path names."""
+    return shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
+
+
+class Nginx:
+    """One running nginx; `output` is all that it wrote."""
+
+    def __init__(self, directory: Path, port: int) -> None:
+        self.port = port
+        self._directory = directory
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def socket_url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/socket/websocket"
+
+    def output(self) -> str:
+        return (self._directory / "output").read_text(encoding="utf-8")
+
+    async def logged(self, path: str, count: int) -> list[dict[str, Any]]:
+        """What it logged of so many requests at least; it does so when they have ended."""
+        assert await child.happens(lambda: len(self._log(path)) >= count, LOG_SECONDS), self.output()
+        return self._log(path)
+
+    def _log(self, path: str) -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in self.output().splitlines() if line.startswith("{")]
+        return [line for line in lines if line["path"] == path]
+
+
+@asynccontextmanager
+async def running_nginx(program: str, ports: Mapping[str, int]) -> AsyncIterator[Nginx]:
+    """`ports` says where each process of upstreams.conf listens here: `{"gateway-1:4000": 12345, ...}`."""
+    with scratch_directory() as directory:
+        port = free_port()
+        settings = directory / "settings"
+        shutil.copytree(CONFIGURATION, settings)
+        upstreams = (settings / "upstreams.conf").read_text(encoding="utf-8")
+        for name, there in ports.items():
+            assert name in upstreams
+            upstreams = upstreams.replace(f"server {name} ", f"server 127.0.0.1:{there} ")
+        assert "-1:" not in upstreams
+        (settings / "upstreams.conf").write_text(upstreams, encoding="utf-8")
+        (settings / "listen.conf").write_text(f"listen 127.0.0.1:{port};\n", encoding="utf-8")
+        # Appended to by nginx and its children, as a log is.
+        with (directory / "output").open("ab") as output:
+            command: list[str | Path] = [program, "-p", directory, "-c", settings / "nginx.conf", "-g", "daemon off;"]
+            process = child.spawn(command, death_signal=signal.SIGTERM, output=output)
+        nginx = Nginx(directory, port)
+        try:
+            is_up = await child.happens(lambda: process.poll() is not None or _accepts(port), START_SECONDS)
+            assert is_up, "nginx did not start"
+            assert process.poll() is None, nginx.output()
+            yield nginx
+        finally:
+            await child.stop(process, (signal.SIGTERM, START_SECONDS))
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

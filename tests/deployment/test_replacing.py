@@ -1,0 +1,112 @@
+"""Processes behind nginx stop, are replaced and die: clients go on with the others, and lack nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import aiohttp
+import pytest
+
+from shared.embedded.child import happens
+from tests.deployment.conftest import Deployment
+from tests.end_to_end.faults.load import Load
+from tests.gateway.transports.longpoll.client import LongPollClient
+from tests.support.client import Rest, Socket
+
+
+async def test_a_gateway_drains_during_chat_and_nothing_is_lost(own_deployment: Deployment) -> None:
+    # Each of these people writes more often than people do.
+    async with Load(own_deployment.settings, [own_deployment.nginx.socket_url], users=40, rate=200) as load:
+        await load.more_acknowledged(200)
+        own_deployment.gateways[0].signal(signal.SIGTERM)
+        await load.until(lambda: sum(user.connects > 1 and user.joined for user in load.users) == 20)
+        assert await own_deployment.gateways[0].ended() == 0
+        await load.more_acknowledged(200)
+        reckoning = await load.reckon()
+        # Nobody waited for anything but the other gateway.
+        assert {code for user in load.users for code in user.close_codes} == {1012}
+        assert not any(user.errors for user in load.users)
+    assert reckoning.received == 2 * reckoning.stored
+
+
+async def test_a_gateway_is_killed_during_chat_and_nothing_is_lost(own_deployment: Deployment) -> None:
+    async with Load(own_deployment.settings, [own_deployment.nginx.socket_url], users=40, rate=200) as load:
+        await load.more_acknowledged(200)
+        own_deployment.gateways[0].kill()
+        await load.until(lambda: sum(user.connects > 1 and user.joined for user in load.users) >= 20)
+        await load.more_acknowledged(200)
+        reckoning = await load.reckon()
+    assert reckoning.received == 2 * reckoning.stored
+
+
+async def test_polls_go_on_while_a_gateway_is_replaced(own_deployment: Deployment) -> None:
+    async with Rest(own_deployment.nginx.url) as rest, aiohttp.ClientSession() as http:
+        ann = await rest.register("Ann")
+        client = LongPollClient(http, [f"{own_deployment.nginx.url}/socket/longpoll"])
+        client.jwt = ann.token
+        await client.open()
+        assert await own_deployment.gateways[0].stop() == 0
+        # Its session may have been there: then what a poll gets is a new session.
+        while (answer := await client.poll())["status"] in (204, 410):
+            if answer["status"] == 410:
+                client.token = answer["token"]
+                await client.join(ann.topic)
+            frame = ["1", "9", ann.topic, "send", {"to": str(ann.id), "message": "To myself"}]
+            assert await client.post(frame) == 200
+        assert answer["status"] == 200
+
+
+async def test_an_api_is_stopped_under_load_and_no_request_fails(own_deployment: Deployment) -> None:
+    statuses: list[int] = []
+    enough = asyncio.Event()
+
+    async def ask(client: aiohttp.ClientSession) -> None:
+        while not enough.is_set():
+            async with client.get(f"{own_deployment.nginx.url}/api/categories") as response:
+                await response.read()
+                statuses.append(response.status)
+
+    async with aiohttp.ClientSession() as client, asyncio.TaskGroup() as tasks:
+        for _ in range(8):
+            tasks.create_task(ask(client))
+        await happens(lambda: len(statuses) >= 200, 30)
+        assert await own_deployment.apis[0].stop() == 0
+        before = len(statuses)
+        await happens(lambda: len(statuses) >= before + 200, 30)
+        enough.set()
+    assert len(statuses) >= 400
+    assert set(statuses) == {200}
+
+
+async def test_with_no_process_left_the_answer_is_a_problem_that_says_so(own_deployment: Deployment) -> None:
+    for node in (*own_deployment.gateways, *own_deployment.apis):
+        node.kill()
+    async with aiohttp.ClientSession() as client:
+        for path in ("/api/listings", "/socket/longpoll?vsn=2.0.0", "/"):
+            async with client.get(own_deployment.nginx.url + path) as response:
+                assert (response.status, response.content_type) == (503, "application/problem+json")
+                assert (await response.json(content_type=None))["type"] == "/problems/unavailable"
+                assert response.headers["Retry-After"] == "2"
+
+
+async def test_no_token_is_in_any_log_whatever_goes_wrong(own_deployment: Deployment) -> None:
+    async with Rest(own_deployment.nginx.url) as rest:
+        ann = await rest.register("Ann")
+    url = own_deployment.nginx.socket_url
+    async with await Socket.connect(url, ann.token) as socket:
+        await socket.join(ann.topic)
+        for gateway in own_deployment.gateways:
+            gateway.kill()
+        assert await socket.closed()
+    with pytest.raises(aiohttp.WSServerHandshakeError):
+        await Socket.connect(url, ann.token)
+    async with aiohttp.ClientSession() as client:
+        params = {"token": ann.token, "vsn": "2.0.0"}
+        async with client.get(f"{own_deployment.nginx.url}/socket/longpoll", params=params) as response:
+            assert response.status == 503
+    assert {line["status"] for line in await own_deployment.nginx.logged("/socket/websocket", 2)} == {"101", "503"}
+    assert {line["status"] for line in await own_deployment.nginx.logged("/socket/longpoll", 1)} == {"503"}
+    nodes = (*own_deployment.gateways, *own_deployment.apis)
+    written = [own_deployment.nginx.output(), *(node.output() for node in nodes)]
+    assert not any(ann.token in text for text in written)
