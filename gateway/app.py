@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from gateway.authentication import TokenAuthenticator
 from gateway.catch_up import CatchUp
@@ -84,6 +84,7 @@ async def create_app(settings: Settings) -> web.Application:
         await database.close()
 
     app = web.Application()
+    app.on_response_prepare.append(_name_no_versions)
     app[ENDPOINT] = endpoint
     app.cleanup_ctx.append(lifetime)
     add_socket(app, endpoint, context.authenticate)
@@ -94,6 +95,11 @@ async def create_app(settings: Settings) -> web.Application:
     app.router.add_get("/health/ready", health.ready)
     app.router.add_get("/", _to_the_page(settings))
     return app
+
+
+async def _name_no_versions(_: web.Request, response: web.StreamResponse) -> None:
+    """aiohttp's own header names its version and Python's."""
+    response.headers[hdrs.SERVER] = "daveslist"
 
 
 def _to_the_page(settings: Settings) -> web.Handler:  # type: ignore[name-defined]

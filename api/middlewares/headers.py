@@ -18,6 +18,8 @@ _DEFAULTS = (
     (hdrs.CACHE_CONTROL, "no-store"),
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
     ("Referrer-Policy", "no-referrer"),
+    # Instead of aiohttp's, which names its version and Python's.
+    (hdrs.SERVER, "daveslist"),
     ("X-Content-Type-Options", "nosniff"),
 )
 """A handler's own value wins."""

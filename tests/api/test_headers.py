@@ -33,6 +33,7 @@ async def test_every_answer_is_safe_by_default(api: Api, method: str, path: str,
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert response.headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
     assert response.headers["Referrer-Policy"] == "no-referrer"
+    assert response.headers["Server"] == "daveslist"
     assert response.headers["Cache-Control"] == "no-store"
     assert response.headers["Vary"] == "Origin"
     assert "Strict-Transport-Security" not in response.headers

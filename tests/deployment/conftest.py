@@ -45,7 +45,7 @@ def production(database_url: str, redis_url: str, data: Path) -> Settings:
 async def running(settings: Settings, directory: Path) -> AsyncIterator[Deployment]:
     program = find_nginx()
     if program is None:
-        pytest.skip("because there is no nginx on this machine")
+        pytest.skip("no nginx on this machine")
     processes = Processes(settings, directory)
     try:
         # The schema is there already: none has to wait for another.

@@ -33,7 +33,7 @@ def stages() -> Iterator[Mapping[str, Stage]]:
             yield build(DOCKERFILE, directory)
         except StepFailed as failure:
             if NO_INDEX.search(str(failure)):
-                pytest.skip("because no package index can be reached from this machine")
+                pytest.skip("no package index can be reached from this machine")
             raise
 
 

@@ -170,3 +170,11 @@ def form(picture: bytes) -> aiohttp.FormData:
     data = aiohttp.FormData()
     data.add_field("picture", BytesIO(picture), filename="car.jpg", content_type="image/jpeg")
     return data
+
+
+async def test_no_process_names_the_versions_of_what_it_is_made_of(deployment: Deployment) -> None:
+    async with aiohttp.ClientSession() as client:
+        for node in (*deployment.gateways, *deployment.apis):
+            for path in ("/health/live", "/socket/longpoll", "/nothing"):
+                async with client.get(node.url + path) as response:
+                    assert response.headers["Server"] == "daveslist"

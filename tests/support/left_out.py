@@ -15,6 +15,6 @@ def left_out(skipped: Iterable[pytest.TestReport]) -> Iterator[str]:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         files_by_reason[reason.removeprefix("Skipped: ")][report.nodeid.partition("::")[0]] += 1
     for reason, files in sorted(files_by_reason.items()):
-        yield f"left out, {reason}:"
+        yield f"left out ({reason}):"
         for file, count in sorted(files.items()):
             yield f"    {file} ({count} {'test' if count == 1 else 'tests'})"
