@@ -1,7 +1,7 @@
 """Runs one channel: calls its callbacks one at a time, in order, and carries out what they return.
 
-The counterpart of Phoenix.Channel.Server. It speaks to the client through its connection, and to other channels
-through the endpoint.
+The counterpart of Phoenix.Channel.Server. It speaks to the client through its connection; what the channel itself can
+reach is in channel_socket.py.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +21,9 @@ from gateway.channel import (
     Error,
     Ok,
     Reply,
-    SocketRef,
     Stop,
     UnknownEvent,
 )
-from gateway.presence.tracker import Tracker
 from gateway.protocol.messages import (
     CHANNEL_CRASH,
     ERROR,
@@ -37,6 +35,7 @@ from gateway.protocol.messages import (
 )
 from gateway.protocol.session import Joined
 from gateway.runtime.broadcast import Broadcast
+from gateway.runtime.channel_socket import ChannelSocket
 from gateway.runtime.stepping import Suspended
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ Finish = Callable[[Any, Any, BaseException | None], None]
 
 
 class ChannelServer:
-    """One join of one topic of one connection: the channel's `socket`.
+    """One join of one topic of one connection.
 
     `held` keeps broadcasts back between the subscription and the join's reply; it is None once they go straight out.
     """
@@ -59,13 +58,13 @@ class ChannelServer:
     __slots__ = (
         "_busy",
         "_draining",
-        "_ended",
         "_inbox",
         "_message",
         "_subscribed",
         "_then",
         "channel",
         "connection",
+        "ended",
         "held",
         "intercepts",
         "join_ref",
@@ -84,14 +83,14 @@ class ChannelServer:
         self.replaced = replaced
         self.held: list[Broadcast] | None = []
         self.intercepts = joined.route.intercepts
-        self.channel = joined.route(self, params)
+        self.channel = joined.route(ChannelSocket(self), params)
         self._busy = False
         self._draining = False
         self._inbox: deque[tuple[Callable[[Any], None], Any]] | None = None
         self._message: Message | None = None
         self._subscribed = False
         self._then: Callable[[], None] | None = None
-        self._ended = False
+        self.ended = False
 
     # What causes callbacks. Each is carried out at once, or after what is under way.
 
@@ -176,14 +175,19 @@ class ChannelServer:
         self._run(self.channel.handle_out(broadcast.event, broadcast.value()), self._finish_info, broadcast)
 
     @property
+    def handling(self) -> Message | None:
+        """The push that `handle_in` is handling, if it is."""
+        return self._message if self._busy else None
+
+    @property
     def is_busy(self) -> bool:
         """Whether a callback is under way."""
-        return self._busy and not self._ended
+        return self._busy and not self.ended
 
     # The sequence of callbacks
 
     def _queue(self, method: Callable[[Any], None], argument: Any) -> None:
-        if self._ended:
+        if self.ended:
             return
         if self._inbox is None:
             self._inbox = deque()
@@ -350,78 +354,13 @@ class ChannelServer:
         self.connection.end(ref, self.topic, event, payload)
 
     def _release(self) -> None:
-        self._ended = True
+        self.ended = True
         if self._inbox:
             self.connection.backlog -= len(self._inbox)
             self._inbox = None
         if self._subscribed:
             self._subscribed = False
             self.connection.endpoint.unsubscribe(self)
-
-    # What the channel can reach
-
-    @property
-    def identity(self) -> Any:
-        return self.connection.identity
-
-    @property
-    def context(self) -> Any:
-        return self.connection.endpoint.context
-
-    def push(self, event: str, payload: Any) -> None:
-        if self.held is not None:
-            raise RuntimeError("nothing can be pushed before the join is answered; use send_info and push from there")
-        if self._ended:
-            # A timer of the channel's, say, that fires too late: the client has left this join behind.
-            return
-        connection = self.connection
-        connection.send(connection.serializer.push(self.join_ref, None, self.topic, event, payload))
-
-    def socket_ref(self) -> SocketRef:
-        if self._message is None or not self._busy:
-            raise RuntimeError("socket_ref names the push that handle_in is handling")
-        return SocketRef(self.join_ref, self._message.ref, self.topic)
-
-    def reply(self, ref: SocketRef, reply: Ok | Error | Reply) -> None:
-        if type(reply) not in (Ok, Error, Reply):
-            raise BadReturn(f"a reply is Ok, Error or Reply, not {reply!r}")
-        connection = self.connection
-        connection.send(connection.serializer.reply(ref.join_ref, ref.ref, ref.topic, reply.status, reply.response))
-
-    def broadcast(self, topic: str, event: str, payload: Any) -> None:
-        self.connection.endpoint.broadcast(topic, event, payload)
-
-    def broadcast_to_all(self, topics: Iterable[str], event: str, payload: Any) -> None:
-        self.connection.endpoint.broadcast_to_all(topics, event, payload)
-
-    def broadcast_from(self, topic: str, event: str, payload: Any) -> None:
-        self.connection.endpoint.broadcast(topic, event, payload, sender=self)
-
-    def renew(self, identity: Any) -> None:
-        self.connection.renew(identity)
-
-    def disconnect(self, user_id: int) -> None:
-        self.connection.endpoint.disconnect(user_id)
-
-    @property
-    def _presence(self) -> Tracker:
-        if not self.channel.tracks_presence:
-            raise RuntimeError(f"{type(self.channel).__name__} does not set tracks_presence")
-        return self.connection.endpoint.presence
-
-    async def track(self, key: str, meta: dict[str, Any]) -> None:
-        if not self._ended:
-            await self._presence.track(self.topic, key, meta, self)
-
-    async def update_presence(self, key: str, meta: dict[str, Any]) -> None:
-        if not self._ended:
-            await self._presence.update(self.topic, key, meta, self)
-
-    async def untrack(self, key: str) -> None:
-        await self._presence.untrack(self.topic, key, self)
-
-    async def list_presence(self) -> dict[str, Any]:
-        return self._presence.list(self.topic)
 
     async def subscribe(self) -> None:
         """Raises TimeoutError where Redis did not confirm in time."""
