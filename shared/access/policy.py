@@ -117,10 +117,6 @@ GRID: Mapping[Action, tuple[Grant, Grant, Grant, Grant]] = MappingProxyType(
 )  # fmt: skip
 
 
-def grant(action: Action, kind: Kind) -> Grant:
-    return GRID[action][kind]
-
-
 def may_ever(action: Action, actor: Actor | None) -> bool:
     """Whether such a person may do it at all: to their own things at least. What a route can tell before it looks."""
     return GRID[action][kind_of(actor)] is not Grant.NO

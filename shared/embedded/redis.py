@@ -8,7 +8,6 @@ from __future__ import annotations
 import platform
 import signal
 import socket
-import subprocess
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,12 +15,13 @@ from urllib.parse import quote
 
 from shared.embedded import child, places
 from shared.embedded.child import ServerFailed
+from shared.embedded.server import Server
 
 START_SECONDS = 10.0
 SOCKET = "redis.sock"
 
 
-class EmbeddedRedis:
+class EmbeddedRedis(Server):
     """One server. `start` and `stop` may follow each other any number of times; the URL stays the same."""
 
     def __init__(self, directory: Path, *, port: int | None = None, options: Sequence[str] = ()) -> None:
@@ -31,16 +31,6 @@ class EmbeddedRedis:
         self.port = port
         self._options = tuple(options)
         self._sockets = self.directory
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None, "not started"
-        return self._process.pid
-
-    @property
-    def is_running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
 
     @property
     def url(self) -> str:
@@ -72,12 +62,6 @@ class EmbeddedRedis:
             self._process = None
             (self._sockets / SOCKET).unlink(missing_ok=True)
             places.remove_socket_directory(self.directory, self._sockets)
-
-    def kill(self) -> None:
-        """As a crash would end it, for tests of what follows. `start` again afterwards."""
-        assert self._process is not None, "not started"
-        self._process.kill()
-        self._process.wait()
 
     def _answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as connection:
