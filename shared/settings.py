@@ -27,10 +27,11 @@ class Settings:
     environment: str = "development"
     """`development` or `production`."""
     database_url: str = ""
-    """As libpq reads it."""
+    """As libpq reads it, Unix sockets included; needed in production."""
     redis_url: str = ""
-    """As redis-py reads it; `redis+cluster://` for a Redis Cluster."""
+    """As redis-py reads it; `redis+cluster://` for a Redis Cluster; needed in production."""
     jwt_secret: str = field(default="", repr=False)
+    """Signs tokens: at least 32 bytes. Needed in production; in development one is made and kept."""
     data_directory: Path = Path(".daveslist")
     """Where development keeps its servers' data, its secret and its pictures."""
     allowed_origins: tuple[str, ...] = ()
@@ -38,11 +39,15 @@ class Settings:
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     """Networks whose X-Forwarded-For counts."""
     log_level: str = "INFO"
+    """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
 
     api_host: str = "127.0.0.1"
+    """Where the API listens; `0.0.0.0` is everywhere."""
     api_port: int = 4001
     gateway_host: str = "127.0.0.1"
+    """Where the gateway listens."""
     gateway_port: int = 4000
+    """The second gateway of `make run` is two above."""
     gateway_url: str = ""
     """Where browsers reach the gateway, as `https://chat.example.com`; empty: in development the page's own host at
     `gateway_port`, in production the page's own address, whose `/socket` the load balancer hands to the gateways."""

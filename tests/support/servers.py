@@ -44,8 +44,19 @@ class Servers:
     @contextmanager
     def database(self) -> Iterator[str]:
         """The URL of a database with the schema and nothing else, which is dropped at the end."""
+        with self._database(TEMPLATE) as url:
+            yield url
+
+    @contextmanager
+    def empty_database(self) -> Iterator[str]:
+        """The URL of a database with nothing in it, which is dropped at the end."""
+        with self._database("template0") as url:
+            yield url
+
+    @contextmanager
+    def _database(self, template: str) -> Iterator[str]:
         name = f"test_{next(self._numbers)}"
-        self._administer(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
+        self._administer(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         try:
             yield self.postgres.url(name)
         finally:

@@ -1,0 +1,72 @@
+"""The table of settings in the operating guide, made of shared/settings.py: names, defaults, and what is said of each.
+
+python -m tests.documents.settings_table    writes it into docs/operating.md
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import MISSING, fields
+from pathlib import Path
+
+from shared.settings import Settings
+
+CHECKOUT = Path(__file__).parents[2]
+GUIDE = CHECKOUT / "docs" / "operating.md"
+BEGIN, END = "<!-- settings: begin -->\n", "<!-- settings: end -->\n"
+
+
+def table() -> str:
+    said = _said()
+    rows = ["| variable | default | meaning |", "|---|---|---|"]
+    for setting in fields(Settings):
+        default = _shown(setting.default if setting.default is not MISSING else "")
+        rows.append(f"| `{setting.name.upper()}` | {default} | {said.get(setting.name, '')} |")
+    return "\n".join(rows) + "\n"
+
+
+def in_guide() -> str:
+    """The table as the guide has it."""
+    _, _, rest = GUIDE.read_text(encoding="utf-8").partition(BEGIN)
+    return rest.partition(END)[0]
+
+
+def _shown(value: object) -> str:
+    match value:
+        case bool():
+            return "`on`" if value else "`off`"
+        case "" | ():
+            return ""
+        case float():
+            return f"`{value:g}`"
+        case _:
+            return f"`{value}`"
+
+
+def _said() -> dict[str, str]:
+    """The string below each field."""
+    return dict(_strings(ast.parse((CHECKOUT / "shared" / "settings.py").read_text(encoding="utf-8"))))
+
+
+def _strings(module: ast.Module) -> Iterator[tuple[str, str]]:
+    [settings] = [node for node in module.body if isinstance(node, ast.ClassDef) and node.name == "Settings"]
+    for field, below in zip(settings.body, settings.body[1:], strict=False):
+        match field, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                # A setting is named by its variable, where people read it.
+                names = "|".join(sorted((each.name for each in fields(Settings)), key=len, reverse=True))
+                text = re.sub(rf"`({names})`", lambda found: found[0].upper(), " ".join(text.split()))
+                yield name, text
+
+
+def main() -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    head, _, rest = text.partition(BEGIN)
+    tail = rest.partition(END)[2]
+    GUIDE.write_text(head + BEGIN + table() + END + tail, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

