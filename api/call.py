@@ -8,14 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 from aiohttp import web
 from marshmallow import Schema, ValidationError
 
-from api.problems import Forbidden, Invalid, NotFound, NotJson, TooLarge, TooSlow, WrongMediaType
+from api.problems import (
+    BadRequest,
+    Forbidden,
+    Invalid,
+    NotFound,
+    NotJson,
+    Problem,
+    TooLarge,
+    TooSlow,
+    WrongMediaType,
+)
 from api.services import Services
 from shared.access.actor import Actor
 from shared.access.policy import Action, may
@@ -29,7 +41,7 @@ _SCHEMAS: dict[type[Schema], Schema] = {}
 class Call:
     """What a handler is given. Every handler asks for `body` or `query`, though it take none: that refuses the rest."""
 
-    __slots__ = ("_body", "_query", "actor", "input_checked", "request", "services")
+    __slots__ = ("_body", "_query", "_received", "actor", "input_checked", "request", "services")
 
     def __init__(
         self,
@@ -45,6 +57,7 @@ class Call:
         self.input_checked = False
         self._body = body
         self._query = query
+        self._received: bytes | Problem | None = None
 
     @property
     def user(self) -> Actor:
@@ -103,22 +116,45 @@ class Call:
 
     async def json_object(self) -> dict[str, Any]:
         """The body as it came. Raises WrongMediaType, TooLarge, NotJson, Invalid."""
-        content_type = self.request.content_type
-        charset = self.request.charset
+        content_type, charset = self.request.content_type, self.request.charset
         if content_type != "application/json" or (charset or "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
             raise WrongMediaType("Send application/json, in UTF-8.")
-        try:
-            async with asyncio.timeout(self.services.settings.body_seconds):
-                data = await self.request.read()
-        except web.HTTPRequestEntityTooLarge:
-            raise TooLarge(f"At most {self.services.settings.max_body_bytes} bytes.") from None
-        except TimeoutError:
-            raise TooSlow from None
-        body = parse_json(data)
+        body = parse_json(await self._data())
         self.query()
         if not isinstance(body, dict):
             raise Invalid({"body": ["Not an object."]})
         return body
+
+    async def wait_for_body(self) -> bool:
+        """Whether it was still on its way. What is wrong with it, `json_object` says in its turn."""
+        if self.request.content.is_eof():
+            return False
+        with suppress(Problem):
+            await self._data()
+        return True
+
+    async def _data(self) -> bytes:
+        """Reads it once; raises what came of that each time."""
+        if self._received is None:
+            try:
+                self._received = await self._read()
+            except Problem as problem:
+                self._received = problem
+        if isinstance(self._received, Problem):
+            raise self._received
+        return self._received
+
+    async def _read(self) -> bytes:
+        try:
+            async with asyncio.timeout(self.services.settings.body_seconds):
+                return await self.request.read()
+        except web.HTTPRequestEntityTooLarge:
+            raise TooLarge(f"At most {self.services.settings.max_body_bytes} bytes.") from None
+        except TimeoutError:
+            raise TooSlow from None
+        except (web.RequestPayloadError, ConnectionError):
+            # Not packed as its Content-Encoding says, or its client is gone.
+            raise BadRequest("The body cannot be read.") from None
 
 
 def parse_json(data: bytes) -> Any:
@@ -130,7 +166,7 @@ def parse_json(data: bytes) -> Any:
     except (msgspec.DecodeError, UnicodeDecodeError):
         pass
     try:
-        return json.loads(data.decode(), parse_constant=_refuse_constant)
+        return json.loads(data.decode(), parse_constant=_refuse_constant, parse_int=_whole)
     except RecursionError:
         raise NotJson("It is nested too deep.") from None
     except ValueError:
@@ -139,6 +175,11 @@ def parse_json(data: bytes) -> Any:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _whole(digits: str) -> int | float:
+    # Python refuses to read more digits, and no number of ours has so many.
+    return int(digits) if len(digits) < 4000 else math.inf
 
 
 def _load(schema: type[Schema], given: Mapping[str, Any]) -> Any:

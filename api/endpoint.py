@@ -39,15 +39,22 @@ Limiter = Callable[[web.Request, Services, Actor | None], Awaitable[None]]
 def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     limiter = _limiter(route)
 
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def admit(request: web.Request) -> Actor | None:
         actor = None if route.action in ANONYMOUS else await authenticate(request, services)
         if not may_ever(route.action, actor):
             if actor is None:
                 raise Unauthorized
             raise Forbidden("Your role does not allow it.")
+        return actor
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        actor = await admit(request)
         if limiter is not None:
             await limiter(request, services, actor)
         call = Call(request, services, actor, route.body, route.query)
+        if route.body is not None and await call.wait_for_body():
+            # Who takes long to send it may have been banned meanwhile, or may see less than before.
+            call.actor = await admit(request)
         response = await route.handler(call)
         if not call.input_checked:
             raise RuntimeError(f"the handler of {route.method} {route.path} asked neither for query() nor for body()")

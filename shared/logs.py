@@ -10,6 +10,9 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
 from shared.domain.times import rfc3339
 from shared.settings import Settings
 
@@ -32,6 +35,17 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=str)
 
 
+def without_what_was_sent(record: logging.LogRecord) -> bool:
+    """A filter for aiohttp's server. A request that is no HTTP is its client's fault and no failure of ours, and the
+    error quotes it: tokens stand in request lines and headers."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, (HttpProcessingError, web.RequestPayloadError)):
+        record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
+        record.msg, record.args, record.exc_info = "bad request", (), None
+        record.fields = {"error": type(error).__name__}
+    return logging.getLogger(record.name).isEnabledFor(record.levelno)
+
+
 def configure_logs(settings: Settings) -> None:
     """Everything that is logged anywhere in this process, from the level of the settings."""
     handler = logging.StreamHandler(sys.stderr)
@@ -39,3 +53,4 @@ def configure_logs(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
+    logging.getLogger("aiohttp.server").addFilter(without_what_was_sent)

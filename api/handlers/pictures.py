@@ -143,8 +143,8 @@ async def _upload(call: Call) -> bytes:
         raise TooSlow from None
     except web.HTTPRequestEntityTooLarge:
         raise TooLarge from None
-    except (ValueError, RuntimeError, AssertionError, HttpProcessingError):
-        # What aiohttp raises for forms that are none.
+    except (ValueError, RuntimeError, AssertionError, HttpProcessingError, web.RequestPayloadError, ConnectionError):
+        # What aiohttp raises for forms that are none, or never come to their end.
         raise BadRequest("The form cannot be read.") from None
 
 

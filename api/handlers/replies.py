@@ -12,6 +12,7 @@ from api.call import Call
 from api.pagination import decode_cursor, page
 from api.problems import ListingTooOld, NotFound
 from shared.access.policy import Action
+from shared.domain.listings import ListingNotFound
 from shared.domain.replies import Reply, ReplyNotFound, is_too_old
 from shared.domain.times import rfc3339
 
@@ -30,7 +31,10 @@ async def create(call: Call) -> web.Response:
     if is_too_old(listing.created_at, datetime.now(UTC)):
         raise ListingTooOld
     body = await call.body()
-    reply = await services.replies.create(listing.id, call.user.user_id, body["text"])
+    try:
+        reply = await services.replies.create(listing.id, call.user.user_id, body["text"])
+    except ListingNotFound:
+        raise NotFound from None
     payload = reply_payload(reply)
     services.realtime.reply_created(listing.id, payload)
     return json_answer(payload, 201)

@@ -12,6 +12,7 @@ from api.answers import json_answer
 from api.call import Call
 from api.pagination import decode_cursor, page
 from api.problems import AlreadyReported, NotFound
+from shared.domain.listings import ListingNotFound
 from shared.domain.reports import AlreadyReportedByThem, QueuedReport, QueuePosition, Report, ReportNotFound
 from shared.domain.times import rfc3339, rfc3339_or_none
 
@@ -23,6 +24,8 @@ async def create(call: Call) -> web.Response:
         report = await call.services.reports.create(listing.id, call.user.user_id, body["reason"], body["text"])
     except AlreadyReportedByThem:
         raise AlreadyReported from None
+    except ListingNotFound:
+        raise NotFound from None
     return json_answer(report_payload(report), 201)
 
 

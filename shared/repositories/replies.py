@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import psycopg2.errors
+
+from shared.domain.listings import ListingNotFound
 from shared.domain.replies import Reply, ReplyNotFound
 from shared.postgres import Database, Statement
 from shared.repositories.audit import record
@@ -37,7 +40,11 @@ class ReplyRepository:
         self._database = database
 
     async def create(self, listing_id: int, author_id: int, text: str) -> Reply:
-        row = await self._database.fetch_one(_CREATE, listing_id, author_id, text)
+        """Raises ListingNotFound where it is gone for good."""
+        try:
+            row = await self._database.fetch_one(_CREATE, listing_id, author_id, text)
+        except psycopg2.errors.ForeignKeyViolation:
+            raise ListingNotFound from None
         assert row is not None
         return _reply(row)
 

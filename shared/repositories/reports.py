@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import psycopg2.errors
+
+from shared.domain.listings import ListingNotFound
 from shared.domain.reports import (
     AlreadyReportedByThem,
     QueuedReport,
@@ -57,8 +60,11 @@ class ReportRepository:
         self._database = database
 
     async def create(self, listing_id: int, reporter_id: int, reason: ReportReason, text: str | None) -> Report:
-        """Raises AlreadyReportedByThem, also when the first report has been resolved."""
-        row = await self._database.fetch_one(_CREATE, listing_id, reporter_id, reason.value, text)
+        """Raises AlreadyReportedByThem, also when the first report has been resolved, and ListingNotFound."""
+        try:
+            row = await self._database.fetch_one(_CREATE, listing_id, reporter_id, reason.value, text)
+        except psycopg2.errors.ForeignKeyViolation:
+            raise ListingNotFound from None
         if row is None:
             raise AlreadyReportedByThem
         return _report(row)

@@ -101,6 +101,39 @@ async def test_a_body_is_judged_in_the_promised_order(api: Api, admin: Person, r
         await api.call(route.method, path, 422, who=who, data=text, headers=JSON)
 
 
+@pytest.mark.parametrize("path", ["/api/login", "/api/listings/1/pictures"])
+async def test_a_body_that_cannot_be_unpacked_is_400(api: Api, admin: Person, path: str) -> None:
+    kind = "multipart/form-data; boundary=x" if path.endswith("pictures") else "application/json"
+    headers = {"Content-Type": kind, "Content-Encoding": "gzip"}
+    problem = await api.call("POST", path, 400, who=admin, data=b"not packed", headers=headers)
+    assert problem["type"] == "/problems/bad-request"
+
+
+async def test_a_client_that_leaves_within_its_body_is_no_failure_of_ours(
+    api: Api, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged: asyncio.Queue[logging.LogRecord] = asyncio.Queue()
+    handler = logging.Handler()
+    monkeypatch.setattr(handler, "emit", logged.put_nowait)
+    caplog.set_level(logging.INFO, "api")
+    monkeypatch.setattr(logging.getLogger("api"), "handlers", [handler])
+    _, writer = await asyncio.open_connection("127.0.0.1", api.client.port)
+    head = "POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+    writer.write(head.encode())
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    async with asyncio.timeout(10):
+        record = await logged.get()
+    assert (record.levelname, record.msg, logged.empty()) == ("INFO", "request", True)
+
+
+async def test_a_number_without_end_is_a_wrong_value(api: Api) -> None:
+    text = b'{"email": ' + b"9" * 5000 + b', "password": "x"}'
+    problem = await api.call("POST", "/api/login", 422, data=text, headers=JSON)
+    assert set(problem["errors"]) == {"email"}
+
+
 async def test_no_body_is_no_json(api: Api) -> None:
     await api.call("POST", "/api/login", 400, data=b"", headers=JSON)
 
