@@ -12,6 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from api.answers import json_answer, no_content
 from api.call import Call
+from api.endpoint import authenticate
 from api.listing_changes import announce
 from api.pictures.errors import (
     BrokenPicture,
@@ -50,6 +51,10 @@ async def add(call: Call) -> web.Response:
     call.require(Action.PICTURE_CHANGE, owner_id=listing.seller_id)
     with _problems():
         data = await _upload(call)
+        # That may have taken minutes: who sends it, and what they may change, is looked at again.
+        call.actor = await authenticate(call.request, services)
+        listing = await call.listing()
+        call.require(Action.PICTURE_CHANGE, owner_id=listing.seller_id)
         async with stored_picture(data, services.picture_workers, services.picture_storage) as stored:
             picture = await services.pictures.add(listing.id, stored, by=call.user.user_id, owner_id=listing.seller_id)
     await announce(services, listing.id)

@@ -13,6 +13,7 @@ from shared.domain.users import Role
 from shared.repositories.users import UserRepository
 from tests.api.conftest import PASSWORD, Api, Person, checked
 from tests.api.rows import Rows
+from tests.api.test_conventions import PIXEL
 
 
 @pytest.fixture
@@ -38,10 +39,12 @@ async def send_slowly(
     meanwhile: Callable[[], Awaitable[Any]],
     *,
     who: Person,
-    json: Any,
+    json: Any = None,
+    form: bytes = b"",
 ) -> Any:
     """POST whose body comes to its end when it is known who sends it, and what happens meanwhile has happened."""
-    body = msgspec.json.encode(json)
+    body = form or msgspec.json.encode(json)
+    kind = "multipart/form-data; boundary=part" if form else "application/json"
     go_on = asyncio.Event()
 
     async def pieces() -> AsyncIterator[bytes]:
@@ -50,7 +53,7 @@ async def send_slowly(
         yield body[1:]
 
     known.clear()
-    headers = {**who.headers, "Content-Type": "application/json"}
+    headers = {**who.headers, "Content-Type": kind}
     sending = asyncio.create_task(api.client.post(path, data=pieces(), headers=headers))
     try:
         async with asyncio.timeout(10):
@@ -115,6 +118,20 @@ async def test_what_was_hidden_meanwhile_is_not_replied_to(api: Api, rows: Rows,
 
     await send_slowly(api, known, f"/api/listings/{listing_id}/replies", 404, hide, who=someone, json={"text": "Hello"})
     assert await rows.fetch("SELECT id FROM replies") == []
+
+
+async def test_who_was_banned_meanwhile_adds_no_picture(api: Api, rows: Rows, known: asyncio.Event) -> None:
+    admin, someone = await api.register(role=Role.ADMIN), await api.register()
+    listing_id = await rows.listing(someone.id)
+    form = b"--part\r\nContent-Disposition: form-data; name=picture\r\n\r\n" + PIXEL + b"\r\n--part--\r\n"
+
+    async def ban() -> None:
+        await api.call("PUT", f"/api/users/{someone.id}/ban", 200, who=admin, json={"reason": "Spam"})
+
+    path = f"/api/listings/{listing_id}/pictures"
+    problem = await send_slowly(api, known, path, 403, ban, who=someone, form=form)
+    assert problem["type"] == "/problems/banned"
+    assert await rows.fetch("SELECT id FROM pictures") == []
 
 
 @pytest.mark.parametrize(("kind", "body"), [("replies", {"text": "Hello"}), ("reports", {"reason": "spam"})])
