@@ -74,11 +74,14 @@ class RedisBroker:
         self._to_unsubscribe: dict[bytes, None] = {}
         self._queue: deque[tuple[bytes, bytes]] = deque()
         self._lost = 0
-        self._last_heard = asyncio.get_running_loop().time()
+        self._complete_until = asyncio.get_running_loop().time()
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
         self._confirmed = asyncio.Event()
         self._missing = 0
+        self._unconfirmed = 0
+        """Topics in SUBSCRIBEs that Redis has not confirmed. Until it has, the next ones are collected: joins that come
+        at the same time share one."""
         self._task: asyncio.Task[None] | None = None
         self.connected = False
 
@@ -183,9 +186,10 @@ class RedisBroker:
             finally:
                 if self.connected:
                     delay = _RETRY_SECONDS[0]
+                    # Not of a link that broke while topics were still missing on it: the gap goes on.
+                    self._complete_until = link.complete_until
                 self.connected = False
                 self._lost += link.unanswered
-                self._last_heard = link.heard or self._last_heard
                 for entry in self._topics.values():
                     entry.confirmed = False
                 await link.close()
@@ -203,6 +207,7 @@ class RedisBroker:
                 self._to_subscribe[channel] = None
             else:
                 del self._topics[channel]
+        self._unconfirmed = 0
         self._missing = len(self._to_subscribe)
         self._confirmed.clear()
         if not self._missing:
@@ -211,7 +216,7 @@ class RedisBroker:
         async with asyncio.timeout(self._timeout * 10):
             await self._confirmed.wait()
         self.connected = True
-        away = asyncio.get_running_loop().time() - self._last_heard if restored else 0.0
+        away = asyncio.get_running_loop().time() - self._complete_until if restored else 0.0
         if self._lost and restored:
             self._announce_loss(away)
         self._lost = 0
@@ -221,7 +226,8 @@ class RedisBroker:
                 self._receiver.link_restored(away)
         while True:
             self._work.clear()
-            await self._write_subscriptions(link)
+            if self._unconfirmed <= 0:
+                await self._write_subscriptions(link)
             while self._queue:
                 batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
                 await link.publish(batch)
@@ -247,6 +253,7 @@ class RedisBroker:
             for channel in wanted:
                 self._topics[channel].unconfirmed += 1
             if wanted:
+                self._unconfirmed += len(wanted)
                 await link.subscribe(wanted)
 
     @staticmethod
@@ -257,6 +264,9 @@ class RedisBroker:
         return taken
 
     def _subscribed(self, channel: bytes) -> None:
+        self._unconfirmed -= 1
+        if not self._unconfirmed:
+            self._work.set()
         entry = self._topics.get(channel)
         if entry is None:
             return
@@ -283,6 +293,9 @@ class RedisBroker:
     def _refused(self, error: ResponseError) -> None:
         """A refused command is not a broken link; what it was to say is lost."""
         self._lost += 1
+        # It may have been a SUBSCRIBE, whose confirmation will never come.
+        self._unconfirmed = 0
+        self._work.set()
         if isinstance(error, MovedError) and self._on_moved is not None:
             self._on_moved()
         else:

@@ -7,15 +7,20 @@ exactly that something may have been missed, and how many of its own messages we
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
+from hiredis import pack_command
 from redis.asyncio import Connection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
+from shared.pubsub.redis_protocol import RedisProtocol
+
 _SUBSCRIBED = (b"subscribe", b"ssubscribe")
 _MESSAGE = (b"message", b"smessage")
+_pack: Callable[[tuple[bytes, ...]], bytes] = pack_command  # type: ignore[assignment]
+_PING = _pack((b"PING",))
 
 
 class LinkCommands:
@@ -23,10 +28,10 @@ class LinkCommands:
 
     def __init__(self, *, sharded: bool) -> None:
         self.sharded = sharded
-        prefix = "S" if sharded else ""
-        self.publish = f"{prefix}PUBLISH"
-        self.subscribe = f"{prefix}SUBSCRIBE"
-        self.unsubscribe = f"{prefix}UNSUBSCRIBE"
+        prefix = b"S" if sharded else b""
+        self.publish = prefix + b"PUBLISH"
+        self.subscribe = prefix + b"SUBSCRIBE"
+        self.unsubscribe = prefix + b"UNSUBSCRIBE"
 
 
 class RedisLink:
@@ -50,66 +55,67 @@ class RedisLink:
         self._on_subscribed = on_subscribed
         self._on_refused = on_refused
         self._timeout = timeout
+        self._protocol: RedisProtocol | None = None
         self.unanswered = 0
         """Commands that Redis has not answered: publishes and pings."""
-        self.heard = 0.0
+        self.complete_until = 0.0
+        """All that Redis sent before this moment of the loop's time has arrived; 0 while that is not known.
+
+        Not when something last arrived: after a pause of this process that may be what was sent long ago.
+        """
+        self._asked_at = 0.0
+        self._answers_to_come = 0
+
+    @property
+    def heard(self) -> float:
         """When something last arrived, in the loop's time; 0 before the first time."""
+        return 0.0 if self._protocol is None else self._protocol.heard
 
     async def open(self) -> None:
         """Connect and authenticate, within the timeout. Raises what redis-py raises, or TimeoutError."""
         async with asyncio.timeout(self._timeout):
             await self._connection.connect()  # type: ignore[no-untyped-call]
+        self._protocol = RedisProtocol(self._pushed, self._answered, self._was_refused)
+        self._protocol.take_over(self._connection)
 
     async def close(self) -> None:
+        if self._protocol is not None:
+            self._protocol.close()
         await self._connection.disconnect(nowait=True)
 
     async def subscribe(self, channels: Sequence[bytes]) -> None:
-        await self._send(self._for_each(self._commands.subscribe, channels))
+        await self._for_each(self._commands.subscribe, channels)
 
     async def unsubscribe(self, channels: Sequence[bytes]) -> None:
-        await self._send(self._for_each(self._commands.unsubscribe, channels))
+        await self._for_each(self._commands.unsubscribe, channels)
 
-    def _for_each(self, name: str, channels: Sequence[bytes]) -> list[tuple[str | bytes, ...]]:
+    async def _for_each(self, name: bytes, channels: Sequence[bytes]) -> None:
         # A sharded command takes the channels of one hash slot only.
-        return [(name, channel) for channel in channels] if self._commands.sharded else [(name, *channels)]
+        if self._commands.sharded:
+            await self._write(b"".join([_pack((name, channel)) for channel in channels]))
+        else:
+            await self._write(_pack((name, *channels)))
 
     async def publish(self, messages: Iterable[tuple[bytes, bytes]]) -> None:
         """Write the messages at once; their confirmations are only counted."""
         name = self._commands.publish
-        commands = [(name, channel, data) for channel, data in messages]
+        commands = [_pack((name, channel, data)) for channel, data in messages]
         self.unanswered += len(commands)
-        await self._send(commands)
+        await self._write(b"".join(commands))
 
-    async def _send(self, commands: Sequence[tuple[str | bytes, ...]]) -> None:
-        packed = self._connection.pack_commands(commands)
-        await self._connection.send_packed_command(packed, check_health=False)
+    async def _write(self, data: bytes) -> None:
+        assert self._protocol is not None, "not open"
+        self._protocol.write(data)
+        await self._protocol.drained()
 
     async def serve(self) -> None:
-        """Read until the link fails, and notice when it is silent. Raises; never returns."""
-        self.heard = asyncio.get_running_loop().time()
+        """Returns never: raises when the link fails, or is found to be silent."""
+        assert self._protocol is not None, "not open"
+        self.complete_until = asyncio.get_running_loop().time()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._read())
             tasks.create_task(self._watch())
-
-    async def _read(self) -> None:
-        now = asyncio.get_running_loop().time
-        read = self._connection.read_response
-        while True:
-            try:
-                answer = await read(timeout=math.inf, disconnect_on_error=False, push_request=True)
-            except ResponseError as error:
-                self._on_refused(error)
-                self.unanswered -= 1
-                continue
-            self.heard = now()
-            if type(answer) is int or not isinstance(answer, list):
-                self.unanswered -= 1
-                continue
-            kind = answer[0]
-            if kind in _MESSAGE:
-                self._on_message(answer[1], answer[2])
-            elif kind in _SUBSCRIBED:
-                self._on_subscribed(answer[1])
+            # Shielded: who stops waiting has not ended the connection.
+            await asyncio.shield(self._protocol.ended)
 
     async def _watch(self) -> None:
         """A server that stopped without a word leaves its connection open: ask, and give up where nothing answers."""
@@ -119,4 +125,27 @@ class RedisLink:
             if self.unanswered > 0 and loop.time() - self.heard > self._timeout:
                 raise RedisConnectionError(f"nothing heard for {self._timeout} s")
             self.unanswered += 1
-            await self._send([("PING",)])
+            if not self._answers_to_come:
+                # Redis answers in order: with the answer to this ping, what was published before it is here.
+                self._asked_at, self._answers_to_come = loop.time(), self.unanswered
+            await self._write(_PING)
+
+    # What arrives
+
+    def _pushed(self, parts: list[Any]) -> None:
+        kind = parts[0]
+        if kind in _MESSAGE:
+            self._on_message(parts[1], parts[2])
+        elif kind in _SUBSCRIBED:
+            self._on_subscribed(parts[1])
+
+    def _answered(self) -> None:
+        self.unanswered -= 1
+        if self._answers_to_come:
+            self._answers_to_come -= 1
+            if not self._answers_to_come:
+                self.complete_until = self._asked_at
+
+    def _was_refused(self, error: ResponseError) -> None:
+        self._on_refused(error)
+        self._answered()
