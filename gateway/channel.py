@@ -92,6 +92,10 @@ class BadReturn(TypeError):
     """A callback returned what it must not; the text lists what it may."""
 
 
+class NotSubscribed(Exception):
+    """Redis did not confirm a subscription in time. A join that lets it through is refused with `try again`."""
+
+
 class SocketRef(msgspec.Struct, frozen=True, gc=False):
     """Names one push, so that it can be answered after `handle_in` has returned."""
 
@@ -215,6 +219,7 @@ class Channel:
         """Receive broadcasts from now on, in `join` already: they are held back until the join's reply is sent.
 
         For a join that reads what was missed before: what happens between the reading and the reply is not lost.
+        Raises NotSubscribed.
         """
         await self.socket.subscribe()
 

@@ -22,6 +22,7 @@ ERROR: Final = "error"
 
 UNMATCHED_TOPIC: Final = {"reason": "unmatched topic"}
 JOIN_CRASHED: Final = {"reason": "join crashed"}
+TRY_AGAIN: Final = {"reason": "try again"}
 CHANNEL_CRASH: Final = {"reason": "channel_crash"}
 TOO_MANY_CHANNELS: Final = {"reason": "too many channels joined"}
 

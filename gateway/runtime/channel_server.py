@@ -19,6 +19,7 @@ from gateway.channel import (
     BadReturn,
     Channel,
     Error,
+    NotSubscribed,
     Ok,
     Reply,
     Stop,
@@ -30,6 +31,7 @@ from gateway.protocol.messages import (
     JOIN_CRASHED,
     PHX_CLOSE,
     PHX_ERROR,
+    TRY_AGAIN,
     UNMATCHED_TOPIC,
     Message,
 )
@@ -232,14 +234,14 @@ class ChannelServer:
     # How callbacks end
 
     async def _join(self, params: Any) -> Ok | Error:
-        result = await self.channel.join(self.topic, params)
-        if type(result) is not Ok and type(result) is not Error:
-            raise BadReturn(f"join returns Ok(...) or Error(...), not {result!r}")
-        if type(result) is Ok and not self._subscribed:
-            try:
+        try:
+            result = await self.channel.join(self.topic, params)
+            if type(result) is not Ok and type(result) is not Error:
+                raise BadReturn(f"join returns Ok(...) or Error(...), not {result!r}")
+            if type(result) is Ok and not self._subscribed:
                 await self.subscribe()
-            except TimeoutError:
-                return Error({"reason": "try again"})
+        except NotSubscribed:
+            return Error(TRY_AGAIN)
         return result
 
     def _finish_join(self, message: Message, result: Any, error: BaseException | None) -> None:
@@ -363,7 +365,10 @@ class ChannelServer:
             self.connection.endpoint.unsubscribe(self)
 
     async def subscribe(self) -> None:
-        """Raises TimeoutError where Redis did not confirm in time."""
+        """Raises NotSubscribed."""
         if not self._subscribed:
-            await self.connection.endpoint.subscribe(self)
+            try:
+                await self.connection.endpoint.subscribe(self)
+            except TimeoutError as error:
+                raise NotSubscribed from error
             self._subscribed = True

@@ -304,6 +304,25 @@ async def test_a_join_that_fails_after_an_early_subscribe_is_subscribed_no_more(
     assert client.take() == []
 
 
+@pytest.mark.parametrize("params", ["early", {}])
+async def test_a_join_whose_subscription_is_not_confirmed_may_be_tried_again(
+    start: Start, monkeypatch: pytest.MonkeyPatch, params: Any
+) -> None:
+    client = Client(await start(Early))
+    subscribe = client.endpoint.broker.subscribe
+
+    async def unconfirmed(topic: str) -> None:
+        if topic == "room:1":
+            raise TimeoutError
+        await subscribe(topic)
+
+    monkeypatch.setattr(client.endpoint.broker, "subscribe", unconfirmed)
+    await client.joins("room:2")
+    client.says("j1", "r1", "room:1", "phx_join", params)
+    assert client.take() == [reply("r1", {"reason": "try again"}, "error")]
+    assert list(client.endpoint.topics) == ["room:2"]
+
+
 async def test_a_broadcast_follows_the_joins_reply_even_in_the_same_tick(start: Start) -> None:
     client = Client(await start(Room))
     client.says("j1", "r1", "room:1", "phx_join")
