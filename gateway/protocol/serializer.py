@@ -37,7 +37,7 @@ class Serializer(Protocol):
 
 _SERIALIZERS: dict[tuple[int, int], Serializer] = {(1, 0): V1, (2, 0): V2}
 DEFAULT_VSN = "1.0.0"
-_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)", re.ASCII)
+_VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)", re.ASCII)
 
 
 @lru_cache(maxsize=64)
