@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from gateway.runtime.endpoint import Endpoint
 
 GOING_AWAY = 1001
-BAD_FRAME = 1011
 """Close code: the user logged out, was banned, or the token has expired."""
+BAD_FRAME = 1011
+"""Close code: what came is no frame, or cannot be answered in one."""
 
 
 class Connection:
