@@ -83,7 +83,7 @@ class LabChannel(Channel):
             case "intercepted":
                 await self.broadcast("masked", payload)
                 return None
-            case "big":
+            case "big" if type(payload["n"]) is int and payload["n"] >= 0:
                 return Ok({"data": "x" * payload["n"]})
             case "disconnect_me":
                 self.disconnect(self.socket.identity.user_id)
