@@ -1,0 +1,110 @@
+"""docs/clients.md is true: its examples chat, its plain frames are answered so, its close codes are the code's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.runtime.connection import BAD_FRAME, GOING_AWAY
+from gateway.runtime.endpoint import SERVICE_RESTART
+from gateway.transports.websocket import TRY_AGAIN_LATER
+from tests.support.client import Person, Rest, Socket
+from tests.support.node import find_node
+from tests.support.processes import Node, Processes, base_environment
+
+CHECKOUT = Path(__file__).parents[2]
+TEXT = (CHECKOUT / "docs" / "clients.md").read_text(encoding="utf-8")
+PACKAGES = CHECKOUT / "tests" / "end_to_end" / "js" / "node_modules"
+
+AROUND_JAVASCRIPT = """\
+import WebSocket from "ws"
+globalThis.WebSocket ??= WebSocket
+const [token, userId, stored] = [process.env.TOKEN, process.env.USER_ID, 0]
+const show = () => {}
+"""
+
+
+def block(language: str) -> str:
+    """The first code block of a language."""
+    found = re.search(rf"^```{language}\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
+    assert found
+    return found[1]
+
+
+def test_the_close_codes_are_the_codes() -> None:
+    told = {int(code) for code in re.findall(r"^\| (1\d\d\d) \|", TEXT, re.MULTILINE)}
+    assert told == {GOING_AWAY, BAD_FRAME, SERVICE_RESTART, TRY_AGAIN_LATER}
+
+
+@pytest.mark.servers
+async def test_the_examples_chat(processes: Processes, tmp_path: Path) -> None:
+    api, gateway = await processes.api(), await processes.gateway()
+    async with Rest(api.url) as rest:
+        ann, bob = await rest.register("Ann"), await rest.register("Bob")
+    async with await Socket.connect(gateway.socket_url, bob.token) as socket:
+        assert (await socket.join(bob.topic))["status"] == "ok"
+        await _python(gateway, ann, bob, tmp_path)
+        assert (await socket.event("send"))["from"] == str(ann.id)
+        await _javascript(api, gateway, ann, bob, tmp_path)
+        assert (await socket.event("send"))["message"] == "Is it still there?"
+
+
+@pytest.mark.servers
+async def test_the_plain_frames_are_answered_as_shown(processes: Processes) -> None:
+    api, gateway = await processes.api(), await processes.gateway()
+    async with Rest(api.url) as rest:
+        ann, bob = await rest.register("Ann"), await rest.register("Bob")
+    text = TEXT.replace("private_chat:7", ann.topic).replace('"12"', f'"{bob.id}"')
+    lines = re.findall(r"^(->|<-) (.*)$", text, re.MULTILINE)
+    [join, joined, send] = [json.loads(frame) for _, frame in lines]
+    async with await Socket.connect(gateway.socket_url, ann.token, vsn=None) as socket:
+        await socket.send(join)
+        assert await socket.take() == joined
+        await socket.send(send)
+        reply = await socket.take(lambda frame: frame["event"] == "phx_reply")
+        assert (reply["ref"], reply["payload"]["status"]) == (112, "ok")
+
+
+async def _python(gateway: Node, ann: Person, bob: Person, directory: Path) -> None:
+    script = directory / "example.py"
+    script.write_text(block("python"), encoding="utf-8")
+    given = {"SOCKET": gateway.socket_url, "TOKEN": ann.token, "USER_ID": str(ann.id), "TO": str(bob.id)}
+    output = await _run([sys.executable, str(script)], given)
+    assert "phx_reply" in output
+
+
+async def _javascript(api: Node, gateway: Node, ann: Person, bob: Person, directory: Path) -> None:
+    node = find_node()
+    assert node is not None, "no Node 18 or newer: `make test` brings one"
+    (directory / "node_modules").symlink_to(PACKAGES)
+    (directory / "private_chat.js").write_bytes((CHECKOUT / "gateway" / "client" / "private_chat.js").read_bytes())
+    (directory / "package.json").write_text('{"type": "module"}')
+    text = block("js").replace("wss://HOSTNAME", gateway.url.replace("http", "ws")).replace("https://HOSTNAME", api.url)
+    imports, _, rest = text.partition("\n\n")
+    script = directory / "example.js"
+    whole = f"{imports}\n{AROUND_JAVASCRIPT}{rest}\nprocess.exit(0)\n"
+    script.write_text(whole.replace('"12"', f'"{bob.id}"'), encoding="utf-8")
+    await _run([str(node.node), str(script)], {"TOKEN": ann.token, "USER_ID": str(ann.id)})
+
+
+async def _run(command: list[str], environment: dict[str, str]) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        env={**base_environment(), **environment},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        output, errors = await asyncio.wait_for(process.communicate(), 30)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, errors.decode()
+    return output.decode()
