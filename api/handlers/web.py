@@ -47,8 +47,11 @@ _MEDIA_TYPES = {
     ".css": "text/css",
     ".html": "text/html",
     ".js": "text/javascript",
+    ".md": "text/plain",
     ".mjs": "text/javascript",
     ".svg": "image/svg+xml",
+    # A licence that has no ending.
+    "": "text/plain",
 }
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _FOR_EVER = "public, max-age=31536000, immutable"
@@ -162,7 +165,8 @@ def _kept() -> _Assets:
 
 def _paths() -> tuple[tuple[Path, int], ...]:
     """Every file that is served, with the time of its last change."""
-    return tuple((path, path.stat().st_mtime_ns) for path in sorted(FOLDER.rglob("*")) if path.suffix in _MEDIA_TYPES)
+    paths = (path for path in sorted(FOLDER.rglob("*")) if path.suffix in _MEDIA_TYPES and path.is_file())
+    return tuple((path, path.stat().st_mtime_ns) for path in paths)
 
 
 @lru_cache(maxsize=1)

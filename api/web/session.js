@@ -1,14 +1,14 @@
 // Who is logged in on this browser: their tokens, kept fresh, shared by all tabs.
 //
-// The tokens live in localStorage. The API takes them in a header only, so no other site can act for the user, as it
+// The tokens live in the browser's storage. The API takes them in a header only, so no other site can act for the user, as it
 // could with a cookie (CSRF). What remains is script injection, and against that stand a policy without inline script
 // and Trusted Types; tokens held in memory only would be no safer there (injected script can call this module), and
 // everybody would have to log in again after each reload. Access tokens are short-lived, and a refresh token that
 // somebody else has used ends the session at its next use.
 
 import { Problem } from "./problem.js";
+import { onWrittenElsewhere, readAtOnce, readForSure, write } from "./session_store.js";
 
-const KEY = "daveslist.session";
 const LOCK = "daveslist.refresh";
 /** A token this close to its end, or past the half of a very short life, is replaced before it is used. */
 const EARLY_MS = 60_000;
@@ -16,16 +16,14 @@ const CHECK_AT_MOST_EVERY_MS = 1_000;
 
 class Session {
   #listeners = [];
-  #stored = read();
+  #stored = readAtOnce();
   #timer = null;
   #checkedAt = 0;
   #checkTimer = null;
 
   constructor() {
     // Another tab logged in or out, or has a fresh token.
-    window.addEventListener("storage", (event) => {
-      if (event.key === KEY || event.key === null) this.#become(read());
-    });
+    onWrittenElsewhere((stored) => this.#become(stored));
     document.addEventListener("visibilitychange", () => {
       if (document.visibilityState === "visible") this.check();
     });
@@ -56,17 +54,20 @@ class Session {
   /** What registering, log-in and refreshing answer. */
   begin(answer) {
     const life = answer.expires_in * 1000;
-    this.#keep({ ...answer, refresh_at: Date.now() + Math.max(life - EARLY_MS, life / 2) });
+    return this.#keep({ ...answer, refresh_at: Date.now() + Math.max(life - EARLY_MS, life / 2) });
   }
 
   /** `notice` is why, where the user did not ask for it. */
   end(notice = "") {
-    this.#keep(null, notice);
+    return this.#keep(null, notice);
   }
 
-  /** The user changed their own profile. */
+  /** The user's profile is another now. Alone, so that no older tokens are written over newer ones. */
   rename(user) {
-    if (this.#stored) this.#keep({ ...this.#stored, user: { ...this.#stored.user, ...user } });
+    return alone(async () => {
+      const stored = await readForSure();
+      if (stored && stored.user.id === user.id) await this.#keep({ ...stored, user: { ...stored.user, ...user } });
+    });
   }
 
   /** A token that is good for a while; null for a visitor. Raises Problem when it cannot be had now. */
@@ -79,7 +80,7 @@ class Session {
   async refresh(token) {
     return alone(async () => {
       // While this tab waited, another one may have got a new token with the only refresh token there is.
-      const stored = read();
+      const stored = await readForSure();
       if (!stored || stored.access_token !== token) {
         this.#become(stored);
         return this.token;
@@ -93,12 +94,12 @@ class Session {
         throw Problem.unreachable();
       }
       if (response.ok) {
-        this.begin(await response.json());
+        await this.begin(await response.json());
         return this.token;
       }
       const problem = await Problem.fromResponse(response);
       if (response.status !== 401 && response.status !== 403) throw problem;
-      this.end(problem.type === "banned" ? problem.message : "You have been logged out. Please log in again.");
+      await this.end(problem.type === "banned" ? problem.message : "You have been logged out. Please log in again.");
       return null;
     });
   }
@@ -118,10 +119,11 @@ class Session {
       const token = await this.freshToken();
       const response = await fetch("/api/me", { headers: { Authorization: `Bearer ${token}` } });
       if (response.ok) {
-        const { id, email, name, role } = await response.json();
+        const profile = await response.json();
+        const { id, email, name, role } = profile;
         const user = this.user;
         const isNews = user && user.id === id && (user.name !== name || user.role !== role || user.email !== email);
-        if (isNews) this.rename({ email, name, role });
+        if (isNews) await this.rename(profile);
       } else if (response.status === 401) {
         await this.refresh(token);
       } else if (response.status === 403) {
@@ -133,9 +135,9 @@ class Session {
   }
 
   #keep(stored, notice = "") {
-    if (stored) localStorage.setItem(KEY, JSON.stringify(stored));
-    else localStorage.removeItem(KEY);
+    const writing = write(stored);
     this.#become(stored, notice);
+    return writing;
   }
 
   #become(stored, notice = "") {
@@ -159,14 +161,6 @@ class Session {
         this.#timer = setTimeout(() => this.#refreshInTime(), 5_000);
       }
     }, Math.min(wait, 2 ** 31 - 1));
-  }
-}
-
-function read() {
-  try {
-    return JSON.parse(localStorage.getItem(KEY));
-  } catch {
-    return null;
   }
 }
 

@@ -10,6 +10,9 @@ import { session } from "./session.js";
 import { announcer } from "./ui/announcer.js";
 import { carIcon, searchIcon } from "./ui/icons.js";
 
+/** Whose libraries the page uses, and under which licences. */
+const LIBRARIES = new URL("vendor/README.md", import.meta.url).href;
+
 export function shell(view) {
   const skip = (event) => {
     event.preventDefault();
@@ -26,7 +29,8 @@ export function shell(view) {
       ${view.notice ? html`<p class="notice" role="status">${view.notice}</p>` : nothing} ${view.template()}
     </main>
     <footer class="bottom">
-      <p>Daveslist: used cars, from people nearby. <a href="/api/docs" target="_blank" rel="noopener">API</a></p>
+      <p>Daveslist: used cars, from people nearby. <a href="/api/docs" target="_blank" rel="noopener">API</a> ·
+        <a href=${LIBRARIES} target="_blank" rel="noopener">Libraries</a></p>
       ${session.user ? state() : nothing}
     </footer>`;
 }

@@ -5,7 +5,7 @@ import { connection } from "./connection.js";
 import { session } from "../session.js";
 
 /** A listing that was hidden has to go from a visitor's page within 15 seconds. */
-const ASK_EVERY_MS = 10_000;
+const ASK_EVERY_MS = 8_000;
 
 export class LiveListing {
   /** Ids of the users who look at it now, as strings. */

@@ -17,7 +17,7 @@ export class Account extends View {
   profile = new Form(this, "profile", async (values) => {
     const { email, ...rest } = values;
     const changed = email === session.user.email ? rest : { ...rest, email };
-    session.rename(await api.patch("/api/me", changed));
+    await session.rename(await api.patch("/api/me", changed));
     return "Saved.";
   });
   password = new Form(this, "password", async (values, element) => {

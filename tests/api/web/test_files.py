@@ -125,6 +125,13 @@ async def test_files_are_compressed_for_those_who_take_it(api: Api) -> None:
         assert gzip.decompress(await packed.read()) == await plain.read()
 
 
+async def test_the_libraries_licences_are_served_beside_them(api: Api) -> None:
+    for name in ("README.md", "lit-html/LICENSE", "phoenix/LICENSE.md"):
+        response = await api.client.get(f"/web/{await version(api)}/vendor/{name}")
+        assert (response.status, response.content_type) == (200, "text/plain")
+        assert await response.read() == (VENDOR / name).read_bytes()
+
+
 @pytest.mark.parametrize(
     "path", ["nothing.js", "index.html", "../handlers/web.py", "..%2Fhandlers%2Fweb.py", "%2e%2e/app.py", "views", ""]
 )

@@ -34,7 +34,7 @@ from tests.support.client import Person, Rest
 from tests.support.processes import Node, Processes
 from tests.support.servers import Servers
 
-PATIENCE_MS = 15_000
+PATIENCE_MS = 30_000
 
 Open = Callable[..., Awaitable[Page]]
 
@@ -161,11 +161,27 @@ def _logged_in(person: Person, role: Role, url: str) -> StorageState:
     return cast(StorageState, {"cookies": [], "origins": [{"origin": url, "localStorage": [entry]}]})
 
 
-@pytest_asyncio.fixture(loop_scope="package")
-async def front_door(site: Site) -> AsyncIterator[FrontDoor]:
-    """A load balancer before the two gateways."""
+@dataclass
+class BehindDoor:
+    """A load balancer before the gateways, and an API whose page connects through it."""
+
+    door: FrontDoor
+    api: Node
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def one_door(site: Site) -> AsyncIterator[BehindDoor]:
     async with FrontDoor(site.gateways) as door:
-        yield door
+        yield BehindDoor(door, await site.processes.api(GATEWAY_URL=door.url))
+
+
+@pytest.fixture
+def behind_door(one_door: BehindDoor, site: Site) -> BehindDoor:
+    """As if it were new."""
+    one_door.door.nodes[:] = site.gateways
+    one_door.door.lets_websockets_through = True
+    one_door.door.refused = 0
+    return one_door
 
 
 def jpeg(colour: str, width: int = 640, height: int = 480) -> FilePayload:

@@ -15,7 +15,10 @@ _REFUSAL = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\
 
 
 class FrontDoor:
-    """Hands each connection to the first of the nodes that accepts it, and counts the WebSockets it refused."""
+    """Hands each connection to the first of the nodes that accepts it, and counts the WebSockets it refused.
+
+    `nodes` and `lets_websockets_through` can be changed at any time; they are for connections to come.
+    """
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self.nodes = list(nodes)
@@ -33,10 +36,14 @@ class FrontDoor:
     ) -> None:
         assert self._server is not None
         self._server.close()
+        await self.cut()
+        await self._server.wait_closed()
+
+    async def cut(self) -> None:
+        """End every connection that is open."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
 
     @property
     def url(self) -> str:

@@ -7,8 +7,7 @@ import asyncio
 import pytest
 from playwright.async_api import Locator, Page, expect
 
-from tests.end_to_end.browser.conftest import Open, Site
-from tests.end_to_end.browser.front_door import FrontDoor
+from tests.end_to_end.browser.conftest import BehindDoor, Open, Site
 from tests.support.client import Person
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -60,39 +59,36 @@ async def test_two_people_on_two_nodes_chat_live(site: Site, open_page: Open) ->
 
 
 async def test_without_websockets_the_chat_goes_on_by_long_polling(
-    site: Site, open_page: Open, front_door: FrontDoor
+    site: Site, open_page: Open, behind_door: BehindDoor
 ) -> None:
-    front_door.lets_websockets_through = False
-    api = await site.processes.api(GATEWAY_URL=front_door.url)
+    behind_door.door.lets_websockets_through = False
     ann, bob = await two_people(site)
-    anns = await open_page(f"/messages/{bob.id}", ann, api=api)
+    anns = await open_page(f"/messages/{bob.id}", ann, api=behind_door.api)
     bobs = await open_page(f"/messages/{ann.id}", bob, node=1)
     await is_live(anns)
-    assert front_door.refused
+    assert behind_door.door.refused
     assert await anns.locator(".connection").get_attribute("data-longpoll") == "true"
 
     await write(anns, "By long polling")
     await expect(messages(bobs)).to_have_text(["By long polling"])
     await write(bobs, "By WebSocket")
     await expect(messages(anns)).to_have_text(["By long polling", "By WebSocket"])
-    await api.stop()
 
 
 async def test_nothing_is_lost_or_doubled_when_a_node_is_killed(
-    site: Site, open_page: Open, front_door: FrontDoor
+    site: Site, open_page: Open, behind_door: BehindDoor
 ) -> None:
     doomed = await site.processes.gateway()
-    front_door.nodes.insert(0, doomed)
-    api = await site.processes.api(GATEWAY_URL=front_door.url)
+    behind_door.door.nodes.insert(0, doomed)
     ann, bob = await two_people(site)
-    anns = await open_page(f"/messages/{bob.id}", ann, api=api)
+    anns = await open_page(f"/messages/{bob.id}", ann, api=behind_door.api)
     bobs = await open_page(f"/messages/{ann.id}", bob, node=1)
     await is_live(anns)
     await write(anns, "one")
     await expect(messages(bobs)).to_have_text(["one"])
 
     # What Ann writes just now may be under way or waiting, and what Bob writes meets nobody on her side.
-    front_door.nodes.clear()
+    behind_door.door.nodes.clear()
     await write(anns, "two")
     doomed.kill()
     await write(anns, "three")
@@ -102,7 +98,7 @@ async def test_nothing_is_lost_or_doubled_when_a_node_is_killed(
     await write(bobs, "five")
     await expect(bobs.locator("[data-pending]")).to_have_count(0)
 
-    front_door.nodes.append(site.gateways[0])
+    behind_door.door.nodes.append(site.gateways[0])
     await is_live(anns)
     for page in (anns, bobs):
         await expect(messages(page)).to_have_count(5)
@@ -113,7 +109,24 @@ async def test_nothing_is_lost_or_doubled_when_a_node_is_killed(
     assert await anns.locator(".connection").get_attribute("data-longpoll") == "false"
     await write(bobs, "six")
     await expect(messages(anns).last).to_have_text("six")
-    await api.stop()
+
+
+async def test_a_gap_longer_than_one_answer_is_closed(site: Site, open_page: Open, behind_door: BehindDoor) -> None:
+    ann, bob = await two_people(site)
+    page = await open_page(f"/messages/{bob.id}", ann, api=behind_door.api)
+    await is_live(page)
+    await write(page, "Tell me everything")
+    await expect(messages(page)).to_have_count(1)
+    behind_door.door.nodes.clear()
+    await behind_door.door.cut()
+    await expect(page.locator("[data-banner]")).to_be_visible()
+    for number in range(210):
+        body = {"to": ann.id, "message": f"number {number}"}
+        await site.rest.call("POST", "/api/messages", 201, who=bob, body=body)
+    behind_door.door.nodes[:] = site.gateways
+    await expect(messages(page)).to_have_count(211)
+    texts = await messages(page).all_text_contents()
+    assert texts == ["Tell me everything", *(f"number {number}" for number in range(210))]
 
 
 async def test_a_long_conversation_is_read_back_page_by_page(site: Site, open_page: Open) -> None:

@@ -1,0 +1,65 @@
+// Where the session is kept for all tabs. Two places, since neither can do it alone:
+//
+// localStorage is read at once when a page starts, and tells other tabs of changes, but it may be stale for a moment in
+// a tab that runs in another process. IndexedDB is the same for all at any moment, but only asynchronous; it decides
+// where two tabs would otherwise use the same refresh token, which ends the session.
+
+const KEY = "daveslist.session";
+const DATABASE = "daveslist";
+const STORE = "session";
+
+/** As localStorage has it; null for a visitor. */
+export function readAtOnce() {
+  try {
+    return JSON.parse(localStorage.getItem(KEY));
+  } catch {
+    return null;
+  }
+}
+
+/** As the last tab that wrote it left it, null included. Ask while no other tab can write. */
+export async function readForSure() {
+  try {
+    return (await transaction("readonly", (store) => store.get(KEY))) ?? readAtOnce();
+  } catch {
+    // Some browsers in private windows have none.
+    return readAtOnce();
+  }
+}
+
+/** localStorage has it on return, IndexedDB when the promise is kept. */
+export async function write(session) {
+  if (session) localStorage.setItem(KEY, JSON.stringify(session));
+  else localStorage.removeItem(KEY);
+  try {
+    await transaction("readwrite", (store) => (session ? store.put(session, KEY) : store.delete(KEY)));
+  } catch {
+    // As above.
+  }
+}
+
+/** `listener(session)` is called when another tab wrote it. */
+export function onWrittenElsewhere(listener) {
+  window.addEventListener("storage", (event) => {
+    if (event.key === KEY || event.key === null) listener(readAtOnce());
+  });
+}
+
+function transaction(mode, work) {
+  return new Promise((resolve, reject) => {
+    const opening = indexedDB.open(DATABASE, 1);
+    opening.onupgradeneeded = () => opening.result.createObjectStore(STORE);
+    opening.onerror = () => reject(opening.error);
+    opening.onsuccess = () => {
+      const database = opening.result;
+      const doing = database.transaction(STORE, mode);
+      const request = work(doing.objectStore(STORE));
+      const end = (settle) => () => {
+        database.close();
+        settle();
+      };
+      doing.oncomplete = end(() => resolve(request.result));
+      doing.onabort = end(() => reject(doing.error));
+    };
+  });
+}
