@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 MAX_WORDS = 12
 COMMON = 5
@@ -54,22 +55,40 @@ def terms(folded: str) -> list[Term]:
     return ([term for term in found if term.spelling not in _FILLERS] or found)[:MAX_WORDS]
 
 
+def joined(given: Sequence[Term]) -> list[str]:
+    """What may be one word to others: `mazda 3` is `mazda3`, too, where the vocabulary has that."""
+    return [one_word for name, number in pairwise(given) if (one_word := _one_word(name, number))]
+
+
+def _one_word(name: Term, number: Term) -> str | None:
+    if name.spelling.isalpha() and number.spelling.isdigit():
+        return name.spelling + number.spelling
+    return None
+
+
 def tsquery(given: Sequence[Term], known: Iterable[tuple[str, KnownWord]]) -> str:
-    """A tsquery in Postgres's notation. `known` has, for a spelling, words that it begins or resembles."""
+    """A tsquery in Postgres's notation. `known` has, for a spelling or what is `joined`, words that it begins or
+    resembles."""
     near: dict[str, list[KnownWord]] = {}
     for spelling, word in known:
         near.setdefault(spelling, []).append(word)
     last = given[-1] if given else None
-    return " & ".join(_variants(term, near.get(term.spelling, []), term is last) for term in given)
+    parts = [_variants(term, near.get(term.spelling, []), term is last) for term in given]
+    for index, (name, number) in enumerate(pairwise(given)):
+        one_word = _one_word(name, number)
+        if one_word and any(known.word == one_word for known in near.get(one_word, ())):
+            parts[index : index + 2] = ["", f"({parts[index]} & {parts[index + 1]} | {quoted(one_word)})"]
+    return " & ".join(filter(None, parts))
 
 
 def _variants(term: Term, near: Sequence[KnownWord], is_last: bool) -> str:
     spelling = term.spelling
     completions = [known.word for known in near if known.word.startswith(spelling)]
     uses = max((known.uses for known in near if known.word == spelling), default=0)
-    alternatives = [
-        quoted(word) for word in dict.fromkeys((spelling, *completions, *corrections(spelling, near, uses)))
-    ]
+    # What a common word begins with is about to become that word.
+    is_begun = any(known.uses >= COMMON for known in near if known.word.startswith(spelling))
+    corrected = [] if is_begun else corrections(spelling, near, uses)
+    alternatives = [quoted(word) for word in dict.fromkeys((spelling, *completions, *corrected))]
     if is_last and not completions and len(spelling) > 2 and not spelling.isdigit():
         # Not a word of titles: perhaps one that only descriptions have, and still being typed.
         alternatives[0] += ":*"

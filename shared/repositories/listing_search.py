@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from shared.domain.listings import ListingFilter, Sort
-from shared.domain.search import KnownWord, quoted, terms, tsquery
+from shared.domain.search import KnownWord, joined, quoted, terms, tsquery
 from shared.postgres import Database, Statement
 from shared.repositories.visibility import IS_HIDDEN, Viewer, visible_to
 
@@ -148,7 +148,8 @@ class ListingSearch:
             given = terms(await self._folded(filter.text))
             if not given:
                 return ""
-            rows = await self._database.fetch(_NEAR_WORDS, [term.spelling for term in given])
+            asked = [*(term.spelling for term in given), *joined(given)]
+            rows = await self._database.fetch(_NEAR_WORDS, asked)
             parts.append(tsquery(given, ((row[0], KnownWord(row[1], row[2])) for row in rows)))
         for name, value in (("make", filter.make), ("model", filter.model)):
             if value is not None:

@@ -38,6 +38,7 @@ async def cars(api: Api, rows: Rows) -> dict[str, int]:
         "truck": {"title": "Ford F-150 Crème", "make": "Ford", "model": "F-150", "content": "Won't start."},
         "miata": {"title": "Fun", "make": "Mazda", "model": "MX-5 Miata", "content": "A red convertible."},
         "megane": {"title": "Renault Mégane", "make": "Renault", "model": "Mégane"},
+        "mazda": {"title": "Hatchback", "make": "Mazda", "model": "Mazda3"},
     }
     return {name: await rows.listing(seller.id, category_id, **car) for name, car in cars.items()}
 
@@ -60,6 +61,8 @@ async def cars(api: Api, rows: Rows) -> dict[str, int]:
         ("won't", "truck"),
         ("mx5", "miata"),
         ("mx-5 convertible", "miata"),
+        ("mazda 3", "mazda"),
+        ("mazda3", "mazda"),
         ("megane", "megane"),
         ("MÉGANE", "megane"),
         ("2015", "camry"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.domain.search import COMMON, KnownWord, Term, corrections, edits, terms, tsquery
+from shared.domain.search import COMMON, KnownWord, Term, corrections, edits, joined, terms, tsquery
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,16 @@ def test_every_word_has_to_match_in_one_of_its_variants() -> None:
 def test_the_last_word_may_still_be_typed_and_numbers_are_whole() -> None:
     assert tsquery(terms("leather sunr"), []) == "('leather') & ('sunr':*)"
     assert tsquery(terms("camry 201"), []) == "('camry') & ('201')"
+
+
+def test_a_name_and_its_number_are_one_word_too_where_that_is_known() -> None:
+    given = terms("mazda 3 2016")
+    assert joined(given) == ["mazda3"]
+    assert tsquery(given, [("mazda3", KnownWord("mazda3", 1))]) == "(('mazda') & ('3') | 'mazda3') & ('2016')"
+    assert tsquery(given, [("mazda3", KnownWord("mazda323", 1))]) == "('mazda') & ('3') & ('2016')"
+
+
+def test_what_a_common_word_begins_with_is_no_mistake() -> None:
+    camry, camaro, ram = KnownWord("camry", COMMON), KnownWord("camaro", 1), KnownWord("ram", COMMON)
+    assert tsquery(terms("cam"), [("cam", ram), ("cam", camry)]) == "('cam' | 'camry')"
+    assert tsquery(terms("cam"), [("cam", ram), ("cam", camaro)]) == "('cam' | 'camaro' | 'ram')"
