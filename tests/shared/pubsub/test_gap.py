@@ -1,0 +1,49 @@
+"""For how long messages may have been missed, as a broker tells it when its link to Redis is back."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import replace
+
+from redis import Redis
+
+from shared.pubsub.redis import RedisBroker
+from shared.settings import Settings
+from tests.contracts.test_broker import Inbox
+
+PAUSE_SECONDS = 1.0
+
+
+async def test_a_process_that_stood_still_does_not_take_what_it_reads_late_for_news(redis_url: str) -> None:
+    """Its link is dropped meanwhile, as Redis does with who does not read; what came before is still to be read."""
+    broker, inbox = RedisBroker(replace(Settings(), redis_url=redis_url, redis_timeout_seconds=0.3)), Inbox()
+    await broker.start(inbox)
+    try:
+        await broker.subscribe("topic")
+        with closing(Redis.from_url(redis_url)) as client:
+            client.publish("daveslist:topic", "early")
+            time.sleep(PAUSE_SECONDS)  # noqa: ASYNC251 (the whole process)
+            client.client_kill_filter(_type="pubsub", skipme=True)
+            client.client_kill_filter(_type="normal", skipme=True)
+        await inbox.until(lambda box: bool(box.restored))
+        assert inbox.messages == [("topic", b"early")]
+        assert inbox.restored[0] >= PAUSE_SECONDS
+    finally:
+        await broker.stop()
+
+
+async def test_each_loss_of_the_link_is_told_once_with_its_time(redis_url: str) -> None:
+    broker, inbox = RedisBroker(replace(Settings(), redis_url=redis_url, redis_timeout_seconds=0.3)), Inbox()
+    await broker.start(inbox)
+    try:
+        await broker.subscribe("topic")
+        with closing(Redis.from_url(redis_url)) as client:
+            client.client_kill_filter(_type="pubsub", skipme=True)
+            await inbox.until(lambda box: len(box.restored) == 1)
+            client.client_kill_filter(_type="pubsub", skipme=True)
+            await inbox.until(lambda box: len(box.restored) == 2)
+        # The second one begins where the first one ended.
+        assert all(0 < seconds < 5 for seconds in inbox.restored)
+    finally:
+        await broker.stop()
