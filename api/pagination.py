@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
@@ -34,11 +35,23 @@ def decode_cursor(cursor: str | None, position_type: type[Position]) -> Position
         position = msgspec.json.decode(base64.b64decode(padded, altchars=b"-_", validate=True), type=position_type)
     except (ValueError, binascii.Error, msgspec.MsgspecError, RecursionError):
         raise Invalid({"cursor": ["Not a cursor of this list."]}) from None
-    for value in position if isinstance(position, tuple) else (position,):
-        is_out_of_range = isinstance(value, int) and not -MAX_ID <= value <= MAX_ID
-        if is_out_of_range or (isinstance(value, str) and not is_storable(value)):
-            raise Invalid({"cursor": ["Not a cursor of this list."]})
+    if not all(map(_is_possible, position if isinstance(position, tuple) else (position,))):
+        raise Invalid({"cursor": ["Not a cursor of this list."]})
     return position
+
+
+def _is_possible(value: object) -> bool:
+    """Whether Postgres can compare a row with it."""
+    match value:
+        case int():
+            return -MAX_ID <= value <= MAX_ID
+        case str():
+            return is_storable(value)
+        case datetime():
+            # Ours are in UTC; another offset can lead out of what a datetime can say.
+            return value.utcoffset() == timedelta(0)
+        case _:
+            return True
 
 
 def page(

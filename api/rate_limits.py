@@ -76,6 +76,7 @@ class RateLimits:
         self._registrations = Limit("register-address", settings.registrations_per_minute)
         self._logins = Limit("login-address", settings.logins_per_minute)
         self._account_logins = Limit("login-account", settings.logins_per_account_minute)
+        self._account_passwords = Limit("password-account", settings.logins_per_account_minute)
         self._writes = Limit("write-address", settings.writes_per_minute)
         self._account_writes = Limit("write-account", settings.writes_per_account_minute)
         self._away_until = 0.0
@@ -96,6 +97,10 @@ class RateLimits:
         """Whoever tries it, and from wherever: guessing one account's password from many addresses is slow, too."""
         folded = hashlib.sha256(email.lower().encode()).hexdigest()[:32]
         await self._take([(self._account_logins, folded)])
+
+    async def password_of(self, user_id: int) -> None:
+        """Guessing it with a token of that account is as slow, and keeps nobody from logging in."""
+        await self._take([(self._account_passwords, str(user_id))])
 
     async def write(self, request: web.Request, user_id: int | None) -> None:
         taken = [(self._writes, self._address(request))]

@@ -98,7 +98,7 @@ class Settings:
     logins_per_minute: int = 120
     """From one address."""
     logins_per_account_minute: int = 20
-    """To one account, from wherever."""
+    """To one account, from wherever; and as often its user may be asked for the current password."""
     writes_per_minute: int = 600
     """Requests that change something, from one address."""
     writes_per_account_minute: int = 300
@@ -149,6 +149,8 @@ class Settings:
     """How long a join waits for Redis to confirm its subscription."""
     max_outbox_bytes: int = 4 * 1024 * 1024
     """Bytes that wait for a slow reader; past it the connection is closed."""
+    max_total_outbox_bytes: int = 256 * 1024 * 1024
+    """Bytes that wait for all slow readers of a gateway; past it those are closed for whom most is waiting."""
     idle_seconds: float = 60.0
     """A connection that sent nothing for so long is closed."""
     longpoll_window_seconds: float = 10.0

@@ -156,6 +156,7 @@ def _signed_in(services: Services, user: User, session_id: str, generation: int)
 
 
 async def _check_password(services: Services, user_id: int, password: str) -> None:
+    await services.rate_limits.password_of(user_id)
     password_hash = await services.users.password_hash(user_id)
     if not await services.passwords.verify(password_hash, password):
         raise WrongPassword

@@ -50,6 +50,18 @@ async def test_registrations_of_one_address_are_limited_on_all_nodes_together(ma
     await refused(nodes[0], "POST", "/api/register", data=b"{")
 
 
+async def test_guessing_the_current_password_with_somebodys_token_is_limited_too(make_api: MakeApi) -> None:
+    api = await make_api(logins_per_account_minute=2)
+    someone = await api.register()
+    wrong = {"current_password": "wrong horse"}
+    await api.call("DELETE", "/api/me", 403, who=someone, json=wrong)
+    await api.call("PATCH", "/api/me", 403, who=someone, json={"email": "mine@example.com", **wrong})
+    right = {"current_password": PASSWORD}
+    await refused(api, "DELETE", "/api/me", headers=someone.headers, json=right)
+    # Who knows it still logs in.
+    await api.login(someone)
+
+
 async def test_guessing_one_accounts_password_is_limited_wherever_it_is_tried_from(make_api: MakeApi) -> None:
     trusted = (ip_network("127.0.0.0/8"),)
     api = await make_api(logins_per_account_minute=2, trusted_proxies=trusted)
