@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jwt
+from jwt.algorithms import HMACAlgorithm
 
 from shared.domain.ids import parse_id
 from shared.domain.text import is_storable
@@ -48,9 +49,10 @@ class Tokens:
     """Issues and reads tokens signed with one secret. The clock gives seconds since the epoch."""
 
     def __init__(self, secret: str, access_seconds: int, clock: Callable[[], float] = time.time) -> None:
-        # A ready key: PyJWT looks a plain secret over anew with every token.
+        # A ready key, of an algorithm that takes it as such: PyJWT looks a secret over anew with every token.
         encoded = base64.urlsafe_b64encode(secret.encode()).rstrip(b"=").decode()
         self._key = jwt.PyJWK.from_dict({"kty": "oct", "alg": _ALGORITHM, "k": encoded})
+        self._key.Algorithm = _WithReadyKey(HMACAlgorithm.SHA256)
         self._access_seconds = access_seconds
         self._clock = clock
         # A REST client shows the same token with every request, and reading one takes longer than a query.
@@ -135,6 +137,12 @@ class Tokens:
     def _signature(self, session_id: str, generation: int) -> str:
         digest = hmac.digest(self._refresh_key, f"{session_id}.{generation}".encode(), "sha256")
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+class _WithReadyKey(HMACAlgorithm):
+    def prepare_key(self, key: str | bytes) -> bytes:
+        assert type(key) is bytes
+        return key
 
 
 def new_session_id() -> str:
