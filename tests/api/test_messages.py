@@ -220,7 +220,7 @@ async def test_a_listing_that_the_sender_may_not_see_is_as_one_that_is_not_there
     api: Api, rows: Rows, state: str
 ) -> None:
     seller, buyer, moderator = await api.register(), await api.register(), await api.register(role=Role.MODERATOR)
-    listing_id = await rows.listing(seller.id, **{f"{state}_at": "now()"})
+    listing_id = await rows.listing(seller.id, category_id=None, **{f"{state}_at": "now()"})
     body = {"to": seller.id, "message": "Still there?", "listing_id": listing_id}
     refused = await api.call("POST", "/api/messages", 422, who=buyer, json=body)
     absent = await api.call("POST", "/api/messages", 422, who=buyer, json={**body, "listing_id": listing_id + 1})

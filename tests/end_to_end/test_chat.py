@@ -27,7 +27,7 @@ def stored(settings: Settings, person: Person) -> list[tuple[Any, ...]]:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT from_id, to_id, text FROM messages WHERE from_id = %s ORDER BY id", (person.id,))
-            return cursor.fetchall()
+            return list(cursor.fetchall())
     finally:
         connection.close()
 
@@ -172,7 +172,8 @@ async def test_catching_up_at_the_join_gives_what_was_missed_oldest_first(davesl
         for number, after_id in enumerate((0, str(sent[-1]), sent[-1])):
             answer = (await bobs.join(bob.topic, {"after_id": after_id}, join_ref=f"again{number}"))["response"]
             assert [message["id"] for message in answer["messages"]] == sent
-        for bad in (-1, "x", True, 1.5, [], 2**63):
+        unreadable: tuple[Any, ...] = (-1, "x", True, 1.5, [], 2**63)
+        for bad in unreadable:
             refused = await bobs.join(bob.topic, {"after_id": bad}, join_ref=f"bad{bad}")
             assert refused == {"status": "error", "response": {"reason": "invalid after_id"}}
 

@@ -33,17 +33,18 @@ class Market:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def market(daveslist: Daveslist, deployment: Settings) -> AsyncIterator[Market]:
     rest = daveslist.rest
-    people = [await rest.register(name) for name in ("Moderator", "Admin", "Seller", "Buyer")]
+    moderator, admin = await rest.register("Moderator"), await rest.register("Admin")
+    seller, buyer = await rest.register("Seller"), await rest.register("Buyer")
     connection = psycopg2.connect(deployment.database_url)
     try:
         with connection, connection.cursor() as cursor:
-            cursor.execute("UPDATE users SET role = 'moderator' WHERE id = %s", (people[0].id,))
-            cursor.execute("UPDATE users SET role = 'admin' WHERE id = %s", (people[1].id,))
+            cursor.execute("UPDATE users SET role = 'moderator' WHERE id = %s", (moderator.id,))
+            cursor.execute("UPDATE users SET role = 'admin' WHERE id = %s", (admin.id,))
     finally:
         connection.close()
     body = {"name": "Saloons", "visibility": "public"}
-    category = await rest.call("POST", "/api/categories", 201, who=people[0], body=body)
-    yield Market(*people, category["id"])
+    category = await rest.call("POST", "/api/categories", 201, who=moderator, body=body)
+    yield Market(moderator, admin, seller, buyer, category["id"])
 
 
 async def listed(daveslist: Daveslist, market: Market, **fields: Any) -> int:
