@@ -119,6 +119,7 @@ class RedisLink:
 
     async def _watch(self) -> None:
         """A server that stopped without a word leaves its connection open: ask, and give up where nothing answers."""
+        assert self._protocol is not None, "not open"
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._timeout / 3)
@@ -128,7 +129,8 @@ class RedisLink:
             if not self._answers_to_come:
                 # Redis answers in order: with the answer to this ping, what was published before it is here.
                 self._asked_at, self._answers_to_come = loop.time(), self.unanswered
-            await self._write(_PING)
+            # Not drained: behind all that a silent server does not take, this would wait for ever.
+            self._protocol.write(_PING)
 
     # What arrives
 
