@@ -69,6 +69,11 @@ class Connection:
         """Close from the server's side, after what was sent before; returns at once."""
         raise NotImplementedError
 
+    @property
+    def outbox_bytes(self) -> int:
+        """How much waits for the client to read it."""
+        raise NotImplementedError
+
     def check(self, now: float) -> None:
         """Close what has outlived its time; called every second or so, `now` in the loop's time."""
         if self.identity.expires_at <= time.time():

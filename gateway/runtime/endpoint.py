@@ -33,6 +33,7 @@ from shared.settings import Settings
 logger = logging.getLogger(__name__)
 
 SERVICE_RESTART = 1012
+TRY_AGAIN_LATER = 1013
 
 PROBE_SECONDS = 1.0
 _PROBE = "probe"
@@ -111,12 +112,30 @@ class Endpoint:
         loop = asyncio.get_running_loop()
         self._checking = loop.call_later(min(1.0, self.settings.idle_seconds / 4), self._check_connections)
         now = loop.time()
+        behind: list[tuple[int, Connection]] = []
         for connection in list(self.connections):
             connection.check(now)
+            if outbox_bytes := connection.outbox_bytes:
+                behind.append((outbox_bytes, connection))
+        self._bound_outboxes(behind)
         if self._on_probe is not None and now >= self._next_probe and self.broker.connected:
             self._next_probe = now + PROBE_SECONDS
             self.publish(control.CONTROL, _PROBE, json_payload(now))
         self._bridge_gap(now)
+
+    def _bound_outboxes(self, behind: list[tuple[int, Connection]]) -> None:
+        """Many slow readers, each within its own limit, must not take all memory either."""
+        total = sum(outbox_bytes for outbox_bytes, _ in behind)
+        limit = self.settings.max_total_outbox_bytes
+        if total <= limit:
+            return
+        for outbox_bytes, connection in sorted(behind, key=lambda one: one[0], reverse=True):
+            if total <= limit:
+                break
+            total -= outbox_bytes
+            self.counts.slow_clients += 1
+            logger.info("slow client closed", extra={"fields": {"user_id": connection.identity.user_id}})
+            connection.close(TRY_AGAIN_LATER, "too slow")
 
     def _bridge_gap(self, now: float) -> None:
         """While nothing is heard of the other nodes, look for it again and again: Redis may be away for hours."""

@@ -148,6 +148,10 @@ class LongPollConnection(Connection):
         # A channel may be the one that closes, in the middle of a callback: the channels end when it has returned.
         self._loop.call_soon(self.dropped)
 
+    @property
+    def outbox_bytes(self) -> int:
+        return self._outbox_bytes + (self._in_flight.bytes if self._in_flight is not None else 0)
+
     def check(self, now: float) -> None:
         super().check(now)
         if now - self.last_polled() >= 1.5 * self._window:

@@ -17,7 +17,7 @@ from gateway.protocol.messages import BadFrame, Frame, InvalidText
 from gateway.protocol.serializer import Serializer
 from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.connection import BAD_FRAME, Connection
-from gateway.runtime.endpoint import Endpoint
+from gateway.runtime.endpoint import TRY_AGAIN_LATER, Endpoint
 from gateway.transports.frames import wire
 from gateway.transports.handshake import (
     SUBPROTOCOL,
@@ -32,7 +32,6 @@ logger = logging.getLogger(__name__)
 
 INVALID_TEXT = 1007
 IDLE = 1002
-TRY_AGAIN_LATER = 1013
 
 FAIR_FRAMES = 64
 """Frames that are handled in one go."""
@@ -108,6 +107,10 @@ class WebSocketConnection(Connection):
         if not self._out:
             self._flusher.add(self)
         self._out.append(framed)
+
+    @property
+    def outbox_bytes(self) -> int:
+        return self._transport.get_write_buffer_size()
 
     def flush(self) -> None:
         """Write what was collected. A client that lets more than the limit pile up is closed, and catches up later."""
