@@ -25,6 +25,9 @@ class Inbox {
   #toldTypingAt = 0;
   /** The greatest id seen; null until the first look, from when on nothing may be missed. */
   #lastId = null;
+  /** Whether messages are missing that are being read: what arrives live meanwhile lies behind the gap. */
+  #isBehind = false;
+  #liveId = 0;
   #loading = null;
   #isStale = false;
   #listeners = [];
@@ -55,6 +58,7 @@ class Inbox {
     for (const timer of this.#typing.values()) clearTimeout(timer);
     this.#typing.clear();
     this.#lastId = null;
+    this.#isBehind = false;
     this.#loading = null;
   }
 
@@ -119,7 +123,7 @@ class Inbox {
         const found = await readAll("/api/conversations");
         if (this.#isStale || channel !== this.#channel) continue;
         this.conversations = new Map(found.map((one) => [String(one.user.id), one]));
-        this.#lastId = Math.max(this.#lastId ?? 0, ...found.map((one) => one.last_message.id));
+        if (!this.#isBehind) this.#lastId = Math.max(this.#lastId ?? 0, ...found.map((one) => one.last_message.id));
         this.isLoaded = true;
         this.#tell();
       }
@@ -132,6 +136,8 @@ class Inbox {
 
   async #joined(channel, { messages = [], complete = true }) {
     if (channel !== this.#channel) return;
+    this.#isBehind = !complete;
+    this.#liveId = 0;
     for (const message of messages) this.#received(message, false);
     if (!complete) {
       let rest;
@@ -143,13 +149,16 @@ class Inbox {
       }
       if (channel !== this.#channel) return;
       for (const message of rest) this.#received(message, false);
+      this.#isBehind = false;
+      if (this.#lastId !== null) this.#lastId = Math.max(this.#lastId, this.#liveId);
     }
     this.outbox.joined(channel);
     this.load();
   }
 
   #received(message, isLive) {
-    if (this.#lastId !== null) this.#lastId = Math.max(this.#lastId, message.id);
+    if (isLive && this.#isBehind) this.#liveId = Math.max(this.#liveId, message.id);
+    else if (this.#lastId !== null) this.#lastId = Math.max(this.#lastId, message.id);
     const isMine = message.from === this.#me;
     const other = isMine ? message.to : message.from;
     if (isMine) this.outbox.seen(message);
