@@ -88,8 +88,9 @@ async def test_who_looks_on_is_seen_by_the_others(daveslist: Daveslist, market: 
     listing_id = await listed(daveslist, market)
     async with await looking(daveslist, market.seller, listing_id, 0) as seller:
         async with await looking(daveslist, market.buyer, listing_id, 1):
-            joined = await seller.take(lambda frame: str(market.buyer.id) in str(frame) and frame[3] == "presence_diff")
-            assert joined[4]["joins"][str(market.buyer.id)]["metas"][0]["name"] == market.buyer.name
+            buyer_id = str(market.buyer.id)
+            joined = await seller.take(lambda frame: frame[3] == "presence_diff" and buyer_id in frame[4]["joins"])
+            assert joined[4]["joins"][buyer_id]["metas"][0]["name"] == market.buyer.name
         left = await seller.take(lambda frame: frame[3] == "presence_diff" and frame[4]["leaves"])
         assert list(left[4]["leaves"]) == [str(market.buyer.id)]
 

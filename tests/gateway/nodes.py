@@ -60,7 +60,7 @@ class Client(Connection):
     def send_broadcast(self, broadcast: Broadcast) -> None:
         self.send(broadcast.frame(self.serializer))
 
-    outbox_bytes: int = 0  # type: ignore[assignment]
+    outbox_bytes: int = 0
 
     def close(self, code: int, reason: str = "") -> None:
         if self.close_code is None:
