@@ -30,7 +30,6 @@ class Actor:
     name: str
     token_expires_at: int
     """Seconds since the epoch."""
-    is_banned: bool = False
 
     @property
     def kind(self) -> Kind:
