@@ -19,7 +19,10 @@ async def echo(request: web.Request) -> web.StreamResponse:
         if message.type is WSMsgType.TEXT:
             join_ref, ref, topic, _, payload = _decode(message.data)
             reply = [join_ref, ref, topic, "phx_reply", {"response": payload, "status": "ok"}]
-            await socket.send_str(_encode(reply).decode())
+            try:
+                await socket.send_str(_encode(reply).decode())
+            except ConnectionError:
+                break
     return socket
 
 

@@ -263,6 +263,17 @@ static double come_back(void) {
     return (now() - first_open) / 1e9;
 }
 
+/* Take the answers that are still due, so that nobody has to answer to a closed connection. */
+static void drain(void) {
+    uint64_t seen = counts.bytes, quiet_since = now(), start = quiet_since;
+    is_refilling = 0;
+    while (now() - quiet_since < SECOND / 20 && now() - start < 2 * SECOND) {
+        loop_step(10);
+        if (counts.bytes != seen) quiet_since = now();
+        seen = counts.bytes;
+    }
+}
+
 /* Options and report */
 
 static void read_tokens(void) {
@@ -376,8 +387,8 @@ int main(int count, char **arguments) {
         seconds = (now() - start) / 1e9;
     }
     report(seconds, own_cpu() - own, cpu_of_servers() - servers);
-    is_refilling = 0;
     if (options.hold) hold();
+    else if (counts.sent) drain();
     for (int i = 0; i < options.users; i++) client_cut(&users[i].client);
     return 0;
 }
