@@ -36,8 +36,9 @@ async def mark_read(call: Call) -> web.Response:
     other_id, user_id = call.path_id("user_id"), call.user.user_id
     await call.services.users.ever(other_id)
     body = await call.body()
-    await call.services.messages.mark_read(user_id, other_id, body["up_to"])
-    call.services.realtime.messages_read(user_id, other_id, body["up_to"])
+    up_to = await call.services.messages.mark_read(user_id, other_id, body["up_to"])
+    if up_to is not None:
+        call.services.realtime.messages_read(user_id, other_id, up_to)
     return no_content()
 
 

@@ -77,9 +77,11 @@ class PrivateChat(AuthenticatedChannel):
         return Ok({"id": message.id, "inserted_at": rfc3339(message.inserted_at)})
 
     async def _read(self, payload: Any) -> HandleResult:
-        other_id, up_to = parse_read(payload)
+        other_id, asked = parse_read(payload)
         user_id = self.identity.user_id
-        await self.context.messages.mark_read(user_id, other_id, up_to)
+        up_to = await self.context.messages.mark_read(user_id, other_id, asked)
+        if up_to is None:
+            return Ok()
         await self.broadcast_to_all(_both(other_id, user_id), READ, read_payload(user_id, other_id, up_to))
         return Ok()
 

@@ -133,7 +133,11 @@ _OF_USERS_AFTER = Statement(
 )
 _MARK_READ = Statement(
     "messages_mark_read",
-    "UPDATE messages SET read_at = now() WHERE to_id = $1 AND from_id = $2 AND id <= $3 AND read_at IS NULL",
+    """WITH read AS (
+           UPDATE messages SET read_at = now() WHERE to_id = $1 AND from_id = $2 AND id <= $3 AND read_at IS NULL
+       )
+       SELECT greatest((SELECT max(id) FROM messages WHERE from_id = $1 AND to_id = $2),
+                       (SELECT max(id) FROM messages WHERE from_id = $2 AND to_id = $1))""",
     ("bigint", "bigint", "bigint"),
 )
 
@@ -238,9 +242,14 @@ class MessageRepository:
         rows = await self._database.fetch(_CONVERSATIONS, user_id, before_id, limit)
         return [Conversation(row[7], row[8] or "", Message(*row[:7]), row[9]) for row in rows]
 
-    async def mark_read(self, user_id: int, other_id: int, up_to: int) -> int:
-        """Mark what the other wrote to the user as read, up to and including an id; how many were unread."""
-        return await self._database.execute(_MARK_READ, user_id, other_id, up_to)
+    async def mark_read(self, user_id: int, other_id: int, up_to: int) -> int | None:
+        """Mark what the other wrote to the user as read, up to and including an id.
+
+        Returns the id up to which that is so, which is never beyond the last message between the two; None where they
+        have never written to each other, and there is nothing to tell anybody.
+        """
+        row = await self._database.fetch_one(_MARK_READ, user_id, other_id, up_to)
+        return None if row is None or row[0] is None else min(up_to, row[0])
 
 
 def _stored(new: NewMessage, row: tuple[Any, ...]) -> Message:

@@ -144,9 +144,11 @@ async def test_marking_read_counts_only_what_was_unread_and_mine(messages: Messa
             [NewMessage(1, 2, "a"), NewMessage(1, 2, "b"), NewMessage(2, 1, "c"), NewMessage(3, 2, "d")]
         )
     ]
-    assert await messages.mark_read(2, 1, ids[0]) == 1
-    assert await messages.mark_read(2, 1, MAX_ID) == 1
-    assert await messages.mark_read(2, 1, MAX_ID) == 0
+    assert await messages.mark_read(2, 1, ids[0]) == ids[0]
+    assert [each.unread_count for each in await messages.conversations(2, before_id=MAX_ID, limit=10)] == [1, 1]
+    # What has not been written yet is not read: nobody may say so of what comes later.
+    assert await messages.mark_read(2, 1, MAX_ID) == ids[2]
+    assert await messages.mark_read(1, 3, MAX_ID) is None
     [d, c] = await messages.conversations(2, before_id=MAX_ID, limit=10)
     assert (d.user_id, d.unread_count) == (3, 1)
     assert (c.user_id, c.unread_count, c.last_message.text) == (1, 0, "c")
