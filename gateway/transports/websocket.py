@@ -34,7 +34,7 @@ INVALID_TEXT = 1007
 IDLE = 1002
 
 FAIR_FRAMES = 64
-"""Frames that are handled in one go."""
+"""Frames of one connection that are handled in one go, or up to twice as many."""
 _CLOSE_SECONDS = 5.0
 """How long a client has to answer a close before its connection is cut."""
 
@@ -45,6 +45,8 @@ class Flusher:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiting: list[WebSocketConnection] = []
+        self.turns = 0
+        """How often the loop came round to write; so others had theirs in between."""
 
     def add(self, connection: WebSocketConnection) -> None:
         if not self._waiting:
@@ -52,6 +54,7 @@ class Flusher:
         self._waiting.append(connection)
 
     def _flush(self) -> None:
+        self.turns += 1
         waiting, self._waiting = self._waiting, []
         for connection in waiting:
             connection.flush()
@@ -148,14 +151,19 @@ class WebSocketConnection(Connection):
         loop = asyncio.get_running_loop()
         now, receive, counts = loop.time, self._socket.receive, self.endpoint.counts
         self.last_received = now()
+        flusher = self._flusher
+        handled, turn = 0, flusher.turns
         try:
             while True:
                 kind, data, _ = await receive()
                 self.last_received = now()
                 counts.frames_in += 1
-                if not counts.frames_in % FAIR_FRAMES:
-                    # What has arrived already is received without waiting: others come in between.
-                    await asyncio.sleep(0)
+                handled += 1
+                if handled == FAIR_FRAMES:
+                    if flusher.turns == turn:
+                        # What has arrived already is received without waiting: others come in between.
+                        await asyncio.sleep(0)
+                    handled, turn = 0, flusher.turns
                 if kind is WSMsgType.TEXT:
                     self.receive_text(data)
                 elif kind is WSMsgType.BINARY:
