@@ -83,6 +83,7 @@ class RedisBroker:
         """Topics in SUBSCRIBEs that Redis has not confirmed. Until it has, the next ones are collected: joins that come
         at the same time share one."""
         self._task: asyncio.Task[None] | None = None
+        self._is_stopping = False
         self.connected = False
 
     # The Broker's side
@@ -112,6 +113,7 @@ class RedisBroker:
                     await self._idle.wait()
             except TimeoutError:
                 logger.warning("stopped with unsent messages", extra={"fields": {"count": len(self._queue)}})
+        self._is_stopping = True
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         await self._pool.disconnect()
@@ -162,7 +164,8 @@ class RedisBroker:
     async def _run(self) -> None:
         delay, most = _RETRY_SECONDS
         restored = False
-        while True:
+        # Not only until it is cancelled: a link that breaks just then has its error raised in place of that.
+        while not self._is_stopping:
             link = RedisLink(
                 self._pool.make_connection(),  # type: ignore[no-untyped-call]
                 self._commands,

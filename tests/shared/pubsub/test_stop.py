@@ -1,0 +1,34 @@
+"""A broker that is told to stop ends, also when its link breaks at that very moment."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from shared.pubsub.redis import RedisBroker
+from shared.pubsub.redis_link import RedisLink
+from shared.settings import Settings
+
+SOON = 10.0
+
+
+async def test_a_broker_whose_link_breaks_while_it_stops_ends_all_the_same(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve = RedisLink.serve
+
+    async def serve_and_break(link: RedisLink) -> None:
+        try:
+            await serve(link)
+        except asyncio.CancelledError:
+            raise RedisConnectionError("broken meanwhile") from None
+
+    monkeypatch.setattr(RedisLink, "serve", serve_and_break)
+    broker = RedisBroker(Settings(redis_url=redis_url))
+    await broker.start(None)
+    assert broker.connected
+    stopping = asyncio.create_task(broker.stop())
+    done, _ = await asyncio.wait((stopping,), timeout=SOON)
+    assert done
