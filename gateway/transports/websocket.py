@@ -97,7 +97,8 @@ class WebSocketConnection(Connection):
         self.last_received = 0.0
 
     def send(self, frame: Frame | None) -> None:
-        if frame is None or self.gone:
+        # Behind a close nothing is sent, so nothing is collected.
+        if frame is None or self.gone or self._closing is not None:
             return
         if not self._out:
             self._flusher.add(self)
@@ -105,7 +106,7 @@ class WebSocketConnection(Connection):
 
     def send_broadcast(self, broadcast: Broadcast) -> None:
         framed = broadcast.wire(self.serializer)
-        if framed is None or self.gone:
+        if framed is None or self.gone or self._closing is not None:
             return
         if not self._out:
             self._flusher.add(self)

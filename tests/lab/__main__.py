@@ -11,7 +11,7 @@ import uvloop
 from aiohttp import web
 
 from gateway.app import add_socket
-from gateway.identity import Identity, Refused
+from gateway.identity import Authenticator, Identity, Refused
 from gateway.presence.store_memory import MemoryStore
 from gateway.presence.store_redis import RedisStore
 from gateway.runtime.endpoint import Endpoint, new_node_id
@@ -50,22 +50,29 @@ async def serve(port: int, secret: str, redis_url: str) -> None:
     broker = broker_for(settings, node_id) if redis_url else MemoryBroker()
     endpoint = Endpoint(settings, routes, broker, node_id=node_id, presence_store=store)
     await endpoint.start()
+    try:
+        await _listen_until_stopped(endpoint, port, LabAuthenticator(secret))
+    finally:
+        await endpoint.stop()
+
+
+async def _listen_until_stopped(endpoint: Endpoint, port: int, authenticate: Authenticator) -> None:
     app = web.Application()
-    add_socket(app, endpoint, LabAuthenticator(secret))
+    add_socket(app, endpoint, authenticate)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port, backlog=4096)
-    await site.start()
-    print(f"lab: ws://127.0.0.1:{port}/socket/websocket", flush=True)
-    garbage = GarbageCollection(endpoint)
-    stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    await stopped.wait()
-    garbage.stop()
-    await endpoint.drain()
-    await runner.cleanup()
-    await endpoint.stop()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port, backlog=4096).start()
+        print(f"lab: ws://127.0.0.1:{port}/socket/websocket", flush=True)
+        garbage = GarbageCollection(endpoint)
+        stopped = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        await stopped.wait()
+        garbage.stop()
+        await endpoint.drain()
+    finally:
+        await runner.cleanup()
 
 
 def main() -> None:

@@ -101,7 +101,7 @@ class LabPresence(LabChannel):
     tracks_presence = True
 
     async def join(self, topic: str, params: Any) -> JoinResult:
-        self.key = params["key"]
+        self.key = _presence_key(params["key"])
         self.send_info(params["meta"])
         return Ok()
 
@@ -152,6 +152,20 @@ class LabPrivateChat(Channel):
                     await self.broadcast_to(f"private_chat:{user_id}", "send", sent)
                 return Ok({"id": message_id})
         return await super().handle_in(event, payload)
+
+
+def _presence_key(given: Any) -> str:
+    """As Elixir's to_string makes text of it."""
+    match given:
+        case str():
+            return given
+        case None:
+            return ""
+        case bool():
+            return "true" if given else "false"
+        case int():
+            return str(given)
+    raise TypeError(type(given).__name__)
 
 
 def _known_user(given: Any) -> int | None:
