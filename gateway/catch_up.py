@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Protocol
 
 from gateway.runtime.broadcast import Broadcast
@@ -25,7 +25,7 @@ PAGE = 1000
 MARGIN_SECONDS = 10.0
 """How much further back than the known gap is read: a message may have been on its way when the link broke."""
 REMEMBERED = 50_000
-"""Deliveries of this node that are not repeated; what is repeated beyond that, clients know by its id."""
+"""Deliveries of this node that are not repeated, at least; what is repeated beyond that, clients know by its id."""
 _RETRY_SECONDS = 1.0
 
 
@@ -37,13 +37,33 @@ class Source(Protocol):
         """To or from any of the users, with a greater id, oldest first."""
 
 
+class RecentSet:
+    """Remembers the last `size` things, and up to as many before them. Forgets a generation at a time: to take out the
+    oldest one alone, a dict would have to look for it."""
+
+    __slots__ = ("_newer", "_older", "_size")
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._newer: set[Hashable] = set()
+        self._older: set[Hashable] = set()
+
+    def add(self, thing: Hashable) -> None:
+        if len(self._newer) >= self._size:
+            self._older, self._newer = self._newer, set()
+        self._newer.add(thing)
+
+    def __contains__(self, thing: Hashable) -> bool:
+        return thing in self._newer or thing in self._older
+
+
 class CatchUp:
     """One for each node. `gap` may be called at any time; gaps that meet are read together."""
 
     def __init__(self, endpoint: Endpoint, messages: Source) -> None:
         self._endpoint = endpoint
         self._messages = messages
-        self._delivered: dict[tuple[str, int], None] = {}
+        self._delivered = RecentSet(REMEMBERED)
         self._missed_since: float | None = None
         self._covered = (0.0, 0.0)
         """From when to when, in the loop's time, all has been read already."""
@@ -56,9 +76,7 @@ class CatchUp:
     def _remember(self, broadcast: Broadcast) -> None:
         message_id = _message_id(broadcast.payload)
         if message_id is not None:
-            self._delivered[broadcast.topic, message_id] = None
-            if len(self._delivered) > REMEMBERED:
-                del self._delivered[next(iter(self._delivered))]
+            self._delivered.add((broadcast.topic, message_id))
 
     def gap(self, seconds: float) -> None:
         """Broadcasts of the last so many seconds may have been missed."""

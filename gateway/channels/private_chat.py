@@ -11,7 +11,6 @@ from gateway.channel import Error, HandleResult, JoinResult, Ok
 from gateway.channels.authenticated import TRY_AGAIN, AuthenticatedChannel
 from shared.domain.ids import parse_id
 from shared.domain.messages import InvalidMessage, MessageRefused, UnknownRecipient, parse_read, parse_send
-from shared.domain.times import rfc3339
 from shared.events import topics
 from shared.events.messages import READ, SEND, TYPING, message_payload, read_payload, typing_payload
 from shared.postgres import DatabaseUnavailable
@@ -73,8 +72,9 @@ class PrivateChat(AuthenticatedChannel):
         new = parse_send(self.identity.user_id, payload)
         message = await self.context.message_writer.send(new)
         # It is committed. What fails from here on loses nothing: whoever misses the broadcast catches up.
-        await self.broadcast_to_all(_both(message.to_id, message.from_id), SEND, message_payload(message))
-        return Ok({"id": message.id, "inserted_at": rfc3339(message.inserted_at)})
+        sent = message_payload(message)
+        await self.broadcast_to_all(_both(message.to_id, message.from_id), SEND, sent)
+        return Ok({"id": sent["id"], "inserted_at": sent["inserted_at"]})
 
     async def _read(self, payload: Any) -> HandleResult:
         other_id, asked = parse_read(payload)

@@ -75,8 +75,10 @@ class MessageWriter:
         if len(self._waiting) >= self._max_waiting:
             raise DatabaseUnavailable("too many messages are waiting to be written")
         loop = asyncio.get_running_loop()
-        if loop.time() < self._paused_until:
-            raise DatabaseUnavailable("the last messages could not be written")
+        if self._paused_until:
+            if loop.time() < self._paused_until:
+                raise DatabaseUnavailable("the last messages could not be written")
+            self._paused_until = 0.0
         answer: asyncio.Future[Message] = loop.create_future()
         self._waiting.append((new, answer))
         if self._writing is None:
