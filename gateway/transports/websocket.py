@@ -74,7 +74,17 @@ class WebSocket(web.WebSocketResponse[Any]):
 class WebSocketConnection(Connection):
     """A connection over a prepared WebSocketResponse."""
 
-    __slots__ = ("_closing", "_flusher", "_limit", "_out", "_socket", "_transport", "last_received")
+    __slots__ = (
+        "_closing",
+        "_counts",
+        "_flusher",
+        "_is_mute",
+        "_limit",
+        "_out",
+        "_socket",
+        "_transport",
+        "last_received",
+    )
 
     def __init__(
         self,
@@ -94,11 +104,13 @@ class WebSocketConnection(Connection):
         self._out: list[bytes] = []
         self._limit = endpoint.settings.max_outbox_bytes
         self._closing: asyncio.Task[Any] | None = None
+        self._is_mute = False
+        """Behind a close nothing is sent, so nothing is collected."""
+        self._counts = endpoint.counts
         self.last_received = 0.0
 
     def send(self, frame: Frame | None) -> None:
-        # Behind a close nothing is sent, so nothing is collected.
-        if frame is None or self.gone or self._closing is not None:
+        if frame is None or self._is_mute:
             return
         if not self._out:
             self._flusher.add(self)
@@ -106,7 +118,7 @@ class WebSocketConnection(Connection):
 
     def send_broadcast(self, broadcast: Broadcast) -> None:
         framed = broadcast.wire(self.serializer)
-        if framed is None or self.gone or self._closing is not None:
+        if framed is None or self._is_mute:
             return
         if not self._out:
             self._flusher.add(self)
@@ -122,15 +134,16 @@ class WebSocketConnection(Connection):
         if not out or self._closing is not None:
             return
         transport = self._transport
-        if transport.is_closing():
+        try:
+            transport.write(out[0] if len(out) == 1 else b"".join(out))
+        except RuntimeError:
             # The client is gone, and `run` has yet to notice. uvloop raises where asyncio's own loop drops the bytes.
             out.clear()
             return
-        self.endpoint.counts.frames_out += len(out)
-        transport.write(out[0] if len(out) == 1 else b"".join(out))
+        self._counts.frames_out += len(out)
         out.clear()
         if transport.get_write_buffer_size() > self._limit:
-            self.endpoint.counts.slow_clients += 1
+            self._counts.slow_clients += 1
             logger.info("slow client closed", extra={"fields": {"user_id": self.identity.user_id}})
             self.close(TRY_AGAIN_LATER, "too slow")
 
@@ -138,7 +151,12 @@ class WebSocketConnection(Connection):
         if self._closing is None and not self.gone:
             self.flush()
         if self._closing is None and not self.gone:
+            self._is_mute = True
             self._closing = asyncio.get_running_loop().create_task(self._close(code, reason))
+
+    def dropped(self) -> None:
+        self._is_mute = True
+        super().dropped()
 
     async def _close(self, code: int, reason: str) -> None:
         # Not drained: a client that does not read would keep this waiting.
