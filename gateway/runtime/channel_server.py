@@ -323,7 +323,12 @@ class ChannelServer:
         self._end(CRASHED, PHX_ERROR, CHANNEL_CRASH)
 
     def _log_crash(self, callback: str, error: BaseException) -> None:
-        fields = {"channel": type(self.channel).__name__, "callback": callback, "error": type(error).__name__}
+        fields = {
+            **self.connection.log_fields,
+            "channel": type(self.channel).__name__,
+            "callback": callback,
+            "error": type(error).__name__,
+        }
         # What a client can cause at will is one line; what only a mistake of ours can cause comes with its traceback.
         ours = None if isinstance(error, UnknownEvent | asyncio.CancelledError) else error
         logger.warning("channel crashed", extra={"fields": fields}, exc_info=ours)

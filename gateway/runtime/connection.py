@@ -39,6 +39,7 @@ class Connection:
         "endpoint",
         "gone",
         "identity",
+        "number",
         "params",
         "serializer",
         "session",
@@ -46,6 +47,7 @@ class Connection:
 
     def __init__(self, endpoint: Endpoint, serializer: Serializer, identity: Any, params: Any) -> None:
         self.endpoint = endpoint
+        self.number = next(endpoint.connection_numbers)
         self.serializer = serializer
         self.identity = identity
         self.params = params
@@ -54,6 +56,11 @@ class Connection:
         self.gone = False
         self._resumed: asyncio.Future[None] | None = None
         self._successors: list[Callable[[], None]] | None = None
+
+    @property
+    def log_fields(self) -> dict[str, Any]:
+        """What every line of the log about this connection says of it: its id, unlike any other's, and its user."""
+        return {"connection_id": f"{self.endpoint.node_id}-{self.number}", "user_id": self.identity.user_id}
 
     # For the transport to implement
 

@@ -7,6 +7,7 @@ the broker brings back, is known by the node's id and dropped.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import random
 import secrets
@@ -71,6 +72,7 @@ class Endpoint:
         self.node_id = node_id or new_node_id()
         self.step = Stepper(asyncio.get_running_loop()).step
         self.connections: set[Connection] = set()
+        self.connection_numbers = itertools.count(1)
         self.users: Registry[int, Connection] = Registry()
         self.topics: Registry[str, ChannelServer] = Registry()
         self.presence = Tracker(
@@ -134,7 +136,7 @@ class Endpoint:
                 break
             total -= outbox_bytes
             self.counts.slow_clients += 1
-            logger.info("slow client closed", extra={"fields": {"user_id": connection.identity.user_id}})
+            logger.info("slow client closed", extra={"fields": connection.log_fields})
             connection.close(TRY_AGAIN_LATER, "too slow")
 
     def _bridge_gap(self, now: float) -> None:
@@ -203,11 +205,17 @@ class Endpoint:
     # Connections
 
     def connected(self, connection: Connection) -> None:
+        self._log("connected", connection)
         self.connections.add(connection)
         self.users.add(connection.identity.user_id, connection)
         self.identified(connection)
         if self.is_draining:
             connection.close(SERVICE_RESTART, "restarting")
+
+    @staticmethod
+    def _log(event: str, connection: Connection) -> None:
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug(event, extra={"fields": connection.log_fields})
 
     def identified(self, connection: Connection) -> None:
         """The connection has an identity: what happened to it since it was looked up takes effect now."""
@@ -226,6 +234,7 @@ class Endpoint:
         self._lately.append((now, user_id, session_id, role))
 
     def disconnected(self, connection: Connection) -> None:
+        self._log("disconnected", connection)
         self.counts.disconnects += 1
         self.connections.discard(connection)
         self.users.remove(connection.identity.user_id, connection)

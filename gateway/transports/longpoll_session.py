@@ -123,7 +123,7 @@ class LongPollConnection(Connection):
         if self._outbox_bytes + len(frame) > self._limit:
             self._flush()
         if self._outbox_bytes + len(frame) > self._limit and self._outbox:
-            logger.info("slow client closed", extra={"fields": {"user_id": self.identity.user_id}})
+            logger.info("slow client closed", extra={"fields": self.log_fields})
             self.close(CLOSE_TOO_SLOW, "too slow")
             return
         self._outbox.append(_text(frame))
@@ -251,7 +251,7 @@ class LongPollConnection(Connection):
             messages = [self._decode(frame) for frame in frames]
         except BadFrame as error:
             # Not what was in it: that is the client's own.
-            fields = {"user_id": self.identity.user_id, "error": type(error).__name__}
+            fields = {**self.log_fields, "error": type(error).__name__}
             logger.info("bad frame", extra={"fields": fields})
             self.close(CLOSE_BAD_FRAME)
             return BAD_REQUEST

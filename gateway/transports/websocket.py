@@ -144,7 +144,7 @@ class WebSocketConnection(Connection):
         out.clear()
         if transport.get_write_buffer_size() > self._limit:
             self._counts.slow_clients += 1
-            logger.info("slow client closed", extra={"fields": {"user_id": self.identity.user_id}})
+            logger.info("slow client closed", extra={"fields": self.log_fields})
             self.close(TRY_AGAIN_LATER, "too slow")
 
     def close(self, code: int, reason: str = "") -> None:
@@ -204,7 +204,7 @@ class WebSocketConnection(Connection):
 
     def _bad_frame(self, error: BadFrame) -> None:
         # Not what was in it: that is the client's own.
-        fields = {"user_id": self.identity.user_id, "error": type(error).__name__}
+        fields = {**self.log_fields, "error": type(error).__name__}
         self.endpoint.counts.bad_frames += 1
         logger.info("bad frame", extra={"fields": fields})
         self.close(INVALID_TEXT if isinstance(error, InvalidText) else BAD_FRAME)

@@ -309,3 +309,14 @@ async def test_nothing_secret_is_in_the_logs(daveslist: Daveslist) -> None:
             assert secret not in log
         for line in log.splitlines():
             assert json.loads(line)["event"]
+
+
+async def test_a_line_of_the_log_says_which_connection_it_is_about(daveslist: Daveslist) -> None:
+    ann = await daveslist.rest.register("Ann")
+    for _ in range(2):
+        async with await connected(daveslist, ann, 0) as socket:
+            await socket.send("no frame")
+            await socket.closed()
+    lines = [json.loads(line) for line in daveslist.gateways[0].output().splitlines()]
+    ids = [line["connection_id"] for line in lines if line["event"] == "bad frame" and line["user_id"] == ann.id]
+    assert len(ids) == len(set(ids)) == 2
