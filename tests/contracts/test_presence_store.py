@@ -30,7 +30,9 @@ TOPICS = ["room", "", "a:b", "}{x}", "\ud800", "t" * 1000]
 def cluster() -> Iterator[EmbeddedRedis]:
     """A Redis Cluster of one node."""
     directory = Path(tempfile.mkdtemp(prefix="daveslist-tests-", dir="/tmp"))
-    server = EmbeddedRedis(directory, port=free_port(), options=("--cluster-enabled", "yes"))
+    # By itself the bus would be at the port plus 10000, which another may have.
+    options = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+    server = EmbeddedRedis(directory, port=free_port(), options=options)
     try:
         run(start_cluster(server))
         yield server
