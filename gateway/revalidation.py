@@ -9,7 +9,8 @@ import asyncio
 import logging
 
 from gateway.identities import Identities
-from gateway.runtime.connection import GOING_AWAY, Connection
+from gateway.protocol.close_codes import GOING_AWAY
+from gateway.runtime.connection import Connection
 from gateway.runtime.endpoint import Endpoint
 from shared.postgres import DatabaseUnavailable
 

@@ -26,8 +26,6 @@ TRY_AGAIN: Final = {"reason": "try again"}
 CHANNEL_CRASH: Final = {"reason": "channel_crash"}
 TOO_MANY_CHANNELS: Final = {"reason": "too many channels joined"}
 
-LEAVE_PAYLOAD: Final[dict[str, Any]] = {}
-
 
 class Message(msgspec.Struct, array_like=True, gc=False):
     """What a client sent. Its order of fields is that of a version 2 frame; elements after the fifth are ignored.

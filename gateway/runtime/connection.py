@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from gateway.protocol.close_codes import BAD_FRAME, GOING_AWAY
 from gateway.protocol.messages import Frame, Message, UnencodableReply
 from gateway.protocol.serializer import Serializer
 from gateway.protocol.session import Answer, Deliver, Join, Joined, Leave, Replace, Session, Wait
@@ -19,11 +20,6 @@ from gateway.runtime.channel_server import ChannelServer
 
 if TYPE_CHECKING:
     from gateway.runtime.endpoint import Endpoint
-
-GOING_AWAY = 1001
-"""Close code: the user logged out, was banned, or the token has expired."""
-BAD_FRAME = 1011
-"""Close code: what came is no frame, or cannot be answered in one."""
 
 
 class Connection:

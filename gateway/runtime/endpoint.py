@@ -19,10 +19,11 @@ from gateway.channel import Channel, Notice
 from gateway.presence.store import Store
 from gateway.presence.store_memory import MemoryStore
 from gateway.presence.tracker import PRESENCE_DIFF, Tracker
+from gateway.protocol.close_codes import GOING_AWAY, SERVICE_RESTART, TRY_AGAIN_LATER
 from gateway.protocol.topics import TopicRoutes
 from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.channel_server import ChannelServer
-from gateway.runtime.connection import GOING_AWAY, Connection
+from gateway.runtime.connection import Connection
 from gateway.runtime.counts import Counts
 from gateway.runtime.registry import Registry
 from gateway.runtime.stepping import Stepper
@@ -32,9 +33,6 @@ from shared.pubsub.broker import Broker
 from shared.settings import Settings
 
 logger = logging.getLogger(__name__)
-
-SERVICE_RESTART = 1012
-TRY_AGAIN_LATER = 1013
 
 PROBE_SECONDS = 1.0
 _PROBE = "probe"

@@ -7,12 +7,12 @@ from typing import Any, Protocol
 import msgspec
 
 from gateway.identity import Identity
+from gateway.protocol.close_codes import TRY_AGAIN_LATER
 from gateway.protocol.serializer import Serializer
 from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.node_calls import CallFailed, NodeCalls, NodeUnreachable
 from gateway.transports.longpoll_body import ClientFrame
 from gateway.transports.longpoll_session import (
-    CLOSE_TOO_MANY,
     FAILED,
     GONE,
     NO_CONTENT,
@@ -53,7 +53,7 @@ class LocalSessions:
         own = [one for one in members if isinstance(one, LongPollConnection) and not one.gone]
         if len(own) >= self._endpoint.settings.max_longpoll_sessions_per_user:
             longest_unpolled = min(own, key=LongPollConnection.last_polled)
-            longest_unpolled.close(CLOSE_TOO_MANY, "too many sessions")
+            longest_unpolled.close(TRY_AGAIN_LATER, "too many sessions")
         session = LongPollConnection(self._endpoint, serializer, identity, params, self._forget)
         if not session.gone:
             self._sessions[session.id] = session

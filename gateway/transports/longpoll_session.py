@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gateway.identity import Identity
+from gateway.protocol.close_codes import BAD_FRAME, IDLE, TRY_AGAIN_LATER
 from gateway.protocol.messages import BadFrame, Binary, Frame, Message
 from gateway.protocol.serializer import Serializer
 from gateway.runtime.broadcast import Broadcast
@@ -37,10 +38,6 @@ GONE = 410
 TOO_LARGE = 413
 TOO_MANY_REQUESTS = 429
 FAILED = 500
-
-CLOSE_BAD_FRAME = 1011
-CLOSE_TOO_SLOW = CLOSE_TOO_MANY = 1013
-CLOSE_NOT_POLLED = 1002
 
 MAX_WAITING_POSTS = 100
 """POSTs of one session that wait for its busy channels; past it they are refused."""
@@ -124,7 +121,7 @@ class LongPollConnection(Connection):
             self._flush()
         if self._outbox_bytes + len(frame) > self._limit and self._outbox:
             logger.info("slow client closed", extra={"fields": self.log_fields})
-            self.close(CLOSE_TOO_SLOW, "too slow")
+            self.close(TRY_AGAIN_LATER, "too slow")
             return
         self._outbox.append(_text(frame))
         self._outbox_bytes += len(frame)
@@ -155,7 +152,7 @@ class LongPollConnection(Connection):
     def check(self, now: float) -> None:
         super().check(now)
         if now - self.last_polled() >= 1.5 * self._window:
-            self.close(CLOSE_NOT_POLLED, "not polled")
+            self.close(IDLE, "not polled")
 
     # From the polls
 
@@ -253,7 +250,7 @@ class LongPollConnection(Connection):
             # Not what was in it: that is the client's own.
             fields = {**self.log_fields, "error": type(error).__name__}
             logger.info("bad frame", extra={"fields": fields})
-            self.close(CLOSE_BAD_FRAME)
+            self.close(BAD_FRAME)
             return BAD_REQUEST
         for message in messages:
             self._handle(message)

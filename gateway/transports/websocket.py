@@ -13,11 +13,12 @@ from typing import Any
 from aiohttp import WSMsgType, hdrs, web
 
 from gateway.identity import Authenticator, Identity, Refused
+from gateway.protocol.close_codes import BAD_FRAME, IDLE, INVALID_TEXT, TRY_AGAIN_LATER
 from gateway.protocol.messages import BadFrame, Frame, InvalidText
 from gateway.protocol.serializer import Serializer
 from gateway.runtime.broadcast import Broadcast
-from gateway.runtime.connection import BAD_FRAME, Connection
-from gateway.runtime.endpoint import TRY_AGAIN_LATER, Endpoint
+from gateway.runtime.connection import Connection
+from gateway.runtime.endpoint import Endpoint
 from gateway.transports.frames import wire
 from gateway.transports.handshake import (
     SUBPROTOCOL,
@@ -29,9 +30,6 @@ from gateway.transports.handshake import (
 from shared.postgres import DatabaseUnavailable
 
 logger = logging.getLogger(__name__)
-
-INVALID_TEXT = 1007
-IDLE = 1002
 
 FAIR_FRAMES = 64
 """Frames of one connection that are handled in one go, or up to twice as many."""

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.runtime.connection import BAD_FRAME, GOING_AWAY
-from gateway.runtime.endpoint import SERVICE_RESTART, TRY_AGAIN_LATER
+from gateway.protocol.close_codes import BAD_FRAME, GOING_AWAY, SERVICE_RESTART, TRY_AGAIN_LATER
 from tests.support.client import Person, Rest, Socket
 from tests.support.node import find_node
 from tests.support.processes import Node, Processes, base_environment
