@@ -14,7 +14,7 @@ from tests.support.vendored import PACKAGES
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
-AXE = (PACKAGES / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+AXE = PACKAGES / "axe-core" / "axe.min.js"
 CHECK = """async () => {
     const { violations } = await axe.run({ resultTypes: ["violations"] });
     return violations
@@ -27,7 +27,7 @@ async def has_no_serious_fault(page: Page, path: str) -> None:
     await page.goto(path)
     await expect(page.get_by_role("heading", level=1)).to_be_visible()
     await expect(page.locator("main")).not_to_contain_text("Loading…")
-    await page.evaluate(AXE)
+    await page.evaluate(AXE.read_text(encoding="utf-8"))
     faults: list[Any] = await page.evaluate(CHECK)
     assert faults == [], f"{path}: {faults}"
     fits = await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
