@@ -49,6 +49,8 @@ _ORDERLY = ("normal", "shutdown")
 
 Finish = Callable[[Any, Any, BaseException | None], None]
 """Called with the cause of a callback, what it returned, and what it raised."""
+Successor = Callable[[Joined[Any] | None], None]
+"""Begins the join that replaces this one: it is given the earlier join if its client is still to be told of its end."""
 
 
 class ChannelServer:
@@ -91,7 +93,7 @@ class ChannelServer:
         self._inbox: deque[tuple[Callable[[Any], None], Any]] | None = None
         self._message: Message | None = None
         self._subscribed = False
-        self._then: Callable[[], None] | None = None
+        self._then: Successor | None = None
         self.ended = False
 
     # What causes callbacks. Each is carried out at once, or after what is under way.
@@ -133,7 +135,7 @@ class ChannelServer:
         self._busy = True
         self._end(LEFT, PHX_CLOSE, {})
 
-    def shut_down(self, reason: str, then: Callable[[], None] | None = None) -> None:
+    def shut_down(self, reason: str, then: Successor | None = None) -> None:
         """End the channel without a word to the client; then, where it is given, `then` takes over from the session."""
         if then is not None:
             self._then = then
@@ -347,12 +349,10 @@ class ChannelServer:
         if event is not None:
             self._send_end(self.joined, event, payload)
         if self._then is not None:
-            if event is not None:
-                self.joined.channel = None
             for message in unhandled:
                 # The session knows the topic as the next join's already.
                 self.connection.answer(None, message.ref, self.topic, ERROR, UNMATCHED_TOPIC)
-            self.connection.take_over(self._then)
+            self.connection.take_over(partial(self._then, self.joined if event is None else None))
         else:
             self.connection.channel_ended(self, unhandled)
 
@@ -368,6 +368,10 @@ class ChannelServer:
         if self._subscribed:
             self._subscribed = False
             self.connection.endpoint.unsubscribe(self)
+        # Nothing is left that refers to itself in a circle, which only a look through all of memory would free. The
+        # channel still knows its server, for what it does too late: a timer's push, say.
+        self.joined.channel = None
+        del self.channel
 
     async def subscribe(self) -> None:
         """Raises NotSubscribed."""

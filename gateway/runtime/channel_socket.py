@@ -85,9 +85,9 @@ class ChannelSocket:
 
     @property
     def _presence(self) -> Tracker:
-        channel = self._server.channel
-        if not channel.tracks_presence:
-            raise RuntimeError(f"{type(channel).__name__} does not set tracks_presence")
+        route = self._server.joined.route
+        if not route.tracks_presence:
+            raise RuntimeError(f"{route.__name__} does not set tracks_presence")
         return self._connection.endpoint.presence
 
     async def track(self, key: str, meta: dict[str, Any]) -> None:

@@ -102,7 +102,7 @@ class Connection:
         elif type(action) is Join:
             self._join(action.joined, message, None)
         elif type(action) is Replace:
-            then = partial(self._join, action.joined, message, action.earlier)
+            then = partial(self._join, action.joined, message)
             action.earlier.channel.shut_down("duplicate join", then)
         elif type(action) is Leave:
             action.joined.channel.leave(message)
@@ -171,12 +171,10 @@ class Connection:
         self.endpoint.identified(self)
 
     def _join(self, joined: Joined[Any], message: Message, replaced: Joined[Any] | None) -> None:
+        """`replaced` is the earlier join of the topic, if its client has not been told yet that it is over."""
         if self.gone:
             self._receive_again(self.session.closed(joined))
             return
-        if replaced is not None and replaced.channel is None:
-            # It had its last word before this join took over: it crashed or stopped in between.
-            replaced = None
         server = ChannelServer(self, joined, message.payload, replaced)
         joined.channel = server
         server.start(message)

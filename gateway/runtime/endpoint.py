@@ -255,7 +255,7 @@ class Endpoint:
     async def subscribe(self, server: ChannelServer) -> None:
         """Returns when every later message on the topic reaches the channel. Raises TimeoutError."""
         await self.broker.subscribe(server.topic)
-        if server.channel.tracks_presence:
+        if server.joined.route.tracks_presence:
             try:
                 await self.presence.topic_joined(server.topic)
             except BaseException:
@@ -266,7 +266,7 @@ class Endpoint:
     def unsubscribe(self, server: ChannelServer) -> None:
         self.topics.remove(server.topic, server)
         self.broker.unsubscribe(server.topic)
-        if server.channel.tracks_presence:
+        if server.joined.route.tracks_presence:
             self.presence.owner_gone(server)
             self.presence.topic_left(server.topic)
 

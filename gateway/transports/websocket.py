@@ -195,10 +195,15 @@ class WebSocketConnection(Connection):
         except BadFrame as error:
             self._bad_frame(error)
         finally:
-            self.dropped()
-            if self._closing is not None:
-                await self._closing
-            self._out.clear()
+            try:
+                self.dropped()
+                if self._closing is not None:
+                    await self._closing
+            finally:
+                self._out.clear()
+                # The socket knows this connection, which knows it: a circle that only a look through memory would free.
+                self._closing = None
+                self._socket.before_close = None
 
     def _bad_frame(self, error: BadFrame) -> None:
         # Not what was in it: that is the client's own.

@@ -40,6 +40,7 @@ class LabServer:
 
     def __init__(self, server: TestServer, endpoint: Endpoint, client: aiohttp.ClientSession) -> None:
         self.endpoint = endpoint
+        self._server = server
         self.url = str(server.make_url("/socket/websocket"))
         self.port = server.port or 0
         self._client = client
@@ -81,6 +82,13 @@ class LabServer:
         while not condition():
             assert time.monotonic() < deadline
             await asyncio.sleep(0.005)
+
+    async def until_quiet(self) -> None:
+        """Until nobody is connected any more, and nothing is done for anybody."""
+        assert self._server.runner is not None
+        server = self._server.runner.server
+        assert server is not None
+        await self.until(lambda: not self.endpoint.connections and not server.connections)
 
     async def close(self) -> None:
         for raw in self._raw:
