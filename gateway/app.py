@@ -12,7 +12,7 @@ from gateway.channels.rate_limit import UserBuckets
 from gateway.channels.routes import ROUTES
 from gateway.context import Context
 from gateway.health import Health
-from gateway.identities import Identities
+from gateway.identities import MOST_SHARED, Identities
 from gateway.identity import Authenticator
 from gateway.metrics import GatewayMetrics
 from gateway.presence.store_redis import RedisStore
@@ -27,6 +27,7 @@ from shared.repositories.blocks import BlockRepository
 from shared.repositories.listing_access import ListingAccess
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
+from shared.repositories.shared_reads import SharedReads
 from shared.repositories.users import UserRepository
 from shared.settings import Settings
 
@@ -57,7 +58,7 @@ async def create_app(settings: Settings) -> web.Application:
         messages=messages,
         send_buckets=UserBuckets(settings.sends_per_second, settings.send_burst) if settings.rate_limits else None,
         message_writer=MessageWriter.from_settings(messages, settings),
-        listing_access=ListingAccess(database),
+        audiences=SharedReads(ListingAccess(database).audiences, most=MOST_SHARED),
     )
     node_id = new_node_id()
     store = RedisStore.from_url(settings.redis_url, settings.redis_timeout_seconds, settings.redis_prefix)

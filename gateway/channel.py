@@ -72,7 +72,7 @@ CRASHED = "crashed"
 
 
 class Notice(NamedTuple):
-    """What `handle_info` of a channel with `watches_access` gets: something happened that may end its user's access."""
+    """For channels with `watches_access`: something happened that may end their users' access."""
 
     event: str
     """One of shared/events/control.py."""
@@ -142,8 +142,10 @@ class Channel:
     intercepts: ClassVar[frozenset[str]] = frozenset()
     """Broadcast events that go through `handle_out` instead of straight to the client."""
 
+    looks_again_at: ClassVar[frozenset[str]] = frozenset()
+    """Those of the intercepted events at which it is looked again who may stay, instead of `handle_out`."""
     watches_access: ClassVar[bool] = False
-    """Whether `handle_info` wants a Notice, to look again at whether its user may stay."""
+    """Whether it is looked again at a Notice as well, if it concerns this channel."""
     tracks_presence: ClassVar[bool] = False
     """Whether members of the topic are told who is present in it; needed for `track` and `list_presence`."""
 
@@ -177,6 +179,24 @@ class Channel:
     async def handle_info(self, message: Any) -> InfoResult:
         """Anything sent to this channel from inside the server."""
         raise NotImplementedError(f"{type(self).__name__}.handle_info({message!r})")
+
+    # Callbacks about who may stay. From the cause of a look to its end no broadcast reaches the client.
+
+    def concerns(self, notice: Notice) -> bool:
+        """Whether the notice is a reason to look again."""
+        return True
+
+    @classmethod
+    async def look(cls, topic: str, context: Any) -> Any:
+        """What decides about the members of a topic, for `judge`; or a Stop, which ends them all.
+
+        Asked once for all of them on a node.
+        """
+        raise NotImplementedError(f"{cls.__name__}.look")
+
+    def judge(self, found: Any) -> InfoResult:
+        """Whether this user may stay, by what `look` found: `None`, or a Stop."""
+        raise NotImplementedError(f"{type(self).__name__}.judge")
 
     async def terminate(self, reason: str) -> None:
         """The channel ends: LEFT, CLOSED, DUPLICATE_JOIN, CRASHED, or the reason of its Stop. The last callback."""

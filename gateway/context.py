@@ -8,9 +8,10 @@ from gateway.channels.rate_limit import UserBuckets
 from gateway.identities import Identities
 from gateway.identity import Authenticator
 from shared.repositories.blocks import BlockRepository
-from shared.repositories.listing_access import ListingAccess
+from shared.repositories.listing_access import Audience
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
+from shared.repositories.shared_reads import SharedReads
 from shared.settings import Settings
 
 
@@ -26,4 +27,5 @@ class Context:
     message_writer: MessageWriter
     send_buckets: UserBuckets | None
     """None where nothing is limited."""
-    listing_access: ListingAccess
+    audiences: SharedReads[int, Audience]
+    """Who may see a listing, by its id."""

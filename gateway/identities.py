@@ -10,7 +10,7 @@ from shared.repositories.shared_reads import SharedReads
 from shared.repositories.users import UserRepository
 
 MOST_SHARED = 500
-"""People whom one statement looks up."""
+"""What one statement looks up at most: people, or listings."""
 
 
 class Identities:

@@ -1,23 +1,22 @@
 """`listing:{id}`: what happens to a listing, for those who look at it, and who else does.
 
-Who may see a listing can change at any time. So every event of it is intercepted: behind a change, nothing more
-reaches a member before it is known whether they may still see it.
+Who may see a listing can change at any time: behind a change, nothing more reaches a member before it is known whether
+they may still see it. That is asked of Postgres once for all members of a node.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 from gateway.channel import Error, InfoResult, JoinResult, Notice, Ok, Stop
 from gateway.channels.authenticated import TRY_AGAIN, AuthenticatedChannel
-from shared.access.actor import Actor
-from shared.domain.listings import ListingNotFound
+from gateway.context import Context
+from gateway.presence.outlet import PRESENCE_STATE
 from shared.domain.users import Role
 from shared.events import control, topics
-from shared.events.listings import LISTING_CHANGED, LISTING_REMOVED, LISTING_UPDATED, listing_id_payload
-from shared.events.replies import REPLY_CREATED
+from shared.events.listings import LISTING_CHANGED, LISTING_REMOVED, listing_id_payload
 from shared.postgres import DatabaseUnavailable
-from shared.repositories.listing_access import SeenListing
+from shared.repositories.listing_access import Audience
 
 NOT_FOUND = Error({"reason": "not found"})
 
@@ -28,7 +27,7 @@ _PRESENT = "present"
 class Listing(AuthenticatedChannel):
     """Join: whoever may see it. Pushes: `reply_created`, `listing_updated`, `listing_removed`, and presence."""
 
-    intercepts = frozenset({LISTING_CHANGED, LISTING_UPDATED, REPLY_CREATED})
+    intercepts = looks_again_at = frozenset({LISTING_CHANGED})
     tracks_presence = True
     watches_access = True
 
@@ -36,55 +35,52 @@ class Listing(AuthenticatedChannel):
         listing_id = topics.listing_of(topic)
         if listing_id is None:
             return NOT_FOUND
-        self.listing_id = listing_id
         # Subscribed first: a change that comes between the look and the subscription would go unnoticed.
         await self.subscribe()
         try:
-            self.listing = await self._seen()
-        except ListingNotFound:
-            return NOT_FOUND
+            audience = await self.context.audiences.get(listing_id)
         except DatabaseUnavailable:
             return TRY_AGAIN
+        if not self._is_among(audience):
+            return NOT_FOUND
+        self.listing = audience.listing
         self.send_info(_PRESENT)
         return Ok()
 
-    async def handle_out(self, event: str, payload: Any) -> InfoResult:
-        if event == LISTING_CHANGED:
-            return await self._look_again()
-        self.push(event, payload)
-        return None
-
     async def handle_info(self, message: Any) -> InfoResult:
-        match message:
-            case Notice(control.CATEGORY_CHANGED, {"category_id": category_id}):
-                return await self._look_again() if category_id == self.listing.category_id else None
-            case Notice(control.SELLER_CHANGED, {"user_id": user_id}):
-                return await self._look_again() if user_id == self.listing.seller_id else None
-            case Notice():
-                return await self._look_again()
-        self.push("presence_state", await self.list_presence())
+        if message != _PRESENT:
+            return await super().handle_info(message)
+        self.push(PRESENCE_STATE, await self.list_presence())
         await self.track(str(self.identity.user_id), {"name": self.identity.name})
         return None
 
-    async def _look_again(self) -> InfoResult:
-        try:
-            self.listing = await self._seen()
-        except ListingNotFound:
-            self.push(LISTING_REMOVED, listing_id_payload(self.listing_id))
-            return Stop()
-        except DatabaseUnavailable:
-            # Not known is not allowed. The client joins again, and is let in when it is known.
-            return Stop("try again")
-        return None
+    # Who may stay
 
-    async def _seen(self) -> SeenListing:
-        """Raises ListingNotFound, DatabaseUnavailable."""
-        identity = self.identity
-        actor = Actor(
-            identity.user_id,
-            identity.session_id or "",
-            Role(identity.role),
-            identity.name,
-            int(identity.expires_at),
-        )
-        return await self.context.listing_access.seen(self.listing_id, actor)
+    def concerns(self, notice: Notice) -> bool:
+        match notice:
+            case Notice(control.CATEGORY_CHANGED, {"category_id": category_id}):
+                return bool(category_id == self.listing.category_id)
+            case Notice(control.SELLER_CHANGED, {"user_id": user_id}):
+                return bool(user_id == self.listing.seller_id)
+        return True
+
+    @classmethod
+    async def look(cls, topic: str, context: Context) -> Audience | Stop | None:
+        """None where the listing is gone."""
+        listing_id = topics.listing_of(topic)
+        assert listing_id is not None
+        try:
+            return await context.audiences.get(listing_id)
+        except DatabaseUnavailable:
+            # Not known is not allowed. The clients join again, and are let in when it is known.
+            return Stop("try again")
+
+    def judge(self, found: Audience | None) -> InfoResult:
+        if self._is_among(found):
+            self.listing = found.listing
+            return None
+        self.push(LISTING_REMOVED, listing_id_payload(self.listing.id))
+        return Stop()
+
+    def _is_among(self, audience: Audience | None) -> TypeGuard[Audience]:
+        return audience is not None and audience.includes(self.identity.user_id, Role(self.identity.role))

@@ -19,6 +19,7 @@ from gateway.channel import (
     BadReturn,
     Channel,
     Error,
+    Notice,
     NotSubscribed,
     Ok,
     Reply,
@@ -35,7 +36,7 @@ from gateway.protocol.messages import (
     UNMATCHED_TOPIC,
     Message,
 )
-from gateway.protocol.session import Joined
+from gateway.protocol.session import Joined, State
 from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.channel_socket import ChannelSocket
 from gateway.runtime.stepping import Suspended
@@ -56,13 +57,15 @@ Successor = Callable[[Joined[Any] | None], None]
 class ChannelServer:
     """One join of one topic of one connection.
 
-    `held` keeps broadcasts back between the subscription and the join's reply; it is None once they go straight out.
+    `held` keeps broadcasts back between the subscription and the join's reply, and while the channel looks whether its
+    user may have them; it is None while they go straight out.
     """
 
     __slots__ = (
         "_busy",
         "_draining",
         "_inbox",
+        "_looks",
         "_message",
         "_subscribed",
         "_then",
@@ -90,6 +93,7 @@ class ChannelServer:
         self.channel = joined.route(ChannelSocket(self), params)
         self._busy = False
         self._draining = False
+        self._looks = 0
         self._inbox: deque[tuple[Callable[[Any], None], Any]] | None = None
         self._message: Message | None = None
         self._subscribed = False
@@ -158,7 +162,10 @@ class ChannelServer:
         if self.held is not None:
             self.held.append(broadcast)
         elif broadcast.event in self.intercepts:
-            self._handle_out(broadcast)
+            if broadcast.event in self.joined.route.looks_again_at:
+                self._look_again()
+            else:
+                self._handle_out(broadcast)
         else:
             self.connection.send_broadcast(broadcast)
 
@@ -177,6 +184,61 @@ class ChannelServer:
         self._busy = True
         self._message = None
         self._run(self.channel.handle_out(broadcast.event, broadcast.value()), self._finish_info, broadcast)
+
+    # Looks: whether the client may still have what is broadcast on the topic
+
+    def notice(self, notice: Notice) -> None:
+        """Something happened that may end its user's access: look again, if the channel says that it is concerned."""
+        if self.ended:
+            return
+        try:
+            # A channel that is joining still does not know what concerns it.
+            is_concerned = self.joined.state is State.JOINING or self.channel.concerns(notice)
+        except Exception as error:
+            self._judge((None, error))
+            return
+        if is_concerned:
+            self._look_again()
+
+    def _look_again(self) -> None:
+        """Broadcasts are held until the channel knows."""
+        self._looks += 1
+        if self.held is None:
+            self.held = []
+        self.connection.endpoint.looks.want(self)
+
+    def look(self) -> Coroutine[Any, Any, Any]:
+        return self.joined.route.look(self.topic, self.connection.endpoint.context)
+
+    def looked(self, found: Any, error: BaseException | None) -> None:
+        self._judge((found, error))
+
+    def _judge(self, look: tuple[Any, BaseException | None]) -> None:
+        if self._busy:
+            self._queue(self._judge, look)
+            return
+        self._busy = True
+        self._message = None
+        found, error = look
+        result = None
+        try:
+            if error is None:
+                self._looks -= 1
+                result = found if type(found) is Stop else self.channel.judge(found)
+                if result is None:
+                    self._let_go()
+        except Exception as raised:
+            error = raised
+        self._finish_info(look, result, error)
+
+    def _let_go(self) -> None:
+        """What was held goes out, in its order, unless another look is still to come."""
+        if self._looks:
+            return
+        held, self.held = self.held, None
+        for broadcast in held or ():
+            # One of them may cause the next look: what follows it is held again.
+            self.deliver_broadcast(broadcast)
 
     @property
     def handling(self) -> Message | None:
@@ -268,9 +330,7 @@ class ChannelServer:
             self._release()
             connection.join_refused(self)
             return
-        held, self.held = self.held, None
-        for broadcast in held or ():
-            self.deliver_broadcast(broadcast)
+        self._let_go()
         connection.join_accepted(self)
         self._idle()
 
@@ -306,7 +366,7 @@ class ChannelServer:
 
     def _finish_info(self, _cause: Any, result: Any, error: BaseException | None) -> None:
         if error is None and result is not None and type(result) is not Stop:
-            error = BadReturn(f"handle_info and handle_out return Stop or None, not {result!r}")
+            error = BadReturn(f"handle_info, handle_out and judge return Stop or None, not {result!r}")
         if error is not None:
             self._crash(None, error)
         elif result is not None:
@@ -368,6 +428,7 @@ class ChannelServer:
         if self._subscribed:
             self._subscribed = False
             self.connection.endpoint.unsubscribe(self)
+        self.held = None
         # Nothing is left that refers to itself in a circle, which only a look through all of memory would free. The
         # channel still knows its server, for what it does too late: a timer's push, say.
         self.joined.channel = None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.channel import BadReturn, Error, Ok, Reply, SocketRef
 from gateway.presence.tracker import Tracker
+from gateway.protocol.session import State
 
 if TYPE_CHECKING:
     from gateway.runtime.channel_server import ChannelServer
@@ -38,7 +39,7 @@ class ChannelSocket:
 
     def push(self, event: str, payload: Any) -> None:
         server = self._server
-        if server.held is not None:
+        if server.joined.state is State.JOINING:
             raise RuntimeError("nothing can be pushed before the join is answered; use send_info and push from there")
         if server.ended:
             # A timer of the channel's, say, that fires too late: the client has left this join behind.

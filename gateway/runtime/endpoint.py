@@ -25,6 +25,7 @@ from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.channel_server import ChannelServer
 from gateway.runtime.connection import Connection
 from gateway.runtime.counts import Counts
+from gateway.runtime.looks import Looks
 from gateway.runtime.registry import Registry
 from gateway.runtime.stepping import Stepper
 from shared.events import control
@@ -69,6 +70,7 @@ class Endpoint:
         self.context = context
         self.node_id = node_id or new_node_id()
         self.step = Stepper(asyncio.get_running_loop()).step
+        self.looks = Looks(self.step)
         self.connections: set[Connection] = set()
         self.connection_numbers = itertools.count(1)
         self.users: Registry[int, Connection] = Registry()
@@ -356,11 +358,11 @@ class Endpoint:
             connection.identity.role = role
             for joined in list(connection.session.topics.values()):
                 if joined.channel is not None and joined.route.watches_access:
-                    joined.channel.send_info(notice)
+                    joined.channel.notice(notice)
 
     def _notify(self, notice: Notice) -> None:
         """Tell all channels on this node that watch whether their users may stay."""
         for topic in self.topics:
             for server in self.topics.members(topic):
                 if server.joined.route.watches_access:
-                    server.send_info(notice)
+                    server.notice(notice)

@@ -1,12 +1,14 @@
-"""SQL that says whether somebody may see a listing, for everything that hangs on one: pictures, replies, reports."""
+"""SQL that says who may see a listing, for everything that hangs on one: pictures, replies, reports, its channel."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from shared.access.actor import Actor
 from shared.domain.listings import ListingNotFound
+from shared.domain.users import Role
 from shared.postgres import Database, Statement
 from shared.repositories.visibility import FOR_ANYONE, TYPES, Viewer, visible_to
 
@@ -16,6 +18,23 @@ _SEEN = Statement(
         FROM listings l JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
         WHERE l.id = $1 AND {visible_to("$2", "$3", "$4")}""",
     ("bigint", *TYPES),
+)
+_KINDS = tuple((role, owns) for role in Role for owns in (False, True))
+"""All that decides about what a registered user sees: the role, and whether the listing is their own."""
+
+
+def _visible_to_kind(role: Role, owns: bool) -> str:
+    viewer = Viewer.of_role(role)
+    return f"({visible_to('l.seller_id' if owns else 'NULL::bigint', *viewer.grants_as_sql)}) IS TRUE"
+
+
+_AUDIENCES = Statement(
+    "listing_access_audiences",
+    f"""SELECT l.id, l.seller_id, l.category_id, l.created_at, ({FOR_ANYONE}) IS TRUE,
+               {", ".join(_visible_to_kind(role, owns) for role, owns in _KINDS)}
+        FROM listings l JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
+        WHERE l.id = ANY ($1)""",
+    ("bigint[]",),
 )
 
 
@@ -31,6 +50,19 @@ class SeenListing:
     """Visitors see it too."""
 
 
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who may see a listing: the answer for everybody at once. It says what `ListingAccess.seen` says of each."""
+
+    listing: SeenListing
+    kinds: frozenset[tuple[Role, bool]]
+    """The roles that see it, with whether they own it."""
+
+    def includes(self, user_id: int, role: Role) -> bool:
+        """Whether a registered user of this role may see it."""
+        return (role, user_id == self.listing.seller_id) in self.kinds
+
+
 class ListingAccess:
     """Raises DatabaseUnavailable when Postgres is away."""
 
@@ -43,3 +75,12 @@ class ListingAccess:
         if row is None:
             raise ListingNotFound
         return SeenListing(*row)
+
+    async def audiences(self, listing_ids: Sequence[int]) -> dict[int, Audience]:
+        """Many at once, in one statement, by the listing's id; a listing that does not exist is absent."""
+        rows = await self._database.fetch(_AUDIENCES, list(listing_ids))
+        return {row[0]: Audience(SeenListing(*row[:5]), _kinds(row[5:])) for row in rows}
+
+
+def _kinds(columns: Sequence[bool]) -> frozenset[tuple[Role, bool]]:
+    return frozenset(kind for kind, sees in zip(_KINDS, columns, strict=True) if sees)

@@ -35,6 +35,16 @@ class Viewer:
             may(Action.LISTING_READ_HIDDEN, actor, owner_id=None),
         )
 
+    @classmethod
+    def of_role(cls, role: Role) -> Viewer:
+        """Anybody of this role who owns nothing of what is asked about."""
+        return cls.of(Actor(user_id=0, session_id="", role=role, name="", token_expires_at=0))
+
+    @property
+    def grants_as_sql(self) -> tuple[str, str]:
+        """The last two parameters of `visible_to`, for statements about many people at once."""
+        return str(self.sees_private).lower(), str(self.sees_hidden).lower()
+
     @property
     def parameters(self) -> tuple[int | None, bool, bool]:
         return self.user_id, self.sees_private, self.sees_hidden

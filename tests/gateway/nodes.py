@@ -26,10 +26,13 @@ SOON = 10.0
 
 
 async def start_node(
-    routes: Mapping[str, type[Channel]], hub: MemoryHub | None = None, settings: Settings | None = None
+    routes: Mapping[str, type[Channel]],
+    hub: MemoryHub | None = None,
+    settings: Settings | None = None,
+    context: Any = None,
 ) -> Endpoint:
     """Nodes with one hub hear each other's broadcasts."""
-    endpoint = Endpoint(settings or Settings(), TopicRoutes(routes.items()), MemoryBroker(hub))
+    endpoint = Endpoint(settings or Settings(), TopicRoutes(routes.items()), MemoryBroker(hub), context=context)
     await endpoint.start()
     return endpoint
 
@@ -77,6 +80,14 @@ class Client(Connection):
         else:
             frame = [join_ref, ref, topic, event, payload]
         self.receive_text(json.dumps(frame).encode())
+
+    async def until(self, event: str) -> list[Received]:
+        """What comes up to an event, and that."""
+        async with asyncio.timeout(SOON):
+            while not any(one.event == event for one in self.received):
+                self._changed.clear()
+                await self._changed.wait()
+        return self.take()
 
     def take(self) -> list[Received]:
         """What came since it was last asked."""

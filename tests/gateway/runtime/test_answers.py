@@ -105,8 +105,8 @@ WRONG = ["ok", ("ok", {}), {}, True, 0, Ok, Stop]
 LISTS = {
     "join": "join returns Ok(...) or Error(...)",
     "ask": "handle_in returns Ok, Error, Reply, Stop or None",
-    "info": "handle_info and handle_out return Stop or None",
-    "out": "handle_info and handle_out return Stop or None",
+    "info": "handle_info, handle_out and judge return Stop or None",
+    "out": "handle_info, handle_out and judge return Stop or None",
 }
 
 
