@@ -10,8 +10,8 @@ import logging
 
 from gateway.identities import Identities
 from gateway.protocol.close_codes import GOING_AWAY
-from gateway.runtime.connection import Connection
 from gateway.runtime.endpoint import Endpoint
+from gateway.runtime.roster import Client
 from shared.postgres import DatabaseUnavailable
 
 logger = logging.getLogger(__name__)
@@ -55,10 +55,10 @@ class Revalidation:
         finally:
             self._task = None
 
-    async def _check(self, connection: Connection) -> None:
+    async def _check(self, connection: Client) -> None:
         identity = connection.identity
         person = await self._identities.find(identity.user_id, identity.session_id or "")
         if person is None or person.is_banned or person.is_revoked:
             connection.close(GOING_AWAY, "no longer welcome")
         elif person.role != identity.role:
-            self._endpoint.role_changed_here(identity.user_id, person.role.value)
+            self._endpoint.connections.role_changed(identity.user_id, person.role.value)

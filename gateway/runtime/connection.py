@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from gateway.channel import Notice
+from gateway.identity import Identity
 from gateway.protocol.close_codes import BAD_FRAME, GOING_AWAY
 from gateway.protocol.messages import Frame, Message, UnencodableReply
 from gateway.protocol.serializer import Serializer
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Connection:
-    """`identity` is who connected; `params` are the query parameters of the connect.
+    """`identity` is who connected.
 
     `backlog` counts messages that wait for a busy channel; a transport stops reading while `is_congested`.
     """
@@ -36,17 +38,15 @@ class Connection:
         "gone",
         "identity",
         "number",
-        "params",
         "serializer",
         "session",
     )
 
-    def __init__(self, endpoint: Endpoint, serializer: Serializer, identity: Any, params: Any) -> None:
+    def __init__(self, endpoint: Endpoint, serializer: Serializer, identity: Identity) -> None:
         self.endpoint = endpoint
-        self.number = next(endpoint.connection_numbers)
+        self.number = endpoint.connections.next_number()
         self.serializer = serializer
         self.identity = identity
-        self.params = params
         self.session = Session(endpoint.routes.match, endpoint.settings.max_channels_per_connection)
         self.backlog = 0
         self.gone = False
@@ -112,10 +112,16 @@ class Connection:
     def dropped(self) -> None:
         """The connection is gone: every channel ends. Call once."""
         self.gone = True
-        self.endpoint.disconnected(self)
+        self.endpoint.connections.remove(self)
         for joined in list(self.session.topics.values()):
             if joined.channel is not None:
                 joined.channel.shut_down("closed")
+
+    def notice(self, notice: Notice) -> None:
+        """Something happened that may end its user's access: for the channels that watch it."""
+        for joined in list(self.session.topics.values()):
+            if joined.channel is not None and joined.route.watches_access:
+                joined.channel.notice(notice)
 
     @property
     def is_congested(self) -> bool:
@@ -168,7 +174,7 @@ class Connection:
     def renew(self, identity: Any) -> None:
         """The client handed in a fresh token of the same user."""
         self.identity = identity
-        self.endpoint.identified(self)
+        self.endpoint.connections.identified(self)
 
     def _join(self, joined: Joined[Any], message: Message, replaced: Joined[Any] | None) -> None:
         """`replaced` is the earlier join of the topic, if its client has not been told yet that it is over."""

@@ -1,4 +1,4 @@
-"""The node: its connections, who joined what, and its link to the other nodes.
+"""The node: who joined what on it, and its link to the other nodes.
 
 A broadcast reaches the members on this node directly, and those on other nodes through the broker; its echo, which
 the broker brings back, is known by the node's id and dropped.
@@ -7,11 +7,8 @@ the broker brings back, is known by the node's id and dropped.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
-import random
 import secrets
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -19,14 +16,13 @@ from gateway.channel import Channel, Notice
 from gateway.presence.store import Store
 from gateway.presence.store_memory import MemoryStore
 from gateway.presence.tracker import PRESENCE_DIFF, Tracker
-from gateway.protocol.close_codes import GOING_AWAY, SERVICE_RESTART, TRY_AGAIN_LATER
 from gateway.protocol.topics import TopicRoutes
 from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.channel_server import ChannelServer
-from gateway.runtime.connection import Connection
 from gateway.runtime.counts import Counts
 from gateway.runtime.looks import Looks
 from gateway.runtime.registry import Registry
+from gateway.runtime.roster import Roster
 from gateway.runtime.stepping import Stepper
 from shared.events import control
 from shared.events.envelope import BadEnvelope, Envelope, json_payload, pack, unpack
@@ -38,13 +34,6 @@ logger = logging.getLogger(__name__)
 PROBE_SECONDS = 1.0
 _PROBE = "probe"
 """A message of a node to itself, over Redis."""
-
-DRAIN_STEPS = 20
-"""In how many batches a stopping node closes its connections."""
-_LATELY_SECONDS = 60.0
-"""Longer than anyone takes from the look at a user to an open connection."""
-FINISH_SECONDS = 5.0
-"""How long a stopping node waits for what a connection's channels are doing."""
 
 
 def new_node_id() -> str:
@@ -71,10 +60,9 @@ class Endpoint:
         self.node_id = node_id or new_node_id()
         self.step = Stepper(asyncio.get_running_loop()).step
         self.looks = Looks(self.step)
-        self.connections: set[Connection] = set()
-        self.connection_numbers = itertools.count(1)
-        self.users: Registry[int, Connection] = Registry()
         self.topics: Registry[str, ChannelServer] = Registry()
+        self.channels = 0
+        """Members of topics on this node."""
         self.presence = Tracker(
             self.node_id,
             presence_store or MemoryStore(),
@@ -84,13 +72,10 @@ class Endpoint:
         )
         # What a node committed but had no time to publish before it died, reaches clients of the others like this.
         self.presence.on_node_gone = lambda: self._gap(2 * settings.presence_lease_seconds)
-        self.is_draining = False
         self.counts = Counts()
+        self.connections = Roster(settings, self.counts)
         self._on_probe: Callable[[float], None] | None = None
-        self._next_probe = 0.0
         self._next_gap: float | None = None
-        self._lately: deque[tuple[float, int, str | None, str | None]] = deque()
-        """Disconnects and role changes: when, of which user, and of which session, or which role it is now."""
         self._handlers: dict[str, Callable[[Envelope], None]] = {control.CONTROL: self._control}
         self._gap_listeners: list[Callable[[float], None]] = []
         self._delivery_listeners: dict[str, Callable[[Broadcast], None]] = {}
@@ -100,7 +85,8 @@ class Endpoint:
         await self.broker.start(self)
         self._control_task = asyncio.create_task(self._subscribe_control())
         await self.presence.start()
-        self._check_connections()
+        self.connections.start()
+        self._watch()
 
     async def _subscribe_control(self) -> None:
         while True:
@@ -109,35 +95,14 @@ class Endpoint:
             except TimeoutError:
                 logger.warning("not subscribed to what nodes tell each other; trying on")
 
-    def _check_connections(self) -> None:
-        """One timer for all connections: one for each would cost more than this."""
+    def _watch(self) -> None:
+        """The link to the other nodes, each second."""
         loop = asyncio.get_running_loop()
-        self._checking = loop.call_later(min(1.0, self.settings.idle_seconds / 4), self._check_connections)
+        self._watching = loop.call_later(PROBE_SECONDS, self._watch)
         now = loop.time()
-        behind: list[tuple[int, Connection]] = []
-        for connection in list(self.connections):
-            connection.check(now)
-            if outbox_bytes := connection.outbox_bytes:
-                behind.append((outbox_bytes, connection))
-        self._bound_outboxes(behind)
-        if self._on_probe is not None and now >= self._next_probe and self.broker.connected:
-            self._next_probe = now + PROBE_SECONDS
+        if self._on_probe is not None and self.broker.connected:
             self.publish(control.CONTROL, _PROBE, json_payload(now))
         self._bridge_gap(now)
-
-    def _bound_outboxes(self, behind: list[tuple[int, Connection]]) -> None:
-        """Many slow readers, each within its own limit, must not take all memory either."""
-        total = sum(outbox_bytes for outbox_bytes, _ in behind)
-        limit = self.settings.max_total_outbox_bytes
-        if total <= limit:
-            return
-        for outbox_bytes, connection in sorted(behind, key=lambda one: one[0], reverse=True):
-            if total <= limit:
-                break
-            total -= outbox_bytes
-            self.counts.slow_clients += 1
-            logger.info("slow client closed", extra={"fields": connection.log_fields})
-            connection.close(TRY_AGAIN_LATER, "too slow")
 
     def _bridge_gap(self, now: float) -> None:
         """While nothing is heard of the other nodes, look for it again and again: Redis may be away for hours."""
@@ -151,7 +116,8 @@ class Endpoint:
 
     async def stop(self) -> None:
         """After `drain`. Takes this node's presence away, and sends what is queued."""
-        self._checking.cancel()
+        self.connections.stop()
+        self._watching.cancel()
         self._control_task.cancel()
         await self.presence.stop()
         await self.broker.stop()
@@ -176,81 +142,23 @@ class Endpoint:
         """Give what other nodes publish on a topic, that no client can join, to a handler of this node."""
         self._handlers[topic] = handler
 
-    async def drain(self) -> None:
-        """Close all connections with 1012, in batches over `drain_seconds`, so that they do not all come back at once.
+    @property
+    def is_draining(self) -> bool:
+        """Whether this node is on its way out."""
+        return self.connections.is_draining
 
-        What a channel is doing is finished and answered before its connection is closed. No new connection is taken
-        from the first moment on.
-        """
-        self.is_draining = True
+    async def drain(self) -> None:
+        """Close all connections as `Roster.drain` does. No new connection is taken from the first moment on."""
+        self.connections.is_draining = True
         for listener in self._on_drain:
             listener()
-        connections = list(self.connections)
-        random.shuffle(connections)
-        size = -(-len(connections) // DRAIN_STEPS)
-        for start in range(0, len(connections), size or 1):
-            await asyncio.gather(*(self._release(connection) for connection in connections[start : start + size]))
-            if start + size < len(connections):
-                await asyncio.sleep(self.settings.drain_seconds / DRAIN_STEPS)
-
-    @staticmethod
-    async def _release(connection: Connection) -> None:
-        try:
-            async with asyncio.timeout(FINISH_SECONDS):
-                await connection.at_rest()
-        except TimeoutError:
-            pass
-        connection.close(SERVICE_RESTART, "restarting")
-
-    # Connections
-
-    def connected(self, connection: Connection) -> None:
-        self._log("connected", connection)
-        self.connections.add(connection)
-        self.users.add(connection.identity.user_id, connection)
-        self.identified(connection)
-        if self.is_draining:
-            connection.close(SERVICE_RESTART, "restarting")
-
-    @staticmethod
-    def _log(event: str, connection: Connection) -> None:
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug(event, extra={"fields": connection.log_fields})
-
-    def identified(self, connection: Connection) -> None:
-        """The connection has an identity: what happened to it since it was looked up takes effect now."""
-        identity = connection.identity
-        for at, user_id, session_id, role in self._lately:
-            if at >= identity.as_of and user_id == identity.user_id:
-                if role is not None:
-                    identity.role = role
-                elif session_id in (None, identity.session_id):
-                    connection.close(GOING_AWAY, "disconnected")
-
-    def _remember(self, user_id: int, *, session_id: str | None = None, role: str | None = None) -> None:
-        now = asyncio.get_running_loop().time()
-        while self._lately and self._lately[0][0] < now - _LATELY_SECONDS:
-            self._lately.popleft()
-        self._lately.append((now, user_id, session_id, role))
-
-    def disconnected(self, connection: Connection) -> None:
-        self._log("disconnected", connection)
-        self.counts.disconnects += 1
-        self.connections.discard(connection)
-        self.users.remove(connection.identity.user_id, connection)
+        await self.connections.drain()
 
     def disconnect(self, user_id: int, session_id: str | None = None) -> None:
         """Close a user's connections with 1001, on every node; with a session, only those of that session."""
-        payload = control.disconnect(user_id, session_id)
-        self._disconnect_here(payload)
-        notice = Broadcast.of(control.CONTROL, control.DISCONNECT, payload)
+        self.connections.disconnect(user_id, session_id)
+        notice = Broadcast.of(control.CONTROL, control.DISCONNECT, control.disconnect(user_id, session_id))
         self.broker.publish(control.CONTROL, pack(notice.envelope(self.node_id)))
-
-    def _disconnect_here(self, payload: dict[str, Any]) -> None:
-        self._remember(payload["user_id"], session_id=payload["session_id"])
-        for connection in self.users.members(payload["user_id"]):
-            if payload["session_id"] in (None, connection.identity.session_id):
-                connection.close(GOING_AWAY, "disconnected")
 
     # Topics
 
@@ -264,9 +172,11 @@ class Endpoint:
                 self.broker.unsubscribe(server.topic)
                 raise
         self.topics.add(server.topic, server)
+        self.channels += 1
 
     def unsubscribe(self, server: ChannelServer) -> None:
         self.topics.remove(server.topic, server)
+        self.channels -= 1
         self.broker.unsubscribe(server.topic)
         if server.joined.route.tracks_presence:
             self.presence.owner_gone(server)
@@ -342,23 +252,13 @@ class Endpoint:
         payload = Broadcast.from_envelope(control.CONTROL, envelope).value()
         match envelope.event:
             case control.DISCONNECT:
-                self._disconnect_here(payload)
+                self.connections.disconnect(payload["user_id"], payload["session_id"])
             case control.ROLE_CHANGED:
-                self.role_changed_here(payload["user_id"], payload["role"])
+                self.connections.role_changed(payload["user_id"], payload["role"])
             case control.CATCH_UP:
                 self._gap(payload["seconds"])
             case control.CATEGORY_CHANGED | control.SELLER_CHANGED:
                 self._notify(Notice(envelope.event, payload))
-
-    def role_changed_here(self, user_id: int, role: str) -> None:
-        """Have the channels of a user on this node look again at what the user may see."""
-        self._remember(user_id, role=role)
-        notice = Notice(control.ROLE_CHANGED, control.role_changed(user_id, role))
-        for connection in self.users.members(user_id):
-            connection.identity.role = role
-            for joined in list(connection.session.topics.values()):
-                if joined.channel is not None and joined.route.watches_access:
-                    joined.channel.notice(notice)
 
     def _notify(self, notice: Notice) -> None:
         """Tell all channels on this node that watch whether their users may stay."""

@@ -170,7 +170,7 @@ class LongPollTransport:
             return self._status(FAILED)
         if self._endpoint.is_draining:
             return self._status(FAILED)
-        session = self._sessions.open(serializer, identity, parameters)
+        session = self._sessions.open(serializer, identity)
         token = self._tokens.issue(SessionReference(self._endpoint.node_id, session.id))
         return self._answer(GONE, [], token)
 

@@ -13,7 +13,7 @@ import asyncio
 import base64
 import logging
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -92,11 +92,10 @@ class LongPollConnection(Connection):
         endpoint: Endpoint,
         serializer: Serializer,
         identity: Identity,
-        params: Any,
         forget: Callable[[LongPollConnection], None],
     ) -> None:
         """`forget` is called when the session has ended."""
-        super().__init__(endpoint, serializer, identity, params)
+        super().__init__(endpoint, serializer, identity)
         self.id = new_session_id()
         self._loop = asyncio.get_running_loop()
         self._window = endpoint.settings.longpoll_window_seconds
@@ -110,7 +109,7 @@ class LongPollConnection(Connection):
         self._waiting_posts = 0
         self._forget = forget
         self._unpolled_since = self._loop.time()
-        endpoint.connected(self)
+        endpoint.connections.add(self)
 
     # From the channels
 

@@ -89,12 +89,11 @@ class WebSocketConnection(Connection):
         endpoint: Endpoint,
         serializer: Serializer,
         identity: Identity,
-        params: dict[str, str],
         socket: WebSocket,
         transport: asyncio.WriteTransport,
         flusher: Flusher,
     ) -> None:
-        super().__init__(endpoint, serializer, identity, params)
+        super().__init__(endpoint, serializer, identity)
         self._socket = socket
         socket.before_close = self.flush
         self._transport = transport
@@ -164,7 +163,7 @@ class WebSocketConnection(Connection):
 
     async def run(self) -> None:
         """Read until the connection ends."""
-        self.endpoint.connected(self)
+        self.endpoint.connections.add(self)
         loop = asyncio.get_running_loop()
         now, receive, counts = loop.time, self._socket.receive, self.endpoint.counts
         self.last_received = now()
@@ -174,7 +173,6 @@ class WebSocketConnection(Connection):
             while True:
                 kind, data, _ = await receive()
                 self.last_received = now()
-                counts.frames_in += 1
                 handled += 1
                 if handled == FAIR_FRAMES:
                     if flusher.turns == turn:
@@ -182,8 +180,10 @@ class WebSocketConnection(Connection):
                         await asyncio.sleep(0)
                     handled, turn = 0, flusher.turns
                 if kind is WSMsgType.TEXT:
+                    counts.frames_in += 1
                     self.receive_text(data)
                 elif kind is WSMsgType.BINARY:
+                    counts.frames_in += 1
                     self.receive_binary(data)
                 elif kind is WSMsgType.PING:
                     self.flush()
@@ -258,9 +258,7 @@ class WebSocketTransport:
         await socket.prepare(request)
         transport = request.transport
         if transport is not None:
-            connection = WebSocketConnection(
-                self._endpoint, serializer, identity, query, socket, transport, self._flusher
-            )
+            connection = WebSocketConnection(self._endpoint, serializer, identity, socket, transport, self._flusher)
             await connection.run()
         return socket
 

@@ -41,12 +41,12 @@ class Client(Connection):
     """A connection and its client in one. Its join_refs are never equal to its refs, so that mixing them up shows."""
 
     def __init__(self, endpoint: Endpoint, user_id: int = 1, serializer: Serializer = V2) -> None:
-        super().__init__(endpoint, serializer, Identity(user_id, float("inf")), {})
+        super().__init__(endpoint, serializer, Identity(user_id, float("inf")))
         self.received: list[Received] = []
         self.close_code: int | None = None
         self._changed = asyncio.Event()
         self._ref = 0
-        endpoint.connected(self)
+        endpoint.connections.add(self)
 
     # As the transport
 

@@ -244,7 +244,7 @@ async def test_what_cannot_be_known_is_not_allowed(node: Endpoint, market: Marke
 
 
 def role_changed(node: Endpoint) -> None:
-    node.role_changed_here(MODERATOR, "user")
+    node.connections.role_changed(MODERATOR, "user")
 
 
 def category_changed(node: Endpoint) -> None:

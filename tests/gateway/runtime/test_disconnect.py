@@ -29,7 +29,7 @@ def connects_with(node: Endpoint, identity: Identity) -> Client:
     """As a transport does it, with the identity that it found a while ago."""
     client = Client(node, identity.user_id)
     client.identity = identity
-    node.identified(client)
+    node.connections.identified(client)
     return client
 
 
@@ -75,7 +75,7 @@ async def test_a_fresh_token_that_was_looked_up_before_a_disconnect_does_not_sav
 
 async def test_a_role_that_changed_while_its_user_connected_is_the_new_one(nodes: list[Endpoint]) -> None:
     before = now()
-    nodes[0].role_changed_here(1, "user")
+    nodes[0].connections.role_changed(1, "user")
     assert connects_with(nodes[0], Identity(1, float("inf"), role="admin", as_of=before)).identity.role == "user"
     assert connects_with(nodes[0], Identity(2, float("inf"), role="admin", as_of=before)).identity.role == "admin"
 
