@@ -165,8 +165,6 @@ class Settings:
     """How long a poll waits for messages; a session that is not polled for one and a half of it ends."""
     longpoll_body_seconds: float = 10.0
     """Within this time the body of a long-poll POST has to arrive."""
-    max_longpoll_frames: int = 100
-    """Frames in one long-poll POST."""
     max_longpoll_sessions_per_user: int = 100
     """On one node; past it the one that was polled longest ago ends."""
     node_call_seconds: float = 3.0
