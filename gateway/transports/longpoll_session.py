@@ -249,9 +249,9 @@ class LongPollConnection(Connection):
             return GONE
         messages: list[Message] = []
         try:
-            for batch in _batches(frames):
-                messages += map(self._decode, batch)
-                if len(batch) == FAIR_FRAMES:
+            for some in _batches(frames):
+                messages += map(self._decode, some)
+                if len(some) == FAIR_FRAMES:
                     await asyncio.sleep(0)
         except BadFrame as error:
             # Not what was in it: that is the client's own.

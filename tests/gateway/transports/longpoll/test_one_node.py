@@ -357,7 +357,7 @@ async def test_many_frames_of_one_post_wait_for_busy_channels_within_the_backlog
 ) -> None:
     client, node = await connected(http, cluster, max_backlog_messages=10)
     (connection,) = node.endpoint.connections
-    frames = [["1", "join", "lab:slow", "phx_join", {}]]
+    frames: list[Any] = [["1", "join", "lab:slow", "phx_join", {}]]
     frames += [["1", number, "lab:slow", "echo", {}] for number in range(300)]
     most = 0
 
@@ -371,7 +371,7 @@ async def test_many_frames_of_one_post_wait_for_busy_channels_within_the_backlog
     posting = asyncio.create_task(client.post(*frames))
     # What is posted meanwhile is handled behind it.
     async with asyncio.timeout(SOON):
-        while not connection.backlog:
+        while not connection.backlog:  # noqa: ASYNC110 (nothing tells of it)
             await asyncio.sleep(0)
     assert await client.post(["1", "last", "lab:slow", "echo", {}]) == 200
     assert await posting == 200
