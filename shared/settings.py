@@ -140,8 +140,16 @@ class Settings:
     """Within this time the first request on a connection to a gateway has to be there."""
     max_channels_per_connection: int = 100
     sends_per_second: float = 10.0
-    """How often one user may send, read or type on one node, in the long run."""
+    """How often one user may `send` on one node, in the long run."""
     send_burst: int = 100
+    """How many of them may come at once."""
+    reads_per_second: float = 10.0
+    """The same of `read`, which takes nothing from what may be sent."""
+    read_burst: int = 100
+    """How many of them may come at once."""
+    typings_per_second: float = 10.0
+    """The same of `typing`."""
+    typing_burst: int = 100
     """How many of them may come at once."""
     max_backlog_messages: int = 1000
     """Messages of one connection that wait for its busy channels; past it the connection is not read from."""
@@ -157,8 +165,6 @@ class Settings:
     """How long a poll waits for messages; a session that is not polled for one and a half of it ends."""
     longpoll_body_seconds: float = 10.0
     """Within this time the body of a long-poll POST has to arrive."""
-    max_longpoll_frames: int = 100
-    """Frames in one long-poll POST."""
     max_longpoll_sessions_per_user: int = 100
     """On one node; past it the one that was polled longest ago ends."""
     node_call_seconds: float = 3.0

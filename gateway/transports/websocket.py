@@ -25,7 +25,7 @@ from gateway.transports.handshake import (
     origin_is_allowed,
     query_of,
     serializer_of,
-    subprotocol_token,
+    subprotocols_of,
 )
 from shared.postgres import DatabaseUnavailable
 
@@ -232,10 +232,9 @@ class WebSocketTransport:
             return web.Response(status=400)
         query = query_of(request)
         serializer = serializer_of(query)
-        token = subprotocol_token(request)
-        if token is None:
-            token = query.get("token", "")
-        if serializer is None or not token or not origin_is_allowed(request, self._settings):
+        offer = subprotocols_of(request)
+        token = query.get("token", "") if offer.token is None else offer.token
+        if serializer is None or not offer.is_good or not token or not origin_is_allowed(request, self._settings):
             return self._refused()
         if self._endpoint.is_draining:
             return web.Response(status=503)

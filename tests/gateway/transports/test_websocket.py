@@ -118,6 +118,18 @@ async def test_a_slow_join_holds_up_neither_heartbeats_nor_other_channels(lab: L
     assert [answer[1] for answer in answers] == ["r3", "h1", "r1", "r2"]
 
 
+@pytest.mark.parametrize(
+    "spelled", ["01", "1 ", " 1", "+1", "1.0", "\uff11", "\u0661", "1_0", "1e0", "0x1", "", "0", "-1"]
+)
+async def test_an_id_in_a_topic_has_one_spelling(lab: LabServer, spelled: str) -> None:
+    raw = await lab.connect_raw(1)
+    raw.send(frame(message("j1", "r1", f"private_chat:{spelled}", "phx_join")))
+    answer = json.loads((await raw.receive()).payload)
+    assert answer[4] == {"status": "error", "response": {"reason": "user not found"}}
+    raw.send(frame(message("j1", "r2", "private_chat:1", "phx_join")))
+    assert json.loads((await raw.receive()).payload)[4]["status"] == "ok"
+
+
 # Closing: frames that are none
 
 BAD_FRAMES = {
