@@ -9,238 +9,154 @@
         async def handle_in(self, event, payload):
             match event:
                 case "shout":
-                    await self.broadcast("shout", payload)
+                    self.broadcast("shout", payload)
                     return Ok()
                 case _:
                     return await super().handle_in(event, payload)
 
-A channel lives from its join to its end, for one topic of one connection. Its callbacks run one at a time, in the
-order in which their causes arrived; callbacks of different channels do not wait for each other. A callback that raises
+A channel lives from its join to its end, for one topic of one connection. Which callbacks it may override, and what
+they return, is in gateway/runtime/callbacks.py; what it can do is here. Callbacks of one channel run one at a time, in
+the order in which their causes arrived; those of different channels do not wait for each other. A callback that raises
 ends the channel: the client is told (`phx_error`) and may join again; nothing else is disturbed.
 
-A channel knows nothing of frames, transports or Redis: all that it can reach is its `socket`.
+Nothing of frames, transports or Redis shows in here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any
 
-import msgspec
+from gateway.identity import Identity
+from gateway.presence.tracker import Tracker
+from gateway.protocol.session import State
+from gateway.runtime.callbacks import (
+    CLOSED,
+    CRASHED,
+    DUPLICATE_JOIN,
+    LEFT,
+    BadReturn,
+    Callbacks,
+    Error,
+    HandleResult,
+    InfoResult,
+    JoinResult,
+    NoRef,
+    Notice,
+    NotSubscribed,
+    Ok,
+    Reply,
+    SocketRef,
+    Stop,
+    UnknownEvent,
+)
+from gateway.runtime.channel_server import ChannelServer
 
-
-class Reply(msgspec.Struct, frozen=True, gc=False):
-    """An answer to one push: a status, and a response: any JSON value, or `bytes` for a binary answer."""
-
-    status: str
-    response: Any = {}
-
-
-class Ok(msgspec.Struct, frozen=True, gc=False):
-    """Accepts a join, or answers a push with status `ok`."""
-
-    response: Any = {}
-    status: ClassVar[str] = "ok"
-
-
-class Error(msgspec.Struct, frozen=True, gc=False):
-    """Refuses a join, or answers a push with status `error`; `{"reason": ...}` is the custom."""
-
-    response: Any = {}
-    status: ClassVar[str] = "error"
-
-
-class Stop(msgspec.Struct, frozen=True, gc=False):
-    """Ends the channel, after the reply if there is one.
-
-    `normal` and `shutdown` close it (`phx_close`: the client does not join again by itself); any other reason is an
-    error (`phx_error`: the client joins again).
-    """
-
-    reason: str = "normal"
-    reply: Ok | Error | Reply | None = None
-
-
-LEFT = "left"
-"""The client left the topic."""
-CLOSED = "closed"
-"""The connection is gone."""
-DUPLICATE_JOIN = "duplicate join"
-"""The client joined the topic again, on the same connection."""
-CRASHED = "crashed"
-"""A callback raised."""
-
-
-class Notice(NamedTuple):
-    """For channels with `watches_access`: something happened that may end their users' access."""
-
-    event: str
-    """One of shared/events/control.py."""
-    payload: dict[str, Any]
+__all__ = [
+    "CLOSED",
+    "CRASHED",
+    "DUPLICATE_JOIN",
+    "LEFT",
+    "BadReturn",
+    "Channel",
+    "Error",
+    "HandleResult",
+    "InfoResult",
+    "JoinResult",
+    "NoRef",
+    "NotSubscribed",
+    "Notice",
+    "Ok",
+    "Reply",
+    "SocketRef",
+    "Stop",
+    "UnknownEvent",
+]
 
 
-JoinResult = Ok | Error
-HandleResult = Ok | Error | Reply | Stop | None
-InfoResult = Stop | None
+class Channel(Callbacks):
+    """Override the callbacks; call the rest. Nothing here waits for anything, but `subscribe`."""
 
+    __slots__ = ("__dict__",)
 
-class UnknownEvent(Exception):
-    """The channel has no handler for this event; the channel crashes, as in Phoenix."""
-
-
-class NoRef(ValueError):
-    """A push without a ref cannot be answered later; the channel crashes, as in Phoenix."""
-
-
-class BadReturn(TypeError):
-    """A callback returned what it must not; the text lists what it may."""
-
-
-class NotSubscribed(Exception):
-    """Redis did not confirm a subscription in time. A join that lets it through is refused with `try again`."""
-
-
-class SocketRef(msgspec.Struct, frozen=True, gc=False):
-    """Names one push, so that it can be answered after `handle_in` has returned."""
-
-    join_ref: Any
-    ref: Any
-    topic: str
-
-
-class Socket(Protocol):
-    """What a channel can reach. One for each channel; the runtime implements it."""
-
-    topic: str
-    join_ref: Any
+    _server: ChannelServer
 
     @property
-    def identity(self) -> Any:
+    def topic(self) -> str:
+        return self._server.topic
+
+    @property
+    def identity(self) -> Identity:
         """Who connected, as the transport's authentication found."""
+        return self._server.connection.identity
 
     @property
     def context(self) -> Any:
         """What the application gives to all channels: its repositories and the like."""
-
-    def push(self, event: str, payload: Any) -> None: ...
-    def reply(self, ref: SocketRef, reply: Ok | Error | Reply) -> None: ...
-    def socket_ref(self) -> SocketRef: ...
-    def broadcast(self, topic: str, event: str, payload: Any) -> None: ...
-    def broadcast_to_all(self, topics: Iterable[str], event: str, payload: Any) -> None: ...
-    def broadcast_from(self, topic: str, event: str, payload: Any) -> None: ...
-    def send_info(self, message: Any) -> None: ...
-    def renew(self, identity: Any) -> None: ...
-    def disconnect(self, user_id: int) -> None: ...
-    async def subscribe(self) -> None: ...
-    async def track(self, key: str, meta: dict[str, Any]) -> None: ...
-    async def update_presence(self, key: str, meta: dict[str, Any]) -> None: ...
-    async def untrack(self, key: str) -> None: ...
-    async def list_presence(self) -> dict[str, Any]: ...
-
-
-class Channel:
-    """Override the callbacks; call the rest."""
-
-    __slots__ = ("__dict__", "params", "socket")
-
-    intercepts: ClassVar[frozenset[str]] = frozenset()
-    """Broadcast events that go through `handle_out` instead of straight to the client."""
-
-    looks_again_at: ClassVar[frozenset[str]] = frozenset()
-    """Those of the intercepted events at which it is looked again who may stay, instead of `handle_out`."""
-    watches_access: ClassVar[bool] = False
-    """Whether it is looked again at a Notice as well, if it concerns this channel."""
-    tracks_presence: ClassVar[bool] = False
-    """Whether members of the topic are told who is present in it; needed for `track` and `list_presence`."""
-
-    def __init__(self, socket: Socket, params: Any) -> None:
-        self.socket = socket
-        self.params = params
-        """The payload of the join, any JSON value; nothing about it is checked yet."""
-
-    @property
-    def topic(self) -> str:
-        return self.socket.topic
-
-    # Callbacks
-
-    async def join(self, topic: str, params: Any) -> JoinResult:
-        """Accept with `Ok(response)` or refuse with `Error(response)`.
-
-        Nothing can be pushed yet. What is to follow the join's reply begins with `self.send_info(...)`.
-        """
-        raise NotImplementedError(f"{type(self).__name__}.join")
-
-    async def handle_in(self, event: str, payload: Any) -> HandleResult:
-        """One push of the client. `None` sends no reply. Events and payloads are the client's: check them."""
-        raise UnknownEvent(event)
+        return self._server.connection.endpoint.context
 
     async def handle_out(self, event: str, payload: Any) -> InfoResult:
-        """One broadcast of an intercepted event, on its way to this client; push it or leave it."""
         self.push(event, payload)
         return None
 
-    async def handle_info(self, message: Any) -> InfoResult:
-        """Anything sent to this channel from inside the server."""
-        raise NotImplementedError(f"{type(self).__name__}.handle_info({message!r})")
-
-    # Callbacks about who may stay. From the cause of a look to its end no broadcast reaches the client.
-
-    def concerns(self, notice: Notice) -> bool:
-        """Whether the notice is a reason to look again."""
-        return True
-
-    @classmethod
-    async def look(cls, topic: str, context: Any) -> Any:
-        """What decides about the members of a topic, for `judge`; or a Stop, which ends them all.
-
-        Asked once for all of them on a node.
-        """
-        raise NotImplementedError(f"{cls.__name__}.look")
-
-    def judge(self, found: Any) -> InfoResult:
-        """Whether this user may stay, by what `look` found: `None`, or a Stop."""
-        raise NotImplementedError(f"{type(self).__name__}.judge")
-
-    async def terminate(self, reason: str) -> None:
-        """The channel ends: LEFT, CLOSED, DUPLICATE_JOIN, CRASHED, or the reason of its Stop. The last callback."""
-
-    # What a channel can do
+    # The client
 
     def push(self, event: str, payload: Any) -> None:
         """Send an event to this client. Raises in `join`, where the client would not know the channel yet."""
-        self.socket.push(event, payload)
-
-    async def broadcast(self, event: str, payload: Any) -> None:
-        """Send an event to everyone who joined this topic, on every node; members on this node have it on return."""
-        self.socket.broadcast(self.socket.topic, event, payload)
-
-    async def broadcast_from(self, event: str, payload: Any) -> None:
-        """As broadcast, but not to this client."""
-        self.socket.broadcast_from(self.socket.topic, event, payload)
-
-    async def broadcast_to(self, topic: str, event: str, payload: Any) -> None:
-        """As broadcast, to any topic."""
-        self.socket.broadcast(topic, event, payload)
-
-    async def broadcast_to_all(self, topics: Iterable[str], event: str, payload: Any) -> None:
-        """As broadcast, to each of several topics; the payload is encoded once."""
-        self.socket.broadcast_to_all(topics, event, payload)
+        server = self._server
+        if server.joined.state is State.JOINING:
+            raise RuntimeError("nothing can be pushed before the join is answered; use send_info and push from there")
+        if server.ended:
+            # A timer of the channel's, say, that fires too late: the client has left this join behind.
+            return
+        connection = server.connection
+        connection.send(connection.serializer.push(server.join_ref, None, server.topic, event, payload))
 
     def socket_ref(self) -> SocketRef:
         """Names the push that `handle_in` is handling, for `reply` later on. Raises outside of `handle_in`.
 
         Raises NoRef for a push without a ref.
         """
-        return self.socket.socket_ref()
+        message = self._server.handling
+        if message is None:
+            raise RuntimeError("socket_ref names the push that handle_in is handling")
+        if message.ref is None:
+            raise NoRef("the client sent no ref, and so waits for no answer")
+        return SocketRef(self._server.join_ref, message.ref, self._server.topic)
 
     def reply(self, ref: SocketRef, reply: Ok | Error | Reply) -> None:
         """Answer a push now, from anywhere; once for each ref, and `handle_in` has returned None for it."""
-        self.socket.reply(ref, reply)
+        if type(reply) not in (Ok, Error, Reply):
+            raise BadReturn(f"a reply is Ok, Error or Reply, not {reply!r}")
+        connection = self._server.connection
+        connection.send(connection.serializer.reply(ref.join_ref, ref.ref, ref.topic, reply.status, reply.response))
+
+    def renew(self, identity: Identity) -> None:
+        """The client has shown a fresh token of the same user: the connection lives on with it."""
+        self._server.connection.renew(identity)
+
+    # Channels
+
+    def broadcast(self, event: str, payload: Any) -> None:
+        """Send an event to everyone who joined this topic, on every node; members on this node have it on return."""
+        self.broadcast_to(self._server.topic, event, payload)
+
+    def broadcast_from(self, event: str, payload: Any) -> None:
+        """As broadcast, but not to this client."""
+        server = self._server
+        server.connection.endpoint.broadcast(server.topic, event, payload, sender=server)
+
+    def broadcast_to(self, topic: str, event: str, payload: Any) -> None:
+        """As broadcast, to any topic."""
+        self._server.connection.endpoint.broadcast(topic, event, payload)
+
+    def broadcast_to_all(self, topics: Iterable[str], event: str, payload: Any) -> None:
+        """As broadcast, to each of several topics; the payload is encoded once."""
+        self._server.connection.endpoint.broadcast_to_all(topics, event, payload)
 
     def send_info(self, message: Any) -> None:
         """Have `handle_info` called with the message, after what is under way; from `join`: after its reply."""
-        self.socket.send_info(message)
+        self._server.send_info(message)
 
     async def subscribe(self) -> None:
         """Receive broadcasts from now on, in `join` already: they are held back until the join's reply is sent.
@@ -248,26 +164,30 @@ class Channel:
         For a join that reads what was missed before: what happens between the reading and the reply is not lost.
         Raises NotSubscribed.
         """
-        await self.socket.subscribe()
-
-    def disconnect(self, user_id: int) -> None:
-        """Close all connections of a user, on every node."""
-        self.socket.disconnect(user_id)
+        await self._server.subscribe()
 
     # Presence
 
-    async def track(self, key: str, meta: dict[str, Any]) -> None:
+    @property
+    def _presence(self) -> Tracker:
+        if not self.tracks_presence:
+            raise RuntimeError(f"{type(self).__name__} does not set tracks_presence")
+        return self._server.connection.endpoint.presence
+
+    def track(self, key: str, meta: dict[str, Any]) -> None:
         """Show `key` as present on this topic, with `meta`, until it is untracked or this channel ends."""
-        await self.socket.track(key, meta)
+        if not self._server.ended:
+            self._presence.track(self.topic, key, meta, self._server)
 
-    async def update_presence(self, key: str, meta: dict[str, Any]) -> None:
+    def update_presence(self, key: str, meta: dict[str, Any]) -> None:
         """Replace the meta of a key that this channel tracks. Raises LookupError for one that it does not."""
-        await self.socket.update_presence(key, meta)
+        if not self._server.ended:
+            self._presence.update(self.topic, key, meta, self._server)
 
-    async def untrack(self, key: str) -> None:
+    def untrack(self, key: str) -> None:
         """Take back a track; a key that is not tracked is no error."""
-        await self.socket.untrack(key)
+        self._presence.untrack(self.topic, key, self._server)
 
-    async def list_presence(self) -> dict[str, Any]:
+    def list_presence(self) -> dict[str, Any]:
         """Who is present on this topic, on all nodes: `{key: {"metas": [{"phx_ref": ..., ...}]}}`."""
-        return await self.socket.list_presence()
+        return self._presence.list(self.topic)

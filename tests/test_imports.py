@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,18 @@ def test_only_the_app_sees_all_of_the_gateway() -> None:
     for path in modules("gateway/channels"):
         names = {name for name in imported(path) if name.startswith(("gateway.runtime", "gateway.transports"))}
         assert names == set(), path
+
+
+@pytest.mark.parametrize("package", ["gateway", "shared"])
+def test_no_modules_know_each_other_in_a_circle(package: str) -> None:
+    """Not even by the types alone: one of two that do cannot be understood, or changed, without the other."""
+    paths = {".".join(path.relative_to(CHECKOUT).with_suffix("").parts): path for path in modules(package)}
+    # A name that is imported from a package may be a module of it.
+    graph = {name: {other for other in imported(path) if other in paths} for name, path in paths.items()}
+    try:
+        tuple(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
 
 
 def test_every_module_says_what_it_is_for() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.channel import Channel, Error, HandleResult, Ok
 from gateway.context import Context
-from gateway.identity import Identity, Refused
+from gateway.identity import Refused
 from shared.postgres import DatabaseUnavailable
 
 ACCESS_TOKEN = "access_token"
@@ -20,13 +20,8 @@ class AuthenticatedChannel(Channel):
 
     @property
     def context(self) -> Context:
-        context: Context = self.socket.context
+        context: Context = super().context
         return context
-
-    @property
-    def identity(self) -> Identity:
-        identity: Identity = self.socket.identity
-        return identity
 
     async def handle_in(self, event: str, payload: Any) -> HandleResult:
         if event != ACCESS_TOKEN:
@@ -40,5 +35,5 @@ class AuthenticatedChannel(Channel):
             return TRY_AGAIN
         if fresh.user_id != self.identity.user_id:
             return Error({"reason": "invalid token"})
-        self.socket.renew(fresh)
+        self.renew(fresh)
         return Ok()

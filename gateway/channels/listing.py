@@ -50,8 +50,8 @@ class Listing(AuthenticatedChannel):
     async def handle_info(self, message: Any) -> InfoResult:
         if message != _PRESENT:
             return await super().handle_info(message)
-        self.push(PRESENCE_STATE, await self.list_presence())
-        await self.track(str(self.identity.user_id), {"name": self.identity.name})
+        self.push(PRESENCE_STATE, self.list_presence())
+        self.track(str(self.identity.user_id), {"name": self.identity.name})
         return None
 
     # Who may stay

@@ -74,7 +74,7 @@ class PrivateChat(AuthenticatedChannel):
         message = await self.context.message_writer.send(new)
         # It is committed. What fails from here on loses nothing: whoever misses the broadcast catches up.
         sent = message_payload(message)
-        await self.broadcast_to_all(_both(message.to_id, message.from_id), SEND, sent)
+        self.broadcast_to_all(_both(message.to_id, message.from_id), SEND, sent)
         return Ok({"id": sent["id"], "inserted_at": sent["inserted_at"]})
 
     async def _read(self, payload: Any) -> HandleResult:
@@ -83,7 +83,7 @@ class PrivateChat(AuthenticatedChannel):
         up_to = await self.context.messages.mark_read(user_id, other_id, asked)
         if up_to is None:
             return Ok()
-        await self.broadcast_to_all(_both(other_id, user_id), READ, read_payload(user_id, other_id, up_to))
+        self.broadcast_to_all(_both(other_id, user_id), READ, read_payload(user_id, other_id, up_to))
         return Ok()
 
     async def _typing(self, payload: Any) -> HandleResult:
@@ -92,7 +92,7 @@ class PrivateChat(AuthenticatedChannel):
             raise UnknownRecipient
         user_id = self.identity.user_id
         if not await self.context.blocks.is_blocked(user_id, by=to_id):
-            await self.broadcast_to(topics.private_chat(to_id), TYPING, typing_payload(user_id, to_id))
+            self.broadcast_to(topics.private_chat(to_id), TYPING, typing_payload(user_id, to_id))
         return Ok()
 
 

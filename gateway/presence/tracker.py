@@ -99,9 +99,9 @@ class Tracker:
             except StoreUnavailable:
                 logger.info("presence node not deregistered, its lease will run out")
 
-    # What channels do. These never wait for anything: they are awaited so that a channel reads alike everywhere.
+    # What channels do
 
-    async def track(self, topic: str, key: str, meta: dict[str, Any], owner: Hashable) -> str:
+    def track(self, topic: str, key: str, meta: dict[str, Any], owner: Hashable) -> str:
         """Add an entry, until it is untracked or its owner is gone; returns its phx_ref.
 
         Raises AlreadyTracked, TypeError if the key is no string or the meta no object, ValueError if the meta cannot
@@ -117,7 +117,7 @@ class Tracker:
         self._changed(topic, self._topics.ensure(topic).state.track(key, ref, meta))
         return ref
 
-    async def update(self, topic: str, key: str, meta: dict[str, Any], owner: Hashable) -> str:
+    def update(self, topic: str, key: str, meta: dict[str, Any], owner: Hashable) -> str:
         """Replace the entry's meta; returns its new phx_ref. Raises NotTracked, and as `track` does."""
         key, meta = own_copy(key, meta)
         refs = self._owners.get(owner, {})
@@ -128,7 +128,7 @@ class Tracker:
         self._changed(topic, self._topics.ensure(topic).state.update(ref, new_ref, meta))
         return new_ref
 
-    async def untrack(self, topic: str, key: str, owner: Hashable) -> None:
+    def untrack(self, topic: str, key: str, owner: Hashable) -> None:
         """End the entry; none is no error, as in Phoenix."""
         refs = self._owners.get(owner, {})
         ref = refs.pop((topic, key), None)

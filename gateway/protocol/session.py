@@ -47,7 +47,7 @@ class State(Enum):
 class Joined(Generic[Route]):
     """One join of one topic, from the message that asked for it until its channel is gone."""
 
-    __slots__ = ("channel", "join_ref", "route", "sent_join_ref", "state", "topic", "waiting")
+    __slots__ = ("join_ref", "route", "sent_join_ref", "server", "state", "topic", "waiting")
 
     def __init__(self, topic: str, sent_join_ref: Any, ref: Any, route: Route) -> None:
         self.topic = topic
@@ -59,15 +59,14 @@ class Joined(Generic[Route]):
         self.state = State.JOINING
         self.waiting: deque[Message] | None = None
         """Messages that came while the topic was joining or leaving, in their order."""
-        self.channel: Any = None
-        """Whatever the runtime runs for this join."""
+        self.server: Any = None
+        """Whatever the runtime runs for this join, while it does."""
 
 
 class Deliver(msgspec.Struct, frozen=True, gc=False):
     """Hand the message to the channel."""
 
     joined: Joined[Any]
-    message: Message
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
@@ -81,10 +80,9 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 
 
 class Join(msgspec.Struct, frozen=True, gc=False):
-    """Start the channel and let it accept or refuse. Then call `joined` or `refused`."""
+    """Start the channel and let it accept or refuse. Then call `joined`, or `closed` where it refused."""
 
     joined: Joined[Any]
-    message: Message
 
 
 class Replace(msgspec.Struct, frozen=True, gc=False):
@@ -92,14 +90,12 @@ class Replace(msgspec.Struct, frozen=True, gc=False):
 
     earlier: Joined[Any]
     joined: Joined[Any]
-    message: Message
 
 
 class Leave(msgspec.Struct, frozen=True, gc=False):
     """Let the channel finish what it was given before, reply, end it. Then call `closed`."""
 
     joined: Joined[Any]
-    message: Message
 
 
 class Ignore(msgspec.Struct, frozen=True, gc=False):
@@ -107,14 +103,12 @@ class Ignore(msgspec.Struct, frozen=True, gc=False):
 
 
 class Wait(msgspec.Struct, frozen=True, gc=False):
-    """The message was kept; it comes back when its topic has changed state. `waiting` messages of it are kept now."""
-
-    waiting: int
+    """The message was kept; it comes back when its topic has changed state."""
 
 
 Action = Deliver | Answer | Join | Replace | Leave | Ignore | Wait
 
-_IGNORE = Ignore()
+_IGNORE, _WAIT = Ignore(), Wait()
 _NONE_WAITING: tuple[Message, ...] = ()
 
 
@@ -142,15 +136,15 @@ class Session(Generic[Route]):
             if joined.waiting is None:
                 joined.waiting = deque()
             joined.waiting.append(message)
-            return Wait(len(joined.waiting))
+            return _WAIT
         if event == PHX_JOIN:
             return self._replace(joined, message)
         if message.join_ref is not None and not same_ref(message.join_ref, joined.sent_join_ref):
             return _IGNORE
         if event == PHX_LEAVE:
             joined.state = State.LEAVING
-            return Leave(joined, message)
-        return Deliver(joined, message)
+            return Leave(joined)
+        return Deliver(joined)
 
     def _receive_unjoined(self, message: Message) -> Action:
         topic, event = message.topic, message.event
@@ -164,24 +158,20 @@ class Session(Generic[Route]):
         if len(self.topics) >= self._max_channels:
             return Answer(message.join_ref, message.ref, topic, ERROR, TOO_MANY_CHANNELS)
         joined = self.topics[topic] = Joined(topic, message.join_ref, message.ref, route)
-        return Join(joined, message)
+        return Join(joined)
 
     def _replace(self, earlier: Joined[Route], message: Message) -> Action:
         joined = Joined(earlier.topic, message.join_ref, message.ref, earlier.route)
         self.topics[earlier.topic] = joined
-        return Replace(earlier, joined, message)
+        return Replace(earlier, joined)
 
     def joined(self, joined: Joined[Route]) -> tuple[Message, ...]:
         """The channel accepted: returns the messages that waited, to be received again, in this order."""
         joined.state = State.JOINED
         return self._released(joined)
 
-    def refused(self, joined: Joined[Route]) -> tuple[Message, ...]:
-        """The channel refused, or its join crashed: as `closed`."""
-        return self.closed(joined)
-
     def closed(self, joined: Joined[Route]) -> tuple[Message, ...]:
-        """The channel is gone: returns the messages that waited, to be received again, in this order."""
+        """The channel is gone, or its join failed: returns what waited, to be received again, in this order."""
         if self.topics.get(joined.topic) is joined:
             del self.topics[joined.topic]
         return self._released(joined)

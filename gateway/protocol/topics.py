@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Generic, TypeVar
 
-T = TypeVar("T")
+Route_co = TypeVar("Route_co", covariant=True)
 
 
-class TopicRoutes(Generic[T]):
+class TopicRoutes(Generic[Route_co]):
     """Patterns in the order that they were given: a topic by name, or `prefix*` for all that begin so.
 
     The first pattern that matches wins, as in a Phoenix socket.
     """
 
-    def __init__(self, routes: Iterable[tuple[str, T]]) -> None:
+    def __init__(self, routes: Iterable[tuple[str, Route_co]]) -> None:
         self._routes = tuple(routes)
         for pattern, _ in self._routes:
             if "*" in pattern[:-1]:
                 raise ValueError(f"a pattern ends with its *: {pattern!r}")
 
-    def match(self, topic: str) -> T | None:
+    def match(self, topic: str) -> Route_co | None:
         for pattern, target in self._routes:
             if topic.startswith(pattern[:-1]) if pattern.endswith("*") else topic == pattern:
                 return target

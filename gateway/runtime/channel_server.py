@@ -1,7 +1,7 @@
 """Runs one channel: calls its callbacks one at a time, in order, and carries out what they return.
 
-The counterpart of Phoenix.Channel.Server. It speaks to the client through its connection; what the channel itself can
-reach is in channel_socket.py.
+The counterpart of Phoenix.Channel.Server. It speaks to the client through its connection, of which it knows what Host
+says; what a channel itself can do is in gateway/channel.py.
 """
 
 from __future__ import annotations
@@ -9,15 +9,30 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from gateway.channel import (
+from gateway.identity import Identity
+from gateway.protocol.messages import (
+    CHANNEL_CRASH,
+    ERROR,
+    JOIN_CRASHED,
+    PHX_CLOSE,
+    PHX_ERROR,
+    TRY_AGAIN,
+    UNMATCHED_TOPIC,
+    Frame,
+    Message,
+)
+from gateway.protocol.serializer import Serializer
+from gateway.protocol.session import Joined, State
+from gateway.runtime.broadcast import Broadcast
+from gateway.runtime.callbacks import (
     CRASHED,
     LEFT,
     BadReturn,
-    Channel,
+    Callbacks,
     Error,
     NoRef,
     Notice,
@@ -27,23 +42,8 @@ from gateway.channel import (
     Stop,
     UnknownEvent,
 )
-from gateway.protocol.messages import (
-    CHANNEL_CRASH,
-    ERROR,
-    JOIN_CRASHED,
-    PHX_CLOSE,
-    PHX_ERROR,
-    TRY_AGAIN,
-    UNMATCHED_TOPIC,
-    Message,
-)
-from gateway.protocol.session import Joined, State
-from gateway.runtime.broadcast import Broadcast
-from gateway.runtime.channel_socket import ChannelSocket
+from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.stepping import Suspended
-
-if TYPE_CHECKING:
-    from gateway.runtime.connection import Connection
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +53,29 @@ Finish = Callable[[Any, Any, BaseException | None], None]
 """Called with the cause of a callback, what it returned, and what it raised."""
 Successor = Callable[[Joined[Any] | None], None]
 """Begins the join that replaces this one: it is given the earlier join if its client is still to be told of its end."""
+
+
+class Host(Protocol):
+    """The connection on which a channel runs."""
+
+    endpoint: Endpoint
+    serializer: Serializer
+    identity: Identity
+    backlog: int
+
+    @property
+    def log_fields(self) -> dict[str, Any]: ...
+    def send(self, frame: Frame | None) -> None: ...
+    def send_broadcast(self, broadcast: Broadcast) -> None: ...
+    def answer(self, join_ref: Any, ref: Any, topic: Any, status: str, response: Any) -> None: ...
+    def end(self, ref: Any, topic: str, event: str, payload: Any) -> None: ...
+    def renew(self, identity: Identity) -> None: ...
+    def resume(self) -> None:
+        """A callback that had to wait has ended."""
+
+    def join_accepted(self, server: ChannelServer) -> None: ...
+    def channel_ended(self, server: ChannelServer, unhandled: Iterable[Message]) -> None: ...
+    def take_over(self, successor: Callable[[], None]) -> None: ...
 
 
 class ChannelServer:
@@ -82,7 +105,7 @@ class ChannelServer:
     )
 
     def __init__(
-        self, connection: Connection, joined: Joined[type[Channel]], params: Any, replaced: Joined[Any] | None
+        self, connection: Host, joined: Joined[type[Callbacks]], params: Any, replaced: Joined[Any] | None
     ) -> None:
         self.connection = connection
         self.joined = joined
@@ -91,7 +114,7 @@ class ChannelServer:
         self.replaced = replaced
         self.held: list[Broadcast] | None = []
         self.intercepts = joined.route.intercepts
-        self.channel = joined.route(ChannelSocket(self), params)
+        self.channel = joined.route(self, params)
         self._busy = False
         self._draining = False
         self._looks = 0
@@ -149,14 +172,6 @@ class ChannelServer:
             return
         self._busy = True
         self._end(reason, None, None)
-
-    def close(self, reason: str) -> None:
-        """End the channel as if it had stopped by itself: the client gets `phx_close`."""
-        if self._busy:
-            self._queue(self.close, reason)
-            return
-        self._busy = True
-        self._end(reason, PHX_CLOSE, {})
 
     def deliver_broadcast(self, broadcast: Broadcast) -> None:
         """A broadcast on the topic: to the client, or to `handle_out` first."""
@@ -240,6 +255,14 @@ class ChannelServer:
         for broadcast in held or ():
             # One of them may cause the next look: what follows it is held again.
             self.deliver_broadcast(broadcast)
+
+    @property
+    def watches_access(self) -> bool:
+        return self.joined.route.watches_access
+
+    @property
+    def tracks_presence(self) -> bool:
+        return self.joined.route.tracks_presence
 
     @property
     def handling(self) -> Message | None:
@@ -329,7 +352,7 @@ class ChannelServer:
             self.replaced = None
         if type(result) is not Ok:
             self._release()
-            connection.join_refused(self)
+            connection.channel_ended(self, ())
             return
         self._let_go()
         connection.join_accepted(self)
@@ -432,7 +455,7 @@ class ChannelServer:
         self.held = None
         # Nothing is left that refers to itself in a circle, which only a look through all of memory would free. The
         # channel still knows its server, for what it does too late: a timer's push, say.
-        self.joined.channel = None
+        self.joined.server = None
         del self.channel
 
     async def subscribe(self) -> None:

@@ -9,19 +9,17 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gateway.channel import Notice
 from gateway.identity import Identity
 from gateway.protocol.close_codes import BAD_FRAME, GOING_AWAY
 from gateway.protocol.messages import Frame, Message, UnencodableReply
 from gateway.protocol.serializer import Serializer
 from gateway.protocol.session import Answer, Deliver, Join, Joined, Leave, Replace, Session, Wait
 from gateway.runtime.broadcast import Broadcast
+from gateway.runtime.callbacks import CLOSED, DUPLICATE_JOIN, Notice
 from gateway.runtime.channel_server import ChannelServer
-
-if TYPE_CHECKING:
-    from gateway.runtime.endpoint import Endpoint
+from gateway.runtime.endpoint import Endpoint
 
 
 class Connection:
@@ -96,16 +94,16 @@ class Connection:
         """Carry out what the message asks for."""
         action = self.session.receive(message)
         if type(action) is Deliver:
-            action.joined.channel.deliver(message)
+            action.joined.server.deliver(message)
         elif type(action) is Answer:
             self.answer(action.join_ref, action.ref, action.topic, action.status, action.response)
         elif type(action) is Join:
             self._join(action.joined, message, None)
         elif type(action) is Replace:
             then = partial(self._join, action.joined, message)
-            action.earlier.channel.shut_down("duplicate join", then)
+            action.earlier.server.shut_down(DUPLICATE_JOIN, then)
         elif type(action) is Leave:
-            action.joined.channel.leave(message)
+            action.joined.server.leave(message)
         elif type(action) is Wait:
             self.backlog += 1
 
@@ -114,14 +112,14 @@ class Connection:
         self.gone = True
         self.endpoint.connections.remove(self)
         for joined in list(self.session.topics.values()):
-            if joined.channel is not None:
-                joined.channel.shut_down("closed")
+            if joined.server is not None:
+                joined.server.shut_down(CLOSED)
 
     def notice(self, notice: Notice) -> None:
         """Something happened that may end its user's access: for the channels that watch it."""
         for joined in list(self.session.topics.values()):
-            if joined.channel is not None and joined.route.watches_access:
-                joined.channel.notice(notice)
+            if joined.server is not None and joined.route.watches_access:
+                joined.server.notice(notice)
 
     @property
     def is_congested(self) -> bool:
@@ -136,7 +134,7 @@ class Connection:
     async def at_rest(self) -> None:
         """Returns when no channel has anything under way."""
         while not self.gone and any(
-            joined.channel is not None and joined.channel.is_busy for joined in self.session.topics.values()
+            joined.server is not None and joined.server.is_busy for joined in self.session.topics.values()
         ):
             await self._callback_ended()
 
@@ -182,14 +180,11 @@ class Connection:
             self._receive_again(self.session.closed(joined))
             return
         server = ChannelServer(self, joined, message.payload, replaced)
-        joined.channel = server
+        joined.server = server
         server.start(message)
 
     def join_accepted(self, server: ChannelServer) -> None:
         self._receive_again(self.session.joined(server.joined))
-
-    def join_refused(self, server: ChannelServer) -> None:
-        self._receive_again(self.session.refused(server.joined))
 
     def channel_ended(self, server: ChannelServer, unhandled: Iterable[Message]) -> None:
         """`unhandled` is what was delivered to the channel before its end, and so came before all that waited."""

@@ -12,16 +12,15 @@ import secrets
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from gateway.channel import Channel, Notice
 from gateway.presence.store import Store
 from gateway.presence.store_memory import MemoryStore
 from gateway.presence.tracker import PRESENCE_DIFF, Tracker
 from gateway.protocol.topics import TopicRoutes
 from gateway.runtime.broadcast import Broadcast
-from gateway.runtime.channel_server import ChannelServer
+from gateway.runtime.callbacks import Callbacks, Notice
 from gateway.runtime.counts import Counts
 from gateway.runtime.looks import Looks
-from gateway.runtime.registry import Registry
+from gateway.runtime.registry import Registry, Subscriber
 from gateway.runtime.roster import Roster
 from gateway.runtime.stepping import Stepper
 from shared.events import control
@@ -46,7 +45,7 @@ class Endpoint:
     def __init__(
         self,
         settings: Settings,
-        routes: TopicRoutes[type[Channel]],
+        routes: TopicRoutes[type[Callbacks]],
         broker: Broker,
         *,
         context: Any = None,
@@ -60,7 +59,7 @@ class Endpoint:
         self.node_id = node_id or new_node_id()
         self.step = Stepper(asyncio.get_running_loop()).step
         self.looks = Looks(self.step)
-        self.topics: Registry[str, ChannelServer] = Registry()
+        self.topics: Registry[str, Subscriber] = Registry()
         self.channels = 0
         """Members of topics on this node."""
         self.presence = Tracker(
@@ -162,27 +161,27 @@ class Endpoint:
 
     # Topics
 
-    async def subscribe(self, server: ChannelServer) -> None:
+    async def subscribe(self, subscriber: Subscriber) -> None:
         """Returns when every later message on the topic reaches the channel. Raises TimeoutError."""
-        await self.broker.subscribe(server.topic)
-        if server.joined.route.tracks_presence:
+        await self.broker.subscribe(subscriber.topic)
+        if subscriber.tracks_presence:
             try:
-                await self.presence.topic_joined(server.topic)
+                await self.presence.topic_joined(subscriber.topic)
             except BaseException:
-                self.broker.unsubscribe(server.topic)
+                self.broker.unsubscribe(subscriber.topic)
                 raise
-        self.topics.add(server.topic, server)
+        self.topics.add(subscriber.topic, subscriber)
         self.channels += 1
 
-    def unsubscribe(self, server: ChannelServer) -> None:
-        self.topics.remove(server.topic, server)
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        self.topics.remove(subscriber.topic, subscriber)
         self.channels -= 1
-        self.broker.unsubscribe(server.topic)
-        if server.joined.route.tracks_presence:
-            self.presence.owner_gone(server)
-            self.presence.topic_left(server.topic)
+        self.broker.unsubscribe(subscriber.topic)
+        if subscriber.tracks_presence:
+            self.presence.owner_gone(subscriber)
+            self.presence.topic_left(subscriber.topic)
 
-    def broadcast(self, topic: str, event: str, payload: Any, sender: ChannelServer | None = None) -> None:
+    def broadcast(self, topic: str, event: str, payload: Any, sender: Subscriber | None = None) -> None:
         """To all members on all nodes, but not to the sender where one is given. Local members have it on return."""
         self.counts.broadcasts += 1
         broadcast = Broadcast.of(topic, event, payload)
@@ -198,7 +197,7 @@ class Endpoint:
             self.deliver(Broadcast(topic, event, encoded.payload, encoded.is_binary))
             self.broker.publish(topic, envelope)
 
-    def deliver(self, broadcast: Broadcast, sender: ChannelServer | None = None) -> None:
+    def deliver(self, broadcast: Broadcast, sender: Subscriber | None = None) -> None:
         """To the members on this node only."""
         members = self.topics.members(broadcast.topic)
         if not members:
@@ -206,9 +205,9 @@ class Endpoint:
         listener = self._delivery_listeners.get(broadcast.event)
         if listener is not None:
             listener(broadcast)
-        for server in members:
-            if server is not sender:
-                server.deliver_broadcast(broadcast)
+        for subscriber in members:
+            if subscriber is not sender:
+                subscriber.deliver_broadcast(broadcast)
 
     # From the broker
 
@@ -263,6 +262,6 @@ class Endpoint:
     def _notify(self, notice: Notice) -> None:
         """Tell all channels on this node that watch whether their users may stay."""
         for topic in self.topics:
-            for server in self.topics.members(topic):
-                if server.joined.route.watches_access:
-                    server.notice(notice)
+            for subscriber in self.topics.members(topic):
+                if subscriber.watches_access:
+                    subscriber.notice(notice)

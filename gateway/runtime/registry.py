@@ -3,10 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
+
+from gateway.runtime.broadcast import Broadcast
+from gateway.runtime.callbacks import Notice
 
 Key = TypeVar("Key")
 Member = TypeVar("Member")
+
+
+class Subscriber(Protocol):
+    """A member of a topic on this node, and all that is known of it."""
+
+    topic: str
+
+    def __hash__(self) -> int: ...
+
+    @property
+    def watches_access(self) -> bool:
+        """Whether it takes notices."""
+
+    @property
+    def tracks_presence(self) -> bool:
+        """Whether it is told who is present."""
+
+    def deliver_broadcast(self, broadcast: Broadcast) -> None:
+        """Queued when this returns. Must not raise."""
+
+    def notice(self, notice: Notice) -> None:
+        """Must not raise."""
 
 
 class Registry(Generic[Key, Member]):

@@ -13,9 +13,9 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from gateway.channel import Notice
 from gateway.identity import Identity
 from gateway.protocol.close_codes import GOING_AWAY, SERVICE_RESTART, TRY_AGAIN_LATER
+from gateway.runtime.callbacks import Notice
 from gateway.runtime.counts import Counts
 from gateway.runtime.registry import Registry
 from shared.events import control

@@ -20,7 +20,7 @@ from shared.access.tokens import InvalidToken, Tokens
 from shared.pubsub import broker_for
 from shared.pubsub.memory import MemoryBroker
 from shared.settings import Settings
-from tests.lab.channels import routes
+from tests.lab.node import lab_node
 
 DEFAULT_SECRET = "lab-secret-lab-secret-lab-secret-lab-secret"
 MAX_MESSAGE_BYTES = 8_000_000
@@ -48,7 +48,7 @@ async def serve(port: int, secret: str, redis_url: str) -> None:
     node_id = new_node_id()
     store = RedisStore.from_url(redis_url) if redis_url else MemoryStore()
     broker = broker_for(settings, node_id) if redis_url else MemoryBroker()
-    endpoint = Endpoint(settings, routes, broker, node_id=node_id, presence_store=store)
+    endpoint = lab_node(settings, broker, node_id=node_id, presence_store=store)
     await endpoint.start()
     try:
         await _listen_until_stopped(endpoint, port, LabAuthenticator(secret))

@@ -53,13 +53,13 @@ class LabChannel(Channel):
                 self.push("pushed", payload)
                 return None
             case "broadcast":
-                await self.broadcast("shout", payload)
+                self.broadcast("shout", payload)
                 return None
             case "broadcast_from":
-                await self.broadcast_from("shout", payload)
+                self.broadcast_from("shout", payload)
                 return None
             case "broadcast_reply":
-                await self.broadcast("shout", payload)
+                self.broadcast("shout", payload)
                 return Ok()
             case "async_reply":
                 ref = self.socket_ref()
@@ -79,20 +79,20 @@ class LabChannel(Channel):
                 self.push("bin", payload)
                 return None
             case "binary_broadcast" if type(payload) is bytes:
-                await self.broadcast("bin", payload)
+                self.broadcast("bin", payload)
                 return None
             case "intercepted":
-                await self.broadcast("masked", payload)
+                self.broadcast("masked", payload)
                 return None
             case "big" if type(payload["n"]) is int and payload["n"] >= 0:
                 return Ok({"data": "x" * payload["n"]})
             case "disconnect_me":
-                self.disconnect(self.socket.identity.user_id)
+                self.context.disconnect(self.identity.user_id)
                 return None
         return await super().handle_in(event, payload)
 
     async def handle_out(self, event: str, payload: Any) -> InfoResult:
-        self.push(event, {**payload, "seen_by": str(self.socket.identity.user_id)})
+        self.push(event, {**payload, "seen_by": str(self.identity.user_id)})
         return None
 
 
@@ -107,17 +107,17 @@ class LabPresence(LabChannel):
         return Ok()
 
     async def handle_info(self, message: Any) -> InfoResult:
-        self.push("presence_state", await self.list_presence())
-        await self.track(self.key, message)
+        self.push("presence_state", self.list_presence())
+        self.track(self.key, message)
         return None
 
     async def handle_in(self, event: str, payload: Any) -> HandleResult:
         match event:
             case "update_presence":
-                await self.update_presence(self.key, payload)
+                self.update_presence(self.key, payload)
                 return Ok()
             case "leave_presence":
-                await self.untrack(self.key)
+                self.untrack(self.key)
                 return Ok()
         return await super().handle_in(event, payload)
 
@@ -129,7 +129,7 @@ class LabPrivateChat(Channel):
         user_id = _known_user(topic.removeprefix("private_chat:"))
         if user_id is None:
             return Error({"reason": "user not found"})
-        if user_id != self.socket.identity.user_id:
+        if user_id != self.identity.user_id:
             return Error({"reason": "unauthorized"})
         return Ok()
 
@@ -141,7 +141,7 @@ class LabPrivateChat(Channel):
                     return Error({"reason": "user not found"})
                 if not isinstance(message, str) or not message:
                     return Error({"reason": "invalid message"})
-                sender, message_id = self.socket.identity.user_id, next(_ids)
+                sender, message_id = self.identity.user_id, next(_ids)
                 sent = {
                     "id": message_id,
                     "from": str(sender),
@@ -150,7 +150,7 @@ class LabPrivateChat(Channel):
                     "inserted_at": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
                 }
                 for user_id in dict.fromkeys((recipient, sender)):
-                    await self.broadcast_to(f"private_chat:{user_id}", "send", sent)
+                    self.broadcast_to(f"private_chat:{user_id}", "send", sent)
                 return Ok({"id": message_id})
         return await super().handle_in(event, payload)
 

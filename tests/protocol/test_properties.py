@@ -187,28 +187,24 @@ class Runtime:
             self.waiting.add(id(message))
             assert before is not None
             assert before.waiting is not None
-            assert action.waiting == len(before.waiting)
+            assert before.waiting[-1] is message
             return
         self.waiting.discard(id(message))
         self.acted_on.append(id(message))
         match action:
-            case Join(joined, same_message):
+            case Join(joined):
                 assert state is None
-                assert same_message is message
                 self.under_way.append(joined)
-            case Replace(earlier, joined, same_message):
+            case Replace(earlier, joined):
                 assert state is State.JOINED
                 assert earlier is before
-                assert same_message is message
                 self.under_way.append(joined)
-            case Leave(joined, same_message):
+            case Leave(joined):
                 assert (state, joined.state) == (State.JOINED, State.LEAVING)
-                assert same_message is message
                 self.under_way.append(joined)
-            case Deliver(joined, same_message):
+            case Deliver(joined):
                 assert state is State.JOINED
                 assert joined is before
-                assert same_message is message
             case Answer():
                 assert state is None
             case Ignore():
@@ -218,12 +214,10 @@ class Runtime:
 
     def finish(self, number: int, how: str) -> None:
         joined = self.under_way.pop(number % len(self.under_way))
-        if joined.state is State.LEAVING:
-            released = self.session.closed(joined)
-        elif how == "accepts":
+        if joined.state is State.JOINING and how == "accepts":
             released = self.session.joined(joined)
         else:
-            released = self.session.refused(joined)
+            released = self.session.closed(joined)
         for message in released:
             self.receive(message)
 

@@ -100,7 +100,7 @@ async def looked(clients: Sequence[Client]) -> None:
     async with asyncio.timeout(SOON):
         for client in clients:
             for joined in list(client.session.topics.values()):
-                while joined.channel is not None and (joined.channel.is_busy or joined.channel.held is not None):  # noqa: ASYNC110 (it tells nobody)
+                while joined.server is not None and (joined.server.is_busy or joined.server.held is not None):  # noqa: ASYNC110 (it tells nobody)
                     await asyncio.sleep(0)
 
 
@@ -297,7 +297,6 @@ async def test_what_concerns_other_listings_is_not_looked_at(
 
 async def test_a_message_that_it_does_not_know_is_a_mistake_and_not_a_join(node: Endpoint, market: Market) -> None:
     buyer = await looking(node, market)
-    [server] = node.topics.members("listing:7")
-    server.send_info("no such thing")
+    buyer.session.topics["listing:7"].server.send_info("no such thing")
     await looked([buyer])
     assert told(buyer) == [crashed(topic="listing:7")]

@@ -82,7 +82,7 @@ async def test_a_joiner_gets_the_state_without_itself_and_then_its_own_diff(clus
     node = await cluster.node("n1")
     client = await node.join()
     assert client.presences == {}
-    ref = await node.tracker.track("room", "alice", {"s": 1}, "owner")
+    ref = node.tracker.track("room", "alice", {"s": 1}, "owner")
     assert node.diffs == [{"joins": {"alice": {"metas": [{"phx_ref": ref, "s": 1}]}}, "leaves": {}}]
     assert client.presences == node.tracker.list("room") == {"alice": {"metas": [{"phx_ref": ref, "s": 1}]}}
 
@@ -92,20 +92,20 @@ async def test_a_change_reaches_the_clients_of_every_node_once(cluster: Cluster)
     await first.join()
     await second.join()
     await second.join()
-    alice = await first.tracker.track("room", "alice", {"s": 1}, "a")
-    bob = await second.tracker.track("room", "bob", {"s": 2}, "b")
+    alice = first.tracker.track("room", "alice", {"s": 1}, "a")
+    bob = second.tracker.track("room", "bob", {"s": 2}, "b")
     await cluster.network.until(lambda: first.shows(alice, bob) and second.shows(alice, bob))
     assert first.tracker.list("room") == second.tracker.list("room")
-    await first.tracker.untrack("room", "alice", "a")
+    first.tracker.untrack("room", "alice", "a")
     await cluster.network.until(lambda: first.shows(bob) and second.shows(bob))
 
 
 async def test_an_update_is_one_diff_on_the_other_node_too(cluster: Cluster) -> None:
     first, second = await cluster.node("n1"), await cluster.node("n2")
     await second.join()
-    old = await first.tracker.track("room", "bob", {"s": 2}, "b")
+    old = first.tracker.track("room", "bob", {"s": 2}, "b")
     await cluster.network.until(lambda: second.shows(old))
-    new = await first.tracker.update("room", "bob", {"s": 4}, "b")
+    new = first.tracker.update("room", "bob", {"s": 4}, "b")
     await cluster.network.until(lambda: second.shows(new))
     assert (
         second.diffs[-1]
@@ -120,8 +120,8 @@ async def test_an_update_is_one_diff_on_the_other_node_too(cluster: Cluster) -> 
 async def test_who_joins_later_finds_everybody_in_the_state(cluster: Cluster) -> None:
     first, second = await cluster.node("n1"), await cluster.node("n2")
     here = await first.join()
-    alice = await first.tracker.track("room", "alice", {}, "a")
-    also_alice = await first.tracker.track("room", "alice", {}, "a2")
+    alice = first.tracker.track("room", "alice", {}, "a")
+    also_alice = first.tracker.track("room", "alice", {}, "a2")
     await cluster.network.until(lambda: here.presences is not None and first.shows(alice, also_alice))
     await until_stored(second, lambda parts: bool(parts))
     client = await second.join()
@@ -132,9 +132,9 @@ async def test_who_joins_later_finds_everybody_in_the_state(cluster: Cluster) ->
 async def test_all_that_an_owner_tracked_leaves_with_it_in_one_diff_a_topic(cluster: Cluster) -> None:
     node = await cluster.node("n1")
     await node.join()
-    await node.tracker.track("room", "alice", {}, "owner")
-    await node.tracker.track("room", "bob", {}, "owner")
-    stays = await node.tracker.track("room", "alice", {}, "other")
+    node.tracker.track("room", "alice", {}, "owner")
+    node.tracker.track("room", "bob", {}, "owner")
+    stays = node.tracker.track("room", "alice", {}, "other")
     before = len(node.diffs)
     node.tracker.owner_gone("owner")
     assert node.shows(stays)
@@ -146,14 +146,14 @@ async def test_all_that_an_owner_tracked_leaves_with_it_in_one_diff_a_topic(clus
 async def test_an_owner_tracks_a_key_once_in_a_topic(cluster: Cluster) -> None:
     node = await cluster.node("n1")
     await node.join()
-    ref = await node.tracker.track("room", "alice", {}, "owner")
+    ref = node.tracker.track("room", "alice", {}, "owner")
     with pytest.raises(AlreadyTracked):
-        await node.tracker.track("room", "alice", {}, "owner")
+        node.tracker.track("room", "alice", {}, "owner")
     with pytest.raises(NotTracked):
-        await node.tracker.update("room", "bob", {}, "owner")
+        node.tracker.update("room", "bob", {}, "owner")
     with pytest.raises(NotTracked):
-        await node.tracker.update("room", "alice", {}, "other")
-    await node.tracker.untrack("room", "alice", "other")
+        node.tracker.update("room", "alice", {}, "other")
+    node.tracker.untrack("room", "alice", "other")
     assert node.shows(ref)
     assert len(node.diffs) == 1
 
@@ -176,17 +176,17 @@ async def test_what_is_no_key_or_no_meta_changes_nothing(
     node = await cluster.node("n1")
     await node.join()
     with pytest.raises(error):
-        await node.tracker.track("room", key, meta, "owner")
-    ref = await node.tracker.track("room", "a", {}, "owner")
+        node.tracker.track("room", key, meta, "owner")
+    ref = node.tracker.track("room", "a", {}, "owner")
     with pytest.raises(error):
-        await node.tracker.update("room", key, meta, "owner")
+        node.tracker.update("room", key, meta, "owner")
     assert node.shows(ref)
 
 
 async def test_a_meta_changed_afterwards_changes_no_presence(cluster: Cluster) -> None:
     node = await cluster.node("n1")
     meta = {"tags": ["a"]}
-    ref = await node.tracker.track("room", "alice", meta, "owner")
+    ref = node.tracker.track("room", "alice", meta, "owner")
     meta["tags"].append("b")
     assert node.tracker.list("room") == {"alice": {"metas": [{"phx_ref": ref, "tags": ["a"]}]}}
 
@@ -203,7 +203,7 @@ async def test_bytes_that_are_no_change_are_ignored(cluster: Cluster) -> None:
 async def test_nothing_is_kept_of_a_topic_that_everybody_left(cluster: Cluster) -> None:
     first, second = await cluster.node("n1"), await cluster.node("n2")
     here, there = await first.join(), await second.join()
-    ref = await first.tracker.track("room", "alice", {}, "a")
+    ref = first.tracker.track("room", "alice", {}, "a")
     await cluster.network.until(lambda: second.shows(ref))
     first.tracker.owner_gone("a")
     first.leave(here)
@@ -221,7 +221,7 @@ async def test_a_topic_is_kept_for_who_joins_while_the_last_member_leaves(memory
     first.leave(leaving)
     first.clients["room"] = []
     await joining
-    ref = await second.tracker.track("room", "alice", {}, "a")
+    ref = second.tracker.track("room", "alice", {}, "a")
     await cluster.network.until(lambda: first.shows(ref))
 
 
@@ -242,10 +242,10 @@ async def test_a_message_lost_without_notice_is_made_up_for(memory: tuple[Cluste
     cluster, _ = memory
     first, second = await cluster.node("n1"), await cluster.node("n2")
     await second.join()
-    alice = await first.tracker.track("room", "alice", {}, "a")
+    alice = first.tracker.track("room", "alice", {}, "a")
     await cluster.network.until(lambda: second.shows(alice))
     second.linked = False
-    bob = await first.tracker.track("room", "bob", {}, "b")
+    bob = first.tracker.track("room", "bob", {}, "b")
     await until_stored(first, lambda parts: refs_of(parts) == {alice, bob})
     second.linked = True
     await cluster.network.until(lambda: second.shows(alice, bob))
@@ -254,7 +254,7 @@ async def test_a_message_lost_without_notice_is_made_up_for(memory: tuple[Cluste
 async def test_a_topic_lost_from_the_store_is_stored_again(memory: tuple[Cluster, MemoryStore]) -> None:
     cluster, store = memory
     node = await cluster.node("n1")
-    ref = await node.tracker.track("room", "alice", {}, "a")
+    ref = node.tracker.track("room", "alice", {}, "a")
     await until_stored(node, lambda parts: refs_of(parts) == {ref})
     await store.rewrite("n1", {"room": Part(0, ())})
     await until_stored(node, lambda parts: refs_of(parts) == {ref})
@@ -268,7 +268,7 @@ async def test_what_a_channel_changes_on_hearing_of_a_change_comes_behind_it(
     await node.join()
     await node.join()
     node.heard = lambda: node.tracker.owner_gone("a")
-    await node.tracker.track("room", "alice", {}, "a")
+    node.tracker.track("room", "alice", {}, "a")
     assert [(len(diff["joins"]), len(diff["leaves"])) for diff in node.diffs] == [(1, 0), (0, 1)]
     assert node.shows()
 
@@ -277,7 +277,7 @@ async def test_a_tracker_stops_while_its_store_is_away(memory: tuple[Cluster, Me
     cluster, store = memory
     node = await cluster.node("n1")
     await node.join()
-    ref = await node.tracker.track("room", "alice", {}, "a")
+    ref = node.tracker.track("room", "alice", {}, "a")
     await until_stored(node, lambda parts: refs_of(parts) == {ref})
     store.available = False
     await node.tracker.stop()
@@ -288,9 +288,9 @@ async def test_a_node_that_dies_takes_its_entries_with_it_once(cluster: Cluster)
     first, second, third = await cluster.node("n1"), await cluster.node("n2"), await cluster.node("n3")
     for node in (first, second):
         await node.join()
-    stays = await first.tracker.track("room", "alice", {}, "a")
-    alice = await third.tracker.track("room", "alice", {}, "a")
-    bob = await third.tracker.track("room", "bob", {}, "b")
+    stays = first.tracker.track("room", "alice", {}, "a")
+    alice = third.tracker.track("room", "alice", {}, "a")
+    bob = third.tracker.track("room", "bob", {}, "b")
     await cluster.network.until(lambda: first.shows(stays, alice, bob) and second.shows(stays, alice, bob))
     told = len(first.diffs), len(second.diffs)
     died = monotonic()
@@ -304,7 +304,7 @@ async def test_a_node_that_dies_takes_its_entries_with_it_once(cluster: Cluster)
 
 async def test_who_joins_after_a_node_died_does_not_see_its_entries(cluster: Cluster) -> None:
     first = await cluster.node("n1")
-    await first.tracker.track("room", "alice", {}, "a")
+    first.tracker.track("room", "alice", {}, "a")
     await until_stored(first, lambda parts: bool(parts))
     await first.kill()
     second = await cluster.node("n2")
@@ -318,7 +318,7 @@ async def test_who_joins_after_a_node_died_does_not_see_its_entries(cluster: Clu
 async def test_a_node_that_stops_takes_its_entries_away_at_once(cluster: Cluster) -> None:
     first, second = await cluster.node("n1"), await cluster.node("n2")
     await second.join()
-    ref = await first.tracker.track("room", "alice", {}, "a")
+    ref = first.tracker.track("room", "alice", {}, "a")
     await cluster.network.until(lambda: second.shows(ref))
     await first.tracker.stop()
     await cluster.network.until(lambda: second.shows())
@@ -329,14 +329,14 @@ async def test_what_was_missed_while_the_link_was_away_comes_as_a_diff(cluster: 
     first, second = await cluster.node("n1"), await cluster.node("n2")
     await first.join()
     await second.join()
-    left = await first.tracker.track("room", "alice", {}, "a")
-    changed = await first.tracker.track("room", "bob", {"s": 1}, "b")
+    left = first.tracker.track("room", "alice", {}, "a")
+    changed = first.tracker.track("room", "bob", {"s": 1}, "b")
     await cluster.network.until(lambda: second.shows(left, changed))
     second.lose_link()
-    await first.tracker.untrack("room", "alice", "a")
-    after = await first.tracker.update("room", "bob", {"s": 2}, "b")
-    joined = await first.tracker.track("room", "carol", {}, "c")
-    mine = await second.tracker.track("room", "dave", {}, "d")
+    first.tracker.untrack("room", "alice", "a")
+    after = first.tracker.update("room", "bob", {"s": 2}, "b")
+    joined = first.tracker.track("room", "carol", {}, "c")
+    mine = second.tracker.track("room", "dave", {}, "d")
     await until_stored(first, lambda parts: refs_of(parts) == {after, joined, mine})
     assert second.shows(left, changed, mine)
     second.restore_link()
@@ -347,7 +347,7 @@ async def test_what_was_missed_while_the_link_was_away_comes_as_a_diff(cluster: 
 async def test_the_last_leave_missed_is_made_up_for_when_the_link_is_back(cluster: Cluster) -> None:
     first, second = await cluster.node("n1"), await cluster.node("n2")
     await second.join()
-    ref = await first.tracker.track("room", "alice", {}, "a")
+    ref = first.tracker.track("room", "alice", {}, "a")
     await cluster.network.until(lambda: second.shows(ref))
     second.lose_link()
     first.tracker.owner_gone("a")
@@ -360,14 +360,14 @@ async def test_the_last_leave_missed_is_made_up_for_when_the_link_is_back(cluste
 async def test_a_publisher_whose_message_was_lost_makes_up_for_it(cluster: Cluster, ends: bool) -> None:
     first, second = await cluster.node("n1"), await cluster.node("n2")
     await second.join()
-    ref = await first.tracker.track("room", "alice", {}, "a")
+    ref = first.tracker.track("room", "alice", {}, "a")
     await cluster.network.until(lambda: second.shows(ref))
     first.lose_link()
     expected = []
     if ends:
         first.tracker.owner_gone("a")
     else:
-        expected = [await first.tracker.update("room", "alice", {"s": 2}, "a")]
+        expected = [first.tracker.update("room", "alice", {"s": 2}, "a")]
     await until_stored(first, lambda parts: refs_of(parts) == set(expected))
     first.restore_link()
     await cluster.network.until(lambda: second.shows(*expected))
@@ -376,7 +376,7 @@ async def test_a_publisher_whose_message_was_lost_makes_up_for_it(cluster: Clust
 async def test_a_node_that_was_taken_for_dead_comes_back(cluster: Cluster) -> None:
     first, second = await cluster.node("n1"), await cluster.node("n2")
     await second.join(may_return=True)
-    ref = await first.tracker.track("room", "alice", {}, "a")
+    ref = first.tracker.track("room", "alice", {}, "a")
     await cluster.network.until(lambda: second.shows(ref))
     async with first.tracker._leases._beating:  # As if the process stood still.
         await cluster.network.until(lambda: second.shows())
@@ -393,12 +393,12 @@ async def test_any_sequence_on_many_nodes_ends_in_agreement(cluster: Cluster) ->
         owner, key = random.randrange(3), f"key {random.randrange(8)}"
         tracker = nodes[owner].tracker
         if (owner, key) not in tracked:
-            tracked[owner, key] = await tracker.track("room", key, {"n": number}, key)
+            tracked[owner, key] = tracker.track("room", key, {"n": number}, key)
         elif random.random() < 0.5:
-            tracked[owner, key] = await tracker.update("room", key, {"n": number}, key)
+            tracked[owner, key] = tracker.update("room", key, {"n": number}, key)
         else:
             del tracked[owner, key]
-            await tracker.untrack("room", key, key)
+            tracker.untrack("room", key, key)
         if random.random() < 0.1:
             await nodes[owner].join()
         if random.random() < 0.05:
@@ -431,10 +431,10 @@ async def test_with_the_store_away_presence_works_here_and_reaches_the_others_la
     await second.join()
     store.available = False
     await first.join("room")
-    ref = await first.tracker.track("room", "alice", {}, "a")
-    gone = await first.tracker.track("room", "bob", {}, "b")
+    ref = first.tracker.track("room", "alice", {}, "a")
+    gone = first.tracker.track("room", "bob", {}, "b")
     assert first.shows(ref, gone)
-    await first.tracker.untrack("room", "bob", "b")
+    first.tracker.untrack("room", "bob", "b")
     assert first.shows(ref)
     assert second.shows()
     store.available = True
@@ -446,8 +446,8 @@ async def test_a_store_that_is_away_longer_than_the_lease_ends_nobody(memory: tu
     first, second = await cluster.node("n1"), await cluster.node("n2")
     await first.join()
     await second.join()
-    alice = await first.tracker.track("room", "alice", {}, "a")
-    bob = await second.tracker.track("room", "bob", {}, "b")
+    alice = first.tracker.track("room", "alice", {}, "a")
+    bob = second.tracker.track("room", "bob", {}, "b")
     await cluster.network.until(lambda: first.shows(alice, bob) and second.shows(alice, bob))
     told = len(first.diffs), len(second.diffs)
     store.available = False
@@ -467,8 +467,8 @@ async def test_a_redis_emptied_is_filled_again_and_nobody_is_told(redis_url: str
         stack.push_async_callback(cluster.stop)
         first, second = await cluster.node("n1"), await cluster.node("n2")
         await second.join()
-        alice = await first.tracker.track("room", "alice", {}, "a")
-        bob = await second.tracker.track("room", "bob", {}, "b")
+        alice = first.tracker.track("room", "alice", {}, "a")
+        bob = second.tracker.track("room", "bob", {}, "b")
         await cluster.network.until(lambda: second.shows(alice, bob))
         told = len(second.diffs)
         await until_stored(first, lambda parts: refs_of(parts) == {alice, bob})
@@ -494,14 +494,14 @@ async def test_a_redis_that_restarts_empty_is_filled_again_and_nobody_is_told(tm
         first, second = await cluster.node("n1"), await cluster.node("n2")
         await first.join()
         await second.join()
-        alice = await first.tracker.track("room", "alice", {}, "a")
-        bob = await second.tracker.track("room", "bob", {}, "b")
+        alice = first.tracker.track("room", "alice", {}, "a")
+        bob = second.tracker.track("room", "bob", {}, "b")
         await cluster.network.until(lambda: first.shows(alice, bob) and second.shows(alice, bob))
         told = len(first.diffs), len(second.diffs)
         server.kill()
         for node in (first, second):
             node.lose_link()
-        carol = await first.tracker.track("room", "carol", {}, "c")
+        carol = first.tracker.track("room", "carol", {}, "c")
         first.tracker.owner_gone("a")
         assert first.shows(bob, carol)
         await server.start()

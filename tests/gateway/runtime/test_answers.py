@@ -28,7 +28,7 @@ class Answering(Channel):
             self.send_info(payload)
             return None
         if event == "to_out":
-            await self.broadcast("out", payload)
+            self.broadcast("out", payload)
             return None
         return self.table[event]  # type: ignore[no-any-return]
 

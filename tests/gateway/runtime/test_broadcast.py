@@ -26,25 +26,25 @@ class Room(Channel):
     async def handle_in(self, event: str, payload: Any) -> HandleResult:
         match event:
             case "shout":
-                await self.broadcast("shout", payload)
+                self.broadcast("shout", payload)
                 return Ok()
             case "shout_from":
-                await self.broadcast_from("shout", payload)
+                self.broadcast_from("shout", payload)
                 return Ok()
             case "shout_to":
-                await self.broadcast_to(payload["topic"], "shout", payload)
+                self.broadcast_to(payload["topic"], "shout", payload)
                 return Ok()
             case "shout_to_all":
-                await self.broadcast_to_all(payload["topics"], "shout", payload)
+                self.broadcast_to_all(payload["topics"], "shout", payload)
                 return Ok()
             case "masked" | "secret" | "stopping":
-                await self.broadcast(event, payload)
+                self.broadcast(event, payload)
                 return Ok()
             case "blob":
-                await self.broadcast("blob", b"\x00\xff")
+                self.broadcast("blob", b"\x00\xff")
                 return Ok()
             case "unencodable":
-                await self.broadcast("shout", object())
+                self.broadcast("shout", object())
                 return Ok()
             case "ask":
                 return Ok()
@@ -53,7 +53,7 @@ class Room(Channel):
     async def handle_out(self, event: str, payload: Any) -> InfoResult:
         match event:
             case "masked":
-                payload["seen_by"] = self.socket.identity.user_id
+                payload["seen_by"] = self.identity.user_id
                 self.push(event, payload)
             case "stopping":
                 raise RuntimeError("asked to")

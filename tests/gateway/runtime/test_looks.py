@@ -55,7 +55,7 @@ class Guarded(Channel):
         return cls.guests
 
     def judge(self, found: Any) -> InfoResult:
-        user_id = self.socket.identity.user_id
+        user_id = self.identity.user_id
         if user_id == 13:
             raise RuntimeError("asked to")
         return None if user_id in found else Stop()
@@ -80,7 +80,7 @@ async def looked(*clients: Client) -> None:
     async with asyncio.timeout(SOON):
         for client in clients:
             for joined in list(client.session.topics.values()):
-                while joined.channel is not None and joined.channel.held is not None:  # noqa: ASYNC110 (it tells nobody)
+                while joined.server is not None and joined.server.held is not None:  # noqa: ASYNC110 (it tells nobody)
                     await asyncio.sleep(0)
 
 

@@ -43,7 +43,7 @@ class Ending(Channel):
                 await self.gate.wait()
                 return Ok()
             case "info" | "out":
-                self.send_info(payload) if event == "info" else await self.broadcast("out", payload)
+                self.send_info(payload) if event == "info" else self.broadcast("out", payload)
                 return None
         return await super().handle_in(event, payload)
 

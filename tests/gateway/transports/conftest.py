@@ -20,7 +20,7 @@ from shared.pubsub.memory import MemoryBroker, MemoryHub
 from shared.settings import Settings
 from tests.gateway.transports.raw_socket import RawSocket
 from tests.lab.__main__ import LabAuthenticator
-from tests.lab.channels import routes
+from tests.lab.node import lab_node
 
 SECRET = "a-secret-of-the-tests-a-secret-of-the-tests"
 SOON = 10.0
@@ -107,7 +107,7 @@ async def start_lab() -> AsyncIterator[StartLab]:
 
         async def start(hub: MemoryHub | None = None, **settings: object) -> LabServer:
             chosen = replace(Settings(jwt_secret=SECRET), **settings)  # type: ignore[arg-type]
-            endpoint = Endpoint(chosen, routes, MemoryBroker(hub))
+            endpoint = lab_node(chosen, MemoryBroker(hub))
             await endpoint.start()
             app = web.Application()
             add_socket(app, endpoint, LabAuthenticator(SECRET))

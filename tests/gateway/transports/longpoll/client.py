@@ -21,7 +21,7 @@ from shared.pubsub.memory import MemoryBroker, MemoryHub
 from shared.pubsub.redis import RedisBroker
 from shared.settings import Settings
 from tests.lab.__main__ import LabAuthenticator
-from tests.lab.channels import routes
+from tests.lab.node import lab_node
 
 SECRET = "a-secret-of-the-tests-a-secret-of-the-tests"
 SOON = 10.0
@@ -62,7 +62,7 @@ class Cluster:
             given = replace(SETTINGS, redis_url=self._redis_url, **settings)
             node_id = new_node_id()
             broker = RedisBroker(given, node_id) if self._redis_url else MemoryBroker(self._hub)
-            endpoint = Endpoint(given, routes, broker, node_id=node_id)
+            endpoint = lab_node(given, broker, node_id=node_id)
             await endpoint.start()
             app = web.Application()
             add_socket(app, endpoint, LabAuthenticator(SECRET))
