@@ -58,6 +58,7 @@ async def create_app(settings: Settings) -> web.Application:
         blocks=BlockRepository(database),
         messages=messages,
         budgets=_budgets(settings) if settings.rate_limits else None,
+        join_budget=UserBuckets(settings.joins_per_second, settings.join_burst) if settings.rate_limits else None,
         message_writer=MessageWriter.from_settings(messages, settings),
         audiences=SharedReads(ListingAccess(database).audiences, most=MOST_SHARED),
     )
@@ -70,6 +71,7 @@ async def create_app(settings: Settings) -> web.Application:
         context=context,
         node_id=node_id,
         presence_store=store,
+        may_join=None if context.join_budget is None else context.join_budget.take,
     )
 
     catch_up = CatchUp(endpoint, messages)

@@ -28,5 +28,7 @@ class Context:
     message_writer: MessageWriter
     budgets: Mapping[str, UserBuckets] | None
     """How often a user may push each event of `private_chat`; None where nothing is limited."""
+    join_budget: UserBuckets | None
+    """How often a user may join, or hand in an access token; None where nothing is limited."""
     audiences: SharedReads[int, Audience]
     """Who may see a listing, by its id."""

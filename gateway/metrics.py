@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway.catch_up import CatchUp
+from gateway.protocol.close_codes import CLOSES
 from gateway.runtime.endpoint import Endpoint
 from shared.postgres import Database
 from shared.repositories.message_writer import MessageWriter
@@ -23,8 +24,6 @@ _COUNTS = {
     "received": "Broadcasts of other nodes received here",
     "disconnects": "Connections that have ended",
     "refused": "Connects refused",
-    "bad_frames": "Connections closed for a frame that was none",
-    "slow_clients": "Connections closed because their client did not read",
 }
 
 
@@ -57,6 +56,10 @@ class GatewayMetrics:
         endpoint, broker, pool = self._endpoint, self._endpoint.broker, self._database.pool
         for name, text in _COUNTS.items():
             yield CounterMetricFamily(f"gateway_{name}", text, value=getattr(endpoint.counts, name))
+        closes = CounterMetricFamily("gateway_closes", "Connections closed by this node, by why", labels=["reason"])
+        for close in CLOSES:
+            closes.add_metric([close.reason], endpoint.counts.closes[close])
+        yield closes
         yield CounterMetricFamily("gateway_catch_ups", "Gaps closed from Postgres", value=self._catch_up.runs)
         yield _gauge("connections", "Connected clients", len(endpoint.connections))
         yield _gauge("users", "Users with a connection", endpoint.connections.users)

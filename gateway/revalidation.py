@@ -9,7 +9,7 @@ import asyncio
 import logging
 
 from gateway.identities import Identities
-from gateway.protocol.close_codes import GOING_AWAY
+from gateway.protocol.close_codes import NO_LONGER_WELCOME
 from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.roster import Client
 from shared.postgres import DatabaseUnavailable
@@ -59,6 +59,6 @@ class Revalidation:
         identity = connection.identity
         person = await self._identities.find(identity.user_id, identity.session_id or "")
         if person is None or person.is_banned or person.is_revoked:
-            connection.close(GOING_AWAY, "no longer welcome")
+            connection.close(NO_LONGER_WELCOME)
         elif person.role != identity.role:
             self._endpoint.connections.role_changed(identity.user_id, person.role.value)

@@ -11,6 +11,7 @@ from shared.postgres import DatabaseUnavailable
 
 ACCESS_TOKEN = "access_token"
 
+TOO_MANY_REQUESTS = Error({"reason": "too many requests"})
 TRY_AGAIN = Error({"reason": "try again"})
 """The database is away: nothing has changed, and the same may succeed later."""
 
@@ -26,6 +27,9 @@ class AuthenticatedChannel(Channel):
     async def handle_in(self, event: str, payload: Any) -> HandleResult:
         if event != ACCESS_TOKEN:
             return await super().handle_in(event, payload)
+        budget = self.context.join_budget
+        if budget is not None and not budget.take(self.identity.user_id):
+            return TOO_MANY_REQUESTS
         token = payload.get(ACCESS_TOKEN) if isinstance(payload, dict) else None
         try:
             fresh = await self.context.authenticate(token if isinstance(token, str) else "")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.channel import Error, HandleResult, JoinResult, Ok
-from gateway.channels.authenticated import TRY_AGAIN, AuthenticatedChannel
+from gateway.channels.authenticated import TOO_MANY_REQUESTS, TRY_AGAIN, AuthenticatedChannel
 from shared.domain.ids import parse_id
 from shared.domain.messages import InvalidMessage, MessageRefused, UnknownRecipient, parse_read, parse_send
 from shared.events import topics
@@ -20,7 +20,6 @@ CATCH_UP_LIMIT = 200
 
 USER_NOT_FOUND = Error({"reason": "user not found"})
 UNAUTHORIZED = Error({"reason": "unauthorized"})
-TOO_MANY_REQUESTS = Error({"reason": "too many requests"})
 
 
 class PrivateChat(AuthenticatedChannel):

@@ -24,6 +24,7 @@ UNMATCHED_TOPIC: Final = {"reason": "unmatched topic"}
 JOIN_CRASHED: Final = {"reason": "join crashed"}
 TRY_AGAIN: Final = {"reason": "try again"}
 CHANNEL_CRASH: Final = {"reason": "channel_crash"}
+TOO_MANY_REQUESTS: Final = {"reason": "too many requests"}
 TOO_MANY_CHANNELS: Final = {"reason": "too many channels joined"}
 
 

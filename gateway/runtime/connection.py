@@ -6,20 +6,23 @@ The WebSocket and the long-poll transport are its subclasses; they know how byte
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 from gateway.identity import Identity
-from gateway.protocol.close_codes import BAD_FRAME, GOING_AWAY
-from gateway.protocol.messages import Frame, Message, UnencodableReply
+from gateway.protocol.close_codes import DEEP_REFS, SLOW, TOKEN_EXPIRED, Close
+from gateway.protocol.messages import ERROR, PHX_CLOSE, TOO_MANY_REQUESTS, Frame, Message, UnencodableReply
 from gateway.protocol.serializer import Serializer
 from gateway.protocol.session import Answer, Deliver, Join, Joined, Leave, Replace, Session, Wait
 from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.callbacks import CLOSED, DUPLICATE_JOIN, Notice
 from gateway.runtime.channel_server import ChannelServer
 from gateway.runtime.endpoint import Endpoint
+
+logger = logging.getLogger(__name__)
 
 
 class Connection:
@@ -66,8 +69,8 @@ class Connection:
         """Send a frame that many clients get."""
         raise NotImplementedError
 
-    def close(self, code: int, reason: str = "") -> None:
-        """Close from the server's side, after what was sent before; returns at once."""
+    def close(self, close: Close) -> None:
+        """Close from the server's side, after what was sent before; returns at once. The first one counts."""
         raise NotImplementedError
 
     @property
@@ -75,10 +78,16 @@ class Connection:
         """How much waits for the client to read it."""
         raise NotImplementedError
 
+    def closes(self, close: Close) -> None:
+        """For the transport to call when it does close."""
+        self.endpoint.counts.closes[close] += 1
+        if close is SLOW:
+            logger.info("slow client closed", extra={"fields": self.log_fields})
+
     def check(self, now: float) -> None:
         """Close what has outlived its time; called every second or so, `now` in the loop's time."""
         if self.identity.expires_at <= time.time():
-            self.close(GOING_AWAY, "token expired")
+            self.close(TOKEN_EXPIRED)
 
     # From the transport
 
@@ -156,7 +165,7 @@ class Connection:
         try:
             frame = self.serializer.reply(join_ref, ref, topic, status, response)
         except UnencodableReply:
-            self.close(BAD_FRAME, "refs nested too deep")
+            self.close(DEEP_REFS)
         else:
             self.send(frame)
 
@@ -165,7 +174,7 @@ class Connection:
         try:
             frame = self.serializer.push(ref, ref, topic, event, payload)
         except UnencodableReply:
-            self.close(BAD_FRAME, "refs nested too deep")
+            self.close(DEEP_REFS)
         else:
             self.send(frame)
 
@@ -177,6 +186,13 @@ class Connection:
     def _join(self, joined: Joined[Any], message: Message, replaced: Joined[Any] | None) -> None:
         """`replaced` is the earlier join of the topic, if its client has not been told yet that it is over."""
         if self.gone:
+            self._receive_again(self.session.closed(joined))
+            return
+        may_join = self.endpoint.may_join
+        if may_join is not None and not may_join(self.identity.user_id):
+            self.answer(joined.sent_join_ref, message.ref, joined.topic, ERROR, TOO_MANY_REQUESTS)
+            if replaced is not None:
+                self.end(replaced.sent_join_ref, joined.topic, PHX_CLOSE, {})
             self._receive_again(self.session.closed(joined))
             return
         server = ChannelServer(self, joined, message.payload, replaced)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+from gateway.protocol.close_codes import Close
+
 
 class Counts:
     """Only ever grows. Frames are WebSocket messages, or the lines of a long-poll body."""
 
     __slots__ = (
-        "bad_frames",
         "broadcasts",
+        "closes",
         "disconnects",
         "frames_in",
         "frames_out",
         "received",
         "refused",
-        "slow_clients",
     )
 
     def __init__(self) -> None:
@@ -28,7 +31,5 @@ class Counts:
         """Connections that have ended."""
         self.refused = 0
         """Connects that were refused."""
-        self.bad_frames = 0
-        """Connections closed for a frame that was none."""
-        self.slow_clients = 0
-        """Connections closed because their client did not read."""
+        self.closes: Counter[Close] = Counter()
+        """Connections that this node has closed."""

@@ -51,11 +51,14 @@ class Endpoint:
         context: Any = None,
         node_id: str | None = None,
         presence_store: Store | None = None,
+        may_join: Callable[[int], bool] | None = None,
     ) -> None:
+        """`may_join` is asked at each join, with the user's id."""
         self.settings = settings
         self.routes = routes
         self.broker = broker
         self.context = context
+        self.may_join = may_join
         self.node_id = node_id or new_node_id()
         self.step = Stepper(asyncio.get_running_loop()).step
         self.looks = Looks(self.step)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from gateway.identity import Identity
-from gateway.protocol.close_codes import GOING_AWAY, SERVICE_RESTART, TRY_AGAIN_LATER
+from gateway.protocol.close_codes import DISCONNECTED, RESTARTING, SLOW, Close
 from gateway.runtime.callbacks import Notice
 from gateway.runtime.counts import Counts
 from gateway.runtime.registry import Registry
@@ -45,7 +45,7 @@ class Client(Protocol):
     @property
     def log_fields(self) -> dict[str, Any]: ...
     def check(self, now: float) -> None: ...
-    def close(self, code: int, reason: str = "") -> None: ...
+    def close(self, close: Close) -> None: ...
     def notice(self, notice: Notice) -> None: ...
     async def at_rest(self) -> None: ...
 
@@ -111,7 +111,7 @@ class Roster:
         self._users.add(client.identity.user_id, client)
         self.identified(client)
         if self.is_draining:
-            client.close(SERVICE_RESTART, "restarting")
+            client.close(RESTARTING)
 
     def remove(self, client: Client) -> None:
         _log("disconnected", client)
@@ -145,14 +145,14 @@ class Roster:
             if event.role is not None:
                 identity.role = event.role
             elif event.session_id in (None, identity.session_id):
-                client.close(GOING_AWAY, "disconnected")
+                client.close(DISCONNECTED)
 
     def disconnect(self, user_id: int, session_id: str | None) -> None:
         """Close a user's connections with 1001; with a session, only those of that session."""
         self._remember(user_id, session_id=session_id)
         for client in self.of_user(user_id):
             if session_id in (None, client.identity.session_id):
-                client.close(GOING_AWAY, "disconnected")
+                client.close(DISCONNECTED)
 
     def role_changed(self, user_id: int, role: str) -> None:
         """Have the user's channels look again at what they may see."""
@@ -209,9 +209,7 @@ class Roster:
             if total <= limit:
                 break
             total -= outbox_bytes
-            self._counts.slow_clients += 1
-            logger.info("slow client closed", extra={"fields": client.log_fields})
-            client.close(TRY_AGAIN_LATER, "too slow")
+            client.close(SLOW)
 
 
 async def _release(client: Client) -> None:
@@ -220,7 +218,7 @@ async def _release(client: Client) -> None:
             await client.at_rest()
     except TimeoutError:
         pass
-    client.close(SERVICE_RESTART, "restarting")
+    client.close(RESTARTING)
 
 
 def _log(event: str, client: Client) -> None:

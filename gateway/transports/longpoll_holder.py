@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import msgspec
 
 from gateway.identity import Identity
-from gateway.protocol.close_codes import TRY_AGAIN_LATER
+from gateway.protocol.close_codes import TOO_MANY_SESSIONS
 from gateway.protocol.serializer import Serializer
 from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.node_calls import CallFailed, NodeCalls, NodeUnreachable
@@ -53,7 +53,7 @@ class LocalSessions:
         own = [one for one in members if isinstance(one, LongPollConnection) and not one.gone]
         if len(own) >= self._endpoint.settings.max_longpoll_sessions_per_user:
             longest_unpolled = min(own, key=LongPollConnection.last_polled)
-            longest_unpolled.close(TRY_AGAIN_LATER, "too many sessions")
+            longest_unpolled.close(TOO_MANY_SESSIONS)
         session = LongPollConnection(self._endpoint, serializer, identity, self._forget)
         if not session.gone:
             self._sessions[session.id] = session

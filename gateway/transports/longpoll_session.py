@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from gateway.identity import Identity
-from gateway.protocol.close_codes import BAD_FRAME, IDLE, TRY_AGAIN_LATER
+from gateway.protocol.close_codes import BAD_FRAME, NOT_POLLED, SLOW, Close
 from gateway.protocol.messages import BadFrame, Binary, Frame, Message
 from gateway.protocol.serializer import Serializer
 from gateway.runtime.broadcast import Broadcast
@@ -123,8 +123,7 @@ class LongPollConnection(Connection):
         if self._outbox_bytes + len(frame) > self._limit:
             self._flush()
         if self._outbox_bytes + len(frame) > self._limit and self._outbox:
-            logger.info("slow client closed", extra={"fields": self.log_fields})
-            self.close(TRY_AGAIN_LATER, "too slow")
+            self.close(SLOW)
             return
         self._outbox.append(_text(frame))
         self._outbox_bytes += len(frame)
@@ -133,10 +132,11 @@ class LongPollConnection(Connection):
     def send_broadcast(self, broadcast: Broadcast) -> None:
         self.send(broadcast.frame(self.serializer))
 
-    def close(self, code: int, reason: str = "") -> None:
+    def close(self, close: Close) -> None:
         """A poll that waits gets what was sent before, or hears of the end; what no poll waits for is lost."""
         if self.gone:
             return
+        self.closes(close)
         self._flush()
         self.gone = True
         if self._poll is not None:
@@ -155,7 +155,7 @@ class LongPollConnection(Connection):
     def check(self, now: float) -> None:
         super().check(now)
         if now - self.last_polled() >= 1.5 * self._window:
-            self.close(IDLE, "not polled")
+            self.close(NOT_POLLED)
 
     # From the polls
 

@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import WSMsgType, hdrs, web
 
 from gateway.identity import Authenticator, Identity, Refused
-from gateway.protocol.close_codes import BAD_FRAME, IDLE, INVALID_TEXT, TRY_AGAIN_LATER
+from gateway.protocol.close_codes import BAD_FRAME, IDLE, INVALID_TEXT, SLOW, Close
 from gateway.protocol.messages import BadFrame, Frame, InvalidText
 from gateway.protocol.serializer import Serializer
 from gateway.runtime.broadcast import Broadcast
@@ -140,24 +140,23 @@ class WebSocketConnection(Connection):
         self._counts.frames_out += len(out)
         out.clear()
         if transport.get_write_buffer_size() > self._limit:
-            self._counts.slow_clients += 1
-            logger.info("slow client closed", extra={"fields": self.log_fields})
-            self.close(TRY_AGAIN_LATER, "too slow")
+            self.close(SLOW)
 
-    def close(self, code: int, reason: str = "") -> None:
+    def close(self, close: Close) -> None:
         if self._closing is None and not self.gone:
             self.flush()
         if self._closing is None and not self.gone:
             self._is_mute = True
-            self._closing = asyncio.get_running_loop().create_task(self._close(code, reason))
+            self.closes(close)
+            self._closing = asyncio.get_running_loop().create_task(self._close(close))
 
     def dropped(self) -> None:
         self._is_mute = True
         super().dropped()
 
-    async def _close(self, code: int, reason: str) -> None:
+    async def _close(self, close: Close) -> None:
         # Not drained: a client that does not read would keep this waiting.
-        await self._socket.close(code=code, message=reason.encode(), drain=False)
+        await self._socket.close(code=close.code, message=close.reason.encode(), drain=False)
         if self._transport.get_write_buffer_size():
             self._transport.abort()
 
@@ -208,14 +207,13 @@ class WebSocketConnection(Connection):
     def _bad_frame(self, error: BadFrame) -> None:
         # Not what was in it: that is the client's own.
         fields = {**self.log_fields, "error": type(error).__name__}
-        self.endpoint.counts.bad_frames += 1
         logger.info("bad frame", extra={"fields": fields})
         self.close(INVALID_TEXT if isinstance(error, InvalidText) else BAD_FRAME)
 
     def check(self, now: float) -> None:
         super().check(now)
         if now - self.last_received >= self.endpoint.settings.idle_seconds:
-            self.close(IDLE, "idle")
+            self.close(IDLE)
 
 
 class WebSocketTransport:
@@ -245,6 +243,9 @@ class WebSocketTransport:
             return self._refused()
         except DatabaseUnavailable:
             return web.Response(status=503)
+        if self._open(identity.user_id) >= self._settings.max_websockets_per_user:
+            logger.info("connection refused", extra={"fields": {"reason": "too many", "user_id": identity.user_id}})
+            return self._refused(429)
         # aiohttp takes the limit as the first size that is too large.
         socket = WebSocket(
             compress=False,
@@ -261,6 +262,10 @@ class WebSocketTransport:
             await connection.run()
         return socket
 
-    def _refused(self) -> web.Response:
+    def _open(self, user_id: int) -> int:
+        """How many WebSockets of a user are open."""
+        return sum(isinstance(one, WebSocketConnection) for one in self._endpoint.connections.of_user(user_id))
+
+    def _refused(self, status: int = 403) -> web.Response:
         self._endpoint.counts.refused += 1
-        return web.Response(status=403)
+        return web.Response(status=status)

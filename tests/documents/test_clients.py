@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.protocol.close_codes import BAD_FRAME, GOING_AWAY, SERVICE_RESTART, TRY_AGAIN_LATER
+from gateway.protocol.close_codes import CLOSES
 from tests.support.client import Person, Rest, Socket
 from tests.support.node import find_node
 from tests.support.processes import Node, Processes, base_environment
@@ -36,7 +36,7 @@ def block(language: str) -> str:
 
 def test_the_close_codes_are_the_codes() -> None:
     told = {int(code) for code in re.findall(r"^\| (1\d\d\d) \|", TEXT, re.MULTILINE)}
-    assert told == {GOING_AWAY, BAD_FRAME, SERVICE_RESTART, TRY_AGAIN_LATER}
+    assert told == {close.code for close in CLOSES}
 
 
 @pytest.mark.servers

@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.channel import Channel
 from gateway.identity import Identity
+from gateway.protocol.close_codes import Close
 from gateway.protocol.messages import Binary, Frame
 from gateway.protocol.serializer import Serializer
 from gateway.protocol.serializer_v1 import SERIALIZER as V1
@@ -29,10 +30,10 @@ async def start_node(
     routes: Mapping[str, type[Channel]],
     hub: MemoryHub | None = None,
     settings: Settings | None = None,
-    context: Any = None,
+    **more: Any,
 ) -> Endpoint:
-    """Nodes with one hub hear each other's broadcasts."""
-    endpoint = Endpoint(settings or Settings(), TopicRoutes(routes.items()), MemoryBroker(hub), context=context)
+    """Nodes with one hub hear each other's broadcasts; `more` is as for an Endpoint."""
+    endpoint = Endpoint(settings or Settings(), TopicRoutes(routes.items()), MemoryBroker(hub), **more)
     await endpoint.start()
     return endpoint
 
@@ -65,9 +66,10 @@ class Client(Connection):
 
     outbox_bytes: int = 0
 
-    def close(self, code: int, reason: str = "") -> None:
+    def close(self, close: Close) -> None:
         if self.close_code is None:
-            self.close_code = code
+            self.close_code = close.code
+            self.closes(close)
             self.dropped()
 
     # As the client

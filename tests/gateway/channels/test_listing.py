@@ -41,7 +41,9 @@ class Market:
         self.is_open.set()
         self.is_away = False
         self.tokens = asyncio.Event()
-        self.context = SimpleNamespace(audiences=SharedReads(self.audiences, most=500), authenticate=self.authenticate)
+        self.context = SimpleNamespace(
+            audiences=SharedReads(self.audiences, most=500), authenticate=self.authenticate, join_budget=None
+        )
 
     async def audiences(self, listing_ids: Sequence[int]) -> dict[int, Audience]:
         self.asked.append(list(listing_ids))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from gateway.channel import Channel, JoinResult, Ok
+from gateway.protocol.close_codes import SLOW
 from shared.settings import Settings
 from tests.gateway.nodes import SOON, Client
 from tests.gateway.runtime.conftest import Start
@@ -23,7 +24,7 @@ async def test_those_for_whom_most_is_waiting_are_closed_until_the_rest_fits(sta
     for client, size in zip(clients, sizes, strict=True):
         client.outbox_bytes = size
     async with asyncio.timeout(SOON):
-        while not node.counts.slow_clients:  # noqa: ASYNC110 (it tells nobody)
+        while not node.counts.closes[SLOW]:  # noqa: ASYNC110 (it tells nobody)
             await asyncio.sleep(0.001)
     assert [client.close_code for client in clients] == [None, None, None, 1013, 1013, None]
-    assert node.counts.slow_clients == 2
+    assert node.counts.closes[SLOW] == 2

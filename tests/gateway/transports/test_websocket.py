@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections import Counter
 from typing import Any
 
+import aiohttp
 import pytest
 
+from gateway.protocol.close_codes import BAD_FRAME, DISCONNECTED, INVALID_TEXT
 from shared.pubsub.memory import MemoryHub
 from tests.gateway.transports.conftest import LabServer, StartLab, token
 from tests.gateway.transports.raw_socket import BINARY, CLOSE, PING, PONG, TEXT, RawSocket, frame
@@ -452,3 +455,53 @@ async def test_a_reader_that_is_slow_but_reads_gets_everything(start_lab: StartL
         lab.endpoint.broadcast("lab:ok", "news", {"n": number, "fill": "x" * 20_000})
     for number in range(50):
         assert json.loads((await slow.receive()).payload)[4]["n"] == number
+
+
+# Too many
+
+
+async def test_a_user_has_so_many_websockets_and_no_more_however_they_come(start_lab: StartLab) -> None:
+    lab = await start_lab(max_websockets_per_user=3)
+    sockets = await asyncio.gather(*(lab.connect_raw(7) for _ in range(10)))
+    assert Counter(raw.head.split()[1] for raw in sockets) == {b"101": 3, b"429": 7}
+    assert lab.endpoint.counts.refused == 7
+    others = await lab.connect(8)
+    await others.close()
+
+
+async def test_none_that_is_open_is_closed_for_another_and_one_that_ends_makes_room(start_lab: StartLab) -> None:
+    lab = await start_lab(max_websockets_per_user=2)
+    first, second = await lab.connect_raw(7), await lab.connect_raw(7)
+    with pytest.raises(aiohttp.WSServerHandshakeError, match="429"):
+        await lab.connect(7)
+    for raw in (first, second):
+        raw.send(frame(HEARTBEAT))
+        assert await raw.receive() == (TEXT, HEARTBEAT_REPLY)
+    await first.close()
+    await lab.until(lambda: len(lab.endpoint.connections) == 1)
+    third = await lab.connect(7)
+    await third.close()
+
+
+async def test_long_polls_of_the_user_take_no_place_of_a_websocket(start_lab: StartLab) -> None:
+    lab = await start_lab(max_websockets_per_user=1)
+    await lab.get(path="/../longpoll", vsn="2.0.0", token=token(7))
+    assert len(lab.endpoint.connections) == 1
+    socket = await lab.connect(7)
+    await socket.close()
+
+
+async def test_what_this_side_closes_is_counted_by_why(lab: LabServer) -> None:
+    bad, text, leaving = await lab.connect_raw(1), await lab.connect_raw(2), await lab.connect_raw(3)
+    bad.send(frame(b"no frame"))
+    assert await bad.close_code() == 1011
+    text.send(frame(b"\xff"))
+    assert await text.close_code() == 1007
+    leaving.send(frame(b"\x03\xe8", CLOSE))
+    assert await leaving.close_code() == 1000
+    lab.endpoint.disconnect(4)
+    gone = await lab.connect_raw(5)
+    lab.endpoint.disconnect(5)
+    lab.endpoint.disconnect(5)
+    assert await gone.close_code() == 1001
+    assert lab.endpoint.counts.closes == {BAD_FRAME: 1, INVALID_TEXT: 1, DISCONNECTED: 1}

@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from gateway.protocol.close_codes import DISCONNECTED
 from tests.gateway.transports.longpoll.client import (
     JSON,
     NDJSON,
@@ -471,7 +472,7 @@ async def test_a_dead_session_is_replaced_for_who_may_still_connect(
     http: aiohttp.ClientSession, cluster: Cluster
 ) -> None:
     client, node = await connected(http, cluster)
-    next(iter(node.endpoint.connections)).close(1001)
+    next(iter(node.endpoint.connections)).close(DISCONNECTED)
     answer = await client.poll()
     assert (answer["status"], answer["messages"]) == (410, [])
     client.token = answer["token"]
@@ -480,7 +481,7 @@ async def test_a_dead_session_is_replaced_for_who_may_still_connect(
 
 async def test_a_dead_session_is_refused_to_who_shows_no_jwt(http: aiohttp.ClientSession, cluster: Cluster) -> None:
     client, node = await connected(http, cluster)
-    next(iter(node.endpoint.connections)).close(1001)
+    next(iter(node.endpoint.connections)).close(DISCONNECTED)
     assert await client.request("GET", {"token": client.token, "vsn": "2.0.0"}) == {"status": 403}
 
 

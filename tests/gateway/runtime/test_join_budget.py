@@ -1,0 +1,75 @@
+"""How often a user may join: past it a join is answered, and neither a channel nor a subscription is made for it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from gateway.channel import Channel, JoinResult, Ok
+from gateway.runtime.endpoint import Endpoint
+from tests.gateway.nodes import Client, closed, reply, start_node
+
+TOO_MANY = {"reason": "too many requests"}
+
+
+class Room(Channel):
+    joins = 0
+
+    async def join(self, topic: str, params: Any) -> JoinResult:
+        Room.joins += 1
+        return Ok()
+
+
+class Budget:
+    """Three for each user."""
+
+    def __init__(self) -> None:
+        self.taken: Counter[int] = Counter()
+
+    def take(self, user_id: int) -> bool:
+        self.taken[user_id] += 1
+        return self.taken[user_id] <= 3
+
+
+@pytest.fixture
+async def node() -> AsyncIterator[Endpoint]:
+    Room.joins = 0
+    endpoint = await start_node({"room:*": Room}, may_join=Budget().take)
+    yield endpoint
+    await endpoint.stop()
+
+
+async def test_joins_past_it_are_answered_on_all_of_a_users_connections(node: Endpoint) -> None:
+    clients = [Client(node), Client(node)]
+    for number in range(4):
+        clients[number % 2].says(f"j{number}", "r1", f"room:{number}", "phx_join")
+    assert clients[0].take() == [reply("r1", topic=f"room:{number}", join_ref=f"j{number}") for number in (0, 2)]
+    assert clients[1].take() == [
+        reply("r1", topic="room:1", join_ref="j1"),
+        reply("r1", TOO_MANY, "error", "room:3", "j3"),
+    ]
+    assert (Room.joins, len(node.topics)) == (3, 3)
+    other = Client(node, user_id=2)
+    await other.joins("room:3")
+
+
+async def test_a_second_join_past_it_ends_the_first_as_one_that_fails_does(node: Endpoint) -> None:
+    client = Client(node)
+    for number in range(3):
+        await client.joins("room:1", join_ref=f"j{number}")
+        client.take()
+    client.says("j3", "r1", "room:1", "phx_join")
+    assert client.take() == [reply("r1", TOO_MANY, "error", join_ref="j3"), closed("j2")]
+    assert len(node.topics) == 0
+    assert client.session.topics == {}
+
+
+async def test_a_join_of_what_nobody_serves_takes_nothing_from_it(node: Endpoint) -> None:
+    client = Client(node)
+    for _ in range(5):
+        client.says("j1", "r1", "nothing:1", "phx_join")
+    client.take()
+    await client.joins("room:1")
