@@ -10,7 +10,7 @@ from aiohttp import web
 
 from gateway.app import ENDPOINT, create_app
 from gateway.listener import listen
-from gateway.runtime.garbage import GarbageCollection
+from gateway.runtime.garbage import look_for_garbage_rarely
 from shared.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ async def serve(settings: Settings) -> None:
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=settings.keepalive_seconds)
     await runner.setup()
     assert runner.server is not None
-    garbage = GarbageCollection(app[ENDPOINT])
+    look_for_garbage_rarely()
     listener: asyncio.Server | None = None
     try:
         listener = await listen(
@@ -46,5 +46,4 @@ async def serve(settings: Settings) -> None:
     finally:
         if listener is not None:
             listener.close()
-        garbage.stop()
         await runner.cleanup()

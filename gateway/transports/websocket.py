@@ -68,6 +68,18 @@ class WebSocket(web.WebSocketResponse[Any]):
             self.before_close()
         return await super().close(code=code, message=message, drain=drain)
 
+    def let_go(self) -> None:
+        """Forget what refers back to this socket: such a circle is freed by nothing but a look through all of memory.
+
+        Besides the connection that is what aiohttp keeps of a client that went away: an error, whose traceback holds
+        the calls of this very object.
+        """
+        self.before_close = None
+        error = self.exception()
+        while error is not None:
+            error.__traceback__ = None
+            error = error.__context__
+
 
 class WebSocketConnection(Connection):
     """A connection over a prepared WebSocketResponse."""
@@ -200,9 +212,8 @@ class WebSocketConnection(Connection):
                     await self._closing
             finally:
                 self._out.clear()
-                # The socket knows this connection, which knows it: a circle that only a look through memory would free.
                 self._closing = None
-                self._socket.before_close = None
+                self._socket.let_go()
 
     def _bad_frame(self, error: BadFrame) -> None:
         # Not what was in it: that is the client's own.

@@ -15,7 +15,7 @@ from gateway.identity import Authenticator, Identity, Refused
 from gateway.presence.store_memory import MemoryStore
 from gateway.presence.store_redis import RedisStore
 from gateway.runtime.endpoint import Endpoint, new_node_id
-from gateway.runtime.garbage import GarbageCollection
+from gateway.runtime.garbage import look_for_garbage_rarely
 from shared.access.tokens import InvalidToken, Tokens
 from shared.pubsub import broker_for
 from shared.pubsub.memory import MemoryBroker
@@ -64,12 +64,11 @@ async def _listen_until_stopped(endpoint: Endpoint, port: int, authenticate: Aut
     try:
         await web.TCPSite(runner, "127.0.0.1", port, backlog=4096).start()
         print(f"lab: ws://127.0.0.1:{port}/socket/websocket", flush=True)
-        garbage = GarbageCollection(endpoint)
+        look_for_garbage_rarely()
         stopped = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
         await stopped.wait()
-        garbage.stop()
         await endpoint.drain()
     finally:
         await runner.cleanup()

@@ -12,7 +12,6 @@ import jwt
 import pytest
 import uvloop
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from gateway.app import add_socket
 from gateway.runtime.endpoint import Endpoint
@@ -38,11 +37,11 @@ def token(user_id: int = 1, seconds: float = 3600.0, secret: str = SECRET) -> st
 class LabServer:
     """One node. Its address, its endpoint, and sockets of both kinds, which are gone after the test."""
 
-    def __init__(self, server: TestServer, endpoint: Endpoint, client: aiohttp.ClientSession) -> None:
+    def __init__(self, runner: web.AppRunner, endpoint: Endpoint, client: aiohttp.ClientSession) -> None:
         self.endpoint = endpoint
-        self._server = server
-        self.url = str(server.make_url("/socket/websocket"))
-        self.port = server.port or 0
+        self._runner = runner
+        self.port = runner.addresses[0][1]
+        self.url = f"http://127.0.0.1:{self.port}/socket/websocket"
         self._client = client
         self._raw: list[RawSocket] = []
 
@@ -85,8 +84,7 @@ class LabServer:
 
     async def until_quiet(self) -> None:
         """Until nobody is connected any more, and nothing is done for anybody."""
-        assert self._server.runner is not None
-        server = self._server.runner.server
+        server = self._runner.server
         assert server is not None
         await self.until(lambda: not self.endpoint.connections and not server.connections)
 
@@ -102,7 +100,7 @@ StartLab = Callable[..., Awaitable[LabServer]]
 async def start_lab() -> AsyncIterator[StartLab]:
     """`await start_lab(hub=..., idle_seconds=...)`: a node with these settings."""
     labs: list[LabServer] = []
-    servers: list[tuple[TestServer, Endpoint]] = []
+    runners: list[tuple[web.AppRunner, Endpoint]] = []
     async with aiohttp.ClientSession() as client:
 
         async def start(hub: MemoryHub | None = None, **settings: object) -> LabServer:
@@ -111,17 +109,19 @@ async def start_lab() -> AsyncIterator[StartLab]:
             await endpoint.start()
             app = web.Application()
             add_socket(app, endpoint, LabAuthenticator(SECRET))
-            server = TestServer(app)
-            await server.start_server(access_log=None)
-            servers.append((server, endpoint))
-            labs.append(LabServer(server, endpoint, client))
+            # As the product does it: aiohttp's own test server would cancel a handler whose client is gone.
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            runners.append((runner, endpoint))
+            labs.append(LabServer(runner, endpoint, client))
             return labs[-1]
 
         yield start
         for lab in labs:
             await lab.close()
-    for server, endpoint in servers:
-        await server.close()
+    for runner, endpoint in runners:
+        await runner.cleanup()
         await endpoint.stop()
 
 

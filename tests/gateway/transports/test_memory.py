@@ -81,6 +81,19 @@ async def is_cut(lab: LabServer) -> None:
     await (await joined(lab)).close()
 
 
+async def is_cut_with_a_frame_on_its_way(lab: LabServer) -> None:
+    raw = await joined(lab)
+    raw.send(frame(message("1", "echo")))
+    await raw.close()
+
+
+async def is_cut_together_with_others(lab: LabServer) -> None:
+    sockets = await asyncio.gather(*(joined(lab) for _ in range(20)))
+    for raw in sockets:
+        raw.send(frame(message("1", "echo")))
+    await asyncio.gather(*(raw.close() for raw in sockets))
+
+
 async def closes(lab: LabServer) -> None:
     raw = await joined(lab)
     raw.send(frame(b"\x03\xe8", CLOSE))
@@ -166,6 +179,8 @@ async def is_refused_the_connect(lab: LabServer) -> None:
     "goes_through",
     [
         is_cut,
+        is_cut_with_a_frame_on_its_way,
+        is_cut_together_with_others,
         closes,
         is_closed,
         never_joins,
