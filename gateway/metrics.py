@@ -24,6 +24,7 @@ _COUNTS = {
     "received": "Broadcasts of other nodes received here",
     "disconnects": "Connections that have ended",
     "refused": "Connects refused",
+    "channel_crashes": "Callbacks of channels that raised",
 }
 
 

@@ -6,27 +6,20 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from gateway.presence.state import Entry, Part
-from gateway.presence.store import FORGET_NODE_LEASES, Registry, StoreUnavailable, Write
+from gateway.presence.store import FORGET_NODE_LEASES, Registry, Write
 
 
 class MemoryStore:
-    """Keeps the promises of `Store`. `available = False` makes it fail as a Redis that is away; `lose()` as one that
-    restarts with nothing."""
+    """Keeps the promises of `Store`, and is never away."""
 
     loses_together = True
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.available = True
         self._clock = clock
         self._deadlines: dict[str, int] = {}
         self._topics: dict[str, dict[str, Part]] = {}
 
-    def lose(self) -> None:
-        self._deadlines.clear()
-        self._topics.clear()
-
     async def beat(self, node: str, lease_seconds: float) -> Registry:
-        self._reach()
         now = int(self._clock() * 1000)
         lease = int(lease_seconds * 1000)
         previous = self._deadlines.get(node)
@@ -36,15 +29,12 @@ class MemoryStore:
         return Registry(previous, now + lease, now, dict(self._deadlines))
 
     async def depart(self, node: str) -> None:
-        self._reach()
         self._deadlines.pop(node, None)
 
     async def load(self, topics: Sequence[str]) -> list[dict[str, Part]]:
-        self._reach()
         return [dict(self._topics.get(topic, {})) for topic in topics]
 
     async def write(self, node: str, writes: Sequence[Write]) -> list[bool]:
-        self._reach()
         return [self._write(node, write) for write in writes]
 
     def _write(self, node: str, write: Write) -> bool:
@@ -61,16 +51,13 @@ class MemoryStore:
         return True
 
     async def rewrite(self, node: str, parts: Mapping[str, Part]) -> None:
-        self._reach()
         for topic, part in parts.items():
             self._put(node, topic, part)
 
     async def check(self, node: str, topics: Sequence[str]) -> list[int]:
-        self._reach()
         return [self._topics.get(topic, {}).get(node, Part(0, ())).sequence for topic in topics]
 
     async def remove(self, node: str, topics: Sequence[str]) -> None:
-        self._reach()
         for topic in topics:
             self._put(node, topic, Part(0, ()))
 
@@ -84,7 +71,3 @@ class MemoryStore:
             nodes[node] = part
         if not nodes:
             del self._topics[topic]
-
-    def _reach(self) -> None:
-        if not self.available:
-            raise StoreUnavailable("the store is away")

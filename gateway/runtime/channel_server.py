@@ -409,6 +409,7 @@ class ChannelServer:
         self._end(CRASHED, PHX_ERROR, CHANNEL_CRASH)
 
     def _log_crash(self, callback: str, error: BaseException) -> None:
+        self.connection.endpoint.counts.channel_crashes += 1
         fields = {
             **self.connection.log_fields,
             "channel": type(self.channel).__name__,

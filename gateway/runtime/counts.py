@@ -12,6 +12,7 @@ class Counts:
 
     __slots__ = (
         "broadcasts",
+        "channel_crashes",
         "closes",
         "disconnects",
         "frames_in",
@@ -31,5 +32,7 @@ class Counts:
         """Connections that have ended."""
         self.refused = 0
         """Connects that were refused."""
+        self.channel_crashes = 0
+        """Callbacks that raised, or returned what they must not: joins that fail, channels that end."""
         self.closes: Counter[Close] = Counter()
         """Connections that this node has closed."""

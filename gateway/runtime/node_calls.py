@@ -28,7 +28,7 @@ CALL, CAST, ANSWER, PING, PONG = "call", "cast", "answer", "ping", "pong"
 
 Method = Callable[[bytes], Awaitable[bytes]]
 """Answers a call. What it raises reaches the caller as CallFailed."""
-Notice = Callable[[bytes], None]
+Cast = Callable[[bytes], None]
 """Takes a cast. Must not raise."""
 
 
@@ -76,7 +76,7 @@ class NodeCalls:
         self._endpoint = endpoint
         self._patience = endpoint.settings.node_call_seconds
         self._methods: dict[str, Method] = {}
-        self._notices: dict[str, Notice] = {}
+        self._casts: dict[str, Cast] = {}
         self._ids = itertools.count(1)
         self._peers: dict[str, _Peer] = {}
         self._watching: asyncio.TimerHandle | None = None
@@ -87,9 +87,9 @@ class NodeCalls:
         """Answer calls of this name. Calls of one node begin in the order in which it made them."""
         self._methods[method] = answer
 
-    def notice(self, method: str, take: Notice) -> None:
+    def serve_cast(self, method: str, take: Cast) -> None:
         """Take casts of this name."""
-        self._notices[method] = take
+        self._casts[method] = take
 
     async def start(self) -> None:
         """Listen. Where the broker's link is away, returns before it is up; others reach this node once it is."""
@@ -193,7 +193,7 @@ class NodeCalls:
                     self._keep(answering.task)
             elif event == CAST:
                 call = _decode_call(envelope.payload)
-                take = self._notices.get(call.method)
+                take = self._casts.get(call.method)
                 if take is not None:
                     take(call.argument)
             elif event == ANSWER:

@@ -151,4 +151,4 @@ def serve_sessions(calls: NodeCalls, sessions: LocalSessions) -> None:
 
     calls.serve(POLL, poll)
     calls.serve(POST, post)
-    calls.notice(SETTLE, settle)
+    calls.serve_cast(SETTLE, settle)

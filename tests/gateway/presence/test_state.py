@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from gateway.presence.state import Change, Diff, Entry, Part, TopicState
 from gateway.presence.store import Write
-from gateway.presence.store_memory import MemoryStore
 from tests.gateway.presence.phoenix_client import PhoenixClient, in_order
+from tests.gateway.presence.unreliable_store import UnreliableStore
 from tests.support.examples import examples
 
 TOPIC = "room"
@@ -167,7 +167,7 @@ class World:
     """Some nodes, a store that can lose everything, and links that deliver in order and can break."""
 
     def __init__(self, count: int) -> None:
-        self.store = MemoryStore()
+        self.store = UnreliableStore()
         self.nodes = [TopicState(f"n{number}") for number in range(count)]
         self.alive = {node.node for node in self.nodes}
         self.truth: dict[str, tuple[int, Entry]] = {}

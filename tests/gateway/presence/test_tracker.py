@@ -16,12 +16,12 @@ from redis.asyncio import Redis
 
 from gateway.presence.state import Part
 from gateway.presence.store import Store
-from gateway.presence.store_memory import MemoryStore
 from gateway.presence.store_redis import RedisStore
 from gateway.presence.tracker import AlreadyTracked, NotTracked
 from shared.embedded.redis import EmbeddedRedis
 from tests.gateway.presence.nodes import LEASE_SECONDS, PATIENCE_SECONDS, Network, Node
 from tests.gateway.presence.phoenix_client import refs
+from tests.gateway.presence.unreliable_store import UnreliableStore
 
 
 class Cluster:
@@ -50,7 +50,7 @@ def new_store(request: pytest.FixtureRequest) -> Callable[[], Store]:
     if request.param == "redis":
         url = request.getfixturevalue("redis_url")
         return lambda: RedisStore.from_url(url)
-    shared = MemoryStore()
+    shared = UnreliableStore()
     return lambda: shared
 
 
@@ -212,7 +212,9 @@ async def test_nothing_is_kept_of_a_topic_that_everybody_left(cluster: Cluster) 
     await until_stored(first, lambda parts: not (parts or first.tracker.topics or second.tracker.topics))
 
 
-async def test_a_topic_is_kept_for_who_joins_while_the_last_member_leaves(memory: tuple[Cluster, MemoryStore]) -> None:
+async def test_a_topic_is_kept_for_who_joins_while_the_last_member_leaves(
+    memory: tuple[Cluster, UnreliableStore],
+) -> None:
     cluster, _ = memory
     first, second = await cluster.node("n1"), await cluster.node("n2")
     leaving = await first.join()
@@ -225,7 +227,7 @@ async def test_a_topic_is_kept_for_who_joins_while_the_last_member_leaves(memory
     await cluster.network.until(lambda: first.shows(ref))
 
 
-async def test_a_join_given_up_keeps_nothing(memory: tuple[Cluster, MemoryStore]) -> None:
+async def test_a_join_given_up_keeps_nothing(memory: tuple[Cluster, UnreliableStore]) -> None:
     cluster, store = memory
     node = await cluster.node("n1")
     store.available = False
@@ -238,7 +240,7 @@ async def test_a_join_given_up_keeps_nothing(memory: tuple[Cluster, MemoryStore]
     assert node.tracker.topics == 0
 
 
-async def test_a_message_lost_without_notice_is_made_up_for(memory: tuple[Cluster, MemoryStore]) -> None:
+async def test_a_message_lost_without_notice_is_made_up_for(memory: tuple[Cluster, UnreliableStore]) -> None:
     cluster, _ = memory
     first, second = await cluster.node("n1"), await cluster.node("n2")
     await second.join()
@@ -251,7 +253,7 @@ async def test_a_message_lost_without_notice_is_made_up_for(memory: tuple[Cluste
     await cluster.network.until(lambda: second.shows(alice, bob))
 
 
-async def test_a_topic_lost_from_the_store_is_stored_again(memory: tuple[Cluster, MemoryStore]) -> None:
+async def test_a_topic_lost_from_the_store_is_stored_again(memory: tuple[Cluster, UnreliableStore]) -> None:
     cluster, store = memory
     node = await cluster.node("n1")
     ref = node.tracker.track("room", "alice", {}, "a")
@@ -261,7 +263,7 @@ async def test_a_topic_lost_from_the_store_is_stored_again(memory: tuple[Cluster
 
 
 async def test_what_a_channel_changes_on_hearing_of_a_change_comes_behind_it(
-    memory: tuple[Cluster, MemoryStore],
+    memory: tuple[Cluster, UnreliableStore],
 ) -> None:
     cluster, _ = memory
     node = await cluster.node("n1")
@@ -273,7 +275,7 @@ async def test_what_a_channel_changes_on_hearing_of_a_change_comes_behind_it(
     assert node.shows()
 
 
-async def test_a_tracker_stops_while_its_store_is_away(memory: tuple[Cluster, MemoryStore]) -> None:
+async def test_a_tracker_stops_while_its_store_is_away(memory: tuple[Cluster, UnreliableStore]) -> None:
     cluster, store = memory
     node = await cluster.node("n1")
     await node.join()
@@ -415,8 +417,8 @@ async def test_any_sequence_on_many_nodes_ends_in_agreement(cluster: Cluster) ->
 
 
 @pytest.fixture
-async def memory() -> AsyncIterator[tuple[Cluster, MemoryStore]]:
-    store = MemoryStore()
+async def memory() -> AsyncIterator[tuple[Cluster, UnreliableStore]]:
+    store = UnreliableStore()
     cluster = Cluster(lambda: store)
     yield cluster, store
     store.available = True
@@ -424,7 +426,7 @@ async def memory() -> AsyncIterator[tuple[Cluster, MemoryStore]]:
 
 
 async def test_with_the_store_away_presence_works_here_and_reaches_the_others_later(
-    memory: tuple[Cluster, MemoryStore],
+    memory: tuple[Cluster, UnreliableStore],
 ) -> None:
     cluster, store = memory
     first, second = await cluster.node("n1"), await cluster.node("n2")
@@ -441,7 +443,7 @@ async def test_with_the_store_away_presence_works_here_and_reaches_the_others_la
     await cluster.network.until(lambda: second.shows(ref))
 
 
-async def test_a_store_that_is_away_longer_than_the_lease_ends_nobody(memory: tuple[Cluster, MemoryStore]) -> None:
+async def test_a_store_that_is_away_longer_than_the_lease_ends_nobody(memory: tuple[Cluster, UnreliableStore]) -> None:
     cluster, store = memory
     first, second = await cluster.node("n1"), await cluster.node("n2")
     await first.join()

@@ -27,7 +27,7 @@ class Node:
         calls.serve("echo", self._echo)
         calls.serve("later", self._later)
         calls.serve("fail", self._fail)
-        calls.notice("note", self.log.append)
+        calls.serve_cast("note", self.log.append)
 
     async def _echo(self, argument: bytes) -> bytes:
         self.log.append(argument)

@@ -1,0 +1,313 @@
+"""The channel of private messages, without sockets and without Postgres: what it stores, says and answers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gateway.channels.private_chat import CATCH_UP_LIMIT, PrivateChat
+from gateway.channels.rate_limit import UserBuckets
+from gateway.identity import Identity, Refused
+from gateway.runtime.endpoint import Endpoint
+from shared.domain.messages import Blocked, Message, NewMessage
+from shared.domain.users import Identity as Person
+from shared.domain.users import Role
+from shared.events.messages import READ, SEND, TYPING
+from shared.postgres import DatabaseUnavailable
+from shared.settings import Settings
+from tests.gateway.nodes import Client, broadcast, crashed, reply, start_node
+
+ANN, BOB, EVE, NOBODY = 1, 2, 3, 99
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+class Post:
+    """What Postgres would do, with people 1 to 3. Away where it is told to be; Eve has blocked everybody."""
+
+    def __init__(self) -> None:
+        self.stored: list[Message] = []
+        self.read: dict[tuple[int, int], int] = {}
+        self.is_away = False
+        self.asked_for: list[tuple[int, int, int]] = []
+        self.tokens: dict[str, Identity] = {}
+        self.context = SimpleNamespace(
+            settings=Settings(),
+            authenticate=self.authenticate,
+            identities=SimpleNamespace(find=self.find),
+            blocks=SimpleNamespace(is_blocked=self.is_blocked),
+            messages=SimpleNamespace(catch_up=self.catch_up, mark_read=self.mark_read),
+            message_writer=SimpleNamespace(send=self.send),
+            budgets=None,
+            join_budget=None,
+        )
+
+    def reach(self) -> None:
+        if self.is_away:
+            raise DatabaseUnavailable("away")
+
+    async def find(self, user_id: int, session_id: str) -> Person | None:
+        self.reach()
+        return None if user_id == NOBODY else Person("A name", Role.USER, False, False)
+
+    async def is_blocked(self, user_id: int, *, by: int) -> bool:
+        self.reach()
+        return by == EVE
+
+    async def send(self, new: NewMessage) -> Message:
+        self.reach()
+        if new.to_id == EVE:
+            raise Blocked
+        message = Message(len(self.stored) + 1, new.from_id, new.to_id, new.text, new.listing_id, NOW, None)
+        self.stored.append(message)
+        return message
+
+    async def catch_up(
+        self, user_id: int, after_id: int, *, limit: int, overlap_seconds: float
+    ) -> tuple[list[Message], bool]:
+        self.reach()
+        self.asked_for.append((user_id, after_id, limit))
+        found = [one for one in self.stored if user_id in (one.from_id, one.to_id) and one.id > after_id]
+        return found[:limit], len(found) <= limit
+
+    async def mark_read(self, user_id: int, other_id: int, up_to: int) -> int | None:
+        self.reach()
+        if self.read.get((user_id, other_id), 0) >= up_to:
+            return None
+        self.read[user_id, other_id] = up_to
+        return up_to
+
+    async def authenticate(self, token: str) -> Identity:
+        self.reach()
+        try:
+            return self.tokens[token]
+        except KeyError:
+            raise Refused("bad") from None
+
+
+@pytest.fixture
+def post() -> Post:
+    return Post()
+
+
+@pytest.fixture
+async def node(post: Post) -> AsyncIterator[Endpoint]:
+    endpoint = await start_node({"private_chat:*": PrivateChat}, context=post.context)
+    yield endpoint
+    await endpoint.stop()
+
+
+async def chatting(node: Endpoint, user_id: int) -> Client:
+    client = Client(node, user_id)
+    await client.joins(f"private_chat:{user_id}")
+    return client
+
+
+def says(client: Client, event: str, payload: Any, ref: str = "r1") -> None:
+    client.says("j1", ref, f"private_chat:{client.identity.user_id}", event, payload)
+
+
+def answer(client: Client, response: Any = None, status: str = "ok", ref: str = "r1") -> Any:
+    return reply(ref, response, status, topic=f"private_chat:{client.identity.user_id}")
+
+
+def refusal(client: Client, reason: str, ref: str = "r1") -> Any:
+    return answer(client, {"reason": reason}, "error", ref)
+
+
+# Joining
+
+
+@pytest.mark.parametrize(
+    ("topic", "reason"),
+    [
+        (f"private_chat:{BOB}", "unauthorized"),
+        (f"private_chat:{NOBODY}", "user not found"),
+        ("private_chat:x", "user not found"),
+        ("private_chat:", "user not found"),
+    ],
+)
+async def test_nobody_joins_another_ones_topic(node: Endpoint, topic: str, reason: str) -> None:
+    client = Client(node, ANN)
+    client.says("j1", "r1", topic, "phx_join")
+    assert await client.gets(1) == [reply("r1", {"reason": reason}, "error", topic=topic)]
+
+
+@pytest.mark.parametrize("params", [{}, [], None, 5, "x", {"after_id": None}])
+async def test_a_join_that_asks_for_nothing_gets_nothing(node: Endpoint, post: Post, params: Any) -> None:
+    client = Client(node, ANN)
+    client.says("j1", "r1", f"private_chat:{ANN}", "phx_join", params)
+    assert client.take() == [answer(client)]
+    assert post.asked_for == []
+
+
+@pytest.mark.parametrize(("after_id", "ids"), [(0, [1, 2, 3]), ("0", [1, 2, 3]), (1, [2, 3]), ("2", [3]), (3, [])])
+async def test_what_was_missed_is_in_the_joins_answer(
+    node: Endpoint, post: Post, after_id: Any, ids: list[int]
+) -> None:
+    ann = await chatting(node, ANN)
+    for text in ("one", "two", "three"):
+        says(ann, SEND, {"to": str(BOB), "message": text})
+    bob = Client(node, BOB)
+    bob.says("j1", "r1", f"private_chat:{BOB}", "phx_join", {"after_id": after_id})
+    [joined] = bob.take()
+    assert [message["id"] for message in joined.payload["response"]["messages"]] == ids
+    assert joined.payload["response"]["complete"] is True
+    assert post.asked_for == [(BOB, int(after_id), CATCH_UP_LIMIT)]
+
+
+@pytest.mark.parametrize("after_id", [False, True, -1, "", "x", [], {}, 2**63])
+async def test_what_is_no_id_is_refused(node: Endpoint, after_id: Any) -> None:
+    client = Client(node, ANN)
+    client.says("j1", "r1", f"private_chat:{ANN}", "phx_join", {"after_id": after_id})
+    assert client.take() == [refusal(client, "invalid after_id")]
+
+
+# Sending
+
+
+async def test_a_message_is_stored_then_on_all_devices_of_both_then_answered(node: Endpoint, post: Post) -> None:
+    phone, laptop, bob, eve = [await chatting(node, user_id) for user_id in (ANN, ANN, BOB, EVE)]
+    says(phone, SEND, {"to": str(BOB), "message": "Hi"})
+    [stored] = post.stored
+    assert (stored.from_id, stored.to_id, stored.text) == (ANN, BOB, "Hi")
+    payload = {
+        "id": 1,
+        "from": "1",
+        "to": "2",
+        "message": "Hi",
+        "listing_id": None,
+        "inserted_at": "2026-01-02T03:04:05.000000Z",
+        "read_at": None,
+    }
+    inserted_at = payload["inserted_at"]
+    own = broadcast(SEND, payload, topic=f"private_chat:{ANN}")
+    assert phone.take() == [own, answer(phone, {"id": 1, "inserted_at": inserted_at})]
+    assert laptop.take() == [own]
+    assert bob.take() == [broadcast(SEND, payload, topic=f"private_chat:{BOB}")]
+    assert eve.take() == []
+
+
+async def test_a_note_to_oneself_arrives_once(node: Endpoint) -> None:
+    ann = await chatting(node, ANN)
+    says(ann, SEND, {"to": str(ANN), "message": "milk"})
+    assert ann.events() == [SEND, "r1"]
+
+
+async def test_what_may_not_be_sent_is_answered_with_why_and_goes_nowhere(node: Endpoint, post: Post) -> None:
+    ann, eve = await chatting(node, ANN), await chatting(node, EVE)
+    says(ann, SEND, {"to": str(EVE), "message": "Hi"})
+    assert ann.take() == [refusal(ann, "blocked")]
+    for payload in ({}, {"to": str(BOB)}, {"to": str(BOB), "message": ""}, {"to": str(BOB), "message": 5}):
+        says(ann, SEND, payload)
+        [refused] = ann.take()
+        assert refused.payload["status"] == "error"
+        assert refused.payload["response"]["reason"] in ("invalid message", "user not found")
+    assert post.stored == []
+    assert eve.take() == []
+
+
+# Reading and typing
+
+
+async def test_what_was_read_is_told_both_and_only_once(node: Endpoint) -> None:
+    ann, bob = await chatting(node, ANN), await chatting(node, BOB)
+    says(bob, READ, {"with": str(ANN), "up_to": 5})
+    told = {"by": "2", "with": "1", "up_to": 5}
+    assert ann.take() == [broadcast(READ, told, topic=f"private_chat:{ANN}")]
+    assert bob.take() == [broadcast(READ, told, topic=f"private_chat:{BOB}"), answer(bob)]
+    says(bob, READ, {"with": str(ANN), "up_to": 4})
+    assert (ann.take(), bob.take()) == ([], [answer(bob)])
+
+
+async def test_typing_is_told_the_other_one_unless_they_have_blocked_it(node: Endpoint) -> None:
+    ann, bob, eve = [await chatting(node, user_id) for user_id in (ANN, BOB, EVE)]
+    says(ann, TYPING, {"to": str(BOB)})
+    says(ann, TYPING, {"to": str(EVE)}, "r2")
+    assert bob.take() == [broadcast(TYPING, {"from": "1", "to": "2"}, topic=f"private_chat:{BOB}")]
+    assert ann.take() == [answer(ann), answer(ann, ref="r2")]
+    assert eve.take() == []
+    says(ann, TYPING, {"to": "x"})
+    assert ann.take() == [refusal(ann, "user not found")]
+
+
+# Both
+
+
+@pytest.mark.parametrize(
+    ("event", "payload"),
+    [
+        (SEND, {"to": str(BOB), "message": "Hi"}),
+        (READ, {"with": str(BOB), "up_to": 1}),
+        (TYPING, {"to": str(BOB)}),
+        ("access_token", {"access_token": "x"}),
+    ],
+)
+async def test_with_the_database_away_everything_may_be_tried_again(
+    node: Endpoint, post: Post, event: str, payload: Any
+) -> None:
+    ann = await chatting(node, ANN)
+    post.is_away = True
+    says(ann, event, payload)
+    assert ann.take() == [refusal(ann, "try again")]
+    post.is_away = False
+    other = Client(node, BOB)
+    post.is_away = True
+    other.says("j1", "r1", f"private_chat:{ANN}", "phx_join", {})
+    assert other.take() == [reply("r1", {"reason": "try again"}, "error", topic=f"private_chat:{ANN}")]
+
+
+@pytest.mark.parametrize("event", [SEND, READ, TYPING])
+async def test_each_event_has_a_budget_of_its_own(node: Endpoint, post: Post, event: str) -> None:
+    post.context.budgets = {name: UserBuckets(0.001, 2) for name in (SEND, READ, TYPING)}
+    payloads = {
+        SEND: {"to": str(BOB), "message": "Hi"},
+        READ: {"with": str(BOB), "up_to": 1},
+        TYPING: {"to": str(BOB)},
+    }
+    ann, tablet = await chatting(node, ANN), await chatting(node, ANN)
+    for client in (ann, tablet, ann):
+        says(client, event, payloads[event])
+    assert ann.take()[-1] == refusal(ann, "too many requests")
+    for other in payloads.keys() - {event}:
+        says(ann, other, payloads[other])
+        assert ann.take()[-1].payload["status"] == "ok"
+
+
+async def test_an_event_that_it_does_not_know_crashes_it_alone(node: Endpoint) -> None:
+    ann, bob = await chatting(node, ANN), await chatting(node, BOB)
+    says(ann, "no such event", {})
+    assert ann.take() == [crashed(topic=f"private_chat:{ANN}")]
+    assert node.counts.channel_crashes == 1
+    says(bob, TYPING, {"to": str(ANN)})
+    assert bob.take() == [answer(bob)]
+
+
+# A fresh access token
+
+
+async def test_a_fresh_token_of_the_same_user_renews_the_connection(node: Endpoint, post: Post) -> None:
+    ann = await chatting(node, ANN)
+    post.tokens = {"hers": Identity(ANN, 4e9, "s2"), "his": Identity(BOB, 4e9, "s3")}
+    for token in ("his", "nobody's", "", None, 5, ["hers"]):
+        says(ann, "access_token", {"access_token": token})
+        assert ann.take() == [refusal(ann, "invalid token")]
+        assert ann.identity.session_id is None
+    says(ann, "access_token", {"access_token": "hers"})
+    assert ann.take() == [answer(ann)]
+    assert ann.identity == post.tokens["hers"]
+
+
+async def test_tokens_are_handed_in_within_the_budget_of_joins(node: Endpoint, post: Post) -> None:
+    post.context.join_budget = UserBuckets(0.001, 2)
+    ann = await chatting(node, ANN)
+    for number in range(3):
+        says(ann, "access_token", {"access_token": "x"}, f"r{number}")
+    assert ann.take() == [
+        refusal(ann, "invalid token", "r0"),
+        refusal(ann, "invalid token", "r1"),
+        refusal(ann, "too many requests", "r2"),
+    ]
