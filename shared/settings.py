@@ -138,13 +138,13 @@ class Settings:
     """Open TCP connections to a gateway, and no more than its file descriptors allow; past it they are refused."""
     request_head_seconds: float = 10.0
     """Within this time the first request on a connection to a gateway has to be there."""
-    max_websockets_per_user: int = 100
-    """On one node; past it a connect is refused."""
+    max_websockets_per_user: int = 1000
+    """On one node; past it a connect is refused, so that no one user takes all the places."""
     max_channels_per_connection: int = 100
-    joins_per_second: float = 20.0
+    joins_per_second: float = 100.0
     """How often one user may join a topic, or hand in a fresh access token, on one node, in the long run."""
-    join_burst: int = 500
-    """How many of them may come at once: a client that was cut off joins all its topics anew."""
+    join_burst: int = 10_000
+    """How many of them may come at once: who was cut off joins all topics anew, on all connections."""
     sends_per_second: float = 10.0
     """How often one user may `send` on one node, in the long run."""
     send_burst: int = 100

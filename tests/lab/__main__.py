@@ -43,7 +43,11 @@ class LabAuthenticator:
 
 async def serve(port: int, secret: str, redis_url: str) -> None:
     settings = replace(
-        Settings.from_environment({}), jwt_secret=secret, redis_url=redis_url, max_message_bytes=MAX_MESSAGE_BYTES
+        Settings.from_environment({}),
+        jwt_secret=secret,
+        redis_url=redis_url,
+        max_message_bytes=MAX_MESSAGE_BYTES,
+        max_websockets_per_user=Settings().max_connections,
     )
     node_id = new_node_id()
     store = RedisStore.from_url(redis_url) if redis_url else MemoryStore()
