@@ -41,6 +41,10 @@ class Inbox {
   #liveId = 0;
   #loading = null;
   #isStale = false;
+  /** Whether the join had nothing to catch up from. */
+  #isFirstLook = false;
+  /** Whether messages may have come between the reading of a thread and that join. */
+  #threadsAreStale = false;
   #listeners = [];
 
   constructor() {
@@ -57,9 +61,10 @@ class Inbox {
   }
 
   #join() {
-    const { channel, joining } = connection.join(`private_chat:${this.#me}`, () =>
-      this.#lastId === null ? {} : { after_id: this.#lastId },
-    );
+    const { channel, joining } = connection.join(`private_chat:${this.#me}`, () => {
+      this.#isFirstLook = this.#lastId === null;
+      return this.#isFirstLook ? {} : { after_id: this.#lastId };
+    });
     this.#channel = channel;
     joining.receive("ok", (answer) => this.#joined(channel, answer));
     channel.onError((reason) => {
@@ -93,6 +98,7 @@ class Inbox {
     this.#typing.clear();
     this.#lastId = null;
     this.#isBehind = false;
+    this.#threadsAreStale = false;
     this.#loading = null;
   }
 
@@ -154,6 +160,8 @@ class Inbox {
     try {
       while (this.#isStale && channel === this.#channel) {
         this.#isStale = false;
+        if (this.#threadsAreStale) await Promise.all([...this.#threads.values()].map((thread) => thread.loadNewest()));
+        this.#threadsAreStale = false;
         const found = await readAll("/api/conversations");
         if (this.#isStale || channel !== this.#channel) continue;
         this.conversations = new Map(found.map((one) => [String(one.user.id), one]));
@@ -188,6 +196,7 @@ class Inbox {
       if (this.#lastId !== null) this.#lastId = Math.max(this.#lastId, this.#liveId);
     }
     this.#outgoing.joined(channel);
+    this.#threadsAreStale ||= this.#isFirstLook;
     this.load();
   }
 
