@@ -50,7 +50,7 @@ const COULD_NOT_BE_SENT = "could not be sent"
 
 /**
  * The message was not stored, and the same again would not be either. `reason` is the server's (`invalid message`,
- * `user not found`, `blocked`), or `could not be sent` when the connection broke over it three times.
+ * `user not found`, `blocked`), or `could not be sent` when the connection broke over it three times, or `left`.
  * `errors` holds lists of sentences by field.
  */
 export class SendRefused extends Error {
@@ -67,6 +67,8 @@ export class PrivateChat {
   #member
   #afterId
   #seen = new Set()
+  /** What was unanswered then. */
+  #left = null
 
   /**
    * `socket` is a Socket of phoenix.js. The options, none of which is needed:
@@ -116,7 +118,7 @@ export class PrivateChat {
 
   /** Sends without an answer, oldest first; keep them too, and hand them in again with their client_ref. */
   get unanswered() {
-    return this.#topic.outgoing.payloads(this.#member)
+    return this.#left ?? this.#topic.outgoing.payloads(this.#member)
   }
 
   /**
@@ -125,11 +127,13 @@ export class PrivateChat {
    * SendRefused. Two sends with one client_ref are one message.
    */
   async send(message) {
+    if (this.#left) throw new SendRefused({ reason: "left" })
     return this.#topic.outgoing.send(sendable(message), this.#member)
   }
 
   /** Leaves; what is unanswered stays so. */
   leave() {
+    this.#left ??= this.unanswered
     this.#topic.exit(this.#member)
   }
 }
@@ -262,15 +266,18 @@ class Topic {
   }
 
   async #joined(answer) {
-    const { messages = [], complete = true } = answer ?? {}
+    const messages = answer?.messages ?? []
+    const complete = answer?.complete ?? true
     // Also after a join that phoenix.js repeated because its answer was late: what came live before counts no more.
     this.#lost()
     this.#isJoined = true
     const turn = this.#turn
+    const before = this.#afterId
     this.#missed(messages)
     if (!complete) {
       const readOn = [...this.#members].find((member) => member.readOn)?.readOn
-      if (readOn === undefined) return this.#rejoin()
+      // A part with nothing new in it would be so again.
+      if (readOn === undefined) return this.#afterId > before ? this.#rejoin() : this.#later(() => this.#rejoin())
       try {
         for await (const page of readOn(this.#afterId)) {
           if (turn !== this.#turn) return
@@ -299,7 +306,7 @@ class Topic {
   #live(message) {
     this.#show(message)
     if (this.isCaughtUp) this.#advance(message.id)
-    else this.#liveId = Math.max(this.#liveId, message.id)
+    else if (message.id > this.#liveId) this.#liveId = message.id
   }
 
   #show(message) {
@@ -307,7 +314,7 @@ class Topic {
   }
 
   #advance(id) {
-    this.#afterId = Math.max(this.#afterId, id)
+    if (id > this.#afterId) this.#afterId = id
     for (const member of this.#members) member.advanced(this.#afterId)
   }
 

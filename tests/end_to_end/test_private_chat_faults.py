@@ -32,6 +32,7 @@ async def played(daveslist: Daveslist) -> AsyncIterator[dict[str, dict[str, str]
     """By version: what went wrong in each case, or an empty text."""
     found = find_node()
     assert found is not None, "no Node 18 or newer: `make test` brings one"
+    narrow = await daveslist.processes.gateway(MAX_MESSAGE_BYTES="2048")
     processes = []
     for version in VERSIONS:
         people = [await daveslist.rest.register(name) for name in ("Ann", "Bob")]
@@ -40,6 +41,7 @@ async def played(daveslist: Daveslist) -> AsyncIterator[dict[str, dict[str, str]
             "paceSeconds": PACE_SECONDS,
             "api": daveslist.api.url,
             "gateway": daveslist.gateways[0].socket_url.removesuffix("/websocket"),
+            "narrow": narrow.socket_url.removesuffix("/websocket"),
             "people": [{"id": str(person.id), "token": person.token} for person in people],
         }
         processes.append(

@@ -73,6 +73,7 @@ class Inbox {
       // The channel crashed on the server, perhaps over a message; the connection stands.
       if (reason?.source !== "transport") this.#outgoing.broke({ mayBeOurs: true });
     });
+    channel.onClose(() => setTimeout(() => channel === this.#channel && this.#rejoin(), LOAD_AGAIN_MS));
     channel.on("send", (message) => this.#received(message, true));
     channel.on("read", ({ by, with: other, up_to }) => this.#read(by, other, up_to));
     channel.on("typing", ({ from }) => this.#isTyping(from));

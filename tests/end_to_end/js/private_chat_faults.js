@@ -1,8 +1,8 @@
 // What a server, a network or an application does wrong, and what gateway/client/private_chat.js makes of it, with one
-// version of the npm package "phoenix". Its argument is JSON: {phoenix, paceSeconds, api, gateway, people, recipe}: the
-// package's folder, how long to count connects, the addresses of a real API and gateway (ws://.../socket), two people as
-// {id, token}, and optionally another copy of the recipe.
-// All cases are played at once. It prints one line of JSON: {case: "" or what went wrong}, and the counts on its error output.
+// version of the npm package "phoenix". Its argument is JSON: {phoenix, paceSeconds, api, gateway, narrow, people}: the
+// package's folder, how long to count connects, the addresses of a real API, of a gateway (ws://.../socket) and of one
+// that takes only small frames, and two people as {id, token}. `only` chooses cases, `recipe` another copy of the recipe.
+// All cases are played at once. It prints one line of JSON: {case: "" or what went wrong}; counts go to its error output.
 
 import assert from "node:assert/strict"
 import { createServer, request } from "node:http"
@@ -137,18 +137,22 @@ const chatWith = (server, options = {}, socketOptions = {}) => {
 }
 const say = (chat, message, more = {}) => outcome(chat.send({ to: "8", message, ...more }))
 
-// The real gateway, as somebody in between gives it: `cutsAfter` ms each WebSocket is cut; while `foreign` is set, every
-// request is answered with that, as [status, type, body].
+// The real gateway, as somebody in between gives it: after `cutsAfter` ms each WebSocket is cut; while `foreign` is set,
+// every request is answered with that, as [status, type, body]; after `forgets` the next poll is of a session that is unknown.
 const between = async ({ cutsAfter = null } = {}) => {
   const target = new URL(given.gateway.replace(/^ws/, "http"))
-  const state = { foreign: null, upgrades: 0, polls: 0 }
+  const state = { foreign: null, forgets: false, upgrades: 0 }
   const server = createServer((message, response) => {
     if (state.foreign) {
       const [status, type, body] = state.foreign
       return response.writeHead(status, { "content-type": type }).end(body)
     }
-    state.polls += 1
-    const options = { host: target.hostname, port: target.port, path: message.url, method: message.method, headers: message.headers }
+    let path = message.url
+    if (state.forgets && /&token=[^&]{20}/.test(path.replace(/.*longpoll/, "")) && message.method === "GET") {
+      path = path.replace(/([?&]token)=[^&]*$/, "$1=forgotten")
+      state.forgets = false
+    }
+    const options = { host: target.hostname, port: target.port, path, method: message.method, headers: message.headers }
     const onward = request(options, (answer) => {
       response.writeHead(answer.statusCode, answer.headers)
       answer.pipe(response)
@@ -468,13 +472,56 @@ const cases = {
     assert.ok((await again.send({ to: bob.id, message: "again" })).id > id)
   },
 
+  ...Object.fromEntries(
+    ["WebSocket", "LongPoll"].map((transport) => [
+      `what_is_more_than_the_gateway_takes_by_${transport}_is_refused_after_three_tries`,
+      async () => {
+        const socket = open(given.narrow, { ...tokenOf(ann), ...(transport === "LongPoll" && { transport: LongPoll }) })
+        const chat = new PrivateChat(socket, ann.id, { retryMs: 200 })
+        socket.connect()
+        const sends = ["a", "x".repeat(3_900), "b", "c"].map((message) => outcome(chat.send({ to: bob.id, message })))
+        const [first, large, ...behind] = await Promise.all(sends)
+        assert.equal(large, "could not be sent")
+        assert.ok(first < behind[0] && behind[0] < behind[1], `${[first, behind]}`)
+      },
+    ]),
+  ),
+
+  async a_long_poll_whose_session_was_replaced_is_joined_again() {
+    const middlebox = await between()
+    const socket = open(middlebox.url, { ...tokenOf(bob), transport: LongPoll })
+    const texts = []
+    const chat = new PrivateChat(socket, bob.id, { onMessage: ({ message }) => texts.push(message) })
+    socket.connect()
+    await until(() => chat.isCaughtUp, "the first join")
+    middlebox.forgets = true
+    // Ends the poll that is under way.
+    await chat.send({ to: ann.id, message: "before it was forgotten" })
+    await until(() => !middlebox.forgets, "that it was forgotten")
+    const headers = { authorization: `Bearer ${ann.token}`, "content-type": "application/json" }
+    const body = JSON.stringify({ to: bob.id, message: "after it was forgotten" })
+    assert.equal((await fetch(`${given.api}/api/messages`, { method: "POST", headers, body })).status, 201)
+    await until(() => texts.includes("after it was forgotten"), "hearing it", 15_000)
+  },
+
+  async after_leaving_nothing_is_sent() {
+    const server = await new Scripted({ takes: () => false }).start()
+    const chat = chatWith(server)
+    say(chat, "a")
+    await until(() => server.pushed.length === 1)
+    chat.leave()
+    assert.deepEqual(chat.unanswered.map(({ message }) => message), ["a"])
+    assert.equal(await say(chat, "b"), "left")
+    assert.deepEqual(server.pushed, ["a"])
+  },
+
   async websockets_that_are_cut_over_and_over_give_way_to_long_polling() {
     if (isOlderThan(7)) return
     const middlebox = await between({ cutsAfter: 300 })
     const socket = open(middlebox.url, { ...tokenOf(bob), longPollFallbackMs: 2_500 })
     const chat = new PrivateChat(socket, bob.id, { readOn: byRest(given.api, () => bob.token) })
     socket.connect()
-    await until(() => socket.transport === LongPoll && chat.isCaughtUp, "the fallback", 15_000)
+    await until(() => socket.transport === LongPoll && chat.isCaughtUp, "the fallback")
     assert.ok(middlebox.upgrades <= 4, `${middlebox.upgrades} WebSockets`)
     assert.ok((await chat.send({ to: ann.id, message: "by long polling" })).id > 0)
   },
@@ -526,8 +573,12 @@ const { log } = console
 console.log = () => {}
 const only = given.only ? new RegExp(given.only) : /./
 const names = Object.keys(cases).filter((name) => only.test(name))
-const inTime = (name) => Promise.race([cases[name](), tick(60_000).then(() => assert.fail("it did not end"))])
-const ended = await Promise.allSettled(names.map(inTime))
+// Not all of them in one moment, which would be a test of the machine.
+const play = async (name, index) => {
+  await tick(50 * index)
+  return Promise.race([cases[name](), tick(60_000).then(() => assert.fail("it did not end"))])
+}
+const ended = await Promise.allSettled(names.map(play))
 const results = Object.fromEntries(names.map((name, index) => [name, ended[index].reason?.stack ?? ""]))
 results.nothing_was_thrown_beside_a_promise = faults.map((error) => error?.stack ?? String(error)).join("\n")
 console.error(JSON.stringify(counts))
