@@ -1,4 +1,4 @@
-"""What servers, networks and applications do wrong, and what the client recipe makes of it: with six versions of phoenix.js.
+"""What servers, networks and applications do wrong, and what the client recipe makes of it, by six phoenix.js versions.
 
 Each version plays all cases of js/private_chat_faults.js in one process, and all processes run at the same time.
 """

@@ -1,4 +1,4 @@
-"""What stands between browsers and gateways in tests: a load balancer, or a proxy that does not let everything through."""
+"""What stands between browsers and gateways in tests: a load balancer, or a proxy that lets not all through."""
 
 from __future__ import annotations
 

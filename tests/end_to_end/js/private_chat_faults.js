@@ -138,7 +138,7 @@ const chatWith = (server, options = {}, socketOptions = {}) => {
 const say = (chat, message, more = {}) => outcome(chat.send({ to: "8", message, ...more }))
 
 // The real gateway, as somebody in between gives it: after `cutsAfter` ms each WebSocket is cut; while `foreign` is set,
-// every request is answered with that, as [status, type, body]; after `forgets` the next poll is of a session that is unknown.
+// every request is answered with that, as [status, type, body]; after `forgets` the next poll opens a session of its own.
 const between = async ({ cutsAfter = null } = {}) => {
   const target = new URL(given.gateway.replace(/^ws/, "http"))
   const state = { foreign: null, forgets: false, upgrades: 0 }
@@ -149,7 +149,7 @@ const between = async ({ cutsAfter = null } = {}) => {
     }
     let path = message.url
     if (state.forgets && /&token=[^&]{20}/.test(path.replace(/.*longpoll/, "")) && message.method === "GET") {
-      path = path.replace(/([?&]token)=[^&]*$/, "$1=forgotten")
+      path = path.replace(/&token=[^&]*$/, "")
       state.forgets = false
     }
     const options = { host: target.hostname, port: target.port, path, method: message.method, headers: message.headers }
