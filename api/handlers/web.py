@@ -1,7 +1,8 @@
 """Serves the web page: one document for all of its addresses, and its modules, styles and pictures.
 
 The files are those of api/web, as they are, and the client of private chat that others copy. An asset's address has the
-version of all of them, so that a browser keeps it for ever and a page never runs modules of two versions. Knows nothing of what the page does.
+version of all of them, so that a browser keeps it for ever and a page never runs modules of two versions. Knows nothing
+of what the page does.
 """
 
 from __future__ import annotations
