@@ -504,6 +504,16 @@ const cases = {
     await until(() => texts.includes("after it was forgotten"), "hearing it", 15_000)
   },
 
+  async many_sends_in_one_moment_arrive_in_their_order_by_long_polling() {
+    const socket = open(given.gateway, { ...tokenOf(ann), transport: LongPoll })
+    const chat = new PrivateChat(socket, ann.id)
+    socket.connect()
+    await until(() => chat.isCaughtUp, "the join")
+    const numbers = Array.from({ length: 250 }, (_, number) => number)
+    const ids = await Promise.all(numbers.map((number) => chat.send({ to: ann.id, message: `number ${number}` }).then(({ id }) => id)))
+    assert.deepEqual(ids, [...ids].sort((one, other) => one - other))
+  },
+
   async after_leaving_nothing_is_sent() {
     const server = await new Scripted({ takes: () => false }).start()
     const chat = chatWith(server)
