@@ -105,12 +105,7 @@ def set_up(server: EmbeddedPostgres, password: str, **environment: str) -> subpr
     service = SERVICES["postgres-role"]
     program, *arguments = service["command"]
     arguments = [word.replace("/etc/daveslist", str(CHECKOUT / "deploy" / "postgres")) for word in arguments]
-    given = {
-        **service["environment"],
-        "PGHOST": parse_dsn(server.url())["host"],
-        "POSTGRES_PASSWORD": password,
-        **environment,
-    }
+    own = {"PGHOST": parse_dsn(server.url())["host"], "POSTGRES_PASSWORD": password}
     return subprocess.run(
         [programs() / program, *arguments],
         env={"PATH": os.defpath, **service["environment"], **own, **environment},
