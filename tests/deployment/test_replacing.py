@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections import Counter
 
 import aiohttp
 import pytest
@@ -13,6 +14,8 @@ from tests.deployment.conftest import Deployment
 from tests.end_to_end.faults.load import Load
 from tests.gateway.transports.longpoll.client import LongPollClient
 from tests.support.client import Rest, Socket
+
+LONGEST_AWAY_SECONDS = 2.0
 
 
 async def test_a_gateway_drains_during_chat_and_nothing_is_lost(own_deployment: Deployment) -> None:
@@ -27,6 +30,38 @@ async def test_a_gateway_drains_during_chat_and_nothing_is_lost(own_deployment: 
         # Nobody waited for anything but the other gateway.
         assert {code for user in load.users for code in user.close_codes} == {1012}
         assert not any(user.errors for user in load.users)
+    assert reckoning.received == 2 * reckoning.stored
+
+
+async def test_gateways_are_replaced_one_after_the_other_and_nobody_who_stays_waits(
+    own_deployment: Deployment,
+) -> None:
+    """Of people who stay, nginx sees no request end: a gateway that failed once must be tried again all the same."""
+    async with Load(own_deployment.settings, [own_deployment.nginx.socket_url], users=200, rate=200) as load:
+        for number in (0, 1, 0):
+            await load.more_acknowledged(200)
+            await own_deployment.replace_gateway(number)
+            await load.until(lambda: all(user.joined for user in load.users))
+        await load.more_acknowledged(200)
+        assert load.longest_away <= LONGEST_AWAY_SECONDS
+        assert not sum((user.refusals for user in load.users), Counter())
+        reckoning = await load.reckon()
+    assert reckoning.received == 2 * reckoning.stored
+
+
+async def test_gateways_are_killed_one_after_the_other_and_nobody_who_stays_waits(
+    own_deployment: Deployment,
+) -> None:
+    async with Load(own_deployment.settings, [own_deployment.nginx.socket_url], users=100, rate=200) as load:
+        # The second takes everybody along.
+        for number in (0, 1):
+            await load.more_acknowledged(200)
+            own_deployment.gateways[number].kill()
+            await own_deployment.start_gateway(number)
+            await load.until(lambda: all(user.joined for user in load.users))
+        await load.more_acknowledged(200)
+        assert load.longest_away <= LONGEST_AWAY_SECONDS
+        reckoning = await load.reckon()
     assert reckoning.received == 2 * reckoning.stored
 
 
@@ -88,6 +123,11 @@ async def test_with_no_process_left_the_answer_is_a_problem_that_says_so(own_dep
                 assert (response.status, response.content_type) == (503, "application/problem+json")
                 assert (await response.json(content_type=None))["type"] == "/problems/unavailable"
                 assert response.headers["Retry-After"] == "2"
+        # nginx serves, and says so to who asks for itself; that nothing is behind it gets into its log.
+        for path, status in (("/health/nginx", 200), ("/health/ready", 503)):
+            async with client.get(own_deployment.nginx.url + path) as response:
+                assert response.status == status
+    assert [line["status"] for line in await own_deployment.nginx.logged("/health/ready", 1)] == ["503"]
 
 
 async def test_no_token_is_in_any_log_whatever_goes_wrong(own_deployment: Deployment) -> None:

@@ -120,6 +120,11 @@ class Load:
         """Seconds."""
         return max(user.longest_answer for user in self.users)
 
+    @property
+    def longest_away(self) -> float:
+        """Seconds that anybody was without a socket."""
+        return max(user.longest_away for user in self.users)
+
     async def more_acknowledged(self, count: int) -> None:
         """Wait until so many more messages are acknowledged."""
         goal = self.acknowledged + count
