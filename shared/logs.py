@@ -27,7 +27,7 @@ _SENT = (HttpProcessingError, web.RequestPayloadError)
 """Errors that quote what a client sent, from anywhere in it: tokens stand in request lines and headers."""
 
 
-_OF_CLIENTS = ("aiohttp.server", "aiohttp.web", "asyncio")
+_OF_CLIENTS = ("aiohttp.server", "aiohttp.web")
 """Loggers that hear of the connections of clients, and of no other."""
 
 
@@ -44,7 +44,7 @@ class JsonLines(logging.Formatter):
         fields = getattr(record, "fields", None)
         if isinstance(fields, dict):
             for name, value in fields.items():
-                line[str(name)] = redacted_field(str(name), value)
+                line[redacted(str(name))] = redacted_field(str(name), value)
         if record.exc_info:
             line["exception"] = redacted(self.formatException(record.exc_info))
         if record.stack_info:

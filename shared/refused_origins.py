@@ -1,4 +1,4 @@
-"""Tells the log of pages that may not connect or call: with their origin, so that it can be allowed; not without end."""
+"""Tells the log of pages that may not connect or call, with their origin, so that it can be allowed; within bounds."""
 
 from __future__ import annotations
 

@@ -170,6 +170,9 @@ class Settings:
     """Bytes that wait for a slow reader; past it the connection is closed."""
     max_total_outbox_bytes: int = 256 * 1024 * 1024
     """Bytes that wait for all slow readers of a gateway; past it those are closed for whom most is waiting."""
+    close_seconds: float = 5.0
+    """How long a client whose connection is closed has to read what was sent before, and to hang up; past it the
+    connection is cut."""
     idle_seconds: float = 60.0
     """A connection that sent nothing for so long is closed."""
     longpoll_window_seconds: float = 10.0

@@ -30,7 +30,7 @@ def check_addresses(settings: Settings) -> None:
             raise InvalidSettings(str(error)) from None
     if settings.redis_url:
         try:
-            ConnectionPool.from_url(settings.redis_url.replace("+cluster://", "://", 1)).make_connection()
+            ConnectionPool.from_url(settings.redis_url.replace("+cluster://", "://", 1)).make_connection()  # type: ignore[no-untyped-call]
         except (ValueError, TypeError, RedisError):
             raise InvalidSettings(
                 "REDIS_URL: redis-py cannot read it; redis://host:port or redis+cluster://host:port is needed"
