@@ -21,6 +21,7 @@ from gateway.runtime.endpoint import Endpoint, new_node_id
 from gateway.transports.longpoll import LongPollTransport
 from gateway.transports.websocket import WebSocketTransport
 from shared.access.tokens import Tokens
+from shared.events.messages import READ, SEND, TYPING
 from shared.postgres import Database
 from shared.pubsub import broker_for
 from shared.repositories.blocks import BlockRepository
@@ -55,7 +56,7 @@ async def create_app(settings: Settings) -> web.Application:
         identities=identities,
         blocks=BlockRepository(database),
         messages=messages,
-        send_buckets=UserBuckets(settings.sends_per_second, settings.send_burst) if settings.rate_limits else None,
+        budgets=_budgets(settings) if settings.rate_limits else None,
         message_writer=MessageWriter.from_settings(messages, settings),
         listing_access=ListingAccess(database),
     )
@@ -95,6 +96,15 @@ async def create_app(settings: Settings) -> web.Application:
     app.router.add_get("/health/ready", health.ready)
     app.router.add_get("/", _to_the_page(settings))
     return app
+
+
+def _budgets(settings: Settings) -> dict[str, UserBuckets]:
+    """Apart, so that whoever types or reads much can still send."""
+    return {
+        SEND: UserBuckets(settings.sends_per_second, settings.send_burst),
+        READ: UserBuckets(settings.reads_per_second, settings.read_burst),
+        TYPING: UserBuckets(settings.typings_per_second, settings.typing_burst),
+    }
 
 
 async def _name_no_versions(_: web.Request, response: web.StreamResponse) -> None:

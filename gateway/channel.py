@@ -88,6 +88,10 @@ class UnknownEvent(Exception):
     """The channel has no handler for this event; the channel crashes, as in Phoenix."""
 
 
+class NoRef(ValueError):
+    """A push without a ref cannot be answered later; the channel crashes, as in Phoenix."""
+
+
 class BadReturn(TypeError):
     """A callback returned what it must not; the text lists what it may."""
 
@@ -204,7 +208,10 @@ class Channel:
         self.socket.broadcast_to_all(topics, event, payload)
 
     def socket_ref(self) -> SocketRef:
-        """Names the push that `handle_in` is handling, for `reply` later on. Raises outside of `handle_in`."""
+        """Names the push that `handle_in` is handling, for `reply` later on. Raises outside of `handle_in`.
+
+        Raises NoRef for a push without a ref.
+        """
         return self.socket.socket_ref()
 
     def reply(self, ref: SocketRef, reply: Ok | Error | Reply) -> None:

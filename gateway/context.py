@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.channels.rate_limit import UserBuckets
@@ -24,6 +25,6 @@ class Context:
     blocks: BlockRepository
     messages: MessageRepository
     message_writer: MessageWriter
-    send_buckets: UserBuckets | None
-    """None where nothing is limited."""
+    budgets: Mapping[str, UserBuckets] | None
+    """How often a user may push each event of `private_chat`; None where nothing is limited."""
     listing_access: ListingAccess

@@ -51,6 +51,13 @@ class Id(fields.Integer):
         return number
 
 
+class IdOrZero(Id):
+    """The same, or 0, which is before all ids."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        return 0 if value == "0" else super()._deserialize(value, attr, data, **kwargs)
+
+
 class Time(fields.AwareDateTime):
     """RFC 3339 with an offset, taken to UTC; nothing that Postgres or UTC cannot express."""
 

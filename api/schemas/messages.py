@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, validate
+from marshmallow import Schema
 
-from api.schemas.fields import Digits, Id, PageQuery, Text
-from shared.domain.ids import MAX_ID
+from api.schemas.fields import Id, IdOrZero, PageQuery, Text
 from shared.domain.messages import MAX_CLIENT_REF_LENGTH, MAX_TEXT_LENGTH
 
 
@@ -21,7 +20,7 @@ class MessageBody(Schema):
 class MessagesQuery(PageQuery):
     """`after_id` 0 is from the very first message; a `cursor` goes on where a page ended."""
 
-    after_id = Digits(load_default=0, validate=validate.Range(0, MAX_ID))
+    after_id = IdOrZero(load_default=0)
 
 
 class ReadBody(Schema):

@@ -41,6 +41,7 @@ class PrivateChat(AuthenticatedChannel):
             return TRY_AGAIN
 
     async def _catch_up(self, user_id: int, given: Any) -> JoinResult:
+        # The number 0 in any spelling, but not false, which Python takes for one.
         after_id = 0 if given in (0, "0") and given is not False else parse_id(given)
         if after_id is None:
             return Error({"reason": "invalid after_id"})
@@ -56,8 +57,8 @@ class PrivateChat(AuthenticatedChannel):
         handler = _HANDLERS.get(event) if isinstance(event, str) else None
         if handler is None:
             return await super().handle_in(event, payload)
-        buckets = self.context.send_buckets
-        if buckets is not None and not buckets.take(self.identity.user_id):
+        budgets = self.context.budgets
+        if budgets is not None and not budgets[event].take(self.identity.user_id):
             return TOO_MANY_REQUESTS
         try:
             return await handler(self, payload)

@@ -19,6 +19,7 @@ from gateway.channel import (
     BadReturn,
     Channel,
     Error,
+    NoRef,
     NotSubscribed,
     Ok,
     Reply,
@@ -330,7 +331,7 @@ class ChannelServer:
             "error": type(error).__name__,
         }
         # What a client can cause at will is one line; what only a mistake of ours can cause comes with its traceback.
-        ours = None if isinstance(error, UnknownEvent | asyncio.CancelledError) else error
+        ours = None if isinstance(error, UnknownEvent | NoRef | asyncio.CancelledError) else error
         logger.warning("channel crashed", extra={"fields": fields}, exc_info=ours)
 
     def _end(self, reason: str, event: str | None, payload: Any) -> None:

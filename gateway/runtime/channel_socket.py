@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from gateway.channel import BadReturn, Error, Ok, Reply, SocketRef
+from gateway.channel import BadReturn, Error, NoRef, Ok, Reply, SocketRef
 from gateway.presence.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class ChannelSocket:
         message = self._server.handling
         if message is None:
             raise RuntimeError("socket_ref names the push that handle_in is handling")
+        if message.ref is None:
+            raise NoRef("the client sent no ref, and so waits for no answer")
         return SocketRef(self.join_ref, message.ref, self.topic)
 
     def reply(self, ref: SocketRef, reply: Ok | Error | Reply) -> None:

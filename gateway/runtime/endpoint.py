@@ -13,7 +13,7 @@ import random
 import secrets
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from gateway.channel import Channel, Notice
 from gateway.presence.store import Store
@@ -44,6 +44,16 @@ _LATELY_SECONDS = 60.0
 """Longer than anyone takes from the look at a user to an open connection."""
 FINISH_SECONDS = 5.0
 """How long a stopping node waits for what a connection's channels are doing."""
+
+
+class Leaving(Protocol):
+    """A connection behind its close frame."""
+
+    ended: asyncio.Future[None]
+
+    @property
+    def unread_bytes(self) -> int: ...
+    def cut(self) -> None: ...
 
 
 def new_node_id() -> str:
@@ -93,6 +103,7 @@ class Endpoint:
         self._gap_listeners: list[Callable[[float], None]] = []
         self._delivery_listeners: dict[str, Callable[[Broadcast], None]] = {}
         self._on_drain: list[Callable[[], None]] = []
+        self._leaving: set[Leaving] = set()
 
     async def start(self) -> None:
         await self.broker.start(self)
@@ -125,10 +136,16 @@ class Endpoint:
 
     def _bound_outboxes(self, behind: list[tuple[int, Connection]]) -> None:
         """Many slow readers, each within its own limit, must not take all memory either."""
-        total = sum(outbox_bytes for outbox_bytes, _ in behind)
+        total = sum(outbox_bytes for outbox_bytes, _ in behind) + sum(one.unread_bytes for one in self._leaving)
         limit = self.settings.max_total_outbox_bytes
         if total <= limit:
             return
+        # Those who were told to go have had their chance.
+        for leaving in sorted(self._leaving, key=lambda one: one.unread_bytes, reverse=True):
+            if total <= limit:
+                return
+            total -= leaving.unread_bytes
+            leaving.cut()
         for outbox_bytes, connection in sorted(behind, key=lambda one: one[0], reverse=True):
             if total <= limit:
                 break
@@ -190,6 +207,22 @@ class Endpoint:
             await asyncio.gather(*(self._release(connection) for connection in connections[start : start + size]))
             if start + size < len(connections):
                 await asyncio.sleep(self.settings.drain_seconds / DRAIN_STEPS)
+        # Those who read slowly are cut within `close_seconds`.
+        while self._leaving:
+            await asyncio.wait([leaving.ended for leaving in self._leaving])
+            await asyncio.sleep(0)
+
+    async def farewell(self, leaving: Leaving) -> None:
+        """Returns when a connection that was closed has ended. Until then, what waits for its client counts."""
+        self._leaving.add(leaving)
+        try:
+            # Whoever waits may be cancelled; the connection ends by itself.
+            await asyncio.shield(leaving.ended)
+        except asyncio.CancelledError:
+            leaving.cut()
+            raise
+        finally:
+            self._leaving.discard(leaving)
 
     @staticmethod
     async def _release(connection: Connection) -> None:

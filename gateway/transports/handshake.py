@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
+from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from aiohttp import hdrs, web
 
 from gateway.protocol.serializer import Serializer, negotiate
 from shared.access.origins import is_allowed
+from shared.refused_origins import RefusedOrigins
 from shared.settings import Settings
+
+_refused = RefusedOrigins(logging.getLogger(__name__))
 
 SUBPROTOCOL = "phoenix"
 TOKEN_SUBPROTOCOL_PREFIX = "base64url.bearer.phx."
@@ -21,14 +26,26 @@ def query_of(request: web.Request) -> dict[str, str]:
     return dict(parse_qsl(request.rel_url.raw_query_string, keep_blank_values=True))
 
 
-def subprotocol_token(request: web.Request) -> str | None:
-    """The token among the subprotocols that the client offers, where phoenix.js puts its `authToken`."""
-    for header in request.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, ()):
-        for protocol in header.split(","):
-            encoded = protocol.strip()
-            if encoded.startswith(TOKEN_SUBPROTOCOL_PREFIX):
-                return _decoded(encoded[len(TOKEN_SUBPROTOCOL_PREFIX) :])
-    return None
+class Offer(NamedTuple):
+    """What the client's subprotocols, where it offers any, come to."""
+
+    is_good: bool
+    token: str | None
+    """Where phoenix.js puts its `authToken`; None where there is none, or more than one."""
+
+
+_NOTHING_OFFERED = Offer(True, None)
+
+
+def subprotocols_of(request: web.Request) -> Offer:
+    """A client that offers any must offer `phoenix`: no other is spoken here, and a token alone is no protocol."""
+    headers = request.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, None)
+    if headers is None:
+        return _NOTHING_OFFERED
+    offered = [protocol.strip() for header in headers for protocol in header.split(",")]
+    tokens = [protocol for protocol in offered if protocol.startswith(TOKEN_SUBPROTOCOL_PREFIX)]
+    token = _decoded(tokens[0].removeprefix(TOKEN_SUBPROTOCOL_PREFIX)) if len(tokens) == 1 else None
+    return Offer(SUBPROTOCOL in offered, token)
 
 
 def _decoded(encoded: str) -> str:
@@ -47,4 +64,8 @@ def serializer_of(query: dict[str, str]) -> Serializer | None:
 
 def origin_is_allowed(request: web.Request, settings: Settings) -> bool:
     """Whether a page of this origin may connect. A client that is no page sends no origin, and may."""
-    return is_allowed(request.headers.get(hdrs.ORIGIN), request.host, settings)
+    origin = request.headers.get(hdrs.ORIGIN)
+    if is_allowed(origin, request.host, settings):
+        return True
+    _refused.tell(origin or "")
+    return False

@@ -24,7 +24,7 @@ from gateway.identity import Authenticator, Refused
 from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.node_calls import NodeCalls
 from gateway.transports.handshake import origin_is_allowed, serializer_of
-from gateway.transports.longpoll_body import TooManyFrames, frames_of
+from gateway.transports.longpoll_body import frames_of
 from gateway.transports.longpoll_holder import Holder, LocalSessions, RemoteSessions, serve_sessions
 from gateway.transports.longpoll_session import (
     BAD_REQUEST,
@@ -186,11 +186,9 @@ class LongPollTransport:
                 body = await _body(request, self._settings.max_message_bytes)
             if body is None:
                 return TOO_LARGE
-            frames = frames_of(request.content_type, body, self._settings.max_longpoll_frames)
+            frames = frames_of(request.content_type, body)
         except TimeoutError:
             return TIMED_OUT
-        except TooManyFrames:
-            return TOO_LARGE
         except (ConnectionError, HttpProcessingError, web.RequestPayloadError):
             # Cut off, or not as its headers say: aiohttp closes the connection, whatever is answered.
             return BAD_REQUEST

@@ -12,10 +12,6 @@ from gateway.protocol.messages import BadFrame
 NDJSON = "application/x-ndjson"
 
 
-class TooManyFrames(ValueError):
-    """More frames than one request may carry."""
-
-
 class ClientFrame(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A frame as a client sent it: text, or where it is binary, the base64 of it."""
 
@@ -30,18 +26,14 @@ class ClientFrame(msgspec.Struct, array_like=True, frozen=True, gc=False):
             raise BadFrame("neither JSON nor base64") from None
 
 
-def frames_of(content_type: str, body: bytes, limit: int) -> list[ClientFrame]:
-    """The frames of a body, in order, of which none has been looked into. Raises TooManyFrames.
+def frames_of(content_type: str, body: bytes) -> list[ClientFrame]:
+    """The frames of a body, in order, of which none has been looked into.
 
     Newline-delimited JSON is what phoenix.js sends since 1.7; a line that begins as JSON does is a text frame, any
     other is base64 of a binary frame, and an empty one is none. All other content types are one text frame.
     """
     if content_type != NDJSON:
         return [ClientFrame(body)]
-    if body.count(b"\n") > 2 * limit:
-        raise TooManyFrames(f"more than {limit} lines, even if every other were empty")
     lines = [line for line in (line.removesuffix(b"\r") for line in body.split(b"\n")) if line]
-    if len(lines) > limit:
-        raise TooManyFrames(f"more than {limit} frames")
     # Version 1 frames are objects; no base64 begins with either bracket.
     return [ClientFrame(line, is_binary=line[:1] not in (b"[", b"{")) for line in lines]

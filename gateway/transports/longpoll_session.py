@@ -12,8 +12,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -29,6 +29,8 @@ from gateway.transports.longpoll_token import new_session_id
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 OK = 200
 NO_CONTENT = 204
 BAD_REQUEST = 400
@@ -39,6 +41,8 @@ TOO_LARGE = 413
 TOO_MANY_REQUESTS = 429
 FAILED = 500
 
+FAIR_FRAMES = 64
+"""Frames of one POST that are handled in one go; between them others have their turn."""
 MAX_WAITING_POSTS = 100
 """POSTs of one session that wait for its busy channels; past it they are refused."""
 
@@ -225,46 +229,56 @@ class LongPollConnection(Connection):
         """Handle the frames in their order, behind those of earlier POSTs; all of them, or none where one is bad.
 
         OK, GONE, BAD_REQUEST for a frame that is none, which ends the session; where its channels are too busy to
-        take more, TIMED_OUT after a window, TOO_MANY_REQUESTS at once if too many wait already.
+        take more, TIMED_OUT after a window, with those handled for which there was room, TOO_MANY_REQUESTS at once if
+        too many POSTs wait already.
         """
-        if self._waiting_posts or self.is_congested:
-            if self._waiting_posts >= MAX_WAITING_POSTS:
-                return TOO_MANY_REQUESTS
-            self._waiting_posts += 1
-            try:
-                async with asyncio.timeout(self._window), self._posting:
-                    await self.decongested()
-                    return self._handle_all(frames)
-            except TimeoutError:
-                return GONE if self.gone else TIMED_OUT
-            finally:
-                self._waiting_posts -= 1
-        return self._handle_all(frames)
+        if self._waiting_posts >= MAX_WAITING_POSTS:
+            return TOO_MANY_REQUESTS
+        self._waiting_posts += 1
+        try:
+            async with asyncio.timeout(self._window), self._posting:
+                await self.decongested()
+                return await self._handle_all(frames)
+        except TimeoutError:
+            return GONE if self.gone else TIMED_OUT
+        finally:
+            self._waiting_posts -= 1
 
-    def _handle_all(self, frames: list[ClientFrame]) -> int:
+    async def _handle_all(self, frames: list[ClientFrame]) -> int:
         if self.gone:
             return GONE
+        messages: list[Message] = []
         try:
-            messages = [self._decode(frame) for frame in frames]
+            for some in _batches(frames):
+                messages += map(self._decode, some)
+                if len(some) == FAIR_FRAMES:
+                    await asyncio.sleep(0)
         except BadFrame as error:
             # Not what was in it: that is the client's own.
             fields = {**self.log_fields, "error": type(error).__name__}
             logger.info("bad frame", extra={"fields": fields})
             self.close(BAD_FRAME)
             return BAD_REQUEST
-        for message in messages:
-            self._handle(message)
+        for batch in _batches(messages):
+            for message in batch:
+                if self.is_congested:
+                    await self.decongested()
+                # An earlier frame of the same POST can have ended the session.
+                if not self.gone:
+                    self.handle(message)
+            if len(batch) == FAIR_FRAMES:
+                await asyncio.sleep(0)
         return OK
-
-    def _handle(self, message: Message) -> None:
-        # An earlier frame of the same POST can have ended the session.
-        if not self.gone:
-            self.handle(message)
 
     def _decode(self, frame: ClientFrame) -> Message:
         if frame.is_binary:
             return self.serializer.decode_binary(frame.binary())
         return self.serializer.decode_text(frame.data)
+
+
+def _batches(all_of_them: list[T]) -> Iterator[list[T]]:
+    for start in range(0, len(all_of_them), FAIR_FRAMES):
+        yield all_of_them[start : start + FAIR_FRAMES]
 
 
 def _text(frame: Frame) -> str:

@@ -77,6 +77,8 @@ async def gateway(deployment: Settings, tmp_path_factory: pytest.TempPathFactory
         deployment,
         rate_limits=True,
         sends_per_second=50.0,
+        reads_per_second=1.0,
+        typings_per_second=1.0,
         max_outbox_bytes=256 * 1024,
         max_message_bytes=64 * 1024,
         max_connections=400,
@@ -210,6 +212,23 @@ async def test_who_sends_too_much_is_told_so_and_others_are_not_slowed(gateway: 
         counts = await asyncio.gather(*(flood(*person) for person in people))
     # A burst, and what the limit allows in the seconds that it took.
     assert all(100 <= accepted <= 700 for accepted, _ in counts), counts
+
+
+@pytest.mark.parametrize("much", ["typing", "read"])
+async def test_who_does_too_much_of_one_thing_can_do_the_others(gateway: Gateway, much: str) -> None:
+    [(user_id, token)] = gateway.people(1)
+    topic = f"private_chat:{user_id}"
+    payloads = {
+        "typing": {"to": user_id},
+        "read": {"with": user_id, "up_to": 1},
+        "send": {"to": user_id, "message": "x"},
+    }
+    async with await Socket.connect(gateway.node.socket_url, token) as socket:
+        await socket.join(topic)
+        answers = [await socket.push(topic, much, payloads[much]) for _ in range(150)]
+        assert {"status": "error", "response": {"reason": "too many requests"}} in answers
+        for other in payloads.keys() - {much}:
+            assert (await socket.push(topic, other, payloads[other]))["status"] == "ok"
 
 
 async def test_to_join_again_or_on_another_connection_gives_nobody_more_to_send(gateway: Gateway) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.channel import Channel, Error, HandleResult, InfoResult, JoinResult, Ok, Reply, Stop
 from gateway.protocol.topics import TopicRoutes
+from shared.domain.ids import parse_id
 
 KNOWN_USERS = range(1, 100_001)
 _ids = itertools.count(1)
@@ -169,10 +170,9 @@ def _presence_key(given: Any) -> str:
 
 
 def _known_user(given: Any) -> int | None:
-    """The id of a user that exists, from a number or its decimal text."""
-    if type(given) is str and given.isascii() and given.isdigit() and len(given) < 10:
-        given = int(given)
-    return given if type(given) is int and given in KNOWN_USERS else None
+    """The id of a user that exists, spelled as the product takes it."""
+    user_id = parse_id(given)
+    return user_id if user_id in KNOWN_USERS else None
 
 
 routes = TopicRoutes(

@@ -250,6 +250,26 @@ async def test_a_ref_can_be_named_only_while_a_push_is_handled(start: Start) -> 
     assert client.take() == [crashed()]
 
 
+@pytest.mark.parametrize("join_ref", ["j1", None])
+async def test_a_push_without_a_ref_cannot_be_answered_later_and_crashes_its_channel(
+    start: Start, join_ref: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await joined_later(start)
+    client.says(join_ref, None, "room:1", "later")
+    assert client.take() == [crashed()]
+    assert Later.asked == []
+    # A client can do it at will: one line for each, and no traceback.
+    (record,) = [record for record in caplog.records if record.getMessage() == "channel crashed"]
+    assert record.exc_info is None
+    assert record.fields["error"] == "NoRef"  # type: ignore[attr-defined]
+
+
+async def test_a_push_without_a_ref_may_be_answered_at_once(start: Start) -> None:
+    client = await joined_later(start)
+    client.says("j1", None, "room:1", "now")
+    assert client.take() == [reply(None)]
+
+
 # Pushes
 
 

@@ -112,6 +112,39 @@ async def test_a_token_among_the_subprotocols_selects_phoenix(
     await raw.close()
 
 
+WITHOUT_PHOENIX = [
+        "mqtt", "PHOENIX", "Phoenix", "sip, mqtt", "phoenix1", "xphoenix", "phoenix.v2", "", ",", " , ",
+        offered(token()), f"{offered(token())}, mqtt", f"mqtt, {offered(token())}", f"{offered(token())}, PHOENIX",
+        f"{offered(token())}, {offered(token())}", "base64url.bearer.phx.", "phoenix;q=1", '"phoenix"',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("protocols", WITHOUT_PHOENIX, ids=range(len(WITHOUT_PHOENIX)))
+async def test_subprotocols_without_phoenix_among_them_are_refused_as_by_phoenix(
+    lab: LabServer, protocols: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(0)
+    headers = {"Sec-WebSocket-Protocol": protocols}
+    assert await lab.refusal({"vsn": "2.0.0", "token": token()}, headers) == (403, b"")
+    assert not lab.endpoint.connections
+    assert token()[:20] not in caplog.text
+    assert offered(token())[:60] not in caplog.text
+
+
+@pytest.mark.parametrize("protocols", ["phoenix", "phoenix, mqtt", "mqtt, phoenix", "mqtt,phoenix,sip", " phoenix "])
+async def test_phoenix_is_chosen_from_among_others(lab: LabServer, protocols: str) -> None:
+    header = f"Sec-WebSocket-Protocol: {protocols}"
+    raw = await RawSocket.connect(lab.port, f"/socket/websocket?token={token(5)}", headers=(header,))
+    assert raw.head.startswith(b"HTTP/1.1 101 ")
+    assert b"\r\nsec-websocket-protocol: phoenix\r\n" in raw.head.lower()
+    await raw.close()
+
+
+async def test_of_two_tokens_among_the_subprotocols_none_counts(lab: LabServer) -> None:
+    headers = {"Sec-WebSocket-Protocol": f"phoenix, {offered(token(5))}, {offered(token(6))}"}
+    assert await lab.refusal({"vsn": "2.0.0"}, headers) == (403, b"")
+
+
 async def test_the_token_among_the_subprotocols_wins_over_the_query(lab: LabServer) -> None:
     header = f"Sec-WebSocket-Protocol: phoenix, {offered(token(5))}"
     raw = await RawSocket.connect(lab.port, f"/socket/websocket?token={token(6)}", headers=(header,))
@@ -186,11 +219,18 @@ ORIGINS: list[tuple[tuple[str, ...], str, bool]] = [
 
 @pytest.mark.parametrize(("allowed", "origin", "accepted"), ORIGINS)
 async def test_in_production_a_page_needs_an_allowed_origin_or_that_of_the_host(
-    start_lab: StartLab, allowed: tuple[str, ...], origin: str, accepted: bool
+    start_lab: StartLab,
+    allowed: tuple[str, ...],
+    origin: str,
+    accepted: bool,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     lab = await start_lab(environment="production", allowed_origins=allowed)
+    caplog.clear()
     status, body = await lab.refusal({"token": token()}, {"Origin": origin, "Host": HOST})
     assert (status, body) == ((101, b"") if accepted else (403, b""))
+    told = [record.fields for record in caplog.records if record.getMessage() == "origin refused"]  # type: ignore[attr-defined]
+    assert told == ([] if accepted else [{"origin": origin}])
 
 
 async def test_a_client_that_is_no_page_sends_no_origin_and_may_connect(start_lab: StartLab) -> None:

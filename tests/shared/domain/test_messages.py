@@ -26,8 +26,10 @@ def test_a_message_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "to", ["x", "", "0", "-1", "1.0", " 1", "+1", "1_0", "\u0661", 0, -1, 1.0, True, 2**63, [], {}]
-)
+    "to",
+    ["x", "", "0", "-1", "1.0", "01", " 1", "1 ", "+1", "1_0", "1e2", "\u0661", "\uff17", 0, -1, True, 2**63, [], {},
+     0.0, -1.0, 38.5, float("nan"), float("inf"), float("-inf"), 2.0**53, 1e300],
+)  # fmt: skip
 def test_what_is_no_id_is_nobody(to: Any) -> None:
     with pytest.raises(UnknownRecipient):
         parse_send(7, {"to": to, "message": "x"})
@@ -69,6 +71,18 @@ def test_any_payload_is_read_or_refused(payload: Any) -> None:
     for parse in (lambda: parse_send(7, payload), lambda: parse_read(payload)):
         with suppress(InvalidMessage, UnknownRecipient):
             assert parse()
+
+
+@given(st.integers(1, 2**53 - 1))
+def test_a_double_without_a_fraction_is_an_id(number: int) -> None:
+    assert parse_id(float(number)) == number
+
+
+def test_every_id_of_a_message_may_be_a_double() -> None:
+    assert parse_send(7, {"to": 2.0, "message": "x", "listing_id": 1e2}) == NewMessage(7, 2, "x", 100)
+    new = parse_send(7, {"to": 2.0, "message": "x", "listing_id": 3.0})
+    assert (type(new.to_id), type(new.listing_id)) == (int, int)
+    assert parse_read({"with": 2.0, "up_to": 38.0}) == (2, 38)
 
 
 @given(st.integers(1, MAX_ID))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.protocol.messages import BadFrame
-from gateway.transports.longpoll_body import NDJSON, ClientFrame, TooManyFrames, frames_of
+from gateway.transports.longpoll_body import NDJSON, ClientFrame, frames_of
 from gateway.transports.longpoll_token import SessionReference, SessionTokens, new_session_id
 
 SECRET = "a-secret-of-the-tests-a-secret-of-the-tests"
@@ -31,18 +31,7 @@ SECRET = "a-secret-of-the-tests-a-secret-of-the-tests"
     ],
 )
 def test_a_body_is_frames_by_its_content_type(content_type: str, body: bytes, frames: list[ClientFrame]) -> None:
-    assert frames_of(content_type, body, 100) == frames
-
-
-def test_a_batch_has_at_most_as_many_frames_as_the_limit() -> None:
-    assert len(frames_of(NDJSON, b"\n".join([b"[]"] * 100), 100)) == 100
-    with pytest.raises(TooManyFrames):
-        frames_of(NDJSON, b"\n".join([b"[]"] * 101), 100)
-
-
-def test_empty_lines_without_end_are_refused_before_they_are_split() -> None:
-    with pytest.raises(TooManyFrames):
-        frames_of(NDJSON, b"\n" * 201, 100)
+    assert frames_of(content_type, body) == frames
 
 
 @given(st.binary())

@@ -341,12 +341,64 @@ async def test_a_bad_frame_keeps_the_others_of_its_batch_from_being_handled(
     assert await listener.gets(1) == [[None, None, "lab:room:1", "shout", {"from": "the next"}]]
 
 
-async def test_too_many_frames_are_refused_and_none_is_handled(http: aiohttp.ClientSession, cluster: Cluster) -> None:
+@pytest.mark.parametrize("count", [101, 250, 3000])
+async def test_as_many_frames_as_a_body_holds_are_handled_in_order(
+    http: aiohttp.ClientSession, cluster: Cluster, count: int
+) -> None:
+    """phoenix.js before 1.8.6 sends all that was pushed in one tick in one POST."""
     client, _ = await connected(http, cluster)
     await client.join("lab:ok")
-    assert await client.post(*[["1", "2", "lab:ok", "echo", {}]] * 101) == 413
-    assert await client.post(["1", "3", "lab:ok", "echo", {}]) == 200
-    assert [frame[1] for frame in await client.gets(1)] == ["3"]
+    assert await client.post(*(["1", number, "lab:ok", "echo", {}] for number in range(count))) == 200
+    assert [frame[1] for frame in await client.gets(count)] == list(range(count))
+
+
+async def test_many_frames_of_one_post_wait_for_busy_channels_within_the_backlog(
+    http: aiohttp.ClientSession, cluster: Cluster
+) -> None:
+    client, node = await connected(http, cluster, max_backlog_messages=10)
+    (connection,) = node.endpoint.connections
+    frames: list[Any] = [["1", "join", "lab:slow", "phx_join", {}]]
+    frames += [["1", number, "lab:slow", "echo", {}] for number in range(300)]
+    most = 0
+
+    async def watch() -> None:
+        nonlocal most
+        while True:
+            most = max(most, connection.backlog)
+            await asyncio.sleep(0)
+
+    watching = asyncio.create_task(watch())
+    posting = asyncio.create_task(client.post(*frames))
+    # What is posted meanwhile is handled behind it.
+    async with asyncio.timeout(SOON):
+        while not connection.backlog:  # noqa: ASYNC110 (nothing tells of it)
+            await asyncio.sleep(0)
+    assert await client.post(["1", "last", "lab:slow", "echo", {}]) == 200
+    assert await posting == 200
+    watching.cancel()
+    assert most == 10
+    assert [frame[1] for frame in await client.gets(302)] == ["join", *range(300), "last"]
+
+
+async def test_others_have_their_turn_while_a_long_post_is_handled(
+    http: aiohttp.ClientSession, cluster: Cluster
+) -> None:
+    """A mebibyte of the shortest frames takes most of a second."""
+    client, _ = await connected(http, cluster)
+    frame = "[1,1,1,1,1]"
+    longest = 0.0
+
+    async def watch() -> None:
+        nonlocal longest
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.001)
+            longest = max(longest, time.monotonic() - before)
+
+    watching = asyncio.create_task(watch())
+    assert await client.post(*[frame] * (1024 * 1024 // (len(frame) + 1))) == 200
+    watching.cancel()
+    assert longest < 0.3
 
 
 @pytest.mark.parametrize("is_chunked", [False, True])

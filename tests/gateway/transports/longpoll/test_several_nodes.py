@@ -67,7 +67,7 @@ async def test_refusals_pass_between_nodes(http: aiohttp.ClientSession, each_clu
     nodes = await each_cluster.start(2)
     client = LongPollClient(http, nodes)
     await client.open(node=0)
-    assert await client.post(*["[]"] * 101, node=1) == 413
+    assert await client.post("[" + " " * nodes[0].endpoint.settings.max_message_bytes, node=1) == 413
     waiting = asyncio.create_task(client.poll(node=1))
     assert await client.post("nonsense", node=1, headers=JSON) == 400
     answer = await asyncio.wait_for(waiting, SOON / 2)
