@@ -178,9 +178,7 @@ async def one_door(site: Site) -> AsyncIterator[BehindDoor]:
 @pytest.fixture
 def behind_door(one_door: BehindDoor, site: Site) -> BehindDoor:
     """As if it were new."""
-    one_door.door.nodes[:] = site.gateways
-    one_door.door.lets_websockets_through = True
-    one_door.door.refused = 0
+    one_door.door.as_new(site.gateways)
     return one_door
 
 
