@@ -22,6 +22,10 @@ class Health:
     async def live(self, _: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
+    async def accepting(self, _: web.Request) -> web.Response:
+        """204 where a new connection is welcome, else 503. Asked before each: it asks nobody else."""
+        return web.Response(status=503 if self._endpoint.is_draining else 204)
+
     async def ready(self, _: web.Request) -> web.Response:
         """503 with the reasons."""
         reasons: dict[str, str] = {}

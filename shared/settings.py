@@ -177,6 +177,9 @@ class Settings:
     """A connection that sent nothing for so long is closed."""
     longpoll_window_seconds: float = 10.0
     """How long a poll waits for messages; a session that is not polled for one and a half of it ends."""
+    longpoll_beat_seconds: float = 2.0
+    """An answer to a long poll that takes longer shows so often that the gateway lives; a proxy may give up a gateway
+    that has been silent for twice as long."""
     longpoll_body_seconds: float = 10.0
     """Within this time the body of a long-poll POST has to arrive."""
     max_longpoll_sessions_per_user: int = 100

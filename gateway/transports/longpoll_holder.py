@@ -46,7 +46,9 @@ class LocalSessions:
         self._endpoint = endpoint
         self._sessions: dict[str, LongPollConnection] = {}
 
-    def open(self, serializer: Serializer, identity: Identity, params: dict[str, str]) -> LongPollConnection:
+    def open(
+        self, serializer: Serializer, identity: Identity, params: dict[str, str], *, is_successor: bool = False
+    ) -> LongPollConnection:
         """Any one user has a bounded number of them: to open one takes a client no more than a token."""
         members = self._endpoint.users.members(identity.user_id)
         # One that was closed a moment ago may still be there: it must not count, nor be closed for the next one again.
@@ -54,7 +56,9 @@ class LocalSessions:
         if len(own) >= self._endpoint.settings.max_longpoll_sessions_per_user:
             longest_unpolled = min(own, key=LongPollConnection.last_polled)
             longest_unpolled.close(TRY_AGAIN_LATER, "too many sessions")
-        session = LongPollConnection(self._endpoint, serializer, identity, params, self._forget)
+        session = LongPollConnection(
+            self._endpoint, serializer, identity, params, self._forget, is_successor=is_successor
+        )
         if not session.gone:
             self._sessions[session.id] = session
         return session

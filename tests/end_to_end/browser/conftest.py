@@ -133,7 +133,7 @@ async def open_page(site: Site, chromium: Browser) -> AsyncIterator[Open]:
         path: str = "/", person: Person | None = None, *, node: int = 0, api: Node | None = None, **options: Any
     ) -> Page:
         url = (api or site.apis[node]).url
-        state = _logged_in(person, site.roles[person.id], url) if person else None
+        state = logged_in(person, site.roles[person.id], url) if person else None
         context = await chromium.new_context(base_url=url, storage_state=state, locale="en-US", **options)
         contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)
@@ -149,7 +149,7 @@ async def open_page(site: Site, chromium: Browser) -> AsyncIterator[Open]:
     assert not faults
 
 
-def _logged_in(person: Person, role: Role, url: str) -> StorageState:
+def logged_in(person: Person, role: Role, url: str) -> StorageState:
     """As the page keeps it."""
     session = {
         "user": {"id": person.id, "email": person.email, "name": person.name, "role": role.value},

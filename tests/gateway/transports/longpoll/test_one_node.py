@@ -516,6 +516,7 @@ async def test_a_session_ends_with_its_token(http: aiohttp.ClientSession, cluste
     client = LongPollClient(http, [node])
     client.jwt = token_of(1, seconds=1.5)
     await client.open()
+    assert await client.poll() == {"messages": [], "status": 410, "token": None}
     assert await client.poll() == {"status": 403}
     assert sessions_of(node) == 0
 
@@ -569,8 +570,9 @@ async def test_a_draining_node_answers_its_polls_at_once_and_opens_nothing(
     waiting = asyncio.create_task(client.poll())
     await until(lambda: next(iter(node.endpoint.connections))._poll is not None)  # type: ignore[attr-defined]
     await asyncio.wait_for(node.endpoint.drain(), SOON / 2)
-    assert await waiting == {"status": 410, "messages": [], "token": None}
-    assert await client.poll() == {"status": 410, "messages": [], "token": None}
+    # 410 would not do: with it, phoenix.js before 1.8.5 takes its channels for joined still.
+    assert await waiting == {"status": 500}
+    assert await client.poll() == {"status": 500}
     assert await client.request("GET", {"token": client.jwt, "vsn": "2.0.0"}) == {"status": 500}
 
 
