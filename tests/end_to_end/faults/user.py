@@ -48,6 +48,8 @@ class User:
         self.connects = 0
         self.close_codes: list[int | None] = []
         self.joined = False
+        self._longest_without = 0.0
+        self._without_since: float | None = None
         self._token = token
         self._pick = pick
         self._client = client
@@ -61,6 +63,13 @@ class User:
         self._last_frame = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._runner = asyncio.create_task(self._run())
+
+    @property
+    def longest_without(self) -> float:
+        """Seconds between the end of a socket and the next answered join, the present wait included."""
+        if self._without_since is None:
+            return self._longest_without
+        return max(self._longest_without, asyncio.get_running_loop().time() - self._without_since)
 
     async def stop(self) -> None:
         for task in [self._runner, *self._tasks]:
@@ -102,6 +111,8 @@ class User:
                     finally:
                         heart.cancel()
                         self.joined = False
+                        if self._without_since is None:
+                            self._without_since = asyncio.get_running_loop().time()
                         self._socket = None
                         self._pushed.clear()
                     self.close_codes.append(socket.close_code)
@@ -166,6 +177,7 @@ class User:
             return
         self.position = max(self.position, self._live_top)
         self.joined = True
+        self._longest_without, self._without_since = self.longest_without, None
         for ref in list(self.unanswered):
             await self._push(ref)
 

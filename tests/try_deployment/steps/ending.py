@@ -1,0 +1,132 @@
+"""Stopping and starting, the backup, and what is left in the logs."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from tests.try_deployment import guide
+from tests.try_deployment.stack import SECRETS
+from tests.try_deployment.walk import Walk
+
+SUPERUSER = """
+import os, psycopg2
+connection = psycopg2.connect(os.environ["DATABASE_URL"])
+cursor = connection.cursor()
+cursor.execute("SELECT rolname, rolsuper, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = current_user")
+print(*cursor.fetchone())
+"""
+
+
+def database_role_is_no_superuser(walk: Walk) -> str:
+    """The one as which the processes are known to Postgres."""
+    name, *powers = walk.stack.engine.run(
+        "compose", "exec", "--no-TTY", "api-1", "python", "-c", SUPERUSER
+    ).output.split()
+    assert powers == ["False"] * 3, f"{name}: superuser, creates roles, creates databases: {powers}"
+    return f"{name} is no superuser, and creates neither roles nor databases"
+
+
+def backup_is_restored(walk: Walk) -> str:
+    """Into a deployment that has nothing, not even volumes; all that was there is there again."""
+    stack = walk.stack
+    before = walk.visitors.do("census", pictures=walk.pictures)
+    started = time.monotonic()
+    stack.engine.shell(guide.block("Back up", "docker compose exec -T postgres pg_dump"))
+    saved = time.monotonic() - started
+    kept = walk.visitors.do("hand_over")
+    _note_secrets(walk)
+    walk.visitors_leave()
+    stack.keep_log()
+    stack.down()
+    started = time.monotonic()
+    stack.engine.shell(guide.block("Back up", "pg_restore --"))
+    restored = time.monotonic() - started
+    stack.until_healthy()
+    stack.follow()
+    walk.visitors_come()
+    walk.visitors.do("remember", people=kept)
+    after = walk.visitors.do("census", pictures=walk.pictures)
+    differing = [name for name in before["tables"] if before["tables"][name] != after["tables"].get(name)]
+    assert not differing, {name: (before["tables"][name], after["tables"].get(name)) for name in differing}
+    assert after["listings"] == before["listings"]
+    assert after["pictures"] == before["pictures"]
+    rows = sum(count for count, _ in after["tables"].values())
+    return (
+        f"saved in {saved:.1f} s, restored in {restored:.1f} s; the same {rows} rows in {len(after['tables'])} tables, "
+        f"{len(after['listings']['data'])} listings, {len(after['pictures'])} picture files"
+    )
+
+
+def stops_and_starts_in_order(walk: Walk) -> str:
+    """nginx first and the servers last, each with exit code 0; and back the other way."""
+    stack = walk.stack
+    _note_secrets(walk)
+    walk.visitors_leave()
+    stack.keep_log()
+    started = time.monotonic()
+    stack.engine.run("compose", "stop")
+    stopped = time.monotonic() - started
+    containers = stack.containers()
+    codes = {name: each["State"]["ExitCode"] for name, each in containers.items()}
+    assert set(codes.values()) == {0}, f"exit codes {codes}"
+    _assert_order(containers, "FinishedAt", lambda name: -_rank(name))
+    started = time.monotonic()
+    stack.engine.shell(guide.line("Deploy", "docker compose up --build"))
+    back = time.monotonic() - started
+    _assert_order(stack.containers(), "StartedAt", _rank)
+    stack.follow()
+    walk.visitors_come()
+    return f"{len(codes)} containers stopped in {stopped:.1f} s, all with exit code 0; healthy again after {back:.1f} s"
+
+
+def _rank(service: str) -> int:
+    """Which have to be there before which."""
+    return {"postgres": 0, "redis": 0, "nginx": 2}.get(service, 1)
+
+
+def _assert_order(containers: dict[str, dict[str, Any]], moment: str, rank: Any) -> None:
+    times = sorted((each["State"][moment], rank(name), name) for name, each in containers.items())
+    ranks = [rank for _, rank, _ in times]
+    assert ranks == sorted(ranks), f"{moment}: {[name for *_, name in times]}"
+
+
+def logs_are_bounded(walk: Walk) -> str:
+    """By the engine, for each container."""
+    found: dict[str, int] = {}
+    for name, container in walk.stack.containers().items():
+        log = container["HostConfig"]["LogConfig"]
+        bounded = log["Type"] == "local" or "max-size" in (log["Config"] or {})
+        assert bounded, f"{name}: {log}"
+        found[log["Type"]] = found.get(log["Type"], 0) + 1
+    return ", ".join(f"{count} by {kind}" for kind, count in found.items())
+
+
+def logs_have_no_secret(walk: Walk) -> str:
+    """Nor a health check; and they do have what they are for."""
+    stack = walk.stack
+    _note_secrets(walk)
+    stack.keep_log()
+    lines = stack.log()
+    for service in stack.containers():
+        assert any(line.startswith(f"{service}-1 ") for line in lines), f"nothing of {service} is in the log"
+    assert sum('"path":"/socket/websocket"' in line for line in lines) > 100, "the sockets are not in nginx's log"
+    secrets = {name: [value] for name, value in stack.secrets().items()}
+    noted = walk.logged_secrets
+    secrets |= {"a token": noted["tokens"], "a password": [noted["password"]], "a message": [noted["words"]]}
+    assert set(SECRETS) <= set(secrets)
+    assert len(noted["tokens"]) > 100
+    for what, values in secrets.items():
+        for value in values:
+            found = [line for line in lines if value in line]
+            assert not found, f"{what} is in {len(found)} lines, as in: {found[0].replace(value, '...')[:300]}"
+    checks = [line for line in lines if "/health/ready" in line]
+    assert not checks, f"{len(checks)} of {len(lines)} lines are health checks, as: {checks[0][:200]}"
+    return f"{len(lines):,} lines: none has a secret, one of {len(noted['tokens'])} tokens, a message or a health check"
+
+
+def _note_secrets(walk: Walk) -> None:
+    """What the visitors know goes with their container."""
+    found = walk.visitors.do("secrets")
+    earlier = walk.logged_secrets.get("tokens", [])
+    walk.logged_secrets = {**found, "tokens": sorted({*earlier, *found["tokens"]})}
