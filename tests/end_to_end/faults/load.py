@@ -121,9 +121,9 @@ class Load:
         return max(user.longest_answer for user in self.users)
 
     @property
-    def longest_without(self) -> float:
-        """Seconds that anybody was without a socket, once having had one."""
-        return max(user.longest_without for user in self.users)
+    def longest_away(self) -> float:
+        """Seconds that anybody was without a socket."""
+        return max(user.longest_away for user in self.users)
 
     async def more_acknowledged(self, count: int) -> None:
         """Wait until so many more messages are acknowledged."""

@@ -46,10 +46,10 @@ class User:
         self.longest_answer = 0.0
         """Seconds from a push to its answer, of whatever kind."""
         self.connects = 0
+        self.refusals: Counter[int] = Counter()
+        """Connects that were answered with no socket, by status."""
         self.close_codes: list[int | None] = []
         self.joined = False
-        self._longest_without = 0.0
-        self._without_since: float | None = None
         self._token = token
         self._pick = pick
         self._client = client
@@ -61,20 +61,22 @@ class User:
         self._pushed: dict[str, tuple[str, float]] = {}
         self._live_top = 0
         self._last_frame = 0.0
+        self._longest_away = 0.0
+        self._away_since: float | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._runner = asyncio.create_task(self._run())
-
-    @property
-    def longest_without(self) -> float:
-        """Seconds between the end of a socket and the next answered join, the present wait included."""
-        if self._without_since is None:
-            return self._longest_without
-        return max(self._longest_without, asyncio.get_running_loop().time() - self._without_since)
 
     async def stop(self) -> None:
         for task in [self._runner, *self._tasks]:
             task.cancel()
         await asyncio.gather(self._runner, *self._tasks, return_exceptions=True)
+
+    @property
+    def longest_away(self) -> float:
+        """Seconds: the longest time from the loss of a socket to the answered join on the next."""
+        if self._away_since is None:
+            return self._longest_away
+        return max(self._longest_away, asyncio.get_running_loop().time() - self._away_since)
 
     async def send(self, to: int, ref: str, padding: str = "") -> None:
         """Hand in a message, whose text begins with its client_ref; it is repeated until it is answered."""
@@ -110,12 +112,14 @@ class User:
                         await self._read(socket)
                     finally:
                         heart.cancel()
+                        if self.joined:
+                            self._away_since = asyncio.get_running_loop().time()
                         self.joined = False
-                        if self._without_since is None:
-                            self._without_since = asyncio.get_running_loop().time()
                         self._socket = None
                         self._pushed.clear()
                     self.close_codes.append(socket.close_code)
+            except aiohttp.WSServerHandshakeError as refused:
+                self.refusals[refused.status] += 1
             except (OSError, aiohttp.ClientError, TimeoutError):
                 pass
             self._changed()
@@ -177,7 +181,7 @@ class User:
             return
         self.position = max(self.position, self._live_top)
         self.joined = True
-        self._longest_without, self._without_since = self.longest_without, None
+        self._longest_away, self._away_since = self.longest_away, None
         for ref in list(self.unanswered):
             await self._push(ref)
 

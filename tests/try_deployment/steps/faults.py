@@ -47,7 +47,7 @@ def _during_chat(walk: Walk, service: str, break_it: Any) -> str:
         watched = walk.visitors.do("end_watch")
         counts = walk.visitors.do("end_chat")
     text = f"{how}, healthy after {taken:.1f} s; {reckoning(counts)}; without an answer {watched['longest']:.1f} s"
-    assert counts["longest_without"] <= OUT_SECONDS, f"the bound is {OUT_SECONDS:.0f} s: {text}"
+    assert counts["longest_away"] <= OUT_SECONDS, f"the bound is {OUT_SECONDS:.0f} s: {text}"
     if service == "nginx" and how == "restarted":
         assert watched["longest"] < BACK_SECONDS, f"the goal is {BACK_SECONDS:.0f} s: {text}"
     return text
@@ -58,7 +58,7 @@ def reckoning(counts: dict[str, Any]) -> str:
     text = (
         f"sent {counts['sent']}, acknowledged {counts['acknowledged']}, stored {counts['stored']}, "
         f"received {counts['received']}, missing {counts['missing']}, "
-        f"longest without a socket {counts['longest_without']:.1f} s"
+        f"longest without a socket {counts['longest_away']:.1f} s"
     )
     assert counts["missing"] == 0, text
     return text

@@ -29,7 +29,7 @@ async def end_chat(crowd: Crowd) -> dict[str, Any]:
         reckoning = await load.reckon()
         # Each message is received by its sender and by its recipient.
         missing = (reckoning.acknowledged - reckoning.stored) + (2 * reckoning.stored - reckoning.received)
-        return {**asdict(reckoning), "missing": missing, "longest_without": load.longest_without}
+        return {**asdict(reckoning), "missing": missing, "longest_away": load.longest_away}
     finally:
         crowd.tokens |= {user._token for user in load.users}
         crowd.load = None
