@@ -58,6 +58,10 @@ def copy_of_the_deployment(directory: Path) -> None:
             shutil.copy2(CHECKOUT / name, there)
 
 
+def is_lasting(container: dict[str, Any]) -> bool:
+    return container["HostConfig"]["RestartPolicy"]["Name"] in ("always", "unless-stopped")
+
+
 def plain(text: str) -> str:
     """Without what Compose writes for a terminal, some of which it writes for no terminal as well."""
     return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
@@ -156,12 +160,15 @@ class Stack:
                 found[labels["com.docker.compose.service"]] = container
         return found
 
+    def running(self) -> dict[str, dict[str, Any]]:
+        """Those that are there to stay, and so have a health; what ends by itself when it is done is left out."""
+        return {name: each for name, each in self.containers().items() if is_lasting(each)}
+
     def until_healthy(self, *, started_after: Mapping[str, str] | None = None) -> None:
         """Wait until all containers are; those that are named must have started anew since the time that is given."""
         deadline = time.monotonic() + HEALTHY_SECONDS
         while True:
-            containers = self.containers()
-            states = {name: container["State"] for name, container in containers.items()}
+            states = {name: container["State"] for name, container in self.running().items()}
             is_new = all(states[name]["StartedAt"] != before for name, before in (started_after or {}).items())
             healths = {name: state.get("Health", {}).get("Status", state["Status"]) for name, state in states.items()}
             if is_new and all(state == "healthy" for state in healths.values()):

@@ -22,7 +22,7 @@ def processes_are_replaced(walk: Walk) -> str:
     walk.visitors.do("begin_chat", users=PEOPLE, rate=MESSAGES_PER_SECOND)
     started = time.monotonic()
     try:
-        stack.engine.shell(guide.block("Replace a process", "docker compose build"))
+        stack.engine.shell(guide.block(guide.REPLACE))
         taken = time.monotonic() - started
     finally:
         watched = walk.visitors.do("end_watch")
@@ -39,7 +39,7 @@ def processes_are_replaced(walk: Walk) -> str:
 def said_again_after_a_replacement_it_changes_nothing(walk: Walk) -> str:
     """Whoever gives the first command again has not half of it replaced."""
     before = {name: each["Id"] for name, each in walk.stack.containers().items()}
-    walk.stack.engine.shell(guide.line("Deploy", "docker compose up --build"))
+    walk.stack.engine.shell(guide.line(guide.UP))
     after = {name: each["Id"] for name, each in walk.stack.containers().items()}
     replaced = sorted(name for name in after if after[name] != before.get(name))
     assert not replaced, f"these were replaced: {replaced}"
@@ -48,7 +48,7 @@ def said_again_after_a_replacement_it_changes_nothing(walk: Walk) -> str:
 
 def schema_is_applied_apart(walk: Walk) -> str:
     """While everything runs, in a container of its own."""
-    done = walk.stack.engine.shell(guide.line("Upgrade the schema", "docker compose"))
+    done = walk.stack.engine.shell(guide.line(guide.SCHEMA))
     assert "schema" in done.text, done.text
     return repr(done.output.strip())
 
@@ -58,7 +58,7 @@ def a_third_gateway_is_added(walk: Walk) -> str:
     stack = walk.stack
     stack.change("compose.yaml", third_gateway)
     stack.change("deploy/nginx/upstreams.conf", third_upstream)
-    stack.engine.shell(guide.line("Deploy", "docker compose up --build"))
+    stack.engine.shell(guide.line(guide.UP))
     names = ["gateway-1", "gateway-2", "gateway-3"]
     sockets = walk.visitors.do("sockets", gateways=[f"http://{name}:4000" for name in names], count=9)
     assert sockets == [3, 3, 3], f"of 9 sockets the gateways got {sockets}"

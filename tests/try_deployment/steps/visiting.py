@@ -57,7 +57,7 @@ def nginx_lines(walk: Walk) -> list[dict[str, Any]]:
 
 
 def a_role_is_given(walk: Walk) -> str:
-    command = guide.line("Deploy", "python -m api role")
+    command = guide.line(guide.ROLE)
     assert "ann@example.com" in command, command
     done = walk.stack.engine.shell(command.replace("ann@example.com", walk.people[0]["email"]))
     walk.visitors.do("admin_makes_category")

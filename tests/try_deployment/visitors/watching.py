@@ -18,7 +18,7 @@ class Watch:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._answers: Counter[str] = Counter()
+        self.answers: Counter[str] = Counter()
         self._longest = 0.0
         self._last_good = time.monotonic()
         self._task = asyncio.create_task(self._run())
@@ -28,7 +28,7 @@ class Watch:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         longest = max(self._longest, time.monotonic() - self._last_good)
-        return {"answers": dict(self._answers), "longest": longest}
+        return {"answers": dict(self.answers), "longest": longest}
 
     async def _run(self) -> None:
         timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
@@ -44,7 +44,7 @@ class Watch:
                 await asyncio.sleep(PAUSE_SECONDS)
 
     def _note(self, answer: str) -> None:
-        self._answers[answer] += 1
+        self.answers[answer] += 1
         if answer == "200":
             now = time.monotonic()
             self._longest = max(self._longest, now - self._last_good)
