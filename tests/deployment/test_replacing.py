@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections import Counter
 
 import aiohttp
 import pytest
@@ -13,6 +14,8 @@ from tests.deployment.conftest import Deployment
 from tests.end_to_end.faults.load import Load
 from tests.gateway.transports.longpoll.client import LongPollClient
 from tests.support.client import Rest, Socket
+
+LONGEST_AWAY_SECONDS = 2.0
 
 
 async def test_a_gateway_drains_during_chat_and_nothing_is_lost(own_deployment: Deployment) -> None:
@@ -27,6 +30,38 @@ async def test_a_gateway_drains_during_chat_and_nothing_is_lost(own_deployment: 
         # Nobody waited for anything but the other gateway.
         assert {code for user in load.users for code in user.close_codes} == {1012}
         assert not any(user.errors for user in load.users)
+    assert reckoning.received == 2 * reckoning.stored
+
+
+async def test_gateways_are_replaced_one_after_the_other_and_nobody_who_stays_waits(
+    own_deployment: Deployment,
+) -> None:
+    """Of people who stay, nginx sees no request end: a gateway that failed once must be tried again all the same."""
+    async with Load(own_deployment.settings, [own_deployment.nginx.socket_url], users=200, rate=200) as load:
+        for number in (0, 1, 0):
+            await load.more_acknowledged(200)
+            await own_deployment.replace_gateway(number)
+            await load.until(lambda: all(user.joined for user in load.users))
+        await load.more_acknowledged(200)
+        assert load.longest_away <= LONGEST_AWAY_SECONDS
+        assert not sum((user.refusals for user in load.users), Counter())
+        reckoning = await load.reckon()
+    assert reckoning.received == 2 * reckoning.stored
+
+
+async def test_gateways_are_killed_one_after_the_other_and_nobody_who_stays_waits(
+    own_deployment: Deployment,
+) -> None:
+    async with Load(own_deployment.settings, [own_deployment.nginx.socket_url], users=100, rate=200) as load:
+        # The second takes everybody along.
+        for number in (0, 1):
+            await load.more_acknowledged(200)
+            own_deployment.gateways[number].kill()
+            await own_deployment.start_gateway(number)
+            await load.until(lambda: all(user.joined for user in load.users))
+        await load.more_acknowledged(200)
+        assert load.longest_away <= LONGEST_AWAY_SECONDS
+        reckoning = await load.reckon()
     assert reckoning.received == 2 * reckoning.stored
 
 
