@@ -42,14 +42,16 @@ STEPS: tuple[tuple[str, Step], ...] = (
     *((f"{service} killed", faults.killed(service)) for service in SERVICES),
     ("replaced", replacing.processes_are_replaced),
     ("up after that", replacing.said_again_after_a_replacement_it_changes_nothing),
+    ("nginx told", replacing.nginx_reads_its_configuration_anew),
     ("schema apart", replacing.schema_is_applied_apart),
-    ("backup", ending.backup_is_restored),
+    ("restored in place", ending.backup_is_put_in_the_place_of_what_is_there),
+    ("restored from nothing", ending.backup_is_restored_from_nothing),
     ("third gateway", replacing.a_third_gateway_is_added),
     ("stop and start", ending.stops_and_starts_in_order),
     ("logs bounded", ending.logs_are_bounded),
     ("logs", ending.logs_have_no_secret),
 )
-NEEDED = frozenset({"up", "backup", "stop and start"})
+NEEDED = frozenset({"up", "restored in place", "restored from nothing", "stop and start"})
 """When one of these has failed there may be nothing to go on with."""
 
 

@@ -20,9 +20,11 @@ UP = Command("Deploy", "docker compose up --build")
 ROLE = Command("Deploy", "python -m api role")
 REPLACE = Command("Replace a process", "docker compose build")
 SCHEMA = Command("Upgrade the schema", "python -m api schema")
+RELOAD = Command("Deploy", "docker compose kill --signal HUP nginx")
 SAVE = Command("Back up", "docker compose exec -T postgres pg_dump")
 RESTORE = Command("Back up", "docker compose exec -T postgres pg_restore")
-WALKED = (UP, ROLE, REPLACE, SCHEMA, SAVE, RESTORE)
+EMPTY = Command("Back up", "docker compose exec postgres dropdb")
+WALKED = (UP, ROLE, REPLACE, SCHEMA, RELOAD, SAVE, EMPTY, RESTORE)
 
 
 class NotInGuide(AssertionError):

@@ -21,6 +21,7 @@ SECRETS = ("JWT_SECRET", "POSTGRES_PASSWORD")
 HEALTHY_SECONDS = 90.0
 LOOK_SECONDS = 0.2
 """How often the engine is asked what it does not tell by itself."""
+PROJECT_LABEL = "com.docker.compose.project"
 LINE = 240
 """Characters that are shown of a line."""
 KEPT = "kept-for-the-walk"
@@ -151,7 +152,7 @@ class Stack:
     def containers(self) -> dict[str, dict[str, Any]]:
         """What the engine knows of the container of each service."""
         ids = self.engine.run(
-            "ps", "--all", "--quiet", "--no-trunc", "--filter", f"label=com.docker.compose.project={self.project}"
+            "ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={PROJECT_LABEL}={self.project}"
         ).output.split()
         found = {}
         for container in self.engine.inspect(ids):
@@ -236,6 +237,8 @@ class Stack:
         ):
             self.engine.run(*words, check=False)
         self.give_images_back()
+        # Earlier builds of this project, whose names later ones have.
+        self.engine.run("image", "prune", "--force", "--filter", f"label={PROJECT_LABEL}={self.project}", check=False)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from tests.try_deployment.stack import (
     plain,
     scratch_folder,
 )
-from tests.try_deployment.steps.replacing import third_gateway, third_upstream
+from tests.try_deployment.steps.replacing import other_header, third_gateway, third_upstream
 
 COMPOSE = (CHECKOUT / "compose.yaml").read_text(encoding="utf-8")
 UPSTREAMS = (CHECKOUT / "deploy" / "nginx" / "upstreams.conf").read_text(encoding="utf-8")
@@ -97,6 +97,13 @@ def test_a_third_gateway_is_a_line_in_each_group_of_gateways() -> None:
     servers = re.findall(r"server gateway-(\d):4000", third_upstream(UPSTREAMS))
     assert servers == ["1", "2", "3", "1", "2", "3"]
     assert third_upstream(UPSTREAMS).count("server api-") == UPSTREAMS.count("server api-")
+
+
+def test_a_header_comes_and_goes() -> None:
+    listen = (CHECKOUT / "deploy" / "nginx" / "listen.conf").read_text(encoding="utf-8")
+    changed = other_header(listen, "X-Walk", "changed")
+    assert changed == f"{listen}add_header X-Walk changed always;\n"
+    assert other_header(changed, "X-Walk", None) == listen
 
 
 def test_what_is_for_terminals_alone_is_left_out() -> None:

@@ -17,7 +17,7 @@ from tests.try_deployment.stack import Stack
 from tests.try_deployment.steps.ending import GOOD_CHECK, assert_order, bound_of, rank
 from tests.try_deployment.steps.faults import reckoning
 from tests.try_deployment.visitors.watching import Watch
-from tests.try_deployment.walk import Report, Step, Walk
+from tests.try_deployment.walk import Report, Step, Walk, in_time
 
 COUNTS = {"sent": 9, "acknowledged": 9, "stored": 9, "received": 18, "missing": 0, "longest_away": 0.25}
 
@@ -51,6 +51,20 @@ def test_a_step_that_does_not_hold_is_named_at_the_end(walk: Walk) -> None:
     assert lines[0].startswith("FAILED ")
     assert lines[0].endswith("step 0: seen otherwise")
     assert summary.startswith("1 steps held, 1 failed (step 0), 3 not taken, in ")
+
+
+def test_what_takes_too_long_is_tried_once_more_and_said_to_have_been(walk: Walk) -> None:
+    times = iter([2.5, 1.0, 2.5, 2.5])
+
+    def step(_: Walk) -> str:
+        seconds = next(times)
+        in_time(seconds, 2.0, "nothing missing")
+        return f"{seconds:.1f} s"
+
+    lines, summary = taken(walk, step, step)
+    assert lines[0].endswith("step 0: 1.0 s (at first 2.5 s, where 2 s is the goal: nothing missing)")
+    assert lines[1].startswith("FAILED ")
+    assert "1 failed (step 1)" in summary
 
 
 def test_a_fault_of_the_walk_itself_is_no_failed_step(walk: Walk) -> None:

@@ -70,23 +70,23 @@ class Visitors:
                 stream.close()
         self._process.wait()
 
-    def do(self, name: str, **arguments: Any) -> Any:
+    def do(self, deed: str, **arguments: Any) -> Any:
         """Have it done, and wait for the answer. Raises VisitFailed."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
         try:
-            stdin.write(json.dumps({"do": name, **arguments}) + "\n")
+            stdin.write(json.dumps({"do": deed, **arguments}) + "\n")
             stdin.flush()
             line = stdout.readline()
         except OSError:
             line = ""
         if not line:
             written = self._errors.read_text(encoding="utf-8", errors="replace")
-            raise VisitFailed(f"{name}: the visitors' container has ended: {tail(written)}")
+            raise VisitFailed(f"{deed}: the visitors' container has ended: {tail(written)}")
         answer = json.loads(line)
         if "failed" in answer:
-            raise VisitFailed(f"{name}: {answer['failed']}")
+            raise VisitFailed(f"{deed}: {answer['failed']}")
         return answer["answer"]
 
     def _write_environment(self, variables: dict[str, str]) -> None:

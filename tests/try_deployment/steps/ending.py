@@ -30,13 +30,27 @@ def database_role_is_no_superuser(walk: Walk) -> str:
     return f"{name} is no superuser, and creates neither roles nor databases"
 
 
-def backup_is_restored(walk: Walk) -> str:
-    """Into a deployment that has nothing, not even volumes; all that was there is there again."""
+def backup_is_put_in_the_place_of_what_is_there(walk: Walk) -> str:
+    """What came after the backup is gone by that, and nothing else."""
     stack = walk.stack
     before = walk.visitors.do("census", pictures=walk.pictures)
     started = time.monotonic()
     stack.engine.shell(guide.block(guide.SAVE))
     saved = time.monotonic() - started
+    # Messages that are not in the backup.
+    walk.visitors.do("chat")
+    assert walk.visitors.do("census", pictures=walk.pictures)["tables"] != before["tables"]
+    started = time.monotonic()
+    _, at, rest = guide.block(guide.RESTORE).partition(guide.line(guide.RESTORE))
+    stack.engine.shell(guide.block(guide.EMPTY) + at + rest)
+    restored = time.monotonic() - started
+    return f"saved in {saved:.1f} s, restored in {restored:.1f} s; {_assert_same(walk, before)}"
+
+
+def backup_is_restored_from_nothing(walk: Walk) -> str:
+    """Into a deployment that has not even volumes; all that was there is there again."""
+    stack = walk.stack
+    before = walk.visitors.do("census", pictures=walk.pictures)
     kept = walk.visitors.do("hand_over")
     _note_secrets(walk)
     walk.visitors_leave()
@@ -49,15 +63,22 @@ def backup_is_restored(walk: Walk) -> str:
     stack.follow()
     walk.visitors_come()
     walk.visitors.do("remember", people=kept)
+    return f"restored in {restored:.1f} s; {_assert_same(walk, before)}"
+
+
+def _assert_same(walk: Walk, before: dict[str, Any]) -> str:
+    """As a census before; in a few words, what."""
     after = walk.visitors.do("census", pictures=walk.pictures)
-    differing = [name for name in before["tables"] if before["tables"][name] != after["tables"].get(name)]
-    assert not differing, {name: (before["tables"][name], after["tables"].get(name)) for name in differing}
-    assert after["listings"] == before["listings"]
-    assert after["pictures"] == before["pictures"]
+    tables = before["tables"]
+    differing = {name: (tables[name], after["tables"].get(name)) for name in tables}
+    differing = {name: both for name, both in differing.items() if both[0] != both[1]}
+    assert not differing, f"rows and digests before and after: {differing}"
+    assert after["listings"] == before["listings"], (before["listings"], after["listings"])
+    assert after["pictures"] == before["pictures"], (before["pictures"], after["pictures"])
     rows = sum(count for count, _ in after["tables"].values())
     return (
-        f"saved in {saved:.1f} s, restored in {restored:.1f} s; the same {rows} rows in {len(after['tables'])} tables, "
-        f"{len(after['listings']['data'])} listings, {len(after['pictures'])} picture files"
+        f"the same {rows} rows in {len(tables)} tables, {len(after['listings']['data'])} listings, "
+        f"{len(after['pictures'])} picture files"
     )
 
 

@@ -32,6 +32,7 @@ DEEDS: dict[str, Callable[..., Awaitable[Any]]] = {
         visits.chat,
         visits.foreign_origin,
         visits.hand_over,
+        visits.header,
         visits.leave_a_mark,
         visits.long_poll,
         visits.metrics_are_refused,
@@ -43,6 +44,7 @@ DEEDS: dict[str, Callable[..., Awaitable[Any]]] = {
         visits.sockets,
         visits.told_apart,
         visits.too_large,
+        visits.until_header,
     )
 }
 

@@ -33,6 +33,7 @@ METRICS = (
     "/metrics/gateway",
 )
 REFERENCE = re.compile(r"""(?:src=|href=|from\s|import\s|import\(|url\()\s*["']?((?:/web/|\.{1,2}/)[^"'\s)]+)""")
+PATIENCE_SECONDS = 15.0
 TOO_MUCH = 12 * 1024**2
 
 
@@ -218,6 +219,19 @@ async def leave_a_mark(crowd: Crowd, url: str, path: str) -> int:
     async with browser() as client, client.get(url + path) as response:
         await response.read()
         return response.status
+
+
+async def header(crowd: Crowd, name: str) -> str | None:
+    """Of an answer to somebody who comes anew."""
+    async with browser() as client, client.get(f"{NGINX}/health/nginx") as response:
+        return response.headers.get(name)
+
+
+async def until_header(crowd: Crowd, name: str, value: str | None) -> None:
+    """nginx does not tell when it has done what it was told."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while await header(crowd, name) != value:
+            pass
 
 
 async def told_apart(crowd: Crowd, one: str, other: str) -> dict[str, Any]:
