@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 from aiohttp import web
 
 from gateway.runtime.endpoint import Endpoint
 from shared.postgres import Database, DatabaseUnavailable
+from shared.readiness import Readiness
 
 
 class Health:
@@ -14,6 +17,7 @@ class Health:
     def __init__(self, endpoint: Endpoint, database: Database) -> None:
         self._endpoint = endpoint
         self._database = database
+        self._readiness = Readiness(logging.getLogger(__name__))
 
     async def live(self, _: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
@@ -29,6 +33,7 @@ class Health:
             reasons["redis"] = "not connected"
         if self._endpoint.is_draining:
             reasons["process"] = "stopping"
+        self._readiness.found(reasons)
         if reasons:
             return web.json_response({"status": "unavailable", "reasons": reasons}, status=503)
         return web.json_response({"status": "ok"})
