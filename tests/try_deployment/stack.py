@@ -22,6 +22,8 @@ HEALTHY_SECONDS = 90.0
 LOOK_SECONDS = 0.2
 """How often the engine is asked what it does not tell by itself."""
 PROJECT_LABEL = "com.docker.compose.project"
+NOT_OF_THE_STACK = ("--label", f"{PROJECT_LABEL}=", "--label", "com.docker.compose.service=")
+"""For a container that is made of one of its images: Compose labels those, and would take it for one of its own."""
 LINE = 240
 """Characters that are shown of a line."""
 KEPT = "kept-for-the-walk"

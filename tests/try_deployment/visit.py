@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.try_deployment.engine import tail
-from tests.try_deployment.stack import CHECKOUT, Stack
+from tests.try_deployment.stack import CHECKOUT, NOT_OF_THE_STACK, Stack
 
 ADDRESS = 200
 """The last part of its address in the network `front`, away from those that compose.yaml fixes."""
@@ -39,6 +39,7 @@ class Visitors:
         self._remove()
         engine.run(
             *("create", "--interactive", "--name", self._name, "--no-healthcheck", "--restart", "no"),
+            *NOT_OF_THE_STACK,
             # Root, whose eyes see a checkout that others may not read.
             *("--user", "0:0"),
             *("--network", networks["front"]["name"], "--ip", _address(networks["front"])),

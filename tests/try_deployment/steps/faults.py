@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from tests.try_deployment.stack import NOT_OF_THE_STACK
 from tests.try_deployment.walk import Step, Walk, in_time
 
 PEOPLE = 20
@@ -81,7 +82,7 @@ def _kill(walk: Walk, service: str) -> str:
     command = f"grep -q {identifier} /proc/{pid}/cgroup && kill -9 {pid}"
     done = walk.stack.engine.run(
         *("run", "--rm", "--pid", "host", "--privileged", "--user", "0:0", "--network", "none", "--no-healthcheck"),
-        *(image, "sh", "-c", command),
+        *(*NOT_OF_THE_STACK, image, "sh", "-c", command),
         check=False,
     )
     if done.code == 0:
