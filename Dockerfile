@@ -37,12 +37,12 @@ FROM base AS gateway
 ENV GATEWAY_HOST=0.0.0.0
 ENV GATEWAY_PORT=4000
 EXPOSE 4000
-HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-m", "shared.healthcheck", "4000"]
+HEALTHCHECK --interval=5s --timeout=10s --start-period=60s --retries=3 CMD ["python", "-m", "shared.healthcheck", "4000"]
 CMD ["python", "-m", "gateway"]
 
 FROM base AS api
 ENV API_HOST=0.0.0.0
 ENV API_PORT=4001
 EXPOSE 4001
-HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-m", "shared.healthcheck", "4001"]
+HEALTHCHECK --interval=5s --timeout=10s --start-period=60s --retries=3 CMD ["python", "-m", "shared.healthcheck", "4001"]
 CMD ["python", "-m", "api"]
