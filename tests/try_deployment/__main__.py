@@ -60,7 +60,6 @@ def show(text: str) -> None:
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, _interrupt)
     environment = environment_of_an_operator(os.environ, f"daveslist-walk-{os.getpid()}")
     try:
         engine, versions = find_engine(CHECKOUT, environment)
@@ -78,6 +77,7 @@ def main() -> int:
 
 def walk_in(stack: Stack) -> int:
     """Take all steps, and leave nothing in the engine. Raises NoEngine where another stack is in the way."""
+    signal.signal(signal.SIGTERM, _interrupt)
     stack.write_secrets(**dict.fromkeys(SECRETS, "x" * 48))
     stack.refuse_taken_addresses()
     stack.keep_images()

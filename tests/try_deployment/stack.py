@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -252,3 +252,6 @@ def scratch_folder() -> Iterator[Path]:
         yield directory
     finally:
         shutil.rmtree(directory)
+        # What `make run` keeps there stays.
+        with suppress(OSError):
+            directory.parent.rmdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,9 @@ from tests.try_deployment.stack import CHECKOUT, NOT_OF_THE_STACK, Stack
 
 ADDRESS = 200
 """The last part of its address in the network `front`, away from those that compose.yaml fixes."""
+
+ANSWER_SECONDS = 180.0
+"""Above what the visitors themselves give to anything."""
 
 
 class VisitFailed(AssertionError):
@@ -79,6 +83,9 @@ class Visitors:
         try:
             stdin.write(json.dumps({"do": deed, **arguments}) + "\n")
             stdin.flush()
+            is_there, _, _ = select.select([stdout], [], [], ANSWER_SECONDS)
+            if not is_there:
+                raise VisitFailed(f"{deed}: no answer within {ANSWER_SECONDS:.0f} s")
             line = stdout.readline()
         except OSError:
             line = ""

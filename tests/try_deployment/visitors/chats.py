@@ -31,7 +31,7 @@ async def end_chat(crowd: Crowd) -> dict[str, Any]:
         missing = (reckoning.acknowledged - reckoning.stored) + (2 * reckoning.stored - reckoning.received)
         return {**asdict(reckoning), "missing": missing, "longest_away": load.longest_away}
     finally:
-        crowd.tokens |= {user._token for user in load.users}
+        crowd.tokens |= {user.token for user in load.users}
         crowd.load = None
         await load.__aexit__()
 
