@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from shared.settings import Settings
-from tests.try_deployment.visitors import books, chats, visits
+from tests.try_deployment.visitors import books, chats, refusals, visits
 from tests.try_deployment.visitors.crowd import Crowd
 
 PATIENCE_SECONDS = 120.0
@@ -28,22 +28,22 @@ DEEDS: dict[str, Callable[..., Awaitable[Any]]] = {
         chats.begin_watch,
         chats.end_chat,
         chats.end_watch,
+        refusals.foreign_origin,
+        refusals.metrics_are_refused,
+        refusals.told_apart,
+        refusals.too_large,
         visits.admin_makes_category,
         visits.chat,
-        visits.foreign_origin,
         visits.hand_over,
         visits.header,
         visits.leave_a_mark,
         visits.long_poll,
-        visits.metrics_are_refused,
         visits.page,
         visits.pictures,
         visits.register,
         visits.remember,
         visits.secrets,
         visits.sockets,
-        visits.told_apart,
-        visits.too_large,
         visits.until_header,
     )
 }

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,21 +18,8 @@ from tests.support.client import PASSWORD, Person, Rest, Socket
 from tests.try_deployment.visitors.books import digests
 from tests.try_deployment.visitors.crowd import APIS, GATEWAYS, NGINX, SOCKET, Crowd, browser, metric
 
-METRICS = (
-    "/metrics",
-    "/metrics/",
-    "//metrics",
-    "/./metrics",
-    "/%6detrics",
-    "/metrics?a=b",
-    "/api/../metrics",
-    "/socket/../metrics",
-    "/socket/..%2fmetrics",
-    "/metrics/gateway",
-)
 REFERENCE = re.compile(r"""(?:src=|href=|from\s|import\s|import\(|url\()\s*["']?((?:/web/|\.{1,2}/)[^"'\s)]+)""")
 PATIENCE_SECONDS = 15.0
-TOO_MUCH = 12 * 1024**2
 
 
 async def page(crowd: Crowd) -> dict[str, Any]:
@@ -138,7 +123,7 @@ async def pictures(crowd: Crowd) -> dict[str, Any]:
             picture = BytesIO()
             Image.effect_noise((1200, 1200), 100).convert("RGB").save(picture, "JPEG", quality=95)
             sizes.append(len(picture.getvalue()))
-            async with _post_picture(client, crowd, bob, url, picture.getvalue()) as response:
+            async with post_picture(client, crowd, bob, url, picture.getvalue()) as response:
                 assert response.status == 201, f"{url}: {response.status} {await response.text()}"
                 answer = await response.json()
                 paths += [answer["url"], answer["thumbnail_url"]]
@@ -150,68 +135,11 @@ async def pictures(crowd: Crowd) -> dict[str, Any]:
     return {"paths": paths, "bytes": sizes}
 
 
-def _post_picture(client: aiohttp.ClientSession, crowd: Crowd, person: Person, url: str, picture: bytes) -> Any:
+def post_picture(client: aiohttp.ClientSession, crowd: Crowd, person: Person, url: str, picture: bytes) -> Any:
     data = aiohttp.FormData()
     data.add_field("picture", BytesIO(picture), filename="car.jpg", content_type="image/jpeg")
     headers = {"Authorization": f"Bearer {person.token}"}
     return client.post(f"{url}/api/listings/{crowd.listing_id}/pictures", data=data, headers=headers)
-
-
-async def too_large(crowd: Crowd) -> dict[str, Any]:
-    """A picture that nginx refuses, one that only the API does, and a body that is no picture."""
-    bob = crowd.people["Bob"]
-    limit = crowd.settings.max_picture_bytes
-    answers = []
-    async with browser() as client:
-        for size in (TOO_MUCH, limit + 1024):
-            async with _post_picture(client, crowd, bob, NGINX, bytes(size)) as response:
-                answers.append((response.status, await _problem(response)))
-        headers = {"Authorization": f"Bearer {bob.token}", "Content-Type": "application/json"}
-        body = BytesIO(json.dumps({"title": "x" * 2 * crowd.settings.max_body_bytes}).encode())
-        async with client.post(f"{NGINX}/api/listings", data=body, headers=headers) as response:
-            answers.append((response.status, await _problem(response)))
-    assert {status for status, _ in answers} == {413}, answers
-    return {"answers": len(answers)}
-
-
-async def _problem(response: aiohttp.ClientResponse) -> str:
-    assert response.content_type == "application/problem+json", (response.status, response.content_type)
-    return str((await response.json(content_type=None))["type"])
-
-
-async def metrics_are_refused(crowd: Crowd) -> dict[str, Any]:
-    """Each spelling, byte for byte: a client library would tidy it."""
-    for path in METRICS:
-        reader, writer = await asyncio.open_connection("nginx", 8080)
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: nginx:8080\r\nConnection: close\r\n\r\n".encode())
-        answer = await reader.read()
-        writer.close()
-        await writer.wait_closed()
-        assert answer.startswith(b"HTTP/1.1 404 "), f"{path}: {answer[:60]!r}"
-        assert b"# HELP" not in answer, path
-    inside = [await metric(url, "process_open_fds") for url in (*GATEWAYS, *APIS)]
-    return {"spellings": len(METRICS), "inside": len(inside)}
-
-
-async def foreign_origin(crowd: Crowd) -> dict[str, Any]:
-    """A page of another site gets no socket and no poll; the deployment's own does."""
-    ann = crowd.people["Ann"]
-    query = {"token": ann.token, "vsn": "2.0.0"}
-    own, other = NGINX, "https://elsewhere.example"
-    async with browser() as client:
-        async with client.ws_connect(SOCKET, params=query, origin=own) as socket:
-            assert not socket.closed
-        try:
-            async with client.ws_connect(SOCKET, params=query, origin=other):
-                raise AssertionError("another site's page got a socket")
-        except aiohttp.WSServerHandshakeError as refused:
-            status = refused.status
-        poll = f"{NGINX}/socket/longpoll"
-        async with client.get(poll, params=query, headers={"Origin": other}) as response:
-            polled = (response.status, await response.text())
-    assert status == 403, status
-    assert polled[0] == 403 or json.loads(polled[1])["status"] == 403, polled
-    return {"status": status}
 
 
 async def leave_a_mark(crowd: Crowd, url: str, path: str) -> int:
@@ -232,27 +160,6 @@ async def until_header(crowd: Crowd, name: str, value: str | None) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while await header(crowd, name) != value:
             pass
-
-
-async def told_apart(crowd: Crowd, one: str, other: str) -> dict[str, Any]:
-    """Who has registered too often from one address is refused, and may still do so from the other."""
-    refused = crowd.settings.registrations_per_minute
-    async with browser() as client:
-
-        async def register(url: str, number: int) -> int:
-            # Counted, and then found not to be enough.
-            async with client.post(f"{url}/api/register", json={"email": f"nobody{number}@example.com"}) as response:
-                return response.status
-
-        answers = []
-        for number in itertools.count():
-            answers.append(await register(one, number))
-            if answers[-1] == 429 or number > refused + 5:
-                break
-        there = await register(other, 0)
-    assert answers[-1] == 429, answers
-    assert there != 429, "both addresses are counted as one"
-    return {"before_refused": len(answers) - 1}
 
 
 async def sockets(crowd: Crowd, gateways: list[str], count: int) -> list[int]:
