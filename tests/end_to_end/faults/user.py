@@ -50,7 +50,7 @@ class User:
         """Connects that were answered with no socket, by status."""
         self.close_codes: list[int | None] = []
         self.joined = False
-        self._token = token
+        self.token = token
         self._pick = pick
         self._client = client
         self._changed = changed
@@ -100,7 +100,7 @@ class User:
     async def _run(self) -> None:
         while True:
             try:
-                query = {"token": self._token, "vsn": "2.0.0"}
+                query = {"token": self.token, "vsn": "2.0.0"}
                 async with self._client.ws_connect(
                     self._pick(), params=query, max_msg_size=0, timeout=_CLOSE
                 ) as socket:
