@@ -1,7 +1,7 @@
 # One image for both processes: `--target api` and `--target gateway` differ in what they start.
 #
 # Every package comes as a wheel, so that no compiler is needed, here or in what is run. Steps are relative to WORKDIR;
-# tests/deployment/test_image.py follows them in a clean folder.
+# tests/deployment/test_image.py follows them in a clean folder, and knows only what is used here.
 
 FROM python:3.13-slim AS build
 WORKDIR /daveslist
@@ -15,13 +15,15 @@ COPY shared shared/
 COPY api api/
 COPY gateway gateway/
 RUN .venv/bin/python -m compileall -q .venv/lib shared api gateway
-RUN mkdir data
+# An empty folder, and not below /daveslist: it would come along from there as root's, and a copy does not change whose a
+# folder is that exists.
+WORKDIR /data
 
 FROM python:3.13-slim AS base
 WORKDIR /daveslist
 COPY --from=build /daveslist /daveslist
 # A volume that is mounted here first takes over who owns the folder.
-COPY --from=build --chown=10001:10001 /daveslist/data /daveslist/data
+COPY --from=build --chown=10001:10001 /data /daveslist/data
 ENV PATH=/daveslist/.venv/bin:$PATH
 ENV PYTHONDONTWRITEBYTECODE=1
 ENV PYTHONUNBUFFERED=1
@@ -35,12 +37,12 @@ FROM base AS gateway
 ENV GATEWAY_HOST=0.0.0.0
 ENV GATEWAY_PORT=4000
 EXPOSE 4000
-HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-m", "shared.healthcheck", "4000"]
+HEALTHCHECK --interval=5s --timeout=10s --start-period=60s --retries=3 CMD ["python", "-m", "shared.healthcheck", "4000"]
 CMD ["python", "-m", "gateway"]
 
 FROM base AS api
 ENV API_HOST=0.0.0.0
 ENV API_PORT=4001
 EXPOSE 4001
-HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-m", "shared.healthcheck", "4001"]
+HEALTHCHECK --interval=5s --timeout=10s --start-period=60s --retries=3 CMD ["python", "-m", "shared.healthcheck", "4001"]
 CMD ["python", "-m", "api"]

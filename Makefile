@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-fast check format bench vendor
+.PHONY: help setup run test test-fast try-deployment check format bench vendor
 
 PYTHON ?=
 ARGS ?=
@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet insta
 END_TO_END := tests/end_to_end/js
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 	@echo 'PYTHON=... chooses the Python for .venv; ARGS=... is handed to pytest or the benchmark.'
 
 setup: $(VENV)/run.stamp ## create .venv with the locked packages
@@ -28,6 +28,9 @@ test: $(VENV)/test.stamp $(VENV)/node.stamp ## run every test, against real serv
 
 test-fast: $(VENV)/test.stamp ## run the tests that need no server, in seconds
 	@exec $(BIN)/python -m pytest -n 2 --dist worksteal -m "not servers and not slow" $(ARGS)
+
+try-deployment: $(VENV)/test.stamp ## walk the operating guide in this machine's container engine, in some minutes
+	@exec $(BIN)/python -m tests.try_deployment
 
 check: $(VENV)/test.stamp ## lint and type-check
 	$(BIN)/python -m ruff check .

@@ -6,19 +6,16 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 import uvloop
 
 from api import commands
 from api.server import serve
-from shared.access.secret import jwt_secret
 from shared.domain.users import Role
-from shared.embedded.discovery import with_servers
 from shared.logs import configure_logs
 from shared.postgres import DatabaseUnavailable
-from shared.postgres.address import InvalidDatabaseUrl
 from shared.settings import InvalidSettings, Settings
+from shared.start import settings_to_start_with
 
 Command = Callable[[Settings, argparse.Namespace], Awaitable[None]]
 
@@ -53,14 +50,13 @@ def main(arguments: list[str] | None = None) -> int:
     """The exit code: 0, 1 with one line about what failed, 2 for a command line or environment that is wrong."""
     given = parser().parse_args(arguments)
     try:
-        settings = with_servers(Settings.from_environment())
-        settings = replace(settings, jwt_secret=jwt_secret(settings))
+        settings = settings_to_start_with()
     except InvalidSettings as error:
         return _fail(str(error), 2)
     configure_logs(settings)
     try:
         uvloop.run(given.command(settings, given))
-    except (InvalidDatabaseUrl, InvalidSettings) as error:
+    except InvalidSettings as error:
         return _fail(str(error), 2)
     except DatabaseUnavailable as error:
         return _fail(f"the database is away: {error}", 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from functools import cache
 
@@ -11,7 +12,7 @@ from aiohttp import web
 from api.documentation.document import build_document
 from api.endpoint import endpoint
 from api.handlers.documentation import DOCUMENT
-from api.handlers.health import STOPPING
+from api.handlers.health import READINESS, STOPPING
 from api.metrics import METRICS, Metrics
 from api.middlewares.headers import headers
 from api.middlewares.metrics import metrics
@@ -19,6 +20,7 @@ from api.middlewares.requests import requests
 from api.routes import ROUTES
 from api.services import SERVICES, Services, new_node_id
 from shared.pubsub.broker import Broker
+from shared.readiness import Readiness
 from shared.settings import Settings
 
 
@@ -33,6 +35,7 @@ def create_app(settings: Settings, broker: Broker, node_id: str | None = None) -
     app[SERVICES] = services
     app[METRICS] = Metrics(services)
     app[STOPPING] = []
+    app[READINESS] = Readiness(logging.getLogger("api"))
     app[DOCUMENT] = _document(settings.max_picture_bytes)
     for route in ROUTES:
         answer = endpoint(route, services)

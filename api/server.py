@@ -10,11 +10,13 @@ from aiohttp import web
 
 from api.app import create_app
 from api.handlers.health import STOPPING
+from api.pictures.storage import open_store
 from api.services import new_node_id
 from shared.postgres import DatabaseUnavailable
 from shared.postgres.schema import apply_schema
 from shared.pubsub import broker_for
 from shared.settings import Settings
+from shared.start import cannot_listen
 
 log = logging.getLogger("api")
 
@@ -23,7 +25,12 @@ SCHEMA_PATIENCE_SECONDS = 30.0
 
 
 async def serve(settings: Settings) -> None:
-    """Until SIGTERM or SIGINT: then no new connections, requests under way are finished, and an end by a deadline."""
+    """Until SIGTERM or SIGINT: then no new connections, requests under way are finished, and an end by a deadline.
+
+    Raises InvalidSettings, DatabaseUnavailable, OSError.
+    """
+    # Before anything is waited for: whoever has set it wrong is still looking.
+    open_store(settings)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -46,7 +53,10 @@ async def serve(settings: Settings) -> None:
     )
     await runner.setup()
     try:
-        await web.TCPSite(runner, settings.api_host, settings.api_port, backlog=1024).start()
+        try:
+            await web.TCPSite(runner, settings.api_host, settings.api_port, backlog=1024).start()
+        except OSError as error:
+            raise cannot_listen("API", settings.api_host, settings.api_port, error) from None
         log.info("listening", extra={"fields": {"host": settings.api_host, "port": settings.api_port}})
         await stop.wait()
         app[STOPPING].append(True)

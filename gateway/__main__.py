@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 
 import uvloop
 
 from gateway.server import serve
-from shared.access.secret import jwt_secret
-from shared.embedded.discovery import with_servers
 from shared.logs import configure_logs
-from shared.settings import InvalidSettings, Settings
+from shared.settings import InvalidSettings
+from shared.start import settings_to_start_with
 
 
 def main() -> int:
@@ -20,8 +18,7 @@ def main() -> int:
         print("python -m gateway takes no arguments; set environment variables", file=sys.stderr)
         return 2
     try:
-        settings = with_servers(Settings.from_environment())
-        settings = replace(settings, jwt_secret=jwt_secret(settings))
+        settings = settings_to_start_with()
     except InvalidSettings as error:
         print(f"python -m gateway: {error}", file=sys.stderr)
         return 2

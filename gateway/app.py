@@ -97,6 +97,7 @@ async def create_app(settings: Settings) -> web.Application:
     app.router.add_get("/metrics", metrics.handle)
     app.router.add_get("/health/live", health.live)
     app.router.add_get("/health/ready", health.ready)
+    app.router.add_get("/health/accepting", health.accepting)
     app.router.add_get("/", _to_the_page(settings))
     return app
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 from aiohttp import web
 
 from gateway.runtime.endpoint import Endpoint
 from shared.postgres import Database, DatabaseUnavailable
+from shared.readiness import Readiness
 
 
 class Health:
@@ -14,9 +17,14 @@ class Health:
     def __init__(self, endpoint: Endpoint, database: Database) -> None:
         self._endpoint = endpoint
         self._database = database
+        self._readiness = Readiness(logging.getLogger(__name__))
 
     async def live(self, _: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
+
+    async def accepting(self, _: web.Request) -> web.Response:
+        """204 where a new connection is welcome, else 503. Asked before each: it asks nobody else."""
+        return web.Response(status=503 if self._endpoint.is_draining else 204)
 
     async def ready(self, _: web.Request) -> web.Response:
         """503 with the reasons."""
@@ -29,6 +37,7 @@ class Health:
             reasons["redis"] = "not connected"
         if self._endpoint.is_draining:
             reasons["process"] = "stopping"
+        self._readiness.found(reasons)
         if reasons:
             return web.json_response({"status": "unavailable", "reasons": reasons}, status=503)
         return web.json_response({"status": "ok"})

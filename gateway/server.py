@@ -12,6 +12,7 @@ from gateway.app import ENDPOINT, create_app
 from gateway.listener import listen
 from gateway.runtime.garbage import look_for_garbage_rarely
 from shared.settings import Settings
+from shared.start import cannot_listen
 
 logger = logging.getLogger(__name__)
 
@@ -29,13 +30,16 @@ async def serve(settings: Settings) -> None:
     look_for_garbage_rarely()
     listener: asyncio.Server | None = None
     try:
-        listener = await listen(
-            runner.server,
-            settings.gateway_host,
-            settings.gateway_port,
-            max_connections=settings.max_connections,
-            head_seconds=settings.request_head_seconds,
-        )
+        try:
+            listener = await listen(
+                runner.server,
+                settings.gateway_host,
+                settings.gateway_port,
+                max_connections=settings.max_connections,
+                head_seconds=settings.request_head_seconds,
+            )
+        except OSError as error:
+            raise cannot_listen("GATEWAY", settings.gateway_host, settings.gateway_port, error) from None
         logger.info("listening", extra={"fields": {"host": settings.gateway_host, "port": settings.gateway_port}})
         await stop.wait()
         logger.info("draining", extra={"fields": {"connections": len(app[ENDPOINT].connections)}})

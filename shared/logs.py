@@ -1,20 +1,34 @@
 """Logs as JSON lines on standard error: an event's name and its fields. Knows nothing of what is logged.
 
 `log.info("request", extra={"fields": {"method": "GET", "status": 200}})`
+
+Whatever writes to standard error in a process of ours, library or not, is redacted on its way (shared/redaction.py):
+records of every logger by the one handler that there is, and all else by the stream.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import TextIO
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from shared.domain.times import rfc3339
+from shared.redaction import redacted, redacted_field
 from shared.settings import Settings
+
+_SENT = (HttpProcessingError, web.RequestPayloadError)
+"""Errors that quote what a client sent, from anywhere in it: tokens stand in request lines and headers."""
+
+
+_OF_CLIENTS = ("aiohttp.server", "aiohttp.web")
+"""Loggers that hear of the connections of clients, and of no other."""
 
 
 class JsonLines(logging.Formatter):
@@ -25,32 +39,109 @@ class JsonLines(logging.Formatter):
             "time": rfc3339(datetime.fromtimestamp(record.created, UTC)),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "event": record.getMessage(),
+            "event": redacted(_message(record)),
         }
         fields = getattr(record, "fields", None)
         if isinstance(fields, dict):
-            line.update(fields)
+            for name, value in fields.items():
+                line[redacted(str(name))] = redacted_field(str(name), value)
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = redacted(self.formatException(record.exc_info))
+        if record.stack_info:
+            line["stack"] = redacted(record.stack_info)
         return json.dumps(line, default=str)
 
 
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception:
+        # A library's mistake, which logging itself would print with all arguments.
+        return str(record.msg)
+
+
+class RedactedStream(io.TextIOBase):
+    """Standard error for all that does not log: tracebacks, warnings, what a library prints."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(redacted(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def writable(self) -> bool:
+        return True
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
+
+
 def without_what_was_sent(record: logging.LogRecord) -> bool:
-    """A filter for aiohttp's server. A request that is no HTTP is its client's fault and no failure of ours, and the
-    error quotes it: tokens stand in request lines and headers."""
+    """A filter. A request that is no HTTP, and a client that vanishes, are no failures of ours; and the errors quote
+    what was sent."""
     error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, (HttpProcessingError, web.RequestPayloadError)):
-        record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
-        record.msg, record.args, record.exc_info = "bad request", (), None
-        record.fields = {"error": type(error).__name__}
-    return logging.getLogger(record.name).isEnabledFor(record.levelno)
+    if error is None:
+        return True
+    for cause in _causes(error):
+        if isinstance(cause, _SENT):
+            _make_small(record, "bad request", cause)
+            break
+    if isinstance(error, ConnectionError) and record.name in _OF_CLIENTS:
+        _make_small(record, "client gone", error)
+    return logging.getLogger().isEnabledFor(record.levelno)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that a traceback of it would show."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        waiting += [one.__cause__, one.__context__]
+        if isinstance(one, BaseExceptionGroup):
+            waiting += one.exceptions
+
+
+def _make_small(record: logging.LogRecord, event: str, error: BaseException) -> None:
+    record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
+    record.msg, record.args, record.exc_info, record.exc_text = event, (), None, None
+    record.fields = {"error": type(error).__name__}
 
 
 def configure_logs(settings: Settings) -> None:
-    """Everything that is logged anywhere in this process, from the level of the settings."""
-    handler = logging.StreamHandler(sys.stderr)
+    """Everything that is logged anywhere in this process, every logger from the level of the settings."""
+    if not isinstance(sys.stderr, RedactedStream):
+        stream = sys.stderr
+        sys.stderr = RedactedStream(stream)
+    else:
+        stream = sys.stderr._stream
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
+    handler.addFilter(without_what_was_sent)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
-    logging.getLogger("aiohttp.server").addFilter(without_what_was_sent)
+    # What libraries have set up for themselves, when they were imported, would not come by the handler.
+    for logger in list(logging.root.manager.loggerDict.values()):
+        if isinstance(logger, logging.Logger):
+            logger.handlers.clear()
+            logger.propagate = True
+            logger.disabled = False
+            logger.setLevel(logging.NOTSET)
+    logging.captureWarnings(True)
+    logging.raiseExceptions = False

@@ -5,6 +5,7 @@ Every limit has a name, a default that suits development, and where it matters a
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -13,7 +14,15 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
+from shared.access.origins import origin_fault
+
 MINIMUM_SECRET_BYTES = 32
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_MOST_SECONDS = 2_000_000.0
+"""Some three weeks: what Postgres and timers can count in milliseconds."""
+_MOST_TOKEN_SECONDS = 10 * 365 * 24 * 3600
+_MOST_BYTES = 2**62
+_MOST = 2**31 - 1
 
 
 class InvalidSettings(ValueError):
@@ -35,7 +44,9 @@ class Settings:
     data_directory: Path = Path(".daveslist")
     """Where development keeps its servers' data, its secret and its pictures."""
     allowed_origins: tuple[str, ...] = ()
-    """Origins that may connect or call; empty: any in development, the same host in production."""
+    """Origins that may connect or call: `https://example.com`, `https://*.example.com`, either without its scheme;
+    `null` and `file://` for apps made of local files; `*` for any. Empty: any in development, the same host in
+    production."""
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     """Networks whose X-Forwarded-For counts."""
     log_level: str = "INFO"
@@ -165,10 +176,16 @@ class Settings:
     """Bytes that wait for a slow reader; past it the connection is closed."""
     max_total_outbox_bytes: int = 256 * 1024 * 1024
     """Bytes that wait for all slow readers of a gateway; past it those are closed for whom most is waiting."""
+    close_seconds: float = 5.0
+    """How long a client whose connection is closed has to read what was sent before, and to hang up; past it the
+    connection is cut."""
     idle_seconds: float = 60.0
     """A connection that sent nothing for so long is closed."""
     longpoll_window_seconds: float = 10.0
     """How long a poll waits for messages; a session that is not polled for one and a half of it ends."""
+    longpoll_beat_seconds: float = 2.0
+    """An answer to a long poll that takes longer shows so often that the gateway lives; a proxy may give up a gateway
+    that has been silent for twice as long."""
     longpoll_body_seconds: float = 10.0
     """Within this time the body of a long-poll POST has to arrive."""
     max_longpoll_sessions_per_user: int = 100
@@ -211,15 +228,48 @@ class Settings:
         for name in ("database_url", "redis_url"):
             if self.is_production and not getattr(self, name):
                 raise InvalidSettings(f"{name.upper()}: needed in production")
-        if self.gateway_url and not re.fullmatch(r"https?://[^\s/;,]+/?", self.gateway_url):
+        if self.log_level.upper() not in LOG_LEVELS:
+            raise InvalidSettings(f"LOG_LEVEL: one of {', '.join(LOG_LEVELS)}, not {self.log_level!r}")
+        for origin in self.allowed_origins:
+            fault = origin_fault(origin)
+            if fault:
+                raise InvalidSettings(f"ALLOWED_ORIGINS: {origin!r} {fault}")
+        if self.gateway_url and (not _is_web(self.gateway_url) or origin_fault(self.gateway_url)):
             raise InvalidSettings(f"GATEWAY_URL: scheme and host, as https://example.com, not {self.gateway_url!r}")
+        for name in ("aws_endpoint_url", "aws_endpoint_url_s3"):
+            if (url := getattr(self, name)) and not _is_web(url):
+                raise InvalidSettings(f"{name.upper()}: begins with https:// or http://, as https://s3.example.com")
         for setting in fields(self):
             value = getattr(self, setting.name)
-            if type(value) in (int, float) and value <= 0:
-                raise InvalidSettings(f"{setting.name.upper()}: more than 0, not {value}")
+            most = _most(setting.name)
+            if type(value) in (int, float) and not 0 < value <= most:
+                raise InvalidSettings(f"{setting.name.upper()}: more than 0 and at most {most:g}, not {value}")
         for name in ("api_port", "gateway_port"):
             if getattr(self, name) > 65535:
                 raise InvalidSettings(f"{name.upper()}: at most 65535, not {getattr(self, name)}")
+
+
+def _most(name: str) -> float:
+    if name in ("access_token_seconds", "refresh_token_seconds"):
+        return _MOST_TOKEN_SECONDS
+    if name.endswith("_seconds"):
+        return _MOST_SECONDS
+    return _MOST_BYTES if name.endswith("_bytes") else _MOST
+
+
+def _is_web(url: str) -> bool:
+    return re.fullmatch(r"https?://[^\s/@?#*]+(?:/[^\s?#]*)?", url, re.IGNORECASE) is not None
+
+
+def _list(text: str) -> list[str]:
+    """Its parts; raises ValueError for none, which is surely not what was meant."""
+    parts = [part for part in (part.strip() for part in text.split(",")) if part]
+    if not parts:
+        raise ValueError(text)
+    return parts
+
+
+_EXPECTED = {"bool": "on or off", "int": "a whole number", "float": "a number", "tuple[str, ...]": "a list of origins"}
 
 
 def _parse(name: str, kind: str, text: str) -> object:
@@ -228,17 +278,20 @@ def _parse(name: str, kind: str, text: str) -> object:
             case "int":
                 return int(text)
             case "float":
-                return float(text)
+                number = float(text)
+                if not math.isfinite(number):
+                    raise ValueError(text)
+                return number
             case "bool":
                 return {"on": True, "off": False}[text.lower()]
             case "Path":
                 return Path(text)
             case "tuple[str, ...]":
-                return tuple(part.strip() for part in text.split(",") if part.strip())
+                return tuple(_list(text))
             case "tuple[IPv4Network | IPv6Network, ...]":
-                return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+                return tuple(map(ip_network, _list(text)))
             case _:
                 return text
     except (ValueError, KeyError):
-        expected = {"bool": "on or off", "int": "a whole number", "float": "a number"}.get(kind, "a list of networks")
+        expected = _EXPECTED.get(kind, "a list of networks, as 10.0.0.0/8")
         raise InvalidSettings(f"{name.upper()}: {expected}, not {text!r}") from None

@@ -7,9 +7,11 @@ from aiohttp import web
 from api.answers import json_answer
 from api.call import Call
 from shared.postgres import DatabaseUnavailable
+from shared.readiness import Readiness
 
 STOPPING = web.AppKey("stopping", list[bool])
 """Not empty once the process is on its way out."""
+READINESS = web.AppKey("readiness", Readiness)
 
 
 async def live(call: Call) -> web.Response:
@@ -29,6 +31,7 @@ async def ready(call: Call) -> web.Response:
         reasons["redis"] = "not connected"
     if call.request.app[STOPPING]:
         reasons["process"] = "stopping"
+    call.request.app[READINESS].found(reasons)
     if reasons:
         return json_answer({"status": "unavailable", "reasons": reasons}, 503)
     return json_answer({"status": "ok"})

@@ -1,7 +1,8 @@
 """Serves the web page: one document for all of its addresses, and its modules, styles and pictures.
 
-The files are those of api/web, as they are. An asset's address has the version of all of them, so that a browser keeps
-it for ever and a page never runs modules of two versions. Knows nothing of what the page does.
+The files are those of api/web, as they are, and the client of private chat that others copy. An asset's address has the
+version of all of them, so that a browser keeps it for ever and a page never runs modules of two versions. Knows nothing
+of what the page does.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from api.problems import NotFound
 from shared.settings import Settings
 
 FOLDER = Path(__file__).parents[1] / "web"
+ELSEWHERE = {"realtime/private_chat.js": Path(__file__).parents[2] / "gateway" / "client" / "private_chat.js"}
+"""Files of the page that lie outside of its folder, by where it imports them from."""
 
 PAGES = (
     "/",
@@ -163,18 +166,19 @@ def _kept() -> _Assets:
     return _read(_paths())
 
 
-def _paths() -> tuple[tuple[Path, int], ...]:
-    """Every file that is served, with the time of its last change."""
-    paths = (path for path in sorted(FOLDER.rglob("*")) if path.suffix in _MEDIA_TYPES and path.is_file())
-    return tuple((path, path.stat().st_mtime_ns) for path in paths)
+def _paths() -> tuple[tuple[str, Path, int], ...]:
+    """Every file that is served: its name in addresses, where it is, and the time of its last change."""
+    own = (path for path in sorted(FOLDER.rglob("*")) if path.suffix in _MEDIA_TYPES and path.is_file())
+    files = {**{str(PurePosixPath(path.relative_to(FOLDER))): path for path in own}, **ELSEWHERE}
+    return tuple((name, path, path.stat().st_mtime_ns) for name, path in files.items())
 
 
 @lru_cache(maxsize=1)
-def _read(paths: tuple[tuple[Path, int], ...]) -> _Assets:
+def _read(paths: tuple[tuple[str, Path, int], ...]) -> _Assets:
     files: dict[str, _Asset] = {}
     digest = hashlib.sha256()
-    for path, _ in paths:
-        name, data = str(PurePosixPath(path.relative_to(FOLDER))), path.read_bytes()
+    for name, path, _ in paths:
+        data = path.read_bytes()
         digest.update(f"{name}\0{len(data)}\0".encode() + data)
         files[name] = _Asset(data, gzip.compress(data, mtime=0), _MEDIA_TYPES[path.suffix])
     return _Assets(digest.hexdigest()[:16], files)

@@ -6,12 +6,15 @@ without the token. Knows nothing of routes.
 
 from __future__ import annotations
 
+import logging
+
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
 from api.middlewares.requests import Handler
 from shared.access.addresses import is_trusted
 from shared.access.origins import is_allowed
+from shared.refused_origins import RefusedOrigins
 from shared.settings import Settings
 
 _DEFAULTS = (
@@ -32,10 +35,14 @@ _HSTS = "max-age=31536000"
 
 
 def headers(settings: Settings) -> Middleware:
+    refused = RefusedOrigins(logging.getLogger(__name__))
+
     @web.middleware
     async def add_headers(request: web.Request, handler: Handler) -> web.StreamResponse:
         origin = request.headers.get(hdrs.ORIGIN)
         is_known = origin is not None and is_allowed(origin, request.host, settings)
+        if origin is not None and not is_known:
+            refused.tell(origin)
         if is_known and request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers:
             response: web.StreamResponse = _preflight()
         else:

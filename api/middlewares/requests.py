@@ -23,6 +23,7 @@ from api.problems import (
 )
 from shared.domain.users import UserNotFound
 from shared.postgres import DatabaseUnavailable
+from shared.readiness import ASKED_BY_MACHINES
 
 log = logging.getLogger("api")
 
@@ -69,7 +70,8 @@ async def _answer(request: web.Request, handler: Handler, request_id: str) -> we
 
 
 def _log(request: web.Request, request_id: str, started: float, status: int) -> None:
-    if log.isEnabledFor(logging.INFO):
+    level = logging.DEBUG if request.path in ASKED_BY_MACHINES else logging.INFO
+    if log.isEnabledFor(level):
         fields = {
             "request_id": request_id,
             "method": request.method,
@@ -77,4 +79,4 @@ def _log(request: web.Request, request_id: str, started: float, status: int) -> 
             "status": status,
             "ms": round((time.perf_counter() - started) * 1000, 2),
         }
-        log.info("request", extra={"fields": fields})
+        log.log(level, "request", extra={"fields": fields})

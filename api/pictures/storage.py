@@ -18,6 +18,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
 from api.pictures.errors import PictureMissing, StorageUnavailable
+from shared.folders import make_folder, why
 from shared.settings import InvalidSettings, Settings
 
 if TYPE_CHECKING:
@@ -147,25 +148,30 @@ def _sync(file: Path) -> None:
 def open_store(settings: Settings) -> LocalStore | S3Store:
     """The folder, made if it is missing, or the bucket that the settings name. Raises InvalidSettings."""
     if not settings.pictures_url:
-        return _folder(settings.data_directory.absolute() / "pictures")
-    parts = urlsplit(settings.pictures_url)
+        return _folder(settings.data_directory.absolute() / "pictures", "DATA_DIRECTORY")
+    try:
+        parts = urlsplit(settings.pictures_url)
+    except ValueError:
+        raise InvalidSettings("PICTURES_URL: is no URL") from None
     if parts.query or parts.fragment:
         raise InvalidSettings("PICTURES_URL: has nothing after the path")
     match parts.scheme:
         case "file" if parts.netloc in ("", "localhost") and parts.path.strip("/"):
-            return _folder(Path(unquote(parts.path)))
+            return _folder(Path(unquote(parts.path)), "PICTURES_URL")
         case "s3" if parts.netloc:
             return _bucket(parts.netloc, parts.path.strip("/"), settings)
     raise InvalidSettings("PICTURES_URL: file:///folder or s3://bucket/prefix is needed")
 
 
-def _folder(path: Path) -> LocalStore:
+def _folder(path: Path, setting: str) -> LocalStore:
     try:
         # Pictures of private listings lie here: for this user alone.
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(path, 0o700)
         return LocalStore(path)
-    except (BaseError, OSError, ValueError) as error:
-        raise InvalidSettings(f"PICTURES_URL: the folder {path} cannot be used: {type(error).__name__}") from error
+    except OSError as error:
+        raise InvalidSettings(f"{setting}: the folder {path} cannot be used: {why(error)}") from error
+    except (BaseError, ValueError) as error:
+        raise InvalidSettings(f"{setting}: the folder {path} cannot be used: {type(error).__name__}") from error
 
 
 def _bucket(bucket: str, prefix: str, settings: Settings) -> S3Store:

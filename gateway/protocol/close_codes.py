@@ -24,6 +24,8 @@ IDLE: Final = Close(1002, "idle")
 """Nothing was received for too long."""
 NOT_POLLED: Final = Close(1002, "not polled")
 """A session of long polls was not polled for too long."""
+NOT_JOINED: Final = Close(1002, "not joined")
+"""A session of long polls that took the place of a lost one was not joined to anything."""
 INVALID_TEXT: Final = Close(1007, "not UTF-8")
 BAD_FRAME: Final = Close(1011, "bad frame")
 """The client sent bytes that cannot be decoded."""

@@ -50,6 +50,16 @@ class Client(Protocol):
     async def at_rest(self) -> None: ...
 
 
+class Leaving(Protocol):
+    """A connection behind its close frame."""
+
+    ended: asyncio.Future[None]
+
+    @property
+    def unread_bytes(self) -> int: ...
+    def cut(self) -> None: ...
+
+
 class _Event:
     """What happened to a user lately: a disconnect of all or of one session, or a change of role."""
 
@@ -73,6 +83,7 @@ class Roster:
         self._numbers = itertools.count(1)
         self._lately: deque[_Event] = deque()
         self._lately_of: dict[int, list[_Event]] = {}
+        self._leaving: set[Leaving] = set()
         self._behind: list[tuple[int, Client]] = []
         self._sweeping: asyncio.TimerHandle | None = None
         self.is_draining = False
@@ -133,6 +144,22 @@ class Roster:
             await asyncio.gather(*map(_release, clients[start : start + size]))
             if start + size < len(clients):
                 await asyncio.sleep(self._settings.drain_seconds / DRAIN_STEPS)
+        # Those who read slowly are cut within `close_seconds`.
+        while self._leaving:
+            await asyncio.wait([leaving.ended for leaving in self._leaving])
+            await asyncio.sleep(0)
+
+    async def farewell(self, leaving: Leaving) -> None:
+        """Returns when a connection that was closed has ended. Until then, what waits for its client counts."""
+        self._leaving.add(leaving)
+        try:
+            # Whoever waits may be cancelled; the connection ends by itself.
+            await asyncio.shield(leaving.ended)
+        except asyncio.CancelledError:
+            leaving.cut()
+            raise
+        finally:
+            self._leaving.discard(leaving)
 
     # What becomes of users
 
@@ -201,10 +228,16 @@ class Roster:
 
     def _bound_outboxes(self, behind: list[tuple[int, Client]]) -> None:
         """Many slow readers, each within its own limit, must not take all memory either."""
-        total = sum(outbox_bytes for outbox_bytes, _ in behind)
+        total = sum(outbox_bytes for outbox_bytes, _ in behind) + sum(one.unread_bytes for one in self._leaving)
         limit = self._settings.max_total_outbox_bytes
         if total <= limit:
             return
+        # Those who were told to go have had their chance.
+        for leaving in sorted(self._leaving, key=lambda one: one.unread_bytes, reverse=True):
+            if total <= limit:
+                return
+            total -= leaving.unread_bytes
+            leaving.cut()
         for outbox_bytes, client in sorted(behind, key=lambda one: one[0], reverse=True):
             if total <= limit:
                 break

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from gateway.protocol.messages import Binary, Frame
 
-_TEXT, _BINARY = 0x81, 0x82
+_TEXT, _BINARY, _CLOSE = 0x81, 0x82, 0x88
+_MOST_OF_A_REASON = 123
 _SHORT_TEXT = tuple(bytes((_TEXT, size)) for size in range(126))
+
+
+def close_frame(code: int, reason: bytes = b"") -> bytes:
+    """The last frame of a connection; of a reason as much as a control frame holds."""
+    payload = code.to_bytes(2) + reason[:_MOST_OF_A_REASON]
+    return bytes((_CLOSE, len(payload))) + payload
 
 
 def wire(frame: Frame) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
@@ -11,7 +12,10 @@ from aiohttp import hdrs, web
 
 from gateway.protocol.serializer import Serializer, negotiate
 from shared.access.origins import is_allowed
+from shared.refused_origins import RefusedOrigins
 from shared.settings import Settings
+
+_refused = RefusedOrigins(logging.getLogger(__name__))
 
 SUBPROTOCOL = "phoenix"
 TOKEN_SUBPROTOCOL_PREFIX = "base64url.bearer.phx."
@@ -60,4 +64,8 @@ def serializer_of(query: dict[str, str]) -> Serializer | None:
 
 def origin_is_allowed(request: web.Request, settings: Settings) -> bool:
     """Whether a page of this origin may connect. A client that is no page sends no origin, and may."""
-    return is_allowed(request.headers.get(hdrs.ORIGIN), request.host, settings)
+    origin = request.headers.get(hdrs.ORIGIN)
+    if is_allowed(origin, request.host, settings):
+        return True
+    _refused.tell(origin or "")
+    return False

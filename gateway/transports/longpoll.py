@@ -10,6 +10,7 @@ the server's keep-alive time).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 from collections.abc import AsyncIterator
@@ -26,12 +27,12 @@ from gateway.runtime.node_calls import NodeCalls
 from gateway.transports.handshake import origin_is_allowed, serializer_of
 from gateway.transports.longpoll_body import frames_of
 from gateway.transports.longpoll_holder import Holder, LocalSessions, RemoteSessions, serve_sessions
+from gateway.transports.longpoll_reply import Reply
 from gateway.transports.longpoll_session import (
     BAD_REQUEST,
     FAILED,
     FORBIDDEN,
     GONE,
-    OK,
     TIMED_OUT,
     TOO_LARGE,
     PollAnswer,
@@ -90,41 +91,59 @@ class LongPollTransport:
         await self._calls.stop()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        if not origin_is_allowed(request, self._settings):
-            return self._status(FORBIDDEN)
         match request.method:
-            case hdrs.METH_GET:
-                return await self._get(request)
-            case hdrs.METH_POST:
-                return self._status(await self._post(request))
-            case hdrs.METH_OPTIONS:
+            case hdrs.METH_OPTIONS if self._is_allowed(request):
                 return _preflight(request)
+            case hdrs.METH_GET | hdrs.METH_POST | hdrs.METH_OPTIONS:
+                reply = Reply(request, _HEADERS, self._endpoint.step, self._settings.longpoll_beat_seconds)
+                # Without it, the client has gone, and nobody waits for an answer.
+                with contextlib.suppress(ConnectionError):
+                    await self._answer(request, reply)
+                return reply.response
             case _:
                 return web.Response(status=400, headers=_HEADERS)
 
+    def _is_allowed(self, request: web.Request) -> bool:
+        return origin_is_allowed(request, self._settings)
+
+    async def _answer(self, request: web.Request, reply: Reply) -> None:
+        if not self._is_allowed(request):
+            await self._end(reply, self._refused())
+        elif request.method == hdrs.METH_GET:
+            await self._get(request, reply)
+        else:
+            await self._end(reply, {"status": await self._post(request, reply)})
+
+    async def _end(self, reply: Reply, body: dict[str, object]) -> bool:
+        """Whether it went out to a client that was still there."""
+        return await reply.end(_encode(body), is_last=self._endpoint.is_draining)
+
     # Polls
 
-    async def _get(self, request: web.Request) -> web.StreamResponse:
+    async def _get(self, request: web.Request, reply: Reply) -> None:
         query = parse_qsl(request.rel_url.raw_query_string, keep_blank_values=True)
         tokens = self._tokens_of(request, query)
         if tokens.reference is None:
-            return await self._open(query, tokens)
+            await self._end(reply, await reply.after(self._open(query, tokens)))
+            return
         holder = self._holder(tokens.reference)
         session_id = tokens.reference.session_id
         poll_id = f"{self._endpoint.node_id}:{next(self._poll_numbers)}"
         is_delivered = False
         try:
-            answer = await self._poll(holder, session_id, poll_id)
-            if answer.status == OK:
-                response = self._answer(OK, answer.messages, tokens.session)
-                is_delivered = await _is_written(request, response)
-                return response
+            answer = await reply.after(self._poll(holder, session_id, poll_id))
+            if answer.status != GONE:
+                body = {"messages": answer.messages, "status": answer.status, "token": tokens.session}
+                is_delivered = await self._end(reply, body)
+                return
         finally:
-            # Also for a poll whose request was cancelled, and which may still wait.
+            # Also for a poll that was cancelled, and which may still wait.
             holder.settle(session_id, poll_id, is_delivered)
-        if answer.status == GONE:
-            return await self._reopen(query, tokens)
-        return self._answer(answer.status, [], tokens.session)
+        body = await reply.after(self._open(query, tokens))
+        if answer.has_ended and body["status"] == FORBIDDEN:
+            # The poll itself was rightful; the next one is refused.
+            body = {"messages": [], "status": GONE, "token": None}
+        await self._end(reply, body)
 
     async def _poll(self, holder: Holder, session_id: str, poll_id: str) -> PollAnswer:
         if holder is self._sessions:
@@ -148,35 +167,33 @@ class LongPollTransport:
         for poll_id in tuple(self._proxied):
             self._give_up(poll_id)
 
-    async def _reopen(self, query: list[tuple[str, str]], tokens: _Tokens) -> web.Response:
-        """The session of a poll is gone: a new one for whoever may still connect."""
-        if self._endpoint.is_draining:
-            # Not on a node that is about to stop. Without a token the client begins anew, on another node.
-            return self._answer(GONE, [], None)
-        return await self._open(query, tokens)
-
-    async def _open(self, query: list[tuple[str, str]], tokens: _Tokens) -> web.Response:
+    async def _open(self, query: list[tuple[str, str]], tokens: _Tokens) -> dict[str, object]:
+        """A session for whoever may connect; for one with the token of a session that is gone, in its place."""
         parameters = dict(query)
         serializer = serializer_of(parameters)
         if serializer is None or not tokens.jwt:
-            return self._status(FORBIDDEN)
+            return self._refused()
         # FAILED, not a status of its own: phoenix.js comes back after this one, and stops at what it does not know.
         try:
             identity = await self._authenticate(tokens.jwt)
         except Refused as refused:
             logger.info("connection refused", extra={"fields": {"reason": str(refused)}})
-            return self._status(FORBIDDEN)
+            return self._refused()
         except DatabaseUnavailable:
-            return self._status(FAILED)
+            return {"status": FAILED}
         if self._endpoint.is_draining:
-            return self._status(FAILED)
-        session = self._sessions.open(serializer, identity)
+            return {"status": FAILED}
+        session = self._sessions.open(serializer, identity, is_successor=bool(tokens.session))
         token = self._tokens.issue(SessionReference(self._endpoint.node_id, session.id))
-        return self._answer(GONE, [], token)
+        return {"messages": [], "status": GONE, "token": token}
+
+    def _refused(self) -> dict[str, object]:
+        self._endpoint.counts.refused += 1
+        return {"status": FORBIDDEN}
 
     # Posts
 
-    async def _post(self, request: web.Request) -> int:
+    async def _post(self, request: web.Request, reply: Reply) -> int:
         query = parse_qsl(request.rel_url.raw_query_string, keep_blank_values=True)
         reference = self._tokens_of(request, query).reference
         if reference is None:
@@ -192,7 +209,8 @@ class LongPollTransport:
         except (ConnectionError, HttpProcessingError, web.RequestPayloadError):
             # Cut off, or not as its headers say: aiohttp closes the connection, whatever is answered.
             return BAD_REQUEST
-        return await self._holder(reference).post(reference.session_id, frames)
+        status: int = await reply.after(self._holder(reference).post(reference.session_id, frames))
+        return status
 
     # Both
 
@@ -219,18 +237,6 @@ class LongPollTransport:
             self._calls, reference.node_id, settings.longpoll_window_seconds, settings.node_call_seconds
         )
 
-    def _answer(self, status: int, messages: list[str], token: str | None) -> web.Response:
-        return self._json({"messages": messages, "status": status, "token": token})
-
-    def _status(self, status: int) -> web.Response:
-        return self._json({"status": status})
-
-    def _json(self, body: dict[str, object]) -> web.Response:
-        response = web.Response(body=_encode(body), content_type="application/json", charset="utf-8", headers=_HEADERS)
-        if self._endpoint.is_draining:
-            response.force_close()
-        return response
-
 
 def _preflight(request: web.Request) -> web.Response:
     """A browser asks before a request from another origin; which origins may is checked on every request."""
@@ -251,15 +257,3 @@ async def _body(request: web.Request, limit: int) -> bytes | None:
         if len(body) > limit:
             return None
     return bytes(body)
-
-
-async def _is_written(request: web.Request, response: web.Response) -> bool:
-    """Whether the answer went out to a client that was still there."""
-    if request.transport is None or request.transport.is_closing():
-        return False
-    try:
-        await response.prepare(request)
-        await response.write_eof()
-    except ConnectionError:
-        return False
-    return request.transport is not None and not request.transport.is_closing()

@@ -46,7 +46,7 @@ class LocalSessions:
         self._endpoint = endpoint
         self._sessions: dict[str, LongPollConnection] = {}
 
-    def open(self, serializer: Serializer, identity: Identity) -> LongPollConnection:
+    def open(self, serializer: Serializer, identity: Identity, *, is_successor: bool = False) -> LongPollConnection:
         """Any one user has a bounded number of them: to open one takes a client no more than a token."""
         members = self._endpoint.connections.of_user(identity.user_id)
         # One that was closed a moment ago may still be there: it must not count, nor be closed for the next one again.
@@ -54,7 +54,7 @@ class LocalSessions:
         if len(own) >= self._endpoint.settings.max_longpoll_sessions_per_user:
             longest_unpolled = min(own, key=LongPollConnection.last_polled)
             longest_unpolled.close(TOO_MANY_SESSIONS)
-        session = LongPollConnection(self._endpoint, serializer, identity, self._forget)
+        session = LongPollConnection(self._endpoint, serializer, identity, self._forget, is_successor=is_successor)
         if not session.gone:
             self._sessions[session.id] = session
         return session

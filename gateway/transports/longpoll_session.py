@@ -13,13 +13,13 @@ import asyncio
 import base64
 import logging
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from gateway.identity import Identity
-from gateway.protocol.close_codes import BAD_FRAME, NOT_POLLED, SLOW, Close
-from gateway.protocol.messages import BadFrame, Binary, Frame, Message
+from gateway.protocol.close_codes import BAD_FRAME, NOT_JOINED, NOT_POLLED, SLOW, Close
+from gateway.protocol.messages import ERROR, PHOENIX_TOPIC, PHX_JOIN, BadFrame, Binary, Frame, Message
 from gateway.protocol.serializer import Serializer
 from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.connection import Connection
@@ -43,15 +43,21 @@ FAILED = 500
 
 FAIR_FRAMES = 64
 """Frames of one POST that are handled in one go; between them others have their turn."""
+REJOIN_SECONDS = 1.0
+"""How long a session that takes the place of a lost one waits for a first join."""
+OVERTAKEN_SECONDS = 2.0
+"""How long after its opening a session may see joins that later ones have overtaken."""
 MAX_WAITING_POSTS = 100
 """POSTs of one session that wait for its busy channels; past it they are refused."""
 
 
 class PollAnswer(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """OK with messages, NO_CONTENT, or GONE."""
+    """OK with messages, NO_CONTENT, GONE, or FAILED, after which a client begins anew."""
 
     status: int
     messages: list[str] = []
+    has_ended: bool = False
+    """GONE, and it was there when the poll began."""
 
 
 class _Poll:
@@ -73,14 +79,20 @@ class _Batch(NamedTuple):
 
 
 class LongPollConnection(Connection):
-    """One session, open from its making until `gone`."""
+    """One session, open from its making until `gone`.
+
+    One that takes the place of a lost one has to see a join soon. phoenix.js before 1.8.5 goes on in it as if its
+    channels were joined still, and would hear nothing for ever; told that the session failed, it begins anew and joins.
+    """
 
     __slots__ = (
         "_flushing",
         "_forget",
+        "_has_to_join",
         "_in_flight",
         "_limit",
         "_loop",
+        "_opened_at",
         "_outbox",
         "_outbox_bytes",
         "_poll",
@@ -97,8 +109,10 @@ class LongPollConnection(Connection):
         serializer: Serializer,
         identity: Identity,
         forget: Callable[[LongPollConnection], None],
+        *,
+        is_successor: bool = False,
     ) -> None:
-        """`forget` is called when the session has ended."""
+        """`forget` is called when the session has ended; `is_successor` says that it takes the place of a lost one."""
         super().__init__(endpoint, serializer, identity)
         self.id = new_session_id()
         self._loop = asyncio.get_running_loop()
@@ -112,7 +126,8 @@ class LongPollConnection(Connection):
         self._posting = asyncio.Lock()
         self._waiting_posts = 0
         self._forget = forget
-        self._unpolled_since = self._loop.time()
+        self._has_to_join = is_successor
+        self._opened_at = self._unpolled_since = self._loop.time()
         endpoint.connections.add(self)
 
     # From the channels
@@ -140,7 +155,7 @@ class LongPollConnection(Connection):
         self._flush()
         self.gone = True
         if self._poll is not None:
-            self._answer(PollAnswer(GONE))
+            self._answer(PollAnswer(GONE, has_ended=True))
         self._outbox.clear()
         self._in_flight = None
         self.resume()
@@ -177,7 +192,10 @@ class LongPollConnection(Connection):
             # The client asks for more, so it has done with the earlier poll; the word of how should be on its way.
             self._loop.call_later(self.endpoint.settings.node_call_seconds, self.settle, self._in_flight.poll_id, False)
         self._flush()
-        window = self._loop.call_later(self._window, self._withdraw, poll_id)
+        if self._has_to_join:
+            window = self._loop.call_later(min(REJOIN_SECONDS, self._window), self._fail, poll_id)
+        else:
+            window = self._loop.call_later(self._window, self._withdraw, poll_id)
         try:
             return await poll.answer
         finally:
@@ -201,6 +219,14 @@ class LongPollConnection(Connection):
         if self._poll is not None and self._poll.id == poll_id:
             self._answer(PollAnswer(NO_CONTENT))
 
+    def _fail(self, poll_id: str) -> None:
+        """Where nobody has joined anything, the client has to begin anew."""
+        if self._has_to_join and self._poll is not None and self._poll.id == poll_id:
+            self._answer(PollAnswer(FAILED))
+            self.close(NOT_JOINED)
+        else:
+            self._withdraw(poll_id)
+
     def _answer(self, answer: PollAnswer) -> None:
         poll, self._poll = self._poll, None
         if poll is not None and not poll.answer.done():
@@ -220,6 +246,7 @@ class LongPollConnection(Connection):
             return
         self._in_flight = _Batch(poll.id, self._outbox, self._outbox_bytes)
         self._outbox, self._outbox_bytes = [], 0
+        self.endpoint.counts.frames_out += len(self._in_flight.messages)
         self._answer(PollAnswer(OK, self._in_flight.messages))
 
     # From the POSTs
@@ -246,6 +273,7 @@ class LongPollConnection(Connection):
     async def _handle_all(self, frames: list[ClientFrame]) -> int:
         if self.gone:
             return GONE
+        self.endpoint.counts.frames_in += len(frames)
         messages: list[Message] = []
         try:
             for some in _batches(frames):
@@ -258,16 +286,44 @@ class LongPollConnection(Connection):
             logger.info("bad frame", extra={"fields": fields})
             self.close(BAD_FRAME)
             return BAD_REQUEST
+        if self._has_to_join and messages:
+            self._has_to_join = not any(message.event == PHX_JOIN for message in messages)
+            if self._has_to_join and any(message.topic != PHOENIX_TOPIC for message in messages):
+                # Meant for a channel of the lost session, which the client takes for joined.
+                self.close(NOT_JOINED)
+                return GONE
         for batch in _batches(messages):
             for message in batch:
                 if self.is_congested:
                     await self.decongested()
-                # An earlier frame of the same POST can have ended the session.
-                if not self.gone:
-                    self.handle(message)
+                self._handle(message)
             if len(batch) == FAIR_FRAMES:
                 await asyncio.sleep(0)
         return OK
+
+    def _handle(self, message: Message) -> None:
+        # An earlier frame of the same POST can have ended the session.
+        if self.gone:
+            return
+        if message.event == PHX_JOIN and self._is_overtaken(message):
+            response = {"reason": "overtaken"}
+            self.send(self.serializer.reply(message.join_ref, message.ref, message.topic, ERROR, response))
+        else:
+            self.handle(message)
+
+    def _is_overtaken(self, message: Message) -> bool:
+        """Whether the client has joined the topic anew after it sent this join.
+
+        phoenix.js up to 1.6 posts each frame on its own. When it connects, what had to wait for that goes out all at
+        once: a join that was given up, and the one in its place, of which either may arrive first.
+        """
+        if type(message.topic) is not str or self._loop.time() - self._opened_at > OVERTAKEN_SECONDS:
+            return False
+        joined = self.session.topics.get(message.topic)
+        if joined is None or message.ref != message.join_ref:
+            return False
+        earlier, later = message.join_ref, joined.sent_join_ref
+        return _is_number(earlier) and _is_number(later) and int(earlier) < int(later)
 
     def _decode(self, frame: ClientFrame) -> Message:
         if frame.is_binary:
@@ -278,6 +334,11 @@ class LongPollConnection(Connection):
 def _batches(all_of_them: list[T]) -> Iterator[list[T]]:
     for start in range(0, len(all_of_them), FAIR_FRAMES):
         yield all_of_them[start : start + FAIR_FRAMES]
+
+
+def _is_number(ref: Any) -> bool:
+    """As phoenix.js counts its refs."""
+    return type(ref) is str and ref.isascii() and ref.isdecimal() and len(ref) < 20
 
 
 def _text(frame: Frame) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aiohttp import WSMsgType, hdrs, web
+from aiohttp.http_websocket import WS_CLOSING_MESSAGE
 
 from gateway.identity import Authenticator, Identity, Refused
 from gateway.protocol.close_codes import BAD_FRAME, IDLE, INVALID_TEXT, SLOW, Close
@@ -19,7 +20,8 @@ from gateway.protocol.serializer import Serializer
 from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.connection import Connection
 from gateway.runtime.endpoint import Endpoint
-from gateway.transports.frames import wire
+from gateway.transports.frames import close_frame, wire
+from gateway.transports.goodbye import Goodbye
 from gateway.transports.handshake import (
     SUBPROTOCOL,
     origin_is_allowed,
@@ -33,8 +35,6 @@ logger = logging.getLogger(__name__)
 
 FAIR_FRAMES = 64
 """Frames of one connection that are handled in one go, or up to twice as many."""
-_CLOSE_SECONDS = 5.0
-"""How long a client has to answer a close before its connection is cut."""
 
 
 class Flusher:
@@ -59,14 +59,41 @@ class Flusher:
 
 
 class WebSocket(web.WebSocketResponse[Any]):
-    """aiohttp's, which closes by itself on a client's close or mistake: what was answered before it goes out first."""
+    """aiohttp's, but for its close, which it also calls by itself on a client's close or mistake.
+
+    What was answered before goes out first, then the close frame; then the client has `close_seconds` to read and to
+    hang up.
+    """
 
     before_close: Callable[[], None] | None = None
+    close_seconds: float = 5.0
+    goodbye: Goodbye | None = None
+    """From the close frame on."""
 
     async def close(self, *, code: int = 1000, message: bytes = b"", drain: bool = True) -> bool:
+        return self.say_goodbye(code, message)
+
+    def say_goodbye(self, code: int, reason: bytes = b"") -> bool:
+        """False where it is closed already. `receive` ends."""
         if self.before_close is not None:
+            # The client may turn out to be too slow, and is told so: then this is closed already.
             self.before_close()
-        return await super().close(code=code, message=message, drain=drain)
+        if self.closed:
+            return False
+        self._set_closed()
+        request, reader = self._req, self._reader
+        transport = None if request is None else request.transport
+        if transport is not None and not transport.is_closing():
+            try:
+                transport.write(close_frame(code, reason))
+            except RuntimeError:
+                # The client is gone, and uvloop knows it before it says so.
+                transport.abort()
+            else:
+                self.goodbye = Goodbye(transport, self.close_seconds)
+        if self._waiting and reader is not None:
+            reader.feed_data(WS_CLOSING_MESSAGE, 0)
+        return True
 
     def let_go(self) -> None:
         """Forget what refers back to this socket: such a circle is freed by nothing but a look through all of memory.
@@ -85,7 +112,6 @@ class WebSocketConnection(Connection):
     """A connection over a prepared WebSocketResponse."""
 
     __slots__ = (
-        "_closing",
         "_counts",
         "_flusher",
         "_is_mute",
@@ -112,7 +138,6 @@ class WebSocketConnection(Connection):
         self._flusher = flusher
         self._out: list[bytes] = []
         self._limit = endpoint.settings.max_outbox_bytes
-        self._closing: asyncio.Task[Any] | None = None
         self._is_mute = False
         """Behind a close nothing is sent, so nothing is collected."""
         self._counts = endpoint.counts
@@ -140,7 +165,7 @@ class WebSocketConnection(Connection):
     def flush(self) -> None:
         """Write what was collected. A client that lets more than the limit pile up is closed, and catches up later."""
         out = self._out
-        if not out or self._closing is not None:
+        if not out:
             return
         transport = self._transport
         try:
@@ -155,22 +180,15 @@ class WebSocketConnection(Connection):
             self.close(SLOW)
 
     def close(self, close: Close) -> None:
-        if self._closing is None and not self.gone:
-            self.flush()
-        if self._closing is None and not self.gone:
+        if not self._is_mute and not self.gone:
             self._is_mute = True
             self.closes(close)
-            self._closing = asyncio.get_running_loop().create_task(self._close(close))
+            # Which writes what was sent before.
+            self._socket.say_goodbye(close.code, close.reason.encode())
 
     def dropped(self) -> None:
         self._is_mute = True
         super().dropped()
-
-    async def _close(self, close: Close) -> None:
-        # Not drained: a client that does not read would keep this waiting.
-        await self._socket.close(code=close.code, message=close.reason.encode(), drain=False)
-        if self._transport.get_write_buffer_size():
-            self._transport.abort()
 
     async def run(self) -> None:
         """Read until the connection ends."""
@@ -205,14 +223,16 @@ class WebSocketConnection(Connection):
                     await self.decongested()
         except BadFrame as error:
             self._bad_frame(error)
+        except ConnectionError:
+            # The client has vanished in the middle of something: a pong on its way, say.
+            pass
         finally:
             try:
                 self.dropped()
-                if self._closing is not None:
-                    await self._closing
-            finally:
                 self._out.clear()
-                self._closing = None
+                if self._socket.goodbye is not None:
+                    await self.endpoint.connections.farewell(self._socket.goodbye)
+            finally:
                 self._socket.let_go()
 
     def _bad_frame(self, error: BadFrame) -> None:
@@ -261,12 +281,16 @@ class WebSocketTransport:
         socket = WebSocket(
             compress=False,
             autoping=False,
-            timeout=_CLOSE_SECONDS,
             protocols=(SUBPROTOCOL,),
             max_msg_size=self._settings.max_message_bytes + 1,
             decode_text=False,
         )
-        await socket.prepare(request)
+        socket.close_seconds = self._settings.close_seconds
+        try:
+            await socket.prepare(request)
+        except ConnectionError:
+            # Gone before it was let in.
+            return socket
         transport = request.transport
         if transport is not None:
             connection = WebSocketConnection(self._endpoint, serializer, identity, socket, transport, self._flusher)

@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from shared.settings import Settings
+if TYPE_CHECKING:
+    from shared.settings import Settings
+
+ANY = "*"
+NAMED = frozenset({"null", "file://"})
+"""Origins that name no host: of sandboxed pages, and of apps that are made of local files."""
+
+_PATTERN = re.compile(
+    r"(?:(?P<scheme>[a-z][a-z0-9+.-]*):(?=//))?(?://)?"
+    r"(?P<wildcard>\*\.)?(?P<host>\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)"
+    r"(?::(?P<port>[0-9]{1,5}))?/?",
+    re.ASCII | re.IGNORECASE,
+)
+_NO_ORIGINS = frozenset({"about", "blob", "data", "ftp", "javascript", "mailto", "ws", "wss"})
+"""Schemes that no browser sends as an origin."""
 
 
 def is_allowed(origin: str | None, host: str, settings: Settings) -> bool:
@@ -14,6 +31,44 @@ def is_allowed(origin: str | None, host: str, settings: Settings) -> bool:
     if not settings.allowed_origins:
         return not settings.is_production or _same_host(origin, host)
     return any(_matches(origin, allowed) for allowed in settings.allowed_origins)
+
+
+def origin_fault(allowed: str) -> str | None:
+    """Why no page's origin can match this, or None where one can.
+
+    `https://example.com` with or without a port, `https://*.example.com`, both also without the scheme; `null`,
+    `file://`; `*` for any.
+    """
+    if allowed == ANY or allowed in NAMED:
+        return None
+    if allowed.lower() in NAMED:
+        return "is written in small letters"
+    if not allowed.isascii():
+        return "has characters that no origin has; write the host as browsers send it, beginning with xn--"
+    match = _PATTERN.fullmatch(allowed)
+    if match is None:
+        return "is no origin, which is a scheme, a host and perhaps a port: https://example.com"
+    if (match["scheme"] or "").lower() in _NO_ORIGINS:
+        return f"is no origin: a page's begins with http or https, not with {match['scheme']}"
+    if match["port"] is not None and not 0 < int(match["port"]) < 65536:
+        return "has no port between 1 and 65535"
+    if not _is_host(match["host"], has_wildcard=match["wildcard"] is not None):
+        return "names no host"
+    return None
+
+
+def _is_host(host: str, *, has_wildcard: bool) -> bool:
+    try:
+        if host.startswith("["):
+            IPv6Address(host[1:-1])
+            return not has_wildcard
+        if host.rpartition(".")[2].isdigit():
+            # Browsers take it for an IPv4 address, whose subdomains are none.
+            IPv4Address(host)
+            return not has_wildcard
+    except AddressValueError:
+        return False
+    return True
 
 
 def _same_host(origin: str, host: str) -> bool:
@@ -27,6 +82,10 @@ def _same_host(origin: str, host: str) -> bool:
 
 def _matches(origin: str, allowed: str) -> bool:
     """`https://example.com` exactly, `https://*.example.com` for its subdomains; without a scheme, any scheme."""
+    if allowed == ANY:
+        return True
+    if allowed in NAMED:
+        return origin == allowed
     try:
         given, wanted = urlsplit(origin), urlsplit(allowed if "//" in allowed else f"//{allowed}")
         given_host, wanted_host = given.hostname, wanted.hostname

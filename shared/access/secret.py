@@ -23,7 +23,7 @@ def jwt_secret(settings: Settings) -> str:
             _make(path)
         secret = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSettings(f"JWT_SECRET: not set, and none can be kept in {path}: {error}") from None
+        raise InvalidSettings(f"DATA_DIRECTORY: without JWT_SECRET one is kept in {path}: {error}") from None
     if len(secret) < MINIMUM_SECRET_BYTES:
         raise InvalidSettings(
             f"JWT_SECRET: not set, and {path} holds less than {MINIMUM_SECRET_BYTES} bytes: remove it"

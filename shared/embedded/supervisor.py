@@ -24,7 +24,9 @@ from shared.embedded.child import ServerFailed
 from shared.embedded.discovery import AlreadyRunning, Claim, Running
 from shared.embedded.postgres import EmbeddedPostgres
 from shared.embedded.redis import EmbeddedRedis
+from shared.folders import make_folder, why
 from shared.settings import InvalidSettings, Settings
+from shared.start import check_addresses
 
 CHECKOUT = Path(__file__).parents[2]
 READY_SECONDS = 60.0
@@ -33,6 +35,8 @@ YOUNG_SECONDS = 5.0
 """A part that ends this soon after its start would only end again."""
 SAME_SIGNAL_SECONDS = 1.0
 """make passes a SIGTERM on that may have reached us already: what follows so soon is no sign of impatience."""
+WRONG_ENVIRONMENT = 2
+"""With this exit code our own processes end after one line that names the variable: no other need follow."""
 SECOND_GATEWAY = 2
 """Its port is this many above the first one's."""
 GOODBYE = {"DRAIN_SECONDS": "1", "SHUTDOWN_SECONDS": "5"}
@@ -40,7 +44,7 @@ GOODBYE = {"DRAIN_SECONDS": "1", "SHUTDOWN_SECONDS": "5"}
 
 
 class CannotRun(RuntimeError):
-    """It cannot start or go on; the message is one line."""
+    """It cannot start or go on; the message is one line, or none where a process of ours has written it."""
 
 
 @dataclass
@@ -78,6 +82,8 @@ class Program:
         )
         deadline = time.monotonic() + READY_SECONDS
         while not await _is_ready(*self._address):
+            if self._process.poll() == WRONG_ENVIRONMENT:
+                raise CannotRun("")
             if self._process.poll() is not None:
                 raise CannotRun(f"{self.name} did not start: {_how_it_ended(self._process.returncode)}")
             if time.monotonic() > deadline:
@@ -115,10 +121,15 @@ class Supervisor:
         """Returns when it was told to stop and everything has. Raises CannotRun, AlreadyRunning, InvalidSettings,
         ServerFailed."""
         self._watch_signals()
+        check_addresses(self._settings)
         directory = self._settings.data_directory
-        if not directory.exists():
-            directory.mkdir(parents=True)
-            directory.chmod(0o755)  # Postgres may have to run as a system user; what is secret in here is 0600.
+        try:
+            is_new = not directory.exists()
+            make_folder(directory, 0o755)
+            if is_new:
+                directory.chmod(0o755)  # Postgres may have to run as a system user; what is secret in here is 0600.
+        except OSError as error:
+            raise CannotRun(f"DATA_DIRECTORY: the folder {directory} cannot be used: {why(error)}") from None
         with Claim(directory) as claim:
             self._check_ports()
             jwt_secret(self._settings)
@@ -315,7 +326,8 @@ def main(*, api: str = "api", gateway: str = "gateway") -> int:
         settings = Settings.from_environment()
         asyncio.run(Supervisor(settings, os.environ, api=api, gateway=gateway).run())
     except (CannotRun, AlreadyRunning, InvalidSettings, ServerFailed) as failure:
-        print(failure, file=sys.stderr)
+        if str(failure):
+            print(failure, file=sys.stderr)
         return 1
     except BrokenPipeError:  # Whoever read what we print has gone: `make run | head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

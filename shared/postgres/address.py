@@ -16,6 +16,9 @@ from shared.postgres.errors import DatabaseUnavailable
 _PLANNER = "-c enable_seqscan=off -c random_page_cost=1.1 -c work_mem=16MB"
 
 
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
+
 class InvalidDatabaseUrl(ValueError):
     """libpq cannot read it. The message does not repeat it: it may hold a password."""
 
@@ -23,9 +26,16 @@ class InvalidDatabaseUrl(ValueError):
 def parsed(database_url: str) -> dict[str, str]:
     """Its parts by libpq's names; raises InvalidDatabaseUrl."""
     try:
-        return dict(parse_dsn(database_url))
+        parts = dict(parse_dsn(database_url))
     except psycopg2.Error:
         raise InvalidDatabaseUrl("DATABASE_URL: libpq cannot read it") from None
+    # libpq itself would tell of these only when it connects.
+    for port in parts.get("port", "").split(","):
+        if port and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
+            raise InvalidDatabaseUrl("DATABASE_URL: its port is no number between 1 and 65535")
+    if parts.get("sslmode", "prefer") not in _SSL_MODES:
+        raise InvalidDatabaseUrl(f"DATABASE_URL: its sslmode is one of {', '.join(_SSL_MODES)}")
+    return parts
 
 
 async def resolved(database_url: str, statement_timeout_seconds: float) -> str:

@@ -25,6 +25,16 @@ class Deployment:
     gateways: list[Node]
     apis: list[Node]
     nginx: Nginx
+    processes: Processes
+
+    async def replace_gateway(self, number: int) -> None:
+        """Stop it as a deployment does, and start another in its place."""
+        assert await self.gateways[number].stop() == 0
+        await self.start_gateway(number)
+
+    async def start_gateway(self, number: int) -> None:
+        """Another in the place of one that has ended."""
+        self.gateways[number] = await self.processes.again(self.gateways[number])
 
 
 def production(database_url: str, redis_url: str, data: Path) -> Settings:
@@ -55,7 +65,7 @@ async def running(settings: Settings, directory: Path) -> AsyncIterator[Deployme
         ports = {"gateway-1:4000": gateway.port, "gateway-2:4000": other_gateway.port}
         ports |= {"api-1:4001": api.port, "api-2:4001": other_api.port}
         async with running_nginx(program, ports) as nginx:
-            yield Deployment(settings, [gateway, other_gateway], [api, other_api], nginx)
+            yield Deployment(settings, [gateway, other_gateway], [api, other_api], nginx, processes)
     finally:
         await processes.stop()
 

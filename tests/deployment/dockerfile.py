@@ -1,7 +1,9 @@
 """Follows a Dockerfile without a container engine: its steps are carried out in folders, a folder for each stage.
 
-Only what our Dockerfile uses is known. The base image is this machine with this Python; RUN happens in the folder that
-stands for WORKDIR, so that steps have to be relative to it.
+Only what our Dockerfile uses is known, and anything else fails (`StepFailed`), be it an instruction, a flag or a form:
+what was passed over here would be different in the image. The base image is this machine with this Python; RUN happens
+in the folder that stands for WORKDIR, so that its words have to be relative to it. Who owns what is kept in a table, as
+only root could give files away.
 """
 
 from __future__ import annotations
@@ -14,13 +16,21 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
+ROOT = "0:0"
+BASE_IMAGE = re.compile(r"python:3\.\d+-slim")
+OWNER = re.compile(r"\d+:\d+")
+VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=([^\s\"'\\]+)")
+DIRECTIVE = re.compile(r"#\s*[a-z]+\s*=")
+GIVES_AWAY = re.compile(r"(^|[;&|({]\s*)(chown|chgrp|install|chmod|su|sudo)\s")
+HEALTHCHECK_FLAGS = frozenset({"interval", "timeout", "start-period", "retries"})
+
 
 class StepFailed(AssertionError):
-    """The message is the step and what it wrote."""
+    """The message is the step, and what it wrote or why it is not followed."""
 
 
 @dataclass
@@ -30,56 +40,124 @@ class Stage:
     root: Path
     workdir: str = "/"
     environment: dict[str, str] = field(default_factory=dict)
-    user: str = "root"
+    user: str = ROOT
     command: list[str] = field(default_factory=list)
     healthcheck: list[str] = field(default_factory=list)
+    ports: list[int] = field(default_factory=list)
+    stop_signal: str = ""
+    owners: dict[PurePosixPath, str] = field(default_factory=dict)
+    """Of what is not root's: `uid:gid` by the path in the image."""
 
     def path(self, text: str) -> Path:
-        return self.root / PurePosixPath(self.workdir, text).relative_to("/")
+        """Where a path of the image is here; a relative one starts from the WORKDIR."""
+        return self.root / self._inside(text).relative_to("/")
+
+    def owner(self, text: str) -> str:
+        """`uid:gid` of a path of the image that exists."""
+        assert self.path(text).exists(), f"there is no {text}"
+        return self.owners.get(self._inside(text), ROOT)
 
     def variables(self) -> dict[str, str]:
         """The declared environment, with paths of the image as they are here."""
         here = str(self.root / "daveslist")
         return {name: value.replace("/daveslist", here) for name, value in self.environment.items()}
 
+    def _inside(self, text: str) -> PurePosixPath:
+        return PurePosixPath(os.path.normpath(PurePosixPath(self.workdir, text)))
+
 
 def build(dockerfile: Path, directory: Path) -> dict[str, Stage]:
     """All stages, by name. Raises StepFailed."""
     context = dockerfile.parent
     stages: dict[str, Stage] = {}
-    stage = Stage(directory)
+    stage: Stage | None = None
     for keyword, rest in _instructions(dockerfile):
-        match keyword:
-            case "FROM":
-                base, _, name = rest.split()
-                stage = _begin(stages.get(base), directory / name)
-                stages[name] = stage
-            case "WORKDIR":
-                stage.workdir = rest
-                stage.path(".").mkdir(parents=True, exist_ok=True)
-            case "COPY":
-                _copy(context, stages, stage, rest)
-            case "RUN":
-                _run(stage, rest)
-            case "ENV":
-                name, _, value = rest.partition("=")
-                stage.environment[name] = value.replace("$PATH", os.environ["PATH"])
-            case "USER":
-                stage.user = rest
-            case "CMD":
-                stage.command = json.loads(rest)
-            case "HEALTHCHECK":
-                stage.healthcheck = json.loads(rest[rest.index("[") :])
-            case "EXPOSE" | "STOPSIGNAL":
-                pass
-            case _:
-                raise StepFailed(f"{keyword}: not known here")
+        if keyword == "FROM":
+            words = rest.split()
+            _known(len(words) == 3 and words[1] == "AS" and words[2] not in stages, "FROM", rest)
+            base, _, name = words
+            _known(base in stages or BASE_IMAGE.fullmatch(base) is not None, "FROM", rest)
+            stage = stages[name] = _begin(stages.get(base), directory / name)
+            continue
+        if stage is None:
+            raise StepFailed(f"{keyword} {rest}: before the first FROM")
+        _step(context, stages, stage, keyword, rest)
     return stages
 
 
+def _step(context: Path, stages: dict[str, Stage], stage: Stage, keyword: str, rest: str) -> None:
+    match keyword:
+        case "WORKDIR":
+            _known(stage.user == ROOT and "$" not in rest, keyword, rest)
+            stage.workdir = rest
+            stage.path(".").mkdir(parents=True, exist_ok=True)
+        case "COPY":
+            _copy(context, stages, stage, rest)
+        case "RUN":
+            _run(stage, rest)
+        case "ENV":
+            given = VARIABLE.fullmatch(rest)
+            value = given[2].replace("$PATH", os.environ["PATH"]) if given else ""
+            if given is None or "$" in given[2].replace("$PATH", ""):
+                raise StepFailed(f"ENV {rest}: not known here")
+            stage.environment[given[1]] = value
+        case "USER":
+            _known(OWNER.fullmatch(rest) is not None, keyword, rest)
+            stage.user = rest
+        case "CMD":
+            stage.command = _words(keyword, rest)
+        case "HEALTHCHECK":
+            options, words = _options(keyword, rest, HEALTHCHECK_FLAGS)
+            _known(set(options) <= HEALTHCHECK_FLAGS and words.startswith("CMD "), keyword, rest)
+            stage.healthcheck = _words(keyword, words.removeprefix("CMD "))
+        case "EXPOSE":
+            _known(rest.isdecimal(), keyword, rest)
+            stage.ports.append(int(rest))
+        case "STOPSIGNAL":
+            _known(re.fullmatch(r"SIG[A-Z]+", rest) is not None, keyword, rest)
+            stage.stop_signal = rest
+        case _:
+            raise StepFailed(f"{keyword}: not known here")
+
+
+def _known(condition: bool, keyword: str, rest: str) -> None:
+    if not condition:
+        raise StepFailed(f"{keyword} {rest}: not known here")
+
+
 def _instructions(dockerfile: Path) -> list[tuple[str, str]]:
-    lines = [line for line in dockerfile.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
-    return [(keyword, rest) for keyword, _, rest in (line.partition(" ") for line in lines)]
+    found = []
+    for line in dockerfile.read_text(encoding="utf-8").splitlines():
+        if DIRECTIVE.match(line) or line.endswith("\\") or "<<" in line:
+            raise StepFailed(f"{line}: directives, lines that go on and here-documents are not known here")
+        if line and not line.startswith("#"):
+            keyword, _, rest = line.partition(" ")
+            found.append((keyword, rest.strip()))
+    return found
+
+
+def _options(keyword: str, rest: str, known: frozenset[str]) -> tuple[dict[str, str], str]:
+    """The flags before the rest, `--name=value` each, and the rest."""
+    options = {}
+    while rest.startswith("--"):
+        flag, _, rest = rest.partition(" ")
+        name, _, value = flag.removeprefix("--").partition("=")
+        if name not in known or not value or name in options:
+            raise StepFailed(f"{keyword} {flag}: not known here")
+        options[name] = value
+        rest = rest.lstrip()
+    return options, rest
+
+
+def _words(keyword: str, rest: str) -> list[str]:
+    """What is written as JSON; the form for a shell is not known."""
+    try:
+        words = json.loads(rest)
+    except ValueError:
+        words = None
+    if not (isinstance(words, list) and words and all(isinstance(word, str) for word in words)):
+        raise StepFailed(f"{keyword} {rest}: not known here")
+    return words
 
 
 def _begin(base: Stage | None, root: Path) -> Stage:
@@ -88,46 +166,78 @@ def _begin(base: Stage | None, root: Path) -> Stage:
         return Stage(root)
     # Linked: no step changes a file that an earlier stage has made.
     shutil.copytree(base.root, root, symlinks=True, dirs_exist_ok=True, copy_function=os.link)
-    return Stage(root, base.workdir, dict(base.environment), base.user)
+    return replace(
+        base, root=root, environment=dict(base.environment), ports=list(base.ports), owners=dict(base.owners)
+    )
 
 
 def _copy(context: Path, stages: dict[str, Stage], stage: Stage, rest: str) -> None:
-    words = shlex.split(rest)
-    options = [word for word in words if word.startswith("--")]
-    source, destination = (word for word in words if not word.startswith("--"))
-    origin = next((stages[option.partition("=")[2]] for option in options if option.startswith("--from=")), None)
+    options, names = _options("COPY", rest, frozenset({"from", "chown"}))
+    words = shlex.split(names)
+    _known(len(words) == 2 and not set("*?[$") & set(names), "COPY", rest)
+    _known(
+        options.get("from", "") in {"", *stages} and OWNER.fullmatch(options.get("chown", ROOT)) is not None,
+        "COPY",
+        rest,
+    )
+    source, destination = words
+    origin = stages[options["from"]] if "from" in options else None
+    if origin is None and not _is_in_context(context, source):
+        raise StepFailed(f"COPY {rest}: {source} is left out by .dockerignore")
     original = origin.path(source) if origin else context / source
+    if origin and "chown" not in options:
+        # Whether owners come along depends on the builder.
+        given_away = [path for path in origin.owners if origin.path(str(path)).is_relative_to(original)]
+        _known(not given_away, "COPY", rest)
     copied = stage.path(destination)
+    there_before = {path for path in (copied, *copied.parents, *copied.rglob("*")) if path.exists()}
     if original.is_dir():
         ignore = None if origin else _ignored(context)
         copy = os.link if origin else shutil.copy2
         shutil.copytree(original, copied, symlinks=True, dirs_exist_ok=True, ignore=ignore, copy_function=copy)
-    else:
-        copied = copied / original.name if destination.endswith("/") else copied
+    elif original.is_file():
+        copied = copied / original.name if destination.endswith("/") or copied.is_dir() else copied
         copied.parent.mkdir(parents=True, exist_ok=True)
-        assert origin or _is_in_context(context, source), f"{source} is left out by .dockerignore"
         shutil.copy2(original, copied)
+    else:
+        raise StepFailed(f"COPY {rest}: there is no {source}")
+    # As the builders do: what was there before keeps its owner, a folder for one.
+    owner = options.get("chown", ROOT)
+    if owner != ROOT:
+        made = {path for path in (copied, *copied.parents, *copied.rglob("*")) if path.is_relative_to(stage.root)}
+        for path in made - there_before:
+            stage.owners[PurePosixPath("/", path.relative_to(stage.root))] = owner
+
+
+def _ignore_lines(context: Path) -> list[str]:
+    lines = (context / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    lines = [line for line in lines if line and not line.startswith("#")]
+    if lines[:1] != ["*"] or not all(re.fullmatch(r"\*|![\w./-]+|\*\*/\w+", line) for line in lines):
+        raise StepFailed(f".dockerignore: not known here: {lines}")
+    return lines
 
 
 def _is_in_context(context: Path, name: str) -> bool:
     """.dockerignore leaves out everything, and takes some back."""
-    lines = (context / ".dockerignore").read_text(encoding="utf-8").splitlines()
-    return f"!{name}" in lines
+    return f"!{name}" in _ignore_lines(context)
 
 
 def _ignored(context: Path) -> Callable[[str, list[str]], list[str]]:
-    lines = (context / ".dockerignore").read_text(encoding="utf-8").splitlines()
-    patterns = [line.removeprefix("**/") for line in lines if line.startswith("**/")]
+    patterns = [line.removeprefix("**/") for line in _ignore_lines(context) if line.startswith("**/")]
     return lambda _, names: [name for name in names if any(fnmatch(name, pattern) for pattern in patterns)]
 
 
 def _run(stage: Stage, command: str) -> None:
+    words = shlex.split(command)
+    # An absolute path would be one of this machine. Of what a command gives away the table would know nothing.
+    is_followed = not command.startswith(("--", "[")) and not any(word.startswith("/") for word in words)
+    _known(stage.user == ROOT and is_followed and not GIVES_AWAY.search(command), "RUN", command)
     # `python` is the base image's: this one, without the packages of the environment that it may be in.
     own = Path(sys.base_prefix, "bin")
     path = f"{own}:{os.environ['PATH']}"
-    command = re.sub(r"^python ", f"{shlex.quote(str(own / 'python3'))} ", command)
+    shell_command = re.sub(r"^python ", f"{shlex.quote(str(own / 'python3'))} ", command)
     done = subprocess.run(
-        ["sh", "-e", "-c", command],
+        ["sh", "-e", "-c", shell_command],
         cwd=stage.path("."),
         env={**os.environ, **stage.variables(), "PATH": path},
         stdin=subprocess.DEVNULL,

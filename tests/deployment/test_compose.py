@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -10,60 +11,52 @@ import pytest
 import yaml
 
 from shared.settings import InvalidSettings, Settings
+from tests.deployment.composefile import Missing, NotKnown, environment, read
 
 CHECKOUT = Path(__file__).parents[2]
-COMPOSE: dict[str, Any] = yaml.safe_load((CHECKOUT / "compose.yaml").read_text(encoding="utf-8"))
+COMPOSE = read(CHECKOUT / "compose.yaml")
 SERVICES: dict[str, Any] = COMPOSE["services"]
 PROCESSES = ["gateway-1", "gateway-2", "api-1", "api-2"]
-
-
-def environment(name: str, given: dict[str, str]) -> dict[str, str]:
-    """As the engine would hand it over: `${NAME}`, `${NAME:-default}`, `${NAME:?message}`."""
-
-    def value(match: re.Match[str]) -> str:
-        name, operator, text = match.groups()
-        if not given.get(name) and operator == ":?":
-            raise KeyError(f"{name}: {text}")
-        return given.get(name) or (text if operator == ":-" else "")
-
-    found = {}
-    for variable, text in SERVICES[name]["environment"].items():
-        if text is not None:
-            found[variable] = re.sub(r"\$\{([A-Z_]+)(?:(:[-?])([^}]*))?\}", value, text)
-        elif variable in given:
-            found[variable] = given[variable]
-    return found
-
-
+ENDING = ["operator", "postgres-role"]
+"""What is done once, and has an end."""
+NGINX = CHECKOUT / "deploy" / "nginx"
 SECRETS = {"JWT_SECRET": "x" * 32, "POSTGRES_PASSWORD": "p@ss:/word"}
 
 
-@pytest.mark.parametrize("name", PROCESSES)
+@pytest.mark.parametrize("name", [*PROCESSES, "operator"])
 def test_the_settings_are_good_for_production(name: str) -> None:
-    settings = Settings.from_environment(environment(name, SECRETS))
+    settings = Settings.from_environment(environment(SERVICES[name], SECRETS))
     assert settings.is_production
     assert settings.rate_limits
     with pytest.raises(InvalidSettings, match="JWT_SECRET"):
-        Settings.from_environment(environment(name, {**SECRETS, "JWT_SECRET": "short"}))
+        Settings.from_environment(environment(SERVICES[name], {**SECRETS, "JWT_SECRET": "short"}))
 
 
 @pytest.mark.parametrize("missing", SECRETS)
 def test_no_secret_has_a_default(missing: str) -> None:
     given = {name: value for name, value in SECRETS.items() if name != missing}
-    for name in PROCESSES:
-        with pytest.raises(KeyError, match=missing):
-            environment(name, given)
+    for name in (*PROCESSES, "operator"):
+        with pytest.raises(Missing, match=missing):
+            environment(SERVICES[name], given)
+
+
+def test_a_secret_is_in_the_environment_alone() -> None:
+    text = (CHECKOUT / "compose.yaml").read_text(encoding="utf-8")
+    for name, service in SERVICES.items():
+        rest = {key: value for key, value in service.items() if key != "environment"}
+        assert not any(secret in str(rest) for secret in SECRETS), name
+    assert not re.search(r"DATABASE_URL: .*PASSWORD", text)
 
 
 def test_the_only_trusted_proxy_is_nginx() -> None:
     address = SERVICES["nginx"]["networks"]["front"]["ipv4_address"]
     for name in PROCESSES:
-        [network] = Settings.from_environment(environment(name, SECRETS)).trusted_proxies
+        [network] = Settings.from_environment(environment(SERVICES[name], SECRETS)).trusted_proxies
         assert str(network) == f"{address}/32"
 
 
 def test_nginx_knows_every_process_by_name_and_address() -> None:
-    upstreams = (CHECKOUT / "deploy" / "nginx" / "upstreams.conf").read_text(encoding="utf-8")
+    upstreams = (NGINX / "upstreams.conf").read_text(encoding="utf-8")
     names = dict(host.split(":") for host in SERVICES["nginx"]["extra_hosts"])
     assert names == {name: SERVICES[name]["networks"]["front"]["ipv4_address"] for name in PROCESSES}
     assert set(re.findall(r"server ([a-z0-9-]+):", upstreams)) == set(PROCESSES)
@@ -72,27 +65,151 @@ def test_nginx_knows_every_process_by_name_and_address() -> None:
 def test_one_port_is_open_and_the_servers_are_reached_from_inside_alone() -> None:
     assert [name for name, service in SERVICES.items() if "ports" in service] == ["nginx"]
     assert COMPOSE["networks"]["back"] == {"internal": True}
-    for name in ("postgres", "redis"):
+    for name in ("postgres", "redis", "operator"):
         assert SERVICES[name]["networks"] == ["back"]
+    assert SERVICES["postgres-role"]["network_mode"] == "none"
 
 
-def test_everything_is_checked_and_started_again() -> None:
+def test_visitors_by_ipv6_come_to_nginx_by_ipv6() -> None:
+    front = COMPOSE["networks"]["front"]
+    assert front["enable_ipv6"] is True
+    four, six = (ip_network(config["subnet"]) for config in front["ipam"]["config"])
+    assert (four.version, six.version) == (4, 6)
+    assert six.subnet_of(ip_network("fd00::/8"))  # type: ignore[arg-type]
+    listens = re.findall(r"^listen (.+);$", (NGINX / "listen.conf").read_text(encoding="utf-8"), re.MULTILINE)
+    assert listens == ["8080", "[::]:8080"]
+
+
+def test_everything_that_goes_on_is_checked_and_started_again() -> None:
     dockerfile = (CHECKOUT / "Dockerfile").read_text(encoding="utf-8")
     for name, service in SERVICES.items():
+        if name in ENDING:
+            continue
         assert service["restart"] == "unless-stopped"
         if name in PROCESSES:
-            _, _, stage = dockerfile.partition(f"\nFROM base AS {service['build']['target']}\n")
+            _, _, stage = dockerfile.partition(f"\nFROM base AS {name.partition('-')[0]}\n")
             assert "\nHEALTHCHECK " in stage.partition("\nFROM ")[0]
         else:
             assert service["healthcheck"]["test"]
 
 
+def test_nginx_is_healthy_while_it_serves_whatever_is_behind_it() -> None:
+    [url] = [word for word in SERVICES["nginx"]["healthcheck"]["test"] if word.startswith("http")]
+    path = url.removeprefix("http://127.0.0.1:8080")
+    block = (NGINX / "nginx.conf").read_text(encoding="utf-8").partition(f"location = {path} {{")[2].partition("}\n")[0]
+    assert "return 200" in block
+    assert "proxy_pass" not in block
+
+
+def test_the_server_that_sets_an_empty_volume_up_does_not_count_as_ready() -> None:
+    test = SERVICES["postgres"]["healthcheck"]["test"]
+    assert test[test.index("-h") + 1] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_log_is_bounded(name: str) -> None:
+    logging = SERVICES[name]["logging"]
+    assert logging["driver"] == "json-file"
+    assert set(logging["options"]) == {"max-size", "max-file"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_nothing_gains_privileges(name: str) -> None:
+    service = SERVICES[name]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    if name != "postgres":  # Its image begins as root, to own its folder, and steps down.
+        assert service["cap_drop"] == ["ALL"]
+        assert service["read_only"] is True
+
+
+def test_redis_has_a_folder_that_it_may_write_to() -> None:
+    user, _, group = SERVICES["redis"]["user"].partition(":")
+    assert SERVICES["redis"]["tmpfs"] == [f"/data:uid={user},gid={group}"]
+
+
+def test_an_image_is_built_by_one_service() -> None:
+    """Two that build the same name have an image each, and a second `up` replaces whoever came first."""
+    built = {name: service["image"] for name, service in SERVICES.items() if "build" in service}
+    assert built == {"gateway-1": "daveslist-gateway", "api-1": "daveslist-api"}
+    assert {SERVICES[name]["image"] for name in (*PROCESSES, "operator")} == set(built.values())
+    for name, image in built.items():
+        assert SERVICES[name]["build"] == {"context": ".", "target": image.removeprefix("daveslist-")}
+
+
+def test_an_operator_s_commands_run_beside_the_processes() -> None:
+    operator, api = SERVICES["operator"], SERVICES["api-1"]
+    assert operator["profiles"] == ["operator"]
+    assert (operator["restart"], operator["healthcheck"]) == ("no", {"disable": True})
+    for key in ("image", "environment", "volumes", "depends_on"):
+        assert operator[key] == api[key]
+
+
+def test_the_processes_wait_for_their_role_which_is_not_the_server_s_superuser() -> None:
+    for name in (*PROCESSES, "operator"):
+        assert SERVICES[name]["depends_on"]["postgres-role"] == {"condition": "service_completed_successfully"}
+    role, server = SERVICES["postgres-role"], SERVICES["postgres"]
+    assert role["image"] == server["image"]
+    assert server["environment"]["POSTGRES_USER"] == role["environment"]["PGUSER"] == "postgres"
+    assert server["environment"]["POSTGRES_DB"] == role["environment"]["PGDATABASE"] == "daveslist"
+    assert SERVICES["api-1"]["environment"]["DATABASE_URL"].startswith("postgresql://daveslist@postgres:")
+    shared = {name for name, service in SERVICES.items() if "postgres-socket" in str(service.get("volumes"))}
+    assert shared == {"postgres", "postgres-role"}
+    assert role["restart"].startswith("on-failure")
+
+
+def test_nginx_does_not_wait_for_open_sockets_when_it_stops() -> None:
+    assert SERVICES["nginx"]["stop_signal"] == "SIGTERM"
+
+
 @pytest.mark.parametrize("name", PROCESSES)
 def test_a_process_has_time_to_stop(name: str) -> None:
-    settings = Settings.from_environment(environment(name, SECRETS))
+    settings = Settings.from_environment(environment(SERVICES[name], SECRETS))
     assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) >= settings.shutdown_seconds + 5
 
 
 def test_the_connections_to_postgres_are_enough_for_all_processes() -> None:
     [most] = [int(word.partition("=")[2]) for word in SERVICES["postgres"]["command"] if "max_connections" in word]
     assert most >= len(PROCESSES) * Settings().database_pool_size + 20
+
+
+@pytest.mark.parametrize("command", ["up --detach --no-deps", "docker run", "--no-recreate"])
+def test_the_guide_does_not_say_what_leaves_other_containers_than_up_would(command: str) -> None:
+    assert command not in (CHECKOUT / "docs" / "operating.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"services": {"redis": {"privileged": True}}},
+        {"services": {"redis": {"entrypoint": ["sh"]}}},
+        {"services": {"redis": {"image": "$TAG"}}},
+        {"services": {"redis": {"image": "valkey:${TAG-9}"}}},
+        {"services": {"redis": {"image": "valkey:${TAG:+9}"}}},
+        {"services": {"redis": {"image": "valkey:${TAG:-${OTHER}}"}}},
+        {"services": {"redis": {"command": ["valkey-server", "$$NAME"]}}},
+        {"services": {"redis": {"healthcheck": {"start_interval": "1s"}}}},
+        {"services": {"redis": {"networks": {"back": {"aliases": ["r"]}}}}},
+        {"services": {"redis": {"networks": ["elsewhere"]}}},
+        {"services": {"api-1": {"build": {"args": {"A": "1"}}}}},
+        {"services": {"api-1": {"depends_on": {"redis": {"condition": "service_started"}}}}},
+        {"services": {"api-1": {"depends_on": {"redis": {"condition": "service_healthy", "restart": True}}}}},
+        {"services": {"api-1": {"depends_on": {"mailer": {"condition": "service_healthy"}}}}},
+        {"networks": {"back": {"driver": "host"}}},
+        {"volumes": {"pictures": {"external": True}}},
+        {"include": ["other.yaml"]},
+        {"secrets": {}},
+    ],
+    ids=str,
+)
+def test_what_is_not_known_fails(tmp_path: Path, change: dict[str, Any]) -> None:
+    text = (CHECKOUT / "compose.yaml").read_text(encoding="utf-8")
+    changed = tmp_path / "compose.yaml"
+    changed.write_text(yaml.safe_dump(_merged(yaml.safe_load(text), change)), encoding="utf-8")
+    with pytest.raises(NotKnown):
+        read(changed)
+
+
+def _merged(base: Any, change: Any) -> Any:
+    if not (isinstance(base, dict) and isinstance(change, dict)):
+        return change
+    return {**base, **{key: _merged(base.get(key), value) for key, value in change.items()}}

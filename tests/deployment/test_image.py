@@ -49,6 +49,7 @@ async def test_a_stage_serves_says_that_it_is_ready_and_stops(
 ) -> None:
     stage = stages[name]
     assert stage.environment[port_name] == str(port)
+    assert stage.ports == [port]
     assert stage.environment["ENVIRONMENT"] == "production"
     given = environment_of(production(database_url, redis_url, tmp_path / "data"))
     here = free_port()
@@ -69,7 +70,7 @@ async def test_a_stage_serves_says_that_it_is_ready_and_stops(
 
         assert await child.happens(lambda: process.poll() is not None or is_healthy(), START_SECONDS)
         assert process.poll() is None, (tmp_path / "output").read_text()
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.Signals[stage.stop_signal])
         assert await asyncio.to_thread(process.wait, START_SECONDS) == 0
         assert not is_healthy()
     finally:
@@ -92,8 +93,12 @@ def test_it_has_neither_an_installer_nor_what_only_development_needs(stages: Map
     }
 
 
-def test_it_runs_as_nobody(stages: Mapping[str, Stage]) -> None:
-    assert {stages["api"].user, stages["gateway"].user} == {"10001:10001"}
+@pytest.mark.parametrize("name", ["api", "gateway"])
+def test_it_runs_as_nobody_to_whom_only_the_data_belongs(stages: Mapping[str, Stage], name: str) -> None:
+    stage = stages[name]
+    assert stage.user == "10001:10001"
+    assert {str(path): owner for path, owner in stage.owners.items()} == {"/daveslist/data": stage.user}
+    assert stage.environment["DATA_DIRECTORY"] == "/daveslist/data"
 
 
 def _found(command: list[str], stage: Stage) -> list[str]:

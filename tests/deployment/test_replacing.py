@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import signal
+from collections import Counter
+from io import BytesIO
 
 import aiohttp
 import pytest
@@ -13,14 +17,27 @@ from tests.deployment.conftest import Deployment
 from tests.end_to_end.faults.load import Load
 from tests.gateway.transports.longpoll.client import LongPollClient
 from tests.support.client import Rest, Socket
+from tests.support.processes import Node
+
+LONGEST_AWAY_SECONDS = 2.0
+
+
+async def connected(gateway: Node) -> int:
+    """How many are. Both gateways have their share."""
+    async with aiohttp.ClientSession() as client, client.get(f"{gateway.url}/metrics") as response:
+        text = await response.text()
+    found = int(float(re.findall(r"^gateway_connections (\S+)$", text, re.MULTILINE)[0]))
+    assert 10 <= found <= 30
+    return found
 
 
 async def test_a_gateway_drains_during_chat_and_nothing_is_lost(own_deployment: Deployment) -> None:
     # Each of these people writes more often than people do.
     async with Load(own_deployment.settings, [own_deployment.nginx.socket_url], users=40, rate=200) as load:
         await load.more_acknowledged(200)
+        there = await connected(own_deployment.gateways[0])
         own_deployment.gateways[0].signal(signal.SIGTERM)
-        await load.until(lambda: sum(user.connects > 1 and user.joined for user in load.users) == 20)
+        await load.until(lambda: sum(user.connects > 1 and user.joined for user in load.users) == there)
         assert await own_deployment.gateways[0].ended() == 0
         await load.more_acknowledged(200)
         reckoning = await load.reckon()
@@ -30,11 +47,44 @@ async def test_a_gateway_drains_during_chat_and_nothing_is_lost(own_deployment: 
     assert reckoning.received == 2 * reckoning.stored
 
 
+async def test_gateways_are_replaced_one_after_the_other_and_nobody_who_stays_waits(
+    own_deployment: Deployment,
+) -> None:
+    """Of people who stay, nginx sees no request end: a gateway that failed once must be tried again all the same."""
+    async with Load(own_deployment.settings, [own_deployment.nginx.socket_url], users=200, rate=200) as load:
+        for number in (0, 1, 0):
+            await load.more_acknowledged(200)
+            await own_deployment.replace_gateway(number)
+            await load.until(lambda: all(user.joined for user in load.users))
+        await load.more_acknowledged(200)
+        assert load.longest_away <= LONGEST_AWAY_SECONDS
+        assert not sum((user.refusals for user in load.users), Counter())
+        reckoning = await load.reckon()
+    assert reckoning.received == 2 * reckoning.stored
+
+
+async def test_gateways_are_killed_one_after_the_other_and_nobody_who_stays_waits(
+    own_deployment: Deployment,
+) -> None:
+    async with Load(own_deployment.settings, [own_deployment.nginx.socket_url], users=100, rate=200) as load:
+        # The second takes everybody along.
+        for number in (0, 1):
+            await load.more_acknowledged(200)
+            own_deployment.gateways[number].kill()
+            await own_deployment.start_gateway(number)
+            await load.until(lambda: all(user.joined for user in load.users))
+        await load.more_acknowledged(200)
+        assert load.longest_away <= LONGEST_AWAY_SECONDS
+        reckoning = await load.reckon()
+    assert reckoning.received == 2 * reckoning.stored
+
+
 async def test_a_gateway_is_killed_during_chat_and_nothing_is_lost(own_deployment: Deployment) -> None:
     async with Load(own_deployment.settings, [own_deployment.nginx.socket_url], users=40, rate=200) as load:
         await load.more_acknowledged(200)
+        there = await connected(own_deployment.gateways[0])
         own_deployment.gateways[0].kill()
-        await load.until(lambda: sum(user.connects > 1 and user.joined for user in load.users) >= 20)
+        await load.until(lambda: sum(user.connects > 1 and user.joined for user in load.users) >= there)
         await load.more_acknowledged(200)
         reckoning = await load.reckon()
     assert reckoning.received == 2 * reckoning.stored
@@ -79,15 +129,72 @@ async def test_an_api_is_stopped_under_load_and_no_request_fails(own_deployment:
     assert set(statuses) == {200}
 
 
-async def test_with_no_process_left_the_answer_is_a_problem_that_says_so(own_deployment: Deployment) -> None:
+async def test_with_no_process_left_the_answer_says_so(own_deployment: Deployment) -> None:
     for node in (*own_deployment.gateways, *own_deployment.apis):
         node.kill()
     async with aiohttp.ClientSession() as client:
-        for path in ("/api/listings", "/socket/longpoll?vsn=2.0.0", "/"):
+        for path in ("/api/listings", "/"):
             async with client.get(own_deployment.nginx.url + path) as response:
                 assert (response.status, response.content_type) == (503, "application/problem+json")
                 assert (await response.json(content_type=None))["type"] == "/problems/unavailable"
                 assert response.headers["Retry-After"] == "2"
+        # nginx serves, and says so to who asks for itself; that nothing is behind it gets into its log.
+        for path, status in (("/health/nginx", 200), ("/health/ready", 503)):
+            async with client.get(own_deployment.nginx.url + path) as response:
+                assert response.status == status
+    assert [line["status"] for line in await own_deployment.nginx.logged("/health/ready", 1)] == ["503"]
+
+
+@pytest.mark.parametrize("path", ["/socket/longpoll?vsn=2.0.0", "/socket/websocket?vsn=2.0.0", "/socket/other"])
+async def test_with_no_gateway_left_no_answer_below_socket_is_json(own_deployment: Deployment, path: str) -> None:
+    """phoenix.js looks for the protocol's status in whatever JSON it is answered with, and ends at one that is not."""
+    for gateway in own_deployment.gateways:
+        gateway.kill()
+    url = own_deployment.nginx.url + path
+    async with aiohttp.ClientSession() as client:
+        for method in ("GET", "POST", "OPTIONS", "HEAD", "PUT", "DELETE"):
+            async with client.request(method, url) as response:
+                assert (response.status, response.content_type) == (503, "text/plain")
+                assert response.headers["Retry-After"] == "2"
+                assert not is_json(await response.text())
+        # More than nginx hands on.
+        async with client.post(url, data=BytesIO(bytes(12 * 1024**2))) as response:
+            assert (response.status, response.content_type) == (413, "text/plain")
+            assert not is_json(await response.text())
+
+
+async def test_no_bad_request_below_socket_is_answered_in_json(own_deployment: Deployment) -> None:
+    """nginx itself answers them, before it asks for an address."""
+    heads = [
+        b"GET /socket/longpoll HTTP/1.1\r\n\r\n",
+        b"GET /socket/longpoll HTTP/3.3\r\nHost: a\r\n\r\n",
+        b"GET /socket/longpoll HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"GET /socket/longpoll?" + b"x" * 40_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /socket/longpoll HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 40_000 + b"\r\n\r\n",
+        b"TRACE /socket/longpoll HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"POST /socket/longpoll HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: other\r\n\r\n",
+        b"POST /socket/longpoll HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
+        b"GET /socket/%zz HTTP/1.1\r\nHost: a\r\n\r\n",
+    ]
+    for head in heads:
+        reader, writer = await asyncio.open_connection("127.0.0.1", own_deployment.nginx.port)
+        writer.write(head)
+        # What nginx does not understand it answers and closes.
+        async with asyncio.timeout(10):
+            answer = await reader.read()
+        writer.close()
+        status = answer.split(b" ", 2)[1]
+        assert status.startswith((b"4", b"5")), head[:60]
+        assert not is_json(answer.partition(b"\r\n\r\n")[2].decode()), head[:60]
+
+
+def is_json(text: str) -> bool:
+    """As phoenix.js takes it: an empty body is none."""
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 async def test_no_token_is_in_any_log_whatever_goes_wrong(own_deployment: Deployment) -> None:

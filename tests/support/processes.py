@@ -118,7 +118,7 @@ class Processes:
         """`python -m MODULE ARGUMENT...`; returns when the port accepts, and `ready`, if given, answers 200."""
         name = f"{module}-{port}"
         path = self._directory / f"{name}.log"
-        with path.open("wb") as output:
+        with path.open("ab") as output:
             process = child.spawn(
                 [sys.executable, "-m", module, *arguments],
                 death_signal=signal.SIGKILL,
@@ -130,6 +130,12 @@ class Processes:
         self._nodes.append(node)
         await _ready(node, ready)
         return node
+
+    async def again(self, node: Node) -> Node:
+        """A gateway or API that has ended, started anew on its port."""
+        module = node.name.rpartition("-")[0]
+        given = {f"{module.upper()}_PORT": str(node.port)}
+        return await self.start(module, port=node.port, environment=given, ready="/health/ready")
 
     async def stop(self) -> None:
         """End all that still run, the last started first."""

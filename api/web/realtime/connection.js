@@ -2,13 +2,15 @@
 
 import { LongPoll, Socket } from "../vendor/phoenix/phoenix.mjs";
 import { session } from "../session.js";
+import { Line } from "./private_chat.js";
 
 /** Without a WebSocket by then, long polling takes over. */
 const LONGPOLL_FALLBACK_MS = 2_500;
 /** Where WebSockets did work before, a lost connection is no reason for long polling until so long has passed, */
 const WEBSOCKET_TRIED_MS = 15_000;
-/** and they are tried again so long after it did take over. */
+/** and they are tried again so long after it did take over, each time later where they do not last. */
 const WEBSOCKET_AGAIN_MS = 60_000;
+const WEBSOCKET_AGAIN_AT_MOST_MS = 30 * 60_000;
 
 const ENDPOINT = document
   .querySelector('meta[name="socket"]')
@@ -17,7 +19,11 @@ const ENDPOINT = document
 class Connection {
   #socket = null;
   #listeners = [];
+  #line = null;
+  #breakListeners = [];
   #hadWebSocket = false;
+  #webSocketSince = 0;
+  #againMs = WEBSOCKET_AGAIN_MS;
   #timer = null;
   /** "off" (a visitor), "connecting", "live", "lost". */
   state = "off";
@@ -29,6 +35,11 @@ class Connection {
 
   onChange(listener) {
     this.#listeners.push(listener);
+  }
+
+  /** `listener({mayBeOurs, wasShort})` is called when the connection broke, and returns whether it may be the cause. */
+  onBreak(listener) {
+    this.#breakListeners.push(listener);
   }
 
   get isLive() {
@@ -53,6 +64,9 @@ class Connection {
       longPollFallbackMs: LONGPOLL_FALLBACK_MS,
     });
     this.#socket = socket;
+    // How often it connects, whether what phoenix.js takes for a connection is one, when WebSockets are no use.
+    this.#line = Line.of(socket);
+    this.#line.add(this);
     const isCurrent = () => this.#socket === socket;
     socket.onOpen(() => {
       if (!isCurrent()) return;
@@ -76,8 +90,23 @@ class Connection {
     this.#timer = null;
     const socket = this.#socket;
     this.#socket = null;
+    this.#line?.remove(this);
+    this.#line = null;
     socket?.disconnect();
     this.#become("off");
+  }
+
+  /** Promises whether the gateway answers. */
+  async isAlive() {
+    return (await this.#line?.isAlive()) ?? false;
+  }
+
+  /** For the line: what is joined, phoenix.js joins again. */
+  opened() {}
+
+  /** For the line. */
+  broke(how) {
+    return this.#breakListeners.filter((listener) => listener(how)).length > 0;
   }
 
   /** Joined at once, and again after each loss. `params` may be a function, asked at each join. */
@@ -98,17 +127,20 @@ class Connection {
     this.#timer = null;
     if (!this.isLongPoll) {
       this.#hadWebSocket = true;
+      this.#webSocketSince = Date.now();
       socket.longPollFallbackMs = 0;
     } else if (this.#hadWebSocket) {
       this.#timer = setTimeout(() => {
+        this.#againMs = Math.min(2 * this.#againMs, WEBSOCKET_AGAIN_AT_MOST_MS);
         socket.replaceTransport(WebSocket);
         socket.connect();
-      }, WEBSOCKET_AGAIN_MS);
+      }, this.#againMs);
     }
   }
 
   #lost(socket) {
     if (this.isLongPoll || !this.#hadWebSocket) return;
+    if (Date.now() - this.#webSocketSince > WEBSOCKET_AGAIN_MS) this.#againMs = WEBSOCKET_AGAIN_MS;
     this.#timer ??= setTimeout(() => {
       socket.longPollFallbackMs = LONGPOLL_FALLBACK_MS;
     }, WEBSOCKET_TRIED_MS);

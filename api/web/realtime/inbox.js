@@ -7,6 +7,7 @@ import { api } from "../api.js";
 import { announce } from "../ui/announcer.js";
 import { connection } from "./connection.js";
 import { Outbox } from "./outbox.js";
+import { Outgoing, sendable } from "./private_chat.js";
 import { Thread } from "./thread.js";
 
 const TYPING_SHOWN_MS = 5_000;
@@ -17,7 +18,17 @@ class Inbox {
   /** By the other user's id, as a string: {user, last_message, unread_count}. */
   conversations = new Map();
   isLoaded = false;
-  outbox = new Outbox({ sent: (one, answer) => this.#sent(one, answer), changed: () => this.#tell() });
+  #outgoing = new Outgoing({
+    isAlive: () => connection.isAlive(),
+    rejoin: () => this.#rejoin(),
+    changed: () => this.#tell(),
+  });
+  outbox = new Outbox({
+    outgoing: this.#outgoing,
+    prepare: sendable,
+    sent: (one, answer) => this.#sent(one, answer),
+    changed: () => this.#tell(),
+  });
   #me = "";
   #channel = null;
   #threads = new Map();
@@ -30,7 +41,15 @@ class Inbox {
   #liveId = 0;
   #loading = null;
   #isStale = false;
+  /** Whether the join had nothing to catch up from. */
+  #isFirstLook = false;
+  /** Whether messages may have come between the reading of a thread and that join. */
+  #threadsAreStale = false;
   #listeners = [];
+
+  constructor() {
+    connection.onBreak((how) => this.#outgoing.broke(how));
+  }
 
   onChange(listener) {
     this.#listeners.push(listener);
@@ -38,15 +57,36 @@ class Inbox {
 
   open(userId) {
     this.#me = String(userId);
-    const { channel, joining } = connection.join(`private_chat:${userId}`, () =>
-      this.#lastId === null ? {} : { after_id: this.#lastId },
-    );
+    this.#join();
+  }
+
+  #join() {
+    const { channel, joining } = connection.join(`private_chat:${this.#me}`, () => {
+      this.#isFirstLook = this.#lastId === null;
+      return this.#isFirstLook ? {} : { after_id: this.#lastId };
+    });
     this.#channel = channel;
     joining.receive("ok", (answer) => this.#joined(channel, answer));
-    channel.onError(() => channel === this.#channel && this.outbox.lost());
+    channel.onError((reason) => {
+      if (channel !== this.#channel) return;
+      this.#outgoing.lost();
+      // The channel crashed on the server, perhaps over a message; the connection stands.
+      if (reason?.source !== "transport") this.#outgoing.broke({ mayBeOurs: true });
+    });
+    channel.onClose(() => setTimeout(() => channel === this.#channel && this.#rejoin(), LOAD_AGAIN_MS));
     channel.on("send", (message) => this.#received(message, true));
     channel.on("read", ({ by, with: other, up_to }) => this.#read(by, other, up_to));
     channel.on("typing", ({ from }) => this.#isTyping(from));
+  }
+
+  /** A channel joins once: to join again takes another one. */
+  #rejoin() {
+    const channel = this.#channel;
+    if (!channel) return;
+    this.#outgoing.lost();
+    this.#channel = null;
+    channel.leave();
+    this.#join();
   }
 
   close() {
@@ -59,6 +99,7 @@ class Inbox {
     this.#typing.clear();
     this.#lastId = null;
     this.#isBehind = false;
+    this.#threadsAreStale = false;
     this.#loading = null;
   }
 
@@ -120,6 +161,8 @@ class Inbox {
     try {
       while (this.#isStale && channel === this.#channel) {
         this.#isStale = false;
+        if (this.#threadsAreStale) await Promise.all([...this.#threads.values()].map((thread) => thread.loadNewest()));
+        this.#threadsAreStale = false;
         const found = await readAll("/api/conversations");
         if (this.#isStale || channel !== this.#channel) continue;
         this.conversations = new Map(found.map((one) => [String(one.user.id), one]));
@@ -136,6 +179,7 @@ class Inbox {
 
   async #joined(channel, { messages = [], complete = true }) {
     if (channel !== this.#channel) return;
+    this.#outgoing.lost();
     this.#isBehind = !complete;
     this.#liveId = 0;
     for (const message of messages) this.#received(message, false);
@@ -152,7 +196,8 @@ class Inbox {
       this.#isBehind = false;
       if (this.#lastId !== null) this.#lastId = Math.max(this.#lastId, this.#liveId);
     }
-    this.outbox.joined(channel);
+    this.#outgoing.joined(channel);
+    this.#threadsAreStale ||= this.#isFirstLook;
     this.load();
   }
 

@@ -1,45 +1,37 @@
-// Messages on their way: shown at once, sent when there is a connection, sent again until the server has answered.
+// Messages on their way: shown at once, sent when there is a connection, until the server has answered.
 //
-// Each has a client_ref, under which the server stores it once however often it comes. A message leaves the outbox only
-// when it has an id, or when the server refused it and the user was told.
-
-const TRY_AGAIN_MS = 2_000;
-const PASSING = ["too many requests", "try again"];
+// How they are sent, and when one is given up so that it does not stop the others, `outgoing` knows (Outgoing of
+// private_chat.js). A message leaves the outbox only when it has an id, or when the server refused it and the user was told.
 
 export class Outbox {
-  /** {client_ref, to, message, listing_id, at, state: "sending", "waiting" or "refused", reason, id} */
+  /** {client_ref, to, message, listing_id, at, isRefused, reason, id} */
   pending = [];
-  #channel = null;
-  #timer = null;
+  #outgoing;
+  #prepare;
 
-  /** `sent(pending, {id, inserted_at})` and `changed()` are called when something became of a message. */
-  constructor({ sent, changed }) {
+  /**
+   * `prepare(message)` is `sendable` of private_chat.js. `sent(pending, {id, inserted_at})` and `changed()` are called
+   * when something became of a message.
+   */
+  constructor({ outgoing, prepare, sent, changed }) {
+    this.#outgoing = outgoing;
+    this.#prepare = prepare;
     this.sent = sent;
     this.changed = changed;
   }
 
-  /** The channel was joined, for the first time or again: what is waiting goes out, in order. */
-  joined(channel) {
-    this.#channel = channel;
-    this.flush(true);
-  }
-
-  /** The connection is gone; whether what was under way arrived, the next attempt will tell. */
-  lost() {
-    this.#channel = null;
-    for (const one of this.pending) if (one.state === "sending") one.state = "waiting";
-  }
-
+  /** Nothing is sent any more, and nothing of one person is left for the next. */
   close() {
-    clearTimeout(this.#timer);
     this.pending = [];
-    this.lost();
+    this.#outgoing.lost();
+    this.#outgoing.withdraw(this);
   }
 
   add(to, message, listingId = null) {
-    const one = { client_ref: newRef(), to, message, listing_id: listingId, at: new Date().toISOString(), state: "waiting" };
+    const one = { to, message, listing_id: listingId, at: new Date().toISOString() };
+    one.client_ref = newRef();
     this.pending.push(one);
-    this.flush();
+    this.#send(one);
     return one;
   }
 
@@ -49,50 +41,46 @@ export class Outbox {
   }
 
   again(one) {
-    one.state = "waiting";
-    this.flush();
+    one.isRefused = false;
+    this.#send(one);
   }
 
   to(userId) {
     return this.pending.filter((one) => one.to === userId && !one.id);
   }
 
+  /** "sending", "waiting" or "refused". */
+  state(one) {
+    if (one.isRefused) return "refused";
+    return this.#outgoing.isUnderWay(one.client_ref) ? "sending" : "waiting";
+  }
+
   /** A message of mine came back as a broadcast, perhaps before the answer to its sending: it is not shown twice. */
   seen(message) {
-    const one = this.pending.find((other) => !other.id && other.state === "sending" && isSame(other, message));
+    const one = this.pending.find((other) => !other.id && this.state(other) === "sending" && isSame(other, message));
     if (one) one.id = message.id;
   }
 
-  flush() {
-    for (const one of this.pending) if (one.state === "waiting" && this.#channel) this.#send(one);
-    this.changed();
-  }
-
-  #send(one) {
-    one.state = "sending";
-    const channel = this.#channel;
-    const payload = { to: one.to, message: one.message, client_ref: one.client_ref };
-    if (one.listing_id) payload.listing_id = one.listing_id;
-    channel
-      .push("send", payload)
-      .receive("ok", (answer) => {
-        this.pending = this.pending.filter((other) => other !== one);
-        this.sent(one, answer);
-      })
-      .receive("error", ({ reason, errors }) => {
-        if (PASSING.includes(reason)) return this.#later(one);
-        one.state = "refused";
-        one.reason = explain(reason, errors);
-        return this.changed();
-      })
-      .receive("timeout", () => channel === this.#channel && this.#later(one));
-  }
-
-  #later(one) {
-    one.state = "waiting";
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.flush(), TRY_AGAIN_MS);
-    this.changed();
+  async #send(one) {
+    let answer;
+    try {
+      const payload = this.#prepare(one);
+      // As it will be stored, so that its broadcast is recognized.
+      one.message = payload.message;
+      const sending = this.#outgoing.send(payload, this);
+      this.changed();
+      answer = await sending;
+    } catch (refused) {
+      one.isRefused = true;
+      one.reason = explain(refused);
+      // One with an id did arrive, though its answer never did.
+      if (one.id) this.discard(one);
+      else this.changed();
+      return;
+    }
+    if (!this.pending.includes(one)) return;
+    this.pending = this.pending.filter((other) => other !== one);
+    this.sent(one, answer);
   }
 }
 
@@ -100,9 +88,10 @@ function isSame(one, message) {
   return one.to === message.to && one.message === message.message;
 }
 
-function explain(reason, errors) {
+function explain({ reason, errors }) {
   if (reason === "blocked") return "This person does not want messages from you.";
   if (reason === "user not found") return "This person has left Daveslist.";
+  if (reason === "could not be sent") return "This message could not be sent.";
   return Object.values(errors ?? {}).flat().join(" ") || "The message was refused.";
 }
 

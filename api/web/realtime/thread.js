@@ -41,6 +41,12 @@ export class Thread {
     }
   }
 
+  /** What has come since the history was read, where nobody was listening yet. */
+  async loadNewest() {
+    const page = await api.get(`/api/conversations/${this.userId}/messages`, { query: { limit: PAGE } });
+    for (const message of page.data) this.add(message);
+  }
+
   /** `by` has read what the other wrote, up to that message. */
   read(by, upTo, at) {
     for (const message of this.messages) {

@@ -10,7 +10,6 @@ import { inbox } from "../realtime/inbox.js";
 import { View } from "../view.js";
 import { sendIcon } from "../ui/icons.js";
 
-const MAX_LENGTH = 4000;
 /** Within so many pixels of its end, the log follows what comes. */
 const NEAR_END = 80;
 
@@ -178,7 +177,8 @@ export class Messages extends View {
 
   #pending(one) {
     const outbox = inbox.outbox;
-    const isRefused = one.state === "refused";
+    const state = outbox.state(one);
+    const isRefused = state === "refused";
     return html`<li class="message mine pending" data-pending=${one.client_ref}>
       <span class="for-readers">You:</span>
       <p class="bubble user-text" dir="auto">${one.message}</p>
@@ -186,8 +186,9 @@ export class Messages extends View {
         ${isRefused
           ? html`<span role="alert">Not sent: ${one.reason}</span>
               <button class="link" @click=${() => outbox.again(one)}>Try again</button>
+              <button class="link" @click=${() => this.#edit(one)}>Edit</button>
               <button class="link" @click=${() => outbox.discard(one)}>Discard</button>`
-          : one.state === "sending"
+          : state === "sending"
             ? "Sending…"
             : "Waiting for the connection"}
       </p>
@@ -221,7 +222,6 @@ export class Messages extends View {
         <textarea
           name="message"
           rows="1"
-          maxlength=${MAX_LENGTH}
           aria-label=${`Message to ${name}`}
           placeholder="Write a message"
           @input=${() => inbox.typing(this.userId)}
@@ -230,6 +230,14 @@ export class Messages extends View {
         <button class="button primary send" aria-label="Send">${sendIcon}</button>
       </div>
     </form>`;
+  }
+
+  /** Back to where it was written; what stands there already is not lost. */
+  #edit(one) {
+    const field = document.querySelector(".composer textarea");
+    field.value = [one.message, field.value].filter(Boolean).join("\n");
+    inbox.outbox.discard(one);
+    field.focus();
   }
 
   #scrolled = (event) => {

@@ -142,7 +142,7 @@ async def test_a_missing_bucket_is_unavailable_and_not_empty(s3_endpoint: str, a
 
 def test_a_folder_that_cannot_be_made_is_refused_at_start(tmp_path: Path) -> None:
     (tmp_path / "pictures").write_bytes(b"")
-    with pytest.raises(InvalidSettings, match="PICTURES_URL"):
+    with pytest.raises(InvalidSettings, match=r"^DATA_DIRECTORY: "):
         PictureStorage.from_settings(Settings(data_directory=tmp_path))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from api.handlers.web import FOLDER, PAGES
+from api.handlers.web import ELSEWHERE, FOLDER, PAGES
 from tests.api.conftest import Api
 from tests.support.vendored import PACKAGES, VENDOR, contents
 
@@ -158,12 +158,22 @@ def test_the_vendored_versions_are_those_of_the_lock() -> None:
 
 def test_every_import_names_a_file_that_is_there() -> None:
     imports = 0
+    elsewhere = {FOLDER / name for name in ELSEWHERE}
     for path in own(".js"):
         for name in re.findall(r'(?:from|import) "([^"]+)";', path.read_text(encoding="utf-8")):
             assert name.startswith("."), f"{path.name} imports {name}, which no browser finds"
-            assert (path.parent / name).is_file(), f"{path.name} imports {name}"
+            imported = (path.parent / name).resolve()
+            assert imported.is_file() or imported in elsewhere, f"{path.name} imports {name}"
             imports += 1
     assert imports > 50
+
+
+async def test_the_page_runs_the_very_client_that_others_copy(api: Api) -> None:
+    for name, path in ELSEWHERE.items():
+        response = await api.client.get(f"/web/{await version(api)}/{name}")
+        assert (response.status, response.content_type) == (200, "text/javascript")
+        assert await response.read() == path.read_bytes()
+        assert "import " not in re.sub(r"^//.*$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ async def open_page(site: Site, chromium: Browser) -> AsyncIterator[Open]:
         path: str = "/", person: Person | None = None, *, node: int = 0, api: Node | None = None, **options: Any
     ) -> Page:
         url = (api or site.apis[node]).url
-        state = _logged_in(person, site.roles[person.id], url) if person else None
+        state = logged_in(person, site.roles[person.id], url) if person else None
         context = await chromium.new_context(base_url=url, storage_state=state, locale="en-US", **options)
         contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)
@@ -149,7 +149,7 @@ async def open_page(site: Site, chromium: Browser) -> AsyncIterator[Open]:
     assert not faults
 
 
-def _logged_in(person: Person, role: Role, url: str) -> StorageState:
+def logged_in(person: Person, role: Role, url: str) -> StorageState:
     """As the page keeps it."""
     session = {
         "user": {"id": person.id, "email": person.email, "name": person.name, "role": role.value},
@@ -178,9 +178,7 @@ async def one_door(site: Site) -> AsyncIterator[BehindDoor]:
 @pytest.fixture
 def behind_door(one_door: BehindDoor, site: Site) -> BehindDoor:
     """As if it were new."""
-    one_door.door.nodes[:] = site.gateways
-    one_door.door.lets_websockets_through = True
-    one_door.door.refused = 0
+    one_door.door.as_new(site.gateways)
     return one_door
 
 

@@ -1,4 +1,4 @@
-"""What stands between browsers and gateways in tests: a load balancer, or a proxy that lets no WebSocket through."""
+"""What stands between browsers and gateways in tests: a load balancer, or a proxy that lets not all through."""
 
 from __future__ import annotations
 
@@ -12,20 +12,34 @@ from tests.support.processes import Node
 
 _CHUNK = 64 * 1024
 _REFUSAL = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+_PERMISSION = (
+    b"HTTP/1.1 204 No Content\r\nAccess-Control-Allow-Origin: *\r\nAccess-Control-Allow-Headers: *\r\n"
+    b"Connection: close\r\n\r\n"
+)
+"""To ask from a page of another address. Where the page and the gateway share one, no browser asks for it."""
 
 
 class FrontDoor:
-    """Hands each connection to the first of the nodes that accepts it, and counts the WebSockets it refused.
+    """Hands each connection to the first of the nodes that accepts it, and counts the WebSockets, and those it refused.
 
-    `nodes` and `lets_websockets_through` can be changed at any time; they are for connections to come.
+    What it does can be changed at any time; that is for connections to come.
     """
 
     def __init__(self, nodes: Sequence[Node]) -> None:
-        self.nodes = list(nodes)
-        self.lets_websockets_through = True
-        self.refused = 0
+        self.nodes: list[Node] = []
+        self.as_new(nodes)
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def as_new(self, nodes: Sequence[Node]) -> None:
+        self.nodes[:] = nodes
+        self.lets_websockets_through = True
+        self.cuts_websockets_after: float | None = None
+        """Seconds."""
+        self.answer: bytes | None = None
+        """What every request gets instead of a node, as a whole response of HTTP."""
+        self.websockets = 0
+        self.refused = 0
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -64,11 +78,18 @@ class FrontDoor:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
-        if not self.lets_websockets_through and b"upgrade: websocket" in head.lower():
+        is_websocket = b"upgrade: websocket" in head.lower()
+        self.websockets += is_websocket
+        if self.answer is not None:
+            writer.write(_PERMISSION if head.startswith(b"OPTIONS ") else self.answer)
+            await writer.drain()
+            return
+        if is_websocket and not self.lets_websockets_through:
             self.refused += 1
             writer.write(_REFUSAL)
             await writer.drain()
             return
+        lasts = self.cuts_websockets_after if is_websocket else None
         for node in self.nodes:
             try:
                 node_reader, node_writer = await asyncio.open_connection("127.0.0.1", node.port)
@@ -76,10 +97,10 @@ class FrontDoor:
                 continue
             try:
                 node_writer.write(head)
-                async with asyncio.TaskGroup() as both:
+                async with asyncio.timeout(lasts), asyncio.TaskGroup() as both:
                     both.create_task(_pass_on(reader, node_writer))
                     both.create_task(_pass_on(node_reader, writer))
-            except* OSError:
+            except* (OSError, TimeoutError):
                 pass
             finally:
                 await _close(node_writer)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import closing
 
 import psycopg2
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, WebSocketRoute, expect
 
 from tests.end_to_end.browser.conftest import BehindDoor, Open, Site
 from tests.support.client import Person
@@ -158,6 +159,108 @@ async def test_a_refused_message_says_why_and_can_be_discarded(site: Site, open_
     await expect(page.get_by_text("This person does not want messages from you.")).to_be_visible()
     await page.get_by_role("button", name="Discard").click()
     await expect(page.locator("[data-pending]")).to_have_count(0)
+
+
+async def test_what_nobody_can_take_is_refused_can_be_edited_and_holds_up_nothing(site: Site, open_page: Open) -> None:
+    ann, bob = await two_people(site)
+    anns = await open_page(f"/messages/{bob.id}", ann)
+    bobs = await open_page(f"/messages/{ann.id}", bob, node=1)
+    await is_live(anns)
+    await write(anns, "🚗" * 4_001)
+    # As a text field may hold it whose end was cut off.
+    await anns.evaluate(
+        """() => {
+            const field = document.querySelector(".composer textarea");
+            field.value = "nice car 🚗".slice(0, -1);
+            field.form.requestSubmit();
+        }"""
+    )
+    await write(anns, "behind")
+    await expect(messages(bobs)).to_have_text(["nice car \ufffd", "behind"])
+    await expect(anns.get_by_text("Not sent: Longer than 4000 characters.")).to_be_visible()
+    await anns.get_by_role("button", name="Edit").click()
+    await expect(anns.locator("[data-pending]")).to_have_count(0)
+    field = anns.get_by_role("textbox", name="Message to")
+    await expect(field).to_have_value("🚗" * 4_001)
+    await expect(field).to_be_focused()
+    await write(anns, "🚗" * 4_000)
+    await expect(messages(bobs).last).to_have_text("🚗" * 4_000)
+    assert await messages(anns).all_text_contents() == await messages(bobs).all_text_contents()
+
+
+async def test_a_message_over_which_the_connection_breaks_is_given_up_and_the_next_goes_out(
+    site: Site, open_page: Open
+) -> None:
+    ann, bob = await two_people(site)
+    tries = 0
+
+    def between(browser: WebSocketRoute) -> None:
+        nonlocal tries
+        gateway = browser.connect_to_server()
+
+        async def sent(frame: str | bytes) -> None:
+            nonlocal tries
+            if "poison" in str(frame):
+                tries += 1
+                await browser.close(code=1011)
+                await gateway.close()
+            else:
+                gateway.send(frame)
+
+        browser.on_message(sent)
+
+    page = await open_page("/messages", ann)
+    await page.route_web_socket("**/socket/websocket**", between)
+    await page.goto(f"/messages/{bob.id}")
+    await is_live(page)
+    for text in ("before", "poison", "behind", "more"):
+        await write(page, text)
+    await expect(page.get_by_text("Not sent: This message could not be sent.")).to_be_visible()
+    await expect(messages(page)).to_have_text(["before", "behind", "more"])
+    assert tries == 3
+    await page.get_by_role("button", name="Discard").click()
+    await expect(page.locator("[data-pending]")).to_have_count(0)
+
+
+async def test_websockets_that_are_cut_over_and_over_give_way_to_long_polling(
+    site: Site, open_page: Open, behind_door: BehindDoor
+) -> None:
+    behind_door.door.cuts_websockets_after = 0.3
+    ann, bob = await two_people(site)
+    anns = await open_page(f"/messages/{bob.id}", ann, api=behind_door.api)
+    await expect(anns.locator(".connection[data-longpoll=true][data-state=live]")).to_be_visible()
+    assert behind_door.door.websockets <= 4
+    await write(anns, "By long polling")
+    await expect(messages(anns)).to_have_text(["By long polling"])
+
+
+FOREIGN = {
+    "a proxy's 502": b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\n%s\r\n<html>502</html>",
+    "JSON of somebody else": b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n%s\r\n"
+    b'{"status":503,"message":"no healthy upstream"}',
+}
+
+
+@pytest.mark.parametrize("answer", FOREIGN.values(), ids=FOREIGN)
+async def test_long_polling_comes_back_after_an_outage_whatever_was_answered_meanwhile(
+    site: Site, open_page: Open, behind_door: BehindDoor, answer: bytes
+) -> None:
+    door = behind_door.door
+    door.lets_websockets_through = False
+    ann, bob = await two_people(site)
+    page = await open_page(f"/messages/{bob.id}", ann, api=behind_door.api)
+    await expect(page.locator(".connection[data-longpoll=true][data-state=live]")).to_be_visible()
+    door.answer = answer % b"Connection: close\r\nAccess-Control-Allow-Origin: *\r\n"
+    await door.cut()
+    await expect(page.locator("[data-banner]")).to_be_visible()
+    await write(page, "written meanwhile")
+    await site.rest.call("POST", "/api/messages", 201, who=bob, body={"to": ann.id, "message": "missed"})
+    # Each further try meets it as well.
+    await asyncio.sleep(3)
+    door.answer = None
+    returned = time.monotonic()
+    await expect(messages(page)).to_have_text(["missed", "written meanwhile"])
+    assert time.monotonic() - returned < 10
 
 
 async def test_two_tabs_of_one_person_show_the_same(site: Site, open_page: Open) -> None:

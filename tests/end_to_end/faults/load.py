@@ -120,6 +120,11 @@ class Load:
         """Seconds."""
         return max(user.longest_answer for user in self.users)
 
+    @property
+    def longest_away(self) -> float:
+        """Seconds that anybody was without a socket."""
+        return max(user.longest_away for user in self.users)
+
     async def more_acknowledged(self, count: int) -> None:
         """Wait until so many more messages are acknowledged."""
         goal = self.acknowledged + count
@@ -148,7 +153,8 @@ class Load:
         """
         await self.stop_sending()
         await self.until(lambda: not any(user.unanswered for user in self.users))
-        stored = await asyncio.to_thread(stored_messages, self._settings.database_url)
+        ids = [user.id for user in self.users]
+        stored = await asyncio.to_thread(stored_messages, self._settings.database_url, ids)
         acknowledged = {
             (user.id, ref, message_id) for user in self.users for ref, message_id in user.acknowledged.items()
         }
@@ -181,9 +187,11 @@ def add_users(database_url: str, count: int) -> list[int]:
     ]
 
 
-def stored_messages(database_url: str) -> list[tuple[int, int, int, str]]:
-    """Id, from, to and text of each."""
-    return query(database_url, "SELECT id, from_id, to_id, text FROM messages ORDER BY id")
+def stored_messages(database_url: str, people: Sequence[int]) -> list[tuple[int, int, int, str]]:
+    """Id, from, to and text of each that is from or to one of these people."""
+    ids = list(people)
+    sql = "SELECT id, from_id, to_id, text FROM messages WHERE from_id = ANY(%s) OR to_id = ANY(%s) ORDER BY id"
+    return query(database_url, sql, ids, ids)
 
 
 def query(database_url: str, sql: str, *parameters: Any) -> list[Any]:

@@ -46,9 +46,11 @@ class User:
         self.longest_answer = 0.0
         """Seconds from a push to its answer, of whatever kind."""
         self.connects = 0
+        self.refusals: Counter[int] = Counter()
+        """Connects that were answered with no socket, by status."""
         self.close_codes: list[int | None] = []
         self.joined = False
-        self._token = token
+        self.token = token
         self._pick = pick
         self._client = client
         self._changed = changed
@@ -59,6 +61,8 @@ class User:
         self._pushed: dict[str, tuple[str, float]] = {}
         self._live_top = 0
         self._last_frame = 0.0
+        self._longest_away = 0.0
+        self._away_since: float | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._runner = asyncio.create_task(self._run())
 
@@ -66,6 +70,13 @@ class User:
         for task in [self._runner, *self._tasks]:
             task.cancel()
         await asyncio.gather(self._runner, *self._tasks, return_exceptions=True)
+
+    @property
+    def longest_away(self) -> float:
+        """Seconds: the longest time from the loss of a socket to the answered join on the next."""
+        if self._away_since is None:
+            return self._longest_away
+        return max(self._longest_away, asyncio.get_running_loop().time() - self._away_since)
 
     async def send(self, to: int, ref: str, padding: str = "") -> None:
         """Hand in a message, whose text begins with its client_ref; it is repeated until it is answered."""
@@ -89,7 +100,7 @@ class User:
     async def _run(self) -> None:
         while True:
             try:
-                query = {"token": self._token, "vsn": "2.0.0"}
+                query = {"token": self.token, "vsn": "2.0.0"}
                 async with self._client.ws_connect(
                     self._pick(), params=query, max_msg_size=0, timeout=_CLOSE
                 ) as socket:
@@ -101,10 +112,14 @@ class User:
                         await self._read(socket)
                     finally:
                         heart.cancel()
+                        if self.joined:
+                            self._away_since = asyncio.get_running_loop().time()
                         self.joined = False
                         self._socket = None
                         self._pushed.clear()
                     self.close_codes.append(socket.close_code)
+            except aiohttp.WSServerHandshakeError as refused:
+                self.refusals[refused.status] += 1
             except (OSError, aiohttp.ClientError, TimeoutError):
                 pass
             self._changed()
@@ -166,6 +181,7 @@ class User:
             return
         self.position = max(self.position, self._live_top)
         self.joined = True
+        self._longest_away, self._away_since = self.longest_away, None
         for ref in list(self.unanswered):
             await self._push(ref)
 

@@ -25,6 +25,9 @@ class Channel {
   onError(hook) {
     this.events.error = hook
   }
+  onClose(hook) {
+    this.events.close = hook
+  }
   join() {
     return this.joining
   }
@@ -41,7 +44,9 @@ class Channel {
 const played = (options = {}) => {
   const channels = []
   const shown = []
+  const unused = () => {}
   const socket = {
+    ...{ onOpen: unused, onClose: unused, onMessage: unused, connectionState: unused },
     channel: (topic, params) => {
       assert.equal(topic, "private_chat:7")
       channels.push(new Channel(params))
@@ -130,7 +135,6 @@ const tick = (ms = 0) => new Promise((resolve) => setTimeout(resolve, ms))
   channel.pushes[2].hooks.error({ reason: "invalid message", errors: { message: ["No."] } })
   channel.pushes[1].hooks.error({ reason: "try again" })
   while (channel.pushes.length === 3) await tick(1)
-  channel.pushes[3].hooks.timeout({})
   channel.events.error()
   await tick(5)
   assert.equal(channel.pushes.length, 4)

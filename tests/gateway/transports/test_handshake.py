@@ -214,11 +214,18 @@ ORIGINS: list[tuple[tuple[str, ...], str, bool]] = [
 
 @pytest.mark.parametrize(("allowed", "origin", "accepted"), ORIGINS)
 async def test_in_production_a_page_needs_an_allowed_origin_or_that_of_the_host(
-    start_lab: StartLab, allowed: tuple[str, ...], origin: str, accepted: bool
+    start_lab: StartLab,
+    allowed: tuple[str, ...],
+    origin: str,
+    accepted: bool,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     lab = await start_lab(environment="production", allowed_origins=allowed)
+    caplog.clear()
     status, body = await lab.refusal({"token": token()}, {"Origin": origin, "Host": HOST})
     assert (status, body) == ((101, b"") if accepted else (403, b""))
+    told = [record.fields for record in caplog.records if record.getMessage() == "origin refused"]  # type: ignore[attr-defined]
+    assert told == ([] if accepted else [{"origin": origin}])
 
 
 async def test_a_client_that_is_no_page_sends_no_origin_and_may_connect(start_lab: StartLab) -> None:

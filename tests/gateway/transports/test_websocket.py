@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections import Counter
 from typing import Any
 
@@ -445,6 +446,110 @@ async def test_a_reader_that_asks_for_much_and_reads_nothing_is_closed(start_lab
     for _ in range(400):
         slow.send(frame(message("j1", "r1", "lab:ok", "big", {"n": 50_000})))
     await lab.until(lambda: not lab.endpoint.connections)
+
+
+async def flooded(lab: LabServer, slow: RawSocket, bytes_waiting: int) -> int:
+    """Broadcasts until so many bytes wait for a client that does not read; how many broadcasts there were."""
+    (connection,) = lab.endpoint.connections
+    sent = 0
+    while connection.outbox_bytes < bytes_waiting and lab.endpoint.connections:
+        lab.endpoint.broadcast("lab:ok", "news", {"n": sent, "fill": "x" * 20_000})
+        sent += 1
+        await asyncio.sleep(0)
+    return sent
+
+
+async def numbers_until_close(slow: RawSocket) -> tuple[list[int], int]:
+    """The numbers of the broadcasts, and the code of the close behind them."""
+    numbers: list[int] = []
+    while True:
+        opcode, payload = await slow.receive()
+        if opcode == CLOSE:
+            return numbers, int.from_bytes(payload[:2], "big")
+        numbers.append(json.loads(payload)[4]["n"])
+
+
+async def test_a_reader_past_its_limit_gets_what_was_sent_before_and_the_code(start_lab: StartLab) -> None:
+    lab = await start_lab(max_outbox_bytes=500_000)
+    slow = await lab.connect_raw(1, receive_buffer=4096)
+    await joined(slow, "lab:ok")
+    sent = await flooded(lab, slow, 10**9)
+    assert not lab.endpoint.connections
+    await asyncio.sleep(0.3)
+    numbers, code = await numbers_until_close(slow)
+    assert numbers == list(range(len(numbers)))
+    assert sent - 2 <= len(numbers) <= sent
+    assert code == 1013
+    assert await slow.end() == b""
+
+
+@pytest.mark.parametrize("talks", [False, True], ids=["silent", "still sending"])
+async def test_a_disconnect_reaches_a_reader_that_is_half_a_second_late(start_lab: StartLab, talks: bool) -> None:
+    lab = await start_lab(max_outbox_bytes=4_000_000)
+    slow = await lab.connect_raw(7, receive_buffer=4096)
+    await joined(slow, "lab:ok")
+    sent = await flooded(lab, slow, 1_000_000)
+    lab.endpoint.disconnect(7)
+    await lab.until(lambda: not len(lab.endpoint.topics))
+    assert lab.endpoint.connections._leaving, "for everybody else it is gone at once"
+    for _ in range(10):
+        if talks:
+            slow.send(frame(HEARTBEAT), frame(b"x" * 10_000, BINARY))
+        await asyncio.sleep(0.05)
+    assert await numbers_until_close(slow) == (list(range(sent)), 1001)
+    assert await slow.end() == b""
+
+
+async def test_a_client_that_never_reads_is_cut_in_time(start_lab: StartLab) -> None:
+    lab = await start_lab(max_outbox_bytes=4_000_000, close_seconds=0.4)
+    slow = await lab.connect_raw(7, receive_buffer=4096)
+    await joined(slow, "lab:ok")
+    await flooded(lab, slow, 1_000_000)
+    before = time.monotonic()
+    lab.endpoint.disconnect(7)
+    await lab.until(lambda: bool(lab.endpoint.connections._leaving))
+    await lab.until(lambda: not lab.endpoint.connections._leaving)
+    assert 0.3 < time.monotonic() - before < 3
+
+
+async def test_what_waits_for_clients_that_were_closed_counts_among_all_that_waits(start_lab: StartLab) -> None:
+    lab = await start_lab(max_outbox_bytes=4_000_000, max_total_outbox_bytes=1_500_000, close_seconds=60.0)
+    readers = [await lab.connect_raw(number, receive_buffer=4096) for number in range(1, 5)]
+    for reader in readers:
+        await joined(reader, "lab:ok")
+    while min((one.outbox_bytes for one in lab.endpoint.connections), default=0) < 1_000_000:
+        lab.endpoint.broadcast("lab:ok", "news", {"fill": "x" * 20_000})
+        await asyncio.sleep(0)
+    for number in range(1, 5):
+        lab.endpoint.disconnect(number)
+    await lab.until(lambda: sum(one.unread_bytes for one in lab.endpoint.connections._leaving) > 3_900_000)
+    await lab.until(lambda: sum(one.unread_bytes for one in lab.endpoint.connections._leaving) <= 1_500_000)
+    assert len(lab.endpoint.connections._leaving) == 1
+
+
+async def test_a_drain_waits_for_those_who_read_slowly(start_lab: StartLab) -> None:
+    lab = await start_lab(max_outbox_bytes=4_000_000, drain_seconds=0.05)
+    slow = await lab.connect_raw(7, receive_buffer=4096)
+    await joined(slow, "lab:ok")
+    sent = await flooded(lab, slow, 1_000_000)
+    draining = asyncio.create_task(lab.endpoint.drain())
+    await asyncio.sleep(0.3)
+    assert not draining.done()
+    assert await numbers_until_close(slow) == (list(range(sent)), 1012)
+    await slow.close()
+    await draining
+
+
+@pytest.mark.parametrize("bad", [frame(b"x" * 200_000), frame(b"", 3)], ids=["too large", "no frame"])
+async def test_the_code_of_a_mistake_reaches_a_client_that_goes_on_sending(start_lab: StartLab, bad: bytes) -> None:
+    lab = await start_lab(max_message_bytes=100_000)
+    for _ in range(20):
+        raw = await lab.connect_raw(1)
+        raw.send(bad, *[frame(b"x" * 50_000)] * 20)
+        # A reset would take what is unread along.
+        await asyncio.sleep(0.02)
+        assert await raw.close_code() in (1009, 1002)
+        await raw.close()
 
 
 async def test_a_reader_that_is_slow_but_reads_gets_everything(start_lab: StartLab) -> None:

@@ -12,30 +12,56 @@ LISTED = Settings(
 )
 
 
+ORIGINS = [
+    (None, True),
+    ("https://example.com", True),
+    ("https://example.com:443", True),
+    ("http://example.com", False),
+    ("https://example.com:8443", False),
+    ("https://example.com.evil.example", False),
+    ("https://evilexample.com", False),
+    ("https://a.cars.example", True),
+    ("https://a.b.cars.example", True),
+    ("https://cars.example", False),
+    ("https://evilcars.example", False),
+    ("http://a.cars.example", False),
+    ("http://dev.example:3000", True),
+    ("http://x.any.example:8080", True),
+    ("http://x.any.example", False),
+    ("null", False),
+    ("", False),
+    ("https://[", False),
+    ("https://example.com:port", False),
+]
+
+
+@pytest.mark.parametrize(("origin", "allowed"), ORIGINS)
+def test_any_origin_may_where_any_is_listed(origin: str | None, allowed: bool) -> None:
+    del allowed
+    assert is_allowed(origin, "api.example", Settings(environment="production", allowed_origins=("*",)))
+
+
 @pytest.mark.parametrize(
-    ("origin", "allowed"),
+    ("listed", "origin", "allowed"),
     [
-        (None, True),
-        ("https://example.com", True),
-        ("https://example.com:443", True),
-        ("http://example.com", False),
-        ("https://example.com:8443", False),
-        ("https://example.com.evil.example", False),
-        ("https://evilexample.com", False),
-        ("https://a.cars.example", True),
-        ("https://a.b.cars.example", True),
-        ("https://cars.example", False),
-        ("https://evilcars.example", False),
-        ("http://a.cars.example", False),
-        ("http://dev.example:3000", True),
-        ("http://x.any.example:8080", True),
-        ("http://x.any.example", False),
-        ("null", False),
-        ("", False),
-        ("https://[", False),
-        ("https://example.com:port", False),
+        ("null", "null", True),
+        ("null", "file://", False),
+        ("null", "https://null", False),
+        ("file://", "file://", True),
+        ("file://", "null", False),
+        ("file://", "https://file", False),
+        ("capacitor://localhost", "capacitor://localhost", True),
+        ("capacitor://localhost", "http://localhost", False),
+        ("localhost:3000", "http://localhost:3000", True),
+        ("https://a.example/", "https://a.example", True),
     ],
 )
+def test_origins_without_a_host_may_by_their_name(listed: str, origin: str, allowed: bool) -> None:
+    settings = Settings(environment="production", allowed_origins=(listed,))
+    assert is_allowed(origin, "api.example", settings) is allowed
+
+
+@pytest.mark.parametrize(("origin", "allowed"), ORIGINS)
 def test_listed_origins_and_no_others_may(origin: str | None, allowed: bool) -> None:
     assert is_allowed(origin, "api.example", LISTED) is allowed
 

@@ -62,5 +62,5 @@ def test_a_weak_file_is_refused_in_one_line(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InvalidSettings, match=r"^JWT_SECRET: not set, and none can be kept in [^\n]+$"):
+    with pytest.raises(InvalidSettings, match=r"^DATA_DIRECTORY: without JWT_SECRET one is kept in [^\n]+$"):
         jwt_secret(Settings(data_directory=tmp_path / "file"))

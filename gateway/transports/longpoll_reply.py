@@ -1,0 +1,73 @@
+"""The answer to one long-poll request, which may take its time: meanwhile the node shows that it lives.
+
+To a proxy, a node that waits for messages looks like one that is frozen. So an answer that takes longer than a beat
+begins at once with its head, and goes on with a blank for each further beat: JSON allows any number before a value. A
+proxy may give up a node that has been silent for two beats.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from aiohttp import web
+from aiohttp.typedefs import LooseHeaders
+
+from gateway.runtime.stepping import Suspended
+
+_BLANK = b" "
+
+
+class Reply:
+    """To one request; its body is JSON."""
+
+    def __init__(
+        self,
+        request: web.Request,
+        headers: LooseHeaders,
+        step: Callable[[Coroutine[Any, Any, Any]], Any],
+        beat_seconds: float,
+    ) -> None:
+        """`step` is that of a Stepper."""
+        self._request = request
+        self._step = step
+        self._beat_seconds = beat_seconds
+        self.response: web.StreamResponse = web.StreamResponse(headers=headers)
+        """For aiohttp, which ends it where `end` was not called."""
+        self.response.content_type = "application/json"
+        self.response.charset = "utf-8"
+
+    async def after(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """The result of the work, and what it raises. Raises ConnectionError, and cancels it, when the client goes."""
+        done = self._step(work)
+        if type(done) is not Suspended:
+            return done
+        task = done.task
+        try:
+            while not (await asyncio.wait((task,), timeout=self._beat_seconds))[0]:
+                await self.response.prepare(self._request)
+                await self.response.write(_BLANK)
+            return task.result()
+        finally:
+            task.cancel()
+
+    async def end(self, body: bytes, *, is_last: bool = False) -> bool:
+        """Whether it went out to a client that was still there. The last one closes the connection."""
+        if is_last:
+            self.response.force_close()
+        if not self._is_there:
+            return False
+        if not self.response.prepared:
+            self.response.content_length = len(body)
+        try:
+            await self.response.prepare(self._request)
+            await self.response.write_eof(body)
+        except ConnectionError:
+            return False
+        return self._is_there
+
+    @property
+    def _is_there(self) -> bool:
+        transport = self._request.transport
+        return transport is not None and not transport.is_closing()

@@ -1,0 +1,93 @@
+"""Takes what may be secret out of text on its way to the log: tokens in any shape, and what stands behind their names.
+
+Pure. It would rather take out too much: what is left of a line still says what happened.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+REDACTED = "[redacted]"
+
+_SHORT = 12
+"""Text of fewer characters is no token and no useful part of one."""
+
+_MARKS = ("eyJ", "ZXlK", "%", "...", "earer", "://")
+_MARKED = re.compile(
+    # A JSON object in base64url, as the first two parts of a JWT are, with whatever parts follow; then the same in
+    # base64 once more, and percent-encoded.
+    r"(?:eyJ|ZXlK)[\w%+/=-]*(?:(?:\.|%2[Ee])[\w%+=-]*)*"
+    r"|(?:%[0-9A-Fa-f]{2}){4,}[\w%.-]*"
+    # What a client offers as a token among its subprotocols, or in a header.
+    r"|(?<=bearer\.phx\.)[^\s,\"'\\]+"
+    r"|(?<=[Bb]earer )[^\s,\"'\\]+"
+    # The two ends of what was shortened in its middle.
+    r"|[\w%+/=-]{0,40}\.\.\.[\w%+/=-]{6,}"
+    # Who logs in to a server, in its address.
+    r"|(?<=://)[^\s/@\"']*:[^\s/@\"']*(?=@)",
+    re.ASCII,
+)
+# Any other run of characters that is too long and too mixed to be words: a signature, a refresh token, a key.
+_LONG = 20
+_RUN = re.compile(r"[\w%+=-]{20,}+", re.ASCII)
+_MIXED = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z])", re.ASCII)
+_LONG_MIXED = re.compile(r"(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z]).{36}", re.ASCII)
+
+_NAMES = ("token", "passw", "secret", "jwt", "credential", "authorization", "cookie", "websocket-protocol")
+# What may stand between a name and its value, in a query, a header, a dict, a tuple, in JSON, in JSON within JSON.
+_BETWEEN = r"(?:%3D|[\"'\\]*\s*(?:=|:|,(?=\s*b?[\"'\\]))\s*b?[\"'\\]*)"
+_NAMED = re.compile(
+    rf"((?:token|password|passwd|secret|jwt|credential)[\w-]{{0,30}}{_BETWEEN})([^\s\"'&,;)}}\\]+)"
+    # Headers whose value is secret up to its end.
+    rf"|((?:authorization|cookie|websocket-protocol){_BETWEEN})([^\"'\\\r\n]+)",
+    re.ASCII | re.IGNORECASE,
+)
+
+
+def redacted(text: str) -> str:
+    """The text without what may be secret."""
+    if len(text) < _SHORT:
+        return text
+    # Most of what is logged is short and plain: that is found out by what costs least.
+    lower = text.lower()
+    for name in _NAMES:
+        if name in lower:
+            text = _NAMED.sub(_without_value, text)
+            break
+    for mark in _MARKS:
+        if mark in text:
+            text = _MARKED.sub(REDACTED, text)
+            break
+    return _RUN.sub(_unless_a_word, text) if len(text) >= _LONG else text
+
+
+def redacted_field(name: str, value: Any) -> Any:
+    """The value of a field: by the field's name, then by its own text. What is neither text nor number becomes text."""
+    if value is None or type(value) in (int, float, bool):
+        return value
+    if _names_a_secret(name):
+        return REDACTED
+    if isinstance(value, str):
+        return redacted(value)
+    if isinstance(value, dict):
+        return {redacted(str(key)): redacted_field(str(key), inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [redacted_field("", inner) for inner in value]
+    return redacted(str(value))
+
+
+@lru_cache(maxsize=1000)
+def _names_a_secret(name: str) -> bool:
+    lower = name.lower()
+    return any(part in lower for part in _NAMES)
+
+
+def _without_value(match: re.Match[str]) -> str:
+    return f"{match[1] or match[3]}{REDACTED}"
+
+
+def _unless_a_word(match: re.Match[str]) -> str:
+    run = match[0]
+    return REDACTED if _MIXED.match(run) or _LONG_MIXED.match(run) else run

@@ -1,0 +1,133 @@
+"""Reads compose.yaml without a container engine, as far as our file goes: any other key or form fails (`NotKnown`)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+SERVICE_KEYS = frozenset(
+    [
+        "build",
+        "cap_drop",
+        "command",
+        "depends_on",
+        "environment",
+        "extra_hosts",
+        "healthcheck",
+        "image",
+        "init",
+        "logging",
+        "network_mode",
+        "networks",
+        "ports",
+        "profiles",
+        "read_only",
+        "restart",
+        "security_opt",
+        "shm_size",
+        "stop_grace_period",
+        "stop_signal",
+        "tmpfs",
+        "ulimits",
+        "user",
+        "volumes",
+    ]
+)
+KEYS: Mapping[str, frozenset[str]] = {
+    "build": frozenset({"context", "target"}),
+    "healthcheck": frozenset({"test", "interval", "timeout", "retries", "start_period", "disable"}),
+    "logging": frozenset({"driver", "options"}),
+    "ulimits": frozenset({"nofile"}),
+}
+CONDITIONS = frozenset({"service_healthy", "service_completed_successfully"})
+VARIABLE = re.compile(r"\$\{([A-Z_]+)(?:(:[-?])([^${}]*))?\}")
+
+
+class NotKnown(AssertionError):
+    """What compose.yaml says and these tests do not know."""
+
+
+class Missing(Exception):
+    """A variable has to be set, as `${NAME:?message}` says."""
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The file; raises NotKnown."""
+    compose: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    _only(compose, {"services", "networks", "volumes"} | {key for key in compose if key.startswith("x-")}, "the file")
+    for name, service in compose["services"].items():
+        _only(service, SERVICE_KEYS, name)
+        for key, known in KEYS.items():
+            _only(service.get(key, {}), known, f"{name}.{key}")
+        for network, options in _named(service.get("networks", {})).items():
+            _only({network: None}, compose["networks"], f"{name}.networks")
+            _only(options, {"ipv4_address"}, f"{name}.networks.{network}")
+        for other, options in service.get("depends_on", {}).items():
+            _only({other: None}, compose["services"], f"{name}.depends_on")
+            _only({options["condition"]: None}, CONDITIONS, f"{name}.depends_on.{other}")
+            _only(options, {"condition"}, f"{name}.depends_on.{other}")
+        for value in _texts(service):
+            interpolated(value, _Anything())
+    for name, network in compose["networks"].items():
+        _only(network, {"internal", "enable_ipv6", "ipam"}, f"networks.{name}")
+    for name, volume in compose["volumes"].items():
+        _only(volume, set(), f"volumes.{name}")
+    return compose
+
+
+def interpolated(text: str, given: Mapping[str, str]) -> str:
+    """As the engine does: `${NAME}`, `${NAME:-default}`, `${NAME:?message}`. Raises Missing, NotKnown."""
+
+    def value(match: re.Match[str]) -> str:
+        name, operator, rest = match.groups()
+        if not given.get(name) and operator == ":?":
+            raise Missing(f"{name}: {rest}")
+        return given.get(name) or (rest if operator == ":-" else "")
+
+    if "$" in VARIABLE.sub("", text):
+        raise NotKnown(f"a variable in {text!r}")
+    return VARIABLE.sub(value, text)
+
+
+def environment(service: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
+    """What a container finds; a variable without a value is handed on where it is set."""
+    found = {}
+    for variable, text in service["environment"].items():
+        if text is not None:
+            found[variable] = interpolated(text, given)
+        elif variable in given:
+            found[variable] = given[variable]
+    return found
+
+
+class _Anything(dict[str, str]):
+    """Where every variable is set."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return key
+
+
+def _named(given: Any) -> dict[str, Any]:
+    """A list of names is short for names without options."""
+    return {name: {} for name in given} if isinstance(given, list) else given
+
+
+def _only(given: Any, known: Any, where: str) -> None:
+    unknown = set(given) - set(known)
+    if unknown:
+        raise NotKnown(f"{where}: {', '.join(sorted(unknown))}")
+
+
+def _texts(value: Any) -> list[str]:
+    match value:
+        case str():
+            return [value]
+        case dict():
+            return [text for part in value.values() for text in _texts(part)]
+        case list():
+            return [text for part in value for text in _texts(part)]
+    return []

@@ -1,0 +1,246 @@
+"""Behind nginx, gateways go away or freeze while people are connected: everybody is back soon, and lacks nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from shared.domain.users import Role
+from tests.deployment.conftest import Deployment
+from tests.end_to_end.browser.chromium import FLAGS, find_chromium
+from tests.end_to_end.browser.conftest import logged_in
+from tests.gateway.transports.longpoll.client import LongPollClient
+from tests.support.client import Person, Rest, Socket
+from tests.support.crowd import JOINED, Crowd, Meeting, crowd
+from tests.support.processes import Node
+
+BACK_SECONDS = 10.0
+"""After the gateways' return everybody is joined again, and has what was missed."""
+FROZEN_SECONDS = 5.0
+"""For no longer a gateway that is frozen holds anybody up who comes anew."""
+
+
+@pytest.fixture
+async def meeting(own_deployment: Deployment) -> AsyncIterator[Meeting]:
+    async with Rest(own_deployment.nginx.url) as rest:
+        yield await Meeting.of_all_kinds(rest)
+
+
+def socket_of(deployment: Deployment) -> str:
+    return deployment.nginx.socket_url.removesuffix("/websocket")
+
+
+async def goes(gateways: list[Node], how: str) -> None:
+    """All at once, as a machine that fails, or as an operator's `stop`."""
+    for gateway in gateways:
+        if how == "killed":
+            gateway.kill()
+        else:
+            gateway.signal(signal.SIGTERM)
+    await asyncio.gather(*(gateway.ended() for gateway in gateways))
+
+
+class Pages:
+    """People at the page in Chromium, each with a browser of their own, in the conversation with one other."""
+
+    def __init__(self, chromium: Browser, url: str, other: Person) -> None:
+        self._chromium = chromium
+        self._url = url
+        self._other = other
+        self.faults: list[str] = []
+        self.open: dict[str, Page] = {}
+
+    async def connect(self, name: str, person: Person, init: str = "") -> None:
+        state = logged_in(person, Role.USER, self._url)
+        context = await self._chromium.new_context(base_url=self._url, storage_state=state, locale="en-US")
+        page = self.open[name] = await context.new_page()
+        page.on("pageerror", lambda error: self.faults.append(f"{name}: {error}"))
+        if init:
+            await page.add_init_script(init)
+        await page.goto(f"/messages/{self._other.id}")
+
+    async def live(self) -> None:
+        """All are, at last."""
+        await asyncio.gather(*(self._is_live(page) for page in self.open.values()))
+
+    async def shown(self, text: str, until: float) -> dict[str, float]:
+        """When each showed this message and that it is connected; fails where one does not by then."""
+
+        async def show(name: str, page: Page) -> tuple[str, float]:
+            patience = max(100.0, (until - time.monotonic()) * 1000)
+            await expect(page.locator("[data-message] .bubble").filter(has_text=text)).to_be_visible(timeout=patience)
+            await self._is_live(page, patience)
+            return name, time.monotonic()
+
+        return dict(await asyncio.gather(*(show(*one) for one in self.open.items())))
+
+    async def _is_live(self, page: Page, patience: float = 20_000) -> None:
+        await expect(page.locator(".connection[data-state=live]")).to_be_visible(timeout=patience)
+
+
+@asynccontextmanager
+async def pages(url: str, other: Person) -> AsyncIterator[Pages | None]:
+    """None where there is no browser for them."""
+    path = find_chromium()
+    if path is None:
+        yield None
+        return
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield Pages(chromium, url, other)
+        await chromium.close()
+
+
+# As a browser remembers it in which no WebSocket ever got through.
+BY_LONGPOLL = "sessionStorage.setItem('phx:fallback:LongPoll', 'true')"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("how", "seconds"), [("killed", 2.0), ("stopped", 5.0), ("stopped", 30.0)])
+async def test_everybody_is_back_soon_after_the_gateways(
+    own_deployment: Deployment, meeting: Meeting, how: str, seconds: float
+) -> None:
+    person = next(iter(meeting.people.values()))
+    async with (
+        crowd(socket_of(own_deployment)) as those,
+        pages(own_deployment.nginx.url, meeting.writer) as shown,
+    ):
+        names = those.connect_all(meeting)
+        if shown is not None:
+            await shown.connect("the page", person)
+            await shown.connect("the page, by long polling", person, BY_LONGPOLL)
+            await shown.live()
+        assert not await those.all_told(names, JOINED, 20)
+
+        await goes(own_deployment.gateways, how)
+        gone_at = time.monotonic()
+        names += those.connect_all(meeting, ", late")
+        if shown is not None:
+            await shown.connect("the page, opened meanwhile", person)
+        await meeting.write("While they were away")
+        await asyncio.sleep(gone_at + seconds - time.monotonic())
+        await asyncio.gather(*(own_deployment.start_gateway(number) for number in range(2)))
+        back_at = time.monotonic()
+
+        if shown is not None:
+            for name, at in (await shown.shown("While they were away", back_at + BACK_SECONDS)).items():
+                print(f"{name:32} {at - back_at:5.1f} s")
+        out = await those.all_told(
+            names, {"message": "While they were away"}, back_at + BACK_SECONDS - time.monotonic()
+        )
+        out += await those.all_told(names, JOINED, back_at + BACK_SECONDS - time.monotonic(), since=gone_at)
+        print(figures(those, names, gone_at, back_at))
+        assert not out, f"{out} did not come back; {those.thrown}"
+        assert not those.thrown
+        # What they are told is true: the next message reaches them without any further ado.
+        await meeting.write("And now")
+        assert not await those.all_told(names, {"message": "And now"}, 5)
+        if shown is not None:
+            await shown.shown("And now", time.monotonic() + 5)
+            assert not shown.faults
+    if shown is None:
+        pytest.skip("no Chromium on this machine: only the page was left out")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["killed", "stopped"])
+async def test_everybody_hears_on_when_one_gateway_goes(own_deployment: Deployment, meeting: Meeting, how: str) -> None:
+    """Also who polls with a version that takes its channels for joined when its session has gone with the gateway."""
+    async with crowd(socket_of(own_deployment)) as those:
+        names = those.connect_all(meeting)
+        assert not await those.all_told(names, JOINED, 20)
+        await goes(own_deployment.gateways[:1], how)
+        for text in ("Now there is one", "And still"):
+            await meeting.write(text)
+            out = await those.all_told(names, {"message": text}, BACK_SECONDS)
+            assert not out, f"{out} did not hear it; {those.thrown}"
+        assert not those.thrown
+
+
+@pytest.fixture
+async def frozen(own_deployment: Deployment) -> AsyncIterator[Deployment]:
+    """Its first gateway is stopped in the middle of whatever it does: the kernel still accepts in its name."""
+    own_deployment.gateways[0].signal(signal.SIGSTOP)
+    yield own_deployment
+    own_deployment.gateways[0].signal(signal.SIGCONT)
+
+
+async def test_a_frozen_gateway_holds_up_no_new_socket_for_long(frozen: Deployment) -> None:
+    async def join(person: Person) -> float:
+        begin = time.monotonic()
+        async with await Socket.connect(frozen.nginx.socket_url, person.token) as socket:
+            assert (await socket.join(person.topic))["status"] == "ok"
+            return time.monotonic() - begin
+
+    async with Rest(frozen.nginx.url) as rest:
+        ann = await rest.register("Ann")
+    # Together, and one after the other: each takes what another one finds out about the gateways, or cannot.
+    took = await asyncio.gather(*(join(ann) for _ in range(20)))
+    took += [await join(ann) for _ in range(4)]
+    print(f"new sockets took {min(took):.2f} to {max(took):.2f} s")
+    assert max(took) < FROZEN_SECONDS
+
+
+async def test_nobody_outside_asks_whether_a_gateway_accepts(own_deployment: Deployment) -> None:
+    async with aiohttp.ClientSession() as client:
+        async with client.get(f"{own_deployment.gateways[0].url}/health/accepting") as response:
+            assert response.status == 204
+        async with client.get(f"{own_deployment.nginx.url}/accepting") as response:
+            assert response.status == 404
+
+
+async def test_a_frozen_gateway_holds_up_no_poll_for_long(frozen: Deployment) -> None:
+    async def chat(http: aiohttp.ClientSession, person: Person) -> list[float]:
+        """How long it takes to open, to join, and to hear of a message."""
+        client = LongPollClient(http, [f"{frozen.nginx.url}/socket/longpoll"])
+        client.jwt = person.token
+        took = [time.monotonic()]
+        await client.open()
+        took.append(time.monotonic())
+        # What is posted is not sent twice: where it met the frozen gateway, that is answered, and said again.
+        while not await posted(client, ["1", "1", person.topic, "phx_join", {}]):
+            pass
+        await client.gets(1)
+        took.append(time.monotonic())
+        while not await posted(client, ["1", "2", person.topic, "typing", {"to": str(person.id)}]):
+            pass
+        await client.gets(1)
+        took.append(time.monotonic())
+        return [after - before for before, after in itertools.pairwise(took)]
+
+    async with Rest(frozen.nginx.url) as rest, aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+        ann = await rest.register("Ann")
+        took = await asyncio.gather(*(chat(http, ann) for _ in range(10)))
+    for what, times in zip(("opened", "joined", "heard"), zip(*took, strict=True), strict=True):
+        print(f"{what} in {min(times):.2f} to {max(times):.2f} s")
+    assert max(times[0] for times in took) < FROZEN_SECONDS
+
+
+async def posted(client: LongPollClient, frame: Any) -> bool:
+    """Whether a gateway took it; what nginx says in the place of one comes soon and is no JSON."""
+    begin = time.monotonic()
+    try:
+        return await client.post(frame) == 200
+    except AssertionError:
+        assert time.monotonic() - begin < FROZEN_SECONDS
+        return False
+
+
+def figures(those: Crowd, names: list[str], gone_at: float, back_at: float) -> str:
+    """Seconds from the return of the gateways until each was joined and caught up."""
+    lines = []
+    for name in names:
+        joined = those.when(name, JOINED, gone_at)
+        heard = those.when(name, {"message": "While they were away"})
+        texts = ("never" if at is None else f"{at - back_at:5.1f} s" for at in (joined, heard))
+        lines.append(f"{name:32} joined {next(texts):>8}  caught up {next(texts):>8}  {those.ways(name)}")
+    return "\n".join(lines)

@@ -1,0 +1,72 @@
+"""A configuration that cannot work ends the start of any process with one line that names the variable."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.ports import free_port
+from tests.support.processes import CHECKOUT, base_environment
+
+MODULES = ("gateway", "api", "shared.embedded")
+WRONG = {
+    "ALLOWED_ORIGINS": "nonsense here",
+    "REDIS_URL": "nonsense",
+}
+
+
+def start(module: str, directory: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m MODULE` until it has given up."""
+    return subprocess.run(
+        [sys.executable, "-m", module],
+        cwd=CHECKOUT,
+        env={
+            **base_environment(),
+            "DATA_DIRECTORY": str(directory),
+            "API_PORT": str(free_port()),
+            "GATEWAY_PORT": str(free_port()),
+            "DATABASE_URL": "postgresql://127.0.0.1:1/none",
+            "REDIS_URL": "redis://127.0.0.1:1",
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def line_of(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode in (1, 2)
+    (line,) = (done.stdout + done.stderr).splitlines()
+    return line
+
+
+@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize(("name", "text"), WRONG.items())
+def test_a_setting_that_cannot_work_is_named_in_one_line(module: str, name: str, text: str, tmp_path: Path) -> None:
+    assert f"{name}: " in line_of(start(module, tmp_path / "data", **{name: text}))
+
+
+@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("kind", ["below a file", "where nobody may write"])
+def test_a_data_directory_that_cannot_be_written_is_named(module: str, kind: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    directory = tmp_path / "file" / "data" if kind == "below a file" else Path("/proc")
+    assert "DATA_DIRECTORY: " in line_of(start(module, directory))
+
+
+@pytest.mark.parametrize("url", ["file:///proc", "file:///dev/null", "nonsense"])
+def test_a_place_for_pictures_that_cannot_be_used_is_named(url: str, tmp_path: Path) -> None:
+    assert "PICTURES_URL: " in line_of(start("api", tmp_path / "data", PICTURES_URL=url))
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1"])
+def test_a_host_that_is_not_of_this_machine_is_named(host: str, tmp_path: Path) -> None:
+    done = start("gateway", tmp_path / "data", GATEWAY_HOST=host)
+    assert done.returncode == 1
+    assert "GATEWAY_HOST, GATEWAY_PORT: cannot listen" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr

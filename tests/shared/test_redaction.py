@@ -1,0 +1,131 @@
+"""What is secret does not get through, whatever surrounds it; what an operator needs to read does."""
+
+from __future__ import annotations
+
+import base64
+import json
+import reprlib
+import time
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.access.tokens import Tokens, new_session_id
+from shared.domain.users import Role
+from shared.redaction import redacted, redacted_field
+
+TOKENS = Tokens("a-secret-of-the-tests-a-secret-of-the-tests", 3600)
+JWT = TOKENS.issue(46366, Role.USER, new_session_id())
+REFRESH = TOKENS.issue_refresh(new_session_id(), 3)
+OFFERED = "base64url.bearer.phx." + base64.urlsafe_b64encode(JWT.encode()).decode().rstrip("=")
+FULLY_ENCODED = "".join(f"%{byte:02X}" for byte in JWT.encode())
+
+
+def pieces(secret: str, size: int = 12) -> set[str]:
+    """Every part of so many characters; the head of a JWT, which is the same for all, is no secret."""
+    secret = secret.removeprefix(JWT.partition(".")[0])
+    return {secret[start : start + size] for start in range(len(secret) - size + 1)}
+
+
+SECRETS = pieces(JWT) | pieces(REFRESH) | pieces(OFFERED.rpartition(".")[2][60:]) | pieces(FULLY_ENCODED[120:])
+
+
+def leaks(text: str) -> set[str]:
+    return {text[start : start + 12] for start in range(len(text) - 11)} & SECRETS
+
+
+PLACES = {
+    "alone": "{}",
+    "in a sentence": "the token {} is bad",
+    "in a query": "GET /socket/websocket?vsn=2.0.0&token={}&x=1 HTTP/1.1",
+    "in a path": "/api/listings/{}/replies",
+    "in a header": "Authorization: Bearer {}",
+    "in a header of our own": "X-Phoenix-AuthToken: {}\r\nHost: x",
+    "in a cookie": "Cookie: session={}; other=1",
+    "among subprotocols": "Client protocols ['phoenix', '{}'] don't overlap",
+    "in a dict": "{{'access_token': '{}', 'n': 1}}",
+    "in JSON": '{{"refresh_token": "{}"}}',
+    "in JSON in JSON": '"{{\\"token\\": \\"{}\\"}}"',
+    "in raw headers": "((b'Authorization', b'Bearer {}'), (b'Host', b'x'))",
+    "in parsed pairs": "[('vsn', '2.0.0'), ('token', '{}')]",
+    "in bytes": "b'GET /?token={} HTTP/1.1'",
+    "in a URL": "https://user:{}@host/path",
+    "twice": "{0} {0}",
+    "against a word": "token{}",
+}
+
+
+@pytest.mark.parametrize("secret", [JWT, REFRESH, OFFERED, FULLY_ENCODED, quote(JWT, safe="")], ids="JROFQ")
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES.keys())
+def test_no_part_of_a_token_gets_through(place: str, secret: str) -> None:
+    text = place.format(secret)
+    assert not leaks(redacted(text))
+    assert not leaks(redacted(json.dumps(text)))
+    assert not leaks(redacted(repr(text)))
+
+
+@pytest.mark.parametrize("part", JWT.split("."), ids=["header", "payload", "signature"])
+def test_no_part_by_itself_gets_through(part: str) -> None:
+    assert not leaks(redacted(f"bad segment {part}!"))
+    assert not leaks(redacted(f"bad segment {part[:-5]}"))
+    assert not leaks(redacted(f"bad segment {part[3:]}"))
+
+
+def test_what_a_short_repr_leaves_of_a_token_does_not_get_through() -> None:
+    for text in (JWT, f"Bearer {JWT}", f"GET /?token={JWT}", REFRESH):
+        assert not leaks(redacted(reprlib.repr(text)))
+        assert not leaks(redacted(reprlib.repr([text.encode()])))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password=hunter2", '{"password": "hunter2"}', "{'current_password': 'hunter2'}", "password: hunter2",
+        "postgresql://daveslist:hunter2@db:5432/daveslist", "redis://:hunter2@h", "JWT_SECRET=hunter2",
+        "Authorization: Basic hunter2", "Proxy-Authorization: hunter2", "Set-Cookie: a=hunter2; Path=/",
+        "('token', 'hunter2')", "refresh_token=hunter2&x=1", "aws_secret_access_key=hunter2 token%3Dhunter2",
+    ],
+)  # fmt: skip
+def test_a_value_behind_the_name_of_a_secret_does_not_get_through(text: str) -> None:
+    assert "hunter2" not in redacted(f"some words {text}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "listening", "slow client closed", "GET /api/listings/19999/replies", "connection_id 3f2a9c0b1d4e5f60-12",
+        'File "/srv/daveslist/gateway/runtime/channel_server.py", line 123, in _finish_handle_in',
+        "aiohttp.http_exceptions.LineTooLong", "2026-01-31T23:59:59.000001Z", "no answer within 5 s",
+        "test_a_value_behind_the_name_of_a_secret_does_not_get_through", "https://a.example:8443",
+        "token expired", "invalid token", "/api/docs/openapi.json", "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
+        "psycopg2.errors.UndefinedTable: relation users does not exist", "https://chat.daveslist.example/socket",
+    ],
+)  # fmt: skip
+def test_what_an_operator_needs_gets_through(text: str) -> None:
+    assert redacted(text) == text
+
+
+def test_a_field_is_redacted_by_its_name_and_by_what_is_in_it() -> None:
+    assert redacted_field("status", 200) == 200
+    assert redacted_field("password", "x") == redacted_field("access_token", ["x"]) == "[redacted]"
+    nested: Any = {"headers": [("Authorization", f"Bearer {JWT}")], JWT: {"password": "hunter2"}, "n": 1}
+    text = json.dumps(redacted_field("request", nested))
+    assert not leaks(text)
+    assert "hunter2" not in text
+    assert redacted_field("what", JWT.encode()) == "b'[redacted]'"
+
+
+@given(st.text(), st.text())
+def test_no_surroundings_let_it_through(before: str, after: str) -> None:
+    assert not leaks(redacted(before + "." + JWT + " " + after))
+
+
+def test_a_long_line_takes_a_time_in_proportion() -> None:
+    for part in ("a", "%41", "eyJ", "token", "...", "a.", "token=", "Aa1", "=", "bearer.phx.", "://:"):
+        text = part * (100_000 // len(part))
+        before = time.perf_counter()
+        redacted(text)
+        assert time.perf_counter() - before < 1.0, text[:10]

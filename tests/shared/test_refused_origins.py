@@ -1,0 +1,22 @@
+"""One line for a refused origin, and no end of lines for no end of them."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from shared.refused_origins import LINES_PER_MINUTE, RefusedOrigins
+
+
+def test_lines_are_bounded_and_what_is_beyond_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+    now = 0.0
+    refused = RefusedOrigins(logging.getLogger("test"), lambda: now)
+    for number in range(1000):
+        refused.tell(f"https://{number}.example")
+    assert len(caplog.records) == LINES_PER_MINUTE
+    now = 60.0
+    refused.tell("https://" + "x" * 5000)
+    *_, count, line = caplog.records
+    assert count.fields == {"count": 1000 - LINES_PER_MINUTE}  # type: ignore[attr-defined]
+    assert line.fields == {"origin": "https://" + "x" * 192}  # type: ignore[attr-defined]

@@ -1,0 +1,114 @@
+"""What of the environment is refused, each in one line that names the variable."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.settings import InvalidSettings, Settings
+from shared.start import check_addresses
+
+REFUSED = {
+    "ALLOWED_ORIGINS": [
+        "nonsense here", "ftp//broken:port:1", "https//a.example", "https:/a.example", "https:a.example", "https://",
+        "https://a.example/path", "https://a.example?x", "https://a.example#x", "https://u@a.example",
+        "https://a.example:0", "https://a.example:65536", "https://a.example:port", "https://a.example:1:2",
+        "https://*", "https://*.", "https://a.*.example", "https://a*.example", "*.*.example", "https://**.example",
+        "*.127.0.0.1", "https://999.1.1.1", "https://[::1", "https://[zz]", "https://*.[::1]", "wss://a.example",
+        "ws://a.example", "ftp://a.example", "data:", "file:///home", "file:", "Null", "NULL", "'https://a.example'",
+        '"https://a.example"', "https://a.example;https://b.example", "https://a.example https://b.example",
+        "https://b\u00fccher.example", "https://a..example", ".example", "https://a.example, nonsense here", ",", " , ",
+        "[https://a.example]", "https://a.example\\", "**", "*:8080", "//", "://a.example", "https://a.example//",
+    ],
+    "TRUSTED_PROXIES": ["nonsense", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/8;10.1.0.0/16", "localhost", ","],
+    "LOG_LEVEL": ["LOUD", "10", "warn", "TRACE"],
+    "GATEWAY_URL": ["chat.example.com", "wss://a.example", "https://", "https://a.example/x", "https://a:port", "https://*.b"],
+    "AWS_ENDPOINT_URL": ["s3.example.com", "ftp://s3.example.com", "https://"],
+    "AWS_ENDPOINT_URL_S3": ["nonsense here"],
+    "API_PORT": ["0", "-1", "65536", "http", "4001.5"],
+    "GATEWAY_PORT": ["0", "70000", "4000,4001"],
+    "MAX_MESSAGE_BYTES": ["-1", "0", "1 MB", "1e6", str(10**30)],
+    "DATABASE_POOL_SIZE": ["0", "-5", "many", str(10**12)],
+    "IDLE_SECONDS": ["0", "-1", "nan", "inf", "-inf", "1e300", "1m", "2000001"],
+    "ACCESS_TOKEN_SECONDS": ["-1", "99999999999"],
+    "RATE_LIMITS": ["maybe", "1", "yes"],
+    "ENVIRONMENT": ["staging", "Production"],
+    "JWT_SECRET": ["short"],
+}  # fmt: skip
+ACCEPTED = {
+    "ALLOWED_ORIGINS": [
+        "*", "null", "file://", "https://a.example", "HTTPS://A.Example", "https://a.example/", "http://localhost:3000",
+        "https://a.example:8443", "https://*.a.example", "*.a.example", "a.example", "a.example:9000", "//a.example",
+        "localhost", "127.0.0.1:8080", "http://[::1]:3000", "[::1]", "capacitor://localhost", "ionic://localhost",
+        "chrome-extension://abcdef", "app://obsidian.md", "https://xn--bcher-kva.example", "https://a_b.example",
+        "null, file://,https://a.example", "*.com", "//*.a.example:80",
+    ],
+    "TRUSTED_PROXIES": ["10.0.0.0/8", "10.0.0.0/8, 2001:db8::/32", "127.0.0.1", "::1"],
+    "LOG_LEVEL": ["debug", "INFO", "Warning", "ERROR"],
+    "GATEWAY_URL": ["https://chat.example.com", "http://127.0.0.1:4000", "https://[::1]:4000/"],
+    "AWS_ENDPOINT_URL": ["http://127.0.0.1:9000", "https://s3.example.com/path"],
+    "IDLE_SECONDS": ["0.5", "60", "2000000"],
+    "REFRESH_TOKEN_SECONDS": ["2592000"],
+    "PICTURE_MEMORY_BYTES": [str(2**40)],
+}  # fmt: skip
+
+
+def pairs(table: dict[str, list[str]]) -> list[tuple[str, str]]:
+    return [(name, text) for name, texts in table.items() for text in texts]
+
+
+@pytest.mark.parametrize(("name", "text"), pairs(REFUSED))
+def test_what_cannot_work_is_refused_in_one_line_that_names_it(name: str, text: str) -> None:
+    with pytest.raises(InvalidSettings) as caught:
+        Settings.from_environment({name: text})
+    message = str(caught.value)
+    assert message.startswith(f"{name}: ")
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(("name", "text"), pairs(ACCEPTED))
+def test_what_can_work_is_accepted(name: str, text: str) -> None:
+    Settings.from_environment({name: text})
+
+
+URLS = [
+    ("DATABASE_URL", "nonsense"),
+    ("DATABASE_URL", "mysql://u:SECRET@h/d"),
+    ("DATABASE_URL", "postgresql://u:SECRET@h:port/d"),
+    ("DATABASE_URL", "postgresql://u:SECRET@h:99999/d"),
+    ("DATABASE_URL", "postgresql://u:SECRET@h/d?nonsense=1"),
+    ("DATABASE_URL", "postgresql://u:SECRET@h/d?sslmode=nonsense"),
+    ("REDIS_URL", "nonsense"),
+    ("REDIS_URL", "http://:SECRET@h"),
+    ("REDIS_URL", "redis://:SECRET@h:port"),
+    ("REDIS_URL", "redis://:SECRET@h:99999"),
+    ("REDIS_URL", "redis://:SECRET@h?nonsense=1"),
+    ("REDIS_URL", "nonsense+cluster://:SECRET@h"),
+]
+
+
+@pytest.mark.parametrize(("name", "url"), URLS)
+def test_an_address_that_cannot_be_read_is_named_and_its_password_is_not(name: str, url: str) -> None:
+    with pytest.raises(InvalidSettings) as caught:
+        check_addresses(Settings.from_environment({name: url}))
+    message = str(caught.value)
+    assert message.startswith(f"{name}: ")
+    assert "\n" not in message
+    assert "SECRET" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("DATABASE_URL", "postgresql://u:p@h:5432/d?sslmode=require"),
+        ("DATABASE_URL", "postgresql:///d?host=/tmp/sockets"),
+        ("DATABASE_URL", "host=a,b port=5432,5433 dbname=d"),
+        ("DATABASE_URL", "postgresql://h/d?port="),
+        ("REDIS_URL", "redis://h"),
+        ("REDIS_URL", "rediss://u:p@h:6380/1"),
+        ("REDIS_URL", "unix:///tmp/redis.sock?db=2"),
+        ("REDIS_URL", "redis+cluster://h:6379"),
+        ("REDIS_URL", "rediss+cluster://h:6379"),
+    ],
+)
+def test_an_address_of_any_kind_that_can_be_read_is_accepted(name: str, url: str) -> None:
+    check_addresses(Settings.from_environment({name: url}))

@@ -1,0 +1,167 @@
+"""People with phoenix.js, in several versions and ways to connect, in two Node processes: what they told, and when."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.support.client import Person, Rest
+from tests.support.node import find_node
+
+SCRIPT = Path(__file__).parents[1] / "end_to_end" / "js" / "outage.js"
+
+
+class Kind(NamedTuple):
+    """How somebody is connected."""
+
+    version: str
+    how: str
+    """`websocket`, `fallback` or `longpoll`."""
+    polls: str = "xhr"
+    """Or `fetch`, which the library takes where there is no XMLHttpRequest."""
+
+    def __str__(self) -> str:
+        return " ".join(self) if self.polls == "fetch" else f"{self.version} {self.how}"
+
+
+KINDS = [
+    Kind("1.6", "websocket"),
+    Kind("1.6", "longpoll"),
+    Kind("1.7", "websocket"),
+    Kind("1.7", "fallback"),
+    Kind("1.7", "longpoll"),
+    Kind("1.8.0", "longpoll"),
+    Kind("1.8.0", "longpoll", "fetch"),
+    Kind("1.8.5", "longpoll"),
+    Kind("1.8.8", "fallback"),
+    Kind("1.8", "websocket"),
+    Kind("1.8", "fallback"),
+    Kind("1.8", "longpoll"),
+    Kind("1.8", "fallback", "fetch"),
+    Kind("1.8", "longpoll", "fetch"),
+]
+
+
+JOINED = {"joined": True}
+
+
+@dataclass
+class Meeting:
+    """One person of each kind, by the kind's name, and somebody who writes to all of them by REST."""
+
+    rest: Rest
+    writer: Person
+    people: dict[str, Person]
+
+    @classmethod
+    async def of_all_kinds(cls, rest: Rest) -> Meeting:
+        writer = await rest.register("Writer")
+        return cls(rest, writer, {str(kind): await rest.register(f"Reader{n}") for n, kind in enumerate(KINDS)})
+
+    async def write(self, message: str) -> None:
+        for person in self.people.values():
+            body = {"to": str(person.id), "message": message}
+            await self.rest.call("POST", "/api/messages", 201, who=self.writer, body=body)
+
+
+@dataclass(frozen=True)
+class Told:
+    """One line, and when it came, in the clock of `time.monotonic`."""
+
+    at: float
+    what: dict[str, Any]
+
+
+class Crowd:
+    """`url` is where they connect, without a transport's name."""
+
+    def __init__(self, url: str, processes: dict[str, asyncio.subprocess.Process]) -> None:
+        self._url = url
+        self._processes = processes
+        self._told: dict[str, list[Told]] = {}
+        self.thrown: list[str] = []
+        """By callbacks of the library: after that it is dead."""
+        self._news = asyncio.Event()
+        self._readers = [asyncio.create_task(self._read(process)) for process in processes.values()]
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        while line := await process.stdout.readline():
+            what = json.loads(line)
+            if "thrown" in what:
+                self.thrown.append(what["thrown"])
+            else:
+                self._told.setdefault(what.pop("name"), []).append(Told(time.monotonic(), what))
+            self._news.set()
+
+    def connect_all(self, meeting: Meeting, addition: str = "") -> list[str]:
+        """Somebody of each kind; their names, which are the kinds' and what is added."""
+        for kind in KINDS:
+            self.connect(f"{kind}{addition}", kind, meeting.people[str(kind)])
+        return [f"{kind}{addition}" for kind in KINDS]
+
+    def connect(self, name: str, kind: Kind, person: Person) -> None:
+        given = {"name": name, "version": kind.version, "how": kind.how, "url": self._url}
+        line = json.dumps({**given, "token": person.token, "user": str(person.id)})
+        stdin = self._processes[kind.polls].stdin
+        assert stdin is not None
+        stdin.write(line.encode() + b"\n")
+
+    def when(self, name: str, wanted: dict[str, Any], since: float = 0.0) -> float | None:
+        """When they told it first, after `since`."""
+        return next((told.at for told in self._told.get(name, []) if told.at >= since and told.what == wanted), None)
+
+    def ways(self, name: str) -> list[str]:
+        """The transports over which they were open, one after the other."""
+        return [told.what["open"] for told in self._told.get(name, []) if "open" in told.what]
+
+    async def until(self, happened: Callable[[], bool], seconds: float) -> bool:
+        """Whether it happens within so long."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not happened():
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def all_told(
+        self, names: Iterable[str], wanted: dict[str, Any], seconds: float, since: float = 0.0
+    ) -> list[str]:
+        """Those who did not tell it within so long."""
+        names = list(names)
+
+        def missing() -> list[str]:
+            return [name for name in names if self.when(name, wanted, since) is None]
+
+        await self.until(lambda: not missing(), seconds)
+        return missing()
+
+    async def end(self) -> None:
+        for process in self._processes.values():
+            assert process.stdin is not None
+            process.stdin.close()
+        await asyncio.gather(*self._readers, *(process.wait() for process in self._processes.values()))
+
+
+@asynccontextmanager
+async def crowd(url: str) -> AsyncIterator[Crowd]:
+    found = find_node()
+    assert found is not None, "no Node 18 or newer: `make test` brings one"
+    pipe = asyncio.subprocess.PIPE
+    processes = {
+        polls: await asyncio.create_subprocess_exec(found.node, SCRIPT, polls, stdin=pipe, stdout=pipe, limit=2**20)
+        for polls in ("xhr", "fetch")
+    }
+    those = Crowd(url, processes)
+    try:
+        yield those
+    finally:
+        await those.end()

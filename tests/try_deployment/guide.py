@@ -1,0 +1,56 @@
+"""The commands of docs/operating.md, so that what is tried is what is written."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+GUIDE = Path(__file__).parents[2] / "docs" / "operating.md"
+
+
+class Command(NamedTuple):
+    """The one block of shell commands below a heading in which these words occur."""
+
+    heading: str
+    words: str
+
+
+UP = Command("Deploy", "docker compose up --build")
+ROLE = Command("Deploy", "python -m api role")
+REPLACE = Command("Replace a process", "docker compose build")
+SCHEMA = Command("Upgrade the schema", "python -m api schema")
+RELOAD = Command("Deploy", "docker compose kill --signal HUP nginx")
+SAVE = Command("Back up", "docker compose exec -T postgres pg_dump")
+RESTORE = Command("Back up", "docker compose exec -T postgres pg_restore")
+EMPTY = Command("Back up", "docker compose exec postgres dropdb")
+WALKED = (UP, ROLE, REPLACE, SCHEMA, RELOAD, SAVE, EMPTY, RESTORE)
+
+
+class NotInGuide(AssertionError):
+    """The message names the heading and what was looked for below it."""
+
+
+def blocks(heading: str, text: str) -> list[str]:
+    """The blocks of shell commands below a heading, in their order."""
+    _, found, section = text.partition(f"\n## {heading}\n")
+    if not found:
+        raise NotInGuide(f"the guide has no heading {heading!r}")
+    return re.findall(r"^```sh\n(.*?)^```$", section.partition("\n## ")[0], re.DOTALL | re.MULTILINE)
+
+
+def block(command: Command, text: str | None = None) -> str:
+    """All lines of the block. Raises NotInGuide."""
+    text = GUIDE.read_text(encoding="utf-8") if text is None else text
+    found = [each for each in blocks(command.heading, text) if command.words in each]
+    if len(found) != 1:
+        raise NotInGuide(f"{len(found)} blocks below {command.heading!r} have {command.words!r}, where one should")
+    return found[0]
+
+
+def line(command: Command, text: str | None = None) -> str:
+    """The line of the block that has the words. Raises NotInGuide."""
+    found = [each for each in block(command, text).splitlines() if command.words in each]
+    if len(found) != 1:
+        raise NotInGuide(f"{len(found)} lines below {command.heading!r} have {command.words!r}, where one should")
+    return found[0]

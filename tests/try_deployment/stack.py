@@ -1,0 +1,257 @@
+"""A deployment of the walk's own: a copy of what it is made of, in a folder and under a name that nobody else has."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Any
+
+from tests.try_deployment.engine import CommandFailed, Engine, NoEngine
+
+CHECKOUT = Path(__file__).parents[2]
+SECRETS = ("JWT_SECRET", "POSTGRES_PASSWORD")
+HEALTHY_SECONDS = 90.0
+LOOK_SECONDS = 0.2
+"""How often the engine is asked what it does not tell by itself."""
+PROJECT_LABEL = "com.docker.compose.project"
+NOT_OF_THE_STACK = ("--label", f"{PROJECT_LABEL}=", "--label", "com.docker.compose.service=")
+"""For a container that is made of one of its images: Compose labels those, and would take it for one of its own."""
+LINE = 240
+"""Characters that are shown of a line."""
+KEPT = "kept-for-the-walk"
+"""The tag that holds an image which was there before the walk under the name that it uses."""
+
+Network = IPv4Network | IPv6Network
+
+
+def environment_of_an_operator(environ: Mapping[str, str], project: str) -> dict[str, str]:
+    """This environment without whatever compose.yaml reads, so that only the walk's own .env counts."""
+    read = (*SECRETS, "ALLOWED_ORIGINS", "TRUSTED_PROXIES", "LOG_LEVEL", "PICTURES_URL")
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if name not in read and not name.startswith(("COMPOSE_", "AWS_", "BUILDKIT_PROGRESS"))
+    }
+    # Port 0 is any that is free: the walk itself comes from inside.
+    return {**kept, "COMPOSE_PROJECT_NAME": project, "COMPOSE_ANSI": "never", "PORT": "0"}
+
+
+def copy_of_the_deployment(directory: Path) -> None:
+    """What compose.yaml and the Dockerfile name; the walk changes some of it, as an operator would."""
+    ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
+    taken = [
+        line.removeprefix("!")
+        for line in (CHECKOUT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+        if line.startswith("!")
+    ]
+    for name in (*taken, "compose.yaml", "Dockerfile", ".dockerignore", "deploy"):
+        there = directory / name
+        there.parent.mkdir(parents=True, exist_ok=True)
+        if (CHECKOUT / name).is_dir():
+            shutil.copytree(CHECKOUT / name, there, ignore=ignored)
+        else:
+            shutil.copy2(CHECKOUT / name, there)
+
+
+def is_lasting(container: dict[str, Any]) -> bool:
+    return container["HostConfig"]["RestartPolicy"]["Name"] in ("always", "unless-stopped")
+
+
+def plain(text: str) -> str:
+    """Without what Compose writes for a terminal, some of which it writes for no terminal as well."""
+    return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
+
+
+def overlapping(wanted: list[Network], networks: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The first of the engine's networks that has one of these addresses, as the engine describes it."""
+    for network in networks:
+        for held in (network.get("IPAM") or {}).get("Config") or []:
+            if "Subnet" not in held:
+                continue
+            other = ip_network(held["Subnet"], strict=False)
+            if any(other.version == own.version and other.overlaps(own) for own in wanted):
+                return network
+    return None
+
+
+class Stack:
+    """The containers of one project, and the folder in which its commands are given."""
+
+    def __init__(self, engine: Engine, project: str) -> None:
+        self.engine = engine
+        self.project = project
+        self.directory = engine.directory
+        self._follower: subprocess.Popen[bytes] | None = None
+        self._log = self.directory / "containers.log"
+        self._kept: dict[str, bool] = {}
+
+    # The folder
+
+    def write_secrets(self, **secrets: str) -> None:
+        (self.directory / ".env").write_text("".join(f"{name}={value}\n" for name, value in secrets.items()))
+
+    def secrets(self) -> dict[str, str]:
+        lines = (self.directory / ".env").read_text(encoding="utf-8").splitlines()
+        return {name: value for name, _, value in (line.partition("=") for line in lines) if name in SECRETS}
+
+    def change(self, name: str, edit: Callable[[str], str]) -> None:
+        """Edit one of its files, in place: the file itself may be mounted into a container."""
+        path = self.directory / name
+        text = path.read_text(encoding="utf-8")
+        changed = edit(text)
+        assert changed != text, f"{name} is not changed"
+        path.write_text(changed, encoding="utf-8")
+
+    def configuration(self) -> dict[str, Any]:
+        """compose.yaml as Compose understands it."""
+        text = self.engine.run("compose", "config", "--format", "json").output
+        found: dict[str, Any] = json.loads(text.replace("$$", "$"))
+        return found
+
+    def own_images(self) -> set[str]:
+        """The names that a build gives."""
+        services = self.configuration()["services"].values()
+        return {service["image"] for service in services if "build" in service}
+
+    # The engine
+
+    def refuse_taken_addresses(self) -> None:
+        """Raises NoEngine, where another network has the addresses that compose.yaml fixes."""
+        front = self.configuration()["networks"]["front"]["ipam"]["config"]
+        wanted = [ip_network(each["subnet"]) for each in front if "subnet" in each]
+        ids = self.engine.run("network", "ls", "--quiet", "--no-trunc").output.split()
+        taken = overlapping(wanted, self.engine.inspect(ids))
+        if taken is not None:
+            raise NoEngine(
+                f"the addresses of compose.yaml ({', '.join(map(str, wanted))}) are held by the network "
+                f"{taken['Name']}: take its stack down first"
+            )
+
+    def keep_images(self) -> None:
+        """What has the names of our images now has them again after `give_images_back`."""
+        for name in self.own_images():
+            repository = name.partition(":")[0]
+            done = self.engine.run("tag", name, f"{repository}:{KEPT}", check=False)
+            self._kept[name] = done.code == 0
+
+    def give_images_back(self) -> None:
+        for name, was_there in self._kept.items():
+            repository = name.partition(":")[0]
+            if was_there:
+                self.engine.run("tag", f"{repository}:{KEPT}", name, check=False)
+                self.engine.run("rmi", f"{repository}:{KEPT}", check=False)
+            else:
+                self.engine.run("rmi", name, check=False)
+
+    def containers(self) -> dict[str, dict[str, Any]]:
+        """What the engine knows of the container of each service."""
+        ids = self.engine.run(
+            "ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={PROJECT_LABEL}={self.project}"
+        ).output.split()
+        found = {}
+        for container in self.engine.inspect(ids):
+            labels = container["Config"]["Labels"]
+            if labels.get("com.docker.compose.oneoff") != "True":
+                found[labels["com.docker.compose.service"]] = container
+        return found
+
+    def running(self) -> dict[str, dict[str, Any]]:
+        """Those that are there to stay, and so have a health; what ends by itself when it is done is left out."""
+        return {name: each for name, each in self.containers().items() if is_lasting(each)}
+
+    def until_healthy(self, *, started_after: Mapping[str, str] | None = None) -> None:
+        """Wait until all containers are; those that are named must have started anew since the time that is given."""
+        deadline = time.monotonic() + HEALTHY_SECONDS
+        while True:
+            states = {name: container["State"] for name, container in self.running().items()}
+            is_new = all(states[name]["StartedAt"] != before for name, before in (started_after or {}).items())
+            healths = {name: state.get("Health", {}).get("Status", state["Status"]) for name, state in states.items()}
+            if is_new and all(state == "healthy" for state in healths.values()):
+                return
+            if time.monotonic() > deadline:
+                raise CommandFailed(f"not healthy within {HEALTHY_SECONDS:.0f} s: {healths}")
+            time.sleep(LOOK_SECONDS)
+
+    def down(self) -> None:
+        """Stop and remove its containers, networks and volumes."""
+        self.engine.run("compose", "down", "--volumes", "--remove-orphans", "--timeout", "15")
+        self._stop_following()
+
+    # What the containers write
+
+    def follow(self) -> None:
+        """From now on, into a file: a container that is replaced takes its log with it."""
+        self._stop_following()
+        with self._log.open("ab") as log:
+            self._follower = subprocess.Popen(
+                [self.engine.docker, "compose", "logs", "--follow", "--no-color", "--timestamps"],
+                cwd=self.directory,
+                env=dict(self.engine.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def keep_log(self) -> None:
+        """Into the same file, what the containers have now; some of it is there already."""
+        done = self.engine.run("compose", "logs", "--no-color", "--timestamps")
+        with self._log.open("a", encoding="utf-8") as log:
+            log.write(done.text)
+
+    def log(self) -> list[str]:
+        """The lines of all that was kept."""
+        text = self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
+        return plain(text).splitlines()
+
+    def log_of(self, service: str) -> list[str]:
+        """The lines that the present container of a service has written."""
+        done = self.engine.run("logs", self.containers()[service]["Id"])
+        return done.text.splitlines()
+
+    def last_lines(self, count: int = 15) -> str:
+        """Of each container, cut to what a terminal can take."""
+        done = self.engine.run("compose", "logs", "--no-color", f"--tail={count}", check=False)
+        return "\n".join(line[:LINE] for line in plain(done.text).splitlines())
+
+    def _stop_following(self) -> None:
+        if self._follower is not None:
+            self._follower.terminate()
+            self._follower.wait()
+            self._follower = None
+
+    def remove(self) -> None:
+        """Everything that is left of it, in the engine and on disk; nothing of this fails."""
+        self._stop_following()
+        if not (self.directory / ".env").exists() or set(SECRETS) - set(self.secrets()):
+            # Compose wants them even to take away what they were for.
+            self.write_secrets(**dict.fromkeys(SECRETS, "x" * 32))
+        for words in (
+            ("rm", "--force", "--volumes", f"{self.project}-visitors"),
+            ("compose", "down", "--volumes", "--remove-orphans", "--timeout", "5"),
+        ):
+            self.engine.run(*words, check=False)
+        self.give_images_back()
+        # Earlier builds of this project, whose names later ones have.
+        self.engine.run("image", "prune", "--force", "--filter", f"label={PROJECT_LABEL}={self.project}", check=False)
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Below the checkout, from where the engine can mount files, since the guide has it do so."""
+    directory = CHECKOUT / ".daveslist" / f"try-deployment-{os.getpid()}"
+    directory.mkdir(parents=True)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory)
+        # What `make run` keeps there stays.
+        with suppress(OSError):
+            directory.parent.rmdir()

@@ -1,0 +1,164 @@
+"""Stopping and starting, the backup, and what is left in the logs."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tests.try_deployment import guide
+from tests.try_deployment.stack import SECRETS
+from tests.try_deployment.walk import Walk
+
+GOOD_CHECK = re.compile(r'"path": ?"/health/[a-z]+".*"status": ?"?200')
+SUPERUSER = """
+import os, psycopg2
+connection = psycopg2.connect(os.environ["DATABASE_URL"])
+cursor = connection.cursor()
+cursor.execute("SELECT rolname, rolsuper, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = current_user")
+print(*cursor.fetchone())
+"""
+
+
+def database_role_is_no_superuser(walk: Walk) -> str:
+    """The one as which the processes are known to Postgres."""
+    name, *powers = walk.stack.engine.run(
+        "compose", "exec", "--no-TTY", "api-1", "python", "-c", SUPERUSER
+    ).output.split()
+    assert powers == ["False"] * 3, f"{name}: superuser, creates roles, creates databases: {powers}"
+    return f"{name} is no superuser, and creates neither roles nor databases"
+
+
+def backup_is_put_in_the_place_of_what_is_there(walk: Walk) -> str:
+    """What came after the backup is gone by that, and nothing else."""
+    stack = walk.stack
+    before = walk.visitors.do("census", pictures=walk.pictures)
+    started = time.monotonic()
+    stack.engine.shell(guide.block(guide.SAVE))
+    saved = time.monotonic() - started
+    # Messages that are not in the backup.
+    walk.visitors.do("chat")
+    assert walk.visitors.do("census", pictures=walk.pictures)["tables"] != before["tables"]
+    started = time.monotonic()
+    _, at, rest = guide.block(guide.RESTORE).partition(guide.line(guide.RESTORE))
+    stack.engine.shell(guide.block(guide.EMPTY) + at + rest)
+    restored = time.monotonic() - started
+    return f"saved in {saved:.1f} s, restored in {restored:.1f} s; {_assert_same(walk, before)}"
+
+
+def backup_is_restored_from_nothing(walk: Walk) -> str:
+    """Into a deployment that has not even volumes; all that was there is there again."""
+    stack = walk.stack
+    before = walk.visitors.do("census", pictures=walk.pictures)
+    kept = walk.visitors.do("hand_over")
+    _note_secrets(walk)
+    walk.visitors_leave()
+    stack.keep_log()
+    stack.down()
+    started = time.monotonic()
+    stack.engine.shell(guide.block(guide.RESTORE))
+    restored = time.monotonic() - started
+    stack.until_healthy()
+    stack.follow()
+    walk.visitors_come()
+    walk.visitors.do("remember", people=kept)
+    return f"restored in {restored:.1f} s; {_assert_same(walk, before)}"
+
+
+def _assert_same(walk: Walk, before: dict[str, Any]) -> str:
+    """As a census before; in a few words, what."""
+    after = walk.visitors.do("census", pictures=walk.pictures)
+    tables = before["tables"]
+    differing = {name: (tables[name], after["tables"].get(name)) for name in tables}
+    differing = {name: both for name, both in differing.items() if both[0] != both[1]}
+    assert not differing, f"rows and digests before and after: {differing}"
+    assert after["listings"] == before["listings"], (before["listings"], after["listings"])
+    assert after["pictures"] == before["pictures"], (before["pictures"], after["pictures"])
+    rows = sum(count for count, _ in after["tables"].values())
+    return (
+        f"the same {rows} rows in {len(tables)} tables, {len(after['listings']['data'])} listings, "
+        f"{len(after['pictures'])} picture files"
+    )
+
+
+def stops_and_starts_in_order(walk: Walk) -> str:
+    """nginx first and the servers last, each with exit code 0; and back the other way."""
+    stack = walk.stack
+    _note_secrets(walk)
+    walk.visitors_leave()
+    stack.keep_log()
+    started = time.monotonic()
+    stack.engine.run("compose", "stop")
+    stopped = time.monotonic() - started
+    containers = stack.containers()
+    codes = {name: each["State"]["ExitCode"] for name, each in containers.items()}
+    assert set(codes.values()) == {0}, f"exit codes {codes}"
+    assert_order(stack.running(), "FinishedAt", lambda name: -rank(name))
+    started = time.monotonic()
+    stack.engine.shell(guide.line(guide.UP))
+    back = time.monotonic() - started
+    assert_order(stack.running(), "StartedAt", rank)
+    stack.follow()
+    walk.visitors_come()
+    return f"{len(codes)} containers stopped in {stopped:.1f} s, all with exit code 0; healthy again after {back:.1f} s"
+
+
+def rank(service: str) -> int:
+    """Which have to be there before which."""
+    return {"postgres": 0, "redis": 0, "nginx": 2}.get(service, 1)
+
+
+def assert_order(containers: dict[str, dict[str, Any]], moment: str, rank: Callable[[str], int]) -> None:
+    # Without the Z, which a later fraction of the same second would be sorted before.
+    names = sorted(containers, key=lambda name: str(containers[name]["State"][moment]).rstrip("Z"))
+    ranks = [rank(name) for name in names]
+    assert ranks == sorted(ranks), f"{moment}: {names}"
+
+
+def logs_are_bounded(walk: Walk) -> str:
+    """By the engine, for each container."""
+    found: dict[str, int] = {}
+    for name, container in walk.stack.containers().items():
+        log = container["HostConfig"]["LogConfig"]
+        kind = bound_of(log)
+        assert kind is not None, f"{name}: {log}"
+        found[kind] = found.get(kind, 0) + 1
+    return ", ".join(f"{count} by {kind}" for kind, count in found.items())
+
+
+def bound_of(log: dict[str, Any]) -> str | None:
+    """The driver that keeps a log from growing for ever, where one does; `local` does so by itself."""
+    if log["Type"] == "local" or "max-size" in (log["Config"] or {}):
+        return str(log["Type"])
+    return None
+
+
+def logs_have_no_secret(walk: Walk) -> str:
+    """Nor a health check; and they do have what they are for."""
+    stack = walk.stack
+    _note_secrets(walk)
+    stack.keep_log()
+    lines = stack.log()
+    for service in stack.running():
+        assert any(line.startswith(f"{service}-1 ") for line in lines), f"nothing of {service} is in the log"
+    assert sum('"path":"/socket/websocket"' in line for line in lines) > 100, "the sockets are not in nginx's log"
+    secrets = {name: [value] for name, value in stack.secrets().items()}
+    noted = walk.logged_secrets
+    secrets |= {"a token": noted["tokens"], "a password": [noted["password"]], "a message": [noted["words"]]}
+    assert set(SECRETS) <= set(secrets)
+    assert len(noted["tokens"]) > 100
+    for what, values in secrets.items():
+        for value in values:
+            found = [line for line in lines if value in line]
+            assert not found, f"{what} is in {len(found)} lines, as in: {found[0].replace(value, '...')[:300]}"
+    checks = [line for line in lines if GOOD_CHECK.search(line)]
+    assert not checks, f"{len(checks)} of {len(lines)} lines are health checks, as: {checks[0][:200]}"
+    return f"{len(lines):,} lines: none has a secret, one of {len(noted['tokens'])} tokens, a message or a health check"
+
+
+def _note_secrets(walk: Walk) -> None:
+    """What the visitors know goes with their container."""
+    found = walk.visitors.do("secrets")
+    earlier = walk.logged_secrets.get("tokens", [])
+    walk.logged_secrets = {**found, "tokens": sorted({*earlier, *found["tokens"]})}

@@ -1,0 +1,66 @@
+"""`python -m tests.try_deployment.visitors`: each line of input is a thing to do, each line of output its answer.
+
+`{"do": NAME, ...arguments}` is answered with `{"answer": ...}`, or `{"failed": TEXT}`. The settings are
+those of the environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from shared.settings import Settings
+from tests.try_deployment.visitors import books, chats, refusals, visits
+from tests.try_deployment.visitors.crowd import Crowd
+
+PATIENCE_SECONDS = 120.0
+
+DEEDS: dict[str, Callable[..., Awaitable[Any]]] = {
+    deed.__name__: deed
+    for deed in (
+        books.census,
+        chats.begin_chat,
+        chats.begin_watch,
+        chats.end_chat,
+        chats.end_watch,
+        refusals.foreign_origin,
+        refusals.metrics_are_refused,
+        refusals.told_apart,
+        refusals.too_large,
+        visits.admin_makes_category,
+        visits.chat,
+        visits.hand_over,
+        visits.header,
+        visits.leave_a_mark,
+        visits.long_poll,
+        visits.page,
+        visits.pictures,
+        visits.register,
+        visits.remember,
+        visits.secrets,
+        visits.sockets,
+        visits.until_header,
+    )
+}
+
+
+async def serve() -> None:
+    crowd = Crowd(Settings.from_environment(), os.environ["WORDS"])
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        asked = json.loads(line)
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                answer = {"answer": await DEEDS[asked.pop("do")](crowd, **asked)}
+        except Exception as error:
+            traceback.print_exc()
+            answer = {"failed": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(serve())

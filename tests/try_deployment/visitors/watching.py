@@ -1,0 +1,51 @@
+"""Somebody who asks for the same page again and again, and notes when it was answered."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from typing import Any
+
+import aiohttp
+
+PAUSE_SECONDS = 0.02
+ANSWER_SECONDS = 1.0
+
+
+class Watch:
+    """Each time on a connection of its own, as somebody new would come."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.answers: Counter[str] = Counter()
+        self._longest = 0.0
+        self._last_good = time.monotonic()
+        self._task = asyncio.create_task(self._run())
+
+    async def end(self) -> dict[str, Any]:
+        """How often each status came (`none`: no answer), and the longest time in seconds between two good ones."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        longest = max(self._longest, time.monotonic() - self._last_good)
+        return {"answers": dict(self.answers), "longest": longest}
+
+    async def _run(self) -> None:
+        timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
+        connector = aiohttp.TCPConnector(force_close=True)
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as client:
+            while True:
+                try:
+                    async with client.get(self._url) as response:
+                        await response.read()
+                        self._note(str(response.status))
+                except (OSError, aiohttp.ClientError, TimeoutError):
+                    self._note("none")
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    def _note(self, answer: str) -> None:
+        self.answers[answer] += 1
+        if answer == "200":
+            now = time.monotonic()
+            self._longest = max(self._longest, now - self._last_good)
+            self._last_good = now
