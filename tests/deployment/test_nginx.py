@@ -178,3 +178,12 @@ async def test_no_process_names_the_versions_of_what_it_is_made_of(deployment: D
             for path in ("/health/live", "/socket/longpoll", "/nothing"):
                 async with client.get(node.url + path) as response:
                     assert response.headers["Server"] == "daveslist"
+
+
+async def test_a_check_of_health_that_goes_well_is_not_logged_whoever_answers_it(deployment: Deployment) -> None:
+    async with aiohttp.ClientSession() as client:
+        for path in ("/health/nginx", "/health/live", "/health/ready", "/api/openapi.json"):
+            async with client.get(deployment.nginx.url + path) as response:
+                assert response.status == 200
+    await deployment.nginx.logged("/api/openapi.json", 1)
+    assert '"path":"/health' not in deployment.nginx.output()

@@ -123,6 +123,11 @@ async def test_with_no_process_left_the_answer_is_a_problem_that_says_so(own_dep
                 assert (response.status, response.content_type) == (503, "application/problem+json")
                 assert (await response.json(content_type=None))["type"] == "/problems/unavailable"
                 assert response.headers["Retry-After"] == "2"
+        # nginx serves, and says so to who asks for itself; that nothing is behind it gets into its log.
+        for path, status in (("/health/nginx", 200), ("/health/ready", 503)):
+            async with client.get(own_deployment.nginx.url + path) as response:
+                assert response.status == status
+    assert [line["status"] for line in await own_deployment.nginx.logged("/health/ready", 1)] == ["503"]
 
 
 async def test_no_token_is_in_any_log_whatever_goes_wrong(own_deployment: Deployment) -> None:
