@@ -214,8 +214,10 @@ CREATE TABLE IF NOT EXISTS pictures (
 );
 CREATE INDEX IF NOT EXISTS pictures_of_listing ON pictures (listing_id, id);
 
--- Files whose rows are gone, by themselves or with their listing: written down by a trigger in the transaction that
--- removes the rows, and crossed out when the storage has removed them, so that none is forgotten when it is away.
+-- Files that no row of `pictures` names, to be deleted from `since` on. Those of a new picture are written down before
+-- they are stored, with a time in the future, and crossed out in the transaction that inserts their row; those whose
+-- rows go, by themselves or with their listing, by a trigger in the transaction that removes the rows. A row here goes
+-- when the storage has deleted its file. So whatever dies, a file that exists is in one of the two tables.
 CREATE TABLE IF NOT EXISTS abandoned_files (
     key   text PRIMARY KEY,
     since timestamptz NOT NULL DEFAULT now()

@@ -129,6 +129,9 @@ class Settings:
     """Time for one picture, without the waiting; past it its process is killed."""
     abandoned_files_seconds: float = 60.0
     """How often a process looks for files of removed pictures that could not be deleted at once."""
+    picture_grace_seconds: float = 600.0
+    """An upload whose row has not followed so long after its files were begun has failed, and its files are deleted;
+    well above `pictures_timeout_seconds` and `database_timeout_seconds`."""
     picture_memory_bytes: int = 1536 * 1024 * 1024
     """Address space of such a process; the largest WebP that `max_picture_pixels` admits takes most of it."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from aiohttp import BodyPartReader, hdrs, web
@@ -22,7 +22,7 @@ from api.pictures.errors import (
     StorageUnavailable,
     UnsupportedPicture,
 )
-from api.pictures.uploads import read_upload, stored_picture
+from api.pictures.uploads import read_upload, store_picture
 from api.problems import (
     BadRequest,
     Invalid,
@@ -34,7 +34,9 @@ from api.problems import (
     WrongMediaType,
 )
 from shared.access.policy import Action
-from shared.domain.pictures import ListingIsFull, Picture, PictureNotFound
+from shared.domain.pictures import FilesGivenUp, ListingIsFull, Picture, PictureNotFound
+from shared.postgres import DatabaseUnavailable
+from shared.repositories.listing_access import SeenListing
 
 FIELD = "picture"
 
@@ -55,10 +57,22 @@ async def add(call: Call) -> web.Response:
         call.actor = await authenticate(call.request, services)
         listing = await call.listing()
         call.require(Action.PICTURE_CHANGE, owner_id=listing.seller_id)
-        async with stored_picture(data, services.picture_workers, services.picture_storage) as stored:
-            picture = await services.pictures.add(listing.id, stored, by=call.user.user_id, owner_id=listing.seller_id)
+        picture = await _stored(call, listing, data)
     await announce(services, listing.id)
     return json_answer(picture_payload(picture), 201)
+
+
+async def _stored(call: Call, listing: SeenListing, data: bytes) -> Picture:
+    services = call.services
+    pictures, storage, grace = services.pictures, services.picture_storage, services.settings.picture_grace_seconds
+    stored = await store_picture(data, services.picture_workers, storage, lambda keys: pictures.expect(keys, grace))
+    try:
+        return await pictures.add(listing.id, stored, by=call.user.user_id, owner_id=listing.seller_id)
+    except (ListingIsFull, PictureNotFound):
+        # Surely without a row. Where this fails, they go when their time is over.
+        with suppress(StorageUnavailable, DatabaseUnavailable):
+            await pictures.give_up(stored, storage.delete)
+        raise
 
 
 async def delete(call: Call) -> web.Response:
@@ -191,6 +205,8 @@ def _problems() -> Iterator[None]:
         raise Unavailable(_sentence(str(error)), retry_after_seconds=5) from None
     except StorageUnavailable:
         raise Unavailable("The pictures are away. Try again soon.", retry_after_seconds=5) from None
+    except FilesGivenUp:
+        raise Unavailable("It took too long. Try again.", retry_after_seconds=5) from None
     except ListingIsFull:
         raise TooManyPictures from None
     except (PictureMissing, PictureNotFound):
