@@ -34,7 +34,8 @@ CREATE INDEX IF NOT EXISTS users_banned ON users (id) WHERE banned_at IS NOT NUL
 CREATE INDEX IF NOT EXISTS users_name_email_trigrams ON users
     USING gin ((name || ' ' || coalesce(email, '')) gin_trgm_ops) WHERE deleted_at IS NULL;
 
--- A log-in. Its refresh tokens are counted: only the token of the current generation is good, an older one is a reuse.
+-- A log-in. Its refresh tokens are counted: only the token of the current generation is good, and for a short while after
+-- `rotated_at` the one before, whose answer may have been lost; an older one is a reuse.
 -- A token that names no session gets a row here too when it is logged out, so that one question covers both:
 -- is there a row of this id that was revoked? A row may go when `expires_at` has passed: all of its tokens are dead.
 CREATE TABLE IF NOT EXISTS sessions (
@@ -46,6 +47,7 @@ CREATE TABLE IF NOT EXISTS sessions (
     revoked_at      timestamptz,
     revoked_because text
 );
+ALTER TABLE sessions ADD COLUMN IF NOT EXISTS rotated_at timestamptz;
 CREATE INDEX IF NOT EXISTS sessions_of_user ON sessions (user_id);
 
 CREATE TABLE IF NOT EXISTS blocks (

@@ -89,6 +89,9 @@ class Settings:
 
     access_token_seconds: int = 3600
     refresh_token_seconds: int = 30 * 24 * 3600
+    refresh_grace_seconds: float = 30.0
+    """So long after its use, who did not get the answer may show a refresh token again; later, or when its successor
+    has been used too, that ends the session."""
     rate_limits: bool = True
     """`RATE_LIMITS=off` is for load tests."""
     rate_limit_timeout_seconds: float = 0.5

@@ -92,7 +92,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             example={"email": "dave@example.com", "password": PASSWORD},
         ),
         ("POST", "/api/token/refresh"): Operation(
-            summary="Exchange a refresh token for new tokens; one used twice ends its session",
+            summary="Exchange a refresh token for new tokens; one used again later ends its session",
             answer=answers.SignedIn,
             problems=(problems.InvalidRefreshToken, problems.BannedUser),
             example={"refresh_token": "the one that the last log-in or refresh gave"},

@@ -63,7 +63,10 @@ async def refresh(call: Call) -> web.Response:
         session_id, generation = services.tokens.read_refresh(body["refresh_token"])
     except InvalidToken:
         raise InvalidRefreshToken from None
-    result = await services.sessions.refresh(session_id, generation, services.settings.refresh_token_seconds)
+    settings = services.settings
+    result = await services.sessions.refresh(
+        session_id, generation, settings.refresh_token_seconds, grace_seconds=settings.refresh_grace_seconds
+    )
     match result.outcome:
         case Refresh.ROTATED:
             user = await services.users.by_id(result.user_id)
