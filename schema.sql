@@ -118,6 +118,13 @@ CREATE INDEX IF NOT EXISTS listings_cheapest_of_category
     ON listings (category_id, coalesce(price, 9223372036854775807), id) WHERE trashed_at IS NULL;
 CREATE INDEX IF NOT EXISTS listings_dearest_of_category ON listings (category_id, coalesce(price, -1), id)
     WHERE trashed_at IS NULL;
+-- What the planner knows of these expressions: it does not use the statistics of partial indexes.
+CREATE STATISTICS IF NOT EXISTS listings_price_up ON (coalesce(price, 9223372036854775807)) FROM listings;
+CREATE STATISTICS IF NOT EXISTS listings_price_down ON (coalesce(price, -1)) FROM listings;
+CREATE STATISTICS IF NOT EXISTS listings_mileage_up ON (coalesce(mileage, 2147483647)) FROM listings;
+CREATE STATISTICS IF NOT EXISTS listings_year_down ON (coalesce(year, -1)) FROM listings;
+-- Few may be sold, and after some years few available: whichever they are, they are found without looking at the others.
+CREATE INDEX IF NOT EXISTS listings_of_status ON listings (status, id) WHERE trashed_at IS NULL;
 CREATE INDEX IF NOT EXISTS listings_hidden ON listings (id) WHERE hidden_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS listings_trashed ON listings (trashed_at, id) WHERE trashed_at IS NOT NULL;
 
