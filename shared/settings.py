@@ -127,7 +127,7 @@ class Settings:
     picture_workers: int = 2
     """Processes that each API process may use for pictures; they start when pictures come."""
     max_waiting_pictures: int = 16
-    """Uploads that wait for one of them; past it they are answered `PicturesBusy`."""
+    """Uploads that are received, or wait for one of them; past it they are answered 503 before they are read."""
     picture_seconds: float = 20.0
     """Time for one picture, without the waiting; past it its process is killed."""
     abandoned_files_seconds: float = 60.0

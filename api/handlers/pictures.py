@@ -23,6 +23,7 @@ from api.pictures.errors import (
     UnsupportedPicture,
 )
 from api.pictures.uploads import read_upload, store_picture
+from api.pictures.workers import Place
 from api.problems import (
     BadRequest,
     Invalid,
@@ -52,20 +53,28 @@ async def add(call: Call) -> web.Response:
     listing, services = await call.listing(), call.services
     call.require(Action.PICTURE_CHANGE, owner_id=listing.seller_id)
     with _problems():
-        data = await _upload(call)
-        # That may have taken minutes: who sends it, and what they may change, is looked at again.
-        call.actor = await authenticate(call.request, services)
-        listing = await call.listing()
-        call.require(Action.PICTURE_CHANGE, owner_id=listing.seller_id)
-        picture = await _stored(call, listing, data)
-    await announce(services, listing.id)
+        _check_form(call)
+        # Before the body is read: whoever finds no place has cost no memory.
+        with services.picture_workers.place() as place:
+            picture = await _add(call, place)
+    await announce(services, picture.listing_id)
     return json_answer(picture_payload(picture), 201)
 
 
-async def _stored(call: Call, listing: SeenListing, data: bytes) -> Picture:
+async def _add(call: Call, place: Place) -> Picture:
+    services = call.services
+    data = await _upload(call)
+    # That may have taken minutes: who sends it, and what they may change, is looked at again.
+    call.actor = await authenticate(call.request, services)
+    listing = await call.listing()
+    call.require(Action.PICTURE_CHANGE, owner_id=listing.seller_id)
+    return await _stored(call, listing, data, place)
+
+
+async def _stored(call: Call, listing: SeenListing, data: bytes, place: Place) -> Picture:
     services = call.services
     pictures, storage, grace = services.pictures, services.picture_storage, services.settings.picture_grace_seconds
-    stored = await store_picture(data, services.picture_workers, storage, lambda keys: pictures.expect(keys, grace))
+    stored = await store_picture(data, place, storage, lambda keys: pictures.expect(keys, grace))
     try:
         return await pictures.add(listing.id, stored, by=call.user.user_id, owner_id=listing.seller_id)
     except (ListingIsFull, PictureNotFound):
@@ -148,13 +157,18 @@ def _is_known(request: web.Request, tag: str) -> bool:
         return False
 
 
-async def _upload(call: Call) -> bytes:
-    """The one field of the form. Raises PictureTooLarge, and problems for a request that is no such form."""
+def _check_form(call: Call) -> None:
+    """What can be said before the body is read. Raises PictureTooLarge, WrongMediaType."""
     request, limits = call.request, call.services.settings
     if request.content_type != "multipart/form-data":
         raise WrongMediaType(f"Send multipart/form-data with one field, {FIELD!r}.")
     if (request.content_length or 0) > limits.max_picture_bytes + _FORM_BYTES:
         raise PictureTooLarge(f"a picture may have at most {limits.max_picture_bytes} bytes")
+
+
+async def _upload(call: Call) -> bytes:
+    """The one field of the form. Raises PictureTooLarge, and problems for what is no such form."""
+    limits = call.services.settings
     try:
         async with asyncio.timeout(4 * limits.body_seconds):
             return await _field(call, limits.max_picture_bytes)

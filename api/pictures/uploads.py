@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aiohttp import BodyPartReader
 
     from api.pictures.storage import PictureStorage
-    from api.pictures.workers import PictureWorkers
+    from api.pictures.workers import Place
 
 
 async def read_upload(part: BodyPartReader, max_bytes: int) -> bytes:
@@ -32,15 +32,15 @@ async def read_upload(part: BodyPartReader, max_bytes: int) -> bytes:
 
 
 async def store_picture(
-    data: bytes, workers: PictureWorkers, storage: PictureStorage, expect: Callable[[Sequence[str]], Awaitable[None]]
+    data: bytes, place: Place, storage: PictureStorage, expect: Callable[[Sequence[str]], Awaitable[None]]
 ) -> NewPicture:
     """Process and store an upload. Both files are there when it returns: a row never names one that is missing.
 
     `expect` is told their keys before, and sees to it that they are deleted if no row of theirs follows. So nothing is
     deleted here, whatever goes wrong: a request may take effect although its answer said otherwise. Raises what
-    `PictureWorkers.process`, `PictureStorage.put` and `expect` raise.
+    `Place.process`, `PictureStorage.put` and `expect` raise.
     """
-    processed = await workers.process(data)
+    processed = await place.process(data)
     picture = NewPicture(
         key=new_key(processed.content_type),
         content_type=processed.content_type,

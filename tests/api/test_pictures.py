@@ -285,3 +285,62 @@ async def test_uploads_beyond_what_can_wait_are_told_to_come_back(
     )
     assert sorted({response.status for response in responses}) == [201, 503]
     assert all("Retry-After" in response.headers for response in responses if response.status == 503)
+
+
+async def test_uploads_take_their_place_before_they_are_read(
+    make_api: Callable[..., Awaitable[Api]], rows: Rows
+) -> None:
+    api = await make_api(picture_workers=1, max_waiting_pictures=2)
+    seller = await api.register()
+    path = f"/api/listings/{await rows.listing(seller.id)}/pictures"
+    headers = {**seller.headers, "Content-Type": "multipart/form-data; boundary=x"}
+    finish = asyncio.Event()
+    begun = asyncio.Semaphore(0)
+
+    async def slowly() -> Any:
+        yield b'--x\r\nContent-Disposition: form-data; name="picture"; filename="x"\r\n\r\n'
+        begun.release()
+        await finish.wait()
+        yield a_jpeg() + b"\r\n--x--\r\n"
+
+    assert api.client.app is not None
+    workers = api.client.app[SERVICES].picture_workers
+    under_way = [asyncio.create_task(api.client.post(path, data=slowly(), headers=headers)) for _ in range(3)]
+    async with asyncio.timeout(10):
+        for _ in range(3):
+            await begun.acquire()
+        while workers.free:  # noqa: ASYNC110 (it tells nobody)
+            await asyncio.sleep(0)
+        # Nothing of the fourth is waited for: its body has not come, and does not come before the answer.
+        refused = await api.client.post(path, data=slowly(), headers=headers)
+    assert int(refused.headers["Retry-After"]) > 0
+    await checked(refused, 503)
+    # What is wrong with a request is said all the same, and who may not is told so.
+    await api.call("POST", path, 415, who=seller, json={"picture": "x"})
+    await api.call("POST", path, 401, data=form(a_jpeg()))
+    finish.set()
+    assert [(await response).status for response in under_way] == [201, 201, 201]
+    await checked(await api.client.post(path, data=form(a_jpeg()), headers=seller.headers), 201)
+
+
+async def test_who_goes_away_in_the_middle_of_an_upload_frees_the_place(
+    make_api: Callable[..., Awaitable[Api]], rows: Rows
+) -> None:
+    api = await make_api(picture_workers=1, max_waiting_pictures=1)
+    seller = await api.register()
+    path = f"/api/listings/{await rows.listing(seller.id)}/pictures"
+    assert api.client.app is not None
+    workers = api.client.app[SERVICES].picture_workers
+    for _ in range(3):
+        _, writer = await asyncio.open_connection("127.0.0.1", api.client.port)
+        writer.write(
+            f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {seller.access_token}\r\n"
+            "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 9000\r\n\r\n--x\r\n".encode()
+        )
+        async with asyncio.timeout(10):
+            while workers.free == 2:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            writer.transport.abort()
+            while workers.free < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+    await checked(await api.client.post(path, data=form(a_jpeg()), headers=seller.headers), 201)

@@ -11,11 +11,12 @@ from api.pictures.errors import BrokenPicture, PictureTooLarge
 from api.pictures.storage import PictureStorage
 from api.pictures.uploads import read_upload, store_picture
 from api.pictures.workers import PictureWorkers
+from shared.domain.pictures import NewPicture
 from shared.settings import Settings
 from tests.api.pictures.samples import corners, encoded, opened, quarters
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
     from pytest_aiohttp import AiohttpClient
@@ -39,6 +40,13 @@ async def storage(tmp_path: Path) -> AsyncIterator[PictureStorage]:
         yield opened_storage
 
 
+async def store(
+    data: bytes, workers: PictureWorkers, storage: PictureStorage, expect: Callable[[Sequence[str]], Awaitable[None]]
+) -> NewPicture:
+    with workers.place() as place:
+        return await store_picture(data, place, storage, expect)
+
+
 async def test_an_upload_becomes_two_files_and_what_to_remember_of_them(
     workers: PictureWorkers, storage: PictureStorage, tmp_path: Path
 ) -> None:
@@ -48,7 +56,7 @@ async def test_an_upload_becomes_two_files_and_what_to_remember_of_them(
         assert files(tmp_path) == set()
         expected.extend(keys)
 
-    picture = await store_picture(PHOTO, workers, storage, expect)
+    picture = await store(PHOTO, workers, storage, expect)
     assert files(tmp_path) == set(expected) == {picture.key, picture.thumbnail_key}
     assert (picture.width, picture.height) == (960, 640)
     assert picture.content_type == picture.thumbnail_content_type == "image/jpeg"
@@ -68,7 +76,7 @@ async def test_a_refused_upload_stores_nothing_and_expects_nothing(
         expected.extend(keys)
 
     with pytest.raises(BrokenPicture):
-        await store_picture(PHOTO[:500], workers, storage, expect)
+        await store(PHOTO[:500], workers, storage, expect)
     assert files(tmp_path) == set()
     assert expected == []
 
@@ -80,7 +88,7 @@ async def test_what_could_not_be_written_down_is_not_stored(
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await store_picture(PHOTO, workers, storage, expect)
+        await store(PHOTO, workers, storage, expect)
     assert files(tmp_path) == set()
 
 
