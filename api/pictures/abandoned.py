@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 
 from api.pictures.errors import StorageUnavailable
 from api.pictures.storage import PictureStorage
+from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
 from shared.repositories.pictures import PictureRepository
 
-log = logging.getLogger("api.pictures")
+log = log_of(__name__)
 
 _BATCH = 100
 
@@ -51,6 +51,6 @@ class AbandonedFiles:
                 while await self._pictures.delete_files(self._storage.delete, limit=_BATCH):
                     pass
             except (StorageUnavailable, DatabaseUnavailable) as error:
-                log.warning("abandoned files not deleted yet", extra={"fields": {"reason": str(error)}})
+                log.warning("abandoned files not deleted yet", reason=str(error))
             except Exception:
                 log.exception("abandoned files not deleted yet")

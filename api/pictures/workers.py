@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -24,6 +23,7 @@ import msgspec
 from api.pictures.errors import BrokenPicture, PicturesBusy, PictureTooLarge
 from api.pictures.processing import PictureLimits, ProcessedPicture
 from api.pictures.worker_process import LENGTH_BYTES, REFUSALS, Answer, Refused, WorkerLimits
+from shared.logs import log_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from shared.settings import Settings
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 START_SECONDS = 30.0
 PICTURES_A_PROCESS = 100
@@ -166,13 +166,13 @@ class _Runner:
         try:
             answer = await self._ask(job.data)
         except TimeoutError:
-            logger.warning("picture took too long", extra={"seconds": self._limits.seconds, "bytes": len(job.data)})
+            log.warning("picture took too long", seconds=self._limits.seconds, bytes=len(job.data))
             _fail(job, PictureTooLarge(f"the picture takes more than {self._limits.seconds:g} seconds to process"))
         except (OSError, WorkerNotStarted) as error:
-            logger.error("picture worker did not start", extra={"error": repr(error)})
+            log.error("picture worker did not start", error=repr(error))
             _fail(job, PicturesBusy("no pictures can be processed now"))
         except WorkerEnded as error:
-            logger.warning("picture worker died", extra={"error": str(error), "bytes": len(job.data)})
+            log.warning("picture worker died", error=str(error), bytes=len(job.data))
             _fail(job, BrokenPicture("the picture cannot be decoded"))
         else:
             if isinstance(answer, Refused):
@@ -245,7 +245,7 @@ class _Worker:
                 await worker._read_frame()
         except (TimeoutError, WorkerEnded) as error:
             await worker.end()
-            raise WorkerNotStarted(str(error)) from None
+            raise WorkerNotStarted(f"{type(error).__name__}: {error}") from None
         except BaseException:
             await worker.end()
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import select
 import signal
@@ -23,6 +24,7 @@ from api.pictures.errors import BrokenPicture, PicturesBusy, PictureTooLarge, Un
 from api.pictures.processing import ProcessedPicture, process_picture
 from api.pictures.worker_process import WorkerLimits
 from api.pictures.workers import PictureWorkers
+from shared.logs import JsonLines
 from shared.settings import Settings
 from tests.api.pictures.samples import LIMITS, encoded, jpeg_that_takes_minutes, quarters
 
@@ -270,13 +272,19 @@ async def test_closing_while_a_process_starts_leaves_none() -> None:
         await call
 
 
-async def test_a_server_that_cannot_start_processes_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_cannot_start_processes_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     async with workers() as pictures:
         monkeypatch.setattr(sys, "executable", "/nonexistent/python")
         with pytest.raises(PicturesBusy):
             await process(pictures, SMALL)
         monkeypatch.undo()
         assert (await process(pictures, SMALL)).width == 96
+    [record] = caplog.records
+    line = json.loads(JsonLines().format(record))
+    assert line["event"] == "picture worker did not start"
+    assert line["error"]
 
 
 async def test_processes_know_no_secrets_and_yield_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
