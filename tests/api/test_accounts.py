@@ -11,8 +11,9 @@ import pytest
 
 from shared.domain.users import Role
 from shared.events.control import CONTROL, DISCONNECT, SELLER_CHANGED
+from shared.postgres import Statement
 from shared.settings import Settings
-from tests.api.conftest import PASSWORD, Api, Broadcasts, Person
+from tests.api.conftest import PASSWORD, Api, Broadcasts, Person, checked
 from tests.api.rows import Rows
 
 
@@ -279,6 +280,28 @@ async def test_an_email_that_is_taken_cannot_be_changed_to(api: Api) -> None:
     body = {"email": other.email.upper(), "current_password": PASSWORD}
     await api.call("PATCH", "/api/me", 409, who=someone, json=body)
     await api.call("PATCH", "/api/me", 200, who=someone, json={**body, "email": someone.email.upper()})
+
+
+async def test_an_email_that_somebody_is_just_taking_cannot_be_changed_to(api: Api, rows: Rows) -> None:
+    someone = await api.register()
+    body = {"email": "new@example.com", "current_password": PASSWORD}
+    sql = "INSERT INTO users (email, name, password_hash) VALUES ('NEW@example.com', 'Somebody else', 'no hash')"
+    async with rows.database.transaction() as registering:
+        await registering.execute(Statement("", sql))
+        changing = asyncio.create_task(api.client.patch("/api/me", json=body, headers=someone.headers))
+        # Each look at the locks is a trip to the server, during which the other one goes on.
+        while not await rows.fetch("SELECT FROM pg_locks WHERE NOT granted"):
+            pass
+    problem = await checked(await changing, 409)
+    assert problem["type"] == "/problems/email-taken"
+    assert (await api.call("GET", "/api/me", 200, who=someone))["email"] == someone.email
+
+
+async def test_of_two_who_change_to_one_email_at_once_one_gets_it(api: Api) -> None:
+    people = [await api.register() for _ in range(4)]
+    body = {"email": "new@example.com", "current_password": PASSWORD}
+    responses = await asyncio.gather(*(api.client.patch("/api/me", json=body, headers=one.headers) for one in people))
+    assert sorted(response.status for response in responses) == [200, 409, 409, 409]
 
 
 async def test_a_new_password_ends_the_other_sessions(api: Api, broadcasts: Broadcasts) -> None:
