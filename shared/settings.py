@@ -89,6 +89,7 @@ class Settings:
 
     access_token_seconds: int = 3600
     refresh_token_seconds: int = 30 * 24 * 3600
+    """At least as long as `access_token_seconds`: a log-out is remembered for so long."""
     refresh_grace_seconds: float = 30.0
     """So long after its use, who did not get the answer may show a refresh token again; later, or when its successor
     has been used too, that ends the session."""
@@ -211,6 +212,9 @@ class Settings:
             value = getattr(self, setting.name)
             if type(value) in (int, float) and value <= 0:
                 raise InvalidSettings(f"{setting.name.upper()}: more than 0, not {value}")
+        least, given = self.access_token_seconds, self.refresh_token_seconds
+        if given < least:
+            raise InvalidSettings(f"REFRESH_TOKEN_SECONDS: at least ACCESS_TOKEN_SECONDS, {least}, not {given}")
         for name in ("api_port", "gateway_port"):
             if getattr(self, name) > 65535:
                 raise InvalidSettings(f"{name.upper()}: at most 65535, not {getattr(self, name)}")

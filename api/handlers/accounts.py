@@ -142,10 +142,7 @@ def profile(user: User) -> dict[str, Any]:
 
 async def _begin_session(services: Services, user: User) -> dict[str, Any]:
     session_id = new_session_id()
-    settings = services.settings
-    # The row must outlive the access token that names it.
-    seconds = max(settings.refresh_token_seconds, settings.access_token_seconds)
-    await services.sessions.begin(session_id, user.id, seconds)
+    await services.sessions.begin(session_id, user.id, services.settings.refresh_token_seconds)
     return _signed_in(services, user, session_id, 0)
 
 
