@@ -290,7 +290,7 @@ async def test_an_email_that_somebody_is_just_taking_cannot_be_changed_to(api: A
         await registering.execute(Statement("", sql))
         changing = asyncio.create_task(api.client.patch("/api/me", json=body, headers=someone.headers))
         # Each look at the locks is a trip to the server, during which the other one goes on.
-        while not await rows.fetch("SELECT FROM pg_locks WHERE NOT granted"):
+        while not await registering.fetch(Statement("", "SELECT FROM pg_locks WHERE NOT granted")):
             pass
     problem = await checked(await changing, 409)
     assert problem["type"] == "/problems/email-taken"
