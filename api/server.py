@@ -49,7 +49,7 @@ async def serve(settings: Settings) -> None:
         await web.TCPSite(runner, settings.api_host, settings.api_port, backlog=1024).start()
         log.info("listening", extra={"fields": {"host": settings.api_host, "port": settings.api_port}})
         await stop.wait()
-        app[STOPPING].append(True)
+        app[STOPPING].set()
         log.info("stopping")
     finally:
         stopping.cancel()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
 from api.answers import json_answer
 from api.call import Call
 from shared.postgres import DatabaseUnavailable
 
-STOPPING = web.AppKey("stopping", list[bool])
-"""Not empty once the process is on its way out."""
+STOPPING = web.AppKey("stopping", asyncio.Event)
+"""Set once the process is on its way out."""
 
 
 async def live(call: Call) -> web.Response:
@@ -27,7 +29,7 @@ async def ready(call: Call) -> web.Response:
         reasons["postgres"] = str(error)
     if not call.services.broker.connected:
         reasons["redis"] = "not connected"
-    if call.request.app[STOPPING]:
+    if call.request.app[STOPPING].is_set():
         reasons["process"] = "stopping"
     if reasons:
         return json_answer({"status": "unavailable", "reasons": reasons}, 503)
