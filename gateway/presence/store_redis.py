@@ -14,13 +14,12 @@ from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisClusterException, RedisError
 
 from gateway.presence.state import Part
 from gateway.presence.store import FORGET_NODE_LEASES, TOPIC_LIFE_SECONDS, Registry, StoreUnavailable, Write
 from gateway.presence.wire import BadPresence, pack_entry, unpack_entry
+from shared.redis import client
 
 logger = logging.getLogger(__name__)
 
@@ -82,25 +81,20 @@ return redis.call('HGET', KEYS[1], ARGV[1] .. ':') or '0'
 class RedisStore:
     """Keeps the promises of `Store`."""
 
-    def __init__(self, client: Redis | RedisCluster, prefix: str = "") -> None:
-        """`client` answers or fails within a time limit of its own, and gives bytes. It is closed with the store.
+    def __init__(self, redis: Redis | RedisCluster, prefix: str = "") -> None:
+        """`redis` answers or fails within a time limit of its own, and gives bytes. It is closed with the store.
 
         `prefix` is before every key: deployments that share a Redis differ in it.
         """
-        self._client: Any = client
+        self._client: Any = redis
         self._prefix = prefix
         self._registry = f"{prefix}presence:nodes"
-        self.loses_together = not isinstance(client, RedisCluster)
+        self.loses_together = not isinstance(redis, RedisCluster)
 
     @classmethod
     def from_url(cls, url: str, timeout_seconds: float = 2.0, prefix: str = "") -> RedisStore:
-        """As redis-py reads it; `redis+cluster://` and `rediss+cluster://` for a cluster. Connects when first used."""
-        limits: dict[str, Any] = {"socket_timeout": timeout_seconds, "socket_connect_timeout": timeout_seconds}
-        scheme, separator, rest = url.partition("+cluster://")
-        if separator:
-            return cls(RedisCluster.from_url(f"{scheme}://{rest}", **limits), prefix)
-        # One more try, for a connection that the server closed while it was idle.
-        return cls(Redis.from_url(url, retry=Retry(NoBackoff(), 1), **limits), prefix)
+        """Connects when it is first used. `url` names one server or a cluster, as shared/redis.py reads it."""
+        return cls(client(url, timeout_seconds), prefix)
 
     async def beat(self, node: str, lease_seconds: float) -> Registry:
         lease = int(lease_seconds * 1000)
