@@ -72,8 +72,9 @@ async def role(settings: Settings, given: argparse.Namespace) -> None:
     if is_change:
         node_id = new_node_id()
         broker = broker_for(settings, node_id)
-        await broker.start(None)
-        Realtime(broker, node_id).role_changed(user.id, user.role)
+        realtime = Realtime(broker, node_id)
+        await broker.start(realtime)
+        realtime.role_changed(user.id, user.role)
         await broker.stop()
     print(f"{user.email} is {'now' if is_change else 'already'} {user.role.value}")
 

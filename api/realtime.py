@@ -20,7 +20,7 @@ log = logging.getLogger("api.realtime")
 
 
 class Realtime:
-    """Publishes through the broker, as a node that has no clients of its own."""
+    """Publishes through the broker, as a node that has no clients of its own. It is the broker's receiver too."""
 
     def __init__(self, broker: Broker, node_id: str) -> None:
         self._broker = broker
@@ -60,6 +60,18 @@ class Realtime:
 
     def role_changed(self, user_id: int, role: Role) -> None:
         self.broadcast([control.CONTROL], control.ROLE_CHANGED, control.role_changed(user_id, role.value))
+
+    # From the broker
+
+    def receive(self, topic: str, data: bytes) -> None:
+        """The API subscribes to nothing."""
+
+    def link_restored(self, away_seconds: float) -> None:
+        """The API has missed nothing: it subscribes to nothing."""
+
+    def messages_lost(self, seconds: float) -> None:
+        """Gateways may lack what was published here: have them read it from Postgres."""
+        self.broadcast([control.CONTROL], control.CATCH_UP, control.catch_up(seconds))
 
     def broadcast(self, to_topics: list[str], event: str, payload: Any) -> None:
         """Encoded once for all topics. What was done is committed: a failure here is logged, and closed by catch-up."""

@@ -111,7 +111,7 @@ class Services:
     async def start(self) -> None:
         await self.picture_workers.__aenter__()
         self.abandoned_files.start()
-        await self.broker.start(None)
+        await self.broker.start(self.realtime)
 
     async def stop(self) -> None:
         await self.message_writer.close()

@@ -323,6 +323,10 @@ class Endpoint:
         self.presence.link_restored()
         self._gap(away_seconds)
 
+    def messages_lost(self, seconds: float) -> None:
+        """Other nodes may lack what this one published: have them read it from Postgres."""
+        self.publish(control.CONTROL, control.CATCH_UP, json_payload(control.catch_up(seconds)))
+
     def _gap(self, seconds: float) -> None:
         for listener in self._gap_listeners:
             listener(seconds)
