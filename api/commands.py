@@ -15,6 +15,7 @@ from shared.domain.users import LastAdmin, Role, UserNotFound
 from shared.postgres import Database
 from shared.postgres.schema import apply_schema
 from shared.pubsub import broker_for
+from shared.repositories.nodes import NodeRepository
 from shared.repositories.seed import SeedRepository
 from shared.repositories.seed_listings import ListingSeedRepository
 from shared.repositories.users import UserRepository
@@ -62,20 +63,20 @@ async def token(settings: Settings, given: argparse.Namespace) -> None:
 async def role(settings: Settings, given: argparse.Namespace) -> None:
     async with _database(settings) as database:
         users = UserRepository(database)
-        wanted = Role(given.role)
-        try:
-            user, is_change = await users.set_role(await users.id_by_email(given.email), wanted, by=None)
-        except UserNotFound:
-            raise CommandFailed(f"no user has the e-mail address {given.email}") from None
-        except LastAdmin:
-            raise CommandFailed("the last admin must stay one") from None
-    if is_change:
-        node_id = new_node_id()
+        node_id, wanted = new_node_id(), Role(given.role)
         broker = broker_for(settings, node_id)
         realtime = Realtime(broker, node_id)
-        await broker.start(realtime)
-        realtime.role_changed(user.id, user.role)
-        await broker.stop()
+        async with realtime.membership(NodeRepository(database), settings.node_lease_seconds):
+            try:
+                user, is_change = await users.set_role(await users.id_by_email(given.email), wanted, by=None)
+            except UserNotFound:
+                raise CommandFailed(f"no user has the e-mail address {given.email}") from None
+            except LastAdmin:
+                raise CommandFailed("the last admin must stay one") from None
+            if is_change:
+                await broker.start(realtime)
+                realtime.role_changed(user.id, user.role)
+                await broker.stop()
     print(f"{user.email} is {'now' if is_change else 'already'} {user.role.value}")
 
 

@@ -14,7 +14,9 @@ from shared.events.envelope import Envelope, json_payload, pack
 from shared.events.listings import LISTING_CHANGED, LISTING_UPDATED, listing_id_payload
 from shared.events.messages import READ, SEND, message_payload, read_payload
 from shared.events.replies import REPLY_CREATED
+from shared.membership import Membership
 from shared.pubsub.broker import Broker
+from shared.repositories.nodes import NodeRepository
 
 log = logging.getLogger("api.realtime")
 
@@ -25,6 +27,14 @@ class Realtime:
     def __init__(self, broker: Broker, node_id: str) -> None:
         self._broker = broker
         self._node_id = node_id
+        self.published = 0
+        """How many broadcasts were made."""
+
+    def membership(self, nodes: NodeRepository, lease_seconds: float) -> Membership:
+        """Lets the gateways know when they may not have heard what was published here."""
+        return Membership(
+            nodes, self._node_id, self._broker, lease_seconds=lease_seconds, published=lambda: self.published
+        )
 
     def message_sent(self, message: Message) -> None:
         """To the recipient and to the sender's own devices."""
@@ -77,6 +87,7 @@ class Realtime:
         """Encoded once for all topics. What was done is committed: a failure here is logged, and closed by catch-up."""
         try:
             data = pack(Envelope(self._node_id, event, json_payload(payload)))
+            self.published += 1
             for topic in to_topics:
                 self._broker.publish(topic, data)
         except Exception:

@@ -29,9 +29,9 @@ class Leases:
         *,
         lease_seconds: float,
         clock: Callable[[], float],
-        heed: Callable[[Observation, Collection[str]], None],
+        heed: Callable[[Observation], None],
     ) -> None:
-        """`heed` is called after each look at the registry, with the other nodes that are alive no longer."""
+        """`heed` is called after each look at the registry."""
         self._node = node
         self._store = store
         self._loops = loops
@@ -83,11 +83,10 @@ class Leases:
                 self._liveness.missed()
                 raise
             now = self._clock()
-            before = self._liveness.alive
             seen = self._liveness.observe(registry, sorted(self._watched), now)
         self.registered.set()
         self._watched.difference_update(seen.dead)
         if seen.lost or seen.late:
             logger.warning("presence store lost this node", extra={"fields": {"lost": seen.lost, "late": seen.late}})
-        self._heed(seen, before - self._liveness.alive - {self._node})
+        self._heed(seen)
         return self._liveness.is_complete(now)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from gateway.presence.leases import BEATS_PER_LEASE, Leases
@@ -75,8 +75,6 @@ class Tracker:
         common = (node, self._topics, store, leases, self._audience, loops)
         self._replicas = Replicas(*common, lease_seconds=lease_seconds, load_seconds=load_seconds, clock=clock)
         self._writer = Writer(*common, sweep_seconds=sweep_seconds, clock=clock)
-        self.on_node_gone: Callable[[], None] | None = None
-        """Called when a node that was alive no longer is, however it ended."""
 
     @property
     def topics(self) -> int:
@@ -187,9 +185,7 @@ class Tracker:
 
     # What the registry tells
 
-    def _heed_registry(self, seen: Observation, gone: Collection[str]) -> None:
-        if gone and self.on_node_gone is not None:
-            self.on_node_gone()
+    def _heed_registry(self, seen: Observation) -> None:
         if seen.lost or seen.late:
             self._writer.check_all()
         for node in seen.dead:
