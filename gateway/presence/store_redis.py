@@ -1,9 +1,8 @@
 """The presence store in Redis, or in a Redis Cluster.
 
-Behind the prefix, a topic is a hash, `presence:{topic}`: field `node:ref` is an entry, field `node:` the sequence of
-the node's entries. The registry is a sorted set, `presence:nodes`: each node by its deadline, in milliseconds of
-Redis's clock. A script touches one key, so that it is atomic on a cluster too; scripts for many topics leave in one
-pipeline.
+A topic is a hash, `presence:{topic}`: field `node:ref` is an entry, field `node:` the sequence of the node's entries.
+The registry is a sorted set, `presence:nodes`: each node with its deadline, in milliseconds of Redis's clock. Each
+script touches one key, so it is atomic on a cluster too. The scripts for several topics are sent in one pipeline.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 _TOPIC_LIFE = TOPIC_LIFE_SECONDS * 1000
 
-# Whole scripts are sent, not their hashes: a Redis that restarted knows no hash, and they are short.
+# Scripts are sent whole: a Redis that has restarted does not know their hashes, and they are short.
 
 # ARGV: node, lease in milliseconds, leases after which a node is forgotten.
 _BEAT = """
@@ -39,7 +38,7 @@ return {previous, now + lease, now, redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSC
 """
 
 # ARGV: node, previous sequence, new sequence, life in milliseconds, number of refs that leave, these refs, then
-# pairs of ref and entry that join. Returns 0, and changes nothing, where the change does not follow on what is there.
+# pairs of ref and entry that join. Returns 0 and changes nothing if the stored sequence is not the previous one.
 _WRITE = """
 local node = ARGV[1] .. ':'
 local sequence = redis.call('HGET', KEYS[1], node) or '0'
@@ -82,9 +81,9 @@ class RedisStore:
     """Keeps the promises of `Store`."""
 
     def __init__(self, redis: Redis | RedisCluster, prefix: str = "") -> None:
-        """`redis` answers or fails within a time limit of its own, and gives bytes. It is closed with the store.
+        """`redis` must have a time limit of its own and return bytes. `close` closes it.
 
-        `prefix` is before every key: deployments that share a Redis differ in it.
+        `prefix` precedes every key: deployments that share a Redis use different ones.
         """
         self._client: Any = redis
         self._prefix = prefix
@@ -143,11 +142,11 @@ class RedisStore:
             logger.info("presence store did not close cleanly", extra={"fields": {"error": str(error)}})
 
     def _key(self, topic: str) -> bytes:
-        # A topic is a client's text, and may be what UTF-8 has no bytes for.
+        # A topic is text from a client. It may have surrogates, which strict UTF-8 cannot encode.
         return f"{self._prefix}presence:{{{topic}}}".encode("utf-8", "surrogatepass")
 
     async def _run(self, commands: Iterable[Sequence[Any]]) -> list[Any]:
-        """The answers, in order; any error among them fails all."""
+        """The answers, in order. Raises StoreUnavailable if any command failed."""
         try:
             pipeline = self._client.pipeline(transaction=False)
             for command in commands:
