@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -15,8 +16,9 @@ from tests.end_to_end.faults.conftest import World
 from tests.end_to_end.faults.load import query
 from tests.end_to_end.faults.proxy import Proxy
 from tests.support.client import PASSWORD, Person, Rest, Socket
-from tests.support.processes import Node
+from tests.support.processes import CHECKOUT, Node, base_environment, environment_of
 
+NOWHERE = "redis://127.0.0.1:1"
 SOON = 12.0
 """Seconds within which a gateway acts on what a lost API has committed."""
 
@@ -147,6 +149,19 @@ async def test_who_may_no_longer_see_a_listing_leaves_it_though_the_api_could_no
         await end(stage)
         async with asyncio.timeout(SOON):
             assert [await socket.event("listing_removed") for socket in sockets] == [{"id": of} for of in ids]
+
+
+async def test_a_role_that_a_command_has_changed_takes_effect_though_it_cannot_reach_redis(stage: Stage) -> None:
+    listing_id = await stage.listing()
+    stage.sql("UPDATE users SET role = 'moderator' WHERE id = %s", stage.eve.id)
+    await stage.rest.call("PUT", f"/api/listings/{listing_id}/hidden", 200, who=stage.admin, body={})
+    async with await stage.viewer(stage.eve, listing_id) as eves:
+        environment = {**base_environment(), **environment_of(stage.world.settings), "REDIS_URL": NOWHERE}
+        command = (sys.executable, "-m", "api", "role", stage.eve.email, "user")
+        process = await asyncio.create_subprocess_exec(*command, cwd=CHECKOUT, env=environment)
+        assert await process.wait() == 0
+        async with asyncio.timeout(SOON):
+            assert await eves.event("listing_removed") == {"id": listing_id}
 
 
 async def test_an_api_that_stays_cut_off_is_followed_for_as_long_as_it_is(stage: Stage) -> None:
