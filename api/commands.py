@@ -15,7 +15,6 @@ from shared.domain.users import LastAdmin, Role, UserNotFound
 from shared.postgres import Database
 from shared.postgres.schema import apply_schema
 from shared.pubsub import broker_for
-from shared.repositories.nodes import NodeRepository
 from shared.repositories.seed import SeedRepository
 from shared.repositories.seed_listings import ListingSeedRepository
 from shared.repositories.users import UserRepository
@@ -66,7 +65,7 @@ async def role(settings: Settings, given: argparse.Namespace) -> None:
         node_id, wanted = new_node_id(), Role(given.role)
         broker = broker_for(settings, node_id)
         realtime = Realtime(broker, node_id)
-        async with realtime.membership(NodeRepository(database), settings.node_lease_seconds):
+        async with realtime.membership(settings):
             try:
                 user, is_change = await users.set_role(await users.id_by_email(given.email), wanted, by=None)
             except UserNotFound:

@@ -16,7 +16,7 @@ from shared.events.messages import READ, SEND, message_payload, read_payload
 from shared.events.replies import REPLY_CREATED
 from shared.membership import Membership
 from shared.pubsub.broker import Broker
-from shared.repositories.nodes import NodeRepository
+from shared.settings import Settings
 
 log = logging.getLogger("api.realtime")
 
@@ -30,11 +30,9 @@ class Realtime:
         self.published = 0
         """How many broadcasts were made."""
 
-    def membership(self, nodes: NodeRepository, lease_seconds: float) -> Membership:
+    def membership(self, settings: Settings) -> Membership:
         """Lets the gateways know when they may not have heard what was published here."""
-        return Membership(
-            nodes, self._node_id, self._broker, lease_seconds=lease_seconds, published=lambda: self.published
-        )
+        return Membership(settings, self._node_id, self._broker, published=lambda: self.published)
 
     def message_sent(self, message: Message) -> None:
         """To the recipient and to the sender's own devices."""

@@ -28,7 +28,6 @@ from shared.repositories.listing_search import ListingSearch
 from shared.repositories.listings import ListingRepository
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
-from shared.repositories.nodes import NodeRepository
 from shared.repositories.pictures import PictureRepository
 from shared.repositories.replies import ReplyRepository
 from shared.repositories.reports import ReportRepository
@@ -91,7 +90,7 @@ class Services:
             rate_limits=RateLimits(settings),
             request_counts=RequestCounts(),
             realtime=realtime,
-            membership=realtime.membership(NodeRepository(database), settings.node_lease_seconds),
+            membership=realtime.membership(settings),
             users=UserRepository(database),
             blocks=BlockRepository(database),
             sessions=SessionRepository(database),

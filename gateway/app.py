@@ -29,7 +29,6 @@ from shared.repositories.blocks import BlockRepository
 from shared.repositories.listing_access import ListingAccess
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
-from shared.repositories.nodes import NodeRepository
 from shared.repositories.users import UserRepository
 from shared.settings import Settings
 
@@ -84,10 +83,9 @@ async def create_app(settings: Settings) -> web.Application:
         statement_seconds=2 * settings.database_timeout_seconds,
     )
     membership = Membership(
-        NodeRepository(database),
+        settings,
         node_id,
         endpoint.broker,
-        lease_seconds=settings.node_lease_seconds,
         published=lambda: endpoint.counts.broadcasts,
         on_others=lost_nodes.observe,
     )

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from shared.postgres import DatabaseUnavailable
+from shared.postgres import Database, DatabaseUnavailable
 from shared.pubsub.broker import Broker
 from shared.repositories.nodes import NodeRepository, NodeState
+from shared.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -28,19 +30,20 @@ class Membership:
 
     def __init__(
         self,
-        nodes: NodeRepository,
+        settings: Settings,
         node_id: str,
         broker: Broker,
         *,
-        lease_seconds: float,
         published: Callable[[], int],
         on_others: Callable[[Sequence[NodeState]], None] | None = None,
     ) -> None:
         """`published` says how many broadcasts this process has made. `on_others` is called after each report."""
-        self._nodes = nodes
+        # A connection of its own: a process that is busy must not seem dead because its report waits for one.
+        self._database = Database(replace(settings, database_pool_size=1))
+        self._nodes = NodeRepository(self._database)
         self._node_id = node_id
         self._broker = broker
-        self._lease_seconds = lease_seconds
+        self._lease_seconds = settings.node_lease_seconds
         self._published = published
         self._on_others = on_others
         self._unheard = 0
@@ -69,6 +72,7 @@ class Membership:
                 await self._nodes.leave(self._node_id)
         except (DatabaseUnavailable, TimeoutError):
             logger.info("not said that this node ends, its lease will run out")
+        await self._database.close()
 
     async def _run(self) -> None:
         while True:

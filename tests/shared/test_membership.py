@@ -32,16 +32,15 @@ class Broker(MemoryBroker):
 class Process:
     """A process of its own in what it says; it sees what the others say."""
 
-    def __init__(self, nodes: NodeRepository, node_id: str, lease_seconds: float = LEASE_SECONDS) -> None:
+    def __init__(self, settings: Settings, node_id: str) -> None:
         self.broker = Broker()
         self.published = 0
         self.others: dict[str, NodeState] = {}
         self._seen = asyncio.Event()
         self.membership = Membership(
-            nodes,
+            replace(settings, node_lease_seconds=LEASE_SECONDS),
             node_id,
             self.broker,
-            lease_seconds=lease_seconds,
             published=lambda: self.published,
             on_others=self._on_others,
         )
@@ -72,8 +71,8 @@ def nodes(database: Database) -> NodeRepository:
     return NodeRepository(database)
 
 
-async def test_a_node_that_runs_is_seen_alive_and_one_that_left_is_not(nodes: NodeRepository) -> None:
-    one, two = Process(nodes, "one"), Process(nodes, "two")
+async def test_a_node_that_runs_is_seen_alive_and_one_that_left_is_not(settings: Settings) -> None:
+    one, two = Process(settings, "one"), Process(settings, "two")
     async with one.membership:
         async with two.membership:
             seen = await one.sees("two")
@@ -82,8 +81,8 @@ async def test_a_node_that_runs_is_seen_alive_and_one_that_left_is_not(nodes: No
         assert (await one.sees("two")).dead_seconds >= 0
 
 
-async def test_a_node_that_stops_saying_so_is_dead_after_its_lease(nodes: NodeRepository) -> None:
-    one = Process(nodes, "one")
+async def test_a_node_that_stops_saying_so_is_dead_after_its_lease(settings: Settings, nodes: NodeRepository) -> None:
+    one = Process(settings, "one")
     async with one.membership:
         await nodes.report("two", lease_seconds=LEASE_SECONDS, is_heard=True, unheard=0)
         async with asyncio.timeout(SOON):
@@ -92,8 +91,8 @@ async def test_a_node_that_stops_saying_so_is_dead_after_its_lease(nodes: NodeRe
         assert seen.heard_seconds >= LEASE_SECONDS
 
 
-async def test_what_is_published_while_the_link_is_away_shows_and_for_how_long_it_is(nodes: NodeRepository) -> None:
-    one, two = Process(nodes, "one"), Process(nodes, "two")
+async def test_what_is_published_while_the_link_is_away_shows_and_for_how_long_it_is(settings: Settings) -> None:
+    one, two = Process(settings, "one"), Process(settings, "two")
     async with one.membership, two.membership:
         two.published = 7
         assert (await one.sees("two")).unheard == 0
@@ -111,13 +110,13 @@ async def test_what_is_published_while_the_link_is_away_shows_and_for_how_long_i
 
 
 async def test_rows_of_nodes_that_died_long_ago_go_when_another_one_starts(
-    nodes: NodeRepository, database: Database
+    settings: Settings, nodes: NodeRepository, database: Database
 ) -> None:
     for node_id in ("old", "fresh"):
         await nodes.report(node_id, lease_seconds=0.0, is_heard=True, unheard=0)
     long_ago = "UPDATE nodes SET alive_until = now() - make_interval(secs => $1) WHERE id = 'old'"
     await database.execute(Statement("test_long_ago", long_ago, ("double precision",)), FORGOTTEN_SECONDS + 1)
-    one = Process(nodes, "one")
+    one = Process(settings, "one")
     async with one.membership:
         for _ in range(2):
             await one.sees("fresh")
@@ -125,19 +124,16 @@ async def test_rows_of_nodes_that_died_long_ago_go_when_another_one_starts(
 
 
 async def test_a_process_starts_and_ends_without_postgres(settings: Settings, tmp_path: Path) -> None:
-    away = Database(replace(settings, database_url=f"host={tmp_path}", database_timeout_seconds=0.2))
-    try:
-        async with asyncio.timeout(SOON), Process(NodeRepository(away), "one").membership:
-            pass
-    finally:
-        await away.close()
+    away = replace(settings, database_url=f"host={tmp_path}", database_timeout_seconds=0.2)
+    async with asyncio.timeout(SOON), Process(away, "one").membership:
+        pass
 
 
 async def test_a_process_that_starts_before_the_schema_is_applied_says_so_of_itself_afterwards(
-    nodes: NodeRepository, database: Database, caplog: pytest.LogCaptureFixture
+    settings: Settings, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     await database.execute(Statement("", "ALTER TABLE nodes RENAME TO nodes_to_come"))
-    one, two = Process(nodes, "one"), Process(nodes, "two")
+    one, two = Process(settings, "one"), Process(settings, "two")
     async with one.membership:
         await database.execute(Statement("", "ALTER TABLE nodes_to_come RENAME TO nodes"))
         async with two.membership:
