@@ -346,6 +346,17 @@ END $$;
 CREATE OR REPLACE TRIGGER audit_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
+-- Processes -----------------------------------------------------------------------------------------------------------
+
+-- The APIs and gateways that run, or ran a short while ago. What one of them commits and cannot publish (it dies, or is
+-- cut off from Redis) is lost on its way to the gateways; by these rows they notice, and read from here what they missed.
+CREATE TABLE IF NOT EXISTS nodes (
+    id          text        PRIMARY KEY,
+    alive_until timestamptz NOT NULL,
+    heard_at    timestamptz NOT NULL, -- when its link to Redis was last known to be up
+    unheard     bigint      NOT NULL  -- grows when it publishes something while the link is away
+);
+
 -- Private messages ----------------------------------------------------------------------------------------------------
 
 -- No foreign keys to users: the insert checks the recipient itself, rows of users stay for ever, and two more look-ups

@@ -91,6 +91,10 @@ class Settings:
     keepalive_seconds: float = 75.0
     """A REST connection on which no request has come for so long is closed."""
 
+    node_lease_seconds: float = 5.0
+    """An API or gateway that has not said in Postgres for so long that it is alive is dead: gateways then read from
+    Postgres what it may have committed and not published."""
+
     redis_prefix: str = "daveslist:"
     """Before every key and channel name: deployments that share a Redis differ in it."""
     redis_timeout_seconds: float = 3.0

@@ -1,4 +1,4 @@
-"""The presence store of one process: for a gateway without Redis, and for tests, where trackers share it."""
+"""The presence store in memory: for a gateway without Redis, and for tests, whose trackers share one."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from gateway.presence.store import FORGET_NODE_LEASES, Registry, StoreUnavailabl
 
 
 class MemoryStore:
-    """Keeps the promises of `Store`. `available = False` makes it fail as a Redis that is away; `lose()` as one that
-    restarts with nothing."""
+    """Keeps the promises of `Store`. `available = False` makes it behave like a Redis that is away, `lose()` like one
+    that restarts empty."""
 
     loses_together = True
 
