@@ -34,7 +34,8 @@ CREATE INDEX IF NOT EXISTS users_banned ON users (id) WHERE banned_at IS NOT NUL
 CREATE INDEX IF NOT EXISTS users_name_email_trigrams ON users
     USING gin ((name || ' ' || coalesce(email, '')) gin_trgm_ops) WHERE deleted_at IS NULL;
 
--- A log-in. Its refresh tokens are counted: only the token of the current generation is good, an older one is a reuse.
+-- A log-in. Its refresh tokens are counted: only the token of the current generation is good, and for a short while after
+-- `rotated_at` the one before, whose answer may have been lost; an older one is a reuse.
 -- A token that names no session gets a row here too when it is logged out, so that one question covers both:
 -- is there a row of this id that was revoked? A row may go when `expires_at` has passed: all of its tokens are dead.
 CREATE TABLE IF NOT EXISTS sessions (
@@ -46,6 +47,7 @@ CREATE TABLE IF NOT EXISTS sessions (
     revoked_at      timestamptz,
     revoked_because text
 );
+ALTER TABLE sessions ADD COLUMN IF NOT EXISTS rotated_at timestamptz;
 CREATE INDEX IF NOT EXISTS sessions_of_user ON sessions (user_id);
 
 CREATE TABLE IF NOT EXISTS blocks (
@@ -116,6 +118,13 @@ CREATE INDEX IF NOT EXISTS listings_cheapest_of_category
     ON listings (category_id, coalesce(price, 9223372036854775807), id) WHERE trashed_at IS NULL;
 CREATE INDEX IF NOT EXISTS listings_dearest_of_category ON listings (category_id, coalesce(price, -1), id)
     WHERE trashed_at IS NULL;
+-- What the planner knows of these expressions: it does not use the statistics of partial indexes.
+CREATE STATISTICS IF NOT EXISTS listings_price_up ON (coalesce(price, 9223372036854775807)) FROM listings;
+CREATE STATISTICS IF NOT EXISTS listings_price_down ON (coalesce(price, -1)) FROM listings;
+CREATE STATISTICS IF NOT EXISTS listings_mileage_up ON (coalesce(mileage, 2147483647)) FROM listings;
+CREATE STATISTICS IF NOT EXISTS listings_year_down ON (coalesce(year, -1)) FROM listings;
+-- Few may be sold, and after some years few available: whichever they are, they are found without looking at the others.
+CREATE INDEX IF NOT EXISTS listings_of_status ON listings (status, id) WHERE trashed_at IS NULL;
 CREATE INDEX IF NOT EXISTS listings_hidden ON listings (id) WHERE hidden_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS listings_trashed ON listings (trashed_at, id) WHERE trashed_at IS NOT NULL;
 
@@ -163,7 +172,9 @@ CREATE INDEX IF NOT EXISTS listings_search ON listings USING gin (search) WITH (
     WHERE trashed_at IS NULL;
 
 -- The words of titles, makes and models, to correct misspelled ones by and to complete begun ones. `uses` counts to 5
--- and no further: a word is common or it is not, and rows of common words are never waited for.
+-- and no further: a word is common or it is not, and rows of common words are never waited for. A word goes with the
+-- last listing outside the trash that has it; whatever changes several words takes them in the order of "C", so that two
+-- who do never wait for each other in a circle.
 CREATE TABLE IF NOT EXISTS vocabulary (
     word text COLLATE "C" PRIMARY KEY,
     uses smallint NOT NULL
@@ -172,7 +183,6 @@ CREATE INDEX IF NOT EXISTS vocabulary_trigrams ON vocabulary USING gist (word gi
 
 CREATE OR REPLACE FUNCTION learn_words() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
-    -- In one order, so that two who learn the same words do not wait for each other in a circle.
     INSERT INTO vocabulary AS known (word, uses)
     SELECT word, least(count(*), 5)
     FROM (SELECT DISTINCT id, unnest(search_words(concat_ws(' ', title, make, model))) COLLATE "C" AS word
@@ -185,16 +195,78 @@ END $$;
 CREATE OR REPLACE TRIGGER listings_learn_words AFTER INSERT ON listings
     REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION learn_words();
 
-CREATE OR REPLACE FUNCTION learn_changed_words() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+-- How many listings outside the trash have a word, in whatever field, counted to 5. By the index of the search alone: the
+-- planner, which does not know the word, would look for a rare one by reading the table.
+CREATE OR REPLACE FUNCTION word_uses(word text) RETURNS smallint LANGUAGE plpgsql STABLE
+    SET search_path FROM CURRENT SET enable_seqscan = off SET enable_indexscan = off SET enable_indexonlyscan = off AS $$
 BEGIN
-    INSERT INTO vocabulary (word, uses)
-    SELECT word, 1 FROM unnest(search_words(concat_ws(' ', NEW.title, NEW.make, NEW.model))) AS word
-    WHERE length(word) > 1 ORDER BY word COLLATE "C"
-    ON CONFLICT (word) DO NOTHING;
+    RETURN (SELECT count(*) FROM (
+        SELECT FROM listings WHERE search @@ quote_literal(word)::tsquery AND trashed_at IS NULL LIMIT 5
+    ) AS found);
+END $$;
+
+-- After a word was taken from a listing that had it. Whoever has just learned it is waited for, and counted.
+CREATE OR REPLACE FUNCTION forget_word(gone text) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    IF word_uses(gone) < (SELECT uses FROM vocabulary WHERE word = gone) THEN
+        PERFORM FROM vocabulary WHERE word = gone FOR UPDATE;
+        UPDATE vocabulary SET uses = least(uses, word_uses(gone)) WHERE word = gone;
+        DELETE FROM vocabulary WHERE word = gone AND uses = 0;
+    END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION learn_and_forget_words() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+    changed record;
+BEGIN
+    FOR changed IN
+        SELECT word, sum(change) AS change
+        FROM (
+            SELECT DISTINCT b.id, -1 AS change, unnest(search_words(concat_ws(' ', b.title, b.make, b.model))) AS word
+            FROM listings_before b JOIN listings_after a ON a.id = b.id
+            WHERE b.trashed_at IS NULL AND (b.title, b.make, b.model, b.trashed_at)
+                IS DISTINCT FROM (a.title, a.make, a.model, a.trashed_at)
+            UNION ALL
+            SELECT DISTINCT a.id, 1, unnest(search_words(concat_ws(' ', a.title, a.make, a.model)))
+            FROM listings_after a JOIN listings_before b ON b.id = a.id
+            WHERE a.trashed_at IS NULL AND (b.title, b.make, b.model, b.trashed_at)
+                IS DISTINCT FROM (a.title, a.make, a.model, a.trashed_at)
+        ) AS found
+        WHERE length(word) > 1 GROUP BY word HAVING sum(change) <> 0 ORDER BY word COLLATE "C"
+    LOOP
+        IF changed.change < 0 THEN
+            PERFORM forget_word(changed.word);
+        ELSIF NOT EXISTS (SELECT FROM vocabulary WHERE word = changed.word AND uses >= 5) THEN
+            INSERT INTO vocabulary AS known (word, uses) VALUES (changed.word, least(changed.change, 5))
+            ON CONFLICT (word) DO UPDATE SET uses = least(known.uses + excluded.uses, 5);
+        END IF;
+    END LOOP;
     RETURN NULL;
 END $$;
-CREATE OR REPLACE TRIGGER listings_learn_changed_words AFTER UPDATE OF title, make, model ON listings
-    FOR EACH ROW EXECUTE FUNCTION learn_changed_words();
+CREATE OR REPLACE TRIGGER listings_learn_and_forget_words AFTER UPDATE ON listings
+    REFERENCING OLD TABLE AS listings_before NEW TABLE AS listings_after
+    FOR EACH STATEMENT EXECUTE FUNCTION learn_and_forget_words();
+
+CREATE OR REPLACE FUNCTION forget_words() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    PERFORM forget_word(word) FROM (
+        SELECT DISTINCT unnest(search_words(concat_ws(' ', title, make, model))) COLLATE "C" AS word
+        FROM listings_before WHERE trashed_at IS NULL ORDER BY word
+    ) AS found WHERE length(word) > 1;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER listings_forget_words AFTER DELETE ON listings
+    REFERENCING OLD TABLE AS listings_before FOR EACH STATEMENT EXECUTE FUNCTION forget_words();
+
+-- Before, words were never forgotten.
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_trigger WHERE tgname = 'listings_learn_changed_words') THEN
+        DROP TRIGGER listings_learn_changed_words ON listings;
+        DROP FUNCTION learn_changed_words();
+        DELETE FROM vocabulary WHERE word_uses(word) = 0;
+    END IF;
+END $$;
 
 -- What belongs to a listing ------------------------------------------------------------------------------------------
 
@@ -214,8 +286,10 @@ CREATE TABLE IF NOT EXISTS pictures (
 );
 CREATE INDEX IF NOT EXISTS pictures_of_listing ON pictures (listing_id, id);
 
--- Files whose rows are gone, by themselves or with their listing: written down by a trigger in the transaction that
--- removes the rows, and crossed out when the storage has removed them, so that none is forgotten when it is away.
+-- Files that no row of `pictures` names, to be deleted from `since` on. Those of a new picture are written down before
+-- they are stored, with a time in the future, and crossed out in the transaction that inserts their row; those whose
+-- rows go, by themselves or with their listing, by a trigger in the transaction that removes the rows. A row here goes
+-- when the storage has deleted its file. So whatever dies, a file that exists is in one of the two tables.
 CREATE TABLE IF NOT EXISTS abandoned_files (
     key   text PRIMARY KEY,
     since timestamptz NOT NULL DEFAULT now()
@@ -271,6 +345,17 @@ BEGIN
 END $$;
 CREATE OR REPLACE TRIGGER audit_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- Processes -----------------------------------------------------------------------------------------------------------
+
+-- The APIs and gateways that run, or ran a short while ago. What one of them commits and cannot publish (it dies, or is
+-- cut off from Redis) is lost on its way to the gateways; by these rows they notice, and read from here what they missed.
+CREATE TABLE IF NOT EXISTS nodes (
+    id          text        PRIMARY KEY,
+    alive_until timestamptz NOT NULL,
+    heard_at    timestamptz NOT NULL, -- when its link to Redis was last known to be up
+    unheard     bigint      NOT NULL  -- grows when it publishes something while the link is away
+);
 
 -- Private messages ----------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from functools import cache
@@ -34,7 +35,7 @@ def create_app(settings: Settings, broker: Broker, node_id: str | None = None) -
     )
     app[SERVICES] = services
     app[METRICS] = Metrics(services)
-    app[STOPPING] = []
+    app[STOPPING] = asyncio.Event()
     app[READINESS] = Readiness(logging.getLogger("api"))
     app[DOCUMENT] = _document(settings.max_picture_bytes)
     for route in ROUTES:

@@ -32,7 +32,6 @@ from api.services import Services
 from shared.access.actor import Actor
 from shared.access.policy import Action, may
 from shared.domain.ids import parse_id
-from shared.domain.listings import ListingNotFound
 from shared.repositories.listing_access import SeenListing
 
 _SCHEMAS: dict[type[Schema], Schema] = {}
@@ -74,13 +73,8 @@ class Call:
         return value
 
     async def listing(self, listing_id: int | None = None) -> SeenListing:
-        """The listing that the path names, or another one; raises NotFound where this person may not see it."""
-        try:
-            return await self.services.listing_access.seen(
-                self.path_id() if listing_id is None else listing_id, self.actor
-            )
-        except ListingNotFound:
-            raise NotFound from None
+        """The listing that the path names, or another one; raises ListingNotFound where this person may not see it."""
+        return await self.services.listing_access.seen(self.path_id() if listing_id is None else listing_id, self.actor)
 
     def require(self, action: Action, *, owner_id: int | None) -> None:
         """Raises Forbidden when this person may not do it to a thing of that owner."""

@@ -62,19 +62,20 @@ async def token(settings: Settings, given: argparse.Namespace) -> None:
 async def role(settings: Settings, given: argparse.Namespace) -> None:
     async with _database(settings) as database:
         users = UserRepository(database)
-        wanted = Role(given.role)
-        try:
-            user, is_change = await users.set_role(await users.id_by_email(given.email), wanted, by=None)
-        except UserNotFound:
-            raise CommandFailed(f"no user has the e-mail address {given.email}") from None
-        except LastAdmin:
-            raise CommandFailed("the last admin must stay one") from None
-    if is_change:
-        node_id = new_node_id()
+        node_id, wanted = new_node_id(), Role(given.role)
         broker = broker_for(settings, node_id)
-        await broker.start(None)
-        Realtime(broker, node_id).role_changed(user.id, user.role)
-        await broker.stop()
+        realtime = Realtime(broker, node_id)
+        async with realtime.membership(settings):
+            try:
+                user, is_change = await users.set_role(await users.id_by_email(given.email), wanted, by=None)
+            except UserNotFound:
+                raise CommandFailed(f"no user has the e-mail address {given.email}") from None
+            except LastAdmin:
+                raise CommandFailed("the last admin must stay one") from None
+            if is_change:
+                await broker.start(realtime)
+                realtime.role_changed(user.id, user.role)
+                await broker.stop()
     print(f"{user.email} is {'now' if is_change else 'already'} {user.role.value}")
 
 

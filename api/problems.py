@@ -1,12 +1,19 @@
-"""Every failure that a REST client can see, named once, as RFC 9457 problem details."""
+"""Every failure that a REST client can see, named once, as RFC 9457 problem details.
+
+And what each failure of the domain is to a client: handlers let it pass, unless it means something else to their route.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 from aiohttp import web
+
+from api.pictures import errors as picture_errors
+from shared.domain import listings, messages, pictures, replies, reports, users
+from shared.postgres import DatabaseUnavailable
 
 Errors = Mapping[str, Any]
 
@@ -81,11 +88,11 @@ class BannedUser(Problem):
     status, slug, title = 403, "banned", "You are banned"
 
 
-class BlockedByRecipient(Problem):
+class Blocked(Problem):
     status, slug, title = 403, "blocked", "The recipient has blocked you"
 
 
-class CategoryNameTakenProblem(Problem):
+class CategoryNameTaken(Problem):
     status, slug, title = 409, "category-name-taken", "Another category has this name"
 
 
@@ -115,7 +122,7 @@ class Conflict(Problem):
     status, slug, title = 409, "conflict", "Conflict"
 
 
-class EmailTakenProblem(Problem):
+class EmailTaken(Problem):
     status, slug, title = 409, "email-taken", "The e-mail address is taken"
 
 
@@ -123,11 +130,11 @@ class AlreadyReported(Problem):
     status, slug, title = 409, "already-reported", "You have reported this listing already"
 
 
-class TooManyPictures(Problem):
+class ListingIsFull(Problem):
     status, slug, title = 409, "too-many-pictures", "A listing has room for ten pictures"
 
 
-class LastAdminProblem(Problem):
+class LastAdmin(Problem):
     status, slug, title = 409, "last-admin", "The last admin must stay"
 
 
@@ -177,3 +184,48 @@ def _encodable(value: Any) -> Any:
             return [_encodable(inner) for inner in value]
         case _:
             return value
+
+
+def _is(kind: Callable[[], Problem]) -> Callable[[Any], Problem]:
+    return lambda _: kind()
+
+
+def _sentence(reason: str) -> str:
+    return f"{reason[:1].upper()}{reason[1:]}."
+
+
+PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
+    DatabaseUnavailable: lambda _: Unavailable("The database is away. Try again soon."),
+    users.UserNotFound: _is(NotFound),
+    users.EmailTaken: _is(EmailTaken),
+    users.LastAdmin: _is(LastAdmin),
+    messages.Blocked: _is(Blocked),
+    listings.ListingNotFound: _is(NotFound),
+    listings.CategoryNotFound: _is(NotFound),
+    listings.CategoryNameTaken: _is(CategoryNameTaken),
+    listings.CategoryNeeded: lambda _: Invalid({"category_id": ["Needed: the listing's category is gone."]}),
+    listings.SellerGone: lambda _: Conflict("The seller has left."),
+    replies.ReplyNotFound: _is(NotFound),
+    reports.ReportNotFound: _is(NotFound),
+    reports.AlreadyReported: _is(AlreadyReported),
+    pictures.PictureNotFound: _is(NotFound),
+    pictures.ListingIsFull: _is(ListingIsFull),
+    pictures.FilesGivenUp: lambda _: Unavailable("It took too long. Try again.", retry_after_seconds=5),
+    picture_errors.PictureMissing: _is(NotFound),
+    picture_errors.UnsupportedPicture: lambda error: WrongMediaType(_sentence(error.reason)),
+    picture_errors.PictureTooLarge: lambda error: TooLarge(_sentence(error.reason)),
+    picture_errors.BrokenPicture: lambda error: Invalid({"picture": [_sentence(error.reason)]}),
+    picture_errors.PicturesBusy: lambda error: Unavailable(_sentence(str(error)), retry_after_seconds=5),
+    picture_errors.StorageUnavailable: lambda _: Unavailable(
+        "The pictures are away. Try again soon.", retry_after_seconds=5
+    ),
+}
+"""By the failure's class, or the nearest one that it is derived from."""
+
+
+def problem_of(error: Exception) -> Problem | None:
+    """What a failure is to a client; None for one that nobody foresaw."""
+    for kind in type(error).__mro__:
+        if kind in PROBLEM_OF:
+            return PROBLEM_OF[kind](error)
+    return None

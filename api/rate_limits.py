@@ -14,20 +14,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.cluster import RedisCluster
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisClusterException, RedisError
 
 from api.problems import TooManyRequests
 from shared.access.addresses import client_address, counted_as
+from shared.redis import client
 from shared.settings import Settings
 
 log = logging.getLogger("api.rate_limits")
 
 WINDOW_SECONDS = 60
+MOST_CONNECTIONS = 20
+"""To Redis, from one process."""
 
 _RETRY_SECONDS = 5.0
 """With Redis away, nobody asks it again for so long: a frozen one would hold up every request."""
@@ -80,7 +78,9 @@ class RateLimits:
         self._writes = Limit("write-address", settings.writes_per_minute)
         self._account_writes = Limit("write-account", settings.writes_per_account_minute)
         self._away_until = 0.0
-        self._client: Any = _client(settings) if self._is_on else None
+        # Waited for no longer than the timeout: a person is waiting for the answer.
+        connections = (settings.redis_url, settings.rate_limit_timeout_seconds, MOST_CONNECTIONS)
+        self._client: Any = client(*connections) if self._is_on else None
 
     @property
     def is_away(self) -> bool:
@@ -133,18 +133,3 @@ class RateLimits:
         wait = max(int(wait) for wait in waits)
         if wait:
             raise TooManyRequests(-(-wait // 1000))
-
-
-def _client(settings: Settings) -> Any:
-    """Answers or fails soon: a person is waiting for this."""
-    timeout = settings.rate_limit_timeout_seconds
-    limits: dict[str, Any] = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
-    scheme, separator, rest = settings.redis_url.partition("+cluster://")
-    if separator:
-        return RedisCluster.from_url(f"{scheme}://{rest}", **limits)
-    # One more try for a connection that the server closed while it was idle, none for a server that is silent.
-    retry = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
-    pool = BlockingConnectionPool.from_url(
-        settings.redis_url, max_connections=20, timeout=timeout, retry=retry, **limits
-    )
-    return Redis.from_pool(pool)

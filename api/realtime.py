@@ -14,17 +14,25 @@ from shared.events.envelope import Envelope, json_payload, pack
 from shared.events.listings import LISTING_CHANGED, LISTING_UPDATED, listing_id_payload
 from shared.events.messages import READ, SEND, message_payload, read_payload
 from shared.events.replies import REPLY_CREATED
+from shared.membership import Membership
 from shared.pubsub.broker import Broker
+from shared.settings import Settings
 
 log = logging.getLogger("api.realtime")
 
 
 class Realtime:
-    """Publishes through the broker, as a node that has no clients of its own."""
+    """Publishes through the broker, as a node that has no clients of its own. It is the broker's receiver too."""
 
     def __init__(self, broker: Broker, node_id: str) -> None:
         self._broker = broker
         self._node_id = node_id
+        self.published = 0
+        """How many broadcasts were made."""
+
+    def membership(self, settings: Settings) -> Membership:
+        """Lets the gateways know when they may not have heard what was published here."""
+        return Membership(settings, self._node_id, self._broker, published=lambda: self.published)
 
     def message_sent(self, message: Message) -> None:
         """To the recipient and to the sender's own devices."""
@@ -61,10 +69,23 @@ class Realtime:
     def role_changed(self, user_id: int, role: Role) -> None:
         self.broadcast([control.CONTROL], control.ROLE_CHANGED, control.role_changed(user_id, role.value))
 
+    # From the broker
+
+    def receive(self, topic: str, data: bytes) -> None:
+        """The API subscribes to nothing."""
+
+    def link_restored(self, away_seconds: float) -> None:
+        """The API has missed nothing: it subscribes to nothing."""
+
+    def messages_lost(self, seconds: float) -> None:
+        """Gateways may lack what was published here: have them read it from Postgres."""
+        self.broadcast([control.CONTROL], control.CATCH_UP, control.catch_up(seconds))
+
     def broadcast(self, to_topics: list[str], event: str, payload: Any) -> None:
         """Encoded once for all topics. What was done is committed: a failure here is logged, and closed by catch-up."""
         try:
             data = pack(Envelope(self._node_id, event, json_payload(payload)))
+            self.published += 1
             for topic in to_topics:
                 self._broker.publish(topic, data)
         except Exception:

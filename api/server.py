@@ -59,7 +59,7 @@ async def serve(settings: Settings) -> None:
             raise cannot_listen("API", settings.api_host, settings.api_port, error) from None
         log.info("listening", extra={"fields": {"host": settings.api_host, "port": settings.api_port}})
         await stop.wait()
-        app[STOPPING].append(True)
+        app[STOPPING].set()
         log.info("stopping")
     finally:
         stopping.cancel()

@@ -17,6 +17,7 @@ from api.pictures.workers import PictureWorkers
 from api.rate_limits import RateLimits
 from api.realtime import Realtime
 from shared.access.tokens import Tokens
+from shared.membership import Membership
 from shared.postgres import Database
 from shared.pubsub.broker import Broker
 from shared.repositories.audit import AuditRepository
@@ -52,6 +53,7 @@ class Services:
     rate_limits: RateLimits
     request_counts: RequestCounts
     realtime: Realtime
+    membership: Membership
     users: UserRepository
     blocks: BlockRepository
     sessions: SessionRepository
@@ -78,6 +80,7 @@ class Services:
         database = Database(settings)
         messages, listings = MessageRepository(database), ListingRepository(database)
         pictures, storage = PictureRepository(database), PictureStorage.from_settings(settings)
+        realtime = Realtime(broker, node_id)
         return cls(
             settings=settings,
             database=database,
@@ -86,7 +89,8 @@ class Services:
             passwords=Passwords(settings),
             rate_limits=RateLimits(settings),
             request_counts=RequestCounts(),
-            realtime=Realtime(broker, node_id),
+            realtime=realtime,
+            membership=realtime.membership(settings),
             users=UserRepository(database),
             blocks=BlockRepository(database),
             sessions=SessionRepository(database),
@@ -111,7 +115,8 @@ class Services:
     async def start(self) -> None:
         await self.picture_workers.__aenter__()
         self.abandoned_files.start()
-        await self.broker.start(None)
+        await self.broker.start(self.realtime)
+        await self.membership.__aenter__()
 
     async def stop(self) -> None:
         await self.message_writer.close()
@@ -121,6 +126,7 @@ class Services:
         await self.picture_workers.close()
         await self.picture_storage.close()
         await self.broker.stop()
+        await self.membership.__aexit__(None, None, None)
         await self.database.close()
         await self.rate_limits.close()
         self.passwords.close()

@@ -14,6 +14,7 @@ from gateway.context import Context
 from gateway.health import Health
 from gateway.identities import MOST_SHARED, Identities
 from gateway.identity import Authenticator
+from gateway.lost_nodes import LostNodes
 from gateway.metrics import GatewayMetrics
 from gateway.presence.store_redis import RedisStore
 from gateway.revalidation import Revalidation
@@ -22,6 +23,7 @@ from gateway.transports.longpoll import LongPollTransport
 from gateway.transports.websocket import WebSocketTransport
 from shared.access.tokens import Tokens
 from shared.events.messages import READ, SEND, TYPING
+from shared.membership import Membership
 from shared.postgres import Database
 from shared.pubsub import broker_for
 from shared.repositories.blocks import BlockRepository
@@ -77,13 +79,29 @@ async def create_app(settings: Settings) -> web.Application:
     catch_up = CatchUp(endpoint, messages)
     revalidation = Revalidation(endpoint, identities)
 
+    lost_nodes = LostNodes(
+        endpoint.gap,
+        every_seconds=settings.away_catch_up_seconds,
+        # Until a silent link is noticed, and until the node has said so.
+        silence_seconds=2 * settings.redis_timeout_seconds + settings.node_lease_seconds,
+        statement_seconds=2 * settings.database_timeout_seconds,
+    )
+    membership = Membership(
+        settings,
+        node_id,
+        endpoint.broker,
+        published=lambda: endpoint.counts.broadcasts,
+        on_others=lost_nodes.observe,
+    )
+
     async def lifetime(_: web.Application) -> AsyncIterator[None]:
         await endpoint.start()
-        yield
-        await catch_up.stop()
-        await revalidation.stop()
-        await context.message_writer.close()
-        await endpoint.stop()
+        async with membership:
+            yield
+            await catch_up.stop()
+            await revalidation.stop()
+            await context.message_writer.close()
+            await endpoint.stop()
         await store.close()
         await database.close()
 

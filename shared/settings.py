@@ -91,6 +91,10 @@ class Settings:
     keepalive_seconds: float = 75.0
     """A REST connection on which no request has come for so long is closed."""
 
+    node_lease_seconds: float = 5.0
+    """An API or gateway that has not said in Postgres for so long that it is alive is dead: gateways then read from
+    Postgres what it may have committed and not published."""
+
     redis_prefix: str = "daveslist:"
     """Before every key and channel name: deployments that share a Redis differ in it."""
     redis_timeout_seconds: float = 3.0
@@ -100,6 +104,10 @@ class Settings:
 
     access_token_seconds: int = 3600
     refresh_token_seconds: int = 30 * 24 * 3600
+    """At least as long as `access_token_seconds`: a log-out is remembered for so long."""
+    refresh_grace_seconds: float = 30.0
+    """So long after its use, who did not get the answer may show a refresh token again; later, or when its successor
+    has been used too, that ends the session."""
     rate_limits: bool = True
     """`RATE_LIMITS=off` is for load tests."""
     rate_limit_timeout_seconds: float = 0.5
@@ -135,11 +143,14 @@ class Settings:
     picture_workers: int = 2
     """Processes that each API process may use for pictures; they start when pictures come."""
     max_waiting_pictures: int = 16
-    """Uploads that wait for one of them; past it they are answered `PicturesBusy`."""
+    """Uploads that are received, or wait for one of them; past it they are answered 503 before they are read."""
     picture_seconds: float = 20.0
     """Time for one picture, without the waiting; past it its process is killed."""
     abandoned_files_seconds: float = 60.0
     """How often a process looks for files of removed pictures that could not be deleted at once."""
+    picture_grace_seconds: float = 600.0
+    """An upload whose row has not followed so long after its files were begun has failed, and its files are deleted;
+    well above `pictures_timeout_seconds` and `database_timeout_seconds`."""
     picture_memory_bytes: int = 1536 * 1024 * 1024
     """Address space of such a process; the largest WebP that `max_picture_pixels` admits takes most of it."""
 
@@ -244,6 +255,9 @@ class Settings:
             most = _most(setting.name)
             if type(value) in (int, float) and not 0 < value <= most:
                 raise InvalidSettings(f"{setting.name.upper()}: more than 0 and at most {most:g}, not {value}")
+        least, given = self.access_token_seconds, self.refresh_token_seconds
+        if given < least:
+            raise InvalidSettings(f"REFRESH_TOKEN_SECONDS: at least ACCESS_TOKEN_SECONDS, {least}, not {given}")
         for name in ("api_port", "gateway_port"):
             if getattr(self, name) > 65535:
                 raise InvalidSettings(f"{name.upper()}: at most 65535, not {getattr(self, name)}")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).parent
 SERVER_FOLDERS = (
+    "api/pictures/test_lost_files.py",
     "api/pictures/test_uploads.py",
     "api/pictures/test_workers.py",
     "api/test_processes.py",

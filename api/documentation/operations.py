@@ -82,7 +82,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             summary="Register, and be logged in",
             status=201,
             answer=answers.SignedIn,
-            problems=(problems.EmailTakenProblem,),
+            problems=(problems.EmailTaken,),
             example={"email": "dave@example.com", "password": PASSWORD, "name": "Dave"},
         ),
         ("POST", "/api/login"): Operation(
@@ -92,7 +92,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             example={"email": "dave@example.com", "password": PASSWORD},
         ),
         ("POST", "/api/token/refresh"): Operation(
-            summary="Exchange a refresh token for new tokens; one used twice ends its session",
+            summary="Exchange a refresh token for new tokens; one used again later ends its session",
             answer=answers.SignedIn,
             problems=(problems.InvalidRefreshToken, problems.BannedUser),
             example={"refresh_token": "the one that the last log-in or refresh gave"},
@@ -102,13 +102,13 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("PATCH", "/api/me"): Operation(
             summary="Change the own profile; a new password ends the other sessions",
             answer=answers.Profile,
-            problems=(problems.WrongPassword, problems.EmailTakenProblem),
+            problems=(problems.WrongPassword, problems.EmailTaken),
             example={"name": "David"},
         ),
         ("DELETE", "/api/me"): _gone(
             "Leave: the listings go to the trash, messages stay with the other side",
             problems.WrongPassword,
-            problems.LastAdminProblem,
+            problems.LastAdmin,
             example={"current_password": PASSWORD},
         ),
         # users
@@ -121,7 +121,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("PUT", "/api/users/{id}/role"): Operation(
             summary="Give or take a role",
             answer=answers.FullProfile,
-            problems=(problems.LastAdminProblem,),
+            problems=(problems.LastAdmin,),
             example={"role": "moderator"},
         ),
         ("PUT", "/api/users/{id}/ban"): Operation(
@@ -141,14 +141,14 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             summary="Add a category",
             status=201,
             answer=answers.Category,
-            problems=(problems.CategoryNameTakenProblem,),
+            problems=(problems.CategoryNameTaken,),
             example={"name": "Convertibles", "visibility": "public"},
         ),
         ("GET", "/api/categories/{id}"): Operation(summary="A category", answer=answers.Category),
         ("PATCH", "/api/categories/{id}"): Operation(
             summary="Rename a category, or change who sees it",
             answer=answers.Category,
-            problems=(problems.CategoryNameTakenProblem,),
+            problems=(problems.CategoryNameTaken,),
             example={"visibility": "private"},
         ),
         ("DELETE", "/api/categories/{id}"): _gone("Delete a category; its listings go to the trash"),
@@ -202,7 +202,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             summary="Add a picture (JPEG, PNG or WebP), at most ten to a listing",
             status=201,
             answer=answers.Picture,
-            problems=(problems.TooManyPictures, problems.BadRequest),
+            problems=(problems.ListingIsFull, problems.BadRequest),
         ),
         ("DELETE", "/api/listings/{id}/pictures/{picture_id}"): _gone("Remove a picture"),
         ("GET", "/api/pictures/{id}"): Operation(summary="A picture", files=IMAGES),
@@ -233,7 +233,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             summary="Send a private message, as by the socket",
             status=201,
             answer=answers.Message,
-            problems=(problems.BlockedByRecipient,),
+            problems=(problems.Blocked,),
             example={"to": 2, "message": "Hey, how are you?", "client_ref": "my-first-message"},
         ),
         ("GET", "/api/messages"): _page("Messages to and from oneself after an id, oldest first", answers.Message),

@@ -12,16 +12,14 @@ from api.answers import json_answer, no_content
 from api.call import Call
 from api.problems import (
     BannedUser,
-    EmailTakenProblem,
     InvalidRefreshToken,
-    LastAdminProblem,
     WrongCredentials,
     WrongPassword,
 )
 from api.services import Services
 from shared.access.tokens import InvalidToken, new_session_id
 from shared.domain.times import rfc3339
-from shared.domain.users import EmailTaken, LastAdmin, User
+from shared.domain.users import User
 from shared.repositories.sessions import Refresh
 
 log = logging.getLogger("api.accounts")
@@ -31,10 +29,7 @@ async def register(call: Call) -> web.Response:
     body = await call.body()
     services = call.services
     password_hash = await services.passwords.hash(body["password"])
-    try:
-        user = await services.users.create(body["email"], body["name"], password_hash)
-    except EmailTaken:
-        raise EmailTakenProblem from None
+    user = await services.users.create(body["email"], body["name"], password_hash)
     return json_answer(await _begin_session(services, user), 201)
 
 
@@ -63,7 +58,10 @@ async def refresh(call: Call) -> web.Response:
         session_id, generation = services.tokens.read_refresh(body["refresh_token"])
     except InvalidToken:
         raise InvalidRefreshToken from None
-    result = await services.sessions.refresh(session_id, generation, services.settings.refresh_token_seconds)
+    settings = services.settings
+    result = await services.sessions.refresh(
+        session_id, generation, settings.refresh_token_seconds, grace_seconds=settings.refresh_grace_seconds
+    )
     match result.outcome:
         case Refresh.ROTATED:
             user = await services.users.by_id(result.user_id)
@@ -98,16 +96,13 @@ async def change(call: Call) -> web.Response:
     if "email" in body or "password" in body:
         await _check_password(services, user_id, body["current_password"])
     password_hash = await services.passwords.hash(body["password"]) if "password" in body else None
-    try:
-        user, ended = await services.users.update(
-            user_id,
-            session_id=call.user.session_id,
-            name=body.get("name"),
-            email=body.get("email"),
-            password_hash=password_hash,
-        )
-    except EmailTaken:
-        raise EmailTakenProblem from None
+    user, ended = await services.users.update(
+        user_id,
+        session_id=call.user.session_id,
+        name=body.get("name"),
+        email=body.get("email"),
+        password_hash=password_hash,
+    )
     for session_id in ended:
         services.realtime.disconnect(user_id, session_id)
     return json_answer(profile(user))
@@ -117,10 +112,7 @@ async def leave(call: Call) -> web.Response:
     body = await call.body()
     user_id, services = call.user.user_id, call.services
     await _check_password(services, user_id, body["current_password"])
-    try:
-        await services.users.delete(user_id)
-    except LastAdmin:
-        raise LastAdminProblem from None
+    await services.users.delete(user_id)
     services.realtime.disconnect(user_id)
     services.realtime.seller_changed(user_id)
     return no_content()
@@ -139,10 +131,7 @@ def profile(user: User) -> dict[str, Any]:
 
 async def _begin_session(services: Services, user: User) -> dict[str, Any]:
     session_id = new_session_id()
-    settings = services.settings
-    # The row must outlive the access token that names it.
-    seconds = max(settings.refresh_token_seconds, settings.access_token_seconds)
-    await services.sessions.begin(session_id, user.id, seconds)
+    await services.sessions.begin(session_id, user.id, services.settings.refresh_token_seconds)
     return _signed_in(services, user, session_id, 0)
 
 

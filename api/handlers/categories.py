@@ -9,9 +9,8 @@ from aiohttp import web
 from api.answers import json_answer, no_content
 from api.call import Call
 from api.pagination import decode_cursor, page
-from api.problems import CategoryNameTakenProblem, NotFound
 from shared.access.policy import Action, may
-from shared.domain.listings import Category, CategoryNameTaken, CategoryNotFound
+from shared.domain.listings import Category
 from shared.domain.times import rfc3339
 
 
@@ -31,22 +30,14 @@ async def read(call: Call) -> web.Response:
 
 async def create(call: Call) -> web.Response:
     body = await call.body()
-    try:
-        category = await call.services.categories.create(body["name"], body["visibility"], by=call.user.user_id)
-    except CategoryNameTaken:
-        raise CategoryNameTakenProblem from None
+    category = await call.services.categories.create(body["name"], body["visibility"], by=call.user.user_id)
     return json_answer(category_payload(category), 201)
 
 
 async def change(call: Call) -> web.Response:
     before = await _category(call)
     changes = await call.body()
-    try:
-        category = await call.services.categories.change(before.id, changes, by=call.user.user_id)
-    except CategoryNameTaken:
-        raise CategoryNameTakenProblem from None
-    except CategoryNotFound:
-        raise NotFound from None
+    category = await call.services.categories.change(before.id, changes, by=call.user.user_id)
     if category.visibility is not before.visibility:
         call.services.realtime.category_changed(category.id)
     return json_answer(category_payload(category))
@@ -55,10 +46,7 @@ async def change(call: Call) -> web.Response:
 async def delete(call: Call) -> web.Response:
     category = await _category(call)
     call.query()
-    try:
-        await call.services.categories.delete(category.id, by=call.user.user_id)
-    except CategoryNotFound:
-        raise NotFound from None
+    await call.services.categories.delete(category.id, by=call.user.user_id)
     call.services.realtime.category_changed(category.id)
     return no_content()
 
@@ -73,10 +61,7 @@ def category_payload(category: Category) -> dict[str, Any]:
 
 
 async def _category(call: Call) -> Category:
-    try:
-        return await call.services.categories.by_id(call.path_id(), sees_private=_sees_private(call))
-    except CategoryNotFound:
-        raise NotFound from None
+    return await call.services.categories.by_id(call.path_id(), sees_private=_sees_private(call))
 
 
 def _sees_private(call: Call) -> bool:

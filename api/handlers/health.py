@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
 from api.answers import json_answer
@@ -9,8 +11,8 @@ from api.call import Call
 from shared.postgres import DatabaseUnavailable
 from shared.readiness import Readiness
 
-STOPPING = web.AppKey("stopping", list[bool])
-"""Not empty once the process is on its way out."""
+STOPPING = web.AppKey("stopping", asyncio.Event)
+"""Set once the process is on its way out."""
 READINESS = web.AppKey("readiness", Readiness)
 
 
@@ -29,7 +31,7 @@ async def ready(call: Call) -> web.Response:
         reasons["postgres"] = str(error)
     if not call.services.broker.connected:
         reasons["redis"] = "not connected"
-    if call.request.app[STOPPING]:
+    if call.request.app[STOPPING].is_set():
         reasons["process"] = "stopping"
     call.request.app[READINESS].found(reasons)
     if reasons:

@@ -17,7 +17,7 @@ from api.schemas.listings import ANY_STATUS
 from shared.access.actor import Actor
 from shared.access.policy import Action, may
 from shared.domain.ids import MAX_ID
-from shared.domain.listings import CategoryNotFound, ListingFilter, ListingNotFound, NewListing, Sort, Status
+from shared.domain.listings import CategoryNotFound, ListingFilter, NewListing, Sort, Status
 from shared.repositories.listing_search import Position
 from shared.repositories.visibility import Viewer
 
@@ -74,8 +74,6 @@ async def change(call: Call) -> web.Response:
         await call.services.listings.change(listing, changes, by=call.user.user_id)
     except CategoryNotFound:
         raise Invalid(UNKNOWN_CATEGORY) from None
-    except ListingNotFound:
-        raise NotFound from None
     await announce(call.services, listing.id)
     return encoded_answer((await _json(call, listing.id, call.actor)).encode())
 
@@ -84,10 +82,7 @@ async def delete(call: Call) -> web.Response:
     listing = await call.listing()
     call.require(Action.LISTING_DELETE, owner_id=listing.seller_id)
     call.query()
-    try:
-        await call.services.listings.trash(listing, by=call.user.user_id)
-    except ListingNotFound:
-        raise NotFound from None
+    await call.services.listings.trash(listing, by=call.user.user_id)
     await announce(call.services, listing.id)
     return no_content()
 
@@ -97,10 +92,7 @@ async def hide(call: Call) -> web.Response:
     body = await call.optional_body()
     if body["until"] is not None and body["until"] <= datetime.now(UTC):
         raise Invalid({"until": ["Has passed already."]})
-    try:
-        await call.services.listings.hide(listing.id, until=body["until"], reason=body["reason"], by=call.user.user_id)
-    except ListingNotFound:
-        raise NotFound from None
+    await call.services.listings.hide(listing.id, until=body["until"], reason=body["reason"], by=call.user.user_id)
     await announce(call.services, listing.id)
     return encoded_answer((await _json(call, listing.id, call.actor)).encode())
 
@@ -114,10 +106,7 @@ async def show(call: Call) -> web.Response:
 
 
 async def _json(call: Call, listing_id: int, actor: Actor | None) -> str:
-    try:
-        return await call.services.listings.read(listing_id, actor)
-    except ListingNotFound:
-        raise NotFound from None
+    return await call.services.listings.read(listing_id, actor)
 
 
 def _filter(query: dict[str, Any]) -> ListingFilter:

@@ -7,8 +7,8 @@ from aiohttp import web
 from api.answers import json_answer
 from api.call import Call
 from api.pagination import decode_cursor, encode_cursor
-from api.problems import BlockedByRecipient, Invalid
-from shared.domain.messages import FIELDS, Blocked, InvalidMessage, UnknownRecipient, parse_send
+from api.problems import Invalid
+from shared.domain.messages import FIELDS, InvalidMessage, UnknownRecipient, parse_send
 from shared.events.messages import message_payload
 
 
@@ -24,8 +24,6 @@ async def send(call: Call) -> web.Response:
         raise Invalid({**errors, **error.errors}) from None
     except UnknownRecipient:
         raise Invalid({**errors, "to": ["User not found."]}) from None
-    except Blocked:
-        raise BlockedByRecipient from None
     call.services.realtime.message_sent(message)
     return json_answer(message_payload(message), 201)
 

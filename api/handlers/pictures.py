@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import BodyPartReader, hdrs, web
@@ -15,26 +14,22 @@ from api.call import Call
 from api.endpoint import authenticate
 from api.listing_changes import announce
 from api.pictures.errors import (
-    BrokenPicture,
-    PictureMissing,
-    PicturesBusy,
     PictureTooLarge,
     StorageUnavailable,
-    UnsupportedPicture,
 )
-from api.pictures.uploads import read_upload, stored_picture
+from api.pictures.uploads import read_upload, store_picture
+from api.pictures.workers import Place
 from api.problems import (
     BadRequest,
     Invalid,
-    NotFound,
     TooLarge,
-    TooManyPictures,
     TooSlow,
-    Unavailable,
     WrongMediaType,
 )
 from shared.access.policy import Action
 from shared.domain.pictures import ListingIsFull, Picture, PictureNotFound
+from shared.postgres import DatabaseUnavailable
+from shared.repositories.listing_access import SeenListing
 
 FIELD = "picture"
 
@@ -49,28 +44,46 @@ _FOR_THIS_USER = "private, no-store"
 async def add(call: Call) -> web.Response:
     listing, services = await call.listing(), call.services
     call.require(Action.PICTURE_CHANGE, owner_id=listing.seller_id)
-    with _problems():
-        data = await _upload(call)
-        # That may have taken minutes: who sends it, and what they may change, is looked at again.
-        call.actor = await authenticate(call.request, services)
-        listing = await call.listing()
-        call.require(Action.PICTURE_CHANGE, owner_id=listing.seller_id)
-        async with stored_picture(data, services.picture_workers, services.picture_storage) as stored:
-            picture = await services.pictures.add(listing.id, stored, by=call.user.user_id, owner_id=listing.seller_id)
-    await announce(services, listing.id)
+    _check_form(call)
+    # Before the body is read: whoever finds no place has cost no memory.
+    with services.picture_workers.place() as place:
+        picture = await _add(call, place)
+    await announce(services, picture.listing_id)
     return json_answer(picture_payload(picture), 201)
+
+
+async def _add(call: Call, place: Place) -> Picture:
+    services = call.services
+    data = await _upload(call)
+    # That may have taken minutes: who sends it, and what they may change, is looked at again.
+    call.actor = await authenticate(call.request, services)
+    listing = await call.listing()
+    call.require(Action.PICTURE_CHANGE, owner_id=listing.seller_id)
+    return await _stored(call, listing, data, place)
+
+
+async def _stored(call: Call, listing: SeenListing, data: bytes, place: Place) -> Picture:
+    services = call.services
+    pictures, storage, grace = services.pictures, services.picture_storage, services.settings.picture_grace_seconds
+    stored = await store_picture(data, place, storage, lambda keys: pictures.expect(keys, grace))
+    try:
+        return await pictures.add(listing.id, stored, by=call.user.user_id, owner_id=listing.seller_id)
+    except (ListingIsFull, PictureNotFound):
+        # Surely without a row. Where this fails, they go when their time is over.
+        with suppress(StorageUnavailable, DatabaseUnavailable):
+            await pictures.give_up(stored, storage.delete)
+        raise
 
 
 async def delete(call: Call) -> web.Response:
     listing, services = await call.listing(), call.services
     picture_id = call.path_id("picture_id")
-    with _problems():
-        picture = await services.pictures.by_id(picture_id)
-        if picture.listing_id != listing.id:
-            raise PictureNotFound
-        call.require(Action.PICTURE_CHANGE, owner_id=listing.seller_id)
-        call.query()
-        await services.pictures.remove(picture, by=call.user.user_id, owner_id=listing.seller_id)
+    picture = await services.pictures.by_id(picture_id)
+    if picture.listing_id != listing.id:
+        raise PictureNotFound
+    call.require(Action.PICTURE_CHANGE, owner_id=listing.seller_id)
+    call.query()
+    await services.pictures.remove(picture, by=call.user.user_id, owner_id=listing.seller_id)
     services.abandoned_files.wake()
     await announce(services, listing.id)
     return no_content()
@@ -100,8 +113,7 @@ def picture_payload(picture: Picture) -> dict[str, Any]:
 
 async def _visible(call: Call) -> tuple[Picture, bool]:
     """The picture, and whether visitors see it too."""
-    with _problems():
-        picture = await call.services.pictures.by_id(call.path_id())
+    picture = await call.services.pictures.by_id(call.path_id())
     listing = await call.listing(picture.listing_id)
     call.query()
     return picture, listing.is_for_anyone
@@ -117,8 +129,7 @@ async def _file(call: Call, key: str, content_type: str, name: str, is_for_anyon
     }
     if _is_known(call.request, tag):
         return web.Response(status=304, headers=headers)
-    with _problems():
-        data = await call.services.picture_storage.get(key)
+    data = await call.services.picture_storage.get(key)
     headers[hdrs.CONTENT_DISPOSITION] = f'inline; filename="{name}.{extension}"'
     headers[hdrs.CONTENT_TYPE] = content_type
     # Another page may show it, whose address is allowed or not: that is no secret of anyone's.
@@ -134,13 +145,18 @@ def _is_known(request: web.Request, tag: str) -> bool:
         return False
 
 
-async def _upload(call: Call) -> bytes:
-    """The one field of the form. Raises PictureTooLarge, and problems for a request that is no such form."""
+def _check_form(call: Call) -> None:
+    """What can be said before the body is read. Raises PictureTooLarge, WrongMediaType."""
     request, limits = call.request, call.services.settings
     if request.content_type != "multipart/form-data":
         raise WrongMediaType(f"Send multipart/form-data with one field, {FIELD!r}.")
     if (request.content_length or 0) > limits.max_picture_bytes + _FORM_BYTES:
         raise PictureTooLarge(f"a picture may have at most {limits.max_picture_bytes} bytes")
+
+
+async def _upload(call: Call) -> bytes:
+    """The one field of the form. Raises PictureTooLarge, and problems for what is no such form."""
+    limits = call.services.settings
     try:
         async with asyncio.timeout(4 * limits.body_seconds):
             return await _field(call, limits.max_picture_bytes)
@@ -174,28 +190,3 @@ async def _field(call: Call, max_bytes: int) -> bytes:
     if data is None or errors:
         raise Invalid(errors)
     return data
-
-
-@contextmanager
-def _problems() -> Iterator[None]:
-    """What can go wrong with a picture, as clients are told."""
-    try:
-        yield
-    except UnsupportedPicture as error:
-        raise WrongMediaType(_sentence(error.reason)) from None
-    except PictureTooLarge as error:
-        raise TooLarge(_sentence(error.reason)) from None
-    except BrokenPicture as error:
-        raise Invalid({FIELD: [_sentence(error.reason)]}) from None
-    except PicturesBusy as error:
-        raise Unavailable(_sentence(str(error)), retry_after_seconds=5) from None
-    except StorageUnavailable:
-        raise Unavailable("The pictures are away. Try again soon.", retry_after_seconds=5) from None
-    except ListingIsFull:
-        raise TooManyPictures from None
-    except (PictureMissing, PictureNotFound):
-        raise NotFound from None
-
-
-def _sentence(reason: str) -> str:
-    return f"{reason[:1].upper()}{reason[1:]}."

@@ -10,10 +10,9 @@ from aiohttp import web
 from api.answers import json_answer, no_content
 from api.call import Call
 from api.pagination import decode_cursor, page
-from api.problems import ListingTooOld, NotFound
+from api.problems import ListingTooOld
 from shared.access.policy import Action
-from shared.domain.listings import ListingNotFound
-from shared.domain.replies import Reply, ReplyNotFound, is_too_old
+from shared.domain.replies import Reply, is_too_old
 from shared.domain.times import rfc3339
 
 
@@ -31,24 +30,18 @@ async def create(call: Call) -> web.Response:
     if is_too_old(listing.created_at, datetime.now(UTC)):
         raise ListingTooOld
     body = await call.body()
-    try:
-        reply = await services.replies.create(listing.id, call.user.user_id, body["text"])
-    except ListingNotFound:
-        raise NotFound from None
+    reply = await services.replies.create(listing.id, call.user.user_id, body["text"])
     payload = reply_payload(reply)
     services.realtime.reply_created(listing.id, payload)
     return json_answer(payload, 201)
 
 
 async def delete(call: Call) -> web.Response:
-    try:
-        reply = await call.services.replies.by_id(call.path_id())
-        await call.listing(reply.listing_id)
-        call.require(Action.REPLY_DELETE, owner_id=reply.author_id)
-        call.query()
-        await call.services.replies.delete(reply, by=call.user.user_id)
-    except ReplyNotFound:
-        raise NotFound from None
+    reply = await call.services.replies.by_id(call.path_id())
+    await call.listing(reply.listing_id)
+    call.require(Action.REPLY_DELETE, owner_id=reply.author_id)
+    call.query()
+    await call.services.replies.delete(reply, by=call.user.user_id)
     return no_content()
 
 

@@ -11,21 +11,14 @@ from aiohttp import web
 from api.answers import json_answer
 from api.call import Call
 from api.pagination import decode_cursor, page
-from api.problems import AlreadyReported, NotFound
-from shared.domain.listings import ListingNotFound
-from shared.domain.reports import AlreadyReportedByThem, QueuedReport, QueuePosition, Report, ReportNotFound
+from shared.domain.reports import QueuedReport, QueuePosition, Report
 from shared.domain.times import rfc3339, rfc3339_or_none
 
 
 async def create(call: Call) -> web.Response:
     listing = await call.listing()
     body = await call.body()
-    try:
-        report = await call.services.reports.create(listing.id, call.user.user_id, body["reason"], body["text"])
-    except AlreadyReportedByThem:
-        raise AlreadyReported from None
-    except ListingNotFound:
-        raise NotFound from None
+    report = await call.services.reports.create(listing.id, call.user.user_id, body["reason"], body["text"])
     return json_answer(report_payload(report), 201)
 
 
@@ -39,12 +32,9 @@ async def find(call: Call) -> web.Response:
 
 async def resolve(call: Call) -> web.Response:
     report_id, reports = call.path_id(), call.services.reports
-    try:
-        await reports.by_id(report_id)
-        call.query()
-        report = await reports.resolve(report_id, by=call.user.user_id)
-    except ReportNotFound:
-        raise NotFound from None
+    await reports.by_id(report_id)
+    call.query()
+    report = await reports.resolve(report_id, by=call.user.user_id)
     return json_answer(report_payload(report))
 
 

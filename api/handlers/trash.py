@@ -12,9 +12,9 @@ from api.call import Call
 from api.handlers.listings import UNKNOWN_CATEGORY
 from api.listing_changes import announce
 from api.pagination import decode_cursor, page
-from api.problems import Conflict, Invalid, NotFound
+from api.problems import Invalid
 from shared.domain.ids import MAX_ID
-from shared.domain.listings import CategoryNeeded, CategoryNotFound, ListingNotFound, SellerGone
+from shared.domain.listings import CategoryNotFound
 from shared.domain.times import rfc3339
 from shared.repositories.trash import TrashedListing
 
@@ -34,30 +34,17 @@ async def restore(call: Call) -> web.Response:
         await services.trash.require(listing_id)
         body = await call.optional_body()
         await services.trash.restore(listing_id, body["category_id"], by=call.user.user_id)
-    except ListingNotFound:
-        raise NotFound from None
-    except CategoryNeeded:
-        raise Invalid({"category_id": ["Needed: the listing's category is gone."]}) from None
     except CategoryNotFound:
         raise Invalid(UNKNOWN_CATEGORY) from None
-    except SellerGone:
-        raise Conflict("The seller has left.") from None
     await announce(services, listing_id)
-    try:
-        return encoded_answer((await services.listings.read(listing_id, call.actor)).encode())
-    except ListingNotFound:
-        # Put back into the trash in this very moment.
-        raise NotFound from None
+    return encoded_answer((await services.listings.read(listing_id, call.actor)).encode())
 
 
 async def delete(call: Call) -> web.Response:
     listing_id, services = call.path_id(), call.services
-    try:
-        await services.trash.require(listing_id)
-        call.query()
-        await services.trash.delete(listing_id, by=call.user.user_id)
-    except ListingNotFound:
-        raise NotFound from None
+    await services.trash.require(listing_id)
+    call.query()
+    await services.trash.delete(listing_id, by=call.user.user_id)
     services.abandoned_files.wake()
     return no_content()
 

@@ -11,9 +11,9 @@ from api.answers import json_answer, no_content
 from api.call import Call
 from api.handlers.accounts import profile
 from api.pagination import decode_cursor, page
-from api.problems import Conflict, Invalid, LastAdminProblem
+from api.problems import Conflict, Invalid
 from shared.domain.times import rfc3339, rfc3339_or_none
-from shared.domain.users import LastAdmin, PublicUser, User
+from shared.domain.users import PublicUser, User
 
 
 async def read(call: Call) -> web.Response:
@@ -38,10 +38,7 @@ async def change_role(call: Call) -> web.Response:
     user_id, services = call.path_id(), call.services
     await services.users.public(user_id)
     body = await call.body()
-    try:
-        user, is_change = await services.users.set_role(user_id, body["role"], by=call.user.user_id)
-    except LastAdmin:
-        raise LastAdminProblem from None
+    user, is_change = await services.users.set_role(user_id, body["role"], by=call.user.user_id)
     if is_change:
         services.realtime.role_changed(user.id, user.role)
     return json_answer(full_profile(user))
@@ -55,10 +52,7 @@ async def ban(call: Call) -> web.Response:
         raise Invalid({"until": ["Has passed already."]})
     if user_id == call.user.user_id:
         raise Conflict("Nobody bans themselves.")
-    try:
-        user = await services.users.ban(user_id, until=body["until"], reason=body["reason"], by=call.user.user_id)
-    except LastAdmin:
-        raise LastAdminProblem from None
+    user = await services.users.ban(user_id, until=body["until"], reason=body["reason"], by=call.user.user_id)
     services.realtime.disconnect(user_id)
     services.realtime.seller_changed(user_id)
     return json_answer(full_profile(user))

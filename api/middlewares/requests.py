@@ -19,9 +19,8 @@ from api.problems import (
     NotFound,
     Problem,
     TooLarge,
-    Unavailable,
+    problem_of,
 )
-from shared.domain.users import UserNotFound
 from shared.postgres import DatabaseUnavailable
 from shared.readiness import ASKED_BY_MACHINES
 
@@ -49,11 +48,6 @@ async def _answer(request: web.Request, handler: Handler, request_id: str) -> we
         return await handler(request)
     except Problem as problem:
         return problem.response()
-    except UserNotFound:
-        return NotFound().response()
-    except DatabaseUnavailable as error:
-        log.warning("database unavailable", extra={"fields": {"request_id": request_id, "reason": str(error)}})
-        return Unavailable("The database is away. Try again soon.").response()
     except web.HTTPMethodNotAllowed as error:
         return MethodNotAllowed(headers={"Allow": error.headers["Allow"]}).response()
     except web.HTTPRequestEntityTooLarge:
@@ -64,7 +58,12 @@ async def _answer(request: web.Request, handler: Handler, request_id: str) -> we
         if error.status < 400:
             raise
         return BadRequest(error.reason).response()
-    except Exception:
+    except Exception as error:
+        if isinstance(error, DatabaseUnavailable):
+            log.warning("database unavailable", extra={"fields": {"request_id": request_id, "reason": str(error)}})
+        known = problem_of(error)
+        if known is not None:
+            return known.response()
         log.exception("request failed", extra={"fields": {"request_id": request_id}})
         return InternalError(f"Tell us this number: {request_id}.").response()
 

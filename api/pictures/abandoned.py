@@ -1,17 +1,20 @@
-"""Deletes the files whose pictures are gone: soon after they went, and again and again while the storage is away."""
+"""Deletes files that are nobody's: of pictures that are gone, and of uploads that died before their row was there.
+
+Soon after they became so, and again and again while the storage is away.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 
 from api.pictures.errors import StorageUnavailable
 from api.pictures.storage import PictureStorage
+from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
 from shared.repositories.pictures import PictureRepository
 
-log = logging.getLogger("api.pictures")
+log = log_of(__name__)
 
 _BATCH = 100
 
@@ -24,8 +27,6 @@ class AbandonedFiles:
         self._storage = storage
         self._seconds = seconds
         self._wanted = asyncio.Event()
-        self._settled = asyncio.Event()
-        self._settled.set()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -38,12 +39,7 @@ class AbandonedFiles:
 
     def wake(self) -> None:
         """There are some, or may be."""
-        self._settled.clear()
         self._wanted.set()
-
-    async def settled(self) -> None:
-        """Returns when none is left of those that `wake` was called for."""
-        await self._settled.wait()
 
     async def _run(self) -> None:
         while True:
@@ -55,9 +51,6 @@ class AbandonedFiles:
                 while await self._pictures.delete_files(self._storage.delete, limit=_BATCH):
                     pass
             except (StorageUnavailable, DatabaseUnavailable) as error:
-                log.warning("abandoned files not deleted yet", extra={"fields": {"reason": str(error)}})
+                log.warning("abandoned files not deleted yet", reason=str(error))
             except Exception:
                 log.exception("abandoned files not deleted yet")
-            else:
-                if not self._wanted.is_set():
-                    self._settled.set()

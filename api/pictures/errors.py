@@ -1,4 +1,4 @@
-"""Every way in which a picture can fail, named once; the handlers turn them into problems."""
+"""Every way in which a picture can fail, named once; api/problems.py says what each is to a client."""
 
 from __future__ import annotations
 

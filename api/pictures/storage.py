@@ -96,7 +96,7 @@ class PictureStorage:
             raise PictureMissing(key) from error
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """When it returns, none of them is there; whether they were is no matter."""
+        """When it returns, none of them is there, not even in part; whether they were is no matter."""
         if not keys:
             return
         store = self._open(*keys)
@@ -109,6 +109,8 @@ class PictureStorage:
                     await _answer(store.delete_async(key))
                 except FileNotFoundError:
                     continue
+        if isinstance(store, LocalStore) and store.prefix is not None:
+            await _answer(asyncio.to_thread(_remove_begun, store.prefix, keys))
 
     def _open(self, *keys: str) -> LocalStore | S3Store:
         for key in keys:
@@ -133,6 +135,13 @@ async def _answer(request: Awaitable[Result]) -> Result:
         raise
     except (BaseError, OSError, ValueError) as error:
         raise StorageUnavailable(f"the storage answers {type(error).__name__}") from error
+
+
+def _remove_begun(folder: Path, keys: Sequence[str]) -> None:
+    """What a process that died while it wrote has left: a file is written as `KEY#1`, and then given its name."""
+    for key in keys:
+        for begun in (folder / key).parent.glob(f"{(folder / key).name}#*"):
+            begun.unlink(missing_ok=True)
 
 
 def _sync(file: Path) -> None:
@@ -181,7 +190,8 @@ def _bucket(bucket: str, prefix: str, settings: Settings) -> S3Store:
         return S3Store(
             bucket,
             prefix=prefix or None,
-            config={"endpoint": endpoint} if endpoint else {},
+            # The name that wins: the client reads the environment too, where a variable of this name may be empty.
+            config={"aws_endpoint_url_s3": endpoint} if endpoint else {},
             client_options={
                 "allow_http": endpoint.lower().startswith("http://"),
                 "timeout": timeout,

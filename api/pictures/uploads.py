@@ -1,4 +1,4 @@
-"""The way of one upload: read within its limit, processed, kept as two files, and given up if it comes to nothing.
+"""The way of one upload: read within its limit, processed, kept as two files.
 
 It puts `workers` and `storage` together for the handlers, and knows neither permissions nor rows.
 """
@@ -6,21 +6,19 @@ It puts `workers` and `storage` together for the handlers, and knows neither per
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from api.pictures.errors import PictureTooLarge, StorageUnavailable
+from api.pictures.errors import PictureTooLarge
 from api.pictures.storage import new_key
 from shared.domain.pictures import NewPicture
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import Awaitable, Callable, Sequence
 
     from aiohttp import BodyPartReader
 
     from api.pictures.storage import PictureStorage
-    from api.pictures.workers import PictureWorkers
+    from api.pictures.workers import Place
 
 
 async def read_upload(part: BodyPartReader, max_bytes: int) -> bytes:
@@ -33,17 +31,16 @@ async def read_upload(part: BodyPartReader, max_bytes: int) -> bytes:
     return bytes(received)
 
 
-@asynccontextmanager
-async def stored_picture(data: bytes, workers: PictureWorkers, storage: PictureStorage) -> AsyncIterator[NewPicture]:
-    """Process and store an upload; insert its row within the context, whose failure removes the files again.
+async def store_picture(
+    data: bytes, place: Place, storage: PictureStorage, expect: Callable[[Sequence[str]], Awaitable[None]]
+) -> NewPicture:
+    """Process and store an upload. Both files are there when it returns: a row never names one that is missing.
 
-        async with stored_picture(data, workers, storage) as picture:
-            await repository.add_picture(listing_id, picture)
-
-    Both files are there when the context begins: a row never names a file that is missing. Raises what
-    `PictureWorkers.process` and `PictureStorage.put` raise.
+    `expect` is told their keys before, and sees to it that they are deleted if no row of theirs follows. So nothing is
+    deleted here, whatever goes wrong: a request may take effect although its answer said otherwise. Raises what
+    `Place.process`, `PictureStorage.put` and `expect` raise.
     """
-    processed = await workers.process(data)
+    processed = await place.process(data)
     picture = NewPicture(
         key=new_key(processed.content_type),
         content_type=processed.content_type,
@@ -54,18 +51,9 @@ async def stored_picture(data: bytes, workers: PictureWorkers, storage: PictureS
         thumbnail_content_type=processed.thumbnail_content_type,
         thumbnail_size=len(processed.thumbnail),
     )
-    try:
-        # Both are waited for although one may fail, or the other would be written after the clearing up below.
-        outcomes = await asyncio.gather(
-            storage.put(picture.key, processed.data, picture.content_type),
-            storage.put(picture.thumbnail_key, processed.thumbnail, picture.thumbnail_content_type),
-            return_exceptions=True,
-        )
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
-        yield picture
-    except BaseException:
-        with contextlib.suppress(StorageUnavailable):
-            await storage.delete([picture.key, picture.thumbnail_key])
-        raise
+    await expect(picture.keys)
+    await asyncio.gather(
+        storage.put(picture.key, processed.data, picture.content_type),
+        storage.put(picture.thumbnail_key, processed.thumbnail, picture.thumbnail_content_type),
+    )
+    return picture

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -24,13 +23,15 @@ import msgspec
 from api.pictures.errors import BrokenPicture, PicturesBusy, PictureTooLarge
 from api.pictures.processing import PictureLimits, ProcessedPicture
 from api.pictures.worker_process import LENGTH_BYTES, REFUSALS, Answer, Refused, WorkerLimits
+from shared.logs import log_of
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
     from types import TracebackType
 
     from shared.settings import Settings
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 START_SECONDS = 30.0
 PICTURES_A_PROCESS = 100
@@ -56,17 +57,27 @@ class Job:
     picture: asyncio.Future[ProcessedPicture]
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What `PictureWorkers.place` gives: the right to have one picture processed."""
+
+    process: Callable[[bytes], Awaitable[ProcessedPicture]]
+    """What `process_picture` gives or raises; raises PicturesBusy when no pictures can be processed now."""
+
+
 class PictureWorkers:
     """An asynchronous context manager; leaving it ends every process and answers what waits with PicturesBusy.
 
     The processes start with the first pictures. At most `workers` pictures are processed at a time, and `max_waiting`
-    wait their turn in the order in which they came.
+    wait their turn in the order in which they came. An upload takes its `place` among them before its body is read: so
+    many bodies are in memory at most.
     """
 
     def __init__(self, limits: WorkerLimits, *, workers: int, max_waiting: int) -> None:
         self._limits = limits
         self._workers = workers
         self._room = workers + max_waiting
+        self._taken = 0
         self._jobs: asyncio.Queue[Job] = asyncio.Queue()
         self._under_way: set[asyncio.Future[ProcessedPicture]] = set()
         self._runners: list[asyncio.Task[None]] = []
@@ -98,15 +109,30 @@ class PictureWorkers:
                 picture.set_exception(PicturesBusy("the server is stopping"))
         await asyncio.gather(*runners, return_exceptions=True)
 
-    async def process(self, data: bytes) -> ProcessedPicture:
-        """What `process_picture` gives or raises. Raises PicturesBusy when too many wait; then nothing was begun.
+    @property
+    def free(self) -> int:
+        """How many places are not taken."""
+        return self._room - self._taken
 
-        A caller that is cancelled gives up its place; a picture already under way is finished and dropped.
+    @contextlib.contextmanager
+    def place(self) -> Iterator[Place]:
+        """Room for one picture, for as long as the block lasts. Raises PicturesBusy when all places are taken.
+
+        A picture that is still under way at its end, because its caller was cancelled, is finished and dropped.
         """
         if not self._runners:
             raise PicturesBusy("no pictures are processed now")
-        if len(self._under_way) >= self._room:
+        if not self.free:
             raise PicturesBusy("too many pictures are waiting")
+        self._taken += 1
+        try:
+            yield Place(self._process)
+        finally:
+            self._taken -= 1
+
+    async def _process(self, data: bytes) -> ProcessedPicture:
+        if not self._runners:
+            raise PicturesBusy("no pictures are processed now")
         if len(data) > self._limits.picture.max_bytes:
             raise PictureTooLarge(f"a picture may have at most {self._limits.picture.max_bytes} bytes")
         picture: asyncio.Future[ProcessedPicture] = asyncio.get_running_loop().create_future()
@@ -140,13 +166,13 @@ class _Runner:
         try:
             answer = await self._ask(job.data)
         except TimeoutError:
-            logger.warning("picture took too long", extra={"seconds": self._limits.seconds, "bytes": len(job.data)})
+            log.warning("picture took too long", seconds=self._limits.seconds, bytes=len(job.data))
             _fail(job, PictureTooLarge(f"the picture takes more than {self._limits.seconds:g} seconds to process"))
         except (OSError, WorkerNotStarted) as error:
-            logger.error("picture worker did not start", extra={"error": repr(error)})
+            log.error("picture worker did not start", error=repr(error))
             _fail(job, PicturesBusy("no pictures can be processed now"))
         except WorkerEnded as error:
-            logger.warning("picture worker died", extra={"error": str(error), "bytes": len(job.data)})
+            log.warning("picture worker died", error=str(error), bytes=len(job.data))
             _fail(job, BrokenPicture("the picture cannot be decoded"))
         else:
             if isinstance(answer, Refused):
@@ -219,7 +245,7 @@ class _Worker:
                 await worker._read_frame()
         except (TimeoutError, WorkerEnded) as error:
             await worker.end()
-            raise WorkerNotStarted(str(error)) from None
+            raise WorkerNotStarted(f"{type(error).__name__}: {error}") from None
         except BaseException:
             await worker.end()
             raise

@@ -1,6 +1,6 @@
-"""Keeps up this node's lease, and learns from the registry which other nodes are alive, and which have died.
+"""Renews this node's lease, and learns from the registry which other nodes are alive and which have died.
 
-What follows from that for the entries is not decided here: `heed` is told.
+What that means for the entries is decided by `on_observation`, which is called after each look.
 """
 
 from __future__ import annotations
@@ -29,30 +29,30 @@ class Leases:
         *,
         lease_seconds: float,
         clock: Callable[[], float],
-        heed: Callable[[Observation, Collection[str]], None],
+        on_observation: Callable[[Observation], None],
     ) -> None:
-        """`heed` is called after each look at the registry, with the other nodes that are alive no longer."""
+        """`on_observation` is called after each look at the registry. `clock` gives seconds and never goes back."""
         self._node = node
         self._store = store
         self._loops = loops
         self._lease_seconds = lease_seconds
         self._clock = clock
-        self._heed = heed
+        self._on_observation = on_observation
         self._liveness = Liveness(lease_seconds)
         self._beating = asyncio.Lock()
         self._watched: set[str] = set()
-        """Every other node that was heard of, until it is dead."""
+        """Other nodes whose death would matter here, until they are dead."""
         self._beat_wanted = loops.signal()
         self.registered = loops.signal()
-        """Set once the other nodes can see that this one is alive."""
+        """Set once the registry has this node, so that the others can see that it is alive."""
 
     @property
     def alive(self) -> frozenset[str]:
-        """The nodes within their lease, when the registry was last seen."""
+        """The nodes whose lease had not run out at the last look at the registry."""
         return self._liveness.alive
 
     def watch(self, nodes: Collection[str]) -> None:
-        """These other nodes have entries: it is to be noticed when they die."""
+        """Notice when one of these nodes dies: they have entries here."""
         self._watched.update(nodes)
 
     def beat_soon(self) -> None:
@@ -72,9 +72,9 @@ class Leases:
             self._beat_wanted.clear()
 
     async def beat(self) -> bool:
-        """Register, and have heeded what the registry says. Raises StoreUnavailable.
+        """Renew the lease, and report what the registry says to `on_observation`. Raises StoreUnavailable.
 
-        Returns whether the store has lost nothing that it would not have again by now.
+        Returns True if every node has had a full lease to store its entries again since the store last lost data.
         """
         async with self._beating:
             try:
@@ -83,11 +83,10 @@ class Leases:
                 self._liveness.missed()
                 raise
             now = self._clock()
-            before = self._liveness.alive
             seen = self._liveness.observe(registry, sorted(self._watched), now)
         self.registered.set()
         self._watched.difference_update(seen.dead)
         if seen.lost or seen.late:
             logger.warning("presence store lost this node", extra={"fields": {"lost": seen.lost, "late": seen.late}})
-        self._heed(seen, before - self._liveness.alive - {self._node})
+        self._on_observation(seen)
         return self._liveness.is_complete(now)

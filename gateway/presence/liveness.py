@@ -1,4 +1,4 @@
-"""Decides which nodes are dead from what the registry says over time. Pure: the time is given, the acting elsewhere."""
+"""Decides which nodes are dead, from what the registry says over time. Pure: the caller gives the time and acts."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from gateway.presence.store import Registry
 
 
 class Observation(NamedTuple):
-    """What one look at the registry says."""
+    """The result of one look at the registry."""
 
     dead: tuple[str, ...]
-    """Of the watched nodes."""
+    """The watched nodes that are dead."""
     lost: bool
-    """The store lost data: it no longer has what this node registered last."""
+    """True if the store lost data: it does not have the deadline that this node registered last."""
     late: bool
-    """This node's own lease had run out: others may have taken it for dead."""
+    """True if this node's own lease had run out: other nodes may have taken it for dead."""
 
 
 class Liveness:
-    """A node whose deadline has passed is dead, and so is one that the registry lacks for as long as a lease.
+    """A node is dead when its deadline has passed, or when the registry has lacked it for one lease.
 
-    But not for a lease after the registry was out of reach, lost its data, or this node itself was late: then the
-    others may have had the same trouble, and get the time to register again.
+    After an outage of the registry, a loss of its data, or a late beat of this node, nobody is declared dead for one
+    lease: the other nodes may be recovering too.
     """
 
     def __init__(self, lease_seconds: float) -> None:
@@ -37,19 +37,19 @@ class Liveness:
 
     @property
     def alive(self) -> frozenset[str]:
-        """The nodes within their lease, when the registry was last seen."""
+        """The nodes whose lease had not run out at the last look at the registry."""
         return self._alive
 
     def is_complete(self, now: float) -> bool:
-        """Whether the store has lost nothing for so long that each node has stored again what it had lost."""
+        """True if each node has had a full lease to store its entries again since the store last lost data."""
         return not self._missed and now >= self._complete_from
 
     def missed(self) -> None:
-        """The registry could not be reached."""
+        """Note that the registry could not be reached."""
         self._missed = True
 
     def observe(self, registry: Registry, watched: Iterable[str], now: float) -> Observation:
-        """`now` in seconds of a clock that never goes back."""
+        """Take one look into account. `now` is in seconds of a clock that never goes back."""
         lost = self._deadline is not None and registry.previous != self._deadline
         late = registry.previous is not None and registry.previous <= registry.now
         if self._missed or lost or late:

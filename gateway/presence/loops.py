@@ -1,4 +1,4 @@
-"""Runs the loops of a node's presence until it is stopped, through mistakes of ours and a store that is away."""
+"""Runs presence's loops until they are stopped: restarts one that raised, waits while the store is unreachable."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Loop = Callable[[], Coroutine[Any, Any, None]]
 
 
 class _Stopped(Exception):
-    """The tracker ends while its store is away."""
+    """Ends a loop that waits for a store while the tracker stops."""
 
 
 class Loops:
-    """A loop runs on while not `stopping`, waits for its work on a `signal`, and for an absent store in `pause`."""
+    """A loop runs until `stopping`, waits for work on a `signal`, and waits in `pause` for a store that is away."""
 
     def __init__(self, patience_seconds: float) -> None:
-        """A store that is away is tried again after so long, or when `retry_now` is called."""
+        """`pause` lasts for `patience_seconds`, or until `retry_now`."""
         self._patience_seconds = patience_seconds
         self._signals: list[asyncio.Event] = []
         self._retry = self.signal()
@@ -30,7 +30,7 @@ class Loops:
         self.tasks: list[asyncio.Task[None]] = []
 
     def signal(self) -> asyncio.Event:
-        """An event that `stop` sets as well, so that no loop sleeps through its end."""
+        """An event for a loop to wait on. `stop` sets it too, so that the loop ends."""
         event = asyncio.Event()
         self._signals.append(event)
         return event
@@ -39,7 +39,7 @@ class Loops:
         self.tasks = [asyncio.create_task(self._keep_up(loop), name=f"presence_{loop.__name__}") for loop in loops]
 
     async def stop(self, timeout_seconds: float) -> bool:
-        """Let the loops finish what is under way; whether they were running, and did so in time."""
+        """Let the loops finish what they are doing, and cancel late ones. True if they ran and all finished in time."""
         self.stopping = True
         for event in self._signals:
             event.set()
@@ -53,7 +53,7 @@ class Loops:
         return not late
 
     async def pause(self, doing: str, error: StoreUnavailable) -> None:
-        """Wait until the store is worth another try. Ends the loop that calls it where all are to end."""
+        """Wait before the next try. While the loops are stopping, it ends the calling loop instead."""
         logger.info("presence waits for its store", extra={"fields": {"doing": doing, "error": str(error)}})
         if self.stopping:
             raise _Stopped
@@ -68,7 +68,7 @@ class Loops:
         self._retry.set()
 
     async def _keep_up(self, loop: Loop) -> None:
-        """A mistake of ours in one round costs that round, not all presence from then on."""
+        """Restart the loop when it raises: a fault in one round must not end presence on this node."""
         while not self.stopping:
             try:
                 await loop()

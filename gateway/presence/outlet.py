@@ -1,4 +1,4 @@
-"""Where presence speaks: the events, what is to carry them, and the order in which local members hear of changes."""
+"""What presence tells: to clients on this node, to other nodes, and in which order."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from gateway.presence.state import Change, Diff
 from gateway.presence.wire import pack_change
 
 PRESENCE_STATE = "presence_state"
-"""What a channel pushes to its client after the join: `tracker.list(topic)`."""
+"""A channel pushes it to its client after the join, with `tracker.list(topic)`."""
 PRESENCE_DIFF = "presence_diff"
-"""What local members are sent, with a diff; and what nodes send each other, with a change that `receive` reads."""
+"""Local members are sent it with a diff, other nodes with a change that their tracker's `receive` reads."""
 
 
 class Outlet(Protocol):
-    """Where a tracker's words go: the endpoint."""
+    """Carries what a tracker tells: the endpoint."""
 
     def broadcast_local(self, topic: str, event: str, payload: dict[str, Any]) -> None:
-        """To the members on this node, queued for each before this returns. Must not raise."""
+        """Send to the members on this node. It is queued for each of them before this returns. Must not raise."""
 
     def publish(self, topic: str, event: str, payload: bytes) -> None:
-        """To the other nodes that subscribe to the topic, in this order; never waits. Their trackers `receive` it."""
+        """Send to the other nodes that subscribe to the topic, in the order of the calls. Never waits."""
 
 
 class Audience:
-    """Tells local members of diffs, and the other nodes of changes, through the outlet."""
+    """Tells local members diffs and other nodes changes, through the outlet."""
 
     def __init__(self, outlet: Outlet) -> None:
         self._outlet = outlet
         self._diffs: deque[tuple[str, Diff]] = deque()
 
     def tell_members(self, topic: str, diff: Diff) -> None:
-        """One diff after the other: what a channel changes on hearing of one comes behind it."""
+        """Send a diff to local members. A diff that is caused while one is being sent is queued behind it."""
         if not diff:
             return
         self._diffs.append((topic, diff))

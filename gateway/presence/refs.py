@@ -13,7 +13,7 @@ _SORTED = bytes.maketrans(_STANDARD, b"-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abc
 
 
 class Refs:
-    """`refs()` is a new ref, greater than all before of this node; between nodes the order is that of their clocks."""
+    """`refs()` returns a new ref, greater than this node's earlier ones. Refs of two nodes sort by their clocks."""
 
     def __init__(self, node: str, clock_ns: Callable[[], int] = time.time_ns) -> None:
         self._suffix = hashlib.blake2b(node.encode(), digest_size=5).digest()
@@ -21,6 +21,6 @@ class Refs:
         self._last = 0
 
     def __call__(self) -> str:
-        # A microsecond is given once, also when the clock stands still or is set back.
+        # No microsecond is used twice, even if the clock stands still or is set back.
         self._last = max(self._last + 1, self._clock_ns() // 1000)
         return base64.b64encode(self._last.to_bytes(7, "big") + self._suffix).translate(_SORTED).decode()

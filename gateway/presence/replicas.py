@@ -1,5 +1,5 @@
-"""Keeps the other nodes' entries of the topics that have local members: loads them from the store, applies the changes
-that are received, and tells local members what that changed.
+"""Keeps the other nodes' entries in topics that have local members: loads them from the store, applies the changes that
+arrive, and tells local members the difference.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 class Replicas:
-    """The replicas of one node. Whoever subscribes to a topic first and calls `joined` afterwards misses no change."""
+    """The replicas of one node. A caller that subscribes to a topic before it calls `joined` misses no change."""
 
     def __init__(
         self,
@@ -53,8 +53,8 @@ class Replicas:
     # Members
 
     async def joined(self, name: str) -> None:
-        """One local member more; returns when the replica is loaded, or has not been in time."""
-        topic = self._topics.ensure(name)
+        """Count one more local member. Returns when the replica is loaded, or after `load_seconds`."""
+        topic = self._topics.get_or_create(name)
         replica = topic.replica
         if replica is None:
             replica = topic.replica = Replica()
@@ -71,7 +71,7 @@ class Replicas:
                 raise
 
     def left(self, name: str) -> None:
-        """One local member less; with the last the replica is dropped."""
+        """Count one local member less; the last one drops the replica."""
         topic = self._topics.get(name)
         if topic is None or topic.replica is None:
             return
@@ -89,7 +89,7 @@ class Replicas:
     # Changes
 
     def receive(self, name: str, node: str, payload: bytes) -> None:
-        """Another node's change, as it was published. Never raises."""
+        """Apply a change that another node published. Never raises."""
         topic = self._topics.get(name)
         if topic is None or topic.replica is None or node == self._node or topic.replica.phase is Phase.WANTED:
             return
@@ -111,8 +111,8 @@ class Replicas:
         else:
             self._audience.tell_members(name, diff)
 
-    def bury(self, node: str) -> list[str]:
-        """The node is dead: its entries leave every list here. Returns the topics where the store has some as well."""
+    def drop_node(self, node: str) -> list[str]:
+        """Remove a dead node's entries from every list here. Returns the topics in which the store may have some."""
         topics: list[str] = []
         for name, state, replica in self._topics.replicated():
             if node in state.others or node in replica.ignored:
@@ -125,12 +125,12 @@ class Replicas:
     # Loading
 
     def reload_all(self) -> None:
-        """Changes may have been missed."""
+        """Load every topic again: changes may have been missed."""
         for name, _, replica in self._topics.replicated():
             self._want(name, replica)
 
     def reload_due(self) -> None:
-        """Look again where a node has had the time to store what was missing."""
+        """Load again where a node has had time to store the entries that the store was lacking."""
         now = self._clock()
         for name in sorted(self._unconfirmed):
             topic = self._topics.get(name)
@@ -139,7 +139,7 @@ class Replicas:
                 self._want(name, replica)
 
     def _due(self, replica: Replica, now: float) -> set[str]:
-        """The nodes that have had a lease's time to store again what was missing."""
+        """The nodes that have had a full lease to store their missing entries again."""
         return {node for node, since in replica.unconfirmed.items() if now - since >= self._lease_seconds}
 
     def _want(self, name: str, replica: Replica) -> None:
@@ -169,10 +169,10 @@ class Replicas:
             snapshots = dict(zip(loading, await self._store.load(list(loading)), strict=True))
             trusting = False
             if any(self._is_odd(state, snapshots[name]) for name, (state, _) in loading.items()):
-                # The registry, read after the snapshot, says whether the store can have lost something before.
+                # The registry is read after the snapshot, so it shows whether the store had lost data before that.
                 trusting = await self._leases.beat() and self._store.loses_together
             for name, (state, replica) in loading.items():
-                # It may have been left, or wanted anew, meanwhile.
+                # Meanwhile the last member may have left, or another load may have been asked for.
                 if replica.phase is Phase.LOADING:
                     self._loaded(name, state, replica, snapshots[name], trusting)
         except Exception:
@@ -182,7 +182,7 @@ class Replicas:
             raise
 
     def _is_odd(self, state: TopicState, parts: dict[str, Part]) -> bool:
-        """Whether the snapshot has a node that is not known to be alive, or lacks one that had entries."""
+        """True if the snapshot has a node that is not known to be alive, or lacks one that had entries."""
         alive = self._leases.alive
         return any(node not in alive for node in parts if node != self._node) or any(
             node not in parts for node in state.others

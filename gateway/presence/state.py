@@ -1,9 +1,9 @@
-"""Presence of one topic as one node knows it: who is there, and the diffs that changes make. Pure: no I/O, no clock.
+"""Presence in one topic as one node knows it: who is there, and the diffs that changes make. Pure: no I/O, no clock.
 
-Every entry has a `phx_ref` that no other entry ever has, and belongs to one node, the only one that changes it. What a
-node tells the others of its entries in a topic is a chain of changes: each carries its sequence and the sequence of the
-change before it, so that a receiver knows whether it missed one, has it already, or can apply it. A chain starts after
-0 when the node had no entry in the topic, and ends when it has none any more.
+Every entry has a `phx_ref` of its own, never used twice, and belongs to the one node that may change it. A node tells
+the others of its entries in a topic by a chain of changes. Each change has a sequence and the sequence of the change
+before it, so a receiver knows whether it has missed one, has it already, or can apply it. A chain begins with
+`previous` 0 while the node has no entry in the topic, and ends when it has none left.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Entry(NamedTuple):
 
 
 class Diff(NamedTuple):
-    """What changed in the list, as `presence_diff` tells clients. Empty, and then false, if nothing did."""
+    """What changed in the list, as `presence_diff` tells clients. False if nothing changed."""
 
     joins: tuple[Entry, ...] = ()
     leaves: tuple[Entry, ...] = ()
@@ -37,12 +37,12 @@ class Diff(NamedTuple):
         return bool(self.joins or self.leaves)
 
     def payload(self) -> dict[str, Grouped]:
-        """`{"joins": {key: {"metas": [...]}}, "leaves": {...}}`, both always there."""
+        """`{"joins": {key: {"metas": [...]}}, "leaves": {...}}`; both keys are always present."""
         return {"joins": grouped(self.joins), "leaves": grouped(self.leaves)}
 
 
 class Change(NamedTuple):
-    """One link of a node's chain. Of what left, the refs are enough: whoever can apply it has the entries."""
+    """One link of a node's chain. `leaves` are refs only: a receiver that can apply the change has the entries."""
 
     sequence: int
     previous: int
@@ -58,17 +58,17 @@ class Part(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """What taking over a stored snapshot came to."""
+    """The result of taking over a stored snapshot."""
 
     diff: Diff
     unconfirmed: frozenset[str]
-    """Nodes whose entries were kept although the snapshot does not have them, or not so recent."""
+    """Nodes whose entries were kept although the snapshot lacks them or has older ones."""
     ignored: frozenset[str]
-    """Nodes whose entries in the snapshot were not believed."""
+    """Nodes whose entries in the snapshot were left out, because the node is not alive."""
 
 
 def grouped(entries: Iterable[Entry]) -> Grouped:
-    """`{key: {"metas": [...]}}`; metas by phx_ref, that is oldest first, and keys by their oldest meta."""
+    """`{key: {"metas": [...]}}`. Metas are sorted by phx_ref, oldest first; keys by their oldest meta."""
     groups: Grouped = {}
     for entry in sorted(entries, key=lambda entry: entry.ref):
         group = groups.get(entry.key)
@@ -79,15 +79,15 @@ def grouped(entries: Iterable[Entry]) -> Grouped:
 
 
 def _entry(key: str, meta: Mapping[str, Any], refs: Meta) -> Entry:
-    # They come first, as in Phoenix's frames, and win over what the meta calls so.
+    # The refs come first, as in Phoenix's frames, and replace fields of the same name in the meta.
     return Entry(key, {**refs, **meta, **refs})
 
 
 class TopicState:
-    """The entries of all nodes in one topic, of which `node` is the one that this state belongs to.
+    """The entries of all nodes in one topic. `node` is the node that keeps this state.
 
-    The methods that change it return the diff for the clients, exactly what changed in `list()`. So a client that was
-    given `list()` and every diff made after it holds the same list; diffs made before it do no harm, in order.
+    Methods that change it return the diff for clients: exactly what changed in `list()`. A client that got `list()` and
+    then every later diff, in order, holds the same list. Earlier diffs that reach it first do no harm.
     """
 
     def __init__(self, node: str) -> None:
@@ -97,7 +97,7 @@ class TopicState:
         self._last_sequence = 0
         self._unsent_joins: dict[str, Entry] = {}
         self._unsent_leaves: dict[str, Entry] = {}
-        # A node is in both of these or in neither; its sequence is never 0, its entries are never none.
+        # A node is in both of these or in neither. Its sequence is never 0, and it has at least one entry.
         self._others: dict[str, dict[str, Entry]] = {}
         self._known: dict[str, int] = {}
 
@@ -111,17 +111,17 @@ class TopicState:
     # The node's own entries.
 
     def track(self, key: str, ref: str, meta: Mapping[str, Any]) -> Diff:
-        """A new entry; `ref` has never been used before."""
+        """Add an entry. `ref` must never have been used before."""
         return Diff(joins=(self._join(_entry(key, meta, {"phx_ref": ref})),))
 
     def update(self, ref: str, new_ref: str, meta: Mapping[str, Any]) -> Diff:
-        """The own entry `ref` becomes `new_ref` with another meta, in one diff. Raises KeyError if there is none."""
+        """Replace the own entry `ref` by `new_ref` with another meta, in one diff. Raises KeyError if there is none."""
         left = self._leave(ref)
         joined = self._join(_entry(left.key, meta, {"phx_ref": new_ref, "phx_ref_prev": ref}))
         return Diff(joins=(joined,), leaves=(left,))
 
     def untrack(self, ref: str) -> Diff:
-        """The own entry `ref` ends. Raises KeyError if there is none."""
+        """Remove the own entry `ref`. Raises KeyError if there is none."""
         return Diff(leaves=(self._leave(ref),))
 
     def _join(self, entry: Entry) -> Entry:
@@ -136,26 +136,27 @@ class TopicState:
 
     @property
     def sequence(self) -> int:
-        """Of the last change taken; 0 if after it the node had no entries."""
+        """The sequence of the last change taken; 0 if the node had no entries after it."""
         return self._sequence
 
     @property
     def has_own(self) -> bool:
-        """Whether the others know, or will be told, of entries of this node."""
+        """True if other nodes know of entries of this node, or are about to be told."""
         return bool(self._own or self._sequence or self._unsent_leaves)
 
     def own_part(self) -> Part:
         """The own entries as of the last change taken.
 
-        None that is not yet in a change: it may end before it ever is, and whoever had loaded it would keep it.
+        Entries that are in no change yet are left out: one may end before it is in any, and a node that had loaded it
+        would keep it.
         """
         told = {ref: entry for ref, entry in self._own.items() if ref not in self._unsent_joins}
         return Part(self._sequence, (*told.values(), *self._unsent_leaves.values()))
 
     def take_change(self, sequence: int) -> Change | None:
-        """What changed of the own entries since the last time, as one change, or None.
+        """The changes of own entries since the last call, as one change; None if there are none.
 
-        What came and went in between is not in it. `sequence` is greater than any taken before, in any topic.
+        An entry that came and went in between is left out. `sequence` must be greater than any before, in any topic.
         """
         if not self._unsent_joins and not self._unsent_leaves:
             return None
@@ -167,9 +168,9 @@ class TopicState:
         return change
 
     def announcement(self) -> Change:
-        """A change that changes nothing for those who know this node's entries.
+        """A change that changes nothing for nodes that are up to date with this node's entries.
 
-        Who does not know them notices that it missed something; where there are none any more, it takes them away.
+        A node that is not notices that it has missed something. If no entries are left here, it removes those it has.
         """
         return Change(self._last_sequence, self._sequence)
 
@@ -181,7 +182,7 @@ class TopicState:
         return self._others.keys()
 
     def receive(self, node: str, change: Change) -> Diff | None:
-        """Another node's change; None if one before it is missing, and the snapshot has to be loaded."""
+        """Apply another node's change. None if an earlier one was missed: then the snapshot has to be loaded."""
         known = self._known.get(node, 0)
         if change.previous == known:
             entries = dict(self._others.get(node, ()))
@@ -197,11 +198,11 @@ class TopicState:
         return self._replace(node, change.sequence, entries)
 
     def load(self, parts: Mapping[str, Part], alive: Collection[str], trusted: Collection[str] = ()) -> Loaded:
-        """Take over a snapshot that was read when the changes to follow were already being received.
+        """Take over a snapshot. Later changes must have been received since before it was read.
 
-        Of nodes that are not `alive` nothing is taken, and what is known of them stays: whether they are gone is not
-        decided here. That a node's entries are missing, or older than known, is believed of `trusted` nodes only: the
-        store may just have lost them, and gets them again from their node.
+        Nodes that are not `alive` are skipped, and their known entries stay: whether they are dead is not decided here.
+        If a node's entries are missing in the snapshot, or older than known, they are replaced for `trusted` nodes
+        only: otherwise the store may have lost them, and the node will store them again.
         """
         joins: list[Entry] = []
         leaves: list[Entry] = []
@@ -224,11 +225,11 @@ class TopicState:
         return Loaded(Diff(tuple(joins), tuple(leaves)), frozenset(unconfirmed), frozenset(ignored))
 
     def drop(self, node: str) -> Diff:
-        """The node is dead, and its entries with it."""
+        """Remove the entries of a dead node."""
         return self._replace(node, 0, {})
 
     def forget_others(self) -> None:
-        """Nobody here wants to know of them any more."""
+        """Forget the other nodes' entries, without a diff: no local member is left."""
         self._others.clear()
         self._known.clear()
 

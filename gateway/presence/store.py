@@ -1,5 +1,5 @@
-"""The presence store: where all nodes keep their entries, and see which nodes are alive. States the promises only;
-store_memory.py and store_redis.py keep them, and one suite of tests holds both to it.
+"""The presence store, in which all nodes keep their entries and see which nodes are alive. This module states the
+promises; store_memory.py and store_redis.py keep them, and tests/contracts holds both to them.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from gateway.presence.state import Change, Part
 
 
 class StoreUnavailable(Exception):
-    """The store could not be reached, or failed. Whether the call had its effect is not known; repeat it."""
+    """The store could not be reached, or failed. The call may have taken effect; repeat it."""
 
 
 class Write(NamedTuple):
-    """A change of a node's entries in one topic, and the sequence that they then have: 0 if none are left."""
+    """A change of a node's entries in one topic, and the sequence they have after it: 0 if none are left."""
 
     topic: str
     change: Change
@@ -23,62 +23,61 @@ class Write(NamedTuple):
 
 
 class Registry(NamedTuple):
-    """The nodes, when this node last registered. Times are milliseconds of the store's one clock."""
+    """The state of the registry right after this node registered. Times are milliseconds of the store's clock."""
 
     previous: int | None
-    """The deadline that this node had before; None if the store did not know it."""
+    """This node's deadline before; None if the store did not know this node."""
     deadline: int
-    """The one it has now."""
+    """This node's deadline now."""
     now: int
     nodes: Mapping[str, int]
-    """Every node's deadline, this one's included. Those long past are left out."""
+    """Each node's deadline, this node included. Deadlines long past are left out."""
 
 
 class Store(Protocol):
     """Entries by topic and node, and a lease for each node.
 
-    Only a node writes its own entries, and one call at a time. Every method raises StoreUnavailable, within a few
-    seconds rather than never; every method may be repeated. Each topic changes atomically, several topics do not.
+    Only a node itself writes its entries, one call at a time. Every method raises StoreUnavailable within a few seconds
+    if the store is away, and may be repeated. A topic changes atomically; several topics do not change together.
     """
 
     @property
     def loses_together(self) -> bool:
-        """Whether data that is lost is lost with the registry's. A cluster can lose some topics and no more."""
+        """True if the store loses the registry whenever it loses topics. A cluster can lose some topics alone."""
 
     async def beat(self, node: str, lease_seconds: float) -> Registry:
-        """The node is alive, and will be for as long as its lease."""
+        """Register the node as alive for `lease_seconds` from now."""
 
     async def depart(self, node: str) -> None:
-        """The node ends; it has no entries any more."""
+        """Remove the node from the registry. It must have no entries left."""
 
     async def load(self, topics: Sequence[str]) -> list[dict[str, Part]]:
-        """For each topic, every node's entries, also of dead nodes. No part is empty."""
+        """For each topic, the entries of every node, dead ones included. No part is empty."""
 
     async def write(self, node: str, writes: Sequence[Write]) -> list[bool]:
-        """For each, whether the store now holds what it says.
+        """For each write, True if the store has it now.
 
-        It does not if the entries that the store had were not those of the change before; then nothing was changed,
-        and `rewrite` is needed.
+        False if the store did not have the entries as of `change.previous`. Then nothing was changed; use `rewrite`.
         """
 
     async def rewrite(self, node: str, parts: Mapping[str, Part]) -> None:
-        """Whatever the store had of this node in these topics, it now has exactly this."""
+        """Replace whatever the store has of this node in these topics."""
 
     async def check(self, node: str, topics: Sequence[str]) -> list[int]:
-        """For each topic, the sequence of this node's entries, 0 if it has none.
+        """For each topic, the sequence of this node's entries; 0 if there are none.
 
-        A topic that no node writes or checks for TOPIC_LIFE_SECONDS may be forgotten by the store.
+        The store may forget a topic that no node has written or checked for TOPIC_LIFE_SECONDS.
         """
 
     async def remove(self, node: str, topics: Sequence[str]) -> None:
-        """Clear away what a dead node left in these topics."""
+        """Remove the entries of a dead node in these topics."""
 
     async def close(self) -> None:
-        """Give the connections back. Does not raise."""
+        """Close the connections. Does not raise."""
 
 
 TOPIC_LIFE_SECONDS = 900
-"""What dead nodes left in topics that nobody visits again is gone after this time."""
+"""Entries of dead nodes in topics that nobody visits again are gone after so long."""
 
 FORGET_NODE_LEASES = 10
-"""A node is left out of the registry when its deadline is this many leases past."""
+"""The registry forgets a node so many leases after its deadline."""

@@ -1,4 +1,4 @@
-"""The presence store of one process: for a gateway without Redis, and for tests, where trackers share it."""
+"""The presence store in memory: for a gateway without Redis, and for tests, whose trackers share one."""
 
 from __future__ import annotations
 

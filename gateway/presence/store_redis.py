@@ -1,9 +1,8 @@
 """The presence store in Redis, or in a Redis Cluster.
 
-Behind the prefix, a topic is a hash, `presence:{topic}`: field `node:ref` is an entry, field `node:` the sequence of
-the node's entries. The registry is a sorted set, `presence:nodes`: each node by its deadline, in milliseconds of
-Redis's clock. A script touches one key, so that it is atomic on a cluster too; scripts for many topics leave in one
-pipeline.
+A topic is a hash, `presence:{topic}`: field `node:ref` is an entry, field `node:` the sequence of the node's entries.
+The registry is a sorted set, `presence:nodes`: each node with its deadline, in milliseconds of Redis's clock. Each
+script touches one key, so it is atomic on a cluster too. The scripts for several topics are sent in one pipeline.
 """
 
 from __future__ import annotations
@@ -14,19 +13,18 @@ from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisClusterException, RedisError
 
 from gateway.presence.state import Part
 from gateway.presence.store import FORGET_NODE_LEASES, TOPIC_LIFE_SECONDS, Registry, StoreUnavailable, Write
 from gateway.presence.wire import BadPresence, pack_entry, unpack_entry
+from shared.redis import client
 
 logger = logging.getLogger(__name__)
 
 _TOPIC_LIFE = TOPIC_LIFE_SECONDS * 1000
 
-# Whole scripts are sent, not their hashes: a Redis that restarted knows no hash, and they are short.
+# Scripts are sent whole: a Redis that has restarted does not know their hashes, and they are short.
 
 # ARGV: node, lease in milliseconds, leases after which a node is forgotten.
 _BEAT = """
@@ -40,7 +38,7 @@ return {previous, now + lease, now, redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSC
 """
 
 # ARGV: node, previous sequence, new sequence, life in milliseconds, number of refs that leave, these refs, then
-# pairs of ref and entry that join. Returns 0, and changes nothing, where the change does not follow on what is there.
+# pairs of ref and entry that join. Returns 0 and changes nothing if the stored sequence is not the previous one.
 _WRITE = """
 local node = ARGV[1] .. ':'
 local sequence = redis.call('HGET', KEYS[1], node) or '0'
@@ -82,25 +80,20 @@ return redis.call('HGET', KEYS[1], ARGV[1] .. ':') or '0'
 class RedisStore:
     """Keeps the promises of `Store`."""
 
-    def __init__(self, client: Redis | RedisCluster, prefix: str = "") -> None:
-        """`client` answers or fails within a time limit of its own, and gives bytes. It is closed with the store.
+    def __init__(self, redis: Redis | RedisCluster, prefix: str = "") -> None:
+        """`redis` must have a time limit of its own and return bytes. `close` closes it.
 
-        `prefix` is before every key: deployments that share a Redis differ in it.
+        `prefix` precedes every key: deployments that share a Redis use different ones.
         """
-        self._client: Any = client
+        self._client: Any = redis
         self._prefix = prefix
         self._registry = f"{prefix}presence:nodes"
-        self.loses_together = not isinstance(client, RedisCluster)
+        self.loses_together = not isinstance(redis, RedisCluster)
 
     @classmethod
     def from_url(cls, url: str, timeout_seconds: float = 2.0, prefix: str = "") -> RedisStore:
-        """As redis-py reads it; `redis+cluster://` and `rediss+cluster://` for a cluster. Connects when first used."""
-        limits: dict[str, Any] = {"socket_timeout": timeout_seconds, "socket_connect_timeout": timeout_seconds}
-        scheme, separator, rest = url.partition("+cluster://")
-        if separator:
-            return cls(RedisCluster.from_url(f"{scheme}://{rest}", **limits), prefix)
-        # One more try, for a connection that the server closed while it was idle.
-        return cls(Redis.from_url(url, retry=Retry(NoBackoff(), 1), **limits), prefix)
+        """Connects when it is first used. `url` names one server or a cluster, as shared/redis.py reads it."""
+        return cls(client(url, timeout_seconds), prefix)
 
     async def beat(self, node: str, lease_seconds: float) -> Registry:
         lease = int(lease_seconds * 1000)
@@ -149,11 +142,11 @@ class RedisStore:
             logger.info("presence store did not close cleanly", extra={"fields": {"error": str(error)}})
 
     def _key(self, topic: str) -> bytes:
-        # A topic is a client's text, and may be what UTF-8 has no bytes for.
+        # A topic is text from a client. It may have surrogates, which strict UTF-8 cannot encode.
         return f"{self._prefix}presence:{{{topic}}}".encode("utf-8", "surrogatepass")
 
     async def _run(self, commands: Iterable[Sequence[Any]]) -> list[Any]:
-        """The answers, in order; any error among them fails all."""
+        """The answers, in order. Raises StoreUnavailable if any command failed."""
         try:
             pipeline = self._client.pipeline(transaction=False)
             for command in commands:

@@ -1,4 +1,4 @@
-"""What one node keeps of each topic that concerns it. Only the records: what happens to them is decided elsewhere."""
+"""The records that one node keeps for each topic that concerns it. Other modules decide what happens to them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ TOPICS_AT_ONCE = 200
 
 
 class Phase(enum.Enum):
-    """How a replica stands."""
+    """The state of a replica."""
 
     WANTED = enum.auto()
-    """To be loaded. What is received is left out: it is in the store already."""
+    """It is to be loaded. Changes that arrive are ignored: the store has them already."""
     LOADING = enum.auto()
-    """What is received waits for the snapshot."""
+    """The snapshot is being read. Changes that arrive are buffered."""
     CURRENT = enum.auto()
+    """It is loaded. Changes that arrive are applied."""
     DROPPED = enum.auto()
-    """The last local member has left: no longer kept. A later member gets a new replica."""
+    """The last local member has left. A later member gets a new replica."""
 
 
 class Replica:
-    """How far the other nodes' entries in a topic have been loaded, from the first local member to the last."""
+    """Tracks the loading of the other nodes' entries in a topic. It lives from the first local member to the last."""
 
     __slots__ = ("buffer", "current", "ignored", "members", "phase", "unconfirmed")
 
@@ -32,17 +33,17 @@ class Replica:
         self.members = 0
         self.phase = Phase.WANTED
         self.buffer: list[tuple[str, Change]] = []
-        """What was received while loading: each change with its node."""
+        """Changes that arrived while loading, each with its node."""
         self.current = asyncio.Event()
-        """Set once it has been loaded."""
+        """Set once it has been loaded for the first time."""
         self.unconfirmed: dict[str, float] = {}
-        """Nodes whose entries the store was lacking, and since when."""
+        """Nodes whose entries the store lacked, and since when, in seconds of the tracker's clock."""
         self.ignored: frozenset[str] = frozenset()
-        """Nodes that were not alive, whose entries are in the store."""
+        """Nodes that were not alive and have entries in the store."""
 
 
 class Topic:
-    """The entries of a topic; those of other nodes only while there is a replica."""
+    """The entries of a topic; other nodes' entries only while it has a replica."""
 
     __slots__ = ("replica", "state")
 
@@ -52,7 +53,7 @@ class Topic:
 
 
 class Topics:
-    """Every topic that has entries of this node, or local members."""
+    """All topics that have entries of this node or local members."""
 
     def __init__(self, node: str) -> None:
         self._node = node
@@ -64,8 +65,8 @@ class Topics:
     def get(self, name: str) -> Topic | None:
         return self._topics.get(name)
 
-    def ensure(self, name: str) -> Topic:
-        """The topic, kept from now on until `discard_if_idle`."""
+    def get_or_create(self, name: str) -> Topic:
+        """The topic, created if it is new, and kept until `discard_if_idle`."""
         topic = self._topics.get(name)
         if topic is None:
             topic = self._topics[name] = Topic(self._node)
@@ -77,7 +78,7 @@ class Topics:
             del self._topics[name]
 
     def replicated(self) -> list[tuple[str, TopicState, Replica]]:
-        """The topics that have local members."""
+        """The topics that have local members: name, state and replica."""
         return [(name, topic.state, topic.replica) for name, topic in self._topics.items() if topic.replica is not None]
 
     def written(self) -> list[str]:
@@ -86,7 +87,7 @@ class Topics:
 
 
 def take_batch(names: dict[str, None]) -> list[str]:
-    """As many as one call to the store takes, the first first; they are no longer in the ordered set."""
+    """Remove and return the first names of an ordered set: as many as one call to the store takes."""
     taken = list(names)[:TOPICS_AT_ONCE]
     for name in taken:
         del names[name]

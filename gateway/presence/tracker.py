@@ -1,15 +1,15 @@
-"""Presence on one node: the entries of its own channels, and a replica of the topics that its clients have joined.
+"""Presence on one node: the entries of its own channels, and other nodes' entries in topics that its clients joined.
 
-A local change takes effect and reaches local members at once; the writer (writer.py) stores it, and then publishes it.
-The other nodes' entries are kept by replicas.py, and leases.py knows which of these nodes are alive. The tracker brings
-them together. Knows channels as owners only, and nothing of sockets.
+A local change takes effect and reaches local members at once. writer.py stores it and then publishes it. replicas.py
+keeps the other nodes' entries, and leases.py knows which nodes are alive. The tracker connects them. It knows channels
+as owners only, and nothing of sockets.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from gateway.presence.leases import BEATS_PER_LEASE, Leases
@@ -29,11 +29,11 @@ __all__ = ["PRESENCE_DIFF", "PRESENCE_STATE", "AlreadyTracked", "NotTracked", "O
 logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 30
-"""How often each topic of this node is checked in the store and announced: what got lost unnoticed is healed then."""
+"""How often each topic of this node is checked in the store and announced, to repair losses that nobody noticed."""
 
 
 class AlreadyTracked(Exception):
-    """The owner tracks this key in this topic already; it can update it."""
+    """The owner tracks this key in this topic already; use `update`."""
 
 
 class NotTracked(LookupError):
@@ -41,11 +41,11 @@ class NotTracked(LookupError):
 
 
 class Tracker:
-    """One for each process. Everything in it belongs to one loop.
+    """The presence of one process. Use it from one event loop.
 
-    Local members of a topic get each change of its list exactly once, as a `presence_diff`; `list()` has it from the
-    same moment. With the store away, local changes work as ever, and the other nodes' entries stay as they were; when
-    it is back each side learns what it missed. A node that dies takes its entries with it within 1.25 leases.
+    Local members of a topic get each change of its list exactly once, as a `presence_diff`; `list()` shows the change
+    from the same moment. While the store is away, local changes work as usual and the other nodes' entries stay as they
+    were; when it is back, each side learns what it missed. The entries of a node that dies are gone within 1.25 leases.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Tracker:
         new_ref: Callable[[], str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`node` is this process's own, never used before. `load_seconds` bounds the wait in `topic_joined`."""
+        """`node` is an id that no process has used before. `load_seconds` bounds the wait in `topic_joined`."""
         self._node = node
         self._store = store
         self._new_ref = new_ref or Refs(node)
@@ -70,27 +70,25 @@ class Tracker:
         self._audience = Audience(outlet)
         self._loops = loops = Loops(lease_seconds / BEATS_PER_LEASE)
         self._leases = leases = Leases(
-            node, store, loops, lease_seconds=lease_seconds, clock=clock, heed=self._heed_registry
+            node, store, loops, lease_seconds=lease_seconds, clock=clock, on_observation=self._on_observation
         )
         common = (node, self._topics, store, leases, self._audience, loops)
         self._replicas = Replicas(*common, lease_seconds=lease_seconds, load_seconds=load_seconds, clock=clock)
         self._writer = Writer(*common, sweep_seconds=sweep_seconds, clock=clock)
-        self.on_node_gone: Callable[[], None] | None = None
-        """Called when a node that was alive no longer is, however it ended."""
 
     @property
     def topics(self) -> int:
-        """How many topics something is kept for."""
+        """How many topics have entries of this node or local members."""
         return len(self._topics)
 
     # Life
 
     async def start(self) -> None:
-        """Register this node, or keep trying in the background."""
+        """Register this node in the background, and keep trying until that succeeds."""
         self._loops.start((self._leases.beat_loop, self._replicas.load_loop, self._writer.write_loop))
 
     async def stop(self, timeout_seconds: float = 2.0) -> None:
-        """Take this node's entries away everywhere, and end. Call it before the broker stops; the store stays open."""
+        """Remove this node's entries everywhere, and end. Call it before the broker stops. The store stays open."""
         for owner in list(self._owners):
             self.owner_gone(owner)
         if await self._loops.stop(timeout_seconds) and not self._writer.has_given_up:
@@ -114,7 +112,7 @@ class Tracker:
         ref = self._new_ref()
         refs[topic, key] = ref
         self._owners[owner] = refs
-        self._changed(topic, self._topics.ensure(topic).state.track(key, ref, meta))
+        self._changed(topic, self._topics.get_or_create(topic).state.track(key, ref, meta))
         return ref
 
     def update(self, topic: str, key: str, meta: dict[str, Any], owner: Hashable) -> str:
@@ -125,60 +123,60 @@ class Tracker:
         if ref is None:
             raise NotTracked(f"{key!r} in {topic!r}")
         new_ref = refs[topic, key] = self._new_ref()
-        self._changed(topic, self._topics.ensure(topic).state.update(ref, new_ref, meta))
+        self._changed(topic, self._topics.get_or_create(topic).state.update(ref, new_ref, meta))
         return new_ref
 
     def untrack(self, topic: str, key: str, owner: Hashable) -> None:
-        """End the entry; none is no error, as in Phoenix."""
+        """Remove the entry. It is no error if there is none, as in Phoenix."""
         refs = self._owners.get(owner, {})
         ref = refs.pop((topic, key), None)
         if ref is not None:
             if not refs:
                 del self._owners[owner]
-            self._changed(topic, self._topics.ensure(topic).state.untrack(ref))
+            self._changed(topic, self._topics.get_or_create(topic).state.untrack(ref))
 
     def owner_gone(self, owner: Hashable) -> None:
-        """The channel ended: end all its entries. It must not track any more."""
+        """Remove all entries of a channel that ended. It must not track any more."""
         refs_by_topic: dict[str, list[str]] = {}
         for (topic, _), ref in self._owners.pop(owner, {}).items():
             refs_by_topic.setdefault(topic, []).append(ref)
         for topic, refs in refs_by_topic.items():
-            state = self._topics.ensure(topic).state
+            state = self._topics.get_or_create(topic).state
             self._changed(topic, Diff(leaves=tuple(entry for ref in refs for entry in state.untrack(ref).leaves)))
 
     def list(self, topic: str) -> Grouped:
-        """`{key: {"metas": [...]}}` of all nodes, as far as a local member's replica has it; do not change it.
+        """`{key: {"metas": [...]}}` of all nodes, as far as they are loaded. Do not change it.
 
-        Push it as `presence_state` without an await in between: each later diff then follows it.
+        Push it as `presence_state` without an await in between, so that each later diff follows it.
         """
         known = self._topics.get(topic)
         return {} if known is None else known.state.list()
 
     def _changed(self, topic: str, diff: Diff) -> None:
-        """An own change: to local members now, to the store and the other nodes soon."""
+        """Tell local members of an own change now, the store and the other nodes soon."""
         self._writer.changed(topic)
         self._audience.tell_members(topic, diff)
 
     # What the endpoint tells
 
     async def topic_joined(self, topic: str) -> None:
-        """The topic is subscribed, and is about to have one local member more: keep a replica of it.
+        """Count one more local member of a topic that is subscribed already, and keep a replica of it.
 
-        Returns when the others' entries are in `list()`, after `load_seconds` at most; those that come later come as a
-        diff. From the second member on it returns at once. If cancelled it takes itself back.
+        Returns when the other nodes' entries are in `list()`, or after `load_seconds`; later ones come as a diff. Once
+        they are loaded it returns at once. If it is cancelled, the member is not counted.
         """
         await self._replicas.joined(topic)
 
     def topic_left(self, topic: str) -> None:
-        """Takes back one `topic_joined`. With the last the replica is dropped; own entries stay until untracked."""
+        """Undo one `topic_joined`. The last one drops the replica; own entries stay until they are untracked."""
         self._replicas.left(topic)
 
     def receive(self, topic: str, node: str, payload: bytes) -> None:
-        """Another node published this as PRESENCE_DIFF on the topic. Never raises."""
+        """Apply what another node published on the topic as PRESENCE_DIFF. Never raises."""
         self._replicas.receive(topic, node, payload)
 
     def link_restored(self) -> None:
-        """Changes may have been missed in both directions: load every replica anew, and tell where this node stands."""
+        """Load every replica again, and announce this node's entries: either side may have missed changes."""
         self._replicas.reload_all()
         self._writer.check_all()
         self._writer.announce_ended()
@@ -187,13 +185,11 @@ class Tracker:
 
     # What the registry tells
 
-    def _heed_registry(self, seen: Observation, gone: Collection[str]) -> None:
-        if gone and self.on_node_gone is not None:
-            self.on_node_gone()
+    def _on_observation(self, seen: Observation) -> None:
         if seen.lost or seen.late:
             self._writer.check_all()
         for node in seen.dead:
-            topics = self._replicas.bury(node)
+            topics = self._replicas.drop_node(node)
             if topics:
                 logger.warning("presence node gone", extra={"fields": {"node": node, "topics": len(topics)}})
                 self._writer.clear_away(node, topics)

@@ -1,6 +1,6 @@
-"""The bytes of presence between nodes and in the store: entries and changes as JSON arrays. Pure, no I/O.
+"""Encodes entries and changes as JSON arrays, for other nodes and for the store. Pure, no I/O.
 
-A change: `[sequence, previous, [[key, meta], ...], [ref, ...]]`. An entry: `[key, meta]`, its meta with `phx_ref`.
+A change is `[sequence, previous, [[key, meta], ...], [ref, ...]]`. An entry is `[key, meta]`; its meta has `phx_ref`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ _decode_change = msgspec.json.Decoder(tuple[int, int, tuple[tuple[str, dict[str,
 
 
 class BadPresence(ValueError):
-    """Bytes that no node of this service wrote."""
+    """The bytes were not written by a node of this service."""
 
 
 def own_copy(key: object, meta: object) -> tuple[str, Meta]:
-    """A key and a meta that nobody else can change, and that are sure to be written.
+    """The key, and a copy of the meta that nobody else can change and that can be encoded.
 
-    Raises TypeError if the key is no string or the meta no object, ValueError if there is no JSON for them.
+    Raises TypeError if the key is not a string or the meta not an object, ValueError if JSON cannot express them.
     """
     if not isinstance(key, str):
         raise TypeError(f"a presence's key is a string, not {type(key).__name__}")

@@ -1,6 +1,6 @@
-"""Brings this node's entries to the store, and tells the other nodes once they are there; looks after what is there.
+"""Writes this node's entries to the store, then tells the other nodes, and checks regularly that the store has them.
 
-A change is published when it is stored, not before: who then loads the stored topic has it, in one way or the other.
+A change is published only after it is stored. So a node that loads the topic gets it from the store or as a change.
 """
 
 from __future__ import annotations
@@ -52,24 +52,24 @@ class Writer:
         self._next_sweep = clock() + sweep_seconds
         self._ended: dict[str, Change] = {}
         self._ended_before: dict[str, Change] = {}
-        """The topics where this node's entries ended, in this sweep and in the one before."""
+        """Topics in which this node's entries ended during this sweep, and during the one before."""
         self.has_given_up = False
-        """Whether something was not written, because the store was away at the end."""
+        """True if something was not written, because the store was away while this node stopped."""
 
     # What is to be done
 
     def changed(self, name: str) -> None:
-        """An entry of this node in the topic came, changed or went: write it soon."""
+        """Write the topic soon: an entry of this node was added, changed or removed."""
         self._unwritten[name] = None
         self._write_wanted.set()
 
     def check_all(self) -> None:
-        """See to it that the store has all entries of this node, and the other nodes as well."""
+        """Check soon that the store and the other nodes have all entries of this node."""
         self._unchecked.update(dict.fromkeys(self._topics.written()))
         self._write_wanted.set()
 
     def sweep_on(self) -> None:
-        """Check some more of the topics that have entries of this node, so that each has its turn."""
+        """Check the next topics that have entries of this node. Each topic has its turn once a sweep."""
         now = self._clock()
         if not self._sweep and now >= self._next_sweep:
             self._next_sweep = now + self._sweep_seconds
@@ -81,19 +81,19 @@ class Writer:
             self._write_wanted.set()
 
     def clear_away(self, node: str, names: Collection[str]) -> None:
-        """What a dead node left in these topics."""
+        """Remove soon what a dead node left in these topics."""
         self._leftovers.setdefault(node, {}).update(dict.fromkeys(names))
         self._write_wanted.set()
 
     def announce_ended(self) -> None:
-        """Tell the other nodes again where this node's entries have ended of late."""
+        """Tell the other nodes again in which topics this node's entries ended lately."""
         for name, change in {**self._ended_before, **self._ended}.items():
             self._audience.tell_nodes(name, change)
 
     # Doing it
 
     async def write_loop(self) -> None:
-        # A node whose entries can be seen must be seen to be alive.
+        # Register first: others ignore the entries of a node that they do not know to be alive.
         await self._leases.registered.wait()
         while not self._loops.stopping or self._unwritten:
             await self._write_wanted.wait()
@@ -110,7 +110,7 @@ class Writer:
     async def _write(self, names: list[str]) -> None:
         writes = self._take_writes(names)
         if writes:
-            # The same changes until they are stored: repeating one does nothing.
+            # Repeat the same changes until they are stored: a repeated one changes nothing.
             written = await self._persist(lambda: self._store.write(self._node, writes))
             lost = [write.topic for write, done in zip(writes, written, strict=True) if not done]
             if lost:
@@ -150,7 +150,7 @@ class Writer:
             await self._persist(lambda: self._store.remove(node, batch))  # noqa: B023
 
     async def _persist(self, call: Callable[[], Any]) -> Any:
-        """Until it succeeds: what is to be written is not given up while the store is away."""
+        """Repeat the call until it succeeds."""
         while True:
             try:
                 return await call()
@@ -159,7 +159,7 @@ class Writer:
                 await self._loops.pause("write", error)
 
     def _announce(self, names: Iterable[str]) -> None:
-        """A node that has not got all entries of this one notices it, and loads the topic again."""
+        """Announce the topics: a node that lacks entries of this one notices it and loads the topic again."""
         for name in names:
             topic = self._topics.get(name)
             if topic is not None and topic.state.sequence:

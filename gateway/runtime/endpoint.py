@@ -72,8 +72,6 @@ class Endpoint:
             lease_seconds=settings.presence_lease_seconds,
             load_seconds=settings.presence_load_seconds,
         )
-        # What a node committed but had no time to publish before it died, reaches clients of the others like this.
-        self.presence.on_node_gone = lambda: self._gap(2 * settings.presence_lease_seconds)
         self.counts = Counts()
         self.connections = Roster(settings, self.counts)
         self._on_probe: Callable[[float], None] | None = None
@@ -114,7 +112,7 @@ class Endpoint:
             every = self.settings.away_catch_up_seconds
             self._next_gap = now + every
             # A link is silent for some time before it is known to be away.
-            self._gap(every + 2 * self.settings.redis_timeout_seconds)
+            self.gap(every + 2 * self.settings.redis_timeout_seconds)
 
     async def stop(self) -> None:
         """After `drain`. Takes this node's presence away, and sends what is queued."""
@@ -235,9 +233,14 @@ class Endpoint:
 
     def link_restored(self, away_seconds: float) -> None:
         self.presence.link_restored()
-        self._gap(away_seconds)
+        self.gap(away_seconds)
 
-    def _gap(self, seconds: float) -> None:
+    def messages_lost(self, seconds: float) -> None:
+        """Other nodes may lack what this one published: have them read it from Postgres."""
+        self.publish(control.CONTROL, control.CATCH_UP, json_payload(control.catch_up(seconds)))
+
+    def gap(self, seconds: float) -> None:
+        """Broadcasts of other nodes, of the last so many seconds, may have been missed."""
         for listener in self._gap_listeners:
             listener(seconds)
         self._notify(Notice(control.CATCH_UP, control.catch_up(seconds)))
@@ -258,7 +261,7 @@ class Endpoint:
             case control.ROLE_CHANGED:
                 self.connections.role_changed(payload["user_id"], payload["role"])
             case control.CATCH_UP:
-                self._gap(payload["seconds"])
+                self.gap(payload["seconds"])
             case control.CATEGORY_CHANGED | control.SELLER_CHANGED:
                 self._notify(Notice(envelope.event, payload))
 

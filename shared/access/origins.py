@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import re
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
-from typing import TYPE_CHECKING
+from typing import Protocol
 from urllib.parse import urlsplit
-
-if TYPE_CHECKING:
-    from shared.settings import Settings
 
 ANY = "*"
 NAMED = frozenset({"null", "file://"})
@@ -24,7 +21,16 @@ _NO_ORIGINS = frozenset({"about", "blob", "data", "ftp", "javascript", "mailto",
 """Schemes that no browser sends as an origin."""
 
 
-def is_allowed(origin: str | None, host: str, settings: Settings) -> bool:
+class OriginSettings(Protocol):
+    """`Settings`, which asks `origin_fault` itself."""
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]: ...
+    @property
+    def is_production(self) -> bool: ...
+
+
+def is_allowed(origin: str | None, host: str, settings: OriginSettings) -> bool:
     """`host` is the request's own. A client that is no page sends no origin, and may."""
     if origin is None:
         return True

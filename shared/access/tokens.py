@@ -116,7 +116,7 @@ class Tokens:
         )
 
     def issue_refresh(self, session_id: str, generation: int) -> str:
-        """`SESSION.GENERATION.SIGNATURE`: good while the session is of that generation."""
+        """`SESSION.GENERATION.SIGNATURE`, always the same: good while the session is of that generation."""
         return f"{session_id}.{generation}.{self._signature(session_id, generation)}"
 
     def read_refresh(self, token: str) -> tuple[str, int]:

@@ -10,7 +10,7 @@ MAX_PICTURES = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPicture:
-    """Two files that are stored already, on their way to a row; media types are also told by the keys' endings."""
+    """Two files on their way to a row; media types are also told by the keys' endings."""
 
     key: str
     content_type: str
@@ -21,6 +21,10 @@ class NewPicture:
     thumbnail_key: str
     thumbnail_content_type: str
     thumbnail_size: int
+
+    @property
+    def keys(self) -> tuple[str, str]:
+        return self.key, self.thumbnail_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,10 @@ class Picture:
 
 class PictureNotFound(Exception):
     """No such picture, or not of this listing."""
+
+
+class FilesGivenUp(Exception):
+    """The row came so late that its files were, or are being, deleted as nobody's."""
 
 
 class ListingIsFull(Exception):

@@ -53,7 +53,7 @@ class QueuePosition:
     report_id: int
 
 
-class AlreadyReportedByThem(Exception):
+class AlreadyReported(Exception):
     """One person reports one listing once."""
 
 

@@ -26,8 +26,14 @@ POLL_OK = psycopg2.extensions.POLL_OK
 POLL_WRITE = psycopg2.extensions.POLL_WRITE
 IDLE = psycopg2.extensions.TRANSACTION_STATUS_IDLE
 
-# A server that turned read-only was a primary once: what is needed is another connection.
-_AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
+_AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError)
+_SPENT = (
+    # A prepared statement's table was altered: it must be prepared anew.
+    psycopg2.errors.FeatureNotSupported,
+    # The server was the primary when this connection was opened, and is no more: another connection finds the new one.
+    psycopg2.errors.ReadOnlySqlTransaction,
+)
+"""Only another connection helps: kept in the pool, this one would be lent again and again."""
 
 
 class Connection(aiopg.Connection):
@@ -98,8 +104,7 @@ class Connection(aiopg.Connection):
                 self._waiter = None
                 raise
             await self._poll(waiter, timeout)
-        except psycopg2.errors.FeatureNotSupported as error:
-            # A prepared statement's table was altered: it must be prepared anew, on a new connection.
+        except _SPENT as error:
             self._close()
             raise DatabaseUnavailable(_reason(error)) from error
         except _AWAY as error:

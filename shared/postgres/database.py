@@ -51,24 +51,15 @@ class Database:
         self._pool = Pool(self._open, settings.database_pool_size, self._timeout)
 
     @classmethod
-    async def connect(cls, settings: Settings, *, patience_seconds: float = 0.0) -> Database:
-        """Connect, trying for so long; then raises DatabaseUnavailable."""
+    async def connect(cls, settings: Settings) -> Database:
+        """One that answers; raises DatabaseUnavailable."""
         database = cls(settings)
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + patience_seconds
-        while True:
-            try:
-                await database.ping()
-            except DatabaseUnavailable:
-                if loop.time() >= deadline:
-                    await database.close()
-                    raise
-                await asyncio.sleep(0.2)
-            except BaseException:
-                await database.close()
-                raise
-            else:
-                return database
+        try:
+            await database.ping()
+        except BaseException:
+            await database.close()
+            raise
+        return database
 
     @property
     def pool(self) -> Pool:

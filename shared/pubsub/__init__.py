@@ -5,11 +5,10 @@ from __future__ import annotations
 from shared.pubsub.broker import Broker
 from shared.pubsub.redis import RedisBroker
 from shared.pubsub.redis_cluster import RedisClusterBroker
+from shared.redis import is_cluster
 from shared.settings import Settings
 
 
 def broker_for(settings: Settings, node_id: str) -> Broker:
-    """By the URL: one Redis server, or a cluster (`redis+cluster://`)."""
-    if "+cluster://" in settings.redis_url:
-        return RedisClusterBroker(settings, node_id)
-    return RedisBroker(settings, node_id)
+    """The broker on the server or the cluster that `settings.redis_url` names; Redis shows it under `node_id`."""
+    return RedisClusterBroker(settings, node_id) if is_cluster(settings.redis_url) else RedisBroker(settings, node_id)

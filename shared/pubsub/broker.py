@@ -1,4 +1,4 @@
-"""The broker: how nodes hear of each other's broadcasts. States the promises; redis.py and memory.py keep them."""
+"""The broker carries broadcasts between nodes. This module states its promises; redis.py and memory.py keep them."""
 
 from __future__ import annotations
 
@@ -6,50 +6,57 @@ from typing import Protocol
 
 
 class Receiver(Protocol):
-    """Who gets what a broker received: the gateway's endpoint."""
+    """Gets what a broker receives, and is told what it may have missed or lost. No method may block or raise."""
 
     def receive(self, topic: str, data: bytes) -> None:
-        """One message, in the order of its publisher. Must not block or raise."""
+        """One message. Messages of one publisher arrive in its order."""
 
     def link_restored(self, away_seconds: float) -> None:
-        """The link was away for so long and is back, all topics subscribed again: messages may have been missed."""
+        """The link is back after so many seconds, with all topics subscribed; this node may have missed messages."""
+
+    def messages_lost(self, seconds: float) -> None:
+        """Other nodes may not have received what this node published in the last so many seconds.
+
+        Called when the link is up again, so that the other nodes can be told.
+        """
 
 
 class Broker(Protocol):
     """Publish and subscribe by topic, between nodes.
 
-    Delivery is at most once and in order for each publisher. A publisher that has subscribed to the topic itself gets
-    its own messages too and drops them by the node id in the envelope. What a message must survive is not kept here:
-    whoever cannot lose one reads it from Postgres after `link_restored`.
+    Each message is delivered at most once; those of one publisher arrive in its order. A publisher that has subscribed
+    to the topic gets its own messages too, and drops them by the node id in the envelope. The broker stores nothing:
+    whoever cannot lose a message reads it from Postgres after `link_restored`.
     """
 
     @property
     def connected(self) -> bool:
-        """Whether the link is up, as far as is known."""
+        """True while every topic can be published and heard, as far as this node knows."""
 
     @property
     def unpublished(self) -> int:
-        """Messages that wait to be written."""
+        """How many messages wait to be written."""
 
     async def start(self, receiver: Receiver | None) -> None:
-        """Connect, or keep trying in the background. A process that only publishes gives no receiver."""
+        """Connect, or keep trying in the background. Without a receiver nobody is told of losses."""
 
     async def stop(self) -> None:
-        """Send what is queued, if the link is up, and end."""
+        """Send what is queued, if the link is up, wait until Redis has confirmed it, and end."""
 
     async def subscribe(self, topic: str) -> None:
-        """Returns when the subscription is confirmed: whatever is published from now on is received.
+        """Returns when the subscription is confirmed: this node receives whatever is published from then on.
 
-        Callers of the same topic share one subscription and count as one each. While the link is away this waits,
-        and returns when the topic is subscribed on the new link. Raises TimeoutError where that takes longer than
-        `subscribe_timeout_seconds`; then the caller does not count.
+        Callers of the same topic share one subscription, and each of them counts. While the link is away this waits
+        until the topic is subscribed on the new link. Raises TimeoutError after `subscribe_timeout_seconds`; the caller
+        is not counted then.
         """
 
     def unsubscribe(self, topic: str) -> None:
-        """Takes back one subscribe. The last one ends the subscription."""
+        """Undo one `subscribe`. The last one ends the subscription."""
 
     def publish(self, topic: str, data: bytes) -> None:
         """Queue a message; never waits. Messages queued in one loop tick leave in one write.
 
-        While the link is away, up to a bound of messages is kept and sent later; past it the oldest are dropped.
+        While the link is away, at most `max_publish_queue` messages are kept and sent later. Beyond that the oldest is
+        dropped, and counts as lost.
         """

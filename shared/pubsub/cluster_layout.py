@@ -1,4 +1,4 @@
-"""Which server of a Redis Cluster is the master of which hash slots. Pure: reads the answer to CLUSTER SHARDS."""
+"""Tells which server of a Redis Cluster is the master of which hash slot, from the answer to CLUSTER SHARDS. Pure."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from typing import Any
 
-from redis.crc import key_slot
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
-Address = tuple[str, int]
+from shared.redis import Address
 
 
 class ClusterLayout:
-    """Of a cluster whose shards are given, or of none."""
+    """The servers and slots of one cluster. Servers that the cluster holds to be down are left out."""
 
     def __init__(self, shards: Iterable[Any] = (), asked_host: str = "") -> None:
-        """`asked_host` is where the answer is from: a server that does not know its own address says nothing of it."""
+        """`shards` is the answer to CLUSTER SHARDS; without it nothing is known.
+
+        `asked_host` is the host that gave the answer. A server that does not know its own address leaves it out.
+        """
         ranges: list[tuple[int, int, Address]] = []
         self.servers: list[Address] = []
         for shard in map(_mapping, shards):
@@ -31,10 +34,20 @@ class ClusterLayout:
         self._starts = [start for start, _, _ in ranges]
         self._ranges = ranges
         self.masters = {address for _, _, address in ranges}
-        """Those that have slots."""
+        """The servers that have slots."""
+        self.is_complete = self._unassigned() == 0
+        """True if every slot has a master."""
+
+    def _unassigned(self) -> int:
+        """How many slots have no master."""
+        missing, expected = 0, 0
+        for start, end, _ in [*self._ranges, (REDIS_CLUSTER_HASH_SLOTS, REDIS_CLUSTER_HASH_SLOTS, None)]:
+            missing += max(0, start - expected)
+            expected = max(expected, end + 1)
+        return missing
 
     def master_of(self, key: bytes) -> Address | None:
-        """None where nobody is known to have the key's slot."""
+        """The master of the key's hash slot; None if the slot has none."""
         slot = key_slot(key)
         position = bisect_right(self._starts, slot) - 1
         if position < 0:
@@ -44,7 +57,7 @@ class ClusterLayout:
 
 
 def _mapping(answer: Any) -> dict[str, Any]:
-    """A map as RESP3 gives it, or as RESP2's flat list."""
+    """A map, which RESP3 gives as such and RESP2 as a flat list of keys and values."""
     pairs = answer.items() if isinstance(answer, dict) else zip(answer[::2], answer[1::2], strict=True)
     return {_text(key): value for key, value in pairs}
 

@@ -1,4 +1,4 @@
-"""A broker inside one process: for a gateway alone, without Redis, and for tests of several nodes in one loop."""
+"""A broker without Redis: for a single gateway, and for tests that run several nodes in one loop."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from shared.pubsub.broker import Receiver
 
 
 class MemoryHub:
-    """What the nodes of one process share. A message is delivered while it is published."""
+    """Connects the brokers of one process. `publish` delivers a message before it returns."""
 
     def __init__(self) -> None:
         self.brokers: list[MemoryBroker] = []
 
 
 class MemoryBroker:
-    """The Broker of one node. Its link is always up."""
+    """The broker of one node. Its link is always up."""
 
     def __init__(self, hub: MemoryHub | None = None) -> None:
         self._hub = hub or MemoryHub()

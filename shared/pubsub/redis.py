@@ -1,8 +1,8 @@
-"""The broker on Redis pub/sub: one link for each node, subscribed to what the node's own clients joined.
+"""The broker on Redis pub/sub: one link for each node, subscribed to the topics that the node's own clients joined.
 
-Keeps the promises of broker.py. A link that was away is rebuilt: all topics are subscribed again in batches, what was
-queued is sent, and then the receiver is told that it may have missed something. What was written to a link that then
-broke is not written again (at most once); instead, the other nodes are told to catch up.
+Keeps the promises of broker.py. When the link was away, every topic is subscribed again in batches, the receiver is
+told what it may have missed, and what was queued is sent. What was written to a link that then broke is not written
+again (at most once); it counts as lost.
 """
 
 from __future__ import annotations
@@ -11,16 +11,14 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Callable
-from typing import Any
 
-from redis.asyncio import ConnectionPool
+from redis.crc import key_slot
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import MovedError, RedisError, ResponseError
 
-from shared.events.control import CATCH_UP, CONTROL, catch_up
-from shared.events.envelope import Envelope, json_payload, pack
 from shared.pubsub.broker import Receiver
 from shared.pubsub.redis_link import LinkCommands, RedisLink
+from shared.redis import Address, Connect, links
 from shared.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -29,10 +27,25 @@ _BATCH = 500
 """Topics in one SUBSCRIBE, messages in one write."""
 _RETRY_SECONDS = (0.05, 1.0)
 """How long to wait before a new link, at first and at most."""
+_REPORT_SECONDS = 0.5
+"""Losses on a link that stays up are collected for so long before they are reported."""
+
+
+class ClusterHooks:
+    """What the broker of one master tells the broker of its cluster. Without a cluster nobody needs to know."""
+
+    def look_again(self) -> None:
+        """The link broke, or a slot has moved away: who is master of what may have changed."""
+
+    def slot_moved(self, owner: Address) -> None:
+        """The master refused a command, because another server has the slot now."""
+
+    def topic_ended(self, broker: RedisBroker, topic: str) -> None:
+        """The master has ended the subscription of this topic, or refused it: another server may have the topic now."""
 
 
 class _Topic:
-    """Who wants a topic on this node, and who waits for its confirmation."""
+    """How many callers want a topic on this node, and who waits for its confirmation."""
 
     __slots__ = ("confirmed", "count", "unconfirmed", "waiters")
 
@@ -45,52 +58,67 @@ class _Topic:
 
 
 class RedisBroker:
-    """A Broker over one Redis server. `node_id` marks what this broker itself has to say to other nodes."""
+    """A broker over one Redis server."""
 
     def __init__(
         self,
         settings: Settings,
         node_id: str = "",
         *,
-        pool: ConnectionPool | None = None,
-        sharded: bool = False,
-        announce_loss: Callable[[float], None] | None = None,
-        on_moved: Callable[[], None] | None = None,
+        connect: Connect | None = None,
+        hooks: ClusterHooks | None = None,
     ) -> None:
-        """The keywords are for one master of a cluster: its connections, SSUBSCRIBE instead of SUBSCRIBE, who tells
-        the other nodes that messages were lost, and who is told that a topic belongs to another master now."""
-        self._node_id = node_id
-        self._commands = LinkCommands(sharded=sharded)
-        self._announce_loss = announce_loss or self._tell_to_catch_up
-        self._on_moved = on_moved
+        """`connect` and `hooks` are given for a master of a cluster, which is spoken to with the sharded commands."""
+        self._commands = LinkCommands(sharded=hooks is not None)
+        self._hooks = hooks or ClusterHooks()
+        self._connect = connect or links(settings.redis_url, f"daveslist-{node_id}")
         self._prefix = settings.redis_prefix.encode()
         self._timeout = settings.redis_timeout_seconds
         self._subscribe_timeout = settings.subscribe_timeout_seconds
         self._bound = settings.max_publish_queue
-        self._pool = pool or ConnectionPool.from_url(settings.redis_url, **connection_options(node_id))
         self._receiver: Receiver | None = None
+        self._loop = asyncio.get_running_loop()
+        self._link: RedisLink | None = None
+        """The link while it is up."""
         self._topics: dict[bytes, _Topic] = {}
         self._to_subscribe: dict[bytes, None] = {}
         self._to_unsubscribe: dict[bytes, None] = {}
         self._queue: deque[tuple[bytes, bytes]] = deque()
-        self._lost = 0
-        self._complete_until = asyncio.get_running_loop().time()
+        self._lost_since: float | None = None
+        """Loop time. What was published since then may be lost, and the receiver has not been told."""
+        self._reporting: asyncio.TimerHandle | None = None
+        self._complete_until = self._loop.time()
+        """As RedisLink's, when the last link broke."""
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
         self._confirmed = asyncio.Event()
         self._missing = 0
+        """Topics to be subscribed again before a new link counts as up."""
         self._unconfirmed = 0
         """Topics in SUBSCRIBEs that Redis has not confirmed. Until it has, the next ones are collected: joins that come
         at the same time share one."""
         self._task: asyncio.Task[None] | None = None
         self._is_stopping = False
-        self.connected = False
 
     # The Broker's side
 
     @property
+    def connected(self) -> bool:
+        return self._link is not None
+
+    @property
     def unpublished(self) -> int:
         return len(self._queue)
+
+    @property
+    def complete_until(self) -> float:
+        """Loop time. Whatever was published before it has arrived, in both directions."""
+        return self._complete_until if self._link is None else self._link.complete_until
+
+    @property
+    def lost_since(self) -> float | None:
+        """Loop time. What this node published since then may be lost, and the receiver was not told; else None."""
+        return self._lost_since
 
     async def start(self, receiver: Receiver | None) -> None:
         """Returns when the first link is up, or after the timeout with the link still being tried."""
@@ -105,18 +133,36 @@ class RedisBroker:
     async def stop(self) -> None:
         if self._task is None:
             return
-        if self.connected and self._queue:
+        if self._link is not None:
             self._idle.clear()
             self._work.set()
             try:
                 async with asyncio.timeout(self._timeout):
                     await self._idle.wait()
+                    if self._link is not None:
+                        await self._link.all_answered.wait()
             except TimeoutError:
                 logger.warning("stopped with unsent messages", extra={"fields": {"count": len(self._queue)}})
         self._is_stopping = True
+        if self._reporting is not None:
+            self._reporting.cancel()
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        await self._pool.disconnect()
+
+    def abandon(self) -> list[tuple[str, bytes]]:
+        """Give the server up at once, and return the messages that were not written. `stop` it afterwards.
+
+        Whoever waits for a topic gets TimeoutError.
+        """
+        self._complete_until, self._link = self.complete_until, None
+        self._is_stopping = True
+        if self._task is not None:
+            self._task.cancel()
+        unsent = [(self._topic(channel), data) for channel, data in self._queue]
+        self._queue.clear()
+        for entry in self._topics.values():
+            _give_up(entry)
+        return unsent
 
     async def subscribe(self, topic: str) -> None:
         channel = self._prefix + topic.encode()
@@ -130,7 +176,7 @@ class RedisBroker:
         if not entry.unconfirmed:
             self._to_subscribe[channel] = None
             self._work.set()
-        waiter = asyncio.get_running_loop().create_future()
+        waiter = self._loop.create_future()
         if entry.waiters is None:
             entry.waiters = []
         entry.waiters.append(waiter)
@@ -138,7 +184,8 @@ class RedisBroker:
             async with asyncio.timeout(self._subscribe_timeout):
                 await waiter
         except (TimeoutError, asyncio.CancelledError):
-            self.unsubscribe(topic)
+            if self._topics.get(channel) is entry:
+                self.unsubscribe(topic)
             raise
 
     def unsubscribe(self, topic: str) -> None:
@@ -148,60 +195,62 @@ class RedisBroker:
             return
         entry.count -= 1
         if entry.count == 0:
-            # Not at once: whoever comes back before the write finds the topic still subscribed.
+            # Unsubscribed with the next write only: a caller who comes back before it finds the topic subscribed.
             self._to_unsubscribe[channel] = None
             self._work.set()
 
     def publish(self, topic: str, data: bytes) -> None:
         if len(self._queue) >= self._bound:
             self._queue.popleft()
-            self._lost += 1
+            self._lose(self.complete_until)
         self._queue.append((self._prefix + topic.encode(), data))
         self._work.set()
 
-    # The link's side
-
     async def _run(self) -> None:
         delay, most = _RETRY_SECONDS
-        restored = False
-        # Not only until it is cancelled: a link that breaks just then has its error raised in place of that.
+        is_first = True
+        # Checked as well as cancelled: an error of the link can replace the CancelledError.
         while not self._is_stopping:
             link = RedisLink(
-                self._pool.make_connection(),  # type: ignore[no-untyped-call]
+                self._connect(),
                 self._commands,
-                self._message,
-                self._subscribed,
-                self._refused,
-                self._timeout,
+                on_message=self._message,
+                on_subscribed=self._subscribed,
+                on_unsubscribed=self._unsubscribed,
+                on_refused=self._refused,
+                timeout=self._timeout,
             )
             try:
                 await link.open()
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(link.serve())
-                    tasks.create_task(self._drive(link, restored))
+                    tasks.create_task(self._drive(link, is_first))
             except* (RedisError, OSError, TimeoutError) as group:
                 error = _first(group)
                 log = logger.warning if self.connected else logger.debug
                 log("redis link lost", extra={"fields": {"error": f"{type(error).__name__}: {error}"}})
             except* Exception:
-                # A mistake of ours must cost a link, not all links from then on.
+                # A fault in this module must end one link, not all later ones.
                 logger.exception("redis link failed")
             finally:
                 if self.connected:
                     delay = _RETRY_SECONDS[0]
-                    # Not of a link that broke while topics were still missing on it: the gap goes on.
-                    self._complete_until = link.complete_until
-                self.connected = False
-                self._lost += link.unanswered
-                for entry in self._topics.values():
-                    entry.confirmed = False
+                self._link_ended(link)
                 await link.close()
-            restored = True
+            is_first = False
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))
             delay = min(delay * 2, most)
 
-    async def _drive(self, link: RedisLink, restored: bool) -> None:
-        """Subscribe everything on a fresh link, then carry out what comes up, in batches."""
+    async def _drive(self, link: RedisLink, is_first: bool) -> None:
+        """Bring a fresh link up, then carry out whatever is to be done on it."""
+        await self._subscribe_all(link)
+        self._link = link
+        if not is_first:
+            self._report_gap()
+        await self._pump(link)
+
+    async def _subscribe_all(self, link: RedisLink) -> None:
+        """Returns when every topic is confirmed on the link. Raises TimeoutError."""
         self._to_subscribe.clear()
         self._to_unsubscribe.clear()
         for channel, entry in list(self._topics.items()):
@@ -218,15 +267,9 @@ class RedisBroker:
         await self._write_subscriptions(link)
         async with asyncio.timeout(self._timeout * 10):
             await self._confirmed.wait()
-        self.connected = True
-        away = asyncio.get_running_loop().time() - self._complete_until if restored else 0.0
-        if self._lost and restored:
-            self._announce_loss(away)
-        self._lost = 0
-        if restored:
-            logger.info("redis link restored", extra={"fields": {"topics": len(self._topics)}})
-            if self._receiver is not None:
-                self._receiver.link_restored(away)
+
+    async def _pump(self, link: RedisLink) -> None:
+        """Write subscriptions and messages in batches, as they come up."""
         while True:
             self._work.clear()
             if self._unconfirmed <= 0:
@@ -237,10 +280,50 @@ class RedisBroker:
             self._idle.set()
             await self._work.wait()
 
+    def _link_ended(self, link: RedisLink) -> None:
+        if self.connected:
+            # If the link broke before all topics were subscribed on it, the gap began with the link before it.
+            self._complete_until = link.complete_until
+            self._link = None
+        if link.unanswered:
+            self._lose(self._complete_until)
+        for entry in self._topics.values():
+            entry.confirmed = False
+        self._hooks.look_again()
+
+    # Gaps and losses
+
+    def _report_gap(self) -> None:
+        """The link is back: tell what was missed, and what was lost, while it was away."""
+        logger.info("redis link restored", extra={"fields": {"topics": len(self._topics)}})
+        self._report_loss()
+        if self._receiver is not None:
+            self._receiver.link_restored(self._loop.time() - self._complete_until)
+
+    def _lose(self, since: float) -> None:
+        """Something published after this moment of the loop's time is lost: report it once the link is up."""
+        self._lost_since = since if self._lost_since is None else min(self._lost_since, since)
+        if self.connected and self._reporting is None:
+            self._reporting = self._loop.call_later(_REPORT_SECONDS, self._report_loss)
+
+    def _report_loss(self) -> None:
+        if self._reporting is not None:
+            self._reporting.cancel()
+            self._reporting = None
+        # On a link that is down, the next one reports it.
+        if self._lost_since is None or not self.connected:
+            return
+        seconds, self._lost_since = self._loop.time() - self._lost_since, None
+        if self._receiver is not None:
+            self._receiver.messages_lost(seconds)
+
+    # Subscriptions
+
     async def _write_subscriptions(self, link: RedisLink) -> None:
         while self._to_unsubscribe:
             channels = self._taken(self._to_unsubscribe)
-            # One that is not confirmed yet is ended when it is, so that its late confirmation can't pass for another's.
+            # A topic that is not confirmed yet is unsubscribed when it is: otherwise the late confirmation could be
+            # taken for that of a later SUBSCRIBE.
             gone = [
                 channel
                 for channel in channels
@@ -284,38 +367,70 @@ class RedisBroker:
         for waiter in waiters or ():
             if not waiter.done():
                 waiter.set_result(None)
+        self._one_less_missing()
+
+    def _unsubscribed(self, channel: bytes) -> None:
+        """After UNSUBSCRIBE, or without it: from a master whose slot has moved away."""
+        entry = self._topics.get(channel)
+        if entry is not None and entry.confirmed:
+            self._end_topic(channel, entry)
+            self._hooks.look_again()
+
+    def _refused(self, error: ResponseError) -> None:
+        """Redis refused a command; a message in it is lost. Raises RedisConnectionError to get another link."""
+        self._lose(self.complete_until)
+        if isinstance(error, MovedError):
+            for channel, entry in self._unconfirmed_in(error.slot_id):
+                self._end_topic(channel, entry)
+            self._work.set()
+            self._hooks.slot_moved((error.host, error.port))
+            return
+        logger.warning("redis refused a command", extra={"fields": {"error": str(error)}})
+        if self._unconfirmed > 0:
+            # If it was a SUBSCRIBE, its confirmation never comes, and which one it was is not known.
+            raise RedisConnectionError(f"a subscription may have been refused: {error}")
+
+    def _unconfirmed_in(self, slot: int) -> list[tuple[bytes, _Topic]]:
+        """The topics of a hash slot whose subscription was written and is not confirmed."""
+        if self._unconfirmed <= 0:
+            return []
+        return [(name, entry) for name, entry in self._topics.items() if entry.unconfirmed and key_slot(name) == slot]
+
+    def _end_topic(self, channel: bytes, entry: _Topic) -> None:
+        """The server does not serve this topic any more."""
+        del self._topics[channel]
+        self._to_subscribe.pop(channel, None)
+        self._to_unsubscribe.pop(channel, None)
+        self._unconfirmed -= entry.unconfirmed
+        if not entry.confirmed:
+            self._one_less_missing()
+        _give_up(entry)
+        if entry.count:
+            self._hooks.topic_ended(self, self._topic(channel))
+
+    def _one_less_missing(self) -> None:
         if self._missing:
             self._missing -= 1
             if not self._missing:
                 self._confirmed.set()
 
-    def _tell_to_catch_up(self, seconds: float) -> None:
-        notice = Envelope(self._node_id, CATCH_UP, json_payload(catch_up(seconds)))
-        self._queue.append((self._prefix + CONTROL.encode(), pack(notice)))
-
-    def _refused(self, error: ResponseError) -> None:
-        """A refused command is not a broken link; what it was to say is lost."""
-        self._lost += 1
-        # It may have been a SUBSCRIBE, whose confirmation will never come.
-        self._unconfirmed = 0
-        self._work.set()
-        if isinstance(error, MovedError) and self._on_moved is not None:
-            self._on_moved()
-        else:
-            logger.warning("redis refused a command", extra={"fields": {"error": str(error)}})
-
     def _message(self, channel: bytes, data: bytes) -> None:
         if self._receiver is None:
             return
         try:
-            self._receiver.receive(channel[len(self._prefix) :].decode(), data)
+            self._receiver.receive(self._topic(channel), data)
         except Exception:
             logger.exception("a message from another node was not handled")
 
+    def _topic(self, channel: bytes) -> str:
+        return channel[len(self._prefix) :].decode()
 
-def connection_options(node_id: str) -> dict[str, Any]:
-    """For redis-py: pushes arrive among the answers (RESP3), and who drives the link waits and tries again itself."""
-    return {"protocol": 3, "socket_timeout": None, "retry": None, "client_name": f"daveslist-{node_id}"}
+
+def _give_up(entry: _Topic) -> None:
+    waiters, entry.waiters = entry.waiters, None
+    for waiter in waiters or ():
+        if not waiter.done():
+            waiter.set_exception(TimeoutError("the server does not serve this topic any more"))
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -1,76 +1,90 @@
 """The broker on a Redis Cluster: sharded pub/sub, one link for each master, each topic on the master of its hash slot.
 
-Every link keeps the promises of redis.py by itself. What is added here is where a topic lives, and that it moves: when
-a master fails over or a slot migrates, its topics are subscribed on the new master, and the receiver is told of a gap.
+Each link keeps the promises of redis.py. This module decides where a topic lives. When a master fails over or a slot
+moves, it subscribes the topics again on the new master, and reports the gap. While a slot has no master, messages for
+its topics wait as they do while a single Redis is away.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from dataclasses import replace
-from typing import Any
 
-from redis.asyncio import ConnectionPool, Redis
-from redis.asyncio.connection import parse_url
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from shared.events.control import CATCH_UP, CONTROL, catch_up
-from shared.events.envelope import Envelope, json_payload, pack
 from shared.pubsub.broker import Receiver
-from shared.pubsub.cluster_layout import Address, ClusterLayout
-from shared.pubsub.redis import RedisBroker, connection_options
+from shared.pubsub.cluster_layout import ClusterLayout
+from shared.pubsub.redis import ClusterHooks, RedisBroker
+from shared.redis import Address, ClusterServers
 from shared.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 _WATCH_SECONDS = 0.5
-"""How often the masters are looked at while a link is away; a failover is noticed within this time of its end."""
+"""How often the broker asks for the masters while a link is away or a slot has no master."""
 _CALM_SECONDS = 15.0
-"""How often they are looked at otherwise."""
-
-_FAILOVER_SECONDS = 60.0
-"""How far back a gap is taken to reach when masters have changed: longer than a failover takes."""
+"""How often it asks otherwise; a link that breaks and a slot that moves make it ask at once."""
+_PAUSE_SECONDS = 0.05
+"""The least time between two questions."""
 
 
 class _Topic:
-    """A topic that this node wants: how often, where it is subscribed, and whether it is confirmed there."""
+    """A topic that this node wants: how many callers want it, where it is subscribed, and whether it is heard."""
 
-    __slots__ = ("broker", "confirmed", "count")
+    __slots__ = ("broker", "confirmed", "count", "deaf_since")
 
     def __init__(self) -> None:
         self.count = 0
         self.broker: RedisBroker | None = None
         self.confirmed = asyncio.Event()
+        """Set while it is subscribed on the master that has it."""
+        self.deaf_since: float | None = None
+        """Loop time since when messages are missed; None while it is confirmed, and before the first time."""
 
 
-class RedisClusterBroker:
-    """A Broker over a Redis Cluster, named by a `redis+cluster://` or `rediss+cluster://` URL of any of its servers."""
+class RedisClusterBroker(ClusterHooks):
+    """A broker over the Redis Cluster that `settings.redis_url` names (`redis+cluster://`, `rediss+cluster://`)."""
 
     def __init__(self, settings: Settings, node_id: str = "") -> None:
         self._settings = settings
         self._node_id = node_id
         self._prefix = settings.redis_prefix.encode()
         self._timeout = settings.redis_timeout_seconds
-        scheme, _, rest = settings.redis_url.partition("+cluster://")
-        self._options: dict[str, Any] = {**parse_url(f"{scheme}://{rest}"), "db": 0}
+        self._cluster = ClusterServers(settings.redis_url)
+        self._servers: list[Address] = [self._cluster.named]
+        """Whom to ask for the masters; the first that answers is believed."""
         self._layout = ClusterLayout()
-        self._servers: list[Address] = [(self._options.get("host", "localhost"), self._options.get("port", 6379))]
+        self._loop = asyncio.get_running_loop()
         self._receiver: Receiver | None = None
         self._brokers: dict[Address, RedisBroker] = {}
         self._topics: dict[str, _Topic] = {}
-        self._moved = asyncio.Event()
+        self._deaf: set[str] = set()
+        """The topics that have a `deaf_since`."""
+        self._missed_since: float | None = None
+        """The earliest `deaf_since` of the topics that are heard again, until it is reported."""
+        self._reporting: asyncio.TimerHandle | None = None
+        self._homeless: deque[tuple[str, bytes]] = deque()
+        """Messages whose slot has no master."""
+        self._homeless_since = 0.0
+        """Loop time since when there are such messages."""
+        self._lost_since: float | None = None
+        """Loop time. What was published since then may be lost, and the receiver has not been told."""
+        self._look_wanted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
+    # The Broker's side
+
     @property
     def connected(self) -> bool:
-        return bool(self._brokers) and all(broker.connected for broker in self._brokers.values())
+        return self._layout.is_complete and all(broker.connected for broker in self._brokers.values())
 
     @property
     def unpublished(self) -> int:
-        return sum(broker.unpublished for broker in self._brokers.values())
+        return len(self._homeless) + sum(broker.unpublished for broker in self._brokers.values())
 
     async def start(self, receiver: Receiver | None) -> None:
         self._receiver = receiver
@@ -85,8 +99,11 @@ class RedisClusterBroker:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        if self._reporting is not None:
+            self._reporting.cancel()
         for task in list(self._tasks):
             task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(broker.stop() for broker in self._brokers.values()))
 
     async def subscribe(self, topic: str) -> None:
@@ -94,16 +111,30 @@ class RedisClusterBroker:
         if entry is None:
             entry = self._topics[topic] = _Topic()
         entry.count += 1
-        if entry.confirmed.is_set():
+        if entry.confirmed.is_set() and entry.broker is not None and entry.broker.connected:
             return
         if entry.broker is None:
             self._settle(topic, entry)
         try:
             async with asyncio.timeout(self._settings.subscribe_timeout_seconds):
-                await entry.confirmed.wait()
+                await self._until_heard(topic, entry)
         except (TimeoutError, asyncio.CancelledError):
             self.unsubscribe(topic)
             raise
+
+    async def _until_heard(self, topic: str, entry: _Topic) -> None:
+        """Returns when the topic is confirmed on a link that is up: one that was confirmed may have lost its link."""
+        while True:
+            await entry.confirmed.wait()
+            broker = entry.broker
+            assert broker is not None, "confirmed, and nowhere"
+            try:
+                await broker.subscribe(topic)
+            except TimeoutError:
+                continue
+            broker.unsubscribe(topic)
+            if entry.broker is broker:
+                return
 
     def unsubscribe(self, topic: str) -> None:
         entry = self._topics.get(topic)
@@ -112,25 +143,97 @@ class RedisClusterBroker:
         entry.count -= 1
         if not entry.count:
             del self._topics[topic]
-            if entry.broker is not None:
+            self._deaf.discard(topic)
+            # Where it is not confirmed, `_subscribe` undoes what it has asked for.
+            if entry.broker is not None and entry.confirmed.is_set():
                 entry.broker.unsubscribe(topic)
 
     def publish(self, topic: str, data: bytes) -> None:
         broker = self._broker_of(topic)
         if broker is not None:
             broker.publish(topic, data)
+            return
+        if not self._homeless:
+            self._homeless_since = self._loop.time()
+        elif len(self._homeless) >= self._settings.max_publish_queue:
+            self._homeless.popleft()
+            self._lose(self._homeless_since)
+        self._homeless.append((topic, data))
 
-    # Where topics live
+    # Who is master of what
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(_CALM_SECONDS if self.connected else _WATCH_SECONDS):
+                    await self._look_wanted.wait()
+            except TimeoutError:
+                pass
+            self._look_wanted.clear()
+            try:
+                async with asyncio.timeout(self._timeout * 2):
+                    await self._look()
+                await asyncio.sleep(_PAUSE_SECONDS)
+            except (RedisError, OSError, TimeoutError) as error:
+                logger.warning("redis cluster is away", extra={"fields": {"error": f"{type(error).__name__}: {error}"}})
+                await asyncio.sleep(_WATCH_SECONDS)
+            except Exception:
+                # A fault in this module must end one look, not all later ones.
+                logger.exception("looking at the redis cluster failed")
+                await asyncio.sleep(_WATCH_SECONDS)
+
+    async def _look(self) -> None:
+        """Ask who the masters are, and bring links, topics and waiting messages where they belong."""
+        self._layout = await self._ask()
+        masters = self._layout.masters
+        new = {address: self._link_to(address) for address in masters - self._brokers.keys()}
+        gone = [self._brokers.pop(address) for address in self._brokers.keys() - masters]
+        self._brokers.update(new)
+        # Nothing is awaited up to the starts: messages keep their order, and nobody meets a topic halfway.
+        self._publish_again([message for broker in gone for message in broker.abandon()])
+        for topic, entry in list(self._topics.items()):
+            if entry.broker is not self._broker_of(topic):
+                self._move(topic, entry)
+        if new or gone:
+            logger.info("redis cluster has changed", extra={"fields": {"masters": len(masters)}})
+        await asyncio.gather(*(broker.start(self) for broker in new.values()), *(broker.stop() for broker in gone))
+        for broker in gone:
+            if broker.lost_since is not None:
+                self._lose(broker.lost_since)
+        self._report_loss()
+
+    async def _ask(self) -> ClusterLayout:
+        """The layout, from the first server that answers with one. Raises RedisError, OSError, TimeoutError."""
+        error: Exception = RedisConnectionError("no server of the cluster is known")
+        for address in list(self._servers):
+            try:
+                async with self._cluster.client(address, self._timeout / 2) as client:
+                    answer = await client.execute_command("CLUSTER SHARDS")  # type: ignore[no-untyped-call]
+            except (RedisError, OSError, TimeoutError) as reason:
+                error = reason
+                continue
+            layout = ClusterLayout(answer, address[0])
+            if layout.masters:
+                # Ask this one first the next time. A server that was ever known stays known.
+                self._servers = list(dict.fromkeys([address, *layout.servers, *self._servers]))
+                return layout
+        raise error
+
+    def _link_to(self, address: Address) -> RedisBroker:
+        connect = self._cluster.links(address, f"daveslist-{self._node_id}")
+        return RedisBroker(replace(self._settings, redis_url=""), self._node_id, connect=connect, hooks=self)
+
+    # Where topics and messages live
 
     def _broker_of(self, topic: str) -> RedisBroker | None:
         address = self._layout.master_of(self._prefix + topic.encode())
         return None if address is None else self._brokers.get(address)
 
     def _settle(self, topic: str, entry: _Topic) -> None:
-        """Subscribe the topic on the master that it belongs to now."""
+        """Subscribe the topic on the master that has it now, if one has."""
         broker = entry.broker = self._broker_of(topic)
         if broker is not None:
-            task = asyncio.get_running_loop().create_task(self._subscribe(topic, entry, broker))
+            task = self._loop.create_task(self._subscribe(topic, entry, broker))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -141,93 +244,83 @@ class RedisClusterBroker:
             except TimeoutError:
                 continue
             if entry.broker is broker and self._topics.get(topic) is entry:
-                entry.confirmed.set()
+                self._heard_again(topic, entry)
             else:
                 broker.unsubscribe(topic)
             return
 
-    async def _watch(self) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(_CALM_SECONDS if self.connected else _WATCH_SECONDS):
-                    await self._moved.wait()
-            except TimeoutError:
-                pass
-            self._moved.clear()
-            try:
-                async with asyncio.timeout(self._timeout * 2):
-                    await self._look()
-            except (RedisError, OSError, TimeoutError) as error:
-                logger.warning("redis cluster is away", extra={"fields": {"error": f"{type(error).__name__}: {error}"}})
-                await asyncio.sleep(_WATCH_SECONDS)
+    def _move(self, topic: str, entry: _Topic) -> None:
+        """The topic has another master than before, or none."""
+        if entry.broker is not None and entry.confirmed.is_set():
+            entry.broker.unsubscribe(topic)
+            self._deaf_to(topic, entry, entry.broker.complete_until)
+        self._settle(topic, entry)
 
-    async def _look(self) -> None:
-        """Ask who the masters are, and put links and topics where they belong."""
-        self._layout = await self._ask()
-        # Those that answer first come first the next time; all that were ever known stay known.
-        self._servers = list(dict.fromkeys([*self._layout.servers, *self._servers]))
-        masters = self._layout.masters
-        new = {address: self._link_to(address) for address in masters - self._brokers.keys()}
-        self._brokers.update(new)
-        await asyncio.gather(*(broker.start(self) for broker in new.values()))
-        gone = [self._brokers.pop(address) for address in self._brokers.keys() - masters]
-        has_moved = bool(gone)
-        for topic, entry in list(self._topics.items()):
-            if entry.broker is None or entry.broker is not self._broker_of(topic):
-                has_moved = has_moved or entry.broker is not None
-                if entry.broker is not None and entry.broker not in gone:
-                    entry.broker.unsubscribe(topic)
-                entry.confirmed.clear()
-                self._settle(topic, entry)
-        for broker in gone:
-            await broker.stop()
-        if has_moved:
-            logger.info("redis cluster has changed", extra={"fields": {"masters": len(masters)}})
-            await self._report_gap()
+    def _publish_again(self, unsent: list[tuple[str, bytes]]) -> None:
+        """Messages that a lost master did not get, and those that had no master."""
+        waiting = [*self._homeless, *unsent]
+        self._homeless.clear()
+        for topic, data in waiting:
+            self.publish(topic, data)
 
-    async def _ask(self) -> ClusterLayout:
-        """The layout, as the first server that can be reached and knows one tells it."""
-        error: Exception = RedisConnectionError("no server of the cluster is known")
-        for host, port in self._servers:
-            limits = {"socket_timeout": self._timeout, "socket_connect_timeout": self._timeout / 2}
-            pool = ConnectionPool(**{**self._options, **limits, "host": host, "port": port})
-            try:
-                async with Redis(connection_pool=pool) as client:
-                    answer = await client.execute_command("CLUSTER SHARDS")  # type: ignore[no-untyped-call]
-                    layout = ClusterLayout(answer, host)
-                if layout.masters:
-                    return layout
-            except (RedisError, OSError, TimeoutError) as reason:
-                error = reason
-            finally:
-                await pool.disconnect()
-        raise error
+    # Gaps and losses
 
-    async def _report_gap(self) -> None:
-        """What went by while topics moved was missed here, and what this node said to a lost master by the others."""
-        try:
-            async with asyncio.timeout(self._timeout):
-                await asyncio.gather(*(entry.confirmed.wait() for entry in self._topics.values()))
-        except TimeoutError:
-            logger.warning("not all topics are subscribed again; trying on")
-        seconds = _FAILOVER_SECONDS
-        self._announce_loss(seconds)
-        self.link_restored(seconds)
+    def _deaf_to(self, topic: str, entry: _Topic, since: float) -> None:
+        entry.confirmed.clear()
+        entry.deaf_since = since
+        self._deaf.add(topic)
 
-    def _link_to(self, address: Address) -> RedisBroker:
-        host, port = address
-        options = {**self._options, **connection_options(self._node_id), "host": host, "port": port}
-        return RedisBroker(
-            replace(self._settings, redis_url=""),
-            self._node_id,
-            pool=ConnectionPool(**options),
-            sharded=True,
-            announce_loss=self._announce_loss,
-            on_moved=self._moved.set,
-        )
+    def _heard_again(self, topic: str, entry: _Topic) -> None:
+        entry.confirmed.set()
+        if entry.deaf_since is not None:
+            self._missed_since = (
+                entry.deaf_since if self._missed_since is None else min(self._missed_since, entry.deaf_since)
+            )
+            entry.deaf_since = None
+            self._deaf.discard(topic)
+            self._report_gap_soon()
 
-    def _announce_loss(self, seconds: float) -> None:
-        self.publish(CONTROL, pack(Envelope(self._node_id, CATCH_UP, json_payload(catch_up(seconds)))))
+    def _report_gap_soon(self) -> None:
+        """Report once for all topics that come back together. A topic that stays deaf delays this only briefly."""
+        if not self._deaf:
+            self._report_gap()
+        elif self._reporting is None:
+            self._reporting = self._loop.call_later(self._timeout, self._report_gap)
+
+    def _report_gap(self) -> None:
+        if self._reporting is not None:
+            self._reporting.cancel()
+            self._reporting = None
+        if self._missed_since is not None:
+            seconds, self._missed_since = self._loop.time() - self._missed_since, None
+            self.link_restored(seconds)
+
+    def _lose(self, since: float) -> None:
+        self._lost_since = since if self._lost_since is None else min(self._lost_since, since)
+
+    def _report_loss(self) -> None:
+        if self._lost_since is not None and self._layout.is_complete:
+            seconds, self._lost_since = self._loop.time() - self._lost_since, None
+            self.messages_lost(seconds)
+
+    # What the links tell
+
+    def look_again(self) -> None:
+        self._look_wanted.set()
+
+    def slot_moved(self, owner: Address) -> None:
+        # The owner is the first to know what it owns.
+        self._servers = list(dict.fromkeys([owner, *self._servers]))
+        self._look_wanted.set()
+
+    def topic_ended(self, broker: RedisBroker, topic: str) -> None:
+        entry = self._topics.get(topic)
+        if entry is None or entry.broker is not broker:
+            return
+        if entry.confirmed.is_set():
+            self._deaf_to(topic, entry, broker.complete_until)
+        entry.broker = None
+        self._look_wanted.set()
 
     # What the links receive
 
@@ -238,3 +331,7 @@ class RedisClusterBroker:
     def link_restored(self, away_seconds: float) -> None:
         if self._receiver is not None:
             self._receiver.link_restored(away_seconds)
+
+    def messages_lost(self, seconds: float) -> None:
+        if self._receiver is not None:
+            self._receiver.messages_lost(seconds)

@@ -1,7 +1,7 @@
-"""One connection to one Redis server, over which a node both publishes and hears its topics (RESP3).
+"""One connection to one Redis server, over which a node both publishes and receives (RESP3).
 
-Because everything travels on one connection, one broken connection is one event: whoever drives the link knows
-exactly that something may have been missed, and how many of its own messages were never confirmed.
+Everything travels on one connection. When it breaks, whoever drives the link knows since when messages may have been
+missed, and whether Redis has confirmed all that was published.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from redis.exceptions import ResponseError
 from shared.pubsub.redis_protocol import RedisProtocol
 
 _SUBSCRIBED = (b"subscribe", b"ssubscribe")
+_UNSUBSCRIBED = (b"unsubscribe", b"sunsubscribe")
 _MESSAGE = (b"message", b"smessage")
 _pack: Callable[[tuple[bytes, ...]], bytes] = pack_command  # type: ignore[assignment]
 _PING = _pack((b"PING",))
 
 
 class LinkCommands:
-    """The names of the commands: those of one server, or the sharded ones of a cluster."""
+    """The names of the commands: PUBLISH and so on for one server, SPUBLISH and so on for a cluster."""
 
     def __init__(self, *, sharded: bool) -> None:
         self.sharded = sharded
@@ -35,7 +36,7 @@ class LinkCommands:
 
 
 class RedisLink:
-    """Drives one connection. `on_message(channel, data)` and `on_subscribed(channel)` are called in order of arrival.
+    """Drives one connection. The callbacks are called in the order in which Redis answers.
 
     A link that fails raises from `serve` and is not used again.
     """
@@ -44,35 +45,44 @@ class RedisLink:
         self,
         connection: Connection,
         commands: LinkCommands,
+        *,
         on_message: Callable[[bytes, bytes], None],
         on_subscribed: Callable[[bytes], None],
+        on_unsubscribed: Callable[[bytes], None],
         on_refused: Callable[[ResponseError], None],
         timeout: float,
     ) -> None:
+        """`on_message(channel, data)`, `on_subscribed(channel)`, `on_unsubscribed(channel)`; `on_refused(error)` may
+        raise RedisConnectionError, which ends the link."""
         self._connection = connection
         self._commands = commands
         self._on_message = on_message
         self._on_subscribed = on_subscribed
+        self._on_unsubscribed = on_unsubscribed
         self._on_refused = on_refused
         self._timeout = timeout
         self._protocol: RedisProtocol | None = None
         self.unanswered = 0
-        """Commands that Redis has not answered: publishes and pings."""
+        """How many publishes and pings Redis has not answered."""
+        self.all_answered = asyncio.Event()
+        """Set while that is none."""
+        self.all_answered.set()
         self.complete_until = 0.0
-        """All that Redis sent before this moment of the loop's time has arrived; 0 while that is not known.
+        """Loop time. Whatever Redis sent before it has arrived, and whatever was written before it is answered; 0 while
+        that is not known.
 
-        Not when something last arrived: after a pause of this process that may be what was sent long ago.
+        This is not when something last arrived: after a pause of this process, what arrives may be old.
         """
         self._asked_at = 0.0
         self._answers_to_come = 0
 
     @property
     def heard(self) -> float:
-        """When something last arrived, in the loop's time; 0 before the first time."""
+        """Loop time at which something last arrived; 0 before the first time."""
         return 0.0 if self._protocol is None else self._protocol.heard
 
     async def open(self) -> None:
-        """Connect and authenticate, within the timeout. Raises what redis-py raises, or TimeoutError."""
+        """Connect and authenticate. Raises RedisError or OSError, and TimeoutError after the timeout."""
         async with asyncio.timeout(self._timeout):
             await self._connection.connect()  # type: ignore[no-untyped-call]
         self._protocol = RedisProtocol(self._pushed, self._answered, self._was_refused)
@@ -97,10 +107,11 @@ class RedisLink:
             await self._write(_pack((name, *channels)))
 
     async def publish(self, messages: Iterable[tuple[bytes, bytes]]) -> None:
-        """Write the messages at once; their confirmations are only counted."""
+        """Write the messages at once. Their answers are not waited for, only counted."""
         name = self._commands.publish
         commands = [_pack((name, channel, data)) for channel, data in messages]
         self.unanswered += len(commands)
+        self.all_answered.clear()
         await self._write(b"".join(commands))
 
     async def _write(self, data: bytes) -> None:
@@ -109,16 +120,16 @@ class RedisLink:
         await self._protocol.drained()
 
     async def serve(self) -> None:
-        """Returns never: raises when the link fails, or is found to be silent."""
+        """Never returns. Raises RedisConnectionError when the link fails, or when Redis does not answer in time."""
         assert self._protocol is not None, "not open"
         self.complete_until = asyncio.get_running_loop().time()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch())
-            # Shielded: who stops waiting has not ended the connection.
+            # Shielded: cancelling this wait must not cancel the future, which belongs to the connection.
             await asyncio.shield(self._protocol.ended)
 
     async def _watch(self) -> None:
-        """A server that stopped without a word leaves its connection open: ask, and give up where nothing answers."""
+        """Ping regularly: a server that froze, or is cut off, leaves the connection open and silent."""
         assert self._protocol is not None, "not open"
         loop = asyncio.get_running_loop()
         while True:
@@ -126,10 +137,11 @@ class RedisLink:
             if self.unanswered > 0 and loop.time() - self.heard > self._timeout:
                 raise RedisConnectionError(f"nothing heard for {self._timeout} s")
             self.unanswered += 1
+            self.all_answered.clear()
             if not self._answers_to_come:
-                # Redis answers in order: with the answer to this ping, what was published before it is here.
+                # Redis answers in order: when this ping is answered, whatever was published before it has arrived.
                 self._asked_at, self._answers_to_come = loop.time(), self.unanswered
-            # Not drained: behind all that a silent server does not take, this would wait for ever.
+            # Do not wait for the drain: it never comes if a silent server takes no more bytes.
             self._protocol.write(_PING)
 
     # What arrives
@@ -140,9 +152,13 @@ class RedisLink:
             self._on_message(parts[1], parts[2])
         elif kind in _SUBSCRIBED:
             self._on_subscribed(parts[1])
+        elif kind in _UNSUBSCRIBED:
+            self._on_unsubscribed(parts[1])
 
     def _answered(self) -> None:
         self.unanswered -= 1
+        if self.unanswered <= 0:
+            self.all_answered.set()
         if self._answers_to_come:
             self._answers_to_come -= 1
             if not self._answers_to_come:

@@ -1,7 +1,7 @@
-"""One connection to Redis as asyncio drives it: bytes in, pushes and answers out, commands written without a task.
+"""One connection to Redis as an asyncio protocol: reads RESP3 pushes and answers, writes commands without a task.
 
-redis-py connects, authenticates and speaks TLS; then this takes its connection over, because it reads and writes
-messages at a fraction of the cost. Knows RESP3, not what is published.
+redis-py connects, authenticates and speaks TLS. Then this module takes the connection over, because it reads and writes
+messages at a fraction of redis-py's cost. It knows nothing of what is published.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ from redis.exceptions import MovedError, ResponseError
 
 _NOT_ENOUGH = object()
 _AWAY = ("LOADING", "MASTERDOWN", "NOAUTH", "WRONGPASS")
-"""Errors of a server that will not do anything for this connection."""
+"""Errors of a server that will carry out no command on this connection."""
 
 
 class RedisProtocol(asyncio.Protocol):
-    """`on_push(parts)`, `on_answer()` and `on_refused(error)` are called in the order of arrival."""
+    """Calls `on_push(parts)`, `on_answer()` and `on_refused(error)` in the order of arrival.
+
+    RedisConnectionError from a callback ends the connection.
+    """
 
     def __init__(
         self,
@@ -38,12 +41,12 @@ class RedisProtocol(asyncio.Protocol):
         self._transport: asyncio.WriteTransport | None = None
         self._writable: asyncio.Future[None] | None = None
         self.heard = loop.time()
-        """When something last arrived, in the loop's time."""
+        """Loop time at which something last arrived."""
         self.ended: asyncio.Future[None] = loop.create_future()
-        """Raises what ended the connection."""
+        """Fails with the error that ended the connection."""
 
     def take_over(self, connection: Connection) -> None:
-        """Of a connection that is up and on which nothing is under way."""
+        """Read and write a connection that is open, and on which no command is unanswered."""
         assert connection._writer is not None
         assert connection._reader is not None
         transport = connection._writer.transport
@@ -53,13 +56,13 @@ class RedisProtocol(asyncio.Protocol):
             self._end(RedisConnectionError("closed by Redis"))
 
     def write(self, data: bytes) -> None:
-        """Never waits; whoever writes much awaits `drained`. Raises RedisConnectionError on a connection that ended."""
+        """Never waits: await `drained` after writing much. Raises RedisConnectionError if the connection has ended."""
         if self._transport is None or self.ended.done():
             raise RedisConnectionError("the connection has ended")
         self._transport.write(data)
 
     async def drained(self) -> None:
-        """Returns when Redis has taken enough of what was written."""
+        """Returns when few enough written bytes are waiting for Redis to take them."""
         if self._writable is not None:
             await self._writable
 
@@ -67,7 +70,7 @@ class RedisProtocol(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
         self._end(RedisConnectionError("closed"))
-        # Nobody may have been waiting for it.
+        # Retrieve the error: if nobody waits for the future, asyncio would log it as never retrieved.
         self.ended.exception()
 
     # From the transport
@@ -106,7 +109,7 @@ class RedisProtocol(asyncio.Protocol):
 
 
 def _error(text: str) -> ResponseError:
-    """As redis-py names it. Raises RedisConnectionError for a server that is of no use now."""
+    """The error as redis-py names it. Raises RedisConnectionError if the server will carry out no command now."""
     code, _, rest = text.partition(" ")
     if code in _AWAY:
         raise RedisConnectionError(text)

@@ -187,8 +187,8 @@ class _Ways:
 
     @property
     def are_narrowed(self) -> bool:
-        """Otherwise nearly every row is one of the page."""
-        return self.filter != ListingFilter(status=self.filter.status)
+        """Otherwise nearly every row is one of the page. A status narrows: few may be sold, or available."""
+        return self.filter != ListingFilter(status=None)
 
     def walk(self, rows: int | None) -> Search:
         """Along the index of the order, over so many rows at most, picking out what matches."""
@@ -198,11 +198,16 @@ class _Ways:
         if self.after is not None:
             walked.add(f"({order.key}, l.id) {order.comparison} (%s, %s)", self.after.key, self.after.id)
         _narrow_key(walked, self.sort, self.filter)
-        _same(walked, self.filter)
+        # The bound is in rows that the inner part yields. So it has no condition but those of the index that it walks:
+        # it would read the whole index in search of rows that another one keeps out.
+        begun = _begin_of_index(self.sort, self.filter)
+        if begun is not None:
+            walked.add(*begun)
         if self.query is not None:
             picked.add("l.search @@ %s::tsquery", self.query)
+        _same(picked, self.filter)
         _ranges(picked, self.filter)
-        _states(picked, self.filter)
+        _not_hidden(picked, self.filter)
         _visible(picked, self.viewer)
         bound = "" if rows is None else f"LIMIT {rows}"
         # The inner rows come in order, and a row of `l` has one category and one seller: no sorting is left to do.
@@ -231,7 +236,7 @@ class _Ways:
         narrowing = picked if is_by_words else matched
         _same(narrowing, self.filter)
         _ranges(narrowing, self.filter)
-        _states(picked, self.filter)
+        _not_hidden(picked, self.filter)
         _visible(picked, self.viewer)
         if self.after is not None:
             picked.add(f"({order.key}, l.id) {order.comparison} (%s, %s)", self.after.key, self.after.id)
@@ -268,6 +273,21 @@ def _narrow_key(conditions: _Conditions, sort: Sort, filter: ListingFilter) -> N
         conditions.add(f"{key} <= %s", most)
 
 
+def _begin_of_index(sort: Sort, filter: ListingFilter) -> tuple[Any, ...] | None:
+    """What an index has before the sort's key: a condition and its parameters, if the filter has one of these."""
+    if filter.category_id is not None and sort in (Sort.NEWEST, Sort.CHEAPEST, Sort.DEAREST):
+        return "l.category_id = %s", filter.category_id
+    if sort is not Sort.NEWEST:
+        return None
+    if filter.seller_id is not None:
+        return "l.seller_id = %s", filter.seller_id
+    if filter.hidden is True:
+        return ("l.hidden_at IS NOT NULL",)
+    if filter.status is not None:
+        return "l.status = %s", filter.status.value
+    return None
+
+
 def _same(conditions: _Conditions, filter: ListingFilter) -> None:
     if filter.category_id is not None:
         conditions.add("l.category_id = %s", filter.category_id)
@@ -275,6 +295,8 @@ def _same(conditions: _Conditions, filter: ListingFilter) -> None:
         conditions.add("l.seller_id = %s", filter.seller_id)
     if filter.hidden is True:
         conditions.add(f"l.hidden_at IS NOT NULL AND {IS_HIDDEN}")
+    if filter.status is not None:
+        conditions.add("l.status = %s", filter.status.value)
 
 
 def _ranges(conditions: _Conditions, filter: ListingFilter) -> None:
@@ -283,17 +305,18 @@ def _ranges(conditions: _Conditions, filter: ListingFilter) -> None:
         conditions.add("coalesce(l.year, -1) >= %s", filter.year_min)
     if filter.year_max is not None:
         conditions.add("coalesce(l.year, -1) BETWEEN 0 AND %s", filter.year_max)
-    if filter.price_min is not None:
+    if filter.price_min is not None and filter.price_max is not None:
+        # One range of one index: many may be above the one and below the other, and yet none between them.
+        conditions.add("coalesce(l.price, -1) BETWEEN %s AND %s", filter.price_min, filter.price_max)
+    elif filter.price_min is not None:
         conditions.add("coalesce(l.price, -1) >= %s", filter.price_min)
-    if filter.price_max is not None:
+    elif filter.price_max is not None:
         conditions.add("coalesce(l.price, 9223372036854775807) <= %s", filter.price_max)
     if filter.mileage_max is not None:
         conditions.add("coalesce(l.mileage, 2147483647) <= %s", filter.mileage_max)
 
 
-def _states(conditions: _Conditions, filter: ListingFilter) -> None:
-    if filter.status is not None:
-        conditions.add("l.status = %s", filter.status.value)
+def _not_hidden(conditions: _Conditions, filter: ListingFilter) -> None:
     if filter.hidden is False:
         conditions.add(f"NOT {IS_HIDDEN}")
 

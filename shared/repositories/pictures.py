@@ -1,14 +1,16 @@
-"""SQL about pictures: rows of files, and the files whose rows are gone. The files themselves are kept elsewhere.
+"""SQL about pictures: rows of files, and the files that have no row. The files themselves are kept elsewhere.
 
-A row that goes, by itself or with its listing, leaves its keys in `abandoned_files` (a trigger sees to it), from
-where they are taken when the files are deleted: no file is forgotten because a storage was away.
+Every file's key is in `pictures` or in `abandoned_files`, from before it is stored until it is deleted. `expect` writes
+the keys of a new picture down as abandoned from some time to come; `add` moves them to their row in one transaction.
+So it does not matter who dies when, nor whether the answer to a COMMIT arrives. A row that goes, by itself or with its
+listing, leaves its keys there again (a trigger sees to it). `delete_files` deletes what is due.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from shared.domain.pictures import MAX_PICTURES, ListingIsFull, NewPicture, Picture, PictureNotFound
+from shared.domain.pictures import MAX_PICTURES, FilesGivenUp, ListingIsFull, NewPicture, Picture, PictureNotFound
 from shared.postgres import Database, Statement
 from shared.repositories.audit import record
 
@@ -20,6 +22,12 @@ _LOCK_LISTING = Statement(
     "SELECT FROM listings WHERE id = $1 AND trashed_at IS NULL FOR NO KEY UPDATE",
     ("bigint",),
 )
+_EXPECT = Statement(
+    "picture_expect",
+    "INSERT INTO abandoned_files (key, since) SELECT key, now() + make_interval(secs => $2) FROM unnest($1) AS key",
+    ("text[]", "double precision"),
+)
+_ARRIVED = Statement("picture_arrived", "DELETE FROM abandoned_files WHERE key = ANY ($1)", ("text[]",))
 _COUNT = Statement("picture_count", "SELECT count(*) FROM pictures WHERE listing_id = $1", ("bigint",))
 _ADD = Statement(
     "picture_add",
@@ -33,7 +41,7 @@ _DELETE = Statement("picture_delete", "DELETE FROM pictures WHERE id = $1", ("bi
 _TAKE_ABANDONED = Statement(
     "picture_take_abandoned",
     """DELETE FROM abandoned_files WHERE key IN (
-           SELECT key FROM abandoned_files ORDER BY since LIMIT $1 FOR UPDATE SKIP LOCKED
+           SELECT key FROM abandoned_files WHERE since <= now() ORDER BY since LIMIT $1 FOR UPDATE SKIP LOCKED
        ) RETURNING key""",
     ("integer",),
 )
@@ -45,14 +53,24 @@ class PictureRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def expect(self, keys: Sequence[str], seconds: float) -> None:
+        """Before their files are stored: unless `add` has come by then, they are deleted after so long."""
+        await self._database.execute(_EXPECT, list(keys), seconds)
+
     async def add(self, listing_id: int, picture: NewPicture, *, by: int, owner_id: int) -> Picture:
-        """Raises ListingIsFull, and PictureNotFound where the listing went to the trash meanwhile."""
+        """The row of files that were expected and are stored.
+
+        Raises ListingIsFull, FilesGivenUp, and PictureNotFound where the listing went to the trash meanwhile: then
+        there is surely no row. DatabaseUnavailable leaves open whether there is one.
+        """
         async with self._database.transaction() as transaction:
             if await transaction.fetch_one(_LOCK_LISTING, listing_id) is None:
                 raise PictureNotFound
             count = await transaction.fetch_one(_COUNT, listing_id)
             if count is None or count[0] >= MAX_PICTURES:
                 raise ListingIsFull
+            if await transaction.execute(_ARRIVED, list(picture.keys)) != len(picture.keys):
+                raise FilesGivenUp
             row = await transaction.fetch_one(
                 _ADD,
                 listing_id,
@@ -87,7 +105,7 @@ class PictureRepository:
                 await record(transaction, by, "picture_delete", "picture", picture.id, details=details)
 
     async def delete_files(self, delete: Callable[[Sequence[str]], Awaitable[None]], *, limit: int) -> int:
-        """Hand keys without rows to `delete`, and forget them unless it raises; how many there were.
+        """Hand keys that are due to `delete`, and forget them unless it raises; how many there were.
 
         Several nodes may do it at once: each gets other keys.
         """
@@ -96,3 +114,9 @@ class PictureRepository:
             if keys:
                 await delete(keys)
             return len(keys)
+
+    async def give_up(self, picture: NewPicture, delete: Callable[[Sequence[str]], Awaitable[None]]) -> None:
+        """The same for a new picture whose `add` was refused, at once."""
+        async with self._database.transaction() as transaction:
+            if await transaction.execute(_ARRIVED, list(picture.keys)):
+                await delete(picture.keys)

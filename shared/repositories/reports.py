@@ -8,7 +8,7 @@ import psycopg2.errors
 
 from shared.domain.listings import ListingNotFound
 from shared.domain.reports import (
-    AlreadyReportedByThem,
+    AlreadyReported,
     QueuedReport,
     QueuePosition,
     Report,
@@ -60,13 +60,13 @@ class ReportRepository:
         self._database = database
 
     async def create(self, listing_id: int, reporter_id: int, reason: ReportReason, text: str | None) -> Report:
-        """Raises AlreadyReportedByThem, also when the first report has been resolved, and ListingNotFound."""
+        """Raises AlreadyReported, also when the first report has been resolved, and ListingNotFound."""
         try:
             row = await self._database.fetch_one(_CREATE, listing_id, reporter_id, reason.value, text)
         except psycopg2.errors.ForeignKeyViolation:
             raise ListingNotFound from None
         if row is None:
-            raise AlreadyReportedByThem
+            raise AlreadyReported
         return _report(row)
 
     async def queue(self, after: QueuePosition | None, limit: int) -> list[tuple[QueuedReport, QueuePosition]]:

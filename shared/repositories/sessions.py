@@ -20,13 +20,15 @@ _BEGIN = Statement(
 _LOCK = Statement(
     "session_lock",
     f"""SELECT s.user_id, s.generation, s.revoked_at IS NULL AND s.expires_at > now() AND u.deleted_at IS NULL,
-              {is_banned("u")}
+              {is_banned("u")}, coalesce(clock_timestamp() - s.rotated_at < make_interval(secs => $2), false)
        FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1 FOR UPDATE OF s""",
-    ("text",),
+    ("text", "double precision"),
 )
 _ROTATE = Statement(
     "session_rotate",
-    "UPDATE sessions SET generation = generation + 1, expires_at = now() + make_interval(secs => $2) WHERE id = $1",
+    """UPDATE sessions SET generation = generation + 1, rotated_at = clock_timestamp(),
+              expires_at = now() + make_interval(secs => $2)
+       WHERE id = $1""",
     ("text", "double precision"),
 )
 _REVOKE = Statement(
@@ -50,7 +52,7 @@ class Refresh(Enum):
     ROTATED = "rotated"
     BANNED = "banned"
     REUSED = "reused"
-    """It had been used before: somebody else has it too, so the session was ended."""
+    """It had been used before, and not just now: somebody else has it too, so the session was ended."""
     ENDED = "ended"
 
 
@@ -59,7 +61,7 @@ class RefreshOutcome:
     outcome: Refresh
     user_id: int = 0
     generation: int = 0
-    """The new one, of a session that was rotated."""
+    """The one whose token is good now."""
 
 
 class SessionRepository:
@@ -72,20 +74,29 @@ class SessionRepository:
         """A new session of generation 0, good for so long unless it is refreshed."""
         await self._database.execute(_BEGIN, session_id, user_id, seconds)
 
-    async def refresh(self, session_id: str, generation: int, seconds: float) -> RefreshOutcome:
-        """Exchange a generation for the next; of two who try with the same, one has reused it."""
+    async def refresh(
+        self, session_id: str, generation: int, seconds: float, *, grace_seconds: float
+    ) -> RefreshOutcome:
+        """Exchange a generation for the next, which is then good for `seconds`.
+
+        Who shows the one before for `grace_seconds` after that is given the same next one, and nothing changes: the
+        answer may have been lost, or two tabs asked at once. Whoever else shows an old generation has reused it.
+        """
         async with self._database.transaction() as transaction:
-            row: tuple[Any, ...] | None = await transaction.fetch_one(_LOCK, session_id)
+            row: tuple[Any, ...] | None = await transaction.fetch_one(_LOCK, session_id, grace_seconds)
             if row is None:
                 return RefreshOutcome(Refresh.ENDED)
-            user_id, current, is_alive, is_banned = row
+            user_id, current, is_alive, is_banned, is_just_rotated = row
             if not is_alive:
                 return RefreshOutcome(Refresh.ENDED, user_id)
-            if generation != current:
+            is_repeated = generation == current - 1 and is_just_rotated
+            if generation != current and not is_repeated:
                 await transaction.execute(_END, session_id, "refresh token reused")
                 return RefreshOutcome(Refresh.REUSED, user_id)
             if is_banned:
                 return RefreshOutcome(Refresh.BANNED, user_id)
+            if is_repeated:
+                return RefreshOutcome(Refresh.ROTATED, user_id, current)
             await transaction.execute(_ROTATE, session_id, seconds)
             return RefreshOutcome(Refresh.ROTATED, user_id, current + 1)
 

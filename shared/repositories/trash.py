@@ -10,6 +10,7 @@ from shared.domain.listings import CategoryNeeded, ListingNotFound, SellerGone
 from shared.postgres import Database, Statement
 from shared.repositories.audit import record
 from shared.repositories.listings import JOINED, JSON, lock_category
+from shared.repositories.visibility import IN_TRASH
 
 # Two kinds, each by its own index, the second category by category; both from where the last page ended.
 _FIND = Statement(
@@ -35,12 +36,14 @@ _FIND = Statement(
         ORDER BY f.at DESC, l.id DESC""",
     ("timestamptz", "bigint", "integer"),
 )
+_IN_TRASH = f"l.id = $1 AND {IN_TRASH}"
 _LOCK = Statement(
     "trash_lock",
     f"""SELECT l.category_id, c.deleted_at IS NOT NULL, s.deleted_at IS NOT NULL FROM {JOINED}
-        WHERE l.id = $1 AND (l.trashed_at IS NOT NULL OR c.deleted_at IS NOT NULL) FOR UPDATE OF l""",
+        WHERE {_IN_TRASH} FOR UPDATE OF l""",
     ("bigint",),
 )
+_IS_THERE = Statement("trash_is_there", f"SELECT FROM {JOINED} WHERE {_IN_TRASH}", ("bigint",))
 _RESTORE = Statement(
     "trash_restore",
     """UPDATE listings SET category_id = $2, trashed_at = NULL, trashed_by = NULL, trashed_reason = NULL
@@ -75,9 +78,8 @@ class TrashRepository:
 
     async def require(self, listing_id: int) -> None:
         """Raises ListingNotFound for a listing that is not in the trash."""
-        async with self._database.transaction() as transaction:
-            if await transaction.fetch_one(_LOCK, listing_id) is None:
-                raise ListingNotFound
+        if await self._database.fetch_one(_IS_THERE, listing_id) is None:
+            raise ListingNotFound
 
     async def restore(self, listing_id: int, category_id: int | None, *, by: int) -> None:
         """Back to its category, or into another one. Hidden stays hidden.

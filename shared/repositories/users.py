@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import psycopg2.errors
+
 from shared.domain.users import Ban, EmailTaken, Identity, LastAdmin, PublicUser, Role, User, UserNotFound
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.audit import record
@@ -59,7 +61,6 @@ _SET_PASSWORD_HASH = Statement(
     ("bigint", "text", "text"),
 )
 _EMAIL_OWNER = Statement("user_email_owner", "SELECT id FROM users WHERE lower(email) = lower($1)", ("text",))
-_LOCK_EMAIL = Statement("user_lock_email", "SELECT pg_advisory_xact_lock(hashtextextended(lower($1), 0))", ("text",))
 _UPDATE = Statement(
     "user_update",
     f"""UPDATE users AS u SET name = coalesce($2, name), email = coalesce($3, email),
@@ -182,19 +183,16 @@ class UserRepository:
 
         Raises EmailTaken, UserNotFound.
         """
-        async with self._database.transaction() as transaction:
-            if email is not None:
-                # Two who want the same address take turns, so that the second is told rather than failed.
-                await transaction.fetch(_LOCK_EMAIL, email)
-                owner = await transaction.fetch_one(_EMAIL_OWNER, email)
-                if owner is not None and owner[0] != user_id:
-                    raise EmailTaken
-            user = _found(await transaction.fetch_one(_UPDATE, user_id, name, email, password_hash))
-            ended: list[str] = []
-            if password_hash is not None:
-                rows = await transaction.fetch(_REVOKE_SESSIONS, user_id, session_id, "password changed")
-                ended = [row[0] for row in rows]
-            return user, ended
+        try:
+            async with self._database.transaction() as transaction:
+                user = _found(await transaction.fetch_one(_UPDATE, user_id, name, email, password_hash))
+                ended: list[str] = []
+                if password_hash is not None:
+                    rows = await transaction.fetch(_REVOKE_SESSIONS, user_id, session_id, "password changed")
+                    ended = [row[0] for row in rows]
+                return user, ended
+        except psycopg2.errors.UniqueViolation:
+            raise EmailTaken from None
 
     async def delete(self, user_id: int) -> None:
         """Remove the person: listings go to the trash, messages stay. Raises LastAdmin, UserNotFound."""

@@ -41,6 +41,9 @@ class Broadcasts:
     def link_restored(self, away_seconds: float) -> None:
         """A broker in memory has no link."""
 
+    def messages_lost(self, seconds: float) -> None:
+        """It loses nothing either."""
+
 
 @dataclass
 class Person:

@@ -11,8 +11,10 @@ import pytest
 
 from shared.domain.users import Role
 from shared.events.control import CONTROL, DISCONNECT, SELLER_CHANGED
+from shared.postgres import Statement
 from shared.settings import Settings
-from tests.api.conftest import PASSWORD, Api, Broadcasts
+from tests.api.conftest import PASSWORD, Api, Broadcasts, Person, checked
+from tests.api.rows import Rows
 
 
 async def test_register_answers_the_user_and_tokens(api: Api) -> None:
@@ -114,20 +116,83 @@ async def test_a_bad_access_token_does_not_hinder_a_refresh(api: Api) -> None:
     await api.call("POST", "/api/token/refresh", 200, json=body, headers={"Authorization": "Bearer expired"})
 
 
-async def test_a_refresh_token_used_twice_ends_its_session(api: Api, broadcasts: Broadcasts) -> None:
+async def refreshed(api: Api, token: str, status: int = 200) -> Any:
+    return await api.call("POST", "/api/token/refresh", status, json={"refresh_token": token})
+
+
+async def make_older(rows: Rows, seconds: float) -> None:
+    await rows.execute("UPDATE sessions SET rotated_at = rotated_at - make_interval(secs => %s)", seconds)
+
+
+async def test_a_refresh_whose_answer_was_lost_is_answered_again_with_the_same_successor(
+    api: Api, broadcasts: Broadcasts
+) -> None:
     someone = await api.register()
-    elsewhere = await api.login(someone)
-    body = {"refresh_token": someone.refresh_token}
-    fresh = await api.call("POST", "/api/token/refresh", 200, json=body)
-    await api.call("POST", "/api/token/refresh", 401, json=body)
-    await api.call("POST", "/api/token/refresh", 401, json={"refresh_token": fresh["refresh_token"]})
-    await api.call("GET", "/api/me", 401, headers={"Authorization": f"Bearer {fresh['access_token']}"})
+    lost = await refreshed(api, someone.refresh_token)
+    again = await refreshed(api, someone.refresh_token)
+    assert again["refresh_token"] == lost["refresh_token"]
+    for answer in (lost, again):
+        await api.call("GET", "/api/me", 200, headers={"Authorization": f"Bearer {answer['access_token']}"})
+    following = await refreshed(api, again["refresh_token"])
+    assert following["refresh_token"] != again["refresh_token"]
+    await api.call("GET", "/api/me", 200, who=someone)
+    assert broadcasts.seen == []
+
+
+async def test_many_who_refresh_with_one_token_at_once_all_get_its_one_successor(api: Api) -> None:
+    someone = await api.register()
+    answers = await asyncio.gather(*(refreshed(api, someone.refresh_token) for _ in range(8)))
+    assert len({answer["refresh_token"] for answer in answers}) == 1
+    await refreshed(api, answers[0]["refresh_token"])
+
+
+async def assert_ended(api: Api, someone: Person, tokens: Any, broadcasts: Broadcasts) -> None:
+    await refreshed(api, tokens["refresh_token"], 401)
+    await api.call("GET", "/api/me", 401, headers={"Authorization": f"Bearer {tokens['access_token']}"})
     await api.call("GET", "/api/me", 401, who=someone)
-    await api.call("GET", "/api/me", 200, who=elsewhere)
     [(topic, event, payload)] = broadcasts.seen
     assert (topic, event) == (CONTROL, DISCONNECT)
     assert payload["user_id"] == someone.id
     assert payload["session_id"]
+
+
+async def test_a_refresh_token_used_again_later_ends_its_session(
+    api: Api, rows: Rows, broadcasts: Broadcasts, settings: Settings
+) -> None:
+    someone = await api.register()
+    elsewhere = await api.login(someone)
+    fresh = await refreshed(api, someone.refresh_token)
+    await make_older(rows, settings.refresh_grace_seconds - 5)
+    assert (await refreshed(api, someone.refresh_token))["refresh_token"] == fresh["refresh_token"]
+    # Being shown again does not make its time longer.
+    await make_older(rows, 5)
+    await refreshed(api, someone.refresh_token, 401)
+    await assert_ended(api, someone, fresh, broadcasts)
+    await api.call("GET", "/api/me", 200, who=elsewhere)
+
+
+async def test_a_refresh_token_whose_successor_was_used_ends_its_session_at_once(
+    api: Api, broadcasts: Broadcasts
+) -> None:
+    someone = await api.register()
+    second = await refreshed(api, someone.refresh_token)
+    third = await refreshed(api, second["refresh_token"])
+    await refreshed(api, someone.refresh_token, 401)
+    await assert_ended(api, someone, third, broadcasts)
+
+
+async def test_a_refresh_token_of_a_session_that_was_ended_is_not_answered_again(api: Api) -> None:
+    someone = await api.register()
+    await refreshed(api, someone.refresh_token)
+    await api.call("POST", "/api/logout", 204, who=someone)
+    await refreshed(api, someone.refresh_token, 401)
+
+
+async def test_a_banned_user_is_not_answered_again(api: Api, rows: Rows) -> None:
+    someone = await api.register()
+    await refreshed(api, someone.refresh_token)
+    await rows.execute("UPDATE users SET banned_at = now()")
+    await refreshed(api, someone.refresh_token, 403)
 
 
 @pytest.mark.parametrize(
@@ -215,6 +280,28 @@ async def test_an_email_that_is_taken_cannot_be_changed_to(api: Api) -> None:
     body = {"email": other.email.upper(), "current_password": PASSWORD}
     await api.call("PATCH", "/api/me", 409, who=someone, json=body)
     await api.call("PATCH", "/api/me", 200, who=someone, json={**body, "email": someone.email.upper()})
+
+
+async def test_an_email_that_somebody_is_just_taking_cannot_be_changed_to(api: Api, rows: Rows) -> None:
+    someone = await api.register()
+    body = {"email": "new@example.com", "current_password": PASSWORD}
+    sql = "INSERT INTO users (email, name, password_hash) VALUES ('NEW@example.com', 'Somebody else', 'no hash')"
+    async with rows.database.transaction() as registering:
+        await registering.execute(Statement("", sql))
+        changing = asyncio.create_task(api.client.patch("/api/me", json=body, headers=someone.headers))
+        # Each look at the locks is a trip to the server, during which the other one goes on.
+        while not await registering.fetch(Statement("", "SELECT FROM pg_locks WHERE NOT granted")):
+            pass
+    problem = await checked(await changing, 409)
+    assert problem["type"] == "/problems/email-taken"
+    assert (await api.call("GET", "/api/me", 200, who=someone))["email"] == someone.email
+
+
+async def test_of_two_who_change_to_one_email_at_once_one_gets_it(api: Api) -> None:
+    people = [await api.register() for _ in range(4)]
+    body = {"email": "new@example.com", "current_password": PASSWORD}
+    responses = await asyncio.gather(*(api.client.patch("/api/me", json=body, headers=one.headers) for one in people))
+    assert sorted(response.status for response in responses) == [200, 409, 409, 409]
 
 
 async def test_a_new_password_ends_the_other_sessions(api: Api, broadcasts: Broadcasts) -> None:

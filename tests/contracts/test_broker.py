@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from redis.crc import key_slot
 
 from shared.embedded.redis import EmbeddedRedis
-from shared.events import control
-from shared.events.envelope import unpack
 from shared.pubsub import broker_for
 from shared.pubsub.broker import Broker
 from shared.pubsub.memory import MemoryBroker, MemoryHub
@@ -32,6 +32,9 @@ class Inbox:
     def __init__(self) -> None:
         self.messages: list[tuple[str, bytes]] = []
         self.restored: list[float] = []
+        self.lost: list[float] = []
+        self.gaps: list[tuple[float, float]] = []
+        """From when to when, in the loop's time, messages may have been missed."""
         self._changed = asyncio.Event()
 
     def receive(self, topic: str, data: bytes) -> None:
@@ -39,8 +42,18 @@ class Inbox:
         self._changed.set()
 
     def link_restored(self, away_seconds: float) -> None:
+        now = asyncio.get_running_loop().time()
         self.restored.append(away_seconds)
+        self.gaps.append((now - away_seconds, now))
         self._changed.set()
+
+    def messages_lost(self, seconds: float) -> None:
+        self.lost.append(seconds)
+        self._changed.set()
+
+    def covers(self, start: float, end: float) -> bool:
+        """Whether one of the gaps reaches from before the one moment to after the other."""
+        return any(since <= start and end <= until for since, until in self.gaps)
 
     async def until(self, condition: Callable[[Inbox], bool]) -> None:
         async with asyncio.timeout(PATIENCE):
@@ -179,7 +192,6 @@ async def test_a_killed_link_is_rebuilt_with_all_topics_and_both_sides_are_told(
 ) -> None:
     one, inbox_one, two, _ = pair
     await asyncio.gather(*(one.subscribe(f"room{number}") for number in range(1200)))
-    await two.subscribe(control.CONTROL)
     await redis.client_kill_filter(_type="pubsub")
     await inbox_one.until(lambda box: bool(box.restored))
     two.publish("room0", b"a")
@@ -187,23 +199,77 @@ async def test_a_killed_link_is_rebuilt_with_all_topics_and_both_sides_are_told(
     await inbox_one.until(lambda box: {("room0", b"a"), ("room1199", b"b")} <= set(box.messages))
 
 
-async def test_what_a_broken_link_lost_is_announced_to_the_other_nodes(
+async def test_what_a_broken_link_lost_is_reported_once_the_link_is_back(
     pair: tuple[RedisBroker, Inbox, RedisBroker, Inbox], redis: Redis
 ) -> None:
-    one, inbox_one, two, _ = pair
+    one, inbox_one, two, inbox_two = pair
     await one.subscribe("room")
-    await one.subscribe(control.CONTROL)
     clients = await redis.client_list()
     await redis.client_kill_filter(_id=next(client["id"] for client in clients if client["name"] == "daveslist-two"))
     for number in range(150):
         two.publish("room", b"%d" % number)
-    await inbox_one.until(lambda box: any(topic == control.CONTROL for topic, _ in box.messages))
-    notice = next(unpack(data) for topic, data in inbox_one.messages if topic == control.CONTROL)
-    assert (notice.node, notice.event) == ("two", control.CATCH_UP)
+    await inbox_two.until(lambda box: bool(box.lost))
+    assert 0 < inbox_two.lost[0] < PATIENCE
     got = [int(data) for topic, data in inbox_one.messages if topic == "room"]
     assert got == sorted(set(got))
     two.publish("room", b"after")
     await inbox_one.until(lambda box: ("room", b"after") in box.messages)
+
+
+@pytest.fixture
+async def limited(redis: Redis, redis_url: str) -> AsyncIterator[tuple[RedisBroker, Inbox]]:
+    """A broker whose Redis user may publish and hear on the channels that `may_use` names, at first on all."""
+    await may_use(redis, "allchannels")
+    url = redis_url.replace("://", "://limited:secret@", 1)
+    broker, inbox = RedisBroker(Settings(redis_url=url, redis_timeout_seconds=1.0), "limited"), Inbox()
+    await broker.start(inbox)
+    yield broker, inbox
+    await broker.stop()
+    await redis.acl_deluser("limited")
+
+
+async def may_use(redis: Redis, *channels: str) -> None:
+    client: Any = redis
+    await client.execute_command("ACL", "SETUSER", "limited", "on", ">secret", "+@all", "resetchannels", *channels)
+
+
+async def test_what_redis_refuses_to_publish_is_reported_though_the_link_stays_up(
+    limited: tuple[RedisBroker, Inbox], redis: Redis
+) -> None:
+    broker, inbox = limited
+    await may_use(redis, "&daveslist:room")
+    broker.publish("elsewhere", b"refused")
+    await inbox.until(lambda box: bool(box.lost))
+    assert broker.connected
+    assert not inbox.restored
+
+
+async def test_a_subscription_that_redis_refuses_is_tried_again_until_it_is_confirmed(
+    limited: tuple[RedisBroker, Inbox], redis: Redis
+) -> None:
+    broker, inbox = limited
+    await may_use(redis, "&daveslist:elsewhere")
+    before = await refusals(redis)
+    joining = asyncio.create_task(broker.subscribe("room"))
+    async with asyncio.timeout(PATIENCE):
+        while await refusals(redis) < before + 2:  # noqa: ASYNC110  Redis counts them.
+            await asyncio.sleep(0.01)
+    await may_use(redis, "allchannels")
+    await joining
+    broker.publish("room", b"heard")
+    await inbox.has("room", b"heard")
+
+
+async def until_connected(broker: Broker, connected: bool) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while broker.connected is not connected:  # noqa: ASYNC110  It tells nobody.
+            await asyncio.sleep(0.01)
+
+
+async def refusals(redis: Redis) -> int:
+    """How many commands Redis has refused for want of a permission."""
+    info = await redis.info("stats")
+    return int(info["acl_access_denied_channel"])
 
 
 async def test_what_is_published_while_redis_is_away_waits_up_to_the_bound(tmp_path: Path) -> None:
@@ -283,6 +349,82 @@ async def test_the_topics_of_a_master_that_failed_over_are_heard_again(cluster: 
                 await asyncio.sleep(0.1)
         assert inbox.restored
         assert subscriber.connected
+    finally:
+        await subscriber.stop()
+        await publisher.stop()
+
+
+async def test_a_master_that_is_lost_for_a_while_takes_no_message_with_it_unnoticed(cluster: ClusterServers) -> None:
+    """Its replica is held back, so that for a while nobody is the master of its topics."""
+    settings = Settings(redis_url=cluster.url, redis_timeout_seconds=1.0, subscribe_timeout_seconds=0.3)
+    inbox, others = Inbox(), Inbox()
+    topics = [f"room{number}" for number in range(60)]
+    subscriber = broker_for(settings, "one")
+    publisher = broker_for(replace(settings, max_publish_queue=len(topics)), "two")
+    await subscriber.start(inbox)
+    await publisher.start(others)
+    loop = asyncio.get_running_loop()
+    try:
+        await asyncio.gather(*(subscriber.subscribe(topic) for topic in topics))
+        await cluster.hold_back(1)
+        said = loop.time()
+        cluster.masters[1].kill()
+        await cluster.has_no_master_of(1)
+        await until_connected(subscriber, False)
+        await until_connected(publisher, False)
+        with pytest.raises(TimeoutError):
+            # Joined means subscribed, also where others have joined before.
+            await asyncio.gather(*(subscriber.subscribe(topic) for topic in topics))
+        for _ in range(10):
+            for topic in topics:
+                publisher.publish(topic, b"meanwhile")
+            await asyncio.sleep(0.02)
+        assert publisher.unpublished
+        at = loop.time()
+        await cluster.let_go(1)
+        heard_again = loop.time()
+        async with asyncio.timeout(5):
+            while not {(topic, b"after") for topic in topics} <= set(inbox.messages):
+                for topic in topics:
+                    publisher.publish(topic, b"after")
+                await asyncio.sleep(0.05)
+        assert loop.time() - heard_again < 5
+        assert inbox.covers(said, at), inbox.gaps
+        assert others.lost, "more was published than is kept"
+        await until_connected(subscriber, True)
+        await until_connected(publisher, True)
+        assert not publisher.unpublished
+    finally:
+        await subscriber.stop()
+        await publisher.stop()
+
+
+async def test_a_topic_whose_slot_moves_to_another_master_is_heard_there_at_once(cluster: ClusterServers) -> None:
+    settings = Settings(redis_url=cluster.url, redis_timeout_seconds=1.0)
+    inbox, others, loop = Inbox(), Inbox(), asyncio.get_running_loop()
+    subscriber, publisher = broker_for(settings, "one"), broker_for(settings, "two")
+    await subscriber.start(inbox)
+    await publisher.start(others)
+    slots = {f"room{number}": key_slot(f"{settings.redis_prefix}room{number}".encode()) for number in range(200)}
+    moving, staying = [topic for topic in slots if slots[topic] < 5000][:2]
+    try:
+        await subscriber.subscribe(moving)
+        await subscriber.subscribe(staying)
+        before = loop.time()
+        await cluster.move_slot(slots[moving])
+        # Without a publish that would tell: nobody says anything on it.
+        await inbox.until(lambda box: bool(box.gaps))
+        assert loop.time() - before < 5
+        assert inbox.covers(before, before)
+        publisher.publish(moving, b"to the old master")
+        publisher.publish(staying, b"heard as ever")
+        await inbox.has(staying, b"heard as ever")
+        async with asyncio.timeout(5):
+            while (moving, b"after") not in inbox.messages:
+                publisher.publish(moving, b"after")
+                await asyncio.sleep(0.05)
+        if (moving, b"to the old master") not in inbox.messages:
+            await others.until(lambda box: bool(box.lost))
     finally:
         await subscriber.stop()
         await publisher.stop()

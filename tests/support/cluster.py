@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from shared.embedded.redis import EmbeddedRedis
 from tests.support.ports import free_port
@@ -57,6 +58,44 @@ class ClusterServers:
             for server in self._servers:
                 await _until(server, lambda info: info.count(b"slave ") == len(self.replicas), "CLUSTER", "NODES")
                 await _until(server, lambda info: all(port in info for port in known), "CLUSTER", "NODES")
+
+    async def hold_back(self, number: int) -> None:
+        """The replica does not take its master's place, until `let_go`."""
+        await _command(self.replicas[number], "CONFIG", "SET", "cluster-replica-no-failover", "yes")
+
+    async def let_go(self, number: int) -> None:
+        """Returns when the replica has taken the place of its lost master."""
+        await _command(self.replicas[number], "CONFIG", "SET", "cluster-replica-no-failover", "no")
+        await _until(self.replicas[number], lambda info: b"myself,master" in info, "CLUSTER", "NODES")
+
+    async def has_no_master_of(self, number: int) -> None:
+        """Returns when the cluster has noticed that a master was lost."""
+        port = f":{_port(self.masters[number])}@".encode()
+        await _until(
+            self.masters[0],
+            lambda info: any(port in line and b"master,fail " in line for line in info.splitlines()),
+            "CLUSTER",
+            "NODES",
+        )
+
+    async def move_slot(self, slot: int) -> None:
+        """From the first master, which has it, to another one; it must have no keys."""
+        first = self.masters[0]
+        server = await self._other_master()
+        here, there = [await _command(one, "CLUSTER", "MYID") for one in (first, server)]
+        await _command(server, "CLUSTER", "SETSLOT", slot, "IMPORTING", here)
+        await _command(first, "CLUSTER", "SETSLOT", slot, "MIGRATING", there)
+        for one in (server, first):
+            await _command(one, "CLUSTER", "SETSLOT", slot, "NODE", there)
+
+    async def _other_master(self) -> EmbeddedRedis:
+        for server in [*self.masters[1:], *self.replicas[1:]]:
+            try:
+                if b"myself,master" in await _command(server, "CLUSTER", "NODES"):
+                    return server
+            except RedisConnectionError:
+                continue
+        raise AssertionError("no other master is up")
 
     async def stop(self) -> None:
         await asyncio.gather(*(server.stop() for server in self._servers))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import urllib.request
-from collections.abc import Callable
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import pytest
 from obstore.store import S3Store
@@ -16,50 +15,11 @@ from obstore.store import S3Store
 from api.pictures.errors import PictureMissing, StorageUnavailable
 from api.pictures.storage import PictureStorage, new_key, open_store
 from shared.settings import InvalidSettings, Settings
+from tests.api.pictures.conftest import MakeSettings, create_bucket
 from tests.support.ports import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
-
-
-MakeSettings = Callable[[], Settings]
-
-
-@pytest.fixture(scope="module")
-def s3_endpoint() -> Iterator[str]:
-    """An S3 server of moto's, in this process, on a free port."""
-    # It takes seconds to import, and only the tests of the bucket need it.
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-
-
-def create_bucket(endpoint: str) -> str:
-    name = f"pictures-{uuid4().hex}"
-    urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{name}", method="PUT"), timeout=10).close()
-    return name
-
-
-@pytest.fixture(params=["folder", pytest.param("bucket", marks=pytest.mark.servers)])
-def make_settings(request: pytest.FixtureRequest, tmp_path: Path) -> MakeSettings:
-    """Makes settings that name a folder or a bucket of their own, empty."""
-    if request.param == "folder":
-        return lambda: Settings(pictures_url=(tmp_path / "all pictures" / uuid4().hex).as_uri())
-    request.getfixturevalue("aws")
-    endpoint = request.getfixturevalue("s3_endpoint")
-    return lambda: Settings(pictures_url=f"s3://{create_bucket(endpoint)}/of/cars", aws_endpoint_url=endpoint)
+    from collections.abc import AsyncIterator
 
 
 @pytest.fixture
@@ -208,6 +168,27 @@ async def test_a_file_is_on_the_disk_before_it_is_acknowledged(tmp_path: Path, m
     assert synced == [str(file), str(file.parent), str(file.parent.parent)]
 
 
+@pytest.mark.servers
+async def test_what_a_process_has_left_that_was_killed_while_it_wrote_is_deleted_with_its_key(tmp_path: Path) -> None:
+    key = new_key("image/jpeg")
+    writing = """import sys; from obstore.store import LocalStore
+LocalStore(sys.argv[1]).put(sys.argv[2], bytes(400_000_000), use_multipart=False)"""
+    writer = await asyncio.create_subprocess_exec(sys.executable, "-c", writing, str(tmp_path), key)
+    try:
+        async with asyncio.timeout(20):
+            while not (left := [path for path in tmp_path.rglob("*") if path.is_file()]):  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+    finally:
+        writer.kill()
+        await writer.wait()
+    assert [path.name for path in left] == [f"{Path(key).name}#1"]
+    other = tmp_path / f"{key[:2]}/{'0' * 40}.jpg#1"
+    other.touch()
+    async with PictureStorage.from_settings(Settings(pictures_url=tmp_path.as_uri())) as storage:
+        await storage.delete([key])
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [other]
+
+
 async def test_the_bucket_has_the_prefix_and_the_media_type(s3_endpoint: str, aws: None) -> None:
     bucket = await asyncio.to_thread(create_bucket, s3_endpoint)
     settings = Settings(
@@ -220,6 +201,18 @@ async def test_the_bucket_has_the_prefix_and_the_media_type(s3_endpoint: str, aw
     found = await plain.get_async(f"of/all/{key}")
     assert bytes(await found.bytes_async()) == b"data"
     assert found.attributes["Content-Type"] == "image/webp"
+
+
+async def test_an_empty_variable_of_an_endpoint_counts_as_absent(
+    s3_endpoint: str, aws: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "")
+    bucket = await asyncio.to_thread(create_bucket, s3_endpoint)
+    settings = Settings(pictures_url=f"s3://{bucket}", aws_endpoint_url=s3_endpoint)
+    async with PictureStorage.from_settings(settings) as storage:
+        key = new_key("image/jpeg")
+        await storage.put(key, b"data", "image/jpeg")
+        assert await storage.get(key) == b"data"
 
 
 async def test_plain_http_is_spoken_only_where_the_endpoint_says_so(aws: None) -> None:

@@ -1,4 +1,4 @@
-"""An upload ends as two files and a row, or as nothing at all."""
+"""An upload ends as two files, whose keys are written down before."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import BodyPartReader, FormData, web
 
-from api.pictures.errors import BrokenPicture, PictureMissing, PictureTooLarge, StorageUnavailable
+from api.pictures.errors import BrokenPicture, PictureTooLarge
 from api.pictures.storage import PictureStorage
-from api.pictures.uploads import read_upload, stored_picture
+from api.pictures.uploads import read_upload, store_picture
 from api.pictures.workers import PictureWorkers
+from shared.domain.pictures import NewPicture
 from shared.settings import Settings
 from tests.api.pictures.samples import corners, encoded, opened, quarters
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
     from pytest_aiohttp import AiohttpClient
@@ -39,11 +40,24 @@ async def storage(tmp_path: Path) -> AsyncIterator[PictureStorage]:
         yield opened_storage
 
 
+async def store(
+    data: bytes, workers: PictureWorkers, storage: PictureStorage, expect: Callable[[Sequence[str]], Awaitable[None]]
+) -> NewPicture:
+    with workers.place() as place:
+        return await store_picture(data, place, storage, expect)
+
+
 async def test_an_upload_becomes_two_files_and_what_to_remember_of_them(
     workers: PictureWorkers, storage: PictureStorage, tmp_path: Path
 ) -> None:
-    async with stored_picture(PHOTO, workers, storage) as picture:
-        assert files(tmp_path) == {picture.key, picture.thumbnail_key}
+    expected: list[str] = []
+
+    async def expect(keys: Sequence[str]) -> None:
+        assert files(tmp_path) == set()
+        expected.extend(keys)
+
+    picture = await store(PHOTO, workers, storage, expect)
+    assert files(tmp_path) == set(expected) == {picture.key, picture.thumbnail_key}
     assert (picture.width, picture.height) == (960, 640)
     assert picture.content_type == picture.thumbnail_content_type == "image/jpeg"
     data, thumbnail = await storage.get(picture.key), await storage.get(picture.thumbnail_key)
@@ -53,49 +67,28 @@ async def test_an_upload_becomes_two_files_and_what_to_remember_of_them(
     assert corners(opened(thumbnail)) == ["red", "green", "blue", "white"]
 
 
-async def test_a_row_that_could_not_be_written_takes_its_files_with_it(
+async def test_a_refused_upload_stores_nothing_and_expects_nothing(
     workers: PictureWorkers, storage: PictureStorage, tmp_path: Path
 ) -> None:
-    async def fail_to_insert() -> None:
-        async with stored_picture(PHOTO, workers, storage) as picture:
-            assert files(tmp_path) == {picture.key, picture.thumbnail_key}
-            keys.extend((picture.key, picture.thumbnail_key))
-            raise ZeroDivisionError
+    expected: list[str] = []
 
-    keys: list[str] = []
-    with pytest.raises(ZeroDivisionError):
-        await fail_to_insert()
-    assert files(tmp_path) == set()
-    with pytest.raises(PictureMissing):
-        await storage.get(keys[0])
+    async def expect(keys: Sequence[str]) -> None:
+        expected.extend(keys)
 
-
-async def test_a_refused_upload_stores_nothing(
-    workers: PictureWorkers, storage: PictureStorage, tmp_path: Path
-) -> None:
     with pytest.raises(BrokenPicture):
-        async with stored_picture(PHOTO[:500], workers, storage):
-            pytest.fail("a broken picture was stored")
+        await store(PHOTO[:500], workers, storage, expect)
     assert files(tmp_path) == set()
+    assert expected == []
 
 
-async def test_a_storage_that_takes_only_one_file_is_left_without_any(
-    workers: PictureWorkers, storage: PictureStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_what_could_not_be_written_down_is_not_stored(
+    workers: PictureWorkers, storage: PictureStorage, tmp_path: Path
 ) -> None:
-    put = storage.put
-    asked = []
+    async def expect(keys: Sequence[str]) -> None:
+        raise ZeroDivisionError
 
-    async def put_once(key: str, data: bytes, content_type: str) -> None:
-        asked.append(key)
-        if len(asked) == 1:
-            raise StorageUnavailable("full")
-        await put(key, data, content_type)
-
-    monkeypatch.setattr(storage, "put", put_once)
-    with pytest.raises(StorageUnavailable, match="full"):
-        async with stored_picture(PHOTO, workers, storage):
-            pytest.fail("half a picture was stored")
-    assert len(asked) == 2
+    with pytest.raises(ZeroDivisionError):
+        await store(PHOTO, workers, storage, expect)
     assert files(tmp_path) == set()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import select
 import signal
@@ -20,9 +21,10 @@ import uvloop
 from PIL import Image
 
 from api.pictures.errors import BrokenPicture, PicturesBusy, PictureTooLarge, UnsupportedPicture
-from api.pictures.processing import process_picture
+from api.pictures.processing import ProcessedPicture, process_picture
 from api.pictures.worker_process import WorkerLimits
 from api.pictures.workers import PictureWorkers
+from shared.logs import JsonLines
 from shared.settings import Settings
 from tests.api.pictures.samples import LIMITS, encoded, jpeg_that_takes_minutes, quarters
 
@@ -38,6 +40,11 @@ def workers(
 ) -> PictureWorkers:
     limits = WorkerLimits(picture=LIMITS, seconds=seconds, memory_bytes=memory_bytes)
     return PictureWorkers(limits, workers=count, max_waiting=max_waiting)
+
+
+async def process(pictures: PictureWorkers, data: bytes) -> ProcessedPicture:
+    with pictures.place() as place:
+        return await place.process(data)
 
 
 def worker_pids(parent: int | None = None) -> set[int]:
@@ -91,20 +98,20 @@ def no_process_is_left() -> Iterator[None]:
 
 async def test_a_picture_comes_back_as_if_processed_here() -> None:
     async with workers() as pictures:
-        assert await pictures.process(SMALL) == process_picture(SMALL, LIMITS)
+        assert await process(pictures, SMALL) == process_picture(SMALL, LIMITS)
 
 
 async def test_settings_decide_about_the_limits(tmp_path: Path) -> None:
     settings = Settings(data_directory=tmp_path, max_picture_pixels=96 * 64 - 1)
     async with PictureWorkers.from_settings(settings) as pictures:
         with pytest.raises(PictureTooLarge, match="96 by 64"):
-            await pictures.process(SMALL)
+            await process(pictures, SMALL)
 
 
 def test_it_runs_on_uvloop_as_well() -> None:
     async def main() -> int:
         async with workers() as pictures:
-            return (await pictures.process(SMALL)).width
+            return (await process(pictures, SMALL)).width
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         assert runner.run(main()) == 96
@@ -112,15 +119,15 @@ def test_it_runs_on_uvloop_as_well() -> None:
 
 async def test_a_refusal_keeps_its_name_and_reason_and_the_process() -> None:
     async with workers() as pictures:
-        await pictures.process(SMALL)
+        await process(pictures, SMALL)
         before = worker_pids()
         with pytest.raises(UnsupportedPicture, match="only JPEG, PNG and WebP"):
-            await pictures.process(b"text")
+            await process(pictures, b"text")
         with pytest.raises(BrokenPicture, match="damaged or incomplete"):
-            await pictures.process(SMALL[:-40])
+            await process(pictures, SMALL[:-40])
         with pytest.raises(PictureTooLarge, match="at most 10485760 bytes"):
-            await pictures.process(bytes(10 * 1024 * 1024 + 1))
-        assert (await pictures.process(SMALL)).width == 96
+            await process(pictures, bytes(10 * 1024 * 1024 + 1))
+        assert (await process(pictures, SMALL)).width == 96
         assert worker_pids() == before
         assert len(before) == 1
 
@@ -135,10 +142,10 @@ async def test_the_event_loop_goes_on_while_a_big_picture_is_processed() -> None
             ticks.append(time.monotonic())
 
     async with workers() as pictures:
-        await pictures.process(SMALL)
+        await process(pictures, SMALL)
         ticking = asyncio.create_task(tick())
         started = time.monotonic()
-        await pictures.process(big)
+        await process(pictures, big)
         took = time.monotonic() - started
         ticking.cancel()
     longest = max(later - earlier for earlier, later in itertools.pairwise(ticks))
@@ -148,44 +155,56 @@ async def test_the_event_loop_goes_on_while_a_big_picture_is_processed() -> None
 
 async def test_pictures_are_processed_side_by_side() -> None:
     async with workers(count=2) as pictures:
-        answers = await asyncio.gather(*(pictures.process(SMALL) for _ in range(6)))
+        answers = await asyncio.gather(*(process(pictures, SMALL) for _ in range(6)))
         assert len(worker_pids()) == 2
     assert {answer.width for answer in answers} == {96}
 
 
 async def test_past_the_queue_an_upload_is_told_to_come_again() -> None:
     async with workers(count=1, max_waiting=2) as pictures:
-        waiting = [asyncio.create_task(pictures.process(SMALL)) for _ in range(3)]
+        waiting = [asyncio.create_task(process(pictures, SMALL)) for _ in range(3)]
         await asyncio.sleep(0)
         with pytest.raises(PicturesBusy, match="too many"):
-            await pictures.process(SMALL)
+            await process(pictures, SMALL)
         await asyncio.gather(*waiting)
-        assert (await pictures.process(SMALL)).width == 96
+        assert (await process(pictures, SMALL)).width == 96
+
+
+async def test_a_place_is_taken_before_there_is_a_picture_and_given_back_whatever_comes_of_it() -> None:
+    async with workers(count=1, max_waiting=1) as pictures:
+        with pictures.place() as place, pictures.place():
+            with pytest.raises(PicturesBusy, match="too many"), pictures.place():
+                pytest.fail("there were three places")
+            assert (await place.process(SMALL)).width == 96
+        with pytest.raises(UnsupportedPicture):
+            await process(pictures, b"text")
+        with pictures.place(), pictures.place():
+            pass
 
 
 async def test_a_picture_that_takes_too_long_is_ended_with_its_process(endless: bytes) -> None:
     async with workers(seconds=1.0) as pictures:
-        await pictures.process(SMALL)
+        await process(pictures, SMALL)
         (before,) = worker_pids()
         with pytest.raises(PictureTooLarge, match="more than 1 seconds"):
-            await pictures.process(endless)
-        assert (await pictures.process(SMALL)).width == 96
+            await process(pictures, endless)
+        assert (await process(pictures, SMALL)).width == 96
         assert before not in worker_pids()
 
 
 async def test_a_picture_that_needs_too_much_memory_harms_nobody() -> None:
     big = encoded(Image.new("RGBA", (7000, 7000), (1, 2, 3, 4)), "PNG", compress_level=1)
     async with workers(memory_bytes=256 * 1024 * 1024) as pictures:
-        assert (await pictures.process(SMALL)).width == 96
+        assert (await process(pictures, SMALL)).width == 96
         with pytest.raises(PictureTooLarge, match="memory"):
-            await pictures.process(big)
-        assert (await pictures.process(SMALL)).width == 96
+            await process(pictures, big)
+        assert (await process(pictures, SMALL)).width == 96
 
 
 async def test_a_process_that_dies_takes_only_its_picture_with_it(endless: bytes) -> None:
     async with workers() as pictures:
-        dying = asyncio.create_task(pictures.process(endless))
-        waiting = asyncio.create_task(pictures.process(SMALL))
+        dying = asyncio.create_task(process(pictures, endless))
+        waiting = asyncio.create_task(process(pictures, SMALL))
         os.kill(await decoding_pid(), signal.SIGKILL)
         with pytest.raises(BrokenPicture):
             await dying
@@ -194,7 +213,7 @@ async def test_a_process_that_dies_takes_only_its_picture_with_it(endless: bytes
 
 async def test_a_process_that_died_while_idle_is_replaced() -> None:
     async with workers() as pictures:
-        await pictures.process(SMALL)
+        await process(pictures, SMALL)
         (pid,) = worker_pids()
         descriptor = os.pidfd_open(pid)
         gone = asyncio.Event()
@@ -203,7 +222,7 @@ async def test_a_process_that_died_while_idle_is_replaced() -> None:
         await gone.wait()
         asyncio.get_running_loop().remove_reader(descriptor)
         os.close(descriptor)
-        assert (await pictures.process(SMALL)).width == 96
+        assert (await process(pictures, SMALL)).width == 96
 
 
 async def test_a_process_is_replaced_after_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,20 +230,20 @@ async def test_a_process_is_replaced_after_its_share(monkeypatch: pytest.MonkeyP
     async with workers() as pictures:
         seen = []
         for _ in range(4):
-            await pictures.process(SMALL)
+            await process(pictures, SMALL)
             seen.append(worker_pids())
     assert seen[0] == seen[1] != seen[2] == seen[3]
 
 
 async def test_a_caller_that_went_away_gives_up_its_place(endless: bytes) -> None:
     async with workers(max_waiting=1, seconds=1.0) as pictures:
-        await pictures.process(SMALL)
-        calls = [asyncio.create_task(pictures.process(picture)) for picture in (endless, endless)]
+        await process(pictures, SMALL)
+        calls = [asyncio.create_task(process(pictures, picture)) for picture in (endless, endless)]
         await asyncio.sleep(0)
         calls[1].cancel()
         with pytest.raises(asyncio.CancelledError):
             await calls[1]
-        following = asyncio.create_task(pictures.process(SMALL))
+        following = asyncio.create_task(process(pictures, SMALL))
         with pytest.raises(PictureTooLarge):
             await calls[0]
         assert (await following).width == 96
@@ -233,8 +252,8 @@ async def test_a_caller_that_went_away_gives_up_its_place(endless: bytes) -> Non
 async def test_closing_ends_what_is_under_way_and_what_waits(endless: bytes) -> None:
     pictures = workers(max_waiting=2)
     async with pictures:
-        await pictures.process(SMALL)
-        calls = [asyncio.create_task(pictures.process(endless)) for _ in range(3)]
+        await process(pictures, SMALL)
+        calls = [asyncio.create_task(process(pictures, endless)) for _ in range(3)]
         await decoding_pid()
         started = time.monotonic()
     assert time.monotonic() - started < 5
@@ -242,30 +261,36 @@ async def test_closing_ends_what_is_under_way_and_what_waits(endless: bytes) -> 
         with pytest.raises(PicturesBusy):
             await call
     with pytest.raises(PicturesBusy):
-        await pictures.process(SMALL)
+        await process(pictures, SMALL)
 
 
 async def test_closing_while_a_process_starts_leaves_none() -> None:
     async with workers() as pictures:
-        call = asyncio.create_task(pictures.process(SMALL))
+        call = asyncio.create_task(process(pictures, SMALL))
         await asyncio.sleep(0.02)
     with pytest.raises(PicturesBusy):
         await call
 
 
-async def test_a_server_that_cannot_start_processes_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_cannot_start_processes_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     async with workers() as pictures:
         monkeypatch.setattr(sys, "executable", "/nonexistent/python")
         with pytest.raises(PicturesBusy):
-            await pictures.process(SMALL)
+            await process(pictures, SMALL)
         monkeypatch.undo()
-        assert (await pictures.process(SMALL)).width == 96
+        assert (await process(pictures, SMALL)).width == 96
+    [record] = caplog.records
+    line = json.loads(JsonLines().format(record))
+    assert line["event"] == "picture worker did not start"
+    assert line["error"]
 
 
 async def test_processes_know_no_secrets_and_yield_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JWT_SECRET", "known to the api alone, and to nobody")
     async with workers() as pictures:
-        await pictures.process(SMALL)
+        await process(pictures, SMALL)
         (pid,) = worker_pids()
         environment = Path(f"/proc/{pid}/environ").read_bytes()
         nice = os.getpriority(os.PRIO_PROCESS, pid)
@@ -280,12 +305,16 @@ from api.pictures.worker_process import WorkerLimits
 from api.pictures.workers import PictureWorkers
 from tests.api.pictures.samples import encoded, jpeg_that_takes_minutes, quarters
 
+async def process(pictures, data):
+    with pictures.place() as place:
+        return await place.process(data)
+
 async def main():
     limits = msgspec.json.decode(sys.argv[1], type=WorkerLimits)
     async with PictureWorkers(limits, workers=2, max_waiting=2) as pictures:
         small = encoded(quarters(), "PNG")
-        await asyncio.gather(*(pictures.process(small) for _ in range(2)))
-        busy = asyncio.create_task(pictures.process(jpeg_that_takes_minutes()))
+        await asyncio.gather(*(process(pictures, small) for _ in range(2)))
+        busy = asyncio.create_task(process(pictures, jpeg_that_takes_minutes()))
         await asyncio.sleep(0.1)
         print("ready", flush=True)
         await busy
@@ -318,8 +347,8 @@ def open_descriptors_unchanged() -> Iterator[None]:
 
 async def test_closing_gives_every_pipe_back() -> None:
     async with workers() as pictures:
-        await pictures.process(SMALL)
+        await process(pictures, SMALL)
     with open_descriptors_unchanged():
         for _ in range(3):
             async with workers(count=2) as pictures:
-                await asyncio.gather(*(pictures.process(SMALL) for _ in range(3)))
+                await asyncio.gather(*(process(pictures, SMALL) for _ in range(3)))

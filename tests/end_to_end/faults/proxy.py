@@ -8,10 +8,11 @@ from typing import Self
 
 
 class Proxy:
-    """Forwards TCP to a port of this machine. What is connected while it is cut hangs until it is mended."""
+    """Forwards TCP to a port of this machine, or to a socket file. What is connected while it is cut hangs until it is
+    mended."""
 
-    def __init__(self, port: int) -> None:
-        self._to = port
+    def __init__(self, to: int | str) -> None:
+        self._to = to
         self._there, self._back = asyncio.Event(), asyncio.Event()
         self.mend()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -54,7 +55,10 @@ class Proxy:
         self._writers.add(writer)
         await self._there.wait()
         try:
-            there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._to)
+            if isinstance(self._to, str):
+                there_reader, there_writer = await asyncio.open_unix_connection(self._to)
+            else:
+                there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._to)
         except OSError:
             writer.transport.abort()
             return

@@ -12,8 +12,8 @@ async def test_what_a_dead_node_had_no_time_to_publish_reaches_connected_clients
     """Its way to Redis is cut, so that the broadcast gets nowhere; the other node finds the message in Postgres."""
     ann, bob = add_users(world.settings.database_url, 2)
     async with Proxy(world.redis_port) as proxy:
-        [other] = await world.gateways(1, PRESENCE_LEASE_SECONDS="1.0")
-        [doomed] = await world.gateways(1, REDIS_URL=f"redis://127.0.0.1:{proxy.port}/0", PRESENCE_LEASE_SECONDS="1.0")
+        [other] = await world.gateways(1, NODE_LEASE_SECONDS="1.0")
+        [doomed] = await world.gateways(1, REDIS_URL=f"redis://127.0.0.1:{proxy.port}/0", NODE_LEASE_SECONDS="1.0")
         anns, _ = await joined(world, other, ann)
         bobs, _ = await joined(world, doomed, bob)
         async with anns, bobs:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from gateway.presence.leases import BEATS_PER_LEASE
 from gateway.presence.store import Store
 from gateway.presence.tracker import Tracker
 from tests.gateway.presence.phoenix_client import PhoenixClient, in_order
@@ -46,7 +47,26 @@ class Node:
         self.tracker = Tracker(
             name, store, self, lease_seconds=LEASE_SECONDS, load_seconds=1.0, sweep_seconds=LEASE_SECONDS
         )
+        self._looks = 0
+        self._looked = asyncio.Event()
+        self._beat = self.tracker._leases.beat
+        self.tracker._leases.beat = self._count_look  # type: ignore[method-assign]
         network.nodes.append(self)
+
+    async def _count_look(self) -> bool:
+        try:
+            return await self._beat()
+        finally:
+            self._looks += 1
+            self._looked.set()
+
+    async def looks(self, leases: float) -> None:
+        """Returns when it has looked at the registry as often as it does in so many leases; also in vain."""
+        until = self._looks + leases * BEATS_PER_LEASE
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while self._looks < until:
+                self._looked.clear()
+                await self._looked.wait()
 
     # The outlet
 

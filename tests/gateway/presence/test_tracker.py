@@ -453,11 +453,11 @@ async def test_a_store_that_is_away_longer_than_the_lease_ends_nobody(memory: tu
     await cluster.network.until(lambda: first.shows(alice, bob) and second.shows(alice, bob))
     told = len(first.diffs), len(second.diffs)
     store.available = False
-    await asyncio.sleep(2 * LEASE_SECONDS)
+    await asyncio.gather(first.looks(2), second.looks(2))
     store.available = True
     first.restore_link()
     second.restore_link()
-    await asyncio.sleep(3 * LEASE_SECONDS)
+    await asyncio.gather(first.looks(3), second.looks(3))
     assert first.shows(alice, bob)
     assert second.shows(alice, bob)
     assert (len(first.diffs), len(second.diffs)) == told
@@ -480,7 +480,7 @@ async def test_a_redis_emptied_is_filled_again_and_nobody_is_told(redis_url: str
         await third.join()
         await cluster.network.until(lambda: third.shows(alice, bob))
         await until_stored(first, lambda parts: refs_of(parts) == {alice, bob})
-        await asyncio.sleep(2 * LEASE_SECONDS)
+        await asyncio.gather(first.looks(2), second.looks(2))
         assert second.shows(alice, bob)
         assert len(second.diffs) == told
 
@@ -510,7 +510,7 @@ async def test_a_redis_that_restarts_empty_is_filled_again_and_nobody_is_told(tm
         for node in (first, second):
             node.restore_link()
         await cluster.network.until(lambda: first.shows(bob, carol) and second.shows(bob, carol))
-        await asyncio.sleep(2 * LEASE_SECONDS)
+        await asyncio.gather(first.looks(2), second.looks(2))
         assert first.shows(bob, carol)
         assert second.shows(bob, carol)
         # A join and a leave on the one; on the other as well, together or not.

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from gateway.runtime.node_calls import CallFailed, NodeCalls, NodeUnreachable
 from shared.pubsub.memory import MemoryBroker, MemoryHub
 from shared.settings import Settings
-from tests.gateway.nodes import SOON, start_node
+from tests.gateway.nodes import start_node
+from tests.support.virtual_time import in_virtual_time
 
-PATIENCE = 0.2
+LONG = 1000.0
+
+PATIENCE = 3.0
+"""Seconds, as all here in virtual time."""
 
 
 class Node:
@@ -42,8 +46,8 @@ class Node:
         raise RuntimeError(argument)
 
 
-@pytest.fixture
-async def nodes() -> AsyncIterator[tuple[Node, Node]]:
+@asynccontextmanager
+async def two_nodes() -> AsyncIterator[tuple[Node, Node]]:
     hub = MemoryHub()
     settings = Settings(node_call_seconds=PATIENCE)
     endpoints = [await start_node({}, hub, settings) for _ in range(2)]
@@ -58,103 +62,115 @@ async def nodes() -> AsyncIterator[tuple[Node, Node]]:
             await endpoint.stop()
 
 
-async def test_a_call_returns_what_the_other_node_answers(nodes: tuple[Node, Node]) -> None:
-    one, two = nodes
-    assert await one.calls.call(two.id, "echo", b"\x00\xff", SOON) == b"\x00\xff"
-    assert await two.calls.call(one.id, "echo", b"", SOON) == b""
+@in_virtual_time
+async def test_a_call_returns_what_the_other_node_answers() -> None:
+    async with two_nodes() as (one, two):
+        assert await one.calls.call(two.id, "echo", b"\x00\xff", LONG) == b"\x00\xff"
+        assert await two.calls.call(one.id, "echo", b"", LONG) == b""
 
 
-async def test_answers_reach_their_own_calls(nodes: tuple[Node, Node]) -> None:
-    one, two = nodes
-    arguments = [b"%d" % number for number in range(100)]
-    answers = await asyncio.gather(*(one.calls.call(two.id, "echo", argument, SOON) for argument in arguments))
-    assert answers == arguments
+@in_virtual_time
+async def test_answers_reach_their_own_calls() -> None:
+    async with two_nodes() as (one, two):
+        arguments = [b"%d" % number for number in range(100)]
+        answers = await asyncio.gather(*(one.calls.call(two.id, "echo", argument, LONG) for argument in arguments))
+        assert answers == arguments
 
 
-async def test_calls_and_casts_begin_in_the_order_in_which_they_were_made(nodes: tuple[Node, Node]) -> None:
-    one, two = nodes
-    call = asyncio.create_task(one.calls.call(two.id, "later", b"1", SOON))
-    await asyncio.sleep(0)
-    one.calls.cast(two.id, "note", b"2")
-    assert two.log == [b"1", b"2"]
-    two.go.set()
-    assert await call == b"1"
+@in_virtual_time
+async def test_calls_and_casts_begin_in_the_order_in_which_they_were_made() -> None:
+    async with two_nodes() as (one, two):
+        call = asyncio.create_task(one.calls.call(two.id, "later", b"1", LONG))
+        await asyncio.sleep(0)
+        one.calls.cast(two.id, "note", b"2")
+        assert two.log == [b"1", b"2"]
+        two.go.set()
+        assert await call == b"1"
 
 
-async def test_an_answer_that_takes_longer_than_the_patience_is_waited_for(nodes: tuple[Node, Node]) -> None:
-    one, two = nodes
-    call = asyncio.create_task(one.calls.call(two.id, "later", b"1", SOON))
-    await asyncio.sleep(PATIENCE * 4)
-    assert not call.done(), "the other node answers pings"
-    two.go.set()
-    assert await call == b"1"
+@in_virtual_time
+async def test_an_answer_that_takes_longer_than_the_patience_is_waited_for() -> None:
+    async with two_nodes() as (one, two):
+        call = asyncio.create_task(one.calls.call(two.id, "later", b"1", LONG))
+        await asyncio.sleep(PATIENCE * 50)
+        assert not call.done(), "the other node answers pings"
+        two.go.set()
+        assert await call == b"1"
 
 
-async def test_a_living_node_that_does_not_answer_in_time_is_a_timeout(nodes: tuple[Node, Node]) -> None:
-    one, two = nodes
-    with pytest.raises(TimeoutError):
-        await one.calls.call(two.id, "later", b"", 0.05)
-    two.go.set()
-    assert await one.calls.call(two.id, "echo", b"1", SOON) == b"1", "the late answer disturbs nothing"
+@in_virtual_time
+async def test_a_living_node_that_does_not_answer_in_time_is_a_timeout() -> None:
+    async with two_nodes() as (one, two):
+        with pytest.raises(TimeoutError):
+            await one.calls.call(two.id, "later", b"", PATIENCE * 20)
+        two.go.set()
+        assert await one.calls.call(two.id, "echo", b"1", LONG) == b"1", "the late answer disturbs nothing"
 
 
-async def test_a_node_that_nobody_is_is_unreachable(nodes: tuple[Node, Node]) -> None:
-    before = time.monotonic()
-    with pytest.raises(NodeUnreachable):
-        await nodes[0].calls.call("nobody", "echo", b"", SOON)
-    assert PATIENCE <= time.monotonic() - before < SOON / 2
+@in_virtual_time
+async def test_a_node_that_nobody_is_is_unreachable() -> None:
+    async with two_nodes() as (one, _):
+        loop = asyncio.get_running_loop()
+        before = loop.time()
+        with pytest.raises(NodeUnreachable):
+            await one.calls.call("nobody", "echo", b"", LONG)
+        assert PATIENCE <= loop.time() - before <= 2.5 * PATIENCE
 
 
-async def test_a_node_that_dies_fails_all_that_it_was_asked(nodes: tuple[Node, Node]) -> None:
-    one, two = nodes
-    calls = [asyncio.create_task(one.calls.call(two.id, "later", b"", SOON)) for _ in range(3)]
-    await asyncio.sleep(PATIENCE / 2)
-    await two.calls._endpoint.broker.stop()
-    results = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), SOON / 2)
-    assert [type(result) for result in results] == [NodeUnreachable] * 3
+@in_virtual_time
+async def test_a_node_that_dies_fails_all_that_it_was_asked() -> None:
+    async with two_nodes() as (one, two):
+        calls = [asyncio.create_task(one.calls.call(two.id, "later", b"", LONG)) for _ in range(3)]
+        await asyncio.sleep(PATIENCE * 10)
+        assert two.log == [b""] * 3
+        await two.calls._endpoint.broker.stop()
+        died = asyncio.get_running_loop().time()
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        assert asyncio.get_running_loop().time() - died <= 2.5 * PATIENCE
+        assert [type(result) for result in results] == [NodeUnreachable] * 3
 
 
-async def test_a_node_that_is_cut_off_itself_takes_nobody_for_dead(
-    nodes: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one, two = nodes
-    monkeypatch.setattr(MemoryBroker, "connected", False)
-    broker = two.calls._endpoint.broker
-    await broker.stop()
-    call = asyncio.create_task(one.calls.call(two.id, "later", b"1", SOON))
-    await asyncio.sleep(PATIENCE * 3)
-    assert not call.done()
-    monkeypatch.setattr(MemoryBroker, "connected", True)
-    with pytest.raises(NodeUnreachable):
-        await call
+@in_virtual_time
+async def test_a_node_that_is_cut_off_itself_takes_nobody_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with two_nodes() as (one, two):
+        monkeypatch.setattr(MemoryBroker, "connected", False)
+        broker = two.calls._endpoint.broker
+        await broker.stop()
+        call = asyncio.create_task(one.calls.call(two.id, "later", b"1", LONG))
+        await asyncio.sleep(PATIENCE * 50)
+        assert not call.done()
+        monkeypatch.setattr(MemoryBroker, "connected", True)
+        with pytest.raises(NodeUnreachable):
+            await call
 
 
-async def test_a_method_that_raises_or_is_unknown_is_a_failed_call(
-    nodes: tuple[Node, Node], caplog: pytest.LogCaptureFixture
-) -> None:
-    one, two = nodes
-    for method in ("fail", "no such method"):
-        with pytest.raises(CallFailed):
-            await one.calls.call(two.id, method, b"", SOON)
-    assert [record.message for record in caplog.records] == ["call between nodes failed"]
-    one.calls.cast(two.id, "no such notice", b"")
-    assert await one.calls.call(two.id, "echo", b"1", SOON) == b"1"
+@in_virtual_time
+async def test_a_method_that_raises_or_is_unknown_is_a_failed_call(caplog: pytest.LogCaptureFixture) -> None:
+    async with two_nodes() as (one, two):
+        for method in ("fail", "no such method"):
+            with pytest.raises(CallFailed):
+                await one.calls.call(two.id, method, b"", LONG)
+        assert [record.message for record in caplog.records] == ["call between nodes failed"]
+        one.calls.cast(two.id, "no such notice", b"")
+        assert await one.calls.call(two.id, "echo", b"1", LONG) == b"1"
 
 
-async def test_what_no_node_wrote_is_left(nodes: tuple[Node, Node], caplog: pytest.LogCaptureFixture) -> None:
-    one, two = nodes
-    for event in ("call", "cast", "answer"):
-        one.calls._send(two.id, event, b"\xc1")
-    one.calls._send(two.id, "unknown", b"")
-    assert [record.message for record in caplog.records] == ["bad call between nodes"] * 3
-    assert await one.calls.call(two.id, "echo", b"1", SOON) == b"1"
+@in_virtual_time
+async def test_what_no_node_wrote_is_left(caplog: pytest.LogCaptureFixture) -> None:
+    async with two_nodes() as (one, two):
+        for event in ("call", "cast", "answer"):
+            one.calls._send(two.id, event, b"\xc1")
+        one.calls._send(two.id, "unknown", b"")
+        assert [record.message for record in caplog.records] == ["bad call between nodes"] * 3
+        assert await one.calls.call(two.id, "echo", b"1", LONG) == b"1"
 
 
-async def test_a_node_that_stops_leaves_no_call_waiting(nodes: tuple[Node, Node]) -> None:
-    one, two = nodes
-    call = asyncio.create_task(one.calls.call(two.id, "later", b"", SOON))
-    await asyncio.sleep(0)
-    await one.calls.stop()
-    with pytest.raises(NodeUnreachable):
-        await call
-    await one.calls.start()
+@in_virtual_time
+async def test_a_node_that_stops_leaves_no_call_waiting() -> None:
+    async with two_nodes() as (one, two):
+        call = asyncio.create_task(one.calls.call(two.id, "later", b"", LONG))
+        await asyncio.sleep(0)
+        await one.calls.stop()
+        with pytest.raises(NodeUnreachable):
+            await call
+        await one.calls.start()

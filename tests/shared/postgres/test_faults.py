@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -21,6 +22,7 @@ KILL_OTHERS = Statement(
        WHERE pid <> pg_backend_pid() AND datname = current_database()""",
 )
 SLEEP = Statement("sleep", "SELECT pg_sleep(30)")
+WRITE = Statement("write", "INSERT INTO numbers VALUES (1)")
 
 
 @pytest.fixture
@@ -179,3 +181,54 @@ async def test_descriptors_of_lost_connections_are_not_confused_with_new_ones(da
         server.close()
         await server.wait_closed()
         assert answers == [b"hello\n"] * 6
+
+
+async def set_system_read_only(database: Database, value: str) -> None:
+    """Every connection there is follows at once, as those to a primary that was demoted do."""
+    await database.execute(Statement("", f"ALTER SYSTEM SET default_transaction_read_only = {value}"))
+    await database.execute(Statement("", "SELECT pg_reload_conf()"))
+    async with asyncio.timeout(5):
+        while await database.fetch(Statement("", "SHOW default_transaction_read_only")) != [(value,)]:
+            pass
+
+
+async def test_connections_that_a_switchover_left_open_are_replaced(victim: Victim) -> None:
+    """The connections there were stay open and read-only; new ones lead to a server that can be written to."""
+    database = await Database.connect(victim.settings)
+    await database.execute(Statement("", "CREATE TABLE numbers (number integer)"))
+    await asyncio.gather(*(database.fetch(A_WHILE) for _ in range(4)))
+    [(name,)] = await database.fetch(Statement("", "SELECT current_database()"))
+    await database.execute(Statement("", f"ALTER DATABASE {name} SET default_transaction_read_only = off"))
+    await set_system_read_only(database, "on")
+    writes = [await outcome(database.execute(WRITE)) for _ in range(12)]
+    # Each connection is met as read-only once at most.
+    assert 1 <= writes.count(DatabaseUnavailable) <= 4
+    assert writes[-1] is None
+    # And back: nobody notices.
+    await set_system_read_only(database, "off")
+    assert [await outcome(database.execute(WRITE)) for _ in range(8)] == [None] * 8
+    await database.close()
+
+
+async def test_a_transaction_that_meets_a_demoted_primary_frees_the_next_one(victim: Victim) -> None:
+    database = await Database.connect(replace(victim.settings, database_pool_size=1))
+    await database.execute(Statement("", "CREATE TABLE numbers (number integer)"))
+    await set_system_read_only(database, "on")
+    with pytest.raises(DatabaseUnavailable):
+        async with database.transaction() as transaction:
+            await transaction.execute(WRITE)
+    # Reading goes on meanwhile.
+    assert await database.fetch(Statement("", "SELECT count(*) FROM numbers")) == [(0,)]
+    await set_system_read_only(database, "off")
+    async with database.transaction() as transaction:
+        await transaction.execute(WRITE)
+    assert await database.fetch(Statement("", "SELECT count(*) FROM numbers")) == [(1,)]
+    await database.close()
+
+
+async def outcome(work: Awaitable[object]) -> type[BaseException] | None:
+    try:
+        await work
+    except DatabaseUnavailable as error:
+        return type(error)
+    return None

@@ -36,11 +36,11 @@ async def test_identities_of_many_are_those_of_each(database: Database, users: U
 async def test_a_session_is_over_when_its_time_has_passed(database: Database) -> None:
     sessions = SessionRepository(database)
     await sessions.begin("short", 1, -1)
-    assert (await sessions.refresh("short", 0, 60)).outcome is Refresh.ENDED
+    assert (await sessions.refresh("short", 0, 60, grace_seconds=30)).outcome is Refresh.ENDED
     await sessions.begin("long", 1, 60)
-    rotated = await sessions.refresh("long", 0, 60)
+    rotated = await sessions.refresh("long", 0, 60, grace_seconds=30)
     assert (rotated.outcome, rotated.user_id, rotated.generation) == (Refresh.ROTATED, 1, 1)
-    assert (await sessions.refresh("unheard of", 0, 60)).outcome is Refresh.ENDED
+    assert (await sessions.refresh("unheard of", 0, 60, grace_seconds=30)).outcome is Refresh.ENDED
 
 
 async def test_a_log_out_of_a_session_is_remembered_while_a_token_can_name_it(

@@ -30,7 +30,10 @@ def processes_are_replaced(walk: Walk) -> str:
         counts = walk.visitors.do("end_chat")
     after = {name: each["Id"] for name, each in stack.containers().items()}
     replaced = sorted(name for name in after if after[name] != before[name])
-    text = f"{PEOPLE} people, {taken:.0f} s with the build; {reckoning(counts)}; reads {watched['answers']}"
+    text = (
+        f"{PEOPLE} people, {taken:.0f} s with the build; {reckoning(counts)}; reads {watched['answers']}, "
+        f"longest between two {watched['longest']:.1f} s"
+    )
     assert replaced == ["api-1", "api-2", "gateway-1", "gateway-2"], f"replaced were {replaced}; {text}"
     in_time(counts["longest_away"], BACK_SECONDS, text)
     assert set(watched["answers"]) == {"200"}, text

@@ -10,7 +10,9 @@ from typing import Any
 import aiohttp
 
 PAUSE_SECONDS = 0.02
-ANSWER_SECONDS = 1.0
+CONNECT_SECONDS = 1.0
+"""Below the second after which a connection that nobody heard of is tried again by the system itself."""
+ANSWER_SECONDS = 10.0
 
 
 class Watch:
@@ -31,7 +33,7 @@ class Watch:
         return {"answers": dict(self.answers), "longest": longest}
 
     async def _run(self) -> None:
-        timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS, sock_connect=CONNECT_SECONDS)
         connector = aiohttp.TCPConnector(force_close=True)
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as client:
             while True:

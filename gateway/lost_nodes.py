@@ -1,0 +1,77 @@
+"""Notices that another process committed something that this gateway was not told of, and has it read from Postgres.
+
+A process that died may have committed something and not published it; one that is cut off from Redis goes on doing so.
+Both show in the rows that all processes keep in Postgres (shared/membership.py).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from enum import Enum, auto
+
+from shared.repositories.nodes import FORGOTTEN_SECONDS, NodeState
+
+logger = logging.getLogger(__name__)
+
+
+class _Life(Enum):
+    ALIVE = auto()
+    DEAD = auto()
+    SETTLED = auto()
+    """Dead for so long that no statement of it is still running in Postgres."""
+
+
+class LostNodes:
+    """What this gateway knows of the others. `observe` each report; time is given in seconds of `clock`. Pure."""
+
+    def __init__(
+        self,
+        gap: Callable[[float], None],
+        *,
+        every_seconds: float,
+        silence_seconds: float,
+        statement_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`gap(seconds)` is called when broadcasts of the last so many seconds may have been missed, and no more often
+        than `every_seconds`. A link to Redis may be silent for `silence_seconds` before it is known to be away; a
+        statement may run on in Postgres for `statement_seconds` after its process has died.
+        """
+        self._gap = gap
+        self._every_seconds = every_seconds
+        self._silence_seconds = silence_seconds
+        self._statement_seconds = statement_seconds
+        self._clock = clock
+        self._known: dict[str, tuple[_Life, int]] = {}
+        """By node: how it stood when this gateway last caught up with it, and its `unheard`."""
+        self._observed_at = clock()
+        self._next_gap = float("-inf")
+
+    def observe(self, others: Sequence[NodeState]) -> None:
+        now = self._clock()
+        if now < self._next_gap:
+            # Nothing is overlooked: what a row says now, it still says the next time.
+            return
+        unseen_seconds, self._observed_at = now - self._observed_at, now
+        missed = [node for node in others if self._is_news(node)]
+        self._known = {node.id: (self._life(node), node.unheard) for node in others}
+        seconds = [node.heard_seconds for node in missed]
+        if unseen_seconds > FORGOTTEN_SECONDS / 2:
+            # Rows of dead nodes may have come and gone meanwhile.
+            seconds.append(unseen_seconds)
+        if seconds:
+            self._next_gap = now + self._every_seconds
+            logger.info("other nodes were not heard", extra={"fields": {"nodes": [node.id for node in missed]}})
+            self._gap(max(seconds) + self._silence_seconds)
+
+    def _is_news(self, node: NodeState) -> bool:
+        life, unheard = self._known.get(node.id, (_Life.ALIVE, 0))
+        now = self._life(node)
+        return node.unheard != unheard or (now is not life and now is not _Life.ALIVE)
+
+    def _life(self, node: NodeState) -> _Life:
+        if node.dead_seconds < 0:
+            return _Life.ALIVE
+        return _Life.DEAD if node.dead_seconds < self._statement_seconds else _Life.SETTLED

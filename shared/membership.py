@@ -1,0 +1,100 @@
+"""Says in Postgres that this process is alive, and whether the gateways can hear it.
+
+What a process commits, the gateways hear of over Redis. If it dies after the commit, or is cut off from Redis, they do
+not. Postgres is the one thing that both sides can reach then: without it there would have been no commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from shared.postgres import Database, DatabaseUnavailable
+from shared.pubsub.broker import Broker
+from shared.repositories.nodes import NodeRepository, NodeState
+from shared.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+REPORTS_PER_LEASE = 4
+PATIENCE_SECONDS = 2.0
+"""How long a process that starts or stops waits for Postgres to take its report."""
+
+
+class Membership:
+    """The row of one process. It ends with a `leave`: the gateways then catch up, in whatever way the process ended."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        node_id: str,
+        broker: Broker,
+        *,
+        published: Callable[[], int],
+        on_others: Callable[[Sequence[NodeState]], None] | None = None,
+    ) -> None:
+        """`published` says how many broadcasts this process has made. `on_others` is called after each report."""
+        # A connection of its own: a process that is busy must not seem dead because its report waits for one.
+        self._database = Database(replace(settings, database_pool_size=1))
+        self._nodes = NodeRepository(self._database)
+        self._node_id = node_id
+        self._broker = broker
+        self._lease_seconds = settings.node_lease_seconds
+        self._published = published
+        self._on_others = on_others
+        self._unheard = 0
+        self._reported = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Returns when the first report is made, or is tried on in the background."""
+        self._task = asyncio.create_task(self._run(), name="membership")
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._reported.wait()
+        except TimeoutError:
+            logger.warning("not said yet that this node is alive; trying on")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """After the last publish."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._nodes.leave(self._node_id)
+        except (DatabaseUnavailable, TimeoutError):
+            logger.info("not said that this node ends, its lease will run out")
+        await self._database.close()
+
+    async def _run(self) -> None:
+        while True:
+            await self._report()
+            await asyncio.sleep(self._lease_seconds / REPORTS_PER_LEASE)
+
+    async def _report(self) -> None:
+        is_heard = self._broker.connected
+        if not is_heard:
+            # What was published shortly before the link was found to be away may be lost as well: count all.
+            self._unheard = self._published()
+        try:
+            others = await self._nodes.report(
+                self._node_id, lease_seconds=self._lease_seconds, is_heard=is_heard, unheard=self._unheard
+            )
+            if not self._reported.is_set():
+                await self._nodes.forget()
+                self._reported.set()
+            if self._on_others is not None:
+                self._on_others(others)
+        except DatabaseUnavailable as error:
+            logger.debug("not said that this node is alive", extra={"fields": {"error": str(error)}})
+        except Exception:
+            # A fault here must cost one report, not all later ones.
+            logger.exception("report of this node failed")

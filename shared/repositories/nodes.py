@@ -1,0 +1,66 @@
+"""SQL about the running processes: each says that it is alive, and whether the gateways can hear it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from psycopg2.errors import UndefinedTable
+
+from shared.postgres import Database, DatabaseUnavailable, Statement
+
+FORGOTTEN_SECONDS = 900.0
+"""The row of a dead node is kept for so long, for gateways that cannot reach Postgres meanwhile."""
+
+_REPORT = Statement(
+    "node_report",
+    """WITH own AS (
+           INSERT INTO nodes (id, alive_until, heard_at, unheard)
+           VALUES ($1, now() + make_interval(secs => $2), now(), $4)
+           ON CONFLICT (id) DO UPDATE SET alive_until = excluded.alive_until, unheard = excluded.unheard,
+               heard_at = CASE WHEN $3 THEN now() ELSE nodes.heard_at END
+       )
+       SELECT id, extract(epoch FROM now() - alive_until)::float8, extract(epoch FROM now() - heard_at)::float8, unheard
+       FROM nodes WHERE id <> $1""",
+    ("text", "double precision", "boolean", "bigint"),
+)
+_LEAVE = Statement("node_leave", "UPDATE nodes SET alive_until = least(alive_until, now()) WHERE id = $1", ("text",))
+_FORGET = Statement(
+    "node_forget", "DELETE FROM nodes WHERE alive_until < now() - make_interval(secs => $1)", ("double precision",)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """What another process last said of itself."""
+
+    id: str
+    dead_seconds: float
+    """How long ago its lease ran out, or it left; negative while it is alive."""
+    heard_seconds: float
+    """How long ago its link to Redis was last known to be up."""
+    unheard: int
+    """Grows when it publishes something while the link is away."""
+
+
+class NodeRepository:
+    """Raises DatabaseUnavailable when Postgres is away."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def report(self, node_id: str, *, lease_seconds: float, is_heard: bool, unheard: int) -> list[NodeState]:
+        """This node is alive for as long as its lease; `is_heard` while its link to Redis is up. Returns the others."""
+        try:
+            rows = await self._database.fetch(_REPORT, node_id, lease_seconds, is_heard, unheard)
+        except UndefinedTable:
+            # A gateway may start before the API that applies the schema.
+            raise DatabaseUnavailable("the schema is not applied yet") from None
+        return [NodeState(*row) for row in rows]
+
+    async def leave(self, node_id: str) -> None:
+        """This node ends. To the others that is as if it had died, only that they notice it sooner."""
+        await self._database.execute(_LEAVE, node_id)
+
+    async def forget(self) -> None:
+        """Delete the rows of nodes that died long ago."""
+        await self._database.execute(_FORGET, FORGOTTEN_SECONDS)

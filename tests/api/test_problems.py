@@ -1,0 +1,47 @@
+"""What each failure of the domain is to a client, said once."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+
+import shared.domain
+from api.pictures import errors
+from api.problems import EmailTaken, NotFound, Problem, problem_of
+from shared.domain import messages, users
+
+# Their own routes say what they mean there; and what only stands for others.
+ELSEWHERE = {messages.InvalidMessage, messages.MessageRefused, errors.PictureRefused}
+
+
+def failures() -> list[type[Exception]]:
+    modules = [
+        importlib.import_module(f"shared.domain.{found.name}") for found in pkgutil.iter_modules(shared.domain.__path__)
+    ]
+    return [
+        kind
+        for module in [*modules, errors]
+        for _, kind in inspect.getmembers(module, inspect.isclass)
+        if issubclass(kind, Exception) and kind.__module__ == module.__name__ and kind not in ELSEWHERE
+    ]
+
+
+@pytest.mark.parametrize("kind", failures(), ids=lambda kind: kind.__name__)
+def test_every_failure_of_the_domain_is_a_problem_of_the_client(kind: type[Exception]) -> None:
+    error = kind("a reason") if issubclass(kind, errors.PictureRefused) else kind()
+    problem = problem_of(error)
+    assert isinstance(problem, Problem)
+    assert 400 <= problem.status <= 503
+    assert problem.slug != "internal-error"
+
+
+def test_a_failure_is_what_it_is_derived_from() -> None:
+    class SomebodyElsesEmail(users.EmailTaken):
+        pass
+
+    assert isinstance(problem_of(SomebodyElsesEmail()), EmailTaken)
+    assert isinstance(problem_of(messages.UnknownRecipient()), NotFound)
+    assert problem_of(ValueError()) is None

@@ -1,0 +1,195 @@
+"""The API commits something and cannot say so: it dies, is stopped, or is cut off from Redis. Gateways act on it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.faults.conftest import World
+from tests.end_to_end.faults.load import query
+from tests.end_to_end.faults.proxy import Proxy
+from tests.support.client import PASSWORD, Person, Rest, Socket
+from tests.support.processes import CHECKOUT, Node, base_environment, environment_of
+
+NOWHERE = "redis://127.0.0.1:1"
+SOON = 12.0
+"""Seconds within which a gateway acts on what a lost API has committed."""
+
+
+@dataclass
+class Stage:
+    """A gateway, and an API whose way to Redis can be cut. The gateway's cannot."""
+
+    world: World
+    api: Node
+    gateway: Node
+    to_redis: Proxy
+    rest: Rest
+    admin: Person
+    eve: Person
+    ann: Person
+    category_id: int = 0
+
+    async def listing(self) -> int:
+        """The id of a new one that anybody may see."""
+        body = {"title": "A Corolla", "content": "One owner.", "category_id": self.category_id, "visibility": "public"}
+        return int((await self.rest.call("POST", "/api/listings", 201, who=self.admin, body=body))["id"])
+
+    async def another_session(self, who: Person) -> Person:
+        body = {"email": who.email, "password": PASSWORD}
+        answer = await self.rest.call("POST", "/api/login", 200, body=body)
+        return replace(who, token=answer["access_token"], refresh_token=answer["refresh_token"])
+
+    async def socket(self, who: Person) -> Socket:
+        """Joined to the user's own topic."""
+        socket = await Socket.connect(self.gateway.socket_url, who.token)
+        answer = await socket.join(who.topic, {"after_id": 0})
+        assert answer["status"] == "ok", answer
+        return socket
+
+    async def viewer(self, who: Person, listing_id: int) -> Socket:
+        """Joined to the listing's topic."""
+        socket = await Socket.connect(self.gateway.socket_url, who.token)
+        assert (await socket.join(f"listing:{listing_id}"))["status"] == "ok"
+        return socket
+
+    def sql(self, statement: str, *parameters: Any) -> None:
+        query(self.world.settings.database_url, statement + " RETURNING 1", *parameters)
+
+
+@pytest.fixture
+async def stage(world: World) -> AsyncIterator[Stage]:
+    async with AsyncExitStack() as stack:
+        to_redis = await stack.enter_async_context(Proxy(world.redis_port))
+        [gateway] = await world.gateways(1)
+        api = await world.processes.api(REDIS_URL=f"redis://127.0.0.1:{to_redis.port}/0")
+        rest = await stack.enter_async_context(Rest(api.url))
+        admin, eve, ann = [await rest.register(name) for name in ("Adam", "Eve", "Ann")]
+        stage = Stage(world, api, gateway, to_redis, rest, admin, eve, ann)
+        stage.sql("UPDATE users SET role = 'admin' WHERE id = %s", admin.id)
+        body = {"name": "Saloons", "visibility": "public"}
+        stage.category_id = (await rest.call("POST", "/api/categories", 201, who=admin, body=body))["id"]
+        yield stage
+
+
+Act = Callable[[Stage], Awaitable[None]]
+
+
+async def dies(stage: Stage) -> None:
+    stage.api.kill()
+
+
+async def is_stopped(stage: Stage) -> None:
+    stage.api.signal(signal.SIGTERM)
+    assert await stage.api.ended() == 0
+
+
+async def lives_on(_: Stage) -> None:
+    """Cut off for as long as the test lasts."""
+
+
+each_end = pytest.mark.parametrize("end", [dies, is_stopped, lives_on], ids=lambda end: str(end.__name__))
+
+
+@each_end
+async def test_who_may_no_longer_stay_is_put_out_though_the_api_could_not_say_so(stage: Stage, end: Act) -> None:
+    """Eve logs out, Ben changes his password on his phone, Cat is banned, Dan deletes his account."""
+    call = stage.rest.call
+    ben, cat, dan = [await stage.rest.register(name) for name in ("Ben", "Cat", "Dan")]
+    bens_phone = await stage.another_session(ben)
+    async with AsyncExitStack() as stack:
+        stay = [await stack.enter_async_context(await stage.socket(who)) for who in (stage.ann, bens_phone)]
+        go = [await stack.enter_async_context(await stage.socket(who)) for who in (stage.eve, ben, cat, dan)]
+        stage.to_redis.cut()
+        await call("POST", "/api/logout", 204, who=stage.eve)
+        body: dict[str, Any] = {"current_password": PASSWORD, "password": PASSWORD + "!"}
+        await call("PATCH", "/api/me", 200, who=bens_phone, body=body)
+        await call("PUT", f"/api/users/{cat.id}/ban", 200, who=stage.admin, body={"reason": "spam"})
+        await call("DELETE", "/api/me", 204, who=dan, body={"current_password": PASSWORD})
+        await end(stage)
+        async with asyncio.timeout(SOON):
+            assert [await socket.closed() for socket in go] == [1001] * 4
+        assert [socket.close_code for socket in stay] == [None] * 2
+
+
+@each_end
+async def test_a_message_arrives_though_the_api_could_not_publish_it(stage: Stage, end: Act) -> None:
+    async with await stage.socket(stage.ann) as anns, await stage.socket(stage.eve) as eves:
+        stage.to_redis.cut()
+        body = {"to": stage.ann.id, "message": "my last words"}
+        stored = await stage.rest.call("POST", "/api/messages", 201, who=stage.eve, body=body)
+        await end(stage)
+        async with asyncio.timeout(SOON):
+            assert (await anns.event("send"))["id"] == stored["id"]
+            assert (await eves.event("send"))["id"] == stored["id"]
+
+
+@each_end
+async def test_who_may_no_longer_see_a_listing_leaves_it_though_the_api_could_not_say_so(
+    stage: Stage, end: Act
+) -> None:
+    """A user one that is hidden or binned; somebody who is no moderator any more one that was hidden before."""
+    call, ids = stage.rest.call, [await stage.listing() for _ in range(3)]
+    stage.sql("UPDATE users SET role = 'moderator' WHERE id = %s", stage.ann.id)
+    await call("PUT", f"/api/listings/{ids[0]}/hidden", 200, who=stage.admin, body={})
+    async with AsyncExitStack() as stack:
+        viewers = zip((stage.ann, stage.eve, stage.eve), ids, strict=True)
+        sockets = [await stack.enter_async_context(await stage.viewer(who, of)) for who, of in viewers]
+        stage.to_redis.cut()
+        await call("PUT", f"/api/users/{stage.ann.id}/role", 200, who=stage.admin, body={"role": "user"})
+        await call("PUT", f"/api/listings/{ids[1]}/hidden", 200, who=stage.admin, body={})
+        await call("DELETE", f"/api/listings/{ids[2]}", 204, who=stage.admin)
+        await end(stage)
+        async with asyncio.timeout(SOON):
+            assert [await socket.event("listing_removed") for socket in sockets] == [{"id": of} for of in ids]
+
+
+async def test_a_role_that_a_command_has_changed_takes_effect_though_it_cannot_reach_redis(stage: Stage) -> None:
+    listing_id = await stage.listing()
+    stage.sql("UPDATE users SET role = 'moderator' WHERE id = %s", stage.eve.id)
+    await stage.rest.call("PUT", f"/api/listings/{listing_id}/hidden", 200, who=stage.admin, body={})
+    async with await stage.viewer(stage.eve, listing_id) as eves:
+        environment = {**base_environment(), **environment_of(stage.world.settings), "REDIS_URL": NOWHERE}
+        command = (sys.executable, "-m", "api", "role", stage.eve.email, "user")
+        process = await asyncio.create_subprocess_exec(*command, cwd=CHECKOUT, env=environment)
+        assert await process.wait() == 0
+        async with asyncio.timeout(SOON):
+            assert await eves.event("listing_removed") == {"id": listing_id}
+
+
+async def test_an_api_that_stays_cut_off_is_followed_for_as_long_as_it_is(stage: Stage) -> None:
+    """Each time anew, and not only when the cut is noticed."""
+    async with await stage.socket(stage.ann) as anns:
+        stage.to_redis.cut()
+        for number in range(3):
+            body = {"to": stage.ann.id, "message": f"number {number}"}
+            stored = await stage.rest.call("POST", "/api/messages", 201, who=stage.eve, body=body)
+            async with asyncio.timeout(SOON):
+                assert (await anns.event("send"))["id"] == stored["id"]
+        stage.to_redis.mend()
+        stored = await stage.rest.call("POST", "/api/messages", 201, who=stage.eve, body=body)
+        async with asyncio.timeout(SOON):
+            # What waited is published now, and arrives a second time.
+            while (await anns.event("send"))["id"] != stored["id"]:
+                pass
+
+
+async def test_a_gateway_that_is_cut_off_is_followed_by_the_others(stage: Stage) -> None:
+    [cut] = await stage.world.gateways(1, REDIS_URL=f"redis://127.0.0.1:{stage.to_redis.port}/0")
+    async with await stage.socket(stage.ann) as anns:
+        eves = await Socket.connect(cut.socket_url, stage.eve.token)
+        async with eves:
+            assert (await eves.join(stage.eve.topic, {"after_id": 0}))["status"] == "ok"
+            stage.to_redis.cut()
+            for number in range(3):
+                payload = {"to": stage.ann.id, "message": f"number {number}"}
+                reply = await eves.push(stage.eve.topic, "send", payload)
+                async with asyncio.timeout(SOON):
+                    assert (await anns.event("send"))["id"] == reply["response"]["id"]

@@ -1,0 +1,137 @@
+"""No search walks the table: EXPLAIN counts the rows that are looked at, for every filter alone and in pairs, by values
+that few listings have and by values that half of them have."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from shared.domain.ids import MAX_ID
+from shared.domain.listings import ListingFilter, Sort, Status
+from shared.postgres import Database, Statement
+from shared.repositories import listing_search
+from shared.repositories.listing_search import ListingSearch, Search
+from shared.repositories.listings import front_page_statement
+from shared.repositories.seed import SeedRepository
+from shared.repositories.visibility import Viewer
+from shared.settings import Settings
+from tests.support.servers import Servers, run
+
+LISTINGS = 20_000
+FEW = 0.001
+LIMIT = 21
+BOUNDS = {"FIRST_WALK": 50, "MATCHES": 200, "SECOND_WALK": 1000}
+"""As the table is smaller than a real one, so are they."""
+MOST = 2_000
+"""Rows of listings that one request may look at: the walks, the matches, and what is rare; a tenth of the table."""
+
+VISITOR, MODERATOR = Viewer(None, False, False), Viewer(1, True, True)
+
+# Every column is drawn apart from the others: one in a thousand has the rare value, half of the others the common one.
+FILL = f"""
+INSERT INTO categories (name) VALUES ('common'), ('rare'), ('other');
+SELECT setseed(0.25);
+INSERT INTO listings (seller_id, category_id, title, content, status, make, model, year, mileage, price, hidden_at)
+SELECT CASE WHEN s < {FEW} THEN 2 WHEN s < 0.5 THEN 1 ELSE 3 END, CASE WHEN c < {FEW} THEN 2 WHEN c < 0.5 THEN 1 ELSE 3 END,
+       CASE WHEN q < {FEW} THEN 'gazelle' WHEN q < 0.5 THEN 'wagon' ELSE 'coupe' END, 'It drives.',
+       CASE WHEN t < {FEW} THEN %s ELSE %s END,
+       CASE WHEN m < {FEW} THEN 'Rare' WHEN m < 0.5 THEN 'Common' ELSE 'Other' END,
+       CASE WHEN o < {FEW} THEN 'Rare' WHEN o < 0.5 THEN 'Common' ELSE 'Other' END,
+       1900 + (y * 100)::int, (k * 1000000)::int, (p * 1000000)::int, CASE WHEN h < %s THEN now() END
+FROM (SELECT random() AS s, random() AS c, random() AS q, random() AS t, random() AS m, random() AS o, random() AS y,
+             random() AS k, random() AS p, random() AS h FROM generate_series(1, {LISTINGS})) AS drawn;
+UPDATE listings SET year = 1890 WHERE id %% 1000 = 3;
+UPDATE listings SET year = 2020 WHERE id %% 1000 = 4"""  # noqa: E501
+
+RARE: dict[str, Any] = {
+    "text": "gazelle", "category_id": 2, "seller_id": 2, "make": "Rare", "model": "Rare", "year_min": 2010,
+    "year_max": 1895, "price_min": 999_000, "price_max": 1_000, "mileage_max": 1_000,
+}  # fmt: skip
+COMMON: dict[str, Any] = {
+    "text": "wagon", "category_id": 1, "seller_id": 1, "make": "Common", "model": "Common", "year_min": 1950,
+    "year_max": 1950, "price_min": 500_000, "price_max": 500_000, "mileage_max": 500_000,
+}  # fmt: skip
+VALUES = [*RARE.items(), *COMMON.items(), ("status", Status.SOLD), ("status", Status.AVAILABLE), ("status", None)]
+
+
+@pytest.fixture(scope="module", params=[Status.SOLD, Status.AVAILABLE], ids=lambda status: f"few are {status}")
+def few(request: pytest.FixtureRequest) -> Status:
+    return Status(request.param)
+
+
+@pytest.fixture(scope="module")
+def filled_url(servers: Servers, few: Status) -> Iterator[str]:
+    with servers.database() as url:
+        run(fill(url, few))
+        yield url
+
+
+async def fill(url: str, few: Status) -> None:
+    database = Database(Settings(database_url=url, database_timeout_seconds=60.0))
+    await SeedRepository(database).users(10, "no hash")
+    many = Status.SOLD if few is Status.AVAILABLE else Status.AVAILABLE
+    await database.execute(Statement("", FILL), few.value, many.value, FEW)
+    await database.execute(Statement("", "VACUUM (ANALYZE)"))
+    await database.close()
+
+
+@pytest.fixture
+async def filled(filled_url: str) -> AsyncIterator[Database]:
+    database = Database(Settings(database_url=filled_url))
+    yield database
+    await database.close()
+
+
+def looked_at(plan: dict[str, Any]) -> float:
+    """Rows of `listings` that the plan read, from the table or by an index alone."""
+    rows = sum(looked_at(below) for below in plan.get("Plans", ()))
+    if plan.get("Relation Name") == "listings":
+        dropped = sum(value for name, value in plan.items() if name.startswith("Rows Removed by"))
+        rows += (plan["Actual Rows"] + dropped) * plan["Actual Loops"]
+    return rows
+
+
+async def cost(database: Database, search: Search) -> float:
+    explained = Statement("", f"EXPLAIN (ANALYZE, TIMING off, FORMAT json) {search.statement.sql}")
+    [(plans,)] = await database.fetch(explained, *search.parameters)
+    return looked_at(plans[0]["Plan"])
+
+
+def selections() -> list[tuple[ListingFilter, Sort]]:
+    sorts = itertools.cycle(Sort)
+    found = [(ListingFilter(**{name: value}), sort) for name, value in VALUES for sort in Sort]
+    for (one, first), (other, second) in itertools.combinations(VALUES, 2):
+        if one != other:
+            pair = ListingFilter(**{one: first, other: second})
+            found += [(pair, Sort.NEWEST), (pair, next(sorts))]
+    return found
+
+
+@pytest.mark.slow
+async def test_no_filter_and_no_pair_of_filters_walks_the_table(
+    filled: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, bound in BOUNDS.items():
+        monkeypatch.setattr(listing_search, name, bound)
+    searches: list[Search] = []
+    finding = ListingSearch(filled, searches.append)
+    walked = {}
+    for filter, sort in selections():
+        for viewer, asked in ((VISITOR, filter), (MODERATOR, replace(filter, hidden=True))):
+            if viewer is MODERATOR and sort is not Sort.NEWEST:
+                continue
+            searches.clear()
+            await finding.find(asked, sort, viewer, after=None, limit=LIMIT)
+            costs = [await cost(filled, search) for search in searches]
+            if sum(costs) > MOST:
+                walked[asked, sort] = costs
+    assert not walked, f"{len(walked)}: " + "\n".join(f"{asked}: {costs}" for asked, costs in [*walked.items()][:10])
+
+
+async def test_the_front_page_does_not_walk_the_table(filled: Database) -> None:
+    sql = front_page_statement(LIMIT).sql.replace("$1", "%s")
+    assert await cost(filled, Search(Statement("", sql), (MAX_ID,))) <= MOST
