@@ -16,7 +16,7 @@ from api.documentation.operations import JSON, OPERATIONS, PARAMETERS, Operation
 from api.endpoint import ANONYMOUS, Route
 from api.problems import Problem
 from api.schemas import answers
-from api.schemas.fields import Flag, Id
+from api.schemas.fields import Flag, Id, IdOrZero
 from shared.access.policy import Action, needs_login
 from shared.domain.ids import MAX_ID
 
@@ -198,6 +198,8 @@ def _schema_name(schema: type[Schema] | Schema) -> str:
 
 def _special_fields(_: Any, field: marshmallow_fields.Field[Any], ret: dict[str, Any], **__: Any) -> dict[str, Any]:
     """What apispec cannot know of the project's own fields."""
+    if isinstance(field, IdOrZero):
+        return {**_PATH_ID, "minimum": 0}
     if isinstance(field, Id):
         ret.pop("type", None)
         allowed = list(_ANY_ID["anyOf"])
