@@ -1,4 +1,4 @@
-"""Where a long-poll session is: on this node, or on another that is asked over the broker, in the same three words."""
+"""Reaches a long-poll session on this node, or on another over the broker, by the same three methods."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Holder(Protocol):
     """The sessions of one node."""
 
     async def poll(self, session_id: str, poll_id: str) -> PollAnswer:
-        """As LongPollConnection.poll; GONE where there is no such session."""
+        """As LongPollConnection.poll; GONE if there is no such session."""
 
     def settle(self, session_id: str, poll_id: str, delivered: bool) -> None:
         """As LongPollConnection.settle."""
 
     async def post(self, session_id: str, frames: list[ClientFrame]) -> int:
-        """As LongPollConnection.post; GONE where there is no such session."""
+        """As LongPollConnection.post; GONE if there is no such session."""
 
 
 class LocalSessions:
@@ -47,9 +47,13 @@ class LocalSessions:
         self._sessions: dict[str, LongPollConnection] = {}
 
     def open(self, serializer: Serializer, identity: Identity, *, is_successor: bool = False) -> LongPollConnection:
-        """Any one user has a bounded number of them: to open one takes a client no more than a token."""
+        """Open a session. Past the user's limit, the session that was polled longest ago is closed.
+
+        There is a limit because a client needs only a token to open a session. `is_successor` says that the session
+        replaces a lost one.
+        """
         members = self._endpoint.connections.of_user(identity.user_id)
-        # One that was closed a moment ago may still be there: it must not count, nor be closed for the next one again.
+        # A session that was closed a moment ago may still be listed: it must not count, nor be closed once more.
         own = [one for one in members if isinstance(one, LongPollConnection) and not one.gone]
         if len(own) >= self._endpoint.settings.max_longpoll_sessions_per_user:
             longest_unpolled = min(own, key=LongPollConnection.last_polled)
@@ -96,7 +100,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class RemoteSessions:
-    """The sessions that another node holds. A node that cannot be reached has none."""
+    """The sessions that another node holds. A node that cannot be reached counts as having none."""
 
     def __init__(self, calls: NodeCalls, node_id: str, window_seconds: float, patience_seconds: float) -> None:
         self._calls = calls
@@ -109,7 +113,7 @@ class RemoteSessions:
         except NodeUnreachable:
             return _NO_SESSION
         except TimeoutError:
-            # The answer may be lost on the way: what was in it is for the next poll.
+            # The answer may be lost on the way: its messages are for the next poll.
             self.settle(session_id, poll_id, False)
             return PollAnswer(NO_CONTENT)
         except CallFailed:
@@ -135,7 +139,7 @@ class RemoteSessions:
 
 
 def serve_sessions(calls: NodeCalls, sessions: LocalSessions) -> None:
-    """Let other nodes reach the sessions of this one."""
+    """Let other nodes reach the sessions of this node."""
 
     async def poll(argument: bytes) -> bytes:
         call = msgspec.msgpack.decode(argument, type=_PollCall)
