@@ -1,4 +1,4 @@
-"""What a node counts while it works: plain integers; counters of a metrics library would cost more than the work."""
+"""The counts of a node. They are plain integers: counters of a metrics library would cost more than the work itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gateway.protocol.close_codes import Close
 
 
 class Counts:
-    """Only ever grows. Frames are WebSocket messages, or the lines of a long-poll body."""
+    """Each count only grows. A frame is a WebSocket message, or a line of a long-poll body."""
 
     __slots__ = (
         "broadcasts",
@@ -33,6 +33,6 @@ class Counts:
         self.refused = 0
         """Connects that were refused."""
         self.channel_crashes = 0
-        """Callbacks that raised, or returned what they must not: joins that fail, channels that end."""
+        """Callbacks that raised, or returned a value of a wrong type: the join fails, or the channel ends."""
         self.closes: Counter[Close] = Counter()
-        """Connections that this node has closed."""
+        """Connections that this node has closed, by their close."""
