@@ -1,4 +1,4 @@
-"""Puts the gateway together: the only module that sees all of it."""
+"""Puts the gateway together: the only module that imports all of its parts."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def add_socket(app: web.Application, endpoint: Endpoint, authenticate: Authentic
 
 
 async def create_app(settings: Settings) -> web.Application:
-    """Starts without Postgres and Redis: until they come, it is not ready."""
+    """The gateway's application. It starts without Postgres and Redis, and is not ready until both answer."""
     database = Database(settings)
     messages = MessageRepository(database)
     identities = Identities(UserRepository(database))
@@ -82,7 +82,7 @@ async def create_app(settings: Settings) -> web.Application:
     lost_nodes = LostNodes(
         endpoint.gap,
         every_seconds=settings.away_catch_up_seconds,
-        # Until a silent link is noticed, and until the node has said so.
+        # The time until a node notices its silent link, and the time until it has reported that.
         silence_seconds=2 * settings.redis_timeout_seconds + settings.node_lease_seconds,
         statement_seconds=2 * settings.database_timeout_seconds,
     )
@@ -121,7 +121,7 @@ async def create_app(settings: Settings) -> web.Application:
 
 
 def _budgets(settings: Settings) -> dict[str, UserBuckets]:
-    """Apart, so that whoever types or reads much can still send."""
+    """A budget for each event of `private_chat`, so that a user who types or reads much can still send."""
     return {
         SEND: UserBuckets(settings.sends_per_second, settings.send_burst),
         READ: UserBuckets(settings.reads_per_second, settings.read_burst),
@@ -130,12 +130,12 @@ def _budgets(settings: Settings) -> dict[str, UserBuckets]:
 
 
 async def _name_no_versions(_: web.Request, response: web.StreamResponse) -> None:
-    """aiohttp's own header names its version and Python's."""
+    """Remove aiohttp's Server header, which names the versions of aiohttp and Python."""
     response.headers[hdrs.SERVER] = "daveslist"
 
 
 def _to_the_page(settings: Settings) -> web.Handler:  # type: ignore[name-defined]
-    """A browser that comes here wants the page, which the API serves."""
+    """Redirect browsers to the page, which the API serves."""
 
     async def redirect(request: web.Request) -> web.StreamResponse:
         host = request.url.host or settings.api_host

@@ -1,4 +1,4 @@
-"""What the gateway's channels work with, beside their socket."""
+"""What the gateway's channels work with, besides their connection."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from shared.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One for each process. A channel of a new resource finds its repository here."""
+    """A process has one Context. Add the repository of a new resource here, for its channel."""
 
     settings: Settings
     authenticate: Authenticator
@@ -27,8 +27,8 @@ class Context:
     messages: MessageRepository
     message_writer: MessageWriter
     budgets: Mapping[str, UserBuckets] | None
-    """How often a user may push each event of `private_chat`; None where nothing is limited."""
+    """How often a user may push each event of `private_chat`; None without a limit."""
     join_budget: UserBuckets | None
-    """How often a user may join, or hand in an access token; None where nothing is limited."""
+    """How often a user may join a topic or hand in an access token; None without a limit."""
     audiences: SharedReads[int, Audience]
-    """Who may see a listing, by its id."""
+    """For the id of a listing, who may see it."""

@@ -1,6 +1,6 @@
-"""Asks again whether everyone who is connected is still welcome, after messages between nodes may have been lost.
+"""Looks up every connected user again after messages between nodes may have been lost.
 
-A log-out, a ban or a change of role that happened meanwhile takes effect then.
+A log-out, a ban or a change of role that this node missed then takes effect.
 """
 
 from __future__ import annotations

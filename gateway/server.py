@@ -1,4 +1,4 @@
-"""One gateway process: listens, and leaves in order when it is told to."""
+"""Runs one gateway process: it listens until a signal stops it, and then drains."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ logger = logging.getLogger(__name__)
 
 
 async def serve(settings: Settings) -> None:
-    """Until SIGTERM or SIGINT: then sockets are closed in batches, replies under way finished, all by a deadline."""
+    """Serve until SIGTERM or SIGINT. Then close the sockets in batches and finish the replies under way, by a deadline.
+
+    Raises OSError if it cannot listen.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,7 +1,7 @@
-"""`listing:{id}`: what happens to a listing, for those who look at it, and who else does.
+"""`listing:{id}`: tells the viewers of a listing what happens to it, and who else is looking.
 
-Who may see a listing can change at any time: behind a change, nothing more reaches a member before it is known whether
-they may still see it. That is asked of Postgres once for all members of a node.
+Who may see a listing can change at any time. After a change, nothing reaches a member until the node knows whether that
+member may still see the listing. It asks Postgres once for all of its members.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from shared.repositories.listing_access import Audience
 NOT_FOUND = Error({"reason": "not found"})
 
 _PRESENT = "present"
-"""What the channel tells itself after its join."""
+"""The message that the channel sends to itself after its join."""
 
 
 class Listing(AuthenticatedChannel):
@@ -35,7 +35,7 @@ class Listing(AuthenticatedChannel):
         listing_id = topics.listing_of(topic)
         if listing_id is None:
             return NOT_FOUND
-        # Subscribed first: a change that comes between the look and the subscription would go unnoticed.
+        # Subscribe before the look: a change between a look and a later subscription would go unnoticed.
         await self.subscribe()
         try:
             audience = await self.context.audiences.get(listing_id)
@@ -66,13 +66,13 @@ class Listing(AuthenticatedChannel):
 
     @classmethod
     async def look(cls, topic: str, context: Context) -> Audience | Stop | None:
-        """None where the listing is gone."""
+        """Who may see the listing; None if it is gone."""
         listing_id = topics.listing_of(topic)
         assert listing_id is not None
         try:
             return await context.audiences.get(listing_id)
         except DatabaseUnavailable:
-            # Not known is not allowed. The clients join again, and are let in when it is known.
+            # While it is not known who may see the listing, nobody may. The clients join again, and get in later.
             return Stop("try again")
 
     def judge(self, found: Audience | None) -> InfoResult:

@@ -40,11 +40,11 @@ class PrivateChat(AuthenticatedChannel):
             return TRY_AGAIN
 
     async def _catch_up(self, user_id: int, given: Any) -> JoinResult:
-        # The number 0 in any spelling, but not false, which Python takes for one.
+        # The number 0 in any spelling, but not `false`, which equals 0 in Python.
         after_id = 0 if given in (0, "0") and given is not False else parse_id(given)
         if after_id is None:
             return Error({"reason": "invalid after_id"})
-        # Subscribed before the reading: what is stored while it goes on arrives as a broadcast, after this answer.
+        # Subscribe before reading: a message that is stored meanwhile then arrives as a broadcast, after this answer.
         await self.subscribe()
         overlap_seconds = self.context.settings.catch_up_overlap_seconds
         messages, complete = await self.context.messages.catch_up(
@@ -71,7 +71,7 @@ class PrivateChat(AuthenticatedChannel):
     async def _send(self, payload: Any) -> HandleResult:
         new = parse_send(self.identity.user_id, payload)
         message = await self.context.message_writer.send(new)
-        # It is committed. What fails from here on loses nothing: whoever misses the broadcast catches up.
+        # The message is committed. A failure from here on loses nothing: a client that misses the broadcast catches up.
         sent = message_payload(message)
         self.broadcast_to_all(_both(message.to_id, message.from_id), SEND, sent)
         return Ok({"id": sent["id"], "inserted_at": sent["inserted_at"]})
@@ -99,5 +99,5 @@ _HANDLERS = {SEND: PrivateChat._send, READ: PrivateChat._read, TYPING: PrivateCh
 
 
 def _both(first_id: int, second_id: int) -> list[str]:
-    """The two users' topics, once if they are the same."""
+    """The topics of the two users; one topic if both are the same user."""
     return list(dict.fromkeys((topics.private_chat(first_id), topics.private_chat(second_id))))
