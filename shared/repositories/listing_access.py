@@ -1,4 +1,4 @@
-"""SQL that says who may see a listing, for everything that hangs on one: pictures, replies, reports, its channel."""
+"""SQL that says who may see a listing, for everything that belongs to one: pictures, replies, reports, its channel."""
 
 from __future__ import annotations
 

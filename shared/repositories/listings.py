@@ -1,6 +1,6 @@
 """SQL about listings: read, created, changed, hidden, put into the trash.
 
-Listings are read as the JSON that clients get, made in the database: from row to answer nothing is built twice.
+The database itself makes the JSON of a listing that clients get, so Python neither decodes nor encodes it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from shared.repositories.visibility import FOR_ANYONE, IS_HIDDEN, TYPES, Viewer,
 TIME_FORMAT = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
 """As shared/domain/times.py writes times, in a session whose time zone is UTC."""
 
-# Fields that not everybody may know are added by `_presented`.
+# `_presented` adds the fields that not everybody may see.
 JSON = f"""(SELECT row_to_json(shown)::text FROM (SELECT
     l.id, l.title, l.content,
     (SELECT one FROM (SELECT c.id, c.name) AS one) AS category,
@@ -59,7 +59,7 @@ _READ_MANY = Statement(
         WHERE {_VISIBLE} ORDER BY asked.position""",
     ("bigint[]", *TYPES),
 )
-# The category is locked: nobody can delete it until the listing is in it.
+# The lock keeps the category from being deleted until the listing is in it.
 _CREATE = Statement(
     "listing_create",
     """INSERT INTO listings (seller_id, category_id, title, content, visibility, make, model, year, mileage, price,
@@ -95,7 +95,7 @@ _SHOW = Statement(
 
 @cache
 def front_page_statement(limit: int) -> Statement:
-    """One for each limit: where Postgres knows it, it keeps the plan; else it would plan anew each time."""
+    """The statement for one limit. If its text has the limit, Postgres keeps the plan; else it plans each time."""
     sql = f"""SELECT {JSON}, l.id FROM {JOINED}
         WHERE l.id < $1 AND l.trashed_at IS NULL AND l.status = 'available' AND {FOR_ANYONE}
         ORDER BY l.id DESC LIMIT {limit:d}"""
@@ -104,7 +104,7 @@ def front_page_statement(limit: int) -> Statement:
 
 @cache
 def _front_page_of_statement(limit: int) -> Statement:
-    """The same for somebody who is logged in."""
+    """The same for a user who is logged in."""
     sql = f"""SELECT {JSON}, {_HIDING}, l.id FROM {JOINED}
         WHERE l.id < $1 AND l.trashed_at IS NULL AND l.status = 'available' AND {_VISIBLE}
         ORDER BY l.id DESC LIMIT {limit:d}"""
@@ -118,12 +118,12 @@ class ListingRepository:
         self._database = database
 
     async def read_many_for_anyone(self, listing_ids: Sequence[int]) -> dict[int, str]:
-        """What visitors see of them, by id; those that they do not see are absent."""
+        """The listings as JSON, as visitors see them, by id; those that visitors may not see are absent."""
         rows: list[Any] = await self._database.fetch(_READ_MANY_FOR_ANYONE, list(listing_ids))
         return dict(rows)
 
     async def read(self, listing_id: int, actor: Actor | None) -> str:
-        """The listing as JSON, with what this person may know of it. Raises ListingNotFound."""
+        """The listing as JSON, with the fields that this person may see. Raises ListingNotFound."""
         if actor is None:
             json = await self.read_for_anyone(listing_id)
             if json is None:
@@ -136,29 +136,29 @@ class ListingRepository:
         return _presented(row, viewer)
 
     async def read_for_anyone(self, listing_id: int) -> str | None:
-        """What visitors see of it, as JSON; None if they do not."""
+        """The listing as JSON, as visitors see it; None if they may not see it."""
         row = await self._database.fetch_one(READ_FOR_ANYONE, listing_id)
         return None if row is None else str(row[0])
 
     async def read_many(self, listing_ids: Sequence[int], actor: Actor | None) -> list[str]:
-        """The same for many; those that this person may not see (any more) are absent."""
+        """As `read`, for many listings; those that this person may not see (any more) are absent."""
         viewer = Viewer.of(actor)
         rows = await self._database.fetch(_READ_MANY, list(listing_ids), *viewer.parameters)
         return [_presented(row, viewer) for row in rows]
 
     async def front_page(self, *, before_id: int, limit: int) -> list[tuple[str, int]]:
-        """What visitors see of the newest available listings: JSON and id."""
+        """The newest available listings with ids below `before_id`, as visitors see them: JSON and id of each."""
         rows: list[Any] = await self._database.fetch(front_page_statement(limit), before_id)
         return rows
 
     async def front_page_of(self, actor: Actor, *, before_id: int, limit: int) -> list[tuple[str, int]]:
-        """What this person sees of them."""
+        """The same, as this person sees them."""
         viewer = Viewer.of(actor)
         rows = await self._database.fetch(_front_page_of_statement(limit), before_id, *viewer.parameters)
         return [(_presented(row[:5], viewer), row[5]) for row in rows]
 
     async def create(self, seller_id: int, new: NewListing) -> int:
-        """The new listing's id. Raises CategoryNotFound."""
+        """Create a listing, and return its id. Raises CategoryNotFound."""
         row = await self._database.fetch_one(
             _CREATE,
             seller_id,
@@ -178,7 +178,7 @@ class ListingRepository:
         return int(row[0])
 
     async def change(self, listing: SeenListing, changes: Mapping[str, Any], *, by: int) -> None:
-        """Set these fields. Raises CategoryNotFound, and ListingNotFound if it went to the trash meanwhile."""
+        """Set these fields. Raises CategoryNotFound, and ListingNotFound if the listing is in the trash meanwhile."""
         names = [name for name in _CHANGEABLE if name in changes]
         values = [changes[name] for name in names]
         async with self._database.transaction() as transaction:
@@ -194,7 +194,7 @@ class ListingRepository:
                 await record(transaction, by, "listing_edit", "listing", listing.id, details={"fields": sorted(names)})
 
     async def trash(self, listing: SeenListing, *, by: int) -> None:
-        """Raises ListingNotFound if it is there already."""
+        """Put the listing into the trash. Raises ListingNotFound if it is there already."""
         is_own = listing.seller_id == by
         reason = "deleted by its seller" if is_own else "deleted by an admin"
         async with self._database.transaction() as transaction:
@@ -204,7 +204,7 @@ class ListingRepository:
                 await record(transaction, by, "listing_delete", "listing", listing.id)
 
     async def hide(self, listing_id: int, *, until: datetime | None, reason: str | None, by: int) -> None:
-        """Hide it, or change for how long and why. Raises ListingNotFound if it went to the trash meanwhile."""
+        """Hide a listing, or change until when and why. Raises ListingNotFound if it is in the trash meanwhile."""
         async with self._database.transaction() as transaction:
             if not await transaction.execute(_HIDE, listing_id, until, by, reason):
                 raise ListingNotFound
@@ -212,7 +212,7 @@ class ListingRepository:
             await record(transaction, by, "listing_hide", "listing", listing_id, reason=reason, details=details)
 
     async def show(self, listing_id: int, *, by: int) -> bool:
-        """Whether there was something to undo."""
+        """Show a hidden listing again. Returns whether it was hidden."""
         async with self._database.transaction() as transaction:
             if not await transaction.execute(_SHOW, listing_id):
                 return False
@@ -221,13 +221,13 @@ class ListingRepository:
 
 
 async def lock_category(transaction: Transaction, category_id: int) -> None:
-    """Until the end of the transaction nobody deletes it. Raises CategoryNotFound."""
+    """Keep a category from being deleted until the end of the transaction. Raises CategoryNotFound."""
     if await transaction.fetch_one(_LOCK_CATEGORY, category_id) is None:
         raise CategoryNotFound
 
 
 def _presented(row: Sequence[Any], viewer: Viewer) -> str:
-    """The JSON, and for those who may know whether the listing is hidden that, too."""
+    """The listing's JSON; viewers who may know whether it is hidden are told that, too."""
     json, seller_id, is_hidden, until, reason = row
     if not viewer.sees_hidden and seller_id != viewer.user_id:
         return str(json)
