@@ -1,4 +1,4 @@
-"""Listings and categories: what is offered, how it can be asked for, and why something can be refused. Pure."""
+"""Listings and categories: their fields, the filters and orders of a search, and the reasons for a refusal. Pure."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from enum import StrEnum
 MAX_TITLE_LENGTH = 200
 MAX_CONTENT_LENGTH = 5000
 MAX_SHORT_TEXT_LENGTH = 100
-"""Make, model, location, and the name of a category."""
+"""Characters of a make, a model, a location, or the name of a category."""
 MIN_YEAR = 1886
-"""That of the first car."""
+"""The year of the first car."""
 MAX_MILEAGE = 10_000_000
 MAX_PRICE = 2**53 - 1
 """In whole units; every number up to it is exact in JavaScript, too."""
@@ -21,7 +21,7 @@ MAX_QUERY_LENGTH = 200
 class Visibility(StrEnum):
     PUBLIC = "public"
     PRIVATE = "private"
-    """For registered users only."""
+    """Only registered users may see it."""
 
 
 class Status(StrEnum):
@@ -41,7 +41,7 @@ class Sort(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewListing:
-    """A listing of the right form, on its way to the database."""
+    """A listing that has passed all checks, on its way to the database."""
 
     title: str
     content: str
@@ -57,7 +57,7 @@ class NewListing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListingFilter:
-    """What is asked for; None is anything. Makes and models are compared without regard to case and accents."""
+    """The conditions of a search; None means any. Case and accents of makes and models do not matter."""
 
     text: str | None = None
     category_id: int | None = None
@@ -74,7 +74,7 @@ class ListingFilter:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is what a front page shows: everything that is available."""
+        """Whether the filter is that of the front page: everything that is available."""
         return self == _PLAIN
 
 
@@ -90,11 +90,11 @@ class Category:
 
 
 class ListingNotFound(Exception):
-    """No such listing, or not for this person's eyes."""
+    """There is no such listing, or this person may not see it."""
 
 
 class CategoryNotFound(Exception):
-    """No such category, or not for this person's eyes."""
+    """There is no such category, or this person may not see it."""
 
 
 class CategoryNameTaken(Exception):
@@ -102,7 +102,7 @@ class CategoryNameTaken(Exception):
 
 
 class CategoryNeeded(Exception):
-    """The listing's category is gone: it can be restored into another one only."""
+    """The listing's category is deleted: the listing can be restored only into another one."""
 
 
 class SellerGone(Exception):
