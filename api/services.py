@@ -9,13 +9,13 @@ from functools import partial
 from aiohttp import web
 
 from api.front_page import FrontPage, read_front_pages
-from api.metrics import RequestCounts
 from api.passwords import Passwords
 from api.pictures.abandoned import AbandonedFiles
 from api.pictures.storage import PictureStorage
 from api.pictures.workers import PictureWorkers
 from api.rate_limits import RateLimits
 from api.realtime import Realtime
+from api.request_counts import RequestCounts
 from shared.access.admission import Admission
 from shared.access.tokens import Tokens
 from shared.membership import Membership
