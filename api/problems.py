@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import web
 
 from api.pictures import errors as picture_errors
+from shared.access import admission
 from shared.domain import listings, messages, pictures, replies, reports, users
 from shared.postgres import DatabaseUnavailable
 
@@ -196,6 +197,10 @@ def _sentence(reason: str) -> str:
 
 PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     DatabaseUnavailable: lambda _: Unavailable("The database is away. Try again soon."),
+    admission.BadToken: lambda _: Unauthorized("The token is not good, or has expired.", token_is_bad=True),
+    admission.UserGone: lambda _: Unauthorized("The session has ended.", token_is_bad=True),
+    admission.SessionEnded: lambda _: Unauthorized("The session has ended.", token_is_bad=True),
+    admission.Banned: _is(BannedUser),
     users.UserNotFound: _is(NotFound),
     users.EmailTaken: _is(EmailTaken),
     users.LastAdmin: _is(LastAdmin),

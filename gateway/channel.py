@@ -27,7 +27,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from gateway.identity import Identity
 from gateway.presence.tracker import Tracker
 from gateway.protocol.session import State
 from gateway.runtime.callbacks import (
@@ -51,6 +50,7 @@ from gateway.runtime.callbacks import (
     UnknownEvent,
 )
 from gateway.runtime.channel_server import ChannelServer
+from shared.access.actor import Actor
 
 __all__ = [
     "CLOSED",
@@ -86,9 +86,9 @@ class Channel(Callbacks):
         return self._server.topic
 
     @property
-    def identity(self) -> Identity:
-        """The user who connected, from the token."""
-        return self._server.connection.identity
+    def actor(self) -> Actor:
+        """The user who connected. A change of role, or a fresh token, replaces this object."""
+        return self._server.connection.actor
 
     @property
     def context(self) -> Any:
@@ -131,9 +131,12 @@ class Channel(Callbacks):
         connection = self._server.connection
         connection.send(connection.serializer.reply(ref.join_ref, ref.ref, ref.topic, reply.status, reply.response))
 
-    def renew(self, identity: Identity) -> None:
-        """Use the identity of a fresh token of the same user: the connection then lives as long as that token."""
-        self._server.connection.renew(identity)
+    def renew(self, actor: Actor, as_of: float) -> None:
+        """Use the actor of a fresh token of the same user: the connection then lives as long as that token.
+
+        `as_of` is the loop time before the actor was looked up.
+        """
+        self._server.connection.renew(actor, as_of)
 
     # Channels
 

@@ -1,9 +1,14 @@
-"""One connection to Postgres: aiopg's, with bounded waiting, and with three faults of aiopg avoided.
+"""One connection to Postgres: aiopg's, with bounded waiting, and without three weaknesses of aiopg.
 
 When a connection fails, aiopg checks its descriptor with `select()`, which raises ValueError for descriptors from 1024
 on: a process with a thousand sockets would never hear of the failure. aiopg turns a statement that the server has
 cancelled into a cancelled task. And it keeps watching the first descriptor, though libpq opens another one when it
 tries the next address.
+
+aiopg's public methods do not reach these places, so this module uses ten private names. It overrides `_ready`, `_poll`
+and `_close`, which have the weaknesses. It calls `_create_waiter`, which keeps statements apart. And it shares the
+state that aiopg's constructor and `close` keep: `_loop`, `_conn`, `_fileno`, `_writing`, `_waiter`, `_weakref`. A new
+aiopg may rename any of them without notice: tests/shared/postgres/test_connection.py then fails.
 
 This module knows nothing of pools. Every failure to reach the server is DatabaseUnavailable; errors in the SQL stay
 psycopg2's.
