@@ -29,11 +29,11 @@ export function since(time) {
   return ago.format(-Math.floor(seconds / length), unit);
 }
 
-/** The time of a message: of today the clock alone. */
+/** The time of a message; without the date if it is from today. */
 export function messageTime(time) {
   const isToday = new Date(time).toDateString() === new Date().toDateString();
   return isToday ? clock.format(new Date(time)) : dateTime(time);
 }
 
-/** Of somebody who left, the name is empty. */
+/** The name to show; the name of a person who has left is empty. */
 export const nameOf = (user) => user?.name || "Somebody who left";

@@ -1,4 +1,4 @@
-// Starts the page: session, live connection, router, and the one place that draws.
+// Starts the page: the session, the live connection, the router, and the only code that draws.
 
 import { render } from "./vendor/lit-html/lit-html.js";
 import { drawWith, update } from "./page.js";
@@ -30,7 +30,7 @@ session.onChange((change) => {
       connection.open();
       inbox.open(session.user.id);
     }
-    // What is shown may be another's: everything is asked for again, as the one who asks now.
+    // The page may show another person's data: load everything again for the person who is logged in now.
     router.restart(change.notice);
   } else if (change.token) {
     connection.useToken(change.token);

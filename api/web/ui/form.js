@@ -1,4 +1,4 @@
-// Forms: labels, hints and errors tied to their fields, one submission at a time, and what the server found wrong.
+// Forms: they tie labels, hints and errors to their fields, submit once at a time, and show the server's errors.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { Problem } from "../problem.js";
@@ -6,11 +6,11 @@ import { Problem } from "../problem.js";
 export class Form {
   problem = null;
   isBusy = false;
-  /** What was done, to be said after the form. */
+  /** The text about a success, shown after the form. */
   done = "";
   #fields = new Set();
 
-  /** `submit(values, element)` does the work and may return what to say; `id` is unique on the page. */
+  /** `submit(values, element)` does the work and may return a text to show; `id` is unique on the page. */
   constructor(view, id, submit) {
     this.view = view;
     this.id = id;
@@ -22,7 +22,7 @@ export class Form {
     this.#fields.add(field);
   }
 
-  /** What is wrong with the form as a whole. */
+  /** The fault of the form as a whole. */
   get fault() {
     if (!this.problem) return "";
     const beside = this.problem.beside([...this.#fields]);
@@ -49,7 +49,7 @@ export class Form {
   }
 }
 
-/** Text as it was typed; what was left empty is absent. */
+/** The values as they were typed; empty fields are absent. */
 function valuesOf(element) {
   const given = [...new FormData(element)].filter(([, value]) => typeof value === "string" && value.trim() !== "");
   return Object.fromEntries(given);
@@ -68,7 +68,7 @@ export function formOf(form, { label, action, kind = "", extra = nothing }, fiel
   </form>`;
 }
 
-/** An input with its label. `value` is what it starts with. */
+/** An input with its label. `value` is the value at the start. */
 export function input(form, { name, label, type = "text", value = "", hint = "", ...more }) {
   const attributes = described(form, name, hint);
   return field(

@@ -1,4 +1,4 @@
-// Hiding a listing for a time, as moderators do it.
+// The dialog in which moderators hide a listing for some time.
 
 import { api } from "../api.js";
 import { Dialog } from "./dialog.js";
@@ -12,7 +12,7 @@ const TIMES = [
   ["30", "30 days"],
 ];
 
-/** `open(listing)` asks; `done()` is called when it is hidden. */
+/** `open(listing)` opens the dialog; `done()` is called when the listing is hidden. */
 export function hideDialog(view, done) {
   return new Dialog(view, "hide", {
     title: (listing) => `Hide “${listing?.title ?? ""}”?`,

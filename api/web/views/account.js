@@ -1,4 +1,4 @@
-// One's own account: profile, password, own listings, blocked people, leaving.
+// The user's own account: profile, password, own listings, blocked people, leaving.
 
 import { html } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";

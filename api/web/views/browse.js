@@ -1,4 +1,4 @@
-// All cars: searched, filtered, sorted. The address is the search, so that it can be kept and shared.
+// The search for cars, with filters and orders. The address holds the whole search, so that it can be kept and shared.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
@@ -37,7 +37,7 @@ export class Browse extends View {
     this.asked = Object.fromEntries(known);
     if (this.asked.q) this.title = `Cars: ${this.asked.q}`;
     this.listings = new PagedList(this, "/api/listings", { ...this.asked, limit: 24 });
-    // What was shown stays until the answer is here.
+    // The old results stay until the answer is here.
     if (previous) this.listings.items = previous.listings.items;
     this.listings.load().then(() => {
       this.filters.problem = this.listings.problem?.status === 422 ? this.listings.problem : null;
@@ -71,7 +71,7 @@ export class Browse extends View {
   afterDraw() {
     if (!this.#isFirstDrawing) return;
     this.#isFirstDrawing = false;
-    // The filters show this search, whatever was typed into them before.
+    // The filters show this search, and drop what was typed into them before.
     document.getElementById("filters")?.reset();
     const details = document.querySelector(".filters");
     if (details && !details.dataset.isSet) {

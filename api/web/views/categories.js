@@ -1,4 +1,4 @@
-// For moderators: making, renaming and deleting categories.
+// For moderators: make, rename and delete categories.
 
 import { html } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";

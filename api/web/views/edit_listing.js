@@ -1,4 +1,4 @@
-// Making a listing, and changing one: its words first, then its pictures, which need a listing to belong to.
+// Makes or changes a listing: first its text, then its pictures, which need a listing to belong to.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
@@ -46,7 +46,7 @@ export class EditListing extends View {
       this.params.id = made.id;
       return "Your listing is online, but not all of its pictures.";
     }
-    // What was emptied is taken away.
+    // Fields that were emptied are removed.
     const emptied = Object.fromEntries(OPTIONAL.filter((name) => !(name in body)).map((name) => [name, null]));
     await api.patch(`/api/listings/${this.listing.id}`, { ...body, ...emptied });
     return navigate(`/listings/${this.listing.id}`, { notice: "Saved." });
@@ -173,7 +173,7 @@ export class EditListing extends View {
     this.update();
   }
 
-  /** One after the other: their order is the order in which they are shown. */
+  /** Upload the pictures one after the other: they are shown in the order of their upload. */
   async #uploadAll() {
     for (const one of this.uploads.filter((upload) => !upload.isUnderWay && !upload.problem)) {
       one.isUnderWay = true;

@@ -1,4 +1,4 @@
-// One car: pictures, facts, its seller, the replies under it; live, and gone from the page when it may not be seen.
+// One car: pictures, facts, its seller, its replies. It is updated live, and removed when the user may no longer see it.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
@@ -94,13 +94,13 @@ export class Listing extends View {
       if (this.isLeft) return;
       const problem = Problem.of(error);
       if (problem.status === 404) this.#remove();
-      // Of a listing that is on the page already, being unreachable for a moment changes nothing.
+      // A listing that is on the page already stays while the API cannot be reached for a moment.
       else if (!this.listing) this.problem = problem;
     }
     this.update();
   }
 
-  /** Nothing of it stays on the page. */
+  /** Remove every part of the listing from the page. */
   #remove() {
     if (this.listing) announce("This listing is no longer available.");
     this.listing = null;

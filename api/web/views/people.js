@@ -1,4 +1,4 @@
-// For admins: finding people, giving roles, banning.
+// For admins: find people, give roles, ban.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";

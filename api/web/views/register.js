@@ -1,4 +1,4 @@
-// Registering, which also logs in.
+// Registers a user, who is then also logged in.
 
 import { html } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
