@@ -8,12 +8,12 @@ export class Dialog {
   /** What the dialog is about, as it was opened with. */
   subject = null;
 
-  /** `submit(values, subject)` does what was confirmed; when it succeeds, the dialog closes. */
-  constructor(view, id, { title, action, isDanger = false, fields = () => nothing, submit }) {
+  /** `submit(values, subject)` does what was confirmed; when it succeeds, the dialog closes. `request` as in `Form`. */
+  constructor(view, id, { title, action, isDanger = false, request = "", fields = () => nothing, submit }) {
     this.view = view;
     this.id = id;
     this.options = { title, action, isDanger, fields };
-    this.form = new Form(view, `${id}-form`, async (values) => {
+    this.form = new Form(view, `${id}-form`, request, async (values) => {
       await submit(values, this.subject);
       this.close();
     });
