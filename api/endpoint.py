@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
-from marshmallow import Schema
 
 from api.call import Call
 from api.problems import Forbidden, Unauthorized
@@ -28,8 +27,8 @@ class Route:
     path: str
     handler: Handler
     action: Action
-    body: type[Schema] | None = None
-    query: type[Schema] | None = None
+    body: type | None = None
+    query: type | None = None
 
 
 Limiter = Callable[[web.Request, Services, Actor | None], Awaitable[None]]

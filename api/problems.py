@@ -12,8 +12,11 @@ import msgspec
 from aiohttp import web
 
 from api.pictures import errors as picture_errors
+from api.schemas import answers
 from shared.access import admission
 from shared.domain import listings, messages, pictures, replies, reports, users
+from shared.domain.pictures import MAX_PICTURES
+from shared.domain.text import in_words
 from shared.postgres import DatabaseUnavailable
 
 Errors = Mapping[str, Any]
@@ -35,10 +38,13 @@ class Problem(Exception):
         self.headers = dict(headers or {})
 
     def response(self) -> web.Response:
-        body: dict[str, Any] = {"type": f"/problems/{self.slug}", "title": self.title, "status": self.status}
-        body["detail"] = self.detail or self.title + "."
-        if self.errors is not None:
-            body["errors"] = _encodable(self.errors)
+        body = answers.Problem(
+            type=f"/problems/{self.slug}",
+            title=self.title,
+            status=self.status,
+            detail=self.detail or self.title + ".",
+            errors=answers.ABSENT if self.errors is None else _encodable(self.errors),
+        )
         return web.Response(
             body=msgspec.json.encode(body),
             status=self.status,
@@ -132,7 +138,7 @@ class AlreadyReported(Problem):
 
 
 class ListingIsFull(Problem):
-    status, slug, title = 409, "too-many-pictures", "A listing has room for ten pictures"
+    status, slug, title = 409, "too-many-pictures", f"A listing has room for {in_words(MAX_PICTURES)} pictures"
 
 
 class LastAdmin(Problem):

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from api.schemas.answers import Reply
 from shared.domain.messages import Message
 from shared.domain.users import Role
 from shared.events import control, topics
@@ -41,7 +42,7 @@ class Realtime:
     def messages_read(self, by_id: int, with_id: int, up_to: int) -> None:
         self.broadcast(topics.private_chats(with_id, by_id), READ, read_payload(by_id, with_id, up_to))
 
-    def reply_created(self, listing_id: int, reply: dict[str, Any]) -> None:
+    def reply_created(self, listing_id: int, reply: Reply) -> None:
         """To who looks at the listing; the payload is the reply as REST shows it."""
         self.broadcast([topics.listing(listing_id)], REPLY_CREATED, reply)
 

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from api.answers import json_answer
 from api.call import Call
+from api.schemas import answers
 from shared.postgres import DatabaseUnavailable
 from shared.readiness import Readiness
 
@@ -18,7 +19,7 @@ READINESS = web.AppKey("readiness", Readiness)
 
 async def live(call: Call) -> web.Response:
     call.query()
-    return json_answer({"status": "ok"})
+    return json_answer(answers.Health(status="ok"))
 
 
 async def ready(call: Call) -> web.Response:
@@ -35,5 +36,5 @@ async def ready(call: Call) -> web.Response:
         reasons["process"] = "stopping"
     call.request.app[READINESS].found(reasons)
     if reasons:
-        return json_answer({"status": "unavailable", "reasons": reasons}, 503)
-    return json_answer({"status": "ok"})
+        return json_answer(answers.Health(status="unavailable", reasons=reasons), 503)
+    return json_answer(answers.Health(status="ok"))

@@ -16,10 +16,20 @@ from functools import cache, lru_cache
 from pathlib import Path, PurePosixPath
 from string import Template
 
+import msgspec
 from aiohttp import hdrs, web
 
 from api.call import Call
+from api.pagination import MAX_LIMIT
 from api.problems import NotFound
+from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RegisterBody
+from api.schemas.categories import CategoryBody, CategoryChangeBody
+from api.schemas.derived import limits_of
+from api.schemas.listings import HideBody, ListingBody, ListingsQuery
+from api.schemas.replies import ReplyBody
+from api.schemas.reports import ReportBody
+from api.schemas.users import BanBody, UsersQuery
+from shared.domain.pictures import MAX_PICTURES
 from shared.settings import Settings
 
 FOLDER = Path(__file__).parents[1] / "web"
@@ -44,6 +54,13 @@ PAGES = (
     "/register",
 )
 """The addresses that api/web/router.js knows."""
+
+_INPUTS = (
+    *(RegisterBody, LoginBody, ProfileBody, LeaveBody),
+    *(ListingBody, ListingsQuery, HideBody, ReplyBody, ReportBody),
+    *(CategoryBody, CategoryChangeBody, BanBody, UsersQuery),
+)
+"""Bodies and queries that forms of the page are for."""
 
 _DOCUMENT = "index.html"
 _MEDIA_TYPES = {
@@ -81,7 +98,12 @@ async def page(call: Call) -> web.Response:
     assets = _assets(settings)
     socket = _gateway(settings, request) + "/socket"
     document = Template(assets.files[_DOCUMENT].data.decode())
-    text = document.substitute(version=assets.version, socket=html.escape(socket), preloads=_preloads(assets))
+    text = document.substitute(
+        version=assets.version,
+        socket=html.escape(socket),
+        limits=html.escape(_limits(settings.max_picture_bytes)),
+        preloads=_preloads(assets),
+    )
     return web.Response(
         text=text,
         content_type="text/html",
@@ -104,6 +126,14 @@ async def asset(call: Call) -> web.Response:
         body = found.compressed
         headers[hdrs.CONTENT_ENCODING] = "gzip"
     return web.Response(body=body, content_type=found.media_type, charset="utf-8", headers=headers)
+
+
+@cache
+def _limits(picture_bytes: int) -> str:
+    """What the page lets people enter, as JSON: `{"forms": {"ReplyBody": {"text": {"maxlength": 255}}, ...}, ...}`."""
+    forms = {kind.__name__: limits_of(kind) for kind in _INPUTS}
+    limits = {"forms": forms, "pictures": MAX_PICTURES, "picture_bytes": picture_bytes, "page_items": MAX_LIMIT}
+    return msgspec.json.encode(limits).decode()
 
 
 def _preloads(assets: _Assets) -> str:

@@ -1,6 +1,7 @@
 // The categories that this person may see, loaded once.
 
 import { api } from "./api.js";
+import { limits } from "./limits.js";
 import { update } from "./page.js";
 import { session } from "./session.js";
 
@@ -28,7 +29,7 @@ async function load() {
     let cursor = null;
     const found = [];
     do {
-      const page = await api.get("/api/categories", { query: { limit: 100, cursor } });
+      const page = await api.get("/api/categories", { query: { limit: limits.page_items, cursor } });
       found.push(...page.data);
       cursor = page.next_cursor;
     } while (cursor);

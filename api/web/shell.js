@@ -3,6 +3,7 @@
 import { html, nothing } from "./vendor/lit-html/lit-html.js";
 import { live } from "./vendor/lit-html/directives/live.js";
 import { api } from "./api.js";
+import { limitsOf } from "./limits.js";
 import { connection } from "./realtime/connection.js";
 import { inbox } from "./realtime/inbox.js";
 import { navigate } from "./router.js";
@@ -48,7 +49,7 @@ function search() {
     <input
       type="search"
       name="q"
-      maxlength="200"
+      maxlength=${limitsOf("ListingsQuery").q.maxlength}
       autocomplete="off"
       aria-label="Search cars"
       placeholder="Make, model, anything"

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
+
+from shared.domain.declared import Change, Id, SetLater, Text, Whole, Year
 
 MAX_TITLE_LENGTH = 200
 MAX_CONTENT_LENGTH = 5000
@@ -39,20 +42,41 @@ class Sort(StrEnum):
     YOUNGEST = "-year"
 
 
+ShortText = Annotated[str, Text(MAX_SHORT_TEXT_LENGTH)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewListing:
-    """A listing that has passed all checks, on its way to the database."""
+    """A listing that has passed all checks, on its way to the database.
 
-    title: str
-    content: str
-    category_id: int
+    A field is declared here, and has a column of the same name in schema.sql. The SQL that stores, changes and shows
+    it, the bodies that set it, the OpenAPI document and the limits of the page's form follow from the declaration.
+    """
+
+    title: Annotated[str, Text(MAX_TITLE_LENGTH)]
+    content: Annotated[str, Text(MAX_CONTENT_LENGTH)]
+    category_id: Id
     visibility: Visibility = Visibility.PUBLIC
-    make: str | None = None
-    model: str | None = None
-    year: int | None = None
-    mileage: int | None = None
-    price: int | None = None
-    location: str | None = None
+    status: Annotated[Status, SetLater()] = Status.AVAILABLE
+    make: ShortText | None = None
+    model: ShortText | None = None
+    year: Annotated[int, Year(MIN_YEAR)] | None = None
+    mileage: Annotated[int, Whole(0, MAX_MILEAGE)] | None = None
+    price: Annotated[int, Whole(0, MAX_PRICE)] | None = None
+    location: ShortText | None = None
+
+
+class ListingChange(Change):
+    """The fields of a listing that are set. None clears a field that may be unknown."""
+
+    OF = NewListing
+
+    @property
+    def category_id(self) -> int | None:
+        """The category to which the listing moves; None if it stays in its own."""
+        given = self.values.get("category_id")
+        assert given is None or isinstance(given, int)
+        return given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,16 @@ _MARKS = frozenset({"Mn", "Me"})
 """Accents and the like: they are drawn on the character before them, and show nothing without one."""
 
 
+_SMALL_NUMBERS = (
+    "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+)  # fmt: skip
+
+
+def in_words(number: int) -> str:
+    """A count as a sentence has it: `ten`, and digits above twelve."""
+    return _SMALL_NUMBERS[number] if number < len(_SMALL_NUMBERS) else f"{number:,}"
+
+
 def is_storable(text: str) -> bool:
     """Whether Postgres can store the text unchanged."""
     if "\x00" in text:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import psycopg2.errors
@@ -70,11 +69,13 @@ class CategoryRepository:
             await record(transaction, by, "category_create", "category", row[0], details=details)
             return _category(row)
 
-    async def change(self, category_id: int, changes: Mapping[str, Any], *, by: int) -> Category:
-        """Set the name and the visibility, if given. Raises CategoryNotFound, CategoryNameTaken."""
+    async def change(self, category_id: int, *, name: str | None, visibility: Visibility | None, by: int) -> Category:
+        """Set the name and the visibility, if they are not None. Raises CategoryNotFound, CategoryNameTaken."""
+        given = (("name", name), ("visibility", visibility))
+        changes = {field: value for field, value in given if value is not None}
         try:
             async with self._database.transaction() as transaction:
-                row = await transaction.fetch_one(_CHANGE, category_id, changes.get("name"), changes.get("visibility"))
+                row = await transaction.fetch_one(_CHANGE, category_id, name, visibility)
                 if row is None:
                     raise CategoryNotFound
                 if changes:

@@ -5,7 +5,7 @@ The database itself makes the JSON of a listing that clients get, so Python neit
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from shared.access.actor import Actor
-from shared.domain.listings import CategoryNotFound, ListingNotFound, NewListing
+from shared.domain.declared import fields_of
+from shared.domain.listings import CategoryNotFound, ListingChange, ListingNotFound, NewListing
 from shared.domain.times import rfc3339_or_none
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.audit import record
@@ -23,12 +24,14 @@ from shared.repositories.visibility import FOR_ANYONE, IS_HIDDEN, TYPES, Viewer,
 TIME_FORMAT = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
 """As shared/domain/times.py writes times, in a session whose time zone is UTC."""
 
+_FIELDS = tuple(field.name for field in fields_of(NewListing))
+_NAMED = """(SELECT one FROM (SELECT c.id, c.name) AS one) AS category,
+    (SELECT one FROM (SELECT s.id, s.name) AS one) AS seller"""
+_SHOWN = ", ".join(_NAMED if name == "category_id" else f"l.{name}" for name in _FIELDS)
+
 # `_presented` adds the fields that not everybody may see.
 JSON = f"""(SELECT row_to_json(shown)::text FROM (SELECT
-    l.id, l.title, l.content,
-    (SELECT one FROM (SELECT c.id, c.name) AS one) AS category,
-    (SELECT one FROM (SELECT s.id, s.name) AS one) AS seller,
-    l.visibility, l.status, l.make, l.model, l.year, l.mileage, l.price, l.location,
+    l.id, {_SHOWN},
     to_char(l.created_at, {TIME_FORMAT}) AS created_at, to_char(l.updated_at, {TIME_FORMAT}) AS updated_at,
     (SELECT count(*) FROM replies r WHERE r.listing_id = l.id) AS reply_count,
     (SELECT coalesce(json_agg(one ORDER BY one.id), '[]'::json) FROM (
@@ -62,14 +65,13 @@ _READ_MANY = Statement(
 # The lock keeps the category from being deleted until the listing is in it.
 _CREATE = Statement(
     "listing_create",
-    """INSERT INTO listings (seller_id, category_id, title, content, visibility, make, model, year, mileage, price,
-                             location)
-       SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM categories
-       WHERE id = $2 AND deleted_at IS NULL FOR SHARE
-       RETURNING id""",
-    ("bigint", "bigint", "text", "text", "text", "text", "text", "integer", "integer", "bigint", "text"),
+    f"""INSERT INTO listings (seller_id, {", ".join(_FIELDS)})
+        SELECT $1, {", ".join(f"${number}" for number in range(2, len(_FIELDS) + 2))} FROM categories
+        WHERE id = ${_FIELDS.index("category_id") + 2} AND deleted_at IS NULL FOR SHARE
+        RETURNING id""",
+    # A bigint parameter may be assigned to an integer column, too.
+    ("bigint", *("bigint" if field.kind is int else "text" for field in fields_of(NewListing))),
 )
-_CHANGEABLE = ("title", "content", "visibility", "status", "make", "model", "year", "mileage", "price", "location")
 _LOCK_CATEGORY = Statement(
     "listing_lock_category", "SELECT id FROM categories WHERE id = $1 AND deleted_at IS NULL FOR SHARE", ("bigint",)
 )
@@ -159,36 +161,20 @@ class ListingRepository:
 
     async def create(self, seller_id: int, new: NewListing) -> int:
         """Create a listing, and return its id. Raises CategoryNotFound."""
-        row = await self._database.fetch_one(
-            _CREATE,
-            seller_id,
-            new.category_id,
-            new.title,
-            new.content,
-            new.visibility.value,
-            new.make,
-            new.model,
-            new.year,
-            new.mileage,
-            new.price,
-            new.location,
-        )
+        row = await self._database.fetch_one(_CREATE, seller_id, *(getattr(new, name) for name in _FIELDS))
         if row is None:
             raise CategoryNotFound
         return int(row[0])
 
-    async def change(self, listing: SeenListing, changes: Mapping[str, Any], *, by: int) -> None:
+    async def change(self, listing: SeenListing, change: ListingChange, *, by: int) -> None:
         """Set these fields. Raises CategoryNotFound, and ListingNotFound if the listing is in the trash meanwhile."""
-        names = [name for name in _CHANGEABLE if name in changes]
-        values = [changes[name] for name in names]
+        names = [name for name in _FIELDS if name in change.values]
         async with self._database.transaction() as transaction:
-            if "category_id" in changes:
-                await lock_category(transaction, changes["category_id"])
-                names.append("category_id")
-                values.append(changes["category_id"])
+            if change.category_id is not None:
+                await lock_category(transaction, change.category_id)
             assignments = "".join(f"{name} = %s, " for name in names)
             sql = f"UPDATE listings SET {assignments}updated_at = now() WHERE id = %s AND trashed_at IS NULL"
-            if not await transaction.execute(Statement("", sql), *values, listing.id):
+            if not await transaction.execute(Statement("", sql), *(change.values[name] for name in names), listing.id):
                 raise ListingNotFound
             if listing.seller_id != by:
                 await record(transaction, by, "listing_edit", "listing", listing.id, details={"fields": sorted(names)})

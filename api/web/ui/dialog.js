@@ -8,12 +8,12 @@ export class Dialog {
   /** The subject with which the dialog was opened. */
   subject = null;
 
-  /** `submit(values, subject)` does the confirmed work; the dialog closes when it succeeds. */
-  constructor(view, id, { title, action, isDanger = false, fields = () => nothing, submit }) {
+  /** `submit(values, subject)` does the confirmed work; the dialog closes when it succeeds. `request` is as in `Form`. */
+  constructor(view, id, { title, action, isDanger = false, request = "", fields = () => nothing, submit }) {
     this.view = view;
     this.id = id;
     this.options = { title, action, isDanger, fields };
-    this.form = new Form(view, `${id}-form`, async (values) => {
+    this.form = new Form(view, `${id}-form`, request, async (values) => {
       await submit(values, this.subject);
       this.close();
     });

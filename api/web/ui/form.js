@@ -1,6 +1,7 @@
 // Forms: they tie labels, hints and errors to their fields, submit once at a time, and show the server's errors.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { limitsOf } from "../limits.js";
 import { Problem } from "../problem.js";
 
 export class Form {
@@ -10,10 +11,12 @@ export class Form {
   done = "";
   #fields = new Set();
 
-  /** `submit(values, element)` does the work and may return a text to show; `id` is unique on the page. */
-  constructor(view, id, submit) {
+  /** `submit(values, element)` does the work and may return a text to show; `id` is unique on the page. `request` names the
+   * body or query of the API to which the values go: the inputs have its limits. */
+  constructor(view, id, request, submit) {
     this.view = view;
     this.id = id;
+    this.limits = limitsOf(request);
     this.submit = submit;
     this.onSubmit = (event) => this.#submitted(event);
   }
@@ -69,8 +72,9 @@ export function formOf(form, { label, action, kind = "", extra = nothing }, fiel
 }
 
 /** An input with its label. `value` is the value at the start. */
-export function input(form, { name, label, type = "text", value = "", hint = "", ...more }) {
+export function input(form, { name, label, type = "text", value = "", hint = "", ...given }) {
   const attributes = described(form, name, hint);
+  const more = { ...form.limits[name], ...given };
   return field(
     form,
     { name, label, hint },
@@ -95,7 +99,7 @@ export function input(form, { name, label, type = "text", value = "", hint = "",
   );
 }
 
-export function textarea(form, { name, label, value = "", hint = "", rows = 4, ...more }) {
+export function textarea(form, { name, label, value = "", hint = "", rows = 4, required = false }) {
   const attributes = described(form, name, hint);
   return field(
     form,
@@ -105,8 +109,8 @@ export function textarea(form, { name, label, value = "", hint = "", rows = 4, .
       name=${name}
       rows=${rows}
       .defaultValue=${value ?? ""}
-      ?required=${more.required}
-      maxlength=${more.maxlength ?? nothing}
+      ?required=${required}
+      maxlength=${form.limits[name]?.maxlength ?? nothing}
       aria-describedby=${attributes.describedBy}
       aria-invalid=${attributes.isInvalid}
     ></textarea>`,

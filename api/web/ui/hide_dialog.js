@@ -17,9 +17,10 @@ export function hideDialog(view, done) {
   return new Dialog(view, "hide", {
     title: (listing) => `Hide “${listing?.title ?? ""}”?`,
     action: "Hide",
+    request: "HideBody",
     fields: (form) => [
       select(form, { name: "days", label: "For how long", options: TIMES }),
-      textarea(form, { name: "reason", label: "Reason (the seller sees it)", rows: 2, maxlength: 1000 }),
+      textarea(form, { name: "reason", label: "Reason (the seller sees it)", rows: 2 }),
     ],
     submit: async ({ days, reason }, listing) => {
       const until = days ? { until: new Date(Date.now() + Number(days) * DAY_MS).toISOString() } : {};

@@ -14,18 +14,18 @@ const PASSWORD_NOW = { name: "current_password", label: "Current password", type
 export class Account extends View {
   title = "Your account";
   blocks = new PagedList(this, "/api/me/blocks");
-  profile = new Form(this, "profile", async (values) => {
+  profile = new Form(this, "profile", "ProfileBody", async (values) => {
     const { email, ...rest } = values;
     const changed = email === session.user.email ? rest : { ...rest, email };
     await session.rename(await api.patch("/api/me", changed));
     return "Saved.";
   });
-  password = new Form(this, "password", async (values, element) => {
+  password = new Form(this, "password", "ProfileBody", async (values, element) => {
     await api.patch("/api/me", values);
     element.reset();
     return "Your password is changed. Other devices are logged out.";
   });
-  leaving = new Form(this, "leave", async (values) => {
+  leaving = new Form(this, "leave", "LeaveBody", async (values) => {
     await api.delete("/api/me", values);
     session.end();
     navigate("/", { notice: "Your account is gone. Thank you for having been here." });

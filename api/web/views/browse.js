@@ -29,7 +29,7 @@ const PARAMETERS = [...FILTERS, "q", "seller_id", "sort"];
 export class Browse extends View {
   title = "Used cars";
   layout = "wide";
-  filters = new Form(this, "filters", () => {});
+  filters = new Form(this, "filters", "ListingsQuery", () => {});
   #isFirstDrawing = true;
 
   start(previous) {
@@ -99,7 +99,7 @@ export class Browse extends View {
     };
     const asked = this.asked;
     const number = (name, label, more) =>
-      input(this.filters, { name, label, value: asked[name], type: "number", min: 0, inputmode: "numeric", ...more });
+      input(this.filters, { name, label, value: asked[name], type: "number", inputmode: "numeric", ...more });
     const isNarrowed = FILTERS.some((name) => name in asked) || asked.q || asked.seller_id;
     return html`<details class="filters">
       <summary>Filters</summary>
@@ -110,8 +110,8 @@ export class Browse extends View {
           value: asked.category_id,
           options: [["", "All categories"], ...categories().map((one) => [one.id, one.name])],
         })}
-        ${input(this.filters, { name: "make", label: "Make", value: asked.make, maxlength: 100 })}
-        ${input(this.filters, { name: "model", label: "Model", value: asked.model, maxlength: 100 })}
+        ${input(this.filters, { name: "make", label: "Make", value: asked.make })}
+        ${input(this.filters, { name: "model", label: "Model", value: asked.model })}
         <div class="pair">
           ${number("year_min", "Min year")} ${number("year_max", "Max year")}
         </div>

@@ -4,6 +4,7 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { count, dateTime, miles, nameOf, price, since } from "../format.js";
+import { limits } from "../limits.js";
 import { Problem } from "../problem.js";
 import { LiveListing } from "../realtime/live_listing.js";
 import { navigate } from "../router.js";
@@ -33,7 +34,7 @@ export class Listing extends View {
   shown = 0;
   done = "";
 
-  replyForm = new Form(this, "reply", async (values, element) => {
+  replyForm = new Form(this, "reply", "ReplyBody", async (values, element) => {
     const reply = await api.post(`/api/listings/${this.params.id}/replies`, values);
     this.#addReply(reply);
     element.reset();
@@ -42,9 +43,10 @@ export class Listing extends View {
   reporting = new Dialog(this, "report", {
     title: "What is wrong with this listing?",
     action: "Report",
+    request: "ReportBody",
     fields: (form) => [
       select(form, { name: "reason", label: "Reason", options: REASONS, required: true }),
-      textarea(form, { name: "text", label: "More about it (optional)", maxlength: 1000 }),
+      textarea(form, { name: "text", label: "More about it (optional)" }),
     ],
     submit: async (values) => {
       await api.post(`/api/listings/${this.params.id}/reports`, values);
@@ -63,7 +65,7 @@ export class Listing extends View {
   });
 
   start() {
-    this.replies = new PagedList(this, `/api/listings/${this.params.id}/replies`, { limit: 100 });
+    this.replies = new PagedList(this, `/api/listings/${this.params.id}/replies`, { limit: limits.page_items });
     this.live = new LiveListing(this.params.id, {
       ask: () => this.#read(),
       reply: (reply) => this.#addReply(reply, true),
@@ -318,9 +320,8 @@ export class Listing extends View {
               name: "text",
               label: "Your reply, for everybody to see",
               rows: 2,
-              maxlength: 255,
               required: true,
-              hint: "At most 255 characters.",
+              hint: `At most ${this.replyForm.limits.text.maxlength} characters.`,
             }),
           ])
         : html`<p class="quiet"><a href=${`/login?next=/listings/${this.listing.id}`}>Log in</a> to reply.</p>`}

@@ -9,7 +9,7 @@ import { View } from "../view.js";
 
 export class Login extends View {
   title = "Log in";
-  form = new Form(this, "login", async (values) => {
+  form = new Form(this, "login", "LoginBody", async (values) => {
     const next = whereTo(this.query);
     session.begin(await api.post("/api/login", values));
     navigate(next, { replace: true });

@@ -10,7 +10,7 @@ import { whereTo } from "./login.js";
 
 export class Register extends View {
   title = "Register";
-  form = new Form(this, "register", async (values) => {
+  form = new Form(this, "register", "RegisterBody", async (values) => {
     const next = whereTo(this.query);
     session.begin(await api.post("/api/register", values));
     navigate(next, { replace: true });
@@ -39,7 +39,7 @@ export class Register extends View {
           name: "password",
           label: "Password",
           type: "password",
-          hint: "At least 8 characters.",
+          hint: `At least ${this.form.limits.password.minlength} characters.`,
           autocomplete: "new-password",
           required: true,
         }),

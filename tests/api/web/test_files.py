@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import html
 import json
 import re
 from collections.abc import Awaitable, Callable
@@ -75,6 +76,27 @@ async def test_the_policy_admits_nothing_inline_and_nothing_foreign(make_api: Ma
         "require-trusted-types-for": "'script'",
         "trusted-types": "lit-html",
     }
+
+
+async def test_the_document_has_the_limits_of_all_forms(make_api: Make) -> None:
+    api = await make_api(max_picture_bytes=3 * 2**20)
+    text = await (await api.client.get("/")).text()
+    found = re.search(r'<meta name="limits" content="([^"]*)">', text)
+    assert found is not None
+    limits = json.loads(html.unescape(found[1]))
+    assert (limits["pictures"], limits["picture_bytes"], limits["page_items"]) == (10, 3 * 2**20, 100)
+    assert limits["forms"]["ReplyBody"] == {"text": {"maxlength": 255}}
+    named = re.compile(r'new Form\(this, "[^"]+", "(\w+)"|request: "(\w+)"|limitsOf\("(\w+)"\)')
+    forms = {"".join(names) for path in own(".js") for names in named.findall(path.read_text(encoding="utf-8"))}
+    assert forms - {""} <= set(limits["forms"])
+    assert len(forms) > 10
+
+
+def test_no_module_copies_a_limit_of_the_server() -> None:
+    for path in own(".js"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"""(maxlength|minlength)(=|: ?)["']?[0-9]|\b(min|max): ?[0-9]|MAX_PICTURES""", text), path
+        assert not re.search(r"new Form\((?!this, \"[^\"]+\", \"|view, )", text), path
 
 
 async def test_in_development_the_gateway_is_beside_the_api(make_api: Make) -> None:
