@@ -14,6 +14,7 @@ COPY schema.sql ./
 COPY shared shared/
 COPY api api/
 COPY gateway gateway/
+COPY clients clients/
 RUN .venv/bin/python -m compileall -q .venv/lib shared api gateway
 # An empty folder, and not below /daveslist: it would come along from there as root's, and a copy does not change whose a
 # folder is that exists.
