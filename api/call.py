@@ -75,7 +75,9 @@ class Call:
 
     async def listing(self, listing_id: int | None = None) -> SeenListing:
         """The listing that the path names, or another one; raises ListingNotFound where this person may not see it."""
-        return await self.services.listing_access.seen(self.path_id() if listing_id is None else listing_id, self.actor)
+        return await self.services.listing_access.visible(
+            self.path_id() if listing_id is None else listing_id, self.actor
+        )
 
     def require(self, action: Action, *, owner_id: int | None) -> None:
         """Raises Forbidden when this person may not do it to a thing of that owner."""

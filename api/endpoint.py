@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from api.call import Call
-from api.problems import BannedUser, Forbidden, Unauthorized
+from api.problems import Forbidden, Unauthorized
 from api.services import Services
 from shared.access.actor import Actor
 from shared.access.policy import Action, may_ever, needs_login
-from shared.access.tokens import InvalidToken
 
 Handler = Callable[[Call], Awaitable[web.StreamResponse]]
 
@@ -89,7 +88,7 @@ async def _count_write(request: web.Request, services: Services, actor: Actor | 
 async def authenticate(request: web.Request, services: Services) -> Actor | None:
     """The user of the bearer token as Postgres knows them now; None where there is no token.
 
-    Raises Unauthorized for a token that is not good, BannedUser.
+    Raises Refused, and Unauthorized for a header that holds no bearer token.
     """
     header = request.headers.get("Authorization")
     if header is None:
@@ -97,13 +96,4 @@ async def authenticate(request: web.Request, services: Services) -> Actor | None
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer":
         raise Unauthorized("A bearer token is needed.")
-    try:
-        claims = services.tokens.verify(token.strip())
-    except InvalidToken:
-        raise Unauthorized("The token is not good, or has expired.", token_is_bad=True) from None
-    identity = await services.users.identity(claims.user_id, claims.session_id)
-    if identity is None or identity.is_revoked:
-        raise Unauthorized("The session has ended.", token_is_bad=True)
-    if identity.is_banned:
-        raise BannedUser
-    return Actor(claims.user_id, claims.session_id, identity.role, identity.name, claims.expires_at)
+    return await services.admission.admit(token.strip())

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from api.pictures import errors as picture_errors
 from api.schemas import answers
+from shared.access import admission
 from shared.domain import listings, messages, pictures, replies, reports, users
 from shared.domain.pictures import MAX_PICTURES
 from shared.domain.text import in_words
@@ -202,6 +203,10 @@ def _sentence(reason: str) -> str:
 
 PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     DatabaseUnavailable: lambda _: Unavailable("The database is away. Try again soon."),
+    admission.BadToken: lambda _: Unauthorized("The token is not good, or has expired.", token_is_bad=True),
+    admission.UserGone: lambda _: Unauthorized("The session has ended.", token_is_bad=True),
+    admission.SessionEnded: lambda _: Unauthorized("The session has ended.", token_is_bad=True),
+    admission.Banned: _is(BannedUser),
     users.UserNotFound: _is(NotFound),
     users.EmailTaken: _is(EmailTaken),
     users.LastAdmin: _is(LastAdmin),

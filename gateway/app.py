@@ -6,14 +6,11 @@ from collections.abc import AsyncIterator
 
 from aiohttp import hdrs, web
 
-from gateway.authentication import TokenAuthenticator
 from gateway.catch_up import CatchUp
 from gateway.channels.rate_limit import UserBuckets
 from gateway.channels.routes import ROUTES
 from gateway.context import Context
 from gateway.health import Health
-from gateway.identities import MOST_SHARED, Identities
-from gateway.identity import Authenticator
 from gateway.lost_nodes import LostNodes
 from gateway.metrics import GatewayMetrics
 from gateway.presence.store_redis import RedisStore
@@ -21,6 +18,7 @@ from gateway.revalidation import Revalidation
 from gateway.runtime.endpoint import Endpoint, new_node_id
 from gateway.transports.longpoll import LongPollTransport
 from gateway.transports.websocket import WebSocketTransport
+from shared.access.admission import Admission, Admit
 from shared.access.tokens import Tokens
 from shared.events.messages import READ, SEND, TYPING
 from shared.membership import Membership
@@ -36,13 +34,16 @@ from shared.settings import Settings
 
 ENDPOINT = web.AppKey("endpoint", Endpoint)
 
+MOST_SHARED = 500
+"""How many listings one statement looks up at most."""
 
-def add_socket(app: web.Application, endpoint: Endpoint, authenticate: Authenticator) -> None:
+
+def add_socket(app: web.Application, endpoint: Endpoint, admit: Admit) -> None:
     """Serve the channel layer at `/socket`. The endpoint runs for as long as the application does, or longer."""
-    websocket = WebSocketTransport(endpoint, authenticate)
+    websocket = WebSocketTransport(endpoint, admit)
     for path in ("/socket/websocket", "/socket/websocket/"):
         app.router.add_route("*", path, websocket.handle)
-    longpoll = LongPollTransport(endpoint, authenticate)
+    longpoll = LongPollTransport(endpoint, admit)
     for path in ("/socket/longpoll", "/socket/longpoll/"):
         app.router.add_route("*", path, longpoll.handle)
     app.cleanup_ctx.append(longpoll.lifetime)
@@ -52,11 +53,11 @@ async def create_app(settings: Settings) -> web.Application:
     """Starts without Postgres and Redis: until they come, it is not ready."""
     database = Database(settings)
     messages = MessageRepository(database)
-    identities = Identities(UserRepository(database))
+    tokens = Tokens(settings.jwt_secret, settings.access_token_seconds)
+    admission = Admission(tokens, UserRepository(database))
     context = Context(
         settings=settings,
-        authenticate=TokenAuthenticator(Tokens(settings.jwt_secret, settings.access_token_seconds), identities),
-        identities=identities,
+        admission=admission,
         blocks=BlockRepository(database),
         messages=messages,
         budgets=_budgets(settings) if settings.rate_limits else None,
@@ -77,7 +78,7 @@ async def create_app(settings: Settings) -> web.Application:
     )
 
     catch_up = CatchUp(endpoint, messages)
-    revalidation = Revalidation(endpoint, identities)
+    revalidation = Revalidation(endpoint, admission)
 
     lost_nodes = LostNodes(
         endpoint.gap,
@@ -109,7 +110,7 @@ async def create_app(settings: Settings) -> web.Application:
     app.on_response_prepare.append(_name_no_versions)
     app[ENDPOINT] = endpoint
     app.cleanup_ctx.append(lifetime)
-    add_socket(app, endpoint, context.authenticate)
+    add_socket(app, endpoint, admission.admit)
     health = Health(endpoint, database)
     metrics = GatewayMetrics(endpoint, database, context.message_writer, catch_up)
     app.router.add_get("/metrics", metrics.handle)

@@ -131,7 +131,7 @@ class CatchUp:
     def _deliver(self, message: Message) -> int:
         count = 0
         payload = message_payload(message)
-        for topic in dict.fromkeys((topics.private_chat(message.to_id), topics.private_chat(message.from_id))):
+        for topic in topics.private_chats(message.to_id, message.from_id):
             if topic in self._endpoint.topics and (topic, message.id) not in self._delivered:
                 self._endpoint.deliver(Broadcast.of(topic, SEND, payload))
                 count += 1

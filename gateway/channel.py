@@ -27,7 +27,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from gateway.identity import Identity
 from gateway.presence.tracker import Tracker
 from gateway.protocol.session import State
 from gateway.runtime.callbacks import (
@@ -51,6 +50,7 @@ from gateway.runtime.callbacks import (
     UnknownEvent,
 )
 from gateway.runtime.channel_server import ChannelServer
+from shared.access.actor import Actor
 
 __all__ = [
     "CLOSED",
@@ -86,9 +86,9 @@ class Channel(Callbacks):
         return self._server.topic
 
     @property
-    def identity(self) -> Identity:
-        """Who connected, as the transport's authentication found."""
-        return self._server.connection.identity
+    def actor(self) -> Actor:
+        """Who connected. A change of role, or a fresh token, replaces it."""
+        return self._server.connection.actor
 
     @property
     def context(self) -> Any:
@@ -131,9 +131,12 @@ class Channel(Callbacks):
         connection = self._server.connection
         connection.send(connection.serializer.reply(ref.join_ref, ref.ref, ref.topic, reply.status, reply.response))
 
-    def renew(self, identity: Identity) -> None:
-        """The client has shown a fresh token of the same user: the connection lives on with it."""
-        self._server.connection.renew(identity)
+    def renew(self, actor: Actor, as_of: float) -> None:
+        """The client has shown a fresh token of the same user: the connection lives on with it.
+
+        `as_of` is the loop's time before the actor was looked up.
+        """
+        self._server.connection.renew(actor, as_of)
 
     # Channels
 

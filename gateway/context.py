@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.channels.rate_limit import UserBuckets
-from gateway.identities import Identities
-from gateway.identity import Authenticator
+from shared.access.admission import Admission
 from shared.repositories.blocks import BlockRepository
 from shared.repositories.listing_access import Audience
 from shared.repositories.message_writer import MessageWriter
@@ -21,8 +20,7 @@ class Context:
     """One for each process. A channel of a new resource finds its repository here."""
 
     settings: Settings
-    authenticate: Authenticator
-    identities: Identities
+    admission: Admission
     blocks: BlockRepository
     messages: MessageRepository
     message_writer: MessageWriter

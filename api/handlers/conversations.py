@@ -24,7 +24,7 @@ async def find(call: Call) -> web.Response:
 
 async def messages(call: Call) -> web.Response:
     other_id = call.path_id("user_id")
-    await call.services.users.ever(other_id)
+    await call.services.users.require_existed(other_id)
     query = call.query(PageQuery)
     found = await call.services.messages.conversation(
         call.user.user_id, other_id, before_id=decode_cursor(query.cursor, int) or MAX_ID, limit=query.limit + 1
@@ -34,7 +34,7 @@ async def messages(call: Call) -> web.Response:
 
 async def mark_read(call: Call) -> web.Response:
     other_id, user_id = call.path_id("user_id"), call.user.user_id
-    await call.services.users.ever(other_id)
+    await call.services.users.require_existed(other_id)
     body = await call.body(ReadBody)
     up_to = await call.services.messages.mark_read(user_id, other_id, body.up_to)
     if up_to is not None:

@@ -7,8 +7,8 @@ import time
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from api.metrics import UNMATCHED, RequestCounts, method_label
 from api.middlewares.requests import Handler
+from api.request_counts import UNMATCHED, RequestCounts, method_label
 
 CLIENT_GONE = 499
 """No answer was sent: the client had left, or the process was stopping."""

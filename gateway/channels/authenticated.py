@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from gateway.channel import Channel, Error, HandleResult, Ok
 from gateway.context import Context
-from gateway.identity import Refused
+from shared.access.admission import Refused
 from shared.postgres import DatabaseUnavailable
 
 ACCESS_TOKEN = "access_token"
@@ -28,16 +29,17 @@ class AuthenticatedChannel(Channel):
         if event != ACCESS_TOKEN:
             return await super().handle_in(event, payload)
         budget = self.context.join_budget
-        if budget is not None and not budget.take(self.identity.user_id):
+        if budget is not None and not budget.take(self.actor.user_id):
             return TOO_MANY_REQUESTS
         token = payload.get(ACCESS_TOKEN) if isinstance(payload, dict) else None
+        as_of = asyncio.get_running_loop().time()
         try:
-            fresh = await self.context.authenticate(token if isinstance(token, str) else "")
+            fresh = await self.context.admission.admit(token if isinstance(token, str) else "")
         except Refused:
             return Error({"reason": "invalid token"})
         except DatabaseUnavailable:
             return TRY_AGAIN
-        if fresh.user_id != self.identity.user_id:
+        if fresh.user_id != self.actor.user_id:
             return Error({"reason": "invalid token"})
-        self.renew(fresh)
+        self.renew(fresh, as_of)
         return Ok()

@@ -12,9 +12,8 @@ from gateway.channel import Error, InfoResult, JoinResult, Notice, Ok, Stop
 from gateway.channels.authenticated import TRY_AGAIN, AuthenticatedChannel
 from gateway.context import Context
 from gateway.presence.outlet import PRESENCE_STATE
-from shared.domain.users import Role
 from shared.events import control, topics
-from shared.events.listings import LISTING_CHANGED, LISTING_REMOVED, listing_id_payload
+from shared.events.listings import LISTING_REMOVED, LOOK_AGAIN, listing_id_payload
 from shared.postgres import DatabaseUnavailable
 from shared.repositories.listing_access import Audience
 
@@ -27,7 +26,7 @@ _PRESENT = "present"
 class Listing(AuthenticatedChannel):
     """Join: whoever may see it. Pushes: `reply_created`, `listing_updated`, `listing_removed`, and presence."""
 
-    intercepts = looks_again_at = frozenset({LISTING_CHANGED})
+    intercepts = looks_again_at = frozenset({LOOK_AGAIN})
     tracks_presence = True
     watches_access = True
 
@@ -51,7 +50,7 @@ class Listing(AuthenticatedChannel):
         if message != _PRESENT:
             return await super().handle_info(message)
         self.push(PRESENCE_STATE, self.list_presence())
-        self.track(str(self.identity.user_id), {"name": self.identity.name})
+        self.track(str(self.actor.user_id), {"name": self.actor.name})
         return None
 
     # Who may stay
@@ -83,4 +82,4 @@ class Listing(AuthenticatedChannel):
         return Stop()
 
     def _is_among(self, audience: Audience | None) -> TypeGuard[Audience]:
-        return audience is not None and audience.includes(self.identity.user_id, Role(self.identity.role))
+        return audience is not None and audience.includes(self.actor.user_id, self.actor.role)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any, Protocol
 
-from gateway.identity import Identity
 from gateway.protocol.messages import (
     CHANNEL_CRASH,
     ERROR,
@@ -44,6 +43,7 @@ from gateway.runtime.callbacks import (
 )
 from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.stepping import Suspended
+from shared.access.actor import Actor
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Host(Protocol):
 
     endpoint: Endpoint
     serializer: Serializer
-    identity: Identity
+    actor: Actor
     backlog: int
 
     @property
@@ -69,7 +69,7 @@ class Host(Protocol):
     def send_broadcast(self, broadcast: Broadcast) -> None: ...
     def answer(self, join_ref: Any, ref: Any, topic: Any, status: str, response: Any) -> None: ...
     def end(self, ref: Any, topic: str, event: str, payload: Any) -> None: ...
-    def renew(self, identity: Identity) -> None: ...
+    def renew(self, actor: Actor, as_of: float) -> None: ...
     def resume(self) -> None:
         """A callback that had to wait has ended."""
 

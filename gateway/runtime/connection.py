@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from gateway.identity import Identity
 from gateway.protocol.close_codes import DEEP_REFS, SLOW, TOKEN_EXPIRED, Close
 from gateway.protocol.messages import ERROR, PHX_CLOSE, TOO_MANY_REQUESTS, Frame, Message, UnencodableReply
 from gateway.protocol.serializer import Serializer
@@ -21,33 +20,37 @@ from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.callbacks import CLOSED, DUPLICATE_JOIN, Notice
 from gateway.runtime.channel_server import ChannelServer
 from gateway.runtime.endpoint import Endpoint
+from shared.access.actor import Actor
 
 logger = logging.getLogger(__name__)
 
 
 class Connection:
-    """`identity` is who connected.
+    """`actor` is who connected; `as_of` is the loop's time before they were looked up.
 
+    What became of the user since `as_of` may have reached this node before the connection was there.
     `backlog` counts messages that wait for a busy channel; a transport stops reading while `is_congested`.
     """
 
     __slots__ = (
         "_resumed",
         "_successors",
+        "actor",
+        "as_of",
         "backlog",
         "endpoint",
         "gone",
-        "identity",
         "number",
         "serializer",
         "session",
     )
 
-    def __init__(self, endpoint: Endpoint, serializer: Serializer, identity: Identity) -> None:
+    def __init__(self, endpoint: Endpoint, serializer: Serializer, actor: Actor, as_of: float) -> None:
         self.endpoint = endpoint
         self.number = endpoint.connections.next_number()
         self.serializer = serializer
-        self.identity = identity
+        self.actor = actor
+        self.as_of = as_of
         self.session = Session(endpoint.routes.match, endpoint.settings.max_channels_per_connection)
         self.backlog = 0
         self.gone = False
@@ -57,7 +60,7 @@ class Connection:
     @property
     def log_fields(self) -> dict[str, Any]:
         """What every line of the log about this connection says of it: its id, unlike any other's, and its user."""
-        return {"connection_id": f"{self.endpoint.node_id}-{self.number}", "user_id": self.identity.user_id}
+        return {"connection_id": f"{self.endpoint.node_id}-{self.number}", "user_id": self.actor.user_id}
 
     # For the transport to implement
 
@@ -86,7 +89,7 @@ class Connection:
 
     def check(self, now: float) -> None:
         """Close what has outlived its time; called every second or so, `now` in the loop's time."""
-        if self.identity.expires_at <= time.time():
+        if self.actor.token_expires_at <= time.time():
             self.close(TOKEN_EXPIRED)
 
     # From the transport
@@ -178,10 +181,11 @@ class Connection:
         else:
             self.send(frame)
 
-    def renew(self, identity: Any) -> None:
+    def renew(self, actor: Actor, as_of: float) -> None:
         """The client handed in a fresh token of the same user."""
-        self.identity = identity
-        self.endpoint.connections.identified(self)
+        self.actor = actor
+        self.as_of = as_of
+        self.endpoint.connections.admitted(self)
 
     def _join(self, joined: Joined[Any], message: Message, replaced: Joined[Any] | None) -> None:
         """`replaced` is the earlier join of the topic, if its client has not been told yet that it is over."""
@@ -189,7 +193,7 @@ class Connection:
             self._receive_again(self.session.closed(joined))
             return
         may_join = self.endpoint.may_join
-        if may_join is not None and not may_join(self.identity.user_id):
+        if may_join is not None and not may_join(self.actor.user_id):
             self.answer(joined.sent_join_ref, message.ref, joined.topic, ERROR, TOO_MANY_REQUESTS)
             if replaced is not None:
                 self.end(replaced.sent_join_ref, joined.topic, PHX_CLOSE, {})

@@ -23,6 +23,7 @@ from gateway.runtime.looks import Looks
 from gateway.runtime.registry import Registry, Subscriber
 from gateway.runtime.roster import Roster
 from gateway.runtime.stepping import Stepper
+from shared.domain.users import Role
 from shared.events import control
 from shared.events.envelope import BadEnvelope, Envelope, json_payload, pack, unpack
 from shared.pubsub.broker import Broker
@@ -259,7 +260,7 @@ class Endpoint:
             case control.DISCONNECT:
                 self.connections.disconnect(payload["user_id"], payload["session_id"])
             case control.ROLE_CHANGED:
-                self.connections.role_changed(payload["user_id"], payload["role"])
+                self.connections.role_changed(payload["user_id"], Role(payload["role"]))
             case control.CATCH_UP:
                 self.gap(payload["seconds"])
             case control.CATEGORY_CHANGED | control.SELLER_CHANGED:

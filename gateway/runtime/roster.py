@@ -13,11 +13,12 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from gateway.identity import Identity
 from gateway.protocol.close_codes import DISCONNECTED, RESTARTING, SLOW, Close
 from gateway.runtime.callbacks import Notice
 from gateway.runtime.counts import Counts
 from gateway.runtime.registry import Registry
+from shared.access.actor import Actor
+from shared.domain.users import Role
 from shared.events import control
 from shared.settings import Settings
 
@@ -37,7 +38,9 @@ class Client(Protocol):
     """A connection."""
 
     number: int
-    identity: Identity
+    actor: Actor
+    as_of: float
+    """The loop's time before the actor was looked up."""
     backlog: int
 
     @property
@@ -65,7 +68,7 @@ class _Event:
 
     __slots__ = ("at", "role", "session_id", "user_id")
 
-    def __init__(self, at: float, user_id: int, session_id: str | None, role: str | None) -> None:
+    def __init__(self, at: float, user_id: int, session_id: str | None, role: Role | None) -> None:
         self.at = at
         self.user_id = user_id
         self.session_id = session_id
@@ -119,8 +122,8 @@ class Roster:
     def add(self, client: Client) -> None:
         _log("connected", client)
         self._slices[client.number % SLICES][client] = None
-        self._users.add(client.identity.user_id, client)
-        self.identified(client)
+        self._users.add(client.actor.user_id, client)
+        self.admitted(client)
         if self.is_draining:
             client.close(RESTARTING)
 
@@ -128,7 +131,7 @@ class Roster:
         _log("disconnected", client)
         self._counts.disconnects += 1
         self._slices[client.number % SLICES].pop(client, None)
-        self._users.remove(client.identity.user_id, client)
+        self._users.remove(client.actor.user_id, client)
 
     async def drain(self) -> None:
         """Close all with 1012, in batches over `drain_seconds`, so that they do not all come back at once.
@@ -163,33 +166,32 @@ class Roster:
 
     # What becomes of users
 
-    def identified(self, client: Client) -> None:
-        """The connection has an identity: what happened to its user since they were looked up takes effect now."""
-        identity = client.identity
-        for event in self._lately_of.get(identity.user_id, ()):
-            if event.at < identity.as_of:
+    def admitted(self, client: Client) -> None:
+        """The client's actor was looked up: what happened to the user since then takes effect now."""
+        for event in self._lately_of.get(client.actor.user_id, ()):
+            if event.at < client.as_of:
                 continue
             if event.role is not None:
-                identity.role = event.role
-            elif event.session_id in (None, identity.session_id):
+                client.actor = client.actor.with_role(event.role)
+            elif event.session_id in (None, client.actor.session_id):
                 client.close(DISCONNECTED)
 
     def disconnect(self, user_id: int, session_id: str | None) -> None:
         """Close a user's connections with 1001; with a session, only those of that session."""
         self._remember(user_id, session_id=session_id)
         for client in self.of_user(user_id):
-            if session_id in (None, client.identity.session_id):
+            if session_id in (None, client.actor.session_id):
                 client.close(DISCONNECTED)
 
-    def role_changed(self, user_id: int, role: str) -> None:
+    def role_changed(self, user_id: int, role: Role) -> None:
         """Have the user's channels look again at what they may see."""
         self._remember(user_id, role=role)
         notice = Notice(control.ROLE_CHANGED, control.role_changed(user_id, role))
         for client in self.of_user(user_id):
-            client.identity.role = role
+            client.actor = client.actor.with_role(role)
             client.notice(notice)
 
-    def _remember(self, user_id: int, *, session_id: str | None = None, role: str | None = None) -> None:
+    def _remember(self, user_id: int, *, session_id: str | None = None, role: Role | None = None) -> None:
         now = asyncio.get_running_loop().time()
         while self._lately and self._lately[0].at < now - _LATELY_SECONDS:
             forgotten = self._lately.popleft()

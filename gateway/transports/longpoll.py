@@ -21,7 +21,6 @@ import msgspec
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from gateway.identity import Authenticator, Refused
 from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.node_calls import NodeCalls
 from gateway.transports.handshake import origin_is_allowed, serializer_of
@@ -38,6 +37,7 @@ from gateway.transports.longpoll_session import (
     PollAnswer,
 )
 from gateway.transports.longpoll_token import SessionReference, SessionTokens
+from shared.access.admission import Admit, Refused
 from shared.postgres import DatabaseUnavailable
 
 logger = logging.getLogger(__name__)
@@ -70,11 +70,11 @@ class _Tokens(NamedTuple):
 class LongPollTransport:
     """The handler of `/socket/longpoll`."""
 
-    def __init__(self, endpoint: Endpoint, authenticate: Authenticator) -> None:
+    def __init__(self, endpoint: Endpoint, admit: Admit) -> None:
         """Raises ValueError where the settings have no secret."""
         self._endpoint = endpoint
         self._settings = endpoint.settings
-        self._authenticate = authenticate
+        self._admit = admit
         self._tokens = SessionTokens(endpoint.settings.jwt_secret)
         self._calls = NodeCalls(endpoint)
         self._sessions = LocalSessions(endpoint)
@@ -174,8 +174,9 @@ class LongPollTransport:
         if serializer is None or not tokens.jwt:
             return self._refused()
         # FAILED, not a status of its own: phoenix.js comes back after this one, and stops at what it does not know.
+        as_of = asyncio.get_running_loop().time()
         try:
-            identity = await self._authenticate(tokens.jwt)
+            actor = await self._admit(tokens.jwt)
         except Refused as refused:
             logger.info("connection refused", extra={"fields": {"reason": str(refused)}})
             return self._refused()
@@ -183,7 +184,7 @@ class LongPollTransport:
             return {"status": FAILED}
         if self._endpoint.is_draining:
             return {"status": FAILED}
-        session = self._sessions.open(serializer, identity, is_successor=bool(tokens.session))
+        session = self._sessions.open(serializer, actor, as_of, is_successor=bool(tokens.session))
         token = self._tokens.issue(SessionReference(self._endpoint.node_id, session.id))
         return {"messages": [], "status": GONE, "token": token}
 

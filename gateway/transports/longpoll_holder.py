@@ -6,7 +6,6 @@ from typing import Any, Protocol
 
 import msgspec
 
-from gateway.identity import Identity
 from gateway.protocol.close_codes import TOO_MANY_SESSIONS
 from gateway.protocol.serializer import Serializer
 from gateway.runtime.endpoint import Endpoint
@@ -20,6 +19,7 @@ from gateway.transports.longpoll_session import (
     LongPollConnection,
     PollAnswer,
 )
+from shared.access.actor import Actor
 
 POLL, POST, SETTLE = "longpoll poll", "longpoll post", "longpoll settle"
 
@@ -46,15 +46,17 @@ class LocalSessions:
         self._endpoint = endpoint
         self._sessions: dict[str, LongPollConnection] = {}
 
-    def open(self, serializer: Serializer, identity: Identity, *, is_successor: bool = False) -> LongPollConnection:
+    def open(
+        self, serializer: Serializer, actor: Actor, as_of: float, *, is_successor: bool = False
+    ) -> LongPollConnection:
         """Any one user has a bounded number of them: to open one takes a client no more than a token."""
-        members = self._endpoint.connections.of_user(identity.user_id)
+        members = self._endpoint.connections.of_user(actor.user_id)
         # One that was closed a moment ago may still be there: it must not count, nor be closed for the next one again.
         own = [one for one in members if isinstance(one, LongPollConnection) and not one.gone]
         if len(own) >= self._endpoint.settings.max_longpoll_sessions_per_user:
             longest_unpolled = min(own, key=LongPollConnection.last_polled)
             longest_unpolled.close(TOO_MANY_SESSIONS)
-        session = LongPollConnection(self._endpoint, serializer, identity, self._forget, is_successor=is_successor)
+        session = LongPollConnection(self._endpoint, serializer, actor, as_of, self._forget, is_successor=is_successor)
         if not session.gone:
             self._sessions[session.id] = session
         return session

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from gateway.identity import Identity
 from gateway.protocol.close_codes import BAD_FRAME, NOT_JOINED, NOT_POLLED, SLOW, Close
 from gateway.protocol.messages import ERROR, PHOENIX_TOPIC, PHX_JOIN, BadFrame, Binary, Frame, Message
 from gateway.protocol.serializer import Serializer
@@ -26,6 +25,7 @@ from gateway.runtime.connection import Connection
 from gateway.runtime.endpoint import Endpoint
 from gateway.transports.longpoll_body import ClientFrame
 from gateway.transports.longpoll_token import new_session_id
+from shared.access.actor import Actor
 
 logger = logging.getLogger(__name__)
 
@@ -107,13 +107,14 @@ class LongPollConnection(Connection):
         self,
         endpoint: Endpoint,
         serializer: Serializer,
-        identity: Identity,
+        actor: Actor,
+        as_of: float,
         forget: Callable[[LongPollConnection], None],
         *,
         is_successor: bool = False,
     ) -> None:
         """`forget` is called when the session has ended; `is_successor` says that it takes the place of a lost one."""
-        super().__init__(endpoint, serializer, identity)
+        super().__init__(endpoint, serializer, actor, as_of)
         self.id = new_session_id()
         self._loop = asyncio.get_running_loop()
         self._window = endpoint.settings.longpoll_window_seconds

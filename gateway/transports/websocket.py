@@ -13,7 +13,6 @@ from typing import Any
 from aiohttp import WSMsgType, hdrs, web
 from aiohttp.http_websocket import WS_CLOSING_MESSAGE
 
-from gateway.identity import Authenticator, Identity, Refused
 from gateway.protocol.close_codes import BAD_FRAME, IDLE, INVALID_TEXT, SLOW, Close
 from gateway.protocol.messages import BadFrame, Frame, InvalidText
 from gateway.protocol.serializer import Serializer
@@ -29,6 +28,8 @@ from gateway.transports.handshake import (
     serializer_of,
     subprotocols_of,
 )
+from shared.access.actor import Actor
+from shared.access.admission import Admit, Refused
 from shared.postgres import DatabaseUnavailable
 
 logger = logging.getLogger(__name__)
@@ -126,12 +127,13 @@ class WebSocketConnection(Connection):
         self,
         endpoint: Endpoint,
         serializer: Serializer,
-        identity: Identity,
+        actor: Actor,
+        as_of: float,
         socket: WebSocket,
         transport: asyncio.WriteTransport,
         flusher: Flusher,
     ) -> None:
-        super().__init__(endpoint, serializer, identity)
+        super().__init__(endpoint, serializer, actor, as_of)
         self._socket = socket
         socket.before_close = self.flush
         self._transport = transport
@@ -250,10 +252,10 @@ class WebSocketConnection(Connection):
 class WebSocketTransport:
     """The handler of `/socket/websocket`."""
 
-    def __init__(self, endpoint: Endpoint, authenticate: Authenticator) -> None:
+    def __init__(self, endpoint: Endpoint, admit: Admit) -> None:
         self._endpoint = endpoint
         self._settings = endpoint.settings
-        self._authenticate = authenticate
+        self._admit = admit
         self._flusher = Flusher(asyncio.get_running_loop())
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -267,15 +269,16 @@ class WebSocketTransport:
             return self._refused()
         if self._endpoint.is_draining:
             return web.Response(status=503)
+        as_of = asyncio.get_running_loop().time()
         try:
-            identity = await self._authenticate(token)
+            actor = await self._admit(token)
         except Refused as refused:
             logger.info("connection refused", extra={"fields": {"reason": str(refused)}})
             return self._refused()
         except DatabaseUnavailable:
             return web.Response(status=503)
-        if self._open(identity.user_id) >= self._settings.max_websockets_per_user:
-            logger.info("connection refused", extra={"fields": {"reason": "too many", "user_id": identity.user_id}})
+        if self._open(actor.user_id) >= self._settings.max_websockets_per_user:
+            logger.info("connection refused", extra={"fields": {"reason": "too many", "user_id": actor.user_id}})
             return self._refused(429)
         # aiohttp takes the limit as the first size that is too large.
         socket = WebSocket(
@@ -293,7 +296,7 @@ class WebSocketTransport:
             return socket
         transport = request.transport
         if transport is not None:
-            connection = WebSocketConnection(self._endpoint, serializer, identity, socket, transport, self._flusher)
+            connection = WebSocketConnection(self._endpoint, serializer, actor, as_of, socket, transport, self._flusher)
             await connection.run()
         return socket
 

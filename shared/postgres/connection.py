@@ -4,6 +4,11 @@ aiopg looks at a failed descriptor with `select()`, which raises ValueError from
 a thousand sockets nobody would hear of the failure; it turns a statement that the server cancelled into a cancelled
 task; and it watches the descriptor it saw first, though libpq changes it when it tries the next address.
 
+Nothing public of aiopg reaches these places, so this module uses ten of its private names. It overrides `_ready`,
+`_poll` and `_close`, where the weaknesses are. It calls `_create_waiter`, which keeps statements apart. And it shares
+the state that aiopg's constructor and `close` keep: `_loop`, `_conn`, `_fileno`, `_writing`, `_waiter`, `_weakref`.
+A new aiopg may move any of them without a word: tests/shared/postgres/test_connection.py fails when one has.
+
 Knows nothing of pools. Every failure to reach the server is DatabaseUnavailable; errors in the SQL stay psycopg2's.
 """
 

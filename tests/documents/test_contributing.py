@@ -52,7 +52,7 @@ async def test_the_channel_works() -> None:
     [channel] = blocks("Add a channel")
     exec(compile(channel, "CONTRIBUTING.md", "exec"), names)
     node = await start_node({"room:*": names["Room"]})
-    ann, bob = Client(node), Client(node, user_id=2)
+    ann, bob = Client(node), Client(node, user=2)
     await ann.joins("room:cars")
     await bob.joins("room:cars")
     ann.says("j1", "1", "room:cars", "shout", {"text": "Sold!"})
