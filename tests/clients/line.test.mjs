@@ -100,7 +100,7 @@ for (const [what, options, how, isOurs] of [
   });
 }
 
-for (const [code, mayBeOurs] of [[1006, true], [1011, true], [1005, true], [1001, false], [1012, false], [1013, false], [1000, false]]) {
+for (const [code, mayBeOurs] of [[1006, true], [1011, true], [1005, true], [1001, false], [1012, false], [1013, false], [1000, true], [1008, true]]) {
   test(`a connection that ends with ${code} ${mayBeOurs ? "may" : "does not"} end over a message`, async () => {
     const { socket, breaks } = lineOf();
     await cut(socket, { after: 12_000, code, times: 1 });
@@ -109,6 +109,17 @@ for (const [code, mayBeOurs] of [[1006, true], [1011, true], [1005, true], [1001
     assert.deepEqual(breaks, [{ mayBeOurs, wasShort: false }, { mayBeOurs: false, wasShort: true }]);
   });
 }
+
+test("a WebSocket that this side closes, as over a heartbeat without an answer, ends over no message", async () => {
+  const { socket, breaks } = lineOf();
+  socket.connect();
+  Object.assign(socket.conn, { readyState: 1, close: () => {} });
+  socket.opens();
+  socket.conn.close(1000, "heartbeat timeout");
+  socket.breaks(1000);
+  await cut(socket, { code: 1000, times: 1 });
+  assert.deepEqual(breaks.map(({ mayBeOurs }) => mayBeOurs), [false, true]);
+});
 
 test("a long poll that ends without a code got no answer: no message is the cause", async () => {
   const { socket, breaks } = lineOf();

@@ -9,7 +9,7 @@ import { Socket } from "./socket.mjs";
 
 const RETRY_MS = 1_000;
 
-let clock, channel, outgoing, outcomes, isAlive, rejoins;
+let clock, channel, outgoing, outcomes, isAlive, rejoins, pauses;
 
 /** A message whose client_ref is its text; `outcomes` has what becomes of it. */
 function send(message, owner = null) {
@@ -29,11 +29,15 @@ const under = (text) => channel.pushes.findLast(({ payload }) => payload.message
 beforeEach(() => {
   clock = Clock.install();
   channel = new Socket().channel("private_chat:7", {});
-  [outcomes, isAlive, rejoins] = [[], true, 0];
+  [outcomes, isAlive, rejoins, pauses] = [[], true, 0, []];
   outgoing = new Outgoing({
     retryMs: RETRY_MS,
     isAlive: async () => isAlive,
-    rejoin: () => (rejoins += 1),
+    rejoin: (ms) => {
+      rejoins += 1;
+      pauses.push(ms);
+      outgoing.lost();
+    },
     changed: () => {},
   });
 });
@@ -90,8 +94,9 @@ test("fifty are under way at once, and fewer after the server had too many", asy
   for (const push of [...channel.pushes]) push.answer("error", { reason: "too many requests" });
   await clock.pass(RETRY_MS);
   assert.equal(channel.texts.length, 51);
+  // What was told so goes alone.
   under("0").answer("ok", { id: 1 });
-  assert.equal(channel.texts.length, 53);
+  assert.equal(channel.texts.length, 52);
 });
 
 test("a message over which the connection breaks three times is given up, and what is behind it goes out", async () => {
@@ -112,17 +117,115 @@ test("a message over which the connection breaks three times is given up, and wh
   assert.deepEqual(outcomes.at(-1), ["behind", 6]);
 });
 
-test("an outage is no try of a message, however often there is one", async () => {
+test("an outage is no try of a message, however often there is one while none is alone under way", async () => {
+  outgoing.joined(channel);
   send("a");
-  for (let times = 0; times < 10; times += 1) {
-    outgoing.joined(channel);
-    assert.equal(broke({ mayBeOurs: false }), false);
-  }
+  assert.equal(broke({ mayBeOurs: false }), false);
+  outgoing.joined(channel);
+  for (let times = 0; times < 10; times += 1) broke({ mayBeOurs: false });
   outgoing.joined(channel);
   under("a").answer("ok", { id: 1 });
   await settled();
-  assert.deepEqual([outcomes, channel.texts.length], [[["a", 1]], 11]);
+  assert.deepEqual(outcomes, [["a", 1]]);
 });
+
+test("a server that goes away three times while one message is alone under way does so over it", async () => {
+  send("poison");
+  send("behind");
+  for (let times = 0; times < 4; times += 1) {
+    outgoing.joined(channel);
+    await clock.pass(RETRY_MS);
+    assert.deepEqual(outcomes, []);
+    broke({ mayBeOurs: false });
+  }
+  outgoing.joined(channel);
+  await clock.pass(RETRY_MS);
+  under("behind").answer("ok", { id: 6 });
+  await settled();
+  // Both at first, then one at a time.
+  assert.deepEqual(channel.texts, ["poison", "behind", "poison", "poison", "poison", "behind"]);
+  assert.deepEqual(outcomes, [["poison", "could not be sent"], ["behind", 6]]);
+});
+
+/** For so long, everything that is under way is answered as `answers(text)` says, in the order in which it went out. */
+async function play(answers, ms) {
+  const answered = new Set();
+  for (let passed = 0; passed <= ms; passed += 100) {
+    for (const push of channel.pushes) {
+      if (answered.has(push)) continue;
+      answered.add(push);
+      push.answer(...answers(push.payload.message));
+    }
+    await clock.pass(100);
+  }
+}
+const tries = (text) => channel.texts.filter((one) => one === text).length;
+
+for (const reason of ["try again", "too many requests"]) {
+  test(`a message that is always answered "${reason}" while others are taken is refused after three tries`, async () => {
+    outgoing.joined(channel);
+    for (const text of ["a", "poison", "b", "c"]) send(text);
+    const answers = (text) => (text === "poison" ? ["error", { reason }] : ["ok", { id: 1 }]);
+    await play(answers, 500);
+    assert.deepEqual(outcomes.map(([text]) => text), ["a", "b", "c"]);
+    for (let number = 0; number < 12; number += 1) {
+      send(`later ${number}`);
+      await play(answers, 1_000);
+    }
+    assert.deepEqual(outcomes.filter(([text]) => text.startsWith("later")).length, 12);
+    assert.deepEqual([outcomes.find(([text]) => text === "poison"), tries("poison")], [["poison", "could not be sent"], 3]);
+  });
+
+  test(`several that are always answered "${reason}" do not stop the others`, async () => {
+    outgoing.joined(channel);
+    for (const text of ["poison 1", "poison 2", "a"]) send(text);
+    const answers = (text) => (text.startsWith("poison") ? ["error", { reason }] : ["ok", { id: 1 }]);
+    for (let number = 0; number < 40; number += 1) {
+      send(`later ${number}`);
+      await play(answers, 1_000);
+    }
+    assert.equal(outcomes.length, 43);
+    for (const text of ["poison 1", "poison 2"]) {
+      assert.deepEqual(outcomes.find(([one]) => one === text), [text, "could not be sent"]);
+      assert.ok(tries(text) <= 4, `${tries(text)} tries`);
+    }
+  });
+
+  test(`a server that says "${reason}" to all blames none, and all go out in their order`, async () => {
+    outgoing.joined(channel);
+    const texts = Array.from({ length: 9 }, (_, number) => `${number}`);
+    for (const text of texts) send(text);
+    await play(() => ["error", { reason }], 60_000);
+    assert.deepEqual(outcomes, []);
+    await play(() => ["ok", { id: 1 }], 10_000);
+    assert.deepEqual(outcomes.map(([text]) => text), texts);
+  });
+}
+
+test("a budget that is used up over and over blames none, and keeps the order", async () => {
+  outgoing.joined(channel);
+  const texts = Array.from({ length: 150 }, (_, number) => `${number}`);
+  for (const text of texts) send(text);
+  let [left, filledAt] = [40, Date.now()];
+  const take = () => {
+    left = Math.min(40, left + (Date.now() - filledAt) / 200);
+    filledAt = Date.now();
+    if (left < 1) return ["error", { reason: "too many requests" }];
+    left -= 1;
+    return ["ok", { id: 1 }];
+  };
+  await play(take, 120_000);
+  assert.deepEqual(outcomes, texts.map((text) => [text, 1]));
+});
+
+for (const answer of [null, [], {}, { id: null }, { id: "5" }, "text"]) {
+  test(`a message whose ok has no id is sent again, and given up after three tries: ${JSON.stringify(answer)}`, async () => {
+    outgoing.joined(channel);
+    send("a");
+    await play(() => ["ok", answer], 5_000);
+    assert.deepEqual([outcomes, tries("a")], [[["a", "could not be sent"]], 3]);
+  });
+}
 
 test("no message is blamed for a connection that broke while none was under way", async () => {
   outgoing.joined(channel);
@@ -177,14 +280,25 @@ test("no answer from a server that answers nothing is no try", async () => {
   assert.deepEqual([outcomes, rejoins, channel.texts.length], [[], 0, 6]);
 });
 
-test("a server that has forgotten the channel is joined again, and the message waits for it", () => {
+test("a server that has forgotten the channel is joined again, and the message waits for it", async () => {
   outgoing.joined(channel);
   send("a");
   under("a").answer("error", { reason: "unmatched topic" });
-  assert.equal(rejoins, 1);
-  outgoing.lost();
+  assert.deepEqual(pauses, [0]);
   outgoing.joined(channel);
+  await clock.pass(RETRY_MS);
   assert.deepEqual(channel.texts, ["a", "a"]);
+});
+
+test("a server that forgets the channel over each send is joined again later each time, and three times", async () => {
+  outgoing.joined(channel);
+  send("a");
+  for (let times = 0; times < 3; times += 1) {
+    under("a").answer("error", { reason: "unmatched topic" });
+    outgoing.joined(channel);
+    await clock.pass(RETRY_MS);
+  }
+  assert.deepEqual([outcomes, pauses], [[["a", "could not be sent"]], [0, RETRY_MS, 2 * RETRY_MS]]);
 });
 
 test("an answer of an earlier connection that comes late brings nothing about but what it says", async () => {

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Clock } from "./clock.mjs";
 import { surviveForeignAnswers, understandTokenFunction } from "../../clients/javascript/private_chat/phoenix_repairs.js";
 
 /** What a mended transport makes of an answer to such a request. */
@@ -34,6 +35,48 @@ for (const answer of [
 ]) {
   test(`an answer of somebody else is none: ${JSON.stringify(answer)}`, () => assert.equal(made("GET", answer), null));
 }
+
+/** How many polls a transport makes in ten seconds that asks again as soon as it is answered, as phoenix.js does. */
+async function polls(answer) {
+  const clock = Clock.install();
+  let count = 0;
+  class LongPoll {
+    token = "t";
+    isActive() {
+      return true;
+    }
+    ajax(_method, _headers, _body, _timeout, _onTimeout, callback) {
+      count += 1;
+      setTimeout(() => callback(structuredClone(answer)), 30);
+    }
+    poll() {
+      this.ajax("GET", {}, null, 0, null, (found) => found && this.poll());
+    }
+  }
+  surviveForeignAnswers(LongPoll);
+  new LongPoll().poll();
+  await clock.pass(10_000);
+  return count;
+}
+
+for (const answer of [
+  { status: 204, token: "t", messages: [] },
+  { status: 204, token: "t" },
+  { status: 410, token: "t", messages: [] },
+  { status: 200, token: "t", messages: [] },
+  { status: 200, token: "t", messages: ["<html>", null, 7, "null"] },
+]) {
+  test(`an answer without a message that comes at once is held back: ${JSON.stringify(answer)}`, async () => {
+    const count = await polls(answer);
+    assert.ok(count > 5 && count <= 10, `${count} polls in 10 s`);
+  });
+}
+
+test("an answer with messages is handed on at once, without what cannot be read", async () => {
+  const frame = '[null,null,"private_chat:7","send",{"id":5}]';
+  assert.ok((await polls({ status: 200, token: "t", messages: [frame] })) > 100);
+  assert.deepEqual(made("GET", { status: 200, token: "t", messages: ["<html>", frame] }).messages, [frame]);
+});
 
 test("only polls are looked at", () => {
   const answer = { status: 503 };

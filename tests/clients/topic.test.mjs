@@ -234,6 +234,72 @@ test("a channel that nobody told of the end of its connection is joined anew", a
   assert.ok(first.hasLeft && socket.last !== first);
 });
 
+test("a channel that the server closes over the same message three times is not joined for it again", async () => {
+  const chat = chatOf();
+  const outcome = chat.send({ to: 8, message: "poison" }).catch(({ reason }) => reason);
+  for (let times = 0; times < 3; times += 1) {
+    socket.joined();
+    await clock.pass(RETRY_MS);
+    assert.equal(socket.last.texts.length, 1);
+    socket.last.events.close();
+    await clock.pass(RETRY_MS);
+  }
+  assert.equal(await outcome, "could not be sent");
+});
+
+for (const answer of [
+  null, "text", [], {}, { messages: {} }, { messages: [null], complete: true }, { messages: [{ id: "5" }], complete: true },
+  { complete: true }, { messages: [], complete: "yes" }, { messages: [] }, { messages: "text", complete: true },
+]) {
+  test(`an answer to a join that cannot be read is asked for again, later each time: ${JSON.stringify(answer)}`, async () => {
+    const chat = chatOf();
+    for (const pause of [RETRY_MS, 2 * RETRY_MS, 4 * RETRY_MS]) {
+      const before = socket.last;
+      before.joining.answer("ok", answer);
+      await clock.pass(pause - 1);
+      assert.equal(socket.last, before);
+      await clock.pass(1);
+      assert.notEqual(socket.last, before);
+    }
+    assert.deepEqual([chat.isCaughtUp, told], [false, []]);
+    socket.joined(list(1));
+    await settled();
+    assert.deepEqual([chat.afterId, chat.isCaughtUp, shown], [1, true, [1]]);
+  });
+}
+
+for (const payload of [null, undefined, [], {}, "text", 7, { id: null }, { id: "5" }, { id: -1 }, { id: 1.5 }]) {
+  test(`what comes live and is no message is passed over: ${JSON.stringify(payload)}`, async () => {
+    const chat = chatOf();
+    socket.joined(list(1));
+    await settled();
+    for (const event of ["send", "read", "typing"]) socket.hears(event, payload);
+    socket.hears("send", { id: 2 });
+    assert.deepEqual([chat.afterId, shown], [2, [1, 2]]);
+  });
+}
+
+for (const [what, readOn] of [
+  ["is no function", 7],
+  ["throws", () => { throw new Error("away"); }],
+  ["yields nothing that can be read", () => 7],
+  ["yields no list", async function* () { yield { id: 5 }; }],
+  ["yields a text", async function* () { yield "text"; }],
+  ["yields what are no messages", async function* () { yield [{ id: 4 }, null]; }],
+]) {
+  test(`a reading on that ${what} is tried again by joining`, async () => {
+    const chat = chatOf({ readOn });
+    const first = socket.last;
+    socket.joined(list(1), false);
+    await clock.pass(RETRY_MS);
+    assert.notEqual(socket.last, first);
+    assert.deepEqual([socket.last.params(), chat.isCaughtUp], [{ after_id: 1 }, false]);
+    socket.joined(list(4, 5));
+    await settled();
+    assert.deepEqual([chat.isCaughtUp, shown], [true, [1, 4, 5]]);
+  });
+}
+
 test("a refused join is told; the library tries it again", () => {
   chatOf();
   socket.last.joining.answer("error", { reason: "unauthorized" });
@@ -247,7 +313,7 @@ test("an application that throws does not stop the chat", async () => {
   const fails = () => {
     throw new Error("the application's");
   };
-  const chat = chatOf({ onMessage: fails, onCaughtUp: fails, onTyping: fails, onChange: fails });
+  const chat = chatOf({ onMessage: fails, onCaughtUp: async () => fails(), onTyping: fails, onChange: fails });
   socket.joined(list(1));
   await settled();
   socket.hears("typing", {});

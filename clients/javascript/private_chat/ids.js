@@ -11,3 +11,8 @@ export function startingId(afterId) {
   const text = digits(afterId)
   return text !== null && Number.isSafeInteger(Number(text)) ? Number(text) : 0
 }
+
+/** Whether it is an id as the server writes it. */
+export function isId(id) {
+  return Number.isSafeInteger(id) && id > 0
+}

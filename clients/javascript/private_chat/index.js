@@ -21,11 +21,12 @@
 // 3. A message may come more than once (catching up overlaps): by its id it is shown once. The ids are the order.
 // 4. A send has a `client_ref`. When no answer came (the connection broke, the server was slow) it is sent again under
 //    the same one after the next join: the server stores it once.
-// 5. One message never stops the others. What the server cannot take is refused here; what breaks the connection is
-//    found out, refused after three tries, and what is behind it goes out. An outage is no try.
+// 5. One message never stops the others. What the server cannot take is refused here; what it breaks the connection
+//    over, or tells to try again while it takes others, is found out, refused after three tries, and what is behind it
+//    goes out. An outage is no try, unless there are three in a row while the same message is alone under way.
 // 6. The connection is kept, gently: never more than one connect a second for long, whatever the server does.
 //
-// Rules 1 to 3 are topic.js; rule 4 is outgoing.js; rule 5 is sendable.js and outgoing.js; rule 6 is line.js.
+// Rules 1 to 3 are topic.js and answers.js; rule 4 is outgoing.js; rule 5 is sendable.js and outgoing.js; rule 6 is line.js.
 
 export { byRest } from "./by_rest.js"
 export { Line } from "./line.js"

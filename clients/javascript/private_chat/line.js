@@ -2,8 +2,8 @@
 
 import { surviveForeignAnswers, understandTokenFunction } from "./phoenix_repairs.js"
 
-/** The server goes, or the session does, or it is busy: no message is the cause. 3410 is the end of a long poll's session. */
-const OUTAGE_CODES = new Set([1000, 1001, 1005, 1008, 1012, 1013, 1014, 3410])
+/** The server goes, or the session does, or it is busy: most often no message is the cause. 3410 ends a long poll's session. */
+const OUTAGE_CODES = new Set([1001, 1005, 1012, 1013, 1014, 3410])
 /** Before the n-th connect in a row; as phoenix.js does it, but it begins anew whenever a connection opens. */
 const PACE_MS = [10, 50, 100, 150, 200, 250, 500, 1_000, 2_000]
 const SLOW_PACE_MS = 5_000
@@ -42,6 +42,8 @@ export class Line {
   #openedAt = null
   #heardAt = 0
   #cuts = 0
+  /** This side closes the WebSocket, as phoenix.js does when a heartbeat is not answered. */
+  #isGivenUp = false
   #probe = null
   #seen = { conn: null, state: "closed", since: 0 }
   #isUsed = false
@@ -115,13 +117,16 @@ export class Line {
 
   #opened() {
     this.#openedAt = this.#heardAt = Date.now()
+    this.#seeClosing()
     for (const listener of [...this.#listeners]) listener.opened()
   }
 
   #closed(code) {
     const lasted = this.#openedAt === null ? null : Date.now() - this.#openedAt
     this.#openedAt = null
-    const mayBeOurs = lasted !== null && !this.#isOutage(code)
+    const isGivenUp = this.#isGivenUp
+    this.#isGivenUp = false
+    const mayBeOurs = lasted !== null && !isGivenUp && !this.#isOutage(code)
     const how = { mayBeOurs, wasShort: lasted < GOOD_MS }
     const isOurs = [...this.#listeners].filter((listener) => listener.broke(how)).length > 0
     if (lasted === null || isOurs || this.isLongPoll) return
@@ -129,9 +134,22 @@ export class Line {
     if (this.#cuts >= MAX_CUTS && this.fallsBack) this.#fallBack()
   }
 
+  /** The code of a close is the same, whichever side began it. */
+  #seeClosing() {
+    const conn = this.#socket.conn
+    this.#isGivenUp = false
+    if (this.isLongPoll || typeof conn?.close !== "function") return
+    const close = conn.close
+    conn.close = (...why) => {
+      if (conn === this.#socket.conn && conn.readyState === 1) this.#isGivenUp = true
+      return close.apply(conn, why)
+    }
+  }
+
   /** A WebSocket that ends without a code may have ended over a message; a long poll that does got no answer. */
   #isOutage(code) {
-    return OUTAGE_CODES.has(code) && !(code === 1005 && !this.isLongPoll)
+    if (this.isLongPoll) return OUTAGE_CODES.has(code) || code === 1000
+    return OUTAGE_CODES.has(code) && code !== 1005
   }
 
   #fallBack() {

@@ -7,10 +7,13 @@ export function understandTokenFunction(socket) {
 }
 
 const guarded = new WeakSet()
+/** A server that has nothing to say holds a poll for a while. phoenix.js asks again at once: sooner than this, nobody may. */
+const POLL_MS = 1_200
 
 /**
  * phoenix.js believes every JSON that answers a poll. One that something else than the server made, as an API gateway's
- * own 503, ends its polling without a word: here it counts as no answer, after which phoenix.js tries again.
+ * own 503, ends its polling without a word: here it counts as no answer, after which phoenix.js tries again. An answer
+ * without a message is held back when it comes at once, so that there are not dozens of polls a second.
  */
 export function surviveForeignAnswers(LongPoll) {
   const { prototype } = LongPoll
@@ -19,8 +22,31 @@ export function surviveForeignAnswers(LongPoll) {
   const { ajax } = prototype
   prototype.ajax = function (method, ...rest) {
     const callback = rest.pop()
-    const isOurs = (answer) => method !== "GET" || isPollAnswer(answer)
-    return ajax.call(this, method, ...rest, (answer) => callback(isOurs(answer) ? answer : null))
+    if (method !== "GET") return ajax.call(this, method, ...rest, callback)
+    const askedAt = Date.now()
+    return ajax.call(this, method, ...rest, (given) => {
+      const answer = isPollAnswer(given) ? withReadable(given) : null
+      const early = askedAt + POLL_MS - Date.now()
+      // The first one opens the session; without an answer, and after a refusal, phoenix.js does not ask again at once.
+      const asksAtOnce = answer !== null && this.token && [200, 204, 410].includes(answer.status)
+      if (!asksAtOnce || early <= 0 || answer.messages?.length > 0) return callback(answer)
+      return setTimeout(() => this.isActive() && callback(answer), early)
+    })
+  }
+}
+
+/** Without what would throw where phoenix.js reads it. */
+function withReadable(answer) {
+  if (answer.status === 200) answer.messages = answer.messages.filter(isReadable)
+  return answer
+}
+
+function isReadable(message) {
+  try {
+    const frame = JSON.parse(message)
+    return frame !== null && typeof frame === "object"
+  } catch {
+    return false
   }
 }
 

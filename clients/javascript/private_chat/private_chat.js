@@ -123,10 +123,10 @@ export class PrivateChat {
   }
 }
 
-/** What an application does with the news is not allowed to stop the chat. */
-function tell(hook, ...news) {
+/** What an application does with the news is not allowed to stop the chat, at once or later. */
+async function tell(hook, ...news) {
   try {
-    hook?.(...news)
+    await hook?.(...news)
   } catch (error) {
     console.error(error)
   }

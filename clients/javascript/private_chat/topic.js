@@ -1,8 +1,11 @@
 // One user's channel on one socket: joined, caught up, joined again; for all who share it.
 
+import { isMessage, isPage, readJoin } from "./answers.js"
 import { Line } from "./line.js"
 import { Outgoing } from "./outgoing.js"
 
+/** What fails over and over is tried again after a pause that grows to so many times the first. */
+const LONGEST_PAUSE = 16
 /** Beside `send`, what happens on the topic, from the other person or from another device of this one. */
 const EVENTS = ["read", "typing"]
 
@@ -34,6 +37,8 @@ export class Topic {
   /** Of a join, so that what belongs to an earlier one is known. */
   #turn = 0
   #timers = new Set()
+  /** So many pauses since it was caught up. */
+  #pauses = 0
 
   constructor(socket, name, retryMs, forget) {
     this.#socket = socket
@@ -44,7 +49,7 @@ export class Topic {
     this.outgoing = new Outgoing({
       retryMs,
       isAlive: () => this.#line.isAlive(),
-      rejoin: () => this.channel !== null && this.#rejoin(),
+      rejoin: (ms) => this.channel !== null && this.#rejoinAfter(ms),
       changed: () => this.#tell((member) => member.changed()),
     })
     this.#line.add(this)
@@ -98,7 +103,7 @@ export class Topic {
     const channel = this.#socket.channel(this.#name, () => ({ after_id: this.#afterId }))
     const isCurrent = () => channel === this.channel
     this.channel = channel
-    channel.on("send", (message) => isCurrent() && this.#live(message))
+    channel.on("send", (message) => isCurrent() && isMessage(message) && this.#live(message))
     for (const event of EVENTS) {
       channel.on(event, (payload) => isCurrent() && this.#tell((member) => member.heard(event, payload)))
     }
@@ -130,9 +135,19 @@ export class Topic {
     this.#join()
   }
 
-  /** The server closed the channel; or another one of this topic on this socket took its place, and keeps it. */
+  #rejoinAfter(ms) {
+    if (ms === 0) return this.#rejoin()
+    this.#lost()
+    this.#after(ms, () => this.#rejoin())
+  }
+
+  /**
+   * The server closed the channel, perhaps over a message; or another one of this topic on this socket took its place,
+   * and keeps it.
+   */
   #closed() {
     this.#lost()
+    this.outgoing.broke({ mayBeOurs: true })
     const channel = this.channel
     const isReplaced = () => this.#socket.channels?.some((other) => other !== channel && other.topic === this.#name)
     this.#later(() => !isReplaced() && this.#rejoin())
@@ -151,13 +166,15 @@ export class Topic {
   }
 
   async #joined(answer) {
-    const messages = answer?.messages ?? []
-    const complete = answer?.complete ?? true
     // Also after a join that phoenix.js repeated because its answer was late: what came live before counts no more.
     this.#lost()
     this.#isJoined = true
     const turn = this.#turn
     const before = this.#afterId
+    const found = readJoin(answer)
+    // Somebody else's, or of a server that is broken: nothing says that this is all.
+    if (found === null) return this.#later(() => this.#rejoin())
+    const { messages, complete } = found
     this.#missed(messages)
     if (!complete) {
       const readOn = [...this.#members].find((member) => member.readOn)?.readOn
@@ -166,6 +183,7 @@ export class Topic {
       try {
         for await (const page of readOn(this.#afterId)) {
           if (turn !== this.#turn) return
+          if (!isPage(page)) throw new Error("not a list of messages")
           this.#missed(page)
         }
       } catch {
@@ -176,6 +194,7 @@ export class Topic {
     }
     this.#advance(this.#liveId)
     this.isCaughtUp = true
+    this.#pauses = 0
     this.outgoing.joined(this.channel)
     this.#tell((member) => member.caughtUp())
   }
@@ -203,12 +222,17 @@ export class Topic {
     this.#tell((member) => member.advanced(this.#afterId))
   }
 
-  /** After a while, unless the connection is lost before. */
+  /** After a while, longer each time until it is caught up, unless the connection is lost before. */
   #later(action) {
+    this.#after(this.#retryMs * Math.min(2 ** this.#pauses, LONGEST_PAUSE), action)
+    this.#pauses += 1
+  }
+
+  #after(ms, action) {
     const timer = setTimeout(() => {
       this.#timers.delete(timer)
       action()
-    }, this.#retryMs)
+    }, ms)
     this.#timers.add(timer)
   }
 }
