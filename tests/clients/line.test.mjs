@@ -110,13 +110,12 @@ for (const [code, mayBeOurs] of [[1006, true], [1011, true], [1005, true], [1001
   });
 }
 
-test("a WebSocket that this side closes, as over a heartbeat without an answer, ends over no message", async () => {
+test("a WebSocket that phoenix.js closes, since a heartbeat was not answered, ends over no message", async () => {
   const { socket, breaks } = lineOf();
   socket.connect();
-  Object.assign(socket.conn, { readyState: 1, close: () => {} });
   socket.opens();
-  socket.conn.close(1000, "heartbeat timeout");
-  socket.breaks(1000);
+  socket.pendingHeartbeatRef = "5";
+  socket.heartbeatTimeout();
   await cut(socket, { code: 1000, times: 1 });
   assert.deepEqual(breaks.map(({ mayBeOurs }) => mayBeOurs), [false, true]);
 });

@@ -101,6 +101,10 @@ export class Socket {
     this.pings.push(answered);
   }
 
+  heartbeatTimeout() {
+    this.breaks(1000);
+  }
+
   getLongPollTransport() {
     return LongPoll;
   }

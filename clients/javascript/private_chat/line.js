@@ -42,7 +42,7 @@ export class Line {
   #openedAt = null
   #heardAt = 0
   #cuts = 0
-  /** This side closes the WebSocket, as phoenix.js does when a heartbeat is not answered. */
+  /** phoenix.js closes the WebSocket, since a heartbeat was not answered. */
   #isGivenUp = false
   #probe = null
   #seen = { conn: null, state: "closed", since: 0 }
@@ -53,6 +53,7 @@ export class Line {
     this.#socket = socket
     this.fallsBack = Boolean(socket.longPollFallbackMs)
     this.#keepPace()
+    this.#seeGivingUp()
     understandTokenFunction(socket)
     const LongPoll = socket.getLongPollTransport?.()
     if (LongPoll) surviveForeignAnswers(LongPoll)
@@ -115,16 +116,27 @@ export class Line {
     }
   }
 
+  /** The close has code 1000 then, as one that the server began may have. */
+  #seeGivingUp() {
+    const socket = this.#socket
+    const giveUp = socket.heartbeatTimeout
+    if (typeof giveUp !== "function") return
+    socket.heartbeatTimeout = () => {
+      this.#isGivenUp = Boolean(socket.pendingHeartbeatRef)
+      giveUp.call(socket)
+    }
+  }
+
   #opened() {
     this.#openedAt = this.#heardAt = Date.now()
-    this.#seeClosing()
+    this.#isGivenUp = false
     for (const listener of [...this.#listeners]) listener.opened()
   }
 
   #closed(code) {
     const lasted = this.#openedAt === null ? null : Date.now() - this.#openedAt
     this.#openedAt = null
-    const isGivenUp = this.#isGivenUp
+    const isGivenUp = this.#isGivenUp || this.#socket.closeWasClean
     this.#isGivenUp = false
     const mayBeOurs = lasted !== null && !isGivenUp && !this.#isOutage(code)
     const how = { mayBeOurs, wasShort: lasted < GOOD_MS }
@@ -132,18 +144,6 @@ export class Line {
     if (lasted === null || isOurs || this.isLongPoll) return
     this.#cuts = lasted < CUT_MS && CUT_CODES.has(code) ? this.#cuts + 1 : 0
     if (this.#cuts >= MAX_CUTS && this.fallsBack) this.#fallBack()
-  }
-
-  /** The code of a close is the same, whichever side began it. */
-  #seeClosing() {
-    const conn = this.#socket.conn
-    this.#isGivenUp = false
-    if (this.isLongPoll || typeof conn?.close !== "function") return
-    const close = conn.close
-    conn.close = (...why) => {
-      if (conn === this.#socket.conn && conn.readyState === 1) this.#isGivenUp = true
-      return close.apply(conn, why)
-    }
   }
 
   /** A WebSocket that ends without a code may have ended over a message; a long poll that does got no answer. */

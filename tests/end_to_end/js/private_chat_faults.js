@@ -96,15 +96,18 @@ class Scripted {
   take(ws, [joinRef, ref, topic, event, payload]) {
     const answer = (status, response) =>
       ws.readyState === WebSocket.OPEN && ws.send(JSON.stringify([joinRef, ref, topic, "phx_reply", { status, response }]))
+    const end = () => ws.send(JSON.stringify([joinRef, null, topic, "phx_close", {}]))
     const crash = () => ws.send(JSON.stringify([joinRef, joinRef, topic, "phx_error", {}]))
     if (event === "heartbeat") return this.beats() && answer("ok", {})
     if (event === "phx_leave") return answer("ok", {})
     if (event === "phx_join") {
       this.joins.push(payload)
+      const odd = this.joinAnswer?.(this.joins.length)
+      if (odd !== undefined) return answer("ok", odd)
       return answer("ok", { messages: [], complete: true })
     }
     this.pushed.push(payload.message)
-    if (!this.takes(payload, { ws, answer, crash })) return undefined
+    if (!this.takes(payload, { ws, answer, crash, end })) return undefined
     const { client_ref: key } = payload
     if (!this.stored.has(key)) this.stored.set(key, { id: this.stored.size + 1, text: payload.message })
     return answer("ok", { id: this.stored.get(key).id, inserted_at: "" })
@@ -242,10 +245,16 @@ const cases = {
       ["closes_with_1009", ({ ws }) => ws.close(1009)],
       ["closes_with_1011", ({ ws }) => ws.close(1011)],
       ["closes_with_1002", ({ ws }) => ws.close(1002)],
+      ["closes_with_1000", ({ ws }) => ws.close(1000)],
+      ["closes_with_1008", ({ ws }) => ws.close(1008)],
       ["closes_without_a_code", ({ ws }) => ws.close()],
       ["ends_the_connection", ({ ws }) => ws.terminate()],
       ["resets_the_connection", ({ ws }) => void ws._socket.resetAndDestroy()],
       ["crashes_its_channel", ({ crash }) => crash()],
+      ["closes_its_channel", ({ end }) => end()],
+      ["forgets_its_channel", ({ answer }) => answer("error", { reason: "unmatched topic" })],
+      ["answers_ok_without_an_id", ({ answer }) => answer("ok", {})],
+      ["answers_ok_with_nothing", ({ answer }) => answer("ok", null)],
     ].map(([how, breaks]) => [
       `a_message_over_which_the_server_${how}_is_refused_after_three_tries_alone`,
       async () => {
@@ -264,6 +273,86 @@ const cases = {
     ]),
   ),
 
+  ...Object.fromEntries(
+    [1001, 1012, 1013, 1014].map((code) => [
+      `a_message_over_which_the_server_closes_with_${code}_each_time_is_refused_after_three_tries_alone`,
+      async () => {
+        const server = await new Scripted({ takes: ({ message }, { ws }) => message !== "poison" || ws.close(code) }).start()
+        const chat = chatWith(server)
+        const outcomes = await Promise.all(["a", "poison", "b", "c"].map((text) => say(chat, text)))
+        assert.deepEqual([outcomes[1], server.texts], ["could not be sent", ["a", "b", "c"]])
+        // Once beside others.
+        assert.ok(server.tries("poison") <= 4, `${server.pushed}`)
+      },
+    ]),
+  ),
+
+  ...Object.fromEntries(
+    ["try again", "too many requests"].map((reason) => [
+      `a_message_that_is_always_told_${reason.replaceAll(" ", "_")}_is_refused_after_three_tries_and_stops_no_other`,
+      async () => {
+        const server = await new Scripted({
+          takes: ({ message }, { answer }) => message !== "poison" || (answer("error", { reason }), false),
+        }).start()
+        const chat = chatWith(server)
+        const [first, poison] = ["a", "poison"].map((text) => say(chat, text))
+        const behind = await Promise.all(Array.from({ length: 60 }, (_, number) => say(chat, `behind ${number}`)))
+        assert.ok(behind.every((id) => typeof id === "number"))
+        let isOver = false
+        poison.then(() => (isOver = true))
+        for (let number = 0; !isOver; number += 1) {
+          assert.ok(number < 200, "it is never given up")
+          assert.equal(typeof (await say(chat, `later ${number}`)), "number")
+          await tick(100)
+        }
+        assert.deepEqual([await first, await poison, server.tries("poison")], [1, "could not be sent", 3])
+      },
+    ]),
+  ),
+
+  async a_server_that_forgets_the_channel_over_each_send_is_not_joined_without_end() {
+    const server = await new Scripted({ takes: (_, { answer }) => (answer("error", { reason: "unmatched topic" }), false) }).start()
+    const chat = chatWith(server)
+    const outcomes = await Promise.all(["a", "b", "c"].map((text) => say(chat, text)))
+    assert.deepEqual(outcomes, Array(3).fill("could not be sent"))
+    assert.ok(server.joins.length <= 10 && server.pushed.length <= 9, `${server.joins.length} joins`)
+  },
+
+  ...Object.fromEntries(
+    [
+      ["null", null],
+      ["an_empty_object", {}],
+      ["messages_that_are_no_list", { messages: {} }],
+      ["a_message_that_is_null", { messages: [null], complete: true }],
+      ["no_messages", { complete: true }],
+      ["a_text_for_complete", { messages: [], complete: "yes" }],
+    ].map(([what, odd]) => [
+      `a_join_that_is_answered_with_${what}_is_tried_again`,
+      async () => {
+        const server = await new Scripted().start()
+        server.joinAnswer = (count) => (count < 3 ? odd : undefined)
+        const chat = chatWith(server)
+        assert.equal(await say(chat, "a"), 1)
+        assert.deepEqual([server.joins.length, server.connects.length], [3, 1])
+      },
+    ]),
+  ),
+
+  async what_comes_live_and_is_no_message_is_passed_over() {
+    const server = await new Scripted().start()
+    const shown = []
+    const chat = chatWith(server, { onMessage: ({ id }) => shown.push(id) })
+    assert.equal(await say(chat, "a"), 1)
+    for (const payload of [null, [], {}, "text", { id: null }, { id: "5" }, { id: 5 }]) {
+      for (const event of ["read", "typing", "send"]) {
+        for (const ws of server.open) ws.send(JSON.stringify([null, null, `private_chat:${USER}`, event, payload]))
+      }
+    }
+    await until(() => shown.length > 0)
+    assert.deepEqual([shown, chat.afterId], [[5], 5])
+    assert.equal(await say(chat, "b"), 2)
+  },
+
   async a_message_that_is_never_answered_does_not_hold_up_the_others() {
     const server = await new Scripted({ takes: ({ message }) => message !== "ignored" }).start()
     const chat = chatWith(server)
@@ -276,7 +365,8 @@ const cases = {
     const server = await new Scripted({
       takes: (_, { answer }) => {
         refusals += 1
-        if (refusals > 12) return true
+        // It takes messages again after a pause, not between two of them: so the order holds.
+        if (refusals > 13) return true
         answer("error", { reason: ["try again", "too many requests"][refusals % 2] })
         return false
       },
@@ -298,9 +388,9 @@ const cases = {
 
   ...Object.fromEntries(
     [1001, 1012, 1013].map((code) => [
-      `a_message_survives_a_server_that_closes_with_${code}_five_times`,
+      `a_message_survives_a_server_that_closes_with_${code}_three_times`,
       async () => {
-        const server = await new Scripted({ takes: (_, { ws }) => server.connects.length > 5 || ws.close(code) }).start()
+        const server = await new Scripted({ takes: (_, { ws }) => server.connects.length > 3 || ws.close(code) }).start()
         const chat = chatWith(server)
         assert.deepEqual(await Promise.all([say(chat, "a"), say(chat, "b")]), [1, 2])
         assert.deepEqual(server.texts, ["a", "b"])
@@ -425,6 +515,31 @@ const cases = {
         },
       ]),
     ),
+  ),
+
+  ...Object.fromEntries(
+    [
+      ["204", { status: 204, messages: [] }],
+      ["204_without_a_list", { status: 204 }],
+      ["200_without_messages", { status: 200, messages: [] }],
+      ["200_with_messages_that_nobody_can_read", { status: 200, messages: ["<html>", null, 7] }],
+    ].map(([what, answer]) => [
+      `no_more_than_one_poll_a_second_to_a_server_that_answers_each_at_once_with_${what}`,
+      async () => {
+        let polls = 0
+        const server = createServer((message, response) => {
+          response.setHeader("content-type", "application/json")
+          if (message.method === "POST") return response.end('{"status":200}')
+          polls += 1
+          return response.end(JSON.stringify(polls === 1 ? { status: 410, token: "t", messages: [] } : { token: "t", ...answer }))
+        })
+        const chat = chatWith({ url: `ws://127.0.0.1:${await listening(server)}/socket` }, {}, { transport: LongPoll })
+        say(chat, "never")
+        await tick(given.paceSeconds * 1_000)
+        counts[`polls, each answered ${what}`] = polls
+        assert.ok(polls <= given.paceSeconds, `${polls} polls in ${given.paceSeconds} s`)
+      },
+    ]),
   ),
 
   // With the real gateway
