@@ -68,12 +68,16 @@ async def serve(settings: Settings) -> None:
 
 async def _apply_schema(settings: Settings) -> None:
     deadline = asyncio.get_running_loop().time() + SCHEMA_PATIENCE_SECONDS
+    is_waiting = False
     while True:
         try:
             if await apply_schema(settings):
                 log.info("schema applied")
             return
-        except DatabaseUnavailable:
+        except DatabaseUnavailable as error:
             if asyncio.get_running_loop().time() >= deadline:
                 raise
+            if not is_waiting:
+                is_waiting = True
+                log.warning("waiting for Postgres", extra={"fields": {"reason": str(error)}})
             await asyncio.sleep(0.2)
