@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from functools import cache
 
@@ -20,6 +19,7 @@ from api.middlewares.metrics import metrics
 from api.middlewares.requests import requests
 from api.routes import ROUTES
 from api.services import SERVICES, Services, new_node_id
+from shared.logs import log_of
 from shared.pubsub.broker import Broker
 from shared.readiness import Readiness
 from shared.settings import Settings
@@ -36,7 +36,7 @@ def create_app(settings: Settings, broker: Broker, node_id: str | None = None) -
     app[SERVICES] = services
     app[METRICS] = Metrics(services)
     app[STOPPING] = asyncio.Event()
-    app[READINESS] = Readiness(logging.getLogger("api"))
+    app[READINESS] = Readiness(log_of(__name__))
     app[DOCUMENT] = _document(settings.max_picture_bytes)
     for route in ROUTES:
         answer = endpoint(route, services)

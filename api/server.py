@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 
 from aiohttp import web
@@ -12,13 +11,14 @@ from api.app import create_app
 from api.handlers.health import STOPPING
 from api.pictures.storage import open_store
 from api.services import new_node_id
+from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
 from shared.postgres.schema import apply_schema
 from shared.pubsub import broker_for
 from shared.settings import Settings
 from shared.start import cannot_listen
 
-log = logging.getLogger("api")
+log = log_of(__name__)
 
 SCHEMA_PATIENCE_SECONDS = 30.0
 """Postgres may be starting beside us."""
@@ -57,7 +57,7 @@ async def serve(settings: Settings) -> None:
             await web.TCPSite(runner, settings.api_host, settings.api_port, backlog=1024).start()
         except OSError as error:
             raise cannot_listen("API", settings.api_host, settings.api_port, error) from None
-        log.info("listening", extra={"fields": {"host": settings.api_host, "port": settings.api_port}})
+        log.info("listening", host=settings.api_host, port=settings.api_port)
         await stop.wait()
         app[STOPPING].set()
         log.info("stopping")

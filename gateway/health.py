@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-
 from aiohttp import web
 
 from gateway.runtime.endpoint import Endpoint
+from shared.logs import log_of
 from shared.postgres import Database, DatabaseUnavailable
 from shared.readiness import Readiness
 
@@ -17,7 +16,7 @@ class Health:
     def __init__(self, endpoint: Endpoint, database: Database) -> None:
         self._endpoint = endpoint
         self._database = database
-        self._readiness = Readiness(logging.getLogger(__name__))
+        self._readiness = Readiness(log_of(__name__))
 
     async def live(self, _: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})

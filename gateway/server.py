@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 
 from aiohttp import web
@@ -11,10 +10,11 @@ from aiohttp import web
 from gateway.app import ENDPOINT, create_app
 from gateway.listener import listen
 from gateway.runtime.garbage import look_for_garbage_rarely
+from shared.logs import log_of
 from shared.settings import Settings
 from shared.start import cannot_listen
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 
 async def serve(settings: Settings) -> None:
@@ -40,13 +40,13 @@ async def serve(settings: Settings) -> None:
             )
         except OSError as error:
             raise cannot_listen("GATEWAY", settings.gateway_host, settings.gateway_port, error) from None
-        logger.info("listening", extra={"fields": {"host": settings.gateway_host, "port": settings.gateway_port}})
+        log.info("listening", host=settings.gateway_host, port=settings.gateway_port)
         await stop.wait()
-        logger.info("draining", extra={"fields": {"connections": len(app[ENDPOINT].connections)}})
+        log.info("draining", connections=len(app[ENDPOINT].connections))
         async with asyncio.timeout(settings.shutdown_seconds):
             await app[ENDPOINT].drain()
     except TimeoutError:
-        logger.warning("not drained in time")
+        log.warning("not drained in time")
     finally:
         if listener is not None:
             listener.close()

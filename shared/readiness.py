@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
+from shared.logs import Log
+
 ASKED_BY_MACHINES = frozenset({"/health/live", "/health/ready", "/metrics"})
 """Paths that are asked for all the time. That one is asked for is logged at DEBUG."""
 
@@ -15,7 +17,7 @@ ASKED_BY_MACHINES = frozenset({"/health/live", "/health/ready", "/metrics"})
 class Readiness:
     """One for each process."""
 
-    def __init__(self, log: logging.Logger) -> None:
+    def __init__(self, log: Log) -> None:
         self._log = log
         self._missing: frozenset[str] = frozenset()
 
@@ -30,4 +32,4 @@ class Readiness:
             return
         # To stop is not a fault.
         level = logging.INFO if missing == {"process"} else logging.WARNING
-        self._log.log(level, "not ready", extra={"fields": {"reasons": dict(reasons)}})
+        self._log.log(level, "not ready", reasons=dict(reasons))

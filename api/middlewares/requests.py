@@ -21,10 +21,11 @@ from api.problems import (
     TooLarge,
     problem_of,
 )
+from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
 from shared.readiness import ASKED_BY_MACHINES
 
-log = logging.getLogger("api")
+log = log_of(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -60,22 +61,23 @@ async def _answer(request: web.Request, handler: Handler, request_id: str) -> we
         return BadRequest(error.reason).response()
     except Exception as error:
         if isinstance(error, DatabaseUnavailable):
-            log.warning("database unavailable", extra={"fields": {"request_id": request_id, "reason": str(error)}})
+            log.warning("database unavailable", request_id=request_id, reason=str(error))
         known = problem_of(error)
         if known is not None:
             return known.response()
-        log.exception("request failed", extra={"fields": {"request_id": request_id}})
+        log.exception("request failed", request_id=request_id)
         return InternalError(f"Tell us this number: {request_id}.").response()
 
 
 def _log(request: web.Request, request_id: str, started: float, status: int) -> None:
     level = logging.DEBUG if request.path in ASKED_BY_MACHINES else logging.INFO
-    if log.isEnabledFor(level):
-        fields = {
-            "request_id": request_id,
-            "method": request.method,
-            "path": request.path,
-            "status": status,
-            "ms": round((time.perf_counter() - started) * 1000, 2),
-        }
-        log.log(level, "request", extra={"fields": fields})
+    if log.is_on(level):
+        log.log(
+            level,
+            "request",
+            request_id=request_id,
+            method=request.method,
+            path=request.path,
+            status=status,
+            ms=round((time.perf_counter() - started) * 1000, 2),
+        )

@@ -7,7 +7,6 @@ says; what a channel itself can do is in gateway/channel.py.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
@@ -44,8 +43,9 @@ from gateway.runtime.callbacks import (
 )
 from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.stepping import Suspended
+from shared.logs import log_of
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 _ORDERLY = ("normal", "shutdown")
 
@@ -410,15 +410,16 @@ class ChannelServer:
 
     def _log_crash(self, callback: str, error: BaseException) -> None:
         self.connection.endpoint.counts.channel_crashes += 1
-        fields = {
-            **self.connection.log_fields,
-            "channel": type(self.channel).__name__,
-            "callback": callback,
-            "error": type(error).__name__,
-        }
         # What a client can cause at will is one line; what only a mistake of ours can cause comes with its traceback.
         ours = None if isinstance(error, UnknownEvent | NoRef | asyncio.CancelledError) else error
-        logger.warning("channel crashed", extra={"fields": fields}, exc_info=ours)
+        log.warning(
+            "channel crashed",
+            exc_info=ours,
+            **self.connection.log_fields,
+            channel=type(self.channel).__name__,
+            callback=callback,
+            error=type(error).__name__,
+        )
 
     def _end(self, reason: str, event: str | None, payload: Any) -> None:
         self._message = None

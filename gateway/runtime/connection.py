@@ -6,7 +6,6 @@ The WebSocket and the long-poll transport are its subclasses; they know how byte
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -21,8 +20,9 @@ from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.callbacks import CLOSED, DUPLICATE_JOIN, Notice
 from gateway.runtime.channel_server import ChannelServer
 from gateway.runtime.endpoint import Endpoint
+from shared.logs import log_of
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 
 class Connection:
@@ -82,7 +82,7 @@ class Connection:
         """For the transport to call when it does close."""
         self.endpoint.counts.closes[close] += 1
         if close is SLOW:
-            logger.info("slow client closed", extra={"fields": self.log_fields})
+            log.info("slow client closed", **self.log_fields)
 
     def check(self, now: float) -> None:
         """Close what has outlived its time; called every second or so, `now` in the loop's time."""

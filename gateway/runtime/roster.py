@@ -19,9 +19,10 @@ from gateway.runtime.callbacks import Notice
 from gateway.runtime.counts import Counts
 from gateway.runtime.registry import Registry
 from shared.events import control
+from shared.logs import log_of
 from shared.settings import Settings
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 SLICES = 16
 """In how many turns of the loop all connections are looked after: in one, thousands would hold up all else."""
@@ -255,5 +256,5 @@ async def _release(client: Client) -> None:
 
 
 def _log(event: str, client: Client) -> None:
-    if logger.isEnabledFor(logging.DEBUG):
-        logger.debug(event, extra={"fields": client.log_fields})
+    if log.is_on(logging.DEBUG):
+        log.debug(event, **client.log_fields)

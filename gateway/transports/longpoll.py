@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import logging
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 from urllib.parse import parse_qsl
@@ -38,9 +37,10 @@ from gateway.transports.longpoll_session import (
     PollAnswer,
 )
 from gateway.transports.longpoll_token import SessionReference, SessionTokens
+from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 AUTH_TOKEN_HEADER = "X-Phoenix-AuthToken"
 SESSION_TOKEN_HEADER = "X-Phoenix-Longpoll-Token"
@@ -177,7 +177,7 @@ class LongPollTransport:
         try:
             identity = await self._authenticate(tokens.jwt)
         except Refused as refused:
-            logger.info("connection refused", extra={"fields": {"reason": str(refused)}})
+            log.info("connection refused", reason=str(refused))
             return self._refused()
         except DatabaseUnavailable:
             return {"status": FAILED}

@@ -6,7 +6,6 @@ aiohttp parses what arrives. What leaves is framed here, so that a broadcast is 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -29,9 +28,10 @@ from gateway.transports.handshake import (
     serializer_of,
     subprotocols_of,
 )
+from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 FAIR_FRAMES = 64
 """Frames of one connection that are handled in one go, or up to twice as many."""
@@ -237,8 +237,7 @@ class WebSocketConnection(Connection):
 
     def _bad_frame(self, error: BadFrame) -> None:
         # Not what was in it: that is the client's own.
-        fields = {**self.log_fields, "error": type(error).__name__}
-        logger.info("bad frame", extra={"fields": fields})
+        log.info("bad frame", **self.log_fields, error=type(error).__name__)
         self.close(INVALID_TEXT if isinstance(error, InvalidText) else BAD_FRAME)
 
     def check(self, now: float) -> None:
@@ -270,12 +269,12 @@ class WebSocketTransport:
         try:
             identity = await self._authenticate(token)
         except Refused as refused:
-            logger.info("connection refused", extra={"fields": {"reason": str(refused)}})
+            log.info("connection refused", reason=str(refused))
             return self._refused()
         except DatabaseUnavailable:
             return web.Response(status=503)
         if self._open(identity.user_id) >= self._settings.max_websockets_per_user:
-            logger.info("connection refused", extra={"fields": {"reason": "too many", "user_id": identity.user_id}})
+            log.info("connection refused", reason="too many", user_id=identity.user_id)
             return self._refused(429)
         # aiohttp takes the limit as the first size that is too large.
         socket = WebSocket(

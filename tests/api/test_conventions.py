@@ -115,8 +115,8 @@ async def test_a_client_that_leaves_within_its_body_is_no_failure_of_ours(
     logged: asyncio.Queue[logging.LogRecord] = asyncio.Queue()
     handler = logging.Handler()
     monkeypatch.setattr(handler, "emit", logged.put_nowait)
-    caplog.set_level(logging.INFO, "api")
-    monkeypatch.setattr(logging.getLogger("api"), "handlers", [handler])
+    caplog.set_level(logging.INFO, "api.middlewares.requests")
+    monkeypatch.setattr(logging.getLogger("api.middlewares.requests"), "handlers", [handler])
     _, writer = await asyncio.open_connection("127.0.0.1", api.client.port)
     head = "POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
     writer.write(head.encode())
@@ -189,7 +189,7 @@ async def test_a_request_is_one_json_line_without_query_or_secrets(api: Api, cap
     caplog.set_level(logging.INFO)
     caplog.clear()
     await api.call("GET", "/api/me?token=secret-in-query", 422, who=someone)
-    [record] = [record for record in caplog.records if record.name == "api"]
+    [record] = [record for record in caplog.records if record.name == "api.middlewares.requests"]
     text = JsonLines().format(record)
     line = json.loads(text)
     assert line.items() >= {"event": "request", "method": "GET", "path": "/api/me", "status": 422}.items()
