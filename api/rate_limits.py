@@ -15,8 +15,9 @@ from typing import Any
 from aiohttp import web
 from redis.exceptions import RedisClusterException, RedisError
 
+from api.addresses import address_of
 from api.problems import TooManyRequests
-from shared.access.addresses import client_address, counted_as
+from shared.access.addresses import counted_as
 from shared.logs import log_of
 from shared.redis import client
 from shared.settings import Settings
@@ -113,8 +114,7 @@ class RateLimits:
             await self._client.aclose()
 
     def _address(self, request: web.Request) -> str:
-        forwarded = request.headers.getall("X-Forwarded-For", ()) if self._trusted else ()
-        return counted_as(client_address(request.remote, forwarded, self._trusted))
+        return counted_as(address_of(request, self._trusted))
 
     async def _take(self, taken: Sequence[tuple[Limit, str]]) -> None:
         if not self._is_on or self.is_away:

@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
+from time import perf_counter
 from typing import Any, Protocol
 
 from gateway.identity import Identity
@@ -129,7 +130,7 @@ class ChannelServer:
     def start(self, message: Message) -> None:
         """Join: the first callback."""
         self._busy = True
-        self._run(self._join(message.payload), self._finish_join, message)
+        self._run(self._join(message.payload), partial(self._finish_join, perf_counter()), message)
 
     def deliver(self, message: Message) -> None:
         """A push of the client."""
@@ -142,7 +143,8 @@ class ChannelServer:
             result = self.connection.endpoint.step(self.channel.handle_in(message.event, message.payload))
             if result is not None:
                 if type(result) is Suspended:
-                    result.task.add_done_callback(partial(self._resume, self._finish_handle_in, message))
+                    finish = partial(self._finish_wait, perf_counter())
+                    result.task.add_done_callback(partial(self._resume, finish, message))
                     return
                 if not self._answered(message, result):
                     return
@@ -332,7 +334,7 @@ class ChannelServer:
             return Error(TRY_AGAIN)
         return result
 
-    def _finish_join(self, message: Message, result: Any, error: BaseException | None) -> None:
+    def _finish_join(self, started: float, message: Message, result: Any, error: BaseException | None) -> None:
         # No await from the subscription to here: the reply comes before every broadcast.
         if error is not None:
             self._log_crash("join", error)
@@ -347,6 +349,8 @@ class ChannelServer:
             connection.answer(sent_join_ref, message.ref, self.topic, result.status, result.response)
         else:
             connection.send(frame)
+        labels = (type(self.channel).__name__, result.status)
+        connection.endpoint.counts.joins.observe(labels, perf_counter() - started)
         if self.replaced is not None:
             self._send_end(self.replaced, PHX_CLOSE, {})
             self.replaced = None
@@ -357,6 +361,13 @@ class ChannelServer:
         self._let_go()
         connection.join_accepted(self)
         self._idle()
+
+    def _finish_wait(self, started: float, message: Message, result: Any, error: BaseException | None) -> None:
+        # An event that its channel does not know is not counted: clients can send any.
+        if error is None:
+            labels = (type(self.channel).__name__, message.event)
+            self.connection.endpoint.counts.pushes.observe(labels, perf_counter() - started)
+        self._finish_handle_in(message, result, error)
 
     def _finish_handle_in(self, message: Message, result: Any, error: BaseException | None) -> None:
         if error is not None:
@@ -409,14 +420,15 @@ class ChannelServer:
         self._end(CRASHED, PHX_ERROR, CHANNEL_CRASH)
 
     def _log_crash(self, callback: str, error: BaseException) -> None:
-        self.connection.endpoint.counts.channel_crashes += 1
+        channel = type(self.channel).__name__
+        self.connection.endpoint.counts.channel_crashes.labels(channel).inc()
         # What a client can cause at will is one line; what only a mistake of ours can cause comes with its traceback.
         ours = None if isinstance(error, UnknownEvent | NoRef | asyncio.CancelledError) else error
         log.warning(
             "channel crashed",
             exc_info=ours,
             **self.connection.log_fields,
-            channel=type(self.channel).__name__,
+            channel=channel,
             callback=callback,
             error=type(error).__name__,
         )

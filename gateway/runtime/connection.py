@@ -80,7 +80,7 @@ class Connection:
 
     def closes(self, close: Close) -> None:
         """For the transport to call when it does close."""
-        self.endpoint.counts.closes[close] += 1
+        self.endpoint.counts.closed(close)
         if close is SLOW:
             log.info("slow client closed", **self.log_fields)
 

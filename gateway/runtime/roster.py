@@ -127,7 +127,7 @@ class Roster:
 
     def remove(self, client: Client) -> None:
         _log("disconnected", client)
-        self._counts.disconnects += 1
+        self._counts.disconnects.inc()
         self._slices[client.number % SLICES].pop(client, None)
         self._users.remove(client.identity.user_id, client)
 

@@ -188,7 +188,7 @@ class LongPollTransport:
         return {"messages": [], "status": GONE, "token": token}
 
     def _refused(self) -> dict[str, object]:
-        self._endpoint.counts.refused += 1
+        self._endpoint.counts.refused.inc()
         return {"status": FORBIDDEN}
 
     # Posts

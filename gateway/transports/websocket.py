@@ -301,5 +301,5 @@ class WebSocketTransport:
         return sum(isinstance(one, WebSocketConnection) for one in self._endpoint.connections.of_user(user_id))
 
     def _refused(self, status: int = 403) -> web.Response:
-        self._endpoint.counts.refused += 1
+        self._endpoint.counts.refused.inc()
         return web.Response(status=status)
