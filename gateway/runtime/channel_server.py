@@ -42,6 +42,7 @@ from gateway.runtime.callbacks import (
     Stop,
     UnknownEvent,
 )
+from gateway.runtime.counts import TIMED_EVERY
 from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.stepping import Suspended
 from shared.logs import log_of
@@ -143,7 +144,10 @@ class ChannelServer:
             result = self.connection.endpoint.step(self.channel.handle_in(message.event, message.payload))
             if result is not None:
                 if type(result) is Suspended:
-                    finish = partial(self._finish_wait, perf_counter())
+                    counts = self.connection.endpoint.counts
+                    counts.waits += 1
+                    is_timed = counts.waits % TIMED_EVERY == 0
+                    finish = partial(self._finish_timed, perf_counter()) if is_timed else self._finish_handle_in
                     result.task.add_done_callback(partial(self._resume, finish, message))
                     return
                 if not self._answered(message, result):
@@ -362,7 +366,7 @@ class ChannelServer:
         connection.join_accepted(self)
         self._idle()
 
-    def _finish_wait(self, started: float, message: Message, result: Any, error: BaseException | None) -> None:
+    def _finish_timed(self, started: float, message: Message, result: Any, error: BaseException | None) -> None:
         # An event that its channel does not know is not counted: clients can send any.
         if error is None:
             labels = (type(self.channel).__name__, message.event)
