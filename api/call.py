@@ -11,11 +11,11 @@ import json
 import math
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import msgspec
 from aiohttp import web
-from marshmallow import Schema, ValidationError
+from marshmallow import ValidationError
 
 from api.problems import (
     BadRequest,
@@ -28,13 +28,14 @@ from api.problems import (
     TooSlow,
     WrongMediaType,
 )
+from api.schemas.derived import load
 from api.services import Services
 from shared.access.actor import Actor
 from shared.access.policy import Action, may
 from shared.domain.ids import parse_id
 from shared.repositories.listing_access import SeenListing
 
-_SCHEMAS: dict[type[Schema], Schema] = {}
+Input = TypeVar("Input")
 
 
 class Call:
@@ -47,8 +48,8 @@ class Call:
         request: web.Request,
         services: Services,
         actor: Actor | None,
-        body: type[Schema] | None,
-        query: type[Schema] | None,
+        body: type | None,
+        query: type | None,
     ) -> None:
         self.request = request
         self.services = services
@@ -74,41 +75,54 @@ class Call:
 
     async def listing(self, listing_id: int | None = None) -> SeenListing:
         """The listing that the path names, or another one; raises ListingNotFound where this person may not see it."""
-        return await self.services.listing_access.seen(self.path_id() if listing_id is None else listing_id, self.actor)
+        return await self.services.listing_access.visible(
+            self.path_id() if listing_id is None else listing_id, self.actor
+        )
 
     def require(self, action: Action, *, owner_id: int | None) -> None:
         """Raises Forbidden when this person may not do it to a thing of that owner."""
         if not may(action, self.actor, owner_id=owner_id):
             raise Forbidden
 
-    def query(self) -> Any:
-        """What the route's query schema makes of the parameters; raises Invalid for others than it knows."""
+    @overload
+    def query(self) -> None: ...
+    @overload
+    def query(self, kind: type[Input]) -> Input: ...
+    def query(self, kind: type[Input] | None = None) -> Input | None:
+        """The parameters, as what the route's line names for its query; raises Invalid for others than it knows.
+
+        Without a kind there is none to be given.
+        """
         self.input_checked = True
+        self._agree(kind, self._query)
         given = self.request.query
-        if not given and self._query is None:
-            return {}
-        repeated = {name: ["Given more than once."] for name in given if len(given.getall(name)) > 1}
-        if repeated:
-            raise Invalid(repeated)
-        if self._query is None:
-            raise Invalid({name: ["Unknown parameter."] for name in given})
-        return _load(self._query, dict(given))
+        if len(set(given)) < len(given):
+            raise Invalid({name: ["Given more than once."] for name in given if len(given.getall(name)) > 1})
+        if kind is None:
+            if given:
+                raise Invalid({name: ["Unknown parameter."] for name in given})
+            return None
+        return _load(kind, dict(given))
 
-    async def body(self) -> Any:
-        """What the route's body schema makes of the JSON object; also refuses query parameters."""
-        body = await self.json_object()
-        assert self._body is not None, "the route has no body schema"
-        return _load(self._body, body)
+    async def body(self, kind: type[Input]) -> Input:
+        """The JSON object, as what the route's line names for its body; also refuses query parameters."""
+        self._agree(kind, self._body)
+        return _load(kind, await self.json_object())
 
-    async def optional_body(self) -> Any:
+    async def optional_body(self, kind: type[Input]) -> Input:
         """The same, where nothing has to be given: no body at all is an empty object."""
         if self.request.body_exists:
-            return await self.body()
+            return await self.body(kind)
+        self._agree(kind, self._body)
         self.query()
-        assert self._body is not None, "the route has no body schema"
-        return _load(self._body, {})
+        return _load(kind, {})
 
-    async def json_object(self) -> dict[str, Any]:
+    def _agree(self, kind: type | None, declared: type | None) -> None:
+        """The document describes what the route names: a handler reads nothing else."""
+        if kind is not declared:
+            raise RuntimeError(f"{self.request.path}: the handler reads {kind}, its route names {declared}")
+
+    async def json_object(self) -> Mapping[str, object]:
         """The body as it came. Raises WrongMediaType, TooLarge, NotJson, Invalid."""
         content_type, charset = self.request.content_type, self.request.charset
         if content_type != "application/json" or (charset or "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
@@ -176,13 +190,9 @@ def _whole(digits: str) -> int | float:
     return int(digits) if len(digits) < 4000 else math.inf
 
 
-def _load(schema: type[Schema], given: Mapping[str, Any]) -> Any:
-    # A schema takes a while to build and keeps nothing of what it loads.
-    instance = _SCHEMAS.get(schema)
-    if instance is None:
-        instance = _SCHEMAS[schema] = schema()
+def _load(kind: type[Input], given: Mapping[str, object]) -> Input:
     try:
-        return instance.load(given)
+        return load(kind, given)
     except ValidationError as error:
         errors: Any = error.messages
         raise Invalid(errors) from None

@@ -6,15 +6,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
-from marshmallow import Schema
 
 from api.call import Call
 from api.middlewares.requests import USER_ID
-from api.problems import BannedUser, Forbidden, Unauthorized
+from api.problems import Forbidden, Unauthorized
 from api.services import Services
 from shared.access.actor import Actor
 from shared.access.policy import Action, may_ever, needs_login
-from shared.access.tokens import InvalidToken
 
 Handler = Callable[[Call], Awaitable[web.StreamResponse]]
 
@@ -30,8 +28,8 @@ class Route:
     path: str
     handler: Handler
     action: Action
-    body: type[Schema] | None = None
-    query: type[Schema] | None = None
+    body: type | None = None
+    query: type | None = None
 
 
 Limiter = Callable[[web.Request, Services, Actor | None], Awaitable[None]]
@@ -93,7 +91,7 @@ async def _count_write(request: web.Request, services: Services, actor: Actor | 
 async def authenticate(request: web.Request, services: Services) -> Actor | None:
     """The user of the bearer token as Postgres knows them now; None where there is no token.
 
-    Raises Unauthorized for a token that is not good, BannedUser.
+    Raises Refused, and Unauthorized for a header that holds no bearer token.
     """
     header = request.headers.get("Authorization")
     if header is None:
@@ -101,13 +99,4 @@ async def authenticate(request: web.Request, services: Services) -> Actor | None
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer":
         raise Unauthorized("A bearer token is needed.")
-    try:
-        claims = services.tokens.verify(token.strip())
-    except InvalidToken:
-        raise Unauthorized("The token is not good, or has expired.", token_is_bad=True) from None
-    identity = await services.users.identity(claims.user_id, claims.session_id)
-    if identity is None or identity.is_revoked:
-        raise Unauthorized("The session has ended.", token_is_bad=True)
-    if identity.is_banned:
-        raise BannedUser
-    return Actor(claims.user_id, claims.session_id, identity.role, identity.name, claims.expires_at)
+    return await services.admission.admit(token.strip())

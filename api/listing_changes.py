@@ -12,7 +12,7 @@ from shared.postgres import DatabaseUnavailable
 
 async def announce(services: Services, listing_id: int) -> None:
     """After the commit; what goes wrong here does not undo it."""
-    services.realtime.listing_changed(listing_id)
+    services.realtime.look_again(listing_id)
     try:
         json = await services.listings.read_for_anyone(listing_id)
     except DatabaseUnavailable:

@@ -12,7 +12,11 @@ import msgspec
 from aiohttp import web
 
 from api.pictures import errors as picture_errors
+from api.schemas import answers
+from shared.access import admission
 from shared.domain import listings, messages, pictures, replies, reports, users
+from shared.domain.pictures import MAX_PICTURES
+from shared.domain.text import in_words
 from shared.postgres import DatabaseUnavailable
 
 Errors = Mapping[str, Any]
@@ -34,10 +38,13 @@ class Problem(Exception):
         self.headers = dict(headers or {})
 
     def response(self) -> web.Response:
-        body: dict[str, Any] = {"type": f"/problems/{self.slug}", "title": self.title, "status": self.status}
-        body["detail"] = self.detail or self.title + "."
-        if self.errors is not None:
-            body["errors"] = _encodable(self.errors)
+        body = answers.Problem(
+            type=f"/problems/{self.slug}",
+            title=self.title,
+            status=self.status,
+            detail=self.detail or self.title + ".",
+            errors=answers.ABSENT if self.errors is None else _encodable(self.errors),
+        )
         return web.Response(
             body=msgspec.json.encode(body),
             status=self.status,
@@ -131,7 +138,7 @@ class AlreadyReported(Problem):
 
 
 class ListingIsFull(Problem):
-    status, slug, title = 409, "too-many-pictures", "A listing has room for ten pictures"
+    status, slug, title = 409, "too-many-pictures", f"A listing has room for {in_words(MAX_PICTURES)} pictures"
 
 
 class LastAdmin(Problem):
@@ -196,6 +203,10 @@ def _sentence(reason: str) -> str:
 
 PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     DatabaseUnavailable: lambda _: Unavailable("The database is away. Try again soon."),
+    admission.BadToken: lambda _: Unauthorized("The token is not good, or has expired.", token_is_bad=True),
+    admission.UserGone: lambda _: Unauthorized("The session has ended.", token_is_bad=True),
+    admission.SessionEnded: lambda _: Unauthorized("The session has ended.", token_is_bad=True),
+    admission.Banned: _is(BannedUser),
     users.UserNotFound: _is(NotFound),
     users.EmailTaken: _is(EmailTaken),
     users.LastAdmin: _is(LastAdmin),

@@ -6,11 +6,12 @@ from typing import Any
 
 import msgspec
 
+from api.schemas.answers import Reply
 from shared.domain.messages import Message
 from shared.domain.users import Role
 from shared.events import control, topics
 from shared.events.envelope import Envelope, json_payload, pack
-from shared.events.listings import LISTING_CHANGED, LISTING_UPDATED, listing_id_payload
+from shared.events.listings import LISTING_UPDATED, LOOK_AGAIN, listing_id_payload
 from shared.events.messages import READ, SEND, message_payload, read_payload
 from shared.events.replies import REPLY_CREATED
 from shared.logs import log_of
@@ -36,18 +37,18 @@ class Realtime:
 
     def message_sent(self, message: Message) -> None:
         """To the recipient and to the sender's own devices."""
-        self.broadcast(_both(message.to_id, message.from_id), SEND, message_payload(message))
+        self.broadcast(topics.private_chats(message.to_id, message.from_id), SEND, message_payload(message))
 
     def messages_read(self, by_id: int, with_id: int, up_to: int) -> None:
-        self.broadcast(_both(with_id, by_id), READ, read_payload(by_id, with_id, up_to))
+        self.broadcast(topics.private_chats(with_id, by_id), READ, read_payload(by_id, with_id, up_to))
 
-    def reply_created(self, listing_id: int, reply: dict[str, Any]) -> None:
+    def reply_created(self, listing_id: int, reply: Reply) -> None:
         """To who looks at the listing; the payload is the reply as REST shows it."""
         self.broadcast([topics.listing(listing_id)], REPLY_CREATED, reply)
 
-    def listing_changed(self, listing_id: int) -> None:
-        """Gateways look again at who may see it."""
-        self.broadcast([topics.listing(listing_id)], LISTING_CHANGED, listing_id_payload(listing_id))
+    def look_again(self, listing_id: int) -> None:
+        """Have gateways look again at who may see it."""
+        self.broadcast([topics.listing(listing_id)], LOOK_AGAIN, listing_id_payload(listing_id))
 
     def listing_updated(self, listing_id: int, json: str | None) -> None:
         """To who looks at it: as visitors see it, or only that it is another where they do not."""
@@ -67,7 +68,7 @@ class Realtime:
         self.broadcast([control.CONTROL], control.DISCONNECT, control.disconnect(user_id, session_id))
 
     def role_changed(self, user_id: int, role: Role) -> None:
-        self.broadcast([control.CONTROL], control.ROLE_CHANGED, control.role_changed(user_id, role.value))
+        self.broadcast([control.CONTROL], control.ROLE_CHANGED, control.role_changed(user_id, role))
 
     # From the broker
 
@@ -90,8 +91,3 @@ class Realtime:
                 self._broker.publish(topic, data)
         except Exception:
             log.exception("broadcast failed", event_name=event)
-
-
-def _both(first_id: int, second_id: int) -> list[str]:
-    """The two users' topics, once if they are the same."""
-    return list(dict.fromkeys((topics.private_chat(first_id), topics.private_chat(second_id))))

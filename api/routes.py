@@ -26,9 +26,9 @@ from api.handlers import (
 )
 from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody
 from api.schemas.categories import CategoryBody, CategoryChangeBody
-from api.schemas.fields import PageQuery
 from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, ListingsQuery
 from api.schemas.messages import MessageBody, MessagesQuery, ReadBody
+from api.schemas.pages import PageQuery
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
 from api.schemas.trash import RestoreBody

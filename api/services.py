@@ -9,13 +9,14 @@ from functools import partial
 from aiohttp import web
 
 from api.front_page import FrontPage, read_front_pages
-from api.metrics import RequestCounts
 from api.passwords import Passwords
 from api.pictures.abandoned import AbandonedFiles
 from api.pictures.storage import PictureStorage
 from api.pictures.workers import PictureWorkers
 from api.rate_limits import RateLimits
 from api.realtime import Realtime
+from api.request_counts import RequestCounts
+from shared.access.admission import Admission
 from shared.access.tokens import Tokens
 from shared.membership import Membership
 from shared.postgres import Database
@@ -49,6 +50,7 @@ class Services:
     database: Database
     broker: Broker
     tokens: Tokens
+    admission: Admission
     passwords: Passwords
     rate_limits: RateLimits
     request_counts: RequestCounts
@@ -78,20 +80,22 @@ class Services:
     def build(cls, settings: Settings, broker: Broker, node_id: str) -> Services:
         """Nothing is connected yet: the database connects when it is used, the broker when it is started."""
         database = Database(settings)
-        messages, listings = MessageRepository(database), ListingRepository(database)
+        users, messages, listings = UserRepository(database), MessageRepository(database), ListingRepository(database)
+        tokens = Tokens(settings.jwt_secret, settings.access_token_seconds)
         pictures, storage = PictureRepository(database), PictureStorage.from_settings(settings)
         realtime = Realtime(broker, node_id)
         return cls(
             settings=settings,
             database=database,
             broker=broker,
-            tokens=Tokens(settings.jwt_secret, settings.access_token_seconds),
+            tokens=tokens,
+            admission=Admission(tokens, users),
             passwords=Passwords(settings),
             rate_limits=RateLimits(settings),
             request_counts=RequestCounts(),
             realtime=realtime,
             membership=realtime.membership(settings),
-            users=UserRepository(database),
+            users=users,
             blocks=BlockRepository(database),
             sessions=SessionRepository(database),
             messages=messages,
@@ -120,6 +124,7 @@ class Services:
 
     async def stop(self) -> None:
         await self.message_writer.close()
+        await self.admission.close()
         await self.shown_listings.close()
         await self.front_pages.close()
         await self.abandoned_files.stop()

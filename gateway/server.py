@@ -1,4 +1,4 @@
-"""One gateway process."""
+"""Runs one gateway process: it listens until a signal stops it, and then drains."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ log = log_of(__name__)
 
 
 async def serve(settings: Settings) -> None:
-    """Until SIGTERM or SIGINT: then sockets are closed in batches, replies under way finished, all by a deadline.
+    """Serve until SIGTERM or SIGINT. Then close the sockets in batches and finish the replies under way, by a deadline.
 
-    Raises OSError.
+    Raises OSError if it cannot listen.
     """
     stop = stop_signal()
     app = await create_app(settings)

@@ -1,7 +1,7 @@
-"""Says in Postgres that this process is alive, and whether the gateways can hear it.
+"""Reports to Postgres that this process is alive, and whether the gateways can hear it.
 
-What a process commits, the gateways hear of over Redis. If it dies after the commit, or is cut off from Redis, they do
-not. Postgres is the one thing that both sides can reach then: without it there would have been no commit.
+The gateways hear over Redis what a process has committed, but not if it dies after the commit or is cut off from Redis.
+Both sides can then still reach Postgres: without it there would have been no commit.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PATIENCE_SECONDS = 2.0
 
 
 class Membership:
-    """The row of one process. It ends with a `leave`: the gateways then catch up, in whatever way the process ended."""
+    """Keeps the row of one process, and marks it at the end: the gateways then catch up, however the process ended."""
 
     def __init__(
         self,
@@ -37,8 +37,8 @@ class Membership:
         published: Callable[[], int],
         on_others: Callable[[Sequence[NodeState]], None] | None = None,
     ) -> None:
-        """`published` says how many broadcasts this process has made. `on_others` is called after each report."""
-        # A connection of its own: a process that is busy must not seem dead because its report waits for one.
+        """`published` returns the number of this process's broadcasts. `on_others` is called after each report."""
+        # A connection of its own: a busy process must not seem dead because its report waits for a connection.
         self._database = Database(replace(settings, database_pool_size=1))
         self._nodes = NodeRepository(self._database)
         self._node_id = node_id
@@ -51,7 +51,7 @@ class Membership:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        """Returns when the first report is made, or is tried on in the background."""
+        """Returns when the first report is made; after PATIENCE_SECONDS it is tried on in the background."""
         self._task = asyncio.create_task(self._run(), name="membership")
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
@@ -63,7 +63,7 @@ class Membership:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """After the last publish."""
+        """Leave; nothing may be published after this."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -82,7 +82,7 @@ class Membership:
     async def _report(self) -> None:
         is_heard = self._broker.connected
         if not is_heard:
-            # What was published shortly before the link was found to be away may be lost as well: count all.
+            # Broadcasts from shortly before the link was found to be down may be lost as well: count all.
             self._unheard = self._published()
         try:
             others = await self._nodes.report(
@@ -96,5 +96,5 @@ class Membership:
         except DatabaseUnavailable as error:
             log.debug("not said that this node is alive", error=str(error))
         except Exception:
-            # A fault here must cost one report, not all later ones.
+            # A fault here must cost only this report, not all later ones.
             log.exception("report of this node failed")

@@ -1,4 +1,4 @@
-"""What every process begins with: settings that are complete and can work, or one line that names what cannot."""
+"""The start of every process: complete settings that can work, or one line that names the faulty variable."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from shared.settings import InvalidSettings, Settings
 
 
 def settings_to_start_with() -> Settings:
-    """From the environment, with servers and secret. Nothing is connected yet. Raises InvalidSettings."""
+    """The settings of the environment, with servers and secret. Nothing is connected yet. Raises InvalidSettings."""
     settings = with_servers(Settings.from_environment())
     check_addresses(settings)
     return replace(settings, jwt_secret=jwt_secret(settings))
 
 
 def check_addresses(settings: Settings) -> None:
-    """Whether the servers' addresses, where they are given, can be read. Raises InvalidSettings, without a password."""
+    """Check that the servers' addresses, if given, can be read. Raises InvalidSettings, whose text has no password."""
     if settings.database_url:
         try:
             parsed(settings.database_url)
@@ -38,5 +38,5 @@ def check_addresses(settings: Settings) -> None:
 
 
 def cannot_listen(name: str, host: str, port: int, error: OSError) -> OSError:
-    """One line that names the variables; `name` is their beginning."""
+    """An error whose one line names the variables; `name` is the beginning of their names."""
     return OSError(f"{name}_HOST, {name}_PORT: cannot listen on {host}:{port}: {why(error)}")

@@ -16,6 +16,7 @@ from api.documentation.operations import JSON, OPERATIONS, PARAMETERS, Operation
 from api.endpoint import ANONYMOUS, Route
 from api.problems import Problem
 from api.schemas import answers
+from api.schemas.derived import answer_schema, input_schema, page_schema
 from api.schemas.fields import Flag, Id, IdOrZero
 from shared.access.policy import Action, needs_login
 from shared.domain.ids import MAX_ID
@@ -48,7 +49,7 @@ def build_document(routes: Iterable[Route], *, picture_bytes: int) -> dict[str, 
     assert plugin.converter is not None
     plugin.converter.add_attribute_function(_special_fields)  # type: ignore[no-untyped-call]
     spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
-    spec.components.schema("Problem", schema=answers.Problem)
+    spec.components.schema("Problem", schema=answer_schema(answers.Problem))
     for route in routes:
         if (route.method, route.path) not in OPERATIONS:
             # The web page's own files and addresses are for people.
@@ -70,7 +71,7 @@ def _operation(plugin: MarshmallowPlugin, route: Route, about: Operation, pictur
     ]
     if route.query is not None:
         assert plugin.converter is not None
-        given = plugin.converter.schema2parameters(route.query, location="query")
+        given = plugin.converter.schema2parameters(input_schema(route.query), location="query")
         parameters += [_query_parameter(parameter) for parameter in given]
     operation: dict[str, Any] = {
         "operationId": f"{module}_{route.handler.__name__}",
@@ -82,7 +83,7 @@ def _operation(plugin: MarshmallowPlugin, route: Route, about: Operation, pictur
     if route.action not in ANONYMOUS:
         operation["security"] = [{"bearer": []}] if needs_login(route.action) else [{}, {"bearer": []}]
     if route.body is not None:
-        content: dict[str, Any] = {"schema": route.body}
+        content: dict[str, Any] = {"schema": input_schema(route.body)}
         if about.example is not None:
             content["example"] = dict(about.example)
         operation["requestBody"] = {"required": about.needs_body, "content": {JSON: content}}
@@ -123,7 +124,8 @@ def _query_parameter(parameter: dict[str, Any]) -> dict[str, Any]:
 def _responses(route: Route, about: Operation) -> dict[str, Any]:
     good: dict[str, Any] = {"description": "Done." if about.status == 204 else about.summary + "."}
     if about.answer is not None:
-        good["content"] = {JSON: {"schema": about.answer}}
+        schema = (page_schema if about.is_page else answer_schema)(about.answer)
+        good["content"] = {JSON: {"schema": schema}}
     elif about.files:
         good["content"] = {name: {"schema": {} if name == JSON else {"type": "string"}} for name in about.files}
     responses: dict[str, Any] = {str(about.status): good}
@@ -135,7 +137,10 @@ def _responses(route: Route, about: Operation) -> dict[str, Any]:
     for status, found in sorted(by_status.items()):
         responses[str(status)] = _problem_response(found)
     if route.path == "/health/ready":
-        responses["503"] = {"description": "It cannot serve.", "content": {JSON: {"schema": answers.Health}}}
+        responses["503"] = {
+            "description": "It cannot serve.",
+            "content": {JSON: {"schema": answer_schema(answers.Health)}},
+        }
     return responses
 
 

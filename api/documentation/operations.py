@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from marshmallow import Schema
-
 from api import problems
 from api.problems import Problem
 from api.schemas import answers
-from api.schemas.answers import page_of
+from shared.domain.pictures import MAX_PICTURES
+from shared.domain.text import in_words
+from shared.events.messages import Message
 
 JSON = "application/json"
 IMAGES = ("image/jpeg", "image/webp")
@@ -29,14 +29,16 @@ class Operation:
     """Of a route with a body: whether one has to be sent, be it `{}`."""
     summary: str
     status: int = 200
-    answer: type[Schema] | None = None
+    answer: type | None = None
+    is_page: bool = False
+    """Whether the answer is a page of such things."""
     files: tuple[str, ...] = ()
     problems: tuple[type[Problem], ...] = ()
     example: Mapping[str, Any] | None = None
 
 
-def _page(summary: str, schema: type[Schema], *own: type[Problem]) -> Operation:
-    return Operation(summary=summary, answer=page_of(schema), problems=own)
+def _page(summary: str, kind: type, *own: type[Problem]) -> Operation:
+    return Operation(summary=summary, answer=kind, is_page=True, problems=own)
 
 
 def _gone(summary: str, *own: type[Problem], example: Mapping[str, Any] | None = None) -> Operation:
@@ -199,7 +201,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("DELETE", "/api/trash/{id}"): _gone("Delete a listing for good, its pictures and replies with it"),
         # pictures
         ("POST", "/api/listings/{id}/pictures"): Operation(
-            summary="Add a picture (JPEG, PNG or WebP), at most ten to a listing",
+            summary=f"Add a picture (JPEG, PNG or WebP), at most {in_words(MAX_PICTURES)} to a listing",
             status=201,
             answer=answers.Picture,
             problems=(problems.ListingIsFull, problems.BadRequest),
@@ -232,13 +234,13 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("POST", "/api/messages"): Operation(
             summary="Send a private message, as by the socket",
             status=201,
-            answer=answers.Message,
+            answer=Message,
             problems=(problems.Blocked,),
             example={"to": 2, "message": "Hey, how are you?", "client_ref": "my-first-message"},
         ),
-        ("GET", "/api/messages"): _page("Messages to and from oneself after an id, oldest first", answers.Message),
+        ("GET", "/api/messages"): _page("Messages to and from oneself after an id, oldest first", Message),
         ("GET", "/api/conversations"): _page("Conversations, the latest first", answers.Conversation),
-        ("GET", "/api/conversations/{user_id}/messages"): _page("Messages with a user, newest first", answers.Message),
+        ("GET", "/api/conversations/{user_id}/messages"): _page("Messages with a user, newest first", Message),
         ("PUT", "/api/conversations/{user_id}/read"): _gone(
             "Mark what this user wrote as read, up to a message", example={"up_to": 1}
         ),

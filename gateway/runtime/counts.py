@@ -16,7 +16,7 @@ TIMED_EVERY = 8
 
 
 class Counts:
-    """Only ever grows. Frames are WebSocket messages, or the lines of a long-poll body."""
+    """Each count only grows. A frame is a WebSocket message, or a line of a long-poll body."""
 
     __slots__ = (
         "broadcasts",
@@ -46,7 +46,7 @@ class Counts:
         self.channel_crashes = Counter(
             "gateway_channel_crashes", "Callbacks of channels that raised", ["channel"], registry=None
         )
-        """Callbacks that raised, or returned what they must not: joins that fail, channels that end."""
+        """Callbacks that raised, or returned a value of a wrong type: the join fails, or the channel ends."""
         self.closes = Counter("gateway_closes", "Connections closed by this node, by why", ["reason"], registry=None)
         for close in CLOSES:
             # There from the first moment on: a rate needs a sample before the first one.

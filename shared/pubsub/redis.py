@@ -1,8 +1,8 @@
 """The broker on Redis pub/sub: one link for each node, subscribed to the topics that the node's own clients joined.
 
-Keeps the promises of broker.py. When the link was away, every topic is subscribed again in batches, the receiver is
-told what it may have missed, and what was queued is sent. What was written to a link that then broke is not written
-again (at most once); it counts as lost.
+It keeps the promises of broker.py. When a new link is up after a break, it subscribes to every topic again in batches,
+tells the receiver what it may have missed, and sends the queued messages. Messages that were written to the broken link
+are not written again (at most once); they count as lost.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _BATCH = 500
 _RETRY_SECONDS = (0.05, 1.0)
 """How long to wait before a new link, at first and at most."""
 _REPORT_SECONDS = 0.5
-"""Losses on a link that stays up are collected for so long before they are reported."""
+"""Losses on a link that stays up are collected for this long before they are reported."""
 
 
 class ClusterHooks:

@@ -90,9 +90,11 @@ class Node:
 class Processes:
     """Starts processes with one test's settings, and ends what is left of them."""
 
-    def __init__(self, settings: Settings, directory: Path) -> None:
+    def __init__(self, settings: Settings, directory: Path, checkout: Path = CHECKOUT) -> None:
+        """Logs go into the directory; the code that runs is that of the checkout."""
         self.settings = settings
         self._directory = directory
+        self._checkout = checkout
         self._nodes: list[Node] = []
 
     async def api(self, **environment: str) -> Node:
@@ -122,7 +124,7 @@ class Processes:
             process = child.spawn(
                 [sys.executable, "-m", module, *arguments],
                 death_signal=signal.SIGKILL,
-                directory=CHECKOUT,
+                directory=self._checkout,
                 environment={**base_environment(), **environment_of(self.settings), **(environment or {})},
                 output=output,
             )

@@ -138,8 +138,10 @@ def logs_have_no_secret(walk: Walk) -> str:
     """Nor a health check; and they do have what they are for."""
     stack = walk.stack
     _note_secrets(walk)
+    walk.visitors.do("fail_in_the_database")
     stack.keep_log()
     lines = stack.log()
+    assert any("division by zero" in line for line in lines), "Postgres does not say that a statement failed"
     for service in stack.running():
         assert any(line.startswith(f"{service}-1 ") for line in lines), f"nothing of {service} is in the log"
     assert sum('"path":"/socket/websocket"' in line for line in lines) > 100, "the sockets are not in nginx's log"

@@ -24,6 +24,7 @@ DEEDS: dict[str, Callable[..., Awaitable[Any]]] = {
     deed.__name__: deed
     for deed in (
         books.census,
+        books.fail_in_the_database,
         chats.begin_chat,
         chats.begin_watch,
         chats.end_chat,

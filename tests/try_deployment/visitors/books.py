@@ -6,6 +6,8 @@ import asyncio
 from hashlib import sha256
 from typing import Any
 
+import psycopg2.errors
+
 from tests.end_to_end.faults.load import query
 from tests.try_deployment.visitors.crowd import APIS, NGINX, Crowd, browser
 
@@ -51,3 +53,12 @@ async def digests(paths: list[str]) -> dict[str, str]:
             assert len(read) == 1, f"{path} differs between the APIs"
             found[path] = read.pop()
     return found
+
+
+async def fail_in_the_database(crowd: Crowd) -> None:
+    """A statement that fails with the words in it, as one does whose server stops meanwhile."""
+    try:
+        await asyncio.to_thread(query, crowd.settings.database_url, "SELECT %s, 1 / 0", crowd.words)
+    except psycopg2.errors.DivisionByZero:
+        return
+    raise AssertionError("it did not fail")
