@@ -64,7 +64,7 @@ class Report:
         self.failed: list[str] = []
 
     def take(self, name: str, step: Step, walk: Walk) -> bool:
-        """Take a step. Returns whether it succeeded. Errors other than AssertionError are the walk's own, and end it."""
+        """Take a step. Returns whether it succeeded. Other errors than AssertionError end the walk."""
         started = time.monotonic()
         try:
             found = _in_two_tries(step, walk)

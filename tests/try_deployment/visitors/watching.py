@@ -26,7 +26,7 @@ class Watch:
         self._task = asyncio.create_task(self._run())
 
     async def end(self) -> dict[str, Any]:
-        """The answers counted by status (`none`: no answer), and the longest time between two good ones, in seconds."""
+        """The number of answers by status (`none`: no answer), and the longest seconds between two good ones."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         longest = max(self._longest, time.monotonic() - self._last_good)
