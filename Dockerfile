@@ -14,6 +14,7 @@ COPY schema.sql ./
 COPY shared shared/
 COPY api api/
 COPY gateway gateway/
+COPY clients clients/
 RUN .venv/bin/python -m compileall -q .venv/lib shared api gateway
 # The empty folder for the data is not below /daveslist: the first COPY below would bring it along as root's, and the
 # second COPY would not change the owner of a folder that exists.

@@ -96,9 +96,8 @@ class Call:
         self.input_checked = True
         self._agree(kind, self._query)
         given = self.request.query
-        repeated = {name: ["Given more than once."] for name in given if len(given.getall(name)) > 1}
-        if repeated:
-            raise Invalid(repeated)
+        if len(set(given)) < len(given):
+            raise Invalid({name: ["Given more than once."] for name in given if len(given.getall(name)) > 1})
         if kind is None:
             if given:
                 raise Invalid({name: ["Unknown parameter."] for name in given})

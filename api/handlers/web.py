@@ -1,8 +1,9 @@
 """Serves the web page: one document for all of its addresses, and its modules, styles and pictures.
 
-The files are those of api/web, as they are, and the client of private chat that others copy. An asset's address has the
-version of all of them, so that a browser keeps it for ever and a page never runs modules of two versions. Knows nothing
-of what the page does.
+The files are those of api/web, as they are, and the client of private chat that others copy. An asset's address has its
+path in the checkout, so that an import finds the same file in a browser, in an editor and in a test; and the version of
+all files, so that a browser keeps it for ever and a page never runs modules of two versions. Knows nothing of what the
+page does.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import html
 import re
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from string import Template
 
 import msgspec
@@ -32,9 +33,9 @@ from api.schemas.users import BanBody, UsersQuery
 from shared.domain.pictures import MAX_PICTURES
 from shared.settings import Settings
 
-FOLDER = Path(__file__).parents[1] / "web"
-ELSEWHERE = {"realtime/private_chat.js": Path(__file__).parents[2] / "gateway" / "client" / "private_chat.js"}
-"""Files of the page that lie outside of its folder, by where it imports them from."""
+CHECKOUT = Path(__file__).parents[2]
+FOLDER = CHECKOUT / "api" / "web"
+CLIENT = CHECKOUT / "clients" / "javascript" / "private_chat"
 
 PAGES = (
     "/",
@@ -62,7 +63,7 @@ _INPUTS = (
 )
 """Bodies and queries that forms of the page are for."""
 
-_DOCUMENT = "index.html"
+_DOCUMENT = "api/web/index.html"
 _MEDIA_TYPES = {
     ".css": "text/css",
     ".html": "text/html",
@@ -198,9 +199,12 @@ def _kept() -> _Assets:
 
 def _paths() -> tuple[tuple[str, Path, int], ...]:
     """Every file that is served: its name in addresses, where it is, and the time of its last change."""
-    own = (path for path in sorted(FOLDER.rglob("*")) if path.suffix in _MEDIA_TYPES and path.is_file())
-    files = {**{str(PurePosixPath(path.relative_to(FOLDER))): path for path in own}, **ELSEWHERE}
-    return tuple((name, path, path.stat().st_mtime_ns) for name, path in files.items())
+    files = (path for folder in (FOLDER, CLIENT) for path in sorted(folder.rglob("*")))
+    return tuple(
+        (path.relative_to(CHECKOUT).as_posix(), path, path.stat().st_mtime_ns)
+        for path in files
+        if path.suffix in _MEDIA_TYPES and path.is_file()
+    )
 
 
 @lru_cache(maxsize=1)

@@ -6,13 +6,13 @@ only this API has it, a marshmallow field (its class, or a `partial` of it): `cu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, get_args, get_origin
 
-from marshmallow import Schema, fields, post_load, validate
+from marshmallow import Schema, fields, validate
 
 from api.schemas.fields import Id, Text, Time, Whole, Year
 from shared.domain import declared
@@ -23,7 +23,7 @@ Input = TypeVar("Input")
 
 @cache
 def input_schema(kind: Any) -> type[Schema]:
-    """What checks a body or a query; loading gives the dataclass. Its `__post_init__` may raise ValidationError."""
+    """What checks a body or a query, and describes it."""
     if issubclass(kind, Change):
         given = {field.name: _input(field, is_partial=True) for field in fields_of(kind.OF)}
     else:
@@ -32,31 +32,29 @@ def input_schema(kind: Any) -> type[Schema]:
             for field in fields_of(kind)
             if not isinstance(field.rule, declared.SetLater)
         }
-
-    @post_load
-    def made(_: Schema, data: dict[str, Any], **__: Any) -> Any:
-        return kind(data) if issubclass(kind, Change) else kind(**data)
-
-    return Schema.from_dict({**given, "made": made}, name=kind.__name__)  # type: ignore[dict-item]
-
-
-@cache
-def _instance(kind: Any) -> Schema:
-    # A schema takes a while to build and keeps nothing of what it loads.
-    return input_schema(kind)()
+    return Schema.from_dict(given, name=kind.__name__)
 
 
 def load(kind: type[Input], given: Mapping[str, object]) -> Input:
-    """Raises marshmallow's ValidationError."""
+    """One of that dataclass. Raises marshmallow's ValidationError, as its `__post_init__` may."""
     declaration: Any = kind
-    loaded: Input = _instance(declaration).load(given) if given else _empty(declaration)
+    loaded: Input = _loader(declaration)(given) if given else _empty(declaration)
     return loaded
+
+
+@cache
+def _loader(kind: Any) -> Callable[[Mapping[str, object]], Any]:
+    # A schema takes a while to build and keeps nothing of what it loads.
+    schema = input_schema(kind)()
+    if issubclass(kind, Change):
+        return lambda given: kind(schema.load(given))
+    return lambda given: kind(**schema.load(given))
 
 
 @cache
 def _empty(kind: Any) -> Any:
     """What nothing given makes; as it cannot be changed, once for all requests. What is raised is not kept."""
-    return _instance(kind).load({})
+    return _loader(kind)({})
 
 
 @cache

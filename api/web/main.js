@@ -1,9 +1,10 @@
 // Starts the page: the session, the live connection, the router, and the only code that draws.
 
 import { render } from "./vendor/lit-html/lit-html.js";
+import { navigateWith } from "./navigation.js";
 import { drawWith, update } from "./page.js";
 import { connection } from "./realtime/connection.js";
-import { inbox } from "./realtime/inbox.js";
+import { inbox } from "./realtime/my_inbox.js";
 import { router } from "./router.js";
 import { session } from "./session.js";
 import { shell } from "./shell.js";
@@ -21,6 +22,8 @@ drawWith(() => {
   view.afterDraw();
   router.drawn();
 });
+
+navigateWith((url, options) => router.go(url, options));
 
 session.onChange((change) => {
   if (change.isOtherPerson) {

@@ -63,6 +63,7 @@ class Router {
     this.#show({ notice, isRestart: true });
   }
 
+  /** `replace` leaves no trace in the history; `notice` is shown by the view that opens. */
   go(url, { replace = false, notice = "" } = {}) {
     if (!replace) {
       history.replaceState({ ...history.state, scroll: scrollY }, "");
@@ -148,12 +149,7 @@ function followLink(event) {
   if (url.origin !== location.origin || link.target || link.hasAttribute("download")) return;
   if (url.pathname.startsWith("/api") || url.hash) return;
   event.preventDefault();
-  navigate(url.pathname + url.search);
+  router.go(url.pathname + url.search);
 }
 
 export const router = new Router();
-
-/** Go to an address. `replace` adds nothing to the history; the view that opens shows `notice`. */
-export function navigate(url, options) {
-  router.go(url, options);
-}

@@ -67,11 +67,13 @@ class Admission:
             claims = self._tokens.verify(token)
         except InvalidToken as error:
             raise BadToken(str(error)) from None
-        return await self._welcome(claims.user_id, claims.session_id, claims.expires_at)
+        standing = await self._standings.get_now((claims.user_id, claims.session_id))
+        return _welcome(standing, claims.user_id, claims.session_id, claims.expires_at)
 
     async def readmit(self, actor: Actor) -> Actor:
         """Somebody who was admitted before, as Postgres knows them now. Raises UserGone, SessionEnded, Banned."""
-        return await self._welcome(actor.user_id, actor.session_id, actor.token_expires_at)
+        standing = await self._standings.get((actor.user_id, actor.session_id))
+        return _welcome(standing, actor.user_id, actor.session_id, actor.token_expires_at)
 
     async def is_registered(self, user_id: int) -> bool:
         """Whether there is such a user, banned or not."""
@@ -81,12 +83,12 @@ class Admission:
         """Wait until everything that was asked is answered."""
         await self._standings.close()
 
-    async def _welcome(self, user_id: int, session_id: str, token_expires_at: int) -> Actor:
-        standing = await self._standings.get((user_id, session_id))
-        if standing is None:
-            raise UserGone("no such user")
-        if standing.is_revoked:
-            raise SessionEnded("logged out")
-        if standing.is_banned:
-            raise Banned("banned")
-        return Actor(user_id, session_id, standing.role, standing.name, token_expires_at)
+
+def _welcome(standing: Standing | None, user_id: int, session_id: str, token_expires_at: int) -> Actor:
+    if standing is None:
+        raise UserGone("no such user")
+    if standing.is_revoked:
+        raise SessionEnded("logged out")
+    if standing.is_banned:
+        raise Banned("banned")
+    return Actor(user_id, session_id, standing.role, standing.name, token_expires_at)

@@ -26,7 +26,8 @@ class SharedReads(Generic[Key, Value]):
         self._read = read
         self._most = most
         self._waiting: dict[Key, asyncio.Future[Value | None]] = {}
-        self._running: asyncio.Task[None] | None = None
+        self._running: asyncio.Future[None] | None = None
+        """Done when the read that is under way, and those that follow it, are over."""
 
     async def get(self, key: Key) -> Value | None:
         """The value, as it was at some moment between the call and the return; None if the read returned none."""
@@ -38,6 +39,21 @@ class SharedReads(Generic[Key, Value]):
                 self._running = loop.create_task(self._run())
         # A cancelled caller must not cancel the answer of the others.
         return await asyncio.shield(answer)
+
+    async def get_now(self, key: Key) -> Value | None:
+        """As `get`, for what every request asks: when nothing is being read, the caller reads, which spares a task.
+
+        Callers of one turn of the loop do not share that read, and a caller that is cancelled cancels it.
+        """
+        if self._running is not None:
+            return await self.get(key)
+        loop = asyncio.get_running_loop()
+        reading = self._running = loop.create_future()
+        try:
+            return (await self._read([key])).get(key)
+        finally:
+            self._running = loop.create_task(self._run()) if self._waiting else None
+            reading.set_result(None)
 
     async def close(self) -> None:
         """Wait until every question is answered."""

@@ -85,6 +85,7 @@ def test_it_has_neither_an_installer_nor_what_only_development_needs(stages: Map
     assert {path.name for path in stages["api"].path(".").iterdir()} == {
         ".venv",
         "api",
+        "clients",
         "data",
         "gateway",
         "requirements",

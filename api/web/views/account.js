@@ -7,7 +7,7 @@ import { session } from "../session.js";
 import { Form, formOf, input } from "../ui/form.js";
 import { PagedList } from "../ui/list.js";
 import { View } from "../view.js";
-import { navigate } from "../router.js";
+import { navigate } from "../navigation.js";
 
 const PASSWORD_NOW = { name: "current_password", label: "Current password", type: "password", autocomplete: "current-password" };
 

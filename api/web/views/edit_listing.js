@@ -7,7 +7,7 @@ import { categories } from "../categories.js";
 import { megabytes } from "../format.js";
 import { limits } from "../limits.js";
 import { Problem } from "../problem.js";
-import { navigate } from "../router.js";
+import { navigate } from "../navigation.js";
 import { session } from "../session.js";
 import { announce } from "../ui/announcer.js";
 import { Form, formOf, input, select, textarea } from "../ui/form.js";

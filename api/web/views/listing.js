@@ -6,8 +6,9 @@ import { api } from "../api.js";
 import { count, dateTime, miles, nameOf, price, since } from "../format.js";
 import { limits } from "../limits.js";
 import { Problem } from "../problem.js";
+import { connection } from "../realtime/connection.js";
 import { LiveListing } from "../realtime/live_listing.js";
-import { navigate } from "../router.js";
+import { navigate } from "../navigation.js";
 import { session } from "../session.js";
 import { announce } from "../ui/announcer.js";
 import { flags } from "../ui/card.js";
@@ -33,6 +34,8 @@ export class Listing extends View {
   isRemoved = false;
   shown = 0;
   done = "";
+  /** Of what was read or told last: an answer to an earlier question is too late. */
+  #turn = 0;
 
   replyForm = new Form(this, "reply", "ReplyBody", async (values, element) => {
     const reply = await api.post(`/api/listings/${this.params.id}/replies`, values);
@@ -67,7 +70,9 @@ export class Listing extends View {
   start() {
     this.replies = new PagedList(this, `/api/listings/${this.params.id}/replies`, { limit: limits.page_items });
     this.live = new LiveListing(this.params.id, {
+      connection,
       ask: () => this.#read(),
+      updated: (listing) => this.#updated(listing),
       reply: (reply) => this.#addReply(reply, true),
       removed: () => this.#remove(),
       changed: () => this.update(),
@@ -83,17 +88,13 @@ export class Listing extends View {
   }
 
   async #read() {
+    const turn = (this.#turn += 1);
     try {
       const listing = await api.get(`/api/listings/${this.params.id}`, { signal: this.signal });
-      const isNews = this.listing && this.listing.reply_count !== listing.reply_count;
-      this.listing = listing;
-      this.title = listing.title;
-      this.isRemoved = false;
-      this.problem = null;
-      this.shown = Math.min(this.shown, Math.max(0, listing.pictures.length - 1));
-      if (isNews && listing.reply_count !== this.replies.items.length) this.replies.load();
+      if (turn !== this.#turn) return;
+      this.#take(listing);
     } catch (error) {
-      if (this.isLeft) return;
+      if (this.isLeft || turn !== this.#turn) return;
       const problem = Problem.of(error);
       if (problem.status === 404) this.#remove();
       // A listing that is on the page already stays while the API cannot be reached for a moment.
@@ -102,8 +103,28 @@ export class Listing extends View {
     this.update();
   }
 
+  /** What it is like now came by itself: an answer that is still under way may be older. */
+  #updated(listing) {
+    // Of two changes that crossed on their way, the later one stays.
+    if (this.listing && listing.updated_at < this.listing.updated_at) return;
+    this.#turn += 1;
+    this.#take(listing);
+    this.update();
+  }
+
+  #take(listing) {
+    const isNews = this.listing && this.listing.reply_count !== listing.reply_count;
+    this.listing = listing;
+    this.title = listing.title;
+    this.isRemoved = false;
+    this.problem = null;
+    this.shown = Math.min(this.shown, Math.max(0, listing.pictures.length - 1));
+    if (isNews && listing.reply_count !== this.replies.items.length) this.replies.load();
+  }
+
   /** Remove every part of the listing from the page. */
   #remove() {
+    this.#turn += 1;
     if (this.listing) announce("This listing is no longer available.");
     this.listing = null;
     this.isRemoved = true;

@@ -6,7 +6,7 @@ import { api } from "../api.js";
 import { dateTime, messageTime, nameOf } from "../format.js";
 import { Problem } from "../problem.js";
 import { connection } from "../realtime/connection.js";
-import { inbox } from "../realtime/inbox.js";
+import { inbox } from "../realtime/my_inbox.js";
 import { View } from "../view.js";
 import { sendIcon } from "../ui/icons.js";
 

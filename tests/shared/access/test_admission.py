@@ -133,9 +133,13 @@ async def test_who_asks_while_a_look_up_is_under_way_shares_the_next_one(admissi
 
 
 async def test_a_crowd_is_asked_about_in_batches(admission: Admission, people: People) -> None:
-    people.known = dict.fromkeys(range(1, MOST_SHARED + 2), ANN)
-    await asyncio.gather(*(admission.admit(token(user_id)) for user_id in people.known))
-    assert [len(pairs) for pairs in people.asked] == [MOST_SHARED, 1]
+    people.known = dict.fromkeys(range(1, MOST_SHARED + 3), ANN)
+    people.gate.clear()
+    admitted = asyncio.gather(*(admission.admit(token(user_id)) for user_id in people.known))
+    await asked(people, 1)
+    people.gate.set()
+    assert {actor.user_id for actor in await admitted} == set(people.known)
+    assert [len(pairs) for pairs in people.asked] == [1, MOST_SHARED, 1]
 
 
 async def test_closing_waits_until_everybody_is_answered(admission: Admission, people: People) -> None:
