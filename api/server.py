@@ -1,4 +1,4 @@
-"""One API process: applies the schema, listens, and leaves in order when it is told to."""
+"""Runs one API process: it applies the schema, listens until a signal stops it, and then ends in order."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from shared.start import cannot_listen
 log = logging.getLogger("api")
 
 SCHEMA_PATIENCE_SECONDS = 30.0
-"""Postgres may be starting beside us."""
+"""How long the start waits for Postgres, which may be starting at the same time."""
 
 
 async def serve(settings: Settings) -> None:
-    """Until SIGTERM or SIGINT: then no new connections, requests under way are finished, and an end by a deadline.
+    """Serve until SIGTERM or SIGINT. Then accept no new connections, and finish the requests by a deadline.
 
     Raises InvalidSettings, DatabaseUnavailable, OSError.
     """
-    # Before anything is waited for: whoever has set it wrong is still looking.
+    # This comes before any waiting, so that the operator sees a wrong setting at once.
     open_store(settings)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -48,7 +48,7 @@ async def serve(settings: Settings) -> None:
         app,
         access_log=None,
         shutdown_timeout=settings.shutdown_seconds,
-        # Also for who connects and sends no request, or half of one.
+        # This also ends connections that send no request, or only a part of one.
         keepalive_timeout=settings.keepalive_seconds,
     )
     await runner.setup()
