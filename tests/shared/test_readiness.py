@@ -1,4 +1,4 @@
-"""Of the checks of health only a change gets into the log."""
+"""The log has only the changes between health checks."""
 
 from __future__ import annotations
 
