@@ -1,4 +1,4 @@
-"""`python -m api`: serve, and the commands of an operator. Reads the environment and the command line."""
+"""`python -m api` serves, or carries out an operator's command. It reads the environment and the command line."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The exit code: 0, 1 with one line about what failed, 2 for a command line or environment that is wrong."""
+    """Returns the exit code: 0; 1 after one line about what failed; 2 if command line or environment are wrong."""
     given = parser().parse_args(arguments)
     try:
         settings = settings_to_start_with()

@@ -1,4 +1,4 @@
-"""One API process, which applies the schema first."""
+"""Runs one API process: it applies the schema, listens until a signal stops it, and then ends in order."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from shared.settings import Settings
 log = log_of(__name__)
 
 SCHEMA_PATIENCE_SECONDS = 30.0
-"""Postgres may be starting beside us."""
+"""How long the start waits for Postgres, which may be starting at the same time."""
 BACKLOG = 1024
-"""Connections that the kernel keeps for us."""
+"""Connections that the kernel accepts before the process does."""
 
 
 async def serve(settings: Settings) -> None:
-    """Until SIGTERM or SIGINT: then no new connections, requests under way are finished, and an end by a deadline.
+    """Serve until SIGTERM or SIGINT. Then accept no new connections, and finish the requests by a deadline.
 
     Raises InvalidSettings, DatabaseUnavailable, OSError.
     """
-    # Before anything is waited for: whoever has set it wrong is still looking.
+    # This comes before any waiting, so that the operator sees a wrong setting at once.
     open_store(settings)
     stop = stop_signal()
     applying = asyncio.create_task(_apply_schema(settings))
@@ -79,5 +79,5 @@ async def _apply_schema(settings: Settings) -> None:
                 raise
             if not is_waiting:
                 is_waiting = True
-                log.warning("waiting for Postgres", extra={"fields": {"reason": str(error)}})
+                log.warning("waiting for Postgres", reason=str(error))
             await asyncio.sleep(0.2)

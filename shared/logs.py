@@ -131,7 +131,7 @@ class RedactedStream(io.TextIOBase):
         return self._stream.encoding
 
 
-def without_what_was_sent(record: logging.LogRecord) -> bool:
+def redact_bad_requests(record: logging.LogRecord) -> bool:
     """A filter. A request that is no HTTP, and a client that vanishes, are no failures of ours; and the errors quote
     what was sent."""
     error = record.exc_info[1] if record.exc_info else None
@@ -176,7 +176,7 @@ def configure_logs(settings: Settings) -> None:
         stream = sys.stderr._stream
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
-    handler.addFilter(without_what_was_sent)
+    handler.addFilter(redact_bad_requests)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())

@@ -95,5 +95,5 @@ def _limits(timeout_seconds: float) -> dict[str, Any]:
 
 
 def _link_options(name: str) -> dict[str, Any]:
-    """Pushes arrive among the answers (RESP3). Whoever drives the link sets its time limits and connects again."""
+    """Pushes arrive among the answers (RESP3). The caller sets time limits and connects again."""
     return {"protocol": 3, "socket_timeout": None, "retry": None, "client_name": name}

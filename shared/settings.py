@@ -207,7 +207,7 @@ class Settings:
     node_call_seconds: float = 3.0
     """A gateway that does not answer another's question for this long counts as dead."""
     presence_lease_seconds: float = 4.0
-    """A gateway that has sent no sign of life for this long is dead, and whoever was present through it is gone."""
+    """A gateway without a sign of life for this long is dead, and everybody who was present through it is gone."""
     presence_load_seconds: float = 1.0
     """How long a join waits to learn who is present on other nodes; past it they follow as a diff."""
     drain_seconds: float = 10.0

@@ -153,7 +153,7 @@ class RedisBroker:
     def abandon(self) -> list[tuple[str, bytes]]:
         """Give the server up at once, and return the messages that were not written. `stop` it afterwards.
 
-        Whoever waits for a topic gets TimeoutError.
+        Callers that wait for a topic get TimeoutError.
         """
         self._complete_until, self._link = self.complete_until, None
         self._is_stopping = True

@@ -29,7 +29,7 @@ def test_the_settings_table_is_the_codes() -> None:
 
 
 def test_every_setting_that_is_named_exists() -> None:
-    """Also outside of the table, where it would be overlooked."""
+    """This also holds outside of the table, where a mistake would be overlooked."""
     known = set(re.findall(r"^\| `([A-Z_0-9]+)` \|", TEXT, re.MULTILINE))
     elsewhere = {"POSTGRES_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"}
     assert set(re.findall(r"`([A-Z]+_[A-Z_]+)[`=]", TEXT)) <= known | elsewhere
@@ -62,7 +62,7 @@ def test_a_backup_is_restored_by_the_commands_of_the_guide(servers: Servers, tmp
     with servers.empty_database() as copy:
         run(r"^pg_restore .*$", copy, tmp_path)
         assert execute(copy, "SELECT name FROM categories WHERE name = 'Vans'") == [("Vans",)]
-        # What the restored database says of its schema is true.
+        # The restored database knows that its schema is up to date.
         assert run_here(apply_schema(Settings(database_url=copy))) is False
 
 

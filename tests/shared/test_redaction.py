@@ -1,4 +1,4 @@
-"""What is secret does not get through, whatever surrounds it; what an operator needs to read does."""
+"""Secrets do not get into the log, whatever text surrounds them; the text that an operator needs does."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FULLY_ENCODED = "".join(f"%{byte:02X}" for byte in JWT.encode())
 
 
 def pieces(secret: str, size: int = 12) -> set[str]:
-    """Every part of so many characters; the head of a JWT, which is the same for all, is no secret."""
+    """Every part of `size` characters of a secret, without the head of a JWT, which is the same for all."""
     secret = secret.removeprefix(JWT.partition(".")[0])
     return {secret[start : start + size] for start in range(len(secret) - size + 1)}
 

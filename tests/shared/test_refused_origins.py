@@ -1,4 +1,4 @@
-"""One line for a refused origin, and no end of lines for no end of them."""
+"""A refused origin gets a line in the log; many refused origins get a bounded number of lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of the environment is refused, each in one line that names the variable."""
+"""Wrong values in the environment are refused, each in one line that names the variable."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_an_address_of_any_kind_that_can_be_read_is_accepted(name: str, url: str
 
 
 def test_a_session_outlives_its_access_tokens() -> None:
-    """Or the row that remembers a log-out would be swept while a token of that session is still good."""
+    """Otherwise the row of a log-out would be deleted while a token of that session is still good."""
     with pytest.raises(
         InvalidSettings, match=r"^REFRESH_TOKEN_SECONDS: at least ACCESS_TOKEN_SECONDS, 3600, not 3599$"
     ):
