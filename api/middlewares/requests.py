@@ -32,6 +32,9 @@ from shared.settings import Settings
 
 log = log_of(__name__)
 
+MAX_PATH_LENGTH = 300
+"""Characters of a path in the log; no route of ours is longer."""
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -91,7 +94,7 @@ def _log(request: web.Request, request_id: str, started: float, status: int, tru
             "request",
             request_id=request_id,
             method=request.method,
-            path=request.path,
+            path=request.path[:MAX_PATH_LENGTH],
             status=status,
             ms=round((time.perf_counter() - started) * 1000, 2),
             user_id=request.get(USER_ID),
