@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     except InvalidSettings as error:
         return _fail(str(error), 2)
     except DatabaseUnavailable as error:
-        return _fail(f"the database is away: {error}", 1)
+        return _fail(f"DATABASE_URL: the database is away: {error}", 1)
     except (commands.CommandFailed, OSError) as error:
         return _fail(str(error), 1)
     except (KeyboardInterrupt, asyncio.CancelledError):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from api.call import Call
+from api.middlewares.requests import USER_ID
 from api.problems import Forbidden, Unauthorized
 from api.services import Services
 from shared.access.actor import Actor
@@ -39,6 +40,8 @@ def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaita
 
     async def admit(request: web.Request) -> Actor | None:
         actor = None if route.action in ANONYMOUS else await authenticate(request, services)
+        if actor is not None:
+            request[USER_ID] = actor.user_id
         if not may_ever(route.action, actor):
             if actor is None:
                 raise Unauthorized

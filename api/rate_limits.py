@@ -7,7 +7,6 @@ While Redis is away nobody is refused: these limits only reduce abuse, and permi
 from __future__ import annotations
 
 import hashlib
-import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +15,14 @@ from typing import Any
 from aiohttp import web
 from redis.exceptions import RedisClusterException, RedisError
 
+from api.addresses import address_of
 from api.problems import TooManyRequests
-from shared.access.addresses import client_address, counted_as
+from shared.access.addresses import counted_as
+from shared.logs import log_of
 from shared.redis import client
 from shared.settings import Settings
 
-log = logging.getLogger("api.rate_limits")
+log = log_of(__name__)
 
 WINDOW_SECONDS = 60
 MOST_CONNECTIONS = 20
@@ -113,8 +114,7 @@ class RateLimits:
             await self._client.aclose()
 
     def _address(self, request: web.Request) -> str:
-        forwarded = request.headers.getall("X-Forwarded-For", ()) if self._trusted else ()
-        return counted_as(client_address(request.remote, forwarded, self._trusted))
+        return counted_as(address_of(request, self._trusted))
 
     async def _take(self, taken: Sequence[tuple[Limit, str]]) -> None:
         if not self._is_on or self.is_away:
@@ -128,7 +128,7 @@ class RateLimits:
             waits = await pipeline.execute()
         except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
             self._away_until = time.monotonic() + _RETRY_SECONDS
-            log.warning("rate limits not counted", extra={"fields": {"error": f"{type(error).__name__}: {error}"}})
+            log.warning("rate limits not counted", error=f"{type(error).__name__}: {error}")
             return
         wait = max(int(wait) for wait in waits)
         if wait:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import msgspec
@@ -15,11 +14,12 @@ from shared.events.envelope import Envelope, json_payload, pack
 from shared.events.listings import LISTING_UPDATED, LOOK_AGAIN, listing_id_payload
 from shared.events.messages import READ, SEND, message_payload, read_payload
 from shared.events.replies import REPLY_CREATED
+from shared.logs import log_of
 from shared.membership import Membership
 from shared.pubsub.broker import Broker
 from shared.settings import Settings
 
-log = logging.getLogger("api.realtime")
+log = log_of(__name__)
 
 
 class Realtime:
@@ -90,4 +90,4 @@ class Realtime:
             for topic in to_topics:
                 self._broker.publish(topic, data)
         except Exception:
-            log.exception("broadcast failed", extra={"fields": {"event_name": event}})
+            log.exception("broadcast failed", event_name=event)

@@ -17,6 +17,7 @@ REFUSED = {
         "ws://a.example", "ftp://a.example", "data:", "file:///home", "file:", "Null", "NULL", "'https://a.example'",
         '"https://a.example"', "https://a.example;https://b.example", "https://a.example https://b.example",
         "https://b\u00fccher.example", "https://a..example", ".example", "https://a.example, nonsense here", ",", " , ",
+        "null/", "file", "file://localhost", "https://null", "https://.", ".", "//.",
         "[https://a.example]", "https://a.example\\", "**", "*:8080", "//", "://a.example", "https://a.example//",
     ],
     "TRUSTED_PROXIES": ["nonsense", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/8;10.1.0.0/16", "localhost", ","],
@@ -39,6 +40,7 @@ ACCEPTED = {
         "*", "null", "file://", "https://a.example", "HTTPS://A.Example", "https://a.example/", "http://localhost:3000",
         "https://a.example:8443", "https://*.a.example", "*.a.example", "a.example", "a.example:9000", "//a.example",
         "localhost", "127.0.0.1:8080", "http://[::1]:3000", "[::1]", "capacitor://localhost", "ionic://localhost",
+        "app://.", "http://[0:0:0:0:0:0:0:1]", "[0:0::1]",
         "chrome-extension://abcdef", "app://obsidian.md", "https://xn--bcher-kva.example", "https://a_b.example",
         "null, file://,https://a.example", "*.com", "//*.a.example:80",
     ],
@@ -83,6 +85,12 @@ URLS = [
     ("REDIS_URL", "redis://:SECRET@h:99999"),
     ("REDIS_URL", "redis://:SECRET@h?nonsense=1"),
     ("REDIS_URL", "nonsense+cluster://:SECRET@h"),
+    ("REDIS_URL", "redis+cluster://"),
+    ("REDIS_URL", "redis://:SECRET@"),
+    ("REDIS_URL", "redis://:SECRET@/0"),
+    ("REDIS_URL", "redis://:SECRET@h/abc"),
+    ("REDIS_URL", "redis://:SECRET@h/1/2"),
+    ("REDIS_URL", "redis+cluster://:SECRET@h/1"),
 ]
 
 

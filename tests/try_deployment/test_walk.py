@@ -115,10 +115,10 @@ def test_a_log_is_bounded_or_not(log: dict[str, Any], bound: str | None) -> None
 @pytest.mark.parametrize(
     ("line", "is_one"),
     [
-        ('{"logger": "api", "method": "GET", "path": "/health/ready", "status": 200, "ms": 0.3}', True),
+        ('{"logger": "api.middlewares.requests", "path": "/health/ready", "status": 200, "ms": 0.3}', True),
         ('{"client":"127.0.0.1","method":"GET","path":"/health/ready","status":"200"}', True),
         ('{"client":"127.0.0.1","method":"GET","path":"/health/ready","status":"503"}', False),
-        ('{"logger": "api", "method": "GET", "path": "/api/listings", "status": 200}', False),
+        ('{"logger": "api.middlewares.requests", "method": "GET", "path": "/api/listings", "status": 200}', False),
     ],
 )
 def test_a_health_check_that_found_it_well_is_known_in_a_log(line: str, is_one: bool) -> None:
