@@ -1,4 +1,4 @@
-"""Runs one API process: it applies the schema, listens until a signal stops it, and then ends in order."""
+"""Runs one API process, which applies the schema first."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = log_of(__name__)
 SCHEMA_PATIENCE_SECONDS = 30.0
 """How long the start waits for Postgres, which may be starting at the same time."""
 BACKLOG = 1024
-"""Connections that the kernel accepts before the process does."""
+"""Connections that may wait in the kernel."""
 
 
 async def serve(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""A process is ready while Postgres and Redis are there and it is not told to stop; only a change is in the log."""
+"""A process is ready while it reaches Postgres and Redis and is not told to stop; the log has only the changes."""
 
 from __future__ import annotations
 
