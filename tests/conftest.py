@@ -12,7 +12,7 @@ from tests.support.examples import load_profile
 from tests.support.left_out import left_out
 from tests.support.ports import free_port
 from tests.support.process_guard import ProcessGuard
-from tests.support.processes import Processes
+from tests.support.processes import NURSERY, Processes
 from tests.support.servers import Servers, running_servers
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     load_profile(is_fast="not slow" in config.getoption("markexpr"))
     config.pluginmanager.register(ProcessGuard("servers"))
+    config.add_cleanup(NURSERY.stop)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
