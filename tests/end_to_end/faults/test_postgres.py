@@ -64,9 +64,9 @@ async def test_postgres_is_frozen(world: World) -> None:
 async def test_a_node_with_1500_sockets_outlives_two_restarts_of_postgres(world: World) -> None:
     """Beyond 1,024 descriptors select() does not work any more: nothing that a node does may depend on it."""
     [node] = await world.gateways(1)
-    [watcher] = add_users(world.settings.database_url, 1)
     async with AsyncExitStack() as stack:
-        for _ in range(15):
+        # More than one user may open.
+        for watcher in add_users(world.settings.database_url, 15):
             opening = [stack.enter_async_context(idle_socket(node, world.settings, watcher)) for _ in range(100)]
             await asyncio.gather(*opening)
         async with Load(world.settings, [node.socket_url]) as load:
