@@ -30,6 +30,7 @@ class Nursery:
         """`python -m MODULE ARGUMENT...` with this environment, which appends to the file `output`."""
         # The guard of tests/support/process_guard.py is told, because the nursery forks where it hears nothing.
         sys.audit("os.fork")
+        output.touch()
         program = {
             "module": module,
             "arguments": list(arguments),

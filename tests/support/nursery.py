@@ -34,7 +34,7 @@ class Program:
     arguments: list[str]
     environment: dict[str, str]
     output: str
-    """A file that it appends to."""
+    """A file that is there, to which it appends."""
 
 
 def serve(connection: socket.socket) -> Program | None:
@@ -71,7 +71,7 @@ def become(program: Program) -> None:
     """Never returns but by SystemExit or at the end of the module."""
     os.environ.clear()
     os.environ.update(program.environment)
-    output = os.open(program.output, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    output = os.open(program.output, os.O_WRONLY | os.O_APPEND)
     for standard in (1, 2):
         os.dup2(output, standard)
     os.close(output)

@@ -155,16 +155,16 @@ class Processes:
         return await self.start(module, port=node.port, environment=given, ready="/health/ready")
 
     async def stop(self) -> None:
-        """End all that still run, the last started first."""
-        failures = []
-        for node in reversed(self._nodes):
-            try:
-                await node.stop()
-            except ProcessFailed as failure:
-                failures.append(str(failure))
+        """End all that still run: each is told before any is waited for, the last started first."""
+        told = [asyncio.create_task(node.stop()) for node in reversed(self._nodes)]
         self._nodes.clear()
+        outcomes = await asyncio.gather(*told, return_exceptions=True)
+        failures = [str(outcome) for outcome in outcomes if isinstance(outcome, ProcessFailed)]
         if failures:
             raise ProcessFailed("\n".join(failures))
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
 
 
 async def _ready(node: Node, path: str) -> None:
