@@ -1,6 +1,6 @@
-# Everything a developer does. `make help` lists it; only Python 3.11 or newer and make are needed.
+# Every task of a developer; `make help` lists them. It needs only Python 3.11 or newer and make.
 #
-# Paths in here are relative, so that a checkout may lie anywhere, also below a folder with spaces in its name.
+# All paths are relative, so that a checkout may lie anywhere, also below a folder with spaces in its name.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -30,7 +30,7 @@ test: $(VENV)/test.stamp $(VENV)/node.stamp ## run every test, against real serv
 test-fast: $(VENV)/test.stamp ## run the tests that need no server, in seconds
 	@exec $(BIN)/python -m pytest -n 2 --dist worksteal -m "not servers and not slow" $(ARGS)
 
-try-deployment: $(VENV)/test.stamp ## walk the operating guide in this machine's container engine, in some minutes
+try-deployment: $(VENV)/test.stamp ## run the operating guide's commands in this machine's container engine, in some minutes
 	@exec $(BIN)/python -m tests.try_deployment
 
 check: $(VENV)/test.stamp ## lint and type-check
@@ -38,17 +38,17 @@ check: $(VENV)/test.stamp ## lint and type-check
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 
-format: $(VENV)/test.stamp ## put the code into its format
+format: $(VENV)/test.stamp ## format the code
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
 
-bench: $(VENV)/test.stamp ## measure, and print ratios to bare servers
+bench: $(VENV)/test.stamp ## measure the speed, and compare it with bare servers
 	@exec $(BIN)/python -m tests.bench $(ARGS)
 
 vendor: $(VENV)/node.stamp ## copy the page's libraries from the locked npm packages
 	@$(BIN)/python -m tests.support.vendored
 
-# The first Python that is new enough and complete (Debian ships `venv` apart, as python3-venv).
+# Takes the first Python that is new enough and has `venv` (which Debian ships separately, as python3-venv).
 $(BIN)/python:
 	@for python in $(PYTHONS); do \
 	  if "$$python" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
@@ -69,7 +69,7 @@ $(VENV)/test.stamp: requirements/test.lock $(VENV)/run.stamp
 	@$(PIP) -r requirements/test.lock
 	@touch $@
 
-# The tests with the Phoenix client need Node 18 or newer: the machine's own, else one from a wheel.
+# The tests with the Phoenix client need Node 18 or newer: the machine's own, or else one from a wheel.
 $(VENV)/node.stamp: requirements/node.lock $(END_TO_END)/package-lock.json $(VENV)/test.stamp
 	@if ! $(BIN)/python -m tests.support.node --check; then \
 	  echo 'installing requirements/node.lock'; \

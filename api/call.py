@@ -1,7 +1,7 @@
-"""One request on its way through a handler: who asks, and its input, checked in the order that clients are promised.
+"""One request on its way through a handler: the actor and the input, checked in the order that clients are promised.
 
-401, 403 for the role (both before the handler), 404 (`path_id`, and what the handler looks up), 403 for the resource
-(`require`), 415 and 400 and 422 (`body`, `query`), 409.
+The order is: 401 and 403 for the role (both before the handler), 404 (`path_id`, and the handler's look-ups), 403 for
+the resource (`require`), 415, 400 and 422 (`body`, `query`), 409.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import json
 import math
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import msgspec
 from aiohttp import web
-from marshmallow import Schema, ValidationError
+from marshmallow import ValidationError
 
 from api.problems import (
     BadRequest,
@@ -28,17 +28,18 @@ from api.problems import (
     TooSlow,
     WrongMediaType,
 )
+from api.schemas.derived import load
 from api.services import Services
 from shared.access.actor import Actor
 from shared.access.policy import Action, may
 from shared.domain.ids import parse_id
 from shared.repositories.listing_access import SeenListing
 
-_SCHEMAS: dict[type[Schema], Schema] = {}
+Input = TypeVar("Input")
 
 
 class Call:
-    """What a handler is given. Every handler asks for `body` or `query`, though it take none: that refuses the rest."""
+    """The argument of a handler. Each handler calls `body` or `query`, even if it takes none: they refuse the rest."""
 
     __slots__ = ("_body", "_query", "_received", "actor", "input_checked", "request", "services")
 
@@ -47,8 +48,8 @@ class Call:
         request: web.Request,
         services: Services,
         actor: Actor | None,
-        body: type[Schema] | None,
-        query: type[Schema] | None,
+        body: type | None,
+        query: type | None,
     ) -> None:
         self.request = request
         self.services = services
@@ -60,56 +61,69 @@ class Call:
 
     @property
     def user(self) -> Actor:
-        """Who asks, on a route that is not for visitors."""
+        """The user who asks, on a route that is not for visitors."""
         if self.actor is None:
             raise RuntimeError("this route is open to visitors: look at `actor`")
         return self.actor
 
     def path_id(self, name: str = "id") -> int:
-        """Raises NotFound for what is no positive bigint."""
+        """The id in the path. Raises NotFound if it is not a positive bigint."""
         value = parse_id(self.request.match_info[name])
         if value is None:
             raise NotFound
         return value
 
     async def listing(self, listing_id: int | None = None) -> SeenListing:
-        """The listing that the path names, or another one; raises ListingNotFound where this person may not see it."""
-        return await self.services.listing_access.seen(self.path_id() if listing_id is None else listing_id, self.actor)
+        """The listing with this id, by default the path's. Raises ListingNotFound if this person may not see it."""
+        return await self.services.listing_access.visible(
+            self.path_id() if listing_id is None else listing_id, self.actor
+        )
 
     def require(self, action: Action, *, owner_id: int | None) -> None:
-        """Raises Forbidden when this person may not do it to a thing of that owner."""
+        """Raises Forbidden if this person may not do the action to a thing of that owner."""
         if not may(action, self.actor, owner_id=owner_id):
             raise Forbidden
 
-    def query(self) -> Any:
-        """What the route's query schema makes of the parameters; raises Invalid for others than it knows."""
+    @overload
+    def query(self) -> None: ...
+    @overload
+    def query(self, kind: type[Input]) -> Input: ...
+    def query(self, kind: type[Input] | None = None) -> Input | None:
+        """The query parameters, as the dataclass that the route's line names. Raises Invalid for unknown parameters.
+
+        Without a kind, every parameter is unknown.
+        """
         self.input_checked = True
+        self._agree(kind, self._query)
         given = self.request.query
-        if not given and self._query is None:
-            return {}
-        repeated = {name: ["Given more than once."] for name in given if len(given.getall(name)) > 1}
-        if repeated:
-            raise Invalid(repeated)
-        if self._query is None:
-            raise Invalid({name: ["Unknown parameter."] for name in given})
-        return _load(self._query, dict(given))
+        if len(set(given)) < len(given):
+            raise Invalid({name: ["Given more than once."] for name in given if len(given.getall(name)) > 1})
+        if kind is None:
+            if given:
+                raise Invalid({name: ["Unknown parameter."] for name in given})
+            return None
+        return _load(kind, dict(given))
 
-    async def body(self) -> Any:
-        """What the route's body schema makes of the JSON object; also refuses query parameters."""
-        body = await self.json_object()
-        assert self._body is not None, "the route has no body schema"
-        return _load(self._body, body)
+    async def body(self, kind: type[Input]) -> Input:
+        """The JSON object, as the dataclass that the route's line names. Also refuses query parameters."""
+        self._agree(kind, self._body)
+        return _load(kind, await self.json_object())
 
-    async def optional_body(self) -> Any:
-        """The same, where nothing has to be given: no body at all is an empty object."""
+    async def optional_body(self, kind: type[Input]) -> Input:
+        """As `body`, but a request without a body counts as an empty object."""
         if self.request.body_exists:
-            return await self.body()
+            return await self.body(kind)
+        self._agree(kind, self._body)
         self.query()
-        assert self._body is not None, "the route has no body schema"
-        return _load(self._body, {})
+        return _load(kind, {})
 
-    async def json_object(self) -> dict[str, Any]:
-        """The body as it came. Raises WrongMediaType, TooLarge, NotJson, Invalid."""
+    def _agree(self, kind: type | None, declared: type | None) -> None:
+        """Check that the handler reads the dataclass of the route's line, which the OpenAPI document describes."""
+        if kind is not declared:
+            raise RuntimeError(f"{self.request.path}: the handler reads {kind}, its route names {declared}")
+
+    async def json_object(self) -> Mapping[str, object]:
+        """The body, not checked yet. Raises WrongMediaType, TooLarge, NotJson, and Invalid if it is not an object."""
         content_type, charset = self.request.content_type, self.request.charset
         if content_type != "application/json" or (charset or "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
             raise WrongMediaType("Send application/json, in UTF-8.")
@@ -120,7 +134,7 @@ class Call:
         return body
 
     async def wait_for_body(self) -> bool:
-        """Whether it was still on its way. What is wrong with it, `json_object` says in its turn."""
+        """Wait for the body. Returns whether it was still on its way. `json_object` later reports its faults."""
         if self.request.content.is_eof():
             return False
         with suppress(Problem):
@@ -128,7 +142,7 @@ class Call:
         return True
 
     async def _data(self) -> bytes:
-        """Reads it once; raises what came of that each time."""
+        """The body's bytes, read once; raises the same error at each call."""
         if self._received is None:
             try:
                 self._received = await self._read()
@@ -147,12 +161,12 @@ class Call:
         except TimeoutError:
             raise TooSlow from None
         except (web.RequestPayloadError, ConnectionError):
-            # Not packed as its Content-Encoding says, or its client is gone.
+            # The body is not encoded as its Content-Encoding says, or its client is gone.
             raise BadRequest("The body cannot be read.") from None
 
 
 def parse_json(data: bytes) -> Any:
-    """Raises NotJson. Lone surrogates and endless numbers are JSON; whether they are wanted the schema says."""
+    """The value of JSON text. Raises NotJson. It admits lone surrogates and infinite numbers: the schema decides."""
     try:
         return msgspec.json.decode(data)
     except RecursionError:
@@ -172,17 +186,13 @@ def _refuse_constant(name: str) -> None:
 
 
 def _whole(digits: str) -> int | float:
-    # Python refuses to read more digits, and no number of ours has so many.
+    # Python refuses to read very many digits, and no valid number has so many.
     return int(digits) if len(digits) < 4000 else math.inf
 
 
-def _load(schema: type[Schema], given: Mapping[str, Any]) -> Any:
-    # A schema takes a while to build and keeps nothing of what it loads.
-    instance = _SCHEMAS.get(schema)
-    if instance is None:
-        instance = _SCHEMAS[schema] = schema()
+def _load(kind: type[Input], given: Mapping[str, object]) -> Input:
     try:
-        return instance.load(given)
+        return load(kind, given)
     except ValidationError as error:
         errors: Any = error.messages
         raise Invalid(errors) from None

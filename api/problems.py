@@ -1,6 +1,7 @@
 """Every failure that a REST client can see, named once, as RFC 9457 problem details.
 
-And what each failure of the domain is to a client: handlers let it pass, unless it means something else to their route.
+A table says which problem a client gets for each failure of the domain. Handlers do not catch those failures, unless
+one means something else on their route.
 """
 
 from __future__ import annotations
@@ -12,14 +13,18 @@ import msgspec
 from aiohttp import web
 
 from api.pictures import errors as picture_errors
+from api.schemas import answers
+from shared.access import admission
 from shared.domain import listings, messages, pictures, replies, reports, users
+from shared.domain.pictures import MAX_PICTURES
+from shared.domain.text import in_words
 from shared.postgres import DatabaseUnavailable
 
 Errors = Mapping[str, Any]
 
 
 class Problem(Exception):
-    """Raise it from anywhere in a request. A subclass is one kind, with its status and its `type`."""
+    """Raise a problem anywhere in a request. Each subclass is one kind, with its status and its `type`."""
 
     status = 500
     slug = "internal-error"
@@ -34,10 +39,13 @@ class Problem(Exception):
         self.headers = dict(headers or {})
 
     def response(self) -> web.Response:
-        body: dict[str, Any] = {"type": f"/problems/{self.slug}", "title": self.title, "status": self.status}
-        body["detail"] = self.detail or self.title + "."
-        if self.errors is not None:
-            body["errors"] = _encodable(self.errors)
+        body = answers.Problem(
+            type=f"/problems/{self.slug}",
+            title=self.title,
+            status=self.status,
+            detail=self.detail or self.title + ".",
+            errors=answers.ABSENT if self.errors is None else _encodable(self.errors),
+        )
         return web.Response(
             body=msgspec.json.encode(body),
             status=self.status,
@@ -113,7 +121,7 @@ class TooSlow(Problem):
 
     def response(self) -> web.Response:
         response = super().response()
-        # What is left of the body may still come.
+        # The rest of the body may still arrive.
         response.force_close()
         return response
 
@@ -131,7 +139,7 @@ class AlreadyReported(Problem):
 
 
 class ListingIsFull(Problem):
-    status, slug, title = 409, "too-many-pictures", "A listing has room for ten pictures"
+    status, slug, title = 409, "too-many-pictures", f"A listing has room for {in_words(MAX_PICTURES)} pictures"
 
 
 class LastAdmin(Problem):
@@ -147,7 +155,7 @@ class WrongMediaType(Problem):
 
 
 class Invalid(Problem):
-    """`errors` has, by field, a list of sentences (or such an object again, for what is nested)."""
+    """`errors` has a list of sentences for each field, or again such an object for a nested one."""
 
     status, slug, title = 422, "invalid", "Wrong values"
 
@@ -174,7 +182,7 @@ class Unavailable(Problem):
 
 
 def _encodable(value: Any) -> Any:
-    """A client's own words come back in `errors`, as names of unknown fields, and may have no UTF-8."""
+    """The value without lone surrogates: `errors` repeats names of unknown fields, which may have no UTF-8."""
     match value:
         case str():
             return value.encode(errors="replace").decode()
@@ -196,6 +204,10 @@ def _sentence(reason: str) -> str:
 
 PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     DatabaseUnavailable: lambda _: Unavailable("The database is away. Try again soon."),
+    admission.BadToken: lambda _: Unauthorized("The token is not good, or has expired.", token_is_bad=True),
+    admission.UserGone: lambda _: Unauthorized("The session has ended.", token_is_bad=True),
+    admission.SessionEnded: lambda _: Unauthorized("The session has ended.", token_is_bad=True),
+    admission.Banned: _is(BannedUser),
     users.UserNotFound: _is(NotFound),
     users.EmailTaken: _is(EmailTaken),
     users.LastAdmin: _is(LastAdmin),
@@ -220,11 +232,11 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
         "The pictures are away. Try again soon.", retry_after_seconds=5
     ),
 }
-"""By the failure's class, or the nearest one that it is derived from."""
+"""The problem for each class of failure; a subclass without a line has that of its nearest base class."""
 
 
 def problem_of(error: Exception) -> Problem | None:
-    """What a failure is to a client; None for one that nobody foresaw."""
+    """The problem that a client gets for a failure; None for an unexpected one."""
     for kind in type(error).__mro__:
         if kind in PROBLEM_OF:
             return PROBLEM_OF[kind](error)

@@ -1,6 +1,6 @@
-"""Every route on one page: method, path, who answers, the action whose permission it needs, and what it takes.
+"""Every route on one page: method, path, handler, the action that must be allowed, and the dataclass of its input.
 
-A path that ends in what another one has as a parameter stands before it.
+A fixed path comes before a path that has a parameter in its place.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from api.handlers import (
 )
 from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody
 from api.schemas.categories import CategoryBody, CategoryChangeBody
-from api.schemas.fields import PageQuery
 from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, ListingsQuery
 from api.schemas.messages import MessageBody, MessagesQuery, ReadBody
+from api.schemas.pages import PageQuery
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
 from api.schemas.trash import RestoreBody

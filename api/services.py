@@ -1,4 +1,4 @@
-"""What handlers work with: built once from the settings, started and stopped with the application."""
+"""The services of the handlers: built once from the settings, started and stopped with the application."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from functools import partial
 from aiohttp import web
 
 from api.front_page import FrontPage, read_front_pages
-from api.metrics import RequestCounts
 from api.passwords import Passwords
 from api.pictures.abandoned import AbandonedFiles
 from api.pictures.storage import PictureStorage
 from api.pictures.workers import PictureWorkers
 from api.rate_limits import RateLimits
 from api.realtime import Realtime
+from api.request_counts import RequestCounts
+from shared.access.admission import Admission
 from shared.access.tokens import Tokens
 from shared.membership import Membership
 from shared.postgres import Database
@@ -38,17 +39,18 @@ from shared.repositories.users import UserRepository
 from shared.settings import Settings
 
 MOST_SHARED = 100
-"""Reads of one kind that one statement answers."""
+"""Reads of one kind that one statement answers at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """A new resource adds its repository here."""
+    """All services. Add the repository of a new resource here."""
 
     settings: Settings
     database: Database
     broker: Broker
     tokens: Tokens
+    admission: Admission
     passwords: Passwords
     rate_limits: RateLimits
     request_counts: RequestCounts
@@ -76,22 +78,24 @@ class Services:
 
     @classmethod
     def build(cls, settings: Settings, broker: Broker, node_id: str) -> Services:
-        """Nothing is connected yet: the database connects when it is used, the broker when it is started."""
+        """Build the services. Nothing is connected yet: the database connects when used, the broker when started."""
         database = Database(settings)
-        messages, listings = MessageRepository(database), ListingRepository(database)
+        users, messages, listings = UserRepository(database), MessageRepository(database), ListingRepository(database)
+        tokens = Tokens(settings.jwt_secret, settings.access_token_seconds)
         pictures, storage = PictureRepository(database), PictureStorage.from_settings(settings)
         realtime = Realtime(broker, node_id)
         return cls(
             settings=settings,
             database=database,
             broker=broker,
-            tokens=Tokens(settings.jwt_secret, settings.access_token_seconds),
+            tokens=tokens,
+            admission=Admission(tokens, users),
             passwords=Passwords(settings),
             rate_limits=RateLimits(settings),
             request_counts=RequestCounts(),
             realtime=realtime,
             membership=realtime.membership(settings),
-            users=UserRepository(database),
+            users=users,
             blocks=BlockRepository(database),
             sessions=SessionRepository(database),
             messages=messages,
@@ -120,6 +124,7 @@ class Services:
 
     async def stop(self) -> None:
         await self.message_writer.close()
+        await self.admission.close()
         await self.shown_listings.close()
         await self.front_pages.close()
         await self.abandoned_files.stop()

@@ -1,4 +1,4 @@
-"""`python -m gateway`: serve. Everything is set by environment variables."""
+"""`python -m gateway` runs one gateway. Environment variables configure it (shared/settings.py)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.start import settings_to_start_with
 
 
 def main() -> int:
-    """The exit code: 0, 1 with one line about what failed, 2 for an environment that is wrong."""
+    """Returns the exit code: 0; 1 after one line about what failed; 2 if an environment variable is wrong."""
     if len(sys.argv) > 1:
         print("python -m gateway takes no arguments; set environment variables", file=sys.stderr)
         return 2

@@ -1,4 +1,4 @@
-"""Puts the gateway together: the only module that sees all of it."""
+"""Puts the gateway together: the only module that imports all of its parts."""
 
 from __future__ import annotations
 
@@ -6,23 +6,21 @@ from collections.abc import AsyncIterator
 
 from aiohttp import hdrs, web
 
-from gateway.authentication import TokenAuthenticator
 from gateway.catch_up import CatchUp
 from gateway.channels.rate_limit import UserBuckets
 from gateway.channels.routes import ROUTES
 from gateway.context import Context
-from gateway.health import Health
-from gateway.identities import MOST_SHARED, Identities
-from gateway.identity import Authenticator
 from gateway.lost_nodes import LostNodes
-from gateway.metrics import GatewayMetrics
+from gateway.metrics import gateway_metrics
 from gateway.presence.store_redis import RedisStore
 from gateway.revalidation import Revalidation
 from gateway.runtime.endpoint import Endpoint, new_node_id
 from gateway.transports.longpoll import LongPollTransport
 from gateway.transports.websocket import WebSocketTransport
+from shared.access.admission import Admission, Admit
 from shared.access.tokens import Tokens
 from shared.events.messages import READ, SEND, TYPING
+from shared.health import Health
 from shared.membership import Membership
 from shared.postgres import Database
 from shared.pubsub import broker_for
@@ -36,27 +34,30 @@ from shared.settings import Settings
 
 ENDPOINT = web.AppKey("endpoint", Endpoint)
 
+MOST_SHARED = 500
+"""How many listings one statement looks up at most."""
 
-def add_socket(app: web.Application, endpoint: Endpoint, authenticate: Authenticator) -> None:
+
+def add_socket(app: web.Application, endpoint: Endpoint, admit: Admit) -> None:
     """Serve the channel layer at `/socket`. The endpoint runs for as long as the application does, or longer."""
-    websocket = WebSocketTransport(endpoint, authenticate)
+    websocket = WebSocketTransport(endpoint, admit)
     for path in ("/socket/websocket", "/socket/websocket/"):
         app.router.add_route("*", path, websocket.handle)
-    longpoll = LongPollTransport(endpoint, authenticate)
+    longpoll = LongPollTransport(endpoint, admit)
     for path in ("/socket/longpoll", "/socket/longpoll/"):
         app.router.add_route("*", path, longpoll.handle)
     app.cleanup_ctx.append(longpoll.lifetime)
 
 
 async def create_app(settings: Settings) -> web.Application:
-    """Starts without Postgres and Redis: until they come, it is not ready."""
+    """The gateway's application. It starts without Postgres and Redis, and is not ready until both answer."""
     database = Database(settings)
     messages = MessageRepository(database)
-    identities = Identities(UserRepository(database))
+    tokens = Tokens(settings.jwt_secret, settings.access_token_seconds)
+    admission = Admission(tokens, UserRepository(database))
     context = Context(
         settings=settings,
-        authenticate=TokenAuthenticator(Tokens(settings.jwt_secret, settings.access_token_seconds), identities),
-        identities=identities,
+        admission=admission,
         blocks=BlockRepository(database),
         messages=messages,
         budgets=_budgets(settings) if settings.rate_limits else None,
@@ -77,12 +78,12 @@ async def create_app(settings: Settings) -> web.Application:
     )
 
     catch_up = CatchUp(endpoint, messages)
-    revalidation = Revalidation(endpoint, identities)
+    revalidation = Revalidation(endpoint, admission)
 
     lost_nodes = LostNodes(
         endpoint.gap,
         every_seconds=settings.away_catch_up_seconds,
-        # Until a silent link is noticed, and until the node has said so.
+        # The time until a node notices its silent link, and the time until it has reported that.
         silence_seconds=2 * settings.redis_timeout_seconds + settings.node_lease_seconds,
         statement_seconds=2 * settings.database_timeout_seconds,
     )
@@ -109,19 +110,19 @@ async def create_app(settings: Settings) -> web.Application:
     app.on_response_prepare.append(_name_no_versions)
     app[ENDPOINT] = endpoint
     app.cleanup_ctx.append(lifetime)
-    add_socket(app, endpoint, context.authenticate)
-    health = Health(endpoint, database)
-    metrics = GatewayMetrics(endpoint, database, context.message_writer, catch_up)
+    add_socket(app, endpoint, admission.admit)
+    health = Health(database, endpoint.broker, lambda: endpoint.is_draining)
+    metrics = gateway_metrics(endpoint, database, context.message_writer, catch_up)
     app.router.add_get("/metrics", metrics.handle)
     app.router.add_get("/health/live", health.live)
     app.router.add_get("/health/ready", health.ready)
-    app.router.add_get("/health/accepting", health.accepting)
+    app.router.add_get("/health/accepting", _accepting(endpoint))
     app.router.add_get("/", _to_the_page(settings))
     return app
 
 
 def _budgets(settings: Settings) -> dict[str, UserBuckets]:
-    """Apart, so that whoever types or reads much can still send."""
+    """A budget for each event of `private_chat`, so that a user who types or reads much can still send."""
     return {
         SEND: UserBuckets(settings.sends_per_second, settings.send_burst),
         READ: UserBuckets(settings.reads_per_second, settings.read_burst),
@@ -130,12 +131,21 @@ def _budgets(settings: Settings) -> dict[str, UserBuckets]:
 
 
 async def _name_no_versions(_: web.Request, response: web.StreamResponse) -> None:
-    """aiohttp's own header names its version and Python's."""
+    """Remove aiohttp's Server header, which names the versions of aiohttp and Python."""
     response.headers[hdrs.SERVER] = "daveslist"
 
 
+def _accepting(endpoint: Endpoint) -> web.Handler:  # type: ignore[name-defined]
+    """204 where a new connection is welcome, else 503. A load balancer asks before each one, so it asks nobody else."""
+
+    async def accepting(_: web.Request) -> web.Response:
+        return web.Response(status=503 if endpoint.is_draining else 204)
+
+    return accepting
+
+
 def _to_the_page(settings: Settings) -> web.Handler:  # type: ignore[name-defined]
-    """A browser that comes here wants the page, which the API serves."""
+    """Redirect browsers to the page, which the API serves."""
 
     async def redirect(request: web.Request) -> web.StreamResponse:
         host = request.url.host or settings.api_host

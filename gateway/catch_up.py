@@ -1,13 +1,12 @@
-"""Shows clients that stayed connected what they missed while messages between nodes were lost.
+"""Sends clients that stayed connected the private messages that were lost between nodes.
 
-The other half of catching up, for clients that were away, is the join with `after_id`. Both read Postgres, where every
-acknowledged message is.
+Clients that were away catch up by joining with `after_id`. Both ways read Postgres, which has every acknowledged
+message.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Hashable, Sequence
 from typing import Protocol
 
@@ -16,30 +15,33 @@ from gateway.runtime.endpoint import Endpoint
 from shared.domain.messages import Message
 from shared.events import topics
 from shared.events.messages import SEND, message_payload
+from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 PAGE = 1000
 """Messages read by one statement."""
 MARGIN_SECONDS = 10.0
-"""How much further back than the known gap is read: a message may have been on its way when the link broke."""
+"""Reading starts this long before the known gap: a message may have been on its way when the link broke."""
 REMEMBERED = 50_000
-"""Deliveries of this node that are not repeated, at least; what is repeated beyond that, clients know by its id."""
+"""The last deliveries of this node, at least this many, are not repeated. Clients know older repeats by their ids."""
 _RETRY_SECONDS = 1.0
 
 
 class Source(Protocol):
     async def last_id_before(self, seconds: float) -> int:
-        """The greatest id of a message that is older than so many seconds; 0 where there is none."""
+        """The greatest id of a message that is older than so many seconds; 0 if there is none."""
 
     async def of_users_after(self, user_ids: Sequence[int], after_id: int, limit: int) -> list[Message]:
-        """To or from any of the users, with a greater id, oldest first."""
+        """The messages to or from any of the users with a greater id, oldest first."""
 
 
 class RecentSet:
-    """Remembers the last `size` things, and up to as many before them. Forgets a generation at a time: to take out the
-    oldest one alone, a dict would have to look for it."""
+    """Remembers at least the last `size` things, and at most twice as many.
+
+    It forgets a whole generation at a time, because a dict would have to search for its oldest entry.
+    """
 
     __slots__ = ("_newer", "_older", "_size")
 
@@ -58,7 +60,7 @@ class RecentSet:
 
 
 class CatchUp:
-    """One for each node. `gap` may be called at any time; gaps that meet are read together."""
+    """A node has one CatchUp. `gap` may be called at any time; gaps that come together are read together."""
 
     def __init__(self, endpoint: Endpoint, messages: Source) -> None:
         self._endpoint = endpoint
@@ -66,10 +68,10 @@ class CatchUp:
         self._delivered = RecentSet(REMEMBERED)
         self._missed_since: float | None = None
         self._covered = (0.0, 0.0)
-        """From when to when, in the loop's time, all has been read already."""
+        """The period, in loop time, whose messages have been read already: its beginning and its end."""
         self._task: asyncio.Task[None] | None = None
         self.runs = 0
-        """For metrics."""
+        """The number of gaps that were read, for metrics."""
         endpoint.on_delivery(SEND, self._remember)
         endpoint.on_gap(self.gap)
 
@@ -79,7 +81,7 @@ class CatchUp:
             self._delivered.add((broadcast.topic, message_id))
 
     def gap(self, seconds: float) -> None:
-        """Broadcasts of the last so many seconds may have been missed."""
+        """Broadcasts of the last `seconds` may have been missed: read them from Postgres."""
         loop = asyncio.get_running_loop()
         since = loop.time() - seconds
         self._missed_since = since if self._missed_since is None else min(self._missed_since, since)
@@ -98,7 +100,7 @@ class CatchUp:
                 since, self._missed_since = self._missed_since, None
                 started = now()
                 start, end = self._covered
-                # Of a gap that is looked into again and again, only what is new.
+                # While a gap lasts it is reported again and again: read only the part that is new.
                 unread_since = end if start <= since <= end else since
                 try:
                     count = await self._show(started - unread_since + MARGIN_SECONDS)
@@ -108,13 +110,12 @@ class CatchUp:
                 else:
                     self._covered = (start if start <= since <= end else since, started)
                     self.runs += 1
-                    fields = {"gap_seconds": round(started - unread_since, 1), "messages": count}
-                    logger.info("caught up", extra={"fields": fields})
+                    log.info("caught up", gap_seconds=round(started - unread_since, 1), messages=count)
         finally:
             self._task = None
 
     async def _show(self, seconds: float) -> int:
-        """Deliver what is stored and was not delivered here; how many that were."""
+        """Deliver the stored messages that were not delivered on this node; return their number."""
         users = [user_id for topic in self._endpoint.topics if (user_id := topics.user_of(topic)) is not None]
         if not users:
             return 0
@@ -131,7 +132,7 @@ class CatchUp:
     def _deliver(self, message: Message) -> int:
         count = 0
         payload = message_payload(message)
-        for topic in dict.fromkeys((topics.private_chat(message.to_id), topics.private_chat(message.from_id))):
+        for topic in topics.private_chats(message.to_id, message.from_id):
             if topic in self._endpoint.topics and (topic, message.id) not in self._delivered:
                 self._endpoint.deliver(Broadcast.of(topic, SEND, payload))
                 count += 1
@@ -139,7 +140,7 @@ class CatchUp:
 
 
 def _message_id(payload: bytes) -> int | None:
-    """The id of a `send`, without decoding all of it: `message_payload` puts it first."""
+    """The id in the payload of a `send`. It is not decoded whole: `message_payload` puts the id first."""
     if not payload.startswith(b'{"id":'):
         return None
     digits = payload[6 : payload.find(b",", 6)]

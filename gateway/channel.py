@@ -1,4 +1,4 @@
-"""The base class that channels are written against, with Phoenix's words.
+"""The base class of channels, with the words of Phoenix.Channel.
 
     class Room(Channel):
         intercepts = frozenset({"masked"})
@@ -14,12 +14,12 @@
                 case _:
                     return await super().handle_in(event, payload)
 
-A channel lives from its join to its end, for one topic of one connection. Which callbacks it may override, and what
-they return, is in gateway/runtime/callbacks.py; what it can do is here. Callbacks of one channel run one at a time, in
-the order in which their causes arrived; those of different channels do not wait for each other. A callback that raises
-ends the channel: the client is told (`phx_error`) and may join again; nothing else is disturbed.
+A channel lives from its join to its end, for one topic of one connection. gateway/runtime/callbacks.py has the
+callbacks that it may override, and what they return; this module has what a channel can do. The callbacks of one
+channel run one at a time, in the order in which their causes arrived; different channels do not wait for each other. A
+callback that raises ends its channel only: the client gets `phx_error` and may join again.
 
-Nothing of frames, transports or Redis shows in here.
+A channel sees nothing of frames, transports or Redis.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from gateway.identity import Identity
 from gateway.presence.tracker import Tracker
 from gateway.protocol.session import State
 from gateway.runtime.callbacks import (
@@ -51,6 +50,7 @@ from gateway.runtime.callbacks import (
     UnknownEvent,
 )
 from gateway.runtime.channel_server import ChannelServer
+from shared.access.actor import Actor
 
 __all__ = [
     "CLOSED",
@@ -75,7 +75,7 @@ __all__ = [
 
 
 class Channel(Callbacks):
-    """Override the callbacks; call the rest. Nothing here waits for anything, but `subscribe`."""
+    """Override the callbacks; call the other methods. Of these only `subscribe` waits."""
 
     __slots__ = ("__dict__",)
 
@@ -86,13 +86,13 @@ class Channel(Callbacks):
         return self._server.topic
 
     @property
-    def identity(self) -> Identity:
-        """Who connected, as the transport's authentication found."""
-        return self._server.connection.identity
+    def actor(self) -> Actor:
+        """The user who connected. A change of role, or a fresh token, replaces this object."""
+        return self._server.connection.actor
 
     @property
     def context(self) -> Any:
-        """What the application gives to all channels: its repositories and the like."""
+        """The object that the application gives to all channels, with its repositories."""
         return self._server.connection.endpoint.context
 
     async def handle_out(self, event: str, payload: Any) -> InfoResult:
@@ -102,18 +102,18 @@ class Channel(Callbacks):
     # The client
 
     def push(self, event: str, payload: Any) -> None:
-        """Send an event to this client. Raises in `join`, where the client would not know the channel yet."""
+        """Send an event to this client. Raises in `join`: the client does not know the channel yet."""
         server = self._server
         if server.joined.state is State.JOINING:
             raise RuntimeError("nothing can be pushed before the join is answered; use send_info and push from there")
         if server.ended:
-            # A timer of the channel's, say, that fires too late: the client has left this join behind.
+            # This push comes too late, from a timer of the channel, for example: the client has ended this join.
             return
         connection = server.connection
         connection.send(connection.serializer.push(server.join_ref, None, server.topic, event, payload))
 
     def socket_ref(self) -> SocketRef:
-        """Names the push that `handle_in` is handling, for `reply` later on. Raises outside of `handle_in`.
+        """The name of the push that `handle_in` is handling, for a later `reply`. Raises outside of `handle_in`.
 
         Raises NoRef for a push without a ref.
         """
@@ -125,15 +125,18 @@ class Channel(Callbacks):
         return SocketRef(self._server.join_ref, message.ref, self._server.topic)
 
     def reply(self, ref: SocketRef, reply: Ok | Error | Reply) -> None:
-        """Answer a push now, from anywhere; once for each ref, and `handle_in` has returned None for it."""
+        """Answer a push for which `handle_in` returns None. Call it from anywhere, once for each ref."""
         if type(reply) not in (Ok, Error, Reply):
             raise BadReturn(f"a reply is Ok, Error or Reply, not {reply!r}")
         connection = self._server.connection
         connection.send(connection.serializer.reply(ref.join_ref, ref.ref, ref.topic, reply.status, reply.response))
 
-    def renew(self, identity: Identity) -> None:
-        """The client has shown a fresh token of the same user: the connection lives on with it."""
-        self._server.connection.renew(identity)
+    def renew(self, actor: Actor, as_of: float) -> None:
+        """Use the actor of a fresh token of the same user: the connection then lives as long as that token.
+
+        `as_of` is the loop time before the actor was looked up.
+        """
+        self._server.connection.renew(actor, as_of)
 
     # Channels
 
@@ -142,27 +145,27 @@ class Channel(Callbacks):
         self.broadcast_to(self._server.topic, event, payload)
 
     def broadcast_from(self, event: str, payload: Any) -> None:
-        """As broadcast, but not to this client."""
+        """As `broadcast`, but not to this client."""
         server = self._server
         server.connection.endpoint.broadcast(server.topic, event, payload, sender=server)
 
     def broadcast_to(self, topic: str, event: str, payload: Any) -> None:
-        """As broadcast, to any topic."""
+        """As `broadcast`, to any topic."""
         self._server.connection.endpoint.broadcast(topic, event, payload)
 
     def broadcast_to_all(self, topics: Iterable[str], event: str, payload: Any) -> None:
-        """As broadcast, to each of several topics; the payload is encoded once."""
+        """As `broadcast`, to each of several topics; the payload is encoded once."""
         self._server.connection.endpoint.broadcast_to_all(topics, event, payload)
 
     def send_info(self, message: Any) -> None:
-        """Have `handle_info` called with the message, after what is under way; from `join`: after its reply."""
+        """Call `handle_info` with the message after the callback under way; during `join`, after the join's reply."""
         self._server.send_info(message)
 
     async def subscribe(self) -> None:
-        """Receive broadcasts from now on, in `join` already: they are held back until the join's reply is sent.
+        """Subscribe inside `join` already; broadcasts are then held back until the join's reply is sent.
 
-        For a join that reads what was missed before: what happens between the reading and the reply is not lost.
-        Raises NotSubscribed.
+        A join that reads missed messages calls this before it reads, so that it loses nothing that is broadcast between
+        the reading and the reply. Raises NotSubscribed.
         """
         await self._server.subscribe()
 
@@ -180,12 +183,12 @@ class Channel(Callbacks):
             self._presence.track(self.topic, key, meta, self._server)
 
     def update_presence(self, key: str, meta: dict[str, Any]) -> None:
-        """Replace the meta of a key that this channel tracks. Raises LookupError for one that it does not."""
+        """Replace the meta of a key that this channel tracks. Raises LookupError for any other key."""
         if not self._server.ended:
             self._presence.update(self.topic, key, meta, self._server)
 
     def untrack(self, key: str) -> None:
-        """Take back a track; a key that is not tracked is no error."""
+        """Stop tracking a key. Does nothing if the key is not tracked."""
         self._presence.untrack(self.topic, key, self._server)
 
     def list_presence(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the gateway's channels work with, beside their socket."""
+"""What the gateway's channels work with, besides their connection."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.channels.rate_limit import UserBuckets
-from gateway.identities import Identities
-from gateway.identity import Authenticator
+from shared.access.admission import Admission
 from shared.repositories.blocks import BlockRepository
 from shared.repositories.listing_access import Audience
 from shared.repositories.message_writer import MessageWriter
@@ -18,17 +17,16 @@ from shared.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One for each process. A channel of a new resource finds its repository here."""
+    """A process has one Context. Add the repository of a new resource here, for its channel."""
 
     settings: Settings
-    authenticate: Authenticator
-    identities: Identities
+    admission: Admission
     blocks: BlockRepository
     messages: MessageRepository
     message_writer: MessageWriter
     budgets: Mapping[str, UserBuckets] | None
-    """How often a user may push each event of `private_chat`; None where nothing is limited."""
+    """How often a user may push each event of `private_chat`; None without a limit."""
     join_budget: UserBuckets | None
-    """How often a user may join, or hand in an access token; None where nothing is limited."""
+    """How often a user may join a topic or hand in an access token; None without a limit."""
     audiences: SharedReads[int, Audience]
-    """Who may see a listing, by its id."""
+    """For the id of a listing, who may see it."""

@@ -1,6 +1,6 @@
-"""Where TCP connections come in: no more than a node can hold, and none that dawdles over its first request.
+"""Accepts TCP connections: only as many as the node can hold, and only if their first request comes in time.
 
-aiohttp does the rest: the size of a head, what comes after it, idle connections.
+aiohttp limits the size of a request's head, handles what comes after it, and closes idle connections.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import ClassVar, cast
 from aiohttp import web
 
 BACKLOG = 4096
-"""Connections that the kernel keeps for us; clients of a node that died come all at once."""
+"""Connections that may wait in the kernel: the clients of a node that has died come all at once."""
 RESERVED_DESCRIPTORS = 200
-"""For Postgres, Redis, logs and what else a process opens."""
+"""File descriptors that are kept for Postgres, Redis, logs and other files."""
 
 _REFUSAL = b"too many connections\n"
 _REFUSED = (
@@ -24,18 +24,18 @@ _REFUSED = (
 )
 _GOODBYE_SECONDS = 2.0
 _MAX_REFUSALS = 100
-"""Answers under way; past it connections are cut without one."""
+"""Refusals that may be under way; past it connections are cut without an answer."""
 
 
 async def listen(
     server: web.Server, host: str, port: int, *, max_connections: int, head_seconds: float
 ) -> asyncio.Server:
-    """Serve until the returned server is closed. Raises OSError."""
+    """Serve until the returned server is closed. Raises OSError if it cannot listen."""
     loop = asyncio.get_running_loop()
     limit = min(max_connections, _descriptors() - RESERVED_DESCRIPTORS)
 
     def connected() -> asyncio.Protocol:
-        # Its `connections` would be a new list each time.
+        # The public `connections` would make a new list each time.
         if len(server._connections) >= limit:
             return _Refusal()
         handler = server()
@@ -47,24 +47,24 @@ async def listen(
 
 
 def _end_dawdler(handler: web.RequestHandler) -> None:
-    # aiohttp counts requests whose head is complete, and tells nobody.
+    # aiohttp counts the requests whose head is complete only in this private field.
     if handler.transport is not None and not handler._request_count:
         handler.force_close()
 
 
 class _Refusal(asyncio.Protocol):
-    """Answers before anything was asked, and hangs up when the client has asked, or has had the time to."""
+    """Answers at once with 503, and hangs up when the client has sent something or has had the time to."""
 
     _open: ClassVar[int] = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # Not by isinstance: uvloop's are no asyncio.Transport.
+        # A cast, not isinstance: uvloop's transports do not derive from asyncio.Transport.
         self._transport = transport = cast(asyncio.Transport, transport)
         _Refusal._open += 1
         if _Refusal._open > _MAX_REFUSALS:
             transport.abort()
             return
-        # Not closed at once: with a request unread that would be a reset, which takes the answer along.
+        # If the socket closed at once with a request unread, the system would reset it, and the answer would be lost.
         transport.write(_REFUSED)
         transport.write_eof()
         asyncio.get_running_loop().call_later(_GOODBYE_SECONDS, transport.abort)
@@ -77,7 +77,7 @@ class _Refusal(asyncio.Protocol):
 
 
 def _descriptors() -> int:
-    """How many this process may have, after asking for as many as it can get."""
+    """The number of file descriptors that this process may have, after raising the limit as far as it goes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:

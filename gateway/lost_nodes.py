@@ -1,30 +1,30 @@
-"""Notices that another process committed something that this gateway was not told of, and has it read from Postgres.
+"""Notices that another process may have committed something that it could not publish, and reports that as a gap.
 
-A process that died may have committed something and not published it; one that is cut off from Redis goes on doing so.
-Both show in the rows that all processes keep in Postgres (shared/membership.py).
+A process that has died may have committed something without publishing it; a process that is cut off from Redis does
+so again and again. Both show in the rows that all processes keep in Postgres (shared/membership.py).
 """
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
 
+from shared.logs import log_of
 from shared.repositories.nodes import FORGOTTEN_SECONDS, NodeState
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 
 class _Life(Enum):
     ALIVE = auto()
     DEAD = auto()
     SETTLED = auto()
-    """Dead for so long that no statement of it is still running in Postgres."""
+    """The node has been dead for so long that none of its statements can still be running in Postgres."""
 
 
 class LostNodes:
-    """What this gateway knows of the others. `observe` each report; time is given in seconds of `clock`. Pure."""
+    """What this gateway knows of the other nodes. Call `observe` with each report. `clock` returns seconds. Pure."""
 
     def __init__(
         self,
@@ -35,9 +35,9 @@ class LostNodes:
         statement_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`gap(seconds)` is called when broadcasts of the last so many seconds may have been missed, and no more often
-        than `every_seconds`. A link to Redis may be silent for `silence_seconds` before it is known to be away; a
-        statement may run on in Postgres for `statement_seconds` after its process has died.
+        """`gap(seconds)` is called when broadcasts of the last `seconds` may have been missed, at most once in
+        `every_seconds`. A link to Redis may be silent for `silence_seconds` before it is known to be down; a statement
+        may run on in Postgres for `statement_seconds` after its process has died.
         """
         self._gap = gap
         self._every_seconds = every_seconds
@@ -45,25 +45,25 @@ class LostNodes:
         self._statement_seconds = statement_seconds
         self._clock = clock
         self._known: dict[str, tuple[_Life, int]] = {}
-        """By node: how it stood when this gateway last caught up with it, and its `unheard`."""
+        """For each node, its life and its `unheard` when this gateway last caught up with it."""
         self._observed_at = clock()
         self._next_gap = float("-inf")
 
     def observe(self, others: Sequence[NodeState]) -> None:
         now = self._clock()
         if now < self._next_gap:
-            # Nothing is overlooked: what a row says now, it still says the next time.
+            # Nothing is missed by waiting: the rows will show the same at the next report.
             return
         unseen_seconds, self._observed_at = now - self._observed_at, now
         missed = [node for node in others if self._is_news(node)]
         self._known = {node.id: (self._life(node), node.unheard) for node in others}
         seconds = [node.heard_seconds for node in missed]
         if unseen_seconds > FORGOTTEN_SECONDS / 2:
-            # Rows of dead nodes may have come and gone meanwhile.
+            # Rows of dead nodes may have been added and deleted meanwhile.
             seconds.append(unseen_seconds)
         if seconds:
             self._next_gap = now + self._every_seconds
-            logger.info("other nodes were not heard", extra={"fields": {"nodes": [node.id for node in missed]}})
+            log.info("other nodes were not heard", nodes=[node.id for node in missed])
             self._gap(max(seconds) + self._silence_seconds)
 
     def _is_news(self, node: NodeState) -> bool:

@@ -1,31 +1,28 @@
-"""Asks again whether everyone who is connected is still welcome, after messages between nodes may have been lost.
+"""Looks up every connected user again after messages between nodes may have been lost.
 
-A log-out, a ban or a change of role that happened meanwhile takes effect then.
+A log-out, a ban or a change of role that this node missed then takes effect.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 
-from gateway.identities import Identities
 from gateway.protocol.close_codes import NO_LONGER_WELCOME
 from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.roster import Client
+from shared.access.admission import Admission, Refused
 from shared.postgres import DatabaseUnavailable
-
-logger = logging.getLogger(__name__)
 
 _AT_ONCE = 500
 _RETRY_SECONDS = 1.0
 
 
 class Revalidation:
-    """One for each node."""
+    """Of one node. Gaps that meet are one."""
 
-    def __init__(self, endpoint: Endpoint, identities: Identities) -> None:
+    def __init__(self, endpoint: Endpoint, admission: Admission) -> None:
         self._endpoint = endpoint
-        self._identities = identities
+        self._admission = admission
         self._wanted = False
         self._task: asyncio.Task[None] | None = None
         endpoint.on_gap(self.gap)
@@ -56,9 +53,10 @@ class Revalidation:
             self._task = None
 
     async def _check(self, connection: Client) -> None:
-        identity = connection.identity
-        person = await self._identities.find(identity.user_id, identity.session_id or "")
-        if person is None or person.is_banned or person.is_revoked:
+        try:
+            actor = await self._admission.readmit(connection.actor)
+        except Refused:
             connection.close(NO_LONGER_WELCOME)
-        elif person.role != identity.role:
-            self._endpoint.connections.role_changed(identity.user_id, person.role.value)
+        else:
+            if actor.role is not connection.actor.role:
+                self._endpoint.connections.role_changed(actor.user_id, actor.role)

@@ -1,4 +1,4 @@
-"""Folders that a setting names, found out about at the start rather than with the first file that is kept there."""
+"""Checks the folders that settings name when a process starts, not only when it stores the first file there."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def make_folder(path: Path, mode: int) -> None:
-    """Make it where it is missing, and write into it once. Raises OSError."""
+    """Make the folder if it is missing, and write a file into it as a test. Raises OSError."""
     if not path.exists():
         path.mkdir(mode=mode, parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=path) as probe:

@@ -9,7 +9,7 @@ SECONDS = 4.0
 
 
 def main(arguments: list[str]) -> int:
-    """0 when it is ready, else 1 with the reason in a line."""
+    """Returns 0 if the process is ready, else 1, after one line with the reason."""
     connection = http.client.HTTPConnection("127.0.0.1", int(arguments[0]), timeout=SECONDS)
     try:
         connection.request("GET", "/health/ready")

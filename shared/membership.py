@@ -1,24 +1,24 @@
-"""Says in Postgres that this process is alive, and whether the gateways can hear it.
+"""Reports to Postgres that this process is alive, and whether the gateways can hear it.
 
-What a process commits, the gateways hear of over Redis. If it dies after the commit, or is cut off from Redis, they do
-not. Postgres is the one thing that both sides can reach then: without it there would have been no commit.
+The gateways hear over Redis what a process has committed, but not if it dies after the commit or is cut off from Redis.
+Both sides can then still reach Postgres: without it there would have been no commit.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+from shared.logs import log_of
 from shared.postgres import Database, DatabaseUnavailable
 from shared.pubsub.broker import Broker
 from shared.repositories.nodes import NodeRepository, NodeState
 from shared.settings import Settings
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 REPORTS_PER_LEASE = 4
 PATIENCE_SECONDS = 2.0
@@ -26,7 +26,7 @@ PATIENCE_SECONDS = 2.0
 
 
 class Membership:
-    """The row of one process. It ends with a `leave`: the gateways then catch up, in whatever way the process ended."""
+    """Keeps the row of one process, and marks it at the end: the gateways then catch up, however the process ended."""
 
     def __init__(
         self,
@@ -37,8 +37,8 @@ class Membership:
         published: Callable[[], int],
         on_others: Callable[[Sequence[NodeState]], None] | None = None,
     ) -> None:
-        """`published` says how many broadcasts this process has made. `on_others` is called after each report."""
-        # A connection of its own: a process that is busy must not seem dead because its report waits for one.
+        """`published` returns the number of this process's broadcasts. `on_others` is called after each report."""
+        # A connection of its own: a busy process must not seem dead because its report waits for a connection.
         self._database = Database(replace(settings, database_pool_size=1))
         self._nodes = NodeRepository(self._database)
         self._node_id = node_id
@@ -51,19 +51,19 @@ class Membership:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        """Returns when the first report is made, or is tried on in the background."""
+        """Returns when the first report is made; after PATIENCE_SECONDS it is tried on in the background."""
         self._task = asyncio.create_task(self._run(), name="membership")
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._reported.wait()
         except TimeoutError:
-            logger.warning("not said yet that this node is alive; trying on")
+            log.warning("not said yet that this node is alive; trying on")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """After the last publish."""
+        """Leave; nothing may be published after this."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -71,7 +71,7 @@ class Membership:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._nodes.leave(self._node_id)
         except (DatabaseUnavailable, TimeoutError):
-            logger.info("not said that this node ends, its lease will run out")
+            log.info("not said that this node ends, its lease will run out")
         await self._database.close()
 
     async def _run(self) -> None:
@@ -82,7 +82,7 @@ class Membership:
     async def _report(self) -> None:
         is_heard = self._broker.connected
         if not is_heard:
-            # What was published shortly before the link was found to be away may be lost as well: count all.
+            # Broadcasts from shortly before the link was found to be down may be lost as well: count all.
             self._unheard = self._published()
         try:
             others = await self._nodes.report(
@@ -94,7 +94,7 @@ class Membership:
             if self._on_others is not None:
                 self._on_others(others)
         except DatabaseUnavailable as error:
-            logger.debug("not said that this node is alive", extra={"fields": {"error": str(error)}})
+            log.debug("not said that this node is alive", error=str(error))
         except Exception:
-            # A fault here must cost one report, not all later ones.
-            logger.exception("report of this node failed")
+            # A fault here must cost only this report, not all later ones.
+            log.exception("report of this node failed")

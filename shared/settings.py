@@ -19,7 +19,7 @@ from shared.access.origins import origin_fault
 MINIMUM_SECRET_BYTES = 32
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _MOST_SECONDS = 2_000_000.0
-"""Some three weeks: what Postgres and timers can count in milliseconds."""
+"""Some three weeks: about the longest time that Postgres and timers can hold as milliseconds."""
 _MOST_TOKEN_SECONDS = 10 * 365 * 24 * 3600
 _MOST_BYTES = 2**62
 _MOST = 2**31 - 1
@@ -31,16 +31,16 @@ class InvalidSettings(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that can be set, its unit in the name or in the comment. A field is the variable in lower case."""
+    """All settings. A field's name is its variable in lower case; its unit is in the name or in the sentence below."""
 
     environment: str = "development"
     """`development` or `production`."""
     database_url: str = ""
-    """As libpq reads it, Unix sockets included; needed in production."""
+    """In any form that libpq reads, Unix sockets included; needed in production."""
     redis_url: str = ""
-    """As redis-py reads it; `redis+cluster://` for a Redis Cluster; needed in production."""
+    """In any form that redis-py reads; `redis+cluster://` for a Redis Cluster; needed in production."""
     jwt_secret: str = field(default="", repr=False)
-    """Signs tokens: at least 32 bytes. Needed in production; in development one is made and kept."""
+    """The key that signs tokens, at least 32 bytes. Needed in production; development makes one and keeps it."""
     data_directory: Path = Path(".daveslist")
     """Where development keeps its servers' data, its secret and its pictures."""
     allowed_origins: tuple[str, ...] = ()
@@ -48,169 +48,172 @@ class Settings:
     `null` and `file://` for apps made of local files; `*` for any. Empty: any in development, the same host in
     production."""
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
-    """Networks whose X-Forwarded-For counts."""
+    """Networks of the proxies whose X-Forwarded-For is believed."""
     log_level: str = "INFO"
     """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
 
     api_host: str = "127.0.0.1"
-    """Where the API listens; `0.0.0.0` is everywhere."""
+    """The address on which the API listens; `0.0.0.0` means every address."""
     api_port: int = 4001
     gateway_host: str = "127.0.0.1"
-    """Where the gateway listens."""
+    """The address on which the gateway listens."""
     gateway_port: int = 4000
-    """The second gateway of `make run` is two above."""
+    """The second gateway of `make run` listens on this port plus two."""
     gateway_url: str = ""
     """Where browsers reach the gateway, as `https://chat.example.com`; empty: in development the page's own host at
     `gateway_port`, in production the page's own address, whose `/socket` the load balancer hands to the gateways."""
 
     database_pool_size: int = 10
-    """Connections to Postgres, a process."""
+    """Connections to Postgres of one process."""
     database_timeout_seconds: float = 5.0
-    """Past it a statement fails as `DatabaseUnavailable`."""
+    """A statement that takes longer fails as `DatabaseUnavailable`."""
 
     max_message_batch: int = 200
-    """Private messages written by one statement."""
+    """Private messages that one statement writes at most."""
     max_waiting_messages: int = 20_000
-    """Private messages that wait to be written, a process; past it senders are told to try again."""
+    """Private messages that may wait to be written in one process; past it senders are told to try again."""
 
     catch_up_overlap_seconds: float = 60.0
-    """How far before the last message that a client has seen catching up begins, for what was overtaken by it."""
+    """Catching up begins this long before the last message that a client has seen, because that message may have
+    overtaken older ones."""
 
     away_catch_up_seconds: float = 3.0
-    """While a gateway hears nothing of the others, how often it looks in Postgres for what it misses; well below
+    """While a gateway hears nothing from the others, it looks this often in Postgres for what it misses; well below
     `catch_up_overlap_seconds`, so that clients who leave meanwhile lose nothing either."""
 
     password_workers: int = 2
-    """Threads that hash passwords; each takes a core and 19 MiB while it does."""
+    """Threads that hash passwords; each takes a core and 19 MiB while it works."""
     max_waiting_passwords: int = 200
-    """Log-ins and registrations that wait for one of them; past it they are told to try again."""
+    """Log-ins and registrations that may wait for such a thread; past it they are told to try again."""
     max_body_bytes: int = 1024 * 1024
-    """The body of a REST request, pictures excepted."""
+    """The largest body of a REST request, pictures excepted."""
     body_seconds: float = 30.0
-    """Within this time the body of a REST request has to arrive, a picture's within four times as much."""
+    """The body of a REST request has to arrive within this time, a picture within four times as long."""
     keepalive_seconds: float = 75.0
-    """A REST connection on which no request has come for so long is closed."""
+    """A REST connection without a request for this long is closed."""
 
     node_lease_seconds: float = 5.0
-    """An API or gateway that has not said in Postgres for so long that it is alive is dead: gateways then read from
+    """An API or gateway that has not reported to Postgres for this long counts as dead: gateways then read from
     Postgres what it may have committed and not published."""
 
     redis_prefix: str = "daveslist:"
-    """Before every key and channel name: deployments that share a Redis differ in it."""
+    """Begins every key and channel name; deployments that share a Redis need different prefixes."""
     redis_timeout_seconds: float = 3.0
-    """A Redis that has not answered for so long counts as away."""
+    """A Redis that has not answered for this long counts as away."""
     max_publish_queue: int = 10_000
-    """Messages that wait to be published while Redis is away; past it the oldest are dropped, and nodes catch up."""
+    """Messages that may wait for Redis to publish them; past it the oldest are dropped, and nodes catch up."""
 
     access_token_seconds: int = 3600
+    """How long an access token is good."""
     refresh_token_seconds: int = 30 * 24 * 3600
-    """At least as long as `access_token_seconds`: a log-out is remembered for so long."""
+    """How long a refresh token is good, and a log-out is remembered; at least `access_token_seconds`."""
     refresh_grace_seconds: float = 30.0
-    """So long after its use, who did not get the answer may show a refresh token again; later, or when its successor
-    has been used too, that ends the session."""
+    """For this long after its use, a client that did not get the answer may send a refresh token again. Later, or when
+    its successor has been used too, a second use ends the session."""
     rate_limits: bool = True
     """`RATE_LIMITS=off` is for load tests."""
     rate_limit_timeout_seconds: float = 0.5
-    """How long a request waits for Redis to count it; past it, it goes on uncounted, and so do those that follow."""
+    """How long a request waits until Redis has counted it; past it, this request and the next go on uncounted."""
     registrations_per_minute: int = 30
-    """From one address (of IPv6: one network of /64), on all nodes together; so are the following."""
+    """From one address (for IPv6: one /64 network). This limit and the four below count on all nodes together."""
     logins_per_minute: int = 120
     """From one address."""
     logins_per_account_minute: int = 20
-    """To one account, from wherever; and as often its user may be asked for the current password."""
+    """To one account, from all addresses; checks of a user's current password are limited to the same number."""
     writes_per_minute: int = 600
     """Requests that change something, from one address."""
     writes_per_account_minute: int = 300
-    """The same, of one account."""
+    """Requests that change something, of one account."""
 
     pictures_url: str = ""
     """`file://...` or `s3://bucket/prefix`; empty: a folder in the data directory."""
     aws_endpoint_url: str = ""
-    """An S3-compatible server for `s3://` pictures, in place of Amazon's; the other usual AWS_* variables, which name
-    region and credentials, are read by the S3 client itself."""
+    """An S3-compatible server for `s3://` pictures, in place of Amazon's. The S3 client itself reads the other usual
+    AWS_* variables, which name region and credentials."""
     aws_endpoint_url_s3: str = ""
-    """The same, for S3 alone; it wins."""
+    """The same, for S3 alone; it takes precedence."""
     pictures_timeout_seconds: float = 10.0
-    """Past it, tries again included, a request to the pictures' storage fails as `StorageUnavailable`."""
+    """A request to the pictures' storage that takes longer, retries included, fails as `StorageUnavailable`."""
     max_picture_bytes: int = 10 * 1024 * 1024
-    """An uploaded picture."""
+    """The largest file of an uploaded picture."""
     max_picture_pixels: int = 60_000_000
-    """Width times height of an uploaded picture; the cameras of today's phones make up to 50 million."""
+    """The largest width times height of an uploaded picture; the cameras of today's phones make up to 50 million."""
     picture_side: int = 2048
     """Longer side of a stored picture, in pixels."""
     thumbnail_side: int = 480
-    """Longer side of its thumbnail, in pixels."""
+    """Longer side of a stored thumbnail, in pixels."""
     picture_workers: int = 2
-    """Processes that each API process may use for pictures; they start when pictures come."""
+    """Worker processes that each API process may use for pictures; they start when pictures come."""
     max_waiting_pictures: int = 16
-    """Uploads that are received, or wait for one of them; past it they are answered 503 before they are read."""
+    """Uploads that may be arriving or waiting for a worker process; past it an upload gets 503 before it is read."""
     picture_seconds: float = 20.0
-    """Time for one picture, without the waiting; past it its process is killed."""
+    """How long a worker process may take for one picture, the wait excepted; past it the process is killed."""
     abandoned_files_seconds: float = 60.0
-    """How often a process looks for files of removed pictures that could not be deleted at once."""
+    """How often an API looks for files of removed pictures that could not be deleted at once."""
     picture_grace_seconds: float = 600.0
-    """An upload whose row has not followed so long after its files were begun has failed, and its files are deleted;
-    well above `pictures_timeout_seconds` and `database_timeout_seconds`."""
+    """If an upload has no row this long after its first file was begun, it has failed, and its files are deleted; well
+    above `pictures_timeout_seconds` and `database_timeout_seconds`."""
     picture_memory_bytes: int = 1536 * 1024 * 1024
-    """Address space of such a process; the largest WebP that `max_picture_pixels` admits takes most of it."""
+    """Address space of a worker process; the largest WebP that `max_picture_pixels` admits takes most of it."""
 
     max_message_bytes: int = 1024 * 1024
-    """A frame, a long-poll body."""
+    """The largest frame, and the largest body of a long-poll POST."""
     max_connections: int = 50_000
     """Open TCP connections to a gateway, and no more than its file descriptors allow; past it they are refused."""
     request_head_seconds: float = 10.0
-    """Within this time the first request on a connection to a gateway has to be there."""
+    """The first request on a connection to a gateway has to arrive within this time."""
     max_websockets_per_user: int = 1000
     """On one node; past it a connect is refused, so that no one user takes all the places."""
     max_channels_per_connection: int = 100
+    """Topics that one connection may have joined at the same time."""
     joins_per_second: float = 100.0
     """How often one user may join a topic, or hand in a fresh access token, on one node, in the long run."""
     join_burst: int = 10_000
-    """How many of them may come at once: who was cut off joins all topics anew, on all connections."""
+    """How many of them may come at once: a user who was cut off joins all topics anew, on all connections."""
     sends_per_second: float = 10.0
     """How often one user may `send` on one node, in the long run."""
     send_burst: int = 100
-    """How many of them may come at once."""
+    """How many sends may come at once."""
     reads_per_second: float = 10.0
-    """The same of `read`, which takes nothing from what may be sent."""
+    """How often one user may `read` on one node, in the long run; `send` has a budget of its own."""
     read_burst: int = 100
-    """How many of them may come at once."""
+    """How many reads may come at once."""
     typings_per_second: float = 10.0
-    """The same of `typing`."""
+    """How often one user may push `typing` on one node, in the long run."""
     typing_burst: int = 100
     """How many of them may come at once."""
     max_backlog_messages: int = 1000
-    """Messages of one connection that wait for its busy channels; past it the connection is not read from."""
+    """Messages of one connection that may wait for its busy channels; past it the gateway stops reading from it."""
     subscribe_timeout_seconds: float = 5.0
     """How long a join waits for Redis to confirm its subscription."""
     max_outbox_bytes: int = 4 * 1024 * 1024
-    """Bytes that wait for a slow reader; past it the connection is closed."""
+    """Bytes that may wait for a slow reader; past it the connection is closed."""
     max_total_outbox_bytes: int = 256 * 1024 * 1024
-    """Bytes that wait for all slow readers of a gateway; past it those are closed for whom most is waiting."""
+    """Bytes that may wait for all slow readers of a gateway; past it those with the largest backlog are closed."""
     close_seconds: float = 5.0
-    """How long a client whose connection is closed has to read what was sent before, and to hang up; past it the
-    connection is cut."""
+    """How long the client of a closing connection has to read the last frames and to hang up; past it the connection is
+    cut."""
     idle_seconds: float = 60.0
-    """A connection that sent nothing for so long is closed."""
+    """A connection on which the client has sent nothing for this long is closed."""
     longpoll_window_seconds: float = 10.0
-    """How long a poll waits for messages; a session that is not polled for one and a half of it ends."""
+    """How long a poll waits for messages; a session that is not polled for one and a half times as long ends."""
     longpoll_beat_seconds: float = 2.0
-    """An answer to a long poll that takes longer shows so often that the gateway lives; a proxy may give up a gateway
-    that has been silent for twice as long."""
+    """While the answer to a long poll is not complete, the gateway sends a sign of life this often; a proxy may give up
+    a gateway that is silent for twice as long."""
     longpoll_body_seconds: float = 10.0
-    """Within this time the body of a long-poll POST has to arrive."""
+    """The body of a long-poll POST has to arrive within this time."""
     max_longpoll_sessions_per_user: int = 100
-    """On one node; past it the one that was polled longest ago ends."""
+    """On one node; past it the session that was polled longest ago ends."""
     node_call_seconds: float = 3.0
-    """A gateway node that is asked something and is silent for so long counts as dead."""
+    """A gateway that does not answer another's question for this long counts as dead."""
     presence_lease_seconds: float = 4.0
-    """A gateway that was not heard of for so long is dead, and whoever was present through it is gone."""
+    """A gateway without a sign of life for this long is dead, and everybody who was present through it is gone."""
     presence_load_seconds: float = 1.0
-    """How long a join waits for who is present on other nodes; past it they follow as a diff."""
+    """How long a join waits to learn who is present on other nodes; past it they follow as a diff."""
     drain_seconds: float = 10.0
-    """Over how long a stopping gateway spreads the closing of its sockets."""
+    """The time over which a stopping gateway spreads the closing of its sockets."""
     shutdown_seconds: float = 30.0
-    """A stopping process is gone by then, whatever is still under way."""
+    """A stopping process ends within this time, whatever is still under way."""
 
     @property
     def is_production(self) -> bool:
@@ -246,10 +249,13 @@ class Settings:
             if fault:
                 raise InvalidSettings(f"ALLOWED_ORIGINS: {origin!r} {fault}")
         if self.gateway_url and (not _is_web(self.gateway_url) or origin_fault(self.gateway_url)):
-            raise InvalidSettings(f"GATEWAY_URL: scheme and host, as https://example.com, not {self.gateway_url!r}")
+            raise InvalidSettings("GATEWAY_URL: scheme and host, as https://example.com, and nothing else")
         for name in ("aws_endpoint_url", "aws_endpoint_url_s3"):
             if (url := getattr(self, name)) and not _is_web(url):
                 raise InvalidSettings(f"{name.upper()}: begins with https:// or http://, as https://s3.example.com")
+        for name in ("api_port", "gateway_port"):
+            if not 0 < getattr(self, name) < 65536:
+                raise InvalidSettings(f"{name.upper()}: between 1 and 65535, not {getattr(self, name)}")
         for setting in fields(self):
             value = getattr(self, setting.name)
             most = _most(setting.name)
@@ -258,9 +264,6 @@ class Settings:
         least, given = self.access_token_seconds, self.refresh_token_seconds
         if given < least:
             raise InvalidSettings(f"REFRESH_TOKEN_SECONDS: at least ACCESS_TOKEN_SECONDS, {least}, not {given}")
-        for name in ("api_port", "gateway_port"):
-            if getattr(self, name) > 65535:
-                raise InvalidSettings(f"{name.upper()}: at most 65535, not {getattr(self, name)}")
 
 
 def _most(name: str) -> float:
@@ -276,7 +279,7 @@ def _is_web(url: str) -> bool:
 
 
 def _list(text: str) -> list[str]:
-    """Its parts; raises ValueError for none, which is surely not what was meant."""
+    """The parts between commas, stripped. Raises ValueError if there are none: that is surely a mistake."""
     parts = [part for part in (part.strip() for part in text.split(",")) if part]
     if not parts:
         raise ValueError(text)

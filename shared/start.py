@@ -1,12 +1,11 @@
-"""What every process begins with: settings that are complete and can work, or one line that names what cannot."""
+"""The start of every process: complete settings that can work, or one line that names the faulty variable."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
-from redis.asyncio import ConnectionPool
-from redis.exceptions import RedisError
-
+from shared import redis
 from shared.access.secret import jwt_secret
 from shared.embedded.discovery import with_servers
 from shared.folders import why
@@ -15,28 +14,27 @@ from shared.settings import InvalidSettings, Settings
 
 
 def settings_to_start_with() -> Settings:
-    """From the environment, with servers and secret. Nothing is connected yet. Raises InvalidSettings."""
+    """The settings of the environment, with servers and secret. Nothing is connected yet. Raises InvalidSettings."""
     settings = with_servers(Settings.from_environment())
     check_addresses(settings)
     return replace(settings, jwt_secret=jwt_secret(settings))
 
 
 def check_addresses(settings: Settings) -> None:
-    """Whether the servers' addresses, where they are given, can be read. Raises InvalidSettings, without a password."""
+    """Check that the servers' addresses, if given, can be read. Raises InvalidSettings, whose text has no password."""
     if settings.database_url:
         try:
             parsed(settings.database_url)
         except InvalidDatabaseUrl as error:
             raise InvalidSettings(str(error)) from None
     if settings.redis_url:
-        try:
-            ConnectionPool.from_url(settings.redis_url.replace("+cluster://", "://", 1)).make_connection()  # type: ignore[no-untyped-call]
-        except (ValueError, TypeError, RedisError):
-            raise InvalidSettings(
-                "REDIS_URL: redis-py cannot read it; redis://host:port or redis+cluster://host:port is needed"
-            ) from None
+        fault = redis.url_fault(settings.redis_url)
+        if fault:
+            raise InvalidSettings(f"REDIS_URL: {fault}")
 
 
 def cannot_listen(name: str, host: str, port: int, error: OSError) -> OSError:
-    """One line that names the variables; `name` is their beginning."""
-    return OSError(f"{name}_HOST, {name}_PORT: cannot listen on {host}:{port}: {why(error)}")
+    """An error whose one line names the variables; `name` is the beginning of their names."""
+    # asyncio's text repeats the address.
+    reason = os.strerror(error.errno).lower() if error.errno is not None else why(error)
+    return OSError(f"{name}_HOST, {name}_PORT: cannot listen on {host}:{port}: {reason}")

@@ -87,7 +87,7 @@ def test_only_the_app_sees_all_of_the_gateway() -> None:
         assert names == set(), path
 
 
-@pytest.mark.parametrize("package", ["gateway", "shared"])
+@pytest.mark.parametrize("package", PRODUCT)
 def test_no_modules_know_each_other_in_a_circle(package: str) -> None:
     """Not even by the types alone: one of two that do cannot be understood, or changed, without the other."""
     paths = {".".join(path.relative_to(CHECKOUT).with_suffix("").parts): path for path in modules(package)}

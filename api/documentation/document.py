@@ -16,6 +16,7 @@ from api.documentation.operations import JSON, OPERATIONS, PARAMETERS, Operation
 from api.endpoint import ANONYMOUS, Route
 from api.problems import Problem
 from api.schemas import answers
+from api.schemas.derived import answer_schema, input_schema, page_schema
 from api.schemas.fields import Flag, Id, IdOrZero
 from shared.access.policy import Action, needs_login
 from shared.domain.ids import MAX_ID
@@ -24,7 +25,7 @@ _PROBLEM_JSON = "application/problem+json"
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _NO_DATABASE = frozenset({"/health/live", "/metrics", "/api/openapi.json", "/api/docs"})
 
-# What it looks like in a path, where clients have nothing but text, and in JSON, where both are good.
+# The form of an id in a path, where everything is text; and in JSON, where a number and a string are both allowed.
 _PATH_ID = {"type": "integer", "minimum": 1, "maximum": MAX_ID, "format": "int64"}
 _ANY_ID = {"anyOf": [_PATH_ID, {"type": "string", "pattern": "^[1-9][0-9]{0,18}$"}]}
 
@@ -40,7 +41,7 @@ Used cars: listings with pictures and replies, private messages, moderation.
 
 
 def build_document(routes: Iterable[Route], *, picture_bytes: int) -> dict[str, Any]:
-    """As JSON has it: of every route that an operation is written for."""
+    """The document, as a value for JSON; it has every route with an operation."""
     plugin = MarshmallowPlugin(schema_name_resolver=_schema_name)
     spec = APISpec(
         title="Daveslist", version="1", openapi_version="3.1.0", plugins=[plugin], info={"description": _DESCRIPTION}
@@ -48,10 +49,10 @@ def build_document(routes: Iterable[Route], *, picture_bytes: int) -> dict[str, 
     assert plugin.converter is not None
     plugin.converter.add_attribute_function(_special_fields)  # type: ignore[no-untyped-call]
     spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
-    spec.components.schema("Problem", schema=answers.Problem)
+    spec.components.schema("Problem", schema=answer_schema(answers.Problem))
     for route in routes:
         if (route.method, route.path) not in OPERATIONS:
-            # The web page's own files and addresses are for people.
+            # The files and addresses of the web page are left out: they are for people.
             continue
         operation = _operation(plugin, route, OPERATIONS[route.method, route.path], picture_bytes)
         spec.path(route.path, operations={route.method.lower(): operation})
@@ -70,7 +71,7 @@ def _operation(plugin: MarshmallowPlugin, route: Route, about: Operation, pictur
     ]
     if route.query is not None:
         assert plugin.converter is not None
-        given = plugin.converter.schema2parameters(route.query, location="query")
+        given = plugin.converter.schema2parameters(input_schema(route.query), location="query")
         parameters += [_query_parameter(parameter) for parameter in given]
     operation: dict[str, Any] = {
         "operationId": f"{module}_{route.handler.__name__}",
@@ -82,7 +83,7 @@ def _operation(plugin: MarshmallowPlugin, route: Route, about: Operation, pictur
     if route.action not in ANONYMOUS:
         operation["security"] = [{"bearer": []}] if needs_login(route.action) else [{}, {"bearer": []}]
     if route.body is not None:
-        content: dict[str, Any] = {"schema": route.body}
+        content: dict[str, Any] = {"schema": input_schema(route.body)}
         if about.example is not None:
             content["example"] = dict(about.example)
         operation["requestBody"] = {"required": about.needs_body, "content": {JSON: content}}
@@ -105,13 +106,13 @@ def _operation(plugin: MarshmallowPlugin, route: Route, about: Operation, pictur
 
 
 def _query_parameter(parameter: dict[str, Any]) -> dict[str, Any]:
-    """What apispec makes of an optional field, without the null that a query cannot give."""
+    """The parameter that apispec makes of an optional field, without null: a query cannot send null."""
     schema = parameter["schema"]
     kind = schema.get("type")
     if isinstance(kind, list):
         schema["type"] = next(name for name in kind if name != "null")
     if "anyOf" in schema:
-        # In a query everything is text: an id looks as it does in a path.
+        # In a query everything is text: an id has the form that it has in a path.
         parameter["schema"] = _PATH_ID
     if "enum" in schema:
         schema["enum"] = [value for value in schema["enum"] if value is not None]
@@ -123,7 +124,8 @@ def _query_parameter(parameter: dict[str, Any]) -> dict[str, Any]:
 def _responses(route: Route, about: Operation) -> dict[str, Any]:
     good: dict[str, Any] = {"description": "Done." if about.status == 204 else about.summary + "."}
     if about.answer is not None:
-        good["content"] = {JSON: {"schema": about.answer}}
+        schema = (page_schema if about.is_page else answer_schema)(about.answer)
+        good["content"] = {JSON: {"schema": schema}}
     elif about.files:
         good["content"] = {name: {"schema": {} if name == JSON else {"type": "string"}} for name in about.files}
     responses: dict[str, Any] = {str(about.status): good}
@@ -135,12 +137,15 @@ def _responses(route: Route, about: Operation) -> dict[str, Any]:
     for status, found in sorted(by_status.items()):
         responses[str(status)] = _problem_response(found)
     if route.path == "/health/ready":
-        responses["503"] = {"description": "It cannot serve.", "content": {JSON: {"schema": answers.Health}}}
+        responses["503"] = {
+            "description": "It cannot serve.",
+            "content": {JSON: {"schema": answer_schema(answers.Health)}},
+        }
     return responses
 
 
 def _problems(route: Route, about: Operation) -> list[type[Problem]]:
-    """Those of its own, and those that follow from its form."""
+    """The problems of a route: its own, and those that follow from its form."""
     found: list[type[Problem]] = list(about.problems)
     if route.action not in ANONYMOUS:
         found += [problems.Unauthorized, problems.BannedUser]
@@ -197,7 +202,7 @@ def _schema_name(schema: type[Schema] | Schema) -> str:
 
 
 def _special_fields(_: Any, field: marshmallow_fields.Field[Any], ret: dict[str, Any], **__: Any) -> dict[str, Any]:
-    """What apispec cannot know of the project's own fields."""
+    """The schema of the project's own fields, which apispec does not know."""
     if isinstance(field, IdOrZero):
         return {**_PATH_ID, "minimum": 0}
     if isinstance(field, Id):
@@ -210,7 +215,7 @@ def _special_fields(_: Any, field: marshmallow_fields.Field[Any], ret: dict[str,
 
 
 def _without_null_defaults(value: Any) -> Any:
-    """A default of null only says that there is none."""
+    """The value without defaults of null: they mean that there is no default."""
     if isinstance(value, dict):
         return {
             name: _without_null_defaults(inner)

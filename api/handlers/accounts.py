@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import UTC, datetime
-from typing import Any
 
 from aiohttp import web
 
@@ -16,46 +14,49 @@ from api.problems import (
     WrongCredentials,
     WrongPassword,
 )
+from api.schemas import answers
+from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody
 from api.services import Services
 from shared.access.tokens import InvalidToken, new_session_id
 from shared.domain.times import rfc3339
 from shared.domain.users import User
+from shared.logs import log_of
 from shared.repositories.sessions import Refresh
 
-log = logging.getLogger("api.accounts")
+log = log_of(__name__)
 
 
 async def register(call: Call) -> web.Response:
-    body = await call.body()
+    body = await call.body(RegisterBody)
     services = call.services
-    password_hash = await services.passwords.hash(body["password"])
-    user = await services.users.create(body["email"], body["name"], password_hash)
+    password_hash = await services.passwords.hash(body.password)
+    user = await services.users.create(body.email, body.name, password_hash)
     return json_answer(await _begin_session(services, user), 201)
 
 
 async def login(call: Call) -> web.Response:
-    body = await call.body()
+    body = await call.body(LoginBody)
     services = call.services
-    await services.rate_limits.login_of(body["email"])
-    found = await services.users.for_login(body["email"])
+    await services.rate_limits.login_of(body.email)
+    found = await services.users.for_login(body.email)
     user, password_hash = found if found else (None, None)
     # The hash is compared for unknown users too: the time taken tells nobody who is registered.
-    is_right = await services.passwords.verify(password_hash, body["password"])
+    is_right = await services.passwords.verify(password_hash, body.password)
     if user is None or password_hash is None or not is_right:
         raise WrongCredentials
     if user.ban is not None:
         raise _banned(user)
     if services.passwords.is_outdated(password_hash):
-        new_hash = await services.passwords.hash(body["password"])
+        new_hash = await services.passwords.hash(body.password)
         await services.users.replace_password_hash(user.id, password_hash, new_hash)
     return json_answer(await _begin_session(services, user))
 
 
 async def refresh(call: Call) -> web.Response:
-    body = await call.body()
+    body = await call.body(RefreshBody)
     services = call.services
     try:
-        session_id, generation = services.tokens.read_refresh(body["refresh_token"])
+        session_id, generation = services.tokens.read_refresh(body.refresh_token)
     except InvalidToken:
         raise InvalidRefreshToken from None
     settings = services.settings
@@ -69,7 +70,7 @@ async def refresh(call: Call) -> web.Response:
         case Refresh.BANNED:
             raise BannedUser
         case Refresh.REUSED:
-            log.warning("refresh token reused", extra={"fields": {"user_id": result.user_id}})
+            log.warning("refresh token reused", user_id=result.user_id)
             services.realtime.disconnect(result.user_id, session_id)
             raise InvalidRefreshToken
         case Refresh.ENDED:
@@ -87,61 +88,50 @@ async def logout(call: Call) -> web.Response:
 
 async def read(call: Call) -> web.Response:
     call.query()
-    return json_answer(profile(await call.services.users.by_id(call.user.user_id)))
+    return json_answer(answers.profile(await call.services.users.by_id(call.user.user_id)))
 
 
 async def change(call: Call) -> web.Response:
-    body = await call.body()
+    body = await call.body(ProfileBody)
     user_id, services = call.user.user_id, call.services
-    if "email" in body or "password" in body:
-        await _check_password(services, user_id, body["current_password"])
-    password_hash = await services.passwords.hash(body["password"]) if "password" in body else None
+    if body.current_password is not None and (body.email is not None or body.password is not None):
+        await _check_password(services, user_id, body.current_password)
+    password_hash = None if body.password is None else await services.passwords.hash(body.password)
     user, ended = await services.users.update(
         user_id,
         session_id=call.user.session_id,
-        name=body.get("name"),
-        email=body.get("email"),
+        name=body.name,
+        email=body.email,
         password_hash=password_hash,
     )
     for session_id in ended:
         services.realtime.disconnect(user_id, session_id)
-    return json_answer(profile(user))
+    return json_answer(answers.profile(user))
 
 
 async def leave(call: Call) -> web.Response:
-    body = await call.body()
+    body = await call.body(LeaveBody)
     user_id, services = call.user.user_id, call.services
-    await _check_password(services, user_id, body["current_password"])
+    await _check_password(services, user_id, body.current_password)
     await services.users.delete(user_id)
     services.realtime.disconnect(user_id)
     services.realtime.seller_changed(user_id)
     return no_content()
 
 
-def profile(user: User) -> dict[str, Any]:
-    """What only the user and admins see."""
-    return {
-        "id": user.id,
-        "email": user.email,
-        "name": user.name,
-        "role": user.role.value,
-        "created_at": rfc3339(user.created_at),
-    }
-
-
-async def _begin_session(services: Services, user: User) -> dict[str, Any]:
+async def _begin_session(services: Services, user: User) -> answers.SignedIn:
     session_id = new_session_id()
     await services.sessions.begin(session_id, user.id, services.settings.refresh_token_seconds)
     return _signed_in(services, user, session_id, 0)
 
 
-def _signed_in(services: Services, user: User, session_id: str, generation: int) -> dict[str, Any]:
-    return {
-        "user": profile(user),
-        "access_token": services.tokens.issue(user.id, user.role, session_id),
-        "refresh_token": services.tokens.issue_refresh(session_id, generation),
-        "expires_in": services.tokens.access_seconds,
-    }
+def _signed_in(services: Services, user: User, session_id: str, generation: int) -> answers.SignedIn:
+    return answers.SignedIn(
+        user=answers.profile(user),
+        access_token=services.tokens.issue(user.id, user.role, session_id),
+        refresh_token=services.tokens.issue_refresh(session_id, generation),
+        expires_in=services.tokens.access_seconds,
+    )
 
 
 async def _check_password(services: Services, user_id: int, password: str) -> None:

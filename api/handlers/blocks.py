@@ -8,24 +8,17 @@ from aiohttp import web
 
 from api.answers import json_answer, no_content
 from api.call import Call
-from api.handlers.users import public_profile
 from api.pagination import decode_cursor, page
 from api.problems import Conflict
-from shared.domain.times import rfc3339
+from api.schemas import answers
+from api.schemas.pages import PageQuery
 
 
 async def find(call: Call) -> web.Response:
-    query = call.query()
-    before = decode_cursor(query["cursor"], tuple[datetime, int])
-    blocked = await call.services.blocks.blocked_by(call.user.user_id, before=before, limit=query["limit"] + 1)
-    return json_answer(
-        page(
-            blocked,
-            query["limit"],
-            lambda one: {**public_profile(one.user), "blocked_at": rfc3339(one.since)},
-            lambda one: (one.since, one.user.id),
-        )
-    )
+    query = call.query(PageQuery)
+    before = decode_cursor(query.cursor, tuple[datetime, int])
+    blocked = await call.services.blocks.blocked_by(call.user.user_id, before=before, limit=query.limit + 1)
+    return json_answer(page(blocked, query.limit, answers.blocked_profile, lambda one: (one.since, one.user.id)))
 
 
 async def block(call: Call) -> web.Response:
@@ -35,7 +28,7 @@ async def block(call: Call) -> web.Response:
     if user_id == call.user.user_id:
         raise Conflict("Nobody blocks themselves.")
     await call.services.blocks.block(call.user.user_id, user_id)
-    return json_answer(public_profile(user))
+    return json_answer(answers.public_profile(user))
 
 
 async def unblock(call: Call) -> web.Response:

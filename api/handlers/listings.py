@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 from aiohttp import web
 
@@ -13,11 +12,11 @@ from api.front_page import FrontPage, listing_page, read_front_page_of
 from api.listing_changes import announce
 from api.pagination import decode_cursor
 from api.problems import Forbidden, Invalid, NotFound, Unauthorized
-from api.schemas.listings import ANY_STATUS
+from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, ListingsQuery
 from shared.access.actor import Actor
 from shared.access.policy import Action, may
 from shared.domain.ids import MAX_ID
-from shared.domain.listings import CategoryNotFound, ListingFilter, NewListing, Sort, Status
+from shared.domain.listings import CategoryNotFound, Sort
 from shared.repositories.listing_search import Position
 from shared.repositories.visibility import Viewer
 
@@ -25,13 +24,13 @@ UNKNOWN_CATEGORY = {"category_id": ["No such category."]}
 
 
 async def find(call: Call) -> web.Response:
-    query = call.query()
-    if query["hidden"] is not None and not may(Action.LISTING_READ_HIDDEN, call.actor, owner_id=None):
+    query = call.query(ListingsQuery)
+    if query.hidden is not None and not may(Action.LISTING_READ_HIDDEN, call.actor, owner_id=None):
         if call.actor is None:
             raise Unauthorized
         raise Forbidden("Only moderators look for hidden listings.")
-    limit, sort, filter = query["limit"], query["sort"], _filter(query)
-    after = _position(query["cursor"], sort)
+    limit, sort, filter = query.limit, query.sort, query.filter
+    after = _position(query.cursor, sort)
     if sort is Sort.NEWEST and filter.is_plain:
         asked = FrontPage(after.id if after else MAX_ID, limit)
         if call.actor is not None:
@@ -58,9 +57,9 @@ async def read(call: Call) -> web.Response:
 
 
 async def create(call: Call) -> web.Response:
-    body = await call.body()
+    new = await call.body(ListingBody)
     try:
-        listing_id = await call.services.listings.create(call.user.user_id, NewListing(**body))
+        listing_id = await call.services.listings.create(call.user.user_id, new)
     except CategoryNotFound:
         raise Invalid(UNKNOWN_CATEGORY) from None
     return encoded_answer((await _json(call, listing_id, call.actor)).encode(), 201)
@@ -69,9 +68,9 @@ async def create(call: Call) -> web.Response:
 async def change(call: Call) -> web.Response:
     listing = await call.listing()
     call.require(Action.LISTING_EDIT, owner_id=listing.seller_id)
-    changes = await call.body()
+    change = await call.body(ListingChangeBody)
     try:
-        await call.services.listings.change(listing, changes, by=call.user.user_id)
+        await call.services.listings.change(listing, change, by=call.user.user_id)
     except CategoryNotFound:
         raise Invalid(UNKNOWN_CATEGORY) from None
     await announce(call.services, listing.id)
@@ -89,10 +88,10 @@ async def delete(call: Call) -> web.Response:
 
 async def hide(call: Call) -> web.Response:
     listing = await call.listing()
-    body = await call.optional_body()
-    if body["until"] is not None and body["until"] <= datetime.now(UTC):
+    body = await call.optional_body(HideBody)
+    if body.until is not None and body.until <= datetime.now(UTC):
         raise Invalid({"until": ["Has passed already."]})
-    await call.services.listings.hide(listing.id, until=body["until"], reason=body["reason"], by=call.user.user_id)
+    await call.services.listings.hide(listing.id, until=body.until, reason=body.reason, by=call.user.user_id)
     await announce(call.services, listing.id)
     return encoded_answer((await _json(call, listing.id, call.actor)).encode())
 
@@ -107,23 +106,6 @@ async def show(call: Call) -> web.Response:
 
 async def _json(call: Call, listing_id: int, actor: Actor | None) -> str:
     return await call.services.listings.read(listing_id, actor)
-
-
-def _filter(query: dict[str, Any]) -> ListingFilter:
-    return ListingFilter(
-        text=query["q"],
-        category_id=query["category_id"],
-        seller_id=query["seller_id"],
-        make=query["make"],
-        model=query["model"],
-        year_min=query["year_min"],
-        year_max=query["year_max"],
-        price_min=query["price_min"],
-        price_max=query["price_max"],
-        mileage_max=query["mileage_max"],
-        status=None if query["status"] == ANY_STATUS else Status(query["status"]),
-        hidden=query["hidden"],
-    )
 
 
 def _position(cursor: str | None, sort: Sort) -> Position | None:

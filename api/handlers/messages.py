@@ -8,6 +8,7 @@ from api.answers import json_answer
 from api.call import Call
 from api.pagination import decode_cursor, encode_cursor
 from api.problems import Invalid
+from api.schemas.messages import MessagesQuery
 from shared.domain.messages import FIELDS, InvalidMessage, UnknownRecipient, parse_send
 from shared.events.messages import message_payload
 
@@ -29,13 +30,13 @@ async def send(call: Call) -> web.Response:
 
 
 async def after(call: Call) -> web.Response:
-    query = call.query()
-    user_id, limit = call.user.user_id, query["limit"]
-    next_id = decode_cursor(query["cursor"], int)
+    query = call.query(MessagesQuery)
+    user_id, limit = call.user.user_id, query.limit
+    next_id = decode_cursor(query.cursor, int)
     if next_id is None:
         overlap_seconds = call.services.settings.catch_up_overlap_seconds
         messages, complete = await call.services.messages.catch_up(
-            user_id, query["after_id"], limit=limit, overlap_seconds=overlap_seconds
+            user_id, query.after_id, limit=limit, overlap_seconds=overlap_seconds
         )
     else:
         messages = await call.services.messages.after(user_id, next_id, limit + 1)

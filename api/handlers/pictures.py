@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import Any
 
 from aiohttp import BodyPartReader, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -26,6 +25,7 @@ from api.problems import (
     TooSlow,
     WrongMediaType,
 )
+from api.schemas import answers
 from shared.access.policy import Action
 from shared.domain.pictures import ListingIsFull, Picture, PictureNotFound
 from shared.postgres import DatabaseUnavailable
@@ -49,7 +49,7 @@ async def add(call: Call) -> web.Response:
     with services.picture_workers.place() as place:
         picture = await _add(call, place)
     await announce(services, picture.listing_id)
-    return json_answer(picture_payload(picture), 201)
+    return json_answer(answers.picture(picture), 201)
 
 
 async def _add(call: Call, place: Place) -> Picture:
@@ -98,17 +98,6 @@ async def thumbnail(call: Call) -> web.Response:
     picture, is_for_anyone = await _visible(call)
     name = f"thumbnail-{picture.id}"
     return await _file(call, picture.thumbnail_key, picture.thumbnail_content_type, name, is_for_anyone)
-
-
-def picture_payload(picture: Picture) -> dict[str, Any]:
-    url = f"/api/pictures/{picture.id}"
-    return {
-        "id": picture.id,
-        "url": url,
-        "thumbnail_url": f"{url}/thumbnail",
-        "width": picture.width,
-        "height": picture.height,
-    }
 
 
 async def _visible(call: Call) -> tuple[Picture, bool]:

@@ -13,27 +13,29 @@ from api.handlers.listings import UNKNOWN_CATEGORY
 from api.listing_changes import announce
 from api.pagination import decode_cursor, page
 from api.problems import Invalid
+from api.schemas import answers
+from api.schemas.pages import PageQuery
+from api.schemas.trash import RestoreBody
 from shared.domain.ids import MAX_ID
 from shared.domain.listings import CategoryNotFound
-from shared.domain.times import rfc3339
 from shared.repositories.trash import TrashedListing
 
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 async def find(call: Call) -> web.Response:
-    query = call.query()
-    before = decode_cursor(query["cursor"], tuple[datetime, int]) or (_END_OF_TIME, MAX_ID)
-    trashed = await call.services.trash.find(before=before, limit=query["limit"] + 1)
-    return json_answer(page(trashed, query["limit"], _payload, lambda one: (one.at, one.id)))
+    query = call.query(PageQuery)
+    before = decode_cursor(query.cursor, tuple[datetime, int]) or (_END_OF_TIME, MAX_ID)
+    trashed = await call.services.trash.find(before=before, limit=query.limit + 1)
+    return json_answer(page(trashed, query.limit, _payload, lambda one: (one.at, one.id)))
 
 
 async def restore(call: Call) -> web.Response:
     listing_id, services = call.path_id(), call.services
     try:
         await services.trash.require(listing_id)
-        body = await call.optional_body()
-        await services.trash.restore(listing_id, body["category_id"], by=call.user.user_id)
+        body = await call.optional_body(RestoreBody)
+        await services.trash.restore(listing_id, body.category_id, by=call.user.user_id)
     except CategoryNotFound:
         raise Invalid(UNKNOWN_CATEGORY) from None
     await announce(services, listing_id)
@@ -50,10 +52,5 @@ async def delete(call: Call) -> web.Response:
 
 
 def _payload(trashed: TrashedListing) -> msgspec.Raw:
-    why = {
-        "at": rfc3339(trashed.at),
-        "by": None if trashed.by_id is None else {"id": trashed.by_id, "name": trashed.by_name},
-        "reason": trashed.reason,
-        "category_is_gone": trashed.category_is_gone,
-    }
-    return msgspec.Raw(f'{trashed.json[:-1]},"trashed":{msgspec.json.encode(why).decode()}}}'.encode())
+    why = msgspec.json.encode(answers.trashing(trashed)).decode()
+    return msgspec.Raw(f'{trashed.json[:-1]},"trashed":{why}}}'.encode())

@@ -3,59 +3,57 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 from aiohttp import web
 
 from api.answers import json_answer, no_content
 from api.call import Call
-from api.handlers.accounts import profile
 from api.pagination import decode_cursor, page
 from api.problems import Conflict, Invalid
-from shared.domain.times import rfc3339, rfc3339_or_none
-from shared.domain.users import PublicUser, User
+from api.schemas import answers
+from api.schemas.users import BanBody, RoleBody, UsersQuery
 
 
 async def read(call: Call) -> web.Response:
     user = await call.services.users.public(call.path_id())
     call.query()
-    return json_answer(public_profile(user))
+    return json_answer(answers.public_profile(user))
 
 
 async def find(call: Call) -> web.Response:
-    query = call.query()
+    query = call.query(UsersQuery)
     users = await call.services.users.find(
-        text=query["q"],
-        role=query["role"],
-        banned=query["banned"],
-        before_id=decode_cursor(query["cursor"], int),
-        limit=query["limit"] + 1,
+        text=query.q,
+        role=query.role,
+        banned=query.banned,
+        before_id=decode_cursor(query.cursor, int),
+        limit=query.limit + 1,
     )
-    return json_answer(page(users, query["limit"], full_profile, lambda user: user.id))
+    return json_answer(page(users, query.limit, answers.full_profile, lambda user: user.id))
 
 
 async def change_role(call: Call) -> web.Response:
     user_id, services = call.path_id(), call.services
     await services.users.public(user_id)
-    body = await call.body()
-    user, is_change = await services.users.set_role(user_id, body["role"], by=call.user.user_id)
+    body = await call.body(RoleBody)
+    user, is_change = await services.users.set_role(user_id, body.role, by=call.user.user_id)
     if is_change:
         services.realtime.role_changed(user.id, user.role)
-    return json_answer(full_profile(user))
+    return json_answer(answers.full_profile(user))
 
 
 async def ban(call: Call) -> web.Response:
     user_id, services = call.path_id(), call.services
     await services.users.public(user_id)
-    body = await call.body()
-    if body["until"] is not None and body["until"] <= datetime.now(UTC):
+    body = await call.body(BanBody)
+    if body.until is not None and body.until <= datetime.now(UTC):
         raise Invalid({"until": ["Has passed already."]})
     if user_id == call.user.user_id:
         raise Conflict("Nobody bans themselves.")
-    user = await services.users.ban(user_id, until=body["until"], reason=body["reason"], by=call.user.user_id)
+    user = await services.users.ban(user_id, until=body.until, reason=body.reason, by=call.user.user_id)
     services.realtime.disconnect(user_id)
     services.realtime.seller_changed(user_id)
-    return json_answer(full_profile(user))
+    return json_answer(answers.full_profile(user))
 
 
 async def unban(call: Call) -> web.Response:
@@ -65,15 +63,3 @@ async def unban(call: Call) -> web.Response:
     await call.services.users.unban(user_id, by=call.user.user_id)
     call.services.realtime.seller_changed(user_id)
     return no_content()
-
-
-def public_profile(user: PublicUser) -> dict[str, Any]:
-    """What every user sees."""
-    return {"id": user.id, "name": user.name, "role": user.role.value, "created_at": rfc3339(user.created_at)}
-
-
-def full_profile(user: User) -> dict[str, Any]:
-    """What admins see."""
-    ban = user.ban
-    shown = ban and {"since": rfc3339(ban.since), "until": rfc3339_or_none(ban.until), "reason": ban.reason}
-    return {**profile(user), "ban": shown}

@@ -1,8 +1,9 @@
 """Serves the web page: one document for all of its addresses, and its modules, styles and pictures.
 
-The files are those of api/web, as they are, and the client of private chat that others copy. An asset's address has the
-version of all of them, so that a browser keeps it for ever and a page never runs modules of two versions. Knows nothing
-of what the page does.
+The files are those of api/web, as they are, and the client of private chat that others copy. An asset's address has its
+path in the checkout, so that an import finds the same file in a browser, in an editor and in a test; and the version of
+all files, so that a browser keeps it for ever and a page never runs modules of two versions. Knows nothing of what the
+page does.
 """
 
 from __future__ import annotations
@@ -13,18 +14,28 @@ import html
 import re
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from string import Template
 
+import msgspec
 from aiohttp import hdrs, web
 
 from api.call import Call
+from api.pagination import MAX_LIMIT
 from api.problems import NotFound
+from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RegisterBody
+from api.schemas.categories import CategoryBody, CategoryChangeBody
+from api.schemas.derived import limits_of
+from api.schemas.listings import HideBody, ListingBody, ListingsQuery
+from api.schemas.replies import ReplyBody
+from api.schemas.reports import ReportBody
+from api.schemas.users import BanBody, UsersQuery
+from shared.domain.pictures import MAX_PICTURES
 from shared.settings import Settings
 
-FOLDER = Path(__file__).parents[1] / "web"
-ELSEWHERE = {"realtime/private_chat.js": Path(__file__).parents[2] / "gateway" / "client" / "private_chat.js"}
-"""Files of the page that lie outside of its folder, by where it imports them from."""
+CHECKOUT = Path(__file__).parents[2]
+FOLDER = CHECKOUT / "api" / "web"
+CLIENT = CHECKOUT / "clients" / "javascript" / "private_chat"
 
 PAGES = (
     "/",
@@ -45,7 +56,14 @@ PAGES = (
 )
 """The addresses that api/web/router.js knows."""
 
-_DOCUMENT = "index.html"
+_INPUTS = (
+    *(RegisterBody, LoginBody, ProfileBody, LeaveBody),
+    *(ListingBody, ListingsQuery, HideBody, ReplyBody, ReportBody),
+    *(CategoryBody, CategoryChangeBody, BanBody, UsersQuery),
+)
+"""Bodies and queries that forms of the page are for."""
+
+_DOCUMENT = "api/web/index.html"
 _MEDIA_TYPES = {
     ".css": "text/css",
     ".html": "text/html",
@@ -81,7 +99,12 @@ async def page(call: Call) -> web.Response:
     assets = _assets(settings)
     socket = _gateway(settings, request) + "/socket"
     document = Template(assets.files[_DOCUMENT].data.decode())
-    text = document.substitute(version=assets.version, socket=html.escape(socket), preloads=_preloads(assets))
+    text = document.substitute(
+        version=assets.version,
+        socket=html.escape(socket),
+        limits=html.escape(_limits(settings.max_picture_bytes)),
+        preloads=_preloads(assets),
+    )
     return web.Response(
         text=text,
         content_type="text/html",
@@ -104,6 +127,14 @@ async def asset(call: Call) -> web.Response:
         body = found.compressed
         headers[hdrs.CONTENT_ENCODING] = "gzip"
     return web.Response(body=body, content_type=found.media_type, charset="utf-8", headers=headers)
+
+
+@cache
+def _limits(picture_bytes: int) -> str:
+    """What the page lets people enter, as JSON: `{"forms": {"ReplyBody": {"text": {"maxlength": 255}}, ...}, ...}`."""
+    forms = {kind.__name__: limits_of(kind) for kind in _INPUTS}
+    limits = {"forms": forms, "pictures": MAX_PICTURES, "picture_bytes": picture_bytes, "page_items": MAX_LIMIT}
+    return msgspec.json.encode(limits).decode()
 
 
 def _preloads(assets: _Assets) -> str:
@@ -168,9 +199,12 @@ def _kept() -> _Assets:
 
 def _paths() -> tuple[tuple[str, Path, int], ...]:
     """Every file that is served: its name in addresses, where it is, and the time of its last change."""
-    own = (path for path in sorted(FOLDER.rglob("*")) if path.suffix in _MEDIA_TYPES and path.is_file())
-    files = {**{str(PurePosixPath(path.relative_to(FOLDER))): path for path in own}, **ELSEWHERE}
-    return tuple((name, path, path.stat().st_mtime_ns) for name, path in files.items())
+    files = (path for folder in (FOLDER, CLIENT) for path in sorted(folder.rglob("*")))
+    return tuple(
+        (path.relative_to(CHECKOUT).as_posix(), path, path.stat().st_mtime_ns)
+        for path in files
+        if path.suffix in _MEDIA_TYPES and path.is_file()
+    )
 
 
 @lru_cache(maxsize=1)

@@ -1,12 +1,10 @@
-"""Headers of every answer: what browsers must not do with it, and which other pages may read it (CORS).
+"""Adds headers to every answer: they restrict what browsers do with it, and say which other pages may read it (CORS).
 
-Tokens travel in a header and never in a cookie, so no answer allows credentials, and no page can act for a user
-without the token. Knows nothing of routes.
+Tokens are in a header and never in a cookie. So no answer allows credentials, and no page can act for a user without
+the token. This module knows nothing of routes.
 """
 
 from __future__ import annotations
-
-import logging
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
@@ -14,6 +12,7 @@ from aiohttp.typedefs import Middleware
 from api.middlewares.requests import Handler
 from shared.access.addresses import is_trusted
 from shared.access.origins import is_allowed
+from shared.logs import log_of
 from shared.refused_origins import RefusedOrigins
 from shared.settings import Settings
 
@@ -21,11 +20,11 @@ _DEFAULTS = (
     (hdrs.CACHE_CONTROL, "no-store"),
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
     ("Referrer-Policy", "no-referrer"),
-    # Instead of aiohttp's, which names its version and Python's.
+    # This replaces aiohttp's header, which names the versions of aiohttp and Python.
     (hdrs.SERVER, "daveslist"),
     ("X-Content-Type-Options", "nosniff"),
 )
-"""A handler's own value wins."""
+"""Headers that an answer gets unless its handler has set them."""
 
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _REQUEST_HEADERS = "Authorization, Content-Type, If-None-Match"
@@ -35,7 +34,7 @@ _HSTS = "max-age=31536000"
 
 
 def headers(settings: Settings) -> Middleware:
-    refused = RefusedOrigins(logging.getLogger(__name__))
+    refused = RefusedOrigins(log_of(__name__))
 
     @web.middleware
     async def add_headers(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -73,7 +72,7 @@ def _preflight() -> web.Response:
 
 
 def _is_over_tls(request: web.Request, settings: Settings) -> bool:
-    """Here, or up to a proxy of ours that says so."""
+    """Whether the client uses TLS, to this process or to a trusted proxy that says so."""
     if request.secure:
         return True
     scheme = request.headers.get("X-Forwarded-Proto", "")

@@ -1,4 +1,4 @@
-"""Counts every request: its route, its status, its time."""
+"""Counts every request by route and status, and measures its time."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import time
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from api.metrics import UNMATCHED, RequestCounts, method_label
 from api.middlewares.requests import Handler
+from api.request_counts import UNMATCHED, RequestCounts, method_label
 
 CLIENT_GONE = 499
-"""No answer was sent: the client had left, or the process was stopping."""
+"""The status of a request that got no answer: the client had left, or the process was stopping."""
 
 
 def metrics(counts: RequestCounts) -> Middleware:

@@ -1,1 +1,1 @@
-"""Pictures of listings, apart from HTTP and SQL: checking, cleaning and scaling uploads, and keeping the files."""
+"""Pictures of listings: checks, cleans and scales uploads, and stores the files. Knows nothing of HTTP and SQL."""

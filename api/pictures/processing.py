@@ -1,10 +1,10 @@
-"""What an upload becomes before anyone else may see it: pixels checked, turned upright, scaled and encoded anew.
+"""Processes an upload before anybody else may see it: checks the pixels, turns them upright, scales and encodes them.
 
-A pure function on bytes. It trusts nothing that the sender says about the file, and hands on nothing of it but what
-can be seen: no EXIF, GPS, XMP, comment, colour profile, further frame or trailing byte survives.
+A pure function on bytes. It trusts nothing that the sender says about the file, and keeps only what can be seen: no
+EXIF, GPS, XMP, comment, colour profile, further frame or trailing byte survives.
 
-Decoders are the part of the server that strangers can feed directly, so that `workers` calls this in processes of
-their own. It silences warnings for the whole process while it runs: do not call it from several threads.
+Strangers can feed the decoders directly, so `workers` runs this module in separate processes. It silences warnings for
+the whole process while it runs: do not call it from several threads.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, TypeVar
 
-# These register themselves; if they were not imported, Pillow would look for WebP by importing every plugin it has.
+# These plugins register themselves. Without these imports, Pillow would import all its plugins to find WebP.
 from PIL import Image, ImageCms
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
@@ -35,7 +35,7 @@ WEBP_QUALITY = 85
 
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
-    # EXIF's orientation -> what undoes it (Exif 2.32, 4.6.4 A)
+    # EXIF's orientation -> the transformation that undoes it (Exif 2.32, 4.6.4 A)
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -51,7 +51,7 @@ _PROFILE_MODES = {"RGB": ("RGB",), "GRAY": ("L",), "CMYK": ("CMYK",)}
 class PictureLimits:
     max_bytes: int
     max_pixels: int
-    """Width times height, as the file's header declares them."""
+    """The most pixels: width times height, as the file's header declares them."""
     side: int
     """Longer side of the stored picture, in pixels; smaller pictures stay as they are."""
     thumbnail_side: int
@@ -68,7 +68,7 @@ class PictureLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessedPicture:
-    """Ready to be stored and served: JPEG if opaque, WebP if anything shows through; sRGB, upright."""
+    """A picture that is ready to be stored and served: JPEG if opaque, else WebP; in sRGB and upright."""
 
     content_type: str
     """`image/jpeg` or `image/webp`."""
@@ -118,7 +118,7 @@ def _format_by_content(data: bytes) -> str:
 
 
 def _declared_webp_size(data: bytes) -> tuple[int, int]:
-    """Width and height of the canvas (RFC 9649, 2.5 to 2.7)."""
+    """Width and height of the WebP's canvas, in pixels (RFC 9649, 2.5 to 2.7)."""
     header = data[12:30]
     if len(header) == 18:
         if header[:4] == b"VP8X":
@@ -139,7 +139,7 @@ def _check_pixels(width: int, height: int, limits: PictureLimits) -> None:
 
 
 def _decoding(step: Callable[[], Result]) -> Result:
-    """Run what reads the stranger's bytes and give whatever goes wrong in it one of our names."""
+    """Run a step that reads the stranger's bytes, and turn whatever it raises into one of our errors."""
     try:
         return step()
     except (BrokenPicture, PictureTooLarge):
@@ -154,7 +154,7 @@ def _decoding(step: Callable[[], Result]) -> Result:
 
 
 def _decode(data: bytes, format_name: str, limits: PictureLimits) -> Image.Image:
-    """The first frame as RGB or RGBA in sRGB, upright, within the limits, and with nothing attached to it."""
+    """The first frame as RGB or RGBA in sRGB, upright, within the limits, and without metadata."""
     with Image.open(BytesIO(data), formats=(format_name,)) as source:
         _check_pixels(source.width, source.height, limits)
         # JPEG can be decoded at 1/2, 1/4 or 1/8, which saves most of the time and memory of a big photo.
@@ -172,7 +172,7 @@ def _orientation(image: Image.Image) -> int:
     try:
         orientation = image.getexif().get(_ORIENTATION_TAG, 1)
     except Exception:
-        # Damaged metadata is about to be thrown away; it is no reason to refuse the picture.
+        # Damaged metadata is no reason to refuse the picture: it is removed anyway.
         return 1
     return orientation if isinstance(orientation, int) else 1
 
@@ -180,8 +180,8 @@ def _orientation(image: Image.Image) -> int:
 def _with_plain_mode(image: Image.Image) -> Image.Image:
     """The same pixels as L, RGB, CMYK or RGBA, which scaling and colour management understand."""
     if image.mode.startswith("I"):
-        # 16 bits of grey: converting would cut off all but the lowest 256 of 65,536 values. A colour that such a file
-        # declares transparent is shown.
+        # 16 bits of grey: `convert` alone would cut off all but the lowest 256 of 65,536 values. A colour that such a
+        # file declares transparent becomes visible.
         return image.point(lambda value: value * (1 / 256)).convert("L")
     if image.has_transparency_data:
         return image.convert("RGBA")
@@ -191,7 +191,7 @@ def _with_plain_mode(image: Image.Image) -> Image.Image:
 
 
 def _to_srgb(image: Image.Image, profile: object) -> Image.Image:
-    """RGB or RGBA as screens take it; a profile that cannot be read or does not fit is ignored, as browsers do."""
+    """The image as RGB or RGBA in sRGB. A profile that cannot be read or does not fit is ignored, as in browsers."""
     target = "RGBA" if image.mode == "RGBA" else "RGB"
     if not isinstance(profile, bytes) or not profile:
         return image.convert(target)
@@ -222,7 +222,7 @@ def _bare(image: Image.Image) -> Image.Image:
     if image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255):
         image = image.convert("RGB")
     if image.mode == "RGBA":
-        # Editors leave the cut-out part of a photo in place under full transparency; multiplying wipes it.
+        # Editors keep the cut-out parts of a photo under full transparency; multiplying by alpha erases them.
         image = image.convert("RGBa").convert("RGBA")
     bare = Image.new(image.mode, image.size)
     bare.paste(image)
@@ -244,7 +244,7 @@ def _scaled(image: Image.Image, side: int) -> Image.Image:
 
 
 def _encode(image: Image.Image) -> tuple[str, bytes]:
-    """Its media type and file. WebP for transparency, because a photo with an alpha channel as PNG takes megabytes."""
+    """The image's media type and file. WebP for transparency: as PNG, a photo with an alpha channel takes megabytes."""
     output = BytesIO()
     if image.mode == "RGB":
         image.save(output, "JPEG", quality=JPEG_QUALITY, progressive=True, optimize=True)

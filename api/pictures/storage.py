@@ -1,6 +1,6 @@
-"""Keeps the files of pictures in a local folder or an S3-compatible bucket, which are one setting apart.
+"""Stores the files of pictures in a local folder or an S3-compatible bucket; a setting decides which.
 
-Knows keys and bytes; which picture a key belongs to, and who may see it, is in the database.
+It knows keys and bytes. The database knows which picture a key belongs to, and who may see it.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{40}\.(?:jpg|webp)")
 
 
 def new_key(content_type: str) -> str:
-    """A key that nobody can guess and no user has a say in. Its folder keeps local folders small.
+    """A random key that nobody can guess. It begins with a folder, which keeps local folders small.
 
-    A key is written once, so that the bytes behind it never change: it is a strong ETag of them, too.
+    A key is written once, so its bytes never change: the key is also their strong ETag (RFC 9110, 8.8.3).
     """
     name = secrets.token_hex(20)
     return f"{name[:2]}/{name}.{_EXTENSIONS[content_type]}"
@@ -45,9 +45,9 @@ def new_key(content_type: str) -> str:
 class PictureStorage:
     """An asynchronous context manager; any number of nodes may share the folder or bucket.
 
-    `put` is atomic: a key has either no file or the whole one. Every method raises StorageUnavailable when the
-    storage cannot be reached, refuses, or takes longer than the settings allow, and ValueError for a key that
-    `new_key` cannot have made.
+    `put` is atomic: a key has either no file or the whole one. Every method raises StorageUnavailable if the storage
+    cannot be reached, refuses, or takes longer than the settings allow, and ValueError for a key that `new_key` cannot
+    have made.
     """
 
     def __init__(self, store: LocalStore | S3Store) -> None:
@@ -55,10 +55,10 @@ class PictureStorage:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> PictureStorage:
-        """By `pictures_url`: `file:///folder` or `s3://bucket/prefix`, the latter with the usual AWS_* variables.
+        """The storage at `pictures_url`: `file:///folder`, or `s3://bucket/prefix` with the usual AWS_* variables.
 
-        AWS_ENDPOINT_URL names an S3-compatible server; over plain HTTP only if it says `http://` itself.
-        Raises InvalidSettings. Nothing is asked of the bucket yet.
+        AWS_ENDPOINT_URL names an S3-compatible server; plain HTTP is used only if that URL begins with `http://`.
+        Raises InvalidSettings. No request is made yet.
         """
         return cls(open_store(settings))
 
@@ -71,24 +71,24 @@ class PictureStorage:
         await self.close()
 
     async def close(self) -> None:
-        """Let go of the connections; whatever is asked afterwards raises StorageUnavailable."""
+        """Drop the connections; later requests raise StorageUnavailable."""
         self._store = None
 
     async def put(self, key: str, data: bytes, content_type: str) -> None:
-        """When it returns, the storage has the whole file safe."""
+        """Store a file. When this returns, the whole file survives a power cut."""
         store = self._open(key)
-        # Local files have no place for a media type, and obstore refuses to drop one.
+        # Local files cannot hold a media type, and obstore raises instead of dropping it.
         attributes = {"Content-Type": content_type} if isinstance(store, S3Store) else None
         try:
             await _answer(store.put_async(key, data, attributes=attributes, use_multipart=False))
             if isinstance(store, LocalStore) and store.prefix is not None:
-                # A bucket answers when the file is safe; a folder only once it is told to write it down.
+                # A bucket answers when the file is safe; a local file has to be synced.
                 await _answer(asyncio.to_thread(_sync, store.prefix / key))
         except FileNotFoundError as error:
             raise StorageUnavailable("the folder or bucket is missing") from error
 
     async def get(self, key: str) -> bytes:
-        """The whole file, which `processing` keeps to a few megabytes. Raises PictureMissing."""
+        """The whole file; `processing` makes none larger than a few megabytes. Raises PictureMissing."""
         store = self._open(key)
         try:
             return bytes(await _answer(_read(store, key)))
@@ -96,14 +96,14 @@ class PictureStorage:
             raise PictureMissing(key) from error
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """When it returns, none of them is there, not even in part; whether they were is no matter."""
+        """Delete files. When this returns, none of them is there, not even in part. Missing files are no error."""
         if not keys:
             return
         store = self._open(*keys)
         try:
             await _answer(store.delete_async(list(keys)))
         except FileNotFoundError:
-            # A folder gives up at the first that is missing.
+            # In a folder, deleting several keys at once would stop at the first missing file.
             for key in keys:
                 try:
                     await _answer(store.delete_async(key))
@@ -138,14 +138,14 @@ async def _answer(request: Awaitable[Result]) -> Result:
 
 
 def _remove_begun(folder: Path, keys: Sequence[str]) -> None:
-    """What a process that died while it wrote has left: a file is written as `KEY#1`, and then given its name."""
+    """Remove the partial files of a process that died while writing: obstore writes `KEY#1` first, then renames it."""
     for key in keys:
         for begun in (folder / key).parent.glob(f"{(folder / key).name}#*"):
             begun.unlink(missing_ok=True)
 
 
 def _sync(file: Path) -> None:
-    """Outlast a power cut: the bytes, the file's name, and its folder's name."""
+    """Make a file survive a power cut: its bytes, its name, and the name of its folder."""
     for path in (file, file.parent, file.parent.parent):
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -174,7 +174,7 @@ def open_store(settings: Settings) -> LocalStore | S3Store:
 
 def _folder(path: Path, setting: str) -> LocalStore:
     try:
-        # Pictures of private listings lie here: for this user alone.
+        # Pictures of private listings are here, so only this user may enter.
         make_folder(path, 0o700)
         return LocalStore(path)
     except OSError as error:
@@ -190,7 +190,7 @@ def _bucket(bucket: str, prefix: str, settings: Settings) -> S3Store:
         return S3Store(
             bucket,
             prefix=prefix or None,
-            # The name that wins: the client reads the environment too, where a variable of this name may be empty.
+            # This name takes precedence: the client also reads the environment, where the variable may be empty.
             config={"aws_endpoint_url_s3": endpoint} if endpoint else {},
             client_options={
                 "allow_http": endpoint.lower().startswith("http://"),

@@ -1,6 +1,6 @@
-"""The way of one upload: read within its limit, processed, kept as two files.
+"""Takes one upload: reads it within its limit, has it processed, and stores it as two files.
 
-It puts `workers` and `storage` together for the handlers, and knows neither permissions nor rows.
+It joins `workers` and `storage` for the handlers, and knows nothing of permissions and rows.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 async def read_upload(part: BodyPartReader, max_bytes: int) -> bytes:
-    """The content of a multipart field; raises PictureTooLarge as soon as it is, without reading the rest."""
+    """The content of a multipart field. Raises PictureTooLarge after `max_bytes`, without reading the rest."""
     received = bytearray()
     while chunk := await part.read_chunk():
         received += chunk
@@ -34,11 +34,11 @@ async def read_upload(part: BodyPartReader, max_bytes: int) -> bytes:
 async def store_picture(
     data: bytes, place: Place, storage: PictureStorage, expect: Callable[[Sequence[str]], Awaitable[None]]
 ) -> NewPicture:
-    """Process and store an upload. Both files are there when it returns: a row never names one that is missing.
+    """Process and store an upload. When this returns, both files are stored, so a row never names a missing file.
 
-    `expect` is told their keys before, and sees to it that they are deleted if no row of theirs follows. So nothing is
-    deleted here, whatever goes wrong: a request may take effect although its answer said otherwise. Raises what
-    `Place.process`, `PictureStorage.put` and `expect` raise.
+    `expect` is called with their keys before, and has the files deleted if no row follows. So nothing is deleted here,
+    whatever goes wrong: a request may take effect although its answer said otherwise. Raises what `Place.process`,
+    `PictureStorage.put` and `expect` raise.
     """
     processed = await place.process(data)
     picture = NewPicture(

@@ -1,8 +1,8 @@
 """The process in which pictures are decoded: `python -m api.pictures.worker_process LIMITS`, started by `workers`.
 
-It reads one picture after the other from standard input and answers each on standard output; both directions are
-frames of a 4-byte length (big endian) and that many bytes. An empty frame first says that it is ready. It ends when
-standard input does, so that none is left behind whatever becomes of the API. It knows no secret: `workers` gives it an
+It reads one picture after the other from standard input, and answers each on standard output. Both directions use
+frames: a length of 4 bytes (big endian), then that many bytes. The first frame is empty and says that the process is
+ready. The process ends with its standard input, so it never outlives the API. It knows no secret: `workers` gives it an
 environment without any.
 """
 
@@ -61,7 +61,7 @@ def serve(limits: WorkerLimits, requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer until the requests end."""
     _write_frame(answers, b"")
     while (data := _read_frame(requests)) is not None:
-        # The API ends a worker that takes too long. Should the API be gone by then, the alarm ends it.
+        # The API ends a worker that takes too long. If the API is gone by then, the alarm ends it.
         signal.setitimer(signal.ITIMER_REAL, limits.seconds + _BACKSTOP_SECONDS)
         reply = msgspec.msgpack.encode(answer(data, limits.picture))
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -83,9 +83,9 @@ def _write_frame(stream: BinaryIO, data: bytes) -> None:
 
 
 def _confine(memory_bytes: int) -> None:
-    # Requests and chat go first.
+    # A low priority, so that requests and chat go first.
     os.nice(_NICENESS)
-    # Not every system knows a limit of address space; the limit on pixels still holds there.
+    # Not every system can limit the address space; the limit on pixels holds in any case.
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     # A core file would hold somebody's picture.
@@ -97,7 +97,7 @@ def main() -> None:
     limits = msgspec.json.decode(sys.argv[1], type=WorkerLimits)
     _confine(limits.memory_bytes)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    # Whatever a library prints must not end up between the frames.
+    # Text that a library prints must not get between the frames.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     with answers, contextlib.suppress(BrokenPipeError):
         serve(limits, sys.stdin.buffer, answers)

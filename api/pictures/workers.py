@@ -1,10 +1,10 @@
-"""Runs `process_picture` beside the event loop: a few processes, a bounded queue before them, a time limit for each.
+"""Runs `process_picture` outside the event loop: in a few processes, with a bounded queue and a time limit.
 
-Processes and not threads, although Pillow releases the GIL while it decodes: a thread that a hostile picture keeps busy
-cannot be ended, and its memory or a crash in a decoder would be the whole API's. A process can be killed, has a memory
-limit of its own, a lower priority, and an environment without secrets. They are children with pipes rather than
-a `ProcessPoolExecutor`, which fails all its pictures when one has to be killed, and unpickles what a decoder that was
-taken over may have written; here the answer is read as plain data.
+Pillow releases the GIL while it decodes, but threads would not do: a thread that a hostile picture keeps busy cannot be
+ended, and its memory, or a crash in a decoder, would hit the whole API. A process can be killed, and has a memory limit
+of its own, a lower priority, and an environment without secrets. A `ProcessPoolExecutor` would not do either: when one
+process has to be killed, all its pictures fail, and it unpickles bytes that a hijacked decoder may have written. These
+processes are children with pipes, whose answers are read as plain data.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ log = log_of(__name__)
 
 START_SECONDS = 30.0
 PICTURES_A_PROCESS = 100
-"""Then it is replaced, so that what decoders leak stays small."""
+"""A process is replaced after this many pictures, so that memory leaks of decoders stay small."""
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
@@ -48,7 +48,7 @@ class WorkerEnded(Exception):
 
 
 class WorkerNotStarted(Exception):
-    """The process did not come up, or not in time."""
+    """The process did not start, or not in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +59,18 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What `PictureWorkers.place` gives: the right to have one picture processed."""
+    """The right to have one picture processed; `PictureWorkers.place` gives it."""
 
     process: Callable[[bytes], Awaitable[ProcessedPicture]]
-    """What `process_picture` gives or raises; raises PicturesBusy when no pictures can be processed now."""
+    """Returns and raises what `process_picture` does; raises PicturesBusy if no picture can be processed now."""
 
 
 class PictureWorkers:
-    """An asynchronous context manager; leaving it ends every process and answers what waits with PicturesBusy.
+    """An asynchronous context manager; leaving it ends every process, and waiting pictures get PicturesBusy.
 
-    The processes start with the first pictures. At most `workers` pictures are processed at a time, and `max_waiting`
-    wait their turn in the order in which they came. An upload takes its `place` among them before its body is read: so
-    many bodies are in memory at most.
+    The processes start with the first pictures. At most `workers` pictures are processed at the same time, and at most
+    `max_waiting` wait, in the order of arrival. An upload takes a `place` before its body is read, which also bounds
+    the number of bodies in memory.
     """
 
     def __init__(self, limits: WorkerLimits, *, workers: int, max_waiting: int) -> None:
@@ -111,14 +111,14 @@ class PictureWorkers:
 
     @property
     def free(self) -> int:
-        """How many places are not taken."""
+        """The number of free places."""
         return self._room - self._taken
 
     @contextlib.contextmanager
     def place(self) -> Iterator[Place]:
-        """Room for one picture, for as long as the block lasts. Raises PicturesBusy when all places are taken.
+        """A place for one picture, until the end of the block. Raises PicturesBusy if all places are taken.
 
-        A picture that is still under way at its end, because its caller was cancelled, is finished and dropped.
+        If the caller was cancelled and the picture is still being processed then, it is finished and dropped.
         """
         if not self._runners:
             raise PicturesBusy("no pictures are processed now")
@@ -151,7 +151,7 @@ class _Runner:
         self._worker: _Worker | None = None
 
     async def run(self) -> None:
-        """Until cancelled; no process is left then."""
+        """Process pictures until cancelled; then end the process."""
         try:
             while True:
                 await self._serve_next()
@@ -159,7 +159,7 @@ class _Runner:
             await self._end_worker()
 
     async def _serve_next(self) -> None:
-        # A method of its own, so that no picture is kept in memory while the next is awaited.
+        # This is a method of its own so that no picture is kept in memory while the runner waits for the next.
         job = await self._jobs.get()
         if job.picture.done():
             return
@@ -181,7 +181,10 @@ class _Runner:
                 job.picture.set_result(answer.picture)
 
     async def _ask(self, data: bytes) -> Answer:
-        """Raises OSError, WorkerNotStarted, TimeoutError or WorkerEnded; after each of them no process is left."""
+        """The answer to one picture. Raises OSError, WorkerNotStarted, TimeoutError or WorkerEnded.
+
+        After each of these errors no process is left.
+        """
         while True:
             worker = await self._ready_worker()
             is_fresh = worker.served == 0
@@ -189,7 +192,7 @@ class _Runner:
                 return await worker.ask(data, self._limits.seconds)
             except WorkerEnded:
                 await self._end_worker()
-                # One that had served before may have died meanwhile, through no fault of this picture.
+                # A process that has served before may have died meanwhile, and not because of this picture.
                 if is_fresh:
                     raise
             except TimeoutError:
@@ -236,7 +239,7 @@ class _Worker:
             stdin=PIPE,
             stdout=PIPE,
             env=_environment(),
-            # A Ctrl-C at the terminal is for the API, which then ends its workers.
+            # A Ctrl-C at the terminal must reach only the API, which then ends its workers.
             start_new_session=True,
         )
         worker = cls(process)
@@ -256,10 +259,10 @@ class _Worker:
         return self._process.returncode is not None
 
     async def ask(self, data: bytes, seconds: float) -> Answer:
-        """Raises TimeoutError or WorkerEnded; the worker must be ended after either."""
+        """The answer to one picture. Raises TimeoutError or WorkerEnded; end the worker after either."""
         self.served += 1
         async with asyncio.timeout(seconds):
-            # Should it have ended, reading tells.
+            # If the process has ended, the read below shows it.
             with contextlib.suppress(OSError):
                 self._requests.write(len(data).to_bytes(LENGTH_BYTES, "big"))
                 self._requests.write(data)
@@ -291,7 +294,7 @@ class _Worker:
 
 
 def _environment() -> dict[str, str]:
-    """What Python needs to find this project and its packages, and none of the API's secrets."""
+    """The environment of a worker: what Python needs to find this project and its packages, and no secret."""
     environment = {"PYTHONPATH": os.pathsep.join([str(_PROJECT), *filter(None, sys.path)])}
     if "LD_LIBRARY_PATH" in os.environ:
         environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]

@@ -2,55 +2,56 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
 
-from marshmallow import Schema, ValidationError, validate, validates_schema
+from marshmallow import ValidationError, validate
 
-from api.schemas.fields import Storable, Text
+from api.schemas.fields import Storable
+from shared.domain.declared import Text, left_out
 from shared.domain.users import MAX_EMAIL_LENGTH, MAX_NAME_LENGTH, MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
 
-
-def _email(**settings: Any) -> Storable:
-    return Storable(validate=[validate.Length(max=MAX_EMAIL_LENGTH), validate.Email()], **settings)
-
-
-def _new_password(**settings: Any) -> Storable:
-    return Storable(validate=validate.Length(MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH), **settings)
-
-
-def _given_password(**settings: Any) -> Storable:
-    """One to compare: too short a one is simply wrong."""
-    return Storable(validate=validate.Length(max=MAX_PASSWORD_LENGTH), **settings)
+Name = Annotated[str, Text(MAX_NAME_LENGTH)]
+Email = Annotated[str, partial(Storable, validate=[validate.Length(max=MAX_EMAIL_LENGTH), validate.Email()])]
+NewPassword = Annotated[str, partial(Storable, validate=validate.Length(MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH))]
+# To compare: a password that is too short is simply wrong, and so is an address that is none.
+GivenPassword = Annotated[str, partial(Storable, validate=validate.Length(max=MAX_PASSWORD_LENGTH))]
+GivenEmail = Annotated[str, partial(Storable, validate=validate.Length(max=MAX_EMAIL_LENGTH))]
 
 
-class RegisterBody(Schema):
-    email = _email(required=True)
-    password = _new_password(required=True)
-    name = Text(required=True, longest=MAX_NAME_LENGTH)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterBody:
+    email: Email
+    password: NewPassword
+    name: Name
 
 
-class LoginBody(Schema):
-    email = Storable(required=True, validate=validate.Length(max=MAX_EMAIL_LENGTH))
-    password = _given_password(required=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginBody:
+    email: GivenEmail
+    password: GivenPassword
 
 
-class RefreshBody(Schema):
-    refresh_token = Storable(required=True, validate=validate.Length(1, 1000))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshBody:
+    refresh_token: Annotated[str, partial(Storable, validate=validate.Length(1, 1000))]
 
 
-class ProfileBody(Schema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileBody:
     """`current_password` is needed to change the e-mail address or the password."""
 
-    name = Text(longest=MAX_NAME_LENGTH)
-    email = _email()
-    password = _new_password()
-    current_password = _given_password()
+    name: Name | None = left_out()
+    email: Email | None = left_out()
+    password: NewPassword | None = left_out()
+    current_password: GivenPassword | None = left_out()
 
-    @validates_schema
-    def _needs_current_password(self, data: dict[str, Any], **_: Any) -> None:
-        if ("email" in data or "password" in data) and "current_password" not in data:
+    def __post_init__(self) -> None:
+        if (self.email is not None or self.password is not None) and self.current_password is None:
             raise ValidationError({"current_password": ["Needed to change the e-mail address or the password."]})
 
 
-class LeaveBody(Schema):
-    current_password = _given_password(required=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaveBody:
+    current_password: GivenPassword

@@ -1,233 +1,316 @@
-"""The shape of every answer, for the document. Nothing is dumped through these: rows go to JSON by a straighter way."""
+"""Every answer, declared once: a dataclass that becomes JSON as it is, and that describes the JSON in the document.
+
+Below each is the function that makes it from the domain's object. Only listings come as JSON from the database
+(shared/repositories/listings.py), with the fields that shared/domain/listings.py declares; `Listing` describes them.
+"""
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, make_dataclass
+from functools import partial
+from typing import Annotated, Any, get_type_hints
 
-from marshmallow import Schema, fields
+from marshmallow import fields
+from msgspec import UNSET
 
-from api.schemas.fields import Time
-from shared.domain.listings import Status, Visibility
+from shared.domain import listings, messages, pictures, replies, reports, users
+from shared.domain.declared import Id, Number, Timestamp
+from shared.domain.listings import NewListing, Visibility
 from shared.domain.reports import ReportReason
+from shared.domain.times import rfc3339, rfc3339_or_none
 from shared.domain.users import Role
+from shared.events.messages import Message, message_payload
+from shared.repositories import audit, blocks, trash
+
+ABSENT: Any = UNSET
+"""The default of a field that is not always there."""
 
 
-def _id() -> fields.Integer:
-    return fields.Integer(required=True, strict=True, metadata={"minimum": 1})
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """RFC 9457. `errors` comes with 422: a list of sentences for each field."""
+
+    type: Annotated[str, partial(fields.String, metadata={"example": "/problems/invalid"})]
+    title: str
+    status: int
+    detail: str
+    errors: dict[str, Any] = ABSENT
 
 
-def _count() -> fields.Integer:
-    return fields.Integer(required=True, strict=True, metadata={"minimum": 0})
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    status: Annotated[str, partial(fields.String, metadata={"enum": ["ok", "unavailable"]})]
+    reasons: dict[str, str] = ABSENT
 
 
-def _text(**settings: Any) -> fields.String:
-    return fields.String(required=True, **settings)
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Whose name stands at something; empty for one who has left."""
+
+    id: Id
+    name: str
 
 
-def _time(**settings: Any) -> Time:
-    return Time(required=True, **settings)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicProfile:
+    """What every user sees."""
+
+    id: Id
+    name: str
+    role: Role
+    created_at: Timestamp
 
 
-def _nested(schema: type[Schema], **settings: Any) -> fields.Nested:
-    return fields.Nested(schema, required=True, **settings)
+def public_profile(user: users.PublicUser) -> PublicProfile:
+    return PublicProfile(**_public(user))
 
 
-@cache
-def page_of(schema: type[Schema]) -> type[Schema]:
-    """A page of such things; `next_cursor` is null on the last one."""
-    name = f"{schema.__name__}Page"
-    return Schema.from_dict(
-        {
-            "data": fields.List(fields.Nested(schema), required=True),
-            "next_cursor": fields.String(required=True, allow_none=True),
-        },
-        name=name,
+def _public(user: users.PublicUser | users.User) -> dict[str, Any]:
+    return {"id": user.id, "name": user.name, "role": user.role, "created_at": rfc3339(user.created_at)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockedProfile(PublicProfile):
+    blocked_at: Timestamp
+
+
+def blocked_profile(blocked: blocks.BlockedUser) -> BlockedProfile:
+    return BlockedProfile(**_public(blocked.user), blocked_at=rfc3339(blocked.since))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile(PublicProfile):
+    """What only the user and admins see."""
+
+    email: str
+
+
+def profile(user: users.User) -> Profile:
+    return Profile(**_public(user), email=user.email)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ban:
+    since: Timestamp
+    until: Timestamp | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FullProfile(Profile):
+    """What admins see."""
+
+    ban: Ban | None
+
+
+def full_profile(user: users.User) -> FullProfile:
+    ban = None
+    if user.ban is not None:
+        ban = Ban(since=rfc3339(user.ban.since), until=rfc3339_or_none(user.ban.until), reason=user.ban.reason)
+    return FullProfile(**_public(user), email=user.email, ban=ban)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedIn:
+    """`expires_in` is the access token's life in seconds."""
+
+    user: Profile
+    access_token: str
+    refresh_token: str
+    expires_in: Number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    user: Person
+    last_message: Message
+    unread_count: Number
+
+
+def conversation(conversation: messages.Conversation) -> Conversation:
+    return Conversation(
+        user=Person(conversation.user_id, conversation.user_name),
+        last_message=message_payload(conversation.last_message),
+        unread_count=conversation.unread_count,
     )
 
 
-class Problem(Schema):
-    """RFC 9457. `errors` comes with 422: a list of sentences for each field."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """The addresses are paths on this host; sizes are in pixels."""
 
-    type = _text(metadata={"example": "/problems/invalid"})
-    title = _text()
-    status = fields.Integer(required=True, strict=True)
-    detail = _text()
-    errors = fields.Dict(keys=fields.String())
-
-
-class Health(Schema):
-    status = fields.String(required=True, metadata={"enum": ["ok", "unavailable"]})
-    reasons = fields.Dict(keys=fields.String(), values=fields.String())
+    id: Id
+    url: str
+    thumbnail_url: str
+    width: Number
+    height: Number
 
 
-class Person(Schema):
-    """Whose name stands at something; empty for one who has left."""
-
-    id = _id()
-    name = _text()
+def picture(picture: pictures.Picture) -> Picture:
+    url = f"/api/pictures/{picture.id}"
+    return Picture(id=picture.id, url=url, thumbnail_url=f"{url}/thumbnail", width=picture.width, height=picture.height)
 
 
-class PublicProfile(Schema):
-    id = _id()
-    name = _text()
-    role = fields.Enum(Role, by_value=True, required=True)
-    created_at = _time()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Category:
+    id: Id
+    name: str
+    visibility: Visibility
+    created_at: Timestamp
 
 
-class Profile(PublicProfile):
-    email = _text()
+def category(category: listings.Category) -> Category:
+    return Category(
+        id=category.id, name=category.name, visibility=category.visibility, created_at=rfc3339(category.created_at)
+    )
 
 
-class Ban(Schema):
-    since = _time()
-    until = _time(allow_none=True)
-    reason = _text()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CategoryName:
+    id: Id
+    name: str
 
 
-class FullProfile(Profile):
-    ban = _nested(Ban, allow_none=True)
-
-
-class BlockedProfile(PublicProfile):
-    blocked_at = _time()
-
-
-class SignedIn(Schema):
-    """`expires_in` is the access token's life in seconds."""
-
-    user = _nested(Profile)
-    access_token = _text()
-    refresh_token = _text()
-    expires_in = _count()
-
-
-# `from` is a word of Python's own, so this one is no class body. `from` and `to` are user ids as strings.
-Message = Schema.from_dict(
-    {
-        "id": _id(),
-        "from": _text(),
-        "to": _text(),
-        "message": _text(),
-        "listing_id": fields.Integer(required=True, strict=True, allow_none=True),
-        "inserted_at": _time(),
-        "read_at": _time(allow_none=True),
-    },
-    name="Message",
+_SHOWN = {name: hint for name, hint in get_type_hints(NewListing, include_extras=True).items() if name != "category_id"}
+Listing = make_dataclass(
+    "Listing",
+    [
+        ("id", Id),
+        ("category", CategoryName),
+        ("seller", Person),
+        *_SHOWN.items(),
+        ("created_at", Timestamp),
+        ("updated_at", Timestamp),
+        ("reply_count", Number),
+        ("pictures", list[Picture]),
+        # For those who may know: the seller, moderators and admins.
+        ("hidden", bool, ABSENT),
+        ("hidden_until", Timestamp | None, ABSENT),
+        ("hidden_reason", str | None, ABSENT),
+    ],
+    kw_only=True,
 )
 
 
-class Conversation(Schema):
-    user = _nested(Person)
-    last_message = _nested(Message)
-    unread_count = _count()
-
-
-class Picture(Schema):
-    """The addresses are paths on this host; sizes are in pixels."""
-
-    id = _id()
-    url = _text()
-    thumbnail_url = _text()
-    width = _count()
-    height = _count()
-
-
-class Category(Schema):
-    id = _id()
-    name = _text()
-    visibility = fields.Enum(Visibility, by_value=True, required=True)
-    created_at = _time()
-
-
-class CategoryName(Schema):
-    id = _id()
-    name = _text()
-
-
-class Listing(Schema):
-    """`hidden` and what follows it are for those who may know: the seller, moderators and admins."""
-
-    id = _id()
-    title = _text()
-    content = _text()
-    category = _nested(CategoryName)
-    seller = _nested(Person)
-    visibility = fields.Enum(Visibility, by_value=True, required=True)
-    status = fields.Enum(Status, by_value=True, required=True)
-    make = _text(allow_none=True)
-    model = _text(allow_none=True)
-    year = fields.Integer(required=True, strict=True, allow_none=True)
-    mileage = fields.Integer(required=True, strict=True, allow_none=True)
-    price = fields.Integer(required=True, strict=True, allow_none=True)
-    location = _text(allow_none=True)
-    created_at = _time()
-    updated_at = _time()
-    reply_count = _count()
-    pictures = fields.List(fields.Nested(Picture), required=True)
-    hidden = fields.Boolean()
-    hidden_until = Time(allow_none=True)
-    hidden_reason = fields.String(allow_none=True)
-
-
-class Trashing(Schema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trashing:
     """When it came into the trash, by whom and why. If its category is gone, a restore needs another one."""
 
-    at = _time()
-    by = _nested(Person, allow_none=True)
-    reason = _text(allow_none=True)
-    category_is_gone = fields.Boolean(required=True)
+    at: Timestamp
+    by: Person | None
+    reason: str | None
+    category_is_gone: bool
 
 
-class TrashedListing(Listing):
-    trashed = _nested(Trashing)
+def trashing(trashed: trash.TrashedListing) -> Trashing:
+    by = None if trashed.by_id is None else Person(trashed.by_id, trashed.by_name or "")
+    return Trashing(at=rfc3339(trashed.at), by=by, reason=trashed.reason, category_is_gone=trashed.category_is_gone)
 
 
-class Reply(Schema):
-    id = _id()
-    listing_id = _id()
-    author = _nested(Person)
-    text = _text()
-    created_at = _time()
+TrashedListing = make_dataclass("TrashedListing", [("trashed", Trashing)], bases=(Listing,), kw_only=True)
 
 
-class Report(Schema):
-    id = _id()
-    listing_id = _id()
-    reporter_id = _id()
-    reason = fields.Enum(ReportReason, by_value=True, required=True)
-    text = _text(allow_none=True)
-    created_at = _time()
-    resolved_at = _time(allow_none=True)
-    resolved_by = fields.Integer(required=True, strict=True, allow_none=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    id: Id
+    listing_id: Id
+    author: Person
+    text: str
+    created_at: Timestamp
 
 
-class ReportedListing(Schema):
-    id = _id()
-    title = _text()
-    trashed = fields.Boolean(required=True)
+def reply(reply: replies.Reply) -> Reply:
+    return Reply(
+        id=reply.id,
+        listing_id=reply.listing_id,
+        author=Person(reply.author_id, reply.author_name),
+        text=reply.text,
+        created_at=rfc3339(reply.created_at),
+    )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    id: Id
+    listing_id: Id
+    reporter_id: Id
+    reason: ReportReason
+    text: str | None
+    created_at: Timestamp
+    resolved_at: Timestamp | None
+    resolved_by: int | None
+
+
+def report(report: reports.Report) -> Report:
+    return Report(**_reported(report))
+
+
+def _reported(report: reports.Report) -> dict[str, Any]:
+    return {
+        "id": report.id,
+        "listing_id": report.listing_id,
+        "reporter_id": report.reporter_id,
+        "reason": report.reason,
+        "text": report.text,
+        "created_at": rfc3339(report.created_at),
+        "resolved_at": rfc3339_or_none(report.resolved_at),
+        "resolved_by": report.resolved_by,
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportedListing:
+    id: Id
+    title: str
+    trashed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedReport(Report):
     """`report_count`: open reports of the listing when the reading of the queue began."""
 
-    reporter = _nested(Person)
-    listing = _nested(ReportedListing)
-    report_count = _count()
+    reporter: Person
+    listing: ReportedListing
+    report_count: Number
 
 
-class Target(Schema):
-    type = _text()
-    id = _id()
+def queued_report(queued: reports.QueuedReport) -> QueuedReport:
+    about = queued.report
+    return QueuedReport(
+        **_reported(about),
+        reporter=Person(about.reporter_id, queued.reporter_name),
+        listing=ReportedListing(id=about.listing_id, title=queued.listing_title, trashed=queued.listing_is_trashed),
+        report_count=queued.count,
+    )
 
 
-class Act(Schema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    type: str
+    id: Id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
     """Something that a moderator or an admin did."""
 
-    id = _id()
-    actor = _nested(Person)
-    action = _text()
-    target = _nested(Target)
-    reason = _text(allow_none=True)
-    details = fields.Dict(required=True, keys=fields.String())
-    created_at = _time()
+    id: Id
+    actor: Person
+    action: str
+    target: Target
+    reason: str | None
+    details: Mapping[str, Any]
+    created_at: Timestamp
+
+
+def act(act: audit.Act) -> Act:
+    return Act(
+        id=act.id,
+        actor=Person(act.actor_id, act.actor_name),
+        action=act.action,
+        target=Target(type=act.target_type, id=act.target_id),
+        reason=act.reason,
+        details=act.details,
+        created_at=rfc3339(act.created_at),
+    )

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields
+from dataclasses import dataclass
 
-from api.schemas.fields import Text
-from shared.domain.listings import MAX_SHORT_TEXT_LENGTH, Visibility
-
-
-class CategoryBody(Schema):
-    name = Text(required=True, longest=MAX_SHORT_TEXT_LENGTH)
-    visibility = fields.Enum(Visibility, by_value=True, load_default=Visibility.PUBLIC)
+from shared.domain.declared import left_out
+from shared.domain.listings import ShortText, Visibility
 
 
-class CategoryChangeBody(Schema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CategoryBody:
+    name: ShortText
+    visibility: Visibility = Visibility.PUBLIC
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CategoryChangeBody:
     """Only what is given is changed."""
 
-    name = Text(longest=MAX_SHORT_TEXT_LENGTH)
-    visibility = fields.Enum(Visibility, by_value=True)
+    name: ShortText | None = left_out()
+    visibility: Visibility | None = left_out()

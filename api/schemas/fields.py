@@ -1,14 +1,13 @@
-"""Marshmallow fields for what this API takes: text that can be stored, ids in both spellings, pages."""
+"""Marshmallow fields for what this API takes: text that can be stored, ids in both spellings, numbers, times."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import ValidationError, fields, validate
 
-from api.pagination import DEFAULT_LIMIT, MAX_LIMIT
-from shared.domain.ids import parse_id
+from shared.domain.ids import MAX_EXACT_FLOAT, parse_id
 from shared.domain.text import is_storable, text_fault
 
 
@@ -74,6 +73,35 @@ class Time(fields.AwareDateTime):
             raise self.make_error("invalid", input=value, obj_type="datetime") from None
 
 
+class Whole(fields.Integer):
+    """A whole number of JSON, not its spelling as text. Without `most` it has no end."""
+
+    def __init__(self, least: int, most: int | None = None, **settings: Any) -> None:
+        super().__init__(strict=True, validate=validate.Range(least, most), **settings)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        # `2015.0` is 2015, as JSON has it; `true` is not 1.
+        if type(value) is float and value.is_integer() and abs(value) <= MAX_EXACT_FLOAT:
+            return int(value)
+        if type(value) is not int:
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class Year(Whole):
+    """A year from `least` to the next one."""
+
+    def __init__(self, least: int, **settings: Any) -> None:
+        super().__init__(least, **settings)
+        self.validators.append(_not_after_next_year)
+
+
+def _not_after_next_year(year: int) -> None:
+    latest = datetime.now(UTC).year + 1
+    if year > latest:
+        raise ValidationError(f"Not after {latest}.")
+
+
 class Digits(fields.Integer):
     """A whole number in a query: digits only, a minus before them at most."""
 
@@ -91,14 +119,3 @@ class Flag(fields.Boolean):
         if value not in ("true", "false"):
             raise self.make_error("invalid", input=value)
         return bool(value == "true")
-
-
-class PageQuery(Schema):
-    """The parameters of every list; a list with filters adds its own in a subclass."""
-
-    limit = Digits(load_default=DEFAULT_LIMIT, validate=validate.Range(1, MAX_LIMIT))
-    cursor = Storable(
-        load_default=None,
-        # As `pagination` makes them: letters that a URL takes as they are.
-        validate=[validate.Length(1, 1000), validate.Regexp(r"^[A-Za-z0-9_-]+$", error="Not a cursor of this list.")],
-    )

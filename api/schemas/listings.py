@@ -2,115 +2,84 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Annotated
 
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import fields, validate
 
-from api.schemas.fields import Digits, Flag, Id, PageQuery, Text, Time
-from api.schemas.users import MAX_REASON_LENGTH
+from api.schemas.fields import Digits, Flag, Time
+from api.schemas.pages import PageQuery
+from api.schemas.users import Reason
+from shared.domain.declared import Id, Text
 from shared.domain.listings import (
-    MAX_CONTENT_LENGTH,
-    MAX_MILEAGE,
     MAX_PRICE,
     MAX_QUERY_LENGTH,
-    MAX_SHORT_TEXT_LENGTH,
-    MAX_TITLE_LENGTH,
-    MIN_YEAR,
+    ListingChange,
+    ListingFilter,
+    NewListing,
+    ShortText,
     Sort,
     Status,
-    Visibility,
 )
 
-ANY_STATUS = "any"
+_ANY = "any"
+_STATUS = partial(fields.String, validate=validate.OneOf([*(one.value for one in Status), _ANY]))
 
 
-class Whole(fields.Integer):
-    """A whole number of JSON, not its spelling as text."""
-
-    def __init__(self, least: int, most: int | None = None, **settings: Any) -> None:
-        super().__init__(strict=True, validate=validate.Range(least, most), **settings)
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
-        # `2015.0` is 2015, as JSON has it; `true` is not 1.
-        if type(value) is float and value.is_integer() and abs(value) <= MAX_PRICE:
-            return int(value)
-        if type(value) is not int:
-            raise self.make_error("invalid", input=value)
-        return value
+class ListingBody(NewListing):
+    """What is known of the car, and what is said of it."""
 
 
-def _not_after_next_year(year: int) -> None:
-    latest = datetime.now(UTC).year + 1
-    if year > latest:
-        raise ValidationError(f"Not after {latest}.")
-
-
-def _year() -> Whole:
-    field = Whole(MIN_YEAR, allow_none=True)
-    field.validators.append(_not_after_next_year)
-    return field
-
-
-def _short_text() -> Text:
-    return Text(longest=MAX_SHORT_TEXT_LENGTH, allow_none=True)
-
-
-class _Car(Schema):
-    """What may be unknown."""
-
-    make = _short_text()
-    model = _short_text()
-    year = _year()
-    mileage = Whole(0, MAX_MILEAGE, allow_none=True)
-    price = Whole(0, MAX_PRICE, allow_none=True)
-    location = _short_text()
-
-
-class ListingBody(_Car):
-    title = Text(required=True, longest=MAX_TITLE_LENGTH)
-    content = Text(required=True, longest=MAX_CONTENT_LENGTH)
-    category_id = Id(required=True)
-    visibility = fields.Enum(Visibility, by_value=True, load_default=Visibility.PUBLIC)
-
-
-class ListingChangeBody(_Car):
+class ListingChangeBody(ListingChange):
     """Only what is given is changed; null makes unknown what may be so."""
 
-    title = Text(longest=MAX_TITLE_LENGTH)
-    content = Text(longest=MAX_CONTENT_LENGTH)
-    category_id = Id()
-    visibility = fields.Enum(Visibility, by_value=True)
-    status = fields.Enum(Status, by_value=True)
 
-
-class HideBody(Schema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HideBody:
     """Without `until` for good, or until it is shown again."""
 
-    reason = Text(longest=MAX_REASON_LENGTH, load_default=None, allow_none=True)
-    until = Time(load_default=None, allow_none=True)
+    reason: Reason | None = None
+    until: Annotated[datetime, Time] | None = None
 
 
-def _number(most: int) -> Digits:
-    return Digits(load_default=None, validate=validate.Range(0, most))
+def _number(most: int) -> partial[Digits]:
+    return partial(Digits, validate=validate.Range(0, most))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListingsQuery(PageQuery):
     """`q` looks in title, content, make and model, forgives misspellings and completes words; `hidden` is for
     moderators."""
 
-    q = Text(longest=MAX_QUERY_LENGTH, load_default=None)
-    category_id = Id(load_default=None)
-    seller_id = Id(load_default=None)
-    make = Text(longest=MAX_SHORT_TEXT_LENGTH, load_default=None)
-    model = Text(longest=MAX_SHORT_TEXT_LENGTH, load_default=None)
-    year_min = _number(9999)
-    year_max = _number(9999)
-    price_min = _number(MAX_PRICE)
-    price_max = _number(MAX_PRICE)
-    mileage_max = _number(2**31 - 2)
-    sort = fields.Enum(Sort, by_value=True, load_default=Sort.NEWEST)
-    status = fields.String(
-        load_default=Status.AVAILABLE.value, validate=validate.OneOf([*(one.value for one in Status), ANY_STATUS])
-    )
-    hidden = Flag(load_default=None)
+    q: Annotated[str, Text(MAX_QUERY_LENGTH)] | None = None
+    category_id: Id | None = None
+    seller_id: Id | None = None
+    make: ShortText | None = None
+    model: ShortText | None = None
+    year_min: Annotated[int, _number(9999)] | None = None
+    year_max: Annotated[int, _number(9999)] | None = None
+    price_min: Annotated[int, _number(MAX_PRICE)] | None = None
+    price_max: Annotated[int, _number(MAX_PRICE)] | None = None
+    mileage_max: Annotated[int, _number(2**31 - 2)] | None = None
+    sort: Sort = Sort.NEWEST
+    status: Annotated[str, _STATUS] = Status.AVAILABLE.value
+    hidden: Annotated[bool, Flag] | None = None
+
+    @property
+    def filter(self) -> ListingFilter:
+        return ListingFilter(
+            text=self.q,
+            category_id=self.category_id,
+            seller_id=self.seller_id,
+            make=self.make,
+            model=self.model,
+            year_min=self.year_min,
+            year_max=self.year_max,
+            price_min=self.price_min,
+            price_max=self.price_max,
+            mileage_max=self.mileage_max,
+            status=None if self.status == _ANY else Status(self.status),
+            hidden=self.hidden,
+        )

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema
+from dataclasses import dataclass
+from typing import Annotated
 
-from api.schemas.fields import Id, IdOrZero, PageQuery, Text
+from api.schemas.fields import IdOrZero
+from api.schemas.pages import PageQuery
+from shared.domain.declared import Id, Text
 from shared.domain.messages import MAX_CLIENT_REF_LENGTH, MAX_TEXT_LENGTH
 
 
-class MessageBody(Schema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageBody:
     """For the document; `parse_send` reads it."""
 
-    to = Id(required=True)
-    message = Text(required=True, longest=MAX_TEXT_LENGTH)
-    listing_id = Id(allow_none=True)
-    client_ref = Text(allow_none=True, longest=MAX_CLIENT_REF_LENGTH)
+    to: Id
+    message: Annotated[str, Text(MAX_TEXT_LENGTH)]
+    listing_id: Id | None = None
+    client_ref: Annotated[str, Text(MAX_CLIENT_REF_LENGTH)] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessagesQuery(PageQuery):
     """`after_id` 0 is from the very first message; a `cursor` goes on where a page ended."""
 
-    after_id = IdOrZero(load_default=0)
+    after_id: Annotated[int, IdOrZero] = 0
 
 
-class ReadBody(Schema):
-    up_to = Id(required=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadBody:
+    up_to: Id

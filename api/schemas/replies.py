@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema
+from dataclasses import dataclass
+from typing import Annotated
 
-from api.schemas.fields import Text
+from shared.domain.declared import Text
 from shared.domain.replies import MAX_REPLY_LENGTH
 
 
-class ReplyBody(Schema):
-    text = Text(required=True, longest=MAX_REPLY_LENGTH)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyBody:
+    text: Annotated[str, Text(MAX_REPLY_LENGTH)]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields
+from dataclasses import dataclass
+from typing import Annotated
 
-from api.schemas.fields import Text
+from shared.domain.declared import Text
 from shared.domain.reports import MAX_REPORT_LENGTH, ReportReason
 
 
-class ReportBody(Schema):
-    reason = fields.Enum(ReportReason, by_value=True, required=True)
-    text = Text(load_default=None, allow_none=True, longest=MAX_REPORT_LENGTH)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportBody:
+    reason: ReportReason
+    text: Annotated[str, Text(MAX_REPORT_LENGTH)] | None = None

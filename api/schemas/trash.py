@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema
+from dataclasses import dataclass
 
-from api.schemas.fields import Id
+from shared.domain.declared import Id
 
 
-class RestoreBody(Schema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreBody:
     """`category_id` is needed if the listing's category is gone."""
 
-    category_id = Id(load_default=None, allow_none=True)
+    category_id: Id | None = None

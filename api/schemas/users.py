@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields, validate
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Annotated
 
-from api.schemas.fields import Flag, PageQuery, Storable, Text, Time
+from marshmallow import validate
+
+from api.schemas.fields import Flag, Storable, Time
+from api.schemas.pages import PageQuery
+from shared.domain.declared import Text
 from shared.domain.users import Role
 
-MAX_REASON_LENGTH = 1000
+Reason = Annotated[str, Text(1000)]
 
 
-class RoleBody(Schema):
-    role = fields.Enum(Role, by_value=True, required=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleBody:
+    role: Role
 
 
-class BanBody(Schema):
-    reason = Text(required=True, longest=MAX_REASON_LENGTH)
-    until = Time(load_default=None, allow_none=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BanBody:
+    reason: Reason
+    until: Annotated[datetime, Time] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UsersQuery(PageQuery):
-    q = Storable(load_default=None, validate=validate.Length(1, 200))
-    role = fields.Enum(Role, by_value=True, load_default=None)
-    banned = Flag(load_default=None)
+    q: Annotated[str, partial(Storable, validate=validate.Length(1, 200))] | None = None
+    role: Role | None = None
+    banned: Annotated[bool, Flag] | None = None

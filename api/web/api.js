@@ -1,4 +1,4 @@
-// The REST API as functions: the token added, refreshed and tried again; answers as objects, failures as Problem.
+// The REST API as functions. They add the token, refresh it and try again; they return objects, and throw Problem.
 
 import { Problem } from "./problem.js";
 import { session } from "./session.js";
@@ -46,7 +46,7 @@ async function send(method, path, { body, signal, token }) {
   }
 }
 
-/** A file as multipart form data; `onProgress(0 to 1)`. By XMLHttpRequest: fetch does not tell how far it is. */
+/** Upload a file as multipart form data; calls `onProgress` with 0 to 1. fetch does not report progress. */
 async function upload(path, field, file, onProgress) {
   const token = await session.freshToken();
   return new Promise((resolve, reject) => {

@@ -1,24 +1,25 @@
-// The categories that this person may see, asked for once.
+// The categories that this person may see, loaded once.
 
 import { api } from "./api.js";
+import { limits } from "./limits.js";
 import { update } from "./page.js";
 import { session } from "./session.js";
 
 let known = null;
 let asked = null;
 
-/** Those known so far; the page is drawn again when they have come. */
+/** The categories that are loaded so far; the page is drawn again when they have come. */
 export function categories() {
   asked ??= load();
   return known ?? [];
 }
 
-/** Whether they have come. */
+/** Whether the categories have come. */
 export function areCategoriesKnown() {
   return known !== null;
 }
 
-/** Ask again: they changed, or who asks. */
+/** Load them again: they have changed, or another person is logged in. */
 export function forgetCategories() {
   asked = null;
 }
@@ -28,7 +29,7 @@ async function load() {
     let cursor = null;
     const found = [];
     do {
-      const page = await api.get("/api/categories", { query: { limit: 100, cursor } });
+      const page = await api.get("/api/categories", { query: { limit: limits.page_items, cursor } });
       found.push(...page.data);
       cursor = page.next_cursor;
     } while (cursor);

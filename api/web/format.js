@@ -2,6 +2,7 @@
 
 const money = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD", maximumFractionDigits: 0 });
 const whole = new Intl.NumberFormat("en-US");
+const decimal = new Intl.NumberFormat("en-US", { maximumFractionDigits: 1, roundingMode: "floor" });
 const ago = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 const day = new Intl.DateTimeFormat("en-US", { dateStyle: "medium" });
 const moment = new Intl.DateTimeFormat("en-US", { dateStyle: "medium", timeStyle: "short" });
@@ -17,6 +18,7 @@ const A_WEEK_IN_SECONDS = 7 * 86_400;
 export const price = (value) => (value === null || value === undefined ? "Ask for the price" : money.format(value));
 export const miles = (value) => `${whole.format(value)} mi`;
 export const count = (number, one, many) => `${whole.format(number)} ${number === 1 ? one : many}`;
+export const megabytes = (bytes) => `${decimal.format(bytes / 2 ** 20)} MB`;
 export const dateTime = (time) => moment.format(new Date(time));
 export const date = (time) => day.format(new Date(time));
 
@@ -29,11 +31,11 @@ export function since(time) {
   return ago.format(-Math.floor(seconds / length), unit);
 }
 
-/** The time of a message: of today the clock alone. */
+/** The time of a message; without the date if it is from today. */
 export function messageTime(time) {
   const isToday = new Date(time).toDateString() === new Date().toDateString();
   return isToday ? clock.format(new Date(time)) : dateTime(time);
 }
 
-/** Of somebody who left, the name is empty. */
+/** The name to show; the name of a person who has left is empty. */
 export const nameOf = (user) => user?.name || "Somebody who left";

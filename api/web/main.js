@@ -1,9 +1,10 @@
-// Starts the page: session, live connection, router, and the one place that draws.
+// Starts the page: the session, the live connection, the router, and the only code that draws.
 
 import { render } from "./vendor/lit-html/lit-html.js";
+import { navigateWith } from "./navigation.js";
 import { drawWith, update } from "./page.js";
 import { connection } from "./realtime/connection.js";
-import { inbox } from "./realtime/inbox.js";
+import { inbox } from "./realtime/my_inbox.js";
 import { router } from "./router.js";
 import { session } from "./session.js";
 import { shell } from "./shell.js";
@@ -22,6 +23,8 @@ drawWith(() => {
   router.drawn();
 });
 
+navigateWith((url, options) => router.go(url, options));
+
 session.onChange((change) => {
   if (change.isOtherPerson) {
     inbox.close();
@@ -30,7 +33,7 @@ session.onChange((change) => {
       connection.open();
       inbox.open(session.user.id);
     }
-    // What is shown may be another's: everything is asked for again, as the one who asks now.
+    // The page may show another person's data: load everything again for the person who is logged in now.
     router.restart(change.notice);
   } else if (change.token) {
     connection.useToken(change.token);

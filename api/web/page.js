@@ -1,4 +1,4 @@
-// Draws the page after what changed in this turn of the event loop, once.
+// Draws the page once for all changes of one turn of the event loop.
 
 let draw = () => {};
 let isQueued = false;

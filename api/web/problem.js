@@ -1,4 +1,4 @@
-// A failure as people are told it: the API's problem details, or that nothing could be reached.
+// A failure in words for people: the API's problem details (RFC 9457), or that the server could not be reached.
 
 export class Problem extends Error {
   constructor({ status = 0, type = "", title = "", detail = "", errors = {} }, retryAfter = null) {
@@ -9,7 +9,7 @@ export class Problem extends Error {
     this.retryAfter = retryAfter;
   }
 
-  /** Any error as a problem. What is a fault of the page's own also goes to the console. */
+  /** Any error as a Problem. A fault of the page itself also goes to the console. */
   static of(error) {
     if (error instanceof Problem) return error;
     if (error.name === "AbortError") return new Problem({ type: "aborted", title: "Stopped." });
@@ -26,19 +26,19 @@ export class Problem extends Error {
     try {
       body = await response.json();
     } catch {
-      // A proxy's own words, in whatever form: the status has to do.
+      // The answer is a proxy's, in an unknown form: use only its status.
     }
     const seconds = Number(response.headers.get("Retry-After"));
     const title = `The server answered ${response.status}.`;
     return new Problem({ title, ...body, status: response.status }, seconds || null);
   }
 
-  /** What is wrong with one field, in one line; empty if nothing is. */
+  /** The fault of one field in one line; empty if it has none. */
   of(field) {
     return sentences(this.errors[field]).join(" ");
   }
 
-  /** What is wrong with fields that a form does not have. */
+  /** The faults of fields that a form does not have. */
   beside(fields) {
     const others = Object.keys(this.errors).filter((name) => !fields.includes(name));
     return others.map((name) => `${name}: ${this.of(name)}`).join(" ");

@@ -1,4 +1,4 @@
-// Which view an address has, and going from one to another without loading the page again.
+// Maps addresses to views, and goes from one to another without loading the page again.
 
 import { update } from "./page.js";
 import { session } from "./session.js";
@@ -19,7 +19,7 @@ import { Register } from "./views/register.js";
 import { Reports } from "./views/reports.js";
 import { Trash } from "./views/trash.js";
 
-/** Path, view, and the least role that it is for. An id is digits. */
+/** Path, view, and the lowest role that may see it. An id has only digits. */
 const ROUTES = [
   ["/", Browse, null],
   ["/account", Account, "user"],
@@ -44,7 +44,7 @@ class Router {
   #url = "";
   #isToBeFocused = false;
   #scrollTo = null;
-  /** The search that was left last, so that going back finds it as it was, with all its pages. */
+  /** The last search, kept so that going back shows it as it was, with all its pages. */
   #kept = null;
 
   start() {
@@ -57,12 +57,13 @@ class Router {
     this.#show({ isFirst: true });
   }
 
-  /** Open the same address again, as somebody else. */
+  /** Open the same address again for another person. */
   restart(notice) {
     this.#keep(null);
     this.#show({ notice, isRestart: true });
   }
 
+  /** `replace` leaves no trace in the history; `notice` is shown by the view that opens. */
   go(url, { replace = false, notice = "" } = {}) {
     if (!replace) {
       history.replaceState({ ...history.state, scroll: scrollY }, "");
@@ -73,7 +74,7 @@ class Router {
     this.#show({ notice });
   }
 
-  /** After each drawing. A new page begins at its top, with its heading in focus, where a screen reader reads on. */
+  /** Called after each drawing. A new page begins at its top, with the focus on its heading for screen readers. */
   drawn() {
     if (this.#scrollTo !== null) {
       scrollTo(0, this.#scrollTo);
@@ -117,7 +118,7 @@ class Router {
       this.view.start(before?.constructor === this.view.constructor && !isRestart ? before : null);
       if (!isSamePath) this.#scrollTo = 0;
     }
-    // Also where the same address became another view: the log-in that it needs, for one.
+    // The same address may have become another view, for example the log-in that it needs.
     this.#isToBeFocused = !isFirst && !(isSamePath && before.constructor === this.view.constructor);
     if (this.#isToBeFocused) announce(this.view.title);
     update();
@@ -139,7 +140,7 @@ function make(notice) {
   return new Missing({});
 }
 
-/** A click on a link to one of our own addresses goes there without loading; all other clicks are the browser's. */
+/** Follow a click on a link to one of our own addresses without loading; leave all other clicks to the browser. */
 function followLink(event) {
   const link = event.target.closest?.("a[href]");
   if (!link || event.defaultPrevented || event.button !== 0) return;
@@ -148,12 +149,7 @@ function followLink(event) {
   if (url.origin !== location.origin || link.target || link.hasAttribute("download")) return;
   if (url.pathname.startsWith("/api") || url.hash) return;
   event.preventDefault();
-  navigate(url.pathname + url.search);
+  router.go(url.pathname + url.search);
 }
 
 export const router = new Router();
-
-/** `replace` leaves no trace in the history; `notice` is shown by the view that opens. */
-export function navigate(url, options) {
-  router.go(url, options);
-}

@@ -1,16 +1,16 @@
-// Who is logged in on this browser: their tokens, kept fresh, shared by all tabs.
+// The user who is logged in on this browser, and the tokens, which this module keeps fresh and shares among all tabs.
 //
-// The tokens live in the browser's storage. The API takes them in a header only, so no other site can act for the user, as it
-// could with a cookie (CSRF). What remains is script injection, and against that stand a policy without inline script
-// and Trusted Types; tokens held in memory only would be no safer there (injected script can call this module), and
-// everybody would have to log in again after each reload. Access tokens are short-lived, and a refresh token that
-// somebody else has used ends the session at its next use.
+// The tokens are in the browser's storage. The API takes them only in a header, so no other site can act for the user, as
+// it could with a cookie (CSRF). What remains is script injection, which a policy without inline script and Trusted Types
+// prevent. Tokens in memory would not be safer (an injected script can call this module), and everybody would have to log
+// in again after each reload. Access tokens are short-lived; if somebody else has used a refresh token, its next use ends
+// the session.
 
 import { Problem } from "./problem.js";
 import { onWrittenElsewhere, readAtOnce, readForSure, write } from "./session_store.js";
 
 const LOCK = "daveslist.refresh";
-/** A token this close to its end, or past the half of a very short life, is replaced before it is used. */
+/** A token is replaced before it is used if it expires within this time, or is past half of a very short life. */
 const EARLY_MS = 60_000;
 const CHECK_AT_MOST_EVERY_MS = 1_000;
 
@@ -22,7 +22,7 @@ class Session {
   #checkTimer = null;
 
   constructor() {
-    // Another tab logged in or out, or has a fresh token.
+    // Another tab has logged in or out, or has a fresh token.
     onWrittenElsewhere((stored) => this.#become(stored));
     document.addEventListener("visibilitychange", () => {
       if (document.visibilityState === "visible") this.check();
@@ -30,18 +30,18 @@ class Session {
     this.#refreshInTime();
   }
 
-  /** {id, email, name, role}, or null for a visitor. */
+  /** The user, {id, email, name, role}, or null for a visitor. */
   get user() {
     return this.#stored?.user ?? null;
   }
 
-  /** Whether the user is at least that: "user", "moderator", "admin". */
+  /** Whether the user has at least this role: "user", "moderator" or "admin". */
   is(role) {
     const ranks = ["user", "moderator", "admin"];
     return this.user !== null && ranks.indexOf(this.user.role) >= ranks.indexOf(role);
   }
 
-  /** The token as it is, for those who cannot wait; null for a visitor. */
+  /** The present token, which may have expired, for callers that cannot wait; null for a visitor. */
   get token() {
     return this.#stored?.access_token ?? null;
   }
@@ -51,18 +51,18 @@ class Session {
     this.#listeners.push(listener);
   }
 
-  /** What registering, log-in and refreshing answer. */
+  /** Take over the answer of a registration, a log-in or a refresh. */
   begin(answer) {
     const life = answer.expires_in * 1000;
     return this.#keep({ ...answer, refresh_at: Date.now() + Math.max(life - EARLY_MS, life / 2) });
   }
 
-  /** `notice` is why, where the user did not ask for it. */
+  /** End the session here. `notice` says why, if the user did not ask for it. */
   end(notice = "") {
     return this.#keep(null, notice);
   }
 
-  /** The user's profile is another now. Alone, so that no older tokens are written over newer ones. */
+  /** Change the user's profile alone, so that no older tokens overwrite newer ones. */
   rename(user) {
     return alone(async () => {
       const stored = await readForSure();
@@ -70,16 +70,16 @@ class Session {
     });
   }
 
-  /** A token that is good for a while; null for a visitor. Raises Problem when it cannot be had now. */
+  /** A token that is good for a while; null for a visitor. Throws Problem if none can be had now. */
   async freshToken() {
     if (!this.#stored || this.#stored.refresh_at > Date.now()) return this.token;
     return this.refresh(this.token);
   }
 
-  /** A token other than this one, which was refused or is about to expire; null if the session has ended. */
+  /** Another token than this one, which was refused or is about to expire; null if the session has ended. */
   async refresh(token) {
     return alone(async () => {
-      // While this tab waited, another one may have got a new token with the only refresh token there is.
+      // While this tab waited, another tab may have used the refresh token and got a new one.
       const stored = await readForSure();
       if (!stored || stored.access_token !== token) {
         this.#become(stored);
@@ -104,7 +104,7 @@ class Session {
     });
   }
 
-  /** Ask whether the session still stands, and what the user's role is now. */
+  /** Ask the API whether the session is still good, and what the user's role is now. */
   async check() {
     if (!this.#stored) return;
     const wait = this.#checkedAt + CHECK_AT_MOST_EVERY_MS - Date.now();
@@ -130,7 +130,7 @@ class Session {
         this.end((await Problem.fromResponse(response)).message);
       }
     } catch {
-      // Not reachable: the next check will tell.
+      // The API cannot be reached: the next check will show.
     }
   }
 
@@ -149,7 +149,7 @@ class Session {
     for (const listener of this.#listeners) listener({ isOtherPerson, token, notice });
   }
 
-  /** The live connection needs a fresh token also while nothing is asked by REST. */
+  /** Refresh the token in time: the live connection needs one even while no REST request is made. */
   #refreshInTime() {
     clearTimeout(this.#timer);
     if (!this.#stored) return;
@@ -164,7 +164,7 @@ class Session {
   }
 }
 
-/** One tab at a time. Browsers offer locks to pages that came safely, which all but a developer's on a LAN do. */
+/** Run in one tab at a time. Browsers have locks for pages over HTTPS or from localhost, so not for plain HTTP on a LAN. */
 function alone(work) {
   return navigator.locks ? navigator.locks.request(LOCK, work) : work();
 }

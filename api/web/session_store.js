@@ -1,14 +1,14 @@
-// Where the session is kept for all tabs. Two places, since neither can do it alone:
+// Stores the session for all tabs, in two places, because neither is enough alone:
 //
-// localStorage is read at once when a page starts, and tells other tabs of changes, but it may be stale for a moment in
-// a tab that runs in another process. IndexedDB is the same for all at any moment, but only asynchronous; it decides
-// where two tabs would otherwise use the same refresh token, which ends the session.
+// localStorage can be read at once when a page starts, and tells other tabs of changes, but it may be stale for a moment
+// in a tab that runs in another process. IndexedDB is the same for all tabs at any moment, but only asynchronous. It
+// decides when two tabs would otherwise use the same refresh token, which would end the session.
 
 const KEY = "daveslist.session";
 const DATABASE = "daveslist";
 const STORE = "session";
 
-/** As localStorage has it; null for a visitor. */
+/** The session in localStorage; null for a visitor. */
 export function readAtOnce() {
   try {
     return JSON.parse(localStorage.getItem(KEY));
@@ -17,17 +17,17 @@ export function readAtOnce() {
   }
 }
 
-/** As the last tab that wrote it left it, null included. Ask while no other tab can write. */
+/** The session, or null, as the last tab wrote it. Call this while no other tab can write. */
 export async function readForSure() {
   try {
     return (await transaction("readonly", (store) => store.get(KEY))) ?? readAtOnce();
   } catch {
-    // Some browsers in private windows have none.
+    // Some browsers have no storage in private windows.
     return readAtOnce();
   }
 }
 
-/** localStorage has it on return, IndexedDB when the promise is kept. */
+/** Write the session: localStorage has it on return, IndexedDB when the promise resolves. */
 export async function write(session) {
   if (session) localStorage.setItem(KEY, JSON.stringify(session));
   else localStorage.removeItem(KEY);
@@ -38,7 +38,7 @@ export async function write(session) {
   }
 }
 
-/** `listener(session)` is called when another tab wrote it. */
+/** `listener(session)` is called when another tab has written the session. */
 export function onWrittenElsewhere(listener) {
   window.addEventListener("storage", (event) => {
     if (event.key === KEY || event.key === null) listener(readAtOnce());

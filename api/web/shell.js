@@ -1,16 +1,17 @@
-// What is around every view: skip link, header with search and navigation, announcements, footer.
+// The frame of every view: skip link, header with search and navigation, announcements, footer.
 
 import { html, nothing } from "./vendor/lit-html/lit-html.js";
 import { live } from "./vendor/lit-html/directives/live.js";
 import { api } from "./api.js";
+import { limitsOf } from "./limits.js";
 import { connection } from "./realtime/connection.js";
-import { inbox } from "./realtime/inbox.js";
-import { navigate } from "./router.js";
+import { inbox } from "./realtime/my_inbox.js";
+import { navigate } from "./navigation.js";
 import { session } from "./session.js";
 import { announcer } from "./ui/announcer.js";
 import { carIcon, searchIcon } from "./ui/icons.js";
 
-/** Whose libraries the page uses, and under which licences. */
+/** The libraries that the page uses, with their authors and licences. */
 const LIBRARIES = new URL("vendor/README.md", import.meta.url).href;
 
 export function shell(view) {
@@ -48,7 +49,7 @@ function search() {
     <input
       type="search"
       name="q"
-      maxlength="200"
+      maxlength=${limitsOf("ListingsQuery").q.maxlength}
       autocomplete="off"
       aria-label="Search cars"
       placeholder="Make, model, anything"
@@ -87,7 +88,7 @@ async function logOut() {
   try {
     await api.post("/api/logout");
   } catch {
-    // The session ends here in any case; on the server it does when its tokens run out.
+    // The session ends here in any case; on the server it ends at the latest when its tokens expire.
   }
   session.end();
   navigate("/", { notice: "You are logged out." });

@@ -1,13 +1,13 @@
-// What a view is: started when its address is opened, stopped when it is left, and between them a template of its state.
+// The base of views. A view starts when its address is opened and stops when it is left; its template shows its state.
 
 import { update } from "./page.js";
 import { Problem } from "./problem.js";
 
 export class View {
   #controller = new AbortController();
-  /** For the window, and for screen readers when the view opens. */
+  /** The title of the window, which screen readers read when the view opens. */
   title = "";
-  /** Why the view could not be loaded, if it could not. */
+  /** The Problem because of which the view could not be loaded, or null. */
   problem = null;
 
   constructor({ params = {}, query = new URLSearchParams(), notice = "" }) {
@@ -16,7 +16,7 @@ export class View {
     this.notice = notice;
   }
 
-  /** Aborts when the view is left; for requests. */
+  /** A signal for requests, which aborts when the view is left. */
   get signal() {
     return this.#controller.signal;
   }
@@ -25,7 +25,7 @@ export class View {
     return this.signal.aborted;
   }
 
-  /** `previous` is the view that was shown before, if it is of the same kind. */
+  /** Start the view. `previous` is the view that was shown before, if it is of the same kind. */
   start(previous) {}
 
   stop() {
@@ -36,7 +36,7 @@ export class View {
     if (!this.isLeft) update();
   }
 
-  /** Does the work, and shows what became of it: what it changed, or why it failed. */
+  /** Do the work, and show its result: what it changed, or why it failed. */
   async load(work) {
     try {
       await work();

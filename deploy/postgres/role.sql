@@ -1,10 +1,11 @@
--- The role with which the processes come to Postgres, and who owns the database: said again at each start, so that a
--- changed POSTGRES_PASSWORD is the role's from the next `up` on.
+-- Sets up the role that the processes use, and makes it the owner of the database. It runs at each start, so that a
+-- changed POSTGRES_PASSWORD becomes the role's at the next `up`.
 --
--- The image's own user is the superuser of the whole server. It keeps no password: it is reached over the Unix socket
--- alone, which no process has.
+-- The image's own user is the superuser of the whole server. This script removes its password: it can log in only over the
+-- Unix socket, which no process has.
 
--- psql reads it here, so that it stands on no command line; and no failed statement is quoted anywhere, password included.
+-- psql reads the password from the environment, so no command line shows it. The settings below keep every statement, and
+-- so the password, out of the logs.
 \getenv password POSTGRES_PASSWORD
 \set VERBOSITY terse
 SET log_statement = none;

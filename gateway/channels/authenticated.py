@@ -1,23 +1,24 @@
-"""The base of the product's channels: any of them takes a fresh access token; a socket outlives its first one."""
+"""The base of the product's channels: each takes a fresh access token, so that a connection outlives its first one."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from gateway.channel import Channel, Error, HandleResult, Ok
 from gateway.context import Context
-from gateway.identity import Refused
+from shared.access.admission import Refused
 from shared.postgres import DatabaseUnavailable
 
 ACCESS_TOKEN = "access_token"
 
 TOO_MANY_REQUESTS = Error({"reason": "too many requests"})
 TRY_AGAIN = Error({"reason": "try again"})
-"""The database is away: nothing has changed, and the same may succeed later."""
+"""The database is away: nothing has changed, and the client may try again later."""
 
 
 class AuthenticatedChannel(Channel):
-    """Subclasses hand the events that they do not know to `super().handle_in`."""
+    """Subclasses pass events that they do not know to `super().handle_in`."""
 
     @property
     def context(self) -> Context:
@@ -28,16 +29,17 @@ class AuthenticatedChannel(Channel):
         if event != ACCESS_TOKEN:
             return await super().handle_in(event, payload)
         budget = self.context.join_budget
-        if budget is not None and not budget.take(self.identity.user_id):
+        if budget is not None and not budget.take(self.actor.user_id):
             return TOO_MANY_REQUESTS
         token = payload.get(ACCESS_TOKEN) if isinstance(payload, dict) else None
+        as_of = asyncio.get_running_loop().time()
         try:
-            fresh = await self.context.authenticate(token if isinstance(token, str) else "")
+            fresh = await self.context.admission.admit(token if isinstance(token, str) else "")
         except Refused:
             return Error({"reason": "invalid token"})
         except DatabaseUnavailable:
             return TRY_AGAIN
-        if fresh.user_id != self.identity.user_id:
+        if fresh.user_id != self.actor.user_id:
             return Error({"reason": "invalid token"})
-        self.renew(fresh)
+        self.renew(fresh, as_of)
         return Ok()

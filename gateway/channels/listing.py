@@ -1,7 +1,7 @@
-"""`listing:{id}`: what happens to a listing, for those who look at it, and who else does.
+"""`listing:{id}`: tells the viewers of a listing what happens to it, and who else is looking.
 
-Who may see a listing can change at any time: behind a change, nothing more reaches a member before it is known whether
-they may still see it. That is asked of Postgres once for all members of a node.
+Who may see a listing can change at any time. After a change, nothing reaches a member until the node knows whether that
+member may still see the listing. It asks Postgres once for all of its members.
 """
 
 from __future__ import annotations
@@ -12,22 +12,21 @@ from gateway.channel import Error, InfoResult, JoinResult, Notice, Ok, Stop
 from gateway.channels.authenticated import TRY_AGAIN, AuthenticatedChannel
 from gateway.context import Context
 from gateway.presence.outlet import PRESENCE_STATE
-from shared.domain.users import Role
 from shared.events import control, topics
-from shared.events.listings import LISTING_CHANGED, LISTING_REMOVED, listing_id_payload
+from shared.events.listings import LISTING_REMOVED, LOOK_AGAIN, listing_id_payload
 from shared.postgres import DatabaseUnavailable
 from shared.repositories.listing_access import Audience
 
 NOT_FOUND = Error({"reason": "not found"})
 
 _PRESENT = "present"
-"""What the channel tells itself after its join."""
+"""The message that the channel sends to itself after its join."""
 
 
 class Listing(AuthenticatedChannel):
     """Join: whoever may see it. Pushes: `reply_created`, `listing_updated`, `listing_removed`, and presence."""
 
-    intercepts = looks_again_at = frozenset({LISTING_CHANGED})
+    intercepts = looks_again_at = frozenset({LOOK_AGAIN})
     tracks_presence = True
     watches_access = True
 
@@ -35,7 +34,7 @@ class Listing(AuthenticatedChannel):
         listing_id = topics.listing_of(topic)
         if listing_id is None:
             return NOT_FOUND
-        # Subscribed first: a change that comes between the look and the subscription would go unnoticed.
+        # Subscribe before the look: a change between a look and a later subscription would go unnoticed.
         await self.subscribe()
         try:
             audience = await self.context.audiences.get(listing_id)
@@ -51,7 +50,7 @@ class Listing(AuthenticatedChannel):
         if message != _PRESENT:
             return await super().handle_info(message)
         self.push(PRESENCE_STATE, self.list_presence())
-        self.track(str(self.identity.user_id), {"name": self.identity.name})
+        self.track(str(self.actor.user_id), {"name": self.actor.name})
         return None
 
     # Who may stay
@@ -66,13 +65,13 @@ class Listing(AuthenticatedChannel):
 
     @classmethod
     async def look(cls, topic: str, context: Context) -> Audience | Stop | None:
-        """None where the listing is gone."""
+        """Who may see the listing; None if it is gone."""
         listing_id = topics.listing_of(topic)
         assert listing_id is not None
         try:
             return await context.audiences.get(listing_id)
         except DatabaseUnavailable:
-            # Not known is not allowed. The clients join again, and are let in when it is known.
+            # While it is not known who may see the listing, nobody may. The clients join again, and get in later.
             return Stop("try again")
 
     def judge(self, found: Audience | None) -> InfoResult:
@@ -83,4 +82,4 @@ class Listing(AuthenticatedChannel):
         return Stop()
 
     def _is_among(self, audience: Audience | None) -> TypeGuard[Audience]:
-        return audience is not None and audience.includes(self.identity.user_id, Role(self.identity.role))
+        return audience is not None and audience.includes(self.actor.user_id, self.actor.role)

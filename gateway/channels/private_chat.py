@@ -30,8 +30,8 @@ class PrivateChat(AuthenticatedChannel):
         if user_id is None:
             return USER_NOT_FOUND
         try:
-            if user_id != self.identity.user_id:
-                exists = await self.context.identities.find(user_id, "") is not None
+            if user_id != self.actor.user_id:
+                exists = await self.context.admission.is_registered(user_id)
                 return UNAUTHORIZED if exists else USER_NOT_FOUND
             if not isinstance(params, dict) or params.get("after_id") is None:
                 return Ok()
@@ -40,11 +40,11 @@ class PrivateChat(AuthenticatedChannel):
             return TRY_AGAIN
 
     async def _catch_up(self, user_id: int, given: Any) -> JoinResult:
-        # The number 0 in any spelling, but not false, which Python takes for one.
+        # The number 0 in any spelling, but not `false`, which equals 0 in Python.
         after_id = 0 if given in (0, "0") and given is not False else parse_id(given)
         if after_id is None:
             return Error({"reason": "invalid after_id"})
-        # Subscribed before the reading: what is stored while it goes on arrives as a broadcast, after this answer.
+        # Subscribe before reading: a message that is stored meanwhile then arrives as a broadcast, after this answer.
         await self.subscribe()
         overlap_seconds = self.context.settings.catch_up_overlap_seconds
         messages, complete = await self.context.messages.catch_up(
@@ -57,7 +57,7 @@ class PrivateChat(AuthenticatedChannel):
         if handler is None:
             return await super().handle_in(event, payload)
         budgets = self.context.budgets
-        if budgets is not None and not budgets[event].take(self.identity.user_id):
+        if budgets is not None and not budgets[event].take(self.actor.user_id):
             return TOO_MANY_REQUESTS
         try:
             return await handler(self, payload)
@@ -69,35 +69,30 @@ class PrivateChat(AuthenticatedChannel):
             return TRY_AGAIN
 
     async def _send(self, payload: Any) -> HandleResult:
-        new = parse_send(self.identity.user_id, payload)
+        new = parse_send(self.actor.user_id, payload)
         message = await self.context.message_writer.send(new)
-        # It is committed. What fails from here on loses nothing: whoever misses the broadcast catches up.
+        # The message is committed. A failure from here on loses nothing: a client that misses the broadcast catches up.
         sent = message_payload(message)
-        self.broadcast_to_all(_both(message.to_id, message.from_id), SEND, sent)
+        self.broadcast_to_all(topics.private_chats(message.to_id, message.from_id), SEND, sent)
         return Ok({"id": sent["id"], "inserted_at": sent["inserted_at"]})
 
     async def _read(self, payload: Any) -> HandleResult:
         other_id, asked = parse_read(payload)
-        user_id = self.identity.user_id
+        user_id = self.actor.user_id
         up_to = await self.context.messages.mark_read(user_id, other_id, asked)
         if up_to is None:
             return Ok()
-        self.broadcast_to_all(_both(other_id, user_id), READ, read_payload(user_id, other_id, up_to))
+        self.broadcast_to_all(topics.private_chats(other_id, user_id), READ, read_payload(user_id, other_id, up_to))
         return Ok()
 
     async def _typing(self, payload: Any) -> HandleResult:
         to_id = parse_id(payload.get("to")) if isinstance(payload, dict) else None
         if to_id is None:
             raise UnknownRecipient
-        user_id = self.identity.user_id
+        user_id = self.actor.user_id
         if not await self.context.blocks.is_blocked(user_id, by=to_id):
             self.broadcast_to(topics.private_chat(to_id), TYPING, typing_payload(user_id, to_id))
         return Ok()
 
 
 _HANDLERS = {SEND: PrivateChat._send, READ: PrivateChat._read, TYPING: PrivateChat._typing}
-
-
-def _both(first_id: int, second_id: int) -> list[str]:
-    """The two users' topics, once if they are the same."""
-    return list(dict.fromkeys((topics.private_chat(first_id), topics.private_chat(second_id))))

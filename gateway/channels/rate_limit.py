@@ -9,7 +9,7 @@ _PRUNE_AT = 1000
 
 
 class TokenBucket:
-    """`rate` tokens a second, at most `burst` of them at one time, which is also what it begins with."""
+    """Gains `rate` tokens a second, and holds at most `burst`; it begins full."""
 
     __slots__ = ("_burst", "_clock", "_rate", "_since", "_tokens")
 
@@ -21,7 +21,7 @@ class TokenBucket:
         self._since = clock()
 
     def take(self) -> bool:
-        """Whether there was a token to take."""
+        """Take a token. Returns False if there was none."""
         self._fill()
         if self._tokens < 1:
             return False
@@ -30,7 +30,7 @@ class TokenBucket:
 
     @property
     def is_full(self) -> bool:
-        """Whether it is as good as a new one."""
+        """Whether the bucket equals a new one, so that it may be dropped."""
         self._fill()
         return self._tokens >= self._burst
 
@@ -41,7 +41,7 @@ class TokenBucket:
 
 
 class UserBuckets:
-    """A bucket for each user, whatever they join, leave and connect: who comes back finds it as it would be by then."""
+    """A bucket for each user. It outlives the user's joins and connections, so that coming back does not refill it."""
 
     def __init__(self, rate: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate = rate
@@ -51,7 +51,7 @@ class UserBuckets:
         self._prune_at = _PRUNE_AT
 
     def take(self, user_id: int) -> bool:
-        """Whether the user had a token to take."""
+        """Take a token of the user's. Returns False if there was none."""
         bucket = self._buckets.get(user_id)
         if bucket is None:
             if len(self._buckets) >= self._prune_at:

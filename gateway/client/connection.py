@@ -20,7 +20,7 @@ Frame = list[Any]
 
 
 class Refused(Exception):
-    """The connection could not be made or did not last; the message is one line."""
+    """The connection could not be made, or it broke; the message is one line."""
 
 
 class Connection:
@@ -67,7 +67,7 @@ class Connection:
         raise AssertionError("frames end by Refused only")
 
     async def beat(self) -> None:
-        """Keep the connection alive, for as long as it is awaited."""
+        """Send heartbeats, as long as this is awaited."""
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             ref = next(self._refs)
@@ -95,7 +95,7 @@ async def connect(url: str, token: str) -> AsyncIterator[Connection]:
         except aiohttp.ClientConnectorError as error:
             raise Refused(f"cannot connect to {url}: {error.os_error.strerror or error.os_error}") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            # Its text may repeat the address, and so the token.
+            # The error's text may repeat the address, and so the token.
             raise Refused(f"cannot connect to {url}: {str(error).replace(query, '...')}") from None
         async with socket:
             connection = Connection(socket)

@@ -1,6 +1,6 @@
-"""Why this server closes connections, in one place, for both transports. Pure.
+"""Every reason for which this server closes a connection, for both transports. Pure.
 
-After every one of these codes phoenix.js connects again (RFC 6455, 7.4).
+RFC 6455 (7.4) defines the codes. phoenix.js connects again after each of them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 
 class Close(NamedTuple):
-    """What a client is told in a close frame; the reason alone tells two closes of one code apart."""
+    """The code and the reason of a close frame. Two closes with the same code differ only in the reason."""
 
     code: int
     reason: str
@@ -17,25 +17,25 @@ class Close(NamedTuple):
 
 TOKEN_EXPIRED: Final = Close(1001, "token expired")
 DISCONNECTED: Final = Close(1001, "disconnected")
-"""The user logged out, or was banned, a moment ago."""
+"""The user has just logged out or been banned."""
 NO_LONGER_WELCOME: Final = Close(1001, "no longer welcome")
-"""The same, found out after a gap between the nodes."""
+"""The user logged out or was banned, and this node learned it after a gap between the nodes."""
 IDLE: Final = Close(1002, "idle")
-"""Nothing was received for too long."""
+"""The client has sent nothing for too long."""
 NOT_POLLED: Final = Close(1002, "not polled")
-"""A session of long polls was not polled for too long."""
+"""The client has not polled its long-poll session for too long."""
 NOT_JOINED: Final = Close(1002, "not joined")
-"""A session of long polls that took the place of a lost one was not joined to anything."""
+"""A long-poll session replaced a lost one, and the client joined nothing in it."""
 INVALID_TEXT: Final = Close(1007, "not UTF-8")
 BAD_FRAME: Final = Close(1011, "bad frame")
 """The client sent bytes that cannot be decoded."""
 DEEP_REFS: Final = Close(1011, "refs nested too deep")
 """The client sent refs nested so deep that no frame can carry them back."""
 RESTARTING: Final = Close(1012, "restarting")
-"""The node is on its way out."""
+"""The node is stopping."""
 SLOW: Final = Close(1013, "too slow")
-"""The client does not read."""
+"""The client reads too slowly."""
 TOO_MANY_SESSIONS: Final = Close(1013, "too many sessions")
-"""The user has opened more sessions of long polls since."""
+"""The user has since opened more long-poll sessions than one user may have."""
 
 CLOSES: Final[tuple[Close, ...]] = tuple(value for value in tuple(globals().values()) if isinstance(value, Close))

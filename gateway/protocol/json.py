@@ -1,4 +1,4 @@
-"""JSON as frames carry it: numbers survive a round trip, whatever is no JSON is a bad frame. Pure."""
+"""JSON as frames carry it: numbers survive a round trip, and bytes that are not JSON are a bad frame. Pure."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 def decode_json(decoder: msgspec.json.Decoder[Any], data: bytes) -> Any:
-    """Raises InvalidText for bytes that are not UTF-8, BadFrame for every other reason."""
+    """The decoded value. Raises InvalidText for bytes that are not UTF-8, BadFrame for bytes that are not JSON."""
     try:
         if not data.isascii():
-            # The decoder passes over what the frame does not need without a look at its UTF-8.
+            # The decoder does not check the UTF-8 of values that the frame does not need.
             data.decode()
         return decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -27,7 +27,7 @@ def decode_json(decoder: msgspec.json.Decoder[Any], data: bytes) -> Any:
 
 
 def encode_json(value: Any) -> bytes:
-    """Raises UnencodableReply."""
+    """The value as JSON in UTF-8. Raises UnencodableReply if the value has no JSON."""
     try:
         return _encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:

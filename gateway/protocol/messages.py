@@ -1,4 +1,4 @@
-"""The words of the protocol: a message as both serializers see it, and the payloads that every server sends.
+"""The words of the protocol: a message as both serializers see it, and the responses that the server itself sends.
 
 Pure: no I/O, no loop, no clock.
 """
@@ -29,10 +29,10 @@ TOO_MANY_CHANNELS: Final = {"reason": "too many channels joined"}
 
 
 class Message(msgspec.Struct, array_like=True, gc=False):
-    """What a client sent. Its order of fields is that of a version 2 frame; elements after the fifth are ignored.
+    """A message from a client. The fields are in the order of a version 2 frame; elements after the fifth are ignored.
 
-    A payload is any JSON value, or `bytes` where the frame was binary. Refs, topic and event are whatever came: a
-    topic that is no string matches no channel, refs are echoed as they are.
+    A payload is any JSON value, or `bytes` if the frame was binary. Refs, topic and event may be any JSON value: a
+    topic that is not a string matches no channel; refs are echoed unchanged.
     """
 
     join_ref: Any
@@ -43,7 +43,7 @@ class Message(msgspec.Struct, array_like=True, gc=False):
 
 
 class Binary(bytes):
-    """A frame for the wire that goes out as binary; a frame that is plain `bytes` goes out as text."""
+    """A frame that is sent as binary; a frame of plain `bytes` is sent as text."""
 
     __slots__ = ()
 
@@ -53,12 +53,12 @@ Frame = bytes
 
 
 class BadFrame(ValueError):
-    """The client sent what is no frame: its connection is closed with 1011."""
+    """The client sent bytes that cannot be decoded: its connection is closed with 1011."""
 
 
 class InvalidText(BadFrame):
-    """A text frame that is not UTF-8: its connection is closed with 1007."""
+    """The client sent a text frame that is not UTF-8: its connection is closed with 1007."""
 
 
 class UnencodableReply(ValueError):
-    """The server's own payload or refs do not fit the frame that they should travel in."""
+    """A payload or a ref does not fit into the frame that was to carry it."""

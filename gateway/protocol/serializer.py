@@ -1,6 +1,7 @@
-"""What a serializer does, and which one speaks a version. Pure.
+"""What a serializer does, and the serializer for each version. Pure.
 
-The reference of the formats is Phoenix's own two serializers, as `tests/protocol/recordings` shows them.
+The formats are those of Phoenix's Phoenix.Socket.V1.JSONSerializer and V2.JSONSerializer; `tests/protocol/recordings`
+shows them.
 """
 
 from __future__ import annotations
@@ -15,24 +16,30 @@ from gateway.protocol.serializer_v2 import SERIALIZER as V2
 
 
 class Serializer(Protocol):
-    """Bytes of a WebSocket message to a Message and back, for one version of the protocol."""
+    """Turns the bytes of a WebSocket message into a Message and back, for one version of the protocol."""
 
     vsn: str
 
     def decode_text(self, data: bytes) -> Message:
-        """Raises BadFrame, or InvalidText where the bytes are not UTF-8."""
+        """Raises BadFrame, or InvalidText if the bytes are not UTF-8."""
 
     def decode_binary(self, data: bytes) -> Message:
         """Raises BadFrame."""
 
     def reply(self, join_ref: Any, ref: Any, topic: Any, status: str, response: Any) -> Frame | None:
-        """A `phx_reply`. A response of `bytes` travels as binary. None where this version cannot carry it."""
+        """A `phx_reply`, binary if the response is `bytes`; None if this version cannot carry it.
+
+        Raises UnencodableReply.
+        """
 
     def push(self, join_ref: Any, ref: Any, topic: Any, event: str, payload: Any) -> Frame | None:
-        """A message for one client. None where this version cannot carry it."""
+        """A message for one client; None if this version cannot carry it. Raises UnencodableReply."""
 
     def broadcast(self, topic: str, event: str, payload: bytes, is_binary: bool) -> Frame | None:
-        """A message for everyone who joined, with JSON text or binary. None where this version cannot carry it."""
+        """A message for everyone who joined; None if this version cannot carry it. Raises UnencodableReply.
+
+        The payload is JSON text, or binary data.
+        """
 
 
 _SERIALIZERS: dict[tuple[int, int], Serializer] = {(1, 0): V1, (2, 0): V2}
@@ -42,9 +49,9 @@ _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)", re.ASCII)
 
 @lru_cache(maxsize=64)
 def negotiate(vsn: str | None) -> Serializer | None:
-    """The serializer for the `vsn` that a client asked for; None where it is refused.
+    """The serializer for the `vsn` that a client asked for; None if the version is refused.
 
-    Accepted are `1.0.x` and `2.0.x`, as three whole numbers; absent means 1.0.0.
+    `1.0.x` and `2.0.x` are accepted, as three whole numbers; no `vsn` means 1.0.0.
     """
     match = _VERSION.fullmatch(DEFAULT_VSN if vsn is None else vsn)
     if match is None or len(match[0]) > 32:

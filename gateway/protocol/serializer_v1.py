@@ -1,4 +1,7 @@
-"""Version 1: JSON objects `{"topic", "event", "payload", "ref"}`; `join_ref` may come, and never goes. Pure."""
+"""Version 1: JSON objects `{"topic", "event", "payload", "ref"}`. Pure.
+
+A client may send `join_ref`; the server never does.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ _decoder = msgspec.json.Decoder(_Object)
 
 
 class SerializerV1:
-    """Binary payloads have no place in this version: such a frame is left out for its client."""
+    """This version has no form for a binary payload: `reply`, `push` and `broadcast` return None for one."""
 
     vsn = "1.0.0"
 
@@ -31,7 +34,7 @@ class SerializerV1:
         return Message(frame.join_ref, frame.ref, frame.topic, frame.event, frame.payload)
 
     def decode_binary(self, data: bytes) -> Message:
-        # Some clients send nothing but binary frames, and mean text.
+        # Some clients send their text in binary frames.
         try:
             return self.decode_text(data)
         except InvalidText as error:

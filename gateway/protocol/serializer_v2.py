@@ -1,8 +1,8 @@
 """Version 2: JSON arrays `[join_ref, ref, topic, event, payload]`, and binary frames around payloads of bytes. Pure.
 
-Binary, with sizes of one byte each: a client's push is `0, join_ref, ref, topic, event` sizes, then those strings and
-the data; a server's push is the same without ref, a reply is kind 1 with join_ref, ref, topic and status, a broadcast
-is kind 2 with topic and event.
+A binary frame begins with a byte for its kind and a byte for the size of each of its strings; the strings and the data
+follow. A client's push is kind 0 with join_ref, ref, topic and event. A server's push is kind 0 with join_ref, topic
+and event, a reply kind 1 with join_ref, ref, topic and status, a broadcast kind 2 with topic and event.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class SerializerV2:
                 data.decode()
             return _decode(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            # The slow way finds out whether it was the JSON or the UTF-8.
+            # The slow way finds out whether the JSON or the UTF-8 is wrong.
             return decode_json(_decoder, data)  # type: ignore[no-any-return]
 
     def decode_binary(self, data: bytes) -> Message:
@@ -68,7 +68,7 @@ class SerializerV2:
 
 
 def _string(ref: Any) -> str:
-    """A ref as a binary frame carries it: only as a string, empty for null."""
+    """The ref as a binary frame carries it: always a string, empty for null."""
     if ref is None:
         return ""
     return ref if type(ref) is str else str(ref)

@@ -1,9 +1,9 @@
-"""The session of one connection: which topics are joined under which refs, and what a message therefore asks for.
+"""The session of one connection: which topics are joined under which refs, and which action a message causes.
 
-Pure: it decides and never acts. A message goes in, an action comes out; whoever carries the action out tells the
-session how it ended, and gets back the messages that had to wait for it.
+Pure: the session decides and never acts. A message goes in, an action comes out. The caller carries the action out and
+tells the session how it ended; the session then returns the messages that had to wait for it.
 
-A topic is in one of these states, and what is not in the table waits until the state changes:
+A topic is in one of these states:
 
     state      phx_join   phx_leave   other
     absent     Join       Answer      Answer (unmatched topic)
@@ -11,7 +11,7 @@ A topic is in one of these states, and what is not in the table waits until the 
     joined     Replace    Leave       Deliver
     leaving    waits      waits       waits
 
-A message for a joined topic counts only with the join_ref of that join, or with none.
+A message for a joined topic is ignored unless it carries the join_ref of that join, or none.
 """
 
 from __future__ import annotations
@@ -45,22 +45,22 @@ class State(Enum):
 
 
 class Joined(Generic[Route]):
-    """One join of one topic, from the message that asked for it until its channel is gone."""
+    """One join of one topic, from its `phx_join` until its channel is gone."""
 
     __slots__ = ("join_ref", "route", "sent_join_ref", "server", "state", "topic", "waiting")
 
     def __init__(self, topic: str, sent_join_ref: Any, ref: Any, route: Route) -> None:
         self.topic = topic
         self.sent_join_ref = sent_join_ref
-        """As the join carried it: what later messages must match, what `phx_close` and `phx_error` carry."""
+        """The join_ref that the join carried. Later messages must match it; `phx_close` and `phx_error` carry it."""
         self.join_ref = ref if sent_join_ref is None else sent_join_ref
-        """What replies and pushes carry."""
+        """The join_ref that replies and pushes carry: the one that was sent, or else the join's ref."""
         self.route = route
         self.state = State.JOINING
         self.waiting: deque[Message] | None = None
-        """Messages that came while the topic was joining or leaving, in their order."""
+        """Messages that came while the topic was joining or leaving, in the order of arrival."""
         self.server: Any = None
-        """Whatever the runtime runs for this join, while it does."""
+        """The runtime's ChannelServer for this join, as long as it runs."""
 
 
 class Deliver(msgspec.Struct, frozen=True, gc=False):
@@ -70,7 +70,7 @@ class Deliver(msgspec.Struct, frozen=True, gc=False):
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
-    """Reply at once; no channel is concerned."""
+    """Reply at once, without a channel."""
 
     join_ref: Any
     ref: Any
@@ -80,30 +80,30 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 
 
 class Join(msgspec.Struct, frozen=True, gc=False):
-    """Start the channel and let it accept or refuse. Then call `joined`, or `closed` where it refused."""
+    """Start the channel. Call `joined` when the channel has accepted the join, `closed` when it has refused."""
 
     joined: Joined[Any]
 
 
 class Replace(msgspec.Struct, frozen=True, gc=False):
-    """End the channel of an earlier join of the topic, then do as for a Join; last, close the earlier one."""
+    """End the channel of the earlier join of the topic, then do as for a Join; at last, close the earlier join."""
 
     earlier: Joined[Any]
     joined: Joined[Any]
 
 
 class Leave(msgspec.Struct, frozen=True, gc=False):
-    """Let the channel finish what it was given before, reply, end it. Then call `closed`."""
+    """Let the channel handle what it was given before, reply, end the channel. Then call `closed`."""
 
     joined: Joined[Any]
 
 
 class Ignore(msgspec.Struct, frozen=True, gc=False):
-    """Nothing to do: the message belongs to a join that is over."""
+    """Do nothing: the message belongs to a join that is over."""
 
 
 class Wait(msgspec.Struct, frozen=True, gc=False):
-    """The message was kept; it comes back when its topic has changed state."""
+    """Do nothing: the session keeps the message, and returns it when the topic's state has changed."""
 
 
 Action = Deliver | Answer | Join | Replace | Leave | Ignore | Wait
@@ -115,8 +115,8 @@ _NONE_WAITING: tuple[Message, ...] = ()
 class Session(Generic[Route]):
     """The joined topics of one connection.
 
-    `route_of` names the channel for a topic, None where there is none. `max_channels` bounds the topics that are
-    joined, joining or leaving at one time.
+    `route_of` returns the channel class for a topic, or None. `max_channels` bounds the topics that are joined, joining
+    or leaving at the same time.
     """
 
     __slots__ = ("_max_channels", "_route_of", "topics")
@@ -127,7 +127,7 @@ class Session(Generic[Route]):
         self.topics: dict[str, Joined[Route]] = {}
 
     def receive(self, message: Message) -> Action:
-        """What the message asks for. Never raises, whatever the message holds."""
+        """The action that the message causes. Never raises, whatever the message holds."""
         topic, event = message.topic, message.event
         joined = self.topics.get(topic) if type(topic) is str else None
         if joined is None:
@@ -166,20 +166,20 @@ class Session(Generic[Route]):
         return Replace(earlier, joined)
 
     def joined(self, joined: Joined[Route]) -> tuple[Message, ...]:
-        """The channel accepted: returns the messages that waited, to be received again, in this order."""
+        """The channel has accepted the join. Returns the messages that waited; `receive` them again in this order."""
         joined.state = State.JOINED
         return self._released(joined)
 
     def closed(self, joined: Joined[Route]) -> tuple[Message, ...]:
-        """The channel is gone, or its join failed: returns what waited, to be received again, in this order."""
+        """The channel is gone, or its join failed. Returns the messages that waited; `receive` them again in order."""
         if self.topics.get(joined.topic) is joined:
             del self.topics[joined.topic]
         return self._released(joined)
 
     def keep_waiting(self, messages: tuple[Message, ...], start: int) -> bool:
-        """Whether the released messages of one topic, from `start` on, wait once more: it is joining or leaving again.
+        """True if the topic is joining or leaving again, so that its messages from `start` on wait once more.
 
-        The same as to receive each of them, at the cost of one.
+        The effect is that of receiving each of the messages, at the cost of receiving one.
         """
         joined = self.topics.get(messages[start].topic)
         if joined is None or joined.state is State.JOINED:
@@ -197,5 +197,5 @@ class Session(Generic[Route]):
 
 
 def same_ref(one: Any, other: Any) -> bool:
-    """Refs are equal as JSON values: 1, 1.0 and true are three different ones."""
+    """Whether two refs are equal as JSON values: 1, 1.0 and true differ from each other."""
     return one == other and type(one) is type(other)

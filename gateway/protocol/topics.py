@@ -9,9 +9,9 @@ Route_co = TypeVar("Route_co", covariant=True)
 
 
 class TopicRoutes(Generic[Route_co]):
-    """Patterns in the order that they were given: a topic by name, or `prefix*` for all that begin so.
+    """Patterns in their given order. A pattern is a topic, or `prefix*` for every topic that begins with the prefix.
 
-    The first pattern that matches wins, as in a Phoenix socket.
+    The first pattern that matches wins, as in Phoenix.Socket.
     """
 
     def __init__(self, routes: Iterable[tuple[str, Route_co]]) -> None:

@@ -1,6 +1,6 @@
-"""One broadcast on its way to many clients: encoded once for each version, whatever the number of clients.
+"""One broadcast on its way to many clients: it is encoded once for each version, for any number of clients.
 
-Knows formats, not sockets. Phoenix calls the short cut from a broadcast to the wire the fastlane.
+This module knows formats, not sockets. Phoenix calls this short cut from a broadcast to the wire the fastlane.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _decode = msgspec.json.Decoder().decode
 
 
 class Broadcast:
-    """An event on a topic with its payload as the bytes that travel: JSON text, or binary."""
+    """An event on a topic. The payload is encoded: JSON text, or binary data."""
 
     __slots__ = ("_frames", "_wires", "event", "is_binary", "payload", "topic")
 
@@ -33,9 +33,9 @@ class Broadcast:
 
     @classmethod
     def of(cls, topic: str, event: str, payload: Any) -> Broadcast:
-        """From what a channel gave: `bytes` travel as binary, all else as JSON.
+        """Encode a channel's payload: `bytes` are sent as binary, anything else as JSON.
 
-        Raises ValueError for what no frame can carry, here and not on the node of each member.
+        Raises ValueError if no frame can carry it, so that the error arises here and not on the node of each member.
         """
         if type(payload) is bytes:
             broadcast = cls(topic, event, payload, True)
@@ -51,11 +51,11 @@ class Broadcast:
         return Envelope(node, self.event, self.payload, self.is_binary)
 
     def value(self) -> Any:
-        """The payload as a channel gets it: a value of its own, that it may change."""
+        """The decoded payload; a new value at each call, so that a channel may change it."""
         return self.payload if self.is_binary else _decode(self.payload)
 
     def frame(self, serializer: Serializer) -> Frame | None:
-        """The protocol's frame; None where this version cannot carry it."""
+        """The protocol's frame for this version; None if the version cannot carry the payload."""
         try:
             return self._frames[serializer.vsn]
         except KeyError:
@@ -64,7 +64,7 @@ class Broadcast:
             return frame
 
     def wire(self, serializer: Serializer) -> bytes | None:
-        """The frame inside a WebSocket frame, ready for a socket."""
+        """The same inside a WebSocket frame, ready for a socket; None if the version cannot carry the payload."""
         try:
             return self._wires[serializer.vsn]
         except KeyError:

@@ -1,6 +1,6 @@
-"""What a running channel is called with, and what it may answer: all that the runtime knows of a channel.
+"""The callbacks of a channel and what they may return: all that the runtime knows of a channel.
 
-Channels are written against gateway/channel.py, which adds what they can do.
+Channels derive from gateway/channel.py, which adds what a channel can do.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import msgspec
 
 
 class Reply(msgspec.Struct, frozen=True, gc=False):
-    """An answer to one push: a status, and a response: any JSON value, or `bytes` for a binary answer."""
+    """An answer to one push: a status and a response, which is any JSON value, or `bytes` for a binary answer."""
 
     status: str
     response: Any = {}
@@ -25,17 +25,17 @@ class Ok(msgspec.Struct, frozen=True, gc=False):
 
 
 class Error(msgspec.Struct, frozen=True, gc=False):
-    """Refuses a join, or answers a push with status `error`; `{"reason": ...}` is the custom."""
+    """Refuses a join, or answers a push with status `error`. The response is usually `{"reason": ...}`."""
 
     response: Any = {}
     status: ClassVar[str] = "error"
 
 
 class Stop(msgspec.Struct, frozen=True, gc=False):
-    """Ends the channel, after the reply if there is one.
+    """Ends the channel; the reply, if any, is sent first.
 
-    `normal` and `shutdown` close it (`phx_close`: the client does not join again by itself); any other reason is an
-    error (`phx_error`: the client joins again).
+    After the reasons `normal` and `shutdown` the client gets `phx_close` and does not join again by itself; after any
+    other reason it gets `phx_error` and joins again.
     """
 
     reason: str = "normal"
@@ -53,7 +53,7 @@ CRASHED = "crashed"
 
 
 class Notice(NamedTuple):
-    """For channels with `watches_access`: something happened that may end their users' access."""
+    """Tells channels with `watches_access` of something that may end their users' access."""
 
     event: str
     """One of shared/events/control.py."""
@@ -74,11 +74,11 @@ class NoRef(ValueError):
 
 
 class BadReturn(TypeError):
-    """A callback returned what it must not; the text lists what it may."""
+    """A callback returned a value of a wrong type; the text lists the right ones."""
 
 
 class NotSubscribed(Exception):
-    """Redis did not confirm a subscription in time. A join that lets it through is refused with `try again`."""
+    """Redis did not confirm a subscription in time. A join that does not catch this is refused with `try again`."""
 
 
 class SocketRef(msgspec.Struct, frozen=True, gc=False):
@@ -90,16 +90,16 @@ class SocketRef(msgspec.Struct, frozen=True, gc=False):
 
 
 class Callbacks:
-    """They are called one at a time, in the order in which their causes arrived. One that raises ends the channel."""
+    """The callbacks of a channel run one at a time, in the order of their causes. One that raises ends the channel."""
 
     __slots__ = ("_server", "params")
 
     intercepts: ClassVar[frozenset[str]] = frozenset()
     """Broadcast events that go through `handle_out` instead of straight to the client."""
     looks_again_at: ClassVar[frozenset[str]] = frozenset()
-    """Those of the intercepted events at which it is looked again who may stay, instead of `handle_out`."""
+    """The intercepted events after which `look` and `judge` decide again who may stay; `handle_out` is not called."""
     watches_access: ClassVar[bool] = False
-    """Whether it is looked again at a Notice as well, if it concerns this channel."""
+    """Whether a Notice that concerns this channel also makes `look` and `judge` decide again."""
     tracks_presence: ClassVar[bool] = False
     """Whether members of the topic are told who is present in it; needed for `track` and `list_presence`."""
 
@@ -112,39 +112,39 @@ class Callbacks:
     async def join(self, topic: str, params: Any) -> JoinResult:
         """Accept with `Ok(response)` or refuse with `Error(response)`.
 
-        Nothing can be pushed yet. What is to follow the join's reply begins with `self.send_info(...)`.
+        `join` cannot push. To push right after the join's reply, call `self.send_info(...)`, and push in `handle_info`.
         """
         raise NotImplementedError(f"{type(self).__name__}.join")
 
     async def handle_in(self, event: str, payload: Any) -> HandleResult:
-        """One push of the client. `None` sends no reply. Events and payloads are the client's: check them."""
+        """Handle one push of the client. `None` sends no reply. The client chose event and payload: check them."""
         raise UnknownEvent(event)
 
     async def handle_out(self, event: str, payload: Any) -> InfoResult:
-        """One broadcast of an intercepted event, on its way to this client; push it, as by default, or leave it."""
+        """Handle a broadcast of an intercepted event on its way to this client: push it, changed or not, or drop it."""
         raise NotImplementedError(f"{type(self).__name__}.handle_out")
 
     async def handle_info(self, message: Any) -> InfoResult:
-        """Anything sent to this channel from inside the server."""
+        """Handle a message that was sent to this channel from inside the server."""
         raise NotImplementedError(f"{type(self).__name__}.handle_info({message!r})")
 
-    # Callbacks about who may stay. From the cause of a look to its end no broadcast reaches the client.
+    # Callbacks that decide who may stay. No broadcast reaches the client between the cause of a look and its end.
 
     def concerns(self, notice: Notice) -> bool:
-        """Whether the notice is a reason to look again."""
+        """Whether the notice may change who may stay in this channel."""
         return True
 
     @classmethod
     async def look(cls, topic: str, context: Any) -> Any:
-        """What decides about the members of a topic, for `judge`; or a Stop, which ends them all.
+        """Look up what `judge` needs to decide about the members of a topic. Runs once for all members on a node.
 
-        Asked once for all of them on a node.
+        Returns that, or a Stop, which ends the channels of all of them.
         """
         raise NotImplementedError(f"{cls.__name__}.look")
 
     def judge(self, found: Any) -> InfoResult:
-        """Whether this user may stay, by what `look` found: `None`, or a Stop."""
+        """Decide from what `look` returned: `None` lets this user stay, a Stop ends the channel."""
         raise NotImplementedError(f"{type(self).__name__}.judge")
 
     async def terminate(self, reason: str) -> None:
-        """The channel ends: LEFT, CLOSED, DUPLICATE_JOIN, CRASHED, or the reason of its Stop. The last callback."""
+        """The last callback. The reason is LEFT, CLOSED, DUPLICATE_JOIN, CRASHED, or that of a Stop."""

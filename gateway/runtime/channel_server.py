@@ -1,19 +1,18 @@
 """Runs one channel: calls its callbacks one at a time, in order, and carries out what they return.
 
-The counterpart of Phoenix.Channel.Server. It speaks to the client through its connection, of which it knows what Host
-says; what a channel itself can do is in gateway/channel.py.
+The counterpart of Phoenix.Channel.Server. It speaks to the client through its connection, of which it knows only what
+Host declares. gateway/channel.py has what a channel itself can do.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
+from time import perf_counter
 from typing import Any, Protocol
 
-from gateway.identity import Identity
 from gateway.protocol.messages import (
     CHANNEL_CRASH,
     ERROR,
@@ -42,17 +41,20 @@ from gateway.runtime.callbacks import (
     Stop,
     UnknownEvent,
 )
+from gateway.runtime.counts import TIMED_EVERY
 from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.stepping import Suspended
+from shared.access.actor import Actor
+from shared.logs import log_of
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 _ORDERLY = ("normal", "shutdown")
 
 Finish = Callable[[Any, Any, BaseException | None], None]
 """Called with the cause of a callback, what it returned, and what it raised."""
 Successor = Callable[[Joined[Any] | None], None]
-"""Begins the join that replaces this one: it is given the earlier join if its client is still to be told of its end."""
+"""Begins the join that replaces this one. The argument is this join if its client has not been told of its end yet."""
 
 
 class Host(Protocol):
@@ -60,7 +62,7 @@ class Host(Protocol):
 
     endpoint: Endpoint
     serializer: Serializer
-    identity: Identity
+    actor: Actor
     backlog: int
 
     @property
@@ -69,7 +71,7 @@ class Host(Protocol):
     def send_broadcast(self, broadcast: Broadcast) -> None: ...
     def answer(self, join_ref: Any, ref: Any, topic: Any, status: str, response: Any) -> None: ...
     def end(self, ref: Any, topic: str, event: str, payload: Any) -> None: ...
-    def renew(self, identity: Identity) -> None: ...
+    def renew(self, actor: Actor, as_of: float) -> None: ...
     def resume(self) -> None:
         """A callback that had to wait has ended."""
 
@@ -81,8 +83,8 @@ class Host(Protocol):
 class ChannelServer:
     """One join of one topic of one connection.
 
-    `held` keeps broadcasts back between the subscription and the join's reply, and while the channel looks whether its
-    user may have them; it is None while they go straight out.
+    `held` keeps broadcasts back between the subscription and the join's reply, and while the channel checks whether its
+    user may have them. It is None while broadcasts go straight out.
     """
 
     __slots__ = (
@@ -124,15 +126,15 @@ class ChannelServer:
         self._then: Successor | None = None
         self.ended = False
 
-    # What causes callbacks. Each is carried out at once, or after what is under way.
+    # The causes of callbacks. The callback runs at once, or after the one under way.
 
     def start(self, message: Message) -> None:
-        """Join: the first callback."""
+        """Call `join`, the first callback."""
         self._busy = True
-        self._run(self._join(message.payload), self._finish_join, message)
+        self._run(self._join(message.payload), partial(self._finish_join, perf_counter()), message)
 
     def deliver(self, message: Message) -> None:
-        """A push of the client."""
+        """Call `handle_in` with a push of the client."""
         if self._busy:
             self._queue(self.deliver, message)
             return
@@ -142,7 +144,11 @@ class ChannelServer:
             result = self.connection.endpoint.step(self.channel.handle_in(message.event, message.payload))
             if result is not None:
                 if type(result) is Suspended:
-                    result.task.add_done_callback(partial(self._resume, self._finish_handle_in, message))
+                    counts = self.connection.endpoint.counts
+                    counts.waits += 1
+                    is_timed = counts.waits % TIMED_EVERY == 0
+                    finish = partial(self._finish_timed, perf_counter()) if is_timed else self._finish_handle_in
+                    result.task.add_done_callback(partial(self._resume, finish, message))
                     return
                 if not self._answered(message, result):
                     return
@@ -154,7 +160,7 @@ class ChannelServer:
             self._drain()
 
     def leave(self, message: Message) -> None:
-        """The client leaves."""
+        """Reply to the client's `phx_leave`, and end the channel."""
         if self._busy:
             self._queue(self.leave, message)
             return
@@ -164,7 +170,7 @@ class ChannelServer:
         self._end(LEFT, PHX_CLOSE, {})
 
     def shut_down(self, reason: str, then: Successor | None = None) -> None:
-        """End the channel without a word to the client; then, where it is given, `then` takes over from the session."""
+        """End the channel and tell the client nothing. Then call `then`, if given: it begins the next join."""
         if then is not None:
             self._then = then
         if self._busy:
@@ -174,7 +180,7 @@ class ChannelServer:
         self._end(reason, None, None)
 
     def deliver_broadcast(self, broadcast: Broadcast) -> None:
-        """A broadcast on the topic: to the client, or to `handle_out` first."""
+        """Send a broadcast on the topic to the client, or give an intercepted one to `handle_out` or to a look."""
         if self.held is not None:
             self.held.append(broadcast)
         elif broadcast.event in self.intercepts:
@@ -201,14 +207,14 @@ class ChannelServer:
         self._message = None
         self._run(self.channel.handle_out(broadcast.event, broadcast.value()), self._finish_info, broadcast)
 
-    # Looks: whether the client may still have what is broadcast on the topic
+    # Looks: may the client still have the topic's broadcasts?
 
     def notice(self, notice: Notice) -> None:
-        """Something happened that may end its user's access: look again, if the channel says that it is concerned."""
+        """Something happened that may end the user's access: look again if the channel says that it is concerned."""
         if self.ended:
             return
         try:
-            # A channel that is joining still does not know what concerns it.
+            # A channel that is still joining cannot say yet whether it is concerned.
             is_concerned = self.joined.state is State.JOINING or self.channel.concerns(notice)
         except Exception as error:
             self._judge((None, error))
@@ -217,7 +223,7 @@ class ChannelServer:
             self._look_again()
 
     def _look_again(self) -> None:
-        """Broadcasts are held until the channel knows."""
+        """Hold broadcasts until the look has shown whether the user may stay."""
         self._looks += 1
         if self.held is None:
             self.held = []
@@ -248,12 +254,12 @@ class ChannelServer:
         self._finish_info(look, result, error)
 
     def _let_go(self) -> None:
-        """What was held goes out, in its order, unless another look is still to come."""
+        """Send the held broadcasts, in order, unless another look is still to come."""
         if self._looks:
             return
         held, self.held = self.held, None
         for broadcast in held or ():
-            # One of them may cause the next look: what follows it is held again.
+            # A held broadcast may cause the next look: those behind it are held again.
             self.deliver_broadcast(broadcast)
 
     @property
@@ -266,7 +272,7 @@ class ChannelServer:
 
     @property
     def handling(self) -> Message | None:
-        """The push that `handle_in` is handling, if it is."""
+        """The push that `handle_in` is handling, or None."""
         return self._message if self._busy else None
 
     @property
@@ -307,8 +313,8 @@ class ChannelServer:
 
     def _drain(self) -> None:
         if self._draining:
-            # A callback of the loop below has ended. If it took up the next itself, each would be called inside the
-            # one before, and a long inbox would exceed Python's recursion limit.
+            # A callback of the loop below has ended, and that loop calls the next. If this call did, each callback
+            # would run inside the one before, and a long inbox would exceed Python's recursion limit.
             return
         self._draining = True
         try:
@@ -332,8 +338,8 @@ class ChannelServer:
             return Error(TRY_AGAIN)
         return result
 
-    def _finish_join(self, message: Message, result: Any, error: BaseException | None) -> None:
-        # No await from the subscription to here: the reply comes before every broadcast.
+    def _finish_join(self, started: float, message: Message, result: Any, error: BaseException | None) -> None:
+        # There is no await from the subscription to here, so the reply comes before every broadcast.
         if error is not None:
             self._log_crash("join", error)
             result = Error(JOIN_CRASHED)
@@ -347,6 +353,8 @@ class ChannelServer:
             connection.answer(sent_join_ref, message.ref, self.topic, result.status, result.response)
         else:
             connection.send(frame)
+        labels = (type(self.channel).__name__, result.status)
+        connection.endpoint.counts.joins.observe(labels, perf_counter() - started)
         if self.replaced is not None:
             self._send_end(self.replaced, PHX_CLOSE, {})
             self.replaced = None
@@ -357,6 +365,13 @@ class ChannelServer:
         self._let_go()
         connection.join_accepted(self)
         self._idle()
+
+    def _finish_timed(self, started: float, message: Message, result: Any, error: BaseException | None) -> None:
+        # An event that its channel does not know is not counted: clients can send any.
+        if error is None:
+            labels = (type(self.channel).__name__, message.event)
+            self.connection.endpoint.counts.pushes.observe(labels, perf_counter() - started)
+        self._finish_handle_in(message, result, error)
 
     def _finish_handle_in(self, message: Message, result: Any, error: BaseException | None) -> None:
         if error is not None:
@@ -371,7 +386,7 @@ class ChannelServer:
         self._idle()
 
     def _answered(self, message: Message, result: Any) -> bool:
-        """Carry out what handle_in returned; False where that ends the channel."""
+        """Carry out what `handle_in` returned. Returns False if that ends the channel."""
         kind = type(result)
         if kind is Ok or kind is Error or kind is Reply:
             connection = self.connection
@@ -409,16 +424,18 @@ class ChannelServer:
         self._end(CRASHED, PHX_ERROR, CHANNEL_CRASH)
 
     def _log_crash(self, callback: str, error: BaseException) -> None:
-        self.connection.endpoint.counts.channel_crashes += 1
-        fields = {
-            **self.connection.log_fields,
-            "channel": type(self.channel).__name__,
-            "callback": callback,
-            "error": type(error).__name__,
-        }
-        # What a client can cause at will is one line; what only a mistake of ours can cause comes with its traceback.
+        channel = type(self.channel).__name__
+        self.connection.endpoint.counts.channel_crashes.labels(channel).inc()
+        # A failure that a client can cause at will is one line; one that only our mistake can cause has a traceback.
         ours = None if isinstance(error, UnknownEvent | NoRef | asyncio.CancelledError) else error
-        logger.warning("channel crashed", extra={"fields": fields}, exc_info=ours)
+        log.warning(
+            "channel crashed",
+            exc_info=ours,
+            **self.connection.log_fields,
+            channel=channel,
+            callback=callback,
+            error=type(error).__name__,
+        )
 
     def _end(self, reason: str, event: str | None, payload: Any) -> None:
         self._message = None
@@ -427,7 +444,7 @@ class ChannelServer:
     def _finish_end(self, last_word: tuple[str | None, Any], _result: Any, error: BaseException | None) -> None:
         if error is not None:
             self._log_crash("terminate", error)
-        # What came behind the end is answered as any message to a topic that is not joined.
+        # Messages that came after the end are answered like any message to a topic that is not joined.
         unhandled = [argument for method, argument in self._inbox or () if method in (self.deliver, self.leave)]
         self._release()
         event, payload = last_word
@@ -435,7 +452,7 @@ class ChannelServer:
             self._send_end(self.joined, event, payload)
         if self._then is not None:
             for message in unhandled:
-                # The session knows the topic as the next join's already.
+                # For the session, the topic already belongs to the next join.
                 self.connection.answer(None, message.ref, self.topic, ERROR, UNMATCHED_TOPIC)
             self.connection.take_over(partial(self._then, self.joined if event is None else None))
         else:
@@ -454,13 +471,13 @@ class ChannelServer:
             self._subscribed = False
             self.connection.endpoint.unsubscribe(self)
         self.held = None
-        # Nothing is left that refers to itself in a circle, which only a look through all of memory would free. The
-        # channel still knows its server, for what it does too late: a timer's push, say.
+        # This cuts the circle of references, which only Python's garbage collector would free. The channel keeps its
+        # reference to this server, for calls that come too late: the push of a timer, for example.
         self.joined.server = None
         del self.channel
 
     async def subscribe(self) -> None:
-        """Raises NotSubscribed."""
+        """Subscribe to the topic's broadcasts. Raises NotSubscribed."""
         if not self._subscribed:
             try:
                 await self.connection.endpoint.subscribe(self)

@@ -1,18 +1,16 @@
-"""One client's connection, whatever carries it: feeds the session, carries out its actions, sends frames.
+"""One client's connection over any transport: feeds the session, carries out its actions, sends frames.
 
-The WebSocket and the long-poll transport are its subclasses; they know how bytes leave and how a connection closes.
+Both transports have a subclass, which knows how bytes leave and how a connection closes.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from gateway.identity import Identity
 from gateway.protocol.close_codes import DEEP_REFS, SLOW, TOKEN_EXPIRED, Close
 from gateway.protocol.messages import ERROR, PHX_CLOSE, TOO_MANY_REQUESTS, Frame, Message, UnencodableReply
 from gateway.protocol.serializer import Serializer
@@ -21,33 +19,38 @@ from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.callbacks import CLOSED, DUPLICATE_JOIN, Notice
 from gateway.runtime.channel_server import ChannelServer
 from gateway.runtime.endpoint import Endpoint
+from shared.access.actor import Actor
+from shared.logs import log_of
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 
 class Connection:
-    """`identity` is who connected.
+    """`actor` is the user who connected; `as_of` is the loop time before that user was looked up.
 
-    `backlog` counts messages that wait for a busy channel; a transport stops reading while `is_congested`.
+    Bans and log-outs since `as_of` may have reached this node before the connection existed. `backlog` counts the
+    messages that wait for a busy channel; a transport stops reading while `is_congested`.
     """
 
     __slots__ = (
         "_resumed",
         "_successors",
+        "actor",
+        "as_of",
         "backlog",
         "endpoint",
         "gone",
-        "identity",
         "number",
         "serializer",
         "session",
     )
 
-    def __init__(self, endpoint: Endpoint, serializer: Serializer, identity: Identity) -> None:
+    def __init__(self, endpoint: Endpoint, serializer: Serializer, actor: Actor, as_of: float) -> None:
         self.endpoint = endpoint
         self.number = endpoint.connections.next_number()
         self.serializer = serializer
-        self.identity = identity
+        self.actor = actor
+        self.as_of = as_of
         self.session = Session(endpoint.routes.match, endpoint.settings.max_channels_per_connection)
         self.backlog = 0
         self.gone = False
@@ -56,13 +59,13 @@ class Connection:
 
     @property
     def log_fields(self) -> dict[str, Any]:
-        """What every line of the log about this connection says of it: its id, unlike any other's, and its user."""
-        return {"connection_id": f"{self.endpoint.node_id}-{self.number}", "user_id": self.identity.user_id}
+        """The fields of every log line about this connection: its id, unique on its node, and its user."""
+        return {"connection_id": f"{self.endpoint.node_id}-{self.number}", "user_id": self.actor.user_id}
 
     # For the transport to implement
 
     def send(self, frame: Frame | None) -> None:
-        """Send a frame; None, which this version cannot carry, is left out. Never waits, never raises."""
+        """Send a frame. None, for a message that this version cannot carry, is left out. Never waits, never raises."""
         raise NotImplementedError
 
     def send_broadcast(self, broadcast: Broadcast) -> None:
@@ -70,23 +73,23 @@ class Connection:
         raise NotImplementedError
 
     def close(self, close: Close) -> None:
-        """Close from the server's side, after what was sent before; returns at once. The first one counts."""
+        """Close from the server's side, after the frames sent before. Returns at once; only the first close counts."""
         raise NotImplementedError
 
     @property
     def outbox_bytes(self) -> int:
-        """How much waits for the client to read it."""
+        """The bytes that wait until the client reads them."""
         raise NotImplementedError
 
     def closes(self, close: Close) -> None:
-        """For the transport to call when it does close."""
-        self.endpoint.counts.closes[close] += 1
+        """Log and count a close; the transport calls this when it closes the connection."""
+        self.endpoint.counts.closed(close)
         if close is SLOW:
-            logger.info("slow client closed", extra={"fields": self.log_fields})
+            log.info("slow client closed", **self.log_fields)
 
     def check(self, now: float) -> None:
-        """Close what has outlived its time; called every second or so, `now` in the loop's time."""
-        if self.identity.expires_at <= time.time():
+        """Close if the connection is idle or its token has expired. Called about once a second; `now` is loop time."""
+        if self.actor.token_expires_at <= time.time():
             self.close(TOKEN_EXPIRED)
 
     # From the transport
@@ -100,7 +103,7 @@ class Connection:
         self.handle(self.serializer.decode_binary(data))
 
     def handle(self, message: Message) -> None:
-        """Carry out what the message asks for."""
+        """Carry out the action that the message causes."""
         action = self.session.receive(message)
         if type(action) is Deliver:
             action.joined.server.deliver(message)
@@ -117,7 +120,7 @@ class Connection:
             self.backlog += 1
 
     def dropped(self) -> None:
-        """The connection is gone: every channel ends. Call once."""
+        """The connection is gone: end every channel. Call this once."""
         self.gone = True
         self.endpoint.connections.remove(self)
         for joined in list(self.session.topics.values()):
@@ -125,18 +128,18 @@ class Connection:
                 joined.server.shut_down(CLOSED)
 
     def notice(self, notice: Notice) -> None:
-        """Something happened that may end its user's access: for the channels that watch it."""
+        """Tell the channels that watch access of something that may end their user's access."""
         for joined in list(self.session.topics.values()):
             if joined.server is not None and joined.route.watches_access:
                 joined.server.notice(notice)
 
     @property
     def is_congested(self) -> bool:
-        """Whether so many messages wait for their channels that no more should be read."""
+        """Whether so many messages wait for their channels that the transport should stop reading."""
         return self.backlog >= self.endpoint.settings.max_backlog_messages
 
     async def decongested(self) -> None:
-        """Returns when more may be read."""
+        """Returns when the transport may read on."""
         while self.is_congested and not self.gone:
             await self._callback_ended()
 
@@ -161,7 +164,8 @@ class Connection:
     # From the channels
 
     def answer(self, join_ref: Any, ref: Any, topic: Any, status: str, response: Any) -> None:
-        """Reply with a response that is surely sound: if no frame can carry this, then for what the client sent."""
+        """Reply with a response of the server's own. If no frame can carry it, the client's refs are to blame, and the
+        connection closes."""
         try:
             frame = self.serializer.reply(join_ref, ref, topic, status, response)
         except UnencodableReply:
@@ -170,7 +174,7 @@ class Connection:
             self.send(frame)
 
     def end(self, ref: Any, topic: str, event: str, payload: Any) -> None:
-        """Tell of a channel's end; as `answer`."""
+        """Tell the client that a channel has ended. As in `answer`, refs that fit no frame close the connection."""
         try:
             frame = self.serializer.push(ref, ref, topic, event, payload)
         except UnencodableReply:
@@ -178,10 +182,11 @@ class Connection:
         else:
             self.send(frame)
 
-    def renew(self, identity: Any) -> None:
-        """The client handed in a fresh token of the same user."""
-        self.identity = identity
-        self.endpoint.connections.identified(self)
+    def renew(self, actor: Actor, as_of: float) -> None:
+        """Use the actor of a fresh token, which the client has handed in for the same user."""
+        self.actor = actor
+        self.as_of = as_of
+        self.endpoint.connections.admitted(self)
 
     def _join(self, joined: Joined[Any], message: Message, replaced: Joined[Any] | None) -> None:
         """`replaced` is the earlier join of the topic, if its client has not been told yet that it is over."""
@@ -189,7 +194,7 @@ class Connection:
             self._receive_again(self.session.closed(joined))
             return
         may_join = self.endpoint.may_join
-        if may_join is not None and not may_join(self.identity.user_id):
+        if may_join is not None and not may_join(self.actor.user_id):
             self.answer(joined.sent_join_ref, message.ref, joined.topic, ERROR, TOO_MANY_REQUESTS)
             if replaced is not None:
                 self.end(replaced.sent_join_ref, joined.topic, PHX_CLOSE, {})
@@ -203,16 +208,17 @@ class Connection:
         self._receive_again(self.session.joined(server.joined))
 
     def channel_ended(self, server: ChannelServer, unhandled: Iterable[Message]) -> None:
-        """`unhandled` is what was delivered to the channel before its end, and so came before all that waited."""
+        """`unhandled` are messages that the channel had queued when it ended; they came before all that waited."""
         waiting = self.session.closed(server.joined)
         for message in unhandled:
             self.handle(message)
         self._receive_again(waiting)
 
     def take_over(self, successor: Callable[[], None]) -> None:
-        """A channel has ended for a second join of its topic, and `successor` begins that join.
+        """A channel has ended because of a second join of its topic; `successor` begins that join.
 
-        One begins when the other has begun, not inside it: as many joins of one topic as may wait replace each other.
+        Successors begin one after the other, not one inside the other: a whole backlog of joins of one topic may
+        replace each other without deep recursion.
         """
         if self._successors is not None:
             self._successors.append(successor)

@@ -1,13 +1,12 @@
-"""The node: who joined what on it, and its link to the other nodes.
+"""The node: which channels have joined which topics on it, and its link to the other nodes.
 
-A broadcast reaches the members on this node directly, and those on other nodes through the broker; its echo, which
-the broker brings back, is known by the node's id and dropped.
+A broadcast reaches the members on this node directly, and those on other nodes through the broker. The broker also
+brings it back; the node recognises the echo by its own id and drops it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -23,12 +22,14 @@ from gateway.runtime.looks import Looks
 from gateway.runtime.registry import Registry, Subscriber
 from gateway.runtime.roster import Roster
 from gateway.runtime.stepping import Stepper
+from shared.domain.users import Role
 from shared.events import control
 from shared.events.envelope import BadEnvelope, Envelope, json_payload, pack, unpack
+from shared.logs import log_of
 from shared.pubsub.broker import Broker
 from shared.settings import Settings
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 PROBE_SECONDS = 1.0
 _PROBE = "probe"
@@ -40,7 +41,7 @@ def new_node_id() -> str:
 
 
 class Endpoint:
-    """One for each process. Everything in it belongs to the loop that made it."""
+    """A process has one Endpoint, and uses it only from the event loop that made it."""
 
     def __init__(
         self,
@@ -53,7 +54,7 @@ class Endpoint:
         presence_store: Store | None = None,
         may_join: Callable[[int], bool] | None = None,
     ) -> None:
-        """`may_join` is asked at each join, with the user's id."""
+        """`may_join` is called at each join with the user's id; it returns False to refuse the join."""
         self.settings = settings
         self.routes = routes
         self.broker = broker
@@ -64,7 +65,7 @@ class Endpoint:
         self.looks = Looks(self.step)
         self.topics: Registry[str, Subscriber] = Registry()
         self.channels = 0
-        """Members of topics on this node."""
+        """The number of joined channels on this node."""
         self.presence = Tracker(
             self.node_id,
             presence_store or MemoryStore(),
@@ -93,10 +94,10 @@ class Endpoint:
             try:
                 return await self.broker.subscribe(control.CONTROL)
             except TimeoutError:
-                logger.warning("not subscribed to what nodes tell each other; trying on")
+                log.warning("not subscribed to what nodes tell each other; trying on")
 
     def _watch(self) -> None:
-        """The link to the other nodes, each second."""
+        """Check the link to the other nodes, once a second."""
         loop = asyncio.get_running_loop()
         self._watching = loop.call_later(PROBE_SECONDS, self._watch)
         now = loop.time()
@@ -105,7 +106,7 @@ class Endpoint:
         self._bridge_gap(now)
 
     def _bridge_gap(self, now: float) -> None:
-        """While nothing is heard of the other nodes, look for it again and again: Redis may be away for hours."""
+        """While this node hears nothing from the others, report a gap again and again: Redis may be away for hours."""
         if self.broker.connected:
             self._next_gap = None
         elif self._next_gap is None or now >= self._next_gap:
@@ -115,7 +116,7 @@ class Endpoint:
             self.gap(every + 2 * self.settings.redis_timeout_seconds)
 
     async def stop(self) -> None:
-        """After `drain`. Takes this node's presence away, and sends what is queued."""
+        """Call this after `drain`. It takes this node's presence away, and publishes the queued broadcasts."""
         self.connections.stop()
         self._watching.cancel()
         self._control_task.cancel()
@@ -123,7 +124,7 @@ class Endpoint:
         await self.broker.stop()
 
     def on_gap(self, listener: Callable[[float], None]) -> None:
-        """Call the listener whenever messages of other nodes, of the last so many seconds, may have been missed."""
+        """Call `listener(seconds)` whenever other nodes' messages of the last `seconds` may have been missed."""
         self._gap_listeners.append(listener)
 
     def on_delivery(self, event: str, listener: Callable[[Broadcast], None]) -> None:
@@ -135,27 +136,27 @@ class Endpoint:
         self._on_drain.append(listener)
 
     def on_probe(self, listener: Callable[[float], None]) -> None:
-        """Call the listener, every second, with the seconds that a message takes to Redis and back."""
+        """Call the listener, every second, with the seconds that a message has taken to Redis and back."""
         self._on_probe = listener
 
     def handle_topic(self, topic: str, handler: Callable[[Envelope], None]) -> None:
-        """Give what other nodes publish on a topic, that no client can join, to a handler of this node."""
+        """Give other nodes' messages on a topic to a handler of this node. No client can join such a topic."""
         self._handlers[topic] = handler
 
     @property
     def is_draining(self) -> bool:
-        """Whether this node is on its way out."""
+        """Whether this node is stopping."""
         return self.connections.is_draining
 
     async def drain(self) -> None:
-        """Close all connections as `Roster.drain` does. No new connection is taken from the first moment on."""
+        """Close all connections, as `Roster.drain` does. From now on, new connections are closed at once."""
         self.connections.is_draining = True
         for listener in self._on_drain:
             listener()
         await self.connections.drain()
 
     def disconnect(self, user_id: int, session_id: str | None = None) -> None:
-        """Close a user's connections with 1001, on every node; with a session, only those of that session."""
+        """Close a user's connections with 1001 on every node; if a session is given, only those of that session."""
         self.connections.disconnect(user_id, session_id)
         notice = Broadcast.of(control.CONTROL, control.DISCONNECT, control.disconnect(user_id, session_id))
         self.broker.publish(control.CONTROL, pack(notice.envelope(self.node_id)))
@@ -163,7 +164,7 @@ class Endpoint:
     # Topics
 
     async def subscribe(self, subscriber: Subscriber) -> None:
-        """Returns when every later message on the topic reaches the channel. Raises TimeoutError."""
+        """Returns when every later message on the topic reaches the subscriber. Raises TimeoutError."""
         await self.broker.subscribe(subscriber.topic)
         if subscriber.tracks_presence:
             try:
@@ -183,14 +184,14 @@ class Endpoint:
             self.presence.topic_left(subscriber.topic)
 
     def broadcast(self, topic: str, event: str, payload: Any, sender: Subscriber | None = None) -> None:
-        """To all members on all nodes, but not to the sender where one is given. Local members have it on return."""
+        """Send an event to all members on all nodes except the sender. Members on this node have it on return."""
         self.counts.broadcasts += 1
         broadcast = Broadcast.of(topic, event, payload)
         self.deliver(broadcast, sender)
         self.broker.publish(topic, pack(broadcast.envelope(self.node_id)))
 
     def broadcast_to_all(self, topics: Iterable[str], event: str, payload: Any) -> None:
-        """As broadcast, to each of several topics; the payload is encoded once."""
+        """As `broadcast`, to each of several topics; the payload is encoded once."""
         self.counts.broadcasts += 1
         encoded = Broadcast.of("", event, payload)
         envelope = pack(encoded.envelope(self.node_id))
@@ -199,7 +200,7 @@ class Endpoint:
             self.broker.publish(topic, envelope)
 
     def deliver(self, broadcast: Broadcast, sender: Subscriber | None = None) -> None:
-        """To the members on this node only."""
+        """Send a broadcast to the members on this node only."""
         members = self.topics.members(broadcast.topic)
         if not members:
             return
@@ -216,7 +217,7 @@ class Endpoint:
         try:
             envelope = unpack(data)
         except BadEnvelope as error:
-            logger.warning("bad envelope", extra={"fields": {"topic": topic, "error": str(error)}})
+            log.warning("bad envelope", topic=topic, error=str(error))
             return
         if envelope.node == self.node_id:
             if envelope.event == _PROBE and topic == control.CONTROL and self._on_probe is not None:
@@ -236,11 +237,11 @@ class Endpoint:
         self.gap(away_seconds)
 
     def messages_lost(self, seconds: float) -> None:
-        """Other nodes may lack what this one published: have them read it from Postgres."""
+        """Other nodes may have missed this node's messages of the last `seconds`: tell them to read Postgres."""
         self.publish(control.CONTROL, control.CATCH_UP, json_payload(control.catch_up(seconds)))
 
     def gap(self, seconds: float) -> None:
-        """Broadcasts of other nodes, of the last so many seconds, may have been missed."""
+        """Other nodes' broadcasts of the last `seconds` may have been missed: tell the listeners and the channels."""
         for listener in self._gap_listeners:
             listener(seconds)
         self._notify(Notice(control.CATCH_UP, control.catch_up(seconds)))
@@ -259,14 +260,14 @@ class Endpoint:
             case control.DISCONNECT:
                 self.connections.disconnect(payload["user_id"], payload["session_id"])
             case control.ROLE_CHANGED:
-                self.connections.role_changed(payload["user_id"], payload["role"])
+                self.connections.role_changed(payload["user_id"], Role(payload["role"]))
             case control.CATCH_UP:
                 self.gap(payload["seconds"])
             case control.CATEGORY_CHANGED | control.SELLER_CHANGED:
                 self._notify(Notice(envelope.event, payload))
 
     def _notify(self, notice: Notice) -> None:
-        """Tell all channels on this node that watch whether their users may stay."""
+        """Give the notice to all channels on this node that watch access."""
         for topic in self.topics:
             for subscriber in self.topics.members(topic):
                 if subscriber.watches_access:

@@ -1,9 +1,9 @@
-"""How often a node looks for garbage: objects that refer to each other in a circle, which nothing else would free.
+"""Makes Python's garbage collector run rarely: it frees objects that refer to each other in a circle.
 
-Python looks often, and through everything that lives; a node holds millions of objects that live for hours, and while
-clients come in masses that looking would take a third of its time. Nothing here leaves circles behind: not a channel,
-not a connection, not a poll (tests/gateway/transports/test_memory.py counts them). So what Python must look for is
-rare: libraries' errors, mostly.
+By default the collector runs often, and goes through all objects. A node holds millions of objects that live for hours;
+while many clients connect, the collector would take a third of its time. No channel, connection or poll leaves a circle
+behind when it ends (tests/gateway/transports/test_memory.py counts them). The rare circles are mostly those of
+libraries' errors.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from __future__ import annotations
 import gc
 
 THRESHOLDS = (10_000, 20, 100)
-"""New objects, and looks at the younger ones, before a look; Python's own are 700, 10, 10."""
+"""The arguments of `gc.set_threshold`; Python's defaults are 700, 10, 10."""
 
 
 def look_for_garbage_rarely() -> None:
-    """In this process, from now on. What has been made so far is taken to stay."""
+    """Set the thresholds of this process, and exempt all objects that exist now from collection."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)

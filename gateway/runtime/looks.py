@@ -1,6 +1,6 @@
-"""Looks again at what decides about a topic's members, once for all on this node, and tells each what was found.
+"""Looks up, once for all members of a topic on this node, what decides who may stay, and tells each of them.
 
-What a look finds is at most as old as its cause: one that has begun is never joined, only the next one.
+A look never finds anything older than its cause: a member that asks while a look is running waits for the next one.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from gateway.runtime.stepping import Suspended
 
 
 class Looker(Protocol):
-    """A running channel that wants to know."""
+    """A running channel that asks for a look."""
 
     topic: str
 
     def look(self) -> Coroutine[Any, Any, Any]:
-        """The question; its answer is good for every member of the topic."""
+        """Look up what decides; the result is good for every member of the topic."""
 
     def looked(self, found: Any, error: BaseException | None) -> None:
-        """What the look found, or raised. Must not raise."""
+        """Take what the look returned or raised. Must not raise."""
 
 
 class Looks:
-    """Of one node."""
+    """The looks of one node."""
 
     def __init__(self, step: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:
         self._step = step
         self._next: dict[str, list[Looker]] = {}
-        """Who waits for a look that has not begun, by topic."""
+        """The channels that wait for a look that has not begun, by topic."""
 
     def want(self, looker: Looker) -> None:
-        """`looked` will be called, after this has returned."""
+        """Have `looked` called, after this method has returned."""
         waiting = self._next.get(looker.topic)
         if waiting is None:
             self._next[looker.topic] = [looker]

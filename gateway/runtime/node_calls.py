@@ -1,17 +1,16 @@
-"""Asks another gateway node something over the broker, and answers what others ask: request and response on pub/sub.
+"""Calls methods on other gateway nodes over the broker, and answers their calls: request and response on pub/sub.
 
-Every node listens on a topic of its own. The broker tells nobody whether a node is there, so a node that is asked
-something is expected to be heard of: while an answer is due and nothing comes, it is pinged, and a node that does not
-answer that in time counts as dead, for everything that it was asked.
+Every node listens on a topic of its own. The broker does not say whether a node is there. So while an answer is due and
+nothing comes from a node, it is pinged; if it does not answer the ping in time, it counts as dead, and all calls to it
+fail.
 
-Knows nothing of what is asked; methods are names, arguments and results are bytes.
+This module does not know what the calls mean: methods are names, arguments and results are bytes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -21,23 +20,24 @@ from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.stepping import Suspended
 from shared.events.envelope import Envelope, pack
 from shared.events.topics import node as topic_of
+from shared.logs import log_of
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 CALL, CAST, ANSWER, PING, PONG = "call", "cast", "answer", "ping", "pong"
 
 Method = Callable[[bytes], Awaitable[bytes]]
-"""Answers a call. What it raises reaches the caller as CallFailed."""
+"""Answers a call. If it raises, the caller gets CallFailed."""
 Cast = Callable[[bytes], None]
 """Takes a cast. Must not raise."""
 
 
 class NodeUnreachable(Exception):
-    """The node is dead, or cannot be heard now. What was asked may have been done all the same."""
+    """The node is dead, or out of reach. It may have carried out the call all the same."""
 
 
 class CallFailed(Exception):
-    """The method raised on the other node, or is not known there."""
+    """The method raised on the other node, or the other node does not have it."""
 
 
 class _Call(msgspec.Struct, array_like=True):
@@ -49,7 +49,7 @@ class _Call(msgspec.Struct, array_like=True):
 class _Answer(msgspec.Struct, array_like=True):
     id: int
     result: bytes | None
-    """None where the method failed."""
+    """None if the method failed."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -65,12 +65,12 @@ class _Peer:
     def __init__(self) -> None:
         self.heard = float("-inf")
         self.pinged: float | None = None
-        """When it was pinged first since it was heard of last."""
+        """When the node was first pinged after its last sign of life, in loop time."""
         self.pending: dict[int, asyncio.Future[bytes]] = {}
 
 
 class NodeCalls:
-    """One for each node. `start` it when the broker runs; `stop` it before the broker stops."""
+    """A node has one NodeCalls. `start` it when the broker runs; `stop` it before the broker stops."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -84,7 +84,7 @@ class NodeCalls:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def serve(self, method: str, answer: Method) -> None:
-        """Answer calls of this name. Calls of one node begin in the order in which it made them."""
+        """Answer calls of this name. The calls of one node begin in the order in which that node made them."""
         self._methods[method] = answer
 
     def serve_cast(self, method: str, take: Cast) -> None:
@@ -92,7 +92,7 @@ class NodeCalls:
         self._casts[method] = take
 
     async def start(self) -> None:
-        """Listen. Where the broker's link is away, returns before it is up; others reach this node once it is."""
+        """Listen. If the broker's link is down, this returns anyway; others reach this node when the link is up."""
         topic = topic_of(self._endpoint.node_id)
         self._endpoint.handle_topic(topic, self._receive)
         listening = asyncio.get_running_loop().create_task(self._listen(topic))
@@ -105,10 +105,10 @@ class NodeCalls:
                 await self._endpoint.broker.subscribe(topic)
                 self._listens = True
             except TimeoutError:
-                logger.warning("other gateway nodes cannot reach this one yet; trying on")
+                log.warning("other gateway nodes cannot reach this one yet; trying on")
 
     async def stop(self) -> None:
-        """Whatever waits for an answer gets NodeUnreachable; whatever is answering is cancelled."""
+        """Calls that wait for an answer raise NodeUnreachable; methods that are running are cancelled."""
         if self._listens:
             self._endpoint.broker.unsubscribe(topic_of(self._endpoint.node_id))
         if self._watching is not None:
@@ -125,10 +125,10 @@ class NodeCalls:
     # Asking
 
     async def call(self, node: str, method: str, argument: bytes, seconds: float) -> bytes:
-        """The answer of the method on another node.
+        """The result of the method on another node.
 
-        Raises NodeUnreachable, at the latest two and a half times `node_call_seconds` after the node's last sign of
-        life; TimeoutError after `seconds`, from a node that lives or while this one's link is away; CallFailed.
+        Raises NodeUnreachable at most two and a half times `node_call_seconds` after the node's last sign of life,
+        TimeoutError after `seconds` if the node is alive or this node's own link is down, or CallFailed.
         """
         peer = self._peers.get(node)
         if peer is None:
@@ -147,7 +147,7 @@ class NodeCalls:
                 del self._peers[node]
 
     def cast(self, node: str, method: str, argument: bytes) -> None:
-        """Tell another node something, and never know whether it came."""
+        """Tell another node something, without an answer: it may be lost."""
         self._send(node, CAST, _encode(_Call(method, argument)))
 
     def _send(self, node: str, event: str, payload: bytes) -> None:
@@ -164,11 +164,11 @@ class NodeCalls:
         is_cut_off = not self._endpoint.broker.connected
         for node, peer in tuple(self._peers.items()):
             if is_cut_off:
-                # It is this node that hears nothing, which says nothing of the others.
+                # This node itself is cut off: its silence says nothing about the others.
                 peer.heard, peer.pinged = now, None
             elif peer.pinged is not None:
                 if now - peer.pinged >= self._patience:
-                    logger.info("gateway node does not answer", extra={"fields": {"node": node}})
+                    log.info("gateway node does not answer", node=node)
                     del self._peers[node]
                     _fail(peer)
             elif now - peer.heard >= self._patience:
@@ -187,7 +187,7 @@ class NodeCalls:
         try:
             if event == CALL:
                 call = _decode_call(envelope.payload)
-                # In line up to where it has to wait: what comes next from this node finds the call begun.
+                # The call runs at once until it has to wait, so that it has begun before the node's next message.
                 answering = self._endpoint.step(self._answer(node, call))
                 if type(answering) is Suspended:
                     self._keep(answering.task)
@@ -201,7 +201,7 @@ class NodeCalls:
             elif event == PING:
                 self._send(node, PONG, b"")
         except msgspec.MsgspecError as error:
-            logger.warning("bad call between nodes", extra={"fields": {"node": node, "error": str(error)}})
+            log.warning("bad call between nodes", node=node, error=str(error))
 
     def _answered(self, peer: _Peer | None, answer: _Answer) -> None:
         waiting = None if peer is None else peer.pending.pop(answer.id, None)
@@ -219,7 +219,7 @@ class NodeCalls:
             if method is not None:
                 result = await method(call.argument)
         except Exception:
-            logger.exception("call between nodes failed", extra={"fields": {"method": call.method}})
+            log.exception("call between nodes failed", method=call.method)
         self._send(node, ANSWER, _encode(_Answer(call.id, result)))
 
     def _keep(self, task: asyncio.Task[Any]) -> None:

@@ -1,4 +1,4 @@
-"""Who joined what on this node. No I/O, and no knowledge of Redis."""
+"""Which members have joined which topics on this node. No I/O, and no knowledge of Redis."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Member = TypeVar("Member")
 
 
 class Subscriber(Protocol):
-    """A member of a topic on this node, and all that is known of it."""
+    """A member of a topic on this node: all that the endpoint knows of a channel."""
 
     topic: str
 
@@ -21,21 +21,21 @@ class Subscriber(Protocol):
 
     @property
     def watches_access(self) -> bool:
-        """Whether it takes notices."""
+        """Whether it gets notices."""
 
     @property
     def tracks_presence(self) -> bool:
         """Whether it is told who is present."""
 
     def deliver_broadcast(self, broadcast: Broadcast) -> None:
-        """Queued when this returns. Must not raise."""
+        """Send or queue the broadcast before this returns. Must not raise."""
 
     def notice(self, notice: Notice) -> None:
-        """Must not raise."""
+        """Take a notice. Must not raise."""
 
 
 class Registry(Generic[Key, Member]):
-    """Members by key, in the order in which they came. A key is there as long as it has members."""
+    """The members of each key, in the order in which they were added. A key exists as long as it has members."""
 
     __slots__ = ("_members",)
 
@@ -43,7 +43,7 @@ class Registry(Generic[Key, Member]):
         self._members: dict[Key, dict[Member, None]] = {}
 
     def add(self, key: Key, member: Member) -> bool:
-        """Whether the member is the first."""
+        """Add a member. Returns whether it is the first of its key."""
         members = self._members.get(key)
         if members is None:
             self._members[key] = {member: None}
@@ -52,7 +52,7 @@ class Registry(Generic[Key, Member]):
         return False
 
     def remove(self, key: Key, member: Member) -> bool:
-        """Whether the member was the last; a member that is not there is no error."""
+        """Remove a member, if it is there. Returns whether it was the last of its key."""
         members = self._members.get(key)
         if members is None or member not in members:
             return False
@@ -63,7 +63,7 @@ class Registry(Generic[Key, Member]):
         return True
 
     def members(self, key: Key) -> tuple[Member, ...]:
-        """A copy: whoever goes through it may add and remove."""
+        """The members of a key. It is a copy, so members may be added and removed during an iteration."""
         members = self._members.get(key)
         return tuple(members) if members else ()
 

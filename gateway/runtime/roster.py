@@ -1,6 +1,6 @@
-"""The connections of a node, from their first moment to their last: whose they are, how they fare, when they must go.
+"""The connections of a node: finds those of a user, checks each about once a second, and closes them when it must.
 
-Knows nothing of topics, and of a connection only what Client says.
+It knows nothing of topics, and of a connection only what Client declares.
 """
 
 from __future__ import annotations
@@ -13,31 +13,35 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from gateway.identity import Identity
 from gateway.protocol.close_codes import DISCONNECTED, RESTARTING, SLOW, Close
 from gateway.runtime.callbacks import Notice
 from gateway.runtime.counts import Counts
 from gateway.runtime.registry import Registry
+from shared.access.actor import Actor
+from shared.domain.users import Role
 from shared.events import control
+from shared.logs import log_of
 from shared.settings import Settings
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 SLICES = 16
-"""In how many turns of the loop all connections are looked after: in one, thousands would hold up all else."""
+"""All connections are checked in this many turns of the loop: in one turn, thousands would hold up everything else."""
 DRAIN_STEPS = 20
 """In how many batches a stopping node closes its connections."""
 FINISH_SECONDS = 5.0
-"""How long a stopping node waits for what a connection's channels are doing."""
+"""How long a stopping node waits until the channels of a connection have finished their callbacks."""
 _LATELY_SECONDS = 60.0
-"""Longer than anyone takes from the look at a user to an open connection."""
+"""How long events of users are remembered: longer than it takes from a user's look-up to the open connection."""
 
 
 class Client(Protocol):
     """A connection."""
 
     number: int
-    identity: Identity
+    actor: Actor
+    as_of: float
+    """The loop's time before the actor was looked up."""
     backlog: int
 
     @property
@@ -51,7 +55,7 @@ class Client(Protocol):
 
 
 class Leaving(Protocol):
-    """A connection behind its close frame."""
+    """A connection whose close frame has been sent."""
 
     ended: asyncio.Future[None]
 
@@ -61,11 +65,11 @@ class Leaving(Protocol):
 
 
 class _Event:
-    """What happened to a user lately: a disconnect of all or of one session, or a change of role."""
+    """A recent event of a user: a disconnect (of all connections or of one session's), or a change of role."""
 
     __slots__ = ("at", "role", "session_id", "user_id")
 
-    def __init__(self, at: float, user_id: int, session_id: str | None, role: str | None) -> None:
+    def __init__(self, at: float, user_id: int, session_id: str | None, role: Role | None) -> None:
         self.at = at
         self.user_id = user_id
         self.session_id = session_id
@@ -73,7 +77,7 @@ class _Event:
 
 
 class Roster:
-    """A collection of connections. One for each node."""
+    """The collection of a node's connections."""
 
     def __init__(self, settings: Settings, counts: Counts) -> None:
         self._settings = settings
@@ -88,7 +92,7 @@ class Roster:
         self._sweeping: asyncio.TimerHandle | None = None
         self.is_draining = False
         self.backlog = 0
-        """Messages that waited for busy channels, of all connections, when they were looked after last."""
+        """Messages of all connections that waited for busy channels at the last check."""
         self._backlog = 0
 
     def __len__(self) -> int:
@@ -103,38 +107,38 @@ class Roster:
 
     @property
     def users(self) -> int:
-        """How many users have a connection."""
+        """The number of users who have a connection."""
         return len(self._users)
 
     def of_user(self, user_id: int) -> tuple[Client, ...]:
-        """In the order in which they came."""
+        """The user's connections, in the order in which they came."""
         return self._users.members(user_id)
 
     # Coming and going
 
     def next_number(self) -> int:
-        """For a connection that is being made, unlike any other's of this node."""
+        """A number for a new connection, unique on this node."""
         return next(self._numbers)
 
     def add(self, client: Client) -> None:
         _log("connected", client)
         self._slices[client.number % SLICES][client] = None
-        self._users.add(client.identity.user_id, client)
-        self.identified(client)
+        self._users.add(client.actor.user_id, client)
+        self.admitted(client)
         if self.is_draining:
             client.close(RESTARTING)
 
     def remove(self, client: Client) -> None:
         _log("disconnected", client)
-        self._counts.disconnects += 1
+        self._counts.disconnects.inc()
         self._slices[client.number % SLICES].pop(client, None)
-        self._users.remove(client.identity.user_id, client)
+        self._users.remove(client.actor.user_id, client)
 
     async def drain(self) -> None:
-        """Close all with 1012, in batches over `drain_seconds`, so that they do not all come back at once.
+        """Close all connections with 1012, in batches over `drain_seconds`, so that they do not all come back at once.
 
-        What a channel is doing is finished and answered before its connection is closed. Whoever comes from now on is
-        closed at once.
+        Callbacks under way are finished and answered before their connection is closed. A connection that opens from
+        now on is closed at once.
         """
         self.is_draining = True
         clients = list(self)
@@ -144,16 +148,16 @@ class Roster:
             await asyncio.gather(*map(_release, clients[start : start + size]))
             if start + size < len(clients):
                 await asyncio.sleep(self._settings.drain_seconds / DRAIN_STEPS)
-        # Those who read slowly are cut within `close_seconds`.
+        # Clients that read slowly are cut off within `close_seconds`.
         while self._leaving:
             await asyncio.wait([leaving.ended for leaving in self._leaving])
             await asyncio.sleep(0)
 
     async def farewell(self, leaving: Leaving) -> None:
-        """Returns when a connection that was closed has ended. Until then, what waits for its client counts."""
+        """Returns when a closed connection has ended. Until then, its unread bytes count towards the total limit."""
         self._leaving.add(leaving)
         try:
-            # Whoever waits may be cancelled; the connection ends by itself.
+            # The caller may be cancelled; the connection ends by itself.
             await asyncio.shield(leaving.ended)
         except asyncio.CancelledError:
             leaving.cut()
@@ -163,33 +167,32 @@ class Roster:
 
     # What becomes of users
 
-    def identified(self, client: Client) -> None:
-        """The connection has an identity: what happened to its user since they were looked up takes effect now."""
-        identity = client.identity
-        for event in self._lately_of.get(identity.user_id, ()):
-            if event.at < identity.as_of:
+    def admitted(self, client: Client) -> None:
+        """The client's actor was looked up at `as_of`: apply the events of the user since then."""
+        for event in self._lately_of.get(client.actor.user_id, ()):
+            if event.at < client.as_of:
                 continue
             if event.role is not None:
-                identity.role = event.role
-            elif event.session_id in (None, identity.session_id):
+                client.actor = client.actor.with_role(event.role)
+            elif event.session_id in (None, client.actor.session_id):
                 client.close(DISCONNECTED)
 
     def disconnect(self, user_id: int, session_id: str | None) -> None:
-        """Close a user's connections with 1001; with a session, only those of that session."""
+        """Close a user's connections with 1001; if a session is given, only those of that session."""
         self._remember(user_id, session_id=session_id)
         for client in self.of_user(user_id):
-            if session_id in (None, client.identity.session_id):
+            if session_id in (None, client.actor.session_id):
                 client.close(DISCONNECTED)
 
-    def role_changed(self, user_id: int, role: str) -> None:
-        """Have the user's channels look again at what they may see."""
+    def role_changed(self, user_id: int, role: Role) -> None:
+        """Set the user's new role, and have the user's channels check again what they may see."""
         self._remember(user_id, role=role)
         notice = Notice(control.ROLE_CHANGED, control.role_changed(user_id, role))
         for client in self.of_user(user_id):
-            client.identity.role = role
+            client.actor = client.actor.with_role(role)
             client.notice(notice)
 
-    def _remember(self, user_id: int, *, session_id: str | None = None, role: str | None = None) -> None:
+    def _remember(self, user_id: int, *, session_id: str | None = None, role: Role | None = None) -> None:
         now = asyncio.get_running_loop().time()
         while self._lately and self._lately[0].at < now - _LATELY_SECONDS:
             forgotten = self._lately.popleft()
@@ -204,7 +207,7 @@ class Roster:
     # Looking after all of them
 
     def start(self) -> None:
-        """Look after each about once a second, until `stop`: one timer for all, a slice of them at a time."""
+        """Check each connection about once a second, until `stop`: one timer serves all, a slice at a time."""
         self._sweep(0)
 
     def stop(self) -> None:
@@ -227,12 +230,12 @@ class Roster:
             self._bound_outboxes(behind)
 
     def _bound_outboxes(self, behind: list[tuple[int, Client]]) -> None:
-        """Many slow readers, each within its own limit, must not take all memory either."""
+        """Close connections if all slow readers together, each within its own limit, hold too many bytes."""
         total = sum(outbox_bytes for outbox_bytes, _ in behind) + sum(one.unread_bytes for one in self._leaving)
         limit = self._settings.max_total_outbox_bytes
         if total <= limit:
             return
-        # Those who were told to go have had their chance.
+        # Connections that are closing go first: their clients have had their chance to read.
         for leaving in sorted(self._leaving, key=lambda one: one.unread_bytes, reverse=True):
             if total <= limit:
                 return
@@ -255,5 +258,5 @@ async def _release(client: Client) -> None:
 
 
 def _log(event: str, client: Client) -> None:
-    if logger.isEnabledFor(logging.DEBUG):
-        logger.debug(event, extra={"fields": client.log_fields})
+    if log.is_on(logging.DEBUG):
+        log.debug(event, **client.log_fields)

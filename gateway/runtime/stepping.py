@@ -1,4 +1,4 @@
-"""Runs a coroutine up to where it has to wait, in line, and makes a task only of what then remains.
+"""Runs a coroutine at once, inside the caller, until it has to wait; only the rest becomes a task.
 
 Most callbacks of a channel never wait; for them a task would cost more than the callback itself.
 """
@@ -25,10 +25,10 @@ else:
 
 
 class _InlineTask:
-    """What `asyncio.current_task()` answers while a coroutine runs in line.
+    """`asyncio.current_task()` returns this while a coroutine runs inside the caller.
 
-    `asyncio.timeout`, `TaskGroup` and their like keep it and speak to it later, from loop callbacks, when the real
-    task exists: everything goes on to that. Without it they would take hold of the connection's own task.
+    `asyncio.timeout`, `TaskGroup` and the like keep it and call it later, from callbacks of the loop. By then the real
+    task exists, and this object passes every call on to it. Without it they would keep the connection's own task.
     """
 
     __slots__ = ("__weakref__", "task")
@@ -49,7 +49,7 @@ class _InlineTask:
 
 
 class Suspended:
-    """The coroutine waits: `task` finishes it."""
+    """The coroutine has to wait; `task` finishes it."""
 
     __slots__ = ("task",)
 
@@ -67,7 +67,7 @@ class Stepper:
         self._inline = _InlineTask()
 
     def step(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """The coroutine's result, or `Suspended` where it has to wait. Raises what the coroutine raises."""
+        """The coroutine's result, or `Suspended` if it has to wait. Raises what the coroutine raises."""
         inline = self._inline
         caller = _swap_current_task(self._loop, inline)
         try:
@@ -76,17 +76,17 @@ class Stepper:
             return stop.value
         finally:
             _swap_current_task(self._loop, caller)
-        # The inline task may have been kept by what the coroutine called; it stands for this one from now on.
+        # Something that the coroutine called may have kept the inline task: from now on it stands for the real task.
         inline.task = self._loop.create_task(_Resumable(coroutine, awaited))
         self._inline = _InlineTask()
         return Suspended(inline.task)
 
 
 class _Resumable(Coroutine[Any, Any, Any]):
-    """A coroutine that waits already, as a task drives it: what it waits for is the first that the task is given.
+    """Lets a task drive a coroutine that already waits: the first `send` returns the future that it waits for.
 
-    A task that is cancelled before its first turn (a timeout that had passed from the start) so reaches the coroutine,
-    and what it waits for, as if the task had been there all along.
+    So if the task is cancelled before its first turn (by a timeout that had passed from the start), the cancellation
+    reaches the coroutine and that future, as if the task had been there from the start.
     """
 
     __slots__ = ("_awaited", "_coroutine", "_is_handed_over")

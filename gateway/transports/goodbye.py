@@ -1,7 +1,7 @@
-"""The end of a connection behind its close frame: the client reads what was sent before, and hangs up; in time.
+"""The end of a connection after its close frame: the client has some seconds to read the last frames and hang up.
 
-Closed at once, a socket with unread bytes of the client is reset, and the reset takes along what the client has not
-read yet. So this side says that it sends no more, passes over what still comes, and waits.
+If a socket is closed while bytes of the client are unread, the system resets the connection, and the client loses what
+it has not read yet. So this side says that it sends no more, drops what still comes, and waits for the client.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import cast
 
 
 class Goodbye(asyncio.Protocol):
-    """Takes the place of a transport's protocol, after the last write. Past `seconds` the connection is cut."""
+    """Replaces a transport's protocol after the last write. Cuts the connection after `seconds`."""
 
     def __init__(self, transport: asyncio.Transport, seconds: float) -> None:
         loop = asyncio.get_running_loop()
@@ -22,14 +22,14 @@ class Goodbye(asyncio.Protocol):
         transport.set_protocol(self)
         self._timer = loop.call_later(seconds, transport.abort)
         with suppress(RuntimeError):
-            # The one before may have stopped reading, to read no faster than it handled.
+            # The protocol before may have paused reading, so as not to read faster than it handles.
             transport.resume_reading()
         with suppress(RuntimeError, OSError):
             transport.write_eof()
 
     @property
     def unread_bytes(self) -> int:
-        """What still waits for the client."""
+        """Bytes that still wait to be sent to the client."""
         return 0 if self.ended.done() else self._transport.get_write_buffer_size()
 
     def cut(self) -> None:
@@ -39,7 +39,7 @@ class Goodbye(asyncio.Protocol):
         pass
 
     def eof_received(self) -> None:
-        """The transport closes, when what waits is sent."""
+        """Returns None, so that the transport closes when the waiting bytes are sent."""
 
     def pause_writing(self) -> None:
         self._before.pause_writing()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import logging
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
@@ -12,33 +11,35 @@ from aiohttp import hdrs, web
 
 from gateway.protocol.serializer import Serializer, negotiate
 from shared.access.origins import is_allowed
+from shared.logs import log_of
 from shared.refused_origins import RefusedOrigins
 from shared.settings import Settings
 
-_refused = RefusedOrigins(logging.getLogger(__name__))
+_refused = RefusedOrigins(log_of(__name__))
 
 SUBPROTOCOL = "phoenix"
 TOKEN_SUBPROTOCOL_PREFIX = "base64url.bearer.phx."
 
 
 def query_of(request: web.Request) -> dict[str, str]:
-    """The query's parameters; of those that occur twice the last one, as in Phoenix."""
+    """The query's parameters by name; the last one counts if a name occurs twice, as in Phoenix."""
     return dict(parse_qsl(request.rel_url.raw_query_string, keep_blank_values=True))
 
 
 class Offer(NamedTuple):
-    """What the client's subprotocols, where it offers any, come to."""
+    """What the subprotocols that a client offers say."""
 
     is_good: bool
+    """True if none is offered, or `phoenix` is among them."""
     token: str | None
-    """Where phoenix.js puts its `authToken`; None where there is none, or more than one."""
+    """The `authToken` of phoenix.js, which puts it into a subprotocol; None if none holds a token, or several do."""
 
 
 _NOTHING_OFFERED = Offer(True, None)
 
 
 def subprotocols_of(request: web.Request) -> Offer:
-    """A client that offers any must offer `phoenix`: no other is spoken here, and a token alone is no protocol."""
+    """Read the offered subprotocols. A client that offers any must offer `phoenix`: a token alone is not a protocol."""
     headers = request.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, None)
     if headers is None:
         return _NOTHING_OFFERED
@@ -49,7 +50,7 @@ def subprotocols_of(request: web.Request) -> Offer:
 
 
 def _decoded(encoded: str) -> str:
-    """Base64 of either alphabet, padded or not; what is none of it is no token."""
+    """The text of base64, in either alphabet (RFC 4648, 4 and 5), padded or not; "" if it is not base64."""
     encoded = encoded.rstrip("=").translate({ord("-"): "+", ord("_"): "/"})
     try:
         return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True).decode()
@@ -58,12 +59,12 @@ def _decoded(encoded: str) -> str:
 
 
 def serializer_of(query: dict[str, str]) -> Serializer | None:
-    """None where the version is refused."""
+    """The serializer for the query's `vsn`; None if the version is refused."""
     return negotiate(query.get("vsn"))
 
 
 def origin_is_allowed(request: web.Request, settings: Settings) -> bool:
-    """Whether a page of this origin may connect. A client that is no page sends no origin, and may."""
+    """Whether a page of the request's origin may connect. A client other than a browser sends no origin, and may."""
     origin = request.headers.get(hdrs.ORIGIN)
     if is_allowed(origin, request.host, settings):
         return True

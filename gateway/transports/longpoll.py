@@ -1,10 +1,11 @@
 """The long-poll transport: a connection over plain HTTP, for clients that cannot have a WebSocket.
 
-Any node answers for any session: its token names the node that holds it, and that node is asked. The status of an
-answer is in its JSON body; the HTTP status is 200 throughout, so that proxies and browsers leave the body alone.
+Any node answers for any session: the session's token names the node that holds it, and this node asks that one. The
+status of an answer is in its JSON body, as in Phoenix.Transports.LongPoll; the HTTP status is always 200, so that
+proxies and browsers leave the body alone.
 
-What bounds a request: its body in size and time here, its headers by aiohttp (8,190 bytes a line, 128 lines, within
-the server's keep-alive time).
+This module limits the size of a request's body and the time until it has arrived. aiohttp limits the headers: 8,190
+bytes a line, 128 lines, within the server's keep-alive time.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import logging
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 from urllib.parse import parse_qsl
@@ -21,7 +21,6 @@ import msgspec
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from gateway.identity import Authenticator, Refused
 from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.node_calls import NodeCalls
 from gateway.transports.handshake import origin_is_allowed, serializer_of
@@ -38,9 +37,11 @@ from gateway.transports.longpoll_session import (
     PollAnswer,
 )
 from gateway.transports.longpoll_token import SessionReference, SessionTokens
+from shared.access.admission import Admit, Refused
+from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 AUTH_TOKEN_HEADER = "X-Phoenix-AuthToken"
 SESSION_TOKEN_HEADER = "X-Phoenix-Longpoll-Token"
@@ -53,28 +54,30 @@ _PREFLIGHT_HEADERS = {
     hdrs.ACCESS_CONTROL_MAX_AGE: "3600",
 }
 _DRAINING_POLL_SECONDS = 1.0
-"""How long a stopping node holds a poll for a session of another node; its client's next one goes elsewhere."""
+"""How long a stopping node holds a poll for a session of another node; the client's next poll goes elsewhere."""
 
 _encode = msgspec.json.Encoder().encode
 
 
 class _Tokens(NamedTuple):
-    """What the tokens of a request are: phoenix.js appends the session's to the parameters, which may hold the JWT."""
+    """The tokens of a request. phoenix.js appends the session's token to the parameters, which may hold the JWT too."""
 
     session: str
-    """Of a session, as it is believed; else empty."""
+    """The session's token if its signature is good, else ""."""
     reference: SessionReference | None
+    """The session that the token names."""
     jwt: str
+    """The access token, not checked yet, or ""."""
 
 
 class LongPollTransport:
     """The handler of `/socket/longpoll`."""
 
-    def __init__(self, endpoint: Endpoint, authenticate: Authenticator) -> None:
-        """Raises ValueError where the settings have no secret."""
+    def __init__(self, endpoint: Endpoint, admit: Admit) -> None:
+        """Raises ValueError if the settings have no secret."""
         self._endpoint = endpoint
         self._settings = endpoint.settings
-        self._authenticate = authenticate
+        self._admit = admit
         self._tokens = SessionTokens(endpoint.settings.jwt_secret)
         self._calls = NodeCalls(endpoint)
         self._sessions = LocalSessions(endpoint)
@@ -96,7 +99,7 @@ class LongPollTransport:
                 return _preflight(request)
             case hdrs.METH_GET | hdrs.METH_POST | hdrs.METH_OPTIONS:
                 reply = Reply(request, _HEADERS, self._endpoint.step, self._settings.longpoll_beat_seconds)
-                # Without it, the client has gone, and nobody waits for an answer.
+                # On a ConnectionError the client has gone, and nobody waits for an answer.
                 with contextlib.suppress(ConnectionError):
                     await self._answer(request, reply)
                 return reply.response
@@ -115,7 +118,7 @@ class LongPollTransport:
             await self._end(reply, {"status": await self._post(request, reply)})
 
     async def _end(self, reply: Reply, body: dict[str, object]) -> bool:
-        """Whether it went out to a client that was still there."""
+        """Send the body. Returns whether it went out to a client that was still there."""
         return await reply.end(_encode(body), is_last=self._endpoint.is_draining)
 
     # Polls
@@ -137,11 +140,11 @@ class LongPollTransport:
                 is_delivered = await self._end(reply, body)
                 return
         finally:
-            # Also for a poll that was cancelled, and which may still wait.
+            # A cancelled poll has to be settled too: it may still wait at its holder.
             holder.settle(session_id, poll_id, is_delivered)
         body = await reply.after(self._open(query, tokens))
         if answer.has_ended and body["status"] == FORBIDDEN:
-            # The poll itself was rightful; the next one is refused.
+            # The client was allowed this poll: its session ended meanwhile. Only its next poll is refused.
             body = {"messages": [], "status": GONE, "token": None}
         await self._end(reply, body)
 
@@ -157,38 +160,42 @@ class LongPollTransport:
             del self._proxied[poll_id]
 
     def _give_up(self, poll_id: str) -> None:
-        """The holder answers the poll at once, with what it has got or with nothing."""
+        """Make the holder answer the poll at once, without messages."""
         if poll_id in self._proxied:
             holder, session_id = self._proxied[poll_id]
             holder.settle(session_id, poll_id, False)
 
     def _drain(self) -> None:
-        """This node stops: those who wait here for sessions of other nodes shall wait elsewhere."""
+        """This node stops: answer the polls that wait here for sessions of other nodes, so that they wait elsewhere."""
         for poll_id in tuple(self._proxied):
             self._give_up(poll_id)
 
     async def _open(self, query: list[tuple[str, str]], tokens: _Tokens) -> dict[str, object]:
-        """A session for whoever may connect; for one with the token of a session that is gone, in its place."""
+        """Open a session if the client may connect; return the body of the answer.
+
+        With the token of a session that is gone, the new session replaces that one.
+        """
         parameters = dict(query)
         serializer = serializer_of(parameters)
         if serializer is None or not tokens.jwt:
             return self._refused()
-        # FAILED, not a status of its own: phoenix.js comes back after this one, and stops at what it does not know.
+        as_of = asyncio.get_running_loop().time()
+        # FAILED rather than a new status: phoenix.js tries again after FAILED, and stops at a status it does not know.
         try:
-            identity = await self._authenticate(tokens.jwt)
+            actor = await self._admit(tokens.jwt)
         except Refused as refused:
-            logger.info("connection refused", extra={"fields": {"reason": str(refused)}})
+            log.info("connection refused", reason=str(refused))
             return self._refused()
         except DatabaseUnavailable:
             return {"status": FAILED}
         if self._endpoint.is_draining:
             return {"status": FAILED}
-        session = self._sessions.open(serializer, identity, is_successor=bool(tokens.session))
+        session = self._sessions.open(serializer, actor, as_of, is_successor=bool(tokens.session))
         token = self._tokens.issue(SessionReference(self._endpoint.node_id, session.id))
         return {"messages": [], "status": GONE, "token": token}
 
     def _refused(self) -> dict[str, object]:
-        self._endpoint.counts.refused += 1
+        self._endpoint.counts.refused.inc()
         return {"status": FORBIDDEN}
 
     # Posts
@@ -207,7 +214,7 @@ class LongPollTransport:
         except TimeoutError:
             return TIMED_OUT
         except (ConnectionError, HttpProcessingError, web.RequestPayloadError):
-            # Cut off, or not as its headers say: aiohttp closes the connection, whatever is answered.
+            # The body was cut off, or is not as its headers say: aiohttp closes the connection, whatever is answered.
             return BAD_REQUEST
         status: int = await reply.after(self._holder(reference).post(reference.session_id, frames))
         return status
@@ -239,7 +246,7 @@ class LongPollTransport:
 
 
 def _preflight(request: web.Request) -> web.Response:
-    """A browser asks before a request from another origin; which origins may is checked on every request."""
+    """The answer to a browser that asks before a request from another origin; the request itself is checked again."""
     headers = dict(_PREFLIGHT_HEADERS)
     asked = request.headers.get(hdrs.ACCESS_CONTROL_REQUEST_HEADERS)
     if asked:
@@ -248,7 +255,7 @@ def _preflight(request: web.Request) -> web.Response:
 
 
 async def _body(request: web.Request, limit: int) -> bytes | None:
-    """None for one that is too large, which is not read to its end."""
+    """The body; None if it is larger than `limit` bytes: the rest is then not read."""
     if (request.content_length or 0) > limit:
         return None
     body = bytearray()

@@ -1,4 +1,4 @@
-"""What a long-poll POST carries: one frame, or a batch of them a line each. Pure."""
+"""The body of a long-poll POST: one frame, or a batch of frames with one on each line. Pure."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ NDJSON = "application/x-ndjson"
 
 
 class ClientFrame(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A frame as a client sent it: text, or where it is binary, the base64 of it."""
+    """A frame as a client sent it: its text, or the base64 of a binary frame."""
 
     data: bytes
     is_binary: bool = False
 
     def binary(self) -> bytes:
-        """Raises BadFrame."""
+        """The bytes of a binary frame. Raises BadFrame if the data is not base64."""
         try:
             return base64.b64decode(self.data, validate=True)
         except binascii.Error:
@@ -27,13 +27,14 @@ class ClientFrame(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 def frames_of(content_type: str, body: bytes) -> list[ClientFrame]:
-    """The frames of a body, in order, of which none has been looked into.
+    """The frames of a body, in order, not decoded yet.
 
-    Newline-delimited JSON is what phoenix.js sends since 1.7; a line that begins as JSON does is a text frame, any
-    other is base64 of a binary frame, and an empty one is none. All other content types are one text frame.
+    phoenix.js has sent newline-delimited JSON since 1.7. A line that begins with a bracket of JSON is a text frame, any
+    other line is the base64 of a binary frame; empty lines are skipped. A body of any other content type is one text
+    frame.
     """
     if content_type != NDJSON:
         return [ClientFrame(body)]
     lines = [line for line in (line.removesuffix(b"\r") for line in body.split(b"\n")) if line]
-    # Version 1 frames are objects; no base64 begins with either bracket.
+    # Version 1 frames are objects, version 2 frames arrays; base64 begins with neither bracket.
     return [ClientFrame(line, is_binary=line[:1] not in (b"[", b"{")) for line in lines]

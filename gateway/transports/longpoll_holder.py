@@ -1,4 +1,4 @@
-"""Where a long-poll session is: on this node, or on another that is asked over the broker, in the same three words."""
+"""Reaches a long-poll session on this node, or on another over the broker, by the same three methods."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any, Protocol
 
 import msgspec
 
-from gateway.identity import Identity
 from gateway.protocol.close_codes import TOO_MANY_SESSIONS
 from gateway.protocol.serializer import Serializer
 from gateway.runtime.endpoint import Endpoint
@@ -20,6 +19,7 @@ from gateway.transports.longpoll_session import (
     LongPollConnection,
     PollAnswer,
 )
+from shared.access.actor import Actor
 
 POLL, POST, SETTLE = "longpoll poll", "longpoll post", "longpoll settle"
 
@@ -30,13 +30,13 @@ class Holder(Protocol):
     """The sessions of one node."""
 
     async def poll(self, session_id: str, poll_id: str) -> PollAnswer:
-        """As LongPollConnection.poll; GONE where there is no such session."""
+        """As LongPollConnection.poll; GONE if there is no such session."""
 
     def settle(self, session_id: str, poll_id: str, delivered: bool) -> None:
         """As LongPollConnection.settle."""
 
     async def post(self, session_id: str, frames: list[ClientFrame]) -> int:
-        """As LongPollConnection.post; GONE where there is no such session."""
+        """As LongPollConnection.post; GONE if there is no such session."""
 
 
 class LocalSessions:
@@ -46,15 +46,21 @@ class LocalSessions:
         self._endpoint = endpoint
         self._sessions: dict[str, LongPollConnection] = {}
 
-    def open(self, serializer: Serializer, identity: Identity, *, is_successor: bool = False) -> LongPollConnection:
-        """Any one user has a bounded number of them: to open one takes a client no more than a token."""
-        members = self._endpoint.connections.of_user(identity.user_id)
-        # One that was closed a moment ago may still be there: it must not count, nor be closed for the next one again.
+    def open(
+        self, serializer: Serializer, actor: Actor, as_of: float, *, is_successor: bool = False
+    ) -> LongPollConnection:
+        """Open a session. Past the user's limit, the session that was polled longest ago is closed.
+
+        There is a limit because a client needs only a token to open a session. `is_successor` says that the session
+        replaces a lost one.
+        """
+        members = self._endpoint.connections.of_user(actor.user_id)
+        # A session that was closed a moment ago may still be listed: it must not count, nor be closed once more.
         own = [one for one in members if isinstance(one, LongPollConnection) and not one.gone]
         if len(own) >= self._endpoint.settings.max_longpoll_sessions_per_user:
             longest_unpolled = min(own, key=LongPollConnection.last_polled)
             longest_unpolled.close(TOO_MANY_SESSIONS)
-        session = LongPollConnection(self._endpoint, serializer, identity, self._forget, is_successor=is_successor)
+        session = LongPollConnection(self._endpoint, serializer, actor, as_of, self._forget, is_successor=is_successor)
         if not session.gone:
             self._sessions[session.id] = session
         return session
@@ -96,7 +102,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class RemoteSessions:
-    """The sessions that another node holds. A node that cannot be reached has none."""
+    """The sessions that another node holds. A node that cannot be reached counts as having none."""
 
     def __init__(self, calls: NodeCalls, node_id: str, window_seconds: float, patience_seconds: float) -> None:
         self._calls = calls
@@ -109,7 +115,7 @@ class RemoteSessions:
         except NodeUnreachable:
             return _NO_SESSION
         except TimeoutError:
-            # The answer may be lost on the way: what was in it is for the next poll.
+            # The answer may be lost on the way: its messages are for the next poll.
             self.settle(session_id, poll_id, False)
             return PollAnswer(NO_CONTENT)
         except CallFailed:
@@ -135,7 +141,7 @@ class RemoteSessions:
 
 
 def serve_sessions(calls: NodeCalls, sessions: LocalSessions) -> None:
-    """Let other nodes reach the sessions of this one."""
+    """Let other nodes reach the sessions of this node."""
 
     async def poll(argument: bytes) -> bytes:
         call = msgspec.msgpack.decode(argument, type=_PollCall)

@@ -1,8 +1,8 @@
-"""The answer to one long-poll request, which may take its time: meanwhile the node shows that it lives.
+"""The answer to one long-poll request: while it is not complete, the node sends signs of life.
 
-To a proxy, a node that waits for messages looks like one that is frozen. So an answer that takes longer than a beat
-begins at once with its head, and goes on with a blank for each further beat: JSON allows any number before a value. A
-proxy may give up a node that has been silent for two beats.
+To a proxy, a node that waits for messages looks like a frozen one. So after the first beat of waiting the answer begins
+with its head and a blank, and a blank follows at each further beat: JSON allows any number of blanks before a value
+(RFC 8259, 2). A proxy may give up a node that has been silent for two beats.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _BLANK = b" "
 
 
 class Reply:
-    """To one request; its body is JSON."""
+    """The answer to one request; its body is JSON."""
 
     def __init__(
         self,
@@ -29,17 +29,20 @@ class Reply:
         step: Callable[[Coroutine[Any, Any, Any]], Any],
         beat_seconds: float,
     ) -> None:
-        """`step` is that of a Stepper."""
+        """`step` is `Stepper.step` of the endpoint."""
         self._request = request
         self._step = step
         self._beat_seconds = beat_seconds
         self.response: web.StreamResponse = web.StreamResponse(headers=headers)
-        """For aiohttp, which ends it where `end` was not called."""
+        """The handler returns it to aiohttp, which ends it if `end` was not called."""
         self.response.content_type = "application/json"
         self.response.charset = "utf-8"
 
     async def after(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """The result of the work, and what it raises. Raises ConnectionError, and cancels it, when the client goes."""
+        """Wait for the work, with signs of life; return its result or raise its error.
+
+        Raises ConnectionError, and cancels the work, when the client has gone.
+        """
         done = self._step(work)
         if type(done) is not Suspended:
             return done
@@ -53,7 +56,10 @@ class Reply:
             task.cancel()
 
     async def end(self, body: bytes, *, is_last: bool = False) -> bool:
-        """Whether it went out to a client that was still there. The last one closes the connection."""
+        """Send the body. Returns whether it went out to a client that was still there.
+
+        `is_last` closes the TCP connection behind it.
+        """
         if is_last:
             self.response.force_close()
         if not self._is_there:

@@ -1,23 +1,21 @@
 """A long-poll session: a connection whose client fetches frames by polls and sends them by POSTs.
 
-It lives on the node that opened it; requests reach it from there or from other nodes. It knows nothing of HTTP.
+It lives on the node that opened it; requests reach it through that node or through others. It knows nothing of HTTP.
 
-Frames wait in the outbox until a poll takes them. Those that a poll took are in flight until they are known to be
-written to its client, and go back to the head of the outbox when they were not; meanwhile no later poll is answered
-with what came after them.
+Frames wait in the outbox until a poll takes them. They are then in flight until the session hears whether they were
+written to the poll's client; if they were not, they go back to the head of the outbox. Until then no later poll gets
+the frames behind them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import logging
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from gateway.identity import Identity
 from gateway.protocol.close_codes import BAD_FRAME, NOT_JOINED, NOT_POLLED, SLOW, Close
 from gateway.protocol.messages import ERROR, PHOENIX_TOPIC, PHX_JOIN, BadFrame, Binary, Frame, Message
 from gateway.protocol.serializer import Serializer
@@ -26,8 +24,10 @@ from gateway.runtime.connection import Connection
 from gateway.runtime.endpoint import Endpoint
 from gateway.transports.longpoll_body import ClientFrame
 from gateway.transports.longpoll_token import new_session_id
+from shared.access.actor import Actor
+from shared.logs import log_of
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 T = TypeVar("T")
 
@@ -42,26 +42,26 @@ TOO_MANY_REQUESTS = 429
 FAILED = 500
 
 FAIR_FRAMES = 64
-"""Frames of one POST that are handled in one go; between them others have their turn."""
+"""Frames of one POST that are handled without a pause; then other connections have their turn."""
 REJOIN_SECONDS = 1.0
-"""How long a session that takes the place of a lost one waits for a first join."""
+"""How long a session that replaces a lost one waits for a first join."""
 OVERTAKEN_SECONDS = 2.0
-"""How long after its opening a session may see joins that later ones have overtaken."""
+"""For this long after its opening, a session may see a join that a later join of the topic has overtaken."""
 MAX_WAITING_POSTS = 100
-"""POSTs of one session that wait for its busy channels; past it they are refused."""
+"""POSTs of one session that may wait for its busy channels; past it they are refused."""
 
 
 class PollAnswer(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """OK with messages, NO_CONTENT, GONE, or FAILED, after which a client begins anew."""
+    """The status is OK with messages, NO_CONTENT, GONE, or FAILED, after which a client opens a new session."""
 
     status: int
     messages: list[str] = []
     has_ended: bool = False
-    """GONE, and it was there when the poll began."""
+    """The status is GONE, but the session was there when the poll began."""
 
 
 class _Poll:
-    """A request that waits for messages. Its id names the poll among all polls of all nodes."""
+    """A request that waits for messages. Its id is unique among all polls of all nodes."""
 
     __slots__ = ("answer", "id")
 
@@ -79,10 +79,11 @@ class _Batch(NamedTuple):
 
 
 class LongPollConnection(Connection):
-    """One session, open from its making until `gone`.
+    """One session, open from its creation until it is `gone`.
 
-    One that takes the place of a lost one has to see a join soon. phoenix.js before 1.8.5 goes on in it as if its
-    channels were joined still, and would hear nothing for ever; told that the session failed, it begins anew and joins.
+    A session that replaces a lost one ends if no join comes soon. phoenix.js before 1.8.5 goes on in the new session as
+    if its channels were still joined, and would never hear anything again; when the session fails, phoenix.js opens
+    another and joins.
     """
 
     __slots__ = (
@@ -107,13 +108,14 @@ class LongPollConnection(Connection):
         self,
         endpoint: Endpoint,
         serializer: Serializer,
-        identity: Identity,
+        actor: Actor,
+        as_of: float,
         forget: Callable[[LongPollConnection], None],
         *,
         is_successor: bool = False,
     ) -> None:
-        """`forget` is called when the session has ended; `is_successor` says that it takes the place of a lost one."""
-        super().__init__(endpoint, serializer, identity)
+        """`forget` is called when the session has ended; `is_successor` says that the session replaces a lost one."""
+        super().__init__(endpoint, serializer, actor, as_of)
         self.id = new_session_id()
         self._loop = asyncio.get_running_loop()
         self._window = endpoint.settings.longpoll_window_seconds
@@ -148,7 +150,7 @@ class LongPollConnection(Connection):
         self.send(broadcast.frame(self.serializer))
 
     def close(self, close: Close) -> None:
-        """A poll that waits gets what was sent before, or hears of the end; what no poll waits for is lost."""
+        """A waiting poll gets the frames sent before, or else GONE; without a waiting poll, those frames are lost."""
         if self.gone:
             return
         self.closes(close)
@@ -160,7 +162,7 @@ class LongPollConnection(Connection):
         self._in_flight = None
         self.resume()
         self._forget(self)
-        # A channel may be the one that closes, in the middle of a callback: the channels end when it has returned.
+        # A channel may be calling this from a callback: the channels end after the callback has returned.
         self._loop.call_soon(self.dropped)
 
     @property
@@ -175,11 +177,11 @@ class LongPollConnection(Connection):
     # From the polls
 
     def last_polled(self) -> float:
-        """In the loop's time; infinite while a poll waits."""
+        """When the session was last polled, in the loop's time; infinite while a poll waits."""
         return self._unpolled_since if self._poll is None else float("inf")
 
     async def poll(self, poll_id: str) -> PollAnswer:
-        """Waits one window for messages, NO_CONTENT without any. A newer poll takes the place of an older one.
+        """Wait one window for messages; NO_CONTENT if none come. A newer poll ends an older one with NO_CONTENT.
 
         Messages are in flight until `settle` says whether the poll's client got them.
         """
@@ -189,7 +191,7 @@ class LongPollConnection(Connection):
             self._answer(PollAnswer(NO_CONTENT))
         poll = self._poll = _Poll(poll_id, self._loop.create_future())
         if self._in_flight is not None:
-            # The client asks for more, so it has done with the earlier poll; the word of how should be on its way.
+            # The client polls again, so it has finished the earlier poll: `settle` for that one should be on its way.
             self._loop.call_later(self.endpoint.settings.node_call_seconds, self.settle, self._in_flight.poll_id, False)
         self._flush()
         if self._has_to_join:
@@ -203,7 +205,7 @@ class LongPollConnection(Connection):
             self._withdraw(poll_id)
 
     def settle(self, poll_id: str, delivered: bool) -> None:
-        """The poll's messages were written to its client, or were not; a poll that still waits ends without any."""
+        """Report whether the poll's messages were written to its client. A poll that still waits gets NO_CONTENT."""
         batch = self._in_flight
         if batch is not None and batch.poll_id == poll_id:
             self._in_flight = None
@@ -220,7 +222,7 @@ class LongPollConnection(Connection):
             self._answer(PollAnswer(NO_CONTENT))
 
     def _fail(self, poll_id: str) -> None:
-        """Where nobody has joined anything, the client has to begin anew."""
+        """End the session if the client has joined nothing, so that it opens another; else end the poll."""
         if self._has_to_join and self._poll is not None and self._poll.id == poll_id:
             self._answer(PollAnswer(FAILED))
             self.close(NOT_JOINED)
@@ -234,7 +236,7 @@ class LongPollConnection(Connection):
         self._unpolled_since = self._loop.time()
 
     def _flush_soon(self) -> None:
-        """What is sent within one tick leaves in one answer."""
+        """Answer the poll at the end of this turn of the loop, with all frames that were sent in it."""
         if self._poll is not None and not self._flushing:
             self._flushing = True
             self._loop.call_soon(self._flush)
@@ -252,11 +254,11 @@ class LongPollConnection(Connection):
     # From the POSTs
 
     async def post(self, frames: list[ClientFrame]) -> int:
-        """Handle the frames in their order, behind those of earlier POSTs; all of them, or none where one is bad.
+        """Handle the frames in order, after those of earlier POSTs: all of them, or none if one is bad.
 
-        OK, GONE, BAD_REQUEST for a frame that is none, which ends the session; where its channels are too busy to
-        take more, TIMED_OUT after a window, with those handled for which there was room, TOO_MANY_REQUESTS at once if
-        too many POSTs wait already.
+        Returns OK; GONE; BAD_REQUEST for a frame that cannot be decoded, which ends the session; TIMED_OUT after a
+        window in which the channels were too busy for all frames (those for which there was room are handled); or
+        TOO_MANY_REQUESTS, at once, if too many POSTs are waiting.
         """
         if self._waiting_posts >= MAX_WAITING_POSTS:
             return TOO_MANY_REQUESTS
@@ -281,15 +283,14 @@ class LongPollConnection(Connection):
                 if len(some) == FAIR_FRAMES:
                     await asyncio.sleep(0)
         except BadFrame as error:
-            # Not what was in it: that is the client's own.
-            fields = {**self.log_fields, "error": type(error).__name__}
-            logger.info("bad frame", extra={"fields": fields})
+            # The frame itself is not logged: it is the client's private data.
+            log.info("bad frame", **self.log_fields, error=type(error).__name__)
             self.close(BAD_FRAME)
             return BAD_REQUEST
         if self._has_to_join and messages:
             self._has_to_join = not any(message.event == PHX_JOIN for message in messages)
             if self._has_to_join and any(message.topic != PHOENIX_TOPIC for message in messages):
-                # Meant for a channel of the lost session, which the client takes for joined.
+                # The push is for a channel of the lost session, which the client believes to be joined.
                 self.close(NOT_JOINED)
                 return GONE
         for batch in _batches(messages):
@@ -312,10 +313,10 @@ class LongPollConnection(Connection):
             self.handle(message)
 
     def _is_overtaken(self, message: Message) -> bool:
-        """Whether the client has joined the topic anew after it sent this join.
+        """Whether the client sent this join before the join of the topic that has arrived already.
 
-        phoenix.js up to 1.6 posts each frame on its own. When it connects, what had to wait for that goes out all at
-        once: a join that was given up, and the one in its place, of which either may arrive first.
+        phoenix.js up to 1.6 sends each frame in a POST of its own. When it connects, it sends all waiting frames at
+        once: a join that it has given up and the one that replaces it, and either may arrive first.
         """
         if type(message.topic) is not str or self._loop.time() - self._opened_at > OVERTAKEN_SECONDS:
             return False
@@ -337,12 +338,12 @@ def _batches(all_of_them: list[T]) -> Iterator[list[T]]:
 
 
 def _is_number(ref: Any) -> bool:
-    """As phoenix.js counts its refs."""
+    """Whether the ref is a number in a string, as phoenix.js makes its refs."""
     return type(ref) is str and ref.isascii() and ref.isdecimal() and len(ref) < 20
 
 
 def _text(frame: Frame) -> str:
-    """As it stands in a poll's answer: text as it is, binary in base64, as clients send it themselves."""
+    """The frame as a poll's answer carries it: text unchanged, binary in base64, as clients themselves send it."""
     if type(frame) is Binary:
         return base64.b64encode(frame).decode()
     return frame.decode()

@@ -1,4 +1,4 @@
-"""The token of a long-poll session: names the session and the node that holds it, signed so that none can guess it."""
+"""The token of a long-poll session: it names the session and the node that holds it, and a signature protects it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ _PURPOSE = b"daveslist long-poll session"
 
 
 class SessionReference(NamedTuple):
-    """Which session, and on which node. Both are of letters, digits, `-` and `_`."""
+    """The ids of a session and of its node. Both consist of letters, digits, `-` and `_`."""
 
     node_id: str
     session_id: str
 
 
 class SessionTokens:
-    """`NODE.SESSION.SIGNATURE`, under a key of its own made of the service's secret. All nodes share the secret."""
+    """Issues and reads tokens `NODE.SESSION.SIGNATURE`.
+
+    The signature is an HMAC-SHA256 with a key derived from the service's secret, which all nodes share.
+    """
 
     def __init__(self, secret: str) -> None:
         if not secret:
@@ -30,7 +33,7 @@ class SessionTokens:
         return f"{name}.{self._signature(name)}"
 
     def read(self, token: str) -> SessionReference | None:
-        """None for whatever is no session token of this service."""
+        """The session that the token names; None if this service did not issue the token."""
         if not token.isascii():
             return None
         name, _, signature = token.rpartition(".")

@@ -1,19 +1,18 @@
-"""The WebSocket transport: one task reads a socket, and what is to be written leaves in one write a loop tick.
+"""The WebSocket transport: one task reads a socket; all frames of one turn of the loop leave in one write.
 
-aiohttp parses what arrives. What leaves is framed here, so that a broadcast is framed once for all its sockets.
+aiohttp parses the frames that arrive. This module frames what it sends, so that a broadcast is framed once for all its
+sockets.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from typing import Any
 
 from aiohttp import WSMsgType, hdrs, web
 from aiohttp.http_websocket import WS_CLOSING_MESSAGE
 
-from gateway.identity import Authenticator, Identity, Refused
 from gateway.protocol.close_codes import BAD_FRAME, IDLE, INVALID_TEXT, SLOW, Close
 from gateway.protocol.messages import BadFrame, Frame, InvalidText
 from gateway.protocol.serializer import Serializer
@@ -29,22 +28,25 @@ from gateway.transports.handshake import (
     serializer_of,
     subprotocols_of,
 )
+from shared.access.actor import Actor
+from shared.access.admission import Admit, Refused
+from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 FAIR_FRAMES = 64
-"""Frames of one connection that are handled in one go, or up to twice as many."""
+"""Frames of one connection that are handled without a pause; sometimes up to twice as many."""
 
 
 class Flusher:
-    """Writes what the connections of a node have collected, once a loop tick."""
+    """Writes, once in each turn of the loop, the frames that a node's connections have collected."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiting: list[WebSocketConnection] = []
         self.turns = 0
-        """How often the loop came round to write; so others had theirs in between."""
+        """How often the loop has come round to write; a change shows that other connections have had their turn."""
 
     def add(self, connection: WebSocketConnection) -> None:
         if not self._waiting:
@@ -59,24 +61,23 @@ class Flusher:
 
 
 class WebSocket(web.WebSocketResponse[Any]):
-    """aiohttp's, but for its close, which it also calls by itself on a client's close or mistake.
+    """aiohttp's WebSocket with a close of its own, which aiohttp also calls when a client closes or breaks the rules.
 
-    What was answered before goes out first, then the close frame; then the client has `close_seconds` to read and to
-    hang up.
+    The frames that wait go out first, then the close frame; then the client has `close_seconds` to read and hang up.
     """
 
     before_close: Callable[[], None] | None = None
     close_seconds: float = 5.0
     goodbye: Goodbye | None = None
-    """From the close frame on."""
+    """Set when the close frame has been sent."""
 
     async def close(self, *, code: int = 1000, message: bytes = b"", drain: bool = True) -> bool:
         return self.say_goodbye(code, message)
 
     def say_goodbye(self, code: int, reason: bytes = b"") -> bool:
-        """False where it is closed already. `receive` ends."""
+        """Send the waiting frames and a close frame, and end `receive`. Returns False if already closed."""
         if self.before_close is not None:
-            # The client may turn out to be too slow, and is told so: then this is closed already.
+            # This flush may find that the client is too slow, and close the socket for that reason.
             self.before_close()
         if self.closed:
             return False
@@ -87,7 +88,7 @@ class WebSocket(web.WebSocketResponse[Any]):
             try:
                 transport.write(close_frame(code, reason))
             except RuntimeError:
-                # The client is gone, and uvloop knows it before it says so.
+                # The client is gone: uvloop raises before it reports the lost connection.
                 transport.abort()
             else:
                 self.goodbye = Goodbye(transport, self.close_seconds)
@@ -96,10 +97,10 @@ class WebSocket(web.WebSocketResponse[Any]):
         return True
 
     def let_go(self) -> None:
-        """Forget what refers back to this socket: such a circle is freed by nothing but a look through all of memory.
+        """Forget what refers back to this socket: only Python's garbage collector would free such a circle.
 
-        Besides the connection that is what aiohttp keeps of a client that went away: an error, whose traceback holds
-        the calls of this very object.
+        That is the connection, and the error that aiohttp keeps when a client goes away: its traceback holds the frames
+        of this object's methods.
         """
         self.before_close = None
         error = self.exception()
@@ -126,12 +127,13 @@ class WebSocketConnection(Connection):
         self,
         endpoint: Endpoint,
         serializer: Serializer,
-        identity: Identity,
+        actor: Actor,
+        as_of: float,
         socket: WebSocket,
         transport: asyncio.WriteTransport,
         flusher: Flusher,
     ) -> None:
-        super().__init__(endpoint, serializer, identity)
+        super().__init__(endpoint, serializer, actor, as_of)
         self._socket = socket
         socket.before_close = self.flush
         self._transport = transport
@@ -139,7 +141,7 @@ class WebSocketConnection(Connection):
         self._out: list[bytes] = []
         self._limit = endpoint.settings.max_outbox_bytes
         self._is_mute = False
-        """Behind a close nothing is sent, so nothing is collected."""
+        """True after a close: nothing more is sent, so nothing is collected."""
         self._counts = endpoint.counts
         self.last_received = 0.0
 
@@ -163,7 +165,7 @@ class WebSocketConnection(Connection):
         return self._transport.get_write_buffer_size()
 
     def flush(self) -> None:
-        """Write what was collected. A client that lets more than the limit pile up is closed, and catches up later."""
+        """Write the collected frames. If more bytes than the limit wait, the client is closed, and catches up later."""
         out = self._out
         if not out:
             return
@@ -171,7 +173,7 @@ class WebSocketConnection(Connection):
         try:
             transport.write(out[0] if len(out) == 1 else b"".join(out))
         except RuntimeError:
-            # The client is gone, and `run` has yet to notice. uvloop raises where asyncio's own loop drops the bytes.
+            # The client is gone, and `run` has not noticed yet. uvloop raises here; asyncio's own loop drops the bytes.
             out.clear()
             return
         self._counts.frames_out += len(out)
@@ -183,7 +185,7 @@ class WebSocketConnection(Connection):
         if not self._is_mute and not self.gone:
             self._is_mute = True
             self.closes(close)
-            # Which writes what was sent before.
+            # This also writes the frames that were sent before.
             self._socket.say_goodbye(close.code, close.reason.encode())
 
     def dropped(self) -> None:
@@ -191,7 +193,7 @@ class WebSocketConnection(Connection):
         super().dropped()
 
     async def run(self) -> None:
-        """Read until the connection ends."""
+        """Read and handle frames until the connection ends."""
         self.endpoint.connections.add(self)
         loop = asyncio.get_running_loop()
         now, receive, counts = loop.time, self._socket.receive, self.endpoint.counts
@@ -205,7 +207,7 @@ class WebSocketConnection(Connection):
                 handled += 1
                 if handled == FAIR_FRAMES:
                     if flusher.turns == turn:
-                        # What has arrived already is received without waiting: others come in between.
+                        # Frames that have arrived already are received without waiting: give others a turn.
                         await asyncio.sleep(0)
                     handled, turn = 0, flusher.turns
                 if kind is WSMsgType.TEXT:
@@ -224,7 +226,7 @@ class WebSocketConnection(Connection):
         except BadFrame as error:
             self._bad_frame(error)
         except ConnectionError:
-            # The client has vanished in the middle of something: a pong on its way, say.
+            # The client has vanished while something was being sent: a pong, for example.
             pass
         finally:
             try:
@@ -236,9 +238,8 @@ class WebSocketConnection(Connection):
                 self._socket.let_go()
 
     def _bad_frame(self, error: BadFrame) -> None:
-        # Not what was in it: that is the client's own.
-        fields = {**self.log_fields, "error": type(error).__name__}
-        logger.info("bad frame", extra={"fields": fields})
+        # The frame itself is not logged: it is the client's private data.
+        log.info("bad frame", **self.log_fields, error=type(error).__name__)
         self.close(INVALID_TEXT if isinstance(error, InvalidText) else BAD_FRAME)
 
     def check(self, now: float) -> None:
@@ -250,10 +251,10 @@ class WebSocketConnection(Connection):
 class WebSocketTransport:
     """The handler of `/socket/websocket`."""
 
-    def __init__(self, endpoint: Endpoint, authenticate: Authenticator) -> None:
+    def __init__(self, endpoint: Endpoint, admit: Admit) -> None:
         self._endpoint = endpoint
         self._settings = endpoint.settings
-        self._authenticate = authenticate
+        self._admit = admit
         self._flusher = Flusher(asyncio.get_running_loop())
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -267,17 +268,18 @@ class WebSocketTransport:
             return self._refused()
         if self._endpoint.is_draining:
             return web.Response(status=503)
+        as_of = asyncio.get_running_loop().time()
         try:
-            identity = await self._authenticate(token)
+            actor = await self._admit(token)
         except Refused as refused:
-            logger.info("connection refused", extra={"fields": {"reason": str(refused)}})
+            log.info("connection refused", reason=str(refused))
             return self._refused()
         except DatabaseUnavailable:
             return web.Response(status=503)
-        if self._open(identity.user_id) >= self._settings.max_websockets_per_user:
-            logger.info("connection refused", extra={"fields": {"reason": "too many", "user_id": identity.user_id}})
+        if self._open(actor.user_id) >= self._settings.max_websockets_per_user:
+            log.info("connection refused", reason="too many", user_id=actor.user_id)
             return self._refused(429)
-        # aiohttp takes the limit as the first size that is too large.
+        # aiohttp's limit is the first size that is too large.
         socket = WebSocket(
             compress=False,
             autoping=False,
@@ -289,18 +291,18 @@ class WebSocketTransport:
         try:
             await socket.prepare(request)
         except ConnectionError:
-            # Gone before it was let in.
+            # The client went away before it was admitted.
             return socket
         transport = request.transport
         if transport is not None:
-            connection = WebSocketConnection(self._endpoint, serializer, identity, socket, transport, self._flusher)
+            connection = WebSocketConnection(self._endpoint, serializer, actor, as_of, socket, transport, self._flusher)
             await connection.run()
         return socket
 
     def _open(self, user_id: int) -> int:
-        """How many WebSockets of a user are open."""
+        """The number of a user's open WebSockets."""
         return sum(isinstance(one, WebSocketConnection) for one in self._endpoint.connections.of_user(user_id))
 
     def _refused(self, status: int = 403) -> web.Response:
-        self._endpoint.counts.refused += 1
+        self._endpoint.counts.refused.inc()
         return web.Response(status=status)

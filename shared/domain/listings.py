@@ -1,17 +1,20 @@
-"""Listings and categories: what is offered, how it can be asked for, and why something can be refused. Pure."""
+"""Listings and categories: their fields, the filters and orders of a search, and the reasons for a refusal. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
+
+from shared.domain.declared import Change, Id, SetLater, Text, Whole, Year
 
 MAX_TITLE_LENGTH = 200
 MAX_CONTENT_LENGTH = 5000
 MAX_SHORT_TEXT_LENGTH = 100
-"""Make, model, location, and the name of a category."""
+"""Characters of a make, a model, a location, or the name of a category."""
 MIN_YEAR = 1886
-"""That of the first car."""
+"""The year of the first car."""
 MAX_MILEAGE = 10_000_000
 MAX_PRICE = 2**53 - 1
 """In whole units; every number up to it is exact in JavaScript, too."""
@@ -21,7 +24,7 @@ MAX_QUERY_LENGTH = 200
 class Visibility(StrEnum):
     PUBLIC = "public"
     PRIVATE = "private"
-    """For registered users only."""
+    """Only registered users may see it."""
 
 
 class Status(StrEnum):
@@ -39,25 +42,46 @@ class Sort(StrEnum):
     YOUNGEST = "-year"
 
 
+ShortText = Annotated[str, Text(MAX_SHORT_TEXT_LENGTH)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewListing:
-    """A listing of the right form, on its way to the database."""
+    """A listing that has passed all checks, on its way to the database.
 
-    title: str
-    content: str
-    category_id: int
+    A field is declared here, and has a column of the same name in schema.sql. The SQL that stores, changes and shows
+    it, the bodies that set it, the OpenAPI document and the limits of the page's form follow from the declaration.
+    """
+
+    title: Annotated[str, Text(MAX_TITLE_LENGTH)]
+    content: Annotated[str, Text(MAX_CONTENT_LENGTH)]
+    category_id: Id
     visibility: Visibility = Visibility.PUBLIC
-    make: str | None = None
-    model: str | None = None
-    year: int | None = None
-    mileage: int | None = None
-    price: int | None = None
-    location: str | None = None
+    status: Annotated[Status, SetLater()] = Status.AVAILABLE
+    make: ShortText | None = None
+    model: ShortText | None = None
+    year: Annotated[int, Year(MIN_YEAR)] | None = None
+    mileage: Annotated[int, Whole(0, MAX_MILEAGE)] | None = None
+    price: Annotated[int, Whole(0, MAX_PRICE)] | None = None
+    location: ShortText | None = None
+
+
+class ListingChange(Change):
+    """The fields of a listing that are set. None clears a field that may be unknown."""
+
+    OF = NewListing
+
+    @property
+    def category_id(self) -> int | None:
+        """The category to which the listing moves; None if it stays in its own."""
+        given = self.values.get("category_id")
+        assert given is None or isinstance(given, int)
+        return given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListingFilter:
-    """What is asked for; None is anything. Makes and models are compared without regard to case and accents."""
+    """The conditions of a search; None means any. Case and accents of makes and models do not matter."""
 
     text: str | None = None
     category_id: int | None = None
@@ -74,7 +98,7 @@ class ListingFilter:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is what a front page shows: everything that is available."""
+        """Whether the filter is that of the front page: everything that is available."""
         return self == _PLAIN
 
 
@@ -90,11 +114,11 @@ class Category:
 
 
 class ListingNotFound(Exception):
-    """No such listing, or not for this person's eyes."""
+    """There is no such listing, or this person may not see it."""
 
 
 class CategoryNotFound(Exception):
-    """No such category, or not for this person's eyes."""
+    """There is no such category, or this person may not see it."""
 
 
 class CategoryNameTaken(Exception):
@@ -102,7 +126,7 @@ class CategoryNameTaken(Exception):
 
 
 class CategoryNeeded(Exception):
-    """The listing's category is gone: it can be restored into another one only."""
+    """The listing's category is deleted: the listing can be restored only into another one."""
 
 
 class SellerGone(Exception):

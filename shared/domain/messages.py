@@ -1,6 +1,6 @@
-"""Private messages: what is sent, what is stored, and why it can be refused. Pure.
+"""Private messages: the form of a `send`, a stored message, and the reasons for a refusal. Pure.
 
-`parse_send` is the one judge of a message's form, for the socket and for REST.
+`parse_send` alone checks the form of a message, for sockets and REST alike.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ MAX_TEXT_LENGTH = 4000
 MAX_CLIENT_REF_LENGTH = 200
 
 FIELDS = frozenset({"to", "message", "listing_id", "client_ref"})
-"""What a `send` may have. Sockets ignore other keys, REST refuses them."""
+"""The keys of a `send`. Sockets ignore other keys, REST refuses them."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """A message of the right form, on its way to the database."""
+    """A message that has passed all checks of its form, on its way to the database."""
 
     from_id: int
     to_id: int
@@ -47,23 +47,23 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """One user's view of what they and another one wrote to each other."""
+    """One user's view of their messages with another user."""
 
     user_id: int
-    """The other one."""
+    """The other user."""
     user_name: str
     last_message: Message
     unread_count: int
 
 
 class MessageRefused(Exception):
-    """A message that was not stored; `reason` is what the sender is told."""
+    """A message was not stored; `reason` is the text for the sender."""
 
     reason: str
 
 
 class InvalidMessage(MessageRefused):
-    """Its form is wrong; `errors` holds a list of sentences by field."""
+    """The form of the message is wrong; `errors` has a list of sentences for each wrong field."""
 
     reason = "invalid message"
 
@@ -73,7 +73,7 @@ class InvalidMessage(MessageRefused):
 
 
 class UnknownRecipient(MessageRefused, UserNotFound):
-    """There is nobody of that id."""
+    """There is no user with this id."""
 
     reason = "user not found"
 

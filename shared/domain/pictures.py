@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MAX_PICTURES = 10
-"""Of one listing."""
+"""The most pictures that one listing may have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPicture:
-    """Two files on their way to a row; media types are also told by the keys' endings."""
+    """A picture and its thumbnail on their way to a row. The endings of the keys also name the media types."""
 
     key: str
     content_type: str
@@ -29,7 +29,7 @@ class NewPicture:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture of a listing; sizes of the picture itself in pixels."""
+    """A picture of a listing; width and height are in pixels."""
 
     id: int
     listing_id: int
@@ -42,12 +42,12 @@ class Picture:
 
 
 class PictureNotFound(Exception):
-    """No such picture, or not of this listing."""
+    """There is no such picture, or it belongs to another listing."""
 
 
 class FilesGivenUp(Exception):
-    """The row came so late that its files were, or are being, deleted as nobody's."""
+    """The row came so late that its files have been given up, and are deleted."""
 
 
 class ListingIsFull(Exception):
-    """The listing has as many pictures as one may have."""
+    """The listing already has MAX_PICTURES pictures."""

@@ -1,4 +1,4 @@
-"""Replies under a listing, and until when a listing can be replied to. Pure."""
+"""Replies to a listing, and the age up to which a listing can get replies. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_REPLY_LENGTH = 255
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What somebody wrote under a listing. The name of an author who has left is empty."""
+    """A reply to a listing. The name of an author who has left is empty."""
 
     id: int
     listing_id: int
@@ -21,11 +21,11 @@ class Reply:
 
 
 class ReplyNotFound(Exception):
-    """No such reply."""
+    """There is no such reply."""
 
 
 def is_too_old(listed_at: datetime, now: datetime) -> bool:
-    """Whether a listing of that time is more than a year old: nobody digs it out again."""
+    """Whether a listing of that time is more than a year old, and gets no more replies."""
     try:
         a_year_later = listed_at.replace(year=listed_at.year + 1)
     except ValueError:

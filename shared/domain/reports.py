@@ -1,4 +1,4 @@
-"""Reports: what users tell moderators about a listing. Pure."""
+"""Reports: the complaints of users to moderators about a listing. Pure."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class QueuedReport:
     listing_title: str
     listing_is_trashed: bool
     count: int
-    """How many open reports the listing had when the reading of the queue began."""
+    """The number of the listing's open reports when the reading of the queue began."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueuePosition:
-    """How far the queue was read, and what it was when the reading began: what comes later moves nothing in it."""
+    """How far the queue has been read, and when the reading began: later reports do not change its order."""
 
     as_of: datetime
     newest_id: int
@@ -54,8 +54,8 @@ class QueuePosition:
 
 
 class AlreadyReported(Exception):
-    """One person reports one listing once."""
+    """This person has reported this listing before; one report is allowed."""
 
 
 class ReportNotFound(Exception):
-    """No such report."""
+    """There is no such report."""

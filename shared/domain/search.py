@@ -1,6 +1,6 @@
-"""From what a buyer typed to what is looked up: words begun are completed, misspelled ones corrected. Pure.
+"""Turns what a buyer typed into a search: it completes unfinished words and corrects misspelled ones. Pure.
 
-Every word has to be in a listing, in its own spelling or in one of its variants.
+Every word has to occur in a listing, in its own spelling or in one of its variants.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import pairwise
 
 MAX_WORDS = 12
 COMMON = 5
-"""So many uses make a word common: it is spelled right."""
+"""A word with this many uses is common, and counts as spelled right."""
 
 _WORD = re.compile(r"[^\W_]+")
 _COMPOUND = re.compile(r"[^\W_]+(?:[-./'][^\W_]+)+")
@@ -26,7 +26,7 @@ _FILLERS = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One thing that was typed: `spelling` as one word, `parts` if it can be read as several (`f-150`)."""
+    """A part of the input between blanks: `spelling` as one word, and `parts` if it can be several words (`f-150`)."""
 
     spelling: str
     parts: tuple[str, ...] = ()
@@ -34,14 +34,14 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class KnownWord:
-    """A word of the vocabulary, and how often it is used, counted to `COMMON`."""
+    """A word of the vocabulary, and the number of its uses, at most `COMMON`."""
 
     word: str
     uses: int
 
 
 def terms(folded: str) -> list[Term]:
-    """What was typed, folded to lower case without accents, as terms. Fillers are left out if there is more."""
+    """The terms of an input that was folded to lower case without accents. Fillers are left out if others remain."""
     found: list[Term] = []
     for chunk in folded.split():
         position = 0
@@ -56,7 +56,7 @@ def terms(folded: str) -> list[Term]:
 
 
 def joined(given: Sequence[Term]) -> list[str]:
-    """What may be one word to others: `mazda 3` is `mazda3`, too, where the vocabulary has that."""
+    """Neighbouring terms as one word: `mazda 3` is also `mazda3`, if the vocabulary has that."""
     return [one_word for name, number in pairwise(given) if (one_word := _one_word(name, number))]
 
 
@@ -67,8 +67,10 @@ def _one_word(name: Term, number: Term) -> str | None:
 
 
 def tsquery(given: Sequence[Term], known: Iterable[tuple[str, KnownWord]]) -> str:
-    """A tsquery in Postgres's notation. `known` has, for a spelling or what is `joined`, words that it begins or
-    resembles."""
+    """The search as a tsquery in Postgres's notation.
+
+    `known` pairs spellings, those of `joined` included, with words of the vocabulary that they begin or resemble.
+    """
     near: dict[str, list[KnownWord]] = {}
     for spelling, word in known:
         near.setdefault(spelling, []).append(word)
@@ -85,12 +87,12 @@ def _variants(term: Term, near: Sequence[KnownWord], is_last: bool) -> str:
     spelling = term.spelling
     completions = [known.word for known in near if known.word.startswith(spelling)]
     uses = max((known.uses for known in near if known.word == spelling), default=0)
-    # What a common word begins with is about to become that word.
+    # The beginning of a common word is probably that word, not finished yet.
     is_begun = any(known.uses >= COMMON for known in near if known.word.startswith(spelling))
     corrected = [] if is_begun else corrections(spelling, near, uses)
     alternatives = [quoted(word) for word in dict.fromkeys((spelling, *completions, *corrected))]
     if is_last and not completions and len(spelling) > 2 and not spelling.isdigit():
-        # Not a word of titles: perhaps one that only descriptions have, and still being typed.
+        # No title has this word: perhaps only descriptions do, and it is not finished yet.
         alternatives[0] += ":*"
     if term.parts:
         alternatives.append(f"({' & '.join(map(quoted, term.parts))})")
@@ -98,9 +100,10 @@ def _variants(term: Term, near: Sequence[KnownWord], is_last: bool) -> str:
 
 
 def corrections(spelling: str, near: Sequence[KnownWord], uses: int = 0) -> list[str]:
-    """The words that were probably meant: the nearest ones, if near enough. `uses` is that of the spelling itself.
+    """The words that were probably meant: the most similar ones, if similar enough. `uses` are those of the spelling.
 
-    A common word is what was meant. A rare one may be somebody else's mistake: then only common words correct it.
+    A common word is right as it is. A rare word may be a mistake that somebody else made too: only common words
+    correct it.
     """
     if uses >= COMMON or not spelling.isalpha() or len(spelling) < 3:
         return []
@@ -116,7 +119,10 @@ def corrections(spelling: str, near: Sequence[KnownWord], uses: int = 0) -> list
 
 
 def edits(first: str, second: str, most: int) -> int:
-    """How many letters have to be added, removed, replaced or swapped with the next one; above `most` only that."""
+    """How many letters have to be added, removed, replaced or swapped with the next.
+
+    A result above `most` says only that there are more than `most`.
+    """
     if abs(len(first) - len(second)) > most:
         return most + 1
     before: list[int] = []

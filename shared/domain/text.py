@@ -1,6 +1,6 @@
-"""What text may be kept, and what text says anything at all. Pure.
+"""Checks whether text can be stored, and whether it has anything to read. Pure.
 
-Postgres has no NUL, and UTF-8 no lone surrogates, though JSON can spell both.
+JSON can spell NUL and lone surrogates; Postgres cannot store NUL, and UTF-8 has no lone surrogates.
 """
 
 from __future__ import annotations
@@ -15,16 +15,26 @@ _INVISIBLE = re.compile(
     # What Unicode calls default ignorable: soft hyphen, joiners, bidi controls, fillers, variation selectors, tags.
     r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     r"\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
-    # Blank all the same: the empty braille cell, annotation marks, a note without a head, hieroglyphs without ink.
+    # Other invisible characters: the empty braille cell, annotation marks, a note without a head, blank hieroglyphs.
     r"\u2800\ufff9-\ufffb\U0001d159\U00013430-\U00013440\U00013441\U00013442"
     r"]*"
 )
 _MARKS = frozenset({"Mn", "Me"})
-"""Accents and the like: drawn on the character before them, so that without one there is nothing."""
+"""Accents and the like: they are drawn on the character before them, and show nothing without one."""
+
+
+_SMALL_NUMBERS = (
+    "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+)  # fmt: skip
+
+
+def in_words(number: int) -> str:
+    """A count as a sentence has it: `ten`, and digits above twelve."""
+    return _SMALL_NUMBERS[number] if number < len(_SMALL_NUMBERS) else f"{number:,}"
 
 
 def is_storable(text: str) -> bool:
-    """Whether Postgres can keep it, exactly as it is."""
+    """Whether Postgres can store the text unchanged."""
     if "\x00" in text:
         return False
     try:
@@ -35,7 +45,7 @@ def is_storable(text: str) -> bool:
 
 
 def is_blank(text: str) -> bool:
-    """Whether there is nothing in it to be seen: spaces, characters without a picture, accents on nothing."""
+    """Whether the text shows nothing: it has only spaces, invisible characters, and accents on these."""
     position = 0
     while True:
         match = _INVISIBLE.match(text, position)
@@ -48,7 +58,7 @@ def is_blank(text: str) -> bool:
 
 
 def text_fault(text: str, longest: int) -> str | None:
-    """Why this is no text of 1 to `longest` characters that says something, or None if it is one."""
+    """Why the text is refused: it is blank, longer than `longest` characters, or not storable. None if it is fine."""
     if not text or text.isspace():
         return "Must not be blank."
     if len(text) > longest:

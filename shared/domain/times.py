@@ -1,4 +1,4 @@
-"""Times as clients read them. Pure."""
+"""The form of times that clients get. Pure."""
 
 from __future__ import annotations
 

@@ -51,8 +51,8 @@ class PublicUser:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """What a token's user and session are worth right now. There is none for a user who does not exist."""
+class Standing:
+    """What decides whether a user is admitted by one of their sessions. A user who has left has none."""
 
     name: str
     role: Role

@@ -1,4 +1,4 @@
-"""Child processes that never outlive their parent: start one, wait for it, end it. Knows nothing of what they do."""
+"""Starts, awaits and ends child processes that never outlive their parent. Knows nothing of what they do."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def spawn(
     environment: Mapping[str, str] | None = None,
     output: IO[bytes] | int | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a command that gets `death_signal` when this process dies, by whatever cause.
+    """Start a command that gets `death_signal` when this process dies, whatever the cause.
 
-    It has a session of its own: a Ctrl-C at the terminal reaches this process alone, which then ends its children in
-    order. Call it on the main thread: Linux takes the end of the starting *thread* for the parent's death.
+    The child has a session of its own: a Ctrl-C at the terminal reaches only this process, which then ends its children
+    in order. Call this on the main thread: for Linux, the parent dies when the *thread* that started the child ends.
     """
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("children are started on the main thread: they would die with any other")
@@ -50,12 +50,12 @@ def spawn(
 
 
 async def ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Wait for it; False when it still runs after so long."""
+    """Wait until a process has ended; False if it still runs after `seconds`."""
     return await happens(lambda: process.poll() is not None, seconds)
 
 
 async def happens(condition: Callable[[], bool], seconds: float) -> bool:
-    """Wait until a condition holds; False when it does not within so long."""
+    """Wait until a condition holds; False if it does not within `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -65,7 +65,7 @@ async def happens(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 async def stop(process: subprocess.Popen[bytes], *steps: tuple[signal.Signals, float]) -> None:
-    """End it: send each signal in turn, with the seconds that it is given, and SIGKILL at last."""
+    """End a process: send each signal, wait the seconds beside it, and send SIGKILL at last."""
     for number, seconds in steps:
         if process.poll() is not None:
             return

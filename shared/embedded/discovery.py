@@ -1,4 +1,4 @@
-"""How a command finds the servers of a running `make run`: a file in its data directory, true while a lock is held."""
+"""Tells commands where the servers of a running `make run` are: by a file, which is valid while a lock is held."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PATIENCE = 20
 
 @dataclass(frozen=True)
 class Running:
-    """What a running `make run` serves."""
+    """The servers of a running `make run`."""
 
     pid: int
     database_url: str
@@ -33,7 +33,7 @@ class AlreadyRunning(RuntimeError):
 
 
 class Claim:
-    """The right to run on a data directory: a lock that the kernel takes back at our death, whatever its cause."""
+    """The right to run on a data directory: a lock, which the kernel releases when this process dies."""
 
     def __init__(self, data_directory: Path) -> None:
         self._data_directory = data_directory
@@ -48,15 +48,15 @@ class Claim:
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                time.sleep(0.01)  # It may be `find_running`, which looks at the lock by taking it.
+                time.sleep(0.01)  # The holder may be `find_running`, which checks the lock by taking it.
         else:
             os.close(self._descriptor)
             raise AlreadyRunning(_who(self._data_directory))
-        (self._data_directory / RUNNING).unlink(missing_ok=True)  # Of one that was killed.
+        (self._data_directory / RUNNING).unlink(missing_ok=True)  # The file of a `make run` that was killed.
         return self
 
     def announce(self, running: Running) -> None:
-        """Let other commands find it. Only we may read it: a database URL can hold a password."""
+        """Let other commands find the servers. Only this user may read the file: a database URL can hold a password."""
         path = self._data_directory / RUNNING
         unfinished = path.with_suffix(".unfinished")
         unfinished.unlink(missing_ok=True)
@@ -72,7 +72,7 @@ class Claim:
 
 
 def find_running(data_directory: Path) -> tuple[str, str] | None:
-    """The database URL and the Redis URL of the `make run` that runs on a data directory now, if one does."""
+    """The database URL and the Redis URL of the `make run` that runs on a data directory now; None without one."""
     running = _read(data_directory)
     if running is None or not _is_claimed(data_directory):
         return None
@@ -80,7 +80,7 @@ def find_running(data_directory: Path) -> tuple[str, str] | None:
 
 
 def with_servers(settings: Settings) -> Settings:
-    """Settings that name both servers: where they name none, those of a running `make run`. Raises InvalidSettings."""
+    """Settings that name both servers, if need be those of a running `make run`. Raises InvalidSettings."""
     if settings.database_url and settings.redis_url:
         return settings
     found = find_running(settings.data_directory)
@@ -106,7 +106,7 @@ def _is_claimed(data_directory: Path) -> bool:
     except OSError:
         return False
     try:
-        # Shared, so that two who ask at once do not take each other for the owner.
+        # A shared lock, so that two commands that look at the same time do not take each other for the owner.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

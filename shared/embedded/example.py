@@ -1,4 +1,4 @@
-"""The session that `make run` prints and README.md shows: two people chat across two gateway nodes. Text only."""
+"""The example that `make run` prints and README.md shows: two people chat across two gateway nodes. Only text."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ wait $!
 
 
 def session(api_url: str, first_gateway_url: str, second_gateway_url: str) -> str:
-    """The commands for bash, zsh or any POSIX shell."""
+    """The commands of the example, for bash, zsh or any POSIX shell."""
     text = SESSION.replace("SECOND", _socket(second_gateway_url)).replace("FIRST", _socket(first_gateway_url))
     return text.replace("API/", api_url + "/")
 

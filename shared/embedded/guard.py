@@ -1,10 +1,10 @@
-"""Runs one command that dies with its parent, as another user where one is named. A script of its own, not imported.
+"""Runs one command that dies with its parent, as another user if one is named. This is a script; nobody imports it.
 
     python -I -S guard.py PARENT_PID DEATH_SIGNAL USER_OR_DASH PROGRAM ARGUMENT...
 
-It replaces itself by the command, so that the parent's child is the server itself. The kernel's promise to deliver a
-signal at the parent's death (Linux) has to be asked for after the change of user, which clears it, and before exec,
-which keeps it. Elsewhere than on Linux the command outlives a parent that was killed; the next start ends it.
+The script replaces itself with the command, so that the parent's child is the server itself. On Linux it asks the
+kernel for a signal at the parent's death: after the change of user, which clears that request, and before exec, which
+keeps it. On other systems the command outlives a parent that was killed; the next start ends it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main(parent: int, death_signal: int, user: str, command: list[str]) -> None:
         os.setuid(account.pw_uid)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, death_signal)
-    if os.getppid() != parent:  # It died before the kernel knew that we care.
+    if os.getppid() != parent:  # The parent died before the kernel was asked for the signal.
         sys.exit(1)
     for ignored_by_python in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(ignored_by_python, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""Where the embedded servers may keep what they need: folders a system user can enter, and sockets with short paths."""
+"""Chooses the folders of the embedded servers: a system user can enter them, and the paths of sockets are short."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 from shared.embedded.child import ServerFailed
 
 MAX_SOCKET_PATH = 107
-"""Bytes: what a `sockaddr_un` holds, without its closing NUL."""
+"""The bytes of a path that a `sockaddr_un` can hold, without the closing NUL."""
 STATE_FOLDERS = (Path("/var/lib"), Path("/var/tmp"))
-"""Where root's own data goes when the checkout lies in a private folder; the first one that can be written."""
+"""If root's checkout is in a private folder, the data is in the first of these that can be written."""
 REMEMBERED = "postgres_location"
 
 
 def system_user() -> str | None:
-    """Whom Postgres runs as: root may not, so a system user steps in for it; None: whoever we are."""
+    """The user as whom Postgres runs: a system user if this process is root, which Postgres refuses; else None."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -30,10 +30,10 @@ def system_user() -> str | None:
 
 
 def postgres_directory(data_directory: Path) -> Path:
-    """The folder for Postgres that belongs to a data directory: inside it where that can work.
+    """The folder for Postgres that belongs to a data directory: inside it if possible.
 
-    A system user cannot get into a private folder, such as a checkout under root's home, and nobody's folder is opened
-    up for it: then the data goes under /var, and the data directory remembers where.
+    A system user cannot enter a private folder, such as a checkout under root's home, and no folder is opened up for
+    it. The data is then under /var, and a file in the data directory names the place.
     """
     inside = data_directory / "postgres"
     user = system_user()
@@ -50,7 +50,7 @@ def postgres_directory(data_directory: Path) -> Path:
 
 
 def can_enter(directory: Path, user: str) -> bool:
-    """Whether a user without any group gets into a folder, by the modes of all folders on the way."""
+    """Whether a user without any group can enter a folder, by the modes of all folders on the way."""
     uid = pwd.getpwnam(user).pw_uid
     directory = directory.resolve()
     for folder in (directory, *directory.parents):
@@ -62,9 +62,9 @@ def can_enter(directory: Path, user: str) -> bool:
 
 
 def socket_directory(directory: Path, longest_name: str, user: str | None = None) -> Path:
-    """The folder for a server's socket: `directory` itself, or a short one under /tmp where its path will not do.
+    """The folder for a server's socket: `directory` itself, or a short one under /tmp if that path does not work.
 
-    The short one is private to `user`, remembered in `directory`, and used again after a crash.
+    The short one is private to `user`. A file in `directory` names it, so that it is used again after a crash.
     """
     # libpq takes a comma for the end of one host and the start of another.
     if len(os.fsencode(directory / longest_name)) <= MAX_SOCKET_PATH and "," not in str(directory):
@@ -82,7 +82,7 @@ def socket_directory(directory: Path, longest_name: str, user: str | None = None
 
 
 def remove_socket_directory(directory: Path, sockets: Path) -> None:
-    """Take the short folder away again, once its server has stopped."""
+    """Remove the short folder after its server has stopped."""
     if sockets != directory:
         for left in sockets.iterdir():
             left.unlink()
@@ -91,7 +91,7 @@ def remove_socket_directory(directory: Path, sockets: Path) -> None:
 
 
 def _may_be_trusted(folder: Path) -> bool:
-    """Others may write below /var/tmp: a folder that is not ours could be theirs by now."""
+    """Whether the folder is still ours: others may write below /var/tmp, and could have put theirs in its place."""
     return folder.stat().st_uid == os.geteuid()
 
 

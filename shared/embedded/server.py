@@ -1,4 +1,4 @@
-"""What embedded servers have in common: each is one child process, which may be started again and again."""
+"""The base of the embedded servers: each is one child process, which may be started again and again."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import subprocess
 
 
 class Server:
-    """A server that `start` of its class may start; `_process` is there while it is to run."""
+    """A server; `start` of the subclass starts it. `_process` is set as long as it is meant to run."""
 
     _process: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int:
-        """Of the process that was started: of Postgres the postmaster."""
+        """The id of the process that was started; for Postgres, that of the postmaster."""
         assert self._process is not None, "not started"
         return self._process.pid
 
@@ -21,7 +21,7 @@ class Server:
         return self._process is not None and self._process.poll() is None
 
     def kill(self) -> None:
-        """As a crash would end it, for tests of what follows. `start` again afterwards."""
+        """End the server as a crash would, for tests. `start` may follow."""
         assert self._process is not None, "not started"
         self._process.kill()
         self._process.wait()

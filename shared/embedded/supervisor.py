@@ -1,7 +1,7 @@
-"""Runs the whole of Daveslist on one machine: servers, API, two gateways. Starts in order, watches, stops in order.
+"""Runs the whole of Daveslist on one machine: servers, API, two gateways. It starts, watches and stops them in order.
 
-Nothing that it started outlives it, whatever ends it: SIGINT, SIGTERM, SIGHUP, the death of its own parent (make, a
-terminal), kill -9. A part that ends by itself is started again, unless it had only just started: then all stops.
+Nothing that it starts outlives it, whatever ends it: SIGINT, SIGTERM, SIGHUP, the death of its own parent (make, a
+terminal), kill -9. It restarts a part that ends by itself; if that part had just been started, it stops everything.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ CHECKOUT = Path(__file__).parents[2]
 READY_SECONDS = 60.0
 WATCH_SECONDS = 0.1
 YOUNG_SECONDS = 5.0
-"""A part that ends this soon after its start would only end again."""
+"""A part that ends within this time after its start would only end again."""
 SAME_SIGNAL_SECONDS = 1.0
-"""make passes a SIGTERM on that may have reached us already: what follows so soon is no sign of impatience."""
+"""make passes on a SIGTERM that may have reached us already: a second signal within this time is not a new one."""
 WRONG_ENVIRONMENT = 2
-"""With this exit code our own processes end after one line that names the variable: no other need follow."""
+"""Our own processes end with this exit code after a line that names the faulty variable; no other line is needed."""
 SECOND_GATEWAY = 2
-"""Its port is this many above the first one's."""
+"""The second gateway's port is this much above the first one's."""
 GOODBYE = {"DRAIN_SECONDS": "1", "SHUTDOWN_SECONDS": "5"}
-"""Whoever presses Ctrl-C does not want to wait as long as a load balancer does; set by hand, the variables win."""
+"""Settings for a quick end: nobody who presses Ctrl-C wants to wait for long. Variables that are set override them."""
 
 
 class CannotRun(RuntimeError):
-    """It cannot start or go on; the message is one line, or none where a process of ours has written it."""
+    """Daveslist cannot start or go on. The message is one line, or empty if one of our processes has written it."""
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Part:
 
 
 class Program:
-    """One of our own processes: `python -m MODULE`, which says on /health/ready that it is."""
+    """One of our own processes: `python -m MODULE`, which answers on /health/ready when it is ready."""
 
     def __init__(self, name: str, module: str, host: str, port: int, environment: Mapping[str, str]) -> None:
         self.name = name
@@ -73,7 +73,7 @@ class Program:
         return self._process is not None and self._process.poll() is None
 
     async def start(self) -> None:
-        """Returns when it is ready. Raises CannotRun."""
+        """Returns when the process is ready. Raises CannotRun."""
         self._process = child.spawn(
             [sys.executable, "-m", self._module],
             death_signal=signal.SIGKILL,
@@ -101,7 +101,7 @@ class Supervisor:
     def __init__(
         self, settings: Settings, environment: Mapping[str, str], *, api: str = "api", gateway: str = "gateway"
     ) -> None:
-        """`environment` is what our processes get besides what is decided here; `api`, `gateway` are their modules."""
+        """`environment` are further variables for our processes; `api` and `gateway` are their modules."""
         self._api_module, self._gateway_module = api, gateway
         self._settings = replace(settings, data_directory=settings.data_directory.absolute())
         self._environment = {
@@ -118,8 +118,10 @@ class Supervisor:
         self._told_again = asyncio.Event()
 
     async def run(self) -> None:
-        """Returns when it was told to stop and everything has. Raises CannotRun, AlreadyRunning, InvalidSettings,
-        ServerFailed."""
+        """Returns when it was told to stop and everything has stopped.
+
+        Raises CannotRun, AlreadyRunning, InvalidSettings, ServerFailed.
+        """
         self._watch_signals()
         check_addresses(self._settings)
         directory = self._settings.data_directory
@@ -149,7 +151,7 @@ class Supervisor:
             print("stopped", flush=True)
 
     async def _serve(self, claim: Claim) -> None:
-        """Start all, and watch until something ends for good."""
+        """Start all parts, and watch them until one ends for good."""
         await self._start_servers()
         await self._start_programs(claim)
         while True:
@@ -205,7 +207,7 @@ class Supervisor:
         await part.start()
 
     async def _stop(self) -> None:
-        """Gateways first, so that no client meets an API or a database that is gone. A second signal stops waiting."""
+        """Stop the gateways first: no client then meets a missing API or database. A second signal ends the waiting."""
         seconds = Settings.from_environment(self._environment).shutdown_seconds + 2.0
         stopping = asyncio.create_task(self._stop_in_order(seconds))
         impatient = asyncio.create_task(self._told_again.wait())
@@ -227,7 +229,7 @@ class Supervisor:
             await self._postgres.stop()
 
     def _watch_signals(self) -> None:
-        """Be told to stop by a signal, or by the death of whoever started us; and again by a later signal."""
+        """Notice a signal to stop, the death of the parent process, and a second signal later."""
         loop = asyncio.get_running_loop()
         parent = os.getppid()
         first = 0.0
@@ -241,7 +243,7 @@ class Supervisor:
                 self._told_again.set()
 
         def watch() -> None:
-            # An orphan gets a new parent. To ask is good for a parent that was killed, and on every system.
+            # An orphan gets a new parent. This check also notices a parent that was killed, and works on every system.
             if os.getppid() != parent:
                 self._told.set()
             else:
@@ -258,7 +260,7 @@ class Supervisor:
         return self._redis is not None and self._redis.is_running
 
     def _check_ports(self) -> None:
-        """Before anything is started, so that nothing is disturbed. Raises CannotRun."""
+        """Check that the ports are free, before anything starts. Raises CannotRun."""
         settings = self._settings
         first, second = _gateway_ports(settings)
         wanted = [("API_PORT", settings.api_host, settings.api_port), ("GATEWAY_PORT", settings.gateway_host, first)]
@@ -307,7 +309,7 @@ async def _is_ready(host: str, port: int) -> bool:
 
 
 def _reachable(host: str) -> str:
-    """Where a server that listens on all addresses is reached from here."""
+    """The address at which this machine reaches a server that listens on `host`."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
@@ -321,7 +323,7 @@ def _how_it_ended(exit_code: int) -> str:
 
 
 def main(*, api: str = "api", gateway: str = "gateway") -> int:
-    """The exit code. One line and 1 for whatever stands in the way."""
+    """Returns the exit code: 1, after one line, if something prevents the run."""
     try:
         settings = Settings.from_environment()
         asyncio.run(Supervisor(settings, os.environ, api=api, gateway=gateway).run())
@@ -329,7 +331,7 @@ def main(*, api: str = "api", gateway: str = "gateway") -> int:
         if str(failure):
             print(failure, file=sys.stderr)
         return 1
-    except BrokenPipeError:  # Whoever read what we print has gone: `make run | head`.
+    except BrokenPipeError:  # The reader of our output has gone: `make run | head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return 0

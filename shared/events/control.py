@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from shared.domain.users import Role
+
 CONTROL = "control"
 
 DISCONNECT = "disconnect"
@@ -12,7 +14,7 @@ ROLE_CHANGED = "role_changed"
 """Close the channels that the user may no longer see."""
 
 CATCH_UP = "catch_up"
-"""A node could not deliver what it published: whoever shows stored messages live reads what is missing."""
+"""A node could not deliver its broadcasts: parts that show stored messages live read the missing ones."""
 
 CATEGORY_CHANGED = "category_changed"
 """A category was deleted, or became public or private: look again at who may see its listings."""
@@ -25,9 +27,9 @@ def disconnect(user_id: int, session_id: str | None = None) -> dict[str, Any]:
     return {"user_id": user_id, "session_id": session_id}
 
 
-def role_changed(user_id: int, role: str) -> dict[str, Any]:
+def role_changed(user_id: int, role: Role) -> dict[str, Any]:
     """The payload of ROLE_CHANGED."""
-    return {"user_id": user_id, "role": role}
+    return {"user_id": user_id, "role": role.value}
 
 
 def category_changed(category_id: int) -> dict[str, Any]:

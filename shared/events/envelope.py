@@ -1,4 +1,4 @@
-"""What travels on Redis between nodes: one broadcast, with its payload already as the bytes that clients get.
+"""The form of a broadcast on Redis between nodes; its payload has the bytes that clients get.
 
 A line of JSON, a newline, the payload: `["<node>","<event>","json"]\n{...}`. A node splices the payload into its
 clients' frames without decoding it. The kind is `json` or `binary`. No I/O here.
@@ -23,11 +23,11 @@ _decode_header = msgspec.json.Decoder(_Header).decode
 
 
 class BadEnvelope(ValueError):
-    """Bytes on Redis that no node of this service wrote."""
+    """A message on Redis that no node of this service can have written."""
 
 
 class Envelope(NamedTuple):
-    """One broadcast. `node` is the publisher's id, by which it knows its own echo; `payload` is JSON text or binary."""
+    """One broadcast. `node` is the id of the publisher, which knows its own echo by it; `payload` is JSON or binary."""
 
     node: str
     event: str
@@ -46,7 +46,7 @@ def pack(envelope: Envelope) -> bytes:
 
 
 def unpack(data: bytes) -> Envelope:
-    """Raises BadEnvelope."""
+    """The broadcast in the bytes. Raises BadEnvelope."""
     header, newline, payload = data.partition(b"\n")
     try:
         node, event, kind = msgspec.structs.astuple(_decode_header(header))

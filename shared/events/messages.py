@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
-from shared.domain.messages import Message
+from shared.domain import messages
+from shared.domain.declared import Id, Timestamp
 from shared.domain.times import rfc3339, rfc3339_or_none
 
 SEND = "send"
 READ = "read"
 TYPING = "typing"
 
+# `from` is a word of Python's own, so this one is no class body.
+Message = TypedDict(
+    "Message",
+    {
+        "id": Id,
+        "from": str,
+        "to": str,
+        "message": str,
+        "listing_id": int | None,
+        "inserted_at": Timestamp,
+        "read_at": Timestamp | None,
+    },
+)
+"""A message as clients get it: `from` and `to` are user ids as strings, the other ids integers."""
 
-def message_payload(message: Message) -> dict[str, Any]:
-    """A message: `from` and `to` are strings, the other ids integers."""
+
+def message_payload(message: messages.Message) -> Message:
     return {
         "id": message.id,
         "from": str(message.from_id),

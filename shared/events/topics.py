@@ -12,6 +12,11 @@ def private_chat(user_id: int) -> str:
     return f"{PRIVATE_CHAT}{user_id}"
 
 
+def private_chats(one_id: int, other_id: int) -> list[str]:
+    """Where both sides of a conversation learn of it; once, for who writes to themselves."""
+    return list(dict.fromkeys((private_chat(one_id), private_chat(other_id))))
+
+
 def user_of(topic: str) -> int | None:
     """The user of a `private_chat` topic; None for any other topic."""
     return parse_id(topic.removeprefix(PRIVATE_CHAT)) if topic.startswith(PRIVATE_CHAT) else None

@@ -1,4 +1,6 @@
-"""From DATABASE_URL to what libpq is given: host names looked up off the event loop, which libpq would block."""
+"""Turns DATABASE_URL into a connection string for libpq, with the addresses of its host: libpq's own look-up of a name
+would block the event loop.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,9 @@ from psycopg2.extensions import make_dsn, parse_dsn
 
 from shared.postgres.errors import DatabaseUnavailable
 
-# No statement of ours has a reason to read a table whole: said so, the planner cannot come to it either while a table
-# is small or its statistics are old, with a plan that is kept when the table has grown. Pages are in memory, or on a
-# disk without a head to move; and the bitmap of a search's matches should fit.
+# Sequential scans are forbidden: a plan that was made while a table was small, or its statistics old, would be kept
+# when the table has grown. Random pages cost little more than sequential ones, because they are in memory or on a
+# solid-state disk. work_mem is large enough for the bitmap of a search's matches.
 _PLANNER = "-c enable_seqscan=off -c random_page_cost=1.1 -c work_mem=16MB"
 
 
@@ -20,16 +22,16 @@ _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full
 
 
 class InvalidDatabaseUrl(ValueError):
-    """libpq cannot read it. The message does not repeat it: it may hold a password."""
+    """libpq cannot read the URL. The message does not repeat it, because it may hold a password."""
 
 
 def parsed(database_url: str) -> dict[str, str]:
-    """Its parts by libpq's names; raises InvalidDatabaseUrl."""
+    """The parts of a database URL by libpq's names. Raises InvalidDatabaseUrl."""
     try:
         parts = dict(parse_dsn(database_url))
     except psycopg2.Error:
         raise InvalidDatabaseUrl("DATABASE_URL: libpq cannot read it") from None
-    # libpq itself would tell of these only when it connects.
+    # libpq itself would report a bad port only when it connects.
     for port in parts.get("port", "").split(","):
         if port and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
             raise InvalidDatabaseUrl("DATABASE_URL: its port is no number between 1 and 65535")
@@ -39,10 +41,10 @@ def parsed(database_url: str) -> dict[str, str]:
 
 
 async def resolved(database_url: str, statement_timeout_seconds: float) -> str:
-    """A connection string with the session's settings and, where one host name is given, its addresses.
+    """A connection string with the session's settings and, if the URL names one host, the host's addresses.
 
-    The server gives up a statement when we have stopped waiting for it. Raises DatabaseUnavailable for a name that is
-    not found, InvalidDatabaseUrl.
+    The server gives up a statement after `statement_timeout_seconds`, when nobody waits for it any more. Raises
+    InvalidDatabaseUrl, and DatabaseUnavailable if the host name is not found.
     """
     parts = parsed(database_url)
     milliseconds = int(statement_timeout_seconds * 1000)

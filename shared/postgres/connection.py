@@ -1,10 +1,17 @@
-"""One connection to Postgres: aiopg's, with bounded waiting, and without its three weaknesses on the way down.
+"""One connection to Postgres: aiopg's, with bounded waiting, and without three weaknesses of aiopg.
 
-aiopg looks at a failed descriptor with `select()`, which raises ValueError from 1024 upwards, so that in a process with
-a thousand sockets nobody would hear of the failure; it turns a statement that the server cancelled into a cancelled
-task; and it watches the descriptor it saw first, though libpq changes it when it tries the next address.
+When a connection fails, aiopg checks its descriptor with `select()`, which raises ValueError for descriptors from 1024
+on: a process with a thousand sockets would never hear of the failure. aiopg turns a statement that the server has
+cancelled into a cancelled task. And it keeps watching the first descriptor, though libpq opens another one when it
+tries the next address.
 
-Knows nothing of pools. Every failure to reach the server is DatabaseUnavailable; errors in the SQL stay psycopg2's.
+aiopg's public methods do not reach these places, so this module uses ten private names. It overrides `_ready`, `_poll`
+and `_close`, which have the weaknesses. It calls `_create_waiter`, which keeps statements apart. And it shares the
+state that aiopg's constructor and `close` keep: `_loop`, `_conn`, `_fileno`, `_writing`, `_waiter`, `_weakref`. A new
+aiopg may rename any of them without notice: tests/shared/postgres/test_connection.py then fails.
+
+This module knows nothing of pools. Every failure to reach the server is DatabaseUnavailable; errors in the SQL stay
+psycopg2's.
 """
 
 from __future__ import annotations
@@ -28,12 +35,12 @@ IDLE = psycopg2.extensions.TRANSACTION_STATUS_IDLE
 
 _AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError)
 _SPENT = (
-    # A prepared statement's table was altered: it must be prepared anew.
+    # The table of a prepared statement was altered: the statement has to be prepared anew.
     psycopg2.errors.FeatureNotSupported,
-    # The server was the primary when this connection was opened, and is no more: another connection finds the new one.
+    # The server has stopped being the primary since this connection was opened: a new connection finds the new primary.
     psycopg2.errors.ReadOnlySqlTransaction,
 )
-"""Only another connection helps: kept in the pool, this one would be lent again and again."""
+"""Errors after which only a new connection helps: if this one stayed in the pool, it would be lent again and again."""
 
 
 class Connection(aiopg.Connection):
@@ -49,7 +56,7 @@ class Connection(aiopg.Connection):
 
     @classmethod
     async def open(cls, dsn: str, timeout: float) -> Connection:
-        """Raises DatabaseUnavailable, within the timeout in seconds."""
+        """Connect within the timeout, in seconds. Raises DatabaseUnavailable."""
         try:
             connection = cls(dsn, timeout)
         except psycopg2.Error as error:
@@ -65,14 +72,18 @@ class Connection(aiopg.Connection):
 
     @property
     def is_usable(self) -> bool:
-        """Whether it can be lent again: open, and neither in a statement nor in a transaction."""
+        """Whether the connection can be lent again: it is open, and neither in a statement nor in a transaction."""
         raw = self._conn
         return not raw.closed and not raw.isexecuting() and bool(raw.get_transaction_status() == IDLE)
 
     async def execute(
         self, statement: Statement, parameters: Sequence[Any], timeout: float
     ) -> tuple[list[tuple[Any, ...]], int]:
-        """The rows, and how many rows were found or changed. The timeout is in seconds, for each of two trips."""
+        """Returns the rows, and the number of rows found or changed.
+
+        The timeout, in seconds, is for each of two trips: to prepare the statement, and to execute it. Raises
+        DatabaseUnavailable, and psycopg2's errors for faults in the SQL.
+        """
         if not statement.name:
             return await self.run(statement.sql, adapted(parameters), timeout)
         prepared = self._prepared.get(statement.name)
@@ -94,7 +105,7 @@ class Connection(aiopg.Connection):
     async def run(
         self, query: str, parameters: Sequence[Any] | None, timeout: float
     ) -> tuple[list[tuple[Any, ...]], int]:
-        """One trip to the server, with parameters quoted by psycopg2."""
+        """Make one trip to the server, with parameters quoted by psycopg2."""
         cursor = self._statements
         try:
             waiter = self._create_waiter("run")
@@ -116,7 +127,7 @@ class Connection(aiopg.Connection):
         return (cursor.fetchall() if cursor.description is not None else []), cursor.rowcount
 
     async def _poll(self, waiter: asyncio.Future[None], timeout: float) -> None:
-        """Wait for the server. Whoever stops waiting leaves an answer on the wire, so the connection ends with it."""
+        """Wait for the server. If the caller stops waiting, close the connection: the answer is still on its way."""
         self._advance()
         timer = self._loop.call_later(timeout, _expire, waiter, timeout)
         try:
@@ -135,13 +146,13 @@ class Connection(aiopg.Connection):
             self._advance()
 
     def _advance(self) -> None:
-        """Let libpq read and write what it can, then watch for what it waits for."""
+        """Let libpq read and write what it can, then watch the descriptor for what libpq waits for."""
         waiter = self._waiter
         try:
             state = self._conn.poll()
         except psycopg2.Error as error:
             if self._conn.closed or not self._is_established:
-                # libpq has closed the descriptor: forget it before anyone else is given the same number.
+                # libpq has closed the descriptor: stop watching it before another file gets the same number.
                 self._forget_descriptor()
             if waiter is not None and not waiter.done():
                 waiter.set_exception(error)
@@ -165,7 +176,7 @@ class Connection(aiopg.Connection):
         self._writing = wanted
 
     def _follow_descriptor(self) -> None:
-        """While connecting, libpq may go on with another socket, even under the same number."""
+        """Watch libpq's present socket: while connecting it may change, even to one with the same number."""
         self._forget_descriptor()
         self._fileno = self._conn.fileno()
         self._loop.add_reader(self._fileno, self._ready, self._weakref)
@@ -187,5 +198,6 @@ def _expire(waiter: asyncio.Future[None], timeout: float) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """One line; psycopg2's messages hold several, the last of them often empty."""
-    return " ".join(str(error).split()) or type(error).__name__
+    """The error in one line; psycopg2's messages have several, and the last one is often empty."""
+    lines = (" ".join(line.split()) for line in str(error).splitlines())
+    return "; ".join(line for line in lines if line) or type(error).__name__

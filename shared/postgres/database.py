@@ -1,8 +1,8 @@
 """The database as the repositories see it: statements in, rows out, transactions, and one failure.
 
-Everything that means "the database is away, frozen or restarting" is raised as DatabaseUnavailable within
-`database_timeout_seconds` for waiting and as much again for the answer; nothing needs a restart afterwards.
-Statements outside a transaction commit on their own.
+If the database is away, frozen or restarting, every method raises DatabaseUnavailable: after `database_timeout_seconds`
+of waiting for a connection, or as long again of waiting for the answer. When the database is back, everything works
+without a restart. A statement outside a transaction commits by itself.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PING = Statement("ping", "SELECT 1")
 
 
 class Transaction:
-    """Statements that take effect together; made by `Database.transaction` only."""
+    """Runs statements that take effect together. Only `Database.transaction` makes one."""
 
     def __init__(self, connection: Connection, timeout: float) -> None:
         self._connection = connection
@@ -41,10 +41,10 @@ class Transaction:
 
 
 class Database:
-    """A pool of connections. A cancelled or failed caller never harms another one's statement."""
+    """A pool of connections. A caller that is cancelled or fails never harms another caller's statement."""
 
     def __init__(self, settings: Settings) -> None:
-        """Connects when first used. `connect` tells at once whether that works. Raises InvalidDatabaseUrl."""
+        """Connects when it is first used; `connect` tries that at once. Raises InvalidDatabaseUrl."""
         parsed(settings.database_url)
         self._url = settings.database_url
         self._timeout = settings.database_timeout_seconds
@@ -52,7 +52,7 @@ class Database:
 
     @classmethod
     async def connect(cls, settings: Settings) -> Database:
-        """One that answers; raises DatabaseUnavailable."""
+        """A database that has answered. Raises InvalidDatabaseUrl, and DatabaseUnavailable if it does not answer."""
         database = cls(settings)
         try:
             await database.ping()
@@ -63,11 +63,11 @@ class Database:
 
     @property
     def pool(self) -> Pool:
-        """For metrics."""
+        """The pool, for metrics."""
         return self._pool
 
     async def fetch(self, statement: Statement, *parameters: Any) -> list[tuple[Any, ...]]:
-        """All rows."""
+        """All rows. Raises DatabaseUnavailable."""
         connection = await self._pool.acquire()
         try:
             return (await connection.execute(statement, parameters, self._timeout))[0]
@@ -80,7 +80,7 @@ class Database:
         return rows[0] if rows else None
 
     async def execute(self, statement: Statement, *parameters: Any) -> int:
-        """How many rows were changed."""
+        """The number of rows that were changed."""
         connection = await self._pool.acquire()
         try:
             return (await connection.execute(statement, parameters, self._timeout))[1]
@@ -89,9 +89,9 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """BEGIN; COMMIT at the end of the block, ROLLBACK when it raises.
+        """BEGIN; then COMMIT at the end of the block, or ROLLBACK if the block raises.
 
-        DatabaseUnavailable from the COMMIT leaves open whether it took effect.
+        If the COMMIT raises DatabaseUnavailable, the transaction may or may not have taken effect.
         """
         connection = await self._pool.acquire()
         try:

@@ -1,10 +1,10 @@
-"""The one failure of the database that callers handle; every other error is a mistake of ours and stays as it is."""
+"""The one failure of the database that callers handle; every other error is our own mistake, and is not converted."""
 
 from __future__ import annotations
 
 
 class DatabaseUnavailable(Exception):
-    """Postgres is away, frozen, restarting or overloaded: nothing can be said of the statement, try again later.
+    """Postgres is away, frozen, restarting or overloaded: try again later.
 
-    A statement that changes something may have taken effect all the same when the connection broke under it.
+    A statement that was under way may have taken effect all the same.
     """

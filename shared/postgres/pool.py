@@ -1,24 +1,24 @@
-"""Connections, each lent to one caller at a time; broken ones are thrown away and replaced when next needed.
+"""A pool of connections: it lends each to one caller at a time, drops broken ones, and opens new ones when needed.
 
-aiopg's own pool connects while it holds the lock that every caller needs, so that a frozen server holds up those who
-give connections back too, and it starts a task for each of them. Here the connecting happens beside the callers.
+aiopg's own pool connects while it holds the lock that every caller needs, so a frozen server also delays callers that
+only give a connection back; and it starts a task for each of those. This pool connects in tasks of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 
+from shared.logs import log_of
 from shared.postgres.connection import Connection
 from shared.postgres.errors import DatabaseUnavailable
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 
 class Pool:
-    """At most `size` connections, opened when needed by `opener`; the one used last is lent first."""
+    """At most `size` connections, which `opener` opens when they are needed. The one used last is lent first."""
 
     def __init__(self, opener: Callable[[], Awaitable[Connection]], size: int, timeout: float) -> None:
         self._opener = opener
@@ -41,7 +41,7 @@ class Pool:
         return len(self._waiters)
 
     async def acquire(self) -> Connection:
-        """Lend a connection; raises DatabaseUnavailable within the timeout."""
+        """Lend a connection. Raises DatabaseUnavailable within the timeout."""
         if self._is_closed:
             raise DatabaseUnavailable("the pool is closed")
         while self._idle:
@@ -60,14 +60,14 @@ class Pool:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
             elif waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                # Given a connection and cancelled at once: it goes to the next.
+                # The caller was given a connection and cancelled at once: lend it to the next caller.
                 self.release(waiter.result())
             raise
         finally:
             timer.cancel()
 
     def release(self, connection: Connection) -> None:
-        """Take a connection back; one in the middle of something is closed."""
+        """Take a connection back. It is closed if it is in the middle of a statement or a transaction."""
         self._lent.discard(connection)
         if self._is_closed or not connection.is_usable:
             connection.close()
@@ -76,7 +76,7 @@ class Pool:
             self._hand_on(connection)
 
     async def close(self) -> None:
-        """Close every connection, those on loan included, whose statements fail."""
+        """Close every connection, also those on loan: their statements fail."""
         self._is_closed = True
         self._fail_waiters(DatabaseUnavailable("the pool is closed"))
         for task in list(self._opening):
@@ -97,7 +97,7 @@ class Pool:
         self._idle.append(connection)
 
     def _grow(self) -> None:
-        """Open as many more as there are callers waiting and room."""
+        """Open a connection for each waiting caller, as far as there is room."""
         while not self._is_closed and len(self._opening) < len(self._waiters) and self.size < self._size:
             task = asyncio.get_running_loop().create_task(self._open_one())
             self._opening.add(task)
@@ -107,12 +107,12 @@ class Pool:
         try:
             connection = await self._opener()
         except DatabaseUnavailable as error:
-            # While others are at work, their connections will do for those who wait.
+            # While some connections are lent, the waiting callers can have those when they come back.
             if not self._lent:
                 self._fail_waiters(error)
             return
         except Exception as error:
-            logger.exception("connecting failed")
+            log.exception("connecting failed")
             self._fail_waiters(DatabaseUnavailable(str(error)))
             return
         if self._is_closed:

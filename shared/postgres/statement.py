@@ -1,4 +1,4 @@
-"""What is asked of the database: a named statement, and Python lists as Postgres reads arrays. No I/O."""
+"""Named SQL statements, and Python lists in the form of Postgres's arrays. No I/O."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 class Statement:
     """SQL with `$1`, `$2` for its parameters, and their types where Postgres cannot infer them.
 
-    It is PREPAREd once a connection under its name, then only EXECUTEd: psycopg2 prepares nothing itself, and a hot
-    query planned anew costs twice. A name stands for one text in the whole project.
+    Each connection PREPAREs it once under its name, and then only EXECUTEs it: psycopg2 prepares nothing by itself, and
+    planning a frequent query anew doubles its cost. A name stands for one text in the whole project.
 
-    With an empty name it is not prepared, and its parameters are written `%s` and `%` is `%%`: for SQL put together
-    at run time.
+    A statement with an empty name is not prepared. Its parameters are written `%s`, and `%` is written `%%`. It is for
+    SQL that is put together at run time.
     """
 
     name: str
@@ -24,14 +24,14 @@ class Statement:
 
 
 def adapted(parameters: Sequence[Any]) -> Sequence[Any]:
-    """The parameters, each list as the text of an array: one token to parse for the server, however long it is."""
+    """The parameters, with each list as the text of an array: the server parses it as one token, however long it is."""
     if list in map(type, parameters):
         return [array(value) if type(value) is list else value for value in parameters]
     return parameters
 
 
 def array(values: Iterable[Any]) -> str:
-    """A one-dimensional array literal; None is NULL."""
+    """The literal of a one-dimensional Postgres array; None becomes NULL."""
     return "{" + ",".join(map(_element, values)) + "}"
 
 

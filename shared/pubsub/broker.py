@@ -26,7 +26,7 @@ class Broker(Protocol):
 
     Each message is delivered at most once; those of one publisher arrive in its order. A publisher that has subscribed
     to the topic gets its own messages too, and drops them by the node id in the envelope. The broker stores nothing:
-    whoever cannot lose a message reads it from Postgres after `link_restored`.
+    a receiver that must not lose a message reads it from Postgres after `link_restored`.
     """
 
     @property

@@ -1,4 +1,4 @@
-"""SQL about the audit log: acts are recorded in the transaction that does them, and never changed."""
+"""SQL about the audit log: an act is recorded in the transaction that carries it out, and never changed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LATEST = Statement(
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Something that a moderator or an admin did. The name of one who has left is empty."""
+    """Something that a moderator or an admin did. If that person has left, the name is empty."""
 
     id: int
     actor_id: int
@@ -47,7 +47,7 @@ class AuditRepository:
         self._database = database
 
     async def latest(self, *, before_id: int, limit: int) -> list[Act]:
-        """Newest first."""
+        """The acts with ids below `before_id`, newest first."""
         return [Act(*row) for row in await self._database.fetch(_LATEST, before_id, limit)]
 
 
@@ -61,6 +61,6 @@ async def record(
     reason: str | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> None:
-    """Who did what, to what, and why."""
+    """Record an act: who did what, to what, and why."""
     text = msgspec.json.encode(details or {}).decode()
     await transaction.execute(_RECORD, actor_id, action, target_type, target_id, reason, text)

@@ -1,8 +1,8 @@
-"""Who is banned, as a condition in SQL: the one that every statement asks."""
+"""The SQL condition by which every statement decides whether a user is banned."""
 
 from __future__ import annotations
 
 
 def is_banned(user: str) -> str:
-    """The condition over the row of a user, by its name in the statement: banned, and not until a time that is past."""
+    """The condition. `user` is the alias of the users table: the row has a ban, and the ban has not run out."""
     return f"({user}.banned_at IS NOT NULL AND ({user}.banned_until IS NULL OR {user}.banned_until > now()))"

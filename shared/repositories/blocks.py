@@ -1,4 +1,4 @@
-"""SQL about blocks: whom somebody wants no messages from. What a block does to a message is in messages.py."""
+"""SQL about blocks: a user who blocks another gets no messages from them. messages.py enforces the blocks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _BLOCKED = Statement(
 
 @dataclass(frozen=True, slots=True)
 class BlockedUser:
-    """Whom somebody blocks, and since when."""
+    """A user whom somebody blocks, and since when."""
 
     user: PublicUser
     since: datetime
@@ -47,7 +47,7 @@ class BlockRepository:
         self._database = database
 
     async def block(self, blocker_id: int, blocked_id: int) -> PublicUser:
-        """Raises UserNotFound; to block twice is to block once."""
+        """Block a user, and return that user. A second block changes nothing. Raises UserNotFound."""
         row = await self._database.fetch_one(_BLOCK, blocker_id, blocked_id)
         if row is None:
             raise UserNotFound
@@ -62,7 +62,7 @@ class BlockRepository:
     async def blocked_by(
         self, blocker_id: int, *, before: tuple[datetime, int] | None, limit: int
     ) -> list[BlockedUser]:
-        """Latest first; `before` is the time and the id of the last one seen."""
+        """The users whom somebody blocks, the latest block first; `before` is the time and id of the last one seen."""
         since, last_id = before or (None, None)
         rows = await self._database.fetch(_BLOCKED, blocker_id, since, last_id, limit)
         return [BlockedUser(public_user(row), row[4]) for row in rows]

@@ -1,8 +1,7 @@
-"""SQL about categories. A deleted one keeps its row, and all of its listings are in the trash from that moment."""
+"""SQL about categories. A deleted category keeps its row; all of its listings are in the trash from that moment on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import psycopg2.errors
@@ -49,7 +48,7 @@ class CategoryRepository:
         self._database = database
 
     async def find(self, *, sees_private: bool, after: str, limit: int) -> list[tuple[Category, str]]:
-        """By name, each with its position."""
+        """The categories after the position `after`, sorted by name, each with its position."""
         rows = await self._database.fetch(_FIND, sees_private, after, limit)
         return [(_category(row), row[4]) for row in rows]
 
@@ -70,11 +69,13 @@ class CategoryRepository:
             await record(transaction, by, "category_create", "category", row[0], details=details)
             return _category(row)
 
-    async def change(self, category_id: int, changes: Mapping[str, Any], *, by: int) -> Category:
-        """Set name and visibility, where given. Raises CategoryNotFound, CategoryNameTaken."""
+    async def change(self, category_id: int, *, name: str | None, visibility: Visibility | None, by: int) -> Category:
+        """Set the name and the visibility, if they are not None. Raises CategoryNotFound, CategoryNameTaken."""
+        given = (("name", name), ("visibility", visibility))
+        changes = {field: value for field, value in given if value is not None}
         try:
             async with self._database.transaction() as transaction:
-                row = await transaction.fetch_one(_CHANGE, category_id, changes.get("name"), changes.get("visibility"))
+                row = await transaction.fetch_one(_CHANGE, category_id, name, visibility)
                 if row is None:
                     raise CategoryNotFound
                 if changes:
@@ -84,9 +85,9 @@ class CategoryRepository:
             raise CategoryNameTaken from None
 
     async def delete(self, category_id: int, *, by: int) -> None:
-        """With all of its listings into the trash, however many: they are there by their category's end alone.
+        """Delete a category. That alone puts all of its listings into the trash, however many there are.
 
-        Waits for those who are putting a listing into it. Raises CategoryNotFound.
+        Waits for transactions that are putting a listing into it. Raises CategoryNotFound.
         """
         async with self._database.transaction() as transaction:
             row = await transaction.fetch_one(_DELETE, category_id, by)

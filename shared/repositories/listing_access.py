@@ -1,4 +1,4 @@
-"""SQL that says who may see a listing, for everything that hangs on one: pictures, replies, reports, its channel."""
+"""SQL that says who may see a listing, for everything that belongs to one: pictures, replies, reports, its channel."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from shared.domain.users import Role
 from shared.postgres import Database, Statement
 from shared.repositories.visibility import FOR_ANYONE, TYPES, Viewer, visible_to
 
-_SEEN = Statement(
-    "listing_access_seen",
+_VISIBLE = Statement(
+    "listing_access_visible",
     f"""SELECT l.id, l.seller_id, l.category_id, l.created_at, ({FOR_ANYONE}) IS TRUE
         FROM listings l JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
         WHERE l.id = $1 AND {visible_to("$2", "$3", "$4")}""",
@@ -52,7 +52,7 @@ class SeenListing:
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Who may see a listing: the answer for everybody at once. It says what `ListingAccess.seen` says of each."""
+    """Who may see a listing: the answer for everybody at once. It says what `ListingAccess.visible` says of each."""
 
     listing: SeenListing
     kinds: frozenset[tuple[Role, bool]]
@@ -69,9 +69,9 @@ class ListingAccess:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def seen(self, listing_id: int, actor: Actor | None) -> SeenListing:
+    async def visible(self, listing_id: int, actor: Actor | None) -> SeenListing:
         """Raises ListingNotFound, whether there is none or it is not for this person's eyes."""
-        row = await self._database.fetch_one(_SEEN, listing_id, *Viewer.of(actor).parameters)
+        row = await self._database.fetch_one(_VISIBLE, listing_id, *Viewer.of(actor).parameters)
         if row is None:
             raise ListingNotFound
         return SeenListing(*row)

@@ -1,14 +1,15 @@
-"""SQL that finds listings: by words and filters, in every order, page by page. It yields ids; who reads them is asked
-of the caller's viewer.
+"""SQL that finds listings by words and filters, in every order, page by page. It returns the ids of listings that the
+viewer may see.
 
-No plan is good for every search. Many matches: walk the order's index and pick them out, a page is full in no time. Few
-matches: look them up by their words and sort them. Which it is nobody knows before, and the planner's guess is worst
-where words go together (or never do). So each way is tried with a bound, the cheap ones first:
+No plan is good for every search. If there are many matches, it is best to walk along the order's index and pick them
+out: a page is soon full. If there are few, it is best to look them up by their words and sort them. Nobody knows
+beforehand how many there are, and the planner guesses worst about words that often, or never, occur together. So each
+way is tried with a limit, the cheap ones first:
 
 1. walk a little;
-2. unless that found some: look the matches up, if there are not too many;
+2. if that found hardly any: look the matches up, if there are not too many;
 3. walk further: there are many matches, so some must come;
-4. look all of the matches up. Slow, but only as slow as there are matches.
+4. look up all matches. This is slow only if there are many.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ from shared.repositories.visibility import IS_HIDDEN, Viewer, visible_to
 FIRST_WALK = 1_000
 MATCHES = 4_000
 SECOND_WALK = 20_000
-"""In rows that are looked at."""
+"""How many rows the second walk looks at."""
 WORTHWHILE = 2
-"""So many found by the first walk promise a full page to the second."""
+"""If the first walk finds this many, the second one can be expected to fill the page."""
 
 _FOLD = Statement("search_fold", "SELECT folded($1)", ("text",))
-# The greatest character there is ends the range of words that begin with another. What is spelled right needs no
-# looking for what it resembles, which takes longest.
+# The greatest character of all ends the range of words that begin with a given one. A word that is spelled right needs
+# no search for similar words, which is the slowest part.
 _NEAR_WORDS = Statement(
     "search_near_words",
     """SELECT asked.word, near.word, near.uses FROM unnest($1) AS asked (word) CROSS JOIN LATERAL (
@@ -55,7 +56,7 @@ _OPEN_CATEGORY = Statement(
 
 
 class Position(NamedTuple):
-    """Where a page ended: the sort's key of its last row (its id again, if it is the newest first), and its id."""
+    """Where a page ended: the sorting key of its last row (its id, if the newest come first), and the row's id."""
 
     key: int
     id: int
@@ -87,7 +88,7 @@ ORDERS = {
 
 
 class _Conditions:
-    """SQL conditions with their parameters, which stay in step."""
+    """SQL conditions, each kept together with its parameters."""
 
     def __init__(self) -> None:
         self._sql: list[str] = []
@@ -103,7 +104,7 @@ class _Conditions:
 
 
 class Search(NamedTuple):
-    """One of the ways, as it is run."""
+    """One of the ways above, as a statement to run."""
 
     statement: Statement
     parameters: tuple[Any, ...]
@@ -113,7 +114,7 @@ class ListingSearch:
     """Every method raises DatabaseUnavailable when Postgres is away."""
 
     def __init__(self, database: Database, observe: Callable[[Search], None] | None = None) -> None:
-        """`observe` is told every search that is run, for a look at the plans."""
+        """`observe` is called with every search that is run, so that tests can look at its plan."""
         self._database = database
         self._observe = observe
 
@@ -142,7 +143,10 @@ class ListingSearch:
         return await self._positions(ways.look_up(None))
 
     async def query(self, filter: ListingFilter) -> str | None:
-        """What of the filter the search index answers, as a tsquery: None if nothing, empty if it can match nothing."""
+        """The part of the filter that the search index answers, as a tsquery.
+
+        None if there is no such part, empty if it can match nothing.
+        """
         parts = []
         if filter.text is not None:
             given = terms(await self._folded(filter.text))
@@ -157,7 +161,7 @@ class ListingSearch:
         return " & ".join(parts) if parts else None
 
     async def _is_open(self, category_id: int, viewer: Viewer) -> bool:
-        """Whether this viewer can see anything in a category: else all of it would be looked through in vain."""
+        """Whether this viewer can see any of a category; if not, there is no need to search through it."""
         return await self._database.fetch_one(_OPEN_CATEGORY, category_id, viewer.sees_private) is not None
 
     async def _positions(self, search: Search) -> list[Position]:
@@ -176,7 +180,7 @@ class ListingSearch:
 
 @dataclass(frozen=True, slots=True)
 class _Ways:
-    """How one page can be looked for; each answers rows of (key, id, matches looked at)."""
+    """The ways to look for one page. Each returns rows of (key, id, number of matches that were looked at)."""
 
     filter: ListingFilter
     sort: Sort
@@ -187,19 +191,22 @@ class _Ways:
 
     @property
     def are_narrowed(self) -> bool:
-        """Otherwise nearly every row is one of the page. A status narrows: few may be sold, or available."""
+        """Whether a condition leaves rows out; if none does, nearly every row belongs to the page.
+
+        A status does: few listings may be sold, or available.
+        """
         return self.filter != ListingFilter(status=None)
 
     def walk(self, rows: int | None) -> Search:
-        """Along the index of the order, over so many rows at most, picking out what matches."""
+        """Walk along the order's index, over `rows` rows at most, and pick out those that match."""
         order = ORDERS[self.sort]
         walked, picked = _Conditions(), _Conditions()
         walked.add("l.trashed_at IS NULL")
         if self.after is not None:
             walked.add(f"({order.key}, l.id) {order.comparison} (%s, %s)", self.after.key, self.after.id)
         _narrow_key(walked, self.sort, self.filter)
-        # The bound is in rows that the inner part yields. So it has no condition but those of the index that it walks:
-        # it would read the whole index in search of rows that another one keeps out.
+        # The limit counts the rows that the inner part yields. So the inner part has only conditions of the index that
+        # it walks: with any other, it could read the whole index before it yields enough rows.
         begun = _begin_of_index(self.sort, self.filter)
         if begun is not None:
             walked.add(*begun)
@@ -210,7 +217,7 @@ class _Ways:
         _not_hidden(picked, self.filter)
         _visible(picked, self.viewer)
         bound = "" if rows is None else f"LIMIT {rows}"
-        # The inner rows come in order, and a row of `l` has one category and one seller: no sorting is left to do.
+        # The inner rows come in order, and a row of `l` has one category and one seller: nothing has to be sorted.
         sql = f"""SELECT l.key, l.id, 0
             FROM (SELECT {order.key} AS key, l.* FROM listings l WHERE {walked.sql}
                   ORDER BY {order.key} {order.direction}, l.id {order.direction} {bound}) AS l
@@ -219,20 +226,20 @@ class _Ways:
         return Search(Statement("", sql), (*walked.parameters, *picked.parameters, self.limit))
 
     def look_up(self, matches: int | None) -> Search:
-        """By words or, without any, by whatever else narrows most; then sorted. There is always a row.
+        """Look the matches up by words or, without words, by the condition that leaves out most; then sort them.
 
-        If it looked at more matches than these, it has not looked at all of them.
+        There is always a row. If its number of matches is greater than `matches`, not all matches were looked at.
         """
         order = ORDERS[self.sort]
         matched, picked = _Conditions(), _Conditions()
         matched.add("l.trashed_at IS NULL")
         is_by_words = self.query is not None and matches is not None
         if is_by_words:
-            # In a sub-select, where the planner cannot see it: it takes it for a rare one, and so uses the index.
+            # A sub-select hides the query from the planner, which then takes it for a rare one and uses the index.
             matched.add("l.search @@ (SELECT %s::tsquery)", self.query)
         elif self.query is not None:
             matched.add("l.search @@ %s::tsquery", self.query)
-        # Few words' matches are few: only many are worth looking for an index of something else as well.
+        # Matches of words are few in most cases; only many are worth another index as well.
         narrowing = picked if is_by_words else matched
         _same(narrowing, self.filter)
         _ranges(narrowing, self.filter)
@@ -256,7 +263,7 @@ class _Ways:
 
 
 def _narrow_key(conditions: _Conditions, sort: Sort, filter: ListingFilter) -> None:
-    """Where the order begins and ends because of a range of the very values it sorts by."""
+    """Bound the sorting key by the filter's range of the same values."""
     key = ORDERS[sort].key
     match sort:
         case Sort.CHEAPEST | Sort.DEAREST:
@@ -274,7 +281,7 @@ def _narrow_key(conditions: _Conditions, sort: Sort, filter: ListingFilter) -> N
 
 
 def _begin_of_index(sort: Sort, filter: ListingFilter) -> tuple[Any, ...] | None:
-    """What an index has before the sort's key: a condition and its parameters, if the filter has one of these."""
+    """The condition, with its parameters, on the column that an index has before the sorting key; None without one."""
     if filter.category_id is not None and sort in (Sort.NEWEST, Sort.CHEAPEST, Sort.DEAREST):
         return "l.category_id = %s", filter.category_id
     if sort is not Sort.NEWEST:
@@ -300,13 +307,13 @@ def _same(conditions: _Conditions, filter: ListingFilter) -> None:
 
 
 def _ranges(conditions: _Conditions, filter: ListingFilter) -> None:
-    """On the expressions that the indexes have; an unknown value is in no range."""
+    """Add the filter's ranges, on the expressions that the indexes have. An unknown value is in no range."""
     if filter.year_min is not None:
         conditions.add("coalesce(l.year, -1) >= %s", filter.year_min)
     if filter.year_max is not None:
         conditions.add("coalesce(l.year, -1) BETWEEN 0 AND %s", filter.year_max)
     if filter.price_min is not None and filter.price_max is not None:
-        # One range of one index: many may be above the one and below the other, and yet none between them.
+        # Both limits are one range of one index: many rows may fulfil each, and yet none fulfil both.
         conditions.add("coalesce(l.price, -1) BETWEEN %s AND %s", filter.price_min, filter.price_max)
     elif filter.price_min is not None:
         conditions.add("coalesce(l.price, -1) >= %s", filter.price_min)
@@ -322,11 +329,11 @@ def _not_hidden(conditions: _Conditions, filter: ListingFilter) -> None:
 
 
 def _visible(conditions: _Conditions, viewer: Viewer) -> None:
-    # In the order in which the condition has them.
+    # The parameters are in the order of the condition.
     user_id, sees_private, sees_hidden = viewer.parameters
     conditions.add(visible_to("%s::bigint", "%s", "%s"), sees_private, sees_hidden, user_id)
 
 
 def _found(rows: list[Any]) -> list[Position]:
-    """Of a look-up that found nothing the one row is empty."""
+    """The positions in the rows. A look-up that found nothing has returned one empty row."""
     return [Position(row[0], row[1]) for row in rows if row[1] is not None]

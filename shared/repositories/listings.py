@@ -1,11 +1,11 @@
 """SQL about listings: read, created, changed, hidden, put into the trash.
 
-Listings are read as the JSON that clients get, made in the database: from row to answer nothing is built twice.
+The database itself makes the JSON of a listing that clients get, so Python neither decodes nor encodes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from shared.access.actor import Actor
-from shared.domain.listings import CategoryNotFound, ListingNotFound, NewListing
+from shared.domain.declared import fields_of
+from shared.domain.listings import CategoryNotFound, ListingChange, ListingNotFound, NewListing
 from shared.domain.times import rfc3339_or_none
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.audit import record
@@ -23,12 +24,14 @@ from shared.repositories.visibility import FOR_ANYONE, IS_HIDDEN, TYPES, Viewer,
 TIME_FORMAT = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
 """As shared/domain/times.py writes times, in a session whose time zone is UTC."""
 
-# Fields that not everybody may know are added by `_presented`.
+_FIELDS = tuple(field.name for field in fields_of(NewListing))
+_NAMED = """(SELECT one FROM (SELECT c.id, c.name) AS one) AS category,
+    (SELECT one FROM (SELECT s.id, s.name) AS one) AS seller"""
+_SHOWN = ", ".join(_NAMED if name == "category_id" else f"l.{name}" for name in _FIELDS)
+
+# `_presented` adds the fields that not everybody may see.
 JSON = f"""(SELECT row_to_json(shown)::text FROM (SELECT
-    l.id, l.title, l.content,
-    (SELECT one FROM (SELECT c.id, c.name) AS one) AS category,
-    (SELECT one FROM (SELECT s.id, s.name) AS one) AS seller,
-    l.visibility, l.status, l.make, l.model, l.year, l.mileage, l.price, l.location,
+    l.id, {_SHOWN},
     to_char(l.created_at, {TIME_FORMAT}) AS created_at, to_char(l.updated_at, {TIME_FORMAT}) AS updated_at,
     (SELECT count(*) FROM replies r WHERE r.listing_id = l.id) AS reply_count,
     (SELECT coalesce(json_agg(one ORDER BY one.id), '[]'::json) FROM (
@@ -59,17 +62,16 @@ _READ_MANY = Statement(
         WHERE {_VISIBLE} ORDER BY asked.position""",
     ("bigint[]", *TYPES),
 )
-# The category is locked: nobody can delete it until the listing is in it.
+# The lock keeps the category from being deleted until the listing is in it.
 _CREATE = Statement(
     "listing_create",
-    """INSERT INTO listings (seller_id, category_id, title, content, visibility, make, model, year, mileage, price,
-                             location)
-       SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM categories
-       WHERE id = $2 AND deleted_at IS NULL FOR SHARE
-       RETURNING id""",
-    ("bigint", "bigint", "text", "text", "text", "text", "text", "integer", "integer", "bigint", "text"),
+    f"""INSERT INTO listings (seller_id, {", ".join(_FIELDS)})
+        SELECT $1, {", ".join(f"${number}" for number in range(2, len(_FIELDS) + 2))} FROM categories
+        WHERE id = ${_FIELDS.index("category_id") + 2} AND deleted_at IS NULL FOR SHARE
+        RETURNING id""",
+    # A bigint parameter may be assigned to an integer column, too.
+    ("bigint", *("bigint" if field.kind is int else "text" for field in fields_of(NewListing))),
 )
-_CHANGEABLE = ("title", "content", "visibility", "status", "make", "model", "year", "mileage", "price", "location")
 _LOCK_CATEGORY = Statement(
     "listing_lock_category", "SELECT id FROM categories WHERE id = $1 AND deleted_at IS NULL FOR SHARE", ("bigint",)
 )
@@ -95,7 +97,7 @@ _SHOW = Statement(
 
 @cache
 def front_page_statement(limit: int) -> Statement:
-    """One for each limit: where Postgres knows it, it keeps the plan; else it would plan anew each time."""
+    """The statement for one limit. If its text has the limit, Postgres keeps the plan; else it plans each time."""
     sql = f"""SELECT {JSON}, l.id FROM {JOINED}
         WHERE l.id < $1 AND l.trashed_at IS NULL AND l.status = 'available' AND {FOR_ANYONE}
         ORDER BY l.id DESC LIMIT {limit:d}"""
@@ -104,7 +106,7 @@ def front_page_statement(limit: int) -> Statement:
 
 @cache
 def _front_page_of_statement(limit: int) -> Statement:
-    """The same for somebody who is logged in."""
+    """The same for a user who is logged in."""
     sql = f"""SELECT {JSON}, {_HIDING}, l.id FROM {JOINED}
         WHERE l.id < $1 AND l.trashed_at IS NULL AND l.status = 'available' AND {_VISIBLE}
         ORDER BY l.id DESC LIMIT {limit:d}"""
@@ -118,12 +120,12 @@ class ListingRepository:
         self._database = database
 
     async def read_many_for_anyone(self, listing_ids: Sequence[int]) -> dict[int, str]:
-        """What visitors see of them, by id; those that they do not see are absent."""
+        """The listings as JSON, as visitors see them, by id; those that visitors may not see are absent."""
         rows: list[Any] = await self._database.fetch(_READ_MANY_FOR_ANYONE, list(listing_ids))
         return dict(rows)
 
     async def read(self, listing_id: int, actor: Actor | None) -> str:
-        """The listing as JSON, with what this person may know of it. Raises ListingNotFound."""
+        """The listing as JSON, with the fields that this person may see. Raises ListingNotFound."""
         if actor is None:
             json = await self.read_for_anyone(listing_id)
             if json is None:
@@ -136,65 +138,49 @@ class ListingRepository:
         return _presented(row, viewer)
 
     async def read_for_anyone(self, listing_id: int) -> str | None:
-        """What visitors see of it, as JSON; None if they do not."""
+        """The listing as JSON, as visitors see it; None if they may not see it."""
         row = await self._database.fetch_one(READ_FOR_ANYONE, listing_id)
         return None if row is None else str(row[0])
 
     async def read_many(self, listing_ids: Sequence[int], actor: Actor | None) -> list[str]:
-        """The same for many; those that this person may not see (any more) are absent."""
+        """As `read`, for many listings; those that this person may not see (any more) are absent."""
         viewer = Viewer.of(actor)
         rows = await self._database.fetch(_READ_MANY, list(listing_ids), *viewer.parameters)
         return [_presented(row, viewer) for row in rows]
 
     async def front_page(self, *, before_id: int, limit: int) -> list[tuple[str, int]]:
-        """What visitors see of the newest available listings: JSON and id."""
+        """The newest available listings with ids below `before_id`, as visitors see them: JSON and id of each."""
         rows: list[Any] = await self._database.fetch(front_page_statement(limit), before_id)
         return rows
 
     async def front_page_of(self, actor: Actor, *, before_id: int, limit: int) -> list[tuple[str, int]]:
-        """What this person sees of them."""
+        """The same, as this person sees them."""
         viewer = Viewer.of(actor)
         rows = await self._database.fetch(_front_page_of_statement(limit), before_id, *viewer.parameters)
         return [(_presented(row[:5], viewer), row[5]) for row in rows]
 
     async def create(self, seller_id: int, new: NewListing) -> int:
-        """The new listing's id. Raises CategoryNotFound."""
-        row = await self._database.fetch_one(
-            _CREATE,
-            seller_id,
-            new.category_id,
-            new.title,
-            new.content,
-            new.visibility.value,
-            new.make,
-            new.model,
-            new.year,
-            new.mileage,
-            new.price,
-            new.location,
-        )
+        """Create a listing, and return its id. Raises CategoryNotFound."""
+        row = await self._database.fetch_one(_CREATE, seller_id, *(getattr(new, name) for name in _FIELDS))
         if row is None:
             raise CategoryNotFound
         return int(row[0])
 
-    async def change(self, listing: SeenListing, changes: Mapping[str, Any], *, by: int) -> None:
-        """Set these fields. Raises CategoryNotFound, and ListingNotFound if it went to the trash meanwhile."""
-        names = [name for name in _CHANGEABLE if name in changes]
-        values = [changes[name] for name in names]
+    async def change(self, listing: SeenListing, change: ListingChange, *, by: int) -> None:
+        """Set these fields. Raises CategoryNotFound, and ListingNotFound if the listing is in the trash meanwhile."""
+        names = [name for name in _FIELDS if name in change.values]
         async with self._database.transaction() as transaction:
-            if "category_id" in changes:
-                await lock_category(transaction, changes["category_id"])
-                names.append("category_id")
-                values.append(changes["category_id"])
+            if change.category_id is not None:
+                await lock_category(transaction, change.category_id)
             assignments = "".join(f"{name} = %s, " for name in names)
             sql = f"UPDATE listings SET {assignments}updated_at = now() WHERE id = %s AND trashed_at IS NULL"
-            if not await transaction.execute(Statement("", sql), *values, listing.id):
+            if not await transaction.execute(Statement("", sql), *(change.values[name] for name in names), listing.id):
                 raise ListingNotFound
             if listing.seller_id != by:
                 await record(transaction, by, "listing_edit", "listing", listing.id, details={"fields": sorted(names)})
 
     async def trash(self, listing: SeenListing, *, by: int) -> None:
-        """Raises ListingNotFound if it is there already."""
+        """Put the listing into the trash. Raises ListingNotFound if it is there already."""
         is_own = listing.seller_id == by
         reason = "deleted by its seller" if is_own else "deleted by an admin"
         async with self._database.transaction() as transaction:
@@ -204,7 +190,7 @@ class ListingRepository:
                 await record(transaction, by, "listing_delete", "listing", listing.id)
 
     async def hide(self, listing_id: int, *, until: datetime | None, reason: str | None, by: int) -> None:
-        """Hide it, or change for how long and why. Raises ListingNotFound if it went to the trash meanwhile."""
+        """Hide a listing, or change until when and why. Raises ListingNotFound if it is in the trash meanwhile."""
         async with self._database.transaction() as transaction:
             if not await transaction.execute(_HIDE, listing_id, until, by, reason):
                 raise ListingNotFound
@@ -212,7 +198,7 @@ class ListingRepository:
             await record(transaction, by, "listing_hide", "listing", listing_id, reason=reason, details=details)
 
     async def show(self, listing_id: int, *, by: int) -> bool:
-        """Whether there was something to undo."""
+        """Show a hidden listing again. Returns whether it was hidden."""
         async with self._database.transaction() as transaction:
             if not await transaction.execute(_SHOW, listing_id):
                 return False
@@ -221,13 +207,13 @@ class ListingRepository:
 
 
 async def lock_category(transaction: Transaction, category_id: int) -> None:
-    """Until the end of the transaction nobody deletes it. Raises CategoryNotFound."""
+    """Keep a category from being deleted until the end of the transaction. Raises CategoryNotFound."""
     if await transaction.fetch_one(_LOCK_CATEGORY, category_id) is None:
         raise CategoryNotFound
 
 
 def _presented(row: Sequence[Any], viewer: Viewer) -> str:
-    """The JSON, and for those who may know whether the listing is hidden that, too."""
+    """The listing's JSON; viewers who may know whether it is hidden are told that, too."""
     json, seller_id, is_hidden, until, reason = row
     if not viewer.sees_hidden and seller_id != viewer.user_id:
         return str(json)

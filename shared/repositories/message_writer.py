@@ -1,7 +1,7 @@
-"""Sends messages together: while one batch is being written the next collects, so load makes batches and idleness none.
+"""Stores messages in batches: while one batch is being written, the next one collects.
 
-One statement for a hundred messages costs little more than for one. Nothing is delayed: a message that finds no batch
-under way starts one.
+A statement for a hundred messages costs little more than one for a single message. No message is delayed: if no batch
+is under way, it starts one.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from shared.postgres import DatabaseUnavailable
 from shared.settings import Settings
 
 _PAUSE_SECONDS = 0.1
-"""So long after a batch has failed, nothing is tried: a sender with many messages under way, one of which waited in
-vain, shall not wait as long for each of the others."""
+"""After a failed batch new sends fail at once for this long, so that a sender of many messages does not wait one
+timeout for each of them."""
 
 
 class Inserter(Protocol):
-    """What the writer writes to: `MessageRepository`."""
+    """The part of `MessageRepository` that the writer uses."""
 
     async def insert_many(self, batch: Sequence[NewMessage]) -> list[Message | MessageRefused]: ...
 
 
 class MessageWriter:
-    """One a process. Messages of one sender that wait together are stored in the order of their `send` calls."""
+    """A process has one writer. A sender's messages that wait together are stored in the order of the `send` calls."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class MessageWriter:
         max_seconds: float = 10.0,
         pause_seconds: float = _PAUSE_SECONDS,
     ) -> None:
-        """`max_seconds` bounds the writing of one batch, whatever statements and connections that takes."""
+        """`max_seconds` limits the writing of one batch, with all the statements and connections that it takes."""
         self._messages = messages
         self._max_seconds = max_seconds
         self._pause_seconds = pause_seconds
@@ -59,14 +59,14 @@ class MessageWriter:
 
     @property
     def waiting(self) -> int:
-        """Messages that wait for a batch, for metrics."""
+        """The number of messages that wait for a batch, for metrics."""
         return len(self._waiting)
 
     async def send(self, new: NewMessage) -> Message:
-        """Returns when the message is committed. A caller that goes away does not call it back.
+        """Returns when the message is committed. Cancelling the caller does not withdraw the message.
 
-        Raises MessageRefused (UnknownRecipient, Blocked, InvalidMessage), or DatabaseUnavailable: then it may have
-        been stored all the same, and a repeat with the same `client_ref` tells.
+        Raises MessageRefused (UnknownRecipient, Blocked, InvalidMessage), or DatabaseUnavailable. After the latter the
+        message may have been stored all the same: repeat the send with the same `client_ref`.
         """
         return await self.submit(new)
 
@@ -96,7 +96,7 @@ class MessageWriter:
                 count = min(len(self._waiting), self._max_batch)
                 await self._write([self._waiting.popleft() for _ in range(count)])
         finally:
-            # No await between the last look at the queue and this line: nobody can be left waiting.
+            # There is no await between the last check of the queue and this line, so no message is left waiting.
             self._writing = None
 
     async def _write(self, batch: list[tuple[NewMessage, asyncio.Future[Message]]]) -> None:
@@ -104,7 +104,7 @@ class MessageWriter:
             async with asyncio.timeout(self._max_seconds):
                 answers: Sequence[Message | Exception] = await self._messages.insert_many([new for new, _ in batch])
         except (DatabaseUnavailable, TimeoutError) as error:
-            # Who waits behind it has waited as long: with one failing batch after the other, the last would wait long.
+            # Fail the waiting messages too: otherwise the last would wait for one failing batch after the other.
             batch = [*batch, *self._waiting]
             self._waiting.clear()
             self._paused_until = asyncio.get_running_loop().time() + self._pause_seconds

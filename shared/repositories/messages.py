@@ -1,4 +1,4 @@
-"""SQL about private messages. Ids become visible in the order of their numbers: schema.sql's trigger sees to it."""
+"""SQL about private messages. A trigger in schema.sql makes ids visible in the order of their numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from shared.repositories.visibility import roles_that_see_hidden, visible_to
 
 _COLUMNS = "m.id, m.from_id, m.to_id, m.text, m.listing_id, m.inserted_at, m.read_at"
 
-# Every sender is registered, and so sees private listings; whether they see hidden ones, their role says.
+# Every sender is registered, and so may see private listings. Their role decides whether they may see hidden ones.
 _SEES_HIDDEN = f"EXISTS (SELECT FROM users f WHERE f.id = from_id AND f.role IN ({roles_that_see_hidden()}))"
 _LISTING_IS_SEEN = f"""EXISTS (
     SELECT FROM listings l JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
@@ -53,7 +53,8 @@ _BY_CLIENT_REF = Statement(
         JOIN messages m ON m.from_id = asked.from_id AND m.client_ref = asked.client_ref""",
     ("bigint[]", "text[]"),
 )
-# Each side by its own index, as far as the limit needs; a message to oneself is on both and is taken once.
+# Sent and received messages are each read by their own index, up to the limit; a message to oneself is in both, and is
+# returned once.
 _AFTER = Statement(
     "messages_after",
     f"""(SELECT {_COLUMNS} FROM messages m WHERE m.to_id = $1 AND m.id > $2 ORDER BY m.id LIMIT $3)
@@ -62,7 +63,7 @@ _AFTER = Statement(
         ORDER BY id LIMIT $3""",
     ("bigint", "bigint", "integer"),
 )
-# The same, and before it what is not much older than the last message that the reader has.
+# The same, and also the messages that are a little older than the last one that the reader has.
 _CATCH_UP = Statement(
     "messages_catch_up",
     f"""WITH recent AS (
@@ -93,7 +94,7 @@ _CONVERSATION = Statement(
         ORDER BY id DESC LIMIT $4""",
     ("bigint", "bigint", "bigint", "integer"),
 )
-# From one partner's latest message to the next partner's along the index, rather than through all messages.
+# This goes along the index from one partner's latest message to the next partner's, and skips all other messages.
 _CONVERSATIONS = Statement(
     "messages_conversations",
     f"""WITH RECURSIVE sent (other_id, message_id) AS (
@@ -119,7 +120,7 @@ _CONVERSATIONS = Statement(
         ORDER BY m.id DESC""",
     ("bigint", "bigint", "integer"),
 )
-# Ids are in the order of time but for what one statement takes: from the end, the first that is old enough comes soon.
+# Ids are in the order of time, give or take one statement, so a search from the end soon finds one that is old enough.
 _LAST_ID_BEFORE = Statement(
     "messages_last_id_before",
     "SELECT id FROM messages WHERE inserted_at < now() - $1 * interval '1 second' ORDER BY id DESC LIMIT 1",
@@ -149,9 +150,10 @@ class MessageRepository:
         self._database = database
 
     async def insert_many(self, batch: Sequence[NewMessage]) -> list[Message | MessageRefused]:
-        """Store what may be stored, in one statement that has committed when this returns; answers in order.
+        """Store the messages that may be stored, with one statement, which has committed when this returns.
 
-        A message whose `client_ref` its sender has used before answers the first one, whoever stored that and when.
+        Returns, in the order of the batch, the stored message or the refusal of each. If a sender has used a
+        `client_ref` before, the message that was stored first is returned.
         """
         rows = await self._database.fetch(
             _INSERT,
@@ -162,7 +164,7 @@ class MessageRepository:
             [new.client_ref for new in batch],
         )
         refused: dict[int, str] = {}
-        # Ids are drawn in the order of the batch: those without a reference are told apart by it.
+        # Ids are drawn in the order of the batch, which tells messages without a `client_ref` apart.
         plain: list[tuple[Any, ...]] = []
         by_ref: dict[tuple[int, str], tuple[Any, ...]] = {}
         for row in rows:
@@ -178,7 +180,7 @@ class MessageRepository:
         for index, new in enumerate(batch):
             if index in refused:
                 answers[index] = _refusal(refused[index])
-                # What was sent before is sent, whatever has become of the recipient since.
+                # A repeat of a message that is stored succeeds, even if the recipient has left since.
                 if new.client_ref is not None:
                     repeated.append(index)
             elif new.client_ref is None:
@@ -196,57 +198,60 @@ class MessageRepository:
         return [answers[index] for index in range(len(batch))]
 
     async def _by_client_ref(self, batch: Sequence[NewMessage]) -> dict[tuple[int, str], Message]:
-        """What stands under their references. A statement of its own: it sees what the insert waited for."""
+        """The stored messages by sender and `client_ref`. A new statement sees the rows for which the insert waited."""
         pairs = list({(new.from_id, new.client_ref) for new in batch})
         rows = await self._database.fetch(_BY_CLIENT_REF, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
         return {(row[1], row[7]): Message(*row[:7]) for row in rows}
 
     async def after(self, user_id: int, after_id: int, limit: int) -> list[Message]:
-        """What the user sent or got with a greater id, oldest first.
+        """The messages that the user sent or got with ids greater than `after_id`, oldest first.
 
-        Nothing with a lower id than the last one returned can appear later, so that is a safe place to go on from.
+        A reader can go on from the last id returned: no message with a smaller id can appear later.
         """
         return [Message(*row) for row in await self._database.fetch(_AFTER, user_id, after_id, limit)]
 
     async def catch_up(
         self, user_id: int, after_id: int, *, limit: int, overlap_seconds: float
     ) -> tuple[list[Message], bool]:
-        """What a client that has seen ids up to `after_id` may lack, oldest first, and whether that is all of it.
+        """The messages that a client may lack if it has seen `after_id`, oldest first, and whether these are all.
 
-        Ids are committed in order, but nodes deliver on their own: a client may have seen an id before a lower one
-        that was still on its way. So what is up to `overlap_seconds` older than the last one seen is repeated, as far
-        as it takes no more than half of the limit; a client drops what it has by id. Every answer that is not complete
-        holds new messages, so that going on from its last id comes to an end.
+        Ids are committed in order, but each node delivers by itself: a client may have got a message before another
+        with a smaller id, which was still on its way. So messages up to `overlap_seconds` older than the last one seen
+        are repeated, in at most half of the limit; a client drops those whose ids it has. Every incomplete answer has
+        new messages, so a client that goes on from its last id comes to an end.
         """
         rows = await self._database.fetch(_CATCH_UP, user_id, after_id, limit + 1, limit // 2, overlap_seconds)
         messages = [Message(*row) for row in rows]
         return messages[:limit], len(messages) <= limit
 
     async def last_id_before(self, seconds: float) -> int:
-        """The greatest id of a message that is older than so many seconds; 0 where there is none."""
+        """The greatest id of a message that is older than so many seconds; 0 if there is none."""
         row = await self._database.fetch_one(_LAST_ID_BEFORE, seconds)
         return row[0] if row else 0
 
     async def of_users_after(self, user_ids: Sequence[int], after_id: int, limit: int) -> list[Message]:
-        """What any of the users sent or got with a greater id, oldest first."""
+        """The messages that any of the users sent or got with ids greater than `after_id`, oldest first."""
         rows = await self._database.fetch(_OF_USERS_AFTER, list(user_ids), after_id, limit)
         return [Message(*row) for row in rows]
 
     async def conversation(self, user_id: int, other_id: int, *, before_id: int, limit: int) -> list[Message]:
-        """What two users wrote to each other with a lower id, newest first."""
+        """The messages between two users with ids smaller than `before_id`, newest first."""
         rows = await self._database.fetch(_CONVERSATION, user_id, other_id, before_id, limit)
         return [Message(*row) for row in rows]
 
     async def conversations(self, user_id: int, *, before_id: int, limit: int) -> list[Conversation]:
-        """Those whose last message has a lower id, the latest first. The name of one who has left is empty."""
+        """The user's conversations whose last message has an id smaller than `before_id`, the latest first.
+
+        The name of a partner who has left is empty.
+        """
         rows = await self._database.fetch(_CONVERSATIONS, user_id, before_id, limit)
         return [Conversation(row[7], row[8] or "", Message(*row[:7]), row[9]) for row in rows]
 
     async def mark_read(self, user_id: int, other_id: int, up_to: int) -> int | None:
-        """Mark what the other wrote to the user as read, up to and including an id.
+        """Mark the messages of the other to the user as read, up to and including the id `up_to`.
 
-        Returns the id up to which that is so, which is never beyond the last message between the two; None where they
-        have never written to each other, and there is nothing to tell anybody.
+        Returns the id up to which they are read, which is never greater than the id of their last message; None if the
+        two have never written to each other, so that nobody has to be told.
         """
         row = await self._database.fetch_one(_MARK_READ, user_id, other_id, up_to)
         return None if row is None or row[0] is None else min(up_to, row[0])

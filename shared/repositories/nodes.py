@@ -1,4 +1,4 @@
-"""SQL about the running processes: each says that it is alive, and whether the gateways can hear it."""
+"""SQL about the running processes: each reports that it is alive, and whether the gateways can hear it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from psycopg2.errors import UndefinedTable
 from shared.postgres import Database, DatabaseUnavailable, Statement
 
 FORGOTTEN_SECONDS = 900.0
-"""The row of a dead node is kept for so long, for gateways that cannot reach Postgres meanwhile."""
+"""The row of a dead node is kept for this long, for gateways that cannot reach Postgres meanwhile."""
 
 _REPORT = Statement(
     "node_report",
@@ -31,7 +31,7 @@ _FORGET = Statement(
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """What another process last said of itself."""
+    """The last report of another process."""
 
     id: str
     dead_seconds: float
@@ -49,7 +49,10 @@ class NodeRepository:
         self._database = database
 
     async def report(self, node_id: str, *, lease_seconds: float, is_heard: bool, unheard: int) -> list[NodeState]:
-        """This node is alive for as long as its lease; `is_heard` while its link to Redis is up. Returns the others."""
+        """Report that this node is alive for `lease_seconds`. Returns the last reports of the other nodes.
+
+        `is_heard` says that its link to Redis is up; `unheard` grows when it publishes while the link is down.
+        """
         try:
             rows = await self._database.fetch(_REPORT, node_id, lease_seconds, is_heard, unheard)
         except UndefinedTable:
@@ -58,7 +61,7 @@ class NodeRepository:
         return [NodeState(*row) for row in rows]
 
     async def leave(self, node_id: str) -> None:
-        """This node ends. To the others that is as if it had died, only that they notice it sooner."""
+        """This node ends. The others act as if it had died, but they notice it sooner."""
         await self._database.execute(_LEAVE, node_id)
 
     async def forget(self) -> None:

@@ -1,9 +1,10 @@
 """SQL about pictures: rows of files, and the files that have no row. The files themselves are kept elsewhere.
 
-Every file's key is in `pictures` or in `abandoned_files`, from before it is stored until it is deleted. `expect` writes
-the keys of a new picture down as abandoned from some time to come; `add` moves them to their row in one transaction.
-So it does not matter who dies when, nor whether the answer to a COMMIT arrives. A row that goes, by itself or with its
-listing, leaves its keys there again (a trigger sees to it). `delete_files` deletes what is due.
+Every file's key is in `pictures` or in `abandoned_files`, from before it is stored until it is deleted. `expect` enters
+the keys of a new picture as abandoned, from a time in the future on; `add` moves them to the picture's row in one
+transaction. When that row is deleted, alone or with its listing, a trigger enters the keys as abandoned again.
+`delete_files` deletes the files that are due. So no file is lost or left over, whichever process dies and whether or
+not the answer to a COMMIT arrives.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from shared.repositories.audit import record
 
 _COLUMNS = "id, listing_id, key, content_type, width, height, thumbnail_key, thumbnail_content_type"
 
-# Whoever adds a picture waits here for the one before, so that two cannot both be the tenth.
+# Additions to one listing wait for each other here, so that two pictures cannot both be the tenth.
 _LOCK_LISTING = Statement(
     "picture_lock_listing",
     "SELECT FROM listings WHERE id = $1 AND trashed_at IS NULL FOR NO KEY UPDATE",
@@ -54,14 +55,14 @@ class PictureRepository:
         self._database = database
 
     async def expect(self, keys: Sequence[str], seconds: float) -> None:
-        """Before their files are stored: unless `add` has come by then, they are deleted after so long."""
+        """Call this before the files are stored: they are deleted after `seconds`, unless `add` has come by then."""
         await self._database.execute(_EXPECT, list(keys), seconds)
 
     async def add(self, listing_id: int, picture: NewPicture, *, by: int, owner_id: int) -> Picture:
-        """The row of files that were expected and are stored.
+        """Add the row of a picture whose files were expected and are stored.
 
-        Raises ListingIsFull, FilesGivenUp, and PictureNotFound where the listing went to the trash meanwhile: then
-        there is surely no row. DatabaseUnavailable leaves open whether there is one.
+        Raises ListingIsFull, FilesGivenUp, or PictureNotFound if the listing is in the trash meanwhile: after these
+        there is no row. After DatabaseUnavailable there may be one.
         """
         async with self._database.transaction() as transaction:
             if await transaction.fetch_one(_LOCK_LISTING, listing_id) is None:
@@ -105,9 +106,9 @@ class PictureRepository:
                 await record(transaction, by, "picture_delete", "picture", picture.id, details=details)
 
     async def delete_files(self, delete: Callable[[Sequence[str]], Awaitable[None]], *, limit: int) -> int:
-        """Hand keys that are due to `delete`, and forget them unless it raises; how many there were.
+        """Pass at most `limit` due keys to `delete`, and forget them unless it raises. Returns the number of keys.
 
-        Several nodes may do it at once: each gets other keys.
+        Several nodes may do this at once: each gets other keys.
         """
         async with self._database.transaction() as transaction:
             keys = [row[0] for row in await transaction.fetch(_TAKE_ABANDONED, limit)]
@@ -116,7 +117,7 @@ class PictureRepository:
             return len(keys)
 
     async def give_up(self, picture: NewPicture, delete: Callable[[Sequence[str]], Awaitable[None]]) -> None:
-        """The same for a new picture whose `add` was refused, at once."""
+        """Do the same at once for a new picture whose `add` was refused."""
         async with self._database.transaction() as transaction:
             if await transaction.execute(_ARRIVED, list(picture.keys)):
                 await delete(picture.keys)

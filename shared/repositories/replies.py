@@ -1,4 +1,4 @@
-"""SQL about replies. Who may see the listing is asked before, of the listings."""
+"""SQL about replies. The caller has checked before that the person may see the listing."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ReplyRepository:
         self._database = database
 
     async def create(self, listing_id: int, author_id: int, text: str) -> Reply:
-        """Raises ListingNotFound where it is gone for good."""
+        """Add a reply to a listing. Raises ListingNotFound if the listing has been deleted."""
         try:
             row = await self._database.fetch_one(_CREATE, listing_id, author_id, text)
         except psycopg2.errors.ForeignKeyViolation:
@@ -49,7 +49,7 @@ class ReplyRepository:
         return _reply(row)
 
     async def of_listing(self, listing_id: int, *, after_id: int, limit: int) -> list[Reply]:
-        """Oldest first."""
+        """The replies with ids greater than `after_id`, oldest first."""
         return [_reply(row) for row in await self._database.fetch(_OF_LISTING, listing_id, after_id, limit)]
 
     async def by_id(self, reply_id: int) -> Reply:
@@ -60,7 +60,7 @@ class ReplyRepository:
         return _reply(row)
 
     async def delete(self, reply: Reply, *, by: int) -> None:
-        """Raises ReplyNotFound. Another's reply is removed as an act of administration."""
+        """Delete a reply. The audit log records it if `by` is not the author. Raises ReplyNotFound."""
         async with self._database.transaction() as transaction:
             if not await transaction.execute(_DELETE, reply.id):
                 raise ReplyNotFound

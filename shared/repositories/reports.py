@@ -35,8 +35,8 @@ _RESOLVE = Statement(
     ("bigint", "bigint"),
 )
 _NOW = Statement("report_now", "SELECT now(), coalesce(max(id), 0) FROM reports")
-# The counts are those of the moment when the reading began ($1, $2): a report that comes or is resolved between two
-# pages moves no listing from one page to another.
+# The counts are those of the moment when the reading began ($1, $2). So a report that comes, or is resolved, between
+# two pages does not move a listing from one page to another.
 _QUEUE = Statement(
     "report_queue",
     f"""WITH known AS MATERIALIZED (
@@ -60,7 +60,7 @@ class ReportRepository:
         self._database = database
 
     async def create(self, listing_id: int, reporter_id: int, reason: ReportReason, text: str | None) -> Report:
-        """Raises AlreadyReported, also when the first report has been resolved, and ListingNotFound."""
+        """Add a report. Raises ListingNotFound, and AlreadyReported even if the first report has been resolved."""
         try:
             row = await self._database.fetch_one(_CREATE, listing_id, reporter_id, reason.value, text)
         except psycopg2.errors.ForeignKeyViolation:
@@ -70,7 +70,7 @@ class ReportRepository:
         return _report(row)
 
     async def queue(self, after: QueuePosition | None, limit: int) -> list[tuple[QueuedReport, QueuePosition]]:
-        """Open reports, those of the most reported listing first, each with its position."""
+        """The open reports, each with its position; those of the listing with the most reports come first."""
         if after is None:
             now = await self._database.fetch_one(_NOW)
             assert now is not None
@@ -93,7 +93,7 @@ class ReportRepository:
         return _report(row)
 
     async def resolve(self, report_id: int, *, by: int) -> Report:
-        """The report, resolved now or before. Raises ReportNotFound."""
+        """Resolve a report, if that has not been done before, and return it. Raises ReportNotFound."""
         async with self._database.transaction() as transaction:
             row = await transaction.fetch_one(_RESOLVE, report_id, by)
             if row is not None:

@@ -1,4 +1,4 @@
-"""SQL that makes demo data, in the database itself: a hundred thousand users take seconds."""
+"""SQL that makes demo users inside the database: a hundred thousand take seconds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class SeedRepository:
         self._database = database
 
     async def users(self, count: int, password_hash: str) -> tuple[int, int]:
-        """Users with one password; the first and the last id. They are 1 to `count` on an empty database."""
+        """Add users who share one password. Returns the first and the last id: 1 and `count` in an empty database."""
         row = await self._database.fetch_one(_USERS, password_hash, count)
         assert row is not None
         return row[0], row[1]

@@ -1,7 +1,7 @@
-"""SQL that makes demo listings, in the database itself: a million in minutes.
+"""SQL that makes demo listings inside the database: a million take minutes.
 
-Deterministic: the same numbers give the same cars. Each choice is made by a multiplier of its own that shares no factor
-with the length of its list, so that all combinations come up, and newer ids are newer cars on offer.
+The result is deterministic: the same numbers give the same cars. Each choice has a multiplier of its own, which shares
+no factor with the length of its list, so that all combinations come up. Greater ids are newer listings.
 """
 
 from __future__ import annotations
@@ -92,11 +92,12 @@ _LISTINGS = Statement(
        ORDER BY n""",
 )
 
-# While much is added, entries of the search index are collected and merged in bulk, which takes a third of the time.
+# While many listings are added, entries of the search index are collected and merged in bulk. This takes a third of the
+# time.
 _COLLECT = Statement("", "ALTER INDEX listings_search SET (fastupdate = on, gin_pending_list_limit = 65536)")
 _COLLECT_NO_MORE = Statement("", "ALTER INDEX listings_search SET (fastupdate = off)")
 
-# Statistics for the planner and the map of pages that every reader sees: made now, rather than by the first searches.
+# Make the planner's statistics and the visibility map now: otherwise the first searches would be slow.
 _VACUUM = Statement("", "VACUUM (ANALYZE) listings, vocabulary, categories, users")
 
 
@@ -107,7 +108,7 @@ class ListingSeedRepository:
         self._database = database
 
     async def listings(self, count: int) -> bool:
-        """Listings of the users there are, in categories that are made if missing; False without users."""
+        """Add listings of the existing users, and the categories if they are missing. Returns False without users."""
         row = await self._database.fetch_one(_HAS_USERS)
         if row != (True,):
             return False

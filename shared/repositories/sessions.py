@@ -1,4 +1,4 @@
-"""SQL about sessions: begun at log-in, kept by rotating refresh tokens, ended at once."""
+"""SQL about sessions: they begin at log-in, last as long as refresh tokens are rotated, and can be ended at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from shared.postgres import Database, Statement
 from shared.repositories.bans import is_banned
 
-# The expired sessions of the same user go, so that a row a log-in does not pile up.
+# This also deletes the user's expired sessions, so that the rows of old log-ins do not pile up.
 _BEGIN = Statement(
     "session_begin",
     """WITH swept AS (DELETE FROM sessions WHERE user_id = $2 AND expires_at < now())
@@ -47,12 +47,12 @@ _END = Statement(
 
 
 class Refresh(Enum):
-    """What came of showing a refresh token."""
+    """The result of using a refresh token."""
 
     ROTATED = "rotated"
     BANNED = "banned"
     REUSED = "reused"
-    """It had been used before, and not just now: somebody else has it too, so the session was ended."""
+    """The token was used again after its grace: somebody else may have it too, so the session was ended."""
     ENDED = "ended"
 
 
@@ -61,7 +61,7 @@ class RefreshOutcome:
     outcome: Refresh
     user_id: int = 0
     generation: int = 0
-    """The one whose token is good now."""
+    """The generation whose token is good now."""
 
 
 class SessionRepository:
@@ -71,7 +71,7 @@ class SessionRepository:
         self._database = database
 
     async def begin(self, session_id: str, user_id: int, seconds: float) -> None:
-        """A new session of generation 0, good for so long unless it is refreshed."""
+        """Begin a session of generation 0, which expires after `seconds` unless it is refreshed."""
         await self._database.execute(_BEGIN, session_id, user_id, seconds)
 
     async def refresh(
@@ -79,8 +79,9 @@ class SessionRepository:
     ) -> RefreshOutcome:
         """Exchange a generation for the next, which is then good for `seconds`.
 
-        Who shows the one before for `grace_seconds` after that is given the same next one, and nothing changes: the
-        answer may have been lost, or two tabs asked at once. Whoever else shows an old generation has reused it.
+        For `grace_seconds` after that, the old generation may be used again: the result is the same next one, and
+        nothing changes. The answer may have been lost, or two tabs may have asked at once. Any other use of an old
+        generation is a reuse.
         """
         async with self._database.transaction() as transaction:
             row: tuple[Any, ...] | None = await transaction.fetch_one(_LOCK, session_id, grace_seconds)
@@ -101,5 +102,5 @@ class SessionRepository:
             return RefreshOutcome(Refresh.ROTATED, user_id, current + 1)
 
     async def revoke(self, session_id: str, user_id: int, expires_at: datetime, because: str) -> None:
-        """End a session, known or not, at once; `expires_at` is the end of the token that named it."""
+        """End a session at once, whether it has a row or not. `expires_at` is the expiry of the token that named it."""
         await self._database.execute(_REVOKE, session_id, user_id, expires_at, because)

@@ -1,4 +1,4 @@
-"""SQL about the trash: listings that were put there, and those whose category was deleted."""
+"""SQL about the trash: it holds the listings that were put there, and those whose category was deleted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.repositories.audit import record
 from shared.repositories.listings import JOINED, JSON, lock_category
 from shared.repositories.visibility import IN_TRASH
 
-# Two kinds, each by its own index, the second category by category; both from where the last page ended.
+# Both kinds are read by their own index from where the last page ended; the second kind category by category.
 _FIND = Statement(
     "trash_find",
     f"""WITH found AS MATERIALIZED (
@@ -55,7 +55,7 @@ _DELETE = Statement("trash_delete", "DELETE FROM listings WHERE id = $1 RETURNIN
 
 @dataclass(frozen=True, slots=True)
 class TrashedListing:
-    """A listing in the trash: when it came there, by whom, and why."""
+    """A listing in the trash: since when, by whom, and why."""
 
     json: str
     at: datetime
@@ -73,7 +73,7 @@ class TrashRepository:
         self._database = database
 
     async def find(self, *, before: tuple[datetime, int], limit: int) -> list[TrashedListing]:
-        """What came last comes first; `before` is the time and the id of the last one seen."""
+        """The listings in the trash, the latest first; `before` is the time and the id of the last one seen."""
         return [TrashedListing(*row) for row in await self._database.fetch(_FIND, *before, limit)]
 
     async def require(self, listing_id: int) -> None:
@@ -82,7 +82,7 @@ class TrashRepository:
             raise ListingNotFound
 
     async def restore(self, listing_id: int, category_id: int | None, *, by: int) -> None:
-        """Back to its category, or into another one. Hidden stays hidden.
+        """Put a listing back into its category, or into another one. A hidden listing stays hidden.
 
         Raises ListingNotFound, SellerGone, CategoryNeeded, CategoryNotFound.
         """
@@ -101,7 +101,7 @@ class TrashRepository:
             await record(transaction, by, "trash_restore", "listing", listing_id, details={"category_id": into})
 
     async def delete(self, listing_id: int, *, by: int) -> None:
-        """For good. The files of its pictures are written down as abandoned. Raises ListingNotFound."""
+        """Delete a listing for ever. The files of its pictures become abandoned. Raises ListingNotFound."""
         async with self._database.transaction() as transaction:
             if await transaction.fetch_one(_LOCK, listing_id) is None:
                 raise ListingNotFound

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg2.errors
 
-from shared.domain.users import Ban, EmailTaken, Identity, LastAdmin, PublicUser, Role, User, UserNotFound
+from shared.domain.users import Ban, EmailTaken, LastAdmin, PublicUser, Role, Standing, User, UserNotFound
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.audit import record
 from shared.repositories.bans import is_banned
@@ -17,15 +17,8 @@ _IS_BANNED = is_banned("u")
 _COLUMNS = f"""u.id, u.email, u.name, u.role, u.created_at, u.banned_at, u.banned_until, u.ban_reason,
     {_IS_BANNED}"""
 
-_IDENTITY = Statement(
-    "user_identity",
-    f"""SELECT u.name, u.role, {_IS_BANNED},
-               EXISTS (SELECT FROM sessions s WHERE s.id = $2 AND s.revoked_at IS NOT NULL)
-        FROM users u WHERE u.id = $1 AND u.deleted_at IS NULL""",
-    ("bigint", "text"),
-)
-_IDENTITIES = Statement(
-    "user_identities",
+_STANDINGS = Statement(
+    "user_standings",
     f"""SELECT asked.user_id, asked.session_id, u.name, u.role, {_IS_BANNED}, s.revoked_at IS NOT NULL
         FROM unnest($1, $2) AS asked (user_id, session_id)
         JOIN users u ON u.id = asked.user_id AND u.deleted_at IS NULL
@@ -51,7 +44,7 @@ _PUBLIC = Statement(
     "SELECT id, name, role, created_at FROM users WHERE id = $1 AND deleted_at IS NULL",
     ("bigint",),
 )
-_EVER = Statement("user_ever", "SELECT id FROM users WHERE id = $1", ("bigint",))
+_EXISTED = Statement("user_existed", "SELECT id FROM users WHERE id = $1", ("bigint",))
 _PASSWORD_HASH = Statement(
     "user_password_hash", "SELECT password_hash FROM users WHERE id = $1 AND deleted_at IS NULL", ("bigint",)
 )
@@ -115,14 +108,10 @@ class UserRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def identity(self, user_id: int, session_id: str) -> Identity | None:
-        row = await self._database.fetch_one(_IDENTITY, user_id, session_id)
-        return None if row is None else Identity(row[0], Role(row[1]), row[2], row[3])
-
-    async def identities(self, pairs: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Identity]:
-        """Many at once, in one statement, by (user id, session id); a user who does not exist is absent."""
-        rows = await self._database.fetch(_IDENTITIES, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
-        return {(row[0], row[1]): Identity(row[2], Role(row[3]), row[4], row[5]) for row in rows}
+    async def standings(self, pairs: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Standing]:
+        """Those of many, in one statement, by (user id, session id); a user who does not exist is absent."""
+        rows = await self._database.fetch(_STANDINGS, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
+        return {(row[0], row[1]): Standing(row[2], Role(row[3]), row[4], row[5]) for row in rows}
 
     async def create(self, email: str, name: str, password_hash: str) -> User:
         """Raises EmailTaken."""
@@ -142,9 +131,9 @@ class UserRepository:
             raise UserNotFound
         return public_user(row)
 
-    async def ever(self, user_id: int) -> None:
-        """Raises UserNotFound if there never was such a user: who has left is still somebody one wrote with."""
-        if await self._database.fetch_one(_EVER, user_id) is None:
+    async def require_existed(self, user_id: int) -> None:
+        """Raises UserNotFound if there never was such a user. Who has left may still have conversations with others."""
+        if await self._database.fetch_one(_EXISTED, user_id) is None:
             raise UserNotFound
 
     async def id_by_email(self, email: str) -> int:

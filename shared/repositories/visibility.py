@@ -1,7 +1,7 @@
-"""Who may see a listing: one condition in SQL, and what of the permission table it needs. Used by whatever reads one.
+"""Who may see a listing: one SQL condition for all statements that read listings, and the permissions that it needs.
 
-In the trash is what was put there, and what is in a deleted category. Hidden is what was hidden, until its time has
-passed; what a banned seller offers is treated alike: only moderators and admins still see it.
+A listing is in the trash if it was put there, or if its category was deleted. A hidden listing is hidden until its time
+has passed. The listings of a banned seller count as hidden: only moderators and admins still see them.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ SELLER_IS_BANNED = is_banned("s")
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """What decides about what somebody sees; the parameters of `visible_to`, in this order."""
+    """What decides which listings somebody sees: the parameters of `visible_to`, in this order."""
 
     user_id: int | None
-    """Owners see their own listings, hidden or not."""
+    """None for a visitor. Owners see their own listings, hidden or not."""
     sees_private: bool
     sees_hidden: bool
 
@@ -37,12 +37,12 @@ class Viewer:
 
     @classmethod
     def of_role(cls, role: Role) -> Viewer:
-        """Anybody of this role who owns nothing of what is asked about."""
+        """A viewer of this role who owns none of the listings in question."""
         return cls.of(Actor(user_id=0, session_id="", role=role, name="", token_expires_at=0))
 
     @property
     def grants_as_sql(self) -> tuple[str, str]:
-        """The last two parameters of `visible_to`, for statements about many people at once."""
+        """The last two parameters of `visible_to` as SQL, for statements about many people at once."""
         return str(self.sees_private).lower(), str(self.sees_hidden).lower()
 
     @property
@@ -51,21 +51,21 @@ class Viewer:
 
 
 def roles_that_see_hidden() -> str:
-    """Those roles as a list of SQL literals, for statements about many people at once."""
+    """The roles that see hidden listings as a list of SQL literals, for statements about many people at once."""
     roles = [role for role in Role if GRID[Action.LISTING_READ_HIDDEN][KIND_OF_ROLE[role]] is Grant.ANY]
     return ", ".join(f"'{role.value}'" for role in roles)
 
 
 TYPES = ("bigint", "boolean", "boolean")
-"""Of the three parameters."""
+"""The SQL types of the three parameters."""
 
 
 def visible_to(user_id: str, sees_private: str, sees_hidden: str) -> str:
-    """The condition over listings `l`, their categories `c` and their sellers `s`; it is given SQL for a `Viewer`."""
+    """The condition on listings `l`, their categories `c` and sellers `s`. The arguments are SQL for a `Viewer`."""
     return f"""NOT {IN_TRASH}
         AND ({sees_private} OR (l.visibility = 'public' AND c.visibility = 'public'))
         AND ({sees_hidden} OR (NOT {SELLER_IS_BANNED} AND (NOT {IS_HIDDEN} OR l.seller_id = {user_id})))"""
 
 
 FOR_ANYONE = visible_to("NULL::bigint", "false", "false")
-"""What visitors see."""
+"""The condition for visitors."""

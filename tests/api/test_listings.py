@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.domain.users import Role
-from shared.events.listings import LISTING_CHANGED, LISTING_UPDATED
+from shared.events.listings import LISTING_UPDATED, LOOK_AGAIN
 from tests.api.conftest import Api, Broadcasts, Person
 from tests.api.rows import Rows
 
@@ -106,7 +106,7 @@ async def test_what_is_given_is_changed_and_null_makes_unknown(api: Api, rows: R
     assert changed["updated_at"] > created["updated_at"]
     topic = f"listing:{created['id']}"
     seen = {name: value for name, value in changed.items() if name != "hidden"}
-    assert broadcasts.seen == [(topic, LISTING_CHANGED, {"id": created["id"]}), (topic, LISTING_UPDATED, seen)]
+    assert broadcasts.seen == [(topic, LOOK_AGAIN, {"id": created["id"]}), (topic, LISTING_UPDATED, seen)]
     assert await rows.fetch("SELECT count(*) FROM audit") == [(0,)]
     for wrong in ({"title": None}, {"category_id": 999}, {"status": "gone"}, {"year": 1}, {"id": 5}, {"content": ""}):
         await api.call("PATCH", path, 422, who=seller, json=wrong)
@@ -133,7 +133,7 @@ async def test_a_hidden_listing_is_for_its_owner_and_moderators_and_comes_back(
     assert (hidden["hidden"], hidden["hidden_reason"]) == (True, "spam?")
     assert datetime.fromisoformat(hidden["hidden_until"]) == datetime.fromisoformat(until)
     assert broadcasts.seen == [
-        (topic, LISTING_CHANGED, {"id": listing_id}),
+        (topic, LOOK_AGAIN, {"id": listing_id}),
         (topic, LISTING_UPDATED, {"id": listing_id}),
     ]
     for who in (None, other):

@@ -9,9 +9,12 @@ import pkgutil
 import pytest
 
 import shared.domain
+from api.documentation.operations import OPERATIONS
 from api.pictures import errors
-from api.problems import EmailTaken, NotFound, Problem, problem_of
+from api.problems import EmailTaken, ListingIsFull, NotFound, Problem, problem_of
 from shared.domain import messages, users
+from shared.domain.pictures import MAX_PICTURES
+from shared.domain.text import in_words
 
 # Their own routes say what they mean there; and what only stands for others.
 ELSEWHERE = {messages.InvalidMessage, messages.MessageRefused, errors.PictureRefused}
@@ -45,3 +48,10 @@ def test_a_failure_is_what_it_is_derived_from() -> None:
     assert isinstance(problem_of(SomebodyElsesEmail()), EmailTaken)
     assert isinstance(problem_of(messages.UnknownRecipient()), NotFound)
     assert problem_of(ValueError()) is None
+
+
+def test_texts_name_the_limit_that_holds() -> None:
+    """In the title of the problem and in the document."""
+    words = f"{in_words(MAX_PICTURES)} "
+    assert words in ListingIsFull.title
+    assert words in OPERATIONS["POST", "/api/listings/{id}/pictures"].summary

@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from shared.access.actor import Actor
+from shared.access.admission import Admission
 from shared.domain.users import Role
-from shared.repositories.users import UserRepository
 from tests.api.conftest import PASSWORD, Api, Person, checked
 from tests.api.rows import Rows
 from tests.api.test_conventions import PIXEL
@@ -20,14 +21,14 @@ from tests.api.test_conventions import PIXEL
 def known(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     """Set whenever the API has looked up who asks."""
     looked_up = asyncio.Event()
-    identity = UserRepository.identity
+    admit = Admission.admit
 
-    async def observed(self: UserRepository, user_id: int, session_id: str) -> Any:
-        found = await identity(self, user_id, session_id)
+    async def observed(self: Admission, token: str) -> Actor:
+        admitted = await admit(self, token)
         looked_up.set()
-        return found
+        return admitted
 
-    monkeypatch.setattr(UserRepository, "identity", observed)
+    monkeypatch.setattr(Admission, "admit", observed)
     return looked_up
 
 

@@ -1,4 +1,4 @@
-"""The image: its steps work in clean folders, and what they make serves in production with nothing else at hand."""
+"""The image: its steps work in clean folders, and the result serves in production mode without anything else."""
 
 from __future__ import annotations
 
@@ -85,6 +85,7 @@ def test_it_has_neither_an_installer_nor_what_only_development_needs(stages: Map
     assert {path.name for path in stages["api"].path(".").iterdir()} == {
         ".venv",
         "api",
+        "clients",
         "data",
         "gateway",
         "requirements",
@@ -102,7 +103,7 @@ def test_it_runs_as_nobody_to_whom_only_the_data_belongs(stages: Mapping[str, St
 
 
 def _found(command: list[str], stage: Stage) -> list[str]:
-    """`python` is the first one on the image's PATH."""
+    """The command with `python` replaced by the first one on the image's PATH."""
     folder = stage.variables()["PATH"].partition(":")[0]
     assert command[0] == "python"
     return [f"{folder}/python", *command[1:]]

@@ -1,10 +1,11 @@
-"""docs/clients.md is true: its examples chat, its plain frames are answered so, its close codes are the code's."""
+"""docs/clients.md is true: its examples chat, its plain frames get these answers, its close codes are the code's."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -80,7 +81,7 @@ async def _javascript(api: Node, gateway: Node, ann: Person, bob: Person, direct
     node = find_node()
     assert node is not None, "no Node 18 or newer: `make test` brings one"
     (directory / "node_modules").symlink_to(PACKAGES)
-    (directory / "private_chat.js").write_bytes((CHECKOUT / "gateway" / "client" / "private_chat.js").read_bytes())
+    shutil.copytree(CHECKOUT / "clients" / "javascript" / "private_chat", directory / "private_chat")
     (directory / "package.json").write_text('{"type": "module"}')
     text = block("js").replace("wss://HOSTNAME", gateway.url.replace("http", "ws")).replace("https://HOSTNAME", api.url)
     imports, _, rest = text.partition("\n\n")

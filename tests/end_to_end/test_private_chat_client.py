@@ -1,4 +1,4 @@
-"""The client recipe of gateway/client, on the npm package `phoenix`, against the real API and real gateway nodes."""
+"""The client of clients/javascript, on the npm package `phoenix`, against the real API and real gateway nodes."""
 
 from __future__ import annotations
 
@@ -216,13 +216,3 @@ async def test_a_send_whose_answer_was_lost_is_repeated_and_stored_once(
         assert answer["stored"]["id"] == those.all("bob", "message")[0]["id"]
         await those.until(lambda: those.texts("ann") == ["did you get this?"])
     assert stored(deployment, ann) == ["did you get this?"]
-
-
-async def test_the_rules_of_the_recipe_hold_at_every_moment() -> None:
-    found = find_node()
-    assert found is not None
-    process = await asyncio.create_subprocess_exec(
-        found.node, SCRIPT.with_name("private_chat_rules.js"), stderr=asyncio.subprocess.PIPE
-    )
-    _, errors = await process.communicate()
-    assert process.returncode == 0, errors.decode()

@@ -21,7 +21,7 @@ from tests.support.node import find_node
 pytestmark = [pytest.mark.servers, pytest.mark.asyncio(loop_scope="module")]
 
 SCRIPT = Path(__file__).parent / "js" / "private_chat_faults.js"
-RECIPE = Path(__file__).parents[2] / "gateway" / "client" / "private_chat.js"
+RECIPE = Path(__file__).parents[2] / "clients" / "javascript" / "private_chat" / "sendable.js"
 VERSIONS = ("phoenix-1.6", "phoenix-1.7", "phoenix-1.8.0", "phoenix-1.8.5", "phoenix-1.8.8", "phoenix")
 PACE_SECONDS = 13
 PATIENCE_SECONDS = 90.0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from gateway.channel import Channel
-from gateway.identity import Identity
 from gateway.protocol.close_codes import Close
 from gateway.protocol.messages import Binary, Frame
 from gateway.protocol.serializer import Serializer
@@ -18,12 +18,22 @@ from gateway.protocol.topics import TopicRoutes
 from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.connection import Connection
 from gateway.runtime.endpoint import Endpoint
+from shared.access.actor import Actor
+from shared.domain.users import Role
 from shared.pubsub.memory import MemoryBroker, MemoryHub
 from shared.settings import Settings
 from tests.protocol.client_frames import Received, read_v1, read_v2, read_v2_binary
 
 SOON = 10.0
 """Seconds after which what was waited for is held to be missing."""
+
+
+NEVER = 4_000_000_000
+"""When a token expires that outlives every test, in seconds since the epoch."""
+
+
+def actor(user_id: int = 1, session_id: str = "s", role: Role = Role.USER, *, expires_at: int = NEVER) -> Actor:
+    return Actor(user_id, session_id, role, "A name", expires_at)
 
 
 async def start_node(
@@ -41,8 +51,16 @@ async def start_node(
 class Client(Connection):
     """A connection and its client in one. Its join_refs are never equal to its refs, so that mixing them up shows."""
 
-    def __init__(self, endpoint: Endpoint, user_id: int = 1, serializer: Serializer = V2) -> None:
-        super().__init__(endpoint, serializer, Identity(user_id, float("inf")))
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        user: int | Actor = 1,
+        serializer: Serializer = V2,
+        *,
+        as_of: float = math.inf,
+    ) -> None:
+        """`as_of` is the loop's time at which the user was looked up; if it is not given, nothing happened since."""
+        super().__init__(endpoint, serializer, user if isinstance(user, Actor) else actor(user), as_of)
         self.received: list[Received] = []
         self.close_code: int | None = None
         self._changed = asyncio.Event()

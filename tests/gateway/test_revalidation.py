@@ -8,28 +8,31 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from gateway.channel import Channel, InfoResult, JoinResult, Ok, Stop
-from gateway.identities import MOST_SHARED, Identities
 from gateway.protocol.close_codes import NO_LONGER_WELCOME
 from gateway.revalidation import Revalidation
 from gateway.runtime.endpoint import Endpoint
-from shared.domain.users import Identity as Person
-from shared.domain.users import Role
+from shared.access.admission import MOST_SHARED, Admission
+from shared.access.tokens import Tokens
+from shared.domain.users import Role, Standing
 from shared.postgres import DatabaseUnavailable
-from tests.gateway.nodes import SOON, Client, closed, start_node
+from tests.gateway.counted import counted
+from tests.gateway.nodes import SOON, Client, actor, closed, start_node
+
+SECRET = "a-secret-of-the-tests-a-secret-of-the-tests"
 
 
 class People:
     """What Postgres would say. It counts what it is asked, and is away as often as it is told."""
 
     def __init__(self) -> None:
-        self.known: dict[tuple[int, str], Person] = {}
+        self.known: dict[tuple[int, str], Standing] = {}
         self.asked: list[int] = []
         self.away = 0
 
     def are(self, user_id: int, session_id: str, *, banned: bool = False, out: bool = False) -> None:
-        self.known[user_id, session_id] = Person("A name", Role.USER, banned, out)
+        self.known[user_id, session_id] = Standing("A name", Role.USER, banned, out)
 
-    async def identities(self, pairs: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Person]:
+    async def standings(self, pairs: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Standing]:
         if self.away:
             self.away -= 1
             raise DatabaseUnavailable("away")
@@ -46,11 +49,11 @@ class Moderated(Channel):
         return Ok()
 
     @classmethod
-    async def look(cls, topic: str, context: object) -> str:
-        return "moderator"
+    async def look(cls, topic: str, context: object) -> Role:
+        return Role.MODERATOR
 
-    def judge(self, found: str) -> InfoResult:
-        return None if self.identity.role == found else Stop()
+    def judge(self, found: Role) -> InfoResult:
+        return None if self.actor.role is found else Stop()
 
 
 @pytest.fixture
@@ -67,16 +70,14 @@ async def node() -> AsyncIterator[Endpoint]:
 
 @pytest.fixture
 async def revalidation(node: Endpoint, people: People) -> AsyncIterator[Revalidation]:
-    watching = Revalidation(node, Identities(people))
+    watching = Revalidation(node, Admission(Tokens(SECRET, 3600), people))
     yield watching
     await watching.stop()
 
 
-def connected(node: Endpoint, people: People, user_id: int, session_id: str = "s") -> Client:
-    people.known.setdefault((user_id, session_id), Person("A name", Role.USER, False, False))
-    client = Client(node, user_id)
-    client.identity.session_id = session_id
-    return client
+def connected(node: Endpoint, people: People, user_id: int, session_id: str = "s", role: Role = Role.USER) -> Client:
+    people.known.setdefault((user_id, session_id), Standing("A name", Role.USER, False, False))
+    return Client(node, actor(user_id, session_id, role))
 
 
 async def done(people: People, statements: int) -> None:
@@ -98,18 +99,17 @@ async def test_whoever_is_no_longer_welcome_is_closed_and_nobody_else(node: Endp
     node.link_restored(1.0)
     await done(people, 1)
     assert [client.close_code for client in (banned, out, gone, welcome, other_session)] == [1001] * 3 + [None] * 2
-    assert node.counts.closes == {NO_LONGER_WELCOME: 3}
+    assert counted(node.counts.closes) == {NO_LONGER_WELCOME.reason: 3}
     assert people.asked == [5]
 
 
 @pytest.mark.usefixtures("revalidation")
 async def test_a_role_that_changed_meanwhile_ends_what_it_does_not_allow(node: Endpoint, people: People) -> None:
-    former = connected(node, people, 1)
-    former.identity.role = "moderator"
+    former = connected(node, people, 1, role=Role.MODERATOR)
     await former.joins("room:1")
     node.link_restored(1.0)
     assert await former.gets(1) == [closed()]
-    assert (former.identity.role, former.close_code) == ("user", None)
+    assert (former.actor.role, former.close_code) == (Role.USER, None)
 
 
 @pytest.mark.usefixtures("revalidation")
@@ -119,7 +119,7 @@ async def test_a_crowd_is_asked_about_in_batches(node: Endpoint, people: People)
     node.link_restored(1.0)
     await done(people, 3)
     assert people.asked == [MOST_SHARED, MOST_SHARED, 1]
-    assert [client.identity.user_id for client in clients if client.close_code is not None] == [MOST_SHARED]
+    assert [client.actor.user_id for client in clients if client.close_code is not None] == [MOST_SHARED]
 
 
 @pytest.mark.usefixtures("revalidation")

@@ -11,12 +11,14 @@ import uvloop
 from aiohttp import web
 
 from gateway.app import add_socket
-from gateway.identity import Authenticator, Identity, Refused
 from gateway.presence.store_memory import MemoryStore
 from gateway.presence.store_redis import RedisStore
 from gateway.runtime.endpoint import Endpoint, new_node_id
 from gateway.runtime.garbage import look_for_garbage_rarely
+from shared.access.actor import Actor
+from shared.access.admission import Admit, BadToken
 from shared.access.tokens import InvalidToken, Tokens
+from shared.domain.users import Role
 from shared.pubsub import broker_for
 from shared.pubsub.memory import MemoryBroker
 from shared.settings import Settings
@@ -27,18 +29,18 @@ MAX_MESSAGE_BYTES = 8_000_000
 """As in the original; the product's own limit is smaller."""
 
 
-class LabAuthenticator:
+class LabAdmission:
     """Any token of this secret that has not expired; there is nobody to ask about its user."""
 
     def __init__(self, secret: str) -> None:
         self._tokens = Tokens(secret, 3600)
 
-    async def __call__(self, token: str) -> Identity:
+    async def __call__(self, token: str) -> Actor:
         try:
             claims = self._tokens.verify(token)
         except InvalidToken as error:
-            raise Refused(str(error)) from None
-        return Identity(claims.user_id, float(claims.expires_at))
+            raise BadToken(str(error)) from None
+        return Actor(claims.user_id, claims.session_id, claims.role or Role.USER, "", claims.expires_at)
 
 
 async def serve(port: int, secret: str, redis_url: str) -> None:
@@ -55,14 +57,14 @@ async def serve(port: int, secret: str, redis_url: str) -> None:
     endpoint = lab_node(settings, broker, node_id=node_id, presence_store=store)
     await endpoint.start()
     try:
-        await _listen_until_stopped(endpoint, port, LabAuthenticator(secret))
+        await _listen_until_stopped(endpoint, port, LabAdmission(secret))
     finally:
         await endpoint.stop()
 
 
-async def _listen_until_stopped(endpoint: Endpoint, port: int, authenticate: Authenticator) -> None:
+async def _listen_until_stopped(endpoint: Endpoint, port: int, admit: Admit) -> None:
     app = web.Application()
-    add_socket(app, endpoint, authenticate)
+    add_socket(app, endpoint, admit)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:

@@ -87,12 +87,12 @@ class LabChannel(Channel):
             case "big" if type(payload["n"]) is int and payload["n"] >= 0:
                 return Ok({"data": "x" * payload["n"]})
             case "disconnect_me":
-                self.context.disconnect(self.identity.user_id)
+                self.context.disconnect(self.actor.user_id)
                 return None
         return await super().handle_in(event, payload)
 
     async def handle_out(self, event: str, payload: Any) -> InfoResult:
-        self.push(event, {**payload, "seen_by": str(self.identity.user_id)})
+        self.push(event, {**payload, "seen_by": str(self.actor.user_id)})
         return None
 
 
@@ -129,7 +129,7 @@ class LabPrivateChat(Channel):
         user_id = _known_user(topic.removeprefix("private_chat:"))
         if user_id is None:
             return Error({"reason": "user not found"})
-        if user_id != self.identity.user_id:
+        if user_id != self.actor.user_id:
             return Error({"reason": "unauthorized"})
         return Ok()
 
@@ -141,7 +141,7 @@ class LabPrivateChat(Channel):
                     return Error({"reason": "user not found"})
                 if not isinstance(message, str) or not message:
                     return Error({"reason": "invalid message"})
-                sender, message_id = self.identity.user_id, next(_ids)
+                sender, message_id = self.actor.user_id, next(_ids)
                 sent = {
                     "id": message_id,
                     "from": str(sender),

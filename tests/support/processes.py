@@ -100,11 +100,17 @@ class Node:
 class Processes:
     """Starts processes with one test's settings, and ends what is left of them."""
 
-    def __init__(self, settings: Settings, directory: Path, nursery: Nursery | None = NURSERY) -> None:
-        """Without a nursery each is a Python of its own, which imports everything for itself."""
+    def __init__(
+        self, settings: Settings, directory: Path, checkout: Path = CHECKOUT, *, nursery: Nursery | None = NURSERY
+    ) -> None:
+        """Logs go into the directory; the code that runs is that of the checkout.
+
+        Without a nursery, and from another checkout, each process is a Python that imports everything for itself.
+        """
         self.settings = settings
         self._nursery = nursery
         self._directory = directory
+        self._checkout = checkout
         self._nodes: list[Node] = []
 
     async def api(self, **environment: str) -> Node:
@@ -132,14 +138,14 @@ class Processes:
         path = self._directory / f"{name}.log"
         given = {**base_environment(), **environment_of(self.settings), **(environment or {})}
         process: subprocess.Popen[bytes] | Forked
-        if self._nursery is not None:
+        if self._nursery is not None and self._checkout == CHECKOUT:
             process = self._nursery.start(module, arguments, given, path)
         else:
             with path.open("ab") as output:
                 process = child.spawn(
                     [sys.executable, "-m", module, *arguments],
                     death_signal=signal.SIGKILL,
-                    directory=CHECKOUT,
+                    directory=self._checkout,
                     environment=given,
                     output=output,
                 )

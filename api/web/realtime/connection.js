@@ -1,8 +1,8 @@
 // The one connection to the gateway, by the official Phoenix client, and how it stands, in words that people see.
 
-import { LongPoll, Socket } from "../vendor/phoenix/phoenix.mjs";
+import { Line, PrivateChat } from "../../../clients/javascript/private_chat/index.js";
 import { session } from "../session.js";
-import { Line } from "./private_chat.js";
+import { LongPoll, Socket } from "../vendor/phoenix/phoenix.mjs";
 
 /** Without a WebSocket by then, long polling takes over. */
 const LONGPOLL_FALLBACK_MS = 2_500;
@@ -19,8 +19,6 @@ const ENDPOINT = document
 class Connection {
   #socket = null;
   #listeners = [];
-  #line = null;
-  #breakListeners = [];
   #hadWebSocket = false;
   #webSocketSince = 0;
   #againMs = WEBSOCKET_AGAIN_MS;
@@ -37,13 +35,13 @@ class Connection {
     this.#listeners.push(listener);
   }
 
-  /** `listener({mayBeOurs, wasShort})` is called when the connection broke, and returns whether it may be the cause. */
-  onBreak(listener) {
-    this.#breakListeners.push(listener);
-  }
-
   get isLive() {
     return this.state === "live";
+  }
+
+  /** Whether somebody is logged in, for whom it is kept. */
+  get isKept() {
+    return this.#socket !== null;
   }
 
   get isLongPoll() {
@@ -65,8 +63,7 @@ class Connection {
     });
     this.#socket = socket;
     // How often it connects, whether what phoenix.js takes for a connection is one, when WebSockets are no use.
-    this.#line = Line.of(socket);
-    this.#line.add(this);
+    Line.of(socket);
     const isCurrent = () => this.#socket === socket;
     socket.onOpen(() => {
       if (!isCurrent()) return;
@@ -90,23 +87,13 @@ class Connection {
     this.#timer = null;
     const socket = this.#socket;
     this.#socket = null;
-    this.#line?.remove(this);
-    this.#line = null;
     socket?.disconnect();
     this.#become("off");
   }
 
-  /** Promises whether the gateway answers. */
-  async isAlive() {
-    return (await this.#line?.isAlive()) ?? false;
-  }
-
-  /** For the line: what is joined, phoenix.js joins again. */
-  opened() {}
-
-  /** For the line. */
-  broke(how) {
-    return this.#breakListeners.filter((listener) => listener(how)).length > 0;
+  /** The private chat of the user who is logged in; the options are those of PrivateChat. */
+  chat(userId, options) {
+    return new PrivateChat(this.#socket, userId, options);
   }
 
   /** Joined at once, and again after each loss. `params` may be a function, asked at each join. */

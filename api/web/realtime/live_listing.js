@@ -1,8 +1,6 @@
 // What happens to one open listing: told by its channel, or, without one, asked for now and then and on focus.
 
 import { Presence } from "../vendor/phoenix/phoenix.mjs";
-import { connection } from "./connection.js";
-import { session } from "../session.js";
 
 /** A listing that was hidden has to go from a visitor's page within 15 seconds. */
 const ASK_EVERY_MS = 8_000;
@@ -15,10 +13,14 @@ export class LiveListing {
   #timer = null;
   #onShow = () => document.visibilityState === "visible" && this.#ask();
 
-  /** `ask()` reads the listing again; `reply(reply)`, `removed()` and `changed()` tell what happened. */
-  constructor(id, { ask, reply, removed, changed }) {
+  /**
+   * `ask()` reads the listing again; `updated(listing)`, `reply(reply)`, `removed()` and `changed()` tell what happened,
+   * `changed` of the viewers.
+   */
+  constructor(id, { connection, ask, updated, reply, removed, changed }) {
     this.id = id;
-    this.tell = { ask, reply, removed, changed };
+    this.connection = connection;
+    this.tell = { ask, updated, reply, removed, changed };
   }
 
   start() {
@@ -27,7 +29,7 @@ export class LiveListing {
     }, ASK_EVERY_MS);
     window.addEventListener("focus", this.#onShow);
     document.addEventListener("visibilitychange", this.#onShow);
-    if (session.user) this.#join();
+    if (this.connection.isKept) this.#join();
   }
 
   stop() {
@@ -37,11 +39,11 @@ export class LiveListing {
     const channel = this.#channel;
     this.#channel = null;
     // A channel whose socket was closed with the session has nothing left to leave.
-    if (channel && session.user) channel.leave();
+    if (channel && this.connection.isKept) channel.leave();
   }
 
   #join() {
-    const { channel, joining } = connection.join(`listing:${this.id}`);
+    const { channel, joining } = this.connection.join(`listing:${this.id}`);
     this.#channel = channel;
     let isFirst = true;
     joining
@@ -62,7 +64,11 @@ export class LiveListing {
       this.#ask();
     });
     channel.on("reply_created", (reply) => this.tell.reply(reply));
-    channel.on("listing_updated", () => this.#ask());
+    channel.on("listing_updated", (listing) => {
+      // Its id alone, where not everybody may see what it is like now.
+      if (Object.keys(listing).length > 1) this.tell.updated(listing);
+      else this.#ask();
+    });
     channel.on("listing_removed", () => this.tell.removed());
     const presence = new Presence(channel);
     presence.onSync(() => {

@@ -1,35 +1,34 @@
 // Messages on their way: shown at once, sent when there is a connection, until the server has answered.
 //
-// How they are sent, and when one is given up so that it does not stop the others, `outgoing` knows (Outgoing of
-// private_chat.js). A message leaves the outbox only when it has an id, or when the server refused it and the user was told.
+// How they are sent, and when one is given up so that it does not stop the others, the private chat client knows. A message
+// leaves the outbox only when it has an id, or when the server refused it and the user was told.
+
+import { newRef, sendable } from "../../../clients/javascript/private_chat/index.js";
 
 export class Outbox {
-  /** {client_ref, to, message, listing_id, at, isRefused, reason, id} */
+  /** {client_ref, to, message, listing_id, isRefused, reason, id} */
   pending = [];
-  #outgoing;
-  #prepare;
+  #chat = null;
 
-  /**
-   * `prepare(message)` is `sendable` of private_chat.js. `sent(pending, {id, inserted_at})` and `changed()` are called
-   * when something became of a message.
-   */
-  constructor({ outgoing, prepare, sent, changed }) {
-    this.#outgoing = outgoing;
-    this.#prepare = prepare;
+  /** `sent(pending, {id, inserted_at})` and `changed()` are called when something became of a message. */
+  constructor({ sent, changed }) {
     this.sent = sent;
     this.changed = changed;
   }
 
-  /** Nothing is sent any more, and nothing of one person is left for the next. */
+  /** `chat` is a PrivateChat. */
+  open(chat) {
+    this.#chat = chat;
+  }
+
+  /** Nothing of one person is left for the next. What the chat sends, it sends until it is left. */
   close() {
     this.pending = [];
-    this.#outgoing.lost();
-    this.#outgoing.withdraw(this);
+    this.#chat = null;
   }
 
   add(to, message, listingId = null) {
-    const one = { to, message, listing_id: listingId, at: new Date().toISOString() };
-    one.client_ref = newRef();
+    const one = { to, message, listing_id: listingId, client_ref: newRef() };
     this.pending.push(one);
     this.#send(one);
     return one;
@@ -52,7 +51,7 @@ export class Outbox {
   /** "sending", "waiting" or "refused". */
   state(one) {
     if (one.isRefused) return "refused";
-    return this.#outgoing.isUnderWay(one.client_ref) ? "sending" : "waiting";
+    return this.#chat?.isUnderWay(one.client_ref) ? "sending" : "waiting";
   }
 
   /** A message of mine came back as a broadcast, perhaps before the answer to its sending: it is not shown twice. */
@@ -64,10 +63,10 @@ export class Outbox {
   async #send(one) {
     let answer;
     try {
-      const payload = this.#prepare(one);
+      const payload = sendable(one);
       // As it will be stored, so that its broadcast is recognized.
       one.message = payload.message;
-      const sending = this.#outgoing.send(payload, this);
+      const sending = this.#chat.send(payload);
       this.changed();
       answer = await sending;
     } catch (refused) {
@@ -93,9 +92,4 @@ function explain({ reason, errors }) {
   if (reason === "user not found") return "This person has left Daveslist.";
   if (reason === "could not be sent") return "This message could not be sent.";
   return Object.values(errors ?? {}).flat().join(" ") || "The message was refused.";
-}
-
-/** Unique for ever, also where crypto.randomUUID is missing because the page came over plain HTTP. */
-function newRef() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -1,7 +1,5 @@
 // The messages with one other person: history by pages, live ones added, each once and in the order of their ids.
 
-import { api } from "../api.js";
-
 const PAGE = 30;
 
 export class Thread {
@@ -9,11 +7,13 @@ export class Thread {
   hasOlder = false;
   isLoaded = false;
   isLoading = false;
+  #api;
   #ids = new Set();
   #cursor = null;
 
-  constructor(userId) {
+  constructor(userId, api) {
     this.userId = userId;
+    this.#api = api;
   }
 
   /** Whether it was new. A message can come twice: live, by history, by catching up. */
@@ -31,7 +31,7 @@ export class Thread {
     this.isLoading = true;
     try {
       const query = { limit: PAGE, cursor: this.#cursor };
-      const page = await api.get(`/api/conversations/${this.userId}/messages`, { query });
+      const page = await this.#api.get(`/api/conversations/${this.userId}/messages`, { query });
       for (const message of page.data) this.add(message);
       this.#cursor = page.next_cursor;
       this.hasOlder = page.next_cursor !== null;
@@ -41,9 +41,10 @@ export class Thread {
     }
   }
 
-  /** What has come since the history was read, where nobody was listening yet. */
+  /** What has come since the history was read, if it was, where nobody was listening yet. */
   async loadNewest() {
-    const page = await api.get(`/api/conversations/${this.userId}/messages`, { query: { limit: PAGE } });
+    if (!this.isLoaded && !this.isLoading) return;
+    const page = await this.#api.get(`/api/conversations/${this.userId}/messages`, { query: { limit: PAGE } });
     for (const message of page.data) this.add(message);
   }
 

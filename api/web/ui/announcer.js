@@ -1,4 +1,4 @@
-// Says to a screen reader what changed without a move of focus. The regions are in the shell, empty until then.
+// Tells screen readers of changes that do not move the focus. Its regions are in the shell, and empty until then.
 
 import { html } from "../vendor/lit-html/lit-html.js";
 import { update } from "../page.js";

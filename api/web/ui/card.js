@@ -17,7 +17,7 @@ export function card(listing) {
   </article>`;
 }
 
-/** What sets the listing apart from others, as small signs. */
+/** Small signs for a listing's special states. */
 export function flags(listing) {
   const words = [
     [listing.hidden, "Hidden"],

@@ -1,19 +1,19 @@
-// A question in a dialog: modal, closed by Escape, with the focus back where it was.
+// A question in a modal dialog. Escape closes it; the focus then goes back to where it was.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { Form, formOf } from "./form.js";
 
 export class Dialog {
   isOpen = false;
-  /** What the dialog is about, as it was opened with. */
+  /** The subject with which the dialog was opened. */
   subject = null;
 
-  /** `submit(values, subject)` does what was confirmed; when it succeeds, the dialog closes. */
-  constructor(view, id, { title, action, isDanger = false, fields = () => nothing, submit }) {
+  /** `submit(values, subject)` does the confirmed work; the dialog closes when it succeeds. `request` is as in `Form`. */
+  constructor(view, id, { title, action, isDanger = false, request = "", fields = () => nothing, submit }) {
     this.view = view;
     this.id = id;
     this.options = { title, action, isDanger, fields };
-    this.form = new Form(view, `${id}-form`, async (values) => {
+    this.form = new Form(view, `${id}-form`, request, async (values) => {
       await submit(values, this.subject);
       this.close();
     });
@@ -24,7 +24,7 @@ export class Dialog {
     this.form.problem = null;
     this.isOpen = true;
     this.view.update();
-    // Drawn first: a dialog that is not there yet cannot be shown.
+    // Draw first: a dialog has to be in the page before it can be shown.
     queueMicrotask(() => queueMicrotask(() => this.#element?.showModal()));
   }
 

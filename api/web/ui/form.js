@@ -1,19 +1,22 @@
-// Forms: labels, hints and errors tied to their fields, one submission at a time, and what the server found wrong.
+// Forms: they tie labels, hints and errors to their fields, submit once at a time, and show the server's errors.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { limitsOf } from "../limits.js";
 import { Problem } from "../problem.js";
 
 export class Form {
   problem = null;
   isBusy = false;
-  /** What was done, to be said after the form. */
+  /** The text about a success, shown after the form. */
   done = "";
   #fields = new Set();
 
-  /** `submit(values, element)` does the work and may return what to say; `id` is unique on the page. */
-  constructor(view, id, submit) {
+  /** `submit(values, element)` does the work and may return a text to show; `id` is unique on the page. `request` names the
+   * body or query of the API to which the values go: the inputs have its limits. */
+  constructor(view, id, request, submit) {
     this.view = view;
     this.id = id;
+    this.limits = limitsOf(request);
     this.submit = submit;
     this.onSubmit = (event) => this.#submitted(event);
   }
@@ -22,7 +25,7 @@ export class Form {
     this.#fields.add(field);
   }
 
-  /** What is wrong with the form as a whole. */
+  /** The fault of the form as a whole. */
   get fault() {
     if (!this.problem) return "";
     const beside = this.problem.beside([...this.#fields]);
@@ -49,7 +52,7 @@ export class Form {
   }
 }
 
-/** Text as it was typed; what was left empty is absent. */
+/** The values as they were typed; empty fields are absent. */
 function valuesOf(element) {
   const given = [...new FormData(element)].filter(([, value]) => typeof value === "string" && value.trim() !== "");
   return Object.fromEntries(given);
@@ -68,9 +71,11 @@ export function formOf(form, { label, action, kind = "", extra = nothing }, fiel
   </form>`;
 }
 
-/** An input with its label. `value` is what it starts with. */
-export function input(form, { name, label, type = "text", value = "", hint = "", ...more }) {
+/** An input with its label. `value` is the value at the start. */
+export function input(form, { name, label, type = "text", value = "", hint = "", ...given }) {
   const attributes = described(form, name, hint);
+  // How long a password may be, the server says: an input would cut what is pasted, and nobody would see it.
+  const more = { ...(type === "password" ? {} : form.limits[name]), ...given };
   return field(
     form,
     { name, label, hint },
@@ -81,7 +86,6 @@ export function input(form, { name, label, type = "text", value = "", hint = "",
       .defaultValue=${String(value ?? "")}
       ?required=${more.required}
       maxlength=${more.maxlength ?? nothing}
-      minlength=${more.minlength ?? nothing}
       min=${more.min ?? nothing}
       max=${more.max ?? nothing}
       step=${more.step ?? nothing}
@@ -95,7 +99,7 @@ export function input(form, { name, label, type = "text", value = "", hint = "",
   );
 }
 
-export function textarea(form, { name, label, value = "", hint = "", rows = 4, ...more }) {
+export function textarea(form, { name, label, value = "", hint = "", rows = 4, required = false }) {
   const attributes = described(form, name, hint);
   return field(
     form,
@@ -105,8 +109,8 @@ export function textarea(form, { name, label, value = "", hint = "", rows = 4, .
       name=${name}
       rows=${rows}
       .defaultValue=${value ?? ""}
-      ?required=${more.required}
-      maxlength=${more.maxlength ?? nothing}
+      ?required=${required}
+      maxlength=${form.limits[name]?.maxlength ?? nothing}
       aria-describedby=${attributes.describedBy}
       aria-invalid=${attributes.isInvalid}
     ></textarea>`,

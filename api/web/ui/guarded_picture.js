@@ -1,4 +1,5 @@
-// <guarded-picture>: an image that only some may see. Fetched with the token in its header, shown from memory.
+// <guarded-picture>: an image that only some people may see. It is fetched with the token in a header, and shown from
+// memory.
 
 import { api } from "../api.js";
 
@@ -33,7 +34,7 @@ class GuardedPicture extends HTMLElement {
       this.#address = URL.createObjectURL(blob);
       this.#image.src = this.#address;
     } catch {
-      // Left, or not to be had: the alternative text stands there.
+      // The view was left, or the image cannot be had: the alternative text is shown.
     }
   }
 

@@ -1,4 +1,4 @@
-// Hiding a listing for a time, as moderators do it.
+// The dialog in which moderators hide a listing for some time.
 
 import { api } from "../api.js";
 import { Dialog } from "./dialog.js";
@@ -12,14 +12,15 @@ const TIMES = [
   ["30", "30 days"],
 ];
 
-/** `open(listing)` asks; `done()` is called when it is hidden. */
+/** `open(listing)` opens the dialog; `done()` is called when the listing is hidden. */
 export function hideDialog(view, done) {
   return new Dialog(view, "hide", {
     title: (listing) => `Hide “${listing?.title ?? ""}”?`,
     action: "Hide",
+    request: "HideBody",
     fields: (form) => [
       select(form, { name: "days", label: "For how long", options: TIMES }),
-      textarea(form, { name: "reason", label: "Reason (the seller sees it)", rows: 2, maxlength: 1000 }),
+      textarea(form, { name: "reason", label: "Reason (the seller sees it)", rows: 2 }),
     ],
     submit: async ({ days, reason }, listing) => {
       const until = days ? { until: new Date(Date.now() + Number(days) * DAY_MS).toISOString() } : {};

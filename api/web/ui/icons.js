@@ -1,4 +1,4 @@
-// The few icons. All of them are ornaments: the words beside them say what they mean.
+// The icons. All are ornaments: the words beside them have the meaning.
 
 import { html } from "../vendor/lit-html/lit-html.js";
 

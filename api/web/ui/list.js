@@ -21,7 +21,7 @@ export class PagedList {
     return this.#cursor !== null;
   }
 
-  /** The first page, in place of all that was there. */
+  /** Load the first page, and show it in place of all items. */
   async load() {
     this.#cursor = null;
     await this.#read((page) => page.data);
@@ -50,7 +50,7 @@ export class PagedList {
     this.view.update();
   }
 
-  /** What follows the items: a fault, nothing found, or the button for more. */
+  /** The part after the items: a fault, a note that nothing was found, or the button for more. */
   foot(empty) {
     if (this.problem?.type === "aborted") return nothing;
     if (this.problem) {

@@ -1,4 +1,4 @@
-// One's own account: profile, password, own listings, blocked people, leaving.
+// The user's own account: profile, password, own listings, blocked people, leaving.
 
 import { html } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
@@ -7,25 +7,25 @@ import { session } from "../session.js";
 import { Form, formOf, input } from "../ui/form.js";
 import { PagedList } from "../ui/list.js";
 import { View } from "../view.js";
-import { navigate } from "../router.js";
+import { navigate } from "../navigation.js";
 
 const PASSWORD_NOW = { name: "current_password", label: "Current password", type: "password", autocomplete: "current-password" };
 
 export class Account extends View {
   title = "Your account";
   blocks = new PagedList(this, "/api/me/blocks");
-  profile = new Form(this, "profile", async (values) => {
+  profile = new Form(this, "profile", "ProfileBody", async (values) => {
     const { email, ...rest } = values;
     const changed = email === session.user.email ? rest : { ...rest, email };
     await session.rename(await api.patch("/api/me", changed));
     return "Saved.";
   });
-  password = new Form(this, "password", async (values, element) => {
+  password = new Form(this, "password", "ProfileBody", async (values, element) => {
     await api.patch("/api/me", values);
     element.reset();
     return "Your password is changed. Other devices are logged out.";
   });
-  leaving = new Form(this, "leave", async (values) => {
+  leaving = new Form(this, "leave", "LeaveBody", async (values) => {
     await api.delete("/api/me", values);
     session.end();
     navigate("/", { notice: "Your account is gone. Thank you for having been here." });

@@ -1,4 +1,4 @@
-// For admins: what moderators and admins did, latest first.
+// For admins: the acts of moderators and admins, latest first.
 
 import { html } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";

@@ -1,9 +1,9 @@
-// All cars: searched, filtered, sorted. The address is the search, so that it can be kept and shared.
+// The search for cars, with filters and orders. The address holds the whole search, so that it can be kept and shared.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { categories } from "../categories.js";
-import { navigate } from "../router.js";
+import { navigate } from "../navigation.js";
 import { session } from "../session.js";
 import { announce } from "../ui/announcer.js";
 import { card } from "../ui/card.js";
@@ -29,7 +29,7 @@ const PARAMETERS = [...FILTERS, "q", "seller_id", "sort"];
 export class Browse extends View {
   title = "Used cars";
   layout = "wide";
-  filters = new Form(this, "filters", () => {});
+  filters = new Form(this, "filters", "ListingsQuery", () => {});
   #isFirstDrawing = true;
 
   start(previous) {
@@ -37,7 +37,7 @@ export class Browse extends View {
     this.asked = Object.fromEntries(known);
     if (this.asked.q) this.title = `Cars: ${this.asked.q}`;
     this.listings = new PagedList(this, "/api/listings", { ...this.asked, limit: 24 });
-    // What was shown stays until the answer is here.
+    // The old results stay until the answer is here.
     if (previous) this.listings.items = previous.listings.items;
     this.listings.load().then(() => {
       this.filters.problem = this.listings.problem?.status === 422 ? this.listings.problem : null;
@@ -71,7 +71,7 @@ export class Browse extends View {
   afterDraw() {
     if (!this.#isFirstDrawing) return;
     this.#isFirstDrawing = false;
-    // The filters show this search, whatever was typed into them before.
+    // The filters show this search, and drop what was typed into them before.
     document.getElementById("filters")?.reset();
     const details = document.querySelector(".filters");
     if (details && !details.dataset.isSet) {
@@ -99,7 +99,7 @@ export class Browse extends View {
     };
     const asked = this.asked;
     const number = (name, label, more) =>
-      input(this.filters, { name, label, value: asked[name], type: "number", min: 0, inputmode: "numeric", ...more });
+      input(this.filters, { name, label, value: asked[name], type: "number", inputmode: "numeric", ...more });
     const isNarrowed = FILTERS.some((name) => name in asked) || asked.q || asked.seller_id;
     return html`<details class="filters">
       <summary>Filters</summary>
@@ -110,8 +110,8 @@ export class Browse extends View {
           value: asked.category_id,
           options: [["", "All categories"], ...categories().map((one) => [one.id, one.name])],
         })}
-        ${input(this.filters, { name: "make", label: "Make", value: asked.make, maxlength: 100 })}
-        ${input(this.filters, { name: "model", label: "Model", value: asked.model, maxlength: 100 })}
+        ${input(this.filters, { name: "make", label: "Make", value: asked.make })}
+        ${input(this.filters, { name: "model", label: "Model", value: asked.model })}
         <div class="pair">
           ${number("year_min", "Min year")} ${number("year_max", "Max year")}
         </div>

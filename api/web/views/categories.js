@@ -1,9 +1,10 @@
-// For moderators: making, renaming and deleting categories.
+// For moderators: make, rename and delete categories.
 
 import { html } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { forgetCategories } from "../categories.js";
+import { limits } from "../limits.js";
 import { Acts } from "../ui/acts.js";
 import { Dialog } from "../ui/dialog.js";
 import { Form, formOf, input, select } from "../ui/form.js";
@@ -18,9 +19,9 @@ const VISIBILITIES = [
 
 export class Categories extends View {
   title = "Categories";
-  categories = new PagedList(this, "/api/categories", { limit: 100 });
+  categories = new PagedList(this, "/api/categories", { limit: limits.page_items });
   acts = new Acts(this);
-  form = new Form(this, "category", async (values, element) => {
+  form = new Form(this, "category", "CategoryBody", async (values, element) => {
     await api.post("/api/categories", values);
     element.reset();
     this.#changed();
@@ -29,6 +30,7 @@ export class Categories extends View {
   changing = new Dialog(this, "change-category", {
     title: (category) => `Change “${category?.name ?? ""}”`,
     action: "Save",
+    request: "CategoryChangeBody",
     fields: (form, category) => fieldsOf(form, category),
     submit: async (values, category) => {
       await api.patch(`/api/categories/${category.id}`, values);
@@ -101,7 +103,7 @@ export class Categories extends View {
 
 function fieldsOf(form, category = null) {
   return [
-    input(form, { name: "name", label: "Name", value: category?.name, maxlength: 100, required: true }),
+    input(form, { name: "name", label: "Name", value: category?.name, required: true }),
     select(form, { name: "visibility", label: "Who sees it", value: category?.visibility, options: VISIBILITIES }),
   ];
 }

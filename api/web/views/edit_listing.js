@@ -1,18 +1,19 @@
-// Making a listing, and changing one: its words first, then its pictures, which need a listing to belong to.
+// Makes or changes a listing: first its text, then its pictures, which need a listing to belong to.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { categories } from "../categories.js";
+import { megabytes } from "../format.js";
+import { limits } from "../limits.js";
 import { Problem } from "../problem.js";
-import { navigate } from "../router.js";
+import { navigate } from "../navigation.js";
 import { session } from "../session.js";
 import { announce } from "../ui/announcer.js";
 import { Form, formOf, input, select, textarea } from "../ui/form.js";
 import { picture } from "../ui/picture.js";
 import { View } from "../view.js";
 
-const MAX_PICTURES = 10;
 const NUMBERS = ["year", "mileage", "price", "category_id"];
 const OPTIONAL = ["make", "model", "year", "mileage", "price", "location"];
 
@@ -21,7 +22,7 @@ export class EditListing extends View {
   listing = null;
   /** Pictures on their way: {file, progress, problem, isDone}. */
   uploads = [];
-  form = new Form(this, "listing", (values) => this.#save(values));
+  form = new Form(this, "listing", "ListingBody", (values) => this.#save(values));
 
   start() {
     if (this.params.id) this.load(async () => this.#read());
@@ -46,7 +47,7 @@ export class EditListing extends View {
       this.params.id = made.id;
       return "Your listing is online, but not all of its pictures.";
     }
-    // What was emptied is taken away.
+    // Fields that were emptied are removed.
     const emptied = Object.fromEntries(OPTIONAL.filter((name) => !(name in body)).map((name) => [name, null]));
     await api.patch(`/api/listings/${this.listing.id}`, { ...body, ...emptied });
     return navigate(`/listings/${this.listing.id}`, { notice: "Saved." });
@@ -65,11 +66,11 @@ export class EditListing extends View {
     if (!isNew && listing.seller && listing.seller.id !== session.user.id && !session.is("admin")) {
       return html`<section class="narrow"><h1>This is another's listing</h1></section>`;
     }
-    const text = (name, label, more) => input(this.form, { name, label, value: listing[name], maxlength: 100, ...more });
+    const text = (name, label, more) => input(this.form, { name, label, value: listing[name], ...more });
     const number = (name, label, more) =>
-      input(this.form, { name, label, value: listing[name], type: "number", min: 0, inputmode: "numeric", ...more });
+      input(this.form, { name, label, value: listing[name], type: "number", inputmode: "numeric", ...more });
     const fields = html`
-      ${text("title", "Title", { required: true, maxlength: 200, hint: "Year, make and model are a good start." })}
+      ${text("title", "Title", { required: true, hint: "Year, make and model are a good start." })}
       ${select(this.form, {
         name: "category_id",
         label: "Category",
@@ -79,7 +80,7 @@ export class EditListing extends View {
       })}
       <div class="pair">${text("make", "Make")} ${text("model", "Model")}</div>
       <div class="pair">
-        ${number("year", "Year", { min: 1886 })} ${number("mileage", "Mileage (miles)")}
+        ${number("year", "Year")} ${number("mileage", "Mileage (miles)")}
       </div>
       <div class="pair">${number("price", "Price ($)")} ${text("location", "Location")}</div>
       ${textarea(this.form, {
@@ -87,7 +88,6 @@ export class EditListing extends View {
         label: "Description",
         value: listing.content,
         rows: 8,
-        maxlength: 5000,
         required: true,
       })}
       ${select(this.form, {
@@ -111,7 +111,7 @@ export class EditListing extends View {
     const stored = this.listing?.pictures ?? [];
     return html`<fieldset class="pictures">
       <legend>Pictures</legend>
-      <p class="hint" id="pictures-hint">Up to ${MAX_PICTURES}: JPEG, PNG or WebP, at most 10 MB each.</p>
+      <p class="hint" id="pictures-hint">Up to ${limits.pictures}: JPEG, PNG or WebP, at most ${megabytes(limits.picture_bytes)} each.</p>
       <ul class="picture-list">
         ${repeat(
           stored,
@@ -159,7 +159,7 @@ export class EditListing extends View {
   }
 
   #chosen(element) {
-    const room = MAX_PICTURES - (this.listing?.pictures.length ?? 0) - this.uploads.length;
+    const room = limits.pictures - (this.listing?.pictures.length ?? 0) - this.uploads.length;
     const files = [...element.files];
     element.value = "";
     if (files.length > room) announce(`There is room for ${room} more pictures.`);
@@ -173,7 +173,7 @@ export class EditListing extends View {
     this.update();
   }
 
-  /** One after the other: their order is the order in which they are shown. */
+  /** Upload the pictures one after the other: they are shown in the order of their upload. */
   async #uploadAll() {
     for (const one of this.uploads.filter((upload) => !upload.isUnderWay && !upload.problem)) {
       one.isUnderWay = true;

@@ -1,12 +1,14 @@
-// One car: pictures, facts, its seller, the replies under it; live, and gone from the page when it may not be seen.
+// One car: pictures, facts, its seller, its replies. It is updated live, and removed when the user may no longer see it.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { count, dateTime, miles, nameOf, price, since } from "../format.js";
+import { limits } from "../limits.js";
 import { Problem } from "../problem.js";
+import { connection } from "../realtime/connection.js";
 import { LiveListing } from "../realtime/live_listing.js";
-import { navigate } from "../router.js";
+import { navigate } from "../navigation.js";
 import { session } from "../session.js";
 import { announce } from "../ui/announcer.js";
 import { flags } from "../ui/card.js";
@@ -32,8 +34,10 @@ export class Listing extends View {
   isRemoved = false;
   shown = 0;
   done = "";
+  /** Of what was read or told last: an answer to an earlier question is too late. */
+  #turn = 0;
 
-  replyForm = new Form(this, "reply", async (values, element) => {
+  replyForm = new Form(this, "reply", "ReplyBody", async (values, element) => {
     const reply = await api.post(`/api/listings/${this.params.id}/replies`, values);
     this.#addReply(reply);
     element.reset();
@@ -42,9 +46,10 @@ export class Listing extends View {
   reporting = new Dialog(this, "report", {
     title: "What is wrong with this listing?",
     action: "Report",
+    request: "ReportBody",
     fields: (form) => [
       select(form, { name: "reason", label: "Reason", options: REASONS, required: true }),
-      textarea(form, { name: "text", label: "More about it (optional)", maxlength: 1000 }),
+      textarea(form, { name: "text", label: "More about it (optional)" }),
     ],
     submit: async (values) => {
       await api.post(`/api/listings/${this.params.id}/reports`, values);
@@ -63,9 +68,11 @@ export class Listing extends View {
   });
 
   start() {
-    this.replies = new PagedList(this, `/api/listings/${this.params.id}/replies`, { limit: 100 });
+    this.replies = new PagedList(this, `/api/listings/${this.params.id}/replies`, { limit: limits.page_items });
     this.live = new LiveListing(this.params.id, {
+      connection,
       ask: () => this.#read(),
+      updated: (listing) => this.#updated(listing),
       reply: (reply) => this.#addReply(reply, true),
       removed: () => this.#remove(),
       changed: () => this.update(),
@@ -81,27 +88,43 @@ export class Listing extends View {
   }
 
   async #read() {
+    const turn = (this.#turn += 1);
     try {
       const listing = await api.get(`/api/listings/${this.params.id}`, { signal: this.signal });
-      const isNews = this.listing && this.listing.reply_count !== listing.reply_count;
-      this.listing = listing;
-      this.title = listing.title;
-      this.isRemoved = false;
-      this.problem = null;
-      this.shown = Math.min(this.shown, Math.max(0, listing.pictures.length - 1));
-      if (isNews && listing.reply_count !== this.replies.items.length) this.replies.load();
+      if (turn !== this.#turn) return;
+      this.#take(listing);
     } catch (error) {
-      if (this.isLeft) return;
+      if (this.isLeft || turn !== this.#turn) return;
       const problem = Problem.of(error);
       if (problem.status === 404) this.#remove();
-      // Of a listing that is on the page already, being unreachable for a moment changes nothing.
+      // A listing that is on the page already stays while the API cannot be reached for a moment.
       else if (!this.listing) this.problem = problem;
     }
     this.update();
   }
 
-  /** Nothing of it stays on the page. */
+  /** What it is like now came by itself: an answer that is still under way may be older. */
+  #updated(listing) {
+    // Of two changes that crossed on their way, the later one stays.
+    if (this.listing && listing.updated_at < this.listing.updated_at) return;
+    this.#turn += 1;
+    this.#take(listing);
+    this.update();
+  }
+
+  #take(listing) {
+    const isNews = this.listing && this.listing.reply_count !== listing.reply_count;
+    this.listing = listing;
+    this.title = listing.title;
+    this.isRemoved = false;
+    this.problem = null;
+    this.shown = Math.min(this.shown, Math.max(0, listing.pictures.length - 1));
+    if (isNews && listing.reply_count !== this.replies.items.length) this.replies.load();
+  }
+
+  /** Remove every part of the listing from the page. */
   #remove() {
+    this.#turn += 1;
     if (this.listing) announce("This listing is no longer available.");
     this.listing = null;
     this.isRemoved = true;
@@ -318,9 +341,8 @@ export class Listing extends View {
               name: "text",
               label: "Your reply, for everybody to see",
               rows: 2,
-              maxlength: 255,
               required: true,
-              hint: "At most 255 characters.",
+              hint: `At most ${this.replyForm.limits.text.maxlength} characters.`,
             }),
           ])
         : html`<p class="quiet"><a href=${`/login?next=/listings/${this.listing.id}`}>Log in</a> to reply.</p>`}

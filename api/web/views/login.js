@@ -1,15 +1,15 @@
-// Logging in, and back to where that was needed.
+// Logs in, and goes back to the address that needed it.
 
 import { html } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
-import { navigate } from "../router.js";
+import { navigate } from "../navigation.js";
 import { session } from "../session.js";
 import { Form, formOf, input } from "../ui/form.js";
 import { View } from "../view.js";
 
 export class Login extends View {
   title = "Log in";
-  form = new Form(this, "login", async (values) => {
+  form = new Form(this, "login", "LoginBody", async (values) => {
     const next = whereTo(this.query);
     session.begin(await api.post("/api/login", values));
     navigate(next, { replace: true });
@@ -34,7 +34,7 @@ export class Login extends View {
   }
 }
 
-/** An address of this page only: a link to a log-in must not lead elsewhere. */
+/** The address to go back to, if it is one of this page: a link to a log-in must not lead to another site. */
 export function whereTo(query) {
   const url = new URL(query.get("next") ?? "/", location.origin);
   return url.origin === location.origin ? url.pathname + url.search : "/";

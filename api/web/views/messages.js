@@ -1,4 +1,4 @@
-// Private messages: the conversations, and one of them open, live.
+// Private messages: the list of conversations, and one open conversation; both are updated live.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
@@ -6,11 +6,11 @@ import { api } from "../api.js";
 import { dateTime, messageTime, nameOf } from "../format.js";
 import { Problem } from "../problem.js";
 import { connection } from "../realtime/connection.js";
-import { inbox } from "../realtime/inbox.js";
+import { inbox } from "../realtime/my_inbox.js";
 import { View } from "../view.js";
 import { sendIcon } from "../ui/icons.js";
 
-/** Within so many pixels of its end, the log follows what comes. */
+/** If the log is scrolled to within this many pixels of its end, it follows new messages. */
 const NEAR_END = 80;
 
 export class Messages extends View {
@@ -53,7 +53,7 @@ export class Messages extends View {
     this.title = `Messages with ${nameOf(other)}`;
   }
 
-  /** Somebody who left is unknown, but what they wrote stays. */
+  /** A person who has left is unknown, but their messages stay. */
   async #person() {
     try {
       return await api.get(`/api/users/${this.userId}`);
@@ -208,7 +208,7 @@ export class Messages extends View {
       field.focus();
     };
     const keys = (event) => {
-      // Enter sends, Shift+Enter begins a line; while a word is being composed, as in Japanese, Enter ends the word.
+      // Enter sends, Shift+Enter begins a line. While a word is being composed, as in Japanese, Enter ends the word.
       if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
       event.preventDefault();
       event.currentTarget.form.requestSubmit();
@@ -232,7 +232,7 @@ export class Messages extends View {
     </form>`;
   }
 
-  /** Back to where it was written; what stands there already is not lost. */
+  /** Put a refused message back into the field where it was written, and keep the text that is there already. */
   #edit(one) {
     const field = document.querySelector(".composer textarea");
     field.value = [one.message, field.value].filter(Boolean).join("\n");

@@ -1,4 +1,4 @@
-// An address that nothing is at.
+// The view of an address that does not exist.
 
 import { html } from "../vendor/lit-html/lit-html.js";
 import { View } from "../view.js";

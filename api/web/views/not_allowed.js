@@ -1,4 +1,4 @@
-// An address that is for moderators or admins.
+// The view of an address that is only for moderators or admins.
 
 import { html } from "../vendor/lit-html/lit-html.js";
 import { View } from "../view.js";

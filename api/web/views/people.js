@@ -1,10 +1,10 @@
-// For admins: finding people, giving roles, banning.
+// For admins: find people, give roles, ban.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { date, dateTime } from "../format.js";
-import { navigate } from "../router.js";
+import { navigate } from "../navigation.js";
 import { session } from "../session.js";
 import { Acts } from "../ui/acts.js";
 import { Dialog } from "../ui/dialog.js";
@@ -29,13 +29,14 @@ const TIMES = [
 export class People extends View {
   title = "People";
   acts = new Acts(this);
-  search = new Form(this, "people", () => {});
+  search = new Form(this, "people", "UsersQuery", () => {});
   banning = new Dialog(this, "ban", {
     title: (person) => `Ban ${person?.name ?? ""}?`,
     action: "Ban",
+    request: "BanBody",
     isDanger: true,
     fields: (form) => [
-      textarea(form, { name: "reason", label: "Reason (they are told)", rows: 2, maxlength: 1000, required: true }),
+      textarea(form, { name: "reason", label: "Reason (they are told)", rows: 2, required: true }),
       select(form, { name: "days", label: "For how long", options: TIMES }),
     ],
     submit: async ({ reason, days }, person) => {
@@ -62,7 +63,7 @@ export class People extends View {
     return html`${adminTabs()}
       <h1>People</h1>
       <form id="people" class="form inline" role="search" aria-label="People" @submit=${find}>
-        ${input(this.search, { name: "q", label: "Name or e-mail address", value: this.asked.q, maxlength: 200 })}
+        ${input(this.search, { name: "q", label: "Name or e-mail address", value: this.asked.q })}
         ${select(this.search, {
           name: "role",
           label: "Role",

@@ -1,8 +1,8 @@
-// Registering, which also logs in.
+// Registers a user, who is then also logged in.
 
 import { html } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
-import { navigate } from "../router.js";
+import { navigate } from "../navigation.js";
 import { session } from "../session.js";
 import { Form, formOf, input } from "../ui/form.js";
 import { View } from "../view.js";
@@ -10,7 +10,7 @@ import { whereTo } from "./login.js";
 
 export class Register extends View {
   title = "Register";
-  form = new Form(this, "register", async (values) => {
+  form = new Form(this, "register", "RegisterBody", async (values) => {
     const next = whereTo(this.query);
     session.begin(await api.post("/api/register", values));
     navigate(next, { replace: true });
@@ -39,7 +39,7 @@ export class Register extends View {
           name: "password",
           label: "Password",
           type: "password",
-          hint: "At least 8 characters.",
+          hint: `At least ${this.form.limits.password.minlength} characters.`,
           autocomplete: "new-password",
           required: true,
         }),

@@ -1,4 +1,4 @@
-// For moderators: what people reported, the most reported listing first.
+// For moderators: the open reports, those of the most reported listing first.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";

@@ -1,4 +1,4 @@
-// For moderators: what is in the trash, and restoring it; for admins also ending it for good.
+// The trash: moderators restore listings from it; admins can also delete them for ever.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";

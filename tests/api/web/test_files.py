@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import html
 import json
 import re
 from collections.abc import Awaitable, Callable
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-from api.handlers.web import ELSEWHERE, FOLDER, PAGES
+from api.handlers.web import CHECKOUT, CLIENT, FOLDER, PAGES
 from tests.api.conftest import Api
 from tests.support.vendored import PACKAGES, VENDOR, contents
 
@@ -22,6 +24,13 @@ Make = Callable[..., Awaitable[Api]]
 def own(suffix: str) -> list[Path]:
     """The page's files that are written here."""
     return [path for path in FOLDER.rglob(f"*{suffix}") if VENDOR not in path.parents]
+
+
+def imports(path: Path) -> list[Path]:
+    """What a module imports: files beside it, since a browser finds nothing by a package's name."""
+    names = re.findall(r'^(?:import|export|}) ?(?:[^"\n]*from )?"([^"]+)";?$', path.read_text("utf-8"), re.MULTILINE)
+    assert all(name.startswith(".") for name in names), f"{path.name} imports {names}"
+    return [(path.parent / name).resolve() for name in names]
 
 
 async def policy(api: Api, **headers: str) -> dict[str, str]:
@@ -40,7 +49,7 @@ async def socket_address(api: Api, **headers: str) -> str:
 
 
 async def version(api: Api) -> str:
-    found = re.search(r"/web/([0-9a-f]+)/main.js", await (await api.client.get("/")).text())
+    found = re.search(r"/web/([0-9a-f]+)/api/web/main.js", await (await api.client.get("/")).text())
     assert found is not None
     return found[1]
 
@@ -77,6 +86,27 @@ async def test_the_policy_admits_nothing_inline_and_nothing_foreign(make_api: Ma
     }
 
 
+async def test_the_document_has_the_limits_of_all_forms(make_api: Make) -> None:
+    api = await make_api(max_picture_bytes=3 * 2**20)
+    text = await (await api.client.get("/")).text()
+    found = re.search(r'<meta name="limits" content="([^"]*)">', text)
+    assert found is not None
+    limits = json.loads(html.unescape(found[1]))
+    assert (limits["pictures"], limits["picture_bytes"], limits["page_items"]) == (10, 3 * 2**20, 100)
+    assert limits["forms"]["ReplyBody"] == {"text": {"maxlength": 255}}
+    named = re.compile(r'new Form\(this, "[^"]+", "(\w+)"|request: "(\w+)"|limitsOf\("(\w+)"\)')
+    forms = {"".join(names) for path in own(".js") for names in named.findall(path.read_text(encoding="utf-8"))}
+    assert forms - {""} <= set(limits["forms"])
+    assert len(forms) > 10
+
+
+def test_no_module_copies_a_limit_of_the_server() -> None:
+    for path in own(".js"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"""(maxlength|minlength)(=|: ?)["']?[0-9]|\b(min|max): ?[0-9]|MAX_PICTURES""", text), path
+        assert not re.search(r"new Form\((?!this, \"[^\"]+\", \"|view, )", text), path
+
+
 async def test_in_development_the_gateway_is_beside_the_api(make_api: Make) -> None:
     api = await make_api(gateway_port=4000)
     assert await socket_address(api, Host="cars.example:4001") == "http://cars.example:4000/socket"
@@ -104,17 +134,17 @@ async def test_a_host_that_is_none_gets_into_neither_policy_nor_document(api: Ap
 
 async def test_files_are_kept_for_ever_under_their_version_and_asked_for_again_under_another(api: Api) -> None:
     current = await version(api)
-    response = await api.client.get(f"/web/{current}/main.js")
+    response = await api.client.get(f"/web/{current}/api/web/main.js")
     assert (response.status, response.content_type, response.charset) == (200, "text/javascript", "utf-8")
     assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
     assert await response.read() == (FOLDER / "main.js").read_bytes()
-    response = await api.client.get("/web/0123456789abcdef/main.js")
+    response = await api.client.get("/web/0123456789abcdef/api/web/main.js")
     assert response.status == 200
     assert response.headers["Cache-Control"] == "no-cache"
 
 
 async def test_files_are_compressed_for_those_who_take_it(api: Api) -> None:
-    address = f"/web/{await version(api)}/vendor/phoenix/phoenix.mjs"
+    address = f"/web/{await version(api)}/api/web/vendor/phoenix/phoenix.mjs"
     plain = await api.client.get(address, headers={"Accept-Encoding": "identity"})
     assert "Content-Encoding" not in plain.headers
     async with api.client.session.get(
@@ -127,13 +157,25 @@ async def test_files_are_compressed_for_those_who_take_it(api: Api) -> None:
 
 async def test_the_libraries_licences_are_served_beside_them(api: Api) -> None:
     for name in ("README.md", "lit-html/LICENSE", "phoenix/LICENSE.md"):
-        response = await api.client.get(f"/web/{await version(api)}/vendor/{name}")
+        response = await api.client.get(f"/web/{await version(api)}/api/web/vendor/{name}")
         assert (response.status, response.content_type) == (200, "text/plain")
         assert await response.read() == (VENDOR / name).read_bytes()
 
 
 @pytest.mark.parametrize(
-    "path", ["nothing.js", "index.html", "../handlers/web.py", "..%2Fhandlers%2Fweb.py", "%2e%2e/app.py", "views", ""]
+    "path",
+    [
+        "nothing.js",
+        "api/web/index.html",
+        "api/web/../handlers/web.py",
+        "api/web/..%2Fhandlers%2Fweb.py",
+        "api/app.py",
+        "%2e%2e/README.md",
+        "api/web/package.json",
+        "clients/javascript/private_chat/package.json",
+        "api/web/views",
+        "",
+    ],
 )
 async def test_there_is_no_other_file(api: Api, path: str) -> None:
     await api.call("GET", f"/web/1/{path}", 404)
@@ -157,23 +199,35 @@ def test_the_vendored_versions_are_those_of_the_lock() -> None:
 
 
 def test_every_import_names_a_file_that_is_there() -> None:
-    imports = 0
-    elsewhere = {FOLDER / name for name in ELSEWHERE}
-    for path in own(".js"):
-        for name in re.findall(r'(?:from|import) "([^"]+)";', path.read_text(encoding="utf-8")):
-            assert name.startswith("."), f"{path.name} imports {name}, which no browser finds"
-            imported = (path.parent / name).resolve()
-            assert imported.is_file() or imported in elsewhere, f"{path.name} imports {name}"
-            imports += 1
-    assert imports > 50
+    modules = [*own(".js"), *CLIENT.glob("*.js")]
+    assert sum(len(imports(path)) for path in modules) > 50
+    for path in modules:
+        for imported in imports(path):
+            assert imported.is_file(), f"{path.name} imports {imported}"
+            assert imported.is_relative_to(FOLDER) or imported.is_relative_to(CLIENT), f"{imported} is not served"
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Where modules import each other in a circle, what one of them finds depends on which was asked for first."""
+    graph = {path: imports(path) for path in [*own(".js"), *CLIENT.glob("*.js")]}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(path.name for path in error.args[1]))
 
 
 async def test_the_page_runs_the_very_client_that_others_copy(api: Api) -> None:
-    for name, path in ELSEWHERE.items():
+    names = [path.relative_to(CHECKOUT).as_posix() for path in CLIENT.glob("*.js")]
+    assert len(names) > 5
+    for name in names:
         response = await api.client.get(f"/web/{await version(api)}/{name}")
         assert (response.status, response.content_type) == (200, "text/javascript")
-        assert await response.read() == path.read_bytes()
-        assert "import " not in re.sub(r"^//.*$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        assert await response.read() == (CHECKOUT / name).read_bytes()
+
+
+def test_the_client_is_one_folder_to_copy() -> None:
+    for path in CLIENT.glob("*.js"):
+        assert {imported.parent for imported in imports(path)} <= {CLIENT}
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
-from tests.support.node import find_node
+from tests.support.node_tests import run_tests
 
 TESTS = sorted(Path(__file__).parent.glob("*.test.mjs"))
 
@@ -15,12 +14,4 @@ TESTS = sorted(Path(__file__).parent.glob("*.test.mjs"))
 @pytest.mark.servers
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.name)
 async def test_a_module_keeps_its_promises(path: Path) -> None:
-    found = find_node()
-    if found is None:
-        pytest.skip("no Node on this machine: `make test` installs one")
-    process = await asyncio.create_subprocess_exec(
-        str(found.node), "--test", str(path), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    output, _ = await process.communicate()
-    assert process.returncode == 0, output.decode()
-    assert "# pass 0" not in output.decode()
+    await run_tests(path)

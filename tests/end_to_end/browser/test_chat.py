@@ -137,9 +137,13 @@ async def test_a_long_conversation_is_read_back_page_by_page(site: Site, open_pa
     for number in range(70):
         body = {"to": bob.id, "message": f"number {number}"}
         await site.rest.call("POST", "/api/messages", 201, who=ann, body=body)
-    # Of long ago: what is recent is repeated when the page catches up, and would be there without a click.
+    # An hour between them: what was written just before the last one is repeated when the page joins, without a click.
     with closing(psycopg2.connect(site.settings.database_url)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute("UPDATE messages SET inserted_at = inserted_at - interval '1 day' WHERE to_id = %s", (bob.id,))
+        cursor.execute(
+            """UPDATE messages SET inserted_at = now() - interval '1 hour' * ((SELECT max(id) FROM messages) - id)
+               WHERE to_id = %s""",
+            (bob.id,),
+        )
     page = await open_page(f"/messages/{ann.id}", bob)
     await expect(messages(page)).to_have_count(30)
     await expect(messages(page).last).to_be_in_viewport()

@@ -132,8 +132,12 @@ async def test_a_reply_appears_on_an_open_page_and_who_looks_is_counted(site: Si
     await expect(anns.locator("[data-reply] .user-text")).to_have_text(["Nice car"])
     await expect(anns.locator("#announcer")).to_have_text("Bob replied: Nice car")
 
+    asked: list[str] = []
+    bobs.on("request", lambda request: asked.append(request.url))
     await site.rest.call("PATCH", f"/api/listings/{listing}", 200, who=ann, body={"price": 4321})
     await expect(bobs.get_by_text("$4,321")).to_be_visible()
+    # It came with the news: nobody has to ask.
+    assert asked == []
     await bobs.close()
     await expect(anns.locator("#viewers")).to_have_count(0)
 

@@ -1,4 +1,4 @@
-"""One person's client, as gateway/client/private_chat.js does it: comes back, catches up, repeats what is unanswered.
+"""One person's client, as clients/javascript/private_chat does it: comes back, catches up, repeats what is unanswered.
 
 It keeps count of everything, so that at the end a test can say what was sent, acknowledged and received.
 """

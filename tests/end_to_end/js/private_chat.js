@@ -1,4 +1,4 @@
-// Clients of gateway/client/private_chat.js, on the npm package "phoenix", for a test that speaks with them by lines.
+// Clients of clients/javascript/private_chat, on the npm package "phoenix", for a test that speaks with them by lines.
 // Its argument is JSON: [{name, user, token, urls, api, afterId}, ...]; each connection goes to the next of the urls,
 // and where `api` is given, catching up goes on by REST.
 // A line on its input is JSON: {name, send: {to, message, client_ref}}. It tells what happens, a line each, with the name:
@@ -7,7 +7,7 @@
 import { createInterface } from "node:readline"
 import { Socket } from "phoenix"
 import WebSocket from "ws"
-import { PrivateChat, byRest } from "../../../gateway/client/private_chat.js"
+import { PrivateChat, byRest } from "../../../clients/javascript/private_chat/index.js"
 
 const chats = new Map()
 

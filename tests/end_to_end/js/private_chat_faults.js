@@ -1,4 +1,4 @@
-// What a server, a network or an application does wrong, and what gateway/client/private_chat.js makes of it, with one
+// What a server, a network or an application does wrong, and what clients/javascript/private_chat makes of it, with one
 // version of the npm package "phoenix". Its argument is JSON: {phoenix, paceSeconds, api, gateway, narrow, people}: the
 // package's folder, how long to count connects, the addresses of a real API, of a gateway (ws://.../socket) and of one
 // that takes only small frames, and two people as {id, token}. `only` chooses cases, `recipe` another copy of the recipe.
@@ -40,7 +40,7 @@ class XMLHttpRequest {
 const given = JSON.parse(process.argv[2])
 if (given.phoenix !== "phoenix") Object.assign(globalThis, { self: globalThis, XMLHttpRequest })
 const { LongPoll, Socket } = await import(given.phoenix)
-const { PrivateChat, SendRefused, byRest } = await import(given.recipe ?? "../../../gateway/client/private_chat.js")
+const { PrivateChat, SendRefused, byRest } = await import(given.recipe ?? "../../../clients/javascript/private_chat/index.js")
 const version = (given.phoenix.match(/-([0-9.]+)$/)?.[1] ?? "newest").split(".").map(Number)
 const isOlderThan = (minor) => version[0] === 1 && version[1] < minor
 const USER = "7"

@@ -11,17 +11,18 @@ from typing import Any
 import pytest
 
 from gateway.channels.listing import Listing
-from gateway.identity import Identity, Refused
 from gateway.runtime.endpoint import Endpoint
+from shared.access.actor import Actor
+from shared.access.admission import Refused
 from shared.domain.users import Role
 from shared.events import control
 from shared.events.envelope import Envelope, json_payload, pack
-from shared.events.listings import LISTING_CHANGED, LISTING_REMOVED, LISTING_UPDATED
+from shared.events.listings import LISTING_REMOVED, LISTING_UPDATED, LOOK_AGAIN
 from shared.events.replies import REPLY_CREATED
 from shared.postgres import DatabaseUnavailable
 from shared.repositories.listing_access import Audience, SeenListing
 from shared.repositories.shared_reads import SharedReads
-from tests.gateway.nodes import SOON, Client, broadcast, closed, crashed, push, reply, start_node
+from tests.gateway.nodes import SOON, Client, actor, broadcast, closed, crashed, push, reply, start_node
 from tests.protocol.client_frames import Received
 
 SELLER, BUYER, MODERATOR = 1, 2, 3
@@ -42,7 +43,9 @@ class Market:
         self.is_away = False
         self.tokens = asyncio.Event()
         self.context = SimpleNamespace(
-            audiences=SharedReads(self.audiences, most=500), authenticate=self.authenticate, join_budget=None
+            audiences=SharedReads(self.audiences, most=500),
+            admission=SimpleNamespace(admit=self.admit),
+            join_budget=None,
         )
 
     async def audiences(self, listing_ids: Sequence[int]) -> dict[int, Audience]:
@@ -56,7 +59,7 @@ class Market:
             if (kinds := self.kinds.get(listing_id)) is not None
         }
 
-    async def authenticate(self, token: str) -> Identity:
+    async def admit(self, token: str) -> Actor:
         await self.tokens.wait()
         raise Refused("bad")
 
@@ -76,9 +79,7 @@ async def node(market: Market) -> AsyncIterator[Endpoint]:
 async def looking(node: Endpoint, market: Market, user_id: int = BUYER, listing_id: int = 7) -> Client:
     """A client that has joined a listing, which everyone may see if nothing else was said."""
     market.kinds.setdefault(listing_id, EVERYONE)
-    client = Client(node, user_id)
-    if user_id == MODERATOR:
-        client.identity.role = "moderator"
+    client = Client(node, actor(user_id, role=Role.MODERATOR if user_id == MODERATOR else Role.USER))
     client.says("j1", "join", f"listing:{listing_id}", "phx_join")
     [answer, *_] = await client.until("presence_state")
     assert answer.payload["status"] == "ok"
@@ -108,7 +109,7 @@ async def looked(clients: Sequence[Client]) -> None:
 
 def change(node: Endpoint, listing_id: int = 7) -> None:
     """As the API publishes a change."""
-    node.broadcast(f"listing:{listing_id}", LISTING_CHANGED, {"id": listing_id})
+    node.broadcast(f"listing:{listing_id}", LOOK_AGAIN, {"id": listing_id})
     node.broadcast(f"listing:{listing_id}", LISTING_UPDATED, {"id": listing_id, "price": 900})
 
 
@@ -197,7 +198,7 @@ async def test_nothing_that_follows_a_change_is_seen_before_the_look(
     node.broadcast("listing:7", event, {"n": 0})
     market.is_open.clear()
     market.kinds[7] = OWNERS
-    node.broadcast("listing:7", LISTING_CHANGED, {"id": 7})
+    node.broadcast("listing:7", LOOK_AGAIN, {"id": 7})
     for number in (1, 2):
         node.broadcast("listing:7", event, {"n": number})
     before = broadcast(event, {"n": 0}, topic="listing:7")
@@ -246,7 +247,7 @@ async def test_what_cannot_be_known_is_not_allowed(node: Endpoint, market: Marke
 
 
 def role_changed(node: Endpoint) -> None:
-    node.connections.role_changed(MODERATOR, "user")
+    node.connections.role_changed(MODERATOR, Role.USER)
 
 
 def category_changed(node: Endpoint) -> None:

@@ -11,15 +11,15 @@ import pytest
 
 from gateway.channels.private_chat import CATCH_UP_LIMIT, PrivateChat
 from gateway.channels.rate_limit import UserBuckets
-from gateway.identity import Identity, Refused
 from gateway.runtime.endpoint import Endpoint
+from shared.access.actor import Actor
+from shared.access.admission import Refused
 from shared.domain.messages import Blocked, Message, NewMessage
-from shared.domain.users import Identity as Person
-from shared.domain.users import Role
 from shared.events.messages import READ, SEND, TYPING
 from shared.postgres import DatabaseUnavailable
 from shared.settings import Settings
-from tests.gateway.nodes import Client, broadcast, crashed, reply, start_node
+from tests.gateway.counted import counted
+from tests.gateway.nodes import Client, actor, broadcast, crashed, reply, start_node
 
 ANN, BOB, EVE, NOBODY = 1, 2, 3, 99
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -33,11 +33,10 @@ class Post:
         self.read: dict[tuple[int, int], int] = {}
         self.is_away = False
         self.asked_for: list[tuple[int, int, int]] = []
-        self.tokens: dict[str, Identity] = {}
+        self.tokens: dict[str, Actor] = {}
         self.context = SimpleNamespace(
             settings=Settings(),
-            authenticate=self.authenticate,
-            identities=SimpleNamespace(find=self.find),
+            admission=SimpleNamespace(admit=self.admit, is_registered=self.is_registered),
             blocks=SimpleNamespace(is_blocked=self.is_blocked),
             messages=SimpleNamespace(catch_up=self.catch_up, mark_read=self.mark_read),
             message_writer=SimpleNamespace(send=self.send),
@@ -49,9 +48,9 @@ class Post:
         if self.is_away:
             raise DatabaseUnavailable("away")
 
-    async def find(self, user_id: int, session_id: str) -> Person | None:
+    async def is_registered(self, user_id: int) -> bool:
         self.reach()
-        return None if user_id == NOBODY else Person("A name", Role.USER, False, False)
+        return user_id != NOBODY
 
     async def is_blocked(self, user_id: int, *, by: int) -> bool:
         self.reach()
@@ -80,7 +79,7 @@ class Post:
         self.read[user_id, other_id] = up_to
         return up_to
 
-    async def authenticate(self, token: str) -> Identity:
+    async def admit(self, token: str) -> Actor:
         self.reach()
         try:
             return self.tokens[token]
@@ -107,11 +106,11 @@ async def chatting(node: Endpoint, user_id: int) -> Client:
 
 
 def says(client: Client, event: str, payload: Any, ref: str = "r1") -> None:
-    client.says("j1", ref, f"private_chat:{client.identity.user_id}", event, payload)
+    client.says("j1", ref, f"private_chat:{client.actor.user_id}", event, payload)
 
 
 def answer(client: Client, response: Any = None, status: str = "ok", ref: str = "r1") -> Any:
-    return reply(ref, response, status, topic=f"private_chat:{client.identity.user_id}")
+    return reply(ref, response, status, topic=f"private_chat:{client.actor.user_id}")
 
 
 def refusal(client: Client, reason: str, ref: str = "r1") -> Any:
@@ -281,7 +280,7 @@ async def test_an_event_that_it_does_not_know_crashes_it_alone(node: Endpoint) -
     ann, bob = await chatting(node, ANN), await chatting(node, BOB)
     says(ann, "no such event", {})
     assert ann.take() == [crashed(topic=f"private_chat:{ANN}")]
-    assert node.counts.channel_crashes == 1
+    assert counted(node.counts.channel_crashes) == {"PrivateChat": 1}
     says(bob, TYPING, {"to": str(ANN)})
     assert bob.take() == [answer(bob)]
 
@@ -291,14 +290,14 @@ async def test_an_event_that_it_does_not_know_crashes_it_alone(node: Endpoint) -
 
 async def test_a_fresh_token_of_the_same_user_renews_the_connection(node: Endpoint, post: Post) -> None:
     ann = await chatting(node, ANN)
-    post.tokens = {"hers": Identity(ANN, 4e9, "s2"), "his": Identity(BOB, 4e9, "s3")}
+    post.tokens = {"hers": actor(ANN, "s2"), "his": actor(BOB, "s3")}
     for token in ("his", "nobody's", "", None, 5, ["hers"]):
         says(ann, "access_token", {"access_token": token})
         assert ann.take() == [refusal(ann, "invalid token")]
-        assert ann.identity.session_id is None
+        assert ann.actor.session_id == "s"
     says(ann, "access_token", {"access_token": "hers"})
     assert ann.take() == [answer(ann)]
-    assert ann.identity == post.tokens["hers"]
+    assert ann.actor == post.tokens["hers"]
 
 
 async def test_tokens_are_handed_in_within_the_budget_of_joins(node: Endpoint, post: Post) -> None:

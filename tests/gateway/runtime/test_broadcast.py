@@ -10,7 +10,7 @@ import pytest
 from gateway.channel import Channel, HandleResult, InfoResult, JoinResult, Ok
 from gateway.protocol.serializer_v1 import SERIALIZER as V1
 from shared.pubsub.memory import MemoryHub
-from tests.gateway.nodes import Client, broadcast, closed, crashed, push, reply
+from tests.gateway.nodes import Client, actor, broadcast, closed, crashed, push, reply
 from tests.gateway.runtime.conftest import Start
 from tests.protocol.client_frames import Received
 
@@ -53,7 +53,7 @@ class Room(Channel):
     async def handle_out(self, event: str, payload: Any) -> InfoResult:
         match event:
             case "masked":
-                payload["seen_by"] = self.identity.user_id
+                payload["seen_by"] = self.actor.user_id
                 self.push(event, payload)
             case "stopping":
                 raise RuntimeError("asked to")
@@ -73,7 +73,7 @@ class Members:
 async def members(start: Start, count: int = 3, nodes: int = 1) -> Members:
     hub = MemoryHub()
     endpoints = [await start(Room, hub=hub) for _ in range(nodes)]
-    clients = [Client(endpoints[number % nodes], user_id=number + 1) for number in range(count)]
+    clients = [Client(endpoints[number % nodes], number + 1) for number in range(count)]
     for client in clients:
         await client.joins("room:1")
     return Members(clients)
@@ -338,8 +338,8 @@ async def test_a_disconnect_closes_all_of_a_users_connections_on_every_node(star
     endpoints = [await start(Room, hub=hub) for _ in range(nodes)]
     # Every node hears of it when it has subscribed to what servers tell each other.
     await asyncio.sleep(0)
-    mine = [Client(endpoint, user_id=7) for endpoint in endpoints for _ in range(2)]
-    others = [Client(endpoint, user_id=8) for endpoint in endpoints]
+    mine = [Client(endpoint, 7) for endpoint in endpoints for _ in range(2)]
+    others = [Client(endpoint, 8) for endpoint in endpoints]
     await mine[0].joins("room:1")
     endpoints[0].disconnect(7)
     assert [client.close_code for client in mine] == [1001] * len(mine)
@@ -349,8 +349,7 @@ async def test_a_disconnect_closes_all_of_a_users_connections_on_every_node(star
 
 async def test_a_disconnect_of_one_session_leaves_the_users_others(start: Start) -> None:
     node = await start(Room)
-    phone, laptop = Client(node, user_id=7), Client(node, user_id=7)
-    phone.identity.session_id, laptop.identity.session_id = "phone", "laptop"
+    phone, laptop = Client(node, actor(7, "phone")), Client(node, actor(7, "laptop"))
     node.disconnect(7, "phone")
     assert (phone.close_code, laptop.close_code) == (1001, None)
 

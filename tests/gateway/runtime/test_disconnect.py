@@ -7,10 +7,10 @@ import asyncio
 import pytest
 
 from gateway.channel import Channel, JoinResult, Ok
-from gateway.identity import Identity
 from gateway.runtime.endpoint import Endpoint
+from shared.domain.users import Role
 from shared.pubsub.memory import MemoryHub
-from tests.gateway.nodes import Client
+from tests.gateway.nodes import Client, actor
 from tests.gateway.runtime.conftest import Start
 
 
@@ -25,14 +25,6 @@ async def nodes(start: Start) -> list[Endpoint]:
     return [await start(Room, hub=hub) for _ in range(2)]
 
 
-def connects_with(node: Endpoint, identity: Identity) -> Client:
-    """As a transport does it, with the identity that it found a while ago."""
-    client = Client(node, identity.user_id)
-    client.identity = identity
-    node.connections.identified(client)
-    return client
-
-
 def now() -> float:
     return asyncio.get_running_loop().time()
 
@@ -44,9 +36,7 @@ async def test_a_disconnect_closes_the_users_connections_on_every_node(nodes: li
 
 
 async def test_a_disconnect_of_a_session_leaves_the_others(nodes: list[Endpoint]) -> None:
-    clients = [
-        connects_with(node, Identity(1, float("inf"), session)) for node in nodes for session in ("a", "b", None)
-    ]
+    clients = [Client(node, actor(1, session)) for node in nodes for session in ("a", "b", "c")]
     nodes[0].disconnect(1, "a")
     assert [client.close_code for client in clients] == [1001, None, None] * 2
 
@@ -55,29 +45,29 @@ async def test_who_was_looked_up_before_a_disconnect_and_connects_after_it_is_cl
     before = now()
     nodes[0].disconnect(1, "a")
     for node in nodes:
-        assert connects_with(node, Identity(1, float("inf"), "a", as_of=before)).close_code == 1001
-        assert connects_with(node, Identity(1, float("inf"), "b", as_of=before)).close_code is None
-        assert connects_with(node, Identity(2, float("inf"), "a", as_of=before)).close_code is None
+        assert Client(node, actor(1, "a"), as_of=before).close_code == 1001
+        assert Client(node, actor(1, "b"), as_of=before).close_code is None
+        assert Client(node, actor(2, "a"), as_of=before).close_code is None
         # Looked up since: a log-in after the log-out, say.
-        assert connects_with(node, Identity(1, float("inf"), "a", as_of=now() + 0.001)).close_code is None
+        assert Client(node, actor(1, "a"), as_of=now() + 0.001).close_code is None
 
 
 async def test_a_fresh_token_that_was_looked_up_before_a_disconnect_does_not_save_its_connection(
     nodes: list[Endpoint],
 ) -> None:
-    client = connects_with(nodes[0], Identity(1, float("inf"), "a"))
+    client = Client(nodes[0], actor(1, "a"))
     before = now()
     nodes[1].disconnect(1, "b")
     assert client.close_code is None
-    client.renew(Identity(1, float("inf"), "b", as_of=before))
+    client.renew(actor(1, "b"), before)
     assert client.close_code == 1001
 
 
 async def test_a_role_that_changed_while_its_user_connected_is_the_new_one(nodes: list[Endpoint]) -> None:
     before = now()
-    nodes[0].connections.role_changed(1, "user")
-    assert connects_with(nodes[0], Identity(1, float("inf"), role="admin", as_of=before)).identity.role == "user"
-    assert connects_with(nodes[0], Identity(2, float("inf"), role="admin", as_of=before)).identity.role == "admin"
+    nodes[0].connections.role_changed(1, Role.USER)
+    assert Client(nodes[0], actor(1, role=Role.ADMIN), as_of=before).actor.role is Role.USER
+    assert Client(nodes[0], actor(2, role=Role.ADMIN), as_of=before).actor.role is Role.ADMIN
 
 
 async def test_who_comes_while_the_node_drains_is_sent_elsewhere(nodes: list[Endpoint]) -> None:

@@ -52,7 +52,7 @@ async def test_joins_past_it_are_answered_on_all_of_a_users_connections(node: En
         reply("r1", TOO_MANY, "error", "room:3", "j3"),
     ]
     assert (Room.joins, len(node.topics)) == (3, 3)
-    other = Client(node, user_id=2)
+    other = Client(node, 2)
     await other.joins("room:3")
 
 

@@ -55,7 +55,7 @@ class Guarded(Channel):
         return cls.guests
 
     def judge(self, found: Any) -> InfoResult:
-        user_id = self.identity.user_id
+        user_id = self.actor.user_id
         if user_id == 13:
             raise RuntimeError("asked to")
         return None if user_id in found else Stop()

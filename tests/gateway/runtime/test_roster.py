@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from gateway.identity import Identity
 from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.roster import SLICES
+from shared.domain.users import Role
 from shared.settings import Settings
-from tests.gateway.nodes import SOON, Client, start_node
+from tests.gateway.nodes import NEVER, SOON, Client, actor, start_node
 
 
 class Checked(Client):
@@ -55,9 +55,7 @@ async def test_all_are_looked_after_each_round_and_no_turn_of_the_loop_is_for_mo
 
 async def test_whose_token_expires_is_closed_in_the_next_round() -> None:
     node = await start_node({}, settings=Settings(idle_seconds=0.4))
-    clients = [Client(node, number) for number in range(2 * SLICES)]
-    for client in clients[::2]:
-        client.identity.expires_at = 0.0
+    clients = [Client(node, actor(number, expires_at=number % 2 * NEVER)) for number in range(2 * SLICES)]
     async with asyncio.timeout(SOON):
         while len(node.connections) > SLICES:  # noqa: ASYNC110 (it tells nobody)
             await asyncio.sleep(0.001)
@@ -70,14 +68,14 @@ async def test_all_that_happened_to_a_user_lately_takes_effect_and_nothing_of_ot
     before = asyncio.get_running_loop().time()
     for user_id in range(1000, 2000):
         node.connections.disconnect(user_id, None)
-        node.connections.role_changed(user_id, "admin")
-    node.connections.role_changed(1, "moderator")
+        node.connections.role_changed(user_id, Role.ADMIN)
+    node.connections.role_changed(1, Role.MODERATOR)
     node.connections.disconnect(1, "phone")
-    node.connections.role_changed(1, "user")
+    node.connections.role_changed(1, Role.USER)
     for session, code in (("phone", 1001), ("laptop", None)):
         client = Client(node)
-        client.renew(Identity(1, float("inf"), session, role="admin", as_of=before))
-        assert (client.close_code, client.identity.role) == (code, "user")
+        client.renew(actor(1, session, Role.ADMIN), before)
+        assert (client.close_code, client.actor.role) == (code, Role.USER)
     await node.stop()
 
 

@@ -18,7 +18,7 @@ from gateway.runtime.endpoint import Endpoint
 from shared.pubsub.memory import MemoryBroker, MemoryHub
 from shared.settings import Settings
 from tests.gateway.transports.raw_socket import RawSocket
-from tests.lab.__main__ import LabAuthenticator
+from tests.lab.__main__ import LabAdmission
 from tests.lab.node import lab_node
 
 SECRET = "a-secret-of-the-tests-a-secret-of-the-tests"
@@ -108,7 +108,7 @@ async def start_lab() -> AsyncIterator[StartLab]:
             endpoint = lab_node(chosen, MemoryBroker(hub))
             await endpoint.start()
             app = web.Application()
-            add_socket(app, endpoint, LabAuthenticator(SECRET))
+            add_socket(app, endpoint, LabAdmission(SECRET))
             # As the product does it: aiohttp's own test server would cancel a handler whose client is gone.
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
             await runner.setup()

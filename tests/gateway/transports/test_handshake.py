@@ -83,7 +83,7 @@ async def test_a_good_token_in_the_query_connects_with_or_without_a_trailing_sla
     assert raw.head.startswith(b"HTTP/1.1 101 ")
     assert b"sec-websocket-protocol" not in raw.head.lower()
     (connection,) = lab.endpoint.connections
-    assert connection.identity.user_id == 5
+    assert connection.actor.user_id == 5
     await raw.close()
 
 
@@ -108,7 +108,7 @@ async def test_a_token_among_the_subprotocols_selects_phoenix(
     assert raw.head.startswith(b"HTTP/1.1 101 ")
     assert b"\r\nsec-websocket-protocol: phoenix\r\n" in raw.head.lower()
     (connection,) = lab.endpoint.connections
-    assert connection.identity.user_id == 5
+    assert connection.actor.user_id == 5
     await raw.close()
 
 
@@ -150,7 +150,7 @@ async def test_the_token_among_the_subprotocols_wins_over_the_query(lab: LabServ
     raw = await RawSocket.connect(lab.port, f"/socket/websocket?token={token(6)}", headers=(header,))
     assert raw.head.startswith(b"HTTP/1.1 101 ")
     (connection,) = lab.endpoint.connections
-    assert connection.identity.user_id == 5
+    assert connection.actor.user_id == 5
     await raw.close()
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from gateway.protocol.close_codes import BAD_FRAME, DISCONNECTED, INVALID_TEXT
 from shared.pubsub.memory import MemoryHub
+from tests.gateway.counted import counted
 from tests.gateway.transports.conftest import LabServer, StartLab, token
 from tests.gateway.transports.raw_socket import BINARY, CLOSE, PING, PONG, TEXT, RawSocket, frame
 
@@ -573,7 +574,7 @@ async def test_a_user_has_so_many_websockets_and_no_more_however_they_come(start
     lab = await start_lab(max_websockets_per_user=3)
     sockets = await asyncio.gather(*(lab.connect_raw(7) for _ in range(10)))
     assert Counter(raw.head.split()[1] for raw in sockets) == {b"101": 3, b"429": 7}
-    assert lab.endpoint.counts.refused == 7
+    assert counted(lab.endpoint.counts.refused) == {"": 7}
     others = await lab.connect(8)
     await others.close()
 
@@ -613,4 +614,4 @@ async def test_what_this_side_closes_is_counted_by_why(lab: LabServer) -> None:
     lab.endpoint.disconnect(5)
     lab.endpoint.disconnect(5)
     assert await gone.close_code() == 1001
-    assert lab.endpoint.counts.closes == {BAD_FRAME: 1, INVALID_TEXT: 1, DISCONNECTED: 1}
+    assert counted(lab.endpoint.counts.closes) == {BAD_FRAME.reason: 1, INVALID_TEXT.reason: 1, DISCONNECTED.reason: 1}

@@ -1,4 +1,4 @@
-"""What text says something, and what is blank."""
+"""Which texts have something to read, and which are blank."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from shared.domain.text import is_blank, text_fault
+from shared.domain.text import in_words, is_blank, text_fault
 
 INVISIBLE = {
     "nothing": "",
@@ -63,3 +63,7 @@ def test_every_letter_and_digit_but_the_fillers_is_visible() -> None:
     letters = [chr(point) for point in range(0x110000) if unicodedata.category(chr(point))[0] in "LNP"]
     fillers = set("\u115f\u1160\u3164\uffa0\U00013441\U00013442")
     assert {letter for letter in letters if is_blank(letter)} <= fillers
+
+
+def test_counts_are_words_up_to_twelve_and_digits_above() -> None:
+    assert [in_words(number) for number in (0, 1, 10, 12, 13, 1000)] == ["no", "one", "ten", "twelve", "13", "1,000"]

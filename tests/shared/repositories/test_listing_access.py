@@ -36,7 +36,7 @@ async def every_kind_of_listing(database: Database) -> list[int]:
 
 async def seen(access: ListingAccess, listing_id: int, actor: Actor) -> SeenListing | None:
     try:
-        return await access.seen(listing_id, actor)
+        return await access.visible(listing_id, actor)
     except ListingNotFound:
         return None
 

@@ -1,14 +1,29 @@
-"""Listings and categories where two things happen at once, and the plans of what is asked most."""
+"""Listings and categories: every declared field of a listing, and where two things happen at once."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
+from typing import Any
 
+import msgspec
 import pytest
 
-from shared.domain.listings import CategoryNotFound, NewListing, Visibility
+from shared.access.actor import Actor
+from shared.domain.declared import fields_of
+from shared.domain.listings import (
+    MAX_MILEAGE,
+    MAX_PRICE,
+    CategoryNotFound,
+    ListingChange,
+    NewListing,
+    Status,
+    Visibility,
+)
+from shared.domain.users import Role
 from shared.postgres import Database, Statement
 from shared.repositories.categories import CategoryRepository
+from shared.repositories.listing_access import ListingAccess
 from shared.repositories.listings import ListingRepository
 from shared.repositories.trash import TrashRepository
 
@@ -26,12 +41,61 @@ async def test_a_listing_does_not_slip_into_a_category_that_is_being_deleted(dat
         sql = "UPDATE categories SET deleted_at = now() WHERE id = %s"
         await transaction.execute(Statement("", sql), category_id)
         creating = asyncio.ensure_future(listings.create(SELLER, new))
-        # Each look at the locks is a trip to the server, during which the other one goes on.
+        # Each look at the locks is a trip to the server, during which the other transaction goes on.
         while not await database.fetch(Statement("", "SELECT FROM pg_locks WHERE NOT granted")):
             pass
         assert not creating.done()
     with pytest.raises(CategoryNotFound):
         await creating
+
+
+async def test_every_declared_field_is_stored_shown_and_changed(database: Database) -> None:
+    listings, first, second = ListingRepository(database), await category(database), await category(database, "Trucks")
+    new = NewListing(
+        title="A car",
+        content="It drives.",
+        category_id=first,
+        visibility=Visibility.PRIVATE,
+        status=Status.SOLD,
+        make="Fiat",
+        model="500",
+        year=1969,
+        mileage=MAX_MILEAGE,
+        price=MAX_PRICE,
+        location="Rome",
+    )
+    names = [field.name for field in fields_of(NewListing)]
+    assert names == list(asdict(new))
+    listing_id = await listings.create(SELLER, new)
+    seller = Actor(SELLER, "session", Role.USER, "Sam", 0)
+
+    async def shown() -> dict[str, Any]:
+        json = msgspec.json.decode(await listings.read(listing_id, seller), type=dict[str, Any])
+        return {**json, "category_id": json["category"]["id"]}
+
+    assert {name: (await shown())[name] for name in names} == asdict(new)
+    others = {
+        "title": "Another",
+        "content": "It stands.",
+        "category_id": second,
+        "visibility": Visibility.PUBLIC,
+        "status": Status.AVAILABLE,
+        "make": None,
+        "model": None,
+        "year": 1970,
+        "mileage": 0,
+        "price": None,
+        "location": None,
+    }
+    assert list(others) == names
+    seen = await ListingAccess(database).visible(listing_id, seller)
+    for name, value in others.items():
+        before = await shown()
+        await listings.change(seen, ListingChange({name: value}), by=SELLER)
+        after = await shown()
+        assert after[name] == value
+        changed = {name, "updated_at"} | ({"category"} if name == "category_id" else set())
+        assert {key for key in after if after[key] != before[key]} <= changed
 
 
 async def test_many_who_offer_the_same_car_do_not_wait_in_a_circle(database: Database) -> None:

@@ -1,4 +1,4 @@
-"""Reads that many wait for: done once, and never older than the question."""
+"""Shared reads: one read answers many callers, and no answer is older than its question."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.repositories.shared_reads import SharedReads
 
 
 class Store:
-    """Values that change; a read sees them at its start and answers when it is let go on."""
+    """Values that change. A read sees them at its start, and answers when the test lets it go on."""
 
     def __init__(self) -> None:
         self.values = {1: "a", 2: "b"}
@@ -88,3 +88,45 @@ async def test_who_goes_away_takes_nobodys_answer_along() -> None:
     store.go_on.release()
     assert await stays == "a"
     assert gone.cancelled()
+
+
+async def test_who_asks_now_reads_alone_at_once_and_whoever_comes_meanwhile_shares_the_next() -> None:
+    store = Store()
+    shared = SharedReads(store.read, most=10)
+    first = asyncio.ensure_future(shared.get_now(1))
+    await ticks()
+    store.values[1] = "changed"
+    later = [asyncio.ensure_future(ask(key)) for ask in (shared.get_now, shared.get) for key in (1, 2)]
+    closing = asyncio.ensure_future(shared.close())
+    await ticks()
+    assert store.reads == [[1]]
+    store.go_on.release()
+    assert await first == "a"
+    assert not closing.done()
+    store.go_on.release()
+    assert await asyncio.gather(*later) == ["changed", "b"] * 2
+    assert store.reads == [[1], [1, 2]]
+    await closing
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False])
+async def test_whatever_ends_the_read_of_who_asked_now_the_others_are_answered(is_cancelled: bool) -> None:
+    store = Store()
+    shared = SharedReads(store.read, most=10)
+    store.failure = DatabaseUnavailable("away")
+    first = asyncio.ensure_future(shared.get_now(1))
+    await ticks()
+    other = asyncio.ensure_future(shared.get_now(2))
+    await ticks()
+    if is_cancelled:
+        first.cancel()
+    else:
+        store.go_on.release()
+    with pytest.raises(asyncio.CancelledError if is_cancelled else DatabaseUnavailable):
+        await first
+    store.failure = None
+    store.go_on.release()
+    assert await other == "b"
+    store.go_on.release()
+    assert await shared.get_now(1) == "a"
+    await shared.close()

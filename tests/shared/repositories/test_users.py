@@ -1,16 +1,16 @@
-"""People in the database: what a token is worth, for one and for many."""
+"""People in the database: whether they may connect, and how long a session lasts."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from shared.domain.users import Identity, Role
+from shared.domain.users import Role, Standing
 from shared.postgres import Database
 from shared.repositories.sessions import Refresh, SessionRepository
 from shared.repositories.users import UserRepository
 
 
-async def test_identities_of_many_are_those_of_each(database: Database, users: UserRepository) -> None:
+async def test_the_standings_of_many_are_those_of_each(database: Database, users: UserRepository) -> None:
     sessions = SessionRepository(database)
     await users.set_role(2, Role.MODERATOR, by=None)
     await users.ban(3, until=None, reason="x", by=2)
@@ -19,18 +19,18 @@ async def test_identities_of_many_are_those_of_each(database: Database, users: U
     await sessions.begin("alive", 1, 60)
     await sessions.revoke("over", 1, datetime.now(UTC), "logged out")
     pairs = [(1, "alive"), (1, "over"), (1, "unheard of"), (2, "x"), (3, "x"), (4, "x"), (5, "x"), (99, "x")]
-    found = await users.identities(pairs)
+    found = await users.standings(pairs)
     assert found == {
-        (1, "alive"): Identity("User 1", Role.USER, False, False),
-        (1, "over"): Identity("User 1", Role.USER, False, True),
-        (1, "unheard of"): Identity("User 1", Role.USER, False, False),
-        (2, "x"): Identity("User 2", Role.MODERATOR, False, False),
-        (3, "x"): Identity("User 3", Role.USER, True, False),
-        (4, "x"): Identity("User 4", Role.USER, False, False),
+        (1, "alive"): Standing("User 1", Role.USER, False, False),
+        (1, "over"): Standing("User 1", Role.USER, False, True),
+        (1, "unheard of"): Standing("User 1", Role.USER, False, False),
+        (2, "x"): Standing("User 2", Role.MODERATOR, False, False),
+        (3, "x"): Standing("User 3", Role.USER, True, False),
+        (4, "x"): Standing("User 4", Role.USER, False, False),
     }
     for pair in pairs:
-        assert await users.identity(*pair) == found.get(pair)
-    assert await users.identities([]) == {}
+        assert (await users.standings([pair])).get(pair) == found.get(pair)
+    assert await users.standings([]) == {}
 
 
 async def test_a_session_is_over_when_its_time_has_passed(database: Database) -> None:
@@ -51,6 +51,5 @@ async def test_a_log_out_of_a_session_is_remembered_while_a_token_can_name_it(
     await sessions.revoke("jti:1:x", 1, until, "logged out")
     await sessions.revoke("jti:1:x", 1, until, "logged out")
     await sessions.begin("another", 1, 60)
-    identity = await users.identity(1, "jti:1:x")
-    assert identity is not None
-    assert identity.is_revoked
+    standings = await users.standings([(1, "jti:1:x")])
+    assert standings[1, "jti:1:x"].is_revoked

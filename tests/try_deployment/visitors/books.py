@@ -1,10 +1,12 @@
-"""What is in the database and among the pictures, to be compared before a backup and after its restore."""
+"""Describes the content of the database and the pictures, to compare it before a backup and after its restore."""
 
 from __future__ import annotations
 
 import asyncio
 from hashlib import sha256
 from typing import Any
+
+import psycopg2.errors
 
 from tests.end_to_end.faults.load import query
 from tests.try_deployment.visitors.crowd import APIS, NGINX, Crowd, browser
@@ -22,7 +24,7 @@ async def census(crowd: Crowd, pictures: list[str]) -> dict[str, Any]:
 
 
 def _tables(database_url: str) -> dict[str, Any]:
-    # A session notes when it was last used: what changes by being looked at is not compared.
+    # A session notes its last use. A value that changes because it is looked at cannot be compared.
     names = [name for (name,) in query(database_url, TABLES)]
     found = {}
     for name in names:
@@ -39,7 +41,7 @@ async def _listings() -> Any:
 
 
 async def digests(paths: list[str]) -> dict[str, str]:
-    """Of each picture, which has to be the same from both APIs and through nginx."""
+    """The digest of each picture, which has to be the same from both APIs and through nginx."""
     found = {}
     async with browser() as client:
         for path in paths:
@@ -51,3 +53,12 @@ async def digests(paths: list[str]) -> dict[str, str]:
             assert len(read) == 1, f"{path} differs between the APIs"
             found[path] = read.pop()
     return found
+
+
+async def fail_in_the_database(crowd: Crowd) -> None:
+    """A statement that fails with the words in it, as one does whose server stops meanwhile."""
+    try:
+        await asyncio.to_thread(query, crowd.settings.database_url, "SELECT %s, 1 / 0", crowd.words)
+    except psycopg2.errors.DivisionByZero:
+        return
+    raise AssertionError("it did not fail")

@@ -20,7 +20,7 @@ from gateway.runtime.endpoint import Endpoint, new_node_id
 from shared.pubsub.memory import MemoryBroker, MemoryHub
 from shared.pubsub.redis import RedisBroker
 from shared.settings import Settings
-from tests.lab.__main__ import LabAuthenticator
+from tests.lab.__main__ import LabAdmission
 from tests.lab.node import lab_node
 
 SECRET = "a-secret-of-the-tests-a-secret-of-the-tests"
@@ -65,7 +65,7 @@ class Cluster:
             endpoint = lab_node(given, broker, node_id=node_id)
             await endpoint.start()
             app = web.Application()
-            add_socket(app, endpoint, LabAuthenticator(SECRET))
+            add_socket(app, endpoint, LabAdmission(SECRET))
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
             await runner.setup()
             site = web.TCPSite(runner, "127.0.0.1", 0)

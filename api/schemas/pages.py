@@ -1,0 +1,23 @@
+"""The parameters of every list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
+
+from marshmallow import validate
+
+from api.pagination import DEFAULT_LIMIT, MAX_LIMIT
+from api.schemas.fields import Digits, Storable
+
+# As `pagination` makes them: letters that a URL takes as they are.
+_CURSOR = [validate.Length(1, 1000), validate.Regexp(r"^[A-Za-z0-9_-]+$", error="Not a cursor of this list.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageQuery:
+    """A list with filters adds its own in a subclass."""
+
+    limit: Annotated[int, partial(Digits, validate=validate.Range(1, MAX_LIMIT))] = DEFAULT_LIMIT
+    cursor: Annotated[str, partial(Storable, validate=_CURSOR)] | None = None

@@ -1,0 +1,293 @@
+// The page's conversations over the private chat client: REST, a server and a clock that do what a test says.
+
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+import { Inbox } from "../../../api/web/realtime/inbox.js";
+import { PrivateChat } from "../../../clients/javascript/private_chat/index.js";
+import { Clock, settled } from "../../clients/clock.mjs";
+import { Socket } from "../../clients/socket.mjs";
+
+const ME = "3";
+const [ANN, BOB] = ["7", "8"];
+const NAMES = { [ANN]: "Ann", [BOB]: "Bob" };
+
+/** What the API has stored, and answers. */
+class Rest {
+  messages = [];
+  asked = [];
+  isAway = false;
+
+  /** As the server stores it; told to nobody. */
+  store(id, from, to, text = `number ${id}`) {
+    const message = { id, from, to, message: text, listing_id: null, inserted_at: "", read_at: null };
+    this.messages.push(message);
+    return message;
+  }
+
+  async get(path, { query }) {
+    this.asked.push(path);
+    // An answer takes a while: it is what was so when it was asked for.
+    const answer = JSON.stringify(this.#answer(path, query));
+    await this.delay;
+    if (this.isAway) throw new Error("away");
+    return JSON.parse(answer);
+  }
+
+  #answer(path, { after_id: afterId, limit }) {
+    if (path === "/api/conversations") return { data: this.#conversations().slice(0, limit), next_cursor: null };
+    if (path === "/api/messages") return { data: this.messages.filter(({ id }) => id > afterId), next_cursor: null };
+    const [, other] = path.match(/^\/api\/conversations\/(\d+)\/messages$/);
+    return { data: this.messages.filter(({ from, to }) => from === other || to === other), next_cursor: null };
+  }
+
+  #conversations() {
+    const found = new Map();
+    for (const message of this.messages) {
+      const other = message.from === ME ? message.to : message.from;
+      const unread = (found.get(other)?.unread_count ?? 0) + (message.to === ME && !message.read_at ? 1 : 0);
+      found.delete(other);
+      found.set(other, { user: { id: Number(other), name: NAMES[other] }, last_message: message, unread_count: unread });
+    }
+    return [...found.values()].reverse();
+  }
+}
+
+let clock, socket, rest, inbox, announced;
+
+beforeEach(() => {
+  clock = Clock.install();
+  socket = new Socket();
+  rest = new Rest();
+  announced = [];
+  const chat = (userId, options) => new PrivateChat(socket, userId, options);
+  inbox = new Inbox({ connection: { chat }, api: rest, announce: (text) => announced.push(text) });
+});
+
+/** Everything up to now is read, and what comes is told. */
+async function open() {
+  inbox.open(Number(ME));
+  await settled();
+  socket.opens();
+  socket.joined();
+  await settled();
+}
+
+const texts = () => inbox.list.map((one) => [one.user.name, one.last_message.message, one.unread_count]);
+const thread = (userId) => inbox.thread(userId).messages.map(({ id }) => id);
+const reads = () => rest.asked.filter((path) => path === "/api/conversations").length;
+
+test("it begins with what REST has, and joins from there", async () => {
+  rest.store(1, ANN, ME);
+  rest.store(2, ME, BOB);
+  await open();
+  assert.deepEqual([socket.last.topic, socket.last.params()], [`private_chat:${ME}`, { after_id: 2 }]);
+  assert.deepEqual([texts(), inbox.unread], [[["Bob", "number 2", 0], ["Ann", "number 1", 1]], 1]);
+});
+
+test("it waits for REST as long as it is away, and shows everything then", async () => {
+  rest.store(1, ANN, ME);
+  rest.isAway = true;
+  inbox.open(ME);
+  await clock.pass(5_000);
+  assert.deepEqual(socket.channels, []);
+  rest.isAway = false;
+  await clock.pass(1_000);
+  assert.deepEqual(socket.last.params(), { after_id: 1 });
+  rest.isAway = true;
+  socket.joined();
+  await settled();
+  assert.equal(inbox.isLoaded, false);
+  rest.isAway = false;
+  await clock.pass(3_000);
+  assert.deepEqual(texts(), [["Ann", "number 1", 1]]);
+});
+
+test("what comes between the reading of a thread and the join is in the thread", async () => {
+  rest.store(1, ANN, ME);
+  await inbox.thread(ANN).loadOlder();
+  rest.store(2, ANN, ME);
+  await open();
+  // The server need not repeat what lies before the id that it is given.
+  assert.deepEqual([socket.last.params(), thread(ANN)], [{ after_id: 2 }, [1, 2]]);
+});
+
+test("a thread that cannot be read, as of somebody who never was, keeps nobody from the chat", async () => {
+  const get = rest.get.bind(rest);
+  rest.get = async (path, options) => {
+    if (path.includes("/999/")) throw new Error("there is no such person");
+    return get(path, options);
+  };
+  const reading = inbox.thread("999").loadOlder();
+  inbox.open(ME);
+  await assert.rejects(reading);
+  await clock.pass(1_000);
+  assert.equal(socket.channels.length, 1);
+});
+
+test("a message that comes live is last and unread, is announced, and ends the typing", async () => {
+  rest.store(1, ANN, ME);
+  await open();
+  socket.hears("typing", { from: ANN, to: ME });
+  assert.ok(inbox.isTyping(ANN));
+  socket.hears("send", rest.store(2, ANN, ME, "Hello"));
+  assert.deepEqual([texts(), inbox.unread, inbox.isTyping(ANN)], [[["Ann", "Hello", 2]], 2, false]);
+  assert.deepEqual([announced, reads()], [["Ann: Hello"], 2]);
+});
+
+test("typing that is not heard of again ends by itself", async () => {
+  await open();
+  let told = 0;
+  inbox.onChange(() => (told += 1));
+  socket.hears("typing", { from: ANN, to: ME });
+  await clock.pass(4_999);
+  assert.deepEqual([inbox.isTyping(ANN), told], [true, 1]);
+  await clock.pass(1);
+  assert.deepEqual([inbox.isTyping(ANN), told], [false, 2]);
+});
+
+test("the first message of somebody new asks for the conversations", async () => {
+  await open();
+  socket.hears("send", rest.store(1, BOB, ME));
+  await settled();
+  assert.deepEqual(texts(), [["Bob", "number 1", 1]]);
+});
+
+test("what comes while the conversations are being read is not lost by an older answer", async () => {
+  rest.store(1, ANN, ME);
+  let answer;
+  await open();
+  rest.delay = new Promise((resolve) => (answer = resolve));
+  const loading = inbox.load();
+  socket.hears("send", rest.store(2, ANN, ME));
+  answer();
+  await loading;
+  assert.deepEqual(texts(), [["Ann", "number 2", 2]]);
+});
+
+test("what was missed is in its thread, counted as the server counts, and not announced", async () => {
+  rest.store(1, ANN, ME);
+  await open();
+  await inbox.thread(ANN).loadOlder();
+  socket.breaks(1006);
+  const missed = [rest.store(2, ANN, ME), rest.store(3, ANN, ME)];
+  assert.deepEqual(socket.last.params(), { after_id: 1 });
+  socket.joined(missed);
+  await settled();
+  assert.deepEqual([thread(ANN), texts(), announced], [[1, 2, 3], [["Ann", "number 3", 3]], []]);
+});
+
+test("what one answer does not hold is read on, and what comes meanwhile does not hide the gap", async () => {
+  rest.store(1, ANN, ME);
+  await open();
+  await inbox.thread(ANN).loadOlder();
+  socket.breaks(1006);
+  const missed = [2, 3, 4].map((id) => rest.store(id, ANN, ME));
+  rest.isAway = true;
+  socket.joined(missed.slice(0, 1), false);
+  socket.hears("send", rest.store(5, ANN, ME));
+  await settled();
+  assert.deepEqual(thread(ANN), [1, 2, 5]);
+  rest.isAway = false;
+  await clock.pass(1_000);
+  assert.deepEqual(socket.last.params(), { after_id: 2 });
+  socket.joined([], false);
+  await settled();
+  assert.deepEqual([thread(ANN), socket.last.params()], [[1, 2, 3, 4, 5], { after_id: 5 }]);
+});
+
+test("what I send is in its thread once, whether the answer or the broadcast comes first", async () => {
+  rest.store(1, ANN, ME);
+  await open();
+  await inbox.thread(ANN).loadOlder();
+  inbox.send(ANN, "one", null);
+  inbox.send(ANN, "two", null);
+  const [one, two] = socket.last.pushes;
+  one.answer("ok", { id: 2, inserted_at: "" });
+  await settled();
+  socket.hears("send", rest.store(2, ME, ANN, "one"));
+  socket.hears("send", rest.store(3, ME, ANN, "two"));
+  assert.deepEqual(inbox.outbox.to(ANN), []);
+  two.answer("ok", { id: 3, inserted_at: "" });
+  await settled();
+  assert.deepEqual([thread(ANN), inbox.outbox.pending, announced], [[1, 2, 3], [], []]);
+  assert.deepEqual(texts(), [["Ann", "two", 1]]);
+});
+
+test("what is read is told once, and counted as read at once", async () => {
+  rest.store(1, ANN, ME);
+  await open();
+  await inbox.thread(ANN).loadOlder();
+  inbox.markRead(ANN);
+  inbox.markRead(ANN);
+  assert.deepEqual(socket.last.pushes.map(({ payload }) => payload), [{ with: ANN, up_to: 1 }]);
+  assert.equal(inbox.unread, 0);
+});
+
+test("without a connection nothing is read: it is told when there is one again", async () => {
+  rest.store(1, ANN, ME);
+  await open();
+  await inbox.thread(ANN).loadOlder();
+  socket.breaks(1006);
+  inbox.markRead(ANN);
+  assert.equal(inbox.unread, 1);
+  socket.joined();
+  await settled();
+  inbox.markRead(ANN);
+  assert.deepEqual([socket.last.pushes.length, inbox.unread], [1, 0]);
+});
+
+test("what another device of mine has read is read here, and what they have read is shown", async () => {
+  rest.store(1, ANN, ME);
+  rest.store(2, ME, BOB);
+  await open();
+  await inbox.thread(BOB).loadOlder();
+  socket.hears("read", { by: ME, with: ANN, up_to: 1 });
+  assert.equal(inbox.unread, 0);
+  socket.hears("read", { by: BOB, with: ME, up_to: 2 });
+  assert.ok(inbox.thread(BOB).messages[0].read_at);
+});
+
+test("that another device has read a part is counted by the server", async () => {
+  rest.store(1, ANN, ME).read_at = "now";
+  rest.store(2, ANN, ME);
+  await open();
+  const before = reads();
+  socket.hears("read", { by: ME, with: ANN, up_to: 1 });
+  await settled();
+  assert.deepEqual([reads() - before, inbox.unread], [1, 1]);
+});
+
+test("that I am typing is told now and then, and anew after a message", async () => {
+  await open();
+  const told = () => socket.last.pushes.filter(({ event }) => event === "typing").length;
+  inbox.typing(ANN);
+  await clock.pass(2_400);
+  inbox.typing(ANN);
+  assert.equal(told(), 1);
+  await clock.pass(100);
+  inbox.typing(ANN);
+  assert.equal(told(), 2);
+  inbox.send(ANN, "x", null);
+  inbox.typing(ANN);
+  assert.equal(told(), 3);
+});
+
+test("nothing of one person is left for the next", async () => {
+  rest.store(1, ANN, ME);
+  await open();
+  await inbox.thread(ANN).loadOlder();
+  inbox.send(ANN, "on its way", null);
+  socket.hears("typing", { from: ANN, to: ME });
+  const left = socket.last;
+  inbox.close();
+  assert.ok(left.hasLeft);
+  left.events.send(rest.store(2, ANN, ME));
+  assert.deepEqual([inbox.list, inbox.outbox.pending, inbox.isTyping(ANN), thread(ANN)], [[], [], false, []]);
+  rest.messages = [];
+  socket = new Socket();
+  inbox.open("4");
+  await settled();
+  socket.joined();
+  await settled();
+  assert.deepEqual([socket.last.topic, socket.last.pushes, inbox.list], ["private_chat:4", [], []]);
+});

@@ -1,0 +1,54 @@
+// A clock that goes on when a test says so: timers and Date.now of the process that installs it.
+
+/** What promises bring about has happened. */
+export const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+export class Clock {
+  #now = 1_000_000;
+  #lastId = 0;
+  /** By id: {work, at, every}. */
+  #timers = new Map();
+
+  static install() {
+    const clock = new Clock();
+    const cancel = (id) => clock.#timers.delete(id);
+    Object.assign(globalThis, {
+      setTimeout: (work, wait = 0) => clock.#add(work, wait, null),
+      setInterval: (work, wait) => clock.#add(work, wait, wait),
+      clearTimeout: cancel,
+      clearInterval: cancel,
+    });
+    Date.now = () => clock.#now;
+    return clock;
+  }
+
+  get now() {
+    return this.#now;
+  }
+
+  /** Everything that is due within so many milliseconds happens, in its order, each with what it brings about. */
+  async pass(ms) {
+    const end = this.#now + ms;
+    await settled();
+    for (let next = this.#next(end); next; next = this.#next(end)) {
+      const [id, timer] = next;
+      this.#now = timer.at;
+      if (timer.every === null) this.#timers.delete(id);
+      else timer.at += timer.every;
+      timer.work();
+      await settled();
+    }
+    this.#now = end;
+  }
+
+  #add(work, wait, every) {
+    this.#lastId += 1;
+    this.#timers.set(this.#lastId, { work, at: this.#now + wait, every });
+    return this.#lastId;
+  }
+
+  #next(end) {
+    const due = [...this.#timers].filter(([, { at }]) => at <= end);
+    return due.sort(([, one], [, other]) => one.at - other.at)[0];
+  }
+}

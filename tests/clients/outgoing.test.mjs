@@ -1,0 +1,214 @@
+// Messages on their way, over a channel that answers when it is told to.
+
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+import { Outgoing } from "../../clients/javascript/private_chat/outgoing.js";
+import { SendRefused } from "../../clients/javascript/private_chat/send_refused.js";
+import { Clock, settled } from "./clock.mjs";
+import { Socket } from "./socket.mjs";
+
+const RETRY_MS = 1_000;
+
+let clock, channel, outgoing, outcomes, isAlive, rejoins;
+
+/** A message whose client_ref is its text; `outcomes` has what becomes of it. */
+function send(message, owner = null) {
+  outgoing.send({ to: "8", message, client_ref: message }, owner).then(
+    ({ id }) => outcomes.push([message, id]),
+    (refused) => outcomes.push([message, refused instanceof SendRefused ? refused.reason : refused]),
+  );
+}
+
+function broke(how) {
+  outgoing.lost();
+  return outgoing.broke(how);
+}
+
+const under = (text) => channel.pushes.findLast(({ payload }) => payload.message === text);
+
+beforeEach(() => {
+  clock = Clock.install();
+  channel = new Socket().channel("private_chat:7", {});
+  [outcomes, isAlive, rejoins] = [[], true, 0];
+  outgoing = new Outgoing({
+    retryMs: RETRY_MS,
+    isAlive: async () => isAlive,
+    rejoin: () => (rejoins += 1),
+    changed: () => {},
+  });
+});
+
+test("what is sent without a channel goes out in its order when there is one, and each is answered", async () => {
+  for (const text of ["a", "b", "c"]) send(text);
+  assert.deepEqual([channel.texts, outgoing.isUnderWay("a")], [[], false]);
+  outgoing.joined(channel);
+  assert.deepEqual([channel.texts, outgoing.isUnderWay("a")], [["a", "b", "c"], true]);
+  under("a").answer("ok", { id: 1 });
+  under("c").answer("error", { reason: "blocked" });
+  under("b").answer("ok", { id: 2 });
+  under("b").answer("ok", { id: 3 });
+  await settled();
+  assert.deepEqual(outcomes, [["a", 1], ["c", "blocked"], ["b", 2]]);
+  assert.deepEqual(outgoing.payloads(), []);
+});
+
+test("what was under way when the channel was lost goes out again, under the same client_ref", () => {
+  outgoing.joined(channel);
+  send("a");
+  outgoing.lost();
+  assert.equal(outgoing.isUnderWay("a"), false);
+  outgoing.joined(channel);
+  assert.deepEqual(channel.pushes.map(({ payload }) => payload.client_ref), ["a", "a"]);
+});
+
+test("two sends with one client_ref are one message", async () => {
+  outgoing.joined(channel);
+  send("a");
+  send("a");
+  assert.deepEqual(channel.texts, ["a"]);
+  under("a").answer("ok", { id: 1 });
+  await settled();
+  assert.deepEqual(outcomes, [["a", 1], ["a", 1]]);
+});
+
+for (const reason of ["too many requests", "try again"]) {
+  test(`what was refused for now (${reason}) goes out again after a while`, async () => {
+    outgoing.joined(channel);
+    send("a");
+    under("a").answer("error", { reason });
+    await clock.pass(RETRY_MS - 1);
+    assert.deepEqual([channel.texts, outgoing.isUnderWay("a")], [["a"], false]);
+    await clock.pass(1);
+    assert.deepEqual(channel.texts, ["a", "a"]);
+  });
+}
+
+test("fifty are under way at once, and fewer after the server had too many", async () => {
+  outgoing.joined(channel);
+  for (let number = 0; number < 120; number += 1) send(`${number}`);
+  assert.equal(channel.texts.length, 50);
+  for (const push of [...channel.pushes]) push.answer("error", { reason: "too many requests" });
+  await clock.pass(RETRY_MS);
+  assert.equal(channel.texts.length, 51);
+  under("0").answer("ok", { id: 1 });
+  assert.equal(channel.texts.length, 53);
+});
+
+test("a message over which the connection breaks three times is given up, and what is behind it goes out", async () => {
+  send("poison");
+  send("behind");
+  for (let times = 0; times < 3; times += 1) {
+    outgoing.joined(channel);
+    await clock.pass(RETRY_MS);
+    assert.equal(broke({ mayBeOurs: true }), true);
+  }
+  await settled();
+  // Both at first, then the one that may be the cause alone.
+  assert.deepEqual([outcomes, channel.texts], [[["poison", "could not be sent"]], ["poison", "behind", "poison", "poison"]]);
+  outgoing.joined(channel);
+  await clock.pass(RETRY_MS);
+  under("behind").answer("ok", { id: 6 });
+  await settled();
+  assert.deepEqual(outcomes.at(-1), ["behind", 6]);
+});
+
+test("an outage is no try of a message, however often there is one", async () => {
+  send("a");
+  for (let times = 0; times < 10; times += 1) {
+    outgoing.joined(channel);
+    assert.equal(broke({ mayBeOurs: false }), false);
+  }
+  outgoing.joined(channel);
+  under("a").answer("ok", { id: 1 });
+  await settled();
+  assert.deepEqual([outcomes, channel.texts.length], [[["a", 1]], 11]);
+});
+
+test("no message is blamed for a connection that broke while none was under way", async () => {
+  outgoing.joined(channel);
+  assert.equal(broke({ mayBeOurs: true, wasShort: true }), false);
+  send("a");
+  for (let times = 0; times < 10; times += 1) {
+    outgoing.joined(channel);
+    broke({ mayBeOurs: true, wasShort: true });
+  }
+  outgoing.joined(channel);
+  under("a").answer("ok", { id: 1 });
+  await settled();
+  assert.deepEqual(outcomes, [["a", 1]]);
+});
+
+test("what was under way on a line that breaks by itself goes out again without a wait", () => {
+  outgoing.joined(channel);
+  broke({ mayBeOurs: true, wasShort: true });
+  send("a");
+  outgoing.joined(channel);
+  broke({ mayBeOurs: true, wasShort: true });
+  outgoing.joined(channel);
+  assert.deepEqual(channel.texts, ["a", "a"]);
+});
+
+test("a server that answers all but one message is asked three times, each on a channel joined anew", async () => {
+  outgoing.joined(channel);
+  send("ignored");
+  send("a");
+  for (let times = 1; times <= 3; times += 1) {
+    under("ignored").answer("timeout");
+    await settled();
+    assert.equal(rejoins, times);
+    outgoing.lost();
+    outgoing.joined(channel);
+    await clock.pass(RETRY_MS);
+  }
+  assert.deepEqual(outcomes, [["ignored", "could not be sent"]]);
+  under("a").answer("ok", { id: 1 });
+  await settled();
+  assert.deepEqual(outcomes.at(-1), ["a", 1]);
+});
+
+test("no answer from a server that answers nothing is no try", async () => {
+  isAlive = false;
+  outgoing.joined(channel);
+  send("a");
+  for (let times = 0; times < 5; times += 1) {
+    under("a").answer("timeout");
+    await clock.pass(RETRY_MS);
+  }
+  assert.deepEqual([outcomes, rejoins, channel.texts.length], [[], 0, 6]);
+});
+
+test("a server that has forgotten the channel is joined again, and the message waits for it", () => {
+  outgoing.joined(channel);
+  send("a");
+  under("a").answer("error", { reason: "unmatched topic" });
+  assert.equal(rejoins, 1);
+  outgoing.lost();
+  outgoing.joined(channel);
+  assert.deepEqual(channel.texts, ["a", "a"]);
+});
+
+test("an answer of an earlier connection that comes late brings nothing about but what it says", async () => {
+  outgoing.joined(channel);
+  send("a");
+  const first = under("a");
+  outgoing.lost();
+  outgoing.joined(channel);
+  first.answer("timeout");
+  first.answer("error", { reason: "try again" });
+  await clock.pass(RETRY_MS);
+  assert.deepEqual([channel.texts, outgoing.isUnderWay("a")], [["a", "a"], true]);
+  first.answer("ok", { id: 1 });
+  await settled();
+  assert.deepEqual([outcomes, outgoing.isUnderWay("a")], [[["a", 1]], false]);
+});
+
+test("what only one who leaves has sent is not sent any more", () => {
+  const [one, other] = [{}, {}];
+  send("of one", one);
+  send("of both", one);
+  send("of both", other);
+  assert.deepEqual(outgoing.payloads(one).map(({ message }) => message), ["of one", "of both"]);
+  outgoing.withdraw(one);
+  outgoing.joined(channel);
+  assert.deepEqual(channel.texts, ["of both"]);
+});

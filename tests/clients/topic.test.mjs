@@ -1,0 +1,287 @@
+// Catching up, and what several chats on one socket share, with a server that answers when it is told to.
+
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+import { PrivateChat } from "../../clients/javascript/private_chat/index.js";
+import { Clock, settled } from "./clock.mjs";
+import { Socket } from "./socket.mjs";
+
+const RETRY_MS = 1_000;
+
+let clock, socket, shown, told;
+
+/** News of a chat are in `shown` and `told`. */
+function chatOf(options = {}) {
+  const say = (what) => (news) => told.push(news === undefined ? what : [what, news]);
+  const hooks = { onCaughtUp: say("caught up"), onLost: say("lost"), onRefused: say("refused") };
+  return new PrivateChat(socket, 7, { onMessage: ({ id }) => shown.push(id), ...hooks, ...options });
+}
+
+const list = (...ids) => ids.map((id) => ({ id }));
+
+beforeEach(() => {
+  clock = Clock.install();
+  socket = new Socket();
+  shown = [];
+  told = [];
+});
+
+test("what is live behind a gap is shown, but does not count as seen before the gap is closed", async () => {
+  let release;
+  async function* readOn(afterId) {
+    assert.equal(afterId, 3);
+    yield list(4, 5);
+    await new Promise((resolve) => (release = resolve));
+    yield list(6);
+  }
+  const chat = chatOf({ readOn });
+  assert.deepEqual([socket.last.topic, socket.last.params()], ["private_chat:7", { after_id: 0 }]);
+  socket.joined(list(2, 3), false);
+  socket.hears("send", { id: 9 });
+  await settled();
+  assert.deepEqual([chat.afterId, chat.isCaughtUp, shown], [5, false, [2, 3, 9, 4, 5]]);
+  // The connection is lost in the middle: the next join begins at the gap, not behind it.
+  socket.breaks(1006);
+  release();
+  await settled();
+  assert.deepEqual(socket.last.params(), { after_id: 5 });
+  socket.joined(list(6, 9));
+  await settled();
+  assert.deepEqual([chat.afterId, chat.isCaughtUp, shown], [9, true, [2, 3, 9, 4, 5, 6]]);
+});
+
+test("what came live behind a gap counts as seen when the gap is closed, though no answer repeats it", async () => {
+  const chat = chatOf({
+    readOn: async function* () {
+      yield list(4);
+    },
+  });
+  socket.joined(list(3), false);
+  socket.hears("send", { id: 9 });
+  await settled();
+  assert.deepEqual([chat.afterId, chat.isCaughtUp, shown], [9, true, [3, 9, 4]]);
+});
+
+test("without REST it joins again from the last id, and counts what came live when it is complete", async () => {
+  const chat = chatOf({ afterId: 1 });
+  const first = socket.last;
+  socket.joined(list(2, 3), false);
+  await settled();
+  assert.ok(first.hasLeft && socket.last !== first);
+  // What the channel before still has to say counts no more.
+  first.events.send({ id: 4 });
+  assert.deepEqual([socket.last.params(), shown], [{ after_id: 3 }, [2, 3]]);
+  socket.joined(list(4));
+  for (const id of [8, 7]) socket.hears("send", { id });
+  assert.deepEqual([chat.afterId, shown], [8, [2, 3, 4, 8, 7]]);
+});
+
+test("a part with nothing new in it is asked for again after a while, not at once", async () => {
+  chatOf({ afterId: 3 });
+  const first = socket.last;
+  socket.joined(list(3), false);
+  await clock.pass(RETRY_MS - 1);
+  assert.equal(socket.last, first);
+  await clock.pass(1);
+  assert.notEqual(socket.last, first);
+});
+
+test("a reading that fails is begun again from where it stood", async () => {
+  const chat = chatOf({
+    readOn: async function* () {
+      yield list(2);
+      throw new Error("away");
+    },
+  });
+  socket.joined(list(1), false);
+  await clock.pass(RETRY_MS);
+  assert.deepEqual(socket.last.params(), { after_id: 2 });
+  socket.joined(list(3));
+  await settled();
+  assert.deepEqual([chat.isCaughtUp, chat.afterId], [true, 3]);
+});
+
+test("a message that comes twice is shown once, and it is told which came just now", async () => {
+  const seen = [];
+  chatOf({ onMessage: ({ id }, { isLive }) => seen.push([id, isLive]) });
+  socket.joined(list(1, 2));
+  await settled();
+  for (const id of [2, 3, 3]) socket.hears("send", { id });
+  socket.breaks(1006);
+  socket.joined(list(2, 3, 4));
+  await settled();
+  assert.deepEqual(seen, [[1, false], [2, false], [3, true], [4, false]]);
+  assert.deepEqual(told, ["caught up", "lost", "caught up"]);
+});
+
+test("where it begins can be found out first, and is asked again until it is known", async () => {
+  let asked = 0;
+  const chat = chatOf({
+    afterId: async () => {
+      asked += 1;
+      if (asked < 3) throw new Error("away");
+      return 38;
+    },
+  });
+  const sending = chat.send({ to: 8, message: "early" });
+  await clock.pass(RETRY_MS);
+  assert.deepEqual([asked, chat.channel, chat.typing(8)], [2, null, false]);
+  socket.opens();
+  socket.breaks(1006);
+  await clock.pass(RETRY_MS);
+  assert.deepEqual([asked, socket.last.params(), chat.afterId], [3, { after_id: 38 }, 38]);
+  socket.joined();
+  await settled();
+  socket.last.pushes[0].answer("ok", { id: 39 });
+  assert.deepEqual([await sending, told], [{ id: 39 }, ["caught up"]]);
+});
+
+test("who leaves before it is known never joins, and asks no more", async () => {
+  let asked = 0;
+  const options = {
+    afterId: async () => {
+      asked += 1;
+      throw new Error("away");
+    },
+  };
+  const chat = chatOf(options);
+  await settled();
+  chat.leave();
+  await clock.pass(10 * RETRY_MS);
+  assert.deepEqual([asked, socket.channels], [1, []]);
+});
+
+test("of two on one socket, who does not know yet where it begins is told nothing, and keeps the channel", async () => {
+  let begin;
+  const first = chatOf();
+  const [late, lateNews] = [[], []];
+  const second = chatOf({
+    afterId: () => new Promise((resolve) => (begin = resolve)),
+    onMessage: ({ id }) => late.push(id),
+    onCaughtUp: () => lateNews.push("caught up"),
+  });
+  await settled();
+  socket.joined(list(1, 2));
+  await settled();
+  const channel = socket.last;
+  first.leave();
+  assert.deepEqual([late, lateNews, channel.hasLeft, second.isCaughtUp, second.afterId], [[], [], false, false, null]);
+  begin(1);
+  await settled();
+  assert.deepEqual(socket.last.params(), { after_id: 1 });
+  socket.joined(list(2));
+  await settled();
+  assert.deepEqual([late, lateNews, second.afterId], [[2], ["caught up"], 2]);
+});
+
+test("two on one socket share its channel; one who has seen less joins it again from there", async () => {
+  const chats = [chatOf({ afterId: 5 })];
+  socket.joined(list(6));
+  await settled();
+  const other = [];
+  chats.push(chatOf({ afterId: 6, onMessage: ({ id }) => other.push(id) }));
+  assert.equal(socket.channels.length, 1);
+  chats.push(chatOf({ afterId: 2, onMessage: ({ id }) => other.push(id) }));
+  assert.deepEqual(socket.last.params(), { after_id: 2 });
+  socket.joined(list(3, 6));
+  await settled();
+  assert.deepEqual(shown, [6, 3]);
+  for (const chat of chats) chat.leave();
+  assert.deepEqual(socket.channels, []);
+});
+
+test("reading and typing are heard, and said while there is somebody to say it to", async () => {
+  const heard = [];
+  const chat = chatOf({ onRead: (payload) => heard.push(payload), onTyping: (payload) => heard.push(payload) });
+  assert.deepEqual([chat.read(8, 5), chat.typing("8")], [false, false]);
+  socket.joined();
+  await settled();
+  assert.deepEqual([chat.read(8, 5), chat.typing("8")], [true, true]);
+  assert.deepEqual(
+    socket.last.pushes.map(({ event, payload }) => [event, payload]),
+    [["read", { with: "8", up_to: 5 }], ["typing", { to: "8" }]],
+  );
+  const news = [{ by: "8", with: "7", up_to: 4 }, { from: "8", to: "7" }];
+  socket.hears("read", news[0]);
+  socket.hears("typing", news[1]);
+  assert.deepEqual(heard, news);
+  socket.breaks(1006);
+  assert.deepEqual([chat.read(8, 6), chat.typing("8")], [false, false]);
+});
+
+test("a channel that the server closes is joined again after a while, unless another took its place", async () => {
+  chatOf();
+  const first = socket.last;
+  socket.joined();
+  await settled();
+  first.events.close();
+  await clock.pass(RETRY_MS);
+  assert.notEqual(socket.last, first);
+  const second = socket.last;
+  socket.joined();
+  socket.channel(second.topic, {});
+  second.events.close();
+  await clock.pass(10 * RETRY_MS);
+  assert.ok(!second.hasLeft);
+});
+
+test("a channel that nobody told of the end of its connection is joined anew", async () => {
+  chatOf();
+  const first = socket.last;
+  socket.joined();
+  await settled();
+  socket.opens();
+  assert.ok(first.hasLeft && socket.last !== first);
+});
+
+test("a refused join is told; the library tries it again", () => {
+  chatOf();
+  socket.last.joining.answer("error", { reason: "unauthorized" });
+  assert.deepEqual(told, [["refused", "unauthorized"]]);
+});
+
+test("an application that throws does not stop the chat", async () => {
+  const { error } = console;
+  const errors = [];
+  console.error = (one) => errors.push(one.message);
+  const fails = () => {
+    throw new Error("the application's");
+  };
+  const chat = chatOf({ onMessage: fails, onCaughtUp: fails, onTyping: fails, onChange: fails });
+  socket.joined(list(1));
+  await settled();
+  socket.hears("typing", {});
+  console.error = error;
+  assert.deepEqual([chat.afterId, chat.isCaughtUp], [1, true]);
+  assert.deepEqual(new Set(errors), new Set(["the application's"]));
+});
+
+for (const [given, expected] of [
+  [NaN, 0], [null, 0], [undefined, 0], [-1, 0], [Infinity, 0], [1.5, 0], ["x", 0], [{}, 0], [true, 0], [10n ** 30n, 0], ["", 0],
+  ["0", 0], ["38", 38], [38, 38], [38n, 38],
+]) {
+  test(`after_id ${String(given)} (${typeof given}) begins at ${expected}`, () => {
+    assert.equal(chatOf({ afterId: given }).afterId, expected);
+    assert.deepEqual(socket.last.params(), { after_id: expected });
+  });
+}
+
+test("after leaving nothing is sent, and what was unanswered can be kept", async () => {
+  const chat = chatOf();
+  chat.send({ to: 8, message: "a" });
+  socket.joined();
+  await settled();
+  chat.leave();
+  assert.deepEqual(chat.unanswered.map(({ message }) => message), ["a"]);
+  await assert.rejects(chat.send({ to: 8, message: "b" }), { reason: "left" });
+  assert.deepEqual(socket.channels, []);
+});
+
+test("who has left says nothing on a channel that another one keeps", async () => {
+  const [chat, other] = [chatOf(), chatOf()];
+  socket.joined();
+  await settled();
+  chat.leave();
+  assert.deepEqual([chat.typing(8), chat.read(8, 1), socket.last.pushes], [false, false, []]);
+  assert.ok(other.typing(8));
+});

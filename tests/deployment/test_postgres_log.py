@@ -1,0 +1,58 @@
+"""What Postgres logs of a statement that fails: that it did, and none of what people wrote."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import closing
+from itertools import pairwise
+
+import psycopg2
+import psycopg2.errors
+import pytest
+
+from shared.embedded.postgres import EmbeddedPostgres
+from tests.deployment.test_compose import SERVICES
+from tests.support.scratch import scratch_directory
+
+WORDS = "the words of somebody"
+FAILING = {
+    "a fault in the statement": ("SELECT %s, 1 / 0", psycopg2.errors.DivisionByZero),
+    "a row that is there": ("INSERT INTO notes VALUES (%s)", psycopg2.errors.UniqueViolation),
+    "a row that may not be there": ("INSERT INTO notes VALUES (%s || repeat('!', 99))", psycopg2.errors.CheckViolation),
+    "a statement that takes too long": ("SELECT %s, pg_sleep(30)", psycopg2.errors.QueryCanceled),
+    "a server that stops": ("SELECT %s, pg_terminate_backend(pg_backend_pid())", psycopg2.OperationalError),
+    "a prepared statement": ("EXECUTE note (%s)", psycopg2.errors.UniqueViolation),
+}
+PREPARE = """
+CREATE TABLE notes (text text PRIMARY KEY CHECK (length(text) < 60));
+INSERT INTO notes VALUES (%s);
+PREPARE note (text) AS INSERT INTO notes VALUES ($1);
+SET statement_timeout = '200ms';
+"""
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[EmbeddedPostgres]:
+    """With the settings that compose.yaml gives it."""
+    words = SERVICES["postgres"]["command"]
+    given = [word for before, word in pairwise(words) if before == "-c"]
+    options = dict(word.split("=", 1) for word in given)
+    with scratch_directory() as directory:
+        running = EmbeddedPostgres(directory / "postgres", fsync=False, options=options)
+        await running.start()
+        try:
+            yield running
+        finally:
+            await running.stop()
+
+
+async def test_a_statement_that_fails_is_logged_without_what_is_in_it(server: EmbeddedPostgres) -> None:
+    for number, (sql, error) in enumerate(FAILING.values()):
+        with closing(psycopg2.connect(server.url())) as connection, connection.cursor() as cursor:
+            cursor.execute(f"DROP TABLE IF EXISTS notes; {PREPARE}", (WORDS,))
+            connection.commit()
+            with pytest.raises(error):
+                cursor.execute(sql, (WORDS,))
+        log = server.log.read_text(encoding="utf-8")
+        assert len([line for line in log.splitlines() if " ERROR: " in line or " FATAL: " in line]) > number, log
+        assert WORDS not in log

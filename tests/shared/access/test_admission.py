@@ -1,0 +1,154 @@
+"""Whom an access token admits: what Postgres says of its user and session decides. Those who ask at once share it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from shared.access.actor import Actor
+from shared.access.admission import MOST_SHARED, Admission, BadToken, Banned, Refused, SessionEnded, UserGone
+from shared.access.tokens import Tokens
+from shared.domain.users import Role, Standing
+from shared.postgres import DatabaseUnavailable
+
+TOKENS = Tokens("a-secret-of-the-tests-a-secret-of-the-tests", 3600)
+ANN = Standing("Ann", Role.MODERATOR, is_banned=False, is_revoked=False)
+
+
+class People:
+    """What Postgres would say, when its gate is open. It counts what it is asked."""
+
+    def __init__(self) -> None:
+        self.known = {1: ANN}
+        self.asked: list[list[tuple[int, str]]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.is_away = False
+
+    async def standings(self, pairs: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Standing]:
+        self.asked.append(list(pairs))
+        known = dict(self.known)
+        await self.gate.wait()
+        if self.is_away:
+            raise DatabaseUnavailable("away")
+        return {pair: known[pair[0]] for pair in pairs if pair[0] in known}
+
+
+@pytest.fixture
+async def people() -> People:
+    return People()
+
+
+@pytest.fixture
+async def admission(people: People) -> Admission:
+    return Admission(TOKENS, people)
+
+
+def token(user_id: int = 1, session_id: str = "a") -> str:
+    """Its role is that of its issue, by which nobody may decide."""
+    return TOKENS.issue(user_id, Role.USER, session_id)
+
+
+def standing(*, banned: bool = False, out: bool = False) -> Standing:
+    return Standing("Ann", Role.USER, banned, out)
+
+
+async def asked(people: People, times: int) -> None:
+    while len(people.asked) < times:  # noqa: ASYNC110 (it tells nobody)
+        await asyncio.sleep(0)
+
+
+async def test_an_actor_is_the_user_as_they_are_now(admission: Admission) -> None:
+    shown = token()
+    actor = await admission.admit(shown)
+    assert actor == Actor(1, "a", Role.MODERATOR, "Ann", TOKENS.verify(shown).expires_at)
+    assert await admission.readmit(actor) == actor
+
+
+@pytest.mark.parametrize(
+    ("banned", "out", "refusal"),
+    [(True, False, Banned), (False, True, SessionEnded), (True, True, SessionEnded)],
+)
+async def test_whoever_is_not_welcome_is_refused_and_so_is_whoever_no_longer_is(
+    admission: Admission, people: People, banned: bool, out: bool, refusal: type[Refused]
+) -> None:
+    actor = await admission.admit(token())
+    people.known[1] = standing(banned=banned, out=out)
+    with pytest.raises(refusal):
+        await admission.admit(token())
+    with pytest.raises(refusal):
+        await admission.readmit(actor)
+    assert await admission.is_registered(1)
+
+
+async def test_whoever_does_not_exist_is_refused(admission: Admission) -> None:
+    with pytest.raises(UserGone):
+        await admission.admit(token(user_id=2))
+    assert not await admission.is_registered(2)
+
+
+async def test_a_role_that_changed_is_seen_when_somebody_is_asked_about_again(
+    admission: Admission, people: People
+) -> None:
+    actor = await admission.admit(token())
+    people.known[1] = standing()
+    assert await admission.readmit(actor) == actor.with_role(Role.USER)
+
+
+@pytest.mark.parametrize("shown", ["", "x", "a.b.c", Tokens("another-" * 5, 3600).issue(1, Role.USER, "a")])
+async def test_a_bad_token_is_refused_without_a_look(admission: Admission, people: People, shown: str) -> None:
+    with pytest.raises(BadToken) as refused:
+        await admission.admit(shown)
+    assert people.asked == []
+    assert not shown or shown not in str(refused.value)
+
+
+async def test_an_expired_token_is_refused_without_a_look(admission: Admission, people: People) -> None:
+    with pytest.raises(BadToken):
+        await admission.admit(TOKENS.issue(1, Role.USER, "a", seconds=-1))
+    assert people.asked == []
+
+
+async def test_with_the_database_away_nobody_is_refused_for_good(admission: Admission, people: People) -> None:
+    people.is_away = True
+    with pytest.raises(DatabaseUnavailable):
+        await admission.admit(token())
+
+
+async def test_who_asks_while_a_look_up_is_under_way_shares_the_next_one(admission: Admission, people: People) -> None:
+    people.gate.clear()
+    first = asyncio.ensure_future(admission.admit(token()))
+    await asked(people, 1)
+    # What the first one asked began before Ann was banned; what the others asked did not.
+    people.known[1] = standing(banned=True)
+    others = [asyncio.ensure_future(admission.admit(token(user_id))) for user_id in (1, 2, 1)]
+    await asyncio.sleep(0)
+    people.gate.set()
+    assert (await first).name == "Ann"
+    refused = await asyncio.gather(*others, return_exceptions=True)
+    assert [type(one) for one in refused] == [Banned, UserGone, Banned]
+    assert people.asked == [[(1, "a")], [(1, "a"), (2, "a")]]
+
+
+async def test_a_crowd_is_asked_about_in_batches(admission: Admission, people: People) -> None:
+    people.known = dict.fromkeys(range(1, MOST_SHARED + 3), ANN)
+    people.gate.clear()
+    admitted = asyncio.gather(*(admission.admit(token(user_id)) for user_id in people.known))
+    await asked(people, 1)
+    people.gate.set()
+    assert {actor.user_id for actor in await admitted} == set(people.known)
+    assert [len(pairs) for pairs in people.asked] == [1, MOST_SHARED, 1]
+
+
+async def test_closing_waits_until_everybody_is_answered(admission: Admission, people: People) -> None:
+    people.gate.clear()
+    asking = asyncio.ensure_future(admission.admit(token()))
+    await asked(people, 1)
+    closing = asyncio.ensure_future(admission.close())
+    await asyncio.sleep(0)
+    assert not closing.done()
+    people.gate.set()
+    await closing
+    assert (await asking).user_id == 1
