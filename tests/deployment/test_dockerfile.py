@@ -8,6 +8,8 @@ import pytest
 
 from tests.deployment.dockerfile import Stage, StepFailed, build
 
+pytestmark = pytest.mark.servers
+
 FROM = "FROM python:3.13-slim AS build\nWORKDIR /daveslist\n"
 
 

@@ -23,7 +23,7 @@ NO_INDEX = re.compile(r"NewConnectionError|name resolution|Network is unreachabl
 START_SECONDS = 30.0
 
 
-pytestmark = pytest.mark.timeout(300)  # Packages are downloaded.
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]  # Packages are downloaded.
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,8 @@ from shared.settings import Settings
 from tests.deployment.test_compose import CHECKOUT, SERVICES
 from tests.support.scratch import scratch_directory
 
+pytestmark = pytest.mark.servers
+
 PASSWORDS = ["plain", "p@ss:/$%\"#`'\\ word", "' OR 1=1; --", "\\'", "ключ"]
 
 

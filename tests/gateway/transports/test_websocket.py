@@ -349,6 +349,9 @@ async def test_a_drain_closes_all_sockets_with_1012(start_lab: StartLab) -> None
     raws = [await lab.connect_raw(number) for number in range(1, 26)]
     draining = asyncio.create_task(lab.endpoint.drain())
     assert {await raw.close_code() for raw in raws} == {1012}
+    # A client that stays would be waited for.
+    for raw in raws:
+        await raw.close()
     await draining
 
 
@@ -360,6 +363,7 @@ async def test_a_drain_finishes_replies_under_way(start_lab: StartLab) -> None:
     draining = asyncio.create_task(lab.endpoint.drain())
     assert json.loads((await raw.receive()).payload)[1] == "r1"
     assert await raw.close_code() == 1012
+    await raw.close()
     await draining
 
 

@@ -13,6 +13,8 @@ import pytest
 from shared.postgres import Database, DatabaseUnavailable, Statement
 from tests.shared.postgres.conftest import Victim
 
+pytestmark = pytest.mark.servers
+
 ONE = Statement("one", "SELECT 1")
 A_WHILE = Statement("a_while", "SELECT pg_sleep(0.1)")
 BACKEND = Statement("backend", "SELECT pg_backend_pid()")
