@@ -9,14 +9,15 @@
 PYTHON ?=
 ARGS ?=
 PYTHONS := $(if $(PYTHON),"$(PYTHON)",python3 python3.11 python3.12 python3.13 python3.14)
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet install --no-deps --root-user-action=ignore
 END_TO_END := tests/end_to_end/js
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
-	@echo 'PYTHON=... chooses the Python for .venv; ARGS=... is handed to pytest or the benchmark.'
+	@echo 'PYTHON=... chooses the Python for .venv; ARGS=... is handed to pytest or the benchmark;'
+	@echo 'VENV=.venv/3.13 takes another virtual environment, as for the tests on a second Python.'
 
 setup: $(VENV)/run.stamp ## create .venv with the locked packages
 

@@ -1,4 +1,4 @@
-"""`python -m api`: serve, and the commands of an operator. Reads the environment and the command line."""
+"""`python -m api` serves, or carries out an operator's command. It reads the environment and the command line."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The exit code: 0, 1 with one line about what failed, 2 for a command line or environment that is wrong."""
+    """Returns the exit code: 0; 1 after one line about what failed; 2 if command line or environment are wrong."""
     given = parser().parse_args(arguments)
     try:
         settings = settings_to_start_with()
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     except InvalidSettings as error:
         return _fail(str(error), 2)
     except DatabaseUnavailable as error:
-        return _fail(f"the database is away: {error}", 1)
+        return _fail(f"DATABASE_URL: the database is away: {error}", 1)
     except (commands.CommandFailed, OSError) as error:
         return _fail(str(error), 1)
     except (KeyboardInterrupt, asyncio.CancelledError):

@@ -15,7 +15,7 @@ def json_answer(value: Any, status: int = 200) -> web.Response:
 
 
 def encoded_answer(json: bytes, status: int = 200) -> web.Response:
-    """What is JSON already."""
+    """An answer whose JSON is encoded already."""
     return web.Response(body=json, status=status, content_type="application/json")
 
 

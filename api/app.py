@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from functools import cache
 
@@ -13,30 +12,33 @@ from aiohttp import web
 from api.documentation.document import build_document
 from api.endpoint import endpoint
 from api.handlers.documentation import DOCUMENT
-from api.handlers.health import READINESS, STOPPING
-from api.metrics import METRICS, Metrics
+from api.handlers.health import HEALTH, STOPPING
+from api.handlers.metrics import METRICS
 from api.middlewares.headers import headers
 from api.middlewares.metrics import metrics
 from api.middlewares.requests import requests
 from api.routes import ROUTES
 from api.services import SERVICES, Services, new_node_id
+from shared.health import Health
+from shared.metrics import Metrics
 from shared.pubsub.broker import Broker
-from shared.readiness import Readiness
 from shared.settings import Settings
 
 
 def create_app(settings: Settings, broker: Broker, node_id: str | None = None) -> web.Application:
-    """Needs the schema to be applied, and starts without Postgres and Redis: until they come, it is not ready."""
-    services = Services.build(settings, broker, node_id or new_node_id())
+    """The application. The schema has to be applied. It starts without Postgres and Redis, and is not ready then."""
+    node_id = node_id or new_node_id()
+    services = Services.build(settings, broker, node_id)
+    database, writer = services.database, services.message_writer
     app = web.Application(
-        # Each wraps those after it: problems, which `requests` makes of failures, are counted and get headers too.
-        middlewares=[metrics(services.request_counts), headers(settings), requests],
+        # Each wraps those after it, so the problems that `requests` makes of failures are counted and get headers too.
+        middlewares=[metrics(services.request_counts), headers(settings), requests(settings)],
         client_max_size=settings.max_body_bytes,
     )
     app[SERVICES] = services
-    app[METRICS] = Metrics(services)
+    app[METRICS] = Metrics("api", node_id, database, broker, writer, services.request_counts)
     app[STOPPING] = asyncio.Event()
-    app[READINESS] = Readiness(logging.getLogger("api"))
+    app[HEALTH] = Health(database, broker, app[STOPPING].is_set)
     app[DOCUMENT] = _document(settings.max_picture_bytes)
     for route in ROUTES:
         answer = endpoint(route, services)

@@ -1,7 +1,7 @@
-"""One request on its way through a handler: who asks, and its input, checked in the order that clients are promised.
+"""One request on its way through a handler: the actor and the input, checked in the order that clients are promised.
 
-401, 403 for the role (both before the handler), 404 (`path_id`, and what the handler looks up), 403 for the resource
-(`require`), 415 and 400 and 422 (`body`, `query`), 409.
+The order is: 401 and 403 for the role (both before the handler), 404 (`path_id`, and the handler's look-ups), 403 for
+the resource (`require`), 415, 400 and 422 (`body`, `query`), 409.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Input = TypeVar("Input")
 
 
 class Call:
-    """What a handler is given. Every handler asks for `body` or `query`, though it take none: that refuses the rest."""
+    """The argument of a handler. Each handler calls `body` or `query`, even if it takes none: they refuse the rest."""
 
     __slots__ = ("_body", "_query", "_received", "actor", "input_checked", "request", "services")
 
@@ -61,26 +61,26 @@ class Call:
 
     @property
     def user(self) -> Actor:
-        """Who asks, on a route that is not for visitors."""
+        """The user who asks, on a route that is not for visitors."""
         if self.actor is None:
             raise RuntimeError("this route is open to visitors: look at `actor`")
         return self.actor
 
     def path_id(self, name: str = "id") -> int:
-        """Raises NotFound for what is no positive bigint."""
+        """The id in the path. Raises NotFound if it is not a positive bigint."""
         value = parse_id(self.request.match_info[name])
         if value is None:
             raise NotFound
         return value
 
     async def listing(self, listing_id: int | None = None) -> SeenListing:
-        """The listing that the path names, or another one; raises ListingNotFound where this person may not see it."""
+        """The listing with this id, by default the path's. Raises ListingNotFound if this person may not see it."""
         return await self.services.listing_access.visible(
             self.path_id() if listing_id is None else listing_id, self.actor
         )
 
     def require(self, action: Action, *, owner_id: int | None) -> None:
-        """Raises Forbidden when this person may not do it to a thing of that owner."""
+        """Raises Forbidden if this person may not do the action to a thing of that owner."""
         if not may(action, self.actor, owner_id=owner_id):
             raise Forbidden
 
@@ -89,9 +89,9 @@ class Call:
     @overload
     def query(self, kind: type[Input]) -> Input: ...
     def query(self, kind: type[Input] | None = None) -> Input | None:
-        """The parameters, as what the route's line names for its query; raises Invalid for others than it knows.
+        """The query parameters, as the dataclass that the route's line names. Raises Invalid for unknown parameters.
 
-        Without a kind there is none to be given.
+        Without a kind, every parameter is unknown.
         """
         self.input_checked = True
         self._agree(kind, self._query)
@@ -105,12 +105,12 @@ class Call:
         return _load(kind, dict(given))
 
     async def body(self, kind: type[Input]) -> Input:
-        """The JSON object, as what the route's line names for its body; also refuses query parameters."""
+        """The JSON object, as the dataclass that the route's line names. Also refuses query parameters."""
         self._agree(kind, self._body)
         return _load(kind, await self.json_object())
 
     async def optional_body(self, kind: type[Input]) -> Input:
-        """The same, where nothing has to be given: no body at all is an empty object."""
+        """As `body`, but a request without a body counts as an empty object."""
         if self.request.body_exists:
             return await self.body(kind)
         self._agree(kind, self._body)
@@ -118,12 +118,12 @@ class Call:
         return _load(kind, {})
 
     def _agree(self, kind: type | None, declared: type | None) -> None:
-        """The document describes what the route names: a handler reads nothing else."""
+        """Check that the handler reads the dataclass of the route's line, which the OpenAPI document describes."""
         if kind is not declared:
             raise RuntimeError(f"{self.request.path}: the handler reads {kind}, its route names {declared}")
 
     async def json_object(self) -> Mapping[str, object]:
-        """The body as it came. Raises WrongMediaType, TooLarge, NotJson, Invalid."""
+        """The body, not checked yet. Raises WrongMediaType, TooLarge, NotJson, and Invalid if it is not an object."""
         content_type, charset = self.request.content_type, self.request.charset
         if content_type != "application/json" or (charset or "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
             raise WrongMediaType("Send application/json, in UTF-8.")
@@ -134,7 +134,7 @@ class Call:
         return body
 
     async def wait_for_body(self) -> bool:
-        """Whether it was still on its way. What is wrong with it, `json_object` says in its turn."""
+        """Wait for the body. Returns whether it was still on its way. `json_object` later reports its faults."""
         if self.request.content.is_eof():
             return False
         with suppress(Problem):
@@ -142,7 +142,7 @@ class Call:
         return True
 
     async def _data(self) -> bytes:
-        """Reads it once; raises what came of that each time."""
+        """The body's bytes, read once; raises the same error at each call."""
         if self._received is None:
             try:
                 self._received = await self._read()
@@ -161,12 +161,12 @@ class Call:
         except TimeoutError:
             raise TooSlow from None
         except (web.RequestPayloadError, ConnectionError):
-            # Not packed as its Content-Encoding says, or its client is gone.
+            # The body is not encoded as its Content-Encoding says, or its client is gone.
             raise BadRequest("The body cannot be read.") from None
 
 
 def parse_json(data: bytes) -> Any:
-    """Raises NotJson. Lone surrogates and endless numbers are JSON; whether they are wanted the schema says."""
+    """The value of JSON text. Raises NotJson. It admits lone surrogates and infinite numbers: the schema decides."""
     try:
         return msgspec.json.decode(data)
     except RecursionError:
@@ -186,7 +186,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _whole(digits: str) -> int | float:
-    # Python refuses to read more digits, and no number of ours has so many.
+    # Python refuses to read very many digits, and no valid number has so many.
     return int(digits) if len(digits) < 4000 else math.inf
 
 

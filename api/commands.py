@@ -1,4 +1,4 @@
-"""The commands of `python -m api` beside serve. Each prints what it did, or raises CommandFailed with one line."""
+"""The commands of `python -m api` besides serving. Each prints its result, or raises CommandFailed with one line."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SEED_TIMEOUT_SECONDS = 3600.0
 
 
 class CommandFailed(Exception):
-    """The message is one line for the operator."""
+    """A command failed; the message is one line for the operator."""
 
 
 async def schema(settings: Settings, _: argparse.Namespace) -> None:

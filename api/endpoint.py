@@ -1,4 +1,4 @@
-"""From a route of the table to what aiohttp calls: authentication, the role's permission, then the handler."""
+"""Turns a route into the handler that aiohttp calls: it authenticates, checks the role, and calls the route's own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from api.call import Call
+from api.middlewares.requests import USER_ID
 from api.problems import Forbidden, Unauthorized
 from api.services import Services
 from shared.access.actor import Actor
@@ -16,12 +17,12 @@ from shared.access.policy import Action, may_ever, needs_login
 Handler = Callable[[Call], Awaitable[web.StreamResponse]]
 
 ANONYMOUS = frozenset({Action.ACCOUNT_CREATE, Action.SESSION_CREATE, Action.SERVICE_READ})
-"""Where a token is not looked at: whoever wants a new one may well hold one that has expired."""
+"""Actions for which a token is ignored: a client that wants a new token may still send an expired one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A line of the table: what is asked, who answers, and the action whose permission it needs."""
+    """A line of the table: the request, its handler, and the action that must be allowed."""
 
     method: str
     path: str
@@ -39,6 +40,8 @@ def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaita
 
     async def admit(request: web.Request) -> Actor | None:
         actor = None if route.action in ANONYMOUS else await authenticate(request, services)
+        if actor is not None:
+            request[USER_ID] = actor.user_id
         if not may_ever(route.action, actor):
             if actor is None:
                 raise Unauthorized
@@ -51,7 +54,7 @@ def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaita
             await limiter(request, services, actor)
         call = Call(request, services, actor, route.body, route.query)
         if route.body is not None and await call.wait_for_body():
-            # Who takes long to send it may have been banned meanwhile, or may see less than before.
+            # While the body was on its way, the user may have been banned or have lost a role.
             call.actor = await admit(request)
         response = await route.handler(call)
         if not call.input_checked:
@@ -63,7 +66,7 @@ def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaita
 
 
 def _limiter(route: Route) -> Limiter | None:
-    """What counts a request of this route before its handler runs; raises TooManyRequests. Reading is not limited."""
+    """The limiter that runs before the handler, and raises TooManyRequests; None for reads, which have no limit."""
     if route.method in ("GET", "HEAD"):
         return None
     if route.action is Action.ACCOUNT_CREATE:
@@ -86,9 +89,9 @@ async def _count_write(request: web.Request, services: Services, actor: Actor | 
 
 
 async def authenticate(request: web.Request, services: Services) -> Actor | None:
-    """The user of the bearer token as Postgres knows them now; None where there is no token.
+    """The user of the bearer token as Postgres knows them now; None without a token.
 
-    Raises Refused, and Unauthorized for a header that holds no bearer token.
+    Raises Refused, and Unauthorized if the header has no bearer token.
     """
     header = request.headers.get("Authorization")
     if header is None:

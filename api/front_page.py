@@ -1,4 +1,4 @@
-"""A page of listings as bytes, and the page that most ask for: the newest available listings."""
+"""A page of listings as bytes, and the page that is asked for most: the newest available listings."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from shared.repositories.listings import ListingRepository
 
 
 class FrontPage(NamedTuple):
-    """Which one: of so many listings with smaller ids."""
+    """Names a front page: its number of listings, and the id below which they are."""
 
     before_id: int
     limit: int
 
 
 def listing_page(shown: Sequence[str], sort: Sort, last: Position | None) -> bytes:
-    """Listings that are JSON already; `last` is where the page ended, if another one follows."""
+    """A page of listings that are JSON already; `last` is the position of the last one, if another page follows."""
     next_cursor = f'"{encode_cursor((sort.value, *last))}"' if last else "null"
     return f'{{"data":[{",".join(shown)}],"next_cursor":{next_cursor}}}'.encode()
 
 
 async def read_front_pages(listings: ListingRepository, asked: Sequence[FrontPage]) -> dict[FrontPage, bytes]:
-    """All of them at once."""
+    """The front pages for visitors, as JSON, read together."""
     return dict(zip(asked, await asyncio.gather(*(_read(listings, page) for page in asked)), strict=True))
 
 
 async def read_front_page_of(listings: ListingRepository, actor: Actor, page: FrontPage) -> bytes:
-    """As somebody sees it who is logged in: their own hidden listings, for one, are on it."""
+    """The front page for a user who is logged in: it also has that user's own hidden listings, for example."""
     return _page(await listings.front_page_of(actor, before_id=page.before_id, limit=page.limit + 1), page.limit)
 
 

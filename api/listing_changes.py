@@ -1,7 +1,7 @@
-"""Tells those who look at a listing that it changed, in a way that tells nothing to who may no longer see it.
+"""Announces a change of a listing without leaking the listing to viewers who have just lost access.
 
-First the gateways are asked to look again at who may see it. What it looks like now is told only if anyone may know
-that; else whoever still may see it reads it anew.
+First it asks the gateways to check again who may see the listing. It publishes the new content only if anyone may see
+it; otherwise it publishes only the id, and clients that may still see the listing read it again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from shared.postgres import DatabaseUnavailable
 
 
 async def announce(services: Services, listing_id: int) -> None:
-    """After the commit; what goes wrong here does not undo it."""
+    """Announce the change. Call this after the commit; a failure here does not undo the change."""
     services.realtime.look_again(listing_id)
     try:
         json = await services.listings.read_for_anyone(listing_id)

@@ -1,4 +1,4 @@
-"""Pages: an opaque cursor that says after which row to go on, so that pages stay right while rows are added."""
+"""Pages of lists: an opaque cursor names the row after which the next page begins, so added rows shift nothing."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Position = TypeVar("Position")
 
 
 def encode_cursor(position: Any) -> str:
-    """The position is a msgspec-encodable value, a tuple as a rule; datetimes are kept exactly."""
+    """The cursor for a position: a value that msgspec can encode, usually a tuple. Datetimes are kept exactly."""
     return base64.urlsafe_b64encode(msgspec.json.encode(position)).rstrip(b"=").decode()
 
 
 def decode_cursor(cursor: str | None, position_type: type[Position]) -> Position | None:
-    """Back to the position, of a type like `tuple[datetime, int]`; raises Invalid for what we did not make."""
+    """The position in a cursor, of a type like `tuple[datetime, int]`. Raises Invalid for a cursor of other origin."""
     if cursor is None:
         return None
     try:
@@ -41,14 +41,14 @@ def decode_cursor(cursor: str | None, position_type: type[Position]) -> Position
 
 
 def _is_possible(value: object) -> bool:
-    """Whether Postgres can compare a row with it."""
+    """Whether Postgres can compare rows with the value."""
     match value:
         case int():
             return -MAX_ID <= value <= MAX_ID
         case str():
             return is_storable(value)
         case datetime():
-            # Ours are in UTC; another offset can lead out of what a datetime can say.
+            # Our own times are in UTC; with another offset, a datetime could leave its range.
             return value.utcoffset() == timedelta(0)
         case _:
             return True
@@ -57,7 +57,7 @@ def _is_possible(value: object) -> bool:
 def page(
     rows: Sequence[Row], limit: int, present: Callable[[Row], Any], position: Callable[[Row], Any]
 ) -> dict[str, Any]:
-    """A page of `limit` out of rows that were fetched one more than that, so that the end is known."""
+    """A page of `limit` rows. One row more was fetched, to know whether another page follows."""
     shown = rows[:limit]
     next_cursor = encode_cursor(position(shown[-1])) if len(rows) > limit else None
     return {"data": [present(row) for row in shown], "next_cursor": next_cursor}

@@ -1,4 +1,4 @@
-"""Passwords by Argon2, on threads of their own: hashing would hold up the event loop for everyone."""
+"""Hashes and checks passwords with Argon2, on separate threads: hashing would block the event loop."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ Result = TypeVar("Result")
 # OWASP's figures for Argon2id with the least memory that it recommends.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
-# What the password of somebody unknown is compared with, so that it takes as long as that of somebody known.
+# A log-in of an unknown user is checked against this hash, so that it takes as long as that of a known user.
 _NOBODYS = _hasher.hash("nobody has this password")
 
 
 def hash_now(password: str) -> str:
-    """On the calling thread, for commands."""
+    """The hash of a password, made on the calling thread; for commands."""
     return _hasher.hash(password)
 
 
 class Passwords:
-    """At most `password_workers` at once; raises Unavailable when too many wait."""
+    """Hashes at most `password_workers` passwords at once. Raises Unavailable if too many wait."""
 
     def __init__(self, settings: Settings) -> None:
         self._executor = ThreadPoolExecutor(settings.password_workers, thread_name_prefix="password")
@@ -39,12 +39,12 @@ class Passwords:
         return await self._run(lambda: _hasher.hash(password))
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
-        """Takes as long for None, which is the hash of somebody unknown, and is never right."""
+        """Whether the password is right. The hash of an unknown user is None: this takes as long, and returns False."""
         is_right = await self._run(lambda: _verify(password_hash or _NOBODYS, password))
         return is_right and password_hash is not None
 
     def is_outdated(self, password_hash: str) -> bool:
-        """Whether it was made with other parameters than today's."""
+        """Whether the hash was made with other parameters than today's."""
         return _hasher.check_needs_rehash(password_hash)
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """Every failure that a REST client can see, named once, as RFC 9457 problem details.
 
-And what each failure of the domain is to a client: handlers let it pass, unless it means something else to their route.
+A table says which problem a client gets for each failure of the domain. Handlers do not catch those failures, unless
+one means something else on their route.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ Errors = Mapping[str, Any]
 
 
 class Problem(Exception):
-    """Raise it from anywhere in a request. A subclass is one kind, with its status and its `type`."""
+    """Raise a problem anywhere in a request. Each subclass is one kind, with its status and its `type`."""
 
     status = 500
     slug = "internal-error"
@@ -120,7 +121,7 @@ class TooSlow(Problem):
 
     def response(self) -> web.Response:
         response = super().response()
-        # What is left of the body may still come.
+        # The rest of the body may still arrive.
         response.force_close()
         return response
 
@@ -154,7 +155,7 @@ class WrongMediaType(Problem):
 
 
 class Invalid(Problem):
-    """`errors` has, by field, a list of sentences (or such an object again, for what is nested)."""
+    """`errors` has a list of sentences for each field, or again such an object for a nested one."""
 
     status, slug, title = 422, "invalid", "Wrong values"
 
@@ -181,7 +182,7 @@ class Unavailable(Problem):
 
 
 def _encodable(value: Any) -> Any:
-    """A client's own words come back in `errors`, as names of unknown fields, and may have no UTF-8."""
+    """The value without lone surrogates: `errors` repeats names of unknown fields, which may have no UTF-8."""
     match value:
         case str():
             return value.encode(errors="replace").decode()
@@ -231,11 +232,11 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
         "The pictures are away. Try again soon.", retry_after_seconds=5
     ),
 }
-"""By the failure's class, or the nearest one that it is derived from."""
+"""The problem for each class of failure; a subclass without a line has that of its nearest base class."""
 
 
 def problem_of(error: Exception) -> Problem | None:
-    """What a failure is to a client; None for one that nobody foresaw."""
+    """The problem that a client gets for a failure; None for an unexpected one."""
     for kind in type(error).__mro__:
         if kind in PROBLEM_OF:
             return PROBLEM_OF[kind](error)

@@ -1,13 +1,12 @@
-"""How often somebody may log in, register or write, counted in Redis, so that it holds however many nodes there are.
+"""Limits how often somebody may log in, register or write. Redis counts, so the limits hold for all nodes together.
 
-A sliding window: what was done in the window before counts by the part of it that the last minute still overlaps. With
-Redis away nobody is refused: these limits keep abuse down, and what they guard is guarded by permissions all the same.
+The window slides: the count of the window before is weighted by the part of it that the last minute still overlaps.
+While Redis is away nobody is refused: these limits only reduce abuse, and permissions guard everything all the same.
 """
 
 from __future__ import annotations
 
 import hashlib
-import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,19 +15,21 @@ from typing import Any
 from aiohttp import web
 from redis.exceptions import RedisClusterException, RedisError
 
+from api.addresses import address_of
 from api.problems import TooManyRequests
-from shared.access.addresses import client_address, counted_as
+from shared.access.addresses import counted_as
+from shared.logs import log_of
 from shared.redis import client
 from shared.settings import Settings
 
-log = logging.getLogger("api.rate_limits")
+log = log_of(__name__)
 
 WINDOW_SECONDS = 60
 MOST_CONNECTIONS = 20
-"""To Redis, from one process."""
+"""Connections to Redis that one process uses at most."""
 
 _RETRY_SECONDS = 5.0
-"""With Redis away, nobody asks it again for so long: a frozen one would hold up every request."""
+"""After Redis did not answer, it is not asked for this long: a frozen Redis would delay every request."""
 
 # KEYS: a hash of window number -> count. ARGV: the limit, the window in milliseconds.
 # Returns 0 and counts, or the milliseconds to wait and counts nothing.
@@ -58,14 +59,14 @@ return math.ceil(length - passed + length * math.max(0, 1 - (limit - 1) / curren
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """So many a minute of one kind, for each subject: an address or an account."""
+    """How many requests of one kind a subject, an address or an account, may make in a minute."""
 
     name: str
     count: int
 
 
 class RateLimits:
-    """One a process. Every method raises TooManyRequests, and none fails when Redis is away."""
+    """A process has one RateLimits. Every method raises TooManyRequests; none fails while Redis is away."""
 
     def __init__(self, settings: Settings) -> None:
         self._is_on = settings.rate_limits
@@ -78,13 +79,13 @@ class RateLimits:
         self._writes = Limit("write-address", settings.writes_per_minute)
         self._account_writes = Limit("write-account", settings.writes_per_account_minute)
         self._away_until = 0.0
-        # Waited for no longer than the timeout: a person is waiting for the answer.
+        # No command takes longer than the timeout, because a person is waiting for the answer.
         connections = (settings.redis_url, settings.rate_limit_timeout_seconds, MOST_CONNECTIONS)
         self._client: Any = client(*connections) if self._is_on else None
 
     @property
     def is_away(self) -> bool:
-        """Whether the last question to Redis was not answered, and nobody is counted for a moment."""
+        """Whether Redis did not answer the last time, so that requests are not counted for a moment."""
         return time.monotonic() < self._away_until
 
     async def registration(self, request: web.Request) -> None:
@@ -94,12 +95,12 @@ class RateLimits:
         await self._take([(self._logins, self._address(request))])
 
     async def login_of(self, email: str) -> None:
-        """Whoever tries it, and from wherever: guessing one account's password from many addresses is slow, too."""
+        """Count log-ins to one account from all addresses, so that many addresses guess its password no faster."""
         folded = hashlib.sha256(email.lower().encode()).hexdigest()[:32]
         await self._take([(self._account_logins, folded)])
 
     async def password_of(self, user_id: int) -> None:
-        """Guessing it with a token of that account is as slow, and keeps nobody from logging in."""
+        """Count checks of the current password by a logged-in user, apart from log-ins, which they must not block."""
         await self._take([(self._account_passwords, str(user_id))])
 
     async def write(self, request: web.Request, user_id: int | None) -> None:
@@ -113,8 +114,7 @@ class RateLimits:
             await self._client.aclose()
 
     def _address(self, request: web.Request) -> str:
-        forwarded = request.headers.getall("X-Forwarded-For", ()) if self._trusted else ()
-        return counted_as(client_address(request.remote, forwarded, self._trusted))
+        return counted_as(address_of(request, self._trusted))
 
     async def _take(self, taken: Sequence[tuple[Limit, str]]) -> None:
         if not self._is_on or self.is_away:
@@ -122,13 +122,13 @@ class RateLimits:
         try:
             pipeline = self._client.pipeline(transaction=False)
             for limit, subject in taken:
-                # Braces: on a cluster, all that one script touches has to lie on one node.
+                # The braces put all keys of a script on one node of a cluster.
                 key = f"{self._prefix}rate:{{{limit.name}:{subject}}}"
                 pipeline.execute_command("EVAL", _TAKE, 1, key, limit.count, WINDOW_SECONDS * 1000)
             waits = await pipeline.execute()
         except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
             self._away_until = time.monotonic() + _RETRY_SECONDS
-            log.warning("rate limits not counted", extra={"fields": {"error": f"{type(error).__name__}: {error}"}})
+            log.warning("rate limits not counted", error=f"{type(error).__name__}: {error}")
             return
         wait = max(int(wait) for wait in waits)
         if wait:

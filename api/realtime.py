@@ -1,8 +1,7 @@
-"""What the API tells the gateways' clients, and the gateways: always after the commit, and never waited for."""
+"""Publishes the API's events to the gateways and their clients: always after the commit, and without waiting."""
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import msgspec
@@ -15,11 +14,12 @@ from shared.events.envelope import Envelope, json_payload, pack
 from shared.events.listings import LISTING_UPDATED, LOOK_AGAIN, listing_id_payload
 from shared.events.messages import READ, SEND, message_payload, read_payload
 from shared.events.replies import REPLY_CREATED
+from shared.logs import log_of
 from shared.membership import Membership
 from shared.pubsub.broker import Broker
 from shared.settings import Settings
 
-log = logging.getLogger("api.realtime")
+log = log_of(__name__)
 
 
 class Realtime:
@@ -29,42 +29,42 @@ class Realtime:
         self._broker = broker
         self._node_id = node_id
         self.published = 0
-        """How many broadcasts were made."""
+        """The number of broadcasts."""
 
     def membership(self, settings: Settings) -> Membership:
-        """Lets the gateways know when they may not have heard what was published here."""
+        """The membership of this process, by which gateways learn that they may have missed its broadcasts."""
         return Membership(settings, self._node_id, self._broker, published=lambda: self.published)
 
     def message_sent(self, message: Message) -> None:
-        """To the recipient and to the sender's own devices."""
+        """Tell the recipient and the sender's own devices of a message."""
         self.broadcast(topics.private_chats(message.to_id, message.from_id), SEND, message_payload(message))
 
     def messages_read(self, by_id: int, with_id: int, up_to: int) -> None:
         self.broadcast(topics.private_chats(with_id, by_id), READ, read_payload(by_id, with_id, up_to))
 
     def reply_created(self, listing_id: int, reply: Reply) -> None:
-        """To who looks at the listing; the payload is the reply as REST shows it."""
+        """Tell the viewers of the listing of a reply; the payload is the reply as REST shows it."""
         self.broadcast([topics.listing(listing_id)], REPLY_CREATED, reply)
 
     def look_again(self, listing_id: int) -> None:
-        """Have gateways look again at who may see it."""
+        """Have the gateways check again who may see the listing."""
         self.broadcast([topics.listing(listing_id)], LOOK_AGAIN, listing_id_payload(listing_id))
 
     def listing_updated(self, listing_id: int, json: str | None) -> None:
-        """To who looks at it: as visitors see it, or only that it is another where they do not."""
+        """Send the listing's viewers its JSON for visitors, or only its id if visitors may not see it."""
         payload = listing_id_payload(listing_id) if json is None else msgspec.Raw(json.encode())
         self.broadcast([topics.listing(listing_id)], LISTING_UPDATED, payload)
 
     def category_changed(self, category_id: int) -> None:
-        """Gateways look again at who may see its listings."""
+        """Have the gateways check again who may see the category's listings."""
         self.broadcast([control.CONTROL], control.CATEGORY_CHANGED, control.category_changed(category_id))
 
     def seller_changed(self, user_id: int) -> None:
-        """Gateways look again at who may see their listings."""
+        """Have the gateways check again who may see the seller's listings."""
         self.broadcast([control.CONTROL], control.SELLER_CHANGED, control.seller_changed(user_id))
 
     def disconnect(self, user_id: int, session_id: str | None = None) -> None:
-        """Close the user's sockets, or those of one session, on every gateway."""
+        """Close a user's sockets, or those of one session, on every gateway."""
         self.broadcast([control.CONTROL], control.DISCONNECT, control.disconnect(user_id, session_id))
 
     def role_changed(self, user_id: int, role: Role) -> None:
@@ -79,15 +79,15 @@ class Realtime:
         """The API has missed nothing: it subscribes to nothing."""
 
     def messages_lost(self, seconds: float) -> None:
-        """Gateways may lack what was published here: have them read it from Postgres."""
+        """Gateways may have missed this process's broadcasts: tell them to read Postgres."""
         self.broadcast([control.CONTROL], control.CATCH_UP, control.catch_up(seconds))
 
     def broadcast(self, to_topics: list[str], event: str, payload: Any) -> None:
-        """Encoded once for all topics. What was done is committed: a failure here is logged, and closed by catch-up."""
+        """Publish an event on topics, encoded once. A failure is logged: the change is committed, and is caught up."""
         try:
             data = pack(Envelope(self._node_id, event, json_payload(payload)))
             self.published += 1
             for topic in to_topics:
                 self._broker.publish(topic, data)
         except Exception:
-            log.exception("broadcast failed", extra={"fields": {"event_name": event}})
+            log.exception("broadcast failed", event_name=event)

@@ -1,6 +1,6 @@
-"""Every route on one page: method, path, who answers, the action whose permission it needs, and what it takes.
+"""Every route on one page: method, path, handler, the action that must be allowed, and the dataclass of its input.
 
-A path that ends in what another one has as a parameter stands before it.
+A fixed path comes before a path that has a parameter in its place.
 """
 
 from __future__ import annotations

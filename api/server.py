@@ -1,10 +1,8 @@
-"""One API process: applies the schema, listens, and leaves in order when it is told to."""
+"""Runs one API process, which applies the schema first."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import signal
 
 from aiohttp import web
 
@@ -12,29 +10,29 @@ from api.app import create_app
 from api.handlers.health import STOPPING
 from api.pictures.storage import open_store
 from api.services import new_node_id
+from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
 from shared.postgres.schema import apply_schema
 from shared.pubsub import broker_for
+from shared.serving import serve_until, stop_signal
 from shared.settings import Settings
-from shared.start import cannot_listen
 
-log = logging.getLogger("api")
+log = log_of(__name__)
 
 SCHEMA_PATIENCE_SECONDS = 30.0
-"""Postgres may be starting beside us."""
+"""How long the start waits for Postgres, which may be starting at the same time."""
+BACKLOG = 1024
+"""Connections that may wait in the kernel."""
 
 
 async def serve(settings: Settings) -> None:
-    """Until SIGTERM or SIGINT: then no new connections, requests under way are finished, and an end by a deadline.
+    """Serve until SIGTERM or SIGINT. Then accept no new connections, and finish the requests by a deadline.
 
     Raises InvalidSettings, DatabaseUnavailable, OSError.
     """
-    # Before anything is waited for: whoever has set it wrong is still looking.
+    # This comes before any waiting, so that the operator sees a wrong setting at once.
     open_store(settings)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = stop_signal()
     applying = asyncio.create_task(_apply_schema(settings))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([applying, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -42,38 +40,44 @@ async def serve(settings: Settings) -> None:
         applying.cancel()
         return
     applying.result()
+    stopping.cancel()
     node_id = new_node_id()
     app = create_app(settings, broker_for(settings, node_id), node_id)
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        shutdown_timeout=settings.shutdown_seconds,
-        # Also for who connects and sends no request, or half of one.
-        keepalive_timeout=settings.keepalive_seconds,
-    )
-    await runner.setup()
-    try:
-        try:
-            await web.TCPSite(runner, settings.api_host, settings.api_port, backlog=1024).start()
-        except OSError as error:
-            raise cannot_listen("API", settings.api_host, settings.api_port, error) from None
-        log.info("listening", extra={"fields": {"host": settings.api_host, "port": settings.api_port}})
-        await stop.wait()
+
+    async def listen(server: web.Server) -> asyncio.Server:
+        return await asyncio.get_running_loop().create_server(
+            server, settings.api_host, settings.api_port, backlog=BACKLOG
+        )
+
+    async def leave() -> None:
         app[STOPPING].set()
         log.info("stopping")
-    finally:
-        stopping.cancel()
-        await runner.cleanup()
+
+    await serve_until(
+        stop,
+        app,
+        listen,
+        leave,
+        name="API",
+        host=settings.api_host,
+        port=settings.api_port,
+        keepalive_seconds=settings.keepalive_seconds,
+        shutdown_seconds=settings.shutdown_seconds,
+    )
 
 
 async def _apply_schema(settings: Settings) -> None:
     deadline = asyncio.get_running_loop().time() + SCHEMA_PATIENCE_SECONDS
+    is_waiting = False
     while True:
         try:
             if await apply_schema(settings):
                 log.info("schema applied")
             return
-        except DatabaseUnavailable:
+        except DatabaseUnavailable as error:
             if asyncio.get_running_loop().time() >= deadline:
                 raise
+            if not is_waiting:
+                is_waiting = True
+                log.warning("waiting for Postgres", reason=str(error))
             await asyncio.sleep(0.2)

@@ -1,4 +1,4 @@
-"""What handlers work with: built once from the settings, started and stopped with the application."""
+"""The services of the handlers: built once from the settings, started and stopped with the application."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ from shared.repositories.users import UserRepository
 from shared.settings import Settings
 
 MOST_SHARED = 100
-"""Reads of one kind that one statement answers."""
+"""Reads of one kind that one statement answers at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """A new resource adds its repository here."""
+    """All services. Add the repository of a new resource here."""
 
     settings: Settings
     database: Database
@@ -78,7 +78,7 @@ class Services:
 
     @classmethod
     def build(cls, settings: Settings, broker: Broker, node_id: str) -> Services:
-        """Nothing is connected yet: the database connects when it is used, the broker when it is started."""
+        """Build the services. Nothing is connected yet: the database connects when used, the broker when started."""
         database = Database(settings)
         users, messages, listings = UserRepository(database), MessageRepository(database), ListingRepository(database)
         tokens = Tokens(settings.jwt_secret, settings.access_token_seconds)

@@ -10,9 +10,8 @@ from gateway.catch_up import CatchUp
 from gateway.channels.rate_limit import UserBuckets
 from gateway.channels.routes import ROUTES
 from gateway.context import Context
-from gateway.health import Health
 from gateway.lost_nodes import LostNodes
-from gateway.metrics import GatewayMetrics
+from gateway.metrics import gateway_metrics
 from gateway.presence.store_redis import RedisStore
 from gateway.revalidation import Revalidation
 from gateway.runtime.endpoint import Endpoint, new_node_id
@@ -21,6 +20,7 @@ from gateway.transports.websocket import WebSocketTransport
 from shared.access.admission import Admission, Admit
 from shared.access.tokens import Tokens
 from shared.events.messages import READ, SEND, TYPING
+from shared.health import Health
 from shared.membership import Membership
 from shared.postgres import Database
 from shared.pubsub import broker_for
@@ -111,12 +111,12 @@ async def create_app(settings: Settings) -> web.Application:
     app[ENDPOINT] = endpoint
     app.cleanup_ctx.append(lifetime)
     add_socket(app, endpoint, admission.admit)
-    health = Health(endpoint, database)
-    metrics = GatewayMetrics(endpoint, database, context.message_writer, catch_up)
+    health = Health(database, endpoint.broker, lambda: endpoint.is_draining)
+    metrics = gateway_metrics(endpoint, database, context.message_writer, catch_up)
     app.router.add_get("/metrics", metrics.handle)
     app.router.add_get("/health/live", health.live)
     app.router.add_get("/health/ready", health.ready)
-    app.router.add_get("/health/accepting", health.accepting)
+    app.router.add_get("/health/accepting", _accepting(endpoint))
     app.router.add_get("/", _to_the_page(settings))
     return app
 
@@ -133,6 +133,15 @@ def _budgets(settings: Settings) -> dict[str, UserBuckets]:
 async def _name_no_versions(_: web.Request, response: web.StreamResponse) -> None:
     """Remove aiohttp's Server header, which names the versions of aiohttp and Python."""
     response.headers[hdrs.SERVER] = "daveslist"
+
+
+def _accepting(endpoint: Endpoint) -> web.Handler:  # type: ignore[name-defined]
+    """204 where a new connection is welcome, else 503. A load balancer asks before each one, so it asks nobody else."""
+
+    async def accepting(_: web.Request) -> web.Response:
+        return web.Response(status=503 if endpoint.is_draining else 204)
+
+    return accepting
 
 
 def _to_the_page(settings: Settings) -> web.Handler:  # type: ignore[name-defined]

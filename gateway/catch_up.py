@@ -7,7 +7,6 @@ message.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Hashable, Sequence
 from typing import Protocol
 
@@ -16,9 +15,10 @@ from gateway.runtime.endpoint import Endpoint
 from shared.domain.messages import Message
 from shared.events import topics
 from shared.events.messages import SEND, message_payload
+from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 PAGE = 1000
 """Messages read by one statement."""
@@ -110,8 +110,7 @@ class CatchUp:
                 else:
                     self._covered = (start if start <= since <= end else since, started)
                     self.runs += 1
-                    fields = {"gap_seconds": round(started - unread_since, 1), "messages": count}
-                    logger.info("caught up", extra={"fields": fields})
+                    log.info("caught up", gap_seconds=round(started - unread_since, 1), messages=count)
         finally:
             self._task = None
 

@@ -6,14 +6,14 @@ so again and again. Both show in the rows that all processes keep in Postgres (s
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
 
+from shared.logs import log_of
 from shared.repositories.nodes import FORGOTTEN_SECONDS, NodeState
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 
 class _Life(Enum):
@@ -63,7 +63,7 @@ class LostNodes:
             seconds.append(unseen_seconds)
         if seconds:
             self._next_gap = now + self._every_seconds
-            logger.info("other nodes were not heard", extra={"fields": {"nodes": [node.id for node in missed]}})
+            log.info("other nodes were not heard", nodes=[node.id for node in missed])
             self._gap(max(seconds) + self._silence_seconds)
 
     def _is_news(self, node: NodeState) -> bool:

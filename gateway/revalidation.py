@@ -6,15 +6,12 @@ A log-out, a ban or a change of role that this node missed then takes effect.
 from __future__ import annotations
 
 import asyncio
-import logging
 
 from gateway.protocol.close_codes import NO_LONGER_WELCOME
 from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.roster import Client
 from shared.access.admission import Admission, Refused
 from shared.postgres import DatabaseUnavailable
-
-logger = logging.getLogger(__name__)
 
 _AT_ONCE = 500
 _RETRY_SECONDS = 1.0

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import signal
-
-from aiohttp import web
+from functools import partial
 
 from gateway.app import ENDPOINT, create_app
 from gateway.listener import listen
 from gateway.runtime.garbage import look_for_garbage_rarely
+from shared.logs import log_of
+from shared.serving import serve_until, stop_signal
 from shared.settings import Settings
-from shared.start import cannot_listen
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 
 async def serve(settings: Settings) -> None:
@@ -22,35 +20,33 @@ async def serve(settings: Settings) -> None:
 
     Raises OSError if it cannot listen.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = stop_signal()
     app = await create_app(settings)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=settings.keepalive_seconds)
-    await runner.setup()
-    assert runner.server is not None
     look_for_garbage_rarely()
-    listener: asyncio.Server | None = None
-    try:
+
+    async def drain() -> None:
+        log.info("draining", connections=len(app[ENDPOINT].connections))
         try:
-            listener = await listen(
-                runner.server,
-                settings.gateway_host,
-                settings.gateway_port,
-                max_connections=settings.max_connections,
-                head_seconds=settings.request_head_seconds,
-            )
-        except OSError as error:
-            raise cannot_listen("GATEWAY", settings.gateway_host, settings.gateway_port, error) from None
-        logger.info("listening", extra={"fields": {"host": settings.gateway_host, "port": settings.gateway_port}})
-        await stop.wait()
-        logger.info("draining", extra={"fields": {"connections": len(app[ENDPOINT].connections)}})
-        async with asyncio.timeout(settings.shutdown_seconds):
-            await app[ENDPOINT].drain()
-    except TimeoutError:
-        logger.warning("not drained in time")
-    finally:
-        if listener is not None:
-            listener.close()
-        await runner.cleanup()
+            async with asyncio.timeout(settings.shutdown_seconds):
+                await app[ENDPOINT].drain()
+        except TimeoutError:
+            log.warning("not drained in time")
+
+    await serve_until(
+        stop,
+        app,
+        partial(
+            listen,
+            host=settings.gateway_host,
+            port=settings.gateway_port,
+            max_connections=settings.max_connections,
+            head_seconds=settings.request_head_seconds,
+        ),
+        drain,
+        name="GATEWAY",
+        host=settings.gateway_host,
+        port=settings.gateway_port,
+        keepalive_seconds=settings.keepalive_seconds,
+        # Nothing is under way behind a drain but answers to those who ask for health and metrics.
+        shutdown_seconds=1.0,
+    )

@@ -1,6 +1,6 @@
 """Logs as JSON lines on standard error: an event's name and its fields. Knows nothing of what is logged.
 
-`log.info("request", extra={"fields": {"method": "GET", "status": 200}})`
+Each module that logs has `log = log_of(__name__)`, and calls `log.info("request", method="GET", status=200)`.
 
 Whatever writes to standard error in a process of ours, library or not, is redacted on its way (shared/redaction.py):
 records of every logger by the one handler that there is, and all else by the stream.
@@ -32,10 +32,17 @@ _OF_CLIENTS = ("aiohttp.server", "aiohttp.web")
 
 
 class Log:
-    """A logger whose calls cannot get the shape of fields wrong: `log.info("picture stored", user_id=1, bytes=2)`."""
+    """A module's log. A call names an event, and gives its fields by their names: `log.info("request", status=200)`.
+
+    A call whose level is off costs one look-up. Where even its fields would cost, ask `is_on` before.
+    """
+
+    __slots__ = ("_logger", "is_on")
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
+        self.is_on = logger.isEnabledFor
+        """Whether a line of this level, as `logging.INFO`, would be written."""
 
     def debug(self, event: str, /, **fields: object) -> None:
         self._write(logging.DEBUG, event, fields)
@@ -43,18 +50,24 @@ class Log:
     def info(self, event: str, /, **fields: object) -> None:
         self._write(logging.INFO, event, fields)
 
-    def warning(self, event: str, /, **fields: object) -> None:
-        self._write(logging.WARNING, event, fields)
+    def warning(self, event: str, /, *, exc_info: BaseException | None = None, **fields: object) -> None:
+        """With the traceback of `exc_info`, where that is given."""
+        self._write(logging.WARNING, event, fields, exc_info)
 
     def error(self, event: str, /, **fields: object) -> None:
         self._write(logging.ERROR, event, fields)
 
     def exception(self, event: str, /, **fields: object) -> None:
         """An error, with the traceback of the exception that is being handled."""
-        self._write(logging.ERROR, event, fields, exc_info=True)
+        self._write(logging.ERROR, event, fields, sys.exception())
 
-    def _write(self, level: int, event: str, fields: dict[str, object], *, exc_info: bool = False) -> None:
-        self._logger.log(level, event, extra={"fields": fields}, exc_info=exc_info)
+    def log(self, level: int, event: str, /, **fields: object) -> None:
+        """For a level that is known only where it happens, as `logging.INFO`."""
+        self._write(level, event, fields)
+
+    def _write(self, level: int, event: str, fields: dict[str, object], error: BaseException | None = None) -> None:
+        if self.is_on(level):
+            self._logger.log(level, event, extra={"fields": fields}, exc_info=error)
 
 
 def log_of(name: str) -> Log:
@@ -118,7 +131,7 @@ class RedactedStream(io.TextIOBase):
         return self._stream.encoding
 
 
-def without_what_was_sent(record: logging.LogRecord) -> bool:
+def redact_bad_requests(record: logging.LogRecord) -> bool:
     """A filter. A request that is no HTTP, and a client that vanishes, are no failures of ours; and the errors quote
     what was sent."""
     error = record.exc_info[1] if record.exc_info else None
@@ -163,7 +176,7 @@ def configure_logs(settings: Settings) -> None:
         stream = sys.stderr._stream
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
-    handler.addFilter(without_what_was_sent)
+    handler.addFilter(redact_bad_requests)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())

@@ -7,18 +7,18 @@ Both sides can then still reach Postgres: without it there would have been no co
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+from shared.logs import log_of
 from shared.postgres import Database, DatabaseUnavailable
 from shared.pubsub.broker import Broker
 from shared.repositories.nodes import NodeRepository, NodeState
 from shared.settings import Settings
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 REPORTS_PER_LEASE = 4
 PATIENCE_SECONDS = 2.0
@@ -57,7 +57,7 @@ class Membership:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._reported.wait()
         except TimeoutError:
-            logger.warning("not said yet that this node is alive; trying on")
+            log.warning("not said yet that this node is alive; trying on")
         return self
 
     async def __aexit__(
@@ -71,7 +71,7 @@ class Membership:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._nodes.leave(self._node_id)
         except (DatabaseUnavailable, TimeoutError):
-            logger.info("not said that this node ends, its lease will run out")
+            log.info("not said that this node ends, its lease will run out")
         await self._database.close()
 
     async def _run(self) -> None:
@@ -94,7 +94,7 @@ class Membership:
             if self._on_others is not None:
                 self._on_others(others)
         except DatabaseUnavailable as error:
-            logger.debug("not said that this node is alive", extra={"fields": {"error": str(error)}})
+            log.debug("not said that this node is alive", error=str(error))
         except Exception:
             # A fault here must cost only this report, not all later ones.
-            logger.exception("report of this node failed")
+            log.exception("report of this node failed")

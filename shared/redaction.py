@@ -19,14 +19,14 @@ _MARKED = re.compile(
     # A JSON object in base64url, as the first two parts of a JWT are, with whatever parts follow; then the same in
     # base64 once more, and percent-encoded.
     r"(?:eyJ|ZXlK)[\w%+/=-]*(?:(?:\.|%2[Ee])[\w%+=-]*)*"
-    r"|(?:%[0-9A-Fa-f]{2}){4,}[\w%.-]*"
+    r"|(?:%[2-7][0-9A-Fa-f]){4,}[\w%.-]*"
     # A token that a client offers among its subprotocols, or in a header.
     r"|(?<=bearer\.phx\.)[^\s,\"'\\]+"
     r"|(?<=[Bb]earer )[^\s,\"'\\]+"
     # The two ends of a text that was shortened in its middle.
     r"|[\w%+/=-]{0,40}\.\.\.[\w%+/=-]{6,}"
-    # The user and the password in the address of a server.
-    r"|(?<=://)[^\s/@\"']*:[^\s/@\"']*(?=@)",
+    # The user and the password in the address of a server. No character has two ways to match: a client chooses them.
+    r"|(?<=://)[^\s/@\"':]*+:[^\s/@\"']*+(?=@)",
     re.ASCII,
 )
 # Any other run of characters that is too long and too mixed to be words: a signature, a refresh token, a key.
@@ -44,6 +44,9 @@ _NAMED = re.compile(
     rf"|((?:authorization|cookie|websocket-protocol){_BETWEEN})([^\"'\\\r\n]+)",
     re.ASCII | re.IGNORECASE,
 )
+
+_COUNT = re.compile(r"(?:workers|seconds|bytes|minute|passwords|tokens)[\"'\\]*\s*[=:]", re.ASCII | re.IGNORECASE)
+"""The end of a name that is a setting's, such as ACCESS_TOKEN_SECONDS: its number is not secret."""
 
 
 def redacted(text: str) -> str:
@@ -88,7 +91,8 @@ def _names_a_secret(name: str) -> bool:
 
 
 def _without_value(match: re.Match[str]) -> str:
-    return f"{match[1] or match[3]}{REDACTED}"
+    name, value = match[1] or match[3], match[2] or match[4]
+    return match[0] if value.isdigit() and _COUNT.search(name) else f"{name}{REDACTED}"
 
 
 def _unless_a_word(match: re.Match[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from redis.asyncio import BlockingConnectionPool, Connection, ConnectionPool, Redis
 from redis.asyncio.cluster import RedisCluster
@@ -11,6 +12,7 @@ from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
 
 Address = tuple[str, int]
 """Host and port."""
@@ -23,6 +25,23 @@ _CLUSTER = "+cluster://"
 def is_cluster(url: str) -> bool:
     """True for `redis+cluster://` and `rediss+cluster://`, which name any server of a Redis Cluster."""
     return _CLUSTER in url
+
+
+def url_fault(url: str) -> str | None:
+    """What makes the URL useless, in words without its password; None where a client can be made of it."""
+    try:
+        ConnectionPool.from_url(_server_url(url)).make_connection()  # type: ignore[no-untyped-call]
+        parts = urlsplit(_server_url(url))
+    except (ValueError, TypeError, RedisError):
+        return "redis-py cannot read it; redis://host:port or redis+cluster://host:port is needed"
+    if parts.scheme != "unix" and not parts.hostname:
+        return "it names no host"
+    # redis-py would take database 0 in the place of a name.
+    if parts.scheme != "unix" and parts.path.strip("/") and not parts.path.strip("/").isdigit():
+        return "its path is the number of a database"
+    if is_cluster(url) and parts.path.strip("/") not in ("", "0"):
+        return "a cluster has database 0 alone"
+    return None
 
 
 def client(url: str, timeout_seconds: float, most_connections: int | None = None) -> Redis | RedisCluster:
@@ -76,5 +95,5 @@ def _limits(timeout_seconds: float) -> dict[str, Any]:
 
 
 def _link_options(name: str) -> dict[str, Any]:
-    """Pushes arrive among the answers (RESP3). Whoever drives the link sets its time limits and connects again."""
+    """Pushes arrive among the answers (RESP3). The caller sets time limits and connects again."""
     return {"protocol": 3, "socket_timeout": None, "retry": None, "client_name": name}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
+
+from shared.logs import Log
 
 LINES_PER_MINUTE = 60
 """Anybody can send any origin; what comes beyond is counted."""
@@ -14,8 +15,8 @@ _LONGEST = 200
 class RefusedOrigins:
     """One for each process and place."""
 
-    def __init__(self, logger: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
-        self._logger = logger
+    def __init__(self, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
+        self._log = log
         self._clock = clock
         self._since = clock()
         self._told = 0
@@ -25,10 +26,10 @@ class RefusedOrigins:
         now = self._clock()
         if now - self._since >= 60.0:
             if self._untold:
-                self._logger.warning("more origins refused", extra={"fields": {"count": self._untold}})
+                self._log.warning("more origins refused", count=self._untold)
             self._since, self._told, self._untold = now, 0, 0
         if self._told < LINES_PER_MINUTE:
             self._told += 1
-            self._logger.warning("origin refused", extra={"fields": {"origin": origin[:_LONGEST]}})
+            self._log.warning("origin refused", origin=origin[:_LONGEST])
         else:
             self._untold += 1

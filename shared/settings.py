@@ -207,7 +207,7 @@ class Settings:
     node_call_seconds: float = 3.0
     """A gateway that does not answer another's question for this long counts as dead."""
     presence_lease_seconds: float = 4.0
-    """A gateway that has sent no sign of life for this long is dead, and whoever was present through it is gone."""
+    """A gateway without a sign of life for this long is dead, and everybody who was present through it is gone."""
     presence_load_seconds: float = 1.0
     """How long a join waits to learn who is present on other nodes; past it they follow as a diff."""
     drain_seconds: float = 10.0
@@ -249,10 +249,13 @@ class Settings:
             if fault:
                 raise InvalidSettings(f"ALLOWED_ORIGINS: {origin!r} {fault}")
         if self.gateway_url and (not _is_web(self.gateway_url) or origin_fault(self.gateway_url)):
-            raise InvalidSettings(f"GATEWAY_URL: scheme and host, as https://example.com, not {self.gateway_url!r}")
+            raise InvalidSettings("GATEWAY_URL: scheme and host, as https://example.com, and nothing else")
         for name in ("aws_endpoint_url", "aws_endpoint_url_s3"):
             if (url := getattr(self, name)) and not _is_web(url):
                 raise InvalidSettings(f"{name.upper()}: begins with https:// or http://, as https://s3.example.com")
+        for name in ("api_port", "gateway_port"):
+            if not 0 < getattr(self, name) < 65536:
+                raise InvalidSettings(f"{name.upper()}: between 1 and 65535, not {getattr(self, name)}")
         for setting in fields(self):
             value = getattr(self, setting.name)
             most = _most(setting.name)
@@ -261,9 +264,6 @@ class Settings:
         least, given = self.access_token_seconds, self.refresh_token_seconds
         if given < least:
             raise InvalidSettings(f"REFRESH_TOKEN_SECONDS: at least ACCESS_TOKEN_SECONDS, {least}, not {given}")
-        for name in ("api_port", "gateway_port"):
-            if getattr(self, name) > 65535:
-                raise InvalidSettings(f"{name.upper()}: at most 65535, not {getattr(self, name)}")
 
 
 def _most(name: str) -> float:

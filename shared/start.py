@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
-from redis.asyncio import ConnectionPool
-from redis.exceptions import RedisError
-
+from shared import redis
 from shared.access.secret import jwt_secret
 from shared.embedded.discovery import with_servers
 from shared.folders import why
@@ -29,14 +28,13 @@ def check_addresses(settings: Settings) -> None:
         except InvalidDatabaseUrl as error:
             raise InvalidSettings(str(error)) from None
     if settings.redis_url:
-        try:
-            ConnectionPool.from_url(settings.redis_url.replace("+cluster://", "://", 1)).make_connection()  # type: ignore[no-untyped-call]
-        except (ValueError, TypeError, RedisError):
-            raise InvalidSettings(
-                "REDIS_URL: redis-py cannot read it; redis://host:port or redis+cluster://host:port is needed"
-            ) from None
+        fault = redis.url_fault(settings.redis_url)
+        if fault:
+            raise InvalidSettings(f"REDIS_URL: {fault}")
 
 
 def cannot_listen(name: str, host: str, port: int, error: OSError) -> OSError:
     """An error whose one line names the variables; `name` is the beginning of their names."""
-    return OSError(f"{name}_HOST, {name}_PORT: cannot listen on {host}:{port}: {why(error)}")
+    # asyncio's text repeats the address.
+    reason = os.strerror(error.errno).lower() if error.errno is not None else why(error)
+    return OSError(f"{name}_HOST, {name}_PORT: cannot listen on {host}:{port}: {reason}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,25 +13,14 @@ from tests.support.examples import load_profile
 from tests.support.left_out import left_out
 from tests.support.ports import free_port
 from tests.support.process_guard import ProcessGuard
-from tests.support.processes import Processes
+from tests.support.processes import NURSERY, Processes
 from tests.support.servers import Servers, running_servers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterator
 
 TESTS = Path(__file__).parent
-SERVER_FOLDERS = (
-    "api/pictures/test_lost_files.py",
-    "api/pictures/test_uploads.py",
-    "api/pictures/test_workers.py",
-    "api/test_processes.py",
-    "contracts",
-    "deployment",
-    "end_to_end",
-    "protocol/test_recordings.py",
-    "shared/embedded",
-    "shared/postgres",
-)
+LONGEST = ("deployment", "end_to_end")
 JWT_SECRET = "a-secret-of-the-tests-a-secret-of-the-tests"
 
 
@@ -41,6 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     load_profile(is_fast="not slow" in config.getoption("markexpr"))
     config.pluginmanager.register(ProcessGuard("servers"))
+    config.add_cleanup(NURSERY.stop)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -58,11 +49,18 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need servers, by their fixtures or their folder: `make test-fast` leaves them out."""
+    """Mark the tests that need servers, by their fixtures: `make test-fast` leaves them out. The longest come first."""
     for item in items:
-        of_servers = any(item.path.is_relative_to(TESTS / folder) for folder in SERVER_FOLDERS)
-        if of_servers or {"servers", "s3_endpoint"} & set(getattr(item, "fixturenames", ())):
+        if {"servers", "s3_endpoint"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.servers)
+    # A worker that has nothing left takes tests from the end of what another has: only short ones are there.
+    items.sort(key=lambda item: not any(item.path.is_relative_to(TESTS / folder) for folder in LONGEST))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """For `-n auto`: one more than there are cores, because the tests of whole deployments often wait for a while."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else None
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ _PROBLEM_JSON = "application/problem+json"
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _NO_DATABASE = frozenset({"/health/live", "/metrics", "/api/openapi.json", "/api/docs"})
 
-# What it looks like in a path, where clients have nothing but text, and in JSON, where both are good.
+# The form of an id in a path, where everything is text; and in JSON, where a number and a string are both allowed.
 _PATH_ID = {"type": "integer", "minimum": 1, "maximum": MAX_ID, "format": "int64"}
 _ANY_ID = {"anyOf": [_PATH_ID, {"type": "string", "pattern": "^[1-9][0-9]{0,18}$"}]}
 
@@ -41,7 +41,7 @@ Used cars: listings with pictures and replies, private messages, moderation.
 
 
 def build_document(routes: Iterable[Route], *, picture_bytes: int) -> dict[str, Any]:
-    """As JSON has it: of every route that an operation is written for."""
+    """The document, as a value for JSON; it has every route with an operation."""
     plugin = MarshmallowPlugin(schema_name_resolver=_schema_name)
     spec = APISpec(
         title="Daveslist", version="1", openapi_version="3.1.0", plugins=[plugin], info={"description": _DESCRIPTION}
@@ -52,7 +52,7 @@ def build_document(routes: Iterable[Route], *, picture_bytes: int) -> dict[str, 
     spec.components.schema("Problem", schema=answer_schema(answers.Problem))
     for route in routes:
         if (route.method, route.path) not in OPERATIONS:
-            # The web page's own files and addresses are for people.
+            # The files and addresses of the web page are left out: they are for people.
             continue
         operation = _operation(plugin, route, OPERATIONS[route.method, route.path], picture_bytes)
         spec.path(route.path, operations={route.method.lower(): operation})
@@ -106,13 +106,13 @@ def _operation(plugin: MarshmallowPlugin, route: Route, about: Operation, pictur
 
 
 def _query_parameter(parameter: dict[str, Any]) -> dict[str, Any]:
-    """What apispec makes of an optional field, without the null that a query cannot give."""
+    """The parameter that apispec makes of an optional field, without null: a query cannot send null."""
     schema = parameter["schema"]
     kind = schema.get("type")
     if isinstance(kind, list):
         schema["type"] = next(name for name in kind if name != "null")
     if "anyOf" in schema:
-        # In a query everything is text: an id looks as it does in a path.
+        # In a query everything is text: an id has the form that it has in a path.
         parameter["schema"] = _PATH_ID
     if "enum" in schema:
         schema["enum"] = [value for value in schema["enum"] if value is not None]
@@ -145,7 +145,7 @@ def _responses(route: Route, about: Operation) -> dict[str, Any]:
 
 
 def _problems(route: Route, about: Operation) -> list[type[Problem]]:
-    """Those of its own, and those that follow from its form."""
+    """The problems of a route: its own, and those that follow from its form."""
     found: list[type[Problem]] = list(about.problems)
     if route.action not in ANONYMOUS:
         found += [problems.Unauthorized, problems.BannedUser]
@@ -202,7 +202,7 @@ def _schema_name(schema: type[Schema] | Schema) -> str:
 
 
 def _special_fields(_: Any, field: marshmallow_fields.Field[Any], ret: dict[str, Any], **__: Any) -> dict[str, Any]:
-    """What apispec cannot know of the project's own fields."""
+    """The schema of the project's own fields, which apispec does not know."""
     if isinstance(field, IdOrZero):
         return {**_PATH_ID, "minimum": 0}
     if isinstance(field, Id):
@@ -215,7 +215,7 @@ def _special_fields(_: Any, field: marshmallow_fields.Field[Any], ret: dict[str,
 
 
 def _without_null_defaults(value: Any) -> Any:
-    """A default of null only says that there is none."""
+    """The value without defaults of null: they mean that there is no default."""
     if isinstance(value, dict):
         return {
             name: _without_null_defaults(inner)

@@ -1,6 +1,6 @@
-"""What the document says of each route beyond the route itself: a line of summary, its answer, its own problems.
+"""What the OpenAPI document says of each route besides its line in the table: summary, answer, own problems.
 
-Problems that follow from a route's form (a token, a path id, a body, a write) are added by `document`.
+`document` adds the problems that follow from a route's form: a token, a path id, a body, a write.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ IMAGES = ("image/jpeg", "image/webp")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """`example` is a body that works; `files` are the media types of an answer that is no JSON."""
+    """`example` is a body that works; `files` are the media types of an answer other than JSON."""
 
     needs_body: bool = True
-    """Of a route with a body: whether one has to be sent, be it `{}`."""
+    """For a route with a body: whether a client has to send one, even if it is only `{}`."""
     summary: str
     status: int = 200
     answer: type | None = None
     is_page: bool = False
-    """Whether the answer is a page of such things."""
+    """Whether the answer is a page of the things in `answer`."""
     files: tuple[str, ...] = ()
     problems: tuple[type[Problem], ...] = ()
     example: Mapping[str, Any] | None = None
@@ -41,7 +41,7 @@ def _page(summary: str, kind: type, *own: type[Problem]) -> Operation:
     return Operation(summary=summary, answer=kind, is_page=True, problems=own)
 
 
-def _gone(summary: str, *own: type[Problem], example: Mapping[str, Any] | None = None) -> Operation:
+def _no_content(summary: str, *own: type[Problem], example: Mapping[str, Any] | None = None) -> Operation:
     return Operation(summary=summary, status=204, problems=own, example=example)
 
 
@@ -66,7 +66,7 @@ PARAMETERS: Mapping[str, str] = MappingProxyType(
         "year_min": "Of this year or later.",
     }
 )
-"""What query parameters mean; one name means the same everywhere. `q` is told where it is used."""
+"""The meaning of query parameters; a name means the same everywhere, except `q`, which each operation describes."""
 
 PASSWORD = "correct horse battery"
 
@@ -99,7 +99,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             problems=(problems.InvalidRefreshToken, problems.BannedUser),
             example={"refresh_token": "the one that the last log-in or refresh gave"},
         ),
-        ("POST", "/api/logout"): _gone("Log out: the session, its tokens and its sockets end"),
+        ("POST", "/api/logout"): _no_content("Log out: the session, its tokens and its sockets end"),
         ("GET", "/api/me"): Operation(summary="The own profile", answer=answers.Profile),
         ("PATCH", "/api/me"): Operation(
             summary="Change the own profile; a new password ends the other sessions",
@@ -107,7 +107,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             problems=(problems.WrongPassword, problems.EmailTaken),
             example={"name": "David"},
         ),
-        ("DELETE", "/api/me"): _gone(
+        ("DELETE", "/api/me"): _no_content(
             "Leave: the listings go to the trash, messages stay with the other side",
             problems.WrongPassword,
             problems.LastAdmin,
@@ -132,11 +132,11 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             problems=(problems.Conflict,),
             example={"reason": "sells what is not his"},
         ),
-        ("DELETE", "/api/users/{id}/ban"): _gone("End a ban"),
+        ("DELETE", "/api/users/{id}/ban"): _no_content("End a ban"),
         ("PUT", "/api/users/{id}/block"): Operation(
             summary="Refuse this user's messages", answer=answers.PublicProfile, problems=(problems.Conflict,)
         ),
-        ("DELETE", "/api/users/{id}/block"): _gone("Take this user's messages again"),
+        ("DELETE", "/api/users/{id}/block"): _no_content("Take this user's messages again"),
         # categories
         ("GET", "/api/categories"): _page("Categories by name; private ones for users only", answers.Category),
         ("POST", "/api/categories"): Operation(
@@ -153,7 +153,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             problems=(problems.CategoryNameTaken,),
             example={"visibility": "private"},
         ),
-        ("DELETE", "/api/categories/{id}"): _gone("Delete a category; its listings go to the trash"),
+        ("DELETE", "/api/categories/{id}"): _no_content("Delete a category; its listings go to the trash"),
         # listings
         ("GET", "/api/listings"): _page(
             "Find listings; `q` looks at title, content, make and model, and forgives misspellings",
@@ -181,14 +181,14 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("PATCH", "/api/listings/{id}"): Operation(
             summary="Change a listing", answer=answers.Listing, example={"status": "sold", "price": 9000}
         ),
-        ("DELETE", "/api/listings/{id}"): _gone("Put a listing into the trash"),
+        ("DELETE", "/api/listings/{id}"): _no_content("Put a listing into the trash"),
         ("PUT", "/api/listings/{id}/hidden"): Operation(
             summary="Hide a listing, for a time or until it is shown again",
             needs_body=False,
             answer=answers.Listing,
             example={"reason": "looks like fraud", "until": "2099-01-01T00:00:00Z"},
         ),
-        ("DELETE", "/api/listings/{id}/hidden"): _gone("Show a hidden listing again"),
+        ("DELETE", "/api/listings/{id}/hidden"): _no_content("Show a hidden listing again"),
         # trash
         ("GET", "/api/trash"): _page("What is in the trash, the latest first", answers.TrashedListing),
         ("POST", "/api/trash/{id}/restore"): Operation(
@@ -198,7 +198,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             problems=(problems.Conflict,),
             example={"category_id": 1},
         ),
-        ("DELETE", "/api/trash/{id}"): _gone("Delete a listing for good, its pictures and replies with it"),
+        ("DELETE", "/api/trash/{id}"): _no_content("Delete a listing for good, its pictures and replies with it"),
         # pictures
         ("POST", "/api/listings/{id}/pictures"): Operation(
             summary=f"Add a picture (JPEG, PNG or WebP), at most {in_words(MAX_PICTURES)} to a listing",
@@ -206,7 +206,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             answer=answers.Picture,
             problems=(problems.ListingIsFull, problems.BadRequest),
         ),
-        ("DELETE", "/api/listings/{id}/pictures/{picture_id}"): _gone("Remove a picture"),
+        ("DELETE", "/api/listings/{id}/pictures/{picture_id}"): _no_content("Remove a picture"),
         ("GET", "/api/pictures/{id}"): Operation(summary="A picture", files=IMAGES),
         ("GET", "/api/pictures/{id}/thumbnail"): Operation(summary="A picture, small", files=IMAGES),
         # replies
@@ -218,7 +218,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             problems=(problems.ListingTooOld,),
             example={"text": "Is it still available?"},
         ),
-        ("DELETE", "/api/replies/{id}"): _gone("Remove a reply of one's own; an admin removes any"),
+        ("DELETE", "/api/replies/{id}"): _no_content("Remove a reply of one's own; an admin removes any"),
         # moderation
         ("POST", "/api/listings/{id}/reports"): Operation(
             summary="Tell the moderators about a listing, once",
@@ -241,7 +241,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("GET", "/api/messages"): _page("Messages to and from oneself after an id, oldest first", Message),
         ("GET", "/api/conversations"): _page("Conversations, the latest first", answers.Conversation),
         ("GET", "/api/conversations/{user_id}/messages"): _page("Messages with a user, newest first", Message),
-        ("PUT", "/api/conversations/{user_id}/read"): _gone(
+        ("PUT", "/api/conversations/{user_id}/read"): _no_content(
             "Mark what this user wrote as read, up to a message", example={"up_to": 1}
         ),
     }

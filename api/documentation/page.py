@@ -1,6 +1,6 @@
-"""The page that shows the document and sends requests: one file of HTML, with its style and its script inside.
+"""The page that shows the OpenAPI document and sends requests: one HTML file, with its style and its script inside.
 
-Its policy admits just these two, by their hashes, and requests to this host: nothing comes from elsewhere.
+Its content security policy admits only these two, by their hashes, and requests to this host.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
 
 @cache
 def page() -> bytes:
-    """HTML in UTF-8."""
+    """The page, as HTML in UTF-8."""
     return f"""<!doctype html>
 <html lang="en">
 <head>

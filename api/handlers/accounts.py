@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import UTC, datetime
 
 from aiohttp import web
@@ -21,9 +20,10 @@ from api.services import Services
 from shared.access.tokens import InvalidToken, new_session_id
 from shared.domain.times import rfc3339
 from shared.domain.users import User
+from shared.logs import log_of
 from shared.repositories.sessions import Refresh
 
-log = logging.getLogger("api.accounts")
+log = log_of(__name__)
 
 
 async def register(call: Call) -> web.Response:
@@ -70,7 +70,7 @@ async def refresh(call: Call) -> web.Response:
         case Refresh.BANNED:
             raise BannedUser
         case Refresh.REUSED:
-            log.warning("refresh token reused", extra={"fields": {"user_id": result.user_id}})
+            log.warning("refresh token reused", user_id=result.user_id)
             services.realtime.disconnect(result.user_id, session_id)
             raise InvalidRefreshToken
         case Refresh.ENDED:

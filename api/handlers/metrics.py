@@ -5,9 +5,11 @@ from __future__ import annotations
 from aiohttp import web
 
 from api.call import Call
-from api.metrics import CONTENT_TYPE, METRICS
+from shared.metrics import Metrics
+
+METRICS = web.AppKey("metrics", Metrics)
 
 
 async def read(call: Call) -> web.Response:
     call.query()
-    return web.Response(body=call.request.app[METRICS].text(), headers={"Content-Type": CONTENT_TYPE})
+    return await call.request.app[METRICS].handle(call.request)

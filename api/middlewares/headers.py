@@ -6,14 +6,13 @@ the token. This module knows nothing of routes.
 
 from __future__ import annotations
 
-import logging
-
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
 from api.middlewares.requests import Handler
 from shared.access.addresses import is_trusted
 from shared.access.origins import is_allowed
+from shared.logs import log_of
 from shared.refused_origins import RefusedOrigins
 from shared.settings import Settings
 
@@ -35,7 +34,7 @@ _HSTS = "max-age=31536000"
 
 
 def headers(settings: Settings) -> Middleware:
-    refused = RefusedOrigins(logging.getLogger(__name__))
+    refused = RefusedOrigins(log_of(__name__))
 
     @web.middleware
     async def add_headers(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -1,6 +1,7 @@
 """Around every request: an id, one line in the log, and every failure as a problem.
 
-The line has the path but not the query, no header and no body: what is secret is in those.
+The line has the path but not the query, no header and no body: what is secret is in those. Of who asks it has the id
+and the address, which of IPv6 is the network that one household is given.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import time
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
+from api.addresses import address_of
 from api.problems import (
     BadRequest,
     InternalError,
@@ -21,26 +24,41 @@ from api.problems import (
     TooLarge,
     problem_of,
 )
+from shared.access.addresses import Networks, counted_as
+from shared.health import ASKED_BY_MACHINES
+from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
-from shared.readiness import ASKED_BY_MACHINES
+from shared.settings import Settings
 
-log = logging.getLogger("api")
+log = log_of(__name__)
+
+MAX_PATH_LENGTH = 300
+"""Characters of a path in the log; no route of ours is longer."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-@web.middleware
-async def requests(request: web.Request, handler: Handler) -> web.StreamResponse:
-    request_id = secrets.token_hex(8)
-    started = time.perf_counter()
-    try:
-        response = await _answer(request, handler, request_id)
-    except BaseException:
-        _log(request, request_id, started, 499)
-        raise
-    response.headers["X-Request-Id"] = request_id
-    _log(request, request_id, started, response.status)
-    return response
+USER_ID = web.RequestKey("user_id", int)
+"""Whose request it is; not there while that is not known, and of a visitor."""
+
+
+def requests(settings: Settings) -> Middleware:
+    trusted = settings.trusted_proxies
+
+    @web.middleware
+    async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
+        request_id = secrets.token_hex(8)
+        started = time.perf_counter()
+        try:
+            response = await _answer(request, handler, request_id)
+        except BaseException:
+            _log(request, request_id, started, 499, trusted)
+            raise
+        response.headers["X-Request-Id"] = request_id
+        _log(request, request_id, started, response.status, trusted)
+        return response
+
+    return around
 
 
 async def _answer(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
@@ -60,22 +78,25 @@ async def _answer(request: web.Request, handler: Handler, request_id: str) -> we
         return BadRequest(error.reason).response()
     except Exception as error:
         if isinstance(error, DatabaseUnavailable):
-            log.warning("database unavailable", extra={"fields": {"request_id": request_id, "reason": str(error)}})
+            log.warning("database unavailable", request_id=request_id, reason=str(error))
         known = problem_of(error)
         if known is not None:
             return known.response()
-        log.exception("request failed", extra={"fields": {"request_id": request_id}})
+        log.exception("request failed", request_id=request_id)
         return InternalError(f"Tell us this number: {request_id}.").response()
 
 
-def _log(request: web.Request, request_id: str, started: float, status: int) -> None:
+def _log(request: web.Request, request_id: str, started: float, status: int, trusted: Networks) -> None:
     level = logging.DEBUG if request.path in ASKED_BY_MACHINES else logging.INFO
-    if log.isEnabledFor(level):
-        fields = {
-            "request_id": request_id,
-            "method": request.method,
-            "path": request.path,
-            "status": status,
-            "ms": round((time.perf_counter() - started) * 1000, 2),
-        }
-        log.log(level, "request", extra={"fields": fields})
+    if log.is_on(level):
+        log.log(
+            level,
+            "request",
+            request_id=request_id,
+            method=request.method,
+            path=request.path[:MAX_PATH_LENGTH],
+            status=status,
+            ms=round((time.perf_counter() - started) * 1000, 2),
+            user_id=request.get(USER_ID),
+            address=counted_as(address_of(request, trusted)),
+        )

@@ -6,14 +6,14 @@ What that means for the entries is decided by `on_observation`, which is called 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Collection
 
 from gateway.presence.liveness import Liveness, Observation
 from gateway.presence.loops import Loops
 from gateway.presence.store import Store, StoreUnavailable
+from shared.logs import log_of
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 BEATS_PER_LEASE = 4
 
@@ -63,7 +63,7 @@ class Leases:
             try:
                 await self.beat()
             except StoreUnavailable as error:
-                logger.warning("presence store away", extra={"fields": {"error": str(error)}})
+                log.warning("presence store away", error=str(error))
             try:
                 async with asyncio.timeout(self._lease_seconds / BEATS_PER_LEASE):
                     await self._beat_wanted.wait()
@@ -87,6 +87,6 @@ class Leases:
         self.registered.set()
         self._watched.difference_update(seen.dead)
         if seen.lost or seen.late:
-            logger.warning("presence store lost this node", extra={"fields": {"lost": seen.lost, "late": seen.late}})
+            log.warning("presence store lost this node", lost=seen.lost, late=seen.late)
         self._on_observation(seen)
         return self._liveness.is_complete(now)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from gateway.presence.store import StoreUnavailable
+from shared.logs import log_of
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
 
@@ -54,7 +54,7 @@ class Loops:
 
     async def pause(self, doing: str, error: StoreUnavailable) -> None:
         """Wait before the next try. While the loops are stopping, it ends the calling loop instead."""
-        logger.info("presence waits for its store", extra={"fields": {"doing": doing, "error": str(error)}})
+        log.info("presence waits for its store", doing=doing, error=str(error))
         if self.stopping:
             raise _Stopped
         self._retry.clear()
@@ -75,5 +75,5 @@ class Loops:
             except _Stopped:
                 return
             except Exception:
-                logger.exception("presence loop failed", extra={"fields": {"loop": loop.__name__}})
+                log.exception("presence loop failed", loop=loop.__name__)
                 await asyncio.sleep(self._patience_seconds)

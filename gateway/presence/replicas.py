@@ -5,7 +5,6 @@ arrive, and tells local members the difference.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 
 from gateway.presence.leases import Leases
@@ -15,8 +14,9 @@ from gateway.presence.state import Change, Part, TopicState
 from gateway.presence.store import Store, StoreUnavailable
 from gateway.presence.topics import Phase, Replica, Topics, take_batch
 from gateway.presence.wire import BadPresence, unpack_change
+from shared.logs import log_of
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 
 class Replicas:
@@ -65,7 +65,7 @@ class Replicas:
                 async with asyncio.timeout(self._load_seconds):
                     await replica.current.wait()
             except TimeoutError:
-                logger.info("presence not loaded in time", extra={"fields": {"topic": name}})
+                log.info("presence not loaded in time", topic=name)
             except asyncio.CancelledError:
                 self.left(name)
                 raise
@@ -96,7 +96,7 @@ class Replicas:
         try:
             change = unpack_change(payload)
         except BadPresence as error:
-            logger.warning("bad presence change", extra={"fields": {"topic": name, "node": node, "error": str(error)}})
+            log.warning("bad presence change", topic=name, node=node, error=str(error))
             return
         self._leases.watch((node,))
         if topic.replica.phase is Phase.LOADING:

@@ -7,7 +7,6 @@ script touches one key, so it is atomic on a cluster too. The scripts for severa
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,9 +17,10 @@ from redis.exceptions import RedisClusterException, RedisError
 from gateway.presence.state import Part
 from gateway.presence.store import FORGET_NODE_LEASES, TOPIC_LIFE_SECONDS, Registry, StoreUnavailable, Write
 from gateway.presence.wire import BadPresence, pack_entry, unpack_entry
+from shared.logs import log_of
 from shared.redis import client
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 _TOPIC_LIFE = TOPIC_LIFE_SECONDS * 1000
 
@@ -139,7 +139,7 @@ class RedisStore:
         try:
             await self._client.aclose()
         except (RedisError, RedisClusterException, OSError) as error:
-            logger.info("presence store did not close cleanly", extra={"fields": {"error": str(error)}})
+            log.info("presence store did not close cleanly", error=str(error))
 
     def _key(self, topic: str) -> bytes:
         # A topic is text from a client. It may have surrogates, which strict UTF-8 cannot encode.
@@ -172,7 +172,7 @@ def _parts(fields: Mapping[bytes, bytes]) -> dict[str, Part]:
             else:
                 sequences[node.decode()] = int(value)
         except (BadPresence, ValueError) as error:
-            logger.warning("bad presence in the store", extra={"fields": {"field": repr(field), "error": str(error)}})
+            log.warning("bad presence in the store", field=repr(field), error=str(error))
     return {
         node: Part(sequence, tuple(entries[node]))
         for node, sequence in sequences.items()

@@ -7,7 +7,6 @@ as owners only, and nothing of sockets.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Hashable
 from typing import Any
@@ -23,10 +22,11 @@ from gateway.presence.store import Store, StoreUnavailable
 from gateway.presence.topics import Topics
 from gateway.presence.wire import own_copy
 from gateway.presence.writer import Writer
+from shared.logs import log_of
 
 __all__ = ["PRESENCE_DIFF", "PRESENCE_STATE", "AlreadyTracked", "NotTracked", "Outlet", "Tracker"]
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 SWEEP_SECONDS = 30
 """How often each topic of this node is checked in the store and announced, to repair losses that nobody noticed."""
@@ -95,7 +95,7 @@ class Tracker:
             try:
                 await self._store.depart(self._node)
             except StoreUnavailable:
-                logger.info("presence node not deregistered, its lease will run out")
+                log.info("presence node not deregistered, its lease will run out")
 
     # What channels do
 
@@ -191,7 +191,7 @@ class Tracker:
         for node in seen.dead:
             topics = self._replicas.drop_node(node)
             if topics:
-                logger.warning("presence node gone", extra={"fields": {"node": node, "topics": len(topics)}})
+                log.warning("presence node gone", node=node, topics=len(topics))
                 self._writer.clear_away(node, topics)
         self._replicas.reload_due()
         self._writer.sweep_on()

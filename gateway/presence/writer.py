@@ -5,7 +5,6 @@ A change is published only after it is stored. So a node that loads the topic ge
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
@@ -15,8 +14,9 @@ from gateway.presence.outlet import Audience
 from gateway.presence.state import Change, Part
 from gateway.presence.store import Store, StoreUnavailable, Write
 from gateway.presence.topics import TOPICS_AT_ONCE, Topics, take_batch
+from shared.logs import log_of
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 
 class Writer:
@@ -140,7 +140,7 @@ class Writer:
         stored = await self._persist(lambda: self._store.check(self._node, names))
         lost = [name for name, sequence in zip(names, stored, strict=True) if self._own_part(name).sequence != sequence]
         if lost:
-            logger.warning("presence stored again", extra={"fields": {"topics": len(lost)}})
+            log.warning("presence stored again", topics=len(lost))
             await self._persist(lambda: self._store.rewrite(self._node, self._own_parts(lost)))
         self._announce(names)
 

@@ -7,10 +7,10 @@ Host declares. gateway/channel.py has what a channel itself can do.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
+from time import perf_counter
 from typing import Any, Protocol
 
 from gateway.protocol.messages import (
@@ -41,11 +41,13 @@ from gateway.runtime.callbacks import (
     Stop,
     UnknownEvent,
 )
+from gateway.runtime.counts import TIMED_EVERY
 from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.stepping import Suspended
 from shared.access.actor import Actor
+from shared.logs import log_of
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 _ORDERLY = ("normal", "shutdown")
 
@@ -129,7 +131,7 @@ class ChannelServer:
     def start(self, message: Message) -> None:
         """Call `join`, the first callback."""
         self._busy = True
-        self._run(self._join(message.payload), self._finish_join, message)
+        self._run(self._join(message.payload), partial(self._finish_join, perf_counter()), message)
 
     def deliver(self, message: Message) -> None:
         """Call `handle_in` with a push of the client."""
@@ -142,7 +144,11 @@ class ChannelServer:
             result = self.connection.endpoint.step(self.channel.handle_in(message.event, message.payload))
             if result is not None:
                 if type(result) is Suspended:
-                    result.task.add_done_callback(partial(self._resume, self._finish_handle_in, message))
+                    counts = self.connection.endpoint.counts
+                    counts.waits += 1
+                    is_timed = counts.waits % TIMED_EVERY == 0
+                    finish = partial(self._finish_timed, perf_counter()) if is_timed else self._finish_handle_in
+                    result.task.add_done_callback(partial(self._resume, finish, message))
                     return
                 if not self._answered(message, result):
                     return
@@ -332,7 +338,7 @@ class ChannelServer:
             return Error(TRY_AGAIN)
         return result
 
-    def _finish_join(self, message: Message, result: Any, error: BaseException | None) -> None:
+    def _finish_join(self, started: float, message: Message, result: Any, error: BaseException | None) -> None:
         # There is no await from the subscription to here, so the reply comes before every broadcast.
         if error is not None:
             self._log_crash("join", error)
@@ -347,6 +353,8 @@ class ChannelServer:
             connection.answer(sent_join_ref, message.ref, self.topic, result.status, result.response)
         else:
             connection.send(frame)
+        labels = (type(self.channel).__name__, result.status)
+        connection.endpoint.counts.joins.observe(labels, perf_counter() - started)
         if self.replaced is not None:
             self._send_end(self.replaced, PHX_CLOSE, {})
             self.replaced = None
@@ -357,6 +365,13 @@ class ChannelServer:
         self._let_go()
         connection.join_accepted(self)
         self._idle()
+
+    def _finish_timed(self, started: float, message: Message, result: Any, error: BaseException | None) -> None:
+        # An event that its channel does not know is not counted: clients can send any.
+        if error is None:
+            labels = (type(self.channel).__name__, message.event)
+            self.connection.endpoint.counts.pushes.observe(labels, perf_counter() - started)
+        self._finish_handle_in(message, result, error)
 
     def _finish_handle_in(self, message: Message, result: Any, error: BaseException | None) -> None:
         if error is not None:
@@ -409,16 +424,18 @@ class ChannelServer:
         self._end(CRASHED, PHX_ERROR, CHANNEL_CRASH)
 
     def _log_crash(self, callback: str, error: BaseException) -> None:
-        self.connection.endpoint.counts.channel_crashes += 1
-        fields = {
-            **self.connection.log_fields,
-            "channel": type(self.channel).__name__,
-            "callback": callback,
-            "error": type(error).__name__,
-        }
+        channel = type(self.channel).__name__
+        self.connection.endpoint.counts.channel_crashes.labels(channel).inc()
         # A failure that a client can cause at will is one line; one that only our mistake can cause has a traceback.
         ours = None if isinstance(error, UnknownEvent | NoRef | asyncio.CancelledError) else error
-        logger.warning("channel crashed", extra={"fields": fields}, exc_info=ours)
+        log.warning(
+            "channel crashed",
+            exc_info=ours,
+            **self.connection.log_fields,
+            channel=channel,
+            callback=callback,
+            error=type(error).__name__,
+        )
 
     def _end(self, reason: str, event: str | None, payload: Any) -> None:
         self._message = None

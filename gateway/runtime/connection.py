@@ -6,7 +6,6 @@ Both transports have a subclass, which knows how bytes leave and how a connectio
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -21,8 +20,9 @@ from gateway.runtime.callbacks import CLOSED, DUPLICATE_JOIN, Notice
 from gateway.runtime.channel_server import ChannelServer
 from gateway.runtime.endpoint import Endpoint
 from shared.access.actor import Actor
+from shared.logs import log_of
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 
 class Connection:
@@ -83,9 +83,9 @@ class Connection:
 
     def closes(self, close: Close) -> None:
         """Log and count a close; the transport calls this when it closes the connection."""
-        self.endpoint.counts.closes[close] += 1
+        self.endpoint.counts.closed(close)
         if close is SLOW:
-            logger.info("slow client closed", extra={"fields": self.log_fields})
+            log.info("slow client closed", **self.log_fields)
 
     def check(self, now: float) -> None:
         """Close if the connection is idle or its token has expired. Called about once a second; `now` is loop time."""

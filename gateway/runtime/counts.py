@@ -1,10 +1,18 @@
-"""The counts of a node. They are plain integers: counters of a metrics library would cost more than the work itself."""
+"""What a node counts while it works.
+
+What happens for each frame is a plain integer: a counter of a metrics library would cost more than the work.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
+from prometheus_client import Counter
+from prometheus_client.registry import Collector
 
-from gateway.protocol.close_codes import Close
+from gateway.protocol.close_codes import CLOSES, Close
+from shared.timings import Timings
+
+TIMED_EVERY = 8
+"""One of so many pushes that wait is timed. To time each one would cost two percent of a stored `send`."""
 
 
 class Counts:
@@ -17,8 +25,11 @@ class Counts:
         "disconnects",
         "frames_in",
         "frames_out",
+        "joins",
+        "pushes",
         "received",
         "refused",
+        "waits",
     )
 
     def __init__(self) -> None:
@@ -28,11 +39,31 @@ class Counts:
         """Broadcasts made on this node."""
         self.received = 0
         """Broadcasts of other nodes that reached this one."""
-        self.disconnects = 0
-        """Connections that have ended."""
-        self.refused = 0
-        """Connects that were refused."""
-        self.channel_crashes = 0
+        self.waits = 0
+        """Pushes whose channel had to wait."""
+        self.disconnects = Counter("gateway_disconnects", "Connections that have ended", registry=None)
+        self.refused = Counter("gateway_refused", "Connects refused", registry=None)
+        self.channel_crashes = Counter(
+            "gateway_channel_crashes", "Callbacks of channels that raised", ["channel"], registry=None
+        )
         """Callbacks that raised, or returned a value of a wrong type: the join fails, or the channel ends."""
-        self.closes: Counter[Close] = Counter()
-        """Connections that this node has closed, by their close."""
+        self.closes = Counter("gateway_closes", "Connections closed by this node, by why", ["reason"], registry=None)
+        for close in CLOSES:
+            # There from the first moment on: a rate needs a sample before the first one.
+            self.closes.labels(close.reason)
+        self.joins = Timings("gateway_join_seconds", "From a join to its reply", ("channel", "status"))
+        self.pushes = Timings(
+            "gateway_handle_in_seconds",
+            f"How long a channel took over a push for which it had to wait; one of {TIMED_EVERY} is timed",
+            ("channel", "event"),
+        )
+        """A push that is answered at once is not timed: that takes microseconds, and timing it would show."""
+
+    def closed(self, close: Close) -> None:
+        """This node has closed a connection."""
+        self.closes.labels(close.reason).inc()
+
+    @property
+    def collectors(self) -> tuple[Collector, ...]:
+        """All but the integers, for a registry."""
+        return (self.disconnects, self.refused, self.channel_crashes, self.closes, self.joins, self.pushes)

@@ -7,7 +7,6 @@ brings it back; the node recognises the echo by its own id and drops it.
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -26,10 +25,11 @@ from gateway.runtime.stepping import Stepper
 from shared.domain.users import Role
 from shared.events import control
 from shared.events.envelope import BadEnvelope, Envelope, json_payload, pack, unpack
+from shared.logs import log_of
 from shared.pubsub.broker import Broker
 from shared.settings import Settings
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 PROBE_SECONDS = 1.0
 _PROBE = "probe"
@@ -94,7 +94,7 @@ class Endpoint:
             try:
                 return await self.broker.subscribe(control.CONTROL)
             except TimeoutError:
-                logger.warning("not subscribed to what nodes tell each other; trying on")
+                log.warning("not subscribed to what nodes tell each other; trying on")
 
     def _watch(self) -> None:
         """Check the link to the other nodes, once a second."""
@@ -217,7 +217,7 @@ class Endpoint:
         try:
             envelope = unpack(data)
         except BadEnvelope as error:
-            logger.warning("bad envelope", extra={"fields": {"topic": topic, "error": str(error)}})
+            log.warning("bad envelope", topic=topic, error=str(error))
             return
         if envelope.node == self.node_id:
             if envelope.event == _PROBE and topic == control.CONTROL and self._on_probe is not None:

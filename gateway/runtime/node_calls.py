@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -21,8 +20,9 @@ from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.stepping import Suspended
 from shared.events.envelope import Envelope, pack
 from shared.events.topics import node as topic_of
+from shared.logs import log_of
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 CALL, CAST, ANSWER, PING, PONG = "call", "cast", "answer", "ping", "pong"
 
@@ -105,7 +105,7 @@ class NodeCalls:
                 await self._endpoint.broker.subscribe(topic)
                 self._listens = True
             except TimeoutError:
-                logger.warning("other gateway nodes cannot reach this one yet; trying on")
+                log.warning("other gateway nodes cannot reach this one yet; trying on")
 
     async def stop(self) -> None:
         """Calls that wait for an answer raise NodeUnreachable; methods that are running are cancelled."""
@@ -168,7 +168,7 @@ class NodeCalls:
                 peer.heard, peer.pinged = now, None
             elif peer.pinged is not None:
                 if now - peer.pinged >= self._patience:
-                    logger.info("gateway node does not answer", extra={"fields": {"node": node}})
+                    log.info("gateway node does not answer", node=node)
                     del self._peers[node]
                     _fail(peer)
             elif now - peer.heard >= self._patience:
@@ -201,7 +201,7 @@ class NodeCalls:
             elif event == PING:
                 self._send(node, PONG, b"")
         except msgspec.MsgspecError as error:
-            logger.warning("bad call between nodes", extra={"fields": {"node": node, "error": str(error)}})
+            log.warning("bad call between nodes", node=node, error=str(error))
 
     def _answered(self, peer: _Peer | None, answer: _Answer) -> None:
         waiting = None if peer is None else peer.pending.pop(answer.id, None)
@@ -219,7 +219,7 @@ class NodeCalls:
             if method is not None:
                 result = await method(call.argument)
         except Exception:
-            logger.exception("call between nodes failed", extra={"fields": {"method": call.method}})
+            log.exception("call between nodes failed", method=call.method)
         self._send(node, ANSWER, _encode(_Answer(call.id, result)))
 
     def _keep(self, task: asyncio.Task[Any]) -> None:

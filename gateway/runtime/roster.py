@@ -20,9 +20,10 @@ from gateway.runtime.registry import Registry
 from shared.access.actor import Actor
 from shared.domain.users import Role
 from shared.events import control
+from shared.logs import log_of
 from shared.settings import Settings
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 SLICES = 16
 """All connections are checked in this many turns of the loop: in one turn, thousands would hold up everything else."""
@@ -129,7 +130,7 @@ class Roster:
 
     def remove(self, client: Client) -> None:
         _log("disconnected", client)
-        self._counts.disconnects += 1
+        self._counts.disconnects.inc()
         self._slices[client.number % SLICES].pop(client, None)
         self._users.remove(client.actor.user_id, client)
 
@@ -257,5 +258,5 @@ async def _release(client: Client) -> None:
 
 
 def _log(event: str, client: Client) -> None:
-    if logger.isEnabledFor(logging.DEBUG):
-        logger.debug(event, extra={"fields": client.log_fields})
+    if log.is_on(logging.DEBUG):
+        log.debug(event, **client.log_fields)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import logging
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
@@ -12,10 +11,11 @@ from aiohttp import hdrs, web
 
 from gateway.protocol.serializer import Serializer, negotiate
 from shared.access.origins import is_allowed
+from shared.logs import log_of
 from shared.refused_origins import RefusedOrigins
 from shared.settings import Settings
 
-_refused = RefusedOrigins(logging.getLogger(__name__))
+_refused = RefusedOrigins(log_of(__name__))
 
 SUBPROTOCOL = "phoenix"
 TOKEN_SUBPROTOCOL_PREFIX = "base64url.bearer.phx."

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import logging
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 from urllib.parse import parse_qsl
@@ -39,9 +38,10 @@ from gateway.transports.longpoll_session import (
 )
 from gateway.transports.longpoll_token import SessionReference, SessionTokens
 from shared.access.admission import Admit, Refused
+from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 AUTH_TOKEN_HEADER = "X-Phoenix-AuthToken"
 SESSION_TOKEN_HEADER = "X-Phoenix-Longpoll-Token"
@@ -184,7 +184,7 @@ class LongPollTransport:
         try:
             actor = await self._admit(tokens.jwt)
         except Refused as refused:
-            logger.info("connection refused", extra={"fields": {"reason": str(refused)}})
+            log.info("connection refused", reason=str(refused))
             return self._refused()
         except DatabaseUnavailable:
             return {"status": FAILED}
@@ -195,7 +195,7 @@ class LongPollTransport:
         return {"messages": [], "status": GONE, "token": token}
 
     def _refused(self) -> dict[str, object]:
-        self._endpoint.counts.refused += 1
+        self._endpoint.counts.refused.inc()
         return {"status": FORBIDDEN}
 
     # Posts

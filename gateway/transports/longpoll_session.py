@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import logging
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
@@ -26,8 +25,9 @@ from gateway.runtime.endpoint import Endpoint
 from gateway.transports.longpoll_body import ClientFrame
 from gateway.transports.longpoll_token import new_session_id
 from shared.access.actor import Actor
+from shared.logs import log_of
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 T = TypeVar("T")
 
@@ -284,8 +284,7 @@ class LongPollConnection(Connection):
                     await asyncio.sleep(0)
         except BadFrame as error:
             # The frame itself is not logged: it is the client's private data.
-            fields = {**self.log_fields, "error": type(error).__name__}
-            logger.info("bad frame", extra={"fields": fields})
+            log.info("bad frame", **self.log_fields, error=type(error).__name__)
             self.close(BAD_FRAME)
             return BAD_REQUEST
         if self._has_to_join and messages:

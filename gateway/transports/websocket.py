@@ -7,7 +7,6 @@ sockets.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -31,9 +30,10 @@ from gateway.transports.handshake import (
 )
 from shared.access.actor import Actor
 from shared.access.admission import Admit, Refused
+from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 FAIR_FRAMES = 64
 """Frames of one connection that are handled without a pause; sometimes up to twice as many."""
@@ -239,8 +239,7 @@ class WebSocketConnection(Connection):
 
     def _bad_frame(self, error: BadFrame) -> None:
         # The frame itself is not logged: it is the client's private data.
-        fields = {**self.log_fields, "error": type(error).__name__}
-        logger.info("bad frame", extra={"fields": fields})
+        log.info("bad frame", **self.log_fields, error=type(error).__name__)
         self.close(INVALID_TEXT if isinstance(error, InvalidText) else BAD_FRAME)
 
     def check(self, now: float) -> None:
@@ -273,12 +272,12 @@ class WebSocketTransport:
         try:
             actor = await self._admit(token)
         except Refused as refused:
-            logger.info("connection refused", extra={"fields": {"reason": str(refused)}})
+            log.info("connection refused", reason=str(refused))
             return self._refused()
         except DatabaseUnavailable:
             return web.Response(status=503)
         if self._open(actor.user_id) >= self._settings.max_websockets_per_user:
-            logger.info("connection refused", extra={"fields": {"reason": "too many", "user_id": actor.user_id}})
+            log.info("connection refused", reason="too many", user_id=actor.user_id)
             return self._refused(429)
         # aiohttp's limit is the first size that is too large.
         socket = WebSocket(
@@ -305,5 +304,5 @@ class WebSocketTransport:
         return sum(isinstance(one, WebSocketConnection) for one in self._endpoint.connections.of_user(user_id))
 
     def _refused(self, status: int = 403) -> web.Response:
-        self._endpoint.counts.refused += 1
+        self._endpoint.counts.refused.inc()
         return web.Response(status=status)

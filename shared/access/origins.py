@@ -13,12 +13,14 @@ NAMED = frozenset({"null", "file://"})
 
 _PATTERN = re.compile(
     r"(?:(?P<scheme>[a-z][a-z0-9+.-]*):(?=//))?(?://)?"
-    r"(?P<wildcard>\*\.)?(?P<host>\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)"
+    r"(?P<wildcard>\*\.)?(?P<host>\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\.)"
     r"(?::(?P<port>[0-9]{1,5}))?/?",
     re.ASCII | re.IGNORECASE,
 )
-_NO_ORIGINS = frozenset({"about", "blob", "data", "ftp", "javascript", "mailto", "ws", "wss"})
-"""Schemes that no browser sends as an origin."""
+_NO_ORIGINS = frozenset({"about", "blob", "data", "file", "ftp", "javascript", "mailto", "ws", "wss"})
+"""Schemes that no browser sends as an origin, but for `file://` alone."""
+_NAMES = frozenset({"null", "file"})
+_WEB = frozenset({"http", "https"})
 
 
 class OriginSettings(Protocol):
@@ -48,7 +50,7 @@ def origin_fault(allowed: str) -> str | None:
     if allowed == ANY or allowed in NAMED:
         return None
     if allowed.lower() in NAMED:
-        return "is written in small letters"
+        return "must be written in small letters"
     if not allowed.isascii():
         return "has characters that no origin has; write the host as browsers send it, beginning with xn--"
     match = _PATTERN.fullmatch(allowed)
@@ -58,12 +60,18 @@ def origin_fault(allowed: str) -> str | None:
         return f"is no origin: a page's begins with http or https, not with {match['scheme']}"
     if match["port"] is not None and not 0 < int(match["port"]) < 65536:
         return "has no port between 1 and 65535"
-    if not _is_host(match["host"], has_wildcard=match["wildcard"] is not None):
+    if match["host"].lower() in _NAMES:
+        return "names no host; `null` and `file://` stand alone"
+    # `app://.` is the origin of apps that are made with Electron.
+    is_app = match["host"] == "." and match["scheme"] is not None and match["scheme"].lower() not in _WEB
+    if not is_app and not _is_host(match["host"], has_wildcard=match["wildcard"] is not None):
         return "names no host"
     return None
 
 
 def _is_host(host: str, *, has_wildcard: bool) -> bool:
+    if host == ".":
+        return False
     try:
         if host.startswith("["):
             IPv6Address(host[1:-1])
@@ -107,7 +115,15 @@ def _matches(origin: str, allowed: str) -> bool:
         return False
     if wanted_host.startswith("*."):
         return given_host.endswith(wanted_host[1:])
-    return given_host == wanted_host
+    return given_host == wanted_host or (":" in wanted_host and _same_address(given_host, wanted_host))
+
+
+def _same_address(host: str, other: str) -> bool:
+    """Whether both are one IPv6 address, which can be written in several ways; browsers use the shortest."""
+    try:
+        return IPv6Address(host) == IPv6Address(other)
+    except AddressValueError:
+        return False
 
 
 def _port(scheme: str, port: int | None) -> int | None:

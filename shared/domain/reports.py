@@ -44,7 +44,7 @@ class QueuedReport:
 
 @dataclass(frozen=True, slots=True)
 class QueuePosition:
-    """How far the queue has been read, and when the reading began: later reports do not change the order."""
+    """How far the queue has been read, and when the reading began: later reports do not change its order."""
 
     as_of: datetime
     newest_id: int

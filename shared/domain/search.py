@@ -119,7 +119,10 @@ def corrections(spelling: str, near: Sequence[KnownWord], uses: int = 0) -> list
 
 
 def edits(first: str, second: str, most: int) -> int:
-    """How many letters have to be added, removed, replaced or swapped with the next; `most + 1` stands for any more."""
+    """How many letters have to be added, removed, replaced or swapped with the next.
+
+    A result above `most` says only that there are more than `most`.
+    """
     if abs(len(first) - len(second)) > most:
         return most + 1
     before: list[int] = []

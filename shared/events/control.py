@@ -14,7 +14,7 @@ ROLE_CHANGED = "role_changed"
 """Close the channels that the user may no longer see."""
 
 CATCH_UP = "catch_up"
-"""A node could not deliver what it published: whoever shows stored messages live reads what is missing."""
+"""A node could not deliver its broadcasts: parts that show stored messages live read the missing ones."""
 
 CATEGORY_CHANGED = "category_changed"
 """A category was deleted, or became public or private: look again at who may see its listings."""

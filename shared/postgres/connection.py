@@ -199,4 +199,5 @@ def _expire(waiter: asyncio.Future[None], timeout: float) -> None:
 
 def _reason(error: Exception) -> str:
     """The error in one line; psycopg2's messages have several, and the last one is often empty."""
-    return " ".join(str(error).split()) or type(error).__name__
+    lines = (" ".join(line.split()) for line in str(error).splitlines())
+    return "; ".join(line for line in lines if line) or type(error).__name__

@@ -7,14 +7,14 @@ only give a connection back; and it starts a task for each of those. This pool c
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 
+from shared.logs import log_of
 from shared.postgres.connection import Connection
 from shared.postgres.errors import DatabaseUnavailable
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 
 class Pool:
@@ -112,7 +112,7 @@ class Pool:
                 self._fail_waiters(error)
             return
         except Exception as error:
-            logger.exception("connecting failed")
+            log.exception("connecting failed")
             self._fail_waiters(DatabaseUnavailable(str(error)))
             return
         if self._is_closed:

@@ -16,12 +16,13 @@ from redis.crc import key_slot
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import MovedError, RedisError, ResponseError
 
+from shared.logs import log_of
 from shared.pubsub.broker import Receiver
 from shared.pubsub.redis_link import LinkCommands, RedisLink
 from shared.redis import Address, Connect, links
 from shared.settings import Settings
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 _BATCH = 500
 """Topics in one SUBSCRIBE, messages in one write."""
@@ -128,7 +129,7 @@ class RedisBroker:
             async with asyncio.timeout(self._timeout):
                 await self._confirmed.wait()
         except TimeoutError:
-            logger.warning("redis is away at start; trying on")
+            log.warning("redis is away at start; trying on")
 
     async def stop(self) -> None:
         if self._task is None:
@@ -142,7 +143,7 @@ class RedisBroker:
                     if self._link is not None:
                         await self._link.all_answered.wait()
             except TimeoutError:
-                logger.warning("stopped with unsent messages", extra={"fields": {"count": len(self._queue)}})
+                log.warning("stopped with unsent messages", count=len(self._queue))
         self._is_stopping = True
         if self._reporting is not None:
             self._reporting.cancel()
@@ -152,7 +153,7 @@ class RedisBroker:
     def abandon(self) -> list[tuple[str, bytes]]:
         """Give the server up at once, and return the messages that were not written. `stop` it afterwards.
 
-        Whoever waits for a topic gets TimeoutError.
+        Callers that wait for a topic get TimeoutError.
         """
         self._complete_until, self._link = self.complete_until, None
         self._is_stopping = True
@@ -227,11 +228,11 @@ class RedisBroker:
                     tasks.create_task(self._drive(link, is_first))
             except* (RedisError, OSError, TimeoutError) as group:
                 error = _first(group)
-                log = logger.warning if self.connected else logger.debug
-                log("redis link lost", extra={"fields": {"error": f"{type(error).__name__}: {error}"}})
+                level = logging.WARNING if self.connected else logging.DEBUG
+                log.log(level, "redis link lost", error=f"{type(error).__name__}: {error}")
             except* Exception:
                 # A fault in this module must end one link, not all later ones.
-                logger.exception("redis link failed")
+                log.exception("redis link failed")
             finally:
                 if self.connected:
                     delay = _RETRY_SECONDS[0]
@@ -295,7 +296,7 @@ class RedisBroker:
 
     def _report_gap(self) -> None:
         """The link is back: tell what was missed, and what was lost, while it was away."""
-        logger.info("redis link restored", extra={"fields": {"topics": len(self._topics)}})
+        log.info("redis link restored", topics=len(self._topics))
         self._report_loss()
         if self._receiver is not None:
             self._receiver.link_restored(self._loop.time() - self._complete_until)
@@ -385,7 +386,7 @@ class RedisBroker:
             self._work.set()
             self._hooks.slot_moved((error.host, error.port))
             return
-        logger.warning("redis refused a command", extra={"fields": {"error": str(error)}})
+        log.warning("redis refused a command", error=str(error))
         if self._unconfirmed > 0:
             # If it was a SUBSCRIBE, its confirmation never comes, and which one it was is not known.
             raise RedisConnectionError(f"a subscription may have been refused: {error}")
@@ -420,7 +421,7 @@ class RedisBroker:
         try:
             self._receiver.receive(self._topic(channel), data)
         except Exception:
-            logger.exception("a message from another node was not handled")
+            log.exception("a message from another node was not handled")
 
     def _topic(self, channel: bytes) -> str:
         return channel[len(self._prefix) :].decode()

@@ -8,20 +8,20 @@ its topics wait as they do while a single Redis is away.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from dataclasses import replace
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
+from shared.logs import log_of
 from shared.pubsub.broker import Receiver
 from shared.pubsub.cluster_layout import ClusterLayout
 from shared.pubsub.redis import ClusterHooks, RedisBroker
 from shared.redis import Address, ClusterServers
 from shared.settings import Settings
 
-logger = logging.getLogger(__name__)
+log = log_of(__name__)
 
 _WATCH_SECONDS = 0.5
 """How often the broker asks for the masters while a link is away or a slot has no master."""
@@ -92,7 +92,7 @@ class RedisClusterBroker(ClusterHooks):
             async with asyncio.timeout(self._timeout):
                 await self._look()
         except (RedisError, OSError, TimeoutError) as error:
-            logger.warning("redis cluster is away at start; trying on", extra={"fields": {"error": str(error)}})
+            log.warning("redis cluster is away at start; trying on", error=str(error))
         self._task = asyncio.create_task(self._watch(), name="redis cluster broker")
 
     async def stop(self) -> None:
@@ -175,11 +175,11 @@ class RedisClusterBroker(ClusterHooks):
                     await self._look()
                 await asyncio.sleep(_PAUSE_SECONDS)
             except (RedisError, OSError, TimeoutError) as error:
-                logger.warning("redis cluster is away", extra={"fields": {"error": f"{type(error).__name__}: {error}"}})
+                log.warning("redis cluster is away", error=f"{type(error).__name__}: {error}")
                 await asyncio.sleep(_WATCH_SECONDS)
             except Exception:
                 # A fault in this module must end one look, not all later ones.
-                logger.exception("looking at the redis cluster failed")
+                log.exception("looking at the redis cluster failed")
                 await asyncio.sleep(_WATCH_SECONDS)
 
     async def _look(self) -> None:
@@ -195,7 +195,7 @@ class RedisClusterBroker(ClusterHooks):
             if entry.broker is not self._broker_of(topic):
                 self._move(topic, entry)
         if new or gone:
-            logger.info("redis cluster has changed", extra={"fields": {"masters": len(masters)}})
+            log.info("redis cluster has changed", masters=len(masters))
         await asyncio.gather(*(broker.start(self) for broker in new.values()), *(broker.stop() for broker in gone))
         for broker in gone:
             if broker.lost_since is not None:

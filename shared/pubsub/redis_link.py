@@ -1,7 +1,7 @@
 """One connection to one Redis server, over which a node both publishes and receives (RESP3).
 
-Everything travels on one connection. When it breaks, whoever drives the link knows since when messages may have been
-missed, and whether Redis has confirmed all that was published.
+Everything travels on one connection. When it breaks, the broker that drives the link knows since when messages may have
+been missed, and whether Redis has confirmed all that was published.
 """
 
 from __future__ import annotations

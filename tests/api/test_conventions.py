@@ -9,6 +9,7 @@ import json
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -115,8 +116,8 @@ async def test_a_client_that_leaves_within_its_body_is_no_failure_of_ours(
     logged: asyncio.Queue[logging.LogRecord] = asyncio.Queue()
     handler = logging.Handler()
     monkeypatch.setattr(handler, "emit", logged.put_nowait)
-    caplog.set_level(logging.INFO, "api")
-    monkeypatch.setattr(logging.getLogger("api"), "handlers", [handler])
+    caplog.set_level(logging.INFO, "api.middlewares.requests")
+    monkeypatch.setattr(logging.getLogger("api.middlewares.requests"), "handlers", [handler])
     _, writer = await asyncio.open_connection("127.0.0.1", api.client.port)
     head = "POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
     writer.write(head.encode())
@@ -189,10 +190,11 @@ async def test_a_request_is_one_json_line_without_query_or_secrets(api: Api, cap
     caplog.set_level(logging.INFO)
     caplog.clear()
     await api.call("GET", "/api/me?token=secret-in-query", 422, who=someone)
-    [record] = [record for record in caplog.records if record.name == "api"]
+    [record] = [record for record in caplog.records if record.name == "api.middlewares.requests"]
     text = JsonLines().format(record)
     line = json.loads(text)
     assert line.items() >= {"event": "request", "method": "GET", "path": "/api/me", "status": 422}.items()
+    assert (line["user_id"], line["address"]) == (someone.id, "127.0.0.1")
     assert line["request_id"]
     assert "secret-in-query" not in text
     assert someone.access_token not in text
@@ -211,3 +213,33 @@ async def test_what_we_did_wrong_is_a_500_without_details(
 def test_actions_are_in_the_order_of_the_alphabet() -> None:
     assert [action.name for action in Action] == sorted(action.name for action in Action)
     assert list(GRID) == list(Action)
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "address"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("what anybody says, 203.0.113.7", "203.0.113.7"),
+        ("password=hunter2", "127.0.0.1"),
+    ],
+)
+async def test_the_line_of_a_request_says_where_it_came_from(
+    make_api: Callable[..., Awaitable[Api]], caplog: pytest.LogCaptureFixture, forwarded: str, address: str
+) -> None:
+    api = await make_api(trusted_proxies=(ip_network("127.0.0.0/8"),))
+    caplog.set_level(logging.INFO)
+    await api.client.get("/api/categories", headers={"X-Forwarded-For": forwarded})
+    [record] = [record for record in caplog.records if record.name == "api.middlewares.requests"]
+    line = json.loads(JsonLines().format(record))
+    assert (line["user_id"], line["address"]) == (None, address)
+    assert "hunter2" not in str(line)
+
+
+async def test_an_address_that_no_proxy_of_ours_names_is_not_believed(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    await api.client.get("/api/categories", headers={"X-Forwarded-For": "203.0.113.7"})
+    [record] = [record for record in caplog.records if record.name == "api.middlewares.requests"]
+    assert json.loads(JsonLines().format(record))["address"] == "127.0.0.1"

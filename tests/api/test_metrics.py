@@ -54,8 +54,12 @@ async def test_the_state_of_postgres_redis_and_the_process_is_told(make_api: Cal
     api = await make_api()
     await api.register()
     seen = await samples(api)
-    assert seen["postgres_pool_connections", frozenset()] >= 1
-    assert seen["postgres_pool_waiting", frozenset()] == 0
-    assert seen["redis_connected", frozenset()] == 1
-    assert seen["messages_waiting", frozenset()] == 0
+    assert seen["daveslist_postgres_connections", frozenset()] >= 1
+    assert seen["daveslist_postgres_waiting", frozenset()] == 0
+    assert seen["daveslist_redis_up", frozenset()] == 1
+    assert seen["daveslist_unwritten_messages", frozenset()] == 0
+    assert seen["daveslist_unpublished_messages", frozenset()] == 0
+    [labels] = [dict(labels) for name, labels in seen if name == "daveslist_process_info"]
+    assert labels["process"] == "api"
+    assert labels["node"].startswith("api-")
     assert seen["process_resident_memory_bytes", frozenset()] > 0

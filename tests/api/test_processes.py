@@ -21,6 +21,8 @@ from shared.settings import Settings
 from tests.api.conftest import PASSWORD, Broadcasts
 from tests.support.processes import CHECKOUT, Processes, base_environment, environment_of
 
+pytestmark = pytest.mark.servers
+
 
 def command(
     settings: Settings, *arguments: str, directory: Path = CHECKOUT, **environment: str

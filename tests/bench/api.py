@@ -187,7 +187,7 @@ async def main(given: argparse.Namespace) -> None:
             await SeedRepository(database).users(USERS, "no hash")
             await ListingSeedRepository(database).listings(given.listings)
             print(f"{given.listings:,} listings seeded in {time.perf_counter() - started:.0f} s")
-        processes = Processes(settings, directory)
+        processes = Processes(settings, directory, nursery=None)
         try:
             api = await processes.api()
             port = free_port()

@@ -91,7 +91,9 @@ class Stage:
     @asynccontextmanager
     async def nodes(self) -> AsyncIterator[Nodes]:
         """Nodes are started on the core of the servers, and stopped with the block."""
-        processes = Processes(Settings(jwt_secret=SECRET, rate_limits=False, drain_seconds=0.1), self.directory)
+        processes = Processes(
+            Settings(jwt_secret=SECRET, rate_limits=False, drain_seconds=0.1), self.directory, nursery=None
+        )
         try:
             yield Nodes(self, processes)
         finally:

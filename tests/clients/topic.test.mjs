@@ -165,7 +165,7 @@ test("of two on one socket, who does not know yet where it begins is told nothin
   await settled();
   const channel = socket.last;
   first.leave();
-  assert.deepEqual([late, lateNews, channel.hasLeft], [[], [], false]);
+  assert.deepEqual([late, lateNews, channel.hasLeft, second.isCaughtUp, second.afterId], [[], [], false, false, null]);
   begin(1);
   await settled();
   assert.deepEqual(socket.last.params(), { after_id: 1 });
@@ -341,4 +341,13 @@ test("after leaving nothing is sent, and what was unanswered can be kept", async
   assert.deepEqual(chat.unanswered.map(({ message }) => message), ["a"]);
   await assert.rejects(chat.send({ to: 8, message: "b" }), { reason: "left" });
   assert.deepEqual(socket.channels, []);
+});
+
+test("who has left says nothing on a channel that another one keeps", async () => {
+  const [chat, other] = [chatOf(), chatOf()];
+  socket.joined();
+  await settled();
+  chat.leave();
+  assert.deepEqual([chat.typing(8), chat.read(8, 1), socket.last.pushes], [false, false, []]);
+  assert.ok(other.typing(8));
 });

@@ -21,6 +21,8 @@ from shared.settings import Settings
 from tests.support.cluster import ClusterServers, running_cluster
 from tests.support.ports import free_port
 
+pytestmark = pytest.mark.servers
+
 PATIENCE = 10.0
 
 MakeBroker = Callable[..., Awaitable[Broker]]

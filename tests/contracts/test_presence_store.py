@@ -22,6 +22,8 @@ from shared.embedded.redis import EmbeddedRedis
 from tests.support.ports import free_port
 from tests.support.servers import run
 
+pytestmark = pytest.mark.servers
+
 KEYS = ["alice", "", "__proto__", "ключ \U0001f697", "a:b}{", "k" * 5000]
 TOPICS = ["room", "", "a:b", "}{x}", "\ud800", "t" * 1000]
 

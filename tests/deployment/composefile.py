@@ -1,4 +1,4 @@
-"""Reads compose.yaml without a container engine, as far as our file goes: any other key or form fails (`NotKnown`)."""
+"""Reads compose.yaml without a container engine. It knows the keys and forms that our file has; any other raises."""
 
 from __future__ import annotations
 
@@ -48,15 +48,15 @@ VARIABLE = re.compile(r"\$\{([A-Z_]+)(?:(:[-?])([^${}]*))?\}")
 
 
 class NotKnown(AssertionError):
-    """What compose.yaml says and these tests do not know."""
+    """compose.yaml has a key or a form that these tests do not know."""
 
 
 class Missing(Exception):
-    """A variable has to be set, as `${NAME:?message}` says."""
+    """A variable is not set, and `${NAME:?message}` demands it."""
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The file; raises NotKnown."""
+    """The content of the file. Raises NotKnown."""
     compose: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     _only(compose, {"services", "networks", "volumes"} | {key for key in compose if key.startswith("x-")}, "the file")
     for name, service in compose["services"].items():
@@ -80,7 +80,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def interpolated(text: str, given: Mapping[str, str]) -> str:
-    """As the engine does: `${NAME}`, `${NAME:-default}`, `${NAME:?message}`. Raises Missing, NotKnown."""
+    """Replace `${NAME}`, `${NAME:-default}` and `${NAME:?message}` as the engine does. Raises Missing, NotKnown."""
 
     def value(match: re.Match[str]) -> str:
         name, operator, rest = match.groups()
@@ -94,7 +94,7 @@ def interpolated(text: str, given: Mapping[str, str]) -> str:
 
 
 def environment(service: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
-    """What a container finds; a variable without a value is handed on where it is set."""
+    """The environment of a container. A variable without a value is passed on if it is set."""
     found = {}
     for variable, text in service["environment"].items():
         if text is not None:
@@ -105,14 +105,14 @@ def environment(service: Mapping[str, Any], given: Mapping[str, str]) -> dict[st
 
 
 class _Anything(dict[str, str]):
-    """Where every variable is set."""
+    """An environment in which every variable is set."""
 
     def get(self, key: str, default: Any = None) -> Any:
         return key
 
 
 def _named(given: Any) -> dict[str, Any]:
-    """A list of names is short for names without options."""
+    """The options by name; a list of names stands for names without options."""
     return {name: {} for name in given} if isinstance(given, list) else given
 
 

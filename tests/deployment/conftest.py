@@ -28,17 +28,17 @@ class Deployment:
     processes: Processes
 
     async def replace_gateway(self, number: int) -> None:
-        """Stop it as a deployment does, and start another in its place."""
+        """Stop a gateway as a deployment does, and start another in its place."""
         assert await self.gateways[number].stop() == 0
         await self.start_gateway(number)
 
     async def start_gateway(self, number: int) -> None:
-        """Another in the place of one that has ended."""
+        """Start another gateway in the place of one that has ended."""
         self.gateways[number] = await self.processes.again(self.gateways[number])
 
 
 def production(database_url: str, redis_url: str, data: Path) -> Settings:
-    """As compose.yaml sets them."""
+    """The settings that compose.yaml makes."""
     return Settings(
         environment="production",
         database_url=database_url,
@@ -58,7 +58,7 @@ async def running(settings: Settings, directory: Path) -> AsyncIterator[Deployme
         pytest.skip("no nginx on this machine")
     processes = Processes(settings, directory)
     try:
-        # The schema is there already: none has to wait for another.
+        # The schema has been applied, so no process has to wait for another.
         gateway, other_gateway, api, other_api = await asyncio.gather(
             processes.gateway(), processes.gateway(), processes.api(), processes.api()
         )
@@ -78,13 +78,13 @@ def module_settings(servers: Servers, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def deployment(module_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Deployment]:
-    """For all tests of a module, which leave it as it is."""
+    """A deployment for all tests of a module; they must not change it."""
     async with running(module_settings, tmp_path_factory.mktemp("processes")) as deployed:
         yield deployed
 
 
 @pytest.fixture
 async def own_deployment(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Deployment]:
-    """For one test, whose processes it may end."""
+    """A deployment for one test, which may end its processes."""
     async with running(production(database_url, redis_url, tmp_path / "data"), tmp_path) as deployed:
         yield deployed

@@ -1,9 +1,9 @@
-"""Follows a Dockerfile without a container engine: its steps are carried out in folders, a folder for each stage.
+"""Builds a Dockerfile without a container engine: it carries out the steps in folders, one folder for each stage.
 
-Only what our Dockerfile uses is known, and anything else fails (`StepFailed`), be it an instruction, a flag or a form:
-what was passed over here would be different in the image. The base image is this machine with this Python; RUN happens
-in the folder that stands for WORKDIR, so that its words have to be relative to it. Who owns what is kept in a table, as
-only root could give files away.
+It knows the instructions, flags and forms that our Dockerfile uses; any other raises StepFailed, because a step that
+was skipped here would be different in the image. The base image is this machine with this Python. RUN happens in the
+folder that stands for WORKDIR, so its paths have to be relative. A table keeps the owners, since only root could change
+them.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ HEALTHCHECK_FLAGS = frozenset({"interval", "timeout", "start-period", "retries"}
 
 
 class StepFailed(AssertionError):
-    """The message is the step, and what it wrote or why it is not followed."""
+    """A step failed. The message has the step, and its output or the reason."""
 
 
 @dataclass
 class Stage:
-    """What a stage has come to: the folder that stands for `/`, and what was declared."""
+    """The state of a stage: the folder that stands for `/`, and the declarations so far."""
 
     root: Path
     workdir: str = "/"
@@ -46,19 +46,19 @@ class Stage:
     ports: list[int] = field(default_factory=list)
     stop_signal: str = ""
     owners: dict[PurePosixPath, str] = field(default_factory=dict)
-    """Of what is not root's: `uid:gid` by the path in the image."""
+    """`uid:gid` of the paths in the image that do not belong to root."""
 
     def path(self, text: str) -> Path:
-        """Where a path of the image is here; a relative one starts from the WORKDIR."""
+        """The path on this machine of a path in the image; a relative one starts from the WORKDIR."""
         return self.root / self._inside(text).relative_to("/")
 
     def owner(self, text: str) -> str:
-        """`uid:gid` of a path of the image that exists."""
+        """`uid:gid` of an existing path of the image."""
         assert self.path(text).exists(), f"there is no {text}"
         return self.owners.get(self._inside(text), ROOT)
 
     def variables(self) -> dict[str, str]:
-        """The declared environment, with paths of the image as they are here."""
+        """The declared environment, with the image's paths replaced by those on this machine."""
         here = str(self.root / "daveslist")
         return {name: value.replace("/daveslist", here) for name, value in self.environment.items()}
 
@@ -150,7 +150,7 @@ def _options(keyword: str, rest: str, known: frozenset[str]) -> tuple[dict[str, 
 
 
 def _words(keyword: str, rest: str) -> list[str]:
-    """What is written as JSON; the form for a shell is not known."""
+    """The words of a JSON list; the form for a shell is not known."""
     try:
         words = json.loads(rest)
     except ValueError:
@@ -164,7 +164,7 @@ def _begin(base: Stage | None, root: Path) -> Stage:
     root.mkdir()
     if base is None:
         return Stage(root)
-    # Linked: no step changes a file that an earlier stage has made.
+    # Links are enough, because no step changes a file that an earlier stage has made.
     shutil.copytree(base.root, root, symlinks=True, dirs_exist_ok=True, copy_function=os.link)
     return replace(
         base, root=root, environment=dict(base.environment), ports=list(base.ports), owners=dict(base.owners)
@@ -186,7 +186,7 @@ def _copy(context: Path, stages: dict[str, Stage], stage: Stage, rest: str) -> N
         raise StepFailed(f"COPY {rest}: {source} is left out by .dockerignore")
     original = origin.path(source) if origin else context / source
     if origin and "chown" not in options:
-        # Whether owners come along depends on the builder.
+        # It depends on the builder whether owners are copied.
         given_away = [path for path in origin.owners if origin.path(str(path)).is_relative_to(original)]
         _known(not given_away, "COPY", rest)
     copied = stage.path(destination)
@@ -201,7 +201,7 @@ def _copy(context: Path, stages: dict[str, Stage], stage: Stage, rest: str) -> N
         shutil.copy2(original, copied)
     else:
         raise StepFailed(f"COPY {rest}: there is no {source}")
-    # As the builders do: what was there before keeps its owner, a folder for one.
+    # As in real builders, an existing folder or file keeps its owner.
     owner = options.get("chown", ROOT)
     if owner != ROOT:
         made = {path for path in (copied, *copied.parents, *copied.rglob("*")) if path.is_relative_to(stage.root)}
@@ -218,7 +218,7 @@ def _ignore_lines(context: Path) -> list[str]:
 
 
 def _is_in_context(context: Path, name: str) -> bool:
-    """.dockerignore leaves out everything, and takes some back."""
+    """Whether the build context has a name: .dockerignore leaves out everything, and then takes some names back."""
     return f"!{name}" in _ignore_lines(context)
 
 
@@ -229,10 +229,10 @@ def _ignored(context: Path) -> Callable[[str, list[str]], list[str]]:
 
 def _run(stage: Stage, command: str) -> None:
     words = shlex.split(command)
-    # An absolute path would be one of this machine. Of what a command gives away the table would know nothing.
+    # An absolute path would be one of this machine. And the table would miss files to which a command gives an owner.
     is_followed = not command.startswith(("--", "[")) and not any(word.startswith("/") for word in words)
     _known(stage.user == ROOT and is_followed and not GIVES_AWAY.search(command), "RUN", command)
-    # `python` is the base image's: this one, without the packages of the environment that it may be in.
+    # `python` stands for the base image's: this Python, without the packages of its virtual environment.
     own = Path(sys.base_prefix, "bin")
     path = f"{own}:{os.environ['PATH']}"
     shell_command = re.sub(r"^python ", f"{shlex.quote(str(own / 'python3'))} ", command)

@@ -1,4 +1,4 @@
-"""nginx with the deployment's own configuration: only where it listens and where the processes are is the test's."""
+"""Runs nginx with the deployment's own configuration; the tests change only the ports of nginx and of the processes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ LOG_SECONDS = 10.0
 
 
 def find_nginx() -> str | None:
-    """Debian has it in a folder that only root's path names."""
+    """The path of nginx; None without one. Debian puts it into a folder that is only in root's PATH."""
     return shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
 
 
 class Nginx:
-    """One running nginx; `output` is all that it wrote."""
+    """One running nginx; `output` is the whole text that it wrote."""
 
     def __init__(self, directory: Path, port: int) -> None:
         self.port = port
@@ -45,7 +45,7 @@ class Nginx:
         return (self._directory / "output").read_text(encoding="utf-8")
 
     async def logged(self, path: str, count: int) -> list[dict[str, Any]]:
-        """What it logged of so many requests at least; it does so when they have ended."""
+        """The log lines of at least `count` requests for a path; nginx logs a request when it has ended."""
         assert await child.happens(lambda: len(self._log(path)) >= count, LOG_SECONDS), self.output()
         return self._log(path)
 
@@ -56,7 +56,7 @@ class Nginx:
 
 @asynccontextmanager
 async def running_nginx(program: str, ports: Mapping[str, int]) -> AsyncIterator[Nginx]:
-    """`ports` says where each process of upstreams.conf listens here: `{"gateway-1:4000": 12345, ...}`."""
+    """Run nginx. `ports` has the port here of each process in upstreams.conf: `{"gateway-1:4000": 12345, ...}`."""
     with scratch_directory() as directory:
         port = free_port()
         settings = directory / "settings"
@@ -68,7 +68,7 @@ async def running_nginx(program: str, ports: Mapping[str, int]) -> AsyncIterator
         assert "-1:" not in upstreams
         (settings / "upstreams.conf").write_text(upstreams, encoding="utf-8")
         (settings / "listen.conf").write_text(f"listen 127.0.0.1:{port};\n", encoding="utf-8")
-        # Appended to by nginx and its children, as a log is.
+        # nginx and its children append to this file, as to a log.
         with (directory / "output").open("ab") as output:
             command: list[str | Path] = [program, "-p", directory, "-c", settings / "nginx.conf", "-g", "daemon off;"]
             process = child.spawn(command, death_signal=signal.SIGTERM, output=output)

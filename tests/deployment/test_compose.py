@@ -1,4 +1,4 @@
-"""compose.yaml says what the other parts of the deployment rely on."""
+"""compose.yaml agrees with the other parts of the deployment, which rely on it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COMPOSE = read(CHECKOUT / "compose.yaml")
 SERVICES: dict[str, Any] = COMPOSE["services"]
 PROCESSES = ["gateway-1", "gateway-2", "api-1", "api-2"]
 ENDING = ["operator", "postgres-role"]
-"""What is done once, and has an end."""
+"""Services that do something once and end."""
 NGINX = CHECKOUT / "deploy" / "nginx"
 SECRETS = {"JWT_SECRET": "x" * 32, "POSTGRES_PASSWORD": "p@ss:/word"}
 
@@ -117,7 +117,7 @@ def test_every_log_is_bounded(name: str) -> None:
 def test_nothing_gains_privileges(name: str) -> None:
     service = SERVICES[name]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    if name != "postgres":  # Its image begins as root, to own its folder, and steps down.
+    if name != "postgres":  # Its image begins as root, takes its folder over, and then drops its rights.
         assert service["cap_drop"] == ["ALL"]
         assert service["read_only"] is True
 
@@ -128,7 +128,7 @@ def test_redis_has_a_folder_that_it_may_write_to() -> None:
 
 
 def test_an_image_is_built_by_one_service() -> None:
-    """Two that build the same name have an image each, and a second `up` replaces whoever came first."""
+    """If two services build the same name, each gets an image of its own, and a second `up` replaces the first one."""
     built = {name: service["image"] for name, service in SERVICES.items() if "build" in service}
     assert built == {"gateway-1": "daveslist-gateway", "api-1": "daveslist-api"}
     assert {SERVICES[name]["image"] for name in (*PROCESSES, "operator")} == set(built.values())

@@ -1,4 +1,4 @@
-"""Following a Dockerfile: what is followed comes out as an engine makes it, and what is not known fails."""
+"""Building a Dockerfile without an engine: known steps give the same result as in an engine, unknown ones fail."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.deployment.dockerfile import Stage, StepFailed, build
+
+pytestmark = pytest.mark.servers
 
 FROM = "FROM python:3.13-slim AS build\nWORKDIR /daveslist\n"
 
@@ -24,7 +26,7 @@ def follow(tmp_path: Path, text: str, ignore: str = "*\n!schema.sql\n!api\n") ->
 
 
 def test_a_folder_that_was_there_keeps_its_owner(tmp_path: Path) -> None:
-    """Such an image could not write to its pictures' folder: it had made it as root before it gave it away."""
+    """An image that made its folder of pictures as root, and then gave it away, could not write to the folder."""
     stages = follow(
         tmp_path,
         f"{FROM}RUN mkdir data\nFROM python:3.13-slim AS base\nCOPY --from=build /daveslist /daveslist\n"

@@ -1,4 +1,4 @@
-"""The image: its steps work in clean folders, and what they make serves in production with nothing else at hand."""
+"""The image: its steps work in clean folders, and the result serves in production mode without anything else."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NO_INDEX = re.compile(r"NewConnectionError|name resolution|Network is unreachabl
 START_SECONDS = 30.0
 
 
-pytestmark = pytest.mark.timeout(300)  # Packages are downloaded.
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]  # Packages are downloaded.
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_it_runs_as_nobody_to_whom_only_the_data_belongs(stages: Mapping[str, St
 
 
 def _found(command: list[str], stage: Stage) -> list[str]:
-    """`python` is the first one on the image's PATH."""
+    """The command with `python` replaced by the first one on the image's PATH."""
     folder = stage.variables()["PATH"].partition(":")[0]
     assert command[0] == "python"
     return [f"{folder}/python", *command[1:]]

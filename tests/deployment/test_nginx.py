@@ -1,4 +1,4 @@
-"""Through nginx, by the deployment's own configuration: all that people do goes, and what they must not does not."""
+"""Through nginx with the deployment's own configuration: people can do all that they may, and nothing else."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @asynccontextmanager
 async def browser_at(address: str) -> AsyncIterator[aiohttp.ClientSession]:
-    """Somebody with an address of their own."""
+    """A client with an address of its own."""
     connector = aiohttp.TCPConnector(local_addr=(address, 0), limit=0)
     async with aiohttp.ClientSession(connector=connector) as client:
         yield client
 
 
 async def problem(response: aiohttp.ClientResponse) -> str:
-    """The type of the problem that an answer is."""
+    """The type of the problem in an answer."""
     assert response.content_type == "application/problem+json"
     return str((await response.json(content_type=None))["type"])
 
@@ -50,7 +50,7 @@ async def test_people_chat_by_websocket(deployment: Deployment) -> None:
         answer = await first.push(ann.topic, "send", {"to": str(bob.id), "message": "Sold?"})
         assert answer["status"] == "ok"
         assert (await second.event("send"))["id"] == answer["response"]["id"]
-    # The one with fewer connections gets the next: each gateway had one.
+    # The gateway with fewer connections gets the next one, so each has got one.
     nodes = {line["upstream"] for line in await deployment.nginx.logged("/socket/websocket", 2)}
     assert nodes == {f"127.0.0.1:{node.port}" for node in deployment.gateways}
 
@@ -109,7 +109,7 @@ async def test_pictures_come_and_go_and_what_is_too_big_is_said_to_be(deployment
         listing_id = await listing(deployment, rest, ann)
         url = f"{deployment.nginx.url}/api/listings/{listing_id}/pictures"
         headers = {"Authorization": f"Bearer {ann.token}"}
-        # Noise, which no format makes smaller: above what nginx keeps in memory.
+        # Noise cannot be compressed, so the file is larger than what nginx keeps in memory.
         picture = BytesIO()
         Image.effect_noise((1200, 1200), 100).convert("RGB").save(picture, "JPEG", quality=95)
         assert len(picture.getvalue()) > 1024**2
@@ -149,7 +149,7 @@ async def test_the_page_is_there_and_finds_its_socket_here(deployment: Deploymen
 
 
 async def listing(deployment: Deployment, rest: Rest, seller: Person) -> int:
-    """A public listing of theirs, in a category that a moderator made."""
+    """A public listing of the seller, in a category that a moderator made."""
     moderator = await rest.register("Mod")
     database = Database(deployment.settings)
     try:

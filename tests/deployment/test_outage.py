@@ -1,4 +1,4 @@
-"""Behind nginx, gateways go away or freeze while people are connected: everybody is back soon, and lacks nothing."""
+"""Behind nginx, gateways end or freeze while people are connected: everybody is back soon, and misses nothing."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from tests.support.crowd import JOINED, Crowd, Meeting, crowd
 from tests.support.processes import Node
 
 BACK_SECONDS = 10.0
-"""After the gateways' return everybody is joined again, and has what was missed."""
+"""Within this time after the gateways' return, everybody has joined again and has every missed message."""
 FROZEN_SECONDS = 5.0
-"""For no longer a gateway that is frozen holds anybody up who comes anew."""
+"""A frozen gateway delays a new client for at most this long."""
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def socket_of(deployment: Deployment) -> str:
 
 
 async def goes(gateways: list[Node], how: str) -> None:
-    """All at once, as a machine that fails, or as an operator's `stop`."""
+    """End all gateways at once: as a failing machine does, or as an operator's `stop` does."""
     for gateway in gateways:
         if how == "killed":
             gateway.kill()
@@ -50,7 +50,7 @@ async def goes(gateways: list[Node], how: str) -> None:
 
 
 class Pages:
-    """People at the page in Chromium, each with a browser of their own, in the conversation with one other."""
+    """People with the page in Chromium, each in a browser of their own, in a conversation with one other person."""
 
     def __init__(self, chromium: Browser, url: str, other: Person) -> None:
         self._chromium = chromium
@@ -69,11 +69,11 @@ class Pages:
         await page.goto(f"/messages/{self._other.id}")
 
     async def live(self) -> None:
-        """All are, at last."""
+        """Wait until all are connected."""
         await asyncio.gather(*(self._is_live(page) for page in self.open.values()))
 
     async def shown(self, text: str, until: float) -> dict[str, float]:
-        """When each showed this message and that it is connected; fails where one does not by then."""
+        """When each page showed this message and that it is connected. Fails if one does not by `until`."""
 
         async def show(name: str, page: Page) -> tuple[str, float]:
             patience = max(100.0, (until - time.monotonic()) * 1000)
@@ -89,7 +89,7 @@ class Pages:
 
 @asynccontextmanager
 async def pages(url: str, other: Person) -> AsyncIterator[Pages | None]:
-    """None where there is no browser for them."""
+    """The pages; None if there is no browser."""
     path = find_chromium()
     if path is None:
         yield None
@@ -100,7 +100,7 @@ async def pages(url: str, other: Person) -> AsyncIterator[Pages | None]:
         await chromium.close()
 
 
-# As a browser remembers it in which no WebSocket ever got through.
+# The note of a browser in which no WebSocket has ever got through.
 BY_LONGPOLL = "sessionStorage.setItem('phx:fallback:LongPoll', 'true')"
 
 
@@ -128,7 +128,7 @@ async def test_everybody_is_back_soon_after_the_gateways(
             await shown.connect("the page, opened meanwhile", person)
         await meeting.write("While they were away")
         await asyncio.sleep(gone_at + seconds - time.monotonic())
-        # What is told from here on is of the new ones: somebody may just have joined at the last of those that went.
+        # Reports from here on are about the new gateways: before, somebody may just have joined at an ending one.
         start_at = time.monotonic()
         await asyncio.gather(*(own_deployment.start_gateway(number) for number in range(2)))
         back_at = time.monotonic()
@@ -143,7 +143,7 @@ async def test_everybody_is_back_soon_after_the_gateways(
         print(figures(those, names, start_at, back_at))
         assert not out, f"{out} did not come back; {those.thrown}"
         assert not those.thrown
-        # What they are told is true: the next message reaches them without any further ado.
+        # They are really joined: the next message reaches them at once.
         await meeting.write("And now")
         assert not await those.all_told(names, {"message": "And now"}, 5)
         if shown is not None:
@@ -156,7 +156,7 @@ async def test_everybody_is_back_soon_after_the_gateways(
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["killed", "stopped"])
 async def test_everybody_hears_on_when_one_gateway_goes(own_deployment: Deployment, meeting: Meeting, how: str) -> None:
-    """Also who polls with a version that takes its channels for joined when its session has gone with the gateway."""
+    """Even polls of a version that believes its channels still joined when the session has ended with the gateway."""
     async with crowd(socket_of(own_deployment)) as those:
         names = those.connect_all(meeting)
         assert not await those.all_told(names, JOINED, 20)
@@ -170,7 +170,7 @@ async def test_everybody_hears_on_when_one_gateway_goes(own_deployment: Deployme
 
 @pytest.fixture
 async def frozen(own_deployment: Deployment) -> AsyncIterator[Deployment]:
-    """Its first gateway is stopped in the middle of whatever it does: the kernel still accepts in its name."""
+    """A deployment whose first gateway is stopped by SIGSTOP: the kernel still accepts connections for it."""
     own_deployment.gateways[0].signal(signal.SIGSTOP)
     yield own_deployment
     own_deployment.gateways[0].signal(signal.SIGCONT)
@@ -185,7 +185,7 @@ async def test_a_frozen_gateway_holds_up_no_new_socket_for_long(frozen: Deployme
 
     async with Rest(frozen.nginx.url) as rest:
         ann = await rest.register("Ann")
-    # Together, and one after the other: each takes what another one finds out about the gateways, or cannot.
+    # Clients connect together, and then one after the other: nginx may or may not know yet that a gateway is frozen.
     took = await asyncio.gather(*(join(ann) for _ in range(20)))
     took += [await join(ann) for _ in range(4)]
     print(f"new sockets took {min(took):.2f} to {max(took):.2f} s")
@@ -202,13 +202,13 @@ async def test_nobody_outside_asks_whether_a_gateway_accepts(own_deployment: Dep
 
 async def test_a_frozen_gateway_holds_up_no_poll_for_long(frozen: Deployment) -> None:
     async def chat(http: aiohttp.ClientSession, person: Person) -> list[float]:
-        """How long it takes to open, to join, and to hear of a message."""
+        """The seconds that it takes to open a session, to join, and to get a message."""
         client = LongPollClient(http, [f"{frozen.nginx.url}/socket/longpoll"])
         client.jwt = person.token
         took = [time.monotonic()]
         await client.open()
         took.append(time.monotonic())
-        # What is posted is not sent twice: where it met the frozen gateway, that is answered, and said again.
+        # nginx does not repeat a POST: if it met the frozen gateway, nginx answers, and the client posts again.
         while not await posted(client, ["1", "1", person.topic, "phx_join", {}]):
             pass
         await client.gets(1)
@@ -228,7 +228,7 @@ async def test_a_frozen_gateway_holds_up_no_poll_for_long(frozen: Deployment) ->
 
 
 async def posted(client: LongPollClient, frame: Any) -> bool:
-    """Whether a gateway took it; what nginx says in the place of one comes soon and is no JSON."""
+    """Whether a gateway took the POST. Otherwise nginx answers soon, and not in JSON."""
     begin = time.monotonic()
     try:
         return await client.post(frame) == 200
@@ -238,7 +238,7 @@ async def posted(client: LongPollClient, frame: Any) -> bool:
 
 
 def figures(those: Crowd, names: list[str], start_at: float, back_at: float) -> str:
-    """Seconds from the return of the gateways until each was joined and caught up."""
+    """A line of the seconds from the gateways' return until each person had joined and caught up."""
     lines = []
     for name in names:
         joined = those.when(name, JOINED, start_at)

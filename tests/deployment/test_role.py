@@ -1,4 +1,4 @@
-"""deploy/postgres/role.sql: the processes' role owns their database, and is nothing else."""
+"""deploy/postgres/role.sql: the processes' role owns their database, and has no other right."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ from shared.settings import Settings
 from tests.deployment.test_compose import CHECKOUT, SERVICES
 from tests.support.scratch import scratch_directory
 
+pytestmark = pytest.mark.servers
+
 PASSWORDS = ["plain", "p@ss:/$%\"#`'\\ word", "' OR 1=1; --", "\\'", "ключ"]
 
 
 @pytest.fixture
 async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[EmbeddedPostgres]:
-    """As the image makes it: its superuser is postgres, who needs no password on the Unix socket; all others do."""
+    """A server as the image makes it: its superuser, postgres, needs no password on the Unix socket; all others do."""
     monkeypatch.setattr(postgres, "ROLE", "postgres")
-    # Whatever the server would log by its own settings.
+    # A server whose own settings log as much as possible.
     options = {"log_statement": "all", "log_min_duration_statement": "0", "log_min_error_statement": "error"}
     with scratch_directory() as directory:
         running = EmbeddedPostgres(directory / "postgres", fsync=False, options=options)
@@ -77,7 +79,7 @@ async def test_the_superuser_has_no_password(server: EmbeddedPostgres) -> None:
 async def test_no_password_is_in_any_log_even_when_it_fails(server: EmbeddedPostgres) -> None:
     password = "a-password-that-nothing-else-is"
     assert set_up(server, password).returncode == 0
-    # The last statement but one has nothing to change: all of it is undone.
+    # The last but one statement of the script finds no such database: the whole script is rolled back.
     query(server.url("postgres"), "ALTER DATABASE daveslist RENAME TO other")
     failed = set_up(server, password + "-2", PGDATABASE="other")
     assert failed.returncode != 0
@@ -101,7 +103,7 @@ async def test_what_the_role_dumped_it_can_restore(server: EmbeddedPostgres, tmp
 
 
 def set_up(server: EmbeddedPostgres, password: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """As the service does it: its command, with the script that it mounts, on the server's socket."""
+    """Set up the role as the service does: by its command and the script that it mounts, on the server's socket."""
     service = SERVICES["postgres-role"]
     program, *arguments = service["command"]
     arguments = [word.replace("/etc/daveslist", str(CHECKOUT / "deploy" / "postgres")) for word in arguments]

@@ -1,4 +1,4 @@
-"""The table of settings in the operating guide, made of shared/settings.py: names, defaults, and what is said of each.
+"""Makes the operating guide's table of settings from shared/settings.py: the names, the defaults and the sentences.
 
 python -m tests.documents.settings_table    writes it into docs/operating.md
 """
@@ -28,7 +28,7 @@ def table() -> str:
 
 
 def in_guide() -> str:
-    """The table as the guide has it."""
+    """The table that the guide has now."""
     _, _, rest = GUIDE.read_text(encoding="utf-8").partition(BEGIN)
     return rest.partition(END)[0]
 
@@ -55,7 +55,7 @@ def _strings(module: ast.Module) -> Iterator[tuple[str, str]]:
     for field, below in zip(settings.body, settings.body[1:], strict=False):
         match field, below:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
-                # A setting is named by its variable, where people read it.
+                # The guide names a setting by its variable.
                 names = "|".join(sorted((each.name for each in fields(Settings)), key=len, reverse=True))
                 text = re.sub(rf"`({names})`", lambda found: found[0].upper(), " ".join(text.split()))
                 yield name, text

@@ -1,4 +1,4 @@
-"""docs/clients.md is true: its examples chat, its plain frames are answered so, its close codes are the code's."""
+"""docs/clients.md is true: its examples chat, its plain frames get these answers, its close codes are the code's."""
 
 from __future__ import annotations
 

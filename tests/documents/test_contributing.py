@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md is true: what it adds works as shown, a channel and a route in less than twenty lines each."""
+"""CONTRIBUTING.md is true: its examples work as shown; a channel and a route take less than twenty lines each."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ async def test_the_route_works(database_url: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(api.app, "ROUTES", (*ROUTES, added))
     monkeypatch.setattr(document, "OPERATIONS", {**OPERATIONS, **described})
 
-    # A size of its own: the document of an application is kept by it.
+    # A size of its own, because documents of applications are cached by it.
     settings = Settings(database_url=database_url, jwt_secret="x" * 32, rate_limits=False, max_picture_bytes=4711)
     database = Database(settings)
     rows = Rows(database)
@@ -130,7 +130,7 @@ async def test_a_field_of_a_listing_is_a_column_and_one_line(settings: Settings,
 
 
 def scratch_copy(to: Path) -> Path:
-    """The product's code, to be changed."""
+    """A copy of the product's code, which the test may change."""
     for folder in ("api", "gateway", "shared"):
         shutil.copytree(CHECKOUT / folder, to / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(CHECKOUT / "schema.sql", to)
@@ -138,7 +138,7 @@ def scratch_copy(to: Path) -> Path:
 
 
 def put(path: Path, line: str, *, above: str) -> None:
-    """A line into a file, above another one that is there once."""
+    """Put a line into a file, above another line, which the file has once."""
     text = path.read_text(encoding="utf-8")
     assert text.count(above) == 1
     path.write_text(text.replace(above, line + above), encoding="utf-8")

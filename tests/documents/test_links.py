@@ -1,4 +1,4 @@
-"""What documents point at is there: files, folders, make targets, modules, commands of the API."""
+"""Documents name only things that exist: files, folders, make targets, modules, commands of the API."""
 
 from __future__ import annotations
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -25,19 +27,25 @@ class Daveslist:
     rest: Rest
 
 
-@pytest.fixture(scope="module")
-def deployment(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+@contextmanager
+def settings_on(servers: Servers, data: Path) -> Iterator[Settings]:
+    """For the processes of more than one test: a database and a Redis that nobody else has, and no rate limits."""
     with servers.database() as database_url, servers.empty_redis() as redis_url:
         yield Settings(
             database_url=database_url,
             redis_url=redis_url,
             jwt_secret=JWT_SECRET,
-            data_directory=tmp_path_factory.mktemp("data"),
+            data_directory=data,
             drain_seconds=0.2,
             shutdown_seconds=10.0,
-            redis_timeout_seconds=1.0,
             rate_limits=False,
         )
+
+
+@pytest.fixture(scope="module")
+def deployment(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    with settings_on(servers, tmp_path_factory.mktemp("data")) as settings:
+        yield replace(settings, redis_timeout_seconds=1.0)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

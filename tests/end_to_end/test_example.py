@@ -9,8 +9,12 @@ import shutil
 import sys
 from pathlib import Path
 
+import pytest
+
 from shared.embedded import example
 from tests.support.processes import Processes, base_environment
+
+pytestmark = pytest.mark.servers
 
 CHECKOUT = Path(__file__).parents[2]
 

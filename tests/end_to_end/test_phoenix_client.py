@@ -18,7 +18,7 @@ from tests.support.node import find_node
 from tests.support.processes import Node, Processes
 from tests.support.servers import Servers
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.servers, pytest.mark.asyncio(loop_scope="module")]
 
 SCRIPT = Path(__file__).parent / "js" / "scenarios.js"
 PATIENCE_SECONDS = 60.0

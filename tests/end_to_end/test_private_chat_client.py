@@ -20,7 +20,7 @@ from tests.end_to_end.faults.proxy import Proxy
 from tests.support.client import Person
 from tests.support.node import find_node
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.servers, pytest.mark.asyncio(loop_scope="module")]
 
 SCRIPT = Path(__file__).parent / "js" / "private_chat.js"
 PATIENCE_SECONDS = 20.0

@@ -18,7 +18,7 @@ from shared.domain.messages import MAX_CLIENT_REF_LENGTH, MAX_TEXT_LENGTH
 from tests.end_to_end.conftest import Daveslist
 from tests.support.node import find_node
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.servers, pytest.mark.asyncio(loop_scope="module")]
 
 SCRIPT = Path(__file__).parent / "js" / "private_chat_faults.js"
 RECIPE = Path(__file__).parents[2] / "clients" / "javascript" / "private_chat" / "sendable.js"

@@ -11,6 +11,8 @@ import pytest
 from tests.support.ports import free_port
 from tests.support.processes import CHECKOUT, base_environment
 
+pytestmark = pytest.mark.servers
+
 MODULES = ("gateway", "api", "shared.embedded")
 WRONG = {
     "ALLOWED_ORIGINS": "nonsense here",

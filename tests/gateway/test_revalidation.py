@@ -15,6 +15,7 @@ from shared.access.admission import MOST_SHARED, Admission
 from shared.access.tokens import Tokens
 from shared.domain.users import Role, Standing
 from shared.postgres import DatabaseUnavailable
+from tests.gateway.counted import counted
 from tests.gateway.nodes import SOON, Client, actor, closed, start_node
 
 SECRET = "a-secret-of-the-tests-a-secret-of-the-tests"
@@ -98,7 +99,7 @@ async def test_whoever_is_no_longer_welcome_is_closed_and_nobody_else(node: Endp
     node.link_restored(1.0)
     await done(people, 1)
     assert [client.close_code for client in (banned, out, gone, welcome, other_session)] == [1001] * 3 + [None] * 2
-    assert node.counts.closes == {NO_LONGER_WELCOME: 3}
+    assert counted(node.counts.closes) == {NO_LONGER_WELCOME.reason: 3}
     assert people.asked == [5]
 
 

@@ -1,4 +1,4 @@
-"""What a process says of itself in Postgres, and what the others read there."""
+"""The reports of processes in Postgres, and what other processes read there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LEASE_SECONDS = 0.4
 
 
 class Broker(MemoryBroker):
-    """One whose link a test takes away."""
+    """A broker whose link a test can take down."""
 
     is_up = True
 
@@ -30,7 +30,7 @@ class Broker(MemoryBroker):
 
 
 class Process:
-    """A process of its own in what it says; it sees what the others say."""
+    """A process that reports for itself, and sees the reports of the others."""
 
     def __init__(self, settings: Settings, node_id: str) -> None:
         self.broker = Broker()
@@ -50,7 +50,7 @@ class Process:
         self._seen.set()
 
     async def sees(self, node_id: str) -> NodeState:
-        """What the other node says in a report after this."""
+        """The other node's next report."""
         async with asyncio.timeout(SOON):
             while True:
                 self._seen.clear()

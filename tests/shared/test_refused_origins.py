@@ -1,17 +1,16 @@
-"""One line for a refused origin, and no end of lines for no end of them."""
+"""A refused origin gets a line in the log; many refused origins get a bounded number of lines."""
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 
+from shared.logs import log_of
 from shared.refused_origins import LINES_PER_MINUTE, RefusedOrigins
 
 
 def test_lines_are_bounded_and_what_is_beyond_is_counted(caplog: pytest.LogCaptureFixture) -> None:
     now = 0.0
-    refused = RefusedOrigins(logging.getLogger("test"), lambda: now)
+    refused = RefusedOrigins(log_of("test"), lambda: now)
     for number in range(1000):
         refused.tell(f"https://{number}.example")
     assert len(caplog.records) == LINES_PER_MINUTE

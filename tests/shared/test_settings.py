@@ -1,4 +1,4 @@
-"""What of the environment is refused, each in one line that names the variable."""
+"""Wrong values in the environment are refused, each in one line that names the variable."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ REFUSED = {
         "ws://a.example", "ftp://a.example", "data:", "file:///home", "file:", "Null", "NULL", "'https://a.example'",
         '"https://a.example"', "https://a.example;https://b.example", "https://a.example https://b.example",
         "https://b\u00fccher.example", "https://a..example", ".example", "https://a.example, nonsense here", ",", " , ",
+        "null/", "file", "file://localhost", "https://null", "https://.", ".", "//.",
         "[https://a.example]", "https://a.example\\", "**", "*:8080", "//", "://a.example", "https://a.example//",
     ],
     "TRUSTED_PROXIES": ["nonsense", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/8;10.1.0.0/16", "localhost", ","],
@@ -39,6 +40,7 @@ ACCEPTED = {
         "*", "null", "file://", "https://a.example", "HTTPS://A.Example", "https://a.example/", "http://localhost:3000",
         "https://a.example:8443", "https://*.a.example", "*.a.example", "a.example", "a.example:9000", "//a.example",
         "localhost", "127.0.0.1:8080", "http://[::1]:3000", "[::1]", "capacitor://localhost", "ionic://localhost",
+        "app://.", "http://[0:0:0:0:0:0:0:1]", "[0:0::1]",
         "chrome-extension://abcdef", "app://obsidian.md", "https://xn--bcher-kva.example", "https://a_b.example",
         "null, file://,https://a.example", "*.com", "//*.a.example:80",
     ],
@@ -83,6 +85,12 @@ URLS = [
     ("REDIS_URL", "redis://:SECRET@h:99999"),
     ("REDIS_URL", "redis://:SECRET@h?nonsense=1"),
     ("REDIS_URL", "nonsense+cluster://:SECRET@h"),
+    ("REDIS_URL", "redis+cluster://"),
+    ("REDIS_URL", "redis://:SECRET@"),
+    ("REDIS_URL", "redis://:SECRET@/0"),
+    ("REDIS_URL", "redis://:SECRET@h/abc"),
+    ("REDIS_URL", "redis://:SECRET@h/1/2"),
+    ("REDIS_URL", "redis+cluster://:SECRET@h/1"),
 ]
 
 
@@ -115,7 +123,7 @@ def test_an_address_of_any_kind_that_can_be_read_is_accepted(name: str, url: str
 
 
 def test_a_session_outlives_its_access_tokens() -> None:
-    """Or the row that remembers a log-out would be swept while a token of that session is still good."""
+    """Otherwise the row of a log-out would be deleted while a token of that session is still good."""
     with pytest.raises(
         InvalidSettings, match=r"^REFRESH_TOKEN_SECONDS: at least ACCESS_TOKEN_SECONDS, 3600, not 3599$"
     ):

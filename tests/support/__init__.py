@@ -1,1 +1,1 @@
-"""What tests stand on: real servers of their own, databases, real processes. No test is in here."""
+"""The helpers of the tests: real servers of their own, databases, real processes. This package has no tests."""

@@ -20,7 +20,7 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who is registered."""
+    """A registered person."""
 
     id: int
     name: str
@@ -34,7 +34,7 @@ class Person:
 
 
 class Rest:
-    """The API at an address. `call` returns the decoded body of an answer, whose status it checks."""
+    """The API at an address. `call` checks the status of an answer, and returns its decoded body."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -68,7 +68,7 @@ class Rest:
 
 
 class Socket:
-    """A WebSocket whose frames are JSON; what arrives is kept until a test asks for it."""
+    """A WebSocket whose frames are JSON. Frames that arrive are kept until a test takes them."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse, session: aiohttp.ClientSession) -> None:
         self._socket = socket
@@ -80,7 +80,7 @@ class Socket:
 
     @classmethod
     async def connect(cls, url: str, token: str | None, vsn: str | None = "2.0.0") -> Socket:
-        """Raises aiohttp.WSServerHandshakeError where the connection is refused."""
+        """Open a socket. Raises aiohttp.WSServerHandshakeError if the connection is refused."""
         session = aiohttp.ClientSession()
         query = {name: value for name, value in (("token", token), ("vsn", vsn)) if value is not None}
         try:
@@ -108,14 +108,14 @@ class Socket:
         self._changed.set()
 
     async def send(self, frame: Any) -> None:
-        """JSON, unless it is text or bytes already."""
+        """Send a frame: text and bytes as they are, anything else as JSON."""
         if isinstance(frame, bytes):
             await self._socket.send_bytes(frame)
         else:
             await self._socket.send_str(frame if isinstance(frame, str) else json.dumps(frame))
 
     async def take(self, wanted: Callable[[Any], bool] = lambda _: True) -> Any:
-        """The first frame that is wanted and was not taken before; waits for it."""
+        """Take the first wanted frame that was not taken before; wait until it comes."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 for index, frame in enumerate(self.frames):
@@ -126,7 +126,7 @@ class Socket:
                 await self._changed.wait()
 
     async def closed(self) -> int:
-        """The close code, when the server has closed the connection."""
+        """Wait until the server has closed the connection, and return the close code."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while self.close_code is None:
                 self._changed.clear()
@@ -136,14 +136,14 @@ class Socket:
     # Version 2, with a join_ref that is never a ref
 
     async def join(self, topic: str, params: Any = None, join_ref: str = "j1") -> Any:
-        """The payload of the answer."""
+        """Join a topic, and return the payload of the answer."""
         await self.send([join_ref, "join", topic, "phx_join", {} if params is None else params])
         frame = await self.take(lambda frame: frame[1] == "join" and frame[3] == "phx_reply")
         assert frame[0] in (join_ref, None)
         return frame[4]
 
     async def push(self, topic: str, event: str, payload: Any, join_ref: str = "j1") -> Any:
-        """The payload of the answer."""
+        """Push an event, and return the payload of the answer."""
         ref = f"r{next(_numbers)}"
         await self.send([join_ref, ref, topic, event, payload])
         return (await self.take(lambda frame: frame[1] == ref))[4]

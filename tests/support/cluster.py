@@ -1,4 +1,4 @@
-"""A Redis Cluster for tests: masters with a replica each, on free ports, in folders that go away."""
+"""A Redis Cluster for tests: masters with a replica each, on free ports, in folders that are removed at the end."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tests.support.servers import run
 SLOTS = 16384
 START_SECONDS = 30.0
 NODE_TIMEOUT_MILLISECONDS = 1000
-"""A master that was not heard of for so long is failed over."""
+"""The cluster fails a master over after it has been silent for this long."""
 
 
 class ClusterServers:
-    """`masters[n]` has the replica `replicas[n]`."""
+    """A cluster in which `masters[n]` has the replica `replicas[n]`."""
 
     def __init__(self, directory: Path, masters: int) -> None:
-        # By itself the bus would be at the port plus 10000, which may be none.
+        # The default port of the bus is the server's plus 10000, which may be too great for a port.
         self._bus = [free_port() for _ in range(2 * masters)]
         self._servers = [_server(directory / str(number), bus) for number, bus in enumerate(self._bus)]
         self.masters = self._servers[:masters]
@@ -60,7 +60,7 @@ class ClusterServers:
                 await _until(server, lambda info: all(port in info for port in known), "CLUSTER", "NODES")
 
     async def hold_back(self, number: int) -> None:
-        """The replica does not take its master's place, until `let_go`."""
+        """Keep the replica from taking its master's place, until `let_go`."""
         await _command(self.replicas[number], "CONFIG", "SET", "cluster-replica-no-failover", "yes")
 
     async def let_go(self, number: int) -> None:
@@ -118,7 +118,7 @@ async def _command(server: EmbeddedRedis, *command: Any) -> Any:
 
 
 async def _until(server: EmbeddedRedis, condition: Any, *command: str) -> None:
-    # A cluster tells nobody when it is ready.
+    # A cluster does not announce that it is ready.
     while not condition(await _command(server, *command)):  # noqa: ASYNC110
         await asyncio.sleep(0.05)
 

@@ -1,4 +1,4 @@
-"""People with phoenix.js, in several versions and ways to connect, in two Node processes: what they told, and when."""
+"""People with phoenix.js, in several versions and over several transports, in two Node processes that report."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ SCRIPT = Path(__file__).parents[1] / "end_to_end" / "js" / "outage.js"
 
 
 class Kind(NamedTuple):
-    """How somebody is connected."""
+    """How a person is connected."""
 
     version: str
     how: str
     """`websocket`, `fallback` or `longpoll`."""
     polls: str = "xhr"
-    """Or `fetch`, which the library takes where there is no XMLHttpRequest."""
+    """`xhr`, or `fetch`, which the library uses if there is no XMLHttpRequest."""
 
     def __str__(self) -> str:
         return " ".join(self) if self.polls == "fetch" else f"{self.version} {self.how}"
@@ -53,7 +53,7 @@ JOINED = {"joined": True}
 
 @dataclass
 class Meeting:
-    """One person of each kind, by the kind's name, and somebody who writes to all of them by REST."""
+    """One person of each kind, by the kind's name, and another person who writes to all of them by REST."""
 
     rest: Rest
     writer: Person
@@ -72,21 +72,21 @@ class Meeting:
 
 @dataclass(frozen=True)
 class Told:
-    """One line, and when it came, in the clock of `time.monotonic`."""
+    """One reported line, and the `time.monotonic` at which it came."""
 
     at: float
     what: dict[str, Any]
 
 
 class Crowd:
-    """`url` is where they connect, without a transport's name."""
+    """`url` is the address to which they connect, without the name of a transport."""
 
     def __init__(self, url: str, processes: dict[str, asyncio.subprocess.Process]) -> None:
         self._url = url
         self._processes = processes
         self._told: dict[str, list[Told]] = {}
         self.thrown: list[str] = []
-        """By callbacks of the library: after that it is dead."""
+        """Errors that callbacks of the library threw; the library does not work after one."""
         self._news = asyncio.Event()
         self._readers = [asyncio.create_task(self._read(process)) for process in processes.values()]
 
@@ -101,7 +101,7 @@ class Crowd:
             self._news.set()
 
     def connect_all(self, meeting: Meeting, addition: str = "") -> list[str]:
-        """Somebody of each kind; their names, which are the kinds' and what is added."""
+        """Connect a person of each kind. Returns their names: the kind's name and `addition`."""
         for kind in KINDS:
             self.connect(f"{kind}{addition}", kind, meeting.people[str(kind)])
         return [f"{kind}{addition}" for kind in KINDS]
@@ -114,15 +114,15 @@ class Crowd:
         stdin.write(line.encode() + b"\n")
 
     def when(self, name: str, wanted: dict[str, Any], since: float = 0.0) -> float | None:
-        """When they told it first, after `since`."""
+        """The time of the first such report after `since`; None if there is none."""
         return next((told.at for told in self._told.get(name, []) if told.at >= since and told.what == wanted), None)
 
     def ways(self, name: str) -> list[str]:
-        """The transports over which they were open, one after the other."""
+        """The transports over which a person's connections were open, in order."""
         return [told.what["open"] for told in self._told.get(name, []) if "open" in told.what]
 
     async def until(self, happened: Callable[[], bool], seconds: float) -> bool:
-        """Whether it happens within so long."""
+        """Whether it happens within `seconds`."""
         try:
             async with asyncio.timeout(seconds):
                 while not happened():
@@ -135,7 +135,7 @@ class Crowd:
     async def all_told(
         self, names: Iterable[str], wanted: dict[str, Any], seconds: float, since: float = 0.0
     ) -> list[str]:
-        """Those who did not tell it within so long."""
+        """The names of those who did not report it within the time."""
         names = list(names)
 
         def missing() -> list[str]:

@@ -1,4 +1,4 @@
-"""How many examples a property is tried with: all that its test asks for, or few where seconds count."""
+"""The number of examples for each property: as many as its test asks for, or few in a fast run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ FEW = 20
 
 
 def load_profile(*, is_fast: bool) -> None:
-    """Before any test is imported."""
+    """Load the profile. Call this before any test is imported."""
     # A machine that is busy with other tests makes any example slow now and then.
     hypothesis.settings.register_profile("all", deadline=None)
     hypothesis.settings.register_profile("fast", deadline=None, max_examples=FEW)
@@ -16,5 +16,5 @@ def load_profile(*, is_fast: bool) -> None:
 
 
 def examples(count: int) -> int:
-    """For tests that want another number than the profile has."""
+    """A decorator for tests that want another number of examples than the profile has."""
     return min(count, FEW) if hypothesis.settings().max_examples == FEW else count

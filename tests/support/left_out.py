@@ -1,4 +1,4 @@
-"""Which tests a run left out, in lines for people: grouped by reason, then by file."""
+"""Lists the tests that a run left out, grouped by reason and then by file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 
 def left_out(skipped: Iterable[pytest.TestReport]) -> Iterator[str]:
-    """Nothing where nothing was skipped."""
+    """The lines of the list; none if no test was skipped."""
     files_by_reason: dict[str, Counter[str]] = defaultdict(Counter)
     for report in skipped:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)

@@ -1,7 +1,7 @@
-"""`python -m tests.support.loud MODULE`: one of our processes, whose every logger writes $LOUD_TOKEN on SIGUSR1.
+"""`python -m tests.support.loud MODULE`: runs one of our processes; on SIGUSR1 each of its loggers writes $LOUD_TOKEN.
 
-In every way that a library could: message, arguments, fields, exceptions and their causes, reprs, stacks, warnings,
-prints. Afterwards it writes to standard output `loud`, their number and their names.
+They write it in every way that a library could: message, arguments, fields, exceptions and their causes, reprs, stacks,
+warnings, prints. Then the process prints `loud`, the number of loggers and their names.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where Node is, for the tests with the Phoenix client: the machine's own from version 18, else the wheel's.
+"""Finds Node for the tests with the Phoenix client: the machine's own from version 18 on, or else the wheel's.
 
 python -m tests.support.node --check          exit code 0 if there is one
 python -m tests.support.node npm ARGUMENT...  npm, quietly, with its cache in the virtual environment
@@ -20,14 +20,14 @@ OLDEST = 18
 
 @dataclass(frozen=True)
 class Node:
-    """The program and its npm, as command lines to which arguments are added."""
+    """The command lines of Node and npm, without arguments."""
 
     node: Path
     npm: tuple[str, ...]
 
 
 def find_node() -> Node | None:
-    """The Node to use, or None when there is none."""
+    """The Node to use; None if there is none."""
     return _of_the_machine() or _of_the_wheel()
 
 

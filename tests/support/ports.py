@@ -1,4 +1,4 @@
-"""Ports for processes that have to be told one: free now, and below those that the system gives to connections."""
+"""Finds ports for processes: each is free now, and below the ports that the system gives to outgoing connections."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import random
 import socket
 
 FIRST, LAST = 10_000, 32_000
-_random = random.Random()  # Seeded by the system: workers of one run must not draw the same numbers.
+_random = random.Random()  # The system seeds it, so that the workers of one run do not draw the same numbers.
 _given: set[int] = set()
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nobody listens on, never given twice by this process."""
+    """A port on which nobody listens. This process never returns the same one twice."""
     while True:
         port = _random.randint(FIRST, LAST)
         if port not in _given and is_free(port, host):

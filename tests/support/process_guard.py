@@ -1,4 +1,4 @@
-"""Holds that only tests with a certain mark start processes, so that what is left without them is quick anywhere."""
+"""Checks that only tests with a certain mark start processes, so that a run without them is fast anywhere."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Generator
 import pytest
 
 STARTS = frozenset({"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system"})
-"""As the interpreter names them to audit hooks."""
+"""The names of the audit events with which Python reports a start (PEP 578)."""
 
 
 class ProcessGuard:
-    """A pytest plugin. What a test without the mark starts fails, in that test, where it does so."""
+    """A pytest plugin. If a test without the mark starts a process, the start raises inside that test."""
 
     def __init__(self, mark: str) -> None:
         self._mark = mark
@@ -28,6 +28,6 @@ class ProcessGuard:
             self._unmarked = ""
 
     def _audit(self, event: str, _: tuple[object, ...]) -> None:
-        # Called for everything that is audited in this process, for as long as it lives.
+        # Python calls this for every audit event, as long as this process lives.
         if self._unmarked and event in STARTS:
             raise RuntimeError(f"{self._unmarked} starts a process: it needs the mark `{self._mark}`")

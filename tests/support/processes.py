@@ -15,11 +15,21 @@ import aiohttp
 
 from shared.embedded import child
 from shared.settings import Settings
+from tests.support.forked import Forked, Nursery
 from tests.support.ports import free_port
 
 CHECKOUT = Path(__file__).parents[2]
 READY_SECONDS = 30.0
 STOP_SECONDS = 20.0
+
+
+def base_environment() -> dict[str, str]:
+    """What a process needs of this one's environment: nothing that would configure Daveslist."""
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "COVERAGE_PROCESS_START")
+    return {"PYTHONUNBUFFERED": "1", **{name: os.environ[name] for name in kept if name in os.environ}}
+
+
+NURSERY = Nursery(base_environment())
 
 
 class ProcessFailed(AssertionError):
@@ -29,7 +39,7 @@ class ProcessFailed(AssertionError):
 class Node:
     """One running process that listens on `port`."""
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], port: int, output: Path) -> None:
+    def __init__(self, name: str, process: subprocess.Popen[bytes] | Forked, port: int, output: Path) -> None:
         self.name = name
         self.port = port
         self._process = process
@@ -71,9 +81,9 @@ class Node:
 
     async def ended(self, seconds: float = STOP_SECONDS) -> int:
         """Wait until it has ended by itself, and return its exit code."""
-        if not await child.ended(self._process, seconds):
+        if not await child.happens(lambda: not self.is_running, seconds):
             raise ProcessFailed(f"{self.name} still runs after {seconds} s; it wrote:\n{self.output()}")
-        return self._process.returncode
+        return self._process.wait()
 
     async def stop(self) -> int:
         """SIGTERM, and wait. A process that does not obey is killed, and that is a failure."""
@@ -83,16 +93,22 @@ class Node:
             try:
                 return await self.ended()
             finally:
-                await child.stop(self._process)
-        return self._process.returncode
+                self.kill()
+        return self._process.wait()
 
 
 class Processes:
     """Starts processes with one test's settings, and ends what is left of them."""
 
-    def __init__(self, settings: Settings, directory: Path, checkout: Path = CHECKOUT) -> None:
-        """Logs go into the directory; the code that runs is that of the checkout."""
+    def __init__(
+        self, settings: Settings, directory: Path, checkout: Path = CHECKOUT, *, nursery: Nursery | None = NURSERY
+    ) -> None:
+        """Logs go into the directory; the code that runs is that of the checkout.
+
+        Without a nursery, and from another checkout, each process is a Python that imports everything for itself.
+        """
         self.settings = settings
+        self._nursery = nursery
         self._directory = directory
         self._checkout = checkout
         self._nodes: list[Node] = []
@@ -120,14 +136,19 @@ class Processes:
         """`python -m MODULE ARGUMENT...`; returns when the port accepts, and `ready`, if given, answers 200."""
         name = f"{module}-{port}"
         path = self._directory / f"{name}.log"
-        with path.open("ab") as output:
-            process = child.spawn(
-                [sys.executable, "-m", module, *arguments],
-                death_signal=signal.SIGKILL,
-                directory=self._checkout,
-                environment={**base_environment(), **environment_of(self.settings), **(environment or {})},
-                output=output,
-            )
+        given = {**base_environment(), **environment_of(self.settings), **(environment or {})}
+        process: subprocess.Popen[bytes] | Forked
+        if self._nursery is not None and self._checkout == CHECKOUT:
+            process = self._nursery.start(module, arguments, given, path)
+        else:
+            with path.open("ab") as output:
+                process = child.spawn(
+                    [sys.executable, "-m", module, *arguments],
+                    death_signal=signal.SIGKILL,
+                    directory=self._checkout,
+                    environment=given,
+                    output=output,
+                )
         node = Node(name, process, port, path)
         self._nodes.append(node)
         await _ready(node, ready)
@@ -140,16 +161,16 @@ class Processes:
         return await self.start(module, port=node.port, environment=given, ready="/health/ready")
 
     async def stop(self) -> None:
-        """End all that still run, the last started first."""
-        failures = []
-        for node in reversed(self._nodes):
-            try:
-                await node.stop()
-            except ProcessFailed as failure:
-                failures.append(str(failure))
+        """End all that still run: each is told before any is waited for, the last started first."""
+        told = [asyncio.create_task(node.stop()) for node in reversed(self._nodes)]
         self._nodes.clear()
+        outcomes = await asyncio.gather(*told, return_exceptions=True)
+        failures = [str(outcome) for outcome in outcomes if isinstance(outcome, ProcessFailed)]
         if failures:
             raise ProcessFailed("\n".join(failures))
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
 
 
 async def _ready(node: Node, path: str) -> None:
@@ -171,12 +192,6 @@ async def _ready(node: Node, path: str) -> None:
     except TimeoutError:
         raise ProcessFailed(f"{node.name} was not ready after {READY_SECONDS} s; it wrote:\n{node.output()}") from None
     raise ProcessFailed(f"{node.name} ended with {node.exit_code}; it wrote:\n{node.output()}")
-
-
-def base_environment() -> dict[str, str]:
-    """What a process needs of this one's environment: nothing that would configure Daveslist."""
-    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "COVERAGE_PROCESS_START")
-    return {"PYTHONUNBUFFERED": "1", **{name: os.environ[name] for name in kept if name in os.environ}}
 
 
 def environment_of(settings: Settings) -> dict[str, str]:

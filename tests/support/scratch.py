@@ -1,4 +1,4 @@
-"""Folders for servers whose data is thrown away: in memory where there is room, because tests make many databases."""
+"""Makes folders for servers whose data is thrown away: in memory if there is room, since tests make many databases."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ENOUGH_BYTES = 2 * 1024**3
 def scratch_directory() -> Iterator[Path]:
     """A new folder, removed at the end, with a path short enough for a socket.
 
-    Unlike tmp_path it can be entered by the system user that Postgres is when root runs the tests.
+    Unlike tmp_path, the system user as whom Postgres runs under root can enter it.
     """
     made = Path(tempfile.mkdtemp(prefix="daveslist-tests-", dir=_base()))
     made.chmod(0o711)

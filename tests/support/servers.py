@@ -1,4 +1,4 @@
-"""A real Postgres and a real Redis for one test worker, and an own database for each test that asks for one."""
+"""A real Postgres and a real Redis for each test worker, and a database for each test that asks for one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Servers:
     """One Postgres and one Redis. Nothing in them outlives the test that made it."""
 
     def __init__(self, directory: Path) -> None:
-        # The data is thrown away: no test of this cluster may pull the plug. Tests of crashes start one of their own.
+        # Without fsync a crash loses data, so tests of crashes start a Postgres of their own.
         self.postgres = EmbeddedPostgres(directory / "postgres", fsync=False, options={"autovacuum": "off"})
         self.redis = EmbeddedRedis(directory / "redis")
         self._numbers = itertools.count(1)
@@ -89,7 +89,7 @@ def running_servers() -> Iterator[Servers]:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run it on a loop of its own that leaves the tests' loop alone (unlike asyncio.run, which unsets it)."""
+    """Run a coroutine on a loop of its own. Unlike asyncio.run, this leaves the tests' loop alone."""
     loop = asyncio.new_event_loop()
     try:
         return loop.run_until_complete(work)

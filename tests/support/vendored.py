@@ -1,6 +1,6 @@
-"""The libraries of the page, as files of locked npm packages; api/web/vendor has copies: nobody builds anything.
+"""The libraries of the page: api/web/vendor has copies of files from locked npm packages, so nothing has to be built.
 
-python -m tests.support.vendored    copies them from node_modules, which `make vendor` does
+python -m tests.support.vendored    copies them from node_modules; `make vendor` runs this
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ FILES = {
     "phoenix/LICENSE.md": "phoenix/LICENSE.md",
     "phoenix/phoenix.mjs": "phoenix/priv/static/phoenix.mjs",
 }
-"""Below the vendor folder, and below node_modules."""
+"""The path of each file below the vendor folder, and that of its original below node_modules."""
 
 
 def contents() -> dict[str, bytes]:
-    """Every file that the vendor folder has to have, as the locked packages have it."""
+    """The content of every file of the vendor folder, from the locked packages, by path."""
     found = {copy: (PACKAGES / original).read_bytes() for copy, original in FILES.items()}
     return {**found, "README.md": _readme().encode()}
 

@@ -1,7 +1,7 @@
-"""An event loop whose time stands still while there is something to do, and else jumps to the next timer.
+"""An event loop with virtual time: it stands still while there is work to do, and then jumps to the next timer.
 
-A test that waits for a minute takes no time, and what has not happened by then does not happen: nothing but the loop's
-own timers moves its time. For code that waits for nothing outside of the process: no sockets, no threads.
+A test that waits for a minute takes no time. Only the loop's own timers move its time, so something that has not
+happened by then will not happen. It is for code that waits for nothing outside of the process: no sockets, no threads.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 def in_virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run a test, which must open by itself whatever belongs to its loop."""
+    """Run a test in virtual time. The test itself has to open whatever belongs to its loop."""
 
     @functools.wraps(test)
     def run(*fixtures: Any, **named: Any) -> None:
@@ -37,14 +37,14 @@ def in_virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[
 
 
 class _Selector(selectors.BaseSelector):
-    """Asks the real one without waiting."""
+    """Asks the real selector without waiting."""
 
     def __init__(self, loop: VirtualTimeLoop) -> None:
         self._loop = loop
         self._real = selectors.DefaultSelector()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        # Without a timer, only something from outside can go on, and a test that waits for it is ended by its timeout.
+        # Without a timer, only an outside event can continue the test; if none comes, the test's timeout ends it.
         events = self._real.select(None if timeout is None else 0)
         if not events and timeout:
             self._loop.jump(timeout)

@@ -1,6 +1,6 @@
-"""Walks the operating guide in a real container engine: `make try-deployment`, which says at the end whether all held.
+"""Walks the operating guide in a real container engine: `make try-deployment`, which reports at the end what failed.
 
-`__main__` is the order of the walk, `steps/` what is done and looked at, `engine` and `stack` how it is done, `guide`
-the commands as docs/operating.md has them. `visitors/` runs in a container of the deployment's own networks, because
-published ports are not reachable from everywhere; it needs nothing that the image of the processes lacks.
+`__main__` has the order of the walk, and `steps/` its actions and checks. `engine` and `stack` carry them out, and
+`guide` reads the commands from docs/operating.md. `visitors/` runs in a container in the deployment's own networks,
+because published ports cannot be reached from everywhere; it needs nothing that the image of the processes lacks.
 """

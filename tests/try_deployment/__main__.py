@@ -1,6 +1,6 @@
 """`python -m tests.try_deployment`: walks the operating guide in a container engine; `make try-deployment`.
 
-Exit code 0 when everything held, 1 when something did not, 2 with one line when there is no engine for it.
+The exit code is 0 if every step succeeded, 1 if one failed, and 2, after one line, if there is no engine to use.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ("logs", ending.logs_have_no_secret),
 )
 NEEDED = frozenset({"up", "restored in place", "restored from nothing", "stop and start"})
-"""When one of these has failed there may be nothing to go on with."""
+"""The walk ends if one of these steps fails: the later ones need their results."""
 
 
 def show(text: str) -> None:
@@ -76,7 +76,7 @@ def main() -> int:
 
 
 def walk_in(stack: Stack) -> int:
-    """Take all steps, and leave nothing in the engine. Raises NoEngine where another stack is in the way."""
+    """Take all steps, and leave nothing in the engine. Raises NoEngine if another stack is in the way."""
     signal.signal(signal.SIGTERM, _interrupt)
     stack.write_secrets(**dict.fromkeys(SECRETS, "x" * 48))
     stack.refuse_taken_addresses()
@@ -93,7 +93,7 @@ def walk_in(stack: Stack) -> int:
         show(report.summary(left))
         return 0 if not report.failed and not left else 1
     finally:
-        # Once is enough: who presses Ctrl-C again would leave the containers there.
+        # Ignore a second Ctrl-C: it would leave the containers there.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         walk.visitors_leave()

@@ -1,4 +1,4 @@
-"""The container engine: finds it, and runs its commands. Knows nothing of what is deployed."""
+"""Finds the container engine and runs its commands. Knows nothing of the deployment."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 PATIENCE_SECONDS = 300.0
-"""No command takes longer, building the image included."""
+"""The longest time for a command; building the image takes less."""
 
 
 class NoEngine(Exception):
-    """There is none that can be used; the message is one line that says what is missing."""
+    """There is no engine that can be used; the message is one line that says what is missing."""
 
 
 class CommandFailed(AssertionError):
-    """The message is the command and the end of what it wrote."""
+    """A command failed; the message has the command and the end of its output."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,15 @@ class Engine:
     def run(
         self, *words: str | Path, check: bool = True, patience: float = PATIENCE_SECONDS, given: str | None = None
     ) -> Done:
-        """`docker` with these words. `given` is its standard input. Raises CommandFailed."""
+        """Run `docker` with these words. `given` is its standard input. Raises CommandFailed."""
         return self._run([self.docker, *map(str, words)], check, patience, given)
 
     def shell(self, commands: str, *, check: bool = True, patience: float = PATIENCE_SECONDS) -> Done:
-        """Lines of a shell, as an operator types them; the first that fails ends them. Raises CommandFailed."""
+        """Run lines of a shell, as an operator types them, until the first that fails. Raises CommandFailed."""
         return self._run(["sh", "-e", "-c", commands], check, patience, None)
 
     def inspect(self, names: Sequence[str]) -> list[dict[str, Any]]:
-        """What the engine knows of containers, images or networks."""
+        """The engine's descriptions of containers, images or networks."""
         found: list[dict[str, Any]] = json.loads(self.run("inspect", *names).output) if names else []
         return found
 
@@ -85,7 +85,7 @@ def tail(text: str, lines: int = 8) -> str:
 
 
 def find_engine(directory: Path, environment: Mapping[str, str]) -> tuple[Engine, str]:
-    """The engine, and a few words that name its versions. Raises NoEngine."""
+    """The engine, and a short text with its versions. Raises NoEngine."""
     docker = shutil.which("docker", path=environment.get("PATH"))
     if docker is None:
         raise NoEngine("no container engine here: there is no `docker` on the PATH")

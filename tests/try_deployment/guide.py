@@ -1,4 +1,4 @@
-"""The commands of docs/operating.md, so that what is tried is what is written."""
+"""Reads the commands of docs/operating.md, so that the walk tries exactly the commands that operators read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WALKED = (UP, ROLE, REPLACE, SCHEMA, RELOAD, SAVE, EMPTY, RESTORE)
 
 
 class NotInGuide(AssertionError):
-    """The message names the heading and what was looked for below it."""
+    """The guide does not have a command; the message names the heading and the words that were missing."""
 
 
 def blocks(heading: str, text: str) -> list[str]:

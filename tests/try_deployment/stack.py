@@ -1,4 +1,4 @@
-"""A deployment of the walk's own: a copy of what it is made of, in a folder and under a name that nobody else has."""
+"""The walk's own deployment: a copy of the files, in a folder and under a project name that nobody else has."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ CHECKOUT = Path(__file__).parents[2]
 SECRETS = ("JWT_SECRET", "POSTGRES_PASSWORD")
 HEALTHY_SECONDS = 90.0
 LOOK_SECONDS = 0.2
-"""How often the engine is asked what it does not tell by itself."""
+"""How often the engine is asked for states that it does not report by itself."""
 PROJECT_LABEL = "com.docker.compose.project"
 NOT_OF_THE_STACK = ("--label", f"{PROJECT_LABEL}=", "--label", "com.docker.compose.service=")
-"""For a container that is made of one of its images: Compose labels those, and would take it for one of its own."""
+"""For a container made of one of the stack's images: Compose labels these, and would take the container for its own."""
 LINE = 240
-"""Characters that are shown of a line."""
+"""The most characters of a line that are shown."""
 KEPT = "kept-for-the-walk"
-"""The tag that holds an image which was there before the walk under the name that it uses."""
+"""The tag that keeps an image which had one of the walk's names before the walk."""
 
 Network = IPv4Network | IPv6Network
 
 
 def environment_of_an_operator(environ: Mapping[str, str], project: str) -> dict[str, str]:
-    """This environment without whatever compose.yaml reads, so that only the walk's own .env counts."""
+    """This environment without the variables that compose.yaml reads, so that only the walk's own .env counts."""
     read = (*SECRETS, "ALLOWED_ORIGINS", "TRUSTED_PROXIES", "LOG_LEVEL", "PICTURES_URL")
     kept = {
         name: value
         for name, value in environ.items()
         if name not in read and not name.startswith(("COMPOSE_", "AWS_", "BUILDKIT_PROGRESS"))
     }
-    # Port 0 is any that is free: the walk itself comes from inside.
+    # Port 0 is any free port: the walk itself visits from inside.
     return {**kept, "COMPOSE_PROJECT_NAME": project, "COMPOSE_ANSI": "never", "PORT": "0"}
 
 
 def copy_of_the_deployment(directory: Path) -> None:
-    """What compose.yaml and the Dockerfile name; the walk changes some of it, as an operator would."""
+    """Copy the files that compose.yaml and the Dockerfile name; the walk changes some of them, as an operator would."""
     ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
     taken = [
         line.removeprefix("!")
@@ -66,7 +66,7 @@ def is_lasting(container: dict[str, Any]) -> bool:
 
 
 def plain(text: str) -> str:
-    """Without what Compose writes for a terminal, some of which it writes for no terminal as well."""
+    """The text without Compose's codes for terminals, some of which it also writes to a pipe."""
     return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
 
 
@@ -103,7 +103,7 @@ class Stack:
         return {name: value for name, _, value in (line.partition("=") for line in lines) if name in SECRETS}
 
     def change(self, name: str, edit: Callable[[str], str]) -> None:
-        """Edit one of its files, in place: the file itself may be mounted into a container."""
+        """Edit a file of the stack in place, because the file itself may be mounted into a container."""
         path = self.directory / name
         text = path.read_text(encoding="utf-8")
         changed = edit(text)
@@ -117,14 +117,14 @@ class Stack:
         return found
 
     def own_images(self) -> set[str]:
-        """The names that a build gives."""
+        """The names of the images that a build makes."""
         services = self.configuration()["services"].values()
         return {service["image"] for service in services if "build" in service}
 
     # The engine
 
     def refuse_taken_addresses(self) -> None:
-        """Raises NoEngine, where another network has the addresses that compose.yaml fixes."""
+        """Raises NoEngine if another network has the addresses that compose.yaml fixes."""
         front = self.configuration()["networks"]["front"]["ipam"]["config"]
         wanted = [ip_network(each["subnet"]) for each in front if "subnet" in each]
         ids = self.engine.run("network", "ls", "--quiet", "--no-trunc").output.split()
@@ -136,7 +136,7 @@ class Stack:
             )
 
     def keep_images(self) -> None:
-        """What has the names of our images now has them again after `give_images_back`."""
+        """Keep the images that have our names now, for `give_images_back`."""
         for name in self.own_images():
             repository = name.partition(":")[0]
             done = self.engine.run("tag", name, f"{repository}:{KEPT}", check=False)
@@ -152,7 +152,7 @@ class Stack:
                 self.engine.run("rmi", name, check=False)
 
     def containers(self) -> dict[str, dict[str, Any]]:
-        """What the engine knows of the container of each service."""
+        """The engine's description of each service's container."""
         ids = self.engine.run(
             "ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={PROJECT_LABEL}={self.project}"
         ).output.split()
@@ -164,11 +164,11 @@ class Stack:
         return found
 
     def running(self) -> dict[str, dict[str, Any]]:
-        """Those that are there to stay, and so have a health; what ends by itself when it is done is left out."""
+        """The containers with a health check. Those that end by themselves when their work is done are left out."""
         return {name: each for name, each in self.containers().items() if is_lasting(each)}
 
     def until_healthy(self, *, started_after: Mapping[str, str] | None = None) -> None:
-        """Wait until all containers are; those that are named must have started anew since the time that is given."""
+        """Wait until all containers are healthy; those in `started_after` must have started after their time there."""
         deadline = time.monotonic() + HEALTHY_SECONDS
         while True:
             states = {name: container["State"] for name, container in self.running().items()}
@@ -181,14 +181,14 @@ class Stack:
             time.sleep(LOOK_SECONDS)
 
     def down(self) -> None:
-        """Stop and remove its containers, networks and volumes."""
+        """Stop and remove the stack's containers, networks and volumes."""
         self.engine.run("compose", "down", "--volumes", "--remove-orphans", "--timeout", "15")
         self._stop_following()
 
     # What the containers write
 
     def follow(self) -> None:
-        """From now on, into a file: a container that is replaced takes its log with it."""
+        """Write the logs to a file from now on: a container that is replaced takes its log with it."""
         self._stop_following()
         with self._log.open("ab") as log:
             self._follower = subprocess.Popen(
@@ -201,13 +201,13 @@ class Stack:
             )
 
     def keep_log(self) -> None:
-        """Into the same file, what the containers have now; some of it is there already."""
+        """Append the containers' present logs to the same file; some lines are there already."""
         done = self.engine.run("compose", "logs", "--no-color", "--timestamps")
         with self._log.open("a", encoding="utf-8") as log:
             log.write(done.text)
 
     def log(self) -> list[str]:
-        """The lines of all that was kept."""
+        """All lines of that file."""
         text = self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
         return plain(text).splitlines()
 
@@ -217,7 +217,7 @@ class Stack:
         return done.text.splitlines()
 
     def last_lines(self, count: int = 15) -> str:
-        """Of each container, cut to what a terminal can take."""
+        """The last lines of each container, cut to the width of a terminal."""
         done = self.engine.run("compose", "logs", "--no-color", f"--tail={count}", check=False)
         return "\n".join(line[:LINE] for line in plain(done.text).splitlines())
 
@@ -228,10 +228,10 @@ class Stack:
             self._follower = None
 
     def remove(self) -> None:
-        """Everything that is left of it, in the engine and on disk; nothing of this fails."""
+        """Remove everything that is left of the stack, in the engine and on disk. Never raises."""
         self._stop_following()
         if not (self.directory / ".env").exists() or set(SECRETS) - set(self.secrets()):
-            # Compose wants them even to take away what they were for.
+            # Compose demands the secrets even to remove the stack.
             self.write_secrets(**dict.fromkeys(SECRETS, "x" * 32))
         for words in (
             ("rm", "--force", "--volumes", f"{self.project}-visitors"),
@@ -239,19 +239,19 @@ class Stack:
         ):
             self.engine.run(*words, check=False)
         self.give_images_back()
-        # Earlier builds of this project, whose names later ones have.
+        # Earlier builds of this project have lost their names to later ones.
         self.engine.run("image", "prune", "--force", "--filter", f"label={PROJECT_LABEL}={self.project}", check=False)
 
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """Below the checkout, from where the engine can mount files, since the guide has it do so."""
+    """A folder below the checkout: the guide mounts files from there, so the engine can."""
     directory = CHECKOUT / ".daveslist" / f"try-deployment-{os.getpid()}"
     directory.mkdir(parents=True)
     try:
         yield directory
     finally:
         shutil.rmtree(directory)
-        # What `make run` keeps there stays.
+        # The data of `make run` in the same folder stays.
         with suppress(OSError):
             directory.parent.rmdir()

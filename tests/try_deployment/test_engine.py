@@ -1,4 +1,4 @@
-"""Without an engine the walk says so in one line, whatever is missing; with one it hears what a command says."""
+"""Without an engine the walk says in one line what is missing; with one it gets the output of commands."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_command_that_fails_says_how(tmp_path: Path) -> None:
     assert engine.shell('echo "$WORD"; pwd').output == f"here\n{tmp_path}\n"
     with pytest.raises(CommandFailed, match=r"exit code 3: first \| second"):
         engine.shell("echo first; echo second >&2; exit 3")
-    # The first that fails ends them.
+    # The first failing line ends the commands.
     with pytest.raises(CommandFailed, match="exit code 1"):
         engine.shell("false\ntrue")
     with pytest.raises(CommandFailed, match="not ended after 0 s"):

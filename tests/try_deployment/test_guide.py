@@ -1,4 +1,4 @@
-"""The walk finds its commands in the operating guide: one that is changed there is walked as it then is, or missed."""
+"""The walk finds its commands in the operating guide. If one is changed there, the walk runs the new one, or fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the walk makes of compose.yaml and of what an engine tells, without an engine."""
+"""How the walk reads compose.yaml and the output of an engine, without an engine."""
 
 from __future__ import annotations
 

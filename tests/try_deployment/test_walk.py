@@ -1,4 +1,4 @@
-"""What the walk says of its steps, and what it makes of their figures."""
+"""How the walk reports its steps, and how it judges their figures."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_missing_message_fails_a_step() -> None:
 
 
 def containers(*names: str) -> dict[str, Any]:
-    """Started in this order."""
+    """The containers, started in this order."""
     return {name: {"State": {"StartedAt": f"2026-11-26T00:00:0{second}Z"}} for second, name in enumerate(names)}
 
 
@@ -115,10 +115,10 @@ def test_a_log_is_bounded_or_not(log: dict[str, Any], bound: str | None) -> None
 @pytest.mark.parametrize(
     ("line", "is_one"),
     [
-        ('{"logger": "api", "method": "GET", "path": "/health/ready", "status": 200, "ms": 0.3}', True),
+        ('{"logger": "api.middlewares.requests", "path": "/health/ready", "status": 200, "ms": 0.3}', True),
         ('{"client":"127.0.0.1","method":"GET","path":"/health/ready","status":"200"}', True),
         ('{"client":"127.0.0.1","method":"GET","path":"/health/ready","status":"503"}', False),
-        ('{"logger": "api", "method": "GET", "path": "/api/listings", "status": 200}', False),
+        ('{"logger": "api.middlewares.requests", "method": "GET", "path": "/api/listings", "status": 200}', False),
     ],
 )
 def test_a_health_check_that_found_it_well_is_known_in_a_log(line: str, is_one: bool) -> None:
@@ -126,7 +126,7 @@ def test_a_health_check_that_found_it_well_is_known_in_a_log(line: str, is_one: 
 
 
 async def test_the_longest_time_without_an_answer_is_measured() -> None:
-    """A server that is away for a while is missed for as long; and what it answers is counted."""
+    """The time without a server is measured, and its answers are counted."""
     port = free_port()
 
     async def answer(_: web.Request) -> web.Response:

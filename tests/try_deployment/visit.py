@@ -1,4 +1,4 @@
-"""The visitors' container as the operator sees it: something to do goes in as a line, the answer comes as a line."""
+"""The visitors' container as the operator sees it: a line of input is a thing to do, a line of output the answer."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from tests.try_deployment.engine import tail
 from tests.try_deployment.stack import CHECKOUT, NOT_OF_THE_STACK, Stack
 
 ADDRESS = 200
-"""The last part of its address in the network `front`, away from those that compose.yaml fixes."""
+"""The last part of its address in the network `front`, different from those that compose.yaml fixes."""
 
 ANSWER_SECONDS = 180.0
-"""Above what the visitors themselves give to anything."""
+"""The longest wait for an answer; the visitors themselves give everything up earlier."""
 
 
 class VisitFailed(AssertionError):
-    """The message says what somebody saw who should have seen something else."""
+    """A visitor saw something wrong; the message says what."""
 
 
 class Visitors:
-    """In a container made of the API's image, on both networks, with the tests from this checkout."""
+    """A container of the API's image, in both networks, with the tests of this checkout."""
 
     def __init__(self, stack: Stack, words: str) -> None:
         self._stack = stack
@@ -37,14 +37,14 @@ class Visitors:
         engine, configuration = self._stack.engine, self._stack.configuration()
         api = configuration["services"]["api-1"]
         networks = configuration["networks"]
-        # The settings of a process: the same database, and the secret that signs its tokens.
+        # The settings of an API: the same database, and the secret that signs tokens.
         variables = {name: value for name, value in api["environment"].items() if value is not None}
         self._write_environment({**variables, "WORDS": self._words})
         self._remove()
         engine.run(
             *("create", "--interactive", "--name", self._name, "--no-healthcheck", "--restart", "no"),
             *NOT_OF_THE_STACK,
-            # Root, whose eyes see a checkout that others may not read.
+            # Root, who can read the checkout even if others may not.
             *("--user", "0:0"),
             *("--network", networks["front"]["name"], "--ip", _address(networks["front"])),
             *("--env-file", self._stack.directory / "visitors.env"),
@@ -70,13 +70,13 @@ class Visitors:
         self._remove()
         for stream in (self._process.stdin, self._process.stdout):
             assert stream is not None
-            # What was to be written may have nobody to read it.
+            # The container may have ended, so that nobody reads the rest of the input.
             with suppress(OSError):
                 stream.close()
         self._process.wait()
 
     def do(self, deed: str, **arguments: Any) -> Any:
-        """Have it done, and wait for the answer. Raises VisitFailed."""
+        """Have the visitors do something, and wait for their answer. Raises VisitFailed."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None

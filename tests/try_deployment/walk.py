@@ -1,4 +1,4 @@
-"""What the steps of a walk share, and the lines that say how each of them went."""
+"""The state that the steps of a walk share, and the lines that report each step."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tests.try_deployment.stack import Stack
 from tests.try_deployment.visit import Visitors
 
 LONGEST = 1000
-"""Characters of what is said of a step."""
+"""The most characters of the report on a step."""
 Step = Callable[["Walk"], str]
-"""Returns what it found, in a few words with figures. Raises AssertionError where something does not hold."""
+"""Returns its findings in a few words with figures. Raises AssertionError if something is wrong."""
 
 
 @dataclass
@@ -23,10 +23,10 @@ class Walk:
 
     stack: Stack
     words: str = field(default_factory=lambda: f"words-{secrets.token_hex(12)}")
-    """They are in every message, so that a log which has them has a message."""
+    """These words are in every message, so that a log that has them has a message."""
     people: list[dict[str, Any]] = field(default_factory=list)
     pictures: list[str] = field(default_factory=list)
-    """The paths of those that were handed in."""
+    """The paths of the pictures that were uploaded."""
     logged_secrets: dict[str, Any] = field(default_factory=dict)
     _visitors: Visitors | None = None
 
@@ -45,17 +45,17 @@ class Walk:
 
 
 class TooLong(AssertionError):
-    """All is as it should be, but for the time that it took."""
+    """Everything is right except the time that it took."""
 
 
 def in_time(seconds: float, goal: float, text: str) -> None:
-    """Raises TooLong, with what was found."""
+    """Raises TooLong, with the text, if the seconds exceed the goal."""
     if seconds > goal:
         raise TooLong(f"{seconds:.1f} s, where {goal:.0f} s is the goal: {text}")
 
 
 class Report:
-    """Prints a line for each step, and one for all."""
+    """Prints a line for each step, and one for the whole walk."""
 
     def __init__(self, show: Callable[[str], None]) -> None:
         self._show = show
@@ -64,7 +64,7 @@ class Report:
         self.failed: list[str] = []
 
     def take(self, name: str, step: Step, walk: Walk) -> bool:
-        """Whether it held. What it raises beside AssertionError is a fault of the walk, and ends it."""
+        """Take a step. Returns whether it succeeded. Other errors than AssertionError end the walk."""
         started = time.monotonic()
         try:
             found = _in_two_tries(step, walk)
@@ -81,7 +81,7 @@ class Report:
         return f"{verdict:6} {seconds:5.1f} s  {name}: {' '.join(text.split())[:LONGEST]}"
 
     def summary(self, left: int) -> str:
-        """`left` is how many steps were not taken."""
+        """The line for the whole walk; `left` is the number of steps that were not taken."""
         minutes, seconds = divmod(round(time.monotonic() - self._started), 60)
         time_taken = f"{minutes} min {seconds} s"
         if not self.failed and not left:
@@ -91,7 +91,7 @@ class Report:
 
 
 def _in_two_tries(step: Step, walk: Walk) -> str:
-    """What took too long once may have been in the way of something else on this machine; that it did is said."""
+    """Take a step again if it took too long: the machine may have been busy. The report says that it took two tries."""
     try:
         return step(walk)
     except TooLong as first:

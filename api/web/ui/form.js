@@ -74,7 +74,8 @@ export function formOf(form, { label, action, kind = "", extra = nothing }, fiel
 /** An input with its label. `value` is the value at the start. */
 export function input(form, { name, label, type = "text", value = "", hint = "", ...given }) {
   const attributes = described(form, name, hint);
-  const more = { ...form.limits[name], ...given };
+  // How long a password may be, the server says: an input would cut what is pasted, and nobody would see it.
+  const more = { ...(type === "password" ? {} : form.limits[name]), ...given };
   return field(
     form,
     { name, label, hint },
@@ -85,7 +86,6 @@ export function input(form, { name, label, type = "text", value = "", hint = "",
       .defaultValue=${String(value ?? "")}
       ?required=${more.required}
       maxlength=${more.maxlength ?? nothing}
-      minlength=${more.minlength ?? nothing}
       min=${more.min ?? nothing}
       max=${more.max ?? nothing}
       step=${more.step ?? nothing}

@@ -1,5 +1,5 @@
-// How a client of private chat loses nothing, with the npm package `phoenix` (1.6 to 1.8). Needs neither a page nor Node,
-// and nothing beside this folder, which is copied whole: one idea in each file, this one is what an application imports.
+// How a client of private chat loses nothing, with the npm package `phoenix` (1.6 to 1.8). It needs neither a page nor
+// Node. Copy the whole folder, and import this file: it exports what an application needs of the others.
 //
 //   import { Socket } from "phoenix"
 //   import { PrivateChat, byRest } from "private_chat/index.js"

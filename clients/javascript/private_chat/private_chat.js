@@ -12,7 +12,8 @@ export class PrivateChat {
   #topic
   #retryMs
   #member
-  #afterId
+  /** Null until it is known. */
+  #afterId = null
   #seen = new Set()
   /** What was unanswered then. */
   #left = null
@@ -20,8 +21,7 @@ export class PrivateChat {
   /**
    * `socket` is a Socket of phoenix.js. The options, none of which is needed:
    * `afterId`: a number, or its digits; with 0, or anything that is no id, the server tells everything from the beginning.
-   * Or a function that promises it, as one who reads the state from REST has to ask: it is asked before the first join,
-   * and again when it fails.
+   * Or a function that returns a promise of it: called before the first join, and again after `retryMs` when it fails.
    * `onMessage(message, {isLive})`: `{id, from, to, message, listing_id, inserted_at, read_at}`, each once; `isLive` is
    * whether it came just now, not by catching up.
    * `onRead({by, with, up_to})`, `onTyping({from, to})`: what the other one did, or another device of this user.
@@ -64,13 +64,13 @@ export class PrivateChat {
     return this.#topic.channel
   }
 
-  /** The greatest id up to which everything was seen: keep it, and begin there the next time. */
+  /** The greatest id up to which everything was seen: keep it, and begin there the next time. Null until it is known. */
   get afterId() {
     return this.#afterId
   }
 
   get isCaughtUp() {
-    return this.#topic.isCaughtUp
+    return this.#afterId !== null && this.#topic.isCaughtUp
   }
 
   /** Sends without an answer, oldest first; keep them too, and hand them in again with their client_ref. */
@@ -93,20 +93,24 @@ export class PrivateChat {
     return this.#topic.outgoing.isUnderWay(ref)
   }
 
-  /** This user has read what that one wrote, up to that id. Whether it was said: without a connection it is not. */
+  /** Tells that this user has read what that one wrote, up to that id. False when there is no connection to tell it on. */
   read(userId, upTo) {
-    return this.#topic.push("read", { with: String(userId), up_to: upTo })
+    return this.#push("read", { with: String(userId), up_to: upTo })
   }
 
-  /** This user is writing to that one. Whether it was said. */
+  /** Tells that this user is writing to that one. False when there is no connection to tell it on. */
   typing(userId) {
-    return this.#topic.push("typing", { to: String(userId) })
+    return this.#push("typing", { to: String(userId) })
   }
 
   /** Leaves; what is unanswered stays so. */
   leave() {
     this.#left ??= this.unanswered
     this.#topic.exit(this.#member)
+  }
+
+  #push(event, payload) {
+    return this.#left === null && this.#topic.push(event, payload)
   }
 
   async #ask(afterId) {

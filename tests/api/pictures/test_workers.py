@@ -31,6 +31,8 @@ from tests.api.pictures.samples import LIMITS, encoded, jpeg_that_takes_minutes,
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.servers
+
 SMALL = encoded(quarters(), "PNG")
 PROJECT = Path(__file__).resolve().parents[3]
 

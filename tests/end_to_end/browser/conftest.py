@@ -27,9 +27,9 @@ from shared.domain.users import Role
 from shared.postgres import Database
 from shared.repositories.users import UserRepository
 from shared.settings import Settings
-from tests.conftest import JWT_SECRET
 from tests.end_to_end.browser.chromium import FLAGS, find_chromium
 from tests.end_to_end.browser.front_door import FrontDoor
+from tests.end_to_end.conftest import settings_on
 from tests.support.client import Person, Rest
 from tests.support.processes import Node, Processes
 from tests.support.servers import Servers
@@ -72,16 +72,8 @@ class Site:
 
 @pytest.fixture(scope="package")
 def site_settings(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    with servers.database() as database_url, servers.empty_redis() as redis_url:
-        yield Settings(
-            database_url=database_url,
-            redis_url=redis_url,
-            jwt_secret=JWT_SECRET,
-            data_directory=tmp_path_factory.mktemp("data"),
-            drain_seconds=0.2,
-            shutdown_seconds=10.0,
-            rate_limits=False,
-        )
+    with settings_on(servers, tmp_path_factory.mktemp("data")) as settings:
+        yield settings
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+import subprocess
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tests.conftest import JWT_SECRET
 from tests.support.ports import free_port
 from tests.support.processes import Node, Processes
 from tests.support.scratch import scratch_directory
+from tests.support.servers import run
 
 
 @dataclass
@@ -50,9 +52,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.servers)
 
 
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
+@pytest.fixture(scope="session")
+def fresh_postgres() -> Iterator[Path]:
+    """The folder of a Postgres that has the schema and was stopped: to copy it is quicker than to make another."""
+
+    async def make(postgres: EmbeddedPostgres) -> None:
+        await postgres.start()
+        try:
+            await apply_schema(Settings(database_url=postgres.url()))
+        finally:
+            await postgres.stop()
+
     with scratch_directory() as directory:
+        run(make(EmbeddedPostgres(directory / "postgres")))
+        yield directory / "postgres"
+
+
+@pytest.fixture
+async def world(tmp_path: Path, fresh_postgres: Path) -> AsyncIterator[World]:
+    with scratch_directory() as directory:
+        # With its owner, who is the system user that Postgres is when root runs the tests.
+        subprocess.run(["cp", "-Rp", fresh_postgres, directory / "postgres"], check=True)
         # Room to break Redis: a node that does not read is dropped soon.
         limits = ("--client-output-buffer-limit", "pubsub 256kb 128kb 1")
         redis = EmbeddedRedis(directory / "redis", port=free_port(), options=limits)
@@ -71,7 +91,6 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
                 drain_seconds=0.5,
                 shutdown_seconds=10.0,
             )
-            await apply_schema(settings)
             processes = Processes(settings, tmp_path)
             try:
                 yield World(postgres, redis, processes)

@@ -7,6 +7,7 @@ import asyncio
 from gateway.channel import Channel, JoinResult, Ok
 from gateway.protocol.close_codes import SLOW
 from shared.settings import Settings
+from tests.gateway.counted import counted
 from tests.gateway.nodes import SOON, Client
 from tests.gateway.runtime.conftest import Start
 
@@ -24,7 +25,7 @@ async def test_those_for_whom_most_is_waiting_are_closed_until_the_rest_fits(sta
     for client, size in zip(clients, sizes, strict=True):
         client.outbox_bytes = size
     async with asyncio.timeout(SOON):
-        while not node.counts.closes[SLOW]:  # noqa: ASYNC110 (it tells nobody)
+        while not counted(node.counts.closes):  # noqa: ASYNC110 (it tells nobody)
             await asyncio.sleep(0.001)
     assert [client.close_code for client in clients] == [None, None, None, 1013, 1013, None]
-    assert node.counts.closes[SLOW] == 2
+    assert counted(node.counts.closes) == {SLOW.reason: 2}

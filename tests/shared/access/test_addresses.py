@@ -1,4 +1,4 @@
-"""Where a request comes from, behind proxies that are trusted and among headers that are not."""
+"""The address of a request, behind trusted proxies and with headers that cannot be trusted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OURS = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
     ("peer", "forwarded", "address"),
     [
         ("203.0.113.9", [], "203.0.113.9"),
-        # Whoever is no proxy of ours may write what they like.
+        # A client that is not one of our proxies may write any header.
         ("203.0.113.9", ["198.51.100.1"], "203.0.113.9"),
         ("10.0.0.1", ["198.51.100.1"], "198.51.100.1"),
         ("10.0.0.1", ["6.6.6.6, 198.51.100.1"], "198.51.100.1"),

@@ -54,6 +54,10 @@ def test_any_origin_may_where_any_is_listed(origin: str | None, allowed: bool) -
         ("capacitor://localhost", "http://localhost", False),
         ("localhost:3000", "http://localhost:3000", True),
         ("https://a.example/", "https://a.example", True),
+        ("app://.", "app://.", True),
+        ("app://.", "https://.", False),
+        ("http://[0:0:0:0:0:0:0:1]:3000", "http://[::1]:3000", True),
+        ("[0:0::1]", "http://[::2]", False),
     ],
 )
 def test_origins_without_a_host_may_by_their_name(listed: str, origin: str, allowed: bool) -> None:

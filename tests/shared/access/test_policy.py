@@ -1,4 +1,4 @@
-"""The permission table, against what the product's description says, written out here once more."""
+"""The permission table, compared with the product's description, which is written out here once more."""
 
 from __future__ import annotations
 

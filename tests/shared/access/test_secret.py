@@ -1,4 +1,4 @@
-"""Development makes its secret once and keeps it to itself; production brings its own."""
+"""Development makes its secret once and keeps it private; production has to set one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens: what is issued is understood, what is not ours is refused, whatever it is."""
+"""Tokens: our own are understood, and all others are refused, whatever they are."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_anything_else_is_invalid(text: str) -> None:
 def test_any_claims_are_understood_or_refused(claims: dict[str, object]) -> None:
     tokens = Tokens(SECRET, 60, clock=lambda: NOW)
     payload = {"sub": "7", "exp": NOW + 1, **claims}
-    # Not by jwt.encode, which refuses some of it: another issuer's library may not.
+    # jwt.encode refuses some of these payloads, but another issuer's library may not.
     token = jwt.PyJWS().encode(_dumps(payload), SECRET, algorithm="HS256")
     try:
         understood = tokens.verify(token)

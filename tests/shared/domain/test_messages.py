@@ -1,4 +1,4 @@
-"""The form of a message, from any payload at all."""
+"""The check of a message's form, with any payload."""
 
 from __future__ import annotations
 

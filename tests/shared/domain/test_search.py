@@ -1,4 +1,4 @@
-"""From what was typed to a tsquery: words, completions, corrections."""
+"""From an input to a tsquery: words, completions, corrections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What text says something, and what is blank."""
+"""Which texts have something to read, and which are blank."""
 
 from __future__ import annotations
 

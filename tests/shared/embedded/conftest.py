@@ -12,6 +12,6 @@ from tests.support.scratch import scratch_directory
 
 @pytest.fixture
 def directory() -> Iterator[Path]:
-    """Removed after the test; Postgres can get in, whoever runs it."""
+    """A folder that Postgres can enter, whatever user runs it. It is removed after the test."""
     with scratch_directory() as made:
         yield made

@@ -1,4 +1,4 @@
-"""In the place of the API and the gateway when the supervisor is tested: listens, and says that it is ready."""
+"""Stands in for the API and the gateway in tests of the supervisor: it listens, and answers that it is ready."""
 
 from __future__ import annotations
 

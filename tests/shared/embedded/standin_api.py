@@ -1,4 +1,4 @@
-"""Run by the supervisor as its API."""
+"""The supervisor runs this as its API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run by the supervisor as a gateway that cannot start."""
+"""The supervisor runs this as a gateway, which cannot start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run by the supervisor as its gateways."""
+"""The supervisor runs this as its gateways."""
 
 from __future__ import annotations
 

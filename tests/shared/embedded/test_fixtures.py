@@ -1,4 +1,4 @@
-"""The fixtures that other tests stand on give what they promise."""
+"""The fixtures of other tests keep their promises."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded Postgres keeps what was committed and starts again, whatever ended it; it never outlives its parent."""
+"""The embedded Postgres keeps committed data and starts again, whatever ended it; it never outlives its parent."""
 
 from __future__ import annotations
 

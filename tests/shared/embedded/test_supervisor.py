@@ -1,4 +1,4 @@
-"""`make run` starts all and leaves nothing behind, whatever ends it. Stand-ins are its API and its gateways here."""
+"""`make run` starts all parts and leaves nothing behind, whatever ends it. Stand-ins replace the API and gateways."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.processes import base_environment
 pytestmark = pytest.mark.servers
 CHECKOUT = Path(__file__).parents[3]
 SECONDS = 30.0
-"""Far more than it takes: a test that waits so long has failed."""
+"""Far more time than needed: a test that waits this long has failed."""
 
 
 class Run:
@@ -133,7 +133,7 @@ async def run(directory: Path, ports: tuple[int, int]) -> AsyncIterator[Run]:
 
 @pytest.fixture
 def other(directory: Path, ports: tuple[int, int]) -> Iterator[Run]:
-    """A second one, which is expected to give up."""
+    """A second `make run`, which is expected to give up."""
     run = Run(directory / "other", *ports)
     yield run
     if run.process is not None:
@@ -203,7 +203,7 @@ async def test_killed_it_takes_all_with_it_and_its_data_is_there_at_the_next_sta
         connection.commit()
     process.kill()
     process.wait()
-    run.start()  # At once: it has to wait for what is still ending.
+    run.start()  # At once, so that it has to wait for processes that are still ending.
     await run.ready()
     with closing(psycopg2.connect(found[0])) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT text FROM notes")
@@ -215,7 +215,7 @@ async def test_everything_killed_at_once_is_no_obstacle(run: Run) -> None:
     process = run.start()
     await run.ready()
     for running in run.processes():
-        with contextlib.suppress(psutil.NoSuchProcess):  # The first to go takes some of them with it.
+        with contextlib.suppress(psutil.NoSuchProcess):  # When the first one ends, some of the others end with it.
             running.kill()
     process.wait()
     run.start()

@@ -19,7 +19,7 @@ from tests.support.scratch import scratch_directory
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Faults are met on both loops: they differ in what becomes of a descriptor that libpq has closed."""
+    """Run the tests of faults on both loops: they treat a descriptor that libpq has closed differently."""
     both: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
         "asyncio": asyncio.new_event_loop,
         "uvloop": uvloop.new_event_loop,
@@ -35,18 +35,18 @@ async def database(settings: Settings) -> AsyncIterator[Database]:
 
 
 class Victim:
-    """A Postgres of one test's own."""
+    """A Postgres that belongs to one test."""
 
     def __init__(self, server: EmbeddedPostgres) -> None:
         self.server = server
 
     @property
     def settings(self) -> Settings:
-        """The name of the database is that of the cluster; timeouts are short."""
+        """Settings that name this Postgres; timeouts are short."""
         return Settings(database_url=self.server.url(), database_pool_size=4, database_timeout_seconds=1.0)
 
     def freeze(self) -> None:
-        """Every process of it, so that neither old nor new connections are answered."""
+        """Stop every process of the server, so that neither old nor new connections are answered."""
         for pid in self._pids():
             os.kill(pid, signal.SIGSTOP)
 

@@ -1,4 +1,4 @@
-"""Statements, parameters, transactions, and callers that do not harm each other."""
+"""Statements, parameters and transactions; and callers do not harm each other."""
 
 from __future__ import annotations
 

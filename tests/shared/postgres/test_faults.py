@@ -1,4 +1,4 @@
-"""Postgres goes away in every way it can; what is asked meanwhile fails in time, and all is well afterwards."""
+"""Postgres goes away in every possible way: statements fail in time meanwhile, and work again afterwards."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import pytest
 
 from shared.postgres import Database, DatabaseUnavailable, Statement
 from tests.shared.postgres.conftest import Victim
+
+pytestmark = pytest.mark.servers
 
 ONE = Statement("one", "SELECT 1")
 A_WHILE = Statement("a_while", "SELECT pg_sleep(0.1)")
@@ -27,7 +29,7 @@ WRITE = Statement("write", "INSERT INTO numbers VALUES (1)")
 
 @pytest.fixture
 def many_descriptors() -> Iterator[None]:
-    """The next descriptor is beyond what select() can wait for, as in a gateway with a thousand sockets."""
+    """The next descriptor is too great for select(), as in a gateway with a thousand sockets."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
     opened = [os.open(os.devnull, os.O_RDONLY)]
@@ -102,7 +104,7 @@ async def test_a_frozen_server_fails_everyone_in_time_and_thaws(victim: Victim) 
 async def test_idle_connections_that_were_ended_are_replaced_unnoticed(database: Database) -> None:
     await asyncio.gather(*(database.fetch(A_WHILE) for _ in range(4)))
     assert await database.fetch(KILL_OTHERS) == [(True,)] * 3
-    # One round of the loop, in which the sockets' ends are seen.
+    # One turn of the loop, in which it notices that the sockets have ended.
     await asyncio.sleep(0.01)
     await asyncio.gather(*(database.fetch(ONE) for _ in range(8)))
 
@@ -158,7 +160,7 @@ async def test_a_transaction_cut_off_changes_nothing(database: Database) -> None
 
 
 async def test_descriptors_of_lost_connections_are_not_confused_with_new_ones(database: Database) -> None:
-    """A number that libpq has closed may be given to any socket: its reader must not be taken away."""
+    """A descriptor that libpq has closed may be given to any socket, whose reader must stay."""
     for _ in range(5):
         await asyncio.gather(*(database.fetch(A_WHILE) for _ in range(4)))
         await database.fetch(KILL_OTHERS)
@@ -184,7 +186,7 @@ async def test_descriptors_of_lost_connections_are_not_confused_with_new_ones(da
 
 
 async def set_system_read_only(database: Database, value: str) -> None:
-    """Every connection there is follows at once, as those to a primary that was demoted do."""
+    """Every open connection follows at once, like connections to a primary that was demoted."""
     await database.execute(Statement("", f"ALTER SYSTEM SET default_transaction_read_only = {value}"))
     await database.execute(Statement("", "SELECT pg_reload_conf()"))
     async with asyncio.timeout(5):
@@ -193,7 +195,7 @@ async def set_system_read_only(database: Database, value: str) -> None:
 
 
 async def test_connections_that_a_switchover_left_open_are_replaced(victim: Victim) -> None:
-    """The connections there were stay open and read-only; new ones lead to a server that can be written to."""
+    """The old connections stay open and read-only; new ones lead to a server that accepts writes."""
     database = await Database.connect(victim.settings)
     await database.execute(Statement("", "CREATE TABLE numbers (number integer)"))
     await asyncio.gather(*(database.fetch(A_WHILE) for _ in range(4)))
@@ -201,7 +203,7 @@ async def test_connections_that_a_switchover_left_open_are_replaced(victim: Vict
     await database.execute(Statement("", f"ALTER DATABASE {name} SET default_transaction_read_only = off"))
     await set_system_read_only(database, "on")
     writes = [await outcome(database.execute(WRITE)) for _ in range(12)]
-    # Each connection is met as read-only once at most.
+    # Each connection fails at most once as read-only.
     assert 1 <= writes.count(DatabaseUnavailable) <= 4
     assert writes[-1] is None
     # And back: nobody notices.

@@ -21,7 +21,7 @@ def shard(slots: list[int], *nodes: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_resp2(answer: Any) -> Any:
-    """As a server gives it to a client that did not ask for RESP3: lists of bytes."""
+    """The answer to a client that did not ask for RESP3: lists of bytes."""
     match answer:
         case dict():
             return [as_resp2(part) for pair in answer.items() for part in pair]

@@ -1,4 +1,4 @@
-"""For how long messages may have been missed, as a broker tells it when its link to Redis is back."""
+"""The length of a gap that a broker reports when its link to Redis is back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAUSE_SECONDS = 1.0
 
 
 async def test_a_process_that_stood_still_does_not_take_what_it_reads_late_for_news(redis_url: str) -> None:
-    """Its link is dropped meanwhile, as Redis does with who does not read; what came before is still to be read."""
+    """Redis drops the link meanwhile, because nobody reads it; older messages are still waiting to be read."""
     broker, inbox = RedisBroker(replace(Settings(), redis_url=redis_url, redis_timeout_seconds=0.3)), Inbox()
     await broker.start(inbox)
     try:

@@ -1,4 +1,4 @@
-"""A server that goes silent is noticed, whatever is being written to it meanwhile."""
+"""A silent server is noticed, whatever is being written to it meanwhile."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def test_a_server_that_reads_no_more_is_given_up_however_much_waits_for_it
     broker = RedisBroker(Settings(redis_url=silent_server.url, redis_timeout_seconds=1.0))
     await broker.start(None)
     try:
-        # More than the kernel takes for a reader that does not read.
+        # This is more than the kernel buffers for a reader that does not read.
         for _ in range(100):
             broker.publish("room:1", b"x" * 200_000)
         await asyncio.wait_for(silent_server.came_back.wait(), SOON)

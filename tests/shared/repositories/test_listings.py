@@ -41,7 +41,7 @@ async def test_a_listing_does_not_slip_into_a_category_that_is_being_deleted(dat
         sql = "UPDATE categories SET deleted_at = now() WHERE id = %s"
         await transaction.execute(Statement("", sql), category_id)
         creating = asyncio.ensure_future(listings.create(SELLER, new))
-        # Each look at the locks is a trip to the server, during which the other one goes on.
+        # Each look at the locks is a trip to the server, during which the other transaction goes on.
         while not await database.fetch(Statement("", "SELECT FROM pg_locks WHERE NOT granted")):
             pass
         assert not creating.done()

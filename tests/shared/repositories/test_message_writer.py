@@ -1,4 +1,4 @@
-"""Batches of messages: who shares one, who is answered what, and who cannot harm whom. No database."""
+"""Batches of messages: which messages share one, the answer to each, and senders that cannot harm each other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.repositories.message_writer import MessageWriter
 
 
 class Slow:
-    """An inserter that writes when it is let."""
+    """An inserter that waits until the test lets it write."""
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []

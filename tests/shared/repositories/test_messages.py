@@ -1,4 +1,4 @@
-"""Messages in the database: batches, references, the order of ids, and what is read back."""
+"""Messages in the database: batches, references, the order of ids, and reading them back."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ async def test_repeats_that_race_are_one_message(database: Database, messages: M
 
 
 async def test_no_lower_id_appears_after_a_higher_one_was_seen(messages: MessageRepository, settings: Settings) -> None:
-    """A transaction that has inserted and not yet committed holds up every other insert: none can overtake it."""
+    """A transaction that has inserted and not committed yet holds up every other insert, so none can overtake it."""
     insert = "INSERT INTO messages (from_id, to_id, text) VALUES (1, 2, 'slow') RETURNING id"
     with closing(psycopg2.connect(settings.database_url)) as slow, slow.cursor() as cursor:
         cursor.execute(insert)

@@ -25,13 +25,13 @@ LISTINGS = 20_000
 FEW = 0.001
 LIMIT = 21
 BOUNDS = {"FIRST_WALK": 50, "MATCHES": 200, "SECOND_WALK": 1000}
-"""As the table is smaller than a real one, so are they."""
+"""These limits are small because the table is smaller than a real one."""
 MOST = 2_000
 """Rows of listings that one request may look at: the walks, the matches, and what is rare; a tenth of the table."""
 
 VISITOR, MODERATOR = Viewer(None, False, False), Viewer(1, True, True)
 
-# Every column is drawn apart from the others: one in a thousand has the rare value, half of the others the common one.
+# Each column is drawn by itself: one row in a thousand has the rare value, and half of the others the common one.
 FILL = f"""
 INSERT INTO categories (name) VALUES ('common'), ('rare'), ('other');
 SELECT setseed(0.25);

@@ -1,4 +1,4 @@
-"""Reads that many wait for: done once, and never older than the question."""
+"""Shared reads: one read answers many callers, and no answer is older than its question."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.repositories.shared_reads import SharedReads
 
 
 class Store:
-    """Values that change; a read sees them at its start and answers when it is let go on."""
+    """Values that change. A read sees them at its start, and answers when the test lets it go on."""
 
     def __init__(self) -> None:
         self.values = {1: "a", 2: "b"}

@@ -1,4 +1,4 @@
-"""People in the database: who of them is welcome, and for how long a session is."""
+"""People in the database: whether they may connect, and how long a session lasts."""
 
 from __future__ import annotations
 

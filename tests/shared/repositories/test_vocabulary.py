@@ -1,4 +1,4 @@
-"""The words that searches are corrected by are those of the listings that there are, and no others."""
+"""The vocabulary, which corrects searches, has the words of the existing listings and no others."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ async def test_a_word_that_one_takes_away_while_another_brings_it_is_known(words
         sql = "INSERT INTO listings (seller_id, category_id, content, title) VALUES (1, 1, 'It drives.', 'Gazelle')"
         await bringing.execute(Statement("", sql))
         taking = asyncio.create_task(words.run("UPDATE listings SET trashed_at = now() WHERE id = %s", first))
-        # Each look at the locks is a trip to the server, during which the other one goes on.
+        # Each look at the locks is a trip to the server, during which the other transaction goes on.
         while not await bringing.fetch(Statement("", "SELECT FROM pg_locks WHERE NOT granted")):
             pass
     await taking

@@ -1,1 +1,1 @@
-"""The steps of the walk, a file for each chapter of it; `tests.try_deployment.__main__` has their order."""
+"""The steps of the walk, with a file for each chapter; `tests.try_deployment.__main__` has their order."""

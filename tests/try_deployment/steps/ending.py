@@ -1,4 +1,4 @@
-"""Stopping and starting, the backup, and what is left in the logs."""
+"""Stopping and starting, the backup, and the logs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ print(*cursor.fetchone())
 
 
 def database_role_is_no_superuser(walk: Walk) -> str:
-    """The one as which the processes are known to Postgres."""
+    """The role as which the processes log in to Postgres."""
     name, *powers = walk.stack.engine.run(
         "compose", "exec", "--no-TTY", "api-1", "python", "-c", SUPERUSER
     ).output.split()
@@ -31,7 +31,7 @@ def database_role_is_no_superuser(walk: Walk) -> str:
 
 
 def backup_is_put_in_the_place_of_what_is_there(walk: Walk) -> str:
-    """What came after the backup is gone by that, and nothing else."""
+    """Everything that came after the backup is gone after the restore, and nothing else."""
     stack = walk.stack
     before = walk.visitors.do("census", pictures=walk.pictures)
     started = time.monotonic()
@@ -48,7 +48,7 @@ def backup_is_put_in_the_place_of_what_is_there(walk: Walk) -> str:
 
 
 def backup_is_restored_from_nothing(walk: Walk) -> str:
-    """Into a deployment that has not even volumes; all that was there is there again."""
+    """In a deployment without volumes, the restore brings everything back."""
     stack = walk.stack
     before = walk.visitors.do("census", pictures=walk.pictures)
     kept = walk.visitors.do("hand_over")
@@ -67,7 +67,7 @@ def backup_is_restored_from_nothing(walk: Walk) -> str:
 
 
 def _assert_same(walk: Walk, before: dict[str, Any]) -> str:
-    """As a census before; in a few words, what."""
+    """Check that a new census equals the one before; return it in a few words."""
     after = walk.visitors.do("census", pictures=walk.pictures)
     tables = before["tables"]
     differing = {name: (tables[name], after["tables"].get(name)) for name in tables}
@@ -83,7 +83,7 @@ def _assert_same(walk: Walk, before: dict[str, Any]) -> str:
 
 
 def stops_and_starts_in_order(walk: Walk) -> str:
-    """nginx first and the servers last, each with exit code 0; and back the other way."""
+    """nginx stops first and the servers last, each with exit code 0; they start in the opposite order."""
     stack = walk.stack
     _note_secrets(walk)
     walk.visitors_leave()
@@ -105,19 +105,19 @@ def stops_and_starts_in_order(walk: Walk) -> str:
 
 
 def rank(service: str) -> int:
-    """Which have to be there before which."""
+    """The place of a service in the order of starting."""
     return {"postgres": 0, "redis": 0, "nginx": 2}.get(service, 1)
 
 
 def assert_order(containers: dict[str, dict[str, Any]], moment: str, rank: Callable[[str], int]) -> None:
-    # Without the Z, which a later fraction of the same second would be sorted before.
+    # Without the Z: otherwise a time with more digits would be sorted before an earlier one.
     names = sorted(containers, key=lambda name: str(containers[name]["State"][moment]).rstrip("Z"))
     ranks = [rank(name) for name in names]
     assert ranks == sorted(ranks), f"{moment}: {names}"
 
 
 def logs_are_bounded(walk: Walk) -> str:
-    """By the engine, for each container."""
+    """The engine bounds the log of each container."""
     found: dict[str, int] = {}
     for name, container in walk.stack.containers().items():
         log = container["HostConfig"]["LogConfig"]
@@ -128,14 +128,14 @@ def logs_are_bounded(walk: Walk) -> str:
 
 
 def bound_of(log: dict[str, Any]) -> str | None:
-    """The driver that keeps a log from growing for ever, where one does; `local` does so by itself."""
+    """The bound of a container's log; None if it may grow for ever. The driver `local` has one by itself."""
     if log["Type"] == "local" or "max-size" in (log["Config"] or {}):
         return str(log["Type"])
     return None
 
 
 def logs_have_no_secret(walk: Walk) -> str:
-    """Nor a health check; and they do have what they are for."""
+    """The logs have no health check either, but they have the lines that they should have."""
     stack = walk.stack
     _note_secrets(walk)
     walk.visitors.do("fail_in_the_database")
@@ -160,7 +160,7 @@ def logs_have_no_secret(walk: Walk) -> str:
 
 
 def _note_secrets(walk: Walk) -> None:
-    """What the visitors know goes with their container."""
+    """Keep the secrets that the visitors know, because they end with the visitors' container."""
     found = walk.visitors.do("secrets")
     earlier = walk.logged_secrets.get("tokens", [])
     walk.logged_secrets = {**found, "tokens": sorted({*earlier, *found["tokens"]})}

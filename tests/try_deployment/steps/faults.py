@@ -11,9 +11,9 @@ from tests.try_deployment.walk import Step, Walk, in_time
 PEOPLE = 20
 MESSAGES_PER_SECOND = 40.0
 OUT_SECONDS = 5.0
-"""No fault of one container leaves anybody without a socket for longer."""
+"""A fault of one container leaves nobody without a socket for longer than this."""
 BACK_SECONDS = 2.0
-"""After a restart of nginx it answers again within this time; as long may anybody be without a socket when gateways are
+"""nginx answers again within this time after a restart; nobody is without a socket for longer when gateways are
 replaced."""
 
 
@@ -27,7 +27,7 @@ def restarted(service: str) -> Step:
 
 
 def killed(service: str) -> Step:
-    """A step in which the first process of a container is killed from outside, as by a machine without memory."""
+    """A step in which the first process of a container is killed from outside, as by a kernel that is out of memory."""
 
     def step(walk: Walk) -> str:
         return _during_chat(walk, service, lambda: _kill(walk, service))
@@ -55,7 +55,7 @@ def _during_chat(walk: Walk, service: str, break_it: Any) -> str:
 
 
 def reckoning(counts: dict[str, Any]) -> str:
-    """Raises AssertionError where something is missing."""
+    """The counts in a few words. Raises AssertionError if a message is missing."""
     text = (
         f"sent {counts['sent']}, acknowledged {counts['acknowledged']}, stored {counts['stored']}, "
         f"received {counts['received']}, missing {counts['missing']}, "
@@ -71,14 +71,14 @@ def _restart(walk: Walk, service: str) -> str:
 
 
 def _kill(walk: Walk, service: str) -> str:
-    """The engine does not start again what was killed through it, but what died: so the process is killed past it.
+    """Kill the process directly: the engine restarts a container whose process died, but not one that it killed itself.
 
-    Where the machine of the engine does not let its processes be seen, the engine kills and starts it.
+    If the processes on the engine's machine cannot be seen, the engine itself kills and starts the container.
     """
     [container] = walk.stack.engine.inspect([walk.stack.containers()[service]["Id"]])
     image = walk.stack.configuration()["services"]["api-1"]["image"]
     pid, identifier = container["State"]["Pid"], container["Id"]
-    # A process of that number that is in no group of this container is another one.
+    # The control groups show whether the process with this number is one of this container.
     command = f"grep -q {identifier} /proc/{pid}/cgroup && kill -9 {pid}"
     done = walk.stack.engine.run(
         *("run", "--rm", "--pid", "host", "--privileged", "--user", "0:0", "--network", "none", "--no-healthcheck"),

@@ -1,4 +1,4 @@
-"""Processes are replaced by a new build, the schema is applied apart, a gateway is added, all while it is in use."""
+"""Processes are replaced by a new build, the schema is applied separately, and a gateway is added, all during use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MESSAGES_PER_SECOND = 50.0
 
 
 def processes_are_replaced(walk: Walk) -> str:
-    """As documented, by a build that differs; the longest time that anybody is without a socket is bounded."""
+    """By the guide's commands, with a changed build; nobody is without a socket for longer than BACK_SECONDS."""
     stack = walk.stack
     before = {name: each["Id"] for name, each in stack.containers().items()}
     stack.change("shared/__init__.py", lambda text: f"{text}\n# Another build.\n")
@@ -41,7 +41,7 @@ def processes_are_replaced(walk: Walk) -> str:
 
 
 def said_again_after_a_replacement_it_changes_nothing(walk: Walk) -> str:
-    """Whoever gives the first command again has not half of it replaced."""
+    """If an operator repeats the first command, no container is replaced."""
     before = {name: each["Id"] for name, each in walk.stack.containers().items()}
     walk.stack.engine.shell(guide.line(guide.UP))
     after = {name: each["Id"] for name, each in walk.stack.containers().items()}
@@ -51,7 +51,7 @@ def said_again_after_a_replacement_it_changes_nothing(walk: Walk) -> str:
 
 
 def nginx_reads_its_configuration_anew(walk: Walk) -> str:
-    """When it is told to, and is never away for that."""
+    """nginx does so on command, and is never away meanwhile."""
     stack, name = walk.stack, "X-Walk"
     assert walk.visitors.do("header", name=name) is None
     walk.visitors.do("begin_watch", path="/health/nginx")
@@ -67,21 +67,21 @@ def nginx_reads_its_configuration_anew(walk: Walk) -> str:
 
 
 def other_header(listen: str, name: str, value: str | None) -> str:
-    """listen.conf so that each answer has a header, or has it no more."""
+    """listen.conf with a header for each answer, or without it."""
     line = f"add_header {name} "
     kept = "".join(each for each in listen.splitlines(keepends=True) if not each.startswith(line))
     return kept if value is None else f"{kept}{line}{value} always;\n"
 
 
 def schema_is_applied_apart(walk: Walk) -> str:
-    """While everything runs, in a container of its own."""
+    """In a container of its own, while everything runs."""
     done = walk.stack.engine.shell(guide.line(guide.SCHEMA))
     assert "schema" in done.text, done.text
     return repr(done.output.strip())
 
 
 def a_third_gateway_is_added(walk: Walk) -> str:
-    """As the comment in upstreams.conf says: a service, a line in its groups, a name for nginx."""
+    """By the comment in upstreams.conf: a service, a line in its groups, a name for nginx."""
     stack = walk.stack
     stack.change("compose.yaml", third_gateway)
     stack.change("deploy/nginx/upstreams.conf", third_upstream)
@@ -93,7 +93,7 @@ def a_third_gateway_is_added(walk: Walk) -> str:
 
 
 def third_gateway(compose: str) -> str:
-    """compose.yaml with it."""
+    """compose.yaml with a third gateway."""
     [service] = re.findall(r"^  gateway-2:\n(?:    .*\n)+", compose, re.MULTILINE)
     [host] = re.findall(r"^ +- gateway-2:.*\n", compose, re.MULTILINE)
     renamed = [
@@ -103,5 +103,5 @@ def third_gateway(compose: str) -> str:
 
 
 def third_upstream(upstreams: str) -> str:
-    """upstreams.conf with it."""
+    """upstreams.conf with a third gateway."""
     return re.sub(r"^( +server )gateway-2(:.*\n)", r"\g<0>\g<1>gateway-3\g<2>", upstreams, flags=re.MULTILINE)

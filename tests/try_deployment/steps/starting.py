@@ -1,4 +1,4 @@
-"""From nothing to a deployment that runs, by the guide's own commands."""
+"""From nothing to a running deployment, by the guide's own commands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.try_deployment.walk import Walk
 
 
 def refuses_without_secrets(walk: Walk) -> str:
-    """Each of the two is asked for by its name."""
+    """The message names the missing one of the two secrets."""
     for missing in SECRETS:
         walk.stack.write_secrets(**{name: "x" * 48 for name in SECRETS if name != missing})
         done = walk.stack.engine.shell(guide.line(guide.UP), check=False)
@@ -25,7 +25,7 @@ def refuses_without_secrets(walk: Walk) -> str:
 
 
 def comes_up(walk: Walk) -> str:
-    """By the block of the guide, which makes the secrets as well."""
+    """By the guide's commands, which also make the secrets."""
     stack = walk.stack
     commands = guide.block(guide.UP)
     if shutil.which("openssl") is None:
@@ -45,7 +45,7 @@ def comes_up(walk: Walk) -> str:
 
 
 def said_again_it_changes_nothing(walk: Walk) -> str:
-    """The same containers, and those that last were not even started again."""
+    """The containers are the same, and those that stay were not started again."""
     before = _identity(walk)
     started = time.monotonic()
     walk.stack.engine.shell(guide.line(guide.UP))

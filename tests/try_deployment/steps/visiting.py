@@ -1,4 +1,4 @@
-"""What people do on the site, and what is refused to them."""
+"""The things that people do on the site, and those that it refuses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def page_and_api_answer(walk: Walk) -> str:
 
 
 def _published_port(walk: Walk) -> str:
-    """From where the walk is run, which need not be where the engine publishes its ports."""
+    """Ask the published port from this machine, where the engine's ports may not be published."""
     address = walk.stack.engine.run("compose", "port", "nginx", "8080").output.strip()
     port = address.rpartition(":")[2]
     try:
@@ -52,7 +52,7 @@ def _polls(walk: Walk) -> dict[str, int]:
 
 
 def nginx_lines(walk: Walk) -> list[dict[str, Any]]:
-    """What nginx's container has logged of requests."""
+    """The requests in the log of nginx's container."""
     return [json.loads(line) for line in walk.stack.log_of("nginx") if line.startswith("{")]
 
 
@@ -85,7 +85,7 @@ def other_sites_get_nothing(walk: Walk) -> str:
 
 
 def visitors_are_told_apart(walk: Walk) -> str:
-    """By IPv4 and, where the network has it, by IPv6: each in nginx's log, and counted by itself."""
+    """By IPv4 and, if the network has it, by IPv6: nginx logs each address, and limits are counted for each."""
     nginx, visitor = _addresses(walk, walk.stack.containers()["nginx"]["Id"]), _addresses(walk, visitors_name(walk))
     marks = {}
     for version, address in nginx.items():
@@ -107,7 +107,7 @@ def visitors_name(walk: Walk) -> str:
 
 
 def _addresses(walk: Walk, container: str) -> dict[str, str]:
-    """Its addresses in the network `front`, by version."""
+    """The addresses of a container in the network `front`, by IP version."""
     name = walk.stack.configuration()["networks"]["front"]["name"]
     [found] = walk.stack.engine.inspect([container])
     network = found["NetworkSettings"]["Networks"][name]

@@ -1,6 +1,6 @@
-"""The people of the walk: in a container of the deployment's own networks, doing what they are told line by line.
+"""The people of the walk: they are in a container in the deployment's own networks, and carry out orders line by line.
 
-`__main__` reads the lines, `crowd` knows who there is, `visits` is what one or two of them do, `refusals` what they
-must not, `chats` what many do while the operator breaks something, `watching` how long nothing answered, `books` what
-is in the database.
+`__main__` reads the lines, and `crowd` knows the people. `visits` are the acts of one or two of them, `refusals` the
+acts that must fail, and `chats` those of many while the operator breaks something. `watching` measures how long nothing
+answered, and `books` compares the content of the database.
 """

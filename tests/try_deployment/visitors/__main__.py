@@ -1,7 +1,7 @@
 """`python -m tests.try_deployment.visitors`: each line of input is a thing to do, each line of output its answer.
 
-`{"do": NAME, ...arguments}` is answered with `{"answer": ...}`, or `{"failed": TEXT}`. The settings are
-those of the environment.
+The answer to `{"do": NAME, ...arguments}` is `{"answer": ...}` or `{"failed": TEXT}`. The settings are those of the
+environment.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is in the database and among the pictures, to be compared before a backup and after its restore."""
+"""Describes the content of the database and the pictures, to compare it before a backup and after its restore."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def census(crowd: Crowd, pictures: list[str]) -> dict[str, Any]:
 
 
 def _tables(database_url: str) -> dict[str, Any]:
-    # A session notes when it was last used: what changes by being looked at is not compared.
+    # A session notes its last use. A value that changes because it is looked at cannot be compared.
     names = [name for (name,) in query(database_url, TABLES)]
     found = {}
     for name in names:
@@ -41,7 +41,7 @@ async def _listings() -> Any:
 
 
 async def digests(paths: list[str]) -> dict[str, str]:
-    """Of each picture, which has to be the same from both APIs and through nginx."""
+    """The digest of each picture, which has to be the same from both APIs and through nginx."""
     found = {}
     async with browser() as client:
         for path in paths:

@@ -11,7 +11,7 @@ from tests.try_deployment.visitors.watching import Watch
 
 
 async def begin_chat(crowd: Crowd, users: int, rate: float) -> dict[str, Any]:
-    """So many of them, each with a socket, sending so many messages a second together."""
+    """Let `users` people, each with a socket, send `rate` messages a second together."""
     assert crowd.load is None
     crowd.load = Load(crowd.settings, [SOCKET], users=users, rate=rate, padding=crowd.words)
     await crowd.load.__aenter__()
@@ -20,14 +20,15 @@ async def begin_chat(crowd: Crowd, users: int, rate: float) -> dict[str, Any]:
 
 
 async def end_chat(crowd: Crowd) -> dict[str, Any]:
-    """After more of it: what was sent, acknowledged, stored, received, and how long anybody had no socket."""
+    """End the chat after some more messages. Returns how many were sent, acknowledged, stored and received, and the
+    longest time that anybody had no socket."""
     load = crowd.load
     assert load is not None
     try:
         await load.until(lambda: all(user.joined for user in load.users))
         await load.more_acknowledged(2 * len(load.users))
         reckoning = await load.reckon()
-        # Each message is received by its sender and by its recipient.
+        # The sender and the recipient each receive a message.
         missing = (reckoning.acknowledged - reckoning.stored) + (2 * reckoning.stored - reckoning.received)
         return {**asdict(reckoning), "missing": missing, "longest_away": load.longest_away}
     finally:

@@ -1,4 +1,4 @@
-"""Who there is, where things are, and what must not be found in a log."""
+"""The people, the addresses, and the secrets that must not be found in a log."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Crowd:
     people: dict[str, Person] = field(default_factory=dict)
     tokens: set[str] = field(default_factory=set)
     pictures: dict[str, str] = field(default_factory=dict)
-    """By path, the digest of each picture that was handed in and read."""
+    """The digest of each picture that was uploaded and read, by path."""
     listing_id: int = 0
     load: Load | None = None
     watch: Watch | None = None
@@ -41,7 +41,7 @@ class Crowd:
 
 
 async def metric(url: str, name: str) -> float:
-    """A figure that a process gives to those inside."""
+    """A figure from the /metrics of a process, which only visitors inside can read."""
     async with browser() as client, client.get(f"{url}/metrics") as response:
         assert response.status == 200, f"{url}/metrics: {response.status}"
         text = await response.text()

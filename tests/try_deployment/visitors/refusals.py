@@ -1,4 +1,4 @@
-"""What visitors must not get, and how they are told that they do not."""
+"""The requests that must be refused, and the answers to them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TOO_MUCH = 12 * 1024**2
 
 
 async def too_large(crowd: Crowd) -> dict[str, Any]:
-    """A picture that nginx refuses, one that only the API does, and a body that is no picture."""
+    """A picture that nginx refuses, one that only the API refuses, and a body that is not a picture."""
     bob = crowd.people["Bob"]
     limit = crowd.settings.max_picture_bytes
     answers = []
@@ -51,7 +51,7 @@ async def _problem(response: aiohttp.ClientResponse) -> str:
 
 
 async def metrics_are_refused(crowd: Crowd) -> dict[str, Any]:
-    """Each spelling, byte for byte: a client library would tidy it."""
+    """Each spelling is sent byte for byte: a client library would normalise it."""
     for path in METRICS:
         reader, writer = await asyncio.open_connection("nginx", 8080)
         writer.write(f"GET {path} HTTP/1.1\r\nHost: nginx:8080\r\nConnection: close\r\n\r\n".encode())
@@ -65,7 +65,7 @@ async def metrics_are_refused(crowd: Crowd) -> dict[str, Any]:
 
 
 async def foreign_origin(crowd: Crowd) -> dict[str, Any]:
-    """A page of another site gets no socket and no poll; the deployment's own does."""
+    """A page of another site gets no socket and no poll; the deployment's own page gets both."""
     ann = crowd.people["Ann"]
     query = {"token": ann.token, "vsn": "2.0.0"}
     own, other = NGINX, "https://elsewhere.example"
@@ -86,12 +86,12 @@ async def foreign_origin(crowd: Crowd) -> dict[str, Any]:
 
 
 async def told_apart(crowd: Crowd, one: str, other: str) -> dict[str, Any]:
-    """Who has registered too often from one address is refused, and may still do so from the other."""
+    """After too many registrations from one address, that address is refused and the other is not."""
     refused = crowd.settings.registrations_per_minute
     async with browser() as client:
 
         async def register(url: str, number: int) -> int:
-            # Counted, and then found not to be enough.
+            # The request is counted, and then refused because fields are missing.
             async with client.post(f"{url}/api/register", json={"email": f"nobody{number}@example.com"}) as response:
                 return response.status
 

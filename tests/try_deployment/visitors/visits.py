@@ -1,4 +1,4 @@
-"""What one or two people do on the site, each answer looked at."""
+"""The visits of one or two people, who check each answer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PATIENCE_SECONDS = 15.0
 
 
 async def page(crowd: Crowd) -> dict[str, Any]:
-    """The page with all that it loads, the API's documents and the listings."""
+    """Load the page with all its files, the API's documents and the listings."""
     found: dict[str, int] = {}
     waiting = ["/"]
     async with browser() as client:
@@ -46,14 +46,14 @@ async def page(crowd: Crowd) -> dict[str, Any]:
 
 
 async def register(crowd: Crowd, names: list[str]) -> list[dict[str, Any]]:
-    """By the API, through nginx."""
+    """Register people by the API, through nginx."""
     async with Rest(NGINX) as rest:
         people = [crowd.knows(await rest.register(name)) for name in names]
     return [{"id": person.id, "email": person.email} for person in people]
 
 
 async def chat(crowd: Crowd) -> dict[str, Any]:
-    """Two people, each on another gateway, write to each other; how many sockets each gateway got."""
+    """Two people on different gateways write to each other. Returns the number of sockets of each gateway."""
     ann, bob = crowd.people["Ann"], crowd.people["Bob"]
     before = [await metric(url, "gateway_connections") for url in GATEWAYS]
     async with await Socket.connect(SOCKET, ann.token) as first, await Socket.connect(SOCKET, bob.token) as second:
@@ -77,7 +77,7 @@ def _is_message(message_id: int) -> Callable[[Any], bool]:
 
 
 async def long_poll(crowd: Crowd) -> dict[str, Any]:
-    """The same two without a socket; nginx hands polls to the gateways in turn."""
+    """The same two people chat without a socket; nginx hands polls to the gateways in turn."""
     ann, bob = crowd.people["Ann"], crowd.people["Bob"]
     async with browser() as http:
         clients = []
@@ -98,7 +98,7 @@ async def long_poll(crowd: Crowd) -> dict[str, Any]:
 
 
 async def admin_makes_category(crowd: Crowd) -> dict[str, Any]:
-    """Ann, who has just been made an admin, may; and Bob sells a car in it."""
+    """Ann, who has just been made an admin, makes a category, and Bob sells a car in it."""
     ann, bob = crowd.people["Ann"], crowd.people["Bob"]
     async with Rest(NGINX) as rest:
         answer = await rest.call("POST", "/api/login", 200, body={"email": ann.email, "password": PASSWORD})
@@ -114,12 +114,12 @@ async def admin_makes_category(crowd: Crowd) -> dict[str, Any]:
 
 
 async def pictures(crowd: Crowd) -> dict[str, Any]:
-    """One up through each API and one through nginx; each down from all three, the same bytes."""
+    """Upload a picture through each API and through nginx; download the same bytes of each from all three."""
     bob = crowd.people["Bob"]
     paths, sizes = [], []
     async with browser() as client:
         for url in (*APIS, NGINX):
-            # Noise, which no format makes smaller: above what nginx keeps in memory.
+            # Noise cannot be compressed, so the file is larger than what nginx keeps in memory.
             picture = BytesIO()
             Image.effect_noise((1200, 1200), 100).convert("RGB").save(picture, "JPEG", quality=95)
             sizes.append(len(picture.getvalue()))
@@ -143,27 +143,27 @@ def post_picture(client: aiohttp.ClientSession, crowd: Crowd, person: Person, ur
 
 
 async def leave_a_mark(crowd: Crowd, url: str, path: str) -> int:
-    """Ask for a page that nobody else asks for: nginx's log has it, and the address from which it was asked."""
+    """Ask for a page that nobody else asks for, so that nginx's log shows the visitor's address beside it."""
     async with browser() as client, client.get(url + path) as response:
         await response.read()
         return response.status
 
 
 async def header(crowd: Crowd, name: str) -> str | None:
-    """Of an answer to somebody who comes anew."""
+    """The value of a header in an answer to a new visitor."""
     async with browser() as client, client.get(f"{NGINX}/health/nginx") as response:
         return response.headers.get(name)
 
 
 async def until_header(crowd: Crowd, name: str, value: str | None) -> None:
-    """nginx does not tell when it has done what it was told."""
+    """Wait until answers have this header: nginx does not report that it has read its configuration."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while await header(crowd, name) != value:
             pass
 
 
 async def sockets(crowd: Crowd, gateways: list[str], count: int) -> list[int]:
-    """So many of one person's sockets at once: how many of them each gateway got."""
+    """Open `count` sockets of one person at once. Returns the number that each gateway got."""
     bob = crowd.people["Bob"]
     before = [await metric(url, "gateway_connections") for url in gateways]
     opened = [await Socket.connect(SOCKET, bob.token) for _ in range(count)]
@@ -182,18 +182,18 @@ async def sockets(crowd: Crowd, gateways: list[str], count: int) -> list[int]:
 
 
 async def secrets(crowd: Crowd) -> dict[str, Any]:
-    """What has to be in no log: every token, the password, the words of the messages."""
+    """The texts that no log may have: every token, the password, the words of the messages."""
     return {"tokens": sorted(crowd.tokens), "password": PASSWORD, "words": crowd.words}
 
 
 async def remember(crowd: Crowd, people: dict[str, Any]) -> None:
-    """People that visitors of an earlier container were."""
+    """Take over the people of an earlier container."""
     crowd.people = {name: Person(**person) for name, person in people["people"].items()}
     crowd.tokens |= set(people["tokens"])
     crowd.listing_id = people["listing_id"]
 
 
 async def hand_over(crowd: Crowd) -> dict[str, Any]:
-    """What `remember` takes."""
+    """The people, as `remember` takes them."""
     people = {name: vars(person) for name, person in crowd.people.items()}
     return {"people": people, "tokens": sorted(crowd.tokens), "listing_id": crowd.listing_id}

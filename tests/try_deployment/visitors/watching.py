@@ -1,4 +1,4 @@
-"""Somebody who asks for the same page again and again, and notes when it was answered."""
+"""A visitor who asks for the same page again and again, and notes the times of the answers."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import aiohttp
 
 PAUSE_SECONDS = 0.02
 CONNECT_SECONDS = 1.0
-"""Below the second after which a connection that nobody heard of is tried again by the system itself."""
+"""Not more than the second after which the system itself tries a lost connection request again."""
 ANSWER_SECONDS = 10.0
 
 
 class Watch:
-    """Each time on a connection of its own, as somebody new would come."""
+    """Asks each time on a connection of its own, as a new visitor would."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -26,7 +26,7 @@ class Watch:
         self._task = asyncio.create_task(self._run())
 
     async def end(self) -> dict[str, Any]:
-        """How often each status came (`none`: no answer), and the longest time in seconds between two good ones."""
+        """The number of answers by status (`none`: no answer), and the longest seconds between two good ones."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         longest = max(self._longest, time.monotonic() - self._last_good)

@@ -8,9 +8,20 @@ import time
 
 import aiohttp
 
+from gateway.runtime.endpoint import Endpoint
+from gateway.transports.longpoll_session import LongPollConnection
 from tests.gateway.transports.longpoll.client import JSON, SOON, Cluster, LongPollClient
 
 OK_REPLY = {"response": {}, "status": "ok"}
+
+
+async def is_polled(endpoint: Endpoint) -> None:
+    """Returns when a poll waits at the only session of a node; its client, at another node, sees nothing of that."""
+    [session] = endpoint.connections
+    assert isinstance(session, LongPollConnection)
+    async with asyncio.timeout(SOON):
+        while session._poll is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
 
 
 async def test_requests_of_one_session_alternate_between_nodes(
@@ -85,7 +96,7 @@ async def test_messages_that_another_node_could_not_hand_over_are_kept(
     await client.open(node=0)
     await client.join("lab:ok")
     given_up = asyncio.create_task(client.poll(node=1))
-    await asyncio.sleep(0.1)
+    await is_polled(nodes[0].endpoint)
     given_up.cancel()
     await asyncio.gather(given_up, return_exceptions=True)
     for ref in ("2", "3"):
@@ -100,7 +111,7 @@ async def test_a_session_of_a_dead_node_is_gone_and_a_new_one_takes_its_place(
     client = LongPollClient(http, nodes)
     await client.open(node=0)
     waiting = asyncio.create_task(client.poll(node=1))
-    await asyncio.sleep(0.1)
+    await is_polled(nodes[0].endpoint)
     await nodes[0].endpoint.broker.stop()
     answer = await asyncio.wait_for(waiting, SOON / 2)
     assert (answer["status"], answer["messages"]) == (410, [])
@@ -132,7 +143,7 @@ async def test_disconnect_reaches_the_sessions_of_other_nodes(
     await other.open(node=1)
     await one.join("lab:ok")
     waiting = asyncio.create_task(other.poll(node=0))
-    await asyncio.sleep(0.1)
+    await is_polled(nodes[1].endpoint)
     assert await one.post(["1", "2", "lab:ok", "disconnect_me", {}]) == 200
     assert (await asyncio.wait_for(waiting, SOON / 2))["status"] == 410
 
@@ -144,7 +155,7 @@ async def test_a_draining_node_lets_go_of_the_polls_it_passes_on(
     client = LongPollClient(http, nodes)
     await client.open(node=0)
     waiting = asyncio.create_task(client.poll(node=1))
-    await asyncio.sleep(0.1)
+    await is_polled(nodes[0].endpoint)
     await nodes[1].endpoint.drain()
     empty = {"status": 204, "messages": [], "token": client.token}
     assert await asyncio.wait_for(waiting, SOON / 2) == empty
@@ -159,7 +170,7 @@ async def test_a_drained_node_sends_its_clients_to_another(http: aiohttp.ClientS
     client = LongPollClient(http, nodes)
     await client.open(node=0)
     waiting = asyncio.create_task(client.poll(node=1))
-    await asyncio.sleep(0.1)
+    await is_polled(nodes[0].endpoint)
     await nodes[0].endpoint.drain()
     answer = await asyncio.wait_for(waiting, SOON / 2)
     assert answer["status"] == 410

@@ -1,17 +1,24 @@
-"""Of the checks of health only a change gets into the log."""
+"""A process is ready while it reaches Postgres and Redis and is not told to stop; the log has only the changes."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
 from shared.embedded.redis import EmbeddedRedis
+from shared.health import Health
+from shared.postgres import Database
+from shared.pubsub.memory import MemoryBroker
 from shared.settings import Settings
 from tests.support.processes import Node, Processes
 
@@ -45,6 +52,54 @@ async def test_the_log_says_when_a_process_is_not_ready_and_when_it_is_again(
         ("info", "ready again", None),
     ]
     assert not any("/health" in json.dumps(line) or "/metrics" in json.dumps(line) for line in _lines(node))
+
+
+class Broker(MemoryBroker):
+    """One whose link a test takes away."""
+
+    is_up = True
+
+    @property
+    def connected(self) -> bool:
+        return self.is_up
+
+
+async def test_each_reason_is_told_and_each_change_is_one_line(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "shared.health")
+    database, broker, is_stopping = Database(Settings(database_url=database_url)), Broker(), False
+    health = Health(database, broker, lambda: is_stopping)
+    try:
+        assert await _answer(health.ready) == (200, {"status": "ok"})
+        broker.is_up = False
+        for _ in range(2):
+            assert await _answer(health.ready) == (503, unavailable(redis="not connected"))
+        is_stopping = True
+        assert await _answer(health.ready) == (503, unavailable(redis="not connected", process="stopping"))
+        broker.is_up = True
+        assert await _answer(health.ready) == (503, unavailable(process="stopping"))
+        is_stopping = False
+        assert await _answer(health.ready) == (200, {"status": "ok"})
+        assert await _answer(health.live) == (200, {"status": "ok"})
+    finally:
+        await database.close()
+    assert [(record.levelname, record.getMessage()) for record in caplog.records if record.name == "shared.health"] == [
+        ("WARNING", "not ready"),
+        ("WARNING", "not ready"),
+        ("INFO", "not ready"),
+        ("INFO", "ready again"),
+    ]
+
+
+def unavailable(**reasons: str) -> dict[str, Any]:
+    return {"status": "unavailable", "reasons": reasons}
+
+
+async def _answer(handler: Callable[[web.Request], Awaitable[web.Response]]) -> tuple[int, Any]:
+    response = await handler(make_mocked_request("GET", "/health/ready"))
+    assert isinstance(response.body, bytes)
+    return response.status, json.loads(response.body)
 
 
 async def test_at_the_level_of_debugging_each_check_is_there(settings: Settings, tmp_path: Path) -> None:

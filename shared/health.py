@@ -1,0 +1,62 @@
+"""Whether a process runs, and whether it can serve, as load balancers and orchestrators ask.
+
+Only a change is worth a line of the log: whoever asks does so every few seconds, for ever, and those lines would bury
+all others.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+from aiohttp import web
+
+from shared.logs import log_of
+from shared.postgres import Database, DatabaseUnavailable
+from shared.pubsub.broker import Broker
+
+log = log_of(__name__)
+
+ASKED_BY_MACHINES = frozenset({"/health/live", "/health/ready", "/metrics"})
+"""Paths that are asked for all the time. That one is asked for is logged at DEBUG."""
+
+
+class Health:
+    """The handlers of `/health/live` and `/health/ready`. One for each process."""
+
+    def __init__(self, database: Database, broker: Broker, is_stopping: Callable[[], bool]) -> None:
+        self._database = database
+        self._broker = broker
+        self._is_stopping = is_stopping
+        self._missing: frozenset[str] = frozenset()
+
+    async def live(self, _: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def ready(self, _: web.Request) -> web.Response:
+        """503 while Postgres or Redis is away, or the process is stopping: the reasons in words, by what is missing."""
+        reasons: dict[str, str] = {}
+        try:
+            await self._database.ping()
+        except DatabaseUnavailable as error:
+            reasons["postgres"] = str(error)
+        if not self._broker.connected:
+            reasons["redis"] = "not connected"
+        if self._is_stopping():
+            reasons["process"] = "stopping"
+        self._tell_change(reasons)
+        if reasons:
+            return web.json_response({"status": "unavailable", "reasons": reasons}, status=503)
+        return web.json_response({"status": "ok"})
+
+    def _tell_change(self, reasons: Mapping[str, str]) -> None:
+        missing = frozenset(reasons)
+        if missing == self._missing:
+            return
+        self._missing = missing
+        if not reasons:
+            log.info("ready again")
+            return
+        # To stop is not a fault.
+        level = logging.INFO if missing == {"process"} else logging.WARNING
+        log.log(level, "not ready", reasons=dict(reasons))

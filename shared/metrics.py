@@ -1,0 +1,76 @@
+"""What Prometheus reads of a process of either kind: the same thing has the same name in both.
+
+Which process a sample is of, Prometheus says by `job` and `instance`, which it adds itself; `daveslist_process_info`
+says it too, with the id by which logs name the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import prometheus_client
+from aiohttp import web
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from shared.postgres import Database
+from shared.pubsub.broker import Broker
+from shared.repositories.message_writer import MessageWriter
+
+# A second series for each counter, of when it was made, that no alert reads.
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+class Metrics:
+    """The registry of one process, and the handler of `/metrics`."""
+
+    def __init__(
+        self,
+        process: str,
+        node_id: str,
+        database: Database,
+        broker: Broker,
+        message_writer: MessageWriter,
+        *others: Collector,
+    ) -> None:
+        """`process` is `api` or `gateway`; `others` are what only processes of that kind have."""
+        self._registry = CollectorRegistry()
+        self._registry.register(_Common(process, node_id, database, broker, message_writer))
+        for collector in others:
+            self._registry.register(collector)
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+
+    async def handle(self, _: web.Request) -> web.Response:
+        return web.Response(body=self.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    def text(self) -> bytes:
+        """In Prometheus's text format."""
+        return generate_latest(self._registry)
+
+
+class _Common(Collector):
+    def __init__(
+        self, process: str, node_id: str, database: Database, broker: Broker, message_writer: MessageWriter
+    ) -> None:
+        self._labels = {"process": process, "node": node_id}
+        self._database = database
+        self._broker = broker
+        self._message_writer = message_writer
+
+    def collect(self) -> Iterator[Metric]:
+        pool, broker, writer = self._database.pool, self._broker, self._message_writer
+        yield InfoMetricFamily("daveslist_process", "Which process this is", value=self._labels)
+        yield gauge("daveslist_redis_up", "Whether the link to Redis is up", broker.connected)
+        yield gauge("daveslist_unpublished_messages", "Messages to other nodes that wait for Redis", broker.unpublished)
+        yield gauge("daveslist_postgres_connections", "Connections to Postgres, open or being opened", pool.size)
+        yield gauge("daveslist_postgres_waiting", "Statements that wait for a connection", pool.waiting)
+        yield gauge("daveslist_unwritten_messages", "Private messages that wait to be stored", writer.waiting)
+
+
+def gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    """A value as it is now; booleans become 0 and 1."""
+    return GaugeMetricFamily(name, text, value=float(value))

@@ -1,0 +1,64 @@
+"""What a nursery forks is a process like any other: with its own output and exit code, and it ends with its starter."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.embedded.child import happens
+from tests.support.forked import Nursery
+from tests.support.ports import free_port
+from tests.support.processes import base_environment
+
+pytestmark = pytest.mark.servers
+
+
+@pytest.fixture
+def nursery() -> Iterator[Nursery]:
+    nursery = Nursery(base_environment())
+    yield nursery
+    nursery.stop()
+
+
+def test_it_runs_the_module_with_its_arguments_and_leaves_output_and_exit_code(
+    nursery: Nursery, tmp_path: Path
+) -> None:
+    output = tmp_path / "output"
+    process = nursery.start("gateway", ["argument"], base_environment(), output)
+    assert process.wait() == 2
+    assert output.read_text() == "python -m gateway takes no arguments; set environment variables\n"
+    process.kill()
+    assert process.poll() == 2
+
+
+async def test_its_environment_is_what_it_was_given_and_a_signal_is_its_exit_code(
+    nursery: Nursery, tmp_path: Path
+) -> None:
+    output = tmp_path / "output"
+    refused = nursery.start("gateway", [], {**base_environment(), "GATEWAY_PORT": "none"}, output)
+    assert refused.wait() == 2
+    assert "GATEWAY_PORT" in output.read_text()
+    lab = nursery.start("tests.lab", ["--port", str(free_port())], base_environment(), output)
+    assert await happens(lambda: "lab: ws://" in output.read_text(), 10)
+    lab.send_signal(signal.SIGKILL)
+    assert lab.wait() == -signal.SIGKILL
+
+
+async def test_nothing_outlives_the_nursery(nursery: Nursery, tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    lab = nursery.start("tests.lab", ["--port", str(free_port())], base_environment(), output)
+    assert await happens(lambda: "lab: ws://" in output.read_text(), 10)
+    nursery.stop()
+    assert await happens(lambda: not is_alive(lab.pid), 10)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
