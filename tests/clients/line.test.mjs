@@ -110,6 +110,23 @@ for (const [code, mayBeOurs] of [[1006, true], [1011, true], [1005, true], [1001
   });
 }
 
+test("a close with 1000, after which some versions do not connect again, is followed by a connect at the pace", async () => {
+  const { socket } = lineOf();
+  const { reconnectTimer } = socket;
+  let scheduled = 0;
+  reconnectTimer.scheduleTimeout = () => (scheduled += reconnectTimer.timerCalc(1) > 0);
+  await cut(socket, { code: 1000, times: 1 });
+  assert.equal(scheduled, 1);
+  // A version that does.
+  socket.connect();
+  socket.opens();
+  reconnectTimer.timerCalc(1);
+  socket.breaks(1000);
+  socket.closeWasClean = true;
+  await cut(socket, { code: 1000, times: 1 });
+  assert.equal(scheduled, 1);
+});
+
 test("a WebSocket that phoenix.js closes, since a heartbeat was not answered, ends over no message", async () => {
   const { socket, breaks } = lineOf();
   socket.connect();

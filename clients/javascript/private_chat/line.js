@@ -138,6 +138,8 @@ export class Line {
     this.#openedAt = null
     const isGivenUp = this.#isGivenUp || this.#socket.closeWasClean
     this.#isGivenUp = false
+    // Some versions take this code for the end; when phoenix.js does connect again, the pace was asked already.
+    if (code === 1000 && !isGivenUp && this.#dueAt <= Date.now()) this.#socket.reconnectTimer?.scheduleTimeout?.()
     const mayBeOurs = lasted !== null && !isGivenUp && !this.#isOutage(code)
     const how = { mayBeOurs, wasShort: lasted < GOOD_MS }
     const isOurs = [...this.#listeners].filter((listener) => listener.broke(how)).length > 0

@@ -62,8 +62,9 @@ export class Outgoing {
   #forgotten = 0
 
   /**
-   * `retryMs` is how long what may pass waits. `isAlive()` promises whether the server answers at all. `rejoin(ms)` joins the channel anew, after so long,
-   * since the server has forgotten it, or stays silent on it. `changed()` is called when a message is, or is no longer, under way.
+   * `retryMs` is how long what may pass waits. `isAlive()` promises whether the server answers at all. `rejoin(ms)`
+   * joins the channel anew, after so long, since the server has forgotten it, or stays silent on it. `changed()` is
+   * called when a message is, or is no longer, under way.
    */
   constructor({ retryMs, isAlive, rejoin, changed }) {
     this.#retryMs = retryMs
