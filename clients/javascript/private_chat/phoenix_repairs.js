@@ -9,6 +9,11 @@ export function understandTokenFunction(socket) {
 const guarded = new WeakSet()
 /** A server that has nothing to say holds a poll for a while. phoenix.js asks again at once: sooner than this, nobody may. */
 const POLL_MS = 1_200
+/** 410 opens a session, or ends it: one that ends so soon is ended only after this, since two polls follow at once. */
+const YOUNG_MS = 10_000
+const END_MS = 3_000
+/** By transport: when the last 410 came. */
+const openedAt = new WeakMap()
 
 /**
  * phoenix.js believes every JSON that answers a poll. One that something else than the server made, as an API gateway's
@@ -26,13 +31,22 @@ export function surviveForeignAnswers(LongPoll) {
     const askedAt = Date.now()
     return ajax.call(this, method, ...rest, (given) => {
       const answer = isPollAnswer(given) ? withReadable(given) : null
-      const early = askedAt + POLL_MS - Date.now()
-      // The first one opens the session; without an answer, and after a refusal, phoenix.js does not ask again at once.
-      const asksAtOnce = answer !== null && this.token && [200, 204, 410].includes(answer.status)
-      if (!asksAtOnce || early <= 0 || answer.messages?.length > 0) return callback(answer)
+      const early = askedAt + shortest(this, answer) - Date.now()
+      if (early <= 0) return callback(answer)
       return setTimeout(() => this.isActive() && callback(answer), early)
     })
   }
+}
+
+/** So long a poll with that answer has to take. Without an answer, or refused, phoenix.js does not ask again at once. */
+function shortest(transport, answer) {
+  if (answer?.status === 410) {
+    const isYoung = Date.now() - (openedAt.get(transport) ?? 0) < YOUNG_MS
+    openedAt.set(transport, Date.now())
+    return isYoung ? END_MS : 0
+  }
+  const isEmpty = [200, 204].includes(answer?.status) && !(answer.messages?.length > 0)
+  return isEmpty ? POLL_MS : 0
 }
 
 /** Without what would throw where phoenix.js reads it. */

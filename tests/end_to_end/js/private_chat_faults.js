@@ -523,6 +523,7 @@ const cases = {
       ["204_without_a_list", { status: 204 }],
       ["200_without_messages", { status: 200, messages: [] }],
       ["200_with_messages_that_nobody_can_read", { status: 200, messages: ["<html>", null, 7] }],
+      ["410", { status: 410, messages: [] }],
     ].map(([what, answer]) => [
       `no_more_than_one_poll_a_second_to_a_server_that_answers_each_at_once_with_${what}`,
       async () => {
