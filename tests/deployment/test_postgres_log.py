@@ -14,6 +14,8 @@ from shared.embedded.postgres import EmbeddedPostgres
 from tests.deployment.test_compose import SERVICES
 from tests.support.scratch import scratch_directory
 
+pytestmark = pytest.mark.servers
+
 WORDS = "the words of somebody"
 FAILING = {
     "a fault in the statement": ("SELECT %s, 1 / 0", psycopg2.errors.DivisionByZero),

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from pytest_aiohttp import AiohttpClient
 
+pytestmark = pytest.mark.servers  # The picture workers are processes.
+
 PHOTO = encoded(quarters().resize((960, 640)), "JPEG", quality=95)
 
 
