@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -42,6 +43,9 @@ def left_behind() -> Iterator[Counter[str]]:
         gc.unfreeze()
 
 
+USERS = itertools.count(1000)
+
+
 def message(ref: str, event: str, payload: Any = None, *, join_ref: str = "j1", topic: str = TOPIC) -> bytes:
     return json.dumps([join_ref, ref, topic, event, {} if payload is None else payload]).encode()
 
@@ -67,8 +71,8 @@ async def request(lab: LabServer, method: str, path: str, body: bytes = b"") -> 
     return answer
 
 
-async def joined(lab: LabServer, topic: str = TOPIC, payload: Any = None) -> RawSocket:
-    raw = await lab.connect_raw()
+async def joined(lab: LabServer, topic: str = TOPIC, payload: Any = None, user: int = 1) -> RawSocket:
+    raw = await lab.connect_raw(user)
     raw.send(join(topic, payload=payload))
     await raw.receive()
     return raw
@@ -102,7 +106,8 @@ async def closes(lab: LabServer) -> None:
 
 
 async def is_closed(lab: LabServer) -> None:
-    raw = await joined(lab)
+    # A user each time: a disconnect also ends what the same user opens in the same millisecond.
+    raw = await joined(lab, user=next(USERS))
     await pushes(raw, "disconnect_me")
     await raw.close()
 
