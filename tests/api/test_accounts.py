@@ -89,6 +89,7 @@ async def test_login_tells_nothing_but_right_or_wrong(api: Api) -> None:
     assert wrong == unknown
 
 
+@pytest.mark.usefixtures("real_hashes")
 async def test_login_of_somebody_unknown_takes_as_long_as_of_somebody_known(api: Api) -> None:
     someone = await api.register()
 

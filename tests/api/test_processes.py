@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -57,11 +58,15 @@ async def test_a_served_api_sends_through_redis_and_stops_in_order(processes: Pr
         async with asyncio.timeout(5):
             await broadcasts.arrived.wait()
         assert broadcasts.seen == [("private_chat:1", "send", message)]
-        # A request under way is finished; its hashing takes a while.
-        login = asyncio.create_task(client.post("/api/login", json={"email": body["email"], "password": PASSWORD}))
-        await asyncio.sleep(0.02)
-        api.signal(signal.SIGTERM)
-        response = await login
+        # A request under way is finished: the API has asked for its body, and is told to stop before it has that.
+        login = json.dumps({"email": body["email"], "password": PASSWORD}).encode()
+
+        async def late() -> AsyncIterator[bytes]:
+            api.signal(signal.SIGTERM)
+            yield login
+
+        json_type = {"Content-Type": "application/json"}
+        response = await client.post("/api/login", data=late(), headers=json_type, expect100=True)
         assert response.status == 200
         await response.read()
     assert await api.ended() == 0
