@@ -1,10 +1,13 @@
-"""Where Chromium is, and the flags that keep it quiet: no GPU, no QUIC, nothing of its own in the background."""
+"""Where Chromium is, and the flags that keep it quiet: no GPU, no QUIC, nothing of its own in the background.
+
+The headless shell comes first: it is the same browser without what a screen needs, and takes half the CPU time.
+"""
 
 from __future__ import annotations
 
 import shutil
 
-NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
 FLAGS = [
     "--no-sandbox",
