@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from shared import redis
 from shared.access.secret import jwt_secret
-from shared.embedded.discovery import with_servers
 from shared.folders import why
 from shared.postgres.address import InvalidDatabaseUrl, parsed
+from shared.running import with_servers
 from shared.settings import InvalidSettings, Settings
 
 

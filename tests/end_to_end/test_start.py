@@ -13,7 +13,7 @@ from tests.support.processes import CHECKOUT, base_environment
 
 pytestmark = pytest.mark.servers
 
-MODULES = ("gateway", "api", "shared.embedded")
+MODULES = ("gateway", "api", "development")
 WRONG = {
     "ALLOWED_ORIGINS": "nonsense here",
     "REDIS_URL": "nonsense",
