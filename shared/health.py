@@ -8,8 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 
+import msgspec
 from aiohttp import web
+from msgspec import UNSET
 
 from shared.logs import log_of
 from shared.postgres import Database, DatabaseUnavailable
@@ -17,8 +22,23 @@ from shared.pubsub.broker import Broker
 
 log = log_of(__name__)
 
+ABSENT: Any = UNSET
+
 ASKED_BY_MACHINES = frozenset({"/health/live", "/health/ready", "/metrics"})
 """Paths that are asked for all the time. That one is asked for is logged at DEBUG."""
+
+
+class Status(StrEnum):
+    OK = "ok"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What is answered, as JSON. `reasons` are in words, by what is missing; absent if nothing is."""
+
+    status: Status
+    reasons: dict[str, str] = ABSENT
 
 
 class Health:
@@ -31,7 +51,7 @@ class Health:
         self._missing: frozenset[str] = frozenset()
 
     async def live(self, _: web.Request) -> web.Response:
-        return web.json_response({"status": "ok"})
+        return _answer(State(status=Status.OK))
 
     async def ready(self, _: web.Request) -> web.Response:
         """503 while Postgres or Redis is away, or the process is stopping: the reasons in words, by what is missing."""
@@ -46,8 +66,8 @@ class Health:
             reasons["process"] = "stopping"
         self._tell_change(reasons)
         if reasons:
-            return web.json_response({"status": "unavailable", "reasons": reasons}, status=503)
-        return web.json_response({"status": "ok"})
+            return _answer(State(status=Status.UNAVAILABLE, reasons=reasons), 503)
+        return _answer(State(status=Status.OK))
 
     def _tell_change(self, reasons: Mapping[str, str]) -> None:
         missing = frozenset(reasons)
@@ -60,3 +80,7 @@ class Health:
         # To stop is not a fault.
         level = logging.INFO if missing == {"process"} else logging.WARNING
         log.log(level, "not ready", reasons=dict(reasons))
+
+
+def _answer(state: State, status: int = 200) -> web.Response:
+    return web.Response(body=msgspec.json.encode(state), status=status, content_type="application/json")

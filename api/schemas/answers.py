@@ -1,4 +1,4 @@
-"""Every answer, declared once: a dataclass that becomes JSON as it is, and that describes the JSON in the document.
+"""The answers, each declared once: a dataclass that becomes JSON as it is, and that describes the JSON in the document.
 
 Below each is the function that makes it from the domain's object. Only listings come as JSON from the database
 (shared/repositories/listings.py), with the fields that shared/domain/listings.py declares; `Listing` describes them.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, make_dataclass
 from functools import partial
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 from marshmallow import fields
 from msgspec import UNSET
@@ -22,6 +22,8 @@ from shared.domain.times import rfc3339, rfc3339_or_none
 from shared.domain.users import Role
 from shared.events.messages import Message, message_payload
 from shared.repositories import audit, blocks, trash
+
+Kind = TypeVar("Kind")
 
 ABSENT: Any = UNSET
 """The default of a field that is not always there."""
@@ -36,12 +38,6 @@ class Problem:
     status: int
     detail: str
     errors: dict[str, Any] = ABSENT
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    status: Annotated[str, partial(fields.String, metadata={"enum": ["ok", "unavailable"]})]
-    reasons: dict[str, str] = ABSENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,25 +168,31 @@ class CategoryName:
     name: str
 
 
-_SHOWN = {name: hint for name, hint in get_type_hints(NewListing, include_extras=True).items() if name != "category_id"}
-Listing = make_dataclass(
-    "Listing",
-    [
-        ("id", Id),
-        ("category", CategoryName),
-        ("seller", Person),
-        *_SHOWN.items(),
-        ("created_at", Timestamp),
-        ("updated_at", Timestamp),
-        ("reply_count", Number),
-        ("pictures", list[Picture]),
-        # For those who may know: the seller, moderators and admins.
-        ("hidden", bool, ABSENT),
-        ("hidden_until", Timestamp | None, ABSENT),
-        ("hidden_reason", str | None, ABSENT),
-    ],
-    kw_only=True,
-)
+def _with_fields_of_a_listing(answer: type[Kind]) -> type[Kind]:
+    """The dataclass with the fields that a listing is declared with, as far as they are shown as they are."""
+    declared = get_type_hints(NewListing, include_extras=True).items()
+    shown = [(name, hint) for name, hint in declared if name != "category_id"]
+    made: type[Kind] = make_dataclass(
+        answer.__name__, shown, bases=(answer,), namespace={"__doc__": answer.__doc__}, kw_only=True, frozen=True
+    )
+    return made
+
+
+@_with_fields_of_a_listing
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """The last three fields are for those who may know: the seller, moderators and admins."""
+
+    id: Id
+    category: CategoryName
+    seller: Person
+    created_at: Timestamp
+    updated_at: Timestamp
+    reply_count: Number
+    pictures: list[Picture]
+    hidden: bool = ABSENT
+    hidden_until: Timestamp | None = ABSENT
+    hidden_reason: str | None = ABSENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +210,9 @@ def trashing(trashed: trash.TrashedListing) -> Trashing:
     return Trashing(at=rfc3339(trashed.at), by=by, reason=trashed.reason, category_is_gone=trashed.category_is_gone)
 
 
-TrashedListing = make_dataclass("TrashedListing", [("trashed", Trashing)], bases=(Listing,), kw_only=True)
+@dataclass(frozen=True, kw_only=True)
+class TrashedListing(Listing):
+    trashed: Trashing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,11 +14,17 @@ from typing import Any, TypeVar, get_args, get_origin
 
 from marshmallow import Schema, fields, validate
 
-from api.schemas.fields import Id, Text, Time, Whole, Year
+from api.schemas.fields import Digits, Flag, Id, Text, Time, Whole, Year
 from shared.domain import declared
 from shared.domain.declared import Change, Field, fields_of
 
 Input = TypeVar("Input")
+
+
+class Query:
+    """The base of what comes in an address, where everything is text."""
+
+    __slots__ = ()
 
 
 @cache
@@ -27,8 +33,9 @@ def input_schema(kind: Any) -> type[Schema]:
     if issubclass(kind, Change):
         given = {field.name: _input(field, is_partial=True) for field in fields_of(kind.OF)}
     else:
+        form = _in_query if issubclass(kind, Query) else _in_body
         given = {
-            field.name: _input(field, is_partial=False)
+            field.name: _input(field, form, is_partial=False)
             for field in fields_of(kind)
             if not isinstance(field.rule, declared.SetLater)
         }
@@ -91,12 +98,11 @@ def _attributes(field: fields.Field[Any]) -> dict[str, int]:
     return {name: limit for name, limit in limits.items() if limit is not None}
 
 
-def _input(field: Field, *, is_partial: bool) -> fields.Field[Any]:
-    settings: dict[str, Any] = {"allow_none": field.allows_null}
-    if not is_partial:
-        settings["required"] = not field.may_be_left_out
-        if field.default is not MISSING:
-            settings["load_default"] = field.default
+Settings = dict[str, Any]
+Form = Callable[[Field, Settings], fields.Field[Any]]
+
+
+def _in_body(field: Field, settings: Settings) -> fields.Field[Any]:
     match field.rule:
         case declared.Text(longest):
             return Text(longest=longest, **settings)
@@ -112,6 +118,26 @@ def _input(field: Field, *, is_partial: bool) -> fields.Field[Any]:
             made: fields.Field[Any] = make(**settings)
             return made
     raise TypeError(f"{field.name}: no rule says what it may hold")
+
+
+def _in_query(field: Field, settings: Settings) -> fields.Field[Any]:
+    match field.rule:
+        case declared.Whole(least, most):
+            return Digits(validate=validate.Range(least, most), **settings)
+        case None if field.kind is bool:
+            return Flag(**settings)
+    return _in_body(field, settings)
+
+
+def _input(field: Field, form: Form = _in_body, *, is_partial: bool) -> fields.Field[Any]:
+    settings: Settings = {"allow_none": field.allows_null}
+    if not is_partial:
+        settings["required"] = not field.may_be_left_out
+        if field.default is not MISSING:
+            settings["load_default"] = field.default
+    if field.meaning:
+        settings["metadata"] = {"description": field.meaning}
+    return form(field, settings)
 
 
 def _output(field: Field) -> fields.Field[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,9 +15,9 @@ from shared.domain.text import is_storable, text_fault
 class Text(fields.String):
     """Text that says something, kept exactly as it came. `longest` is in characters."""
 
-    def __init__(self, *, longest: int, **settings: Any) -> None:
+    def __init__(self, *, longest: int, metadata: Mapping[str, Any] | None = None, **settings: Any) -> None:
         self.longest = longest
-        super().__init__(metadata={"minLength": 1, "maxLength": longest}, **settings)
+        super().__init__(metadata={"minLength": 1, "maxLength": longest, **(metadata or {})}, **settings)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         if not isinstance(value, str):

@@ -25,7 +25,7 @@ class MessageBody:
 class MessagesQuery(PageQuery):
     """`after_id` 0 is from the very first message; a `cursor` goes on where a page ended."""
 
-    after_id: Annotated[int, IdOrZero] = 0
+    after_id: Annotated[int, IdOrZero, "Messages with a greater id; 0 is from the very first one."] = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from marshmallow import validate
 
-from api.schemas.fields import Flag, Storable, Time
+from api.schemas.fields import Storable, Time
 from api.schemas.pages import PageQuery
 from shared.domain.declared import Text
 from shared.domain.users import Role
@@ -30,6 +30,6 @@ class BanBody:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsersQuery(PageQuery):
-    q: Annotated[str, partial(Storable, validate=validate.Length(1, 200))] | None = None
-    role: Role | None = None
-    banned: Annotated[bool, Flag] | None = None
+    q: Annotated[str, partial(Storable, validate=validate.Length(1, 200)), "A part of name or address."] | None = None
+    role: Annotated[Role, "Only those with this role."] | None = None
+    banned: Annotated[bool, "Only those who are banned now, or only those who are not."] | None = None

@@ -1,6 +1,7 @@
 """Dataclasses as declarations: an annotation says what a field may hold, `title: Annotated[str, Text(200)]`. Pure.
 
-SQL, the check of a request, the OpenAPI document and the limits of the page's forms are made from `fields_of`.
+A text beside the rule says what the field means, to those who read the OpenAPI document. SQL, the check of a request,
+the document and the limits of the page's forms are made from `fields_of`.
 """
 
 from __future__ import annotations
@@ -75,6 +76,8 @@ class Field:
     """Its type, without the rule and without None."""
     rule: Any
     """What stands beside the type in `Annotated`; None if nothing does."""
+    meaning: str
+    """The text that stands there too, or nothing."""
     allows_null: bool
     default: Any
     """`MISSING` if the field has to be given."""
@@ -104,19 +107,19 @@ def fields_of(declaration: type) -> tuple[Field, ...]:
 
 
 def _field(name: str, hint: Any, default: Any, *, is_null_refused: bool) -> Field:
-    kind, rule, allows_null = _taken_apart(hint)
+    kind, rule, meaning, allows_null = _taken_apart(hint)
     if is_null_refused:
-        return Field(name, kind, rule, False, MISSING, True)
-    return Field(name, kind, rule, allows_null, default, default is not MISSING)
+        return Field(name, kind, rule, meaning, False, MISSING, True)
+    return Field(name, kind, rule, meaning, allows_null, default, default is not MISSING)
 
 
-def _taken_apart(hint: Any) -> tuple[Any, Any, bool]:
-    """The type, its rule, and whether None is allowed too."""
+def _taken_apart(hint: Any) -> tuple[Any, Any, str, bool]:
+    """The type, its rule, its meaning, and whether None is allowed too."""
     if get_origin(hint) in (Union, types.UnionType):
         [inner] = [one for one in get_args(hint) if one is not types.NoneType]
-        kind, rule, _ = _taken_apart(inner)
-        return kind, rule, True
+        return (*_taken_apart(inner)[:3], True)
     if get_origin(hint) is Annotated:
-        kind, rule = get_args(hint)
-        return kind, rule, False
-    return hint, None, False
+        kind, *beside = get_args(hint)
+        rule = next((one for one in beside if not isinstance(one, str)), None)
+        return kind, rule, next((one for one in beside if isinstance(one, str)), ""), False
+    return hint, None, "", False

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from shared.domain.listings import ListingFilter, Sort
+from shared.domain.listings import ListingFilter, Sort, WantedStatus
 from shared.domain.search import KnownWord, joined, quoted, terms, tsquery
 from shared.postgres import Database, Statement
 from shared.repositories.visibility import IS_HIDDEN, Viewer, visible_to
@@ -148,8 +148,8 @@ class ListingSearch:
         None if there is no such part, empty if it can match nothing.
         """
         parts = []
-        if filter.text is not None:
-            given = terms(await self._folded(filter.text))
+        if filter.q is not None:
+            given = terms(await self._folded(filter.q))
             if not given:
                 return ""
             asked = [*(term.spelling for term in given), *joined(given)]
@@ -195,7 +195,7 @@ class _Ways:
 
         A status does: few listings may be sold, or available.
         """
-        return self.filter != ListingFilter(status=None)
+        return self.filter != ListingFilter(status=WantedStatus.ANY)
 
     def walk(self, rows: int | None) -> Search:
         """Walk along the order's index, over `rows` rows at most, and pick out those that match."""
@@ -290,7 +290,7 @@ def _begin_of_index(sort: Sort, filter: ListingFilter) -> tuple[Any, ...] | None
         return "l.seller_id = %s", filter.seller_id
     if filter.hidden is True:
         return ("l.hidden_at IS NOT NULL",)
-    if filter.status is not None:
+    if filter.status is not WantedStatus.ANY:
         return "l.status = %s", filter.status.value
     return None
 
@@ -302,7 +302,7 @@ def _same(conditions: _Conditions, filter: ListingFilter) -> None:
         conditions.add("l.seller_id = %s", filter.seller_id)
     if filter.hidden is True:
         conditions.add(f"l.hidden_at IS NOT NULL AND {IS_HIDDEN}")
-    if filter.status is not None:
+    if filter.status is not WantedStatus.ANY:
         conditions.add("l.status = %s", filter.status.value)
 
 

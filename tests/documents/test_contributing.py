@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 import api.app
-from api.answers import json_answer
 from api.app import create_app
 from api.call import Call
-from api.documentation import document
-from api.documentation.operations import OPERATIONS, Operation
+from api.documentation.document import build_document
 from api.endpoint import Route
 from api.handlers import listings
 from api.routes import ROUTES
-from api.schemas import answers
 from shared.access.policy import Action
+from shared.domain.declared import Number
 from shared.domain.listings import MAX_SHORT_TEXT_LENGTH
 from shared.postgres import Database, Statement
 from shared.pubsub.memory import MemoryBroker
@@ -63,23 +61,19 @@ async def test_the_channel_works() -> None:
 
 
 async def test_the_route_works(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer, handler, route, operation = blocks("Add a route")
-    exec(compile(answer, "CONTRIBUTING.md", "exec"), vars(answers))
+    handler, route = blocks("Add a route")
     names: dict[str, Any] = {
         "__name__": "api.handlers.listings",
-        "web": web,
         "Call": Call,
-        "json_answer": json_answer,
-        "answers": answers,
+        "Number": Number,
+        "dataclass": dataclass,
         "datetime": datetime,
         "UTC": UTC,
     }
-    exec(compile(handler, "CONTRIBUTING.md", "exec", flags=0), names)
+    exec(compile(handler, "CONTRIBUTING.md", "exec", dont_inherit=True), names)
     monkeypatch.setattr(listings, "age", names["age"], raising=False)
     added = eval(route, {"Route": Route, "listings": listings, "Action": Action})
-    described = eval(f"{{{operation}}}", {"Operation": Operation, "answers": answers})
     monkeypatch.setattr(api.app, "ROUTES", (*ROUTES, added))
-    monkeypatch.setattr(document, "OPERATIONS", {**OPERATIONS, **described})
 
     # A size of its own, because documents of applications are cached by it.
     settings = Settings(database_url=database_url, jwt_secret="x" * 32, rate_limits=False, max_picture_bytes=4711)
@@ -93,8 +87,13 @@ async def test_the_route_works(database_url: str, monkeypatch: pytest.MonkeyPatc
         async with client.get(f"/api/listings/{listing_id + 1}/age") as response:
             assert response.status == 404
     await database.close()
-    paths = document.build_document((*ROUTES, added), picture_bytes=1)["paths"]
-    assert paths["/api/listings/{id}/age"]["get"]["summary"] == "How old it is"
+    described = build_document((*ROUTES, added), picture_bytes=1)
+    operation = described["paths"]["/api/listings/{id}/age"]["get"]
+    assert operation["summary"] == "How old it is"
+    assert operation["responses"]["200"]["content"]["application/json"]["schema"] == {
+        "$ref": "#/components/schemas/Age"
+    }
+    assert described["components"]["schemas"]["Age"]["properties"] == {"days": {"type": "integer", "minimum": 0}}
 
 
 @pytest.mark.servers
