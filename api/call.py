@@ -106,8 +106,7 @@ class Call:
 
     async def body(self, kind: type[Input]) -> Input:
         """The JSON object, as the dataclass that the route's line names. Also refuses query parameters."""
-        self._agree(kind, self._body)
-        return _load(kind, await self.json_object())
+        return _load(kind, await self.json_object(kind))
 
     async def optional_body(self, kind: type[Input]) -> Input:
         """As `body`, but a request without a body counts as an empty object."""
@@ -122,8 +121,11 @@ class Call:
         if kind is not declared:
             raise RuntimeError(f"{self.request.path}: the handler reads {kind}, its route names {declared}")
 
-    async def json_object(self) -> Mapping[str, object]:
-        """The body, not checked yet. Raises WrongMediaType, TooLarge, NotJson, and Invalid if it is not an object."""
+    async def json_object(self, kind: type) -> Mapping[str, object]:
+        """The body for the dataclass that the route's line names, not checked yet.
+
+        Raises WrongMediaType, TooLarge, NotJson, and Invalid if it is not an object."""
+        self._agree(kind, self._body)
         content_type, charset = self.request.content_type, self.request.charset
         if content_type != "application/json" or (charset or "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
             raise WrongMediaType("Send application/json, in UTF-8.")

@@ -27,13 +27,14 @@ from api.handlers import (
 from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody
 from api.schemas.categories import CategoryBody, CategoryChangeBody
 from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, ListingsQuery
-from api.schemas.messages import MessageBody, MessagesQuery, ReadBody
+from api.schemas.messages import MessagesQuery, ReadBody
 from api.schemas.pages import PageQuery
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
 from api.schemas.trash import RestoreBody
 from api.schemas.users import BanBody, RoleBody, UsersQuery
 from shared.access.policy import Action
+from shared.private_chat import Send
 
 PAGE_ROUTES: tuple[Route, ...] = (
     *(Route("GET", path, web.page, Action.SERVICE_READ) for path in web.PAGES),
@@ -95,7 +96,7 @@ ROUTES: tuple[Route, ...] = (
     Route("PUT", "/api/reports/{id}/resolved", reports.resolve, Action.REPORT_RESOLVE),
     Route("GET", "/api/audit", audit.find, Action.AUDIT_READ, query=PageQuery),
     # private messages
-    Route("POST", "/api/messages", messages.send, Action.MESSAGE_SEND, body=MessageBody, status=201),
+    Route("POST", "/api/messages", messages.send, Action.MESSAGE_SEND, body=Send, status=201),
     Route("GET", "/api/messages", messages.after, Action.MESSAGE_READ, query=MessagesQuery),
     Route("GET", "/api/conversations", conversations.find, Action.CONVERSATION_READ, query=PageQuery),
     Route(

@@ -34,7 +34,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class HealthState:
     """What is answered, as JSON. `reasons` are in words, by what is missing; absent if nothing is."""
 
     status: Status
@@ -51,7 +51,7 @@ class Health:
         self._missing: frozenset[str] = frozenset()
 
     async def live(self, _: web.Request) -> web.Response:
-        return _answer(State(status=Status.OK))
+        return _answer(HealthState(status=Status.OK))
 
     async def ready(self, _: web.Request) -> web.Response:
         """503 while Postgres or Redis is away, or the process is stopping: the reasons in words, by what is missing."""
@@ -66,8 +66,8 @@ class Health:
             reasons["process"] = "stopping"
         self._tell_change(reasons)
         if reasons:
-            return _answer(State(status=Status.UNAVAILABLE, reasons=reasons), 503)
-        return _answer(State(status=Status.OK))
+            return _answer(HealthState(status=Status.UNAVAILABLE, reasons=reasons), 503)
+        return _answer(HealthState(status=Status.OK))
 
     def _tell_change(self, reasons: Mapping[str, str]) -> None:
         missing = frozenset(reasons)
@@ -82,5 +82,5 @@ class Health:
         log.log(level, "not ready", reasons=dict(reasons))
 
 
-def _answer(state: State, status: int = 200) -> web.Response:
+def _answer(state: HealthState, status: int = 200) -> web.Response:
     return web.Response(body=msgspec.json.encode(state), status=status, content_type="application/json")

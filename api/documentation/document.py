@@ -26,7 +26,7 @@ from api.schemas.derived import answer_schema, input_schema, page_schema
 from api.schemas.fields import Flag, Id, IdOrZero
 from shared.access.policy import Action, needs_login
 from shared.domain.ids import MAX_ID
-from shared.health import State
+from shared.health import HealthState
 
 _PROBLEM_JSON = "application/problem+json"
 _PARAMETER = re.compile(r"\{(\w+)\}")
@@ -166,7 +166,7 @@ def _responses(route: Route, about: Operation) -> dict[str, Any]:
     if route.path == "/health/ready":
         responses["503"] = {
             "description": "It cannot serve.",
-            "content": {JSON: {"schema": answer_schema(State)}},
+            "content": {JSON: {"schema": answer_schema(HealthState)}},
         }
     return responses
 

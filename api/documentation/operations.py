@@ -13,7 +13,7 @@ from typing import Any
 
 from api import problems
 from api.problems import Problem
-from shared.health import State
+from shared.health import HealthState
 
 JSON = "application/json"
 IMAGES = ("image/jpeg", "image/webp")
@@ -37,8 +37,8 @@ PASSWORD = "correct horse battery"
 
 OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
     {
-        ("GET", "/health/live"): Operation(answer=State),
-        ("GET", "/health/ready"): Operation(answer=State),
+        ("GET", "/health/live"): Operation(answer=HealthState),
+        ("GET", "/health/ready"): Operation(answer=HealthState),
         ("GET", "/metrics"): Operation(files=("text/plain",)),
         ("GET", "/api/openapi.json"): Operation(files=(JSON,)),
         ("GET", "/api/docs"): Operation(files=("text/html",)),

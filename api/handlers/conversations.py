@@ -5,11 +5,13 @@ from __future__ import annotations
 from api.answers import Page
 from api.call import Call
 from api.pagination import decode_cursor, page
+from api.private_chat import happen
 from api.schemas import answers
 from api.schemas.messages import ReadBody
 from api.schemas.pages import PageQuery
 from shared.domain.ids import MAX_ID
 from shared.events.messages import Message, message_payload
+from shared.private_chat import Read
 
 
 async def find(call: Call) -> Page[answers.Conversation]:
@@ -34,9 +36,7 @@ async def messages(call: Call) -> Page[Message]:
 
 async def mark_read(call: Call) -> None:
     """Mark what this user wrote as read, up to a message."""
-    other_id, user_id = call.path_id("user_id"), call.user.user_id
+    other_id = call.path_id("user_id")
     await call.services.users.require_existed(other_id)
     body = await call.body(ReadBody)
-    up_to = await call.services.messages.mark_read(user_id, other_id, body.up_to)
-    if up_to is not None:
-        call.services.realtime.messages_read(user_id, other_id, up_to)
+    await happen(call, Read(with_=other_id, up_to=body.up_to))

@@ -21,9 +21,9 @@ async def live(call: Call) -> web.Response:
 
 
 async def ready(call: Call) -> web.Response:
-    """Whether the process can serve.
+    """Whether the process can serve: 503 with the reasons where it cannot.
 
-    503 with the reasons while Postgres or Redis is away, or while the process is stopping.
+    It cannot while Postgres or Redis is away, or while the process is stopping.
     """
     call.query()
     return await call.request.app[HEALTH].ready(call.request)

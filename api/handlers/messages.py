@@ -5,27 +5,16 @@ from __future__ import annotations
 from api.answers import Page
 from api.call import Call
 from api.pagination import decode_cursor, encode_cursor
-from api.problems import Invalid
+from api.private_chat import post
 from api.schemas.messages import MessagesQuery
-from shared.domain.messages import FIELDS, InvalidMessage, UnknownRecipient, parse_send
 from shared.events.messages import Message, message_payload
+from shared.private_chat import Send
 
 
 async def send(call: Call) -> Message:
     """Send a private message, as by the socket."""
-    body = await call.json_object()
-    errors = {name: ["Unknown field."] for name in body.keys() - FIELDS}
-    try:
-        new = parse_send(call.user.user_id, body)
-        if errors:
-            raise Invalid(errors)
-        message = await call.services.message_writer.send(new)
-    except InvalidMessage as error:
-        raise Invalid({**errors, **error.errors}) from None
-    except UnknownRecipient:
-        raise Invalid({**errors, "to": ["User not found."]}) from None
-    call.services.realtime.message_sent(message)
-    return message_payload(message)
+    sent: Message = (await post(call, Send)).payload
+    return sent
 
 
 async def after(call: Call) -> Page[Message]:

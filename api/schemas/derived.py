@@ -14,7 +14,7 @@ from typing import Any, TypeVar, get_args, get_origin
 
 from marshmallow import Schema, fields, validate
 
-from api.schemas.fields import Digits, Flag, Id, Text, Time, Whole, Year
+from api.schemas.fields import Digits, Flag, Id, Storable, Text, Time, Whole, Year
 from shared.domain import declared
 from shared.domain.declared import Change, Field, fields_of
 
@@ -112,6 +112,8 @@ def _in_body(field: Field, settings: Settings) -> fields.Field[Any]:
             return Year(least, **settings)
         case declared.Identifier():
             return Id(**settings)
+        case declared.Label(longest):
+            return Storable(validate=validate.Length(1, longest), **settings)
         case None | declared.SetLater() if issubclass(field.kind, Enum):
             return fields.Enum(field.kind, by_value=True, **settings)
         case make if callable(make):

@@ -1,4 +1,4 @@
-"""Private messages by REST. The form of a message itself is judged by shared/domain/messages.py, as for the socket."""
+"""Private messages by REST. What is sent is declared in shared/private_chat.py, as for the socket."""
 
 from __future__ import annotations
 
@@ -7,18 +7,7 @@ from typing import Annotated
 
 from api.schemas.fields import IdOrZero
 from api.schemas.pages import PageQuery
-from shared.domain.declared import Id, Text
-from shared.domain.messages import MAX_CLIENT_REF_LENGTH, MAX_TEXT_LENGTH
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageBody:
-    """For the document; `parse_send` reads it."""
-
-    to: Id
-    message: Annotated[str, Text(MAX_TEXT_LENGTH)]
-    listing_id: Id | None = None
-    client_ref: Annotated[str, Text(MAX_CLIENT_REF_LENGTH)] | None = None
+from shared.domain.declared import Id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

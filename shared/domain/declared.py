@@ -41,6 +41,18 @@ class Identifier:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherUser(Identifier):
+    """A user's id. Anything else is nobody's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a client calls something: any text of 1 to `longest` characters that can be stored."""
+
+    longest: int
+
+
+@dataclass(frozen=True, slots=True)
 class Count:
     """A number from 0."""
 

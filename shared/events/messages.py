@@ -1,16 +1,15 @@
-"""What clients are told of private messages: the events' names and payloads, for sockets and REST alike. Pure."""
+"""A private message as clients get it, by sockets and by REST alike. Pure."""
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from shared.domain import messages
 from shared.domain.declared import Id, Timestamp
 from shared.domain.times import rfc3339, rfc3339_or_none
 
 SEND = "send"
-READ = "read"
-TYPING = "typing"
+"""The event that has a message as its payload."""
 
 # `from` is a word of Python's own, so this one is no class body.
 Message = TypedDict(
@@ -38,12 +37,3 @@ def message_payload(message: messages.Message) -> Message:
         "inserted_at": rfc3339(message.inserted_at),
         "read_at": rfc3339_or_none(message.read_at),
     }
-
-
-def read_payload(by_id: int, with_id: int, up_to: int) -> dict[str, Any]:
-    """`by` has read what `with` wrote, up to and including a message id. User ids are strings."""
-    return {"by": str(by_id), "with": str(with_id), "up_to": up_to}
-
-
-def typing_payload(from_id: int, to_id: int) -> dict[str, Any]:
-    return {"from": str(from_id), "to": str(to_id)}

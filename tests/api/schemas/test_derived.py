@@ -18,11 +18,9 @@ from api.schemas.accounts import ProfileBody
 from api.schemas.categories import CategoryChangeBody
 from api.schemas.derived import answer_schema, input_schema, limits_of, load
 from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, ListingsQuery
-from api.schemas.messages import MessageBody
-from shared.domain import messages
 from shared.domain.declared import fields_of
 from shared.domain.listings import ListingFilter, NewListing, Sort, Status, Visibility, WantedStatus
-from shared.health import State
+from shared.health import HealthState
 
 CAR = {"title": "A car", "content": "It drives.", "category_id": "7"}
 
@@ -107,15 +105,11 @@ def test_limits_are_the_attributes_that_inputs_have_for_them() -> None:
     assert "category_id" not in limits
 
 
-def test_the_body_of_a_message_has_the_fields_that_its_judge_knows() -> None:
-    assert {field.name for field in fields_of(MessageBody)} == messages.FIELDS
-
-
 def test_every_answer_of_an_operation_is_described_from_its_own_fields() -> None:
     kinds = {kind for kind, _ in map(answered, ROUTES) if kind not in (None, NoneType)}
-    assert {answers.Listing, answers.TrashedListing, answers.Profile, State} <= kinds
+    assert {answers.Listing, answers.TrashedListing, answers.Profile, HealthState} <= kinds
     for kind in kinds:
         hints = typing.get_type_hints(kind)
         assert set(answer_schema(kind)().fields) == set(hints)
-    assert not answer_schema(State)().fields["reasons"].required
+    assert not answer_schema(HealthState)().fields["reasons"].required
     assert answer_schema(answers.Act)().fields["reason"].allow_none
