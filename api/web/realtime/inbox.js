@@ -18,6 +18,7 @@ export class Inbox {
   #connection;
   #api;
   #announce;
+  #pageItems;
   #me = "";
   #chat = null;
   #threads = new Map();
@@ -27,8 +28,10 @@ export class Inbox {
   #isStale = false;
   #listeners = [];
 
-  /** `connection.chat` opens the chat, `api.get` reads by REST, `announce(text)` tells who does not see the page. */
-  constructor({ connection, api, announce }) {
+  /** `connection.chat` opens the chat, `api.get` reads by REST, `announce(text)` tells who does not see the page;
+   * `pageItems` is how many things a page of a list has at most. */
+  constructor({ connection, api, announce, pageItems }) {
+    this.#pageItems = pageItems;
     this.#connection = connection;
     this.#api = api;
     this.#announce = announce;
@@ -144,7 +147,7 @@ export class Inbox {
   async *#pages(path, query = {}) {
     let cursor = null;
     do {
-      const page = await this.#api.get(path, { query: { ...query, limit: 100, cursor } });
+      const page = await this.#api.get(path, { query: { ...query, limit: this.#pageItems, cursor } });
       yield page.data;
       cursor = page.next_cursor;
     } while (cursor);

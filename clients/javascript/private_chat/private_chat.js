@@ -25,6 +25,7 @@ export class PrivateChat {
    * `onMessage(message, {isLive})`: `{id, from, to, message, listing_id, inserted_at, read_at}`, each once; `isLive` is
    * whether it came just now, not by catching up.
    * `onRead({by, with, up_to})`, `onTyping({from, to})`: what the other one did, or another device of this user.
+   * `on`: hooks for further events of the topic, by the event's name: `{wave: ({from, to}) => ...}`.
    * `onChange()`: a message of `send` is, or is no longer, under way.
    * `onCaughtUp()`: nothing is missing now. `onLost()`: the connection is gone; it comes back by itself.
    * `onRefused(reason)`: the join was refused; it is tried again.
@@ -36,7 +37,7 @@ export class PrivateChat {
   constructor(socket, userId, options) {
     const { afterId, onMessage, onCaughtUp, onLost, onRefused, readOn, retryMs = RETRY_MS } = options ?? {}
     this.#retryMs = retryMs
-    const heard = { read: options?.onRead, typing: options?.onTyping }
+    const heard = { ...options?.on, read: options?.onRead, typing: options?.onTyping }
     this.#member = {
       readOn,
       afterId: () => this.#afterId,
@@ -50,6 +51,7 @@ export class PrivateChat {
       caughtUp: () => tell(onCaughtUp),
       lost: () => tell(onLost),
       refused: (reason) => tell(onRefused, reason),
+      events: Object.keys(heard),
       heard: (event, payload) => tell(heard[event], payload),
       changed: () => tell(options?.onChange),
     }
@@ -95,22 +97,23 @@ export class PrivateChat {
 
   /** Tells that this user has read what that one wrote, up to that id. False when there is no connection to tell it on. */
   read(userId, upTo) {
-    return this.#push("read", { with: String(userId), up_to: upTo })
+    return this.push("read", { with: String(userId), up_to: upTo })
   }
 
   /** Tells that this user is writing to that one. False when there is no connection to tell it on. */
   typing(userId) {
-    return this.#push("typing", { to: String(userId) })
+    return this.push("typing", { to: String(userId) })
+  }
+
+  /** Pushes an event that is about this moment, or can be told again. False when there is no connection to push it on. */
+  push(event, payload) {
+    return this.#left === null && this.#topic.push(event, payload)
   }
 
   /** Leaves; what is unanswered stays so. */
   leave() {
     this.#left ??= this.unanswered
     this.#topic.exit(this.#member)
-  }
-
-  #push(event, payload) {
-    return this.#left === null && this.#topic.push(event, payload)
   }
 
   async #ask(afterId) {

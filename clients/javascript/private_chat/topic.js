@@ -6,8 +6,6 @@ import { Outgoing } from "./outgoing.js"
 
 /** What fails over and over is tried again after a pause that grows to so many times the first. */
 const LONGEST_PAUSE = 16
-/** Beside `send`, what happens on the topic, from the other person or from another device of this one. */
-const EVENTS = ["read", "typing"]
 
 export class Topic {
   static #topics = new WeakMap()
@@ -37,6 +35,8 @@ export class Topic {
   /** Of a join, so that what belongs to an earlier one is known. */
   #turn = 0
   #timers = new Set()
+  /** The events that the channel tells to somebody. */
+  #heard = new Set()
   /** So many pauses since it was caught up. */
   #pauses = 0
 
@@ -63,6 +63,7 @@ export class Topic {
   enter(member) {
     if (!this.#waiting.delete(member)) return
     this.#members.add(member)
+    if (this.channel !== null) this.#hear(member.events)
     if (member.afterId() < this.#afterId) {
       // Others who are here have seen more: what comes again, they know by its id.
       this.#afterId = member.afterId()
@@ -104,9 +105,8 @@ export class Topic {
     const isCurrent = () => channel === this.channel
     this.channel = channel
     channel.on("send", (message) => isCurrent() && isMessage(message) && this.#live(message))
-    for (const event of EVENTS) {
-      channel.on(event, (payload) => isCurrent() && this.#tell((member) => member.heard(event, payload)))
-    }
+    this.#heard = new Set(["send"])
+    for (const member of this.#members) this.#hear(member.events)
     channel.onError((reason) => {
       if (!isCurrent()) return
       this.#lost()
@@ -120,6 +120,18 @@ export class Topic {
       .receive("error", (answer) => {
         if (isCurrent()) this.#tell((member) => member.refused(answer?.reason))
       })
+  }
+
+  /** Beside `send`, what happens on the topic, from the other person or from another device of this one. */
+  #hear(events) {
+    const channel = this.channel
+    for (const event of events) {
+      if (this.#heard.has(event)) continue
+      this.#heard.add(event)
+      channel.on(event, (payload) => {
+        if (channel === this.channel) this.#tell((member) => member.events.includes(event) && member.heard(event, payload))
+      })
+    }
   }
 
   #leave() {

@@ -60,7 +60,7 @@ beforeEach(() => {
   rest = new Rest();
   announced = [];
   const chat = (userId, options) => new PrivateChat(socket, userId, options);
-  inbox = new Inbox({ connection: { chat }, api: rest, announce: (text) => announced.push(text) });
+  inbox = new Inbox({ connection: { chat }, api: rest, announce: (text) => announced.push(text), pageItems: 100 });
 });
 
 /** Everything up to now is read, and what comes is told. */
