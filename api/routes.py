@@ -33,8 +33,9 @@ from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
 from api.schemas.trash import RestoreBody
 from api.schemas.users import BanBody, RoleBody, UsersQuery
+from shared import private_chat
 from shared.access.policy import Action
-from shared.private_chat import Send
+from shared.domain.pictures import ADDRESS, THUMBNAIL_ADDRESS
 
 PAGE_ROUTES: tuple[Route, ...] = (
     *(Route("GET", path, web.page, Action.SERVICE_READ) for path in web.PAGES),
@@ -85,8 +86,8 @@ ROUTES: tuple[Route, ...] = (
     # what belongs to a listing
     Route("POST", "/api/listings/{id}/pictures", pictures.add, Action.PICTURE_CHANGE, status=201),
     Route("DELETE", "/api/listings/{id}/pictures/{picture_id}", pictures.delete, Action.PICTURE_CHANGE),
-    Route("GET", "/api/pictures/{id}", pictures.read, Action.LISTING_READ_PUBLIC),
-    Route("GET", "/api/pictures/{id}/thumbnail", pictures.thumbnail, Action.LISTING_READ_PUBLIC),
+    Route("GET", ADDRESS, pictures.read, Action.LISTING_READ_PUBLIC),
+    Route("GET", THUMBNAIL_ADDRESS, pictures.thumbnail, Action.LISTING_READ_PUBLIC),
     Route("GET", "/api/listings/{id}/replies", replies.find, Action.LISTING_READ_PUBLIC, query=PageQuery),
     Route("POST", "/api/listings/{id}/replies", replies.create, Action.REPLY_CREATE, body=ReplyBody, status=201),
     Route("DELETE", "/api/replies/{id}", replies.delete, Action.REPLY_DELETE),
@@ -96,7 +97,7 @@ ROUTES: tuple[Route, ...] = (
     Route("PUT", "/api/reports/{id}/resolved", reports.resolve, Action.REPORT_RESOLVE),
     Route("GET", "/api/audit", audit.find, Action.AUDIT_READ, query=PageQuery),
     # private messages
-    Route("POST", "/api/messages", messages.send, Action.MESSAGE_SEND, body=Send, status=201),
+    Route("POST", "/api/messages", messages.send, Action.MESSAGE_SEND, body=private_chat.Send, status=201),
     Route("GET", "/api/messages", messages.after, Action.MESSAGE_READ, query=MessagesQuery),
     Route("GET", "/api/conversations", conversations.find, Action.CONVERSATION_READ, query=PageQuery),
     Route(

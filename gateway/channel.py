@@ -19,7 +19,7 @@ callbacks that it may override, and what they return; this module has what a cha
 channel run one at a time, in the order in which their causes arrived; different channels do not wait for each other. A
 callback that raises ends its channel only: the client gets `phx_error` and may join again.
 
-A channel sees nothing of frames, transports or Redis.
+A channel sees nothing of frames, transports or the broker.
 """
 
 from __future__ import annotations

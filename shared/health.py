@@ -54,14 +54,14 @@ class Health:
         return _answer(HealthState(status=Status.OK))
 
     async def ready(self, _: web.Request) -> web.Response:
-        """503 while Postgres or Redis is away, or the process is stopping: the reasons in words, by what is missing."""
+        """503 with the reasons while Postgres or the broker is away, or the process is stopping."""
         reasons: dict[str, str] = {}
         try:
             await self._database.ping()
         except DatabaseUnavailable as error:
             reasons["postgres"] = str(error)
         if not self._broker.connected:
-            reasons["redis"] = "not connected"
+            reasons[self._broker.server] = "not connected"
         if self._is_stopping():
             reasons["process"] = "stopping"
         self._tell_change(reasons)

@@ -1,7 +1,7 @@
 """Reports to Postgres that this process is alive, and whether the gateways can hear it.
 
-The gateways hear over Redis what a process has committed, but not if it dies after the commit or is cut off from Redis.
-Both sides can then still reach Postgres: without it there would have been no commit.
+The gateways hear from the broker what a process has committed, but not if it dies after the commit or is cut off from
+the broker. Both sides can then still reach Postgres: without it there would have been no commit.
 """
 
 from __future__ import annotations

@@ -7,13 +7,13 @@ from api.call import Call
 from api.pagination import decode_cursor, encode_cursor
 from api.private_chat import post
 from api.schemas.messages import MessagesQuery
+from shared import private_chat
 from shared.events.messages import Message, message_payload
-from shared.private_chat import Send
 
 
 async def send(call: Call) -> Message:
     """Send a private message, as by the socket."""
-    sent: Message = (await post(call, Send)).payload
+    sent: Message = (await post(call, private_chat.Send)).payload
     return sent
 
 

@@ -144,8 +144,13 @@ class Picture:
 
 
 def picture(picture: pictures.Picture) -> Picture:
-    url = f"/api/pictures/{picture.id}"
-    return Picture(id=picture.id, url=url, thumbnail_url=f"{url}/thumbnail", width=picture.width, height=picture.height)
+    return Picture(
+        id=picture.id,
+        url=pictures.ADDRESS.format(id=picture.id),
+        thumbnail_url=pictures.THUMBNAIL_ADDRESS.format(id=picture.id),
+        width=picture.width,
+        height=picture.height,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

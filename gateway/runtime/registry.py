@@ -1,4 +1,4 @@
-"""Which members have joined which topics on this node. No I/O, and no knowledge of Redis."""
+"""Which members have joined which topics on this node. No I/O, and no knowledge of the broker."""
 
 from __future__ import annotations
 

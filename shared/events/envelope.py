@@ -1,4 +1,4 @@
-"""The form of a broadcast on Redis between nodes; its payload has the bytes that clients get.
+"""The form of a broadcast between nodes, on the broker; its payload has the bytes that clients get.
 
 A line of JSON, a newline, the payload: `["<node>","<event>","json"]\n{...}`. A node splices the payload into its
 clients' frames without decoding it. The kind is `json` or `binary`. No I/O here.
@@ -23,7 +23,7 @@ _decode_header = msgspec.json.Decoder(_Header).decode
 
 
 class BadEnvelope(ValueError):
-    """A message on Redis that no node of this service can have written."""
+    """A message on the broker that no node of this service can have written."""
 
 
 class Envelope(NamedTuple):

@@ -30,6 +30,10 @@ class Broker(Protocol):
     """
 
     @property
+    def server(self) -> str:
+        """What operators call the server that it runs on, as health and metrics name it: `redis`."""
+
+    @property
     def connected(self) -> bool:
         """True while every topic can be published and heard, as far as this node knows."""
 
@@ -41,7 +45,7 @@ class Broker(Protocol):
         """Connect, or keep trying in the background. Without a receiver nobody is told of losses."""
 
     async def stop(self) -> None:
-        """Send what is queued, if the link is up, wait until Redis has confirmed it, and end."""
+        """Send what is queued, if the link is up, wait until its server has confirmed it, and end."""
 
     async def subscribe(self, topic: str) -> None:
         """Returns when the subscription is confirmed: this node receives whatever is published from then on.

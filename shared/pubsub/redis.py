@@ -61,6 +61,8 @@ class _Topic:
 class RedisBroker:
     """A broker over one Redis server."""
 
+    server = "redis"
+
     def __init__(
         self,
         settings: Settings,

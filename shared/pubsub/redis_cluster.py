@@ -48,6 +48,8 @@ class _Topic:
 class RedisClusterBroker(ClusterHooks):
     """A broker over the Redis Cluster that `settings.redis_url` names (`redis+cluster://`, `rediss+cluster://`)."""
 
+    server = "redis"
+
     def __init__(self, settings: Settings, node_id: str = "") -> None:
         self._settings = settings
         self._node_id = node_id

@@ -37,7 +37,7 @@ class NodeState:
     dead_seconds: float
     """How long ago its lease ran out, or it left; negative while it is alive."""
     heard_seconds: float
-    """How long ago its link to Redis was last known to be up."""
+    """How long ago its link to the broker was last known to be up."""
     unheard: int
     """Grows when it publishes something while the link is away."""
 
@@ -51,7 +51,7 @@ class NodeRepository:
     async def report(self, node_id: str, *, lease_seconds: float, is_heard: bool, unheard: int) -> list[NodeState]:
         """Report that this node is alive for `lease_seconds`. Returns the last reports of the other nodes.
 
-        `is_heard` says that its link to Redis is up; `unheard` grows when it publishes while the link is down.
+        `is_heard` says that its link to the broker is up; `unheard` grows when it publishes while the link is down.
         """
         try:
             rows = await self._database.fetch(_REPORT, node_id, lease_seconds, is_heard, unheard)

@@ -56,7 +56,7 @@ async def test_the_state_of_postgres_redis_and_the_process_is_told(make_api: Cal
     seen = await samples(api)
     assert seen["daveslist_postgres_connections", frozenset()] >= 1
     assert seen["daveslist_postgres_waiting", frozenset()] == 0
-    assert seen["daveslist_redis_up", frozenset()] == 1
+    assert seen["daveslist_memory_up", frozenset()] == 1
     assert seen["daveslist_unwritten_messages", frozenset()] == 0
     assert seen["daveslist_unpublished_messages", frozenset()] == 0
     [labels] = [dict(labels) for name, labels in seen if name == "daveslist_process_info"]
