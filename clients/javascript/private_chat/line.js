@@ -1,6 +1,6 @@
 // The connection of a Socket of phoenix.js: a pace that holds, a fall back to long polling, and a second look.
 
-import { surviveForeignAnswers, understandTokenFunction } from "./phoenix_repairs.js"
+import { sendInOrder, surviveForeignAnswers, understandTokenFunction } from "./phoenix_repairs.js"
 
 /** The server goes, or the session does, or it is busy: most often no message is the cause. 3410 ends a long poll's session. */
 const OUTAGE_CODES = new Set([1001, 1005, 1012, 1013, 1014, 3410])
@@ -56,7 +56,10 @@ export class Line {
     this.#seeGivingUp()
     understandTokenFunction(socket)
     const LongPoll = socket.getLongPollTransport?.()
-    if (LongPoll) surviveForeignAnswers(LongPoll)
+    if (LongPoll) {
+      surviveForeignAnswers(LongPoll)
+      sendInOrder(LongPoll)
+    }
     socket.onOpen(() => this.#opened())
     socket.onClose((event) => this.#closed(event?.code))
     socket.onMessage(() => (this.#heardAt = Date.now()))

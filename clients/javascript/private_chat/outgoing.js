@@ -5,8 +5,11 @@ import { SendRefused } from "./send_refused.js"
 
 /** So often a message is given to a server that breaks the connection over it, or that stays silent about it alone. */
 const MAX_TRIES = 3
-/** phoenix.js before 1.8.6 sends all that meets in one request of long polling, and a server takes a hundred. */
-const MAX_UNDER_WAY = 50
+/**
+ * phoenix.js before 1.8.6 sends all that meets in one request of long polling, and a server takes a hundred. Before 1.7 it
+ * sends each in a request of its own, one after the other: all have to be answered within ANSWER_MS, also by a slow network.
+ */
+const MAX_UNDER_WAY = 20
 /** What is told to try again over and over waits so many times as long at most. */
 const LONGEST_WAIT = 8
 /** Longer than the server needs to find out that its database is away. */
