@@ -176,6 +176,7 @@ async def test_without_postgres_it_is_not_ready_and_answers_503(make_api: Callab
     assert problem["type"] == "/problems/unavailable"
 
 
+@pytest.mark.usefixtures("real_hashes")
 async def test_too_many_log_ins_at_once_are_told_to_come_back(make_api: Callable[..., Awaitable[Api]]) -> None:
     api = await make_api(password_workers=1, max_waiting_passwords=2)
     body = {"email": "a@example.com", "password": PASSWORD}

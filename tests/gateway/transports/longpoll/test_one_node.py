@@ -22,6 +22,7 @@ from tests.gateway.transports.longpoll.client import (
     Cluster,
     LabNode,
     LongPollClient,
+    are_polled,
     token_of,
 )
 from tests.protocol.client_frames import v2_binary
@@ -246,7 +247,7 @@ async def test_a_newer_poll_takes_the_place_of_an_older_one(http: aiohttp.Client
     client, node = await connected(http, cluster)
     await client.join("lab:ok")
     older = asyncio.create_task(client.poll())
-    await until(lambda: next(iter(node.endpoint.connections))._poll is not None)  # type: ignore[attr-defined]
+    await are_polled(node)
     newer = asyncio.create_task(client.poll())
     assert await asyncio.wait_for(older, SOON / 2) == {"status": 204, "messages": [], "token": client.token}
     assert not newer.done()
@@ -257,10 +258,10 @@ async def test_a_newer_poll_takes_the_place_of_an_older_one(http: aiohttp.Client
 async def test_what_comes_while_nobody_polls_is_kept_though_a_poll_was_given_up(
     http: aiohttp.ClientSession, cluster: Cluster
 ) -> None:
-    client, _ = await connected(http, cluster)
+    client, node = await connected(http, cluster)
     await client.join("lab:ok")
     given_up = asyncio.create_task(client.poll())
-    await asyncio.sleep(0.05)
+    await are_polled(node)
     given_up.cancel()
     await asyncio.gather(given_up, return_exceptions=True)
     for ref in ("2", "3"):
@@ -316,12 +317,11 @@ async def test_a_poll_of_which_nothing_is_heard_gives_its_messages_back(
 async def test_a_bad_frame_is_answered_at_once_and_ends_the_session(
     http: aiohttp.ClientSession, cluster: Cluster, body: Any, headers: dict[str, str]
 ) -> None:
-    client, node = await connected(http, cluster)
+    client, node = await connected(http, cluster, longpoll_window_seconds=10 * SOON)
     waiting = asyncio.create_task(client.poll())
-    before = time.monotonic()
+    await are_polled(node)
     assert await client.request("POST", {"token": client.token}, data=body, headers=headers) == {"status": 400}
-    answer = await waiting
-    assert time.monotonic() - before < 5, "the window is 10 seconds"
+    answer = await asyncio.wait_for(waiting, SOON)
     assert (answer["status"], answer["messages"]) == (410, [])
     assert answer["token"] != client.token
     assert await client.post(["1", "1", "lab:ok", "phx_join", {}]) == 410
@@ -393,9 +393,10 @@ async def test_others_have_their_turn_while_a_long_post_is_handled(
     async def watch() -> None:
         nonlocal longest
         while True:
-            before = time.monotonic()
-            await asyncio.sleep(0.001)
-            longest = max(longest, time.monotonic() - before)
+            # The loop's own CPU time, which other processes do not lengthen.
+            before = time.thread_time()
+            await asyncio.sleep(0)
+            longest = max(longest, time.thread_time() - before)
 
     watching = asyncio.create_task(watch())
     assert await client.post(*[frame] * (1024 * 1024 // (len(frame) + 1))) == 200
@@ -493,7 +494,7 @@ async def test_disconnect_ends_all_sessions_of_the_user(http: aiohttp.ClientSess
         await client.open()
         await client.join("lab:ok")
     waiting = asyncio.create_task(two.poll())
-    await asyncio.sleep(0.02)
+    await are_polled(node)
     assert await one.post(["1", "2", "lab:ok", "disconnect_me", {}]) == 200
     assert (await waiting)["status"] == 410
     assert await one.post(["1", "3", "lab:ok", "echo", {}]) == 410
@@ -526,19 +527,20 @@ async def test_a_session_ends_with_its_token(http: aiohttp.ClientSession, cluste
 async def test_a_session_that_is_not_polled_ends_whatever_is_posted(
     http: aiohttp.ClientSession, cluster: Cluster
 ) -> None:
-    client, node = await connected(http, cluster, longpoll_window_seconds=0.4, idle_seconds=0.2)
     before = time.monotonic()
+    client, node = await connected(http, cluster, longpoll_window_seconds=0.4, idle_seconds=0.2)
     assert await client.post(["1", "1", "lab:ok", "phx_join", {}]) == 200
-    while await client.post(["1", "2", "lab:ok", "noreply", {}]) == 200:
-        pass
-    lasted = time.monotonic() - before
-    assert 0.5 < lasted < 3
+    async with asyncio.timeout(SOON):
+        while await client.post(["1", "2", "lab:ok", "noreply", {}]) == 200:
+            pass
+    assert time.monotonic() - before > 0.6
     await until(lambda: sessions_of(node) == 0)
     assert len(node.endpoint.topics) == 0, "its channels are ended"
 
 
 async def test_a_session_that_is_polled_lives_on(http: aiohttp.ClientSession, cluster: Cluster) -> None:
-    client, _ = await connected(http, cluster, longpoll_window_seconds=0.2, idle_seconds=0.1)
+    # A session that nobody polls ends after 0.6 seconds: a busy machine may pause for as long between two polls.
+    client, _ = await connected(http, cluster, longpoll_window_seconds=0.4, idle_seconds=0.1)
     until_then = time.monotonic() + 1
     while time.monotonic() < until_then:
         assert (await client.poll())["status"] == 204
@@ -555,10 +557,10 @@ async def test_a_client_that_lets_too_much_pile_up_is_ended(http: aiohttp.Client
 
 
 async def test_a_client_that_polls_gets_more_than_may_pile_up(http: aiohttp.ClientSession, cluster: Cluster) -> None:
-    client, _ = await connected(http, cluster, max_outbox_bytes=10_000)
+    client, node = await connected(http, cluster, max_outbox_bytes=10_000)
     await client.join("lab:ok")
     poll = asyncio.create_task(client.gets(3))
-    await asyncio.sleep(0.02)
+    await are_polled(node)
     big = ["1", "2", "lab:ok", "big", {"n": 6_000}]
     assert await client.post(big, big) == 200
     assert await client.post(["1", "3", "lab:ok", "echo", {}]) == 200
@@ -570,7 +572,7 @@ async def test_a_draining_node_answers_its_polls_at_once_and_opens_nothing(
 ) -> None:
     client, node = await connected(http, cluster)
     waiting = asyncio.create_task(client.poll())
-    await until(lambda: next(iter(node.endpoint.connections))._poll is not None)  # type: ignore[attr-defined]
+    await are_polled(node)
     await asyncio.wait_for(node.endpoint.drain(), SOON / 2)
     # 410 would not do: with it, phoenix.js before 1.8.5 takes its channels for joined still.
     assert await waiting == {"status": 500}
