@@ -32,7 +32,12 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[EmbeddedPostg
     """A server as the image makes it: its superuser, postgres, needs no password on the Unix socket; all others do."""
     monkeypatch.setattr(postgres, "ROLE", "postgres")
     # A server whose own settings log as much as possible.
-    options = {"log_statement": "all", "log_min_duration_statement": "0", "log_min_error_statement": "error"}
+    options = {
+        "log_statement": "all",
+        "log_min_duration_statement": "0",
+        "log_min_error_statement": "error",
+        "log_error_verbosity": "verbose",
+    }
     with scratch_directory() as directory:
         running = EmbeddedPostgres(directory / "postgres", fsync=False, options=options)
         await running.start()
