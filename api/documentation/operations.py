@@ -60,8 +60,9 @@ PARAMETERS: Mapping[str, str] = MappingProxyType(
         "price_min": "At least this price, in whole units.",
         "role": "Only those with this role.",
         "seller_id": "Offered by this user.",
-        "sort": "The order; what is unknown comes last in each.",
+        "sort": "The order. In each order of listings, what is unknown comes last.",
         "status": "What is still available, what is sold, or any of both.",
+        "user_ids": "Only with these users: at most 100 ids, with commas between them.",
         "year_max": "Of this year or before.",
         "year_min": "Of this year or later.",
     }
@@ -239,7 +240,9 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             example={"to": 2, "message": "Hey, how are you?", "client_ref": "my-first-message"},
         ),
         ("GET", "/api/messages"): _page("Messages to and from oneself after an id, oldest first", Message),
-        ("GET", "/api/conversations"): _page("Conversations, the latest first", answers.Conversation),
+        ("GET", "/api/conversations"): _page(
+            "Conversations, the latest first or by the other user's id", answers.Conversation
+        ),
         ("GET", "/api/conversations/{user_id}/messages"): _page("Messages with a user, newest first", Message),
         ("PUT", "/api/conversations/{user_id}/read"): _no_content(
             "Mark what this user wrote as read, up to a message", example={"up_to": 1}

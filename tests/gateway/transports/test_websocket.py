@@ -578,7 +578,7 @@ async def test_concurrent_websockets_of_a_user_past_the_limit_get_429(start_lab:
     lab = await start_lab(max_websockets_per_user=3)
     sockets = await asyncio.gather(*(lab.connect_raw(7) for _ in range(10)))
     assert Counter(raw.head.split()[1] for raw in sockets) == {b"101": 3, b"429": 7}
-    assert counted(lab.endpoint.counts.refused) == {"": 7}
+    assert counted(lab.endpoint.counts.refused) == {"too many websockets": 7}
     others = await lab.connect(8)
     await others.close()
 
