@@ -71,8 +71,8 @@ async def test_a_token_that_admits_nobody_says_why(
 @pytest.mark.parametrize(
     ("header", "challenge", "detail"),
     [
-        ("Bearer x", 'Bearer error="invalid_token"', "The token is not good, or has expired."),
-        ("Bearer ", 'Bearer error="invalid_token"', "The token is not good, or has expired."),
+        ("Bearer x", 'Bearer error="invalid_token"', "The token is invalid or has expired."),
+        ("Bearer ", 'Bearer error="invalid_token"', "The token is invalid or has expired."),
         ("Basic x", "Bearer", "A bearer token is needed."),
         (None, "Bearer", "Authentication needed."),
     ],
