@@ -1,8 +1,8 @@
 """The broker on Redis pub/sub: one link for each node, subscribed to the topics that the node's own clients joined.
 
 It keeps the promises of broker.py. When a new link is up after a break, it subscribes to every topic again in batches,
-tells the receiver what it may have missed, and sends the queued messages. Messages that were written to the broken link
-are not written again (at most once); they count as lost.
+tells the receiver what may have been missed, and sends the queued messages. Messages that were written to the broken
+link are not written again (at most once); they count as lost.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from shared.settings import Settings
 log = log_of(__name__)
 
 _BATCH = 500
-"""Topics in one SUBSCRIBE, messages in one write."""
+"""Most topics in one SUBSCRIBE, and most messages in one write."""
 _RETRY_SECONDS = (0.05, 1.0)
-"""How long to wait before a new link, at first and at most."""
+"""The first and the longest wait before a new link is opened."""
 _REPORT_SECONDS = 0.5
-"""Losses on a link that stays up are collected for this long before they are reported."""
+"""Losses on a link that stays up are collected this long before they are reported."""
 
 
 class ClusterHooks:
-    """What the broker of one master tells the broker of its cluster. Without a cluster nobody needs to know."""
+    """What the broker of one master tells the broker of its cluster. Without a cluster, these methods do nothing."""
 
     def look_again(self) -> None:
-        """The link broke, or a slot has moved away: who is master of what may have changed."""
+        """The link broke, or a slot moved away: the masters may have changed."""
 
     def slot_moved(self, owner: Address) -> None:
-        """The master refused a command, because another server has the slot now."""
+        """The master refused a command, because another server owns the slot now."""
 
     def topic_ended(self, broker: RedisBroker, topic: str) -> None:
-        """The master has ended the subscription of this topic, or refused it: another server may have the topic now."""
+        """The master ended the subscription of this topic, or refused it: another server may own the topic now."""
 
 
 class RedisBroker:
@@ -56,7 +56,7 @@ class RedisBroker:
         connect: Connect | None = None,
         hooks: ClusterHooks | None = None,
     ) -> None:
-        """`connect` and `hooks` are given for a master of a cluster, which is spoken to with the sharded commands."""
+        """`connect` and `hooks` are for a master of a cluster; sharded commands are used then."""
         self._commands = LinkCommands(sharded=hooks is not None)
         self._hooks = hooks or ClusterHooks()
         self._connect = connect or links(settings.redis_url, f"daveslist-{node_id}")
@@ -70,10 +70,10 @@ class RedisBroker:
         """The link while it is up."""
         self._queue: deque[tuple[bytes, bytes]] = deque()
         self._lost_since: float | None = None
-        """Loop time. What was published since then may be lost, and the receiver has not been told."""
+        """Loop time. What was published since then may be lost; not yet reported to the receiver."""
         self._reporting: asyncio.TimerHandle | None = None
         self._complete_until = self._loop.time()
-        """As RedisLink's, when the last link broke."""
+        """RedisLink's `complete_until` when the last link broke."""
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
         self._topics = Topics(self._work)
@@ -92,23 +92,23 @@ class RedisBroker:
 
     @property
     def complete_until(self) -> float:
-        """Loop time. Whatever was published before it has arrived, in both directions."""
+        """Loop time. Everything that was published before it has arrived, in both directions."""
         return self._complete_until if self._link is None else self._link.complete_until
 
     @property
     def lost_since(self) -> float | None:
-        """Loop time. What this node published since then may be lost, and the receiver was not told; else None."""
+        """Loop time since which this node's messages may be lost without a report; None if none are."""
         return self._lost_since
 
     async def start(self, receiver: Receiver | None) -> None:
-        """Returns when the first link is up, or after the timeout with the link still being tried."""
+        """Returns when the first link is up, or after the timeout; the link is then retried in the background."""
         self._receiver = receiver
         self._task = asyncio.create_task(self._run(), name="redis broker")
         try:
             async with asyncio.timeout(self._timeout):
                 await self._topics.all_confirmed.wait()
         except TimeoutError:
-            log.warning("redis is away at start; trying on")
+            log.warning("redis is away at start; retrying")
 
     async def stop(self) -> None:
         if self._task is None:
@@ -130,7 +130,7 @@ class RedisBroker:
         await asyncio.gather(self._task, return_exceptions=True)
 
     def abandon(self) -> list[tuple[str, bytes]]:
-        """Give the server up at once, and return the messages that were not written. `stop` it afterwards.
+        """Give the server up at once, and return the messages that were not written. Call `stop` afterwards.
 
         Callers that wait for a topic get TimeoutError.
         """
@@ -201,7 +201,7 @@ class RedisBroker:
             delay = min(delay * 2, most)
 
     async def _drive(self, link: RedisLink, is_first: bool) -> None:
-        """Bring a fresh link up, then carry out whatever is to be done on it."""
+        """Bring a new link up, then do all work on it."""
         await self._subscribe_all(link)
         self._link = link
         if not is_first:
@@ -216,7 +216,7 @@ class RedisBroker:
             await self._topics.all_confirmed.wait()
 
     async def _pump(self, link: RedisLink) -> None:
-        """Write subscriptions and messages in batches, as they come up."""
+        """Write subscriptions and messages in batches as they arrive."""
         while True:
             self._work.clear()
             # Joins that come while the server confirms others are collected, and share the next SUBSCRIBE.
@@ -230,7 +230,7 @@ class RedisBroker:
 
     def _link_ended(self, link: RedisLink) -> None:
         if self.connected:
-            # If the link broke before all topics were subscribed on it, the gap began with the link before it.
+            # If the link broke before all topics were subscribed on it, the gap began with the previous link.
             self._complete_until = link.complete_until
             self._link = None
         if link.unanswered:
@@ -241,14 +241,14 @@ class RedisBroker:
     # Gaps and losses
 
     def _report_gap(self) -> None:
-        """The link is back: tell what was missed, and what was lost, while it was away."""
+        """The link is back: report what may have been missed and lost while it was away."""
         log.info("redis link restored", topics=len(self._topics))
         self._report_loss()
         if self._receiver is not None:
             self._receiver.link_restored(self._loop.time() - self._complete_until)
 
     def _lose(self, since: float) -> None:
-        """Something published after this moment of the loop's time is lost: report it once the link is up."""
+        """A message published after this loop time is lost: report it once the link is up."""
         self._lost_since = since if self._lost_since is None else min(self._lost_since, since)
         if self.connected and self._reporting is None:
             self._reporting = self._loop.call_later(_REPORT_SECONDS, self._report_loss)
@@ -257,7 +257,7 @@ class RedisBroker:
         if self._reporting is not None:
             self._reporting.cancel()
             self._reporting = None
-        # On a link that is down, the next one reports it.
+        # While the link is down nothing can be reported; the next link reports it.
         if self._lost_since is None or not self.connected:
             return
         seconds, self._lost_since = self._loop.time() - self._lost_since, None
@@ -273,13 +273,13 @@ class RedisBroker:
             await link.subscribe(channels)
 
     def _unsubscribed(self, channel: bytes) -> None:
-        """After UNSUBSCRIBE, or without it: from a master whose slot has moved away."""
+        """Called after UNSUBSCRIBE, or when a master ends the subscription because its slot moved away."""
         if self._topics.is_confirmed(channel):
             self._end_topic(channel)
             self._hooks.look_again()
 
     def _refused(self, error: ResponseError) -> None:
-        """Redis refused a command; a message in it is lost. Raises RedisConnectionError to get another link."""
+        """Redis refused a command; a message in it is lost. Raises RedisConnectionError if a new link is needed."""
         self._lose(self.complete_until)
         if isinstance(error, MovedError):
             for channel in self._topics.unconfirmed_in(error.slot_id):
@@ -289,11 +289,11 @@ class RedisBroker:
             return
         log.warning("redis refused a command", error=str(error))
         if self._topics.is_unconfirmed:
-            # If it was a SUBSCRIBE, its confirmation never comes, and which one it was is not known.
+            # If the command was a SUBSCRIBE, its confirmation never comes, and nobody knows which SUBSCRIBE it was.
             raise RedisConnectionError(f"a subscription may have been refused: {error}")
 
     def _end_topic(self, channel: bytes) -> None:
-        """The server does not serve this topic any more."""
+        """The server no longer serves this topic."""
         if self._topics.drop(channel):
             self._hooks.topic_ended(self, self._topic(channel))
 

@@ -103,8 +103,8 @@ def logged(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("header", "challenge", "detail"),
     [
-        ("Bearer x", 'Bearer error="invalid_token"', "The token is not good, or has expired."),
-        ("Bearer ", 'Bearer error="invalid_token"', "The token is not good, or has expired."),
+        ("Bearer x", 'Bearer error="invalid_token"', "The token is invalid or has expired."),
+        ("Bearer ", 'Bearer error="invalid_token"', "The token is invalid or has expired."),
         ("Basic x", "Bearer", "A bearer token is needed."),
         (None, "Bearer", "Authentication needed."),
     ],
