@@ -1,4 +1,4 @@
-"""The services of the handlers: built once from the settings, started and stopped with the application."""
+"""The services that handlers use: built once from the settings, started and stopped with the application."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from shared.pubsub.broker import Broker
 from shared.repositories.audit import AuditRepository
 from shared.repositories.blocks import BlockRepository
 from shared.repositories.categories import CategoryRepository
+from shared.repositories.conversations import ConversationRepository
 from shared.repositories.listing_access import ListingAccess
 from shared.repositories.listing_search import ListingSearch
 from shared.repositories.listings import ListingRepository
@@ -40,7 +41,7 @@ from shared.repositories.users import UserRepository
 from shared.settings import Settings
 
 MOST_SHARED = 100
-"""Reads of one kind that one statement answers at most."""
+"""The most reads of one kind that share one statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Services:
     sessions: SessionRepository
     messages: MessageRepository
     chats: Chats
+    conversations: ConversationRepository
     categories: CategoryRepository
     listings: ListingRepository
     listing_search: ListingSearch
@@ -80,7 +82,7 @@ class Services:
 
     @classmethod
     def build(cls, settings: Settings, broker: Broker, node_id: str) -> Services:
-        """Build the services. Nothing is connected yet: the database connects when used, the broker when started."""
+        """Returns the services. Nothing is connected yet: the database connects on use, the broker when started."""
         database = Database(settings)
         users, listings = UserRepository(database), ListingRepository(database)
         chats = Chats.of(database, settings)
@@ -103,6 +105,7 @@ class Services:
             sessions=SessionRepository(database),
             messages=chats.messages,
             chats=chats,
+            conversations=ConversationRepository(database),
             categories=CategoryRepository(database),
             listings=listings,
             shown_listings=SharedReads(listings.read_many_for_anyone, most=MOST_SHARED),

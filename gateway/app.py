@@ -1,4 +1,4 @@
-"""Puts the gateway together: the only module that imports all of its parts."""
+"""Puts the gateway together. Only this module imports all parts."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from shared.settings import Settings
 ENDPOINT = web.AppKey("endpoint", Endpoint)
 
 MOST_SHARED = 500
-"""How many listings one statement looks up at most."""
+"""The most listings that one statement looks up."""
 
 
 def add_socket(app: web.Application, endpoint: Endpoint, admit: Admit) -> None:
-    """Serve the channel layer at `/socket`. The endpoint runs for as long as the application does, or longer."""
+    """Serve the channel layer at `/socket`. The endpoint must run at least as long as the application."""
     websocket = WebSocketTransport(endpoint, admit)
     for path in ("/socket/websocket", "/socket/websocket/"):
         app.router.add_route("*", path, websocket.handle)
@@ -47,7 +47,7 @@ def add_socket(app: web.Application, endpoint: Endpoint, admit: Admit) -> None:
 
 
 async def create_app(settings: Settings) -> web.Application:
-    """The gateway's application. It starts without Postgres and Redis, and is not ready until both answer."""
+    """Returns the gateway's application. It starts without Postgres and Redis, and is ready when both answer."""
     database = Database(settings)
     chats = Chats.of(database, settings)
     budgets = {name: UserBuckets(*event.budget(settings)) for name, event in EVENTS.items()}
@@ -79,7 +79,7 @@ async def create_app(settings: Settings) -> web.Application:
     lost_nodes = LostNodes(
         endpoint.gap,
         every_seconds=settings.away_catch_up_seconds,
-        # The time until a node notices its silent link, and the time until it has reported that.
+        # The time until a node notices that its link is silent, and the time until it has reported that.
         silence_seconds=2 * settings.redis_timeout_seconds + settings.node_lease_seconds,
         statement_seconds=2 * settings.database_timeout_seconds,
     )
@@ -123,7 +123,7 @@ async def _name_no_versions(_: web.Request, response: web.StreamResponse) -> Non
 
 
 def _accepting(endpoint: Endpoint) -> web.Handler:  # type: ignore[name-defined]
-    """204 where a new connection is welcome, else 503. A load balancer asks before each one, so it asks nobody else."""
+    """Answers 204 if new connections are accepted, else 503. Load balancers ask often, so it asks no database."""
 
     async def accepting(_: web.Request) -> web.Response:
         return web.Response(status=503 if endpoint.is_draining else 204)

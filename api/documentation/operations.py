@@ -1,7 +1,7 @@
-"""What the OpenAPI document says of a route besides its line in the table and its handler: own problems, an example.
+"""What the OpenAPI document says about a route in addition to its handler: the route's own problems, an example.
 
-A route needs a line here only for these. `document` adds the problems that follow from a route's form: a token, a path
-id, a body, a write.
+A route needs a line here only for these. `document` adds the problems that follow from the route itself: from a token,
+a path id, a body, a write.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ IMAGES = ("image/jpeg", "image/webp")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """`example` is a body that works."""
+    """`example` is a body that the API accepts."""
 
     needs_body: bool = True
-    """For a route with a body: whether a client has to send one, even if it is only `{}`."""
+    """For a route with a body: whether the client must send one, even if it is only `{}`."""
     problems: tuple[type[Problem], ...] = ()
     example: Mapping[str, Any] | None = None
     answer: type | None = None

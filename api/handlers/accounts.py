@@ -1,4 +1,4 @@
-"""One's own account: registering, log-in and log-out, the profile, leaving."""
+"""The user's own account: registration, log-in and log-out, profile, deletion."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def register(call: Call) -> answers.SignedIn:
     services = call.services
     password_hash = await services.passwords.hash(body.password)
     user = await services.users.create(body.email, body.name, password_hash)
-    return await _begin_session(services, user)
+    return await _begin_session(call, user)
 
 
 async def login(call: Call) -> answers.SignedIn:
@@ -39,20 +39,21 @@ async def login(call: Call) -> answers.SignedIn:
     await services.rate_limits.login_of(body.email)
     found = await services.users.for_login(body.email)
     user, password_hash = found if found else (None, None)
-    # The hash is compared for unknown users too: the time taken tells nobody who is registered.
+    # Unknown users take the same time, so that the time does not tell who is registered.
     is_right = await services.passwords.verify(password_hash, body.password)
     if user is None or password_hash is None or not is_right:
         raise WrongCredentials
+    call.is_of(user.id)
     if user.ban is not None:
         raise _banned(user)
     if services.passwords.is_outdated(password_hash):
         new_hash = await services.passwords.hash(body.password)
         await services.users.replace_password_hash(user.id, password_hash, new_hash)
-    return await _begin_session(services, user)
+    return await _begin_session(call, user)
 
 
 async def refresh(call: Call) -> answers.SignedIn:
-    """Exchange a refresh token for new tokens; one used again later ends its session."""
+    """Exchange a refresh token for new tokens; using it again later ends its session."""
     body = await call.body(RefreshBody)
     services = call.services
     try:
@@ -63,6 +64,8 @@ async def refresh(call: Call) -> answers.SignedIn:
     result = await services.sessions.refresh(
         session_id, generation, settings.refresh_token_seconds, grace_seconds=settings.refresh_grace_seconds
     )
+    if result.user_id:
+        call.is_of(result.user_id)
     match result.outcome:
         case Refresh.ROTATED:
             user = await services.users.by_id(result.user_id)
@@ -87,13 +90,13 @@ async def logout(call: Call) -> None:
 
 
 async def read(call: Call) -> answers.Profile:
-    """The own profile."""
+    """Your profile."""
     call.query()
     return answers.profile(await call.services.users.by_id(call.user.user_id))
 
 
 async def change(call: Call) -> answers.Profile:
-    """Change the own profile; a new password ends the other sessions."""
+    """Change your profile; a new password ends your other sessions."""
     body = await call.body(ProfileBody)
     user_id, services = call.user.user_id, call.services
     if body.current_password is not None and (body.email is not None or body.password is not None):
@@ -112,7 +115,7 @@ async def change(call: Call) -> answers.Profile:
 
 
 async def leave(call: Call) -> None:
-    """Leave: the listings go to the trash, messages stay with the other side."""
+    """Delete your account: your listings go to the trash, and the other side keeps your messages."""
     body = await call.body(LeaveBody)
     user_id, services = call.user.user_id, call.services
     await _check_password(services, user_id, body.current_password)
@@ -121,7 +124,9 @@ async def leave(call: Call) -> None:
     services.realtime.seller_changed(user_id)
 
 
-async def _begin_session(services: Services, user: User) -> answers.SignedIn:
+async def _begin_session(call: Call, user: User) -> answers.SignedIn:
+    call.is_of(user.id)
+    services = call.services
     session_id = new_session_id()
     await services.sessions.begin(session_id, user.id, services.settings.refresh_token_seconds)
     return _signed_in(services, user, session_id, 0)

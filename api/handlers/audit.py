@@ -11,7 +11,7 @@ from shared.domain.ids import MAX_ID
 
 
 async def find(call: Call) -> Page[answers.Act]:
-    """Acts of moderators and admins, newest first."""
+    """Acts of moderators and admins, latest first."""
     query = call.query(PageQuery)
     acts = await call.services.audit.latest(before_id=decode_cursor(query.cursor, int) or MAX_ID, limit=query.limit + 1)
     return page(acts, query.limit, answers.act, lambda act: act.id)

@@ -1,4 +1,4 @@
-"""Blocks between users: whom one wants no messages from."""
+"""Blocks between users: a user gets no messages from those whom they have blocked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from api.schemas.pages import PageQuery
 
 
 async def find(call: Call) -> Page[answers.BlockedProfile]:
-    """Whom one has blocked, latest first."""
+    """The users whom you have blocked, latest first."""
     query = call.query(PageQuery)
     before = decode_cursor(query.cursor, tuple[datetime, int])
     blocked = await call.services.blocks.blocked_by(call.user.user_id, before=before, limit=query.limit + 1)
@@ -26,13 +26,13 @@ async def block(call: Call) -> answers.PublicProfile:
     user = await call.services.users.public(user_id)
     call.query()
     if user_id == call.user.user_id:
-        raise Conflict("Nobody blocks themselves.")
+        raise Conflict("You cannot block yourself.")
     await call.services.blocks.block(call.user.user_id, user_id)
     return answers.public_profile(user)
 
 
 async def unblock(call: Call) -> None:
-    """Take this user's messages again."""
+    """Accept this user's messages again."""
     user_id = call.path_id()
     await call.services.users.public(user_id)
     call.query()

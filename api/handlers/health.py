@@ -1,4 +1,4 @@
-"""Whether this process runs, and whether it can serve. For load balancers and orchestrators."""
+"""Says whether this process runs, and whether it can serve: for load balancers and orchestrators."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from api.call import Call
 from shared.health import Health
 
 STOPPING = web.AppKey("stopping", asyncio.Event)
-"""Set once the process is on its way out."""
+"""Set when the process begins to stop."""
 HEALTH = web.AppKey("health", Health)
 
 
@@ -21,7 +21,7 @@ async def live(call: Call) -> web.Response:
 
 
 async def ready(call: Call) -> web.Response:
-    """Whether the process can serve: 503 with the reasons where it cannot.
+    """Whether the process can serve: if not, 503 with the reasons.
 
     It cannot while Postgres or Redis is away, or while the process is stopping.
     """

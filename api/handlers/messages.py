@@ -1,4 +1,4 @@
-"""Private messages by REST: sent as by the socket, and read to catch up."""
+"""Private messages by REST: sends as the socket does, and reads after an id to catch up."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from shared.events.messages import Message, message_payload
 
 
 async def send(call: Call) -> Message:
-    """Send a private message, as by the socket."""
+    """Send a private message, as over the socket."""
     sent: Message = (await post(call, private_chat.Send)).payload
     return sent
 
 
 async def after(call: Call) -> Page[Message]:
-    """Messages to and from oneself after an id, oldest first."""
+    """Your messages, sent and received, after an id, oldest first."""
     query = call.query(MessagesQuery)
     user_id, limit = call.user.user_id, query.limit
     next_id = decode_cursor(query.cursor, int)

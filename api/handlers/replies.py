@@ -1,4 +1,4 @@
-"""Replies under a listing: for whoever may see the listing, until it is a year old."""
+"""Replies to a listing: whoever may see the listing may read them; users may reply until the listing is a year old."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def find(call: Call) -> Page[answers.Reply]:
 
 
 async def create(call: Call) -> answers.Reply:
-    """Reply to a listing of the last year."""
+    """Reply to a listing that is at most a year old."""
     listing, services = await call.listing(), call.services
     if is_too_old(listing.created_at, datetime.now(UTC)):
         raise ListingTooOld
@@ -38,7 +38,7 @@ async def create(call: Call) -> answers.Reply:
 
 
 async def delete(call: Call) -> None:
-    """Remove a reply of one's own; an admin removes any."""
+    """Remove your own reply; an admin can remove any."""
     reply = await call.services.replies.by_id(call.path_id())
     await call.listing(reply.listing_id)
     call.require(Action.REPLY_DELETE, owner_id=reply.author_id)

@@ -1,4 +1,4 @@
-"""Reports about listings: made by users, worked through by moderators."""
+"""Reports about listings: users make them, moderators resolve them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def create(call: Call) -> answers.Report:
 
 
 async def find(call: Call) -> Page[answers.QueuedReport]:
-    """Open reports, those of the most reported listing first."""
+    """Open reports; the most reported listing's come first."""
     query = call.query(PageQuery)
     position = decode_cursor(query.cursor, tuple[datetime, int, int, int, int])
     after = None if position is None else QueuePosition(*position)

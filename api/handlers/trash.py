@@ -1,4 +1,4 @@
-"""The trash: looked into and restored from by moderators, emptied one by one by admins."""
+"""The trash: moderators list it and restore from it; admins delete single listings permanently."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 async def find(call: Call) -> Page[answers.TrashedListing]:
-    """What is in the trash, the latest first."""
+    """The listings in the trash, latest first."""
     query = call.query(PageQuery)
     before = decode_cursor(query.cursor, tuple[datetime, int]) or (_END_OF_TIME, MAX_ID)
     trashed = await call.services.trash.find(before=before, limit=query.limit + 1)
@@ -45,7 +45,7 @@ async def restore(call: Call) -> Json[answers.Listing]:
 
 
 async def delete(call: Call) -> None:
-    """Delete a listing for good, its pictures and replies with it."""
+    """Delete a listing permanently, with its pictures and replies."""
     listing_id, services = call.path_id(), call.services
     await services.trash.require(listing_id)
     call.query()

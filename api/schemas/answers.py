@@ -1,7 +1,7 @@
-"""The answers, each declared once: a dataclass that becomes JSON as it is, and that describes the JSON in the document.
+"""The answers as dataclasses. Each becomes JSON unchanged, and describes that JSON in the OpenAPI document.
 
-Below each is the function that makes it from the domain's object. Only listings come as JSON from the database
-(shared/repositories/listings.py), with the fields that shared/domain/listings.py declares; `Listing` describes them.
+Below each class is the function that makes it from the domain's object. Only listings come as JSON from the database
+(shared/repositories/listings.py), with the fields of shared/domain/listings.py; `Listing` describes them.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from shared.repositories import audit, blocks, trash
 Kind = TypeVar("Kind")
 
 ABSENT: Any = UNSET
-"""The default of a field that is not always there."""
+"""The default of a field that is left out when it has no value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """RFC 9457. `errors` comes with 422: a list of sentences for each field."""
+    """Problem details (RFC 9457). `errors` comes with 422: a list of sentences for each field."""
 
     type: Annotated[str, partial(fields.String, metadata={"example": "/problems/invalid"})]
     title: str
@@ -42,7 +42,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Whose name stands at something; empty for one who has left."""
+    """A user in other objects. `name` is "" if the account was deleted."""
 
     id: Id
     name: str
@@ -50,7 +50,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicProfile:
-    """What every user sees."""
+    """The profile that every user sees."""
 
     id: Id
     name: str
@@ -77,7 +77,7 @@ def blocked_profile(blocked: blocks.BlockedUser) -> BlockedProfile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile(PublicProfile):
-    """What only the user and admins see."""
+    """The profile that only the user and admins see."""
 
     email: str
 
@@ -95,7 +95,7 @@ class Ban:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FullProfile(Profile):
-    """What admins see."""
+    """The profile that admins see."""
 
     ban: Ban | None
 
@@ -109,7 +109,7 @@ def full_profile(user: users.User) -> FullProfile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedIn:
-    """`expires_in` is the access token's life in seconds."""
+    """`expires_in` is the lifetime of the access token in seconds."""
 
     user: Profile
     access_token: str
@@ -134,7 +134,7 @@ def conversation(conversation: messages.Conversation) -> Conversation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """The addresses are paths on this host; sizes are in pixels."""
+    """The URLs are paths on this host; the sizes are in pixels."""
 
     id: Id
     url: str
@@ -174,7 +174,7 @@ class CategoryName:
 
 
 def _with_fields_of_a_listing(answer: type[Kind]) -> type[Kind]:
-    """The dataclass with the fields that a listing is declared with, as far as they are shown as they are."""
+    """Returns the dataclass with the fields of NewListing added, except the category, which is shown with its name."""
     declared = get_type_hints(NewListing, include_extras=True).items()
     shown = [(name, hint) for name, hint in declared if name != "category_id"]
     made: type[Kind] = make_dataclass(
@@ -186,7 +186,7 @@ def _with_fields_of_a_listing(answer: type[Kind]) -> type[Kind]:
 @_with_fields_of_a_listing
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """The last three fields are for those who may know: the seller, moderators and admins."""
+    """The last three fields are only for the seller, moderators and admins."""
 
     id: Id
     category: CategoryName
@@ -202,7 +202,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trashing:
-    """When it came into the trash, by whom and why. If its category is gone, a restore needs another one."""
+    """When, by whom and why the listing went to the trash. If its category is gone, a restore has to name another."""
 
     at: Timestamp
     by: Person | None
@@ -277,7 +277,7 @@ class ReportedListing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedReport(Report):
-    """`report_count`: open reports of the listing when the reading of the queue began."""
+    """`report_count` is the listing's number of open reports when the first page of the queue was read."""
 
     reporter: Person
     listing: ReportedListing
@@ -302,7 +302,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """Something that a moderator or an admin did."""
+    """An act of a moderator or an admin."""
 
     id: Id
     actor: Person

@@ -1,4 +1,4 @@
-"""What sellers give of a listing, what buyers ask for, and what moderators do."""
+"""Bodies and queries about listings: from sellers, buyers and moderators."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from shared.domain.listings import ListingChange, ListingFilter, NewListing, Sor
 
 
 class ListingBody(NewListing):
-    """What is known of the car, and what is said of it."""
+    """A new listing."""
 
 
 class ListingChangeBody(ListingChange):
-    """Only what is given is changed; null makes unknown what may be so."""
+    """Changes only the fields that are given; null clears a field that may be unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HideBody:
-    """Without `until` for good, or until it is shown again."""
+    """Without `until`, the listing is hidden until a moderator shows it again."""
 
     reason: Reason | None = None
     until: Annotated[datetime, Time] | None = None
@@ -30,7 +30,7 @@ class HideBody:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListingsQuery(PageQuery, ListingFilter):
-    sort: Annotated[Sort, "The order; what is unknown comes last in each."] = Sort.NEWEST
+    sort: Annotated[Sort, "The order; listings without the value come last."] = Sort.NEWEST
 
     @property
     def filter(self) -> ListingFilter:

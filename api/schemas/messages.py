@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated
 
-from api.schemas.fields import IdOrZero
+from api.schemas.fields import IdOrZero, Ids
 from api.schemas.pages import PageQuery
 from shared.domain.declared import Id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessagesQuery(PageQuery):
-    """`after_id` 0 is from the very first message; a `cursor` goes on where a page ended."""
+    """With `after_id` 0 the first page begins with the first message; `cursor` continues after a page."""
 
-    after_id: Annotated[int, IdOrZero, "Messages with a greater id; 0 is from the very first one."] = 0
+    after_id: Annotated[int, IdOrZero, "Only messages with a greater id; 0 reads from the first one."] = 0
+
+
+class ConversationSort(StrEnum):
+    """Orders of conversations."""
+
+    LATEST = "latest"
+    USER = "user"
+    """By the other user's id: however many conversations there are, each page costs the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationsQuery(PageQuery):
+    """With `user_ids`, only the conversations with these users."""
+
+    sort: Annotated[ConversationSort, "The order."] = ConversationSort.LATEST
+    user_ids: Annotated[list[int], Ids, "Only with these users: ids with commas between them."] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

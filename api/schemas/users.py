@@ -1,4 +1,4 @@
-"""What admins give about users."""
+"""Bodies and queries with which admins act on users."""
 
 from __future__ import annotations
 
@@ -31,5 +31,5 @@ class BanBody:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsersQuery(PageQuery):
     q: Annotated[str, partial(Storable, validate=validate.Length(1, 200)), "A part of name or address."] | None = None
-    role: Annotated[Role, "Only those with this role."] | None = None
-    banned: Annotated[bool, "Only those who are banned now, or only those who are not."] | None = None
+    role: Annotated[Role, "Only users with this role."] | None = None
+    banned: Annotated[bool, "true: only users who are banned now; false: only the others."] | None = None

@@ -1,6 +1,6 @@
-"""`private_chat:{user_id}`: what happens in a user's private chats, on every device, and what they do there themselves.
+"""`private_chat:{user_id}`: a user's private chats on all of their devices, and what the user does in them.
 
-The events are those of shared/private_chat.py. Each is told on its topics first, and then answered.
+shared/private_chat.py declares the events. Each is broadcast on its topics, and then answered.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from shared.postgres import DatabaseUnavailable
 from shared.private_chat import EVENTS
 
 CATCH_UP_LIMIT = 200
-"""Messages in the answer to one join."""
+"""The most messages in the answer to a join."""
 
 USER_NOT_FOUND = Error({"reason": "user not found"})
 UNAUTHORIZED = Error({"reason": "unauthorized"})
 
 
 class PrivateChat(AuthenticatedChannel):
-    """Joins: own id only. Pushes and broadcasts: the same events."""
+    """Join: only with the user's own id. Pushes and broadcasts: the events of shared/private_chat.py."""
 
     async def join(self, topic: str, params: Any) -> JoinResult:
         user_id = topics.user_of(topic)
@@ -46,7 +46,7 @@ class PrivateChat(AuthenticatedChannel):
         after_id = 0 if given in (0, "0") and given is not False else parse_id(given)
         if after_id is None:
             return Error({"reason": "invalid after_id"})
-        # Subscribe before reading: a message that is stored meanwhile then arrives as a broadcast, after this answer.
+        # Subscribe before reading: a message that is stored in between then arrives as a broadcast, after this answer.
         await self.subscribe()
         overlap_seconds = self.context.settings.catch_up_overlap_seconds
         messages, complete = await self.context.chats.messages.catch_up(

@@ -12,12 +12,12 @@ from shared.domain.declared import Change, Id, SetLater, Text, Whole, Year
 MAX_TITLE_LENGTH = 200
 MAX_CONTENT_LENGTH = 5000
 MAX_SHORT_TEXT_LENGTH = 100
-"""Characters of a make, a model, a location, or the name of a category."""
+"""The limit of a make, a model, a location, and the name of a category, in characters."""
 MIN_YEAR = 1886
 """The year of the first car."""
 MAX_MILEAGE = 10_000_000
 MAX_PRICE = 2**53 - 1
-"""In whole units; every number up to it is exact in JavaScript, too."""
+"""In whole units. JavaScript represents every whole number up to it exactly."""
 MAX_QUERY_LENGTH = 200
 MAX_ASKED_YEAR = 9999
 MAX_ASKED_MILEAGE = 2**31 - 2
@@ -58,10 +58,10 @@ ShortText = Annotated[str, Text(MAX_SHORT_TEXT_LENGTH)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewListing:
-    """A listing that has passed all checks, on its way to the database.
+    """A new listing whose fields have been checked.
 
-    A field is declared here, and has a column of the same name in schema.sql. The SQL that stores, changes and shows
-    it, the bodies that set it, the OpenAPI document and the limits of the page's form follow from the declaration.
+    Declare a field of listings here, and add a column with the same name to schema.sql. The SQL that stores, changes
+    and shows it, the request bodies, the OpenAPI document and the limits of the page's form follow from here.
     """
 
     title: Annotated[str, Text(MAX_TITLE_LENGTH)]
@@ -78,13 +78,13 @@ class NewListing:
 
 
 class ListingChange(Change):
-    """The fields of a listing that are set. None clears a field that may be unknown."""
+    """New values for some fields of a listing. None clears a field that may be unknown."""
 
     OF = NewListing
 
     @property
     def category_id(self) -> int | None:
-        """The category to which the listing moves; None if it stays in its own."""
+        """The category to which the listing moves; None if it stays."""
         given = self.values.get("category_id")
         assert given is None or isinstance(given, int)
         return given
@@ -92,28 +92,28 @@ class ListingChange(Change):
 
 @dataclass(frozen=True, kw_only=True)
 class ListingFilter:
-    """The conditions of a search; None means any. Case and accents of makes and models do not matter.
+    """The conditions of a search; None means any. Case and accents of makes and models are ignored.
 
     A condition is declared here, and becomes SQL in shared/repositories/listing_search.py. The parameter of the REST
     API, its limits and its description follow from the declaration.
     """
 
-    q: Annotated[str, Text(MAX_QUERY_LENGTH), "Words to look for, which may be misspelled."] | None = None
-    category_id: Annotated[Id, "Of this category."] | None = None
-    seller_id: Annotated[Id, "Offered by this user."] | None = None
-    make: Annotated[ShortText, "Of this make; case and accents make no difference."] | None = None
-    model: Annotated[ShortText, "Of this model; case and accents make no difference."] | None = None
-    year_min: Annotated[int, Whole(0, MAX_ASKED_YEAR), "Of this year or later."] | None = None
-    year_max: Annotated[int, Whole(0, MAX_ASKED_YEAR), "Of this year or before."] | None = None
+    q: Annotated[str, Text(MAX_QUERY_LENGTH), "Words to search for; misspellings are tolerated."] | None = None
+    category_id: Annotated[Id, "Only this category."] | None = None
+    seller_id: Annotated[Id, "Only listings of this user."] | None = None
+    make: Annotated[ShortText, "Only this make; case and accents are ignored."] | None = None
+    model: Annotated[ShortText, "Only this model; case and accents are ignored."] | None = None
+    year_min: Annotated[int, Whole(0, MAX_ASKED_YEAR), "This year or later."] | None = None
+    year_max: Annotated[int, Whole(0, MAX_ASKED_YEAR), "This year or earlier."] | None = None
     price_min: Annotated[int, Whole(0, MAX_PRICE), "At least this price, in whole units."] | None = None
     price_max: Annotated[int, Whole(0, MAX_PRICE), "At most this price, in whole units."] | None = None
-    mileage_max: Annotated[int, Whole(0, MAX_ASKED_MILEAGE), "At most so many miles."] | None = None
-    status: Annotated[WantedStatus, "What is available, what is sold, or both."] = WantedStatus.AVAILABLE
-    hidden: Annotated[bool, "For moderators: only what is hidden, or only what is not."] | None = None
+    mileage_max: Annotated[int, Whole(0, MAX_ASKED_MILEAGE), "At most this many miles."] | None = None
+    status: Annotated[WantedStatus, "Only available listings, only sold ones, or both."] = WantedStatus.AVAILABLE
+    hidden: Annotated[bool, "For moderators. true: only hidden listings; false: only the others."] | None = None
 
     @property
     def is_plain(self) -> bool:
-        """Whether the filter is that of the front page: everything that is available."""
+        """True for the filter of the front page: everything that is available."""
         return self == _PLAIN
 
 
@@ -129,11 +129,11 @@ class Category:
 
 
 class ListingNotFound(Exception):
-    """There is no such listing, or this person may not see it."""
+    """The listing does not exist, or the actor may not see it."""
 
 
 class CategoryNotFound(Exception):
-    """There is no such category, or this person may not see it."""
+    """The category does not exist, or the actor may not see it."""
 
 
 class CategoryNameTaken(Exception):
@@ -141,8 +141,8 @@ class CategoryNameTaken(Exception):
 
 
 class CategoryNeeded(Exception):
-    """The listing's category is deleted: the listing can be restored only into another one."""
+    """The listing's category was deleted, so a restore has to name another category."""
 
 
 class SellerGone(Exception):
-    """The listing's seller has left: there is nobody to sell it."""
+    """The listing's seller has deleted the account, so nobody could sell the car."""

@@ -1,4 +1,4 @@
-"""Private messages: on their way to the database, and stored; and the reasons for a refusal. Pure."""
+"""Private messages: new and stored ones, and the reasons for a refusal. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_CLIENT_REF_LENGTH = 200
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """A message that has passed all checks of its form, on its way to the database."""
+    """A message whose form has been checked, not yet stored."""
 
     from_id: int
     to_id: int
@@ -25,7 +25,7 @@ class NewMessage:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message that is stored."""
+    """A stored message."""
 
     id: int
     from_id: int
@@ -38,7 +38,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """One user's view of their messages with another user."""
+    """A user's messages with one other user, in brief."""
 
     user_id: int
     """The other user."""
@@ -48,7 +48,7 @@ class Conversation:
 
 
 class MessageRefused(Exception):
-    """A message was not stored; `reason` is the text for the sender."""
+    """The message was not stored; `reason` is the text for the sender."""
 
     reason: str
 

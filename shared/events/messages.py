@@ -1,4 +1,4 @@
-"""A private message as clients get it, by sockets and by REST alike. Pure."""
+"""A private message as clients get it, over sockets and by REST. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.domain.times import rfc3339, rfc3339_or_none
 SEND = "send"
 """The event that has a message as its payload."""
 
-# `from` is a word of Python's own, so this one is no class body.
+# `from` is a keyword of Python, so this cannot be written as a class.
 Message = TypedDict(
     "Message",
     {
@@ -24,10 +24,11 @@ Message = TypedDict(
         "read_at": Timestamp | None,
     },
 )
-"""A message as clients get it: `from` and `to` are user ids as strings, the other ids integers."""
+"""A message for clients. `from` and `to` are user ids as strings; the other ids are integers."""
 
 
 def message_payload(message: messages.Message) -> Message:
+    """Returns the payload of `send`, which REST also answers."""
     return {
         "id": message.id,
         "from": str(message.from_id),
