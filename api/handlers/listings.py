@@ -9,7 +9,7 @@ from aiohttp import web
 from api.answers import encoded_answer, no_content
 from api.call import Call
 from api.front_page import FrontPage, listing_page, read_front_page_of
-from api.listing_changes import announce
+from api.listing_changes import announce, announce_and_read, announce_removal
 from api.pagination import decode_cursor
 from api.problems import Forbidden, Invalid, NotFound, Unauthorized
 from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, ListingsQuery
@@ -70,19 +70,18 @@ async def change(call: Call) -> web.Response:
     call.require(Action.LISTING_EDIT, owner_id=listing.seller_id)
     change = await call.body(ListingChangeBody)
     try:
-        await call.services.listings.change(listing, change, by=call.user.user_id)
+        await call.services.listings.change(listing.id, change, by=call.user.user_id)
     except CategoryNotFound:
         raise Invalid(UNKNOWN_CATEGORY) from None
-    await announce(call.services, listing.id)
-    return encoded_answer((await _json(call, listing.id, call.actor)).encode())
+    return encoded_answer((await announce_and_read(call.services, listing.id, call.user)).encode())
 
 
 async def delete(call: Call) -> web.Response:
     listing = await call.listing()
     call.require(Action.LISTING_DELETE, owner_id=listing.seller_id)
     call.query()
-    await call.services.listings.trash(listing, by=call.user.user_id)
-    await announce(call.services, listing.id)
+    await call.services.listings.trash(listing.id, by=call.user.user_id)
+    announce_removal(call.services, listing.id)
     return no_content()
 
 
@@ -92,8 +91,7 @@ async def hide(call: Call) -> web.Response:
     if body.until is not None and body.until <= datetime.now(UTC):
         raise Invalid({"until": ["Has passed already."]})
     await call.services.listings.hide(listing.id, until=body.until, reason=body.reason, by=call.user.user_id)
-    await announce(call.services, listing.id)
-    return encoded_answer((await _json(call, listing.id, call.actor)).encode())
+    return encoded_answer((await announce_and_read(call.services, listing.id, call.user)).encode())
 
 
 async def show(call: Call) -> web.Response:

@@ -10,7 +10,7 @@ from aiohttp import web
 from api.answers import encoded_answer, json_answer, no_content
 from api.call import Call
 from api.handlers.listings import UNKNOWN_CATEGORY
-from api.listing_changes import announce
+from api.listing_changes import announce_and_read
 from api.pagination import decode_cursor, page
 from api.problems import Invalid
 from api.schemas import answers
@@ -38,8 +38,7 @@ async def restore(call: Call) -> web.Response:
         await services.trash.restore(listing_id, body.category_id, by=call.user.user_id)
     except CategoryNotFound:
         raise Invalid(UNKNOWN_CATEGORY) from None
-    await announce(services, listing_id)
-    return encoded_answer((await services.listings.read(listing_id, call.actor)).encode())
+    return encoded_answer((await announce_and_read(services, listing_id, call.user)).encode())
 
 
 async def delete(call: Call) -> web.Response:
