@@ -26,7 +26,7 @@ from shared.settings import Settings
 
 
 def create_app(settings: Settings, broker: Broker, node_id: str | None = None) -> web.Application:
-    """The application. The schema has to be applied. It starts without Postgres and Redis, and is not ready then."""
+    """The application. Apply the schema before it starts. Without Postgres or Redis it starts, and is not ready."""
     node_id = node_id or new_node_id()
     services = Services.build(settings, broker, node_id)
     database, writer = services.database, services.message_writer

@@ -5,14 +5,11 @@ arrive, and tells local members the difference.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
-from gateway.presence.leases import Leases
-from gateway.presence.loops import Loops
-from gateway.presence.outlet import Audience
+from gateway.presence.parts import Parts
 from gateway.presence.state import Change, Part, TopicState
-from gateway.presence.store import Store, StoreUnavailable
-from gateway.presence.topics import Phase, Replica, Topics, take_batch
+from gateway.presence.store import StoreUnavailable
+from gateway.presence.topics import Phase, Replica, take_batch
 from gateway.presence.wire import BadPresence, unpack_change
 from shared.logs import log_of
 
@@ -22,31 +19,19 @@ log = log_of(__name__)
 class Replicas:
     """The replicas of one node. A caller that subscribes to a topic before it calls `joined` misses no change."""
 
-    def __init__(
-        self,
-        node: str,
-        topics: Topics,
-        store: Store,
-        leases: Leases,
-        audience: Audience,
-        loops: Loops,
-        *,
-        lease_seconds: float,
-        load_seconds: float,
-        clock: Callable[[], float],
-    ) -> None:
-        self._node = node
-        self._topics = topics
-        self._store = store
-        self._leases = leases
-        self._audience = audience
-        self._loops = loops
+    def __init__(self, parts: Parts, *, lease_seconds: float, load_seconds: float) -> None:
+        self._node = parts.node
+        self._topics = parts.topics
+        self._store = parts.store
+        self._leases = parts.leases
+        self._audience = parts.audience
+        self._loops = parts.loops
         self._lease_seconds = lease_seconds
         self._load_seconds = load_seconds
-        self._clock = clock
+        self._clock = parts.clock
         self._unloaded: dict[str, None] = {}
         """An ordered set."""
-        self._load_wanted = loops.signal()
+        self._load_wanted = parts.loops.signal()
         self._unconfirmed: set[str] = set()
         """The topics that have unconfirmed nodes."""
 

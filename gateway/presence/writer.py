@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from gateway.presence.leases import Leases
-from gateway.presence.loops import Loops
-from gateway.presence.outlet import Audience
+from gateway.presence.parts import Parts
 from gateway.presence.state import Change, Part
-from gateway.presence.store import Store, StoreUnavailable, Write
-from gateway.presence.topics import TOPICS_AT_ONCE, Topics, take_batch
+from gateway.presence.store import StoreUnavailable, Write
+from gateway.presence.topics import TOPICS_AT_ONCE, take_batch
 from shared.logs import log_of
 
 log = log_of(__name__)
@@ -22,34 +20,23 @@ log = log_of(__name__)
 class Writer:
     """Writes the entries of one node, one call to the store at a time."""
 
-    def __init__(
-        self,
-        node: str,
-        topics: Topics,
-        store: Store,
-        leases: Leases,
-        audience: Audience,
-        loops: Loops,
-        *,
-        sweep_seconds: float,
-        clock: Callable[[], float],
-    ) -> None:
-        self._node = node
-        self._topics = topics
-        self._store = store
-        self._leases = leases
-        self._audience = audience
-        self._loops = loops
-        self._clock = clock
+    def __init__(self, parts: Parts, *, sweep_seconds: float) -> None:
+        self._node = parts.node
+        self._topics = parts.topics
+        self._store = parts.store
+        self._leases = parts.leases
+        self._audience = parts.audience
+        self._loops = parts.loops
+        self._clock = parts.clock
         self._sequence = 0
         # Work for the loop. Dictionaries serve as ordered sets.
         self._unwritten: dict[str, None] = {}
         self._unchecked: dict[str, None] = {}
         self._leftovers: dict[str, dict[str, None]] = {}
-        self._write_wanted = loops.signal()
+        self._write_wanted = parts.loops.signal()
         self._sweep: list[str] = []
         self._sweep_seconds = sweep_seconds
-        self._next_sweep = clock() + sweep_seconds
+        self._next_sweep = self._clock() + sweep_seconds
         self._ended: dict[str, Change] = {}
         self._ended_before: dict[str, Change] = {}
         """Topics in which this node's entries ended during this sweep, and during the one before."""
