@@ -1,6 +1,6 @@
 """Every route on one page: method, path, handler, the action that must be allowed, and the dataclass of its input.
 
-A fixed path comes before a path that has a parameter in its place.
+A fixed path must come before a path with a parameter in the same place.
 """
 
 from __future__ import annotations

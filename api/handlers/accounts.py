@@ -1,4 +1,4 @@
-"""One's own account: registering, log-in and log-out, the profile, leaving."""
+"""The user's own account: registration, log-in and log-out, profile, deletion."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def login(call: Call) -> web.Response:
     await services.rate_limits.login_of(body.email)
     found = await services.users.for_login(body.email)
     user, password_hash = found if found else (None, None)
-    # The hash is compared for unknown users too: the time taken tells nobody who is registered.
+    # Unknown users take the same time, so that the time does not tell who is registered.
     is_right = await services.passwords.verify(password_hash, body.password)
     if user is None or password_hash is None or not is_right:
         raise WrongCredentials

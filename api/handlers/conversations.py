@@ -1,4 +1,4 @@
-"""Conversations: private messages by the other user, what is unread, and reading it."""
+"""Conversations: private messages grouped by the other user, counts of unread messages, and marking them as read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is let in by their token: the answers that clients are promised, and what finding out costs under load."""
+"""Which tokens are accepted, what refused clients are told, and how many statements many concurrent requests need."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.api.rows import Rows
 CROWD = 20
 
 
-async def test_a_crowd_of_requests_is_looked_up_together(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_concurrent_requests_share_one_look_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     people = [await api.register(f"Person {number}") for number in range(CROWD)]
     shown, looks = list[str](), list[str]()
     all_are_there = asyncio.Event()
@@ -39,7 +39,7 @@ async def test_a_crowd_of_requests_is_looked_up_together(api: Api, monkeypatch: 
     async with asyncio.timeout(10):
         answers = await asyncio.gather(*(api.call("GET", "/api/me", 200, who=one) for one in people))
     assert [answer["id"] for answer in answers] == [one.id for one in people]
-    # The first one's, and that of all who came while it was under way.
+    # One look-up for the first request, and one for all that came while it ran.
     assert len(looks) == 2
 
 
@@ -52,7 +52,7 @@ async def test_a_crowd_of_requests_is_looked_up_together(api: Api, monkeypatch: 
         (True, False, True, 401, "unauthorized", "The session has ended."),
     ],
 )
-async def test_a_token_that_admits_nobody_says_why_and_the_log_says_whose_it_is(
+async def test_a_refused_token_gets_the_reason_and_the_log_says_whose_it_is(
     api: Api,
     rows: Rows,
     caplog: pytest.LogCaptureFixture,
@@ -103,13 +103,13 @@ def logged(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("header", "challenge", "detail"),
     [
-        ("Bearer x", 'Bearer error="invalid_token"', "The token is not good, or has expired."),
-        ("Bearer ", 'Bearer error="invalid_token"', "The token is not good, or has expired."),
+        ("Bearer x", 'Bearer error="invalid_token"', "The token is invalid or has expired."),
+        ("Bearer ", 'Bearer error="invalid_token"', "The token is invalid or has expired."),
         ("Basic x", "Bearer", "A bearer token is needed."),
         (None, "Bearer", "Authentication needed."),
     ],
 )
-async def test_a_header_that_holds_no_good_token_says_why(
+async def test_a_header_without_a_good_token_gets_the_reason(
     api: Api, header: str | None, challenge: str, detail: str
 ) -> None:
     response = await api.client.get("/api/me", headers={} if header is None else {"Authorization": header})

@@ -125,7 +125,7 @@ def test_an_address_of_any_kind_that_can_be_read_is_accepted(name: str, url: str
 def test_a_session_outlives_its_access_tokens() -> None:
     """Otherwise the row of a log-out would be deleted while a token of that session is still good."""
     with pytest.raises(
-        InvalidSettings, match=r"^REFRESH_TOKEN_SECONDS: at least ACCESS_TOKEN_SECONDS, 3600, not 3599$"
+        InvalidSettings, match=r"^REFRESH_TOKEN_SECONDS: must be at least ACCESS_TOKEN_SECONDS, 3600, not 3599$"
     ):
         Settings.from_environment({"REFRESH_TOKEN_SECONDS": "3599"})
     with pytest.raises(InvalidSettings, match=r"^REFRESH_TOKEN_SECONDS: [^\n]+, 2592001, not 2592000$"):

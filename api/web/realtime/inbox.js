@@ -1,7 +1,7 @@
-// All conversations of the user: who, the last message, what is unread, who is typing; live, and complete after a gap.
+// All conversations of the user: the other person, the last message, what is unread, and who is typing.
 //
-// That no message is missed, or shown twice, is the work of the private chat client. All conversations are read once. After
-// that, a message changes its conversation here, and the server is asked only about conversations in which something else may
+// The private chat client makes sure that no message is missed or shown twice. All conversations are read once. After that,
+// a message changes its conversation here, and the server is asked only about conversations in which something else may
 // have changed: those of missed messages, and after a gap those with unread messages, which another device may have read.
 
 import { Outbox } from "./outbox.js";
@@ -32,7 +32,7 @@ export class Inbox {
   #askAgain = null;
   #listeners = [];
 
-  /** `connection.chat` opens the chat, `api.get` reads by REST, `announce(text)` tells who does not see the page. */
+  /** `connection.chat` opens the chat, `api.get` reads by REST, `announce(text)` speaks to screen readers. */
   constructor({ connection, api, announce }) {
     this.#connection = connection;
     this.#api = api;
@@ -97,7 +97,7 @@ export class Inbox {
     this.outbox.add(to, message, listingId);
   }
 
-  /** I am writing to that person; told now and then. */
+  /** Tells that person, at most every TYPING_TOLD_EVERY_MS, that this user is writing. */
   typing(to) {
     if (Date.now() - this.#toldTypingAt < TYPING_TOLD_EVERY_MS) return;
     if (this.#chat?.typing(to)) this.#toldTypingAt = Date.now();
@@ -107,13 +107,13 @@ export class Inbox {
     return this.#typing.has(userId);
   }
 
-  /** What that person wrote to me has been seen. */
+  /** Marks what that person wrote as read, up to the newest loaded message. */
   markRead(userId) {
     const upTo = this.#threads.get(userId)?.newestUnread(this.#me);
     if (upTo && this.#chat?.read(userId, upTo)) this.#read(this.#me, userId, upTo);
   }
 
-  /** Ask the server about the conversation with that person. Resolves when it has answered, or could not. */
+  /** Ask the server about the conversation with that person. Resolves when the server has answered, or could not. */
   ask(userId) {
     this.#stale.add(userId);
     return this.#ask();
@@ -172,10 +172,10 @@ export class Inbox {
     }
   }
 
-  /** Up to there everything is read by REST; what comes later, the chat tells. */
+  /** Resolves with the newest message's id. The page reads older messages by REST; the chat delivers newer ones. */
   async #newestId() {
     const { data } = await this.#api.get("/api/conversations", { query: { limit: 1 } });
-    // Threads that were read before may lack what came since.
+    // Threads that were loaded before may lack newer messages.
     await Promise.all([...this.#threads.values()].map((thread) => thread.loadNewest()));
     return data[0]?.last_message.id ?? 0;
   }

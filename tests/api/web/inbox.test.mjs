@@ -1,4 +1,4 @@
-// The page's conversations over the private chat client: REST, a server and a clock that do what a test says.
+// Tests the page's list of conversations, with a REST API, a socket and a clock that each test controls.
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
@@ -11,7 +11,7 @@ const ME = "3";
 const [ANN, BOB] = ["7", "8"];
 const NAMES = { [ANN]: "Ann", [BOB]: "Bob" };
 
-/** What the API has stored, and answers. */
+/** Stands for the REST API: stores messages and answers requests. */
 class Rest {
   messages = [];
   asked = [];
@@ -19,7 +19,7 @@ class Rest {
   rows = 0;
   isAway = false;
 
-  /** As the server stores it; told to nobody. */
+  /** Store a message without broadcasting it. */
   store(id, from, to, text = `number ${id}`) {
     const message = { id, from, to, message: text, listing_id: null, inserted_at: "", read_at: null };
     this.messages.push(message);
@@ -28,7 +28,7 @@ class Rest {
 
   async get(path, { query }) {
     this.asked.push(path);
-    // An answer takes a while: it is what was so when it was asked for.
+    // The answer is made now and arrives later: it shows the state at the time of the request.
     const answer = JSON.stringify(this.#answer(path, query));
     await this.delay;
     if (this.isAway) throw new Error("away");
@@ -73,7 +73,7 @@ beforeEach(() => {
   inbox = new Inbox({ connection: { chat }, api: rest, announce: (text) => announced.push(text) });
 });
 
-/** Everything up to now is read, and what comes is told. */
+/** Open the inbox: it has read everything up to now, and has joined its topic. */
 async function open() {
   inbox.open(Number(ME));
   await settled();
@@ -86,7 +86,7 @@ const texts = () => inbox.list.map((one) => [one.user.name, one.last_message.mes
 const thread = (userId) => inbox.thread(userId).messages.map(({ id }) => id);
 const reads = () => rest.asked.filter((path) => path === "/api/conversations").length;
 
-test("it begins with what REST has, and joins from there", async () => {
+test("the inbox reads the conversations from REST and joins with the last message's id", async () => {
   rest.store(1, ANN, ME);
   rest.store(2, ME, BOB);
   await open();
@@ -94,7 +94,7 @@ test("it begins with what REST has, and joins from there", async () => {
   assert.deepEqual([texts(), inbox.unread], [[["Bob", "number 2", 0], ["Ann", "number 1", 1]], 1]);
 });
 
-test("it waits for REST as long as it is away, and shows everything then", async () => {
+test("the inbox waits until REST is back, and then shows everything", async () => {
   rest.store(1, ANN, ME);
   rest.isAway = true;
   inbox.open(ME);
@@ -112,16 +112,16 @@ test("it waits for REST as long as it is away, and shows everything then", async
   assert.deepEqual(texts(), [["Ann", "number 1", 1]]);
 });
 
-test("what comes between the reading of a thread and the join is in the thread", async () => {
+test("a message that arrives between reading a thread and the join is in the thread", async () => {
   rest.store(1, ANN, ME);
   await inbox.thread(ANN).loadOlder();
   rest.store(2, ANN, ME);
   await open();
-  // The server need not repeat what lies before the id that it is given.
+  // The server need not repeat messages before `after_id`.
   assert.deepEqual([socket.last.params(), thread(ANN)], [{ after_id: 2 }, [1, 2]]);
 });
 
-test("a thread that cannot be read, as of somebody who never was, keeps nobody from the chat", async () => {
+test("the inbox joins although a thread cannot be read", async () => {
   const get = rest.get.bind(rest);
   rest.get = async (path, options) => {
     if (path.includes("/999/")) throw new Error("there is no such person");
@@ -134,7 +134,7 @@ test("a thread that cannot be read, as of somebody who never was, keeps nobody f
   assert.equal(socket.channels.length, 1);
 });
 
-test("a message that comes live is last and unread, is announced, and ends the typing", async () => {
+test("a broadcast message becomes the last one, is unread, is announced, and ends the typing", async () => {
   rest.store(1, ANN, ME);
   await open();
   socket.hears("typing", { from: ANN, to: ME });
@@ -144,7 +144,7 @@ test("a message that comes live is last and unread, is announced, and ends the t
   assert.deepEqual([announced, reads()], [["Ann: Hello"], 2]);
 });
 
-test("typing that is not heard of again ends by itself", async () => {
+test("typing ends after a while without a new event", async () => {
   await open();
   let told = 0;
   inbox.onChange(() => (told += 1));
@@ -155,14 +155,14 @@ test("typing that is not heard of again ends by itself", async () => {
   assert.deepEqual([inbox.isTyping(ANN), told], [false, 2]);
 });
 
-test("the first message of somebody new asks for the conversations", async () => {
+test("a first message from a new person reloads the conversations", async () => {
   await open();
   socket.hears("send", rest.store(1, BOB, ME));
   await settled();
   assert.deepEqual(texts(), [["Bob", "number 1", 1]]);
 });
 
-test("what comes while the conversations are being read is not lost by an older answer", async () => {
+test("an older answer of REST does not hide a message that arrived in the meantime", async () => {
   rest.store(1, ANN, ME);
   let answer;
   await open();
@@ -174,7 +174,7 @@ test("what comes while the conversations are being read is not lost by an older 
   assert.deepEqual(texts(), [["Ann", "number 2", 2]]);
 });
 
-test("what was missed is in its thread, counted as the server counts, and not announced", async () => {
+test("missed messages are in their thread, have the server's unread count, and are not announced", async () => {
   rest.store(1, ANN, ME);
   await open();
   await inbox.thread(ANN).loadOlder();
@@ -186,7 +186,7 @@ test("what was missed is in its thread, counted as the server counts, and not an
   assert.deepEqual([thread(ANN), texts(), announced], [[1, 2, 3], [["Ann", "number 3", 3]], []]);
 });
 
-test("what one answer does not hold is read on, and what comes meanwhile does not hide the gap", async () => {
+test("a gap larger than one answer is read to its end, also when a new message arrives meanwhile", async () => {
   rest.store(1, ANN, ME);
   await open();
   await inbox.thread(ANN).loadOlder();
@@ -205,7 +205,7 @@ test("what one answer does not hold is read on, and what comes meanwhile does no
   assert.deepEqual([thread(ANN), socket.last.params()], [[1, 2, 3, 4, 5], { after_id: 5 }]);
 });
 
-test("what I send is in its thread once, whether the answer or the broadcast comes first", async () => {
+test("a sent message is in its thread once, whether the answer or the broadcast comes first", async () => {
   rest.store(1, ANN, ME);
   await open();
   await inbox.thread(ANN).loadOlder();
@@ -223,7 +223,7 @@ test("what I send is in its thread once, whether the answer or the broadcast com
   assert.deepEqual(texts(), [["Ann", "two", 1]]);
 });
 
-test("what is read is told once, and counted as read at once", async () => {
+test("a read message is reported once, and the unread count falls at once", async () => {
   rest.store(1, ANN, ME);
   await open();
   await inbox.thread(ANN).loadOlder();
@@ -233,7 +233,7 @@ test("what is read is told once, and counted as read at once", async () => {
   assert.equal(inbox.unread, 0);
 });
 
-test("without a connection nothing is read: it is told when there is one again", async () => {
+test("without a connection nothing counts as read; it is reported after the reconnect", async () => {
   rest.store(1, ANN, ME);
   await open();
   await inbox.thread(ANN).loadOlder();
@@ -246,7 +246,7 @@ test("without a connection nothing is read: it is told when there is one again",
   assert.deepEqual([socket.last.pushes.length, inbox.unread], [1, 0]);
 });
 
-test("what another device of mine has read is read here, and what they have read is shown", async () => {
+test("what another device of mine has read is read here, and what the other person has read is marked", async () => {
   rest.store(1, ANN, ME);
   rest.store(2, ME, BOB);
   await open();
@@ -257,7 +257,7 @@ test("what another device of mine has read is read here, and what they have read
   assert.ok(inbox.thread(BOB).messages[0].read_at);
 });
 
-test("that another device has read a part is counted by the server", async () => {
+test("the server counts the unread messages when another device has read some of them", async () => {
   rest.store(1, ANN, ME).read_at = "now";
   rest.store(2, ANN, ME);
   await open();
@@ -267,7 +267,7 @@ test("that another device has read a part is counted by the server", async () =>
   assert.deepEqual([reads() - before, inbox.unread], [1, 1]);
 });
 
-test("that I am typing is told now and then, and anew after a message", async () => {
+test("my typing is reported at intervals, and again after a message", async () => {
   await open();
   const told = () => socket.last.pushes.filter(({ event }) => event === "typing").length;
   inbox.typing(ANN);
@@ -282,7 +282,7 @@ test("that I am typing is told now and then, and anew after a message", async ()
   assert.equal(told(), 3);
 });
 
-test("nothing of one person is left for the next", async () => {
+test("closing the inbox erases everything that belongs to its user", async () => {
   rest.store(1, ANN, ME);
   await open();
   await inbox.thread(ANN).loadOlder();
