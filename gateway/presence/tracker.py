@@ -15,9 +15,9 @@ from gateway.presence.leases import BEATS_PER_LEASE, Leases
 from gateway.presence.liveness import Observation
 from gateway.presence.loops import Loops
 from gateway.presence.outlet import PRESENCE_DIFF, PRESENCE_STATE, Audience, Outlet
-from gateway.presence.parts import Parts
 from gateway.presence.refs import Refs
 from gateway.presence.replicas import Replicas
+from gateway.presence.resources import Resources
 from gateway.presence.state import Diff, Grouped
 from gateway.presence.store import Store, StoreUnavailable
 from gateway.presence.topics import Topics
@@ -73,9 +73,9 @@ class Tracker:
         self._leases = leases = Leases(
             node, store, loops, lease_seconds=lease_seconds, clock=clock, on_observation=self._on_observation
         )
-        parts = Parts(node, self._topics, store, leases, self._audience, loops, clock)
-        self._replicas = Replicas(parts, lease_seconds=lease_seconds, load_seconds=load_seconds)
-        self._writer = Writer(parts, sweep_seconds=sweep_seconds)
+        resources = Resources(node, self._topics, store, leases, self._audience, loops, clock)
+        self._replicas = Replicas(resources, lease_seconds=lease_seconds, load_seconds=load_seconds)
+        self._writer = Writer(resources, sweep_seconds=sweep_seconds)
 
     @property
     def topics(self) -> int:

@@ -13,7 +13,7 @@ from gateway.presence.topics import Topics
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Resources:
     node: str
     """The id of this node."""
     topics: Topics
