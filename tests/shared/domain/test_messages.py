@@ -1,4 +1,4 @@
-"""The check of a message's form, with any payload."""
+"""Tests how payloads of `send` and `read` are checked and parsed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ anything = st.recursive(
 )
 
 
-def test_a_message_is_read() -> None:
+def test_a_message_is_parsed() -> None:
     payload = {"to": "12", "message": " Hey ", "listing_id": 3, "client_ref": "x", "other": [1]}
     assert parse_send(7, payload) == NewMessage(7, 12, " Hey ", 3, "x")
     assert parse_send(7, {"to": MAX_ID, "message": "x" * 4000, "listing_id": None}) == NewMessage(7, MAX_ID, "x" * 4000)
@@ -30,7 +30,7 @@ def test_a_message_is_read() -> None:
     ["x", "", "0", "-1", "1.0", "01", " 1", "1 ", "+1", "1_0", "1e2", "\u0661", "\uff17", 0, -1, True, 2**63, [], {},
      0.0, -1.0, 38.5, float("nan"), float("inf"), float("-inf"), 2.0**53, 1e300],
 )  # fmt: skip
-def test_what_is_no_id_is_nobody(to: Any) -> None:
+def test_a_malformed_recipient_is_unknown(to: Any) -> None:
     with pytest.raises(UnknownRecipient):
         parse_send(7, {"to": to, "message": "x"})
 
@@ -55,7 +55,7 @@ def test_what_is_no_id_is_nobody(to: Any) -> None:
         (None, {"payload"}),
     ],
 )
-def test_what_is_wrong_is_named(payload: Any, fields: set[str]) -> None:
+def test_every_wrong_field_is_named(payload: Any, fields: set[str]) -> None:
     with pytest.raises(InvalidMessage) as caught:
         parse_send(7, payload)
     assert set(caught.value.errors) == fields
@@ -67,7 +67,7 @@ def test_what_is_wrong_is_named(payload: Any, fields: set[str]) -> None:
         {}, optional={"to": anything, "message": anything, "listing_id": anything, "client_ref": anything}
     )
 )
-def test_any_payload_is_read_or_refused(payload: Any) -> None:
+def test_any_payload_is_parsed_or_refused(payload: Any) -> None:
     for parse in (lambda: parse_send(7, payload), lambda: parse_read(payload)):
         with suppress(InvalidMessage, UnknownRecipient):
             assert parse()
@@ -86,11 +86,11 @@ def test_every_id_of_a_message_may_be_a_double() -> None:
 
 
 @given(st.integers(1, MAX_ID))
-def test_an_id_may_be_spelled_in_digits(number: int) -> None:
+def test_an_id_may_be_a_string_of_digits(number: int) -> None:
     assert parse_id(number) == parse_id(str(number)) == number
 
 
-def test_a_read_is_read() -> None:
+def test_a_read_event_is_parsed() -> None:
     assert parse_read({"with": "12", "up_to": 5}) == (12, 5)
     with pytest.raises(UnknownRecipient):
         parse_read({"with": "x", "up_to": 5})
