@@ -1,4 +1,4 @@
-"""`python -m api` serves, or carries out an operator's command. It reads the environment and the command line."""
+"""`python -m api` serves the API or runs one of the operator's commands. Reads the environment and the command line."""
 
 from __future__ import annotations
 
@@ -47,7 +47,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns the exit code: 0; 1 after one line about what failed; 2 if command line or environment are wrong."""
+    """Returns the exit code: 0, 1 if the work failed, 2 if the command line or the environment is wrong.
+
+    A failure prints one line to standard error.
+    """
     given = parser().parse_args(arguments)
     try:
         settings = settings_to_start_with()

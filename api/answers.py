@@ -1,4 +1,4 @@
-"""Answers as JSON."""
+"""Makes JSON answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def json_answer(value: Any, status: int = 200) -> web.Response:
 
 
 def encoded_answer(json: bytes, status: int = 200) -> web.Response:
-    """An answer whose JSON is encoded already."""
+    """Makes an answer from JSON that is already encoded."""
     return web.Response(body=json, status=status, content_type="application/json")
 
 

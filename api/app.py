@@ -26,12 +26,12 @@ from shared.settings import Settings
 
 
 def create_app(settings: Settings, broker: Broker, node_id: str | None = None) -> web.Application:
-    """The application. The schema has to be applied. It starts without Postgres and Redis, and is not ready then."""
+    """Returns the application. Needs the schema applied. Without Postgres or Redis it starts, but is not ready."""
     node_id = node_id or new_node_id()
     services = Services.build(settings, broker, node_id)
     database, writer = services.database, services.message_writer
     app = web.Application(
-        # Each wraps those after it, so the problems that `requests` makes of failures are counted and get headers too.
+        # Each wraps those after it, so answers that `requests` makes of failures are counted and get headers too.
         middlewares=[metrics(services.request_counts), headers(settings), requests(settings)],
         client_max_size=settings.max_body_bytes,
     )

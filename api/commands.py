@@ -1,4 +1,4 @@
-"""The commands of `python -m api` besides serving. Each prints its result, or raises CommandFailed with one line."""
+"""The commands of `python -m api` other than serving. Each prints its result, or raises CommandFailed."""
 
 from __future__ import annotations
 

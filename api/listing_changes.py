@@ -1,7 +1,7 @@
 """Announces a change of a listing without leaking the listing to viewers who have just lost access.
 
-First it asks the gateways to check again who may see the listing. It publishes the new content only if anyone may see
-it; otherwise it publishes only the id, and clients that may still see the listing read it again.
+It first asks the gateways to check again who may see the listing. It publishes the new content only if anyone may see
+it. Otherwise it publishes only the id, and clients that may still see the listing read it again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs one API process, which applies the schema first."""
+"""Runs one API process. It applies the schema first."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from shared.settings import Settings
 log = log_of(__name__)
 
 SCHEMA_PATIENCE_SECONDS = 30.0
-"""How long the start waits for Postgres, which may be starting at the same time."""
+"""How long the start waits for Postgres, which may still be starting."""
 BACKLOG = 1024
-"""Connections that may wait in the kernel."""
+"""The most connections that wait in the kernel to be accepted."""
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Then accept no new connections, and finish the requests by a deadline.
+    """Serve until SIGTERM or SIGINT. Then accept no new connections, and finish the current requests by a deadline.
 
     Raises InvalidSettings, DatabaseUnavailable, OSError.
     """
-    # This comes before any waiting, so that the operator sees a wrong setting at once.
+    # Check this before any waiting, so that the operator sees a wrong setting at once.
     open_store(settings)
     stop = stop_signal()
     applying = asyncio.create_task(_apply_schema(settings))

@@ -1,4 +1,4 @@
-"""The services of the handlers: built once from the settings, started and stopped with the application."""
+"""The services that handlers use: built once from the settings, started and stopped with the application."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from shared.pubsub.broker import Broker
 from shared.repositories.audit import AuditRepository
 from shared.repositories.blocks import BlockRepository
 from shared.repositories.categories import CategoryRepository
+from shared.repositories.conversations import ConversationRepository
 from shared.repositories.listing_access import ListingAccess
 from shared.repositories.listing_search import ListingSearch
 from shared.repositories.listings import ListingRepository
@@ -39,7 +40,7 @@ from shared.repositories.users import UserRepository
 from shared.settings import Settings
 
 MOST_SHARED = 100
-"""Reads of one kind that one statement answers at most."""
+"""The most reads of one kind that share one statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class Services:
     blocks: BlockRepository
     sessions: SessionRepository
     messages: MessageRepository
+    conversations: ConversationRepository
     categories: CategoryRepository
     listings: ListingRepository
     listing_search: ListingSearch
@@ -78,7 +80,7 @@ class Services:
 
     @classmethod
     def build(cls, settings: Settings, broker: Broker, node_id: str) -> Services:
-        """Build the services. Nothing is connected yet: the database connects when used, the broker when started."""
+        """Returns the services. Nothing is connected yet: the database connects on use, the broker when started."""
         database = Database(settings)
         users, messages, listings = UserRepository(database), MessageRepository(database), ListingRepository(database)
         tokens = Tokens(settings.jwt_secret, settings.access_token_seconds)
@@ -99,6 +101,7 @@ class Services:
             blocks=BlockRepository(database),
             sessions=SessionRepository(database),
             messages=messages,
+            conversations=ConversationRepository(database),
             categories=CategoryRepository(database),
             listings=listings,
             shown_listings=SharedReads(listings.read_many_for_anyone, most=MOST_SHARED),

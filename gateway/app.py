@@ -1,4 +1,4 @@
-"""Puts the gateway together: the only module that imports all of its parts."""
+"""Puts the gateway together. Only this module imports all parts."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from shared.settings import Settings
 ENDPOINT = web.AppKey("endpoint", Endpoint)
 
 MOST_SHARED = 500
-"""How many listings one statement looks up at most."""
+"""The most listings that one statement looks up."""
 
 
 def add_socket(app: web.Application, endpoint: Endpoint, admit: Admit) -> None:
-    """Serve the channel layer at `/socket`. The endpoint runs for as long as the application does, or longer."""
+    """Serve the channel layer at `/socket`. The endpoint must run at least as long as the application."""
     websocket = WebSocketTransport(endpoint, admit)
     for path in ("/socket/websocket", "/socket/websocket/"):
         app.router.add_route("*", path, websocket.handle)
@@ -50,7 +50,7 @@ def add_socket(app: web.Application, endpoint: Endpoint, admit: Admit) -> None:
 
 
 async def create_app(settings: Settings) -> web.Application:
-    """The gateway's application. It starts without Postgres and Redis, and is not ready until both answer."""
+    """Returns the gateway's application. It starts without Postgres and Redis, and is ready when both answer."""
     database = Database(settings)
     messages = MessageRepository(database)
     tokens = Tokens(settings.jwt_secret, settings.access_token_seconds)
@@ -83,7 +83,7 @@ async def create_app(settings: Settings) -> web.Application:
     lost_nodes = LostNodes(
         endpoint.gap,
         every_seconds=settings.away_catch_up_seconds,
-        # The time until a node notices its silent link, and the time until it has reported that.
+        # The time until a node notices that its link is silent, and the time until it has reported that.
         silence_seconds=2 * settings.redis_timeout_seconds + settings.node_lease_seconds,
         statement_seconds=2 * settings.database_timeout_seconds,
     )
@@ -122,7 +122,7 @@ async def create_app(settings: Settings) -> web.Application:
 
 
 def _budgets(settings: Settings) -> dict[str, UserBuckets]:
-    """A budget for each event of `private_chat`, so that a user who types or reads much can still send."""
+    """Returns a budget for each event of `private_chat`: a user who types or reads much can still send."""
     return {
         SEND: UserBuckets(settings.sends_per_second, settings.send_burst),
         READ: UserBuckets(settings.reads_per_second, settings.read_burst),
@@ -136,7 +136,7 @@ async def _name_no_versions(_: web.Request, response: web.StreamResponse) -> Non
 
 
 def _accepting(endpoint: Endpoint) -> web.Handler:  # type: ignore[name-defined]
-    """204 where a new connection is welcome, else 503. A load balancer asks before each one, so it asks nobody else."""
+    """Answers 204 if new connections are accepted, else 503. Load balancers ask often, so it asks no database."""
 
     async def accepting(_: web.Request) -> web.Response:
         return web.Response(status=503 if endpoint.is_draining else 204)

@@ -1,7 +1,6 @@
-"""Whether a process runs, and whether it can serve, as load balancers and orchestrators ask.
+"""Answers load balancers and orchestrators whether the process runs, and whether it can serve.
 
-Only a change is worth a line of the log: whoever asks does so every few seconds, for ever, and those lines would bury
-all others.
+They ask every few seconds, so only a change of the answer is logged: other lines would drown all others.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from shared.pubsub.broker import Broker
 log = log_of(__name__)
 
 ASKED_BY_MACHINES = frozenset({"/health/live", "/health/ready", "/metrics"})
-"""Paths that are asked for all the time. That one is asked for is logged at DEBUG."""
+"""Paths that machines request all the time. Requests for them are logged at DEBUG."""
 
 
 class Health:
-    """The handlers of `/health/live` and `/health/ready`. One for each process."""
+    """The handlers of `/health/live` and `/health/ready` of one process."""
 
     def __init__(self, database: Database, broker: Broker, is_stopping: Callable[[], bool]) -> None:
         self._database = database
@@ -34,7 +33,7 @@ class Health:
         return web.json_response({"status": "ok"})
 
     async def ready(self, _: web.Request) -> web.Response:
-        """503 while Postgres or Redis is away, or the process is stopping: the reasons in words, by what is missing."""
+        """503 while Postgres or Redis is away, or the process is stopping; `reasons` maps what is missing to a text."""
         reasons: dict[str, str] = {}
         try:
             await self._database.ping()
@@ -57,6 +56,6 @@ class Health:
         if not reasons:
             log.info("ready again")
             return
-        # To stop is not a fault.
+        # Stopping is not a fault.
         level = logging.INFO if missing == {"process"} else logging.WARNING
         log.log(level, "not ready", reasons=dict(reasons))

@@ -1,4 +1,4 @@
-"""The start of every process: complete settings that can work, or one line that names the faulty variable."""
+"""The start of every process: settings that are complete and can work, or one line that names the wrong variable."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from shared.settings import InvalidSettings, Settings
 
 
 def settings_to_start_with() -> Settings:
-    """The settings of the environment, with servers and secret. Nothing is connected yet. Raises InvalidSettings."""
+    """Returns the environment's settings, with servers and secret. Connects to nothing. Raises InvalidSettings."""
     settings = with_servers(Settings.from_environment())
     check_addresses(settings)
     return replace(settings, jwt_secret=jwt_secret(settings))
 
 
 def check_addresses(settings: Settings) -> None:
-    """Check that the servers' addresses, if given, can be read. Raises InvalidSettings, whose text has no password."""
+    """Check that the servers' addresses, if given, can be read. Raises InvalidSettings; its text has no password."""
     if settings.database_url:
         try:
             parsed(settings.database_url)
@@ -34,7 +34,7 @@ def check_addresses(settings: Settings) -> None:
 
 
 def cannot_listen(name: str, host: str, port: int, error: OSError) -> OSError:
-    """An error whose one line names the variables; `name` is the beginning of their names."""
-    # asyncio's text repeats the address.
+    """Returns an error of one line that names the variables; `name` is the beginning of their names."""
+    # asyncio's own text repeats the address.
     reason = os.strerror(error.errno).lower() if error.errno is not None else why(error)
     return OSError(f"{name}_HOST, {name}_PORT: cannot listen on {host}:{port}: {reason}")

@@ -1,6 +1,6 @@
-"""What the OpenAPI document says of each route besides its line in the table: summary, answer, own problems.
+"""What the OpenAPI document says about each route in addition to `routes`: summary, answer, the route's own problems.
 
-`document` adds the problems that follow from a route's form: a token, a path id, a body, a write.
+`document` adds the problems that follow from the route itself: from a token, a path id, a body, a write.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ IMAGES = ("image/jpeg", "image/webp")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """`example` is a body that works; `files` are the media types of an answer other than JSON."""
+    """`example` is a body that the API accepts; `files` are the media types of an answer that is not JSON."""
 
     needs_body: bool = True
-    """For a route with a body: whether a client has to send one, even if it is only `{}`."""
+    """For a route with a body: whether the client must send one, even if it is only `{}`."""
     summary: str
     status: int = 200
     answer: type | None = None
     is_page: bool = False
-    """Whether the answer is a page of the things in `answer`."""
+    """True if the answer is a page of objects of the type `answer`."""
     files: tuple[str, ...] = ()
     problems: tuple[type[Problem], ...] = ()
     example: Mapping[str, Any] | None = None
@@ -47,26 +47,27 @@ def _no_content(summary: str, *own: type[Problem], example: Mapping[str, Any] | 
 
 PARAMETERS: Mapping[str, str] = MappingProxyType(
     {
-        "after_id": "Messages with a greater id; 0 is from the very first one.",
-        "banned": "Only those who are banned now, or only those who are not.",
-        "category_id": "Of this category.",
-        "cursor": "`next_cursor` of the page before.",
-        "hidden": "For moderators: only what is hidden, or only what is not.",
-        "limit": "How many to a page.",
-        "make": "Of this make; case and accents make no difference.",
-        "mileage_max": "At most so many miles.",
-        "model": "Of this model; case and accents make no difference.",
+        "after_id": "Only messages with a greater id; 0 reads from the first one.",
+        "banned": "true: only users who are banned now; false: only the others.",
+        "category_id": "Only this category.",
+        "cursor": "`next_cursor` of the previous page.",
+        "hidden": "For moderators. true: only hidden listings; false: only the others.",
+        "limit": "Items on a page.",
+        "make": "Only this make; case and accents are ignored.",
+        "mileage_max": "At most this many miles.",
+        "model": "Only this model; case and accents are ignored.",
         "price_max": "At most this price, in whole units.",
         "price_min": "At least this price, in whole units.",
-        "role": "Only those with this role.",
-        "seller_id": "Offered by this user.",
-        "sort": "The order; what is unknown comes last in each.",
-        "status": "What is still available, what is sold, or any of both.",
-        "year_max": "Of this year or before.",
-        "year_min": "Of this year or later.",
+        "role": "Only users with this role.",
+        "seller_id": "Only listings of this user.",
+        "sort": "The order; listings without the value come last.",
+        "status": "Only available listings, only sold ones, or both.",
+        "user_ids": "Only with these users: at most 100 ids, with commas between them.",
+        "year_max": "This year or earlier.",
+        "year_min": "This year or later.",
     }
 )
-"""The meaning of query parameters; a name means the same everywhere, except `q`, which each operation describes."""
+"""The descriptions of query parameters by name. Only `q` differs between routes; each operation describes it."""
 
 PASSWORD = "correct horse battery"
 
@@ -74,11 +75,11 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
     {
         ("GET", "/health/live"): Operation(summary="Whether the process runs", answer=answers.Health),
         ("GET", "/health/ready"): Operation(
-            summary="Whether the process can serve: 503 with the reasons where it cannot", answer=answers.Health
+            summary="Whether the process can serve: if not, 503 with the reasons", answer=answers.Health
         ),
         ("GET", "/metrics"): Operation(summary="Numbers for Prometheus", files=("text/plain",)),
         ("GET", "/api/openapi.json"): Operation(summary="This document", files=(JSON,)),
-        ("GET", "/api/docs"): Operation(summary="This document to read and try, for people", files=("text/html",)),
+        ("GET", "/api/docs"): Operation(summary="This document as a page to read and try", files=("text/html",)),
         # accounts
         ("POST", "/api/register"): Operation(
             summary="Register, and be logged in",
@@ -94,29 +95,29 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             example={"email": "dave@example.com", "password": PASSWORD},
         ),
         ("POST", "/api/token/refresh"): Operation(
-            summary="Exchange a refresh token for new tokens; one used again later ends its session",
+            summary="Exchange a refresh token for new tokens; using it again later ends its session",
             answer=answers.SignedIn,
             problems=(problems.InvalidRefreshToken, problems.BannedUser),
             example={"refresh_token": "the one that the last log-in or refresh gave"},
         ),
         ("POST", "/api/logout"): _no_content("Log out: the session, its tokens and its sockets end"),
-        ("GET", "/api/me"): Operation(summary="The own profile", answer=answers.Profile),
+        ("GET", "/api/me"): Operation(summary="Your profile", answer=answers.Profile),
         ("PATCH", "/api/me"): Operation(
-            summary="Change the own profile; a new password ends the other sessions",
+            summary="Change your profile; a new password ends your other sessions",
             answer=answers.Profile,
             problems=(problems.WrongPassword, problems.EmailTaken),
             example={"name": "David"},
         ),
         ("DELETE", "/api/me"): _no_content(
-            "Leave: the listings go to the trash, messages stay with the other side",
+            "Delete your account: your listings go to the trash, and the other side keeps your messages",
             problems.WrongPassword,
             problems.LastAdmin,
             example={"current_password": PASSWORD},
         ),
         # users
-        ("GET", "/api/me/blocks"): _page("Whom one has blocked, latest first", answers.BlockedProfile),
+        ("GET", "/api/me/blocks"): _page("The users whom you have blocked, latest first", answers.BlockedProfile),
         ("GET", "/api/users"): _page(
-            "All users, newest first, with e-mail address and ban; `q` is a part of name or address",
+            "All users, newest first, with e-mail address and ban; `q` is a part of the name or the address",
             answers.FullProfile,
         ),
         ("GET", "/api/users/{id}"): Operation(summary="A user's public profile", answer=answers.PublicProfile),
@@ -127,7 +128,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             example={"role": "moderator"},
         ),
         ("PUT", "/api/users/{id}/ban"): Operation(
-            summary="Ban, for a time or for good: tokens and sockets end at once",
+            summary="Ban a user, for a time or permanently: tokens and sockets end at once",
             answer=answers.FullProfile,
             problems=(problems.Conflict,),
             example={"reason": "sells what is not his"},
@@ -136,7 +137,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("PUT", "/api/users/{id}/block"): Operation(
             summary="Refuse this user's messages", answer=answers.PublicProfile, problems=(problems.Conflict,)
         ),
-        ("DELETE", "/api/users/{id}/block"): _no_content("Take this user's messages again"),
+        ("DELETE", "/api/users/{id}/block"): _no_content("Accept this user's messages again"),
         # categories
         ("GET", "/api/categories"): _page("Categories by name; private ones for users only", answers.Category),
         ("POST", "/api/categories"): Operation(
@@ -190,7 +191,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ),
         ("DELETE", "/api/listings/{id}/hidden"): _no_content("Show a hidden listing again"),
         # trash
-        ("GET", "/api/trash"): _page("What is in the trash, the latest first", answers.TrashedListing),
+        ("GET", "/api/trash"): _page("The listings in the trash, latest first", answers.TrashedListing),
         ("POST", "/api/trash/{id}/restore"): Operation(
             summary="Take a listing out of the trash",
             needs_body=False,
@@ -198,7 +199,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             problems=(problems.Conflict,),
             example={"category_id": 1},
         ),
-        ("DELETE", "/api/trash/{id}"): _no_content("Delete a listing for good, its pictures and replies with it"),
+        ("DELETE", "/api/trash/{id}"): _no_content("Delete a listing permanently, with its pictures and replies"),
         # pictures
         ("POST", "/api/listings/{id}/pictures"): Operation(
             summary=f"Add a picture (JPEG, PNG or WebP), at most {in_words(MAX_PICTURES)} to a listing",
@@ -208,17 +209,17 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ),
         ("DELETE", "/api/listings/{id}/pictures/{picture_id}"): _no_content("Remove a picture"),
         ("GET", "/api/pictures/{id}"): Operation(summary="A picture", files=IMAGES),
-        ("GET", "/api/pictures/{id}/thumbnail"): Operation(summary="A picture, small", files=IMAGES),
+        ("GET", "/api/pictures/{id}/thumbnail"): Operation(summary="A picture's thumbnail", files=IMAGES),
         # replies
         ("GET", "/api/listings/{id}/replies"): _page("The replies under a listing, oldest first", answers.Reply),
         ("POST", "/api/listings/{id}/replies"): Operation(
-            summary="Reply to a listing of the last year",
+            summary="Reply to a listing that is at most a year old",
             status=201,
             answer=answers.Reply,
             problems=(problems.ListingTooOld,),
             example={"text": "Is it still available?"},
         ),
-        ("DELETE", "/api/replies/{id}"): _no_content("Remove a reply of one's own; an admin removes any"),
+        ("DELETE", "/api/replies/{id}"): _no_content("Remove your own reply; an admin can remove any"),
         # moderation
         ("POST", "/api/listings/{id}/reports"): Operation(
             summary="Tell the moderators about a listing, once",
@@ -227,22 +228,24 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             problems=(problems.AlreadyReported,),
             example={"reason": "sold", "text": "I bought it last week."},
         ),
-        ("GET", "/api/reports"): _page("Open reports, those of the most reported listing first", answers.QueuedReport),
+        ("GET", "/api/reports"): _page("Open reports; the most reported listing's come first", answers.QueuedReport),
         ("PUT", "/api/reports/{id}/resolved"): Operation(summary="Close a report", answer=answers.Report),
-        ("GET", "/api/audit"): _page("Acts of moderators and admins, newest first", answers.Act),
+        ("GET", "/api/audit"): _page("Acts of moderators and admins, latest first", answers.Act),
         # private messages
         ("POST", "/api/messages"): Operation(
-            summary="Send a private message, as by the socket",
+            summary="Send a private message, as over the socket",
             status=201,
             answer=Message,
             problems=(problems.Blocked,),
             example={"to": 2, "message": "Hey, how are you?", "client_ref": "my-first-message"},
         ),
-        ("GET", "/api/messages"): _page("Messages to and from oneself after an id, oldest first", Message),
-        ("GET", "/api/conversations"): _page("Conversations, the latest first", answers.Conversation),
-        ("GET", "/api/conversations/{user_id}/messages"): _page("Messages with a user, newest first", Message),
+        ("GET", "/api/messages"): _page("Your messages, sent and received, after an id, oldest first", Message),
+        ("GET", "/api/conversations"): _page(
+            "Your conversations, latest first or by the other user's id", answers.Conversation
+        ),
+        ("GET", "/api/conversations/{user_id}/messages"): _page("Your messages with a user, newest first", Message),
         ("PUT", "/api/conversations/{user_id}/read"): _no_content(
-            "Mark what this user wrote as read, up to a message", example={"up_to": 1}
+            "Mark this user's messages as read, up to a message", example={"up_to": 1}
         ),
     }
 )

@@ -1,4 +1,4 @@
-"""Blocks between users: whom one wants no messages from."""
+"""Blocks between users: a user gets no messages from those whom they have blocked."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def block(call: Call) -> web.Response:
     user = await call.services.users.public(user_id)
     call.query()
     if user_id == call.user.user_id:
-        raise Conflict("Nobody blocks themselves.")
+        raise Conflict("You cannot block yourself.")
     await call.services.blocks.block(call.user.user_id, user_id)
     return json_answer(answers.public_profile(user))
 

@@ -1,4 +1,4 @@
-"""Categories: read by everybody, private ones by users; created, changed and deleted by moderators."""
+"""Categories: visitors read the public ones, users all; moderators create, change and delete them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether this process runs, and whether it can serve. For load balancers and orchestrators."""
+"""Says whether this process runs, and whether it can serve: for load balancers and orchestrators."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from api.call import Call
 from shared.health import Health
 
 STOPPING = web.AppKey("stopping", asyncio.Event)
-"""Set once the process is on its way out."""
+"""Set when the process begins to stop."""
 HEALTH = web.AppKey("health", Health)
 
 
@@ -20,6 +20,6 @@ async def live(call: Call) -> web.Response:
 
 
 async def ready(call: Call) -> web.Response:
-    """503 with the reasons while Postgres or Redis is away, or while the process is stopping."""
+    """Answers 503 with the reasons while Postgres or Redis is away, or while the process is stopping."""
     call.query()
     return await call.request.app[HEALTH].ready(call.request)

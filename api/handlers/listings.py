@@ -1,4 +1,4 @@
-"""Listings: found, read, offered, changed, hidden, and put into the trash."""
+"""Listings: search, read, create, change, hide, and move to the trash."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ async def find(call: Call) -> web.Response:
     if query.hidden is not None and not may(Action.LISTING_READ_HIDDEN, call.actor, owner_id=None):
         if call.actor is None:
             raise Unauthorized
-        raise Forbidden("Only moderators look for hidden listings.")
+        raise Forbidden("Only moderators can search for hidden listings.")
     limit, sort, filter = query.limit, query.sort, query.filter
     after = _position(query.cursor, sort)
     if sort is Sort.NEWEST and filter.is_plain:
         asked = FrontPage(after.id if after else MAX_ID, limit)
         if call.actor is not None:
             return encoded_answer(await read_front_page_of(call.services.listings, call.actor, asked))
-        # Visitors all see the same: whoever asks at the same time is answered together.
+        # All visitors see the same, so concurrent requests share one read.
         front_page = await call.services.front_pages.get(asked)
         assert front_page is not None
         return encoded_answer(front_page)
@@ -90,7 +90,7 @@ async def hide(call: Call) -> web.Response:
     listing = await call.listing()
     body = await call.optional_body(HideBody)
     if body.until is not None and body.until <= datetime.now(UTC):
-        raise Invalid({"until": ["Has passed already."]})
+        raise Invalid({"until": ["Is in the past."]})
     await call.services.listings.hide(listing.id, until=body.until, reason=body.reason, by=call.user.user_id)
     await announce(call.services, listing.id)
     return encoded_answer((await _json(call, listing.id, call.actor)).encode())
@@ -109,7 +109,7 @@ async def _json(call: Call, listing_id: int, actor: Actor | None) -> str:
 
 
 def _position(cursor: str | None, sort: Sort) -> Position | None:
-    """Raises Invalid also for a cursor of another order."""
+    """Returns the position in the cursor. Raises Invalid, also for a cursor of another order."""
     decoded = decode_cursor(cursor, tuple[str, int, int])
     if decoded is None:
         return None

@@ -1,4 +1,4 @@
-"""Private messages by REST: sent as by the socket, and read to catch up."""
+"""Private messages by REST: sends as the socket does, and reads after an id to catch up."""
 
 from __future__ import annotations
 

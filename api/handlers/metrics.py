@@ -1,4 +1,4 @@
-"""The numbers of this process, for Prometheus."""
+"""This process's metrics, for Prometheus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replies under a listing: for whoever may see the listing, until it is a year old."""
+"""Replies to a listing: whoever may see the listing may read them; users may reply until the listing is a year old."""
 
 from __future__ import annotations
 

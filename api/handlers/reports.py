@@ -1,4 +1,4 @@
-"""Reports about listings: made by users, worked through by moderators."""
+"""Reports about listings: users make them, moderators resolve them."""
 
 from __future__ import annotations
 

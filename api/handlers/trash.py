@@ -1,4 +1,4 @@
-"""The trash: looked into and restored from by moderators, emptied one by one by admins."""
+"""The trash: moderators list it and restore from it; admins delete single listings permanently."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Other people: their public profile, and what admins see and decide."""
+"""Other users: their public profile, and what admins see and change."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ async def ban(call: Call) -> web.Response:
     await services.users.public(user_id)
     body = await call.body(BanBody)
     if body.until is not None and body.until <= datetime.now(UTC):
-        raise Invalid({"until": ["Has passed already."]})
+        raise Invalid({"until": ["Is in the past."]})
     if user_id == call.user.user_id:
-        raise Conflict("Nobody bans themselves.")
+        raise Conflict("You cannot ban yourself.")
     user = await services.users.ban(user_id, until=body.until, reason=body.reason, by=call.user.user_id)
     services.realtime.disconnect(user_id)
     services.realtime.seller_changed(user_id)

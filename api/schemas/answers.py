@@ -1,7 +1,7 @@
-"""Every answer, declared once: a dataclass that becomes JSON as it is, and that describes the JSON in the document.
+"""Every answer as a dataclass. It becomes JSON unchanged, and describes that JSON in the OpenAPI document.
 
-Below each is the function that makes it from the domain's object. Only listings come as JSON from the database
-(shared/repositories/listings.py), with the fields that shared/domain/listings.py declares; `Listing` describes them.
+Below each class is the function that makes it from the domain's object. Only listings come as JSON from the database
+(shared/repositories/listings.py), with the fields of shared/domain/listings.py; `Listing` describes them.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from shared.events.messages import Message, message_payload
 from shared.repositories import audit, blocks, trash
 
 ABSENT: Any = UNSET
-"""The default of a field that is not always there."""
+"""The default of a field that is left out when it has no value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """RFC 9457. `errors` comes with 422: a list of sentences for each field."""
+    """Problem details (RFC 9457). `errors` comes with 422: a list of sentences for each field."""
 
     type: Annotated[str, partial(fields.String, metadata={"example": "/problems/invalid"})]
     title: str
@@ -46,7 +46,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Whose name stands at something; empty for one who has left."""
+    """A user in other objects. `name` is "" if the account was deleted."""
 
     id: Id
     name: str
@@ -54,7 +54,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicProfile:
-    """What every user sees."""
+    """The profile that every user sees."""
 
     id: Id
     name: str
@@ -81,7 +81,7 @@ def blocked_profile(blocked: blocks.BlockedUser) -> BlockedProfile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile(PublicProfile):
-    """What only the user and admins see."""
+    """The profile that only the user and admins see."""
 
     email: str
 
@@ -99,7 +99,7 @@ class Ban:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FullProfile(Profile):
-    """What admins see."""
+    """The profile that admins see."""
 
     ban: Ban | None
 
@@ -113,7 +113,7 @@ def full_profile(user: users.User) -> FullProfile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedIn:
-    """`expires_in` is the access token's life in seconds."""
+    """`expires_in` is the lifetime of the access token in seconds."""
 
     user: Profile
     access_token: str
@@ -138,7 +138,7 @@ def conversation(conversation: messages.Conversation) -> Conversation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """The addresses are paths on this host; sizes are in pixels."""
+    """The URLs are paths on this host; the sizes are in pixels."""
 
     id: Id
     url: str
@@ -184,7 +184,7 @@ Listing = make_dataclass(
         ("updated_at", Timestamp),
         ("reply_count", Number),
         ("pictures", list[Picture]),
-        # For those who may know: the seller, moderators and admins.
+        # Only for the seller, moderators and admins.
         ("hidden", bool, ABSENT),
         ("hidden_until", Timestamp | None, ABSENT),
         ("hidden_reason", str | None, ABSENT),
@@ -195,7 +195,7 @@ Listing = make_dataclass(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trashing:
-    """When it came into the trash, by whom and why. If its category is gone, a restore needs another one."""
+    """When, by whom and why the listing went to the trash. If its category is gone, a restore has to name another."""
 
     at: Timestamp
     by: Person | None
@@ -268,7 +268,7 @@ class ReportedListing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedReport(Report):
-    """`report_count`: open reports of the listing when the reading of the queue began."""
+    """`report_count` is the listing's number of open reports when the first page of the queue was read."""
 
     reporter: Person
     listing: ReportedListing
@@ -293,7 +293,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """Something that a moderator or an admin did."""
+    """An act of a moderator or an admin."""
 
     id: Id
     actor: Person

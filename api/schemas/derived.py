@@ -1,7 +1,7 @@
-"""Marshmallow schemas made from dataclasses: what checks a body or a query, and what describes an answer.
+"""Makes marshmallow schemas from dataclasses: they check bodies and queries, and describe answers.
 
-A field of a body or a query is declared by its type and a rule beside it: one of shared/domain/declared.py, or, where
-only this API has it, a marshmallow field (its class, or a `partial` of it): `cursor: Annotated[str, Storable]`.
+A field is declared by its type and a rule. The rule is one of shared/domain/declared.py, or, if only the API has it, a
+marshmallow field (its class, or a `partial` of it): `cursor: Annotated[str, Storable]`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Input = TypeVar("Input")
 
 @cache
 def input_schema(kind: Any) -> type[Schema]:
-    """What checks a body or a query, and describes it."""
+    """Returns the schema that checks and describes a body or a query."""
     if issubclass(kind, Change):
         given = {field.name: _input(field, is_partial=True) for field in fields_of(kind.OF)}
     else:
@@ -36,7 +36,7 @@ def input_schema(kind: Any) -> type[Schema]:
 
 
 def load(kind: type[Input], given: Mapping[str, object]) -> Input:
-    """One of that dataclass. Raises marshmallow's ValidationError, as its `__post_init__` may."""
+    """Returns an instance of the dataclass. Raises marshmallow's ValidationError, also from `__post_init__`."""
     declaration: Any = kind
     loaded: Input = _loader(declaration)(given) if given else _empty(declaration)
     return loaded
@@ -44,7 +44,7 @@ def load(kind: type[Input], given: Mapping[str, object]) -> Input:
 
 @cache
 def _loader(kind: Any) -> Callable[[Mapping[str, object]], Any]:
-    # A schema takes a while to build and keeps nothing of what it loads.
+    # Building a schema takes a while. It can be shared, because it keeps nothing of what it loads.
     schema = input_schema(kind)()
     if issubclass(kind, Change):
         return lambda given: kind(schema.load(given))
@@ -53,19 +53,19 @@ def _loader(kind: Any) -> Callable[[Mapping[str, object]], Any]:
 
 @cache
 def _empty(kind: Any) -> Any:
-    """What nothing given makes; as it cannot be changed, once for all requests. What is raised is not kept."""
+    """Returns the instance for no input, shared by all requests because it is immutable. Errors are not cached."""
     return _loader(kind)({})
 
 
 @cache
 def answer_schema(kind: Any) -> type[Schema]:
-    """What describes an answer. Nothing is dumped through it: the dataclass itself is what becomes JSON."""
+    """Returns the schema that describes an answer. It is not used to encode it: the dataclass itself becomes JSON."""
     return Schema.from_dict({field.name: _output(field) for field in fields_of(kind)}, name=kind.__name__)
 
 
 @cache
 def page_schema(kind: Any) -> type[Schema]:
-    """A page of such answers; `next_cursor` is null on the last one."""
+    """Returns the schema of a page of such answers; `next_cursor` is null on the last page."""
     return Schema.from_dict(
         {
             "data": fields.List(fields.Nested(answer_schema(kind)), required=True),
@@ -76,7 +76,7 @@ def page_schema(kind: Any) -> type[Schema]:
 
 
 def limits_of(kind: type) -> dict[str, dict[str, int]]:
-    """Its fields' limits, as the attributes that HTML's inputs have for them; fields without a limit are absent."""
+    """Returns the limits of the fields as attributes of HTML inputs. Fields without a limit are absent."""
     found = {name: _attributes(field) for name, field in input_schema(kind)().fields.items()}
     return {name: attributes for name, attributes in found.items() if attributes}
 
@@ -111,7 +111,7 @@ def _input(field: Field, *, is_partial: bool) -> fields.Field[Any]:
         case make if callable(make):
             made: fields.Field[Any] = make(**settings)
             return made
-    raise TypeError(f"{field.name}: no rule says what it may hold")
+    raise TypeError(f"{field.name}: needs a rule that says which values it takes")
 
 
 def _output(field: Field) -> fields.Field[Any]:

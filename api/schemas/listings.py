@@ -1,4 +1,4 @@
-"""What sellers give of a listing, what buyers ask for, and what moderators do."""
+"""Bodies and queries about listings: from sellers, buyers and moderators."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ _STATUS = partial(fields.String, validate=validate.OneOf([*(one.value for one in
 
 
 class ListingBody(NewListing):
-    """What is known of the car, and what is said of it."""
+    """A new listing."""
 
 
 class ListingChangeBody(ListingChange):
-    """Only what is given is changed; null makes unknown what may be so."""
+    """Changes only the fields that are given; null clears a field that may be unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HideBody:
-    """Without `until` for good, or until it is shown again."""
+    """Without `until`, the listing is hidden until a moderator shows it again."""
 
     reason: Reason | None = None
     until: Annotated[datetime, Time] | None = None
@@ -50,7 +50,7 @@ def _number(most: int) -> partial[Digits]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListingsQuery(PageQuery):
-    """`q` looks in title, content, make and model, forgives misspellings and completes words; `hidden` is for
+    """`q` searches title, content, make and model; it tolerates misspellings and completes words. `hidden` is for
     moderators."""
 
     q: Annotated[str, Text(MAX_QUERY_LENGTH)] | None = None

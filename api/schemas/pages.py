@@ -11,13 +11,13 @@ from marshmallow import validate
 from api.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from api.schemas.fields import Digits, Storable
 
-# As `pagination` makes them: letters that a URL takes as they are.
+# Cursors of `pagination`: base64url, which URLs need not escape.
 _CURSOR = [validate.Length(1, 1000), validate.Regexp(r"^[A-Za-z0-9_-]+$", error="Not a cursor of this list.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageQuery:
-    """A list with filters adds its own in a subclass."""
+    """A list with filters adds them in a subclass."""
 
     limit: Annotated[int, partial(Digits, validate=validate.Range(1, MAX_LIMIT))] = DEFAULT_LIMIT
     cursor: Annotated[str, partial(Storable, validate=_CURSOR)] | None = None

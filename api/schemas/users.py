@@ -1,4 +1,4 @@
-"""What admins give about users."""
+"""Bodies and queries with which admins act on users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-// The REST API as functions. They add the token, refresh it and try again; they return objects, and throw Problem.
+// The REST API as functions. They send the token and refresh it when needed. They return objects, and throw Problem.
 
 import { Problem } from "./problem.js";
 import { session } from "./session.js";

@@ -1,6 +1,6 @@
-"""`private_chat:{user_id}`: a user's own messages, on every device, and what they send to others.
+"""`private_chat:{user_id}`: a user's own messages on all devices, and what the user sends to others.
 
-A message is stored first; then it is broadcast on the recipient's topic and on the sender's own; then it is answered.
+A message is stored, then broadcast on the recipient's and the sender's topics, then answered.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from shared.events.messages import READ, SEND, TYPING, message_payload, read_pay
 from shared.postgres import DatabaseUnavailable
 
 CATCH_UP_LIMIT = 200
-"""Messages in the answer to one join."""
+"""The most messages in the answer to a join."""
 
 USER_NOT_FOUND = Error({"reason": "user not found"})
 UNAUTHORIZED = Error({"reason": "unauthorized"})
 
 
 class PrivateChat(AuthenticatedChannel):
-    """Joins: own id only. Pushes: `send`, `read`, `typing`. Broadcasts: the same three."""
+    """Join: only with the user's own id. Pushes and broadcasts: `send`, `read`, `typing`."""
 
     async def join(self, topic: str, params: Any) -> JoinResult:
         user_id = topics.user_of(topic)
@@ -44,7 +44,7 @@ class PrivateChat(AuthenticatedChannel):
         after_id = 0 if given in (0, "0") and given is not False else parse_id(given)
         if after_id is None:
             return Error({"reason": "invalid after_id"})
-        # Subscribe before reading: a message that is stored meanwhile then arrives as a broadcast, after this answer.
+        # Subscribe before reading: a message that is stored in between then arrives as a broadcast, after this answer.
         await self.subscribe()
         overlap_seconds = self.context.settings.catch_up_overlap_seconds
         messages, complete = await self.context.messages.catch_up(
@@ -71,7 +71,7 @@ class PrivateChat(AuthenticatedChannel):
     async def _send(self, payload: Any) -> HandleResult:
         new = parse_send(self.actor.user_id, payload)
         message = await self.context.message_writer.send(new)
-        # The message is committed. A failure from here on loses nothing: a client that misses the broadcast catches up.
+        # The message is committed. A failure from here on loses nothing: clients that miss the broadcast catch up.
         sent = message_payload(message)
         self.broadcast_to_all(topics.private_chats(message.to_id, message.from_id), SEND, sent)
         return Ok({"id": sent["id"], "inserted_at": sent["inserted_at"]})

@@ -1,5 +1,6 @@
-"""Keeps the other nodes' entries in topics that have local members: loads them from the store, applies the changes that
-arrive, and tells local members the difference.
+"""Keeps other nodes' entries in topics with local members.
+
+It loads the entries from the store, applies the changes that arrive, and tells local members the differences.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Replicas:
         """An ordered set."""
         self._load_wanted = loops.signal()
         self._unconfirmed: set[str] = set()
-        """The topics that have unconfirmed nodes."""
+        """The topics with unconfirmed nodes."""
 
     # Members
 
@@ -71,7 +72,7 @@ class Replicas:
                 raise
 
     def left(self, name: str) -> None:
-        """Count one local member less; the last one drops the replica."""
+        """Count one local member less. The last one drops the replica."""
         topic = self._topics.get(name)
         if topic is None or topic.replica is None:
             return
@@ -112,7 +113,7 @@ class Replicas:
             self._audience.tell_members(name, diff)
 
     def drop_node(self, node: str) -> list[str]:
-        """Remove a dead node's entries from every list here. Returns the topics in which the store may have some."""
+        """Remove a dead node's entries here. Returns the topics in which the store may still have some."""
         topics: list[str] = []
         for name, state, replica in self._topics.replicated():
             if node in state.others or node in replica.ignored:
@@ -130,7 +131,7 @@ class Replicas:
             self._want(name, replica)
 
     def reload_due(self) -> None:
-        """Load again where a node has had time to store the entries that the store was lacking."""
+        """Load topics again whose nodes have had time to store the entries that the store lacked."""
         now = self._clock()
         for name in sorted(self._unconfirmed):
             topic = self._topics.get(name)
@@ -139,7 +140,7 @@ class Replicas:
                 self._want(name, replica)
 
     def _due(self, replica: Replica, now: float) -> set[str]:
-        """The nodes that have had a full lease to store their missing entries again."""
+        """Returns the nodes that have had a full lease to store their missing entries again."""
         return {node for node, since in replica.unconfirmed.items() if now - since >= self._lease_seconds}
 
     def _want(self, name: str, replica: Replica) -> None:
@@ -168,11 +169,12 @@ class Replicas:
         try:
             snapshots = dict(zip(loading, await self._store.load(list(loading)), strict=True))
             trusting = False
-            if any(self._is_odd(state, snapshots[name]) for name, (state, _) in loading.items()):
-                # The registry is read after the snapshot, so it shows whether the store had lost data before that.
+            if any(self._is_suspicious(state, snapshots[name]) for name, (state, _) in loading.items()):
+                # The registry is read after the snapshot, so it shows whether the store had lost data before the
+                # snapshot.
                 trusting = await self._leases.beat() and self._store.loses_together
             for name, (state, replica) in loading.items():
-                # Meanwhile the last member may have left, or another load may have been asked for.
+                # In the meantime the last member may have left, or another load may have been requested.
                 if replica.phase is Phase.LOADING:
                     self._loaded(name, state, replica, snapshots[name], trusting)
         except Exception:
@@ -181,8 +183,8 @@ class Replicas:
                     self._want(name, replica)
             raise
 
-    def _is_odd(self, state: TopicState, parts: dict[str, Part]) -> bool:
-        """True if the snapshot has a node that is not known to be alive, or lacks one that had entries."""
+    def _is_suspicious(self, state: TopicState, parts: dict[str, Part]) -> bool:
+        """True if the snapshot has a node that is not known to be alive, or lacks a node that had entries."""
         alive = self._leases.alive
         return any(node not in alive for node in parts if node != self._node) or any(
             node not in parts for node in state.others

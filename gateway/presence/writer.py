@@ -1,4 +1,4 @@
-"""Writes this node's entries to the store, then tells the other nodes, and checks regularly that the store has them.
+"""Writes this node's entries to the store, then tells other nodes, and regularly checks that the store has them.
 
 A change is published only after it is stored. So a node that loads the topic gets it from the store or as a change.
 """
@@ -54,7 +54,7 @@ class Writer:
         self._ended_before: dict[str, Change] = {}
         """Topics in which this node's entries ended during this sweep, and during the one before."""
         self.has_given_up = False
-        """True if something was not written, because the store was away while this node stopped."""
+        """True if something was not written because the store was away while this node stopped."""
 
     # What is to be done
 
@@ -69,7 +69,7 @@ class Writer:
         self._write_wanted.set()
 
     def sweep_on(self) -> None:
-        """Check the next topics that have entries of this node. Each topic has its turn once a sweep."""
+        """Check the next topics with entries of this node. A sweep checks each topic once."""
         now = self._clock()
         if not self._sweep and now >= self._next_sweep:
             self._next_sweep = now + self._sweep_seconds
@@ -86,14 +86,14 @@ class Writer:
         self._write_wanted.set()
 
     def announce_ended(self) -> None:
-        """Tell the other nodes again in which topics this node's entries ended lately."""
+        """Tell the other nodes again in which topics this node's entries have recently ended."""
         for name, change in {**self._ended_before, **self._ended}.items():
             self._audience.tell_nodes(name, change)
 
     # Doing it
 
     async def write_loop(self) -> None:
-        # Register first: others ignore the entries of a node that they do not know to be alive.
+        # Register first: other nodes ignore the entries of a node that they do not know to be alive.
         await self._leases.registered.wait()
         while not self._loops.stopping or self._unwritten:
             await self._write_wanted.wait()
@@ -110,7 +110,7 @@ class Writer:
     async def _write(self, names: list[str]) -> None:
         writes = self._take_writes(names)
         if writes:
-            # Repeat the same changes until they are stored: a repeated one changes nothing.
+            # Repeat the same changes until they are stored: a repetition changes nothing.
             written = await self._persist(lambda: self._store.write(self._node, writes))
             lost = [write.topic for write, done in zip(writes, written, strict=True) if not done]
             if lost:
@@ -159,7 +159,7 @@ class Writer:
                 await self._loops.pause("write", error)
 
     def _announce(self, names: Iterable[str]) -> None:
-        """Announce the topics: a node that lacks entries of this one notices it and loads the topic again."""
+        """Announce the topics: a node that lacks entries of this node notices it and loads the topic again."""
         for name in names:
             topic = self._topics.get(name)
             if topic is not None and topic.state.sequence:

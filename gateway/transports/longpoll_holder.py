@@ -1,4 +1,4 @@
-"""Reaches a long-poll session on this node, or on another over the broker, by the same three methods."""
+"""Reaches a long-poll session by the same three methods, on this node or on another node over the broker."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ class Holder(Protocol):
     """The sessions of one node."""
 
     async def poll(self, session_id: str, poll_id: str) -> PollAnswer:
-        """As LongPollConnection.poll; GONE if there is no such session."""
+        """Like LongPollConnection.poll; GONE if there is no such session."""
 
     def settle(self, session_id: str, poll_id: str, delivered: bool) -> None:
-        """As LongPollConnection.settle."""
+        """Like LongPollConnection.settle; nothing happens if there is no such session."""
 
     async def post(self, session_id: str, frames: list[ClientFrame]) -> int:
-        """As LongPollConnection.post; GONE if there is no such session."""
+        """Like LongPollConnection.post; GONE if there is no such session."""
 
 
 class LocalSessions:
-    """The sessions that this node holds."""
+    """The sessions on this node."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -49,13 +49,13 @@ class LocalSessions:
     def open(
         self, serializer: Serializer, actor: Actor, as_of: float, *, is_successor: bool = False
     ) -> LongPollConnection:
-        """Open a session. Past the user's limit, the session that was polled longest ago is closed.
+        """Open a session. If the user has too many, close the session that was polled longest ago.
 
-        There is a limit because a client needs only a token to open a session. `is_successor` says that the session
-        replaces a lost one.
+        Sessions are limited because a client needs only a token to open one. `is_successor`: the session replaces a
+        lost one.
         """
         members = self._endpoint.connections.of_user(actor.user_id)
-        # A session that was closed a moment ago may still be listed: it must not count, nor be closed once more.
+        # A session that has just been closed may still be listed: it must neither count nor be closed again.
         own = [one for one in members if isinstance(one, LongPollConnection) and not one.gone]
         if len(own) >= self._endpoint.settings.max_longpoll_sessions_per_user:
             longest_unpolled = min(own, key=LongPollConnection.last_polled)
@@ -102,7 +102,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class RemoteSessions:
-    """The sessions that another node holds. A node that cannot be reached counts as having none."""
+    """The sessions on another node. If that node cannot be reached, it counts as having none."""
 
     def __init__(self, calls: NodeCalls, node_id: str, window_seconds: float, patience_seconds: float) -> None:
         self._calls = calls
@@ -115,7 +115,7 @@ class RemoteSessions:
         except NodeUnreachable:
             return _NO_SESSION
         except TimeoutError:
-            # The answer may be lost on the way: its messages are for the next poll.
+            # The answer may have been lost on its way: its messages are for the next poll.
             self.settle(session_id, poll_id, False)
             return PollAnswer(NO_CONTENT)
         except CallFailed:
@@ -141,7 +141,7 @@ class RemoteSessions:
 
 
 def serve_sessions(calls: NodeCalls, sessions: LocalSessions) -> None:
-    """Let other nodes reach the sessions of this node."""
+    """Let other nodes reach the sessions on this node."""
 
     async def poll(argument: bytes) -> bytes:
         call = msgspec.msgpack.decode(argument, type=_PollCall)

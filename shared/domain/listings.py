@@ -12,12 +12,12 @@ from shared.domain.declared import Change, Id, SetLater, Text, Whole, Year
 MAX_TITLE_LENGTH = 200
 MAX_CONTENT_LENGTH = 5000
 MAX_SHORT_TEXT_LENGTH = 100
-"""Characters of a make, a model, a location, or the name of a category."""
+"""The limit of a make, a model, a location, and the name of a category, in characters."""
 MIN_YEAR = 1886
 """The year of the first car."""
 MAX_MILEAGE = 10_000_000
 MAX_PRICE = 2**53 - 1
-"""In whole units; every number up to it is exact in JavaScript, too."""
+"""In whole units. JavaScript represents every whole number up to it exactly."""
 MAX_QUERY_LENGTH = 200
 
 
@@ -47,10 +47,10 @@ ShortText = Annotated[str, Text(MAX_SHORT_TEXT_LENGTH)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewListing:
-    """A listing that has passed all checks, on its way to the database.
+    """A new listing whose fields have been checked.
 
-    A field is declared here, and has a column of the same name in schema.sql. The SQL that stores, changes and shows
-    it, the bodies that set it, the OpenAPI document and the limits of the page's form follow from the declaration.
+    Declare a field of listings here, and add a column with the same name to schema.sql. The SQL that stores, changes
+    and shows it, the request bodies, the OpenAPI document and the limits of the page's form follow from here.
     """
 
     title: Annotated[str, Text(MAX_TITLE_LENGTH)]
@@ -67,13 +67,13 @@ class NewListing:
 
 
 class ListingChange(Change):
-    """The fields of a listing that are set. None clears a field that may be unknown."""
+    """New values for some fields of a listing. None clears a field that may be unknown."""
 
     OF = NewListing
 
     @property
     def category_id(self) -> int | None:
-        """The category to which the listing moves; None if it stays in its own."""
+        """The category to which the listing moves; None if it stays."""
         given = self.values.get("category_id")
         assert given is None or isinstance(given, int)
         return given
@@ -81,7 +81,7 @@ class ListingChange(Change):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListingFilter:
-    """The conditions of a search; None means any. Case and accents of makes and models do not matter."""
+    """The conditions of a search; None means any. Case and accents of makes and models are ignored."""
 
     text: str | None = None
     category_id: int | None = None
@@ -98,7 +98,7 @@ class ListingFilter:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the filter is that of the front page: everything that is available."""
+        """True for the filter of the front page: everything that is available."""
         return self == _PLAIN
 
 
@@ -114,11 +114,11 @@ class Category:
 
 
 class ListingNotFound(Exception):
-    """There is no such listing, or this person may not see it."""
+    """The listing does not exist, or the actor may not see it."""
 
 
 class CategoryNotFound(Exception):
-    """There is no such category, or this person may not see it."""
+    """The category does not exist, or the actor may not see it."""
 
 
 class CategoryNameTaken(Exception):
@@ -126,8 +126,8 @@ class CategoryNameTaken(Exception):
 
 
 class CategoryNeeded(Exception):
-    """The listing's category is deleted: the listing can be restored only into another one."""
+    """The listing's category was deleted, so a restore has to name another category."""
 
 
 class SellerGone(Exception):
-    """The listing's seller has left: there is nobody to sell it."""
+    """The listing's seller has deleted the account, so nobody could sell the car."""

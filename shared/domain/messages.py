@@ -1,6 +1,6 @@
-"""Private messages: the form of a `send`, a stored message, and the reasons for a refusal. Pure.
+"""Private messages: the form of a `send`, stored messages, and the reasons for a refusal. Pure.
 
-`parse_send` alone checks the form of a message, for sockets and REST alike.
+`parse_send` checks the form of every message, for sockets and REST.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FIELDS = frozenset({"to", "message", "listing_id", "client_ref"})
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """A message that has passed all checks of its form, on its way to the database."""
+    """A message whose form has been checked, not yet stored."""
 
     from_id: int
     to_id: int
@@ -34,7 +34,7 @@ class NewMessage:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message that is stored."""
+    """A stored message."""
 
     id: int
     from_id: int
@@ -47,7 +47,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """One user's view of their messages with another user."""
+    """A user's messages with one other user, in brief."""
 
     user_id: int
     """The other user."""
@@ -57,7 +57,7 @@ class Conversation:
 
 
 class MessageRefused(Exception):
-    """A message was not stored; `reason` is the text for the sender."""
+    """The message was not stored; `reason` is the text for the sender."""
 
     reason: str
 
@@ -85,7 +85,7 @@ class Blocked(MessageRefused):
 
 
 def parse_send(from_id: int, payload: Any) -> NewMessage:
-    """Read the payload of a `send`; raises InvalidMessage or UnknownRecipient. Keys it does not know are ignored."""
+    """Returns the message in a `send` payload. Ignores unknown keys. Raises InvalidMessage or UnknownRecipient."""
     if not isinstance(payload, Mapping):
         raise InvalidMessage({"payload": ["Not an object."]})
     errors: dict[str, list[str]] = {}
@@ -114,7 +114,10 @@ def parse_send(from_id: int, payload: Any) -> NewMessage:
 
 
 def parse_read(payload: Any) -> tuple[int, int]:
-    """Read the payload of a `read`, `{with, up_to}`: the other user and a message id. Raises as `parse_send` does."""
+    """Returns the other user's id and the message id in a `read` payload, `{with, up_to}`.
+
+    Raises InvalidMessage or UnknownRecipient.
+    """
     if not isinstance(payload, Mapping):
         raise InvalidMessage({"payload": ["Not an object."]})
     errors: dict[str, list[str]] = {}

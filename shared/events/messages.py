@@ -1,4 +1,4 @@
-"""What clients are told of private messages: the events' names and payloads, for sockets and REST alike. Pure."""
+"""Events about private messages: names and payloads, for sockets and REST. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SEND = "send"
 READ = "read"
 TYPING = "typing"
 
-# `from` is a word of Python's own, so this one is no class body.
+# `from` is a keyword of Python, so this cannot be written as a class.
 Message = TypedDict(
     "Message",
     {
@@ -25,10 +25,11 @@ Message = TypedDict(
         "read_at": Timestamp | None,
     },
 )
-"""A message as clients get it: `from` and `to` are user ids as strings, the other ids integers."""
+"""A message for clients. `from` and `to` are user ids as strings; the other ids are integers."""
 
 
 def message_payload(message: messages.Message) -> Message:
+    """Returns the payload of `send`, which REST also answers."""
     return {
         "id": message.id,
         "from": str(message.from_id),
@@ -41,9 +42,10 @@ def message_payload(message: messages.Message) -> Message:
 
 
 def read_payload(by_id: int, with_id: int, up_to: int) -> dict[str, Any]:
-    """`by` has read what `with` wrote, up to and including a message id. User ids are strings."""
+    """Returns the payload of `read`: `by` has read what `with` wrote, up to this message id. User ids are strings."""
     return {"by": str(by_id), "with": str(with_id), "up_to": up_to}
 
 
 def typing_payload(from_id: int, to_id: int) -> dict[str, Any]:
+    """Returns the payload of `typing`: `from` is writing to `to`. User ids are strings."""
     return {"from": str(from_id), "to": str(to_id)}

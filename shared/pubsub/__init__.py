@@ -1,4 +1,4 @@
-"""Publish and subscribe between nodes: broker.py states the promises, the other modules keep them."""
+"""Publish and subscribe between nodes. broker.py states the promises; the other modules keep them."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from shared.settings import Settings
 
 
 def broker_for(settings: Settings, node_id: str) -> Broker:
-    """The broker on the server or the cluster that `settings.redis_url` names; Redis shows it under `node_id`."""
+    """Returns the broker for the server or cluster in `settings.redis_url`. Redis's CLIENT LIST shows `node_id`."""
     return RedisClusterBroker(settings, node_id) if is_cluster(settings.redis_url) else RedisBroker(settings, node_id)

@@ -1,4 +1,4 @@
-"""SQL about the audit log: an act is recorded in the transaction that carries it out, and never changed."""
+"""SQL about the audit log: each act is recorded in the transaction that does it, and its row is never changed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LATEST = Statement(
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Something that a moderator or an admin did. If that person has left, the name is empty."""
+    """An act of a moderator or an admin. `actor_name` is "" if the account was deleted."""
 
     id: int
     actor_id: int
@@ -41,13 +41,13 @@ class Act:
 
 
 class AuditRepository:
-    """Reads the log. Every method raises DatabaseUnavailable when Postgres is away."""
+    """Reads the log. Every method raises DatabaseUnavailable while Postgres is away."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def latest(self, *, before_id: int, limit: int) -> list[Act]:
-        """The acts with ids below `before_id`, newest first."""
+        """Returns the acts with ids below `before_id`, latest first."""
         return [Act(*row) for row in await self._database.fetch(_LATEST, before_id, limit)]
 
 

@@ -1,6 +1,6 @@
-"""SQL about listings: read, created, changed, hidden, put into the trash.
+"""SQL about listings: reads, creates, changes and hides them, and moves them to the trash.
 
-The database itself makes the JSON of a listing that clients get, so Python neither decodes nor encodes it.
+The database makes the JSON of a listing for clients, so Python neither decodes nor encodes it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from shared.repositories.listing_access import SeenListing
 from shared.repositories.visibility import FOR_ANYONE, IS_HIDDEN, TYPES, Viewer, visible_to
 
 TIME_FORMAT = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
-"""As shared/domain/times.py writes times, in a session whose time zone is UTC."""
+"""The form of shared/domain/times.py, if the session's time zone is UTC."""
 
 _FIELDS = tuple(field.name for field in fields_of(NewListing))
 _NAMED = """(SELECT one FROM (SELECT c.id, c.name) AS one) AS category,
@@ -62,14 +62,14 @@ _READ_MANY = Statement(
         WHERE {_VISIBLE} ORDER BY asked.position""",
     ("bigint[]", *TYPES),
 )
-# The lock keeps the category from being deleted until the listing is in it.
+# The lock prevents the category from being deleted until the listing is in it.
 _CREATE = Statement(
     "listing_create",
     f"""INSERT INTO listings (seller_id, {", ".join(_FIELDS)})
         SELECT $1, {", ".join(f"${number}" for number in range(2, len(_FIELDS) + 2))} FROM categories
         WHERE id = ${_FIELDS.index("category_id") + 2} AND deleted_at IS NULL FOR SHARE
         RETURNING id""",
-    # A bigint parameter may be assigned to an integer column, too.
+    # A bigint parameter can also be assigned to an integer column.
     ("bigint", *("bigint" if field.kind is int else "text" for field in fields_of(NewListing))),
 )
 _LOCK_CATEGORY = Statement(
@@ -97,7 +97,7 @@ _SHOW = Statement(
 
 @cache
 def front_page_statement(limit: int) -> Statement:
-    """The statement for one limit. If its text has the limit, Postgres keeps the plan; else it plans each time."""
+    """Returns the statement for one limit. Postgres keeps its plan only if the limit is a part of the text."""
     sql = f"""SELECT {JSON}, l.id FROM {JOINED}
         WHERE l.id < $1 AND l.trashed_at IS NULL AND l.status = 'available' AND {FOR_ANYONE}
         ORDER BY l.id DESC LIMIT {limit:d}"""
@@ -106,7 +106,7 @@ def front_page_statement(limit: int) -> Statement:
 
 @cache
 def _front_page_of_statement(limit: int) -> Statement:
-    """The same for a user who is logged in."""
+    """Returns the same for a logged-in user."""
     sql = f"""SELECT {JSON}, {_HIDING}, l.id FROM {JOINED}
         WHERE l.id < $1 AND l.trashed_at IS NULL AND l.status = 'available' AND {_VISIBLE}
         ORDER BY l.id DESC LIMIT {limit:d}"""
@@ -114,18 +114,18 @@ def _front_page_of_statement(limit: int) -> Statement:
 
 
 class ListingRepository:
-    """Every method raises DatabaseUnavailable when Postgres is away."""
+    """Every method raises DatabaseUnavailable while Postgres is away."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def read_many_for_anyone(self, listing_ids: Sequence[int]) -> dict[int, str]:
-        """The listings as JSON, as visitors see them, by id; those that visitors may not see are absent."""
+        """Returns the listings as JSON, as visitors see them, by id. Listings that visitors may not see are absent."""
         rows: list[Any] = await self._database.fetch(_READ_MANY_FOR_ANYONE, list(listing_ids))
         return dict(rows)
 
     async def read(self, listing_id: int, actor: Actor | None) -> str:
-        """The listing as JSON, with the fields that this person may see. Raises ListingNotFound."""
+        """Returns the listing as JSON, with the fields that the actor may see. Raises ListingNotFound."""
         if actor is None:
             json = await self.read_for_anyone(listing_id)
             if json is None:
@@ -138,36 +138,36 @@ class ListingRepository:
         return _presented(row, viewer)
 
     async def read_for_anyone(self, listing_id: int) -> str | None:
-        """The listing as JSON, as visitors see it; None if they may not see it."""
+        """Returns the listing as JSON, as visitors see it; None if they may not see it."""
         row = await self._database.fetch_one(READ_FOR_ANYONE, listing_id)
         return None if row is None else str(row[0])
 
     async def read_many(self, listing_ids: Sequence[int], actor: Actor | None) -> list[str]:
-        """As `read`, for many listings; those that this person may not see (any more) are absent."""
+        """Like `read`, for many listings. Listings that the actor may not see (any more) are absent."""
         viewer = Viewer.of(actor)
         rows = await self._database.fetch(_READ_MANY, list(listing_ids), *viewer.parameters)
         return [_presented(row, viewer) for row in rows]
 
     async def front_page(self, *, before_id: int, limit: int) -> list[tuple[str, int]]:
-        """The newest available listings with ids below `before_id`, as visitors see them: JSON and id of each."""
+        """Returns the newest available listings with ids below `before_id` for visitors, each as its JSON and id."""
         rows: list[Any] = await self._database.fetch(front_page_statement(limit), before_id)
         return rows
 
     async def front_page_of(self, actor: Actor, *, before_id: int, limit: int) -> list[tuple[str, int]]:
-        """The same, as this person sees them."""
+        """Returns the same for the actor."""
         viewer = Viewer.of(actor)
         rows = await self._database.fetch(_front_page_of_statement(limit), before_id, *viewer.parameters)
         return [(_presented(row[:5], viewer), row[5]) for row in rows]
 
     async def create(self, seller_id: int, new: NewListing) -> int:
-        """Create a listing, and return its id. Raises CategoryNotFound."""
+        """Create a listing and return its id. Raises CategoryNotFound."""
         row = await self._database.fetch_one(_CREATE, seller_id, *(getattr(new, name) for name in _FIELDS))
         if row is None:
             raise CategoryNotFound
         return int(row[0])
 
     async def change(self, listing: SeenListing, change: ListingChange, *, by: int) -> None:
-        """Set these fields. Raises CategoryNotFound, and ListingNotFound if the listing is in the trash meanwhile."""
+        """Change the fields. Raises CategoryNotFound, or ListingNotFound if the listing is now in the trash."""
         names = [name for name in _FIELDS if name in change.values]
         async with self._database.transaction() as transaction:
             if change.category_id is not None:
@@ -180,7 +180,7 @@ class ListingRepository:
                 await record(transaction, by, "listing_edit", "listing", listing.id, details={"fields": sorted(names)})
 
     async def trash(self, listing: SeenListing, *, by: int) -> None:
-        """Put the listing into the trash. Raises ListingNotFound if it is there already."""
+        """Move the listing to the trash. Raises ListingNotFound if it is already there."""
         is_own = listing.seller_id == by
         reason = "deleted by its seller" if is_own else "deleted by an admin"
         async with self._database.transaction() as transaction:
@@ -190,7 +190,7 @@ class ListingRepository:
                 await record(transaction, by, "listing_delete", "listing", listing.id)
 
     async def hide(self, listing_id: int, *, until: datetime | None, reason: str | None, by: int) -> None:
-        """Hide a listing, or change until when and why. Raises ListingNotFound if it is in the trash meanwhile."""
+        """Hide a listing, or change until when and why. Raises ListingNotFound if it is now in the trash."""
         async with self._database.transaction() as transaction:
             if not await transaction.execute(_HIDE, listing_id, until, by, reason):
                 raise ListingNotFound
@@ -198,7 +198,7 @@ class ListingRepository:
             await record(transaction, by, "listing_hide", "listing", listing_id, reason=reason, details=details)
 
     async def show(self, listing_id: int, *, by: int) -> bool:
-        """Show a hidden listing again. Returns whether it was hidden."""
+        """Unhide a listing. Returns whether it was hidden."""
         async with self._database.transaction() as transaction:
             if not await transaction.execute(_SHOW, listing_id):
                 return False
@@ -207,13 +207,13 @@ class ListingRepository:
 
 
 async def lock_category(transaction: Transaction, category_id: int) -> None:
-    """Keep a category from being deleted until the end of the transaction. Raises CategoryNotFound."""
+    """Prevent a category from being deleted until the transaction ends. Raises CategoryNotFound."""
     if await transaction.fetch_one(_LOCK_CATEGORY, category_id) is None:
         raise CategoryNotFound
 
 
 def _presented(row: Sequence[Any], viewer: Viewer) -> str:
-    """The listing's JSON; viewers who may know whether it is hidden are told that, too."""
+    """Returns the listing's JSON. Viewers who may know whether it is hidden get those fields too."""
     json, seller_id, is_hidden, until, reason = row
     if not viewer.sees_hidden and seller_id != viewer.user_id:
         return str(json)

@@ -11,7 +11,9 @@ import msgspec
 import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
+from argon2 import PasswordHasher
 
+from api import passwords
 from api.app import create_app
 from shared.domain.users import Role
 from shared.events.control import CONTROL
@@ -24,6 +26,7 @@ from shared.settings import Settings
 from tests.api.rows import Rows
 
 PASSWORD = "correct horse battery"
+REAL_HASHER = passwords._hasher
 
 
 @dataclass
@@ -115,6 +118,18 @@ async def checked(response: ClientResponse, status: int) -> Any:
     else:
         assert response.content_type == "application/json"
     return body
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Argon2 at its least cost. At the real one it would take more CPU time than all else in these tests."""
+    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
+@pytest.fixture
+def real_hashes(quick_hashes: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Argon2 as the product uses it."""
+    monkeypatch.setattr(passwords, "_hasher", REAL_HASHER)
 
 
 @pytest.fixture

@@ -175,6 +175,7 @@ async def test_without_postgres_the_api_is_not_ready_and_answers_503(make_api: M
     assert problem["type"] == "/problems/unavailable"
 
 
+@pytest.mark.usefixtures("real_hashes")
 async def test_too_many_concurrent_log_ins_get_503_with_retry_after(make_api: MakeApi) -> None:
     api = await make_api(password_workers=1, max_waiting_passwords=2)
     body = {"email": "a@example.com", "password": PASSWORD}

@@ -172,6 +172,31 @@ async def test_conversations_are_latest_first_with_their_unread_counts(api: Api)
     assert rest["next_cursor"] is None
 
 
+async def test_conversations_can_be_ordered_by_user_and_limited_to_some_users(api: Api) -> None:
+    me = await api.register("Me")
+    others = [await api.register(f"Other {number}") for number in range(4)]
+    for number in (2, 0, 3, 1):
+        await api.call("POST", "/api/messages", 201, who=others[number], json={"to": me.id, "message": "Hi"})
+
+    async def page(status: int = 200, **params: str) -> Any:
+        return await api.call("GET", "/api/conversations", status, who=me, params=params)
+
+    first = await page(sort="user", limit="3")
+    rest = await page(sort="user", cursor=first["next_cursor"])
+    assert [one["user"]["id"] for one in first["data"] + rest["data"]] == [one.id for one in others]
+    assert rest["next_cursor"] is None
+    some = await page(user_ids=f"{others[0].id},{others[2].id},99,{others[3].id}", limit="2")
+    assert [one["user"]["id"] for one in some["data"]] == [others[3].id, others[0].id]
+    rest = await page(user_ids=f"{others[0].id},{others[2].id}", cursor=some["next_cursor"])
+    assert [one["user"]["id"] for one in rest["data"]] == [others[2].id]
+
+    assert list((await page(422, sort="latest", cursor=first["next_cursor"]))["errors"]) == ["cursor"]
+    assert list((await page(422, sort="user", user_ids="1"))["errors"]) == ["user_ids"]
+    for wrong in ("", "1,", "x", "0", "-1", "1,,2", "9223372036854775808", ",".join("1" * 101)):
+        assert list((await page(422, user_ids=wrong))["errors"]) == ["user_ids"]
+    assert (await page(user_ids=",".join("1" * 100)))["data"] == []
+
+
 async def test_pages_of_a_conversation_are_newest_first_and_unmoved_by_new_messages(api: Api) -> None:
     me, other = await api.register(), await api.register()
     sent = [

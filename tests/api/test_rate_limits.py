@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Any
@@ -145,16 +144,18 @@ async def test_without_redis_nobody_is_refused_and_the_outage_is_logged(
     assert [(record.levelno, record.getMessage()) for record in lines] == [(logging.WARNING, "rate limits not counted")]
 
 
-async def test_a_redis_that_does_not_answer_delays_only_one_request(make_api: MakeApi) -> None:
+async def test_a_redis_that_does_not_answer_delays_only_one_request(
+    make_api: MakeApi, caplog: pytest.LogCaptureFixture
+) -> None:
     silent = await asyncio.start_server(_never_answer, "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
     async with silent:
         api = await make_api(redis_url=f"redis://127.0.0.1:{port}/0", rate_limit_timeout_seconds=1.0)
-        started = time.perf_counter()
         for number in range(5):
             await api.call("POST", "/api/register", 201, json=registration(number))
-        # Only one of the five waited for the timeout of one second.
-        assert time.perf_counter() - started < 4
+        # A request that waited in vain wrote a line. On a machine so slow that another try is due, a second one waits.
+        waited = [record for record in caplog.records if record.getMessage() == "rate limits not counted"]
+        assert 1 <= len(waited) <= 2
 
 
 async def _never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

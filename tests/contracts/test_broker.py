@@ -25,6 +25,7 @@ from tests.support.waiting import until
 pytestmark = pytest.mark.servers
 
 PATIENCE = 10.0
+"""Seconds. A cluster with nothing to tell is looked at less often than that."""
 
 MakeBroker = Callable[..., Awaitable[Broker]]
 
@@ -353,7 +354,7 @@ async def test_topics_of_a_failed_master_arrive_again_after_the_failover(cluster
 
 async def test_every_message_lost_without_a_master_is_reported(cluster: ClusterServers) -> None:
     """The replica is held back, so that its topics have no master for a while."""
-    settings = Settings(redis_url=cluster.url, redis_timeout_seconds=1.0, subscribe_timeout_seconds=0.3)
+    settings = Settings(redis_url=cluster.url, redis_timeout_seconds=1.0, subscribe_timeout_seconds=1.5)
     inbox, others = Inbox(), Inbox()
     topics = [f"room{number}" for number in range(60)]
     subscriber = broker_for(settings, "one")
@@ -379,13 +380,11 @@ async def test_every_message_lost_without_a_master_is_reported(cluster: ClusterS
         assert publisher.unpublished
         at = loop.time()
         await cluster.let_go(1)
-        heard_again = loop.time()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while not {(topic, b"after") for topic in topics} <= set(inbox.messages):
                 for topic in topics:
                     publisher.publish(topic, b"after")
                 await asyncio.sleep(0.05)
-        assert loop.time() - heard_again < 5
         assert inbox.covers(said, at), inbox.gaps
         assert others.lost, "more messages were published than the queue holds"
         await until_connected(subscriber, True)
@@ -411,12 +410,12 @@ async def test_a_topic_is_subscribed_at_the_new_master_when_its_slot_moves(clust
         await cluster.move_slot(slots[moving])
         # The move is noticed although nobody publishes on the topic.
         await inbox.until(lambda box: bool(box.gaps))
-        assert loop.time() - before < 5
+        assert loop.time() - before < PATIENCE
         assert inbox.covers(before, before)
         publisher.publish(moving, b"to the old master")
         publisher.publish(staying, b"heard as ever")
         await inbox.has(staying, b"heard as ever")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while (moving, b"after") not in inbox.messages:
                 publisher.publish(moving, b"after")
                 await asyncio.sleep(0.05)

@@ -125,7 +125,7 @@ def test_a_valid_url_is_accepted(name: str, url: str) -> None:
 def test_refresh_tokens_must_live_at_least_as_long_as_access_tokens() -> None:
     """Otherwise the row of a log-out would be deleted while an access token of its session is still valid."""
     with pytest.raises(
-        InvalidSettings, match=r"^REFRESH_TOKEN_SECONDS: at least ACCESS_TOKEN_SECONDS, 3600, not 3599$"
+        InvalidSettings, match=r"^REFRESH_TOKEN_SECONDS: must be at least ACCESS_TOKEN_SECONDS, 3600, not 3599$"
     ):
         Settings.from_environment({"REFRESH_TOKEN_SECONDS": "3599"})
     with pytest.raises(InvalidSettings, match=r"^REFRESH_TOKEN_SECONDS: [^\n]+, 2592001, not 2592000$"):

@@ -1,4 +1,4 @@
-// The inbox of whoever is logged in, on the page's one connection.
+// The inbox of the logged-in user, on the page's one connection.
 
 import { api } from "../api.js";
 import { announce } from "../ui/announcer.js";

@@ -1,4 +1,4 @@
-// A list that is read page by page: its first page, then more at the press of a button.
+// A list that is read page by page: the first page, then more when the button is pressed.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
@@ -21,7 +21,7 @@ export class PagedList {
     return this.#cursor !== null;
   }
 
-  /** Load the first page, and show it in place of all items. */
+  /** Loads the first page, which replaces all items. */
   async load() {
     this.#cursor = null;
     await this.#read((page) => page.data);
@@ -50,7 +50,7 @@ export class PagedList {
     this.view.update();
   }
 
-  /** The part after the items: a fault, a note that nothing was found, or the button for more. */
+  /** The part after the items: an error, a text for an empty list, or the button for more. */
   foot(empty) {
     if (this.problem?.type === "aborted") return nothing;
     if (this.problem) {

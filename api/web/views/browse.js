@@ -1,4 +1,4 @@
-// The search for cars, with filters and orders. The address holds the whole search, so that it can be kept and shared.
+// The search for cars, with filters and orders. The address holds the whole search, so it can be bookmarked and shared.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";

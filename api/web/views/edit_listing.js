@@ -1,4 +1,4 @@
-// Makes or changes a listing: first its text, then its pictures, which need a listing to belong to.
+// Makes or changes a listing: first its text, then its pictures, because a picture needs a listing.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
@@ -20,7 +20,7 @@ const OPTIONAL = ["make", "model", "year", "mileage", "price", "location"];
 export class EditListing extends View {
   title = this.params.id ? "Edit your listing" : "Sell a car";
   listing = null;
-  /** Pictures on their way: {file, progress, problem, isDone}. */
+  /** Pictures being uploaded: {file, progress, problem, isDone}. */
   uploads = [];
   form = new Form(this, "listing", "ListingBody", (values) => this.#save(values));
 
@@ -173,7 +173,7 @@ export class EditListing extends View {
     this.update();
   }
 
-  /** Upload the pictures one after the other: they are shown in the order of their upload. */
+  /** Uploads the pictures one after the other: their order is the order of the uploads. */
   async #uploadAll() {
     for (const one of this.uploads.filter((upload) => !upload.isUnderWay && !upload.problem)) {
       one.isUnderWay = true;

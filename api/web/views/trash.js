@@ -1,4 +1,4 @@
-// The trash: moderators restore listings from it; admins can also delete them for ever.
+// The trash: moderators restore listings from it; admins can also delete them permanently.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";

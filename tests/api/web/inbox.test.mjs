@@ -15,6 +15,8 @@ const NAMES = { [ANN]: "Ann", [BOB]: "Bob" };
 class Rest {
   messages = [];
   asked = [];
+  /** Conversations that were answered. */
+  rows = 0;
   isAway = false;
 
   /** Store a message without broadcasting it. */
@@ -33,8 +35,16 @@ class Rest {
     return JSON.parse(answer);
   }
 
-  #answer(path, { after_id: afterId, limit }) {
-    if (path === "/api/conversations") return { data: this.#conversations().slice(0, limit), next_cursor: null };
+  #answer(path, { after_id: afterId, limit, cursor, sort, user_ids: userIds }) {
+    if (path === "/api/conversations") {
+      const all = this.#conversations();
+      if (sort === "user") all.sort((a, b) => a.user.id - b.user.id);
+      const found = all.filter(({ user }) => !userIds || userIds.split(",").includes(String(user.id)));
+      const begin = Number(cursor ?? 0);
+      const data = found.slice(begin, begin + limit);
+      this.rows += data.length;
+      return { data, next_cursor: begin + limit < found.length ? String(begin + limit) : null };
+    }
     if (path === "/api/messages") return { data: this.messages.filter(({ id }) => id > afterId), next_cursor: null };
     const [, other] = path.match(/^\/api\/conversations\/(\d+)\/messages$/);
     return { data: this.messages.filter(({ from, to }) => from === other || to === other), next_cursor: null };
@@ -157,7 +167,7 @@ test("an older answer of REST does not hide a message that arrived in the meanti
   let answer;
   await open();
   rest.delay = new Promise((resolve) => (answer = resolve));
-  const loading = inbox.load();
+  const loading = inbox.ask(ANN);
   socket.hears("send", rest.store(2, ANN, ME));
   answer();
   await loading;
@@ -290,4 +300,87 @@ test("closing the inbox erases everything that belongs to its user", async () =>
   socket.joined();
   await settled();
   assert.deepEqual([socket.last.topic, socket.last.pushes, inbox.list], ["private_chat:4", [], []]);
+});
+
+test("a dealer with 2,000 conversations reads them once, and after a gap what may have changed alone", async () => {
+  const dealt = Array.from({ length: 2_000 }, (_, number) => String(10 + number));
+  dealt.forEach((other, number) => (rest.store(number + 1, other, ME).read_at = number < 1_990 ? "then" : null));
+  await open();
+  assert.deepEqual([inbox.list.length, inbox.unread, reads(), rest.rows], [2_000, 10, 21, 2_001]);
+  const messages = [rest.store(2_001, dealt[5], ME, "An offer"), rest.store(2_002, ME, ANN, "A question")];
+  for (let gap = 1; gap <= 3; gap += 1) {
+    rest.rows = 0;
+    const before = reads();
+    socket.breaks(1006);
+    socket.joined(gap === 1 ? messages : []);
+    await settled();
+    // Ten unread ones; of the first gap the two with messages as well.
+    assert.deepEqual([reads() - before, rest.rows], [1, gap === 1 ? 12 : 11]);
+  }
+  assert.deepEqual(texts().slice(0, 2), [["Ann", "A question", 0], [undefined, "An offer", 1]]);
+  assert.deepEqual([inbox.list.length, inbox.unread], [2_001, 11]);
+});
+
+test("what another device read during a gap is not unread any more", async () => {
+  const message = rest.store(1, ANN, ME);
+  rest.store(2, ME, BOB);
+  await open();
+  socket.breaks(1006);
+  message.read_at = "then";
+  socket.joined();
+  await settled();
+  assert.equal(inbox.unread, 0);
+});
+
+test("what cannot be asked for after a gap is asked for again", async () => {
+  rest.store(1, ANN, ME);
+  await open();
+  socket.breaks(1006);
+  rest.isAway = true;
+  socket.joined([rest.store(2, BOB, ME)]);
+  await settled();
+  assert.deepEqual(texts(), [["Ann", "number 1", 1]]);
+  rest.isAway = false;
+  await clock.pass(3_000);
+  assert.deepEqual(texts(), [["Bob", "number 2", 1], ["Ann", "number 1", 1]]);
+});
+
+test("what comes while all conversations are being read is in its conversation", async () => {
+  rest.store(1, ANN, ME);
+  let answer;
+  rest.delay = new Promise((resolve) => (answer = resolve));
+  inbox.open(ME);
+  answer();
+  await settled();
+  rest.delay = new Promise((resolve) => (answer = resolve));
+  socket.opens();
+  socket.joined();
+  await settled();
+  socket.hears("send", rest.store(2, ANN, ME));
+  socket.hears("send", rest.store(3, BOB, ME));
+  answer();
+  await settled();
+  assert.deepEqual(texts(), [["Bob", "number 3", 1], ["Ann", "number 2", 2]]);
+});
+
+test("a message that comes after the next one is counted as well", async () => {
+  rest.store(1, ANN, ME);
+  await open();
+  const [second, third] = [rest.store(2, ANN, ME), rest.store(3, ANN, ME)];
+  socket.hears("send", third);
+  socket.hears("send", second);
+  await settled();
+  assert.deepEqual(texts(), [["Ann", "number 3", 3]]);
+});
+
+test("however many messages come while REST is away, it is asked once in three seconds", async () => {
+  await open();
+  rest.isAway = true;
+  for (let id = 1; id <= 5; id += 1) {
+    socket.hears("send", rest.store(id, String(id + 10), ME));
+    await settled();
+  }
+  const before = reads();
+  await clock.pass(9_000);
+  assert.equal(reads() - before, 3);
 });

@@ -13,7 +13,7 @@ import pytest
 from gateway.channels.listing import Listing
 from gateway.runtime.endpoint import Endpoint
 from shared.access.actor import Actor
-from shared.access.admission import Refused
+from shared.access.admission import BadToken
 from shared.domain.users import Role
 from shared.events import control
 from shared.events.envelope import Envelope, json_payload, pack
@@ -61,7 +61,7 @@ class Market:
 
     async def admit(self, token: str) -> Actor:
         await self.tokens.wait()
-        raise Refused("bad")
+        raise BadToken("bad")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from gateway.channels.private_chat import CATCH_UP_LIMIT, PrivateChat
 from gateway.channels.rate_limit import UserBuckets
 from gateway.runtime.endpoint import Endpoint
 from shared.access.actor import Actor
-from shared.access.admission import Refused
+from shared.access.admission import BadToken
 from shared.domain.messages import Blocked, Message, NewMessage
 from shared.events.messages import READ, SEND, TYPING
 from shared.postgres import DatabaseUnavailable
@@ -84,7 +84,7 @@ class Post:
         try:
             return self.tokens[token]
         except KeyError:
-            raise Refused("bad") from None
+            raise BadToken("bad") from None
 
 
 @pytest.fixture

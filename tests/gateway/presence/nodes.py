@@ -47,7 +47,8 @@ class Node:
         self.tracker = Tracker(
             name, store, self, lease_seconds=LEASE_SECONDS, load_seconds=1.0, sweep_seconds=LEASE_SECONDS
         )
-        self._looks = 0
+        self.look_count = 0
+        """How often it has looked at the registry."""
         self._looked = asyncio.Event()
         self._beat = self.tracker._leases.beat
         self.tracker._leases.beat = self._count_look  # type: ignore[method-assign]
@@ -57,14 +58,14 @@ class Node:
         try:
             return await self._beat()
         finally:
-            self._looks += 1
+            self.look_count += 1
             self._looked.set()
 
     async def looks(self, leases: float) -> None:
         """Wait until the node has looked at the registry as often as in `leases` leases. Failed looks count."""
-        until = self._looks + leases * BEATS_PER_LEASE
+        until = self.look_count + leases * BEATS_PER_LEASE
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while self._looks < until:
+            while self.look_count < until:
                 self._looked.clear()
                 await self._looked.wait()
 

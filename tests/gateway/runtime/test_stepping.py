@@ -50,6 +50,19 @@ async def test_a_callback_that_waits_is_finished_by_a_task() -> None:
     assert await suspended.task == "done"
 
 
+async def test_many_callbacks_of_one_turn_may_wait_for_the_same_future() -> None:
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[int] = loop.create_future()
+    stepper = Stepper(loop)
+
+    async def callback(number: int) -> int:
+        return number + await future
+
+    suspended = [stepper.step(callback(number)) for number in range(3)]
+    future.set_result(10)
+    assert await asyncio.gather(*(one.task for one in suspended)) == [10, 11, 12]
+
+
 async def test_the_callers_task_is_current_again_after_a_step() -> None:
     gate = asyncio.Event()
     current = asyncio.current_task()

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from gateway.app import add_socket
 from gateway.runtime.endpoint import Endpoint
+from shared.access.admission import Admit
 from shared.pubsub.memory import MemoryBroker, MemoryHub
 from shared.settings import Settings
 from tests.conftest import JWT_SECRET
@@ -102,12 +103,12 @@ async def start_lab() -> AsyncIterator[StartLab]:
     runners: list[tuple[web.AppRunner, Endpoint]] = []
     async with aiohttp.ClientSession() as client:
 
-        async def start(hub: MemoryHub | None = None, **settings: object) -> LabServer:
+        async def start(hub: MemoryHub | None = None, admit: Admit | None = None, **settings: object) -> LabServer:
             chosen = replace(Settings(jwt_secret=SECRET), **settings)  # type: ignore[arg-type]
             endpoint = lab_node(chosen, MemoryBroker(hub))
             await endpoint.start()
             app = web.Application()
-            add_socket(app, endpoint, LabAdmission(SECRET))
+            add_socket(app, endpoint, admit or LabAdmission(SECRET))
             # The product starts its server like this. aiohttp's test server would cancel handlers of lost clients.
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
             await runner.setup()

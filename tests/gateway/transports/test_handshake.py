@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import logging
 from typing import Any
 
 import pytest
 
+from shared.access.actor import Actor
+from shared.access.admission import Banned, Refused, SessionEnded, UserGone
+from tests.gateway.counted import counted
 from tests.gateway.transports.conftest import LabServer, StartLab, token
 from tests.gateway.transports.raw_socket import RawSocket
 
@@ -22,24 +26,49 @@ def offered(text: str, *, alphabet: str = "standard", padded: bool = False) -> s
     return "base64url.bearer.phx." + (encoded if padded else encoded.rstrip("="))
 
 
-REFUSED: dict[str, dict[str, str]] = {
-    "no token": {"vsn": "2.0.0"},
-    "an empty token": {"vsn": "2.0.0", "token": ""},
-    "a malformed token": {"vsn": "2.0.0", "token": "not.a.token"},
-    "an expired token": {"vsn": "2.0.0", "token": token(seconds=-60)},
-    "a token of another secret": {"vsn": "2.0.0", "token": token(secret="another" * 8)},
-    "an unknown version": {"vsn": "3.0.0", "token": token()},
-    "half a version": {"vsn": "2.0", "token": token()},
-    "an empty version": {"vsn": "", "token": token()},
+REFUSED: dict[str, tuple[dict[str, str], str]] = {
+    "no token": ({"vsn": "2.0.0"}, "no token"),
+    "an empty token": ({"vsn": "2.0.0", "token": ""}, "no token"),
+    "a malformed token": ({"vsn": "2.0.0", "token": "not.a.token"}, "bad token"),
+    "an expired token": ({"vsn": "2.0.0", "token": token(seconds=-60)}, "bad token"),
+    "a token of another secret": ({"vsn": "2.0.0", "token": token(secret="another" * 8)}, "bad token"),
+    "an unknown version": ({"vsn": "3.0.0", "token": token()}, "unknown version"),
+    "half a version": ({"vsn": "2.0", "token": token()}, "unknown version"),
+    "an empty version": ({"vsn": "", "token": token()}, "unknown version"),
 }
 
 
-@pytest.mark.parametrize("query", REFUSED.values(), ids=REFUSED.keys())
+@pytest.mark.parametrize(("query", "reason"), REFUSED.values(), ids=REFUSED.keys())
 @pytest.mark.parametrize("path", ["", "/"])
-async def test_a_refusal_is_403_with_an_empty_body(lab: LabServer, query: dict[str, str], path: str) -> None:
+async def test_a_refusal_is_403_with_an_empty_body_and_is_counted_by_why(
+    lab: LabServer, query: dict[str, str], reason: str, path: str
+) -> None:
     assert await lab.refusal(query, path=path) == (403, b"")
     assert await lab.get(path, **query) == (403, b"")
     assert not lab.endpoint.connections
+    assert counted(lab.endpoint.counts.refused) == {reason: 2}
+
+
+async def test_other_refusals_of_a_websocket_are_counted_by_why(start_lab: StartLab) -> None:
+    lab = await start_lab(allowed_origins=("https://example.com",))
+    for header in ({"Sec-WebSocket-Protocol": "other"}, {"Origin": "https://elsewhere.example"}):
+        assert await lab.refusal({"token": token()}, header) == (403, b"")
+    assert counted(lab.endpoint.counts.refused) == {"not the subprotocol phoenix": 1, "origin not allowed": 1}
+
+
+@pytest.mark.parametrize("kind", [UserGone, SessionEnded, Banned])
+async def test_the_log_says_who_is_refused_and_why(
+    start_lab: StartLab, caplog: pytest.LogCaptureFixture, kind: type[Refused]
+) -> None:
+    async def admit(_token: str) -> Actor:
+        raise kind(user_id=7)
+
+    lab = await start_lab(admit=admit)
+    caplog.set_level(logging.INFO)
+    assert await lab.refusal({"token": "x"}) == (403, b"")
+    [told] = [record.fields for record in caplog.records if record.getMessage() == "connection refused"]  # type: ignore[attr-defined]
+    assert told == {"reason": kind.reason, "user_id": 7}
+    assert counted(lab.endpoint.counts.refused) == {kind.reason: 1}
 
 
 async def test_a_malformed_token_in_the_header_wins_over_a_good_one_in_the_query(lab: LabServer) -> None:

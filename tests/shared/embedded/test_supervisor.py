@@ -189,7 +189,7 @@ async def test_wrong_settings_are_refused_in_one_line(run: Run) -> None:
     run.environment["API_PORT"] = "four thousand"
     run.start()
     assert await run.exit_code() == 1
-    assert run.output() == "API_PORT: a whole number, not 'four thousand'\n"
+    assert run.output() == "API_PORT: must be a whole number, not 'four thousand'\n"
     assert not run.data.exists()
 
 

@@ -178,7 +178,7 @@ async def test_a_reused_descriptor_of_a_lost_connection_keeps_its_new_reader(dat
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             await asyncio.gather(*(database.fetch(ONE) for _ in range(4)), return_exceptions=True)
             writer.write(b"hello\n")
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(10):
                 answers.append(await reader.readline())
             writer.close()
             await writer.wait_closed()
@@ -191,7 +191,7 @@ async def set_system_read_only(database: Database, value: str) -> None:
     """Make all open connections read-only or writable, as when a primary is demoted or promoted."""
     await database.execute(Statement("", f"ALTER SYSTEM SET default_transaction_read_only = {value}"))
     await database.execute(Statement("", "SELECT pg_reload_conf()"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while await database.fetch(Statement("", "SHOW default_transaction_read_only")) != [(value,)]:
             pass
 

@@ -80,6 +80,14 @@ class Cluster:
             await node.stop()
 
 
+async def are_polled(node: LabNode, count: int = 1) -> None:
+    """Returns when a poll waits at so many of the node's sessions."""
+    sessions: Any = node.endpoint.connections
+    async with asyncio.timeout(SOON):
+        while sum(session._poll is not None for session in sessions) != count:  # noqa: ASYNC110 (it tells nobody)
+            await asyncio.sleep(0.005)
+
+
 class LongPollClient:
     """A client that sends its requests to the nodes in turn, or to the node whose number is given."""
 

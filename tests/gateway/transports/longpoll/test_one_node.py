@@ -22,6 +22,7 @@ from tests.gateway.transports.longpoll.client import (
     Cluster,
     LabNode,
     LongPollClient,
+    are_polled,
     token_of,
 )
 from tests.protocol.client_frames import v2_binary
@@ -239,7 +240,7 @@ async def test_a_newer_poll_ends_an_older_one(http: aiohttp.ClientSession, clust
     client, node = await connected(http, cluster)
     await client.join("lab:ok")
     older = asyncio.create_task(client.poll())
-    await until(lambda: next(iter(node.endpoint.connections))._poll is not None)  # type: ignore[attr-defined]
+    await are_polled(node)
     newer = asyncio.create_task(client.poll())
     assert await asyncio.wait_for(older, SOON / 2) == {"status": 204, "messages": [], "token": client.token}
     assert not newer.done()
@@ -248,10 +249,10 @@ async def test_a_newer_poll_ends_an_older_one(http: aiohttp.ClientSession, clust
 
 
 async def test_messages_after_an_aborted_poll_are_kept(http: aiohttp.ClientSession, cluster: Cluster) -> None:
-    client, _ = await connected(http, cluster)
+    client, node = await connected(http, cluster)
     await client.join("lab:ok")
     given_up = asyncio.create_task(client.poll())
-    await asyncio.sleep(0.05)
+    await are_polled(node)
     given_up.cancel()
     await asyncio.gather(given_up, return_exceptions=True)
     for ref in ("2", "3"):
@@ -305,12 +306,11 @@ async def test_messages_of_an_unacknowledged_poll_are_sent_again(http: aiohttp.C
 async def test_a_bad_frame_is_answered_at_once_and_ends_the_session(
     http: aiohttp.ClientSession, cluster: Cluster, body: Any, headers: dict[str, str]
 ) -> None:
-    client, node = await connected(http, cluster)
+    client, node = await connected(http, cluster, longpoll_window_seconds=10 * SOON)
     waiting = asyncio.create_task(client.poll())
-    before = time.monotonic()
+    await are_polled(node)
     assert await client.request("POST", {"token": client.token}, data=body, headers=headers) == {"status": 400}
-    answer = await waiting
-    assert time.monotonic() - before < 5, "the window is 10 seconds"
+    answer = await asyncio.wait_for(waiting, SOON)
     assert (answer["status"], answer["messages"]) == (410, [])
     assert answer["token"] != client.token
     assert await client.post(["1", "1", "lab:ok", "phx_join", {}]) == 410
@@ -376,9 +376,10 @@ async def test_the_event_loop_goes_on_while_a_long_post_is_handled(
     async def watch() -> None:
         nonlocal longest
         while True:
-            before = time.monotonic()
-            await asyncio.sleep(0.001)
-            longest = max(longest, time.monotonic() - before)
+            # The loop's own CPU time, which other processes do not lengthen.
+            before = time.thread_time()
+            await asyncio.sleep(0)
+            longest = max(longest, time.thread_time() - before)
 
     watching = asyncio.create_task(watch())
     assert await client.post(*[frame] * (1024 * 1024 // (len(frame) + 1))) == 200
@@ -476,7 +477,7 @@ async def test_disconnect_ends_all_sessions_of_the_user(http: aiohttp.ClientSess
         await client.open()
         await client.join("lab:ok")
     waiting = asyncio.create_task(two.poll())
-    await asyncio.sleep(0.02)
+    await are_polled(node)
     assert await one.post(["1", "2", "lab:ok", "disconnect_me", {}]) == 200
     assert (await waiting)["status"] == 410
     assert await one.post(["1", "3", "lab:ok", "echo", {}]) == 410
@@ -507,19 +508,20 @@ async def test_a_session_ends_when_its_token_expires(http: aiohttp.ClientSession
 
 
 async def test_a_session_that_is_not_polled_ends_despite_posts(http: aiohttp.ClientSession, cluster: Cluster) -> None:
-    client, node = await connected(http, cluster, longpoll_window_seconds=0.4, idle_seconds=0.2)
     before = time.monotonic()
+    client, node = await connected(http, cluster, longpoll_window_seconds=0.4, idle_seconds=0.2)
     assert await client.post(["1", "1", "lab:ok", "phx_join", {}]) == 200
-    while await client.post(["1", "2", "lab:ok", "noreply", {}]) == 200:
-        pass
-    lasted = time.monotonic() - before
-    assert 0.5 < lasted < 3
+    async with asyncio.timeout(SOON):
+        while await client.post(["1", "2", "lab:ok", "noreply", {}]) == 200:
+            pass
+    assert time.monotonic() - before > 0.6
     await until(lambda: sessions_of(node) == 0)
     assert len(node.endpoint.topics) == 0, "its channels were not ended"
 
 
 async def test_a_session_that_is_polled_lives_on(http: aiohttp.ClientSession, cluster: Cluster) -> None:
-    client, _ = await connected(http, cluster, longpoll_window_seconds=0.2, idle_seconds=0.1)
+    # A session that nobody polls ends after 0.6 seconds: a busy machine may pause for as long between two polls.
+    client, _ = await connected(http, cluster, longpoll_window_seconds=0.4, idle_seconds=0.1)
     until_then = time.monotonic() + 1
     while time.monotonic() < until_then:
         assert (await client.poll())["status"] == 204
@@ -536,10 +538,10 @@ async def test_a_session_with_too_many_waiting_bytes_is_ended(http: aiohttp.Clie
 
 
 async def test_a_waiting_poll_may_get_more_bytes_than_may_wait(http: aiohttp.ClientSession, cluster: Cluster) -> None:
-    client, _ = await connected(http, cluster, max_outbox_bytes=10_000)
+    client, node = await connected(http, cluster, max_outbox_bytes=10_000)
     await client.join("lab:ok")
     poll = asyncio.create_task(client.gets(3))
-    await asyncio.sleep(0.02)
+    await are_polled(node)
     big = ["1", "2", "lab:ok", "big", {"n": 6_000}]
     assert await client.post(big, big) == 200
     assert await client.post(["1", "3", "lab:ok", "echo", {}]) == 200
@@ -551,7 +553,7 @@ async def test_a_draining_node_answers_polls_at_once_and_opens_no_session(
 ) -> None:
     client, node = await connected(http, cluster)
     waiting = asyncio.create_task(client.poll())
-    await until(lambda: next(iter(node.endpoint.connections))._poll is not None)  # type: ignore[attr-defined]
+    await are_polled(node)
     await asyncio.wait_for(node.endpoint.drain(), SOON / 2)
     # Not 410: after it, phoenix.js before 1.8.5 would believe that its channels are still joined.
     assert await waiting == {"status": 500}
@@ -615,14 +617,15 @@ async def test_frames_in_both_directions_are_counted(http: aiohttp.ClientSession
     assert (node.endpoint.counts.frames_in, node.endpoint.counts.frames_out) == (4, 4)
 
 
-async def test_every_refusal_is_counted(http: aiohttp.ClientSession, cluster: Cluster) -> None:
+async def test_every_refusal_is_counted_by_why(http: aiohttp.ClientSession, cluster: Cluster) -> None:
     (node,) = await cluster.start(allowed_origins=("https://example.com",))
     client = LongPollClient(http, [node])
     for params in ({"vsn": "2.0.0"}, {"vsn": "3.0.0", "token": client.jwt}, {"vsn": "2.0.0", "token": "bad"}):
         assert await client.request("GET", params) == {"status": 403}
     elsewhere = {"Origin": "https://elsewhere.example"}
     assert await client.request("GET", {"vsn": "2.0.0", "token": client.jwt}, headers=elsewhere) == {"status": 403}
-    assert counted(node.endpoint.counts.refused) == {"": 4}
+    reasons = ("no token", "unknown version", "bad token", "origin not allowed")
+    assert counted(node.endpoint.counts.refused) == dict.fromkeys(reasons, 1)
 
 
 async def test_closes_by_the_server_are_counted_by_reason(http: aiohttp.ClientSession, cluster: Cluster) -> None:

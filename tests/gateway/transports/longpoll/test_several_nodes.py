@@ -8,20 +8,9 @@ import time
 
 import aiohttp
 
-from gateway.runtime.endpoint import Endpoint
-from gateway.transports.longpoll_session import LongPollConnection
-from tests.gateway.transports.longpoll.client import JSON, SOON, Cluster, LongPollClient
+from tests.gateway.transports.longpoll.client import JSON, SOON, Cluster, LongPollClient, are_polled
 
 OK_REPLY = {"response": {}, "status": "ok"}
-
-
-async def is_polled(endpoint: Endpoint) -> None:
-    """Wait until a poll waits at the only session of a node."""
-    [session] = endpoint.connections
-    assert isinstance(session, LongPollConnection)
-    async with asyncio.timeout(SOON):
-        while session._poll is None:  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
 
 
 async def test_requests_of_one_session_alternate_between_nodes(
@@ -59,7 +48,7 @@ async def test_a_poll_through_another_node_ends_after_the_window(
     await client.open(node=0)
     before = time.monotonic()
     assert await client.poll(node=1) == {"status": 204, "messages": [], "token": client.token}
-    assert 0.3 <= time.monotonic() - before < 5
+    assert time.monotonic() - before >= 0.3
 
 
 async def test_two_people_on_two_nodes_hear_each_other(http: aiohttp.ClientSession, each_cluster: Cluster) -> None:
@@ -96,7 +85,7 @@ async def test_messages_that_another_node_could_not_deliver_are_kept(
     await client.open(node=0)
     await client.join("lab:ok")
     given_up = asyncio.create_task(client.poll(node=1))
-    await is_polled(nodes[0].endpoint)
+    await are_polled(nodes[0])
     given_up.cancel()
     await asyncio.gather(given_up, return_exceptions=True)
     for ref in ("2", "3"):
@@ -109,7 +98,7 @@ async def test_a_session_of_a_dead_node_is_replaced(http: aiohttp.ClientSession,
     client = LongPollClient(http, nodes)
     await client.open(node=0)
     waiting = asyncio.create_task(client.poll(node=1))
-    await is_polled(nodes[0].endpoint)
+    await are_polled(nodes[0])
     await nodes[0].endpoint.broker.stop()
     answer = await asyncio.wait_for(waiting, SOON / 2)
     assert (answer["status"], answer["messages"]) == (410, [])
@@ -139,7 +128,7 @@ async def test_a_disconnect_ends_sessions_on_other_nodes(http: aiohttp.ClientSes
     await other.open(node=1)
     await one.join("lab:ok")
     waiting = asyncio.create_task(other.poll(node=0))
-    await is_polled(nodes[1].endpoint)
+    await are_polled(nodes[1])
     assert await one.post(["1", "2", "lab:ok", "disconnect_me", {}]) == 200
     assert (await asyncio.wait_for(waiting, SOON / 2))["status"] == 410
 
@@ -149,13 +138,12 @@ async def test_a_draining_node_ends_polls_that_it_forwards(http: aiohttp.ClientS
     client = LongPollClient(http, nodes)
     await client.open(node=0)
     waiting = asyncio.create_task(client.poll(node=1))
-    await is_polled(nodes[0].endpoint)
+    await are_polled(nodes[0])
     await nodes[1].endpoint.drain()
     empty = {"status": 204, "messages": [], "token": client.token}
     assert await asyncio.wait_for(waiting, SOON / 2) == empty
-    before = time.monotonic()
-    assert await client.poll(node=1) == empty
-    assert time.monotonic() - before < SOON / 2, "the next poll was held for the whole window"
+    # The next poll is not held for the whole window.
+    assert await asyncio.wait_for(client.poll(node=1), SOON / 2) == empty
     await client.join("lab:ok")
 
 
@@ -166,7 +154,7 @@ async def test_a_session_of_a_drained_node_is_replaced_at_another_node(
     client = LongPollClient(http, nodes)
     await client.open(node=0)
     waiting = asyncio.create_task(client.poll(node=1))
-    await is_polled(nodes[0].endpoint)
+    await are_polled(nodes[0])
     await nodes[0].endpoint.drain()
     answer = await asyncio.wait_for(waiting, SOON / 2)
     assert answer["status"] == 410
