@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md is true: its examples work as shown; a channel and a route take less than twenty lines each."""
+"""Tests CONTRIBUTING.md: its examples work, and a channel and a route take less than twenty lines each."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ TEXT = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8
 
 
 def blocks(heading: str, language: str = "python") -> list[str]:
-    """The blocks of code below a heading."""
+    """The code blocks below a heading."""
     _, _, section = TEXT.partition(f"\n## {heading}\n")
     return re.findall(rf"^```{language}\n(.*?)^```$", section.partition("\n## ")[0], re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.parametrize("heading", ["Add a channel", "Add a route"])
-def test_it_takes_less_than_twenty_lines(heading: str) -> None:
+def test_an_example_takes_less_than_twenty_lines(heading: str) -> None:
     assert 0 < sum(len([line for line in block.splitlines() if line]) for block in blocks(heading)) < 20
 
 
-async def test_the_channel_works() -> None:
+async def test_the_example_of_a_channel_works() -> None:
     names: dict[str, Any] = {}
     [channel] = blocks("Add a channel")
     exec(compile(channel, "CONTRIBUTING.md", "exec"), names)
@@ -62,7 +62,7 @@ async def test_the_channel_works() -> None:
     await node.stop()
 
 
-async def test_the_route_works(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_example_of_a_route_works(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     answer, handler, route, operation = blocks("Add a route")
     exec(compile(answer, "CONTRIBUTING.md", "exec"), vars(answers))
     names: dict[str, Any] = {
@@ -81,7 +81,7 @@ async def test_the_route_works(database_url: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(api.app, "ROUTES", (*ROUTES, added))
     monkeypatch.setattr(document, "OPERATIONS", {**OPERATIONS, **described})
 
-    # A size of its own, because documents of applications are cached by it.
+    # A size that no other test uses, because the OpenAPI document is cached by this size.
     settings = Settings(database_url=database_url, jwt_secret="x" * 32, rate_limits=False, max_picture_bytes=4711)
     database = Database(settings)
     rows = Rows(database)
@@ -98,11 +98,11 @@ async def test_the_route_works(database_url: str, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.servers
-async def test_a_field_of_a_listing_is_a_column_and_one_line(settings: Settings, tmp_path: Path) -> None:
+async def test_a_field_of_a_listing_needs_a_column_and_one_line(settings: Settings, tmp_path: Path) -> None:
     [column], [line] = blocks("Add a field to a listing", "sql"), blocks("Add a field to a listing")
     checkout = scratch_copy(tmp_path / "checkout")
-    put(checkout / "schema.sql", column, above="CREATE INDEX IF NOT EXISTS listings_of_seller")
-    put(checkout / "shared" / "domain" / "listings.py", line, above="    location: ShortText | None = None\n")
+    insert_line(checkout / "schema.sql", column, above="CREATE INDEX IF NOT EXISTS listings_of_seller")
+    insert_line(checkout / "shared" / "domain" / "listings.py", line, above="    location: ShortText | None = None\n")
 
     processes = Processes(settings, tmp_path, checkout)
     try:
@@ -137,8 +137,8 @@ def scratch_copy(to: Path) -> Path:
     return to
 
 
-def put(path: Path, line: str, *, above: str) -> None:
-    """Put a line into a file, above another line, which the file has once."""
+def insert_line(path: Path, line: str, *, above: str) -> None:
+    """Insert a line into a file, above another line that is there once."""
     text = path.read_text(encoding="utf-8")
     assert text.count(above) == 1
     path.write_text(text.replace(above, line + above), encoding="utf-8")
