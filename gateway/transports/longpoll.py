@@ -141,8 +141,8 @@ class LongPollTransport:
                 is_delivered = await self._end(reply, body)
                 return
         finally:
-            # A cancelled poll must be settled too: it may still wait at its holder.
-            holder.settle(session_id, poll_id, is_delivered)
+            # A cancelled poll must be acknowledged too: it may still wait at its holder.
+            holder.acknowledge(session_id, poll_id, is_delivered)
         body = await reply.after(self._open(query, tokens))
         if answer.has_ended and body["status"] == FORBIDDEN:
             # The client was allowed this poll, but its session has ended since. Only the next poll is refused.
@@ -164,7 +164,7 @@ class LongPollTransport:
         """Make the holder answer the poll at once, without messages."""
         if poll_id in self._proxied:
             holder, session_id = self._proxied[poll_id]
-            holder.settle(session_id, poll_id, False)
+            holder.acknowledge(session_id, poll_id, False)
 
     def _drain(self) -> None:
         """This node stops: answer the polls for sessions of other nodes, so that the clients poll elsewhere."""

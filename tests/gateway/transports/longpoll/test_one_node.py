@@ -272,7 +272,7 @@ async def test_messages_of_a_lost_answer_come_first_in_the_next_poll(
     assert await client.post(["1", "3", "lab:ok", "echo", {}]) == 200
     waiting = asyncio.create_task(client.poll())
     await until(lambda: session._poll is not None)
-    session.settle("lost", False)
+    session.acknowledge("lost", False)
     assert [json.loads(message)[1] for message in (await waiting)["messages"]] == ["2", "3"]
 
 
