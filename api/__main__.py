@@ -21,6 +21,7 @@ Command = Callable[[Settings, argparse.Namespace], Awaitable[None]]
 
 
 def parser() -> argparse.ArgumentParser:
+    """Returns the parser of the command line."""
     top = argparse.ArgumentParser(
         prog="python -m api",
         description="The REST API of Daveslist, and its commands. Everything else is set by environment variables.",

@@ -11,6 +11,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def json_answer(value: Any, status: int = 200) -> web.Response:
+    """Makes an answer of a value that msgspec can encode, such as a dataclass."""
     return web.Response(body=_encode(value), status=status, content_type="application/json")
 
 
@@ -20,4 +21,5 @@ def encoded_answer(json: bytes, status: int = 200) -> web.Response:
 
 
 def no_content() -> web.Response:
+    """Makes the empty answer with status 204."""
     return web.Response(status=204)

@@ -30,11 +30,13 @@ class CommandFailed(Exception):
 
 
 async def schema(settings: Settings, _: argparse.Namespace) -> None:
+    """Apply schema.sql."""
     is_new = await apply_schema(settings)
     print("schema applied" if is_new else "schema is up to date")
 
 
 async def seed(settings: Settings, given: argparse.Namespace) -> None:
+    """Add demo users and listings."""
     await apply_schema(settings)
     async with _database(replace(settings, database_timeout_seconds=SEED_TIMEOUT_SECONDS)) as database:
         repository = SeedRepository(database)
@@ -48,6 +50,7 @@ async def seed(settings: Settings, given: argparse.Namespace) -> None:
 
 
 async def token(settings: Settings, given: argparse.Namespace) -> None:
+    """Print an access token for each user, valid for a day."""
     tokens = Tokens(settings.jwt_secret, settings.access_token_seconds)
     async with _database(settings) as database:
         users = UserRepository(database)
@@ -60,6 +63,7 @@ async def token(settings: Settings, given: argparse.Namespace) -> None:
 
 
 async def role(settings: Settings, given: argparse.Namespace) -> None:
+    """Give a role to a user, and tell the gateways."""
     async with _database(settings) as database:
         users = UserRepository(database)
         node_id, wanted = new_node_id(), Role(given.role)

@@ -40,6 +40,7 @@ class Realtime:
         self.broadcast(topics.private_chats(message.to_id, message.from_id), SEND, message_payload(message))
 
     def messages_read(self, by_id: int, with_id: int, up_to: int) -> None:
+        """Tell both users that `by_id` has read the other's messages, up to and including the id `up_to`."""
         self.broadcast(topics.private_chats(with_id, by_id), READ, read_payload(by_id, with_id, up_to))
 
     def reply_created(self, listing_id: int, reply: Reply) -> None:
@@ -68,6 +69,7 @@ class Realtime:
         self.broadcast([control.CONTROL], control.DISCONNECT, control.disconnect(user_id, session_id))
 
     def role_changed(self, user_id: int, role: Role) -> None:
+        """Tell the gateways a user's new role."""
         self.broadcast([control.CONTROL], control.ROLE_CHANGED, control.role_changed(user_id, role))
 
     # From the broker

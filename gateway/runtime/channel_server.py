@@ -192,6 +192,7 @@ class ChannelServer:
             self.connection.send_broadcast(broadcast)
 
     def send_info(self, message: Any) -> None:
+        """Call `handle_info` with the message."""
         if self._busy:
             self._queue(self.send_info, message)
             return
@@ -230,9 +231,11 @@ class ChannelServer:
         self.connection.endpoint.looks.want(self)
 
     def look(self) -> Coroutine[Any, Any, Any]:
+        """Returns the coroutine of the channel class's `look`."""
         return self.joined.route.look(self.topic, self.connection.endpoint.context)
 
     def looked(self, found: Any, error: BaseException | None) -> None:
+        """Give the result of a look-up to `judge`."""
         self._judge((found, error))
 
     def _judge(self, look: tuple[Any, BaseException | None]) -> None:
@@ -331,7 +334,7 @@ class ChannelServer:
         try:
             result = await self.channel.join(self.topic, params)
             if type(result) is not Ok and type(result) is not Error:
-                raise BadReturn(f"join returns Ok(...) or Error(...), not {result!r}")
+                raise BadReturn(f"join must return Ok(...) or Error(...), not {result!r}")
             if type(result) is Ok and not self._subscribed:
                 await self.subscribe()
         except NotSubscribed:

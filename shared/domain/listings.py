@@ -22,12 +22,16 @@ MAX_QUERY_LENGTH = 200
 
 
 class Visibility(StrEnum):
+    """Who may see a listing or a category."""
+
     PUBLIC = "public"
     PRIVATE = "private"
     """Only registered users may see it."""
 
 
 class Status(StrEnum):
+    """Whether the car can still be bought."""
+
     AVAILABLE = "available"
     SOLD = "sold"
 
@@ -107,6 +111,8 @@ _PLAIN = ListingFilter()
 
 @dataclass(frozen=True, slots=True)
 class Category:
+    """A category of listings."""
+
     id: int
     name: str
     visibility: Visibility

@@ -13,6 +13,8 @@ MAX_PASSWORD_LENGTH = 200
 
 
 class Role(StrEnum):
+    """A registered user's role."""
+
     USER = "user"
     MODERATOR = "moderator"
     ADMIN = "admin"
