@@ -12,6 +12,7 @@ from api.middlewares.requests import USER_ID
 from api.problems import Forbidden, Unauthorized
 from api.services import Services
 from shared.access.actor import Actor
+from shared.access.admission import Refused
 from shared.access.policy import Action, may_ever, needs_login
 
 Handler = Callable[[Call], Awaitable[web.StreamResponse]]
@@ -41,8 +42,6 @@ def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaita
 
     async def admit(request: web.Request) -> Actor | None:
         actor = None if route.action in ANONYMOUS else await authenticate(request, services)
-        if actor is not None:
-            request[USER_ID] = actor.user_id
         if not may_ever(route.action, actor):
             if actor is None:
                 raise Unauthorized
@@ -100,4 +99,11 @@ async def authenticate(request: web.Request, services: Services) -> Actor | None
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer":
         raise Unauthorized("A bearer token is needed.")
-    return await services.admission.admit(token.strip())
+    try:
+        actor = await services.admission.admit(token.strip())
+    except Refused as refused:
+        if refused.user_id is not None:
+            request[USER_ID] = refused.user_id
+        raise
+    request[USER_ID] = actor.user_id
+    return actor

@@ -27,7 +27,7 @@ from api.handlers import (
 from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody
 from api.schemas.categories import CategoryBody, CategoryChangeBody
 from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, ListingsQuery
-from api.schemas.messages import MessageBody, MessagesQuery, ReadBody
+from api.schemas.messages import ConversationsQuery, MessageBody, MessagesQuery, ReadBody
 from api.schemas.pages import PageQuery
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
@@ -94,7 +94,7 @@ ROUTES: tuple[Route, ...] = (
     # private messages
     Route("POST", "/api/messages", messages.send, Action.MESSAGE_SEND, body=MessageBody),
     Route("GET", "/api/messages", messages.after, Action.MESSAGE_READ, query=MessagesQuery),
-    Route("GET", "/api/conversations", conversations.find, Action.CONVERSATION_READ, query=PageQuery),
+    Route("GET", "/api/conversations", conversations.find, Action.CONVERSATION_READ, query=ConversationsQuery),
     Route(
         "GET",
         "/api/conversations/{user_id}/messages",

@@ -24,6 +24,7 @@ from shared.pubsub.broker import Broker
 from shared.repositories.audit import AuditRepository
 from shared.repositories.blocks import BlockRepository
 from shared.repositories.categories import CategoryRepository
+from shared.repositories.conversations import ConversationRepository
 from shared.repositories.listing_access import ListingAccess
 from shared.repositories.listing_search import ListingSearch
 from shared.repositories.listings import ListingRepository
@@ -60,6 +61,7 @@ class Services:
     blocks: BlockRepository
     sessions: SessionRepository
     messages: MessageRepository
+    conversations: ConversationRepository
     categories: CategoryRepository
     listings: ListingRepository
     listing_search: ListingSearch
@@ -99,6 +101,7 @@ class Services:
             blocks=BlockRepository(database),
             sessions=SessionRepository(database),
             messages=messages,
+            conversations=ConversationRepository(database),
             categories=CategoryRepository(database),
             listings=listings,
             shown_listings=SharedReads(listings.read_many_for_anyone, most=MOST_SHARED),

@@ -11,6 +11,7 @@ import pytest
 from shared.settings import Settings
 from tests.support.examples import load_profile
 from tests.support.left_out import left_out
+from tests.support.order import in_order
 from tests.support.ports import free_port
 from tests.support.process_guard import ProcessGuard
 from tests.support.processes import NURSERY, Processes
@@ -19,8 +20,6 @@ from tests.support.servers import Servers, running_servers
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterator
 
-TESTS = Path(__file__).parent
-LONGEST = ("deployment", "end_to_end")
 JWT_SECRET = "a-secret-of-the-tests-a-secret-of-the-tests"
 
 
@@ -49,18 +48,17 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need servers, by their fixtures: `make test-fast` leaves them out. The longest come first."""
+    """Mark the tests that need servers, by their fixtures: `make test-fast` leaves them out. Put them in order."""
     for item in items:
         if {"servers", "s3_endpoint"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.servers)
-    # A worker that has nothing left takes tests from the end of what another has: only short ones are there.
-    items.sort(key=lambda item: not any(item.path.is_relative_to(TESTS / folder) for folder in LONGEST))
+    items[:] = in_order(items)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
-    """For `-n auto`: one more than there are cores, because the tests of whole deployments often wait for a while."""
-    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else None
+    """For `-n auto`: two more than there are cores, because the tests of whole deployments often wait for a while."""
+    return len(os.sched_getaffinity(0)) + 2 if hasattr(os, "sched_getaffinity") else None
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ async def register(call: Call) -> web.Response:
     services = call.services
     password_hash = await services.passwords.hash(body.password)
     user = await services.users.create(body.email, body.name, password_hash)
-    return json_answer(await _begin_session(services, user), 201)
+    return json_answer(await _begin_session(call, user), 201)
 
 
 async def login(call: Call) -> web.Response:
@@ -44,12 +44,13 @@ async def login(call: Call) -> web.Response:
     is_right = await services.passwords.verify(password_hash, body.password)
     if user is None or password_hash is None or not is_right:
         raise WrongCredentials
+    call.is_of(user.id)
     if user.ban is not None:
         raise _banned(user)
     if services.passwords.is_outdated(password_hash):
         new_hash = await services.passwords.hash(body.password)
         await services.users.replace_password_hash(user.id, password_hash, new_hash)
-    return json_answer(await _begin_session(services, user))
+    return json_answer(await _begin_session(call, user))
 
 
 async def refresh(call: Call) -> web.Response:
@@ -63,6 +64,8 @@ async def refresh(call: Call) -> web.Response:
     result = await services.sessions.refresh(
         session_id, generation, settings.refresh_token_seconds, grace_seconds=settings.refresh_grace_seconds
     )
+    if result.user_id:
+        call.is_of(result.user_id)
     match result.outcome:
         case Refresh.ROTATED:
             user = await services.users.by_id(result.user_id)
@@ -119,7 +122,9 @@ async def leave(call: Call) -> web.Response:
     return no_content()
 
 
-async def _begin_session(services: Services, user: User) -> answers.SignedIn:
+async def _begin_session(call: Call, user: User) -> answers.SignedIn:
+    call.is_of(user.id)
+    services = call.services
     session_id = new_session_id()
     await services.sessions.begin(session_id, user.id, services.settings.refresh_token_seconds)
     return _signed_in(services, user, session_id, 0)

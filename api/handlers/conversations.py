@@ -7,19 +7,28 @@ from aiohttp import web
 from api.answers import json_answer, no_content
 from api.call import Call
 from api.pagination import decode_cursor, page
+from api.problems import Invalid
 from api.schemas import answers
-from api.schemas.messages import ReadBody
+from api.schemas.messages import ConversationSort, ConversationsQuery, ReadBody
 from api.schemas.pages import PageQuery
 from shared.domain.ids import MAX_ID
 from shared.events.messages import message_payload
 
 
 async def find(call: Call) -> web.Response:
-    query = call.query(PageQuery)
-    found = await call.services.messages.conversations(
-        call.user.user_id, before_id=decode_cursor(query.cursor, int) or MAX_ID, limit=query.limit + 1
-    )
-    return json_answer(page(found, query.limit, answers.conversation, lambda one: one.last_message.id))
+    query, me, conversations = call.query(ConversationsQuery), call.user.user_id, call.services.conversations
+    more = query.limit + 1
+    if query.sort is ConversationSort.USER:
+        if query.user_ids is not None:
+            raise Invalid({"user_ids": ["Only for the latest first."]})
+        found = await conversations.by_user(me, after_id=_position(query) or 0, limit=more)
+        return json_answer(page(found, query.limit, answers.conversation, lambda one: (query.sort, one.user_id)))
+    before_id = _position(query) or MAX_ID
+    if query.user_ids is None:
+        found = await conversations.latest(me, before_id=before_id, limit=more)
+    else:
+        found = await conversations.with_users(me, query.user_ids, before_id=before_id, limit=more)
+    return json_answer(page(found, query.limit, answers.conversation, lambda one: (query.sort, one.last_message.id)))
 
 
 async def messages(call: Call) -> web.Response:
@@ -40,3 +49,11 @@ async def mark_read(call: Call) -> web.Response:
     if up_to is not None:
         call.services.realtime.messages_read(user_id, other_id, up_to)
     return no_content()
+
+
+def _position(query: ConversationsQuery) -> int | None:
+    """Raises Invalid also for a cursor of another order."""
+    decoded = decode_cursor(query.cursor, tuple[str, int])
+    if decoded is not None and decoded[0] != query.sort.value:
+        raise Invalid({"cursor": ["Not a cursor of this list."]})
+    return None if decoded is None else decoded[1]

@@ -57,6 +57,21 @@ class IdOrZero(Id):
         return 0 if value == "0" else super()._deserialize(value, attr, data, **kwargs)
 
 
+class Ids(fields.String):
+    """The digits of at most 100 ids in a query, with a comma between each two."""
+
+    _MOST = 100
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(metadata={"pattern": "^[0-9]+(,[0-9]+)*$"}, **settings)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        numbers = [parse_id(digits) for digits in str(value).split(",", self._MOST)]
+        if None in numbers or len(numbers) > self._MOST:
+            raise ValidationError(f"Not a list of at most {self._MOST} ids with commas between them.")
+        return numbers
+
+
 class Time(fields.AwareDateTime):
     """An RFC 3339 time with an offset, converted to UTC. Refuses times that Postgres or UTC cannot express."""
 

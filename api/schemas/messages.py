@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated
 
-from api.schemas.fields import IdOrZero
+from api.schemas.fields import IdOrZero, Ids
 from api.schemas.pages import PageQuery
 from shared.domain.declared import Id, Text
 from shared.domain.messages import MAX_CLIENT_REF_LENGTH, MAX_TEXT_LENGTH
@@ -26,6 +27,22 @@ class MessagesQuery(PageQuery):
     """With `after_id` 0 the first page begins with the first message; `cursor` continues after a page."""
 
     after_id: Annotated[int, IdOrZero] = 0
+
+
+class ConversationSort(StrEnum):
+    """Orders of conversations."""
+
+    LATEST = "latest"
+    USER = "user"
+    """By the other user's id: however many conversations there are, each page costs the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationsQuery(PageQuery):
+    """With `user_ids`, only the conversations with these users."""
+
+    sort: ConversationSort = ConversationSort.LATEST
+    user_ids: Annotated[list[int], Ids] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,13 @@
-"""Runs one channel: calls its callbacks one at a time, in order, and acts on their results.
+"""Runs one channel: says which callback comes when, and carries out what it returns.
 
-The counterpart of Phoenix.Channel.Server. It talks to the client through the connection, of which it knows only what
-Host declares. gateway/channel.py has what a channel itself can do.
+The counterpart of Phoenix.Channel.Server. callback_queue.py calls the callbacks one at a time. A server speaks to the
+client through its connection, of which it knows only what Host declares. gateway/channel.py has what a channel itself
+can do.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from time import perf_counter
@@ -27,6 +27,7 @@ from gateway.protocol.messages import (
 from gateway.protocol.serializer import Serializer
 from gateway.protocol.session import Joined, State
 from gateway.runtime.broadcast import Broadcast
+from gateway.runtime.callback_queue import CallbackQueue, QueueHost
 from gateway.runtime.callbacks import (
     CRASHED,
     LEFT,
@@ -42,7 +43,6 @@ from gateway.runtime.callbacks import (
     UnknownEvent,
 )
 from gateway.runtime.counts import TIMED_EVERY
-from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.stepping import Suspended
 from shared.access.actor import Actor
 from shared.logs import log_of
@@ -51,19 +51,15 @@ log = log_of(__name__)
 
 _ORDERLY = ("normal", "shutdown")
 
-Finish = Callable[[Any, Any, BaseException | None], None]
-"""Called with the cause of a callback, its result, and the error that it raised."""
 Successor = Callable[[Joined[Any] | None], None]
 """Begins the join that replaces this one. The argument is this join if its client does not know of its end yet."""
 
 
-class Host(Protocol):
+class Host(QueueHost, Protocol):
     """The connection that a channel runs on."""
 
-    endpoint: Endpoint
     serializer: Serializer
     actor: Actor
-    backlog: int
 
     @property
     def log_fields(self) -> dict[str, Any]: ...
@@ -72,15 +68,12 @@ class Host(Protocol):
     def answer(self, join_ref: Any, ref: Any, topic: Any, status: str, response: Any) -> None: ...
     def end(self, ref: Any, topic: str, event: str, payload: Any) -> None: ...
     def renew(self, actor: Actor, as_of: float) -> None: ...
-    def resume(self) -> None:
-        """Called when a callback that had to wait has ended."""
-
     def join_accepted(self, server: ChannelServer) -> None: ...
     def channel_ended(self, server: ChannelServer, unhandled: Iterable[Message]) -> None: ...
     def take_over(self, successor: Callable[[], None]) -> None: ...
 
 
-class ChannelServer:
+class ChannelServer(CallbackQueue[Host]):
     """One join of one topic of one connection.
 
     `held` has the broadcasts that are kept back: between the subscription and the join's reply, and while the channel
@@ -88,16 +81,11 @@ class ChannelServer:
     """
 
     __slots__ = (
-        "_busy",
-        "_draining",
-        "_inbox",
         "_looks",
         "_message",
         "_subscribed",
         "_then",
         "channel",
-        "connection",
-        "ended",
         "held",
         "intercepts",
         "join_ref",
@@ -109,7 +97,7 @@ class ChannelServer:
     def __init__(
         self, connection: Host, joined: Joined[type[Callbacks]], params: Any, replaced: Joined[Any] | None
     ) -> None:
-        self.connection = connection
+        super().__init__(connection)
         self.joined = joined
         self.topic = joined.topic
         self.join_ref = joined.join_ref
@@ -117,14 +105,10 @@ class ChannelServer:
         self.held: list[Broadcast] | None = []
         self.intercepts = joined.route.intercepts
         self.channel = joined.route(self, params)
-        self._busy = False
-        self._draining = False
         self._looks = 0
-        self._inbox: deque[tuple[Callable[[Any], None], Any]] | None = None
         self._message: Message | None = None
         self._subscribed = False
         self._then: Successor | None = None
-        self.ended = False
 
     # The causes of callbacks. Each callback runs at once, or after the current one.
 
@@ -278,56 +262,6 @@ class ChannelServer:
         """The push that `handle_in` is handling; None at other times."""
         return self._message if self._busy else None
 
-    @property
-    def is_busy(self) -> bool:
-        """True while a callback runs."""
-        return self._busy and not self.ended
-
-    # The sequence of callbacks
-
-    def _queue(self, method: Callable[[Any], None], argument: Any) -> None:
-        if self.ended:
-            return
-        if self._inbox is None:
-            self._inbox = deque()
-        self._inbox.append((method, argument))
-        self.connection.backlog += 1
-
-    def _run(self, coroutine: Coroutine[Any, Any, Any], finish: Finish, cause: Any) -> None:
-        try:
-            result = self.connection.endpoint.step(coroutine)
-        except (Exception, asyncio.CancelledError) as error:
-            finish(cause, None, error)
-            return
-        if type(result) is Suspended:
-            result.task.add_done_callback(partial(self._resume, finish, cause))
-        else:
-            finish(cause, result, None)
-
-    def _resume(self, finish: Finish, cause: Any, task: asyncio.Task[Any]) -> None:
-        error = asyncio.CancelledError() if task.cancelled() else task.exception()
-        finish(cause, None if error else task.result(), error)
-        self.connection.resume()
-
-    def _idle(self) -> None:
-        self._busy = False
-        if self._inbox:
-            self._drain()
-
-    def _drain(self) -> None:
-        if self._draining:
-            # A callback of the loop below has ended, and that loop calls the next one. If this call did, each callback
-            # would run inside the one before, and a long inbox would exceed Python's recursion limit.
-            return
-        self._draining = True
-        try:
-            while self._inbox and not self._busy:
-                method, argument = self._inbox.popleft()
-                self.connection.backlog -= 1
-                method(argument)
-        finally:
-            self._draining = False
-
     # How callbacks end
 
     async def _join(self, params: Any) -> Ok | Error:
@@ -448,7 +382,7 @@ class ChannelServer:
         if error is not None:
             self._log_crash("terminate", error)
         # Messages that arrived after the end are answered like messages to a topic that is not joined.
-        unhandled = [argument for method, argument in self._inbox or () if method in (self.deliver, self.leave)]
+        unhandled = [argument for method, argument in self._queued() if method in (self.deliver, self.leave)]
         self._release()
         event, payload = last_word
         if event is not None:
@@ -466,10 +400,7 @@ class ChannelServer:
         self.connection.end(ref, self.topic, event, payload)
 
     def _release(self) -> None:
-        self.ended = True
-        if self._inbox:
-            self.connection.backlog -= len(self._inbox)
-            self._inbox = None
+        self._end_queue()
         if self._subscribed:
             self._subscribed = False
             self.connection.endpoint.unsubscribe(self)

@@ -9,6 +9,7 @@ from prometheus_client import Counter
 from prometheus_client.registry import Collector
 
 from gateway.protocol.close_codes import CLOSES, Close
+from gateway.runtime.refusals import REFUSALS
 from shared.timings import Timings
 
 TIMED_EVERY = 8
@@ -42,15 +43,17 @@ class Counts:
         self.waits = 0
         """Pushes for which a channel had to wait."""
         self.disconnects = Counter("gateway_disconnects", "Connections that have ended", registry=None)
-        self.refused = Counter("gateway_refused", "Connects refused", registry=None)
+        self.refused = Counter("gateway_refused", "Connects refused, by why", ["reason"], registry=None)
         self.channel_crashes = Counter(
             "gateway_channel_crashes", "Callbacks of channels that raised", ["channel"], registry=None
         )
         """Callbacks that raised or returned a value of a wrong type: the join fails, or the channel ends."""
         self.closes = Counter("gateway_closes", "Connections closed by this node, by why", ["reason"], registry=None)
+        # All labels exist from the start: a rate needs a sample before the first event.
         for close in CLOSES:
-            # All labels exist from the start: a rate needs a sample before the first event.
             self.closes.labels(close.reason)
+        for reason in REFUSALS:
+            self.refused.labels(reason)
         self.joins = Timings("gateway_join_seconds", "From a join to its reply", ("channel", "status"))
         self.pushes = Timings(
             "gateway_handle_in_seconds",

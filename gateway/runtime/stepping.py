@@ -87,6 +87,9 @@ class _Resumable(Coroutine[Any, Any, Any]):
 
     If the task is cancelled before its first turn (by a timeout that had already passed), the cancellation thus reaches
     the coroutine and that future, as if the task had existed from the start.
+
+    An awaited future is marked until a task takes it (`_asyncio_future_blocking`, see asyncio/futures.py). A marked
+    future cannot be awaited a second time, so the mark is taken off until the task's first turn.
     """
 
     __slots__ = ("_awaited", "_coroutine", "_is_handed_over")
@@ -95,12 +98,16 @@ class _Resumable(Coroutine[Any, Any, Any]):
         self._coroutine = coroutine
         self._awaited = awaited
         self._is_handed_over = False
+        if asyncio.isfuture(awaited):
+            awaited._asyncio_future_blocking = False
 
     def send(self, value: Any) -> Any:
         if self._is_handed_over:
             return self._coroutine.send(value)
         self._is_handed_over = True
         awaited, self._awaited = self._awaited, None
+        if asyncio.isfuture(awaited):
+            awaited._asyncio_future_blocking = True
         return awaited
 
     def throw(self, *error: Any) -> Any:

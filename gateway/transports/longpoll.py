@@ -23,6 +23,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.node_calls import NodeCalls
+from gateway.runtime.refusals import NO_TOKEN, UNKNOWN_VERSION, WRONG_ORIGIN
 from gateway.transports.handshake import origin_is_allowed, serializer_of
 from gateway.transports.longpoll_body import frames_of
 from gateway.transports.longpoll_holder import Holder, LocalSessions, RemoteSessions, serve_sessions
@@ -112,7 +113,7 @@ class LongPollTransport:
 
     async def _answer(self, request: web.Request, reply: Reply) -> None:
         if not self._is_allowed(request):
-            await self._end(reply, self._refused())
+            await self._end(reply, self._refused(WRONG_ORIGIN))
         elif request.method == hdrs.METH_GET:
             await self._get(request, reply)
         else:
@@ -141,8 +142,8 @@ class LongPollTransport:
                 is_delivered = await self._end(reply, body)
                 return
         finally:
-            # A cancelled poll must be settled too: it may still wait at its holder.
-            holder.settle(session_id, poll_id, is_delivered)
+            # A cancelled poll must be acknowledged too: it may still wait at its holder.
+            holder.acknowledge(session_id, poll_id, is_delivered)
         body = await reply.after(self._open(query, tokens))
         if answer.has_ended and body["status"] == FORBIDDEN:
             # The client was allowed this poll, but its session has ended since. Only the next poll is refused.
@@ -164,7 +165,7 @@ class LongPollTransport:
         """Make the holder answer the poll at once, without messages."""
         if poll_id in self._proxied:
             holder, session_id = self._proxied[poll_id]
-            holder.settle(session_id, poll_id, False)
+            holder.acknowledge(session_id, poll_id, False)
 
     def _drain(self) -> None:
         """This node stops: answer the polls for sessions of other nodes, so that the clients poll elsewhere."""
@@ -178,16 +179,18 @@ class LongPollTransport:
         """
         parameters = dict(query)
         serializer = serializer_of(parameters)
-        if serializer is None or not tokens.jwt:
-            return self._refused()
+        if serializer is None:
+            return self._refused(UNKNOWN_VERSION)
+        if not tokens.jwt:
+            return self._refused(NO_TOKEN)
         as_of = asyncio.get_running_loop().time()
         # FAILED and not another status: phoenix.js tries again after FAILED, and stops at a status that it does not
         # know.
         try:
             actor = await self._admit(tokens.jwt)
         except Refused as refused:
-            log.info("connection refused", reason=str(refused))
-            return self._refused()
+            log.info("connection refused", reason=str(refused), user_id=refused.user_id)
+            return self._refused(refused.reason)
         except DatabaseUnavailable:
             return {"status": FAILED}
         if self._endpoint.is_draining:
@@ -196,8 +199,8 @@ class LongPollTransport:
         token = self._tokens.issue(SessionReference(self._endpoint.node_id, session.id))
         return {"messages": [], "status": GONE, "token": token}
 
-    def _refused(self) -> dict[str, object]:
-        self._endpoint.counts.refused.inc()
+    def _refused(self, reason: str) -> dict[str, object]:
+        self._endpoint.counts.refused.labels(reason).inc()
         return {"status": FORBIDDEN}
 
     # Posts

@@ -21,7 +21,7 @@ from gateway.transports.longpoll_session import (
 )
 from shared.access.actor import Actor
 
-POLL, POST, SETTLE = "longpoll poll", "longpoll post", "longpoll settle"
+POLL, POST, ACKNOWLEDGE = "longpoll poll", "longpoll post", "longpoll acknowledge"
 
 _NO_SESSION = PollAnswer(GONE)
 
@@ -32,8 +32,8 @@ class Holder(Protocol):
     async def poll(self, session_id: str, poll_id: str) -> PollAnswer:
         """Like LongPollConnection.poll; GONE if there is no such session."""
 
-    def settle(self, session_id: str, poll_id: str, delivered: bool) -> None:
-        """Like LongPollConnection.settle; nothing happens if there is no such session."""
+    def acknowledge(self, session_id: str, poll_id: str, delivered: bool) -> None:
+        """Like LongPollConnection.acknowledge; nothing happens if there is no such session."""
 
     async def post(self, session_id: str, frames: list[ClientFrame]) -> int:
         """Like LongPollConnection.post; GONE if there is no such session."""
@@ -72,10 +72,10 @@ class LocalSessions:
         session = self._sessions.get(session_id)
         return _NO_SESSION if session is None else await session.poll(poll_id)
 
-    def settle(self, session_id: str, poll_id: str, delivered: bool) -> None:
+    def acknowledge(self, session_id: str, poll_id: str, delivered: bool) -> None:
         session = self._sessions.get(session_id)
         if session is not None:
-            session.settle(poll_id, delivered)
+            session.acknowledge(poll_id, delivered)
 
     async def post(self, session_id: str, frames: list[ClientFrame]) -> int:
         session = self._sessions.get(session_id)
@@ -116,14 +116,14 @@ class RemoteSessions:
             return _NO_SESSION
         except TimeoutError:
             # The answer may have been lost on its way: its messages are for the next poll.
-            self.settle(session_id, poll_id, False)
+            self.acknowledge(session_id, poll_id, False)
             return PollAnswer(NO_CONTENT)
         except CallFailed:
             return PollAnswer(FAILED)
         return msgspec.msgpack.decode(answer, type=PollAnswer)
 
-    def settle(self, session_id: str, poll_id: str, delivered: bool) -> None:
-        self._calls.cast(self._node_id, SETTLE, _encode(_SettleCast(session_id, poll_id, delivered)))
+    def acknowledge(self, session_id: str, poll_id: str, delivered: bool) -> None:
+        self._calls.cast(self._node_id, ACKNOWLEDGE, _encode(_SettleCast(session_id, poll_id, delivered)))
 
     async def post(self, session_id: str, frames: list[ClientFrame]) -> int:
         try:
@@ -151,10 +151,10 @@ def serve_sessions(calls: NodeCalls, sessions: LocalSessions) -> None:
         call = msgspec.msgpack.decode(argument, type=_PostCall)
         return _encode(await sessions.post(call.session_id, call.frames))
 
-    def settle(argument: bytes) -> None:
+    def acknowledge(argument: bytes) -> None:
         cast = msgspec.msgpack.decode(argument, type=_SettleCast)
-        sessions.settle(cast.session_id, cast.poll_id, cast.delivered)
+        sessions.acknowledge(cast.session_id, cast.poll_id, cast.delivered)
 
     calls.serve(POLL, poll)
     calls.serve(POST, post)
-    calls.serve_cast(SETTLE, settle)
+    calls.serve_cast(ACKNOWLEDGE, acknowledge)

@@ -183,7 +183,7 @@ class LongPollConnection(Connection):
     async def poll(self, poll_id: str) -> PollAnswer:
         """Wait for messages for one window; NO_CONTENT if none come. A newer poll ends an older one with NO_CONTENT.
 
-        Messages are in flight until `settle` says whether the poll's client got them.
+        Messages are in flight until `acknowledge` says whether the poll's client got them.
         """
         if self.gone:
             return PollAnswer(GONE)
@@ -191,8 +191,10 @@ class LongPollConnection(Connection):
             self._answer(PollAnswer(NO_CONTENT))
         poll = self._poll = _Poll(poll_id, self._loop.create_future())
         if self._in_flight is not None:
-            # The client polls again, so it has finished the earlier poll. Its `settle` should be on its way.
-            self._loop.call_later(self.endpoint.settings.node_call_seconds, self.settle, self._in_flight.poll_id, False)
+            # The client polls again, so it has finished the earlier poll. Its `acknowledge` should be on its way.
+            self._loop.call_later(
+                self.endpoint.settings.node_call_seconds, self.acknowledge, self._in_flight.poll_id, False
+            )
         self._flush()
         if self._has_to_join:
             window = self._loop.call_later(min(REJOIN_SECONDS, self._window), self._fail, poll_id)
@@ -204,7 +206,7 @@ class LongPollConnection(Connection):
             window.cancel()
             self._withdraw(poll_id)
 
-    def settle(self, poll_id: str, delivered: bool) -> None:
+    def acknowledge(self, poll_id: str, delivered: bool) -> None:
         """Report whether the poll's messages were written to its client. A poll that still waits gets NO_CONTENT."""
         batch = self._in_flight
         if batch is not None and batch.poll_id == poll_id:

@@ -19,6 +19,13 @@ from gateway.protocol.serializer import Serializer
 from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.connection import Connection
 from gateway.runtime.endpoint import Endpoint
+from gateway.runtime.refusals import (
+    NO_TOKEN,
+    TOO_MANY_WEBSOCKETS,
+    UNKNOWN_VERSION,
+    WRONG_ORIGIN,
+    WRONG_SUBPROTOCOL,
+)
 from gateway.transports.frames import close_frame, wire
 from gateway.transports.goodbye import Goodbye
 from gateway.transports.handshake import (
@@ -267,21 +274,27 @@ class WebSocketTransport:
         serializer = serializer_of(query)
         offer = subprotocols_of(request)
         token = query.get("token", "") if offer.token is None else offer.token
-        if serializer is None or not offer.is_good or not token or not origin_is_allowed(request, self._settings):
-            return self._refused()
+        if serializer is None:
+            return self._refused(UNKNOWN_VERSION)
+        if not offer.is_good:
+            return self._refused(WRONG_SUBPROTOCOL)
+        if not token:
+            return self._refused(NO_TOKEN)
+        if not origin_is_allowed(request, self._settings):
+            return self._refused(WRONG_ORIGIN)
         if self._endpoint.is_draining:
             return web.Response(status=503)
         as_of = asyncio.get_running_loop().time()
         try:
             actor = await self._admit(token)
         except Refused as refused:
-            log.info("connection refused", reason=str(refused))
-            return self._refused()
+            log.info("connection refused", reason=str(refused), user_id=refused.user_id)
+            return self._refused(refused.reason)
         except DatabaseUnavailable:
             return web.Response(status=503)
         if self._open(actor.user_id) >= self._settings.max_websockets_per_user:
-            log.info("connection refused", reason="too many", user_id=actor.user_id)
-            return self._refused(429)
+            log.info("connection refused", reason=TOO_MANY_WEBSOCKETS, user_id=actor.user_id)
+            return self._refused(TOO_MANY_WEBSOCKETS, 429)
         # For aiohttp, the limit is the smallest size that is too large.
         socket = WebSocket(
             compress=False,
@@ -306,6 +319,6 @@ class WebSocketTransport:
         """Returns the number of a user's open WebSockets."""
         return sum(isinstance(one, WebSocketConnection) for one in self._endpoint.connections.of_user(user_id))
 
-    def _refused(self, status: int = 403) -> web.Response:
-        self._endpoint.counts.refused.inc()
+    def _refused(self, reason: str, status: int = 403) -> web.Response:
+        self._endpoint.counts.refused.labels(reason).inc()
         return web.Response(status=status)

@@ -7,7 +7,7 @@ Postgres is asked about every token that a client sends. Concurrent questions sh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from shared.access.actor import Actor
 from shared.access.tokens import InvalidToken, Tokens
@@ -21,21 +21,37 @@ MOST_SHARED = 500
 class Refused(Exception):
     """The token admits nobody. The message gives the reason and never has the token."""
 
+    reason: ClassVar[str]
+    """Why, as logs and metrics name it: one text for each subclass."""
+
+    def __init__(self, detail: str = "", *, user_id: int | None = None) -> None:
+        """`user_id`: whose token it is; None if that is not known."""
+        super().__init__(detail or self.reason)
+        self.user_id = user_id
+
 
 class BadToken(Refused):
     """The token is missing, malformed, expired or has a wrong signature."""
+
+    reason = "bad token"
 
 
 class UserGone(Refused):
     """The user has deleted the account, or never existed."""
 
+    reason = "no such user"
+
 
 class SessionEnded(Refused):
     """The session was logged out or ended in another way."""
 
+    reason = "logged out"
+
 
 class Banned(Refused):
     """The user is banned now."""
+
+    reason = "banned"
 
 
 class Admit(Protocol):
@@ -86,9 +102,9 @@ class Admission:
 
 def _actor_if_welcome(standing: Standing | None, user_id: int, session_id: str, token_expires_at: int) -> Actor:
     if standing is None:
-        raise UserGone("no such user")
+        raise UserGone(user_id=user_id)
     if standing.is_revoked:
-        raise SessionEnded("logged out")
+        raise SessionEnded(user_id=user_id)
     if standing.is_banned:
-        raise Banned("banned")
+        raise Banned(user_id=user_id)
     return Actor(user_id, session_id, standing.role, standing.name, token_expires_at)

@@ -51,6 +51,9 @@ class EmbeddedPostgres(Server):
             "max_connections": "200",
             "timezone": "UTC",
             "log_timezone": "UTC",
+            # As in compose.yaml: statements and rows have the words of people in them.
+            "log_min_error_statement": "panic",
+            "log_error_verbosity": "terse",
             **({} if fsync else {"fsync": "off", "full_page_writes": "off"}),
             **(options or {}),
         }

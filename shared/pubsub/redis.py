@@ -12,13 +12,13 @@ import logging
 import random
 from collections import deque
 
-from redis.crc import key_slot
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import MovedError, RedisError, ResponseError
 
 from shared.logs import log_of
 from shared.pubsub.broker import Receiver
 from shared.pubsub.redis_link import LinkCommands, RedisLink
+from shared.pubsub.topics import Topics
 from shared.redis import Address, Connect, links
 from shared.settings import Settings
 
@@ -45,19 +45,6 @@ class ClusterHooks:
         """The master ended the subscription of this topic, or refused it: another server may own the topic now."""
 
 
-class _Topic:
-    """How many callers want a topic on this node, and the callers that wait for its confirmation."""
-
-    __slots__ = ("confirmed", "count", "unconfirmed", "waiters")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.confirmed = False
-        self.unconfirmed = 0
-        """Number of SUBSCRIBEs that were sent on this link and are not confirmed."""
-        self.waiters: list[asyncio.Future[None]] | None = None
-
-
 class RedisBroker:
     """A broker over one Redis server."""
 
@@ -81,9 +68,6 @@ class RedisBroker:
         self._loop = asyncio.get_running_loop()
         self._link: RedisLink | None = None
         """The link while it is up."""
-        self._topics: dict[bytes, _Topic] = {}
-        self._to_subscribe: dict[bytes, None] = {}
-        self._to_unsubscribe: dict[bytes, None] = {}
         self._queue: deque[tuple[bytes, bytes]] = deque()
         self._lost_since: float | None = None
         """Loop time. What was published since then may be lost; not yet reported to the receiver."""
@@ -92,12 +76,7 @@ class RedisBroker:
         """RedisLink's `complete_until` when the last link broke."""
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
-        self._confirmed = asyncio.Event()
-        self._missing = 0
-        """Number of topics to be subscribed again before a new link counts as up."""
-        self._unconfirmed = 0
-        """Number of topics in SUBSCRIBEs that Redis has not confirmed. Until it has, new topics are collected, so that
-        concurrent joins share one SUBSCRIBE."""
+        self._topics = Topics(self._work)
         self._task: asyncio.Task[None] | None = None
         self._is_stopping = False
 
@@ -127,7 +106,7 @@ class RedisBroker:
         self._task = asyncio.create_task(self._run(), name="redis broker")
         try:
             async with asyncio.timeout(self._timeout):
-                await self._confirmed.wait()
+                await self._topics.all_confirmed.wait()
         except TimeoutError:
             log.warning("redis is away at start; retrying")
 
@@ -161,50 +140,29 @@ class RedisBroker:
             self._task.cancel()
         unsent = [(self._topic(channel), data) for channel, data in self._queue]
         self._queue.clear()
-        for entry in self._topics.values():
-            _give_up(entry)
+        self._topics.give_up()
         return unsent
 
     async def subscribe(self, topic: str) -> None:
-        channel = self._prefix + topic.encode()
-        entry = self._topics.get(channel)
-        if entry is None:
-            entry = self._topics[channel] = _Topic()
-        entry.count += 1
-        if entry.confirmed:
-            self._to_unsubscribe.pop(channel, None)
+        channel = self._channel(topic)
+        wanted = self._topics.want(channel)
+        if wanted.confirmed:
             return
-        if not entry.unconfirmed:
-            self._to_subscribe[channel] = None
-            self._work.set()
-        waiter = self._loop.create_future()
-        if entry.waiters is None:
-            entry.waiters = []
-        entry.waiters.append(waiter)
         try:
             async with asyncio.timeout(self._subscribe_timeout):
-                await waiter
+                await wanted.wait()
         except (TimeoutError, asyncio.CancelledError):
-            if self._topics.get(channel) is entry:
-                self.unsubscribe(topic)
+            self._topics.unwant(channel, wanted)
             raise
 
     def unsubscribe(self, topic: str) -> None:
-        channel = self._prefix + topic.encode()
-        entry = self._topics.get(channel)
-        if entry is None:
-            return
-        entry.count -= 1
-        if entry.count == 0:
-            # Unsubscribed with the next write: a caller that returns before it finds the topic still subscribed.
-            self._to_unsubscribe[channel] = None
-            self._work.set()
+        self._topics.unwant(self._channel(topic))
 
     def publish(self, topic: str, data: bytes) -> None:
         if len(self._queue) >= self._bound:
             self._queue.popleft()
             self._lose(self.complete_until)
-        self._queue.append((self._prefix + topic.encode(), data))
+        self._queue.append((self._channel(topic), data))
         self._work.set()
 
     async def _run(self) -> None:
@@ -216,7 +174,7 @@ class RedisBroker:
                 self._connect(),
                 self._commands,
                 on_message=self._message,
-                on_subscribed=self._subscribed,
+                on_subscribed=self._topics.subscribed,
                 on_unsubscribed=self._unsubscribed,
                 on_refused=self._refused,
                 timeout=self._timeout,
@@ -252,28 +210,17 @@ class RedisBroker:
 
     async def _subscribe_all(self, link: RedisLink) -> None:
         """Returns when every topic is confirmed on the link. Raises TimeoutError."""
-        self._to_subscribe.clear()
-        self._to_unsubscribe.clear()
-        for channel, entry in list(self._topics.items()):
-            entry.unconfirmed = 0
-            if entry.count:
-                self._to_subscribe[channel] = None
-            else:
-                del self._topics[channel]
-        self._unconfirmed = 0
-        self._missing = len(self._to_subscribe)
-        self._confirmed.clear()
-        if not self._missing:
-            self._confirmed.set()
+        self._topics.link_began()
         await self._write_subscriptions(link)
         async with asyncio.timeout(self._timeout * 10):
-            await self._confirmed.wait()
+            await self._topics.all_confirmed.wait()
 
     async def _pump(self, link: RedisLink) -> None:
         """Write subscriptions and messages in batches as they arrive."""
         while True:
             self._work.clear()
-            if self._unconfirmed <= 0:
+            # Joins that come while the server confirms others are collected, and share the next SUBSCRIBE.
+            if not self._topics.is_unconfirmed:
                 await self._write_subscriptions(link)
             while self._queue:
                 batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
@@ -288,8 +235,7 @@ class RedisBroker:
             self._link = None
         if link.unanswered:
             self._lose(self._complete_until)
-        for entry in self._topics.values():
-            entry.confirmed = False
+        self._topics.link_ended()
         self._hooks.look_again()
 
     # Gaps and losses
@@ -321,101 +267,35 @@ class RedisBroker:
     # Subscriptions
 
     async def _write_subscriptions(self, link: RedisLink) -> None:
-        while self._to_unsubscribe:
-            channels = self._pop_batch(self._to_unsubscribe)
-            # A topic that is not confirmed yet is unsubscribed when it is. Otherwise the late confirmation could be
-            # taken
-            # for that of a later SUBSCRIBE.
-            gone = [
-                channel
-                for channel in channels
-                if (entry := self._topics.get(channel)) is not None and not entry.count and not entry.unconfirmed
-            ]
-            for channel in gone:
-                del self._topics[channel]
-            if gone:
-                await link.unsubscribe(gone)
-        while self._to_subscribe:
-            channels = self._pop_batch(self._to_subscribe)
-            wanted = [channel for channel in channels if channel in self._topics]
-            for channel in wanted:
-                self._topics[channel].unconfirmed += 1
-            if wanted:
-                self._unconfirmed += len(wanted)
-                await link.subscribe(wanted)
-
-    @staticmethod
-    def _pop_batch(channels: dict[bytes, None]) -> list[bytes]:
-        taken = list(channels)[:_BATCH]
-        for channel in taken:
-            del channels[channel]
-        return taken
-
-    def _subscribed(self, channel: bytes) -> None:
-        self._unconfirmed -= 1
-        if not self._unconfirmed:
-            self._work.set()
-        entry = self._topics.get(channel)
-        if entry is None:
-            return
-        entry.unconfirmed -= 1
-        if entry.unconfirmed > 0 or entry.confirmed:
-            return
-        entry.confirmed = True
-        if not entry.count:
-            self._to_unsubscribe[channel] = None
-            self._work.set()
-        waiters, entry.waiters = entry.waiters, None
-        for waiter in waiters or ():
-            if not waiter.done():
-                waiter.set_result(None)
-        self._count_confirmed()
+        while channels := self._topics.next_to_unsubscribe(_BATCH):
+            await link.unsubscribe(channels)
+        while channels := self._topics.next_to_subscribe(_BATCH):
+            await link.subscribe(channels)
 
     def _unsubscribed(self, channel: bytes) -> None:
         """Called after UNSUBSCRIBE, or when a master ends the subscription because its slot moved away."""
-        entry = self._topics.get(channel)
-        if entry is not None and entry.confirmed:
-            self._end_topic(channel, entry)
+        if self._topics.is_confirmed(channel):
+            self._end_topic(channel)
             self._hooks.look_again()
 
     def _refused(self, error: ResponseError) -> None:
         """Redis refused a command; a message in it is lost. Raises RedisConnectionError if a new link is needed."""
         self._lose(self.complete_until)
         if isinstance(error, MovedError):
-            for channel, entry in self._unconfirmed_in(error.slot_id):
-                self._end_topic(channel, entry)
+            for channel in self._topics.unconfirmed_in(error.slot_id):
+                self._end_topic(channel)
             self._work.set()
             self._hooks.slot_moved((error.host, error.port))
             return
         log.warning("redis refused a command", error=str(error))
-        if self._unconfirmed > 0:
-            # If the command was a SUBSCRIBE, its confirmation will never come, and it is unknown which SUBSCRIBE it
-            # was.
+        if self._topics.is_unconfirmed:
+            # If the command was a SUBSCRIBE, its confirmation never comes, and nobody knows which SUBSCRIBE it was.
             raise RedisConnectionError(f"a subscription may have been refused: {error}")
 
-    def _unconfirmed_in(self, slot: int) -> list[tuple[bytes, _Topic]]:
-        """Returns the topics of a hash slot whose SUBSCRIBE was written and is not confirmed."""
-        if self._unconfirmed <= 0:
-            return []
-        return [(name, entry) for name, entry in self._topics.items() if entry.unconfirmed and key_slot(name) == slot]
-
-    def _end_topic(self, channel: bytes, entry: _Topic) -> None:
+    def _end_topic(self, channel: bytes) -> None:
         """The server no longer serves this topic."""
-        del self._topics[channel]
-        self._to_subscribe.pop(channel, None)
-        self._to_unsubscribe.pop(channel, None)
-        self._unconfirmed -= entry.unconfirmed
-        if not entry.confirmed:
-            self._count_confirmed()
-        _give_up(entry)
-        if entry.count:
+        if self._topics.drop(channel):
             self._hooks.topic_ended(self, self._topic(channel))
-
-    def _count_confirmed(self) -> None:
-        if self._missing:
-            self._missing -= 1
-            if not self._missing:
-                self._confirmed.set()
 
     def _message(self, channel: bytes, data: bytes) -> None:
         if self._receiver is None:
@@ -425,15 +305,11 @@ class RedisBroker:
         except Exception:
             log.exception("a message from another node was not handled")
 
+    def _channel(self, topic: str) -> bytes:
+        return self._prefix + topic.encode()
+
     def _topic(self, channel: bytes) -> str:
         return channel[len(self._prefix) :].decode()
-
-
-def _give_up(entry: _Topic) -> None:
-    waiters, entry.waiters = entry.waiters, None
-    for waiter in waiters or ():
-        if not waiter.done():
-            waiter.set_exception(TimeoutError("the server no longer serves this topic"))
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

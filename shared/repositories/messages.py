@@ -7,7 +7,6 @@ from typing import Any
 
 from shared.domain.messages import (
     Blocked,
-    Conversation,
     InvalidMessage,
     Message,
     MessageRefused,
@@ -17,7 +16,8 @@ from shared.domain.messages import (
 from shared.postgres import Database, Statement
 from shared.repositories.visibility import roles_that_see_hidden, visible_to
 
-_COLUMNS = "m.id, m.from_id, m.to_id, m.text, m.listing_id, m.inserted_at, m.read_at"
+COLUMNS = "m.id, m.from_id, m.to_id, m.text, m.listing_id, m.inserted_at, m.read_at"
+"""A Message, from `messages m`."""
 
 # Every sender is registered, and so may see private listings. The role decides whether they may see hidden ones.
 _SEES_HIDDEN = f"EXISTS (SELECT FROM users f WHERE f.id = from_id AND f.role IN ({roles_that_see_hidden()}))"
@@ -49,7 +49,7 @@ _INSERT = Statement(
 )
 _BY_CLIENT_REF = Statement(
     "messages_by_client_ref",
-    f"""SELECT {_COLUMNS}, m.client_ref FROM unnest($1, $2) AS asked (from_id, client_ref)
+    f"""SELECT {COLUMNS}, m.client_ref FROM unnest($1, $2) AS asked (from_id, client_ref)
         JOIN messages m ON m.from_id = asked.from_id AND m.client_ref = asked.client_ref""",
     ("bigint[]", "text[]"),
 )
@@ -57,9 +57,9 @@ _BY_CLIENT_REF = Statement(
 # and is returned once.
 _AFTER = Statement(
     "messages_after",
-    f"""(SELECT {_COLUMNS} FROM messages m WHERE m.to_id = $1 AND m.id > $2 ORDER BY m.id LIMIT $3)
+    f"""(SELECT {COLUMNS} FROM messages m WHERE m.to_id = $1 AND m.id > $2 ORDER BY m.id LIMIT $3)
         UNION ALL
-        (SELECT {_COLUMNS} FROM messages m WHERE m.from_id = $1 AND m.to_id <> $1 AND m.id > $2 ORDER BY m.id LIMIT $3)
+        (SELECT {COLUMNS} FROM messages m WHERE m.from_id = $1 AND m.to_id <> $1 AND m.id > $2 ORDER BY m.id LIMIT $3)
         ORDER BY id LIMIT $3""",
     ("bigint", "bigint", "integer"),
 )
@@ -67,18 +67,18 @@ _AFTER = Statement(
 _CATCH_UP = Statement(
     "messages_catch_up",
     f"""WITH recent AS (
-            (SELECT {_COLUMNS} FROM messages m WHERE m.to_id = $1 AND m.id <= $2 ORDER BY m.id DESC LIMIT $4)
+            (SELECT {COLUMNS} FROM messages m WHERE m.to_id = $1 AND m.id <= $2 ORDER BY m.id DESC LIMIT $4)
             UNION ALL
-            (SELECT {_COLUMNS} FROM messages m WHERE m.from_id = $1 AND m.to_id <> $1 AND m.id <= $2
+            (SELECT {COLUMNS} FROM messages m WHERE m.from_id = $1 AND m.to_id <> $1 AND m.id <= $2
              ORDER BY m.id DESC LIMIT $4)
             ORDER BY id DESC LIMIT $4
         )
         SELECT * FROM recent WHERE inserted_at >
             (SELECT inserted_at FROM messages WHERE id <= $2 ORDER BY id DESC LIMIT 1) - $5 * interval '1 second'
         UNION ALL
-        ((SELECT {_COLUMNS} FROM messages m WHERE m.to_id = $1 AND m.id > $2 ORDER BY m.id LIMIT $3)
+        ((SELECT {COLUMNS} FROM messages m WHERE m.to_id = $1 AND m.id > $2 ORDER BY m.id LIMIT $3)
          UNION ALL
-         (SELECT {_COLUMNS} FROM messages m WHERE m.from_id = $1 AND m.to_id <> $1 AND m.id > $2
+         (SELECT {COLUMNS} FROM messages m WHERE m.from_id = $1 AND m.to_id <> $1 AND m.id > $2
           ORDER BY m.id LIMIT $3)
          ORDER BY id LIMIT $3)
         ORDER BY id""",
@@ -86,41 +86,15 @@ _CATCH_UP = Statement(
 )
 _CONVERSATION = Statement(
     "messages_conversation",
-    f"""(SELECT {_COLUMNS} FROM messages m WHERE m.to_id = $1 AND m.from_id = $2 AND m.id < $3
+    f"""(SELECT {COLUMNS} FROM messages m WHERE m.to_id = $1 AND m.from_id = $2 AND m.id < $3
          ORDER BY m.id DESC LIMIT $4)
         UNION ALL
-        (SELECT {_COLUMNS} FROM messages m WHERE m.from_id = $1 AND m.to_id = $2 AND $1 <> $2 AND m.id < $3
+        (SELECT {COLUMNS} FROM messages m WHERE m.from_id = $1 AND m.to_id = $2 AND $1 <> $2 AND m.id < $3
          ORDER BY m.id DESC LIMIT $4)
         ORDER BY id DESC LIMIT $4""",
     ("bigint", "bigint", "bigint", "integer"),
 )
-# This jumps in the index from one partner's latest message to the next partner's, and skips all other messages.
-_CONVERSATIONS = Statement(
-    "messages_conversations",
-    f"""WITH RECURSIVE sent (other_id, message_id) AS (
-            (SELECT to_id, id FROM messages WHERE from_id = $1 ORDER BY to_id DESC, id DESC LIMIT 1)
-            UNION ALL
-            SELECT next.to_id, next.id FROM sent, LATERAL (
-                SELECT m.to_id, m.id FROM messages m WHERE m.from_id = $1 AND m.to_id < sent.other_id
-                ORDER BY m.to_id DESC, m.id DESC LIMIT 1) AS next
-        ), received (other_id, message_id) AS (
-            (SELECT from_id, id FROM messages WHERE to_id = $1 ORDER BY from_id DESC, id DESC LIMIT 1)
-            UNION ALL
-            SELECT next.from_id, next.id FROM received, LATERAL (
-                SELECT m.from_id, m.id FROM messages m WHERE m.to_id = $1 AND m.from_id < received.other_id
-                ORDER BY m.from_id DESC, m.id DESC LIMIT 1) AS next
-        ), page AS MATERIALIZED (
-            SELECT other_id, max(message_id) AS message_id
-            FROM (SELECT * FROM sent UNION ALL SELECT * FROM received) AS latest
-            GROUP BY other_id HAVING max(message_id) < $2 ORDER BY 2 DESC LIMIT $3
-        )
-        SELECT {_COLUMNS}, p.other_id, u.name,
-               (SELECT count(*) FROM messages r WHERE r.to_id = $1 AND r.from_id = p.other_id AND r.read_at IS NULL)
-        FROM page p JOIN messages m ON m.id = p.message_id LEFT JOIN users u ON u.id = p.other_id
-        ORDER BY m.id DESC""",
-    ("bigint", "bigint", "integer"),
-)
-# Ids follow time, give or take one statement, so a search from the end soon finds a message that is old enough.
+# Ids are in the order of time, give or take one statement, so a search from the end soon finds one that is old enough.
 _LAST_ID_BEFORE = Statement(
     "messages_last_id_before",
     "SELECT id FROM messages WHERE inserted_at < now() - $1 * interval '1 second' ORDER BY id DESC LIMIT 1",
@@ -128,7 +102,7 @@ _LAST_ID_BEFORE = Statement(
 )
 _OF_USERS_AFTER = Statement(
     "messages_of_users_after",
-    f"""SELECT {_COLUMNS} FROM messages m
+    f"""SELECT {COLUMNS} FROM messages m
         WHERE m.id > $2 AND (m.to_id = ANY ($1) OR m.from_id = ANY ($1)) ORDER BY m.id LIMIT $3""",
     ("bigint[]", "bigint", "integer"),
 )
@@ -238,14 +212,6 @@ class MessageRepository:
         """Returns the messages between two users with ids smaller than `before_id`, newest first."""
         rows = await self._database.fetch(_CONVERSATION, user_id, other_id, before_id, limit)
         return [Message(*row) for row in rows]
-
-    async def conversations(self, user_id: int, *, before_id: int, limit: int) -> list[Conversation]:
-        """Returns the user's conversations whose last message has an id smaller than `before_id`, latest first.
-
-        The name of a deleted account is "".
-        """
-        rows = await self._database.fetch(_CONVERSATIONS, user_id, before_id, limit)
-        return [Conversation(row[7], row[8] or "", Message(*row[:7]), row[9]) for row in rows]
 
     async def mark_read(self, user_id: int, other_id: int, up_to: int) -> int | None:
         """Mark the messages from the other user to this one as read, up to and including the id `up_to`.

@@ -1,12 +1,10 @@
-"""What Prometheus reads of an API process."""
+"""The metrics that an API process gives to Prometheus."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.api.conftest import Api
+from tests.api.conftest import Api, MakeApi
 
 
 async def samples(api: Api) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -50,7 +48,9 @@ async def test_requests_are_counted_by_route_not_by_path(api: Api) -> None:
     assert [value for _, value in sorted(buckets)] == sorted(value for _, value in buckets)
 
 
-async def test_the_state_of_postgres_redis_and_the_process_is_told(make_api: Callable[..., Awaitable[Api]]) -> None:
+async def test_metrics_show_the_state_of_postgres_redis_and_the_process(
+    make_api: MakeApi,
+) -> None:
     api = await make_api()
     await api.register()
     seen = await samples(api)

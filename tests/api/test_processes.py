@@ -1,4 +1,4 @@
-"""`python -m api` as a real process: serving, stopping, and the operator's commands."""
+"""`python -m api` as a real process: it serves, it stops, and it runs the operator's commands."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from shared.postgres import Database, Statement
 from shared.pubsub.redis import RedisBroker
 from shared.settings import Settings
 from tests.api.conftest import PASSWORD, Broadcasts
-from tests.support.processes import CHECKOUT, Processes, base_environment, environment_of
+from tests.support.processes import CHECKOUT, NURSERY, Processes, base_environment, environment_of
 
 pytestmark = pytest.mark.servers
 
@@ -28,15 +29,8 @@ def command(
     settings: Settings, *arguments: str, directory: Path = CHECKOUT, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """`python -m api ARGUMENT...`, run to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "api", *arguments],
-        cwd=directory,
-        env={**base_environment(), **environment_of(settings), "PYTHONPATH": str(CHECKOUT), **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    given = {**base_environment(), **environment_of(settings), **environment}
+    return NURSERY.run("api", *arguments, environment=given, directory=directory)
 
 
 async def rows(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
@@ -47,7 +41,9 @@ async def rows(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
         await database.close()
 
 
-async def test_a_served_api_sends_through_redis_and_stops_in_order(processes: Processes, settings: Settings) -> None:
+async def test_the_api_publishes_through_redis_and_finishes_requests_before_it_stops(
+    processes: Processes, settings: Settings
+) -> None:
     api = await processes.api()
     broadcasts, broker = Broadcasts(), RedisBroker(settings, "test")
     await broker.start(broadcasts)
@@ -64,11 +60,15 @@ async def test_a_served_api_sends_through_redis_and_stops_in_order(processes: Pr
         async with asyncio.timeout(5):
             await broadcasts.arrived.wait()
         assert broadcasts.seen == [("private_chat:1", "send", message)]
-        # A request under way is finished; its hashing takes a while.
-        login = asyncio.create_task(client.post("/api/login", json={"email": body["email"], "password": PASSWORD}))
-        await asyncio.sleep(0.02)
-        api.signal(signal.SIGTERM)
-        response = await login
+        # A running request is finished: the API has asked for its body, and is told to stop before the body has come.
+        login = json.dumps({"email": body["email"], "password": PASSWORD}).encode()
+
+        async def late() -> AsyncIterator[bytes]:
+            api.signal(signal.SIGTERM)
+            yield login
+
+        json_type = {"Content-Type": "application/json"}
+        response = await client.post("/api/login", data=late(), headers=json_type, expect100=True)
         assert response.status == 200
         await response.read()
     assert await api.ended() == 0
@@ -78,13 +78,15 @@ async def test_a_served_api_sends_through_redis_and_stops_in_order(processes: Pr
     assert token not in api.output()
 
 
-async def test_a_served_api_applies_the_schema(processes: Processes, settings: Settings) -> None:
+async def test_the_api_applies_the_schema_when_it_starts(processes: Processes, settings: Settings) -> None:
     await rows(settings, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     await asyncio.gather(processes.api(), processes.api())
     assert await rows(settings, "SELECT count(*) FROM users") == [(0,)]
 
 
-async def test_seed_makes_users_who_can_log_in_and_listings(processes: Processes, settings: Settings) -> None:
+async def test_the_command_seed_makes_listings_and_users_who_can_log_in(
+    processes: Processes, settings: Settings
+) -> None:
     done = await asyncio.to_thread(command, settings, "seed", "--users", "500", "--listings", "300")
     assert done.returncode == 0, done.stderr
     assert "correct horse battery" in done.stdout
@@ -99,7 +101,7 @@ async def test_seed_makes_users_who_can_log_in_and_listings(processes: Processes
             assert response.status == 200
 
 
-async def test_token_prints_a_line_for_each_user(settings: Settings) -> None:
+async def test_the_command_token_prints_a_line_for_each_user(settings: Settings) -> None:
     command(settings, "seed", "--users", "3")
     done = command(settings, "token", "1", "3")
     assert done.returncode == 0
@@ -111,7 +113,7 @@ async def test_token_prints_a_line_for_each_user(settings: Settings) -> None:
     assert (failed.returncode, failed.stdout, failed.stderr) == (1, "", "python -m api: no user 99\n")
 
 
-async def test_role_makes_the_first_admin_and_keeps_the_last(settings: Settings) -> None:
+async def test_the_command_role_makes_the_first_admin_and_keeps_the_last_one(settings: Settings) -> None:
     command(settings, "seed", "--users", "1")
     assert command(settings, "role", "USER1@example.com", "admin").returncode == 0
     assert await rows(settings, "SELECT role FROM users") == [("admin",)]
@@ -122,9 +124,12 @@ async def test_role_makes_the_first_admin_and_keeps_the_last(settings: Settings)
     assert command(settings, "role", "user1@example.com", "king").returncode == 2
 
 
-async def test_schema_says_what_it_did(settings: Settings) -> None:
+async def test_the_command_schema_says_what_it_did(settings: Settings) -> None:
     await rows(settings, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    assert command(settings, "schema").stdout == "schema applied\n"
+    # By a Python that has imported nothing yet.
+    environment = {**base_environment(), **environment_of(settings)}
+    applied = subprocess.check_output([sys.executable, "-m", "api", "schema"], cwd=CHECKOUT, env=environment, text=True)
+    assert applied == "schema applied\n"
     assert command(settings, "schema").stdout == "schema is up to date\n"
 
 
@@ -139,9 +144,7 @@ async def test_schema_says_what_it_did(settings: Settings) -> None:
         ({"API_PORT": "x"}, "API_PORT"),
     ],
 )
-def test_an_environment_that_cannot_be_used_is_one_line(
-    tmp_path: Path, environment: dict[str, str], named: str
-) -> None:
+def test_a_wrong_setting_is_reported_in_one_line(tmp_path: Path, environment: dict[str, str], named: str) -> None:
     settings = replace(
         Settings(),
         jwt_secret="a-secret-of-the-tests-a-secret-of-the-tests",

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Clock } from "./clock.mjs";
-import { surviveForeignAnswers, understandTokenFunction } from "../../clients/javascript/private_chat/phoenix_repairs.js";
+import { sendInOrder, surviveForeignAnswers, understandTokenFunction } from "../../clients/javascript/private_chat/phoenix_repairs.js";
 
 /** What a mended transport makes of an answer to such a request. */
 function made(method, answer) {
@@ -80,6 +80,57 @@ test("an answer with messages is handed on at once, without what cannot be read"
 test("only polls are looked at", () => {
   const answer = { status: 503 };
   assert.equal(made("POST", answer), answer);
+});
+
+/** A transport of phoenix.js 1.6: each send is a request. `requests` are those under way, with how they end. */
+function manySenders() {
+  const requests = [];
+  class LongPoll {
+    ajax(method, body, onTimeout, onAnswer) {
+      requests.push({ method, body, onTimeout, onAnswer });
+    }
+    send(body) {
+      this.ajax("POST", body, () => ends.push(`${body} timed out`), (answer) => ends.push(`${body} ${answer?.status}`));
+    }
+  }
+  const ends = [];
+  sendInOrder(LongPoll);
+  sendInOrder(LongPoll);
+  return { LongPoll, requests, ends };
+}
+
+test("a send begins when the one before it was answered", () => {
+  const { LongPoll, requests, ends } = manySenders();
+  const transport = new LongPoll();
+  for (const body of ["a", "b", "c"]) transport.send(body);
+  assert.deepEqual(requests.map(({ body }) => body), ["a"]);
+  requests[0].onAnswer({ status: 200 });
+  assert.deepEqual(requests.map(({ body }) => body), ["a", "b"]);
+  requests[1].onTimeout();
+  assert.deepEqual(requests.map(({ body }) => body), ["a", "b", "c"]);
+  requests[2].onAnswer({ status: 200 });
+  transport.send("d");
+  assert.deepEqual(requests.map(({ body }) => body), ["a", "b", "c", "d"]);
+  assert.deepEqual(ends, ["a 200", "b timed out", "c 200"]);
+});
+
+test("after a send that was refused its transport sends nothing more, and another one does", () => {
+  const { LongPoll, requests, ends } = manySenders();
+  const [transport, other] = [new LongPoll(), new LongPoll()];
+  for (const body of ["a", "b"]) transport.send(body);
+  requests[0].onAnswer(null);
+  transport.send("c");
+  other.send("d");
+  assert.deepEqual(requests.map(({ body }) => body), ["a", "d"]);
+  assert.deepEqual(ends, ["a undefined"]);
+});
+
+test("a poll does not wait for a send", () => {
+  const { LongPoll, requests } = manySenders();
+  const transport = new LongPoll();
+  transport.send("a");
+  transport.ajax("GET", null, () => {}, () => {});
+  assert.deepEqual(requests.map(({ method }) => method), ["POST", "GET"]);
 });
 
 test("a function that gives the token is a text where a text is wanted, the newest each time", () => {

@@ -24,6 +24,7 @@ from tests.support.ports import free_port
 pytestmark = pytest.mark.servers
 
 PATIENCE = 10.0
+"""Seconds. A cluster with nothing to tell is looked at less often than that."""
 
 MakeBroker = Callable[..., Awaitable[Broker]]
 
@@ -358,7 +359,7 @@ async def test_the_topics_of_a_master_that_failed_over_are_heard_again(cluster: 
 
 async def test_a_master_that_is_lost_for_a_while_takes_no_message_with_it_unnoticed(cluster: ClusterServers) -> None:
     """Its replica is held back, so that for a while nobody is the master of its topics."""
-    settings = Settings(redis_url=cluster.url, redis_timeout_seconds=1.0, subscribe_timeout_seconds=0.3)
+    settings = Settings(redis_url=cluster.url, redis_timeout_seconds=1.0, subscribe_timeout_seconds=1.5)
     inbox, others = Inbox(), Inbox()
     topics = [f"room{number}" for number in range(60)]
     subscriber = broker_for(settings, "one")
@@ -384,13 +385,11 @@ async def test_a_master_that_is_lost_for_a_while_takes_no_message_with_it_unnoti
         assert publisher.unpublished
         at = loop.time()
         await cluster.let_go(1)
-        heard_again = loop.time()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while not {(topic, b"after") for topic in topics} <= set(inbox.messages):
                 for topic in topics:
                     publisher.publish(topic, b"after")
                 await asyncio.sleep(0.05)
-        assert loop.time() - heard_again < 5
         assert inbox.covers(said, at), inbox.gaps
         assert others.lost, "more was published than is kept"
         await until_connected(subscriber, True)
@@ -416,12 +415,12 @@ async def test_a_topic_whose_slot_moves_to_another_master_is_heard_there_at_once
         await cluster.move_slot(slots[moving])
         # Without a publish that would tell: nobody says anything on it.
         await inbox.until(lambda box: bool(box.gaps))
-        assert loop.time() - before < 5
+        assert loop.time() - before < PATIENCE
         assert inbox.covers(before, before)
         publisher.publish(moving, b"to the old master")
         publisher.publish(staying, b"heard as ever")
         await inbox.has(staying, b"heard as ever")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while (moving, b"after") not in inbox.messages:
                 publisher.publish(moving, b"after")
                 await asyncio.sleep(0.05)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,28 +21,48 @@ from shared.postgres.schema import apply_schema
 from shared.settings import Settings
 from tests.deployment.test_compose import CHECKOUT, SERVICES
 from tests.support.scratch import scratch_directory
+from tests.support.servers import run as complete
 
 pytestmark = pytest.mark.servers
 
 PASSWORDS = ["plain", "p@ss:/$%\"#`'\\ word", "' OR 1=1; --", "\\'", "ключ"]
 
 
-@pytest.fixture
-async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[EmbeddedPostgres]:
+@pytest.fixture(scope="module")
+def one_server() -> Iterator[EmbeddedPostgres]:
     """A server as the image makes it: its superuser, postgres, needs no password on the Unix socket; all others do."""
-    monkeypatch.setattr(postgres, "ROLE", "postgres")
     # A server whose own settings log as much as possible.
-    options = {"log_statement": "all", "log_min_duration_statement": "0", "log_min_error_statement": "error"}
-    with scratch_directory() as directory:
-        running = EmbeddedPostgres(directory / "postgres", fsync=False, options=options)
-        await running.start()
+    options = {
+        "log_statement": "all",
+        "log_min_duration_statement": "0",
+        "log_min_error_statement": "error",
+        "log_error_verbosity": "verbose",
+    }
+    with scratch_directory() as directory, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(postgres, "ROLE", "postgres")
+        started = EmbeddedPostgres(directory / "postgres", fsync=False, options=options)
+        complete(started.start())
         try:
             rules = "local all postgres trust\nlocal all all scram-sha-256\n"
-            (running.directory / "data" / "pg_hba.conf").write_text(rules, encoding="ascii")
-            query(running.url(), "SELECT pg_reload_conf()")
-            yield running
+            (started.directory / "data" / "pg_hba.conf").write_text(rules, encoding="ascii")
+            query(started.url(), "SELECT pg_reload_conf()")
+            yield started
         finally:
-            await running.stop()
+            complete(started.stop())
+
+
+@pytest.fixture
+def server(one_server: EmbeddedPostgres) -> EmbeddedPostgres:
+    """The server, as if it were new."""
+    for statement in (
+        "DROP DATABASE IF EXISTS other WITH (FORCE)",
+        "DROP DATABASE IF EXISTS daveslist WITH (FORCE)",
+        "DROP ROLE IF EXISTS daveslist",
+        "ALTER ROLE postgres PASSWORD NULL",
+        "CREATE DATABASE daveslist",
+    ):
+        query(one_server.url("postgres"), statement)
+    return one_server
 
 
 @pytest.mark.parametrize("password", PASSWORDS)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.ports import free_port
-from tests.support.processes import CHECKOUT, base_environment
+from tests.support.processes import NURSERY, base_environment
 
 pytestmark = pytest.mark.servers
 
@@ -22,23 +21,16 @@ WRONG = {
 
 def start(module: str, directory: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `python -m MODULE` until it has given up."""
-    return subprocess.run(
-        [sys.executable, "-m", module],
-        cwd=CHECKOUT,
-        env={
-            **base_environment(),
-            "DATA_DIRECTORY": str(directory),
-            "API_PORT": str(free_port()),
-            "GATEWAY_PORT": str(free_port()),
-            "DATABASE_URL": "postgresql://127.0.0.1:1/none",
-            "REDIS_URL": "redis://127.0.0.1:1",
-            **environment,
-        },
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    given = {
+        **base_environment(),
+        "DATA_DIRECTORY": str(directory),
+        "API_PORT": str(free_port()),
+        "GATEWAY_PORT": str(free_port()),
+        "DATABASE_URL": "postgresql://127.0.0.1:1/none",
+        "REDIS_URL": "redis://127.0.0.1:1",
+        **environment,
+    }
+    return NURSERY.run(module, environment=given)
 
 
 def line_of(done: subprocess.CompletedProcess[str]) -> str:

@@ -126,9 +126,9 @@ def test_no_surroundings_let_it_through(before: str, after: str) -> None:
 def test_a_long_line_takes_a_time_in_proportion() -> None:
     for part in ("a", "%41", "eyJ", "token", "...", "a.", "token=", "Aa1", "=", "bearer.phx.", "://:"):
         text = part * (100_000 // len(part))
-        before = time.perf_counter()
+        before = time.process_time()
         redacted(text)
-        assert time.perf_counter() - before < 1.0, text[:10]
+        assert time.process_time() - before < 1.0, text[:10]
 
 
 HOSTILE = ["://" + ":" * 8000, "://a:" * 1600, "://a@" * 1600, "x=%41" * 1600, "%41" * 2700, "%" * 8000, "token" * 1600]

@@ -11,10 +11,12 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 CHECKOUT = Path(__file__).parents[2]
 POLL_SECONDS = 0.01
+END_SECONDS = 60.0
 
 
 class Nursery:
@@ -26,18 +28,48 @@ class Nursery:
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
 
-    def start(self, module: str, arguments: Sequence[str], environment: Mapping[str, str], output: Path) -> Forked:
-        """`python -m MODULE ARGUMENT...` with this environment, which appends to the file `output`."""
+    def start(
+        self,
+        module: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        output: Path,
+        *,
+        errors: Path | None = None,
+        directory: Path = CHECKOUT,
+    ) -> Forked:
+        """`python -m MODULE ARGUMENT...` with this environment, in this directory.
+
+        It appends what it writes to the file `output`, and errors to the file `errors` if that is given.
+        """
         # The guard of tests/support/process_guard.py is told, because the nursery forks where it hears nothing.
         sys.audit("os.fork")
-        output.touch()
+        errors = errors or output
+        for file in (output, errors):
+            file.touch()
         program = {
             "module": module,
             "arguments": list(arguments),
             "environment": dict(environment),
             "output": str(output),
+            "errors": str(errors),
+            "directory": str(directory),
         }
         return Forked(self, self.ask({"start": program}))
+
+    def run(
+        self, module: str, *arguments: str, environment: Mapping[str, str], directory: Path = CHECKOUT
+    ) -> subprocess.CompletedProcess[str]:
+        """`python -m MODULE ARGUMENT...`, run to its end."""
+        with TemporaryDirectory() as folder:
+            output, errors = Path(folder, "output"), Path(folder, "errors")
+            process = self.start(module, arguments, environment, output, errors=errors, directory=directory)
+            try:
+                process.wait(END_SECONDS)
+            finally:
+                process.kill()
+            code = process.wait()
+            return subprocess.CompletedProcess([module, *arguments], code, output.read_text(), errors.read_text())
 
     def ask(self, request: Any) -> Any:
         connection = self._connection or self._begin()
@@ -85,8 +117,12 @@ class Forked:
             self.returncode = self._nursery.ask({"poll": self.pid})
         return self.returncode
 
-    def wait(self) -> int:
+    def wait(self, seconds: float = float("inf")) -> int:
+        """The exit code. Raises TimeoutError if the process runs for so many seconds more."""
+        end = time.monotonic() + seconds
         while (code := self.poll()) is None:
+            if time.monotonic() > end:
+                raise TimeoutError(f"it still runs after {seconds} s")
             time.sleep(POLL_SECONDS)
         return code
 

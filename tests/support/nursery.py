@@ -34,7 +34,9 @@ class Program:
     arguments: list[str]
     environment: dict[str, str]
     output: str
-    """A file that is there, to which it appends."""
+    errors: str
+    """Files that are there, to which it appends."""
+    directory: str
 
 
 def serve(connection: socket.socket) -> Program | None:
@@ -71,10 +73,11 @@ def become(program: Program) -> None:
     """Never returns but by SystemExit or at the end of the module."""
     os.environ.clear()
     os.environ.update(program.environment)
-    output = os.open(program.output, os.O_WRONLY | os.O_APPEND)
-    for standard in (1, 2):
-        os.dup2(output, standard)
-    os.close(output)
+    for path, standard in ((program.output, 1), (program.errors, 2)):
+        opened = os.open(path, os.O_WRONLY | os.O_APPEND)
+        os.dup2(opened, standard)
+        os.close(opened)
+    os.chdir(program.directory)
     sys.argv[1:] = program.arguments
     runpy.run_module(program.module, run_name="__main__", alter_sys=True)
 

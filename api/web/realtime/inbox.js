@@ -1,14 +1,17 @@
 // All conversations of the user: the other person, the last message, what is unread, and who is typing.
 //
-// The private chat client makes sure that no message is missed or shown twice. The server counts unread messages: the
-// inbox asks again whenever it may have missed more than one message.
+// The private chat client makes sure that no message is missed or shown twice. All conversations are read once. After that,
+// a message changes its conversation here, and the server is asked only about conversations in which something else may
+// have changed: those of missed messages, and after a gap those with unread messages, which another device may have read.
 
 import { Outbox } from "./outbox.js";
 import { Thread } from "./thread.js";
 
 const TYPING_SHOWN_MS = 5_000;
 const TYPING_TOLD_EVERY_MS = 2_500;
-const LOAD_AGAIN_MS = 3_000;
+const ASK_AGAIN_MS = 3_000;
+/** Conversations of one request. */
+const PAGE = 100;
 
 export class Inbox {
   /** By the other user's id, as a string: {user, last_message, unread_count}. */
@@ -23,8 +26,10 @@ export class Inbox {
   #threads = new Map();
   #typing = new Map();
   #toldTypingAt = 0;
-  #loading = null;
-  #isStale = false;
+  /** Ids of users: the server has to be asked about the conversations with them. */
+  #stale = new Set();
+  #asking = null;
+  #askAgain = null;
   #listeners = [];
 
   /** `connection.chat` opens the chat, `api.get` reads by REST, `announce(text)` speaks to screen readers. */
@@ -44,7 +49,7 @@ export class Inbox {
       afterId: () => this.#newestId(),
       readOn: (afterId) => this.#pages("/api/messages", { after_id: afterId }),
       onMessage: (message, { isLive }) => this.#received(message, isLive),
-      onCaughtUp: () => this.load(),
+      onCaughtUp: () => this.#caughtUp(),
       onRead: ({ by, with: other, up_to }) => this.#read(by, other, up_to),
       onTyping: ({ from }) => this.#isTyping(from),
       onChange: () => this.#tell(),
@@ -61,7 +66,8 @@ export class Inbox {
     this.#threads.clear();
     for (const timer of this.#typing.values()) clearTimeout(timer);
     this.#typing.clear();
-    this.#loading = null;
+    this.#stale = new Set();
+    this.#asking = null;
   }
 
   get me() {
@@ -107,31 +113,62 @@ export class Inbox {
     if (upTo && this.#chat?.read(userId, upTo)) this.#read(this.#me, userId, upTo);
   }
 
-  /**
-   * Loads the conversations. If a message arrives in the meantime, the answer may lack it, so they are loaded again.
-   */
-  load() {
-    this.#isStale = true;
-    this.#loading ??= this.#load();
-    return this.#loading;
+  /** Ask the server about the conversation with that person. Resolves when the server has answered, or could not. */
+  ask(userId) {
+    this.#stale.add(userId);
+    return this.#ask();
   }
 
-  async #load() {
+  #caughtUp() {
+    for (const [userId, one] of this.conversations) if (one.unread_count > 0) this.#stale.add(userId);
+    this.#ask();
+  }
+
+  #ask() {
+    this.#asking ??= this.#askAll();
+    return this.#asking;
+  }
+
+  async #askAll() {
     const chat = this.#chat;
+    const isCurrent = () => chat === this.#chat;
     try {
-      while (this.#isStale && chat === this.#chat) {
-        this.#isStale = false;
-        const found = [];
-        for await (const page of this.#pages("/api/conversations")) found.push(...page);
-        if (this.#isStale || chat !== this.#chat) continue;
-        this.conversations = new Map(found.map((one) => [String(one.user.id), one]));
-        this.isLoaded = true;
-        this.#tell();
+      while (isCurrent() && !(this.isLoaded && this.#stale.size === 0)) {
+        await (this.isLoaded ? this.#askAboutStale(isCurrent) : this.#askForAll(isCurrent));
+        if (isCurrent()) this.#tell();
       }
     } catch {
-      setTimeout(() => chat === this.#chat && this.load(), LOAD_AGAIN_MS);
+      clearTimeout(this.#askAgain);
+      this.#askAgain = setTimeout(() => isCurrent() && this.#ask(), ASK_AGAIN_MS);
     } finally {
-      if (chat === this.#chat) this.#loading = null;
+      if (isCurrent()) this.#asking = null;
+    }
+  }
+
+  async #askForAll(isCurrent) {
+    this.#stale.clear();
+    const found = [];
+    for await (const page of this.#pages("/api/conversations", { sort: "user" })) found.push(...page);
+    if (!isCurrent()) return;
+    this.conversations = new Map(found.map((one) => [String(one.user.id), one]));
+    this.isLoaded = true;
+  }
+
+  async #askAboutStale(isCurrent) {
+    const asked = [...this.#stale].slice(0, PAGE);
+    for (const userId of asked) this.#stale.delete(userId);
+    try {
+      const query = { user_ids: asked.join(","), limit: PAGE };
+      const { data } = await this.#api.get("/api/conversations", { query });
+      if (!isCurrent()) return;
+      for (const one of data) {
+        const userId = String(one.user.id);
+        // What came since, the answer need not have: it is asked for again.
+        if (!this.#stale.has(userId) || !this.conversations.has(userId)) this.conversations.set(userId, one);
+      }
+    } catch (error) {
+      if (isCurrent()) for (const userId of asked) this.#stale.add(userId);
+      throw error;
     }
   }
 
@@ -146,7 +183,7 @@ export class Inbox {
   async *#pages(path, query = {}) {
     let cursor = null;
     do {
-      const page = await this.#api.get(path, { query: { ...query, limit: 100, cursor } });
+      const page = await this.#api.get(path, { query: { ...query, limit: PAGE, cursor } });
       yield page.data;
       cursor = page.next_cursor;
     } while (cursor);
@@ -157,14 +194,19 @@ export class Inbox {
     const other = isMine ? message.to : message.from;
     if (isMine) this.outbox.seen(message);
     const isNew = this.#threads.get(other)?.add(message) ?? true;
-    if (this.#loading) this.#isStale = true;
     const conversation = this.conversations.get(other);
     if (!conversation) {
-      if (isLive) this.load();
+      this.#stale.add(other);
+      if (isLive) this.#ask();
     } else if (message.id > conversation.last_message.id) {
+      // An answer that is under way may be older than this message.
+      if (!isLive || this.#asking) this.#stale.add(other);
       conversation.last_message = message;
       if (!isMine) conversation.unread_count += 1;
       if (!isMine && isNew && isLive) this.#announce(`${conversation.user.name}: ${message.message}`);
+    } else if (!isMine && isLive) {
+      // Another node was faster with the message after this one.
+      this.ask(other);
     }
     if (!isMine) this.#stopsTyping(other);
     this.#tell();
@@ -180,8 +222,9 @@ export class Inbox {
     this.#threads.get(isMine ? other : by)?.read(by, upTo, new Date().toISOString());
     const conversation = this.conversations.get(isMine ? other : by);
     if (isMine && conversation) {
-      if (upTo >= conversation.last_message.id || conversation.last_message.from === this.#me) conversation.unread_count = 0;
-      else this.load();
+      const isAll = upTo >= conversation.last_message.id || conversation.last_message.from === this.#me;
+      if (isAll) conversation.unread_count = 0;
+      if (!isAll || this.#asking) this.ask(other);
     }
     this.#tell();
   }

@@ -59,7 +59,7 @@ export class Messages extends View {
       return await api.get(`/api/users/${this.userId}`);
     } catch (error) {
       if (error.status !== 404 || !this.thread) throw error;
-      await inbox.load();
+      await inbox.ask(this.userId);
       const known = inbox.conversations.get(this.userId);
       if (!known) throw error;
       return known.user;

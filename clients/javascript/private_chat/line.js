@@ -1,7 +1,7 @@
 // Keeps the connection of a phoenix.js Socket: limits how often it connects, falls back to long polling, detects a dead
 // one.
 
-import { surviveForeignAnswers, understandTokenFunction } from "./phoenix_repairs.js"
+import { sendInOrder, surviveForeignAnswers, understandTokenFunction } from "./phoenix_repairs.js"
 
 /**
  * Closes for reasons other than a message: a restart, an ended session, a busy server. 3410 ends a long-poll session.
@@ -61,7 +61,10 @@ export class Line {
     this.#watchHeartbeatTimeout()
     understandTokenFunction(socket)
     const LongPoll = socket.getLongPollTransport?.()
-    if (LongPoll) surviveForeignAnswers(LongPoll)
+    if (LongPoll) {
+      surviveForeignAnswers(LongPoll)
+      sendInOrder(LongPoll)
+    }
     socket.onOpen(() => this.#opened())
     socket.onClose((event) => this.#closed(event?.code))
     socket.onMessage(() => (this.#heardAt = Date.now()))

@@ -17,6 +17,48 @@ const END_MS = 3_000
 /** Transport -> when its last 410 came. */
 const openedAt = new WeakMap()
 
+const ordered = new WeakSet()
+
+/**
+ * phoenix.js before 1.7 sends each message of a long poll in a request of its own, all at the same time, and the server
+ * gets them in any order. Here a request begins when the one before it was answered, or was given up.
+ */
+export function sendInOrder(LongPoll) {
+  const { prototype } = LongPoll
+  if (typeof prototype.ajax !== "function" || ordered.has(prototype)) return
+  ordered.add(prototype)
+  const { ajax } = prototype
+  /** By transport: the requests that have not begun. A transport without an entry has no request under way. */
+  const waiting = new WeakMap()
+
+  const begin = (transport, args) => {
+    const [onTimeout, onAnswer] = args.slice(-2)
+    const others = args.slice(0, -2)
+    const next = () => {
+      const following = waiting.get(transport).shift()
+      if (following) begin(transport, following)
+      else waiting.delete(transport)
+    }
+    const timedOut = () => {
+      onTimeout()
+      next()
+    }
+    const answered = (answer) => {
+      onAnswer(answer)
+      // After a refusal phoenix.js gives up the transport, and everything that it has not sent.
+      if (answer?.status === 200) next()
+    }
+    ajax.call(transport, "POST", ...others, timedOut, answered)
+  }
+
+  prototype.ajax = function (method, ...args) {
+    if (method !== "POST") return ajax.call(this, method, ...args)
+    if (waiting.has(this)) return void waiting.get(this).push(args)
+    waiting.set(this, [])
+    begin(this, args)
+  }
+}
+
 /**
  * phoenix.js trusts any JSON that answers a poll. JSON from something other than the server, such as an API gateway's
  * 503, silently ends its polling. Here such an answer counts as no answer, and phoenix.js tries again. An empty answer

@@ -2,7 +2,9 @@
 // version of the npm package "phoenix". Its argument is JSON: {phoenix, paceSeconds, api, gateway, narrow, people}: the
 // package's folder, how long to count connects, the addresses of a real API, of a gateway (ws://.../socket) and of one
 // that takes only small frames, and two people as {id, token}. `only` chooses cases, `recipe` another copy of the recipe.
-// All cases are played at once. It prints one line of JSON: {case: "" or what went wrong}; counts go to its error output.
+// Cases that count over some seconds are all played at once, because they do little meanwhile. The others are played a
+// few at a time, so that no case waits for the machine instead of the chat. It prints one line of JSON:
+// {case: "" or what went wrong}; counts go to its error output.
 
 import assert from "node:assert/strict"
 import { createServer, request } from "node:http"
@@ -44,6 +46,8 @@ const { PrivateChat, SendRefused, byRest } = await import(given.recipe ?? "../..
 const version = (given.phoenix.match(/-([0-9.]+)$/)?.[1] ?? "newest").split(".").map(Number)
 const isOlderThan = (minor) => version[0] === 1 && version[1] < minor
 const USER = "7"
+const AT_A_TIME = 24
+const PATIENCE_MS = 100_000
 
 const tick = (ms = 0) => new Promise((resolve) => setTimeout(resolve, ms))
 const until = async (happened, what = "what was waited for", ms = 45_000) => {
@@ -52,6 +56,12 @@ const until = async (happened, what = "what was waited for", ms = 45_000) => {
     assert.ok(Date.now() < end, `${what} did not happen`)
     await tick(20)
   }
+}
+// The seconds that it took, which a busy machine makes more than they should be.
+const pace = async () => {
+  const from = performance.now()
+  await tick(given.paceSeconds * 1_000)
+  return (performance.now() - from) / 1_000
 }
 const outcome = (promise) =>
   promise.then(
@@ -508,10 +518,10 @@ const cases = {
           })
           const chat = chatWith(server, {}, fallsBack ? { longPollFallbackMs: 2_500 } : {})
           say(chat, "never")
-          await tick(given.paceSeconds * 1_000)
+          const seconds = await pace()
           const count = server.connects.length + others
           counts[how + (fallsBack ? " +fallback" : "")] = count
-          assert.ok(count <= given.paceSeconds, `${count} connects in ${given.paceSeconds} s`)
+          assert.ok(count <= seconds, `${count} connects in ${seconds} s`)
         },
       ]),
     ),
@@ -536,9 +546,9 @@ const cases = {
         })
         const chat = chatWith({ url: `ws://127.0.0.1:${await listening(server)}/socket` }, {}, { transport: LongPoll })
         say(chat, "never")
-        await tick(given.paceSeconds * 1_000)
+        const seconds = await pace()
         counts[`polls, each answered ${what}`] = polls
-        assert.ok(polls <= given.paceSeconds, `${polls} polls in ${given.paceSeconds} s`)
+        assert.ok(polls <= seconds, `${polls} polls in ${seconds} s`)
       },
     ]),
   ),
@@ -617,7 +627,7 @@ const cases = {
     const headers = { authorization: `Bearer ${ann.token}`, "content-type": "application/json" }
     const body = JSON.stringify({ to: bob.id, message: "after it was forgotten" })
     assert.equal((await fetch(`${given.api}/api/messages`, { method: "POST", headers, body })).status, 201)
-    await until(() => texts.includes("after it was forgotten"), "hearing it", 15_000)
+    await until(() => texts.includes("after it was forgotten"), "hearing it")
   },
 
   async many_sends_in_one_moment_arrive_in_their_order_by_long_polling() {
@@ -683,7 +693,7 @@ const cases = {
         assert.equal((await fetch(`${given.api}/api/messages`, { method: "POST", headers, body })).status, 201)
         middlebox.foreign = null
         const from = Date.now()
-        await until(() => texts.includes(`missed, ${what}`), "catching up", 15_000)
+        await until(() => texts.includes(`missed, ${what}`), "catching up")
         assert.ok((await kept).id > 0)
         counts[`back after ${what}, s`] = (Date.now() - from) / 1_000
       },
@@ -699,13 +709,21 @@ const { log } = console
 console.log = () => {}
 const only = given.only ? new RegExp(given.only) : /./
 const names = Object.keys(cases).filter((name) => only.test(name))
-// Not all of them in one moment, which would be a test of the machine.
-const play = async (name, index) => {
-  await tick(50 * index)
-  return Promise.race([cases[name](), tick(60_000).then(() => assert.fail("it did not end"))])
+const results = {}
+const play = async (name) => {
+  try {
+    await Promise.race([cases[name](), tick(PATIENCE_MS).then(() => assert.fail("it did not end"))])
+    results[name] = ""
+  } catch (error) {
+    results[name] = error.stack
+  }
 }
-const ended = await Promise.allSettled(names.map(play))
-const results = Object.fromEntries(names.map((name, index) => [name, ended[index].reason?.stack ?? ""]))
+const isPaced = (name) => name.startsWith("no_more_than_one_") || name.startsWith("a_socket_that_was_disconnected_")
+const others = names.filter((name) => !isPaced(name))
+const playOthers = async () => {
+  while (others.length > 0) await play(others.shift())
+}
+await Promise.all([...names.filter(isPaced).map(play), ...Array.from({ length: AT_A_TIME }, playOthers)])
 results.nothing_was_thrown_beside_a_promise = faults.map((error) => error?.stack ?? String(error)).join("\n")
 console.error(JSON.stringify(counts))
 process.stdout.write(JSON.stringify(results) + "\n", () => process.exit(0))

@@ -176,7 +176,7 @@ async def test_descriptors_of_lost_connections_are_not_confused_with_new_ones(da
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             await asyncio.gather(*(database.fetch(ONE) for _ in range(4)), return_exceptions=True)
             writer.write(b"hello\n")
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(10):
                 answers.append(await reader.readline())
             writer.close()
             await writer.wait_closed()
@@ -189,7 +189,7 @@ async def set_system_read_only(database: Database, value: str) -> None:
     """Every open connection follows at once, like connections to a primary that was demoted."""
     await database.execute(Statement("", f"ALTER SYSTEM SET default_transaction_read_only = {value}"))
     await database.execute(Statement("", "SELECT pg_reload_conf()"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while await database.fetch(Statement("", "SHOW default_transaction_read_only")) != [(value,)]:
             pass
 

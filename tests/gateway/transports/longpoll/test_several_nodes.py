@@ -1,4 +1,4 @@
-"""Long polling through any node: behind a load balancer that knows nothing of sessions, and when nodes die."""
+"""Tests long polling on several nodes: any node serves any session, and sessions of dead nodes are replaced."""
 
 from __future__ import annotations
 
@@ -8,20 +8,9 @@ import time
 
 import aiohttp
 
-from gateway.runtime.endpoint import Endpoint
-from gateway.transports.longpoll_session import LongPollConnection
-from tests.gateway.transports.longpoll.client import JSON, SOON, Cluster, LongPollClient
+from tests.gateway.transports.longpoll.client import JSON, SOON, Cluster, LongPollClient, are_polled
 
 OK_REPLY = {"response": {}, "status": "ok"}
-
-
-async def is_polled(endpoint: Endpoint) -> None:
-    """Returns when a poll waits at the only session of a node; its client, at another node, sees nothing of that."""
-    [session] = endpoint.connections
-    assert isinstance(session, LongPollConnection)
-    async with asyncio.timeout(SOON):
-        while session._poll is None:  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
 
 
 async def test_requests_of_one_session_alternate_between_nodes(
@@ -59,7 +48,7 @@ async def test_a_poll_through_another_node_ends_after_the_window(
     await client.open(node=0)
     before = time.monotonic()
     assert await client.poll(node=1) == {"status": 204, "messages": [], "token": client.token}
-    assert 0.3 <= time.monotonic() - before < 5
+    assert time.monotonic() - before >= 0.3
 
 
 async def test_two_people_on_two_nodes_hear_each_other(http: aiohttp.ClientSession, each_cluster: Cluster) -> None:
@@ -74,7 +63,7 @@ async def test_two_people_on_two_nodes_hear_each_other(http: aiohttp.ClientSessi
     assert [await one.gets(1), await two.gets(1)] == [[shout], [shout]]
 
 
-async def test_refusals_pass_between_nodes(http: aiohttp.ClientSession, each_cluster: Cluster) -> None:
+async def test_refusals_reach_clients_at_other_nodes(http: aiohttp.ClientSession, each_cluster: Cluster) -> None:
     nodes = await each_cluster.start(2)
     client = LongPollClient(http, nodes)
     await client.open(node=0)
@@ -84,11 +73,11 @@ async def test_refusals_pass_between_nodes(http: aiohttp.ClientSession, each_clu
     answer = await asyncio.wait_for(waiting, SOON / 2)
     assert answer["status"] == 410
     assert len(nodes[0].endpoint.connections) == 0
-    assert len(nodes[1].endpoint.connections) == 1, "the new session is where the poll came in"
+    assert len(nodes[1].endpoint.connections) == 1, "the node that got the poll must have the new session"
     assert await client.post("[]", node=1) == 410
 
 
-async def test_messages_that_another_node_could_not_hand_over_are_kept(
+async def test_messages_that_another_node_could_not_deliver_are_kept(
     http: aiohttp.ClientSession, each_cluster: Cluster
 ) -> None:
     nodes = await each_cluster.start(2)
@@ -96,7 +85,7 @@ async def test_messages_that_another_node_could_not_hand_over_are_kept(
     await client.open(node=0)
     await client.join("lab:ok")
     given_up = asyncio.create_task(client.poll(node=1))
-    await is_polled(nodes[0].endpoint)
+    await are_polled(nodes[0])
     given_up.cancel()
     await asyncio.gather(given_up, return_exceptions=True)
     for ref in ("2", "3"):
@@ -104,14 +93,12 @@ async def test_messages_that_another_node_could_not_hand_over_are_kept(
     assert [frame[1] for frame in await client.gets(2)] == ["2", "3"]
 
 
-async def test_a_session_of_a_dead_node_is_gone_and_a_new_one_takes_its_place(
-    http: aiohttp.ClientSession, each_cluster: Cluster
-) -> None:
+async def test_a_session_of_a_dead_node_is_replaced(http: aiohttp.ClientSession, each_cluster: Cluster) -> None:
     nodes = await each_cluster.start(2, node_call_seconds=0.3)
     client = LongPollClient(http, nodes)
     await client.open(node=0)
     waiting = asyncio.create_task(client.poll(node=1))
-    await is_polled(nodes[0].endpoint)
+    await are_polled(nodes[0])
     await nodes[0].endpoint.broker.stop()
     answer = await asyncio.wait_for(waiting, SOON / 2)
     assert (answer["status"], answer["messages"]) == (410, [])
@@ -122,7 +109,7 @@ async def test_a_session_of_a_dead_node_is_gone_and_a_new_one_takes_its_place(
     assert len((await client.poll(node=1))["messages"]) == 1
 
 
-async def test_local_sessions_live_on_while_the_node_is_cut_off(
+async def test_local_sessions_go_on_while_the_node_is_cut_off(
     http: aiohttp.ClientSession, each_cluster: Cluster
 ) -> None:
     nodes = await each_cluster.start(1)
@@ -134,43 +121,40 @@ async def test_local_sessions_live_on_while_the_node_is_cut_off(
     assert [frame[1] for frame in await client.gets(1)] == ["2"]
 
 
-async def test_disconnect_reaches_the_sessions_of_other_nodes(
-    http: aiohttp.ClientSession, each_cluster: Cluster
-) -> None:
+async def test_a_disconnect_ends_sessions_on_other_nodes(http: aiohttp.ClientSession, each_cluster: Cluster) -> None:
     nodes = await each_cluster.start(2)
     one, other = LongPollClient(http, nodes, 1), LongPollClient(http, nodes, 1)
     await one.open(node=0)
     await other.open(node=1)
     await one.join("lab:ok")
     waiting = asyncio.create_task(other.poll(node=0))
-    await is_polled(nodes[1].endpoint)
+    await are_polled(nodes[1])
     assert await one.post(["1", "2", "lab:ok", "disconnect_me", {}]) == 200
     assert (await asyncio.wait_for(waiting, SOON / 2))["status"] == 410
 
 
-async def test_a_draining_node_lets_go_of_the_polls_it_passes_on(
+async def test_a_draining_node_ends_polls_that_it_forwards(http: aiohttp.ClientSession, each_cluster: Cluster) -> None:
+    nodes = await each_cluster.start(2)
+    client = LongPollClient(http, nodes)
+    await client.open(node=0)
+    waiting = asyncio.create_task(client.poll(node=1))
+    await are_polled(nodes[0])
+    await nodes[1].endpoint.drain()
+    empty = {"status": 204, "messages": [], "token": client.token}
+    assert await asyncio.wait_for(waiting, SOON / 2) == empty
+    # The next poll is not held for the whole window.
+    assert await asyncio.wait_for(client.poll(node=1), SOON / 2) == empty
+    await client.join("lab:ok")
+
+
+async def test_a_session_of_a_drained_node_is_replaced_at_another_node(
     http: aiohttp.ClientSession, each_cluster: Cluster
 ) -> None:
     nodes = await each_cluster.start(2)
     client = LongPollClient(http, nodes)
     await client.open(node=0)
     waiting = asyncio.create_task(client.poll(node=1))
-    await is_polled(nodes[0].endpoint)
-    await nodes[1].endpoint.drain()
-    empty = {"status": 204, "messages": [], "token": client.token}
-    assert await asyncio.wait_for(waiting, SOON / 2) == empty
-    before = time.monotonic()
-    assert await client.poll(node=1) == empty
-    assert time.monotonic() - before < SOON / 2, "the next one is not held for the whole window either"
-    await client.join("lab:ok")
-
-
-async def test_a_drained_node_sends_its_clients_to_another(http: aiohttp.ClientSession, each_cluster: Cluster) -> None:
-    nodes = await each_cluster.start(2)
-    client = LongPollClient(http, nodes)
-    await client.open(node=0)
-    waiting = asyncio.create_task(client.poll(node=1))
-    await is_polled(nodes[0].endpoint)
+    await are_polled(nodes[0])
     await nodes[0].endpoint.drain()
     answer = await asyncio.wait_for(waiting, SOON / 2)
     assert answer["status"] == 410
@@ -178,7 +162,7 @@ async def test_a_drained_node_sends_its_clients_to_another(http: aiohttp.ClientS
     assert await client.post(["1", "1", "lab:ok", "phx_join", {}], node=1) == 200
 
 
-async def test_large_frames_pass_between_nodes(http: aiohttp.ClientSession, each_cluster: Cluster) -> None:
+async def test_large_frames_are_forwarded_between_nodes(http: aiohttp.ClientSession, each_cluster: Cluster) -> None:
     nodes = await each_cluster.start(2)
     client = LongPollClient(http, nodes)
     await client.open(node=0)
