@@ -69,7 +69,7 @@ class Call:
         return self.actor
 
     def is_of(self, user_id: int) -> None:
-        """Tell the log whose request it is, on a route that takes no access token."""
+        """Note the user for the log, on a route without an access token."""
         self.request[USER_ID] = user_id
 
     def path_id(self, name: str = "id") -> int:

@@ -62,7 +62,7 @@ PARAMETERS: Mapping[str, str] = MappingProxyType(
         "seller_id": "Only listings of this user.",
         "sort": "The order; listings without the value come last.",
         "status": "Only available listings, only sold ones, or both.",
-        "user_ids": "Only with these users: at most 100 ids, with commas between them.",
+        "user_ids": "Only conversations with these users: at most 100 ids, separated by commas.",
         "year_max": "This year or earlier.",
         "year_min": "This year or later.",
     }
@@ -241,7 +241,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ),
         ("GET", "/api/messages"): _page("Your messages, sent and received, after an id, oldest first", Message),
         ("GET", "/api/conversations"): _page(
-            "Your conversations, latest first or by the other user's id", answers.Conversation
+            "Your conversations, latest first or in the order of the other user's id", answers.Conversation
         ),
         ("GET", "/api/conversations/{user_id}/messages"): _page("Your messages with a user, newest first", Message),
         ("PUT", "/api/conversations/{user_id}/read"): _no_content(

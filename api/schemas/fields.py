@@ -58,7 +58,7 @@ class IdOrZero(Id):
 
 
 class Ids(fields.String):
-    """The digits of at most 100 ids in a query, with a comma between each two."""
+    """At most 100 ids in a query, as digits separated by commas."""
 
     _MOST = 100
 
@@ -68,7 +68,7 @@ class Ids(fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         numbers = [parse_id(digits) for digits in str(value).split(",", self._MOST)]
         if None in numbers or len(numbers) > self._MOST:
-            raise ValidationError(f"Not a list of at most {self._MOST} ids with commas between them.")
+            raise ValidationError(f"Not a list of at most {self._MOST} ids, separated by commas.")
         return numbers
 
 

@@ -1,7 +1,7 @@
-"""Runs one channel: says which callback comes when, and carries out what it returns.
+"""Runs one channel: decides which callback comes when, and acts on its result.
 
-The counterpart of Phoenix.Channel.Server. callback_queue.py calls the callbacks one at a time. A server speaks to the
-client through its connection, of which it knows only what Host declares. gateway/channel.py has what a channel itself
+The counterpart of Phoenix.Channel.Server. callback_queue.py calls the callbacks one at a time. A server talks to the
+client through the connection, of which it knows only what Host declares. gateway/channel.py has what a channel itself
 can do.
 """
 
