@@ -52,14 +52,14 @@ def main(arguments: list[str] | None = None) -> int:
 
     A failure prints one line to standard error.
     """
-    given = parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         settings = settings_to_start_with()
     except InvalidSettings as error:
         return _fail(str(error), 2)
     configure_logs(settings)
     try:
-        uvloop.run(given.command(settings, given))
+        uvloop.run(options.command(settings, options))
     except InvalidSettings as error:
         return _fail(str(error), 2)
     except DatabaseUnavailable as error:

@@ -78,9 +78,9 @@ class ListingChange(Change):
     @property
     def category_id(self) -> int | None:
         """The category to which the listing moves; None if it stays."""
-        given = self.values.get("category_id")
-        assert given is None or isinstance(given, int)
-        return given
+        category_id = self.values.get("category_id")
+        assert category_id is None or isinstance(category_id, int)
+        return category_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,8 +73,8 @@ export function surviveForeignAnswers(LongPoll) {
     const callback = rest.pop()
     if (method !== "GET") return ajax.call(this, method, ...rest, callback)
     const askedAt = Date.now()
-    return ajax.call(this, method, ...rest, (given) => {
-      const answer = isPollAnswer(given) ? withReadable(given) : null
+    return ajax.call(this, method, ...rest, (received) => {
+      const answer = isPollAnswer(received) ? withReadable(received) : null
       const early = askedAt + shortest(this, answer) - Date.now()
       if (early <= 0) return callback(answer)
       return setTimeout(() => this.isActive() && callback(answer), early)
