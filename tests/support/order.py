@@ -1,4 +1,4 @@
-"""The order of the tests: each worker begins with some of the longest ones, so that the last ones are short."""
+"""The order of the tests: each worker begins with a part of the longest ones, so that the last ones are short."""
 
 from __future__ import annotations
 
