@@ -1,4 +1,4 @@
-"""`python -m api` serves, or carries out an operator's command. It reads the environment and the command line."""
+"""`python -m api` serves the API or runs one of the operator's commands. Reads the environment and the command line."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ Command = Callable[[Settings, argparse.Namespace], Awaitable[None]]
 
 
 def parser() -> argparse.ArgumentParser:
+    """Returns the parser of the command line."""
     top = argparse.ArgumentParser(
         prog="python -m api",
         description="The REST API of Daveslist, and its commands. Everything else is set by environment variables.",
@@ -47,15 +48,18 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns the exit code: 0; 1 after one line about what failed; 2 if command line or environment are wrong."""
-    given = parser().parse_args(arguments)
+    """Returns the exit code: 0, 1 if the work failed, 2 if the command line or the environment is wrong.
+
+    A failure prints one line to standard error.
+    """
+    options = parser().parse_args(arguments)
     try:
         settings = settings_to_start_with()
     except InvalidSettings as error:
         return _fail(str(error), 2)
     configure_logs(settings)
     try:
-        uvloop.run(given.command(settings, given))
+        uvloop.run(options.command(settings, options))
     except InvalidSettings as error:
         return _fail(str(error), 2)
     except DatabaseUnavailable as error:

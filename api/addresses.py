@@ -1,4 +1,4 @@
-"""Where a request comes from, through the proxies that the settings trust."""
+"""The address of a request's client, through the proxies that the settings trust."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from shared.access.addresses import Networks, client_address
 
 
 def address_of(request: web.Request, trusted: Networks) -> str:
-    """The client's address; empty where it has none, as over a Unix socket."""
+    """Returns the client's address; "" if it has none, as over a Unix socket."""
     forwarded = request.headers.getall("X-Forwarded-For", ()) if trusted else ()
     return client_address(request.remote, forwarded, trusted)

@@ -1,6 +1,6 @@
-"""One request on its way through a handler: the actor and the input, checked in the order that clients are promised.
+"""One request in its handler: the actor and the input, checked in the order that clients are promised.
 
-The order is: 401 and 403 for the role (both before the handler), 404 (`path_id`, and the handler's look-ups), 403 for
+The order is: 401 and 403 for the role (both before the handler), 404 (`path_id` and the handler's look-ups), 403 for
 the resource (`require`), 415, 400 and 422 (`body`, `query`), 409.
 """
 
@@ -17,6 +17,7 @@ import msgspec
 from aiohttp import web
 from marshmallow import ValidationError
 
+from api.middlewares.requests import USER_ID
 from api.problems import (
     BadRequest,
     Forbidden,
@@ -39,7 +40,7 @@ Input = TypeVar("Input")
 
 
 class Call:
-    """The argument of a handler. Each handler calls `body` or `query`, even if it takes none: they refuse the rest."""
+    """A handler's argument. Each handler calls `body` or `query`, also without input: they refuse unknown input."""
 
     __slots__ = ("_body", "_query", "_received", "actor", "input_checked", "request", "services")
 
@@ -61,26 +62,31 @@ class Call:
 
     @property
     def user(self) -> Actor:
-        """The user who asks, on a route that is not for visitors."""
+        """The user who sent the request. Raises RuntimeError for a visitor, so use it only on routes that need a log-
+        in."""
         if self.actor is None:
             raise RuntimeError("this route is open to visitors: look at `actor`")
         return self.actor
 
+    def is_of(self, user_id: int) -> None:
+        """Note the user for the log, on a route without an access token."""
+        self.request[USER_ID] = user_id
+
     def path_id(self, name: str = "id") -> int:
-        """The id in the path. Raises NotFound if it is not a positive bigint."""
+        """Returns the id in the path. Raises NotFound if it is not a positive bigint."""
         value = parse_id(self.request.match_info[name])
         if value is None:
             raise NotFound
         return value
 
     async def listing(self, listing_id: int | None = None) -> SeenListing:
-        """The listing with this id, by default the path's. Raises ListingNotFound if this person may not see it."""
+        """Returns the listing with this id, by default the path's. Raises ListingNotFound if it may not be seen."""
         return await self.services.listing_access.visible(
             self.path_id() if listing_id is None else listing_id, self.actor
         )
 
     def require(self, action: Action, *, owner_id: int | None) -> None:
-        """Raises Forbidden if this person may not do the action to a thing of that owner."""
+        """Raises Forbidden if the actor may not do the action to something that belongs to this owner."""
         if not may(action, self.actor, owner_id=owner_id):
             raise Forbidden
 
@@ -89,28 +95,30 @@ class Call:
     @overload
     def query(self, kind: type[Input]) -> Input: ...
     def query(self, kind: type[Input] | None = None) -> Input | None:
-        """The query parameters, as the dataclass that the route's line names. Raises Invalid for unknown parameters.
+        """Returns the query parameters as the dataclass that the route names. Raises Invalid for unknown parameters.
 
         Without a kind, every parameter is unknown.
         """
         self.input_checked = True
         self._agree(kind, self._query)
-        given = self.request.query
-        if len(set(given)) < len(given):
-            raise Invalid({name: ["Given more than once."] for name in given if len(given.getall(name)) > 1})
+        parameters = self.request.query
+        if len(set(parameters)) < len(parameters):
+            raise Invalid({name: ["Given more than once."] for name in parameters if len(parameters.getall(name)) > 1})
         if kind is None:
-            if given:
-                raise Invalid({name: ["Unknown parameter."] for name in given})
+            if parameters:
+                raise Invalid({name: ["Unknown parameter."] for name in parameters})
             return None
-        return _load(kind, dict(given))
+        return _load(kind, dict(parameters))
 
     async def body(self, kind: type[Input]) -> Input:
-        """The JSON object, as the dataclass that the route's line names. Also refuses query parameters."""
-        self._agree(kind, self._body)
-        return _load(kind, await self.json_object())
+        """Returns the JSON object as the dataclass that the route names. Also refuses query parameters.
+
+        Raises what `json_object` raises, and Invalid if a field is missing, unknown or wrong.
+        """
+        return _load(kind, await self.json_object(kind))
 
     async def optional_body(self, kind: type[Input]) -> Input:
-        """As `body`, but a request without a body counts as an empty object."""
+        """Like `body`, but a request without a body counts as an empty object."""
         if self.request.body_exists:
             return await self.body(kind)
         self._agree(kind, self._body)
@@ -118,12 +126,16 @@ class Call:
         return _load(kind, {})
 
     def _agree(self, kind: type | None, declared: type | None) -> None:
-        """Check that the handler reads the dataclass of the route's line, which the OpenAPI document describes."""
+        """Check that the handler reads the dataclass that the route names: the OpenAPI document describes that one."""
         if kind is not declared:
             raise RuntimeError(f"{self.request.path}: the handler reads {kind}, its route names {declared}")
 
-    async def json_object(self) -> Mapping[str, object]:
-        """The body, not checked yet. Raises WrongMediaType, TooLarge, NotJson, and Invalid if it is not an object."""
+    async def json_object(self, kind: type) -> Mapping[str, object]:
+        """Returns the body for the dataclass that the route names, unchecked.
+
+        Raises WrongMediaType, TooLarge, TooSlow, BadRequest, NotJson, or Invalid if it is not an object.
+        """
+        self._agree(kind, self._body)
         content_type, charset = self.request.content_type, self.request.charset
         if content_type != "application/json" or (charset or "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
             raise WrongMediaType("Send application/json, in UTF-8.")
@@ -134,7 +146,7 @@ class Call:
         return body
 
     async def wait_for_body(self) -> bool:
-        """Wait for the body. Returns whether it was still on its way. `json_object` later reports its faults."""
+        """Wait for the body. Returns False if it had already arrived. `json_object` reports its errors later."""
         if self.request.content.is_eof():
             return False
         with suppress(Problem):
@@ -142,7 +154,7 @@ class Call:
         return True
 
     async def _data(self) -> bytes:
-        """The body's bytes, read once; raises the same error at each call."""
+        """Returns the body's bytes. Reads them once; each call raises the same error."""
         if self._received is None:
             try:
                 self._received = await self._read()
@@ -161,12 +173,12 @@ class Call:
         except TimeoutError:
             raise TooSlow from None
         except (web.RequestPayloadError, ConnectionError):
-            # The body is not encoded as its Content-Encoding says, or its client is gone.
+            # The body is not encoded as its Content-Encoding says, or the client has gone.
             raise BadRequest("The body cannot be read.") from None
 
 
 def parse_json(data: bytes) -> Any:
-    """The value of JSON text. Raises NotJson. It admits lone surrogates and infinite numbers: the schema decides."""
+    """Returns the value of JSON text. Raises NotJson. Lone surrogates and infinite numbers pass: the schema decides."""
     try:
         return msgspec.json.decode(data)
     except RecursionError:
@@ -186,13 +198,13 @@ def _refuse_constant(name: str) -> None:
 
 
 def _whole(digits: str) -> int | float:
-    # Python refuses to read very many digits, and no valid number has so many.
+    # Python refuses to parse very long numbers. No valid number is that long.
     return int(digits) if len(digits) < 4000 else math.inf
 
 
-def _load(kind: type[Input], given: Mapping[str, object]) -> Input:
+def _load(kind: type[Input], values: Mapping[str, object]) -> Input:
     try:
-        return load(kind, given)
+        return load(kind, values)
     except ValidationError as error:
         errors: Any = error.messages
         raise Invalid(errors) from None

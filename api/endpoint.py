@@ -1,28 +1,35 @@
-"""Turns a route into the handler that aiohttp calls: it authenticates, checks the role, and calls the route's own."""
+"""Turns a route into the handler that aiohttp calls: authenticates, checks the role, and calls the route's handler."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 
+from api.answers import response_of
 from api.call import Call
 from api.middlewares.requests import USER_ID
 from api.problems import Forbidden, Unauthorized
 from api.services import Services
 from shared.access.actor import Actor
+from shared.access.admission import Refused
 from shared.access.policy import Action, may_ever, needs_login
 
-Handler = Callable[[Call], Awaitable[web.StreamResponse]]
+Handler = Callable[[Call], Awaitable[Any]]
+"""The annotation of what it returns says what it answers (api/answers.py); its docstring says what it does."""
 
 ANONYMOUS = frozenset({Action.ACCOUNT_CREATE, Action.SESSION_CREATE, Action.SERVICE_READ})
-"""Actions for which a token is ignored: a client that wants a new token may still send an expired one."""
+"""Actions that ignore the token: a client that asks for a new token may still send the expired one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A line of the table: the request, its handler, and the action that must be allowed."""
+    """A line of the route table: the request, its handler, the action that the actor must be allowed, and its input.
+
+    `status` is that of a good answer with JSON. A handler that returns None answers 204.
+    """
 
     method: str
     path: str
@@ -30,18 +37,18 @@ class Route:
     action: Action
     body: type | None = None
     query: type | None = None
+    status: int = 200
 
 
 Limiter = Callable[[web.Request, Services, Actor | None], Awaitable[None]]
 
 
 def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Returns the route's handler for aiohttp."""
     limiter = _limiter(route)
 
     async def admit(request: web.Request) -> Actor | None:
         actor = None if route.action in ANONYMOUS else await authenticate(request, services)
-        if actor is not None:
-            request[USER_ID] = actor.user_id
         if not may_ever(route.action, actor):
             if actor is None:
                 raise Unauthorized
@@ -54,19 +61,19 @@ def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaita
             await limiter(request, services, actor)
         call = Call(request, services, actor, route.body, route.query)
         if route.body is not None and await call.wait_for_body():
-            # While the body was on its way, the user may have been banned or have lost a role.
+            # While the body arrived, the user may have been banned or have lost a role.
             call.actor = await admit(request)
-        response = await route.handler(call)
+        answered = await route.handler(call)
         if not call.input_checked:
-            raise RuntimeError(f"the handler of {route.method} {route.path} asked neither for query() nor for body()")
-        return response
+            raise RuntimeError(f"the handler of {route.method} {route.path} called neither query() nor body()")
+        return response_of(answered, route.status)
 
     assert needs_login(route.action) or route.action in ANONYMOUS or route.method in ("GET", "HEAD")
     return answer
 
 
 def _limiter(route: Route) -> Limiter | None:
-    """The limiter that runs before the handler, and raises TooManyRequests; None for reads, which have no limit."""
+    """Returns the limiter to call before the handler; it raises TooManyRequests. None for reads: they have no limit."""
     if route.method in ("GET", "HEAD"):
         return None
     if route.action is Action.ACCOUNT_CREATE:
@@ -89,9 +96,9 @@ async def _count_write(request: web.Request, services: Services, actor: Actor | 
 
 
 async def authenticate(request: web.Request, services: Services) -> Actor | None:
-    """The user of the bearer token as Postgres knows them now; None without a token.
+    """Returns the user of the bearer token as Postgres knows them now; None without a token.
 
-    Raises Refused, and Unauthorized if the header has no bearer token.
+    Raises Refused, or Unauthorized if the header has no bearer token.
     """
     header = request.headers.get("Authorization")
     if header is None:
@@ -99,4 +106,11 @@ async def authenticate(request: web.Request, services: Services) -> Actor | None
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer":
         raise Unauthorized("A bearer token is needed.")
-    return await services.admission.admit(token.strip())
+    try:
+        actor = await services.admission.admit(token.strip())
+    except Refused as refused:
+        if refused.user_id is not None:
+            request[USER_ID] = refused.user_id
+        raise
+    request[USER_ID] = actor.user_id
+    return actor

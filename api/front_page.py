@@ -1,4 +1,4 @@
-"""A page of listings as bytes, and the page that is asked for most: the newest available listings."""
+"""Pages of listings as encoded JSON, and the page that is requested most: the newest available listings."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from shared.repositories.listings import ListingRepository
 
 
 class FrontPage(NamedTuple):
-    """Names a front page: its number of listings, and the id below which they are."""
+    """The key of a front page: its number of listings, and the id below which their ids are."""
 
     before_id: int
     limit: int
 
 
 def listing_page(shown: Sequence[str], sort: Sort, last: Position | None) -> bytes:
-    """A page of listings that are JSON already; `last` is the position of the last one, if another page follows."""
+    """Makes a page of listings that are already JSON. `last` is the last one's position if another page follows."""
     next_cursor = f'"{encode_cursor((sort.value, *last))}"' if last else "null"
     return f'{{"data":[{",".join(shown)}],"next_cursor":{next_cursor}}}'.encode()
 
 
 async def read_front_pages(listings: ListingRepository, asked: Sequence[FrontPage]) -> dict[FrontPage, bytes]:
-    """The front pages for visitors, as JSON, read together."""
+    """Returns the front pages for visitors, as JSON, read at the same time."""
     return dict(zip(asked, await asyncio.gather(*(_read(listings, page) for page in asked)), strict=True))
 
 
 async def read_front_page_of(listings: ListingRepository, actor: Actor, page: FrontPage) -> bytes:
-    """The front page for a user who is logged in: it also has that user's own hidden listings, for example."""
+    """Returns the front page for a logged-in user, as JSON. It also has the user's own hidden listings."""
     return _page(await listings.front_page_of(actor, before_id=page.before_id, limit=page.limit + 1), page.limit)
 
 

@@ -1,4 +1,4 @@
-"""Pages of lists: an opaque cursor names the row after which the next page begins, so added rows shift nothing."""
+"""Pages of lists. An opaque cursor names the last row of a page, so added rows do not shift the next page."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from api.answers import Page
 from api.problems import Invalid
 from shared.domain.ids import MAX_ID
 from shared.domain.text import is_storable
@@ -18,16 +19,17 @@ DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
 
 Row = TypeVar("Row")
+Shown = TypeVar("Shown")
 Position = TypeVar("Position")
 
 
 def encode_cursor(position: Any) -> str:
-    """The cursor for a position: a value that msgspec can encode, usually a tuple. Datetimes are kept exactly."""
+    """Returns the cursor for a position: a value that msgspec can encode, usually a tuple. Datetimes stay exact."""
     return base64.urlsafe_b64encode(msgspec.json.encode(position)).rstrip(b"=").decode()
 
 
 def decode_cursor(cursor: str | None, position_type: type[Position]) -> Position | None:
-    """The position in a cursor, of a type like `tuple[datetime, int]`. Raises Invalid for a cursor of other origin."""
+    """Returns the position in a cursor, of a type like `tuple[datetime, int]`. Raises Invalid for any other text."""
     if cursor is None:
         return None
     try:
@@ -41,23 +43,23 @@ def decode_cursor(cursor: str | None, position_type: type[Position]) -> Position
 
 
 def _is_possible(value: object) -> bool:
-    """Whether Postgres can compare rows with the value."""
+    """True if Postgres can compare rows with the value."""
     match value:
         case int():
             return -MAX_ID <= value <= MAX_ID
         case str():
             return is_storable(value)
         case datetime():
-            # Our own times are in UTC; with another offset, a datetime could leave its range.
+            # Cursors have times in UTC only. With another offset, converting a time could overflow.
             return value.utcoffset() == timedelta(0)
         case _:
             return True
 
 
 def page(
-    rows: Sequence[Row], limit: int, present: Callable[[Row], Any], position: Callable[[Row], Any]
-) -> dict[str, Any]:
-    """A page of `limit` rows. One row more was fetched, to know whether another page follows."""
+    rows: Sequence[Row], limit: int, present: Callable[[Row], Shown], position: Callable[[Row], Any]
+) -> Page[Shown]:
+    """Returns a page of `limit` rows. The caller reads one row more, which says whether another page follows."""
     shown = rows[:limit]
     next_cursor = encode_cursor(position(shown[-1])) if len(rows) > limit else None
-    return {"data": [present(row) for row in shown], "next_cursor": next_cursor}
+    return Page([present(row) for row in shown], next_cursor)

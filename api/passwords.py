@@ -1,4 +1,4 @@
-"""Hashes and checks passwords with Argon2, on separate threads: hashing would block the event loop."""
+"""Hashes and checks passwords with Argon2, on threads, because hashing would block the event loop."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from shared.settings import Settings
 
 Result = TypeVar("Result")
 
-# OWASP's figures for Argon2id with the least memory that it recommends.
+# OWASP's parameters for Argon2id with the least memory.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
-# A log-in of an unknown user is checked against this hash, so that it takes as long as that of a known user.
+# The hash for log-ins of unknown users, which then take as long as log-ins of known users.
 _NOBODYS = _hasher.hash("nobody has this password")
 
 
 def hash_now(password: str) -> str:
-    """The hash of a password, made on the calling thread; for commands."""
+    """Returns the hash of a password, made on the calling thread; for commands."""
     return _hasher.hash(password)
 
 
 class Passwords:
-    """Hashes at most `password_workers` passwords at once. Raises Unavailable if too many wait."""
+    """Hashes at most `password_workers` passwords at once. `hash` and `verify` raise Unavailable if too many wait."""
 
     def __init__(self, settings: Settings) -> None:
         self._executor = ThreadPoolExecutor(settings.password_workers, thread_name_prefix="password")
@@ -36,15 +36,16 @@ class Passwords:
         self._waiting = 0
 
     async def hash(self, password: str) -> str:
+        """Returns the hash of a password."""
         return await self._run(lambda: _hasher.hash(password))
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
-        """Whether the password is right. The hash of an unknown user is None: this takes as long, and returns False."""
+        """True if the password is right. For an unknown user (no hash) it takes as long, and returns False."""
         is_right = await self._run(lambda: _verify(password_hash or _NOBODYS, password))
         return is_right and password_hash is not None
 
     def is_outdated(self, password_hash: str) -> bool:
-        """Whether the hash was made with other parameters than today's."""
+        """True if the hash was made with other parameters than the current ones."""
         return _hasher.check_needs_rehash(password_hash)
 
     def close(self) -> None:

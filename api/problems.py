@@ -1,6 +1,6 @@
-"""Every failure that a REST client can see, named once, as RFC 9457 problem details.
+"""Every failure that a REST client can see, as RFC 9457 problem details.
 
-A table says which problem a client gets for each failure of the domain. Handlers do not catch those failures, unless
+PROBLEM_OF says which problem a client gets for each failure of the domain. Handlers do not catch these failures, unless
 one means something else on their route.
 """
 
@@ -24,7 +24,7 @@ Errors = Mapping[str, Any]
 
 
 class Problem(Exception):
-    """Raise a problem anywhere in a request. Each subclass is one kind, with its status and its `type`."""
+    """An error answer. Any code below a handler may raise it. Each subclass is one kind, with its status and `type`."""
 
     status = 500
     slug = "internal-error"
@@ -78,7 +78,7 @@ class WrongCredentials(Problem):
 
 
 class InvalidRefreshToken(Problem):
-    status, slug, title = 401, "invalid-refresh-token", "The refresh token is not good (any more)"
+    status, slug, title = 401, "invalid-refresh-token", "The refresh token is invalid or has expired"
 
     def __init__(self) -> None:
         super().__init__(headers={"WWW-Authenticate": "Bearer"})
@@ -121,7 +121,7 @@ class TooSlow(Problem):
 
     def response(self) -> web.Response:
         response = super().response()
-        # The rest of the body may still arrive.
+        # The rest of the body may still arrive on this connection.
         response.force_close()
         return response
 
@@ -155,7 +155,7 @@ class WrongMediaType(Problem):
 
 
 class Invalid(Problem):
-    """`errors` has a list of sentences for each field, or again such an object for a nested one."""
+    """`errors` has a list of sentences for each field; for a nested object it has such a mapping again."""
 
     status, slug, title = 422, "invalid", "Wrong values"
 
@@ -182,7 +182,7 @@ class Unavailable(Problem):
 
 
 def _encodable(value: Any) -> Any:
-    """The value without lone surrogates: `errors` repeats names of unknown fields, which may have no UTF-8."""
+    """Returns the value without lone surrogates: `errors` repeats names of unknown fields, which may have some."""
     match value:
         case str():
             return value.encode(errors="replace").decode()
@@ -204,7 +204,7 @@ def _sentence(reason: str) -> str:
 
 PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     DatabaseUnavailable: lambda _: Unavailable("The database is away. Try again soon."),
-    admission.BadToken: lambda _: Unauthorized("The token is not good, or has expired.", token_is_bad=True),
+    admission.BadToken: lambda _: Unauthorized("The token is invalid or has expired.", token_is_bad=True),
     admission.UserGone: lambda _: Unauthorized("The session has ended.", token_is_bad=True),
     admission.SessionEnded: lambda _: Unauthorized("The session has ended.", token_is_bad=True),
     admission.Banned: _is(BannedUser),
@@ -215,7 +215,7 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     listings.ListingNotFound: _is(NotFound),
     listings.CategoryNotFound: _is(NotFound),
     listings.CategoryNameTaken: _is(CategoryNameTaken),
-    listings.CategoryNeeded: lambda _: Invalid({"category_id": ["Needed: the listing's category is gone."]}),
+    listings.CategoryNeeded: lambda _: Invalid({"category_id": ["Required, because the listing's category is gone."]}),
     listings.SellerGone: lambda _: Conflict("The seller has left."),
     replies.ReplyNotFound: _is(NotFound),
     reports.ReportNotFound: _is(NotFound),
@@ -229,14 +229,14 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     picture_errors.BrokenPicture: lambda error: Invalid({"picture": [_sentence(error.reason)]}),
     picture_errors.PicturesBusy: lambda error: Unavailable(_sentence(str(error)), retry_after_seconds=5),
     picture_errors.StorageUnavailable: lambda _: Unavailable(
-        "The pictures are away. Try again soon.", retry_after_seconds=5
+        "The picture storage is away. Try again soon.", retry_after_seconds=5
     ),
 }
-"""The problem for each class of failure; a subclass without a line has that of its nearest base class."""
+"""Each failure's class -> its problem. A class that is not listed has the problem of its nearest listed base class."""
 
 
 def problem_of(error: Exception) -> Problem | None:
-    """The problem that a client gets for a failure; None for an unexpected one."""
+    """Returns the problem that a client gets for a failure; None for an unexpected failure."""
     for kind in type(error).__mro__:
         if kind in PROBLEM_OF:
             return PROBLEM_OF[kind](error)

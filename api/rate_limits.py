@@ -1,7 +1,7 @@
-"""Limits how often somebody may log in, register or write. Redis counts, so the limits hold for all nodes together.
+"""Limits how often a client may log in, register or write. Redis counts, so the limits hold for all nodes together.
 
-The window slides: the count of the window before is weighted by the part of it that the last minute still overlaps.
-While Redis is away nobody is refused: these limits only reduce abuse, and permissions guard everything all the same.
+The window slides: the count of the previous window is weighted by its part that lies in the last minute. While Redis is
+away, nobody is refused: these limits only reduce abuse, and the permissions hold without them.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ log = log_of(__name__)
 
 WINDOW_SECONDS = 60
 MOST_CONNECTIONS = 20
-"""Connections to Redis that one process uses at most."""
+"""The most connections to Redis that one process opens."""
 
 _RETRY_SECONDS = 5.0
-"""After Redis did not answer, it is not asked for this long: a frozen Redis would delay every request."""
+"""Redis is not asked for this long after it did not answer: a frozen Redis would delay every request."""
 
 # KEYS: a hash of window number -> count. ARGV: the limit, the window in milliseconds.
-# Returns 0 and counts, or the milliseconds to wait and counts nothing.
+# Returns 0 if the request is counted, or the milliseconds to wait if it is over the limit and not counted.
 _TAKE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -59,14 +59,14 @@ return math.ceil(length - passed + length * math.max(0, 1 - (limit - 1) / curren
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How many requests of one kind a subject, an address or an account, may make in a minute."""
+    """How many requests of one kind a subject may make in a minute. A subject is an address or an account."""
 
     name: str
     count: int
 
 
 class RateLimits:
-    """A process has one RateLimits. Every method raises TooManyRequests; none fails while Redis is away."""
+    """Each process has one. The methods raise TooManyRequests. While Redis is away, they return without counting."""
 
     def __init__(self, settings: Settings) -> None:
         self._is_on = settings.rate_limits
@@ -79,31 +79,34 @@ class RateLimits:
         self._writes = Limit("write-address", settings.writes_per_minute)
         self._account_writes = Limit("write-account", settings.writes_per_account_minute)
         self._away_until = 0.0
-        # No command takes longer than the timeout, because a person is waiting for the answer.
+        # The timeout is short, because a person waits for the answer.
         connections = (settings.redis_url, settings.rate_limit_timeout_seconds, MOST_CONNECTIONS)
         self._client: Any = client(*connections) if self._is_on else None
 
     @property
     def is_away(self) -> bool:
-        """Whether Redis did not answer the last time, so that requests are not counted for a moment."""
+        """True for a while after Redis did not answer. Requests are not counted then."""
         return time.monotonic() < self._away_until
 
     async def registration(self, request: web.Request) -> None:
+        """Count a registration from the request's address."""
         await self._take([(self._registrations, self._address(request))])
 
     async def login(self, request: web.Request) -> None:
+        """Count a log-in from the request's address."""
         await self._take([(self._logins, self._address(request))])
 
     async def login_of(self, email: str) -> None:
-        """Count log-ins to one account from all addresses, so that many addresses guess its password no faster."""
+        """Count log-ins to one account from all addresses, so that more addresses do not guess a password faster."""
         folded = hashlib.sha256(email.lower().encode()).hexdigest()[:32]
         await self._take([(self._account_logins, folded)])
 
     async def password_of(self, user_id: int) -> None:
-        """Count checks of the current password by a logged-in user, apart from log-ins, which they must not block."""
+        """Count a logged-in user's password checks, apart from log-ins, so that they block no log-in."""
         await self._take([(self._account_passwords, str(user_id))])
 
     async def write(self, request: web.Request, user_id: int | None) -> None:
+        """Count a request that changes something, by address and, if it has a user, by account."""
         taken = [(self._writes, self._address(request))]
         if user_id is not None:
             taken.append((self._account_writes, str(user_id)))
@@ -122,7 +125,7 @@ class RateLimits:
         try:
             pipeline = self._client.pipeline(transaction=False)
             for limit, subject in taken:
-                # The braces put all keys of a script on one node of a cluster.
+                # The braces put all keys of a script on one node of a Redis Cluster.
                 key = f"{self._prefix}rate:{{{limit.name}:{subject}}}"
                 pipeline.execute_command("EVAL", _TAKE, 1, key, limit.count, WINDOW_SECONDS * 1000)
             waits = await pipeline.execute()

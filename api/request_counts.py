@@ -1,4 +1,4 @@
-"""Counts requests, for metrics: two dictionary look-ups for each; the rest is done when Prometheus asks."""
+"""Counts requests for metrics. A request costs two dictionary look-ups; the rest is done when Prometheus asks."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from prometheus_client.registry import Collector
 from shared.timings import Timings
 
 UNMATCHED = "unmatched"
-"""The route of what has none: paths that anyone thinks of must not become series."""
+"""The label of all requests without a route: each path of its own would make endless series."""
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class RequestCounts(Collector):
-    """Requests by method, route template and status, and how long those of a method and route took."""
+    """Requests by method, route template and status, and their duration by method and route."""
 
     def __init__(self) -> None:
         self._statuses: dict[tuple[str, str, int], int] = {}
@@ -25,6 +25,7 @@ class RequestCounts(Collector):
         )
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request; `route` is its template, or UNMATCHED."""
         key = (method, route, status)
         self._statuses[key] = self._statuses.get(key, 0) + 1
         self._times.observe((method, route), seconds)
@@ -38,4 +39,5 @@ class RequestCounts(Collector):
 
 
 def method_label(method: str) -> str:
+    """Returns the method as a label; `other` for unknown methods, so that clients cannot make new series."""
     return method if method in _METHODS else "other"

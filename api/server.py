@@ -1,4 +1,4 @@
-"""Runs one API process, which applies the schema first."""
+"""Runs one API process. It applies the schema first."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from aiohttp import web
 
 from api.app import create_app
 from api.handlers.health import STOPPING
-from api.pictures.storage import open_store
 from api.services import new_node_id
 from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
@@ -20,18 +19,19 @@ from shared.settings import Settings
 log = log_of(__name__)
 
 SCHEMA_PATIENCE_SECONDS = 30.0
-"""How long the start waits for Postgres, which may be starting at the same time."""
+"""How long the start waits for Postgres, which may still be starting."""
 BACKLOG = 1024
-"""Connections that may wait in the kernel."""
+"""The most connections that wait in the kernel to be accepted."""
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Then accept no new connections, and finish the requests by a deadline.
+    """Serve until SIGTERM or SIGINT. Then accept no new connections, and finish the current requests by a deadline.
 
     Raises InvalidSettings, DatabaseUnavailable, OSError.
     """
-    # This comes before any waiting, so that the operator sees a wrong setting at once.
-    open_store(settings)
+    # Do this before any waiting, so that the operator sees a wrong setting at once.
+    node_id = new_node_id()
+    app = create_app(settings, broker_for(settings, node_id), node_id)
     stop = stop_signal()
     applying = asyncio.create_task(_apply_schema(settings))
     stopping = asyncio.create_task(stop.wait())
@@ -41,8 +41,6 @@ async def serve(settings: Settings) -> None:
         return
     applying.result()
     stopping.cancel()
-    node_id = new_node_id()
-    app = create_app(settings, broker_for(settings, node_id), node_id)
 
     async def listen(server: web.Server) -> asyncio.Server:
         return await asyncio.get_running_loop().create_server(

@@ -1,4 +1,4 @@
-"""The services of the handlers: built once from the settings, started and stopped with the application."""
+"""The services that handlers use: built once from the settings, started and stopped with the application."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ from shared.access.admission import Admission
 from shared.access.tokens import Tokens
 from shared.membership import Membership
 from shared.postgres import Database
+from shared.private_chat import Chats
 from shared.pubsub.broker import Broker
 from shared.repositories.audit import AuditRepository
 from shared.repositories.blocks import BlockRepository
 from shared.repositories.categories import CategoryRepository
+from shared.repositories.conversations import ConversationRepository
 from shared.repositories.listing_access import ListingAccess
 from shared.repositories.listing_search import ListingSearch
 from shared.repositories.listings import ListingRepository
@@ -39,7 +41,7 @@ from shared.repositories.users import UserRepository
 from shared.settings import Settings
 
 MOST_SHARED = 100
-"""Reads of one kind that one statement answers at most."""
+"""The most reads of one kind that share one statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class Services:
     blocks: BlockRepository
     sessions: SessionRepository
     messages: MessageRepository
+    chats: Chats
+    conversations: ConversationRepository
     categories: CategoryRepository
     listings: ListingRepository
     listing_search: ListingSearch
@@ -78,9 +82,10 @@ class Services:
 
     @classmethod
     def build(cls, settings: Settings, broker: Broker, node_id: str) -> Services:
-        """Build the services. Nothing is connected yet: the database connects when used, the broker when started."""
+        """Returns the services. Nothing is connected yet: the database connects on use, the broker when started."""
         database = Database(settings)
-        users, messages, listings = UserRepository(database), MessageRepository(database), ListingRepository(database)
+        users, listings = UserRepository(database), ListingRepository(database)
+        chats = Chats.of(database, settings)
         tokens = Tokens(settings.jwt_secret, settings.access_token_seconds)
         pictures, storage = PictureRepository(database), PictureStorage.from_settings(settings)
         realtime = Realtime(broker, node_id)
@@ -96,9 +101,11 @@ class Services:
             realtime=realtime,
             membership=realtime.membership(settings),
             users=users,
-            blocks=BlockRepository(database),
+            blocks=chats.blocks,
             sessions=SessionRepository(database),
-            messages=messages,
+            messages=chats.messages,
+            chats=chats,
+            conversations=ConversationRepository(database),
             categories=CategoryRepository(database),
             listings=listings,
             shown_listings=SharedReads(listings.read_many_for_anyone, most=MOST_SHARED),
@@ -113,16 +120,18 @@ class Services:
             picture_workers=PictureWorkers.from_settings(settings),
             picture_storage=storage,
             abandoned_files=AbandonedFiles(pictures, storage, settings.abandoned_files_seconds),
-            message_writer=MessageWriter.from_settings(messages, settings),
+            message_writer=chats.writer,
         )
 
     async def start(self) -> None:
+        """Start everything that runs in the background."""
         await self.picture_workers.__aenter__()
         self.abandoned_files.start()
         await self.broker.start(self.realtime)
         await self.membership.__aenter__()
 
     async def stop(self) -> None:
+        """Finish the work in progress, then close all connections."""
         await self.message_writer.close()
         await self.admission.close()
         await self.shown_listings.close()
@@ -141,4 +150,5 @@ SERVICES = web.AppKey("services", Services)
 
 
 def new_node_id() -> str:
+    """Returns a random id for this process."""
     return f"api-{secrets.token_hex(6)}"

@@ -13,7 +13,10 @@ from shared.start import settings_to_start_with
 
 
 def main() -> int:
-    """Returns the exit code: 0; 1 after one line about what failed; 2 if an environment variable is wrong."""
+    """Returns the exit code: 0, 1 if the work failed, 2 if an environment variable is wrong.
+
+    A failure prints one line to standard error.
+    """
     if len(sys.argv) > 1:
         print("python -m gateway takes no arguments; set environment variables", file=sys.stderr)
         return 2

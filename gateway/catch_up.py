@@ -1,4 +1,4 @@
-"""Sends clients that stayed connected the private messages that were lost between nodes.
+"""Sends private messages that were lost between nodes to clients that stayed connected.
 
 Clients that were away catch up by joining with `after_id`. Both ways read Postgres, which has every acknowledged
 message.
@@ -21,26 +21,28 @@ from shared.postgres import DatabaseUnavailable
 log = log_of(__name__)
 
 PAGE = 1000
-"""Messages read by one statement."""
+"""Messages that one statement reads."""
 MARGIN_SECONDS = 10.0
-"""Reading starts this long before the known gap: a message may have been on its way when the link broke."""
+"""Reading starts this long before the known gap: messages may have been on their way when the link broke."""
 REMEMBERED = 50_000
-"""The last deliveries of this node, at least this many, are not repeated. Clients know older repeats by their ids."""
+"""At least this many of the node's last deliveries are not repeated. Clients drop older repeats by their ids."""
 _RETRY_SECONDS = 1.0
 
 
 class Source(Protocol):
+    """The part of `MessageRepository` that catching up needs."""
+
     async def last_id_before(self, seconds: float) -> int:
-        """The greatest id of a message that is older than so many seconds; 0 if there is none."""
+        """Returns the greatest id of a message that is older than `seconds`; 0 if there is none."""
 
     async def of_users_after(self, user_ids: Sequence[int], after_id: int, limit: int) -> list[Message]:
-        """The messages to or from any of the users with a greater id, oldest first."""
+        """Returns the messages to or from any of the users with a greater id, oldest first."""
 
 
 class RecentSet:
     """Remembers at least the last `size` things, and at most twice as many.
 
-    It forgets a whole generation at a time, because a dict would have to search for its oldest entry.
+    It drops half of them at a time, because a dict would have to search for its oldest entry.
     """
 
     __slots__ = ("_newer", "_older", "_size")
@@ -60,7 +62,7 @@ class RecentSet:
 
 
 class CatchUp:
-    """A node has one CatchUp. `gap` may be called at any time; gaps that come together are read together."""
+    """Each node has one. `gap` may be called at any time; gaps that come together are read together."""
 
     def __init__(self, endpoint: Endpoint, messages: Source) -> None:
         self._endpoint = endpoint
@@ -68,10 +70,10 @@ class CatchUp:
         self._delivered = RecentSet(REMEMBERED)
         self._missed_since: float | None = None
         self._covered = (0.0, 0.0)
-        """The period, in loop time, whose messages have been read already: its beginning and its end."""
+        """The period whose messages have been read: its beginning and end, in loop time."""
         self._task: asyncio.Task[None] | None = None
         self.runs = 0
-        """The number of gaps that were read, for metrics."""
+        """The number of gaps that were read."""
         endpoint.on_delivery(SEND, self._remember)
         endpoint.on_gap(self.gap)
 
@@ -100,7 +102,7 @@ class CatchUp:
                 since, self._missed_since = self._missed_since, None
                 started = now()
                 start, end = self._covered
-                # While a gap lasts it is reported again and again: read only the part that is new.
+                # While a gap lasts, it is reported repeatedly: read only the new part.
                 unread_since = end if start <= since <= end else since
                 try:
                     count = await self._show(started - unread_since + MARGIN_SECONDS)
@@ -115,7 +117,7 @@ class CatchUp:
             self._task = None
 
     async def _show(self, seconds: float) -> int:
-        """Deliver the stored messages that were not delivered on this node; return their number."""
+        """Deliver the stored messages that were not delivered on this node. Returns their number."""
         users = [user_id for topic in self._endpoint.topics if (user_id := topics.user_of(topic)) is not None]
         if not users:
             return 0
@@ -140,7 +142,7 @@ class CatchUp:
 
 
 def _message_id(payload: bytes) -> int | None:
-    """The id in the payload of a `send`. It is not decoded whole: `message_payload` puts the id first."""
+    """Returns the id in the payload of a `send`, without decoding it: `message_payload` puts the id first."""
     if not payload.startswith(b'{"id":'):
         return None
     digits = payload[6 : payload.find(b",", 6)]

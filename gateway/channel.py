@@ -15,11 +15,11 @@
                     return await super().handle_in(event, payload)
 
 A channel lives from its join to its end, for one topic of one connection. gateway/runtime/callbacks.py has the
-callbacks that it may override, and what they return; this module has what a channel can do. The callbacks of one
-channel run one at a time, in the order in which their causes arrived; different channels do not wait for each other. A
+callbacks that a channel may override, and their results. This module has what a channel can do. The callbacks of one
+channel run one at a time, in the order in which their causes arrived. Different channels do not wait for each other. A
 callback that raises ends its channel only: the client gets `phx_error` and may join again.
 
-A channel sees nothing of frames, transports or Redis.
+A channel sees no frames, no transports and no broker.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ __all__ = [
 
 
 class Channel(Callbacks):
-    """Override the callbacks; call the other methods. Of these only `subscribe` waits."""
+    """Override the callbacks; call the other methods. Of these, only `subscribe` waits."""
 
     __slots__ = ("__dict__",)
 
@@ -87,12 +87,12 @@ class Channel(Callbacks):
 
     @property
     def actor(self) -> Actor:
-        """The user who connected. A change of role, or a fresh token, replaces this object."""
+        """The user who connected. A change of role or a new token replaces this object."""
         return self._server.connection.actor
 
     @property
     def context(self) -> Any:
-        """The object that the application gives to all channels, with its repositories."""
+        """The object that the application gives to all channels. It has the repositories."""
         return self._server.connection.endpoint.context
 
     async def handle_out(self, event: str, payload: Any) -> InfoResult:
@@ -102,37 +102,37 @@ class Channel(Callbacks):
     # The client
 
     def push(self, event: str, payload: Any) -> None:
-        """Send an event to this client. Raises in `join`: the client does not know the channel yet."""
+        """Send an event to this client. Raises RuntimeError in `join`: the client does not know the channel yet."""
         server = self._server
         if server.joined.state is State.JOINING:
             raise RuntimeError("nothing can be pushed before the join is answered; use send_info and push from there")
         if server.ended:
-            # This push comes too late, from a timer of the channel, for example: the client has ended this join.
+            # The client has ended this join. The push comes too late, for example from a timer of the channel.
             return
         connection = server.connection
         connection.send(connection.serializer.push(server.join_ref, None, server.topic, event, payload))
 
     def socket_ref(self) -> SocketRef:
-        """The name of the push that `handle_in` is handling, for a later `reply`. Raises outside of `handle_in`.
+        """Returns the reference of the push that `handle_in` is handling, for a later `reply`.
 
-        Raises NoRef for a push without a ref.
+        Raises RuntimeError outside of `handle_in`, and NoRef for a push without a ref.
         """
         message = self._server.handling
         if message is None:
-            raise RuntimeError("socket_ref names the push that handle_in is handling")
+            raise RuntimeError("socket_ref can be called only while handle_in handles a push")
         if message.ref is None:
-            raise NoRef("the client sent no ref, and so waits for no answer")
+            raise NoRef("the client sent no ref, so it does not wait for a reply")
         return SocketRef(self._server.join_ref, message.ref, self._server.topic)
 
     def reply(self, ref: SocketRef, reply: Ok | Error | Reply) -> None:
-        """Answer a push for which `handle_in` returns None. Call it from anywhere, once for each ref."""
+        """Answer a push for which `handle_in` returned None. Call it from anywhere, once for each ref."""
         if type(reply) not in (Ok, Error, Reply):
             raise BadReturn(f"a reply is Ok, Error or Reply, not {reply!r}")
         connection = self._server.connection
         connection.send(connection.serializer.reply(ref.join_ref, ref.ref, ref.topic, reply.status, reply.response))
 
     def renew(self, actor: Actor, as_of: float) -> None:
-        """Use the actor of a fresh token of the same user: the connection then lives as long as that token.
+        """Use the actor of a new token of the same user. The connection then lives as long as this token.
 
         `as_of` is the loop time before the actor was looked up.
         """
@@ -141,31 +141,31 @@ class Channel(Callbacks):
     # Channels
 
     def broadcast(self, event: str, payload: Any) -> None:
-        """Send an event to everyone who joined this topic, on every node; members on this node have it on return."""
+        """Send an event to everyone who joined this topic, on all nodes. Members on this node have it on return."""
         self.broadcast_to(self._server.topic, event, payload)
 
     def broadcast_from(self, event: str, payload: Any) -> None:
-        """As `broadcast`, but not to this client."""
+        """Like `broadcast`, but not to this client."""
         server = self._server
         server.connection.endpoint.broadcast(server.topic, event, payload, sender=server)
 
     def broadcast_to(self, topic: str, event: str, payload: Any) -> None:
-        """As `broadcast`, to any topic."""
+        """Like `broadcast`, to any topic."""
         self._server.connection.endpoint.broadcast(topic, event, payload)
 
     def broadcast_to_all(self, topics: Iterable[str], event: str, payload: Any) -> None:
-        """As `broadcast`, to each of several topics; the payload is encoded once."""
+        """Like `broadcast`, to each of several topics; the payload is encoded once."""
         self._server.connection.endpoint.broadcast_to_all(topics, event, payload)
 
     def send_info(self, message: Any) -> None:
-        """Call `handle_info` with the message after the callback under way; during `join`, after the join's reply."""
+        """Call `handle_info` with the message after the current callback; during `join`, after the join's reply."""
         self._server.send_info(message)
 
     async def subscribe(self) -> None:
-        """Subscribe inside `join` already; broadcasts are then held back until the join's reply is sent.
+        """Call this in `join` to subscribe early. Broadcasts are then held back until the join's reply is sent.
 
-        A join that reads missed messages calls this before it reads, so that it loses nothing that is broadcast between
-        the reading and the reply. Raises NotSubscribed.
+        A join that reads missed messages calls this before it reads. So it loses no broadcast between the reading and
+        the reply. Raises NotSubscribed.
         """
         await self._server.subscribe()
 
@@ -188,9 +188,9 @@ class Channel(Callbacks):
             self._presence.update(self.topic, key, meta, self._server)
 
     def untrack(self, key: str) -> None:
-        """Stop tracking a key. Does nothing if the key is not tracked."""
+        """Stop tracking a key. Does nothing if this channel does not track it."""
         self._presence.untrack(self.topic, key, self._server)
 
     def list_presence(self) -> dict[str, Any]:
-        """Who is present on this topic, on all nodes: `{key: {"metas": [{"phx_ref": ..., ...}]}}`."""
+        """Returns who is present on this topic, on all nodes: `{key: {"metas": [{"phx_ref": ..., ...}]}}`."""
         return self._presence.list(self.topic)

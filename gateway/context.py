@@ -1,4 +1,4 @@
-"""What the gateway's channels work with, besides their connection."""
+"""What the gateway's channels need in addition to their connection."""
 
 from __future__ import annotations
 
@@ -7,26 +7,23 @@ from dataclasses import dataclass
 
 from gateway.channels.rate_limit import UserBuckets
 from shared.access.admission import Admission
-from shared.repositories.blocks import BlockRepository
+from shared.private_chat import Chats
 from shared.repositories.listing_access import Audience
-from shared.repositories.message_writer import MessageWriter
-from shared.repositories.messages import MessageRepository
 from shared.repositories.shared_reads import SharedReads
 from shared.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """A process has one Context. Add the repository of a new resource here, for its channel."""
+    """Each process has one. Add the repository of a new resource here, for its channel."""
 
     settings: Settings
     admission: Admission
-    blocks: BlockRepository
-    messages: MessageRepository
-    message_writer: MessageWriter
+    chats: Chats
     budgets: Mapping[str, UserBuckets] | None
-    """How often a user may push each event of `private_chat`; None without a limit."""
+    """How often a user may push each event of `private_chat`: a user who types or reads much can still send. None means
+    no limit."""
     join_budget: UserBuckets | None
-    """How often a user may join a topic or hand in an access token; None without a limit."""
+    """How often a user may join a topic or send a new access token; None means no limit."""
     audiences: SharedReads[int, Audience]
-    """For the id of a listing, who may see it."""
+    """Listing id -> who may see the listing."""

@@ -1,6 +1,6 @@
-"""Accepts TCP connections: only as many as the node can hold, and only if their first request comes in time.
+"""Accepts TCP connections: at most as many as the node can hold, and only if their first request comes in time.
 
-aiohttp limits the size of a request's head, handles what comes after it, and closes idle connections.
+aiohttp limits the size of a request's head, handles the rest of the request, and closes idle connections.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import ClassVar, cast
 from aiohttp import web
 
 BACKLOG = 4096
-"""Connections that may wait in the kernel: the clients of a node that has died come all at once."""
+"""Connections that may wait in the kernel: the clients of a dead node all come at once."""
 RESERVED_DESCRIPTORS = 200
-"""File descriptors that are kept for Postgres, Redis, logs and other files."""
+"""File descriptors reserved for Postgres, Redis, logs and other files."""
 
 _REFUSAL = b"too many connections\n"
 _REFUSED = (
@@ -24,7 +24,7 @@ _REFUSED = (
 )
 _GOODBYE_SECONDS = 2.0
 _MAX_REFUSALS = 100
-"""Refusals that may be under way; past it connections are cut without an answer."""
+"""Refusals at the same time; beyond that, connections are cut without an answer."""
 
 
 async def listen(
@@ -39,21 +39,21 @@ async def listen(
         if len(server._connections) >= limit:
             return _Refusal()
         handler = server()
-        loop.call_later(head_seconds, _end_dawdler, handler)
+        loop.call_later(head_seconds, _end_if_silent, handler)
         return handler
 
     factory: Callable[[], asyncio.Protocol] = connected
     return await loop.create_server(factory, host, port, backlog=BACKLOG)
 
 
-def _end_dawdler(handler: web.RequestHandler) -> None:
-    # aiohttp counts the requests whose head is complete only in this private field.
+def _end_if_silent(handler: web.RequestHandler) -> None:
+    # Only this private field of aiohttp counts requests whose head is complete.
     if handler.transport is not None and not handler._request_count:
         handler.force_close()
 
 
 class _Refusal(asyncio.Protocol):
-    """Answers at once with 503, and hangs up when the client has sent something or has had the time to."""
+    """Answers 503 at once, and closes when the client has sent something or has had time to."""
 
     _open: ClassVar[int] = 0
 
@@ -64,7 +64,7 @@ class _Refusal(asyncio.Protocol):
         if _Refusal._open > _MAX_REFUSALS:
             transport.abort()
             return
-        # If the socket closed at once with a request unread, the system would reset it, and the answer would be lost.
+        # If the socket closed at once with an unread request, the system would reset it, and the answer would be lost.
         transport.write(_REFUSED)
         transport.write_eof()
         asyncio.get_running_loop().call_later(_GOODBYE_SECONDS, transport.abort)
@@ -77,7 +77,7 @@ class _Refusal(asyncio.Protocol):
 
 
 def _descriptors() -> int:
-    """The number of file descriptors that this process may have, after raising the limit as far as it goes."""
+    """Returns how many file descriptors this process may have, after raising the limit as far as possible."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:

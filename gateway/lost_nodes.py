@@ -1,7 +1,7 @@
-"""Notices that another process may have committed something that it could not publish, and reports that as a gap.
+"""Notices that another process may have committed something without publishing it, and reports that as a gap.
 
-A process that has died may have committed something without publishing it; a process that is cut off from Redis does
-so again and again. Both show in the rows that all processes keep in Postgres (shared/membership.py).
+A process that died may have done so once; a process that is cut off from the broker does so repeatedly. Both show in
+the rows that all processes keep in Postgres (shared/membership.py).
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ class _Life(Enum):
     ALIVE = auto()
     DEAD = auto()
     SETTLED = auto()
-    """The node has been dead for so long that none of its statements can still be running in Postgres."""
+    """The node has been dead so long that none of its statements can still be running in Postgres."""
 
 
 class LostNodes:
-    """What this gateway knows of the other nodes. Call `observe` with each report. `clock` returns seconds. Pure."""
+    """What this gateway knows about other nodes. Call `observe` with each report. `clock` returns seconds. Pure."""
 
     def __init__(
         self,
@@ -36,8 +36,8 @@ class LostNodes:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`gap(seconds)` is called when broadcasts of the last `seconds` may have been missed, at most once in
-        `every_seconds`. A link to Redis may be silent for `silence_seconds` before it is known to be down; a statement
-        may run on in Postgres for `statement_seconds` after its process has died.
+        `every_seconds`. A link to the broker can be silent for `silence_seconds` before it is known to be down. A
+        statement can run on in Postgres for `statement_seconds` after its process has died.
         """
         self._gap = gap
         self._every_seconds = every_seconds
@@ -45,21 +45,22 @@ class LostNodes:
         self._statement_seconds = statement_seconds
         self._clock = clock
         self._known: dict[str, tuple[_Life, int]] = {}
-        """For each node, its life and its `unheard` when this gateway last caught up with it."""
+        """Node -> its life, and its `unheard` when this gateway last caught up with it."""
         self._observed_at = clock()
         self._next_gap = float("-inf")
 
     def observe(self, others: Sequence[NodeState]) -> None:
+        """Evaluate the last reports of all other nodes. May call `gap`."""
         now = self._clock()
         if now < self._next_gap:
-            # Nothing is missed by waiting: the rows will show the same at the next report.
+            # Waiting misses nothing: the rows will show the same at the next report.
             return
         unseen_seconds, self._observed_at = now - self._observed_at, now
         missed = [node for node in others if self._is_news(node)]
         self._known = {node.id: (self._life(node), node.unheard) for node in others}
         seconds = [node.heard_seconds for node in missed]
         if unseen_seconds > FORGOTTEN_SECONDS / 2:
-            # Rows of dead nodes may have been added and deleted meanwhile.
+            # Rows of dead nodes may have been added and deleted in between.
             seconds.append(unseen_seconds)
         if seconds:
             self._next_gap = now + self._every_seconds

@@ -1,4 +1,4 @@
-"""What operators see of a gateway and not of an API, as Prometheus reads it."""
+"""The metrics that only a gateway has, for Prometheus."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _COUNTS = {
 
 
 def gateway_metrics(endpoint: Endpoint, database: Database, writer: MessageWriter, catch_up: CatchUp) -> Metrics:
-    """All that Prometheus reads of a node."""
+    """Returns all metrics of a gateway."""
     fan_out = Histogram(
         "gateway_fan_out_seconds",
-        "From publishing to receiving, over Redis, by a probe each second",
+        "From publishing to receiving, over the broker, by a probe each second",
         buckets=FAN_OUT_BUCKETS,
         registry=None,
     )
@@ -40,7 +40,7 @@ def gateway_metrics(endpoint: Endpoint, database: Database, writer: MessageWrite
 
 
 class _Node(Collector):
-    """Reads what others count, when it is asked."""
+    """Reads the counts of other objects when Prometheus asks."""
 
     def __init__(self, endpoint: Endpoint, catch_up: CatchUp) -> None:
         self._endpoint = endpoint

@@ -1,6 +1,6 @@
-"""Looks up every connected user again after messages between nodes may have been lost.
+"""Looks up every connected user again when messages between nodes may have been lost.
 
-A log-out, a ban or a change of role that this node missed then takes effect.
+Log-outs, bans and changes of role that this node missed then take effect.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _RETRY_SECONDS = 1.0
 
 
 class Revalidation:
-    """Of one node. Gaps that meet are one."""
+    """Each node has one. Gaps that come together cause one round of look-ups."""
 
     def __init__(self, endpoint: Endpoint, admission: Admission) -> None:
         self._endpoint = endpoint
@@ -28,6 +28,7 @@ class Revalidation:
         endpoint.on_gap(self.gap)
 
     def gap(self, _seconds: float) -> None:
+        """Look all users up again, soon."""
         self._wanted = True
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())

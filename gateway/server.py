@@ -1,4 +1,4 @@
-"""Runs one gateway process: it listens until a signal stops it, and then drains."""
+"""Runs one gateway process: it listens until a signal stops it, then drains."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = log_of(__name__)
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Then close the sockets in batches and finish the replies under way, by a deadline.
+    """Serve until SIGTERM or SIGINT. Then close the sockets in batches and finish current replies, by a deadline.
 
     Raises OSError if it cannot listen.
     """
@@ -47,6 +47,6 @@ async def serve(settings: Settings) -> None:
         host=settings.gateway_host,
         port=settings.gateway_port,
         keepalive_seconds=settings.keepalive_seconds,
-        # Nothing is under way behind a drain but answers to those who ask for health and metrics.
+        # After the drain, only requests for health and metrics can still be running.
         shutdown_seconds=1.0,
     )

@@ -1,4 +1,4 @@
-"""Checks the folders that settings name when a process starts, not only when it stores the first file there."""
+"""Checks folders from the settings when a process starts, instead of when it stores the first file."""
 
 from __future__ import annotations
 
@@ -15,4 +15,5 @@ def make_folder(path: Path, mode: int) -> None:
 
 
 def why(error: OSError) -> str:
+    """Returns the reason of the error, without the path."""
     return (error.strerror or str(error)).lower()

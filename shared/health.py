@@ -1,15 +1,19 @@
-"""Whether a process runs, and whether it can serve, as load balancers and orchestrators ask.
+"""Answers load balancers and orchestrators whether the process runs, and whether it can serve.
 
-Only a change is worth a line of the log: whoever asks does so every few seconds, for ever, and those lines would bury
-all others.
+They ask every few seconds, so only a change of the answer is logged: other lines would drown all others.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 
+import msgspec
 from aiohttp import web
+from msgspec import UNSET
 
 from shared.logs import log_of
 from shared.postgres import Database, DatabaseUnavailable
@@ -17,12 +21,27 @@ from shared.pubsub.broker import Broker
 
 log = log_of(__name__)
 
+ABSENT: Any = UNSET
+
 ASKED_BY_MACHINES = frozenset({"/health/live", "/health/ready", "/metrics"})
-"""Paths that are asked for all the time. That one is asked for is logged at DEBUG."""
+"""Paths that machines request all the time. Requests for them are logged at DEBUG."""
+
+
+class Status(StrEnum):
+    OK = "ok"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthState:
+    """What is answered, as JSON. `reasons` are in words, by what is missing; absent if nothing is."""
+
+    status: Status
+    reasons: dict[str, str] = ABSENT
 
 
 class Health:
-    """The handlers of `/health/live` and `/health/ready`. One for each process."""
+    """The handlers of `/health/live` and `/health/ready` of one process."""
 
     def __init__(self, database: Database, broker: Broker, is_stopping: Callable[[], bool]) -> None:
         self._database = database
@@ -31,23 +50,23 @@ class Health:
         self._missing: frozenset[str] = frozenset()
 
     async def live(self, _: web.Request) -> web.Response:
-        return web.json_response({"status": "ok"})
+        return _answer(HealthState(status=Status.OK))
 
     async def ready(self, _: web.Request) -> web.Response:
-        """503 while Postgres or Redis is away, or the process is stopping: the reasons in words, by what is missing."""
+        """503 while Postgres or the broker is away, or the process is stopping; `reasons` says which."""
         reasons: dict[str, str] = {}
         try:
             await self._database.ping()
         except DatabaseUnavailable as error:
             reasons["postgres"] = str(error)
         if not self._broker.connected:
-            reasons["redis"] = "not connected"
+            reasons[self._broker.server] = "not connected"
         if self._is_stopping():
             reasons["process"] = "stopping"
         self._tell_change(reasons)
         if reasons:
-            return web.json_response({"status": "unavailable", "reasons": reasons}, status=503)
-        return web.json_response({"status": "ok"})
+            return _answer(HealthState(status=Status.UNAVAILABLE, reasons=reasons), 503)
+        return _answer(HealthState(status=Status.OK))
 
     def _tell_change(self, reasons: Mapping[str, str]) -> None:
         missing = frozenset(reasons)
@@ -57,6 +76,10 @@ class Health:
         if not reasons:
             log.info("ready again")
             return
-        # To stop is not a fault.
+        # Stopping is not a fault.
         level = logging.INFO if missing == {"process"} else logging.WARNING
         log.log(level, "not ready", reasons=dict(reasons))
+
+
+def _answer(state: HealthState, status: int = 200) -> web.Response:
+    return web.Response(body=msgspec.json.encode(state), status=status, content_type="application/json")

@@ -1,4 +1,4 @@
-"""`python -m shared.healthcheck PORT`: whether the process on that port of this machine is ready. For containers."""
+"""`python -m shared.healthcheck PORT` asks the process on that port of this machine if it is ready. For containers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SECONDS = 4.0
 
 
 def main(arguments: list[str]) -> int:
-    """Returns 0 if the process is ready, else 1, after one line with the reason."""
+    """Returns 0 if the process is ready, else 1. Prints its answer or one line with the reason."""
     connection = http.client.HTTPConnection("127.0.0.1", int(arguments[0]), timeout=SECONDS)
     try:
         connection.request("GET", "/health/ready")

@@ -1,9 +1,9 @@
-"""Logs as JSON lines on standard error: an event's name and its fields. Knows nothing of what is logged.
+"""Logs as JSON lines on standard error: an event's name and its fields.
 
 Each module that logs has `log = log_of(__name__)`, and calls `log.info("request", method="GET", status=200)`.
 
-Whatever writes to standard error in a process of ours, library or not, is redacted on its way (shared/redaction.py):
-records of every logger by the one handler that there is, and all else by the stream.
+Everything that writes to standard error, also libraries, is redacted (shared/redaction.py): log records by the only
+handler, all other text by the stream.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from shared.redaction import redacted, redacted_field
 from shared.settings import Settings
 
 _SENT = (HttpProcessingError, web.RequestPayloadError)
-"""Errors that quote what a client sent, from anywhere in it: tokens stand in request lines and headers."""
+"""Errors that quote what a client sent, which may have tokens: they occur in request lines and headers."""
 
 
 _OF_CLIENTS = ("aiohttp.server", "aiohttp.web")
-"""Loggers that hear of the connections of clients, and of no other."""
+"""Loggers that report only about connections of clients."""
 
 
 class Log:
-    """A module's log. A call names an event, and gives its fields by their names: `log.info("request", status=200)`.
+    """A module's log. A call names an event and its fields: `log.info("request", status=200)`.
 
-    A call whose level is off costs one look-up. Where even its fields would cost, ask `is_on` before.
+    A call whose level is off costs one look-up. If computing the fields is expensive, check `is_on` first.
     """
 
     __slots__ = ("_logger", "is_on")
@@ -42,7 +42,7 @@ class Log:
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
         self.is_on = logger.isEnabledFor
-        """Whether a line of this level, as `logging.INFO`, would be written."""
+        """`is_on(level)` is True if lines of this level, such as `logging.INFO`, are written."""
 
     def debug(self, event: str, /, **fields: object) -> None:
         self._write(logging.DEBUG, event, fields)
@@ -51,18 +51,18 @@ class Log:
         self._write(logging.INFO, event, fields)
 
     def warning(self, event: str, /, *, exc_info: BaseException | None = None, **fields: object) -> None:
-        """With the traceback of `exc_info`, where that is given."""
+        """Log a warning, with the traceback of `exc_info` if it is given."""
         self._write(logging.WARNING, event, fields, exc_info)
 
     def error(self, event: str, /, **fields: object) -> None:
         self._write(logging.ERROR, event, fields)
 
     def exception(self, event: str, /, **fields: object) -> None:
-        """An error, with the traceback of the exception that is being handled."""
+        """Log an error with the traceback of the exception that is being handled."""
         self._write(logging.ERROR, event, fields, sys.exception())
 
     def log(self, level: int, event: str, /, **fields: object) -> None:
-        """For a level that is known only where it happens, as `logging.INFO`."""
+        """Log at a level that is decided at run time, such as `logging.INFO`."""
         self._write(level, event, fields)
 
     def _write(self, level: int, event: str, fields: dict[str, object], error: BaseException | None = None) -> None:
@@ -71,12 +71,12 @@ class Log:
 
 
 def log_of(name: str) -> Log:
-    """The log of a module, which is named as the module is."""
+    """Returns the log of the module with this name."""
     return Log(logging.getLogger(name))
 
 
 class JsonLines(logging.Formatter):
-    """One line a record, whatever is in it: the standard encoder escapes what has no UTF-8."""
+    """One line for each record. Text without a UTF-8 form is escaped."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
@@ -100,12 +100,12 @@ def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
     except Exception:
-        # A library's mistake, which logging itself would print with all arguments.
+        # A library passed wrong arguments. Python's logging would print them all.
         return str(record.msg)
 
 
 class RedactedStream(io.TextIOBase):
-    """Standard error for all that does not log: tracebacks, warnings, what a library prints."""
+    """Standard error for everything except logs: tracebacks, warnings, output of libraries. Redacts it."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -132,22 +132,24 @@ class RedactedStream(io.TextIOBase):
 
 
 def redact_bad_requests(record: logging.LogRecord) -> bool:
-    """A filter. A request that is no HTTP, and a client that vanishes, are no failures of ours; and the errors quote
-    what was sent."""
+    """A filter for the log handler: requests that are not HTTP, and clients that vanish, become short INFO lines.
+
+    They are no fault of the server, and their errors quote what the client sent.
+    """
     error = record.exc_info[1] if record.exc_info else None
     if error is None:
         return True
     for cause in _causes(error):
         if isinstance(cause, _SENT):
-            _make_small(record, "bad request", cause)
+            _shorten(record, "bad request", cause)
             break
     if isinstance(error, ConnectionError) and record.name in _OF_CLIENTS:
-        _make_small(record, "client gone", error)
+        _shorten(record, "client gone", error)
     return logging.getLogger().isEnabledFor(record.levelno)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that a traceback of it would show."""
+    """Yields the error and all other errors that its traceback would show."""
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:
@@ -161,14 +163,14 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             waiting += one.exceptions
 
 
-def _make_small(record: logging.LogRecord, event: str, error: BaseException) -> None:
+def _shorten(record: logging.LogRecord, event: str, error: BaseException) -> None:
     record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
     record.msg, record.args, record.exc_info, record.exc_text = event, (), None, None
     record.fields = {"error": type(error).__name__}
 
 
 def configure_logs(settings: Settings) -> None:
-    """Everything that is logged anywhere in this process, every logger from the level of the settings."""
+    """Make all loggers of the process write JSON lines, from the level of the settings on."""
     if not isinstance(sys.stderr, RedactedStream):
         stream = sys.stderr
         sys.stderr = RedactedStream(stream)
@@ -180,7 +182,7 @@ def configure_logs(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
-    # What libraries have set up for themselves, when they were imported, would not come by the handler.
+    # Handlers that libraries added when they were imported would bypass the redaction.
     for logger in list(logging.root.manager.loggerDict.values()):
         if isinstance(logger, logging.Logger):
             logger.handlers.clear()

@@ -1,7 +1,8 @@
-"""Reports to Postgres that this process is alive, and whether the gateways can hear it.
+"""Reports to Postgres that this process is alive, and whether it can publish to the gateways.
 
-The gateways hear over Redis what a process has committed, but not if it dies after the commit or is cut off from Redis.
-Both sides can then still reach Postgres: without it there would have been no commit.
+Gateways hear over the broker what a process has committed, unless it dies after the commit or is cut off from the
+broker. In both cases they can learn from Postgres that they missed something: the commit shows that Postgres was
+reachable.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ log = log_of(__name__)
 
 REPORTS_PER_LEASE = 4
 PATIENCE_SECONDS = 2.0
-"""How long a process that starts or stops waits for Postgres to take its report."""
+"""How long a starting or stopping process waits for its report to Postgres."""
 
 
 class Membership:
-    """Keeps the row of one process, and marks it at the end: the gateways then catch up, however the process ended."""
+    """Keeps the row of one process, and marks it at the end: gateways then catch up, however the process ended."""
 
     def __init__(
         self,
@@ -38,7 +39,7 @@ class Membership:
         on_others: Callable[[Sequence[NodeState]], None] | None = None,
     ) -> None:
         """`published` returns the number of this process's broadcasts. `on_others` is called after each report."""
-        # A connection of its own: a busy process must not seem dead because its report waits for a connection.
+        # A separate pool: a busy process must not seem dead because its report waits for a connection.
         self._database = Database(replace(settings, database_pool_size=1))
         self._nodes = NodeRepository(self._database)
         self._node_id = node_id
@@ -51,19 +52,19 @@ class Membership:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        """Returns when the first report is made; after PATIENCE_SECONDS it is tried on in the background."""
+        """Wait for the first report, for PATIENCE_SECONDS at most. Reports are retried in the background."""
         self._task = asyncio.create_task(self._run(), name="membership")
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._reported.wait()
         except TimeoutError:
-            log.warning("not said yet that this node is alive; trying on")
+            log.warning("the first report of this node is late; retrying")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave; nothing may be published after this."""
+        """Mark the row as left. Nothing may be published after this."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -71,7 +72,7 @@ class Membership:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._nodes.leave(self._node_id)
         except (DatabaseUnavailable, TimeoutError):
-            log.info("not said that this node ends, its lease will run out")
+            log.info("the end of this node was not reported; its lease will expire")
         await self._database.close()
 
     async def _run(self) -> None:
@@ -82,7 +83,7 @@ class Membership:
     async def _report(self) -> None:
         is_heard = self._broker.connected
         if not is_heard:
-            # Broadcasts from shortly before the link was found to be down may be lost as well: count all.
+            # Broadcasts from shortly before the link was found to be down may be lost too, so count all of them.
             self._unheard = self._published()
         try:
             others = await self._nodes.report(
@@ -94,7 +95,7 @@ class Membership:
             if self._on_others is not None:
                 self._on_others(others)
         except DatabaseUnavailable as error:
-            log.debug("not said that this node is alive", error=str(error))
+            log.debug("this node could not report", error=str(error))
         except Exception:
-            # A fault here must cost only this report, not all later ones.
+            # A fault here must end only this report, not all later ones.
             log.exception("report of this node failed")

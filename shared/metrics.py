@@ -1,7 +1,7 @@
-"""What Prometheus reads of a process of either kind: the same thing has the same name in both.
+"""The metrics of a process for Prometheus. The API and the gateway use the same names for the same things.
 
-Which process a sample is of, Prometheus says by `job` and `instance`, which it adds itself; `daveslist_process_info`
-says it too, with the id by which logs name the process.
+Prometheus tells processes apart by `job` and `instance`, which it adds itself. `daveslist_process_info` says the kind
+of the process and its id, which logs also have.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from shared.postgres import Database
 from shared.pubsub.broker import Broker
 from shared.repositories.message_writer import MessageWriter
 
-# A second series for each counter, of when it was made, that no alert reads.
+# Without this, each counter has a second series with its creation time.
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
@@ -35,7 +35,7 @@ class Metrics:
         message_writer: MessageWriter,
         *others: Collector,
     ) -> None:
-        """`process` is `api` or `gateway`; `others` are what only processes of that kind have."""
+        """`process` is `api` or `gateway`; `others` are the metrics that only this kind of process has."""
         self._registry = CollectorRegistry()
         self._registry.register(_Common(process, node_id, database, broker, message_writer))
         for collector in others:
@@ -48,7 +48,7 @@ class Metrics:
         return web.Response(body=self.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     def text(self) -> bytes:
-        """In Prometheus's text format."""
+        """Returns the metrics in Prometheus's text format."""
         return generate_latest(self._registry)
 
 
@@ -63,14 +63,19 @@ class _Common(Collector):
 
     def collect(self) -> Iterator[Metric]:
         pool, broker, writer = self._database.pool, self._broker, self._message_writer
+        server = broker.server
         yield InfoMetricFamily("daveslist_process", "Which process this is", value=self._labels)
-        yield gauge("daveslist_redis_up", "Whether the link to Redis is up", broker.connected)
-        yield gauge("daveslist_unpublished_messages", "Messages to other nodes that wait for Redis", broker.unpublished)
+        yield gauge(f"daveslist_{server}_up", f"Whether the link to {server.title()} is up", broker.connected)
+        yield gauge(
+            "daveslist_unpublished_messages",
+            "Messages to other nodes that wait to be published",
+            broker.unpublished,
+        )
         yield gauge("daveslist_postgres_connections", "Connections to Postgres, open or being opened", pool.size)
         yield gauge("daveslist_postgres_waiting", "Statements that wait for a connection", pool.waiting)
         yield gauge("daveslist_unwritten_messages", "Private messages that wait to be stored", writer.waiting)
 
 
 def gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
-    """A value as it is now; booleans become 0 and 1."""
+    """Returns a gauge with its current value; booleans become 0 and 1."""
     return GaugeMetricFamily(name, text, value=float(value))

@@ -1,6 +1,6 @@
-"""Removes secrets from text on its way to the log: tokens in any shape, and values behind the names of secrets.
+"""Removes secrets from text for the log: tokens in any shape, and values after names of secrets. Pure.
 
-Pure. When in doubt it removes too much: the rest of a line still says what happened.
+When in doubt it removes too much: the rest of a line still says what happened.
 """
 
 from __future__ import annotations
@@ -12,31 +12,31 @@ from typing import Any
 REDACTED = "[redacted]"
 
 _SHORT = 12
-"""Shorter text is not a token, nor a useful part of one."""
+"""Shorter text is neither a token nor a useful part of one."""
 
 _MARKS = ("eyJ", "ZXlK", "%", "...", "earer", "://")
 _MARKED = re.compile(
-    # A JSON object in base64url, as the first two parts of a JWT are, with whatever parts follow; then the same in
-    # base64 once more, and percent-encoded.
+    # A JSON object in base64url, as the first two parts of a JWT are, with the parts that follow; the same in
+    # base64 once more; and percent-encoded.
     r"(?:eyJ|ZXlK)[\w%+/=-]*(?:(?:\.|%2[Ee])[\w%+=-]*)*"
     r"|(?:%[2-7][0-9A-Fa-f]){4,}[\w%.-]*"
-    # A token that a client offers among its subprotocols, or in a header.
+    # A token in a subprotocol that a client offers, or in a header.
     r"|(?<=bearer\.phx\.)[^\s,\"'\\]+"
     r"|(?<=[Bb]earer )[^\s,\"'\\]+"
-    # The two ends of a text that was shortened in its middle.
+    # The two ends of a text that was shortened in the middle.
     r"|[\w%+/=-]{0,40}\.\.\.[\w%+/=-]{6,}"
-    # The user and the password in the address of a server. No character has two ways to match: a client chooses them.
+    # User and password in a server's address. No character can match in two ways, because clients choose them.
     r"|(?<=://)[^\s/@\"':]*+:[^\s/@\"']*+(?=@)",
     re.ASCII,
 )
-# Any other run of characters that is too long and too mixed to be words: a signature, a refresh token, a key.
+# Any other run of characters that is too long and too mixed to be a word: a signature, a refresh token, a key.
 _LONG = 20
 _RUN = re.compile(r"[\w%+=-]{20,}+", re.ASCII)
 _MIXED = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z])", re.ASCII)
 _LONG_MIXED = re.compile(r"(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z]).{36}", re.ASCII)
 
 _NAMES = ("token", "passw", "secret", "jwt", "credential", "authorization", "cookie", "websocket-protocol")
-# What may stand between a name and its value, in a query, a header, a dict, a tuple, JSON, or JSON within JSON.
+# What may be between a name and its value, in a query, a header, a dict, a tuple, JSON, or JSON within JSON.
 _BETWEEN = r"(?:%3D|[\"'\\]*\s*(?:=|:|,(?=\s*b?[\"'\\]))\s*b?[\"'\\]*)"
 _NAMED = re.compile(
     rf"((?:token|password|passwd|secret|jwt|credential)[\w-]{{0,30}}{_BETWEEN})([^\s\"'&,;)}}\\]+)"
@@ -46,14 +46,14 @@ _NAMED = re.compile(
 )
 
 _COUNT = re.compile(r"(?:workers|seconds|bytes|minute|passwords|tokens)[\"'\\]*\s*[=:]", re.ASCII | re.IGNORECASE)
-"""The end of a name that is a setting's, such as ACCESS_TOKEN_SECONDS: its number is not secret."""
+"""The end of a setting's name, such as ACCESS_TOKEN_SECONDS. Its number is not secret."""
 
 
 def redacted(text: str) -> str:
-    """The text, with each possible secret replaced by `[redacted]`."""
+    """Returns the text with each possible secret replaced by `[redacted]`."""
     if len(text) < _SHORT:
         return text
-    # Most logged text is short and harmless: the cheapest checks come first.
+    # Most logged text is short and harmless, so the cheapest checks come first.
     lower = text.lower()
     for name in _NAMES:
         if name in lower:
@@ -67,9 +67,9 @@ def redacted(text: str) -> str:
 
 
 def redacted_field(name: str, value: Any) -> Any:
-    """The value of a log field without secrets: the name decides first, then the text of the value.
+    """Returns the value of a log field without secrets. The field's name decides first, then the value's text.
 
-    Dicts and sequences are searched; any other value than a number becomes text.
+    Searches dicts and sequences. Converts other values to text, except numbers.
     """
     if value is None or type(value) in (int, float, bool):
         return value

@@ -1,4 +1,4 @@
-"""Opens connections to Redis: the one place that reads a Redis URL, of one server or of a cluster (`redis+cluster://`)."""
+"""Opens connections to Redis. Only this module reads a Redis URL, of a server or of a cluster (`redis+cluster://`)."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ _CLUSTER = "+cluster://"
 
 
 def is_cluster(url: str) -> bool:
-    """True for `redis+cluster://` and `rediss+cluster://`, which name any server of a Redis Cluster."""
+    """True for `redis+cluster://` and `rediss+cluster://`. Such a URL names any one server of a Redis Cluster."""
     return _CLUSTER in url
 
 
 def url_fault(url: str) -> str | None:
-    """What makes the URL useless, in words without its password; None where a client can be made of it."""
+    """Returns why the URL cannot be used, without its password; None if it can."""
     try:
         ConnectionPool.from_url(_server_url(url)).make_connection()  # type: ignore[no-untyped-call]
         parts = urlsplit(_server_url(url))
     except (ValueError, TypeError, RedisError):
-        return "redis-py cannot read it; redis://host:port or redis+cluster://host:port is needed"
+        return "redis-py cannot read it; it must be redis://host:port or redis+cluster://host:port"
     if parts.scheme != "unix" and not parts.hostname:
-        return "it names no host"
-    # redis-py would take database 0 in the place of a name.
+        return "it has no host"
+    # If the path is not a number, redis-py silently takes database 0.
     if parts.scheme != "unix" and parts.path.strip("/") and not parts.path.strip("/").isdigit():
-        return "its path is the number of a database"
+        return "its path must be the number of a database"
     if is_cluster(url) and parts.path.strip("/") not in ("", "0"):
-        return "a cluster has database 0 alone"
+        return "a cluster has only database 0"
     return None
 
 
 def client(url: str, timeout_seconds: float, most_connections: int | None = None) -> Redis | RedisCluster:
-    """A client for commands. It connects when it is first used; each command is answered or fails within the timeout.
+    """Returns a client for commands. It connects on first use; each command is answered or fails within the timeout.
 
-    With `most_connections`, a command to one server waits for a free connection, for the timeout at most. Close it with
-    `aclose`. Commands raise RedisError, RedisClusterException, OSError or TimeoutError.
+    With `most_connections`, a command to one server waits for a free connection, at most for the timeout. Close the
+    client with `aclose`. Commands raise RedisError, RedisClusterException, OSError or TimeoutError.
     """
     if is_cluster(url):
         return RedisCluster.from_url(_server_url(url), **_limits(timeout_seconds))
@@ -61,12 +61,12 @@ def client(url: str, timeout_seconds: float, most_connections: int | None = None
 
 
 def links(url: str, name: str) -> Connect:
-    """Connections for publish and subscribe (redis_link.py) to one server; `name` is shown in its CLIENT LIST."""
+    """Returns a maker of connections to one server for redis_link.py. Redis's CLIENT LIST shows `name`."""
     return ConnectionPool.from_url(url, **_link_options(name)).make_connection
 
 
 class ClusterServers:
-    """Connections to the single servers of the cluster that a URL names, with the URL's credentials and TLS."""
+    """Connections to single servers of the cluster in a URL, with the URL's credentials and TLS."""
 
     def __init__(self, url: str) -> None:
         self._options: dict[str, Any] = {**parse_url(_server_url(url)), "db": 0}
@@ -74,11 +74,11 @@ class ClusterServers:
         """The server in the URL."""
 
     def client(self, address: Address, timeout_seconds: float) -> Redis:
-        """As `client`, to one server."""
+        """Like the function `client`, for one server of the cluster."""
         return Redis.from_pool(self._pool(address, _limits(timeout_seconds)))
 
     def links(self, address: Address, name: str) -> Connect:
-        """As `links`, to one server."""
+        """Like the function `links`, for one server of the cluster."""
         return self._pool(address, _link_options(name)).make_connection
 
     def _pool(self, address: Address, options: dict[str, Any]) -> ConnectionPool:
@@ -95,5 +95,5 @@ def _limits(timeout_seconds: float) -> dict[str, Any]:
 
 
 def _link_options(name: str) -> dict[str, Any]:
-    """Pushes arrive among the answers (RESP3). The caller sets time limits and connects again."""
+    """Returns options for RESP3, where pushes arrive among the answers. The caller sets timeouts and reconnects."""
     return {"protocol": 3, "socket_timeout": None, "retry": None, "client_name": name}

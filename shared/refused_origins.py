@@ -1,4 +1,4 @@
-"""Tells the log of pages that may not connect or call, with their origin, so that it can be allowed; within bounds."""
+"""Logs the origins of pages that were refused, so that an operator can allow them; the number of lines is bounded."""
 
 from __future__ import annotations
 
@@ -8,28 +8,29 @@ from collections.abc import Callable
 from shared.logs import Log
 
 LINES_PER_MINUTE = 60
-"""Anybody can send any origin; what comes beyond is counted."""
+"""Anybody can send any origin, so further ones are only counted."""
 _LONGEST = 200
 
 
 class RefusedOrigins:
-    """One for each process and place."""
+    """Logs the refusals of one middleware or handshake."""
 
     def __init__(self, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = log
         self._clock = clock
         self._since = clock()
-        self._told = 0
-        self._untold = 0
+        self._logged = 0
+        self._dropped = 0
 
     def tell(self, origin: str) -> None:
+        """Log the refusal of an origin, or count it if there were too many in this minute."""
         now = self._clock()
         if now - self._since >= 60.0:
-            if self._untold:
-                self._log.warning("more origins refused", count=self._untold)
-            self._since, self._told, self._untold = now, 0, 0
-        if self._told < LINES_PER_MINUTE:
-            self._told += 1
+            if self._dropped:
+                self._log.warning("more origins refused", count=self._dropped)
+            self._since, self._logged, self._dropped = now, 0, 0
+        if self._logged < LINES_PER_MINUTE:
+            self._logged += 1
             self._log.warning("origin refused", origin=origin[:_LONGEST])
         else:
-            self._untold += 1
+            self._dropped += 1

@@ -1,4 +1,4 @@
-"""How a process serves from its first connection to its last, and leaves in order when it is told to."""
+"""Serves connections until the process is told to stop, then shuts down in order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Leave = Callable[[], Awaitable[None]]
 
 
 def stop_signal() -> asyncio.Event:
-    """Set once the process is told to stop, by SIGTERM or SIGINT."""
+    """Returns an event that SIGTERM and SIGINT set."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -37,10 +37,11 @@ async def serve_until(
     keepalive_seconds: float,
     shutdown_seconds: float,
 ) -> None:
-    """Start the application, listen, and after `stop` let `leave` have its time; then no connection is taken any more.
+    """Start the application and listen. After `stop`, await `leave`, then accept no more connections.
 
-    Requests that are still under way have `shutdown_seconds`. `keepalive_seconds` bounds who connects and sends no
-    request, too. Raises OSError, which names the settings that begin with `name`, if it cannot listen.
+    Current requests then have `shutdown_seconds` to finish. A connection without a request is closed after
+    `keepalive_seconds`, also a new one. Raises OSError if it cannot listen; the message names the settings that begin
+    with `name`.
     """
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=shutdown_seconds, keepalive_timeout=keepalive_seconds)
     await runner.setup()

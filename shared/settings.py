@@ -1,6 +1,6 @@
-"""Reads the environment, once, into one frozen `Settings`; nothing else in the project reads it.
+"""Reads the environment once, into one frozen `Settings`. Nothing else in the project reads it.
 
-Every limit has a name, a default that suits development, and where it matters a check that suits production.
+Every limit has a name, a default for development, and a check for production where that matters.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from shared.access.origins import origin_fault
 MINIMUM_SECRET_BYTES = 32
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _MOST_SECONDS = 2_000_000.0
-"""Some three weeks: about the longest time that Postgres and timers can hold as milliseconds."""
+"""About three weeks: close to the longest time that Postgres and timers accept in milliseconds."""
 _MOST_TOKEN_SECONDS = 10 * 365 * 24 * 3600
 _MOST_BYTES = 2**62
 _MOST = 2**31 - 1
 
 
 class InvalidSettings(ValueError):
-    """The environment cannot be used; the message is one line that names the variable."""
+    """The environment cannot be used. The message is one line that names the variable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,90 +36,90 @@ class Settings:
     environment: str = "development"
     """`development` or `production`."""
     database_url: str = ""
-    """In any form that libpq reads, Unix sockets included; needed in production."""
+    """In any form that libpq reads, also Unix sockets; required in production."""
     redis_url: str = ""
-    """In any form that redis-py reads; `redis+cluster://` for a Redis Cluster; needed in production."""
+    """In any form that redis-py reads; `redis+cluster://` for a Redis Cluster; required in production."""
     jwt_secret: str = field(default="", repr=False)
-    """The key that signs tokens, at least 32 bytes. Needed in production; development makes one and keeps it."""
+    """The key that signs tokens, at least 32 bytes. Required in production; development makes one and keeps it."""
     data_directory: Path = Path(".daveslist")
-    """Where development keeps its servers' data, its secret and its pictures."""
+    """The folder for development's servers, secret and pictures."""
     allowed_origins: tuple[str, ...] = ()
-    """Origins that may connect or call: `https://example.com`, `https://*.example.com`, either without its scheme;
+    """Origins that may connect or call: `https://example.com`, `https://*.example.com`, both also without the scheme;
     `null` and `file://` for apps made of local files; `*` for any. Empty: any in development, the same host in
     production."""
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
-    """Networks of the proxies whose X-Forwarded-For is believed."""
+    """Networks of proxies whose X-Forwarded-For is trusted."""
     log_level: str = "INFO"
     """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
 
     api_host: str = "127.0.0.1"
-    """The address on which the API listens; `0.0.0.0` means every address."""
+    """The address on which the API listens; `0.0.0.0` means all addresses."""
     api_port: int = 4001
     gateway_host: str = "127.0.0.1"
     """The address on which the gateway listens."""
     gateway_port: int = 4000
     """The second gateway of `make run` listens on this port plus two."""
     gateway_url: str = ""
-    """Where browsers reach the gateway, as `https://chat.example.com`; empty: in development the page's own host at
-    `gateway_port`, in production the page's own address, whose `/socket` the load balancer hands to the gateways."""
+    """The gateway's address for browsers, such as `https://chat.example.com`. Empty: in development the page's own host
+    with `gateway_port`; in production the page's own address, whose `/socket` the load balancer sends to gateways."""
 
     database_pool_size: int = 10
-    """Connections to Postgres of one process."""
+    """Connections to Postgres that a process may open."""
     database_timeout_seconds: float = 5.0
-    """A statement that takes longer fails as `DatabaseUnavailable`."""
+    """A statement that takes longer fails with `DatabaseUnavailable`."""
 
     max_message_batch: int = 200
-    """Private messages that one statement writes at most."""
+    """The most private messages that one statement stores."""
     max_waiting_messages: int = 20_000
-    """Private messages that may wait to be written in one process; past it senders are told to try again."""
+    """Private messages of one process that may wait to be stored; past it, senders are told to try again."""
 
     catch_up_overlap_seconds: float = 60.0
     """Catching up begins this long before the last message that a client has seen, because that message may have
     overtaken older ones."""
 
     away_catch_up_seconds: float = 3.0
-    """While a gateway hears nothing from the others, it looks this often in Postgres for what it misses; well below
-    `catch_up_overlap_seconds`, so that clients who leave meanwhile lose nothing either."""
+    """While a gateway has no link to Redis, it looks this often in Postgres for what it missed. Keep it well below
+    `catch_up_overlap_seconds`, so that clients that leave in the meantime lose nothing."""
 
     password_workers: int = 2
-    """Threads that hash passwords; each takes a core and 19 MiB while it works."""
+    """Threads that hash passwords; each uses a core and 19 MiB while it works."""
     max_waiting_passwords: int = 200
-    """Log-ins and registrations that may wait for such a thread; past it they are told to try again."""
+    """Log-ins and registrations that may wait for such a thread; past it, clients are told to try again."""
     max_body_bytes: int = 1024 * 1024
-    """The largest body of a REST request, pictures excepted."""
+    """The largest body of a REST request, except pictures."""
     body_seconds: float = 30.0
-    """The body of a REST request has to arrive within this time, a picture within four times as long."""
+    """The body of a REST request must arrive within this time, a picture within four times as long."""
     keepalive_seconds: float = 75.0
     """A REST connection without a request for this long is closed."""
 
     node_lease_seconds: float = 5.0
-    """An API or gateway that has not reported to Postgres for this long counts as dead: gateways then read from
+    """An API or gateway that has not reported to Postgres for this long counts as dead. Gateways then read from
     Postgres what it may have committed and not published."""
 
     redis_prefix: str = "daveslist:"
-    """Begins every key and channel name; deployments that share a Redis need different prefixes."""
+    """The beginning of every key and channel name. Deployments that share a Redis need different prefixes."""
     redis_timeout_seconds: float = 3.0
     """A Redis that has not answered for this long counts as away."""
     max_publish_queue: int = 10_000
-    """Messages that may wait for Redis to publish them; past it the oldest are dropped, and nodes catch up."""
+    """Messages that may wait for Redis; past it the oldest are dropped, and nodes catch up from Postgres."""
 
     access_token_seconds: int = 3600
-    """How long an access token is good."""
+    """The lifetime of an access token."""
     refresh_token_seconds: int = 30 * 24 * 3600
-    """How long a refresh token is good, and a log-out is remembered; at least `access_token_seconds`."""
+    """The lifetime of a refresh token, and how long a log-out is stored; at least `access_token_seconds`."""
     refresh_grace_seconds: float = 30.0
-    """For this long after its use, a client that did not get the answer may send a refresh token again. Later, or when
-    its successor has been used too, a second use ends the session."""
+    """A refresh token may be used again for this long after its use, for clients that did not get the answer. A second
+    use ends the session if it comes later, or if the successor has been used."""
     rate_limits: bool = True
-    """`RATE_LIMITS=off` is for load tests."""
+    """`RATE_LIMITS=off` turns all rate limits off, for load tests."""
     rate_limit_timeout_seconds: float = 0.5
-    """How long a request waits until Redis has counted it; past it, this request and the next go on uncounted."""
+    """How long a request waits until Redis has counted it. Past it, this request and the next ones are not counted."""
     registrations_per_minute: int = 30
-    """From one address (for IPv6: one /64 network). This limit and the four below count on all nodes together."""
+    """From one address (for IPv6: one /64 network). This limit and the next four hold for all nodes together."""
     logins_per_minute: int = 120
     """From one address."""
     logins_per_account_minute: int = 20
-    """To one account, from all addresses; checks of a user's current password are limited to the same number."""
+    """To one account, from all addresses. The same limit holds for checks of a user's current password."""
     writes_per_minute: int = 600
     """Requests that change something, from one address."""
     writes_per_account_minute: int = 300
@@ -128,92 +128,93 @@ class Settings:
     pictures_url: str = ""
     """`file://...` or `s3://bucket/prefix`; empty: a folder in the data directory."""
     aws_endpoint_url: str = ""
-    """An S3-compatible server for `s3://` pictures, in place of Amazon's. The S3 client itself reads the other usual
-    AWS_* variables, which name region and credentials."""
+    """An S3-compatible server for `s3://` pictures, instead of Amazon's. The S3 client itself reads the other usual
+    AWS_* variables for region and credentials."""
     aws_endpoint_url_s3: str = ""
-    """The same, for S3 alone; it takes precedence."""
+    """The same, only for S3; it takes precedence."""
     pictures_timeout_seconds: float = 10.0
-    """A request to the pictures' storage that takes longer, retries included, fails as `StorageUnavailable`."""
+    """A request to the pictures' storage that takes longer, including retries, fails with `StorageUnavailable`."""
     max_picture_bytes: int = 10 * 1024 * 1024
-    """The largest file of an uploaded picture."""
+    """The largest uploaded picture."""
     max_picture_pixels: int = 60_000_000
-    """The largest width times height of an uploaded picture; the cameras of today's phones make up to 50 million."""
+    """The most pixels (width times height) of an uploaded picture; phones make up to 50 million."""
     picture_side: int = 2048
-    """Longer side of a stored picture, in pixels."""
+    """The longer side of a stored picture, in pixels."""
     thumbnail_side: int = 480
-    """Longer side of a stored thumbnail, in pixels."""
+    """The longer side of a thumbnail, in pixels."""
     picture_workers: int = 2
-    """Worker processes that each API process may use for pictures; they start when pictures come."""
+    """Worker processes for pictures of one API process; they start with the first pictures."""
     max_waiting_pictures: int = 16
-    """Uploads that may be arriving or waiting for a worker process; past it an upload gets 503 before it is read."""
+    """Uploads that may arrive or wait for a worker process; past it, an upload gets 503 before its body is read."""
     picture_seconds: float = 20.0
-    """How long a worker process may take for one picture, the wait excepted; past it the process is killed."""
+    """How long a worker process may take for one picture, without waiting; past it the process is killed."""
     abandoned_files_seconds: float = 60.0
     """How often an API looks for files of removed pictures that could not be deleted at once."""
     picture_grace_seconds: float = 600.0
-    """If an upload has no row this long after its first file was begun, it has failed, and its files are deleted; well
-    above `pictures_timeout_seconds` and `database_timeout_seconds`."""
+    """An upload that has no row this long after its first file was begun has failed, and its files are deleted. Keep it
+    well above `pictures_timeout_seconds` and `database_timeout_seconds`."""
     picture_memory_bytes: int = 1536 * 1024 * 1024
-    """Address space of a worker process; the largest WebP that `max_picture_pixels` admits takes most of it."""
+    """The address space of a worker process. The largest WebP that `max_picture_pixels` allows needs most of it."""
 
     max_message_bytes: int = 1024 * 1024
     """The largest frame, and the largest body of a long-poll POST."""
     max_connections: int = 50_000
-    """Open TCP connections to a gateway, and no more than its file descriptors allow; past it they are refused."""
+    """Open TCP connections of a gateway, also limited by its file descriptors; past it, connections are refused."""
     request_head_seconds: float = 10.0
-    """The first request on a connection to a gateway has to arrive within this time."""
+    """The first request on a connection to a gateway must arrive within this time."""
     max_websockets_per_user: int = 1000
-    """On one node; past it a connect is refused, so that no one user takes all the places."""
+    """On one node. Past it, connects are refused, so that one user cannot take all the places."""
     max_channels_per_connection: int = 100
     """Topics that one connection may have joined at the same time."""
     joins_per_second: float = 100.0
-    """How often one user may join a topic, or hand in a fresh access token, on one node, in the long run."""
+    """Joins and new access tokens of one user on one node, per second in the long run."""
     join_burst: int = 10_000
-    """How many of them may come at once: a user who was cut off joins all topics anew, on all connections."""
+    """Joins and new access tokens that may come at once: after an outage, a user joins all topics on all connections.
+    """
     sends_per_second: float = 10.0
-    """How often one user may `send` on one node, in the long run."""
+    """`send` events of one user on one node, per second in the long run."""
     send_burst: int = 100
-    """How many sends may come at once."""
+    """`send` events that may come at once."""
     reads_per_second: float = 10.0
-    """How often one user may `read` on one node, in the long run; `send` has a budget of its own."""
+    """`read` events of one user on one node, per second in the long run; apart from `send`."""
     read_burst: int = 100
-    """How many reads may come at once."""
+    """`read` events that may come at once."""
     typings_per_second: float = 10.0
-    """How often one user may push `typing` on one node, in the long run."""
+    """`typing` events of one user on one node, per second in the long run; apart from `send`."""
     typing_burst: int = 100
-    """How many of them may come at once."""
+    """`typing` events that may come at once."""
     max_backlog_messages: int = 1000
-    """Messages of one connection that may wait for its busy channels; past it the gateway stops reading from it."""
+    """Messages of one connection that may wait for busy channels; past it, the gateway stops reading from it."""
     subscribe_timeout_seconds: float = 5.0
     """How long a join waits for Redis to confirm its subscription."""
     max_outbox_bytes: int = 4 * 1024 * 1024
-    """Bytes that may wait for a slow reader; past it the connection is closed."""
+    """Bytes that may wait for one slow reader; past it, its connection is closed."""
     max_total_outbox_bytes: int = 256 * 1024 * 1024
-    """Bytes that may wait for all slow readers of a gateway; past it those with the largest backlog are closed."""
+    """Bytes that may wait for all slow readers of a gateway; past it, those with the largest backlog are closed."""
     close_seconds: float = 5.0
-    """How long the client of a closing connection has to read the last frames and to hang up; past it the connection is
+    """How long the client of a closing connection has to read the last frames and to close; past it, the connection is
     cut."""
     idle_seconds: float = 60.0
     """A connection on which the client has sent nothing for this long is closed."""
     longpoll_window_seconds: float = 10.0
-    """How long a poll waits for messages; a session that is not polled for one and a half times as long ends."""
+    """How long a poll waits for messages. A session ends if it is not polled for one and a half times as long."""
     longpoll_beat_seconds: float = 2.0
-    """While the answer to a long poll is not complete, the gateway sends a sign of life this often; a proxy may give up
-    a gateway that is silent for twice as long."""
+    """While the answer to a long poll is incomplete, the gateway sends a sign of life this often. A proxy may give up a
+    gateway that is silent for twice as long."""
     longpoll_body_seconds: float = 10.0
-    """The body of a long-poll POST has to arrive within this time."""
+    """The body of a long-poll POST must arrive within this time."""
     max_longpoll_sessions_per_user: int = 100
-    """On one node; past it the session that was polled longest ago ends."""
+    """On one node; past it, the session that was polled longest ago ends."""
     node_call_seconds: float = 3.0
-    """A gateway that does not answer another's question for this long counts as dead."""
+    """A gateway that does not answer another gateway for this long counts as dead."""
     presence_lease_seconds: float = 4.0
-    """A gateway without a sign of life for this long is dead, and everybody who was present through it is gone."""
+    """A gateway without a sign of life for this long is dead, and its users are no longer present."""
     presence_load_seconds: float = 1.0
-    """How long a join waits to learn who is present on other nodes; past it they follow as a diff."""
+    """How long a join waits to learn who is present on other nodes; past it, they follow as a diff."""
     drain_seconds: float = 10.0
-    """The time over which a stopping gateway spreads the closing of its sockets."""
+    """A stopping gateway spreads the closing of its sockets over this time."""
     shutdown_seconds: float = 30.0
-    """A stopping process ends within this time, whatever is still under way."""
+    """A stopping process ends within this time, even if requests are still under way."""
 
     @property
     def is_production(self) -> bool:
@@ -221,49 +222,51 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read and check; an empty variable counts as absent. Raises InvalidSettings."""
+        """Read and check the environment. An empty variable counts as absent. Raises InvalidSettings."""
         environ = os.environ if environ is None else environ
-        given: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for setting in fields(cls):
             text = environ.get(setting.name.upper(), "").strip()
             if text:
-                given[setting.name] = _parse(setting.name, str(setting.type), text)
-        settings = cls(**given)
+                values[setting.name] = _parse(setting.name, str(setting.type), text)
+        settings = cls(**values)
         settings._check()
         return settings
 
     def _check(self) -> None:
         if self.environment not in ("development", "production"):
-            raise InvalidSettings(f"ENVIRONMENT: 'development' or 'production', not {self.environment!r}")
+            raise InvalidSettings(f"ENVIRONMENT: must be 'development' or 'production', not {self.environment!r}")
         if self.jwt_secret or self.is_production:
             length = len(self.jwt_secret.encode())
             if length < MINIMUM_SECRET_BYTES:
-                raise InvalidSettings(f"JWT_SECRET: at least {MINIMUM_SECRET_BYTES} bytes are needed, it has {length}")
+                raise InvalidSettings(f"JWT_SECRET: must have at least {MINIMUM_SECRET_BYTES} bytes, not {length}")
         for name in ("database_url", "redis_url"):
             if self.is_production and not getattr(self, name):
-                raise InvalidSettings(f"{name.upper()}: needed in production")
+                raise InvalidSettings(f"{name.upper()}: required in production")
         if self.log_level.upper() not in LOG_LEVELS:
-            raise InvalidSettings(f"LOG_LEVEL: one of {', '.join(LOG_LEVELS)}, not {self.log_level!r}")
+            raise InvalidSettings(f"LOG_LEVEL: must be one of {', '.join(LOG_LEVELS)}, not {self.log_level!r}")
         for origin in self.allowed_origins:
             fault = origin_fault(origin)
             if fault:
                 raise InvalidSettings(f"ALLOWED_ORIGINS: {origin!r} {fault}")
         if self.gateway_url and (not _is_web(self.gateway_url) or origin_fault(self.gateway_url)):
-            raise InvalidSettings("GATEWAY_URL: scheme and host, as https://example.com, and nothing else")
+            raise InvalidSettings("GATEWAY_URL: must be a scheme and a host, like https://example.com")
         for name in ("aws_endpoint_url", "aws_endpoint_url_s3"):
             if (url := getattr(self, name)) and not _is_web(url):
-                raise InvalidSettings(f"{name.upper()}: begins with https:// or http://, as https://s3.example.com")
+                raise InvalidSettings(f"{name.upper()}: must begin with https:// or http://")
         for name in ("api_port", "gateway_port"):
             if not 0 < getattr(self, name) < 65536:
-                raise InvalidSettings(f"{name.upper()}: between 1 and 65535, not {getattr(self, name)}")
+                raise InvalidSettings(f"{name.upper()}: must be between 1 and 65535, not {getattr(self, name)}")
         for setting in fields(self):
             value = getattr(self, setting.name)
             most = _most(setting.name)
             if type(value) in (int, float) and not 0 < value <= most:
-                raise InvalidSettings(f"{setting.name.upper()}: more than 0 and at most {most:g}, not {value}")
-        least, given = self.access_token_seconds, self.refresh_token_seconds
-        if given < least:
-            raise InvalidSettings(f"REFRESH_TOKEN_SECONDS: at least ACCESS_TOKEN_SECONDS, {least}, not {given}")
+                raise InvalidSettings(f"{setting.name.upper()}: must be more than 0 and at most {most:g}, not {value}")
+        least, lifetime = self.access_token_seconds, self.refresh_token_seconds
+        if lifetime < least:
+            raise InvalidSettings(
+                f"REFRESH_TOKEN_SECONDS: must be at least ACCESS_TOKEN_SECONDS, {least}, not {lifetime}"
+            )
 
 
 def _most(name: str) -> float:
@@ -279,7 +282,7 @@ def _is_web(url: str) -> bool:
 
 
 def _list(text: str) -> list[str]:
-    """The parts between commas, stripped. Raises ValueError if there are none: that is surely a mistake."""
+    """Returns the parts between commas, stripped. Raises ValueError if there are none, which is surely a mistake."""
     parts = [part for part in (part.strip() for part in text.split(",")) if part]
     if not parts:
         raise ValueError(text)
@@ -310,5 +313,5 @@ def _parse(name: str, kind: str, text: str) -> object:
             case _:
                 return text
     except (ValueError, KeyError):
-        expected = _EXPECTED.get(kind, "a list of networks, as 10.0.0.0/8")
-        raise InvalidSettings(f"{name.upper()}: {expected}, not {text!r}") from None
+        expected = _EXPECTED.get(kind, "a list of networks, like 10.0.0.0/8")
+        raise InvalidSettings(f"{name.upper()}: must be {expected}, not {text!r}") from None

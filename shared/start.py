@@ -1,40 +1,39 @@
-"""The start of every process: complete settings that can work, or one line that names the faulty variable."""
+"""The start of every process: settings that are complete and can work, or one line that names the wrong variable."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import replace
 
-from shared import redis
 from shared.access.secret import jwt_secret
-from shared.embedded.discovery import with_servers
 from shared.folders import why
 from shared.postgres.address import InvalidDatabaseUrl, parsed
+from shared.pubsub import address_fault
+from shared.running import with_servers
 from shared.settings import InvalidSettings, Settings
 
 
 def settings_to_start_with() -> Settings:
-    """The settings of the environment, with servers and secret. Nothing is connected yet. Raises InvalidSettings."""
+    """Returns the environment's settings, with servers and secret. Connects to nothing. Raises InvalidSettings."""
     settings = with_servers(Settings.from_environment())
     check_addresses(settings)
     return replace(settings, jwt_secret=jwt_secret(settings))
 
 
 def check_addresses(settings: Settings) -> None:
-    """Check that the servers' addresses, if given, can be read. Raises InvalidSettings, whose text has no password."""
+    """Check that the servers' addresses, if given, can be read. Raises InvalidSettings; its text has no password."""
     if settings.database_url:
         try:
             parsed(settings.database_url)
         except InvalidDatabaseUrl as error:
             raise InvalidSettings(str(error)) from None
-    if settings.redis_url:
-        fault = redis.url_fault(settings.redis_url)
-        if fault:
-            raise InvalidSettings(f"REDIS_URL: {fault}")
+    fault = address_fault(settings)
+    if fault:
+        raise InvalidSettings(fault)
 
 
 def cannot_listen(name: str, host: str, port: int, error: OSError) -> OSError:
-    """An error whose one line names the variables; `name` is the beginning of their names."""
-    # asyncio's text repeats the address.
+    """Returns an error of one line that names the variables; `name` is the beginning of their names."""
+    # asyncio's own text repeats the address.
     reason = os.strerror(error.errno).lower() if error.errno is not None else why(error)
     return OSError(f"{name}_HOST, {name}_PORT: cannot listen on {host}:{port}: {reason}")

@@ -1,4 +1,4 @@
-"""How long things took, by what they were, as Prometheus reads it: a histogram that costs little where it is fed."""
+"""A histogram of durations for Prometheus that costs little per observation."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Upper bounds in seconds; one more, without bound, follows."""
+"""Upper bounds in seconds; a last bucket without a bound follows."""
 MOST_SERIES = 500
-"""Combinations of labels that are told apart."""
+"""The most combinations of labels that get a series of their own."""
 OTHER = "other"
-"""Every label of the combinations beyond: what clients name must not become series without end."""
+"""The labels of all further combinations: names from clients must not make endless series."""
 
 
 class Timings(Collector):
-    """One histogram. To observe is a look-up and a bisection: prometheus_client's own takes a lock for each bucket."""
+    """One histogram. An observation is a look-up and a bisection; prometheus_client's takes a lock for each bucket."""
 
     def __init__(self, name: str, text: str, labels: Sequence[str]) -> None:
         self._name = name
@@ -25,10 +25,10 @@ class Timings(Collector):
         self._labels = labels
         self._others = (OTHER,) * len(labels)
         self._times: dict[tuple[str, ...], list[float]] = {}
-        """Counts by bucket, then the sum of seconds."""
+        """Labels -> the count in each bucket, then the sum of seconds."""
 
     def observe(self, labels: tuple[str, ...], seconds: float) -> None:
-        """`labels` are values in the order of the names."""
+        """Count a duration. `labels` are values in the order of the names."""
         times = self._times.get(labels)
         if times is None:
             if len(self._times) >= MOST_SERIES:

@@ -1,4 +1,4 @@
-// Shows /api/openapi.json and sends requests to the host it came from. Text goes into the page as text only.
+// Shows /api/openapi.json and sends requests to the host that served it. Inserts text only as text, never as markup.
 "use strict";
 
 const tokenInput = document.getElementById("token");

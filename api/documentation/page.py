@@ -1,6 +1,6 @@
-"""The page that shows the OpenAPI document and sends requests: one HTML file, with its style and its script inside.
+"""The page that shows the OpenAPI document and sends requests: one HTML file with its style and script inside.
 
-Its content security policy admits only these two, by their hashes, and requests to this host.
+Its content security policy admits only these two, by their hashes, and requests to the same host.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
 
 @cache
 def page() -> bytes:
-    """The page, as HTML in UTF-8."""
+    """Returns the page as HTML in UTF-8."""
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -49,7 +49,7 @@ def page() -> bytes:
 <h1>Daveslist API</h1>
 <p><a href="/api/openapi.json">openapi.json</a></p>
 <label>Access token <input id="token" type="password" autocomplete="off" spellcheck="false"></label>
-<p class="hint">Register or log in below: the token of the answer is then used by itself.</p>
+<p class="hint">Register or log in below: the page then uses the token of the answer.</p>
 </header>
 <main id="operations"><p>Loading&hellip;</p></main>
 <noscript><p>This page needs JavaScript; the document itself is at <a href="/api/openapi.json">openapi.json</a>.</p>

@@ -1,4 +1,4 @@
-"""The OpenAPI document, and the page to read and try it."""
+"""The OpenAPI document, and the page that shows it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from api.call import Call
 from api.documentation.page import CONTENT_SECURITY_POLICY, page
 
 DOCUMENT = web.AppKey("document", bytes)
-"""The document's JSON, built with the application."""
+"""The document as JSON, built with the application."""
 
 
 async def document(call: Call) -> web.Response:
+    """This document."""
     call.query()
     return web.Response(body=call.request.app[DOCUMENT], content_type="application/json")
 
 
 async def docs(call: Call) -> web.Response:
+    """This document as a page to read and try."""
     call.query()
     return web.Response(
         body=page(),

@@ -1,4 +1,4 @@
-"""Pictures of a listing: uploaded by who may edit it, served to who may see it."""
+"""Pictures of a listing: its editors upload them, and whoever may see the listing may see them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from contextlib import suppress
 from aiohttp import BodyPartReader, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from api.answers import json_answer, no_content
 from api.call import Call
 from api.endpoint import authenticate
 from api.listing_changes import announce
@@ -34,28 +33,29 @@ from shared.repositories.listing_access import SeenListing
 FIELD = "picture"
 
 _FORM_BYTES = 64 * 1024
-"""What may be around the picture in a form."""
+"""Bytes that a form may have in addition to the picture."""
 
-# A shared cache may keep what anyone may see, but has to ask each time: a listing is hidden at once, or not at all.
+# A shared cache may store public pictures, but must revalidate each time: hiding a listing takes effect at once.
 _FOR_ANYONE = "public, no-cache"
 _FOR_THIS_USER = "private, no-store"
 
 
-async def add(call: Call) -> web.Response:
+async def add(call: Call) -> answers.Picture:
+    """Add a picture (JPEG, PNG or WebP) to a listing."""
     listing, services = await call.listing(), call.services
     call.require(Action.PICTURE_CHANGE, owner_id=listing.seller_id)
     _check_form(call)
-    # Before the body is read: whoever finds no place has cost no memory.
+    # Take a place before reading the body, so that a refused upload costs no memory.
     with services.picture_workers.place() as place:
         picture = await _add(call, place)
     await announce(services, picture.listing_id)
-    return json_answer(answers.picture(picture), 201)
+    return answers.picture(picture)
 
 
 async def _add(call: Call, place: Place) -> Picture:
     services = call.services
     data = await _upload(call)
-    # That may have taken minutes: who sends it, and what they may change, is looked at again.
+    # The upload may have taken minutes: check again who the user is and what they may change.
     call.actor = await authenticate(call.request, services)
     listing = await call.listing()
     call.require(Action.PICTURE_CHANGE, owner_id=listing.seller_id)
@@ -69,13 +69,14 @@ async def _stored(call: Call, listing: SeenListing, data: bytes, place: Place) -
     try:
         return await pictures.add(listing.id, stored, by=call.user.user_id, owner_id=listing.seller_id)
     except (ListingIsFull, PictureNotFound):
-        # Surely without a row. Where this fails, they go when their time is over.
+        # No row names these files. If deleting them fails here, they are deleted when their grace time is over.
         with suppress(StorageUnavailable, DatabaseUnavailable):
             await pictures.give_up(stored, storage.delete)
         raise
 
 
-async def delete(call: Call) -> web.Response:
+async def delete(call: Call) -> None:
+    """Remove a picture."""
     listing, services = await call.listing(), call.services
     picture_id = call.path_id("picture_id")
     picture = await services.pictures.by_id(picture_id)
@@ -86,22 +87,23 @@ async def delete(call: Call) -> web.Response:
     await services.pictures.remove(picture, by=call.user.user_id, owner_id=listing.seller_id)
     services.abandoned_files.wake()
     await announce(services, listing.id)
-    return no_content()
 
 
 async def read(call: Call) -> web.Response:
+    """A picture."""
     picture, is_for_anyone = await _visible(call)
     return await _file(call, picture.key, picture.content_type, f"picture-{picture.id}", is_for_anyone)
 
 
 async def thumbnail(call: Call) -> web.Response:
+    """A picture's thumbnail."""
     picture, is_for_anyone = await _visible(call)
     name = f"thumbnail-{picture.id}"
     return await _file(call, picture.thumbnail_key, picture.thumbnail_content_type, name, is_for_anyone)
 
 
 async def _visible(call: Call) -> tuple[Picture, bool]:
-    """The picture, and whether visitors see it too."""
+    """Returns the picture, and whether visitors may see it too."""
     picture = await call.services.pictures.by_id(call.path_id())
     listing = await call.listing(picture.listing_id)
     call.query()
@@ -109,7 +111,7 @@ async def _visible(call: Call) -> tuple[Picture, bool]:
 
 
 async def _file(call: Call, key: str, content_type: str, name: str, is_for_anyone: bool) -> web.Response:
-    # A key is written once: it stands for exactly these bytes.
+    # Each key is written once, so it identifies these bytes.
     tag, _, extension = key.rpartition("/")[2].partition(".")
     headers: dict[str, str] = {
         hdrs.ETAG: f'"{tag}"',
@@ -121,13 +123,13 @@ async def _file(call: Call, key: str, content_type: str, name: str, is_for_anyon
     data = await call.services.picture_storage.get(key)
     headers[hdrs.CONTENT_DISPOSITION] = f'inline; filename="{name}.{extension}"'
     headers[hdrs.CONTENT_TYPE] = content_type
-    # Another page may show it, whose address is allowed or not: that is no secret of anyone's.
+    # Other sites may embed public pictures: whether a public address exists is no secret.
     headers["Cross-Origin-Resource-Policy"] = "cross-origin" if is_for_anyone else "same-site"
     return web.Response(body=data, headers=headers)
 
 
 def _is_known(request: web.Request, tag: str) -> bool:
-    """Whether If-None-Match names it, as RFC 9110 compares: weakly."""
+    """True if If-None-Match has the tag, by weak comparison (RFC 9110, 13.1.2)."""
     try:
         return any(known.value in (tag, "*") for known in request.if_none_match or ())
     except ValueError:
@@ -135,7 +137,7 @@ def _is_known(request: web.Request, tag: str) -> bool:
 
 
 def _check_form(call: Call) -> None:
-    """What can be said before the body is read. Raises PictureTooLarge, WrongMediaType."""
+    """Check what is known before the body is read. Raises PictureTooLarge or WrongMediaType."""
     request, limits = call.request, call.services.settings
     if request.content_type != "multipart/form-data":
         raise WrongMediaType(f"Send multipart/form-data with one field, {FIELD!r}.")
@@ -144,7 +146,10 @@ def _check_form(call: Call) -> None:
 
 
 async def _upload(call: Call) -> bytes:
-    """The one field of the form. Raises PictureTooLarge, and problems for what is no such form."""
+    """Returns the content of the form's only field.
+
+    Raises PictureTooLarge, Invalid for other or missing fields, BadRequest for a broken form, TooSlow, TooLarge.
+    """
     limits = call.services.settings
     try:
         async with asyncio.timeout(4 * limits.body_seconds):
@@ -154,7 +159,7 @@ async def _upload(call: Call) -> bytes:
     except web.HTTPRequestEntityTooLarge:
         raise TooLarge from None
     except (ValueError, RuntimeError, AssertionError, HttpProcessingError, web.RequestPayloadError, ConnectionError):
-        # What aiohttp raises for forms that are none, or never come to their end.
+        # aiohttp raises these for forms that are malformed or incomplete.
         raise BadRequest("The form cannot be read.") from None
 
 
@@ -164,7 +169,7 @@ async def _field(call: Call, max_bytes: int) -> bytes:
     errors: dict[str, list[str]] = {}
     while (part := await form.next()) is not None:
         if not isinstance(part, BodyPartReader) or part.name is None:
-            raise BadRequest("The form has a part without a name, or a form in it.")
+            raise BadRequest("The form has a part without a name, or a nested form.")
         if part.name != FIELD:
             errors[part.name] = ["Unknown field."]
         elif data is not None:

@@ -1,9 +1,8 @@
-"""Serves the web page: one document for all of its addresses, and its modules, styles and pictures.
+"""Serves the web page: one document for all of the page's addresses, and its modules, styles and pictures.
 
-The files are those of api/web, as they are, and the client of private chat that others copy. An asset's address has its
-path in the checkout, so that an import finds the same file in a browser, in an editor and in a test; and the version of
-all files, so that a browser keeps it for ever and a page never runs modules of two versions. Knows nothing of what the
-page does.
+The files are those of api/web, unchanged, and the private chat client. The address of an asset has the version of all
+files and the asset's path in the checkout. The path makes each import find the same file in a browser, in an editor and
+in a test. The version lets browsers keep the file for ever, and a page never mixes modules of two versions.
 """
 
 from __future__ import annotations
@@ -54,14 +53,14 @@ PAGES = (
     "/moderation/trash",
     "/register",
 )
-"""The addresses that api/web/router.js knows."""
+"""The page's addresses: api/web/router.js has the same."""
 
 _INPUTS = (
     *(RegisterBody, LoginBody, ProfileBody, LeaveBody),
     *(ListingBody, ListingsQuery, HideBody, ReplyBody, ReportBody),
     *(CategoryBody, CategoryChangeBody, BanBody, UsersQuery),
 )
-"""Bodies and queries that forms of the page are for."""
+"""The bodies and queries that the page has forms for."""
 
 _DOCUMENT = "api/web/index.html"
 _MEDIA_TYPES = {
@@ -71,7 +70,7 @@ _MEDIA_TYPES = {
     ".md": "text/plain",
     ".mjs": "text/javascript",
     ".svg": "image/svg+xml",
-    # A licence that has no ending.
+    # Licences have no file name extension.
     "": "text/plain",
 }
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
@@ -93,7 +92,7 @@ class _Assets:
 
 
 async def page(call: Call) -> web.Response:
-    # The query is the page's own, as the address of a search.
+    # The page itself reads the query, for example that of a search.
     call.input_checked = True
     settings, request = call.services.settings, call.request
     assets = _assets(settings)
@@ -119,7 +118,7 @@ async def asset(call: Call) -> web.Response:
     found = assets.files.get(match["path"])
     if found is None or match["path"] == _DOCUMENT:
         raise NotFound
-    # A page of another version, while nodes are being replaced, gets what there is, and keeps it not.
+    # During a deployment, a page of another version gets the current file, but does not cache it.
     is_current = match["version"] == assets.version
     headers = {hdrs.CACHE_CONTROL: _FOR_EVER if is_current else _ASK_AGAIN, hdrs.VARY: hdrs.ACCEPT_ENCODING}
     body = found.data
@@ -131,21 +130,23 @@ async def asset(call: Call) -> web.Response:
 
 @cache
 def _limits(picture_bytes: int) -> str:
-    """What the page lets people enter, as JSON: `{"forms": {"ReplyBody": {"text": {"maxlength": 255}}, ...}, ...}`."""
+    """Returns the limits of the page's inputs as JSON: `{"forms": {"ReplyBody": {"text": {...}}}, "pictures": 10}`."""
     forms = {kind.__name__: limits_of(kind) for kind in _INPUTS}
     limits = {"forms": forms, "pictures": MAX_PICTURES, "picture_bytes": picture_bytes, "page_items": MAX_LIMIT}
     return msgspec.json.encode(limits).decode()
 
 
 def _preloads(assets: _Assets) -> str:
-    """Lets the browser ask for all modules at once, not for each when it has read the one that imports it."""
+    """Returns links by which the browser loads all modules at once, instead of discovering them import by import."""
     modules = [name for name, asset in assets.files.items() if asset.media_type == "text/javascript"]
     return "\n    ".join(f'<link rel="modulepreload" href="/web/{assets.version}/{name}">' for name in modules)
 
 
 def _policy(settings: Settings, request: web.Request) -> str:
-    """What the page may load and do. No inline script or style, no eval; and with Trusted Types the only text that
-    becomes markup is the templates written in the modules, which lit-html makes: what users write never does."""
+    """Returns the page's content security policy: no inline script or style, and no eval.
+
+    With Trusted Types, only lit-html makes markup, and only from templates in the modules, never from users' text.
+    """
     connect = " ".join(("'self'", *_gateway_sources(settings, request)))
     return "; ".join(
         (
@@ -164,18 +165,18 @@ def _policy(settings: Settings, request: web.Request) -> str:
 
 
 def _gateway_sources(settings: Settings, request: web.Request) -> tuple[str, ...]:
-    """Where the page connects to. The fallback without WebSocket asks the same host by HTTP."""
+    """Returns the addresses that the page connects to: long polling uses the same host by HTTP."""
     gateway = _gateway(settings, request)
     if gateway:
         return gateway, re.sub("^http", "ws", gateway)
     if _HOST.fullmatch(request.host):
-        # Older browsers do not count WebSockets among 'self'; whether TLS ends before us is not known here.
+        # Older browsers do not count WebSockets as 'self'. A proxy may end TLS, so both schemes are listed.
         return f"ws://{request.host}", f"wss://{request.host}"
     return ()
 
 
 def _gateway(settings: Settings, request: web.Request) -> str:
-    """The gateway's public address; empty where it is the page's own."""
+    """Returns the gateway's public address; "" if it is the page's own."""
     if settings.gateway_url:
         return settings.gateway_url.rstrip("/")
     own = "" if settings.is_production else _own_origin(request)
@@ -183,12 +184,12 @@ def _gateway(settings: Settings, request: web.Request) -> str:
 
 
 def _own_origin(request: web.Request) -> str:
-    """As the browser called us; empty for a host that is none, since it goes into a header."""
+    """Returns the page's origin as the browser named it; "" for an invalid host, because it goes into a header."""
     return f"{request.scheme}://{request.host}" if _HOST.fullmatch(request.host) else ""
 
 
 def _assets(settings: Settings) -> _Assets:
-    """In development a changed file shows on reload, in production the files are those of the start."""
+    """Returns the files: in production as they were at the start, in development as they are now."""
     return _kept() if settings.is_production else _read(_paths())
 
 
@@ -198,7 +199,7 @@ def _kept() -> _Assets:
 
 
 def _paths() -> tuple[tuple[str, Path, int], ...]:
-    """Every file that is served: its name in addresses, where it is, and the time of its last change."""
+    """Returns every file to serve: its name in addresses, its path, and the time of its last change."""
     files = (path for folder in (FOLDER, CLIENT) for path in sorted(folder.rglob("*")))
     return tuple(
         (path.relative_to(CHECKOUT).as_posix(), path, path.stat().st_mtime_ns)

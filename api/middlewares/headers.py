@@ -1,7 +1,7 @@
-"""Adds headers to every answer: they restrict what browsers do with it, and say which other pages may read it (CORS).
+"""Adds headers to every answer: they restrict what browsers do with it, and say which other origins may read it (CORS).
 
-Tokens are in a header and never in a cookie. So no answer allows credentials, and no page can act for a user without
-the token. This module knows nothing of routes.
+Tokens are sent in a header, never in a cookie. So no answer allows credentials, and no other site can act for a user
+without the token. This module knows no routes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _DEFAULTS = (
     (hdrs.SERVER, "daveslist"),
     ("X-Content-Type-Options", "nosniff"),
 )
-"""Headers that an answer gets unless its handler has set them."""
+"""Headers of every answer whose handler has not set them."""
 
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _REQUEST_HEADERS = "Authorization, Content-Type, If-None-Match"
@@ -34,6 +34,7 @@ _HSTS = "max-age=31536000"
 
 
 def headers(settings: Settings) -> Middleware:
+    """Returns the middleware that adds the headers and answers CORS preflights."""
     refused = RefusedOrigins(log_of(__name__))
 
     @web.middleware
@@ -46,15 +47,15 @@ def headers(settings: Settings) -> Middleware:
             response: web.StreamResponse = _preflight()
         else:
             response = await handler(request)
-        given = response.headers
+        answer_headers = response.headers
         for name, value in _DEFAULTS:
-            given.setdefault(name, value)
-        given[hdrs.VARY] = f"{given[hdrs.VARY]}, Origin" if hdrs.VARY in given else "Origin"
+            answer_headers.setdefault(name, value)
+        answer_headers[hdrs.VARY] = f"{answer_headers[hdrs.VARY]}, Origin" if hdrs.VARY in answer_headers else "Origin"
         if origin is not None and is_known:
-            given[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
-            given[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = _EXPOSED_HEADERS
+            answer_headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+            answer_headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = _EXPOSED_HEADERS
         if settings.is_production and _is_over_tls(request, settings):
-            given["Strict-Transport-Security"] = _HSTS
+            answer_headers["Strict-Transport-Security"] = _HSTS
         return response
 
     return add_headers
@@ -72,7 +73,7 @@ def _preflight() -> web.Response:
 
 
 def _is_over_tls(request: web.Request, settings: Settings) -> bool:
-    """Whether the client uses TLS, to this process or to a trusted proxy that says so."""
+    """True if the client uses TLS, to this process or to a trusted proxy that says so."""
     if request.secure:
         return True
     scheme = request.headers.get("X-Forwarded-Proto", "")

@@ -1,4 +1,4 @@
-"""Counts every request by route and status, and measures its time."""
+"""Counts every request by method, route and status, and measures its duration."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from api.middlewares.requests import Handler
 from api.request_counts import UNMATCHED, RequestCounts, method_label
 
 CLIENT_GONE = 499
-"""The status of a request that got no answer: the client had left, or the process was stopping."""
+"""Counted as the status of a request without an answer: the client had gone, or the process was stopping."""
 
 
 def metrics(counts: RequestCounts) -> Middleware:
+    """Returns the middleware that counts requests."""
+
     @web.middleware
     async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
         resource = request.match_info.route.resource

@@ -1,7 +1,7 @@
-"""Around every request: an id, one line in the log, and every failure as a problem.
+"""For every request: an id, one line in the log, and a problem as the answer to every failure.
 
-The line has the path but not the query, no header and no body: what is secret is in those. Of who asks it has the id
-and the address, which of IPv6 is the network that one household is given.
+The line has the path, but no query, header or body, because these may have secrets. It has the user's id and the
+client's address; of an IPv6 address only the network that one household gets.
 """
 
 from __future__ import annotations
@@ -33,16 +33,17 @@ from shared.settings import Settings
 log = log_of(__name__)
 
 MAX_PATH_LENGTH = 300
-"""Characters of a path in the log; no route of ours is longer."""
+"""Characters of a path in the log. All routes are shorter."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 USER_ID = web.RequestKey("user_id", int)
-"""Whose request it is; not there while that is not known, and of a visitor."""
+"""The id of the request's user; absent for visitors and before authentication."""
 
 
 def requests(settings: Settings) -> Middleware:
+    """Returns the middleware that logs requests and turns failures into problems."""
     trusted = settings.trusted_proxies
 
     @web.middleware
@@ -83,7 +84,7 @@ async def _answer(request: web.Request, handler: Handler, request_id: str) -> we
         if known is not None:
             return known.response()
         log.exception("request failed", request_id=request_id)
-        return InternalError(f"Tell us this number: {request_id}.").response()
+        return InternalError(f"Please report this number: {request_id}.").response()
 
 
 def _log(request: web.Request, request_id: str, started: float, status: int, trusted: Networks) -> None:

@@ -1,1 +1,1 @@
-"""Pictures of listings: checks, cleans and scales uploads, and stores the files. Knows nothing of HTTP and SQL."""
+"""Pictures of listings: checks, cleans and scales uploads, and stores the files. Knows neither HTTP nor SQL."""

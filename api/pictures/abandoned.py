@@ -1,6 +1,6 @@
 """Deletes abandoned files: those of removed pictures, and those of uploads that failed before their row was added.
 
-It deletes them soon after they are abandoned, and tries again and again while the storage is away.
+It deletes them soon after they are abandoned, and tries again while the storage is away.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _BATCH = 100
 
 
 class AbandonedFiles:
-    """Each process has one such task, and the processes share the work. The next start does what a stop left undone."""
+    """Deletes files in a task. The processes share the work; the next start finishes what a stop left undone."""
 
     def __init__(self, pictures: PictureRepository, storage: PictureStorage, seconds: float) -> None:
         self._pictures = pictures
@@ -38,7 +38,7 @@ class AbandonedFiles:
             await asyncio.gather(self._task, return_exceptions=True)
 
     def wake(self) -> None:
-        """Look now: there may be abandoned files."""
+        """Look for abandoned files now."""
         self._wanted.set()
 
     async def _run(self) -> None:

@@ -1,10 +1,10 @@
-"""Every failure of a picture, named once; api/problems.py has the problem that a client gets for each."""
+"""The failures of pictures. api/problems.py has the problem that a client gets for each."""
 
 from __future__ import annotations
 
 
 class PictureRefused(Exception):
-    """The upload itself is wrong; `reason` is a sentence for the person who sent it, without a full stop."""
+    """The upload itself is wrong. `reason` is a sentence for the uploader, without a full stop."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -24,12 +24,12 @@ class BrokenPicture(PictureRefused):
 
 
 class PicturesBusy(Exception):
-    """Too many pictures wait, or none can be processed at the moment: try again later."""
+    """Too many pictures wait, or none can be processed now: try again later."""
 
 
 class StorageUnavailable(Exception):
-    """The folder or bucket with the pictures cannot be reached, or refuses: the request may or may not have worked."""
+    """The folder or bucket of the pictures cannot be reached, or refuses. The request may have taken effect."""
 
 
 class PictureMissing(LookupError):
-    """The storage answers, and has no file with this key."""
+    """The storage answers, but has no file with this key."""

@@ -1,7 +1,7 @@
-"""Processes an upload before anybody else may see it: checks the pixels, turns them upright, scales and encodes them.
+"""Processes an upload: checks its pixels, turns it upright, scales it and encodes it anew.
 
-A pure function on bytes. It trusts nothing that the sender says about the file, and keeps only what can be seen: no
-EXIF, GPS, XMP, comment, colour profile, further frame or trailing byte survives.
+A pure function on bytes. It trusts nothing that the sender says about the file, and keeps only what is visible: no
+EXIF, GPS, XMP, comment, colour profile, further frame or trailing byte.
 
 Strangers can feed the decoders directly, so `workers` runs this module in separate processes. It silences warnings for
 the whole process while it runs: do not call it from several threads.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, TypeVar
 
-# These plugins register themselves. Without these imports, Pillow would import all its plugins to find WebP.
+# Importing these plugins registers them. Otherwise Pillow would import all its plugins to find WebP.
 from PIL import Image, ImageCms
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
@@ -35,7 +35,7 @@ WEBP_QUALITY = 85
 
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
-    # EXIF's orientation -> the transformation that undoes it (Exif 2.32, 4.6.4 A)
+    # EXIF's orientation -> the transformation that makes the picture upright (Exif 2.32, 4.6.4 A)
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -49,11 +49,13 @@ _PROFILE_MODES = {"RGB": ("RGB",), "GRAY": ("L",), "CMYK": ("CMYK",)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureLimits:
+    """The limits of an upload, and the sizes of the stored files."""
+
     max_bytes: int
     max_pixels: int
-    """The most pixels: width times height, as the file's header declares them."""
+    """Maximum of width times height, as declared in the file's header."""
     side: int
-    """Longer side of the stored picture, in pixels; smaller pictures stay as they are."""
+    """The longer side of the stored picture, in pixels. Smaller pictures are not enlarged."""
     thumbnail_side: int
 
     @classmethod
@@ -68,7 +70,7 @@ class PictureLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessedPicture:
-    """A picture that is ready to be stored and served: JPEG if opaque, else WebP; in sRGB and upright."""
+    """A picture that can be stored and served: JPEG if it is opaque, else WebP; in sRGB and upright."""
 
     content_type: str
     """`image/jpeg` or `image/webp`."""
@@ -82,12 +84,12 @@ class ProcessedPicture:
 
 
 def process_picture(data: bytes, limits: PictureLimits) -> ProcessedPicture:
-    """Check, clean and scale one upload. Raises UnsupportedPicture, PictureTooLarge or BrokenPicture."""
+    """Returns one upload checked, cleaned and scaled. Raises UnsupportedPicture, PictureTooLarge or BrokenPicture."""
     if len(data) > limits.max_bytes:
         raise PictureTooLarge(f"a picture may have at most {limits.max_bytes} bytes, this one has {len(data)}")
     format_name = _format_by_content(data)
     if format_name == WebPImageFile.format:
-        # Pillow sets up the WebP decoder, and its canvas in memory, as soon as it opens the file.
+        # Pillow allocates the WebP decoder and its canvas as soon as it opens the file.
         _check_pixels(*_declared_webp_size(data), limits)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -114,11 +116,11 @@ def _format_by_content(data: bytes) -> str:
         return PngImageFile.format
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return WebPImageFile.format
-    raise UnsupportedPicture("only JPEG, PNG and WebP pictures are accepted, and this file is none of them")
+    raise UnsupportedPicture("only JPEG, PNG and WebP pictures are accepted")
 
 
 def _declared_webp_size(data: bytes) -> tuple[int, int]:
-    """Width and height of the WebP's canvas, in pixels (RFC 9649, 2.5 to 2.7)."""
+    """Returns the width and height of the WebP's canvas in pixels (RFC 9649, 2.5 to 2.7)."""
     header = data[12:30]
     if len(header) == 18:
         if header[:4] == b"VP8X":
@@ -139,7 +141,7 @@ def _check_pixels(width: int, height: int, limits: PictureLimits) -> None:
 
 
 def _decoding(step: Callable[[], Result]) -> Result:
-    """Run a step that reads the stranger's bytes, and turn whatever it raises into one of our errors."""
+    """Run a step that reads the upload's bytes. Raises BrokenPicture or PictureTooLarge if it fails."""
     try:
         return step()
     except (BrokenPicture, PictureTooLarge):
@@ -149,15 +151,15 @@ def _decoding(step: Callable[[], Result]) -> Result:
     except MemoryError:
         raise PictureTooLarge("the picture needs too much memory") from None
     except Exception as error:
-        # Pillow's decoders have no common error: OSError, SyntaxError, ValueError, struct.error, zlib.error, ...
+        # Pillow's decoders have no common base error: OSError, SyntaxError, ValueError, struct.error, zlib.error, ...
         raise BrokenPicture("the picture is damaged or incomplete") from error
 
 
 def _decode(data: bytes, format_name: str, limits: PictureLimits) -> Image.Image:
-    """The first frame as RGB or RGBA in sRGB, upright, within the limits, and without metadata."""
+    """Returns the first frame as RGB or RGBA in sRGB, upright, within the limits, and without metadata."""
     with Image.open(BytesIO(data), formats=(format_name,)) as source:
         _check_pixels(source.width, source.height, limits)
-        # JPEG can be decoded at 1/2, 1/4 or 1/8, which saves most of the time and memory of a big photo.
+        # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size, which saves most of the time and memory for a big photo.
         source.draft(None, _fitting(source.width, source.height, limits.side))
         source.load()
         profile = source.info.get("icc_profile")
@@ -172,16 +174,16 @@ def _orientation(image: Image.Image) -> int:
     try:
         orientation = image.getexif().get(_ORIENTATION_TAG, 1)
     except Exception:
-        # Damaged metadata is no reason to refuse the picture: it is removed anyway.
+        # Damaged metadata does not matter: it is removed anyway.
         return 1
     return orientation if isinstance(orientation, int) else 1
 
 
 def _with_plain_mode(image: Image.Image) -> Image.Image:
-    """The same pixels as L, RGB, CMYK or RGBA, which scaling and colour management understand."""
+    """Returns the same pixels as L, RGB, CMYK or RGBA: scaling and colour management understand these."""
     if image.mode.startswith("I"):
-        # 16 bits of grey: `convert` alone would cut off all but the lowest 256 of 65,536 values. A colour that such a
-        # file declares transparent becomes visible.
+        # 16 bits of grey: `convert` alone would clip all values above 255. A colour that the file declares transparent
+        # becomes visible.
         return image.point(lambda value: value * (1 / 256)).convert("L")
     if image.has_transparency_data:
         return image.convert("RGBA")
@@ -191,7 +193,7 @@ def _with_plain_mode(image: Image.Image) -> Image.Image:
 
 
 def _to_srgb(image: Image.Image, profile: object) -> Image.Image:
-    """The image as RGB or RGBA in sRGB. A profile that cannot be read or does not fit is ignored, as in browsers."""
+    """Returns the image as RGB or RGBA in sRGB. Ignores an unreadable or unfitting profile, as browsers do."""
     target = "RGBA" if image.mode == "RGBA" else "RGB"
     if not isinstance(profile, bytes) or not profile:
         return image.convert(target)
@@ -218,11 +220,11 @@ def _to_srgb(image: Image.Image, profile: object) -> Image.Image:
 
 
 def _bare(image: Image.Image) -> Image.Image:
-    """A new image of the visible pixels alone: Pillow copies comments and profiles of the old one into its files."""
+    """Returns a new image of the visible pixels alone: Pillow would write the old image's comments and profiles."""
     if image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255):
         image = image.convert("RGB")
     if image.mode == "RGBA":
-        # Editors keep the cut-out parts of a photo under full transparency; multiplying by alpha erases them.
+        # Editors keep the pixels of cut-out parts under full transparency; multiplying by alpha erases them.
         image = image.convert("RGBa").convert("RGBA")
     bare = Image.new(image.mode, image.size)
     bare.paste(image)
@@ -244,7 +246,7 @@ def _scaled(image: Image.Image, side: int) -> Image.Image:
 
 
 def _encode(image: Image.Image) -> tuple[str, bytes]:
-    """The image's media type and file. WebP for transparency: as PNG, a photo with an alpha channel takes megabytes."""
+    """Returns the media type and the file. Transparent pictures become WebP: as PNG, a photo would take megabytes."""
     output = BytesIO()
     if image.mode == "RGB":
         image.save(output, "JPEG", quality=JPEG_QUALITY, progressive=True, optimize=True)

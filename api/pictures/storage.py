@@ -1,6 +1,6 @@
 """Stores the files of pictures in a local folder or an S3-compatible bucket; a setting decides which.
 
-It knows keys and bytes. The database knows which picture a key belongs to, and who may see it.
+This module knows keys and bytes. The database knows which picture a key belongs to, and who may see it.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ _KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{40}\.(?:jpg|webp)")
 
 
 def new_key(content_type: str) -> str:
-    """A random key that nobody can guess. It begins with a folder, which keeps local folders small.
+    """Returns a random key that nobody can guess. Its first part is a folder, which keeps local folders small.
 
-    A key is written once, so its bytes never change: the key is also their strong ETag (RFC 9110, 8.8.3).
+    Each key is written once, so its bytes never change, and the key is also their strong ETag (RFC 9110, 8.8.3).
     """
     name = secrets.token_hex(20)
     return f"{name[:2]}/{name}.{_EXTENSIONS[content_type]}"
 
 
 class PictureStorage:
-    """An asynchronous context manager; any number of nodes may share the folder or bucket.
+    """An asynchronous context manager. Any number of nodes may share the folder or bucket.
 
-    `put` is atomic: a key has either no file or the whole one. Every method raises StorageUnavailable if the storage
-    cannot be reached, refuses, or takes longer than the settings allow, and ValueError for a key that `new_key` cannot
-    have made.
+    `put` is atomic: a key has either no file or a complete one. Every method raises StorageUnavailable if the storage
+    cannot be reached, refuses, or takes longer than the settings allow. They raise ValueError for keys that are not
+    made by `new_key`.
     """
 
     def __init__(self, store: LocalStore | S3Store) -> None:
@@ -55,10 +55,11 @@ class PictureStorage:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> PictureStorage:
-        """The storage at `pictures_url`: `file:///folder`, or `s3://bucket/prefix` with the usual AWS_* variables.
+        """Returns the storage at `pictures_url`: `file:///folder`, or `s3://bucket/prefix`.
 
-        AWS_ENDPOINT_URL names an S3-compatible server; plain HTTP is used only if that URL begins with `http://`.
-        Raises InvalidSettings. No request is made yet.
+        For S3 the usual AWS_* variables apply; AWS_ENDPOINT_URL names an S3-compatible server. Plain HTTP is used only
+        if that URL begins with `http://`.
+        Raises InvalidSettings. Makes no request yet.
         """
         return cls(open_store(settings))
 
@@ -71,24 +72,24 @@ class PictureStorage:
         await self.close()
 
     async def close(self) -> None:
-        """Drop the connections; later requests raise StorageUnavailable."""
+        """Close the connections. Later requests raise StorageUnavailable."""
         self._store = None
 
     async def put(self, key: str, data: bytes, content_type: str) -> None:
-        """Store a file. When this returns, the whole file survives a power cut."""
+        """Store a file. On return, the whole file survives a power cut."""
         store = self._open(key)
         # Local files cannot hold a media type, and obstore raises instead of dropping it.
         attributes = {"Content-Type": content_type} if isinstance(store, S3Store) else None
         try:
             await _answer(store.put_async(key, data, attributes=attributes, use_multipart=False))
             if isinstance(store, LocalStore) and store.prefix is not None:
-                # A bucket answers when the file is safe; a local file has to be synced.
+                # A bucket answers when the file is durable; a local file has to be synced.
                 await _answer(asyncio.to_thread(_sync, store.prefix / key))
         except FileNotFoundError as error:
             raise StorageUnavailable("the folder or bucket is missing") from error
 
     async def get(self, key: str) -> bytes:
-        """The whole file; `processing` makes none larger than a few megabytes. Raises PictureMissing."""
+        """Returns the whole file: `processing` makes files of at most a few megabytes. Raises PictureMissing."""
         store = self._open(key)
         try:
             return bytes(await _answer(_read(store, key)))
@@ -96,14 +97,14 @@ class PictureStorage:
             raise PictureMissing(key) from error
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """Delete files. When this returns, none of them is there, not even in part. Missing files are no error."""
+        """Delete files. On return, none of them is left, not even in part. Missing files are no error."""
         if not keys:
             return
         store = self._open(*keys)
         try:
             await _answer(store.delete_async(list(keys)))
         except FileNotFoundError:
-            # In a folder, deleting several keys at once would stop at the first missing file.
+            # In a folder, deleting several keys in one call stops at the first missing file.
             for key in keys:
                 try:
                     await _answer(store.delete_async(key))
@@ -115,7 +116,7 @@ class PictureStorage:
     def _open(self, *keys: str) -> LocalStore | S3Store:
         for key in keys:
             if not _KEY.fullmatch(key):
-                raise ValueError(f"no key of a picture: {key!r}")
+                raise ValueError(f"not the key of a picture: {key!r}")
         if self._store is None:
             raise StorageUnavailable("the storage is closed")
         return self._store
@@ -126,7 +127,7 @@ async def _read(store: LocalStore | S3Store, key: str) -> obstore.Bytes:
 
 
 async def _answer(request: Awaitable[Result]) -> Result:
-    """The answer of the storage. Raises FileNotFoundError if this key has no file, else StorageUnavailable."""
+    """Returns the storage's answer. Raises FileNotFoundError if the key has no file, else StorageUnavailable."""
     try:
         return await request
     except FileNotFoundError as error:
@@ -138,7 +139,7 @@ async def _answer(request: Awaitable[Result]) -> Result:
 
 
 def _remove_begun(folder: Path, keys: Sequence[str]) -> None:
-    """Remove the partial files of a process that died while writing: obstore writes `KEY#1` first, then renames it."""
+    """Remove partial files of a process that died while writing: obstore writes `KEY#1`, then renames it."""
     for key in keys:
         for begun in (folder / key).parent.glob(f"{(folder / key).name}#*"):
             begun.unlink(missing_ok=True)
@@ -155,26 +156,26 @@ def _sync(file: Path) -> None:
 
 
 def open_store(settings: Settings) -> LocalStore | S3Store:
-    """The folder, made if it is missing, or the bucket that the settings name. Raises InvalidSettings."""
+    """Returns the folder, which is made if it is missing, or the bucket. Raises InvalidSettings."""
     if not settings.pictures_url:
         return _folder(settings.data_directory.absolute() / "pictures", "DATA_DIRECTORY")
     try:
         parts = urlsplit(settings.pictures_url)
     except ValueError:
-        raise InvalidSettings("PICTURES_URL: is no URL") from None
+        raise InvalidSettings("PICTURES_URL: is not a URL") from None
     if parts.query or parts.fragment:
-        raise InvalidSettings("PICTURES_URL: has nothing after the path")
+        raise InvalidSettings("PICTURES_URL: must not have a query or fragment")
     match parts.scheme:
         case "file" if parts.netloc in ("", "localhost") and parts.path.strip("/"):
             return _folder(Path(unquote(parts.path)), "PICTURES_URL")
         case "s3" if parts.netloc:
             return _bucket(parts.netloc, parts.path.strip("/"), settings)
-    raise InvalidSettings("PICTURES_URL: file:///folder or s3://bucket/prefix is needed")
+    raise InvalidSettings("PICTURES_URL: must be file:///folder or s3://bucket/prefix")
 
 
 def _folder(path: Path, setting: str) -> LocalStore:
     try:
-        # Pictures of private listings are here, so only this user may enter.
+        # The folder has pictures of private listings, so only this system user may enter it.
         make_folder(path, 0o700)
         return LocalStore(path)
     except OSError as error:
@@ -190,7 +191,7 @@ def _bucket(bucket: str, prefix: str, settings: Settings) -> S3Store:
         return S3Store(
             bucket,
             prefix=prefix or None,
-            # This name takes precedence: the client also reads the environment, where the variable may be empty.
+            # This name takes precedence: obstore also reads the environment, where the variable may be empty.
             config={"aws_endpoint_url_s3": endpoint} if endpoint else {},
             client_options={
                 "allow_http": endpoint.lower().startswith("http://"),

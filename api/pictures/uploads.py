@@ -1,6 +1,6 @@
 """Takes one upload: reads it within its limit, has it processed, and stores it as two files.
 
-It joins `workers` and `storage` for the handlers, and knows nothing of permissions and rows.
+It joins `workers` and `storage` for the handlers, and knows neither permissions nor rows.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 async def read_upload(part: BodyPartReader, max_bytes: int) -> bytes:
-    """The content of a multipart field. Raises PictureTooLarge after `max_bytes`, without reading the rest."""
+    """Returns the content of a multipart field. Raises PictureTooLarge after `max_bytes`, without reading on."""
     received = bytearray()
     while chunk := await part.read_chunk():
         received += chunk
@@ -34,11 +34,11 @@ async def read_upload(part: BodyPartReader, max_bytes: int) -> bytes:
 async def store_picture(
     data: bytes, place: Place, storage: PictureStorage, expect: Callable[[Sequence[str]], Awaitable[None]]
 ) -> NewPicture:
-    """Process and store an upload. When this returns, both files are stored, so a row never names a missing file.
+    """Process and store an upload. On return both files are stored, so no row ever names a missing file.
 
-    `expect` is called with their keys before, and has the files deleted if no row follows. So nothing is deleted here,
-    whatever goes wrong: a request may take effect although its answer said otherwise. Raises what `Place.process`,
-    `PictureStorage.put` and `expect` raise.
+    `expect` is called with the keys before the files are stored. It has them deleted later if no row follows. So this
+    function deletes nothing after an error: a request may have taken effect although its answer says otherwise. Raises
+    what `Place.process`, `PictureStorage.put` and `expect` raise.
     """
     processed = await place.process(data)
     picture = NewPicture(

@@ -1,9 +1,9 @@
-"""The process in which pictures are decoded: `python -m api.pictures.worker_process LIMITS`, started by `workers`.
+"""The process that decodes pictures: `python -m api.pictures.worker_process LIMITS`, started by `workers`.
 
 It reads one picture after the other from standard input, and answers each on standard output. Both directions use
-frames: a length of 4 bytes (big endian), then that many bytes. The first frame is empty and says that the process is
-ready. The process ends with its standard input, so it never outlives the API. It knows no secret: `workers` gives it an
-environment without any.
+frames: a length of 4 bytes (big endian), then that many bytes. The first frame of the output is empty, and says that
+the process is ready. The process ends when its standard input ends, so it never outlives the API. It knows no secret:
+`workers` gives it an environment without secrets.
 """
 
 from __future__ import annotations
@@ -30,16 +30,22 @@ _NICENESS = 5
 
 
 class WorkerLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """The limits of one worker process. `seconds` is the time for one picture."""
+
     picture: PictureLimits
     seconds: float
     memory_bytes: int
 
 
 class Processed(msgspec.Struct, frozen=True, tag=True):
+    """The answer if the picture was accepted."""
+
     picture: ProcessedPicture
 
 
 class Refused(msgspec.Struct, frozen=True, tag=True):
+    """The answer if the picture was refused."""
+
     error: str
     """A key of REFUSALS."""
     reason: str
@@ -49,6 +55,7 @@ Answer = Processed | Refused
 
 
 def answer(data: bytes, limits: PictureLimits) -> Answer:
+    """Returns the processed picture, or why it was refused."""
     try:
         return Processed(process_picture(data, limits))
     except PictureRefused as refusal:
@@ -58,10 +65,10 @@ def answer(data: bytes, limits: PictureLimits) -> Answer:
 
 
 def serve(limits: WorkerLimits, requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer until the requests end."""
+    """Answer pictures until the input ends."""
     _write_frame(answers, b"")
     while (data := _read_frame(requests)) is not None:
-        # The API ends a worker that takes too long. If the API is gone by then, the alarm ends it.
+        # The API kills a worker that takes too long. If the API has died by then, the alarm ends the worker.
         signal.setitimer(signal.ITIMER_REAL, limits.seconds + _BACKSTOP_SECONDS)
         reply = msgspec.msgpack.encode(answer(data, limits.picture))
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -83,21 +90,22 @@ def _write_frame(stream: BinaryIO, data: bytes) -> None:
 
 
 def _confine(memory_bytes: int) -> None:
-    # A low priority, so that requests and chat go first.
+    # A low priority, so that requests and chat are served first.
     os.nice(_NICENESS)
-    # Not every system can limit the address space; the limit on pixels holds in any case.
+    # Some systems cannot limit the address space. The limit of pixels holds on all.
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    # A core file would hold somebody's picture.
+    # A core file would contain a user's picture.
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def main() -> None:
+    """Run the worker process; its argument is a WorkerLimits as JSON."""
     limits = msgspec.json.decode(sys.argv[1], type=WorkerLimits)
     _confine(limits.memory_bytes)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    # Text that a library prints must not get between the frames.
+    # A library's output on stdout must not get between the frames.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     with answers, contextlib.suppress(BrokenPipeError):
         serve(limits, sys.stdin.buffer, answers)

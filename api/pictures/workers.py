@@ -1,10 +1,10 @@
 """Runs `process_picture` outside the event loop: in a few processes, with a bounded queue and a time limit.
 
-Pillow releases the GIL while it decodes, but threads would not do: a thread that a hostile picture keeps busy cannot be
-ended, and its memory, or a crash in a decoder, would hit the whole API. A process can be killed, and has a memory limit
-of its own, a lower priority, and an environment without secrets. A `ProcessPoolExecutor` would not do either: when one
-process has to be killed, all its pictures fail, and it unpickles bytes that a hijacked decoder may have written. These
-processes are children with pipes, whose answers are read as plain data.
+Threads would not do, although Pillow releases the GIL while it decodes. A thread that a hostile picture keeps busy
+cannot be ended, and its memory use, or a crash in a decoder, would hit the whole API. A process can be killed. It has
+its own memory limit, a lower priority, and an environment without secrets. A `ProcessPoolExecutor` would not do either:
+if one of its processes has to be killed, all pictures fail, and it unpickles bytes that a hijacked decoder may have
+written. The processes here are children with pipes, and their answers are read as plain data.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ log = log_of(__name__)
 
 START_SECONDS = 30.0
 PICTURES_A_PROCESS = 100
-"""A process is replaced after this many pictures, so that memory leaks of decoders stay small."""
+"""A process is replaced after this many pictures, so that leaks in decoders stay small."""
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
@@ -44,33 +44,35 @@ _answer_decoder = msgspec.msgpack.Decoder(Answer)
 
 
 class WorkerEnded(Exception):
-    """The process ended by itself: it crashed, or was killed by the system."""
+    """The process ended by itself: it crashed, or the system killed it."""
 
 
 class WorkerNotStarted(Exception):
-    """The process did not start, or not in time."""
+    """The process did not start, or not within START_SECONDS."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
+    """One upload, and the future for its result."""
+
     data: bytes
     picture: asyncio.Future[ProcessedPicture]
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The right to have one picture processed; `PictureWorkers.place` gives it."""
+    """The right to have one picture processed, given by `PictureWorkers.place`."""
 
     process: Callable[[bytes], Awaitable[ProcessedPicture]]
     """Returns and raises what `process_picture` does; raises PicturesBusy if no picture can be processed now."""
 
 
 class PictureWorkers:
-    """An asynchronous context manager; leaving it ends every process, and waiting pictures get PicturesBusy.
+    """An asynchronous context manager. Leaving it ends every process, and waiting pictures get PicturesBusy.
 
     The processes start with the first pictures. At most `workers` pictures are processed at the same time, and at most
-    `max_waiting` wait, in the order of arrival. An upload takes a `place` before its body is read, which also bounds
-    the number of bodies in memory.
+    `max_waiting` wait, in the order of arrival. An upload takes a `place` before its body is read, so the places also
+    bound the number of bodies in memory.
     """
 
     def __init__(self, limits: WorkerLimits, *, workers: int, max_waiting: int) -> None:
@@ -118,7 +120,7 @@ class PictureWorkers:
     def place(self) -> Iterator[Place]:
         """A place for one picture, until the end of the block. Raises PicturesBusy if all places are taken.
 
-        If the caller was cancelled and the picture is still being processed then, it is finished and dropped.
+        If the caller is cancelled while its picture is processed, the result is dropped.
         """
         if not self._runners:
             raise PicturesBusy("no pictures are processed now")
@@ -143,7 +145,7 @@ class PictureWorkers:
 
 
 class _Runner:
-    """Owns at most one process at a time and hands it one picture after the other."""
+    """Owns at most one process at a time, and gives it one picture after the other."""
 
     def __init__(self, jobs: asyncio.Queue[Job], limits: WorkerLimits) -> None:
         self._jobs = jobs
@@ -159,7 +161,7 @@ class _Runner:
             await self._end_worker()
 
     async def _serve_next(self) -> None:
-        # This is a method of its own so that no picture is kept in memory while the runner waits for the next.
+        # A separate method, so that the runner keeps no picture in memory while it waits for the next one.
         job = await self._jobs.get()
         if job.picture.done():
             return
@@ -181,9 +183,9 @@ class _Runner:
                 job.picture.set_result(answer.picture)
 
     async def _ask(self, data: bytes) -> Answer:
-        """The answer to one picture. Raises OSError, WorkerNotStarted, TimeoutError or WorkerEnded.
+        """Returns the answer to one picture. Raises OSError, WorkerNotStarted, TimeoutError or WorkerEnded.
 
-        After each of these errors no process is left.
+        After each of these errors the process has ended.
         """
         while True:
             worker = await self._ready_worker()
@@ -192,7 +194,7 @@ class _Runner:
                 return await worker.ask(data, self._limits.seconds)
             except WorkerEnded:
                 await self._end_worker()
-                # A process that has served before may have died meanwhile, and not because of this picture.
+                # A process that has served before may have died in between, not because of this picture.
                 if is_fresh:
                     raise
             except TimeoutError:
@@ -230,7 +232,7 @@ class _Worker:
 
     @classmethod
     async def start(cls, limits: WorkerLimits) -> _Worker:
-        """Raises OSError or WorkerNotStarted."""
+        """Returns a process that is ready. Raises OSError or WorkerNotStarted."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -239,7 +241,7 @@ class _Worker:
             stdin=PIPE,
             stdout=PIPE,
             env=_environment(),
-            # A Ctrl-C at the terminal must reach only the API, which then ends its workers.
+            # Ctrl-C at the terminal must reach only the API, which then ends its workers.
             start_new_session=True,
         )
         worker = cls(process)
@@ -259,7 +261,7 @@ class _Worker:
         return self._process.returncode is not None
 
     async def ask(self, data: bytes, seconds: float) -> Answer:
-        """The answer to one picture. Raises TimeoutError or WorkerEnded; end the worker after either."""
+        """Returns the answer to one picture. Raises TimeoutError or WorkerEnded; end the worker after either."""
         self.served += 1
         async with asyncio.timeout(seconds):
             # If the process has ended, the read below shows it.
@@ -271,7 +273,7 @@ class _Worker:
         try:
             answer: Answer = _answer_decoder.decode(reply)
         except msgspec.DecodeError as error:
-            raise WorkerEnded(f"its answer is none: {error}") from None
+            raise WorkerEnded(f"its answer cannot be decoded: {error}") from None
         return answer
 
     async def end(self) -> None:
@@ -279,7 +281,7 @@ class _Worker:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
         self._requests.close()
-        # Its pipe must be read to the end, or the transport stays open.
+        # The pipe must be read to its end, or the transport stays open.
         await self._answers.read()
         await self._process.wait()
 
@@ -287,14 +289,14 @@ class _Worker:
         try:
             length = int.from_bytes(await self._answers.readexactly(LENGTH_BYTES), "big")
             if length > MAX_ANSWER_BYTES:
-                raise WorkerEnded(f"its answer is said to have {length} bytes")
+                raise WorkerEnded(f"its answer claims to have {length} bytes")
             return await self._answers.readexactly(length)
         except (asyncio.IncompleteReadError, OSError):
             raise WorkerEnded(f"exit status {await self._process.wait()}") from None
 
 
 def _environment() -> dict[str, str]:
-    """The environment of a worker: what Python needs to find this project and its packages, and no secret."""
+    """Returns a worker's environment: what Python needs to find the project and its packages, and no secrets."""
     environment = {"PYTHONPATH": os.pathsep.join([str(_PROJECT), *filter(None, sys.path)])}
     if "LD_LIBRARY_PATH" in os.environ:
         environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]

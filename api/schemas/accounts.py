@@ -1,4 +1,4 @@
-"""What people give of themselves: registration, log-in, the own profile."""
+"""Bodies about the user's own account: registration, log-in, profile."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.domain.users import MAX_EMAIL_LENGTH, MAX_NAME_LENGTH, MAX_PASSWORD_
 Name = Annotated[str, Text(MAX_NAME_LENGTH)]
 Email = Annotated[str, partial(Storable, validate=[validate.Length(max=MAX_EMAIL_LENGTH), validate.Email()])]
 NewPassword = Annotated[str, partial(Storable, validate=validate.Length(MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH))]
-# To compare: a password that is too short is simply wrong, and so is an address that is none.
+# These two are only compared. A password that is too short is a wrong password, and an invalid address is unknown.
 GivenPassword = Annotated[str, partial(Storable, validate=validate.Length(max=MAX_PASSWORD_LENGTH))]
 GivenEmail = Annotated[str, partial(Storable, validate=validate.Length(max=MAX_EMAIL_LENGTH))]
 

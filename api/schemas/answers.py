@@ -1,7 +1,7 @@
-"""Every answer, declared once: a dataclass that becomes JSON as it is, and that describes the JSON in the document.
+"""The answers as dataclasses. Each becomes JSON unchanged, and describes that JSON in the OpenAPI document.
 
-Below each is the function that makes it from the domain's object. Only listings come as JSON from the database
-(shared/repositories/listings.py), with the fields that shared/domain/listings.py declares; `Listing` describes them.
+Below each class is the function that makes it from the domain's object. Only listings come as JSON from the database
+(shared/repositories/listings.py), with the fields of shared/domain/listings.py; `Listing` describes them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, make_dataclass
 from functools import partial
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 from marshmallow import fields
 from msgspec import UNSET
@@ -23,13 +23,15 @@ from shared.domain.users import Role
 from shared.events.messages import Message, message_payload
 from shared.repositories import audit, blocks, trash
 
+Kind = TypeVar("Kind")
+
 ABSENT: Any = UNSET
-"""The default of a field that is not always there."""
+"""The default of a field that is left out when it has no value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """RFC 9457. `errors` comes with 422: a list of sentences for each field."""
+    """Problem details (RFC 9457). `errors` comes with 422: a list of sentences for each field."""
 
     type: Annotated[str, partial(fields.String, metadata={"example": "/problems/invalid"})]
     title: str
@@ -38,15 +40,9 @@ class Problem:
     errors: dict[str, Any] = ABSENT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    status: Annotated[str, partial(fields.String, metadata={"enum": ["ok", "unavailable"]})]
-    reasons: dict[str, str] = ABSENT
-
-
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Whose name stands at something; empty for one who has left."""
+    """A user in other objects. `name` is "" if the account was deleted."""
 
     id: Id
     name: str
@@ -54,7 +50,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicProfile:
-    """What every user sees."""
+    """The profile that every user sees."""
 
     id: Id
     name: str
@@ -81,7 +77,7 @@ def blocked_profile(blocked: blocks.BlockedUser) -> BlockedProfile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile(PublicProfile):
-    """What only the user and admins see."""
+    """The profile that only the user and admins see."""
 
     email: str
 
@@ -99,7 +95,7 @@ class Ban:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FullProfile(Profile):
-    """What admins see."""
+    """The profile that admins see."""
 
     ban: Ban | None
 
@@ -113,7 +109,7 @@ def full_profile(user: users.User) -> FullProfile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedIn:
-    """`expires_in` is the access token's life in seconds."""
+    """`expires_in` is the lifetime of the access token in seconds."""
 
     user: Profile
     access_token: str
@@ -138,7 +134,7 @@ def conversation(conversation: messages.Conversation) -> Conversation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """The addresses are paths on this host; sizes are in pixels."""
+    """The URLs are paths on this host; the sizes are in pixels."""
 
     id: Id
     url: str
@@ -148,8 +144,13 @@ class Picture:
 
 
 def picture(picture: pictures.Picture) -> Picture:
-    url = f"/api/pictures/{picture.id}"
-    return Picture(id=picture.id, url=url, thumbnail_url=f"{url}/thumbnail", width=picture.width, height=picture.height)
+    return Picture(
+        id=picture.id,
+        url=pictures.ADDRESS.format(id=picture.id),
+        thumbnail_url=pictures.THUMBNAIL_ADDRESS.format(id=picture.id),
+        width=picture.width,
+        height=picture.height,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,30 +173,36 @@ class CategoryName:
     name: str
 
 
-_SHOWN = {name: hint for name, hint in get_type_hints(NewListing, include_extras=True).items() if name != "category_id"}
-Listing = make_dataclass(
-    "Listing",
-    [
-        ("id", Id),
-        ("category", CategoryName),
-        ("seller", Person),
-        *_SHOWN.items(),
-        ("created_at", Timestamp),
-        ("updated_at", Timestamp),
-        ("reply_count", Number),
-        ("pictures", list[Picture]),
-        # For those who may know: the seller, moderators and admins.
-        ("hidden", bool, ABSENT),
-        ("hidden_until", Timestamp | None, ABSENT),
-        ("hidden_reason", str | None, ABSENT),
-    ],
-    kw_only=True,
-)
+def _with_fields_of_a_listing(answer: type[Kind]) -> type[Kind]:
+    """Returns the dataclass with the fields of NewListing added, except the category, which is shown with its name."""
+    declared = get_type_hints(NewListing, include_extras=True).items()
+    shown = [(name, hint) for name, hint in declared if name != "category_id"]
+    made: type[Kind] = make_dataclass(
+        answer.__name__, shown, bases=(answer,), namespace={"__doc__": answer.__doc__}, kw_only=True, frozen=True
+    )
+    return made
+
+
+@_with_fields_of_a_listing
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """The last three fields are only for the seller, moderators and admins."""
+
+    id: Id
+    category: CategoryName
+    seller: Person
+    created_at: Timestamp
+    updated_at: Timestamp
+    reply_count: Number
+    pictures: list[Picture]
+    hidden: bool = ABSENT
+    hidden_until: Timestamp | None = ABSENT
+    hidden_reason: str | None = ABSENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trashing:
-    """When it came into the trash, by whom and why. If its category is gone, a restore needs another one."""
+    """When, by whom and why the listing went to the trash. If its category is gone, a restore has to name another."""
 
     at: Timestamp
     by: Person | None
@@ -208,7 +215,9 @@ def trashing(trashed: trash.TrashedListing) -> Trashing:
     return Trashing(at=rfc3339(trashed.at), by=by, reason=trashed.reason, category_is_gone=trashed.category_is_gone)
 
 
-TrashedListing = make_dataclass("TrashedListing", [("trashed", Trashing)], bases=(Listing,), kw_only=True)
+@dataclass(frozen=True, kw_only=True)
+class TrashedListing(Listing):
+    trashed: Trashing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,7 +277,7 @@ class ReportedListing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedReport(Report):
-    """`report_count`: open reports of the listing when the reading of the queue began."""
+    """`report_count` is the listing's number of open reports when the first page of the queue was read."""
 
     reporter: Person
     listing: ReportedListing
@@ -293,7 +302,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """Something that a moderator or an admin did."""
+    """An act of a moderator or an admin."""
 
     id: Id
     actor: Person

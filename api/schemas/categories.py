@@ -1,4 +1,4 @@
-"""What moderators give of a category."""
+"""Bodies about categories."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class CategoryBody:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CategoryChangeBody:
-    """Only what is given is changed."""
+    """Changes only the fields that are given."""
 
     name: ShortText | None = left_out()
     visibility: Visibility | None = left_out()

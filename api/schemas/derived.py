@@ -1,7 +1,7 @@
-"""Marshmallow schemas made from dataclasses: what checks a body or a query, and what describes an answer.
+"""Makes marshmallow schemas from dataclasses: they check bodies and queries, and describe answers.
 
-A field of a body or a query is declared by its type and a rule beside it: one of shared/domain/declared.py, or, where
-only this API has it, a marshmallow field (its class, or a `partial` of it): `cursor: Annotated[str, Storable]`.
+A field is declared by its type and a rule. The rule is one of shared/domain/declared.py, or, if only the API has it, a
+marshmallow field (its class, or a `partial` of it): `cursor: Annotated[str, Storable]`.
 """
 
 from __future__ import annotations
@@ -14,58 +14,65 @@ from typing import Any, TypeVar, get_args, get_origin
 
 from marshmallow import Schema, fields, validate
 
-from api.schemas.fields import Id, Text, Time, Whole, Year
+from api.schemas.fields import Digits, Flag, Id, Storable, Text, Time, Whole, Year
 from shared.domain import declared
 from shared.domain.declared import Change, Field, fields_of
 
 Input = TypeVar("Input")
 
 
+class Query:
+    """The base of what comes in an address, where everything is text."""
+
+    __slots__ = ()
+
+
 @cache
 def input_schema(kind: Any) -> type[Schema]:
-    """What checks a body or a query, and describes it."""
+    """Returns the schema that checks and describes a body or a query."""
     if issubclass(kind, Change):
-        given = {field.name: _input(field, is_partial=True) for field in fields_of(kind.OF)}
+        inputs = {field.name: _input(field, is_partial=True) for field in fields_of(kind.OF)}
     else:
-        given = {
-            field.name: _input(field, is_partial=False)
+        form = _in_query if issubclass(kind, Query) else _in_body
+        inputs = {
+            field.name: _input(field, form, is_partial=False)
             for field in fields_of(kind)
             if not isinstance(field.rule, declared.SetLater)
         }
-    return Schema.from_dict(given, name=kind.__name__)
+    return Schema.from_dict(inputs, name=kind.__name__)
 
 
-def load(kind: type[Input], given: Mapping[str, object]) -> Input:
-    """One of that dataclass. Raises marshmallow's ValidationError, as its `__post_init__` may."""
+def load(kind: type[Input], values: Mapping[str, object]) -> Input:
+    """Returns an instance of the dataclass. Raises marshmallow's ValidationError, also from `__post_init__`."""
     declaration: Any = kind
-    loaded: Input = _loader(declaration)(given) if given else _empty(declaration)
+    loaded: Input = _loader(declaration)(values) if values else _empty(declaration)
     return loaded
 
 
 @cache
 def _loader(kind: Any) -> Callable[[Mapping[str, object]], Any]:
-    # A schema takes a while to build and keeps nothing of what it loads.
+    # Building a schema takes a while. It can be shared, because it keeps nothing of what it loads.
     schema = input_schema(kind)()
     if issubclass(kind, Change):
-        return lambda given: kind(schema.load(given))
-    return lambda given: kind(**schema.load(given))
+        return lambda values: kind(schema.load(values))
+    return lambda values: kind(**schema.load(values))
 
 
 @cache
 def _empty(kind: Any) -> Any:
-    """What nothing given makes; as it cannot be changed, once for all requests. What is raised is not kept."""
+    """Returns the instance for no input, shared by all requests because it is immutable. Errors are not cached."""
     return _loader(kind)({})
 
 
 @cache
 def answer_schema(kind: Any) -> type[Schema]:
-    """What describes an answer. Nothing is dumped through it: the dataclass itself is what becomes JSON."""
+    """Returns the schema that describes an answer. It is not used to encode it: the dataclass itself becomes JSON."""
     return Schema.from_dict({field.name: _output(field) for field in fields_of(kind)}, name=kind.__name__)
 
 
 @cache
 def page_schema(kind: Any) -> type[Schema]:
-    """A page of such answers; `next_cursor` is null on the last one."""
+    """Returns the schema of a page of such answers; `next_cursor` is null on the last page."""
     return Schema.from_dict(
         {
             "data": fields.List(fields.Nested(answer_schema(kind)), required=True),
@@ -76,7 +83,7 @@ def page_schema(kind: Any) -> type[Schema]:
 
 
 def limits_of(kind: type) -> dict[str, dict[str, int]]:
-    """Its fields' limits, as the attributes that HTML's inputs have for them; fields without a limit are absent."""
+    """Returns the limits of the fields as attributes of HTML inputs. Fields without a limit are absent."""
     found = {name: _attributes(field) for name, field in input_schema(kind)().fields.items()}
     return {name: attributes for name, attributes in found.items() if attributes}
 
@@ -91,12 +98,11 @@ def _attributes(field: fields.Field[Any]) -> dict[str, int]:
     return {name: limit for name, limit in limits.items() if limit is not None}
 
 
-def _input(field: Field, *, is_partial: bool) -> fields.Field[Any]:
-    settings: dict[str, Any] = {"allow_none": field.allows_null}
-    if not is_partial:
-        settings["required"] = not field.may_be_left_out
-        if field.default is not MISSING:
-            settings["load_default"] = field.default
+Settings = dict[str, Any]
+Form = Callable[[Field, Settings], fields.Field[Any]]
+
+
+def _in_body(field: Field, settings: Settings) -> fields.Field[Any]:
     match field.rule:
         case declared.Text(longest):
             return Text(longest=longest, **settings)
@@ -106,12 +112,35 @@ def _input(field: Field, *, is_partial: bool) -> fields.Field[Any]:
             return Year(least, **settings)
         case declared.Identifier():
             return Id(**settings)
+        case declared.Label(longest):
+            return Storable(validate=validate.Length(1, longest), **settings)
         case None | declared.SetLater() if issubclass(field.kind, Enum):
             return fields.Enum(field.kind, by_value=True, **settings)
         case make if callable(make):
             made: fields.Field[Any] = make(**settings)
             return made
-    raise TypeError(f"{field.name}: no rule says what it may hold")
+    raise TypeError(f"{field.name}: needs a rule that says which values it takes")
+
+
+def _in_query(field: Field, settings: Settings) -> fields.Field[Any]:
+    match field.rule:
+        case declared.Whole(least, most):
+            return Digits(validate=validate.Range(least, most), **settings)
+        case None if field.kind is bool:
+            return Flag(**settings)
+    return _in_body(field, settings)
+
+
+def _input(field: Field, form: Form = _in_body, *, is_partial: bool) -> fields.Field[Any]:
+    settings: Settings = {"allow_none": field.allows_null}
+    if not is_partial:
+        settings["required"] = not field.may_be_left_out
+        if field.default is not MISSING:
+            settings["load_default"] = field.default
+    made = form(field, settings)
+    if field.meaning:
+        made.metadata = {**made.metadata, "description": field.meaning}
+    return made
 
 
 def _output(field: Field) -> fields.Field[Any]:

@@ -1,4 +1,4 @@
-"""Marshmallow fields for what this API takes: text that can be stored, ids in both spellings, numbers, times."""
+"""Marshmallow fields for the input of this API: text that can be stored, ids, numbers, times."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
+from api.pagination import MAX_LIMIT
 from shared.domain.ids import MAX_EXACT_FLOAT, parse_id
 from shared.domain.text import is_storable, text_fault
 
 
 class Text(fields.String):
-    """Text that says something, kept exactly as it came. `longest` is in characters."""
+    """Text that is not blank, kept unchanged. `longest` is in characters."""
 
     def __init__(self, *, longest: int, **settings: Any) -> None:
         self.longest = longest
@@ -28,7 +29,7 @@ class Text(fields.String):
 
 
 class Storable(fields.String):
-    """Any text that can be stored; blank or not is for validators to say."""
+    """Any text that Postgres can store, also blank text."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         if not isinstance(value, str):
@@ -39,7 +40,7 @@ class Storable(fields.String):
 
 
 class Id(fields.Integer):
-    """A positive bigint, as an integer or as its digits."""
+    """A positive bigint, as an integer or as a string of its digits."""
 
     default_error_messages = {"invalid": "Not an id."}  # noqa: RUF012 (marshmallow's own way)
 
@@ -51,14 +52,29 @@ class Id(fields.Integer):
 
 
 class IdOrZero(Id):
-    """The same, or 0, which is before all ids."""
+    """An id, or 0, which is before all ids."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         return 0 if value == "0" else super()._deserialize(value, attr, data, **kwargs)
 
 
+class Ids(fields.String):
+    """At most as many ids as a page has items, in a query: digits separated by commas."""
+
+    _MOST = MAX_LIMIT
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(metadata={"pattern": "^[0-9]+(,[0-9]+)*$"}, **settings)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        numbers = [parse_id(digits) for digits in str(value).split(",", self._MOST)]
+        if None in numbers or len(numbers) > self._MOST:
+            raise ValidationError(f"Not a list of at most {self._MOST} ids, separated by commas.")
+        return numbers
+
+
 class Time(fields.AwareDateTime):
-    """RFC 3339 with an offset, taken to UTC; nothing that Postgres or UTC cannot express."""
+    """An RFC 3339 time with an offset, converted to UTC. Refuses times that Postgres or UTC cannot express."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(format="iso", **settings)
@@ -74,13 +90,13 @@ class Time(fields.AwareDateTime):
 
 
 class Whole(fields.Integer):
-    """A whole number of JSON, not its spelling as text. Without `most` it has no end."""
+    """A whole JSON number; its spelling as a string is refused. Without `most` it has no upper limit."""
 
     def __init__(self, least: int, most: int | None = None, **settings: Any) -> None:
         super().__init__(strict=True, validate=validate.Range(least, most), **settings)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
-        # `2015.0` is 2015, as JSON has it; `true` is not 1.
+        # In JSON `2015.0` equals 2015. `true` is not 1.
         if type(value) is float and value.is_integer() and abs(value) <= MAX_EXACT_FLOAT:
             return int(value)
         if type(value) is not int:
@@ -89,7 +105,7 @@ class Whole(fields.Integer):
 
 
 class Year(Whole):
-    """A year from `least` to the next one."""
+    """A year from `least` to next year."""
 
     def __init__(self, least: int, **settings: Any) -> None:
         super().__init__(least, **settings)
@@ -103,7 +119,7 @@ def _not_after_next_year(year: int) -> None:
 
 
 class Digits(fields.Integer):
-    """A whole number in a query: digits only, a minus before them at most."""
+    """A whole number in a query: digits, and before them at most a minus."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         digits = value.removeprefix("-") if isinstance(value, str) else ""

@@ -1,4 +1,4 @@
-"""What is written under a listing."""
+"""The body of a reply to a listing."""
 
 from __future__ import annotations
 

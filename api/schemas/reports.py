@@ -1,4 +1,4 @@
-"""What is wrong with a listing, as its reader says."""
+"""The body of a report about a listing."""
 
 from __future__ import annotations
 

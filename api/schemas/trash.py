@@ -1,4 +1,4 @@
-"""What moderators give to take a listing out of the trash."""
+"""The body with which moderators restore a listing from the trash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-// The REST API as functions. They add the token, refresh it and try again; they return objects, and throw Problem.
+// The REST API as functions. They send the token and refresh it when needed. They return objects, and throw Problem.
 
 import { Problem } from "./problem.js";
 import { session } from "./session.js";
@@ -14,8 +14,8 @@ export const api = {
 };
 
 export function address(path, query = {}) {
-  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");
-  return given.length ? `${path}?${new URLSearchParams(given)}` : path;
+  const parameters = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");
+  return parameters.length ? `${path}?${new URLSearchParams(parameters)}` : path;
 }
 
 async function request(method, path, { body, signal, as = "json" }) {

@@ -37,5 +37,5 @@ export function messageTime(time) {
   return isToday ? clock.format(new Date(time)) : dateTime(time);
 }
 
-/** The name to show; the name of a person who has left is empty. */
+/** Returns the name to show. Deleted accounts have an empty name. */
 export const nameOf = (user) => user?.name || "Somebody who left";

@@ -1,11 +1,11 @@
-// The limits that the server checks, as the document has them: copied nowhere.
+// The limits that the server checks. The server puts them into the document; no module of the page copies them.
 
 const { forms, ...others } = JSON.parse(document.querySelector('meta[name="limits"]').content);
 
 /** {pictures, picture_bytes, page_items} */
 export const limits = others;
 
-/** What a field of a request may hold, as attributes of its input: `limitsOf("ReplyBody").text.maxlength`. */
+/** Returns the limits of a request's fields as attributes of inputs: `limitsOf("ReplyBody").text.maxlength`. */
 export function limitsOf(request) {
   return forms[request] ?? {};
 }

@@ -1,4 +1,4 @@
-// Goes to another address of the page. Views ask here; the router, which knows all views, does it.
+// Goes to another address of the page. Views call this module, and the router, which knows all views, does the work.
 
 let go = () => {};
 
@@ -6,7 +6,7 @@ export function navigateWith(navigator) {
   go = navigator;
 }
 
-/** `replace` leaves no trace in the history; `notice` is shown by the view that opens. */
+/** `replace` adds no entry to the browser's history; the view that opens shows `notice`. */
 export function navigate(url, options) {
   go(url, options);
 }

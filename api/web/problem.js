@@ -1,4 +1,4 @@
-// A failure in words for people: the API's problem details (RFC 9457), or that the server could not be reached.
+// A failure in words for people: the API's problem details (RFC 9457), or the fact that the server was unreachable.
 
 export class Problem extends Error {
   constructor({ status = 0, type = "", title = "", detail = "", errors = {} }, retryAfter = null) {
@@ -9,7 +9,7 @@ export class Problem extends Error {
     this.retryAfter = retryAfter;
   }
 
-  /** Any error as a Problem. A fault of the page itself also goes to the console. */
+  /** Returns any error as a Problem. A fault of the page itself is also logged on the console. */
   static of(error) {
     if (error instanceof Problem) return error;
     if (error.name === "AbortError") return new Problem({ type: "aborted", title: "Stopped." });
@@ -26,19 +26,19 @@ export class Problem extends Error {
     try {
       body = await response.json();
     } catch {
-      // The answer is a proxy's, in an unknown form: use only its status.
+      // The answer comes from a proxy, in an unknown form: use only its status.
     }
     const seconds = Number(response.headers.get("Retry-After"));
     const title = `The server answered ${response.status}.`;
     return new Problem({ title, ...body, status: response.status }, seconds || null);
   }
 
-  /** The fault of one field in one line; empty if it has none. */
+  /** Returns the errors of one field in one line; "" if it has none. */
   of(field) {
     return sentences(this.errors[field]).join(" ");
   }
 
-  /** The faults of fields that a form does not have. */
+  /** Returns the errors of all other fields in one line. */
   beside(fields) {
     const others = Object.keys(this.errors).filter((name) => !fields.includes(name));
     return others.map((name) => `${name}: ${this.of(name)}`).join(" ");

@@ -19,7 +19,7 @@ import { Register } from "./views/register.js";
 import { Reports } from "./views/reports.js";
 import { Trash } from "./views/trash.js";
 
-/** Path, view, and the lowest role that may see it. An id has only digits. */
+/** Path, view, and the lowest role that may open it. Ids match digits only. */
 const ROUTES = [
   ["/", Browse, null],
   ["/account", Account, "user"],
@@ -44,7 +44,7 @@ class Router {
   #url = "";
   #isToBeFocused = false;
   #scrollTo = null;
-  /** The last search, kept so that going back shows it as it was, with all its pages. */
+  /** The last search. Going back shows it again as it was, with all its pages. */
   #kept = null;
 
   start() {
@@ -57,13 +57,13 @@ class Router {
     this.#show({ isFirst: true });
   }
 
-  /** Open the same address again for another person. */
+  /** Opens the current address again, because another person is logged in now. */
   restart(notice) {
     this.#keep(null);
     this.#show({ notice, isRestart: true });
   }
 
-  /** `replace` leaves no trace in the history; `notice` is shown by the view that opens. */
+  /** `replace` adds no entry to the browser's history; the view that opens shows `notice`. */
   go(url, { replace = false, notice = "" } = {}) {
     if (!replace) {
       history.replaceState({ ...history.state, scroll: scrollY }, "");
@@ -74,7 +74,7 @@ class Router {
     this.#show({ notice });
   }
 
-  /** Called after each drawing. A new page begins at its top, with the focus on its heading for screen readers. */
+  /** Called after each drawing. A new view begins at its top, with the focus on its heading for screen readers. */
   drawn() {
     if (this.#scrollTo !== null) {
       scrollTo(0, this.#scrollTo);
@@ -118,7 +118,7 @@ class Router {
       this.view.start(before?.constructor === this.view.constructor && !isRestart ? before : null);
       if (!isSamePath) this.#scrollTo = 0;
     }
-    // The same address may have become another view, for example the log-in that it needs.
+    // The same address may show another view now, for example the log-in that it needs.
     this.#isToBeFocused = !isFirst && !(isSamePath && before.constructor === this.view.constructor);
     if (this.#isToBeFocused) announce(this.view.title);
     update();
@@ -140,7 +140,7 @@ function make(notice) {
   return new Missing({});
 }
 
-/** Follow a click on a link to one of our own addresses without loading; leave all other clicks to the browser. */
+/** Opens links to the page's own addresses without loading it again; all other clicks are left to the browser. */
 function followLink(event) {
   const link = event.target.closest?.("a[href]");
   if (!link || event.defaultPrevented || event.button !== 0) return;

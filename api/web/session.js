@@ -1,16 +1,18 @@
-// The user who is logged in on this browser, and the tokens, which this module keeps fresh and shares among all tabs.
+// The user who is logged in on this browser, and the user's tokens, which all tabs share and this module keeps fresh.
 //
-// The tokens are in the browser's storage. The API takes them only in a header, so no other site can act for the user, as
-// it could with a cookie (CSRF). What remains is script injection, which a policy without inline script and Trusted Types
-// prevent. Tokens in memory would not be safer (an injected script can call this module), and everybody would have to log
-// in again after each reload. Access tokens are short-lived; if somebody else has used a refresh token, its next use ends
-// the session.
+// The tokens are in the browser's storage. The API accepts them only in a header, so no other site can act for the
+// user,
+// as it could with a cookie (CSRF). Script injection remains a danger; the page's policy prevents it: no inline
+// scripts,
+// and Trusted Types. Tokens in memory would not be safer, because an injected script could call this module, and each
+// reload would log the user out. Access tokens are short-lived. If someone else has used a refresh token, its next use
+// ends the session.
 
 import { Problem } from "./problem.js";
 import { onWrittenElsewhere, readAtOnce, readForSure, write } from "./session_store.js";
 
 const LOCK = "daveslist.refresh";
-/** A token is replaced before it is used if it expires within this time, or is past half of a very short life. */
+/** A token is replaced when it expires within this time, or when half of a very short life is over. */
 const EARLY_MS = 60_000;
 const CHECK_AT_MOST_EVERY_MS = 1_000;
 
@@ -41,7 +43,7 @@ class Session {
     return this.user !== null && ranks.indexOf(this.user.role) >= ranks.indexOf(role);
   }
 
-  /** The present token, which may have expired, for callers that cannot wait; null for a visitor. */
+  /** The current token, possibly expired, for callers that cannot wait; null for a visitor. */
   get token() {
     return this.#stored?.access_token ?? null;
   }
@@ -51,18 +53,18 @@ class Session {
     this.#listeners.push(listener);
   }
 
-  /** Take over the answer of a registration, a log-in or a refresh. */
+  /** Stores the answer of a registration, a log-in or a refresh. */
   begin(answer) {
     const life = answer.expires_in * 1000;
     return this.#keep({ ...answer, refresh_at: Date.now() + Math.max(life - EARLY_MS, life / 2) });
   }
 
-  /** End the session here. `notice` says why, if the user did not ask for it. */
+  /** Ends the session in this browser. `notice` gives the reason if the user did not ask for it. */
   end(notice = "") {
     return this.#keep(null, notice);
   }
 
-  /** Change the user's profile alone, so that no older tokens overwrite newer ones. */
+  /** Stores only the user's profile, so that older tokens do not overwrite newer ones. */
   rename(user) {
     return alone(async () => {
       const stored = await readForSure();
@@ -70,13 +72,15 @@ class Session {
     });
   }
 
-  /** A token that is good for a while; null for a visitor. Throws Problem if none can be had now. */
+  /** Resolves with a token that is valid for a while, or null for a visitor. Throws Problem if the refresh failed. */
   async freshToken() {
     if (!this.#stored || this.#stored.refresh_at > Date.now()) return this.token;
     return this.refresh(this.token);
   }
 
-  /** Another token than this one, which was refused or is about to expire; null if the session has ended. */
+  /**
+   * Replaces a token that was refused or is about to expire. Resolves with the new one, or null if the session ended.
+   */
   async refresh(token) {
     return alone(async () => {
       // While this tab waited, another tab may have used the refresh token and got a new one.
@@ -104,7 +108,7 @@ class Session {
     });
   }
 
-  /** Ask the API whether the session is still good, and what the user's role is now. */
+  /** Asks the API whether the session is still valid and what the user's role is now. */
   async check() {
     if (!this.#stored) return;
     const wait = this.#checkedAt + CHECK_AT_MOST_EVERY_MS - Date.now();
@@ -130,7 +134,7 @@ class Session {
         this.end((await Problem.fromResponse(response)).message);
       }
     } catch {
-      // The API cannot be reached: the next check will show.
+      // The API cannot be reached: the next check decides.
     }
   }
 
@@ -149,7 +153,7 @@ class Session {
     for (const listener of this.#listeners) listener({ isOtherPerson, token, notice });
   }
 
-  /** Refresh the token in time: the live connection needs one even while no REST request is made. */
+  /** Refreshes the token before it expires: the live connection needs a valid one even without REST requests. */
   #refreshInTime() {
     clearTimeout(this.#timer);
     if (!this.#stored) return;
@@ -164,7 +168,10 @@ class Session {
   }
 }
 
-/** Run in one tab at a time. Browsers have locks for pages over HTTPS or from localhost, so not for plain HTTP on a LAN. */
+/**
+ * Runs `work` in one tab at a time. Browsers have locks only for pages from HTTPS or localhost; elsewhere `work` runs
+ * without a lock.
+ */
 function alone(work) {
   return navigator.locks ? navigator.locks.request(LOCK, work) : work();
 }

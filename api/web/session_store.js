@@ -1,14 +1,14 @@
 // Stores the session for all tabs, in two places, because neither is enough alone:
 //
-// localStorage can be read at once when a page starts, and tells other tabs of changes, but it may be stale for a moment
-// in a tab that runs in another process. IndexedDB is the same for all tabs at any moment, but only asynchronous. It
-// decides when two tabs would otherwise use the same refresh token, which would end the session.
+// localStorage can be read at once when a page starts, and tells other tabs about changes. But it may be stale for a
+// moment in a tab that runs in another process. IndexedDB is never stale, but it is asynchronous. It prevents two tabs
+// from using the same refresh token, which would end the session.
 
 const KEY = "daveslist.session";
 const DATABASE = "daveslist";
 const STORE = "session";
 
-/** The session in localStorage; null for a visitor. */
+/** Returns the session in localStorage; null for a visitor. */
 export function readAtOnce() {
   try {
     return JSON.parse(localStorage.getItem(KEY));
@@ -17,7 +17,7 @@ export function readAtOnce() {
   }
 }
 
-/** The session, or null, as the last tab wrote it. Call this while no other tab can write. */
+/** Resolves with the session as the last tab wrote it, or null. Call this only while no other tab can write. */
 export async function readForSure() {
   try {
     return (await transaction("readonly", (store) => store.get(KEY))) ?? readAtOnce();
@@ -27,14 +27,14 @@ export async function readForSure() {
   }
 }
 
-/** Write the session: localStorage has it on return, IndexedDB when the promise resolves. */
+/** Writes the session: to localStorage before it returns, to IndexedDB before the promise resolves. */
 export async function write(session) {
   if (session) localStorage.setItem(KEY, JSON.stringify(session));
   else localStorage.removeItem(KEY);
   try {
     await transaction("readwrite", (store) => (session ? store.put(session, KEY) : store.delete(KEY)));
   } catch {
-    // As above.
+    // Some browsers have no storage in private windows.
   }
 }
 

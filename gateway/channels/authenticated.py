@@ -1,4 +1,4 @@
-"""The base of the product's channels: each takes a fresh access token, so that a connection outlives its first one."""
+"""The base of the product's channels. They accept new access tokens, so that a connection outlives its first token."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ ACCESS_TOKEN = "access_token"
 
 TOO_MANY_REQUESTS = Error({"reason": "too many requests"})
 TRY_AGAIN = Error({"reason": "try again"})
-"""The database is away: nothing has changed, and the client may try again later."""
+"""The database is away. Nothing has changed, and the client may try again later."""
 
 
 class AuthenticatedChannel(Channel):
-    """Subclasses pass events that they do not know to `super().handle_in`."""
+    """Subclasses pass unknown events to `super().handle_in`."""
 
     @property
     def context(self) -> Context:

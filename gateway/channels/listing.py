@@ -1,7 +1,7 @@
-"""`listing:{id}`: tells the viewers of a listing what happens to it, and who else is looking.
+"""`listing:{id}`: tells the viewers of a listing what happens to it, and who else is looking at it.
 
-Who may see a listing can change at any time. After a change, nothing reaches a member until the node knows whether that
-member may still see the listing. It asks Postgres once for all of its members.
+Who may see a listing can change at any time. After a change, nothing reaches a member until the node knows whether this
+member may still see the listing. The node asks Postgres once for all its members of the topic.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PRESENT = "present"
 
 
 class Listing(AuthenticatedChannel):
-    """Join: whoever may see it. Pushes: `reply_created`, `listing_updated`, `listing_removed`, and presence."""
+    """Join: anyone who may see it. Pushes: `reply_created`, `listing_updated`, `listing_removed`, and presence."""
 
     intercepts = looks_again_at = frozenset({LOOK_AGAIN})
     tracks_presence = True
@@ -34,7 +34,7 @@ class Listing(AuthenticatedChannel):
         listing_id = topics.listing_of(topic)
         if listing_id is None:
             return NOT_FOUND
-        # Subscribe before the look: a change between a look and a later subscription would go unnoticed.
+        # Subscribe before the look-up: a change between a look-up and a later subscription would go unnoticed.
         await self.subscribe()
         try:
             audience = await self.context.audiences.get(listing_id)
@@ -65,13 +65,13 @@ class Listing(AuthenticatedChannel):
 
     @classmethod
     async def look(cls, topic: str, context: Context) -> Audience | Stop | None:
-        """Who may see the listing; None if it is gone."""
+        """Returns who may see the listing; None if it is gone; a Stop if Postgres is away."""
         listing_id = topics.listing_of(topic)
         assert listing_id is not None
         try:
             return await context.audiences.get(listing_id)
         except DatabaseUnavailable:
-            # While it is not known who may see the listing, nobody may. The clients join again, and get in later.
+            # While it is unknown who may see the listing, nobody may. The clients join again, and get in later.
             return Stop("try again")
 
     def judge(self, found: Audience | None) -> InfoResult:

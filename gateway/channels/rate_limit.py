@@ -1,4 +1,4 @@
-"""Token buckets: how often a user may do something. Pure but for the clock."""
+"""Token buckets: how often a user may do something. Pure except for the clock."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _PRUNE_AT = 1000
 
 
 class TokenBucket:
-    """Gains `rate` tokens a second, and holds at most `burst`; it begins full."""
+    """Gains `rate` tokens a second and holds at most `burst`. It begins full."""
 
     __slots__ = ("_burst", "_clock", "_rate", "_since", "_tokens")
 
@@ -21,7 +21,7 @@ class TokenBucket:
         self._since = clock()
 
     def take(self) -> bool:
-        """Take a token. Returns False if there was none."""
+        """Take a token. Returns False if there is none."""
         self._fill()
         if self._tokens < 1:
             return False
@@ -30,7 +30,7 @@ class TokenBucket:
 
     @property
     def is_full(self) -> bool:
-        """Whether the bucket equals a new one, so that it may be dropped."""
+        """True if the bucket equals a new one, so that it may be dropped."""
         self._fill()
         return self._tokens >= self._burst
 
@@ -41,7 +41,7 @@ class TokenBucket:
 
 
 class UserBuckets:
-    """A bucket for each user. It outlives the user's joins and connections, so that coming back does not refill it."""
+    """A bucket for each user. It outlives joins and connections, so that reconnecting does not refill it."""
 
     def __init__(self, rate: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate = rate
@@ -51,7 +51,7 @@ class UserBuckets:
         self._prune_at = _PRUNE_AT
 
     def take(self, user_id: int) -> bool:
-        """Take a token of the user's. Returns False if there was none."""
+        """Take one of the user's tokens. Returns False if there is none."""
         bucket = self._buckets.get(user_id)
         if bucket is None:
             if len(self._buckets) >= self._prune_at:

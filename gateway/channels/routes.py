@@ -1,4 +1,4 @@
-"""Which channel handles which topic."""
+"""Maps topics to channels."""
 
 from __future__ import annotations
 

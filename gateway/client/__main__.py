@@ -1,11 +1,11 @@
-"""Talks to a gateway from the command line; every frame is a line of JSON: [join_ref, ref, topic, event, payload].
+"""Talks to a gateway from the command line. Each frame is a line of JSON: [join_ref, ref, topic, event, payload].
 
     export TOKEN=...
     python -m gateway.client join private_chat:1
     python -m gateway.client push private_chat:1 send '{"to": "2", "message": "hi"}'
 
 `join` prints every frame until Ctrl-C, or until --count frames or --seconds have passed. `push` joins, pushes, prints
-the reply's payload, and exits with 0 when its status is ok. Any failure is one line and exit code 1.
+the payload of the reply, and exits with 0 if its status is ok. A failure prints one line and exits with 1.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DEFAULT_URL = "ws://127.0.0.1:4000/socket/websocket"
 
 
 async def join(options: argparse.Namespace) -> int:
-    """Print what arrives on a topic."""
+    """Print the frames that arrive on a topic."""
     async with connect(options.url, options.token) as connection:
         ref = await connection.join(options.topic, options.params)
         left = options.count
@@ -35,7 +35,7 @@ async def join(options: argparse.Namespace) -> int:
             left = left and left - 1
             if left == 0:
                 return 0
-    raise AssertionError("frames end by Refused only")
+    raise AssertionError("frames() ends only by raising Refused")
 
 
 async def push(options: argparse.Namespace) -> int:
@@ -50,14 +50,14 @@ async def push(options: argparse.Namespace) -> int:
 
 
 async def _reply(connection: Connection, ref: str, topic: str) -> dict[str, Any]:
-    """The reply to a ref. A channel that crashes or closes instead answers with that event. Raises Refused."""
+    """Returns the reply to a ref, or the `phx_error` or `phx_close` of a channel that ends instead. Raises Refused."""
     async for _, frame_ref, frame_topic, event, payload in connection.frames():
         if frame_topic == topic and event == "phx_reply" and frame_ref == ref:
             reply: dict[str, Any] = payload
             return reply
         if frame_topic == topic and event in ("phx_error", "phx_close"):
             return {"status": event, "response": payload}
-    raise AssertionError("frames end by Refused only")
+    raise AssertionError("frames() ends only by raising Refused")
 
 
 def _print(value: Any) -> None:
@@ -73,18 +73,19 @@ def _json(text: str) -> Any:
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"a whole number above 0, not {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text!r}")
     return int(text)
 
 
 def parser() -> argparse.ArgumentParser:
+    """Returns the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m gateway.client", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--url", default=DEFAULT_URL, help="the gateway's socket (default: %(default)s)")
     parser.add_argument("--token", default=os.environ.get("TOKEN", ""), help="the access token (default: $TOKEN)")
-    parser.add_argument("--seconds", type=float, help="end after so long: with 0 for join, with 1 for push")
-    parser.add_argument("--count", type=_positive, help="join: end after so many frames")
+    parser.add_argument("--seconds", type=float, help="stop after this time: join exits with 0, push with 1")
+    parser.add_argument("--count", type=_positive, help="join: stop after this many frames")
     commands = parser.add_subparsers(required=True, metavar="join|push")
 
     join_command = commands.add_parser("join", help="print every frame of a topic")

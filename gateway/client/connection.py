@@ -1,4 +1,4 @@
-"""A connection to a Phoenix socket as a client sees it: join, push, receive. Version 2 frames only; prints nothing."""
+"""A client's connection to a Phoenix socket: join, push, receive. Only version 2 frames; prints nothing."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Frame = list[Any]
 
 
 class Refused(Exception):
-    """The connection could not be made, or it broke; the message is one line."""
+    """The connection failed or broke. The message is one line."""
 
 
 class Connection:
-    """One socket. Frames arrive in order, answers to heartbeats left out."""
+    """One socket. Frames arrive in order; the answers to heartbeats are left out."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
@@ -33,20 +33,20 @@ class Connection:
         self._join_refs: dict[str, str] = {}
 
     async def join(self, topic: str, params: Any) -> str:
-        """Ask to join; returns the ref that the answer will carry."""
+        """Send a join. Returns the ref that its reply will have."""
         ref = next(self._refs)
         self._join_refs[topic] = ref
         await self._send([ref, ref, topic, "phx_join", params])
         return ref
 
     async def push(self, topic: str, event: str, payload: Any) -> str:
-        """Push to a topic that was joined; returns the ref that the answer will carry."""
+        """Push to a joined topic. Returns the ref that its reply will have."""
         ref = next(self._refs)
         await self._send([self._join_refs.get(topic), ref, topic, event, payload])
         return ref
 
     async def frames(self) -> AsyncIterator[Frame]:
-        """Every frame that arrives. Raises Refused when the server closes the connection."""
+        """Yields every frame that arrives. Raises Refused when the server closes the connection."""
         async for message in self._socket:
             if message.type is aiohttp.WSMsgType.TEXT:
                 frame = msgspec.json.decode(message.data)
@@ -59,15 +59,15 @@ class Connection:
         raise Refused(f"the server closed the connection with code {self._socket.close_code}")
 
     async def reply(self, ref: str) -> dict[str, Any]:
-        """The payload of the reply to a ref; frames before it are dropped. Raises Refused."""
+        """Returns the payload of the reply to a ref, and drops the frames before it. Raises Refused."""
         async for frame in self.frames():
             if frame[1] == ref and frame[3] == "phx_reply":
                 payload: dict[str, Any] = frame[4]
                 return payload
-        raise AssertionError("frames end by Refused only")
+        raise AssertionError("frames() ends only by raising Refused")
 
     async def beat(self) -> None:
-        """Send heartbeats, as long as this is awaited."""
+        """Send heartbeats until cancelled."""
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             ref = next(self._refs)

@@ -1,6 +1,6 @@
-"""Renews this node's lease, and learns from the registry which other nodes are alive and which have died.
+"""Renews this node's lease, and learns from the registry which other nodes are alive or dead.
 
-What that means for the entries is decided by `on_observation`, which is called after each look.
+It calls `on_observation` after each look at the registry, which decides what that means for the entries.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ BEATS_PER_LEASE = 4
 
 
 class Leases:
-    """The leases of all nodes, as this one sees them."""
+    """The leases of all nodes, as this node sees them."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Leases:
         clock: Callable[[], float],
         on_observation: Callable[[Observation], None],
     ) -> None:
-        """`on_observation` is called after each look at the registry. `clock` gives seconds and never goes back."""
+        """`on_observation` is called after each look at the registry. `clock` returns seconds and never goes back."""
         self._node = node
         self._store = store
         self._loops = loops
@@ -41,24 +41,26 @@ class Leases:
         self._liveness = Liveness(lease_seconds)
         self._beating = asyncio.Lock()
         self._watched: set[str] = set()
-        """Other nodes whose death would matter here, until they are dead."""
+        """Other nodes whose death matters here; a node is removed when it is dead."""
         self._beat_wanted = loops.signal()
         self.registered = loops.signal()
-        """Set once the registry has this node, so that the others can see that it is alive."""
+        """Set when the registry has this node, so that the others can see that it is alive."""
 
     @property
     def alive(self) -> frozenset[str]:
-        """The nodes whose lease had not run out at the last look at the registry."""
+        """The nodes whose lease had not expired at the last look at the registry."""
         return self._liveness.alive
 
     def watch(self, nodes: Collection[str]) -> None:
-        """Notice when one of these nodes dies: they have entries here."""
+        """Watch for the death of these nodes, because they have entries here."""
         self._watched.update(nodes)
 
     def beat_soon(self) -> None:
+        """Make `beat_loop` renew the lease now."""
         self._beat_wanted.set()
 
     async def beat_loop(self) -> None:
+        """Renew the lease regularly until the loops stop."""
         while not self._loops.stopping:
             try:
                 await self.beat()

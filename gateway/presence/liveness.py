@@ -1,4 +1,4 @@
-"""Decides which nodes are dead, from what the registry says over time. Pure: the caller gives the time and acts."""
+"""Decides which nodes are dead, from the registry's answers over time. Pure: the caller passes the time and acts."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from gateway.presence.store import Registry
 
 
 class Observation(NamedTuple):
-    """The result of one look at the registry."""
+    """The result of a look at the registry."""
 
     dead: tuple[str, ...]
     """The watched nodes that are dead."""
     lost: bool
     """True if the store lost data: it does not have the deadline that this node registered last."""
     late: bool
-    """True if this node's own lease had run out: other nodes may have taken it for dead."""
+    """True if this node's own lease had expired: other nodes may have considered it dead."""
 
 
 class Liveness:
     """A node is dead when its deadline has passed, or when the registry has lacked it for one lease.
 
-    After an outage of the registry, a loss of its data, or a late beat of this node, nobody is declared dead for one
+    After an outage of the registry, a loss of its data, or a late beat of this node, no node is declared dead for one
     lease: the other nodes may be recovering too.
     """
 
@@ -37,7 +37,7 @@ class Liveness:
 
     @property
     def alive(self) -> frozenset[str]:
-        """The nodes whose lease had not run out at the last look at the registry."""
+        """The nodes whose lease had not expired at the last look at the registry."""
         return self._alive
 
     def is_complete(self, now: float) -> bool:
@@ -49,7 +49,7 @@ class Liveness:
         self._missed = True
 
     def observe(self, registry: Registry, watched: Iterable[str], now: float) -> Observation:
-        """Take one look into account. `now` is in seconds of a clock that never goes back."""
+        """Evaluate a look at the registry. `now` is in seconds of a clock that never goes back."""
         lost = self._deadline is not None and registry.previous != self._deadline
         late = registry.previous is not None and registry.previous <= registry.now
         if self._missed or lost or late:

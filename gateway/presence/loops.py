@@ -1,4 +1,4 @@
-"""Runs presence's loops until they are stopped: restarts one that raised, waits while the store is unreachable."""
+"""Runs presence's loops until they are stopped: restarts a loop that raised, waits while the store is unreachable."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Loop = Callable[[], Coroutine[Any, Any, None]]
 
 
 class _Stopped(Exception):
-    """Ends a loop that waits for a store while the tracker stops."""
+    """Ends a loop that waits for the store while the tracker stops."""
 
 
 class Loops:
-    """A loop runs until `stopping`, waits for work on a `signal`, and waits in `pause` for a store that is away."""
+    """A loop runs until `stopping`, waits for work on a `signal`, and calls `pause` while the store is away."""
 
     def __init__(self, patience_seconds: float) -> None:
-        """`pause` lasts for `patience_seconds`, or until `retry_now`."""
+        """`pause` lasts `patience_seconds`, or until `retry_now`."""
         self._patience_seconds = patience_seconds
         self._signals: list[asyncio.Event] = []
         self._retry = self.signal()
@@ -30,16 +30,17 @@ class Loops:
         self.tasks: list[asyncio.Task[None]] = []
 
     def signal(self) -> asyncio.Event:
-        """An event for a loop to wait on. `stop` sets it too, so that the loop ends."""
+        """Returns an event for a loop to wait on. `stop` also sets it, so that the loop ends."""
         event = asyncio.Event()
         self._signals.append(event)
         return event
 
     def start(self, loops: Iterable[Loop]) -> None:
+        """Run each loop in a task."""
         self.tasks = [asyncio.create_task(self._keep_up(loop), name=f"presence_{loop.__name__}") for loop in loops]
 
     async def stop(self, timeout_seconds: float) -> bool:
-        """Let the loops finish what they are doing, and cancel late ones. True if they ran and all finished in time."""
+        """Let the loops finish their work, and cancel late ones. Returns True if they ran and all finished in time."""
         self.stopping = True
         for event in self._signals:
             event.set()
@@ -53,7 +54,7 @@ class Loops:
         return not late
 
     async def pause(self, doing: str, error: StoreUnavailable) -> None:
-        """Wait before the next try. While the loops are stopping, it ends the calling loop instead."""
+        """Wait before the next try. While the loops are stopping, end the calling loop instead."""
         log.info("presence waits for its store", doing=doing, error=str(error))
         if self.stopping:
             raise _Stopped
@@ -65,6 +66,7 @@ class Loops:
             pass
 
     def retry_now(self) -> None:
+        """End the current pauses."""
         self._retry.set()
 
     async def _keep_up(self, loop: Loop) -> None:

@@ -1,9 +1,9 @@
-"""Presence in one topic as one node knows it: who is there, and the diffs that changes make. Pure: no I/O, no clock.
+"""Presence in one topic as one node knows it: who is present, and the diffs that changes make. No I/O, no clock.
 
-Every entry has a `phx_ref` of its own, never used twice, and belongs to the one node that may change it. A node tells
-the others of its entries in a topic by a chain of changes. Each change has a sequence and the sequence of the change
-before it, so a receiver knows whether it has missed one, has it already, or can apply it. A chain begins with
-`previous` 0 while the node has no entry in the topic, and ends when it has none left.
+Every entry has its own `phx_ref`, which is never used twice, and belongs to the node that may change it. A node tells
+the others about its entries in a topic by a chain of changes. Each change has a sequence and the sequence of the
+previous change. So a receiver knows whether it has missed a change, has it already, or can apply it. A chain begins
+with `previous` 0 when the node has no entry in the topic, and ends when it has none left.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Grouped = dict[str, dict[str, list[Meta]]]
 
 
 class Entry(NamedTuple):
-    """One presence: its key, and its meta, which holds `phx_ref` and after an update `phx_ref_prev`."""
+    """One presence: its key and its meta. The meta has `phx_ref`, and after an update `phx_ref_prev`."""
 
     key: str
     meta: Meta
@@ -28,7 +28,7 @@ class Entry(NamedTuple):
 
 
 class Diff(NamedTuple):
-    """What changed in the list, as `presence_diff` tells clients. False if nothing changed."""
+    """What changed in the list, for a client's `presence_diff`. False if nothing changed."""
 
     joins: tuple[Entry, ...] = ()
     leaves: tuple[Entry, ...] = ()
@@ -37,12 +37,12 @@ class Diff(NamedTuple):
         return bool(self.joins or self.leaves)
 
     def payload(self) -> dict[str, Grouped]:
-        """`{"joins": {key: {"metas": [...]}}, "leaves": {...}}`; both keys are always present."""
+        """Returns `{"joins": {key: {"metas": [...]}}, "leaves": {...}}`; both keys are always present."""
         return {"joins": grouped(self.joins), "leaves": grouped(self.leaves)}
 
 
 class Change(NamedTuple):
-    """One link of a node's chain. `leaves` are refs only: a receiver that can apply the change has the entries."""
+    """One link of a node's chain. `leaves` has only refs: a receiver that can apply the change has these entries."""
 
     sequence: int
     previous: int
@@ -58,17 +58,17 @@ class Part(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """The result of taking over a stored snapshot."""
+    """The result of loading a stored snapshot."""
 
     diff: Diff
     unconfirmed: frozenset[str]
     """Nodes whose entries were kept although the snapshot lacks them or has older ones."""
     ignored: frozenset[str]
-    """Nodes whose entries in the snapshot were left out, because the node is not alive."""
+    """Nodes whose entries in the snapshot were ignored, because the node is not alive."""
 
 
 def grouped(entries: Iterable[Entry]) -> Grouped:
-    """`{key: {"metas": [...]}}`. Metas are sorted by phx_ref, oldest first; keys by their oldest meta."""
+    """Returns `{key: {"metas": [...]}}`. Metas are sorted by phx_ref, oldest first; keys by their oldest meta."""
     groups: Grouped = {}
     for entry in sorted(entries, key=lambda entry: entry.ref):
         group = groups.get(entry.key)
@@ -79,15 +79,15 @@ def grouped(entries: Iterable[Entry]) -> Grouped:
 
 
 def _entry(key: str, meta: Mapping[str, Any], refs: Meta) -> Entry:
-    # The refs come first, as in Phoenix's frames, and replace fields of the same name in the meta.
+    # The refs come first, as in Phoenix's frames, and replace fields with the same name in the meta.
     return Entry(key, {**refs, **meta, **refs})
 
 
 class TopicState:
     """The entries of all nodes in one topic. `node` is the node that keeps this state.
 
-    Methods that change it return the diff for clients: exactly what changed in `list()`. A client that got `list()` and
-    then every later diff, in order, holds the same list. Earlier diffs that reach it first do no harm.
+    Methods that change it return the diff for clients: exactly the change of `list()`. A client that got `list()` and
+    then every later diff, in order, has the same list. Earlier diffs that reach it first do no harm.
     """
 
     def __init__(self, node: str) -> None:
@@ -97,12 +97,12 @@ class TopicState:
         self._last_sequence = 0
         self._unsent_joins: dict[str, Entry] = {}
         self._unsent_leaves: dict[str, Entry] = {}
-        # A node is in both of these or in neither. Its sequence is never 0, and it has at least one entry.
+        # A node is in both of these dicts or in neither. Its sequence is never 0, and it has at least one entry.
         self._others: dict[str, dict[str, Entry]] = {}
         self._known: dict[str, int] = {}
 
     def list(self) -> Grouped:
-        """`{key: {"metas": [...]}}`, the payload of `presence_state`. The metas are shared: do not change them."""
+        """Returns `{key: {"metas": [...]}}`, the payload of `presence_state`. Do not change the shared metas."""
         entries = list(self._own.values())
         for others in self._others.values():
             entries += others.values()
@@ -115,13 +115,14 @@ class TopicState:
         return Diff(joins=(self._join(_entry(key, meta, {"phx_ref": ref})),))
 
     def update(self, ref: str, new_ref: str, meta: Mapping[str, Any]) -> Diff:
-        """Replace the own entry `ref` by `new_ref` with another meta, in one diff. Raises KeyError if there is none."""
+        """Replace this node's entry `ref` by `new_ref` with another meta, in one diff. Raises KeyError if it is
+        missing."""
         left = self._leave(ref)
         joined = self._join(_entry(left.key, meta, {"phx_ref": new_ref, "phx_ref_prev": ref}))
         return Diff(joins=(joined,), leaves=(left,))
 
     def untrack(self, ref: str) -> Diff:
-        """Remove the own entry `ref`. Raises KeyError if there is none."""
+        """Remove this node's entry `ref`. Raises KeyError if it is missing."""
         return Diff(leaves=(self._leave(ref),))
 
     def _join(self, entry: Entry) -> Entry:
@@ -141,22 +142,23 @@ class TopicState:
 
     @property
     def has_own(self) -> bool:
-        """True if other nodes know of entries of this node, or are about to be told."""
+        """True if other nodes know entries of this node, or will soon."""
         return bool(self._own or self._sequence or self._unsent_leaves)
 
     def own_part(self) -> Part:
-        """The own entries as of the last change taken.
+        """Returns this node's entries as of the last change taken.
 
-        Entries that are in no change yet are left out: one may end before it is in any, and a node that had loaded it
-        would keep it.
+        Leaves out entries that are in no change yet: such an entry may end before it is in a change, and a node that
+        had loaded it would keep it.
         """
-        told = {ref: entry for ref, entry in self._own.items() if ref not in self._unsent_joins}
-        return Part(self._sequence, (*told.values(), *self._unsent_leaves.values()))
+        announced = {ref: entry for ref, entry in self._own.items() if ref not in self._unsent_joins}
+        return Part(self._sequence, (*announced.values(), *self._unsent_leaves.values()))
 
     def take_change(self, sequence: int) -> Change | None:
-        """The changes of own entries since the last call, as one change; None if there are none.
+        """Returns the changes of this node's entries since the last call as one change; None if there are none.
 
-        An entry that came and went in between is left out. `sequence` must be greater than any before, in any topic.
+        Leaves out entries that came and went in between. `sequence` must be greater than all earlier ones, in any
+        topic.
         """
         if not self._unsent_joins and not self._unsent_leaves:
             return None
@@ -168,9 +170,10 @@ class TopicState:
         return change
 
     def announcement(self) -> Change:
-        """A change that changes nothing for nodes that are up to date with this node's entries.
+        """Returns a change that changes nothing for nodes that are up to date with this node's entries.
 
-        A node that is not notices that it has missed something. If no entries are left here, it removes those it has.
+        Any other node notices that it has missed something. If this node has no entries left, the other node removes
+        them.
         """
         return Change(self._last_sequence, self._sequence)
 
@@ -182,7 +185,7 @@ class TopicState:
         return self._others.keys()
 
     def receive(self, node: str, change: Change) -> Diff | None:
-        """Apply another node's change. None if an earlier one was missed: then the snapshot has to be loaded."""
+        """Apply another node's change. Returns None if an earlier one was missed: the snapshot must then be loaded."""
         known = self._known.get(node, 0)
         if change.previous == known:
             entries = dict(self._others.get(node, ()))
@@ -198,11 +201,11 @@ class TopicState:
         return self._replace(node, change.sequence, entries)
 
     def load(self, parts: Mapping[str, Part], alive: Collection[str], trusted: Collection[str] = ()) -> Loaded:
-        """Take over a snapshot. Later changes must have been received since before it was read.
+        """Replace the other nodes' entries by a snapshot. Changes must have been received since before it was read.
 
-        Nodes that are not `alive` are skipped, and their known entries stay: whether they are dead is not decided here.
-        If a node's entries are missing in the snapshot, or older than known, they are replaced for `trusted` nodes
-        only: otherwise the store may have lost them, and the node will store them again.
+        Ignores nodes that are not `alive`, and keeps their known entries: whether they are dead is decided elsewhere.
+        If a node's entries are missing in the snapshot, or older than the known ones, they are replaced only for
+        `trusted` nodes. For other nodes the store may have lost them, and the node will store them again.
         """
         joins: list[Entry] = []
         leaves: list[Entry] = []
@@ -229,7 +232,7 @@ class TopicState:
         return self._replace(node, 0, {})
 
     def forget_others(self) -> None:
-        """Forget the other nodes' entries, without a diff: no local member is left."""
+        """Forget the other nodes' entries, without a diff, because no local member is left."""
         self._others.clear()
         self._known.clear()
 

@@ -1,5 +1,6 @@
-"""The presence store, in which all nodes keep their entries and see which nodes are alive. This module states the
-promises; store_memory.py and store_redis.py keep them, and tests/contracts holds both to them.
+"""The presence store: all nodes keep their entries in it, and see in it which nodes are alive.
+
+This module states the promises. store_memory.py and store_redis.py keep them; tests/contracts tests both.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ class StoreUnavailable(Exception):
 
 
 class Write(NamedTuple):
-    """A change of a node's entries in one topic, and the sequence they have after it: 0 if none are left."""
+    """A change of a node's entries in one topic, and their sequence after it: 0 if none are left."""
 
     topic: str
     change: Change
@@ -26,19 +27,19 @@ class Registry(NamedTuple):
     """The state of the registry right after this node registered. Times are milliseconds of the store's clock."""
 
     previous: int | None
-    """This node's deadline before; None if the store did not know this node."""
+    """This node's previous deadline; None if the store did not know the node."""
     deadline: int
-    """This node's deadline now."""
+    """This node's new deadline."""
     now: int
     nodes: Mapping[str, int]
-    """Each node's deadline, this node included. Deadlines long past are left out."""
+    """The deadline of each node, including this one. Deadlines that passed long ago are left out."""
 
 
 class Store(Protocol):
     """Entries by topic and node, and a lease for each node.
 
-    Only a node itself writes its entries, one call at a time. Every method raises StoreUnavailable within a few seconds
-    if the store is away, and may be repeated. A topic changes atomically; several topics do not change together.
+    Only the node itself writes its entries, one call at a time. Every method raises StoreUnavailable within a few
+    seconds if the store is away, and may be repeated. Each topic changes atomically; several topics do not.
     """
 
     @property
@@ -52,19 +53,19 @@ class Store(Protocol):
         """Remove the node from the registry. It must have no entries left."""
 
     async def load(self, topics: Sequence[str]) -> list[dict[str, Part]]:
-        """For each topic, the entries of every node, dead ones included. No part is empty."""
+        """Returns the entries of every node for each topic, also of dead nodes. No part is empty."""
 
     async def write(self, node: str, writes: Sequence[Write]) -> list[bool]:
-        """For each write, True if the store has it now.
+        """Returns for each write whether the store has it now.
 
-        False if the store did not have the entries as of `change.previous`. Then nothing was changed; use `rewrite`.
+        False if the store did not have the entries as of `change.previous`. Nothing was changed then; use `rewrite`.
         """
 
     async def rewrite(self, node: str, parts: Mapping[str, Part]) -> None:
-        """Replace whatever the store has of this node in these topics."""
+        """Replace everything that the store has of this node in these topics."""
 
     async def check(self, node: str, topics: Sequence[str]) -> list[int]:
-        """For each topic, the sequence of this node's entries; 0 if there are none.
+        """Returns the sequence of this node's entries for each topic; 0 if there are none.
 
         The store may forget a topic that no node has written or checked for TOPIC_LIFE_SECONDS.
         """
@@ -77,7 +78,7 @@ class Store(Protocol):
 
 
 TOPIC_LIFE_SECONDS = 900
-"""Entries of dead nodes in topics that nobody visits again are gone after so long."""
+"""Entries of dead nodes in topics that nobody visits again are gone after this time."""
 
 FORGET_NODE_LEASES = 10
-"""The registry forgets a node so many leases after its deadline."""
+"""The registry forgets a node this many leases after its deadline."""

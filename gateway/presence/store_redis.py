@@ -81,9 +81,9 @@ class RedisStore:
     """Keeps the promises of `Store`."""
 
     def __init__(self, redis: Redis | RedisCluster, prefix: str = "") -> None:
-        """`redis` must have a time limit of its own and return bytes. `close` closes it.
+        """`redis` must return bytes and have its own timeout. `close` closes it.
 
-        `prefix` precedes every key: deployments that share a Redis use different ones.
+        `prefix` begins every key; deployments that share a Redis need different ones.
         """
         self._client: Any = redis
         self._prefix = prefix
@@ -92,7 +92,7 @@ class RedisStore:
 
     @classmethod
     def from_url(cls, url: str, timeout_seconds: float = 2.0, prefix: str = "") -> RedisStore:
-        """Connects when it is first used. `url` names one server or a cluster, as shared/redis.py reads it."""
+        """Returns a store that connects on first use. `url` names a server or a cluster (see shared/redis.py)."""
         return cls(client(url, timeout_seconds), prefix)
 
     async def beat(self, node: str, lease_seconds: float) -> Registry:
@@ -142,11 +142,11 @@ class RedisStore:
             log.info("presence store did not close cleanly", error=str(error))
 
     def _key(self, topic: str) -> bytes:
-        # A topic is text from a client. It may have surrogates, which strict UTF-8 cannot encode.
+        # A topic is text from a client. It may have lone surrogates, which strict UTF-8 cannot encode.
         return f"{self._prefix}presence:{{{topic}}}".encode("utf-8", "surrogatepass")
 
     async def _run(self, commands: Iterable[Sequence[Any]]) -> list[Any]:
-        """The answers, in order. Raises StoreUnavailable if any command failed."""
+        """Returns the answers in order. Raises StoreUnavailable if any command failed."""
         try:
             pipeline = self._client.pipeline(transaction=False)
             for command in commands:

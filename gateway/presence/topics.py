@@ -1,4 +1,4 @@
-"""The records that one node keeps for each topic that concerns it. Other modules decide what happens to them."""
+"""The records of one node about each topic with its entries or members. Other modules decide what happens to them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import enum
 from gateway.presence.state import Change, TopicState
 
 TOPICS_AT_ONCE = 200
-"""How many topics one call to the store reads, writes or checks."""
+"""The most topics that one call to the store reads, writes or checks."""
 
 
 class Phase(enum.Enum):
     """The state of a replica."""
 
     WANTED = enum.auto()
-    """It is to be loaded. Changes that arrive are ignored: the store has them already."""
+    """It has to be loaded. Changes that arrive are ignored: the store has them already."""
     LOADING = enum.auto()
     """The snapshot is being read. Changes that arrive are buffered."""
     CURRENT = enum.auto()
@@ -25,7 +25,7 @@ class Phase(enum.Enum):
 
 
 class Replica:
-    """Tracks the loading of the other nodes' entries in a topic. It lives from the first local member to the last."""
+    """The state of loading other nodes' entries in a topic. It lives from the first local member to the last."""
 
     __slots__ = ("buffer", "current", "ignored", "members", "phase", "unconfirmed")
 
@@ -35,11 +35,11 @@ class Replica:
         self.buffer: list[tuple[str, Change]] = []
         """Changes that arrived while loading, each with its node."""
         self.current = asyncio.Event()
-        """Set once it has been loaded for the first time."""
+        """Set when it has been loaded for the first time."""
         self.unconfirmed: dict[str, float] = {}
         """Nodes whose entries the store lacked, and since when, in seconds of the tracker's clock."""
         self.ignored: frozenset[str] = frozenset()
-        """Nodes that were not alive and have entries in the store."""
+        """Nodes that were not alive, but have entries in the store."""
 
 
 class Topic:
@@ -66,23 +66,24 @@ class Topics:
         return self._topics.get(name)
 
     def get_or_create(self, name: str) -> Topic:
-        """The topic, created if it is new, and kept until `discard_if_idle`."""
+        """Returns the topic, and creates it if it is new. It stays until `discard_if_idle`."""
         topic = self._topics.get(name)
         if topic is None:
             topic = self._topics[name] = Topic(self._node)
         return topic
 
     def discard_if_idle(self, name: str) -> None:
+        """Forget the topic if it has neither local members nor entries of this node."""
         topic = self._topics.get(name)
         if topic is not None and topic.replica is None and not topic.state.has_own:
             del self._topics[name]
 
     def replicated(self) -> list[tuple[str, TopicState, Replica]]:
-        """The topics that have local members: name, state and replica."""
+        """Returns the topics with local members: name, state and replica."""
         return [(name, topic.state, topic.replica) for name, topic in self._topics.items() if topic.replica is not None]
 
     def written(self) -> list[str]:
-        """The topics where the store should have entries of this node."""
+        """Returns the topics in which the store should have entries of this node."""
         return [name for name, topic in self._topics.items() if topic.state.sequence]
 
 

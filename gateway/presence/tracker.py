@@ -1,8 +1,8 @@
 """Presence on one node: the entries of its own channels, and other nodes' entries in topics that its clients joined.
 
 A local change takes effect and reaches local members at once. writer.py stores it and then publishes it. replicas.py
-keeps the other nodes' entries, and leases.py knows which nodes are alive. The tracker connects them. It knows channels
-as owners only, and nothing of sockets.
+keeps other nodes' entries, and leases.py knows which nodes are alive. The tracker connects them. It knows channels only
+as owners of entries, and knows no sockets.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from gateway.presence.loops import Loops
 from gateway.presence.outlet import PRESENCE_DIFF, PRESENCE_STATE, Audience, Outlet
 from gateway.presence.refs import Refs
 from gateway.presence.replicas import Replicas
+from gateway.presence.resources import Resources
 from gateway.presence.state import Diff, Grouped
 from gateway.presence.store import Store, StoreUnavailable
 from gateway.presence.topics import Topics
@@ -29,7 +30,7 @@ __all__ = ["PRESENCE_DIFF", "PRESENCE_STATE", "AlreadyTracked", "NotTracked", "O
 log = log_of(__name__)
 
 SWEEP_SECONDS = 30
-"""How often each topic of this node is checked in the store and announced, to repair losses that nobody noticed."""
+"""How often each topic of this node is checked in the store and announced, to repair unnoticed losses."""
 
 
 class AlreadyTracked(Exception):
@@ -44,8 +45,8 @@ class Tracker:
     """The presence of one process. Use it from one event loop.
 
     Local members of a topic get each change of its list exactly once, as a `presence_diff`; `list()` shows the change
-    from the same moment. While the store is away, local changes work as usual and the other nodes' entries stay as they
-    were; when it is back, each side learns what it missed. The entries of a node that dies are gone within 1.25 leases.
+    from the same moment. While the store is away, local changes work as usual, and other nodes' entries stay as they
+    were. When it is back, each side learns what it missed. A dead node's entries are gone within 1.25 leases.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Tracker:
         new_ref: Callable[[], str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`node` is an id that no process has used before. `load_seconds` bounds the wait in `topic_joined`."""
+        """`node` is an id that no process has used before. `load_seconds` limits the wait in `topic_joined`."""
         self._node = node
         self._store = store
         self._new_ref = new_ref or Refs(node)
@@ -72,13 +73,13 @@ class Tracker:
         self._leases = leases = Leases(
             node, store, loops, lease_seconds=lease_seconds, clock=clock, on_observation=self._on_observation
         )
-        common = (node, self._topics, store, leases, self._audience, loops)
-        self._replicas = Replicas(*common, lease_seconds=lease_seconds, load_seconds=load_seconds, clock=clock)
-        self._writer = Writer(*common, sweep_seconds=sweep_seconds, clock=clock)
+        resources = Resources(node, self._topics, store, leases, self._audience, loops, clock)
+        self._replicas = Replicas(resources, lease_seconds=lease_seconds, load_seconds=load_seconds)
+        self._writer = Writer(resources, sweep_seconds=sweep_seconds)
 
     @property
     def topics(self) -> int:
-        """How many topics have entries of this node or local members."""
+        """Number of topics with entries of this node or local members."""
         return len(self._topics)
 
     # Life
@@ -88,7 +89,7 @@ class Tracker:
         self._loops.start((self._leases.beat_loop, self._replicas.load_loop, self._writer.write_loop))
 
     async def stop(self, timeout_seconds: float = 2.0) -> None:
-        """Remove this node's entries everywhere, and end. Call it before the broker stops. The store stays open."""
+        """Remove this node's entries everywhere, and stop. Call it before the broker stops. The store stays open."""
         for owner in list(self._owners):
             self.owner_gone(owner)
         if await self._loops.stop(timeout_seconds) and not self._writer.has_given_up:
@@ -100,10 +101,10 @@ class Tracker:
     # What channels do
 
     def track(self, topic: str, key: str, meta: dict[str, Any], owner: Hashable) -> str:
-        """Add an entry, until it is untracked or its owner is gone; returns its phx_ref.
+        """Add an entry until it is untracked or its owner is gone. Returns its phx_ref.
 
-        Raises AlreadyTracked, TypeError if the key is no string or the meta no object, ValueError if the meta cannot
-        be JSON.
+        Raises AlreadyTracked, TypeError if the key is not a string or the meta is not an object, or ValueError if JSON
+        cannot express the meta.
         """
         key, meta = own_copy(key, meta)
         refs = self._owners.get(owner, {})
@@ -116,7 +117,7 @@ class Tracker:
         return ref
 
     def update(self, topic: str, key: str, meta: dict[str, Any], owner: Hashable) -> str:
-        """Replace the entry's meta; returns its new phx_ref. Raises NotTracked, and as `track` does."""
+        """Replace the entry's meta. Returns its new phx_ref. Raises NotTracked, and what `track` raises."""
         key, meta = own_copy(key, meta)
         refs = self._owners.get(owner, {})
         ref = refs.get((topic, key))
@@ -127,7 +128,7 @@ class Tracker:
         return new_ref
 
     def untrack(self, topic: str, key: str, owner: Hashable) -> None:
-        """Remove the entry. It is no error if there is none, as in Phoenix."""
+        """Remove the entry. Does nothing if there is none, as in Phoenix."""
         refs = self._owners.get(owner, {})
         ref = refs.pop((topic, key), None)
         if ref is not None:
@@ -136,7 +137,7 @@ class Tracker:
             self._changed(topic, self._topics.get_or_create(topic).state.untrack(ref))
 
     def owner_gone(self, owner: Hashable) -> None:
-        """Remove all entries of a channel that ended. It must not track any more."""
+        """Remove all entries of a channel that has ended. The channel must not track anything afterwards."""
         refs_by_topic: dict[str, list[str]] = {}
         for (topic, _), ref in self._owners.pop(owner, {}).items():
             refs_by_topic.setdefault(topic, []).append(ref)
@@ -145,7 +146,7 @@ class Tracker:
             self._changed(topic, Diff(leaves=tuple(entry for ref in refs for entry in state.untrack(ref).leaves)))
 
     def list(self, topic: str) -> Grouped:
-        """`{key: {"metas": [...]}}` of all nodes, as far as they are loaded. Do not change it.
+        """Returns `{key: {"metas": [...]}}` of all nodes, as far as they are loaded. Do not change it.
 
         Push it as `presence_state` without an await in between, so that each later diff follows it.
         """
@@ -153,17 +154,17 @@ class Tracker:
         return {} if known is None else known.state.list()
 
     def _changed(self, topic: str, diff: Diff) -> None:
-        """Tell local members of an own change now, the store and the other nodes soon."""
+        """Tell local members about a change of this node now, and the store and other nodes soon."""
         self._writer.changed(topic)
         self._audience.tell_members(topic, diff)
 
     # What the endpoint tells
 
     async def topic_joined(self, topic: str) -> None:
-        """Count one more local member of a topic that is subscribed already, and keep a replica of it.
+        """Count one more local member of a subscribed topic, and keep a replica of the topic.
 
-        Returns when the other nodes' entries are in `list()`, or after `load_seconds`; later ones come as a diff. Once
-        they are loaded it returns at once. If it is cancelled, the member is not counted.
+        Returns when other nodes' entries are in `list()`, or after `load_seconds`; entries loaded later come as a diff.
+        Returns at once if they are loaded. If it is cancelled, the member is not counted.
         """
         await self._replicas.joined(topic)
 
@@ -172,7 +173,7 @@ class Tracker:
         self._replicas.left(topic)
 
     def receive(self, topic: str, node: str, payload: bytes) -> None:
-        """Apply what another node published on the topic as PRESENCE_DIFF. Never raises."""
+        """Apply a change that another node published on the topic as PRESENCE_DIFF. Never raises."""
         self._replicas.receive(topic, node, payload)
 
     def link_restored(self) -> None:

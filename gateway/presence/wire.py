@@ -18,13 +18,13 @@ _decode_change = msgspec.json.Decoder(tuple[int, int, tuple[tuple[str, dict[str,
 
 
 class BadPresence(ValueError):
-    """The bytes were not written by a node of this service."""
+    """The bytes do not come from a node of this service."""
 
 
 def own_copy(key: object, meta: object) -> tuple[str, Meta]:
-    """The key, and a copy of the meta that nobody else can change and that can be encoded.
+    """Returns the key, and a copy of the meta that nobody else can change and that can be encoded.
 
-    Raises TypeError if the key is not a string or the meta not an object, ValueError if JSON cannot express them.
+    Raises TypeError if the key is not a string or the meta is not an object, ValueError if JSON cannot express them.
     """
     if not isinstance(key, str):
         raise TypeError(f"a presence's key is a string, not {type(key).__name__}")
@@ -38,11 +38,12 @@ def own_copy(key: object, meta: object) -> tuple[str, Meta]:
 
 
 def pack_entry(entry: Entry) -> bytes:
+    """Returns the entry as JSON."""
     return _encode(entry)
 
 
 def unpack_entry(data: bytes) -> Entry:
-    """Raises BadPresence."""
+    """Returns the entry in the bytes. Raises BadPresence."""
     try:
         return _entry(*_decode_entry(data))
     except (msgspec.MsgspecError, RecursionError) as error:
@@ -50,11 +51,12 @@ def unpack_entry(data: bytes) -> Entry:
 
 
 def pack_change(change: Change) -> bytes:
+    """Returns the change as JSON."""
     return _encode(change)
 
 
 def unpack_change(data: bytes) -> Change:
-    """Raises BadPresence."""
+    """Returns the change in the bytes. Raises BadPresence."""
     try:
         sequence, previous, joins, leaves = _decode_change(data)
         return Change(sequence, previous, tuple(_entry(key, meta) for key, meta in joins), leaves)

@@ -1,6 +1,6 @@
 """Every reason for which this server closes a connection, for both transports. Pure.
 
-RFC 6455 (7.4) defines the codes. phoenix.js connects again after each of them.
+RFC 6455 (7.4) defines the codes. phoenix.js reconnects after each of them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 
 class Close(NamedTuple):
-    """The code and the reason of a close frame. Two closes with the same code differ only in the reason."""
+    """The code and the reason of a close frame. Closes with the same code may have different reasons."""
 
     code: int
     reason: str
@@ -36,6 +36,6 @@ RESTARTING: Final = Close(1012, "restarting")
 SLOW: Final = Close(1013, "too slow")
 """The client reads too slowly."""
 TOO_MANY_SESSIONS: Final = Close(1013, "too many sessions")
-"""The user has since opened more long-poll sessions than one user may have."""
+"""The user has opened more long-poll sessions than one user may have."""
 
 CLOSES: Final[tuple[Close, ...]] = tuple(value for value in tuple(globals().values()) if isinstance(value, Close))

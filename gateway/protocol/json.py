@@ -1,4 +1,4 @@
-"""JSON as frames carry it: numbers survive a round trip, and bytes that are not JSON are a bad frame. Pure."""
+"""JSON in frames: numbers survive a round trip, and bytes that are not JSON are a bad frame. Pure."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 def decode_json(decoder: msgspec.json.Decoder[Any], data: bytes) -> Any:
-    """The decoded value. Raises InvalidText for bytes that are not UTF-8, BadFrame for bytes that are not JSON."""
+    """Returns the decoded value. Raises InvalidText if the bytes are not UTF-8, BadFrame if they are not JSON."""
     try:
         if not data.isascii():
-            # The decoder does not check the UTF-8 of values that the frame does not need.
+            # The decoder does not check the UTF-8 of values that it skips.
             data.decode()
         return decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -27,7 +27,7 @@ def decode_json(decoder: msgspec.json.Decoder[Any], data: bytes) -> Any:
 
 
 def encode_json(value: Any) -> bytes:
-    """The value as JSON in UTF-8. Raises UnencodableReply if the value has no JSON."""
+    """Returns the value as JSON in UTF-8. Raises UnencodableReply if JSON cannot express it."""
     try:
         return _encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:

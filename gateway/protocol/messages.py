@@ -1,6 +1,6 @@
-"""The words of the protocol: a message as both serializers see it, and the responses that the server itself sends.
+"""The vocabulary of the protocol: a message as both serializers see it, and the server's own responses.
 
-Pure: no I/O, no loop, no clock.
+No I/O, no loop, no clock.
 """
 
 from __future__ import annotations
@@ -61,4 +61,4 @@ class InvalidText(BadFrame):
 
 
 class UnencodableReply(ValueError):
-    """A payload or a ref does not fit into the frame that was to carry it."""
+    """A payload or a ref that its frame cannot carry."""

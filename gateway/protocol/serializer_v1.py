@@ -25,7 +25,7 @@ _decoder = msgspec.json.Decoder(_Object)
 
 
 class SerializerV1:
-    """This version has no form for a binary payload: `reply`, `push` and `broadcast` return None for one."""
+    """Version 1 cannot express a binary payload: `reply`, `push` and `broadcast` then return None."""
 
     vsn = "1.0.0"
 

@@ -22,7 +22,7 @@ _decode = _decoder.decode
 
 
 class SerializerV2:
-    """The version that phoenix.js has spoken since 1.3."""
+    """The version of phoenix.js since 1.3."""
 
     vsn = "2.0.0"
 
@@ -37,7 +37,7 @@ class SerializerV2:
 
     def decode_binary(self, data: bytes) -> Message:
         if len(data) < _HEADER_BYTES or data[0] != PUSH:
-            raise BadFrame("no binary push")
+            raise BadFrame("not a binary push")
         strings = []
         start = _HEADER_BYTES
         for size in data[1:_HEADER_BYTES]:
@@ -68,7 +68,7 @@ class SerializerV2:
 
 
 def _string(ref: Any) -> str:
-    """The ref as a binary frame carries it: always a string, empty for null."""
+    """Returns the ref as a string for a binary frame; "" for null."""
     if ref is None:
         return ""
     return ref if type(ref) is str else str(ref)

@@ -1,7 +1,7 @@
-"""The session of one connection: which topics are joined under which refs, and which action a message causes.
+"""The session of one connection: which topics are joined with which refs, and the action that a message causes.
 
 Pure: the session decides and never acts. A message goes in, an action comes out. The caller carries the action out and
-tells the session how it ended; the session then returns the messages that had to wait for it.
+reports its end to the session; the session then returns the messages that waited for it.
 
 A topic is in one of these states:
 
@@ -11,7 +11,7 @@ A topic is in one of these states:
     joined     Replace    Leave       Deliver
     leaving    waits      waits       waits
 
-A message for a joined topic is ignored unless it carries the join_ref of that join, or none.
+A message for a joined topic is ignored unless it has the join_ref of that join, or none.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ Route = TypeVar("Route")
 
 
 class State(Enum):
+    """The state of a joined topic; a topic that is not joined has none."""
+
     JOINING = "joining"
     JOINED = "joined"
     LEAVING = "leaving"
@@ -52,19 +54,19 @@ class Joined(Generic[Route]):
     def __init__(self, topic: str, sent_join_ref: Any, ref: Any, route: Route) -> None:
         self.topic = topic
         self.sent_join_ref = sent_join_ref
-        """The join_ref that the join carried. Later messages must match it; `phx_close` and `phx_error` carry it."""
+        """The join_ref of the join message. Later messages must match it; `phx_close` and `phx_error` have it."""
         self.join_ref = ref if sent_join_ref is None else sent_join_ref
-        """The join_ref that replies and pushes carry: the one that was sent, or else the join's ref."""
+        """The join_ref of replies and pushes: the one of the join message, or the join's ref if that has none."""
         self.route = route
         self.state = State.JOINING
         self.waiting: deque[Message] | None = None
-        """Messages that came while the topic was joining or leaving, in the order of arrival."""
+        """Messages that arrived while the topic was joining or leaving, in order."""
         self.server: Any = None
-        """The runtime's ChannelServer for this join, as long as it runs."""
+        """The runtime's ChannelServer for this join, while it runs."""
 
 
 class Deliver(msgspec.Struct, frozen=True, gc=False):
-    """Hand the message to the channel."""
+    """Pass the message to the channel."""
 
     joined: Joined[Any]
 
@@ -86,20 +88,20 @@ class Join(msgspec.Struct, frozen=True, gc=False):
 
 
 class Replace(msgspec.Struct, frozen=True, gc=False):
-    """End the channel of the earlier join of the topic, then do as for a Join; at last, close the earlier join."""
+    """End the channel of the earlier join of the topic, then act as for a Join, then close the earlier join."""
 
     earlier: Joined[Any]
     joined: Joined[Any]
 
 
 class Leave(msgspec.Struct, frozen=True, gc=False):
-    """Let the channel handle what it was given before, reply, end the channel. Then call `closed`."""
+    """Let the channel handle its earlier messages, reply, and end the channel. Then call `closed`."""
 
     joined: Joined[Any]
 
 
 class Ignore(msgspec.Struct, frozen=True, gc=False):
-    """Do nothing: the message belongs to a join that is over."""
+    """Do nothing: the message belongs to a join that has ended."""
 
 
 class Wait(msgspec.Struct, frozen=True, gc=False):
@@ -127,7 +129,7 @@ class Session(Generic[Route]):
         self.topics: dict[str, Joined[Route]] = {}
 
     def receive(self, message: Message) -> Action:
-        """The action that the message causes. Never raises, whatever the message holds."""
+        """Returns the action that the message causes. Never raises, whatever the message contains."""
         topic, event = message.topic, message.event
         joined = self.topics.get(topic) if type(topic) is str else None
         if joined is None:
@@ -177,9 +179,9 @@ class Session(Generic[Route]):
         return self._released(joined)
 
     def keep_waiting(self, messages: tuple[Message, ...], start: int) -> bool:
-        """True if the topic is joining or leaving again, so that its messages from `start` on wait once more.
+        """True if the topic is joining or leaving again, so that its messages from `start` on wait again.
 
-        The effect is that of receiving each of the messages, at the cost of receiving one.
+        It has the effect of receiving each of the messages, at the cost of receiving one.
         """
         joined = self.topics.get(messages[start].topic)
         if joined is None or joined.state is State.JOINED:
@@ -197,5 +199,5 @@ class Session(Generic[Route]):
 
 
 def same_ref(one: Any, other: Any) -> bool:
-    """Whether two refs are equal as JSON values: 1, 1.0 and true differ from each other."""
+    """True if two refs are equal as JSON values: 1, 1.0 and true differ from each other."""
     return one == other and type(one) is type(other)

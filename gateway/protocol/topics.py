@@ -9,7 +9,7 @@ Route_co = TypeVar("Route_co", covariant=True)
 
 
 class TopicRoutes(Generic[Route_co]):
-    """Patterns in their given order. A pattern is a topic, or `prefix*` for every topic that begins with the prefix.
+    """Patterns in a fixed order. A pattern is a topic, or `prefix*` for all topics that begin with the prefix.
 
     The first pattern that matches wins, as in Phoenix.Socket.
     """
@@ -18,9 +18,10 @@ class TopicRoutes(Generic[Route_co]):
         self._routes = tuple(routes)
         for pattern, _ in self._routes:
             if "*" in pattern[:-1]:
-                raise ValueError(f"a pattern ends with its *: {pattern!r}")
+                raise ValueError(f"a * must be the last character of a pattern: {pattern!r}")
 
     def match(self, topic: str) -> Route_co | None:
+        """Returns the route of the first pattern that matches the topic; None if none does."""
         for pattern, target in self._routes:
             if topic.startswith(pattern[:-1]) if pattern.endswith("*") else topic == pattern:
                 return target

@@ -1,4 +1,4 @@
-"""One broadcast on its way to many clients: it is encoded once for each version, for any number of clients.
+"""One broadcast for many clients. It is encoded once for each version, for any number of clients.
 
 This module knows formats, not sockets. Phoenix calls this short cut from a broadcast to the wire the fastlane.
 """
@@ -35,7 +35,7 @@ class Broadcast:
     def of(cls, topic: str, event: str, payload: Any) -> Broadcast:
         """Encode a channel's payload: `bytes` are sent as binary, anything else as JSON.
 
-        Raises ValueError if no frame can carry it, so that the error arises here and not on the node of each member.
+        Raises ValueError if no frame can carry it, so that the error arises here and not on the nodes of the members.
         """
         if type(payload) is bytes:
             broadcast = cls(topic, event, payload, True)
@@ -45,17 +45,19 @@ class Broadcast:
 
     @classmethod
     def from_envelope(cls, topic: str, envelope: Envelope) -> Broadcast:
+        """Returns the broadcast of another node."""
         return cls(topic, envelope.event, envelope.payload, envelope.is_binary)
 
     def envelope(self, node: str) -> Envelope:
+        """Returns the broadcast in the form for other nodes; `node` is the id of this one."""
         return Envelope(node, self.event, self.payload, self.is_binary)
 
     def value(self) -> Any:
-        """The decoded payload; a new value at each call, so that a channel may change it."""
+        """Returns the decoded payload; a new value at each call, so that a channel may change it."""
         return self.payload if self.is_binary else _decode(self.payload)
 
     def frame(self, serializer: Serializer) -> Frame | None:
-        """The protocol's frame for this version; None if the version cannot carry the payload."""
+        """Returns the protocol's frame for this version; None if the version cannot carry the payload."""
         try:
             return self._frames[serializer.vsn]
         except KeyError:
@@ -64,7 +66,7 @@ class Broadcast:
             return frame
 
     def wire(self, serializer: Serializer) -> bytes | None:
-        """The same inside a WebSocket frame, ready for a socket; None if the version cannot carry the payload."""
+        """Returns the frame inside a WebSocket frame, for a socket; None if the version cannot carry the payload."""
         try:
             return self._wires[serializer.vsn]
         except KeyError:

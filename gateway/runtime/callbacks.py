@@ -1,4 +1,4 @@
-"""The callbacks of a channel and what they may return: all that the runtime knows of a channel.
+"""The callbacks of a channel and their results: all that the runtime knows about a channel.
 
 Channels derive from gateway/channel.py, which adds what a channel can do.
 """
@@ -11,7 +11,7 @@ import msgspec
 
 
 class Reply(msgspec.Struct, frozen=True, gc=False):
-    """An answer to one push: a status and a response, which is any JSON value, or `bytes` for a binary answer."""
+    """An answer to one push: a status, and a response that is any JSON value, or `bytes` for a binary answer."""
 
     status: str
     response: Any = {}
@@ -53,7 +53,7 @@ CRASHED = "crashed"
 
 
 class Notice(NamedTuple):
-    """Tells channels with `watches_access` of something that may end their users' access."""
+    """Tells channels with `watches_access` about an event that may end their users' access."""
 
     event: str
     """One of shared/events/control.py."""
@@ -74,15 +74,15 @@ class NoRef(ValueError):
 
 
 class BadReturn(TypeError):
-    """A callback returned a value of a wrong type; the text lists the right ones."""
+    """A callback returned a value of a wrong type. The text lists the right types."""
 
 
 class NotSubscribed(Exception):
-    """Redis did not confirm a subscription in time. A join that does not catch this is refused with `try again`."""
+    """The broker did not confirm a subscription in time. A join that does not catch it is refused with `try again`."""
 
 
 class SocketRef(msgspec.Struct, frozen=True, gc=False):
-    """Names one push, so that it can be answered after `handle_in` has returned."""
+    """Identifies a push, so that it can be answered after `handle_in` has returned."""
 
     join_ref: Any
     ref: Any
@@ -90,24 +90,24 @@ class SocketRef(msgspec.Struct, frozen=True, gc=False):
 
 
 class Callbacks:
-    """The callbacks of a channel run one at a time, in the order of their causes. One that raises ends the channel."""
+    """The callbacks of a channel run one at a time, in the order of their causes. A callback that raises ends it."""
 
     __slots__ = ("_server", "params")
 
     intercepts: ClassVar[frozenset[str]] = frozenset()
-    """Broadcast events that go through `handle_out` instead of straight to the client."""
+    """Broadcast events that go to `handle_out` instead of straight to the client."""
     looks_again_at: ClassVar[frozenset[str]] = frozenset()
-    """The intercepted events after which `look` and `judge` decide again who may stay; `handle_out` is not called."""
+    """Intercepted events after which `look` and `judge` decide again who may stay; `handle_out` is not called."""
     watches_access: ClassVar[bool] = False
-    """Whether a Notice that concerns this channel also makes `look` and `judge` decide again."""
+    """True if Notices that concern this channel also make `look` and `judge` decide again."""
     tracks_presence: ClassVar[bool] = False
-    """Whether members of the topic are told who is present in it; needed for `track` and `list_presence`."""
+    """True if members of the topic are told who is present; required for `track` and `list_presence`."""
 
     def __init__(self, server: Any, params: Any) -> None:
-        """`server` is the ChannelServer that calls."""
+        """`server` is the ChannelServer that calls the callbacks."""
         self._server = server
         self.params = params
-        """The payload of the join, any JSON value; nothing about it is checked yet."""
+        """The payload of the join: any JSON value, unchecked."""
 
     async def join(self, topic: str, params: Any) -> JoinResult:
         """Accept with `Ok(response)` or refuse with `Error(response)`.
@@ -117,28 +117,29 @@ class Callbacks:
         raise NotImplementedError(f"{type(self).__name__}.join")
 
     async def handle_in(self, event: str, payload: Any) -> HandleResult:
-        """Handle one push of the client. `None` sends no reply. The client chose event and payload: check them."""
+        """Handle a push from the client. Return None for no reply. Check event and payload: the client chose them."""
         raise UnknownEvent(event)
 
     async def handle_out(self, event: str, payload: Any) -> InfoResult:
-        """Handle a broadcast of an intercepted event on its way to this client: push it, changed or not, or drop it."""
+        """Handle a broadcast of an intercepted event before it reaches this client: push it, changed or not, or drop
+        it."""
         raise NotImplementedError(f"{type(self).__name__}.handle_out")
 
     async def handle_info(self, message: Any) -> InfoResult:
-        """Handle a message that was sent to this channel from inside the server."""
+        """Handle a message from inside the server to this channel."""
         raise NotImplementedError(f"{type(self).__name__}.handle_info({message!r})")
 
-    # Callbacks that decide who may stay. No broadcast reaches the client between the cause of a look and its end.
+    # Callbacks that decide who may stay. No broadcast reaches the client between the cause of a look-up and its end.
 
     def concerns(self, notice: Notice) -> bool:
-        """Whether the notice may change who may stay in this channel."""
+        """True if the notice may change who may stay in this channel."""
         return True
 
     @classmethod
     async def look(cls, topic: str, context: Any) -> Any:
         """Look up what `judge` needs to decide about the members of a topic. Runs once for all members on a node.
 
-        Returns that, or a Stop, which ends the channels of all of them.
+        Returns the result, or a Stop, which ends the channels of all of them.
         """
         raise NotImplementedError(f"{cls.__name__}.look")
 

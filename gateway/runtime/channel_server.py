@@ -1,13 +1,13 @@
-"""Runs one channel: calls its callbacks one at a time, in order, and carries out what they return.
+"""Runs one channel: decides which callback comes when, and acts on its result.
 
-The counterpart of Phoenix.Channel.Server. It speaks to the client through its connection, of which it knows only what
-Host declares. gateway/channel.py has what a channel itself can do.
+The counterpart of Phoenix.Channel.Server. callback_queue.py calls the callbacks one at a time. A server talks to the
+client through the connection, of which it knows only what Host declares. gateway/channel.py has what a channel itself
+can do.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from time import perf_counter
@@ -27,6 +27,7 @@ from gateway.protocol.messages import (
 from gateway.protocol.serializer import Serializer
 from gateway.protocol.session import Joined, State
 from gateway.runtime.broadcast import Broadcast
+from gateway.runtime.callback_queue import CallbackQueue, QueueHost
 from gateway.runtime.callbacks import (
     CRASHED,
     LEFT,
@@ -42,7 +43,6 @@ from gateway.runtime.callbacks import (
     UnknownEvent,
 )
 from gateway.runtime.counts import TIMED_EVERY
-from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.stepping import Suspended
 from shared.access.actor import Actor
 from shared.logs import log_of
@@ -51,19 +51,15 @@ log = log_of(__name__)
 
 _ORDERLY = ("normal", "shutdown")
 
-Finish = Callable[[Any, Any, BaseException | None], None]
-"""Called with the cause of a callback, what it returned, and what it raised."""
 Successor = Callable[[Joined[Any] | None], None]
-"""Begins the join that replaces this one. The argument is this join if its client has not been told of its end yet."""
+"""Begins the join that replaces this one. The argument is this join if its client does not know of its end yet."""
 
 
-class Host(Protocol):
-    """The connection on which a channel runs."""
+class Host(QueueHost, Protocol):
+    """The connection that a channel runs on."""
 
-    endpoint: Endpoint
     serializer: Serializer
     actor: Actor
-    backlog: int
 
     @property
     def log_fields(self) -> dict[str, Any]: ...
@@ -72,32 +68,24 @@ class Host(Protocol):
     def answer(self, join_ref: Any, ref: Any, topic: Any, status: str, response: Any) -> None: ...
     def end(self, ref: Any, topic: str, event: str, payload: Any) -> None: ...
     def renew(self, actor: Actor, as_of: float) -> None: ...
-    def resume(self) -> None:
-        """A callback that had to wait has ended."""
-
     def join_accepted(self, server: ChannelServer) -> None: ...
     def channel_ended(self, server: ChannelServer, unhandled: Iterable[Message]) -> None: ...
     def take_over(self, successor: Callable[[], None]) -> None: ...
 
 
-class ChannelServer:
+class ChannelServer(CallbackQueue[Host]):
     """One join of one topic of one connection.
 
-    `held` keeps broadcasts back between the subscription and the join's reply, and while the channel checks whether its
-    user may have them. It is None while broadcasts go straight out.
+    `held` has the broadcasts that are kept back: between the subscription and the join's reply, and while the channel
+    checks whether its user may have them. It is None while broadcasts go straight out.
     """
 
     __slots__ = (
-        "_busy",
-        "_draining",
-        "_inbox",
         "_looks",
         "_message",
         "_subscribed",
         "_then",
         "channel",
-        "connection",
-        "ended",
         "held",
         "intercepts",
         "join_ref",
@@ -109,7 +97,7 @@ class ChannelServer:
     def __init__(
         self, connection: Host, joined: Joined[type[Callbacks]], params: Any, replaced: Joined[Any] | None
     ) -> None:
-        self.connection = connection
+        super().__init__(connection)
         self.joined = joined
         self.topic = joined.topic
         self.join_ref = joined.join_ref
@@ -117,16 +105,12 @@ class ChannelServer:
         self.held: list[Broadcast] | None = []
         self.intercepts = joined.route.intercepts
         self.channel = joined.route(self, params)
-        self._busy = False
-        self._draining = False
         self._looks = 0
-        self._inbox: deque[tuple[Callable[[Any], None], Any]] | None = None
         self._message: Message | None = None
         self._subscribed = False
         self._then: Successor | None = None
-        self.ended = False
 
-    # The causes of callbacks. The callback runs at once, or after the one under way.
+    # The causes of callbacks. Each callback runs at once, or after the current one.
 
     def start(self, message: Message) -> None:
         """Call `join`, the first callback."""
@@ -134,7 +118,7 @@ class ChannelServer:
         self._run(self._join(message.payload), partial(self._finish_join, perf_counter()), message)
 
     def deliver(self, message: Message) -> None:
-        """Call `handle_in` with a push of the client."""
+        """Call `handle_in` with a push from the client."""
         if self._busy:
             self._queue(self.deliver, message)
             return
@@ -170,7 +154,7 @@ class ChannelServer:
         self._end(LEFT, PHX_CLOSE, {})
 
     def shut_down(self, reason: str, then: Successor | None = None) -> None:
-        """End the channel and tell the client nothing. Then call `then`, if given: it begins the next join."""
+        """End the channel without telling the client. Then call `then`, if given, which begins the next join."""
         if then is not None:
             self._then = then
         if self._busy:
@@ -180,7 +164,7 @@ class ChannelServer:
         self._end(reason, None, None)
 
     def deliver_broadcast(self, broadcast: Broadcast) -> None:
-        """Send a broadcast on the topic to the client, or give an intercepted one to `handle_out` or to a look."""
+        """Send a broadcast on the topic to the client, or give an intercepted one to `handle_out` or to a look-up."""
         if self.held is not None:
             self.held.append(broadcast)
         elif broadcast.event in self.intercepts:
@@ -192,6 +176,7 @@ class ChannelServer:
             self.connection.send_broadcast(broadcast)
 
     def send_info(self, message: Any) -> None:
+        """Call `handle_info` with the message."""
         if self._busy:
             self._queue(self.send_info, message)
             return
@@ -207,14 +192,14 @@ class ChannelServer:
         self._message = None
         self._run(self.channel.handle_out(broadcast.event, broadcast.value()), self._finish_info, broadcast)
 
-    # Looks: may the client still have the topic's broadcasts?
+    # Look-ups: may the client still get the topic's broadcasts?
 
     def notice(self, notice: Notice) -> None:
-        """Something happened that may end the user's access: look again if the channel says that it is concerned."""
+        """An event may have ended the user's access: look again if the channel says that it is concerned."""
         if self.ended:
             return
         try:
-            # A channel that is still joining cannot say yet whether it is concerned.
+            # A channel that is still joining does not know yet whether it is concerned.
             is_concerned = self.joined.state is State.JOINING or self.channel.concerns(notice)
         except Exception as error:
             self._judge((None, error))
@@ -223,16 +208,18 @@ class ChannelServer:
             self._look_again()
 
     def _look_again(self) -> None:
-        """Hold broadcasts until the look has shown whether the user may stay."""
+        """Hold broadcasts until a look-up has shown whether the user may stay."""
         self._looks += 1
         if self.held is None:
             self.held = []
         self.connection.endpoint.looks.want(self)
 
     def look(self) -> Coroutine[Any, Any, Any]:
+        """Returns the coroutine of the channel class's `look`."""
         return self.joined.route.look(self.topic, self.connection.endpoint.context)
 
     def looked(self, found: Any, error: BaseException | None) -> None:
+        """Give the result of a look-up to `judge`."""
         self._judge((found, error))
 
     def _judge(self, look: tuple[Any, BaseException | None]) -> None:
@@ -248,18 +235,18 @@ class ChannelServer:
                 self._looks -= 1
                 result = found if type(found) is Stop else self.channel.judge(found)
                 if result is None:
-                    self._let_go()
+                    self._release_held()
         except Exception as raised:
             error = raised
         self._finish_info(look, result, error)
 
-    def _let_go(self) -> None:
-        """Send the held broadcasts, in order, unless another look is still to come."""
+    def _release_held(self) -> None:
+        """Send the held broadcasts in order, unless another look-up is still to come."""
         if self._looks:
             return
         held, self.held = self.held, None
         for broadcast in held or ():
-            # A held broadcast may cause the next look: those behind it are held again.
+            # A held broadcast may cause the next look-up: the broadcasts behind it are then held again.
             self.deliver_broadcast(broadcast)
 
     @property
@@ -272,58 +259,8 @@ class ChannelServer:
 
     @property
     def handling(self) -> Message | None:
-        """The push that `handle_in` is handling, or None."""
+        """The push that `handle_in` is handling; None at other times."""
         return self._message if self._busy else None
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a callback is under way."""
-        return self._busy and not self.ended
-
-    # The sequence of callbacks
-
-    def _queue(self, method: Callable[[Any], None], argument: Any) -> None:
-        if self.ended:
-            return
-        if self._inbox is None:
-            self._inbox = deque()
-        self._inbox.append((method, argument))
-        self.connection.backlog += 1
-
-    def _run(self, coroutine: Coroutine[Any, Any, Any], finish: Finish, cause: Any) -> None:
-        try:
-            result = self.connection.endpoint.step(coroutine)
-        except (Exception, asyncio.CancelledError) as error:
-            finish(cause, None, error)
-            return
-        if type(result) is Suspended:
-            result.task.add_done_callback(partial(self._resume, finish, cause))
-        else:
-            finish(cause, result, None)
-
-    def _resume(self, finish: Finish, cause: Any, task: asyncio.Task[Any]) -> None:
-        error = asyncio.CancelledError() if task.cancelled() else task.exception()
-        finish(cause, None if error else task.result(), error)
-        self.connection.resume()
-
-    def _idle(self) -> None:
-        self._busy = False
-        if self._inbox:
-            self._drain()
-
-    def _drain(self) -> None:
-        if self._draining:
-            # A callback of the loop below has ended, and that loop calls the next. If this call did, each callback
-            # would run inside the one before, and a long inbox would exceed Python's recursion limit.
-            return
-        self._draining = True
-        try:
-            while self._inbox and not self._busy:
-                method, argument = self._inbox.popleft()
-                self.connection.backlog -= 1
-                method(argument)
-        finally:
-            self._draining = False
 
     # How callbacks end
 
@@ -331,7 +268,7 @@ class ChannelServer:
         try:
             result = await self.channel.join(self.topic, params)
             if type(result) is not Ok and type(result) is not Error:
-                raise BadReturn(f"join returns Ok(...) or Error(...), not {result!r}")
+                raise BadReturn(f"join must return Ok(...) or Error(...), not {result!r}")
             if type(result) is Ok and not self._subscribed:
                 await self.subscribe()
         except NotSubscribed:
@@ -339,7 +276,7 @@ class ChannelServer:
         return result
 
     def _finish_join(self, started: float, message: Message, result: Any, error: BaseException | None) -> None:
-        # There is no await from the subscription to here, so the reply comes before every broadcast.
+        # There is no await between the subscription and this point, so the reply precedes every broadcast.
         if error is not None:
             self._log_crash("join", error)
             result = Error(JOIN_CRASHED)
@@ -362,12 +299,12 @@ class ChannelServer:
             self._release()
             connection.channel_ended(self, ())
             return
-        self._let_go()
+        self._release_held()
         connection.join_accepted(self)
         self._idle()
 
     def _finish_timed(self, started: float, message: Message, result: Any, error: BaseException | None) -> None:
-        # An event that its channel does not know is not counted: clients can send any.
+        # Events that the channel does not know are not timed: clients can send any event.
         if error is None:
             labels = (type(self.channel).__name__, message.event)
             self.connection.endpoint.counts.pushes.observe(labels, perf_counter() - started)
@@ -386,7 +323,7 @@ class ChannelServer:
         self._idle()
 
     def _answered(self, message: Message, result: Any) -> bool:
-        """Carry out what `handle_in` returned. Returns False if that ends the channel."""
+        """Act on the result of `handle_in`. Returns False if the channel ends."""
         kind = type(result)
         if kind is Ok or kind is Error or kind is Reply:
             connection = self.connection
@@ -395,17 +332,17 @@ class ChannelServer:
             )
             return True
         if kind is not Stop:
-            raise BadReturn(f"handle_in returns Ok, Error, Reply, Stop or None, not {result!r}")
+            raise BadReturn(f"handle_in must return Ok, Error, Reply, Stop or None, not {result!r}")
         if result.reply is not None:
             if type(result.reply) not in (Ok, Error, Reply):
-                raise BadReturn(f"the reply of a Stop is Ok, Error, Reply or None, not {result.reply!r}")
+                raise BadReturn(f"the reply of a Stop must be Ok, Error, Reply or None, not {result.reply!r}")
             self._answered(message, result.reply)
         self._stop(result)
         return False
 
     def _finish_info(self, _cause: Any, result: Any, error: BaseException | None) -> None:
         if error is None and result is not None and type(result) is not Stop:
-            error = BadReturn(f"handle_info, handle_out and judge return Stop or None, not {result!r}")
+            error = BadReturn(f"handle_info, handle_out and judge must return Stop or None, not {result!r}")
         if error is not None:
             self._crash(None, error)
         elif result is not None:
@@ -426,7 +363,7 @@ class ChannelServer:
     def _log_crash(self, callback: str, error: BaseException) -> None:
         channel = type(self.channel).__name__
         self.connection.endpoint.counts.channel_crashes.labels(channel).inc()
-        # A failure that a client can cause at will is one line; one that only our mistake can cause has a traceback.
+        # Clients can cause these failures at will: log one line. Others are faults of the code: log the traceback.
         ours = None if isinstance(error, UnknownEvent | NoRef | asyncio.CancelledError) else error
         log.warning(
             "channel crashed",
@@ -444,8 +381,8 @@ class ChannelServer:
     def _finish_end(self, last_word: tuple[str | None, Any], _result: Any, error: BaseException | None) -> None:
         if error is not None:
             self._log_crash("terminate", error)
-        # Messages that came after the end are answered like any message to a topic that is not joined.
-        unhandled = [argument for method, argument in self._inbox or () if method in (self.deliver, self.leave)]
+        # Messages that arrived after the end are answered like messages to a topic that is not joined.
+        unhandled = [argument for method, argument in self._queued() if method in (self.deliver, self.leave)]
         self._release()
         event, payload = last_word
         if event is not None:
@@ -463,16 +400,13 @@ class ChannelServer:
         self.connection.end(ref, self.topic, event, payload)
 
     def _release(self) -> None:
-        self.ended = True
-        if self._inbox:
-            self.connection.backlog -= len(self._inbox)
-            self._inbox = None
+        self._end_queue()
         if self._subscribed:
             self._subscribed = False
             self.connection.endpoint.unsubscribe(self)
         self.held = None
-        # This cuts the circle of references, which only Python's garbage collector would free. The channel keeps its
-        # reference to this server, for calls that come too late: the push of a timer, for example.
+        # This breaks a reference cycle, which only the garbage collector would free. The channel keeps its reference to
+        # this server, for calls that come too late: a push from a timer, for example.
         self.joined.server = None
         del self.channel
 

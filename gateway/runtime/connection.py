@@ -1,6 +1,6 @@
-"""One client's connection over any transport: feeds the session, carries out its actions, sends frames.
+"""A client's connection over any transport: passes messages to the session, carries out its actions, sends frames.
 
-Both transports have a subclass, which knows how bytes leave and how a connection closes.
+Each transport has a subclass, which knows how bytes are sent and how a connection closes.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ log = log_of(__name__)
 
 
 class Connection:
-    """`actor` is the user who connected; `as_of` is the loop time before that user was looked up.
+    """`actor` is the user who connected; `as_of` is the loop time before the user was looked up.
 
-    Bans and log-outs since `as_of` may have reached this node before the connection existed. `backlog` counts the
-    messages that wait for a busy channel; a transport stops reading while `is_congested`.
+    Bans and log-outs since `as_of` may have reached this node before the connection existed. `backlog` counts messages
+    that wait for a busy channel; a transport stops reading while `is_congested`.
     """
 
     __slots__ = (
@@ -59,13 +59,13 @@ class Connection:
 
     @property
     def log_fields(self) -> dict[str, Any]:
-        """The fields of every log line about this connection: its id, unique on its node, and its user."""
+        """The fields of all log lines about this connection: its id, which is unique on its node, and its user."""
         return {"connection_id": f"{self.endpoint.node_id}-{self.number}", "user_id": self.actor.user_id}
 
     # For the transport to implement
 
     def send(self, frame: Frame | None) -> None:
-        """Send a frame. None, for a message that this version cannot carry, is left out. Never waits, never raises."""
+        """Send a frame. Ignores None: this version cannot carry the message. Never waits, never raises."""
         raise NotImplementedError
 
     def send_broadcast(self, broadcast: Broadcast) -> None:
@@ -73,33 +73,33 @@ class Connection:
         raise NotImplementedError
 
     def close(self, close: Close) -> None:
-        """Close from the server's side, after the frames sent before. Returns at once; only the first close counts."""
+        """Close the connection, after the frames sent before. Returns at once; only the first close counts."""
         raise NotImplementedError
 
     @property
     def outbox_bytes(self) -> int:
-        """The bytes that wait until the client reads them."""
+        """Number of bytes that the client has not read yet."""
         raise NotImplementedError
 
     def closes(self, close: Close) -> None:
-        """Log and count a close; the transport calls this when it closes the connection."""
+        """Log and count a close. The transport calls this when it closes the connection."""
         self.endpoint.counts.closed(close)
         if close is SLOW:
             log.info("slow client closed", **self.log_fields)
 
     def check(self, now: float) -> None:
-        """Close if the connection is idle or its token has expired. Called about once a second; `now` is loop time."""
+        """Close if the connection is idle or its token has expired. Called about once a second with the loop time."""
         if self.actor.token_expires_at <= time.time():
             self.close(TOKEN_EXPIRED)
 
     # From the transport
 
     def receive_text(self, data: bytes) -> None:
-        """Raises BadFrame."""
+        """Handle the message in a text frame. Raises BadFrame."""
         self.handle(self.serializer.decode_text(data))
 
     def receive_binary(self, data: bytes) -> None:
-        """Raises BadFrame."""
+        """Handle the message in a binary frame. Raises BadFrame."""
         self.handle(self.serializer.decode_binary(data))
 
     def handle(self, message: Message) -> None:
@@ -120,7 +120,7 @@ class Connection:
             self.backlog += 1
 
     def dropped(self) -> None:
-        """The connection is gone: end every channel. Call this once."""
+        """The connection is gone: end all channels. Call this once."""
         self.gone = True
         self.endpoint.connections.remove(self)
         for joined in list(self.session.topics.values()):
@@ -128,23 +128,23 @@ class Connection:
                 joined.server.shut_down(CLOSED)
 
     def notice(self, notice: Notice) -> None:
-        """Tell the channels that watch access of something that may end their user's access."""
+        """Tell the channels that watch access about an event that may end it."""
         for joined in list(self.session.topics.values()):
             if joined.server is not None and joined.route.watches_access:
                 joined.server.notice(notice)
 
     @property
     def is_congested(self) -> bool:
-        """Whether so many messages wait for their channels that the transport should stop reading."""
+        """True if so many messages wait for their channels that the transport should stop reading."""
         return self.backlog >= self.endpoint.settings.max_backlog_messages
 
     async def decongested(self) -> None:
-        """Returns when the transport may read on."""
+        """Returns when the transport may continue to read."""
         while self.is_congested and not self.gone:
             await self._callback_ended()
 
     async def at_rest(self) -> None:
-        """Returns when no channel has anything under way."""
+        """Returns when no callback of a channel is running."""
         while not self.gone and any(
             joined.server is not None and joined.server.is_busy for joined in self.session.topics.values()
         ):
@@ -156,7 +156,7 @@ class Connection:
         await asyncio.shield(self._resumed)
 
     def resume(self) -> None:
-        """A callback that had to wait has ended."""
+        """Called when a callback that had to wait has ended."""
         if self._resumed is not None:
             self._resumed.set_result(None)
             self._resumed = None
@@ -164,8 +164,7 @@ class Connection:
     # From the channels
 
     def answer(self, join_ref: Any, ref: Any, topic: Any, status: str, response: Any) -> None:
-        """Reply with a response of the server's own. If no frame can carry it, the client's refs are to blame, and the
-        connection closes."""
+        """Reply with a response of the server. If no frame can carry it, the client's refs are to blame: close."""
         try:
             frame = self.serializer.reply(join_ref, ref, topic, status, response)
         except UnencodableReply:
@@ -174,7 +173,7 @@ class Connection:
             self.send(frame)
 
     def end(self, ref: Any, topic: str, event: str, payload: Any) -> None:
-        """Tell the client that a channel has ended. As in `answer`, refs that fit no frame close the connection."""
+        """Tell the client that a channel has ended. Like in `answer`, refs that fit no frame close the connection."""
         try:
             frame = self.serializer.push(ref, ref, topic, event, payload)
         except UnencodableReply:
@@ -183,13 +182,13 @@ class Connection:
             self.send(frame)
 
     def renew(self, actor: Actor, as_of: float) -> None:
-        """Use the actor of a fresh token, which the client has handed in for the same user."""
+        """Use the actor of a new token of the same user."""
         self.actor = actor
         self.as_of = as_of
         self.endpoint.connections.admitted(self)
 
     def _join(self, joined: Joined[Any], message: Message, replaced: Joined[Any] | None) -> None:
-        """`replaced` is the earlier join of the topic, if its client has not been told yet that it is over."""
+        """`replaced` is the earlier join of the topic, if its client does not know yet that it has ended."""
         if self.gone:
             self._receive_again(self.session.closed(joined))
             return
@@ -205,10 +204,11 @@ class Connection:
         server.start(message)
 
     def join_accepted(self, server: ChannelServer) -> None:
+        """A channel has accepted its join: handle the messages that waited for it."""
         self._receive_again(self.session.joined(server.joined))
 
     def channel_ended(self, server: ChannelServer, unhandled: Iterable[Message]) -> None:
-        """`unhandled` are messages that the channel had queued when it ended; they came before all that waited."""
+        """`unhandled` are messages that were in the channel's queue when it ended; they precede all that waited."""
         waiting = self.session.closed(server.joined)
         for message in unhandled:
             self.handle(message)
@@ -217,8 +217,8 @@ class Connection:
     def take_over(self, successor: Callable[[], None]) -> None:
         """A channel has ended because of a second join of its topic; `successor` begins that join.
 
-        Successors begin one after the other, not one inside the other: a whole backlog of joins of one topic may
-        replace each other without deep recursion.
+        Successors begin one after the other, not one inside the other. So even a whole backlog of joins of one topic
+        that replace each other needs no deep recursion.
         """
         if self._successors is not None:
             self._successors.append(successor)

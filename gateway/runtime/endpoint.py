@@ -1,7 +1,7 @@
 """The node: which channels have joined which topics on it, and its link to the other nodes.
 
-A broadcast reaches the members on this node directly, and those on other nodes through the broker. The broker also
-brings it back; the node recognises the echo by its own id and drops it.
+A broadcast reaches members on this node directly, and members on other nodes through the broker. The broker also brings
+it back; the node recognizes it by its own id and drops it.
 """
 
 from __future__ import annotations
@@ -33,15 +33,16 @@ log = log_of(__name__)
 
 PROBE_SECONDS = 1.0
 _PROBE = "probe"
-"""A message of a node to itself, over Redis."""
+"""A message of a node to itself over the broker."""
 
 
 def new_node_id() -> str:
+    """Returns a random id for this node."""
     return secrets.token_hex(8)
 
 
 class Endpoint:
-    """A process has one Endpoint, and uses it only from the event loop that made it."""
+    """Each process has one. Use it only from the event loop that made it."""
 
     def __init__(
         self,
@@ -54,7 +55,7 @@ class Endpoint:
         presence_store: Store | None = None,
         may_join: Callable[[int], bool] | None = None,
     ) -> None:
-        """`may_join` is called at each join with the user's id; it returns False to refuse the join."""
+        """`may_join` is called with the user's id at each join; it returns False to refuse the join."""
         self.settings = settings
         self.routes = routes
         self.broker = broker
@@ -83,6 +84,7 @@ class Endpoint:
         self._on_drain: list[Callable[[], None]] = []
 
     async def start(self) -> None:
+        """Start the broker, presence and the regular checks."""
         await self.broker.start(self)
         self._control_task = asyncio.create_task(self._subscribe_control())
         await self.presence.start()
@@ -94,7 +96,7 @@ class Endpoint:
             try:
                 return await self.broker.subscribe(control.CONTROL)
             except TimeoutError:
-                log.warning("not subscribed to what nodes tell each other; trying on")
+                log.warning("messages between nodes are not subscribed yet; retrying")
 
     def _watch(self) -> None:
         """Check the link to the other nodes, once a second."""
@@ -106,17 +108,17 @@ class Endpoint:
         self._bridge_gap(now)
 
     def _bridge_gap(self, now: float) -> None:
-        """While this node hears nothing from the others, report a gap again and again: Redis may be away for hours."""
+        """While this node has no link to the others, report a gap repeatedly: the broker may be away for hours."""
         if self.broker.connected:
             self._next_gap = None
         elif self._next_gap is None or now >= self._next_gap:
             every = self.settings.away_catch_up_seconds
             self._next_gap = now + every
-            # A link is silent for some time before it is known to be away.
+            # A link is silent for some time before it is known to be down.
             self.gap(every + 2 * self.settings.redis_timeout_seconds)
 
     async def stop(self) -> None:
-        """Call this after `drain`. It takes this node's presence away, and publishes the queued broadcasts."""
+        """Call this after `drain`. It removes this node's presence, and publishes the queued broadcasts."""
         self.connections.stop()
         self._watching.cancel()
         self._control_task.cancel()
@@ -124,7 +126,7 @@ class Endpoint:
         await self.broker.stop()
 
     def on_gap(self, listener: Callable[[float], None]) -> None:
-        """Call `listener(seconds)` whenever other nodes' messages of the last `seconds` may have been missed."""
+        """Call `listener(seconds)` whenever broadcasts of other nodes in the last `seconds` may have been missed."""
         self._gap_listeners.append(listener)
 
     def on_delivery(self, event: str, listener: Callable[[Broadcast], None]) -> None:
@@ -136,27 +138,27 @@ class Endpoint:
         self._on_drain.append(listener)
 
     def on_probe(self, listener: Callable[[float], None]) -> None:
-        """Call the listener, every second, with the seconds that a message has taken to Redis and back."""
+        """Call the listener every second with the seconds that a message has taken to the broker and back."""
         self._on_probe = listener
 
     def handle_topic(self, topic: str, handler: Callable[[Envelope], None]) -> None:
-        """Give other nodes' messages on a topic to a handler of this node. No client can join such a topic."""
+        """Pass other nodes' messages on a topic to a handler of this node. No client can join such a topic."""
         self._handlers[topic] = handler
 
     @property
     def is_draining(self) -> bool:
-        """Whether this node is stopping."""
+        """True while this node is stopping."""
         return self.connections.is_draining
 
     async def drain(self) -> None:
-        """Close all connections, as `Roster.drain` does. From now on, new connections are closed at once."""
+        """Close all connections, as `Roster.drain` does. New connections are closed at once from now on."""
         self.connections.is_draining = True
         for listener in self._on_drain:
             listener()
         await self.connections.drain()
 
     def disconnect(self, user_id: int, session_id: str | None = None) -> None:
-        """Close a user's connections with 1001 on every node; if a session is given, only those of that session."""
+        """Close a user's connections, or only those of one session, with 1001 on every node."""
         self.connections.disconnect(user_id, session_id)
         notice = Broadcast.of(control.CONTROL, control.DISCONNECT, control.disconnect(user_id, session_id))
         self.broker.publish(control.CONTROL, pack(notice.envelope(self.node_id)))
@@ -164,7 +166,7 @@ class Endpoint:
     # Topics
 
     async def subscribe(self, subscriber: Subscriber) -> None:
-        """Returns when every later message on the topic reaches the subscriber. Raises TimeoutError."""
+        """Returns when every later message on the topic will reach the subscriber. Raises TimeoutError."""
         await self.broker.subscribe(subscriber.topic)
         if subscriber.tracks_presence:
             try:
@@ -176,6 +178,7 @@ class Endpoint:
         self.channels += 1
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Undo `subscribe`, and remove the subscriber's presence."""
         self.topics.remove(subscriber.topic, subscriber)
         self.channels -= 1
         self.broker.unsubscribe(subscriber.topic)
@@ -191,7 +194,7 @@ class Endpoint:
         self.broker.publish(topic, pack(broadcast.envelope(self.node_id)))
 
     def broadcast_to_all(self, topics: Iterable[str], event: str, payload: Any) -> None:
-        """As `broadcast`, to each of several topics; the payload is encoded once."""
+        """Like `broadcast`, to each of several topics; the payload is encoded once."""
         self.counts.broadcasts += 1
         encoded = Broadcast.of("", event, payload)
         envelope = pack(encoded.envelope(self.node_id))
@@ -237,11 +240,11 @@ class Endpoint:
         self.gap(away_seconds)
 
     def messages_lost(self, seconds: float) -> None:
-        """Other nodes may have missed this node's messages of the last `seconds`: tell them to read Postgres."""
+        """Tell other nodes to read Postgres: they may have missed this node's messages of the last `seconds`."""
         self.publish(control.CONTROL, control.CATCH_UP, json_payload(control.catch_up(seconds)))
 
     def gap(self, seconds: float) -> None:
-        """Other nodes' broadcasts of the last `seconds` may have been missed: tell the listeners and the channels."""
+        """Broadcasts of other nodes in the last `seconds` may have been missed: tell the listeners and the channels."""
         for listener in self._gap_listeners:
             listener(seconds)
         self._notify(Notice(control.CATCH_UP, control.catch_up(seconds)))
@@ -267,7 +270,7 @@ class Endpoint:
                 self._notify(Notice(envelope.event, payload))
 
     def _notify(self, notice: Notice) -> None:
-        """Give the notice to all channels on this node that watch access."""
+        """Pass the notice to all channels on this node that watch access."""
         for topic in self.topics:
             for subscriber in self.topics.members(topic):
                 if subscriber.watches_access:

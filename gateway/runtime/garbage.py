@@ -1,9 +1,9 @@
-"""Makes Python's garbage collector run rarely: it frees objects that refer to each other in a circle.
+"""Makes Python's garbage collector run rarely. It frees reference cycles.
 
-By default the collector runs often, and goes through all objects. A node holds millions of objects that live for hours;
-while many clients connect, the collector would take a third of its time. No channel, connection or poll leaves a circle
-behind when it ends (tests/gateway/transports/test_memory.py counts them). The rare circles are mostly those of
-libraries' errors.
+By default the collector runs often and scans many objects. A node holds millions of objects that live for hours; while
+many clients connect, the collector would take a third of the node's time. Channels, connections and polls leave no
+cycle when they end (tests/gateway/transports/test_memory.py counts them). The few cycles are mostly in errors of
+libraries.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ THRESHOLDS = (10_000, 20, 100)
 
 
 def look_for_garbage_rarely() -> None:
-    """Set the thresholds of this process, and exempt all objects that exist now from collection."""
+    """Set the thresholds of this process, and exempt all existing objects from collection."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)

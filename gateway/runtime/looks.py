@@ -1,6 +1,6 @@
-"""Looks up, once for all members of a topic on this node, what decides who may stay, and tells each of them.
+"""Looks up, once for all members of a topic on this node, who may stay, and tells each member.
 
-A look never finds anything older than its cause: a member that asks while a look is running waits for the next one.
+A look-up never uses anything older than its cause: a member that asks during a look-up waits for the next one.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from gateway.runtime.stepping import Suspended
 
 
 class Looker(Protocol):
-    """A running channel that asks for a look."""
+    """A running channel that asks for a look-up."""
 
     topic: str
 
     def look(self) -> Coroutine[Any, Any, Any]:
-        """Look up what decides; the result is good for every member of the topic."""
+        """Look up what is needed; the result is valid for every member of the topic."""
 
     def looked(self, found: Any, error: BaseException | None) -> None:
-        """Take what the look returned or raised. Must not raise."""
+        """Take the result or the error of the look-up. Must not raise."""
 
 
 class Looks:
-    """The looks of one node."""
+    """The look-ups of one node."""
 
     def __init__(self, step: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:
         self._step = step
         self._next: dict[str, list[Looker]] = {}
-        """The channels that wait for a look that has not begun, by topic."""
+        """Topic -> the channels that wait for a look-up that has not begun."""
 
     def want(self, looker: Looker) -> None:
-        """Have `looked` called, after this method has returned."""
+        """Request a call of `looked`, which comes after this method has returned."""
         waiting = self._next.get(looker.topic)
         if waiting is None:
             self._next[looker.topic] = [looker]

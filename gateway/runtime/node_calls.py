@@ -1,8 +1,7 @@
 """Calls methods on other gateway nodes over the broker, and answers their calls: request and response on pub/sub.
 
-Every node listens on a topic of its own. The broker does not say whether a node is there. So while an answer is due and
-nothing comes from a node, it is pinged; if it does not answer the ping in time, it counts as dead, and all calls to it
-fail.
+Every node listens on its own topic. The broker does not tell whether a node is there. So a node that owes an answer and
+sends nothing is pinged. If it does not answer the ping in time, it counts as dead, and all calls to it fail.
 
 This module does not know what the calls mean: methods are names, arguments and results are bytes.
 """
@@ -33,7 +32,7 @@ Cast = Callable[[bytes], None]
 
 
 class NodeUnreachable(Exception):
-    """The node is dead, or out of reach. It may have carried out the call all the same."""
+    """The node is dead or unreachable. It may still have carried out the call."""
 
 
 class CallFailed(Exception):
@@ -65,12 +64,12 @@ class _Peer:
     def __init__(self) -> None:
         self.heard = float("-inf")
         self.pinged: float | None = None
-        """When the node was first pinged after its last sign of life, in loop time."""
+        """Loop time of the first ping after the node's last sign of life."""
         self.pending: dict[int, asyncio.Future[bytes]] = {}
 
 
 class NodeCalls:
-    """A node has one NodeCalls. `start` it when the broker runs; `stop` it before the broker stops."""
+    """Each node has one. `start` it when the broker runs; `stop` it before the broker stops."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -84,15 +83,15 @@ class NodeCalls:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def serve(self, method: str, answer: Method) -> None:
-        """Answer calls of this name. The calls of one node begin in the order in which that node made them."""
+        """Answer calls with this name. The calls of one node begin in the order in which that node made them."""
         self._methods[method] = answer
 
     def serve_cast(self, method: str, take: Cast) -> None:
-        """Take casts of this name."""
+        """Take casts with this name."""
         self._casts[method] = take
 
     async def start(self) -> None:
-        """Listen. If the broker's link is down, this returns anyway; others reach this node when the link is up."""
+        """Listen. Returns even if the broker's link is down; other nodes reach this one when the link is up."""
         topic = topic_of(self._endpoint.node_id)
         self._endpoint.handle_topic(topic, self._receive)
         listening = asyncio.get_running_loop().create_task(self._listen(topic))
@@ -105,10 +104,10 @@ class NodeCalls:
                 await self._endpoint.broker.subscribe(topic)
                 self._listens = True
             except TimeoutError:
-                log.warning("other gateway nodes cannot reach this one yet; trying on")
+                log.warning("other gateway nodes cannot reach this one yet; retrying")
 
     async def stop(self) -> None:
-        """Calls that wait for an answer raise NodeUnreachable; methods that are running are cancelled."""
+        """Waiting calls raise NodeUnreachable; running methods are cancelled."""
         if self._listens:
             self._endpoint.broker.unsubscribe(topic_of(self._endpoint.node_id))
         if self._watching is not None:
@@ -125,7 +124,7 @@ class NodeCalls:
     # Asking
 
     async def call(self, node: str, method: str, argument: bytes, seconds: float) -> bytes:
-        """The result of the method on another node.
+        """Returns the result of the method on another node.
 
         Raises NodeUnreachable at most two and a half times `node_call_seconds` after the node's last sign of life,
         TimeoutError after `seconds` if the node is alive or this node's own link is down, or CallFailed.
@@ -147,7 +146,7 @@ class NodeCalls:
                 del self._peers[node]
 
     def cast(self, node: str, method: str, argument: bytes) -> None:
-        """Tell another node something, without an answer: it may be lost."""
+        """Send another node a message without an answer. It may be lost."""
         self._send(node, CAST, _encode(_Call(method, argument)))
 
     def _send(self, node: str, event: str, payload: bytes) -> None:
@@ -164,7 +163,7 @@ class NodeCalls:
         is_cut_off = not self._endpoint.broker.connected
         for node, peer in tuple(self._peers.items()):
             if is_cut_off:
-                # This node itself is cut off: its silence says nothing about the others.
+                # This node itself is cut off, so the silence says nothing about the others.
                 peer.heard, peer.pinged = now, None
             elif peer.pinged is not None:
                 if now - peer.pinged >= self._patience:
@@ -187,7 +186,7 @@ class NodeCalls:
         try:
             if event == CALL:
                 call = _decode_call(envelope.payload)
-                # The call runs at once until it has to wait, so that it has begun before the node's next message.
+                # The call runs at once until it has to wait, so that it begins before the node's next message.
                 answering = self._endpoint.step(self._answer(node, call))
                 if type(answering) is Suspended:
                     self._keep(answering.task)

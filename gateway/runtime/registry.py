@@ -1,4 +1,4 @@
-"""Which members have joined which topics on this node. No I/O, and no knowledge of Redis."""
+"""Which members have joined which topics on this node. No I/O; knows no broker."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Member = TypeVar("Member")
 
 
 class Subscriber(Protocol):
-    """A member of a topic on this node: all that the endpoint knows of a channel."""
+    """A member of a topic on this node: all that the endpoint knows about a channel."""
 
     topic: str
 
@@ -21,21 +21,21 @@ class Subscriber(Protocol):
 
     @property
     def watches_access(self) -> bool:
-        """Whether it gets notices."""
+        """True if it gets notices."""
 
     @property
     def tracks_presence(self) -> bool:
-        """Whether it is told who is present."""
+        """True if it is told who is present."""
 
     def deliver_broadcast(self, broadcast: Broadcast) -> None:
-        """Send or queue the broadcast before this returns. Must not raise."""
+        """Send or queue the broadcast before returning. Must not raise."""
 
     def notice(self, notice: Notice) -> None:
         """Take a notice. Must not raise."""
 
 
 class Registry(Generic[Key, Member]):
-    """The members of each key, in the order in which they were added. A key exists as long as it has members."""
+    """The members of each key, in the order in which they were added. Keys without members do not exist."""
 
     __slots__ = ("_members",)
 
@@ -43,7 +43,7 @@ class Registry(Generic[Key, Member]):
         self._members: dict[Key, dict[Member, None]] = {}
 
     def add(self, key: Key, member: Member) -> bool:
-        """Add a member. Returns whether it is the first of its key."""
+        """Add a member. Returns whether it is the first one of the key."""
         members = self._members.get(key)
         if members is None:
             self._members[key] = {member: None}
@@ -52,7 +52,7 @@ class Registry(Generic[Key, Member]):
         return False
 
     def remove(self, key: Key, member: Member) -> bool:
-        """Remove a member, if it is there. Returns whether it was the last of its key."""
+        """Remove a member, if it is there. Returns whether it was the last one of the key."""
         members = self._members.get(key)
         if members is None or member not in members:
             return False
@@ -63,7 +63,7 @@ class Registry(Generic[Key, Member]):
         return True
 
     def members(self, key: Key) -> tuple[Member, ...]:
-        """The members of a key. It is a copy, so members may be added and removed during an iteration."""
+        """Returns the members of a key, as a copy: members may be added and removed during an iteration."""
         members = self._members.get(key)
         return tuple(members) if members else ()
 

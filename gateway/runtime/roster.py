@@ -1,6 +1,6 @@
-"""The connections of a node: finds those of a user, checks each about once a second, and closes them when it must.
+"""The connections of a node: finds those of a user, checks each about once a second, and closes them when necessary.
 
-It knows nothing of topics, and of a connection only what Client declares.
+It knows no topics, and of a connection only what Client declares.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from shared.settings import Settings
 log = log_of(__name__)
 
 SLICES = 16
-"""All connections are checked in this many turns of the loop: in one turn, thousands would hold up everything else."""
+"""All connections are checked in this many turns of the loop: one turn with thousands would delay everything else."""
 DRAIN_STEPS = 20
-"""In how many batches a stopping node closes its connections."""
+"""The number of batches in which a stopping node closes its connections."""
 FINISH_SECONDS = 5.0
-"""How long a stopping node waits until the channels of a connection have finished their callbacks."""
-_LATELY_SECONDS = 60.0
-"""How long events of users are remembered: longer than it takes from a user's look-up to the open connection."""
+"""How long a stopping node waits for the channels of a connection to finish their callbacks."""
+_RECENT_SECONDS = 60.0
+"""How long events of users are remembered: longer than the time from a user's look-up to the open connection."""
 
 
 class Client(Protocol):
-    """A connection."""
+    """The part of a connection that the roster needs."""
 
     number: int
     actor: Actor
     as_of: float
-    """The loop's time before the actor was looked up."""
+    """Loop time before the actor was looked up."""
     backlog: int
 
     @property
@@ -65,7 +65,7 @@ class Leaving(Protocol):
 
 
 class _Event:
-    """A recent event of a user: a disconnect (of all connections or of one session's), or a change of role."""
+    """A recent event of a user: a disconnect (of all connections, or of one session), or a change of role."""
 
     __slots__ = ("at", "role", "session_id", "user_id")
 
@@ -77,7 +77,7 @@ class _Event:
 
 
 class Roster:
-    """The collection of a node's connections."""
+    """All connections of a node."""
 
     def __init__(self, settings: Settings, counts: Counts) -> None:
         self._settings = settings
@@ -85,8 +85,8 @@ class Roster:
         self._slices: tuple[dict[Client, None], ...] = tuple({} for _ in range(SLICES))
         self._users: Registry[int, Client] = Registry()
         self._numbers = itertools.count(1)
-        self._lately: deque[_Event] = deque()
-        self._lately_of: dict[int, list[_Event]] = {}
+        self._recent: deque[_Event] = deque()
+        self._recent_of: dict[int, list[_Event]] = {}
         self._leaving: set[Leaving] = set()
         self._behind: list[tuple[int, Client]] = []
         self._sweeping: asyncio.TimerHandle | None = None
@@ -107,20 +107,21 @@ class Roster:
 
     @property
     def users(self) -> int:
-        """The number of users who have a connection."""
+        """Number of users with a connection."""
         return len(self._users)
 
     def of_user(self, user_id: int) -> tuple[Client, ...]:
-        """The user's connections, in the order in which they came."""
+        """Returns the user's connections, oldest first."""
         return self._users.members(user_id)
 
     # Coming and going
 
     def next_number(self) -> int:
-        """A number for a new connection, unique on this node."""
+        """Returns a number for a new connection that is unique on this node."""
         return next(self._numbers)
 
     def add(self, client: Client) -> None:
+        """Add a new connection, and apply recent events of its user."""
         _log("connected", client)
         self._slices[client.number % SLICES][client] = None
         self._users.add(client.actor.user_id, client)
@@ -129,16 +130,17 @@ class Roster:
             client.close(RESTARTING)
 
     def remove(self, client: Client) -> None:
+        """Remove a connection that has ended."""
         _log("disconnected", client)
         self._counts.disconnects.inc()
         self._slices[client.number % SLICES].pop(client, None)
         self._users.remove(client.actor.user_id, client)
 
     async def drain(self) -> None:
-        """Close all connections with 1012, in batches over `drain_seconds`, so that they do not all come back at once.
+        """Close all connections with 1012, in batches over `drain_seconds`: clients must not reconnect all at once.
 
-        Callbacks under way are finished and answered before their connection is closed. A connection that opens from
-        now on is closed at once.
+        Running callbacks are finished and answered before their connection is closed. A connection that opens from now
+        on is closed at once.
         """
         self.is_draining = True
         clients = list(self)
@@ -165,11 +167,11 @@ class Roster:
         finally:
             self._leaving.discard(leaving)
 
-    # What becomes of users
+    # Events of users
 
     def admitted(self, client: Client) -> None:
-        """The client's actor was looked up at `as_of`: apply the events of the user since then."""
-        for event in self._lately_of.get(client.actor.user_id, ()):
+        """The client's actor was looked up at `as_of`: apply the user's events since then."""
+        for event in self._recent_of.get(client.actor.user_id, ()):
             if event.at < client.as_of:
                 continue
             if event.role is not None:
@@ -178,14 +180,14 @@ class Roster:
                 client.close(DISCONNECTED)
 
     def disconnect(self, user_id: int, session_id: str | None) -> None:
-        """Close a user's connections with 1001; if a session is given, only those of that session."""
+        """Close a user's connections, or only those of one session, with 1001."""
         self._remember(user_id, session_id=session_id)
         for client in self.of_user(user_id):
             if session_id in (None, client.actor.session_id):
                 client.close(DISCONNECTED)
 
     def role_changed(self, user_id: int, role: Role) -> None:
-        """Set the user's new role, and have the user's channels check again what they may see."""
+        """Set the user's new role, and make the user's channels check again what they may see."""
         self._remember(user_id, role=role)
         notice = Notice(control.ROLE_CHANGED, control.role_changed(user_id, role))
         for client in self.of_user(user_id):
@@ -194,23 +196,24 @@ class Roster:
 
     def _remember(self, user_id: int, *, session_id: str | None = None, role: Role | None = None) -> None:
         now = asyncio.get_running_loop().time()
-        while self._lately and self._lately[0].at < now - _LATELY_SECONDS:
-            forgotten = self._lately.popleft()
-            events = self._lately_of[forgotten.user_id]
+        while self._recent and self._recent[0].at < now - _RECENT_SECONDS:
+            forgotten = self._recent.popleft()
+            events = self._recent_of[forgotten.user_id]
             events.remove(forgotten)
             if not events:
-                del self._lately_of[forgotten.user_id]
+                del self._recent_of[forgotten.user_id]
         event = _Event(now, user_id, session_id, role)
-        self._lately.append(event)
-        self._lately_of.setdefault(user_id, []).append(event)
+        self._recent.append(event)
+        self._recent_of.setdefault(user_id, []).append(event)
 
-    # Looking after all of them
+    # Regular checks
 
     def start(self) -> None:
-        """Check each connection about once a second, until `stop`: one timer serves all, a slice at a time."""
+        """Check each connection about once a second until `stop`. One timer checks them all, a slice at a time."""
         self._sweep(0)
 
     def stop(self) -> None:
+        """End the regular checks."""
         if self._sweeping is not None:
             self._sweeping.cancel()
 
@@ -230,12 +233,12 @@ class Roster:
             self._bound_outboxes(behind)
 
     def _bound_outboxes(self, behind: list[tuple[int, Client]]) -> None:
-        """Close connections if all slow readers together, each within its own limit, hold too many bytes."""
+        """Close connections if all slow readers together hold too many bytes, though each is within its own limit."""
         total = sum(outbox_bytes for outbox_bytes, _ in behind) + sum(one.unread_bytes for one in self._leaving)
         limit = self._settings.max_total_outbox_bytes
         if total <= limit:
             return
-        # Connections that are closing go first: their clients have had their chance to read.
+        # Closing connections go first: their clients have had their chance to read.
         for leaving in sorted(self._leaving, key=lambda one: one.unread_bytes, reverse=True):
             if total <= limit:
                 return

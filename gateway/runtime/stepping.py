@@ -1,6 +1,6 @@
 """Runs a coroutine at once, inside the caller, until it has to wait; only the rest becomes a task.
 
-Most callbacks of a channel never wait; for them a task would cost more than the callback itself.
+Most callbacks of a channel never wait, and for those a task would cost more than the callback itself.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ else:
 class _InlineTask:
     """`asyncio.current_task()` returns this while a coroutine runs inside the caller.
 
-    `asyncio.timeout`, `TaskGroup` and the like keep it and call it later, from callbacks of the loop. By then the real
+    `asyncio.timeout`, `TaskGroup` and others keep it and call it later, from callbacks of the loop. By then the real
     task exists, and this object passes every call on to it. Without it they would keep the connection's own task.
     """
 
@@ -58,7 +58,7 @@ class Suspended:
 
 
 class Stepper:
-    """Steps coroutines on one loop. Not for use from another thread."""
+    """Steps coroutines on one loop, from the thread of that loop."""
 
     __slots__ = ("_inline", "_loop")
 
@@ -67,7 +67,7 @@ class Stepper:
         self._inline = _InlineTask()
 
     def step(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """The coroutine's result, or `Suspended` if it has to wait. Raises what the coroutine raises."""
+        """Returns the coroutine's result, or `Suspended` if it has to wait. Raises what the coroutine raises."""
         inline = self._inline
         caller = _swap_current_task(self._loop, inline)
         try:
@@ -76,7 +76,7 @@ class Stepper:
             return stop.value
         finally:
             _swap_current_task(self._loop, caller)
-        # Something that the coroutine called may have kept the inline task: from now on it stands for the real task.
+        # A function that the coroutine called may have kept the inline task: from now on it stands for the real task.
         inline.task = self._loop.create_task(_Resumable(coroutine, awaited))
         self._inline = _InlineTask()
         return Suspended(inline.task)
@@ -85,8 +85,11 @@ class Stepper:
 class _Resumable(Coroutine[Any, Any, Any]):
     """Lets a task drive a coroutine that already waits: the first `send` returns the future that it waits for.
 
-    So if the task is cancelled before its first turn (by a timeout that had passed from the start), the cancellation
-    reaches the coroutine and that future, as if the task had been there from the start.
+    If the task is cancelled before its first turn (by a timeout that had already passed), the cancellation thus reaches
+    the coroutine and that future, as if the task had existed from the start.
+
+    An awaited future is marked until a task takes it (`_asyncio_future_blocking`, see asyncio/futures.py). A marked
+    future cannot be awaited again, so the mark is removed until the task's first turn.
     """
 
     __slots__ = ("_awaited", "_coroutine", "_is_handed_over")
@@ -95,12 +98,16 @@ class _Resumable(Coroutine[Any, Any, Any]):
         self._coroutine = coroutine
         self._awaited = awaited
         self._is_handed_over = False
+        if asyncio.isfuture(awaited):
+            awaited._asyncio_future_blocking = False
 
     def send(self, value: Any) -> Any:
         if self._is_handed_over:
             return self._coroutine.send(value)
         self._is_handed_over = True
         awaited, self._awaited = self._awaited, None
+        if asyncio.isfuture(awaited):
+            awaited._asyncio_future_blocking = True
         return awaited
 
     def throw(self, *error: Any) -> Any:

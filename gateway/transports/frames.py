@@ -1,4 +1,4 @@
-"""Puts a protocol frame into a server's WebSocket frame: unmasked, final, text or binary (RFC 6455, 5.2). Pure."""
+"""Puts a protocol frame into a WebSocket frame of a server: unmasked, final, text or binary (RFC 6455, 5.2). Pure."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _SHORT_TEXT = tuple(bytes((_TEXT, size)) for size in range(126))
 
 
 def close_frame(code: int, reason: bytes = b"") -> bytes:
-    """The last WebSocket frame of a connection (RFC 6455, 5.5.1). A reason over 123 bytes is cut off."""
+    """Returns the last WebSocket frame of a connection (RFC 6455, 5.5.1). Cuts a reason after 123 bytes."""
     payload = code.to_bytes(2) + reason[:_MOST_OF_A_REASON]
     return bytes((_CLOSE, len(payload))) + payload
 
 
 def wire(frame: Frame) -> bytes:
-    """The WebSocket frame, as bytes for the socket."""
+    """Returns the WebSocket frame as bytes for the socket."""
     size = len(frame)
     if type(frame) is bytes:
         if size < 126:

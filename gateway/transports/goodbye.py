@@ -1,7 +1,7 @@
-"""The end of a connection after its close frame: the client has some seconds to read the last frames and hang up.
+"""The end of a connection after its close frame: the client has some seconds to read the last frames and to close.
 
-If a socket is closed while bytes of the client are unread, the system resets the connection, and the client loses what
-it has not read yet. So this side says that it sends no more, drops what still comes, and waits for the client.
+If a socket is closed while bytes from the client are unread, the system resets the connection, and the client loses
+what it has not read yet. So this side stops sending, drops what still arrives, and waits for the client.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ class Goodbye(asyncio.Protocol):
         transport.set_protocol(self)
         self._timer = loop.call_later(seconds, transport.abort)
         with suppress(RuntimeError):
-            # The protocol before may have paused reading, so as not to read faster than it handles.
+            # The previous protocol may have paused reading, in order not to read faster than it handles.
             transport.resume_reading()
         with suppress(RuntimeError, OSError):
             transport.write_eof()
 
     @property
     def unread_bytes(self) -> int:
-        """Bytes that still wait to be sent to the client."""
+        """Number of bytes that still wait to be sent to the client."""
         return 0 if self.ended.done() else self._transport.get_write_buffer_size()
 
     def cut(self) -> None:
+        """End the connection now."""
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What both transports check before a connection begins: origin, version, and where the token is."""
+"""What both transports check before a connection begins: origin, version, and the place of the token."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ TOKEN_SUBPROTOCOL_PREFIX = "base64url.bearer.phx."
 
 
 def query_of(request: web.Request) -> dict[str, str]:
-    """The query's parameters by name; the last one counts if a name occurs twice, as in Phoenix."""
+    """Returns the query's parameters by name. If a name occurs twice, the last one counts, as in Phoenix."""
     return dict(parse_qsl(request.rel_url.raw_query_string, keep_blank_values=True))
 
 
 class Offer(NamedTuple):
-    """What the subprotocols that a client offers say."""
+    """The meaning of the subprotocols that a client offers."""
 
     is_good: bool
     """True if none is offered, or `phoenix` is among them."""
     token: str | None
-    """The `authToken` of phoenix.js, which puts it into a subprotocol; None if none holds a token, or several do."""
+    """The `authToken` of phoenix.js, which sends it as a subprotocol; None if there is no token or more than one."""
 
 
 _NOTHING_OFFERED = Offer(True, None)
 
 
 def subprotocols_of(request: web.Request) -> Offer:
-    """Read the offered subprotocols. A client that offers any must offer `phoenix`: a token alone is not a protocol."""
+    """Read the offered subprotocols. A client that offers any must offer `phoenix`: a token alone is no protocol."""
     headers = request.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, None)
     if headers is None:
         return _NOTHING_OFFERED
@@ -50,7 +50,7 @@ def subprotocols_of(request: web.Request) -> Offer:
 
 
 def _decoded(encoded: str) -> str:
-    """The text of base64, in either alphabet (RFC 4648, 4 and 5), padded or not; "" if it is not base64."""
+    """Returns the text of base64 in either alphabet (RFC 4648, 4 and 5), padded or not; "" if it is not base64."""
     encoded = encoded.rstrip("=").translate({ord("-"): "+", ord("_"): "/"})
     try:
         return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True).decode()
@@ -59,12 +59,12 @@ def _decoded(encoded: str) -> str:
 
 
 def serializer_of(query: dict[str, str]) -> Serializer | None:
-    """The serializer for the query's `vsn`; None if the version is refused."""
+    """Returns the serializer for the query's `vsn`; None if the version is refused."""
     return negotiate(query.get("vsn"))
 
 
 def origin_is_allowed(request: web.Request, settings: Settings) -> bool:
-    """Whether a page of the request's origin may connect. A client other than a browser sends no origin, and may."""
+    """True if a page of the request's origin may connect. Clients other than browsers send no origin, and may."""
     origin = request.headers.get(hdrs.ORIGIN)
     if is_allowed(origin, request.host, settings):
         return True

@@ -1,10 +1,10 @@
-"""The long-poll transport: a connection over plain HTTP, for clients that cannot have a WebSocket.
+"""The long-poll transport: a connection over plain HTTP, for clients that cannot use a WebSocket.
 
-Any node answers for any session: the session's token names the node that holds it, and this node asks that one. The
-status of an answer is in its JSON body, as in Phoenix.Transports.LongPoll; the HTTP status is always 200, so that
-proxies and browsers leave the body alone.
+Any node can answer for any session: the session's token names the node that holds it, and the answering node asks that
+node. The status of an answer is in its JSON body, as in Phoenix.Transports.LongPoll. The HTTP status is always 200, so
+that proxies and browsers do not touch the body.
 
-This module limits the size of a request's body and the time until it has arrived. aiohttp limits the headers: 8,190
+This module limits the size of a request's body and the time in which it arrives. aiohttp limits the headers: 8,190
 bytes a line, 128 lines, within the server's keep-alive time.
 """
 
@@ -23,6 +23,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.node_calls import NodeCalls
+from gateway.runtime.refusals import NO_TOKEN, UNKNOWN_VERSION, WRONG_ORIGIN
 from gateway.transports.handshake import origin_is_allowed, serializer_of
 from gateway.transports.longpoll_body import frames_of
 from gateway.transports.longpoll_holder import Holder, LocalSessions, RemoteSessions, serve_sessions
@@ -54,20 +55,20 @@ _PREFLIGHT_HEADERS = {
     hdrs.ACCESS_CONTROL_MAX_AGE: "3600",
 }
 _DRAINING_POLL_SECONDS = 1.0
-"""How long a stopping node holds a poll for a session of another node; the client's next poll goes elsewhere."""
+"""How long a stopping node holds a poll for another node's session; the client's next poll goes elsewhere."""
 
 _encode = msgspec.json.Encoder().encode
 
 
 class _Tokens(NamedTuple):
-    """The tokens of a request. phoenix.js appends the session's token to the parameters, which may hold the JWT too."""
+    """The tokens of a request. phoenix.js appends the session's token to parameters that may also have the JWT."""
 
     session: str
-    """The session's token if its signature is good, else ""."""
+    """The session's token if its signature is valid, else ""."""
     reference: SessionReference | None
     """The session that the token names."""
     jwt: str
-    """The access token, not checked yet, or ""."""
+    """The access token, unchecked; "" if there is none."""
 
 
 class LongPollTransport:
@@ -83,23 +84,24 @@ class LongPollTransport:
         self._sessions = LocalSessions(endpoint)
         self._poll_numbers = itertools.count(1)
         self._proxied: dict[str, tuple[Holder, str]] = {}
-        """Polls for sessions of other nodes, by poll id: the holder and the session's id."""
+        """Polls for sessions of other nodes: poll id -> the holder and the session's id."""
         serve_sessions(self._calls, self._sessions)
         endpoint.on_drain(self._drain)
 
     async def lifetime(self, _: web.Application) -> AsyncIterator[None]:
-        """For `cleanup_ctx`, inside the endpoint's own lifetime."""
+        """For `cleanup_ctx`, within the lifetime of the endpoint."""
         await self._calls.start()
         yield
         await self._calls.stop()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer a poll (GET), a POST of frames, or a CORS preflight."""
         match request.method:
             case hdrs.METH_OPTIONS if self._is_allowed(request):
                 return _preflight(request)
             case hdrs.METH_GET | hdrs.METH_POST | hdrs.METH_OPTIONS:
                 reply = Reply(request, _HEADERS, self._endpoint.step, self._settings.longpoll_beat_seconds)
-                # On a ConnectionError the client has gone, and nobody waits for an answer.
+                # A ConnectionError means that the client has gone, so nobody waits for the answer.
                 with contextlib.suppress(ConnectionError):
                     await self._answer(request, reply)
                 return reply.response
@@ -111,14 +113,14 @@ class LongPollTransport:
 
     async def _answer(self, request: web.Request, reply: Reply) -> None:
         if not self._is_allowed(request):
-            await self._end(reply, self._refused())
+            await self._end(reply, self._refused(WRONG_ORIGIN))
         elif request.method == hdrs.METH_GET:
             await self._get(request, reply)
         else:
             await self._end(reply, {"status": await self._post(request, reply)})
 
     async def _end(self, reply: Reply, body: dict[str, object]) -> bool:
-        """Send the body. Returns whether it went out to a client that was still there."""
+        """Send the body. Returns whether it was sent to a client that was still there."""
         return await reply.end(_encode(body), is_last=self._endpoint.is_draining)
 
     # Polls
@@ -140,11 +142,11 @@ class LongPollTransport:
                 is_delivered = await self._end(reply, body)
                 return
         finally:
-            # A cancelled poll has to be settled too: it may still wait at its holder.
-            holder.settle(session_id, poll_id, is_delivered)
+            # A cancelled poll must be acknowledged too: it may still wait at its holder.
+            holder.acknowledge(session_id, poll_id, is_delivered)
         body = await reply.after(self._open(query, tokens))
         if answer.has_ended and body["status"] == FORBIDDEN:
-            # The client was allowed this poll: its session ended meanwhile. Only its next poll is refused.
+            # The client was allowed this poll, but its session has ended since. Only the next poll is refused.
             body = {"messages": [], "status": GONE, "token": None}
         await self._end(reply, body)
 
@@ -163,29 +165,32 @@ class LongPollTransport:
         """Make the holder answer the poll at once, without messages."""
         if poll_id in self._proxied:
             holder, session_id = self._proxied[poll_id]
-            holder.settle(session_id, poll_id, False)
+            holder.acknowledge(session_id, poll_id, False)
 
     def _drain(self) -> None:
-        """This node stops: answer the polls that wait here for sessions of other nodes, so that they wait elsewhere."""
+        """This node stops: answer the polls for sessions of other nodes, so that the clients poll elsewhere."""
         for poll_id in tuple(self._proxied):
             self._give_up(poll_id)
 
     async def _open(self, query: list[tuple[str, str]], tokens: _Tokens) -> dict[str, object]:
-        """Open a session if the client may connect; return the body of the answer.
+        """Open a session if the client may connect. Returns the body of the answer.
 
-        With the token of a session that is gone, the new session replaces that one.
+        If the client shows the token of a session that is gone, the new session replaces that one.
         """
         parameters = dict(query)
         serializer = serializer_of(parameters)
-        if serializer is None or not tokens.jwt:
-            return self._refused()
+        if serializer is None:
+            return self._refused(UNKNOWN_VERSION)
+        if not tokens.jwt:
+            return self._refused(NO_TOKEN)
         as_of = asyncio.get_running_loop().time()
-        # FAILED rather than a new status: phoenix.js tries again after FAILED, and stops at a status it does not know.
+        # FAILED and not another status: phoenix.js tries again after FAILED, and stops at a status that it does not
+        # know.
         try:
             actor = await self._admit(tokens.jwt)
         except Refused as refused:
-            log.info("connection refused", reason=str(refused))
-            return self._refused()
+            log.info("connection refused", reason=str(refused), user_id=refused.user_id)
+            return self._refused(refused.reason)
         except DatabaseUnavailable:
             return {"status": FAILED}
         if self._endpoint.is_draining:
@@ -194,8 +199,8 @@ class LongPollTransport:
         token = self._tokens.issue(SessionReference(self._endpoint.node_id, session.id))
         return {"messages": [], "status": GONE, "token": token}
 
-    def _refused(self) -> dict[str, object]:
-        self._endpoint.counts.refused.inc()
+    def _refused(self, reason: str) -> dict[str, object]:
+        self._endpoint.counts.refused.labels(reason).inc()
         return {"status": FORBIDDEN}
 
     # Posts
@@ -214,7 +219,8 @@ class LongPollTransport:
         except TimeoutError:
             return TIMED_OUT
         except (ConnectionError, HttpProcessingError, web.RequestPayloadError):
-            # The body was cut off, or is not as its headers say: aiohttp closes the connection, whatever is answered.
+            # The body was cut off, or does not match its headers: aiohttp closes the connection, whatever the answer
+            # is.
             return BAD_REQUEST
         status: int = await reply.after(self._holder(reference).post(reference.session_id, frames))
         return status
@@ -246,7 +252,7 @@ class LongPollTransport:
 
 
 def _preflight(request: web.Request) -> web.Response:
-    """The answer to a browser that asks before a request from another origin; the request itself is checked again."""
+    """Returns the answer to a CORS preflight. The request itself is checked again."""
     headers = dict(_PREFLIGHT_HEADERS)
     asked = request.headers.get(hdrs.ACCESS_CONTROL_REQUEST_HEADERS)
     if asked:
@@ -255,7 +261,7 @@ def _preflight(request: web.Request) -> web.Response:
 
 
 async def _body(request: web.Request, limit: int) -> bytes | None:
-    """The body; None if it is larger than `limit` bytes: the rest is then not read."""
+    """Returns the body; None if it is larger than `limit` bytes: the rest is then not read."""
     if (request.content_length or 0) > limit:
         return None
     body = bytearray()

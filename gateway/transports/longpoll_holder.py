@@ -1,4 +1,4 @@
-"""Reaches a long-poll session on this node, or on another over the broker, by the same three methods."""
+"""Reaches a long-poll session by the same three methods, on this node or on another node over the broker."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gateway.transports.longpoll_session import (
 )
 from shared.access.actor import Actor
 
-POLL, POST, SETTLE = "longpoll poll", "longpoll post", "longpoll settle"
+POLL, POST, ACKNOWLEDGE = "longpoll poll", "longpoll post", "longpoll acknowledge"
 
 _NO_SESSION = PollAnswer(GONE)
 
@@ -30,17 +30,17 @@ class Holder(Protocol):
     """The sessions of one node."""
 
     async def poll(self, session_id: str, poll_id: str) -> PollAnswer:
-        """As LongPollConnection.poll; GONE if there is no such session."""
+        """Like LongPollConnection.poll; GONE if there is no such session."""
 
-    def settle(self, session_id: str, poll_id: str, delivered: bool) -> None:
-        """As LongPollConnection.settle."""
+    def acknowledge(self, session_id: str, poll_id: str, delivered: bool) -> None:
+        """Like LongPollConnection.acknowledge; nothing happens if there is no such session."""
 
     async def post(self, session_id: str, frames: list[ClientFrame]) -> int:
-        """As LongPollConnection.post; GONE if there is no such session."""
+        """Like LongPollConnection.post; GONE if there is no such session."""
 
 
 class LocalSessions:
-    """The sessions that this node holds."""
+    """The sessions on this node."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -49,13 +49,13 @@ class LocalSessions:
     def open(
         self, serializer: Serializer, actor: Actor, as_of: float, *, is_successor: bool = False
     ) -> LongPollConnection:
-        """Open a session. Past the user's limit, the session that was polled longest ago is closed.
+        """Open a session. If the user has too many, close the session that was polled longest ago.
 
-        There is a limit because a client needs only a token to open a session. `is_successor` says that the session
-        replaces a lost one.
+        Sessions are limited because a client needs only a token to open one. `is_successor`: the session replaces a
+        lost one.
         """
         members = self._endpoint.connections.of_user(actor.user_id)
-        # A session that was closed a moment ago may still be listed: it must not count, nor be closed once more.
+        # A session that has just been closed may still be listed: it must neither count nor be closed again.
         own = [one for one in members if isinstance(one, LongPollConnection) and not one.gone]
         if len(own) >= self._endpoint.settings.max_longpoll_sessions_per_user:
             longest_unpolled = min(own, key=LongPollConnection.last_polled)
@@ -72,10 +72,10 @@ class LocalSessions:
         session = self._sessions.get(session_id)
         return _NO_SESSION if session is None else await session.poll(poll_id)
 
-    def settle(self, session_id: str, poll_id: str, delivered: bool) -> None:
+    def acknowledge(self, session_id: str, poll_id: str, delivered: bool) -> None:
         session = self._sessions.get(session_id)
         if session is not None:
-            session.settle(poll_id, delivered)
+            session.acknowledge(poll_id, delivered)
 
     async def post(self, session_id: str, frames: list[ClientFrame]) -> int:
         session = self._sessions.get(session_id)
@@ -87,7 +87,7 @@ class _PollCall(msgspec.Struct, array_like=True):
     poll_id: str
 
 
-class _SettleCast(msgspec.Struct, array_like=True):
+class _AcknowledgeCast(msgspec.Struct, array_like=True):
     session_id: str
     poll_id: str
     delivered: bool
@@ -102,7 +102,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class RemoteSessions:
-    """The sessions that another node holds. A node that cannot be reached counts as having none."""
+    """The sessions on another node. If that node cannot be reached, it counts as having none."""
 
     def __init__(self, calls: NodeCalls, node_id: str, window_seconds: float, patience_seconds: float) -> None:
         self._calls = calls
@@ -115,15 +115,15 @@ class RemoteSessions:
         except NodeUnreachable:
             return _NO_SESSION
         except TimeoutError:
-            # The answer may be lost on the way: its messages are for the next poll.
-            self.settle(session_id, poll_id, False)
+            # The answer may have been lost on its way: its messages are for the next poll.
+            self.acknowledge(session_id, poll_id, False)
             return PollAnswer(NO_CONTENT)
         except CallFailed:
             return PollAnswer(FAILED)
         return msgspec.msgpack.decode(answer, type=PollAnswer)
 
-    def settle(self, session_id: str, poll_id: str, delivered: bool) -> None:
-        self._calls.cast(self._node_id, SETTLE, _encode(_SettleCast(session_id, poll_id, delivered)))
+    def acknowledge(self, session_id: str, poll_id: str, delivered: bool) -> None:
+        self._calls.cast(self._node_id, ACKNOWLEDGE, _encode(_AcknowledgeCast(session_id, poll_id, delivered)))
 
     async def post(self, session_id: str, frames: list[ClientFrame]) -> int:
         try:
@@ -141,7 +141,7 @@ class RemoteSessions:
 
 
 def serve_sessions(calls: NodeCalls, sessions: LocalSessions) -> None:
-    """Let other nodes reach the sessions of this node."""
+    """Let other nodes reach the sessions on this node."""
 
     async def poll(argument: bytes) -> bytes:
         call = msgspec.msgpack.decode(argument, type=_PollCall)
@@ -151,10 +151,10 @@ def serve_sessions(calls: NodeCalls, sessions: LocalSessions) -> None:
         call = msgspec.msgpack.decode(argument, type=_PostCall)
         return _encode(await sessions.post(call.session_id, call.frames))
 
-    def settle(argument: bytes) -> None:
-        cast = msgspec.msgpack.decode(argument, type=_SettleCast)
-        sessions.settle(cast.session_id, cast.poll_id, cast.delivered)
+    def acknowledge(argument: bytes) -> None:
+        cast = msgspec.msgpack.decode(argument, type=_AcknowledgeCast)
+        sessions.acknowledge(cast.session_id, cast.poll_id, cast.delivered)
 
     calls.serve(POLL, poll)
     calls.serve(POST, post)
-    calls.serve_cast(SETTLE, settle)
+    calls.serve_cast(ACKNOWLEDGE, acknowledge)

@@ -1,8 +1,8 @@
-"""The answer to one long-poll request: while it is not complete, the node sends signs of life.
+"""The answer to one long-poll request, with signs of life while it is incomplete.
 
-To a proxy, a node that waits for messages looks like a frozen one. So after the first beat of waiting the answer begins
-with its head and a blank, and a blank follows at each further beat: JSON allows any number of blanks before a value
-(RFC 8259, 2). A proxy may give up a node that has been silent for two beats.
+To a proxy, a node that waits for messages looks frozen. So after the first beat of waiting, the answer begins with its
+head and a blank, and another blank follows at each beat: JSON allows any number of blanks before a value (RFC 8259, 2).
+A proxy may give up a node that has been silent for two beats.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Reply:
         step: Callable[[Coroutine[Any, Any, Any]], Any],
         beat_seconds: float,
     ) -> None:
-        """`step` is `Stepper.step` of the endpoint."""
+        """`step` is the endpoint's `Stepper.step`."""
         self._request = request
         self._step = step
         self._beat_seconds = beat_seconds
@@ -39,9 +39,9 @@ class Reply:
         self.response.charset = "utf-8"
 
     async def after(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """Wait for the work, with signs of life; return its result or raise its error.
+        """Wait for the work, with signs of life. Returns its result or raises its error.
 
-        Raises ConnectionError, and cancels the work, when the client has gone.
+        If the client goes away, cancels the work and raises ConnectionError.
         """
         done = self._step(work)
         if type(done) is not Suspended:
@@ -56,9 +56,9 @@ class Reply:
             task.cancel()
 
     async def end(self, body: bytes, *, is_last: bool = False) -> bool:
-        """Send the body. Returns whether it went out to a client that was still there.
+        """Send the body. Returns whether it was sent to a client that was still there.
 
-        `is_last` closes the TCP connection behind it.
+        `is_last` closes the TCP connection afterwards.
         """
         if is_last:
             self.response.force_close()

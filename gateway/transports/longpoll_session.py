@@ -1,18 +1,18 @@
-"""A long-poll session: a connection whose client fetches frames by polls and sends them by POSTs.
+"""A long-poll session: a connection whose client fetches frames by polls and sends frames by POSTs.
 
-It lives on the node that opened it; requests reach it through that node or through others. It knows nothing of HTTP.
+It lives on the node that opened it; requests reach it through this node or others. It knows no HTTP.
 
-Frames wait in the outbox until a poll takes them. They are then in flight until the session hears whether they were
-written to the poll's client; if they were not, they go back to the head of the outbox. Until then no later poll gets
-the frames behind them.
+Frames wait in the outbox until a poll takes them. They are then in flight until the session learns whether they were
+written to the poll's client. If they were not, they go back to the head of the outbox. In the meantime no later poll
+gets the frames behind them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -22,14 +22,13 @@ from gateway.protocol.serializer import Serializer
 from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.connection import Connection
 from gateway.runtime.endpoint import Endpoint
+from gateway.transports.fairness import in_turns
 from gateway.transports.longpoll_body import ClientFrame
 from gateway.transports.longpoll_token import new_session_id
 from shared.access.actor import Actor
 from shared.logs import log_of
 
 log = log_of(__name__)
-
-T = TypeVar("T")
 
 OK = 200
 NO_CONTENT = 204
@@ -41,27 +40,25 @@ TOO_LARGE = 413
 TOO_MANY_REQUESTS = 429
 FAILED = 500
 
-FAIR_FRAMES = 64
-"""Frames of one POST that are handled without a pause; then other connections have their turn."""
 REJOIN_SECONDS = 1.0
-"""How long a session that replaces a lost one waits for a first join."""
+"""How long a session that replaces a lost one waits for its first join."""
 OVERTAKEN_SECONDS = 2.0
-"""For this long after its opening, a session may see a join that a later join of the topic has overtaken."""
+"""For this long after its opening, a session may get a join that a later join of the topic has overtaken."""
 MAX_WAITING_POSTS = 100
-"""POSTs of one session that may wait for its busy channels; past it they are refused."""
+"""POSTs of one session that may wait for its busy channels; beyond that they are refused."""
 
 
 class PollAnswer(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """The status is OK with messages, NO_CONTENT, GONE, or FAILED, after which a client opens a new session."""
+    """The status is OK with messages, NO_CONTENT, GONE, or FAILED; after the last two, clients open a new session."""
 
     status: int
     messages: list[str] = []
     has_ended: bool = False
-    """The status is GONE, but the session was there when the poll began."""
+    """True if the status is GONE, but the session existed when the poll began."""
 
 
 class _Poll:
-    """A request that waits for messages. Its id is unique among all polls of all nodes."""
+    """A request that waits for messages. Its id is unique among the polls of all nodes."""
 
     __slots__ = ("answer", "id")
 
@@ -81,9 +78,9 @@ class _Batch(NamedTuple):
 class LongPollConnection(Connection):
     """One session, open from its creation until it is `gone`.
 
-    A session that replaces a lost one ends if no join comes soon. phoenix.js before 1.8.5 goes on in the new session as
-    if its channels were still joined, and would never hear anything again; when the session fails, phoenix.js opens
-    another and joins.
+    A session that replaces a lost one ends if no join comes soon. phoenix.js before 1.8.5 believes that its channels
+    are still joined in the new session, and would never get another message. When the session fails, phoenix.js opens
+    another one and joins.
     """
 
     __slots__ = (
@@ -114,7 +111,7 @@ class LongPollConnection(Connection):
         *,
         is_successor: bool = False,
     ) -> None:
-        """`forget` is called when the session has ended; `is_successor` says that the session replaces a lost one."""
+        """`forget` is called when the session has ended. `is_successor`: the session replaces a lost one."""
         super().__init__(endpoint, serializer, actor, as_of)
         self.id = new_session_id()
         self._loop = asyncio.get_running_loop()
@@ -150,7 +147,7 @@ class LongPollConnection(Connection):
         self.send(broadcast.frame(self.serializer))
 
     def close(self, close: Close) -> None:
-        """A waiting poll gets the frames sent before, or else GONE; without a waiting poll, those frames are lost."""
+        """A waiting poll gets the frames sent before, or GONE if there are none; without a poll they are lost."""
         if self.gone:
             return
         self.closes(close)
@@ -162,7 +159,7 @@ class LongPollConnection(Connection):
         self._in_flight = None
         self.resume()
         self._forget(self)
-        # A channel may be calling this from a callback: the channels end after the callback has returned.
+        # A callback of a channel may be calling this: end the channels after the callback has returned.
         self._loop.call_soon(self.dropped)
 
     @property
@@ -177,13 +174,13 @@ class LongPollConnection(Connection):
     # From the polls
 
     def last_polled(self) -> float:
-        """When the session was last polled, in the loop's time; infinite while a poll waits."""
+        """Returns the loop time of the last poll; infinity while a poll waits."""
         return self._unpolled_since if self._poll is None else float("inf")
 
     async def poll(self, poll_id: str) -> PollAnswer:
-        """Wait one window for messages; NO_CONTENT if none come. A newer poll ends an older one with NO_CONTENT.
+        """Wait for messages for one window; NO_CONTENT if none come. A newer poll ends an older one with NO_CONTENT.
 
-        Messages are in flight until `settle` says whether the poll's client got them.
+        Messages are in flight until `acknowledge` says whether the poll's client got them.
         """
         if self.gone:
             return PollAnswer(GONE)
@@ -191,8 +188,10 @@ class LongPollConnection(Connection):
             self._answer(PollAnswer(NO_CONTENT))
         poll = self._poll = _Poll(poll_id, self._loop.create_future())
         if self._in_flight is not None:
-            # The client polls again, so it has finished the earlier poll: `settle` for that one should be on its way.
-            self._loop.call_later(self.endpoint.settings.node_call_seconds, self.settle, self._in_flight.poll_id, False)
+            # The client polls again, so it has finished the earlier poll. Its `acknowledge` should be on its way.
+            self._loop.call_later(
+                self.endpoint.settings.node_call_seconds, self.acknowledge, self._in_flight.poll_id, False
+            )
         self._flush()
         if self._has_to_join:
             window = self._loop.call_later(min(REJOIN_SECONDS, self._window), self._fail, poll_id)
@@ -204,7 +203,7 @@ class LongPollConnection(Connection):
             window.cancel()
             self._withdraw(poll_id)
 
-    def settle(self, poll_id: str, delivered: bool) -> None:
+    def acknowledge(self, poll_id: str, delivered: bool) -> None:
         """Report whether the poll's messages were written to its client. A poll that still waits gets NO_CONTENT."""
         batch = self._in_flight
         if batch is not None and batch.poll_id == poll_id:
@@ -222,7 +221,7 @@ class LongPollConnection(Connection):
             self._answer(PollAnswer(NO_CONTENT))
 
     def _fail(self, poll_id: str) -> None:
-        """End the session if the client has joined nothing, so that it opens another; else end the poll."""
+        """If the client has joined nothing, end the session, so that the client opens another; else end the poll."""
         if self._has_to_join and self._poll is not None and self._poll.id == poll_id:
             self._answer(PollAnswer(FAILED))
             self.close(NOT_JOINED)
@@ -236,7 +235,7 @@ class LongPollConnection(Connection):
         self._unpolled_since = self._loop.time()
 
     def _flush_soon(self) -> None:
-        """Answer the poll at the end of this turn of the loop, with all frames that were sent in it."""
+        """Answer the poll at the end of this turn of the loop, with all frames of the turn."""
         if self._poll is not None and not self._flushing:
             self._flushing = True
             self._loop.call_soon(self._flush)
@@ -256,9 +255,9 @@ class LongPollConnection(Connection):
     async def post(self, frames: list[ClientFrame]) -> int:
         """Handle the frames in order, after those of earlier POSTs: all of them, or none if one is bad.
 
-        Returns OK; GONE; BAD_REQUEST for a frame that cannot be decoded, which ends the session; TIMED_OUT after a
-        window in which the channels were too busy for all frames (those for which there was room are handled); or
-        TOO_MANY_REQUESTS, at once, if too many POSTs are waiting.
+        Returns OK; GONE; BAD_REQUEST for a frame that cannot be decoded, which ends the session; TIMED_OUT if the
+        channels were too busy for a whole window (the frames before that are handled); or TOO_MANY_REQUESTS, at once,
+        if too many POSTs are waiting.
         """
         if self._waiting_posts >= MAX_WAITING_POSTS:
             return TOO_MANY_REQUESTS
@@ -276,14 +275,10 @@ class LongPollConnection(Connection):
         if self.gone:
             return GONE
         self.endpoint.counts.frames_in += len(frames)
-        messages: list[Message] = []
         try:
-            for some in _batches(frames):
-                messages += map(self._decode, some)
-                if len(some) == FAIR_FRAMES:
-                    await asyncio.sleep(0)
+            messages = [self._decode(frame) async for frame in in_turns(frames)]
         except BadFrame as error:
-            # The frame itself is not logged: it is the client's private data.
+            # The frame is not logged: it is the client's private data.
             log.info("bad frame", **self.log_fields, error=type(error).__name__)
             self.close(BAD_FRAME)
             return BAD_REQUEST
@@ -293,17 +288,14 @@ class LongPollConnection(Connection):
                 # The push is for a channel of the lost session, which the client believes to be joined.
                 self.close(NOT_JOINED)
                 return GONE
-        for batch in _batches(messages):
-            for message in batch:
-                if self.is_congested:
-                    await self.decongested()
-                self._handle(message)
-            if len(batch) == FAIR_FRAMES:
-                await asyncio.sleep(0)
+        async for message in in_turns(messages):
+            if self.is_congested:
+                await self.decongested()
+            self._handle(message)
         return OK
 
     def _handle(self, message: Message) -> None:
-        # An earlier frame of the same POST can have ended the session.
+        # An earlier frame of the same POST may have ended the session.
         if self.gone:
             return
         if message.event == PHX_JOIN and self._is_overtaken(message):
@@ -313,10 +305,10 @@ class LongPollConnection(Connection):
             self.handle(message)
 
     def _is_overtaken(self, message: Message) -> bool:
-        """Whether the client sent this join before the join of the topic that has arrived already.
+        """True if the client sent this join before the join of the topic that has already arrived.
 
-        phoenix.js up to 1.6 sends each frame in a POST of its own. When it connects, it sends all waiting frames at
-        once: a join that it has given up and the one that replaces it, and either may arrive first.
+        phoenix.js up to 1.6 sends each frame in its own POST. When it connects, it sends all waiting frames at once: a
+        join that it has given up and the join that replaces it, and either may arrive first.
         """
         if type(message.topic) is not str or self._loop.time() - self._opened_at > OVERTAKEN_SECONDS:
             return False
@@ -332,18 +324,13 @@ class LongPollConnection(Connection):
         return self.serializer.decode_text(frame.data)
 
 
-def _batches(all_of_them: list[T]) -> Iterator[list[T]]:
-    for start in range(0, len(all_of_them), FAIR_FRAMES):
-        yield all_of_them[start : start + FAIR_FRAMES]
-
-
 def _is_number(ref: Any) -> bool:
-    """Whether the ref is a number in a string, as phoenix.js makes its refs."""
+    """True if the ref is a number in a string, as in phoenix.js."""
     return type(ref) is str and ref.isascii() and ref.isdecimal() and len(ref) < 20
 
 
 def _text(frame: Frame) -> str:
-    """The frame as a poll's answer carries it: text unchanged, binary in base64, as clients themselves send it."""
+    """Returns the frame for a poll's answer: text unchanged, binary in base64, as clients send it."""
     if type(frame) is Binary:
         return base64.b64encode(frame).decode()
     return frame.decode()

@@ -1,4 +1,4 @@
-"""The token of a long-poll session: it names the session and the node that holds it, and a signature protects it."""
+"""The token of a long-poll session. It names the session and its node, and is signed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PURPOSE = b"daveslist long-poll session"
 
 
 class SessionReference(NamedTuple):
-    """The ids of a session and of its node. Both consist of letters, digits, `-` and `_`."""
+    """The ids of a session and its node. Both consist of letters, digits, `-` and `_`."""
 
     node_id: str
     session_id: str
@@ -29,11 +29,12 @@ class SessionTokens:
         self._key = hmac.digest(secret.encode(), _PURPOSE, "sha256")
 
     def issue(self, reference: SessionReference) -> str:
+        """Returns the token for a session."""
         name = ".".join(reference)
         return f"{name}.{self._signature(name)}"
 
     def read(self, token: str) -> SessionReference | None:
-        """The session that the token names; None if this service did not issue the token."""
+        """Returns the session that the token names; None if this service did not issue the token."""
         if not token.isascii():
             return None
         name, _, signature = token.rpartition(".")
@@ -47,4 +48,5 @@ class SessionTokens:
 
 
 def new_session_id() -> str:
+    """Returns a random id without a dot."""
     return secrets.token_urlsafe(16)

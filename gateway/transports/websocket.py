@@ -1,6 +1,6 @@
 """The WebSocket transport: one task reads a socket; all frames of one turn of the loop leave in one write.
 
-aiohttp parses the frames that arrive. This module frames what it sends, so that a broadcast is framed once for all its
+aiohttp parses incoming frames. This module makes outgoing frames, so that a broadcast is framed once for all its
 sockets.
 """
 
@@ -19,6 +19,14 @@ from gateway.protocol.serializer import Serializer
 from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.connection import Connection
 from gateway.runtime.endpoint import Endpoint
+from gateway.runtime.refusals import (
+    NO_TOKEN,
+    TOO_MANY_WEBSOCKETS,
+    UNKNOWN_VERSION,
+    WRONG_ORIGIN,
+    WRONG_SUBPROTOCOL,
+)
+from gateway.transports.fairness import FAIR_FRAMES
 from gateway.transports.frames import close_frame, wire
 from gateway.transports.goodbye import Goodbye
 from gateway.transports.handshake import (
@@ -35,20 +43,18 @@ from shared.postgres import DatabaseUnavailable
 
 log = log_of(__name__)
 
-FAIR_FRAMES = 64
-"""Frames of one connection that are handled without a pause; sometimes up to twice as many."""
-
 
 class Flusher:
-    """Writes, once in each turn of the loop, the frames that a node's connections have collected."""
+    """Writes the frames of a node's connections once in each turn of the loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiting: list[WebSocketConnection] = []
         self.turns = 0
-        """How often the loop has come round to write; a change shows that other connections have had their turn."""
+        """Counts the turns of the loop with writes: if it changes, other connections have had their turn."""
 
     def add(self, connection: WebSocketConnection) -> None:
+        """Write the frames of this connection at the end of this turn."""
         if not self._waiting:
             self._loop.call_soon(self._flush)
         self._waiting.append(connection)
@@ -61,9 +67,9 @@ class Flusher:
 
 
 class WebSocket(web.WebSocketResponse[Any]):
-    """aiohttp's WebSocket with a close of its own, which aiohttp also calls when a client closes or breaks the rules.
+    """aiohttp's WebSocket with its own close, which aiohttp also calls when a client closes or breaks the rules.
 
-    The frames that wait go out first, then the close frame; then the client has `close_seconds` to read and hang up.
+    The waiting frames are sent first, then the close frame. Then the client has `close_seconds` to read and to close.
     """
 
     before_close: Callable[[], None] | None = None
@@ -75,7 +81,7 @@ class WebSocket(web.WebSocketResponse[Any]):
         return self.say_goodbye(code, message)
 
     def say_goodbye(self, code: int, reason: bytes = b"") -> bool:
-        """Send the waiting frames and a close frame, and end `receive`. Returns False if already closed."""
+        """Send the waiting frames and a close frame, and end `receive`. Returns False if it was closed before."""
         if self.before_close is not None:
             # This flush may find that the client is too slow, and close the socket for that reason.
             self.before_close()
@@ -96,11 +102,11 @@ class WebSocket(web.WebSocketResponse[Any]):
             reader.feed_data(WS_CLOSING_MESSAGE, 0)
         return True
 
-    def let_go(self) -> None:
-        """Forget what refers back to this socket: only Python's garbage collector would free such a circle.
+    def break_cycles(self) -> None:
+        """Break the reference cycles of this socket, which only the garbage collector would free.
 
-        That is the connection, and the error that aiohttp keeps when a client goes away: its traceback holds the frames
-        of this object's methods.
+        One cycle includes the connection. Another includes the error that aiohttp keeps when a client goes away: its
+        traceback holds the frames of this object's methods.
         """
         self.before_close = None
         error = self.exception()
@@ -141,7 +147,7 @@ class WebSocketConnection(Connection):
         self._out: list[bytes] = []
         self._limit = endpoint.settings.max_outbox_bytes
         self._is_mute = False
-        """True after a close: nothing more is sent, so nothing is collected."""
+        """True after a close: nothing more is sent, so no frames are collected."""
         self._counts = endpoint.counts
         self.last_received = 0.0
 
@@ -165,7 +171,8 @@ class WebSocketConnection(Connection):
         return self._transport.get_write_buffer_size()
 
     def flush(self) -> None:
-        """Write the collected frames. If more bytes than the limit wait, the client is closed, and catches up later."""
+        """Write the collected frames. If more bytes than the limit wait, close the connection; the client catches up
+        later."""
         out = self._out
         if not out:
             return
@@ -207,7 +214,7 @@ class WebSocketConnection(Connection):
                 handled += 1
                 if handled == FAIR_FRAMES:
                     if flusher.turns == turn:
-                        # Frames that have arrived already are received without waiting: give others a turn.
+                        # Frames that have already arrived are received without waiting: give other connections a turn.
                         await asyncio.sleep(0)
                     handled, turn = 0, flusher.turns
                 if kind is WSMsgType.TEXT:
@@ -226,7 +233,7 @@ class WebSocketConnection(Connection):
         except BadFrame as error:
             self._bad_frame(error)
         except ConnectionError:
-            # The client has vanished while something was being sent: a pong, for example.
+            # The client vanished while something was being sent, for example a pong.
             pass
         finally:
             try:
@@ -235,10 +242,10 @@ class WebSocketConnection(Connection):
                 if self._socket.goodbye is not None:
                     await self.endpoint.connections.farewell(self._socket.goodbye)
             finally:
-                self._socket.let_go()
+                self._socket.break_cycles()
 
     def _bad_frame(self, error: BadFrame) -> None:
-        # The frame itself is not logged: it is the client's private data.
+        # The frame is not logged: it is the client's private data.
         log.info("bad frame", **self.log_fields, error=type(error).__name__)
         self.close(INVALID_TEXT if isinstance(error, InvalidText) else BAD_FRAME)
 
@@ -258,28 +265,35 @@ class WebSocketTransport:
         self._flusher = Flusher(asyncio.get_running_loop())
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Admit a client and serve it until its WebSocket ends, or answer 400, 403, 429 or 503."""
         if request.method != hdrs.METH_GET:
             return web.Response(status=400)
         query = query_of(request)
         serializer = serializer_of(query)
         offer = subprotocols_of(request)
         token = query.get("token", "") if offer.token is None else offer.token
-        if serializer is None or not offer.is_good or not token or not origin_is_allowed(request, self._settings):
-            return self._refused()
+        if serializer is None:
+            return self._refused(UNKNOWN_VERSION)
+        if not offer.is_good:
+            return self._refused(WRONG_SUBPROTOCOL)
+        if not token:
+            return self._refused(NO_TOKEN)
+        if not origin_is_allowed(request, self._settings):
+            return self._refused(WRONG_ORIGIN)
         if self._endpoint.is_draining:
             return web.Response(status=503)
         as_of = asyncio.get_running_loop().time()
         try:
             actor = await self._admit(token)
         except Refused as refused:
-            log.info("connection refused", reason=str(refused))
-            return self._refused()
+            log.info("connection refused", reason=str(refused), user_id=refused.user_id)
+            return self._refused(refused.reason)
         except DatabaseUnavailable:
             return web.Response(status=503)
         if self._open(actor.user_id) >= self._settings.max_websockets_per_user:
-            log.info("connection refused", reason="too many", user_id=actor.user_id)
-            return self._refused(429)
-        # aiohttp's limit is the first size that is too large.
+            log.info("connection refused", reason=TOO_MANY_WEBSOCKETS, user_id=actor.user_id)
+            return self._refused(TOO_MANY_WEBSOCKETS, 429)
+        # For aiohttp, the limit is the smallest size that is too large.
         socket = WebSocket(
             compress=False,
             autoping=False,
@@ -300,9 +314,9 @@ class WebSocketTransport:
         return socket
 
     def _open(self, user_id: int) -> int:
-        """The number of a user's open WebSockets."""
+        """Returns the number of a user's open WebSockets."""
         return sum(isinstance(one, WebSocketConnection) for one in self._endpoint.connections.of_user(user_id))
 
-    def _refused(self, status: int = 403) -> web.Response:
-        self._endpoint.counts.refused.inc()
+    def _refused(self, reason: str, status: int = 403) -> web.Response:
+        self._endpoint.counts.refused.labels(reason).inc()
         return web.Response(status=status)

@@ -1,4 +1,4 @@
-"""Who asks: a visitor, or a user as Postgres knows them at this moment. Pure."""
+"""Who makes a request: a visitor, or a user as Postgres knows them now. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.domain.users import Role
 
 
 class Kind(IntEnum):
-    """The columns of the permission table."""
+    """The kinds of people, which are the columns of the permission table."""
 
     VISITOR = 0
     USER = 1
@@ -21,9 +21,9 @@ class Kind(IntEnum):
 KIND_OF_ROLE = {Role.USER: Kind.USER, Role.MODERATOR: Kind.MODERATOR, Role.ADMIN: Kind.ADMIN}
 
 
-# A gateway holds one for each connection. It refers to nothing that refers back, so the collector need not look at it.
+# A gateway holds one for each connection. An Actor is in no reference cycle, so the garbage collector can skip it.
 class Actor(msgspec.Struct, frozen=True, gc=False):
-    """A registered user, by a good token of a living session."""
+    """A registered user who has shown a valid token of a session that has not ended."""
 
     user_id: int
     session_id: str
@@ -37,10 +37,10 @@ class Actor(msgspec.Struct, frozen=True, gc=False):
         return KIND_OF_ROLE[self.role]
 
     def with_role(self, role: Role) -> Actor:
-        """The same user, whose role has changed."""
+        """Returns the same user with another role."""
         return Actor(self.user_id, self.session_id, role, self.name, self.token_expires_at)
 
 
 def kind_of(actor: Actor | None) -> Kind:
-    """None is a visitor."""
+    """Returns the actor's kind; a visitor is None."""
     return Kind.VISITOR if actor is None else actor.kind

@@ -1,4 +1,4 @@
-"""Where a request comes from: the peer, or whom our own proxies name in X-Forwarded-For. Pure."""
+"""The client's address: the peer's, or the one that a trusted proxy names in X-Forwarded-For. Pure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ Address = IPv4Address | IPv6Address
 Networks = Sequence[IPv4Network | IPv6Network]
 
 _IPV6_PREFIX = 64
-"""One household or machine is given at least so much of IPv6: whoever counts addresses must count these."""
+"""A household or a machine gets at least a network of this size, so all its addresses are counted as one."""
 
 
 def client_address(peer: str | None, forwarded_for: Iterable[str], trusted: Networks) -> str:
-    """The rightmost address that is no trusted proxy: whatever stands left of it, anyone can have written.
+    """Returns the rightmost address that is not a trusted proxy's; anyone can forge the addresses left of it.
 
-    `forwarded_for` holds the X-Forwarded-For headers in order. Empty where the peer has no address (a Unix socket).
+    `forwarded_for` has the X-Forwarded-For headers in order. Returns "" if the peer has no address (a Unix socket).
     """
     address = _parse(peer or "")
     if address is None:
@@ -31,7 +31,7 @@ def client_address(peer: str | None, forwarded_for: Iterable[str], trusted: Netw
 
 
 def is_trusted(address: Address | str | None, trusted: Networks) -> bool:
-    """Whether it is one of our proxies."""
+    """True if the address belongs to a trusted proxy."""
     if not trusted:
         return False
     parsed = _parse(address or "") if isinstance(address, str) or address is None else address
@@ -39,7 +39,7 @@ def is_trusted(address: Address | str | None, trusted: Networks) -> bool:
 
 
 def counted_as(address: str) -> str:
-    """What shares one allowance: an IPv4 address, or an IPv6 network of /64."""
+    """Returns what shares one allowance: the IPv4 address, or the /64 network of the IPv6 address."""
     parsed = _parse(address)
     if isinstance(parsed, IPv6Address):
         return str(ip_network((parsed, _IPV6_PREFIX), strict=False))
@@ -47,7 +47,7 @@ def counted_as(address: str) -> str:
 
 
 def _parse(text: str) -> Address | None:
-    """Also with a port, as some proxies write it: `192.0.2.1:4711`, `[2001:db8::1]:4711`."""
+    """Parse an address, also with a port, as some proxies write it: `192.0.2.1:4711`, `[2001:db8::1]:4711`."""
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]

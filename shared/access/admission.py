@@ -1,13 +1,13 @@
-"""Decides whom an access token admits. Both processes ask it, and nothing else decides that.
+"""Decides whom an access token admits. Only this module decides that, for both processes.
 
-A good token alone admits nobody: its user must be registered and not banned, and its session must not have ended.
-Postgres is asked about every token that is shown. Those who are asked about at the same time share one statement.
+A valid token alone admits nobody: its user must be registered and not banned, and its session must not have ended.
+Postgres is asked about every token that a client sends. Concurrent questions share one statement.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from shared.access.actor import Actor
 from shared.access.tokens import InvalidToken, Tokens
@@ -15,46 +15,62 @@ from shared.domain.users import Standing
 from shared.repositories.shared_reads import SharedReads
 
 MOST_SHARED = 500
-"""How many tokens one statement asks about at most."""
+"""The most tokens that one statement asks about."""
 
 
 class Refused(Exception):
-    """The token admits nobody. The message says why, and never holds the token."""
+    """The token admits nobody. The message gives the reason and never has the token."""
+
+    reason: ClassVar[str]
+    """The reason in logs and metrics: one text for each subclass."""
+
+    def __init__(self, detail: str = "", *, user_id: int | None = None) -> None:
+        """`user_id` is the user of the token; None if unknown."""
+        super().__init__(detail or self.reason)
+        self.user_id = user_id
 
 
 class BadToken(Refused):
-    """The token is missing, malformed, expired or not signed by us."""
+    """The token is missing, malformed, expired or has a wrong signature."""
+
+    reason = "bad token"
 
 
 class UserGone(Refused):
-    """The user has left, or never was."""
+    """The user has deleted the account, or never existed."""
+
+    reason = "no such user"
 
 
 class SessionEnded(Refused):
-    """The session was logged out, or ended otherwise."""
+    """The session was logged out or ended in another way."""
+
+    reason = "logged out"
 
 
 class Banned(Refused):
     """The user is banned now."""
 
+    reason = "banned"
+
 
 class Admit(Protocol):
-    """`Admission.admit`, or what stands in for it where there is no Postgres."""
+    """`Admission.admit`, or a substitute that needs no Postgres."""
 
     async def __call__(self, token: str) -> Actor:
-        """Raises Refused, and DatabaseUnavailable where nobody can know now."""
+        """Raises Refused, or DatabaseUnavailable while Postgres cannot be asked."""
 
 
 class Source(Protocol):
-    """`UserRepository`."""
+    """The part of `UserRepository` that admission needs."""
 
     async def standings(self, pairs: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Standing]: ...
 
 
 class Admission:
-    """Every method but `close` raises DatabaseUnavailable when Postgres is away.
+    """All methods except `close` raise DatabaseUnavailable while Postgres is away.
 
-    No answer is older than its question. Only those who ask the same Admission share statements.
+    Each answer is read after its question was asked. Statements are shared within one Admission only.
     """
 
     def __init__(self, tokens: Tokens, users: Source) -> None:
@@ -62,33 +78,33 @@ class Admission:
         self._standings = SharedReads(users.standings, most=MOST_SHARED)
 
     async def admit(self, token: str) -> Actor:
-        """The token's user as Postgres knows them now. Raises BadToken, UserGone, SessionEnded, Banned."""
+        """Returns the token's user as Postgres knows them now. Raises BadToken, UserGone, SessionEnded or Banned."""
         try:
             claims = self._tokens.verify(token)
         except InvalidToken as error:
             raise BadToken(str(error)) from None
         standing = await self._standings.get_now((claims.user_id, claims.session_id))
-        return _welcome(standing, claims.user_id, claims.session_id, claims.expires_at)
+        return _actor_if_welcome(standing, claims.user_id, claims.session_id, claims.expires_at)
 
     async def readmit(self, actor: Actor) -> Actor:
-        """Somebody who was admitted before, as Postgres knows them now. Raises UserGone, SessionEnded, Banned."""
+        """Returns an admitted user as Postgres knows them now. Raises UserGone, SessionEnded or Banned."""
         standing = await self._standings.get((actor.user_id, actor.session_id))
-        return _welcome(standing, actor.user_id, actor.session_id, actor.token_expires_at)
+        return _actor_if_welcome(standing, actor.user_id, actor.session_id, actor.token_expires_at)
 
     async def is_registered(self, user_id: int) -> bool:
-        """Whether there is such a user, banned or not."""
+        """True if the user exists, banned or not."""
         return await self._standings.get((user_id, "")) is not None
 
     async def close(self) -> None:
-        """Wait until everything that was asked is answered."""
+        """Wait until all questions are answered."""
         await self._standings.close()
 
 
-def _welcome(standing: Standing | None, user_id: int, session_id: str, token_expires_at: int) -> Actor:
+def _actor_if_welcome(standing: Standing | None, user_id: int, session_id: str, token_expires_at: int) -> Actor:
     if standing is None:
-        raise UserGone("no such user")
+        raise UserGone(user_id=user_id)
     if standing.is_revoked:
-        raise SessionEnded("logged out")
+        raise SessionEnded(user_id=user_id)
     if standing.is_banned:
-        raise Banned("banned")
+        raise Banned(user_id=user_id)
     return Actor(user_id, session_id, standing.role, standing.name, token_expires_at)

@@ -1,4 +1,4 @@
-"""Which web pages may connect and call, by the origin that their browser names. Pure; both processes ask it."""
+"""Decides which web pages may connect and call, by the origin that the browser sends. Pure; both processes use it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 ANY = "*"
 NAMED = frozenset({"null", "file://"})
-"""Origins that name no host: of sandboxed pages, and of apps that are made of local files."""
+"""Origins without a host: those of sandboxed pages, and of apps made of local files."""
 
 _PATTERN = re.compile(
     r"(?:(?P<scheme>[a-z][a-z0-9+.-]*):(?=//))?(?://)?"
@@ -18,13 +18,13 @@ _PATTERN = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _NO_ORIGINS = frozenset({"about", "blob", "data", "file", "ftp", "javascript", "mailto", "ws", "wss"})
-"""Schemes that no browser sends as an origin, but for `file://` alone."""
+"""Schemes that no browser sends in an origin; `file://` is in NAMED."""
 _NAMES = frozenset({"null", "file"})
 _WEB = frozenset({"http", "https"})
 
 
 class OriginSettings(Protocol):
-    """`Settings`, which asks `origin_fault` itself."""
+    """The part of `Settings` that this module needs. `Settings` itself calls `origin_fault`."""
 
     @property
     def allowed_origins(self) -> tuple[str, ...]: ...
@@ -33,7 +33,7 @@ class OriginSettings(Protocol):
 
 
 def is_allowed(origin: str | None, host: str, settings: OriginSettings) -> bool:
-    """`host` is the request's own. A client that is no page sends no origin, and may."""
+    """True if the origin may connect. `host` is the request's. Clients that are not pages send no origin, and may."""
     if origin is None:
         return True
     if not settings.allowed_origins:
@@ -42,30 +42,30 @@ def is_allowed(origin: str | None, host: str, settings: OriginSettings) -> bool:
 
 
 def origin_fault(allowed: str) -> str | None:
-    """Why no page's origin can match this, or None where one can.
+    """Returns why the entry can match no origin, or None if it can match one.
 
-    `https://example.com` with or without a port, `https://*.example.com`, both also without the scheme; `null`,
-    `file://`; `*` for any.
+    Valid entries: `https://example.com` with or without a port, `https://*.example.com`, both also without a scheme;
+    `null`; `file://`; `*` for any origin.
     """
     if allowed == ANY or allowed in NAMED:
         return None
     if allowed.lower() in NAMED:
         return "must be written in small letters"
     if not allowed.isascii():
-        return "has characters that no origin has; write the host as browsers send it, beginning with xn--"
+        return "has characters that origins cannot have; write the host as browsers send it, beginning with xn--"
     match = _PATTERN.fullmatch(allowed)
     if match is None:
-        return "is no origin, which is a scheme, a host and perhaps a port: https://example.com"
+        return "is not an origin: a scheme, a host and an optional port, like https://example.com"
     if (match["scheme"] or "").lower() in _NO_ORIGINS:
-        return f"is no origin: a page's begins with http or https, not with {match['scheme']}"
+        return f"is not a page's origin: those begin with http or https, not with {match['scheme']}"
     if match["port"] is not None and not 0 < int(match["port"]) < 65536:
-        return "has no port between 1 and 65535"
+        return "has a port that is not between 1 and 65535"
     if match["host"].lower() in _NAMES:
-        return "names no host; `null` and `file://` stand alone"
-    # `app://.` is the origin of apps that are made with Electron.
+        return "has no host; write `null` or `file://` alone"
+    # `app://.` is the origin of apps made with Electron.
     is_app = match["host"] == "." and match["scheme"] is not None and match["scheme"].lower() not in _WEB
     if not is_app and not _is_host(match["host"], has_wildcard=match["wildcard"] is not None):
-        return "names no host"
+        return "has no host"
     return None
 
 
@@ -77,7 +77,7 @@ def _is_host(host: str, *, has_wildcard: bool) -> bool:
             IPv6Address(host[1:-1])
             return not has_wildcard
         if host.rpartition(".")[2].isdigit():
-            # Browsers take it for an IPv4 address, whose subdomains are none.
+            # Browsers treat it as an IPv4 address, which has no subdomains.
             IPv4Address(host)
             return not has_wildcard
     except AddressValueError:
@@ -95,31 +95,32 @@ def _same_host(origin: str, host: str) -> bool:
 
 
 def _matches(origin: str, allowed: str) -> bool:
-    """`https://example.com` exactly, `https://*.example.com` for its subdomains; without a scheme, any scheme."""
+    """`https://example.com` matches itself, `https://*.example.com` its subdomains; without a scheme any scheme
+    matches."""
     if allowed == ANY:
         return True
     if allowed in NAMED:
         return origin == allowed
     try:
-        given, wanted = urlsplit(origin), urlsplit(allowed if "//" in allowed else f"//{allowed}")
-        given_host, wanted_host = given.hostname, wanted.hostname
-        given_port, wanted_port = given.port, wanted.port
+        sent, wanted = urlsplit(origin), urlsplit(allowed if "//" in allowed else f"//{allowed}")
+        sent_host, wanted_host = sent.hostname, wanted.hostname
+        sent_port, wanted_port = sent.port, wanted.port
     except ValueError:
         return False
-    if given_host is None or wanted_host is None:
+    if sent_host is None or wanted_host is None:
         return False
-    port = _port(given.scheme, given_port)
-    if wanted.scheme and (given.scheme != wanted.scheme or port != _port(wanted.scheme, wanted_port)):
+    port = _port(sent.scheme, sent_port)
+    if wanted.scheme and (sent.scheme != wanted.scheme or port != _port(wanted.scheme, wanted_port)):
         return False
     if not wanted.scheme and wanted_port not in (None, port):
         return False
     if wanted_host.startswith("*."):
-        return given_host.endswith(wanted_host[1:])
-    return given_host == wanted_host or (":" in wanted_host and _same_address(given_host, wanted_host))
+        return sent_host.endswith(wanted_host[1:])
+    return sent_host == wanted_host or (":" in wanted_host and _same_address(sent_host, wanted_host))
 
 
 def _same_address(host: str, other: str) -> bool:
-    """Whether both are one IPv6 address, which can be written in several ways; browsers use the shortest."""
+    """True if both are the same IPv6 address, which has several spellings. Browsers use the shortest."""
     try:
         return IPv6Address(host) == IPv6Address(other)
     except AddressValueError:

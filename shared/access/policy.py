@@ -1,13 +1,13 @@
-"""The permission table: every action, for every kind of person, in one grid. Pure; both processes ask it.
+"""The permission table: every action, for every kind of person, in one grid. Pure; both processes use it.
 
-Where the product's description is silent, the grid decides what users of classifieds sites expect:
+Where the product's description is silent, the grid follows what users of classifieds sites expect:
 
-- Visitors read what public listings in public categories show: pictures, replies, categories. They never see people's
-  profiles beyond the seller's name, so that nobody collects them.
-- A hidden listing is for its owner and those who can hide it. The owner can still edit and delete it, but not show it.
-- A moderator is a user with the tools of moderation: others' listings they hide, but neither edit nor delete.
-- An admin may do what a moderator may, and end anything for good. Private messages are for nobody but their two sides.
-- Everybody reads and changes their own account, blocks and sessions, an admin no one else's.
+- Visitors read public listings in public categories with their pictures and replies, and public categories. They see no
+  profiles beyond the seller's name, so that nobody can collect profiles.
+- The owner and moderators see a hidden listing. The owner can still edit and delete it, but not unhide it.
+- A moderator is a user with additional tools: moderators hide other users' listings, but do not edit or delete them.
+- An admin may do what a moderator may, and delete anything permanently. Private messages are for their two sides only.
+- Everybody reads and changes their own account, blocks and sessions. Admins do not see or change those of others.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from shared.access.actor import Actor, Kind, kind_of
 
 
 class Action(StrEnum):
-    """What can be done, in the order of the alphabet."""
+    """What can be done, in alphabetical order."""
 
     ACCOUNT_CHANGE = "account_change"
     ACCOUNT_CREATE = "account_create"
@@ -63,7 +63,7 @@ class Action(StrEnum):
 
 
 class Grant(Enum):
-    """Whether, and on whose things."""
+    """Whether an action is allowed, and on whose objects."""
 
     NO = "no"
     OWN = "own"
@@ -118,12 +118,12 @@ GRID: Mapping[Action, tuple[Grant, Grant, Grant, Grant]] = MappingProxyType(
 
 
 def may_ever(action: Action, actor: Actor | None) -> bool:
-    """Whether such a person may do it at all: to their own things at least. What a route can tell before it looks."""
+    """True if this kind of person may do the action at least on their own objects. A route checks this first."""
     return GRID[action][kind_of(actor)] is not Grant.NO
 
 
 def may(action: Action, actor: Actor | None, *, owner_id: int | None) -> bool:
-    """Whether this person may do it to a thing of that owner."""
+    """True if the actor may do the action on an object that belongs to this owner."""
     granted = GRID[action][kind_of(actor)]
     if granted is Grant.OWN:
         return actor is not None and actor.user_id == owner_id
@@ -131,5 +131,5 @@ def may(action: Action, actor: Actor | None, *, owner_id: int | None) -> bool:
 
 
 def needs_login(action: Action) -> bool:
-    """Whether visitors are asked who they are, rather than told that they may not."""
+    """True if visitors may not do the action. They are asked to log in (401) instead of being refused (403)."""
     return GRID[action][Kind.VISITOR] is Grant.NO

@@ -1,4 +1,4 @@
-"""The secret that signs tokens: JWT_SECRET, or in development one that is made once and kept in the data directory."""
+"""The secret that signs tokens: JWT_SECRET, or in development a secret that is made once in the data directory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FILE = "jwt_secret"
 
 
 def jwt_secret(settings: Settings) -> str:
-    """The secret of these settings; every process of one data directory gets the same. Raises InvalidSettings."""
+    """Returns the secret. All processes with the same data directory get the same one. Raises InvalidSettings."""
     if settings.jwt_secret or settings.is_production:
         return settings.jwt_secret
     path = settings.data_directory / FILE
@@ -32,7 +32,7 @@ def jwt_secret(settings: Settings) -> str:
 
 
 def _make(path: Path) -> None:
-    """Complete or absent at any moment, and one only, however many processes start together."""
+    """Make the file, atomically and once, even if several processes start together."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{FILE}-", dir=path.parent)  # mode 0600
     try:

@@ -1,6 +1,6 @@
-"""Tokens: JWTs that say who somebody is, and refresh tokens that get new ones. Pure but for the clock.
+"""Tokens: JWTs that identify a user, and refresh tokens for getting new JWTs. Pure except for the clock.
 
-A good token alone admits nobody: whether its user and its session are still welcome is asked of Postgres.
+A valid token alone admits nobody: Postgres is asked whether its user and session are still welcome.
 """
 
 from __future__ import annotations
@@ -23,49 +23,50 @@ from shared.domain.users import Role
 
 _ALGORITHM = "HS256"
 _MAX_SESSION_ID_LENGTH = 200
-_MAX_EXPIRY = 253402300799  # the last second of the year 9999, the last one that datetime knows
+_MAX_EXPIRY = 253402300799  # the last second of the year 9999, after which datetime ends
 _MAX_GENERATION = 2**31 - 1
 _MAX_REMEMBERED = 10_000
 
 
 class InvalidToken(Exception):
-    """Not ours, expired, or not of the right form. The message never holds the token."""
+    """The token is malformed, expired or has a wrong signature. The message never has the token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token says, once its signature and its time have been checked."""
+    """The content of a token whose signature and expiry have been checked."""
 
     user_id: int
     session_id: str
-    """The `sid` claim; for a token of another issuer one is made of its `jti`, or of the token itself."""
+    """The `sid` claim. For tokens of other issuers, it is derived from the `jti` claim or from the token itself."""
     role: Role | None
-    """As it was when the token was issued: never decide by it."""
+    """The role when the token was issued. Never decide by it."""
     expires_at: int
     """Seconds since the epoch."""
 
 
 class Tokens:
-    """Issues and reads tokens signed with one secret. The clock gives seconds since the epoch."""
+    """Issues and reads tokens signed with one secret. `clock` returns seconds since the epoch."""
 
     def __init__(self, secret: str, access_seconds: int, clock: Callable[[], float] = time.time) -> None:
-        # A ready key, of an algorithm that takes it as such: PyJWT looks a secret over anew with every token.
+        # A prepared key, and an algorithm that accepts it: PyJWT would otherwise prepare the key again for each token.
         encoded = base64.urlsafe_b64encode(secret.encode()).rstrip(b"=").decode()
         self._key = jwt.PyJWK.from_dict({"kty": "oct", "alg": _ALGORITHM, "k": encoded})
         self._key.Algorithm = _WithReadyKey(HMACAlgorithm.SHA256)
         self._access_seconds = access_seconds
         self._clock = clock
-        # A REST client shows the same token with every request, and reading one takes longer than a query.
+        # A REST client sends the same token with every request, and decoding a token takes longer than a query.
         self._verified: dict[str, Claims] = {}
-        # Another key, so that nothing signed for one purpose can serve the other.
+        # A separate key, so that a token of one kind is never accepted as one of the other kind.
         self._refresh_key = hmac.digest(secret.encode(), b"daveslist refresh token", "sha256")
 
     @property
     def access_seconds(self) -> int:
+        """The lifetime of an access token."""
         return self._access_seconds
 
     def issue(self, user_id: int, role: Role, session_id: str | None, *, seconds: int | None = None) -> str:
-        """An access token; without a session it is good until it expires or is logged out by itself."""
+        """Returns an access token. Without a session it is valid until it expires or is itself logged out."""
         now = int(self._clock())
         claims: dict[str, Any] = {
             "sub": str(user_id),
@@ -79,7 +80,7 @@ class Tokens:
         return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
 
     def verify(self, token: str) -> Claims:
-        """Raises InvalidToken. `sub` and `exp` are needed, `role`, `jti` and `sid` are not."""
+        """Returns the claims: `sub` and `exp` are required; `role`, `jti` and `sid` optional. Raises InvalidToken."""
         claims = self._verified.get(token)
         if claims is None:
             claims = self._read(token)
@@ -91,13 +92,13 @@ class Tokens:
         return claims
 
     def _read(self, token: str) -> Claims:
-        """Everything about a token but the time."""
+        """Check everything about a token except its expiry."""
         try:
             claims = jwt.decode(
                 token,
                 self._key,
                 algorithms=[_ALGORITHM],
-                # The clocks of two nodes differ: a token issued in our future is no forgery.
+                # Clocks of two nodes may differ, so a token issued in the future is accepted.
                 options={"require": ["sub", "exp"], "verify_sub": False, "verify_iat": False,
                          "verify_aud": False, "verify_jti": False, "verify_exp": False},
             )  # fmt: skip
@@ -116,11 +117,11 @@ class Tokens:
         )
 
     def issue_refresh(self, session_id: str, generation: int) -> str:
-        """`SESSION.GENERATION.SIGNATURE`, always the same: good while the session is of that generation."""
+        """Returns `SESSION.GENERATION.SIGNATURE`, always the same; valid while the session has this generation."""
         return f"{session_id}.{generation}.{self._signature(session_id, generation)}"
 
     def read_refresh(self, token: str) -> tuple[str, int]:
-        """The session's id and the generation; raises InvalidToken."""
+        """Returns the session's id and the generation. Raises InvalidToken."""
         session_id, _, rest = token.partition(".")
         digits, _, signature = rest.partition(".")
         if not (digits.isascii() and digits.isdigit() and len(digits) <= 10 and signature.isascii()):
@@ -146,7 +147,7 @@ class _WithReadyKey(HMACAlgorithm):
 
 
 def new_session_id() -> str:
-    """Without a dot: it is the first part of a refresh token."""
+    """Returns an id without a dot, because it is the first part of a refresh token."""
     return secrets.token_urlsafe(18)
 
 

@@ -1,6 +1,7 @@
-"""Dataclasses as declarations: an annotation says what a field may hold, `title: Annotated[str, Text(200)]`. Pure.
+"""Dataclasses as declarations: an annotation says what a field may hold: `title: Annotated[str, Text(200)]`. Pure.
 
-SQL, the check of a request, the OpenAPI document and the limits of the page's forms are made from `fields_of`.
+A text beside the rule is the description of the field in the OpenAPI document. `fields_of` is the source of the SQL,
+the checks of requests, the OpenAPI document and the limits of the page's forms.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_ty
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Text that says something, of `longest` characters at most."""
+    """Text that is not blank, of at most `longest` characters."""
 
     longest: int
 
@@ -29,7 +30,7 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Year:
-    """A year from `least` to the next one."""
+    """A year from `least` to next year."""
 
     least: int
 
@@ -40,18 +41,30 @@ class Identifier:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherUser(Identifier):
+    """A user's id. Anything else is nobody's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a client calls something: any text of 1 to `longest` characters that can be stored."""
+
+    longest: int
+
+
+@dataclass(frozen=True, slots=True)
 class Count:
-    """A number from 0."""
+    """A whole number, 0 or greater."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetLater:
-    """What a new thing has from its default: it can be changed, and not be given at first."""
+    """The field has its default at creation, and can only be changed later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A time as clients read it (shared/domain/times.py)."""
+    """A time in the form of shared/domain/times.py."""
 
 
 Id = Annotated[int, Identifier()]
@@ -62,7 +75,7 @@ _NOT_NULL = "not null"
 
 
 def left_out() -> Any:
-    """The default of a field that may be left out, and is None then, but may not be given as null."""
+    """The default of a field that may be left out, and then is None, but that must not be null."""
     return field(default=None, metadata={_NOT_NULL: True})
 
 
@@ -74,17 +87,19 @@ class Field:
     kind: Any
     """Its type, without the rule and without None."""
     rule: Any
-    """What stands beside the type in `Annotated`; None if nothing does."""
+    """The rule beside the type in `Annotated`; None if there is none."""
+    meaning: str
+    """The text beside the type in `Annotated`; empty if there is none."""
     allows_null: bool
     default: Any
-    """`MISSING` if the field has to be given."""
+    """`MISSING` if the field is required."""
     may_be_left_out: bool
-    """Whether it can be absent, be it without a default."""
+    """Whether the field can be absent. It then need not have a default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Some fields of the dataclass `OF` with new values, each of the right form. The others stay as they are."""
+    """New values for some fields of the dataclass `OF`, each checked. The other fields keep their values."""
 
     OF: ClassVar[type]
 
@@ -93,7 +108,7 @@ class Change:
 
 @cache
 def fields_of(declaration: type) -> tuple[Field, ...]:
-    """The fields of a dataclass or of a TypedDict, in their order."""
+    """Returns the fields of a dataclass or a TypedDict, in order."""
     hints = get_type_hints(declaration, include_extras=True)
     if not is_dataclass(declaration):
         return tuple(_field(name, hint, MISSING, is_null_refused=False) for name, hint in hints.items())
@@ -104,19 +119,19 @@ def fields_of(declaration: type) -> tuple[Field, ...]:
 
 
 def _field(name: str, hint: Any, default: Any, *, is_null_refused: bool) -> Field:
-    kind, rule, allows_null = _taken_apart(hint)
+    kind, rule, meaning, allows_null = _parse_hint(hint)
     if is_null_refused:
-        return Field(name, kind, rule, False, MISSING, True)
-    return Field(name, kind, rule, allows_null, default, default is not MISSING)
+        return Field(name, kind, rule, meaning, False, MISSING, True)
+    return Field(name, kind, rule, meaning, allows_null, default, default is not MISSING)
 
 
-def _taken_apart(hint: Any) -> tuple[Any, Any, bool]:
-    """The type, its rule, and whether None is allowed too."""
+def _parse_hint(hint: Any) -> tuple[Any, Any, str, bool]:
+    """Returns the type, its rule, its meaning, and whether None is allowed."""
     if get_origin(hint) in (Union, types.UnionType):
         [inner] = [one for one in get_args(hint) if one is not types.NoneType]
-        kind, rule, _ = _taken_apart(inner)
-        return kind, rule, True
+        return (*_parse_hint(inner)[:3], True)
     if get_origin(hint) is Annotated:
-        kind, rule = get_args(hint)
-        return kind, rule, False
-    return hint, None, False
+        kind, *beside = get_args(hint)
+        rule = next((one for one in beside if not isinstance(one, str)), None)
+        return kind, rule, next((one for one in beside if isinstance(one, str)), ""), False
+    return hint, None, "", False

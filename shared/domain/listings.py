@@ -12,24 +12,39 @@ from shared.domain.declared import Change, Id, SetLater, Text, Whole, Year
 MAX_TITLE_LENGTH = 200
 MAX_CONTENT_LENGTH = 5000
 MAX_SHORT_TEXT_LENGTH = 100
-"""Characters of a make, a model, a location, or the name of a category."""
+"""The limit of a make, a model, a location, and the name of a category, in characters."""
 MIN_YEAR = 1886
 """The year of the first car."""
 MAX_MILEAGE = 10_000_000
 MAX_PRICE = 2**53 - 1
-"""In whole units; every number up to it is exact in JavaScript, too."""
+"""In whole units. JavaScript represents every whole number up to it exactly."""
 MAX_QUERY_LENGTH = 200
+MAX_ASKED_YEAR = 9999
+MAX_ASKED_MILEAGE = 2**31 - 2
+"""A search may ask for more than a listing can have; one more than this stands for an unknown mileage in the index."""
 
 
 class Visibility(StrEnum):
+    """Who may see a listing or a category."""
+
     PUBLIC = "public"
     PRIVATE = "private"
     """Only registered users may see it."""
 
 
 class Status(StrEnum):
+    """Whether the car can still be bought."""
+
     AVAILABLE = "available"
     SOLD = "sold"
+
+
+class WantedStatus(StrEnum):
+    """What a search finds by status."""
+
+    AVAILABLE = Status.AVAILABLE.value
+    SOLD = Status.SOLD.value
+    ANY = "any"
 
 
 class Sort(StrEnum):
@@ -47,10 +62,10 @@ ShortText = Annotated[str, Text(MAX_SHORT_TEXT_LENGTH)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewListing:
-    """A listing that has passed all checks, on its way to the database.
+    """A new listing whose fields have been checked.
 
-    A field is declared here, and has a column of the same name in schema.sql. The SQL that stores, changes and shows
-    it, the bodies that set it, the OpenAPI document and the limits of the page's form follow from the declaration.
+    Declare a field of listings here, and add a column with the same name to schema.sql. The SQL that stores, changes
+    and shows it, the request bodies, the OpenAPI document and the limits of the page's form follow from here.
     """
 
     title: Annotated[str, Text(MAX_TITLE_LENGTH)]
@@ -67,38 +82,42 @@ class NewListing:
 
 
 class ListingChange(Change):
-    """The fields of a listing that are set. None clears a field that may be unknown."""
+    """New values for some fields of a listing. None clears a field that may be unknown."""
 
     OF = NewListing
 
     @property
     def category_id(self) -> int | None:
-        """The category to which the listing moves; None if it stays in its own."""
-        given = self.values.get("category_id")
-        assert given is None or isinstance(given, int)
-        return given
+        """The category to which the listing moves; None if it stays."""
+        category_id = self.values.get("category_id")
+        assert category_id is None or isinstance(category_id, int)
+        return category_id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ListingFilter:
-    """The conditions of a search; None means any. Case and accents of makes and models do not matter."""
+    """The conditions of a search; None means any. Case and accents of makes and models are ignored.
 
-    text: str | None = None
-    category_id: int | None = None
-    seller_id: int | None = None
-    make: str | None = None
-    model: str | None = None
-    year_min: int | None = None
-    year_max: int | None = None
-    price_min: int | None = None
-    price_max: int | None = None
-    mileage_max: int | None = None
-    status: Status | None = Status.AVAILABLE
-    hidden: bool | None = None
+    A condition is declared here, and becomes SQL in shared/repositories/listing_search.py. The parameter of the REST
+    API, its limits and its description follow from the declaration.
+    """
+
+    q: Annotated[str, Text(MAX_QUERY_LENGTH), "Words to search for; misspellings are tolerated."] | None = None
+    category_id: Annotated[Id, "Only this category."] | None = None
+    seller_id: Annotated[Id, "Only listings of this user."] | None = None
+    make: Annotated[ShortText, "Only this make; case and accents are ignored."] | None = None
+    model: Annotated[ShortText, "Only this model; case and accents are ignored."] | None = None
+    year_min: Annotated[int, Whole(0, MAX_ASKED_YEAR), "This year or later."] | None = None
+    year_max: Annotated[int, Whole(0, MAX_ASKED_YEAR), "This year or earlier."] | None = None
+    price_min: Annotated[int, Whole(0, MAX_PRICE), "At least this price, in whole units."] | None = None
+    price_max: Annotated[int, Whole(0, MAX_PRICE), "At most this price, in whole units."] | None = None
+    mileage_max: Annotated[int, Whole(0, MAX_ASKED_MILEAGE), "At most this many miles."] | None = None
+    status: Annotated[WantedStatus, "Only available listings, only sold ones, or both."] = WantedStatus.AVAILABLE
+    hidden: Annotated[bool, "For moderators. true: only hidden listings; false: only the others."] | None = None
 
     @property
     def is_plain(self) -> bool:
-        """Whether the filter is that of the front page: everything that is available."""
+        """True for the filter of the front page: everything that is available."""
         return self == _PLAIN
 
 
@@ -107,6 +126,8 @@ _PLAIN = ListingFilter()
 
 @dataclass(frozen=True, slots=True)
 class Category:
+    """A category of listings."""
+
     id: int
     name: str
     visibility: Visibility
@@ -114,11 +135,11 @@ class Category:
 
 
 class ListingNotFound(Exception):
-    """There is no such listing, or this person may not see it."""
+    """The listing does not exist, or the actor may not see it."""
 
 
 class CategoryNotFound(Exception):
-    """There is no such category, or this person may not see it."""
+    """The category does not exist, or the actor may not see it."""
 
 
 class CategoryNameTaken(Exception):
@@ -126,8 +147,8 @@ class CategoryNameTaken(Exception):
 
 
 class CategoryNeeded(Exception):
-    """The listing's category is deleted: the listing can be restored only into another one."""
+    """The listing's category was deleted, so a restore has to name another category."""
 
 
 class SellerGone(Exception):
-    """The listing's seller has left: there is nobody to sell it."""
+    """The listing's seller has deleted the account, so nobody could sell the car."""

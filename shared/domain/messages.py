@@ -1,29 +1,20 @@
-"""Private messages: the form of a `send`, a stored message, and the reasons for a refusal. Pure.
-
-`parse_send` alone checks the form of a message, for sockets and REST alike.
-"""
+"""Private messages: new and stored ones, and the reasons for a refusal. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from shared.domain.ids import parse_id
-from shared.domain.text import is_storable, text_fault
 from shared.domain.users import UserNotFound
 
 MAX_TEXT_LENGTH = 4000
 MAX_CLIENT_REF_LENGTH = 200
 
-FIELDS = frozenset({"to", "message", "listing_id", "client_ref"})
-"""The keys of a `send`. Sockets ignore other keys, REST refuses them."""
-
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """A message that has passed all checks of its form, on its way to the database."""
+    """A message whose form has been checked, not yet stored."""
 
     from_id: int
     to_id: int
@@ -34,7 +25,7 @@ class NewMessage:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message that is stored."""
+    """A stored message."""
 
     id: int
     from_id: int
@@ -47,7 +38,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """One user's view of their messages with another user."""
+    """A user's messages with one other user, in brief."""
 
     user_id: int
     """The other user."""
@@ -57,7 +48,7 @@ class Conversation:
 
 
 class MessageRefused(Exception):
-    """A message was not stored; `reason` is the text for the sender."""
+    """The message was not stored; `reason` is the text for the sender."""
 
     reason: str
 
@@ -82,64 +73,3 @@ class Blocked(MessageRefused):
     """The recipient has blocked the sender."""
 
     reason = "blocked"
-
-
-def parse_send(from_id: int, payload: Any) -> NewMessage:
-    """Read the payload of a `send`; raises InvalidMessage or UnknownRecipient. Keys it does not know are ignored."""
-    if not isinstance(payload, Mapping):
-        raise InvalidMessage({"payload": ["Not an object."]})
-    errors: dict[str, list[str]] = {}
-    if payload.get("to") is None:
-        errors["to"] = ["Missing."]
-    text: Any = payload.get("message")
-    fault = "Missing." if text is None else _text_fault(text, MAX_TEXT_LENGTH)
-    if fault:
-        errors["message"] = [fault]
-    listing_id = payload.get("listing_id")
-    if listing_id is not None:
-        listing_id = parse_id(listing_id)
-        if listing_id is None:
-            errors["listing_id"] = ["Not an id."]
-    client_ref = payload.get("client_ref")
-    if client_ref is not None:
-        fault = _client_ref_fault(client_ref)
-        if fault:
-            errors["client_ref"] = [fault]
-    to_id = parse_id(payload.get("to"))
-    if to_id is None and "to" not in errors:
-        raise UnknownRecipient
-    if errors or to_id is None:
-        raise InvalidMessage(errors)
-    return NewMessage(from_id, to_id, text, listing_id, client_ref)
-
-
-def parse_read(payload: Any) -> tuple[int, int]:
-    """Read the payload of a `read`, `{with, up_to}`: the other user and a message id. Raises as `parse_send` does."""
-    if not isinstance(payload, Mapping):
-        raise InvalidMessage({"payload": ["Not an object."]})
-    errors: dict[str, list[str]] = {}
-    up_to = parse_id(payload.get("up_to"))
-    if up_to is None:
-        errors["up_to"] = ["Not an id."]
-    other_id = parse_id(payload.get("with"))
-    if other_id is None:
-        if payload.get("with") is not None:
-            raise UnknownRecipient
-        errors["with"] = ["Missing."]
-    if up_to is None or other_id is None:
-        raise InvalidMessage(errors)
-    return other_id, up_to
-
-
-def _text_fault(text: Any, longest: int) -> str | None:
-    return text_fault(text, longest) if isinstance(text, str) else "Not a string."
-
-
-def _client_ref_fault(client_ref: Any) -> str | None:
-    if not isinstance(client_ref, str):
-        return "Not a string."
-    if not 1 <= len(client_ref) <= MAX_CLIENT_REF_LENGTH:
-        return f"Between 1 and {MAX_CLIENT_REF_LENGTH} characters."
-    if not is_storable(client_ref):
-        return "Contains characters that cannot be stored."
-    return None

@@ -1,4 +1,4 @@
-"""Pictures of a listing, as the database knows them: keys of files, sizes, media types. Pure."""
+"""Pictures of a listing as the database stores them: keys of files, sizes, media types. Pure."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ MAX_PICTURES = 10
 """The most pictures that one listing may have."""
 
 
+ADDRESS = "/api/pictures/{id}"
+THUMBNAIL_ADDRESS = ADDRESS + "/thumbnail"
+"""Where the API serves the files, as paths on its host."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPicture:
-    """A picture and its thumbnail on their way to a row. The endings of the keys also name the media types."""
+    """A picture and its thumbnail before they have a row. The extensions of the keys match the media types."""
 
     key: str
     content_type: str
@@ -24,6 +29,7 @@ class NewPicture:
 
     @property
     def keys(self) -> tuple[str, str]:
+        """The keys of the picture and the thumbnail."""
         return self.key, self.thumbnail_key
 
 
@@ -46,7 +52,7 @@ class PictureNotFound(Exception):
 
 
 class FilesGivenUp(Exception):
-    """The row came so late that its files have been given up, and are deleted."""
+    """The row came too late: the files had been given up and are deleted."""
 
 
 class ListingIsFull(Exception):

@@ -1,4 +1,4 @@
-"""Replies to a listing, and the age up to which a listing can get replies. Pure."""
+"""Replies to a listing, and until when a listing accepts replies. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_REPLY_LENGTH = 255
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A reply to a listing. The name of an author who has left is empty."""
+    """A reply to a listing. `author_name` is "" if the author's account was deleted."""
 
     id: int
     listing_id: int
@@ -25,10 +25,10 @@ class ReplyNotFound(Exception):
 
 
 def is_too_old(listed_at: datetime, now: datetime) -> bool:
-    """Whether a listing of that time is more than a year old, and gets no more replies."""
+    """True if a listing of this time is more than a year old, so that it accepts no replies."""
     try:
         a_year_later = listed_at.replace(year=listed_at.year + 1)
     except ValueError:
-        # The 29th of February.
+        # February 29
         a_year_later = listed_at.replace(year=listed_at.year + 1, month=3, day=1)
     return a_year_later < now

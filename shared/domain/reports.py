@@ -1,4 +1,4 @@
-"""Reports: the complaints of users to moderators about a listing. Pure."""
+"""Reports: users' complaints to moderators about a listing. Pure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ MAX_REPORT_LENGTH = 1000
 
 
 class ReportReason(StrEnum):
+    """What is wrong with the listing."""
+
     SPAM = "spam"
     FRAUD = "fraud"
     OFFENSIVE = "offensive"
@@ -20,6 +22,8 @@ class ReportReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Report:
+    """A user's report about a listing; open while `resolved_at` is None."""
+
     id: int
     listing_id: int
     reporter_id: int
@@ -32,19 +36,19 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class QueuedReport:
-    """An open report as moderators see it in their queue."""
+    """An open report in the moderators' queue."""
 
     report: Report
     reporter_name: str
     listing_title: str
     listing_is_trashed: bool
     count: int
-    """The number of the listing's open reports when the reading of the queue began."""
+    """The listing's number of open reports when the first page of the queue was read."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueuePosition:
-    """How far the queue has been read, and when the reading began: later reports do not change its order."""
+    """A place in the queue, and when its first page was read: later reports do not change the order."""
 
     as_of: datetime
     newest_id: int
@@ -54,7 +58,7 @@ class QueuePosition:
 
 
 class AlreadyReported(Exception):
-    """This person has reported this listing before; one report is allowed."""
+    """The user has reported this listing before; one report is allowed."""
 
 
 class ReportNotFound(Exception):

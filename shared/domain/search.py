@@ -1,6 +1,6 @@
-"""Turns what a buyer typed into a search: it completes unfinished words and corrects misspelled ones. Pure.
+"""Turns a buyer's input into a search: completes unfinished words and corrects misspelled ones. Pure.
 
-Every word has to occur in a listing, in its own spelling or in one of its variants.
+A listing matches if it has every word, in its own spelling or in one of its variants.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import pairwise
 
 MAX_WORDS = 12
 COMMON = 5
-"""A word with this many uses is common, and counts as spelled right."""
+"""A word that listings use at least this often is common, and counts as spelled correctly."""
 
 _WORD = re.compile(r"[^\W_]+")
 _COMPOUND = re.compile(r"[^\W_]+(?:[-./'][^\W_]+)+")
@@ -34,14 +34,14 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class KnownWord:
-    """A word of the vocabulary, and the number of its uses, at most `COMMON`."""
+    """A word of the vocabulary and the number of its uses, counted up to `COMMON`."""
 
     word: str
     uses: int
 
 
 def terms(folded: str) -> list[Term]:
-    """The terms of an input that was folded to lower case without accents. Fillers are left out if others remain."""
+    """Returns the terms of an input in lower case without accents. Drops fillers like "the" if other terms remain."""
     found: list[Term] = []
     for chunk in folded.split():
         position = 0
@@ -55,9 +55,9 @@ def terms(folded: str) -> list[Term]:
     return ([term for term in found if term.spelling not in _FILLERS] or found)[:MAX_WORDS]
 
 
-def joined(given: Sequence[Term]) -> list[str]:
-    """Neighbouring terms as one word: `mazda 3` is also `mazda3`, if the vocabulary has that."""
-    return [one_word for name, number in pairwise(given) if (one_word := _one_word(name, number))]
+def joined(typed: Sequence[Term]) -> list[str]:
+    """Returns neighbouring terms joined into one word: `mazda 3` can also be `mazda3`."""
+    return [one_word for name, number in pairwise(typed) if (one_word := _one_word(name, number))]
 
 
 def _one_word(name: Term, number: Term) -> str | None:
@@ -66,17 +66,17 @@ def _one_word(name: Term, number: Term) -> str | None:
     return None
 
 
-def tsquery(given: Sequence[Term], known: Iterable[tuple[str, KnownWord]]) -> str:
-    """The search as a tsquery in Postgres's notation.
+def tsquery(typed: Sequence[Term], known: Iterable[tuple[str, KnownWord]]) -> str:
+    """Returns the search in the notation of Postgres's tsquery.
 
-    `known` pairs spellings, those of `joined` included, with words of the vocabulary that they begin or resemble.
+    `known` pairs each spelling, also those of `joined`, with the words of the vocabulary that it begins or resembles.
     """
     near: dict[str, list[KnownWord]] = {}
     for spelling, word in known:
         near.setdefault(spelling, []).append(word)
-    last = given[-1] if given else None
-    parts = [_variants(term, near.get(term.spelling, []), term is last) for term in given]
-    for index, (name, number) in enumerate(pairwise(given)):
+    last = typed[-1] if typed else None
+    parts = [_variants(term, near.get(term.spelling, []), term is last) for term in typed]
+    for index, (name, number) in enumerate(pairwise(typed)):
         one_word = _one_word(name, number)
         if one_word and any(known.word == one_word for known in near.get(one_word, ())):
             parts[index : index + 2] = ["", f"({parts[index]} & {parts[index + 1]} | {quoted(one_word)})"]
@@ -87,12 +87,12 @@ def _variants(term: Term, near: Sequence[KnownWord], is_last: bool) -> str:
     spelling = term.spelling
     completions = [known.word for known in near if known.word.startswith(spelling)]
     uses = max((known.uses for known in near if known.word == spelling), default=0)
-    # The beginning of a common word is probably that word, not finished yet.
+    # The beginning of a common word is probably that word, unfinished.
     is_begun = any(known.uses >= COMMON for known in near if known.word.startswith(spelling))
     corrected = [] if is_begun else corrections(spelling, near, uses)
     alternatives = [quoted(word) for word in dict.fromkeys((spelling, *completions, *corrected))]
     if is_last and not completions and len(spelling) > 2 and not spelling.isdigit():
-        # No title has this word: perhaps only descriptions do, and it is not finished yet.
+        # No title has this word. It may be unfinished, or only descriptions have it.
         alternatives[0] += ":*"
     if term.parts:
         alternatives.append(f"({' & '.join(map(quoted, term.parts))})")
@@ -100,10 +100,10 @@ def _variants(term: Term, near: Sequence[KnownWord], is_last: bool) -> str:
 
 
 def corrections(spelling: str, near: Sequence[KnownWord], uses: int = 0) -> list[str]:
-    """The words that were probably meant: the most similar ones, if similar enough. `uses` are those of the spelling.
+    """Returns the words that were probably meant: the most similar ones, if they are similar enough.
 
-    A common word is right as it is. A rare word may be a mistake that somebody else made too: only common words
-    correct it.
+    `uses` is how often the spelling itself is used. A common word needs no correction. A rare word may be a mistake
+    that other people made too, so only common words correct it.
     """
     if uses >= COMMON or not spelling.isalpha() or len(spelling) < 3:
         return []
@@ -119,9 +119,9 @@ def corrections(spelling: str, near: Sequence[KnownWord], uses: int = 0) -> list
 
 
 def edits(first: str, second: str, most: int) -> int:
-    """How many letters have to be added, removed, replaced or swapped with the next.
+    """Returns how many letters must be added, removed, replaced or swapped with the next.
 
-    A result above `most` says only that there are more than `most`.
+    A result above `most` only means that there are more than `most`.
     """
     if abs(len(first) - len(second)) > most:
         return most + 1
@@ -140,4 +140,5 @@ def edits(first: str, second: str, most: int) -> int:
 
 
 def quoted(lexeme: str) -> str:
+    """Returns the lexeme as a quoted literal of a tsquery."""
     return "'" + lexeme.replace("\\", "\\\\").replace("'", "''") + "'"

@@ -1,6 +1,6 @@
-"""Checks whether text can be stored, and whether it has anything to read. Pure.
+"""Checks whether text can be stored, and whether it has anything visible. Pure.
 
-JSON can spell NUL and lone surrogates; Postgres cannot store NUL, and UTF-8 has no lone surrogates.
+JSON can express NUL and lone surrogates. Postgres cannot store NUL, and UTF-8 cannot encode lone surrogates.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import unicodedata
 
 _INVISIBLE = re.compile(
     r"[\s"
-    # Control characters but NUL, which `is_storable` refuses.
+    # Control characters except NUL, which `is_storable` refuses.
     r"\x01-\x1f\x7f-\x9f"
-    # What Unicode calls default ignorable: soft hyphen, joiners, bidi controls, fillers, variation selectors, tags.
+    # Unicode's default ignorable: soft hyphen, joiners, bidi controls, fillers, variation selectors, tags.
     r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     r"\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
     # Other invisible characters: the empty braille cell, annotation marks, a note without a head, blank hieroglyphs.
@@ -20,7 +20,7 @@ _INVISIBLE = re.compile(
     r"]*"
 )
 _MARKS = frozenset({"Mn", "Me"})
-"""Accents and the like: they are drawn on the character before them, and show nothing without one."""
+"""Categories of accents and other marks: they are drawn on the character before them, and are invisible alone."""
 
 
 _SMALL_NUMBERS = (
@@ -29,12 +29,12 @@ _SMALL_NUMBERS = (
 
 
 def in_words(number: int) -> str:
-    """A count as a sentence has it: `ten`, and digits above twelve."""
+    """Returns a count as sentences write it: in words up to twelve, above in digits."""
     return _SMALL_NUMBERS[number] if number < len(_SMALL_NUMBERS) else f"{number:,}"
 
 
 def is_storable(text: str) -> bool:
-    """Whether Postgres can store the text unchanged."""
+    """True if Postgres can store the text unchanged."""
     if "\x00" in text:
         return False
     try:
@@ -45,7 +45,7 @@ def is_storable(text: str) -> bool:
 
 
 def is_blank(text: str) -> bool:
-    """Whether the text shows nothing: it has only spaces, invisible characters, and accents on these."""
+    """True if nothing of the text is visible: only spaces, invisible characters, and accents on these."""
     position = 0
     while True:
         match = _INVISIBLE.match(text, position)
@@ -58,7 +58,7 @@ def is_blank(text: str) -> bool:
 
 
 def text_fault(text: str, longest: int) -> str | None:
-    """Why the text is refused: it is blank, longer than `longest` characters, or not storable. None if it is fine."""
+    """Returns why the text is refused: blank, longer than `longest` characters, or not storable. None if it is fine."""
     if not text or text.isspace():
         return "Must not be blank."
     if len(text) > longest:

@@ -1,4 +1,4 @@
-"""The form of times that clients get. Pure."""
+"""How times look in JSON. Pure."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 
 
 def rfc3339(time: datetime) -> str:
-    """RFC 3339 in UTC with microseconds: `2026-01-31T23:59:59.000001Z`."""
+    """Returns the time as RFC 3339 in UTC with microseconds: `2026-01-31T23:59:59.000001Z`."""
     if time.tzinfo is not UTC:
         time = time.astimezone(UTC)
     return time.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def rfc3339_or_none(time: datetime | None) -> str | None:
+    """Like `rfc3339`; None for None."""
     return None if time is None else rfc3339(time)

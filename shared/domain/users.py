@@ -1,4 +1,4 @@
-"""People: who they are to the others, and to those who decide what they may do. Pure."""
+"""Users: their profile, their role, their bans. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,15 @@ MAX_NAME_LENGTH = 100
 MAX_EMAIL_LENGTH = 254
 MIN_PASSWORD_LENGTH = 8
 MAX_PASSWORD_LENGTH = 200
+MAX_REASON_LENGTH = 1000
+"""Characters of the reason for a ban, or for hiding a listing."""
+MAX_SEARCH_LENGTH = 200
+"""Characters of a search for users."""
 
 
 class Role(StrEnum):
+    """A registered user's role."""
+
     USER = "user"
     MODERATOR = "moderator"
     ADMIN = "admin"
@@ -20,7 +26,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ban:
-    """Who is banned, since when, until when (None: for good), and why."""
+    """A ban: since when, until when (None: until it is lifted), and why."""
 
     since: datetime
     until: datetime | None
@@ -29,7 +35,7 @@ class Ban:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A registered person."""
+    """A registered user."""
 
     id: int
     email: str
@@ -37,12 +43,12 @@ class User:
     role: Role
     created_at: datetime
     ban: Ban | None = None
-    """A ban whose time has passed is None."""
+    """None also if the ban has run out."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublicUser:
-    """What others see of a person."""
+    """What other users see of a user."""
 
     id: int
     name: str
@@ -52,22 +58,22 @@ class PublicUser:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What decides whether a user is admitted by one of their sessions. A user who has left has none."""
+    """The state of a user and one of their sessions that decides on admission. Deleted accounts have none."""
 
     name: str
     role: Role
     is_banned: bool
     is_revoked: bool
-    """The session was logged out, or ended otherwise."""
+    """True if the session was logged out or ended in another way."""
 
 
 class EmailTaken(Exception):
-    """Another person is registered with this e-mail address."""
+    """Another user is registered with this e-mail address."""
 
 
 class LastAdmin(Exception):
-    """The last admin can neither lose the role nor leave."""
+    """The last admin can neither lose the role nor delete the account."""
 
 
 class UserNotFound(Exception):
-    """No such user, or one who has left."""
+    """The user does not exist, or the account was deleted."""

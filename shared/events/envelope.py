@@ -1,7 +1,7 @@
-"""The form of a broadcast on Redis between nodes; its payload has the bytes that clients get.
+"""The form of a broadcast between nodes on the broker. Its payload has the bytes that clients get. No I/O.
 
 A line of JSON, a newline, the payload: `["<node>","<event>","json"]\n{...}`. A node splices the payload into its
-clients' frames without decoding it. The kind is `json` or `binary`. No I/O here.
+clients' frames without decoding it. The third element is `json` or `binary`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ _decode_header = msgspec.json.Decoder(_Header).decode
 
 
 class BadEnvelope(ValueError):
-    """A message on Redis that no node of this service can have written."""
+    """A message on the broker that did not come from a node of this service."""
 
 
 class Envelope(NamedTuple):
-    """One broadcast. `node` is the id of the publisher, which knows its own echo by it; `payload` is JSON or binary."""
+    """One broadcast. `node` is the publisher's id, by which it recognizes its own messages; `payload` is JSON or
+    binary."""
 
     node: str
     event: str
@@ -36,22 +37,23 @@ class Envelope(NamedTuple):
 
 
 def json_payload(payload: Any) -> bytes:
-    """The JSON text of a payload, encoded once for everyone who gets it."""
+    """Returns the payload as JSON, encoded once for everyone who gets it."""
     return _encode(payload)
 
 
 def pack(envelope: Envelope) -> bytes:
+    """Returns the bytes of a broadcast."""
     header = _encode((envelope.node, envelope.event, "binary" if envelope.is_binary else "json"))
     return header + b"\n" + envelope.payload
 
 
 def unpack(data: bytes) -> Envelope:
-    """The broadcast in the bytes. Raises BadEnvelope."""
+    """Returns the broadcast in the bytes. Raises BadEnvelope."""
     header, newline, payload = data.partition(b"\n")
     try:
         node, event, kind = msgspec.structs.astuple(_decode_header(header))
     except msgspec.MsgspecError as error:
         raise BadEnvelope(str(error)) from error
     if not newline or kind not in ("json", "binary"):
-        raise BadEnvelope("no payload, or of an unknown kind")
+        raise BadEnvelope("no payload, or a payload of an unknown kind")
     return Envelope(node, event, payload, kind == "binary")

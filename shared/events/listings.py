@@ -1,6 +1,6 @@
-"""What those who look at a listing are told of it, and what gateways are told so that they look again at who may. Pure.
+"""Events about a listing: for its viewers, and for gateways, which then check again who may see it. Pure.
 
-A change is published as LOOK_AGAIN first, then as LISTING_UPDATED, both on the listing's topic.
+A change is published as LOOK_AGAIN, then as LISTING_UPDATED, both on the listing's topic.
 """
 
 from __future__ import annotations
@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 LISTING_UPDATED = "listing_updated"
-"""For clients: the listing as visitors see it, or `{"id"}` alone where they do not: who still may reads it anew."""
+"""For clients. The payload is the listing as visitors see it. If they may not see it, the payload is `{"id"}`, and
+clients read the listing again."""
 LISTING_REMOVED = "listing_removed"
-"""For clients, from their gateway: they may no longer see it; the channel closes."""
+"""For clients, from their gateway: they may no longer see the listing, and the channel closes."""
 LOOK_AGAIN = "look_again"
-"""For gateways, never pushed: look again at who of those who joined may see it. The payload is `{"id"}`."""
+"""For gateways, never pushed to clients: check which of the viewers may still see the listing. Payload: `{"id"}`."""
 
 
 def listing_id_payload(listing_id: int) -> dict[str, Any]:
-    """The payload of LOOK_AGAIN and LISTING_REMOVED, and of a LISTING_UPDATED that tells no more."""
+    """Returns the payload of LOOK_AGAIN and LISTING_REMOVED, and of LISTING_UPDATED if visitors may not see it."""
     return {"id": listing_id}

@@ -1,18 +1,17 @@
-"""What clients are told of private messages: the events' names and payloads, for sockets and REST alike. Pure."""
+"""A private message as clients get it, over sockets and by REST. Pure."""
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from shared.domain import messages
 from shared.domain.declared import Id, Timestamp
 from shared.domain.times import rfc3339, rfc3339_or_none
 
 SEND = "send"
-READ = "read"
-TYPING = "typing"
+"""The event that has a message as its payload."""
 
-# `from` is a word of Python's own, so this one is no class body.
+# `from` is a keyword of Python, so this cannot be written as a class.
 Message = TypedDict(
     "Message",
     {
@@ -25,10 +24,11 @@ Message = TypedDict(
         "read_at": Timestamp | None,
     },
 )
-"""A message as clients get it: `from` and `to` are user ids as strings, the other ids integers."""
+"""A message for clients. `from` and `to` are user ids as strings; the other ids are integers."""
 
 
 def message_payload(message: messages.Message) -> Message:
+    """Returns the payload of `send`, which REST also answers."""
     return {
         "id": message.id,
         "from": str(message.from_id),
@@ -38,12 +38,3 @@ def message_payload(message: messages.Message) -> Message:
         "inserted_at": rfc3339(message.inserted_at),
         "read_at": rfc3339_or_none(message.read_at),
     }
-
-
-def read_payload(by_id: int, with_id: int, up_to: int) -> dict[str, Any]:
-    """`by` has read what `with` wrote, up to and including a message id. User ids are strings."""
-    return {"by": str(by_id), "with": str(with_id), "up_to": up_to}
-
-
-def typing_payload(from_id: int, to_id: int) -> dict[str, Any]:
-    return {"from": str(from_id), "to": str(to_id)}

@@ -1,4 +1,4 @@
-"""What those who look at a listing are told of its replies. The payload is the reply as REST shows it."""
+"""The event about replies for a listing's viewers. Its payload is the reply as REST shows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The names of topics, in one place: what clients join, and what only servers speak of."""
+"""The names of topics: those that clients join, and those between servers."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ PRIVATE_CHAT = "private_chat:"
 
 
 def private_chat(user_id: int) -> str:
-    """Where a user's messages arrive, on every device."""
+    """Returns the topic on which all devices of a user get their messages."""
     return f"{PRIVATE_CHAT}{user_id}"
 
 
 def private_chats(one_id: int, other_id: int) -> list[str]:
-    """Where both sides of a conversation learn of it; once, for who writes to themselves."""
+    """Returns the topics of both sides of a conversation; only one if the user writes to themselves."""
     return list(dict.fromkeys((private_chat(one_id), private_chat(other_id))))
 
 
 def user_of(topic: str) -> int | None:
-    """The user of a `private_chat` topic; None for any other topic."""
+    """Returns the user of a `private_chat` topic; None for any other topic."""
     return parse_id(topic.removeprefix(PRIVATE_CHAT)) if topic.startswith(PRIVATE_CHAT) else None
 
 
@@ -26,15 +26,15 @@ LISTING = "listing:"
 
 
 def listing_of(topic: str) -> int | None:
-    """The listing of a `listing` topic; None for any other topic."""
+    """Returns the listing of a `listing` topic; None for any other topic."""
     return parse_id(topic.removeprefix(LISTING)) if topic.startswith(LISTING) else None
 
 
 def listing(listing_id: int) -> str:
-    """Where those who look at a listing learn of its changes."""
+    """Returns the topic on which the viewers of a listing get its changes."""
     return f"{LISTING}{listing_id}"
 
 
 def node(node_id: str) -> str:
-    """Where the other gateway nodes reach this one; no client can join it."""
+    """Returns the topic on which other gateway nodes reach this one. No client can join it."""
     return f"node:{node_id}"

@@ -1,5 +1,6 @@
-"""Turns DATABASE_URL into a connection string for libpq, with the addresses of its host: libpq's own look-up of a name
-would block the event loop.
+"""Turns DATABASE_URL into a connection string for libpq with the addresses of its host.
+
+If libpq looked the name up itself, it would block the event loop.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from psycopg2.extensions import make_dsn, parse_dsn
 
 from shared.postgres.errors import DatabaseUnavailable
 
-# Sequential scans are forbidden: a plan that was made while a table was small, or its statistics old, would be kept
-# when the table has grown. Random pages cost little more than sequential ones, because they are in memory or on a
-# solid-state disk. work_mem is large enough for the bitmap of a search's matches.
+# Sequential scans are forbidden: a plan made while a table is small, or its statistics are old, is kept when the table
+# has grown. Random pages cost little more than sequential ones, because they are in memory or on a solid-state disk.
+# work_mem is large enough for the bitmap of a search's matches.
 _PLANNER = "-c enable_seqscan=off -c random_page_cost=1.1 -c work_mem=16MB"
 
 
@@ -22,28 +23,28 @@ _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full
 
 
 class InvalidDatabaseUrl(ValueError):
-    """libpq cannot read the URL. The message does not repeat it, because it may hold a password."""
+    """libpq cannot read the URL. The message does not repeat the URL, because it may have a password."""
 
 
 def parsed(database_url: str) -> dict[str, str]:
-    """The parts of a database URL by libpq's names. Raises InvalidDatabaseUrl."""
+    """Returns the parts of a database URL by libpq's names. Raises InvalidDatabaseUrl."""
     try:
         parts = dict(parse_dsn(database_url))
     except psycopg2.Error:
         raise InvalidDatabaseUrl("DATABASE_URL: libpq cannot read it") from None
-    # libpq itself would report a bad port only when it connects.
+    # libpq reports a bad port only when it connects.
     for port in parts.get("port", "").split(","):
         if port and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
-            raise InvalidDatabaseUrl("DATABASE_URL: its port is no number between 1 and 65535")
+            raise InvalidDatabaseUrl("DATABASE_URL: its port is not a number between 1 and 65535")
     if parts.get("sslmode", "prefer") not in _SSL_MODES:
-        raise InvalidDatabaseUrl(f"DATABASE_URL: its sslmode is one of {', '.join(_SSL_MODES)}")
+        raise InvalidDatabaseUrl(f"DATABASE_URL: its sslmode is not one of {', '.join(_SSL_MODES)}")
     return parts
 
 
 async def resolved(database_url: str, statement_timeout_seconds: float) -> str:
-    """A connection string with the session's settings and, if the URL names one host, the host's addresses.
+    """Returns a connection string with the session's settings and, if the URL names one host, the host's addresses.
 
-    The server gives up a statement after `statement_timeout_seconds`, when nobody waits for it any more. Raises
+    The server cancels a statement after `statement_timeout_seconds`, when the caller has stopped waiting. Raises
     InvalidDatabaseUrl, and DatabaseUnavailable if the host name is not found.
     """
     parts = parsed(database_url)

@@ -1,17 +1,16 @@
 """One connection to Postgres: aiopg's, with bounded waiting, and without three weaknesses of aiopg.
 
 When a connection fails, aiopg checks its descriptor with `select()`, which raises ValueError for descriptors from 1024
-on: a process with a thousand sockets would never hear of the failure. aiopg turns a statement that the server has
-cancelled into a cancelled task. And it keeps watching the first descriptor, though libpq opens another one when it
-tries the next address.
+on: a process with a thousand sockets would never notice the failure. If the server cancels a statement, aiopg cancels
+the task. And aiopg keeps watching the first descriptor, although libpq opens another one when it tries the next
+address.
 
 aiopg's public methods do not reach these places, so this module uses ten private names. It overrides `_ready`, `_poll`
 and `_close`, which have the weaknesses. It calls `_create_waiter`, which keeps statements apart. And it shares the
-state that aiopg's constructor and `close` keep: `_loop`, `_conn`, `_fileno`, `_writing`, `_waiter`, `_weakref`. A new
-aiopg may rename any of them without notice: tests/shared/postgres/test_connection.py then fails.
+state of aiopg's constructor and `close`: `_loop`, `_conn`, `_fileno`, `_writing`, `_waiter`, `_weakref`. A new aiopg
+may rename any of them without notice: tests/shared/postgres/test_connection.py then fails.
 
-This module knows nothing of pools. Every failure to reach the server is DatabaseUnavailable; errors in the SQL stay
-psycopg2's.
+This module knows no pools. Every failure to reach the server is DatabaseUnavailable; errors in the SQL stay psycopg2's.
 """
 
 from __future__ import annotations
@@ -35,16 +34,16 @@ IDLE = psycopg2.extensions.TRANSACTION_STATUS_IDLE
 
 _AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError)
 _SPENT = (
-    # The table of a prepared statement was altered: the statement has to be prepared anew.
+    # The table of a prepared statement was altered: the statement has to be prepared again.
     psycopg2.errors.FeatureNotSupported,
-    # The server has stopped being the primary since this connection was opened: a new connection finds the new primary.
+    # The server is no longer the primary: only a new connection finds the new primary.
     psycopg2.errors.ReadOnlySqlTransaction,
 )
-"""Errors after which only a new connection helps: if this one stayed in the pool, it would be lent again and again."""
+"""Errors that only a new connection ends. If this connection stayed in the pool, it would be lent again and again."""
 
 
 class Connection(aiopg.Connection):
-    """Runs one statement at a time. After DatabaseUnavailable or a cancelled `run`, look at `is_usable`."""
+    """Runs one statement at a time. After DatabaseUnavailable or a cancelled `run`, check `is_usable`."""
 
     def __init__(self, dsn: str, timeout: float) -> None:
         self._is_established = False
@@ -72,7 +71,7 @@ class Connection(aiopg.Connection):
 
     @property
     def is_usable(self) -> bool:
-        """Whether the connection can be lent again: it is open, and neither in a statement nor in a transaction."""
+        """True if the connection can be lent again: it is open, and not in a statement or a transaction."""
         raw = self._conn
         return not raw.closed and not raw.isexecuting() and bool(raw.get_transaction_status() == IDLE)
 
@@ -81,7 +80,7 @@ class Connection(aiopg.Connection):
     ) -> tuple[list[tuple[Any, ...]], int]:
         """Returns the rows, and the number of rows found or changed.
 
-        The timeout, in seconds, is for each of two trips: to prepare the statement, and to execute it. Raises
+        The timeout, in seconds, is for each of two round trips: preparing the statement and executing it. Raises
         DatabaseUnavailable, and psycopg2's errors for faults in the SQL.
         """
         if not statement.name:
@@ -105,7 +104,7 @@ class Connection(aiopg.Connection):
     async def run(
         self, query: str, parameters: Sequence[Any] | None, timeout: float
     ) -> tuple[list[tuple[Any, ...]], int]:
-        """Make one trip to the server, with parameters quoted by psycopg2."""
+        """Make one round trip, with parameters quoted by psycopg2. Returns and raises as `execute` does."""
         cursor = self._statements
         try:
             waiter = self._create_waiter("run")
@@ -127,7 +126,7 @@ class Connection(aiopg.Connection):
         return (cursor.fetchall() if cursor.description is not None else []), cursor.rowcount
 
     async def _poll(self, waiter: asyncio.Future[None], timeout: float) -> None:
-        """Wait for the server. If the caller stops waiting, close the connection: the answer is still on its way."""
+        """Wait for the server. If the caller stops waiting, close the connection: the answer would still come."""
         self._advance()
         timer = self._loop.call_later(timeout, _expire, waiter, timeout)
         try:
@@ -146,13 +145,13 @@ class Connection(aiopg.Connection):
             self._advance()
 
     def _advance(self) -> None:
-        """Let libpq read and write what it can, then watch the descriptor for what libpq waits for."""
+        """Let libpq read and write, then watch the descriptor for what libpq waits for."""
         waiter = self._waiter
         try:
             state = self._conn.poll()
         except psycopg2.Error as error:
             if self._conn.closed or not self._is_established:
-                # libpq has closed the descriptor: stop watching it before another file gets the same number.
+                # libpq has closed the descriptor: stop watching it before a new file gets the same number.
                 self._forget_descriptor()
             if waiter is not None and not waiter.done():
                 waiter.set_exception(error)
@@ -176,7 +175,7 @@ class Connection(aiopg.Connection):
         self._writing = wanted
 
     def _follow_descriptor(self) -> None:
-        """Watch libpq's present socket: while connecting it may change, even to one with the same number."""
+        """Watch libpq's current socket. While connecting it may change, even to one with the same number."""
         self._forget_descriptor()
         self._fileno = self._conn.fileno()
         self._loop.add_reader(self._fileno, self._ready, self._weakref)
@@ -198,6 +197,6 @@ def _expire(waiter: asyncio.Future[None], timeout: float) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """The error in one line; psycopg2's messages have several, and the last one is often empty."""
+    """Returns the error in one line; psycopg2's messages have several, and the last is often empty."""
     lines = (" ".join(line.split()) for line in str(error).splitlines())
     return "; ".join(line for line in lines if line) or type(error).__name__

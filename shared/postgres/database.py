@@ -1,7 +1,7 @@
 """The database as the repositories see it: statements in, rows out, transactions, and one failure.
 
-If the database is away, frozen or restarting, every method raises DatabaseUnavailable: after `database_timeout_seconds`
-of waiting for a connection, or as long again of waiting for the answer. When the database is back, everything works
+If the database is away, frozen or restarting, every method raises DatabaseUnavailable: after waiting
+`database_timeout_seconds` for a connection, or as long for the answer. When the database is back, everything works
 without a restart. A statement outside a transaction commits by itself.
 """
 
@@ -23,28 +23,31 @@ _PING = Statement("ping", "SELECT 1")
 
 
 class Transaction:
-    """Runs statements that take effect together. Only `Database.transaction` makes one."""
+    """Runs statements that take effect together. `Database.transaction` makes it."""
 
     def __init__(self, connection: Connection, timeout: float) -> None:
         self._connection = connection
         self._timeout = timeout
 
     async def fetch(self, statement: Statement, *parameters: Any) -> list[tuple[Any, ...]]:
+        """Like `Database.fetch`, within the transaction."""
         return (await self._connection.execute(statement, parameters, self._timeout))[0]
 
     async def fetch_one(self, statement: Statement, *parameters: Any) -> tuple[Any, ...] | None:
+        """Like `Database.fetch_one`, within the transaction."""
         rows, _ = await self._connection.execute(statement, parameters, self._timeout)
         return rows[0] if rows else None
 
     async def execute(self, statement: Statement, *parameters: Any) -> int:
+        """Like `Database.execute`, within the transaction."""
         return (await self._connection.execute(statement, parameters, self._timeout))[1]
 
 
 class Database:
-    """A pool of connections. A caller that is cancelled or fails never harms another caller's statement."""
+    """A pool of connections. A caller that is cancelled or fails does not affect other callers' statements."""
 
     def __init__(self, settings: Settings) -> None:
-        """Connects when it is first used; `connect` tries that at once. Raises InvalidDatabaseUrl."""
+        """It connects on first use; `connect` does so at once. Raises InvalidDatabaseUrl."""
         parsed(settings.database_url)
         self._url = settings.database_url
         self._timeout = settings.database_timeout_seconds
@@ -52,7 +55,7 @@ class Database:
 
     @classmethod
     async def connect(cls, settings: Settings) -> Database:
-        """A database that has answered. Raises InvalidDatabaseUrl, and DatabaseUnavailable if it does not answer."""
+        """Returns a database that has answered. Raises InvalidDatabaseUrl, or DatabaseUnavailable without an answer."""
         database = cls(settings)
         try:
             await database.ping()
@@ -67,7 +70,7 @@ class Database:
         return self._pool
 
     async def fetch(self, statement: Statement, *parameters: Any) -> list[tuple[Any, ...]]:
-        """All rows. Raises DatabaseUnavailable."""
+        """Returns all rows. Raises DatabaseUnavailable."""
         connection = await self._pool.acquire()
         try:
             return (await connection.execute(statement, parameters, self._timeout))[0]
@@ -75,12 +78,12 @@ class Database:
             self._pool.release(connection)
 
     async def fetch_one(self, statement: Statement, *parameters: Any) -> tuple[Any, ...] | None:
-        """The first row, or None."""
+        """Returns the first row, or None. Raises DatabaseUnavailable."""
         rows = await self.fetch(statement, *parameters)
         return rows[0] if rows else None
 
     async def execute(self, statement: Statement, *parameters: Any) -> int:
-        """The number of rows that were changed."""
+        """Returns the number of rows that were changed. Raises DatabaseUnavailable."""
         connection = await self._pool.acquire()
         try:
             return (await connection.execute(statement, parameters, self._timeout))[1]
@@ -108,7 +111,7 @@ class Database:
             self._pool.release(connection)
 
     async def ping(self) -> None:
-        """Raises DatabaseUnavailable."""
+        """Check that the database answers. Raises DatabaseUnavailable."""
         await self.fetch(_PING)
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The one failure of the database that callers handle; every other error is our own mistake, and is not converted."""
+"""The one failure of the database that callers handle. All other errors are faults of the code."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from __future__ import annotations
 class DatabaseUnavailable(Exception):
     """Postgres is away, frozen, restarting or overloaded: try again later.
 
-    A statement that was under way may have taken effect all the same.
+    A statement that was under way may still have taken effect.
     """

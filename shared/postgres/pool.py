@@ -1,7 +1,7 @@
 """A pool of connections: it lends each to one caller at a time, drops broken ones, and opens new ones when needed.
 
 aiopg's own pool connects while it holds the lock that every caller needs, so a frozen server also delays callers that
-only give a connection back; and it starts a task for each of those. This pool connects in tasks of its own.
+only return a connection; and each return starts a task. This pool connects in tasks of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ log = log_of(__name__)
 
 
 class Pool:
-    """At most `size` connections, which `opener` opens when they are needed. The one used last is lent first."""
+    """At most `size` connections, opened by `opener` when they are needed. The one used last is lent first."""
 
     def __init__(self, opener: Callable[[], Awaitable[Connection]], size: int, timeout: float) -> None:
         self._opener = opener
@@ -32,16 +32,16 @@ class Pool:
 
     @property
     def size(self) -> int:
-        """Connections that are open or being opened."""
+        """Number of connections that are open or being opened."""
         return len(self._idle) + len(self._lent) + len(self._opening)
 
     @property
     def waiting(self) -> int:
-        """Callers that wait for a connection."""
+        """Number of callers that wait for a connection."""
         return len(self._waiters)
 
     async def acquire(self) -> Connection:
-        """Lend a connection. Raises DatabaseUnavailable within the timeout."""
+        """Returns a connection to use alone until `release`. Raises DatabaseUnavailable after the timeout."""
         if self._is_closed:
             raise DatabaseUnavailable("the pool is closed")
         while self._idle:
@@ -60,14 +60,15 @@ class Pool:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
             elif waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                # The caller was given a connection and cancelled at once: lend it to the next caller.
+                # The caller got a connection and was cancelled at the same time: lend the connection to the next
+                # caller.
                 self.release(waiter.result())
             raise
         finally:
             timer.cancel()
 
     def release(self, connection: Connection) -> None:
-        """Take a connection back. It is closed if it is in the middle of a statement or a transaction."""
+        """Take a connection back. It is closed if it is still in a statement or a transaction."""
         self._lent.discard(connection)
         if self._is_closed or not connection.is_usable:
             connection.close()
@@ -76,7 +77,7 @@ class Pool:
             self._hand_on(connection)
 
     async def close(self) -> None:
-        """Close every connection, also those on loan: their statements fail."""
+        """Close every connection, also lent ones: their statements fail."""
         self._is_closed = True
         self._fail_waiters(DatabaseUnavailable("the pool is closed"))
         for task in list(self._opening):
@@ -97,7 +98,7 @@ class Pool:
         self._idle.append(connection)
 
     def _grow(self) -> None:
-        """Open a connection for each waiting caller, as far as there is room."""
+        """Open a connection for each waiting caller, up to the size of the pool."""
         while not self._is_closed and len(self._opening) < len(self._waiters) and self.size < self._size:
             task = asyncio.get_running_loop().create_task(self._open_one())
             self._opening.add(task)
@@ -107,7 +108,7 @@ class Pool:
         try:
             connection = await self._opener()
         except DatabaseUnavailable as error:
-            # While some connections are lent, the waiting callers can have those when they come back.
+            # Lent connections will come back, and the waiting callers can have those.
             if not self._lent:
                 self._fail_waiters(error)
             return

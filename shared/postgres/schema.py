@@ -1,4 +1,4 @@
-"""Applies schema.sql once for each version of the file, however many nodes start together."""
+"""Applies schema.sql once for each version of the file, even if several nodes start together."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from shared.settings import Settings
 SCHEMA = Path(__file__).resolve().parents[2] / "schema.sql"
 
 _LOCK = 7239870109
-"""The number of an advisory lock. schema.sql takes another; this one also covers the check of the applied version."""
+"""An advisory lock. schema.sql takes another one; this one also covers the check of the applied version."""
 _PATIENCE_SECONDS = 600.0
 
 
 async def apply_schema(settings: Settings) -> bool:
     """Bring the database up to date. Returns True if there was something to do. Raises DatabaseUnavailable.
 
-    If exactly this file has been applied already, nothing runs: CREATE INDEX IF NOT EXISTS would make writers wait.
+    If exactly this file has been applied before, nothing runs: CREATE INDEX IF NOT EXISTS would make writers wait.
     """
     sql = SCHEMA.read_text()
     checksum = hashlib.sha256(sql.encode()).hexdigest()

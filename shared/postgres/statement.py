@@ -1,4 +1,4 @@
-"""Named SQL statements, and Python lists in the form of Postgres's arrays. No I/O."""
+"""Named SQL statements, and Python lists as Postgres arrays. No I/O."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 class Statement:
     """SQL with `$1`, `$2` for its parameters, and their types where Postgres cannot infer them.
 
-    Each connection PREPAREs it once under its name, and then only EXECUTEs it: psycopg2 prepares nothing by itself, and
-    planning a frequent query anew doubles its cost. A name stands for one text in the whole project.
+    Each connection PREPAREs the statement once under its name, and then only EXECUTEs it: psycopg2 does not prepare
+    statements, and planning a frequent query each time doubles its cost. A name must be unique in the project.
 
     A statement with an empty name is not prepared. Its parameters are written `%s`, and `%` is written `%%`. It is for
-    SQL that is put together at run time.
+    SQL that is composed at run time.
     """
 
     name: str
@@ -24,14 +24,14 @@ class Statement:
 
 
 def adapted(parameters: Sequence[Any]) -> Sequence[Any]:
-    """The parameters, with each list as the text of an array: the server parses it as one token, however long it is."""
+    """Returns the parameters with each list as the text of an array, which the server parses as one token."""
     if list in map(type, parameters):
         return [array(value) if type(value) is list else value for value in parameters]
     return parameters
 
 
 def array(values: Iterable[Any]) -> str:
-    """The literal of a one-dimensional Postgres array; None becomes NULL."""
+    """Returns the literal of a one-dimensional Postgres array; None becomes NULL."""
     return "{" + ",".join(map(_element, values)) + "}"
 
 

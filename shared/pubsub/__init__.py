@@ -1,14 +1,20 @@
-"""Publish and subscribe between nodes: broker.py states the promises, the other modules keep them."""
+"""Publish and subscribe between nodes. broker.py states the promises; the other modules keep them."""
 
 from __future__ import annotations
 
 from shared.pubsub.broker import Broker
 from shared.pubsub.redis import RedisBroker
 from shared.pubsub.redis_cluster import RedisClusterBroker
-from shared.redis import is_cluster
+from shared.redis import is_cluster, url_fault
 from shared.settings import Settings
 
 
 def broker_for(settings: Settings, node_id: str) -> Broker:
-    """The broker on the server or the cluster that `settings.redis_url` names; Redis shows it under `node_id`."""
+    """Returns the broker for the server or cluster in `settings.redis_url`. Redis's CLIENT LIST shows `node_id`."""
     return RedisClusterBroker(settings, node_id) if is_cluster(settings.redis_url) else RedisBroker(settings, node_id)
+
+
+def address_fault(settings: Settings) -> str | None:
+    """Why no broker can be made of the settings: a line that begins with the variable's name. None if one can."""
+    fault = url_fault(settings.redis_url) if settings.redis_url else None
+    return f"REDIS_URL: {fault}" if fault else None

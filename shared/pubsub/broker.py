@@ -6,18 +6,18 @@ from typing import Protocol
 
 
 class Receiver(Protocol):
-    """Gets what a broker receives, and is told what it may have missed or lost. No method may block or raise."""
+    """Gets what a broker receives, and learns what may have been missed or lost. No method may block or raise."""
 
     def receive(self, topic: str, data: bytes) -> None:
-        """One message. Messages of one publisher arrive in its order."""
+        """Called for each message. Messages of one publisher arrive in its order."""
 
     def link_restored(self, away_seconds: float) -> None:
-        """The link is back after so many seconds, with all topics subscribed; this node may have missed messages."""
+        """The link is back after `away_seconds`, with all topics subscribed. This node may have missed messages."""
 
     def messages_lost(self, seconds: float) -> None:
-        """Other nodes may not have received what this node published in the last so many seconds.
+        """Other nodes may not have received what this node published in the last `seconds`.
 
-        Called when the link is up again, so that the other nodes can be told.
+        Called when the link is up again, so that this node can tell them.
         """
 
 
@@ -30,33 +30,37 @@ class Broker(Protocol):
     """
 
     @property
+    def server(self) -> str:
+        """What operators call the server that it runs on, as health and metrics name it: `redis`."""
+
+    @property
     def connected(self) -> bool:
-        """True while every topic can be published and heard, as far as this node knows."""
+        """True while this node can publish and receive on every topic, as far as it knows."""
 
     @property
     def unpublished(self) -> int:
-        """How many messages wait to be written."""
+        """Number of messages that wait to be written."""
 
     async def start(self, receiver: Receiver | None) -> None:
-        """Connect, or keep trying in the background. Without a receiver nobody is told of losses."""
+        """Connect, or keep trying in the background. Without a receiver, losses are not reported."""
 
     async def stop(self) -> None:
-        """Send what is queued, if the link is up, wait until Redis has confirmed it, and end."""
+        """If the link is up, send what is queued and wait until the server has confirmed it. Then disconnect."""
 
     async def subscribe(self, topic: str) -> None:
-        """Returns when the subscription is confirmed: this node receives whatever is published from then on.
+        """Returns when the subscription is confirmed: this node receives everything that is published from then on.
 
-        Callers of the same topic share one subscription, and each of them counts. While the link is away this waits
-        until the topic is subscribed on the new link. Raises TimeoutError after `subscribe_timeout_seconds`; the caller
-        is not counted then.
+        Callers of one topic share one subscription, and each caller counts. While the link is away, this waits until
+        the topic is subscribed on the new link. Raises TimeoutError after `subscribe_timeout_seconds`; the caller then
+        does not count.
         """
 
     def unsubscribe(self, topic: str) -> None:
         """Undo one `subscribe`. The last one ends the subscription."""
 
     def publish(self, topic: str, data: bytes) -> None:
-        """Queue a message; never waits. Messages queued in one loop tick leave in one write.
+        """Queue a message; never waits. Messages queued in one loop tick are sent in one write.
 
         While the link is away, at most `max_publish_queue` messages are kept and sent later. Beyond that the oldest is
-        dropped, and counts as lost.
+        dropped and counts as lost.
         """

@@ -1,4 +1,4 @@
-"""Tells which server of a Redis Cluster is the master of which hash slot, from the answer to CLUSTER SHARDS. Pure."""
+"""Says which server of a Redis Cluster is the master of which hash slot, from the answer to CLUSTER SHARDS. Pure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from shared.redis import Address
 
 
 class ClusterLayout:
-    """The servers and slots of one cluster. Servers that the cluster holds to be down are left out."""
+    """The servers and slots of one cluster, without servers that the cluster considers down."""
 
     def __init__(self, shards: Iterable[Any] = (), asked_host: str = "") -> None:
-        """`shards` is the answer to CLUSTER SHARDS; without it nothing is known.
+        """`shards` is the answer to CLUSTER SHARDS; without it the layout is empty.
 
-        `asked_host` is the host that gave the answer. A server that does not know its own address leaves it out.
+        `asked_host` is the host that answered: a server that does not know its own address leaves it out.
         """
         ranges: list[tuple[int, int, Address]] = []
         self.servers: list[Address] = []
@@ -39,7 +39,7 @@ class ClusterLayout:
         """True if every slot has a master."""
 
     def _unassigned(self) -> int:
-        """How many slots have no master."""
+        """Returns how many slots have no master."""
         missing, expected = 0, 0
         for start, end, _ in [*self._ranges, (REDIS_CLUSTER_HASH_SLOTS, REDIS_CLUSTER_HASH_SLOTS, None)]:
             missing += max(0, start - expected)
@@ -47,7 +47,7 @@ class ClusterLayout:
         return missing
 
     def master_of(self, key: bytes) -> Address | None:
-        """The master of the key's hash slot; None if the slot has none."""
+        """Returns the master of the key's hash slot; None if the slot has no master."""
         slot = key_slot(key)
         position = bisect_right(self._starts, slot) - 1
         if position < 0:
@@ -57,7 +57,7 @@ class ClusterLayout:
 
 
 def _mapping(answer: Any) -> dict[str, Any]:
-    """A map, which RESP3 gives as such and RESP2 as a flat list of keys and values."""
+    """Returns a map, which RESP3 sends as a map and RESP2 as a flat list of keys and values."""
     pairs = answer.items() if isinstance(answer, dict) else zip(answer[::2], answer[1::2], strict=True)
     return {_text(key): value for key, value in pairs}
 

@@ -1,8 +1,8 @@
 """The broker on a Redis Cluster: sharded pub/sub, one link for each master, each topic on the master of its hash slot.
 
 Each link keeps the promises of redis.py. This module decides where a topic lives. When a master fails over or a slot
-moves, it subscribes the topics again on the new master, and reports the gap. While a slot has no master, messages for
-its topics wait as they do while a single Redis is away.
+moves, it subscribes the affected topics again on the new master, and reports the gap. While a slot has no master,
+messages for its topics wait, as they do while a single Redis is away.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ log = log_of(__name__)
 _WATCH_SECONDS = 0.5
 """How often the broker asks for the masters while a link is away or a slot has no master."""
 _CALM_SECONDS = 15.0
-"""How often it asks otherwise; a link that breaks and a slot that moves make it ask at once."""
+"""How often it asks otherwise. A broken link and a moved slot make it ask at once."""
 _PAUSE_SECONDS = 0.05
-"""The least time between two questions."""
+"""The least time between two such questions."""
 
 
 class _Topic:
-    """A topic that this node wants: how many callers want it, where it is subscribed, and whether it is heard."""
+    """A topic: how many callers on this node want it, where it is subscribed, and since when it is deaf."""
 
     __slots__ = ("broker", "confirmed", "count", "deaf_since")
 
@@ -40,13 +40,15 @@ class _Topic:
         self.count = 0
         self.broker: RedisBroker | None = None
         self.confirmed = asyncio.Event()
-        """Set while it is subscribed on the master that has it."""
+        """Set while it is subscribed on its master."""
         self.deaf_since: float | None = None
-        """Loop time since when messages are missed; None while it is confirmed, and before the first time."""
+        """Loop time since which messages are missed; None while confirmed, and before the first confirmation."""
 
 
 class RedisClusterBroker(ClusterHooks):
-    """A broker over the Redis Cluster that `settings.redis_url` names (`redis+cluster://`, `rediss+cluster://`)."""
+    """A broker on the Redis Cluster in `settings.redis_url` (`redis+cluster://`, `rediss+cluster://`)."""
+
+    server = "redis"
 
     def __init__(self, settings: Settings, node_id: str = "") -> None:
         self._settings = settings
@@ -55,23 +57,23 @@ class RedisClusterBroker(ClusterHooks):
         self._timeout = settings.redis_timeout_seconds
         self._cluster = ClusterServers(settings.redis_url)
         self._servers: list[Address] = [self._cluster.named]
-        """Whom to ask for the masters; the first that answers is believed."""
+        """Servers to ask for the masters, in this order; the first answer counts."""
         self._layout = ClusterLayout()
         self._loop = asyncio.get_running_loop()
         self._receiver: Receiver | None = None
         self._brokers: dict[Address, RedisBroker] = {}
         self._topics: dict[str, _Topic] = {}
         self._deaf: set[str] = set()
-        """The topics that have a `deaf_since`."""
+        """The topics whose `deaf_since` is set."""
         self._missed_since: float | None = None
-        """The earliest `deaf_since` of the topics that are heard again, until it is reported."""
+        """The earliest `deaf_since` of topics that are heard again, not yet reported."""
         self._reporting: asyncio.TimerHandle | None = None
         self._homeless: deque[tuple[str, bytes]] = deque()
         """Messages whose slot has no master."""
         self._homeless_since = 0.0
-        """Loop time since when there are such messages."""
+        """Loop time since which there are such messages."""
         self._lost_since: float | None = None
-        """Loop time. What was published since then may be lost, and the receiver has not been told."""
+        """Loop time. What was published since then may be lost; not yet reported to the receiver."""
         self._look_wanted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -92,7 +94,7 @@ class RedisClusterBroker(ClusterHooks):
             async with asyncio.timeout(self._timeout):
                 await self._look()
         except (RedisError, OSError, TimeoutError) as error:
-            log.warning("redis cluster is away at start; trying on", error=str(error))
+            log.warning("redis cluster is away at start; retrying", error=str(error))
         self._task = asyncio.create_task(self._watch(), name="redis cluster broker")
 
     async def stop(self) -> None:
@@ -114,7 +116,7 @@ class RedisClusterBroker(ClusterHooks):
         if entry.confirmed.is_set() and entry.broker is not None and entry.broker.connected:
             return
         if entry.broker is None:
-            self._settle(topic, entry)
+            self._place(topic, entry)
         try:
             async with asyncio.timeout(self._settings.subscribe_timeout_seconds):
                 await self._until_heard(topic, entry)
@@ -123,11 +125,11 @@ class RedisClusterBroker(ClusterHooks):
             raise
 
     async def _until_heard(self, topic: str, entry: _Topic) -> None:
-        """Returns when the topic is confirmed on a link that is up: one that was confirmed may have lost its link."""
+        """Returns when the topic is confirmed on a link that is up: a confirmed topic may have lost its link."""
         while True:
             await entry.confirmed.wait()
             broker = entry.broker
-            assert broker is not None, "confirmed, and nowhere"
+            assert broker is not None, "confirmed without a broker"
             try:
                 await broker.subscribe(topic)
             except TimeoutError:
@@ -144,7 +146,7 @@ class RedisClusterBroker(ClusterHooks):
         if not entry.count:
             del self._topics[topic]
             self._deaf.discard(topic)
-            # Where it is not confirmed, `_subscribe` undoes what it has asked for.
+            # If it is not confirmed, `_subscribe` undoes its own subscription.
             if entry.broker is not None and entry.confirmed.is_set():
                 entry.broker.unsubscribe(topic)
 
@@ -178,18 +180,18 @@ class RedisClusterBroker(ClusterHooks):
                 log.warning("redis cluster is away", error=f"{type(error).__name__}: {error}")
                 await asyncio.sleep(_WATCH_SECONDS)
             except Exception:
-                # A fault in this module must end one look, not all later ones.
+                # A fault in this module must end one round, not all later ones.
                 log.exception("looking at the redis cluster failed")
                 await asyncio.sleep(_WATCH_SECONDS)
 
     async def _look(self) -> None:
-        """Ask who the masters are, and bring links, topics and waiting messages where they belong."""
+        """Ask for the masters, and move links, topics and waiting messages to where they belong."""
         self._layout = await self._ask()
         masters = self._layout.masters
         new = {address: self._link_to(address) for address in masters - self._brokers.keys()}
         gone = [self._brokers.pop(address) for address in self._brokers.keys() - masters]
         self._brokers.update(new)
-        # Nothing is awaited up to the starts: messages keep their order, and nobody meets a topic halfway.
+        # Nothing is awaited before the starts: messages keep their order, and no caller sees a half-moved topic.
         self._publish_again([message for broker in gone for message in broker.abandon()])
         for topic, entry in list(self._topics.items()):
             if entry.broker is not self._broker_of(topic):
@@ -203,7 +205,7 @@ class RedisClusterBroker(ClusterHooks):
         self._report_loss()
 
     async def _ask(self) -> ClusterLayout:
-        """The layout, from the first server that answers with one. Raises RedisError, OSError, TimeoutError."""
+        """Returns the layout from the first server that has one. Raises RedisError, OSError or TimeoutError."""
         error: Exception = RedisConnectionError("no server of the cluster is known")
         for address in list(self._servers):
             try:
@@ -214,7 +216,7 @@ class RedisClusterBroker(ClusterHooks):
                 continue
             layout = ClusterLayout(answer, address[0])
             if layout.masters:
-                # Ask this one first the next time. A server that was ever known stays known.
+                # Ask this server first next time. Servers that were once known are kept.
                 self._servers = list(dict.fromkeys([address, *layout.servers, *self._servers]))
                 return layout
         raise error
@@ -229,8 +231,8 @@ class RedisClusterBroker(ClusterHooks):
         address = self._layout.master_of(self._prefix + topic.encode())
         return None if address is None else self._brokers.get(address)
 
-    def _settle(self, topic: str, entry: _Topic) -> None:
-        """Subscribe the topic on the master that has it now, if one has."""
+    def _place(self, topic: str, entry: _Topic) -> None:
+        """Subscribe the topic on its current master, if it has one."""
         broker = entry.broker = self._broker_of(topic)
         if broker is not None:
             task = self._loop.create_task(self._subscribe(topic, entry, broker))
@@ -250,14 +252,14 @@ class RedisClusterBroker(ClusterHooks):
             return
 
     def _move(self, topic: str, entry: _Topic) -> None:
-        """The topic has another master than before, or none."""
+        """The topic has a new master, or none."""
         if entry.broker is not None and entry.confirmed.is_set():
             entry.broker.unsubscribe(topic)
             self._deaf_to(topic, entry, entry.broker.complete_until)
-        self._settle(topic, entry)
+        self._place(topic, entry)
 
     def _publish_again(self, unsent: list[tuple[str, bytes]]) -> None:
-        """Messages that a lost master did not get, and those that had no master."""
+        """Publish again the messages that a lost master did not get, and those that had no master."""
         waiting = [*self._homeless, *unsent]
         self._homeless.clear()
         for topic, data in waiting:
@@ -281,7 +283,7 @@ class RedisClusterBroker(ClusterHooks):
             self._report_gap_soon()
 
     def _report_gap_soon(self) -> None:
-        """Report once for all topics that come back together. A topic that stays deaf delays this only briefly."""
+        """Report once for all topics that come back together. A topic that stays deaf delays it only briefly."""
         if not self._deaf:
             self._report_gap()
         elif self._reporting is None:
@@ -309,7 +311,7 @@ class RedisClusterBroker(ClusterHooks):
         self._look_wanted.set()
 
     def slot_moved(self, owner: Address) -> None:
-        # The owner is the first to know what it owns.
+        # The owner learns first what it owns.
         self._servers = list(dict.fromkeys([owner, *self._servers]))
         self._look_wanted.set()
 

@@ -1,7 +1,7 @@
-"""One connection to one Redis server, over which a node both publishes and receives (RESP3).
+"""One connection to one Redis server, on which a node both publishes and receives (RESP3).
 
-Everything travels on one connection. When it breaks, the broker that drives the link knows since when messages may have
-been missed, and whether Redis has confirmed all that was published.
+Because everything travels on one connection, the broker knows after a break since when messages may have been missed,
+and whether Redis has confirmed everything that was published.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PING = _pack((b"PING",))
 
 
 class LinkCommands:
-    """The names of the commands: PUBLISH and so on for one server, SPUBLISH and so on for a cluster."""
+    """The names of the commands: PUBLISH etc. for one server, SPUBLISH etc. for a cluster."""
 
     def __init__(self, *, sharded: bool) -> None:
         self.sharded = sharded
@@ -36,7 +36,7 @@ class LinkCommands:
 
 
 class RedisLink:
-    """Drives one connection. The callbacks are called in the order in which Redis answers.
+    """Drives one connection. The callbacks are called in the order of Redis's answers.
 
     A link that fails raises from `serve` and is not used again.
     """
@@ -52,8 +52,8 @@ class RedisLink:
         on_refused: Callable[[ResponseError], None],
         timeout: float,
     ) -> None:
-        """`on_message(channel, data)`, `on_subscribed(channel)`, `on_unsubscribed(channel)`; `on_refused(error)` may
-        raise RedisConnectionError, which ends the link."""
+        """Callbacks: `on_message(channel, data)`, `on_subscribed(channel)`, `on_unsubscribed(channel)`, and
+        `on_refused(error)`, which may raise RedisConnectionError to end the link."""
         self._connection = connection
         self._commands = commands
         self._on_message = on_message
@@ -63,26 +63,26 @@ class RedisLink:
         self._timeout = timeout
         self._protocol: RedisProtocol | None = None
         self.unanswered = 0
-        """How many publishes and pings Redis has not answered."""
+        """Number of publishes and pings that Redis has not answered."""
         self.all_answered = asyncio.Event()
-        """Set while that is none."""
+        """Set while `unanswered` is 0."""
         self.all_answered.set()
         self.complete_until = 0.0
-        """Loop time. Whatever Redis sent before it has arrived, and whatever was written before it is answered; 0 while
-        that is not known.
+        """Loop time. Everything that Redis sent before it has arrived, and everything written before it is answered; 0
+        while unknown.
 
-        This is not when something last arrived: after a pause of this process, what arrives may be old.
+        It is not the time of the last arrival: after a pause of this process, what arrives may be old.
         """
         self._asked_at = 0.0
         self._answers_to_come = 0
 
     @property
     def heard(self) -> float:
-        """Loop time at which something last arrived; 0 before the first time."""
+        """Loop time of the last arrival; 0 before the first."""
         return 0.0 if self._protocol is None else self._protocol.heard
 
     async def open(self) -> None:
-        """Connect and authenticate. Raises RedisError or OSError, and TimeoutError after the timeout."""
+        """Connect and authenticate. Raises RedisError, OSError, or TimeoutError after the timeout."""
         async with asyncio.timeout(self._timeout):
             await self._connection.connect()  # type: ignore[no-untyped-call]
         self._protocol = RedisProtocol(self._pushed, self._answered, self._was_refused)
@@ -100,14 +100,14 @@ class RedisLink:
         await self._for_each(self._commands.unsubscribe, channels)
 
     async def _for_each(self, name: bytes, channels: Sequence[bytes]) -> None:
-        # A sharded command takes the channels of one hash slot only.
+        # A sharded command takes channels of one hash slot only.
         if self._commands.sharded:
             await self._write(b"".join([_pack((name, channel)) for channel in channels]))
         else:
             await self._write(_pack((name, *channels)))
 
     async def publish(self, messages: Iterable[tuple[bytes, bytes]]) -> None:
-        """Write the messages at once. Their answers are not waited for, only counted."""
+        """Write the messages at once. Their answers are counted, not waited for."""
         name = self._commands.publish
         commands = [_pack((name, channel, data)) for channel, data in messages]
         self.unanswered += len(commands)
@@ -129,7 +129,7 @@ class RedisLink:
             await asyncio.shield(self._protocol.ended)
 
     async def _watch(self) -> None:
-        """Ping regularly: a server that froze, or is cut off, leaves the connection open and silent."""
+        """Ping regularly: a server that freezes or is cut off leaves the connection open and silent."""
         assert self._protocol is not None, "not open"
         loop = asyncio.get_running_loop()
         while True:
@@ -139,9 +139,9 @@ class RedisLink:
             self.unanswered += 1
             self.all_answered.clear()
             if not self._answers_to_come:
-                # Redis answers in order: when this ping is answered, whatever was published before it has arrived.
+                # Redis answers in order: when it answers this ping, everything published before it has arrived.
                 self._asked_at, self._answers_to_come = loop.time(), self.unanswered
-            # Do not wait for the drain: it never comes if a silent server takes no more bytes.
+            # Do not await the drain: it never comes if a silent server takes no more bytes.
             self._protocol.write(_PING)
 
     # What arrives

@@ -1,6 +1,6 @@
 """One connection to Redis as an asyncio protocol: reads RESP3 pushes and answers, writes commands without a task.
 
-redis-py connects, authenticates and speaks TLS. Then this module takes the connection over, because it reads and writes
+redis-py connects, authenticates and starts TLS. Then this module takes the connection over, because it reads and writes
 messages at a fraction of redis-py's cost. It knows nothing of what is published.
 """
 
@@ -17,7 +17,7 @@ from redis.exceptions import MovedError, ResponseError
 
 _NOT_ENOUGH = object()
 _AWAY = ("LOADING", "MASTERDOWN", "NOAUTH", "WRONGPASS")
-"""Errors of a server that will carry out no command on this connection."""
+"""Errors of a server that executes no command on this connection."""
 
 
 class RedisProtocol(asyncio.Protocol):
@@ -41,12 +41,12 @@ class RedisProtocol(asyncio.Protocol):
         self._transport: asyncio.WriteTransport | None = None
         self._writable: asyncio.Future[None] | None = None
         self.heard = loop.time()
-        """Loop time at which something last arrived."""
+        """Loop time of the last arrival."""
         self.ended: asyncio.Future[None] = loop.create_future()
         """Fails with the error that ended the connection."""
 
     def take_over(self, connection: Connection) -> None:
-        """Read and write a connection that is open, and on which no command is unanswered."""
+        """Take over a connection that is open and has no unanswered command."""
         assert connection._writer is not None
         assert connection._reader is not None
         transport = connection._writer.transport
@@ -56,13 +56,13 @@ class RedisProtocol(asyncio.Protocol):
             self._end(RedisConnectionError("closed by Redis"))
 
     def write(self, data: bytes) -> None:
-        """Never waits: await `drained` after writing much. Raises RedisConnectionError if the connection has ended."""
+        """Write without waiting; await `drained` after writing much. Raises RedisConnectionError after the end."""
         if self._transport is None or self.ended.done():
             raise RedisConnectionError("the connection has ended")
         self._transport.write(data)
 
     async def drained(self) -> None:
-        """Returns when few enough written bytes are waiting for Redis to take them."""
+        """Returns when few enough bytes wait to be sent."""
         if self._writable is not None:
             await self._writable
 
@@ -70,7 +70,7 @@ class RedisProtocol(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
         self._end(RedisConnectionError("closed"))
-        # Retrieve the error: if nobody waits for the future, asyncio would log it as never retrieved.
+        # Retrieve the error, or asyncio would log that it was never retrieved.
         self.ended.exception()
 
     # From the transport
@@ -109,7 +109,7 @@ class RedisProtocol(asyncio.Protocol):
 
 
 def _error(text: str) -> ResponseError:
-    """The error as redis-py names it. Raises RedisConnectionError if the server will carry out no command now."""
+    """Returns the error as redis-py names it. Raises RedisConnectionError if the server executes no command now."""
     code, _, rest = text.partition(" ")
     if code in _AWAY:
         raise RedisConnectionError(text)

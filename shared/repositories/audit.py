@@ -1,4 +1,4 @@
-"""SQL about the audit log: an act is recorded in the transaction that carries it out, and never changed."""
+"""SQL about the audit log: each act is recorded in the transaction that does it, and its row is never changed."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import msgspec
 
 from shared.postgres import Database, Statement, Transaction
 
+RECORD = "INSERT INTO audit (actor_id, action, target_type, target_id, reason, details)"
+"""The beginning of a statement that records an act; for a statement that also carries the act out."""
+
 _RECORD = Statement(
     "audit_record",
-    """INSERT INTO audit (actor_id, action, target_type, target_id, reason, details)
-       VALUES ($1, $2, $3, $4, $5, $6)""",
+    f"{RECORD} VALUES ($1, $2, $3, $4, $5, $6)",
     ("bigint", "text", "text", "bigint", "text", "jsonb"),
 )
 _LATEST = Statement(
@@ -27,7 +29,7 @@ _LATEST = Statement(
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Something that a moderator or an admin did. If that person has left, the name is empty."""
+    """An act of a moderator or an admin. `actor_name` is "" if the account was deleted."""
 
     id: int
     actor_id: int
@@ -41,13 +43,13 @@ class Act:
 
 
 class AuditRepository:
-    """Reads the log. Every method raises DatabaseUnavailable when Postgres is away."""
+    """Reads the log. Every method raises DatabaseUnavailable while Postgres is away."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def latest(self, *, before_id: int, limit: int) -> list[Act]:
-        """The acts with ids below `before_id`, newest first."""
+        """Returns the acts with ids below `before_id`, latest first."""
         return [Act(*row) for row in await self._database.fetch(_LATEST, before_id, limit)]
 
 
@@ -62,5 +64,9 @@ async def record(
     details: Mapping[str, Any] | None = None,
 ) -> None:
     """Record an act: who did what, to what, and why."""
-    text = msgspec.json.encode(details or {}).decode()
-    await transaction.execute(_RECORD, actor_id, action, target_type, target_id, reason, text)
+    await transaction.execute(_RECORD, actor_id, action, target_type, target_id, reason, details_json(details))
+
+
+def details_json(details: Mapping[str, Any] | None) -> str:
+    """The details as they are stored."""
+    return msgspec.json.encode(details or {}).decode()

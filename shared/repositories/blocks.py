@@ -34,14 +34,14 @@ _BLOCKED = Statement(
 
 @dataclass(frozen=True, slots=True)
 class BlockedUser:
-    """A user whom somebody blocks, and since when."""
+    """A user who is blocked, and since when."""
 
     user: PublicUser
     since: datetime
 
 
 class BlockRepository:
-    """Every method raises DatabaseUnavailable when Postgres is away."""
+    """Every method raises DatabaseUnavailable while Postgres is away."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -54,15 +54,17 @@ class BlockRepository:
         return public_user(row)
 
     async def unblock(self, blocker_id: int, blocked_id: int) -> None:
+        """Remove a block, if there is one."""
         await self._database.execute(_UNBLOCK, blocker_id, blocked_id)
 
     async def is_blocked(self, user_id: int, *, by: int) -> bool:
+        """True if the user `by` has blocked the user `user_id`."""
         return await self._database.fetch_one(_IS_BLOCKED, by, user_id) is not None
 
     async def blocked_by(
         self, blocker_id: int, *, before: tuple[datetime, int] | None, limit: int
     ) -> list[BlockedUser]:
-        """The users whom somebody blocks, the latest block first; `before` is the time and id of the last one seen."""
+        """Returns the users whom a user has blocked, latest first; `before` is the time and id of the last one seen."""
         since, last_id = before or (None, None)
         rows = await self._database.fetch(_BLOCKED, blocker_id, since, last_id, limit)
         return [BlockedUser(public_user(row), row[4]) for row in rows]

@@ -1,4 +1,4 @@
-"""SQL about categories. A deleted category keeps its row; all of its listings are in the trash from that moment on."""
+"""SQL about categories. A deleted category keeps its row; from that moment all its listings count as trashed."""
 
 from __future__ import annotations
 
@@ -42,25 +42,25 @@ _DELETE = Statement(
 
 
 class CategoryRepository:
-    """Every method raises DatabaseUnavailable when Postgres is away."""
+    """Every method raises DatabaseUnavailable while Postgres is away."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def find(self, *, sees_private: bool, after: str, limit: int) -> list[tuple[Category, str]]:
-        """The categories after the position `after`, sorted by name, each with its position."""
+        """Returns the categories after the position `after`, sorted by name, each with its position."""
         rows = await self._database.fetch(_FIND, sees_private, after, limit)
         return [(_category(row), row[4]) for row in rows]
 
     async def by_id(self, category_id: int, *, sees_private: bool) -> Category:
-        """Raises CategoryNotFound."""
+        """Returns the category. Raises CategoryNotFound if it does not exist or may not be seen."""
         row = await self._database.fetch_one(_BY_ID, category_id)
         if row is None or (row[2] != Visibility.PUBLIC and not sees_private):
             raise CategoryNotFound
         return _category(row)
 
     async def create(self, name: str, visibility: Visibility, *, by: int) -> Category:
-        """Raises CategoryNameTaken."""
+        """Create a category and return it. Raises CategoryNameTaken."""
         async with self._database.transaction() as transaction:
             row = await transaction.fetch_one(_CREATE, name, visibility.value, by)
             if row is None:
@@ -70,9 +70,9 @@ class CategoryRepository:
             return _category(row)
 
     async def change(self, category_id: int, *, name: str | None, visibility: Visibility | None, by: int) -> Category:
-        """Set the name and the visibility, if they are not None. Raises CategoryNotFound, CategoryNameTaken."""
-        given = (("name", name), ("visibility", visibility))
-        changes = {field: value for field, value in given if value is not None}
+        """Set the name and the visibility, unless they are None. Raises CategoryNotFound or CategoryNameTaken."""
+        wanted = (("name", name), ("visibility", visibility))
+        changes = {field: value for field, value in wanted if value is not None}
         try:
             async with self._database.transaction() as transaction:
                 row = await transaction.fetch_one(_CHANGE, category_id, name, visibility)
@@ -85,9 +85,9 @@ class CategoryRepository:
             raise CategoryNameTaken from None
 
     async def delete(self, category_id: int, *, by: int) -> None:
-        """Delete a category. That alone puts all of its listings into the trash, however many there are.
+        """Delete a category. All its listings then count as trashed, without a change of their rows.
 
-        Waits for transactions that are putting a listing into it. Raises CategoryNotFound.
+        Waits for transactions that put a listing into the category. Raises CategoryNotFound.
         """
         async with self._database.transaction() as transaction:
             row = await transaction.fetch_one(_DELETE, category_id, by)

@@ -1,4 +1,4 @@
-"""SQL that says who may see a listing, for everything that belongs to one: pictures, replies, reports, its channel."""
+"""SQL that decides who may see a listing, and so its pictures, replies, reports and channel."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _VISIBLE = Statement(
     ("bigint", *TYPES),
 )
 _KINDS = tuple((role, owns) for role in Role for owns in (False, True))
-"""All that decides about what a registered user sees: the role, and whether the listing is their own."""
+"""Everything that decides which listings a registered user sees: the role, and whether the user owns the listing."""
 
 
 def _visible_to_kind(role: Role, owns: bool) -> str:
@@ -40,44 +40,44 @@ _AUDIENCES = Statement(
 
 @dataclass(frozen=True, slots=True)
 class SeenListing:
-    """A listing that somebody may see, and what decides what they may do with it."""
+    """A listing that the actor may see, and the values that decide what the actor may do with it."""
 
     id: int
     seller_id: int
     category_id: int
     created_at: datetime
     is_for_anyone: bool
-    """Visitors see it too."""
+    """True if visitors may see it too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Who may see a listing: the answer for everybody at once. It says what `ListingAccess.visible` says of each."""
+    """Everybody who may see a listing. Its answer for each user is the same as that of `ListingAccess.visible`."""
 
     listing: SeenListing
     kinds: frozenset[tuple[Role, bool]]
-    """The roles that see it, with whether they own it."""
+    """The roles that may see the listing, each with whether the user owns it."""
 
     def includes(self, user_id: int, role: Role) -> bool:
-        """Whether a registered user of this role may see it."""
+        """True if a registered user with this role may see the listing."""
         return (role, user_id == self.listing.seller_id) in self.kinds
 
 
 class ListingAccess:
-    """Raises DatabaseUnavailable when Postgres is away."""
+    """Every method raises DatabaseUnavailable while Postgres is away."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def visible(self, listing_id: int, actor: Actor | None) -> SeenListing:
-        """Raises ListingNotFound, whether there is none or it is not for this person's eyes."""
+        """Returns the listing. Raises ListingNotFound if it does not exist or the actor may not see it."""
         row = await self._database.fetch_one(_VISIBLE, listing_id, *Viewer.of(actor).parameters)
         if row is None:
             raise ListingNotFound
         return SeenListing(*row)
 
     async def audiences(self, listing_ids: Sequence[int]) -> dict[int, Audience]:
-        """Many at once, in one statement, by the listing's id; a listing that does not exist is absent."""
+        """Returns the audiences of many listings by listing id, with one statement; missing listings are absent."""
         rows = await self._database.fetch(_AUDIENCES, list(listing_ids))
         return {row[0]: Audience(SeenListing(*row[:5]), _kinds(row[5:])) for row in rows}
 

@@ -1,15 +1,14 @@
-"""SQL that finds listings by words and filters, in every order, page by page. It returns the ids of listings that the
-viewer may see.
+"""SQL that searches listings by words and filters, in any order, page by page. Returns ids that the viewer may see.
 
-No plan is good for every search. If there are many matches, it is best to walk along the order's index and pick them
-out: a page is soon full. If there are few, it is best to look them up by their words and sort them. Nobody knows
-beforehand how many there are, and the planner guesses worst about words that often, or never, occur together. So each
-way is tried with a limit, the cheap ones first:
+No plan is good for every search. If many listings match, the best plan walks along the order's index and picks matches:
+the page is soon full. If few match, the best plan looks them up by their words and sorts them. The number of matches is
+not known in advance, and the planner guesses it badly for words that often, or never, occur together. So each way is
+tried with a limit, the cheap ones first:
 
 1. walk a little;
 2. if that found hardly any: look the matches up, if there are not too many;
-3. walk further: there are many matches, so some must come;
-4. look up all matches. This is slow only if there are many.
+3. walk further: there are many matches, so it finds some;
+4. look up all matches, which is slow only if there are many.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from shared.domain.listings import ListingFilter, Sort
+from shared.domain.listings import ListingFilter, Sort, WantedStatus
 from shared.domain.search import KnownWord, joined, quoted, terms, tsquery
 from shared.postgres import Database, Statement
 from shared.repositories.visibility import IS_HIDDEN, Viewer, visible_to
@@ -28,11 +27,11 @@ MATCHES = 4_000
 SECOND_WALK = 20_000
 """How many rows the second walk looks at."""
 WORTHWHILE = 2
-"""If the first walk finds this many, the second one can be expected to fill the page."""
+"""If the first walk finds this many, the second one will probably fill the page."""
 
 _FOLD = Statement("search_fold", "SELECT folded($1)", ("text",))
-# The greatest character of all ends the range of words that begin with a given one. A word that is spelled right needs
-# no search for similar words, which is the slowest part.
+# The greatest character ends the range of words with a given beginning. A correctly spelled word needs no search for
+# similar words, which is the slowest part.
 _NEAR_WORDS = Statement(
     "search_near_words",
     """SELECT asked.word, near.word, near.uses FROM unnest($1) AS asked (word) CROSS JOIN LATERAL (
@@ -64,7 +63,7 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """An expression of schema.sql's indexes, and its direction."""
+    """An expression that schema.sql has an index for, and its direction."""
 
     key: str
     descending: bool
@@ -104,24 +103,24 @@ class _Conditions:
 
 
 class Search(NamedTuple):
-    """One of the ways above, as a statement to run."""
+    """One of the ways above, as a statement with its parameters."""
 
     statement: Statement
     parameters: tuple[Any, ...]
 
 
 class ListingSearch:
-    """Every method raises DatabaseUnavailable when Postgres is away."""
+    """Every method raises DatabaseUnavailable while Postgres is away."""
 
     def __init__(self, database: Database, observe: Callable[[Search], None] | None = None) -> None:
-        """`observe` is called with every search that is run, so that tests can look at its plan."""
+        """`observe` is called with every search that is run, so that tests can check its plan."""
         self._database = database
         self._observe = observe
 
     async def find(
         self, filter: ListingFilter, sort: Sort, viewer: Viewer, *, after: Position | None, limit: int
     ) -> list[Position]:
-        """The positions of the next listings that this viewer may see."""
+        """Returns the positions of the next listings that the viewer may see."""
         if filter.category_id is not None and not await self._is_open(filter.category_id, viewer):
             return []
         query = await self.query(filter)
@@ -143,25 +142,25 @@ class ListingSearch:
         return await self._positions(ways.look_up(None))
 
     async def query(self, filter: ListingFilter) -> str | None:
-        """The part of the filter that the search index answers, as a tsquery.
+        """Returns the part of the filter that the search index answers, as a tsquery.
 
-        None if there is no such part, empty if it can match nothing.
+        None if there is no such part, "" if it cannot match anything.
         """
         parts = []
-        if filter.text is not None:
-            given = terms(await self._folded(filter.text))
-            if not given:
+        if filter.q is not None:
+            typed = terms(await self._folded(filter.q))
+            if not typed:
                 return ""
-            asked = [*(term.spelling for term in given), *joined(given)]
+            asked = [*(term.spelling for term in typed), *joined(typed)]
             rows = await self._database.fetch(_NEAR_WORDS, asked)
-            parts.append(tsquery(given, ((row[0], KnownWord(row[1], row[2])) for row in rows)))
+            parts.append(tsquery(typed, ((row[0], KnownWord(row[1], row[2])) for row in rows)))
         for name, value in (("make", filter.make), ("model", filter.model)):
             if value is not None:
                 parts.append(quoted(f"{name}={await self._folded(value)}"))
         return " & ".join(parts) if parts else None
 
     async def _is_open(self, category_id: int, viewer: Viewer) -> bool:
-        """Whether this viewer can see any of a category; if not, there is no need to search through it."""
+        """True if the viewer may see anything in the category. If not, there is no need to search it."""
         return await self._database.fetch_one(_OPEN_CATEGORY, category_id, viewer.sees_private) is not None
 
     async def _positions(self, search: Search) -> list[Position]:
@@ -180,7 +179,7 @@ class ListingSearch:
 
 @dataclass(frozen=True, slots=True)
 class _Ways:
-    """The ways to look for one page. Each returns rows of (key, id, number of matches that were looked at)."""
+    """The ways to find one page. Each returns rows of (key, id, number of matches that were looked at)."""
 
     filter: ListingFilter
     sort: Sort
@@ -191,22 +190,23 @@ class _Ways:
 
     @property
     def are_narrowed(self) -> bool:
-        """Whether a condition leaves rows out; if none does, nearly every row belongs to the page.
+        """True if a condition leaves rows out. Without one, nearly every row belongs to the page.
 
-        A status does: few listings may be sold, or available.
+        A status counts as a condition: few listings may be sold, or available.
         """
-        return self.filter != ListingFilter(status=None)
+        return self.filter != ListingFilter(status=WantedStatus.ANY)
 
     def walk(self, rows: int | None) -> Search:
-        """Walk along the order's index, over `rows` rows at most, and pick out those that match."""
+        """Walk along the order's index, over at most `rows` rows, and pick those that match."""
         order = ORDERS[self.sort]
         walked, picked = _Conditions(), _Conditions()
         walked.add("l.trashed_at IS NULL")
         if self.after is not None:
             walked.add(f"({order.key}, l.id) {order.comparison} (%s, %s)", self.after.key, self.after.id)
         _narrow_key(walked, self.sort, self.filter)
-        # The limit counts the rows that the inner part yields. So the inner part has only conditions of the index that
-        # it walks: with any other, it could read the whole index before it yields enough rows.
+        # The limit counts the rows that the inner part yields. So the inner part has only conditions on the index that
+        # it
+        # walks: with any other condition it could read the whole index before it yields enough rows.
         begun = _begin_of_index(self.sort, self.filter)
         if begun is not None:
             walked.add(*begun)
@@ -217,7 +217,7 @@ class _Ways:
         _not_hidden(picked, self.filter)
         _visible(picked, self.viewer)
         bound = "" if rows is None else f"LIMIT {rows}"
-        # The inner rows come in order, and a row of `l` has one category and one seller: nothing has to be sorted.
+        # The inner rows come in order, and each has one category and one seller, so nothing has to be sorted.
         sql = f"""SELECT l.key, l.id, 0
             FROM (SELECT {order.key} AS key, l.* FROM listings l WHERE {walked.sql}
                   ORDER BY {order.key} {order.direction}, l.id {order.direction} {bound}) AS l
@@ -226,20 +226,20 @@ class _Ways:
         return Search(Statement("", sql), (*walked.parameters, *picked.parameters, self.limit))
 
     def look_up(self, matches: int | None) -> Search:
-        """Look the matches up by words or, without words, by the condition that leaves out most; then sort them.
+        """Look the matches up by words or, without words, by the condition that leaves out most rows; then sort them.
 
-        There is always a row. If its number of matches is greater than `matches`, not all matches were looked at.
+        Returns at least one row. If its number of matches is greater than `matches`, some matches were left out.
         """
         order = ORDERS[self.sort]
         matched, picked = _Conditions(), _Conditions()
         matched.add("l.trashed_at IS NULL")
         is_by_words = self.query is not None and matches is not None
         if is_by_words:
-            # A sub-select hides the query from the planner, which then takes it for a rare one and uses the index.
+            # The sub-select hides the query from the planner, which then takes it for a rare one and uses the index.
             matched.add("l.search @@ (SELECT %s::tsquery)", self.query)
         elif self.query is not None:
             matched.add("l.search @@ %s::tsquery", self.query)
-        # Matches of words are few in most cases; only many are worth another index as well.
+        # Words have few matches in most cases; a second index helps only if there are many.
         narrowing = picked if is_by_words else matched
         _same(narrowing, self.filter)
         _ranges(narrowing, self.filter)
@@ -281,7 +281,7 @@ def _narrow_key(conditions: _Conditions, sort: Sort, filter: ListingFilter) -> N
 
 
 def _begin_of_index(sort: Sort, filter: ListingFilter) -> tuple[Any, ...] | None:
-    """The condition, with its parameters, on the column that an index has before the sorting key; None without one."""
+    """Returns the condition on the column before the sorting key in an index, with its parameters; None without one."""
     if filter.category_id is not None and sort in (Sort.NEWEST, Sort.CHEAPEST, Sort.DEAREST):
         return "l.category_id = %s", filter.category_id
     if sort is not Sort.NEWEST:
@@ -290,7 +290,7 @@ def _begin_of_index(sort: Sort, filter: ListingFilter) -> tuple[Any, ...] | None
         return "l.seller_id = %s", filter.seller_id
     if filter.hidden is True:
         return ("l.hidden_at IS NOT NULL",)
-    if filter.status is not None:
+    if filter.status is not WantedStatus.ANY:
         return "l.status = %s", filter.status.value
     return None
 
@@ -302,18 +302,18 @@ def _same(conditions: _Conditions, filter: ListingFilter) -> None:
         conditions.add("l.seller_id = %s", filter.seller_id)
     if filter.hidden is True:
         conditions.add(f"l.hidden_at IS NOT NULL AND {IS_HIDDEN}")
-    if filter.status is not None:
+    if filter.status is not WantedStatus.ANY:
         conditions.add("l.status = %s", filter.status.value)
 
 
 def _ranges(conditions: _Conditions, filter: ListingFilter) -> None:
-    """Add the filter's ranges, on the expressions that the indexes have. An unknown value is in no range."""
+    """Add the filter's ranges as conditions on the expressions of the indexes. An unknown value is in no range."""
     if filter.year_min is not None:
         conditions.add("coalesce(l.year, -1) >= %s", filter.year_min)
     if filter.year_max is not None:
         conditions.add("coalesce(l.year, -1) BETWEEN 0 AND %s", filter.year_max)
     if filter.price_min is not None and filter.price_max is not None:
-        # Both limits are one range of one index: many rows may fulfil each, and yet none fulfil both.
+        # One range of one index has both limits: many rows may satisfy each limit, and yet none both.
         conditions.add("coalesce(l.price, -1) BETWEEN %s AND %s", filter.price_min, filter.price_max)
     elif filter.price_min is not None:
         conditions.add("coalesce(l.price, -1) >= %s", filter.price_min)
@@ -329,11 +329,11 @@ def _not_hidden(conditions: _Conditions, filter: ListingFilter) -> None:
 
 
 def _visible(conditions: _Conditions, viewer: Viewer) -> None:
-    # The parameters are in the order of the condition.
+    # The condition needs the parameters in this order.
     user_id, sees_private, sees_hidden = viewer.parameters
     conditions.add(visible_to("%s::bigint", "%s", "%s"), sees_private, sees_hidden, user_id)
 
 
 def _found(rows: list[Any]) -> list[Position]:
-    """The positions in the rows. A look-up that found nothing has returned one empty row."""
+    """Returns the positions in the rows. A look-up that found nothing returns one empty row."""
     return [Position(row[0], row[1]) for row in rows if row[1] is not None]

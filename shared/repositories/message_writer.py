@@ -1,7 +1,7 @@
 """Stores messages in batches: while one batch is being written, the next one collects.
 
-A statement for a hundred messages costs little more than one for a single message. No message is delayed: if no batch
-is under way, it starts one.
+A statement for a hundred messages costs little more than a statement for one. No message is delayed: if no batch is
+being written, a message starts one.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from shared.postgres import DatabaseUnavailable
 from shared.settings import Settings
 
 _PAUSE_SECONDS = 0.1
-"""After a failed batch new sends fail at once for this long, so that a sender of many messages does not wait one
+"""After a failed batch, new sends fail at once for this long. Otherwise a sender of many messages would wait one
 timeout for each of them."""
 
 
 class Inserter(Protocol):
-    """The part of `MessageRepository` that the writer uses."""
+    """The part of `MessageRepository` that the writer needs."""
 
     async def insert_many(self, batch: Sequence[NewMessage]) -> list[Message | MessageRefused]: ...
 
 
 class MessageWriter:
-    """A process has one writer. A sender's messages that wait together are stored in the order of the `send` calls."""
+    """Each process has one. Messages of a sender that wait together are stored in the order of the `send` calls."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class MessageWriter:
         max_seconds: float = 10.0,
         pause_seconds: float = _PAUSE_SECONDS,
     ) -> None:
-        """`max_seconds` limits the writing of one batch, with all the statements and connections that it takes."""
+        """`max_seconds` limits the writing of one batch, including the wait for connections."""
         self._messages = messages
         self._max_seconds = max_seconds
         self._pause_seconds = pause_seconds
@@ -59,19 +59,19 @@ class MessageWriter:
 
     @property
     def waiting(self) -> int:
-        """The number of messages that wait for a batch, for metrics."""
+        """Number of messages that wait for a batch."""
         return len(self._waiting)
 
     async def send(self, new: NewMessage) -> Message:
-        """Returns when the message is committed. Cancelling the caller does not withdraw the message.
+        """Returns the message when it is committed. Cancelling the caller does not withdraw the message.
 
-        Raises MessageRefused (UnknownRecipient, Blocked, InvalidMessage), or DatabaseUnavailable. After the latter the
-        message may have been stored all the same: repeat the send with the same `client_ref`.
+        Raises MessageRefused (UnknownRecipient, Blocked, InvalidMessage) or DatabaseUnavailable. After the latter the
+        message may still have been stored: repeat the send with the same `client_ref`.
         """
         return await self.submit(new)
 
     def submit(self, new: NewMessage) -> asyncio.Future[Message]:
-        """`send` as a future, for callers without a task. Raises DatabaseUnavailable at once when too many wait."""
+        """Like `send`, as a future for callers without a task. Raises DatabaseUnavailable at once if too many wait."""
         if len(self._waiting) >= self._max_waiting:
             raise DatabaseUnavailable("too many messages are waiting to be written")
         loop = asyncio.get_running_loop()
@@ -86,7 +86,7 @@ class MessageWriter:
         return answer
 
     async def close(self) -> None:
-        """Wait until everything that was submitted is answered."""
+        """Wait until all submitted messages are answered."""
         while self._writing is not None:
             await asyncio.wait([self._writing])
 
@@ -96,7 +96,7 @@ class MessageWriter:
                 count = min(len(self._waiting), self._max_batch)
                 await self._write([self._waiting.popleft() for _ in range(count)])
         finally:
-            # There is no await between the last check of the queue and this line, so no message is left waiting.
+            # No await between the last check of the queue and this line, so no message is left waiting.
             self._writing = None
 
     async def _write(self, batch: list[tuple[NewMessage, asyncio.Future[Message]]]) -> None:
@@ -104,7 +104,7 @@ class MessageWriter:
             async with asyncio.timeout(self._max_seconds):
                 answers: Sequence[Message | Exception] = await self._messages.insert_many([new for new, _ in batch])
         except (DatabaseUnavailable, TimeoutError) as error:
-            # Fail the waiting messages too: otherwise the last would wait for one failing batch after the other.
+            # Fail the waiting messages too. Otherwise the last would wait for one failing batch after the other.
             batch = [*batch, *self._waiting]
             self._waiting.clear()
             self._paused_until = asyncio.get_running_loop().time() + self._pause_seconds

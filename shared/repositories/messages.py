@@ -7,7 +7,6 @@ from typing import Any
 
 from shared.domain.messages import (
     Blocked,
-    Conversation,
     InvalidMessage,
     Message,
     MessageRefused,
@@ -17,9 +16,10 @@ from shared.domain.messages import (
 from shared.postgres import Database, Statement
 from shared.repositories.visibility import roles_that_see_hidden, visible_to
 
-_COLUMNS = "m.id, m.from_id, m.to_id, m.text, m.listing_id, m.inserted_at, m.read_at"
+COLUMNS = "m.id, m.from_id, m.to_id, m.text, m.listing_id, m.inserted_at, m.read_at"
+"""The columns of a Message, from `messages m`."""
 
-# Every sender is registered, and so may see private listings. Their role decides whether they may see hidden ones.
+# Every sender is registered, and so may see private listings. The role decides whether they may see hidden ones.
 _SEES_HIDDEN = f"EXISTS (SELECT FROM users f WHERE f.id = from_id AND f.role IN ({roles_that_see_hidden()}))"
 _LISTING_IS_SEEN = f"""EXISTS (
     SELECT FROM listings l JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
@@ -49,36 +49,36 @@ _INSERT = Statement(
 )
 _BY_CLIENT_REF = Statement(
     "messages_by_client_ref",
-    f"""SELECT {_COLUMNS}, m.client_ref FROM unnest($1, $2) AS asked (from_id, client_ref)
+    f"""SELECT {COLUMNS}, m.client_ref FROM unnest($1, $2) AS asked (from_id, client_ref)
         JOIN messages m ON m.from_id = asked.from_id AND m.client_ref = asked.client_ref""",
     ("bigint[]", "text[]"),
 )
-# Sent and received messages are each read by their own index, up to the limit; a message to oneself is in both, and is
-# returned once.
+# Sent and received messages are read by their own index, each up to the limit. A message to oneself is in both indexes,
+# and is returned once.
 _AFTER = Statement(
     "messages_after",
-    f"""(SELECT {_COLUMNS} FROM messages m WHERE m.to_id = $1 AND m.id > $2 ORDER BY m.id LIMIT $3)
+    f"""(SELECT {COLUMNS} FROM messages m WHERE m.to_id = $1 AND m.id > $2 ORDER BY m.id LIMIT $3)
         UNION ALL
-        (SELECT {_COLUMNS} FROM messages m WHERE m.from_id = $1 AND m.to_id <> $1 AND m.id > $2 ORDER BY m.id LIMIT $3)
+        (SELECT {COLUMNS} FROM messages m WHERE m.from_id = $1 AND m.to_id <> $1 AND m.id > $2 ORDER BY m.id LIMIT $3)
         ORDER BY id LIMIT $3""",
     ("bigint", "bigint", "integer"),
 )
-# The same, and also the messages that are a little older than the last one that the reader has.
+# Like the above, and also messages that are a little older than the last one that the reader has.
 _CATCH_UP = Statement(
     "messages_catch_up",
     f"""WITH recent AS (
-            (SELECT {_COLUMNS} FROM messages m WHERE m.to_id = $1 AND m.id <= $2 ORDER BY m.id DESC LIMIT $4)
+            (SELECT {COLUMNS} FROM messages m WHERE m.to_id = $1 AND m.id <= $2 ORDER BY m.id DESC LIMIT $4)
             UNION ALL
-            (SELECT {_COLUMNS} FROM messages m WHERE m.from_id = $1 AND m.to_id <> $1 AND m.id <= $2
+            (SELECT {COLUMNS} FROM messages m WHERE m.from_id = $1 AND m.to_id <> $1 AND m.id <= $2
              ORDER BY m.id DESC LIMIT $4)
             ORDER BY id DESC LIMIT $4
         )
         SELECT * FROM recent WHERE inserted_at >
             (SELECT inserted_at FROM messages WHERE id <= $2 ORDER BY id DESC LIMIT 1) - $5 * interval '1 second'
         UNION ALL
-        ((SELECT {_COLUMNS} FROM messages m WHERE m.to_id = $1 AND m.id > $2 ORDER BY m.id LIMIT $3)
+        ((SELECT {COLUMNS} FROM messages m WHERE m.to_id = $1 AND m.id > $2 ORDER BY m.id LIMIT $3)
          UNION ALL
-         (SELECT {_COLUMNS} FROM messages m WHERE m.from_id = $1 AND m.to_id <> $1 AND m.id > $2
+         (SELECT {COLUMNS} FROM messages m WHERE m.from_id = $1 AND m.to_id <> $1 AND m.id > $2
           ORDER BY m.id LIMIT $3)
          ORDER BY id LIMIT $3)
         ORDER BY id""",
@@ -86,41 +86,15 @@ _CATCH_UP = Statement(
 )
 _CONVERSATION = Statement(
     "messages_conversation",
-    f"""(SELECT {_COLUMNS} FROM messages m WHERE m.to_id = $1 AND m.from_id = $2 AND m.id < $3
+    f"""(SELECT {COLUMNS} FROM messages m WHERE m.to_id = $1 AND m.from_id = $2 AND m.id < $3
          ORDER BY m.id DESC LIMIT $4)
         UNION ALL
-        (SELECT {_COLUMNS} FROM messages m WHERE m.from_id = $1 AND m.to_id = $2 AND $1 <> $2 AND m.id < $3
+        (SELECT {COLUMNS} FROM messages m WHERE m.from_id = $1 AND m.to_id = $2 AND $1 <> $2 AND m.id < $3
          ORDER BY m.id DESC LIMIT $4)
         ORDER BY id DESC LIMIT $4""",
     ("bigint", "bigint", "bigint", "integer"),
 )
-# This goes along the index from one partner's latest message to the next partner's, and skips all other messages.
-_CONVERSATIONS = Statement(
-    "messages_conversations",
-    f"""WITH RECURSIVE sent (other_id, message_id) AS (
-            (SELECT to_id, id FROM messages WHERE from_id = $1 ORDER BY to_id DESC, id DESC LIMIT 1)
-            UNION ALL
-            SELECT next.to_id, next.id FROM sent, LATERAL (
-                SELECT m.to_id, m.id FROM messages m WHERE m.from_id = $1 AND m.to_id < sent.other_id
-                ORDER BY m.to_id DESC, m.id DESC LIMIT 1) AS next
-        ), received (other_id, message_id) AS (
-            (SELECT from_id, id FROM messages WHERE to_id = $1 ORDER BY from_id DESC, id DESC LIMIT 1)
-            UNION ALL
-            SELECT next.from_id, next.id FROM received, LATERAL (
-                SELECT m.from_id, m.id FROM messages m WHERE m.to_id = $1 AND m.from_id < received.other_id
-                ORDER BY m.from_id DESC, m.id DESC LIMIT 1) AS next
-        ), page AS MATERIALIZED (
-            SELECT other_id, max(message_id) AS message_id
-            FROM (SELECT * FROM sent UNION ALL SELECT * FROM received) AS latest
-            GROUP BY other_id HAVING max(message_id) < $2 ORDER BY 2 DESC LIMIT $3
-        )
-        SELECT {_COLUMNS}, p.other_id, u.name,
-               (SELECT count(*) FROM messages r WHERE r.to_id = $1 AND r.from_id = p.other_id AND r.read_at IS NULL)
-        FROM page p JOIN messages m ON m.id = p.message_id LEFT JOIN users u ON u.id = p.other_id
-        ORDER BY m.id DESC""",
-    ("bigint", "bigint", "integer"),
-)
-# Ids are in the order of time, give or take one statement, so a search from the end soon finds one that is old enough.
+# Ids follow time, give or take one statement, so a search from the end soon finds a message that is old enough.
 _LAST_ID_BEFORE = Statement(
     "messages_last_id_before",
     "SELECT id FROM messages WHERE inserted_at < now() - $1 * interval '1 second' ORDER BY id DESC LIMIT 1",
@@ -128,7 +102,7 @@ _LAST_ID_BEFORE = Statement(
 )
 _OF_USERS_AFTER = Statement(
     "messages_of_users_after",
-    f"""SELECT {_COLUMNS} FROM messages m
+    f"""SELECT {COLUMNS} FROM messages m
         WHERE m.id > $2 AND (m.to_id = ANY ($1) OR m.from_id = ANY ($1)) ORDER BY m.id LIMIT $3""",
     ("bigint[]", "bigint", "integer"),
 )
@@ -144,15 +118,15 @@ _MARK_READ = Statement(
 
 
 class MessageRepository:
-    """Every method raises DatabaseUnavailable when Postgres is away."""
+    """Every method raises DatabaseUnavailable while Postgres is away."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def insert_many(self, batch: Sequence[NewMessage]) -> list[Message | MessageRefused]:
-        """Store the messages that may be stored, with one statement, which has committed when this returns.
+        """Store the messages that may be stored, with one statement, which has committed on return.
 
-        Returns, in the order of the batch, the stored message or the refusal of each. If a sender has used a
+        Returns the stored message or the refusal of each, in the order of the batch. If a sender has used a
         `client_ref` before, the message that was stored first is returned.
         """
         rows = await self._database.fetch(
@@ -164,7 +138,7 @@ class MessageRepository:
             [new.client_ref for new in batch],
         )
         refused: dict[int, str] = {}
-        # Ids are drawn in the order of the batch, which tells messages without a `client_ref` apart.
+        # Ids are assigned in the order of the batch, which tells messages without a `client_ref` apart.
         plain: list[tuple[Any, ...]] = []
         by_ref: dict[tuple[int, str], tuple[Any, ...]] = {}
         for row in rows:
@@ -180,7 +154,7 @@ class MessageRepository:
         for index, new in enumerate(batch):
             if index in refused:
                 answers[index] = _refusal(refused[index])
-                # A repeat of a message that is stored succeeds, even if the recipient has left since.
+                # A repeat of a stored message succeeds, even if the recipient has deleted the account since.
                 if new.client_ref is not None:
                     repeated.append(index)
             elif new.client_ref is None:
@@ -198,59 +172,51 @@ class MessageRepository:
         return [answers[index] for index in range(len(batch))]
 
     async def _by_client_ref(self, batch: Sequence[NewMessage]) -> dict[tuple[int, str], Message]:
-        """The stored messages by sender and `client_ref`. A new statement sees the rows for which the insert waited."""
+        """Returns stored messages by sender and `client_ref`. A new statement sees rows that the insert waited for."""
         pairs = list({(new.from_id, new.client_ref) for new in batch})
         rows = await self._database.fetch(_BY_CLIENT_REF, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
         return {(row[1], row[7]): Message(*row[:7]) for row in rows}
 
     async def after(self, user_id: int, after_id: int, limit: int) -> list[Message]:
-        """The messages that the user sent or got with ids greater than `after_id`, oldest first.
+        """Returns the user's messages, sent and received, with ids greater than `after_id`, oldest first.
 
-        A reader can go on from the last id returned: no message with a smaller id can appear later.
+        A reader can continue after the last id returned: no message with a smaller id can appear later.
         """
         return [Message(*row) for row in await self._database.fetch(_AFTER, user_id, after_id, limit)]
 
     async def catch_up(
         self, user_id: int, after_id: int, *, limit: int, overlap_seconds: float
     ) -> tuple[list[Message], bool]:
-        """The messages that a client may lack if it has seen `after_id`, oldest first, and whether these are all.
+        """Returns the messages that a client with `after_id` may lack, oldest first, and whether these are all.
 
-        Ids are committed in order, but each node delivers by itself: a client may have got a message before another
-        with a smaller id, which was still on its way. So messages up to `overlap_seconds` older than the last one seen
-        are repeated, in at most half of the limit; a client drops those whose ids it has. Every incomplete answer has
-        new messages, so a client that goes on from its last id comes to an end.
+        Ids are committed in order, but each node delivers by itself: a client may get a message before another one with
+        a smaller id that is still on its way. So messages up to `overlap_seconds` older than the last one seen are
+        repeated, in at most half of the limit; a client drops the ids that it has. Every incomplete answer has new
+        messages, so a client that continues from its last id finishes.
         """
         rows = await self._database.fetch(_CATCH_UP, user_id, after_id, limit + 1, limit // 2, overlap_seconds)
         messages = [Message(*row) for row in rows]
         return messages[:limit], len(messages) <= limit
 
     async def last_id_before(self, seconds: float) -> int:
-        """The greatest id of a message that is older than so many seconds; 0 if there is none."""
+        """Returns the greatest id of a message that is older than `seconds`; 0 if there is none."""
         row = await self._database.fetch_one(_LAST_ID_BEFORE, seconds)
         return row[0] if row else 0
 
     async def of_users_after(self, user_ids: Sequence[int], after_id: int, limit: int) -> list[Message]:
-        """The messages that any of the users sent or got with ids greater than `after_id`, oldest first."""
+        """Returns messages that any of the users sent or got with ids greater than `after_id`, oldest first."""
         rows = await self._database.fetch(_OF_USERS_AFTER, list(user_ids), after_id, limit)
         return [Message(*row) for row in rows]
 
     async def conversation(self, user_id: int, other_id: int, *, before_id: int, limit: int) -> list[Message]:
-        """The messages between two users with ids smaller than `before_id`, newest first."""
+        """Returns the messages between two users with ids smaller than `before_id`, newest first."""
         rows = await self._database.fetch(_CONVERSATION, user_id, other_id, before_id, limit)
         return [Message(*row) for row in rows]
 
-    async def conversations(self, user_id: int, *, before_id: int, limit: int) -> list[Conversation]:
-        """The user's conversations whose last message has an id smaller than `before_id`, the latest first.
-
-        The name of a partner who has left is empty.
-        """
-        rows = await self._database.fetch(_CONVERSATIONS, user_id, before_id, limit)
-        return [Conversation(row[7], row[8] or "", Message(*row[:7]), row[9]) for row in rows]
-
     async def mark_read(self, user_id: int, other_id: int, up_to: int) -> int | None:
-        """Mark the messages of the other to the user as read, up to and including the id `up_to`.
+        """Mark the messages from the other user to this one as read, up to and including the id `up_to`.
 
-        Returns the id up to which they are read, which is never greater than the id of their last message; None if the
+        Returns the id up to which they are read, at most that of the conversation's last message. Returns None if the
         two have never written to each other, so that nobody has to be told.
         """
         row = await self._database.fetch_one(_MARK_READ, user_id, other_id, up_to)

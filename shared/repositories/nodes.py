@@ -1,4 +1,4 @@
-"""SQL about the running processes: each reports that it is alive, and whether the gateways can hear it."""
+"""SQL about running processes: each reports that it is alive, and whether it can publish to the gateways."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from psycopg2.errors import UndefinedTable
 from shared.postgres import Database, DatabaseUnavailable, Statement
 
 FORGOTTEN_SECONDS = 900.0
-"""The row of a dead node is kept for this long, for gateways that cannot reach Postgres meanwhile."""
+"""The row of a dead node is kept this long, for gateways that cannot reach Postgres in the meantime."""
 
 _REPORT = Statement(
     "node_report",
@@ -35,15 +35,15 @@ class NodeState:
 
     id: str
     dead_seconds: float
-    """How long ago its lease ran out, or it left; negative while it is alive."""
+    """Seconds since its lease expired or it left; negative while it is alive."""
     heard_seconds: float
-    """How long ago its link to Redis was last known to be up."""
+    """Seconds since its link to the broker was last known to be up."""
     unheard: int
-    """Grows when it publishes something while the link is away."""
+    """Grows when the process publishes while its link is away."""
 
 
 class NodeRepository:
-    """Raises DatabaseUnavailable when Postgres is away."""
+    """Every method raises DatabaseUnavailable while Postgres is away."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -51,7 +51,7 @@ class NodeRepository:
     async def report(self, node_id: str, *, lease_seconds: float, is_heard: bool, unheard: int) -> list[NodeState]:
         """Report that this node is alive for `lease_seconds`. Returns the last reports of the other nodes.
 
-        `is_heard` says that its link to Redis is up; `unheard` grows when it publishes while the link is down.
+        `is_heard`: its link to the broker is up. `unheard`: a number that grows when it publishes without the link.
         """
         try:
             rows = await self._database.fetch(_REPORT, node_id, lease_seconds, is_heard, unheard)
@@ -61,7 +61,7 @@ class NodeRepository:
         return [NodeState(*row) for row in rows]
 
     async def leave(self, node_id: str) -> None:
-        """This node ends. The others act as if it had died, but they notice it sooner."""
+        """Report that this node ends. The others act as if it had died, only sooner."""
         await self._database.execute(_LEAVE, node_id)
 
     async def forget(self) -> None:

@@ -1,10 +1,10 @@
-"""SQL about pictures: rows of files, and the files that have no row. The files themselves are kept elsewhere.
+"""SQL about pictures: the rows of pictures, and the keys of files without a row. The files are stored elsewhere.
 
 Every file's key is in `pictures` or in `abandoned_files`, from before it is stored until it is deleted. `expect` enters
-the keys of a new picture as abandoned, from a time in the future on; `add` moves them to the picture's row in one
-transaction. When that row is deleted, alone or with its listing, a trigger enters the keys as abandoned again.
-`delete_files` deletes the files that are due. So no file is lost or left over, whichever process dies and whether or
-not the answer to a COMMIT arrives.
+the keys of a new picture as abandoned from a future time on. `add` moves them to the picture's row in one transaction.
+When that row is deleted, alone or with its listing, a trigger enters the keys as abandoned again. `delete_files`
+deletes the files that are due. So no file is lost or left over, whichever process dies and whether or not the answer
+to a COMMIT arrives.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from shared.repositories.audit import record
 
 _COLUMNS = "id, listing_id, key, content_type, width, height, thumbnail_key, thumbnail_content_type"
 
-# Additions to one listing wait for each other here, so that two pictures cannot both be the tenth.
-_LOCK_LISTING = Statement(
-    "picture_lock_listing",
-    "SELECT FROM listings WHERE id = $1 AND trashed_at IS NULL FOR NO KEY UPDATE",
+# A listing changes with its pictures. Its row is locked first: additions to one listing wait for each other here, so
+# that two pictures cannot both be the last one allowed.
+_TOUCH_LISTING = Statement(
+    "picture_touch_listing",
+    "UPDATE listings SET updated_at = clock_timestamp() WHERE id = $1 AND trashed_at IS NULL",
     ("bigint",),
 )
 _EXPECT = Statement(
@@ -49,23 +50,24 @@ _TAKE_ABANDONED = Statement(
 
 
 class PictureRepository:
-    """Every method raises DatabaseUnavailable when Postgres is away."""
+    """Every method raises DatabaseUnavailable while Postgres is away."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def expect(self, keys: Sequence[str], seconds: float) -> None:
-        """Call this before the files are stored: they are deleted after `seconds`, unless `add` has come by then."""
+        """Call this before the files are stored: they are deleted after `seconds`, unless `add` has been called by
+        then."""
         await self._database.execute(_EXPECT, list(keys), seconds)
 
     async def add(self, listing_id: int, picture: NewPicture, *, by: int, owner_id: int) -> Picture:
         """Add the row of a picture whose files were expected and are stored.
 
-        Raises ListingIsFull, FilesGivenUp, or PictureNotFound if the listing is in the trash meanwhile: after these
-        there is no row. After DatabaseUnavailable there may be one.
+        Raises ListingIsFull, FilesGivenUp, or PictureNotFound if the listing is now in the trash: there is then no row.
+        After DatabaseUnavailable there may be one.
         """
         async with self._database.transaction() as transaction:
-            if await transaction.fetch_one(_LOCK_LISTING, listing_id) is None:
+            if not await transaction.execute(_TOUCH_LISTING, listing_id):
                 raise PictureNotFound
             count = await transaction.fetch_one(_COUNT, listing_id)
             if count is None or count[0] >= MAX_PICTURES:
@@ -90,15 +92,16 @@ class PictureRepository:
             return Picture(*row)
 
     async def by_id(self, picture_id: int) -> Picture:
-        """Raises PictureNotFound."""
+        """Returns the picture. Raises PictureNotFound."""
         row = await self._database.fetch_one(_BY_ID, picture_id)
         if row is None:
             raise PictureNotFound
         return Picture(*row)
 
     async def remove(self, picture: Picture, *, by: int, owner_id: int) -> None:
-        """Raises PictureNotFound."""
+        """Remove the picture; its files become abandoned. Raises PictureNotFound."""
         async with self._database.transaction() as transaction:
+            await transaction.execute(_TOUCH_LISTING, picture.listing_id)
             if not await transaction.execute(_DELETE, picture.id):
                 raise PictureNotFound
             if by != owner_id:
@@ -108,7 +111,7 @@ class PictureRepository:
     async def delete_files(self, delete: Callable[[Sequence[str]], Awaitable[None]], *, limit: int) -> int:
         """Pass at most `limit` due keys to `delete`, and forget them unless it raises. Returns the number of keys.
 
-        Several nodes may do this at once: each gets other keys.
+        Several nodes may do this at once: each gets different keys.
         """
         async with self._database.transaction() as transaction:
             keys = [row[0] for row in await transaction.fetch(_TAKE_ABANDONED, limit)]
@@ -117,7 +120,7 @@ class PictureRepository:
             return len(keys)
 
     async def give_up(self, picture: NewPicture, delete: Callable[[Sequence[str]], Awaitable[None]]) -> None:
-        """Do the same at once for a new picture whose `add` was refused."""
+        """Delete the files of a new picture whose `add` was refused, and forget their keys."""
         async with self._database.transaction() as transaction:
             if await transaction.execute(_ARRIVED, list(picture.keys)):
                 await delete(picture.keys)

@@ -1,4 +1,4 @@
-"""SQL about replies. The caller has checked before that the person may see the listing."""
+"""SQL about replies. The caller must have checked that the actor may see the listing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _DELETE = Statement("reply_delete", "DELETE FROM replies WHERE id = $1", ("bigin
 
 
 class ReplyRepository:
-    """Every method raises DatabaseUnavailable when Postgres is away."""
+    """Every method raises DatabaseUnavailable while Postgres is away."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -49,11 +49,11 @@ class ReplyRepository:
         return _reply(row)
 
     async def of_listing(self, listing_id: int, *, after_id: int, limit: int) -> list[Reply]:
-        """The replies with ids greater than `after_id`, oldest first."""
+        """Returns the replies with ids greater than `after_id`, oldest first."""
         return [_reply(row) for row in await self._database.fetch(_OF_LISTING, listing_id, after_id, limit)]
 
     async def by_id(self, reply_id: int) -> Reply:
-        """Raises ReplyNotFound."""
+        """Returns the reply. Raises ReplyNotFound."""
         row = await self._database.fetch_one(_BY_ID, reply_id)
         if row is None:
             raise ReplyNotFound

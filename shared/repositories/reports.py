@@ -1,4 +1,4 @@
-"""SQL about reports: made by users, read and resolved by moderators."""
+"""SQL about reports: users make them, moderators read and resolve them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _RESOLVE = Statement(
     ("bigint", "bigint"),
 )
 _NOW = Statement("report_now", "SELECT now(), coalesce(max(id), 0) FROM reports")
-# The counts are those of the moment when the reading began ($1, $2). So a report that comes, or is resolved, between
+# The counts are those at the time when the first page was read ($1, $2). So a report that is made or resolved between
 # two pages does not move a listing from one page to another.
 _QUEUE = Statement(
     "report_queue",
@@ -54,13 +54,13 @@ _QUEUE = Statement(
 
 
 class ReportRepository:
-    """Every method raises DatabaseUnavailable when Postgres is away."""
+    """Every method raises DatabaseUnavailable while Postgres is away."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def create(self, listing_id: int, reporter_id: int, reason: ReportReason, text: str | None) -> Report:
-        """Add a report. Raises ListingNotFound, and AlreadyReported even if the first report has been resolved."""
+        """Add a report. Raises ListingNotFound, or AlreadyReported even if the first report is resolved."""
         try:
             row = await self._database.fetch_one(_CREATE, listing_id, reporter_id, reason.value, text)
         except psycopg2.errors.ForeignKeyViolation:
@@ -70,7 +70,7 @@ class ReportRepository:
         return _report(row)
 
     async def queue(self, after: QueuePosition | None, limit: int) -> list[tuple[QueuedReport, QueuePosition]]:
-        """The open reports, each with its position; those of the listing with the most reports come first."""
+        """Returns the open reports, each with its position. The listing with the most reports comes first."""
         if after is None:
             now = await self._database.fetch_one(_NOW)
             assert now is not None
@@ -86,14 +86,14 @@ class ReportRepository:
         ]
 
     async def by_id(self, report_id: int) -> Report:
-        """Raises ReportNotFound."""
+        """Returns the report. Raises ReportNotFound."""
         row = await self._database.fetch_one(_BY_ID, report_id)
         if row is None:
             raise ReportNotFound
         return _report(row)
 
     async def resolve(self, report_id: int, *, by: int) -> Report:
-        """Resolve a report, if that has not been done before, and return it. Raises ReportNotFound."""
+        """Resolve a report, unless it is resolved already, and return it. Raises ReportNotFound."""
         async with self._database.transaction() as transaction:
             row = await transaction.fetch_one(_RESOLVE, report_id, by)
             if row is not None:

@@ -1,4 +1,4 @@
-"""SQL that makes demo users inside the database: a hundred thousand take seconds."""
+"""SQL that makes demo users in the database; a hundred thousand take seconds."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _USERS = Statement(
 
 
 class SeedRepository:
-    """Give it a database with a long timeout."""
+    """Needs a database with a long timeout."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def users(self, count: int, password_hash: str) -> tuple[int, int]:
-        """Add users who share one password. Returns the first and the last id: 1 and `count` in an empty database."""
+        """Add users with the same password. Returns the first and the last id: 1 and `count` in an empty database."""
         row = await self._database.fetch_one(_USERS, password_hash, count)
         assert row is not None
         return row[0], row[1]

@@ -1,7 +1,7 @@
-"""SQL that makes demo listings inside the database: a million take minutes.
+"""SQL that makes demo listings in the database; a million take minutes.
 
-The result is deterministic: the same numbers give the same cars. Each choice has a multiplier of its own, which shares
-no factor with the length of its list, so that all combinations come up. Greater ids are newer listings.
+The result is deterministic: the same numbers give the same cars. Each choice has its own multiplier without a common
+factor with the length of its list, so that all combinations occur. Greater ids are newer listings.
 """
 
 from __future__ import annotations
@@ -92,23 +92,23 @@ _LISTINGS = Statement(
        ORDER BY n""",
 )
 
-# While many listings are added, entries of the search index are collected and merged in bulk. This takes a third of the
-# time.
+# While many listings are added, entries of the search index are collected and merged in bulk, which takes a third of
+# the time.
 _COLLECT = Statement("", "ALTER INDEX listings_search SET (fastupdate = on, gin_pending_list_limit = 65536)")
 _COLLECT_NO_MORE = Statement("", "ALTER INDEX listings_search SET (fastupdate = off)")
 
-# Make the planner's statistics and the visibility map now: otherwise the first searches would be slow.
+# Update the planner's statistics and the visibility map now, or the first searches would be slow.
 _VACUUM = Statement("", "VACUUM (ANALYZE) listings, vocabulary, categories, users")
 
 
 class ListingSeedRepository:
-    """Give it a database with a long timeout."""
+    """Needs a database with a long timeout."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def listings(self, count: int) -> bool:
-        """Add listings of the existing users, and the categories if they are missing. Returns False without users."""
+        """Add listings for the existing users, and the categories if they are missing. Returns False without users."""
         row = await self._database.fetch_one(_HAS_USERS)
         if row != (True,):
             return False

@@ -1,4 +1,4 @@
-"""SQL about sessions: they begin at log-in, last as long as refresh tokens are rotated, and can be ended at once."""
+"""SQL about sessions: they begin at log-in, are extended by refresh tokens, and can be ended at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from shared.postgres import Database, Statement
 from shared.repositories.bans import is_banned
 
-# This also deletes the user's expired sessions, so that the rows of old log-ins do not pile up.
+# This also deletes the user's expired sessions, so that their rows do not accumulate.
 _BEGIN = Statement(
     "session_begin",
     """WITH swept AS (DELETE FROM sessions WHERE user_id = $2 AND expires_at < now())
@@ -52,36 +52,38 @@ class Refresh(Enum):
     ROTATED = "rotated"
     BANNED = "banned"
     REUSED = "reused"
-    """The token was used again after its grace: somebody else may have it too, so the session was ended."""
+    """The token was used again after its grace period. Someone else may have it, so the session was ended."""
     ENDED = "ended"
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshOutcome:
+    """The result of a refresh, and the user of the session (0 if there is no session)."""
+
     outcome: Refresh
     user_id: int = 0
     generation: int = 0
-    """The generation whose token is good now."""
+    """The generation whose token is valid now."""
 
 
 class SessionRepository:
-    """Every method raises DatabaseUnavailable when Postgres is away."""
+    """Every method raises DatabaseUnavailable while Postgres is away."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def begin(self, session_id: str, user_id: int, seconds: float) -> None:
-        """Begin a session of generation 0, which expires after `seconds` unless it is refreshed."""
+        """Begin a session with generation 0, which expires after `seconds` unless it is refreshed."""
         await self._database.execute(_BEGIN, session_id, user_id, seconds)
 
     async def refresh(
         self, session_id: str, generation: int, seconds: float, *, grace_seconds: float
     ) -> RefreshOutcome:
-        """Exchange a generation for the next, which is then good for `seconds`.
+        """Exchange a generation for the next one, which is valid for `seconds`.
 
-        For `grace_seconds` after that, the old generation may be used again: the result is the same next one, and
-        nothing changes. The answer may have been lost, or two tabs may have asked at once. Any other use of an old
-        generation is a reuse.
+        The old generation may be used again for `grace_seconds`, because the answer may have been lost, or two tabs
+        may have asked at once: this returns the same next generation and changes nothing. Any other use of an old
+        generation is a reuse, which ends the session.
         """
         async with self._database.transaction() as transaction:
             row: tuple[Any, ...] | None = await transaction.fetch_one(_LOCK, session_id, grace_seconds)
@@ -102,5 +104,5 @@ class SessionRepository:
             return RefreshOutcome(Refresh.ROTATED, user_id, current + 1)
 
     async def revoke(self, session_id: str, user_id: int, expires_at: datetime, because: str) -> None:
-        """End a session at once, whether it has a row or not. `expires_at` is the expiry of the token that named it."""
+        """End a session at once, also if it has no row. `expires_at` is the expiry of the token that named it."""
         await self._database.execute(_REVOKE, session_id, user_id, expires_at, because)

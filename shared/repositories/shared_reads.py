@@ -1,7 +1,7 @@
-"""Batches the reads of callers that come at the same time: under load one statement answers a hundred requests.
+"""Batches the reads of concurrent callers: under load one statement answers a hundred requests.
 
-No answer is older than its question: a caller never joins a read that has begun, only the one after it. If no read is
-under way, a new one begins at once, so nothing is delayed on an idle node. This module does not know what is read.
+Each answer is read after its question was asked: a caller never joins a read that has begun, but the one after it. If
+no read is under way, a new one begins at once, so an idle node delays nothing. This module does not know what is read.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ Value = TypeVar("Value")
 
 
 class SharedReads(Generic[Key, Value]):
-    """`read` gets at most `most` distinct keys and returns their values by key. If it raises, all its callers get that.
+    """`read` gets at most `most` distinct keys and returns values by key. If it raises, all its callers get the error.
 
-    One read runs at a time; the keys that callers ask for meanwhile make the next one.
+    One read runs at a time. Keys that callers ask for in the meantime make the next one.
     """
 
     def __init__(self, read: Callable[[Sequence[Key]], Awaitable[dict[Key, Value]]], *, most: int) -> None:
@@ -27,23 +27,23 @@ class SharedReads(Generic[Key, Value]):
         self._most = most
         self._waiting: dict[Key, asyncio.Future[Value | None]] = {}
         self._running: asyncio.Future[None] | None = None
-        """Done when the read that is under way, and those that follow it, are over."""
+        """Done when the current read and those that follow it are finished."""
 
     async def get(self, key: Key) -> Value | None:
-        """The value, as it was at some moment between the call and the return; None if the read returned none."""
+        """Returns the value as it was between call and return; None if `read` returned none for the key."""
         answer = self._waiting.get(key)
         if answer is None:
             loop = asyncio.get_running_loop()
             answer = self._waiting[key] = loop.create_future()
             if self._running is None:
                 self._running = loop.create_task(self._run())
-        # A cancelled caller must not cancel the answer of the others.
+        # Cancelling one caller must not cancel the answer of the others.
         return await asyncio.shield(answer)
 
     async def get_now(self, key: Key) -> Value | None:
-        """As `get`, for what every request asks: when nothing is being read, the caller reads, which spares a task.
+        """Like `get`, for frequent questions: if no read is under way, the caller itself reads, which saves a task.
 
-        Callers of one turn of the loop do not share that read, and a caller that is cancelled cancels it.
+        Callers in the same turn of the loop do not share that read. Cancelling the caller cancels the read.
         """
         if self._running is not None:
             return await self.get(key)
@@ -56,7 +56,7 @@ class SharedReads(Generic[Key, Value]):
             reading.set_result(None)
 
     async def close(self) -> None:
-        """Wait until every question is answered."""
+        """Wait until all questions are answered."""
         while self._running is not None:
             await asyncio.wait([self._running])
 
@@ -66,7 +66,7 @@ class SharedReads(Generic[Key, Value]):
                 keys = list(self._waiting)[: self._most]
                 await self._answer({key: self._waiting.pop(key) for key in keys})
         finally:
-            # There is no await between the last check for waiting callers and this line, so none is left waiting.
+            # No await between the last check for waiting callers and this line, so no caller is left waiting.
             self._running = None
 
     async def _answer(self, asked: dict[Key, asyncio.Future[Value | None]]) -> None:
@@ -81,7 +81,7 @@ class SharedReads(Generic[Key, Value]):
             for answer in asked.values():
                 is_away = isinstance(error, DatabaseUnavailable)
                 answer.set_exception(DatabaseUnavailable(*error.args) if is_away else error)
-                # The caller may have gone: retrieve the error, or asyncio would log it as never retrieved.
+                # The caller may be gone: retrieve the error, or asyncio would log that it was never retrieved.
                 answer.exception()
             return
         for key, answer in asked.items():

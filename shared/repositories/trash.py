@@ -1,4 +1,4 @@
-"""SQL about the trash: it holds the listings that were put there, and those whose category was deleted."""
+"""SQL about the trash: listings that were moved there, and listings whose category was deleted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.repositories.audit import record
 from shared.repositories.listings import JOINED, JSON, lock_category
 from shared.repositories.visibility import IN_TRASH
 
-# Both kinds are read by their own index from where the last page ended; the second kind category by category.
+# Each kind is read by its own index, from where the last page ended; the second kind category by category.
 _FIND = Statement(
     "trash_find",
     f"""WITH found AS MATERIALIZED (
@@ -67,17 +67,17 @@ class TrashedListing:
 
 
 class TrashRepository:
-    """Every method raises DatabaseUnavailable when Postgres is away."""
+    """Every method raises DatabaseUnavailable while Postgres is away."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def find(self, *, before: tuple[datetime, int], limit: int) -> list[TrashedListing]:
-        """The listings in the trash, the latest first; `before` is the time and the id of the last one seen."""
+        """Returns the listings in the trash, latest first; `before` is the time and id of the last one seen."""
         return [TrashedListing(*row) for row in await self._database.fetch(_FIND, *before, limit)]
 
     async def require(self, listing_id: int) -> None:
-        """Raises ListingNotFound for a listing that is not in the trash."""
+        """Check that the listing is in the trash. Raises ListingNotFound if it is not."""
         if await self._database.fetch_one(_IS_THERE, listing_id) is None:
             raise ListingNotFound
 
@@ -101,7 +101,7 @@ class TrashRepository:
             await record(transaction, by, "trash_restore", "listing", listing_id, details={"category_id": into})
 
     async def delete(self, listing_id: int, *, by: int) -> None:
-        """Delete a listing for ever. The files of its pictures become abandoned. Raises ListingNotFound."""
+        """Delete a listing permanently. The files of its pictures become abandoned. Raises ListingNotFound."""
         async with self._database.transaction() as transaction:
             if await transaction.fetch_one(_LOCK, listing_id) is None:
                 raise ListingNotFound

@@ -1,4 +1,4 @@
-"""SQL about people: accounts, roles and bans."""
+"""SQL about users: accounts, roles and bans."""
 
 from __future__ import annotations
 
@@ -103,60 +103,60 @@ _DELETE = Statement(
 
 
 class UserRepository:
-    """Every method raises DatabaseUnavailable when Postgres is away."""
+    """Every method raises DatabaseUnavailable while Postgres is away."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def standings(self, pairs: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Standing]:
-        """Those of many, in one statement, by (user id, session id); a user who does not exist is absent."""
+        """Returns standings by (user id, session id), with one statement; users who do not exist are absent."""
         rows = await self._database.fetch(_STANDINGS, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
         return {(row[0], row[1]): Standing(row[2], Role(row[3]), row[4], row[5]) for row in rows}
 
     async def create(self, email: str, name: str, password_hash: str) -> User:
-        """Raises EmailTaken."""
+        """Create a user and return them. Raises EmailTaken."""
         row = await self._database.fetch_one(_CREATE, email, name, password_hash)
         if row is None:
             raise EmailTaken
         return _user(row)
 
     async def by_id(self, user_id: int) -> User:
-        """Raises UserNotFound."""
+        """Returns the user. Raises UserNotFound."""
         return _found(await self._database.fetch_one(_BY_ID, user_id))
 
     async def public(self, user_id: int) -> PublicUser:
-        """Raises UserNotFound."""
+        """Returns the user's public profile. Raises UserNotFound."""
         row = await self._database.fetch_one(_PUBLIC, user_id)
         if row is None:
             raise UserNotFound
         return public_user(row)
 
     async def require_existed(self, user_id: int) -> None:
-        """Raises UserNotFound if there never was such a user. Who has left may still have conversations with others."""
+        """Raises UserNotFound if the user never existed: deleted accounts may still have conversations."""
         if await self._database.fetch_one(_EXISTED, user_id) is None:
             raise UserNotFound
 
     async def id_by_email(self, email: str) -> int:
-        """Raises UserNotFound."""
+        """Returns the id of the user with this address. Raises UserNotFound."""
         row = await self._database.fetch_one(_EMAIL_OWNER, email)
         if row is None:
             raise UserNotFound
         return int(row[0])
 
     async def for_login(self, email: str) -> tuple[User, str] | None:
-        """The user and the password's hash; case makes no difference in the address."""
+        """Returns the user and the hash of the password, or None; the case of the address is ignored."""
         row = await self._database.fetch_one(_BY_EMAIL, email)
         return None if row is None else (_user(row), row[9])
 
     async def password_hash(self, user_id: int) -> str:
-        """Raises UserNotFound."""
+        """Returns the hash of the user's password. Raises UserNotFound."""
         row = await self._database.fetch_one(_PASSWORD_HASH, user_id)
         if row is None:
             raise UserNotFound
         return str(row[0])
 
     async def replace_password_hash(self, user_id: int, old: str, new: str) -> None:
-        """The same password hashed anew with today's parameters; nothing if it was changed meanwhile."""
+        """Store the same password hashed with current parameters; do nothing if it has been changed since."""
         await self._database.execute(_SET_PASSWORD_HASH, user_id, old, new)
 
     async def update(
@@ -168,9 +168,9 @@ class UserRepository:
         email: str | None = None,
         password_hash: str | None = None,
     ) -> tuple[User, list[str]]:
-        """Change what is given. A new password ends the other sessions, whose ids come back.
+        """Change the fields that are not None. Returns the user, and the ids of sessions that a new password ended.
 
-        Raises EmailTaken, UserNotFound.
+        Raises EmailTaken or UserNotFound.
         """
         try:
             async with self._database.transaction() as transaction:
@@ -184,7 +184,7 @@ class UserRepository:
             raise EmailTaken from None
 
     async def delete(self, user_id: int) -> None:
-        """Remove the person: listings go to the trash, messages stay. Raises LastAdmin, UserNotFound."""
+        """Delete the account: its listings go to the trash, its messages stay. Raises LastAdmin or UserNotFound."""
         async with self._database.transaction() as transaction:
             await _leave_an_admin(transaction, user_id)
             if not await transaction.execute(_DELETE, user_id):
@@ -193,7 +193,10 @@ class UserRepository:
             await transaction.execute(_REVOKE_SESSIONS, user_id, None, "account removed")
 
     async def set_role(self, user_id: int, role: Role, *, by: int | None) -> tuple[User, bool]:
-        """The user, and whether it was a change. Raises UserNotFound, LastAdmin. `by` is None on the command line."""
+        """Set the role. Returns the user, and whether it was a change. `by` is None on the command line.
+
+        Raises UserNotFound or LastAdmin.
+        """
         async with self._database.transaction() as transaction:
             if role is not Role.ADMIN:
                 await _leave_an_admin(transaction, user_id)
@@ -208,7 +211,7 @@ class UserRepository:
             return user, is_change
 
     async def ban(self, user_id: int, *, until: datetime | None, reason: str, by: int) -> User:
-        """Ban, or change the ban there is. Raises UserNotFound, LastAdmin."""
+        """Ban the user, or change the existing ban. Raises UserNotFound or LastAdmin."""
         async with self._database.transaction() as transaction:
             await _leave_an_admin(transaction, user_id)
             user = _found(await transaction.fetch_one(_BAN, user_id, until, reason, by))
@@ -217,7 +220,7 @@ class UserRepository:
             return user
 
     async def unban(self, user_id: int, *, by: int) -> None:
-        """Raises UserNotFound; a user who is not banned stays so."""
+        """End the user's ban, if there is one. Raises UserNotFound."""
         async with self._database.transaction() as transaction:
             if await transaction.execute(_UNBAN, user_id):
                 await record(transaction, by, "unban", "user", user_id)
@@ -227,13 +230,13 @@ class UserRepository:
     async def find(
         self, *, text: str | None, role: Role | None, banned: bool | None, before_id: int | None, limit: int
     ) -> list[User]:
-        """Newest first, by a part of the name or the e-mail address."""
+        """Returns users, newest first, whose name or e-mail address contains the text."""
         conditions, parameters = ["u.deleted_at IS NULL"], list[Any]()
         if text is not None:
             conditions.append("u.name || ' ' || coalesce(u.email, '') ILIKE %s")
             parameters.append(f"%{_like_escaped(text)}%")
         if role is not None:
-            # Not as a parameter: the partial indexes are found by the literal alone.
+            # A literal, not a parameter: only a literal lets the planner use the partial indexes.
             conditions.append(f"u.role = '{role.value}'")
         if banned is not None:
             conditions.append(_IS_BANNED if banned else f"NOT {_IS_BANNED}")
@@ -245,9 +248,9 @@ class UserRepository:
 
 
 async def _leave_an_admin(transaction: Transaction, user_id: int) -> None:
-    """Raises LastAdmin if nobody but this user could act as one.
+    """Raises LastAdmin if no other admin could act as one.
 
-    Locks all admins in one order, so that the last two can neither leave nor ban each other at once.
+    Locks all admins in the same order, so that the last two cannot leave, or ban each other, at once.
     """
     admins = await transaction.fetch(_LOCK_ADMINS)
     is_admin = any(admin_id == user_id for admin_id, _ in admins)
@@ -271,5 +274,5 @@ def _user(row: tuple[Any, ...]) -> User:
 
 
 def public_user(row: tuple[Any, ...]) -> PublicUser:
-    """From a row that begins with `id, name, role, created_at`."""
+    """Returns the user of a row that begins with `id, name, role, created_at`."""
     return PublicUser(row[0], row[1], Role(row[2]), row[3])

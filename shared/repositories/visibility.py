@@ -1,7 +1,7 @@
 """Who may see a listing: one SQL condition for all statements that read listings, and the permissions that it needs.
 
-A listing is in the trash if it was put there, or if its category was deleted. A hidden listing is hidden until its time
-has passed. The listings of a banned seller count as hidden: only moderators and admins still see them.
+A listing counts as trashed if it was moved to the trash or if its category was deleted. A hidden listing stays hidden
+until its time has passed. The listings of a banned seller count as hidden: only moderators and admins see them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SELLER_IS_BANNED = is_banned("s")
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """What decides which listings somebody sees: the parameters of `visible_to`, in this order."""
+    """What decides which listings somebody may see: the parameters of `visible_to`, in this order."""
 
     user_id: int | None
     """None for a visitor. Owners see their own listings, hidden or not."""
@@ -29,6 +29,7 @@ class Viewer:
 
     @classmethod
     def of(cls, actor: Actor | None) -> Viewer:
+        """Returns the viewer for an actor; None is a visitor."""
         return cls(
             None if actor is None else actor.user_id,
             may(Action.LISTING_READ_PRIVATE, actor, owner_id=None),
@@ -37,12 +38,12 @@ class Viewer:
 
     @classmethod
     def of_role(cls, role: Role) -> Viewer:
-        """A viewer of this role who owns none of the listings in question."""
+        """Returns a viewer with this role who owns none of the listings in question."""
         return cls.of(Actor(user_id=0, session_id="", role=role, name="", token_expires_at=0))
 
     @property
     def grants_as_sql(self) -> tuple[str, str]:
-        """The last two parameters of `visible_to` as SQL, for statements about many people at once."""
+        """The last two parameters of `visible_to` as SQL, for statements about many people."""
         return str(self.sees_private).lower(), str(self.sees_hidden).lower()
 
     @property
@@ -51,7 +52,7 @@ class Viewer:
 
 
 def roles_that_see_hidden() -> str:
-    """The roles that see hidden listings as a list of SQL literals, for statements about many people at once."""
+    """Returns the roles that see hidden listings as SQL literals, for statements about many people."""
     roles = [role for role in Role if GRID[Action.LISTING_READ_HIDDEN][KIND_OF_ROLE[role]] is Grant.ANY]
     return ", ".join(f"'{role.value}'" for role in roles)
 
@@ -61,7 +62,7 @@ TYPES = ("bigint", "boolean", "boolean")
 
 
 def visible_to(user_id: str, sees_private: str, sees_hidden: str) -> str:
-    """The condition on listings `l`, their categories `c` and sellers `s`. The arguments are SQL for a `Viewer`."""
+    """Returns the condition on listings `l`, their categories `c` and sellers `s`. Arguments are SQL for a `Viewer`."""
     return f"""NOT {IN_TRASH}
         AND ({sees_private} OR (l.visibility = 'public' AND c.visibility = 'public'))
         AND ({sees_hidden} OR (NOT {SELLER_IS_BANNED} AND (NOT {IS_HIDDEN} OR l.seller_id = {user_id})))"""

@@ -31,7 +31,7 @@ REAL_HASHER = passwords._hasher
 
 @dataclass
 class Broadcasts:
-    """What was published on the topics that were subscribed: topic, event, payload."""
+    """The messages published on the subscribed topics, each as (topic, event, payload)."""
 
     seen: list[tuple[str, str, Any]] = field(default_factory=list)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -42,10 +42,10 @@ class Broadcasts:
         self.arrived.set()
 
     def link_restored(self, away_seconds: float) -> None:
-        """A broker in memory has no link."""
+        """Never called: a broker in memory has no link."""
 
     def messages_lost(self, seconds: float) -> None:
-        """It loses nothing either."""
+        """Never called: a broker in memory loses nothing."""
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Person:
 
 
 class Api:
-    """A REST client that knows what every answer of this API has in common, and checks it."""
+    """A REST client that checks the headers and the problem format of every answer."""
 
     def __init__(self, client: TestClient[Any, Any], users: UserRepository) -> None:
         self.client = client
@@ -73,7 +73,7 @@ class Api:
     async def call(
         self, method: str, path: str, status: int, *, who: Person | None = None, json: Any = None, **more: Any
     ) -> Any:
-        """The body of an answer that has this status."""
+        """Send a request, check the answer's status, and return its body."""
         headers = {**(who.headers if who else {}), **more.pop("headers", {})}
         response = await self.client.request(method, path, json=json, headers=headers, **more)
         return await checked(response, status)
@@ -89,6 +89,10 @@ class Api:
     async def login(self, someone: Person, password: str = PASSWORD) -> Person:
         body = {"email": someone.email, "password": password}
         return person(await self.call("POST", "/api/login", 200, json=body))
+
+
+MakeApi = Callable[..., Awaitable[Api]]
+"""Starts the API with some settings changed: `await make_api(rate_limits=False)`."""
 
 
 def person(answer: Any) -> Person:
@@ -135,7 +139,7 @@ def hub() -> MemoryHub:
 
 @pytest.fixture
 async def broadcasts(hub: MemoryHub) -> Broadcasts:
-    """Of the control topic, of the private chats of the first ten users, and of the first ten listings."""
+    """Collects what is broadcast on the control topic and on the topics of the first ten users and listings."""
     collected = Broadcasts()
     broker = MemoryBroker(hub)
     await broker.start(collected)
@@ -147,7 +151,7 @@ async def broadcasts(hub: MemoryHub) -> Broadcasts:
 
 
 @pytest.fixture
-async def make_api(settings: Settings, hub: MemoryHub) -> AsyncIterator[Callable[..., Awaitable[Api]]]:
+async def make_api(settings: Settings, hub: MemoryHub) -> AsyncIterator[MakeApi]:
     """Starts the API with these settings changed."""
     clients: list[TestClient[Any, Any]] = []
     databases: list[Database] = []
@@ -168,13 +172,13 @@ async def make_api(settings: Settings, hub: MemoryHub) -> AsyncIterator[Callable
 
 
 @pytest.fixture
-async def api(make_api: Callable[..., Awaitable[Api]]) -> Api:
+async def api(make_api: MakeApi) -> Api:
     return await make_api()
 
 
 @pytest.fixture
 async def rows(settings: Settings) -> AsyncIterator[Rows]:
-    """Rows of the API's database, past the API."""
+    """Writes to the API's database directly."""
     database = Database(settings)
     yield Rows(database)
     await database.close()

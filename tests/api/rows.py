@@ -1,4 +1,4 @@
-"""Listings and categories written straight into the database: in whatever state a test needs, at whatever time."""
+"""Writes listings and categories into the database directly, in any state and with any times."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shared.postgres import Database, Statement
 
 
 class Rows:
-    """Inserts rows; the ids come back."""
+    """Inserts rows, and returns their ids."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -19,13 +19,13 @@ class Rows:
         return await self._insert("categories", name=f"Category {next(self._numbers)}", visibility=visibility)
 
     async def listing(self, seller_id: int, category_id: int | None = None, **columns: Any) -> int:
-        """Times are SQL: `created_at="now() - interval '1 year'"`."""
+        """Times are given as SQL: `created_at="now() - interval '1 year'"`."""
         category_id = await self.category() if category_id is None else category_id
         given = {"title": "A car", "content": "It drives.", **columns}
         return await self._insert("listings", seller_id=seller_id, category_id=category_id, **given)
 
     async def execute(self, sql: str, *parameters: Any) -> int:
-        """Parameters are `%s`."""
+        """Run one statement, in which `%s` stands for each parameter."""
         return await self.database.execute(Statement("", sql), *parameters)
 
     async def fetch(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:

@@ -1,4 +1,4 @@
-"""Registering, log-in, tokens, the own profile, leaving."""
+"""Registering, logging in, tokens, the user's own profile, and leaving."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def test_register_answers_the_user_and_tokens(api: Api) -> None:
     assert set(answer) == {"user", "access_token", "refresh_token", "expires_in"}
 
 
-async def test_access_token_has_the_promised_claims(api: Api, settings: Settings) -> None:
+async def test_an_access_token_has_the_promised_claims(api: Api, settings: Settings) -> None:
     someone = await api.register()
     claims = jwt.decode(someone.access_token, settings.jwt_secret, algorithms=["HS256"])
     assert claims["sub"] == "1"
@@ -42,7 +42,7 @@ async def test_an_email_is_taken_whatever_its_case(api: Api) -> None:
     assert problem["type"] == "/problems/email-taken"
 
 
-async def test_of_two_who_register_one_email_at_once_one_gets_it(api: Api) -> None:
+async def test_two_concurrent_registrations_of_one_email_make_one_account(api: Api) -> None:
     body = {"email": "dave@example.com", "password": PASSWORD, "name": "Dave"}
     responses = await asyncio.gather(*(api.client.post("/api/register", json=body) for _ in range(4)))
     assert sorted(response.status for response in responses) == [201, 409, 409, 409]
@@ -68,7 +68,7 @@ async def test_of_two_who_register_one_email_at_once_one_gets_it(api: Api) -> No
         ({"odd \ud800": 1}, "odd ?"),
     ],
 )
-async def test_wrong_values_are_named(api: Api, change: dict[str, Any], field: str) -> None:
+async def test_every_wrong_field_is_named(api: Api, change: dict[str, Any], field: str) -> None:
     body = {"email": "dave@example.com", "password": PASSWORD, "name": "Dave", **change}
     problem = await api.call("POST", "/api/register", 422, json=body)
     assert set(problem["errors"]) == {field}
@@ -80,7 +80,7 @@ async def test_every_missing_field_is_named(api: Api) -> None:
     assert set(problem["errors"]) == {"email", "password", "name"}
 
 
-async def test_login_tells_nothing_but_right_or_wrong(api: Api) -> None:
+async def test_a_failed_login_does_not_tell_whether_the_email_is_known(api: Api) -> None:
     someone = await api.register()
     again = await api.call("POST", "/api/login", 200, json={"email": someone.email.upper(), "password": PASSWORD})
     assert again["user"]["id"] == someone.id
@@ -90,11 +90,11 @@ async def test_login_tells_nothing_but_right_or_wrong(api: Api) -> None:
 
 
 @pytest.mark.usefixtures("real_hashes")
-async def test_login_of_somebody_unknown_takes_as_long_as_of_somebody_known(api: Api) -> None:
+async def test_a_login_with_an_unknown_email_takes_as_long_as_with_a_known_one(api: Api) -> None:
     someone = await api.register()
 
     times: dict[str, list[float]] = {someone.email: [], "nobody@example.com": []}
-    # CPU time, which other processes do not lengthen; by turns, because other threads of this process do.
+    # CPU time, because other processes do not lengthen it. The two take turns, because this process has other threads.
     for _ in range(5):
         for email, taken in times.items():
             started = time.process_time()
@@ -103,7 +103,7 @@ async def test_login_of_somebody_unknown_takes_as_long_as_of_somebody_known(api:
     assert min(times["nobody@example.com"]) > 0.5 * min(times[someone.email])
 
 
-async def test_refresh_rotates(api: Api) -> None:
+async def test_each_refresh_gives_a_new_refresh_token(api: Api) -> None:
     someone = await api.register()
     first = await api.call("POST", "/api/token/refresh", 200, json={"refresh_token": someone.refresh_token})
     second = await api.call("POST", "/api/token/refresh", 200, json={"refresh_token": first["refresh_token"]})
@@ -111,7 +111,7 @@ async def test_refresh_rotates(api: Api) -> None:
     await api.call("GET", "/api/me", 200, headers={"Authorization": f"Bearer {second['access_token']}"})
 
 
-async def test_a_bad_access_token_does_not_hinder_a_refresh(api: Api) -> None:
+async def test_a_refresh_works_with_a_bad_access_token_in_the_header(api: Api) -> None:
     someone = await api.register()
     body = {"refresh_token": someone.refresh_token}
     await api.call("POST", "/api/token/refresh", 200, json=body, headers={"Authorization": "Bearer expired"})
@@ -125,9 +125,7 @@ async def make_older(rows: Rows, seconds: float) -> None:
     await rows.execute("UPDATE sessions SET rotated_at = rotated_at - make_interval(secs => %s)", seconds)
 
 
-async def test_a_refresh_whose_answer_was_lost_is_answered_again_with_the_same_successor(
-    api: Api, broadcasts: Broadcasts
-) -> None:
+async def test_a_repeated_refresh_gets_the_same_new_token_again(api: Api, broadcasts: Broadcasts) -> None:
     someone = await api.register()
     lost = await refreshed(api, someone.refresh_token)
     again = await refreshed(api, someone.refresh_token)
@@ -140,7 +138,7 @@ async def test_a_refresh_whose_answer_was_lost_is_answered_again_with_the_same_s
     assert broadcasts.seen == []
 
 
-async def test_many_who_refresh_with_one_token_at_once_all_get_its_one_successor(api: Api) -> None:
+async def test_concurrent_refreshes_with_one_token_all_get_the_same_new_token(api: Api) -> None:
     someone = await api.register()
     answers = await asyncio.gather(*(refreshed(api, someone.refresh_token) for _ in range(8)))
     assert len({answer["refresh_token"] for answer in answers}) == 1
@@ -172,7 +170,7 @@ async def test_a_refresh_token_used_again_later_ends_its_session(
     await api.call("GET", "/api/me", 200, who=elsewhere)
 
 
-async def test_a_refresh_token_whose_successor_was_used_ends_its_session_at_once(
+async def test_an_old_refresh_token_ends_its_session_once_the_new_one_was_used(
     api: Api, broadcasts: Broadcasts
 ) -> None:
     someone = await api.register()
@@ -182,14 +180,14 @@ async def test_a_refresh_token_whose_successor_was_used_ends_its_session_at_once
     await assert_ended(api, someone, third, broadcasts)
 
 
-async def test_a_refresh_token_of_a_session_that_was_ended_is_not_answered_again(api: Api) -> None:
+async def test_a_repeated_refresh_is_refused_when_its_session_has_ended(api: Api) -> None:
     someone = await api.register()
     await refreshed(api, someone.refresh_token)
     await api.call("POST", "/api/logout", 204, who=someone)
     await refreshed(api, someone.refresh_token, 401)
 
 
-async def test_a_banned_user_is_not_answered_again(api: Api, rows: Rows) -> None:
+async def test_a_repeated_refresh_is_refused_when_its_user_is_banned(api: Api, rows: Rows) -> None:
     someone = await api.register()
     await refreshed(api, someone.refresh_token)
     await rows.execute("UPDATE users SET banned_at = now()")
@@ -199,7 +197,7 @@ async def test_a_banned_user_is_not_answered_again(api: Api, rows: Rows) -> None
 @pytest.mark.parametrize(
     "token", ["", "x", "a.b.c", "..", "x.1.", "x.99999999999.y", "é.1.é", "\ud800.1.x", "x" * 2000]
 )
-async def test_what_is_no_refresh_token_is_refused(api: Api, token: str) -> None:
+async def test_a_malformed_refresh_token_is_refused(api: Api, token: str) -> None:
     response = await api.client.post("/api/token/refresh", json={"refresh_token": token})
     assert response.status in (401, 422)
 
@@ -215,9 +213,7 @@ async def test_log_out_ends_the_session_and_its_access_token_at_once(api: Api, b
 
 
 @pytest.mark.parametrize("extra", [{}, {"jti": "one"}, {"jti": 7}, {"sid": "nul \x00", "role": "emperor"}])
-async def test_a_token_that_names_no_session_can_be_logged_out(
-    api: Api, settings: Settings, extra: dict[str, Any]
-) -> None:
+async def test_a_token_without_a_session_can_be_logged_out(api: Api, settings: Settings, extra: dict[str, Any]) -> None:
     await api.register()
     claims = {"sub": "1", "exp": time.time() + 60, **extra}
     foreign = {"Authorization": "bearer " + jwt.encode(claims, settings.jwt_secret)}
@@ -232,11 +228,11 @@ async def test_a_token_that_names_no_session_can_be_logged_out(
     "header",
     ["Bearer", "Bearer ", "Bearer x", "Basic abc", "Bearer a.b.c", "Bearer \xff", "x", "Bearer " + "a" * 4000],
 )
-async def test_what_is_no_token_is_401(api: Api, header: str) -> None:
+async def test_a_malformed_token_is_401(api: Api, header: str) -> None:
     await api.call("GET", "/api/me", 401, headers={"Authorization": header})
 
 
-async def test_tokens_that_are_not_ours_or_over_are_401(api: Api, settings: Settings) -> None:
+async def test_forged_and_expired_tokens_are_401(api: Api, settings: Settings) -> None:
     await api.register()
     now = time.time()
     good = {"sub": "1", "exp": now + 60}
@@ -265,7 +261,7 @@ async def test_the_profile_can_be_changed(api: Api) -> None:
     assert await api.call("GET", "/api/me", 200, who=someone) == changed
 
 
-async def test_email_and_password_change_with_the_current_password_only(api: Api) -> None:
+async def test_a_change_of_email_needs_the_current_password(api: Api) -> None:
     someone = await api.register()
     body: dict[str, Any] = {"email": "new@example.com"}
     problem = await api.call("PATCH", "/api/me", 422, who=someone, json=body)
@@ -276,21 +272,21 @@ async def test_email_and_password_change_with_the_current_password_only(api: Api
     assert changed["email"] == "new@example.com"
 
 
-async def test_an_email_that_is_taken_cannot_be_changed_to(api: Api) -> None:
+async def test_a_user_cannot_change_to_a_taken_email(api: Api) -> None:
     someone, other = await api.register(), await api.register()
     body = {"email": other.email.upper(), "current_password": PASSWORD}
     await api.call("PATCH", "/api/me", 409, who=someone, json=body)
     await api.call("PATCH", "/api/me", 200, who=someone, json={**body, "email": someone.email.upper()})
 
 
-async def test_an_email_that_somebody_is_just_taking_cannot_be_changed_to(api: Api, rows: Rows) -> None:
+async def test_a_user_cannot_change_to_an_email_that_a_concurrent_registration_takes(api: Api, rows: Rows) -> None:
     someone = await api.register()
     body = {"email": "new@example.com", "current_password": PASSWORD}
     sql = "INSERT INTO users (email, name, password_hash) VALUES ('NEW@example.com', 'Somebody else', 'no hash')"
     async with rows.database.transaction() as registering:
         await registering.execute(Statement("", sql))
         changing = asyncio.create_task(api.client.patch("/api/me", json=body, headers=someone.headers))
-        # Each look at the locks is a trip to the server, during which the other one goes on.
+        # Each query takes a trip to the server, during which the request goes on.
         while not await registering.fetch(Statement("", "SELECT FROM pg_locks WHERE NOT granted")):
             pass
     problem = await checked(await changing, 409)
@@ -298,7 +294,7 @@ async def test_an_email_that_somebody_is_just_taking_cannot_be_changed_to(api: A
     assert (await api.call("GET", "/api/me", 200, who=someone))["email"] == someone.email
 
 
-async def test_of_two_who_change_to_one_email_at_once_one_gets_it(api: Api) -> None:
+async def test_of_two_concurrent_changes_to_one_email_one_succeeds(api: Api) -> None:
     people = [await api.register() for _ in range(4)]
     body = {"email": "new@example.com", "current_password": PASSWORD}
     responses = await asyncio.gather(*(api.client.patch("/api/me", json=body, headers=one.headers) for one in people))
@@ -317,7 +313,7 @@ async def test_a_new_password_ends_the_other_sessions(api: Api, broadcasts: Broa
     assert [seen[:2] for seen in broadcasts.seen] == [(CONTROL, DISCONNECT)]
 
 
-async def test_leaving_removes_the_person_and_frees_the_email(api: Api, broadcasts: Broadcasts) -> None:
+async def test_leaving_removes_the_users_data_and_frees_the_email(api: Api, broadcasts: Broadcasts) -> None:
     someone, other = await api.register(), await api.register()
     await api.call("POST", "/api/messages", 201, who=someone, json={"to": other.id, "message": "Bye"})
     broadcasts.seen.clear()

@@ -1,21 +1,22 @@
-"""Who is let in by their token: the answers that clients are promised, and what finding out costs under load."""
+"""Which tokens are accepted, what refused clients are told, and how many statements many concurrent requests need."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 import pytest
 
 from shared.access.tokens import Claims, Tokens
 from shared.postgres import Database, Statement
-from tests.api.conftest import Api
+from tests.api.conftest import PASSWORD, Api
 from tests.api.rows import Rows
 
 CROWD = 20
 
 
-async def test_a_crowd_of_requests_is_looked_up_together(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_concurrent_requests_share_one_look_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     people = [await api.register(f"Person {number}") for number in range(CROWD)]
     shown, looks = list[str](), list[str]()
     all_are_there = asyncio.Event()
@@ -38,7 +39,7 @@ async def test_a_crowd_of_requests_is_looked_up_together(api: Api, monkeypatch: 
     async with asyncio.timeout(10):
         answers = await asyncio.gather(*(api.call("GET", "/api/me", 200, who=one) for one in people))
     assert [answer["id"] for answer in answers] == [one.id for one in people]
-    # The first one's, and that of all who came while it was under way.
+    # One look-up for the first request, and one for all that came while it ran.
     assert len(looks) == 2
 
 
@@ -51,9 +52,18 @@ async def test_a_crowd_of_requests_is_looked_up_together(api: Api, monkeypatch: 
         (True, False, True, 401, "unauthorized", "The session has ended."),
     ],
 )
-async def test_a_token_that_admits_nobody_says_why(
-    api: Api, rows: Rows, banned: bool, out: bool, gone: bool, status: int, kind: str, detail: str
+async def test_a_refused_token_gets_the_reason_and_the_log_says_whose_it_is(
+    api: Api,
+    rows: Rows,
+    caplog: pytest.LogCaptureFixture,
+    banned: bool,
+    out: bool,
+    gone: bool,
+    status: int,
+    kind: str,
+    detail: str,
 ) -> None:
+    caplog.set_level(logging.INFO)
     someone = await api.register()
     if banned:
         await rows.execute("UPDATE users SET banned_at = now()")
@@ -66,18 +76,40 @@ async def test_a_token_that_admits_nobody_says_why(
     assert (response.status, problem["type"], problem["detail"]) == (status, f"/problems/{kind}", detail)
     challenge = 'Bearer error="invalid_token"' if status == 401 else None
     assert response.headers.get("WWW-Authenticate") == challenge
+    assert logged(caplog)[-1]["user_id"] == someone.id
+
+
+async def test_the_line_of_a_request_says_whose_session_it_begins_or_renews(
+    api: Api, rows: Rows, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    someone = await api.register()
+    session, right = {"refresh_token": someone.refresh_token}, {"email": someone.email, "password": PASSWORD}
+    await api.call("POST", "/api/token/refresh", 200, json=session)
+    await api.call("POST", "/api/login", 200, json=right)
+    await api.call("POST", "/api/login", 401, json={**right, "password": "not theirs"})
+    await rows.execute("UPDATE users SET banned_at = now(), ban_reason = 'fraud'")
+    await api.call("POST", "/api/token/refresh", 403, json=session)
+    await api.call("POST", "/api/login", 403, json=right)
+    # Who does not know the password may be anybody.
+    assert [line["user_id"] for line in logged(caplog)] == [*[someone.id] * 3, None, *[someone.id] * 2]
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    """The fields of the lines of all requests."""
+    return [record.fields for record in caplog.records if record.getMessage() == "request"]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
     ("header", "challenge", "detail"),
     [
-        ("Bearer x", 'Bearer error="invalid_token"', "The token is not good, or has expired."),
-        ("Bearer ", 'Bearer error="invalid_token"', "The token is not good, or has expired."),
+        ("Bearer x", 'Bearer error="invalid_token"', "The token is invalid or has expired."),
+        ("Bearer ", 'Bearer error="invalid_token"', "The token is invalid or has expired."),
         ("Basic x", "Bearer", "A bearer token is needed."),
         (None, "Bearer", "Authentication needed."),
     ],
 )
-async def test_a_header_that_holds_no_good_token_says_why(
+async def test_a_header_without_a_good_token_gets_the_reason(
     api: Api, header: str | None, challenge: str, detail: str
 ) -> None:
     response = await api.client.get("/api/me", headers={} if header is None else {"Authorization": header})

@@ -1,4 +1,4 @@
-"""Categories: who sees which, their names, and what becomes of their listings."""
+"""Categories: who sees them, which names are allowed, and in which order they are listed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_a_category_is_created_read_changed_and_deleted(api: Api, broadcas
     ]
 
 
-async def test_visitors_see_public_categories_only_and_users_all(api: Api, rows: Rows) -> None:
+async def test_visitors_see_only_public_categories_and_users_see_all(api: Api, rows: Rows) -> None:
     public, private = await rows.category(), await rows.category("private")
     user = await api.register()
     seen = await api.call("GET", "/api/categories", 200)
@@ -47,7 +47,7 @@ async def test_visitors_see_public_categories_only_and_users_all(api: Api, rows:
     await api.call("GET", f"/api/categories/{private}", 200, who=user)
 
 
-async def test_categories_come_by_name_in_pages(api: Api) -> None:
+async def test_pages_of_categories_are_ordered_by_name(api: Api) -> None:
     moderator = await api.register(role=Role.MODERATOR)
     for name in ("beta", "Delta", "alpha", "Gamma", "epsilon"):
         await api.call("POST", "/api/categories", 201, who=moderator, json={"name": name})
@@ -62,7 +62,7 @@ async def test_categories_come_by_name_in_pages(api: Api) -> None:
     assert seen == ["alpha", "beta", "Delta", "epsilon", "Gamma"]
 
 
-async def test_a_name_is_taken_until_its_category_is_deleted(api: Api) -> None:
+async def test_a_category_name_can_be_reused_after_its_category_is_deleted(api: Api) -> None:
     moderator = await api.register(role=Role.MODERATOR)
     first = await api.call("POST", "/api/categories", 201, who=moderator, json={"name": "Trucks"})
     other = await api.call("POST", "/api/categories", 201, who=moderator, json={"name": "Vans"})

@@ -1,4 +1,4 @@
-"""What holds for every route: problems, methods, media types, unknown things, health."""
+"""Rules that every route follows: problems, methods, media types, unknown parameters, log lines; and health checks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import io
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable
 from ipaddress import ip_network
 from typing import Any
 
@@ -21,7 +20,7 @@ from shared.domain.users import Role
 from shared.logs import JsonLines
 from shared.postgres import Database, Statement
 from shared.settings import Settings
-from tests.api.conftest import PASSWORD, Api, Person
+from tests.api.conftest import PASSWORD, Api, MakeApi, Person
 
 JSON = {"Content-Type": "application/json"}
 
@@ -33,8 +32,8 @@ PIXEL = base64.b64decode(
 REST = [route for route in ROUTES if route.path.startswith(("/api/", "/health/"))]
 """All routes but the web page's."""
 
-# One of everything, as the admin 1 and the user 2 could have made it.
-WORLD = """
+# One row in every table, as if the admin with id 1 and the user with id 2 had made them.
+ONE_OF_EVERYTHING = """
     INSERT INTO categories (id, name) VALUES (1, 'Sedans');
     INSERT INTO listings (id, seller_id, category_id, title, content) VALUES (1, 1, 1, 'A car', 'A good one');
     INSERT INTO listings (id, seller_id, category_id, title, content, trashed_at, trashed_by)
@@ -53,47 +52,47 @@ def named(route: Any) -> str:
 
 @pytest.fixture
 async def admin(api: Api, settings: Settings) -> Person:
-    """The admin of a world with one of everything."""
+    """An admin, in a database that has one row in every table."""
     registered = await api.register(role=Role.ADMIN)
     await api.register()
     database = await Database.connect(settings)
-    await database.execute(Statement("", WORLD))
+    await database.execute(Statement("", ONE_OF_EVERYTHING))
     await database.close()
     return registered
 
 
-def path_in_world(route: Any) -> str:
-    """The route's path to something that is there, and that the admin may do it to."""
+def existing_path(route: Any) -> str:
+    """The route's path, with ids of rows that exist and that the admin may change."""
     number = "2" if route.path.startswith(("/api/users/", "/api/trash/")) else "1"
     return str(route.path).replace("{id}", number).replace("{user_id}", "2").replace("{picture_id}", "1")
 
 
-def test_every_route_stands_once_and_has_an_action_of_the_table() -> None:
+def test_every_route_is_listed_once_and_has_an_action_of_the_policy() -> None:
     assert len({(route.method, route.path) for route in ROUTES}) == len(ROUTES)
     assert {route.action for route in ROUTES} <= set(GRID)
 
 
 @pytest.mark.parametrize("route", [route for route in REST if needs_login(route.action)], ids=named)
-async def test_who_is_not_logged_in_is_asked_to_before_anything_else(api: Api, route: Any) -> None:
+async def test_the_missing_log_in_is_reported_before_any_other_fault(api: Api, route: Any) -> None:
     path = re.sub(r"{\w+}", "x", route.path)
     await api.call(route.method, path + "?unknown=1", 401, data=b"{", headers={"Content-Type": "text/plain"})
 
 
 @pytest.mark.parametrize("route", REST, ids=named)
-async def test_an_unknown_parameter_is_422_and_nothing_is_done(api: Api, admin: Person, route: Any) -> None:
+async def test_an_unknown_parameter_is_422_and_changes_nothing(api: Api, admin: Person, route: Any) -> None:
     who = admin if needs_login(route.action) else None
     body: dict[str, Any] = {"data": b"{}", "headers": JSON} if route.body else {}
     if route.action is Action.PICTURE_CHANGE and route.method == "POST":
         body = {"data": FormData({"picture": io.BytesIO(PIXEL)})}
-    problem = await api.call(route.method, path_in_world(route), 422, who=who, params={"unknown": "1"}, **body)
+    problem = await api.call(route.method, existing_path(route), 422, who=who, params={"unknown": "1"}, **body)
     assert "unknown" in problem["errors"]
     await api.call("GET", "/api/me", 200, who=admin)
 
 
 @pytest.mark.parametrize("route", [route for route in REST if route.body], ids=named)
-async def test_a_body_is_judged_in_the_promised_order(api: Api, admin: Person, route: Any) -> None:
+async def test_a_wrong_body_gets_415_400_or_422(api: Api, admin: Person, route: Any) -> None:
     who = admin if needs_login(route.action) else None
-    path = path_in_world(route)
+    path = existing_path(route)
     for wrong in ("text/plain", "application/json; charset=x"):
         await api.call(route.method, path, 415, who=who, data=b"{}", headers={"Content-Type": wrong})
     for text in [b"{", b"\xff", b"NaN", b'{"a": Infinity}', b"[" * 100_000, b"\xef\xbb\xbf{}", b"{}{}"]:
@@ -110,7 +109,7 @@ async def test_a_body_that_cannot_be_unpacked_is_400(api: Api, admin: Person, pa
     assert problem["type"] == "/problems/bad-request"
 
 
-async def test_a_client_that_leaves_within_its_body_is_no_failure_of_ours(
+async def test_a_client_that_disconnects_within_its_body_is_not_logged_as_an_error(
     api: Api, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logged: asyncio.Queue[logging.LogRecord] = asyncio.Queue()
@@ -129,17 +128,17 @@ async def test_a_client_that_leaves_within_its_body_is_no_failure_of_ours(
     assert (record.levelname, record.msg, logged.empty()) == ("INFO", "request", True)
 
 
-async def test_a_number_without_end_is_a_wrong_value(api: Api) -> None:
+async def test_a_very_long_number_is_422(api: Api) -> None:
     text = b'{"email": ' + b"9" * 5000 + b', "password": "x"}'
     problem = await api.call("POST", "/api/login", 422, data=text, headers=JSON)
     assert set(problem["errors"]) == {"email"}
 
 
-async def test_no_body_is_no_json(api: Api) -> None:
+async def test_an_empty_body_is_400(api: Api) -> None:
     await api.call("POST", "/api/login", 400, data=b"", headers=JSON)
 
 
-async def test_a_method_that_is_not_there_is_405_with_those_that_are(api: Api) -> None:
+async def test_an_unknown_method_is_405_with_the_allowed_methods(api: Api) -> None:
     response = await api.client.post("/api/me")
     assert response.status == 405
     assert set(response.headers["Allow"].split(",")) == {"DELETE", "GET", "HEAD", "PATCH"}
@@ -147,16 +146,16 @@ async def test_a_method_that_is_not_there_is_405_with_those_that_are(api: Api) -
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/api", "/api/", "/api/me/", "/api/nothing", "/%00", "/api/users/1/x"])
-async def test_an_unknown_path_is_a_problem_too(api: Api, path: str) -> None:
+async def test_an_unknown_path_is_404(api: Api, path: str) -> None:
     await api.call("GET", path, 404)
 
 
-async def test_a_body_beyond_the_limit_is_413(make_api: Callable[..., Awaitable[Api]]) -> None:
+async def test_a_body_beyond_the_limit_is_413(make_api: MakeApi) -> None:
     api = await make_api(max_body_bytes=1000)
     await api.call("POST", "/api/login", 413, data=b'"' + b"x" * 1000 + b'"', headers=JSON)
 
 
-async def test_head_answers_as_get_without_the_body(api: Api) -> None:
+async def test_head_is_answered_like_get(api: Api) -> None:
     someone = await api.register()
     await api.call("HEAD", "/api/me", 200, who=someone)
 
@@ -166,7 +165,7 @@ async def test_health_answers(api: Api) -> None:
     assert await api.call("GET", "/health/ready", 200) == {"status": "ok"}
 
 
-async def test_without_postgres_it_is_not_ready_and_answers_503(make_api: Callable[..., Awaitable[Api]]) -> None:
+async def test_without_postgres_the_api_is_not_ready_and_answers_503(make_api: MakeApi) -> None:
     api = await make_api(database_url="postgresql://nobody@127.0.0.1:1/nothing", database_timeout_seconds=2.0)
     answer = await api.call("GET", "/health/ready", 503)
     assert set(answer["reasons"]) == {"postgres"}
@@ -177,7 +176,7 @@ async def test_without_postgres_it_is_not_ready_and_answers_503(make_api: Callab
 
 
 @pytest.mark.usefixtures("real_hashes")
-async def test_too_many_log_ins_at_once_are_told_to_come_back(make_api: Callable[..., Awaitable[Api]]) -> None:
+async def test_too_many_concurrent_log_ins_get_503_with_retry_after(make_api: MakeApi) -> None:
     api = await make_api(password_workers=1, max_waiting_passwords=2)
     body = {"email": "a@example.com", "password": PASSWORD}
     responses = await asyncio.gather(*(api.client.post("/api/login", json=body) for _ in range(12)))
@@ -186,7 +185,9 @@ async def test_too_many_log_ins_at_once_are_told_to_come_back(make_api: Callable
     assert all("Retry-After" in response.headers for response in responses if response.status == 503)
 
 
-async def test_a_request_is_one_json_line_without_query_or_secrets(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_request_is_logged_as_one_json_line_without_query_or_secrets(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
     someone = await api.register()
     caplog.set_level(logging.INFO)
     caplog.clear()
@@ -201,7 +202,7 @@ async def test_a_request_is_one_json_line_without_query_or_secrets(api: Api, cap
     assert someone.access_token not in text
 
 
-async def test_what_we_did_wrong_is_a_500_without_details(
+async def test_a_server_error_is_500_without_details(
     api: Api, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shared.repositories.users._BY_ID", Statement("broken", "SELECT 1 / 0, $1::bigint"))
@@ -211,7 +212,7 @@ async def test_what_we_did_wrong_is_a_500_without_details(
     assert "division by zero" in caplog.text
 
 
-def test_actions_are_in_the_order_of_the_alphabet() -> None:
+def test_actions_are_in_alphabetical_order() -> None:
     assert [action.name for action in Action] == sorted(action.name for action in Action)
     assert list(GRID) == list(Action)
 
@@ -225,8 +226,8 @@ def test_actions_are_in_the_order_of_the_alphabet() -> None:
         ("password=hunter2", "127.0.0.1"),
     ],
 )
-async def test_the_line_of_a_request_says_where_it_came_from(
-    make_api: Callable[..., Awaitable[Api]], caplog: pytest.LogCaptureFixture, forwarded: str, address: str
+async def test_the_log_line_of_a_request_has_the_clients_address(
+    make_api: MakeApi, caplog: pytest.LogCaptureFixture, forwarded: str, address: str
 ) -> None:
     api = await make_api(trusted_proxies=(ip_network("127.0.0.0/8"),))
     caplog.set_level(logging.INFO)
@@ -237,7 +238,7 @@ async def test_the_line_of_a_request_says_where_it_came_from(
     assert "hunter2" not in str(line)
 
 
-async def test_an_address_that_no_proxy_of_ours_names_is_not_believed(
+async def test_a_forwarded_address_is_ignored_without_a_trusted_proxy(
     api: Api, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)

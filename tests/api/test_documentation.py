@@ -1,4 +1,4 @@
-"""The OpenAPI document and its page: complete, true, and safe to open."""
+"""The OpenAPI document describes every route as it behaves, and the page that shows it is safe to open."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def document(api: Api) -> Any:
     return await api.call("GET", "/api/openapi.json", 200)
 
 
-async def test_every_route_is_in_the_document_and_nothing_else(api: Api) -> None:
+async def test_the_document_has_exactly_the_served_routes(api: Api) -> None:
     paths = (await document(api))["paths"]
     assert {(method.upper(), path) for path, methods in paths.items() for method in methods} == SERVED
 
@@ -58,7 +58,7 @@ async def test_the_document_is_openapi_3_1_with_names_and_answers_for_every_oper
             assert name in described["components"]["schemas"]
 
 
-async def test_query_parameters_say_what_they_mean_and_are_never_null(api: Api) -> None:
+async def test_every_query_parameter_is_explained_and_never_null(api: Api) -> None:
     for methods in (await document(api))["paths"].values():
         for operation in methods.values():
             for parameter in operation["parameters"]:
@@ -67,7 +67,7 @@ async def test_query_parameters_say_what_they_mean_and_are_never_null(api: Api) 
                     assert "description" in parameter or f"`{parameter['name']}`" in operation["summary"]
 
 
-async def test_writes_can_be_answered_429_and_say_when_to_come_back(api: Api) -> None:
+async def test_every_write_documents_429_with_retry_after(api: Api) -> None:
     for methods in (await document(api))["paths"].values():
         for method, operation in methods.items():
             if method != "get":
@@ -91,7 +91,7 @@ async def test_the_examples_work(api: Api, rows: Rows) -> None:
     await api.call("POST", "/api/messages", 201, who=other, json={"to": admin.id, "message": "First"})
     ids = {"trash_restore": trashed_id, "categories_change": 1, "users_change_role": other.id, "users_ban": other.id}
     ids["conversations_mark_read"] = other.id
-    # A refresh token and an own password cannot be in a document.
+    # These two need a refresh token and a password, which an example cannot know.
     del bodies["accounts_refresh"], bodies["accounts_leave"]
     for name in sorted(bodies, key=lambda name: (name != "accounts_register", name)):
         await _send(api, admin, bodies[name], ids.get(name, listing_id))
@@ -114,7 +114,7 @@ async def _send(api: Api, who: Person, example: tuple[str, str, Any, Any], targe
     return await api.call(method.upper(), concrete, status, who=who, json=body)
 
 
-async def test_the_page_admits_its_own_script_and_style_only(api: Api) -> None:
+async def test_the_page_allows_only_its_own_script_and_style(api: Api) -> None:
     response = await api.client.get("/api/docs")
     text = await response.text()
     assert (response.status, response.content_type, response.charset) == (200, "text/html", "utf-8")
@@ -131,11 +131,11 @@ async def test_the_page_admits_its_own_script_and_style_only(api: Api) -> None:
 @pytest.mark.parametrize(
     ("role", "phases"), [("admin", "examples,coverage"), ("admin", "fuzzing"), ("visitor", "fuzzing")]
 )
-async def test_whatever_is_sent_the_answer_is_one_of_the_document(
+async def test_generated_requests_get_only_documented_answers(
     processes: Processes, settings: Settings, rows: Rows, tmp_path: Path, role: str, phases: str
 ) -> None:
     headers: list[str] = []
-    await _stock(rows)
+    await _insert_rows(rows)
     if role == "admin":
         await rows.execute("UPDATE users SET role = 'admin' WHERE id = 10")
         token = Tokens(settings.jwt_secret, 3600).issue(10, Role.ADMIN, None)
@@ -146,7 +146,7 @@ async def test_whatever_is_sent_the_answer_is_one_of_the_document(
         "run",
         f"{node.url}/api/openapi.json",
         *headers,
-        # What would end the session that all of this is asked with.
+        # These two would end the session that all requests use.
         *("--exclude-operation-id", "accounts_logout", "--exclude-operation-id", "accounts_leave"),
         *("--phases", phases, "--max-examples", "6"),
         *("--checks", ",".join(CHECKS), "--continue-on-failure", "--no-shrink", "--no-color", "--warnings", "off"),
@@ -167,8 +167,8 @@ async def test_whatever_is_sent_the_answer_is_one_of_the_document(
     assert "request failed" not in node.output()
 
 
-async def _stock(rows: Rows) -> None:
-    """Things with small ids, which are tried first."""
+async def _insert_rows(rows: Rows) -> None:
+    """Insert rows with small ids, because the fuzzer tries small ids first."""
     await rows.execute(
         "INSERT INTO users (name, email, password_hash)"
         " SELECT 'User', 'user' || n || '@example.com', 'none' FROM generate_series(1, 10) n"

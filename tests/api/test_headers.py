@@ -1,16 +1,13 @@
-"""Headers of every answer: safe by default, and open to the pages that are allowed, and to no others."""
+"""The headers of every answer: safe by default, and readable by pages of the allowed origins only."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from ipaddress import ip_network
 
 import pytest
 from aiohttp import hdrs
 
-from tests.api.conftest import Api
-
-MakeApi = Callable[..., Awaitable[Api]]
+from tests.api.conftest import Api, MakeApi
 
 ORIGIN = "https://cars.example"
 
@@ -27,7 +24,7 @@ ORIGIN = "https://cars.example"
         ("OPTIONS", "/api/me", 405),
     ],
 )
-async def test_every_answer_is_safe_by_default(api: Api, method: str, path: str, status: int) -> None:
+async def test_every_answer_has_the_safe_headers(api: Api, method: str, path: str, status: int) -> None:
     response = await api.client.request(method, path)
     assert response.status == status
     assert response.headers["X-Content-Type-Options"] == "nosniff"
@@ -40,7 +37,7 @@ async def test_every_answer_is_safe_by_default(api: Api, method: str, path: str,
     assert "Access-Control-Allow-Origin" not in response.headers
 
 
-async def test_an_allowed_page_may_ask_and_read(make_api: MakeApi) -> None:
+async def test_a_page_of_an_allowed_origin_may_send_requests_and_read_answers(make_api: MakeApi) -> None:
     api = await make_api(allowed_origins=(ORIGIN,))
     preflight = await api.client.options(
         "/api/me", headers={"Origin": ORIGIN, "Access-Control-Request-Method": "PATCH"}
@@ -56,7 +53,7 @@ async def test_an_allowed_page_may_ask_and_read(make_api: MakeApi) -> None:
     assert "Retry-After" in response.headers["Access-Control-Expose-Headers"]
 
 
-async def test_another_page_may_neither(make_api: MakeApi) -> None:
+async def test_a_page_of_another_origin_may_neither_send_requests_nor_read_answers(make_api: MakeApi) -> None:
     api = await make_api(allowed_origins=(ORIGIN,))
     evil = {"Origin": "https://evil.example"}
     preflight = await api.client.options("/api/me", headers={**evil, "Access-Control-Request-Method": "PATCH"})
@@ -66,7 +63,7 @@ async def test_another_page_may_neither(make_api: MakeApi) -> None:
         assert response.headers["Vary"] == "Origin"
 
 
-async def test_production_without_a_list_is_for_its_own_host(make_api: MakeApi) -> None:
+async def test_in_production_only_the_own_origin_is_allowed_by_default(make_api: MakeApi) -> None:
     api = await make_api(environment="production")
     own = f"http://{api.client.host}:{api.client.port}"
     response = await api.client.get("/health/live", headers={"Origin": own})
@@ -75,7 +72,7 @@ async def test_production_without_a_list_is_for_its_own_host(make_api: MakeApi) 
     assert hdrs.ACCESS_CONTROL_ALLOW_ORIGIN not in response.headers
 
 
-async def test_production_behind_tls_tells_browsers_to_stay_there(make_api: MakeApi) -> None:
+async def test_in_production_behind_tls_browsers_are_told_to_keep_using_tls(make_api: MakeApi) -> None:
     secure = {"X-Forwarded-Proto": "https"}
     behind = await make_api(environment="production", trusted_proxies=(ip_network("127.0.0.0/8"),))
     assert "max-age=" in (await behind.client.get("/health/live", headers=secure)).headers["Strict-Transport-Security"]

@@ -1,4 +1,4 @@
-"""Finding listings: words in any spelling, filters, orders, pages."""
+"""Searching listings: by words, also misspelled ones, with filters, in every order, in pages."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def cars(api: Api, rows: Rows) -> dict[str, int]:
         ("' | & ! ( :* \\", ""),
     ],
 )
-async def test_words_are_found_begun_misspelled_and_in_any_case(
+async def test_words_are_found_by_prefix_misspelled_and_in_any_case(
     api: Api, cars: dict[str, int], q: str, expected: str
 ) -> None:
     ids = [cars[name] for name in expected.split()]
@@ -84,7 +84,7 @@ async def test_a_wrong_q_is_422(api: Api, q: str) -> None:
     await api.call("GET", "/api/listings", 422, params={"q": q})
 
 
-async def test_a_misspelled_title_does_not_stand_in_the_way_of_the_right_ones(api: Api, rows: Rows) -> None:
+async def test_a_misspelled_title_does_not_hide_the_correct_ones(api: Api, rows: Rows) -> None:
     seller = await api.register()
     category_id = await rows.category()
     right = [await rows.listing(seller.id, category_id, title="Toyota Camry") for _ in range(6)]
@@ -101,7 +101,7 @@ async def test_a_changed_title_is_found_by_its_new_words_only(api: Api, rows: Ro
     assert await found(api, "q=wagon") == []
 
 
-async def test_filters_narrow_together_and_unknown_values_are_in_no_range(api: Api, rows: Rows) -> None:
+async def test_filters_combine_and_unknown_values_are_in_no_range(api: Api, rows: Rows) -> None:
     seller, other = await api.register(), await api.register()
     one, two = await rows.category(), await rows.category()
     golf = {"title": "Golf", "make": "Volkswagen", "model": "Golf"}
@@ -155,7 +155,7 @@ ORDERS = {
 
 
 @pytest.mark.parametrize("ways", ["as they are", "first walk and all matches", "few matches", "second walk"])
-async def test_every_order_by_every_way_gives_the_same_pages(
+async def test_every_order_gives_the_same_pages_by_every_plan(
     api: Api, rows: Rows, monkeypatch: pytest.MonkeyPatch, ways: str
 ) -> None:
     bounds = {
@@ -193,7 +193,7 @@ async def test_every_order_by_every_way_gives_the_same_pages(
             assert await every_page(api, f"{query}&sort={sort}".strip("&"), 7) == expected, (sort, query)
 
 
-async def test_pages_stay_right_while_listings_come_and_go(api: Api, rows: Rows) -> None:
+async def test_pages_neither_repeat_nor_skip_listings_that_stay(api: Api, rows: Rows) -> None:
     seller = await api.register()
     category_id = await rows.category()
     ids = [await rows.listing(seller.id, category_id, price=n) for n in range(6)]

@@ -1,7 +1,9 @@
-"""Listings: offered, read, changed, hidden; who sees them, and who hears of their changes."""
+"""Listings: creating, reading, changing and hiding them; who sees them, and what is broadcast of their changes."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,8 +11,10 @@ import pytest
 
 from shared.domain.users import Role
 from shared.events.listings import LISTING_UPDATED, LOOK_AGAIN
+from shared.postgres import Statement
 from tests.api.conftest import Api, Broadcasts, Person
 from tests.api.rows import Rows
+from tests.api.trips import counted_trips
 
 NEXT_YEAR = datetime.now(UTC).year + 1
 
@@ -20,7 +24,7 @@ async def new_listing(api: Api, rows: Rows, who: Person, **values: Any) -> Any:
     return await api.call("POST", "/api/listings", 201, who=who, json=body)
 
 
-async def test_a_listing_is_stored_as_given_and_read_with_all_that_belongs_to_it(api: Api, rows: Rows) -> None:
+async def test_a_listing_is_stored_as_given_and_read_with_its_seller_and_category(api: Api, rows: Rows) -> None:
     seller, buyer = await api.register("Ann"), await api.register()
     category_id = await rows.category()
     given = {
@@ -86,7 +90,7 @@ async def test_wrong_values_are_422_and_nothing_is_stored(api: Api, rows: Rows, 
     assert await rows.fetch("SELECT count(*) FROM listings") == [(0,)]
 
 
-async def test_the_first_and_the_last_good_values_are_taken(api: Api, rows: Rows) -> None:
+async def test_the_smallest_and_largest_values_are_accepted(api: Api, rows: Rows) -> None:
     seller = await api.register()
     for year in (1886, NEXT_YEAR, 2015.0):
         assert (await new_listing(api, rows, seller, year=year))["year"] == year
@@ -94,7 +98,9 @@ async def test_the_first_and_the_last_good_values_are_taken(api: Api, rows: Rows
     assert (created["mileage"], created["price"]) == (10_000_000, 0)
 
 
-async def test_what_is_given_is_changed_and_null_makes_unknown(api: Api, rows: Rows, broadcasts: Broadcasts) -> None:
+async def test_a_change_sets_the_given_fields_and_null_erases_a_value(
+    api: Api, rows: Rows, broadcasts: Broadcasts
+) -> None:
     seller = await api.register()
     created = await new_listing(api, rows, seller, make="Toyota", price=9000)
     path, other = f"/api/listings/{created['id']}", await rows.category()
@@ -113,7 +119,7 @@ async def test_what_is_given_is_changed_and_null_makes_unknown(api: Api, rows: R
     assert await api.call("GET", path, 200, who=seller) == changed
 
 
-async def test_an_admins_change_of_anothers_listing_is_recorded(api: Api, rows: Rows) -> None:
+async def test_an_admins_change_of_another_users_listing_is_recorded(api: Api, rows: Rows) -> None:
     seller, admin = await api.register(), await api.register(role=Role.ADMIN)
     listing_id = await rows.listing(seller.id)
     await api.call("PATCH", f"/api/listings/{listing_id}", 200, who=admin, json={"title": "New"})
@@ -121,7 +127,7 @@ async def test_an_admins_change_of_anothers_listing_is_recorded(api: Api, rows: 
     assert acts == [(admin.id, "listing_edit", listing_id, "title")]
 
 
-async def test_a_hidden_listing_is_for_its_owner_and_moderators_and_comes_back(
+async def test_a_hidden_listing_is_visible_to_its_owner_and_moderators_until_it_is_shown_again(
     api: Api, rows: Rows, broadcasts: Broadcasts
 ) -> None:
     seller, other, moderator = await api.register(), await api.register(), await api.register(role=Role.MODERATOR)
@@ -158,14 +164,14 @@ async def test_a_hidden_listing_is_for_its_owner_and_moderators_and_comes_back(
     "body",
     [{"reason": ""}, {"reason": "x" * 1001}, {"until": "soon"}, {"until": "2020-01-01T00:00:00Z"}, {"by": 1}],
 )
-async def test_a_wrong_hiding_changes_nothing(api: Api, rows: Rows, body: dict[str, Any]) -> None:
+async def test_a_wrong_request_to_hide_changes_nothing(api: Api, rows: Rows, body: dict[str, Any]) -> None:
     seller, moderator = await api.register(), await api.register(role=Role.MODERATOR)
     listing_id = await rows.listing(seller.id)
     await api.call("PUT", f"/api/listings/{listing_id}/hidden", 422, who=moderator, json=body)
     await api.call("GET", f"/api/listings/{listing_id}", 200)
 
 
-async def test_hidden_listings_are_looked_for_by_moderators_only(api: Api, rows: Rows) -> None:
+async def test_only_moderators_can_list_hidden_listings(api: Api, rows: Rows) -> None:
     seller, moderator = await api.register(), await api.register(role=Role.MODERATOR)
     hidden, shown = await rows.listing(seller.id, hidden_at="now()"), await rows.listing(seller.id)
     await rows.listing(seller.id, hidden_at="now()", hidden_until="now()")
@@ -198,7 +204,7 @@ LISTS = (
         ({}, "public, seller banned", "moderator admin"),
     ],
 )
-async def test_no_list_and_no_search_shows_what_its_reader_may_not_see(
+async def test_lists_and_searches_show_only_listings_that_their_reader_may_see(
     api: Api, rows: Rows, columns: dict[str, Any], category: str, seen_by: str
 ) -> None:
     owner = await api.register()
@@ -226,7 +232,7 @@ async def test_no_list_and_no_search_shows_what_its_reader_may_not_see(
             assert [one["id"] for one in found] == expected, (kind, path)
 
 
-async def test_a_change_of_visibility_holds_at_once(api: Api, rows: Rows) -> None:
+async def test_a_change_of_visibility_takes_effect_at_once(api: Api, rows: Rows) -> None:
     seller, moderator = await api.register(), await api.register(role=Role.MODERATOR)
     category_id = await rows.category()
     listing_id = await rows.listing(seller.id, category_id)
@@ -243,8 +249,71 @@ async def test_a_change_of_visibility_holds_at_once(api: Api, rows: Rows) -> Non
     await api.call("GET", path, 200)
 
 
-async def test_a_private_listing_is_announced_by_its_id_alone(api: Api, rows: Rows, broadcasts: Broadcasts) -> None:
+async def test_a_change_of_a_private_listing_is_broadcast_with_its_id_only(
+    api: Api, rows: Rows, broadcasts: Broadcasts
+) -> None:
     seller = await api.register()
     listing_id = await rows.listing(seller.id, visibility="private")
     await api.call("PATCH", f"/api/listings/{listing_id}", 200, who=seller, json={"title": "Secret"})
     assert broadcasts.seen[-1] == (f"listing:{listing_id}", LISTING_UPDATED, {"id": listing_id})
+
+
+# (method, path, body, who, trips). Each asks who it is and whether they see the listing, and carries the act out; those
+# after which somebody may see the listing also read it, once for everybody.
+TRIPS = [
+    ("PATCH", "", {"title": "Changed"}, "seller", 4),
+    ("PATCH", "", {"title": "Changed", "category_id": 1}, "admin", 4),
+    ("PUT", "/hidden", {"reason": "spam"}, "admin", 4),
+    ("DELETE", "/hidden", None, "admin", 4),
+    ("DELETE", "", None, "seller", 3),
+    ("DELETE", "", None, "admin", 3),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "who", "trips"), TRIPS)
+async def test_a_change_costs_few_trips_to_postgres(
+    make_api: Callable[..., Awaitable[Api]],
+    rows: Rows,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    path: str,
+    body: Any,
+    who: str,
+    trips: int,
+) -> None:
+    # One connection, and so one that has prepared every statement by the second request.
+    api = await make_api(database_pool_size=1)
+    people = {"seller": await api.register(), "admin": await api.register(role=Role.ADMIN)}
+    category_id = await rows.category()
+    for turn in range(2):
+        listing_id = await rows.listing(people["seller"].id, category_id)
+        if path == "/hidden" and method == "DELETE":
+            await rows.execute("UPDATE listings SET hidden_at = now()")
+        with counted_trips(monkeypatch) as sent:
+            response = await api.client.request(
+                method, f"/api/listings/{listing_id}{path}", json=body, headers=people[who].headers
+            )
+            assert response.status in (200, 204)
+        assert turn == 0 or len(sent) == trips, sent
+    [[audited]] = await rows.fetch("SELECT count(*) FROM audit WHERE target_id = %s", listing_id)
+    assert audited == (who == "admin")
+
+
+WAITING = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+
+async def test_of_two_changes_at_once_the_later_one_has_the_later_time(api: Api, rows: Rows) -> None:
+    """By it, a page tells which of two contents is the newer one."""
+    seller = await api.register()
+    listing_id = await rows.listing(seller.id)
+    touch = Statement("", "UPDATE listings SET updated_at = clock_timestamp() WHERE id = %s RETURNING updated_at")
+    async with rows.database.transaction() as first:
+        await first.fetch(Statement("", "SELECT FROM listings WHERE id = %s FOR UPDATE"), listing_id)
+        second = asyncio.create_task(
+            api.call("PATCH", f"/api/listings/{listing_id}", 200, who=seller, json={"title": "Second"})
+        )
+        async with asyncio.timeout(10):
+            while not await rows.fetch(WAITING):  # noqa: ASYNC110 (Postgres tells nobody)
+                await asyncio.sleep(0.01)
+        [[first_at]] = await first.fetch(touch, listing_id)
+    assert datetime.fromisoformat((await second)["updated_at"]) > first_at

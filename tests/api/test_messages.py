@@ -88,7 +88,7 @@ async def test_a_wrong_message_is_refused_and_not_stored(
     assert not broadcasts.seen
 
 
-async def test_a_longest_message_is_stored_exactly(api: Api) -> None:
+async def test_the_longest_message_is_stored_unchanged(api: Api) -> None:
     someone, other = await api.register(), await api.register()
     text = "\U0001f697\"\\'%s{},NULL" + "ä" * 3987
     assert len(text) == 4000
@@ -98,7 +98,7 @@ async def test_a_longest_message_is_stored_exactly(api: Api) -> None:
     assert read == answer
 
 
-async def test_a_repeated_client_ref_answers_the_first_message(api: Api, settings: Settings) -> None:
+async def test_a_repeated_client_ref_is_answered_with_the_first_message(api: Api, settings: Settings) -> None:
     someone, other = await api.register(), await api.register()
     body = {"to": other.id, "message": "Once", "client_ref": 'ref \\ " 1'}
     first = await api.call("POST", "/api/messages", 201, who=someone, json=body)
@@ -112,7 +112,7 @@ async def test_a_repeated_client_ref_answers_the_first_message(api: Api, setting
     assert len(await stored(settings)) == 3
 
 
-async def test_messages_after_an_id_come_oldest_first_in_pages(api: Api) -> None:
+async def test_pages_of_messages_after_an_id_are_oldest_first(api: Api) -> None:
     someone, other, third = await api.register(), await api.register(), await api.register()
     sent = []
     for number in range(5):
@@ -126,14 +126,14 @@ async def test_messages_after_an_id_come_oldest_first_in_pages(api: Api) -> None
     assert rest == {"data": sent[3:], "next_cursor": None}
 
 
-async def test_catching_up_repeats_what_may_have_been_overtaken_and_still_comes_to_an_end(api: Api) -> None:
+async def test_catching_up_repeats_some_messages_before_after_id_and_ends(api: Api) -> None:
     someone, other = await api.register(), await api.register()
     sent = [
         await api.call("POST", "/api/messages", 201, who=other, json={"to": someone.id, "message": "x"})
         for _ in range(12)
     ]
     first = await api.call("GET", f"/api/messages?after_id={sent[4]['id']}&limit=6", 200, who=someone)
-    # Half of the page is what came just before the last message that was seen.
+    # At most half of the page repeats messages up to `after_id`.
     assert first["data"] == sent[2:8]
     pages = [first]
     while pages[-1]["next_cursor"]:
@@ -150,7 +150,7 @@ async def test_a_wrong_after_id_is_422(api: Api, query: str) -> None:
     assert "after_id" in (await api.call("GET", f"/api/messages?{query}", 422, who=someone))["errors"]
 
 
-async def test_conversations_come_latest_first_with_what_is_unread(api: Api) -> None:
+async def test_conversations_are_latest_first_with_their_unread_counts(api: Api) -> None:
     me = await api.register("Me")
     others = [await api.register(f"Other {number}") for number in range(4)]
     for other in others:
@@ -172,7 +172,32 @@ async def test_conversations_come_latest_first_with_what_is_unread(api: Api) -> 
     assert rest["next_cursor"] is None
 
 
-async def test_a_conversation_comes_newest_first_and_stays_right_while_it_grows(api: Api) -> None:
+async def test_conversations_can_be_ordered_by_user_and_limited_to_some_users(api: Api) -> None:
+    me = await api.register("Me")
+    others = [await api.register(f"Other {number}") for number in range(4)]
+    for number in (2, 0, 3, 1):
+        await api.call("POST", "/api/messages", 201, who=others[number], json={"to": me.id, "message": "Hi"})
+
+    async def page(status: int = 200, **params: str) -> Any:
+        return await api.call("GET", "/api/conversations", status, who=me, params=params)
+
+    first = await page(sort="user", limit="3")
+    rest = await page(sort="user", cursor=first["next_cursor"])
+    assert [one["user"]["id"] for one in first["data"] + rest["data"]] == [one.id for one in others]
+    assert rest["next_cursor"] is None
+    some = await page(user_ids=f"{others[0].id},{others[2].id},99,{others[3].id}", limit="2")
+    assert [one["user"]["id"] for one in some["data"]] == [others[3].id, others[0].id]
+    rest = await page(user_ids=f"{others[0].id},{others[2].id}", cursor=some["next_cursor"])
+    assert [one["user"]["id"] for one in rest["data"]] == [others[2].id]
+
+    assert list((await page(422, sort="latest", cursor=first["next_cursor"]))["errors"]) == ["cursor"]
+    assert list((await page(422, sort="user", user_ids="1"))["errors"]) == ["user_ids"]
+    for wrong in ("", "1,", "x", "0", "-1", "1,,2", "9223372036854775808", ",".join("1" * 101)):
+        assert list((await page(422, user_ids=wrong))["errors"]) == ["user_ids"]
+    assert (await page(user_ids=",".join("1" * 100)))["data"] == []
+
+
+async def test_pages_of_a_conversation_are_newest_first_and_unmoved_by_new_messages(api: Api) -> None:
     me, other = await api.register(), await api.register()
     sent = [
         await api.call("POST", "/api/messages", 201, who=who, json={"to": to, "message": "x"})
@@ -187,7 +212,7 @@ async def test_a_conversation_comes_newest_first_and_stays_right_while_it_grows(
     await api.call("GET", "/api/conversations/99/messages", 404, who=me)
 
 
-async def test_reading_marks_and_tells_both(api: Api, broadcasts: Broadcasts) -> None:
+async def test_reading_marks_messages_and_is_broadcast_to_both_users(api: Api, broadcasts: Broadcasts) -> None:
     me, other = await api.register(), await api.register()
     sent = [
         await api.call("POST", "/api/messages", 201, who=other, json={"to": me.id, "message": "x"}) for _ in range(3)
@@ -208,7 +233,7 @@ async def test_reading_marks_and_tells_both(api: Api, broadcasts: Broadcasts) ->
     await api.call("PUT", "/api/conversations/99/read", 404, who=me, json={"up_to": 1})
 
 
-async def test_a_broadcast_that_fails_does_not_fail_the_message(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_message_is_stored_although_its_broadcast_fails(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise Problem("the broker is broken")
 
@@ -218,9 +243,7 @@ async def test_a_broadcast_that_fails_does_not_fail_the_message(api: Api, monkey
 
 
 @pytest.mark.parametrize("state", ["hidden", "trashed"])
-async def test_a_listing_that_the_sender_may_not_see_is_as_one_that_is_not_there(
-    api: Api, rows: Rows, state: str
-) -> None:
+async def test_an_invisible_listing_is_refused_like_an_absent_one(api: Api, rows: Rows, state: str) -> None:
     seller, buyer, moderator = await api.register(), await api.register(), await api.register(role=Role.MODERATOR)
     listing_id = await rows.listing(seller.id, category_id=None, **{f"{state}_at": "now()"})
     body = {"to": seller.id, "message": "Still there?", "listing_id": listing_id}

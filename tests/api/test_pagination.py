@@ -1,4 +1,4 @@
-"""Cursors: what we make is read back exactly, and what others make is refused or harmless."""
+"""Cursors: a position is encoded and decoded without change, and an impossible position is refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from api.pagination import decode_cursor, encode_cursor
 from api.problems import Invalid
 
 
-def test_a_position_is_read_back_exactly() -> None:
+def test_a_decoded_cursor_is_the_encoded_position() -> None:
     position = (datetime(2026, 1, 31, 23, 59, 59, 1, tzinfo=UTC), 2**63 - 1)
     assert decode_cursor(encode_cursor(position), tuple[datetime, int]) == position
 

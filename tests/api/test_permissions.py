@@ -1,8 +1,8 @@
-"""Who may do what: every route, as every kind of person, against the table below.
+"""Calls every route as every kind of person, and compares the status with the table below.
 
-The table is written from what the product promises, not from the code. `{id=hidden}` in a path is a thing of that kind,
-made anew for each person who tries; each belongs to the owner. People: a visitor; a user; the owner; another user; one
-whom the owner has blocked; one who was banned and still has a token; a moderator; an admin.
+The table says what the product promises; it is not derived from the code. `{id=hidden}` in a path stands for a hidden
+listing, which is made anew for each call. Everything that is made belongs to the owner. `blocked` is a user whom the
+owner has blocked; `banned` is a user who was banned and still has a token.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ LISTED: dict[str, set[str]] = {
     "moderator": {"public", "no_longer_hidden", "private", "in_private_category", "hidden"},
     "admin": {"public", "no_longer_hidden", "private", "in_private_category", "hidden"},
 }
-"""What each sees in a list of listings."""
+"""Which kinds of listings each person sees in a list."""
 
 PLACE = re.compile(r"\{(\w+)=(\w+)\}")
 
@@ -169,7 +169,7 @@ class Somebody:
 
 
 class World:
-    """Makes people and what belongs to the owner among them."""
+    """Makes one person of each kind, and things that belong to the owner."""
 
     def __init__(self, rows: Rows, settings: Settings) -> None:
         self._rows = rows
@@ -199,7 +199,7 @@ class World:
         return people
 
     async def make(self, kind: str, owner: Somebody) -> int:
-        """The id of a new thing of that kind."""
+        """Make a new thing of this kind, and return its id."""
         rows = self._rows
         match kind:
             case "owner":
@@ -236,9 +236,9 @@ class World:
         raise AssertionError(f"no such kind: {kind}")
 
     async def path(self, path: str, owner: Somebody) -> str:
-        """The path with new things in its places."""
+        """The path, with the id of a new thing for each placeholder."""
         made: dict[str, int] = {}
-        # The last place first: the listing of a picture is there when the picture is.
+        # From the last to the first: making a picture makes its listing.
         for _, kind in reversed(PLACE.findall(path)):
             made[kind] = made["its_listing"] if kind == "its_listing" else await self.make(kind, owner)
             if kind == "picture":
@@ -248,7 +248,7 @@ class World:
         return PLACE.sub(lambda place: str(made[place[2]]), path)
 
     async def _picture(self, listing_id: int) -> int:
-        """A row without files: who has what it names is told so before they are looked for."""
+        """A row without files: the API answers 304 from the row, before it looks for a file."""
         files = {"key": _key(), "content_type": "image/jpeg", "size": 1, "width": 1, "height": 1}
         thumbnail = {"thumbnail_key": _key(), "thumbnail_content_type": "image/jpeg", "thumbnail_size": 1}
         return await self._insert("pictures", listing_id=listing_id, **files, **thumbnail)
@@ -264,7 +264,7 @@ def _key() -> str:
 
 
 def body_for(given: Any, values: Mapping[str, Any]) -> Any:
-    """The body with its places filled."""
+    """The body, with a value for each placeholder."""
     if not isinstance(given, dict):
         return given
     return {
@@ -274,7 +274,7 @@ def body_for(given: Any, values: Mapping[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize("section", TABLE)
-async def test_each_person_gets_what_the_table_says(api: Api, rows: Rows, settings: Settings, section: str) -> None:
+async def test_each_person_gets_the_status_of_the_table(api: Api, rows: Rows, settings: Settings, section: str) -> None:
     world, wrong = World(rows, settings), []
     for method, path, body, statuses in TABLE[section]:
         people = await world.people()
@@ -298,7 +298,7 @@ async def test_each_person_gets_what_the_table_says(api: Api, rows: Rows, settin
 
 
 @pytest.mark.parametrize("query", ["", "&q=car", "&sort=price", "&category_id={category}", "&seller_id={owner}"])
-async def test_lists_show_each_person_what_they_may_see_and_count_nothing_else(
+async def test_lists_and_their_pages_have_only_listings_that_the_person_may_see(
     api: Api, rows: Rows, settings: Settings, query: str
 ) -> None:
     world = World(rows, settings)
@@ -331,9 +331,9 @@ def test_the_table_has_every_route() -> None:
     assert tabled == served
 
 
-def test_every_route_has_an_action_every_action_a_row_and_every_row_a_use() -> None:
+def test_every_action_has_a_row_in_the_policy_and_is_used() -> None:
     assert set(GRID) == set(Action)
     used = {route.action for route in ROUTES}
-    # Asked when a listing or a category is looked at, on routes that are open to everybody.
+    # Public routes check these when they look at a listing or a category.
     inner = {Action.LISTING_READ_HIDDEN, Action.LISTING_READ_PRIVATE, Action.CATEGORY_READ_PRIVATE}
     assert used | inner == set(Action)

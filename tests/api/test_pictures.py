@@ -1,9 +1,8 @@
-"""Pictures of a listing: uploaded, served and removed, by whom, how many, and what caches may keep."""
+"""Pictures of a listing: uploading, serving and removing them, permissions, limits, and what caches may keep."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from PIL import Image
 from api.services import SERVICES
 from shared.domain.users import Role
 from shared.settings import Settings
-from tests.api.conftest import Api, Person, checked
+from tests.api.conftest import Api, MakeApi, Person, checked
 from tests.api.pictures.samples import encoded, opened, quarters
 from tests.api.rows import Rows
 
@@ -38,14 +37,14 @@ def files(settings: Settings) -> list[Path]:
     return [path for path in (settings.data_directory / "pictures").rglob("*") if path.is_file()]
 
 
-async def left(settings: Settings, count: int) -> None:
-    """Wait until there are so many files; a folder does not tell."""
+async def wait_for_files(settings: Settings, count: int) -> None:
+    """Wait until there are `count` files. A folder gives no event for that."""
     async with asyncio.timeout(10):
         while len(files(settings)) != count:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
-async def test_a_picture_is_stored_small_and_smaller_and_served(api: Api, rows: Rows) -> None:
+async def test_a_picture_and_its_thumbnail_are_stored_and_served(api: Api, rows: Rows) -> None:
     seller = await api.register()
     listing_id = await rows.listing(seller.id)
     picture = await upload(api, listing_id, seller, data=encoded(Image.new("RGB", (3000, 1500)), "PNG"))
@@ -69,7 +68,26 @@ async def test_a_picture_is_stored_small_and_smaller_and_served(api: Api, rows: 
         assert head.headers["ETag"] == response.headers["ETag"]
 
 
-async def test_a_browser_that_has_it_is_answered_304_while_it_may_see_it(api: Api, rows: Rows) -> None:
+async def test_a_listing_says_that_it_changed_when_a_picture_comes_or_goes(
+    api: Api, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.repositories.pictures.MAX_PICTURES", 1)
+    seller = await api.register()
+    listing_id = await rows.listing(seller.id)
+
+    async def updated_at() -> str:
+        return str((await api.call("GET", f"/api/listings/{listing_id}", 200))["updated_at"])
+
+    made = await updated_at()
+    picture = await upload(api, listing_id, seller)
+    added = await updated_at()
+    await upload(api, listing_id, seller, 409)
+    assert await updated_at() == added
+    await api.call("DELETE", f"/api/listings/{listing_id}/pictures/{picture['id']}", 204, who=seller)
+    assert made < added < await updated_at()
+
+
+async def test_a_cached_picture_is_304_as_long_as_the_user_may_see_it(api: Api, rows: Rows) -> None:
     seller = await api.register()
     listing_id = await rows.listing(seller.id)
     url = (await upload(api, listing_id, seller))["url"]
@@ -90,7 +108,7 @@ async def test_a_browser_that_has_it_is_answered_304_while_it_may_see_it(api: Ap
     ("listing", "category"),
     [({"visibility": "private"}, "public"), ({}, "private"), ({"hidden_at": "now()"}, "public")],
 )
-async def test_pictures_are_for_those_who_may_see_the_listing(
+async def test_pictures_are_served_only_to_people_who_may_see_the_listing(
     api: Api, rows: Rows, listing: dict[str, Any], category: str
 ) -> None:
     seller, other = await api.register(), await api.register()
@@ -107,7 +125,7 @@ async def test_pictures_are_for_those_who_may_see_the_listing(
         await api.call("GET", url, 401, headers={"Authorization": "Bearer bad"})
 
 
-async def test_only_who_may_edit_the_listing_changes_its_pictures(api: Api, rows: Rows) -> None:
+async def test_only_people_who_may_edit_a_listing_may_change_its_pictures(api: Api, rows: Rows) -> None:
     seller, other = await api.register(), await api.register()
     moderator, admin = await api.register(role=Role.MODERATOR), await api.register(role=Role.ADMIN)
     listing_id = await rows.listing(seller.id)
@@ -130,7 +148,7 @@ async def test_only_who_may_edit_the_listing_changes_its_pictures(api: Api, rows
     ]
 
 
-async def test_a_picture_is_removed_from_its_own_listing_only(api: Api, rows: Rows) -> None:
+async def test_a_picture_can_be_removed_only_through_its_own_listing(api: Api, rows: Rows) -> None:
     seller = await api.register()
     first, second = await rows.listing(seller.id), await rows.listing(seller.id)
     picture = await upload(api, first, seller)
@@ -138,25 +156,27 @@ async def test_a_picture_is_removed_from_its_own_listing_only(api: Api, rows: Ro
     assert (await api.client.get(picture["url"])).status == 200
 
 
-async def test_the_files_go_with_the_picture_and_with_the_listing(api: Api, rows: Rows, settings: Settings) -> None:
+async def test_files_are_deleted_with_their_picture_and_with_its_listing(
+    api: Api, rows: Rows, settings: Settings
+) -> None:
     seller = await api.register()
     listing_id = await rows.listing(seller.id)
     pictures = [await upload(api, listing_id, seller) for _ in range(2)]
     assert len(files(settings)) == 4
     await api.call("DELETE", f"/api/listings/{listing_id}/pictures/{pictures[0]['id']}", 204, who=seller)
-    await left(settings, 2)
+    await wait_for_files(settings, 2)
     await api.call("GET", pictures[0]["url"], 404)
     await rows.execute("DELETE FROM listings WHERE id = %s", listing_id)
     assert api.client.app is not None
     api.client.app[SERVICES].abandoned_files.wake()
-    await left(settings, 0)
+    await wait_for_files(settings, 0)
     async with asyncio.timeout(10):
         while await rows.fetch("SELECT key FROM abandoned_files"):
             pass
 
 
-async def test_of_uploads_that_race_for_the_last_place_one_gets_it(
-    make_api: Callable[..., Awaitable[Api]], rows: Rows, settings: Settings
+async def test_of_concurrent_uploads_for_the_last_place_one_succeeds(
+    make_api: MakeApi, rows: Rows, settings: Settings
 ) -> None:
     api = await make_api(max_waiting_pictures=20)
     seller = await api.register()
@@ -183,8 +203,8 @@ async def test_of_uploads_that_race_for_the_last_place_one_gets_it(
         (a_jpeg() + bytes(200_000), 413),
     ],
 )
-async def test_what_is_no_good_picture_leaves_nothing_behind(
-    make_api: Callable[..., Awaitable[Api]], rows: Rows, settings: Settings, data: bytes, status: int
+async def test_a_refused_picture_leaves_neither_file_nor_row(
+    make_api: MakeApi, rows: Rows, settings: Settings, data: bytes, status: int
 ) -> None:
     api = await make_api(max_picture_bytes=100_000)
     seller = await api.register()
@@ -196,7 +216,7 @@ async def test_what_is_no_good_picture_leaves_nothing_behind(
     assert await rows.fetch("SELECT id FROM pictures") == []
 
 
-async def test_a_form_that_is_none_is_refused(api: Api, rows: Rows) -> None:
+async def test_a_malformed_form_is_refused(api: Api, rows: Rows) -> None:
     seller = await api.register()
     path = f"/api/listings/{await rows.listing(seller.id)}/pictures"
     await api.call("POST", path, 415, who=seller, json={"picture": "x"})
@@ -227,7 +247,7 @@ async def test_a_form_that_is_none_is_refused(api: Api, rows: Rows) -> None:
     assert await rows.fetch("SELECT id FROM pictures") == []
 
 
-async def test_a_picture_that_comes_too_slowly_is_given_up(make_api: Callable[..., Awaitable[Api]], rows: Rows) -> None:
+async def test_an_upload_that_is_too_slow_is_408(make_api: MakeApi, rows: Rows) -> None:
     api = await make_api(body_seconds=0.05)
     seller = await api.register()
     path = f"/api/listings/{await rows.listing(seller.id)}/pictures"
@@ -244,8 +264,8 @@ async def test_a_picture_that_comes_too_slowly_is_given_up(make_api: Callable[..
     assert problem["type"] == "/problems/too-slow"
 
 
-async def test_with_the_storage_away_uploads_and_pictures_are_503_and_rows_are_as_before(
-    make_api: Callable[..., Awaitable[Api]], rows: Rows, monkeypatch: pytest.MonkeyPatch
+async def test_without_the_storage_pictures_are_503_and_no_row_changes(
+    make_api: MakeApi, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
         monkeypatch.setenv(name, "nowhere")
@@ -273,9 +293,7 @@ async def test_a_picture_whose_file_is_gone_is_404(api: Api, rows: Rows, setting
     await api.call("GET", picture["url"], 404)
 
 
-async def test_uploads_beyond_what_can_wait_are_told_to_come_back(
-    make_api: Callable[..., Awaitable[Api]], rows: Rows
-) -> None:
+async def test_too_many_concurrent_uploads_get_503_with_retry_after(make_api: MakeApi, rows: Rows) -> None:
     api = await make_api(picture_workers=1, max_waiting_pictures=1)
     seller = await api.register()
     path = f"/api/listings/{await rows.listing(seller.id)}/pictures"
@@ -287,9 +305,7 @@ async def test_uploads_beyond_what_can_wait_are_told_to_come_back(
     assert all("Retry-After" in response.headers for response in responses if response.status == 503)
 
 
-async def test_uploads_take_their_place_before_they_are_read(
-    make_api: Callable[..., Awaitable[Api]], rows: Rows
-) -> None:
+async def test_an_upload_takes_its_place_before_its_body_is_read(make_api: MakeApi, rows: Rows) -> None:
     api = await make_api(picture_workers=1, max_waiting_pictures=2)
     seller = await api.register()
     path = f"/api/listings/{await rows.listing(seller.id)}/pictures"
@@ -311,11 +327,11 @@ async def test_uploads_take_their_place_before_they_are_read(
             await begun.acquire()
         while workers.free:  # noqa: ASYNC110 (it tells nobody)
             await asyncio.sleep(0)
-        # Nothing of the fourth is waited for: its body has not come, and does not come before the answer.
+        # The fourth upload is refused before its body has come.
         refused = await api.client.post(path, data=slowly(), headers=headers)
     assert int(refused.headers["Retry-After"]) > 0
     await checked(refused, 503)
-    # What is wrong with a request is said all the same, and who may not is told so.
+    # Other faults of a request are still reported first.
     await api.call("POST", path, 415, who=seller, json={"picture": "x"})
     await api.call("POST", path, 401, data=form(a_jpeg()))
     finish.set()
@@ -323,9 +339,7 @@ async def test_uploads_take_their_place_before_they_are_read(
     await checked(await api.client.post(path, data=form(a_jpeg()), headers=seller.headers), 201)
 
 
-async def test_who_goes_away_in_the_middle_of_an_upload_frees_the_place(
-    make_api: Callable[..., Awaitable[Api]], rows: Rows
-) -> None:
+async def test_a_client_that_disconnects_during_its_upload_frees_its_place(make_api: MakeApi, rows: Rows) -> None:
     api = await make_api(picture_workers=1, max_waiting_pictures=1)
     seller = await api.register()
     path = f"/api/listings/{await rows.listing(seller.id)}/pictures"

@@ -1,4 +1,4 @@
-"""`python -m api` as a real process: serving, stopping, and the operator's commands."""
+"""`python -m api` as a real process: it serves, it stops, and it runs the operator's commands."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from shared.postgres import Database, Statement
 from shared.pubsub.redis import RedisBroker
 from shared.settings import Settings
 from tests.api.conftest import PASSWORD, Broadcasts
+from tests.conftest import JWT_SECRET
 from tests.support.processes import CHECKOUT, NURSERY, Processes, base_environment, environment_of
 
 pytestmark = pytest.mark.servers
@@ -41,7 +42,9 @@ async def rows(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
         await database.close()
 
 
-async def test_a_served_api_sends_through_redis_and_stops_in_order(processes: Processes, settings: Settings) -> None:
+async def test_the_api_publishes_through_redis_and_finishes_requests_before_it_stops(
+    processes: Processes, settings: Settings
+) -> None:
     api = await processes.api()
     broadcasts, broker = Broadcasts(), RedisBroker(settings, "test")
     await broker.start(broadcasts)
@@ -58,7 +61,7 @@ async def test_a_served_api_sends_through_redis_and_stops_in_order(processes: Pr
         async with asyncio.timeout(5):
             await broadcasts.arrived.wait()
         assert broadcasts.seen == [("private_chat:1", "send", message)]
-        # A request under way is finished: the API has asked for its body, and is told to stop before it has that.
+        # A running request is finished: the API has asked for its body, and is told to stop before the body has come.
         login = json.dumps({"email": body["email"], "password": PASSWORD}).encode()
 
         async def late() -> AsyncIterator[bytes]:
@@ -76,13 +79,15 @@ async def test_a_served_api_sends_through_redis_and_stops_in_order(processes: Pr
     assert token not in api.output()
 
 
-async def test_a_served_api_applies_the_schema(processes: Processes, settings: Settings) -> None:
+async def test_the_api_applies_the_schema_when_it_starts(processes: Processes, settings: Settings) -> None:
     await rows(settings, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     await asyncio.gather(processes.api(), processes.api())
     assert await rows(settings, "SELECT count(*) FROM users") == [(0,)]
 
 
-async def test_seed_makes_users_who_can_log_in_and_listings(processes: Processes, settings: Settings) -> None:
+async def test_the_command_seed_makes_listings_and_users_who_can_log_in(
+    processes: Processes, settings: Settings
+) -> None:
     done = await asyncio.to_thread(command, settings, "seed", "--users", "500", "--listings", "300")
     assert done.returncode == 0, done.stderr
     assert "correct horse battery" in done.stdout
@@ -97,7 +102,7 @@ async def test_seed_makes_users_who_can_log_in_and_listings(processes: Processes
             assert response.status == 200
 
 
-async def test_token_prints_a_line_for_each_user(settings: Settings) -> None:
+async def test_the_command_token_prints_a_line_for_each_user(settings: Settings) -> None:
     command(settings, "seed", "--users", "3")
     done = command(settings, "token", "1", "3")
     assert done.returncode == 0
@@ -109,7 +114,7 @@ async def test_token_prints_a_line_for_each_user(settings: Settings) -> None:
     assert (failed.returncode, failed.stdout, failed.stderr) == (1, "", "python -m api: no user 99\n")
 
 
-async def test_role_makes_the_first_admin_and_keeps_the_last(settings: Settings) -> None:
+async def test_the_command_role_makes_the_first_admin_and_keeps_the_last_one(settings: Settings) -> None:
     command(settings, "seed", "--users", "1")
     assert command(settings, "role", "USER1@example.com", "admin").returncode == 0
     assert await rows(settings, "SELECT role FROM users") == [("admin",)]
@@ -120,7 +125,7 @@ async def test_role_makes_the_first_admin_and_keeps_the_last(settings: Settings)
     assert command(settings, "role", "user1@example.com", "king").returncode == 2
 
 
-async def test_schema_says_what_it_did(settings: Settings) -> None:
+async def test_the_command_schema_says_what_it_did(settings: Settings) -> None:
     await rows(settings, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     # By a Python that has imported nothing yet.
     environment = {**base_environment(), **environment_of(settings)}
@@ -140,12 +145,10 @@ async def test_schema_says_what_it_did(settings: Settings) -> None:
         ({"API_PORT": "x"}, "API_PORT"),
     ],
 )
-def test_an_environment_that_cannot_be_used_is_one_line(
-    tmp_path: Path, environment: dict[str, str], named: str
-) -> None:
+def test_a_wrong_setting_is_reported_in_one_line(tmp_path: Path, environment: dict[str, str], named: str) -> None:
     settings = replace(
         Settings(),
-        jwt_secret="a-secret-of-the-tests-a-secret-of-the-tests",
+        jwt_secret=JWT_SECRET,
         database_url="postgresql://me@127.0.0.1:1/db",
         redis_url="redis://127.0.0.1:1",
         data_directory=tmp_path,

@@ -1,10 +1,10 @@
-"""How often anyone may register, log in and write: on all nodes together, by address and by account."""
+"""Limits on registering, logging in and writing, by address and by account, counted over all nodes together."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Any
 
@@ -13,10 +13,8 @@ from redis.asyncio import Redis
 
 from api.rate_limits import _TAKE
 from shared.settings import Settings
-from tests.api.conftest import PASSWORD, Api
+from tests.api.conftest import PASSWORD, Api, MakeApi
 from tests.support.cluster import running_cluster
-
-MakeApi = Callable[..., Awaitable[Api]]
 
 
 def registration(number: int) -> dict[str, Any]:
@@ -24,7 +22,7 @@ def registration(number: int) -> dict[str, Any]:
 
 
 async def refused(api: Api, method: str, path: str, **more: Any) -> int:
-    """The seconds that a refusal tells to wait."""
+    """Check that the request is refused, and return the seconds of its Retry-After."""
     response = await api.client.request(method, path, **more)
     body = await response.json()
     assert (response.status, body["type"]) == (429, "/problems/too-many-requests")
@@ -33,23 +31,23 @@ async def refused(api: Api, method: str, path: str, **more: Any) -> int:
     return seconds
 
 
-async def test_the_defaults_let_ten_register_and_sixty_writes_pass_in_a_minute(api: Api) -> None:
+async def test_by_default_ten_registrations_and_sixty_writes_a_minute_are_allowed(api: Api) -> None:
     people = [await api.register() for _ in range(11)]
     for number in range(61):
         await api.call("PATCH", "/api/me", 200, who=people[0], json={"name": f"Name {number}"})
 
 
-async def test_registrations_of_one_address_are_limited_on_all_nodes_together(make_api: MakeApi) -> None:
+async def test_registrations_from_one_address_are_limited_over_all_nodes(make_api: MakeApi) -> None:
     nodes = [await make_api(registrations_per_minute=3) for _ in range(2)]
     for number in range(3):
         await nodes[number % 2].call("POST", "/api/register", 201, json=registration(number))
     for api in nodes:
         await refused(api, "POST", "/api/register", json=registration(9))
-    # Not even looked at: neither the body, nor the password.
+    # The request is refused before its body is read.
     await refused(nodes[0], "POST", "/api/register", data=b"{")
 
 
-async def test_guessing_the_current_password_with_somebodys_token_is_limited_too(make_api: MakeApi) -> None:
+async def test_wrong_current_passwords_of_one_token_are_limited(make_api: MakeApi) -> None:
     api = await make_api(logins_per_account_minute=2)
     someone = await api.register()
     wrong = {"current_password": "wrong horse"}
@@ -57,11 +55,11 @@ async def test_guessing_the_current_password_with_somebodys_token_is_limited_too
     await api.call("PATCH", "/api/me", 403, who=someone, json={"email": "mine@example.com", **wrong})
     right = {"current_password": PASSWORD}
     await refused(api, "DELETE", "/api/me", headers=someone.headers, json=right)
-    # Who knows it still logs in.
+    # A user who knows the password can still log in.
     await api.login(someone)
 
 
-async def test_guessing_one_accounts_password_is_limited_wherever_it_is_tried_from(make_api: MakeApi) -> None:
+async def test_log_ins_to_one_account_are_limited_over_all_addresses(make_api: MakeApi) -> None:
     trusted = (ip_network("127.0.0.0/8"),)
     api = await make_api(logins_per_account_minute=2, trusted_proxies=trusted)
     someone = await api.register()
@@ -74,7 +72,7 @@ async def test_guessing_one_accounts_password_is_limited_wherever_it_is_tried_fr
     await api.login(other)
 
 
-async def test_log_ins_from_one_address_are_limited_and_other_addresses_are_not_harmed(make_api: MakeApi) -> None:
+async def test_log_ins_from_one_address_are_limited_and_other_addresses_are_not(make_api: MakeApi) -> None:
     api = await make_api(logins_per_minute=2, trusted_proxies=(ip_network("127.0.0.0/8"),))
     someone = await api.register()
     body = {"email": someone.email, "password": PASSWORD}
@@ -85,13 +83,13 @@ async def test_log_ins_from_one_address_are_limited_and_other_addresses_are_not_
     await api.call("POST", "/api/login", 200, json=body, headers=other)
 
 
-async def test_who_is_no_proxy_cannot_choose_an_address(make_api: MakeApi) -> None:
+async def test_a_client_cannot_choose_the_address_that_is_counted(make_api: MakeApi) -> None:
     api = await make_api(registrations_per_minute=1)
     await api.call("POST", "/api/register", 201, json=registration(1), headers={"X-Forwarded-For": "203.0.113.1"})
     await refused(api, "POST", "/api/register", json=registration(2), headers={"X-Forwarded-For": "203.0.113.2"})
 
 
-async def test_writes_of_one_account_are_limited_and_reading_is_not(make_api: MakeApi) -> None:
+async def test_writes_of_one_account_are_limited_and_reads_are_not(make_api: MakeApi) -> None:
     api = await make_api(writes_per_account_minute=3)
     someone, other = await api.register(), await api.register()
     for number in range(3):
@@ -100,11 +98,11 @@ async def test_writes_of_one_account_are_limited_and_reading_is_not(make_api: Ma
     profile = await api.call("GET", "/api/me", 200, who=someone)
     assert profile["name"] == "Name 2"
     await api.call("PATCH", "/api/me", 200, who=other, json={"name": "Other"})
-    # Whoever is not logged in is told so first.
+    # A request without a token gets 401, not 429.
     await api.call("PATCH", "/api/me", 401, json={"name": "Nobody"})
 
 
-async def test_writes_of_one_address_are_limited_whoever_makes_them(make_api: MakeApi) -> None:
+async def test_writes_from_one_address_are_limited_over_all_accounts(make_api: MakeApi) -> None:
     api = await make_api(writes_per_minute=2)
     someone, other = await api.register(), await api.register()
     for who in (someone, other):
@@ -118,9 +116,9 @@ def cluster_url() -> Iterator[str]:
         yield cluster.url
 
 
-async def test_on_a_redis_cluster_the_limits_are_the_same(cluster_url: str, make_api: MakeApi) -> None:
+async def test_limits_hold_on_a_redis_cluster(cluster_url: str, make_api: MakeApi) -> None:
     nodes = [await make_api(redis_url=cluster_url, writes_per_account_minute=2) for _ in range(2)]
-    # The counts of their address and their accounts lie on several masters.
+    # The counts of the address and of the accounts are on several masters.
     people = [await nodes[0].register() for _ in range(4)]
     for someone in people:
         for api in nodes:
@@ -135,38 +133,38 @@ async def test_limits_can_be_switched_off(make_api: MakeApi) -> None:
         await api.call("POST", "/api/register", 201, json=registration(number))
 
 
-async def test_with_redis_away_nobody_is_refused_and_the_log_says_so(
+async def test_without_redis_nobody_is_refused_and_the_outage_is_logged(
     make_api: MakeApi, caplog: pytest.LogCaptureFixture
 ) -> None:
     api = await make_api(registrations_per_minute=1, redis_url="redis://127.0.0.1:1/0")
     for number in range(3):
         await api.call("POST", "/api/register", 201, json=registration(number))
     lines = [record for record in caplog.records if record.name == "api.rate_limits"]
-    # One line for the outage, not one for each request.
+    # The outage is logged once, not for each request.
     assert [(record.levelno, record.getMessage()) for record in lines] == [(logging.WARNING, "rate limits not counted")]
 
 
-async def test_a_redis_that_is_silent_holds_nobody_up_for_long(
+async def test_a_redis_that_does_not_answer_delays_only_one_request(
     make_api: MakeApi, caplog: pytest.LogCaptureFixture
 ) -> None:
-    silent = await asyncio.start_server(_say_nothing, "127.0.0.1", 0)
+    silent = await asyncio.start_server(_never_answer, "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
     async with silent:
         api = await make_api(redis_url=f"redis://127.0.0.1:{port}/0", rate_limit_timeout_seconds=1.0)
         for number in range(5):
             await api.call("POST", "/api/register", 201, json=registration(number))
-        # Who waited in vain wrote a line. On a machine so slow that another try is due, a second one waits.
+        # A request that waited in vain wrote a line. On a machine so slow that another try is due, a second one waits.
         waited = [record for record in caplog.records if record.getMessage() == "rate limits not counted"]
         assert 1 <= len(waited) <= 2
 
 
-async def _say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while await reader.read(1000):
         pass
     writer.close()
 
 
-async def test_nothing_of_a_person_is_in_the_keys_and_all_have_the_prefix_and_end(api: Api, settings: Settings) -> None:
+async def test_keys_have_the_prefix_expire_and_name_no_person(api: Api, settings: Settings) -> None:
     someone = await api.login(await api.register())
     await api.call("PATCH", "/api/me", 200, who=someone, json={"name": "Name"})
     async with Redis.from_url(settings.redis_url, decode_responses=True) as redis:
@@ -179,26 +177,26 @@ async def test_nothing_of_a_person_is_in_the_keys_and_all_have_the_prefix_and_en
 
 
 async def take(redis: Redis, now: float, limit: int = 10, length: int = 1000) -> int:
-    """One try at a time of the test's own, in milliseconds."""
+    """Count one request at the time `now`, in milliseconds; return the milliseconds to wait, or 0."""
     script = _TAKE.replace("redis.call('TIME')", "{" + f"{int(now // 1000)}, {int(now % 1000) * 1000}" + "}")
     return int(await redis.eval(script, 1, "window", limit, length))
 
 
-async def test_the_window_slides_and_the_wait_it_tells_is_long_enough(settings: Settings) -> None:
+async def test_the_window_slides_and_the_told_wait_is_enough(settings: Settings) -> None:
     async with Redis.from_url(settings.redis_url) as redis:
         start = 1_000_000
-        # All ten late in a window: at the beginning of the next one they still count.
+        # All ten come late in a window, and still count at the beginning of the next one.
         assert [await take(redis, start + 900) for _ in range(10)] == [0] * 10
         wait = await take(redis, start + 900)
         assert wait > 100
         assert await take(redis, start + 1000) > 0
         assert await take(redis, start + 900 + wait - 2) > 0
         assert await take(redis, start + 900 + wait) == 0
-        # Half of the window has gone by: five of the ten count, and the one above.
+        # After half of the next window, five of the ten still count, and the one above.
         assert [await take(redis, start + 1500) for _ in range(4)] == [0] * 4
         wait = await take(redis, start + 1500)
         assert 0 < wait <= 101
         assert await take(redis, start + 1500 + wait) == 0
-        # After two windows of rest, everything is forgotten.
+        # After two windows without requests, nothing counts any more.
         assert [await take(redis, start + 4000) for _ in range(10)] == [0] * 10
         assert await take(redis, start + 4000, limit=1) > 0

@@ -1,4 +1,4 @@
-"""Replies under listings: who may read, write and remove them, until when, and who hears of them."""
+"""Replies to listings: who may read, write and remove them, until when, and what is broadcast."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.api.conftest import Api, Broadcasts
 from tests.api.rows import Rows
 
 
-async def test_a_reply_is_answered_listed_and_broadcast(api: Api, rows: Rows, broadcasts: Broadcasts) -> None:
+async def test_a_new_reply_is_returned_listed_and_broadcast(api: Api, rows: Rows, broadcasts: Broadcasts) -> None:
     seller, buyer = await api.register("Seller"), await api.register("Buyer")
     listing_id = await rows.listing(seller.id)
     path = f"/api/listings/{listing_id}/replies"
@@ -23,7 +23,7 @@ async def test_a_reply_is_answered_listed_and_broadcast(api: Api, rows: Rows, br
     assert broadcasts.seen == [(f"listing:{listing_id}", "reply_created", reply)]
 
 
-async def test_replies_come_oldest_first_by_pages_that_stay_right(api: Api, rows: Rows) -> None:
+async def test_pages_of_replies_are_oldest_first_and_include_new_ones(api: Api, rows: Rows) -> None:
     seller = await api.register()
     path = f"/api/listings/{await rows.listing(seller.id)}/replies"
     ids = [(await api.call("POST", path, 201, who=seller, json={"text": str(n)}))["id"] for n in range(5)]
@@ -41,7 +41,7 @@ async def test_replies_come_oldest_first_by_pages_that_stay_right(api: Api, rows
 
 
 @pytest.mark.parametrize("text", ["", " \n", "x" * 256, "nul \x00", "half \ud83d", None, 5])
-async def test_a_reply_has_1_to_255_characters_that_say_something(api: Api, rows: Rows, text: Any) -> None:
+async def test_a_reply_has_1_to_255_visible_characters(api: Api, rows: Rows, text: Any) -> None:
     seller = await api.register()
     path = f"/api/listings/{await rows.listing(seller.id)}/replies"
     problem = await api.call("POST", path, 422, who=seller, json={"text": text})
@@ -50,18 +50,18 @@ async def test_a_reply_has_1_to_255_characters_that_say_something(api: Api, rows
     await api.call("POST", path, 201, who=seller, json={"text": "🚗" * 255})
 
 
-async def test_a_listing_of_more_than_a_year_takes_no_replies(api: Api, rows: Rows, broadcasts: Broadcasts) -> None:
+async def test_a_listing_older_than_a_year_takes_no_replies(api: Api, rows: Rows, broadcasts: Broadcasts) -> None:
     seller = await api.register()
     old = await rows.listing(seller.id, created_at="now() - interval '1 year 1 minute'")
     young = await rows.listing(seller.id, created_at="now() - interval '1 year' + interval '1 minute'")
-    # The listing's age is looked at before the body is.
+    # The listing's age is checked before the body.
     problem = await api.call("POST", f"/api/listings/{old}/replies", 403, who=seller, data=b"{")
     assert problem["type"] == "/problems/listing-too-old"
     assert broadcasts.seen == []
     await api.call("POST", f"/api/listings/{young}/replies", 201, who=seller, json={"text": "Still time."})
 
 
-async def test_a_reply_is_removed_by_its_author_or_an_admin_only(api: Api, rows: Rows) -> None:
+async def test_only_its_author_or_an_admin_can_remove_a_reply(api: Api, rows: Rows) -> None:
     seller, buyer = await api.register(), await api.register()
     moderator, admin = await api.register(role=Role.MODERATOR), await api.register(role=Role.ADMIN)
     path = f"/api/listings/{await rows.listing(seller.id)}/replies"
@@ -87,7 +87,7 @@ async def test_a_reply_is_removed_by_its_author_or_an_admin_only(api: Api, rows:
         {"trashed_at": "now()"},
     ],
 )
-async def test_replies_of_what_one_may_not_see_are_absent_on_every_route(
+async def test_replies_of_an_invisible_listing_are_404_on_every_route(
     api: Api, rows: Rows, columns: dict[str, str]
 ) -> None:
     seller, buyer = await api.register(), await api.register()

@@ -1,4 +1,4 @@
-"""Reports about listings, the queue that moderators work through, and the log of what moderators and admins did."""
+"""Reports about listings, the moderators' queue of reports, and the log of what moderators and admins did."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def pages(api: Api, path: str, who: Person, limit: int) -> list[Any]:
         params["cursor"] = answer["next_cursor"]
 
 
-async def test_one_person_reports_one_listing_once(api: Api, rows: Rows) -> None:
+async def test_a_user_can_report_a_listing_once(api: Api, rows: Rows) -> None:
     seller, buyer, other = [await api.register() for _ in range(3)]
     moderator = await api.register(role=Role.MODERATOR)
     path = f"/api/listings/{await rows.listing(seller.id)}/reports"
@@ -58,7 +58,7 @@ async def test_a_wrong_report_is_refused(api: Api, rows: Rows, body: dict[str, A
     await api.call("POST", path, 201, who=buyer, json={"reason": "spam", "text": None})
 
 
-async def test_what_one_may_not_see_one_cannot_report(api: Api, rows: Rows) -> None:
+async def test_a_user_cannot_report_an_invisible_listing(api: Api, rows: Rows) -> None:
     seller, buyer = await api.register(), await api.register()
     for column in ("hidden_at", "trashed_at"):
         listing_id = await rows.listing(seller.id, None, **{column: "now()"})
@@ -67,7 +67,7 @@ async def test_what_one_may_not_see_one_cannot_report(api: Api, rows: Rows) -> N
     await api.call("POST", "/api/listings/1/reports", 401, json={"reason": "spam"})
 
 
-async def test_the_most_reported_listing_comes_first_and_resolved_reports_leave(api: Api, rows: Rows) -> None:
+async def test_the_queue_has_the_most_reported_listing_first_and_no_resolved_reports(api: Api, rows: Rows) -> None:
     moderator = await api.register(role=Role.MODERATOR)
     users = [await api.register(f"User {number}") for number in range(3)]
     category_id = await rows.category()
@@ -88,7 +88,7 @@ async def test_the_most_reported_listing_comes_first_and_resolved_reports_leave(
     assert [report["listing"]["id"] for report in queue] == [3, 3, 1, 2]
 
 
-async def test_pages_of_the_queue_stay_right_while_reports_come_and_go(api: Api, rows: Rows) -> None:
+async def test_pages_of_the_queue_neither_repeat_nor_skip_while_reports_change(api: Api, rows: Rows) -> None:
     moderator = await api.register(role=Role.MODERATOR)
     users = [await api.register() for _ in range(3)]
     category_id = await rows.category()
@@ -109,7 +109,7 @@ async def test_an_unknown_report_is_404(api: Api) -> None:
         await api.call("PUT", f"/api/reports/{report_id}/resolved", 404, who=moderator)
 
 
-async def test_the_log_says_who_did_what_to_what_when_and_why_newest_first(api: Api, rows: Rows) -> None:
+async def test_the_log_has_actor_action_target_time_and_reason_newest_first(api: Api, rows: Rows) -> None:
     admin, moderator = await api.register("Root", Role.ADMIN), await api.register("Mod", Role.MODERATOR)
     user = await api.register()
     listing_id = await rows.listing(user.id)

@@ -1,4 +1,4 @@
-"""What a person may no longer do when the body of their request has arrived, though they might when it began."""
+"""Permissions are checked again when a slow body has arrived: a ban or a log-out in between counts."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.api.test_conventions import PIXEL
 
 
 @pytest.fixture
-def known(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
-    """Set whenever the API has looked up who asks."""
+def user_was_looked_up(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """An event that is set whenever the API has looked up the user of a request."""
     looked_up = asyncio.Event()
     admit = Admission.admit
 
@@ -34,7 +34,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
 
 async def send_slowly(
     api: Api,
-    known: asyncio.Event,
+    user_was_looked_up: asyncio.Event,
     path: str,
     status: int,
     meanwhile: Callable[[], Awaitable[Any]],
@@ -43,7 +43,7 @@ async def send_slowly(
     json: Any = None,
     form: bytes = b"",
 ) -> Any:
-    """POST whose body comes to its end when it is known who sends it, and what happens meanwhile has happened."""
+    """POST a body in two parts: the second one is sent when the API has looked up the user and `meanwhile` has run."""
     body = form or msgspec.json.encode(json)
     kind = "multipart/form-data; boundary=part" if form else "application/json"
     go_on = asyncio.Event()
@@ -53,12 +53,12 @@ async def send_slowly(
         await go_on.wait()
         yield body[1:]
 
-    known.clear()
+    user_was_looked_up.clear()
     headers = {**who.headers, "Content-Type": kind}
     sending = asyncio.create_task(api.client.post(path, data=pieces(), headers=headers))
     try:
         async with asyncio.timeout(10):
-            await known.wait()
+            await user_was_looked_up.wait()
         await meanwhile()
         go_on.set()
         return await checked(await sending, status)
@@ -66,62 +66,78 @@ async def send_slowly(
         sending.cancel()
 
 
-async def test_who_was_banned_meanwhile_does_nothing_more(api: Api, rows: Rows, known: asyncio.Event) -> None:
+async def test_a_user_banned_during_the_body_cannot_reply(
+    api: Api, rows: Rows, user_was_looked_up: asyncio.Event
+) -> None:
     admin, someone = await api.register(role=Role.ADMIN), await api.register()
     path = f"/api/listings/{await rows.listing(admin.id)}/replies"
 
     async def ban() -> None:
         await api.call("PUT", f"/api/users/{someone.id}/ban", 200, who=admin, json={"reason": "Spam"})
 
-    problem = await send_slowly(api, known, path, 403, ban, who=someone, json={"text": "Hello"})
+    problem = await send_slowly(api, user_was_looked_up, path, 403, ban, who=someone, json={"text": "Hello"})
     assert problem["type"] == "/problems/banned"
     assert await rows.fetch("SELECT id FROM replies") == []
 
 
-async def test_who_logged_out_meanwhile_sends_nothing_more(api: Api, rows: Rows, known: asyncio.Event) -> None:
+async def test_a_user_logged_out_during_the_body_cannot_send_a_message(
+    api: Api, rows: Rows, user_was_looked_up: asyncio.Event
+) -> None:
     someone, other = await api.register(), await api.register()
 
     async def log_out() -> None:
         await api.call("POST", "/api/logout", 204, who=someone)
 
     body = {"to": other.id, "message": "Hello"}
-    await send_slowly(api, known, "/api/messages", 401, log_out, who=someone, json=body)
+    await send_slowly(api, user_was_looked_up, "/api/messages", 401, log_out, who=someone, json=body)
     assert await rows.fetch("SELECT id FROM messages") == []
 
 
-async def test_who_was_a_moderator_is_none_any_more(api: Api, rows: Rows, known: asyncio.Event) -> None:
+async def test_a_moderator_who_lost_the_role_during_the_body_cannot_create_a_category(
+    api: Api, rows: Rows, user_was_looked_up: asyncio.Event
+) -> None:
     admin, someone = await api.register(role=Role.ADMIN), await api.register(role=Role.MODERATOR)
 
     async def take_the_role() -> None:
         await api.call("PUT", f"/api/users/{someone.id}/role", 200, who=admin, json={"role": "user"})
 
-    await send_slowly(api, known, "/api/categories", 403, take_the_role, who=someone, json={"name": "Vans"})
+    await send_slowly(
+        api, user_was_looked_up, "/api/categories", 403, take_the_role, who=someone, json={"name": "Vans"}
+    )
     assert await rows.fetch("SELECT id FROM categories") == []
 
 
-async def test_who_left_offers_nothing_more(api: Api, rows: Rows, known: asyncio.Event) -> None:
+async def test_a_user_who_left_during_the_body_cannot_create_a_listing(
+    api: Api, rows: Rows, user_was_looked_up: asyncio.Event
+) -> None:
     someone = await api.register()
     body = {"title": "A car", "content": "It drives.", "category_id": await rows.category()}
 
     async def leave() -> None:
         await api.call("DELETE", "/api/me", 204, who=someone, json={"current_password": PASSWORD})
 
-    await send_slowly(api, known, "/api/listings", 401, leave, who=someone, json=body)
+    await send_slowly(api, user_was_looked_up, "/api/listings", 401, leave, who=someone, json=body)
     assert await rows.fetch("SELECT id FROM listings") == []
 
 
-async def test_what_was_hidden_meanwhile_is_not_replied_to(api: Api, rows: Rows, known: asyncio.Event) -> None:
+async def test_a_listing_hidden_during_the_body_takes_no_reply(
+    api: Api, rows: Rows, user_was_looked_up: asyncio.Event
+) -> None:
     moderator, someone = await api.register(role=Role.MODERATOR), await api.register()
     listing_id = await rows.listing(moderator.id)
 
     async def hide() -> None:
         await api.call("PUT", f"/api/listings/{listing_id}/hidden", 200, who=moderator)
 
-    await send_slowly(api, known, f"/api/listings/{listing_id}/replies", 404, hide, who=someone, json={"text": "Hello"})
+    await send_slowly(
+        api, user_was_looked_up, f"/api/listings/{listing_id}/replies", 404, hide, who=someone, json={"text": "Hello"}
+    )
     assert await rows.fetch("SELECT id FROM replies") == []
 
 
-async def test_who_was_banned_meanwhile_adds_no_picture(api: Api, rows: Rows, known: asyncio.Event) -> None:
+async def test_a_user_banned_during_the_body_cannot_add_a_picture(
+    api: Api, rows: Rows, user_was_looked_up: asyncio.Event
+) -> None:
     admin, someone = await api.register(role=Role.ADMIN), await api.register()
     listing_id = await rows.listing(someone.id)
     form = b"--part\r\nContent-Disposition: form-data; name=picture\r\n\r\n" + PIXEL + b"\r\n--part--\r\n"
@@ -130,13 +146,13 @@ async def test_who_was_banned_meanwhile_adds_no_picture(api: Api, rows: Rows, kn
         await api.call("PUT", f"/api/users/{someone.id}/ban", 200, who=admin, json={"reason": "Spam"})
 
     path = f"/api/listings/{listing_id}/pictures"
-    problem = await send_slowly(api, known, path, 403, ban, who=someone, form=form)
+    problem = await send_slowly(api, user_was_looked_up, path, 403, ban, who=someone, form=form)
     assert problem["type"] == "/problems/banned"
     assert await rows.fetch("SELECT id FROM pictures") == []
 
 
 @pytest.mark.parametrize(("kind", "body"), [("replies", {"text": "Hello"}), ("reports", {"reason": "spam"})])
-async def test_what_is_gone_for_good_between_the_look_and_the_insert_is_not_found(
+async def test_a_listing_deleted_just_before_the_insert_is_404(
     api: Api, rows: Rows, monkeypatch: pytest.MonkeyPatch, kind: str, body: dict[str, str]
 ) -> None:
     someone = await api.register()

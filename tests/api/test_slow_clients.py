@@ -1,18 +1,17 @@
-"""Clients that hold a connection and say little, or nothing: they are let go, and harm nobody."""
+"""Clients that send too slowly or nothing at all: their connections are closed, and other clients are not affected."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import pytest
 
-from tests.api.conftest import PASSWORD, Api
+from tests.api.conftest import PASSWORD, MakeApi
 from tests.support.processes import Processes
 
 
 @pytest.mark.parametrize("said", [b"", b"GET /health/live HT", b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Slow: "])
-async def test_whoever_does_not_finish_the_head_of_a_request_is_let_go(processes: Processes, said: bytes) -> None:
+async def test_a_connection_without_a_complete_request_head_is_closed(processes: Processes, said: bytes) -> None:
     node = await processes.api(KEEPALIVE_SECONDS="0.3")
     reader, writer = await asyncio.open_connection("127.0.0.1", node.port)
     writer.write(said)
@@ -22,8 +21,8 @@ async def test_whoever_does_not_finish_the_head_of_a_request_is_let_go(processes
     await writer.wait_closed()
 
 
-async def test_a_body_that_does_not_come_is_given_up_and_the_connection_with_it(
-    make_api: Callable[..., Awaitable[Api]],
+async def test_a_body_that_does_not_arrive_is_408_and_closes_the_connection(
+    make_api: MakeApi,
 ) -> None:
     api = await make_api(body_seconds=0.1)
     reader, writer = await asyncio.open_connection("127.0.0.1", api.client.port)
@@ -38,6 +37,6 @@ async def test_a_body_that_does_not_come_is_given_up_and_the_connection_with_it(
         assert await reader.read() == b""
     writer.close()
     await writer.wait_closed()
-    # Somebody else's log-in takes its usual way.
+    # Other clients are still served.
     body = {"email": "nobody@example.com", "password": PASSWORD}
     await api.call("POST", "/api/login", 401, json=body)

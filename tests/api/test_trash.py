@@ -1,4 +1,4 @@
-"""The trash: how listings come into it, who looks, and how they leave it."""
+"""The trash: how listings get into it, who sees it, and how listings leave it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ async def ids_in_trash(api: Api, who: Any) -> list[int]:
     return [one["id"] for one in (await api.call("GET", "/api/trash", 200, who=who))["data"]]
 
 
-async def test_a_deleted_listing_is_gone_for_everyone_and_in_the_trash_with_why_when_and_by_whom(
-    api: Api, rows: Rows
-) -> None:
+async def test_a_deleted_listing_is_invisible_and_in_the_trash_with_reason_time_and_actor(api: Api, rows: Rows) -> None:
     seller, admin = await api.register("Seller"), await api.register("Admin", Role.ADMIN)
     own, others = await rows.listing(seller.id), await rows.listing(seller.id)
     await api.call("DELETE", f"/api/listings/{own}", 204, who=seller)
@@ -41,7 +39,9 @@ async def test_a_deleted_listing_is_gone_for_everyone_and_in_the_trash_with_why_
     assert await rows.fetch("SELECT actor_id, action, target_id FROM audit") == [(admin.id, "listing_delete", others)]
 
 
-async def test_a_deleted_category_moves_its_listings_to_the_trash_until_they_get_another(api: Api, rows: Rows) -> None:
+async def test_a_deleted_category_puts_its_listings_in_the_trash_until_they_get_another_category(
+    api: Api, rows: Rows
+) -> None:
     seller, moderator = await api.register(), await api.register(role=Role.MODERATOR)
     gone, other = await rows.category(), await rows.category()
     listing_id, deleted_before = await rows.listing(seller.id, gone), await rows.listing(seller.id, gone)
@@ -64,7 +64,7 @@ async def test_a_deleted_category_moves_its_listings_to_the_trash_until_they_get
     assert await ids_in_trash(api, moderator) == [deleted_before]
 
 
-async def test_a_restored_listing_is_as_it_was_and_the_restore_is_recorded(api: Api, rows: Rows) -> None:
+async def test_a_restored_listing_is_unchanged_and_the_restore_is_recorded(api: Api, rows: Rows) -> None:
     seller, moderator = await api.register(), await api.register(role=Role.MODERATOR)
     listing_id = await rows.listing(seller.id, price=500)
     before = await api.call("GET", f"/api/listings/{listing_id}", 200)
@@ -74,7 +74,7 @@ async def test_a_restored_listing_is_as_it_was_and_the_restore_is_recorded(api: 
     assert await rows.fetch("SELECT actor_id, action FROM audit") == [(moderator.id, "trash_restore")]
 
 
-async def test_the_listings_of_who_has_left_are_not_restored(api: Api, rows: Rows) -> None:
+async def test_the_listings_of_a_deleted_user_cannot_be_restored(api: Api, rows: Rows) -> None:
     seller, moderator = await api.register(), await api.register(role=Role.MODERATOR)
     listing_id = await rows.listing(seller.id)
     await api.call("DELETE", "/api/me", 204, who=seller, json={"current_password": PASSWORD})
@@ -82,7 +82,7 @@ async def test_the_listings_of_who_has_left_are_not_restored(api: Api, rows: Row
     assert await ids_in_trash(api, moderator) == [listing_id]
 
 
-async def test_the_trash_comes_by_pages_the_latest_first(api: Api, rows: Rows) -> None:
+async def test_pages_of_the_trash_are_latest_first(api: Api, rows: Rows) -> None:
     seller, moderator = await api.register(), await api.register(role=Role.MODERATOR)
     kept, gone, later_gone = await rows.category(), await rows.category(), await rows.category()
     expected: list[int] = []

@@ -35,12 +35,12 @@ async def test_users_see_others_without_their_email(api: Api) -> None:
 @pytest.mark.parametrize(
     "bad", ["0", "-1", "x", "1.0", "01", "%31x", "9223372036854775808", "9" * 40, "99", "%C2%B2", "%00"]
 )
-async def test_an_id_of_nobody_is_404(api: Api, bad: str) -> None:
+async def test_an_unknown_user_id_is_404(api: Api, bad: str) -> None:
     someone = await api.register()
     await api.call("GET", f"/api/users/{bad}", 404, who=someone)
 
 
-async def test_admins_find_users(api: Api) -> None:
+async def test_admins_can_search_users(api: Api) -> None:
     admin = await api.register("Admin", Role.ADMIN)
     people = [await api.register(f"Person 100% {number}") for number in range(5)]
     await api.register("Mod", Role.MODERATOR)
@@ -70,14 +70,14 @@ async def test_admins_find_users(api: Api) -> None:
     ["limit=0", "limit=101", "limit=x", "limit=", "limit=1&limit=2", "cursor=x", "cursor=", "cursor=W10", "role=king",
      "banned=maybe", "q=%00", "q=", "unknown=1", "cursor=LTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk"],
 )  # fmt: skip
-async def test_wrong_parameters_of_a_list_are_422(api: Api, query: str) -> None:
+async def test_wrong_parameters_of_the_list_are_422(api: Api, query: str) -> None:
     admin = await api.register(role=Role.ADMIN)
     problem = await api.call("GET", f"/api/users?{query}", 422, who=admin)
     assert set(problem["errors"]) == {query.split("=", 1)[0]}
 
 
 @pytest.mark.parametrize(("role", "status"), [(None, 401), (Role.USER, 403), (Role.MODERATOR, 403), (Role.ADMIN, 200)])
-async def test_only_admins_list_users_and_decide_about_them(api: Api, role: Role | None, status: int) -> None:
+async def test_only_admins_can_list_ban_and_promote_users(api: Api, role: Role | None, status: int) -> None:
     someone = await api.register(role=role) if role else None
     other = await api.register()
     await api.call("GET", "/api/users", status, who=someone)
@@ -87,7 +87,9 @@ async def test_only_admins_list_users_and_decide_about_them(api: Api, role: Role
     await api.call("PUT", "/api/users/99/role", 404 if status == 200 else status, who=someone, json="nonsense")
 
 
-async def test_a_role_takes_effect_at_once_and_is_told(api: Api, broadcasts: Broadcasts, settings: Settings) -> None:
+async def test_a_new_role_takes_effect_at_once_and_is_broadcast(
+    api: Api, broadcasts: Broadcasts, settings: Settings
+) -> None:
     admin, other = await api.register(role=Role.ADMIN), await api.register()
     path = f"/api/users/{other.id}/role"
     await api.call("GET", "/api/users", 403, who=other)
@@ -100,7 +102,7 @@ async def test_a_role_takes_effect_at_once_and_is_told(api: Api, broadcasts: Bro
     assert await audit(settings) == [(admin.id, "role_change", "user", other.id, None)]
 
 
-async def test_the_last_admin_stays_admin(api: Api) -> None:
+async def test_the_last_admin_cannot_lose_the_role(api: Api) -> None:
     first, second = await api.register(role=Role.ADMIN), await api.register(role=Role.ADMIN)
     responses = await asyncio.gather(
         api.client.put(f"/api/users/{first.id}/role", json={"role": "user"}, headers=second.headers),
@@ -113,9 +115,7 @@ async def test_the_last_admin_stays_admin(api: Api) -> None:
     await api.call("PUT", f"/api/users/{last.id}/role", 409, who=last, json={"role": "user"})
 
 
-async def test_a_banned_user_is_out_everywhere_and_at_once(
-    api: Api, broadcasts: Broadcasts, settings: Settings
-) -> None:
+async def test_a_ban_locks_a_user_out_at_once(api: Api, broadcasts: Broadcasts, settings: Settings) -> None:
     admin, other = await api.register(role=Role.ADMIN), await api.register()
     path = f"/api/users/{other.id}/ban"
     banned = await api.call("PUT", path, 200, who=admin, json={"reason": "sells lemons"})
@@ -148,7 +148,7 @@ async def test_two_last_admins_cannot_ban_each_other(api: Api) -> None:
     await api.call("PUT", f"/api/users/{left.id}/role", 409, who=left, json={"role": "user"})
 
 
-async def test_a_ban_ends_when_its_time_has_passed(api: Api, settings: Settings) -> None:
+async def test_a_ban_ends_at_its_time(api: Api, settings: Settings) -> None:
     admin, other = await api.register(role=Role.ADMIN), await api.register()
     until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     banned = await api.call(
@@ -175,7 +175,7 @@ async def test_a_wrong_ban_changes_nothing(api: Api, body: dict[str, Any]) -> No
     await api.call("GET", "/api/me", 200, who=other)
 
 
-async def test_nobody_bans_or_blocks_themselves(api: Api) -> None:
+async def test_nobody_can_ban_or_block_themselves(api: Api) -> None:
     admin = await api.register(role=Role.ADMIN)
     await api.call("PUT", f"/api/users/{admin.id}/ban", 409, who=admin, json={"reason": "oops"})
     await api.call("PUT", f"/api/users/{admin.id}/block", 409, who=admin)
@@ -193,7 +193,7 @@ async def test_a_blocked_users_messages_are_refused(api: Api) -> None:
     await api.call("PUT", "/api/users/99/block", 404, who=someone)
 
 
-async def test_blocks_are_listed_by_pages_latest_first(api: Api) -> None:
+async def test_pages_of_blocks_are_latest_first(api: Api) -> None:
     someone = await api.register()
     others = [await api.register(f"Other {number}") for number in range(5)]
     for other in others:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import signal
+import socket
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from typing import Any
 
 import aiohttp
@@ -190,6 +191,35 @@ async def test_a_frozen_gateway_holds_up_no_new_socket_for_long(frozen: Deployme
     took += [await join(ann) for _ in range(4)]
     print(f"new sockets took {min(took):.2f} to {max(took):.2f} s")
     assert max(took) < FROZEN_SECONDS
+
+
+@contextmanager
+def gone(port: int) -> Iterator[None]:
+    """A port whose connections nobody accepts or refuses, like those to a container that is gone: the queue is full."""
+    with closing(socket.socket()) as full, closing(socket.socket()) as first:
+        full.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        full.bind(("127.0.0.1", port))
+        full.listen(0)
+        first.connect(full.getsockname())
+        yield
+
+
+async def test_an_api_that_is_gone_holds_up_a_request_for_a_second(own_deployment: Deployment) -> None:
+    api, other = own_deployment.apis
+    api.kill()
+    await api.ended()
+    # A busy machine may hold up one of these as well, but hardly each.
+    met: list[float] = []
+    with gone(api.port):
+        async with aiohttp.ClientSession() as client, asyncio.timeout(30):
+            while len(met) < 3 and min(met, default=2.0) >= 2.0:
+                async with client.get(f"{own_deployment.nginx.url}/api/categories") as response:
+                    assert response.status == 200
+                lines = await own_deployment.nginx.logged("/api/categories", 1)
+                both = f"127.0.0.1:{api.port}, 127.0.0.1:{other.port}"
+                met = [float(line["seconds"]) for line in lines if line["upstream"] == both]
+    print(f"requests that met it took {met} s")
+    assert min(met) < 2.0
 
 
 async def test_nobody_outside_asks_whether_a_gateway_accepts(own_deployment: Deployment) -> None:

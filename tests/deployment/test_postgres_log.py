@@ -10,7 +10,7 @@ import psycopg2
 import psycopg2.errors
 import pytest
 
-from shared.embedded.postgres import EmbeddedPostgres
+from development.postgres import EmbeddedPostgres
 from tests.deployment.test_compose import SERVICES
 from tests.support.scratch import scratch_directory
 
@@ -33,12 +33,17 @@ SET statement_timeout = '200ms';
 """
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[EmbeddedPostgres]:
-    """With the settings that compose.yaml gives it."""
+def of_compose() -> dict[str, str]:
+    """The settings that compose.yaml gives to Postgres."""
     words = SERVICES["postgres"]["command"]
     given = [word for before, word in pairwise(words) if before == "-c"]
-    options = dict(word.split("=", 1) for word in given)
+    return dict(word.split("=", 1) for word in given)
+
+
+@pytest.fixture(params=["compose.yaml", "make run"])
+async def server(request: pytest.FixtureRequest) -> AsyncIterator[EmbeddedPostgres]:
+    """With the settings that it has there."""
+    options = of_compose() if request.param == "compose.yaml" else {}
     with scratch_directory() as directory:
         running = EmbeddedPostgres(directory / "postgres", fsync=False, options=options)
         await running.start()

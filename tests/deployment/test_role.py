@@ -15,8 +15,8 @@ import psycopg2.errors
 import pytest
 from psycopg2.extensions import parse_dsn
 
-from shared.embedded import postgres
-from shared.embedded.postgres import PROGRAMS, EmbeddedPostgres
+from development import postgres
+from development.postgres import PROGRAMS, EmbeddedPostgres
 from shared.postgres.schema import apply_schema
 from shared.settings import Settings
 from tests.deployment.test_compose import CHECKOUT, SERVICES
@@ -32,7 +32,12 @@ PASSWORDS = ["plain", "p@ss:/$%\"#`'\\ word", "' OR 1=1; --", "\\'", "ключ"]
 def one_server() -> Iterator[EmbeddedPostgres]:
     """A server as the image makes it: its superuser, postgres, needs no password on the Unix socket; all others do."""
     # A server whose own settings log as much as possible.
-    options = {"log_statement": "all", "log_min_duration_statement": "0", "log_min_error_statement": "error"}
+    options = {
+        "log_statement": "all",
+        "log_min_duration_statement": "0",
+        "log_min_error_statement": "error",
+        "log_error_verbosity": "verbose",
+    }
     with scratch_directory() as directory, pytest.MonkeyPatch.context() as patch:
         patch.setattr(postgres, "ROLE", "postgres")
         started = EmbeddedPostgres(directory / "postgres", fsync=False, options=options)

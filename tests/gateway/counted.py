@@ -1,4 +1,4 @@
-"""What a Counter has counted, as Prometheus would read it."""
+"""Reads the values of a Counter as Prometheus reads them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from prometheus_client import Counter
 
 
 def counted(counter: Counter) -> dict[str, float]:
-    """By the value of its label, which is empty where it has none; without what never happened."""
+    """The counter's value for each value of its label ("" if it has no label). Zeros are left out."""
     return {
         "".join(sample.labels.values()): sample.value
         for family in counter.collect()

@@ -1,4 +1,4 @@
-"""Gateway nodes and connections without sockets: what a connection was sent, it keeps, as a client would read it."""
+"""Gateway nodes and connections without sockets: a connection keeps the frames that it gets, as a client reads them."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ from shared.domain.users import Role
 from shared.pubsub.memory import MemoryBroker, MemoryHub
 from shared.settings import Settings
 from tests.protocol.client_frames import Received, read_v1, read_v2, read_v2_binary
+from tests.support.waiting import until
 
 SOON = 10.0
-"""Seconds after which what was waited for is held to be missing."""
+"""Seconds after which a test stops waiting for something, and fails."""
 
 
 NEVER = 4_000_000_000
-"""When a token expires that outlives every test, in seconds since the epoch."""
+"""The expiry of a token that outlives every test, in seconds since the epoch."""
 
 
 def actor(user_id: int = 1, session_id: str = "s", role: Role = Role.USER, *, expires_at: int = NEVER) -> Actor:
@@ -42,14 +43,14 @@ async def start_node(
     settings: Settings | None = None,
     **more: Any,
 ) -> Endpoint:
-    """Nodes with one hub hear each other's broadcasts; `more` is as for an Endpoint."""
+    """Start a node. Nodes with the same hub get each other's broadcasts. `more` is given to Endpoint."""
     endpoint = Endpoint(settings or Settings(), TopicRoutes(routes.items()), MemoryBroker(hub), **more)
     await endpoint.start()
     return endpoint
 
 
 class Client(Connection):
-    """A connection and its client in one. Its join_refs are never equal to its refs, so that mixing them up shows."""
+    """A connection and its client in one. The refs differ from the join_refs, so that a test notices a mix-up."""
 
     def __init__(
         self,
@@ -59,7 +60,7 @@ class Client(Connection):
         *,
         as_of: float = math.inf,
     ) -> None:
-        """`as_of` is the loop's time at which the user was looked up; if it is not given, nothing happened since."""
+        """`as_of` is the loop's time at which the user was looked up. By default it is later than every event."""
         super().__init__(endpoint, serializer, user if isinstance(user, Actor) else actor(user), as_of)
         self.received: list[Received] = []
         self.close_code: int | None = None
@@ -93,7 +94,7 @@ class Client(Connection):
     # As the client
 
     def says(self, join_ref: Any, ref: Any, topic: Any, event: Any, payload: Any = None) -> None:
-        """Send one frame; what answers at once has answered on return."""
+        """Send one frame. Replies that need no waiting have arrived on return."""
         payload = {} if payload is None else payload
         if self.serializer is V1:
             frame: Any = {"topic": topic, "event": event, "payload": payload, "ref": ref}
@@ -102,7 +103,7 @@ class Client(Connection):
         self.receive_text(json.dumps(frame).encode())
 
     async def until(self, event: str) -> list[Received]:
-        """What comes up to an event, and that."""
+        """Wait for an event, and return all frames up to it."""
         async with asyncio.timeout(SOON):
             while not any(one.event == event for one in self.received):
                 self._changed.clear()
@@ -110,16 +111,16 @@ class Client(Connection):
         return self.take()
 
     def take(self) -> list[Received]:
-        """What came since it was last asked."""
+        """Return the frames that have arrived since the last call."""
         received, self.received = self.received, []
         return received
 
     def events(self) -> list[Any]:
-        """What came since it was last asked, in short: the ref of a reply, the event of all else."""
+        """Like `take`, but shorter: the ref of each reply, and the event of each other frame."""
         return [one.ref if one.event == "phx_reply" else one.event for one in self.take()]
 
     async def gets(self, count: int) -> list[Received]:
-        """The next frames, when they have come."""
+        """Wait until at least `count` frames have arrived, and return all that have."""
         async with asyncio.timeout(SOON):
             while len(self.received) < count:
                 self._changed.clear()
@@ -130,6 +131,16 @@ class Client(Connection):
         self.says(join_ref, "join", topic, "phx_join", params)
         (answer, *_) = await self.gets(1)
         assert answer.payload["status"] == "ok", answer
+
+
+async def wait_for_looks(*clients: Client) -> None:
+    """Wait until no channel of these clients is busy or holds broadcasts back."""
+    await until(lambda: not any(map(_is_busy, clients)))
+
+
+def _is_busy(client: Client) -> bool:
+    servers = [joined.server for joined in client.session.topics.values() if joined.server is not None]
+    return any(server.is_busy or server.held is not None for server in servers)
 
 
 def reply(ref: Any, response: Any = None, status: str = "ok", topic: str = "room:1", join_ref: Any = "j1") -> Received:

@@ -1,8 +1,7 @@
-"""Clients that stayed connected are shown what their node missed: all of it, once, and no more than that is read."""
+"""After a gap, connected clients get every message that their node missed, once, and no message is read twice."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 
@@ -14,7 +13,8 @@ from gateway.runtime.endpoint import Endpoint
 from shared.domain.messages import Message
 from shared.events.messages import SEND, message_payload
 from shared.postgres import DatabaseUnavailable
-from tests.gateway.nodes import SOON, Client, start_node
+from tests.gateway.nodes import Client, start_node
+from tests.support.waiting import until
 
 
 class Chat(Channel):
@@ -27,7 +27,7 @@ def message(number: int, from_id: int, to_id: int) -> Message:
 
 
 class Stored:
-    """A source that keeps what it was asked; it is away as often as it is told."""
+    """Stands for Postgres: records the gaps that it is asked for, and fails the next `away` times."""
 
     def __init__(self, *messages: Message) -> None:
         self.messages = messages
@@ -53,10 +53,8 @@ async def node() -> AsyncIterator[Endpoint]:
     await endpoint.stop()
 
 
-async def ran(catch_up: CatchUp, runs: int) -> None:
-    async with asyncio.timeout(SOON):
-        while catch_up.runs < runs:  # noqa: ASYNC110 (it tells nobody)
-            await asyncio.sleep(0.001)
+async def wait_for_runs(catch_up: CatchUp, runs: int) -> None:
+    await until(lambda: catch_up.runs >= runs)
 
 
 async def joined(node: Endpoint, user_id: int) -> Client:
@@ -65,44 +63,44 @@ async def joined(node: Endpoint, user_id: int) -> Client:
     return client
 
 
-async def test_what_was_missed_is_shown_once_to_both_sides(node: Endpoint) -> None:
+async def test_missed_messages_are_sent_once_to_both_users(node: Endpoint) -> None:
     catch_up = CatchUp(node, Stored(message(1, 7, 8), message(2, 8, 7), message(3, 7, 9), message(4, 7, 7)))
     seven, eight = await joined(node, 7), await joined(node, 8)
     node.broadcast("private_chat:7", SEND, message_payload(message(2, 8, 7)))
     seven.take()
     catch_up.gap(1)
-    await ran(catch_up, 1)
+    await wait_for_runs(catch_up, 1)
     assert [one.payload["id"] for one in seven.take()] == [1, 3, 4]
     assert [one.payload["id"] for one in eight.take()] == [1, 2]
     catch_up.gap(1)
-    await ran(catch_up, 2)
+    await wait_for_runs(catch_up, 2)
     assert seven.take() == eight.take() == []
     await catch_up.stop()
 
 
-async def test_of_a_gap_that_goes_on_only_what_is_new_is_read(node: Endpoint) -> None:
+async def test_a_gap_that_goes_on_is_read_from_where_the_last_run_ended(node: Endpoint) -> None:
     stored = Stored()
     catch_up = CatchUp(node, stored)
     await joined(node, 7)
     for runs, seconds in enumerate((100.0, 3.0, 90.0, 500.0, 450.0), 1):
         catch_up.gap(seconds)
-        await ran(catch_up, runs)
+        await wait_for_runs(catch_up, runs)
     read = [round(seconds - MARGIN_SECONDS) for seconds in stored.asked]
-    # What begins before all that was read is read as a whole.
+    # A gap that begins earlier than everything read so far is read from its beginning.
     assert read == [100, 0, 0, 500, 0]
     await catch_up.stop()
 
 
-async def test_gaps_that_meet_are_read_together_and_a_database_that_is_away_is_asked_again(node: Endpoint) -> None:
+async def test_waiting_gaps_are_read_together_when_the_database_is_back(node: Endpoint) -> None:
     stored = Stored(message(1, 7, 8))
     stored.away = 1
     catch_up = CatchUp(node, stored)
     seven = await joined(node, 7)
     for seconds in (1.0, 60.0, 2.0):
         catch_up.gap(seconds)
-    await ran(catch_up, 1)
+    await wait_for_runs(catch_up, 1)
     [asked] = stored.asked
-    # The time in which it was away is part of the gap.
+    # The gap includes the time in which the database was away.
     assert asked > 60 + MARGIN_SECONDS + 0.5
     assert [one.payload["id"] for one in seven.take()] == [1]
     await catch_up.stop()

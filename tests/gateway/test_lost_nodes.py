@@ -1,4 +1,4 @@
-"""When a gateway takes it that it was not told of something, from what the other processes say of themselves."""
+"""Tests when a gateway concludes from the rows of other processes that it has missed something, and since when."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ EVERY, SILENCE, STATEMENT = 3.0, 6.0, 10.0
 
 
 class Gateway:
-    """One that looks each second of a clock of its own."""
+    """A gateway that looks at the rows once a second, by its own clock."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -23,7 +23,7 @@ class Gateway:
         )
 
     def sees(self, *nodes: NodeState, after: float = 1.0) -> list[float]:
-        """The gaps that it takes from this look."""
+        """Let the gateway look at these rows, and return the gaps in seconds that it reports."""
         self.now += after
         self._lost_nodes.observe(nodes)
         gaps, self.gaps[:] = list(self.gaps), []
@@ -34,12 +34,12 @@ def api(*, dead: float = -5.0, heard: float = 0.5, unheard: int = 0, name: str =
     return NodeState(name, dead, heard, unheard)
 
 
-def test_nodes_that_live_and_are_heard_are_no_gap() -> None:
+def test_nodes_that_live_and_are_heard_cause_no_gap() -> None:
     gateway = Gateway()
     assert [gateway.sees(api(), api(name="other")) for _ in range(10)] == [[]] * 10
 
 
-def test_a_node_that_dies_is_a_gap_and_another_one_once_none_of_its_statements_can_still_run() -> None:
+def test_a_dead_node_causes_a_gap_and_another_one_after_its_last_possible_statement() -> None:
     gateway = Gateway()
     gateway.sees(api())
     seen = [gateway.sees(api(dead=second, heard=second + 4)) for second in range(30)]
@@ -48,20 +48,20 @@ def test_a_node_that_dies_is_a_gap_and_another_one_once_none_of_its_statements_c
     assert seen[10] == [14 + SILENCE]
 
 
-def test_a_node_that_came_and_died_between_two_looks_is_a_gap() -> None:
+def test_a_node_that_came_and_died_between_two_looks_causes_a_gap() -> None:
     gateway = Gateway()
     gateway.sees()
     assert gateway.sees(api(dead=1, heard=2)) == [2 + SILENCE]
 
 
-def test_a_node_that_is_late_and_lives_is_a_gap_once() -> None:
+def test_a_living_node_that_was_late_causes_one_gap() -> None:
     gateway = Gateway()
     gateway.sees(api())
     assert gateway.sees(api(dead=1, heard=6)) == [6 + SILENCE]
     assert [gateway.sees(api()) for _ in range(10)] == [[]] * 10
 
 
-def test_a_node_that_is_cut_off_is_a_gap_each_time_that_it_publishes_something() -> None:
+def test_a_node_that_is_cut_off_causes_a_gap_each_time_it_publishes() -> None:
     gateway = Gateway()
     gateway.sees(api(unheard=0))
     assert gateway.sees(api(heard=2, unheard=5)) == [2 + SILENCE]
@@ -70,19 +70,19 @@ def test_a_node_that_is_cut_off_is_a_gap_each_time_that_it_publishes_something()
     assert gateway.sees(api(heard=0, unheard=6), after=EVERY) == []
 
 
-def test_gaps_are_no_more_frequent_than_they_may_be_and_none_is_forgotten() -> None:
+def test_gaps_have_a_smallest_interval_and_none_is_forgotten() -> None:
     gateway = Gateway()
     seen = [gateway.sees(api(heard=second, unheard=second)) for second in range(1, 13)]
     assert [second for second, gaps in enumerate(seen, 1) if gaps] == [1, 4, 7, 10]
-    assert gateway.sees(api(heard=12, unheard=12)) == [12 + SILENCE], "of the last ones, too"
+    assert gateway.sees(api(heard=12, unheard=12)) == [12 + SILENCE], "the last messages are not forgotten"
 
 
-def test_two_nodes_at_once_are_one_gap_that_reaches_back_far_enough_for_both() -> None:
+def test_two_nodes_at_once_cause_one_gap_that_is_long_enough_for_both() -> None:
     gateway = Gateway()
     assert gateway.sees(api(dead=1, heard=3), api(name="other", heard=8, unheard=1)) == [8 + SILENCE]
 
 
-def test_a_gateway_that_could_not_look_for_long_catches_up_though_the_rows_are_gone() -> None:
+def test_a_gateway_that_could_not_look_until_the_rows_were_deleted_catches_up() -> None:
     gateway = Gateway()
     gateway.sees(api())
     long = FORGOTTEN_SECONDS

@@ -1,4 +1,4 @@
-"""What Prometheus reads of a node is what happened on it, and its health is what it says."""
+"""Tests the metrics of a gateway node and its health checks."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ from shared.postgres import Database
 from shared.repositories.message_writer import MessageWriter
 from shared.settings import Settings
 from tests.gateway.nodes import SOON, Client, start_node
+from tests.support.waiting import until
 
-NOBODY = Settings(
+SETTINGS = Settings(
     database_url="postgresql://nobody@127.0.0.1:1/nothing", database_timeout_seconds=0.2, idle_seconds=0.4
 )
 
 
 class Room(Channel):
-    """Waits at the event `wait` until its gate is open, and raises at all others but `shout`."""
+    """Waits for its gate at the event `wait`, broadcasts the event `shout`, and crashes at all other events."""
 
     gate: asyncio.Event
 
@@ -54,8 +55,8 @@ class Room(Channel):
         return Ok()
 
 
-class Nothing:
-    """Messages of which there are none."""
+class NoMessages:
+    """Stands for the messages in Postgres: there are none."""
 
     async def last_id_before(self, seconds: float) -> int:
         return 0
@@ -70,27 +71,27 @@ class Nothing:
 @pytest.fixture
 async def node() -> AsyncIterator[Endpoint]:
     Room.gate = asyncio.Event()
-    endpoint = await start_node({"room:*": Room}, settings=NOBODY)
+    endpoint = await start_node({"room:*": Room}, settings=SETTINGS)
     yield endpoint
     await endpoint.stop()
 
 
 @pytest.fixture
 async def database() -> AsyncIterator[Database]:
-    opened = Database(NOBODY)
+    opened = Database(SETTINGS)
     yield opened
     await opened.close()
 
 
 @pytest.fixture
 async def metrics(node: Endpoint, database: Database) -> AsyncIterator[Metrics]:
-    catch_up = CatchUp(node, Nothing())
-    yield gateway_metrics(node, database, MessageWriter(Nothing(), max_batch=1, max_waiting=1), catch_up)
+    catch_up = CatchUp(node, NoMessages())
+    yield gateway_metrics(node, database, MessageWriter(NoMessages(), max_batch=1, max_waiting=1), catch_up)
     await catch_up.stop()
 
 
 def samples(metrics: Metrics) -> dict[str, float]:
-    """By name, and the values of labels where there are any."""
+    """The value of each sample, by its name without `gateway_`, followed by the values of its labels."""
     return {
         " ".join((sample.name.removeprefix("gateway_"), *sample.labels.values())): sample.value
         for family in text_string_to_metric_families(metrics.text().decode())
@@ -98,7 +99,7 @@ def samples(metrics: Metrics) -> dict[str, float]:
     }
 
 
-async def test_who_is_here_is_counted(node: Endpoint, metrics: Metrics) -> None:
+async def test_connections_users_channels_and_topics_are_counted(node: Endpoint, metrics: Metrics) -> None:
     clients = [Client(node, user_id) for user_id in (1, 1, 2)]
     await clients[0].joins("room:1")
     await clients[0].joins("room:2", join_ref="j2")
@@ -112,21 +113,19 @@ async def test_who_is_here_is_counted(node: Endpoint, metrics: Metrics) -> None:
     assert [seen[name] for name in names] == [2, 2, 1, 1, 1]
 
 
-async def test_what_happens_is_counted(node: Endpoint, metrics: Metrics) -> None:
+async def test_broadcasts_catch_ups_and_crashes_are_counted(node: Endpoint, metrics: Metrics) -> None:
     client = Client(node)
     await client.joins("room:1")
     client.says("j1", "r1", "room:1", "shout", 1)
     client.says("j1", "r2", "room:1", "no such event")
     node.link_restored(1.0)
-    async with asyncio.timeout(SOON):
-        while not samples(metrics)["catch_ups_total"]:  # noqa: ASYNC110 (it tells nobody)
-            await asyncio.sleep(0.001)
+    await until(lambda: samples(metrics)["catch_ups_total"] > 0)
     seen = samples(metrics)
     assert [seen[f"{name}_total"] for name in ("broadcasts", "received", "catch_ups")] == [1, 0, 1]
     assert seen["channel_crashes_total Room"] == 1
 
 
-async def test_joins_are_timed_by_channel_and_by_what_came_of_them(node: Endpoint, metrics: Metrics) -> None:
+async def test_joins_are_timed_by_channel_and_result(node: Endpoint, metrics: Metrics) -> None:
     await Client(node).joins("room:1")
     await Client(node).joins("room:2")
     crowded = Client(node)
@@ -140,7 +139,7 @@ async def test_joins_are_timed_by_channel_and_by_what_came_of_them(node: Endpoin
     assert 0 < seen["join_seconds_sum Room ok"] < SOON
 
 
-async def test_some_pushes_whose_channel_waits_are_timed_by_their_event(node: Endpoint, metrics: Metrics) -> None:
+async def test_one_in_many_pushes_whose_handler_waits_is_timed_by_its_event(node: Endpoint, metrics: Metrics) -> None:
     client = Client(node)
     await client.joins("room:1")
     for number in range(2 * TIMED_EVERY):
@@ -158,7 +157,7 @@ async def test_some_pushes_whose_channel_waits_are_timed_by_their_event(node: En
     assert 0 < seen["handle_in_seconds_sum Room wait"] < SOON
 
 
-async def test_an_event_that_a_client_makes_up_is_no_series(node: Endpoint, metrics: Metrics) -> None:
+async def test_an_unknown_event_makes_no_time_series(node: Endpoint, metrics: Metrics) -> None:
     for number in range(TIMED_EVERY):
         client = Client(node)
         await client.joins("room:1")
@@ -167,13 +166,11 @@ async def test_an_event_that_a_client_makes_up_is_no_series(node: Endpoint, metr
     assert not [name for name in samples(metrics) if "made up" in name]
 
 
-async def test_a_gateway_says_which_process_it_is(node: Endpoint, metrics: Metrics) -> None:
+async def test_metrics_name_the_process(node: Endpoint, metrics: Metrics) -> None:
     assert samples(metrics)[f"daveslist_process_info {node.node_id} gateway"] == 1
 
 
-async def test_each_reason_to_close_is_counted_by_itself_from_the_first_moment_on(
-    node: Endpoint, metrics: Metrics
-) -> None:
+async def test_closes_are_counted_by_reason_from_the_start(node: Endpoint, metrics: Metrics) -> None:
     assert {f"closes_total {close.reason}" for close in CLOSES} <= samples(metrics).keys()
     clients = [Client(node, user_id) for user_id in range(1, len(CLOSES) + 1)]
     for client, close in zip(clients, CLOSES, strict=True):
@@ -184,27 +181,23 @@ async def test_each_reason_to_close_is_counted_by_itself_from_the_first_moment_o
     assert len({close.reason for close in CLOSES}) == len(CLOSES)
 
 
-async def test_what_waits_for_a_busy_channel_is_seen_within_a_round(node: Endpoint, metrics: Metrics) -> None:
+async def test_messages_that_wait_for_a_busy_channel_are_in_the_backlog(node: Endpoint, metrics: Metrics) -> None:
     client = Client(node)
     await client.joins("room:1")
     for number in range(4):
         client.says("j1", number, "room:1", "wait")
-    async with asyncio.timeout(SOON):
-        while samples(metrics)["backlog"] != 3:  # noqa: ASYNC110 (it tells nobody)
-            await asyncio.sleep(0.01)
+    await until(lambda: samples(metrics)["backlog"] == 3)
     Room.gate.set()
     await client.gets(4)
 
 
-async def test_a_node_that_drains_says_so(node: Endpoint, metrics: Metrics) -> None:
+async def test_a_metric_says_whether_the_node_is_draining(node: Endpoint, metrics: Metrics) -> None:
     assert samples(metrics)["draining"] == 0
     await node.drain()
     assert samples(metrics)["draining"] == 1
 
 
-async def test_a_node_is_alive_but_not_ready_without_its_servers_or_on_its_way_out(
-    node: Endpoint, database: Database
-) -> None:
+async def test_a_draining_node_without_postgres_is_alive_but_not_ready(node: Endpoint, database: Database) -> None:
     health, request = (
         Health(database, node.broker, lambda: node.is_draining),
         make_mocked_request("GET", "/health/ready"),

@@ -1,4 +1,4 @@
-"""After a gap between the nodes everybody who is connected is asked about, in as few statements as may be."""
+"""After a gap, a node looks up every connected user again, many in one statement."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from shared.access.admission import MOST_SHARED, Admission
 from shared.access.tokens import Tokens
 from shared.domain.users import Role, Standing
 from shared.postgres import DatabaseUnavailable
+from tests.conftest import JWT_SECRET
 from tests.gateway.counted import counted
-from tests.gateway.nodes import SOON, Client, actor, closed, start_node
-
-SECRET = "a-secret-of-the-tests-a-secret-of-the-tests"
+from tests.gateway.nodes import Client, actor, closed, start_node
+from tests.support.waiting import until
 
 
 class People:
-    """What Postgres would say. It counts what it is asked, and is away as often as it is told."""
+    """Stands for Postgres: records how many sessions each statement asks for, and fails the next `away` times."""
 
     def __init__(self) -> None:
         self.known: dict[tuple[int, str], Standing] = {}
@@ -41,7 +41,7 @@ class People:
 
 
 class Moderated(Channel):
-    """For moderators alone."""
+    """Only moderators may stay."""
 
     watches_access = True
 
@@ -70,7 +70,7 @@ async def node() -> AsyncIterator[Endpoint]:
 
 @pytest.fixture
 async def revalidation(node: Endpoint, people: People) -> AsyncIterator[Revalidation]:
-    watching = Revalidation(node, Admission(Tokens(SECRET, 3600), people))
+    watching = Revalidation(node, Admission(Tokens(JWT_SECRET, 3600), people))
     yield watching
     await watching.stop()
 
@@ -80,31 +80,29 @@ def connected(node: Endpoint, people: People, user_id: int, session_id: str = "s
     return Client(node, actor(user_id, session_id, role))
 
 
-async def done(people: People, statements: int) -> None:
-    async with asyncio.timeout(SOON):
-        while len(people.asked) < statements:  # noqa: ASYNC110 (it tells nobody)
-            await asyncio.sleep(0.001)
-    # What it said has reached everybody when the loop has come round.
+async def wait_for_statements(people: People, statements: int) -> None:
+    await until(lambda: len(people.asked) >= statements)
+    # The answers reach the connections in the next turns of the loop.
     for _ in range(3):
         await asyncio.sleep(0)
 
 
 @pytest.mark.usefixtures("revalidation")
-async def test_whoever_is_no_longer_welcome_is_closed_and_nobody_else(node: Endpoint, people: People) -> None:
+async def test_banned_and_logged_out_users_are_closed_and_others_are_not(node: Endpoint, people: People) -> None:
     banned, out, gone, welcome = [connected(node, people, user_id) for user_id in (1, 2, 3, 4)]
     other_session = connected(node, people, 2, "another")
     people.are(1, "s", banned=True)
     people.are(2, "s", out=True)
     del people.known[3, "s"]
     node.link_restored(1.0)
-    await done(people, 1)
+    await wait_for_statements(people, 1)
     assert [client.close_code for client in (banned, out, gone, welcome, other_session)] == [1001] * 3 + [None] * 2
     assert counted(node.counts.closes) == {NO_LONGER_WELCOME.reason: 3}
     assert people.asked == [5]
 
 
 @pytest.mark.usefixtures("revalidation")
-async def test_a_role_that_changed_meanwhile_ends_what_it_does_not_allow(node: Endpoint, people: People) -> None:
+async def test_a_user_who_lost_a_role_loses_the_channels_that_need_it(node: Endpoint, people: People) -> None:
     former = connected(node, people, 1, role=Role.MODERATOR)
     await former.joins("room:1")
     node.link_restored(1.0)
@@ -113,39 +111,41 @@ async def test_a_role_that_changed_meanwhile_ends_what_it_does_not_allow(node: E
 
 
 @pytest.mark.usefixtures("revalidation")
-async def test_a_crowd_is_asked_about_in_batches(node: Endpoint, people: People) -> None:
+async def test_many_users_are_looked_up_in_batches(node: Endpoint, people: People) -> None:
     clients = [connected(node, people, user_id) for user_id in range(2 * MOST_SHARED + 1)]
     people.are(MOST_SHARED, "s", banned=True)
     node.link_restored(1.0)
-    await done(people, 3)
+    await wait_for_statements(people, 3)
     assert people.asked == [MOST_SHARED, MOST_SHARED, 1]
     assert [client.actor.user_id for client in clients if client.close_code is not None] == [MOST_SHARED]
 
 
 @pytest.mark.usefixtures("revalidation")
-async def test_gaps_that_meet_are_one_and_one_that_comes_later_is_another(node: Endpoint, people: People) -> None:
+async def test_waiting_gaps_share_a_look_up_and_a_later_gap_needs_another(node: Endpoint, people: People) -> None:
     connected(node, people, 1)
     node.link_restored(1.0)
     node.link_restored(2.0)
-    await done(people, 1)
+    await wait_for_statements(people, 1)
     assert people.asked == [1]
     node.link_restored(1.0)
-    await done(people, 2)
+    await wait_for_statements(people, 2)
     assert people.asked == [1, 1]
 
 
-async def test_a_database_that_is_away_is_asked_again(
+async def test_the_look_up_is_repeated_when_the_database_was_away(
     node: Endpoint, people: People, revalidation: Revalidation
 ) -> None:
     client = connected(node, people, 1)
     people.are(1, "s", banned=True)
     people.away = 1
     revalidation.gap(1.0)
-    await done(people, 1)
+    await wait_for_statements(people, 1)
     assert client.close_code == 1001
 
 
-async def test_it_can_be_stopped_in_the_middle(node: Endpoint, people: People, revalidation: Revalidation) -> None:
+async def test_revalidation_can_be_stopped_between_two_tries(
+    node: Endpoint, people: People, revalidation: Revalidation
+) -> None:
     client = connected(node, people, 1)
     people.are(1, "s", banned=True)
     people.away = 1

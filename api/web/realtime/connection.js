@@ -1,14 +1,14 @@
-// The one connection to the gateway, by the official Phoenix client, and how it stands, in words that people see.
+// The page's only connection to the gateway, through the Phoenix client, and its state in words for people.
 
 import { Line, PrivateChat } from "../../../clients/javascript/private_chat/index.js";
 import { session } from "../session.js";
 import { LongPoll, Socket } from "../vendor/phoenix/phoenix.mjs";
 
-/** Without a WebSocket by then, long polling takes over. */
+/** If no WebSocket has opened within this time, the connection falls back to long polling. */
 const LONGPOLL_FALLBACK_MS = 2_500;
-/** Where WebSockets did work before, a lost connection is no reason for long polling until so long has passed, */
+/** If WebSockets have worked before, the connection falls back only after it was lost for this long. */
 const WEBSOCKET_TRIED_MS = 15_000;
-/** and they are tried again so long after it did take over, each time later where they do not last. */
+/** After a fallback, WebSockets are tried again after this time; it doubles each time, up to the second value. */
 const WEBSOCKET_AGAIN_MS = 60_000;
 const WEBSOCKET_AGAIN_AT_MOST_MS = 30 * 60_000;
 
@@ -39,7 +39,7 @@ class Connection {
     return this.state === "live";
   }
 
-  /** Whether somebody is logged in, for whom it is kept. */
+  /** True while a user is logged in: for visitors there is no connection. */
   get isKept() {
     return this.#socket !== null;
   }
@@ -57,12 +57,12 @@ class Connection {
   open() {
     this.#become("connecting");
     const socket = new Socket(ENDPOINT, {
-      // In a header, not in the address, which ends up in logs. Asked again at each connection.
+      // phoenix.js calls this at each connect, and sends the token in a header: addresses end up in logs.
       authToken: () => session.token ?? "",
       longPollFallbackMs: LONGPOLL_FALLBACK_MS,
     });
     this.#socket = socket;
-    // How often it connects, whether what phoenix.js takes for a connection is one, when WebSockets are no use.
+    // Line limits how often the socket connects, detects dead connections, and falls back when WebSockets are cut.
     Line.of(socket);
     const isCurrent = () => this.#socket === socket;
     socket.onOpen(() => {
@@ -74,7 +74,7 @@ class Connection {
       if (!isCurrent()) return;
       this.#lost(socket);
       this.#become("lost");
-      // Perhaps the session has ended; or the token has, and the next attempt needs a fresh one.
+      // The session may have ended. Or the token has expired, and the next attempt needs a new one.
       session.check();
     };
     socket.onError(lost);
@@ -91,24 +91,26 @@ class Connection {
     this.#become("off");
   }
 
-  /** The private chat of the user who is logged in; the options are those of PrivateChat. */
+  /** Opens the private chat of the logged-in user; for the options see PrivateChat. */
   chat(userId, options) {
     return new PrivateChat(this.#socket, userId, options);
   }
 
-  /** Joined at once, and again after each loss. `params` may be a function, asked at each join. */
+  /** Joins a channel now, and again after each loss. `params` may be a function, which is called at each join. */
   join(topic, params = {}) {
     const channel = this.#socket.channel(topic, params);
     return { channel, joining: channel.join() };
   }
 
-  /** The token changed: tell the gateway, so that the connection outlives the old one. */
+  /** Sends the new token to the gateway, so that the connection outlives the old token. */
   useToken(token) {
     const channel = this.#socket?.channels.find((one) => one.state === "joined");
     channel?.push("access_token", { access_token: token });
   }
 
-  /** By itself, phoenix.js falls back at the first refusal, as when one server is restarted, and stays there. */
+  /**
+   * phoenix.js alone would fall back at the first failure, for example when one server restarts, and never come back.
+   */
   #opened(socket) {
     clearTimeout(this.#timer);
     this.#timer = null;

@@ -1,14 +1,15 @@
-// All conversations of the user: who, the last message, what is unread, who is typing; live, and complete after a gap.
+// All conversations of the user: the other person, the last message, what is unread, and who is typing.
 //
-// That no message is missed, or shown twice, is the work of the private chat client. Counts of unread messages are the
-// server's: they are asked for again whenever more than one message may have been missed.
+// The private chat client makes sure that no message is missed or shown twice. The inbox loads all conversations once,
+// and then updates them with each message. It asks the server again only about conversations that may have changed in
+// other ways: those of missed messages, and after a gap those with unread messages, which another device may have read.
 
 import { Outbox } from "./outbox.js";
 import { Thread } from "./thread.js";
 
 const TYPING_SHOWN_MS = 5_000;
 const TYPING_TOLD_EVERY_MS = 2_500;
-const LOAD_AGAIN_MS = 3_000;
+const ASK_AGAIN_MS = 3_000;
 
 export class Inbox {
   /** By the other user's id, as a string: {user, last_message, unread_count}. */
@@ -18,17 +19,24 @@ export class Inbox {
   #connection;
   #api;
   #announce;
+  #pageItems;
   #me = "";
   #chat = null;
   #threads = new Map();
   #typing = new Map();
   #toldTypingAt = 0;
-  #loading = null;
-  #isStale = false;
+  /** Ids of users whose conversations must be loaded again. */
+  #stale = new Set();
+  #asking = null;
+  #askAgain = null;
   #listeners = [];
 
-  /** `connection.chat` opens the chat, `api.get` reads by REST, `announce(text)` tells who does not see the page. */
-  constructor({ connection, api, announce }) {
+  /**
+   * `connection.chat` opens the chat, `api.get` reads by REST, `announce(text)` speaks to screen readers. `pageItems` is
+   * how many items the API gives on a page at most.
+   */
+  constructor({ connection, api, announce, pageItems }) {
+    this.#pageItems = pageItems;
     this.#connection = connection;
     this.#api = api;
     this.#announce = announce;
@@ -44,7 +52,7 @@ export class Inbox {
       afterId: () => this.#newestId(),
       readOn: (afterId) => this.#pages("/api/messages", { after_id: afterId }),
       onMessage: (message, { isLive }) => this.#received(message, isLive),
-      onCaughtUp: () => this.load(),
+      onCaughtUp: () => this.#caughtUp(),
       onRead: ({ by, with: other, up_to }) => this.#read(by, other, up_to),
       onTyping: ({ from }) => this.#isTyping(from),
       onChange: () => this.#tell(),
@@ -61,7 +69,8 @@ export class Inbox {
     this.#threads.clear();
     for (const timer of this.#typing.values()) clearTimeout(timer);
     this.#typing.clear();
-    this.#loading = null;
+    this.#stale = new Set();
+    this.#asking = null;
   }
 
   get me() {
@@ -91,7 +100,7 @@ export class Inbox {
     this.outbox.add(to, message, listingId);
   }
 
-  /** I am writing to that person; told now and then. */
+  /** Tells that person, at most every TYPING_TOLD_EVERY_MS, that this user is writing. */
   typing(to) {
     if (Date.now() - this.#toldTypingAt < TYPING_TOLD_EVERY_MS) return;
     if (this.#chat?.typing(to)) this.#toldTypingAt = Date.now();
@@ -101,42 +110,75 @@ export class Inbox {
     return this.#typing.has(userId);
   }
 
-  /** What that person wrote to me has been seen. */
+  /** Marks what that person wrote as read, up to the newest loaded message. */
   markRead(userId) {
     const upTo = this.#threads.get(userId)?.newestUnread(this.#me);
     if (upTo && this.#chat?.read(userId, upTo)) this.#read(this.#me, userId, upTo);
   }
 
-  /** Again, or for the first time. While an answer is under way, something may have come that it does not know of. */
-  load() {
-    this.#isStale = true;
-    this.#loading ??= this.#load();
-    return this.#loading;
+  /** Loads the conversation with that person again. Resolves when the request has ended, also if it failed. */
+  ask(userId) {
+    this.#stale.add(userId);
+    return this.#ask();
   }
 
-  async #load() {
+  #caughtUp() {
+    for (const [userId, one] of this.conversations) if (one.unread_count > 0) this.#stale.add(userId);
+    this.#ask();
+  }
+
+  #ask() {
+    this.#asking ??= this.#askAll();
+    return this.#asking;
+  }
+
+  async #askAll() {
     const chat = this.#chat;
+    const isCurrent = () => chat === this.#chat;
     try {
-      while (this.#isStale && chat === this.#chat) {
-        this.#isStale = false;
-        const found = [];
-        for await (const page of this.#pages("/api/conversations")) found.push(...page);
-        if (this.#isStale || chat !== this.#chat) continue;
-        this.conversations = new Map(found.map((one) => [String(one.user.id), one]));
-        this.isLoaded = true;
-        this.#tell();
+      while (isCurrent() && !(this.isLoaded && this.#stale.size === 0)) {
+        await (this.isLoaded ? this.#askAboutStale(isCurrent) : this.#askForAll(isCurrent));
+        if (isCurrent()) this.#tell();
       }
     } catch {
-      setTimeout(() => chat === this.#chat && this.load(), LOAD_AGAIN_MS);
+      clearTimeout(this.#askAgain);
+      this.#askAgain = setTimeout(() => isCurrent() && this.#ask(), ASK_AGAIN_MS);
     } finally {
-      if (chat === this.#chat) this.#loading = null;
+      if (isCurrent()) this.#asking = null;
     }
   }
 
-  /** Up to there everything is read by REST; what comes later, the chat tells. */
+  async #askForAll(isCurrent) {
+    this.#stale.clear();
+    const found = [];
+    for await (const page of this.#pages("/api/conversations", { sort: "user" })) found.push(...page);
+    if (!isCurrent()) return;
+    this.conversations = new Map(found.map((one) => [String(one.user.id), one]));
+    this.isLoaded = true;
+  }
+
+  async #askAboutStale(isCurrent) {
+    const asked = [...this.#stale].slice(0, this.#pageItems);
+    for (const userId of asked) this.#stale.delete(userId);
+    try {
+      const query = { user_ids: asked.join(","), limit: this.#pageItems };
+      const { data } = await this.#api.get("/api/conversations", { query });
+      if (!isCurrent()) return;
+      for (const one of data) {
+        const userId = String(one.user.id);
+        // A stale conversation is loaded again anyway: the answer may lack what has happened since.
+        if (!this.#stale.has(userId) || !this.conversations.has(userId)) this.conversations.set(userId, one);
+      }
+    } catch (error) {
+      if (isCurrent()) for (const userId of asked) this.#stale.add(userId);
+      throw error;
+    }
+  }
+
+  /** Resolves with the newest message's id. The page reads older messages by REST; the chat delivers newer ones. */
   async #newestId() {
     const { data } = await this.#api.get("/api/conversations", { query: { limit: 1 } });
-    // Threads that were read before may lack what came since.
+    // Threads that were loaded before may lack newer messages.
     await Promise.all([...this.#threads.values()].map((thread) => thread.loadNewest()));
     return data[0]?.last_message.id ?? 0;
   }
@@ -144,7 +186,7 @@ export class Inbox {
   async *#pages(path, query = {}) {
     let cursor = null;
     do {
-      const page = await this.#api.get(path, { query: { ...query, limit: 100, cursor } });
+      const page = await this.#api.get(path, { query: { ...query, limit: this.#pageItems, cursor } });
       yield page.data;
       cursor = page.next_cursor;
     } while (cursor);
@@ -155,14 +197,19 @@ export class Inbox {
     const other = isMine ? message.to : message.from;
     if (isMine) this.outbox.seen(message);
     const isNew = this.#threads.get(other)?.add(message) ?? true;
-    if (this.#loading) this.#isStale = true;
     const conversation = this.conversations.get(other);
     if (!conversation) {
-      if (isLive) this.load();
+      this.#stale.add(other);
+      if (isLive) this.#ask();
     } else if (message.id > conversation.last_message.id) {
+      // The answer to a current request may be older than this message.
+      if (!isLive || this.#asking) this.#stale.add(other);
       conversation.last_message = message;
       if (!isMine) conversation.unread_count += 1;
       if (!isMine && isNew && isLive) this.#announce(`${conversation.user.name}: ${message.message}`);
+    } else if (!isMine && isLive) {
+      // A later message arrived first, through another node.
+      this.ask(other);
     }
     if (!isMine) this.#stopsTyping(other);
     this.#tell();
@@ -178,8 +225,9 @@ export class Inbox {
     this.#threads.get(isMine ? other : by)?.read(by, upTo, new Date().toISOString());
     const conversation = this.conversations.get(isMine ? other : by);
     if (isMine && conversation) {
-      if (upTo >= conversation.last_message.id || conversation.last_message.from === this.#me) conversation.unread_count = 0;
-      else this.load();
+      const isAll = upTo >= conversation.last_message.id || conversation.last_message.from === this.#me;
+      if (isAll) conversation.unread_count = 0;
+      if (!isAll || this.#asking) this.ask(other);
     }
     this.#tell();
   }

@@ -1,8 +1,8 @@
-// What happens to one open listing: told by its channel, or, without one, asked for now and then and on focus.
+// Follows one open listing: by its channel, or by requests from time to time and on focus while there is no channel.
 
 import { Presence } from "../vendor/phoenix/phoenix.mjs";
 
-/** A listing that was hidden has to go from a visitor's page within 15 seconds. */
+/** A listing that was hidden must be gone from a visitor's page within 15 seconds. */
 const ASK_EVERY_MS = 8_000;
 
 export class LiveListing {
@@ -14,8 +14,9 @@ export class LiveListing {
   #onShow = () => document.visibilityState === "visible" && this.#ask();
 
   /**
-   * `ask()` reads the listing again; `updated(listing)`, `reply(reply)`, `removed()` and `changed()` tell what happened,
-   * `changed` of the viewers.
+   * Callbacks: `ask()` loads the listing again. `updated(listing)`, `reply(reply)` and `removed()` tell what happened
+   * to
+   * it. `changed()` is called when the viewers have changed.
    */
   constructor(id, { connection, ask, updated, reply, removed, changed }) {
     this.id = id;
@@ -38,7 +39,7 @@ export class LiveListing {
     document.removeEventListener("visibilitychange", this.#onShow);
     const channel = this.#channel;
     this.#channel = null;
-    // A channel whose socket was closed with the session has nothing left to leave.
+    // After the session has ended, the socket is closed, and there is nothing to leave.
     if (channel && this.connection.isKept) channel.leave();
   }
 
@@ -49,7 +50,7 @@ export class LiveListing {
     joining
       .receive("ok", () => {
         this.#isJoined = true;
-        // While there was no connection something may have happened; before the first, nothing has been shown.
+        // Something may have changed while there was no connection. The first join is part of the first load.
         if (!isFirst) this.#ask();
         isFirst = false;
       })
@@ -60,12 +61,13 @@ export class LiveListing {
     channel.onClose(() => {
       if (channel !== this.#channel) return;
       this.#isJoined = false;
-      // Closed by the server: because it may no longer be seen, or the role changed. Asking tells which.
+      // The server closed the channel: the user may no longer see the listing, or their role changed. Load it to find
+      // out.
       this.#ask();
     });
     channel.on("reply_created", (reply) => this.tell.reply(reply));
     channel.on("listing_updated", (listing) => {
-      // Its id alone, where not everybody may see what it is like now.
+      // The event has only the id if not every viewer may see the listing's new state.
       if (Object.keys(listing).length > 1) this.tell.updated(listing);
       else this.#ask();
     });

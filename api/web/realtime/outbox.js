@@ -1,7 +1,7 @@
-// Messages on their way: shown at once, sent when there is a connection, until the server has answered.
+// Messages that wait for the server's answer. They are shown at once.
 //
-// How they are sent, and when one is given up so that it does not stop the others, the private chat client knows. A message
-// leaves the outbox only when it has an id, or when the server refused it and the user was told.
+// The private chat client sends them, and gives up a message that would block the others. A message leaves the outbox
+// only when it has an id, or when the server refused it and the user was told.
 
 import { newRef, sendable } from "../../../clients/javascript/private_chat/index.js";
 
@@ -10,7 +10,7 @@ export class Outbox {
   pending = [];
   #chat = null;
 
-  /** `sent(pending, {id, inserted_at})` and `changed()` are called when something became of a message. */
+  /** `sent(pending, {id, inserted_at})` and `changed()` are called when the state of a message changes. */
   constructor({ sent, changed }) {
     this.sent = sent;
     this.changed = changed;
@@ -21,7 +21,7 @@ export class Outbox {
     this.#chat = chat;
   }
 
-  /** Nothing of one person is left for the next. What the chat sends, it sends until it is left. */
+  /** Forgets everything, because another person may log in. The chat keeps sending until it is left. */
   close() {
     this.pending = [];
     this.#chat = null;
@@ -54,7 +54,7 @@ export class Outbox {
     return this.#chat?.isUnderWay(one.client_ref) ? "sending" : "waiting";
   }
 
-  /** A message of mine came back as a broadcast, perhaps before the answer to its sending: it is not shown twice. */
+  /** A message of this user came back as a broadcast, perhaps before the answer to its push: show it once. */
   seen(message) {
     const one = this.pending.find((other) => !other.id && this.state(other) === "sending" && isSame(other, message));
     if (one) one.id = message.id;
@@ -64,7 +64,7 @@ export class Outbox {
     let answer;
     try {
       const payload = sendable(one);
-      // As it will be stored, so that its broadcast is recognized.
+      // Keep the text as the server will store it, so that its broadcast is recognized.
       one.message = payload.message;
       const sending = this.#chat.send(payload);
       this.changed();
@@ -72,7 +72,7 @@ export class Outbox {
     } catch (refused) {
       one.isRefused = true;
       one.reason = explain(refused);
-      // One with an id did arrive, though its answer never did.
+      // A message with an id was stored: its broadcast came, although its answer did not.
       if (one.id) this.discard(one);
       else this.changed();
       return;

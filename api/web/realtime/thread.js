@@ -1,4 +1,4 @@
-// The messages with one other person: history by pages, live ones added, each once and in the order of their ids.
+// The messages with one other person: history page by page, and live messages. Each is there once, in the order of ids.
 
 const PAGE = 30;
 
@@ -16,7 +16,7 @@ export class Thread {
     this.#api = api;
   }
 
-  /** Whether it was new. A message can come twice: live, by history, by catching up. */
+  /** Returns whether the message was new. It can come several times: live, from history, and from catching up. */
   add(message) {
     if (this.#ids.has(message.id)) return false;
     this.#ids.add(message.id);
@@ -25,7 +25,7 @@ export class Thread {
     return true;
   }
 
-  /** The newest page, or the one before those that are there. */
+  /** Loads the newest page, or the page before the oldest message that is loaded. */
   async loadOlder() {
     if (this.isLoading || (this.isLoaded && !this.hasOlder)) return;
     this.isLoading = true;
@@ -41,21 +41,21 @@ export class Thread {
     }
   }
 
-  /** What has come since the history was read, if it was, where nobody was listening yet. */
+  /** If the history was loaded, loads what has come since: the chat delivers only later messages. */
   async loadNewest() {
     if (!this.isLoaded && !this.isLoading) return;
     const page = await this.#api.get(`/api/conversations/${this.userId}/messages`, { query: { limit: PAGE } });
     for (const message of page.data) this.add(message);
   }
 
-  /** `by` has read what the other wrote, up to that message. */
+  /** Notes that `by` has read the messages sent to them, up to the id `upTo`, at the time `at`. */
   read(by, upTo, at) {
     for (const message of this.messages) {
       if (message.to === by && message.id <= upTo) message.read_at ??= at;
     }
   }
 
-  /** The newest message to me that I have not read; 0 if there is none. */
+  /** Returns the id of the newest message to this user that is unread; 0 if there is none. */
   newestUnread(me) {
     return this.messages.findLast((one) => one.to === me && one.from !== me && !one.read_at)?.id ?? 0;
   }

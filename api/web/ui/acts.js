@@ -1,4 +1,4 @@
-// Buttons that do something to one row of a list, and show the result.
+// Buttons that act on one row of a list, and the result of the last act.
 
 import { html } from "../vendor/lit-html/lit-html.js";
 import { Problem } from "../problem.js";
@@ -11,7 +11,7 @@ export class Acts {
     this.view = view;
   }
 
-  /** Does it, then shows `words`, or the reason of the failure. */
+  /** Does the work, then shows `words`, or the reason of the failure. */
   async do(work, words) {
     try {
       await work();

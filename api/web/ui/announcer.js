@@ -1,4 +1,5 @@
-// Tells screen readers of changes that do not move the focus. Its regions are in the shell, and empty until then.
+// Tells screen readers about changes that do not move the focus. The shell has the live region, which is empty
+// otherwise.
 
 import { html } from "../vendor/lit-html/lit-html.js";
 import { update } from "../page.js";

@@ -11,8 +11,10 @@ export class Form {
   done = "";
   #fields = new Set();
 
-  /** `submit(values, element)` does the work and may return a text to show; `id` is unique on the page. `request` names the
-   * body or query of the API to which the values go: the inputs have its limits. */
+  /**
+   * `submit(values, element)` does the work and may return a text to show; `id` is unique on the page. `request` names
+   * the body or query of the API that gets the values: its limits become those of the inputs.
+   */
   constructor(view, id, request, submit) {
     this.view = view;
     this.id = id;
@@ -25,7 +27,7 @@ export class Form {
     this.#fields.add(field);
   }
 
-  /** The fault of the form as a whole. */
+  /** The error of the form as a whole. */
   get fault() {
     if (!this.problem) return "";
     const beside = this.problem.beside([...this.#fields]);
@@ -52,10 +54,10 @@ export class Form {
   }
 }
 
-/** The values as they were typed; empty fields are absent. */
+/** Returns the values as they were typed, without empty fields. */
 function valuesOf(element) {
-  const given = [...new FormData(element)].filter(([, value]) => typeof value === "string" && value.trim() !== "");
-  return Object.fromEntries(given);
+  const entries = [...new FormData(element)].filter(([, value]) => typeof value === "string" && value.trim() !== "");
+  return Object.fromEntries(entries);
 }
 
 /** A form element around its fields. */
@@ -71,11 +73,11 @@ export function formOf(form, { label, action, kind = "", extra = nothing }, fiel
   </form>`;
 }
 
-/** An input with its label. `value` is the value at the start. */
-export function input(form, { name, label, type = "text", value = "", hint = "", ...given }) {
+/** An input with its label. `value` is the initial value. */
+export function input(form, { name, label, type = "text", value = "", hint = "", ...overrides }) {
   const attributes = described(form, name, hint);
-  // How long a password may be, the server says: an input would cut what is pasted, and nobody would see it.
-  const more = { ...(type === "password" ? {} : form.limits[name]), ...given };
+  // Inputs for passwords have no maxlength: it would silently cut a pasted password. The server reports the limit.
+  const more = { ...(type === "password" ? {} : form.limits[name]), ...overrides };
   return field(
     form,
     { name, label, hint },

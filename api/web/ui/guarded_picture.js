@@ -1,5 +1,4 @@
-// <guarded-picture>: an image that only some people may see. It is fetched with the token in a header, and shown from
-// memory.
+// <guarded-picture>: an image that only some people may see. It is fetched with the token in a header.
 
 import { api } from "../api.js";
 
@@ -34,7 +33,7 @@ class GuardedPicture extends HTMLElement {
       this.#address = URL.createObjectURL(blob);
       this.#image.src = this.#address;
     } catch {
-      // The view was left, or the image cannot be had: the alternative text is shown.
+      // The view was left, or the image could not be loaded: the alternative text is shown.
     }
   }
 

@@ -1,4 +1,4 @@
-// The icons. All are ornaments: the words beside them have the meaning.
+// The icons. All are decoration: the words beside them carry the meaning.
 
 import { html } from "../vendor/lit-html/lit-html.js";
 

@@ -1,6 +1,7 @@
-// A list that is read page by page: its first page, then more at the press of a button.
+// A list that is read page by page: the first page, then more when the button is pressed.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { Problem } from "../problem.js";
 
@@ -21,7 +22,7 @@ export class PagedList {
     return this.#cursor !== null;
   }
 
-  /** Load the first page, and show it in place of all items. */
+  /** Loads the first page, which replaces all items. */
   async load() {
     this.#cursor = null;
     await this.#read((page) => page.data);
@@ -50,7 +51,15 @@ export class PagedList {
     this.view.update();
   }
 
-  /** The part after the items: a fault, a note that nothing was found, or the button for more. */
+  /** All items, each as `row(item)` makes it, and the foot. */
+  rows(row, empty) {
+    return html`<ul class="rows">
+        ${repeat(this.items, (item) => item.id, row)}
+      </ul>
+      ${this.foot(empty)}`;
+  }
+
+  /** The part after the items: an error, a text for an empty list, or the button for more. */
   foot(empty) {
     if (this.problem?.type === "aborted") return nothing;
     if (this.problem) {

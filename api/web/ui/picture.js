@@ -5,12 +5,12 @@ import { areCategoriesKnown, categories } from "../categories.js";
 import { session } from "../session.js";
 import { carIcon } from "./icons.js";
 
-/** Whether the API would refuse an <img>, which sends no token. */
+/** True if the API would refuse an <img>, which sends no token. */
 function isGuarded(listing) {
   return Boolean(listing.hidden) || isForMembers(listing);
 }
 
-/** Whether visitors may not see it. */
+/** True if visitors may not see the listing. */
 export function isForMembers(listing) {
   const category = categories().find((one) => one.id === listing.category.id);
   return listing.visibility === "private" || category?.visibility === "private";
@@ -18,7 +18,7 @@ export function isForMembers(listing) {
 
 export function picture(listing, url, alt, { isEager = false } = {}) {
   if (!url) return html`<span class="no-picture">${carIcon}</span>`;
-  // A listing's category also decides whether visitors may see it. A visitor gets only listings that visitors may see.
+  // The category also decides whether visitors may see the listing. A visitor gets only listings that visitors may see.
   if (session.user && !areCategoriesKnown()) return html`<span class="no-picture"></span>`;
   if (isGuarded(listing)) return html`<guarded-picture src=${url} alt=${alt}></guarded-picture>`;
   return html`<img src=${url} alt=${alt} loading=${isEager ? "eager" : "lazy"} decoding="async" />`;

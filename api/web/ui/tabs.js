@@ -1,4 +1,4 @@
-// The pages of moderators, and those of admins, as links beside each other.
+// Links between the pages for moderators, and between those for admins.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 

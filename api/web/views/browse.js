@@ -1,4 +1,4 @@
-// The search for cars, with filters and orders. The address holds the whole search, so that it can be kept and shared.
+// The search for cars, with filters and orders. The address holds the whole search, so it can be bookmarked and shared.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
@@ -94,8 +94,8 @@ export class Browse extends View {
   #filterForm() {
     const apply = (event) => {
       event.preventDefault();
-      const given = [...new FormData(event.currentTarget)].filter(([, value]) => value.trim());
-      this.#go({ ...this.#without(FILTERS), ...Object.fromEntries(given) });
+      const entries = [...new FormData(event.currentTarget)].filter(([, value]) => value.trim());
+      this.#go({ ...this.#without(FILTERS), ...Object.fromEntries(entries) });
     };
     const asked = this.asked;
     const number = (name, label, more) =>

@@ -1,9 +1,10 @@
-// One car: pictures, facts, its seller, its replies. It is updated live, and removed when the user may no longer see it.
+// One car: pictures, facts, seller, replies. It is updated live, and removed when the user may no longer see it.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
-import { count, dateTime, miles, nameOf, price, since } from "../format.js";
+import { FACTS } from "../facts.js";
+import { count, dateTime, nameOf, price, since } from "../format.js";
 import { limits } from "../limits.js";
 import { Problem } from "../problem.js";
 import { connection } from "../realtime/connection.js";
@@ -34,7 +35,7 @@ export class Listing extends View {
   isRemoved = false;
   shown = 0;
   done = "";
-  /** Of what was read or told last: an answer to an earlier question is too late. */
+  /** Counts requests and live updates, so that a late answer to an earlier request is recognized and dropped. */
   #turn = 0;
 
   replyForm = new Form(this, "reply", "ReplyBody", async (values, element) => {
@@ -97,15 +98,15 @@ export class Listing extends View {
       if (this.isLeft || turn !== this.#turn) return;
       const problem = Problem.of(error);
       if (problem.status === 404) this.#remove();
-      // A listing that is on the page already stays while the API cannot be reached for a moment.
+      // If the API is unreachable for a moment, a listing that is shown already stays.
       else if (!this.listing) this.problem = problem;
     }
     this.update();
   }
 
-  /** What it is like now came by itself: an answer that is still under way may be older. */
+  /** Takes the new state from a live update. The answer to a request that is still under way may be older. */
   #updated(listing) {
-    // Of two changes that crossed on their way, the later one stays.
+    // If two changes overtook each other, the later one stays.
     if (this.listing && listing.updated_at < this.listing.updated_at) return;
     this.#turn += 1;
     this.#take(listing);
@@ -122,7 +123,7 @@ export class Listing extends View {
     if (isNews && listing.reply_count !== this.replies.items.length) this.replies.load();
   }
 
-  /** Remove every part of the listing from the page. */
+  /** Removes every part of the listing from the page. */
   #remove() {
     this.#turn += 1;
     if (this.listing) announce("This listing is no longer available.");
@@ -242,17 +243,12 @@ export class Listing extends View {
   }
 
   #facts() {
-    const { make, model, year, mileage, location } = this.listing;
-    const known = [
-      ["Make", make],
-      ["Model", model],
-      ["Year", year],
-      ["Mileage", mileage === null ? null : miles(mileage)],
-      ["Location", location],
-    ].filter(([, value]) => value !== null && value !== undefined);
+    const known = FACTS.filter(({ name, show }) => show !== null && (this.listing[name] ?? null) !== null);
     if (!known.length) return nothing;
     return html`<dl class="facts">
-      ${known.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}
+      ${known.map(
+        ({ name, label, show = String }) => html`<div><dt>${label}</dt><dd>${show(this.listing[name])}</dd></div>`,
+      )}
     </dl>`;
   }
 

@@ -1,4 +1,4 @@
-// Logs in, and goes back to the address that needed it.
+// Logs in, and goes back to the address that needed the log-in.
 
 import { html } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
@@ -34,7 +34,7 @@ export class Login extends View {
   }
 }
 
-/** The address to go back to, if it is one of this page: a link to a log-in must not lead to another site. */
+/** Returns the address to go back to, if it belongs to this page: a log-in link must not lead to another site. */
 export function whereTo(query) {
   const url = new URL(query.get("next") ?? "/", location.origin);
   return url.origin === location.origin ? url.pathname + url.search : "/";

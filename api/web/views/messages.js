@@ -53,13 +53,13 @@ export class Messages extends View {
     this.title = `Messages with ${nameOf(other)}`;
   }
 
-  /** A person who has left is unknown, but their messages stay. */
+  /** A deleted account is unknown, but its messages stay. */
   async #person() {
     try {
       return await api.get(`/api/users/${this.userId}`);
     } catch (error) {
       if (error.status !== 404 || !this.thread) throw error;
-      await inbox.load();
+      await inbox.ask(this.userId);
       const known = inbox.conversations.get(this.userId);
       if (!known) throw error;
       return known.user;
@@ -208,7 +208,8 @@ export class Messages extends View {
       field.focus();
     };
     const keys = (event) => {
-      // Enter sends, Shift+Enter begins a line. While a word is being composed, as in Japanese, Enter ends the word.
+      // Enter sends, Shift+Enter begins a new line. While a word is being composed, as in Japanese, Enter ends the
+      // word.
       if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
       event.preventDefault();
       event.currentTarget.form.requestSubmit();
@@ -232,7 +233,7 @@ export class Messages extends View {
     </form>`;
   }
 
-  /** Put a refused message back into the field where it was written, and keep the text that is there already. */
+  /** Puts a refused message back into the field, before the text that is there already. */
   #edit(one) {
     const field = document.querySelector(".composer textarea");
     field.value = [one.message, field.value].filter(Boolean).join("\n");

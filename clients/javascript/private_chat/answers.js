@@ -1,8 +1,8 @@
-// What a server says, looked at before it is believed: a broken one, or something on the way, says anything.
+// Checks what arrives from the network before it is used: a faulty server or proxy can send anything.
 
 import { isId } from "./ids.js"
 
-/** By its id it is known; what else is in it, an application shows. */
+/** True if the value has a valid id. The application interprets the other fields. */
 export function isMessage(message) {
   return message !== null && typeof message === "object" && isId(message.id)
 }
@@ -11,7 +11,7 @@ export function isPage(messages) {
   return Array.isArray(messages) && messages.every(isMessage)
 }
 
-/** `{messages, complete}` of an answer to a join; null for one that cannot be read. */
+/** Returns the reply to a join, `{messages, complete}`, or null if it is malformed. */
 export function readJoin(answer) {
   const isReadable = isPage(answer?.messages) && typeof answer.complete === "boolean"
   return isReadable ? answer : null

@@ -1,6 +1,6 @@
-// Reading on by REST, where an answer to a join was only a part.
+// Reads messages by REST when the reply to a join did not have all of them.
 
-/** For `readOn`: pages of `GET /api/messages?after_id`. `token()` gives a good access token. */
+/** Makes a `readOn` that yields the pages of `GET /api/messages?after_id`. `token()` returns a valid access token. */
 export const byRest = (url, token) =>
   async function* (afterId) {
     let cursor = null

@@ -1,5 +1,5 @@
-// How a client of private chat loses nothing, with the npm package `phoenix` (1.6 to 1.8). It needs neither a page nor
-// Node. Copy the whole folder, and import this file: it exports what an application needs of the others.
+// A client of private chat that loses no message. It uses the npm package `phoenix` (1.6 to 1.8) and runs in a browser
+// or in Node. Copy the whole folder and import this file, which exports everything that an application needs.
 //
 //   import { Socket } from "phoenix"
 //   import { PrivateChat, byRest } from "private_chat/index.js"
@@ -13,20 +13,22 @@
 //   socket.connect()
 //   const { id } = await chat.send({ to: "12", message: "Hey How are you" })
 //
-// 1. It joins with `after_id`, the greatest id up to which it has seen everything. phoenix.js asks for the parameters
-//    at each join, so that every reconnect catches up from where this client stands. No connection: no loss.
-// 2. An answer that is not `complete` is only a part. It reads on by REST, or joins again from the last id it got.
-//    Messages that arrive live meanwhile are shown, but they lie behind the gap: `after_id` does not pass it before it
-//    is closed.
-// 3. A message may come more than once (catching up overlaps): by its id it is shown once. The ids are the order.
-// 4. A send has a `client_ref`. When no answer came (the connection broke, the server was slow) it is sent again under
-//    the same one after the next join: the server stores it once.
-// 5. One message never stops the others. What the server cannot take is refused here; what it breaks the connection
-//    over, or tells to try again while it takes others, is found out, refused after three tries, and what is behind it
-//    goes out. An outage is no try, unless there are three in a row while the same message is alone under way.
-// 6. The connection is kept, gently: never more than one connect a second for long, whatever the server does.
+// 1. The client joins with `after_id`, the greatest id up to which it has seen everything. phoenix.js asks for the
+//    parameters at each join, so every reconnect catches up from there.
+// 2. A reply to a join may have only a part of the messages (`complete` is false). The client then reads the rest by
+//    REST, or joins again from the last id that it got. Messages that arrive live in the meantime are shown, but they
+//    do not move `after_id` until the gap is closed.
+// 3. Catching up can repeat messages. The client drops the ids that it has already shown. The order of ids is the order
+//    of messages.
+// 4. Each send has a `client_ref`. If no reply came (the connection broke, or the server was slow), the client sends
+//    the message again with the same `client_ref` after the next join, and the server stores it once.
+// 5. One message never blocks the others. The client refuses at once what no server accepts. If the connection breaks
+//    because of one message, or if the server answers "try again" to that message alone, the client gives the message
+//    up after three tries. An outage does not count as a try, unless three outages in a row happen while this message
+//    alone is under way.
+// 6. The client connects at most about once a second, whatever the server does.
 //
-// Rules 1 to 3 are topic.js and answers.js; rule 4 is outgoing.js; rule 5 is sendable.js and outgoing.js; rule 6 is line.js.
+// topic.js and answers.js implement rules 1 to 3, outgoing.js rules 4 and 5 (with sendable.js), and line.js rule 6.
 
 export { byRest } from "./by_rest.js"
 export { Line } from "./line.js"

@@ -1,29 +1,34 @@
-// The connection of a Socket of phoenix.js: a pace that holds, a fall back to long polling, and a second look.
+// Keeps the connection of a phoenix.js Socket: limits how often it connects, falls back to long polling, detects a dead
+// one.
 
-import { surviveForeignAnswers, understandTokenFunction } from "./phoenix_repairs.js"
+import { sendInOrder, surviveForeignAnswers, understandTokenFunction } from "./phoenix_repairs.js"
 
-/** The server goes, or the session does, or it is busy: most often no message is the cause. 3410 ends a long poll's session. */
+/**
+ * Closes for reasons other than a message: a restart, an ended session, a busy server. 3410 ends a long-poll session.
+ */
 const OUTAGE_CODES = new Set([1001, 1005, 1012, 1013, 1014, 3410])
-/** Before the n-th connect in a row; as phoenix.js does it, but it begins anew whenever a connection opens. */
+/** Delay before the n-th connect in a row. Unlike in phoenix.js, only a good connection resets n, not each open. */
 const PACE_MS = [10, 50, 100, 150, 200, 250, 500, 1_000, 2_000]
 const SLOW_PACE_MS = 5_000
-/** A connection that lasted so long was a good one. */
+/** A connection that lasted at least this long was a good one. */
 const GOOD_MS = 10_000
-/** WebSockets that end sooner than that, so many in a row, without a word, are cut by something on the way. */
+/**
+ * MAX_CUTS WebSockets in a row that end within this time without a close code: something on the way cuts WebSockets.
+ */
 const CUT_MS = 5_000
 const MAX_CUTS = 3
 const CUT_CODES = new Set([undefined, 1005, 1006])
-/** A server that has not answered a heartbeat, or a connect, by then does not. */
+/** Without an answer to a heartbeat, or an open connection, within these times, the client connects again. */
 const PONG_MS = 5_000
 const CONNECT_MS = 10_000
-/** Long polling has no heartbeats of phoenix.js's own: after so long without a word there is one. */
+/** phoenix.js sends no heartbeats on long polls. This module sends one after so long without a message. */
 const QUIET_MS = 10_000
 const LOOK_MS = 1_000
 
 /**
- * The connection of a Socket of phoenix.js, with what its versions from 1.6 on lack: a pace that holds whatever the
- * server does, a fall back to long polling from WebSockets that are cut over and over, and somebody who looks whether
- * the connection is what phoenix.js takes it for. One for each socket: `Line.of(socket)`.
+ * Keeps the connection of a phoenix.js Socket, and adds what phoenix.js from 1.6 on lacks: a pace of connects that
+ * holds whatever the server does, a fall back to long polling when WebSockets are cut repeatedly, and checks that the
+ * connection is in the state that phoenix.js believes. Each socket has one Line: `Line.of(socket)`.
  */
 export class Line {
   static #lines = new WeakMap()
@@ -33,7 +38,7 @@ export class Line {
     return Line.#lines.get(socket)
   }
 
-  /** Whether to fall back to long polling; by itself, where the socket was told to (`longPollFallbackMs`). */
+  /** Whether to fall back to long polling. By default: if the socket was given `longPollFallbackMs`. */
   fallsBack
   #socket
   #listeners = new Set()
@@ -42,7 +47,7 @@ export class Line {
   #openedAt = null
   #heardAt = 0
   #cuts = 0
-  /** phoenix.js closes the WebSocket, since a heartbeat was not answered. */
+  /** True while phoenix.js closes the WebSocket because a heartbeat was not answered. */
   #isGivenUp = false
   #probe = null
   #seen = { conn: null, state: "closed", since: 0 }
@@ -53,20 +58,26 @@ export class Line {
     this.#socket = socket
     this.fallsBack = Boolean(socket.longPollFallbackMs)
     this.#keepPace()
-    this.#seeGivingUp()
+    this.#watchHeartbeatTimeout()
     understandTokenFunction(socket)
     const LongPoll = socket.getLongPollTransport?.()
-    if (LongPoll) surviveForeignAnswers(LongPoll)
+    if (LongPoll) {
+      surviveForeignAnswers(LongPoll)
+      sendInOrder(LongPoll)
+    }
     socket.onOpen(() => this.#opened())
     socket.onClose((event) => this.#closed(event?.code))
     socket.onMessage(() => (this.#heardAt = Date.now()))
   }
 
-  /** A listener has `opened()`, and `broke({mayBeOurs, wasShort})`, which returns whether it may be the cause. */
+  /**
+   * A listener has `opened()` and `broke({mayBeOurs, wasShort})`; `broke` returns whether one of its messages may be
+   * the cause.
+   */
   add(listener) {
     this.#listeners.add(listener)
     this.#timer ??= setInterval(() => this.#look(), LOOK_MS)
-    // In Node, what only looks on keeps no process running.
+    // In Node, this timer alone does not keep the process running.
     this.#timer.unref?.()
   }
 
@@ -82,7 +93,7 @@ export class Line {
     return LongPoll !== undefined && this.#socket.transport === LongPoll
   }
 
-  /** Whether the server answers a heartbeat. If it does not, the connection is replaced. */
+  /** Resolves with whether the server answers a heartbeat. If it does not, the connection is replaced. */
   isAlive() {
     this.#probe ??= new Promise((resolve) => {
       const conn = this.#socket.conn
@@ -100,7 +111,7 @@ export class Line {
     return this.#probe
   }
 
-  /** `reconnectAfterMs` is asked with tries that do not begin anew at each open; it can only make the pace slower. */
+  /** Gives `reconnectAfterMs` a count of tries that an open does not reset. It can only make the pace slower. */
   #keepPace() {
     const timer = this.#socket.reconnectTimer
     if (!timer) return
@@ -116,8 +127,8 @@ export class Line {
     }
   }
 
-  /** The close has code 1000 then, as one that the server began may have. */
-  #seeGivingUp() {
+  /** Remembers that phoenix.js gave the connection up. Its close then has code 1000, like one that the server began. */
+  #watchHeartbeatTimeout() {
     const socket = this.#socket
     const giveUp = socket.heartbeatTimeout
     if (typeof giveUp !== "function") return
@@ -138,7 +149,7 @@ export class Line {
     this.#openedAt = null
     const isGivenUp = this.#isGivenUp || this.#socket.closeWasClean
     this.#isGivenUp = false
-    // Some versions take this code for the end; when phoenix.js does connect again, the pace was asked already.
+    // Some versions do not connect again after 1000. `#dueAt` in the future means that phoenix.js does.
     if (code === 1000 && !isGivenUp && this.#dueAt <= Date.now()) this.#socket.reconnectTimer?.scheduleTimeout?.()
     const mayBeOurs = lasted !== null && !isGivenUp && !this.#isOutage(code)
     const how = { mayBeOurs, wasShort: lasted < GOOD_MS }
@@ -148,7 +159,7 @@ export class Line {
     if (this.#cuts >= MAX_CUTS && this.fallsBack) this.#fallBack()
   }
 
-  /** A WebSocket that ends without a code may have ended over a message; a long poll that does got no answer. */
+  /** A WebSocket without a close code may have ended because of a message; a long poll that ends so got no answer. */
   #isOutage(code) {
     if (this.isLongPoll) return OUTAGE_CODES.has(code) || code === 1000
     return OUTAGE_CODES.has(code) && code !== 1005
@@ -160,7 +171,7 @@ export class Line {
     this.#socket.connect()
   }
 
-  /** What phoenix.js waits for may never come. */
+  /** Checks the connection, since phoenix.js may wait for an event that never comes. */
   #look() {
     const socket = this.#socket
     const now = Date.now()
@@ -170,7 +181,7 @@ export class Line {
     }
     const isHidden = typeof document !== "undefined" && document.visibilityState === "hidden"
     this.#isUsed ||= Boolean(socket.conn) || this.#dueAt > 0
-    // Not connected yet, or disconnected on purpose; or by phoenix.js, which does not connect a page that nobody sees.
+    // The application never connected, or disconnected on purpose; or phoenix.js does not connect a hidden page.
     if (!this.#isUsed || socket.closeWasClean || (isHidden && state === "closed")) return
     if (state === "open") {
       if (this.isLongPoll && now - this.#heardAt > QUIET_MS) this.isAlive()

@@ -1,4 +1,4 @@
-// A client of private chat, as an application sees it.
+// The client of private chat: the class that an application uses.
 
 import { startingId } from "./ids.js"
 import { sendable } from "./sendable.js"
@@ -12,31 +12,33 @@ export class PrivateChat {
   #topic
   #retryMs
   #member
-  /** Null until it is known. */
+  /** Null until `afterId` has answered. */
   #afterId = null
   #seen = new Set()
-  /** What was unanswered then. */
+  /** The sends without an answer at the time of `leave`; null before. */
   #left = null
 
   /**
-   * `socket` is a Socket of phoenix.js. The options, none of which is needed:
-   * `afterId`: a number, or its digits; with 0, or anything that is no id, the server tells everything from the beginning.
-   * Or a function that returns a promise of it: called before the first join, and again after `retryMs` when it fails.
-   * `onMessage(message, {isLive})`: `{id, from, to, message, listing_id, inserted_at, read_at}`, each once; `isLive` is
-   * whether it came just now, not by catching up.
-   * `onRead({by, with, up_to})`, `onTyping({from, to})`: what the other one did, or another device of this user.
-   * `onChange()`: a message of `send` is, or is no longer, under way.
-   * `onCaughtUp()`: nothing is missing now. `onLost()`: the connection is gone; it comes back by itself.
-   * `onRefused(reason)`: the join was refused; it is tried again.
-   * `readOn(afterId)`: an async iterable of lists of messages with greater ids; see byRest.
-   * `retryMs`: how long to wait before what may pass is tried again.
+   * `socket` is a Socket of phoenix.js. All options are optional:
+   * `afterId`: a number or its digits; with 0, or a value that is not an id, the server sends everything from the
+   * beginning. Or a function that returns a promise of the id: it is called before the first join, and again after
+   * `retryMs` if it fails.
+   * `onMessage(message, {isLive})`: called once for each message, `{id, from, to, message, listing_id, inserted_at,
+   * read_at}`; `isLive` is false for messages from catching up.
+   * `onRead({by, with, up_to})`, `onTyping({from, to})`: acts of the other person, or of this user on another device.
+   * `on`: functions for further events of the topic, by the name of the event: `{wave: ({from, to}) => ...}`.
+   * `onChange()`: a message of `send` has started or stopped being under way.
+   * `onCaughtUp()`: no message is missing now. `onLost()`: the connection is lost; the client reconnects by itself.
+   * `onRefused(reason)`: the server refused the join; the client tries again.
+   * `readOn(afterId)`: returns an async iterable of lists of messages with greater ids; see byRest.
+   * `retryMs`: the wait before a failed join, read or send is tried again.
    *
-   * Several of one user on one socket share a channel, since a socket has one of a topic.
+   * A socket has one channel for each topic, so several PrivateChats of one user on one socket share it.
    */
   constructor(socket, userId, options) {
     const { afterId, onMessage, onCaughtUp, onLost, onRefused, readOn, retryMs = RETRY_MS } = options ?? {}
     this.#retryMs = retryMs
-    const heard = { read: options?.onRead, typing: options?.onTyping }
+    const heard = { ...options?.on, read: options?.onRead, typing: options?.onTyping }
     this.#member = {
       readOn,
       afterId: () => this.#afterId,
@@ -50,6 +52,7 @@ export class PrivateChat {
       caughtUp: () => tell(onCaughtUp),
       lost: () => tell(onLost),
       refused: (reason) => tell(onRefused, reason),
+      events: Object.keys(heard),
       heard: (event, payload) => tell(heard[event], payload),
       changed: () => tell(options?.onChange),
     }
@@ -59,12 +62,14 @@ export class PrivateChat {
     else this.#begin(afterId)
   }
 
-  /** The channel of phoenix.js, for `access_token`; null before the first join. */
+  /** The phoenix.js channel, for pushing `access_token`; null before the first join. */
   get channel() {
     return this.#topic.channel
   }
 
-  /** The greatest id up to which everything was seen: keep it, and begin there the next time. Null until it is known. */
+  /**
+   * The greatest id up to which everything was seen; null until known. Store it, and pass it as `afterId` next time.
+   */
   get afterId() {
     return this.#afterId
   }
@@ -73,44 +78,45 @@ export class PrivateChat {
     return this.#afterId !== null && this.#topic.isCaughtUp
   }
 
-  /** Sends without an answer, oldest first; keep them too, and hand them in again with their client_ref. */
+  /** Payloads of sends without an answer, oldest first. Store them too, and send them again with their client_ref. */
   get unanswered() {
     return this.#left ?? this.#topic.outgoing.payloads(this.#member)
   }
 
   /**
-   * `{to, message, listing_id, client_ref}`, the last two optional; other keys are not sent. Half an emoji becomes U+FFFD.
-   * Resolves with `{id, inserted_at}` when the message is stored, however long the server is away; rejects with
-   * SendRefused. Two sends with one client_ref are one message.
+   * Sends `{to, message, listing_id, client_ref}`; the last two are optional, other keys are dropped, and an unpaired
+   * surrogate becomes U+FFFD. Resolves with `{id, inserted_at}` when the message is stored, however long the server is
+   * away; rejects with SendRefused. Two sends with the same client_ref are one message.
    */
   async send(message) {
     if (this.#left) throw new SendRefused({ reason: "left" })
     return this.#topic.outgoing.send(sendable(message), this.#member)
   }
 
-  /** Whether the message with that client_ref waits for the server's answer now. */
+  /** True while the message with this client_ref has been sent and waits for the server's answer. */
   isUnderWay(ref) {
     return this.#topic.outgoing.isUnderWay(ref)
   }
 
-  /** Tells that this user has read what that one wrote, up to that id. False when there is no connection to tell it on. */
+  /** Says that this user has read the messages of `userId` up to the id `upTo`. False if there is no connection. */
   read(userId, upTo) {
-    return this.#push("read", { with: String(userId), up_to: upTo })
+    return this.push("read", { with: String(userId), up_to: upTo })
   }
 
-  /** Tells that this user is writing to that one. False when there is no connection to tell it on. */
+  /** Says that this user is writing to `userId`. False if there is no connection. */
   typing(userId) {
-    return this.#push("typing", { to: String(userId) })
+    return this.push("typing", { to: String(userId) })
   }
 
-  /** Leaves; what is unanswered stays so. */
+  /** Pushes an event that is about this moment, or can be told again. False when there is no connection to push it on. */
+  push(event, payload) {
+    return this.#left === null && this.#topic.push(event, payload)
+  }
+
+  /** Leaves the chat. Sends without an answer stay without one; `unanswered` returns them. */
   leave() {
     this.#left ??= this.unanswered
     this.#topic.exit(this.#member)
-  }
-
-  #push(event, payload) {
-    return this.#left === null && this.#topic.push(event, payload)
   }
 
   async #ask(afterId) {
@@ -127,7 +133,7 @@ export class PrivateChat {
   }
 }
 
-/** What an application does with the news is not allowed to stop the chat, at once or later. */
+/** Calls a hook of the application; an exception or rejection is logged and does not stop the chat. */
 async function tell(hook, ...news) {
   try {
     await hook?.(...news)

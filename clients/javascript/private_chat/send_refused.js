@@ -1,15 +1,15 @@
-// Why a message was not stored.
+// The error with which a send rejects.
 
 const COULD_NOT_BE_SENT = "could not be sent"
 
 /**
- * The message was not stored, and the same again would not be either. `reason` is the server's (`invalid message`,
- * `user not found`, `blocked`), or `could not be sent` when it was given up after three tries, or `left`.
- * `errors` holds lists of sentences by field.
+ * The message was not stored, and sending it again would not help. `reason` is the server's (`invalid message`,
+ * `user not found`, `blocked`), or `could not be sent` after three tries, or `left` after `leave`.
+ * `errors` maps each field to a list of sentences.
  */
 export class SendRefused extends Error {
-  constructor({ reason: given, errors } = {}) {
-    const reason = typeof given === "string" ? given : COULD_NOT_BE_SENT
+  constructor({ reason: serverReason, errors } = {}) {
+    const reason = typeof serverReason === "string" ? serverReason : COULD_NOT_BE_SENT
     super(reason)
     this.name = "SendRefused"
     this.reason = reason

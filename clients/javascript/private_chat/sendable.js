@@ -1,15 +1,15 @@
-// The payload of a message: refused here if no server takes it, mended where it can be.
+// Makes the payload of a message: repairs what can be repaired, refuses what no server accepts.
 
 import { digits } from "./ids.js"
 import { SendRefused } from "./send_refused.js"
 
-/** As the server counts: code points, not UTF-16 units. */
+/** Counted as the server counts: in code points, not in UTF-16 units. */
 const MAX_TEXT_LENGTH = 4_000
 const MAX_CLIENT_REF_LENGTH = 200
 
 /**
- * The payload for a message, `{to, message, listing_id, client_ref}`: always such that a server can read it. Throws
- * SendRefused, with the server's own words, for what no server takes.
+ * Returns the payload for a message, `{to, message, listing_id, client_ref}`, which every server can read. Throws
+ * SendRefused, with the server's own words, if no server accepts the message.
  */
 export function sendable(message) {
   if (message === null || typeof message !== "object") {
@@ -43,7 +43,7 @@ function textFault(text) {
 function clientRefFault(ref) {
   if (typeof ref !== "string") return "Not a string."
   if (ref === "" || isLonger(ref, MAX_CLIENT_REF_LENGTH)) return `Between 1 and ${MAX_CLIENT_REF_LENGTH} characters.`
-  // Mended, two that were different could be one.
+  // A ref is not repaired: two different refs could become equal.
   if (ref !== wellFormed(ref)) return "Contains characters that cannot be stored."
   return null
 }
@@ -52,12 +52,12 @@ function isLonger(text, longest) {
   return text.length > longest && (text.length > 2 * longest || [...text].length > longest)
 }
 
-/** Half an emoji is nothing that can be sent. String.prototype.toWellFormed, which is not everywhere yet. */
+/** Replaces unpaired surrogates, as String.prototype.toWellFormed does, which some browsers still lack. */
 function wellFormed(text) {
   return text.replace(/[\uD800-\uDBFF][\uDC00-\uDFFF]|[\uD800-\uDFFF]/g, (found) => (found.length === 2 ? found : "\uFFFD"))
 }
 
-/** Never used before by this user, on any device. */
+/** Returns a client_ref that this user has never used, on any device. */
 export function newRef() {
   const random = () => Math.random().toString(36).slice(2)
   return `${Date.now().toString(36)}-${random()}${random()}`

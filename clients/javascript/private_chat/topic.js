@@ -1,13 +1,11 @@
-// One user's channel on one socket: joined, caught up, joined again; for all who share it.
+// One user's channel on one socket: joins it, catches up, joins it again; its members share it.
 
 import { isMessage, isPage, readJoin } from "./answers.js"
 import { Line } from "./line.js"
 import { Outgoing } from "./outgoing.js"
 
-/** What fails over and over is tried again after a pause that grows to so many times the first. */
+/** The pause before a retry doubles each time, up to this many times `retryMs`. */
 const LONGEST_PAUSE = 16
-/** Beside `send`, what happens on the topic, from the other person or from another device of this one. */
-const EVENTS = ["read", "typing"]
 
 export class Topic {
   static #topics = new WeakMap()
@@ -28,16 +26,18 @@ export class Topic {
   #forget
   #line
   #members = new Set()
-  /** Those who do not know yet where they begin. */
+  /** Members whose `afterId` is not known yet. */
   #waiting = new Set()
   #afterId = Infinity
-  /** The greatest id that came live while the gap was still open. */
+  /** The greatest id that arrived live while the gap was still open. */
   #liveId = 0
   #isJoined = false
-  /** Of a join, so that what belongs to an earlier one is known. */
+  /** The number of the join, which tells what belongs to an earlier join. */
   #turn = 0
   #timers = new Set()
-  /** So many pauses since it was caught up. */
+  /** The events for which the channel has a listener. */
+  #heard = new Set()
+  /** Number of pauses since the topic was last caught up. */
   #pauses = 0
 
   constructor(socket, name, retryMs, forget) {
@@ -55,7 +55,7 @@ export class Topic {
     this.#line.add(this)
   }
 
-  /** Keeps the topic; nothing is told of it before `enter`. */
+  /** Keeps the topic open for the member. The member hears nothing before `enter`. */
   wait(member) {
     this.#waiting.add(member)
   }
@@ -63,8 +63,9 @@ export class Topic {
   enter(member) {
     if (!this.#waiting.delete(member)) return
     this.#members.add(member)
+    if (this.channel !== null) this.#hear(member.events)
     if (member.afterId() < this.#afterId) {
-      // Others who are here have seen more: what comes again, they know by its id.
+      // The other members have seen more. They know by their ids the messages that are repeated.
       this.#afterId = member.afterId()
       if (this.channel === null) this.#join()
       else this.#rejoin()
@@ -83,18 +84,18 @@ export class Topic {
     if (this.channel !== null) this.#leave()
   }
 
-  /** Whether it could be pushed: what is about this moment, or can be said again, does not wait for a connection. */
+  /** Pushes if the channel is joined, and returns whether it was. Such events are not queued: they matter only now. */
   push(event, payload) {
     if (this.#isJoined) this.channel.push(event, payload)
     return this.#isJoined
   }
 
-  /** The line says: it is open (again). A channel that nobody told of the end of the last connection is joined anew. */
+  /** Called by the line when the connection opens. Joins again if the end of the last connection went unnoticed. */
   opened() {
     if (this.#isJoined) this.#rejoin()
   }
 
-  /** The line says: the connection broke. Whether a message may have been the cause. */
+  /** Called by the line when the connection broke. Returns whether one of the messages may be the cause. */
   broke(how) {
     return this.outgoing.broke(how)
   }
@@ -104,13 +105,13 @@ export class Topic {
     const isCurrent = () => channel === this.channel
     this.channel = channel
     channel.on("send", (message) => isCurrent() && isMessage(message) && this.#live(message))
-    for (const event of EVENTS) {
-      channel.on(event, (payload) => isCurrent() && this.#tell((member) => member.heard(event, payload)))
-    }
+    this.#heard = new Set(["send"])
+    for (const member of this.#members) this.#hear(member.events)
     channel.onError((reason) => {
       if (!isCurrent()) return
       this.#lost()
-      // The channel crashed on the server, while the connection stands. phoenix.js says otherwise what the transport did.
+      // The channel crashed on the server while the connection stands. Otherwise phoenix.js passes the transport's
+      // reason.
       if (reason && typeof reason === "object" && reason.source !== "transport") this.outgoing.broke({ mayBeOurs: true })
     })
     channel.onClose(() => isCurrent() && this.#closed())
@@ -122,13 +123,25 @@ export class Topic {
       })
   }
 
+  /** Beside `send`, what happens on the topic, from the other person or from another device of this one. */
+  #hear(events) {
+    const channel = this.channel
+    for (const event of events) {
+      if (this.#heard.has(event)) continue
+      this.#heard.add(event)
+      channel.on(event, (payload) => {
+        if (channel === this.channel) this.#tell((member) => member.events.includes(event) && member.heard(event, payload))
+      })
+    }
+  }
+
   #leave() {
     const channel = this.channel
     this.channel = null
     channel.leave()
   }
 
-  /** A channel joins once: to join again takes another one, whose join ends this one on the server. */
+  /** A channel joins once. To join again takes a new channel, whose join closes the old one on the server. */
   #rejoin() {
     this.#lost()
     this.#leave()
@@ -142,8 +155,8 @@ export class Topic {
   }
 
   /**
-   * The server closed the channel, perhaps over a message; or another one of this topic on this socket took its place,
-   * and keeps it.
+   * The server closed the channel, perhaps because of a message. Or another channel of this topic on this socket has
+   * replaced it; then that one stays.
    */
   #closed() {
     this.#lost()
@@ -166,19 +179,19 @@ export class Topic {
   }
 
   async #joined(answer) {
-    // Also after a join that phoenix.js repeated because its answer was late: what came live before counts no more.
+    // phoenix.js also repeats a join whose answer was late: what came live before does not count any more.
     this.#lost()
     this.#isJoined = true
     const turn = this.#turn
     const before = this.#afterId
     const found = readJoin(answer)
-    // Somebody else's, or of a server that is broken: nothing says that this is all.
+    // The answer is malformed, so it does not say that this is everything.
     if (found === null) return this.#later(() => this.#rejoin())
     const { messages, complete } = found
     this.#missed(messages)
     if (!complete) {
       const readOn = [...this.#members].find((member) => member.readOn)?.readOn
-      // A part with nothing new in it would be so again.
+      // An answer with nothing new would be the same again: pause first.
       if (readOn === undefined) return this.#afterId > before ? this.#rejoin() : this.#later(() => this.#rejoin())
       try {
         for await (const page of readOn(this.#afterId)) {
@@ -199,7 +212,7 @@ export class Topic {
     this.#tell((member) => member.caughtUp())
   }
 
-  /** Messages of the past, oldest first. */
+  /** Takes past messages, oldest first. */
   #missed(messages) {
     for (const message of messages) {
       this.#tell((member) => member.seen(message, false))
@@ -222,7 +235,7 @@ export class Topic {
     this.#tell((member) => member.advanced(this.#afterId))
   }
 
-  /** After a while, longer each time until it is caught up, unless the connection is lost before. */
+  /** Acts after a pause, longer each time until the topic is caught up. A lost connection cancels it. */
   #later(action) {
     this.#after(this.#retryMs * Math.min(2 ** this.#pauses, LONGEST_PAUSE), action)
     this.#pauses += 1

@@ -1,4 +1,4 @@
-"""Where pictures are kept, for tests: a folder of their own, or a bucket of an S3 server that runs here."""
+"""Two kinds of picture storage for tests: a folder of the test's own, and a bucket of an S3 server in this process."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ MakeSettings = Callable[[], Settings]
 
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
-    """An S3 server of moto's, in this process, on a free port."""
-    # It takes seconds to import, and only the tests of the bucket need it.
+    """moto's S3 server, in this process, on a free port."""
+    # The import takes seconds, and only the tests with a bucket need it.
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -46,7 +46,7 @@ def create_bucket(endpoint: str) -> str:
 
 @pytest.fixture(params=["folder", pytest.param("bucket", marks=pytest.mark.servers)])
 def make_settings(request: pytest.FixtureRequest, tmp_path: Path) -> MakeSettings:
-    """Makes settings that name a folder or a bucket of their own, empty."""
+    """Makes settings; each call names a new, empty folder or bucket."""
     if request.param == "folder":
         return lambda: Settings(pictures_url=(tmp_path / "all pictures" / uuid4().hex).as_uri())
     request.getfixturevalue("aws")

@@ -1,4 +1,4 @@
-"""Pictures that people and attackers upload, made here, and parsers that show what is in a file besides its pixels."""
+"""Makes pictures such as people and attackers upload, and lists the metadata that a picture file contains."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LIMITS = PictureLimits(max_bytes=10 * 1024 * 1024, max_pixels=60_000_000, side=2
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 SECRET = b"somebody's secret"
-"""Stands in every piece of metadata that a sample has."""
+"""Every piece of metadata in a sample contains this."""
 
 
 def encoded(image: Image.Image, format_name: str, **options: Any) -> bytes:
@@ -31,7 +31,7 @@ def opened(data: bytes) -> Image.Image:
 
 
 def quarters() -> Image.Image:
-    """Upright: red at the upper left, green at the upper right, blue at the lower left, white at the lower right."""
+    """An upright picture: red at upper left, green at upper right, blue at lower left, white at lower right."""
     image = Image.new("RGB", (96, 64), WHITE)
     image.paste(RED, (0, 0, 48, 32))
     image.paste(GREEN, (48, 0, 96, 32))
@@ -52,7 +52,7 @@ def _name(pixel: Any) -> str:
 
 
 def exif(orientation: int = 1) -> Image.Exif:
-    """As a phone writes it: how it was held, where it was, who owns it."""
+    """Exif data as a phone writes it: orientation, position, owner."""
     tags = Image.Exif()
     tags[0x0112] = orientation
     tags[0x013B] = SECRET.decode()
@@ -65,7 +65,7 @@ def xmp() -> bytes:
 
 
 def swapping_profile() -> bytes:
-    """An ICC profile that is sRGB with red and blue exchanged, so that using it shows."""
+    """An sRGB profile with red and blue exchanged: a test sees by the colours whether it was applied."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     entries = {bytes(profile[at : at + 4]): at for at in range(132, 132 + 12 * _u32(profile, 128), 12)}
     red, blue = entries[b"rXYZ"] + 4, entries[b"bXYZ"] + 4
@@ -78,14 +78,14 @@ def png_chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def png_claiming(width: int, height: int) -> bytes:
-    """A small file whose header declares that many pixels of RGB."""
+    """A small file whose header declares `width` by `height` RGB pixels."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     body = png_chunk(b"IDAT", zlib.compress(bytes(1000))) + png_chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + body
 
 
 def webp_claiming(width: int, height: int) -> bytes:
-    """A small file whose canvas is declared to be that large."""
+    """A small file whose header declares a canvas of `width` by `height` pixels."""
     canvas = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     small = encoded(Image.new("RGB", (16, 16)), "WEBP", lossless=True)[12:]
     body = b"WEBP" + b"VP8X" + struct.pack("<I", 10) + bytes(4) + canvas + small
@@ -93,7 +93,7 @@ def webp_claiming(width: int, height: int) -> bytes:
 
 
 def jpeg_that_takes_minutes() -> bytes:
-    """A progressive JPEG whose last scan comes two thousand times: every one passes over all of its pixels."""
+    """A progressive JPEG that repeats its last scan two thousand times: each one passes over all pixels."""
     image = Image.new("RGB", (4000, 4000))
     data = encoded(image, "JPEG", progressive=True)
     last_scan = data.rindex(b"\xff\xda")

@@ -1,4 +1,7 @@
-"""Files and rows belong together, whatever dies between storing and committing: no file is lost, none is left over."""
+"""A picture's files and its row stay together when a process or a connection dies between storing and committing.
+
+No file is lost, and no file is left over.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from shared.postgres import Database, Statement
 from shared.postgres.address import parsed
 from shared.postgres.connection import Connection
 from shared.settings import Settings
-from tests.api.conftest import Api, checked
+from tests.api.conftest import MakeApi, checked
 from tests.api.pictures.conftest import MakeSettings
 from tests.api.pictures.samples import encoded, quarters
 from tests.api.rows import Rows
@@ -34,11 +37,9 @@ KILL_OTHERS = """SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
                  WHERE pid <> pg_backend_pid() AND datname = current_database()"""
 LOCK = "SELECT FROM listings WHERE id = %s FOR UPDATE"
 
-MakeApi = Callable[..., Awaitable[Api]]
-
 
 class Kept:
-    """The files that there are, wherever they are kept."""
+    """Lists the files of a picture storage, a folder or a bucket."""
 
     def __init__(self, settings: Settings) -> None:
         self.changes = {"pictures_url": settings.pictures_url, "aws_endpoint_url": settings.aws_endpoint_url}
@@ -59,7 +60,7 @@ class Kept:
         return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
     async def count_to(self, count: int) -> None:
-        """Wait until there are so many. Neither a folder nor a bucket tells when that is."""
+        """Wait until there are `count` files. Neither a folder nor a bucket gives an event for that."""
         async with asyncio.timeout(20):
             while len(await self.files()) != count:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
@@ -76,7 +77,7 @@ def form() -> FormData:
     return given
 
 
-async def none_is_due(rows: Rows) -> None:
+async def wait_until_no_file_is_abandoned(rows: Rows) -> None:
     async with asyncio.timeout(20):
         while await rows.fetch("SELECT key FROM abandoned_files"):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
@@ -84,7 +85,7 @@ async def none_is_due(rows: Rows) -> None:
 
 @asynccontextmanager
 async def locked(rows: Rows, listing_id: int) -> AsyncIterator[None]:
-    """While it lasts, nobody's row gets past the look at its listing."""
+    """Locks a listing: no picture's row can be inserted for it until this block ends."""
     async with rows.database.transaction() as transaction:
         await transaction.fetch(Statement("", LOCK), listing_id)
         yield
@@ -110,7 +111,7 @@ async def test_a_process_killed_before_the_row_leaves_no_file(processes: Process
                 await uploading
     await processes.api(**kept.environment(), ABANDONED_FILES_SECONDS="0.1")
     await kept.count_to(2)
-    await none_is_due(rows)
+    await wait_until_no_file_is_abandoned(rows)
     assert await kept.files() == stays
     assert len(await rows.fetch("SELECT key FROM pictures")) == 1
 
@@ -123,8 +124,8 @@ async def postgres(settings: Settings) -> AsyncIterator[Proxy]:
 
 
 @pytest.fixture
-def at_commit(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Callable[[], Awaitable[object]]]]:
-    """What is put in here happens, once, when the COMMIT of a picture's row is about to be sent."""
+def before_commit(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Callable[[], Awaitable[object]]]]:
+    """The functions in this list run just before the COMMIT of a picture's row is sent, one for each COMMIT."""
     planned: list[Callable[[], Awaitable[object]]] = []
     adding: set[Connection] = set()
     run = Connection.run
@@ -142,13 +143,13 @@ def at_commit(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Callable[[], Awa
     assert not planned
 
 
-async def test_a_picture_whose_commit_was_not_answered_keeps_its_files(
+async def test_a_picture_keeps_its_files_when_the_answer_to_its_commit_is_lost(
     make_api: MakeApi,
     rows: Rows,
     kept: Kept,
     settings: Settings,
     postgres: Proxy,
-    at_commit: list[Callable[[], Awaitable[object]]],
+    before_commit: list[Callable[[], Awaitable[object]]],
 ) -> None:
     behind = make_dsn(**{**parsed(settings.database_url), "host": "127.0.0.1", "port": str(postgres.port)})
     api = await make_api(
@@ -161,20 +162,20 @@ async def test_a_picture_whose_commit_was_not_answered_keeps_its_files(
     async def lose_the_answer() -> None:
         postgres.cut_answers()
 
-    at_commit.append(lose_the_answer)
+    before_commit.append(lose_the_answer)
     response = await api.client.post(f"/api/listings/{listing_id}/pictures", data=form(), headers=seller.headers)
     await checked(response, 503)
     postgres.mend()
     [(picture_id,)] = await rows.fetch("SELECT id FROM pictures")
     # No row says that the files may be deleted, and nothing else says so later.
-    await none_is_due(rows)
+    await wait_until_no_file_is_abandoned(rows)
     assert len(await kept.files()) == 2
     for kind in ("", "/thumbnail"):
         assert (await api.client.get(f"/api/pictures/{picture_id}{kind}")).status == 200
 
 
-async def test_a_picture_whose_commit_failed_leaves_no_file(
-    make_api: MakeApi, rows: Rows, kept: Kept, settings: Settings, at_commit: list[Callable[[], Awaitable[object]]]
+async def test_a_failed_commit_leaves_no_file(
+    make_api: MakeApi, rows: Rows, kept: Kept, settings: Settings, before_commit: list[Callable[[], Awaitable[object]]]
 ) -> None:
     api = await make_api(**kept.changes, picture_grace_seconds=1.0, abandoned_files_seconds=0.1)
     seller = await api.register()
@@ -184,16 +185,16 @@ async def test_a_picture_whose_commit_failed_leaves_no_file(
     async def cut_off() -> None:
         await Rows(other).fetch(KILL_OTHERS)
 
-    at_commit.append(cut_off)
+    before_commit.append(cut_off)
     response = await api.client.post(f"/api/listings/{listing_id}/pictures", data=form(), headers=seller.headers)
     await checked(response, 503)
     await other.close()
     await kept.count_to(0)
-    await none_is_due(rows)
+    await wait_until_no_file_is_abandoned(rows)
     assert await rows.fetch("SELECT id FROM pictures") == []
 
 
-async def test_a_row_that_comes_when_its_files_were_given_up_is_refused(
+async def test_a_row_that_comes_after_its_files_were_deleted_is_refused(
     make_api: MakeApi, rows: Rows, kept: Kept
 ) -> None:
     api = await make_api(**kept.changes, picture_grace_seconds=0.3, abandoned_files_seconds=0.05)
@@ -210,15 +211,15 @@ async def test_a_row_that_comes_when_its_files_were_given_up_is_refused(
     await checked(await api.client.post(path, data=form(), headers=seller.headers), 201)
 
 
-async def test_files_of_a_picture_that_is_there_outlive_their_grace(make_api: MakeApi, rows: Rows, kept: Kept) -> None:
+async def test_files_of_a_committed_picture_outlive_the_grace_time(make_api: MakeApi, rows: Rows, kept: Kept) -> None:
     api = await make_api(**kept.changes, picture_grace_seconds=1.0, abandoned_files_seconds=0.05)
     seller = await api.register()
     listing_id = await rows.listing(seller.id)
     path = f"/api/listings/{listing_id}/pictures"
     await checked(await api.client.post(path, data=form(), headers=seller.headers), 201)
     assert await rows.fetch("SELECT key FROM abandoned_files") == []
-    # What was abandoned later than their grace began is deleted: so they would have been as well.
+    # These files are abandoned later than the grace time of the picture began. They go, so it would have gone before them.
     later = new_key("image/jpeg")
     await rows.execute("INSERT INTO abandoned_files (key, since) VALUES (%s, now() + interval '1 second')", later)
-    await none_is_due(rows)
+    await wait_until_no_file_is_abandoned(rows)
     assert len(await kept.files()) == 2

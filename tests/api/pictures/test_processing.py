@@ -1,4 +1,4 @@
-"""What becomes of an upload: accepted by content alone, upright, in sRGB, in size, and with nothing attached."""
+"""Tests what processing makes of an upload: an upright sRGB picture of bounded size without metadata, or a refusal."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ WEBP_CHUNKS = {"VP8X", "ALPH", "VP8 ", "VP8L"}
 
 
 def processed(data: bytes) -> ProcessedPicture:
-    """Process, and hold what is true of every picture that comes out."""
+    """Process a picture, and check what must be true of every result."""
     picture = process_picture(data, LIMITS)
     for content_type, file, width, height, side in (
         (picture.content_type, picture.data, picture.width, picture.height, LIMITS.side),
@@ -71,8 +71,8 @@ def assert_nothing_but_pixels(content_type: str, file: bytes) -> None:
     assert getattr(image, "n_frames", 1) == 1
 
 
-def sent_sideways(upright: Image.Image, orientation: int) -> Image.Image:
-    """What a camera that was held so has stored: the inverse of what the viewer has to do."""
+def as_stored_by_a_camera(upright: Image.Image, orientation: int) -> Image.Image:
+    """The pixels that a camera stores with this Exif orientation: a viewer has to turn them back."""
     undo = {
         1: None,
         2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -89,7 +89,7 @@ def sent_sideways(upright: Image.Image, orientation: int) -> Image.Image:
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_photo_is_turned_upright_and_forgets_where_it_was_taken(orientation: int) -> None:
     photo = encoded(
-        sent_sideways(quarters(), orientation),
+        as_stored_by_a_camera(quarters(), orientation),
         "JPEG",
         quality=95,
         exif=exif(orientation),
@@ -109,7 +109,7 @@ def test_png_and_webp_forget_their_metadata_too() -> None:
     texts = PngImagePlugin.PngInfo()
     texts.add_text("Comment", SECRET.decode())
     texts.add_itxt("XML:com.adobe.xmp", xmp().decode(), zip=False)
-    image = sent_sideways(quarters(), 6)
+    image = as_stored_by_a_camera(quarters(), 6)
     for sent in (
         encoded(image, "PNG", exif=exif(6), pnginfo=texts),
         encoded(image, "WEBP", exif=exif(6), xmp=xmp(), quality=95),
@@ -118,12 +118,12 @@ def test_png_and_webp_forget_their_metadata_too() -> None:
         assert corners(opened(processed(sent).data)) == UPRIGHT
 
 
-def test_damaged_metadata_does_not_matter() -> None:
+def test_a_picture_with_damaged_metadata_is_accepted() -> None:
     picture = processed(encoded(quarters(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f" + SECRET, quality=95))
     assert corners(opened(picture.data)) == UPRIGHT
 
 
-def test_what_follows_the_end_of_the_picture_is_dropped() -> None:
+def test_bytes_after_the_end_of_a_picture_are_dropped() -> None:
     payload = b"PK\x03\x04<script>alert(1)</script>" + SECRET
     for format_name in ("JPEG", "PNG", "WEBP"):
         picture = processed(encoded(quarters(), format_name) + payload)
@@ -171,7 +171,7 @@ def test_a_palette_with_transparency_keeps_both() -> None:
     assert [alpha.getpixel(place) for place in ((8, 8), (90, 60))] == [255, 0]
 
 
-def test_what_is_fully_transparent_is_not_kept_underneath() -> None:
+def test_colours_of_fully_transparent_pixels_are_erased() -> None:
     image = quarters().convert("RGBA")
     image.paste((*WHITE, 0), (0, 0, 96, 32))
     picture = opened(processed(encoded(image, "PNG")).data)
@@ -187,7 +187,7 @@ def test_an_alpha_channel_that_hides_nothing_becomes_a_jpeg() -> None:
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA"])
 @pytest.mark.parametrize("format_name", ["PNG", "WEBP"])
-def test_every_mode_comes_out_as_it_looked(mode: str, format_name: str) -> None:
+def test_pictures_of_every_mode_keep_their_look(mode: str, format_name: str) -> None:
     image = Image.new("L", (96, 64), 255)
     image.paste(0, (0, 0, 48, 64))
     if mode == "PA" and format_name == "PNG":
@@ -215,7 +215,7 @@ def test_only_the_first_frame_of_an_animation_is_kept() -> None:
         assert corners(opened(processed(sent).data)) == ["red"] * 4
 
 
-def test_a_photo_with_further_photos_behind_it_is_accepted() -> None:
+def test_a_photo_with_more_photos_appended_is_accepted() -> None:
     sent = encoded(quarters(), "MPO", save_all=True, append_images=[Image.new("RGB", (64, 64), "blue")], quality=95)
     assert opened(sent).format == "MPO"
     assert corners(opened(processed(sent).data)) == UPRIGHT
@@ -236,7 +236,7 @@ def test_a_small_picture_is_not_scaled_up() -> None:
     assert (picture.width, picture.height) == (picture.thumbnail_width, picture.thumbnail_height) == (1, 1)
 
 
-def test_a_picture_that_is_a_line_keeps_a_pixel_of_breadth() -> None:
+def test_a_very_narrow_picture_keeps_a_width_of_one_pixel() -> None:
     picture = processed(encoded(Image.new("L", (60_000, 1)), "PNG"))
     assert (picture.width, picture.height) == (2048, 1)
     assert (picture.thumbnail_width, picture.thumbnail_height) == (480, 1)
@@ -271,21 +271,21 @@ def test_a_decompression_bomb_is_refused_by_its_header(claiming: type) -> None:
         process_picture(claiming(10_000, 5_999), LIMITS)
 
 
-def test_a_header_beyond_what_pillow_itself_takes_is_refused() -> None:
+def test_a_header_that_pillow_itself_refuses_is_refused() -> None:
     with pytest.raises(PictureTooLarge):
         process_picture(png_claiming(2**31 - 1, 2**31 - 1), LIMITS)
     with pytest.raises(PictureTooLarge):
         process_picture(webp_claiming(2**24, 2**24), LIMITS)
 
 
-def test_text_that_unpacks_to_gigabytes_does_not_get_through() -> None:
+def test_a_text_chunk_that_unpacks_to_a_huge_text_is_refused() -> None:
     data = encoded(quarters(), "PNG")
     bomb = png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(64 * 1024 * 1024)))
     with pytest.raises(PictureRefused):
         process_picture(data[:33] + bomb + data[33:], LIMITS)
 
 
-def test_no_pixels_are_refused() -> None:
+def test_a_picture_without_pixels_is_refused() -> None:
     for width, height in ((0, 10), (10, 0), (0, 0)):
         with pytest.raises(BrokenPicture):
             process_picture(png_claiming(width, height), LIMITS)
@@ -305,7 +305,7 @@ def test_a_truncated_progressive_jpeg_is_refused() -> None:
         process_picture(data[: len(data) // 2], LIMITS)
 
 
-def test_more_bytes_than_allowed_are_refused_unseen() -> None:
+def test_too_many_bytes_are_refused_before_decoding() -> None:
     data = encoded(quarters(), "PNG")
     assert process_picture(data, replace(LIMITS, max_bytes=len(data))).width == 96
     with pytest.raises(PictureTooLarge, match=f"at most {len(data) - 1} bytes"):
@@ -328,7 +328,7 @@ SAMPLES = _samples()
 @settings(max_examples=examples(150), deadline=None)
 @given(sample=st.sampled_from(SAMPLES), at=st.floats(0, 1), replacement=st.binary(max_size=16))
 @example(sample=SAMPLES[0], at=0.0, replacement=b"")
-def test_any_damage_ends_in_a_clean_picture_or_a_refusal(sample: bytes, at: float, replacement: bytes) -> None:
+def test_a_damaged_picture_is_processed_or_refused(sample: bytes, at: float, replacement: bytes) -> None:
     place = int(at * len(sample))
     damaged = sample[:place] + replacement + sample[place + len(replacement) :]
     try:

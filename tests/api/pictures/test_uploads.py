@@ -1,4 +1,4 @@
-"""An upload ends as two files, whose keys are written down before."""
+"""An upload becomes two files; their keys are recorded before the files are stored."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def store(
         return await store_picture(data, place, storage, expect)
 
 
-async def test_an_upload_becomes_two_files_and_what_to_remember_of_them(
+async def test_an_upload_becomes_two_files_and_a_description_of_them(
     workers: PictureWorkers, storage: PictureStorage, tmp_path: Path
 ) -> None:
     expected: list[str] = []
@@ -69,7 +69,7 @@ async def test_an_upload_becomes_two_files_and_what_to_remember_of_them(
     assert corners(opened(thumbnail)) == ["red", "green", "blue", "white"]
 
 
-async def test_a_refused_upload_stores_nothing_and_expects_nothing(
+async def test_a_refused_upload_stores_no_file_and_records_no_key(
     workers: PictureWorkers, storage: PictureStorage, tmp_path: Path
 ) -> None:
     expected: list[str] = []
@@ -83,7 +83,7 @@ async def test_a_refused_upload_stores_nothing_and_expects_nothing(
     assert expected == []
 
 
-async def test_what_could_not_be_written_down_is_not_stored(
+async def test_no_file_is_stored_when_its_key_could_not_be_recorded(
     workers: PictureWorkers, storage: PictureStorage, tmp_path: Path
 ) -> None:
     async def expect(keys: Sequence[str]) -> None:
@@ -94,7 +94,7 @@ async def test_what_could_not_be_written_down_is_not_stored(
     assert files(tmp_path) == set()
 
 
-async def test_a_field_is_read_to_its_limit_and_no_further(aiohttp_client: AiohttpClient) -> None:
+async def test_a_form_field_is_not_read_beyond_its_limit(aiohttp_client: AiohttpClient) -> None:
     outcomes: list[bytes | str] = []
 
     async def upload(request: web.Request) -> web.Response:

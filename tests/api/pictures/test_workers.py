@@ -1,4 +1,4 @@
-"""Pictures are processed beside the event loop, in processes that are bounded, replaceable and never left behind."""
+"""Tests the processes that work on pictures: they leave the event loop free, have limits, and are never left behind."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def process(pictures: PictureWorkers, data: bytes) -> ProcessedPicture:
 
 
 def worker_pids(parent: int | None = None) -> set[int]:
-    """The picture processes that a process has as children, this one by default."""
+    """The pids of the picture processes that are children of `parent`, by default of this process."""
     found = set()
     for folder in Path("/proc").iterdir():
         if folder.name.isdecimal():
@@ -67,7 +67,7 @@ def worker_pids(parent: int | None = None) -> set[int]:
 
 
 async def decoding_pid() -> int:
-    """The one process, as soon as its memory shows that it has begun with a picture of many megapixels."""
+    """The pid of the worker, as soon as its memory shows that it decodes a picture of many megapixels."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             for pid in worker_pids():
@@ -78,7 +78,7 @@ async def decoding_pid() -> int:
 
 
 def wait_for_end(pid: int, seconds: float) -> bool:
-    """Whether a process that may be nobody's child ends in time."""
+    """Wait until a process ends that need not be our child; False if it still runs after `seconds`."""
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -95,24 +95,24 @@ def endless() -> bytes:
 
 
 @pytest.fixture(autouse=True)
-def no_process_is_left() -> Iterator[None]:
+def no_worker_is_left() -> Iterator[None]:
     yield
     assert worker_pids() == set()
 
 
-async def test_a_picture_comes_back_as_if_processed_here() -> None:
+async def test_a_worker_returns_what_processing_here_returns() -> None:
     async with workers() as pictures:
         assert await process(pictures, SMALL) == process_picture(SMALL, LIMITS)
 
 
-async def test_settings_decide_about_the_limits(tmp_path: Path) -> None:
+async def test_workers_get_their_limits_from_the_settings(tmp_path: Path) -> None:
     settings = Settings(data_directory=tmp_path, max_picture_pixels=96 * 64 - 1)
     async with PictureWorkers.from_settings(settings) as pictures:
         with pytest.raises(PictureTooLarge, match="96 by 64"):
             await process(pictures, SMALL)
 
 
-def test_it_runs_on_uvloop_as_well() -> None:
+def test_workers_run_on_uvloop() -> None:
     async def main() -> int:
         async with workers() as pictures:
             return (await process(pictures, SMALL)).width
@@ -121,7 +121,7 @@ def test_it_runs_on_uvloop_as_well() -> None:
         assert runner.run(main()) == 96
 
 
-async def test_a_refusal_keeps_its_name_and_reason_and_the_process() -> None:
+async def test_a_refusal_keeps_its_type_and_reason_and_its_worker_goes_on() -> None:
     async with workers() as pictures:
         await process(pictures, SMALL)
         before = worker_pids()
@@ -158,14 +158,14 @@ async def test_the_event_loop_goes_on_while_a_big_picture_is_processed() -> None
     assert len(ticks) > 20
 
 
-async def test_pictures_are_processed_side_by_side() -> None:
+async def test_two_workers_process_pictures_at_the_same_time() -> None:
     async with workers(count=2) as pictures:
         answers = await asyncio.gather(*(process(pictures, SMALL) for _ in range(6)))
         assert len(worker_pids()) == 2
     assert {answer.width for answer in answers} == {96}
 
 
-async def test_past_the_queue_an_upload_is_told_to_come_again() -> None:
+async def test_an_upload_is_refused_when_the_queue_is_full() -> None:
     async with workers(count=1, max_waiting=2) as pictures:
         waiting = [asyncio.create_task(process(pictures, SMALL)) for _ in range(3)]
         await asyncio.sleep(0)
@@ -175,11 +175,11 @@ async def test_past_the_queue_an_upload_is_told_to_come_again() -> None:
         assert (await process(pictures, SMALL)).width == 96
 
 
-async def test_a_place_is_taken_before_there_is_a_picture_and_given_back_whatever_comes_of_it() -> None:
+async def test_a_place_is_taken_before_the_picture_comes_and_always_given_back() -> None:
     async with workers(count=1, max_waiting=1) as pictures:
         with pictures.place() as place, pictures.place():
             with pytest.raises(PicturesBusy, match="too many"), pictures.place():
-                pytest.fail("there were three places")
+                pytest.fail("a third place was given")
             assert (await place.process(SMALL)).width == 96
         with pytest.raises(UnsupportedPicture):
             await process(pictures, b"text")
@@ -187,7 +187,7 @@ async def test_a_place_is_taken_before_there_is_a_picture_and_given_back_whateve
             pass
 
 
-async def test_a_picture_that_takes_too_long_is_ended_with_its_process(endless: bytes) -> None:
+async def test_a_picture_that_takes_too_long_is_refused_and_its_worker_is_replaced(endless: bytes) -> None:
     async with workers(seconds=1.0) as pictures:
         await process(pictures, SMALL)
         (before,) = worker_pids()
@@ -197,7 +197,7 @@ async def test_a_picture_that_takes_too_long_is_ended_with_its_process(endless: 
         assert before not in worker_pids()
 
 
-async def test_a_picture_that_needs_too_much_memory_harms_nobody() -> None:
+async def test_a_picture_that_needs_too_much_memory_is_refused_and_the_next_one_works() -> None:
     big = encoded(Image.new("RGBA", (7000, 7000), (1, 2, 3, 4)), "PNG", compress_level=1)
     async with workers(memory_bytes=256 * 1024 * 1024) as pictures:
         assert (await process(pictures, SMALL)).width == 96
@@ -206,7 +206,7 @@ async def test_a_picture_that_needs_too_much_memory_harms_nobody() -> None:
         assert (await process(pictures, SMALL)).width == 96
 
 
-async def test_a_process_that_dies_takes_only_its_picture_with_it(endless: bytes) -> None:
+async def test_a_worker_that_dies_fails_only_its_own_picture(endless: bytes) -> None:
     async with workers() as pictures:
         dying = asyncio.create_task(process(pictures, endless))
         waiting = asyncio.create_task(process(pictures, SMALL))
@@ -216,7 +216,7 @@ async def test_a_process_that_dies_takes_only_its_picture_with_it(endless: bytes
         assert (await waiting).width == 96
 
 
-async def test_a_process_that_died_while_idle_is_replaced() -> None:
+async def test_a_worker_that_died_while_idle_is_replaced() -> None:
     async with workers() as pictures:
         await process(pictures, SMALL)
         (pid,) = worker_pids()
@@ -230,7 +230,7 @@ async def test_a_process_that_died_while_idle_is_replaced() -> None:
         assert (await process(pictures, SMALL)).width == 96
 
 
-async def test_a_process_is_replaced_after_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_worker_is_replaced_after_a_number_of_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.pictures.workers.PICTURES_A_PROCESS", 2)
     async with workers() as pictures:
         seen = []
@@ -240,7 +240,7 @@ async def test_a_process_is_replaced_after_its_share(monkeypatch: pytest.MonkeyP
     assert seen[0] == seen[1] != seen[2] == seen[3]
 
 
-async def test_a_caller_that_went_away_gives_up_its_place(endless: bytes) -> None:
+async def test_a_cancelled_caller_gives_its_place_back(endless: bytes) -> None:
     async with workers(max_waiting=1, seconds=1.0) as pictures:
         await process(pictures, SMALL)
         calls = [asyncio.create_task(process(pictures, picture)) for picture in (endless, endless)]
@@ -254,7 +254,7 @@ async def test_a_caller_that_went_away_gives_up_its_place(endless: bytes) -> Non
         assert (await following).width == 96
 
 
-async def test_closing_ends_what_is_under_way_and_what_waits(endless: bytes) -> None:
+async def test_closing_ends_running_and_waiting_pictures(endless: bytes) -> None:
     pictures = workers(max_waiting=2)
     async with pictures:
         await process(pictures, SMALL)
@@ -270,7 +270,7 @@ async def test_closing_ends_what_is_under_way_and_what_waits(endless: bytes) -> 
         await process(pictures, SMALL)
 
 
-async def test_closing_while_a_process_starts_leaves_none() -> None:
+async def test_closing_while_a_worker_starts_leaves_no_process() -> None:
     async with workers() as pictures:
         call = asyncio.create_task(process(pictures, SMALL))
         await asyncio.sleep(0.02)
@@ -278,7 +278,7 @@ async def test_closing_while_a_process_starts_leaves_none() -> None:
         await call
 
 
-async def test_a_server_that_cannot_start_processes_says_so(
+async def test_a_worker_that_cannot_start_is_logged_with_its_error(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with workers() as pictures:
@@ -293,7 +293,7 @@ async def test_a_server_that_cannot_start_processes_says_so(
     assert line["error"]
 
 
-async def test_processes_know_no_secrets_and_yield_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_workers_know_no_secrets_and_have_a_lower_priority(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JWT_SECRET", "known to the api alone, and to nobody")
     async with workers() as pictures:
         await process(pictures, SMALL)
@@ -329,7 +329,7 @@ asyncio.run(main())
 """
 
 
-async def test_no_process_outlives_an_api_that_was_killed() -> None:
+async def test_no_worker_outlives_a_killed_api() -> None:
     limits = WorkerLimits(picture=LIMITS, seconds=2.0, memory_bytes=1024**3)
     api = await asyncio.create_subprocess_exec(
         sys.executable, "-c", ORPHANS, msgspec.json.encode(limits).decode(), stdout=PIPE, cwd=PROJECT
@@ -351,7 +351,7 @@ def open_descriptors_unchanged() -> Iterator[None]:
     assert len(set(os.listdir("/proc/self/fd"))) <= len(before)
 
 
-async def test_closing_gives_every_pipe_back() -> None:
+async def test_closing_closes_every_pipe() -> None:
     async with workers() as pictures:
         await process(pictures, SMALL)
     with open_descriptors_unchanged():

@@ -1,26 +1,26 @@
-"""From a dataclass to the schema that checks a body, to the one that describes an answer, and to a form's limits."""
+"""Tests what is derived from a dataclass: the schema of a body, the schema of an answer, and the limits of a form."""
 
 from __future__ import annotations
 
 import typing
 from dataclasses import FrozenInstanceError, dataclass
 from datetime import UTC, datetime
+from types import NoneType
 from typing import Any
 
 import pytest
 from marshmallow import ValidationError
 
-from api.documentation.operations import OPERATIONS
+from api.documentation.document import answered
 from api.routes import ROUTES
 from api.schemas import answers
 from api.schemas.accounts import ProfileBody
 from api.schemas.categories import CategoryChangeBody
 from api.schemas.derived import answer_schema, input_schema, limits_of, load
 from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, ListingsQuery
-from api.schemas.messages import MessageBody
-from shared.domain import messages
 from shared.domain.declared import fields_of
-from shared.domain.listings import ListingFilter, NewListing, Sort, Status, Visibility
+from shared.domain.listings import ListingFilter, NewListing, Sort, Status, Visibility, WantedStatus
+from shared.health import HealthState
 
 CAR = {"title": "A car", "content": "It drives.", "category_id": "7"}
 
@@ -37,44 +37,44 @@ INPUTS = sorted(
 
 
 @pytest.mark.parametrize("kind", INPUTS, ids=lambda kind: kind.__name__)
-def test_every_body_and_query_of_a_route_has_a_schema_of_its_name(kind: type) -> None:
+def test_the_schema_of_every_body_and_query_has_the_name_of_its_dataclass(kind: type) -> None:
     schema = input_schema(kind)
     assert schema.__name__ == kind.__name__
     assert schema().fields
 
 
-def test_what_is_loaded_cannot_be_changed() -> None:
+def test_a_loaded_query_cannot_be_changed() -> None:
     query = load(ListingsQuery, {})
     with pytest.raises(FrozenInstanceError):
         query.limit = 5  # type: ignore[misc]
 
 
-def test_a_body_is_loaded_as_its_dataclass_with_defaults_for_what_is_left_out() -> None:
+def test_a_body_is_loaded_as_its_dataclass_with_defaults_for_absent_fields() -> None:
     assert load(ListingBody, CAR) == ListingBody(title="A car", content="It drives.", category_id=7)
     query = load(ListingsQuery, {"year_min": "1990", "sort": "-price", "status": "any", "hidden": "true"})
     assert (query.year_min, query.sort, query.limit, query.cursor) == (1990, Sort.DEAREST, 20, None)
-    assert query.filter == ListingFilter(year_min=1990, status=None, hidden=True)
+    assert query.filter == ListingFilter(year_min=1990, status=WantedStatus.ANY, hidden=True)
     assert load(ListingsQuery, {}).filter == ListingFilter()
     until = datetime(2030, 1, 1, tzinfo=UTC)
     assert load(HideBody, {"until": "2030-01-01T01:00:00+01:00", "reason": None}) == HideBody(until=until)
 
 
-def test_what_may_be_left_out_is_none_then_and_cannot_be_given_as_null() -> None:
+def test_an_absent_optional_field_is_none_and_null_is_refused() -> None:
     assert load(CategoryChangeBody, {}) == CategoryChangeBody(name=None, visibility=None)
     assert load(CategoryChangeBody, {"visibility": "private"}).visibility is Visibility.PRIVATE
     null = ["Field may not be null."]
     assert errors(CategoryChangeBody, {"name": None, "visibility": None}) == {"name": null, "visibility": null}
 
 
-def test_a_dataclass_can_refuse_what_does_not_go_together() -> None:
+def test_a_dataclass_can_refuse_a_combination_of_fields() -> None:
     needed = {"current_password": ["Needed to change the e-mail address or the password."]}
     assert errors(ProfileBody, {"email": "ann@example.com"}) == needed
-    # Field by field first.
+    # The single fields are checked first.
     assert list(errors(ProfileBody, {"email": "nobody"})) == ["email"]
     assert load(ProfileBody, {"name": "Ann"}).name == "Ann"
 
 
-def test_a_change_has_just_what_was_given_and_knows_every_field_of_its_dataclass() -> None:
+def test_a_change_has_only_the_given_fields_and_accepts_every_field_of_its_dataclass() -> None:
     change = load(ListingChangeBody, {"price": None, "status": "sold", "category_id": 7})
     assert change.values == {"price": None, "status": Status.SOLD, "category_id": 7}
     assert change.category_id == 7
@@ -84,7 +84,7 @@ def test_a_change_has_just_what_was_given_and_knows_every_field_of_its_dataclass
     assert errors(ListingChangeBody, {"title": None}) == {"title": ["Field may not be null."]}
 
 
-def test_what_is_set_later_cannot_be_given_at_first() -> None:
+def test_a_new_listing_cannot_set_its_status() -> None:
     assert errors(ListingBody, {**CAR, "status": "sold"}) == {"status": ["Unknown field."]}
 
 
@@ -97,7 +97,7 @@ def test_a_field_without_a_rule_is_refused_when_its_schema_is_made() -> None:
         input_schema(Loose)
 
 
-def test_limits_are_the_attributes_that_inputs_have_for_them() -> None:
+def test_limits_are_named_like_the_attributes_of_html_inputs() -> None:
     limits = limits_of(ListingBody)
     assert limits["title"] == {"maxlength": 200}
     assert limits["mileage"] == {"min": 0, "max": 10_000_000}
@@ -105,15 +105,11 @@ def test_limits_are_the_attributes_that_inputs_have_for_them() -> None:
     assert "category_id" not in limits
 
 
-def test_the_body_of_a_message_has_the_fields_that_its_judge_knows() -> None:
-    assert {field.name for field in fields_of(MessageBody)} == messages.FIELDS
-
-
-def test_every_answer_of_an_operation_is_described_from_its_own_fields() -> None:
-    kinds = {operation.answer for operation in OPERATIONS.values() if operation.answer is not None}
-    assert kinds
+def test_the_schema_of_every_answer_has_the_fields_of_its_dataclass() -> None:
+    kinds = {kind for kind, _ in map(answered, ROUTES) if kind not in (None, NoneType)}
+    assert {answers.Listing, answers.TrashedListing, answers.Profile, HealthState} <= kinds
     for kind in kinds:
         hints = typing.get_type_hints(kind)
         assert set(answer_schema(kind)().fields) == set(hints)
-    assert not answer_schema(answers.Health)().fields["reasons"].required
+    assert not answer_schema(HealthState)().fields["reasons"].required
     assert answer_schema(answers.Act)().fields["reason"].allow_none

@@ -1,4 +1,4 @@
-// The page's conversations over the private chat client: REST, a server and a clock that do what a test says.
+// Tests the page's list of conversations, with a REST API, a socket and a clock that each test controls.
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
@@ -11,13 +11,15 @@ const ME = "3";
 const [ANN, BOB] = ["7", "8"];
 const NAMES = { [ANN]: "Ann", [BOB]: "Bob" };
 
-/** What the API has stored, and answers. */
+/** Stands for the REST API: stores messages and answers requests. */
 class Rest {
   messages = [];
   asked = [];
+  /** Conversations that were answered. */
+  rows = 0;
   isAway = false;
 
-  /** As the server stores it; told to nobody. */
+  /** Store a message without broadcasting it. */
   store(id, from, to, text = `number ${id}`) {
     const message = { id, from, to, message: text, listing_id: null, inserted_at: "", read_at: null };
     this.messages.push(message);
@@ -26,15 +28,23 @@ class Rest {
 
   async get(path, { query }) {
     this.asked.push(path);
-    // An answer takes a while: it is what was so when it was asked for.
+    // The answer is made now and arrives later: it shows the state at the time of the request.
     const answer = JSON.stringify(this.#answer(path, query));
     await this.delay;
     if (this.isAway) throw new Error("away");
     return JSON.parse(answer);
   }
 
-  #answer(path, { after_id: afterId, limit }) {
-    if (path === "/api/conversations") return { data: this.#conversations().slice(0, limit), next_cursor: null };
+  #answer(path, { after_id: afterId, limit, cursor, sort, user_ids: userIds }) {
+    if (path === "/api/conversations") {
+      const all = this.#conversations();
+      if (sort === "user") all.sort((a, b) => a.user.id - b.user.id);
+      const found = all.filter(({ user }) => !userIds || userIds.split(",").includes(String(user.id)));
+      const begin = Number(cursor ?? 0);
+      const data = found.slice(begin, begin + limit);
+      this.rows += data.length;
+      return { data, next_cursor: begin + limit < found.length ? String(begin + limit) : null };
+    }
     if (path === "/api/messages") return { data: this.messages.filter(({ id }) => id > afterId), next_cursor: null };
     const [, other] = path.match(/^\/api\/conversations\/(\d+)\/messages$/);
     return { data: this.messages.filter(({ from, to }) => from === other || to === other), next_cursor: null };
@@ -60,10 +70,10 @@ beforeEach(() => {
   rest = new Rest();
   announced = [];
   const chat = (userId, options) => new PrivateChat(socket, userId, options);
-  inbox = new Inbox({ connection: { chat }, api: rest, announce: (text) => announced.push(text) });
+  inbox = new Inbox({ connection: { chat }, api: rest, announce: (text) => announced.push(text), pageItems: 100 });
 });
 
-/** Everything up to now is read, and what comes is told. */
+/** Open the inbox: it has read everything up to now, and has joined its topic. */
 async function open() {
   inbox.open(Number(ME));
   await settled();
@@ -76,7 +86,7 @@ const texts = () => inbox.list.map((one) => [one.user.name, one.last_message.mes
 const thread = (userId) => inbox.thread(userId).messages.map(({ id }) => id);
 const reads = () => rest.asked.filter((path) => path === "/api/conversations").length;
 
-test("it begins with what REST has, and joins from there", async () => {
+test("the inbox reads the conversations from REST and joins with the last message's id", async () => {
   rest.store(1, ANN, ME);
   rest.store(2, ME, BOB);
   await open();
@@ -84,7 +94,7 @@ test("it begins with what REST has, and joins from there", async () => {
   assert.deepEqual([texts(), inbox.unread], [[["Bob", "number 2", 0], ["Ann", "number 1", 1]], 1]);
 });
 
-test("it waits for REST as long as it is away, and shows everything then", async () => {
+test("the inbox waits until REST is back, and then shows everything", async () => {
   rest.store(1, ANN, ME);
   rest.isAway = true;
   inbox.open(ME);
@@ -102,16 +112,16 @@ test("it waits for REST as long as it is away, and shows everything then", async
   assert.deepEqual(texts(), [["Ann", "number 1", 1]]);
 });
 
-test("what comes between the reading of a thread and the join is in the thread", async () => {
+test("a message that arrives between reading a thread and the join is in the thread", async () => {
   rest.store(1, ANN, ME);
   await inbox.thread(ANN).loadOlder();
   rest.store(2, ANN, ME);
   await open();
-  // The server need not repeat what lies before the id that it is given.
+  // The server need not repeat messages before `after_id`.
   assert.deepEqual([socket.last.params(), thread(ANN)], [{ after_id: 2 }, [1, 2]]);
 });
 
-test("a thread that cannot be read, as of somebody who never was, keeps nobody from the chat", async () => {
+test("the inbox joins although a thread cannot be read", async () => {
   const get = rest.get.bind(rest);
   rest.get = async (path, options) => {
     if (path.includes("/999/")) throw new Error("there is no such person");
@@ -124,7 +134,7 @@ test("a thread that cannot be read, as of somebody who never was, keeps nobody f
   assert.equal(socket.channels.length, 1);
 });
 
-test("a message that comes live is last and unread, is announced, and ends the typing", async () => {
+test("a broadcast message becomes the last one, is unread, is announced, and ends the typing", async () => {
   rest.store(1, ANN, ME);
   await open();
   socket.hears("typing", { from: ANN, to: ME });
@@ -134,7 +144,7 @@ test("a message that comes live is last and unread, is announced, and ends the t
   assert.deepEqual([announced, reads()], [["Ann: Hello"], 2]);
 });
 
-test("typing that is not heard of again ends by itself", async () => {
+test("typing ends after a while without a new event", async () => {
   await open();
   let told = 0;
   inbox.onChange(() => (told += 1));
@@ -145,26 +155,26 @@ test("typing that is not heard of again ends by itself", async () => {
   assert.deepEqual([inbox.isTyping(ANN), told], [false, 2]);
 });
 
-test("the first message of somebody new asks for the conversations", async () => {
+test("a first message from a new person reloads the conversations", async () => {
   await open();
   socket.hears("send", rest.store(1, BOB, ME));
   await settled();
   assert.deepEqual(texts(), [["Bob", "number 1", 1]]);
 });
 
-test("what comes while the conversations are being read is not lost by an older answer", async () => {
+test("an older answer of REST does not hide a message that arrived in the meantime", async () => {
   rest.store(1, ANN, ME);
   let answer;
   await open();
   rest.delay = new Promise((resolve) => (answer = resolve));
-  const loading = inbox.load();
+  const loading = inbox.ask(ANN);
   socket.hears("send", rest.store(2, ANN, ME));
   answer();
   await loading;
   assert.deepEqual(texts(), [["Ann", "number 2", 2]]);
 });
 
-test("what was missed is in its thread, counted as the server counts, and not announced", async () => {
+test("missed messages are in their thread, have the server's unread count, and are not announced", async () => {
   rest.store(1, ANN, ME);
   await open();
   await inbox.thread(ANN).loadOlder();
@@ -176,7 +186,7 @@ test("what was missed is in its thread, counted as the server counts, and not an
   assert.deepEqual([thread(ANN), texts(), announced], [[1, 2, 3], [["Ann", "number 3", 3]], []]);
 });
 
-test("what one answer does not hold is read on, and what comes meanwhile does not hide the gap", async () => {
+test("a gap larger than one answer is read to its end, also when a new message arrives meanwhile", async () => {
   rest.store(1, ANN, ME);
   await open();
   await inbox.thread(ANN).loadOlder();
@@ -195,7 +205,7 @@ test("what one answer does not hold is read on, and what comes meanwhile does no
   assert.deepEqual([thread(ANN), socket.last.params()], [[1, 2, 3, 4, 5], { after_id: 5 }]);
 });
 
-test("what I send is in its thread once, whether the answer or the broadcast comes first", async () => {
+test("a sent message is in its thread once, whether the answer or the broadcast comes first", async () => {
   rest.store(1, ANN, ME);
   await open();
   await inbox.thread(ANN).loadOlder();
@@ -213,7 +223,7 @@ test("what I send is in its thread once, whether the answer or the broadcast com
   assert.deepEqual(texts(), [["Ann", "two", 1]]);
 });
 
-test("what is read is told once, and counted as read at once", async () => {
+test("a read message is reported once, and the unread count falls at once", async () => {
   rest.store(1, ANN, ME);
   await open();
   await inbox.thread(ANN).loadOlder();
@@ -223,7 +233,7 @@ test("what is read is told once, and counted as read at once", async () => {
   assert.equal(inbox.unread, 0);
 });
 
-test("without a connection nothing is read: it is told when there is one again", async () => {
+test("without a connection nothing counts as read; it is reported after the reconnect", async () => {
   rest.store(1, ANN, ME);
   await open();
   await inbox.thread(ANN).loadOlder();
@@ -236,7 +246,7 @@ test("without a connection nothing is read: it is told when there is one again",
   assert.deepEqual([socket.last.pushes.length, inbox.unread], [1, 0]);
 });
 
-test("what another device of mine has read is read here, and what they have read is shown", async () => {
+test("what another device of mine has read is read here, and what the other person has read is marked", async () => {
   rest.store(1, ANN, ME);
   rest.store(2, ME, BOB);
   await open();
@@ -247,7 +257,7 @@ test("what another device of mine has read is read here, and what they have read
   assert.ok(inbox.thread(BOB).messages[0].read_at);
 });
 
-test("that another device has read a part is counted by the server", async () => {
+test("the server counts the unread messages when another device has read some of them", async () => {
   rest.store(1, ANN, ME).read_at = "now";
   rest.store(2, ANN, ME);
   await open();
@@ -257,7 +267,7 @@ test("that another device has read a part is counted by the server", async () =>
   assert.deepEqual([reads() - before, inbox.unread], [1, 1]);
 });
 
-test("that I am typing is told now and then, and anew after a message", async () => {
+test("my typing is reported at intervals, and again after a message", async () => {
   await open();
   const told = () => socket.last.pushes.filter(({ event }) => event === "typing").length;
   inbox.typing(ANN);
@@ -272,7 +282,7 @@ test("that I am typing is told now and then, and anew after a message", async ()
   assert.equal(told(), 3);
 });
 
-test("nothing of one person is left for the next", async () => {
+test("closing the inbox erases everything that belongs to its user", async () => {
   rest.store(1, ANN, ME);
   await open();
   await inbox.thread(ANN).loadOlder();
@@ -290,4 +300,87 @@ test("nothing of one person is left for the next", async () => {
   socket.joined();
   await settled();
   assert.deepEqual([socket.last.topic, socket.last.pushes, inbox.list], ["private_chat:4", [], []]);
+});
+
+test("a dealer with 2,000 conversations reads them once, and after a gap what may have changed alone", async () => {
+  const dealt = Array.from({ length: 2_000 }, (_, number) => String(10 + number));
+  dealt.forEach((other, number) => (rest.store(number + 1, other, ME).read_at = number < 1_990 ? "then" : null));
+  await open();
+  assert.deepEqual([inbox.list.length, inbox.unread, reads(), rest.rows], [2_000, 10, 21, 2_001]);
+  const messages = [rest.store(2_001, dealt[5], ME, "An offer"), rest.store(2_002, ME, ANN, "A question")];
+  for (let gap = 1; gap <= 3; gap += 1) {
+    rest.rows = 0;
+    const before = reads();
+    socket.breaks(1006);
+    socket.joined(gap === 1 ? messages : []);
+    await settled();
+    // Ten unread ones; of the first gap the two with messages as well.
+    assert.deepEqual([reads() - before, rest.rows], [1, gap === 1 ? 12 : 11]);
+  }
+  assert.deepEqual(texts().slice(0, 2), [["Ann", "A question", 0], [undefined, "An offer", 1]]);
+  assert.deepEqual([inbox.list.length, inbox.unread], [2_001, 11]);
+});
+
+test("what another device read during a gap is not unread any more", async () => {
+  const message = rest.store(1, ANN, ME);
+  rest.store(2, ME, BOB);
+  await open();
+  socket.breaks(1006);
+  message.read_at = "then";
+  socket.joined();
+  await settled();
+  assert.equal(inbox.unread, 0);
+});
+
+test("what cannot be asked for after a gap is asked for again", async () => {
+  rest.store(1, ANN, ME);
+  await open();
+  socket.breaks(1006);
+  rest.isAway = true;
+  socket.joined([rest.store(2, BOB, ME)]);
+  await settled();
+  assert.deepEqual(texts(), [["Ann", "number 1", 1]]);
+  rest.isAway = false;
+  await clock.pass(3_000);
+  assert.deepEqual(texts(), [["Bob", "number 2", 1], ["Ann", "number 1", 1]]);
+});
+
+test("what comes while all conversations are being read is in its conversation", async () => {
+  rest.store(1, ANN, ME);
+  let answer;
+  rest.delay = new Promise((resolve) => (answer = resolve));
+  inbox.open(ME);
+  answer();
+  await settled();
+  rest.delay = new Promise((resolve) => (answer = resolve));
+  socket.opens();
+  socket.joined();
+  await settled();
+  socket.hears("send", rest.store(2, ANN, ME));
+  socket.hears("send", rest.store(3, BOB, ME));
+  answer();
+  await settled();
+  assert.deepEqual(texts(), [["Bob", "number 3", 1], ["Ann", "number 2", 2]]);
+});
+
+test("a message that comes after the next one is counted as well", async () => {
+  rest.store(1, ANN, ME);
+  await open();
+  const [second, third] = [rest.store(2, ANN, ME), rest.store(3, ANN, ME)];
+  socket.hears("send", third);
+  socket.hears("send", second);
+  await settled();
+  assert.deepEqual(texts(), [["Ann", "number 3", 3]]);
+});
+
+test("however many messages come while REST is away, it is asked once in three seconds", async () => {
+  await open();
+  rest.isAway = true;
+  for (let id = 1; id <= 5; id += 1) {
+    socket.hears("send", rest.store(id, String(id + 10), ME));
+    await settled();
+  }
+  const before = reads();
+  await clock.pass(9_000);
+  assert.equal(reads() - before, 3);
 });

@@ -1,11 +1,11 @@
-// An open listing: what its channel tells, and what is asked for because it does not.
+// Tests an open listing: which changes its channel brings, and when the page has to ask for the listing.
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { Clock } from "../../clients/clock.mjs";
 import { Socket } from "../../clients/socket.mjs";
 
-// What the module asks of a browser.
+// The module uses these two objects of a browser.
 globalThis.window = new EventTarget();
 globalThis.document = Object.assign(new EventTarget(), { visibilityState: "visible" });
 const { LiveListing } = await import("../../../api/web/realtime/live_listing.js");
@@ -34,7 +34,7 @@ beforeEach(() => {
   document.visibilityState = "visible";
 });
 
-test("a change that came with the listing is shown as it came; nobody asks for it again", () => {
+test("a change that contains the listing is shown without asking for it", () => {
   open();
   assert.equal(socket.last.topic, "listing:12");
   socket.joined();
@@ -42,21 +42,21 @@ test("a change that came with the listing is shown as it came; nobody asks for i
   assert.deepEqual(told, [["updated", { id: 12, price: 900 }]]);
 });
 
-test("a change of which only the id came is asked for", () => {
+test("after a change with the id only, the page asks for the listing", () => {
   open();
   socket.joined();
   socket.hears("listing_updated", { id: 12 });
   assert.deepEqual(told, ["ask"]);
 });
 
-test("replies and its end are told", () => {
+test("a new reply and the removal of the listing are passed on", () => {
   open();
   socket.hears("reply_created", { id: 1 });
   socket.hears("listing_removed", { id: 12 });
   assert.deepEqual(told, [["reply", { id: 1 }], "removed"]);
 });
 
-test("after a connection that was lost it is asked for, as something may have happened", () => {
+test("after a lost connection the page asks for the listing", () => {
   open();
   socket.joined();
   socket.breaks(1006);
@@ -65,7 +65,7 @@ test("after a connection that was lost it is asked for, as something may have ha
   assert.deepEqual(told, ["ask"]);
 });
 
-test("while it is joined nobody asks; without a channel it is asked for every eight seconds, where it is seen", async () => {
+test("the page asks every eight seconds, but only while it is visible and the channel is not joined", async () => {
   open();
   socket.joined();
   await clock.pass(60_000);
@@ -78,7 +78,7 @@ test("while it is joined nobody asks; without a channel it is asked for every ei
   assert.equal(told.length, 2);
 });
 
-test("a visitor, who has no channel, asks every eight seconds and on coming back", async () => {
+test("a visitor's page has no channel, and asks every eight seconds and when it becomes visible", async () => {
   open({ isKept: false });
   assert.deepEqual(socket.channels, []);
   await clock.pass(8_000);
@@ -87,14 +87,14 @@ test("a visitor, who has no channel, asks every eight seconds and on coming back
   assert.deepEqual(told, ["ask", "ask", "ask"]);
 });
 
-test("a refused join, or a channel that the server closes, is a reason to ask", () => {
+test("the page asks when its join is refused or the server closes its channel", () => {
   open();
   socket.last.joining.answer("error", { reason: "not found" });
   socket.last.events.close();
   assert.deepEqual(told, ["ask", "ask"]);
 });
 
-test("who looks at it is told", () => {
+test("a change of the viewers is passed on", () => {
   open();
   socket.joined();
   socket.hears("presence_state", { 7: { metas: [{ phx_ref: "a" }] } });
@@ -102,7 +102,7 @@ test("who looks at it is told", () => {
   assert.deepEqual([live.viewers, told], [["7", "8"], ["changed", "changed"]]);
 });
 
-test("a page that is left asks no more, and leaves the channel; one whose connection was closed does not", async () => {
+test("a stopped listing asks no more, and leaves its channel if the connection is kept", async () => {
   open();
   const channel = socket.last;
   live.stop();

@@ -1,4 +1,4 @@
-// What is on its way, as the page shows it; over the private chat client, with a server that answers when it is told to.
+// Tests the page's outbox of messages that are not yet confirmed, with a socket that answers when a test says so.
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
@@ -24,7 +24,7 @@ beforeEach(() => {
   outbox.open(new PrivateChat(socket, "3"));
 });
 
-test("what is written without a connection waits, and goes out in order when there is one", async () => {
+test("messages written without a connection wait, and are sent in order after the reconnect", async () => {
   outbox.add("7", "one");
   outbox.add("7", "two", 12);
   assert.deepEqual(states(), ["waiting", "waiting"]);
@@ -44,14 +44,14 @@ test("an answered message leaves the outbox with its id", async () => {
   assert.deepEqual([sent, outbox.pending], [[["one", 5]], []]);
 });
 
-test("two messages never share a reference, and each is shown and sent under the same one", async () => {
+test("each message has its own reference, and is shown and sent with it", async () => {
   await joined();
   const refs = [outbox.add("7", "same"), outbox.add("7", "same")].map((one) => one.client_ref);
   assert.notEqual(refs[0], refs[1]);
   assert.deepEqual(socket.last.pushes.map(({ payload }) => payload.client_ref), refs);
 });
 
-test("a broadcast that comes before the answer hides the pending message, and the answer still settles it", async () => {
+test("a broadcast before the answer hides the pending message, and the answer removes it", async () => {
   await joined();
   outbox.add("7", "one");
   outbox.seen({ id: 5, to: "7", message: "one" });
@@ -61,7 +61,7 @@ test("a broadcast that comes before the answer hides the pending message, and th
   assert.deepEqual(outbox.pending, []);
 });
 
-test("a broadcast settles one of two equal messages, not both", async () => {
+test("a broadcast hides one of two equal messages, not both", async () => {
   await joined();
   outbox.add("7", "same");
   outbox.add("7", "same");
@@ -69,7 +69,7 @@ test("a broadcast settles one of two equal messages, not both", async () => {
   assert.equal(outbox.to("7").length, 1);
 });
 
-test("half an emoji is mended before it is sent, and its broadcast is recognized", async () => {
+test("half an emoji is replaced before it is sent, and its broadcast is recognized", async () => {
   await joined();
   outbox.add("7", "nice car 🚗".slice(0, -1));
   assert.deepEqual(socket.last.texts, ["nice car \ufffd"]);
@@ -77,7 +77,7 @@ test("half an emoji is mended before it is sent, and its broadcast is recognized
   assert.deepEqual(outbox.to("7"), []);
 });
 
-test("what was refused for good says why, and is sent again or discarded by its writer only", async () => {
+test("a refused message shows the reason, and stays until its writer sends it again or discards it", async () => {
   await joined();
   const one = outbox.add("7", "one");
   socket.last.pushes[0].answer("error", { reason: "invalid message", errors: { message: ["Too long."] } });
@@ -98,7 +98,7 @@ for (const [reason, words] of [
   ["user not found", "This person has left Daveslist."],
   ["could not be sent", "This message could not be sent."],
 ]) {
-  test(`a refusal is told in words of the page: ${reason}`, async () => {
+  test(`the page has its own words for this reason: ${reason}`, async () => {
     await joined();
     const one = outbox.add("7", "one");
     socket.last.pushes[0].answer("error", { reason });
@@ -107,7 +107,7 @@ for (const [reason, words] of [
   });
 }
 
-test("what is too long is refused without being sent, and what is behind it goes out", async () => {
+test("a message that is too long is refused without being sent, and the next one is sent", async () => {
   await joined();
   const long = outbox.add("7", "x".repeat(1_100_000));
   outbox.add("7", "behind");
@@ -116,7 +116,7 @@ test("what is too long is refused without being sent, and what is behind it goes
   assert.deepEqual(socket.last.texts, ["behind"]);
 });
 
-test("one that did arrive and was refused when it was sent again is not shown as refused", async () => {
+test("a message that had arrived is not shown as refused when sending it again is refused", async () => {
   await joined();
   const one = outbox.add("7", "one");
   outbox.seen({ id: 5, to: "7", message: "one" });
@@ -125,7 +125,7 @@ test("one that did arrive and was refused when it was sent again is not shown as
   assert.ok(!outbox.pending.includes(one));
 });
 
-test("nothing of one person is left for the next", async () => {
+test("closing the outbox erases the messages of its user", async () => {
   outbox.add("7", "one");
   outbox.close();
   outbox.open(new PrivateChat(new Socket(), "4"));

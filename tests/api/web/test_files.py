@@ -1,4 +1,4 @@
-"""The page's files as they are served: addresses, versions, policy; and what holds for all of its modules."""
+"""The page's files as the API serves them: addresses, versions, content policy; and rules that all its modules keep."""
 
 from __future__ import annotations
 
@@ -6,35 +6,32 @@ import gzip
 import html
 import json
 import re
-from collections.abc import Awaitable, Callable
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 from api.handlers.web import CHECKOUT, CLIENT, FOLDER, PAGES
-from tests.api.conftest import Api
+from tests.api.conftest import Api, MakeApi
 from tests.support.vendored import PACKAGES, VENDOR, contents
 
 LOCK = PACKAGES.parent / "package-lock.json"
 
-Make = Callable[..., Awaitable[Api]]
-
 
 def own(suffix: str) -> list[Path]:
-    """The page's files that are written here."""
+    """The page's files with this suffix, without the vendored libraries."""
     return [path for path in FOLDER.rglob(f"*{suffix}") if VENDOR not in path.parents]
 
 
 def imports(path: Path) -> list[Path]:
-    """What a module imports: files beside it, since a browser finds nothing by a package's name."""
+    """The files that a module imports. All names are relative, because a browser cannot resolve package names."""
     names = re.findall(r'^(?:import|export|}) ?(?:[^"\n]*from )?"([^"]+)";?$', path.read_text("utf-8"), re.MULTILINE)
     assert all(name.startswith(".") for name in names), f"{path.name} imports {names}"
     return [(path.parent / name).resolve() for name in names]
 
 
 async def policy(api: Api, **headers: str) -> dict[str, str]:
-    """The directives of the page's policy."""
+    """The directives of the page's Content-Security-Policy."""
     response = await api.client.get("/", headers=headers)
     assert response.status == 200
     directives = (part.strip().partition(" ") for part in response.headers["Content-Security-Policy"].split(";"))
@@ -54,7 +51,7 @@ async def version(api: Api) -> str:
     return found[1]
 
 
-async def test_every_address_of_the_page_has_the_same_document(api: Api) -> None:
+async def test_every_address_of_the_page_serves_the_same_document(api: Api) -> None:
     documents = set()
     for path in PAGES:
         response = await api.client.get(path.replace("{id}", "12").replace("{user_id}", "7") + "?q=golf")
@@ -65,12 +62,12 @@ async def test_every_address_of_the_page_has_the_same_document(api: Api) -> None
     await api.call("GET", "/nowhere", 404)
 
 
-def test_the_router_knows_the_very_addresses_that_are_served() -> None:
+def test_the_router_knows_exactly_the_served_addresses() -> None:
     router = (FOLDER / "router.js").read_text(encoding="utf-8")
     assert sorted(re.findall(r'^  \["(/[^"]*)", \w+, ', router, re.MULTILINE)) == sorted(PAGES)
 
 
-async def test_the_policy_admits_nothing_inline_and_nothing_foreign(make_api: Make) -> None:
+async def test_the_policy_allows_nothing_inline_and_no_foreign_origin(make_api: MakeApi) -> None:
     found = await policy(await make_api(gateway_port=4000), Host="cars.example:4001")
     assert found == {
         "default-src": "'none'",
@@ -86,7 +83,7 @@ async def test_the_policy_admits_nothing_inline_and_nothing_foreign(make_api: Ma
     }
 
 
-async def test_the_document_has_the_limits_of_all_forms(make_api: Make) -> None:
+async def test_the_document_contains_the_limits_of_all_forms(make_api: MakeApi) -> None:
     api = await make_api(max_picture_bytes=3 * 2**20)
     text = await (await api.client.get("/")).text()
     found = re.search(r'<meta name="limits" content="([^"]*)">', text)
@@ -107,32 +104,32 @@ def test_no_module_copies_a_limit_of_the_server() -> None:
         assert not re.search(r"new Form\((?!this, \"[^\"]+\", \"|view, )", text), path
 
 
-async def test_in_development_the_gateway_is_beside_the_api(make_api: Make) -> None:
+async def test_in_development_the_gateway_is_on_the_same_host_and_its_own_port(make_api: MakeApi) -> None:
     api = await make_api(gateway_port=4000)
     assert await socket_address(api, Host="cars.example:4001") == "http://cars.example:4000/socket"
     assert await socket_address(api, Host="cars.example") == "http://cars.example:4000/socket"
     assert await socket_address(api, Host="[::1]:4001") == "http://[::1]:4000/socket"
 
 
-async def test_in_production_the_gateway_has_the_pages_own_address(make_api: Make) -> None:
+async def test_in_production_the_gateway_has_the_pages_own_address(make_api: MakeApi) -> None:
     api = await make_api(environment="production")
     assert await socket_address(api, Host="cars.example") == "/socket"
     assert (await policy(api, Host="cars.example"))["connect-src"] == "'self' ws://cars.example wss://cars.example"
 
 
-async def test_a_gateway_elsewhere_is_named_by_its_setting(make_api: Make) -> None:
+async def test_the_setting_gateway_url_names_a_gateway_on_another_host(make_api: MakeApi) -> None:
     api = await make_api(gateway_url="https://chat.example.com/")
     assert await socket_address(api) == "https://chat.example.com/socket"
     assert (await policy(api))["connect-src"] == "'self' https://chat.example.com wss://chat.example.com"
 
 
 @pytest.mark.parametrize("host", ["a; script-src *", "a b", 'a"><script>', "a,b", "a/b", "a:99999999"])
-async def test_a_host_that_is_none_gets_into_neither_policy_nor_document(api: Api, host: str) -> None:
+async def test_a_malformed_host_header_is_in_neither_policy_nor_document(api: Api, host: str) -> None:
     assert (await policy(api, Host=host))["connect-src"] == "'self'"
     assert await socket_address(api, Host=host) == "/socket"
 
 
-async def test_files_are_kept_for_ever_under_their_version_and_asked_for_again_under_another(api: Api) -> None:
+async def test_files_are_cached_for_ever_only_under_their_current_version(api: Api) -> None:
     current = await version(api)
     response = await api.client.get(f"/web/{current}/api/web/main.js")
     assert (response.status, response.content_type, response.charset) == (200, "text/javascript", "utf-8")
@@ -143,7 +140,7 @@ async def test_files_are_kept_for_ever_under_their_version_and_asked_for_again_u
     assert response.headers["Cache-Control"] == "no-cache"
 
 
-async def test_files_are_compressed_for_those_who_take_it(api: Api) -> None:
+async def test_files_are_compressed_for_clients_that_accept_it(api: Api) -> None:
     address = f"/web/{await version(api)}/api/web/vendor/phoenix/phoenix.mjs"
     plain = await api.client.get(address, headers={"Accept-Encoding": "identity"})
     assert "Content-Encoding" not in plain.headers
@@ -155,7 +152,7 @@ async def test_files_are_compressed_for_those_who_take_it(api: Api) -> None:
         assert gzip.decompress(await packed.read()) == await plain.read()
 
 
-async def test_the_libraries_licences_are_served_beside_them(api: Api) -> None:
+async def test_the_licences_of_the_libraries_are_served(api: Api) -> None:
     for name in ("README.md", "lit-html/LICENSE", "phoenix/LICENSE.md"):
         response = await api.client.get(f"/web/{await version(api)}/api/web/vendor/{name}")
         assert (response.status, response.content_type) == (200, "text/plain")
@@ -177,11 +174,11 @@ async def test_the_libraries_licences_are_served_beside_them(api: Api) -> None:
         "",
     ],
 )
-async def test_there_is_no_other_file(api: Api, path: str) -> None:
+async def test_other_files_are_404(api: Api, path: str) -> None:
     await api.call("GET", f"/web/1/{path}", 404)
 
 
-def test_the_vendored_files_are_those_of_the_locked_packages() -> None:
+def test_the_vendored_files_equal_those_of_the_locked_packages() -> None:
     if not (PACKAGES / "phoenix").is_dir():
         pytest.skip("the npm packages are not there: `make test` installs them")
     wanted = contents()
@@ -190,7 +187,7 @@ def test_the_vendored_files_are_those_of_the_locked_packages() -> None:
     assert [name for name in found if found[name] != wanted[name]] == [], "`make vendor` makes them anew"
 
 
-def test_the_vendored_versions_are_those_of_the_lock() -> None:
+def test_the_readme_names_the_locked_versions() -> None:
     lock = json.loads(LOCK.read_text(encoding="utf-8"))["packages"]
     rows = re.findall(r"^\| (\S+) \| ([0-9.]+) \|", (VENDOR / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert [name for name, _ in rows] == ["lit-html", "phoenix"]
@@ -198,7 +195,7 @@ def test_the_vendored_versions_are_those_of_the_lock() -> None:
         assert lock[f"node_modules/{name}"]["version"] == number
 
 
-def test_every_import_names_a_file_that_is_there() -> None:
+def test_every_import_names_an_existing_file() -> None:
     modules = [*own(".js"), *CLIENT.glob("*.js")]
     assert sum(len(imports(path)) for path in modules) > 50
     for path in modules:
@@ -207,8 +204,8 @@ def test_every_import_names_a_file_that_is_there() -> None:
             assert imported.is_relative_to(FOLDER) or imported.is_relative_to(CLIENT), f"{imported} is not served"
 
 
-def test_no_module_imports_itself_by_way_of_others() -> None:
-    """Where modules import each other in a circle, what one of them finds depends on which was asked for first."""
+def test_no_imports_form_a_circle() -> None:
+    """With a circle of imports, the order of loading would depend on which module is imported first."""
     graph = {path: imports(path) for path in [*own(".js"), *CLIENT.glob("*.js")]}
     try:
         TopologicalSorter(graph).prepare()
@@ -216,7 +213,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
         pytest.fail(" -> ".join(path.name for path in error.args[1]))
 
 
-async def test_the_page_runs_the_very_client_that_others_copy(api: Api) -> None:
+async def test_the_page_serves_the_client_that_others_copy(api: Api) -> None:
     names = [path.relative_to(CHECKOUT).as_posix() for path in CLIENT.glob("*.js")]
     assert len(names) > 5
     for name in names:
@@ -225,7 +222,7 @@ async def test_the_page_runs_the_very_client_that_others_copy(api: Api) -> None:
         assert await response.read() == (CHECKOUT / name).read_bytes()
 
 
-def test_the_client_is_one_folder_to_copy() -> None:
+def test_the_client_imports_only_files_of_its_own_folder() -> None:
     for path in CLIENT.glob("*.js"):
         assert {imported.parent for imported in imports(path)} <= {CLIENT}
 
@@ -233,5 +230,5 @@ def test_the_client_is_one_folder_to_copy() -> None:
 @pytest.mark.parametrize(
     "word", ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "unsafeHTML", "eval(", "style="]
 )
-def test_no_module_makes_markup_of_text_or_styles_inline(word: str) -> None:
+def test_no_module_makes_html_from_text_or_inline_styles(word: str) -> None:
     assert [path.name for path in [*own(".js"), *own(".html")] if word in path.read_text(encoding="utf-8")] == []

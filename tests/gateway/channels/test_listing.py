@@ -1,4 +1,4 @@
-"""The channel of a listing, without sockets and without Postgres: who stays, who goes, and what finding out costs."""
+"""Tests the channel of a listing without sockets and Postgres: who may stay, and how many statements that costs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from gateway.channels.listing import Listing
 from gateway.runtime.endpoint import Endpoint
 from shared.access.actor import Actor
-from shared.access.admission import Refused
+from shared.access.admission import BadToken
 from shared.domain.users import Role
 from shared.events import control
 from shared.events.envelope import Envelope, json_payload, pack
@@ -22,7 +22,7 @@ from shared.events.replies import REPLY_CREATED
 from shared.postgres import DatabaseUnavailable
 from shared.repositories.listing_access import Audience, SeenListing
 from shared.repositories.shared_reads import SharedReads
-from tests.gateway.nodes import SOON, Client, actor, broadcast, closed, crashed, push, reply, start_node
+from tests.gateway.nodes import Client, actor, broadcast, closed, crashed, push, reply, start_node, wait_for_looks
 from tests.protocol.client_frames import Received
 
 SELLER, BUYER, MODERATOR = 1, 2, 3
@@ -33,7 +33,7 @@ OWNERS = MODERATORS | {(Role.USER, True)}
 
 
 class Market:
-    """What Postgres would say. It counts what it is asked, answers while `is_open`, and is away where it is told."""
+    """Stands for Postgres: records what it is asked, answers while `is_open` is set, and fails while `is_away`."""
 
     def __init__(self) -> None:
         self.kinds: dict[int, frozenset[tuple[Role, bool]]] = {}
@@ -61,7 +61,7 @@ class Market:
 
     async def admit(self, token: str) -> Actor:
         await self.tokens.wait()
-        raise Refused("bad")
+        raise BadToken("bad")
 
 
 @pytest.fixture
@@ -76,8 +76,8 @@ async def node(market: Market) -> AsyncIterator[Endpoint]:
     await endpoint.stop()
 
 
-async def looking(node: Endpoint, market: Market, user_id: int = BUYER, listing_id: int = 7) -> Client:
-    """A client that has joined a listing, which everyone may see if nothing else was said."""
+async def viewer_of(node: Endpoint, market: Market, user_id: int = BUYER, listing_id: int = 7) -> Client:
+    """A client that has joined a listing. Everyone may see the listing unless `market.kinds` says otherwise."""
     market.kinds.setdefault(listing_id, EVERYONE)
     client = Client(node, actor(user_id, role=Role.MODERATOR if user_id == MODERATOR else Role.USER))
     client.says("j1", "join", f"listing:{listing_id}", "phx_join")
@@ -88,8 +88,8 @@ async def looking(node: Endpoint, market: Market, user_id: int = BUYER, listing_
     return client
 
 
-def told(client: Client) -> list[Received]:
-    """What it was sent, but for who comes and goes."""
+def frames(client: Client) -> list[Received]:
+    """The frames that a client got, without presence diffs."""
     return [frame for frame in client.take() if frame.event != "presence_diff"]
 
 
@@ -98,17 +98,8 @@ def removed(listing_id: int = 7) -> list[Received]:
     return [push(LISTING_REMOVED, {"id": listing_id}, topic=topic), closed(topic=topic)]
 
 
-async def looked(clients: Sequence[Client]) -> None:
-    """Until no channel of theirs has anything under way."""
-    async with asyncio.timeout(SOON):
-        for client in clients:
-            for joined in list(client.session.topics.values()):
-                while joined.server is not None and (joined.server.is_busy or joined.server.held is not None):  # noqa: ASYNC110 (it tells nobody)
-                    await asyncio.sleep(0)
-
-
 def change(node: Endpoint, listing_id: int = 7) -> None:
-    """As the API publishes a change."""
+    """Broadcast what the API publishes after a change."""
     node.broadcast(f"listing:{listing_id}", LOOK_AGAIN, {"id": listing_id})
     node.broadcast(f"listing:{listing_id}", LISTING_UPDATED, {"id": listing_id, "price": 900})
 
@@ -116,85 +107,83 @@ def change(node: Endpoint, listing_id: int = 7) -> None:
 # Joining
 
 
-async def test_who_may_see_it_joins_and_is_shown_who_is_there(node: Endpoint, market: Market) -> None:
-    buyer = await looking(node, market)
+async def test_a_user_who_may_see_a_listing_joins_and_is_shown_to_its_viewers(node: Endpoint, market: Market) -> None:
+    buyer = await viewer_of(node, market)
     assert [frame.event for frame in buyer.take()] in ([], ["presence_diff"])
-    seller = await looking(node, market, SELLER)
+    seller = await viewer_of(node, market, SELLER)
     [diff] = [frame for frame in buyer.take() if "1" in frame.payload["joins"]]
     assert diff.event == "presence_diff"
-    await looked([seller])
+    await wait_for_looks(seller)
 
 
 @pytest.mark.parametrize("topic", ["listing:8", "listing:x", "listing:0", "listing:"])
-async def test_what_is_not_there_is_not_found(node: Endpoint, topic: str) -> None:
+async def test_a_join_of_an_absent_listing_is_answered_not_found(node: Endpoint, topic: str) -> None:
     client = Client(node)
     client.says("j1", "r1", topic, "phx_join")
     assert await client.gets(1) == [reply("r1", {"reason": "not found"}, "error", topic=topic)]
 
 
-async def test_what_one_may_not_see_is_not_found_either(node: Endpoint, market: Market) -> None:
+async def test_a_join_of_an_invisible_listing_is_answered_not_found(node: Endpoint, market: Market) -> None:
     market.kinds[7] = MODERATORS
     client = Client(node, BUYER)
     client.says("j1", "r1", "listing:7", "phx_join")
     assert await client.gets(1) == [reply("r1", {"reason": "not found"}, "error", topic="listing:7")]
-    await looking(node, market, MODERATOR)
+    await viewer_of(node, market, MODERATOR)
 
 
-async def test_a_join_may_be_tried_again_when_the_database_is_back(node: Endpoint, market: Market) -> None:
+async def test_a_join_without_the_database_is_answered_try_again(node: Endpoint, market: Market) -> None:
     market.is_away = True
     client = Client(node, BUYER)
     client.says("j1", "r1", "listing:7", "phx_join")
     assert await client.gets(1) == [reply("r1", {"reason": "try again"}, "error", topic="listing:7")]
 
 
-# What a look costs
+# How many statements a look costs
 
 
-async def test_a_change_is_one_question_whatever_the_number_of_viewers(node: Endpoint, market: Market) -> None:
-    viewers = [await looking(node, market, user_id) for user_id in range(10, 110)]
+async def test_a_change_costs_one_statement_for_any_number_of_viewers(node: Endpoint, market: Market) -> None:
+    viewers = [await viewer_of(node, market, user_id) for user_id in range(10, 110)]
     change(node)
-    await looked(viewers)
+    await wait_for_looks(*viewers)
     assert market.asked == [[7]]
 
 
-async def test_a_gap_is_a_question_for_each_five_hundred_listings(node: Endpoint, market: Market) -> None:
-    viewers = [await looking(node, market, 10 + number, 1 + number % 600) for number in range(1200)]
+async def test_a_gap_costs_one_statement_for_each_five_hundred_listings(node: Endpoint, market: Market) -> None:
+    viewers = [await viewer_of(node, market, 10 + number, 1 + number % 600) for number in range(1200)]
     node.link_restored(1.0)
-    await looked(viewers)
+    await wait_for_looks(*viewers)
     assert sorted(map(len, market.asked)) == [100, 500]
 
 
-async def test_those_who_join_together_are_one_question_too(node: Endpoint, market: Market) -> None:
+async def test_concurrent_joins_share_a_statement(node: Endpoint, market: Market) -> None:
     market.kinds[7] = EVERYONE
     clients = [Client(node, user_id) for user_id in range(10, 60)]
     for client in clients:
         client.says("j1", "join", "listing:7", "phx_join")
     for client in clients:
         await client.until("presence_state")
-    # The first one's question has begun when the others come.
+    # One statement for the first join, and one for all that come while it runs.
     assert len(market.asked) <= 2
 
 
-# What it leads to
+# What a look leads to
 
 
-async def test_whoever_may_no_longer_see_it_is_told_and_gone_and_the_others_go_on(
+async def test_a_viewer_who_may_no_longer_see_the_listing_is_removed_and_others_stay(
     node: Endpoint, market: Market
 ) -> None:
-    buyer, seller, moderator = [await looking(node, market, user_id) for user_id in (BUYER, SELLER, MODERATOR)]
+    buyer, seller, moderator = [await viewer_of(node, market, user_id) for user_id in (BUYER, SELLER, MODERATOR)]
     market.kinds[7] = OWNERS
     change(node)
-    await looked([buyer, seller, moderator])
-    assert told(buyer) == removed()
+    await wait_for_looks(buyer, seller, moderator)
+    assert frames(buyer) == removed()
     updated = broadcast(LISTING_UPDATED, {"id": 7, "price": 900}, topic="listing:7")
-    assert told(seller) == told(moderator) == [updated]
+    assert frames(seller) == frames(moderator) == [updated]
 
 
 @pytest.mark.parametrize("event", [LISTING_UPDATED, REPLY_CREATED])
-async def test_nothing_that_follows_a_change_is_seen_before_the_look(
-    node: Endpoint, market: Market, event: str
-) -> None:
-    buyer, seller = await looking(node, market), await looking(node, market, SELLER)
+async def test_broadcasts_after_a_change_are_held_until_the_look(node: Endpoint, market: Market, event: str) -> None:
+    buyer, seller = await viewer_of(node, market), await viewer_of(node, market, SELLER)
     node.broadcast("listing:7", event, {"n": 0})
     market.is_open.clear()
     market.kinds[7] = OWNERS
@@ -202,48 +191,48 @@ async def test_nothing_that_follows_a_change_is_seen_before_the_look(
     for number in (1, 2):
         node.broadcast("listing:7", event, {"n": number})
     before = broadcast(event, {"n": 0}, topic="listing:7")
-    assert told(buyer) == told(seller) == [before]
+    assert frames(buyer) == frames(seller) == [before]
     market.is_open.set()
-    await looked([buyer, seller])
-    assert told(buyer) == removed()
-    assert told(seller) == [broadcast(event, {"n": number}, topic="listing:7") for number in (1, 2)]
+    await wait_for_looks(buyer, seller)
+    assert frames(buyer) == removed()
+    assert frames(seller) == [broadcast(event, {"n": number}, topic="listing:7") for number in (1, 2)]
 
 
-async def test_nothing_that_follows_a_change_is_seen_before_the_look_of_a_busy_channel(
+async def test_broadcasts_after_a_change_are_held_until_the_look_of_a_busy_channel(
     node: Endpoint, market: Market
 ) -> None:
-    buyer = await looking(node, market)
+    buyer = await viewer_of(node, market)
     buyer.says("j1", "r1", "listing:7", "access_token", {"access_token": "x"})
     market.kinds[7] = OWNERS
     change(node)
-    assert told(buyer) == []
+    assert frames(buyer) == []
     market.tokens.set()
-    await looked([buyer])
+    await wait_for_looks(buyer)
     refusal = reply("r1", {"reason": "invalid token"}, "error", topic="listing:7")
-    assert told(buyer) == [refusal, *removed()]
+    assert frames(buyer) == [refusal, *removed()]
 
 
-async def test_changes_that_follow_each_other_are_each_looked_at_in_their_order(node: Endpoint, market: Market) -> None:
-    buyer = await looking(node, market)
+async def test_successive_changes_are_looked_at_in_their_order(node: Endpoint, market: Market) -> None:
+    buyer = await viewer_of(node, market)
     market.is_open.clear()
     change(node)
     change(node)
     market.is_open.set()
-    await looked([buyer])
-    assert [frame.event for frame in told(buyer)] == [LISTING_UPDATED] * 2
+    await wait_for_looks(buyer)
+    assert [frame.event for frame in frames(buyer)] == [LISTING_UPDATED] * 2
     market.kinds[7] = OWNERS
     change(node)
     change(node)
-    await looked([buyer])
-    assert told(buyer) == removed()
+    await wait_for_looks(buyer)
+    assert frames(buyer) == removed()
 
 
-async def test_what_cannot_be_known_is_not_allowed(node: Endpoint, market: Market) -> None:
-    buyer = await looking(node, market)
+async def test_a_viewer_whose_access_cannot_be_looked_up_is_removed(node: Endpoint, market: Market) -> None:
+    buyer = await viewer_of(node, market)
     market.is_away = True
     change(node)
-    await looked([buyer])
-    assert told(buyer) == [crashed(topic="listing:7")]
+    await wait_for_looks(buyer)
+    assert frames(buyer) == [crashed(topic="listing:7")]
 
 
 def role_changed(node: Endpoint) -> None:
@@ -263,20 +252,20 @@ def gap(node: Endpoint) -> None:
 
 
 def tell(node: Endpoint, event: str, payload: dict[str, Any]) -> None:
-    """As another process does."""
+    """Publish an event on the control topic as another process does."""
     node.receive(control.CONTROL, pack(Envelope("another node", event, json_payload(payload))))
 
 
-@pytest.mark.parametrize("happens", [role_changed, category_changed, seller_changed, gap])
-async def test_whatever_may_end_access_is_looked_at_before_anything_that_follows(
-    node: Endpoint, market: Market, happens: Any
+@pytest.mark.parametrize("cause", [role_changed, category_changed, seller_changed, gap])
+async def test_whatever_may_end_access_holds_broadcasts_until_the_look(
+    node: Endpoint, market: Market, cause: Any
 ) -> None:
-    moderator = await looking(node, market, MODERATOR)
-    market.kinds[7] = MODERATORS if happens is role_changed else frozenset()
-    happens(node)
+    moderator = await viewer_of(node, market, MODERATOR)
+    market.kinds[7] = MODERATORS if cause is role_changed else frozenset()
+    cause(node)
     node.broadcast("listing:7", REPLY_CREATED, {"text": "secret"})
-    await looked([moderator])
-    assert told(moderator) == removed()
+    await wait_for_looks(moderator)
+    assert frames(moderator) == removed()
     assert market.asked == [[7]]
 
 
@@ -287,19 +276,19 @@ async def test_whatever_may_end_access_is_looked_at_before_anything_that_follows
         (control.SELLER_CHANGED, control.seller_changed(SELLER + 1)),
     ],
 )
-async def test_what_concerns_other_listings_is_not_looked_at(
+async def test_a_notice_about_other_listings_causes_no_look(
     node: Endpoint, market: Market, event: str, payload: dict[str, Any]
 ) -> None:
-    buyer = await looking(node, market)
+    buyer = await viewer_of(node, market)
     tell(node, event, payload)
     node.broadcast("listing:7", REPLY_CREATED, {"text": "here"})
-    await looked([buyer])
-    assert [frame.event for frame in told(buyer)] == [REPLY_CREATED]
+    await wait_for_looks(buyer)
+    assert [frame.event for frame in frames(buyer)] == [REPLY_CREATED]
     assert market.asked == []
 
 
-async def test_a_message_that_it_does_not_know_is_a_mistake_and_not_a_join(node: Endpoint, market: Market) -> None:
-    buyer = await looking(node, market)
+async def test_an_unknown_message_crashes_the_channel(node: Endpoint, market: Market) -> None:
+    buyer = await viewer_of(node, market)
     buyer.session.topics["listing:7"].server.send_info("no such thing")
-    await looked([buyer])
-    assert told(buyer) == [crashed(topic="listing:7")]
+    await wait_for_looks(buyer)
+    assert frames(buyer) == [crashed(topic="listing:7")]

@@ -1,4 +1,4 @@
-"""The channel of private messages, without sockets and without Postgres: what it stores, says and answers."""
+"""Tests the channel of private messages without sockets and Postgres: what it stores, broadcasts and replies."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from gateway.channels.private_chat import CATCH_UP_LIMIT, PrivateChat
 from gateway.channels.rate_limit import UserBuckets
 from gateway.runtime.endpoint import Endpoint
 from shared.access.actor import Actor
-from shared.access.admission import Refused
+from shared.access.admission import BadToken
 from shared.domain.messages import Blocked, Message, NewMessage
-from shared.events.messages import READ, SEND, TYPING
+from shared.events.messages import SEND
 from shared.postgres import DatabaseUnavailable
+from shared.private_chat import EVENTS, Read, Typing
 from shared.settings import Settings
 from tests.gateway.counted import counted
 from tests.gateway.nodes import Client, actor, broadcast, crashed, reply, start_node
 
 ANN, BOB, EVE, NOBODY = 1, 2, 3, 99
+READ, TYPING = Read.NAME, Typing.NAME
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 class Post:
-    """What Postgres would do, with people 1 to 3. Away where it is told to be; Eve has blocked everybody."""
+    """Stands for Postgres, with users 1 to 3. It fails while `is_away`. Eve has blocked everybody."""
 
     def __init__(self) -> None:
         self.stored: list[Message] = []
@@ -37,27 +39,29 @@ class Post:
         self.context = SimpleNamespace(
             settings=Settings(),
             admission=SimpleNamespace(admit=self.admit, is_registered=self.is_registered),
-            blocks=SimpleNamespace(is_blocked=self.is_blocked),
-            messages=SimpleNamespace(catch_up=self.catch_up, mark_read=self.mark_read),
-            message_writer=SimpleNamespace(send=self.send),
+            chats=SimpleNamespace(
+                blocks=SimpleNamespace(is_blocked=self.is_blocked),
+                messages=SimpleNamespace(catch_up=self.catch_up, mark_read=self.mark_read),
+                writer=SimpleNamespace(send=self.send),
+            ),
             budgets=None,
             join_budget=None,
         )
 
-    def reach(self) -> None:
+    def fail_if_away(self) -> None:
         if self.is_away:
             raise DatabaseUnavailable("away")
 
     async def is_registered(self, user_id: int) -> bool:
-        self.reach()
+        self.fail_if_away()
         return user_id != NOBODY
 
     async def is_blocked(self, user_id: int, *, by: int) -> bool:
-        self.reach()
+        self.fail_if_away()
         return by == EVE
 
     async def send(self, new: NewMessage) -> Message:
-        self.reach()
+        self.fail_if_away()
         if new.to_id == EVE:
             raise Blocked
         message = Message(len(self.stored) + 1, new.from_id, new.to_id, new.text, new.listing_id, NOW, None)
@@ -67,24 +71,24 @@ class Post:
     async def catch_up(
         self, user_id: int, after_id: int, *, limit: int, overlap_seconds: float
     ) -> tuple[list[Message], bool]:
-        self.reach()
+        self.fail_if_away()
         self.asked_for.append((user_id, after_id, limit))
         found = [one for one in self.stored if user_id in (one.from_id, one.to_id) and one.id > after_id]
         return found[:limit], len(found) <= limit
 
     async def mark_read(self, user_id: int, other_id: int, up_to: int) -> int | None:
-        self.reach()
+        self.fail_if_away()
         if self.read.get((user_id, other_id), 0) >= up_to:
             return None
         self.read[user_id, other_id] = up_to
         return up_to
 
     async def admit(self, token: str) -> Actor:
-        self.reach()
+        self.fail_if_away()
         try:
             return self.tokens[token]
         except KeyError:
-            raise Refused("bad") from None
+            raise BadToken("bad") from None
 
 
 @pytest.fixture
@@ -129,14 +133,14 @@ def refusal(client: Client, reason: str, ref: str = "r1") -> Any:
         ("private_chat:", "user not found"),
     ],
 )
-async def test_nobody_joins_another_ones_topic(node: Endpoint, topic: str, reason: str) -> None:
+async def test_a_user_can_join_only_the_own_topic(node: Endpoint, topic: str, reason: str) -> None:
     client = Client(node, ANN)
     client.says("j1", "r1", topic, "phx_join")
     assert await client.gets(1) == [reply("r1", {"reason": reason}, "error", topic=topic)]
 
 
 @pytest.mark.parametrize("params", [{}, [], None, 5, "x", {"after_id": None}])
-async def test_a_join_that_asks_for_nothing_gets_nothing(node: Endpoint, post: Post, params: Any) -> None:
+async def test_a_join_without_after_id_gets_no_messages(node: Endpoint, post: Post, params: Any) -> None:
     client = Client(node, ANN)
     client.says("j1", "r1", f"private_chat:{ANN}", "phx_join", params)
     assert client.take() == [answer(client)]
@@ -144,7 +148,7 @@ async def test_a_join_that_asks_for_nothing_gets_nothing(node: Endpoint, post: P
 
 
 @pytest.mark.parametrize(("after_id", "ids"), [(0, [1, 2, 3]), ("0", [1, 2, 3]), (1, [2, 3]), ("2", [3]), (3, [])])
-async def test_what_was_missed_is_in_the_joins_answer(
+async def test_the_reply_to_a_join_contains_the_missed_messages(
     node: Endpoint, post: Post, after_id: Any, ids: list[int]
 ) -> None:
     ann = await chatting(node, ANN)
@@ -159,7 +163,7 @@ async def test_what_was_missed_is_in_the_joins_answer(
 
 
 @pytest.mark.parametrize("after_id", [False, True, -1, "", "x", [], {}, 2**63])
-async def test_what_is_no_id_is_refused(node: Endpoint, after_id: Any) -> None:
+async def test_a_join_with_a_malformed_after_id_is_refused(node: Endpoint, after_id: Any) -> None:
     client = Client(node, ANN)
     client.says("j1", "r1", f"private_chat:{ANN}", "phx_join", {"after_id": after_id})
     assert client.take() == [refusal(client, "invalid after_id")]
@@ -168,7 +172,7 @@ async def test_what_is_no_id_is_refused(node: Endpoint, after_id: Any) -> None:
 # Sending
 
 
-async def test_a_message_is_stored_then_on_all_devices_of_both_then_answered(node: Endpoint, post: Post) -> None:
+async def test_a_message_is_stored_then_broadcast_to_both_users_then_answered(node: Endpoint, post: Post) -> None:
     phone, laptop, bob, eve = [await chatting(node, user_id) for user_id in (ANN, ANN, BOB, EVE)]
     says(phone, SEND, {"to": str(BOB), "message": "Hi"})
     [stored] = post.stored
@@ -190,13 +194,13 @@ async def test_a_message_is_stored_then_on_all_devices_of_both_then_answered(nod
     assert eve.take() == []
 
 
-async def test_a_note_to_oneself_arrives_once(node: Endpoint) -> None:
+async def test_a_message_to_oneself_arrives_once(node: Endpoint) -> None:
     ann = await chatting(node, ANN)
     says(ann, SEND, {"to": str(ANN), "message": "milk"})
     assert ann.events() == [SEND, "r1"]
 
 
-async def test_what_may_not_be_sent_is_answered_with_why_and_goes_nowhere(node: Endpoint, post: Post) -> None:
+async def test_a_refused_message_gets_the_reason_and_is_not_broadcast(node: Endpoint, post: Post) -> None:
     ann, eve = await chatting(node, ANN), await chatting(node, EVE)
     says(ann, SEND, {"to": str(EVE), "message": "Hi"})
     assert ann.take() == [refusal(ann, "blocked")]
@@ -212,7 +216,7 @@ async def test_what_may_not_be_sent_is_answered_with_why_and_goes_nowhere(node: 
 # Reading and typing
 
 
-async def test_what_was_read_is_told_both_and_only_once(node: Endpoint) -> None:
+async def test_reading_is_broadcast_once_to_both_users(node: Endpoint) -> None:
     ann, bob = await chatting(node, ANN), await chatting(node, BOB)
     says(bob, READ, {"with": str(ANN), "up_to": 5})
     told = {"by": "2", "with": "1", "up_to": 5}
@@ -222,7 +226,7 @@ async def test_what_was_read_is_told_both_and_only_once(node: Endpoint) -> None:
     assert (ann.take(), bob.take()) == ([], [answer(bob)])
 
 
-async def test_typing_is_told_the_other_one_unless_they_have_blocked_it(node: Endpoint) -> None:
+async def test_typing_reaches_the_other_user_unless_they_have_blocked_the_sender(node: Endpoint) -> None:
     ann, bob, eve = [await chatting(node, user_id) for user_id in (ANN, BOB, EVE)]
     says(ann, TYPING, {"to": str(BOB)})
     says(ann, TYPING, {"to": str(EVE)}, "r2")
@@ -233,7 +237,18 @@ async def test_typing_is_told_the_other_one_unless_they_have_blocked_it(node: En
     assert ann.take() == [refusal(ann, "user not found")]
 
 
-# Both
+@pytest.mark.parametrize("event", list(EVENTS))
+@pytest.mark.parametrize("payload", [{}, [], None, "x", 5])
+async def test_whatever_lacks_what_it_needs_is_an_invalid_message(node: Endpoint, event: str, payload: Any) -> None:
+    ann = await chatting(node, ANN)
+    says(ann, event, payload)
+    [refused] = ann.take()
+    assert refused.payload["status"] == "error"
+    assert refused.payload["response"]["reason"] == "invalid message"
+    assert refused.payload["response"]["errors"]
+
+
+# Every event
 
 
 @pytest.mark.parametrize(
@@ -245,7 +260,7 @@ async def test_typing_is_told_the_other_one_unless_they_have_blocked_it(node: En
         ("access_token", {"access_token": "x"}),
     ],
 )
-async def test_with_the_database_away_everything_may_be_tried_again(
+async def test_without_the_database_every_event_is_answered_try_again(
     node: Endpoint, post: Post, event: str, payload: Any
 ) -> None:
     ann = await chatting(node, ANN)
@@ -260,7 +275,7 @@ async def test_with_the_database_away_everything_may_be_tried_again(
 
 
 @pytest.mark.parametrize("event", [SEND, READ, TYPING])
-async def test_each_event_has_a_budget_of_its_own(node: Endpoint, post: Post, event: str) -> None:
+async def test_each_event_has_its_own_budget(node: Endpoint, post: Post, event: str) -> None:
     post.context.budgets = {name: UserBuckets(0.001, 2) for name in (SEND, READ, TYPING)}
     payloads = {
         SEND: {"to": str(BOB), "message": "Hi"},
@@ -276,7 +291,7 @@ async def test_each_event_has_a_budget_of_its_own(node: Endpoint, post: Post, ev
         assert ann.take()[-1].payload["status"] == "ok"
 
 
-async def test_an_event_that_it_does_not_know_crashes_it_alone(node: Endpoint) -> None:
+async def test_an_unknown_event_crashes_only_its_own_channel(node: Endpoint) -> None:
     ann, bob = await chatting(node, ANN), await chatting(node, BOB)
     says(ann, "no such event", {})
     assert ann.take() == [crashed(topic=f"private_chat:{ANN}")]
@@ -300,7 +315,7 @@ async def test_a_fresh_token_of_the_same_user_renews_the_connection(node: Endpoi
     assert ann.actor == post.tokens["hers"]
 
 
-async def test_tokens_are_handed_in_within_the_budget_of_joins(node: Endpoint, post: Post) -> None:
+async def test_fresh_tokens_count_in_the_budget_of_joins(node: Endpoint, post: Post) -> None:
     post.context.join_budget = UserBuckets(0.001, 2)
     ann = await chatting(node, ANN)
     for number in range(3):

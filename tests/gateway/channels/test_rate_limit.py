@@ -1,4 +1,4 @@
-"""How often a user may do something, by a clock of the test's own."""
+"""Tests token buckets with a clock that each test sets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Clock:
         return self.now
 
 
-def test_a_burst_may_come_at_once_and_then_so_many_a_second() -> None:
+def test_a_bucket_allows_a_burst_and_then_a_number_of_events_a_second() -> None:
     clock = Clock()
     bucket = TokenBucket(2.0, 3, clock)
     assert [bucket.take() for _ in range(4)] == [True, True, True, False]
@@ -23,7 +23,7 @@ def test_a_burst_may_come_at_once_and_then_so_many_a_second() -> None:
     assert [bucket.take() for _ in range(4)] == [True, True, True, False]
 
 
-def test_each_user_has_a_bucket_and_finds_it_again() -> None:
+def test_each_user_has_one_bucket() -> None:
     clock = Clock()
     buckets = UserBuckets(1.0, 2, clock)
     assert [buckets.take(1) for _ in range(3)] == [True, True, False]
@@ -32,7 +32,7 @@ def test_each_user_has_a_bucket_and_finds_it_again() -> None:
     assert [buckets.take(1) for _ in range(2)] == [True, False]
 
 
-def test_buckets_that_are_full_again_are_forgotten_and_no_others() -> None:
+def test_only_full_buckets_are_forgotten() -> None:
     clock = Clock()
     buckets = UserBuckets(1.0, 2, clock)
     for user_id in range(1000):
@@ -41,6 +41,6 @@ def test_buckets_that_are_full_again_are_forgotten_and_no_others() -> None:
     assert [buckets.take(5) for _ in range(2)] == [True, False]
     clock.now += 0.6
     buckets.take(1000)
-    # All had a token taken and given back since, but for the one that took two.
+    # All the others are full again. User 5 took two more tokens, and user 1000 has just taken one.
     assert len(buckets) == 2
     assert [buckets.take(5) for _ in range(2)] == [True, False]

@@ -1,4 +1,4 @@
-"""Gateway nodes as presence sees them: a tracker each, a link between them that can break, and clients on each."""
+"""Gateway nodes as presence sees them: each has a tracker, clients, and a link to the others that can break."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PATIENCE_SECONDS = 10.0
 
 
 class Network:
-    """Delivers what nodes publish to all others that have joined the topic, later and in order."""
+    """Delivers each message later, in order, to all other nodes that have joined its topic."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
@@ -28,7 +28,7 @@ class Network:
                 asyncio.get_running_loop().call_soon(node.receive, topic, sender.name, payload)
 
     async def until(self, happened: Callable[[], bool]) -> None:
-        """Looks whenever a client was told something."""
+        """Wait for a condition, which is checked whenever a node has sent its clients a diff."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while not happened():
                 self.changed.clear()
@@ -43,7 +43,7 @@ class Node:
         self.linked = True
         self.clients: dict[str, list[PhoenixClient]] = {}
         self.diffs: list[dict[str, Any]] = []
-        self.heard: Callable[[], None] = lambda: None
+        self.on_client_diff: Callable[[], None] = lambda: None
         self.tracker = Tracker(
             name, store, self, lease_seconds=LEASE_SECONDS, load_seconds=1.0, sweep_seconds=LEASE_SECONDS
         )
@@ -62,7 +62,7 @@ class Node:
             self._looked.set()
 
     async def looks(self, leases: float) -> None:
-        """Returns when it has looked at the registry as often as it does in so many leases; also in vain."""
+        """Wait until the node has looked at the registry as often as in `leases` leases. Failed looks count."""
         until = self.look_count + leases * BEATS_PER_LEASE
         async with asyncio.timeout(PATIENCE_SECONDS):
             while self.look_count < until:
@@ -75,7 +75,7 @@ class Node:
         assert event == "presence_diff"
         self.diffs.append(payload)
         for client in self.clients.get(topic, []):
-            self.heard()
+            self.on_client_diff()
             client.on_diff(payload)
         self.network.changed.set()
 
@@ -90,7 +90,7 @@ class Node:
             self.tracker.receive(topic, sender, payload)
 
     async def join(self, topic: str = "room", *, may_return: bool = False) -> PhoenixClient:
-        """A client joins, and is pushed the state."""
+        """Let a client join, and give it the state."""
         members = self.clients.setdefault(topic, [])
         await self.tracker.topic_joined(topic)
         client = PhoenixClient(may_return=may_return)
@@ -112,7 +112,7 @@ class Node:
         self.tracker.link_restored()
 
     async def kill(self) -> None:
-        """As kill -9 would."""
+        """End the node at once, as kill -9 does."""
         self.network.nodes.remove(self)
         self.linked = False
         for task in self.tracker._loops.tasks:
@@ -120,7 +120,7 @@ class Node:
         await asyncio.gather(*self.tracker._loops.tasks, return_exceptions=True)
 
     def shows(self, *refs: str, topic: str = "room") -> bool:
-        """Whether the node's list, and those of its clients, have these entries and no others."""
+        """True if the node's list has exactly these refs. Checks that its clients have the same list."""
         listed = self.tracker.list(topic)
         for client in self.clients.get(topic, []):
             assert in_order(client.presences) == listed

@@ -1,7 +1,7 @@
-"""How a Phoenix client keeps its list from `presence_state` and `presence_diff`, by what `Presence` of phoenix.js does.
+"""Keeps a list from `presence_state` and `presence_diff` as `Presence` of phoenix.js does.
 
-Stricter than the client: it also refuses what a client would survive but show to its callbacks, a join of what it has
-joined already and a leave of what it does not have.
+It is stricter than phoenix.js: it also fails for a join of a presence that is there already, and for a leave of a
+presence that is not there. phoenix.js survives both, but passes them to its callbacks.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Presences = dict[str, dict[str, list[dict[str, Any]]]]
 
 class PhoenixClient:
     def __init__(self, *, may_return: bool = False) -> None:
-        """`may_return` where a node was taken for dead, and was not."""
+        """`may_return`: a presence may join again, because its node was wrongly taken for dead."""
         self._may_return = may_return
         self.presences: Presences | None = None
         self.joined: list[str] = []
@@ -22,7 +22,7 @@ class PhoenixClient:
         self._pending: list[dict[str, Presences]] = []
 
     def on_state(self, state: Presences) -> None:
-        """The first state replaces nothing; diffs that came before it are applied after it."""
+        """Take the first state, and apply the diffs that came before it."""
         assert self.presences is None
         self.presences = copy.deepcopy(state)
         for diff in self._pending:
@@ -73,7 +73,7 @@ def refs(presences: Presences) -> list[str]:
 
 
 def in_order(presences: Presences | None) -> Presences:
-    """The same list with the metas of each key oldest first: a client has them in the order of their arrival."""
+    """The list with the metas of each key sorted by age. A client has them in the order of their arrival."""
     assert presences is not None
     return {
         key: {"metas": sorted(value["metas"], key=lambda meta: meta["phx_ref"])} for key, value in presences.items()

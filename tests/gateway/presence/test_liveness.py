@@ -1,4 +1,4 @@
-"""Who is taken for dead, and when, by what the registry says over time."""
+"""Tests when a node takes another one for dead, from what it reads in the registry over time."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ LEASE = 4.0
 
 
 class Observer:
-    """A node that registers each second with a registry whose clock shows the same time, in milliseconds."""
+    """A node that reads the registry. The clocks of both show the same time."""
 
     def __init__(self) -> None:
         self.liveness = Liveness(LEASE)
         self.registered: int | None = None
 
     def look(self, now: float, others: dict[str, float]) -> Observation:
-        """`others`: their deadlines in seconds."""
+        """Register and look at the time `now`. `others` has the deadlines of the other nodes, in seconds."""
         deadlines = {node: int(deadline * 1000) for node, deadline in others.items()}
         deadline = int((now + LEASE) * 1000)
         registry = Registry(self.registered, deadline, int(now * 1000), {**deadlines, "me": deadline})
@@ -31,7 +31,7 @@ def test_a_node_is_dead_when_its_deadline_has_passed() -> None:
     assert observer.look(6, {"n2": 5.5}).dead == ("n2",)
 
 
-def test_a_node_that_the_registry_lacks_is_dead_a_lease_later() -> None:
+def test_a_node_that_is_missing_in_the_registry_is_dead_a_lease_later() -> None:
     observer = Observer()
     for now in range(10):
         assert observer.look(now, {"n2": now + LEASE}).dead == ()
@@ -50,7 +50,7 @@ def test_a_node_that_registers_again_in_time_is_not_dead() -> None:
     assert observer.look(9, {}).dead == ("n2",)
 
 
-def test_nobody_is_dead_for_a_lease_after_the_registry_was_away() -> None:
+def test_no_node_is_dead_for_a_lease_after_the_registry_was_away() -> None:
     observer = Observer()
     for now in range(5):
         observer.look(now, {"n2": now + LEASE})
@@ -60,7 +60,7 @@ def test_nobody_is_dead_for_a_lease_after_the_registry_was_away() -> None:
     assert observer.look(12, {"n2": 6}).dead == ("n2",)
 
 
-def test_nobody_is_dead_for_a_lease_after_this_node_stood_still() -> None:
+def test_no_node_is_dead_for_a_lease_after_this_node_was_late() -> None:
     observer = Observer()
     observer.look(0, {"n2": 4})
     late = observer.look(10, {"n2": 4})
@@ -69,7 +69,7 @@ def test_nobody_is_dead_for_a_lease_after_this_node_stood_still() -> None:
     assert observer.look(14, {"n2": 4}).dead == ("n2",)
 
 
-def test_a_registry_that_forgot_this_node_has_lost_data() -> None:
+def test_a_registry_without_this_node_has_lost_data() -> None:
     observer = Observer()
     for now in range(6):
         assert not observer.look(now, {"n2": now + LEASE}).lost
@@ -91,7 +91,7 @@ def test_a_registry_restored_from_an_old_copy_has_lost_data() -> None:
     assert observer.look(6, {}).lost
 
 
-def test_a_look_that_failed_loses_nothing() -> None:
+def test_a_failed_look_is_not_taken_for_lost_data() -> None:
     observer = Observer()
     for now in range(6):
         observer.look(now, {})
@@ -101,7 +101,7 @@ def test_a_look_that_failed_loses_nothing() -> None:
     assert observer.liveness.is_complete(7)
 
 
-def test_alive_are_those_within_their_lease() -> None:
+def test_nodes_within_their_lease_are_alive() -> None:
     observer = Observer()
     observer.look(10, {"n2": 9.9, "n3": 10.1})
     assert observer.liveness.alive == {"me", "n3"}

@@ -1,4 +1,4 @@
-"""The refs of presences: short, safe, unique, in order."""
+"""The refs of presences are short, URL-safe, unique and ordered by time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_a_ref_is_sixteen_url_safe_characters() -> None:
 
 
 @given(times=st.lists(st.integers(0, 2**60), max_size=50))
-def test_refs_of_a_node_ascend_whatever_its_clock_does(times: list[int]) -> None:
+def test_refs_of_a_node_ascend_even_if_its_clock_does_not(times: list[int]) -> None:
     clock = iter(times)
     refs = Refs("n1", lambda: next(clock))
     made = [refs() for _ in times]

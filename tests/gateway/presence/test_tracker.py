@@ -1,4 +1,4 @@
-"""Presence on several nodes, with a store in memory and with a real Redis: who is told what, and how often."""
+"""Tests presence on several nodes, with a store in memory and with a real Redis: which diffs the clients get."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from development.redis import EmbeddedRedis
 from gateway.presence.leases import BEATS_PER_LEASE
 from gateway.presence.state import Part
 from gateway.presence.store import Store
 from gateway.presence.store_redis import RedisStore
 from gateway.presence.tracker import AlreadyTracked, NotTracked
-from shared.embedded.redis import EmbeddedRedis
 from tests.gateway.presence.nodes import LEASE_SECONDS, PATIENCE_SECONDS, Network, Node
 from tests.gateway.presence.phoenix_client import refs
 from tests.gateway.presence.unreliable_store import UnreliableStore
@@ -46,7 +46,7 @@ class Cluster:
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.servers)])
 def new_store(request: pytest.FixtureRequest) -> Callable[[], Store]:
-    """Asked for here, because the servers are not started from within a loop."""
+    """Asks for the Redis here, because a running loop cannot start it."""
     if request.param == "redis":
         url = request.getfixturevalue("redis_url")
         return lambda: RedisStore.from_url(url)
@@ -72,7 +72,7 @@ def refs_of(parts: dict[str, Part]) -> set[str]:
 
 
 async def until_stored(node: Node, happened: Callable[[dict[str, Part]], bool]) -> None:
-    """The store tells nobody of changes, so that it has to be asked."""
+    """Wait until the store's parts satisfy a condition. The store gives no event for that."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not happened(await stored(node)):  # noqa: ASYNC110
             await asyncio.sleep(0.001)
@@ -117,7 +117,7 @@ async def test_an_update_is_one_diff_on_the_other_node_too(cluster: Cluster) -> 
     )
 
 
-async def test_who_joins_later_finds_everybody_in_the_state(cluster: Cluster) -> None:
+async def test_a_later_joiner_gets_everybody_in_the_state(cluster: Cluster) -> None:
     first, second = await cluster.node("n1"), await cluster.node("n2")
     here = await first.join()
     alice = first.tracker.track("room", "alice", {}, "a")
@@ -129,7 +129,7 @@ async def test_who_joins_later_finds_everybody_in_the_state(cluster: Cluster) ->
     assert client.joined == []
 
 
-async def test_all_that_an_owner_tracked_leaves_with_it_in_one_diff_a_topic(cluster: Cluster) -> None:
+async def test_everything_that_an_owner_tracked_leaves_in_one_diff_for_each_topic(cluster: Cluster) -> None:
     node = await cluster.node("n1")
     await node.join()
     node.tracker.track("room", "alice", {}, "owner")
@@ -143,7 +143,7 @@ async def test_all_that_an_owner_tracked_leaves_with_it_in_one_diff_a_topic(clus
     assert len(node.diffs) == before + 1
 
 
-async def test_an_owner_tracks_a_key_once_in_a_topic(cluster: Cluster) -> None:
+async def test_an_owner_can_track_a_key_once_in_a_topic(cluster: Cluster) -> None:
     node = await cluster.node("n1")
     await node.join()
     ref = node.tracker.track("room", "alice", {}, "owner")
@@ -170,7 +170,7 @@ async def test_an_owner_tracks_a_key_once_in_a_topic(cluster: Cluster) -> None:
     ],
     ids=ascii,
 )
-async def test_what_is_no_key_or_no_meta_changes_nothing(
+async def test_a_malformed_key_or_meta_raises_and_changes_nothing(
     cluster: Cluster, key: Any, meta: Any, error: type[Exception]
 ) -> None:
     node = await cluster.node("n1")
@@ -183,7 +183,7 @@ async def test_what_is_no_key_or_no_meta_changes_nothing(
     assert node.shows(ref)
 
 
-async def test_a_meta_changed_afterwards_changes_no_presence(cluster: Cluster) -> None:
+async def test_changing_a_meta_after_tracking_it_changes_nothing(cluster: Cluster) -> None:
     node = await cluster.node("n1")
     meta = {"tags": ["a"]}
     ref = node.tracker.track("room", "alice", meta, "owner")
@@ -191,7 +191,7 @@ async def test_a_meta_changed_afterwards_changes_no_presence(cluster: Cluster) -
     assert node.tracker.list("room") == {"alice": {"metas": [{"phx_ref": ref, "tags": ["a"]}]}}
 
 
-async def test_bytes_that_are_no_change_are_ignored(cluster: Cluster) -> None:
+async def test_malformed_bytes_are_ignored(cluster: Cluster) -> None:
     node = await cluster.node("n1")
     await node.join()
     for payload in (b"", b"{}", b"[1,0]", b'[1,0,[["k",{}]],[]]', b'{"joins":{},"leaves":{}}', b"\xff"):
@@ -200,7 +200,7 @@ async def test_bytes_that_are_no_change_are_ignored(cluster: Cluster) -> None:
     assert node.diffs == []
 
 
-async def test_nothing_is_kept_of_a_topic_that_everybody_left(cluster: Cluster) -> None:
+async def test_nothing_is_kept_of_an_empty_topic(cluster: Cluster) -> None:
     first, second = await cluster.node("n1"), await cluster.node("n2")
     here, there = await first.join(), await second.join()
     ref = first.tracker.track("room", "alice", {}, "a")
@@ -212,7 +212,7 @@ async def test_nothing_is_kept_of_a_topic_that_everybody_left(cluster: Cluster) 
     await until_stored(first, lambda parts: not (parts or first.tracker.topics or second.tracker.topics))
 
 
-async def test_a_topic_is_kept_for_who_joins_while_the_last_member_leaves(
+async def test_a_topic_is_kept_when_a_client_joins_while_the_last_member_leaves(
     memory: tuple[Cluster, UnreliableStore],
 ) -> None:
     cluster, _ = memory
@@ -227,7 +227,7 @@ async def test_a_topic_is_kept_for_who_joins_while_the_last_member_leaves(
     await cluster.network.until(lambda: first.shows(ref))
 
 
-async def test_a_join_given_up_keeps_nothing(memory: tuple[Cluster, UnreliableStore]) -> None:
+async def test_a_cancelled_join_keeps_nothing(memory: tuple[Cluster, UnreliableStore]) -> None:
     cluster, store = memory
     node = await cluster.node("n1")
     store.available = False
@@ -240,7 +240,7 @@ async def test_a_join_given_up_keeps_nothing(memory: tuple[Cluster, UnreliableSt
     assert node.tracker.topics == 0
 
 
-async def test_a_message_lost_without_notice_is_made_up_for(memory: tuple[Cluster, UnreliableStore]) -> None:
+async def test_a_node_repairs_the_loss_of_a_message_without_notice(memory: tuple[Cluster, UnreliableStore]) -> None:
     cluster, _ = memory
     first, second = await cluster.node("n1"), await cluster.node("n2")
     await second.join()
@@ -262,14 +262,14 @@ async def test_a_topic_lost_from_the_store_is_stored_again(memory: tuple[Cluster
     await until_stored(node, lambda parts: refs_of(parts) == {ref})
 
 
-async def test_what_a_channel_changes_on_hearing_of_a_change_comes_behind_it(
+async def test_a_change_caused_by_a_diff_is_delivered_after_it(
     memory: tuple[Cluster, UnreliableStore],
 ) -> None:
     cluster, _ = memory
     node = await cluster.node("n1")
     await node.join()
     await node.join()
-    node.heard = lambda: node.tracker.owner_gone("a")
+    node.on_client_diff = lambda: node.tracker.owner_gone("a")
     node.tracker.track("room", "alice", {}, "a")
     assert [(len(diff["joins"]), len(diff["leaves"])) for diff in node.diffs] == [(1, 0), (0, 1)]
     assert node.shows()
@@ -286,7 +286,7 @@ async def test_a_tracker_stops_while_its_store_is_away(memory: tuple[Cluster, Un
     assert node.shows()
 
 
-async def test_a_node_that_dies_takes_its_entries_with_it_once(cluster: Cluster) -> None:
+async def test_entries_of_a_dead_node_leave_once_on_every_node(cluster: Cluster) -> None:
     first, second, third = await cluster.node("n1"), await cluster.node("n2"), await cluster.node("n3")
     for node in (first, second):
         await node.join()
@@ -294,18 +294,18 @@ async def test_a_node_that_dies_takes_its_entries_with_it_once(cluster: Cluster)
     alice = third.tracker.track("room", "alice", {}, "a")
     bob = third.tracker.track("room", "bob", {}, "b")
     await cluster.network.until(lambda: first.shows(stays, alice, bob) and second.shows(stays, alice, bob))
-    told = len(first.diffs), len(second.diffs)
+    diff_counts = len(first.diffs), len(second.diffs)
     looks = first.look_count
     await third.kill()
     await cluster.network.until(lambda: first.shows(stays) and second.shows(stays))
-    # The dead node's lease, one for which a late look of one's own trusts nobody's death, and a little more.
+    # One lease of the dead node, one lease in which a node that looked late itself trusts nobody's death, and a little.
     assert first.look_count - looks <= 3 * BEATS_PER_LEASE
-    for node, before in zip((first, second), told, strict=True):
+    for node, before in zip((first, second), diff_counts, strict=True):
         assert [refs(diff["leaves"]) for diff in node.diffs[before:]] == [[alice, bob]]
     await until_stored(first, lambda parts: "n3" not in parts)
 
 
-async def test_who_joins_after_a_node_died_does_not_see_its_entries(cluster: Cluster) -> None:
+async def test_a_joiner_does_not_see_the_entries_of_a_dead_node(cluster: Cluster) -> None:
     first = await cluster.node("n1")
     first.tracker.track("room", "alice", {}, "a")
     await until_stored(first, lambda parts: bool(parts))
@@ -318,7 +318,7 @@ async def test_who_joins_after_a_node_died_does_not_see_its_entries(cluster: Clu
     assert second.shows()
 
 
-async def test_a_node_that_stops_takes_its_entries_away_at_once(cluster: Cluster) -> None:
+async def test_entries_of_a_stopping_node_leave_at_once(cluster: Cluster) -> None:
     first, second = await cluster.node("n1"), await cluster.node("n2")
     await second.join()
     ref = first.tracker.track("room", "alice", {}, "a")
@@ -328,7 +328,7 @@ async def test_a_node_that_stops_takes_its_entries_away_at_once(cluster: Cluster
     assert set((await second.store.beat("n2", LEASE_SECONDS)).nodes) == {"n2"}
 
 
-async def test_what_was_missed_while_the_link_was_away_comes_as_a_diff(cluster: Cluster) -> None:
+async def test_changes_during_a_broken_link_come_as_a_diff_afterwards(cluster: Cluster) -> None:
     first, second = await cluster.node("n1"), await cluster.node("n2")
     await first.join()
     await second.join()
@@ -347,7 +347,7 @@ async def test_what_was_missed_while_the_link_was_away_comes_as_a_diff(cluster: 
     assert refs(second.diffs[-1]["leaves"]) == [left, changed]
 
 
-async def test_the_last_leave_missed_is_made_up_for_when_the_link_is_back(cluster: Cluster) -> None:
+async def test_a_last_leave_during_a_broken_link_is_seen_afterwards(cluster: Cluster) -> None:
     first, second = await cluster.node("n1"), await cluster.node("n2")
     await second.join()
     ref = first.tracker.track("room", "alice", {}, "a")
@@ -360,7 +360,7 @@ async def test_the_last_leave_missed_is_made_up_for_when_the_link_is_back(cluste
 
 
 @pytest.mark.parametrize("ends", [False, True], ids=["stays", "ends"])
-async def test_a_publisher_whose_message_was_lost_makes_up_for_it(cluster: Cluster, ends: bool) -> None:
+async def test_a_node_publishes_again_what_it_published_during_a_broken_link(cluster: Cluster, ends: bool) -> None:
     first, second = await cluster.node("n1"), await cluster.node("n2")
     await second.join()
     ref = first.tracker.track("room", "alice", {}, "a")
@@ -376,17 +376,17 @@ async def test_a_publisher_whose_message_was_lost_makes_up_for_it(cluster: Clust
     await cluster.network.until(lambda: second.shows(*expected))
 
 
-async def test_a_node_that_was_taken_for_dead_comes_back(cluster: Cluster) -> None:
+async def test_entries_of_a_node_that_was_wrongly_taken_for_dead_come_back(cluster: Cluster) -> None:
     first, second = await cluster.node("n1"), await cluster.node("n2")
     await second.join(may_return=True)
     ref = first.tracker.track("room", "alice", {}, "a")
     await cluster.network.until(lambda: second.shows(ref))
-    async with first.tracker._leases._beating:  # As if the process stood still.
+    async with first.tracker._leases._beating:  # The node cannot renew its lease, as if its process were stopped.
         await cluster.network.until(lambda: second.shows())
     await cluster.network.until(lambda: second.shows(ref))
 
 
-async def test_any_sequence_on_many_nodes_ends_in_agreement(cluster: Cluster) -> None:
+async def test_all_nodes_agree_after_a_random_sequence_of_changes(cluster: Cluster) -> None:
     random = Random(5)
     nodes = [await cluster.node(f"n{number}") for number in range(3)]
     for node in nodes:
@@ -414,7 +414,7 @@ async def test_any_sequence_on_many_nodes_ends_in_agreement(cluster: Cluster) ->
     assert nodes[0].tracker.list("room") == nodes[1].tracker.list("room") == nodes[2].tracker.list("room")
 
 
-# The store's troubles.
+# Faults of the store
 
 
 @pytest.fixture
@@ -426,7 +426,7 @@ async def memory() -> AsyncIterator[tuple[Cluster, UnreliableStore]]:
     await cluster.stop()
 
 
-async def test_with_the_store_away_presence_works_here_and_reaches_the_others_later(
+async def test_without_the_store_changes_are_seen_locally_and_reach_other_nodes_later(
     memory: tuple[Cluster, UnreliableStore],
 ) -> None:
     cluster, store = memory
@@ -444,7 +444,9 @@ async def test_with_the_store_away_presence_works_here_and_reaches_the_others_la
     await cluster.network.until(lambda: second.shows(ref))
 
 
-async def test_a_store_that_is_away_longer_than_the_lease_ends_nobody(memory: tuple[Cluster, UnreliableStore]) -> None:
+async def test_no_entry_leaves_when_the_store_is_away_longer_than_a_lease(
+    memory: tuple[Cluster, UnreliableStore],
+) -> None:
     cluster, store = memory
     first, second = await cluster.node("n1"), await cluster.node("n2")
     await first.join()
@@ -452,7 +454,7 @@ async def test_a_store_that_is_away_longer_than_the_lease_ends_nobody(memory: tu
     alice = first.tracker.track("room", "alice", {}, "a")
     bob = second.tracker.track("room", "bob", {}, "b")
     await cluster.network.until(lambda: first.shows(alice, bob) and second.shows(alice, bob))
-    told = len(first.diffs), len(second.diffs)
+    diff_counts = len(first.diffs), len(second.diffs)
     store.available = False
     await asyncio.gather(first.looks(2), second.looks(2))
     store.available = True
@@ -461,10 +463,10 @@ async def test_a_store_that_is_away_longer_than_the_lease_ends_nobody(memory: tu
     await asyncio.gather(first.looks(3), second.looks(3))
     assert first.shows(alice, bob)
     assert second.shows(alice, bob)
-    assert (len(first.diffs), len(second.diffs)) == told
+    assert (len(first.diffs), len(second.diffs)) == diff_counts
 
 
-async def test_a_redis_emptied_is_filled_again_and_nobody_is_told(redis_url: str) -> None:
+async def test_an_emptied_redis_is_filled_again_without_a_diff(redis_url: str) -> None:
     cluster = Cluster(lambda: RedisStore.from_url(redis_url))
     async with AsyncExitStack() as stack:
         stack.push_async_callback(cluster.stop)
@@ -473,7 +475,7 @@ async def test_a_redis_emptied_is_filled_again_and_nobody_is_told(redis_url: str
         alice = first.tracker.track("room", "alice", {}, "a")
         bob = second.tracker.track("room", "bob", {}, "b")
         await cluster.network.until(lambda: second.shows(alice, bob))
-        told = len(second.diffs)
+        diff_counts = len(second.diffs)
         await until_stored(first, lambda parts: refs_of(parts) == {alice, bob})
         async with Redis.from_url(redis_url) as client:
             await client.flushall()
@@ -483,11 +485,11 @@ async def test_a_redis_emptied_is_filled_again_and_nobody_is_told(redis_url: str
         await until_stored(first, lambda parts: refs_of(parts) == {alice, bob})
         await asyncio.gather(first.looks(2), second.looks(2))
         assert second.shows(alice, bob)
-        assert len(second.diffs) == told
+        assert len(second.diffs) == diff_counts
 
 
 @pytest.mark.servers
-async def test_a_redis_that_restarts_empty_is_filled_again_and_nobody_is_told(tmp_path: Path) -> None:
+async def test_a_redis_that_restarts_empty_is_filled_again_without_a_diff(tmp_path: Path) -> None:
     server = EmbeddedRedis(tmp_path / "redis")
     await server.start()
     cluster = Cluster(lambda: RedisStore.from_url(server.url, timeout_seconds=0.5))
@@ -500,7 +502,7 @@ async def test_a_redis_that_restarts_empty_is_filled_again_and_nobody_is_told(tm
         alice = first.tracker.track("room", "alice", {}, "a")
         bob = second.tracker.track("room", "bob", {}, "b")
         await cluster.network.until(lambda: first.shows(alice, bob) and second.shows(alice, bob))
-        told = len(first.diffs), len(second.diffs)
+        diff_counts = len(first.diffs), len(second.diffs)
         server.kill()
         for node in (first, second):
             node.lose_link()
@@ -514,8 +516,8 @@ async def test_a_redis_that_restarts_empty_is_filled_again_and_nobody_is_told(tm
         await asyncio.gather(first.looks(2), second.looks(2))
         assert first.shows(bob, carol)
         assert second.shows(bob, carol)
-        # A join and a leave on the one; on the other as well, together or not.
-        assert len(first.diffs) == told[0] + 2
-        assert sorted(ref for diff in second.diffs[told[1] :] for ref in refs(diff["joins"])) == [carol]
-        assert sorted(ref for diff in second.diffs[told[1] :] for ref in refs(diff["leaves"])) == [alice]
+        # Two diffs on the first node, a join and a leave. The second node may get both in one diff.
+        assert len(first.diffs) == diff_counts[0] + 2
+        assert sorted(ref for diff in second.diffs[diff_counts[1] :] for ref in refs(diff["joins"])) == [carol]
+        assert sorted(ref for diff in second.diffs[diff_counts[1] :] for ref in refs(diff["leaves"])) == [alice]
         assert refs_of(await stored(first)) == {bob, carol}

@@ -1,4 +1,4 @@
-"""Presence as bytes: what was packed comes back, and nothing else is taken."""
+"""Presence as bytes: whatever is packed is unpacked unchanged, and malformed bytes are refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ entries = st.builds(
 
 
 @given(entries)
-def test_an_entry_comes_back_as_it_was(entry: Entry) -> None:
+def test_an_entry_is_unpacked_unchanged(entry: Entry) -> None:
     assert unpack_entry(pack_entry(entry)) == entry
 
 
@@ -32,12 +32,12 @@ def test_an_entry_comes_back_as_it_was(entry: Entry) -> None:
         Change, st.integers(0, 2**62), st.integers(0, 2**62), st.lists(entries).map(tuple), st.lists(text).map(tuple)
     )
 )
-def test_a_change_comes_back_as_it_was(change: Change) -> None:
+def test_a_change_is_unpacked_unchanged(change: Change) -> None:
     assert unpack_change(pack_change(change)) == change
 
 
 @given(st.binary() | json.map(lambda value: pack_entry(Entry("", {"v": value}))))
-def test_any_other_bytes_are_bad(data: bytes) -> None:
+def test_malformed_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(BadPresence):
         unpack_change(data)
     with pytest.raises(BadPresence):

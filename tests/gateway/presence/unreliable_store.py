@@ -1,4 +1,4 @@
-"""A presence store in memory that can be away as Redis can, and can lose everything as one that restarts."""
+"""A presence store in memory that can be unreachable, and can lose everything, as a Redis can."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gateway.presence.store_memory import MemoryStore
 
 
 class UnreliableStore(MemoryStore):
-    """Away while it is not `available`."""
+    """Raises StoreUnavailable while it is not `available`."""
 
     available = True
 
@@ -18,34 +18,34 @@ class UnreliableStore(MemoryStore):
         self._deadlines.clear()
         self._topics.clear()
 
-    def _reach(self) -> None:
+    def _fail_if_away(self) -> None:
         if not self.available:
             raise StoreUnavailable("the store is away")
 
     async def beat(self, node: str, lease_seconds: float) -> Registry:
-        self._reach()
+        self._fail_if_away()
         return await super().beat(node, lease_seconds)
 
     async def depart(self, node: str) -> None:
-        self._reach()
+        self._fail_if_away()
         await super().depart(node)
 
     async def load(self, topics: Sequence[str]) -> list[dict[str, Part]]:
-        self._reach()
+        self._fail_if_away()
         return await super().load(topics)
 
     async def write(self, node: str, writes: Sequence[Write]) -> list[bool]:
-        self._reach()
+        self._fail_if_away()
         return await super().write(node, writes)
 
     async def rewrite(self, node: str, parts: Mapping[str, Part]) -> None:
-        self._reach()
+        self._fail_if_away()
         await super().rewrite(node, parts)
 
     async def check(self, node: str, topics: Sequence[str]) -> list[int]:
-        self._reach()
+        self._fail_if_away()
         return await super().check(node, topics)
 
     async def remove(self, node: str, topics: Sequence[str]) -> None:
-        self._reach()
+        self._fail_if_away()
         await super().remove(node, topics)

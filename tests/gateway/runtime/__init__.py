@@ -1,1 +1,1 @@
-"""The runtime with small channels of each test's own, without sockets. Mirrors gateway/runtime."""
+"""Tests of gateway/runtime. Each file has a small channel of its own; none uses sockets."""

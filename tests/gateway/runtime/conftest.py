@@ -1,4 +1,4 @@
-"""Nodes that are stopped after their test."""
+"""The fixture `start`: starts nodes, and stops them after the test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Start(Protocol):
     async def __call__(
         self, channel: type[Channel], *, hub: MemoryHub | None = None, settings: Settings | None = None
     ) -> Endpoint:
-        """A node whose topics `room:*` are of this channel."""
+        """Start a node that serves the topics `room:*` with this channel."""
 
 
 @pytest.fixture

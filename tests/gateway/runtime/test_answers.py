@@ -1,4 +1,4 @@
-"""What a channel's callbacks return, and what becomes of it."""
+"""Tests what a client gets for each value that a channel's callback returns, and for its pushes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.gateway.runtime.conftest import Start
 
 
 class Answering(Channel):
-    """Returns what the test has put in `table`, by event; `join` for the join, `info` and `out` for the others."""
+    """Returns what a test has put in `table`, by event. The keys `join`, `info` and `out` are for those callbacks."""
 
     intercepts = frozenset({"out"})
     table: ClassVar[dict[str, Any]] = {}
@@ -58,7 +58,7 @@ async def joined(start: Start, **table: Any) -> Client:
     ],
     ids=repr,
 )
-async def test_a_reply_carries_the_pushs_ref(start: Start, returned: Any, status: str, response: Any) -> None:
+async def test_a_reply_has_the_ref_of_its_push(start: Start, returned: Any, status: str, response: Any) -> None:
     client = await joined(start, ask=returned)
     client.says("j1", "r1", "room:1", "ask")
     (answer,) = client.take()
@@ -66,7 +66,7 @@ async def test_a_reply_carries_the_pushs_ref(start: Start, returned: Any, status
     assert answer.payload == {"response": response, "status": status}
 
 
-async def test_none_is_no_reply(start: Start) -> None:
+async def test_none_sends_no_reply(start: Start) -> None:
     client = await joined(start, ask=None, then=Ok())
     client.says("j1", "r1", "room:1", "ask")
     client.says("j1", "r2", "room:1", "then")
@@ -74,7 +74,7 @@ async def test_none_is_no_reply(start: Start) -> None:
 
 
 @pytest.mark.parametrize("reason", ["normal", "shutdown"])
-async def test_an_orderly_stop_closes_the_channel(start: Start, reason: str) -> None:
+async def test_a_stop_with_an_orderly_reason_closes_the_channel(start: Start, reason: str) -> None:
     client = await joined(start, ask=Stop(reason))
     client.says("j1", "r1", "room:1", "ask")
     assert client.take() == [closed()]
@@ -86,14 +86,14 @@ async def test_a_stop_with_a_reply_replies_first(start: Start) -> None:
     assert client.take() == [reply("r1", {"bye": True}), closed()]
 
 
-async def test_a_stop_for_any_other_reason_is_an_error(start: Start) -> None:
+async def test_a_stop_with_any_other_reason_is_sent_as_a_crash(start: Start) -> None:
     client = await joined(start, ask=Stop("database gone", reply=Error()))
     client.says("j1", "r1", "room:1", "ask")
     assert client.take() == [reply("r1", status="error"), crashed()]
 
 
 @pytest.mark.parametrize("callback", ["info", "out"])
-async def test_the_other_callbacks_can_stop_too(start: Start, callback: str) -> None:
+async def test_handle_info_and_handle_out_can_stop(start: Start, callback: str) -> None:
     client = await joined(start, **{callback: Stop()})
     client.says("j1", "r1", "room:1", f"to_{callback}")
     assert client.take() == [closed()]
@@ -102,17 +102,17 @@ async def test_the_other_callbacks_can_stop_too(start: Start, callback: str) -> 
 
 
 WRONG = ["ok", ("ok", {}), {}, True, 0, Ok, Stop]
-LISTS = {
-    "join": "join returns Ok(...) or Error(...)",
-    "ask": "handle_in returns Ok, Error, Reply, Stop or None",
-    "info": "handle_info, handle_out and judge return Stop or None",
-    "out": "handle_info, handle_out and judge return Stop or None",
+ALLOWED = {
+    "join": "join must return Ok(...) or Error(...)",
+    "ask": "handle_in must return Ok, Error, Reply, Stop or None",
+    "info": "handle_info, handle_out and judge must return Stop or None",
+    "out": "handle_info, handle_out and judge must return Stop or None",
 }
 
 
 @pytest.mark.parametrize("returned", WRONG, ids=repr)
-@pytest.mark.parametrize("callback", LISTS)
-async def test_a_wrong_return_value_crashes_with_a_list_of_the_right_ones(
+@pytest.mark.parametrize("callback", ALLOWED)
+async def test_a_wrong_return_value_crashes_the_channel_and_the_log_lists_the_allowed_ones(
     start: Start, caplog: pytest.LogCaptureFixture, callback: str, returned: Any
 ) -> None:
     Answering.table = {callback: returned}
@@ -128,12 +128,14 @@ async def test_a_wrong_return_value_crashes_with_a_list_of_the_right_ones(
     (record,) = caplog.records
     assert record.exc_info is not None
     assert isinstance(record.exc_info[1], BadReturn)
-    assert str(record.exc_info[1]) == f"{LISTS[callback]}, not {returned!r}"
+    assert str(record.exc_info[1]) == f"{ALLOWED[callback]}, not {returned!r}"
 
 
 @pytest.mark.parametrize("callback", ["info", "out", "join"])
 @pytest.mark.parametrize("returned", [Reply("ok"), Ok()], ids=repr)
-async def test_what_another_callback_may_return_is_still_wrong_here(start: Start, callback: str, returned: Any) -> None:
+async def test_a_value_that_only_another_callback_may_return_is_wrong(
+    start: Start, callback: str, returned: Any
+) -> None:
     if callback == "join" and returned == Ok():
         returned = Stop()
     Answering.table = {callback: returned}
@@ -144,13 +146,13 @@ async def test_what_another_callback_may_return_is_still_wrong_here(start: Start
     assert last == crashed() if callback != "join" else last.payload["response"] == {"reason": "unmatched topic"}
 
 
-async def test_the_reply_of_a_stop_is_checked_too(start: Start) -> None:
+async def test_a_wrong_reply_of_a_stop_crashes_the_channel(start: Start) -> None:
     client = await joined(start, ask=Stop(reply="bye"))  # type: ignore[arg-type]
     client.says("j1", "r1", "room:1", "ask")
     assert client.take() == [crashed()]
 
 
-async def test_a_reply_that_no_frame_can_carry_crashes_the_channel(start: Start) -> None:
+async def test_a_reply_that_cannot_be_encoded_crashes_the_channel(start: Start) -> None:
     client = await joined(start, ask=Ok({"a": object()}), then=Ok())
     client.says("j1", "r1", "room:1", "ask")
     assert client.take() == [crashed()]
@@ -159,7 +161,7 @@ async def test_a_reply_that_no_frame_can_carry_crashes_the_channel(start: Start)
     assert client.take() == [reply("r2", {"reason": "join crashed"}, "error", join_ref="j2")]
 
 
-async def test_a_binary_reply_to_version_1_is_left_out(start: Start) -> None:
+async def test_a_binary_reply_is_not_sent_to_version_1(start: Start) -> None:
     Answering.table = {"ask": Ok(b"\x00"), "then": Ok()}
     client = Client(await start(Answering), serializer=V1)
     await client.joins("room:1")
@@ -168,11 +170,11 @@ async def test_a_binary_reply_to_version_1_is_left_out(start: Start) -> None:
     assert client.events() == [2]
 
 
-# Later
+# Replies after the handler has returned
 
 
 class Later(Channel):
-    """Answers when the test says so."""
+    """Keeps the refs of pushes, so that the test can reply later."""
 
     asked: ClassVar[list[tuple[Later, SocketRef]]] = []
 
@@ -212,7 +214,7 @@ async def test_a_push_can_be_answered_after_its_handler_has_returned(start: Star
     assert client.take() == [reply("r2", {"for": "r2"}), reply("r1", {"for": "r1"})]
 
 
-async def test_it_can_be_answered_when_its_channel_is_gone(start: Start) -> None:
+async def test_a_push_can_be_answered_after_its_channel_has_ended(start: Start) -> None:
     client = await joined_later(start)
     client.says("j1", "r1", "room:1", "later")
     client.says("j1", "r2", "room:1", "phx_leave")
@@ -223,7 +225,7 @@ async def test_it_can_be_answered_when_its_channel_is_gone(start: Start) -> None
     assert client.take() == [reply("r1", {"reason": "too late"}, "error", join_ref="j1")]
 
 
-async def test_an_answer_to_a_connection_that_is_gone_disturbs_nobody(start: Start) -> None:
+async def test_a_late_answer_to_a_dropped_connection_does_nothing(start: Start) -> None:
     client = await joined_later(start)
     client.says("j1", "r1", "room:1", "later")
     client.dropped()
@@ -232,7 +234,7 @@ async def test_an_answer_to_a_connection_that_is_gone_disturbs_nobody(start: Sta
     assert client.take() == []
 
 
-async def test_an_answer_later_is_checked_as_well(start: Start) -> None:
+async def test_a_wrong_late_answer_raises(start: Start) -> None:
     client = await joined_later(start)
     client.says("j1", "r1", "room:1", "later")
     ((channel, ref),) = Later.asked
@@ -240,7 +242,7 @@ async def test_an_answer_later_is_checked_as_well(start: Start) -> None:
         channel.reply(ref, "ok")  # type: ignore[arg-type]
 
 
-async def test_a_ref_can_be_named_only_while_a_push_is_handled(start: Start) -> None:
+async def test_socket_ref_is_available_only_in_handle_in(start: Start) -> None:
     client = await joined_later(start)
     client.says("j1", "r1", "room:1", "later")
     ((channel, _),) = Later.asked
@@ -258,7 +260,7 @@ async def test_a_push_without_a_ref_cannot_be_answered_later_and_crashes_its_cha
     client.says(join_ref, None, "room:1", "later")
     assert client.take() == [crashed()]
     assert Later.asked == []
-    # A client can do it at will: one line for each, and no traceback.
+    # Any client can cause this crash, so it is logged in one line without a traceback.
     (record,) = [record for record in caplog.records if record.getMessage() == "channel crashed"]
     assert record.exc_info is None
     assert record.fields["error"] == "NoRef"  # type: ignore[attr-defined]
@@ -311,27 +313,27 @@ async def test_a_push_in_join_raises(start: Start, caplog: pytest.LogCaptureFixt
     assert "send_info" in str(record.exc_info[1])
 
 
-async def test_what_join_sends_itself_is_handled_after_the_reply(start: Start) -> None:
+async def test_messages_that_join_sends_itself_are_handled_after_the_reply(start: Start) -> None:
     client = Client(await start(Pushing))
     client.says("j1", "r1", "room:1", "phx_join")
     assert client.take() == [reply("r1"), push("first"), push("second")]
 
 
-async def test_a_push_goes_out_before_the_reply_that_follows_it(start: Start) -> None:
+async def test_a_push_is_sent_before_the_reply_that_follows_it(start: Start) -> None:
     client = Client(await start(Pushing))
     await client.joins("room:1")
     client.says("j1", "r1", "room:1", "push_and_reply", {"n": 1})
     assert client.take() == [push("pushed", {"n": 1}), reply("r1")]
 
 
-async def test_a_push_that_no_frame_can_carry_crashes_the_channel(start: Start) -> None:
+async def test_a_push_that_cannot_be_encoded_crashes_the_channel(start: Start) -> None:
     client = Client(await start(Pushing))
     await client.joins("room:1")
     client.says("j1", "r1", "room:1", "unencodable")
     assert client.take() == [push("goodbye", {"reason": "crashed"}), crashed()]
 
 
-async def test_a_push_after_the_channels_end_is_left_out(start: Start) -> None:
+async def test_a_push_after_the_channels_end_is_not_sent(start: Start) -> None:
     client = Client(await start(Pushing))
     await client.joins("room:1")
     client.says("j1", "r1", "room:1", "timer")

@@ -1,4 +1,4 @@
-"""Any sequence of frames, with channels that wait, crash and stop at will: all is answered in order, and ends."""
+"""Random frames for channels that wait, crash and stop: every frame is answered in order, and every channel ends."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ TOPICS = ("room:1", "room:2")
 EVENTS = ("echo", "wait", "crash", "wait_and_crash", "stop", "wait_and_stop")
 
 
-class Whimsical(Channel):
-    """Waits a turn of the loop where its event or its params say so."""
+class Unpredictable(Channel):
+    """Waits one turn of the loop, crashes, refuses or stops, as its event or its params say."""
 
     async def join(self, topic: str, params: Any) -> JoinResult:
         if "wait" in params:
@@ -58,7 +58,7 @@ histories = st.lists(st.one_of(joins, others, turns), max_size=30)
 
 @settings(max_examples=examples(200), deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 @given(histories, st.booleans())
-def test_everything_is_answered_in_order_and_leaves_nothing_behind(history: list[Any], drops: bool) -> None:
+def test_every_history_is_answered_in_order_and_leaves_nothing_behind(history: list[Any], drops: bool) -> None:
     logging.getLogger("gateway.runtime.channel_server").disabled = True
     try:
         asyncio.run(play(history, drops))
@@ -67,7 +67,7 @@ def test_everything_is_answered_in_order_and_leaves_nothing_behind(history: list
 
 
 async def play(history: list[Any], drops: bool) -> None:
-    node = await start_node({"room:*": Whimsical})
+    node = await start_node({"room:*": Unpredictable})
     client = Client(node)
     sent: dict[int, tuple[Any, str, str]] = {}
     for ref, step in enumerate(history):
@@ -78,21 +78,21 @@ async def play(history: list[Any], drops: bool) -> None:
         sent[ref] = (join_ref, topic, event)
         client.handle(Message(join_ref, ref, topic, event, payload))
     if not drops:
-        await settled(client)
+        await wait_for_callbacks(client)
         check_answers(sent, client.take())
         assert client.backlog == 0
         assert all(joined.state is State.JOINED for joined in client.session.topics.values())
         assert len(node.topics) == len(client.session.topics)
     client.dropped()
-    await settled(client)
+    await wait_for_callbacks(client)
     assert client.session.topics == {}
     assert client.backlog == 0
     assert len(node.topics) == 0
     await node.stop()
 
 
-async def settled(client: Client) -> None:
-    """Far more turns of the loop than all callbacks together wait."""
+async def wait_for_callbacks(client: Client) -> None:
+    """Let the loop turn far more often than all callbacks together wait."""
     for _ in range(200):
         await asyncio.sleep(0)
 
@@ -101,11 +101,11 @@ def check_answers(sent: dict[int, tuple[Any, str, str]], received: list[Received
     replies = [frame for frame in received if frame.event == "phx_reply"]
     for topic in TOPICS:
         refs = [frame.ref for frame in replies if frame.topic == topic]
-        assert refs == sorted(set(refs)), "each is answered once, in the order in which they came"
+        assert refs == sorted(set(refs)), "every message is answered once, in order"
         must = [
             ref
             for ref, (join_ref, sent_topic, event) in sent.items()
-            # A join is always answered; what names no join is the current one's or nobody's. Crashes answer nothing.
+            # A join is always answered, and so is a message without join_ref. A crash answers nothing.
             if sent_topic == topic and "crash" not in event and (event == "phx_join" or join_ref is None)
         ]
         assert set(must) <= set(refs)

@@ -1,4 +1,4 @@
-"""Who is no longer welcome, or has another role: connections that are there, and those that were just about to be."""
+"""Tests disconnects and changes of role, for open connections and for users that were looked up just before them."""
 
 from __future__ import annotations
 
@@ -31,28 +31,30 @@ def now() -> float:
 
 async def test_a_disconnect_closes_the_users_connections_on_every_node(nodes: list[Endpoint]) -> None:
     clients = [Client(node, user_id) for node in nodes for user_id in (1, 1, 2)]
+    await clients[0].joins("room:1")
     nodes[0].disconnect(1)
     assert [client.close_code for client in clients] == [1001, 1001, None] * 2
+    assert len(nodes[0].topics) == 0
 
 
-async def test_a_disconnect_of_a_session_leaves_the_others(nodes: list[Endpoint]) -> None:
+async def test_a_disconnect_of_one_session_keeps_the_users_other_sessions(nodes: list[Endpoint]) -> None:
     clients = [Client(node, actor(1, session)) for node in nodes for session in ("a", "b", "c")]
     nodes[0].disconnect(1, "a")
     assert [client.close_code for client in clients] == [1001, None, None] * 2
 
 
-async def test_who_was_looked_up_before_a_disconnect_and_connects_after_it_is_closed(nodes: list[Endpoint]) -> None:
+async def test_a_user_looked_up_before_a_disconnect_is_closed_on_connecting_after_it(nodes: list[Endpoint]) -> None:
     before = now()
     nodes[0].disconnect(1, "a")
     for node in nodes:
         assert Client(node, actor(1, "a"), as_of=before).close_code == 1001
         assert Client(node, actor(1, "b"), as_of=before).close_code is None
         assert Client(node, actor(2, "a"), as_of=before).close_code is None
-        # Looked up since: a log-in after the log-out, say.
+        # This user was looked up after the disconnect, for example at a new log-in.
         assert Client(node, actor(1, "a"), as_of=now() + 0.001).close_code is None
 
 
-async def test_a_fresh_token_that_was_looked_up_before_a_disconnect_does_not_save_its_connection(
+async def test_a_connection_renewed_by_a_look_up_before_the_disconnect_is_closed(
     nodes: list[Endpoint],
 ) -> None:
     client = Client(nodes[0], actor(1, "a"))
@@ -63,13 +65,13 @@ async def test_a_fresh_token_that_was_looked_up_before_a_disconnect_does_not_sav
     assert client.close_code == 1001
 
 
-async def test_a_role_that_changed_while_its_user_connected_is_the_new_one(nodes: list[Endpoint]) -> None:
+async def test_a_user_whose_role_changed_while_connecting_has_the_new_role(nodes: list[Endpoint]) -> None:
     before = now()
     nodes[0].connections.role_changed(1, Role.USER)
     assert Client(nodes[0], actor(1, role=Role.ADMIN), as_of=before).actor.role is Role.USER
     assert Client(nodes[0], actor(2, role=Role.ADMIN), as_of=before).actor.role is Role.ADMIN
 
 
-async def test_who_comes_while_the_node_drains_is_sent_elsewhere(nodes: list[Endpoint]) -> None:
+async def test_a_connection_to_a_draining_node_is_closed_with_1012(nodes: list[Endpoint]) -> None:
     await nodes[0].drain()
     assert Client(nodes[0]).close_code == 1012

@@ -1,4 +1,4 @@
-"""Python's collector is told what a node is like."""
+"""Tests how a node configures Python's garbage collector."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from gateway.runtime.garbage import THRESHOLDS, look_for_garbage_rarely
 
 
 @pytest.fixture(autouse=True)
-def _as_it_was() -> Iterator[None]:
+def _restore_the_collector() -> Iterator[None]:
     thresholds = gc.get_threshold()
     yield
     gc.unfreeze()
     gc.set_threshold(*thresholds)
 
 
-def test_what_is_there_is_looked_through_no_more_and_what_comes_rarely() -> None:
+def test_existing_objects_are_frozen_and_new_ones_are_collected_rarely() -> None:
     look_for_garbage_rarely()
     assert gc.get_freeze_count() > 1000
     assert gc.get_threshold() == THRESHOLDS
-    assert gc.isenabled(), "circles of libraries are freed some time"
+    assert gc.isenabled(), "reference circles in libraries must still be freed"

@@ -1,4 +1,4 @@
-"""How often a user may join: past it a join is answered, and neither a channel nor a subscription is made for it."""
+"""Tests the limit on a user's joins: a join past it gets an error, and makes neither a channel nor a subscription."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Room(Channel):
 
 
 class Budget:
-    """Three for each user."""
+    """Allows each user three joins."""
 
     def __init__(self) -> None:
         self.taken: Counter[int] = Counter()
@@ -42,7 +42,7 @@ async def node() -> AsyncIterator[Endpoint]:
     await endpoint.stop()
 
 
-async def test_joins_past_it_are_answered_on_all_of_a_users_connections(node: Endpoint) -> None:
+async def test_joins_past_the_budget_are_refused_on_all_connections_of_the_user(node: Endpoint) -> None:
     clients = [Client(node), Client(node)]
     for number in range(4):
         clients[number % 2].says(f"j{number}", "r1", f"room:{number}", "phx_join")
@@ -56,7 +56,7 @@ async def test_joins_past_it_are_answered_on_all_of_a_users_connections(node: En
     await other.joins("room:3")
 
 
-async def test_a_second_join_past_it_ends_the_first_as_one_that_fails_does(node: Endpoint) -> None:
+async def test_a_repeated_join_past_the_budget_ends_the_first_channel(node: Endpoint) -> None:
     client = Client(node)
     for number in range(3):
         await client.joins("room:1", join_ref=f"j{number}")
@@ -67,7 +67,7 @@ async def test_a_second_join_past_it_ends_the_first_as_one_that_fails_does(node:
     assert client.session.topics == {}
 
 
-async def test_a_join_of_what_nobody_serves_takes_nothing_from_it(node: Endpoint) -> None:
+async def test_a_join_of_an_unknown_topic_takes_nothing_from_the_budget(node: Endpoint) -> None:
     client = Client(node)
     for _ in range(5):
         client.says("j1", "r1", "nothing:1", "phx_join")

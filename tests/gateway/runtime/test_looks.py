@@ -1,4 +1,4 @@
-"""Who may stay is looked at once for all members of a topic, and from cause to end nothing reaches them."""
+"""One look decides for all members of a topic who may stay; from its cause to its end no broadcast reaches them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 
 from gateway.channel import Channel, HandleResult, InfoResult, JoinResult, Notice, Ok, Stop
 from shared.events import control
-from tests.gateway.nodes import SOON, Client, broadcast, closed, crashed, reply
+from tests.gateway.nodes import Client, broadcast, closed, crashed, reply, wait_for_looks
 from tests.gateway.runtime.conftest import Start
 
 TOPIC = "room:1"
 
 
 class Guarded(Channel):
-    """Who may stay is what the test puts into `guests`; None raises. It looks when the gate is open."""
+    """The users in `guests` may stay. If `guests` is None, the look raises. A look waits until `gate` is set."""
 
     intercepts = frozenset({"changed", "masked"})
     looks_again_at = frozenset({"changed"})
@@ -76,82 +76,74 @@ async def members(start: Start, *user_ids: int) -> list[Client]:
     return clients
 
 
-async def looked(*clients: Client) -> None:
-    async with asyncio.timeout(SOON):
-        for client in clients:
-            for joined in list(client.session.topics.values()):
-                while joined.server is not None and joined.server.held is not None:  # noqa: ASYNC110 (it tells nobody)
-                    await asyncio.sleep(0)
-
-
-def changes(client: Client) -> None:
+def broadcast_change(client: Client) -> None:
     client.endpoint.broadcast(TOPIC, "changed", {})
 
 
-async def test_one_look_is_for_all_members_and_only_those_who_may_stay(start: Start) -> None:
+async def test_one_look_decides_for_all_members_and_removes_those_who_may_not_stay(start: Start) -> None:
     ann, bob, eve = await members(start, 1, 2, 3)
     Guarded.guests = frozenset({1, 2})
-    changes(ann)
+    broadcast_change(ann)
     ann.endpoint.broadcast(TOPIC, "news", 1)
     assert ann.take() == bob.take() == eve.take() == []
-    await looked(ann, bob, eve)
+    await wait_for_looks(ann, bob, eve)
     assert Guarded.looks == [TOPIC]
     assert ann.take() == bob.take() == [broadcast("news", 1)]
     assert eve.take() == [closed()]
 
 
-async def test_causes_in_one_tick_are_one_look_and_one_that_comes_later_is_not_answered_by_it(start: Start) -> None:
+async def test_causes_in_one_tick_share_a_look_and_a_later_cause_needs_another(start: Start) -> None:
     ann, bob = await members(start, 1, 2)
     Guarded.gate.clear()
-    changes(ann)
+    broadcast_change(ann)
     ann.endpoint.link_restored(1.0)
     await asyncio.sleep(0)
     assert Guarded.looks == [TOPIC]
-    # What this one finds may be older than this cause.
+    # The first look may have read the state before this cause.
     ann.endpoint.link_restored(1.0)
     ann.endpoint.broadcast(TOPIC, "news", 1)
     await asyncio.sleep(0)
     assert Guarded.looks == [TOPIC] * 2
     Guarded.gate.set()
-    await looked(ann, bob)
+    await wait_for_looks(ann, bob)
     assert ann.take() == bob.take() == [broadcast("news", 1)]
 
 
-async def test_what_was_held_keeps_its_order_with_changes_in_between(start: Start) -> None:
+async def test_held_broadcasts_keep_their_order(start: Start) -> None:
     ann, bob = await members(start, 1, 2)
     for number in range(5):
-        changes(ann)
+        broadcast_change(ann)
         ann.endpoint.broadcast(TOPIC, "news", number)
         ann.endpoint.broadcast(TOPIC, "masked", number)
-    await looked(ann, bob)
+    await wait_for_looks(ann, bob)
     assert [(frame.event, frame.payload) for frame in ann.take()] == [
         (event, number) for number in range(5) for event in ("news", "masked")
     ]
 
 
-async def test_a_stop_that_was_found_ends_all(start: Start) -> None:
+async def test_a_look_that_returns_stop_ends_the_channels_of_all_members(start: Start) -> None:
     ann, bob = await members(start, 1, 2)
     Guarded.guests = Stop("try again")
-    changes(ann)
+    broadcast_change(ann)
     ann.endpoint.broadcast(TOPIC, "news", 1)
-    await looked(ann, bob)
+    await wait_for_looks(ann, bob)
     assert ann.take() == bob.take() == [crashed()]
     assert len(ann.endpoint.topics) == 0
 
 
-async def test_a_look_that_raises_ends_all_and_a_judge_that_raises_its_own_channel(start: Start) -> None:
+async def test_a_look_that_raises_ends_all_channels_and_a_judge_that_raises_only_its_own(start: Start) -> None:
     ann, eve = await members(start, 1, 13)
-    changes(ann)
-    await looked(ann, eve)
+    broadcast_change(ann)
+    await wait_for_looks(ann, eve)
     assert (ann.take(), eve.take()) == ([], [crashed()])
     Guarded.guests = None
-    changes(ann)
-    await looked(ann)
+    broadcast_change(ann)
+    await wait_for_looks(ann)
     assert ann.take() == [crashed()]
     await ann.joins(TOPIC)
 
 
-async def test_a_notice_that_concerns_nobody_is_no_look_and_concerns_that_raises_ends_its_own_channel(
+async def test_a_notice_without_concern_causes_no_look_and_concerns_that_raises_ends_its_channel(
     start: Start,
 ) -> None:
     ann, _ = await members(start, 1, 2)
@@ -164,11 +156,11 @@ async def test_a_notice_that_concerns_nobody_is_no_look_and_concerns_that_raises
     assert Guarded.looks == []
 
 
-async def test_a_look_waits_for_what_the_channel_is_doing(start: Start) -> None:
+async def test_a_look_waits_for_the_running_handler(start: Start) -> None:
     [ann] = await members(start, 1)
     ann.says("j1", "r1", TOPIC, "wait")
     Guarded.guests = frozenset()
-    changes(ann)
+    broadcast_change(ann)
     ann.endpoint.broadcast(TOPIC, "news", 1)
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -178,12 +170,12 @@ async def test_a_look_waits_for_what_the_channel_is_doing(start: Start) -> None:
 
 
 @pytest.mark.parametrize("cause", ["changed", control.CATCH_UP])
-async def test_what_happens_during_a_join_is_looked_at_behind_its_answer(start: Start, cause: str) -> None:
+async def test_a_cause_during_a_join_is_looked_at_after_the_reply(start: Start, cause: str) -> None:
     ann = Client(await start(Guarded))
     ann.says("j1", "r1", TOPIC, "phx_join", "wait")
     Guarded.guests = frozenset()
     if cause == "changed":
-        changes(ann)
+        broadcast_change(ann)
     else:
         ann.endpoint.link_restored(1.0)
     ann.endpoint.broadcast(TOPIC, "news", 1)
@@ -191,10 +183,10 @@ async def test_what_happens_during_a_join_is_looked_at_behind_its_answer(start: 
     assert await ann.gets(2) == [reply("r1"), closed()]
 
 
-async def test_who_leaves_meanwhile_hears_nothing_of_it(start: Start) -> None:
+async def test_a_member_that_leaves_and_rejoins_during_a_look_is_not_affected_by_it(start: Start) -> None:
     ann, bob = await members(start, 1, 2)
     Guarded.gate.clear()
-    changes(ann)
+    broadcast_change(ann)
     await asyncio.sleep(0)
     ann.says("j1", "r1", TOPIC, "phx_leave")
     bob.dropped()
@@ -202,7 +194,7 @@ async def test_who_leaves_meanwhile_hears_nothing_of_it(start: Start) -> None:
     ann.take()
     Guarded.gate.set()
     await asyncio.sleep(0)
-    changes(ann)
+    broadcast_change(ann)
     ann.endpoint.broadcast(TOPIC, "news", 1)
-    await looked(ann)
+    await wait_for_looks(ann)
     assert ann.take() == [broadcast("news", 1)]

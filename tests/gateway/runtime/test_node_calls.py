@@ -1,4 +1,4 @@
-"""Nodes that ask each other: answers, deadlines, dead nodes, and what a stopped node leaves behind."""
+"""Tests calls between nodes: answers, deadlines, dead nodes, and stopping."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tests.support.virtual_time import in_virtual_time
 LONG = 1000.0
 
 PATIENCE = 3.0
-"""Seconds, as all here in virtual time."""
+"""Seconds of virtual time, as everywhere in this file."""
 
 
 class Node:
-    """A node that answers `echo`, `later` when it is told to, and `fail` never well."""
+    """A node that answers `echo` at once and `later` when `go` is set; `fail` raises."""
 
     def __init__(self, calls: NodeCalls, node_id: str) -> None:
         self.calls = calls
@@ -78,7 +78,7 @@ async def test_answers_reach_their_own_calls() -> None:
 
 
 @in_virtual_time
-async def test_calls_and_casts_begin_in_the_order_in_which_they_were_made() -> None:
+async def test_calls_and_casts_begin_in_order() -> None:
     async with two_nodes() as (one, two):
         call = asyncio.create_task(one.calls.call(two.id, "later", b"1", LONG))
         await asyncio.sleep(0)
@@ -89,26 +89,26 @@ async def test_calls_and_casts_begin_in_the_order_in_which_they_were_made() -> N
 
 
 @in_virtual_time
-async def test_an_answer_that_takes_longer_than_the_patience_is_waited_for() -> None:
+async def test_a_call_waits_for_a_slow_answer_of_a_living_node() -> None:
     async with two_nodes() as (one, two):
         call = asyncio.create_task(one.calls.call(two.id, "later", b"1", LONG))
         await asyncio.sleep(PATIENCE * 50)
-        assert not call.done(), "the other node answers pings"
+        assert not call.done(), "the call was given up although the other node answers pings"
         two.go.set()
         assert await call == b"1"
 
 
 @in_virtual_time
-async def test_a_living_node_that_does_not_answer_in_time_is_a_timeout() -> None:
+async def test_a_call_times_out_when_a_living_node_does_not_answer() -> None:
     async with two_nodes() as (one, two):
         with pytest.raises(TimeoutError):
             await one.calls.call(two.id, "later", b"", PATIENCE * 20)
         two.go.set()
-        assert await one.calls.call(two.id, "echo", b"1", LONG) == b"1", "the late answer disturbs nothing"
+        assert await one.calls.call(two.id, "echo", b"1", LONG) == b"1", "the late answer was taken for this one"
 
 
 @in_virtual_time
-async def test_a_node_that_nobody_is_is_unreachable() -> None:
+async def test_an_unknown_node_is_unreachable() -> None:
     async with two_nodes() as (one, _):
         loop = asyncio.get_running_loop()
         before = loop.time()
@@ -118,7 +118,7 @@ async def test_a_node_that_nobody_is_is_unreachable() -> None:
 
 
 @in_virtual_time
-async def test_a_node_that_dies_fails_all_that_it_was_asked() -> None:
+async def test_all_calls_to_a_node_that_dies_fail() -> None:
     async with two_nodes() as (one, two):
         calls = [asyncio.create_task(one.calls.call(two.id, "later", b"", LONG)) for _ in range(3)]
         await asyncio.sleep(PATIENCE * 10)
@@ -131,7 +131,7 @@ async def test_a_node_that_dies_fails_all_that_it_was_asked() -> None:
 
 
 @in_virtual_time
-async def test_a_node_that_is_cut_off_itself_takes_nobody_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_node_that_is_cut_off_takes_no_other_node_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     async with two_nodes() as (one, two):
         monkeypatch.setattr(MemoryBroker, "connected", False)
         broker = two.calls._endpoint.broker
@@ -145,7 +145,7 @@ async def test_a_node_that_is_cut_off_itself_takes_nobody_for_dead(monkeypatch: 
 
 
 @in_virtual_time
-async def test_a_method_that_raises_or_is_unknown_is_a_failed_call(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_call_fails_when_its_method_raises_or_is_unknown(caplog: pytest.LogCaptureFixture) -> None:
     async with two_nodes() as (one, two):
         for method in ("fail", "no such method"):
             with pytest.raises(CallFailed):
@@ -156,7 +156,7 @@ async def test_a_method_that_raises_or_is_unknown_is_a_failed_call(caplog: pytes
 
 
 @in_virtual_time
-async def test_what_no_node_wrote_is_left(caplog: pytest.LogCaptureFixture) -> None:
+async def test_malformed_messages_are_logged_and_ignored(caplog: pytest.LogCaptureFixture) -> None:
     async with two_nodes() as (one, two):
         for event in ("call", "cast", "answer"):
             one.calls._send(two.id, event, b"\xc1")

@@ -1,4 +1,4 @@
-"""What waits for what: the messages of one channel for each other, and nothing else."""
+"""Messages of one channel are handled one after another; nothing else waits for them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UNMATCHED = {"reason": "unmatched topic"}
 
 
 class Gated(Channel):
-    """Waits at a gate where it is told to: in a join with `wait`, at the event `wait`."""
+    """Waits for its topic's gate in a join whose params have `wait`, and at the events that begin with `wait`."""
 
     def __init__(self, socket: Any, params: Any) -> None:
         super().__init__(socket, params)
@@ -78,7 +78,7 @@ async def joined(start: Start, *topics: str) -> Client:
     return client
 
 
-async def test_messages_of_one_channel_are_handled_in_order_although_a_handler_waits(start: Start) -> None:
+async def test_messages_of_one_channel_are_handled_in_order_when_a_handler_waits(start: Start) -> None:
     client = await joined(start)
     for ref, event in enumerate(("echo", "wait", "echo", "wait", "echo")):
         client.says("j1", ref, "room:1", event)
@@ -87,7 +87,7 @@ async def test_messages_of_one_channel_are_handled_in_order_although_a_handler_w
     assert [one.ref for one in await client.gets(4)] == [1, 2, 3, 4]
 
 
-async def test_what_a_handler_sends_itself_comes_behind_what_had_come_before(start: Start) -> None:
+async def test_a_message_that_a_handler_sends_itself_is_queued_behind_earlier_ones(start: Start) -> None:
     client = await joined(start)
     client.says("j1", "r1", "room:1", "wait")
     client.says("j1", "r2", "room:1", "info", {"n": 1})
@@ -118,7 +118,7 @@ async def test_channels_of_one_topic_on_two_connections_do_not_wait_for_each_oth
     await one.gets(1)
 
 
-async def test_a_slow_join_holds_up_only_its_own_topic(start: Start) -> None:
+async def test_a_slow_join_delays_only_its_own_topic(start: Start) -> None:
     client = await joined(start, "room:1")
     client.says("j2", "r1", "room:2", "phx_join", {"wait": "accept"})
     client.says("j2", "r2", "room:2", "echo", {"n": 2})
@@ -132,7 +132,7 @@ async def test_a_slow_join_holds_up_only_its_own_topic(start: Start) -> None:
 
 
 @pytest.mark.parametrize(("how", "reason"), [("refuse", "no"), ("crash", "join crashed")])
-async def test_what_came_behind_a_join_that_fails_is_unmatched(start: Start, how: str, reason: str) -> None:
+async def test_messages_behind_a_failed_join_are_answered_unmatched_topic(start: Start, how: str, reason: str) -> None:
     client = Client(await start(Gated))
     client.says("j1", "r1", "room:1", "phx_join", {"wait": how})
     client.says("j1", "r2", "room:1", "echo")
@@ -167,7 +167,7 @@ async def test_a_leave_waits_for_the_handler_and_the_next_join_for_the_leave(sta
     ]
 
 
-async def test_a_leave_while_the_join_is_under_way_comes_after_it(start: Start) -> None:
+async def test_a_leave_during_a_join_is_handled_after_it(start: Start) -> None:
     client = Client(await start(Gated))
     client.says("j1", "r1", "room:1", "phx_join", {"wait": "accept"})
     client.says("j1", "r2", "room:1", "phx_leave")
@@ -175,7 +175,7 @@ async def test_a_leave_while_the_join_is_under_way_comes_after_it(start: Start) 
     assert await client.gets(3) == [reply("r1"), reply("r2"), closed()]
 
 
-async def test_a_second_join_while_the_first_is_under_way_replaces_it_afterwards(start: Start) -> None:
+async def test_a_second_join_during_the_first_replaces_it_afterwards(start: Start) -> None:
     client = Client(await start(Gated))
     client.says("j1", "r1", "room:1", "phx_join", {"wait": "accept"})
     client.says("j2", "r2", "room:1", "phx_join")
@@ -185,7 +185,7 @@ async def test_a_second_join_while_the_first_is_under_way_replaces_it_afterwards
     assert await client.gets(4) == [reply("r1"), reply("r2", join_ref="j2"), closed(), reply("r4", join_ref="j2")]
 
 
-async def test_what_came_behind_a_crash_is_answered_as_to_a_topic_not_joined(start: Start) -> None:
+async def test_messages_behind_a_crash_are_answered_unmatched_topic(start: Start) -> None:
     client = await joined(start)
     client.says("j1", "r1", "room:1", "wait_and_crash")
     client.says("j1", "r2", "room:1", "echo")
@@ -194,7 +194,7 @@ async def test_what_came_behind_a_crash_is_answered_as_to_a_topic_not_joined(sta
     assert await client.gets(3) == [crashed(), reply("r2", UNMATCHED, "error", join_ref=None), reply("r3")]
 
 
-async def test_what_came_behind_a_stop_is_answered_as_to_a_topic_not_joined(start: Start) -> None:
+async def test_messages_behind_a_stop_are_answered_unmatched_topic(start: Start) -> None:
     client = await joined(start)
     client.says("j1", "r1", "room:1", "wait_and_stop")
     client.says("j1", "r2", "room:1", "echo")
@@ -202,8 +202,8 @@ async def test_what_came_behind_a_stop_is_answered_as_to_a_topic_not_joined(star
     assert await client.gets(2) == [closed(), reply("r2", UNMATCHED, "error", join_ref=None)]
 
 
-async def test_a_leave_before_a_join_stays_before_it_when_the_channel_crashes_meanwhile(start: Start) -> None:
-    # Version 1 sends no join_ref: were the leave handled last, it would leave the new join.
+async def test_a_leave_before_a_join_is_handled_before_it_when_the_channel_crashes(start: Start) -> None:
+    # Version 1 sends no join_ref. If the leave were handled last, it would end the new channel.
     client = Client(await start(Gated), serializer=V1)
     client.says(None, 1, "room:1", "phx_join")
     client.says(None, 2, "room:1", "wait_and_crash")
@@ -218,7 +218,7 @@ async def test_a_leave_before_a_join_stays_before_it_when_the_channel_crashes_me
 
 
 @pytest.mark.parametrize(("event", "last_word"), [("wait_and_crash", crashed()), ("wait_and_stop", closed())])
-async def test_a_channel_that_ends_before_a_second_join_takes_over_is_told_of_once(
+async def test_the_end_of_a_channel_that_a_second_join_waits_for_is_sent_once(
     start: Start, event: str, last_word: Received
 ) -> None:
     client = await joined(start)
@@ -235,7 +235,7 @@ async def test_a_channel_that_ends_before_a_second_join_takes_over_is_told_of_on
     ]
 
 
-async def test_messages_that_wait_are_counted_until_they_are_handled(start: Start) -> None:
+async def test_waiting_messages_are_counted_until_they_are_handled(start: Start) -> None:
     client = Client(await start(Gated, settings=Settings(max_backlog_messages=3)))
     client.says("j1", "r0", "room:1", "phx_join", {"wait": "accept"})
     for number in range(3):
@@ -251,7 +251,7 @@ async def test_messages_that_wait_are_counted_until_they_are_handled(start: Star
     assert client.backlog == 0
 
 
-async def test_as_many_messages_as_may_wait_are_all_handled_once_the_join_is_answered(start: Start) -> None:
+async def test_a_full_backlog_of_messages_is_handled_after_the_join(start: Start) -> None:
     client = Client(await start(Gated))
     client.says("j1", "r0", "room:1", "phx_join", {"wait": "accept"})
     waiting = range(client.endpoint.settings.max_backlog_messages)
@@ -262,7 +262,7 @@ async def test_as_many_messages_as_may_wait_are_all_handled_once_the_join_is_ans
     assert client.backlog == 0
 
 
-async def test_as_many_joins_of_one_topic_as_may_wait_replace_each_other_in_turn(start: Start) -> None:
+async def test_a_full_backlog_of_joins_of_one_topic_is_answered_in_order(start: Start) -> None:
     client = Client(await start(Gated))
     client.says("j", "j", "room:1", "phx_join", {"wait": "accept"})
     waiting = range(client.endpoint.settings.max_backlog_messages)
@@ -276,7 +276,7 @@ async def test_as_many_joins_of_one_topic_as_may_wait_replace_each_other_in_turn
 
 
 @pytest.mark.parametrize("event", ["wait", "wait_and_crash", "wait_and_stop"])
-async def test_no_count_is_left_of_messages_that_waited_for_a_channel_that_ended(start: Start, event: str) -> None:
+async def test_messages_that_waited_for_an_ended_channel_are_no_longer_counted(start: Start, event: str) -> None:
     client = await joined(start)
     client.says("j1", "r1", "room:1", event)
     for number in range(5):

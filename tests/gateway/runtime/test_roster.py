@@ -1,4 +1,4 @@
-"""The connections of a node as a collection: who is in it, and how all of them are looked after."""
+"""Tests a node's collection of connections: what it contains, and how it checks all of them at intervals."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.roster import SLICES
 from shared.domain.users import Role
 from shared.settings import Settings
-from tests.gateway.nodes import NEVER, SOON, Client, actor, start_node
+from tests.gateway.nodes import NEVER, Client, actor, start_node
+from tests.support.waiting import until
 
 
 class Checked(Client):
-    """Notes the turn of the loop in which it is looked after."""
+    """Counts how often it is checked, and how many connections are checked in the same turn of the loop."""
 
     def __init__(self, endpoint: Endpoint, user_id: int, turns: Counter[float]) -> None:
         self.turns = turns
@@ -26,7 +27,7 @@ class Checked(Client):
         self.checks += 1
 
 
-async def test_it_holds_whoever_is_connected() -> None:
+async def test_the_roster_contains_the_open_connections() -> None:
     node = await start_node({})
     clients = [Client(node, user_id) for user_id in (1, 1, 2)]
     roster = node.connections
@@ -41,29 +42,25 @@ async def test_it_holds_whoever_is_connected() -> None:
     await node.stop()
 
 
-async def test_all_are_looked_after_each_round_and_no_turn_of_the_loop_is_for_more_than_a_slice() -> None:
+async def test_each_round_checks_all_connections_and_each_turn_of_the_loop_only_a_slice() -> None:
     node = await start_node({}, settings=Settings(idle_seconds=0.4))
     turns: Counter[float] = Counter()
     clients = [Checked(node, number, turns) for number in range(10 * SLICES)]
-    async with asyncio.timeout(SOON):
-        while min(client.checks for client in clients) < 3:  # noqa: ASYNC110 (it tells nobody)
-            await asyncio.sleep(0.001)
+    await until(lambda: min(client.checks for client in clients) >= 3)
     assert max(turns.values()) == 10
     assert max(client.checks for client in clients) <= 4
     await node.stop()
 
 
-async def test_whose_token_expires_is_closed_in_the_next_round() -> None:
+async def test_a_connection_whose_token_expired_is_closed_in_the_next_round() -> None:
     node = await start_node({}, settings=Settings(idle_seconds=0.4))
     clients = [Client(node, actor(number, expires_at=number % 2 * NEVER)) for number in range(2 * SLICES)]
-    async with asyncio.timeout(SOON):
-        while len(node.connections) > SLICES:  # noqa: ASYNC110 (it tells nobody)
-            await asyncio.sleep(0.001)
+    await until(lambda: len(node.connections) <= SLICES)
     assert [client.close_code for client in clients] == [1001, None] * SLICES
     await node.stop()
 
 
-async def test_all_that_happened_to_a_user_lately_takes_effect_and_nothing_of_others() -> None:
+async def test_recent_events_of_a_user_apply_to_a_new_connection_and_those_of_others_do_not() -> None:
     node = await start_node({})
     before = asyncio.get_running_loop().time()
     for user_id in range(1000, 2000):
@@ -79,12 +76,10 @@ async def test_all_that_happened_to_a_user_lately_takes_effect_and_nothing_of_ot
     await node.stop()
 
 
-async def test_the_backlog_of_all_is_counted() -> None:
+async def test_the_backlogs_of_all_connections_are_added_up() -> None:
     node = await start_node({}, settings=Settings(idle_seconds=0.04))
     clients = [Client(node, number) for number in range(20)]
     for client in clients:
         client.backlog = 3
-    async with asyncio.timeout(SOON):
-        while node.connections.backlog != 60:  # noqa: ASYNC110 (it tells nobody)
-            await asyncio.sleep(0.001)
+    await until(lambda: node.connections.backlog == 60)
     await node.stop()

@@ -1,4 +1,4 @@
-"""A callback that is run in line, and becomes a task where it waits, notices nothing of it."""
+"""A callback runs at once and becomes a task where it waits; asyncio works in it as in any task."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from gateway.runtime.stepping import Stepper, Suspended
 
 
 async def run(coroutine: Any) -> Any:
-    """Step it, and finish it if it waits."""
+    """Step a coroutine, await its task if it waits, and return its result."""
     result = Stepper(asyncio.get_running_loop()).step(coroutine)
     return await result.task if isinstance(result, Suspended) else result
 
 
-async def test_what_never_waits_is_finished_at_once_without_a_task() -> None:
+async def test_a_callback_that_never_waits_finishes_at_once_without_a_task() -> None:
     async def callback() -> int:
         return 5
 
@@ -27,7 +27,7 @@ async def test_what_never_waits_is_finished_at_once_without_a_task() -> None:
     assert asyncio.all_tasks() == before
 
 
-async def test_what_raises_at_once_raises() -> None:
+async def test_an_exception_before_the_first_wait_is_raised_by_step() -> None:
     async def callback() -> None:
         raise LookupError("x")
 
@@ -35,7 +35,7 @@ async def test_what_raises_at_once_raises() -> None:
         Stepper(asyncio.get_running_loop()).step(callback())
 
 
-async def test_what_waits_is_finished_by_a_task() -> None:
+async def test_a_callback_that_waits_is_finished_by_a_task() -> None:
     gate = asyncio.Event()
 
     async def callback() -> str:
@@ -50,7 +50,20 @@ async def test_what_waits_is_finished_by_a_task() -> None:
     assert await suspended.task == "done"
 
 
-async def test_the_callers_own_task_is_current_again_afterwards() -> None:
+async def test_many_callbacks_of_one_turn_may_wait_for_the_same_future() -> None:
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[int] = loop.create_future()
+    stepper = Stepper(loop)
+
+    async def callback(number: int) -> int:
+        return number + await future
+
+    suspended = [stepper.step(callback(number)) for number in range(3)]
+    future.set_result(10)
+    assert await asyncio.gather(*(one.task for one in suspended)) == [10, 11, 12]
+
+
+async def test_the_callers_task_is_current_again_after_a_step() -> None:
     gate = asyncio.Event()
     current = asyncio.current_task()
 
@@ -172,7 +185,7 @@ async def with_a_deadline_that_has_passed() -> str:
     return "not"
 
 
-async def with_a_timeout_around_what_never_waits() -> str:
+async def with_a_timeout_around_code_that_never_waits() -> str:
     async with asyncio.timeout(0.0):
         await with_a_lock_that_is_free()
     await asyncio.sleep(0.002)
@@ -192,18 +205,18 @@ async def with_a_timeout_around_what_never_waits() -> str:
         (with_lock, "locked"),
         (with_a_deadline_that_has_passed, "timed out"),
         (with_timeouts_in_turn, "ttt"),
-        (with_a_timeout_around_what_never_waits, "undisturbed"),
+        (with_a_timeout_around_code_that_never_waits, "undisturbed"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-async def test_what_asyncio_gives_works_in_a_callback(callback: Callable[[], Awaitable[Any]], expected: Any) -> None:
+async def test_asyncio_works_in_a_callback(callback: Callable[[], Awaitable[Any]], expected: Any) -> None:
     assert await asyncio.wait_for(run(callback()), 10) == expected
     task = asyncio.current_task()
     assert task is not None
     assert task.cancelling() == 0
 
 
-async def test_a_timeout_around_what_was_kept_from_before_it_waited_reaches_the_right_one() -> None:
+async def test_a_timeout_that_began_before_the_first_wait_ends_only_its_own_callback() -> None:
     stepper = Stepper(asyncio.get_running_loop())
     gate = asyncio.Event()
 
@@ -235,7 +248,7 @@ async def test_a_cancelled_task_cancels_its_callback() -> None:
     assert seen == ["cancelled"]
 
 
-async def test_a_task_that_is_cancelled_before_its_first_turn_runs_the_callbacks_finally() -> None:
+async def test_a_task_cancelled_before_its_first_turn_runs_the_callbacks_finally_block() -> None:
     seen = []
 
     async def callback() -> None:
@@ -251,7 +264,7 @@ async def test_a_task_that_is_cancelled_before_its_first_turn_runs_the_callbacks
     assert seen == ["finally"]
 
 
-async def test_what_such_a_callback_awaited_is_cancelled_with_it() -> None:
+async def test_cancelling_a_task_before_its_first_turn_cancels_what_its_callback_awaits() -> None:
     inner = asyncio.create_task(asyncio.sleep(60))
 
     async def callback() -> None:
@@ -265,7 +278,7 @@ async def test_what_such_a_callback_awaited_is_cancelled_with_it() -> None:
     assert inner.cancelled()
 
 
-async def test_context_variables_last_across_the_wait() -> None:
+async def test_context_variables_keep_their_values_across_a_wait() -> None:
     variable = contextvars.ContextVar("variable", default="unset")
 
     async def callback() -> str:

@@ -1,4 +1,4 @@
-"""The last callback: once for each channel that was joined, with the reason, before the client is told."""
+"""`terminate` runs once for each channel that was joined, with the reason, before the client is told of the end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.gateway.runtime.conftest import Start
 
 
 class Ending(Channel):
-    """Notes how it ended."""
+    """Records its topic and the reason when it ends."""
 
     intercepts = frozenset({"out"})
     ends: ClassVar[list[tuple[str, str]]] = []
@@ -89,14 +89,14 @@ async def joined(start: Start, params: Any = None) -> Client:
         ("out", "x", "crashed"),
     ],
 )
-async def test_it_is_told_why(start: Start, event: str, payload: Any, reason: str) -> None:
+async def test_terminate_gets_the_reason(start: Start, event: str, payload: Any, reason: str) -> None:
     client = await joined(start)
     client.says("j1", "r1", "room:1", event, payload)
     assert Ending.ends == [("room:1", reason)]
     assert len(client.endpoint.topics) == 0
 
 
-async def test_a_second_join_ends_the_first_channel_before_its_own_begins(start: Start) -> None:
+async def test_a_second_join_ends_the_first_channel(start: Start) -> None:
     client = await joined(start)
     client.says("j2", "r1", "room:1", "phx_join")
     assert Ending.ends == [("room:1", "duplicate join")]
@@ -106,7 +106,7 @@ async def test_a_second_join_ends_the_first_channel_before_its_own_begins(start:
 
 
 @pytest.mark.parametrize("params", ["refuse", "crash"])
-async def test_a_second_join_that_fails_has_ended_the_first_channel_too(start: Start, params: str) -> None:
+async def test_a_second_join_that_fails_ends_the_first_channel_too(start: Start, params: str) -> None:
     client = await joined(start)
     client.says("j2", "r1", "room:1", "phx_join", params)
     answer, last = client.take()
@@ -116,7 +116,7 @@ async def test_a_second_join_that_fails_has_ended_the_first_channel_too(start: S
     assert len(client.endpoint.topics) == 0
 
 
-async def test_a_dropped_connection_ends_all_its_channels_and_no_other(start: Start) -> None:
+async def test_a_dropped_connection_ends_all_its_channels_and_no_others(start: Start) -> None:
     node = await start(Ending)
     client, other = Client(node), Client(node)
     for number in range(3):
@@ -128,7 +128,7 @@ async def test_a_dropped_connection_ends_all_its_channels_and_no_other(start: St
     assert list(node.connections) == [other]
 
 
-async def test_a_connection_that_drops_while_a_handler_waits_ends_the_channel_afterwards(start: Start) -> None:
+async def test_a_connection_dropped_while_a_handler_waits_ends_the_channel_afterwards(start: Start) -> None:
     client = await joined(start)
     client.says("j1", "r1", "room:1", "wait")
     client.dropped()
@@ -139,7 +139,7 @@ async def test_a_connection_that_drops_while_a_handler_waits_ends_the_channel_af
     assert len(client.endpoint.topics) == 0
 
 
-async def test_a_connection_that_drops_while_a_join_waits_leaves_no_channel_behind(start: Start) -> None:
+async def test_a_connection_dropped_while_a_join_waits_leaves_no_channel_behind(start: Start) -> None:
     client = Client(await start(Ending))
     client.says("j1", "r1", "room:1", "phx_join", "wait")
     client.says("j1", "r2", "room:1", "wait")
@@ -151,7 +151,7 @@ async def test_a_connection_that_drops_while_a_join_waits_leaves_no_channel_behi
     assert client.session.topics == {}
 
 
-async def test_a_connection_that_drops_while_a_channel_makes_way_starts_no_other(start: Start) -> None:
+async def test_a_connection_dropped_while_a_second_join_waits_starts_no_second_channel(start: Start) -> None:
     client = await joined(start)
     client.says("j1", "r1", "room:1", "wait")
     client.says("j2", "r2", "room:1", "phx_join")
@@ -163,7 +163,7 @@ async def test_a_connection_that_drops_while_a_channel_makes_way_starts_no_other
 
 
 @pytest.mark.parametrize("params", ["refuse", "crash"])
-async def test_a_join_that_failed_has_nothing_to_end(start: Start, params: str) -> None:
+async def test_a_failed_join_does_not_run_terminate(start: Start, params: str) -> None:
     client = Client(await start(Ending))
     client.says("j1", "r1", "room:1", "phx_join", params)
     client.says("j1", "r2", "room:1", "phx_leave")
@@ -171,20 +171,20 @@ async def test_a_join_that_failed_has_nothing_to_end(start: Start, params: str) 
     assert Ending.ends == []
 
 
-async def test_a_terminate_that_raises_disturbs_nothing(start: Start) -> None:
+async def test_a_terminate_that_raises_changes_nothing_for_the_client(start: Start) -> None:
     client = await joined(start, "crash in terminate")
     client.says("j1", "r1", "room:1", "phx_leave")
     client.says("j2", "r2", "room:1", "phx_join")
     assert client.take() == [reply("r1"), closed(), reply("r2", join_ref="j2")]
 
 
-async def test_the_client_is_told_when_terminate_is_done(start: Start) -> None:
+async def test_the_client_is_told_of_the_end_after_terminate(start: Start) -> None:
     client = await joined(start, "wait in terminate")
     client.says("j1", "r1", "room:1", "crash")
     client.says("j2", "r2", "room:1", "phx_join")
     assert client.take() == []
     Ending.gate.set()
-    # The second join came while the channel was ending: it is served when that is over.
+    # The second join arrived while the channel was ending, so it is handled afterwards.
     frames = await client.gets(2)
     assert frames[0] == crashed()
     assert (frames[1].ref, frames[1].payload["status"]) == ("r2", "ok")
@@ -202,7 +202,7 @@ async def test_a_channel_that_crashed_can_be_joined_again(start: Start) -> None:
     ]
 
 
-async def test_a_crash_disturbs_no_other_channel(start: Start) -> None:
+async def test_a_crash_does_not_affect_other_channels(start: Start) -> None:
     client = await joined(start)
     await client.joins("room:2", join_ref="j2")
     client.says("j1", "r1", "room:1", "crash")

@@ -1,1 +1,1 @@
-"""The transports over real sockets. Mirrors gateway/transports."""
+"""Tests of gateway/transports, over real sockets."""

@@ -1,4 +1,4 @@
-"""The lab's channels on a server in the test's own process, and clients for it."""
+"""Starts servers with the lab's channels in this process, and clients for them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,21 @@ from aiohttp import web
 
 from gateway.app import add_socket
 from gateway.runtime.endpoint import Endpoint
+from shared.access.admission import Admit
 from shared.pubsub.memory import MemoryBroker, MemoryHub
 from shared.settings import Settings
+from tests.conftest import JWT_SECRET
 from tests.gateway.transports.raw_socket import RawSocket
 from tests.lab.__main__ import LabAdmission
 from tests.lab.node import lab_node
+from tests.support.waiting import until
 
-SECRET = "a-secret-of-the-tests-a-secret-of-the-tests"
+SECRET = JWT_SECRET
 SOON = 10.0
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """The loop of the product: it raises where asyncio's own only warns, as on a write to a connection that is gone."""
+    """Use the product's loop, uvloop: on a write to a closed connection it raises, where asyncio only warns."""
     return {"uvloop": uvloop.new_event_loop}
 
 
@@ -35,7 +38,7 @@ def token(user_id: int = 1, seconds: float = 3600.0, secret: str = SECRET) -> st
 
 
 class LabServer:
-    """One node. Its address, its endpoint, and sockets of both kinds, which are gone after the test."""
+    """One node with its address and its endpoint. It opens clients, and closes the raw ones after the test."""
 
     def __init__(self, runner: web.AppRunner, endpoint: Endpoint, client: aiohttp.ClientSession) -> None:
         self.endpoint = endpoint
@@ -52,20 +55,20 @@ class LabServer:
         return await self._client.ws_connect(self.url, params=query, max_msg_size=0, autoping=autoping)
 
     async def connect_raw(self, user_id: int = 1, *, receive_buffer: int = 0) -> RawSocket:
-        """A client that can send what no client should."""
+        """A client that can send malformed frames."""
         path = f"/socket/websocket?vsn=2.0.0&token={token(user_id)}"
         self._raw.append(await RawSocket.connect(self.port, path, receive_buffer=receive_buffer))
         return self._raw[-1]
 
     async def get(self, path: str = "", **query: str) -> tuple[int, bytes]:
-        """A request that is no upgrade."""
+        """Send a plain GET, without an upgrade; return its status and body."""
         async with self._client.get(self.url + path, params=query) as response:
             return response.status, await response.read()
 
     async def refusal(
         self, query: dict[str, str], headers: dict[str, str] | None = None, path: str = ""
     ) -> tuple[int, bytes]:
-        """Status and body of the answer to an upgrade; 101 where it is none."""
+        """Send an upgrade; return the status and the body of the answer. The status of an accepted upgrade is 101."""
         upgrade = {
             "Connection": "Upgrade",
             "Upgrade": "websocket",
@@ -76,14 +79,11 @@ class LabServer:
             return response.status, b"" if response.status == 101 else await response.read()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """For what the server does with nobody looking: there is no event to wait for."""
-        deadline = time.monotonic() + SOON
-        while not condition():
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.005)
+        """Wait for something that the server does and that has no event."""
+        await until(condition, SOON)
 
     async def until_quiet(self) -> None:
-        """Until nobody is connected any more, and nothing is done for anybody."""
+        """Wait until nobody is connected any more, and no request is being handled."""
         server = self._runner.server
         assert server is not None
         await self.until(lambda: not self.endpoint.connections and not server.connections)
@@ -98,18 +98,18 @@ StartLab = Callable[..., Awaitable[LabServer]]
 
 @pytest.fixture
 async def start_lab() -> AsyncIterator[StartLab]:
-    """`await start_lab(hub=..., idle_seconds=...)`: a node with these settings."""
+    """`await start_lab(hub=..., idle_seconds=...)` starts a node with these settings."""
     labs: list[LabServer] = []
     runners: list[tuple[web.AppRunner, Endpoint]] = []
     async with aiohttp.ClientSession() as client:
 
-        async def start(hub: MemoryHub | None = None, **settings: object) -> LabServer:
+        async def start(hub: MemoryHub | None = None, admit: Admit | None = None, **settings: object) -> LabServer:
             chosen = replace(Settings(jwt_secret=SECRET), **settings)  # type: ignore[arg-type]
             endpoint = lab_node(chosen, MemoryBroker(hub))
             await endpoint.start()
             app = web.Application()
-            add_socket(app, endpoint, LabAdmission(SECRET))
-            # As the product does it: aiohttp's own test server would cancel a handler whose client is gone.
+            add_socket(app, endpoint, admit or LabAdmission(SECRET))
+            # The product starts its server like this. aiohttp's test server would cancel handlers of lost clients.
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", 0).start()

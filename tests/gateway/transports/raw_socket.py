@@ -1,4 +1,4 @@
-"""A WebSocket client made of bytes, which can send what no client should, or read nothing at all."""
+"""A WebSocket client that sends any bytes, also malformed frames, and need not read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Frame(NamedTuple):
 
 
 def frame(payload: bytes, opcode: int = TEXT, *, fin: bool = True, rsv: int = 0, masked: bool = True) -> bytes:
-    """Any frame, right or wrong. `rsv` are the three reserved bits."""
+    """Encode a frame, valid or not. `rsv` has the three reserved bits."""
     first = (fin << 7) | (rsv << 4) | opcode
     size = len(payload)
     mask_bit = masked << 7
@@ -27,7 +27,7 @@ def frame(payload: bytes, opcode: int = TEXT, *, fin: bool = True, rsv: int = 0,
         head = bytes((first, mask_bit | 126)) + size.to_bytes(2, "big")
     else:
         head = bytes((first, mask_bit | 127)) + size.to_bytes(8, "big")
-    # A mask of zeros masks nothing.
+    # With a mask of zeros the payload stays as it is.
     return head + (b"\x00" * 4 if masked else b"") + payload
 
 
@@ -63,14 +63,14 @@ class RawSocket:
         return cls(reader, writer, head)
 
     def send(self, *frames: bytes) -> None:
-        """All in one write."""
+        """Send all frames in one write."""
         self._writer.write(b"".join(frames))
 
     async def receive(self) -> Frame:
         async with asyncio.timeout(_SECONDS):
             first, second = await self._reader.readexactly(2)
-            assert first & 0xF0 == 0x80, "whole frames without reserved bits"
-            assert second < 128, "a server masks nothing"
+            assert first & 0xF0 == 0x80, "a server must send whole frames without reserved bits"
+            assert second < 128, "a server must not mask its frames"
             size = second
             if size == 126:
                 size = int.from_bytes(await self._reader.readexactly(2), "big")
@@ -79,13 +79,13 @@ class RawSocket:
             return Frame(first & 0x0F, await self._reader.readexactly(size))
 
     async def close_code(self) -> int:
-        """Of the next frame, which closes."""
+        """Receive a close frame, and return its code."""
         opcode, payload = await self.receive()
         assert opcode == CLOSE, (opcode, payload[:200])
         return int.from_bytes(payload[:2], "big")
 
     async def end(self) -> bytes:
-        """What still comes until the server ends the connection."""
+        """Return the bytes that still arrive until the server ends the connection."""
         async with asyncio.timeout(_SECONDS):
             try:
                 return await self._reader.read(-1)

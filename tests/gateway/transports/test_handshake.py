@@ -1,14 +1,18 @@
-"""Who may connect, in which ways the token may come, and what a refusal looks like."""
+"""Tests who may connect by WebSocket, where the token may be sent, and how a connect is refused."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import json
+import logging
 from typing import Any
 
 import pytest
 
+from shared.access.actor import Actor
+from shared.access.admission import Banned, Refused, SessionEnded, UserGone
+from tests.gateway.counted import counted
 from tests.gateway.transports.conftest import LabServer, StartLab, token
 from tests.gateway.transports.raw_socket import RawSocket
 
@@ -16,33 +20,58 @@ HEARTBEAT = '[null,"h1","phoenix","heartbeat",{}]'
 
 
 def offered(text: str, *, alphabet: str = "standard", padded: bool = False) -> str:
-    """A token as phoenix.js offers it among the subprotocols."""
+    """The subprotocol in which phoenix.js sends a token."""
     encode = base64.b64encode if alphabet == "standard" else base64.urlsafe_b64encode
     encoded = encode(text.encode()).decode()
     return "base64url.bearer.phx." + (encoded if padded else encoded.rstrip("="))
 
 
-REFUSED: dict[str, dict[str, str]] = {
-    "no token": {"vsn": "2.0.0"},
-    "an empty token": {"vsn": "2.0.0", "token": ""},
-    "no token at all": {"vsn": "2.0.0", "token": "not.a.token"},
-    "an expired token": {"vsn": "2.0.0", "token": token(seconds=-60)},
-    "a token of another secret": {"vsn": "2.0.0", "token": token(secret="another" * 8)},
-    "an unknown version": {"vsn": "3.0.0", "token": token()},
-    "half a version": {"vsn": "2.0", "token": token()},
-    "an empty version": {"vsn": "", "token": token()},
+REFUSED: dict[str, tuple[dict[str, str], str]] = {
+    "no token": ({"vsn": "2.0.0"}, "no token"),
+    "an empty token": ({"vsn": "2.0.0", "token": ""}, "no token"),
+    "a malformed token": ({"vsn": "2.0.0", "token": "not.a.token"}, "bad token"),
+    "an expired token": ({"vsn": "2.0.0", "token": token(seconds=-60)}, "bad token"),
+    "a token of another secret": ({"vsn": "2.0.0", "token": token(secret="another" * 8)}, "bad token"),
+    "an unknown version": ({"vsn": "3.0.0", "token": token()}, "unknown version"),
+    "half a version": ({"vsn": "2.0", "token": token()}, "unknown version"),
+    "an empty version": ({"vsn": "", "token": token()}, "unknown version"),
 }
 
 
-@pytest.mark.parametrize("query", REFUSED.values(), ids=REFUSED.keys())
+@pytest.mark.parametrize(("query", "reason"), REFUSED.values(), ids=REFUSED.keys())
 @pytest.mark.parametrize("path", ["", "/"])
-async def test_a_refusal_is_403_with_an_empty_body(lab: LabServer, query: dict[str, str], path: str) -> None:
+async def test_a_refusal_is_403_with_an_empty_body_and_is_counted_by_why(
+    lab: LabServer, query: dict[str, str], reason: str, path: str
+) -> None:
     assert await lab.refusal(query, path=path) == (403, b"")
     assert await lab.get(path, **query) == (403, b"")
     assert not lab.endpoint.connections
+    assert counted(lab.endpoint.counts.refused) == {reason: 2}
 
 
-async def test_a_token_that_is_none_in_the_header_wins_over_a_good_one_in_the_query(lab: LabServer) -> None:
+async def test_other_refusals_of_a_websocket_are_counted_by_why(start_lab: StartLab) -> None:
+    lab = await start_lab(allowed_origins=("https://example.com",))
+    for header in ({"Sec-WebSocket-Protocol": "other"}, {"Origin": "https://elsewhere.example"}):
+        assert await lab.refusal({"token": token()}, header) == (403, b"")
+    assert counted(lab.endpoint.counts.refused) == {"not the subprotocol phoenix": 1, "origin not allowed": 1}
+
+
+@pytest.mark.parametrize("kind", [UserGone, SessionEnded, Banned])
+async def test_the_log_says_who_is_refused_and_why(
+    start_lab: StartLab, caplog: pytest.LogCaptureFixture, kind: type[Refused]
+) -> None:
+    async def admit(_token: str) -> Actor:
+        raise kind(user_id=7)
+
+    lab = await start_lab(admit=admit)
+    caplog.set_level(logging.INFO)
+    assert await lab.refusal({"token": "x"}) == (403, b"")
+    [told] = [record.fields for record in caplog.records if record.getMessage() == "connection refused"]  # type: ignore[attr-defined]
+    assert told == {"reason": kind.reason, "user_id": 7}
+    assert counted(lab.endpoint.counts.refused) == {kind.reason: 1}
+
+
+async def test_a_malformed_token_in_the_header_wins_over_a_good_one_in_the_query(lab: LabServer) -> None:
     headers = {"Sec-WebSocket-Protocol": f"phoenix, {offered('not.a.token')}"}
     assert await lab.refusal({"token": token()}, headers) == (403, b"")
     headers = {"Sec-WebSocket-Protocol": "phoenix, base64url.bearer.phx.%%%"}
@@ -50,14 +79,14 @@ async def test_a_token_that_is_none_in_the_header_wins_over_a_good_one_in_the_qu
 
 
 @pytest.mark.parametrize("path", ["", "/"])
-async def test_a_request_that_is_no_upgrade_gets_400(lab: LabServer, path: str) -> None:
+async def test_a_get_without_an_upgrade_is_400(lab: LabServer, path: str) -> None:
     status, _ = await lab.get(path, token=token(), vsn="2.0.0")
     assert status == 400
 
 
 @pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
 @pytest.mark.parametrize("asks", ["", "Upgrade: websocket\r\nConnection: Upgrade\r\n"], ids=["plain", "upgrade"])
-async def test_a_request_that_no_upgrade_can_be_gets_400(lab: LabServer, method: str, asks: str) -> None:
+async def test_a_request_with_another_method_is_400(lab: LabServer, method: str, asks: str) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", lab.port)
     writer.write(
         f"{method} /socket/websocket?token={token()} HTTP/1.1\r\nHost: x\r\n{asks}"
@@ -69,7 +98,7 @@ async def test_a_request_that_no_upgrade_can_be_gets_400(lab: LabServer, method:
 
 
 @pytest.mark.parametrize("missing", ["Sec-WebSocket-Version", "Sec-WebSocket-Key", "Upgrade", "Connection"])
-async def test_half_an_upgrade_gets_400(lab: LabServer, missing: str) -> None:
+async def test_an_incomplete_upgrade_is_400(lab: LabServer, missing: str) -> None:
     status, _ = await lab.refusal({"token": token()}, {missing: ""})
     assert status == 400
 
@@ -87,7 +116,7 @@ async def test_a_good_token_in_the_query_connects_with_or_without_a_trailing_sla
     await raw.close()
 
 
-async def test_of_two_tokens_in_the_query_the_last_counts(lab: LabServer) -> None:
+async def test_the_last_of_two_tokens_in_the_query_counts(lab: LabServer) -> None:
     for first, last, status in ((token(4), "no.token", b"403"), ("no.token", token(5), b"101")):
         raw = await RawSocket.connect(lab.port, f"/socket/websocket?token={first}&token={last}")
         assert raw.head.startswith(b"HTTP/1.1 " + status)
@@ -97,7 +126,7 @@ async def test_of_two_tokens_in_the_query_the_last_counts(lab: LabServer) -> Non
 @pytest.mark.parametrize("alphabet", ["standard", "urlsafe"])
 @pytest.mark.parametrize("padded", [False, True])
 @pytest.mark.parametrize("order", ["phoenix first", "token first"])
-async def test_a_token_among_the_subprotocols_selects_phoenix(
+async def test_a_token_in_a_subprotocol_connects_and_selects_phoenix(
     lab: LabServer, alphabet: str, padded: bool, order: str
 ) -> None:
     protocols = ["phoenix", offered(token(5), alphabet=alphabet, padded=padded)]
@@ -120,7 +149,7 @@ WITHOUT_PHOENIX = [
 
 
 @pytest.mark.parametrize("protocols", WITHOUT_PHOENIX, ids=range(len(WITHOUT_PHOENIX)))
-async def test_subprotocols_without_phoenix_among_them_are_refused_as_by_phoenix(
+async def test_subprotocols_without_phoenix_are_refused(
     lab: LabServer, protocols: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(0)
@@ -132,7 +161,7 @@ async def test_subprotocols_without_phoenix_among_them_are_refused_as_by_phoenix
 
 
 @pytest.mark.parametrize("protocols", ["phoenix", "phoenix, mqtt", "mqtt, phoenix", "mqtt,phoenix,sip", " phoenix "])
-async def test_phoenix_is_chosen_from_among_others(lab: LabServer, protocols: str) -> None:
+async def test_phoenix_is_selected_among_other_subprotocols(lab: LabServer, protocols: str) -> None:
     header = f"Sec-WebSocket-Protocol: {protocols}"
     raw = await RawSocket.connect(lab.port, f"/socket/websocket?token={token(5)}", headers=(header,))
     assert raw.head.startswith(b"HTTP/1.1 101 ")
@@ -140,12 +169,12 @@ async def test_phoenix_is_chosen_from_among_others(lab: LabServer, protocols: st
     await raw.close()
 
 
-async def test_of_two_tokens_among_the_subprotocols_none_counts(lab: LabServer) -> None:
+async def test_two_tokens_in_subprotocols_are_refused(lab: LabServer) -> None:
     headers = {"Sec-WebSocket-Protocol": f"phoenix, {offered(token(5))}, {offered(token(6))}"}
     assert await lab.refusal({"vsn": "2.0.0"}, headers) == (403, b"")
 
 
-async def test_the_token_among_the_subprotocols_wins_over_the_query(lab: LabServer) -> None:
+async def test_a_token_in_a_subprotocol_wins_over_the_query(lab: LabServer) -> None:
     header = f"Sec-WebSocket-Protocol: phoenix, {offered(token(5))}"
     raw = await RawSocket.connect(lab.port, f"/socket/websocket?token={token(6)}", headers=(header,))
     assert raw.head.startswith(b"HTTP/1.1 101 ")
@@ -162,14 +191,14 @@ async def test_no_compression_is_negotiated(lab: LabServer) -> None:
     await raw.close()
 
 
-async def test_without_vsn_version_1_is_spoken(lab: LabServer) -> None:
+async def test_version_1_is_the_default(lab: LabServer) -> None:
     socket = await lab.connect(vsn=None)
     await socket.send_str('{"topic":"phoenix","event":"heartbeat","payload":{},"ref":111}')
     assert (await socket.receive_json())["ref"] == 111
     await socket.close()
 
 
-async def test_parameters_that_nobody_knows_are_no_reason_to_refuse(lab: LabServer) -> None:
+async def test_unknown_parameters_are_ignored(lab: LabServer) -> None:
     raw = await RawSocket.connect(lab.port, f"/socket/websocket?token={token()}&vsn=2.0.0&locale=de%20AT&empty=")
     assert raw.head.startswith(b"HTTP/1.1 101 ")
     await raw.close()
@@ -213,7 +242,7 @@ ORIGINS: list[tuple[tuple[str, ...], str, bool]] = [
 
 
 @pytest.mark.parametrize(("allowed", "origin", "accepted"), ORIGINS)
-async def test_in_production_a_page_needs_an_allowed_origin_or_that_of_the_host(
+async def test_in_production_only_allowed_origins_may_connect_or_by_default_the_own_host(
     start_lab: StartLab,
     allowed: tuple[str, ...],
     origin: str,
@@ -228,7 +257,7 @@ async def test_in_production_a_page_needs_an_allowed_origin_or_that_of_the_host(
     assert told == ([] if accepted else [{"origin": origin}])
 
 
-async def test_a_client_that_is_no_page_sends_no_origin_and_may_connect(start_lab: StartLab) -> None:
+async def test_a_client_without_an_origin_may_connect(start_lab: StartLab) -> None:
     lab = await start_lab(environment="production", allowed_origins=("https://a.example",))
     assert await lab.refusal({"token": token()}) == (101, b"")
 
@@ -238,12 +267,12 @@ async def test_in_development_any_origin_may_connect(lab: LabServer, origin: str
     assert await lab.refusal({"token": token()}, {"Origin": origin}) == (101, b"")
 
 
-async def test_an_allowed_origin_is_asked_for_in_development_too(start_lab: StartLab) -> None:
+async def test_allowed_origins_apply_in_development_too(start_lab: StartLab) -> None:
     lab = await start_lab(allowed_origins=("https://a.example",))
     assert await lab.refusal({"token": token()}, {"Origin": "https://b.example"}) == (403, b"")
 
 
-async def test_a_node_that_is_draining_takes_nobody(lab: LabServer) -> None:
+async def test_a_draining_node_refuses_connects_with_503(lab: LabServer) -> None:
     await lab.endpoint.drain()
     assert await lab.refusal({"token": token()}) == (503, b"")
 

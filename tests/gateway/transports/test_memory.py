@@ -1,6 +1,6 @@
-"""What has ended is freed at once: no objects that refer to each other in a circle are left for a look through memory.
+"""Ended connections, channels and sessions leave no reference circles, which only the garbage collector could free.
 
-A node holds millions of objects for hours, and a look through all of them stalls it. So nothing may need one.
+A full collection stalls a node that holds millions of objects for hours. So the node must not depend on one.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ TOPIC = "lab:room:1"
 
 @contextmanager
 def left_behind() -> Iterator[Counter[str]]:
-    """Counts, by their types, the objects that only the garbage collector could free; it is off meanwhile."""
+    """Turn the collector off, and count by type the objects that only it could free."""
     counted: Counter[str] = Counter()
     gc.collect()
-    # What is there already is not looked through again: it is all that pytest and this test have loaded.
+    # The collector need not look through the objects that pytest and the tests have loaded.
     gc.freeze()
     gc.disable()
     try:
@@ -61,7 +61,7 @@ async def pushes(raw: RawSocket, event: str, payload: Any = None, *, answers: in
 
 
 async def request(lab: LabServer, method: str, path: str, body: bytes = b"") -> bytes:
-    """The answer to a request on a connection of its own."""
+    """Send a request on a new connection, and return the answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", lab.port)
     head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
     writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
@@ -78,7 +78,7 @@ async def joined(lab: LabServer, topic: str = TOPIC, payload: Any = None, user: 
     return raw
 
 
-# What one connection can go through. Each of them begins with a new one.
+# The lives of one connection. Each function opens a new connection.
 
 
 async def is_cut(lab: LabServer) -> None:
@@ -106,7 +106,7 @@ async def closes(lab: LabServer) -> None:
 
 
 async def is_closed(lab: LabServer) -> None:
-    # A user each time: a disconnect also ends what the same user opens in the same millisecond.
+    # Each time another user, because a disconnect also closes what its user opens in the same millisecond.
     raw = await joined(lab, user=next(USERS))
     await pushes(raw, "disconnect_me")
     await raw.close()
@@ -116,7 +116,7 @@ async def never_joins(lab: LabServer) -> None:
     await (await lab.connect_raw()).close()
 
 
-async def sends_no_frame(lab: LabServer) -> None:
+async def sends_a_malformed_frame(lab: LabServer) -> None:
     raw = await joined(lab)
     raw.send(frame(b"\x01", BINARY))
     assert await raw.close_code() == 1011
@@ -181,7 +181,7 @@ async def is_refused_the_connect(lab: LabServer) -> None:
 
 
 @pytest.mark.parametrize(
-    "goes_through",
+    "live",
     [
         is_cut,
         is_cut_with_a_frame_on_its_way,
@@ -189,7 +189,7 @@ async def is_refused_the_connect(lab: LabServer) -> None:
         closes,
         is_closed,
         never_joins,
-        sends_no_frame,
+        sends_a_malformed_frame,
         joins_and_leaves,
         joins_twice,
         is_refused,
@@ -200,14 +200,12 @@ async def is_refused_the_connect(lab: LabServer) -> None:
         is_refused_the_connect,
     ],
 )
-async def test_a_connection_leaves_nothing_behind(
-    lab: LabServer, goes_through: Callable[[LabServer], Awaitable[None]]
-) -> None:
-    await goes_through(lab)
+async def test_a_connection_leaves_nothing_behind(lab: LabServer, live: Callable[[LabServer], Awaitable[None]]) -> None:
+    await live(lab)
     await lab.until_quiet()
     with left_behind() as left:
         for _ in range(TIMES):
-            await goes_through(lab)
+            await live(lab)
         await lab.until_quiet()
     assert left == {}
 

@@ -1,4 +1,4 @@
-"""Frames over a socket, and the codes with which a connection ends."""
+"""Tests frames over a real WebSocket, and the codes with which connections are closed."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def test_a_message_may_come_in_fragments_with_a_ping_between(lab: LabServe
     assert await raw.receive() == (TEXT, HEARTBEAT_REPLY)
 
 
-async def test_frames_are_counted_and_pings_and_closes_are_none(lab: LabServer) -> None:
+async def test_pings_and_closes_are_not_counted_as_frames(lab: LabServer) -> None:
     raw = await lab.connect_raw()
     raw.send(frame(b"", PING), frame(b"", PONG), frame(HEARTBEAT))
     await raw.receive()
@@ -98,20 +98,20 @@ async def test_binary_goes_both_ways(lab: LabServer, size: int) -> None:
     assert await raw.receive() == (BINARY, b"\x01\x02\x02\x06\x02j1r1lab:okok" + data[:size])
 
 
-async def test_a_ping_is_answered_after_what_was_asked_before_it(lab: LabServer) -> None:
+async def test_a_ping_is_answered_after_the_frames_before_it(lab: LabServer) -> None:
     raw = await lab.connect_raw()
     raw.send(frame(HEARTBEAT), frame(b"p", PING))
     assert await raw.receive() == (TEXT, HEARTBEAT_REPLY)
     assert await raw.receive() == (PONG, b"p")
 
 
-async def test_a_pong_that_nobody_asked_for_is_ignored(lab: LabServer) -> None:
+async def test_an_unexpected_pong_is_ignored(lab: LabServer) -> None:
     raw = await lab.connect_raw()
     raw.send(frame(b"", PONG), frame(HEARTBEAT))
     assert await raw.receive() == (TEXT, HEARTBEAT_REPLY)
 
 
-async def test_a_slow_join_holds_up_neither_heartbeats_nor_other_channels(lab: LabServer) -> None:
+async def test_a_slow_join_delays_neither_heartbeats_nor_other_channels(lab: LabServer) -> None:
     raw = await lab.connect_raw()
     raw.send(
         frame(message("j1", "r1", "lab:slow", "phx_join")),
@@ -135,15 +135,15 @@ async def test_an_id_in_a_topic_has_one_spelling(lab: LabServer, spelled: str) -
     assert json.loads((await raw.receive()).payload)[4]["status"] == "ok"
 
 
-# Closing: frames that are none
+# Closing: malformed frames
 
 BAD_FRAMES = {
-    "no json": (b"hello", TEXT),
-    "nothing": (b"", TEXT),
+    "not json": (b"hello", TEXT),
+    "empty": (b"", TEXT),
     "an array that is too short": (b'["1","1","t","e"]', TEXT),
     "an object on a version 2 socket": (b'{"topic":"t","event":"e","payload":{},"ref":1}', TEXT),
     "short binary": (b"\x00\x01", BINARY),
-    "binary of a server's kind": (b"\x01\x00\x00\x00\x00", BINARY),
+    "a binary kind that only servers send": (b"\x01\x00\x00\x00\x00", BINARY),
     "binary sizes beyond the end": (b"\x00\x09\x09\x09\x09", BINARY),
     "binary that is not utf-8": (b"\x00\x00\x00\x01\x00\xff", BINARY),
     "json in binary on a version 2 socket": (HEARTBEAT, BINARY),
@@ -151,7 +151,7 @@ BAD_FRAMES = {
 
 
 @pytest.mark.parametrize(("payload", "opcode"), BAD_FRAMES.values(), ids=BAD_FRAMES.keys())
-async def test_what_is_no_frame_closes_with_1011(lab: LabServer, payload: bytes, opcode: int) -> None:
+async def test_a_malformed_frame_closes_with_1011(lab: LabServer, payload: bytes, opcode: int) -> None:
     raw = await lab.connect_raw()
     raw.send(frame(payload, opcode))
     assert await raw.close_code() == 1011
@@ -183,12 +183,12 @@ PROTOCOL_ERRORS = {
     "a continuation of nothing": frame(HEARTBEAT, 0),
     "text within a fragmented message": frame(b"[", fin=False) + frame(HEARTBEAT),
     "a close of one byte": frame(b"\x03", CLOSE),
-    "a close with a code that is none": frame((1005).to_bytes(2, "big"), CLOSE),
+    "a close with an invalid code": frame((1005).to_bytes(2, "big"), CLOSE),
 }
 
 
 @pytest.mark.parametrize("sent", PROTOCOL_ERRORS.values(), ids=PROTOCOL_ERRORS.keys())
-async def test_what_breaks_the_websocket_protocol_closes_with_1002(lab: LabServer, sent: bytes) -> None:
+async def test_a_violation_of_the_websocket_protocol_closes_with_1002(lab: LabServer, sent: bytes) -> None:
     raw = await lab.connect_raw()
     raw.send(sent)
     assert await raw.close_code() == 1002
@@ -196,14 +196,14 @@ async def test_what_breaks_the_websocket_protocol_closes_with_1002(lab: LabServe
 
 
 @pytest.mark.parametrize("bad", [frame(b"hello"), frame(b"\xff"), frame(b"", 3)], ids=["1011", "1007", "1002"])
-async def test_what_came_before_a_bad_frame_is_answered_before_the_close(lab: LabServer, bad: bytes) -> None:
+async def test_frames_before_a_bad_frame_are_answered_before_the_close(lab: LabServer, bad: bytes) -> None:
     raw = await lab.connect_raw()
     raw.send(frame(HEARTBEAT), bad, frame(HEARTBEAT))
     assert await raw.receive() == (TEXT, HEARTBEAT_REPLY)
     assert await raw.close_code() in (1011, 1007, 1002)
 
 
-async def test_nothing_follows_a_close(lab: LabServer) -> None:
+async def test_nothing_is_sent_after_a_close(lab: LabServer) -> None:
     raw = await lab.connect_raw()
     await joined(raw, "lab:ok")
     raw.send(frame(b"hello"), frame(HEARTBEAT))
@@ -213,7 +213,7 @@ async def test_nothing_follows_a_close(lab: LabServer) -> None:
     assert await raw.end() == b""
 
 
-async def test_a_bad_frame_is_one_line_in_the_log_without_what_was_in_it(
+async def test_a_bad_frame_is_logged_in_one_line_without_its_content(
     lab: LabServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     raw = await lab.connect_raw()
@@ -224,7 +224,7 @@ async def test_a_bad_frame_is_one_line_in_the_log_without_what_was_in_it(
     assert "secret" not in str(vars(record))
 
 
-async def test_a_bad_frame_disturbs_nobody_else(lab: LabServer) -> None:
+async def test_a_bad_frame_does_not_affect_other_clients(lab: LabServer) -> None:
     bad, good = await lab.connect_raw(), await lab.connect_raw(2)
     await joined(good, "lab:ok")
     await joined(bad, "lab:ok")
@@ -236,10 +236,10 @@ async def test_a_bad_frame_disturbs_nobody_else(lab: LabServer) -> None:
 
 
 @pytest.mark.parametrize("where", ["ref", "join_ref", "payload"])
-async def test_nesting_of_any_depth_is_answered_or_closes_with_1011(
+async def test_a_deeply_nested_frame_is_answered_or_closes_with_1011(
     lab: LabServer, caplog: pytest.LogCaptureFixture, where: str
 ) -> None:
-    # Somewhere here is the depth at which a frame can still be decoded, but what answers it no more be encoded.
+    # Within this range is a depth that can still be decoded, but whose answer cannot be encoded.
     for depth in range(880, 1020, 2):
         raw = await lab.connect_raw()
         nested = "[" * depth + "]" * depth
@@ -263,7 +263,7 @@ async def test_nesting_of_any_depth_is_answered_or_closes_with_1011(
 # Closing: sizes
 
 
-async def test_a_message_of_exactly_the_greatest_size_passes(start_lab: StartLab) -> None:
+async def test_a_message_of_the_largest_size_is_accepted(start_lab: StartLab) -> None:
     lab = await start_lab(max_message_bytes=1000)
     raw = await lab.connect_raw()
     text = HEARTBEAT[:-2] + b'"' + b"x" * (1000 - len(HEARTBEAT)) + b'"]'
@@ -283,7 +283,7 @@ async def test_a_message_of_exactly_the_greatest_size_passes(start_lab: StartLab
         frame(HEARTBEAT.ljust(600), fin=False) + frame(b" " * 401, 0),
         frame(b"")[:1] + b"\xff" + (2**62).to_bytes(8, "big"),
     ],
-    ids=["one byte more", "binary", "fragments", "only the announcement"],
+    ids=["one byte more", "binary", "fragments", "only the header"],
 )
 async def test_a_larger_message_closes_with_1009(start_lab: StartLab, sent: bytes) -> None:
     lab = await start_lab(max_message_bytes=1000)
@@ -295,7 +295,7 @@ async def test_a_larger_message_closes_with_1009(start_lab: StartLab, sent: byte
 # Closing: idleness
 
 
-async def test_who_sends_nothing_is_closed_with_1002_although_the_server_pushes(start_lab: StartLab) -> None:
+async def test_a_client_that_sends_nothing_is_closed_with_1002_although_the_server_pushes(start_lab: StartLab) -> None:
     lab = await start_lab(idle_seconds=0.3)
     raw = await lab.connect_raw()
     await joined(raw, "lab:ok")
@@ -311,7 +311,7 @@ async def test_who_sends_nothing_is_closed_with_1002_although_the_server_pushes(
     assert pushes
 
 
-async def test_whoever_sends_anything_stays(start_lab: StartLab) -> None:
+async def test_a_client_that_sends_anything_stays_connected(start_lab: StartLab) -> None:
     lab = await start_lab(idle_seconds=0.8)
     signs_of_life = {await lab.connect_raw(): sign for sign in (frame(b"", PING), frame(b"", PONG), frame(HEARTBEAT))}
     silent = await lab.connect_raw()
@@ -349,13 +349,13 @@ async def test_a_drain_closes_all_sockets_with_1012(start_lab: StartLab) -> None
     raws = [await lab.connect_raw(number) for number in range(1, 26)]
     draining = asyncio.create_task(lab.endpoint.drain())
     assert {await raw.close_code() for raw in raws} == {1012}
-    # A client that stays would be waited for.
+    # The drain waits for the clients to go.
     for raw in raws:
         await raw.close()
     await draining
 
 
-async def test_a_drain_finishes_replies_under_way(start_lab: StartLab) -> None:
+async def test_a_drain_waits_for_pending_replies(start_lab: StartLab) -> None:
     lab = await start_lab(drain_seconds=0.05)
     raw = await lab.connect_raw()
     raw.send(frame(message("j1", "r1", "lab:slow", "phx_join")), frame(HEARTBEAT))
@@ -388,7 +388,7 @@ async def test_a_client_that_vanishes_ends_its_channels(lab: LabServer) -> None:
 # Floods
 
 
-async def test_a_flood_for_a_busy_channel_is_read_no_faster_than_it_is_handled(start_lab: StartLab) -> None:
+async def test_messages_for_a_busy_channel_are_read_no_faster_than_they_are_handled(start_lab: StartLab) -> None:
     lab = await start_lab(max_backlog_messages=10)
     flooding, other = await lab.connect_raw(1), await lab.connect_raw(2)
     flooding.send(
@@ -403,7 +403,7 @@ async def test_a_flood_for_a_busy_channel_is_read_no_faster_than_it_is_handled(s
     assert refs == ["join", *range(200)]
 
 
-async def test_a_client_that_vanishes_unread_takes_no_broadcast_from_the_others(start_lab: StartLab) -> None:
+async def test_a_client_that_vanishes_during_its_flood_takes_no_broadcast_from_others(start_lab: StartLab) -> None:
     lab = await start_lab(max_backlog_messages=10)
     flooding, other = await lab.connect_raw(1), await lab.connect_raw(2)
     await joined(flooding, "lab:ok")
@@ -414,7 +414,7 @@ async def test_a_client_that_vanishes_unread_takes_no_broadcast_from_the_others(
     )
     await lab.until(lambda: any(connection.backlog >= 10 for connection in lab.endpoint.connections))
     await flooding.close()
-    # The node reads again, and so notices that the client is gone, when the slow join has ended.
+    # The node reads again after the slow join. Only then it notices that the client is gone.
     while len(lab.endpoint.connections) == 2:
         lab.endpoint.broadcast("lab:ok", "news", {"n": 1})
         assert json.loads((await other.receive()).payload)[4] == {"n": 1}
@@ -425,7 +425,7 @@ async def test_a_client_that_vanishes_unread_takes_no_broadcast_from_the_others(
 # Slow readers
 
 
-async def test_a_reader_that_reads_nothing_is_closed_and_harms_nobody(start_lab: StartLab) -> None:
+async def test_a_client_that_reads_nothing_is_closed_and_delays_nobody(start_lab: StartLab) -> None:
     lab = await start_lab(max_outbox_bytes=100_000)
     slow = await lab.connect_raw(1, receive_buffer=4096)
     good = await lab.connect_raw(2)
@@ -437,14 +437,14 @@ async def test_a_reader_that_reads_nothing_is_closed_and_harms_nobody(start_lab:
             lab.endpoint.broadcast("lab:ok", "news", {"n": sent, "fill": "x" * 20_000})
             sent += 1
             assert json.loads((await good.receive()).payload)[4]["n"] == sent - 1
-    # What the kernel keeps for a reader is megabytes at most.
+    # The kernel buffers a few megabytes for a reader.
     assert sent * 20_000 < 20_000_000
     good.send(frame(HEARTBEAT))
     assert await good.receive() == (TEXT, HEARTBEAT_REPLY)
     assert len(lab.endpoint.topics) == 1
 
 
-async def test_a_reader_that_asks_for_much_and_reads_nothing_is_closed(start_lab: StartLab) -> None:
+async def test_a_client_that_asks_for_large_replies_and_reads_nothing_is_closed(start_lab: StartLab) -> None:
     lab = await start_lab(max_outbox_bytes=100_000)
     slow = await lab.connect_raw(1, receive_buffer=4096)
     await joined(slow, "lab:ok")
@@ -454,7 +454,7 @@ async def test_a_reader_that_asks_for_much_and_reads_nothing_is_closed(start_lab
 
 
 async def flooded(lab: LabServer, slow: RawSocket, bytes_waiting: int) -> int:
-    """Broadcasts until so many bytes wait for a client that does not read; how many broadcasts there were."""
+    """Broadcast until `bytes_waiting` bytes wait for a client that does not read; return the number of broadcasts."""
     (connection,) = lab.endpoint.connections
     sent = 0
     while connection.outbox_bytes < bytes_waiting and lab.endpoint.connections:
@@ -465,7 +465,7 @@ async def flooded(lab: LabServer, slow: RawSocket, bytes_waiting: int) -> int:
 
 
 async def numbers_until_close(slow: RawSocket) -> tuple[list[int], int]:
-    """The numbers of the broadcasts, and the code of the close behind them."""
+    """Read up to the close; return the numbers of the broadcasts, and the code of the close."""
     numbers: list[int] = []
     while True:
         opcode, payload = await slow.receive()
@@ -474,7 +474,7 @@ async def numbers_until_close(slow: RawSocket) -> tuple[list[int], int]:
         numbers.append(json.loads(payload)[4]["n"])
 
 
-async def test_a_reader_past_its_limit_gets_what_was_sent_before_and_the_code(start_lab: StartLab) -> None:
+async def test_a_slow_reader_past_its_limit_gets_the_earlier_frames_and_the_code(start_lab: StartLab) -> None:
     lab = await start_lab(max_outbox_bytes=500_000)
     slow = await lab.connect_raw(1, receive_buffer=4096)
     await joined(slow, "lab:ok")
@@ -489,14 +489,16 @@ async def test_a_reader_past_its_limit_gets_what_was_sent_before_and_the_code(st
 
 
 @pytest.mark.parametrize("talks", [False, True], ids=["silent", "still sending"])
-async def test_a_disconnect_reaches_a_reader_that_is_half_a_second_late(start_lab: StartLab, talks: bool) -> None:
+async def test_a_reader_half_a_second_behind_gets_all_frames_and_the_code_of_a_disconnect(
+    start_lab: StartLab, talks: bool
+) -> None:
     lab = await start_lab(max_outbox_bytes=4_000_000)
     slow = await lab.connect_raw(7, receive_buffer=4096)
     await joined(slow, "lab:ok")
     sent = await flooded(lab, slow, 1_000_000)
     lab.endpoint.disconnect(7)
     await lab.until(lambda: not len(lab.endpoint.topics))
-    assert lab.endpoint.connections._leaving, "for everybody else it is gone at once"
+    assert lab.endpoint.connections._leaving, "the connection must be kept until its bytes are read"
     for _ in range(10):
         if talks:
             slow.send(frame(HEARTBEAT), frame(b"x" * 10_000, BINARY))
@@ -505,7 +507,7 @@ async def test_a_disconnect_reaches_a_reader_that_is_half_a_second_late(start_la
     assert await slow.end() == b""
 
 
-async def test_a_client_that_never_reads_is_cut_in_time(start_lab: StartLab) -> None:
+async def test_a_client_that_never_reads_its_close_is_cut_off(start_lab: StartLab) -> None:
     lab = await start_lab(max_outbox_bytes=4_000_000, close_seconds=0.4)
     slow = await lab.connect_raw(7, receive_buffer=4096)
     await joined(slow, "lab:ok")
@@ -517,7 +519,7 @@ async def test_a_client_that_never_reads_is_cut_in_time(start_lab: StartLab) -> 
     assert time.monotonic() - before > 0.3
 
 
-async def test_what_waits_for_clients_that_were_closed_counts_among_all_that_waits(start_lab: StartLab) -> None:
+async def test_bytes_waiting_for_closed_clients_count_in_the_shared_limit(start_lab: StartLab) -> None:
     lab = await start_lab(max_outbox_bytes=4_000_000, max_total_outbox_bytes=1_500_000, close_seconds=60.0)
     readers = [await lab.connect_raw(number, receive_buffer=4096) for number in range(1, 5)]
     for reader in readers:
@@ -529,12 +531,12 @@ async def test_what_waits_for_clients_that_were_closed_counts_among_all_that_wai
         lab.endpoint.disconnect(number)
     await lab.until(lambda: sum(one.unread_bytes for one in lab.endpoint.connections._leaving) > 3_900_000)
     await lab.until(lambda: sum(one.unread_bytes for one in lab.endpoint.connections._leaving) <= 1_500_000)
-    # Those that were cut are gone a moment later.
+    # The connections that were cut are removed a moment later.
     await lab.until(lambda: len(lab.endpoint.connections._leaving) <= 1)
     assert len(lab.endpoint.connections._leaving) == 1
 
 
-async def test_a_drain_waits_for_those_who_read_slowly(start_lab: StartLab) -> None:
+async def test_a_drain_waits_for_slow_readers(start_lab: StartLab) -> None:
     lab = await start_lab(max_outbox_bytes=4_000_000, drain_seconds=0.05)
     slow = await lab.connect_raw(7, receive_buffer=4096)
     await joined(slow, "lab:ok")
@@ -551,18 +553,18 @@ async def test_a_drain_waits_for_those_who_read_slowly(start_lab: StartLab) -> N
 
 
 @pytest.mark.parametrize("bad", [frame(b"x" * 200_000), frame(b"", 3)], ids=["too large", "no frame"])
-async def test_the_code_of_a_mistake_reaches_a_client_that_goes_on_sending(start_lab: StartLab, bad: bytes) -> None:
+async def test_a_client_that_goes_on_sending_after_its_bad_frame_gets_the_code(start_lab: StartLab, bad: bytes) -> None:
     lab = await start_lab(max_message_bytes=100_000)
     for _ in range(20):
         raw = await lab.connect_raw(1)
         raw.send(bad, *[frame(b"x" * 50_000)] * 20)
-        # A reset would take what is unread along.
+        # If the server reset the connection, the client would lose what it has not read yet.
         await asyncio.sleep(0.02)
         assert await raw.close_code() in (1009, 1002)
         await raw.close()
 
 
-async def test_a_reader_that_is_slow_but_reads_gets_everything(start_lab: StartLab) -> None:
+async def test_a_slow_reader_within_its_limit_gets_everything(start_lab: StartLab) -> None:
     lab = await start_lab(max_outbox_bytes=2_000_000)
     slow = await lab.connect_raw(1, receive_buffer=4096)
     await joined(slow, "lab:ok")
@@ -575,16 +577,16 @@ async def test_a_reader_that_is_slow_but_reads_gets_everything(start_lab: StartL
 # Too many
 
 
-async def test_a_user_has_so_many_websockets_and_no_more_however_they_come(start_lab: StartLab) -> None:
+async def test_concurrent_websockets_of_a_user_past_the_limit_get_429(start_lab: StartLab) -> None:
     lab = await start_lab(max_websockets_per_user=3)
     sockets = await asyncio.gather(*(lab.connect_raw(7) for _ in range(10)))
     assert Counter(raw.head.split()[1] for raw in sockets) == {b"101": 3, b"429": 7}
-    assert counted(lab.endpoint.counts.refused) == {"": 7}
+    assert counted(lab.endpoint.counts.refused) == {"too many websockets": 7}
     others = await lab.connect(8)
     await others.close()
 
 
-async def test_none_that_is_open_is_closed_for_another_and_one_that_ends_makes_room(start_lab: StartLab) -> None:
+async def test_open_websockets_stay_at_the_limit_and_a_closed_one_makes_room(start_lab: StartLab) -> None:
     lab = await start_lab(max_websockets_per_user=2)
     first, second = await lab.connect_raw(7), await lab.connect_raw(7)
     with pytest.raises(aiohttp.WSServerHandshakeError, match="429"):
@@ -598,7 +600,7 @@ async def test_none_that_is_open_is_closed_for_another_and_one_that_ends_makes_r
     await third.close()
 
 
-async def test_long_polls_of_the_user_take_no_place_of_a_websocket(start_lab: StartLab) -> None:
+async def test_long_polls_do_not_count_in_the_limit_of_websockets(start_lab: StartLab) -> None:
     lab = await start_lab(max_websockets_per_user=1)
     await lab.get(path="/../longpoll", vsn="2.0.0", token=token(7))
     assert len(lab.endpoint.connections) == 1
@@ -606,7 +608,7 @@ async def test_long_polls_of_the_user_take_no_place_of_a_websocket(start_lab: St
     await socket.close()
 
 
-async def test_what_this_side_closes_is_counted_by_why(lab: LabServer) -> None:
+async def test_closes_by_the_server_are_counted_by_reason(lab: LabServer) -> None:
     bad, text, leaving = await lab.connect_raw(1), await lab.connect_raw(2), await lab.connect_raw(3)
     bad.send(frame(b"no frame"))
     assert await bad.close_code() == 1011

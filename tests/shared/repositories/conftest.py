@@ -8,6 +8,7 @@ import pytest
 
 from shared.postgres import Database
 from shared.repositories.blocks import BlockRepository
+from shared.repositories.conversations import ConversationRepository
 from shared.repositories.messages import MessageRepository
 from shared.repositories.seed import SeedRepository
 from shared.repositories.users import UserRepository
@@ -25,6 +26,11 @@ async def database(settings: Settings) -> AsyncIterator[Database]:
 @pytest.fixture
 def messages(database: Database) -> MessageRepository:
     return MessageRepository(database)
+
+
+@pytest.fixture
+def conversations(database: Database) -> ConversationRepository:
+    return ConversationRepository(database)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Lab nodes inside the test's own loop, and a client that long-polls them, node by node in turn."""
+"""Lab nodes in the test's own loop, and a long-polling client that sends its requests to the nodes in turn."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from gateway.runtime.endpoint import Endpoint, new_node_id
 from shared.pubsub.memory import MemoryBroker, MemoryHub
 from shared.pubsub.redis import RedisBroker
 from shared.settings import Settings
+from tests.conftest import JWT_SECRET
 from tests.lab.__main__ import LabAdmission
 from tests.lab.node import lab_node
 
-SECRET = "a-secret-of-the-tests-a-secret-of-the-tests"
+SECRET = JWT_SECRET
 SOON = 10.0
-"""Seconds after which what was waited for is held to be missing."""
+"""Seconds after which a test stops waiting for something, and fails."""
 NDJSON = {"content-type": "application/x-ndjson"}
 JSON = {"content-type": "application/json"}
 
@@ -50,7 +51,7 @@ class LabNode:
 
 
 class Cluster:
-    """Nodes that hear each other, through Redis where one is given."""
+    """Starts nodes that share a broker: Redis if a URL is given, else a broker in memory."""
 
     def __init__(self, redis_url: str = "") -> None:
         self._redis_url = redis_url
@@ -88,10 +89,10 @@ async def are_polled(node: LabNode, count: int = 1) -> None:
 
 
 class LongPollClient:
-    """A client whose requests go to the nodes in turn, unless a node is named by its number."""
+    """A client that sends its requests to the nodes in turn, or to the node whose number is given."""
 
     def __init__(self, http: aiohttp.ClientSession, nodes: Sequence[LabNode | str], user_id: int = 1) -> None:
-        """The nodes may be URLs."""
+        """`nodes` are nodes or URLs."""
         self._http = http
         self._urls = [node if isinstance(node, str) else node.url for node in nodes]
         self._turn = itertools.count()
@@ -111,7 +112,7 @@ class LongPollClient:
         headers: Mapping[str, str] | None = None,
         data: Any = None,
     ) -> dict[str, Any]:
-        """The JSON body; that the HTTP status is 200 and who may read it is checked on the way."""
+        """Send a request, check the HTTP status and the CORS headers of the answer, and return its JSON body."""
         async with asyncio.timeout(SOON + 20):
             async with self._http.request(
                 method, self.url(node), params=params, headers=headers, data=data
@@ -129,12 +130,12 @@ class LongPollClient:
         return self.token
 
     async def poll(self, node: int | None = None) -> dict[str, Any]:
-        """As phoenix.js asks: the session's token behind the user's own."""
+        """Poll as phoenix.js does, with the session's token after the user's token."""
         params = [("token", self.jwt), ("vsn", "2.0.0"), ("token", self.token)]
         return await self.request("GET", params, node=node)
 
     async def post(self, *frames: Any, node: int | None = None, headers: Mapping[str, str] = NDJSON) -> int:
-        """Each frame is its text, or a value that becomes JSON."""
+        """Post frames in one body, and return the status. A frame is a text, or a value that becomes JSON."""
         body = "\n".join(frame if isinstance(frame, str) else json.dumps(frame) for frame in frames)
         data = io.BytesIO(body.encode())
         answer = await self.request("POST", {"token": self.token}, node=node, headers=headers, data=data)
@@ -147,7 +148,7 @@ class LongPollClient:
         assert answer == [join_ref, join_ref, topic, "phx_reply", {"response": {}, "status": "ok"}]
 
     async def gets(self, count: int) -> list[Any]:
-        """The next frames, polled for until that many have come."""
+        """Poll until `count` frames have arrived, and return them."""
         async with asyncio.timeout(SOON):
             while len(self.received) < count:
                 answer = await self.poll()

@@ -1,4 +1,4 @@
-"""What a POST's body holds, and the session's token."""
+"""Tests how the body of a POST is divided into frames, and the token of a session."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from gateway.protocol.messages import BadFrame
 from gateway.transports.longpoll_body import NDJSON, ClientFrame, frames_of
 from gateway.transports.longpoll_token import SessionReference, SessionTokens, new_session_id
-
-SECRET = "a-secret-of-the-tests-a-secret-of-the-tests"
+from tests.conftest import JWT_SECRET
 
 
 @pytest.mark.parametrize(
@@ -30,38 +29,40 @@ SECRET = "a-secret-of-the-tests-a-secret-of-the-tests"
         ("application/octet-stream", b"", [ClientFrame(b"")]),
     ],
 )
-def test_a_body_is_frames_by_its_content_type(content_type: str, body: bytes, frames: list[ClientFrame]) -> None:
+def test_a_body_is_divided_into_frames_by_its_content_type(
+    content_type: str, body: bytes, frames: list[ClientFrame]
+) -> None:
     assert frames_of(content_type, body) == frames
 
 
 @given(st.binary())
-def test_any_line_is_either_base64_or_a_bad_frame(data: bytes) -> None:
+def test_a_binary_line_is_decoded_or_raises_bad_frame(data: bytes) -> None:
     with contextlib.suppress(BadFrame):
         assert isinstance(ClientFrame(data, is_binary=True).binary(), bytes)
 
 
-def test_a_token_names_its_session_and_its_node() -> None:
-    tokens = SessionTokens(SECRET)
+def test_a_token_contains_its_session_and_its_node() -> None:
+    tokens = SessionTokens(JWT_SECRET)
     reference = SessionReference("node", new_session_id())
     assert tokens.read(tokens.issue(reference)) == reference
-    assert SessionTokens(SECRET).read(tokens.issue(reference)) == reference
+    assert SessionTokens(JWT_SECRET).read(tokens.issue(reference)) == reference
 
 
 @pytest.mark.parametrize(
     "token",
     ["", ".", "..", "a.b", "a.b.c", "ä.b.c", "a" * 10_000, "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"],
 )
-def test_what_is_no_session_token_names_none(token: str) -> None:
-    assert SessionTokens(SECRET).read(token) is None
+def test_a_malformed_token_is_refused(token: str) -> None:
+    assert SessionTokens(JWT_SECRET).read(token) is None
 
 
-def test_a_token_changed_or_signed_with_another_secret_names_none() -> None:
-    tokens = SessionTokens(SECRET)
+def test_a_changed_token_and_a_token_of_another_secret_are_refused() -> None:
+    tokens = SessionTokens(JWT_SECRET)
     token = tokens.issue(SessionReference("node", "session"))
     assert tokens.read(token.replace("session", "another")) is None
     assert tokens.read(token.replace("node", "edon")) is None
     assert tokens.read(token[:-1]) is None
-    assert SessionTokens(SECRET[::-1]).read(token) is None
+    assert SessionTokens(JWT_SECRET[::-1]).read(token) is None
 
 
 def test_long_polling_without_a_secret_is_refused_at_start() -> None:

@@ -1,4 +1,4 @@
-"""Long polling lasts, whatever the version of the client: answers show that the node lives, lost sessions are known."""
+"""Tests that long polling goes on with every phoenix.js: slow answers are kept alive, lost sessions are replaced."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ import pytest
 from gateway.protocol.close_codes import DISCONNECTED, RESTARTING
 from tests.gateway.transports.longpoll.client import JSON, NDJSON, SOON, Cluster, LongPollClient, are_polled
 
-# What phoenix.js before 1.8.5 makes of 410 is that it is connected, and its channels are joined still.
+# On 410, phoenix.js before 1.8.5 believes that it is connected and that its channels are still joined. So it gets 500.
 FAILED = {"status": 500}
 
 
 @asynccontextmanager
 async def poll_of(http: aiohttp.ClientSession, client: LongPollClient) -> AsyncIterator[aiohttp.ClientResponse]:
-    """A poll's answer, of which only the head has to be there."""
+    """Poll, and yield the answer as soon as its head is there."""
     async with http.get(client.url(), params=[("token", client.jwt), ("token", client.token)]) as response:
         yield response
 
 
-async def lost(http: aiohttp.ClientSession, cluster: Cluster) -> LongPollClient:
-    """The client of a session that is gone, with the token of the one in its place."""
+async def client_of_a_lost_session(http: aiohttp.ClientSession, cluster: Cluster) -> LongPollClient:
+    """A client whose session was client_of_a_lost_session. It has the token of the session that replaces it."""
     (node,) = await cluster.start()
     client = LongPollClient(http, [node])
     await client.open()
@@ -39,9 +39,7 @@ async def lost(http: aiohttp.ClientSession, cluster: Cluster) -> LongPollClient:
     return client
 
 
-async def test_a_poll_that_waits_shows_by_blanks_that_the_node_lives(
-    http: aiohttp.ClientSession, cluster: Cluster
-) -> None:
+async def test_a_waiting_poll_gets_blanks_that_keep_it_alive(http: aiohttp.ClientSession, cluster: Cluster) -> None:
     (node,) = await cluster.start(longpoll_beat_seconds=0.1)
     client = LongPollClient(http, [node])
     await client.open()
@@ -53,14 +51,12 @@ async def test_a_poll_that_waits_shows_by_blanks_that_the_node_lives(
         assert await client.post(["1", "2", "lab:ok", "echo", {}]) == 200
         answer = json.loads(await response.read())
     assert [json.loads(message)[1] for message in answer["messages"]] == ["2"]
-    # They were delivered: nobody gets them again.
+    # Delivered messages are not sent again.
     assert await client.post(["1", "3", "lab:ok", "echo", {}]) == 200
     assert [frame[1] for frame in await client.gets(1)] == ["3"]
 
 
-async def test_an_answer_that_is_there_at_once_is_nothing_but_the_answer(
-    http: aiohttp.ClientSession, cluster: Cluster
-) -> None:
+async def test_an_immediate_answer_has_no_blanks(http: aiohttp.ClientSession, cluster: Cluster) -> None:
     (node,) = await cluster.start()
     client = LongPollClient(http, [node])
     await client.open()
@@ -70,7 +66,7 @@ async def test_an_answer_that_is_there_at_once_is_nothing_but_the_answer(
         assert "Content-Length" in response.headers
 
 
-async def test_messages_for_a_client_that_goes_while_the_node_shows_that_it_lives_are_kept(
+async def test_messages_are_kept_when_the_client_goes_after_the_first_blank(
     http: aiohttp.ClientSession, cluster: Cluster
 ) -> None:
     (node,) = await cluster.start(longpoll_beat_seconds=0.05)
@@ -85,7 +81,7 @@ async def test_messages_for_a_client_that_goes_while_the_node_shows_that_it_live
     assert [frame[1] for frame in await client.gets(2)] == ["2", "3"]
 
 
-async def test_a_post_to_a_busy_session_shows_that_the_node_lives(
+async def test_a_post_to_a_busy_session_gets_blanks_that_keep_it_alive(
     http: aiohttp.ClientSession, cluster: Cluster
 ) -> None:
     (node,) = await cluster.start(longpoll_beat_seconds=0.05, longpoll_window_seconds=1.0, max_backlog_messages=2)
@@ -94,45 +90,41 @@ async def test_a_post_to_a_busy_session_shows_that_the_node_lives(
     frames = [["1", "1", "lab:slow", "phx_join", {}]]
     frames += [["1", str(number), "lab:slow", "echo", {}] for number in range(2, 6)]
     data = io.BytesIO("\n".join(map(json.dumps, frames)).encode())
-    # No more is taken of it than the channel has room for, until the slow join is done.
+    # Until the slow join is done, the node takes only as many frames as fit in the backlog.
     async with http.post(client.url(), params={"token": client.token}, data=data, headers=NDJSON) as response:
         body = await response.read()
     assert body.startswith(b" ")
     assert json.loads(body)["status"] == 200
 
 
-async def test_who_goes_on_in_place_of_a_lost_session_without_a_join_is_told_to_begin_anew(
-    http: aiohttp.ClientSession, cluster: Cluster
-) -> None:
-    client = await lost(http, cluster)
+async def test_a_replacing_session_without_a_join_is_ended(http: aiohttp.ClientSession, cluster: Cluster) -> None:
+    client = await client_of_a_lost_session(http, cluster)
     assert (await asyncio.wait_for(client.poll(), SOON / 2))["status"] == 500
     assert (await client.post(["1", "9", "lab:ok", "echo", {}])) == 410
 
 
-async def test_a_push_to_a_channel_of_a_lost_session_is_told_that_it_is_gone(
-    http: aiohttp.ClientSession, cluster: Cluster
-) -> None:
-    client = await lost(http, cluster)
+async def test_a_push_to_a_channel_of_a_lost_session_is_410(http: aiohttp.ClientSession, cluster: Cluster) -> None:
+    client = await client_of_a_lost_session(http, cluster)
     assert await client.post([None, "8", "phoenix", "heartbeat", {}]) == 200
     assert await client.post(["1", "9", "lab:ok", "echo", {}]) == 410
 
 
-async def test_who_joins_in_place_of_a_lost_session_stays(http: aiohttp.ClientSession, cluster: Cluster) -> None:
-    client = await lost(http, cluster)
+async def test_a_replacing_session_with_a_join_goes_on(http: aiohttp.ClientSession, cluster: Cluster) -> None:
+    client = await client_of_a_lost_session(http, cluster)
     waiting = asyncio.create_task(client.poll())
     assert await client.post(["2", "2", "lab:ok", "phx_join", {}]) == 200
     assert [json.loads(message)[1] for message in (await waiting)["messages"]] == ["2"]
-    # For longer than such a session waits for its first join.
+    # A session without a join would have ended within this time.
     waiting = asyncio.create_task(client.poll())
     assert not (await asyncio.wait((waiting,), timeout=1.5))[0]
     assert await client.post(["2", "3", "lab:ok", "echo", {}]) == 200
     assert [json.loads(message)[1] for message in (await waiting)["messages"]] == ["3"]
 
 
-async def test_a_join_that_a_later_one_has_overtaken_does_not_undo_it(
+async def test_a_join_that_arrives_after_a_newer_one_does_not_replace_it(
     http: aiohttp.ClientSession, cluster: Cluster
 ) -> None:
-    """phoenix.js up to 1.6 posts at once, each on its own, what waited for the connection: an old join and the new."""
+    """phoenix.js up to 1.6 posts all waiting frames at once, each in its own POST: also an old join and a new one."""
     (node,) = await cluster.start()
     client = LongPollClient(http, [node])
     await client.open()
@@ -143,9 +135,7 @@ async def test_a_join_that_a_later_one_has_overtaken_does_not_undo_it(
     assert [frame[:2] for frame in await client.gets(1)] == [["10", "11"]]
 
 
-async def test_a_poll_whose_session_ends_with_the_right_to_one_ends_empty(
-    http: aiohttp.ClientSession, cluster: Cluster
-) -> None:
+async def test_a_poll_of_a_disconnected_user_gets_no_new_session(http: aiohttp.ClientSession, cluster: Cluster) -> None:
     (node,) = await cluster.start()
     client = LongPollClient(http, [node])
     await client.open()
@@ -153,7 +143,7 @@ async def test_a_poll_whose_session_ends_with_the_right_to_one_ends_empty(
     await are_polled(node)
     client.jwt = "no longer good"
     params: Any = [("token", "no longer good"), ("vsn", "2.0.0"), ("token", client.token)]
-    # The newer poll takes the older one's place.
+    # The newer poll replaces the older one.
     refused = asyncio.create_task(client.request("GET", params))
     assert (await waiting)["status"] == 204
     next(iter(node.endpoint.connections)).close(DISCONNECTED)
@@ -163,7 +153,7 @@ async def test_a_poll_whose_session_ends_with_the_right_to_one_ends_empty(
 
 
 @pytest.mark.parametrize("node", [0, 1], ids=["on the node itself", "through another"])
-async def test_a_poll_that_meets_a_node_on_its_way_out_is_told_to_begin_anew(
+async def test_a_poll_at_a_draining_node_is_told_to_start_again(
     http: aiohttp.ClientSession, cluster: Cluster, node: int
 ) -> None:
     nodes = await cluster.start(2)

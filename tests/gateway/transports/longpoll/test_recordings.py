@@ -1,4 +1,4 @@
-"""Sessions recorded from a real server's WebSockets go the same way over long polling, through two nodes in turn."""
+"""Plays sessions that were recorded over WebSockets of a real Phoenix server, over long polling through two nodes."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from tests.support.processes import Processes
 
 RECORDINGS = Path(tests.protocol.recordings.__file__).parent
 SESSION_GONE = 3410
-"""What phoenix.js calls a session that has ended, whatever the cause."""
+"""The close code of phoenix.js for a session that has ended for any reason."""
 
 
 class Message(NamedTuple):
-    """As aiohttp's."""
+    """A message in the form of aiohttp's WSMessage."""
 
     type: aiohttp.WSMsgType
     data: Any
 
 
 class LongPollSocket:
-    """A session that reads and writes as aiohttp's client WebSocket does."""
+    """A long-poll session with the interface of aiohttp's client WebSocket."""
 
     protocol = None
     close_code = SESSION_GONE
@@ -47,7 +47,7 @@ class LongPollSocket:
         self._posting = asyncio.Lock()
 
     async def open(self) -> int:
-        """410, and the session is there; or another status."""
+        """Open the session, and return the status. 410 means that it is open."""
         answer = await self._get()
         self._token = answer.get("token", "")
         status: int = answer["status"]
@@ -89,11 +89,11 @@ class LongPollSocket:
             assert (await response.json())["status"] in (200, 400, 410)
 
     async def close(self, code: int = 1000) -> None:
-        """Nothing tells a server that nobody will poll any more."""
+        """Do nothing: a client cannot tell the server that it has stopped polling."""
 
 
 class LongPollPlayer(Player):
-    """Its connections are sessions; every request goes to the next node."""
+    """Plays connections as long-poll sessions. Every request goes to the next node."""
 
     async def _connect(
         self, client: aiohttp.ClientSession, name: str, how: dict[str, Any], lines: dict[str, Line], noted: Noted
@@ -116,7 +116,7 @@ class LongPollPlayer(Player):
 
 
 def over_longpoll(scenario: dict[str, Any]) -> dict[str, Any]:
-    """The same scenario as long polling shows it: no subprotocols, and one code for every end."""
+    """The scenario as a long-polling client sees it: without subprotocols, and with one code for every close."""
     steps = []
     for step in scenario["steps"]:
         then = [dict(seen) for seen in step["then"]]
@@ -130,7 +130,7 @@ def over_longpoll(scenario: dict[str, Any]) -> dict[str, Any]:
 
 
 def can_be_played(scenario: dict[str, Any]) -> bool:
-    """A client cannot hang up, and a line with nothing on it is no frame."""
+    """False for scenarios in which the client closes or sends an empty frame: long polling has neither."""
     return not any("close" in step or step.get("binary") == "" for step in scenario["steps"])
 
 
@@ -144,5 +144,5 @@ async def test_two_nodes_answer_long_polls_as_recorded(name: str, count: int, pr
     differences = await LongPollPlayer([node.url for node in nodes], DEFAULT_SECRET).differences(played)
     assert not differences, "\n".join(differences)
     for node in nodes:
-        # Without a drain, which would be long for so many sessions that nobody polls any more.
+        # A drain would take long, because it waits for sessions that nobody polls any more.
         node.kill()

@@ -1,4 +1,4 @@
-"""Long polling through any node: behind a load balancer that knows nothing of sessions, and when nodes die."""
+"""Tests long polling on several nodes: any node serves any session, and sessions of dead nodes are replaced."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def test_two_people_on_two_nodes_hear_each_other(http: aiohttp.ClientSessi
     assert [await one.gets(1), await two.gets(1)] == [[shout], [shout]]
 
 
-async def test_refusals_pass_between_nodes(http: aiohttp.ClientSession, each_cluster: Cluster) -> None:
+async def test_refusals_reach_clients_at_other_nodes(http: aiohttp.ClientSession, each_cluster: Cluster) -> None:
     nodes = await each_cluster.start(2)
     client = LongPollClient(http, nodes)
     await client.open(node=0)
@@ -73,11 +73,11 @@ async def test_refusals_pass_between_nodes(http: aiohttp.ClientSession, each_clu
     answer = await asyncio.wait_for(waiting, SOON / 2)
     assert answer["status"] == 410
     assert len(nodes[0].endpoint.connections) == 0
-    assert len(nodes[1].endpoint.connections) == 1, "the new session is where the poll came in"
+    assert len(nodes[1].endpoint.connections) == 1, "the node that got the poll must have the new session"
     assert await client.post("[]", node=1) == 410
 
 
-async def test_messages_that_another_node_could_not_hand_over_are_kept(
+async def test_messages_that_another_node_could_not_deliver_are_kept(
     http: aiohttp.ClientSession, each_cluster: Cluster
 ) -> None:
     nodes = await each_cluster.start(2)
@@ -93,9 +93,7 @@ async def test_messages_that_another_node_could_not_hand_over_are_kept(
     assert [frame[1] for frame in await client.gets(2)] == ["2", "3"]
 
 
-async def test_a_session_of_a_dead_node_is_gone_and_a_new_one_takes_its_place(
-    http: aiohttp.ClientSession, each_cluster: Cluster
-) -> None:
+async def test_a_session_of_a_dead_node_is_replaced(http: aiohttp.ClientSession, each_cluster: Cluster) -> None:
     nodes = await each_cluster.start(2, node_call_seconds=0.3)
     client = LongPollClient(http, nodes)
     await client.open(node=0)
@@ -111,7 +109,7 @@ async def test_a_session_of_a_dead_node_is_gone_and_a_new_one_takes_its_place(
     assert len((await client.poll(node=1))["messages"]) == 1
 
 
-async def test_local_sessions_live_on_while_the_node_is_cut_off(
+async def test_local_sessions_go_on_while_the_node_is_cut_off(
     http: aiohttp.ClientSession, each_cluster: Cluster
 ) -> None:
     nodes = await each_cluster.start(1)
@@ -123,9 +121,7 @@ async def test_local_sessions_live_on_while_the_node_is_cut_off(
     assert [frame[1] for frame in await client.gets(1)] == ["2"]
 
 
-async def test_disconnect_reaches_the_sessions_of_other_nodes(
-    http: aiohttp.ClientSession, each_cluster: Cluster
-) -> None:
+async def test_a_disconnect_ends_sessions_on_other_nodes(http: aiohttp.ClientSession, each_cluster: Cluster) -> None:
     nodes = await each_cluster.start(2)
     one, other = LongPollClient(http, nodes, 1), LongPollClient(http, nodes, 1)
     await one.open(node=0)
@@ -137,9 +133,7 @@ async def test_disconnect_reaches_the_sessions_of_other_nodes(
     assert (await asyncio.wait_for(waiting, SOON / 2))["status"] == 410
 
 
-async def test_a_draining_node_lets_go_of_the_polls_it_passes_on(
-    http: aiohttp.ClientSession, each_cluster: Cluster
-) -> None:
+async def test_a_draining_node_ends_polls_that_it_forwards(http: aiohttp.ClientSession, each_cluster: Cluster) -> None:
     nodes = await each_cluster.start(2)
     client = LongPollClient(http, nodes)
     await client.open(node=0)
@@ -148,12 +142,14 @@ async def test_a_draining_node_lets_go_of_the_polls_it_passes_on(
     await nodes[1].endpoint.drain()
     empty = {"status": 204, "messages": [], "token": client.token}
     assert await asyncio.wait_for(waiting, SOON / 2) == empty
-    # Nor is the next one held for the whole window.
+    # The next poll is not held for the whole window.
     assert await asyncio.wait_for(client.poll(node=1), SOON / 2) == empty
     await client.join("lab:ok")
 
 
-async def test_a_drained_node_sends_its_clients_to_another(http: aiohttp.ClientSession, each_cluster: Cluster) -> None:
+async def test_a_session_of_a_drained_node_is_replaced_at_another_node(
+    http: aiohttp.ClientSession, each_cluster: Cluster
+) -> None:
     nodes = await each_cluster.start(2)
     client = LongPollClient(http, nodes)
     await client.open(node=0)
@@ -166,7 +162,7 @@ async def test_a_drained_node_sends_its_clients_to_another(http: aiohttp.ClientS
     assert await client.post(["1", "1", "lab:ok", "phx_join", {}], node=1) == 200
 
 
-async def test_large_frames_pass_between_nodes(http: aiohttp.ClientSession, each_cluster: Cluster) -> None:
+async def test_large_frames_are_forwarded_between_nodes(http: aiohttp.ClientSession, each_cluster: Cluster) -> None:
     nodes = await each_cluster.start(2)
     client = LongPollClient(http, nodes)
     await client.open(node=0)

@@ -20,9 +20,9 @@ from urllib.parse import quote
 
 import psycopg2
 
-from shared.embedded import child, places
-from shared.embedded.child import ServerFailed
-from shared.embedded.server import Server
+from development import child, places
+from development.child import ServerFailed
+from development.server import Server
 
 START_SECONDS = 60.0
 """How long a start may take, recovery after a crash included."""
@@ -51,6 +51,9 @@ class EmbeddedPostgres(Server):
             "max_connections": "200",
             "timezone": "UTC",
             "log_timezone": "UTC",
+            # As in compose.yaml: statements and rows have the words of people in them.
+            "log_min_error_statement": "panic",
+            "log_error_verbosity": "terse",
             **({} if fsync else {"fsync": "off", "full_page_writes": "off"}),
             **(options or {}),
         }

@@ -1,0 +1,121 @@
+"""SQL about conversations: the other user, the last message, and the number of unread messages.
+
+Conversations have no table, because each message would have to change two of its rows. The indexes of messages have
+each user's partners in order. So the cost of a page by partner depends only on its length. The same mostly holds for a
+page by time; but if a few partners wrote all the latest messages, the statement has to look at all partners.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from shared.domain.ids import MAX_ID
+from shared.domain.messages import Conversation, Message
+from shared.postgres import Database, Statement
+from shared.repositories.messages import COLUMNS
+
+RECENT = 500
+"""The latest conversations are first searched in this many of the latest messages, then among all partners."""
+
+# All statements read a `page` of (other_id, message_id): the partner, and the last message of the conversation.
+_SHOWN = f"""{COLUMNS}, p.other_id, u.name,
+       (SELECT count(*) FROM messages r WHERE r.to_id = $1 AND r.from_id = p.other_id AND r.read_at IS NULL)"""
+_JOINED = "page p JOIN messages m ON m.id = p.message_id LEFT JOIN users u ON u.id = p.other_id"
+_LAST_WITH = """greatest(
+    (SELECT s.id FROM messages s WHERE s.from_id = $1 AND s.to_id = other_id ORDER BY s.id DESC LIMIT 1),
+    (SELECT r.id FROM messages r WHERE r.to_id = $1 AND r.from_id = other_id ORDER BY r.id DESC LIMIT 1))"""
+
+_RECENT = Statement(
+    "conversations_recent",
+    f"""WITH recent AS MATERIALIZED (
+            (SELECT s.to_id AS other_id, s.id FROM messages s WHERE s.from_id = $1 ORDER BY s.id DESC LIMIT $3)
+            UNION ALL
+            (SELECT r.from_id, r.id FROM messages r WHERE r.to_id = $1 ORDER BY r.id DESC LIMIT $3)
+            ORDER BY id DESC LIMIT $3
+        ), page AS MATERIALIZED (
+            SELECT other_id, max(id) AS message_id FROM recent GROUP BY other_id ORDER BY 2 DESC LIMIT $2
+        )
+        SELECT {_SHOWN}, (SELECT count(*) FROM recent) < $3 FROM {_JOINED} ORDER BY m.id DESC""",
+    ("bigint", "integer", "integer"),
+)
+# This jumps in the index from one partner's latest message to the next partner's, and skips all other messages.
+_LATEST = Statement(
+    "conversations_latest",
+    f"""WITH RECURSIVE sent (other_id, message_id) AS (
+            (SELECT to_id, id FROM messages WHERE from_id = $1 ORDER BY to_id DESC, id DESC LIMIT 1)
+            UNION ALL
+            SELECT next.to_id, next.id FROM sent, LATERAL (
+                SELECT m.to_id, m.id FROM messages m WHERE m.from_id = $1 AND m.to_id < sent.other_id
+                ORDER BY m.to_id DESC, m.id DESC LIMIT 1) AS next
+        ), received (other_id, message_id) AS (
+            (SELECT from_id, id FROM messages WHERE to_id = $1 ORDER BY from_id DESC, id DESC LIMIT 1)
+            UNION ALL
+            SELECT next.from_id, next.id FROM received, LATERAL (
+                SELECT m.from_id, m.id FROM messages m WHERE m.to_id = $1 AND m.from_id < received.other_id
+                ORDER BY m.from_id DESC, m.id DESC LIMIT 1) AS next
+        ), page AS MATERIALIZED (
+            SELECT other_id, max(message_id) AS message_id
+            FROM (SELECT * FROM sent UNION ALL SELECT * FROM received) AS latest
+            GROUP BY other_id HAVING max(message_id) < $2 ORDER BY 2 DESC LIMIT $3
+        )
+        SELECT {_SHOWN} FROM {_JOINED} ORDER BY m.id DESC""",
+    ("bigint", "bigint", "integer"),
+)
+
+
+def _next_after(other_id: str) -> str:
+    """Returns SQL for the user's next partner in the order of ids; NULL after the last one."""
+    return f"""least(
+        (SELECT s.to_id FROM messages s WHERE s.from_id = $1 AND s.to_id > {other_id} ORDER BY s.to_id LIMIT 1),
+        (SELECT r.from_id FROM messages r WHERE r.to_id = $1 AND r.from_id > {other_id} ORDER BY r.from_id LIMIT 1))"""
+
+
+_BY_USER = Statement(
+    "conversations_by_user",
+    f"""WITH RECURSIVE others (other_id, number) AS (
+            SELECT {_next_after("$2")}, 1
+            UNION ALL
+            SELECT {_next_after("others.other_id")}, number + 1 FROM others WHERE other_id IS NOT NULL AND number < $3
+        ), page AS MATERIALIZED (SELECT other_id, {_LAST_WITH} AS message_id FROM others WHERE other_id IS NOT NULL)
+        SELECT {_SHOWN} FROM {_JOINED} ORDER BY p.other_id""",
+    ("bigint", "bigint", "integer"),
+)
+_WITH = Statement(
+    "conversations_with",
+    f"""WITH page AS MATERIALIZED (SELECT other_id, {_LAST_WITH} AS message_id FROM unnest($2) AS asked (other_id))
+        SELECT {_SHOWN} FROM {_JOINED} WHERE m.id < $3 ORDER BY m.id DESC LIMIT $4""",
+    ("bigint", "bigint[]", "bigint", "integer"),
+)
+
+
+class ConversationRepository:
+    """The name of a deleted account is "". Every method raises DatabaseUnavailable while Postgres is away."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def latest(self, user_id: int, *, before_id: int, limit: int) -> list[Conversation]:
+        """Returns the user's conversations whose last message has an id smaller than `before_id`, latest first."""
+        if before_id == MAX_ID:
+            rows = await self._database.fetch(_RECENT, user_id, limit, RECENT)
+            if len(rows) == limit or not rows or rows[0][10]:
+                return [_conversation(row) for row in rows]
+        rows = await self._database.fetch(_LATEST, user_id, before_id, limit)
+        return [_conversation(row) for row in rows]
+
+    async def by_user(self, user_id: int, *, after_id: int, limit: int) -> list[Conversation]:
+        """Returns the user's conversations with users whose ids are greater than `after_id`, in this order."""
+        rows = await self._database.fetch(_BY_USER, user_id, after_id, limit)
+        return [_conversation(row) for row in rows]
+
+    async def with_users(
+        self, user_id: int, other_ids: Sequence[int], *, before_id: int, limit: int
+    ) -> list[Conversation]:
+        """Like `latest`, only for the conversations with these users."""
+        rows = await self._database.fetch(_WITH, user_id, list(set(other_ids)), before_id, limit)
+        return [_conversation(row) for row in rows]
+
+
+def _conversation(row: Sequence[Any]) -> Conversation:
+    return Conversation(row[7], row[8] or "", Message(*row[:7]), row[9])

@@ -1,0 +1,167 @@
+"""Conversations, found in the messages: in both orders, of some users, and what it costs a dealer who has many."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from shared.domain.ids import MAX_ID
+from shared.domain.messages import Conversation, NewMessage
+from shared.postgres import Database, Statement
+from shared.postgres.statement import array
+from shared.repositories import conversations as module
+from shared.repositories.conversations import RECENT, ConversationRepository
+from shared.repositories.messages import MessageRepository
+from shared.repositories.users import UserRepository
+from shared.settings import Settings
+
+ME = 1
+
+
+async def write(messages: MessageRepository, *pairs: tuple[int, int]) -> None:
+    """A message from the first to the second of each pair, one after the other."""
+    await messages.insert_many([NewMessage(from_id, to_id, "x") for from_id, to_id in pairs])
+
+
+def users_of(found: list[Conversation]) -> list[int]:
+    return [one.user_id for one in found]
+
+
+async def every(repository: ConversationRepository, order: str, limit: int) -> list[Conversation]:
+    """All conversations of one order, page by page."""
+    found: list[Conversation] = []
+    while True:
+        if order == "latest":
+            before_id = found[-1].last_message.id if found else MAX_ID
+            page = await repository.latest(ME, before_id=before_id, limit=limit)
+        else:
+            page = await repository.by_user(ME, after_id=found[-1].user_id if found else 0, limit=limit)
+        found += page
+        if len(page) < limit:
+            return found
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 10])
+@pytest.mark.parametrize("recent", [1, 3, 500])
+async def test_each_order_has_each_conversation_once_with_its_last_message(
+    messages: MessageRepository,
+    conversations: ConversationRepository,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: int,
+    recent: int,
+) -> None:
+    monkeypatch.setattr(module, "RECENT", recent)
+    await write(
+        messages, (5, ME), (ME, 4), (4, ME), (ME, 3), (ME, ME), (ME, 3), (9, 8), (ME, 5), (7, ME), (7, ME), (7, 8)
+    )
+    latest = await every(conversations, "latest", limit)
+    assert users_of(latest) == [7, 5, 3, ME, 4]
+    assert [(one.last_message.from_id, one.unread_count) for one in latest] == [
+        (7, 2),
+        (ME, 1),
+        (ME, 0),
+        (ME, 1),
+        (4, 1),
+    ]
+    by_user = await every(conversations, "user", limit)
+    assert users_of(by_user) == [ME, 3, 4, 5, 7]
+    assert sorted(latest, key=lambda one: one.user_id) == by_user
+
+
+async def test_those_of_some_users_alone_are_as_among_all(
+    messages: MessageRepository, conversations: ConversationRepository
+) -> None:
+    await write(messages, (5, ME), (ME, 4), (3, ME), (6, 7))
+    latest = await every(conversations, "latest", 10)
+    # One is asked for twice, two have never written to me, one does not exist.
+    found = await conversations.with_users(ME, [5, 3, 3, 6, 7, 99], before_id=MAX_ID, limit=10)
+    assert found == [one for one in latest if one.user_id in (3, 5)]
+    assert await conversations.with_users(ME, [3, 5], before_id=found[0].last_message.id, limit=10) == found[1:]
+    assert await conversations.with_users(ME, [3, 5], before_id=MAX_ID, limit=1) == found[:1]
+
+
+@pytest.mark.parametrize("reader", [1, 2])
+async def test_a_name_of_one_who_has_left_is_empty(
+    messages: MessageRepository, conversations: ConversationRepository, users: UserRepository, reader: int
+) -> None:
+    await write(messages, (1, 2))
+    await users.delete(3 - reader)
+    [conversation] = await conversations.latest(reader, before_id=MAX_ID, limit=10)
+    assert conversation.user_name == ""
+
+
+# A dealer who has written with 2,000 people, ten messages with each, in turn: the people's ids are 11 to 2,010.
+DEALER = f"""
+INSERT INTO users (id, email, name, password_hash) SELECT n, n || '@dealer.example', 'P', '-'
+    FROM generate_series(11, 2010) AS n;
+INSERT INTO messages (from_id, to_id, text)
+    SELECT n, {ME}, 'x' FROM generate_series(1, 9), generate_series(11, 2010) AS n;
+INSERT INTO messages (from_id, to_id, text) SELECT {ME}, n, 'x' FROM generate_series(11, 2010) AS n;
+UPDATE messages SET read_at = now() WHERE id %% 50 <> 0;
+ANALYZE messages"""
+
+
+def looked_at(plan: dict[str, Any]) -> int:
+    """Entries of messages, in the table or an index, that the plan read."""
+    found = sum(looked_at(below) for below in plan.get("Plans", ()))
+    if plan.get("Alias") in ("m", "r", "s") or plan.get("Relation Name") == "messages":
+        dropped = sum(value for name, value in plan.items() if name.startswith("Rows Removed by"))
+        found += int((plan["Actual Rows"] + dropped) * plan["Actual Loops"])
+    return found
+
+
+class Watched(Database):
+    """Counts the statements, and the entries of messages that they look at."""
+
+    statements = 0
+    entries = 0
+
+    async def fetch(self, statement: Statement, *parameters: Any) -> list[tuple[Any, ...]]:
+        sql = statement.sql
+        for number in range(len(parameters), 0, -1):
+            value = (
+                array(parameters[number - 1]) if isinstance(parameters[number - 1], list) else parameters[number - 1]
+            )
+            sql = sql.replace(f"${number}", f"'{value}'::{statement.types[number - 1]}")
+        [(plans,)] = await super().fetch(Statement("", f"EXPLAIN (ANALYZE, TIMING off, FORMAT json) {sql}"))
+        self.statements += 1
+        self.entries += looked_at(plans[0]["Plan"])
+        return await super().fetch(statement, *parameters)
+
+
+@pytest.fixture
+async def watched(database: Database, settings: Settings) -> AsyncIterator[Watched]:
+    await database.execute(Statement("", DEALER))
+    counting = Watched(settings)
+    yield counting
+    await counting.close()
+
+
+PAGE = 100
+MOST_A_ROW = 20
+"""Entries for each conversation: two looks for the partner, two for the last message, the message, what is unread."""
+
+
+async def test_a_dealer_pays_for_what_is_read_and_not_for_all_conversations(watched: Watched) -> None:
+    repository = ConversationRepository(watched)
+    found = await every(repository, "user", PAGE)
+    assert users_of(found) == list(range(11, 2011))
+    print(f"all, by user: {watched.statements} statements, {watched.entries} entries")
+    assert watched.entries <= MOST_A_ROW * len(found)
+
+    watched.entries = 0
+    some = await repository.with_users(ME, users_of(found[:PAGE]), before_id=MAX_ID, limit=PAGE)
+    print(f"of {PAGE} users: {watched.entries} entries")
+    assert len(some) == PAGE
+    assert watched.entries <= MOST_A_ROW * PAGE
+
+    watched.entries = 0
+    assert users_of(await repository.latest(ME, before_id=MAX_ID, limit=2)) == [2010, 2009]
+    print(f"the latest: {watched.entries} entries")
+    assert watched.entries <= 2 * RECENT + 2 * MOST_A_ROW
+
+    watched.entries = watched.statements = 0
+    assert len(await every(repository, "latest", PAGE)) == 2000
+    print(f"all, the latest first: {watched.statements} statements, {watched.entries} entries")
