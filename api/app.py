@@ -26,7 +26,7 @@ from shared.settings import Settings
 
 
 def create_app(settings: Settings, broker: Broker, node_id: str | None = None) -> web.Application:
-    """Returns the application. Needs the schema applied. Without Postgres or Redis it starts, but is not ready."""
+    """Returns the application. Apply the schema before it starts. Without Postgres or Redis it is not ready."""
     node_id = node_id or new_node_id()
     services = Services.build(settings, broker, node_id)
     database, writer = services.database, services.message_writer

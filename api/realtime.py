@@ -60,6 +60,7 @@ class Realtime:
         self.broadcast([control.CONTROL], control.DISCONNECT, control.disconnect(user_id, session_id))
 
     def role_changed(self, user_id: int, role: Role) -> None:
+        """Tell the gateways a user's new role."""
         self.broadcast([control.CONTROL], control.ROLE_CHANGED, control.role_changed(user_id, role))
 
     # From the broker

@@ -124,12 +124,14 @@ class Services:
         )
 
     async def start(self) -> None:
+        """Start everything that runs in the background."""
         await self.picture_workers.__aenter__()
         self.abandoned_files.start()
         await self.broker.start(self.realtime)
         await self.membership.__aenter__()
 
     async def stop(self) -> None:
+        """Finish the work in progress, then close all connections."""
         await self.message_writer.close()
         await self.admission.close()
         await self.shown_listings.close()
@@ -148,4 +150,5 @@ SERVICES = web.AppKey("services", Services)
 
 
 def new_node_id() -> str:
+    """Returns a random id for this process."""
     return f"api-{secrets.token_hex(6)}"

@@ -50,6 +50,7 @@ class LostNodes:
         self._next_gap = float("-inf")
 
     def observe(self, others: Sequence[NodeState]) -> None:
+        """Evaluate the last reports of all other nodes. May call `gap`."""
         now = self._clock()
         if now < self._next_gap:
             # Waiting misses nothing: the rows will show the same at the next report.

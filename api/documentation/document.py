@@ -74,8 +74,8 @@ def _operation(plugin: MarshmallowPlugin, route: Route, picture_bytes: int) -> d
     ]
     if route.query is not None:
         assert plugin.converter is not None
-        given = plugin.converter.schema2parameters(input_schema(route.query), location="query")
-        parameters += [_query_parameter(parameter) for parameter in given]
+        described = plugin.converter.schema2parameters(input_schema(route.query), location="query")
+        parameters += [_query_parameter(parameter) for parameter in described]
     operation: dict[str, Any] = {
         "operationId": f"{module}_{route.handler.__name__}",
         "tags": [module.replace("_", " ")],

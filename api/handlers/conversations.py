@@ -21,7 +21,7 @@ async def find(call: Call) -> Page[answers.Conversation]:
     more = query.limit + 1
     if query.sort is ConversationSort.USER:
         if query.user_ids is not None:
-            raise Invalid({"user_ids": ["Only for the latest first."]})
+            raise Invalid({"user_ids": ["Cannot be combined with sort=user."]})
         found = await conversations.by_user(me, after_id=_position(query) or 0, limit=more)
         return page(found, query.limit, answers.conversation, lambda one: (query.sort, one.user_id))
     before_id = _position(query) or MAX_ID
@@ -52,7 +52,7 @@ async def mark_read(call: Call) -> None:
 
 
 def _position(query: ConversationsQuery) -> int | None:
-    """Raises Invalid also for a cursor of another order."""
+    """Returns the position in the cursor. Raises Invalid, also for a cursor of another order."""
     decoded = decode_cursor(query.cursor, tuple[str, int])
     if decoded is not None and decoded[0] != query.sort.value:
         raise Invalid({"cursor": ["Not a cursor of this list."]})

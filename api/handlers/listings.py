@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from api.answers import Json, Page
 from api.call import Call
 from api.front_page import FrontPage, listing_page, read_front_page_of
-from api.listing_changes import announce
+from api.listing_changes import announce, announce_and_read, announce_removal
 from api.pagination import decode_cursor
 from api.problems import Forbidden, Invalid, NotFound, Unauthorized
 from api.schemas import answers
@@ -73,11 +73,10 @@ async def change(call: Call) -> Json[answers.Listing]:
     call.require(Action.LISTING_EDIT, owner_id=listing.seller_id)
     change = await call.body(ListingChangeBody)
     try:
-        await call.services.listings.change(listing, change, by=call.user.user_id)
+        await call.services.listings.change(listing.id, change, by=call.user.user_id)
     except CategoryNotFound:
         raise Invalid(UNKNOWN_CATEGORY) from None
-    await announce(call.services, listing.id)
-    return Json(await _json(call, listing.id, call.actor))
+    return Json(await announce_and_read(call.services, listing.id, call.user))
 
 
 async def delete(call: Call) -> None:
@@ -85,8 +84,8 @@ async def delete(call: Call) -> None:
     listing = await call.listing()
     call.require(Action.LISTING_DELETE, owner_id=listing.seller_id)
     call.query()
-    await call.services.listings.trash(listing, by=call.user.user_id)
-    await announce(call.services, listing.id)
+    await call.services.listings.trash(listing.id, by=call.user.user_id)
+    announce_removal(call.services, listing.id)
 
 
 async def hide(call: Call) -> Json[answers.Listing]:
@@ -96,8 +95,7 @@ async def hide(call: Call) -> Json[answers.Listing]:
     if body.until is not None and body.until <= datetime.now(UTC):
         raise Invalid({"until": ["Is in the past."]})
     await call.services.listings.hide(listing.id, until=body.until, reason=body.reason, by=call.user.user_id)
-    await announce(call.services, listing.id)
-    return Json(await _json(call, listing.id, call.actor))
+    return Json(await announce_and_read(call.services, listing.id, call.user))
 
 
 async def show(call: Call) -> None:

@@ -10,7 +10,7 @@ import msgspec
 from api.answers import Json, Page
 from api.call import Call
 from api.handlers.listings import UNKNOWN_CATEGORY
-from api.listing_changes import announce
+from api.listing_changes import announce_and_read
 from api.pagination import decode_cursor, page
 from api.problems import Invalid
 from api.schemas import answers
@@ -40,8 +40,7 @@ async def restore(call: Call) -> Json[answers.Listing]:
         await services.trash.restore(listing_id, body.category_id, by=call.user.user_id)
     except CategoryNotFound:
         raise Invalid(UNKNOWN_CATEGORY) from None
-    await announce(services, listing_id)
-    return Json(await services.listings.read(listing_id, call.actor))
+    return Json(await announce_and_read(services, listing_id, call.user))
 
 
 async def delete(call: Call) -> None:

@@ -31,21 +31,21 @@ class Query:
 def input_schema(kind: Any) -> type[Schema]:
     """Returns the schema that checks and describes a body or a query."""
     if issubclass(kind, Change):
-        given = {field.name: _input(field, is_partial=True) for field in fields_of(kind.OF)}
+        inputs = {field.name: _input(field, is_partial=True) for field in fields_of(kind.OF)}
     else:
         form = _in_query if issubclass(kind, Query) else _in_body
-        given = {
+        inputs = {
             field.name: _input(field, form, is_partial=False)
             for field in fields_of(kind)
             if not isinstance(field.rule, declared.SetLater)
         }
-    return Schema.from_dict(given, name=kind.__name__)
+    return Schema.from_dict(inputs, name=kind.__name__)
 
 
-def load(kind: type[Input], given: Mapping[str, object]) -> Input:
+def load(kind: type[Input], values: Mapping[str, object]) -> Input:
     """Returns an instance of the dataclass. Raises marshmallow's ValidationError, also from `__post_init__`."""
     declaration: Any = kind
-    loaded: Input = _loader(declaration)(given) if given else _empty(declaration)
+    loaded: Input = _loader(declaration)(values) if values else _empty(declaration)
     return loaded
 
 
@@ -54,8 +54,8 @@ def _loader(kind: Any) -> Callable[[Mapping[str, object]], Any]:
     # Building a schema takes a while. It can be shared, because it keeps nothing of what it loads.
     schema = input_schema(kind)()
     if issubclass(kind, Change):
-        return lambda given: kind(schema.load(given))
-    return lambda given: kind(**schema.load(given))
+        return lambda values: kind(schema.load(values))
+    return lambda values: kind(**schema.load(values))
 
 
 @cache

@@ -59,7 +59,7 @@ class IdOrZero(Id):
 
 
 class Ids(fields.String):
-    """The digits of as many ids as a page has items, with a comma between each two, in a query."""
+    """At most as many ids as a page has items, in a query: digits separated by commas."""
 
     _MOST = MAX_LIMIT
 
@@ -69,7 +69,7 @@ class Ids(fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         numbers = [parse_id(digits) for digits in str(value).split(",", self._MOST)]
         if None in numbers or len(numbers) > self._MOST:
-            raise ValidationError(f"Not a list of at most {self._MOST} ids with commas between them.")
+            raise ValidationError(f"Not a list of at most {self._MOST} ids, separated by commas.")
         return numbers
 
 

@@ -23,7 +23,7 @@ class ConversationSort(StrEnum):
 
     LATEST = "latest"
     USER = "user"
-    """By the other user's id: however many conversations there are, each page costs the same."""
+    """By the other user's id: each page costs the same, however many conversations there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,9 +41,9 @@ class PrivateChat(AuthenticatedChannel):
         except DatabaseUnavailable:
             return TRY_AGAIN
 
-    async def _catch_up(self, user_id: int, given: Any) -> JoinResult:
+    async def _catch_up(self, user_id: int, raw_id: Any) -> JoinResult:
         # The number 0 in any spelling, but not `false`, which equals 0 in Python.
-        after_id = 0 if given in (0, "0") and given is not False else parse_id(given)
+        after_id = 0 if raw_id in (0, "0") and raw_id is not False else parse_id(raw_id)
         if after_id is None:
             return Error({"reason": "invalid after_id"})
         # Subscribe before reading: a message that is stored in between then arrives as a broadcast, after this answer.

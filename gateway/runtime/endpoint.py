@@ -37,6 +37,7 @@ _PROBE = "probe"
 
 
 def new_node_id() -> str:
+    """Returns a random id for this node."""
     return secrets.token_hex(8)
 
 
@@ -83,6 +84,7 @@ class Endpoint:
         self._on_drain: list[Callable[[], None]] = []
 
     async def start(self) -> None:
+        """Start the broker, presence and the regular checks."""
         await self.broker.start(self)
         self._control_task = asyncio.create_task(self._subscribe_control())
         await self.presence.start()
@@ -176,6 +178,7 @@ class Endpoint:
         self.channels += 1
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Undo `subscribe`, and remove the subscriber's presence."""
         self.topics.remove(subscriber.topic, subscriber)
         self.channels -= 1
         self.broker.unsubscribe(subscriber.topic)

@@ -25,12 +25,16 @@ MAX_ASKED_MILEAGE = 2**31 - 2
 
 
 class Visibility(StrEnum):
+    """Who may see a listing or a category."""
+
     PUBLIC = "public"
     PRIVATE = "private"
     """Only registered users may see it."""
 
 
 class Status(StrEnum):
+    """Whether the car can still be bought."""
+
     AVAILABLE = "available"
     SOLD = "sold"
 
@@ -85,9 +89,9 @@ class ListingChange(Change):
     @property
     def category_id(self) -> int | None:
         """The category to which the listing moves; None if it stays."""
-        given = self.values.get("category_id")
-        assert given is None or isinstance(given, int)
-        return given
+        category_id = self.values.get("category_id")
+        assert category_id is None or isinstance(category_id, int)
+        return category_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +126,8 @@ _PLAIN = ListingFilter()
 
 @dataclass(frozen=True, slots=True)
 class Category:
+    """A category of listings."""
+
     id: int
     name: str
     visibility: Visibility

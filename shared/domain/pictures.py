@@ -29,6 +29,7 @@ class NewPicture:
 
     @property
     def keys(self) -> tuple[str, str]:
+        """The keys of the picture and the thumbnail."""
         return self.key, self.thumbnail_key
 
 

@@ -17,6 +17,8 @@ MAX_SEARCH_LENGTH = 200
 
 
 class Role(StrEnum):
+    """A registered user's role."""
+
     USER = "user"
     MODERATOR = "moderator"
     ADMIN = "admin"

@@ -148,12 +148,12 @@ class ListingSearch:
         """
         parts = []
         if filter.q is not None:
-            given = terms(await self._folded(filter.q))
-            if not given:
+            typed = terms(await self._folded(filter.q))
+            if not typed:
                 return ""
-            asked = [*(term.spelling for term in given), *joined(given)]
+            asked = [*(term.spelling for term in typed), *joined(typed)]
             rows = await self._database.fetch(_NEAR_WORDS, asked)
-            parts.append(tsquery(given, ((row[0], KnownWord(row[1], row[2])) for row in rows)))
+            parts.append(tsquery(typed, ((row[0], KnownWord(row[1], row[2])) for row in rows)))
         for name, value in (("make", filter.make), ("model", filter.model)):
             if value is not None:
                 parts.append(quoted(f"{name}={await self._folded(value)}"))

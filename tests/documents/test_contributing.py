@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md is true: its recipes work as they stand; a channel and a route take less than twenty lines each."""
+"""Tests CONTRIBUTING.md: its recipes work as they stand; a channel and a route take less than twenty lines each."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ TEXT = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8
 
 
 def blocks(heading: str, language: str = "python") -> list[str]:
-    """The blocks of code below a heading."""
+    """The code blocks below a heading."""
     _, _, section = TEXT.partition(f"\n## {heading}\n")
     return re.findall(rf"^```{language}\n(.*?)^```$", section.partition("\n## ")[0], re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.parametrize("heading", ["Add a channel", "Add a route"])
-def test_it_takes_less_than_twenty_lines(heading: str) -> None:
+def test_an_example_takes_less_than_twenty_lines(heading: str) -> None:
     assert 0 < sum(len([line for line in block.splitlines() if line]) for block in blocks(heading)) < 20
 
 
-async def test_the_channel_works() -> None:
+async def test_the_example_of_a_channel_works() -> None:
     names: dict[str, Any] = {}
     [channel] = blocks("Add a channel")
     exec(compile(channel, "CONTRIBUTING.md", "exec"), names)
@@ -62,7 +62,7 @@ async def test_the_channel_works() -> None:
     await node.stop()
 
 
-async def test_the_route_works(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_example_of_a_route_works(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     handler, route = blocks("Add a route")
     names: dict[str, Any] = {
         "__name__": "api.handlers.listings",
@@ -77,7 +77,7 @@ async def test_the_route_works(database_url: str, monkeypatch: pytest.MonkeyPatc
     added = eval(route, {"Route": Route, "listings": listings, "Action": Action})
     monkeypatch.setattr(api.app, "ROUTES", (*ROUTES, added))
 
-    # A size of its own, because documents of applications are cached by it.
+    # A size that no other test uses, because the OpenAPI document is cached by this size.
     settings = Settings(database_url=database_url, jwt_secret="x" * 32, rate_limits=False, max_picture_bytes=4711)
     database = Database(settings)
     rows = Rows(database)
@@ -99,7 +99,7 @@ async def test_the_route_works(database_url: str, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.servers
-async def test_a_field_of_a_listing_is_a_column_and_one_line(changed: Changed) -> None:
+async def test_a_field_of_a_listing_needs_a_column_and_one_line(changed: Changed) -> None:
     [column] = blocks("Add a field to a listing", "sql")
     line, condition, filtering = blocks("Add a field to a listing")
     changed.put("schema.sql", column, above="CREATE INDEX IF NOT EXISTS listings_of_seller")

@@ -1,4 +1,4 @@
-"""The limits that README.md tells, and those that the client of private chat has, are those that hold."""
+"""Tests that the limits in README.md and those of the private chat client are those of the code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.settings import Settings
 from tests.support.processes import CHECKOUT
 
 
-def test_the_readme_tells_the_limits_of_what_people_enter() -> None:
+def test_the_readme_has_the_limits_of_peoples_input() -> None:
     text = " ".join((CHECKOUT / "README.md").read_text(encoding="utf-8").split())
     assert f"A message has at most {MAX_TEXT_LENGTH:,} characters, a reply {MAX_REPLY_LENGTH}" in text
     mebibytes = Settings(jwt_secret="x" * 32).max_picture_bytes // 2**20

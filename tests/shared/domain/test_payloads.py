@@ -1,4 +1,4 @@
-"""The check of the form of what happens in a private chat, with any payload."""
+"""Tests how payloads of private chat are checked and parsed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ anything = st.recursive(
 )
 
 
-def test_a_message_is_read() -> None:
+def test_a_message_is_parsed() -> None:
     payload = {"to": "12", "message": " Hey ", "listing_id": 3, "client_ref": "x", "other": [1]}
     assert read(Send, payload) == Send(to=12, message=" Hey ", listing_id=3, client_ref="x")
     longest = {"to": MAX_ID, "message": "x" * 4000, "listing_id": None}
@@ -33,7 +33,7 @@ def test_a_message_is_read() -> None:
     ["x", "", "0", "-1", "1.0", "01", " 1", "1 ", "+1", "1_0", "1e2", "\u0661", "\uff17", 0, -1, True, 2**63, [], {},
      0.0, -1.0, 38.5, float("nan"), float("inf"), float("-inf"), 2.0**53, 1e300],
 )  # fmt: skip
-def test_what_is_no_id_is_nobody(to: Any) -> None:
+def test_a_malformed_recipient_is_unknown(to: Any) -> None:
     with pytest.raises(UnknownRecipient):
         read(Send, {"to": to, "message": "x"})
 
@@ -58,7 +58,7 @@ def test_what_is_no_id_is_nobody(to: Any) -> None:
         (None, {"payload"}),
     ],
 )
-def test_what_is_wrong_is_named(payload: Any, fields: set[str]) -> None:
+def test_every_wrong_field_is_named(payload: Any, fields: set[str]) -> None:
     with pytest.raises(InvalidMessage) as caught:
         read(Send, payload)
     assert set(caught.value.errors) == fields
@@ -70,7 +70,7 @@ def test_what_is_wrong_is_named(payload: Any, fields: set[str]) -> None:
         {}, optional={"to": anything, "message": anything, "listing_id": anything, "client_ref": anything}
     )
 )
-def test_any_payload_is_read_or_refused(payload: Any) -> None:
+def test_any_payload_is_parsed_or_refused(payload: Any) -> None:
     for kind in EVENTS.values():
         with suppress(InvalidMessage, UnknownRecipient):
             assert read(kind, payload)
@@ -89,11 +89,11 @@ def test_every_id_of_a_message_may_be_a_double() -> None:
 
 
 @given(st.integers(1, MAX_ID))
-def test_an_id_may_be_spelled_in_digits(number: int) -> None:
+def test_an_id_may_be_a_string_of_digits(number: int) -> None:
     assert parse_id(number) == parse_id(str(number)) == number
 
 
-def test_a_read_is_read() -> None:
+def test_a_read_event_is_parsed() -> None:
     assert read(Read, {"with": "12", "up_to": 5}) == Read(with_=12, up_to=5)
     with pytest.raises(UnknownRecipient):
         read(Read, {"with": "x", "up_to": 5})
