@@ -22,7 +22,7 @@ help: ## list the targets
 setup: $(VENV)/run.stamp ## create .venv with the locked packages
 
 run: $(VENV)/run.stamp ## start everything: Postgres, Redis, the API, two gateway nodes
-	@exec $(BIN)/python -m shared.embedded
+	@exec $(BIN)/python -m development
 
 test: $(VENV)/test.stamp $(VENV)/node.stamp ## run every test, against real servers of their own
 	@exec $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)

@@ -115,8 +115,7 @@ class Call:
 
         Raises what `json_object` raises, and Invalid if a field is missing, unknown or wrong.
         """
-        self._agree(kind, self._body)
-        return _load(kind, await self.json_object())
+        return _load(kind, await self.json_object(kind))
 
     async def optional_body(self, kind: type[Input]) -> Input:
         """Like `body`, but a request without a body counts as an empty object."""
@@ -131,11 +130,12 @@ class Call:
         if kind is not declared:
             raise RuntimeError(f"{self.request.path}: the handler reads {kind}, its route names {declared}")
 
-    async def json_object(self) -> Mapping[str, object]:
-        """Returns the body, unchecked.
+    async def json_object(self, kind: type) -> Mapping[str, object]:
+        """Returns the body for the dataclass that the route names, unchecked.
 
         Raises WrongMediaType, TooLarge, TooSlow, BadRequest, NotJson, or Invalid if it is not an object.
         """
+        self._agree(kind, self._body)
         content_type, charset = self.request.content_type, self.request.charset
         if content_type != "application/json" or (charset or "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
             raise WrongMediaType("Send application/json, in UTF-8.")

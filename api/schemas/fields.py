@@ -7,6 +7,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
+from api.pagination import MAX_LIMIT
 from shared.domain.ids import MAX_EXACT_FLOAT, parse_id
 from shared.domain.text import is_storable, text_fault
 
@@ -58,9 +59,9 @@ class IdOrZero(Id):
 
 
 class Ids(fields.String):
-    """At most 100 ids in a query, as digits separated by commas."""
+    """At most as many ids as a page has items, in a query: digits separated by commas."""
 
-    _MOST = 100
+    _MOST = MAX_LIMIT
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(metadata={"pattern": "^[0-9]+(,[0-9]+)*$"}, **settings)

@@ -33,7 +33,7 @@ log = log_of(__name__)
 
 PROBE_SECONDS = 1.0
 _PROBE = "probe"
-"""A message of a node to itself over Redis."""
+"""A message of a node to itself over the broker."""
 
 
 def new_node_id() -> str:
@@ -108,7 +108,7 @@ class Endpoint:
         self._bridge_gap(now)
 
     def _bridge_gap(self, now: float) -> None:
-        """While this node has no link to the others, report a gap repeatedly: Redis may be away for hours."""
+        """While this node has no link to the others, report a gap repeatedly: the broker may be away for hours."""
         if self.broker.connected:
             self._next_gap = None
         elif self._next_gap is None or now >= self._next_gap:
@@ -138,7 +138,7 @@ class Endpoint:
         self._on_drain.append(listener)
 
     def on_probe(self, listener: Callable[[float], None]) -> None:
-        """Call the listener every second with the seconds that a message has taken to Redis and back."""
+        """Call the listener every second with the seconds that a message has taken to the broker and back."""
         self._on_probe = listener
 
     def handle_topic(self, topic: str, handler: Callable[[Envelope], None]) -> None:

@@ -26,6 +26,7 @@ from gateway.runtime.refusals import (
     WRONG_ORIGIN,
     WRONG_SUBPROTOCOL,
 )
+from gateway.transports.fairness import FAIR_FRAMES
 from gateway.transports.frames import close_frame, wire
 from gateway.transports.goodbye import Goodbye
 from gateway.transports.handshake import (
@@ -41,9 +42,6 @@ from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
 
 log = log_of(__name__)
-
-FAIR_FRAMES = 64
-"""Frames of one connection that are handled without a pause; sometimes up to twice as many."""
 
 
 class Flusher:

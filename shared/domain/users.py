@@ -10,6 +10,10 @@ MAX_NAME_LENGTH = 100
 MAX_EMAIL_LENGTH = 254
 MIN_PASSWORD_LENGTH = 8
 MAX_PASSWORD_LENGTH = 200
+MAX_REASON_LENGTH = 1000
+"""Characters of the reason for a ban, or for hiding a listing."""
+MAX_SEARCH_LENGTH = 200
+"""Characters of a search for users."""
 
 
 class Role(StrEnum):

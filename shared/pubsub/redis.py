@@ -48,6 +48,8 @@ class ClusterHooks:
 class RedisBroker:
     """A broker over one Redis server."""
 
+    server = "redis"
+
     def __init__(
         self,
         settings: Settings,

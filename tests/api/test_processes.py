@@ -20,6 +20,7 @@ from shared.postgres import Database, Statement
 from shared.pubsub.redis import RedisBroker
 from shared.settings import Settings
 from tests.api.conftest import PASSWORD, Broadcasts
+from tests.conftest import JWT_SECRET
 from tests.support.processes import CHECKOUT, NURSERY, Processes, base_environment, environment_of
 
 pytestmark = pytest.mark.servers
@@ -147,7 +148,7 @@ async def test_the_command_schema_says_what_it_did(settings: Settings) -> None:
 def test_a_wrong_setting_is_reported_in_one_line(tmp_path: Path, environment: dict[str, str], named: str) -> None:
     settings = replace(
         Settings(),
-        jwt_secret="a-secret-of-the-tests-a-secret-of-the-tests",
+        jwt_secret=JWT_SECRET,
         database_url="postgresql://me@127.0.0.1:1/db",
         redis_url="redis://127.0.0.1:1",
         data_directory=tmp_path,

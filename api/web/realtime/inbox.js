@@ -10,8 +10,6 @@ import { Thread } from "./thread.js";
 const TYPING_SHOWN_MS = 5_000;
 const TYPING_TOLD_EVERY_MS = 2_500;
 const ASK_AGAIN_MS = 3_000;
-/** Conversations in one request. */
-const PAGE = 100;
 
 export class Inbox {
   /** By the other user's id, as a string: {user, last_message, unread_count}. */
@@ -21,6 +19,7 @@ export class Inbox {
   #connection;
   #api;
   #announce;
+  #pageItems;
   #me = "";
   #chat = null;
   #threads = new Map();
@@ -32,8 +31,12 @@ export class Inbox {
   #askAgain = null;
   #listeners = [];
 
-  /** `connection.chat` opens the chat, `api.get` reads by REST, `announce(text)` speaks to screen readers. */
-  constructor({ connection, api, announce }) {
+  /**
+   * `connection.chat` opens the chat, `api.get` reads by REST, `announce(text)` speaks to screen readers. `pageItems` is
+   * how many items the API gives on a page at most.
+   */
+  constructor({ connection, api, announce, pageItems }) {
+    this.#pageItems = pageItems;
     this.#connection = connection;
     this.#api = api;
     this.#announce = announce;
@@ -155,10 +158,10 @@ export class Inbox {
   }
 
   async #askAboutStale(isCurrent) {
-    const asked = [...this.#stale].slice(0, PAGE);
+    const asked = [...this.#stale].slice(0, this.#pageItems);
     for (const userId of asked) this.#stale.delete(userId);
     try {
-      const query = { user_ids: asked.join(","), limit: PAGE };
+      const query = { user_ids: asked.join(","), limit: this.#pageItems };
       const { data } = await this.#api.get("/api/conversations", { query });
       if (!isCurrent()) return;
       for (const one of data) {
@@ -183,7 +186,7 @@ export class Inbox {
   async *#pages(path, query = {}) {
     let cursor = null;
     do {
-      const page = await this.#api.get(path, { query: { ...query, limit: PAGE, cursor } });
+      const page = await this.#api.get(path, { query: { ...query, limit: this.#pageItems, cursor } });
       yield page.data;
       cursor = page.next_cursor;
     } while (cursor);

@@ -1,7 +1,6 @@
 // For admins: find people, give roles, ban.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
-import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { date, dateTime } from "../format.js";
 import { navigate } from "../navigation.js";
@@ -83,14 +82,7 @@ export class People extends View {
         <p class="actions"><button class="button primary">Find</button></p>
       </form>
       ${this.acts.template()}
-      <ul class="rows">
-        ${repeat(
-          this.people.items,
-          (person) => person.id,
-          (person) => this.#row(person),
-        )}
-      </ul>
-      ${this.people.foot("Nobody is like that.")} ${this.banning.template()}`;
+      ${this.people.rows((person) => this.#row(person), "Nobody is like that.")} ${this.banning.template()}`;
   }
 
   #row(person) {
