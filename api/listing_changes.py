@@ -2,19 +2,45 @@
 
 It first asks the gateways to check again who may see the listing. It publishes the new content only if anyone may see
 it. Otherwise it publishes only the id, and clients that may still see the listing read it again.
+
+Call these functions after the commit; a failure here does not undo the change.
 """
 
 from __future__ import annotations
 
 from api.services import Services
+from shared.access.actor import Actor
+from shared.domain.listings import ListingNotFound
 from shared.postgres import DatabaseUnavailable
 
 
 async def announce(services: Services, listing_id: int) -> None:
-    """Announce the change. Call this after the commit; a failure here does not undo the change."""
+    """Announce the change. If the database is away, only the id is published."""
     services.realtime.look_again(listing_id)
     try:
         json = await services.listings.read_for_anyone(listing_id)
     except DatabaseUnavailable:
         json = None
     services.realtime.listing_updated(listing_id, json)
+
+
+async def announce_and_read(services: Services, listing_id: int, actor: Actor) -> str:
+    """Announce the change, and return the listing as JSON, as this person sees it: both with one read.
+
+    Raises ListingNotFound if they may not see it, and DatabaseUnavailable; the change is announced in each case.
+    """
+    services.realtime.look_again(listing_id)
+    views = None
+    try:
+        views = await services.listings.views(listing_id, actor)
+    finally:
+        services.realtime.listing_updated(listing_id, views.for_anyone if views else None)
+    if views is None:
+        raise ListingNotFound
+    return views.own
+
+
+def announce_removal(services: Services, listing_id: int) -> None:
+    """Announce that the listing is in the trash, where nobody sees it."""
+    services.realtime.look_again(listing_id)
+    services.realtime.listing_updated(listing_id, None)

@@ -8,7 +8,6 @@ from aiohttp import web
 
 from api.app import create_app
 from api.handlers.health import STOPPING
-from api.pictures.storage import open_store
 from api.services import new_node_id
 from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
@@ -30,8 +29,9 @@ async def serve(settings: Settings) -> None:
 
     Raises InvalidSettings, DatabaseUnavailable, OSError.
     """
-    # Check this before any waiting, so that the operator sees a wrong setting at once.
-    open_store(settings)
+    # Do this before any waiting, so that the operator sees a wrong setting at once.
+    node_id = new_node_id()
+    app = create_app(settings, broker_for(settings, node_id), node_id)
     stop = stop_signal()
     applying = asyncio.create_task(_apply_schema(settings))
     stopping = asyncio.create_task(stop.wait())
@@ -41,8 +41,6 @@ async def serve(settings: Settings) -> None:
         return
     applying.result()
     stopping.cancel()
-    node_id = new_node_id()
-    app = create_app(settings, broker_for(settings, node_id), node_id)
 
     async def listen(server: web.Server) -> asyncio.Server:
         return await asyncio.get_running_loop().create_server(

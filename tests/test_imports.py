@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).parent.parent
-PRODUCT = ("api", "gateway", "shared")
+PRODUCT = ("api", "development", "gateway", "shared")
 
 DOING_IO = frozenset(
     {
@@ -62,7 +62,12 @@ def roots(path: Path) -> set[str]:
 
 @pytest.mark.parametrize(
     ("package", "forbidden"),
-    [("api", {"gateway", "tests"}), ("gateway", {"api", "tests"}), ("shared", {"api", "gateway", "tests"})],
+    [
+        ("api", {"development", "gateway", "tests"}),
+        ("gateway", {"api", "development", "tests"}),
+        ("shared", {"api", "development", "gateway", "tests"}),
+        ("development", {"api", "gateway", "tests"}),
+    ],
 )
 def test_no_package_imports_a_forbidden_one(package: str, forbidden: set[str]) -> None:
     offenders = {str(path.relative_to(CHECKOUT)): roots(path) & forbidden for path in modules(package)}

@@ -53,6 +53,8 @@ class WorkerNotStarted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Job:
+    """One upload, and the future for its result."""
+
     data: bytes
     picture: asyncio.Future[ProcessedPicture]
 

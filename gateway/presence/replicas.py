@@ -6,14 +6,11 @@ It loads the entries from the store, applies the changes that arrive, and tells 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
-from gateway.presence.leases import Leases
-from gateway.presence.loops import Loops
-from gateway.presence.outlet import Audience
+from gateway.presence.resources import Resources
 from gateway.presence.state import Change, Part, TopicState
-from gateway.presence.store import Store, StoreUnavailable
-from gateway.presence.topics import Phase, Replica, Topics, take_batch
+from gateway.presence.store import StoreUnavailable
+from gateway.presence.topics import Phase, Replica, take_batch
 from gateway.presence.wire import BadPresence, unpack_change
 from shared.logs import log_of
 
@@ -23,31 +20,13 @@ log = log_of(__name__)
 class Replicas:
     """The replicas of one node. A caller that subscribes to a topic before it calls `joined` misses no change."""
 
-    def __init__(
-        self,
-        node: str,
-        topics: Topics,
-        store: Store,
-        leases: Leases,
-        audience: Audience,
-        loops: Loops,
-        *,
-        lease_seconds: float,
-        load_seconds: float,
-        clock: Callable[[], float],
-    ) -> None:
-        self._node = node
-        self._topics = topics
-        self._store = store
-        self._leases = leases
-        self._audience = audience
-        self._loops = loops
+    def __init__(self, resources: Resources, *, lease_seconds: float, load_seconds: float) -> None:
+        self._resources = resources
         self._lease_seconds = lease_seconds
         self._load_seconds = load_seconds
-        self._clock = clock
         self._unloaded: dict[str, None] = {}
         """An ordered set."""
-        self._load_wanted = loops.signal()
+        self._load_wanted = resources.loops.signal()
         self._unconfirmed: set[str] = set()
         """The topics with unconfirmed nodes."""
 
@@ -55,7 +34,7 @@ class Replicas:
 
     async def joined(self, name: str) -> None:
         """Count one more local member. Returns when the replica is loaded, or after `load_seconds`."""
-        topic = self._topics.get_or_create(name)
+        topic = self._resources.topics.get_or_create(name)
         replica = topic.replica
         if replica is None:
             replica = topic.replica = Replica()
@@ -73,7 +52,7 @@ class Replicas:
 
     def left(self, name: str) -> None:
         """Count one local member less. The last one drops the replica."""
-        topic = self._topics.get(name)
+        topic = self._resources.topics.get(name)
         if topic is None or topic.replica is None:
             return
         replica = topic.replica
@@ -85,21 +64,26 @@ class Replicas:
         topic.state.forget_others()
         self._unloaded.pop(name, None)
         self._unconfirmed.discard(name)
-        self._topics.discard_if_idle(name)
+        self._resources.topics.discard_if_idle(name)
 
     # Changes
 
     def receive(self, name: str, node: str, payload: bytes) -> None:
         """Apply a change that another node published. Never raises."""
-        topic = self._topics.get(name)
-        if topic is None or topic.replica is None or node == self._node or topic.replica.phase is Phase.WANTED:
+        topic = self._resources.topics.get(name)
+        if (
+            topic is None
+            or topic.replica is None
+            or node == self._resources.node
+            or topic.replica.phase is Phase.WANTED
+        ):
             return
         try:
             change = unpack_change(payload)
         except BadPresence as error:
             log.warning("bad presence change", topic=name, node=node, error=str(error))
             return
-        self._leases.watch((node,))
+        self._resources.leases.watch((node,))
         if topic.replica.phase is Phase.LOADING:
             topic.replica.buffer.append((node, change))
         else:
@@ -110,31 +94,31 @@ class Replicas:
         if diff is None:
             self._want(name, replica)
         else:
-            self._audience.tell_members(name, diff)
+            self._resources.audience.tell_members(name, diff)
 
     def drop_node(self, node: str) -> list[str]:
         """Remove a dead node's entries here. Returns the topics in which the store may still have some."""
         topics: list[str] = []
-        for name, state, replica in self._topics.replicated():
+        for name, state, replica in self._resources.topics.replicated():
             if node in state.others or node in replica.ignored:
                 topics.append(name)
                 replica.ignored -= {node}
                 replica.unconfirmed.pop(node, None)
-                self._audience.tell_members(name, state.drop(node))
+                self._resources.audience.tell_members(name, state.drop(node))
         return topics
 
     # Loading
 
     def reload_all(self) -> None:
         """Load every topic again: changes may have been missed."""
-        for name, _, replica in self._topics.replicated():
+        for name, _, replica in self._resources.topics.replicated():
             self._want(name, replica)
 
     def reload_due(self) -> None:
         """Load topics again whose nodes have had time to store the entries that the store lacked."""
-        now = self._clock()
+        now = self._resources.clock()
         for name in sorted(self._unconfirmed):
-            topic = self._topics.get(name)
+            topic = self._resources.topics.get(name)
             replica = None if topic is None else topic.replica
             if replica is not None and replica.phase is Phase.CURRENT and self._due(replica, now):
                 self._want(name, replica)
@@ -150,29 +134,30 @@ class Replicas:
         self._load_wanted.set()
 
     async def load_loop(self) -> None:
-        while not self._loops.stopping:
+        """Load the topics that have to be loaded, until the loops stop."""
+        while not self._resources.loops.stopping:
             await self._load_wanted.wait()
             self._load_wanted.clear()
-            while self._unloaded and not self._loops.stopping:
+            while self._unloaded and not self._resources.loops.stopping:
                 try:
                     await self._load(take_batch(self._unloaded))
                 except StoreUnavailable as error:
-                    await self._loops.pause("load", error)
+                    await self._resources.loops.pause("load", error)
 
     async def _load(self, names: list[str]) -> None:
         loading: dict[str, tuple[TopicState, Replica]] = {}
         for name in names:
-            topic = self._topics.get(name)
+            topic = self._resources.topics.get(name)
             if topic is not None and topic.replica is not None and topic.replica.phase is Phase.WANTED:
                 topic.replica.phase = Phase.LOADING
                 loading[name] = topic.state, topic.replica
         try:
-            snapshots = dict(zip(loading, await self._store.load(list(loading)), strict=True))
+            snapshots = dict(zip(loading, await self._resources.store.load(list(loading)), strict=True))
             trusting = False
             if any(self._is_suspicious(state, snapshots[name]) for name, (state, _) in loading.items()):
                 # The registry is read after the snapshot, so it shows whether the store had lost data before the
                 # snapshot.
-                trusting = await self._leases.beat() and self._store.loses_together
+                trusting = await self._resources.leases.beat() and self._resources.store.loses_together
             for name, (state, replica) in loading.items():
                 # In the meantime the last member may have left, or another load may have been requested.
                 if replica.phase is Phase.LOADING:
@@ -185,25 +170,25 @@ class Replicas:
 
     def _is_suspicious(self, state: TopicState, parts: dict[str, Part]) -> bool:
         """True if the snapshot has a node that is not known to be alive, or lacks a node that had entries."""
-        alive = self._leases.alive
-        return any(node not in alive for node in parts if node != self._node) or any(
+        alive = self._resources.leases.alive
+        return any(node not in alive for node in parts if node != self._resources.node) or any(
             node not in parts for node in state.others
         )
 
     def _loaded(self, name: str, state: TopicState, replica: Replica, parts: dict[str, Part], trusting: bool) -> None:
-        now = self._clock()
+        now = self._resources.clock()
         trusted = set(state.others) if trusting else self._due(replica, now)
-        loaded = state.load(parts, self._leases.alive, trusted)
+        loaded = state.load(parts, self._resources.leases.alive, trusted)
         replica.unconfirmed = {node: replica.unconfirmed.get(node, now) for node in sorted(loaded.unconfirmed)}
         if replica.unconfirmed:
             self._unconfirmed.add(name)
         else:
             self._unconfirmed.discard(name)
         replica.ignored = loaded.ignored
-        self._leases.watch(parts.keys() - {self._node})
+        self._resources.leases.watch(parts.keys() - {self._resources.node})
         replica.phase = Phase.CURRENT
         replica.current.set()
-        self._audience.tell_members(name, loaded.diff)
+        self._resources.audience.tell_members(name, loaded.diff)
         buffer, replica.buffer = replica.buffer, []
         for node, change in buffer:
             if replica.phase is Phase.CURRENT:

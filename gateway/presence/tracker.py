@@ -17,6 +17,7 @@ from gateway.presence.loops import Loops
 from gateway.presence.outlet import PRESENCE_DIFF, PRESENCE_STATE, Audience, Outlet
 from gateway.presence.refs import Refs
 from gateway.presence.replicas import Replicas
+from gateway.presence.resources import Resources
 from gateway.presence.state import Diff, Grouped
 from gateway.presence.store import Store, StoreUnavailable
 from gateway.presence.topics import Topics
@@ -72,9 +73,9 @@ class Tracker:
         self._leases = leases = Leases(
             node, store, loops, lease_seconds=lease_seconds, clock=clock, on_observation=self._on_observation
         )
-        common = (node, self._topics, store, leases, self._audience, loops)
-        self._replicas = Replicas(*common, lease_seconds=lease_seconds, load_seconds=load_seconds, clock=clock)
-        self._writer = Writer(*common, sweep_seconds=sweep_seconds, clock=clock)
+        resources = Resources(node, self._topics, store, leases, self._audience, loops, clock)
+        self._replicas = Replicas(resources, lease_seconds=lease_seconds, load_seconds=load_seconds)
+        self._writer = Writer(resources, sweep_seconds=sweep_seconds)
 
     @property
     def topics(self) -> int:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -22,14 +22,13 @@ from gateway.protocol.serializer import Serializer
 from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.connection import Connection
 from gateway.runtime.endpoint import Endpoint
+from gateway.transports.fairness import in_turns
 from gateway.transports.longpoll_body import ClientFrame
 from gateway.transports.longpoll_token import new_session_id
 from shared.access.actor import Actor
 from shared.logs import log_of
 
 log = log_of(__name__)
-
-T = TypeVar("T")
 
 OK = 200
 NO_CONTENT = 204
@@ -41,8 +40,6 @@ TOO_LARGE = 413
 TOO_MANY_REQUESTS = 429
 FAILED = 500
 
-FAIR_FRAMES = 64
-"""Frames of one POST that are handled without a pause; then other connections get their turn."""
 REJOIN_SECONDS = 1.0
 """How long a session that replaces a lost one waits for its first join."""
 OVERTAKEN_SECONDS = 2.0
@@ -278,12 +275,8 @@ class LongPollConnection(Connection):
         if self.gone:
             return GONE
         self.endpoint.counts.frames_in += len(frames)
-        messages: list[Message] = []
         try:
-            for some in _batches(frames):
-                messages += map(self._decode, some)
-                if len(some) == FAIR_FRAMES:
-                    await asyncio.sleep(0)
+            messages = [self._decode(frame) async for frame in in_turns(frames)]
         except BadFrame as error:
             # The frame is not logged: it is the client's private data.
             log.info("bad frame", **self.log_fields, error=type(error).__name__)
@@ -295,13 +288,10 @@ class LongPollConnection(Connection):
                 # The push is for a channel of the lost session, which the client believes to be joined.
                 self.close(NOT_JOINED)
                 return GONE
-        for batch in _batches(messages):
-            for message in batch:
-                if self.is_congested:
-                    await self.decongested()
-                self._handle(message)
-            if len(batch) == FAIR_FRAMES:
-                await asyncio.sleep(0)
+        async for message in in_turns(messages):
+            if self.is_congested:
+                await self.decongested()
+            self._handle(message)
         return OK
 
     def _handle(self, message: Message) -> None:
@@ -332,11 +322,6 @@ class LongPollConnection(Connection):
         if frame.is_binary:
             return self.serializer.decode_binary(frame.binary())
         return self.serializer.decode_text(frame.data)
-
-
-def _batches(all_of_them: list[T]) -> Iterator[list[T]]:
-    for start in range(0, len(all_of_them), FAIR_FRAMES):
-        yield all_of_them[start : start + FAIR_FRAMES]
 
 
 def _is_number(ref: Any) -> bool:

@@ -11,10 +11,12 @@ import msgspec
 
 from shared.postgres import Database, Statement, Transaction
 
+RECORD = "INSERT INTO audit (actor_id, action, target_type, target_id, reason, details)"
+"""The beginning of a statement that records an act; for a statement that also carries the act out."""
+
 _RECORD = Statement(
     "audit_record",
-    """INSERT INTO audit (actor_id, action, target_type, target_id, reason, details)
-       VALUES ($1, $2, $3, $4, $5, $6)""",
+    f"{RECORD} VALUES ($1, $2, $3, $4, $5, $6)",
     ("bigint", "text", "text", "bigint", "text", "jsonb"),
 )
 _LATEST = Statement(
@@ -62,5 +64,9 @@ async def record(
     details: Mapping[str, Any] | None = None,
 ) -> None:
     """Record an act: who did what, to what, and why."""
-    text = msgspec.json.encode(details or {}).decode()
-    await transaction.execute(_RECORD, actor_id, action, target_type, target_id, reason, text)
+    await transaction.execute(_RECORD, actor_id, action, target_type, target_id, reason, details_json(details))
+
+
+def details_json(details: Mapping[str, Any] | None) -> str:
+    """The details as they are stored."""
+    return msgspec.json.encode(details or {}).decode()

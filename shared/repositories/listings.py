@@ -6,6 +6,7 @@ The database makes the JSON of a listing for clients, so Python neither decodes 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -15,10 +16,10 @@ import msgspec
 from shared.access.actor import Actor
 from shared.domain.declared import fields_of
 from shared.domain.listings import CategoryNotFound, ListingChange, ListingNotFound, NewListing
+from shared.domain.pictures import ADDRESS, THUMBNAIL_ADDRESS
 from shared.domain.times import rfc3339_or_none
 from shared.postgres import Database, Statement, Transaction
-from shared.repositories.audit import record
-from shared.repositories.listing_access import SeenListing
+from shared.repositories.audit import RECORD, details_json
 from shared.repositories.visibility import FOR_ANYONE, IS_HIDDEN, TYPES, Viewer, visible_to
 
 TIME_FORMAT = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
@@ -29,14 +30,15 @@ _NAMED = """(SELECT one FROM (SELECT c.id, c.name) AS one) AS category,
     (SELECT one FROM (SELECT s.id, s.name) AS one) AS seller"""
 _SHOWN = ", ".join(_NAMED if name == "category_id" else f"l.{name}" for name in _FIELDS)
 
+_ADDRESS, _THUMBNAIL_ADDRESS = (f"replace('{path}', '{{id}}', p.id::text)" for path in (ADDRESS, THUMBNAIL_ADDRESS))
+
 # `_presented` adds the fields that not everybody may see.
 JSON = f"""(SELECT row_to_json(shown)::text FROM (SELECT
     l.id, {_SHOWN},
     to_char(l.created_at, {TIME_FORMAT}) AS created_at, to_char(l.updated_at, {TIME_FORMAT}) AS updated_at,
     (SELECT count(*) FROM replies r WHERE r.listing_id = l.id) AS reply_count,
     (SELECT coalesce(json_agg(one ORDER BY one.id), '[]'::json) FROM (
-         SELECT p.id, '/api/pictures/' || p.id AS url, '/api/pictures/' || p.id || '/thumbnail' AS thumbnail_url,
-                p.width, p.height
+         SELECT p.id, {_ADDRESS} AS url, {_THUMBNAIL_ADDRESS} AS thumbnail_url, p.width, p.height
          FROM pictures p WHERE p.listing_id = l.id
      ) AS one) AS pictures
 ) AS shown)"""
@@ -53,7 +55,9 @@ _READ_MANY_FOR_ANYONE = Statement(
     ("bigint[]",),
 )
 _READ = Statement(
-    "listing_read", f"SELECT {JSON}, {_HIDING} FROM {JOINED} WHERE l.id = $1 AND {_VISIBLE}", ("bigint", *TYPES)
+    "listing_read",
+    f"SELECT {JSON}, {_HIDING}, ({FOR_ANYONE}) IS TRUE FROM {JOINED} WHERE l.id = $1 AND {_VISIBLE}",
+    ("bigint", *TYPES),
 )
 _READ_MANY = Statement(
     "listing_read_many",
@@ -75,24 +79,56 @@ _CREATE = Statement(
 _LOCK_CATEGORY = Statement(
     "listing_lock_category", "SELECT id FROM categories WHERE id = $1 AND deleted_at IS NULL FOR SHARE", ("bigint",)
 )
+# An act and its record in the audit log, if it has one, are one statement: one trip, and both take effect or none does.
 _TRASH = Statement(
     "listing_trash",
-    """UPDATE listings SET trashed_at = now(), trashed_by = $2, trashed_reason = $3
-       WHERE id = $1 AND trashed_at IS NULL""",
-    ("bigint", "bigint", "text"),
+    f"""WITH trashed AS (
+            UPDATE listings SET trashed_at = now(), trashed_by = $2,
+                trashed_reason = CASE WHEN seller_id = $2 THEN 'deleted by its seller' ELSE 'deleted by an admin' END
+            WHERE id = $1 AND trashed_at IS NULL RETURNING id, seller_id
+        ), recorded AS (
+            {RECORD} SELECT $2, 'listing_delete', 'listing', id, NULL, '{{}}' FROM trashed WHERE seller_id <> $2
+        )
+        SELECT FROM trashed""",
+    ("bigint", "bigint"),
 )
 _HIDE = Statement(
     "listing_hide",
-    """UPDATE listings SET hidden_at = now(), hidden_until = $2, hidden_by = $3, hidden_reason = $4
-       WHERE id = $1 AND trashed_at IS NULL""",
-    ("bigint", "timestamptz", "bigint", "text"),
+    f"""WITH hidden AS (
+            UPDATE listings SET hidden_at = now(), hidden_until = $2, hidden_by = $3, hidden_reason = $4
+            WHERE id = $1 AND trashed_at IS NULL RETURNING id
+        ), recorded AS ({RECORD} SELECT $3, 'listing_hide', 'listing', id, $4, $5 FROM hidden)
+        SELECT FROM hidden""",
+    ("bigint", "timestamptz", "bigint", "text", "jsonb"),
 )
 _SHOW = Statement(
     "listing_show",
-    """UPDATE listings SET hidden_at = NULL, hidden_until = NULL, hidden_by = NULL, hidden_reason = NULL
-       WHERE id = $1 AND trashed_at IS NULL AND hidden_at IS NOT NULL""",
-    ("bigint",),
+    f"""WITH shown AS (
+            UPDATE listings SET hidden_at = NULL, hidden_until = NULL, hidden_by = NULL, hidden_reason = NULL
+            WHERE id = $1 AND trashed_at IS NULL AND hidden_at IS NOT NULL RETURNING id
+        ), recorded AS ({RECORD} SELECT $2, 'listing_show', 'listing', id, NULL, '{{}}' FROM shown)
+        SELECT FROM shown""",
+    ("bigint", "bigint"),
 )
+
+
+# clock_timestamp() is when the row is changed. now() is earlier if the row was locked: times would go backwards.
+def _change_statement(names: Sequence[str], *, checks_category: bool) -> Statement:
+    """Sets these fields. Its row says whether the category is there, and whether the listing was changed.
+
+    Parameters: with `checks_category` the category's id, the new values, the listing's id, who changes it, the details
+    of the record, who changes it. The lock keeps the category from being deleted until the listing is in it.
+    """
+    category = "SELECT FROM categories WHERE id = %s AND deleted_at IS NULL FOR SHARE" if checks_category else "SELECT"
+    assignments = "".join(f"{name} = %s, " for name in names)
+    sql = f"""WITH category AS ({category}), changed AS (
+            UPDATE listings SET {assignments}updated_at = clock_timestamp()
+            WHERE id = %s AND trashed_at IS NULL AND EXISTS (SELECT FROM category) RETURNING id, seller_id
+        ), recorded AS (
+            {RECORD} SELECT %s, 'listing_edit', 'listing', id, NULL, %s FROM changed WHERE seller_id <> %s
+        )
+        SELECT EXISTS (SELECT FROM category), EXISTS (SELECT FROM changed)"""
+    return Statement("", sql)
 
 
 @cache
@@ -113,6 +149,16 @@ def _front_page_of_statement(limit: int) -> Statement:
     return Statement(f"listing_front_page_of_{limit:d}", sql, ("bigint", *TYPES))
 
 
+@dataclass(frozen=True, slots=True)
+class ListingViews:
+    """One listing as JSON."""
+
+    own: str
+    """As the person who asks sees it."""
+    for_anyone: str | None
+    """As visitors see it; None if they may not."""
+
+
 class ListingRepository:
     """Every method raises DatabaseUnavailable while Postgres is away."""
 
@@ -131,11 +177,18 @@ class ListingRepository:
             if json is None:
                 raise ListingNotFound
             return json
-        viewer = Viewer.of(actor)
-        row = await self._database.fetch_one(_READ, listing_id, *viewer.parameters)
-        if row is None:
+        views = await self.views(listing_id, actor)
+        if views is None:
             raise ListingNotFound
-        return _presented(row, viewer)
+        return views.own
+
+    async def views(self, listing_id: int, actor: Actor) -> ListingViews | None:
+        """Returns the listing as this person and as visitors see it; None if this person may not see it."""
+        viewer = Viewer.of(actor)
+        row: tuple[Any, ...] | None = await self._database.fetch_one(_READ, listing_id, *viewer.parameters)
+        if row is None:
+            return None
+        return ListingViews(_presented(row[:5], viewer), row[0] if row[5] else None)
 
     async def read_for_anyone(self, listing_id: int) -> str | None:
         """Returns the listing as JSON, as visitors see it; None if they may not see it."""
@@ -166,44 +219,33 @@ class ListingRepository:
             raise CategoryNotFound
         return int(row[0])
 
-    async def change(self, listing: SeenListing, change: ListingChange, *, by: int) -> None:
+    async def change(self, listing_id: int, change: ListingChange, *, by: int) -> None:
         """Change the fields. Raises CategoryNotFound, or ListingNotFound if the listing is now in the trash."""
         names = [name for name in _FIELDS if name in change.values]
-        async with self._database.transaction() as transaction:
-            if change.category_id is not None:
-                await lock_category(transaction, change.category_id)
-            assignments = "".join(f"{name} = %s, " for name in names)
-            sql = f"UPDATE listings SET {assignments}updated_at = now() WHERE id = %s AND trashed_at IS NULL"
-            if not await transaction.execute(Statement("", sql), *(change.values[name] for name in names), listing.id):
-                raise ListingNotFound
-            if listing.seller_id != by:
-                await record(transaction, by, "listing_edit", "listing", listing.id, details={"fields": sorted(names)})
+        checked = [] if change.category_id is None else [change.category_id]
+        parameters = [*checked, *(change.values[name] for name in names), listing_id]
+        parameters += [by, details_json({"fields": sorted(names)}), by]
+        row = await self._database.fetch_one(_change_statement(names, checks_category=bool(checked)), *parameters)
+        category_is_there, is_changed = row or (False, False)
+        if not category_is_there:
+            raise CategoryNotFound
+        if not is_changed:
+            raise ListingNotFound
 
-    async def trash(self, listing: SeenListing, *, by: int) -> None:
+    async def trash(self, listing_id: int, *, by: int) -> None:
         """Move the listing to the trash. Raises ListingNotFound if it is already there."""
-        is_own = listing.seller_id == by
-        reason = "deleted by its seller" if is_own else "deleted by an admin"
-        async with self._database.transaction() as transaction:
-            if not await transaction.execute(_TRASH, listing.id, by, reason):
-                raise ListingNotFound
-            if not is_own:
-                await record(transaction, by, "listing_delete", "listing", listing.id)
+        if not await self._database.execute(_TRASH, listing_id, by):
+            raise ListingNotFound
 
     async def hide(self, listing_id: int, *, until: datetime | None, reason: str | None, by: int) -> None:
         """Hide a listing, or change until when and why. Raises ListingNotFound if it is now in the trash."""
-        async with self._database.transaction() as transaction:
-            if not await transaction.execute(_HIDE, listing_id, until, by, reason):
-                raise ListingNotFound
-            details = {"until": rfc3339_or_none(until)}
-            await record(transaction, by, "listing_hide", "listing", listing_id, reason=reason, details=details)
+        details = details_json({"until": rfc3339_or_none(until)})
+        if not await self._database.execute(_HIDE, listing_id, until, by, reason, details):
+            raise ListingNotFound
 
     async def show(self, listing_id: int, *, by: int) -> bool:
         """Unhide a listing. Returns whether it was hidden."""
-        async with self._database.transaction() as transaction:
-            if not await transaction.execute(_SHOW, listing_id):
-                return False
-            await record(transaction, by, "listing_show", "listing", listing_id)
-            return True
+        return await self._database.execute(_SHOW, listing_id, by) > 0
 
 
 async def lock_category(transaction: Transaction, category_id: int) -> None:

@@ -17,10 +17,11 @@ from shared.repositories.audit import record
 
 _COLUMNS = "id, listing_id, key, content_type, width, height, thumbnail_key, thumbnail_content_type"
 
-# Additions to one listing wait for each other here, so that two pictures cannot both be the last one allowed.
-_LOCK_LISTING = Statement(
-    "picture_lock_listing",
-    "SELECT FROM listings WHERE id = $1 AND trashed_at IS NULL FOR NO KEY UPDATE",
+# A listing changes with its pictures. Its row is locked first: additions to one listing wait for each other here, so
+# that two pictures cannot both be the last one allowed.
+_TOUCH_LISTING = Statement(
+    "picture_touch_listing",
+    "UPDATE listings SET updated_at = clock_timestamp() WHERE id = $1 AND trashed_at IS NULL",
     ("bigint",),
 )
 _EXPECT = Statement(
@@ -66,7 +67,7 @@ class PictureRepository:
         After DatabaseUnavailable there may be one.
         """
         async with self._database.transaction() as transaction:
-            if await transaction.fetch_one(_LOCK_LISTING, listing_id) is None:
+            if not await transaction.execute(_TOUCH_LISTING, listing_id):
                 raise PictureNotFound
             count = await transaction.fetch_one(_COUNT, listing_id)
             if count is None or count[0] >= MAX_PICTURES:
@@ -100,6 +101,7 @@ class PictureRepository:
     async def remove(self, picture: Picture, *, by: int, owner_id: int) -> None:
         """Remove the picture; its files become abandoned. Raises PictureNotFound."""
         async with self._database.transaction() as transaction:
+            await transaction.execute(_TOUCH_LISTING, picture.listing_id)
             if not await transaction.execute(_DELETE, picture.id):
                 raise PictureNotFound
             if by != owner_id:

@@ -68,6 +68,25 @@ async def test_a_picture_and_its_thumbnail_are_stored_and_served(api: Api, rows:
         assert head.headers["ETag"] == response.headers["ETag"]
 
 
+async def test_a_listing_says_that_it_changed_when_a_picture_comes_or_goes(
+    api: Api, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.repositories.pictures.MAX_PICTURES", 1)
+    seller = await api.register()
+    listing_id = await rows.listing(seller.id)
+
+    async def updated_at() -> str:
+        return str((await api.call("GET", f"/api/listings/{listing_id}", 200))["updated_at"])
+
+    made = await updated_at()
+    picture = await upload(api, listing_id, seller)
+    added = await updated_at()
+    await upload(api, listing_id, seller, 409)
+    assert await updated_at() == added
+    await api.call("DELETE", f"/api/listings/{listing_id}/pictures/{picture['id']}", 204, who=seller)
+    assert made < added < await updated_at()
+
+
 async def test_a_cached_picture_is_304_as_long_as_the_user_may_see_it(api: Api, rows: Rows) -> None:
     seller = await api.register()
     listing_id = await rows.listing(seller.id)

@@ -48,8 +48,8 @@ SEARCHES = {
 }
 PLANNED: dict[str, tuple[ListingFilter, Sort]] = {
     "category by price": (ListingFilter(category_id=1), Sort.CHEAPEST),
-    "toyta camry": (ListingFilter(text="toyta camry"), Sort.NEWEST),
-    "q, filters, -price": (ListingFilter(text="honda civic", year_min=2008, price_max=12_000), Sort.DEAREST),
+    "toyta camry": (ListingFilter(q="toyta camry"), Sort.NEWEST),
+    "q, filters, -price": (ListingFilter(q="honda civic", year_min=2008, price_max=12_000), Sort.DEAREST),
 }
 
 

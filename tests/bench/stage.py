@@ -17,11 +17,11 @@ from pathlib import Path
 
 import psycopg2
 
+from development import child
+from development.postgres import PROGRAMS, EmbeddedPostgres
+from development.redis import EmbeddedRedis
 from shared.access.tokens import Tokens
 from shared.domain.users import Role
-from shared.embedded import child
-from shared.embedded.postgres import PROGRAMS, EmbeddedPostgres
-from shared.embedded.redis import EmbeddedRedis
 from shared.postgres import Database
 from shared.postgres.schema import apply_schema
 from shared.repositories.seed import SeedRepository

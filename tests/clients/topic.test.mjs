@@ -209,6 +209,24 @@ test("read and typing events are received, and can be sent while the channel is 
   assert.deepEqual([chat.read(8, 6), chat.typing("8")], [false, false]);
 });
 
+test("further events are heard by those who ask for them, whenever they come, and pushed by their names", async () => {
+  const heard = [];
+  const chat = chatOf({ on: { wave: ({ from }) => heard.push(`first ${from}`) } });
+  chatOf({ onTyping: () => heard.push("typing") });
+  socket.joined();
+  await settled();
+  const later = chatOf({ on: { wave: ({ from }) => heard.push(`later ${from}`), bye: () => heard.push("bye") } });
+  assert.equal(chat.push("wave", { to: "8" }), true);
+  assert.deepEqual(socket.last.pushes.map(({ event, payload }) => [event, payload]), [["wave", { to: "8" }]]);
+  socket.hears("wave", { from: "8", to: "7" });
+  socket.hears("bye", {});
+  assert.deepEqual(heard, ["first 8", "later 8", "bye"]);
+  later.leave();
+  socket.breaks(1006);
+  socket.opens?.();
+  assert.equal(chat.push("wave", { to: "8" }), false);
+});
+
 test("a channel that the server closes is joined again after a while, unless another one has replaced it", async () => {
   chatOf();
   const first = socket.last;

@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.crc import key_slot
 
-from shared.embedded.redis import EmbeddedRedis
+from development.redis import EmbeddedRedis
 from shared.pubsub import broker_for
 from shared.pubsub.broker import Broker
 from shared.pubsub.memory import MemoryBroker, MemoryHub

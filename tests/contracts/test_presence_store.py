@@ -14,11 +14,11 @@ import pytest
 import redis
 from redis.asyncio import Redis
 
+from development.redis import EmbeddedRedis
 from gateway.presence.state import Change, Entry, Part
 from gateway.presence.store import Store, StoreUnavailable, Write
 from gateway.presence.store_memory import MemoryStore
 from gateway.presence.store_redis import RedisStore
-from shared.embedded.redis import EmbeddedRedis
 from tests.support.ports import free_port
 from tests.support.servers import run
 

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from shared.embedded import child
+from development import child
 from tests.support.ports import free_port
 from tests.support.scratch import scratch_directory
 

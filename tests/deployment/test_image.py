@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.embedded import child
+from development import child
 from tests.deployment.conftest import production
 from tests.deployment.dockerfile import Stage, StepFailed, build
 from tests.support.ports import free_port

@@ -10,7 +10,7 @@ import psycopg2
 import psycopg2.errors
 import pytest
 
-from shared.embedded.postgres import EmbeddedPostgres
+from development.postgres import EmbeddedPostgres
 from tests.deployment.test_compose import SERVICES
 from tests.support.scratch import scratch_directory
 

@@ -12,7 +12,7 @@ from io import BytesIO
 import aiohttp
 import pytest
 
-from shared.embedded.child import happens
+from development.child import happens
 from tests.deployment.conftest import Deployment
 from tests.end_to_end.faults.load import Load
 from tests.gateway.transports.longpoll.client import LongPollClient

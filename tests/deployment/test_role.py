@@ -15,8 +15,8 @@ import psycopg2.errors
 import pytest
 from psycopg2.extensions import parse_dsn
 
-from shared.embedded import postgres
-from shared.embedded.postgres import PROGRAMS, EmbeddedPostgres
+from development import postgres
+from development.postgres import PROGRAMS, EmbeddedPostgres
 from shared.postgres.schema import apply_schema
 from shared.settings import Settings
 from tests.deployment.test_compose import CHECKOUT, SERVICES

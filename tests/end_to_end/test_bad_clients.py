@@ -32,7 +32,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MEBIBYTE = 1024 * 1024
 P99_SECONDS = 0.5
-"""99 of 100 messages arrive within this time, even on a machine that runs other tests, too."""
+"""99 of 100 messages arrive within this time on a machine that is not busy."""
+SLOWER = 10
+"""On a busy machine, messages may take this many times as long as before the misbehaviour."""
 
 
 @dataclass
@@ -67,7 +69,7 @@ class Gateway:
         return int(float(samples[f"gateway_{name}"]))
 
     async def until_metric(self, name: str, least: int) -> None:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(40):
             while await self.metric(name) < least:  # noqa: ASYNC110 (another process's)
                 await asyncio.sleep(0.05)
 
@@ -146,8 +148,8 @@ async def nobody_else_is_harmed(gateway: Gateway, mebibytes: int = 48) -> AsyncI
             raise
         grown = gateway.memory - memory
         over.set()
-        assert p99(before) < P99_SECONDS
-        assert p99(await meanwhile) < P99_SECONDS, sorted(meanwhile.result())[-5:]
+        bound = max(P99_SECONDS, SLOWER * p99(before))
+        assert p99(await meanwhile) < bound, (p99(before), sorted(meanwhile.result())[-5:])
         assert grown < mebibytes * MEBIBYTE, f"{grown / MEBIBYTE:.1f} MiB more"
 
 

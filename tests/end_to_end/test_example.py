@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.embedded import example
+from development import example
 from tests.support.processes import Processes, base_environment
 
 pytestmark = pytest.mark.servers

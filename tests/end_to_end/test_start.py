@@ -12,7 +12,7 @@ from tests.support.processes import NURSERY, base_environment
 
 pytestmark = pytest.mark.servers
 
-MODULES = ("gateway", "api", "shared.embedded")
+MODULES = ("gateway", "api", "development")
 WRONG = {
     "ALLOWED_ORIGINS": "nonsense here",
     "REDIS_URL": "nonsense",

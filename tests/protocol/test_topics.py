@@ -39,7 +39,7 @@ def test_the_first_pattern_that_matches_wins(topic: str, target: str | None) -> 
 
 @pytest.mark.parametrize("pattern", ["room:*:x", "*room", "**"])
 def test_a_star_is_allowed_only_at_the_end(pattern: str) -> None:
-    with pytest.raises(ValueError, match="ends with its"):
+    with pytest.raises(ValueError, match="last character"):
         TopicRoutes(((pattern, 1),))
 
 

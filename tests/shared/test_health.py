@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from shared.embedded.redis import EmbeddedRedis
+from development.redis import EmbeddedRedis
 from shared.health import Health
 from shared.postgres import Database
 from shared.settings import Settings

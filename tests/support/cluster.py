@@ -13,7 +13,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from shared.embedded.redis import EmbeddedRedis
+from development.redis import EmbeddedRedis
 from tests.support.ports import free_port
 from tests.support.servers import run
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import aiohttp
 
-from shared.embedded import child
+from development import child
 from shared.settings import Settings
 from tests.support.forked import Forked, Nursery
 from tests.support.ports import free_port

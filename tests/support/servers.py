@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import psycopg2
 from redis import Redis
 
-from shared.embedded.postgres import EmbeddedPostgres
-from shared.embedded.redis import EmbeddedRedis
+from development.postgres import EmbeddedPostgres
+from development.redis import EmbeddedRedis
 from shared.postgres.schema import apply_schema
 from shared.settings import Settings
 from tests.support.scratch import scratch_directory

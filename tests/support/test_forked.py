@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.embedded.child import happens
+from development.child import happens
 from tests.support.forked import Nursery
 from tests.support.ports import free_port
 from tests.support.processes import base_environment

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from shared.embedded.child import happens
+from development.child import happens
 from tests.support.ports import free_port
 from tests.try_deployment.__main__ import NEEDED, STEPS
 from tests.try_deployment.engine import Engine

@@ -1,6 +1,7 @@
 // A list that is read page by page: the first page, then more when the button is pressed.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { Problem } from "../problem.js";
 
@@ -48,6 +49,14 @@ export class PagedList {
     }
     this.isLoading = false;
     this.view.update();
+  }
+
+  /** All items, each as `row(item)` makes it, and the foot. */
+  rows(row, empty) {
+    return html`<ul class="rows">
+        ${repeat(this.items, (item) => item.id, row)}
+      </ul>
+      ${this.foot(empty)}`;
   }
 
   /** The part after the items: an error, a text for an empty list, or the button for more. */

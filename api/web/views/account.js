@@ -1,7 +1,6 @@
 // The user's own account: profile, password, own listings, blocked people, leaving.
 
 import { html } from "../vendor/lit-html/lit-html.js";
-import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { session } from "../session.js";
 import { Form, formOf, input } from "../ui/form.js";
@@ -65,20 +64,16 @@ export class Account extends View {
         }),
       ])}
       <h2>Blocked people</h2>
-      <ul class="rows">
-        ${repeat(
-          this.blocks.items,
-          (one) => one.id,
-          (one) =>
-            html`<li>
-              <span>${one.name}</span>
-              <button class="button small" aria-label=${`Unblock ${one.name}`} @click=${() => this.#unblock(one)}>
-                Unblock
-              </button>
-            </li>`,
-        )}
-      </ul>
-      ${this.blocks.foot("You have blocked nobody.")}
+      ${this.blocks.rows(
+        (one) =>
+          html`<li>
+            <span>${one.name}</span>
+            <button class="button small" aria-label=${`Unblock ${one.name}`} @click=${() => this.#unblock(one)}>
+              Unblock
+            </button>
+          </li>`,
+        "You have blocked nobody.",
+      )}
       <h2>Leave Daveslist</h2>
       <details>
         <summary>Delete your account</summary>

@@ -1,7 +1,6 @@
 // For moderators: make, rename and delete categories.
 
 import { html } from "../vendor/lit-html/lit-html.js";
-import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { forgetCategories } from "../categories.js";
 import { limits } from "../limits.js";
@@ -62,14 +61,7 @@ export class Categories extends View {
     return html`${moderationTabs()}
       <h1>Categories</h1>
       ${this.acts.template()}
-      <ul class="rows">
-        ${repeat(
-          this.categories.items,
-          (category) => category.id,
-          (category) => this.#row(category),
-        )}
-      </ul>
-      ${this.categories.foot("There are no categories yet.")}
+      ${this.categories.rows((category) => this.#row(category), "There are no categories yet.")}
       <section class="tool-form">
         <h2>New category</h2>
         ${formOf(this.form, { label: "New category", action: "Add" }, fieldsOf(this.form))}

@@ -1,7 +1,6 @@
 // For moderators: the listings that are hidden now.
 
 import { html } from "../vendor/lit-html/lit-html.js";
-import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { dateTime } from "../format.js";
 import { Acts } from "../ui/acts.js";
@@ -22,14 +21,7 @@ export class Hidden extends View {
     return html`${moderationTabs()}
       <h1>Hidden listings</h1>
       ${this.acts.template()}
-      <ul class="rows">
-        ${repeat(
-          this.listings.items,
-          (listing) => listing.id,
-          (listing) => this.#row(listing),
-        )}
-      </ul>
-      ${this.listings.foot("No listing is hidden.")}`;
+      ${this.listings.rows((listing) => this.#row(listing), "No listing is hidden.")}`;
   }
 
   #row(listing) {

@@ -1,7 +1,6 @@
 // For admins: find people, give roles, ban.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
-import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { date, dateTime } from "../format.js";
 import { navigate } from "../navigation.js";
@@ -57,8 +56,8 @@ export class People extends View {
   template() {
     const find = (event) => {
       event.preventDefault();
-      const given = [...new FormData(event.currentTarget)].filter(([, value]) => value.trim());
-      navigate(given.length ? `/admin?${new URLSearchParams(given)}` : "/admin");
+      const entries = [...new FormData(event.currentTarget)].filter(([, value]) => value.trim());
+      navigate(entries.length ? `/admin?${new URLSearchParams(entries)}` : "/admin");
     };
     return html`${adminTabs()}
       <h1>People</h1>
@@ -83,14 +82,7 @@ export class People extends View {
         <p class="actions"><button class="button primary">Find</button></p>
       </form>
       ${this.acts.template()}
-      <ul class="rows">
-        ${repeat(
-          this.people.items,
-          (person) => person.id,
-          (person) => this.#row(person),
-        )}
-      </ul>
-      ${this.people.foot("Nobody is like that.")} ${this.banning.template()}`;
+      ${this.people.rows((person) => this.#row(person), "Nobody is like that.")} ${this.banning.template()}`;
   }
 
   #row(person) {

@@ -1,7 +1,6 @@
 // For moderators: the open reports, those of the most reported listing first.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
-import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { count, nameOf, since } from "../format.js";
 import { Acts } from "../ui/acts.js";
@@ -33,14 +32,7 @@ export class Reports extends View {
     return html`${moderationTabs()}
       <h1>Reports</h1>
       ${this.acts.template()}
-      <ul class="rows">
-        ${repeat(
-          this.reports.items,
-          (report) => report.id,
-          (report) => this.#row(report),
-        )}
-      </ul>
-      ${this.reports.foot("Nothing is reported.")} ${this.hiding.template()}`;
+      ${this.reports.rows((report) => this.#row(report), "Nothing is reported.")} ${this.hiding.template()}`;
   }
 
   #row(report) {

@@ -1,7 +1,6 @@
 // The trash: moderators restore listings from it; admins can also delete them permanently.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
-import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { categories } from "../categories.js";
 import { nameOf, since } from "../format.js";
@@ -60,14 +59,7 @@ export class Trash extends View {
     return html`${moderationTabs()}
       <h1>Trash</h1>
       ${this.acts.template()}
-      <ul class="rows">
-        ${repeat(
-          this.listings.items,
-          (listing) => listing.id,
-          (listing) => this.#row(listing),
-        )}
-      </ul>
-      ${this.listings.foot("The trash is empty.")} ${this.restoring.template()} ${this.deleting.template()}`;
+      ${this.listings.rows((listing) => this.#row(listing), "The trash is empty.")} ${this.restoring.template()} ${this.deleting.template()}`;
   }
 
   #row(listing) {

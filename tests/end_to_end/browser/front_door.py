@@ -40,6 +40,8 @@ class FrontDoor:
         """A whole HTTP response, which every request gets instead of a node's answer."""
         self.websockets = 0
         self.refused = 0
+        self.answered = 0
+        """The number of requests that got `answer`."""
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -83,6 +85,7 @@ class FrontDoor:
         if self.answer is not None:
             writer.write(_PERMISSION if head.startswith(b"OPTIONS ") else self.answer)
             await writer.drain()
+            self.answered += 1
             return
         if is_websocket and not self.lets_websockets_through:
             self.refused += 1

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.embedded.postgres import EmbeddedPostgres
-from shared.embedded.redis import EmbeddedRedis
+from development.postgres import EmbeddedPostgres
+from development.redis import EmbeddedRedis
 from shared.postgres.schema import apply_schema
 from shared.settings import Settings
 from tests.conftest import JWT_SECRET

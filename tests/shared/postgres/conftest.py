@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from shared.embedded.postgres import EmbeddedPostgres
+from development.postgres import EmbeddedPostgres
 from shared.postgres import Database
 from shared.settings import Settings
 from tests.support.scratch import scratch_directory

@@ -34,7 +34,7 @@ async def test_demo_listings_are_varied_and_found_by_misspelled_words(
              FROM listings"""
     assert await one_row(database, sql) == (True, 6, 10, True)
     found = await ListingSearch(database).find(
-        ListingFilter(text="toyta camry"), Sort.NEWEST, Viewer.of(None), after=None, limit=5
+        ListingFilter(q="toyta camry"), Sort.NEWEST, Viewer.of(None), after=None, limit=5
     )
     assert len(found) == 5
     titles = await database.fetch(

@@ -81,7 +81,7 @@ class Cluster:
 
 
 async def are_polled(node: LabNode, count: int = 1) -> None:
-    """Returns when a poll waits at so many of the node's sessions."""
+    """Wait until polls wait at `count` of the node's sessions."""
     sessions: Any = node.endpoint.connections
     async with asyncio.timeout(SOON):
         while sum(session._poll is not None for session in sessions) != count:  # noqa: ASYNC110 (it tells nobody)

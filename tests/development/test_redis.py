@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from shared.embedded.child import ServerFailed
-from shared.embedded.redis import EmbeddedRedis
+from development.child import ServerFailed
+from development.redis import EmbeddedRedis
 from tests.support.ports import free_port
 
 pytestmark = pytest.mark.servers

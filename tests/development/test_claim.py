@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.embedded.discovery import AlreadyRunning, Claim, Running, find_running, with_servers
+from development.claim import AlreadyRunning, Claim
+from shared.running import Running, find_running, with_servers
 from shared.settings import InvalidSettings, Settings
 
 RUNNING = Running(os.getpid(), "postgresql:///one", "redis:///two", "http://127.0.0.1:1", ["http://127.0.0.1:2"])

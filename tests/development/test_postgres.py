@@ -14,12 +14,12 @@ import psutil
 import psycopg2
 import pytest
 
-from shared.embedded import places, postgres
-from shared.embedded.child import ServerFailed
-from shared.embedded.postgres import EmbeddedPostgres
+from development import places, postgres
+from development.child import ServerFailed
+from development.postgres import EmbeddedPostgres
 
 pytestmark = pytest.mark.servers
-CHECKOUT = Path(__file__).parents[3]
+CHECKOUT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ async def test_postgres_ends_with_its_killed_parent_and_can_start_again_at_once(
 ) -> None:
     script = """
 import asyncio, pathlib, sys
-from shared.embedded.postgres import EmbeddedPostgres
+from development.postgres import EmbeddedPostgres
 server = EmbeddedPostgres(pathlib.Path(sys.argv[1]))
 asyncio.run(server.start())
 print(server.pid, flush=True)

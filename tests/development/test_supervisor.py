@@ -17,14 +17,14 @@ import psutil
 import psycopg2
 import pytest
 
-from shared.embedded import child
-from shared.embedded.discovery import find_running
-from shared.embedded.supervisor import SECOND_GATEWAY
+from development import child
+from development.supervisor import SECOND_GATEWAY
+from shared.running import find_running
 from tests.support.ports import free_port, is_free
 from tests.support.processes import base_environment
 
 pytestmark = pytest.mark.servers
-CHECKOUT = Path(__file__).parents[3]
+CHECKOUT = Path(__file__).parents[2]
 SECONDS = 30.0
 """Far more time than needed. A test that waits this long fails."""
 
@@ -48,14 +48,14 @@ class Run:
     def command(self, *, gateway: str = "standin_gateway", young_seconds: float = 5.0) -> list[str]:
         script = f"""
 import sys
-from shared.embedded import supervisor
+from development import supervisor
 supervisor.YOUNG_SECONDS = {young_seconds}
-sys.exit(supervisor.main(api="tests.shared.embedded.standin_api", gateway="tests.shared.embedded.{gateway}"))
+sys.exit(supervisor.main(api="tests.development.standin_api", gateway="tests.development.{gateway}"))
 """
         return [sys.executable, "-c", script]
 
     def gateways(self) -> list[psutil.Process]:
-        return [process for process in self.processes() if "tests.shared.embedded.standin_gateway" in process.cmdline()]
+        return [process for process in self.processes() if "tests.development.standin_gateway" in process.cmdline()]
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
         with self.log.open("wb") as log:

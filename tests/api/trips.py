@@ -1,0 +1,27 @@
+"""Counts the trips to Postgres that requests cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from shared.postgres.connection import Connection
+
+
+@contextmanager
+def counted_trips(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """What is sent to Postgres inside the block, without what the process itself reports and cleans up."""
+    sent: list[str] = []
+    own = ('EXECUTE "node_', 'EXECUTE "picture_take_abandoned"')
+    run = Connection.run
+
+    async def observed(self: Connection, query: str, *more: object) -> object:
+        if not query.startswith(own):
+            sent.append(query)
+        return await run(self, query, *more)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Connection, "run", observed)
+        yield sent
