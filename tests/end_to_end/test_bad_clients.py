@@ -169,20 +169,19 @@ async def next_frames(socket: RawSocket, count: int) -> list[Any]:
     return [json.loads((await socket.receive()).payload) for _ in range(count)]
 
 
-async def test_readers_that_stop_reading_are_closed_and_catch_up_later(gateway: Gateway) -> None:
+async def test_clients_that_stop_reading_are_closed(gateway: Gateway) -> None:
     closed = await gateway.metric(SLOW_CLOSES)
-    people = gateway.people(10)
-    sender = people[0]
+    people = gateway.people(9)
     async with nobody_else_is_harmed(gateway):
         not_reading = []
-        for user_id, token in people[1:]:
+        for user_id, token in people:
             socket = await gateway.raw(token, receive_buffer=4096)
             socket.send(text("1", "1", f"private_chat:{user_id}", "phx_join", {}))
             await next_frames(socket, 1)
             not_reading.append(socket)
         # These clients do not read the replies to their own pushes.
         long = "x" * 30_000
-        for user_id, socket in zip([user_id for user_id, _ in people[1:]], not_reading, strict=True):
+        for (user_id, _), socket in zip(people, not_reading, strict=True):
             push = text("1", "2", f"private_chat:{user_id}", "phx_join", {"padding": long})
             socket.send(push)
             for number in range(4000):
@@ -190,7 +189,6 @@ async def test_readers_that_stop_reading_are_closed_and_catch_up_later(gateway: 
         await gateway.until_metric(SLOW_CLOSES, closed + len(not_reading))
         for socket in not_reading:
             await socket.close()
-    assert sender
 
 
 async def test_people_who_send_too_much_are_refused_and_do_not_slow_others(gateway: Gateway) -> None:
