@@ -1,4 +1,4 @@
-"""Where Chromium is, and the flags that keep it quiet: no GPU, no QUIC, nothing of its own in the background."""
+"""Finds Chromium; its flags switch off the GPU, QUIC and its own background requests."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ FLAGS = [
 
 
 def find_chromium() -> str | None:
-    """The machine's own, or None."""
+    """The path of the machine's Chromium; None without one."""
     return next((path for path in map(shutil.which, NAMES) if path), None)
