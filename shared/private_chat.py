@@ -46,7 +46,10 @@ class Outcome(NamedTuple):
 
 
 class Event(ABC):
-    """Something that a user does in their private chat."""
+    """Something that a user does in their private chats.
+
+    Every push makes one. To make a frozen dataclass takes three times as long, so these are not frozen.
+    """
 
     __slots__ = ()
     NAME: ClassVar[str]
@@ -62,7 +65,7 @@ class Event(ABC):
         """Do it for this user. Raises MessageRefused, DatabaseUnavailable."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Send(Event):
     """Stored first, then told to both sides, then answered. Both are told the message as `message_payload` has it."""
 
@@ -84,7 +87,7 @@ class Send(Event):
         return Outcome(topics.private_chats(message.to_id, message.from_id), told, answer)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Read(Event):
     """The user has read what `with` wrote, up to and including a message id. Both are told `{by, with, up_to}`."""
 
@@ -105,7 +108,7 @@ class Read(Event):
         return Outcome(topics.private_chats(self.with_, user_id), told)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Typing(Event):
     """The user is writing to `to`, who is told `{from, to}` unless they have blocked the user."""
 

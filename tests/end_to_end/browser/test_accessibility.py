@@ -1,4 +1,4 @@
-"""No serious fault by axe on any main view, light and wide, dark and narrow; and the keyboard suffices."""
+"""axe finds no serious fault on any main view, light and wide, dark and narrow; and the keyboard is enough."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def looks_right(page: Page, what: str, rules: list[str] | None) -> None:
 
 
 async def populated(site: Site) -> tuple[Person, list[str], list[str]]:
-    """An admin, and the addresses of every view: for anyone, and for them."""
+    """An admin, the paths of the views for anyone, and the paths of the views for the admin."""
     admin, ann = await site.person("Root", Role.ADMIN), await site.person("Ann")
     category = await site.category("Any", admin)
     listing = await site.listing(ann, category, "A car", make="Honda", year=2010, mileage=90_000, price=5000)
@@ -82,7 +82,7 @@ async def populated(site: Site) -> tuple[Person, list[str], list[str]]:
 
 async def test_no_view_has_a_serious_fault(site: Site, open_page: Open) -> None:
     admin, anyone, theirs = await populated(site)
-    # axe writes styles into the page while it measures, which the policy would stop.
+    # axe puts styles into the page, which the content security policy would stop.
     visitor = await open_page("/", bypass_csp=True)
     for path in anyone:
         await has_no_serious_fault(visitor, path)
@@ -91,7 +91,7 @@ async def test_no_view_has_a_serious_fault(site: Site, open_page: Open) -> None:
         await has_no_serious_fault(page, path)
 
 
-async def test_the_keyboard_alone_leads_to_a_car_and_through_a_dialog(site: Site, open_page: Open) -> None:
+async def test_the_keyboard_is_enough_to_open_a_car_and_use_a_dialog(site: Site, open_page: Open) -> None:
     mod = await site.person("Mod", Role.MODERATOR)
     seller = await site.person("Ann")
     await site.listing(seller, await site.category("Any", mod), "A car for the keyboard")
