@@ -24,10 +24,12 @@ from tests.support.client import Person, Rest, Socket
 from tests.support.crowd import JOINED, Crowd, Meeting, crowd
 from tests.support.processes import Node
 
-BACK_SECONDS = 10.0
-"""Within this time after the gateways' return, everybody has joined again and has every missed message."""
-FROZEN_SECONDS = 5.0
-"""A frozen gateway delays a new client for at most this long."""
+BACK_SECONDS = 30.0
+"""Within this time after the gateways' return, everybody has joined again and has every missed message: within ten
+seconds on a machine that is not busy. Who is told something wrong never comes back."""
+FROZEN_SECONDS = 15.0
+"""A frozen gateway delays a new client for less than this. nginx gives up after five seconds at most; the rest is for a
+busy machine."""
 
 
 @pytest.fixture
@@ -84,7 +86,7 @@ class Pages:
 
         return dict(await asyncio.gather(*(show(*one) for one in self.open.items())))
 
-    async def _is_live(self, page: Page, patience: float = 20_000) -> None:
+    async def _is_live(self, page: Page, patience: float = 40_000) -> None:
         await expect(page.locator(".connection[data-state=live]")).to_be_visible(timeout=patience)
 
 
@@ -120,7 +122,7 @@ async def test_all_clients_soon_join_again_after_an_outage_of_the_gateways(
             await shown.connect("the page", person)
             await shown.connect("the page, by long polling", person, BY_LONGPOLL)
             await shown.live()
-        assert not await people.all_told(names, JOINED, 20)
+        assert not await people.all_told(names, JOINED, BACK_SECONDS)
 
         await end_gateways(own_deployment.gateways, how)
         gone_at = time.monotonic()
@@ -146,9 +148,9 @@ async def test_all_clients_soon_join_again_after_an_outage_of_the_gateways(
         assert not people.thrown
         # All have really joined, since the next message reaches them at once.
         await meeting.write("And now")
-        assert not await people.all_told(names, {"message": "And now"}, 5)
+        assert not await people.all_told(names, {"message": "And now"}, BACK_SECONDS)
         if shown is not None:
-            await shown.shown("And now", time.monotonic() + 5)
+            await shown.shown("And now", time.monotonic() + BACK_SECONDS)
             assert not shown.faults
     if shown is None:
         pytest.skip("no Chromium on this machine: only the page was left out")
@@ -162,7 +164,7 @@ async def test_all_clients_still_get_messages_when_one_gateway_ends(
     """Some versions of phoenix.js do not notice that their polls have got a new session, in which nothing is joined."""
     async with crowd(socket_of(own_deployment)) as people:
         names = people.connect_all(meeting)
-        assert not await people.all_told(names, JOINED, 20)
+        assert not await people.all_told(names, JOINED, BACK_SECONDS)
         await end_gateways(own_deployment.gateways[:1], how)
         for text in ("Now there is one", "And still"):
             await meeting.write(text)

@@ -1,10 +1,13 @@
-"""Finds Chromium; its flags switch off the GPU, QUIC and its own background requests."""
+"""Finds Chromium; its flags switch off the GPU, QUIC and its own background requests.
+
+The headless shell comes first: it is the same browser without what a screen needs, and takes half the CPU time.
+"""
 
 from __future__ import annotations
 
 import shutil
 
-NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
 FLAGS = [
     "--no-sandbox",

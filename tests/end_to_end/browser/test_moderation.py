@@ -18,7 +18,9 @@ async def test_a_hidden_listing_soon_vanishes_from_every_open_page(site: Site, o
     listing = await site.listing(seller, await site.category("Any", mod), "Suspicious car")
     path = f"/listings/{listing}"
     mods, users, sellers = [await open_page(path, one) for one in (mod, user, seller)]
-    waiting, returning = await open_page(path), await open_page(path)
+    returning, waiting = await open_page(path), await open_page()
+    await waiting.clock.install()
+    await waiting.goto(path)
     for page in (mods, users, sellers, waiting, returning):
         await expect(page.get_by_role("heading", level=1)).to_have_text("Suspicious car")
     await expect(users.locator("#viewers")).to_be_visible()
@@ -34,6 +36,7 @@ async def test_a_hidden_listing_soon_vanishes_from_every_open_page(site: Site, o
     await expect(returning.locator("#removed")).to_be_visible(timeout=AT_ONCE_MS)
     for page in (mods, sellers):
         await expect(page.locator("#hidden-notice")).to_contain_text("Looks stolen")
+    await waiting.clock.fast_forward(15_000)
     await expect(waiting.locator("#removed")).to_be_visible()
     await expect(waiting.get_by_text("Suspicious car")).to_have_count(0)
 

@@ -14,8 +14,9 @@ from tests.end_to_end.faults.conftest import World
 from tests.support.client import Rest
 from tests.support.crowd import JOINED, Meeting, crowd
 
-BACK_SECONDS = 12.0
-"""phoenix.js waits up to ten seconds before it joins again."""
+PATIENCE_SECONDS = 40.0
+"""phoenix.js waits up to ten seconds before it joins again, and on a busy machine the next join may be too late as well.
+A client that was told something wrong never joins again."""
 
 
 @pytest.mark.slow
@@ -29,17 +30,17 @@ async def test_clients_that_connect_in_an_outage_join_after_it(world: World, tmp
     ):
         meeting = await Meeting.of_all_kinds(rest)
         names = people.connect_all(meeting)
-        assert not await people.all_told(names, JOINED, 20)
+        assert not await people.all_told(names, JOINED, PATIENCE_SECONDS)
         server.kill()
         latecomers = people.connect_all(meeting, ", late")
         await asyncio.sleep(8)
         await server.start()
         back_at = time.monotonic()
-        missing = await people.all_told(latecomers, JOINED, BACK_SECONDS)
+        missing = await people.all_told(latecomers, JOINED, PATIENCE_SECONDS)
         for name in latecomers:
             at = people.when(name, JOINED)
             print(f"{name:32} {'never' if at is None else f'{at - back_at:5.1f} s'}")
         assert not missing, people.thrown
         assert not people.thrown
         await meeting.write("And now")
-        assert not await people.all_told(names + latecomers, {"message": "And now"}, 5)
+        assert not await people.all_told(names + latecomers, {"message": "And now"}, PATIENCE_SECONDS)
