@@ -15,7 +15,7 @@ from tests.support.client import Rest
 from tests.support.crowd import JOINED, Meeting, crowd
 
 PATIENCE_SECONDS = 40.0
-"""phoenix.js waits up to ten seconds before it joins again, and on a busy machine the next join may be too late as well.
+"""phoenix.js waits up to ten seconds before it joins again. On a busy machine, the next join may be too late as well.
 A client that was told something wrong never joins again."""
 
 
