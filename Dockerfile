@@ -1,4 +1,4 @@
-# One image for both processes: `--target api` and `--target gateway` differ in what they start.
+# The images of both processes: `--target api` and `--target gateway` differ only in what they start.
 #
 # Every package is a wheel, so neither the build nor the image needs a compiler. Paths are relative to WORKDIR, since
 # tests/deployment/test_image.py runs these steps in a clean folder; it knows only the instructions that are used here.
@@ -16,8 +16,8 @@ COPY api api/
 COPY gateway gateway/
 COPY clients clients/
 RUN .venv/bin/python -m compileall -q .venv/lib shared api gateway
-# The empty folder for the data is not below /daveslist: the first COPY below would bring it along as root's, and the
-# second COPY would not change the owner of a folder that exists.
+# The empty folder for the data is not below /daveslist: the first COPY below would copy it as root's, and the second COPY
+# does not change the owner of an existing folder.
 WORKDIR /data
 
 FROM python:3.13-slim AS base

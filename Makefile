@@ -1,6 +1,6 @@
 # Every task of a developer; `make help` lists them. It needs only Python 3.11 or newer and make.
 #
-# All paths are relative, so that a checkout may lie anywhere, also below a folder with spaces in its name.
+# All paths are relative, so a checkout may be anywhere, even below a folder with spaces in its name.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -16,13 +16,13 @@ END_TO_END := tests/end_to_end/js
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
-	@echo 'PYTHON=... chooses the Python for .venv; ARGS=... is handed to pytest or the benchmark;'
-	@echo 'VENV=.venv/3.13 takes another virtual environment, as for the tests on a second Python.'
+	@echo 'PYTHON=... chooses the Python for .venv; ARGS=... is passed to pytest or the benchmark;'
+	@echo 'VENV=.venv/3.13 uses another virtual environment, for example to test on a second Python.'
 
 setup: $(VENV)/run.stamp ## create .venv with the locked packages
 
 run: $(VENV)/run.stamp ## start everything: Postgres, Redis, the API, two gateway nodes
-	@exec $(BIN)/python -m shared.embedded
+	@exec $(BIN)/python -m development
 
 test: $(VENV)/test.stamp $(VENV)/node.stamp ## run every test, against real servers of their own
 	@exec $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)

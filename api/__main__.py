@@ -21,6 +21,7 @@ Command = Callable[[Settings, argparse.Namespace], Awaitable[None]]
 
 
 def parser() -> argparse.ArgumentParser:
+    """Returns the parser of the command line."""
     top = argparse.ArgumentParser(
         prog="python -m api",
         description="The REST API of Daveslist, and its commands. Everything else is set by environment variables.",
@@ -51,14 +52,14 @@ def main(arguments: list[str] | None = None) -> int:
 
     A failure prints one line to standard error.
     """
-    given = parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         settings = settings_to_start_with()
     except InvalidSettings as error:
         return _fail(str(error), 2)
     configure_logs(settings)
     try:
-        uvloop.run(given.command(settings, given))
+        uvloop.run(options.command(settings, options))
     except InvalidSettings as error:
         return _fail(str(error), 2)
     except DatabaseUnavailable as error:

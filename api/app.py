@@ -17,7 +17,7 @@ from api.handlers.metrics import METRICS
 from api.middlewares.headers import headers
 from api.middlewares.metrics import metrics
 from api.middlewares.requests import requests
-from api.routes import ROUTES
+from api.routes import PAGE_ROUTES, ROUTES
 from api.services import SERVICES, Services, new_node_id
 from shared.health import Health
 from shared.metrics import Metrics
@@ -40,7 +40,7 @@ def create_app(settings: Settings, broker: Broker, node_id: str | None = None) -
     app[STOPPING] = asyncio.Event()
     app[HEALTH] = Health(database, broker, app[STOPPING].is_set)
     app[DOCUMENT] = _document(settings.max_picture_bytes)
-    for route in ROUTES:
+    for route in (*ROUTES, *PAGE_ROUTES):
         answer = endpoint(route, services)
         app.router.add_route(route.method, route.path, answer)
         if route.method == "GET":

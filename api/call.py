@@ -69,7 +69,7 @@ class Call:
         return self.actor
 
     def is_of(self, user_id: int) -> None:
-        """Tell the log whose request it is, on a route that takes no access token."""
+        """Note the user for the log, on a route without an access token."""
         self.request[USER_ID] = user_id
 
     def path_id(self, name: str = "id") -> int:
@@ -101,22 +101,21 @@ class Call:
         """
         self.input_checked = True
         self._agree(kind, self._query)
-        given = self.request.query
-        if len(set(given)) < len(given):
-            raise Invalid({name: ["Given more than once."] for name in given if len(given.getall(name)) > 1})
+        parameters = self.request.query
+        if len(set(parameters)) < len(parameters):
+            raise Invalid({name: ["Given more than once."] for name in parameters if len(parameters.getall(name)) > 1})
         if kind is None:
-            if given:
-                raise Invalid({name: ["Unknown parameter."] for name in given})
+            if parameters:
+                raise Invalid({name: ["Unknown parameter."] for name in parameters})
             return None
-        return _load(kind, dict(given))
+        return _load(kind, dict(parameters))
 
     async def body(self, kind: type[Input]) -> Input:
         """Returns the JSON object as the dataclass that the route names. Also refuses query parameters.
 
         Raises what `json_object` raises, and Invalid if a field is missing, unknown or wrong.
         """
-        self._agree(kind, self._body)
-        return _load(kind, await self.json_object())
+        return _load(kind, await self.json_object(kind))
 
     async def optional_body(self, kind: type[Input]) -> Input:
         """Like `body`, but a request without a body counts as an empty object."""
@@ -131,11 +130,12 @@ class Call:
         if kind is not declared:
             raise RuntimeError(f"{self.request.path}: the handler reads {kind}, its route names {declared}")
 
-    async def json_object(self) -> Mapping[str, object]:
-        """Returns the body, unchecked.
+    async def json_object(self, kind: type) -> Mapping[str, object]:
+        """Returns the body for the dataclass that the route names, unchecked.
 
         Raises WrongMediaType, TooLarge, TooSlow, BadRequest, NotJson, or Invalid if it is not an object.
         """
+        self._agree(kind, self._body)
         content_type, charset = self.request.content_type, self.request.charset
         if content_type != "application/json" or (charset or "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
             raise WrongMediaType("Send application/json, in UTF-8.")
@@ -202,9 +202,9 @@ def _whole(digits: str) -> int | float:
     return int(digits) if len(digits) < 4000 else math.inf
 
 
-def _load(kind: type[Input], given: Mapping[str, object]) -> Input:
+def _load(kind: type[Input], values: Mapping[str, object]) -> Input:
     try:
-        return load(kind, given)
+        return load(kind, values)
     except ValidationError as error:
         errors: Any = error.messages
         raise Invalid(errors) from None

@@ -30,28 +30,31 @@ class CommandFailed(Exception):
 
 
 async def schema(settings: Settings, _: argparse.Namespace) -> None:
+    """Apply schema.sql."""
     is_new = await apply_schema(settings)
     print("schema applied" if is_new else "schema is up to date")
 
 
-async def seed(settings: Settings, given: argparse.Namespace) -> None:
+async def seed(settings: Settings, options: argparse.Namespace) -> None:
+    """Add demo users and listings."""
     await apply_schema(settings)
     async with _database(replace(settings, database_timeout_seconds=SEED_TIMEOUT_SECONDS)) as database:
         repository = SeedRepository(database)
-        if given.users:
-            first, last = await repository.users(given.users, hash_now(SEED_PASSWORD))
+        if options.users:
+            first, last = await repository.users(options.users, hash_now(SEED_PASSWORD))
             print(f"users {first} to {last}: user{first}@example.com and so on, password '{SEED_PASSWORD}'")
-        if given.listings:
-            if not await ListingSeedRepository(database).listings(given.listings):
+        if options.listings:
+            if not await ListingSeedRepository(database).listings(options.listings):
                 raise CommandFailed("listings need users: seed some of them, too")
-            print(f"{given.listings} listings")
+            print(f"{options.listings} listings")
 
 
-async def token(settings: Settings, given: argparse.Namespace) -> None:
+async def token(settings: Settings, options: argparse.Namespace) -> None:
+    """Print an access token for each user, valid for a day."""
     tokens = Tokens(settings.jwt_secret, settings.access_token_seconds)
     async with _database(settings) as database:
         users = UserRepository(database)
-        for user_id in given.user_ids:
+        for user_id in options.user_ids:
             try:
                 user = await users.by_id(user_id)
             except UserNotFound:
@@ -59,17 +62,18 @@ async def token(settings: Settings, given: argparse.Namespace) -> None:
             print(user_id, tokens.issue(user_id, user.role, None, seconds=TOKEN_SECONDS), flush=True)
 
 
-async def role(settings: Settings, given: argparse.Namespace) -> None:
+async def role(settings: Settings, options: argparse.Namespace) -> None:
+    """Give a role to a user, and tell the gateways."""
     async with _database(settings) as database:
         users = UserRepository(database)
-        node_id, wanted = new_node_id(), Role(given.role)
+        node_id, wanted = new_node_id(), Role(options.role)
         broker = broker_for(settings, node_id)
         realtime = Realtime(broker, node_id)
         async with realtime.membership(settings):
             try:
-                user, is_change = await users.set_role(await users.id_by_email(given.email), wanted, by=None)
+                user, is_change = await users.set_role(await users.id_by_email(options.email), wanted, by=None)
             except UserNotFound:
-                raise CommandFailed(f"no user has the e-mail address {given.email}") from None
+                raise CommandFailed(f"no user has the e-mail address {options.email}") from None
             except LastAdmin:
                 raise CommandFailed("the last admin must stay one") from None
             if is_change:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 
+from api.answers import response_of
 from api.call import Call
 from api.middlewares.requests import USER_ID
 from api.problems import Forbidden, Unauthorized
@@ -15,7 +17,8 @@ from shared.access.actor import Actor
 from shared.access.admission import Refused
 from shared.access.policy import Action, may_ever, needs_login
 
-Handler = Callable[[Call], Awaitable[web.StreamResponse]]
+Handler = Callable[[Call], Awaitable[Any]]
+"""The annotation of what it returns says what it answers (api/answers.py); its docstring says what it does."""
 
 ANONYMOUS = frozenset({Action.ACCOUNT_CREATE, Action.SESSION_CREATE, Action.SERVICE_READ})
 """Actions that ignore the token: a client that asks for a new token may still send the expired one."""
@@ -23,7 +26,10 @@ ANONYMOUS = frozenset({Action.ACCOUNT_CREATE, Action.SESSION_CREATE, Action.SERV
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A line of the route table: the request, its handler, and the action that the actor must be allowed."""
+    """A line of the route table: the request, its handler, the action that the actor must be allowed, and its input.
+
+    `status` is that of a good answer with JSON. A handler that returns None answers 204.
+    """
 
     method: str
     path: str
@@ -31,6 +37,7 @@ class Route:
     action: Action
     body: type | None = None
     query: type | None = None
+    status: int = 200
 
 
 Limiter = Callable[[web.Request, Services, Actor | None], Awaitable[None]]
@@ -56,10 +63,10 @@ def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaita
         if route.body is not None and await call.wait_for_body():
             # While the body arrived, the user may have been banned or have lost a role.
             call.actor = await admit(request)
-        response = await route.handler(call)
+        answered = await route.handler(call)
         if not call.input_checked:
             raise RuntimeError(f"the handler of {route.method} {route.path} called neither query() nor body()")
-        return response
+        return response_of(answered, route.status)
 
     assert needs_login(route.action) or route.action in ANONYMOUS or route.method in ("GET", "HEAD")
     return answer

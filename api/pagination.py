@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from api.answers import Page
 from api.problems import Invalid
 from shared.domain.ids import MAX_ID
 from shared.domain.text import is_storable
@@ -18,6 +19,7 @@ DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
 
 Row = TypeVar("Row")
+Shown = TypeVar("Shown")
 Position = TypeVar("Position")
 
 
@@ -55,9 +57,9 @@ def _is_possible(value: object) -> bool:
 
 
 def page(
-    rows: Sequence[Row], limit: int, present: Callable[[Row], Any], position: Callable[[Row], Any]
-) -> dict[str, Any]:
+    rows: Sequence[Row], limit: int, present: Callable[[Row], Shown], position: Callable[[Row], Any]
+) -> Page[Shown]:
     """Returns a page of `limit` rows. The caller reads one row more, which says whether another page follows."""
     shown = rows[:limit]
     next_cursor = encode_cursor(position(shown[-1])) if len(rows) > limit else None
-    return {"data": [present(row) for row in shown], "next_cursor": next_cursor}
+    return Page([present(row) for row in shown], next_cursor)

@@ -36,6 +36,7 @@ class Passwords:
         self._waiting = 0
 
     async def hash(self, password: str) -> str:
+        """Returns the hash of a password."""
         return await self._run(lambda: _hasher.hash(password))
 
     async def verify(self, password_hash: str | None, password: str) -> bool:

@@ -89,9 +89,11 @@ class RateLimits:
         return time.monotonic() < self._away_until
 
     async def registration(self, request: web.Request) -> None:
+        """Count a registration from the request's address."""
         await self._take([(self._registrations, self._address(request))])
 
     async def login(self, request: web.Request) -> None:
+        """Count a log-in from the request's address."""
         await self._take([(self._logins, self._address(request))])
 
     async def login_of(self, email: str) -> None:
@@ -104,6 +106,7 @@ class RateLimits:
         await self._take([(self._account_passwords, str(user_id))])
 
     async def write(self, request: web.Request, user_id: int | None) -> None:
+        """Count a request that changes something, by address and, if it has a user, by account."""
         taken = [(self._writes, self._address(request))]
         if user_id is not None:
             taken.append((self._account_writes, str(user_id)))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from api.schemas.answers import Reply
-from shared.domain.messages import Message
 from shared.domain.users import Role
 from shared.events import control, topics
 from shared.events.envelope import Envelope, json_payload, pack
 from shared.events.listings import LISTING_UPDATED, LOOK_AGAIN, listing_id_payload
-from shared.events.messages import READ, SEND, message_payload, read_payload
 from shared.events.replies import REPLY_CREATED
 from shared.logs import log_of
 from shared.membership import Membership
@@ -34,13 +33,6 @@ class Realtime:
     def membership(self, settings: Settings) -> Membership:
         """Returns this process's membership, from which gateways learn that they may have missed its broadcasts."""
         return Membership(settings, self._node_id, self._broker, published=lambda: self.published)
-
-    def message_sent(self, message: Message) -> None:
-        """Send a message to the recipient and to the sender's own devices."""
-        self.broadcast(topics.private_chats(message.to_id, message.from_id), SEND, message_payload(message))
-
-    def messages_read(self, by_id: int, with_id: int, up_to: int) -> None:
-        self.broadcast(topics.private_chats(with_id, by_id), READ, read_payload(by_id, with_id, up_to))
 
     def reply_created(self, listing_id: int, reply: Reply) -> None:
         """Send a reply to the viewers of its listing, with the payload that REST also returns."""
@@ -68,6 +60,7 @@ class Realtime:
         self.broadcast([control.CONTROL], control.DISCONNECT, control.disconnect(user_id, session_id))
 
     def role_changed(self, user_id: int, role: Role) -> None:
+        """Tell the gateways a user's new role."""
         self.broadcast([control.CONTROL], control.ROLE_CHANGED, control.role_changed(user_id, role))
 
     # From the broker
@@ -82,7 +75,7 @@ class Realtime:
         """Tell the gateways to read Postgres, because they may have missed broadcasts of this process."""
         self.broadcast([control.CONTROL], control.CATCH_UP, control.catch_up(seconds))
 
-    def broadcast(self, to_topics: list[str], event: str, payload: Any) -> None:
+    def broadcast(self, to_topics: Sequence[str], event: str, payload: Any) -> None:
         """Publish an event on topics, encoded once. A failure is only logged: gateways catch up from Postgres."""
         try:
             data = pack(Envelope(self._node_id, event, json_payload(payload)))

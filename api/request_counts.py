@@ -25,6 +25,7 @@ class RequestCounts(Collector):
         )
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request; `route` is its template, or UNMATCHED."""
         key = (method, route, status)
         self._statuses[key] = self._statuses.get(key, 0) + 1
         self._times.observe((method, route), seconds)
@@ -38,4 +39,5 @@ class RequestCounts(Collector):
 
 
 def method_label(method: str) -> str:
+    """Returns the method as a label; `other` for unknown methods, so that clients cannot make new series."""
     return method if method in _METHODS else "other"

@@ -27,25 +27,30 @@ from api.handlers import (
 from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody
 from api.schemas.categories import CategoryBody, CategoryChangeBody
 from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, ListingsQuery
-from api.schemas.messages import ConversationsQuery, MessageBody, MessagesQuery, ReadBody
+from api.schemas.messages import ConversationsQuery, MessagesQuery, ReadBody
 from api.schemas.pages import PageQuery
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
 from api.schemas.trash import RestoreBody
 from api.schemas.users import BanBody, RoleBody, UsersQuery
+from shared import private_chat
 from shared.access.policy import Action
+from shared.domain.pictures import ADDRESS, THUMBNAIL_ADDRESS
+
+PAGE_ROUTES: tuple[Route, ...] = (
+    *(Route("GET", path, web.page, Action.SERVICE_READ) for path in web.PAGES),
+    Route("GET", "/web/{version}/{path:.+}", web.asset, Action.SERVICE_READ),
+)
+"""The page and its files. They are for people: the OpenAPI document leaves them out."""
 
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/health/live", health.live, Action.SERVICE_READ),
     Route("GET", "/health/ready", health.ready, Action.SERVICE_READ),
     Route("GET", "/metrics", metrics.read, Action.SERVICE_READ),
-    # the page
-    *(Route("GET", path, web.page, Action.SERVICE_READ) for path in web.PAGES),
-    Route("GET", "/web/{version}/{path:.+}", web.asset, Action.SERVICE_READ),
     Route("GET", "/api/openapi.json", documentation.document, Action.SERVICE_READ),
     Route("GET", "/api/docs", documentation.docs, Action.SERVICE_READ),
     # accounts
-    Route("POST", "/api/register", accounts.register, Action.ACCOUNT_CREATE, body=RegisterBody),
+    Route("POST", "/api/register", accounts.register, Action.ACCOUNT_CREATE, body=RegisterBody, status=201),
     Route("POST", "/api/login", accounts.login, Action.SESSION_CREATE, body=LoginBody),
     Route("POST", "/api/token/refresh", accounts.refresh, Action.SESSION_CREATE, body=RefreshBody),
     Route("POST", "/api/logout", accounts.logout, Action.SESSION_END),
@@ -63,13 +68,13 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", "/api/users/{id}/block", blocks.unblock, Action.BLOCK_CHANGE),
     # categories
     Route("GET", "/api/categories", categories.find, Action.CATEGORY_READ_PUBLIC, query=PageQuery),
-    Route("POST", "/api/categories", categories.create, Action.CATEGORY_CREATE, body=CategoryBody),
+    Route("POST", "/api/categories", categories.create, Action.CATEGORY_CREATE, body=CategoryBody, status=201),
     Route("GET", "/api/categories/{id}", categories.read, Action.CATEGORY_READ_PUBLIC),
     Route("PATCH", "/api/categories/{id}", categories.change, Action.CATEGORY_CHANGE, body=CategoryChangeBody),
     Route("DELETE", "/api/categories/{id}", categories.delete, Action.CATEGORY_DELETE),
     # listings
     Route("GET", "/api/listings", listings.find, Action.LISTING_READ_PUBLIC, query=ListingsQuery),
-    Route("POST", "/api/listings", listings.create, Action.LISTING_CREATE, body=ListingBody),
+    Route("POST", "/api/listings", listings.create, Action.LISTING_CREATE, body=ListingBody, status=201),
     Route("GET", "/api/listings/{id}", listings.read, Action.LISTING_READ_PUBLIC),
     Route("PATCH", "/api/listings/{id}", listings.change, Action.LISTING_EDIT, body=ListingChangeBody),
     Route("DELETE", "/api/listings/{id}", listings.delete, Action.LISTING_DELETE),
@@ -79,20 +84,20 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/api/trash/{id}/restore", trash.restore, Action.TRASH_RESTORE, body=RestoreBody),
     Route("DELETE", "/api/trash/{id}", trash.delete, Action.TRASH_DELETE),
     # what belongs to a listing
-    Route("POST", "/api/listings/{id}/pictures", pictures.add, Action.PICTURE_CHANGE),
+    Route("POST", "/api/listings/{id}/pictures", pictures.add, Action.PICTURE_CHANGE, status=201),
     Route("DELETE", "/api/listings/{id}/pictures/{picture_id}", pictures.delete, Action.PICTURE_CHANGE),
-    Route("GET", "/api/pictures/{id}", pictures.read, Action.LISTING_READ_PUBLIC),
-    Route("GET", "/api/pictures/{id}/thumbnail", pictures.thumbnail, Action.LISTING_READ_PUBLIC),
+    Route("GET", ADDRESS, pictures.read, Action.LISTING_READ_PUBLIC),
+    Route("GET", THUMBNAIL_ADDRESS, pictures.thumbnail, Action.LISTING_READ_PUBLIC),
     Route("GET", "/api/listings/{id}/replies", replies.find, Action.LISTING_READ_PUBLIC, query=PageQuery),
-    Route("POST", "/api/listings/{id}/replies", replies.create, Action.REPLY_CREATE, body=ReplyBody),
+    Route("POST", "/api/listings/{id}/replies", replies.create, Action.REPLY_CREATE, body=ReplyBody, status=201),
     Route("DELETE", "/api/replies/{id}", replies.delete, Action.REPLY_DELETE),
     # moderation
-    Route("POST", "/api/listings/{id}/reports", reports.create, Action.REPORT_CREATE, body=ReportBody),
+    Route("POST", "/api/listings/{id}/reports", reports.create, Action.REPORT_CREATE, body=ReportBody, status=201),
     Route("GET", "/api/reports", reports.find, Action.REPORT_READ, query=PageQuery),
     Route("PUT", "/api/reports/{id}/resolved", reports.resolve, Action.REPORT_RESOLVE),
     Route("GET", "/api/audit", audit.find, Action.AUDIT_READ, query=PageQuery),
     # private messages
-    Route("POST", "/api/messages", messages.send, Action.MESSAGE_SEND, body=MessageBody),
+    Route("POST", "/api/messages", messages.send, Action.MESSAGE_SEND, body=private_chat.Send, status=201),
     Route("GET", "/api/messages", messages.after, Action.MESSAGE_READ, query=MessagesQuery),
     Route("GET", "/api/conversations", conversations.find, Action.CONVERSATION_READ, query=ConversationsQuery),
     Route(

@@ -20,6 +20,7 @@ from shared.access.admission import Admission
 from shared.access.tokens import Tokens
 from shared.membership import Membership
 from shared.postgres import Database
+from shared.private_chat import Chats
 from shared.pubsub.broker import Broker
 from shared.repositories.audit import AuditRepository
 from shared.repositories.blocks import BlockRepository
@@ -61,6 +62,7 @@ class Services:
     blocks: BlockRepository
     sessions: SessionRepository
     messages: MessageRepository
+    chats: Chats
     conversations: ConversationRepository
     categories: CategoryRepository
     listings: ListingRepository
@@ -82,7 +84,8 @@ class Services:
     def build(cls, settings: Settings, broker: Broker, node_id: str) -> Services:
         """Returns the services. Nothing is connected yet: the database connects on use, the broker when started."""
         database = Database(settings)
-        users, messages, listings = UserRepository(database), MessageRepository(database), ListingRepository(database)
+        users, listings = UserRepository(database), ListingRepository(database)
+        chats = Chats.of(database, settings)
         tokens = Tokens(settings.jwt_secret, settings.access_token_seconds)
         pictures, storage = PictureRepository(database), PictureStorage.from_settings(settings)
         realtime = Realtime(broker, node_id)
@@ -98,9 +101,10 @@ class Services:
             realtime=realtime,
             membership=realtime.membership(settings),
             users=users,
-            blocks=BlockRepository(database),
+            blocks=chats.blocks,
             sessions=SessionRepository(database),
-            messages=messages,
+            messages=chats.messages,
+            chats=chats,
             conversations=ConversationRepository(database),
             categories=CategoryRepository(database),
             listings=listings,
@@ -116,16 +120,18 @@ class Services:
             picture_workers=PictureWorkers.from_settings(settings),
             picture_storage=storage,
             abandoned_files=AbandonedFiles(pictures, storage, settings.abandoned_files_seconds),
-            message_writer=MessageWriter.from_settings(messages, settings),
+            message_writer=chats.writer,
         )
 
     async def start(self) -> None:
+        """Start everything that runs in the background."""
         await self.picture_workers.__aenter__()
         self.abandoned_files.start()
         await self.broker.start(self.realtime)
         await self.membership.__aenter__()
 
     async def stop(self) -> None:
+        """Finish the work in progress, then close all connections."""
         await self.message_writer.close()
         await self.admission.close()
         await self.shown_listings.close()
@@ -144,4 +150,5 @@ SERVICES = web.AppKey("services", Services)
 
 
 def new_node_id() -> str:
+    """Returns a random id for this process."""
     return f"api-{secrets.token_hex(6)}"

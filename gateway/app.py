@@ -19,15 +19,12 @@ from gateway.transports.longpoll import LongPollTransport
 from gateway.transports.websocket import WebSocketTransport
 from shared.access.admission import Admission, Admit
 from shared.access.tokens import Tokens
-from shared.events.messages import READ, SEND, TYPING
 from shared.health import Health
 from shared.membership import Membership
 from shared.postgres import Database
+from shared.private_chat import EVENTS, Chats
 from shared.pubsub import broker_for
-from shared.repositories.blocks import BlockRepository
 from shared.repositories.listing_access import ListingAccess
-from shared.repositories.message_writer import MessageWriter
-from shared.repositories.messages import MessageRepository
 from shared.repositories.shared_reads import SharedReads
 from shared.repositories.users import UserRepository
 from shared.settings import Settings
@@ -52,17 +49,16 @@ def add_socket(app: web.Application, endpoint: Endpoint, admit: Admit) -> None:
 async def create_app(settings: Settings) -> web.Application:
     """Returns the gateway's application. It starts without Postgres and Redis, and is ready when both answer."""
     database = Database(settings)
-    messages = MessageRepository(database)
+    chats = Chats.of(database, settings)
+    budgets = {name: UserBuckets(*event.budget(settings)) for name, event in EVENTS.items()}
     tokens = Tokens(settings.jwt_secret, settings.access_token_seconds)
     admission = Admission(tokens, UserRepository(database))
     context = Context(
         settings=settings,
         admission=admission,
-        blocks=BlockRepository(database),
-        messages=messages,
-        budgets=_budgets(settings) if settings.rate_limits else None,
+        chats=chats,
+        budgets=budgets if settings.rate_limits else None,
         join_budget=UserBuckets(settings.joins_per_second, settings.join_burst) if settings.rate_limits else None,
-        message_writer=MessageWriter.from_settings(messages, settings),
         audiences=SharedReads(ListingAccess(database).audiences, most=MOST_SHARED),
     )
     node_id = new_node_id()
@@ -77,7 +73,7 @@ async def create_app(settings: Settings) -> web.Application:
         may_join=None if context.join_budget is None else context.join_budget.take,
     )
 
-    catch_up = CatchUp(endpoint, messages)
+    catch_up = CatchUp(endpoint, chats.messages)
     revalidation = Revalidation(endpoint, admission)
 
     lost_nodes = LostNodes(
@@ -101,7 +97,7 @@ async def create_app(settings: Settings) -> web.Application:
             yield
             await catch_up.stop()
             await revalidation.stop()
-            await context.message_writer.close()
+            await chats.writer.close()
             await endpoint.stop()
         await store.close()
         await database.close()
@@ -112,22 +108,13 @@ async def create_app(settings: Settings) -> web.Application:
     app.cleanup_ctx.append(lifetime)
     add_socket(app, endpoint, admission.admit)
     health = Health(database, endpoint.broker, lambda: endpoint.is_draining)
-    metrics = gateway_metrics(endpoint, database, context.message_writer, catch_up)
+    metrics = gateway_metrics(endpoint, database, chats.writer, catch_up)
     app.router.add_get("/metrics", metrics.handle)
     app.router.add_get("/health/live", health.live)
     app.router.add_get("/health/ready", health.ready)
     app.router.add_get("/health/accepting", _accepting(endpoint))
     app.router.add_get("/", _to_the_page(settings))
     return app
-
-
-def _budgets(settings: Settings) -> dict[str, UserBuckets]:
-    """Returns a budget for each event of `private_chat`: a user who types or reads much can still send."""
-    return {
-        SEND: UserBuckets(settings.sends_per_second, settings.send_burst),
-        READ: UserBuckets(settings.reads_per_second, settings.read_burst),
-        TYPING: UserBuckets(settings.typings_per_second, settings.typing_burst),
-    }
 
 
 async def _name_no_versions(_: web.Request, response: web.StreamResponse) -> None:

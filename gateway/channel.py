@@ -19,7 +19,7 @@ callbacks that a channel may override, and their results. This module has what a
 channel run one at a time, in the order in which their causes arrived. Different channels do not wait for each other. A
 callback that raises ends its channel only: the client gets `phx_error` and may join again.
 
-A channel sees no frames, no transports and no Redis.
+A channel sees no frames, no transports and no broker.
 """
 
 from __future__ import annotations

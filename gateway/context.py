@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 from gateway.channels.rate_limit import UserBuckets
 from shared.access.admission import Admission
-from shared.repositories.blocks import BlockRepository
+from shared.private_chat import Chats
 from shared.repositories.listing_access import Audience
-from shared.repositories.message_writer import MessageWriter
-from shared.repositories.messages import MessageRepository
 from shared.repositories.shared_reads import SharedReads
 from shared.settings import Settings
 
@@ -21,11 +19,10 @@ class Context:
 
     settings: Settings
     admission: Admission
-    blocks: BlockRepository
-    messages: MessageRepository
-    message_writer: MessageWriter
+    chats: Chats
     budgets: Mapping[str, UserBuckets] | None
-    """How often a user may push each event of `private_chat`; None means no limit."""
+    """How often a user may push each event of `private_chat`: a user who types or reads much can still send. None means
+    no limit."""
     join_budget: UserBuckets | None
     """How often a user may join a topic or send a new access token; None means no limit."""
     audiences: SharedReads[int, Audience]

@@ -1,7 +1,7 @@
 """Notices that another process may have committed something without publishing it, and reports that as a gap.
 
-A process that died may have done so once; a process that is cut off from Redis does so repeatedly. Both show in the
-rows that all processes keep in Postgres (shared/membership.py).
+A process that died may have done so once; a process that is cut off from the broker does so repeatedly. Both show in
+the rows that all processes keep in Postgres (shared/membership.py).
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class LostNodes:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`gap(seconds)` is called when broadcasts of the last `seconds` may have been missed, at most once in
-        `every_seconds`. A link to Redis can be silent for `silence_seconds` before it is known to be down. A statement
-        can run on in Postgres for `statement_seconds` after its process has died.
+        `every_seconds`. A link to the broker can be silent for `silence_seconds` before it is known to be down. A
+        statement can run on in Postgres for `statement_seconds` after its process has died.
         """
         self._gap = gap
         self._every_seconds = every_seconds
@@ -50,6 +50,7 @@ class LostNodes:
         self._next_gap = float("-inf")
 
     def observe(self, others: Sequence[NodeState]) -> None:
+        """Evaluate the last reports of all other nodes. May call `gap`."""
         now = self._clock()
         if now < self._next_gap:
             # Waiting misses nothing: the rows will show the same at the next report.

@@ -28,7 +28,7 @@ def gateway_metrics(endpoint: Endpoint, database: Database, writer: MessageWrite
     """Returns all metrics of a gateway."""
     fan_out = Histogram(
         "gateway_fan_out_seconds",
-        "From publishing to receiving, over Redis, by a probe each second",
+        "From publishing to receiving, over the broker, by a probe each second",
         buckets=FAN_OUT_BUCKETS,
         registry=None,
     )

@@ -28,6 +28,7 @@ class Revalidation:
         endpoint.on_gap(self.gap)
 
     def gap(self, _seconds: float) -> None:
+        """Look all users up again, soon."""
         self._wanted = True
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())

@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 
+import msgspec
 from aiohttp import web
+from msgspec import UNSET
 
 from shared.logs import log_of
 from shared.postgres import Database, DatabaseUnavailable
@@ -16,8 +21,23 @@ from shared.pubsub.broker import Broker
 
 log = log_of(__name__)
 
+ABSENT: Any = UNSET
+
 ASKED_BY_MACHINES = frozenset({"/health/live", "/health/ready", "/metrics"})
 """Paths that machines request all the time. Requests for them are logged at DEBUG."""
+
+
+class Status(StrEnum):
+    OK = "ok"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthState:
+    """What is answered, as JSON. `reasons` are in words, by what is missing; absent if nothing is."""
+
+    status: Status
+    reasons: dict[str, str] = ABSENT
 
 
 class Health:
@@ -30,23 +50,23 @@ class Health:
         self._missing: frozenset[str] = frozenset()
 
     async def live(self, _: web.Request) -> web.Response:
-        return web.json_response({"status": "ok"})
+        return _answer(HealthState(status=Status.OK))
 
     async def ready(self, _: web.Request) -> web.Response:
-        """503 while Postgres or Redis is away, or the process is stopping; `reasons` maps what is missing to a text."""
+        """503 while Postgres or the broker is away, or the process is stopping; `reasons` says which."""
         reasons: dict[str, str] = {}
         try:
             await self._database.ping()
         except DatabaseUnavailable as error:
             reasons["postgres"] = str(error)
         if not self._broker.connected:
-            reasons["redis"] = "not connected"
+            reasons[self._broker.server] = "not connected"
         if self._is_stopping():
             reasons["process"] = "stopping"
         self._tell_change(reasons)
         if reasons:
-            return web.json_response({"status": "unavailable", "reasons": reasons}, status=503)
-        return web.json_response({"status": "ok"})
+            return _answer(HealthState(status=Status.UNAVAILABLE, reasons=reasons), 503)
+        return _answer(HealthState(status=Status.OK))
 
     def _tell_change(self, reasons: Mapping[str, str]) -> None:
         missing = frozenset(reasons)
@@ -59,3 +79,7 @@ class Health:
         # Stopping is not a fault.
         level = logging.INFO if missing == {"process"} else logging.WARNING
         log.log(level, "not ready", reasons=dict(reasons))
+
+
+def _answer(state: HealthState, status: int = 200) -> web.Response:
+    return web.Response(body=msgspec.json.encode(state), status=status, content_type="application/json")

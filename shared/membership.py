@@ -1,7 +1,8 @@
 """Reports to Postgres that this process is alive, and whether it can publish to the gateways.
 
-Gateways hear over Redis what a process has committed, unless it dies after the commit or is cut off from Redis. In
-both cases they can learn from Postgres that they missed something: the commit shows that Postgres was reachable.
+Gateways hear over the broker what a process has committed, unless it dies after the commit or is cut off from the
+broker. In both cases they can learn from Postgres that they missed something: the commit shows that Postgres was
+reachable.
 """
 
 from __future__ import annotations

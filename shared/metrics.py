@@ -63,9 +63,14 @@ class _Common(Collector):
 
     def collect(self) -> Iterator[Metric]:
         pool, broker, writer = self._database.pool, self._broker, self._message_writer
+        server = broker.server
         yield InfoMetricFamily("daveslist_process", "Which process this is", value=self._labels)
-        yield gauge("daveslist_redis_up", "Whether the link to Redis is up", broker.connected)
-        yield gauge("daveslist_unpublished_messages", "Messages to other nodes that wait for Redis", broker.unpublished)
+        yield gauge(f"daveslist_{server}_up", f"Whether the link to {server.title()} is up", broker.connected)
+        yield gauge(
+            "daveslist_unpublished_messages",
+            "Messages to other nodes that wait to be published",
+            broker.unpublished,
+        )
         yield gauge("daveslist_postgres_connections", "Connections to Postgres, open or being opened", pool.size)
         yield gauge("daveslist_postgres_waiting", "Statements that wait for a connection", pool.waiting)
         yield gauge("daveslist_unwritten_messages", "Private messages that wait to be stored", writer.waiting)

@@ -224,12 +224,12 @@ class Settings:
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """Read and check the environment. An empty variable counts as absent. Raises InvalidSettings."""
         environ = os.environ if environ is None else environ
-        given: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for setting in fields(cls):
             text = environ.get(setting.name.upper(), "").strip()
             if text:
-                given[setting.name] = _parse(setting.name, str(setting.type), text)
-        settings = cls(**given)
+                values[setting.name] = _parse(setting.name, str(setting.type), text)
+        settings = cls(**values)
         settings._check()
         return settings
 
@@ -262,9 +262,11 @@ class Settings:
             most = _most(setting.name)
             if type(value) in (int, float) and not 0 < value <= most:
                 raise InvalidSettings(f"{setting.name.upper()}: must be more than 0 and at most {most:g}, not {value}")
-        least, given = self.access_token_seconds, self.refresh_token_seconds
-        if given < least:
-            raise InvalidSettings(f"REFRESH_TOKEN_SECONDS: must be at least ACCESS_TOKEN_SECONDS, {least}, not {given}")
+        least, lifetime = self.access_token_seconds, self.refresh_token_seconds
+        if lifetime < least:
+            raise InvalidSettings(
+                f"REFRESH_TOKEN_SECONDS: must be at least ACCESS_TOKEN_SECONDS, {least}, not {lifetime}"
+            )
 
 
 def _most(name: str) -> float:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-from shared import redis
 from shared.access.secret import jwt_secret
-from shared.embedded.discovery import with_servers
 from shared.folders import why
 from shared.postgres.address import InvalidDatabaseUrl, parsed
+from shared.pubsub import address_fault
+from shared.running import with_servers
 from shared.settings import InvalidSettings, Settings
 
 
@@ -27,10 +27,9 @@ def check_addresses(settings: Settings) -> None:
             parsed(settings.database_url)
         except InvalidDatabaseUrl as error:
             raise InvalidSettings(str(error)) from None
-    if settings.redis_url:
-        fault = redis.url_fault(settings.redis_url)
-        if fault:
-            raise InvalidSettings(f"REDIS_URL: {fault}")
+    fault = address_fault(settings)
+    if fault:
+        raise InvalidSettings(fault)
 
 
 def cannot_listen(name: str, host: str, port: int, error: OSError) -> OSError:

@@ -1,4 +1,4 @@
-"""Fixtures for every test: settings, real servers, a fresh database, real processes; tests/support is behind them."""
+"""Fixtures for every test: settings, real servers, a new database, real processes. Their code is in tests/support."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need servers, by their fixtures: `make test-fast` leaves them out. Put them in order."""
+    """Mark the tests whose fixtures need servers, because `make test-fast` leaves them out; and order the tests."""
     for item in items:
         if {"servers", "s3_endpoint"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.servers)
@@ -57,34 +57,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
-    """For `-n auto`: two more than there are cores, because the tests of whole deployments often wait for a while."""
+    """For `-n auto`: two workers more than cores, because tests of whole deployments often wait."""
     return len(os.sched_getaffinity(0)) + 2 if hasattr(os, "sched_getaffinity") else None
 
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
-    """A real Postgres and a real Redis, one of each for a worker."""
+    """A real Postgres and a real Redis. Each worker has its own."""
     with running_servers() as running:
         yield running
 
 
 @pytest.fixture
 def database_url(servers: Servers) -> Iterator[str]:
-    """A database of the test's own with the schema of schema.sql and no rows."""
+    """A new database with the schema and without rows. Each test has its own."""
     with servers.database() as url:
         yield url
 
 
 @pytest.fixture
 def redis_url(servers: Servers) -> Iterator[str]:
-    """A Redis that is empty, and that no other test uses meanwhile."""
+    """An empty Redis, which no other test uses at the same time."""
     with servers.empty_redis() as url:
         yield url
 
 
 @pytest.fixture
 def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
-    """Settings of a test's own: fresh servers, free ports, a folder that goes away, and no long goodbyes."""
+    """Settings for one test: its own database and Redis, free ports, a temporary folder, and a short drain."""
     return Settings(
         database_url=database_url,
         redis_url=redis_url,
@@ -99,7 +99,7 @@ def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 async def processes(settings: Settings, tmp_path: Path) -> AsyncIterator[Processes]:
-    """Starts the API, gateway and lab nodes as real processes, and ends them after the test."""
+    """Starts APIs, gateway nodes and lab nodes as real processes, and ends them after the test."""
     running = Processes(settings, tmp_path)
     try:
         yield running

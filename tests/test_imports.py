@@ -1,4 +1,4 @@
-"""Who may import whom: the folders show the architecture, and this holds it."""
+"""Tests which packages and modules may import each other, as ARCHITECTURE.md says."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).parent.parent
-PRODUCT = ("api", "gateway", "shared")
+PRODUCT = ("api", "development", "gateway", "shared")
 
 DOING_IO = frozenset(
     {
@@ -45,7 +45,7 @@ def modules(*places: str) -> Iterator[Path]:
 
 
 def imported(path: Path) -> set[str]:
-    """The dotted names that a module imports, wherever in it."""
+    """The dotted names that a module imports, also within functions."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -62,34 +62,39 @@ def roots(path: Path) -> set[str]:
 
 @pytest.mark.parametrize(
     ("package", "forbidden"),
-    [("api", {"gateway", "tests"}), ("gateway", {"api", "tests"}), ("shared", {"api", "gateway", "tests"})],
+    [
+        ("api", {"development", "gateway", "tests"}),
+        ("gateway", {"api", "development", "tests"}),
+        ("shared", {"api", "development", "gateway", "tests"}),
+        ("development", {"api", "gateway", "tests"}),
+    ],
 )
-def test_the_packages_import_only_downwards(package: str, forbidden: set[str]) -> None:
+def test_no_package_imports_a_forbidden_one(package: str, forbidden: set[str]) -> None:
     offenders = {str(path.relative_to(CHECKOUT)): roots(path) & forbidden for path in modules(package)}
     assert {path: names for path, names in offenders.items() if names} == {}
 
 
-def test_what_is_pure_imports_nothing_that_does_io() -> None:
+def test_pure_modules_import_nothing_that_does_io() -> None:
     offenders = {str(path.relative_to(CHECKOUT)): roots(path) & DOING_IO for path in modules(*PURE)}
     assert {path: names for path, names in offenders.items() if names} == {}
 
 
-def test_the_protocol_knows_nothing_of_what_runs_it() -> None:
+def test_the_protocol_imports_only_itself() -> None:
     allowed = ("gateway.protocol",)
     for path in modules("gateway/protocol"):
         ours = {name for name in imported(path) if name.partition(".")[0] in PRODUCT}
         assert {name for name in ours if not name.startswith(allowed)} == set(), path
 
 
-def test_only_the_app_sees_all_of_the_gateway() -> None:
+def test_channels_import_neither_the_runtime_nor_the_transports() -> None:
     for path in modules("gateway/channels"):
         names = {name for name in imported(path) if name.startswith(("gateway.runtime", "gateway.transports"))}
         assert names == set(), path
 
 
 @pytest.mark.parametrize("package", PRODUCT)
-def test_no_modules_know_each_other_in_a_circle(package: str) -> None:
-    """Not even by the types alone: one of two that do cannot be understood, or changed, without the other."""
+def test_no_imports_form_a_circle(package: str) -> None:
+    """Imports for types count too: a module in a circle cannot be understood or changed without the others."""
     paths = {".".join(path.relative_to(CHECKOUT).with_suffix("").parts): path for path in modules(package)}
     # A name that is imported from a package may be a module of it.
     graph = {name: {other for other in imported(path) if other in paths} for name, path in paths.items()}
@@ -99,7 +104,7 @@ def test_no_modules_know_each_other_in_a_circle(package: str) -> None:
         pytest.fail(" -> ".join(error.args[1]))
 
 
-def test_every_module_says_what_it_is_for() -> None:
+def test_every_module_has_a_docstring() -> None:
     for path in modules(*PRODUCT, "tests"):
         if "node_modules" in path.parts:
             continue

@@ -1,18 +1,21 @@
-"""Builds the OpenAPI 3.1 document from the routes, their marshmallow schemas, and the texts in `operations`."""
+"""Builds the OpenAPI 3.1 document from the routes, their handlers' docstrings and annotations, and `operations`."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
 
+from aiohttp import web
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema
 from marshmallow import fields as marshmallow_fields
 
 from api import problems
-from api.documentation.operations import JSON, OPERATIONS, PARAMETERS, Operation
+from api.answers import Json, Page
+from api.documentation.operations import JSON, OPERATIONS, Operation
 from api.endpoint import ANONYMOUS, Route
 from api.problems import Problem
 from api.schemas import answers
@@ -20,9 +23,11 @@ from api.schemas.derived import answer_schema, input_schema, page_schema
 from api.schemas.fields import Flag, Id, IdOrZero
 from shared.access.policy import Action, needs_login
 from shared.domain.ids import MAX_ID
+from shared.health import HealthState
 
 _PROBLEM_JSON = "application/problem+json"
 _PARAMETER = re.compile(r"\{(\w+)\}")
+_NOTHING_MORE = Operation()
 _NO_DATABASE = frozenset({"/health/live", "/metrics", "/api/openapi.json", "/api/docs"})
 
 # An id in a path is text of digits. In JSON it may be a number or a string.
@@ -41,7 +46,7 @@ Used cars: listings with pictures and replies, private messages, moderation.
 
 
 def build_document(routes: Iterable[Route], *, picture_bytes: int) -> dict[str, Any]:
-    """Returns the document as a value for JSON. It has every route that `operations` describes."""
+    """Returns the document as a value for JSON. It has every route."""
     plugin = MarshmallowPlugin(schema_name_resolver=_schema_name)
     spec = APISpec(
         title="Daveslist", version="1", openapi_version="3.1.0", plugins=[plugin], info={"description": _DESCRIPTION}
@@ -51,10 +56,7 @@ def build_document(routes: Iterable[Route], *, picture_bytes: int) -> dict[str, 
     spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
     spec.components.schema("Problem", schema=answer_schema(answers.Problem))
     for route in routes:
-        if (route.method, route.path) not in OPERATIONS:
-            # The page's files and addresses are left out: they are for people.
-            continue
-        operation = _operation(plugin, route, OPERATIONS[route.method, route.path], picture_bytes)
+        operation = _operation(plugin, route, picture_bytes)
         spec.path(route.path, operations={route.method.lower(): operation})
     document: dict[str, Any] = spec.to_dict()
     for name, schema in document["components"]["schemas"].items():
@@ -64,19 +66,20 @@ def build_document(routes: Iterable[Route], *, picture_bytes: int) -> dict[str, 
     return pruned
 
 
-def _operation(plugin: MarshmallowPlugin, route: Route, about: Operation, picture_bytes: int) -> dict[str, Any]:
+def _operation(plugin: MarshmallowPlugin, route: Route, picture_bytes: int) -> dict[str, Any]:
+    about = _more(route)
     module = route.handler.__module__.rpartition(".")[2]
     parameters: list[Any] = [
         {"in": "path", "name": name, "required": True, "schema": _PATH_ID} for name in _PARAMETER.findall(route.path)
     ]
     if route.query is not None:
         assert plugin.converter is not None
-        given = plugin.converter.schema2parameters(input_schema(route.query), location="query")
-        parameters += [_query_parameter(parameter) for parameter in given]
+        described = plugin.converter.schema2parameters(input_schema(route.query), location="query")
+        parameters += [_query_parameter(parameter) for parameter in described]
     operation: dict[str, Any] = {
         "operationId": f"{module}_{route.handler.__name__}",
         "tags": [module.replace("_", " ")],
-        "summary": about.summary,
+        "summary": _summary(route),
         "parameters": parameters,
         "responses": _responses(route, about),
     }
@@ -116,19 +119,40 @@ def _query_parameter(parameter: dict[str, Any]) -> dict[str, Any]:
         parameter["schema"] = _PATH_ID
     if "enum" in schema:
         schema["enum"] = [value for value in schema["enum"] if value is not None]
-    if parameter["name"] in PARAMETERS:
-        parameter["description"] = PARAMETERS[parameter["name"]]
     return parameter
 
 
+def _more(route: Route) -> Operation:
+    return OPERATIONS.get((route.method, route.path), _NOTHING_MORE)
+
+
+def _summary(route: Route) -> str:
+    """The first line of its handler's docstring."""
+    return (route.handler.__doc__ or "").partition("\n")[0].removesuffix(".")
+
+
+def answered(route: Route) -> tuple[Any, bool]:
+    """What the JSON of a good answer is, and whether it is a page of that.
+
+    The handler's annotation says it: NoneType for a 204, and None where there is no JSON.
+    """
+    kind = get_type_hints(route.handler)["return"]
+    if get_origin(kind) is Json:
+        [kind] = get_args(kind)
+    if get_origin(kind) is Page:
+        return get_args(kind)[0], True
+    return (_more(route).answer if kind is web.Response else kind), False
+
+
 def _responses(route: Route, about: Operation) -> dict[str, Any]:
-    good: dict[str, Any] = {"description": "Done." if about.status == 204 else about.summary + "."}
-    if about.answer is not None:
-        schema = (page_schema if about.is_page else answer_schema)(about.answer)
-        good["content"] = {JSON: {"schema": schema}}
-    elif about.files:
-        good["content"] = {name: {"schema": {} if name == JSON else {"type": "string"}} for name in about.files}
-    responses: dict[str, Any] = {str(about.status): good}
+    kind, is_page = answered(route)
+    responses: dict[str, Any]
+    if kind is NoneType:
+        responses = {"204": {"description": "Done."}}
+    else:
+        content: dict[str, Any] = {JSON: {"schema": (page_schema if is_page else answer_schema)(kind)}} if kind else {}
+        content |= {name: {"schema": {} if name == JSON else {"type": "string"}} for name in about.files}
+        responses = {str(route.status): {"description": _summary(route) + ".", "content": content}}
     if route.path.startswith("/api/pictures/"):
         responses["304"] = {"description": "The client's copy, named by If-None-Match, is still current."}
     by_status: dict[int, list[type[Problem]]] = {}
@@ -139,7 +163,7 @@ def _responses(route: Route, about: Operation) -> dict[str, Any]:
     if route.path == "/health/ready":
         responses["503"] = {
             "description": "The process cannot serve.",
-            "content": {JSON: {"schema": answer_schema(answers.Health)}},
+            "content": {JSON: {"schema": answer_schema(HealthState)}},
         }
     return responses
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from aiohttp import web
-
-from api.answers import json_answer, no_content
 from api.call import Call
 from api.problems import (
     BannedUser,
@@ -26,15 +23,17 @@ from shared.repositories.sessions import Refresh
 log = log_of(__name__)
 
 
-async def register(call: Call) -> web.Response:
+async def register(call: Call) -> answers.SignedIn:
+    """Register, and be logged in."""
     body = await call.body(RegisterBody)
     services = call.services
     password_hash = await services.passwords.hash(body.password)
     user = await services.users.create(body.email, body.name, password_hash)
-    return json_answer(await _begin_session(call, user), 201)
+    return await _begin_session(call, user)
 
 
-async def login(call: Call) -> web.Response:
+async def login(call: Call) -> answers.SignedIn:
+    """Log in."""
     body = await call.body(LoginBody)
     services = call.services
     await services.rate_limits.login_of(body.email)
@@ -50,10 +49,11 @@ async def login(call: Call) -> web.Response:
     if services.passwords.is_outdated(password_hash):
         new_hash = await services.passwords.hash(body.password)
         await services.users.replace_password_hash(user.id, password_hash, new_hash)
-    return json_answer(await _begin_session(call, user))
+    return await _begin_session(call, user)
 
 
-async def refresh(call: Call) -> web.Response:
+async def refresh(call: Call) -> answers.SignedIn:
+    """Exchange a refresh token for new tokens; using it again later ends its session."""
     body = await call.body(RefreshBody)
     services = call.services
     try:
@@ -69,7 +69,7 @@ async def refresh(call: Call) -> web.Response:
     match result.outcome:
         case Refresh.ROTATED:
             user = await services.users.by_id(result.user_id)
-            return json_answer(_signed_in(services, user, session_id, result.generation))
+            return _signed_in(services, user, session_id, result.generation)
         case Refresh.BANNED:
             raise BannedUser
         case Refresh.REUSED:
@@ -80,21 +80,23 @@ async def refresh(call: Call) -> web.Response:
             raise InvalidRefreshToken
 
 
-async def logout(call: Call) -> web.Response:
+async def logout(call: Call) -> None:
+    """Log out: the session, its tokens and its sockets end."""
     call.query()
     user, services = call.user, call.services
     until = datetime.fromtimestamp(user.token_expires_at, UTC)
     await services.sessions.revoke(user.session_id, user.user_id, until, "logged out")
     services.realtime.disconnect(user.user_id, user.session_id)
-    return no_content()
 
 
-async def read(call: Call) -> web.Response:
+async def read(call: Call) -> answers.Profile:
+    """Your profile."""
     call.query()
-    return json_answer(answers.profile(await call.services.users.by_id(call.user.user_id)))
+    return answers.profile(await call.services.users.by_id(call.user.user_id))
 
 
-async def change(call: Call) -> web.Response:
+async def change(call: Call) -> answers.Profile:
+    """Change your profile; a new password ends your other sessions."""
     body = await call.body(ProfileBody)
     user_id, services = call.user.user_id, call.services
     if body.current_password is not None and (body.email is not None or body.password is not None):
@@ -109,17 +111,17 @@ async def change(call: Call) -> web.Response:
     )
     for session_id in ended:
         services.realtime.disconnect(user_id, session_id)
-    return json_answer(answers.profile(user))
+    return answers.profile(user)
 
 
-async def leave(call: Call) -> web.Response:
+async def leave(call: Call) -> None:
+    """Delete your account: your listings go to the trash, and the other side keeps your messages."""
     body = await call.body(LeaveBody)
     user_id, services = call.user.user_id, call.services
     await _check_password(services, user_id, body.current_password)
     await services.users.delete(user_id)
     services.realtime.disconnect(user_id)
     services.realtime.seller_changed(user_id)
-    return no_content()
 
 
 async def _begin_session(call: Call, user: User) -> answers.SignedIn:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from aiohttp import web
-
-from api.answers import json_answer, no_content
+from api.answers import Page
 from api.call import Call
 from api.pagination import decode_cursor, page
 from api.problems import Conflict
@@ -14,26 +12,28 @@ from api.schemas import answers
 from api.schemas.pages import PageQuery
 
 
-async def find(call: Call) -> web.Response:
+async def find(call: Call) -> Page[answers.BlockedProfile]:
+    """The users whom you have blocked, latest first."""
     query = call.query(PageQuery)
     before = decode_cursor(query.cursor, tuple[datetime, int])
     blocked = await call.services.blocks.blocked_by(call.user.user_id, before=before, limit=query.limit + 1)
-    return json_answer(page(blocked, query.limit, answers.blocked_profile, lambda one: (one.since, one.user.id)))
+    return page(blocked, query.limit, answers.blocked_profile, lambda one: (one.since, one.user.id))
 
 
-async def block(call: Call) -> web.Response:
+async def block(call: Call) -> answers.PublicProfile:
+    """Refuse this user's messages."""
     user_id = call.path_id()
     user = await call.services.users.public(user_id)
     call.query()
     if user_id == call.user.user_id:
         raise Conflict("You cannot block yourself.")
     await call.services.blocks.block(call.user.user_id, user_id)
-    return json_answer(answers.public_profile(user))
+    return answers.public_profile(user)
 
 
-async def unblock(call: Call) -> web.Response:
+async def unblock(call: Call) -> None:
+    """Accept this user's messages again."""
     user_id = call.path_id()
     await call.services.users.public(user_id)
     call.query()
     await call.services.blocks.unblock(call.user.user_id, user_id)
-    return no_content()

@@ -2,57 +2,57 @@
 
 from __future__ import annotations
 
-from aiohttp import web
-
-from api.answers import json_answer, no_content
+from api.answers import Page
 from api.call import Call
 from api.pagination import decode_cursor, page
+from api.private_chat import happen
 from api.problems import Invalid
 from api.schemas import answers
 from api.schemas.messages import ConversationSort, ConversationsQuery, ReadBody
 from api.schemas.pages import PageQuery
 from shared.domain.ids import MAX_ID
-from shared.events.messages import message_payload
+from shared.events.messages import Message, message_payload
+from shared.private_chat import Read
 
 
-async def find(call: Call) -> web.Response:
+async def find(call: Call) -> Page[answers.Conversation]:
+    """Your conversations, latest first or by the other user's id."""
     query, me, conversations = call.query(ConversationsQuery), call.user.user_id, call.services.conversations
     more = query.limit + 1
     if query.sort is ConversationSort.USER:
         if query.user_ids is not None:
-            raise Invalid({"user_ids": ["Only for the latest first."]})
+            raise Invalid({"user_ids": ["Cannot be combined with sort=user."]})
         found = await conversations.by_user(me, after_id=_position(query) or 0, limit=more)
-        return json_answer(page(found, query.limit, answers.conversation, lambda one: (query.sort, one.user_id)))
+        return page(found, query.limit, answers.conversation, lambda one: (query.sort, one.user_id))
     before_id = _position(query) or MAX_ID
     if query.user_ids is None:
         found = await conversations.latest(me, before_id=before_id, limit=more)
     else:
         found = await conversations.with_users(me, query.user_ids, before_id=before_id, limit=more)
-    return json_answer(page(found, query.limit, answers.conversation, lambda one: (query.sort, one.last_message.id)))
+    return page(found, query.limit, answers.conversation, lambda one: (query.sort, one.last_message.id))
 
 
-async def messages(call: Call) -> web.Response:
+async def messages(call: Call) -> Page[Message]:
+    """Your messages with a user, newest first."""
     other_id = call.path_id("user_id")
     await call.services.users.require_existed(other_id)
     query = call.query(PageQuery)
     found = await call.services.messages.conversation(
         call.user.user_id, other_id, before_id=decode_cursor(query.cursor, int) or MAX_ID, limit=query.limit + 1
     )
-    return json_answer(page(found, query.limit, message_payload, lambda message: message.id))
+    return page(found, query.limit, message_payload, lambda message: message.id)
 
 
-async def mark_read(call: Call) -> web.Response:
-    other_id, user_id = call.path_id("user_id"), call.user.user_id
+async def mark_read(call: Call) -> None:
+    """Mark this user's messages as read, up to a message."""
+    other_id = call.path_id("user_id")
     await call.services.users.require_existed(other_id)
     body = await call.body(ReadBody)
-    up_to = await call.services.messages.mark_read(user_id, other_id, body.up_to)
-    if up_to is not None:
-        call.services.realtime.messages_read(user_id, other_id, up_to)
-    return no_content()
+    await happen(call, Read(with_=other_id, up_to=body.up_to))
 
 
 def _position(query: ConversationsQuery) -> int | None:
-    """Raises Invalid also for a cursor of another order."""
+    """Returns the position in the cursor. Raises Invalid, also for a cursor of another order."""
     decoded = decode_cursor(query.cursor, tuple[str, int])
     if decoded is not None and decoded[0] != query.sort.value:
         raise Invalid({"cursor": ["Not a cursor of this list."]})

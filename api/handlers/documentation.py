@@ -12,11 +12,13 @@ DOCUMENT = web.AppKey("document", bytes)
 
 
 async def document(call: Call) -> web.Response:
+    """This document."""
     call.query()
     return web.Response(body=call.request.app[DOCUMENT], content_type="application/json")
 
 
 async def docs(call: Call) -> web.Response:
+    """This document as a page to read and try."""
     call.query()
     return web.Response(
         body=page(),

@@ -15,11 +15,15 @@ HEALTH = web.AppKey("health", Health)
 
 
 async def live(call: Call) -> web.Response:
+    """Whether the process runs."""
     call.query()
     return await call.request.app[HEALTH].live(call.request)
 
 
 async def ready(call: Call) -> web.Response:
-    """Answers 503 with the reasons while Postgres or Redis is away, or while the process is stopping."""
+    """Whether the process can serve: if not, 503 with the reasons.
+
+    It cannot while Postgres or Redis is away, or while the process is stopping.
+    """
     call.query()
     return await call.request.app[HEALTH].ready(call.request)

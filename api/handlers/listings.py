@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from aiohttp import web
-
-from api.answers import encoded_answer, no_content
+from api.answers import Json, Page
 from api.call import Call
 from api.front_page import FrontPage, listing_page, read_front_page_of
 from api.listing_changes import announce, announce_and_read, announce_removal
 from api.pagination import decode_cursor
 from api.problems import Forbidden, Invalid, NotFound, Unauthorized
+from api.schemas import answers
 from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, ListingsQuery
 from shared.access.actor import Actor
 from shared.access.policy import Action, may
@@ -23,7 +22,8 @@ from shared.repositories.visibility import Viewer
 UNKNOWN_CATEGORY = {"category_id": ["No such category."]}
 
 
-async def find(call: Call) -> web.Response:
+async def find(call: Call) -> Json[Page[answers.Listing]]:
+    """Find listings."""
     query = call.query(ListingsQuery)
     if query.hidden is not None and not may(Action.LISTING_READ_HIDDEN, call.actor, owner_id=None):
         if call.actor is None:
@@ -34,18 +34,19 @@ async def find(call: Call) -> web.Response:
     if sort is Sort.NEWEST and filter.is_plain:
         asked = FrontPage(after.id if after else MAX_ID, limit)
         if call.actor is not None:
-            return encoded_answer(await read_front_page_of(call.services.listings, call.actor, asked))
+            return Json(await read_front_page_of(call.services.listings, call.actor, asked))
         # All visitors see the same, so concurrent requests share one read.
         front_page = await call.services.front_pages.get(asked)
         assert front_page is not None
-        return encoded_answer(front_page)
+        return Json(front_page)
     found = await call.services.listing_search.find(filter, sort, Viewer.of(call.actor), after=after, limit=limit + 1)
     shown = await call.services.listings.read_many([position.id for position in found[:limit]], call.actor)
     last = found[limit - 1] if len(found) > limit else None
-    return encoded_answer(listing_page(shown, sort, last))
+    return Json(listing_page(shown, sort, last))
 
 
-async def read(call: Call) -> web.Response:
+async def read(call: Call) -> Json[answers.Listing]:
+    """A listing."""
     if call.actor is None:
         json = await call.services.shown_listings.get(call.path_id())
         if json is None:
@@ -53,19 +54,21 @@ async def read(call: Call) -> web.Response:
     else:
         json = await _json(call, call.path_id(), call.actor)
     call.query()
-    return encoded_answer(json.encode())
+    return Json(json)
 
 
-async def create(call: Call) -> web.Response:
+async def create(call: Call) -> Json[answers.Listing]:
+    """Offer a car."""
     new = await call.body(ListingBody)
     try:
         listing_id = await call.services.listings.create(call.user.user_id, new)
     except CategoryNotFound:
         raise Invalid(UNKNOWN_CATEGORY) from None
-    return encoded_answer((await _json(call, listing_id, call.actor)).encode(), 201)
+    return Json(await _json(call, listing_id, call.actor))
 
 
-async def change(call: Call) -> web.Response:
+async def change(call: Call) -> Json[answers.Listing]:
+    """Change a listing."""
     listing = await call.listing()
     call.require(Action.LISTING_EDIT, owner_id=listing.seller_id)
     change = await call.body(ListingChangeBody)
@@ -73,33 +76,34 @@ async def change(call: Call) -> web.Response:
         await call.services.listings.change(listing.id, change, by=call.user.user_id)
     except CategoryNotFound:
         raise Invalid(UNKNOWN_CATEGORY) from None
-    return encoded_answer((await announce_and_read(call.services, listing.id, call.user)).encode())
+    return Json(await announce_and_read(call.services, listing.id, call.user))
 
 
-async def delete(call: Call) -> web.Response:
+async def delete(call: Call) -> None:
+    """Put a listing into the trash."""
     listing = await call.listing()
     call.require(Action.LISTING_DELETE, owner_id=listing.seller_id)
     call.query()
     await call.services.listings.trash(listing.id, by=call.user.user_id)
     announce_removal(call.services, listing.id)
-    return no_content()
 
 
-async def hide(call: Call) -> web.Response:
+async def hide(call: Call) -> Json[answers.Listing]:
+    """Hide a listing, for a time or until it is shown again."""
     listing = await call.listing()
     body = await call.optional_body(HideBody)
     if body.until is not None and body.until <= datetime.now(UTC):
         raise Invalid({"until": ["Is in the past."]})
     await call.services.listings.hide(listing.id, until=body.until, reason=body.reason, by=call.user.user_id)
-    return encoded_answer((await announce_and_read(call.services, listing.id, call.user)).encode())
+    return Json(await announce_and_read(call.services, listing.id, call.user))
 
 
-async def show(call: Call) -> web.Response:
+async def show(call: Call) -> None:
+    """Show a hidden listing again."""
     listing = await call.listing()
     call.query()
     if await call.services.listings.show(listing.id, by=call.user.user_id):
         await announce(call.services, listing.id)
-    return no_content()
 
 
 async def _json(call: Call, listing_id: int, actor: Actor | None) -> str:

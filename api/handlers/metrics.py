@@ -11,5 +11,6 @@ METRICS = web.AppKey("metrics", Metrics)
 
 
 async def read(call: Call) -> web.Response:
+    """Numbers for Prometheus."""
     call.query()
     return await call.request.app[METRICS].handle(call.request)

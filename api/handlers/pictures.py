@@ -8,7 +8,6 @@ from contextlib import suppress
 from aiohttp import BodyPartReader, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from api.answers import json_answer, no_content
 from api.call import Call
 from api.endpoint import authenticate
 from api.listing_changes import announce
@@ -41,7 +40,8 @@ _FOR_ANYONE = "public, no-cache"
 _FOR_THIS_USER = "private, no-store"
 
 
-async def add(call: Call) -> web.Response:
+async def add(call: Call) -> answers.Picture:
+    """Add a picture (JPEG, PNG or WebP) to a listing."""
     listing, services = await call.listing(), call.services
     call.require(Action.PICTURE_CHANGE, owner_id=listing.seller_id)
     _check_form(call)
@@ -49,7 +49,7 @@ async def add(call: Call) -> web.Response:
     with services.picture_workers.place() as place:
         picture = await _add(call, place)
     await announce(services, picture.listing_id)
-    return json_answer(answers.picture(picture), 201)
+    return answers.picture(picture)
 
 
 async def _add(call: Call, place: Place) -> Picture:
@@ -75,7 +75,8 @@ async def _stored(call: Call, listing: SeenListing, data: bytes, place: Place) -
         raise
 
 
-async def delete(call: Call) -> web.Response:
+async def delete(call: Call) -> None:
+    """Remove a picture."""
     listing, services = await call.listing(), call.services
     picture_id = call.path_id("picture_id")
     picture = await services.pictures.by_id(picture_id)
@@ -86,15 +87,16 @@ async def delete(call: Call) -> web.Response:
     await services.pictures.remove(picture, by=call.user.user_id, owner_id=listing.seller_id)
     services.abandoned_files.wake()
     await announce(services, listing.id)
-    return no_content()
 
 
 async def read(call: Call) -> web.Response:
+    """A picture."""
     picture, is_for_anyone = await _visible(call)
     return await _file(call, picture.key, picture.content_type, f"picture-{picture.id}", is_for_anyone)
 
 
 async def thumbnail(call: Call) -> web.Response:
+    """A picture's thumbnail."""
     picture, is_for_anyone = await _visible(call)
     name = f"thumbnail-{picture.id}"
     return await _file(call, picture.thumbnail_key, picture.thumbnail_content_type, name, is_for_anyone)

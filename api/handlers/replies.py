@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from aiohttp import web
-
-from api.answers import json_answer, no_content
+from api.answers import Page
 from api.call import Call
 from api.pagination import decode_cursor, page
 from api.problems import ListingTooOld
@@ -17,16 +15,18 @@ from shared.access.policy import Action
 from shared.domain.replies import is_too_old
 
 
-async def find(call: Call) -> web.Response:
+async def find(call: Call) -> Page[answers.Reply]:
+    """The replies under a listing, oldest first."""
     listing = await call.listing()
     query = call.query(PageQuery)
     replies = await call.services.replies.of_listing(
         listing.id, after_id=decode_cursor(query.cursor, int) or 0, limit=query.limit + 1
     )
-    return json_answer(page(replies, query.limit, answers.reply, lambda reply: reply.id))
+    return page(replies, query.limit, answers.reply, lambda reply: reply.id)
 
 
-async def create(call: Call) -> web.Response:
+async def create(call: Call) -> answers.Reply:
+    """Reply to a listing that is at most a year old."""
     listing, services = await call.listing(), call.services
     if is_too_old(listing.created_at, datetime.now(UTC)):
         raise ListingTooOld
@@ -34,13 +34,13 @@ async def create(call: Call) -> web.Response:
     reply = await services.replies.create(listing.id, call.user.user_id, body.text)
     answer = answers.reply(reply)
     services.realtime.reply_created(listing.id, answer)
-    return json_answer(answer, 201)
+    return answer
 
 
-async def delete(call: Call) -> web.Response:
+async def delete(call: Call) -> None:
+    """Remove your own reply; an admin can remove any."""
     reply = await call.services.replies.by_id(call.path_id())
     await call.listing(reply.listing_id)
     call.require(Action.REPLY_DELETE, owner_id=reply.author_id)
     call.query()
     await call.services.replies.delete(reply, by=call.user.user_id)
-    return no_content()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
-from aiohttp import web
 
-from api.answers import encoded_answer, json_answer, no_content
+from api.answers import Json, Page
 from api.call import Call
 from api.handlers.listings import UNKNOWN_CATEGORY
 from api.listing_changes import announce_and_read
@@ -23,14 +23,16 @@ from shared.repositories.trash import TrashedListing
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
-async def find(call: Call) -> web.Response:
+async def find(call: Call) -> Page[answers.TrashedListing]:
+    """The listings in the trash, latest first."""
     query = call.query(PageQuery)
     before = decode_cursor(query.cursor, tuple[datetime, int]) or (_END_OF_TIME, MAX_ID)
     trashed = await call.services.trash.find(before=before, limit=query.limit + 1)
-    return json_answer(page(trashed, query.limit, _payload, lambda one: (one.at, one.id)))
+    return page(trashed, query.limit, _payload, lambda one: (one.at, one.id))
 
 
-async def restore(call: Call) -> web.Response:
+async def restore(call: Call) -> Json[answers.Listing]:
+    """Take a listing out of the trash."""
     listing_id, services = call.path_id(), call.services
     try:
         await services.trash.require(listing_id)
@@ -38,18 +40,18 @@ async def restore(call: Call) -> web.Response:
         await services.trash.restore(listing_id, body.category_id, by=call.user.user_id)
     except CategoryNotFound:
         raise Invalid(UNKNOWN_CATEGORY) from None
-    return encoded_answer((await announce_and_read(services, listing_id, call.user)).encode())
+    return Json(await announce_and_read(services, listing_id, call.user))
 
 
-async def delete(call: Call) -> web.Response:
+async def delete(call: Call) -> None:
+    """Delete a listing permanently, with its pictures and replies."""
     listing_id, services = call.path_id(), call.services
     await services.trash.require(listing_id)
     call.query()
     await services.trash.delete(listing_id, by=call.user.user_id)
     services.abandoned_files.wake()
-    return no_content()
 
 
-def _payload(trashed: TrashedListing) -> msgspec.Raw:
+def _payload(trashed: TrashedListing) -> Any:
     why = msgspec.json.encode(answers.trashing(trashed)).decode()
     return msgspec.Raw(f'{trashed.json[:-1]},"trashed":{why}}}'.encode())

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from aiohttp import web
-
-from api.answers import json_answer, no_content
+from api.answers import Page
 from api.call import Call
 from api.pagination import decode_cursor, page
 from api.problems import Conflict, Invalid
@@ -14,13 +12,15 @@ from api.schemas import answers
 from api.schemas.users import BanBody, RoleBody, UsersQuery
 
 
-async def read(call: Call) -> web.Response:
+async def read(call: Call) -> answers.PublicProfile:
+    """A user's public profile."""
     user = await call.services.users.public(call.path_id())
     call.query()
-    return json_answer(answers.public_profile(user))
+    return answers.public_profile(user)
 
 
-async def find(call: Call) -> web.Response:
+async def find(call: Call) -> Page[answers.FullProfile]:
+    """All users, newest first, with e-mail address and ban."""
     query = call.query(UsersQuery)
     users = await call.services.users.find(
         text=query.q,
@@ -29,20 +29,22 @@ async def find(call: Call) -> web.Response:
         before_id=decode_cursor(query.cursor, int),
         limit=query.limit + 1,
     )
-    return json_answer(page(users, query.limit, answers.full_profile, lambda user: user.id))
+    return page(users, query.limit, answers.full_profile, lambda user: user.id)
 
 
-async def change_role(call: Call) -> web.Response:
+async def change_role(call: Call) -> answers.FullProfile:
+    """Give or take a role."""
     user_id, services = call.path_id(), call.services
     await services.users.public(user_id)
     body = await call.body(RoleBody)
     user, is_change = await services.users.set_role(user_id, body.role, by=call.user.user_id)
     if is_change:
         services.realtime.role_changed(user.id, user.role)
-    return json_answer(answers.full_profile(user))
+    return answers.full_profile(user)
 
 
-async def ban(call: Call) -> web.Response:
+async def ban(call: Call) -> answers.FullProfile:
+    """Ban a user, for a time or permanently: tokens and sockets end at once."""
     user_id, services = call.path_id(), call.services
     await services.users.public(user_id)
     body = await call.body(BanBody)
@@ -53,13 +55,13 @@ async def ban(call: Call) -> web.Response:
     user = await services.users.ban(user_id, until=body.until, reason=body.reason, by=call.user.user_id)
     services.realtime.disconnect(user_id)
     services.realtime.seller_changed(user_id)
-    return json_answer(answers.full_profile(user))
+    return answers.full_profile(user)
 
 
-async def unban(call: Call) -> web.Response:
+async def unban(call: Call) -> None:
+    """End a ban."""
     user_id = call.path_id()
     await call.services.users.public(user_id)
     call.query()
     await call.services.users.unban(user_id, by=call.user.user_id)
     call.services.realtime.seller_changed(user_id)
-    return no_content()

@@ -47,15 +47,15 @@ def headers(settings: Settings) -> Middleware:
             response: web.StreamResponse = _preflight()
         else:
             response = await handler(request)
-        given = response.headers
+        answer_headers = response.headers
         for name, value in _DEFAULTS:
-            given.setdefault(name, value)
-        given[hdrs.VARY] = f"{given[hdrs.VARY]}, Origin" if hdrs.VARY in given else "Origin"
+            answer_headers.setdefault(name, value)
+        answer_headers[hdrs.VARY] = f"{answer_headers[hdrs.VARY]}, Origin" if hdrs.VARY in answer_headers else "Origin"
         if origin is not None and is_known:
-            given[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
-            given[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = _EXPOSED_HEADERS
+            answer_headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+            answer_headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = _EXPOSED_HEADERS
         if settings.is_production and _is_over_tls(request, settings):
-            given["Strict-Transport-Security"] = _HSTS
+            answer_headers["Strict-Transport-Security"] = _HSTS
         return response
 
     return add_headers

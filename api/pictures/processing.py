@@ -49,6 +49,8 @@ _PROFILE_MODES = {"RGB": ("RGB",), "GRAY": ("L",), "CMYK": ("CMYK",)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureLimits:
+    """The limits of an upload, and the sizes of the stored files."""
+
     max_bytes: int
     max_pixels: int
     """Maximum of width times height, as declared in the file's header."""

@@ -30,16 +30,22 @@ _NICENESS = 5
 
 
 class WorkerLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """The limits of one worker process. `seconds` is the time for one picture."""
+
     picture: PictureLimits
     seconds: float
     memory_bytes: int
 
 
 class Processed(msgspec.Struct, frozen=True, tag=True):
+    """The answer if the picture was accepted."""
+
     picture: ProcessedPicture
 
 
 class Refused(msgspec.Struct, frozen=True, tag=True):
+    """The answer if the picture was refused."""
+
     error: str
     """A key of REFUSALS."""
     reason: str
@@ -95,6 +101,7 @@ def _confine(memory_bytes: int) -> None:
 
 
 def main() -> None:
+    """Run the worker process; its argument is a WorkerLimits as JSON."""
     limits = msgspec.json.decode(sys.argv[1], type=WorkerLimits)
     _confine(limits.memory_bytes)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")

@@ -1,4 +1,4 @@
-"""Every answer as a dataclass. It becomes JSON unchanged, and describes that JSON in the OpenAPI document.
+"""The answers as dataclasses. Each becomes JSON unchanged, and describes that JSON in the OpenAPI document.
 
 Below each class is the function that makes it from the domain's object. Only listings come as JSON from the database
 (shared/repositories/listings.py), with the fields of shared/domain/listings.py; `Listing` describes them.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, make_dataclass
 from functools import partial
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 from marshmallow import fields
 from msgspec import UNSET
@@ -22,6 +22,8 @@ from shared.domain.times import rfc3339, rfc3339_or_none
 from shared.domain.users import Role
 from shared.events.messages import Message, message_payload
 from shared.repositories import audit, blocks, trash
+
+Kind = TypeVar("Kind")
 
 ABSENT: Any = UNSET
 """The default of a field that is left out when it has no value."""
@@ -36,12 +38,6 @@ class Problem:
     status: int
     detail: str
     errors: dict[str, Any] = ABSENT
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    status: Annotated[str, partial(fields.String, metadata={"enum": ["ok", "unavailable"]})]
-    reasons: dict[str, str] = ABSENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +144,13 @@ class Picture:
 
 
 def picture(picture: pictures.Picture) -> Picture:
-    url = f"/api/pictures/{picture.id}"
-    return Picture(id=picture.id, url=url, thumbnail_url=f"{url}/thumbnail", width=picture.width, height=picture.height)
+    return Picture(
+        id=picture.id,
+        url=pictures.ADDRESS.format(id=picture.id),
+        thumbnail_url=pictures.THUMBNAIL_ADDRESS.format(id=picture.id),
+        width=picture.width,
+        height=picture.height,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,25 +173,31 @@ class CategoryName:
     name: str
 
 
-_SHOWN = {name: hint for name, hint in get_type_hints(NewListing, include_extras=True).items() if name != "category_id"}
-Listing = make_dataclass(
-    "Listing",
-    [
-        ("id", Id),
-        ("category", CategoryName),
-        ("seller", Person),
-        *_SHOWN.items(),
-        ("created_at", Timestamp),
-        ("updated_at", Timestamp),
-        ("reply_count", Number),
-        ("pictures", list[Picture]),
-        # Only for the seller, moderators and admins.
-        ("hidden", bool, ABSENT),
-        ("hidden_until", Timestamp | None, ABSENT),
-        ("hidden_reason", str | None, ABSENT),
-    ],
-    kw_only=True,
-)
+def _with_fields_of_a_listing(answer: type[Kind]) -> type[Kind]:
+    """Returns the dataclass with the fields of NewListing added, except the category, which is shown with its name."""
+    declared = get_type_hints(NewListing, include_extras=True).items()
+    shown = [(name, hint) for name, hint in declared if name != "category_id"]
+    made: type[Kind] = make_dataclass(
+        answer.__name__, shown, bases=(answer,), namespace={"__doc__": answer.__doc__}, kw_only=True, frozen=True
+    )
+    return made
+
+
+@_with_fields_of_a_listing
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """The last three fields are only for the seller, moderators and admins."""
+
+    id: Id
+    category: CategoryName
+    seller: Person
+    created_at: Timestamp
+    updated_at: Timestamp
+    reply_count: Number
+    pictures: list[Picture]
+    hidden: bool = ABSENT
+    hidden_until: Timestamp | None = ABSENT
+    hidden_reason: str | None = ABSENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +215,9 @@ def trashing(trashed: trash.TrashedListing) -> Trashing:
     return Trashing(at=rfc3339(trashed.at), by=by, reason=trashed.reason, category_is_gone=trashed.category_is_gone)
 
 
-TrashedListing = make_dataclass("TrashedListing", [("trashed", Trashing)], bases=(Listing,), kw_only=True)
+@dataclass(frozen=True, kw_only=True)
+class TrashedListing(Listing):
+    trashed: Trashing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,31 +14,38 @@ from typing import Any, TypeVar, get_args, get_origin
 
 from marshmallow import Schema, fields, validate
 
-from api.schemas.fields import Id, Text, Time, Whole, Year
+from api.schemas.fields import Digits, Flag, Id, Storable, Text, Time, Whole, Year
 from shared.domain import declared
 from shared.domain.declared import Change, Field, fields_of
 
 Input = TypeVar("Input")
 
 
+class Query:
+    """The base of what comes in an address, where everything is text."""
+
+    __slots__ = ()
+
+
 @cache
 def input_schema(kind: Any) -> type[Schema]:
     """Returns the schema that checks and describes a body or a query."""
     if issubclass(kind, Change):
-        given = {field.name: _input(field, is_partial=True) for field in fields_of(kind.OF)}
+        inputs = {field.name: _input(field, is_partial=True) for field in fields_of(kind.OF)}
     else:
-        given = {
-            field.name: _input(field, is_partial=False)
+        form = _in_query if issubclass(kind, Query) else _in_body
+        inputs = {
+            field.name: _input(field, form, is_partial=False)
             for field in fields_of(kind)
             if not isinstance(field.rule, declared.SetLater)
         }
-    return Schema.from_dict(given, name=kind.__name__)
+    return Schema.from_dict(inputs, name=kind.__name__)
 
 
-def load(kind: type[Input], given: Mapping[str, object]) -> Input:
+def load(kind: type[Input], values: Mapping[str, object]) -> Input:
     """Returns an instance of the dataclass. Raises marshmallow's ValidationError, also from `__post_init__`."""
     declaration: Any = kind
-    loaded: Input = _loader(declaration)(given) if given else _empty(declaration)
+    loaded: Input = _loader(declaration)(values) if values else _empty(declaration)
     return loaded
 
 
@@ -47,8 +54,8 @@ def _loader(kind: Any) -> Callable[[Mapping[str, object]], Any]:
     # Building a schema takes a while. It can be shared, because it keeps nothing of what it loads.
     schema = input_schema(kind)()
     if issubclass(kind, Change):
-        return lambda given: kind(schema.load(given))
-    return lambda given: kind(**schema.load(given))
+        return lambda values: kind(schema.load(values))
+    return lambda values: kind(**schema.load(values))
 
 
 @cache
@@ -91,12 +98,11 @@ def _attributes(field: fields.Field[Any]) -> dict[str, int]:
     return {name: limit for name, limit in limits.items() if limit is not None}
 
 
-def _input(field: Field, *, is_partial: bool) -> fields.Field[Any]:
-    settings: dict[str, Any] = {"allow_none": field.allows_null}
-    if not is_partial:
-        settings["required"] = not field.may_be_left_out
-        if field.default is not MISSING:
-            settings["load_default"] = field.default
+Settings = dict[str, Any]
+Form = Callable[[Field, Settings], fields.Field[Any]]
+
+
+def _in_body(field: Field, settings: Settings) -> fields.Field[Any]:
     match field.rule:
         case declared.Text(longest):
             return Text(longest=longest, **settings)
@@ -106,12 +112,35 @@ def _input(field: Field, *, is_partial: bool) -> fields.Field[Any]:
             return Year(least, **settings)
         case declared.Identifier():
             return Id(**settings)
+        case declared.Label(longest):
+            return Storable(validate=validate.Length(1, longest), **settings)
         case None | declared.SetLater() if issubclass(field.kind, Enum):
             return fields.Enum(field.kind, by_value=True, **settings)
         case make if callable(make):
             made: fields.Field[Any] = make(**settings)
             return made
     raise TypeError(f"{field.name}: needs a rule that says which values it takes")
+
+
+def _in_query(field: Field, settings: Settings) -> fields.Field[Any]:
+    match field.rule:
+        case declared.Whole(least, most):
+            return Digits(validate=validate.Range(least, most), **settings)
+        case None if field.kind is bool:
+            return Flag(**settings)
+    return _in_body(field, settings)
+
+
+def _input(field: Field, form: Form = _in_body, *, is_partial: bool) -> fields.Field[Any]:
+    settings: Settings = {"allow_none": field.allows_null}
+    if not is_partial:
+        settings["required"] = not field.may_be_left_out
+        if field.default is not MISSING:
+            settings["load_default"] = field.default
+    made = form(field, settings)
+    if field.meaning:
+        made.metadata = {**made.metadata, "description": field.meaning}
+    return made
 
 
 def _output(field: Field) -> fields.Field[Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
+from api.pagination import MAX_LIMIT
 from shared.domain.ids import MAX_EXACT_FLOAT, parse_id
 from shared.domain.text import is_storable, text_fault
 
@@ -58,9 +59,9 @@ class IdOrZero(Id):
 
 
 class Ids(fields.String):
-    """The digits of at most 100 ids in a query, with a comma between each two."""
+    """At most as many ids as a page has items, in a query: digits separated by commas."""
 
-    _MOST = 100
+    _MOST = MAX_LIMIT
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(metadata={"pattern": "^[0-9]+(,[0-9]+)*$"}, **settings)
@@ -68,7 +69,7 @@ class Ids(fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         numbers = [parse_id(digits) for digits in str(value).split(",", self._MOST)]
         if None in numbers or len(numbers) > self._MOST:
-            raise ValidationError(f"Not a list of at most {self._MOST} ids with commas between them.")
+            raise ValidationError(f"Not a list of at most {self._MOST} ids, separated by commas.")
         return numbers
 
 

@@ -1,4 +1,4 @@
-"""Private messages by REST. shared/domain/messages.py checks the message itself, as for the socket."""
+"""Private messages by REST. What is sent is declared in shared/private_chat.py, as for the socket."""
 
 from __future__ import annotations
 
@@ -8,25 +8,14 @@ from typing import Annotated
 
 from api.schemas.fields import IdOrZero, Ids
 from api.schemas.pages import PageQuery
-from shared.domain.declared import Id, Text
-from shared.domain.messages import MAX_CLIENT_REF_LENGTH, MAX_TEXT_LENGTH
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageBody:
-    """Describes the body in the OpenAPI document; `parse_send` reads it."""
-
-    to: Id
-    message: Annotated[str, Text(MAX_TEXT_LENGTH)]
-    listing_id: Id | None = None
-    client_ref: Annotated[str, Text(MAX_CLIENT_REF_LENGTH)] | None = None
+from shared.domain.declared import Id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessagesQuery(PageQuery):
     """With `after_id` 0 the first page begins with the first message; `cursor` continues after a page."""
 
-    after_id: Annotated[int, IdOrZero] = 0
+    after_id: Annotated[int, IdOrZero, "Only messages with a greater id; 0 reads from the first one."] = 0
 
 
 class ConversationSort(StrEnum):
@@ -34,15 +23,15 @@ class ConversationSort(StrEnum):
 
     LATEST = "latest"
     USER = "user"
-    """By the other user's id: however many conversations there are, each page costs the same."""
+    """By the other user's id: each page costs the same, however many conversations there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationsQuery(PageQuery):
     """With `user_ids`, only the conversations with these users."""
 
-    sort: ConversationSort = ConversationSort.LATEST
-    user_ids: Annotated[list[int], Ids] | None = None
+    sort: Annotated[ConversationSort, "The order."] = ConversationSort.LATEST
+    user_ids: Annotated[list[int], Ids, "Only with these users: ids with commas between them."] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

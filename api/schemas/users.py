@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Annotated
 
-from marshmallow import validate
-
-from api.schemas.fields import Flag, Storable, Time
+from api.schemas.fields import Time
 from api.schemas.pages import PageQuery
-from shared.domain.declared import Text
-from shared.domain.users import Role
+from shared.domain.declared import Label, Text
+from shared.domain.users import MAX_REASON_LENGTH, MAX_SEARCH_LENGTH, Role
 
-Reason = Annotated[str, Text(1000)]
+Reason = Annotated[str, Text(MAX_REASON_LENGTH)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +27,6 @@ class BanBody:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsersQuery(PageQuery):
-    q: Annotated[str, partial(Storable, validate=validate.Length(1, 200))] | None = None
-    role: Role | None = None
-    banned: Annotated[bool, Flag] | None = None
+    q: Annotated[str, Label(MAX_SEARCH_LENGTH), "A part of name or address."] | None = None
+    role: Annotated[Role, "Only users with this role."] | None = None
+    banned: Annotated[bool, "true: only users who are banned now; false: only the others."] | None = None

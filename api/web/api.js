@@ -14,8 +14,8 @@ export const api = {
 };
 
 export function address(path, query = {}) {
-  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");
-  return given.length ? `${path}?${new URLSearchParams(given)}` : path;
+  const parameters = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");
+  return parameters.length ? `${path}?${new URLSearchParams(parameters)}` : path;
 }
 
 async function request(method, path, { body, signal, as = "json" }) {

@@ -1,5 +1,5 @@
--- Sets up the role that the processes use, and makes it the owner of the database. It runs at each start, so that a
--- changed POSTGRES_PASSWORD becomes the role's at the next `up`.
+-- Sets up the role that the processes use, and makes it the owner of the database. It runs at each start, so that the role
+-- gets a changed POSTGRES_PASSWORD at the next `up`.
 --
 -- The image's own user is the superuser of the whole server. This script removes its password: it can log in only over the
 -- Unix socket, which no process has.

@@ -78,6 +78,7 @@ def _positive(text: str) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
+    """Returns the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m gateway.client", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -56,9 +56,11 @@ class Leases:
         self._watched.update(nodes)
 
     def beat_soon(self) -> None:
+        """Make `beat_loop` renew the lease now."""
         self._beat_wanted.set()
 
     async def beat_loop(self) -> None:
+        """Renew the lease regularly until the loops stop."""
         while not self._loops.stopping:
             try:
                 await self.beat()

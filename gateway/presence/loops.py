@@ -36,6 +36,7 @@ class Loops:
         return event
 
     def start(self, loops: Iterable[Loop]) -> None:
+        """Run each loop in a task."""
         self.tasks = [asyncio.create_task(self._keep_up(loop), name=f"presence_{loop.__name__}") for loop in loops]
 
     async def stop(self, timeout_seconds: float) -> bool:
@@ -65,6 +66,7 @@ class Loops:
             pass
 
     def retry_now(self) -> None:
+        """End the current pauses."""
         self._retry.set()
 
     async def _keep_up(self, loop: Loop) -> None:

@@ -48,4 +48,5 @@ class Audience:
             raise
 
     def tell_nodes(self, topic: str, change: Change) -> None:
+        """Publish a change to the other nodes."""
         self._outlet.publish(topic, PRESENCE_DIFF, pack_change(change))

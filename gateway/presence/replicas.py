@@ -134,6 +134,7 @@ class Replicas:
         self._load_wanted.set()
 
     async def load_loop(self) -> None:
+        """Load the topics that have to be loaded, until the loops stop."""
         while not self._resources.loops.stopping:
             await self._load_wanted.wait()
             self._load_wanted.clear()

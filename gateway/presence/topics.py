@@ -73,6 +73,7 @@ class Topics:
         return topic
 
     def discard_if_idle(self, name: str) -> None:
+        """Forget the topic if it has neither local members nor entries of this node."""
         topic = self._topics.get(name)
         if topic is not None and topic.replica is None and not topic.state.has_own:
             del self._topics[name]

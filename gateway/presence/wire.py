@@ -38,6 +38,7 @@ def own_copy(key: object, meta: object) -> tuple[str, Meta]:
 
 
 def pack_entry(entry: Entry) -> bytes:
+    """Returns the entry as JSON."""
     return _encode(entry)
 
 
@@ -50,6 +51,7 @@ def unpack_entry(data: bytes) -> Entry:
 
 
 def pack_change(change: Change) -> bytes:
+    """Returns the change as JSON."""
     return _encode(change)
 
 

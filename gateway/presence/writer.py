@@ -74,6 +74,7 @@ class Writer:
     # Doing it
 
     async def write_loop(self) -> None:
+        """Do the work that the other methods request, until the loops stop."""
         # Register first: other nodes ignore the entries of a node that they do not know to be alive.
         await self._resources.leases.registered.wait()
         while not self._resources.loops.stopping or self._unwritten:

@@ -39,6 +39,8 @@ Route = TypeVar("Route")
 
 
 class State(Enum):
+    """The state of a joined topic; a topic that is not joined has none."""
+
     JOINING = "joining"
     JOINED = "joined"
     LEAVING = "leaving"

@@ -21,6 +21,7 @@ class TopicRoutes(Generic[Route_co]):
                 raise ValueError(f"a * must be the last character of a pattern: {pattern!r}")
 
     def match(self, topic: str) -> Route_co | None:
+        """Returns the route of the first pattern that matches the topic; None if none does."""
         for pattern, target in self._routes:
             if topic.startswith(pattern[:-1]) if pattern.endswith("*") else topic == pattern:
                 return target

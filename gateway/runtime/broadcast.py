@@ -45,9 +45,11 @@ class Broadcast:
 
     @classmethod
     def from_envelope(cls, topic: str, envelope: Envelope) -> Broadcast:
+        """Returns the broadcast of another node."""
         return cls(topic, envelope.event, envelope.payload, envelope.is_binary)
 
     def envelope(self, node: str) -> Envelope:
+        """Returns the broadcast in the form for other nodes; `node` is the id of this one."""
         return Envelope(node, self.event, self.payload, self.is_binary)
 
     def value(self) -> Any:

@@ -1,4 +1,4 @@
-"""Calls the callbacks of one channel one at a time, in order: what comes while one is under way waits in a queue.
+"""Calls the callbacks of one channel one at a time, in order: the others wait in a queue.
 
 A callback runs at once inside its caller. If it has to wait, a task finishes it (gateway/runtime/stepping.py).
 """
@@ -15,25 +15,25 @@ from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.stepping import Suspended
 
 Finish = Callable[[Any, Any, BaseException | None], None]
-"""Called with the cause of a callback, what it returned, and what it raised."""
+"""Called with the cause of a callback, its result, and the error that it raised."""
 
 
 class QueueHost(Protocol):
-    """The connection on which a queue's channel runs."""
+    """The connection that the channel runs on."""
 
     endpoint: Endpoint
     backlog: int
-    """How many callbacks wait in the queues of all its channels."""
+    """Number of callbacks that wait in the queues of all its channels."""
 
     def resume(self) -> None:
-        """A callback that had to wait has ended."""
+        """Called when a callback that had to wait has ended."""
 
 
 HostT = TypeVar("HostT", bound=QueueHost)
 
 
 class CallbackQueue(Generic[HostT]):
-    """Whoever is about to call a callback sets `_busy`, or queues itself if it is set; `_idle` follows the callback."""
+    """A method that calls a callback sets `_busy`; if that is set, it queues itself. `_idle` follows the callback."""
 
     __slots__ = ("_busy", "_draining", "_inbox", "connection", "ended")
 
@@ -46,11 +46,11 @@ class CallbackQueue(Generic[HostT]):
 
     @property
     def is_busy(self) -> bool:
-        """Whether a callback is under way."""
+        """True while a callback runs."""
         return self._busy and not self.ended
 
     def _queue(self, method: Callable[[Any], None], argument: Any) -> None:
-        """Call `method` with the argument when all that came before it has ended."""
+        """Call `method` with the argument when all earlier callbacks have ended."""
         if self.ended:
             return
         if self._inbox is None:
@@ -62,7 +62,7 @@ class CallbackQueue(Generic[HostT]):
         return self._inbox or ()
 
     def _run(self, coroutine: Coroutine[Any, Any, Any], finish: Finish, cause: Any) -> None:
-        """Run a callback, and hand what becomes of it to `finish`, now or when it has ended."""
+        """Run a callback, and pass its result or error to `finish`, now or when it has ended."""
         try:
             result = self.connection.endpoint.step(coroutine)
         except (Exception, asyncio.CancelledError) as error:
@@ -85,7 +85,7 @@ class CallbackQueue(Generic[HostT]):
 
     def _drain(self) -> None:
         if self._draining:
-            # A callback of the loop below has ended, and that loop calls the next. If this call did, each callback
+            # A callback of the loop below has ended, and that loop calls the next one. If this call did, each callback
             # would run inside the one before, and a long inbox would exceed Python's recursion limit.
             return
         self._draining = True
@@ -98,7 +98,7 @@ class CallbackQueue(Generic[HostT]):
             self._draining = False
 
     def _end_queue(self) -> None:
-        """Call nothing more, and forget what waits."""
+        """Call no more callbacks, and drop the waiting ones."""
         self.ended = True
         if self._inbox:
             self.connection.backlog -= len(self._inbox)

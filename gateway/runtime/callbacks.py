@@ -78,7 +78,7 @@ class BadReturn(TypeError):
 
 
 class NotSubscribed(Exception):
-    """Redis did not confirm a subscription in time. A join that does not catch it is refused with `try again`."""
+    """The broker did not confirm a subscription in time. A join that does not catch it is refused with `try again`."""
 
 
 class SocketRef(msgspec.Struct, frozen=True, gc=False):

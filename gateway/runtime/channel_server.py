@@ -1,7 +1,7 @@
-"""Runs one channel: says which callback comes when, and carries out what it returns.
+"""Runs one channel: decides which callback comes when, and acts on its result.
 
-The counterpart of Phoenix.Channel.Server. callback_queue.py calls the callbacks one at a time. A server speaks to the
-client through its connection, of which it knows only what Host declares. gateway/channel.py has what a channel itself
+The counterpart of Phoenix.Channel.Server. callback_queue.py calls the callbacks one at a time. A server talks to the
+client through the connection, of which it knows only what Host declares. gateway/channel.py has what a channel itself
 can do.
 """
 
@@ -176,6 +176,7 @@ class ChannelServer(CallbackQueue[Host]):
             self.connection.send_broadcast(broadcast)
 
     def send_info(self, message: Any) -> None:
+        """Call `handle_info` with the message."""
         if self._busy:
             self._queue(self.send_info, message)
             return
@@ -214,9 +215,11 @@ class ChannelServer(CallbackQueue[Host]):
         self.connection.endpoint.looks.want(self)
 
     def look(self) -> Coroutine[Any, Any, Any]:
+        """Returns the coroutine of the channel class's `look`."""
         return self.joined.route.look(self.topic, self.connection.endpoint.context)
 
     def looked(self, found: Any, error: BaseException | None) -> None:
+        """Give the result of a look-up to `judge`."""
         self._judge((found, error))
 
     def _judge(self, look: tuple[Any, BaseException | None]) -> None:
@@ -265,7 +268,7 @@ class ChannelServer(CallbackQueue[Host]):
         try:
             result = await self.channel.join(self.topic, params)
             if type(result) is not Ok and type(result) is not Error:
-                raise BadReturn(f"join returns Ok(...) or Error(...), not {result!r}")
+                raise BadReturn(f"join must return Ok(...) or Error(...), not {result!r}")
             if type(result) is Ok and not self._subscribed:
                 await self.subscribe()
         except NotSubscribed:

@@ -204,6 +204,7 @@ class Connection:
         server.start(message)
 
     def join_accepted(self, server: ChannelServer) -> None:
+        """A channel has accepted its join: handle the messages that waited for it."""
         self._receive_again(self.session.joined(server.joined))
 
     def channel_ended(self, server: ChannelServer, unhandled: Iterable[Message]) -> None:

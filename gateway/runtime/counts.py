@@ -43,12 +43,12 @@ class Counts:
         self.waits = 0
         """Pushes for which a channel had to wait."""
         self.disconnects = Counter("gateway_disconnects", "Connections that have ended", registry=None)
-        self.refused = Counter("gateway_refused", "Connects refused, by why", ["reason"], registry=None)
+        self.refused = Counter("gateway_refused", "Connects refused, by reason", ["reason"], registry=None)
         self.channel_crashes = Counter(
             "gateway_channel_crashes", "Callbacks of channels that raised", ["channel"], registry=None
         )
         """Callbacks that raised or returned a value of a wrong type: the join fails, or the channel ends."""
-        self.closes = Counter("gateway_closes", "Connections closed by this node, by why", ["reason"], registry=None)
+        self.closes = Counter("gateway_closes", "Connections closed by this node, by reason", ["reason"], registry=None)
         # All labels exist from the start: a rate needs a sample before the first event.
         for close in CLOSES:
             self.closes.labels(close.reason)

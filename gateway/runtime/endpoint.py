@@ -33,10 +33,11 @@ log = log_of(__name__)
 
 PROBE_SECONDS = 1.0
 _PROBE = "probe"
-"""A message of a node to itself over Redis."""
+"""A message of a node to itself over the broker."""
 
 
 def new_node_id() -> str:
+    """Returns a random id for this node."""
     return secrets.token_hex(8)
 
 
@@ -83,6 +84,7 @@ class Endpoint:
         self._on_drain: list[Callable[[], None]] = []
 
     async def start(self) -> None:
+        """Start the broker, presence and the regular checks."""
         await self.broker.start(self)
         self._control_task = asyncio.create_task(self._subscribe_control())
         await self.presence.start()
@@ -106,7 +108,7 @@ class Endpoint:
         self._bridge_gap(now)
 
     def _bridge_gap(self, now: float) -> None:
-        """While this node has no link to the others, report a gap repeatedly: Redis may be away for hours."""
+        """While this node has no link to the others, report a gap repeatedly: the broker may be away for hours."""
         if self.broker.connected:
             self._next_gap = None
         elif self._next_gap is None or now >= self._next_gap:
@@ -136,7 +138,7 @@ class Endpoint:
         self._on_drain.append(listener)
 
     def on_probe(self, listener: Callable[[float], None]) -> None:
-        """Call the listener every second with the seconds that a message has taken to Redis and back."""
+        """Call the listener every second with the seconds that a message has taken to the broker and back."""
         self._on_probe = listener
 
     def handle_topic(self, topic: str, handler: Callable[[Envelope], None]) -> None:
@@ -176,6 +178,7 @@ class Endpoint:
         self.channels += 1
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Undo `subscribe`, and remove the subscriber's presence."""
         self.topics.remove(subscriber.topic, subscriber)
         self.channels -= 1
         self.broker.unsubscribe(subscriber.topic)

@@ -1,4 +1,4 @@
-"""Every reason for which this server refuses a connect, for both transports, as logs and metrics name it."""
+"""Every reason for which this server refuses a connect, for both transports, logs and metrics."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 from shared.access.admission import BadToken, Banned, SessionEnded, UserGone
 
 UNKNOWN_VERSION: Final = "unknown version"
-"""The query's `vsn` names no version of the protocol that this server speaks."""
+"""This server does not speak the version of the protocol in the query's `vsn`."""
 WRONG_SUBPROTOCOL: Final = "not the subprotocol phoenix"
 NO_TOKEN: Final = "no token"
 WRONG_ORIGIN: Final = "origin not allowed"

@@ -1,4 +1,4 @@
-"""Which members have joined which topics on this node. No I/O; knows no Redis."""
+"""Which members have joined which topics on this node. No I/O; knows no broker."""
 
 from __future__ import annotations
 

@@ -121,6 +121,7 @@ class Roster:
         return next(self._numbers)
 
     def add(self, client: Client) -> None:
+        """Add a new connection, and apply recent events of its user."""
         _log("connected", client)
         self._slices[client.number % SLICES][client] = None
         self._users.add(client.actor.user_id, client)
@@ -129,6 +130,7 @@ class Roster:
             client.close(RESTARTING)
 
     def remove(self, client: Client) -> None:
+        """Remove a connection that has ended."""
         _log("disconnected", client)
         self._counts.disconnects.inc()
         self._slices[client.number % SLICES].pop(client, None)
@@ -211,6 +213,7 @@ class Roster:
         self._sweep(0)
 
     def stop(self) -> None:
+        """End the regular checks."""
         if self._sweeping is not None:
             self._sweeping.cancel()
 

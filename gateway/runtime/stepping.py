@@ -85,11 +85,11 @@ class Stepper:
 class _Resumable(Coroutine[Any, Any, Any]):
     """Lets a task drive a coroutine that already waits: the first `send` returns the future that it waits for.
 
-    If the task is cancelled before its first turn (by a timeout that had already passed), the cancellation thus reaches
+    A task may be cancelled before its first turn, by a timeout that had already passed. The cancellation then reaches
     the coroutine and that future, as if the task had existed from the start.
 
     An awaited future is marked until a task takes it (`_asyncio_future_blocking`, see asyncio/futures.py). A marked
-    future cannot be awaited a second time, so the mark is taken off until the task's first turn.
+    future cannot be awaited again, so the mark is removed until the task's first turn.
     """
 
     __slots__ = ("_awaited", "_coroutine", "_is_handed_over")

@@ -33,6 +33,7 @@ class Goodbye(asyncio.Protocol):
         return 0 if self.ended.done() else self._transport.get_write_buffer_size()
 
     def cut(self) -> None:
+        """End the connection now."""
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:

@@ -95,6 +95,7 @@ class LongPollTransport:
         await self._calls.stop()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer a poll (GET), a POST of frames, or a CORS preflight."""
         match request.method:
             case hdrs.METH_OPTIONS if self._is_allowed(request):
                 return _preflight(request)

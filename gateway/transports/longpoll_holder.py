@@ -87,7 +87,7 @@ class _PollCall(msgspec.Struct, array_like=True):
     poll_id: str
 
 
-class _SettleCast(msgspec.Struct, array_like=True):
+class _AcknowledgeCast(msgspec.Struct, array_like=True):
     session_id: str
     poll_id: str
     delivered: bool
@@ -123,7 +123,7 @@ class RemoteSessions:
         return msgspec.msgpack.decode(answer, type=PollAnswer)
 
     def acknowledge(self, session_id: str, poll_id: str, delivered: bool) -> None:
-        self._calls.cast(self._node_id, ACKNOWLEDGE, _encode(_SettleCast(session_id, poll_id, delivered)))
+        self._calls.cast(self._node_id, ACKNOWLEDGE, _encode(_AcknowledgeCast(session_id, poll_id, delivered)))
 
     async def post(self, session_id: str, frames: list[ClientFrame]) -> int:
         try:
@@ -152,7 +152,7 @@ def serve_sessions(calls: NodeCalls, sessions: LocalSessions) -> None:
         return _encode(await sessions.post(call.session_id, call.frames))
 
     def acknowledge(argument: bytes) -> None:
-        cast = msgspec.msgpack.decode(argument, type=_SettleCast)
+        cast = msgspec.msgpack.decode(argument, type=_AcknowledgeCast)
         sessions.acknowledge(cast.session_id, cast.poll_id, cast.delivered)
 
     calls.serve(POLL, poll)

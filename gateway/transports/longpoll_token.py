@@ -29,6 +29,7 @@ class SessionTokens:
         self._key = hmac.digest(secret.encode(), _PURPOSE, "sha256")
 
     def issue(self, reference: SessionReference) -> str:
+        """Returns the token for a session."""
         name = ".".join(reference)
         return f"{name}.{self._signature(name)}"
 
@@ -47,4 +48,5 @@ class SessionTokens:
 
 
 def new_session_id() -> str:
+    """Returns a random id without a dot."""
     return secrets.token_urlsafe(16)

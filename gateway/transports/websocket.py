@@ -54,6 +54,7 @@ class Flusher:
         """Counts the turns of the loop with writes: if it changes, other connections have had their turn."""
 
     def add(self, connection: WebSocketConnection) -> None:
+        """Write the frames of this connection at the end of this turn."""
         if not self._waiting:
             self._loop.call_soon(self._flush)
         self._waiting.append(connection)
@@ -264,6 +265,7 @@ class WebSocketTransport:
         self._flusher = Flusher(asyncio.get_running_loop())
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Admit a client and serve it until its WebSocket ends, or answer 400, 403, 429 or 503."""
         if request.method != hdrs.METH_GET:
             return web.Response(status=400)
         query = query_of(request)

@@ -22,10 +22,10 @@ class Refused(Exception):
     """The token admits nobody. The message gives the reason and never has the token."""
 
     reason: ClassVar[str]
-    """Why, as logs and metrics name it: one text for each subclass."""
+    """The reason in logs and metrics: one text for each subclass."""
 
     def __init__(self, detail: str = "", *, user_id: int | None = None) -> None:
-        """`user_id`: whose token it is; None if that is not known."""
+        """`user_id` is the user of the token; None if unknown."""
         super().__init__(detail or self.reason)
         self.user_id = user_id
 

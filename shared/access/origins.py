@@ -102,21 +102,21 @@ def _matches(origin: str, allowed: str) -> bool:
     if allowed in NAMED:
         return origin == allowed
     try:
-        given, wanted = urlsplit(origin), urlsplit(allowed if "//" in allowed else f"//{allowed}")
-        given_host, wanted_host = given.hostname, wanted.hostname
-        given_port, wanted_port = given.port, wanted.port
+        sent, wanted = urlsplit(origin), urlsplit(allowed if "//" in allowed else f"//{allowed}")
+        sent_host, wanted_host = sent.hostname, wanted.hostname
+        sent_port, wanted_port = sent.port, wanted.port
     except ValueError:
         return False
-    if given_host is None or wanted_host is None:
+    if sent_host is None or wanted_host is None:
         return False
-    port = _port(given.scheme, given_port)
-    if wanted.scheme and (given.scheme != wanted.scheme or port != _port(wanted.scheme, wanted_port)):
+    port = _port(sent.scheme, sent_port)
+    if wanted.scheme and (sent.scheme != wanted.scheme or port != _port(wanted.scheme, wanted_port)):
         return False
     if not wanted.scheme and wanted_port not in (None, port):
         return False
     if wanted_host.startswith("*."):
-        return given_host.endswith(wanted_host[1:])
-    return given_host == wanted_host or (":" in wanted_host and _same_address(given_host, wanted_host))
+        return sent_host.endswith(wanted_host[1:])
+    return sent_host == wanted_host or (":" in wanted_host and _same_address(sent_host, wanted_host))
 
 
 def _same_address(host: str, other: str) -> bool:

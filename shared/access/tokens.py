@@ -62,6 +62,7 @@ class Tokens:
 
     @property
     def access_seconds(self) -> int:
+        """The lifetime of an access token."""
         return self._access_seconds
 
     def issue(self, user_id: int, role: Role, session_id: str | None, *, seconds: int | None = None) -> str:

@@ -1,6 +1,7 @@
 """Dataclasses as declarations: an annotation says what a field may hold: `title: Annotated[str, Text(200)]`. Pure.
 
-`fields_of` is the source of the SQL, the checks of requests, the OpenAPI document and the limits of the page's forms.
+A text beside the rule is the description of the field in the OpenAPI document. `fields_of` is the source of the SQL,
+the checks of requests, the OpenAPI document and the limits of the page's forms.
 """
 
 from __future__ import annotations
@@ -40,6 +41,18 @@ class Identifier:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherUser(Identifier):
+    """A user's id. Anything else is nobody's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a client calls something: any text of 1 to `longest` characters that can be stored."""
+
+    longest: int
+
+
+@dataclass(frozen=True, slots=True)
 class Count:
     """A whole number, 0 or greater."""
 
@@ -75,6 +88,8 @@ class Field:
     """Its type, without the rule and without None."""
     rule: Any
     """The rule beside the type in `Annotated`; None if there is none."""
+    meaning: str
+    """The text beside the type in `Annotated`; empty if there is none."""
     allows_null: bool
     default: Any
     """`MISSING` if the field is required."""
@@ -104,19 +119,19 @@ def fields_of(declaration: type) -> tuple[Field, ...]:
 
 
 def _field(name: str, hint: Any, default: Any, *, is_null_refused: bool) -> Field:
-    kind, rule, allows_null = _parse_hint(hint)
+    kind, rule, meaning, allows_null = _parse_hint(hint)
     if is_null_refused:
-        return Field(name, kind, rule, False, MISSING, True)
-    return Field(name, kind, rule, allows_null, default, default is not MISSING)
+        return Field(name, kind, rule, meaning, False, MISSING, True)
+    return Field(name, kind, rule, meaning, allows_null, default, default is not MISSING)
 
 
-def _parse_hint(hint: Any) -> tuple[Any, Any, bool]:
-    """Returns the type, its rule, and whether None is allowed."""
+def _parse_hint(hint: Any) -> tuple[Any, Any, str, bool]:
+    """Returns the type, its rule, its meaning, and whether None is allowed."""
     if get_origin(hint) in (Union, types.UnionType):
         [inner] = [one for one in get_args(hint) if one is not types.NoneType]
-        kind, rule, _ = _parse_hint(inner)
-        return kind, rule, True
+        return (*_parse_hint(inner)[:3], True)
     if get_origin(hint) is Annotated:
-        kind, rule = get_args(hint)
-        return kind, rule, False
-    return hint, None, False
+        kind, *beside = get_args(hint)
+        rule = next((one for one in beside if not isinstance(one, str)), None)
+        return kind, rule, next((one for one in beside if isinstance(one, str)), ""), False
+    return hint, None, "", False

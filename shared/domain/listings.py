@@ -19,17 +19,32 @@ MAX_MILEAGE = 10_000_000
 MAX_PRICE = 2**53 - 1
 """In whole units. JavaScript represents every whole number up to it exactly."""
 MAX_QUERY_LENGTH = 200
+MAX_ASKED_YEAR = 9999
+MAX_ASKED_MILEAGE = 2**31 - 2
+"""A search may ask for more than a listing can have; one more than this stands for an unknown mileage in the index."""
 
 
 class Visibility(StrEnum):
+    """Who may see a listing or a category."""
+
     PUBLIC = "public"
     PRIVATE = "private"
     """Only registered users may see it."""
 
 
 class Status(StrEnum):
+    """Whether the car can still be bought."""
+
     AVAILABLE = "available"
     SOLD = "sold"
+
+
+class WantedStatus(StrEnum):
+    """What a search finds by status."""
+
+    AVAILABLE = Status.AVAILABLE.value
+    SOLD = Status.SOLD.value
+    ANY = "any"
 
 
 class Sort(StrEnum):
@@ -74,27 +89,31 @@ class ListingChange(Change):
     @property
     def category_id(self) -> int | None:
         """The category to which the listing moves; None if it stays."""
-        given = self.values.get("category_id")
-        assert given is None or isinstance(given, int)
-        return given
+        category_id = self.values.get("category_id")
+        assert category_id is None or isinstance(category_id, int)
+        return category_id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ListingFilter:
-    """The conditions of a search; None means any. Case and accents of makes and models are ignored."""
+    """The conditions of a search; None means any. Case and accents of makes and models are ignored.
 
-    text: str | None = None
-    category_id: int | None = None
-    seller_id: int | None = None
-    make: str | None = None
-    model: str | None = None
-    year_min: int | None = None
-    year_max: int | None = None
-    price_min: int | None = None
-    price_max: int | None = None
-    mileage_max: int | None = None
-    status: Status | None = Status.AVAILABLE
-    hidden: bool | None = None
+    A condition is declared here, and becomes SQL in shared/repositories/listing_search.py. The parameter of the REST
+    API, its limits and its description follow from the declaration.
+    """
+
+    q: Annotated[str, Text(MAX_QUERY_LENGTH), "Words to search for; misspellings are tolerated."] | None = None
+    category_id: Annotated[Id, "Only this category."] | None = None
+    seller_id: Annotated[Id, "Only listings of this user."] | None = None
+    make: Annotated[ShortText, "Only this make; case and accents are ignored."] | None = None
+    model: Annotated[ShortText, "Only this model; case and accents are ignored."] | None = None
+    year_min: Annotated[int, Whole(0, MAX_ASKED_YEAR), "This year or later."] | None = None
+    year_max: Annotated[int, Whole(0, MAX_ASKED_YEAR), "This year or earlier."] | None = None
+    price_min: Annotated[int, Whole(0, MAX_PRICE), "At least this price, in whole units."] | None = None
+    price_max: Annotated[int, Whole(0, MAX_PRICE), "At most this price, in whole units."] | None = None
+    mileage_max: Annotated[int, Whole(0, MAX_ASKED_MILEAGE), "At most this many miles."] | None = None
+    status: Annotated[WantedStatus, "Only available listings, only sold ones, or both."] = WantedStatus.AVAILABLE
+    hidden: Annotated[bool, "For moderators. true: only hidden listings; false: only the others."] | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -107,6 +126,8 @@ _PLAIN = ListingFilter()
 
 @dataclass(frozen=True, slots=True)
 class Category:
+    """A category of listings."""
+
     id: int
     name: str
     visibility: Visibility

@@ -8,6 +8,11 @@ MAX_PICTURES = 10
 """The most pictures that one listing may have."""
 
 
+ADDRESS = "/api/pictures/{id}"
+THUMBNAIL_ADDRESS = ADDRESS + "/thumbnail"
+"""Where the API serves the files, as paths on its host."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPicture:
     """A picture and its thumbnail before they have a row. The extensions of the keys match the media types."""
@@ -24,6 +29,7 @@ class NewPicture:
 
     @property
     def keys(self) -> tuple[str, str]:
+        """The keys of the picture and the thumbnail."""
         return self.key, self.thumbnail_key
 
 

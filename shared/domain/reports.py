@@ -10,6 +10,8 @@ MAX_REPORT_LENGTH = 1000
 
 
 class ReportReason(StrEnum):
+    """What is wrong with the listing."""
+
     SPAM = "spam"
     FRAUD = "fraud"
     OFFENSIVE = "offensive"
@@ -20,6 +22,8 @@ class ReportReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Report:
+    """A user's report about a listing; open while `resolved_at` is None."""
+
     id: int
     listing_id: int
     reporter_id: int

@@ -55,9 +55,9 @@ def terms(folded: str) -> list[Term]:
     return ([term for term in found if term.spelling not in _FILLERS] or found)[:MAX_WORDS]
 
 
-def joined(given: Sequence[Term]) -> list[str]:
+def joined(typed: Sequence[Term]) -> list[str]:
     """Returns neighbouring terms joined into one word: `mazda 3` can also be `mazda3`."""
-    return [one_word for name, number in pairwise(given) if (one_word := _one_word(name, number))]
+    return [one_word for name, number in pairwise(typed) if (one_word := _one_word(name, number))]
 
 
 def _one_word(name: Term, number: Term) -> str | None:
@@ -66,7 +66,7 @@ def _one_word(name: Term, number: Term) -> str | None:
     return None
 
 
-def tsquery(given: Sequence[Term], known: Iterable[tuple[str, KnownWord]]) -> str:
+def tsquery(typed: Sequence[Term], known: Iterable[tuple[str, KnownWord]]) -> str:
     """Returns the search in the notation of Postgres's tsquery.
 
     `known` pairs each spelling, also those of `joined`, with the words of the vocabulary that it begins or resembles.
@@ -74,9 +74,9 @@ def tsquery(given: Sequence[Term], known: Iterable[tuple[str, KnownWord]]) -> st
     near: dict[str, list[KnownWord]] = {}
     for spelling, word in known:
         near.setdefault(spelling, []).append(word)
-    last = given[-1] if given else None
-    parts = [_variants(term, near.get(term.spelling, []), term is last) for term in given]
-    for index, (name, number) in enumerate(pairwise(given)):
+    last = typed[-1] if typed else None
+    parts = [_variants(term, near.get(term.spelling, []), term is last) for term in typed]
+    for index, (name, number) in enumerate(pairwise(typed)):
         one_word = _one_word(name, number)
         if one_word and any(known.word == one_word for known in near.get(one_word, ())):
             parts[index : index + 2] = ["", f"({parts[index]} & {parts[index + 1]} | {quoted(one_word)})"]

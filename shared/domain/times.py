@@ -13,4 +13,5 @@ def rfc3339(time: datetime) -> str:
 
 
 def rfc3339_or_none(time: datetime | None) -> str | None:
+    """Like `rfc3339`; None for None."""
     return None if time is None else rfc3339(time)

@@ -10,9 +10,15 @@ MAX_NAME_LENGTH = 100
 MAX_EMAIL_LENGTH = 254
 MIN_PASSWORD_LENGTH = 8
 MAX_PASSWORD_LENGTH = 200
+MAX_REASON_LENGTH = 1000
+"""Characters of the reason for a ban, or for hiding a listing."""
+MAX_SEARCH_LENGTH = 200
+"""Characters of a search for users."""
 
 
 class Role(StrEnum):
+    """A registered user's role."""
+
     USER = "user"
     MODERATOR = "moderator"
     ADMIN = "admin"

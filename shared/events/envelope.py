@@ -1,4 +1,4 @@
-"""The form of a broadcast between nodes on Redis. Its payload has the bytes that clients get. No I/O.
+"""The form of a broadcast between nodes on the broker. Its payload has the bytes that clients get. No I/O.
 
 A line of JSON, a newline, the payload: `["<node>","<event>","json"]\n{...}`. A node splices the payload into its
 clients' frames without decoding it. The third element is `json` or `binary`.
@@ -23,7 +23,7 @@ _decode_header = msgspec.json.Decoder(_Header).decode
 
 
 class BadEnvelope(ValueError):
-    """A message on Redis that did not come from a node of this service."""
+    """A message on the broker that did not come from a node of this service."""
 
 
 class Envelope(NamedTuple):

@@ -1,16 +1,15 @@
-"""Events about private messages: names and payloads, for sockets and REST. Pure."""
+"""A private message as clients get it, over sockets and by REST. Pure."""
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from shared.domain import messages
 from shared.domain.declared import Id, Timestamp
 from shared.domain.times import rfc3339, rfc3339_or_none
 
 SEND = "send"
-READ = "read"
-TYPING = "typing"
+"""The event that has a message as its payload."""
 
 # `from` is a keyword of Python, so this cannot be written as a class.
 Message = TypedDict(
@@ -39,13 +38,3 @@ def message_payload(message: messages.Message) -> Message:
         "inserted_at": rfc3339(message.inserted_at),
         "read_at": rfc3339_or_none(message.read_at),
     }
-
-
-def read_payload(by_id: int, with_id: int, up_to: int) -> dict[str, Any]:
-    """Returns the payload of `read`: `by` has read what `with` wrote, up to this message id. User ids are strings."""
-    return {"by": str(by_id), "with": str(with_id), "up_to": up_to}
-
-
-def typing_payload(from_id: int, to_id: int) -> dict[str, Any]:
-    """Returns the payload of `typing`: `from` is writing to `to`. User ids are strings."""
-    return {"from": str(from_id), "to": str(to_id)}

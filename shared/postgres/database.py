@@ -30,13 +30,16 @@ class Transaction:
         self._timeout = timeout
 
     async def fetch(self, statement: Statement, *parameters: Any) -> list[tuple[Any, ...]]:
+        """Like `Database.fetch`, within the transaction."""
         return (await self._connection.execute(statement, parameters, self._timeout))[0]
 
     async def fetch_one(self, statement: Statement, *parameters: Any) -> tuple[Any, ...] | None:
+        """Like `Database.fetch_one`, within the transaction."""
         rows, _ = await self._connection.execute(statement, parameters, self._timeout)
         return rows[0] if rows else None
 
     async def execute(self, statement: Statement, *parameters: Any) -> int:
+        """Like `Database.execute`, within the transaction."""
         return (await self._connection.execute(statement, parameters, self._timeout))[1]
 
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 from shared.pubsub.broker import Broker
 from shared.pubsub.redis import RedisBroker
 from shared.pubsub.redis_cluster import RedisClusterBroker
-from shared.redis import is_cluster
+from shared.redis import is_cluster, url_fault
 from shared.settings import Settings
 
 
 def broker_for(settings: Settings, node_id: str) -> Broker:
     """Returns the broker for the server or cluster in `settings.redis_url`. Redis's CLIENT LIST shows `node_id`."""
     return RedisClusterBroker(settings, node_id) if is_cluster(settings.redis_url) else RedisBroker(settings, node_id)
+
+
+def address_fault(settings: Settings) -> str | None:
+    """Why no broker can be made of the settings: a line that begins with the variable's name. None if one can."""
+    fault = url_fault(settings.redis_url) if settings.redis_url else None
+    return f"REDIS_URL: {fault}" if fault else None

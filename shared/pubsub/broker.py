@@ -30,6 +30,10 @@ class Broker(Protocol):
     """
 
     @property
+    def server(self) -> str:
+        """What operators call the server that it runs on, as health and metrics name it: `redis`."""
+
+    @property
     def connected(self) -> bool:
         """True while this node can publish and receive on every topic, as far as it knows."""
 
@@ -41,7 +45,7 @@ class Broker(Protocol):
         """Connect, or keep trying in the background. Without a receiver, losses are not reported."""
 
     async def stop(self) -> None:
-        """If the link is up, send what is queued and wait until Redis has confirmed it. Then disconnect."""
+        """If the link is up, send what is queued and wait until the server has confirmed it. Then disconnect."""
 
     async def subscribe(self, topic: str) -> None:
         """Returns when the subscription is confirmed: this node receives everything that is published from then on.

@@ -17,6 +17,8 @@ class MemoryHub:
 class MemoryBroker:
     """The broker of one node. Its link is always up."""
 
+    server = "memory"
+
     def __init__(self, hub: MemoryHub | None = None) -> None:
         self._hub = hub or MemoryHub()
         self._receiver: Receiver | None = None

@@ -48,6 +48,8 @@ class ClusterHooks:
 class RedisBroker:
     """A broker over one Redis server."""
 
+    server = "redis"
+
     def __init__(
         self,
         settings: Settings,
@@ -219,7 +221,7 @@ class RedisBroker:
         """Write subscriptions and messages in batches as they arrive."""
         while True:
             self._work.clear()
-            # Joins that come while the server confirms others are collected, and share the next SUBSCRIBE.
+            # While the server confirms earlier joins, further joins are collected: they share the next SUBSCRIBE.
             if not self._topics.is_unconfirmed:
                 await self._write_subscriptions(link)
             while self._queue:
@@ -289,7 +291,7 @@ class RedisBroker:
             return
         log.warning("redis refused a command", error=str(error))
         if self._topics.is_unconfirmed:
-            # If the command was a SUBSCRIBE, its confirmation never comes, and nobody knows which SUBSCRIBE it was.
+            # If the command was a SUBSCRIBE, its confirmation will never come, and it is unknown which one it was.
             raise RedisConnectionError(f"a subscription may have been refused: {error}")
 
     def _end_topic(self, channel: bytes) -> None:

@@ -48,6 +48,8 @@ class _Topic:
 class RedisClusterBroker(ClusterHooks):
     """A broker on the Redis Cluster in `settings.redis_url` (`redis+cluster://`, `rediss+cluster://`)."""
 
+    server = "redis"
+
     def __init__(self, settings: Settings, node_id: str = "") -> None:
         self._settings = settings
         self._node_id = node_id

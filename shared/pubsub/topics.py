@@ -1,4 +1,4 @@
-"""The topics that a node wants from one Redis server, and which of them the server has confirmed. Does no I/O.
+"""The topics that a node wants from one Redis server, and which of them the server has confirmed. No I/O.
 
 The broker asks which topics to subscribe and unsubscribe next, writes the commands, and reports the server's answers.
 A channel is a topic's name in Redis: the prefix of the settings and the topic.
@@ -13,7 +13,7 @@ from redis.crc import key_slot
 
 
 class Topic:
-    """How many callers want a topic on this node, and who waits until the server has confirmed it."""
+    """How many callers want a topic on this node, and the callers that wait for its confirmation."""
 
     __slots__ = ("confirmed", "count", "unconfirmed", "waiters")
 
@@ -21,11 +21,11 @@ class Topic:
         self.count = 0
         self.confirmed = False
         self.unconfirmed = 0
-        """SUBSCRIBEs that were written to this link and that the server has not confirmed."""
+        """Number of SUBSCRIBEs that were written to this link and are not confirmed."""
         self.waiters: list[asyncio.Future[None]] | None = None
 
     async def wait(self) -> None:
-        """Return when the server has confirmed the topic. Raise TimeoutError if the server does not serve it."""
+        """Returns when the server has confirmed the topic. Raises TimeoutError if the server no longer serves it."""
         waiter = asyncio.get_running_loop().create_future()
         if self.waiters is None:
             self.waiters = []
@@ -39,7 +39,7 @@ class Topic:
 
     def give_up(self) -> None:
         for waiter in self._no_longer_waiting():
-            waiter.set_exception(TimeoutError("the server does not serve this topic any more"))
+            waiter.set_exception(TimeoutError("the server no longer serves this topic"))
 
     def _no_longer_waiting(self) -> list[asyncio.Future[None]]:
         waiters, self.waiters = self.waiters, None
@@ -50,13 +50,13 @@ class Topics:
     """The wanted topics of one server, over all links to it, one link after the other."""
 
     def __init__(self, work: asyncio.Event) -> None:
-        """`work` is set when there is something to subscribe or to unsubscribe."""
+        """`work` is set when a topic has to be subscribed or unsubscribed."""
         self._work = work
         self._topics: dict[bytes, Topic] = {}
         self._to_subscribe: dict[bytes, None] = {}
         self._to_unsubscribe: dict[bytes, None] = {}
         self._missing = 0
-        """Topics that a new link must have confirmed before it counts as up."""
+        """Number of topics that a new link has yet to confirm before it counts as up."""
         self._unconfirmed = 0
         """The sum of `Topic.unconfirmed`."""
         self.all_confirmed = asyncio.Event()
@@ -67,11 +67,11 @@ class Topics:
 
     @property
     def is_unconfirmed(self) -> bool:
-        """Whether SUBSCRIBEs were written that the server has not confirmed."""
+        """True if a SUBSCRIBE was written and is not confirmed."""
         return self._unconfirmed > 0
 
     def want(self, channel: bytes) -> Topic:
-        """Count one more caller who wants the topic, and have it subscribed if it is not."""
+        """Count one more caller that wants the topic. It will be subscribed if it is not."""
         topic = self._topics.get(channel)
         if topic is None:
             topic = self._topics[channel] = Topic()
@@ -84,20 +84,20 @@ class Topics:
         return topic
 
     def unwant(self, channel: bytes, wanted: Topic | None = None) -> None:
-        """Count one caller less. Do nothing if `wanted`, which `want` returned, is not the channel's topic any more."""
+        """Count one caller less. Does nothing if `wanted`, from `want`, is no longer the channel's topic."""
         topic = self._topics.get(channel)
         if topic is None or (wanted is not None and topic is not wanted):
             return
         topic.count -= 1
         if topic.count == 0:
-            # Unsubscribed with the next write only: a caller who comes back before it finds the topic subscribed.
+            # Unsubscribed with the next write: a caller that returns before it finds the topic still subscribed.
             self._to_unsubscribe[channel] = None
             self._work.set()
 
     # A link
 
     def link_began(self) -> None:
-        """Everything that is wanted has to be subscribed on the new link."""
+        """A new link has begun: all wanted topics must be subscribed on it."""
         self._to_subscribe.clear()
         self._to_unsubscribe.clear()
         for channel, topic in list(self._topics.items()):
@@ -117,10 +117,10 @@ class Topics:
             topic.confirmed = False
 
     def next_to_unsubscribe(self, most: int) -> list[bytes]:
-        """At most so many channels, which are forgotten with this call; none if there is nothing to unsubscribe."""
+        """Returns at most `most` channels to unsubscribe, and forgets them."""
         gone: list[bytes] = []
         while self._to_unsubscribe and not gone:
-            for channel in _taken(self._to_unsubscribe, most):
+            for channel in _pop_batch(self._to_unsubscribe, most):
                 topic = self._topics.get(channel)
                 # A topic that is not confirmed yet is unsubscribed when it is. Otherwise the late confirmation could be
                 # taken for that of a later SUBSCRIBE.
@@ -130,16 +130,16 @@ class Topics:
         return gone
 
     def next_to_subscribe(self, most: int) -> list[bytes]:
-        """At most so many channels, which are unconfirmed from now on; none if there is nothing to subscribe."""
+        """Returns at most `most` channels to subscribe; they are unconfirmed from now on."""
         wanted: list[bytes] = []
         while self._to_subscribe and not wanted:
-            wanted = [channel for channel in _taken(self._to_subscribe, most) if channel in self._topics]
+            wanted = [channel for channel in _pop_batch(self._to_subscribe, most) if channel in self._topics]
         for channel in wanted:
             self._topics[channel].unconfirmed += 1
         self._unconfirmed += len(wanted)
         return wanted
 
-    # What the server says
+    # Answers of the server
 
     def subscribed(self, channel: bytes) -> None:
         """The server has confirmed one SUBSCRIBE of the channel."""
@@ -156,42 +156,42 @@ class Topics:
         if not topic.count:
             self._to_unsubscribe[channel] = None
             self._work.set()
-        self._one_less_missing()
+        self._count_confirmed()
 
     def is_confirmed(self, channel: bytes) -> bool:
         topic = self._topics.get(channel)
         return topic is not None and topic.confirmed
 
     def unconfirmed_in(self, slot: int) -> list[bytes]:
-        """The channels of a hash slot whose SUBSCRIBE was written and is not confirmed."""
+        """Returns the channels of a hash slot whose SUBSCRIBE was written and is not confirmed."""
         if self._unconfirmed <= 0:
             return []
         return [name for name, topic in self._topics.items() if topic.unconfirmed and key_slot(name) == slot]
 
     def drop(self, channel: bytes) -> bool:
-        """Forget a channel that the server does not serve any more. Return whether it is still wanted."""
+        """Forget a channel that the server no longer serves. Returns whether it is still wanted."""
         topic = self._topics.pop(channel)
         self._to_subscribe.pop(channel, None)
         self._to_unsubscribe.pop(channel, None)
         self._unconfirmed -= topic.unconfirmed
         if not topic.confirmed:
-            self._one_less_missing()
+            self._count_confirmed()
         topic.give_up()
         return topic.count > 0
 
     def give_up(self) -> None:
-        """Callers that wait for a topic get TimeoutError."""
+        """Make all waiting callers raise TimeoutError."""
         for topic in self._topics.values():
             topic.give_up()
 
-    def _one_less_missing(self) -> None:
+    def _count_confirmed(self) -> None:
         if self._missing:
             self._missing -= 1
             if not self._missing:
                 self.all_confirmed.set()
 
 
-def _taken(channels: dict[bytes, None], most: int) -> list[bytes]:
+def _pop_batch(channels: dict[bytes, None], most: int) -> list[bytes]:
     taken = list(islice(channels, most))
     for channel in taken:
         del channels[channel]

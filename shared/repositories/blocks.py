@@ -54,9 +54,11 @@ class BlockRepository:
         return public_user(row)
 
     async def unblock(self, blocker_id: int, blocked_id: int) -> None:
+        """Remove a block, if there is one."""
         await self._database.execute(_UNBLOCK, blocker_id, blocked_id)
 
     async def is_blocked(self, user_id: int, *, by: int) -> bool:
+        """True if the user `by` has blocked the user `user_id`."""
         return await self._database.fetch_one(_IS_BLOCKED, by, user_id) is not None
 
     async def blocked_by(

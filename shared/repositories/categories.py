@@ -71,8 +71,8 @@ class CategoryRepository:
 
     async def change(self, category_id: int, *, name: str | None, visibility: Visibility | None, by: int) -> Category:
         """Set the name and the visibility, unless they are None. Raises CategoryNotFound or CategoryNameTaken."""
-        given = (("name", name), ("visibility", visibility))
-        changes = {field: value for field, value in given if value is not None}
+        wanted = (("name", name), ("visibility", visibility))
+        changes = {field: value for field, value in wanted if value is not None}
         try:
             async with self._database.transaction() as transaction:
                 row = await transaction.fetch_one(_CHANGE, category_id, name, visibility)

@@ -1,8 +1,8 @@
-"""SQL about conversations: whom a user has written with, the last message, and how many are unread.
+"""SQL about conversations: the other user, the last message, and the number of unread messages.
 
-No table has the conversations: to keep one up to date would cost every message two more rows. They are found in the
-indexes of messages, which have each user's partners in order. So a page by partner costs as much as it is long. A page
-by time mostly does too; only where few partners wrote all of the latest messages, all partners have to be looked at.
+Conversations have no table, because each message would have to change two of its rows. The indexes of messages have
+each user's partners in order. So the cost of a page by partner depends only on its length. The same mostly holds for a
+page by time; but if a few partners wrote all the latest messages, the statement has to look at all partners.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from shared.postgres import Database, Statement
 from shared.repositories.messages import COLUMNS
 
 RECENT = 500
-"""So many of the latest messages are looked at for the latest conversations, before all partners are."""
+"""The latest conversations are first searched in this many of the latest messages, then among all partners."""
 
-# All read a page (other_id, message_id): the partner, and the last message between the two.
+# All statements read a `page` of (other_id, message_id): the partner, and the last message of the conversation.
 _SHOWN = f"""{COLUMNS}, p.other_id, u.name,
        (SELECT count(*) FROM messages r WHERE r.to_id = $1 AND r.from_id = p.other_id AND r.read_at IS NULL)"""
 _JOINED = "page p JOIN messages m ON m.id = p.message_id LEFT JOIN users u ON u.id = p.other_id"
@@ -39,7 +39,7 @@ _RECENT = Statement(
         SELECT {_SHOWN}, (SELECT count(*) FROM recent) < $3 FROM {_JOINED} ORDER BY m.id DESC""",
     ("bigint", "integer", "integer"),
 )
-# This goes along the index from one partner's latest message to the next partner's, and skips all other messages.
+# This jumps in the index from one partner's latest message to the next partner's, and skips all other messages.
 _LATEST = Statement(
     "conversations_latest",
     f"""WITH RECURSIVE sent (other_id, message_id) AS (
@@ -65,7 +65,7 @@ _LATEST = Statement(
 
 
 def _next_after(other_id: str) -> str:
-    """The user's next partner in the order of ids; NULL after the last one."""
+    """Returns SQL for the user's next partner in the order of ids; NULL after the last one."""
     return f"""least(
         (SELECT s.to_id FROM messages s WHERE s.from_id = $1 AND s.to_id > {other_id} ORDER BY s.to_id LIMIT 1),
         (SELECT r.from_id FROM messages r WHERE r.to_id = $1 AND r.from_id > {other_id} ORDER BY r.from_id LIMIT 1))"""
@@ -90,13 +90,13 @@ _WITH = Statement(
 
 
 class ConversationRepository:
-    """The name of a partner who has left is empty. Every method raises DatabaseUnavailable when Postgres is away."""
+    """The name of a deleted account is "". Every method raises DatabaseUnavailable while Postgres is away."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def latest(self, user_id: int, *, before_id: int, limit: int) -> list[Conversation]:
-        """The user's conversations whose last message has an id smaller than `before_id`, the latest first."""
+        """Returns the user's conversations whose last message has an id smaller than `before_id`, latest first."""
         if before_id == MAX_ID:
             rows = await self._database.fetch(_RECENT, user_id, limit, RECENT)
             if len(rows) == limit or not rows or rows[0][10]:
@@ -105,14 +105,14 @@ class ConversationRepository:
         return [_conversation(row) for row in rows]
 
     async def by_user(self, user_id: int, *, after_id: int, limit: int) -> list[Conversation]:
-        """The user's conversations with users whose ids are greater than `after_id`, in the order of these ids."""
+        """Returns the user's conversations with users whose ids are greater than `after_id`, in this order."""
         rows = await self._database.fetch(_BY_USER, user_id, after_id, limit)
         return [_conversation(row) for row in rows]
 
     async def with_users(
         self, user_id: int, other_ids: Sequence[int], *, before_id: int, limit: int
     ) -> list[Conversation]:
-        """As `latest`, of the conversations with these users alone."""
+        """Like `latest`, only for the conversations with these users."""
         rows = await self._database.fetch(_WITH, user_id, list(set(other_ids)), before_id, limit)
         return [_conversation(row) for row in rows]
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from shared.domain.listings import ListingFilter, Sort
+from shared.domain.listings import ListingFilter, Sort, WantedStatus
 from shared.domain.search import KnownWord, joined, quoted, terms, tsquery
 from shared.postgres import Database, Statement
 from shared.repositories.visibility import IS_HIDDEN, Viewer, visible_to
@@ -152,13 +152,13 @@ class ListingSearch:
         None if there is no such part, "" if it cannot match anything.
         """
         parts = []
-        if filter.text is not None:
-            given = terms(await self._folded(filter.text))
-            if not given:
+        if filter.q is not None:
+            typed = terms(await self._folded(filter.q))
+            if not typed:
                 return ""
-            asked = [*(term.spelling for term in given), *joined(given)]
+            asked = [*(term.spelling for term in typed), *joined(typed)]
             rows = await self._database.fetch(_NEAR_WORDS, asked)
-            parts.append(tsquery(given, ((row[0], KnownWord(row[1], row[2])) for row in rows)))
+            parts.append(tsquery(typed, ((row[0], KnownWord(row[1], row[2])) for row in rows)))
         for name, value in (("make", filter.make), ("model", filter.model)):
             if value is not None:
                 parts.append(quoted(f"{name}={await self._folded(value)}"))
@@ -199,7 +199,7 @@ class _Ways:
 
         A status counts as a condition: few listings may be sold, or available.
         """
-        return self.filter != ListingFilter(status=None)
+        return self.filter != ListingFilter(status=WantedStatus.ANY)
 
     def walk(self, rows: int | None) -> Search:
         """Walk along the order's index, over at most `rows` rows, and pick those that match."""
@@ -306,7 +306,7 @@ def _begin_of_index(sort: Sort, filter: ListingFilter) -> tuple[Any, ...] | None
         return "l.seller_id = %s", filter.seller_id
     if filter.hidden is True:
         return ("l.hidden_at IS NOT NULL",)
-    if filter.status is not None:
+    if filter.status is not WantedStatus.ANY:
         return "l.status = %s", filter.status.value
     return None
 
@@ -318,7 +318,7 @@ def _same(conditions: _Conditions, filter: ListingFilter) -> None:
         conditions.add("l.seller_id = %s", filter.seller_id)
     if filter.hidden is True:
         conditions.add(f"l.hidden_at IS NOT NULL AND {IS_HIDDEN}")
-    if filter.status is not None:
+    if filter.status is not WantedStatus.ANY:
         conditions.add("l.status = %s", filter.status.value)
 
 

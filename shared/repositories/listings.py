@@ -16,6 +16,7 @@ import msgspec
 from shared.access.actor import Actor
 from shared.domain.declared import fields_of
 from shared.domain.listings import CategoryNotFound, ListingChange, ListingNotFound, NewListing
+from shared.domain.pictures import ADDRESS, THUMBNAIL_ADDRESS
 from shared.domain.times import rfc3339_or_none
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.audit import RECORD, details_json
@@ -29,14 +30,15 @@ _NAMED = """(SELECT one FROM (SELECT c.id, c.name) AS one) AS category,
     (SELECT one FROM (SELECT s.id, s.name) AS one) AS seller"""
 _SHOWN = ", ".join(_NAMED if name == "category_id" else f"l.{name}" for name in _FIELDS)
 
+_ADDRESS, _THUMBNAIL_ADDRESS = (f"replace('{path}', '{{id}}', p.id::text)" for path in (ADDRESS, THUMBNAIL_ADDRESS))
+
 # `_presented` adds the fields that not everybody may see.
 JSON = f"""(SELECT row_to_json(shown)::text FROM (SELECT
     l.id, {_SHOWN},
     to_char(l.created_at, {TIME_FORMAT}) AS created_at, to_char(l.updated_at, {TIME_FORMAT}) AS updated_at,
     (SELECT count(*) FROM replies r WHERE r.listing_id = l.id) AS reply_count,
     (SELECT coalesce(json_agg(one ORDER BY one.id), '[]'::json) FROM (
-         SELECT p.id, '/api/pictures/' || p.id AS url, '/api/pictures/' || p.id || '/thumbnail' AS thumbnail_url,
-                p.width, p.height
+         SELECT p.id, {_ADDRESS} AS url, {_THUMBNAIL_ADDRESS} AS thumbnail_url, p.width, p.height
          FROM pictures p WHERE p.listing_id = l.id
      ) AS one) AS pictures
 ) AS shown)"""

@@ -17,7 +17,7 @@ from shared.postgres import Database, Statement
 from shared.repositories.visibility import roles_that_see_hidden, visible_to
 
 COLUMNS = "m.id, m.from_id, m.to_id, m.text, m.listing_id, m.inserted_at, m.read_at"
-"""A Message, from `messages m`."""
+"""The columns of a Message, from `messages m`."""
 
 # Every sender is registered, and so may see private listings. The role decides whether they may see hidden ones.
 _SEES_HIDDEN = f"EXISTS (SELECT FROM users f WHERE f.id = from_id AND f.role IN ({roles_that_see_hidden()}))"
@@ -94,7 +94,7 @@ _CONVERSATION = Statement(
         ORDER BY id DESC LIMIT $4""",
     ("bigint", "bigint", "bigint", "integer"),
 )
-# Ids are in the order of time, give or take one statement, so a search from the end soon finds one that is old enough.
+# Ids follow time, give or take one statement, so a search from the end soon finds a message that is old enough.
 _LAST_ID_BEFORE = Statement(
     "messages_last_id_before",
     "SELECT id FROM messages WHERE inserted_at < now() - $1 * interval '1 second' ORDER BY id DESC LIMIT 1",

@@ -37,7 +37,7 @@ class NodeState:
     dead_seconds: float
     """Seconds since its lease expired or it left; negative while it is alive."""
     heard_seconds: float
-    """Seconds since its link to Redis was last known to be up."""
+    """Seconds since its link to the broker was last known to be up."""
     unheard: int
     """Grows when the process publishes while its link is away."""
 
@@ -51,7 +51,7 @@ class NodeRepository:
     async def report(self, node_id: str, *, lease_seconds: float, is_heard: bool, unheard: int) -> list[NodeState]:
         """Report that this node is alive for `lease_seconds`. Returns the last reports of the other nodes.
 
-        `is_heard`: its link to Redis is up. `unheard`: a number that grows when it publishes while the link is down.
+        `is_heard`: its link to the broker is up. `unheard`: a number that grows when it publishes without the link.
         """
         try:
             rows = await self._database.fetch(_REPORT, node_id, lease_seconds, is_heard, unheard)

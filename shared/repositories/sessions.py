@@ -58,6 +58,8 @@ class Refresh(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RefreshOutcome:
+    """The result of a refresh, and the user of the session (0 if there is no session)."""
+
     outcome: Refresh
     user_id: int = 0
     generation: int = 0

@@ -29,6 +29,7 @@ class Viewer:
 
     @classmethod
     def of(cls, actor: Actor | None) -> Viewer:
+        """Returns the viewer for an actor; None is a visitor."""
         return cls(
             None if actor is None else actor.user_id,
             may(Action.LISTING_READ_PRIVATE, actor, owner_id=None),

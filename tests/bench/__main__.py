@@ -1,8 +1,8 @@
-"""`python -m tests.bench [--quick] [PART...]`: starts what it needs, measures, prints a table; `make bench`.
+"""`python -m tests.bench [--quick] [PART...]` starts servers, measures them, and prints a table. `make bench` runs it.
 
-Nodes run on the first core; the load, Postgres and Redis on the second. Rounds of what is compared follow each other
-within seconds. A ratio is the median of those of the rounds, taken of the servers' CPU time for one operation: so it
-holds on a machine that others use meanwhile, where the figures a second do not.
+Nodes run on the first core; the load, Postgres and Redis run on the second. Things that are compared are measured in
+turns within seconds. A ratio is computed for each round from the servers' CPU time for one operation, and the table has
+the median of the rounds. So the ratios hold also on a busy machine, but the numbers a second do not.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PARTS: dict[str, Part] = {
     "catch_up": catch_up.run,
 }
 API = "tests.bench.api"
-"""The part about REST: a program of its own."""
+"""The part that measures REST. It is a separate program."""
 QUICK_API = ("--seconds", "1", "--rounds", "1", "--repeats", "20")
 
 
@@ -69,7 +69,7 @@ def _processor() -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measures the gateway, then the API.")
     parser.add_argument(
-        "parts", nargs="*", metavar="PART", help=f"of: {', '.join([*PARTS, 'api'])}; none is all of them"
+        "parts", nargs="*", metavar="PART", help=f"one of: {', '.join([*PARTS, 'api'])}; all parts if none is given"
     )
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
     given = parser.parse_args()

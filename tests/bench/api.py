@@ -1,7 +1,7 @@
-"""`python -m tests.bench.api`: the API's listings beside a bare handler of the same SQL, and the searches with plans.
+"""`python -m tests.bench.api` compares the API's listings with a bare handler of the same SQL, and times the searches.
 
-The API (or the bare handler) has core 0 for itself; Postgres and the load share core 1. The two are measured in turns,
-in the same minutes, and the best of each counts: what else the machine does at the time only takes away.
+The API or the bare handler runs alone on core 0; Postgres and the load share core 1. The two are measured in turns, and
+the best round of each counts, because other work on the machine only makes a round slower.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ SEARCHES = {
 }
 PLANNED: dict[str, tuple[ListingFilter, Sort]] = {
     "category by price": (ListingFilter(category_id=1), Sort.CHEAPEST),
-    "toyta camry": (ListingFilter(text="toyta camry"), Sort.NEWEST),
-    "q, filters, -price": (ListingFilter(text="honda civic", year_min=2008, price_max=12_000), Sort.DEAREST),
+    "toyta camry": (ListingFilter(q="toyta camry"), Sort.NEWEST),
+    "q, filters, -price": (ListingFilter(q="honda civic", year_min=2008, price_max=12_000), Sort.DEAREST),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Requests a second; milliseconds."""
+    """Requests a second, and percentiles of their duration in milliseconds."""
 
     per_second: float
     p50: float
@@ -63,14 +63,14 @@ class Rate:
 
 
 async def measure(origin: str, paths: Sequence[str], seconds: float) -> Rate:
-    """By wrk if it is installed, else by the client beside this file; on this process's cores."""
+    """Measure with wrk if it is installed, else with tests.bench.http_load, on this process's cores."""
     if shutil.which("wrk"):
         return await _wrk(origin, paths, seconds)
     command = [sys.executable, "-m", "tests.bench.http_load", origin]
     command += ["--connections", str(CONNECTIONS), "--seconds", str(seconds)]
     output = json.loads(await _run(command, "\n".join(paths)))
     if output["failures"]:
-        raise SystemExit(f"{output['failures']:.0f} answers were no 200")
+        raise SystemExit(f"{output['failures']:.0f} answers had another status than 200")
     return Rate(output["per_second"], output["p50_ms"], output["p99_ms"])
 
 
@@ -85,7 +85,7 @@ async def _wrk(origin: str, paths: Sequence[str], seconds: float) -> Rate:
         command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:.0f}s", "-s", script.name, origin]
         found = re.search(r"RESULT (\S+) (\S+) (\S+) (\S+)", await _run(command, ""))
     if found is None or float(found[4]):
-        raise SystemExit("wrk: answers were no 200")
+        raise SystemExit("wrk: answers had another status than 200")
     return Rate(float(found[1]), float(found[2]), float(found[3]))
 
 
@@ -100,7 +100,7 @@ async def _run(command: Sequence[str], given: str) -> str:
 
 
 async def beside_bare(api: Node, bare: Node, paths: Sequence[str], goal: float, seconds: float, rounds: int) -> None:
-    """Print our rate, the bare handler's, and their ratios."""
+    """Print the API's rate, the bare handler's rate, and their ratio."""
     ours: list[Rate] = []
     theirs: list[Rate] = []
     for _ in range(rounds):
@@ -115,7 +115,7 @@ async def beside_bare(api: Node, bare: Node, paths: Sequence[str], goal: float, 
 
 
 async def searches(api: Node, repeats: int) -> None:
-    """Print p50 and p95 of each search, asked over HTTP one after the other."""
+    """Print p50 and p95 of each search, with one HTTP request at a time."""
     async with aiohttp.ClientSession() as client:
         fiftieth = ""
         for _ in range(49):
@@ -138,7 +138,7 @@ async def searches(api: Node, repeats: int) -> None:
 
 
 async def plans(database: Database) -> None:
-    """Print the plan of every statement that the searches run, and whether a table is read whole."""
+    """Print the plan of every statement that the searches run, and the sequential scans in them."""
     visitor: Actor | None = None
     ran: list[Search] = []
     search = ListingSearch(database, ran.append)

@@ -1,4 +1,4 @@
-"""The baseline of a broadcast: bare aiohttp that writes each frame it gets to every socket, already framed."""
+"""The baseline of a broadcast: a bare aiohttp server that writes each frame it gets to every socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The baseline: a bare aiohttp echo on uvloop and msgspec that answers every frame as a push, and does nothing else."""
+"""The baseline of a push: a bare aiohttp server, with uvloop and msgspec, that replies to every frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The baseline: a bare aiohttp + aiopg handler that runs the same prepared SQL a request, and nothing else."""
+"""The baseline of REST: a bare aiohttp and aiopg handler that runs the same prepared SQL for each request."""
 
 from __future__ import annotations
 

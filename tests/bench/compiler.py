@@ -15,11 +15,11 @@ PROGRAMS = {"load": ("load.c", "client.c", "measure.c"), "echo": ("echo.c",)}
 
 
 class CannotBench(RuntimeError):
-    """It cannot be measured here; the message is one line that says why."""
+    """The benchmark cannot run on this machine. The message is one line that says why."""
 
 
 def compiled() -> Path:
-    """The folder with the programs `load` and `echo`. Raises CannotBench."""
+    """Compile the programs `load` and `echo` if needed, and return their folder. Raises CannotBench."""
     if not sys.platform.startswith("linux"):
         raise CannotBench("the benchmark needs Linux: its load generator is written on epoll")
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")

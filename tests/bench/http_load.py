@@ -1,6 +1,6 @@
-"""A small load for HTTP: so many connections, one request under way on each, for so long. Prints one line of JSON.
+"""Loads an HTTP server: some connections, each with one request at a time, for some seconds. Prints one line of JSON.
 
-Used where wrk is not installed. It knows just enough of HTTP/1.1 for answers with a Content-Length.
+It is used when wrk is not installed. It understands only answers with a Content-Length.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class _Connection(asyncio.Protocol):
         self.finished = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are of no class of asyncio's.
+        # uvloop's transports do not inherit from asyncio's classes.
         self._transport = cast(asyncio.Transport, transport)
         self._send()
 
@@ -63,7 +63,10 @@ class _Connection(asyncio.Protocol):
 
 
 async def load(origin: str, paths: list[str], connections: int, seconds: float) -> dict[str, float]:
-    """Requests a second, p50 and p99 in milliseconds, and answers other than 200. The paths take turns."""
+    """Request the paths in turn. Returns requests a second, p50 and p99 in milliseconds, and the count of failures.
+
+    A failure is an answer with another status than 200.
+    """
     parts = urlsplit(origin)
     assert parts.hostname is not None
     assert parts.port is not None

@@ -14,11 +14,11 @@ LIMIT_SECONDS = 150.0
 
 
 class LoadFailed(RuntimeError):
-    """The load generator gave up; the message is what it said."""
+    """The load generator failed. The message is its output."""
 
 
 class Latency(msgspec.Struct, frozen=True):
-    """Milliseconds; -1 where nothing was measured."""
+    """Durations in milliseconds; -1 if none was measured."""
 
     count: int
     p50: float
@@ -27,7 +27,7 @@ class Latency(msgspec.Struct, frozen=True):
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
-    """One run. Times are in seconds; `server_cpu` is that of the nodes under load, `own_cpu` the generator's."""
+    """The results of one run. Times are in seconds. `server_cpu` is the nodes' CPU time, `own_cpu` the generator's."""
 
     seconds: float
     sent: int
@@ -47,13 +47,13 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Generator:
-    """The compiled program, and the tokens of its users."""
+    """Starts the compiled load generator. `tokens` is the file with the tokens of its users."""
 
     program: Path
     tokens: Path
 
     async def start(self, mode: str, ports: Sequence[int], pids: Sequence[int] = (), **options: Any) -> Run:
-        """`options` are those of load.c; True for one without a value."""
+        """Start a run. `options` are those of load.c; an option without a value is True."""
         given = {"mode": mode, "ports": _list(ports), "tokens": self.tokens, "cpu": _list(pids), **options}
         arguments = [f"--{name.replace('_', '-')}={value}" for name, value in given.items() if value is not True]
         arguments += [f"--{name.replace('_', '-')}" for name, value in given.items() if value is True]
@@ -67,13 +67,13 @@ class Generator:
         return Run(process)
 
     async def measure(self, mode: str, ports: Sequence[int], pids: Sequence[int] = (), **options: Any) -> Measured:
-        """Start, wait, and end it."""
+        """Run the generator to its end, and return its results."""
         async with await self.start(mode, ports, pids, **options) as run:
             return await run.result()
 
 
 class Run:
-    """One process of the generator, ended with the block."""
+    """One process of the generator. It is ended with the `async with` block."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -93,14 +93,14 @@ class Run:
             raise
 
     async def line(self) -> str:
-        """The next one that it prints. Raises LoadFailed."""
+        """Wait for the next line that the generator prints. Raises LoadFailed."""
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         async with asyncio.timeout(LIMIT_SECONDS):
             line = await self._process.stdout.readline()
             if line:
                 return line.decode().strip()
-            raise LoadFailed((await self._process.stderr.read()).decode().strip() or "it said nothing")
+            raise LoadFailed((await self._process.stderr.read()).decode().strip() or "it printed nothing")
 
     async def until(self, word: str) -> None:
         while await self.line() != word:

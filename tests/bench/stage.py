@@ -1,4 +1,4 @@
-"""What a measurement stands on: real servers in a throw-away folder, nodes on one core, the load on another."""
+"""Starts what a measurement needs: real servers in a temporary folder, nodes on one core, the load on another."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from pathlib import Path
 
 import psycopg2
 
+from development import child
+from development.postgres import PROGRAMS, EmbeddedPostgres
+from development.redis import EmbeddedRedis
 from shared.access.tokens import Tokens
 from shared.domain.users import Role
-from shared.embedded import child
-from shared.embedded.postgres import PROGRAMS, EmbeddedPostgres
-from shared.embedded.redis import EmbeddedRedis
 from shared.postgres import Database
 from shared.postgres.schema import apply_schema
 from shared.repositories.seed import SeedRepository
@@ -35,11 +35,11 @@ SECRET = "a-secret-of-the-bench-a-secret-of-the-bench"
 USERS = 10_000
 TOKEN_SECONDS = 24 * 3600
 DESCRIPTORS_FOR_OTHERS = 500
-"""What a process needs beside its sockets."""
+"""The number of descriptors that a process needs besides its sockets."""
 
 
 class Stage:
-    """Servers start when they are first asked for. Everything ends with `stage()`."""
+    """Postgres and Redis start when they are first needed. Everything ends with the `stage()` block."""
 
     def __init__(self, directory: Path, stack: AsyncExitStack) -> None:
         self.directory = directory
@@ -56,7 +56,7 @@ class Stage:
 
     @property
     def most_users(self) -> int:
-        """How many connections one process can hold."""
+        """The largest number of connections that one process can have."""
         return min(USERS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - DESCRIPTORS_FOR_OTHERS)
 
     async def redis_url(self) -> str:
@@ -67,14 +67,14 @@ class Stage:
         return self._redis.url
 
     async def let_redis_run_on(self, cores: set[int]) -> None:
-        """All of its threads."""
+        """Move all threads of Redis to these cores."""
         await self.redis_url()
         assert self._redis is not None
         for thread in Path(f"/proc/{self._redis.pid}/task").iterdir():
             os.sched_setaffinity(int(thread.name), cores)
 
     async def database_url(self) -> str:
-        """Of a Postgres that keeps what it promised (fsync), with the schema and the users."""
+        """The URL of a Postgres with fsync, the schema, and the users."""
         if self._postgres is None:
             self._postgres = EmbeddedPostgres(self.directory / "postgres")
             self._stack.push_async_callback(self._postgres.stop)
@@ -90,7 +90,7 @@ class Stage:
 
     @asynccontextmanager
     async def nodes(self) -> AsyncIterator[Nodes]:
-        """Nodes are started on the core of the servers, and stopped with the block."""
+        """Start nodes on the servers' core. They are stopped with the block."""
         processes = Processes(
             Settings(jwt_secret=SECRET, rate_limits=False, drain_seconds=0.1), self.directory, nursery=None
         )
@@ -101,7 +101,7 @@ class Stage:
 
     @contextmanager
     def on(self, cores: set[int]) -> Iterator[None]:
-        """What is started within the block runs on these cores."""
+        """Processes that are started in the block run on these cores."""
         os.sched_setaffinity(0, cores)
         try:
             yield
@@ -109,13 +109,13 @@ class Stage:
             os.sched_setaffinity(0, self.load_core)
 
     async def load(self, mode: str, *nodes: Node, **options: object) -> Measured:
-        """Put a load on the nodes."""
+        """Run the load generator against these nodes."""
         ports, pids = [node.port for node in nodes], [node.pid for node in nodes]
         return await self.generator.measure(mode, ports, pids, **options)
 
     @asynccontextmanager
     async def trivial_echo(self) -> AsyncIterator[Callable[..., Awaitable[Measured]]]:
-        """The server that does the least, as something that can be measured like a node."""
+        """Run the server of echo.c. Yields a function that measures it like a node."""
         port = free_port()
         with self.on(self.server_core):
             process = child.spawn([self._echo_program, str(port)], death_signal=signal.SIGKILL)
@@ -127,13 +127,13 @@ class Stage:
             await child.stop(process)
 
     async def sql(self, statement: str) -> None:
-        """One that commits."""
+        """Run a statement, and commit."""
         with closing(psycopg2.connect(await self.database_url())) as connection, connection.cursor() as cursor:
             cursor.execute(statement)
             connection.commit()
 
     async def pgbench(self, script: str, *, clients: int, seconds: float) -> float:
-        """Transactions a second of a script, prepared, with pgbench beside Postgres on its core."""
+        """Run a script with pgbench, on the core of Postgres. Returns the transactions a second."""
         url = await self.database_url()
         path = self.directory / "pgbench.sql"
         path.write_text(script)
@@ -153,20 +153,20 @@ class Stage:
 
 
 class Nodes:
-    """Starts what is measured."""
+    """Starts the servers that are measured."""
 
     def __init__(self, stage: Stage, processes: Processes) -> None:
         self._stage = stage
         self._processes = processes
 
     async def bare(self, module: str = "bare_echo") -> Node:
-        """A server of aiohttp and uvloop alone."""
+        """Start a baseline server of aiohttp and uvloop."""
         port = free_port()
         with self._stage.on(self._stage.server_core):
             return await self._processes.start(f"tests.bench.{module}", "--port", str(port), port=port)
 
     async def lab(self, *, redis: bool = False, cores: set[int] | None = None) -> Node:
-        """The gateway's channel layer, with or without other nodes."""
+        """Start a gateway node with the lab's channels; with Redis, it is connected to other nodes."""
         arguments = ["--secret", SECRET]
         if redis:
             arguments += ["--redis-url", await self._stage.redis_url()]
@@ -174,7 +174,7 @@ class Nodes:
             return await self._processes.lab(*arguments)
 
     async def gateway(self, *, port: int | None = None) -> Node:
-        """The product's."""
+        """Start the product's gateway."""
         settings = replace(
             self._processes.settings,
             database_url=await self._stage.database_url(),
@@ -189,7 +189,7 @@ class Nodes:
 
 @asynccontextmanager
 async def stage() -> AsyncIterator[Stage]:
-    """Raises CannotBench. Not in memory: what fsync costs belongs to the measurement."""
+    """Raises CannotBench. The folder is on a disk, because the cost of fsync is part of the measurement."""
     allowed = os.sched_getaffinity(0)
     directory = Path(tempfile.mkdtemp(prefix="daveslist-bench-", dir="/var/tmp"))
     directory.chmod(0o711)

@@ -1,4 +1,4 @@
-"""The table that the benchmark prints, line by line, as its parts come to an end."""
+"""The table that the benchmark prints, one row at a time."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ HEAD = ("what", "measured", "server CPU", "load CPU", "compared, and the goal")
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """`value` is what was measured, `cost` the microseconds of the servers' CPU for one of it, `load` the share of
-    its core that the load generator took."""
+    """One row. `cost` is the servers' CPU time for one operation in microseconds, `load` the share of its core that the
+    load generator used."""
 
     what: str
     value: str
@@ -35,12 +35,12 @@ def line(*cells: str) -> str:
 
 
 def ratio(ones: Sequence[float], others: Sequence[float]) -> float:
-    """The median of what the rounds say, each taken within moments of its counterpart."""
+    """The median of the rounds' ratios. The two values of a round were measured one after the other."""
     return median(one / other for one, other in zip(ones, others, strict=True))
 
 
 def goal(value: float, bound: float, *, at_most: bool = False, show: Callable[[float], str] = "{:.2f}".format) -> str:
-    """`1.83 (goal: at least 1.80, met)`."""
+    """The value with its goal, such as `1.83 (goal: at least 1.80, met)`."""
     is_met = value <= bound if at_most else value >= bound
     words = "at most" if at_most else "at least"
     return f"{show(value)} (goal: {words} {show(bound)}{', met' if is_met else ', MISSED'})"

@@ -1,4 +1,4 @@
-// Reading on by REST, against a server that has three pages.
+// Tests reading missed messages by REST, with a server that has three pages.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -23,7 +23,7 @@ before(async () => {
 
 after(() => server.close());
 
-test("all pages are read, each with the token of that moment", async () => {
+test("all pages are read, each with the current token", async () => {
   status = 200;
   let count = 0;
   const found = [];
@@ -36,7 +36,7 @@ test("all pages are read, each with the token of that moment", async () => {
   ]);
 });
 
-test("an answer that is none is an error", async () => {
+test("an answer with an error status is an error", async () => {
   status = 503;
   await assert.rejects(async () => {
     for await (const page of byRest(url, () => "t")(3)) assert.fail(`${page}`);

@@ -1,6 +1,6 @@
-// A clock that goes on when a test says so: timers and Date.now of the process that installs it.
+// A clock that moves only when a test says so. It replaces the timers and Date.now of the process.
 
-/** What promises bring about has happened. */
+/** Resolves when all pending promise callbacks have run. */
 export const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 export class Clock {
@@ -26,7 +26,7 @@ export class Clock {
     return this.#now;
   }
 
-  /** Everything that is due within so many milliseconds happens, in its order, each with what it brings about. */
+  /** Move on by `ms`, and run the timers that are due, in order, each with its promise callbacks. */
   async pass(ms) {
     const end = this.#now + ms;
     await settled();

@@ -1,4 +1,4 @@
-// The connection, with a clock of its own: how often it connects, when it falls back, and what it looks at.
+// Tests the client's handling of the connection: how often it connects, when it falls back, and how it checks for life.
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
@@ -8,7 +8,7 @@ import { LongPoll, Socket } from "./socket.mjs";
 
 let clock;
 
-/** A line on a socket, with somebody who listens; `isOurs` is what they say of a connection that broke. */
+/** A line on a socket, with a listener that answers `isOurs` when a connection broke: whether a message caused it. */
 function lineOf(options, isOurs = false) {
   const socket = new Socket(options);
   const line = Line.of(socket);
@@ -17,11 +17,11 @@ function lineOf(options, isOurs = false) {
   return { socket, line, breaks };
 }
 
-/** Connects as phoenix.js does, for so long, to a server that does so with each connection. The times of the connects. */
+/** Reconnect for `ms` as phoenix.js does; `server` treats each connection. Returns the times of the connects. */
 async function connects(socket, ms, server) {
   const end = clock.now + ms;
   const times = [];
-  // phoenix.js counts tries from the last connection that opened.
+  // phoenix.js counts the tries since the last connection that opened.
   for (let tries = 1; clock.now < end; ) {
     await clock.pass(socket.reconnectTimer.timerCalc(tries));
     socket.connect();
@@ -35,8 +35,12 @@ beforeEach(() => {
   clock = Clock.install();
 });
 
-for (const [how, lasts] of [["refuses each", null], ["cuts each at once", 0], ["cuts each after 300 ms", 300]]) {
-  test(`never more than one connect a second for long, to a server that ${how}`, async () => {
+for (const [how, lasts] of [
+  ["refuses each connection", null],
+  ["cuts each connection at once", 0],
+  ["cuts each connection after 300 ms", 300],
+]) {
+  test(`the client soon connects only every five seconds to a server that ${how}`, async () => {
     const { socket } = lineOf();
     const times = await connects(socket, 60_000, async () => {
       if (lasts !== null) socket.opens();
@@ -44,13 +48,13 @@ for (const [how, lasts] of [["refuses each", null], ["cuts each at once", 0], ["
       socket.breaks(1006);
       return lasts !== null;
     });
-    assert.ok(times[3] - times[0] < 2_000, "the first ones come soon");
+    assert.ok(times[3] - times[0] < 2_000, "the first connects must come soon");
     const waits = times.slice(1).map((time, index) => time - times[index]);
     assert.ok(waits.length > 15 && waits.slice(8).every((wait) => wait >= 5_000), `${waits}`);
   });
 }
 
-test("after a connection that lasted, the pace begins anew", async () => {
+test("after a connection of ten seconds the waits begin anew", async () => {
   const { socket } = lineOf();
   const calc = () => socket.reconnectTimer.timerCalc(1);
   const waits = Array.from({ length: 10 }, calc);
@@ -62,7 +66,7 @@ test("after a connection that lasted, the pace begins anew", async () => {
   assert.equal(calc(), 10);
 });
 
-test("an application's own pace can make it slower, not faster", () => {
+test("an application's own waits are used only if they are longer", () => {
   const asked = [];
   const { socket } = lineOf({ reconnectAfterMs: (tries) => asked.push(tries) && (tries < 3 ? 1 : 60_000) });
   const waits = [1, 1, 1].map((tries) => socket.reconnectTimer.timerCalc(tries));
@@ -78,7 +82,7 @@ async function cut(socket, { after = 300, code = 1006, times = 3 } = {}) {
   }
 }
 
-test("WebSockets that are cut three times in a row give way to long polling, where the socket was told to", async () => {
+test("three short WebSockets in a row lead to long polling if the socket has the fallback", async () => {
   const { socket } = lineOf({ longPollFallbackMs: 2_500 });
   await cut(socket, { times: 2 });
   assert.equal(socket.transport, "WebSocket");
@@ -88,12 +92,12 @@ test("WebSockets that are cut three times in a row give way to long polling, whe
 });
 
 for (const [what, options, how, isOurs] of [
-  ["nobody asked for the fallback", {}, {}, false],
-  ["they lasted", { longPollFallbackMs: 2_500 }, { after: 5_000 }, false],
-  ["the server said why", { longPollFallbackMs: 2_500 }, { code: 1012 }, false],
+  ["the socket has no fallback", {}, {}, false],
+  ["the connections lasted", { longPollFallbackMs: 2_500 }, { after: 5_000 }, false],
+  ["the server closed with a reason", { longPollFallbackMs: 2_500 }, { code: 1012 }, false],
   ["a message may be the cause", { longPollFallbackMs: 2_500 }, {}, true],
 ]) {
-  test(`they do not where ${what}`, async () => {
+  test(`broken WebSockets do not lead to long polling if ${what}`, async () => {
     const { socket } = lineOf(options, isOurs);
     await cut(socket, { times: 9, ...how });
     assert.equal(socket.transport, "WebSocket");
@@ -101,23 +105,23 @@ for (const [what, options, how, isOurs] of [
 }
 
 for (const [code, mayBeOurs] of [[1006, true], [1011, true], [1005, true], [1001, false], [1012, false], [1013, false], [1000, true], [1008, true]]) {
-  test(`a connection that ends with ${code} ${mayBeOurs ? "may" : "does not"} end over a message`, async () => {
+  test(`a message ${mayBeOurs ? "may be" : "is not"} the cause of a connection that ends with ${code}`, async () => {
     const { socket, breaks } = lineOf();
     await cut(socket, { after: 12_000, code, times: 1 });
     socket.breaks(code);
-    // The second one never was open.
+    // The second connection was never open.
     assert.deepEqual(breaks, [{ mayBeOurs, wasShort: false }, { mayBeOurs: false, wasShort: true }]);
   });
 }
 
-test("a close with 1000, after which some versions do not connect again, is followed by a connect at the pace", async () => {
+test("the client connects again after a close with 1000, where some versions of phoenix.js do not", async () => {
   const { socket } = lineOf();
   const { reconnectTimer } = socket;
   let scheduled = 0;
   reconnectTimer.scheduleTimeout = () => (scheduled += reconnectTimer.timerCalc(1) > 0);
   await cut(socket, { code: 1000, times: 1 });
   assert.equal(scheduled, 1);
-  // A version that does.
+  // A version that connects again by itself.
   socket.connect();
   socket.opens();
   reconnectTimer.timerCalc(1);
@@ -127,7 +131,7 @@ test("a close with 1000, after which some versions do not connect again, is foll
   assert.equal(scheduled, 1);
 });
 
-test("a WebSocket that phoenix.js closes, since a heartbeat was not answered, ends over no message", async () => {
+test("a message is not the cause when phoenix.js closes a WebSocket after an unanswered heartbeat", async () => {
   const { socket, breaks } = lineOf();
   socket.connect();
   socket.opens();
@@ -137,7 +141,7 @@ test("a WebSocket that phoenix.js closes, since a heartbeat was not answered, en
   assert.deepEqual(breaks.map(({ mayBeOurs }) => mayBeOurs), [false, true]);
 });
 
-test("a long poll that ends without a code got no answer: no message is the cause", async () => {
+test("a message is not the cause when a long poll ends without a code", async () => {
   const { socket, breaks } = lineOf();
   socket.transport = LongPoll;
   await cut(socket, { code: 1005, times: 1 });
@@ -153,7 +157,7 @@ test("a connect that hangs is given up after ten seconds", async () => {
   assert.equal(socket.connects, 2);
 });
 
-test("a socket that was disconnected on purpose stays so, and one that was never connected too", async () => {
+test("a socket that the application disconnected or never connected stays disconnected", async () => {
   const [idle, used] = [lineOf().socket, lineOf().socket];
   used.connect();
   used.opens();
@@ -164,7 +168,7 @@ test("a socket that was disconnected on purpose stays so, and one that was never
   assert.deepEqual([idle.connects, used.connects], [0, 1]);
 });
 
-test("a long poll that hears nothing for ten seconds is asked, and replaced when it does not answer", async () => {
+test("a long poll without a message for ten seconds is pinged, and replaced if it does not answer", async () => {
   const { socket } = lineOf();
   socket.transport = LongPoll;
   socket.connect();
@@ -177,7 +181,7 @@ test("a long poll that hears nothing for ten seconds is asked, and replaced when
   assert.equal(socket.connects, 2);
 });
 
-test("whether it is alive is asked once for all who want to know", async () => {
+test("concurrent questions whether the line is alive share one ping", async () => {
   const { socket, line } = lineOf();
   socket.connect();
   socket.opens();
@@ -188,7 +192,7 @@ test("whether it is alive is asked once for all who want to know", async () => {
   assert.equal(socket.connects, 1);
 });
 
-test("who has nobody to look for looks no more", async () => {
+test("a line without listeners checks no more", async () => {
   const socket = new Socket();
   const line = Line.of(socket);
   const listener = { opened: () => {}, broke: () => false };

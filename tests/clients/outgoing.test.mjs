@@ -1,4 +1,4 @@
-// Messages on their way, over a channel that answers when it is told to.
+// Tests how messages are sent and repeated, with a channel that answers when a test says so.
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
@@ -11,7 +11,7 @@ const RETRY_MS = 1_000;
 
 let clock, channel, outgoing, outcomes, isAlive, rejoins, pauses;
 
-/** A message whose client_ref is its text; `outcomes` has what becomes of it. */
+/** Send a message whose client_ref is its text; its result goes into `outcomes`. */
 function send(message, owner = null) {
   outgoing.send({ to: "8", message, client_ref: message }, owner).then(
     ({ id }) => outcomes.push([message, id]),
@@ -42,7 +42,7 @@ beforeEach(() => {
   });
 });
 
-test("what is sent without a channel goes out in its order when there is one, and each is answered", async () => {
+test("messages sent without a channel are sent in order when there is one, and each gets its answer", async () => {
   for (const text of ["a", "b", "c"]) send(text);
   assert.deepEqual([channel.texts, outgoing.isUnderWay("a")], [[], false]);
   outgoing.joined(channel);
@@ -56,7 +56,7 @@ test("what is sent without a channel goes out in its order when there is one, an
   assert.deepEqual(outgoing.payloads(), []);
 });
 
-test("what was under way when the channel was lost goes out again, under the same client_ref", () => {
+test("an unanswered message is sent again after the channel was lost, with the same client_ref", () => {
   outgoing.joined(channel);
   send("a");
   outgoing.lost();
@@ -76,7 +76,7 @@ test("two sends with one client_ref are one message", async () => {
 });
 
 for (const reason of ["too many requests", "try again"]) {
-  test(`what was refused for now (${reason}) goes out again after a while`, async () => {
+  test(`a message refused for now (${reason}) is sent again after a while`, async () => {
     outgoing.joined(channel);
     send("a");
     under("a").answer("error", { reason });
@@ -87,19 +87,19 @@ for (const reason of ["too many requests", "try again"]) {
   });
 }
 
-test("twenty are under way at once, and fewer after the server had too many", async () => {
+test("twenty messages are unanswered at a time, and fewer after the server had too many", async () => {
   outgoing.joined(channel);
   for (let number = 0; number < 120; number += 1) send(`${number}`);
   assert.equal(channel.texts.length, 20);
   for (const push of [...channel.pushes]) push.answer("error", { reason: "too many requests" });
   await clock.pass(RETRY_MS);
   assert.equal(channel.texts.length, 21);
-  // What was told so goes alone.
+  // Now only one message is sent at a time, until one succeeds.
   under("0").answer("ok", { id: 1 });
   assert.equal(channel.texts.length, 22);
 });
 
-test("a message over which the connection breaks three times is given up, and what is behind it goes out", async () => {
+test("a message that breaks the connection three times fails, and the next ones are sent", async () => {
   send("poison");
   send("behind");
   for (let times = 0; times < 3; times += 1) {
@@ -108,7 +108,7 @@ test("a message over which the connection breaks three times is given up, and wh
     assert.equal(broke({ mayBeOurs: true }), true);
   }
   await settled();
-  // Both at first, then the one that may be the cause alone.
+  // First both, then only the message that may be the cause.
   assert.deepEqual([outcomes, channel.texts], [[["poison", "could not be sent"]], ["poison", "behind", "poison", "poison"]]);
   outgoing.joined(channel);
   await clock.pass(RETRY_MS);
@@ -117,7 +117,7 @@ test("a message over which the connection breaks three times is given up, and wh
   assert.deepEqual(outcomes.at(-1), ["behind", 6]);
 });
 
-test("an outage is no try of a message, however often there is one while none is alone under way", async () => {
+test("outages do not count as tries of a message while none is sent alone", async () => {
   outgoing.joined(channel);
   send("a");
   assert.equal(broke({ mayBeOurs: false }), false);
@@ -129,7 +129,7 @@ test("an outage is no try of a message, however often there is one while none is
   assert.deepEqual(outcomes, [["a", 1]]);
 });
 
-test("a server that goes away three times while one message is alone under way does so over it", async () => {
+test("a message fails if the server goes away three times while it is sent alone", async () => {
   send("poison");
   send("behind");
   for (let times = 0; times < 4; times += 1) {
@@ -142,12 +142,12 @@ test("a server that goes away three times while one message is alone under way d
   await clock.pass(RETRY_MS);
   under("behind").answer("ok", { id: 6 });
   await settled();
-  // Both at first, then one at a time.
+  // First both, then one at a time.
   assert.deepEqual(channel.texts, ["poison", "behind", "poison", "poison", "poison", "behind"]);
   assert.deepEqual(outcomes, [["poison", "could not be sent"], ["behind", 6]]);
 });
 
-/** For so long, everything that is under way is answered as `answers(text)` says, in the order in which it went out. */
+/** For `ms`, answer each push in order with `answers(text)`, and let the time pass. */
 async function play(answers, ms) {
   const answered = new Set();
   for (let passed = 0; passed <= ms; passed += 100) {
@@ -162,7 +162,7 @@ async function play(answers, ms) {
 const tries = (text) => channel.texts.filter((one) => one === text).length;
 
 for (const reason of ["try again", "too many requests"]) {
-  test(`a message that is always answered "${reason}" while others are taken is refused after three tries`, async () => {
+  test(`a message that is always answered "${reason}" while others succeed fails after three tries`, async () => {
     outgoing.joined(channel);
     for (const text of ["a", "poison", "b", "c"]) send(text);
     const answers = (text) => (text === "poison" ? ["error", { reason }] : ["ok", { id: 1 }]);
@@ -176,7 +176,7 @@ for (const reason of ["try again", "too many requests"]) {
     assert.deepEqual([outcomes.find(([text]) => text === "poison"), tries("poison")], [["poison", "could not be sent"], 3]);
   });
 
-  test(`several that are always answered "${reason}" do not stop the others`, async () => {
+  test(`several messages that are always answered "${reason}" do not stop the others`, async () => {
     outgoing.joined(channel);
     for (const text of ["poison 1", "poison 2", "a"]) send(text);
     const answers = (text) => (text.startsWith("poison") ? ["error", { reason }] : ["ok", { id: 1 }]);
@@ -191,7 +191,7 @@ for (const reason of ["try again", "too many requests"]) {
     }
   });
 
-  test(`a server that says "${reason}" to all blames none, and all go out in their order`, async () => {
+  test(`no message fails while the server answers "${reason}" to all, and all are sent in order`, async () => {
     outgoing.joined(channel);
     const texts = Array.from({ length: 9 }, (_, number) => `${number}`);
     for (const text of texts) send(text);
@@ -202,7 +202,7 @@ for (const reason of ["try again", "too many requests"]) {
   });
 }
 
-test("a budget that is used up over and over blames none, and keeps the order", async () => {
+test("no message fails when the budget is used up again and again, and the order is kept", async () => {
   outgoing.joined(channel);
   const texts = Array.from({ length: 150 }, (_, number) => `${number}`);
   for (const text of texts) send(text);
@@ -219,7 +219,7 @@ test("a budget that is used up over and over blames none, and keeps the order", 
 });
 
 for (const answer of [null, [], {}, { id: null }, { id: "5" }, "text"]) {
-  test(`a message whose ok has no id is sent again, and given up after three tries: ${JSON.stringify(answer)}`, async () => {
+  test(`a message whose ok has no id is sent again, and fails after three tries: ${JSON.stringify(answer)}`, async () => {
     outgoing.joined(channel);
     send("a");
     await play(() => ["ok", answer], 5_000);
@@ -227,7 +227,7 @@ for (const answer of [null, [], {}, { id: null }, { id: "5" }, "text"]) {
   });
 }
 
-test("no message is blamed for a connection that broke while none was under way", async () => {
+test("no message fails for a connection that broke while none was unanswered", async () => {
   outgoing.joined(channel);
   assert.equal(broke({ mayBeOurs: true, wasShort: true }), false);
   send("a");
@@ -241,7 +241,7 @@ test("no message is blamed for a connection that broke while none was under way"
   assert.deepEqual(outcomes, [["a", 1]]);
 });
 
-test("what was under way on a line that breaks by itself goes out again without a wait", () => {
+test("an unanswered message is sent again at once on a line that also broke without a message", () => {
   outgoing.joined(channel);
   broke({ mayBeOurs: true, wasShort: true });
   send("a");
@@ -251,7 +251,7 @@ test("what was under way on a line that breaks by itself goes out again without 
   assert.deepEqual(channel.texts, ["a", "a"]);
 });
 
-test("a server that answers all but one message is asked three times, each on a channel joined anew", async () => {
+test("a message that gets no answer is sent three times, each time after joining again", async () => {
   outgoing.joined(channel);
   send("ignored");
   send("a");
@@ -269,7 +269,7 @@ test("a server that answers all but one message is asked three times, each on a 
   assert.deepEqual(outcomes.at(-1), ["a", 1]);
 });
 
-test("no answer from a server that answers nothing is no try", async () => {
+test("a missing answer does not count as a try if the server answers nothing at all", async () => {
   isAlive = false;
   outgoing.joined(channel);
   send("a");
@@ -280,7 +280,7 @@ test("no answer from a server that answers nothing is no try", async () => {
   assert.deepEqual([outcomes, rejoins, channel.texts.length], [[], 0, 6]);
 });
 
-test("a server that has forgotten the channel is joined again, and the message waits for it", async () => {
+test("the client joins again when the server does not know the channel, and the message waits", async () => {
   outgoing.joined(channel);
   send("a");
   under("a").answer("error", { reason: "unmatched topic" });
@@ -290,7 +290,7 @@ test("a server that has forgotten the channel is joined again, and the message w
   assert.deepEqual(channel.texts, ["a", "a"]);
 });
 
-test("a server that forgets the channel over each send is joined again later each time, and three times", async () => {
+test("a message after which the server forgets the channel fails after three joins with longer waits", async () => {
   outgoing.joined(channel);
   send("a");
   for (let times = 0; times < 3; times += 1) {
@@ -301,7 +301,7 @@ test("a server that forgets the channel over each send is joined again later eac
   assert.deepEqual([outcomes, pauses], [[["a", "could not be sent"]], [0, RETRY_MS, 2 * RETRY_MS]]);
 });
 
-test("an answer of an earlier connection that comes late brings nothing about but what it says", async () => {
+test("a late answer of an earlier connection settles its message only if it is ok", async () => {
   outgoing.joined(channel);
   send("a");
   const first = under("a");
@@ -316,7 +316,7 @@ test("an answer of an earlier connection that comes late brings nothing about bu
   assert.deepEqual([outcomes, outgoing.isUnderWay("a")], [[["a", 1]], false]);
 });
 
-test("what only one who leaves has sent is not sent any more", () => {
+test("a message is withdrawn when the last owner who sent it leaves", () => {
   const [one, other] = [{}, {}];
   send("of one", one);
   send("of both", one);

@@ -1,11 +1,11 @@
-// What is mended of phoenix.js: poll answers of somebody else, and a function where older versions want a text.
+// Tests the repairs of phoenix.js: poll answers of other servers, the order of sends, and a function as token.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Clock } from "./clock.mjs";
 import { sendInOrder, surviveForeignAnswers, understandTokenFunction } from "../../clients/javascript/private_chat/phoenix_repairs.js";
 
-/** What a mended transport makes of an answer to such a request. */
+/** What a repaired transport passes on of an answer to a request with this method. */
 function made(method, answer) {
   class LongPoll {
     ajax(_method, _headers, _body, _timeout, _onTimeout, callback) {
@@ -25,17 +25,17 @@ for (const answer of [
   { status: 403 },
   { status: 500 },
 ]) {
-  test(`an answer of the server is believed: ${answer.status}`, () => assert.equal(made("GET", answer), answer));
+  test(`an answer of the gateway is passed on: ${answer.status}`, () => assert.equal(made("GET", answer), answer));
 }
 
 for (const answer of [
   { status: 503, message: "unavailable" }, { message: "timed out" }, "unavailable", null, 7, { status: 200 }, { status: 204 },
   { status: 410 }, { status: 200, token: "t" }, { status: 404, token: "t" },
 ]) {
-  test(`an answer of somebody else is none: ${JSON.stringify(answer)}`, () => assert.equal(made("GET", answer), null));
+  test(`an answer of another server is dropped: ${JSON.stringify(answer)}`, () => assert.equal(made("GET", answer), null));
 }
 
-/** How many polls a transport makes in ten seconds that asks again as soon as it is answered, as phoenix.js does. */
+/** The number of polls in ten seconds if every poll gets this answer. As in phoenix.js, each answer leads to a poll. */
 async function polls(answer) {
   const clock = Clock.install();
   let count = 0;
@@ -65,24 +65,24 @@ for (const answer of [
   { status: 200, token: "t", messages: [] },
   { status: 200, token: "t", messages: ["<html>", null, 7, "null"] },
 ]) {
-  test(`an answer without a message that comes at once is held back: ${JSON.stringify(answer)}`, async () => {
+  test(`an immediate answer without a message is delayed: ${JSON.stringify(answer)}`, async () => {
     const count = await polls(answer);
     assert.ok(count > 3 && count <= 10, `${count} polls in 10 s`);
   });
 }
 
-test("an answer with messages is handed on at once, without what cannot be read", async () => {
+test("an answer with messages is passed on at once, without unreadable messages", async () => {
   const frame = '[null,null,"private_chat:7","send",{"id":5}]';
   assert.ok((await polls({ status: 200, token: "t", messages: [frame] })) > 100);
   assert.deepEqual(made("GET", { status: 200, token: "t", messages: ["<html>", frame] }).messages, [frame]);
 });
 
-test("only polls are looked at", () => {
+test("only answers to polls are checked", () => {
   const answer = { status: 503 };
   assert.equal(made("POST", answer), answer);
 });
 
-/** A transport of phoenix.js 1.6: each send is a request. `requests` are those under way, with how they end. */
+/** A repaired transport of phoenix.js 1.6, in which each send is a request. `ends` has the results of the sends. */
 function manySenders() {
   const requests = [];
   class LongPoll {
@@ -99,7 +99,7 @@ function manySenders() {
   return { LongPoll, requests, ends };
 }
 
-test("a send begins when the one before it was answered", () => {
+test("a send waits until the previous one was answered", () => {
   const { LongPoll, requests, ends } = manySenders();
   const transport = new LongPoll();
   for (const body of ["a", "b", "c"]) transport.send(body);
@@ -114,7 +114,7 @@ test("a send begins when the one before it was answered", () => {
   assert.deepEqual(ends, ["a 200", "b timed out", "c 200"]);
 });
 
-test("after a send that was refused its transport sends nothing more, and another one does", () => {
+test("after a failed send its transport sends nothing more, and another transport does", () => {
   const { LongPoll, requests, ends } = manySenders();
   const [transport, other] = [new LongPoll(), new LongPoll()];
   for (const body of ["a", "b"]) transport.send(body);
@@ -133,7 +133,7 @@ test("a poll does not wait for a send", () => {
   assert.deepEqual(requests.map(({ method }) => method), ["POST", "GET"]);
 });
 
-test("a function that gives the token is a text where a text is wanted, the newest each time", () => {
+test("a token function can be used as a text, and gives the newest token each time", () => {
   let token = "first";
   const socket = { authToken: () => token };
   understandTokenFunction(socket);

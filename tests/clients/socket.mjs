@@ -1,4 +1,4 @@
-// What the private chat client sees of a Socket of phoenix.js, and a server behind it that does what a test says.
+// Stands for a Socket of phoenix.js with the server behind it. A test says what the server does.
 
 class Push {
   hooks = {};
@@ -50,7 +50,7 @@ class Channel {
     return push;
   }
 
-  /** The texts of what was sent. */
+  /** The texts of the sent messages. */
   get texts() {
     return this.pushes.filter(({ event }) => event === "send").map(({ payload }) => payload.message);
   }
@@ -133,7 +133,7 @@ export class Socket {
     for (const hook of this.#hooks.open) hook();
   }
 
-  /** As phoenix.js tells it: the channels first. */
+  /** The connection breaks. Like phoenix.js, this tells the channels first. */
   breaks(code) {
     this.conn = null;
     this.#state = "closed";
@@ -141,12 +141,12 @@ export class Socket {
     for (const hook of this.#hooks.close) hook({ code });
   }
 
-  /** The channel that was joined last. */
+  /** The newest channel. */
   get last() {
     return this.channels.at(-1);
   }
 
-  /** The join is answered with these messages. */
+  /** The server answers the newest join with these messages. */
   joined(messages = [], complete = true) {
     this.last.joining.answer("ok", { messages, complete });
   }

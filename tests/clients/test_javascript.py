@@ -1,4 +1,4 @@
-"""The rules of the JavaScript client, in Node, with a played server and clock: each `*.test.mjs` beside this file."""
+"""Runs each `*.test.mjs` beside this file in Node: tests of the JavaScript client with a simulated socket and clock."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ TESTS = sorted(Path(__file__).parent.glob("*.test.mjs"))
 
 @pytest.mark.servers
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.name)
-async def test_a_module_keeps_its_promises(path: Path) -> None:
+async def test_the_tests_of_a_module_pass(path: Path) -> None:
     await run_tests(path)

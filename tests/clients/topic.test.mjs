@@ -1,4 +1,4 @@
-// Catching up, and what several chats on one socket share, with a server that answers when it is told to.
+// Tests catching up, and several chats on one socket, with a server that answers when a test says so.
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
@@ -10,7 +10,7 @@ const RETRY_MS = 1_000;
 
 let clock, socket, shown, told;
 
-/** News of a chat are in `shown` and `told`. */
+/** A chat that puts the ids of its messages into `shown`, and its other news into `told`. */
 function chatOf(options = {}) {
   const say = (what) => (news) => told.push(news === undefined ? what : [what, news]);
   const hooks = { onCaughtUp: say("caught up"), onLost: say("lost"), onRefused: say("refused") };
@@ -26,7 +26,7 @@ beforeEach(() => {
   told = [];
 });
 
-test("what is live behind a gap is shown, but does not count as seen before the gap is closed", async () => {
+test("a message after a gap is shown, but does not count as seen before the gap is closed", async () => {
   let release;
   async function* readOn(afterId) {
     assert.equal(afterId, 3);
@@ -40,7 +40,7 @@ test("what is live behind a gap is shown, but does not count as seen before the 
   socket.hears("send", { id: 9 });
   await settled();
   assert.deepEqual([chat.afterId, chat.isCaughtUp, shown], [5, false, [2, 3, 9, 4, 5]]);
-  // The connection is lost in the middle: the next join begins at the gap, not behind it.
+  // The connection is lost meanwhile. The next join begins before the gap, not after it.
   socket.breaks(1006);
   release();
   await settled();
@@ -50,7 +50,7 @@ test("what is live behind a gap is shown, but does not count as seen before the 
   assert.deepEqual([chat.afterId, chat.isCaughtUp, shown], [9, true, [2, 3, 9, 4, 5, 6]]);
 });
 
-test("what came live behind a gap counts as seen when the gap is closed, though no answer repeats it", async () => {
+test("a message after a gap counts as seen when the gap is closed", async () => {
   const chat = chatOf({
     readOn: async function* () {
       yield list(4);
@@ -62,13 +62,13 @@ test("what came live behind a gap counts as seen when the gap is closed, though 
   assert.deepEqual([chat.afterId, chat.isCaughtUp, shown], [9, true, [3, 9, 4]]);
 });
 
-test("without REST it joins again from the last id, and counts what came live when it is complete", async () => {
+test("without REST the chat joins again from the last id until the answer is complete", async () => {
   const chat = chatOf({ afterId: 1 });
   const first = socket.last;
   socket.joined(list(2, 3), false);
   await settled();
   assert.ok(first.hasLeft && socket.last !== first);
-  // What the channel before still has to say counts no more.
+  // Messages of the earlier channel are ignored.
   first.events.send({ id: 4 });
   assert.deepEqual([socket.last.params(), shown], [{ after_id: 3 }, [2, 3]]);
   socket.joined(list(4));
@@ -76,7 +76,7 @@ test("without REST it joins again from the last id, and counts what came live wh
   assert.deepEqual([chat.afterId, shown], [8, [2, 3, 4, 8, 7]]);
 });
 
-test("a part with nothing new in it is asked for again after a while, not at once", async () => {
+test("after an incomplete answer without new messages the chat waits before it joins again", async () => {
   chatOf({ afterId: 3 });
   const first = socket.last;
   socket.joined(list(3), false);
@@ -86,7 +86,7 @@ test("a part with nothing new in it is asked for again after a while, not at onc
   assert.notEqual(socket.last, first);
 });
 
-test("a reading that fails is begun again from where it stood", async () => {
+test("failed reading goes on from the last id that was read", async () => {
   const chat = chatOf({
     readOn: async function* () {
       yield list(2);
@@ -101,7 +101,7 @@ test("a reading that fails is begun again from where it stood", async () => {
   assert.deepEqual([chat.isCaughtUp, chat.afterId], [true, 3]);
 });
 
-test("a message that comes twice is shown once, and it is told which came just now", async () => {
+test("a message that arrives twice is shown once, and isLive says whether it was broadcast", async () => {
   const seen = [];
   chatOf({ onMessage: ({ id }, { isLive }) => seen.push([id, isLive]) });
   socket.joined(list(1, 2));
@@ -114,7 +114,7 @@ test("a message that comes twice is shown once, and it is told which came just n
   assert.deepEqual(told, ["caught up", "lost", "caught up"]);
 });
 
-test("where it begins can be found out first, and is asked again until it is known", async () => {
+test("afterId may be a function, which is called again until it succeeds", async () => {
   let asked = 0;
   const chat = chatOf({
     afterId: async () => {
@@ -136,7 +136,7 @@ test("where it begins can be found out first, and is asked again until it is kno
   assert.deepEqual([await sending, told], [{ id: 39 }, ["caught up"]]);
 });
 
-test("who leaves before it is known never joins, and asks no more", async () => {
+test("a chat that leaves before afterId is known never joins", async () => {
   let asked = 0;
   const options = {
     afterId: async () => {
@@ -151,7 +151,7 @@ test("who leaves before it is known never joins, and asks no more", async () => 
   assert.deepEqual([asked, socket.channels], [1, []]);
 });
 
-test("of two on one socket, who does not know yet where it begins is told nothing, and keeps the channel", async () => {
+test("of two chats on one socket, one that does not know its afterId gets no messages and keeps the channel", async () => {
   let begin;
   const first = chatOf();
   const [late, lateNews] = [[], []];
@@ -174,7 +174,7 @@ test("of two on one socket, who does not know yet where it begins is told nothin
   assert.deepEqual([late, lateNews, second.afterId], [[2], ["caught up"], 2]);
 });
 
-test("two on one socket share its channel; one who has seen less joins it again from there", async () => {
+test("two chats on one socket share a channel, which is joined again for a chat with a lower afterId", async () => {
   const chats = [chatOf({ afterId: 5 })];
   socket.joined(list(6));
   await settled();
@@ -190,7 +190,7 @@ test("two on one socket share its channel; one who has seen less joins it again 
   assert.deepEqual(socket.channels, []);
 });
 
-test("reading and typing are heard, and said while there is somebody to say it to", async () => {
+test("read and typing events are received, and can be sent while the channel is joined", async () => {
   const heard = [];
   const chat = chatOf({ onRead: (payload) => heard.push(payload), onTyping: (payload) => heard.push(payload) });
   assert.deepEqual([chat.read(8, 5), chat.typing("8")], [false, false]);
@@ -209,7 +209,25 @@ test("reading and typing are heard, and said while there is somebody to say it t
   assert.deepEqual([chat.read(8, 6), chat.typing("8")], [false, false]);
 });
 
-test("a channel that the server closes is joined again after a while, unless another took its place", async () => {
+test("further events are heard by those who ask for them, whenever they come, and pushed by their names", async () => {
+  const heard = [];
+  const chat = chatOf({ on: { wave: ({ from }) => heard.push(`first ${from}`) } });
+  chatOf({ onTyping: () => heard.push("typing") });
+  socket.joined();
+  await settled();
+  const later = chatOf({ on: { wave: ({ from }) => heard.push(`later ${from}`), bye: () => heard.push("bye") } });
+  assert.equal(chat.push("wave", { to: "8" }), true);
+  assert.deepEqual(socket.last.pushes.map(({ event, payload }) => [event, payload]), [["wave", { to: "8" }]]);
+  socket.hears("wave", { from: "8", to: "7" });
+  socket.hears("bye", {});
+  assert.deepEqual(heard, ["first 8", "later 8", "bye"]);
+  later.leave();
+  socket.breaks(1006);
+  socket.opens?.();
+  assert.equal(chat.push("wave", { to: "8" }), false);
+});
+
+test("a channel that the server closes is joined again after a while, unless another one has replaced it", async () => {
   chatOf();
   const first = socket.last;
   socket.joined();
@@ -225,7 +243,7 @@ test("a channel that the server closes is joined again after a while, unless ano
   assert.ok(!second.hasLeft);
 });
 
-test("a channel that nobody told of the end of its connection is joined anew", async () => {
+test("a channel that was not told of the end of its connection is joined again", async () => {
   chatOf();
   const first = socket.last;
   socket.joined();
@@ -234,7 +252,7 @@ test("a channel that nobody told of the end of its connection is joined anew", a
   assert.ok(first.hasLeft && socket.last !== first);
 });
 
-test("a channel that the server closes over the same message three times is not joined for it again", async () => {
+test("a message after which the server closes the channel three times fails", async () => {
   const chat = chatOf();
   const outcome = chat.send({ to: 8, message: "poison" }).catch(({ reason }) => reason);
   for (let times = 0; times < 3; times += 1) {
@@ -251,7 +269,7 @@ for (const answer of [
   null, "text", [], {}, { messages: {} }, { messages: [null], complete: true }, { messages: [{ id: "5" }], complete: true },
   { complete: true }, { messages: [], complete: "yes" }, { messages: [] }, { messages: "text", complete: true },
 ]) {
-  test(`an answer to a join that cannot be read is asked for again, later each time: ${JSON.stringify(answer)}`, async () => {
+  test(`after an unreadable answer the chat joins again, with longer waits: ${JSON.stringify(answer)}`, async () => {
     const chat = chatOf();
     for (const pause of [RETRY_MS, 2 * RETRY_MS, 4 * RETRY_MS]) {
       const before = socket.last;
@@ -269,7 +287,7 @@ for (const answer of [
 }
 
 for (const payload of [null, undefined, [], {}, "text", 7, { id: null }, { id: "5" }, { id: -1 }, { id: 1.5 }]) {
-  test(`what comes live and is no message is passed over: ${JSON.stringify(payload)}`, async () => {
+  test(`a malformed broadcast is ignored: ${JSON.stringify(payload)}`, async () => {
     const chat = chatOf();
     socket.joined(list(1));
     await settled();
@@ -280,14 +298,14 @@ for (const payload of [null, undefined, [], {}, "text", 7, { id: null }, { id: "
 }
 
 for (const [what, readOn] of [
-  ["is no function", 7],
+  ["is not a function", 7],
   ["throws", () => { throw new Error("away"); }],
-  ["yields nothing that can be read", () => 7],
-  ["yields no list", async function* () { yield { id: 5 }; }],
+  ["returns a number", () => 7],
+  ["yields an object", async function* () { yield { id: 5 }; }],
   ["yields a text", async function* () { yield "text"; }],
-  ["yields what are no messages", async function* () { yield [{ id: 4 }, null]; }],
+  ["yields malformed messages", async function* () { yield [{ id: 4 }, null]; }],
 ]) {
-  test(`a reading on that ${what} is tried again by joining`, async () => {
+  test(`the chat joins again when readOn ${what}`, async () => {
     const chat = chatOf({ readOn });
     const first = socket.last;
     socket.joined(list(1), false);
@@ -300,7 +318,7 @@ for (const [what, readOn] of [
   });
 }
 
-test("a refused join is told; the library tries it again", () => {
+test("a refused join is reported with its reason", () => {
   chatOf();
   socket.last.joining.answer("error", { reason: "unauthorized" });
   assert.deepEqual(told, [["refused", "unauthorized"]]);
@@ -332,7 +350,7 @@ for (const [given, expected] of [
   });
 }
 
-test("after leaving nothing is sent, and what was unanswered can be kept", async () => {
+test("after leaving nothing is sent, and the unanswered messages can be read", async () => {
   const chat = chatOf();
   chat.send({ to: 8, message: "a" });
   socket.joined();
@@ -343,7 +361,7 @@ test("after leaving nothing is sent, and what was unanswered can be kept", async
   assert.deepEqual(socket.channels, []);
 });
 
-test("who has left says nothing on a channel that another one keeps", async () => {
+test("a chat that has left sends nothing on a channel that another chat keeps", async () => {
   const [chat, other] = [chatOf(), chatOf()];
   socket.joined();
   await settled();

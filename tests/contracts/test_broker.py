@@ -1,4 +1,4 @@
-"""What every Broker promises, held against the one in memory and the one on a real Redis."""
+"""Tests the promises of a Broker with the brokers in memory, on a Redis and on a Redis Cluster."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.crc import key_slot
 
-from shared.embedded.redis import EmbeddedRedis
+from development.redis import EmbeddedRedis
 from shared.pubsub import broker_for
 from shared.pubsub.broker import Broker
 from shared.pubsub.memory import MemoryBroker, MemoryHub
@@ -20,6 +20,7 @@ from shared.pubsub.redis import RedisBroker
 from shared.settings import Settings
 from tests.support.cluster import ClusterServers, running_cluster
 from tests.support.ports import free_port
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.servers
 
@@ -37,7 +38,7 @@ class Inbox:
         self.restored: list[float] = []
         self.lost: list[float] = []
         self.gaps: list[tuple[float, float]] = []
-        """From when to when, in the loop's time, messages may have been missed."""
+        """The times (start, end), by the loop's clock, in which messages may have been missed."""
         self._changed = asyncio.Event()
 
     def receive(self, topic: str, data: bytes) -> None:
@@ -55,7 +56,7 @@ class Inbox:
         self._changed.set()
 
     def covers(self, start: float, end: float) -> bool:
-        """Whether one of the gaps reaches from before the one moment to after the other."""
+        """True if one gap includes the whole time from `start` to `end`."""
         return any(since <= start and end <= until for since, until in self.gaps)
 
     async def until(self, condition: Callable[[Inbox], bool]) -> None:
@@ -65,12 +66,12 @@ class Inbox:
                 await self._changed.wait()
 
     async def has(self, topic: str, data: bytes) -> None:
-        """Wait until that has arrived there."""
+        """Wait until this message has arrived on this topic."""
         await self.until(lambda box: (topic, data) in box.messages)
 
 
 async def delivered(sender: Broker, inbox: Inbox, topic: str) -> list[bytes]:
-    """What has arrived on a topic, once a last message sent after everything else is there too."""
+    """Publish a last message, wait for it, and return all messages that arrived on the topic before it."""
     sender.publish(topic, b"last")
     await inbox.until(lambda box: (topic, b"last") in box.messages)
     got = [data for on, data in inbox.messages if on == topic]
@@ -85,7 +86,7 @@ def cluster() -> Iterator[ClusterServers]:
 
 @pytest.fixture(params=["memory", "redis", "cluster"])
 def broker_url(request: pytest.FixtureRequest) -> str:
-    """Asked for here, because the servers are not started from within a loop."""
+    """Asks for the servers here, because a running loop cannot start them."""
     match request.param:
         case "redis":
             return str(request.getfixturevalue("redis_url"))
@@ -111,7 +112,7 @@ async def make_broker(broker_url: str) -> AsyncIterator[MakeBroker]:
         await broker.stop()
 
 
-async def test_a_subscriber_gets_all_that_is_published_after_subscribe_has_returned(make_broker: MakeBroker) -> None:
+async def test_a_subscriber_gets_every_message_published_after_subscribe_returned(make_broker: MakeBroker) -> None:
     inbox = Inbox()
     subscriber, publisher = await make_broker(inbox), await make_broker()
     await subscriber.subscribe("room")
@@ -120,7 +121,7 @@ async def test_a_subscriber_gets_all_that_is_published_after_subscribe_has_retur
     assert await delivered(publisher, inbox, "room") == [b"%d" % number for number in range(300)]
 
 
-async def test_only_the_topics_that_were_subscribed_arrive(make_broker: MakeBroker) -> None:
+async def test_only_messages_of_subscribed_topics_arrive(make_broker: MakeBroker) -> None:
     inbox = Inbox()
     subscriber, publisher = await make_broker(inbox), await make_broker()
     await subscriber.subscribe("wanted")
@@ -129,7 +130,7 @@ async def test_only_the_topics_that_were_subscribed_arrive(make_broker: MakeBrok
     assert all(topic == "wanted" for topic, _ in inbox.messages)
 
 
-async def test_a_topic_ends_with_its_last_subscriber_only(make_broker: MakeBroker) -> None:
+async def test_a_topic_is_unsubscribed_with_its_last_subscriber(make_broker: MakeBroker) -> None:
     inbox = Inbox()
     subscriber, publisher = await make_broker(inbox), await make_broker()
     await subscriber.subscribe("marker")
@@ -139,13 +140,13 @@ async def test_a_topic_ends_with_its_last_subscriber_only(make_broker: MakeBroke
     publisher.publish("room", b"still")
     await inbox.until(lambda box: ("room", b"still") in box.messages)
     subscriber.unsubscribe("room")
-    await subscriber.subscribe("barrier")  # Commands are carried out in their order.
+    await subscriber.subscribe("barrier")  # Redis handles commands in order, so the unsubscribe is done by now.
     publisher.publish("room", b"gone")
     await delivered(publisher, inbox, "marker")
     assert ("room", b"gone") not in inbox.messages
 
 
-async def test_whoever_leaves_and_comes_back_misses_nothing_after_coming_back(make_broker: MakeBroker) -> None:
+async def test_no_message_is_missed_after_subscribing_again(make_broker: MakeBroker) -> None:
     inbox = Inbox()
     subscriber, publisher = await make_broker(inbox), await make_broker()
     for number in range(50):
@@ -160,7 +161,7 @@ async def test_whoever_leaves_and_comes_back_misses_nothing_after_coming_back(ma
     assert [data for topic, data in inbox.messages if topic == "room"] == [b"%d" % number for number in range(50)]
 
 
-async def test_any_bytes_travel_unchanged_on_any_topic(make_broker: MakeBroker) -> None:
+async def test_any_bytes_arrive_unchanged_on_any_topic(make_broker: MakeBroker) -> None:
     inbox = Inbox()
     subscriber, publisher = await make_broker(inbox), await make_broker()
     for topic, data in (("é✓🚗", bytes(range(256))), ("a b\r\n", b""), ("", b"\r\n")):
@@ -169,7 +170,7 @@ async def test_any_bytes_travel_unchanged_on_any_topic(make_broker: MakeBroker) 
         await inbox.has(topic, data)
 
 
-# What only a broker on Redis can be held to
+# Promises of a broker on Redis
 
 
 @pytest.fixture
@@ -190,7 +191,7 @@ async def pair(redis_url: str) -> AsyncIterator[tuple[RedisBroker, Inbox, RedisB
         await broker.stop()
 
 
-async def test_a_killed_link_is_rebuilt_with_all_topics_and_both_sides_are_told(
+async def test_a_killed_link_is_restored_with_all_its_topics(
     pair: tuple[RedisBroker, Inbox, RedisBroker, Inbox], redis: Redis
 ) -> None:
     one, inbox_one, two, _ = pair
@@ -202,7 +203,7 @@ async def test_a_killed_link_is_rebuilt_with_all_topics_and_both_sides_are_told(
     await inbox_one.until(lambda box: {("room0", b"a"), ("room1199", b"b")} <= set(box.messages))
 
 
-async def test_what_a_broken_link_lost_is_reported_once_the_link_is_back(
+async def test_messages_lost_with_a_link_are_reported_when_the_link_is_back(
     pair: tuple[RedisBroker, Inbox, RedisBroker, Inbox], redis: Redis
 ) -> None:
     one, inbox_one, two, inbox_two = pair
@@ -221,7 +222,7 @@ async def test_what_a_broken_link_lost_is_reported_once_the_link_is_back(
 
 @pytest.fixture
 async def limited(redis: Redis, redis_url: str) -> AsyncIterator[tuple[RedisBroker, Inbox]]:
-    """A broker whose Redis user may publish and hear on the channels that `may_use` names, at first on all."""
+    """A broker whose Redis user may use only the channels that `may_use` names. At first it may use all."""
     await may_use(redis, "allchannels")
     url = redis_url.replace("://", "://limited:secret@", 1)
     broker, inbox = RedisBroker(Settings(redis_url=url, redis_timeout_seconds=1.0), "limited"), Inbox()
@@ -236,7 +237,7 @@ async def may_use(redis: Redis, *channels: str) -> None:
     await client.execute_command("ACL", "SETUSER", "limited", "on", ">secret", "+@all", "resetchannels", *channels)
 
 
-async def test_what_redis_refuses_to_publish_is_reported_though_the_link_stays_up(
+async def test_a_publish_that_redis_refuses_is_reported_as_lost(
     limited: tuple[RedisBroker, Inbox], redis: Redis
 ) -> None:
     broker, inbox = limited
@@ -247,7 +248,7 @@ async def test_what_redis_refuses_to_publish_is_reported_though_the_link_stays_u
     assert not inbox.restored
 
 
-async def test_a_subscription_that_redis_refuses_is_tried_again_until_it_is_confirmed(
+async def test_a_refused_subscription_is_repeated_until_redis_confirms_it(
     limited: tuple[RedisBroker, Inbox], redis: Redis
 ) -> None:
     broker, inbox = limited
@@ -255,7 +256,7 @@ async def test_a_subscription_that_redis_refuses_is_tried_again_until_it_is_conf
     before = await refusals(redis)
     joining = asyncio.create_task(broker.subscribe("room"))
     async with asyncio.timeout(PATIENCE):
-        while await refusals(redis) < before + 2:  # noqa: ASYNC110  Redis counts them.
+        while await refusals(redis) < before + 2:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     await may_use(redis, "allchannels")
     await joining
@@ -264,18 +265,16 @@ async def test_a_subscription_that_redis_refuses_is_tried_again_until_it_is_conf
 
 
 async def until_connected(broker: Broker, connected: bool) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while broker.connected is not connected:  # noqa: ASYNC110  It tells nobody.
-            await asyncio.sleep(0.01)
+    await until(lambda: broker.connected is connected)
 
 
 async def refusals(redis: Redis) -> int:
-    """How many commands Redis has refused for want of a permission."""
+    """The number of commands that Redis has refused because a permission was missing."""
     info = await redis.info("stats")
     return int(info["acl_access_denied_channel"])
 
 
-async def test_what_is_published_while_redis_is_away_waits_up_to_the_bound(tmp_path: Path) -> None:
+async def test_without_redis_messages_wait_up_to_the_limit(tmp_path: Path) -> None:
     server = EmbeddedRedis(tmp_path / "redis", port=free_port())
     await server.start()
     broker = RedisBroker(Settings(redis_url=server.url, redis_timeout_seconds=0.5, max_publish_queue=100), "one")
@@ -283,23 +282,19 @@ async def test_what_is_published_while_redis_is_away_waits_up_to_the_bound(tmp_p
     await broker.start(inbox)
     try:
         await server.stop()
-        async with asyncio.timeout(PATIENCE):
-            while broker.connected:  # noqa: ASYNC110  It tells nobody.
-                await asyncio.sleep(0.01)
+        await until_connected(broker, False)
         for number in range(150):
             broker.publish("room", b"%d" % number)
         assert broker.unpublished == 100
         await server.start()
         await inbox.until(lambda box: bool(box.restored))
-        async with asyncio.timeout(PATIENCE):
-            while broker.unpublished:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        await until(lambda: not broker.unpublished)
     finally:
         await broker.stop()
         await server.stop()
 
 
-async def test_a_join_waits_for_redis_no_longer_than_it_may(redis_url: str) -> None:
+async def test_subscribe_times_out_without_redis(redis_url: str) -> None:
     settings = Settings(redis_url=redis_url, subscribe_timeout_seconds=0.2, redis_timeout_seconds=0.5)
     away = RedisBroker(replace(settings, redis_url="redis://127.0.0.1:1"), "away")
     await away.start(Inbox())
@@ -311,7 +306,7 @@ async def test_a_join_waits_for_redis_no_longer_than_it_may(redis_url: str) -> N
         await away.stop()
 
 
-async def test_two_deployments_with_other_prefixes_do_not_hear_each_other(redis_url: str) -> None:
+async def test_deployments_with_different_prefixes_do_not_get_each_others_messages(redis_url: str) -> None:
     inbox = Inbox()
     mine = RedisBroker(Settings(redis_url=redis_url, redis_prefix="mine:"), "mine")
     other = RedisBroker(Settings(redis_url=redis_url, redis_prefix="other:"), "other")
@@ -328,10 +323,10 @@ async def test_two_deployments_with_other_prefixes_do_not_hear_each_other(redis_
         await mine.stop()
 
 
-# What only a broker on a cluster can be held to
+# Promises of a broker on a Redis Cluster
 
 
-async def test_the_topics_of_a_master_that_failed_over_are_heard_again(cluster: ClusterServers) -> None:
+async def test_topics_of_a_failed_master_arrive_again_after_the_failover(cluster: ClusterServers) -> None:
     settings = Settings(redis_url=cluster.url, redis_timeout_seconds=1.0, subscribe_timeout_seconds=20.0)
     inbox, topics = Inbox(), [f"room{number}" for number in range(60)]
     subscriber, publisher = broker_for(settings, "one"), broker_for(settings, "two")
@@ -345,7 +340,7 @@ async def test_the_topics_of_a_master_that_failed_over_are_heard_again(cluster: 
         assert {topic for topic, _ in inbox.messages} == set(topics)
         cluster.masters[2].kill()
         async with asyncio.timeout(30):
-            # What is published meanwhile may be lost: the promise is that a gap is reported, and then ends.
+            # Messages of this time may be lost. The promise is that a gap is reported, and that it ends.
             while not {(topic, b"after") for topic in topics} <= set(inbox.messages):
                 for topic in topics:
                     publisher.publish(topic, b"after")
@@ -357,8 +352,8 @@ async def test_the_topics_of_a_master_that_failed_over_are_heard_again(cluster: 
         await publisher.stop()
 
 
-async def test_a_master_that_is_lost_for_a_while_takes_no_message_with_it_unnoticed(cluster: ClusterServers) -> None:
-    """Its replica is held back, so that for a while nobody is the master of its topics."""
+async def test_every_message_lost_without_a_master_is_reported(cluster: ClusterServers) -> None:
+    """The replica is held back, so that its topics have no master for a while."""
     settings = Settings(redis_url=cluster.url, redis_timeout_seconds=1.0, subscribe_timeout_seconds=1.5)
     inbox, others = Inbox(), Inbox()
     topics = [f"room{number}" for number in range(60)]
@@ -376,7 +371,7 @@ async def test_a_master_that_is_lost_for_a_while_takes_no_message_with_it_unnoti
         await until_connected(subscriber, False)
         await until_connected(publisher, False)
         with pytest.raises(TimeoutError):
-            # Joined means subscribed, also where others have joined before.
+            # A join must wait for Redis also when others have joined the topic before.
             await asyncio.gather(*(subscriber.subscribe(topic) for topic in topics))
         for _ in range(10):
             for topic in topics:
@@ -391,7 +386,7 @@ async def test_a_master_that_is_lost_for_a_while_takes_no_message_with_it_unnoti
                     publisher.publish(topic, b"after")
                 await asyncio.sleep(0.05)
         assert inbox.covers(said, at), inbox.gaps
-        assert others.lost, "more was published than is kept"
+        assert others.lost, "more messages were published than the queue holds"
         await until_connected(subscriber, True)
         await until_connected(publisher, True)
         assert not publisher.unpublished
@@ -400,7 +395,7 @@ async def test_a_master_that_is_lost_for_a_while_takes_no_message_with_it_unnoti
         await publisher.stop()
 
 
-async def test_a_topic_whose_slot_moves_to_another_master_is_heard_there_at_once(cluster: ClusterServers) -> None:
+async def test_a_topic_is_subscribed_at_the_new_master_when_its_slot_moves(cluster: ClusterServers) -> None:
     settings = Settings(redis_url=cluster.url, redis_timeout_seconds=1.0)
     inbox, others, loop = Inbox(), Inbox(), asyncio.get_running_loop()
     subscriber, publisher = broker_for(settings, "one"), broker_for(settings, "two")
@@ -413,7 +408,7 @@ async def test_a_topic_whose_slot_moves_to_another_master_is_heard_there_at_once
         await subscriber.subscribe(staying)
         before = loop.time()
         await cluster.move_slot(slots[moving])
-        # Without a publish that would tell: nobody says anything on it.
+        # The move is noticed although nobody publishes on the topic.
         await inbox.until(lambda box: bool(box.gaps))
         assert loop.time() - before < PATIENCE
         assert inbox.covers(before, before)

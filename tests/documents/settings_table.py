@@ -1,4 +1,4 @@
-"""Makes the operating guide's table of settings from shared/settings.py: the names, the defaults and the sentences.
+"""Makes the table of settings in the operating guide from shared/settings.py: names, defaults and meanings.
 
 python -m tests.documents.settings_table    writes it into docs/operating.md
 """
@@ -19,7 +19,7 @@ BEGIN, END = "<!-- settings: begin -->\n", "<!-- settings: end -->\n"
 
 
 def table() -> str:
-    said = _said()
+    said = _meanings()
     rows = ["| variable | default | meaning |", "|---|---|---|"]
     for setting in fields(Settings):
         default = _shown(setting.default if setting.default is not MISSING else "")
@@ -28,7 +28,7 @@ def table() -> str:
 
 
 def in_guide() -> str:
-    """The table that the guide has now."""
+    """The table that is in the guide now."""
     _, _, rest = GUIDE.read_text(encoding="utf-8").partition(BEGIN)
     return rest.partition(END)[0]
 
@@ -45,8 +45,8 @@ def _shown(value: object) -> str:
             return f"`{value}`"
 
 
-def _said() -> dict[str, str]:
-    """The string below each field."""
+def _meanings() -> dict[str, str]:
+    """The docstring of each setting, by the setting's name."""
     return dict(_strings(ast.parse((CHECKOUT / "shared" / "settings.py").read_text(encoding="utf-8"))))
 
 
@@ -55,7 +55,7 @@ def _strings(module: ast.Module) -> Iterator[tuple[str, str]]:
     for field, below in zip(settings.body, settings.body[1:], strict=False):
         match field, below:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
-                # The guide names a setting by its variable.
+                # The guide names a setting by its environment variable.
                 names = "|".join(sorted((each.name for each in fields(Settings)), key=len, reverse=True))
                 text = re.sub(rf"`({names})`", lambda found: found[0].upper(), " ".join(text.split()))
                 yield name, text

@@ -1,4 +1,4 @@
-"""docs/clients.md is true: its examples chat, its plain frames get these answers, its close codes are the code's."""
+"""Tests docs/clients.md: its examples work, its frames get the answers shown, and its close codes are complete."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ const show = () => {}
 
 
 def block(language: str) -> str:
-    """The first code block of a language."""
+    """The first code block in this language."""
     found = re.search(rf"^```{language}\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
     assert found
     return found[1]
 
 
-def test_the_close_codes_are_the_codes() -> None:
+def test_the_close_codes_are_those_of_the_code() -> None:
     told = {int(code) for code in re.findall(r"^\| (1\d\d\d) \|", TEXT, re.MULTILINE)}
     assert told == {close.code for close in CLOSES}
 
 
 @pytest.mark.servers
-async def test_the_examples_chat(processes: Processes, tmp_path: Path) -> None:
+async def test_the_examples_send_messages(processes: Processes, tmp_path: Path) -> None:
     api, gateway = await processes.api(), await processes.gateway()
     async with Rest(api.url) as rest:
         ann, bob = await rest.register("Ann"), await rest.register("Bob")
@@ -79,7 +79,7 @@ async def _python(gateway: Node, ann: Person, bob: Person, directory: Path) -> N
 
 async def _javascript(api: Node, gateway: Node, ann: Person, bob: Person, directory: Path) -> None:
     node = find_node()
-    assert node is not None, "no Node 18 or newer: `make test` brings one"
+    assert node is not None, "no Node 18 or newer: `make test` installs one"
     (directory / "node_modules").symlink_to(PACKAGES)
     shutil.copytree(CHECKOUT / "clients" / "javascript" / "private_chat", directory / "private_chat")
     (directory / "package.json").write_text('{"type": "module"}')

@@ -1,28 +1,27 @@
-"""CONTRIBUTING.md is true: its examples work as shown; a channel and a route take less than twenty lines each."""
+"""Tests CONTRIBUTING.md: its recipes work as they stand; a channel and a route take less than twenty lines each."""
 
 from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 import api.app
-from api.answers import json_answer
 from api.app import create_app
 from api.call import Call
-from api.documentation import document
-from api.documentation.operations import OPERATIONS, Operation
+from api.documentation.document import build_document
 from api.endpoint import Route
 from api.handlers import listings
 from api.routes import ROUTES
-from api.schemas import answers
 from shared.access.policy import Action
+from shared.domain.declared import Number
 from shared.domain.listings import MAX_SHORT_TEXT_LENGTH
 from shared.postgres import Database, Statement
 from shared.pubsub.memory import MemoryBroker
@@ -30,24 +29,25 @@ from shared.settings import Settings
 from tests.api.rows import Rows
 from tests.end_to_end.faults.load import add_users
 from tests.gateway.nodes import Client, start_node
-from tests.support.client import Rest
+from tests.support.client import Rest, Socket
+from tests.support.node_tests import run_tests
 from tests.support.processes import CHECKOUT, Processes
 
 TEXT = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
 def blocks(heading: str, language: str = "python") -> list[str]:
-    """The blocks of code below a heading."""
+    """The code blocks below a heading."""
     _, _, section = TEXT.partition(f"\n## {heading}\n")
     return re.findall(rf"^```{language}\n(.*?)^```$", section.partition("\n## ")[0], re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.parametrize("heading", ["Add a channel", "Add a route"])
-def test_it_takes_less_than_twenty_lines(heading: str) -> None:
+def test_an_example_takes_less_than_twenty_lines(heading: str) -> None:
     assert 0 < sum(len([line for line in block.splitlines() if line]) for block in blocks(heading)) < 20
 
 
-async def test_the_channel_works() -> None:
+async def test_the_example_of_a_channel_works() -> None:
     names: dict[str, Any] = {}
     [channel] = blocks("Add a channel")
     exec(compile(channel, "CONTRIBUTING.md", "exec"), names)
@@ -62,26 +62,22 @@ async def test_the_channel_works() -> None:
     await node.stop()
 
 
-async def test_the_route_works(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer, handler, route, operation = blocks("Add a route")
-    exec(compile(answer, "CONTRIBUTING.md", "exec"), vars(answers))
+async def test_the_example_of_a_route_works(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    handler, route = blocks("Add a route")
     names: dict[str, Any] = {
         "__name__": "api.handlers.listings",
-        "web": web,
         "Call": Call,
-        "json_answer": json_answer,
-        "answers": answers,
+        "Number": Number,
+        "dataclass": dataclass,
         "datetime": datetime,
         "UTC": UTC,
     }
-    exec(compile(handler, "CONTRIBUTING.md", "exec", flags=0), names)
+    exec(compile(handler, "CONTRIBUTING.md", "exec", dont_inherit=True), names)
     monkeypatch.setattr(listings, "age", names["age"], raising=False)
     added = eval(route, {"Route": Route, "listings": listings, "Action": Action})
-    described = eval(f"{{{operation}}}", {"Operation": Operation, "answers": answers})
     monkeypatch.setattr(api.app, "ROUTES", (*ROUTES, added))
-    monkeypatch.setattr(document, "OPERATIONS", {**OPERATIONS, **described})
 
-    # A size of its own, because documents of applications are cached by it.
+    # A size that no other test uses, because the OpenAPI document is cached by this size.
     settings = Settings(database_url=database_url, jwt_secret="x" * 32, rate_limits=False, max_picture_bytes=4711)
     database = Database(settings)
     rows = Rows(database)
@@ -93,52 +89,165 @@ async def test_the_route_works(database_url: str, monkeypatch: pytest.MonkeyPatc
         async with client.get(f"/api/listings/{listing_id + 1}/age") as response:
             assert response.status == 404
     await database.close()
-    paths = document.build_document((*ROUTES, added), picture_bytes=1)["paths"]
-    assert paths["/api/listings/{id}/age"]["get"]["summary"] == "How old it is"
+    described = build_document((*ROUTES, added), picture_bytes=1)
+    operation = described["paths"]["/api/listings/{id}/age"]["get"]
+    assert operation["summary"] == "How old it is"
+    assert operation["responses"]["200"]["content"]["application/json"]["schema"] == {
+        "$ref": "#/components/schemas/Age"
+    }
+    assert described["components"]["schemas"]["Age"]["properties"] == {"days": {"type": "integer", "minimum": 0}}
 
 
 @pytest.mark.servers
-async def test_a_field_of_a_listing_is_a_column_and_one_line(settings: Settings, tmp_path: Path) -> None:
-    [column], [line] = blocks("Add a field to a listing", "sql"), blocks("Add a field to a listing")
-    checkout = scratch_copy(tmp_path / "checkout")
-    put(checkout / "schema.sql", column, above="CREATE INDEX IF NOT EXISTS listings_of_seller")
-    put(checkout / "shared" / "domain" / "listings.py", line, above="    location: ShortText | None = None\n")
+async def test_a_field_of_a_listing_needs_a_column_and_one_line(changed: Changed) -> None:
+    [column] = blocks("Add a field to a listing", "sql")
+    line, condition, filtering = blocks("Add a field to a listing")
+    changed.put("schema.sql", column, above="CREATE INDEX IF NOT EXISTS listings_of_seller")
+    changed.put("shared/domain/listings.py", line, above="    location: ShortText | None = None\n")
+    changed.put("shared/domain/listings.py", condition, above="    year_min: ")
+    same = "def _same(conditions: _Conditions, filter: ListingFilter) -> None:\n"
+    changed.put("shared/repositories/listing_search.py", filtering, below=same)
+    changed.put("shared/repositories/listing_search.py", "l.colour, ", above="l.status, l.year, l.mileage")
 
-    processes = Processes(settings, tmp_path, checkout)
+    api_node = await changed.processes.api()
+    async with Rest(api_node.url) as rest:
+        seller = await rest.register("Ann")
+        database = await Database.connect(changed.processes.settings)
+        await database.execute(Statement("", "INSERT INTO categories (id, name) VALUES (1, 'Sedans')"))
+        await database.close()
+        given = {"title": "A car", "content": "It drives.", "category_id": 1, "colour": "red"}
+        made = await rest.call("POST", "/api/listings", 201, who=seller, body=given)
+        path = f"/api/listings/{made['id']}"
+        assert (await rest.call("GET", path, 200))["colour"] == "red"
+        for colour, found in (("red", [made["id"]]), ("blue", [])):
+            page = await rest.call("GET", "/api/listings", 200, colour=colour)
+            assert [one["id"] for one in page["data"]] == found
+        for change in ("blue", None):
+            changed_listing = await rest.call("PATCH", path, 200, who=seller, body={"colour": change})
+            assert changed_listing["colour"] == change
+        too_long = {"colour": "x" * (MAX_SHORT_TEXT_LENGTH + 1)}
+        problem = await rest.call("PATCH", path, 422, who=seller, body=too_long)
+        assert problem["errors"] == {"colour": [f"Longer than {MAX_SHORT_TEXT_LENGTH} characters."]}
+        described = await rest.call("GET", "/api/openapi.json", 200)
+        for name in ("ListingBody", "ListingChangeBody", "Listing", "TrashedListing"):
+            assert "colour" in described["components"]["schemas"][name]["properties"]
+        [asked] = [one for one in described["paths"]["/api/listings"]["get"]["parameters"] if one["name"] == "colour"]
+        assert asked["description"] == "Of this colour."
+
+
+@pytest.mark.servers
+async def test_an_event_of_private_chat_is_pushed_and_posted(changed: Changed) -> None:
+    event, handler, route = blocks("Add an event to private chat")
+    declared, events = event.split("EVENTS", 1)
+    changed.put("shared/private_chat.py", declared, above="EVENTS: Mapping")
+    changed.replace("shared/private_chat.py", "EVENTS" + events.replace(", Wave", ""), "EVENTS" + events)
+    changed.put("api/handlers/messages.py", f"{handler}\n\n", above="async def after")
+    changed.put("api/routes.py", f"    {route.strip()},\n", above='    Route("GET", "/api/messages"')
+
+    api_node, gateway = await changed.processes.api(), await changed.processes.gateway()
+    async with Rest(api_node.url) as rest:
+        ann, bob = await rest.register("Ann"), await rest.register("Bob")
+        async with (
+            await Socket.connect(gateway.socket_url, ann.token) as hers,
+            await Socket.connect(gateway.socket_url, bob.token) as his,
+        ):
+            for socket, person in ((hers, ann), (his, bob)):
+                assert (await socket.join(person.topic))["status"] == "ok"
+            told = {"from": str(ann.id), "to": str(bob.id)}
+            answer = await hers.push(ann.topic, "wave", {"to": str(bob.id)})
+            assert answer == {"status": "ok", "response": {}}
+            assert await hers.event("wave") == await his.event("wave") == told
+            refused = await hers.push(ann.topic, "wave", {})
+            assert refused["response"] == {"reason": "invalid message", "errors": {"to": ["Missing."]}}
+
+            await rest.call("POST", "/api/waves", 204, who=ann, body={"to": bob.id})
+            assert await hers.event("wave") == await his.event("wave") == told
+            for body, errors in (
+                ({}, {"to": ["Missing."]}),
+                ({"to": "x"}, {"to": ["User not found."]}),
+                ({"to": bob.id, "more": 1}, {"more": ["Unknown field."]}),
+            ):
+                assert (await rest.call("POST", "/api/waves", 422, who=ann, body=body))["errors"] == errors
+            await rest.call("POST", "/api/waves", 401, body={"to": bob.id})
+            operation = (await rest.call("GET", "/api/openapi.json", 200))["paths"]["/api/waves"]["post"]
+            assert operation["summary"] == "Greet somebody"
+            assert "204" in operation["responses"]
+
+
+@pytest.mark.servers
+async def test_the_page_receives_and_pushes_the_event(changed: Changed) -> None:
+    hook, method = blocks("Add an event to private chat", "js")
+    inbox = "api/web/realtime/inbox.js"
+    changed.put(inbox, hook, above="      onRead: ")
+    changed.put(inbox, f"{method}\n", above="  close() {")
+    changed.write(
+        "wave.test.mjs",
+        """
+        import assert from "node:assert/strict";
+        import { test } from "node:test";
+        import { Inbox } from "./api/web/realtime/inbox.js";
+
+        test("a wave is announced, and pushed", () => {
+          const announced = [], pushed = [];
+          let options;
+          const chat = { unanswered: [], push: (...given) => pushed.push(given) };
+          const connection = { chat: (_, given) => ((options = given), chat) };
+          const inbox = new Inbox({ connection, announce: (text) => announced.push(text) });
+          inbox.open(7);
+          options.on.wave({ from: "8", to: "7" });
+          inbox.wave(8);
+          assert.deepEqual([announced, pushed], [["8 waves."], [["wave", { to: "8" }]]]);
+        });
+        """,
+    )
+    await run_tests(changed.checkout / "wave.test.mjs")
+
+
+@pytest.mark.servers
+async def test_the_page_shows_the_field_in_its_form_and_among_the_facts(changed: Changed) -> None:
+    [line] = blocks("Add a field to a listing", "js")
+    changed.put("api/web/facts.js", line, above='  { name: "location"')
+    changed.write(
+        "facts.test.mjs",
+        """
+        import assert from "node:assert/strict";
+        import { test } from "node:test";
+        import { FACTS } from "./api/web/facts.js";
+
+        test("it is one of the facts", () => assert.ok(FACTS.some(({ label }) => label === "Colour")));
+        """,
+    )
+    await run_tests(changed.checkout / "facts.test.mjs")
+
+
+class Changed:
+    """A copy of the product's code, which a test changes by a recipe, and processes that run it."""
+
+    def __init__(self, settings: Settings, directory: Path) -> None:
+        self.checkout = directory / "checkout"
+        for folder in ("api", "clients", "gateway", "shared"):
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(CHECKOUT / folder, self.checkout / folder, ignore=ignored)
+        shutil.copy(CHECKOUT / "schema.sql", self.checkout)
+        self.processes = Processes(settings, directory, self.checkout)
+
+    def put(self, path: str, lines: str, *, above: str = "", below: str = "") -> None:
+        """Put lines above or below a text that occurs once in the file."""
+        self.replace(path, above or below, lines + above if above else below + lines)
+
+    def replace(self, path: str, old: str, new: str) -> None:
+        text = (self.checkout / path).read_text(encoding="utf-8")
+        assert text.count(old) == 1
+        self.write(path, text.replace(old, new))
+
+    def write(self, path: str, text: str) -> None:
+        (self.checkout / path).write_text(text, encoding="utf-8")
+
+
+@pytest.fixture
+async def changed(settings: Settings, tmp_path: Path) -> AsyncIterator[Changed]:
+    made = Changed(settings, tmp_path)
     try:
-        api_node = await processes.api()
-        async with Rest(api_node.url) as rest:
-            seller = await rest.register("Ann")
-            database = await Database.connect(settings)
-            await database.execute(Statement("", "INSERT INTO categories (id, name) VALUES (1, 'Sedans')"))
-            await database.close()
-            given = {"title": "A car", "content": "It drives.", "category_id": 1, "colour": "red"}
-            made = await rest.call("POST", "/api/listings", 201, who=seller, body=given)
-            path = f"/api/listings/{made['id']}"
-            assert (await rest.call("GET", path, 200))["colour"] == "red"
-            for colour in ("blue", None):
-                changed = await rest.call("PATCH", path, 200, who=seller, body={"colour": colour})
-                assert changed["colour"] == colour
-            too_long = {"colour": "x" * (MAX_SHORT_TEXT_LENGTH + 1)}
-            problem = await rest.call("PATCH", path, 422, who=seller, body=too_long)
-            assert problem["errors"] == {"colour": [f"Longer than {MAX_SHORT_TEXT_LENGTH} characters."]}
-            schemas = (await rest.call("GET", "/api/openapi.json", 200))["components"]["schemas"]
-            for name in ("ListingBody", "ListingChangeBody", "Listing", "TrashedListing"):
-                assert "colour" in schemas[name]["properties"]
+        yield made
     finally:
-        await processes.stop()
-
-
-def scratch_copy(to: Path) -> Path:
-    """A copy of the product's code, which the test may change."""
-    for folder in ("api", "gateway", "shared"):
-        shutil.copytree(CHECKOUT / folder, to / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(CHECKOUT / "schema.sql", to)
-    return to
-
-
-def put(path: Path, line: str, *, above: str) -> None:
-    """Put a line into a file, above another line, which the file has once."""
-    text = path.read_text(encoding="utf-8")
-    assert text.count(above) == 1
-    path.write_text(text.replace(above, line + above), encoding="utf-8")
+        await made.processes.stop()

@@ -1,4 +1,4 @@
-"""Documents name only things that exist: files, folders, make targets, modules, commands of the API."""
+"""Tests that files, folders, make targets, modules and commands that documents name exist."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ FOLDERS = "api|gateway|shared|tests|deploy|docs|requirements"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_links_lead_somewhere(document: Path) -> None:
+def test_every_link_leads_to_a_file(document: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", document.read_text(encoding="utf-8")):
         assert (document.parent / target).exists(), target
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_files_that_are_named_exist(document: Path) -> None:
+def test_every_named_file_exists(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
     for name in re.findall(rf"`((?:{FOLDERS})/[\w./-]*)`", text):
         assert (CHECKOUT / name).exists(), name
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_commands_that_are_named_exist(document: Path) -> None:
+def test_every_named_command_exists(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", (CHECKOUT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     for target in re.findall(r"(?:^|`)\s*make ([a-z-]+)", text, re.MULTILINE):

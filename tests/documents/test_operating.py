@@ -1,4 +1,4 @@
-"""docs/operating.md is true: its settings, its metrics, its commands."""
+"""Tests docs/operating.md: its settings and metrics are complete, and its commands for a backup work."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from tests.support.servers import run as run_here
 TEXT = GUIDE.read_text(encoding="utf-8")
 
 
-def test_the_settings_table_is_the_codes() -> None:
-    assert in_guide() == table(), "python -m tests.documents.settings_table writes it"
+def test_the_table_of_settings_is_up_to_date() -> None:
+    assert in_guide() == table(), "run python -m tests.documents.settings_table"
 
 
-def test_every_setting_that_is_named_exists() -> None:
-    """This also holds outside of the table, where a mistake would be overlooked."""
+def test_every_named_setting_exists() -> None:
+    """Checks the text outside of the table, where a wrong name is easily overlooked."""
     known = set(re.findall(r"^\| `([A-Z_0-9]+)` \|", TEXT, re.MULTILINE))
     elsewhere = {"POSTGRES_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"}
     assert set(re.findall(r"`([A-Z]+_[A-Z_]+)[`=]", TEXT)) <= known | elsewhere
 
 
 @pytest.mark.servers
-async def test_every_metric_is_explained_and_no_other(processes: Processes) -> None:
+async def test_exactly_the_existing_metrics_are_explained(processes: Processes) -> None:
     found = set()
     async with aiohttp.ClientSession() as client:
         for node in (await processes.api(), await processes.gateway()):
@@ -50,12 +50,12 @@ async def test_every_metric_is_explained_and_no_other(processes: Processes) -> N
     assert explained == own
     alerts = "\n".join(line for line in TEXT.splitlines() if line.startswith("| ") and not line.startswith("| `"))
     read = re.findall(r"(?:daveslist|gateway|http)_[a-z_]+", alerts)
-    # How many a histogram has seen is a series of its own.
+    # The number of observations in a histogram is a series of its own.
     assert {name.removesuffix("_count") for name in read} <= own
 
 
 @pytest.mark.servers
-def test_a_backup_is_restored_by_the_commands_of_the_guide(servers: Servers, tmp_path: Path) -> None:
+def test_the_commands_of_the_guide_restore_a_backup(servers: Servers, tmp_path: Path) -> None:
     with servers.database() as original:
         execute(original, "INSERT INTO categories (name, visibility) VALUES ('Vans', 'public')")
         run(r"^pg_dump .*$", original, tmp_path)

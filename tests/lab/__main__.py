@@ -1,4 +1,4 @@
-"""`python -m tests.lab --port P`: the gateway's channel layer with the lab's channels, and nothing else."""
+"""`python -m tests.lab --port P` runs a gateway node with the lab's channels, without Postgres."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from tests.lab.node import lab_node
 
 DEFAULT_SECRET = "lab-secret-lab-secret-lab-secret-lab-secret"
 MAX_MESSAGE_BYTES = 8_000_000
-"""As in the original; the product's own limit is smaller."""
+"""The limit of the recorded Phoenix server. The product's limit is smaller."""
 
 
 class LabAdmission:
-    """Any token of this secret that has not expired; there is nobody to ask about its user."""
+    """Admits every valid token of this secret. The lab has no users to look up."""
 
     def __init__(self, secret: str) -> None:
         self._tokens = Tokens(secret, 3600)

@@ -1,4 +1,4 @@
-"""The lab's channels: one for each thing that a channel can do, for recorded sessions to be played against."""
+"""The lab's channels. They do everything that a channel can do; the recorded sessions are played against them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ids = itertools.count(1)
 
 
 class LabChannel(Channel):
-    """`lab:*`: does to its payload what the event says."""
+    """`lab:*`: each event names what the channel does with its payload."""
 
     intercepts = frozenset({"masked"})
 
@@ -97,7 +97,7 @@ class LabChannel(Channel):
 
 
 class LabPresence(LabChannel):
-    """`lab:presence:*`: joined with `{"key", "meta"}`, it tracks the key with the meta."""
+    """`lab:presence:*`: a join with `{"key", "meta"}` tracks this key with this meta."""
 
     tracks_presence = True
 
@@ -123,7 +123,7 @@ class LabPresence(LabChannel):
 
 
 class LabPrivateChat(Channel):
-    """`private_chat:ID` without a database: users 1 to 100000 exist, messages are numbered and forgotten."""
+    """`private_chat:ID` without a database: the users 1 to 100000 exist, and messages are not stored."""
 
     async def join(self, topic: str, params: Any) -> JoinResult:
         user_id = _known_user(topic.removeprefix("private_chat:"))
@@ -156,7 +156,7 @@ class LabPrivateChat(Channel):
 
 
 def _presence_key(given: Any) -> str:
-    """As Elixir's to_string makes text of it."""
+    """The text that Elixir's to_string makes of a value."""
     match given:
         case str():
             return given
@@ -170,7 +170,7 @@ def _presence_key(given: Any) -> str:
 
 
 def _known_user(given: Any) -> int | None:
-    """The id of a user that exists, spelled as the product takes it."""
+    """The id of an existing user, read as the product reads ids; else None."""
     user_id = parse_id(given)
     return user_id if user_id in KNOWN_USERS else None
 

@@ -1,4 +1,4 @@
-"""A gateway node with the lab's channels, in whatever process."""
+"""Makes a gateway node with the lab's channels, for a test's own process or for `python -m tests.lab`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tests.lab.channels import routes
 
 
 class LabContext:
-    """What the lab's channels reach beside what all can do."""
+    """The context of the lab's channels."""
 
     disconnect: Callable[[int], None]
     """Close all connections of a user, on every node."""
 
 
 def lab_node(settings: Settings, broker: Broker, **more: Any) -> Endpoint:
-    """Not started yet; `more` is as for an Endpoint."""
+    """A node that is not started yet. `more` is given to Endpoint."""
     context = LabContext()
     endpoint = Endpoint(settings, routes, broker, context=context, **more)
     context.disconnect = endpoint.disconnect

@@ -1,1 +1,1 @@
-"""The protocol as a client sees it: serializers, session, and recordings of a real server. Mirrors gateway/protocol."""
+"""Tests of gateway/protocol: serializers, session, and recordings of a real Phoenix server."""

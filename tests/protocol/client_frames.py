@@ -1,6 +1,7 @@
-"""The client's half of both versions, written from the protocol's description, to test the server's half against.
+"""Encodes and decodes frames as a client does, in both versions, to test the server's half.
 
-It shares no code with gateway/protocol, so that one mistake cannot hide in both.
+It was written from the protocol's description and shares no code with gateway/protocol, so that one mistake cannot hide
+in both.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 
 
 class Received(NamedTuple):
-    """A server's frame, taken apart. `kind` is push, reply or broadcast for binary, text for all else."""
+    """The parts of a frame from the server. `kind` is "text", or for a binary frame "push", "reply" or "broadcast"."""
 
     kind: str
     join_ref: Any
@@ -35,14 +36,14 @@ def v2_binary(join_ref: str, ref: str, topic: str, event: str, data: bytes) -> b
 
 
 def read_v1(frame: bytes) -> Received:
-    """The frame holds the four keys and no other."""
+    """Decode a frame, and check that it has exactly the four keys of version 1."""
     answer = json.loads(frame)
     assert sorted(answer) == ["event", "payload", "ref", "topic"]
     return Received("text", None, answer["ref"], answer["topic"], answer["event"], answer["payload"])
 
 
 def read_v2(frame: bytes) -> Received:
-    """Of a text frame; the array holds five elements and no more."""
+    """Decode a text frame, and check that it has exactly five elements."""
     join_ref, ref, topic, event, payload = json.loads(frame)
     return Received("text", join_ref, ref, topic, event, payload)
 

@@ -1,4 +1,4 @@
-"""Which versions are served, and by which serializer."""
+"""Tests which versions of the protocol are served, and by which serializer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REFUSED = [
     *("", "2", "2.0", "2.0.", "2.0.0.0", "2.1.0", "1.1.0", "0.0.0", "3.0.0", "10.0.0", "abc", "a.b.c", "v2.0.0"),
     *("2.0.0-rc1", "2.0.x", "-2.0.0", "+2.0.0", " 2.0.0", "2.0.0 ", "2.0.0\n", "2..0", "2,0,0"),
     *("02.0.0", "2.00.0", "2.0.01"),
-    "\u0662.\u0660.\u0660",  # digits, but not those of the protocol
+    "\u0662.\u0660.\u0660",  # Arabic digits
     "2.0." + "9" * 5000,
 ]
 

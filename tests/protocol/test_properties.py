@@ -1,4 +1,4 @@
-"""What holds for any input at all: round trips, bytes without meaning, frames in any sequence."""
+"""Tests the protocol with generated input: round trips, random bytes, and random sequences of frames."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from gateway.protocol.session import Answer, Deliver, Ignore, Join, Joined, Leav
 from tests.protocol.client_frames import Received, read_v1, read_v2, read_v2_binary, v1_text, v2_binary, v2_text
 from tests.support.examples import examples
 
-# On a busy machine a slow example is no failure; nothing is kept from run to run.
+# A slow example is not a failure, because the machine may be busy. No example is kept for the next run.
 some = settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 many = settings(some, max_examples=examples(300))
 
-# Surrogates are not text, and no float but the finite ones is JSON.
+# Surrogates are not text, and only finite floats are JSON.
 characters = st.characters(exclude_categories=["Cs"])
 texts = st.text(characters, max_size=20)
 numbers = st.integers() | st.integers(-(10**60), 10**60) | st.floats(allow_nan=False, allow_infinity=False)
@@ -36,7 +36,7 @@ short_strings = st.text(characters, max_size=60)  # at most 240 bytes
 
 
 def same(one: Any, other: Any) -> bool:
-    """Equal as JSON is equal: 1, 1.0 and true are three values; 0.0 and -0.0 two."""
+    """True if both are the same JSON value: 1, 1.0 and true are different, and so are 0.0 and -0.0."""
     return repr(one) == repr(other)
 
 
@@ -45,14 +45,14 @@ def same(one: Any, other: Any) -> bool:
 
 @some
 @given(refs, refs, json_values, json_values, json_values)
-def test_v2_text_is_decoded_as_it_was_sent(join_ref: Any, ref: Any, topic: Any, event: Any, payload: Any) -> None:
+def test_v2_text_is_decoded_unchanged(join_ref: Any, ref: Any, topic: Any, event: Any, payload: Any) -> None:
     message = V2.decode_text(v2_text(join_ref, ref, topic, event, payload))
     assert same(message, Message(join_ref, ref, topic, event, payload))
 
 
 @some
 @given(refs, refs, json_values, json_values, json_values)
-def test_v1_text_is_decoded_as_it_was_sent(join_ref: Any, ref: Any, topic: Any, event: Any, payload: Any) -> None:
+def test_v1_text_is_decoded_unchanged(join_ref: Any, ref: Any, topic: Any, event: Any, payload: Any) -> None:
     frame = v1_text(ref, topic, event, payload, join_ref=join_ref)
     assert same(V1.decode_text(frame), Message(join_ref, ref, topic, event, payload))
     assert same(V1.decode_binary(frame), Message(join_ref, ref, topic, event, payload))
@@ -60,7 +60,7 @@ def test_v1_text_is_decoded_as_it_was_sent(join_ref: Any, ref: Any, topic: Any, 
 
 @some
 @given(short_strings, short_strings, short_strings, short_strings, st.binary(max_size=300))
-def test_v2_binary_is_decoded_as_it_was_sent(join_ref: str, ref: str, topic: str, event: str, data: bytes) -> None:
+def test_v2_binary_is_decoded_unchanged(join_ref: str, ref: str, topic: str, event: str, data: bytes) -> None:
     message = V2.decode_binary(v2_binary(join_ref, ref, topic, event, data))
     assert message == Message(join_ref, ref, topic, event, data)
     assert type(message.payload) is bytes
@@ -106,14 +106,14 @@ def test_a_client_reads_binary_that_the_server_wrote(
         assert read_v2_binary(frame) == expected
 
 
-# Bytes without meaning
+# Random bytes
 
 DECODERS = [V1.decode_text, V1.decode_binary, V2.decode_text, V2.decode_binary]
 NAMES = ["v1 text", "v1 binary", "v2 text", "v2 binary"]
 
 
-def mutilated(frame: bytes, seed: int) -> bytes:
-    """The frame with some bytes cut, changed or put in."""
+def damaged(frame: bytes, seed: int) -> bytes:
+    """The frame with some bytes removed, changed or inserted."""
     source = random.Random(seed)
     data = bytearray(frame)
     for _ in range(source.randint(1, 4)):
@@ -137,13 +137,13 @@ frames = st.one_of(
     st.builds(v1_text, refs, texts, texts, json_values),
     st.builds(v2_binary, short_strings, short_strings, short_strings, short_strings, st.binary(max_size=30)),
 )
-any_bytes = st.binary(max_size=200) | frames | st.builds(mutilated, frames, st.integers(0, 2**32))
+any_bytes = st.binary(max_size=200) | frames | st.builds(damaged, frames, st.integers(0, 2**32))
 
 
 @pytest.mark.parametrize("decode", DECODERS, ids=NAMES)
 @many
 @given(data=any_bytes)
-def test_any_bytes_are_a_message_or_a_bad_frame(decode: Callable[[bytes], Message], data: bytes) -> None:
+def test_any_bytes_are_decoded_or_raise_bad_frame(decode: Callable[[bytes], Message], data: bytes) -> None:
     try:
         message = decode(data)
     except BadFrame:
@@ -151,7 +151,7 @@ def test_any_bytes_are_a_message_or_a_bad_frame(decode: Callable[[bytes], Messag
     assert type(message) is Message
 
 
-# Frames in any sequence
+# Random sequences of frames
 
 few_refs = st.sampled_from([None, 0, 1, "1", "2", 1.0, True])
 few_topics: st.SearchStrategy[Any] = st.sampled_from(
@@ -159,7 +159,7 @@ few_topics: st.SearchStrategy[Any] = st.sampled_from(
 )
 few_events = st.sampled_from(["phx_join", "phx_join", "phx_leave", "echo", "heartbeat", None, 7, ["phx_join"]])
 few_messages = st.builds(Message, few_refs, few_refs, few_topics, few_events, st.none())
-# Either a message comes, or one of the channels that have something under way is done with it.
+# A step is a message, or the end of a join or leave that is in progress.
 endings = st.tuples(st.integers(0, 5), st.sampled_from(["accepts", "refuses"]))
 histories = st.lists(few_messages | endings, max_size=60)
 
@@ -167,12 +167,12 @@ MAX_CHANNELS = 2
 
 
 class Runtime:
-    """Carries out what a session says, and remembers in which order messages of each topic were acted on."""
+    """Does what a session says, and records in which order the messages of each topic are handled."""
 
     def __init__(self) -> None:
         self.session: Session[str] = Session(lambda topic: topic if topic.startswith("room:") else None, MAX_CHANNELS)
-        self.under_way: list[Joined[str]] = []
-        self.acted_on: list[int] = []
+        self.in_progress: list[Joined[str]] = []
+        self.handled: list[int] = []
         self.waiting: set[int] = set()
         self.given: dict[int, Message] = {}
 
@@ -190,18 +190,18 @@ class Runtime:
             assert before.waiting[-1] is message
             return
         self.waiting.discard(id(message))
-        self.acted_on.append(id(message))
+        self.handled.append(id(message))
         match action:
             case Join(joined):
                 assert state is None
-                self.under_way.append(joined)
+                self.in_progress.append(joined)
             case Replace(earlier, joined):
                 assert state is State.JOINED
                 assert earlier is before
-                self.under_way.append(joined)
+                self.in_progress.append(joined)
             case Leave(joined):
                 assert (state, joined.state) == (State.JOINED, State.LEAVING)
-                self.under_way.append(joined)
+                self.in_progress.append(joined)
             case Deliver(joined):
                 assert state is State.JOINED
                 assert joined is before
@@ -213,7 +213,7 @@ class Runtime:
                 raise AssertionError(action)
 
     def finish(self, number: int, how: str) -> None:
-        joined = self.under_way.pop(number % len(self.under_way))
+        joined = self.in_progress.pop(number % len(self.in_progress))
         if joined.state is State.JOINING and how == "accepts":
             released = self.session.joined(joined)
         else:
@@ -226,7 +226,7 @@ class Runtime:
         assert len(topics) <= MAX_CHANNELS
         assert all(topic == joined.topic and topic.startswith("room:") for topic, joined in topics.items())
         changing = [joined for joined in topics.values() if joined.state is not State.JOINED]
-        assert {id(joined) for joined in changing} == {id(joined) for joined in self.under_way}
+        assert {id(joined) for joined in changing} == {id(joined) for joined in self.in_progress}
         kept = [id(message) for joined in topics.values() for message in joined.waiting or ()]
         assert sorted(kept) == sorted(self.waiting)
         assert all(not joined.waiting for joined in topics.values() if joined.state is State.JOINED)
@@ -234,24 +234,24 @@ class Runtime:
 
 @many
 @given(histories)
-def test_no_sequence_of_frames_raises_and_none_is_lost_or_overtaken(
+def test_any_sequence_of_frames_is_handled_completely_and_in_order(
     history: list[Message | tuple[int, str]],
 ) -> None:
     runtime = Runtime()
     sent: list[Message] = []
     for step in history:
         if isinstance(step, Message):
-            # An object of its own, whatever Hypothesis shares.
+            # A copy, because Hypothesis may use one object twice.
             own = Message(step.join_ref, step.ref, step.topic, step.event, step.payload)
             sent.append(own)
             runtime.receive(own)
-        elif runtime.under_way:
+        elif runtime.in_progress:
             runtime.finish(*step)
         runtime.check()
-    while runtime.under_way:
+    while runtime.in_progress:
         runtime.finish(0, "accepts")
         runtime.check()
-    assert sorted(runtime.acted_on) == sorted(id(message) for message in sent)
+    assert sorted(runtime.handled) == sorted(id(message) for message in sent)
     for topic in ("room:1", "room:2", "room:3"):
         in_order = [id(message) for message in sent if message.topic == topic]
-        assert [number for number in runtime.acted_on if runtime.given[number].topic == topic] == in_order
+        assert [number for number in runtime.handled if runtime.given[number].topic == topic] == in_order

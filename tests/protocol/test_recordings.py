@@ -1,4 +1,4 @@
-"""Every session that was recorded from a real Phoenix server goes the same way here, on one node and across two."""
+"""Plays every session that was recorded from a real Phoenix server, against one node and against two."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def test_one_node_answers_as_recorded(name: str, processes: Processes) -> 
 
 
 @pytest.mark.parametrize("name", COUNTS)
-async def test_two_nodes_answer_as_one(name: str, processes: Processes) -> None:
+async def test_two_nodes_answer_as_recorded(name: str, processes: Processes) -> None:
     redis = processes.settings.redis_url
     nodes = [await processes.lab("--redis-url", redis), await processes.lab("--redis-url", redis)]
     differences = await Player([node.url for node in nodes], DEFAULT_SECRET).differences(recorded(name))
@@ -39,7 +39,7 @@ async def test_two_nodes_answer_as_one(name: str, processes: Processes) -> None:
     assert all(node.is_running for node in nodes)
 
 
-async def test_the_player_sees_a_frame_that_differs_one_that_is_missing_and_one_too_many(processes: Processes) -> None:
+async def test_the_player_reports_different_missing_and_unexpected_frames(processes: Processes) -> None:
     connect = {"conn": "a", "connect": {"user": 1, "vsn": "2.0.0"}, "then": [{"conn": "a", "open": None}]}
     push = {"conn": "a", "text": '[null,"1","phoenix","heartbeat",{}]'}
     answer = {"conn": "a", "text": [None, "1", "phoenix", "phx_reply", {"response": {}, "status": "ok"}]}

@@ -1,4 +1,4 @@
-"""The session's table, cell by cell. Refs and join_refs are never the same here, so that mixing them up shows."""
+"""Tests the session for every state and event. Refs differ from join_refs, so that a test notices a mix-up."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def session_in(state: State, join_ref: Any = JOIN_REF, ref: Any = JOIN_MESSAGE_R
     return session, action.joined
 
 
-# absent
+# Absent topics
 
 
 def test_a_join_of_an_absent_topic_starts_its_channel() -> None:
@@ -60,7 +60,7 @@ def test_a_join_of_an_absent_topic_starts_its_channel() -> None:
 
 @pytest.mark.parametrize("ref", ["r2", 5, 0, None, {"a": 1}], ids=repr)
 @pytest.mark.parametrize("join_ref", ["j1", 7, 0, None], ids=repr)
-def test_a_leave_of_an_absent_topic_is_answered_ok_with_its_own_refs(join_ref: Any, ref: Any) -> None:
+def test_a_leave_of_an_absent_topic_is_answered_ok_with_the_refs_of_the_leave(join_ref: Any, ref: Any) -> None:
     session = new_session()
     answer = session.receive(message("phx_leave", join_ref, ref))
     assert answer == Answer(join_ref, ref, TOPIC, "ok", {})
@@ -72,14 +72,14 @@ def test_a_leave_of_an_absent_topic_is_answered_ok_with_its_own_refs(join_ref: A
     "event", ["echo", "phx_reply", "phx_close", "phx_error", "heartbeat", "", None, 5, ["phx_join"]]
 )
 @pytest.mark.parametrize("join_ref", ["j1", None], ids=repr)
-def test_any_other_event_of_an_absent_topic_is_unmatched_with_no_join_ref(event: Any, join_ref: Any) -> None:
+def test_any_other_event_of_an_absent_topic_is_unmatched_without_a_join_ref(event: Any, join_ref: Any) -> None:
     session = new_session()
     assert session.receive(message(event, join_ref)) == Answer(None, "r2", TOPIC, "error", UNMATCHED)
     assert session.topics == {}
 
 
 @pytest.mark.parametrize("topic", ["nosuch:1", "", "phoenix", "room", None, 5, ["room:1"], {"room:1": 1}], ids=repr)
-def test_a_join_of_what_no_channel_handles_is_unmatched_with_no_join_ref(topic: Any) -> None:
+def test_a_join_of_an_unknown_topic_is_unmatched_without_a_join_ref(topic: Any) -> None:
     session = new_session()
     assert session.receive(message("phx_join", topic=topic)) == Answer(None, "r2", topic, "error", UNMATCHED)
     assert session.topics == {}
@@ -88,7 +88,7 @@ def test_a_join_of_what_no_channel_handles_is_unmatched_with_no_join_ref(topic: 
 @pytest.mark.parametrize("ref", ["1", 7, 0, None], ids=repr)
 @pytest.mark.parametrize("join_ref", ["j1", None], ids=repr)
 @pytest.mark.parametrize("payload", [{}, {"x": 1}, None, []], ids=repr)
-def test_a_heartbeat_is_answered_with_no_join_ref(ref: Any, join_ref: Any, payload: Any) -> None:
+def test_a_heartbeat_is_answered_without_a_join_ref(ref: Any, join_ref: Any, payload: Any) -> None:
     heartbeat = Message(join_ref, ref, "phoenix", "heartbeat", payload)
     assert new_session().receive(heartbeat) == Answer(None, ref, "phoenix", "ok", {})
 
@@ -97,13 +97,13 @@ def test_other_events_of_the_phoenix_topic_are_unmatched() -> None:
     assert new_session().receive(message("echo", topic="phoenix")) == Answer(None, "r2", "phoenix", "error", UNMATCHED)
 
 
-# joining, leaving
+# Topics that are joining or leaving
 
 
 @pytest.mark.parametrize("state", [State.JOINING, State.LEAVING])
 @pytest.mark.parametrize("event", ["phx_join", "phx_leave", "echo"])
 @pytest.mark.parametrize("join_ref", [JOIN_REF, None, "stale"], ids=repr)
-def test_everything_waits_while_a_topic_changes(state: State, event: str, join_ref: Any) -> None:
+def test_every_message_waits_while_its_topic_is_joining_or_leaving(state: State, event: str, join_ref: Any) -> None:
     session, joined = session_in(state)
     assert session.receive(message(event, join_ref)) == Wait()
     assert joined.state is state
@@ -111,7 +111,7 @@ def test_everything_waits_while_a_topic_changes(state: State, event: str, join_r
 
 
 @pytest.mark.parametrize("state", [State.JOINING, State.LEAVING])
-def test_what_waited_comes_back_once_in_its_order(state: State) -> None:
+def test_waiting_messages_are_returned_once_in_order(state: State) -> None:
     session, joined = session_in(state)
     waiting = [message("echo", ref=ref) for ref in ("a", "b", "c")]
     assert [session.receive(one) for one in waiting] == [Wait()] * 3
@@ -121,7 +121,7 @@ def test_what_waited_comes_back_once_in_its_order(state: State) -> None:
 
 
 @pytest.mark.parametrize("state", [State.JOINING, State.LEAVING])
-def test_what_came_back_can_wait_again_behind_what_waits_already(state: State) -> None:
+def test_returned_messages_can_be_put_back_behind_waiting_ones(state: State) -> None:
     session, joined = session_in(state)
     waiting = [message("echo", ref=ref) for ref in ("a", "b", "c")]
     session.receive(waiting[0])
@@ -129,7 +129,7 @@ def test_what_came_back_can_wait_again_behind_what_waits_already(state: State) -
     assert session.closed(joined) == tuple(waiting)
 
 
-def test_what_came_back_does_not_wait_for_a_topic_that_is_at_rest() -> None:
+def test_returned_messages_do_not_wait_for_a_joined_or_absent_topic() -> None:
     session, joined = session_in(State.JOINING)
     push = message("echo")
     session.joined(joined)
@@ -139,7 +139,7 @@ def test_what_came_back_does_not_wait_for_a_topic_that_is_at_rest() -> None:
     assert session.receive(push) == Answer(None, "r2", TOPIC, "error", UNMATCHED)
 
 
-def test_what_waited_for_a_join_is_for_the_channel_when_it_accepts() -> None:
+def test_messages_that_waited_for_a_join_are_delivered_when_it_succeeds() -> None:
     session, joined = session_in(State.JOINING)
     push = message("echo")
     session.receive(push)
@@ -147,14 +147,14 @@ def test_what_waited_for_a_join_is_for_the_channel_when_it_accepts() -> None:
     assert session.receive(again) == Deliver(joined)
 
 
-def test_what_waited_for_a_join_is_unmatched_when_it_refuses() -> None:
+def test_messages_that_waited_for_a_join_are_unmatched_when_it_fails() -> None:
     session, joined = session_in(State.JOINING)
     session.receive(message("echo"))
     (again,) = session.closed(joined)
     assert session.receive(again) == Answer(None, "r2", TOPIC, "error", UNMATCHED)
 
 
-def test_a_join_behind_a_leave_joins_when_the_channel_is_gone() -> None:
+def test_a_join_behind_a_leave_joins_after_it() -> None:
     session, joined = session_in(State.LEAVING)
     session.receive(message("phx_join", "j2", "r9"))
     (again,) = session.closed(joined)
@@ -168,17 +168,17 @@ def test_other_topics_do_not_wait() -> None:
     assert type(session.receive(message("phx_join", topic="room:2"))) is Join
 
 
-# joined
+# Joined topics
 
 
-def test_a_push_with_the_joins_ref_is_delivered() -> None:
+def test_a_push_with_the_current_join_ref_is_delivered() -> None:
     session, joined = session_in(State.JOINED)
     push = message("echo", payload=[1])
     assert session.receive(push) == Deliver(joined)
 
 
 @pytest.mark.parametrize("event", [None, 5, "", "phx_reply", "phx_error", "phx_close", ["phx_leave"]], ids=repr)
-def test_any_event_but_join_and_leave_is_the_channels(event: Any) -> None:
+def test_any_event_except_join_and_leave_is_delivered(event: Any) -> None:
     session, joined = session_in(State.JOINED)
     assert session.receive(message(event)) == Deliver(joined)
 
@@ -192,7 +192,7 @@ def test_a_stale_join_ref_is_ignored(event: str, join_ref: Any) -> None:
 
 
 @pytest.mark.parametrize("joined_with", ["j1", 7, 0, "", None], ids=repr)
-def test_a_message_without_join_ref_is_the_current_joins(joined_with: Any) -> None:
+def test_a_message_without_join_ref_belongs_to_the_current_join(joined_with: Any) -> None:
     session, joined = session_in(State.JOINED, joined_with)
     assert session.receive(message("echo", None)) == Deliver(joined)
     assert session.receive(message("phx_leave", None)) == Leave(joined)
@@ -216,18 +216,18 @@ def test_refs_match_as_json_values(joined_with: Any, others: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("sent", ["j1", 7, 0, ""], ids=repr)
-def test_replies_and_pushes_carry_the_join_ref_that_was_sent(sent: Any) -> None:
+def test_replies_and_pushes_have_the_join_ref_that_was_sent(sent: Any) -> None:
     _, joined = session_in(State.JOINED, sent, "r1")
     assert (joined.sent_join_ref, joined.join_ref) == (sent, sent)
 
 
 @pytest.mark.parametrize("ref", ["r1", 7, 0, None], ids=repr)
-def test_without_join_ref_they_carry_the_joins_ref(ref: Any) -> None:
+def test_pushes_after_a_join_without_join_ref_have_the_ref_of_the_join(ref: Any) -> None:
     _, joined = session_in(State.JOINED, None, ref)
     assert (joined.sent_join_ref, joined.join_ref) == (None, ref)
 
 
-def test_a_leave_of_a_joined_topic_begins_leaving() -> None:
+def test_a_leave_of_a_joined_topic_starts_leaving() -> None:
     session, joined = session_in(State.JOINED)
     leave = message("phx_leave")
     assert session.receive(leave) == Leave(joined)
@@ -237,7 +237,7 @@ def test_a_leave_of_a_joined_topic_begins_leaving() -> None:
 
 
 @pytest.mark.parametrize("join_ref", ["j2", JOIN_REF, None], ids=repr)
-def test_a_second_join_replaces_whatever_its_join_ref(join_ref: Any) -> None:
+def test_a_second_join_with_any_join_ref_replaces_the_first(join_ref: Any) -> None:
     session, earlier = session_in(State.JOINED)
     again = message("phx_join", join_ref, "r3")
     action = session.receive(again)
@@ -248,7 +248,7 @@ def test_a_second_join_replaces_whatever_its_join_ref(join_ref: Any) -> None:
     assert session.topics == {TOPIC: action.joined}
 
 
-def test_the_end_of_a_replaced_join_leaves_its_successor_alone() -> None:
+def test_the_end_of_a_replaced_channel_does_not_affect_the_new_one() -> None:
     session, earlier = session_in(State.JOINED)
     action = session.receive(message("phx_join", "j2", "r3"))
     assert type(action) is Replace
@@ -259,10 +259,10 @@ def test_the_end_of_a_replaced_join_leaves_its_successor_alone() -> None:
     assert type(session.receive(message("echo", JOIN_REF))) is Ignore
 
 
-# the number of channels
+# The limit of channels
 
 
-def test_a_join_beyond_the_limit_is_refused_with_its_own_refs() -> None:
+def test_a_join_beyond_the_limit_is_refused() -> None:
     session = new_session(max_channels=2)
     for number in range(2):
         session.receive(message("phx_join", topic=f"room:{number}"))
@@ -271,7 +271,7 @@ def test_a_join_beyond_the_limit_is_refused_with_its_own_refs() -> None:
     assert len(session.topics) == 2
 
 
-def test_a_second_join_of_a_joined_topic_is_not_beyond_the_limit() -> None:
+def test_a_second_join_of_a_joined_topic_is_accepted_at_the_limit() -> None:
     session = new_session(max_channels=1)
     action = session.receive(message("phx_join"))
     assert type(action) is Join
@@ -279,7 +279,7 @@ def test_a_second_join_of_a_joined_topic_is_not_beyond_the_limit() -> None:
     assert type(session.receive(message("phx_join", "j2"))) is Replace
 
 
-def test_a_topic_that_ended_makes_room() -> None:
+def test_an_ended_topic_makes_room() -> None:
     session = new_session(max_channels=1)
     action = session.receive(message("phx_join"))
     assert type(action) is Join
@@ -287,7 +287,7 @@ def test_a_topic_that_ended_makes_room() -> None:
     assert type(session.receive(message("phx_join", topic="room:2"))) is Join
 
 
-def test_what_no_channel_handles_is_unmatched_at_the_limit_too() -> None:
+def test_a_join_of_an_unknown_topic_is_unmatched_at_the_limit_too() -> None:
     session = new_session(max_channels=1)
     session.receive(message("phx_join"))
     assert session.receive(message("phx_join", topic="nosuch")) == Answer(None, "r2", "nosuch", "error", UNMATCHED)

@@ -1,4 +1,4 @@
-"""A process is ready while it reaches Postgres and Redis and is not told to stop; the log has only the changes."""
+"""A process is ready while it reaches Postgres and Redis and is not stopping; the log shows only changes."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from shared.embedded.redis import EmbeddedRedis
+from development.redis import EmbeddedRedis
 from shared.health import Health
 from shared.postgres import Database
-from shared.pubsub.memory import MemoryBroker
 from shared.settings import Settings
+from tests.support.broker import SwitchedBroker
 from tests.support.processes import Node, Processes
 
 pytestmark = pytest.mark.servers
 
 
 @pytest.mark.parametrize("kind", ["api", "gateway"])
-async def test_the_log_says_when_a_process_is_not_ready_and_when_it_is_again(
+async def test_the_log_says_when_a_process_becomes_unready_and_ready_again(
     kind: str, settings: Settings, tmp_path: Path
 ) -> None:
     redis = EmbeddedRedis(tmp_path / "redis")
@@ -54,21 +54,11 @@ async def test_the_log_says_when_a_process_is_not_ready_and_when_it_is_again(
     assert not any("/health" in json.dumps(line) or "/metrics" in json.dumps(line) for line in _lines(node))
 
 
-class Broker(MemoryBroker):
-    """One whose link a test takes away."""
-
-    is_up = True
-
-    @property
-    def connected(self) -> bool:
-        return self.is_up
-
-
-async def test_each_reason_is_told_and_each_change_is_one_line(
+async def test_the_answer_has_each_reason_and_each_change_is_logged_once(
     database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "shared.health")
-    database, broker, is_stopping = Database(Settings(database_url=database_url)), Broker(), False
+    database, broker, is_stopping = Database(Settings(database_url=database_url)), SwitchedBroker(), False
     health = Health(database, broker, lambda: is_stopping)
     try:
         assert await _answer(health.ready) == (200, {"status": "ok"})
@@ -102,7 +92,7 @@ async def _answer(handler: Callable[[web.Request], Awaitable[web.Response]]) -> 
     return response.status, json.loads(response.body)
 
 
-async def test_at_the_level_of_debugging_each_check_is_there(settings: Settings, tmp_path: Path) -> None:
+async def test_each_health_check_is_logged_at_the_level_debug(settings: Settings, tmp_path: Path) -> None:
     processes = Processes(settings, tmp_path)
     try:
         node = await processes.api(LOG_LEVEL="DEBUG")

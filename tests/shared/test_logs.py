@@ -1,4 +1,4 @@
-"""What gets into the log: every field that a call gives, and nothing that stood in a request that is no HTTP."""
+"""The log has every field that a call gives, and nothing of a malformed request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from shared.settings import Settings
 
 @pytest.fixture
 def written() -> Iterator[io.StringIO]:
-    """What a configured process writes."""
+    """Configure the logs, and collect what they write."""
     root, server = logging.getLogger(), logging.getLogger("aiohttp.server")
     before = root.handlers[:], root.level, server.filters[:]
     with redirect_stderr(io.StringIO()) as stderr:
@@ -38,14 +38,14 @@ def written() -> Iterator[io.StringIO]:
         web.RequestPayloadError("SECRET"),
     ],
 )
-def test_what_a_client_sent_that_is_no_http_is_not_in_the_log(written: io.StringIO, error: Exception) -> None:
+def test_the_content_of_a_malformed_request_is_not_in_the_log(written: io.StringIO, error: Exception) -> None:
     logging.getLogger("aiohttp.server").error("Error handling request", exc_info=error)
     line = json.loads(written.getvalue())
     assert line.items() >= {"level": "info", "event": "bad request", "error": type(error).__name__}.items()
     assert "SECRET" not in written.getvalue()
 
 
-def test_a_failure_of_the_server_keeps_its_traceback(written: io.StringIO) -> None:
+def test_a_server_error_is_logged_with_its_traceback(written: io.StringIO) -> None:
     logging.getLogger("aiohttp.server").error("Error handling request", exc_info=ValueError("ours"))
     line = json.loads(written.getvalue())
     assert line["level"] == "error"
@@ -56,7 +56,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 CALLS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 
 
-def test_fields_are_in_the_line(written: io.StringIO) -> None:
+def test_a_line_has_the_given_fields(written: io.StringIO) -> None:
     log = log_of("api.somewhere")
     log.warning("something happened", user_id=1, reason="50 % of it")
     try:
@@ -70,14 +70,14 @@ def test_fields_are_in_the_line(written: io.StringIO) -> None:
     assert "by nought" in second["exception"]
 
 
-def test_a_field_may_have_any_name_but_those_of_the_line_itself(written: io.StringIO) -> None:
+def test_a_field_may_have_the_name_of_a_parameter(written: io.StringIO) -> None:
     log = log_of("api.somewhere")
     log.info("something happened", self=1, fields=2, args=3, msg=4, name=5)
     line = json.loads(written.getvalue())
     assert line.items() >= {"self": 1, "fields": 2, "args": 3, "msg": 4, "name": 5}.items()
 
 
-def test_a_line_has_the_traceback_of_an_error_that_is_given_to_it(written: io.StringIO) -> None:
+def test_a_line_has_the_traceback_of_a_given_error(written: io.StringIO) -> None:
     log = log_of("api.somewhere")
     log.warning("something crashed", exc_info=ZeroDivisionError("by nought"), user_id=1)
     log.warning("something crashed", exc_info=None, user_id=2)
@@ -86,7 +86,7 @@ def test_a_line_has_the_traceback_of_an_error_that_is_given_to_it(written: io.St
     assert "exception" not in second
 
 
-def test_a_line_below_the_level_is_not_made(written: io.StringIO) -> None:
+def test_a_line_below_the_level_is_not_written(written: io.StringIO) -> None:
     log = log_of("api.somewhere")
     log.debug("something small", user_id=1)
     log.log(logging.DEBUG, "something small", user_id=1)
@@ -96,11 +96,11 @@ def test_a_line_below_the_level_is_not_made(written: io.StringIO) -> None:
 
 
 LINE = {"time", "level", "logger", "event", "exception", "stack"}
-"""What each line says of itself: a field of such a name would take its place."""
+"""The names that every line uses itself. A field with such a name would replace the line's own value."""
 
 
-def test_no_call_gives_fields_in_a_shape_that_is_not_printed() -> None:
-    """Every module logs by its `Log`, which prints what it is given by its name; no other way is in the product."""
+def test_every_log_call_gives_its_fields_by_name() -> None:
+    """Every module logs through its `Log`, which prints the fields that are given by name."""
     calls = 0
     for folder in ("api", "gateway", "shared"):
         for path in (PROJECT / folder).rglob("*.py"):
@@ -118,8 +118,8 @@ def test_no_call_gives_fields_in_a_shape_that_is_not_printed() -> None:
                     continue
                 calls += 1
                 names = {keyword.arg for keyword in node.keywords}
-                assert "extra" not in names, f"{where}: give the fields by their names"
+                assert "extra" not in names, f"{where}: give the fields as keyword arguments"
                 assert not names & LINE, where
-                # An event is a name to search for: what differs from line to line is a field.
+                # Operators search for the event, so it must be constant. Values belong in fields.
                 assert not any(isinstance(argument, ast.JoinedStr) for argument in node.args), where
     assert calls > 40

@@ -1,4 +1,4 @@
-"""The reports of processes in Postgres, and what other processes read there."""
+"""Tests the reports that processes write into Postgres, and what other processes read from them."""
 
 from __future__ import annotations
 
@@ -11,29 +11,19 @@ import pytest
 
 from shared.membership import Membership
 from shared.postgres import Database, Statement
-from shared.pubsub.memory import MemoryBroker
 from shared.repositories.nodes import FORGOTTEN_SECONDS, NodeRepository, NodeState
 from shared.settings import Settings
+from tests.support.broker import SwitchedBroker
 
 SOON = 10.0
 LEASE_SECONDS = 0.4
 
 
-class Broker(MemoryBroker):
-    """A broker whose link a test can take down."""
-
-    is_up = True
-
-    @property
-    def connected(self) -> bool:
-        return self.is_up
-
-
 class Process:
-    """A process that reports for itself, and sees the reports of the others."""
+    """A process that writes its report, and reads the reports of the others."""
 
     def __init__(self, settings: Settings, node_id: str) -> None:
-        self.broker = Broker()
+        self.broker = SwitchedBroker()
         self.published = 0
         self.others: dict[str, NodeState] = {}
         self._seen = asyncio.Event()
@@ -50,7 +40,7 @@ class Process:
         self._seen.set()
 
     async def sees(self, node_id: str) -> NodeState:
-        """The other node's next report."""
+        """Wait for the next report of another node."""
         async with asyncio.timeout(SOON):
             while True:
                 self._seen.clear()
@@ -71,7 +61,7 @@ def nodes(database: Database) -> NodeRepository:
     return NodeRepository(database)
 
 
-async def test_a_node_that_runs_is_seen_alive_and_one_that_left_is_not(settings: Settings) -> None:
+async def test_a_running_node_is_alive_and_a_stopped_one_is_not(settings: Settings) -> None:
     one, two = Process(settings, "one"), Process(settings, "two")
     async with one.membership:
         async with two.membership:
@@ -81,7 +71,7 @@ async def test_a_node_that_runs_is_seen_alive_and_one_that_left_is_not(settings:
         assert (await one.sees("two")).dead_seconds >= 0
 
 
-async def test_a_node_that_stops_saying_so_is_dead_after_its_lease(settings: Settings, nodes: NodeRepository) -> None:
+async def test_a_node_without_new_reports_is_dead_after_its_lease(settings: Settings, nodes: NodeRepository) -> None:
     one = Process(settings, "one")
     async with one.membership:
         await nodes.report("two", lease_seconds=LEASE_SECONDS, is_heard=True, unheard=0)
@@ -91,7 +81,7 @@ async def test_a_node_that_stops_saying_so_is_dead_after_its_lease(settings: Set
         assert seen.heard_seconds >= LEASE_SECONDS
 
 
-async def test_what_is_published_while_the_link_is_away_shows_and_for_how_long_it_is(settings: Settings) -> None:
+async def test_a_report_has_the_messages_published_without_a_link_and_how_long_it_was_away(settings: Settings) -> None:
     one, two = Process(settings, "one"), Process(settings, "two")
     async with one.membership, two.membership:
         two.published = 7
@@ -109,7 +99,7 @@ async def test_what_is_published_while_the_link_is_away_shows_and_for_how_long_i
         assert seen.unheard == 7
 
 
-async def test_rows_of_nodes_that_died_long_ago_go_when_another_one_starts(
+async def test_rows_of_long_dead_nodes_are_deleted_when_another_node_starts(
     settings: Settings, nodes: NodeRepository, database: Database
 ) -> None:
     for node_id in ("old", "fresh"):
@@ -123,13 +113,13 @@ async def test_rows_of_nodes_that_died_long_ago_go_when_another_one_starts(
         assert set(one.others) == {"fresh"}
 
 
-async def test_a_process_starts_and_ends_without_postgres(settings: Settings, tmp_path: Path) -> None:
+async def test_a_process_can_start_and_stop_without_postgres(settings: Settings, tmp_path: Path) -> None:
     away = replace(settings, database_url=f"host={tmp_path}", database_timeout_seconds=0.2)
     async with asyncio.timeout(SOON), Process(away, "one").membership:
         pass
 
 
-async def test_a_process_that_starts_before_the_schema_is_applied_says_so_of_itself_afterwards(
+async def test_a_process_that_started_before_the_schema_was_applied_reports_afterwards(
     settings: Settings, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     await database.execute(Statement("", "ALTER TABLE nodes RENAME TO nodes_to_come"))

@@ -1,4 +1,4 @@
-"""Secrets do not get into the log, whatever text surrounds them; the text that an operator needs does."""
+"""Secrets are redacted from the log in any surrounding text; the text that an operator needs is kept."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from shared.access.tokens import Tokens, new_session_id
 from shared.domain.users import Role
 from shared.redaction import redacted, redacted_field
+from tests.conftest import JWT_SECRET
 
-TOKENS = Tokens("a-secret-of-the-tests-a-secret-of-the-tests", 3600)
+TOKENS = Tokens(JWT_SECRET, 3600)
 JWT = TOKENS.issue(46366, Role.USER, new_session_id())
 REFRESH = TOKENS.issue_refresh(new_session_id(), 3)
 OFFERED = "base64url.bearer.phx." + base64.urlsafe_b64encode(JWT.encode()).decode().rstrip("=")
@@ -25,7 +26,7 @@ FULLY_ENCODED = "".join(f"%{byte:02X}" for byte in JWT.encode())
 
 
 def pieces(secret: str, size: int = 12) -> set[str]:
-    """Every part of `size` characters of a secret, without the head of a JWT, which is the same for all."""
+    """Every part of a secret with `size` characters. The header of a JWT is left out: it is the same in all."""
     secret = secret.removeprefix(JWT.partition(".")[0])
     return {secret[start : start + size] for start in range(len(secret) - size + 1)}
 
@@ -60,7 +61,7 @@ PLACES = {
 
 @pytest.mark.parametrize("secret", [JWT, REFRESH, OFFERED, FULLY_ENCODED, quote(JWT, safe="")], ids="JROFQ")
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES.keys())
-def test_no_part_of_a_token_gets_through(place: str, secret: str) -> None:
+def test_no_part_of_a_token_is_left(place: str, secret: str) -> None:
     text = place.format(secret)
     assert not leaks(redacted(text))
     assert not leaks(redacted(json.dumps(text)))
@@ -68,13 +69,13 @@ def test_no_part_of_a_token_gets_through(place: str, secret: str) -> None:
 
 
 @pytest.mark.parametrize("part", JWT.split("."), ids=["header", "payload", "signature"])
-def test_no_part_by_itself_gets_through(part: str) -> None:
+def test_a_single_part_of_a_token_is_redacted(part: str) -> None:
     assert not leaks(redacted(f"bad segment {part}!"))
     assert not leaks(redacted(f"bad segment {part[:-5]}"))
     assert not leaks(redacted(f"bad segment {part[3:]}"))
 
 
-def test_what_a_short_repr_leaves_of_a_token_does_not_get_through() -> None:
+def test_a_token_shortened_by_reprlib_is_redacted() -> None:
     for text in (JWT, f"Bearer {JWT}", f"GET /?token={JWT}", REFRESH):
         assert not leaks(redacted(reprlib.repr(text)))
         assert not leaks(redacted(reprlib.repr([text.encode()])))
@@ -89,7 +90,7 @@ def test_what_a_short_repr_leaves_of_a_token_does_not_get_through() -> None:
         "('token', 'hunter2')", "refresh_token=hunter2&x=1", "aws_secret_access_key=hunter2 token%3Dhunter2",
     ],
 )  # fmt: skip
-def test_a_value_behind_the_name_of_a_secret_does_not_get_through(text: str) -> None:
+def test_a_value_after_the_name_of_a_secret_is_redacted(text: str) -> None:
     assert "hunter2" not in redacted(f"some words {text}")
 
 
@@ -99,16 +100,16 @@ def test_a_value_behind_the_name_of_a_secret_does_not_get_through(text: str) -> 
         "listening", "slow client closed", "GET /api/listings/19999/replies", "connection_id 3f2a9c0b1d4e5f60-12",
         'File "/srv/daveslist/gateway/runtime/channel_server.py", line 123, in _finish_handle_in',
         "aiohttp.http_exceptions.LineTooLong", "2026-01-31T23:59:59.000001Z", "no answer within 5 s",
-        "test_a_value_behind_the_name_of_a_secret_does_not_get_through", "https://a.example:8443",
+        "test_a_value_after_the_name_of_a_secret_is_redacted", "https://a.example:8443",
         "token expired", "invalid token", "/api/docs/openapi.json", "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
         "psycopg2.errors.UndefinedTable: relation users does not exist", "https://chat.daveslist.example/socket",
     ],
 )  # fmt: skip
-def test_what_an_operator_needs_gets_through(text: str) -> None:
+def test_text_without_secrets_is_kept(text: str) -> None:
     assert redacted(text) == text
 
 
-def test_a_field_is_redacted_by_its_name_and_by_what_is_in_it() -> None:
+def test_a_field_is_redacted_by_its_name_and_by_its_value() -> None:
     assert redacted_field("status", 200) == 200
     assert redacted_field("password", "x") == redacted_field("access_token", ["x"]) == "[redacted]"
     nested: Any = {"headers": [("Authorization", f"Bearer {JWT}")], JWT: {"password": "hunter2"}, "n": 1}
@@ -119,11 +120,11 @@ def test_a_field_is_redacted_by_its_name_and_by_what_is_in_it() -> None:
 
 
 @given(st.text(), st.text())
-def test_no_surroundings_let_it_through(before: str, after: str) -> None:
+def test_a_token_is_redacted_in_any_surrounding_text(before: str, after: str) -> None:
     assert not leaks(redacted(before + "." + JWT + " " + after))
 
 
-def test_a_long_line_takes_a_time_in_proportion() -> None:
+def test_a_long_line_is_redacted_within_a_second() -> None:
     for part in ("a", "%41", "eyJ", "token", "...", "a.", "token=", "Aa1", "=", "bearer.phx.", "://:"):
         text = part * (100_000 // len(part))
         before = time.process_time()
@@ -138,7 +139,7 @@ HOSTILE += ["authorization" + "\\\"'" * 2700, "Bearer " * 1200, "bearer.phx." * 
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:12])
-def test_no_text_that_a_client_may_send_takes_long(text: str) -> None:
+def test_hostile_text_is_redacted_quickly(text: str) -> None:
     started = time.process_time()
     redacted(text)
     assert time.process_time() - started < 0.1
@@ -148,5 +149,5 @@ def test_no_text_that_a_client_may_send_takes_long(text: str) -> None:
     "text",
     ["ACCESS_TOKEN_SECONDS=3600", "password_workers=2", "GET /listings/%D0%9C%D0%B0%D1%88%D0%B8%D0%BD%D0%B0 HTTP/1.1"],
 )
-def test_counts_and_words_of_any_language_stay(text: str) -> None:
+def test_numbers_and_words_of_any_language_are_kept(text: str) -> None:
     assert redacted(text) == text

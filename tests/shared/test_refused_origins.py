@@ -1,4 +1,4 @@
-"""A refused origin gets a line in the log; many refused origins get a bounded number of lines."""
+"""A refused origin is logged; the number of such lines in a minute is limited."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from shared.logs import log_of
 from shared.refused_origins import LINES_PER_MINUTE, RefusedOrigins
 
 
-def test_lines_are_bounded_and_what_is_beyond_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+def test_lines_in_a_minute_are_limited_and_further_refusals_are_counted(caplog: pytest.LogCaptureFixture) -> None:
     now = 0.0
     refused = RefusedOrigins(log_of("test"), lambda: now)
     for number in range(1000):

@@ -1,4 +1,4 @@
-"""A process serves until it is told to stop, leaves as it wants to, and takes nobody any more."""
+"""A process serves until it is told to stop; then it runs its farewell, finishes open requests, and accepts no more."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SOON = 10.0
 
 
 class Process:
-    """Something that serves, on a port that is free."""
+    """A server with one slow route, on a free port."""
 
     def __init__(self, stop: asyncio.Event, leave: Callable[[], Awaitable[None]]) -> None:
         self.begun, self.may_end = asyncio.Event(), asyncio.Event()
@@ -47,11 +47,11 @@ class Process:
         self.cleaned_up = True
 
 
-async def test_whoever_is_there_is_answered_and_whoever_comes_later_is_not_let_in() -> None:
+async def test_open_requests_are_answered_and_later_connections_are_refused() -> None:
     stop, left = asyncio.Event(), asyncio.Event()
 
     async def leave() -> None:
-        # Who leaves is still reached.
+        # During the farewell, new connections are still accepted.
         async with aiohttp.ClientSession() as client, client.get(await process.listens) as response:
             assert response.status == 200
         process.may_end.clear()
@@ -83,7 +83,7 @@ async def test_whoever_is_there_is_answered_and_whoever_comes_later_is_not_let_i
     assert process.cleaned_up
 
 
-async def test_what_cannot_listen_names_its_settings_and_is_cleaned_up() -> None:
+async def test_a_taken_port_is_reported_with_its_settings_and_the_app_is_cleaned_up() -> None:
     cleaned_up = asyncio.Event()
     app = web.Application()
 
@@ -94,7 +94,7 @@ async def test_what_cannot_listen_names_its_settings_and_is_cleaned_up() -> None
         raise OSError("taken")
 
     async def leave() -> None:
-        raise AssertionError("it was never there")
+        raise AssertionError("a process that never listened must not run its farewell")
 
     app.on_cleanup.append(clean_up)
     with pytest.raises(OSError, match=r"GATEWAY_HOST, GATEWAY_PORT: cannot listen on 127\.0\.0\.1:4000"):
@@ -106,7 +106,7 @@ async def test_what_cannot_listen_names_its_settings_and_is_cleaned_up() -> None
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_both_signals_stop_it(number: signal.Signals) -> None:
+async def test_sigterm_and_sigint_set_the_stop_event(number: signal.Signals) -> None:
     stop = stop_signal()
     try:
         os.kill(os.getpid(), number)

@@ -1,4 +1,4 @@
-"""Wrong values in the environment are refused, each in one line that names the variable."""
+"""A wrong value in the environment is refused, in one line that names the variable."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def pairs(table: dict[str, list[str]]) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("name", "text"), pairs(REFUSED))
-def test_what_cannot_work_is_refused_in_one_line_that_names_it(name: str, text: str) -> None:
+def test_a_wrong_value_is_refused_in_one_line_with_the_name_of_the_variable(name: str, text: str) -> None:
     with pytest.raises(InvalidSettings) as caught:
         Settings.from_environment({name: text})
     message = str(caught.value)
@@ -68,7 +68,7 @@ def test_what_cannot_work_is_refused_in_one_line_that_names_it(name: str, text: 
 
 
 @pytest.mark.parametrize(("name", "text"), pairs(ACCEPTED))
-def test_what_can_work_is_accepted(name: str, text: str) -> None:
+def test_a_valid_value_is_accepted(name: str, text: str) -> None:
     Settings.from_environment({name: text})
 
 
@@ -95,7 +95,7 @@ URLS = [
 
 
 @pytest.mark.parametrize(("name", "url"), URLS)
-def test_an_address_that_cannot_be_read_is_named_and_its_password_is_not(name: str, url: str) -> None:
+def test_an_invalid_url_is_refused_with_its_variable_and_without_its_password(name: str, url: str) -> None:
     with pytest.raises(InvalidSettings) as caught:
         check_addresses(Settings.from_environment({name: url}))
     message = str(caught.value)
@@ -118,12 +118,12 @@ def test_an_address_that_cannot_be_read_is_named_and_its_password_is_not(name: s
         ("REDIS_URL", "rediss+cluster://h:6379"),
     ],
 )
-def test_an_address_of_any_kind_that_can_be_read_is_accepted(name: str, url: str) -> None:
+def test_a_valid_url_is_accepted(name: str, url: str) -> None:
     check_addresses(Settings.from_environment({name: url}))
 
 
-def test_a_session_outlives_its_access_tokens() -> None:
-    """Otherwise the row of a log-out would be deleted while a token of that session is still good."""
+def test_refresh_tokens_must_live_at_least_as_long_as_access_tokens() -> None:
+    """Otherwise the row of a log-out would be deleted while an access token of its session is still valid."""
     with pytest.raises(
         InvalidSettings, match=r"^REFRESH_TOKEN_SECONDS: must be at least ACCESS_TOKEN_SECONDS, 3600, not 3599$"
     ):

@@ -1,4 +1,4 @@
-"""How long things took is told as a histogram, of a bounded number of series."""
+"""Durations are counted in a histogram with a limited number of time series."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from shared.timings import BUCKETS, MOST_SERIES, Timings
 
 
 def samples(timings: Timings) -> dict[tuple[str, ...], float]:
-    """By the end of their names and the values of their labels."""
+    """The value of each sample, by the end of its name and the values of its labels."""
     return {
         (sample.name.removeprefix("things_seconds_"), *sample.labels.values()): sample.value
         for family in timings.collect()
@@ -16,7 +16,7 @@ def samples(timings: Timings) -> dict[tuple[str, ...], float]:
     }
 
 
-def test_a_time_is_in_its_bucket_and_in_all_above() -> None:
+def test_a_duration_counts_in_its_bucket_and_in_all_larger_ones() -> None:
     timings = Timings("things_seconds", "Of things", ("kind",))
     for seconds in (0.0005, 0.001, 0.3, 11.0):
         timings.observe(("a",), seconds)
@@ -28,7 +28,7 @@ def test_a_time_is_in_its_bucket_and_in_all_above() -> None:
     assert seen["sum", "a"] == pytest.approx(11.3015)
 
 
-def test_labels_are_told_apart() -> None:
+def test_each_combination_of_labels_is_counted_separately() -> None:
     timings = Timings("things_seconds", "Of things", ("kind", "result"))
     timings.observe(("a", "ok"), 1.0)
     timings.observe(("a", "error"), 1.0)
@@ -37,7 +37,7 @@ def test_labels_are_told_apart() -> None:
     assert (seen["count", "a", "ok"], seen["count", "a", "error"]) == (2, 1)
 
 
-def test_names_without_end_are_one_series() -> None:
+def test_labels_beyond_the_limit_share_one_series() -> None:
     timings = Timings("things_seconds", "Of things", ("kind", "event"))
     for number in range(MOST_SERIES + 10):
         timings.observe(("a", f"event {number}"), 1.0)

@@ -1,1 +1,1 @@
-"""The helpers of the tests: real servers of their own, databases, real processes. This package has no tests."""
+"""The helpers of the tests: real servers, databases and processes. Some of the helpers have tests of their own."""

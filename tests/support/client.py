@@ -1,4 +1,4 @@
-"""Clients for tests: a REST client that registers people, and a plain WebSocket client that speaks frames by hand."""
+"""Clients for tests: a REST client that registers people, and a WebSocket client that sends and receives frames."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class Person:
-    """A registered person."""
+    """A registered user with an access token."""
 
     id: int
     name: str
@@ -133,7 +133,7 @@ class Socket:
                 await self._changed.wait()
         return self.close_code
 
-    # Version 2, with a join_ref that is never a ref
+    # Version 2. The join_ref is never equal to a ref
 
     async def join(self, topic: str, params: Any = None, join_ref: str = "j1") -> Any:
         """Join a topic, and return the payload of the answer."""

@@ -13,7 +13,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from shared.embedded.redis import EmbeddedRedis
+from development.redis import EmbeddedRedis
 from tests.support.ports import free_port
 from tests.support.servers import run
 
@@ -27,7 +27,7 @@ class ClusterServers:
     """A cluster in which `masters[n]` has the replica `replicas[n]`."""
 
     def __init__(self, directory: Path, masters: int) -> None:
-        # The default port of the bus is the server's plus 10000, which may be too great for a port.
+        # The default port of the bus is the server's port plus 10000, which may be too large for a port.
         self._bus = [free_port() for _ in range(2 * masters)]
         self._servers = [_server(directory / str(number), bus) for number, bus in enumerate(self._bus)]
         self.masters = self._servers[:masters]
@@ -64,12 +64,12 @@ class ClusterServers:
         await _command(self.replicas[number], "CONFIG", "SET", "cluster-replica-no-failover", "yes")
 
     async def let_go(self, number: int) -> None:
-        """Returns when the replica has taken the place of its lost master."""
+        """Let the replica of a lost master take its place, and wait until it has."""
         await _command(self.replicas[number], "CONFIG", "SET", "cluster-replica-no-failover", "no")
         await _until(self.replicas[number], lambda info: b"myself,master" in info, "CLUSTER", "NODES")
 
     async def has_no_master_of(self, number: int) -> None:
-        """Returns when the cluster has noticed that a master was lost."""
+        """Wait until the cluster has noticed that this master is lost."""
         port = f":{_port(self.masters[number])}@".encode()
         await _until(
             self.masters[0],
@@ -79,7 +79,7 @@ class ClusterServers:
         )
 
     async def move_slot(self, slot: int) -> None:
-        """From the first master, which has it, to another one; it must have no keys."""
+        """Move a slot without keys from the first master to another one."""
         first = self.masters[0]
         server = await self._other_master()
         here, there = [await _command(one, "CLUSTER", "MYID") for one in (first, server)]

@@ -1,4 +1,4 @@
-"""People with phoenix.js, in several versions and over several transports, in two Node processes that report."""
+"""Many clients with phoenix.js, in several versions and over several transports. They run in two Node processes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCRIPT = Path(__file__).parents[1] / "end_to_end" / "js" / "outage.js"
 
 
 class Kind(NamedTuple):
-    """How a person is connected."""
+    """How a client is connected."""
 
     version: str
     how: str
@@ -53,7 +53,7 @@ JOINED = {"joined": True}
 
 @dataclass
 class Meeting:
-    """One person of each kind, by the kind's name, and another person who writes to all of them by REST."""
+    """One user for each kind of client, by the kind's name, and another user who writes to all of them by REST."""
 
     rest: Rest
     writer: Person
@@ -72,21 +72,21 @@ class Meeting:
 
 @dataclass(frozen=True)
 class Told:
-    """One reported line, and the `time.monotonic` at which it came."""
+    """One report of a client, and the `time.monotonic` of its arrival."""
 
     at: float
     what: dict[str, Any]
 
 
 class Crowd:
-    """`url` is the address to which they connect, without the name of a transport."""
+    """Connects clients, and collects their reports. `url` is the socket's address without the name of a transport."""
 
     def __init__(self, url: str, processes: dict[str, asyncio.subprocess.Process]) -> None:
         self._url = url
         self._processes = processes
         self._told: dict[str, list[Told]] = {}
         self.thrown: list[str] = []
-        """Errors that callbacks of the library threw; the library does not work after one."""
+        """Errors that callbacks of phoenix.js threw. phoenix.js does not work after such an error."""
         self._news = asyncio.Event()
         self._readers = [asyncio.create_task(self._read(process)) for process in processes.values()]
 
@@ -101,7 +101,7 @@ class Crowd:
             self._news.set()
 
     def connect_all(self, meeting: Meeting, addition: str = "") -> list[str]:
-        """Connect a person of each kind. Returns their names: the kind's name and `addition`."""
+        """Connect a client of each kind. Returns their names: the kind's name and `addition`."""
         for kind in KINDS:
             self.connect(f"{kind}{addition}", kind, meeting.people[str(kind)])
         return [f"{kind}{addition}" for kind in KINDS]
@@ -114,15 +114,15 @@ class Crowd:
         stdin.write(line.encode() + b"\n")
 
     def when(self, name: str, wanted: dict[str, Any], since: float = 0.0) -> float | None:
-        """The time of the first such report after `since`; None if there is none."""
+        """The time of the first report `wanted` since `since`; None if there is none."""
         return next((told.at for told in self._told.get(name, []) if told.at >= since and told.what == wanted), None)
 
     def ways(self, name: str) -> list[str]:
-        """The transports over which a person's connections were open, in order."""
+        """The transports over which a client's connections were open, in order."""
         return [told.what["open"] for told in self._told.get(name, []) if "open" in told.what]
 
     async def until(self, happened: Callable[[], bool], seconds: float) -> bool:
-        """Whether it happens within `seconds`."""
+        """Wait until a condition holds; False if it does not within `seconds`."""
         try:
             async with asyncio.timeout(seconds):
                 while not happened():
@@ -135,7 +135,7 @@ class Crowd:
     async def all_told(
         self, names: Iterable[str], wanted: dict[str, Any], seconds: float, since: float = 0.0
     ) -> list[str]:
-        """The names of those who did not report it within the time."""
+        """Wait until all these clients have reported `wanted`; returns the names of those that have not in time."""
         names = list(names)
 
         def missing() -> list[str]:

@@ -9,7 +9,7 @@ FEW = 20
 
 def load_profile(*, is_fast: bool) -> None:
     """Load the profile. Call this before any test is imported."""
-    # A machine that is busy with other tests makes any example slow now and then.
+    # On a machine that is busy with other tests any example may be slow.
     hypothesis.settings.register_profile("all", deadline=None)
     hypothesis.settings.register_profile("fast", deadline=None, max_examples=FEW)
     hypothesis.settings.load_profile("fast" if is_fast else "all")

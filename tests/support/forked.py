@@ -1,4 +1,4 @@
-"""Starts processes of Daveslist by forking a nursery (tests/support/nursery.py), which the first of them starts."""
+"""Starts processes of Daveslist by forking a nursery (tests/support/nursery.py). The first start starts the nursery."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ END_SECONDS = 60.0
 
 
 class Nursery:
-    """One for a test process. Whatever is left of what it started dies with `stop`, or with the test process."""
+    """Starts processes. Those that still run are killed by `stop`, or when the test process ends."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        """`environment` is its own; what it starts is given another."""
+        """`environment` is the environment of the nursery itself, not of the processes that it starts."""
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
@@ -38,11 +38,11 @@ class Nursery:
         errors: Path | None = None,
         directory: Path = CHECKOUT,
     ) -> Forked:
-        """`python -m MODULE ARGUMENT...` with this environment, in this directory.
+        """Start `python -m MODULE ARGUMENT...` with this environment, in this directory.
 
-        It appends what it writes to the file `output`, and errors to the file `errors` if that is given.
+        Its output is appended to the file `output`, and its errors to the file `errors` if that is given.
         """
-        # The guard of tests/support/process_guard.py is told, because the nursery forks where it hears nothing.
+        # ProcessGuard cannot see the fork in the nursery's process, so it is told here.
         sys.audit("os.fork")
         errors = errors or output
         for file in (output, errors):
@@ -60,7 +60,7 @@ class Nursery:
     def run(
         self, module: str, *arguments: str, environment: Mapping[str, str], directory: Path = CHECKOUT
     ) -> subprocess.CompletedProcess[str]:
-        """`python -m MODULE ARGUMENT...`, run to its end."""
+        """Run `python -m MODULE ARGUMENT...` to its end."""
         with TemporaryDirectory() as folder:
             output, errors = Path(folder, "output"), Path(folder, "errors")
             process = self.start(module, arguments, environment, output, errors=errors, directory=directory)
@@ -78,7 +78,7 @@ class Nursery:
         while not answer.endswith(b"\n"):
             part = connection.recv(4096)
             if not part:
-                raise RuntimeError("the nursery of the tests has ended: see what it wrote")
+                raise RuntimeError("the nursery of the tests has ended: see its output")
             answer += part
         return json.loads(answer)
 
@@ -104,7 +104,7 @@ class Nursery:
 
 
 class Forked:
-    """A process of the nursery, as subprocess.Popen would show it."""
+    """A process of the nursery, with the interface of subprocess.Popen."""
 
     def __init__(self, nursery: Nursery, pid: int) -> None:
         self.pid = pid
@@ -112,13 +112,13 @@ class Forked:
         self._nursery = nursery
 
     def poll(self) -> int | None:
-        """Its exit code, negative for a signal; None while it runs."""
+        """The exit code, negative for a signal; None while the process runs."""
         if self.returncode is None:
             self.returncode = self._nursery.ask({"poll": self.pid})
         return self.returncode
 
     def wait(self, seconds: float = float("inf")) -> int:
-        """The exit code. Raises TimeoutError if the process runs for so many seconds more."""
+        """Wait for the end, and return the exit code. Raises TimeoutError if the process still runs after `seconds`."""
         end = time.monotonic() + seconds
         while (code := self.poll()) is None:
             if time.monotonic() > end:
@@ -127,7 +127,7 @@ class Forked:
         return code
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Nothing where it has ended: its id stays its own until `poll` says so."""
+        """Send a signal if the process still runs. Its pid cannot be reused before `poll` has returned an exit code."""
         if self.poll() is None:
             os.kill(self.pid, number)
 

@@ -9,7 +9,7 @@ import pytest
 
 
 def left_out(skipped: Iterable[pytest.TestReport]) -> Iterator[str]:
-    """The lines of the list; none if no test was skipped."""
+    """The lines of the list. It is empty if no test was skipped."""
     files_by_reason: dict[str, Counter[str]] = defaultdict(Counter)
     for report in skipped:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)

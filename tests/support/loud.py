@@ -1,7 +1,7 @@
-"""`python -m tests.support.loud MODULE`: runs one of our processes; on SIGUSR1 each of its loggers writes $LOUD_TOKEN.
+"""`python -m tests.support.loud MODULE` runs a process of Daveslist. On SIGUSR1 each logger in it logs $LOUD_TOKEN.
 
-They write it in every way that a library could: message, arguments, fields, exceptions and their causes, reprs, stacks,
-warnings, prints. Then the process prints `loud`, the number of loggers and their names.
+The loggers do so in every way that a library may: in a message, arguments, fields, exceptions and their causes, reprs,
+stacks, warnings and prints. Then the process prints `loud`, the number of loggers, and their names.
 """
 
 from __future__ import annotations

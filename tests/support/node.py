@@ -1,4 +1,4 @@
-"""Finds Node for the tests with the Phoenix client: the machine's own from version 18 on, or else the wheel's.
+"""Finds Node for the tests with the Phoenix client: the machine's own if it is version 18 or newer, else the wheel's.
 
 python -m tests.support.node --check          exit code 0 if there is one
 python -m tests.support.node npm ARGUMENT...  npm, quietly, with its cache in the virtual environment

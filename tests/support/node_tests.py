@@ -12,7 +12,7 @@ from tests.support.node import find_node
 
 
 async def run_tests(path: Path) -> None:
-    """Fails with what they print; left out where there is no Node."""
+    """Run a file of tests. Fails with their output; skips if there is no Node."""
     found = find_node()
     if found is None:
         pytest.skip("no Node on this machine: `make test` installs one")

@@ -1,11 +1,11 @@
-"""A process that has imported Daveslist, and forks whenever a test needs a process of it: each starts in no time.
+"""A process that has imported Daveslist, and forks whenever a test needs a process of Daveslist.
 
     python -m tests.support.nursery FILE_DESCRIPTOR
 
-To import everything anew takes most of a CPU second, hundreds of times in one run. What is forked runs its module from
-the top as `python -m` does, with an environment, an output and a session of its own. `tests/support/forked.py` is at
-the other end of the socket: one line of JSON is a request, one line answers it. At the end of the socket the nursery
-ends, and the kernel ends whatever it forked.
+Importing everything takes most of a CPU second, and a run of the tests starts hundreds of processes. A forked process
+starts at once. It runs its module from the top as `python -m` does, with its own environment, output and session.
+`tests/support/forked.py` is at the other end of the socket: a request is one line of JSON, and so is its answer. When
+the socket is closed, the nursery ends, and the kernel ends all processes that it forked.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What `python -m MODULE ARGUMENT...` would run."""
+    """A call of `python -m MODULE ARGUMENT...`."""
 
     module: str
     arguments: list[str]
     environment: dict[str, str]
     output: str
     errors: str
-    """Files that are there, to which it appends."""
+    """The files `output` and `errors` exist already; the process appends to them."""
     directory: str
 
 
 def serve(connection: socket.socket) -> Program | None:
-    """Answer requests until nobody is left to ask; in a process that was forked, return what it is to run."""
+    """Answer requests until the socket is closed. In a forked process, return the program that it has to run."""
     with connection, connection.makefile("rw", encoding="utf-8") as stream:
         for line in stream:
             match json.loads(line):
@@ -54,23 +54,23 @@ def serve(connection: socket.socket) -> Program | None:
                     ended, status = os.waitpid(pid, os.WNOHANG)
                     answer = os.waitstatus_to_exitcode(status) if ended else None
                 case other:
-                    raise ValueError(f"no request: {other}")
+                    raise ValueError(f"not a request: {other}")
             stream.write(json.dumps(answer) + "\n")
             stream.flush()
     return None
 
 
 def _leave(parent: int) -> None:
-    """Be a process of its own, which dies with the nursery all the same."""
+    """Start a new session, and ask the kernel to kill this process when the nursery ends."""
     os.setsid()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # It died before the kernel knew that we care.
+    if os.getppid() != parent:  # The nursery ended before the kernel was asked.
         os._exit(1)
 
 
 def become(program: Program) -> None:
-    """Never returns but by SystemExit or at the end of the module."""
+    """Run the program in this process. Returns at the end of the module, or raises SystemExit."""
     os.environ.clear()
     os.environ.update(program.environment)
     for path, standard in ((program.output, 1), (program.errors, 2)):
@@ -85,7 +85,7 @@ def become(program: Program) -> None:
 def main() -> None:
     for module in IMPORTED:
         importlib.import_module(module)
-    # Nothing that is here already is garbage; the children share it with us for as long as they do not write to it.
+    # The collector need not look at these objects again. The children share their memory until somebody writes to it.
     gc.collect()
     gc.freeze()
     program = serve(socket.socket(fileno=int(sys.argv[1])))

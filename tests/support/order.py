@@ -14,18 +14,18 @@ LONGEST = (
     "deployment",
     "end_to_end",
     "api/test_documentation.py",
-    "shared/embedded",
+    "development",
     "api/test_processes.py",
     "contracts",
 )
-"""Folders and files below tests, those whose tests take longest together first."""
+"""Folders and files below `tests`. The one whose tests take the longest time comes first."""
 
 
 def in_order(items: list[pytest.Item]) -> list[pytest.Item]:
-    """The tests in the order in which `--dist worksteal` deals them out to as many workers as there are.
+    """The tests in the order in which `--dist worksteal` gives them to the workers.
 
-    It gives each worker an equal share, one after the other. Who has nothing left takes tests from the end of what
-    another has. The tests of a folder stay together, because they share what is expensive to start, as a browser.
+    Each worker gets an equal share, one after the other. A worker that has finished takes tests from the end of another
+    worker's share. The tests of a folder stay together, because they share expensive fixtures, such as a browser.
     """
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     kinds: list[list[pytest.Item]] = [[] for _ in range(len(LONGEST) + 1)]

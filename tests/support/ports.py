@@ -1,4 +1,4 @@
-"""Finds ports for processes: each is free now, and below the ports that the system gives to outgoing connections."""
+"""Finds free ports for processes, below the ports that the system gives to outgoing connections."""
 
 from __future__ import annotations
 

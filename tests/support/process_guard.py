@@ -1,4 +1,4 @@
-"""Checks that only tests with a certain mark start processes, so that a run without them is fast anywhere."""
+"""Checks that only tests with a certain mark start processes, so that a run without these tests is fast everywhere."""
 
 from __future__ import annotations
 
@@ -28,6 +28,6 @@ class ProcessGuard:
             self._unmarked = ""
 
     def _audit(self, event: str, _: tuple[object, ...]) -> None:
-        # Python calls this for every audit event, as long as this process lives.
+        # Python calls this for every audit event until the process ends.
         if self._unmarked and event in STARTS:
             raise RuntimeError(f"{self._unmarked} starts a process: it needs the mark `{self._mark}`")

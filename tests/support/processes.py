@@ -1,4 +1,4 @@
-"""Real processes for tests: the API, gateway nodes, lab nodes, each on a free port, ended by their id."""
+"""Real processes for tests: APIs, gateway nodes and lab nodes, each on a free port. They are ended by their ids."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import aiohttp
 
-from shared.embedded import child
+from development import child
 from shared.settings import Settings
 from tests.support.forked import Forked, Nursery
 from tests.support.ports import free_port
@@ -24,7 +24,7 @@ STOP_SECONDS = 20.0
 
 
 def base_environment() -> dict[str, str]:
-    """What a process needs of this one's environment: nothing that would configure Daveslist."""
+    """The variables of this environment that any process needs. None of them configures Daveslist."""
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "COVERAGE_PROCESS_START")
     return {"PYTHONUNBUFFERED": "1", **{name: os.environ[name] for name in kept if name in os.environ}}
 
@@ -33,7 +33,7 @@ NURSERY = Nursery(base_environment())
 
 
 class ProcessFailed(AssertionError):
-    """A process ended or did not become ready; the message has what it wrote."""
+    """A process ended or did not become ready. The message contains its output."""
 
 
 class Node:
@@ -55,7 +55,7 @@ class Node:
 
     @property
     def socket_url(self) -> str:
-        """Without query: where a client of the gateway connects."""
+        """The URL to which a client of the gateway connects, without a query."""
         return f"ws://127.0.0.1:{self.port}/socket/websocket"
 
     @property
@@ -64,29 +64,29 @@ class Node:
 
     @property
     def exit_code(self) -> int | None:
-        """As subprocess gives it: negative for a signal, None while it runs."""
+        """The exit code, negative for a signal; None while the process runs."""
         return self._process.poll()
 
     def output(self) -> str:
-        """What it wrote so far, errors included."""
+        """The output so far, with errors."""
         return self._output.read_text(encoding="utf-8", errors="replace")
 
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 
     def kill(self) -> None:
-        """As a crash would end it."""
+        """End the process at once, as a crash would."""
         self._process.kill()
         self._process.wait()
 
     async def ended(self, seconds: float = STOP_SECONDS) -> int:
-        """Wait until it has ended by itself, and return its exit code."""
+        """Wait until the process has ended by itself, and return its exit code."""
         if not await child.happens(lambda: not self.is_running, seconds):
-            raise ProcessFailed(f"{self.name} still runs after {seconds} s; it wrote:\n{self.output()}")
+            raise ProcessFailed(f"{self.name} still runs after {seconds} s; its output:\n{self.output()}")
         return self._process.wait()
 
     async def stop(self) -> int:
-        """SIGTERM, and wait. A process that does not obey is killed, and that is a failure."""
+        """Send SIGTERM, and wait. A process that does not end is killed, and the test fails."""
         if self.is_running:
             self.signal(signal.SIGCONT)
             self.signal(signal.SIGTERM)
@@ -98,14 +98,14 @@ class Node:
 
 
 class Processes:
-    """Starts processes with one test's settings, and ends what is left of them."""
+    """Starts processes with a test's settings, and ends those that are left."""
 
     def __init__(
         self, settings: Settings, directory: Path, checkout: Path = CHECKOUT, *, nursery: Nursery | None = NURSERY
     ) -> None:
-        """Logs go into the directory; the code that runs is that of the checkout.
+        """Logs go into `directory`; the processes run the code of `checkout`.
 
-        Without a nursery, and from another checkout, each process is a Python that imports everything for itself.
+        Without a nursery, and with another checkout, each process is a new Python that imports everything itself.
         """
         self.settings = settings
         self._nursery = nursery
@@ -114,26 +114,26 @@ class Processes:
         self._nodes: list[Node] = []
 
     async def api(self, **environment: str) -> Node:
-        """`python -m api`, ready. The keywords are environment variables beyond the settings."""
+        """Start `python -m api`, and wait until it is ready. The keywords are additional environment variables."""
         port = free_port()
         given = {"API_PORT": str(port), **environment}
         return await self.start("api", port=port, environment=given, ready="/health/ready")
 
     async def gateway(self, **environment: str) -> Node:
-        """`python -m gateway`, ready."""
+        """Start `python -m gateway`, and wait until it is ready."""
         port = free_port()
         given = {"GATEWAY_PORT": str(port), **environment}
         return await self.start("gateway", port=port, environment=given, ready="/health/ready")
 
     async def lab(self, *arguments: str) -> Node:
-        """`python -m tests.lab`, listening."""
+        """Start `python -m tests.lab`, and wait until it listens."""
         port = free_port()
         return await self.start("tests.lab", "--port", str(port), *arguments, port=port)
 
     async def start(
         self, module: str, *arguments: str, port: int, environment: Mapping[str, str] | None = None, ready: str = ""
     ) -> Node:
-        """`python -m MODULE ARGUMENT...`; returns when the port accepts, and `ready`, if given, answers 200."""
+        """Start `python -m MODULE ARGUMENT...`; wait until the port accepts and the path `ready`, if given, is 200."""
         name = f"{module}-{port}"
         path = self._directory / f"{name}.log"
         given = {**base_environment(), **environment_of(self.settings), **(environment or {})}
@@ -155,13 +155,13 @@ class Processes:
         return node
 
     async def again(self, node: Node) -> Node:
-        """A gateway or API that has ended, started anew on its port."""
+        """Start a gateway or an API that has ended again, on the same port."""
         module = node.name.rpartition("-")[0]
         given = {f"{module.upper()}_PORT": str(node.port)}
         return await self.start(module, port=node.port, environment=given, ready="/health/ready")
 
     async def stop(self) -> None:
-        """End all that still run: each is told before any is waited for, the last started first."""
+        """End the processes that still run: send SIGTERM to all, the last started first, and then wait for each."""
         told = [asyncio.create_task(node.stop()) for node in reversed(self._nodes)]
         self._nodes.clear()
         outcomes = await asyncio.gather(*told, return_exceptions=True)
@@ -195,7 +195,7 @@ async def _ready(node: Node, path: str) -> None:
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
-    """The variables from which `Settings.from_environment` reads these very settings."""
+    """The environment variables from which `Settings.from_environment` reads exactly these settings."""
     return {setting.name.upper(): _text(getattr(settings, setting.name)) for setting in fields(settings)}
 
 

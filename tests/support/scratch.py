@@ -1,4 +1,4 @@
-"""Makes folders for servers whose data is thrown away: in memory if there is room, since tests make many databases."""
+"""Makes temporary folders for servers. They are in memory if there is room, because tests make many databases."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ENOUGH_BYTES = 2 * 1024**3
 def scratch_directory() -> Iterator[Path]:
     """A new folder, removed at the end, with a path short enough for a socket.
 
-    Unlike tmp_path, the system user as whom Postgres runs under root can enter it.
+    When root runs the tests, Postgres runs as another user. That user can enter this folder, but not tmp_path.
     """
     made = Path(tempfile.mkdtemp(prefix="daveslist-tests-", dir=_base()))
     made.chmod(0o711)

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import psycopg2
 from redis import Redis
 
-from shared.embedded.postgres import EmbeddedPostgres
-from shared.embedded.redis import EmbeddedRedis
+from development.postgres import EmbeddedPostgres
+from development.redis import EmbeddedRedis
 from shared.postgres.schema import apply_schema
 from shared.settings import Settings
 from tests.support.scratch import scratch_directory
@@ -23,10 +23,10 @@ TEMPLATE = "template_with_schema"
 
 
 class Servers:
-    """One Postgres and one Redis. Nothing in them outlives the test that made it."""
+    """One Postgres and one Redis. Whatever a test makes in them is removed after the test."""
 
     def __init__(self, directory: Path) -> None:
-        # Without fsync a crash loses data, so tests of crashes start a Postgres of their own.
+        # Without fsync a crash loses data. Tests of crashes start their own Postgres.
         self.postgres = EmbeddedPostgres(directory / "postgres", fsync=False, options={"autovacuum": "off"})
         self.redis = EmbeddedRedis(directory / "redis")
         self._numbers = itertools.count(1)
@@ -49,7 +49,7 @@ class Servers:
 
     @contextmanager
     def empty_database(self) -> Iterator[str]:
-        """The URL of a database with nothing in it, which is dropped at the end."""
+        """The URL of an empty database, which is dropped at the end."""
         with self._database("template0") as url:
             yield url
 
@@ -78,7 +78,7 @@ class Servers:
 
 @contextmanager
 def running_servers() -> Iterator[Servers]:
-    """Servers in a folder of their own, which is removed at the end."""
+    """Servers in a temporary folder, which is removed at the end."""
     with scratch_directory() as directory:
         servers = Servers(directory)
         try:
@@ -89,7 +89,7 @@ def running_servers() -> Iterator[Servers]:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on a loop of its own. Unlike asyncio.run, this leaves the tests' loop alone."""
+    """Run a coroutine on a new loop. Unlike asyncio.run, this does not touch the loop of the tests."""
     loop = asyncio.new_event_loop()
     try:
         return loop.run_until_complete(work)

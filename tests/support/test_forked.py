@@ -1,4 +1,4 @@
-"""What a nursery forks is a process like any other: with its own output and exit code, and it ends with its starter."""
+"""A process that a nursery forks has its own output and exit code, and ends with the nursery."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.embedded.child import happens
+from development.child import happens
 from tests.support.forked import Nursery
 from tests.support.ports import free_port
 from tests.support.processes import base_environment
@@ -24,9 +24,7 @@ def nursery() -> Iterator[Nursery]:
     nursery.stop()
 
 
-def test_it_runs_the_module_with_its_arguments_and_leaves_output_and_exit_code(
-    nursery: Nursery, tmp_path: Path
-) -> None:
+def test_a_forked_process_gets_its_arguments_and_leaves_output_and_exit_code(nursery: Nursery, tmp_path: Path) -> None:
     output = tmp_path / "output"
     process = nursery.start("gateway", ["argument"], base_environment(), output)
     assert process.wait() == 2
@@ -35,7 +33,7 @@ def test_it_runs_the_module_with_its_arguments_and_leaves_output_and_exit_code(
     assert process.poll() == 2
 
 
-async def test_its_environment_is_what_it_was_given_and_a_signal_is_its_exit_code(
+async def test_a_forked_process_gets_its_environment_and_a_signal_is_its_exit_code(
     nursery: Nursery, tmp_path: Path
 ) -> None:
     output = tmp_path / "output"
@@ -48,7 +46,7 @@ async def test_its_environment_is_what_it_was_given_and_a_signal_is_its_exit_cod
     assert lab.wait() == -signal.SIGKILL
 
 
-async def test_nothing_outlives_the_nursery(nursery: Nursery, tmp_path: Path) -> None:
+async def test_no_forked_process_outlives_the_nursery(nursery: Nursery, tmp_path: Path) -> None:
     output = tmp_path / "output"
     lab = nursery.start("tests.lab", ["--port", str(free_port())], base_environment(), output)
     assert await happens(lambda: "lab: ws://" in output.read_text(), 10)

@@ -1,4 +1,4 @@
-"""What is expensive is begun first, on as many workers as there are, and no test is lost or doubled."""
+"""Tests the order of the tests: the longest ones come first on every worker, and no test is lost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONG = {"end_to_end/faults": 20, "end_to_end/browser": 20, "deployment": 20, "en
 
 
 def ordered(counts: dict[str, int]) -> list[Any]:
-    """Stand-ins for so many tests of each folder, in their order; `number` is the place that each had before."""
+    """Order stand-ins for tests; `counts` says how many each folder has. `number` is the place before the ordering."""
     folders = [folder for folder, count in sorted(counts.items()) for _ in range(count)]
     given: Any = [
         SimpleNamespace(path=TESTS / folder / "test_it.py", folder=folder, number=number)
@@ -24,9 +24,7 @@ def ordered(counts: dict[str, int]) -> list[Any]:
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 4, 7])
-def test_each_worker_begins_with_something_long_and_no_test_is_lost(
-    workers: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_worker_begins_with_a_long_test_and_no_test_is_lost(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", str(workers))
     items = ordered({**SHORT, **LONG})
     assert sorted(item.number for item in items) == list(range(len(items)))
@@ -37,7 +35,7 @@ def test_each_worker_begins_with_something_long_and_no_test_is_lost(
     assert set(begun[:4]) <= LONG.keys()
 
 
-def test_the_tests_of_a_folder_stay_together_and_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tests_of_a_folder_stay_together_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "3")
     items = ordered({**SHORT, **LONG})
     for folder, count in LONG.items():
@@ -47,5 +45,5 @@ def test_the_tests_of_a_folder_stay_together_and_in_their_order(monkeypatch: pyt
         assert numbers == sorted(numbers)
 
 
-def test_every_place_of_long_tests_is_there() -> None:
+def test_every_path_of_long_tests_exists() -> None:
     assert [place for place in LONGEST if not (TESTS / place).exists()] == []

@@ -1,4 +1,4 @@
-"""The libraries of the page: api/web/vendor has copies of files from locked npm packages, so nothing has to be built.
+"""The page's libraries: api/web/vendor has copies of files from the locked npm packages, so that nothing is built.
 
 python -m tests.support.vendored    copies them from node_modules; `make vendor` runs this
 """
@@ -23,11 +23,11 @@ FILES = {
     "phoenix/LICENSE.md": "phoenix/LICENSE.md",
     "phoenix/phoenix.mjs": "phoenix/priv/static/phoenix.mjs",
 }
-"""The path of each file below the vendor folder, and that of its original below node_modules."""
+"""The path of each file in the vendor folder, and the path of its original in node_modules."""
 
 
 def contents() -> dict[str, bytes]:
-    """The content of every file of the vendor folder, from the locked packages, by path."""
+    """The content that every file of the vendor folder must have, by its path."""
     found = {copy: (PACKAGES / original).read_bytes() for copy, original in FILES.items()}
     return {**found, "README.md": _readme().encode()}
 

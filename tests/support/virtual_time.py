@@ -1,7 +1,7 @@
 """An event loop with virtual time: it stands still while there is work to do, and then jumps to the next timer.
 
-A test that waits for a minute takes no time. Only the loop's own timers move its time, so something that has not
-happened by then will not happen. It is for code that waits for nothing outside of the process: no sockets, no threads.
+A test that waits for a minute takes no real time. Only the loop's timers move its time: when it jumps, nothing else can
+happen any more. It is for code that waits for nothing outside of the loop, such as sockets or threads.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 def in_virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run a test in virtual time. The test itself has to open whatever belongs to its loop."""
+    """Run a test in virtual time. The test cannot use asynchronous fixtures, which belong to another loop."""
 
     @functools.wraps(test)
     def run(*fixtures: Any, **named: Any) -> None:
@@ -44,7 +44,7 @@ class _Selector(selectors.BaseSelector):
         self._real = selectors.DefaultSelector()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        # Without a timer, only an outside event can continue the test; if none comes, the test's timeout ends it.
+        # Without a timer, only an event from outside can continue the test. If none comes, pytest's timeout ends it.
         events = self._real.select(None if timeout is None else 0)
         if not events and timeout:
             self._loop.jump(timeout)

@@ -1,6 +1,6 @@
-"""`python -m tests.try_deployment`: walks the operating guide in a container engine; `make try-deployment`.
+"""`python -m tests.try_deployment` follows the operating guide in a container engine. `make try-deployment` runs it.
 
-The exit code is 0 if every step succeeded, 1 if one failed, and 2, after one line, if there is no engine to use.
+The exit code is 0 if every step succeeded, 1 if one failed, and 2 if there is no engine to use. Then one line says why.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def walk_in(stack: Stack) -> int:
         show(report.summary(left))
         return 0 if not report.failed and not left else 1
     finally:
-        # Ignore a second Ctrl-C: it would leave the containers there.
+        # A second Ctrl-C is ignored: it would leave the containers running.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         walk.visitors_leave()

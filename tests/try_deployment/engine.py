@@ -15,11 +15,11 @@ PATIENCE_SECONDS = 300.0
 
 
 class NoEngine(Exception):
-    """There is no engine that can be used; the message is one line that says what is missing."""
+    """No container engine can be used. The message is one line that says what is missing."""
 
 
 class CommandFailed(AssertionError):
-    """A command failed; the message has the command and the end of its output."""
+    """A command failed. The message contains the command and the end of its output."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Engine:
         return self._run([self.docker, *map(str, words)], check, patience, given)
 
     def shell(self, commands: str, *, check: bool = True, patience: float = PATIENCE_SECONDS) -> Done:
-        """Run lines of a shell, as an operator types them, until the first that fails. Raises CommandFailed."""
+        """Run lines of a shell, as an operator types them, up to the first that fails. Raises CommandFailed."""
         return self._run(["sh", "-e", "-c", commands], check, patience, None)
 
     def inspect(self, names: Sequence[str]) -> list[dict[str, Any]]:

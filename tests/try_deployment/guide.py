@@ -10,7 +10,7 @@ GUIDE = Path(__file__).parents[2] / "docs" / "operating.md"
 
 
 class Command(NamedTuple):
-    """The one block of shell commands below a heading in which these words occur."""
+    """The block of shell commands below a heading that contains these words. There must be exactly one."""
 
     heading: str
     words: str
@@ -28,11 +28,11 @@ WALKED = (UP, ROLE, REPLACE, SCHEMA, RELOAD, SAVE, EMPTY, RESTORE)
 
 
 class NotInGuide(AssertionError):
-    """The guide does not have a command; the message names the heading and the words that were missing."""
+    """The guide does not have a command. The message names the heading and the missing words."""
 
 
 def blocks(heading: str, text: str) -> list[str]:
-    """The blocks of shell commands below a heading, in their order."""
+    """The blocks of shell commands below a heading, in order."""
     _, found, section = text.partition(f"\n## {heading}\n")
     if not found:
         raise NotInGuide(f"the guide has no heading {heading!r}")
@@ -49,7 +49,7 @@ def block(command: Command, text: str | None = None) -> str:
 
 
 def line(command: Command, text: str | None = None) -> str:
-    """The line of the block that has the words. Raises NotInGuide."""
+    """The line of the block that contains the words. Raises NotInGuide."""
     found = [each for each in block(command, text).splitlines() if command.words in each]
     if len(found) != 1:
         raise NotInGuide(f"{len(found)} lines below {command.heading!r} have {command.words!r}, where one should")

@@ -1,4 +1,4 @@
-"""The walk's own deployment: a copy of the files, in a folder and under a project name that nobody else has."""
+"""The walk's own deployment: a copy of the files, in a folder of its own and under a project name of its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOOK_SECONDS = 0.2
 """How often the engine is asked for states that it does not report by itself."""
 PROJECT_LABEL = "com.docker.compose.project"
 NOT_OF_THE_STACK = ("--label", f"{PROJECT_LABEL}=", "--label", "com.docker.compose.service=")
-"""For a container made of one of the stack's images: Compose labels these, and would take the container for its own."""
+"""Options for a container of one of the stack's images. Without them Compose would take the container for its own."""
 LINE = 240
 """The most characters of a line that are shown."""
 KEPT = "kept-for-the-walk"
@@ -40,12 +40,12 @@ def environment_of_an_operator(environ: Mapping[str, str], project: str) -> dict
         for name, value in environ.items()
         if name not in read and not name.startswith(("COMPOSE_", "AWS_", "BUILDKIT_PROGRESS"))
     }
-    # Port 0 is any free port: the walk itself visits from inside.
+    # Port 0 means any free port. The walk's visitors come from inside.
     return {**kept, "COMPOSE_PROJECT_NAME": project, "COMPOSE_ANSI": "never", "PORT": "0"}
 
 
 def copy_of_the_deployment(directory: Path) -> None:
-    """Copy the files that compose.yaml and the Dockerfile name; the walk changes some of them, as an operator would."""
+    """Copy the files that compose.yaml and the Dockerfile name. The walk changes some of them, as an operator does."""
     ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
     taken = [
         line.removeprefix("!")
@@ -66,12 +66,12 @@ def is_lasting(container: dict[str, Any]) -> bool:
 
 
 def plain(text: str) -> str:
-    """The text without Compose's codes for terminals, some of which it also writes to a pipe."""
+    """The text without terminal codes. Compose writes some of them also to a pipe."""
     return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
 
 
 def overlapping(wanted: list[Network], networks: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The first of the engine's networks that has one of these addresses, as the engine describes it."""
+    """The engine's description of the first network that has one of these addresses."""
     for network in networks:
         for held in (network.get("IPAM") or {}).get("Config") or []:
             if "Subnet" not in held:
@@ -103,7 +103,7 @@ class Stack:
         return {name: value for name, _, value in (line.partition("=") for line in lines) if name in SECRETS}
 
     def change(self, name: str, edit: Callable[[str], str]) -> None:
-        """Edit a file of the stack in place, because the file itself may be mounted into a container."""
+        """Edit a file of the stack in place. It must stay the same file, because it may be mounted into a container."""
         path = self.directory / name
         text = path.read_text(encoding="utf-8")
         changed = edit(text)
@@ -164,11 +164,11 @@ class Stack:
         return found
 
     def running(self) -> dict[str, dict[str, Any]]:
-        """The containers with a health check. Those that end by themselves when their work is done are left out."""
+        """The containers with a health check. Containers that end by themselves are left out."""
         return {name: each for name, each in self.containers().items() if is_lasting(each)}
 
     def until_healthy(self, *, started_after: Mapping[str, str] | None = None) -> None:
-        """Wait until all containers are healthy; those in `started_after` must have started after their time there."""
+        """Wait until all containers are healthy. Those in `started_after` must have started after the given time."""
         deadline = time.monotonic() + HEALTHY_SECONDS
         while True:
             states = {name: container["State"] for name, container in self.running().items()}
@@ -188,7 +188,7 @@ class Stack:
     # What the containers write
 
     def follow(self) -> None:
-        """Write the logs to a file from now on: a container that is replaced takes its log with it."""
+        """Write the logs to a file from now on, because a container's log is deleted when it is replaced."""
         self._stop_following()
         with self._log.open("ab") as log:
             self._follower = subprocess.Popen(
@@ -201,7 +201,7 @@ class Stack:
             )
 
     def keep_log(self) -> None:
-        """Append the containers' present logs to the same file; some lines are there already."""
+        """Append the current logs of the containers to the same file. Some lines are then there twice."""
         done = self.engine.run("compose", "logs", "--no-color", "--timestamps")
         with self._log.open("a", encoding="utf-8") as log:
             log.write(done.text)
@@ -228,7 +228,7 @@ class Stack:
             self._follower = None
 
     def remove(self) -> None:
-        """Remove everything that is left of the stack, in the engine and on disk. Never raises."""
+        """Remove everything of the stack from the engine and from the disk. Never raises."""
         self._stop_following()
         if not (self.directory / ".env").exists() or set(SECRETS) - set(self.secrets()):
             # Compose demands the secrets even to remove the stack.
@@ -239,7 +239,7 @@ class Stack:
         ):
             self.engine.run(*words, check=False)
         self.give_images_back()
-        # Earlier builds of this project have lost their names to later ones.
+        # Later builds of this project have taken the names of earlier ones.
         self.engine.run("image", "prune", "--force", "--filter", f"label={PROJECT_LABEL}={self.project}", check=False)
 
 
@@ -252,6 +252,6 @@ def scratch_folder() -> Iterator[Path]:
         yield directory
     finally:
         shutil.rmtree(directory)
-        # The data of `make run` in the same folder stays.
+        # The folder may also have the data of `make run`, which must stay.
         with suppress(OSError):
             directory.parent.rmdir()

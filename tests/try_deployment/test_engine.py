@@ -1,4 +1,4 @@
-"""Without an engine the walk says in one line what is missing; with one it gets the output of commands."""
+"""Tests how the walk finds a container engine, and how it runs commands. Without an engine it says what is missing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.try_deployment import __main__ as program
 from tests.try_deployment.engine import CommandFailed, Engine, NoEngine, find_engine, tail
 
 
-def test_without_docker_it_ends_with_one_line(
+def test_without_docker_the_walk_ends_with_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -36,7 +36,7 @@ def test_a_docker_without_compose_is_not_enough(tmp_path: Path) -> None:
 
 
 @pytest.mark.servers
-def test_an_engine_that_is_away_is_named_with_what_docker_says_of_it(tmp_path: Path) -> None:
+def test_an_engine_that_does_not_answer_is_reported_with_dockers_message(tmp_path: Path) -> None:
     says = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
     environment = docker(tmp_path, f'if [ "$1" = compose ]; then echo 2.30.0; else echo "{says}" >&2; exit 1; fi')
     with pytest.raises(NoEngine) as no_engine:
@@ -45,7 +45,7 @@ def test_an_engine_that_is_away_is_named_with_what_docker_says_of_it(tmp_path: P
 
 
 @pytest.mark.servers
-def test_an_engine_that_answers_is_named_by_its_versions(tmp_path: Path) -> None:
+def test_an_engine_that_answers_is_reported_with_its_versions(tmp_path: Path) -> None:
     environment = docker(tmp_path, 'if [ "$1" = compose ]; then echo 2.30.0; else echo 27.1.0; fi')
     engine, versions = find_engine(tmp_path, environment)
     assert versions == "engine 27.1.0, Compose 2.30.0"
@@ -53,7 +53,7 @@ def test_an_engine_that_answers_is_named_by_its_versions(tmp_path: Path) -> None
 
 
 @pytest.mark.servers
-def test_a_command_that_fails_says_how(tmp_path: Path) -> None:
+def test_a_failed_command_raises_with_its_exit_code_and_output(tmp_path: Path) -> None:
     engine = Engine("docker", tmp_path, {"PATH": os.environ["PATH"], "WORD": "here"})
     assert engine.shell('echo "$WORD"; pwd').output == f"here\n{tmp_path}\n"
     with pytest.raises(CommandFailed, match=r"exit code 3: first \| second"):
@@ -65,6 +65,6 @@ def test_a_command_that_fails_says_how(tmp_path: Path) -> None:
         engine.shell("sleep 5", patience=0.05)
 
 
-def test_what_is_shown_of_an_output_is_its_end() -> None:
+def test_only_the_end_of_an_output_is_shown() -> None:
     assert tail("one\ntwo\nthree\n", lines=2) == "two | three"
     assert tail("") == ""

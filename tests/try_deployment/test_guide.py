@@ -1,4 +1,4 @@
-"""The walk finds its commands in the operating guide. If one is changed there, the walk runs the new one, or fails."""
+"""Tests how the walk finds its commands in the operating guide, and that it fails if one is missing."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ docker up
 """
 
 
-def test_the_blocks_of_a_heading_are_its_own() -> None:
+def test_a_heading_has_only_the_blocks_below_it() -> None:
     assert guide.blocks("Deploy", TEXT) == ["make secrets\ndocker up\n", "docker exec role\n"]
     assert guide.blocks("Other", TEXT) == ["docker up\n"]
     assert guide.block(Command("Deploy", "secrets"), TEXT) == "make secrets\ndocker up\n"
     assert guide.line(Command("Deploy", "docker up"), TEXT) == "docker up"
 
 
-def test_a_command_that_is_not_there_or_twice_is_missed() -> None:
+def test_a_missing_or_repeated_command_raises() -> None:
     with pytest.raises(guide.NotInGuide, match="no heading 'Nothing'"):
         guide.blocks("Nothing", TEXT)
     with pytest.raises(guide.NotInGuide, match="0 blocks below 'Deploy' have 'restore'"):
@@ -49,5 +49,5 @@ def test_a_command_that_is_not_there_or_twice_is_missed() -> None:
 
 
 @pytest.mark.parametrize("command", guide.WALKED)
-def test_the_guide_has_every_command_that_is_walked(command: Command) -> None:
+def test_the_guide_has_every_command_of_the_walk(command: Command) -> None:
     assert guide.line(command).startswith("docker compose")

@@ -1,4 +1,4 @@
-"""How the walk reads compose.yaml and the output of an engine, without an engine."""
+"""Tests how the walk reads compose.yaml and the output of an engine. No engine is needed."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ COMPOSE = (CHECKOUT / "compose.yaml").read_text(encoding="utf-8")
 UPSTREAMS = (CHECKOUT / "deploy" / "nginx" / "upstreams.conf").read_text(encoding="utf-8")
 
 
-def test_only_the_walks_own_secrets_count() -> None:
+def test_the_environment_has_only_the_walks_own_secrets() -> None:
     given = {"PATH": "/bin", "JWT_SECRET": "x", "POSTGRES_PASSWORD": "y", "COMPOSE_FILE": "z", "AWS_REGION": "a"}
     environment = environment_of_an_operator(given, "mine")
     assert environment == {"PATH": "/bin", "COMPOSE_PROJECT_NAME": "mine", "COMPOSE_ANSI": "never", "PORT": "0"}
 
 
-def test_nothing_that_compose_reads_comes_from_this_environment() -> None:
+def test_the_environment_has_no_variable_that_compose_reads() -> None:
     read = set(re.findall(r"\$\{([A-Z_]+)", COMPOSE)) | set(re.findall(r"^ +(AWS_[A-Z_]+):$", COMPOSE, re.MULTILINE))
     environment = environment_of_an_operator(dict.fromkeys(read, "x"), "mine")
     assert {name: environment.get(name) for name in read} == {name: "0" if name == "PORT" else None for name in read}
 
 
-def test_the_copy_has_all_that_compose_and_the_dockerfile_name(tmp_path: Path) -> None:
+def test_the_copy_has_every_file_that_compose_and_the_dockerfile_name(tmp_path: Path) -> None:
     copy_of_the_deployment(tmp_path)
     mounted = re.findall(r'"\./([^:"]+):', COMPOSE)
     copied = re.findall(r"^COPY (?!--)(.+) \S+$", (CHECKOUT / "Dockerfile").read_text(), re.MULTILINE)
@@ -48,7 +48,7 @@ def test_the_copy_has_all_that_compose_and_the_dockerfile_name(tmp_path: Path) -
     assert not list(tmp_path.rglob("__pycache__"))
 
 
-def test_the_scratch_folder_goes_away() -> None:
+def test_the_scratch_folder_is_removed() -> None:
     with scratch_folder() as directory:
         assert directory.is_dir()
         (directory / "file").write_text("x")
@@ -58,7 +58,7 @@ def test_the_scratch_folder_goes_away() -> None:
 @pytest.mark.parametrize(
     ("policy", "lasts"), [("unless-stopped", True), ("always", True), ("no", False), ("on-failure", False), ("", False)]
 )
-def test_what_ends_by_itself_is_not_waited_for(policy: str, lasts: bool) -> None:
+def test_containers_that_end_by_themselves_are_not_lasting(policy: str, lasts: bool) -> None:
     assert is_lasting({"HostConfig": {"RestartPolicy": {"Name": policy}}}) is lasts
 
 
@@ -76,12 +76,12 @@ def network(name: str, *subnets: str) -> dict[str, Any]:
         ([network("six", "fd57:da7e::/64")], "six"),
     ],
 )
-def test_a_stack_that_holds_the_addresses_is_found(networks: list[dict[str, Any]], taken: str | None) -> None:
+def test_a_network_with_overlapping_addresses_is_found(networks: list[dict[str, Any]], taken: str | None) -> None:
     found = overlapping([ip_network("172.30.57.0/24"), ip_network("fd57:da7e::/64")], networks)
     assert (found and found["Name"]) == taken
 
 
-def test_a_third_gateway_is_like_the_second_with_an_address_of_its_own() -> None:
+def test_a_third_gateway_is_like_the_second_with_its_own_address() -> None:
     before, after = yaml.safe_load(COMPOSE)["services"], yaml.safe_load(third_gateway(COMPOSE))["services"]
     assert set(after) - set(before) == {"gateway-3"}
     second, third = after["gateway-2"], after["gateway-3"]
@@ -93,18 +93,18 @@ def test_a_third_gateway_is_like_the_second_with_an_address_of_its_own() -> None
     }
 
 
-def test_a_third_gateway_is_a_line_in_each_group_of_gateways() -> None:
+def test_a_third_gateway_has_a_line_in_each_group_of_gateways() -> None:
     servers = re.findall(r"server gateway-(\d):4000", third_upstream(UPSTREAMS))
     assert servers == ["1", "2", "3", "1", "2", "3"]
     assert third_upstream(UPSTREAMS).count("server api-") == UPSTREAMS.count("server api-")
 
 
-def test_a_header_comes_and_goes() -> None:
+def test_a_header_can_be_added_and_removed() -> None:
     listen = (CHECKOUT / "deploy" / "nginx" / "listen.conf").read_text(encoding="utf-8")
     changed = other_header(listen, "X-Walk", "changed")
     assert changed == f"{listen}add_header X-Walk changed always;\n"
     assert other_header(changed, "X-Walk", None) == listen
 
 
-def test_what_is_for_terminals_alone_is_left_out() -> None:
+def test_terminal_codes_are_removed() -> None:
     assert plain("\x1b[2Knginx-1  | {\x1b[0m}\n") == "nginx-1  | {}\n"

@@ -1,4 +1,4 @@
-"""How the walk reports its steps, and how it judges their figures."""
+"""Tests how the walk reports its steps, and how it judges their figures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from shared.embedded.child import happens
+from development.child import happens
 from tests.support.ports import free_port
 from tests.try_deployment.__main__ import NEEDED, STEPS
 from tests.try_deployment.engine import Engine
@@ -39,21 +39,21 @@ def fails(_: Walk) -> str:
     raise AssertionError("seen\n  otherwise")
 
 
-def test_each_step_is_a_line_and_so_are_all_of_them(walk: Walk) -> None:
+def test_each_step_is_reported_in_a_line_and_the_walk_in_another(walk: Walk) -> None:
     lines, summary = taken(walk, lambda _: "two  found", lambda _: "more")
     assert [line.split(" s  ")[1] for line in lines] == ["step 0: two found", "step 1: more"]
     assert all(line.startswith("held ") for line in lines)
     assert summary.startswith("all 2 steps held, in 0 min ")
 
 
-def test_a_step_that_does_not_hold_is_named_at_the_end(walk: Walk) -> None:
+def test_a_failed_step_is_named_at_the_end(walk: Walk) -> None:
     lines, summary = taken(walk, fails, lambda _: "more", left=3)
     assert lines[0].startswith("FAILED ")
     assert lines[0].endswith("step 0: seen otherwise")
     assert summary.startswith("1 steps held, 1 failed (step 0), 3 not taken, in ")
 
 
-def test_what_takes_too_long_is_tried_once_more_and_said_to_have_been(walk: Walk) -> None:
+def test_a_step_that_takes_too_long_is_repeated_once_and_reported_as_repeated(walk: Walk) -> None:
     times = iter([2.5, 1.0, 2.5, 2.5])
 
     def step(_: Walk) -> str:
@@ -67,7 +67,7 @@ def test_what_takes_too_long_is_tried_once_more_and_said_to_have_been(walk: Walk
     assert "1 failed (step 1)" in summary
 
 
-def test_a_fault_of_the_walk_itself_is_no_failed_step(walk: Walk) -> None:
+def test_an_error_of_the_walk_itself_is_raised(walk: Walk) -> None:
     def broken(_: Walk) -> str:
         raise KeyError("name")
 
@@ -75,7 +75,7 @@ def test_a_fault_of_the_walk_itself_is_no_failed_step(walk: Walk) -> None:
         taken(walk, broken)
 
 
-def test_the_steps_that_others_need_are_steps() -> None:
+def test_the_steps_that_later_steps_need_exist() -> None:
     names = [name for name, _ in STEPS]
     assert len(names) == len(set(names))
     assert set(names) >= NEEDED
@@ -92,7 +92,7 @@ def containers(*names: str) -> dict[str, Any]:
     return {name: {"State": {"StartedAt": f"2026-11-26T00:00:0{second}Z"}} for second, name in enumerate(names)}
 
 
-def test_an_order_is_kept_or_not() -> None:
+def test_a_wrong_order_of_containers_raises() -> None:
     assert_order(containers("redis", "postgres", "api-1", "gateway-1", "nginx"), "StartedAt", rank)
     with pytest.raises(AssertionError, match="StartedAt"):
         assert_order(containers("redis", "nginx", "postgres", "api-1"), "StartedAt", rank)
@@ -108,7 +108,7 @@ def test_an_order_is_kept_or_not() -> None:
         ({"Type": "journald", "Config": {}}, None),
     ],
 )
-def test_a_log_is_bounded_or_not(log: dict[str, Any], bound: str | None) -> None:
+def test_a_log_without_a_limit_is_found(log: dict[str, Any], bound: str | None) -> None:
     assert bound_of(log) == bound
 
 
@@ -121,7 +121,7 @@ def test_a_log_is_bounded_or_not(log: dict[str, Any], bound: str | None) -> None
         ('{"logger": "api.middlewares.requests", "method": "GET", "path": "/api/listings", "status": 200}', False),
     ],
 )
-def test_a_health_check_that_found_it_well_is_known_in_a_log(line: str, is_one: bool) -> None:
+def test_a_successful_health_check_is_recognized_in_a_log(line: str, is_one: bool) -> None:
     assert bool(GOOD_CHECK.search(line)) is is_one
 
 
@@ -146,7 +146,7 @@ async def test_the_longest_time_without_an_answer_is_measured() -> None:
     await runner.cleanup()
     assert await happens(lambda: watch.answers["none"] > 2, 10)
     away = asyncio.get_running_loop().time()
-    await asyncio.sleep(0.3)  # Nothing happens meanwhile: that is what is measured.
+    await asyncio.sleep(0.3)  # The test measures this pause.
     runner = await serve()
     back, before = asyncio.get_running_loop().time(), watch.answers["200"]
     assert await happens(lambda: watch.answers["200"] > before, 10)

@@ -1,4 +1,4 @@
-"""The visitors' container as the operator sees it: a line of input is a thing to do, a line of output the answer."""
+"""Starts the visitors' container, and talks to it: each line of input is an order, each line of output is an answer."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.try_deployment.engine import tail
 from tests.try_deployment.stack import CHECKOUT, NOT_OF_THE_STACK, Stack
 
 ADDRESS = 200
-"""The last part of its address in the network `front`, different from those that compose.yaml fixes."""
+"""The last part of the container's address in the network `front`. compose.yaml does not use it."""
 
 ANSWER_SECONDS = 180.0
-"""The longest wait for an answer; the visitors themselves give everything up earlier."""
+"""The longest wait for an answer. The visitors themselves stop waiting earlier."""
 
 
 class VisitFailed(AssertionError):
-    """A visitor saw something wrong; the message says what."""
+    """A visitor saw something wrong. The message says what."""
 
 
 class Visitors:
@@ -76,7 +76,7 @@ class Visitors:
         self._process.wait()
 
     def do(self, deed: str, **arguments: Any) -> Any:
-        """Have the visitors do something, and wait for their answer. Raises VisitFailed."""
+        """Give the visitors an order, and wait for their answer. Raises VisitFailed."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None

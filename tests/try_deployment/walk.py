@@ -14,7 +14,7 @@ from tests.try_deployment.visit import Visitors
 LONGEST = 1000
 """The most characters of the report on a step."""
 Step = Callable[["Walk"], str]
-"""Returns its findings in a few words with figures. Raises AssertionError if something is wrong."""
+"""A step returns its findings in a few words with figures, and raises AssertionError if something is wrong."""
 
 
 @dataclass
@@ -23,7 +23,7 @@ class Walk:
 
     stack: Stack
     words: str = field(default_factory=lambda: f"words-{secrets.token_hex(12)}")
-    """These words are in every message, so that a log that has them has a message."""
+    """These words are in every message. If a log contains them, it contains a message."""
     people: list[dict[str, Any]] = field(default_factory=list)
     pictures: list[str] = field(default_factory=list)
     """The paths of the pictures that were uploaded."""
@@ -49,7 +49,7 @@ class TooLong(AssertionError):
 
 
 def in_time(seconds: float, goal: float, text: str) -> None:
-    """Raises TooLong, with the text, if the seconds exceed the goal."""
+    """Raise TooLong with this text if the seconds exceed the goal."""
     if seconds > goal:
         raise TooLong(f"{seconds:.1f} s, where {goal:.0f} s is the goal: {text}")
 

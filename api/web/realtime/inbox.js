@@ -1,8 +1,8 @@
 // All conversations of the user: the other person, the last message, what is unread, and who is typing.
 //
-// The private chat client makes sure that no message is missed or shown twice. All conversations are read once. After that,
-// a message changes its conversation here, and the server is asked only about conversations in which something else may
-// have changed: those of missed messages, and after a gap those with unread messages, which another device may have read.
+// The private chat client makes sure that no message is missed or shown twice. The inbox loads all conversations once,
+// and then updates them with each message. It asks the server again only about conversations that may have changed in
+// other ways: those of missed messages, and after a gap those with unread messages, which another device may have read.
 
 import { Outbox } from "./outbox.js";
 import { Thread } from "./thread.js";
@@ -10,8 +10,6 @@ import { Thread } from "./thread.js";
 const TYPING_SHOWN_MS = 5_000;
 const TYPING_TOLD_EVERY_MS = 2_500;
 const ASK_AGAIN_MS = 3_000;
-/** Conversations of one request. */
-const PAGE = 100;
 
 export class Inbox {
   /** By the other user's id, as a string: {user, last_message, unread_count}. */
@@ -21,19 +19,24 @@ export class Inbox {
   #connection;
   #api;
   #announce;
+  #pageItems;
   #me = "";
   #chat = null;
   #threads = new Map();
   #typing = new Map();
   #toldTypingAt = 0;
-  /** Ids of users: the server has to be asked about the conversations with them. */
+  /** Ids of users whose conversations must be loaded again. */
   #stale = new Set();
   #asking = null;
   #askAgain = null;
   #listeners = [];
 
-  /** `connection.chat` opens the chat, `api.get` reads by REST, `announce(text)` speaks to screen readers. */
-  constructor({ connection, api, announce }) {
+  /**
+   * `connection.chat` opens the chat, `api.get` reads by REST, `announce(text)` speaks to screen readers. `pageItems` is
+   * how many items the API gives on a page at most.
+   */
+  constructor({ connection, api, announce, pageItems }) {
+    this.#pageItems = pageItems;
     this.#connection = connection;
     this.#api = api;
     this.#announce = announce;
@@ -113,7 +116,7 @@ export class Inbox {
     if (upTo && this.#chat?.read(userId, upTo)) this.#read(this.#me, userId, upTo);
   }
 
-  /** Ask the server about the conversation with that person. Resolves when the server has answered, or could not. */
+  /** Loads the conversation with that person again. Resolves when the request has ended, also if it failed. */
   ask(userId) {
     this.#stale.add(userId);
     return this.#ask();
@@ -155,15 +158,15 @@ export class Inbox {
   }
 
   async #askAboutStale(isCurrent) {
-    const asked = [...this.#stale].slice(0, PAGE);
+    const asked = [...this.#stale].slice(0, this.#pageItems);
     for (const userId of asked) this.#stale.delete(userId);
     try {
-      const query = { user_ids: asked.join(","), limit: PAGE };
+      const query = { user_ids: asked.join(","), limit: this.#pageItems };
       const { data } = await this.#api.get("/api/conversations", { query });
       if (!isCurrent()) return;
       for (const one of data) {
         const userId = String(one.user.id);
-        // What came since, the answer need not have: it is asked for again.
+        // A stale conversation is loaded again anyway: the answer may lack what has happened since.
         if (!this.#stale.has(userId) || !this.conversations.has(userId)) this.conversations.set(userId, one);
       }
     } catch (error) {
@@ -183,7 +186,7 @@ export class Inbox {
   async *#pages(path, query = {}) {
     let cursor = null;
     do {
-      const page = await this.#api.get(path, { query: { ...query, limit: PAGE, cursor } });
+      const page = await this.#api.get(path, { query: { ...query, limit: this.#pageItems, cursor } });
       yield page.data;
       cursor = page.next_cursor;
     } while (cursor);
@@ -199,13 +202,13 @@ export class Inbox {
       this.#stale.add(other);
       if (isLive) this.#ask();
     } else if (message.id > conversation.last_message.id) {
-      // An answer that is under way may be older than this message.
+      // The answer to a current request may be older than this message.
       if (!isLive || this.#asking) this.#stale.add(other);
       conversation.last_message = message;
       if (!isMine) conversation.unread_count += 1;
       if (!isMine && isNew && isLive) this.#announce(`${conversation.user.name}: ${message.message}`);
     } else if (!isMine && isLive) {
-      // Another node was faster with the message after this one.
+      // A later message arrived first, through another node.
       this.ask(other);
     }
     if (!isMine) this.#stopsTyping(other);

@@ -1,8 +1,9 @@
 // The inbox of the logged-in user, on the page's one connection.
 
 import { api } from "../api.js";
+import { limits } from "../limits.js";
 import { announce } from "../ui/announcer.js";
 import { connection } from "./connection.js";
 import { Inbox } from "./inbox.js";
 
-export const inbox = new Inbox({ connection, api, announce });
+export const inbox = new Inbox({ connection, api, announce, pageItems: limits.page_items });

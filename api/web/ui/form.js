@@ -56,8 +56,8 @@ export class Form {
 
 /** Returns the values as they were typed, without empty fields. */
 function valuesOf(element) {
-  const given = [...new FormData(element)].filter(([, value]) => typeof value === "string" && value.trim() !== "");
-  return Object.fromEntries(given);
+  const entries = [...new FormData(element)].filter(([, value]) => typeof value === "string" && value.trim() !== "");
+  return Object.fromEntries(entries);
 }
 
 /** A form element around its fields. */
@@ -74,10 +74,10 @@ export function formOf(form, { label, action, kind = "", extra = nothing }, fiel
 }
 
 /** An input with its label. `value` is the initial value. */
-export function input(form, { name, label, type = "text", value = "", hint = "", ...given }) {
+export function input(form, { name, label, type = "text", value = "", hint = "", ...overrides }) {
   const attributes = described(form, name, hint);
   // Inputs for passwords have no maxlength: it would silently cut a pasted password. The server reports the limit.
-  const more = { ...(type === "password" ? {} : form.limits[name]), ...given };
+  const more = { ...(type === "password" ? {} : form.limits[name]), ...overrides };
   return field(
     form,
     { name, label, hint },

@@ -94,8 +94,8 @@ export class Browse extends View {
   #filterForm() {
     const apply = (event) => {
       event.preventDefault();
-      const given = [...new FormData(event.currentTarget)].filter(([, value]) => value.trim());
-      this.#go({ ...this.#without(FILTERS), ...Object.fromEntries(given) });
+      const entries = [...new FormData(event.currentTarget)].filter(([, value]) => value.trim());
+      this.#go({ ...this.#without(FILTERS), ...Object.fromEntries(entries) });
     };
     const asked = this.asked;
     const number = (name, label, more) =>

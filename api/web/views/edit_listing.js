@@ -4,6 +4,7 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { categories } from "../categories.js";
+import { FACTS } from "../facts.js";
 import { megabytes } from "../format.js";
 import { limits } from "../limits.js";
 import { Problem } from "../problem.js";
@@ -14,8 +15,7 @@ import { Form, formOf, input, select, textarea } from "../ui/form.js";
 import { picture } from "../ui/picture.js";
 import { View } from "../view.js";
 
-const NUMBERS = ["year", "mileage", "price", "category_id"];
-const OPTIONAL = ["make", "model", "year", "mileage", "price", "location"];
+const NUMBERS = ["category_id", ...FACTS.filter((fact) => fact.isNumber).map((fact) => fact.name)];
 
 export class EditListing extends View {
   title = this.params.id ? "Edit your listing" : "Sell a car";
@@ -48,7 +48,7 @@ export class EditListing extends View {
       return "Your listing is online, but not all of its pictures.";
     }
     // Fields that were emptied are removed.
-    const emptied = Object.fromEntries(OPTIONAL.filter((name) => !(name in body)).map((name) => [name, null]));
+    const emptied = Object.fromEntries(FACTS.filter(({ name }) => !(name in body)).map(({ name }) => [name, null]));
     await api.patch(`/api/listings/${this.listing.id}`, { ...body, ...emptied });
     return navigate(`/listings/${this.listing.id}`, { notice: "Saved." });
   }
@@ -67,8 +67,8 @@ export class EditListing extends View {
       return html`<section class="narrow"><h1>This is another's listing</h1></section>`;
     }
     const text = (name, label, more) => input(this.form, { name, label, value: listing[name], ...more });
-    const number = (name, label, more) =>
-      input(this.form, { name, label, value: listing[name], type: "number", inputmode: "numeric", ...more });
+    const fact = ({ name, label, unit, isNumber }) =>
+      text(name, unit ? `${label} (${unit})` : label, isNumber ? { type: "number", inputmode: "numeric" } : {});
     const fields = html`
       ${text("title", "Title", { required: true, hint: "Year, make and model are a good start." })}
       ${select(this.form, {
@@ -78,11 +78,9 @@ export class EditListing extends View {
         required: true,
         options: [["", "Choose…"], ...categories().map((one) => [one.id, one.name])],
       })}
-      <div class="pair">${text("make", "Make")} ${text("model", "Model")}</div>
-      <div class="pair">
-        ${number("year", "Year")} ${number("mileage", "Mileage (miles)")}
-      </div>
-      <div class="pair">${number("price", "Price ($)")} ${text("location", "Location")}</div>
+      ${FACTS.map((one, index) =>
+        index % 2 ? nothing : html`<div class="pair">${FACTS.slice(index, index + 2).map((each) => fact(each))}</div>`,
+      )}
       ${textarea(this.form, {
         name: "content",
         label: "Description",

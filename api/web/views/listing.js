@@ -3,7 +3,8 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
-import { count, dateTime, miles, nameOf, price, since } from "../format.js";
+import { FACTS } from "../facts.js";
+import { count, dateTime, nameOf, price, since } from "../format.js";
 import { limits } from "../limits.js";
 import { Problem } from "../problem.js";
 import { connection } from "../realtime/connection.js";
@@ -242,17 +243,12 @@ export class Listing extends View {
   }
 
   #facts() {
-    const { make, model, year, mileage, location } = this.listing;
-    const known = [
-      ["Make", make],
-      ["Model", model],
-      ["Year", year],
-      ["Mileage", mileage === null ? null : miles(mileage)],
-      ["Location", location],
-    ].filter(([, value]) => value !== null && value !== undefined);
+    const known = FACTS.filter(({ name, show }) => show !== null && (this.listing[name] ?? null) !== null);
     if (!known.length) return nothing;
     return html`<dl class="facts">
-      ${known.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}
+      ${known.map(
+        ({ name, label, show = String }) => html`<div><dt>${label}</dt><dd>${show(this.listing[name])}</dd></div>`,
+      )}
     </dl>`;
   }
 

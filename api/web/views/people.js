@@ -56,8 +56,8 @@ export class People extends View {
   template() {
     const find = (event) => {
       event.preventDefault();
-      const given = [...new FormData(event.currentTarget)].filter(([, value]) => value.trim());
-      navigate(given.length ? `/admin?${new URLSearchParams(given)}` : "/admin");
+      const entries = [...new FormData(event.currentTarget)].filter(([, value]) => value.trim());
+      navigate(entries.length ? `/admin?${new URLSearchParams(entries)}` : "/admin");
     };
     return html`${adminTabs()}
       <h1>People</h1>

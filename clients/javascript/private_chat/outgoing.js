@@ -7,8 +7,8 @@ import { SendRefused } from "./send_refused.js"
 const MAX_TRIES = 3
 /**
  * phoenix.js before 1.8.6 puts all pending messages into one long-poll request; the server takes at most 100 in one.
- * Before 1.7 it uses one request for each message, one after the other: all must be answered within ANSWER_MS, also when
- * the network is slow.
+ * Before 1.7 it uses one request for each message, one after the other: all must be answered within ANSWER_MS, even over
+ * a slow network.
  */
 const MAX_UNDER_WAY = 20
 /** The wait of a message that is told "try again" repeatedly grows to at most this many times `retryMs`. */

@@ -20,15 +20,15 @@ const openedAt = new WeakMap()
 const ordered = new WeakSet()
 
 /**
- * phoenix.js before 1.7 sends each message of a long poll in a request of its own, all at the same time, and the server
- * gets them in any order. Here a request begins when the one before it was answered, or was given up.
+ * phoenix.js before 1.7 sends each message on long polls in its own request, all at the same time, so the server gets
+ * them in any order. Here a request begins when the previous one was answered or given up.
  */
 export function sendInOrder(LongPoll) {
   const { prototype } = LongPoll
   if (typeof prototype.ajax !== "function" || ordered.has(prototype)) return
   ordered.add(prototype)
   const { ajax } = prototype
-  /** By transport: the requests that have not begun. A transport without an entry has no request under way. */
+  /** Transport -> the requests that have not begun. A transport without an entry has no current request. */
   const waiting = new WeakMap()
 
   const begin = (transport, args) => {
@@ -45,7 +45,7 @@ export function sendInOrder(LongPoll) {
     }
     const answered = (answer) => {
       onAnswer(answer)
-      // After a refusal phoenix.js gives up the transport, and everything that it has not sent.
+      // After a refusal, phoenix.js drops the transport and all messages that it has not sent.
       if (answer?.status === 200) next()
     }
     ajax.call(transport, "POST", ...others, timedOut, answered)
@@ -73,8 +73,8 @@ export function surviveForeignAnswers(LongPoll) {
     const callback = rest.pop()
     if (method !== "GET") return ajax.call(this, method, ...rest, callback)
     const askedAt = Date.now()
-    return ajax.call(this, method, ...rest, (given) => {
-      const answer = isPollAnswer(given) ? withReadable(given) : null
+    return ajax.call(this, method, ...rest, (received) => {
+      const answer = isPollAnswer(received) ? withReadable(received) : null
       const early = askedAt + shortest(this, answer) - Date.now()
       if (early <= 0) return callback(answer)
       return setTimeout(() => this.isActive() && callback(answer), early)

@@ -26,6 +26,7 @@ export class PrivateChat {
    * `onMessage(message, {isLive})`: called once for each message, `{id, from, to, message, listing_id, inserted_at,
    * read_at}`; `isLive` is false for messages from catching up.
    * `onRead({by, with, up_to})`, `onTyping({from, to})`: acts of the other person, or of this user on another device.
+   * `on`: functions for further events of the topic, by the name of the event: `{wave: ({from, to}) => ...}`.
    * `onChange()`: a message of `send` has started or stopped being under way.
    * `onCaughtUp()`: no message is missing now. `onLost()`: the connection is lost; the client reconnects by itself.
    * `onRefused(reason)`: the server refused the join; the client tries again.
@@ -37,7 +38,7 @@ export class PrivateChat {
   constructor(socket, userId, options) {
     const { afterId, onMessage, onCaughtUp, onLost, onRefused, readOn, retryMs = RETRY_MS } = options ?? {}
     this.#retryMs = retryMs
-    const heard = { read: options?.onRead, typing: options?.onTyping }
+    const heard = { ...options?.on, read: options?.onRead, typing: options?.onTyping }
     this.#member = {
       readOn,
       afterId: () => this.#afterId,
@@ -51,6 +52,7 @@ export class PrivateChat {
       caughtUp: () => tell(onCaughtUp),
       lost: () => tell(onLost),
       refused: (reason) => tell(onRefused, reason),
+      events: Object.keys(heard),
       heard: (event, payload) => tell(heard[event], payload),
       changed: () => tell(options?.onChange),
     }
@@ -98,22 +100,23 @@ export class PrivateChat {
 
   /** Says that this user has read the messages of `userId` up to the id `upTo`. False if there is no connection. */
   read(userId, upTo) {
-    return this.#push("read", { with: String(userId), up_to: upTo })
+    return this.push("read", { with: String(userId), up_to: upTo })
   }
 
   /** Says that this user is writing to `userId`. False if there is no connection. */
   typing(userId) {
-    return this.#push("typing", { to: String(userId) })
+    return this.push("typing", { to: String(userId) })
+  }
+
+  /** Pushes an event that is about this moment, or can be told again. False when there is no connection to push it on. */
+  push(event, payload) {
+    return this.#left === null && this.#topic.push(event, payload)
   }
 
   /** Leaves the chat. Sends without an answer stay without one; `unanswered` returns them. */
   leave() {
     this.#left ??= this.unanswered
     this.#topic.exit(this.#member)
-  }
-
-  #push(event, payload) {
-    return this.#left === null && this.#topic.push(event, payload)
   }
 
   async #ask(afterId) {

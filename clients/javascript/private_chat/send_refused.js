@@ -8,8 +8,8 @@ const COULD_NOT_BE_SENT = "could not be sent"
  * `errors` maps each field to a list of sentences.
  */
 export class SendRefused extends Error {
-  constructor({ reason: given, errors } = {}) {
-    const reason = typeof given === "string" ? given : COULD_NOT_BE_SENT
+  constructor({ reason: serverReason, errors } = {}) {
+    const reason = typeof serverReason === "string" ? serverReason : COULD_NOT_BE_SENT
     super(reason)
     this.name = "SendRefused"
     this.reason = reason

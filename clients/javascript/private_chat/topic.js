@@ -6,8 +6,6 @@ import { Outgoing } from "./outgoing.js"
 
 /** The pause before a retry doubles each time, up to this many times `retryMs`. */
 const LONGEST_PAUSE = 16
-/** Events other than `send`, from the other person or from another device of this user. */
-const EVENTS = ["read", "typing"]
 
 export class Topic {
   static #topics = new WeakMap()
@@ -37,6 +35,8 @@ export class Topic {
   /** The number of the join, which tells what belongs to an earlier join. */
   #turn = 0
   #timers = new Set()
+  /** The events for which the channel has a listener. */
+  #heard = new Set()
   /** Number of pauses since the topic was last caught up. */
   #pauses = 0
 
@@ -63,6 +63,7 @@ export class Topic {
   enter(member) {
     if (!this.#waiting.delete(member)) return
     this.#members.add(member)
+    if (this.channel !== null) this.#hear(member.events)
     if (member.afterId() < this.#afterId) {
       // The other members have seen more. They know by their ids the messages that are repeated.
       this.#afterId = member.afterId()
@@ -104,9 +105,8 @@ export class Topic {
     const isCurrent = () => channel === this.channel
     this.channel = channel
     channel.on("send", (message) => isCurrent() && isMessage(message) && this.#live(message))
-    for (const event of EVENTS) {
-      channel.on(event, (payload) => isCurrent() && this.#tell((member) => member.heard(event, payload)))
-    }
+    this.#heard = new Set(["send"])
+    for (const member of this.#members) this.#hear(member.events)
     channel.onError((reason) => {
       if (!isCurrent()) return
       this.#lost()
@@ -121,6 +121,18 @@ export class Topic {
       .receive("error", (answer) => {
         if (isCurrent()) this.#tell((member) => member.refused(answer?.reason))
       })
+  }
+
+  /** Beside `send`, what happens on the topic, from the other person or from another device of this one. */
+  #hear(events) {
+    const channel = this.channel
+    for (const event of events) {
+      if (this.#heard.has(event)) continue
+      this.#heard.add(event)
+      channel.on(event, (payload) => {
+        if (channel === this.channel) this.#tell((member) => member.events.includes(event) && member.heard(event, payload))
+      })
+    }
   }
 
   #leave() {

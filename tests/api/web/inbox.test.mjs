@@ -70,7 +70,7 @@ beforeEach(() => {
   rest = new Rest();
   announced = [];
   const chat = (userId, options) => new PrivateChat(socket, userId, options);
-  inbox = new Inbox({ connection: { chat }, api: rest, announce: (text) => announced.push(text) });
+  inbox = new Inbox({ connection: { chat }, api: rest, announce: (text) => announced.push(text), pageItems: 100 });
 });
 
 /** Open the inbox: it has read everything up to now, and has joined its topic. */

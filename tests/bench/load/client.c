@@ -128,7 +128,7 @@ void client_open(struct client *client, int port, const char *path) {
 }
 
 void client_send(struct client *client, const char *text, size_t size) {
-    /* A mask of zeros leaves the text as it is; a server unmasks it all the same. */
+    /* A mask of zeros leaves the text as it is, but the server has to unmask it like any other. */
     unsigned char head[14] = {0x80 | TEXT};
     size_t length;
     if (size < 126) {
@@ -145,7 +145,7 @@ void client_send(struct client *client, const char *text, size_t size) {
     if (!client->waits_to_write) flush_later(client);
 }
 
-/* How many bytes of the answer to the upgrade there are; 0 where it is not complete. */
+/* Handle the answer to the upgrade; returns its size in bytes, or 0 if it is not complete or was a refusal. */
 static size_t upgraded(struct client *client, const char *data, size_t size) {
     const char *last = memmem(data, size, "\r\n\r\n", 4);
     if (!last) return 0;
@@ -160,7 +160,7 @@ static size_t upgraded(struct client *client, const char *data, size_t size) {
     return last + 4 - data;
 }
 
-/* Handle the whole frames at the start of the data; returns how many bytes they were. */
+/* Handle the complete frames at the start of the data; returns their size in bytes. */
 static size_t parse(struct client *client, const char *data, size_t size, uint64_t time) {
     size_t start = 0;
     if (client->state == UPGRADING && (start = upgraded(client, data, size)) == 0) return 0;

@@ -1,4 +1,4 @@
-/* A WebSocket client that never blocks. What it sends is collected, and written when the events at hand are done. */
+/* A WebSocket client that never blocks. It collects what it sends, and writes it after the current events. */
 #ifndef CLIENT_H
 #define CLIENT_H
 
@@ -15,14 +15,14 @@ struct bytes {
 struct client {
     int fd;
     enum client_state state;
-    struct bytes in;      /* the beginning of a frame whose end has not come yet */
+    struct bytes in;      /* an incomplete frame */
     struct bytes out;
-    size_t written;       /* of `out` */
-    int is_flush_due;     /* it is on the list of those to be flushed */
-    int waits_to_write;   /* epoll tells when the kernel takes more */
+    size_t written;       /* bytes of `out` that are written */
+    int is_flush_due;     /* it is on the list of clients to flush */
+    int waits_to_write;   /* until epoll says that the kernel takes more */
 };
 
-/* What the loop calls. A client that was lost is CLOSED; it may be opened again, but not from in here. */
+/* The loop calls these. A lost client is CLOSED; it may be opened again, but not within the call. */
 struct events {
     void (*on_open)(struct client *client);
     void (*on_text)(struct client *client, const char *text, size_t size, uint64_t received);
@@ -31,14 +31,14 @@ struct events {
 
 void loop_start(struct events events);
 
-/* Wait for something to happen, at most so many milliseconds, handle it, and write what was sent meanwhile. */
+/* Wait for events, at most so many milliseconds, handle them, and write what was sent. */
 void loop_step(int milliseconds);
 
 /* Connect to a port of 127.0.0.1 and ask for the upgrade. */
 void client_open(struct client *client, int port, const char *path);
 void client_send(struct client *client, const char *text, size_t size);
 
-/* Cut the connection without a word: no port is left waiting behind it. */
+/* Reset the connection, so that its port is free at once. */
 void client_cut(struct client *client);
 
 #endif

@@ -1,9 +1,9 @@
-/* The least that a server can do: it shows how much load `load` makes when nothing holds it up.
+/* A server that does as little as possible: it shows how much load `load` can make.
  *
  *   echo PORT
  *
  * Accepts every upgrade, answers every frame with the same ok reply, and writes a frame that has the word "broadcast"
- * to everyone. It trusts its client in everything: whole frames, a mask of zeros, room for what it writes.
+ * to everyone. It checks nothing: it relies on whole frames, a mask of zeros, and room in the sockets.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

@@ -1,18 +1,19 @@
-/* Load for servers that speak Phoenix channels, version 2.0.0, over WebSocket: one thread, any number of users.
+/* Loads servers of Phoenix channels, version 2.0.0, over WebSocket: one thread, any number of users.
  *
  *   load --mode=MODE --ports=PORT[,PORT] --tokens=FILE --users=N [--topic=T] [--event=E] [--no-join] [--hold]
  *        [--window=N] [--senders=N] [--rate=N] [--seconds=S] [--cpu=PID[,PID]]
  *
- * FILE has a line "USER_ID TOKEN" for each user; several ports take turns. "%u" in a topic is the user's id.
+ * FILE has a line "USER_ID TOKEN" for each user. Users connect to the ports in turn. "%u" in a topic is the user's id.
  *
  *   connect    connect and join (with --no-join only connect); with --hold stay until the standard input ends
  *   push       each user keeps WINDOW pushes of the event unanswered
  *   broadcast  the first user pushes an event that everyone receives; at most WINDOW of them are unfinished
- *   chat       the first SENDERS users send to random others: WINDOW unanswered each, or RATE a second in all
- *   return     join with after_id, wait until the server is gone, then come back with what was seen last
+ *   chat       the first SENDERS users send to random others: each has WINDOW unanswered, or all together send RATE a
+ *              second
+ *   return     join with after_id, wait until the server is gone, then join again with the last id that was seen
  *
- * Prints a line when all are joined ("ready"), in mode `return` one when all are gone ("gone"), and last one line of
- * JSON. The first fifth of the measured time is a warm-up and does not count. CPU time is that of the processes named.
+ * Prints "ready" when all have joined, in mode `return` "gone" when all connections are lost, and at the end one line of
+ * JSON. The first fifth of the measured time is a warm-up and does not count. The CPU time is that of the processes PID.
  */
 #define _GNU_SOURCE
 #include <getopt.h>
@@ -26,20 +27,20 @@
 #include "measure.h"
 
 enum {
-    AT_ONCE = 64,     /* connections on their way at one time */
+    AT_ONCE = 64,     /* connections that are opened at a time */
     MOST = 1024,      /* unanswered pushes of one user */
     PATIENCE = 120,   /* seconds for everyone to join */
     RETRY_MS = 20,    /* between attempts to reach a server that is gone */
 };
 
 struct user {
-    struct client client; /* first, so that the one is the other */
+    struct client client; /* the first member, so that a pointer to it is a pointer to the user */
     int number, port, is_joined;
     char id[24], topic[96], *token;
-    uint64_t opened;           /* when its connection was begun */
-    uint64_t sent_at[MOST];    /* of what is unanswered; answers come in order */
+    uint64_t opened;           /* the time of its connect */
+    uint64_t sent_at[MOST];    /* the times of the unanswered pushes; answers come in order */
     unsigned first, unanswered;
-    long long last_seen;       /* id of a message */
+    long long last_seen;       /* the id of a message */
 };
 
 static struct {
@@ -56,7 +57,7 @@ static struct {
 } counts;
 
 static struct user *users;
-static int joined, lost, missed; /* users; `missed` got messages with their join that they had not seen */
+static int joined, lost, missed; /* numbers of users; `missed` got new messages with their join */
 static uint64_t sent_ever, delivered_ever;
 static int is_refilling;
 static int catches_up;
@@ -114,7 +115,7 @@ static void on_open(struct client *client) {
 
 static int has(const char *text, size_t size, const char *word) { return memmem(text, size, word, strlen(word)) != NULL; }
 
-/* Note the ids of the messages that came with a join. */
+/* Record the ids of the messages in the answer to a join. */
 static void see(struct user *user, const char *text, size_t size) {
     long long before = user->last_seen;
     for (const char *id; (id = memmem(text, size, "{\"id\":", 6)); text = id + 6) {
@@ -215,7 +216,7 @@ static void send_by_rate(int senders, uint64_t until) {
 }
 
 static void send_broadcasts(uint64_t until) {
-    /* Members are taken to be equally far: a broadcast counts as finished when as many deliveries have come. */
+    /* A broadcast counts as finished when there are as many deliveries as members, whoever got them. */
     uint64_t members = options.users;
     while (now() < until) {
         while (sent_ever * members < delivered_ever + options.window * members) push(&users[0]);
@@ -237,7 +238,7 @@ static void send_until(uint64_t until) {
     }
 }
 
-/* Wait until the server has gone, then come back; returns the seconds from the first who could to the last. */
+/* Wait until the server is gone, then connect again; returns the seconds from the first user to the last. */
 static double come_back(void) {
     while (joined) loop_step(100);
     printf("gone\n");
@@ -263,7 +264,7 @@ static double come_back(void) {
     return (now() - first_open) / 1e9;
 }
 
-/* Take the answers that are still due, so that nobody has to answer to a closed connection. */
+/* Wait for the answers that are still due, so that the server does not answer to closed connections. */
 static void drain(void) {
     uint64_t seen = counts.bytes, quiet_since = now(), start = quiet_since;
     is_refilling = 0;

@@ -29,7 +29,7 @@ double cpu_of(int pid) {
     size_t size = fread(line, 1, sizeof line - 1, file);
     fclose(file);
     line[size] = 0;
-    /* The name of the program comes in parentheses and may hold anything; user and system time are 12 fields on. */
+    /* The program's name is in parentheses and may contain anything. User and system time are 12 fields after it. */
     const char *rest = strrchr(line, ')');
     unsigned long user, system;
     const char *format = ") %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %lu %lu";
@@ -37,7 +37,7 @@ double cpu_of(int pid) {
     return (double)(user + system) / sysconf(_SC_CLK_TCK);
 }
 
-/* A power of two and the next six bits below it name the bucket. */
+/* The number of the bucket: the highest bit of the duration, and the six bits below it. */
 static unsigned bucket_of(uint64_t duration) {
     if (duration < SUBS) return (unsigned)duration;
     unsigned shift = 63 - SUB_BITS - __builtin_clzll(duration);

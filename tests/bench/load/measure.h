@@ -6,16 +6,16 @@
 
 #define SECOND 1000000000ull
 
-/* Nanoseconds of a clock that only goes forward. */
+/* Nanoseconds of a monotonic clock. */
 uint64_t now(void);
 
-/* Seconds of CPU that this process has used. */
+/* The CPU time of this process in seconds. */
 double own_cpu(void);
 
-/* Seconds of CPU that a process has used, all threads together, to 10 ms; 0 where there is no such process. */
+/* The CPU time of all threads of a process in seconds, exact to 10 ms; 0 if the process does not exist. */
 double cpu_of(int pid);
 
-/* Durations in nanoseconds, kept to 1.6 % of their size. */
+/* Durations in nanoseconds, exact to 1.6 %. */
 struct histogram {
     uint64_t counts[64 * 64];
     uint64_t total, longest;
@@ -23,7 +23,7 @@ struct histogram {
 
 void record(struct histogram *histogram, uint64_t duration);
 
-/* The duration in milliseconds that a share (0 to 1) of all did not exceed; -1 where none was recorded. */
+/* The duration in milliseconds that a share (0 to 1) of all did not exceed; -1 if none was recorded. */
 double percentile(const struct histogram *histogram, double share);
 
 #endif

@@ -1,1 +1,1 @@
-"""The parts of the benchmark, a file each: `run(stage, effort)` yields the rows of the table."""
+"""The parts of the benchmark, one in each file. `run(stage, effort)` yields the rows of the table."""

@@ -1,4 +1,4 @@
-"""A broadcast to 1,000 sockets of one node, one and eight at a time, against a loop that only writes."""
+"""Broadcasts to 1,000 sockets of one node, one and eight at a time, compared with a loop that only writes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.bench.table import Row, goal, ratio, thousands
 
 MEMBERS = 1_000
 GOALS = {1: 0.9, 8: 3.0}
-"""At one time, and the goal in deliveries of a loop that only writes."""
+"""The number of unfinished broadcasts, and the goal as a ratio to a loop that only writes."""
 
 
 async def run(stage: Stage, effort: Effort) -> AsyncIterator[Row]:

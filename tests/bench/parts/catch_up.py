@@ -1,4 +1,4 @@
-"""A node is killed and started again: its clients come back together, and each is told what it missed."""
+"""A node is killed and started again. All its clients come back at once, and each gets the message that it missed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.bench.rounds import Effort
 from tests.bench.stage import Stage
 from tests.bench.table import Row, thousands
 
-# A message for each client, stored while nobody could deliver it.
+# One message for each client, stored while the node was down.
 MISSED = """INSERT INTO messages (from_id, to_id, text)
 SELECT id %% %(users)s + 1, id, 'sent while you were away' FROM generate_series(1, %(users)s) AS id"""
 

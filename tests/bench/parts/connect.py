@@ -1,4 +1,4 @@
-"""Connect and join: a lab room, and `private_chat` with its user looked up in Postgres, against a bare connect."""
+"""Connects with a join of a lab room, or of `private_chat` with a look-up in Postgres, compared with a bare connect."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.bench.table import Row, goal, ratio, thousands
 
 USERS = 2_000
 ROOM, CHAT = 6_000 / 8_000, 5_000 / 8_000
-"""The goals in connects of a bare server, which joins nothing."""
+"""The goals as ratios to a bare server, which has no joins."""
 
 
 async def run(stage: Stage, effort: Effort) -> AsyncIterator[Row]:

@@ -1,4 +1,4 @@
-"""Memory of a connection, at 5,000 that are connected and joined."""
+"""The memory that a node needs for one connection, with 5,000 connected and joined."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.processes import Node
 CONNECTIONS = 5_000
 MOST_KILOBYTES = 22.0
 WARM_UP = 200
-"""Connections before the first look: what the first ones import and fill is not theirs."""
+"""Connections before the first measurement: the first ones load modules and fill caches."""
 
 
 async def run(stage: Stage, effort: Effort) -> AsyncIterator[Row]:

@@ -1,4 +1,4 @@
-"""`send` in private_chat, stored in Postgres: 100 senders on one node and on two, beside pgbench's single inserts."""
+"""`send` in private_chat, stored in Postgres: 100 senders on one node and on two, compared with inserts by pgbench."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tests.bench.table import Row, goal, ratio, thousands
 SENDERS = 100
 PER_SECOND = 10_000
 CLIENTS = 10
-"""As many connections as a node has."""
+"""The number of pgbench's connections: as many as a node has."""
 
 PLAIN = "CREATE TABLE IF NOT EXISTS plain_messages (LIKE messages INCLUDING ALL)"
-"""The same columns and indexes without the trigger that shows ids in order, as in a service that promises less."""
+"""The same columns and indexes, without the trigger that makes ids visible in order."""
 INSERT = f"""\\set from random(1, {USERS})
 \\set to random(1, {USERS})
 INSERT INTO %s (from_id, to_id, text) SELECT :from, :to, '@1234567890123456@10@ Is it still there?'

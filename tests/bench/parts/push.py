@@ -1,4 +1,4 @@
-"""Push and reply on 100 connections, against a bare echo; and what the load generator can do against a trivial one."""
+"""Pushes and replies on 100 connections, compared with a bare echo. Also the limit of the load generator itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.bench.stage import Stage
 from tests.bench.table import Row, goal, ratio, thousands
 
 WINDOWS = {1: 0.9, 8: 1.8}
-"""In flight on a connection, and the goal in echoes of a bare server."""
+"""The number of unanswered pushes on a connection, and the goal as a ratio to a bare echo."""
 HEADROOM = 1.5
 
 

@@ -15,13 +15,15 @@ from gateway.runtime.endpoint import Endpoint
 from shared.access.actor import Actor
 from shared.access.admission import BadToken
 from shared.domain.messages import Blocked, Message, NewMessage
-from shared.events.messages import READ, SEND, TYPING
+from shared.events.messages import SEND
 from shared.postgres import DatabaseUnavailable
+from shared.private_chat import EVENTS, Read, Typing
 from shared.settings import Settings
 from tests.gateway.counted import counted
 from tests.gateway.nodes import Client, actor, broadcast, crashed, reply, start_node
 
 ANN, BOB, EVE, NOBODY = 1, 2, 3, 99
+READ, TYPING = Read.NAME, Typing.NAME
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
@@ -37,9 +39,11 @@ class Post:
         self.context = SimpleNamespace(
             settings=Settings(),
             admission=SimpleNamespace(admit=self.admit, is_registered=self.is_registered),
-            blocks=SimpleNamespace(is_blocked=self.is_blocked),
-            messages=SimpleNamespace(catch_up=self.catch_up, mark_read=self.mark_read),
-            message_writer=SimpleNamespace(send=self.send),
+            chats=SimpleNamespace(
+                blocks=SimpleNamespace(is_blocked=self.is_blocked),
+                messages=SimpleNamespace(catch_up=self.catch_up, mark_read=self.mark_read),
+                writer=SimpleNamespace(send=self.send),
+            ),
             budgets=None,
             join_budget=None,
         )
@@ -231,6 +235,17 @@ async def test_typing_reaches_the_other_user_unless_they_have_blocked_the_sender
     assert eve.take() == []
     says(ann, TYPING, {"to": "x"})
     assert ann.take() == [refusal(ann, "user not found")]
+
+
+@pytest.mark.parametrize("event", list(EVENTS))
+@pytest.mark.parametrize("payload", [{}, [], None, "x", 5])
+async def test_whatever_lacks_what_it_needs_is_an_invalid_message(node: Endpoint, event: str, payload: Any) -> None:
+    ann = await chatting(node, ANN)
+    says(ann, event, payload)
+    [refused] = ann.take()
+    assert refused.payload["status"] == "error"
+    assert refused.payload["response"]["reason"] == "invalid message"
+    assert refused.payload["response"]["errors"]
 
 
 # Every event

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from development.redis import EmbeddedRedis
 from gateway.presence.leases import BEATS_PER_LEASE
 from gateway.presence.state import Part
 from gateway.presence.store import Store
 from gateway.presence.store_redis import RedisStore
 from gateway.presence.tracker import AlreadyTracked, NotTracked
-from shared.embedded.redis import EmbeddedRedis
 from tests.gateway.presence.nodes import LEASE_SECONDS, PATIENCE_SECONDS, Network, Node
 from tests.gateway.presence.phoenix_client import refs
 from tests.gateway.presence.unreliable_store import UnreliableStore

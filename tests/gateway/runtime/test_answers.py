@@ -103,10 +103,10 @@ async def test_handle_info_and_handle_out_can_stop(start: Start, callback: str) 
 
 WRONG = ["ok", ("ok", {}), {}, True, 0, Ok, Stop]
 ALLOWED = {
-    "join": "join returns Ok(...) or Error(...)",
-    "ask": "handle_in returns Ok, Error, Reply, Stop or None",
-    "info": "handle_info, handle_out and judge return Stop or None",
-    "out": "handle_info, handle_out and judge return Stop or None",
+    "join": "join must return Ok(...) or Error(...)",
+    "ask": "handle_in must return Ok, Error, Reply, Stop or None",
+    "info": "handle_info, handle_out and judge must return Stop or None",
+    "out": "handle_info, handle_out and judge must return Stop or None",
 }
 
 

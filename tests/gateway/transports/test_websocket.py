@@ -542,7 +542,10 @@ async def test_a_drain_waits_for_slow_readers(start_lab: StartLab) -> None:
     await joined(slow, "lab:ok")
     sent = await flooded(lab, slow, 1_000_000)
     draining = asyncio.create_task(lab.endpoint.drain())
-    await asyncio.sleep(0.3)
+    await lab.until(lambda: not lab.endpoint.connections)
+    # It has closed all, and would be done in the next turns of the loop.
+    for _ in range(10):
+        await asyncio.sleep(0)
     assert not draining.done()
     assert await numbers_until_close(slow) == (list(range(sent)), 1012)
     await slow.close()

@@ -1,1 +1,1 @@
-"""Sessions recorded from a real Phoenix server, and the player that holds a running gateway against them."""
+"""Sessions recorded from a real Phoenix server, and a player that compares a running gateway with them."""

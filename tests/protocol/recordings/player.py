@@ -1,7 +1,7 @@
-"""Plays recorded sessions against running nodes and tells where the answers differ. Shares no code with the gateway.
+"""Plays recorded sessions against running nodes, and reports where the answers differ. Shares no code with the gateway.
 
-A recording is a list of scenarios `{"name", "steps"}`. A step is what one client did, and under `then` all that the
-connections received before they fell quiet:
+A recording is a list of scenarios `{"name", "steps"}`. A step says what one client did. Its `then` has all frames that
+the connections received before they fell quiet:
 
     {"conn": "a", "connect": {"user": 1, "vsn": "2.0.0", "params": {}, "auth": "query|protocol|none|bad"}}
     {"conn": "a", "text": "..."}, {"conn": "a", "binary": "<hex>"}, {"conn": "a", "close": 1000}, {"wait": 0.2}
@@ -9,10 +9,10 @@ connections received before they fell quiet:
     {"conn", "open": <subprotocol>}, {"conn", "refused": <status>}, {"conn", "text": <value>},
     {"conn", "binary": "<hex>"}, {"conn", "close": <code>}
 
-A step with `fast` is not waited for; its answers are among those of the next step.
+After a step with `fast` the player does not wait; the answers are among those of the next step.
 
-Nothing here waits for a time to pass. A step is over when all connections have got as many frames as were recorded
-and each has then answered a heartbeat; a frame too many shows before that answer, or in one of the steps that follow.
+The player waits for frames, not for time. A step is over when all connections have got as many frames as were recorded,
+and each has then answered a heartbeat. An unexpected frame appears before that answer, or in a later step.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ import aiohttp
 import jwt
 
 FRAME_SECONDS = 10.0
-"""How long a recorded frame is waited for, on a machine that may be busy."""
+"""How long the player waits for a recorded frame, on a machine that may be busy."""
 STRAY_SECONDS = 0.05
-"""How long a scenario is listened to after its end, for frames that nobody asked for."""
+"""How long the player listens for unexpected frames after the end of a scenario."""
 AT_ONE_TIME = 12
-"""Scenarios; each has users and topics of its own."""
+"""The number of scenarios that are played at a time. Each has its own users and topics."""
 
 Seen = dict[str, Any]
 
 
 class Line:
-    """One client's connection: it notes whatever comes, and answers to its own heartbeats apart from the rest."""
+    """One client's connection. It records every frame, and keeps the answers to its heartbeats apart."""
 
     def __init__(self, name: str, socket: aiohttp.ClientWebSocketResponse, vsn: str | None, noted: Noted) -> None:
         self.name = name
@@ -71,7 +71,7 @@ class Line:
                     self._noted.add({"conn": self.name, "close": code or 1006})
 
     async def heartbeat(self) -> str:
-        """Sends one, and returns its ref."""
+        """Send a heartbeat, and return its ref."""
         self._heartbeats += 1
         ref = f"barrier {self.name} {self._heartbeats}"
         if self._speaks_arrays:
@@ -97,7 +97,7 @@ class Line:
 
 
 class Noted:
-    """What all connections of a scenario have seen since it was last taken."""
+    """Records what all connections of a scenario have received since the last `take`."""
 
     def __init__(self, frame_seconds: float) -> None:
         self._frame_seconds = frame_seconds
@@ -118,11 +118,11 @@ class Noted:
         return seen
 
     async def has(self, wanted: Counter[str]) -> None:
-        """Returns when every stream has as many frames as wanted; also when time is up, for the comparison to tell."""
+        """Wait until every stream has the wanted number of frames, or until the timeout: the caller compares."""
         await self._until(lambda: not wanted - Counter(stream_of(seen) for seen in self._seen))
 
     async def has_answers(self, lines: dict[str, Line]) -> None:
-        """Returns when every line, by the ref of its heartbeat, has answered or is closed."""
+        """Wait until every line has answered its heartbeat or is closed. The keys are the refs of the heartbeats."""
         await self._until(lambda: all(ref in self._answers or not line.is_open for ref, line in lines.items()))
 
     async def _until(self, condition: Callable[[], bool]) -> None:
@@ -134,7 +134,7 @@ class Noted:
 
 
 class Player:
-    """Plays scenarios against one node, or several: connection `a` goes to the first, `b` to the second, and round."""
+    """Plays scenarios against one or more nodes. Connection `a` goes to the first, `b` to the second, and so on."""
 
     def __init__(self, addresses: list[str], secret: str, *, frame_seconds: float = FRAME_SECONDS) -> None:
         self._addresses = addresses
@@ -142,7 +142,7 @@ class Player:
         self._frame_seconds = frame_seconds
 
     async def differences(self, scenarios: Iterable[dict[str, Any]]) -> list[str]:
-        """A text for each scenario that went otherwise than recorded."""
+        """Play the scenarios; return a text for each one that differs from its recording."""
         turn = asyncio.Semaphore(AT_ONE_TIME)
         connector = aiohttp.TCPConnector(limit=0)
 
@@ -219,7 +219,7 @@ class Player:
 
 
 async def _barrier(lines: dict[str, Line], noted: Noted) -> None:
-    """What the nodes had to say to what came before has been said when they answer this."""
+    """Send a heartbeat on every line. When it is answered, everything sent before has been answered too."""
     await noted.has_answers({await line.heartbeat(): line for line in lines.values() if line.is_open})
 
 
@@ -233,11 +233,11 @@ def _difference(place: str, step: dict[str, Any], want: dict[str, Any], got: dic
     return "\n".join(lines)
 
 
-# What is compared
+# The comparison
 
 
 def stream_of(seen: Seen) -> str:
-    """Frames of one stream have an order. Presence diffs come from another process than the replies beside them."""
+    """The stream of a frame. The order counts only within a stream: presence diffs come independently of replies."""
     text = seen.get("text")
     event = text[3] if type(text) is list and len(text) > 3 else text.get("event") if type(text) is dict else None
     return f"{seen['conn']} presence" if event == "presence_diff" else str(seen["conn"])
@@ -247,13 +247,13 @@ def by_stream(frames: list[Seen]) -> dict[str, list[str]]:
     streams: dict[str, list[str]] = {}
     for seen in frames:
         if not _is_late(seen):
-            frame = {key: settled(value) for key, value in seen.items() if key != "conn"}
+            frame = {key: normalized(value) for key, value in seen.items() if key != "conn"}
             streams.setdefault(stream_of(seen), []).append(json.dumps(frame, sort_keys=True))
     return streams
 
 
 def _is_late(seen: Seen) -> bool:
-    """The slow channel takes longer than its recording, which shows that nothing comes before."""
+    """True for frames of the slow channel: its recording ends before it answers."""
     text = seen.get("text")
     return type(text) is list and len(text) > 2 and text[2] == "lab:slow"
 
@@ -261,16 +261,16 @@ def _is_late(seen: Seen) -> bool:
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
 
-def settled(value: Any) -> Any:
-    """The value without what differs between two honest runs: presence refs, numbers of stored messages, times."""
+def normalized(value: Any) -> Any:
+    """The value without the parts that differ in every run: presence refs, ids of messages, and times."""
     if isinstance(value, dict):
-        return dict(_settled_items(value))
+        return dict(_normalized_items(value))
     if isinstance(value, list):
-        return [settled(one) for one in value]
+        return [normalized(one) for one in value]
     return value
 
 
-def _settled_items(value: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def _normalized_items(value: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for key, inner in value.items():
         if key in ("phx_ref", "phx_ref_prev"):
             yield key, "<ref>"
@@ -279,4 +279,4 @@ def _settled_items(value: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         elif isinstance(inner, str) and _TIME.match(inner):
             yield key, "<time>"
         else:
-            yield key, settled(inner)
+            yield key, normalized(inner)

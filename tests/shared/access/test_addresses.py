@@ -1,4 +1,4 @@
-"""The address of a request, behind trusted proxies and with headers that cannot be trusted."""
+"""Tests which address a request is taken to come from, behind trusted proxies and with forged headers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OURS = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
     ("peer", "forwarded", "address"),
     [
         ("203.0.113.9", [], "203.0.113.9"),
-        # A client that is not one of our proxies may write any header.
+        # A client that is no trusted proxy can write any header.
         ("203.0.113.9", ["198.51.100.1"], "203.0.113.9"),
         ("10.0.0.1", ["198.51.100.1"], "198.51.100.1"),
         ("10.0.0.1", ["6.6.6.6, 198.51.100.1"], "198.51.100.1"),
@@ -33,17 +33,17 @@ OURS = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
         (None, ["198.51.100.1"], ""),
     ],
 )
-def test_the_address_is_the_rightmost_that_no_proxy_of_ours_has(
+def test_the_address_is_the_rightmost_one_that_is_no_trusted_proxy(
     peer: str | None, forwarded: list[str], address: str
 ) -> None:
     assert client_address(peer, forwarded, OURS) == address
 
 
-def test_without_trusted_proxies_the_header_counts_nothing() -> None:
+def test_without_trusted_proxies_the_header_is_ignored() -> None:
     assert client_address("127.0.0.1", ["198.51.100.1"], ()) == "127.0.0.1"
 
 
-def test_addresses_of_one_ipv6_network_share_one_allowance() -> None:
+def test_addresses_of_one_ipv6_network_count_as_one() -> None:
     assert counted_as("2001:db8:1:2:3::4") == counted_as("2001:db8:1:2:ffff::") == "2001:db8:1:2::/64"
     assert counted_as("2001:db8:1:3::") != counted_as("2001:db8:1:2::")
     assert counted_as("203.0.113.9") == "203.0.113.9"

@@ -1,4 +1,4 @@
-"""Whom an access token admits: what Postgres says of its user and session decides. Those who ask at once share it."""
+"""Tests which users an access token admits: Postgres decides, and concurrent look-ups share a statement."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from shared.access.admission import MOST_SHARED, Admission, BadToken, Banned, Re
 from shared.access.tokens import Tokens
 from shared.domain.users import Role, Standing
 from shared.postgres import DatabaseUnavailable
+from tests.conftest import JWT_SECRET
+from tests.support.waiting import until
 
-TOKENS = Tokens("a-secret-of-the-tests-a-secret-of-the-tests", 3600)
+TOKENS = Tokens(JWT_SECRET, 3600)
 ANN = Standing("Ann", Role.MODERATOR, is_banned=False, is_revoked=False)
 
 
 class People:
-    """What Postgres would say, when its gate is open. It counts what it is asked."""
+    """Stands for Postgres: records what it is asked, answers while its gate is open, and fails while `is_away`."""
 
     def __init__(self) -> None:
         self.known = {1: ANN}
@@ -47,7 +49,7 @@ async def admission(people: People) -> Admission:
 
 
 def token(user_id: int = 1, session_id: str = "a") -> str:
-    """Its role is that of its issue, by which nobody may decide."""
+    """A token with the role at the time of its issue. The role in Postgres counts instead."""
     return TOKENS.issue(user_id, Role.USER, session_id)
 
 
@@ -55,12 +57,11 @@ def standing(*, banned: bool = False, out: bool = False) -> Standing:
     return Standing("Ann", Role.USER, banned, out)
 
 
-async def asked(people: People, times: int) -> None:
-    while len(people.asked) < times:  # noqa: ASYNC110 (it tells nobody)
-        await asyncio.sleep(0)
+async def wait_for_statement(people: People) -> None:
+    await until(lambda: bool(people.asked))
 
 
-async def test_an_actor_is_the_user_as_they_are_now(admission: Admission) -> None:
+async def test_an_actor_has_the_users_current_role_and_name(admission: Admission) -> None:
     shown = token()
     actor = await admission.admit(shown)
     assert actor == Actor(1, "a", Role.MODERATOR, "Ann", TOKENS.verify(shown).expires_at)
@@ -71,7 +72,7 @@ async def test_an_actor_is_the_user_as_they_are_now(admission: Admission) -> Non
     ("banned", "out", "refusal"),
     [(True, False, Banned), (False, True, SessionEnded), (True, True, SessionEnded)],
 )
-async def test_whoever_is_not_welcome_is_refused_and_so_is_whoever_no_longer_is(
+async def test_a_banned_or_logged_out_user_is_neither_admitted_nor_readmitted(
     admission: Admission, people: People, banned: bool, out: bool, refusal: type[Refused]
 ) -> None:
     actor = await admission.admit(token())
@@ -83,45 +84,43 @@ async def test_whoever_is_not_welcome_is_refused_and_so_is_whoever_no_longer_is(
     assert await admission.is_registered(1)
 
 
-async def test_whoever_does_not_exist_is_refused(admission: Admission) -> None:
+async def test_an_unknown_user_is_refused(admission: Admission) -> None:
     with pytest.raises(UserGone):
         await admission.admit(token(user_id=2))
     assert not await admission.is_registered(2)
 
 
-async def test_a_role_that_changed_is_seen_when_somebody_is_asked_about_again(
-    admission: Admission, people: People
-) -> None:
+async def test_a_readmitted_user_has_the_changed_role(admission: Admission, people: People) -> None:
     actor = await admission.admit(token())
     people.known[1] = standing()
     assert await admission.readmit(actor) == actor.with_role(Role.USER)
 
 
 @pytest.mark.parametrize("shown", ["", "x", "a.b.c", Tokens("another-" * 5, 3600).issue(1, Role.USER, "a")])
-async def test_a_bad_token_is_refused_without_a_look(admission: Admission, people: People, shown: str) -> None:
+async def test_a_bad_token_is_refused_without_a_look_up(admission: Admission, people: People, shown: str) -> None:
     with pytest.raises(BadToken) as refused:
         await admission.admit(shown)
     assert people.asked == []
     assert not shown or shown not in str(refused.value)
 
 
-async def test_an_expired_token_is_refused_without_a_look(admission: Admission, people: People) -> None:
+async def test_an_expired_token_is_refused_without_a_look_up(admission: Admission, people: People) -> None:
     with pytest.raises(BadToken):
         await admission.admit(TOKENS.issue(1, Role.USER, "a", seconds=-1))
     assert people.asked == []
 
 
-async def test_with_the_database_away_nobody_is_refused_for_good(admission: Admission, people: People) -> None:
+async def test_without_the_database_admission_raises_database_unavailable(admission: Admission, people: People) -> None:
     people.is_away = True
     with pytest.raises(DatabaseUnavailable):
         await admission.admit(token())
 
 
-async def test_who_asks_while_a_look_up_is_under_way_shares_the_next_one(admission: Admission, people: People) -> None:
+async def test_callers_during_a_look_up_share_the_next_one(admission: Admission, people: People) -> None:
     people.gate.clear()
     first = asyncio.ensure_future(admission.admit(token()))
-    await asked(people, 1)
-    # What the first one asked began before Ann was banned; what the others asked did not.
+    await wait_for_statement(people)
+    # The first look-up began before Ann was banned, the look-ups of the others begin later.
     people.known[1] = standing(banned=True)
     others = [asyncio.ensure_future(admission.admit(token(user_id))) for user_id in (1, 2, 1)]
     await asyncio.sleep(0)
@@ -132,20 +131,20 @@ async def test_who_asks_while_a_look_up_is_under_way_shares_the_next_one(admissi
     assert people.asked == [[(1, "a")], [(1, "a"), (2, "a")]]
 
 
-async def test_a_crowd_is_asked_about_in_batches(admission: Admission, people: People) -> None:
+async def test_many_users_are_looked_up_in_batches(admission: Admission, people: People) -> None:
     people.known = dict.fromkeys(range(1, MOST_SHARED + 3), ANN)
     people.gate.clear()
     admitted = asyncio.gather(*(admission.admit(token(user_id)) for user_id in people.known))
-    await asked(people, 1)
+    await wait_for_statement(people)
     people.gate.set()
     assert {actor.user_id for actor in await admitted} == set(people.known)
     assert [len(pairs) for pairs in people.asked] == [1, MOST_SHARED, 1]
 
 
-async def test_closing_waits_until_everybody_is_answered(admission: Admission, people: People) -> None:
+async def test_closing_waits_for_running_look_ups(admission: Admission, people: People) -> None:
     people.gate.clear()
     asking = asyncio.ensure_future(admission.admit(token()))
-    await asked(people, 1)
+    await wait_for_statement(people)
     closing = asyncio.ensure_future(admission.close())
     await asyncio.sleep(0)
     assert not closing.done()

@@ -1,4 +1,4 @@
-"""The permission table, compared with the product's description, which is written out here once more."""
+"""Compares the permission table with the table below, which was written from the product's description."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.domain.users import Role
 VISITOR = None
 USER, MODERATOR, ADMIN = (Actor(7, "session", role, "Somebody", 0) for role in Role)
 
-# action, visitor, then (own, another's) for a user, a moderator, an admin
+# Each row: action, visitor, user, moderator, admin. The last three have a pair: (own thing, another user's thing).
 EXPECTED = [
     ("listing_read_public", True, (True, True), (True, True), (True, True)),
     ("category_read_public", True, (True, True), (True, True), (True, True)),
@@ -45,7 +45,7 @@ EXPECTED = [
 
 
 @pytest.mark.parametrize(("name", "visitor", "user", "moderator", "admin"), EXPECTED, ids=lambda value: str(value))
-def test_the_table_is_what_was_described(
+def test_permissions_are_as_described(
     name: str, visitor: bool, user: tuple[bool, bool], moderator: tuple[bool, bool], admin: tuple[bool, bool]
 ) -> None:
     action = Action(name)
@@ -57,5 +57,5 @@ def test_the_table_is_what_was_described(
         assert may_ever(action, actor) is any(expected)
 
 
-def test_every_action_has_one_row_in_the_order_of_the_alphabet() -> None:
+def test_every_action_has_one_row_in_alphabetical_order() -> None:
     assert list(GRID) == list(Action) == sorted(Action)

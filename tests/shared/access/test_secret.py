@@ -1,4 +1,4 @@
-"""Development makes its secret once and keeps it private; production has to set one."""
+"""In development the secret for tokens is made once and kept in a private file."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from shared.settings import InvalidSettings, Settings
 CHECKOUT = Path(__file__).parents[3]
 
 
-def test_a_secret_that_is_given_is_used_and_nothing_written(tmp_path: Path) -> None:
+def test_a_given_secret_is_used_and_no_file_is_written(tmp_path: Path) -> None:
     given = "x" * 32
     assert jwt_secret(Settings(jwt_secret=given, data_directory=tmp_path / "data")) == given
     assert not (tmp_path / "data").exists()
 
 
-def test_without_one_it_is_made_once_for_our_eyes_only(tmp_path: Path) -> None:
+def test_without_a_secret_one_is_made_once_in_a_private_file(tmp_path: Path) -> None:
     settings = Settings(data_directory=tmp_path / "data")
     secret = jwt_secret(settings)
     assert len(secret) >= 32
@@ -31,7 +31,7 @@ def test_without_one_it_is_made_once_for_our_eyes_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.servers
-def test_processes_that_start_together_agree_on_it(tmp_path: Path) -> None:
+def test_processes_that_start_together_use_the_same_secret(tmp_path: Path) -> None:
     script = """
 import pathlib, sys
 from shared.access.secret import jwt_secret
@@ -53,14 +53,14 @@ print(jwt_secret(Settings(data_directory=pathlib.Path(sys.argv[1]))))
     assert secrets.pop().strip()
 
 
-def test_a_weak_file_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_a_file_with_a_short_secret_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "jwt_secret").write_text("short\n")
     with pytest.raises(InvalidSettings, match=r"^JWT_SECRET: [^\n]+ holds less than 32 bytes: remove it$"):
         jwt_secret(Settings(data_directory=tmp_path))
     assert (tmp_path / "jwt_secret").read_text() == "short\n"
 
 
-def test_a_folder_that_cannot_be_made_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InvalidSettings, match=r"^DATA_DIRECTORY: without JWT_SECRET one is kept in [^\n]+$"):
         jwt_secret(Settings(data_directory=tmp_path / "file"))

@@ -1,4 +1,4 @@
-"""Tokens: our own are understood, and all others are refused, whatever they are."""
+"""Tests that tokens of this secret are understood, and that every other text is refused."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from shared.access.tokens import InvalidToken, Tokens, new_session_id
 from shared.domain.users import Role
+from tests.conftest import JWT_SECRET
 
-SECRET = "a-secret-of-the-tests-a-secret-of-the-tests"
+SECRET = JWT_SECRET
 NOW = 1_800_000_000.0
 
 
@@ -21,7 +22,7 @@ def tokens() -> Tokens:
     return Tokens(SECRET, 60, clock=lambda: NOW)
 
 
-def test_a_token_says_who_and_until_when(tokens: Tokens) -> None:
+def test_a_token_contains_user_session_role_and_expiry(tokens: Tokens) -> None:
     claims = tokens.verify(tokens.issue(7, Role.MODERATOR, "session"))
     assert (claims.user_id, claims.session_id, claims.role, claims.expires_at) == (
         7,
@@ -31,13 +32,13 @@ def test_a_token_says_who_and_until_when(tokens: Tokens) -> None:
     )
 
 
-def test_a_token_is_over_at_its_second(tokens: Tokens) -> None:
+def test_a_token_is_expired_in_the_second_of_its_expiry(tokens: Tokens) -> None:
     token = tokens.issue(7, Role.USER, None, seconds=0)
     with pytest.raises(InvalidToken, match="expired"):
         tokens.verify(token)
 
 
-def test_a_token_that_was_good_before_is_over_all_the_same() -> None:
+def test_a_token_that_was_verified_before_expires_too() -> None:
     now = NOW
     tokens = Tokens(SECRET, 60, clock=lambda: now)
     token = tokens.issue(7, Role.USER, "session")
@@ -47,7 +48,7 @@ def test_a_token_that_was_good_before_is_over_all_the_same() -> None:
         tokens.verify(token)
 
 
-def test_sub_and_exp_are_enough(tokens: Tokens) -> None:
+def test_a_token_needs_only_sub_and_exp(tokens: Tokens) -> None:
     token = jwt.encode({"sub": "7", "exp": NOW + 1}, SECRET)
     claims = tokens.verify(token)
     assert (claims.user_id, claims.role) == (7, None)
@@ -55,17 +56,17 @@ def test_sub_and_exp_are_enough(tokens: Tokens) -> None:
     assert tokens.verify(token) == claims
 
 
-def test_a_token_of_a_clock_ahead_is_good(tokens: Tokens) -> None:
+def test_a_token_issued_by_a_clock_ahead_is_accepted(tokens: Tokens) -> None:
     assert tokens.verify(jwt.encode({"sub": 7, "exp": NOW + 99, "iat": NOW + 9, "nbf": 0}, SECRET)).user_id == 7
 
 
-def test_sessions_of_two_users_are_never_the_same(tokens: Tokens) -> None:
+def test_tokens_of_two_users_never_have_the_same_session(tokens: Tokens) -> None:
     one, other = (jwt.encode({"sub": str(user), "exp": NOW + 1, "jti": "same"}, SECRET) for user in (1, 2))
     assert tokens.verify(one).session_id != tokens.verify(other).session_id
 
 
 @given(st.text() | st.builds(lambda text: jwt.encode({"sub": text, "exp": NOW + 1}, SECRET), st.text(max_size=5)))
-def test_anything_else_is_invalid(text: str) -> None:
+def test_any_text_is_a_valid_token_or_refused(text: str) -> None:
     tokens = Tokens(SECRET, 60, clock=lambda: NOW)
     try:
         claims = tokens.verify(text)
@@ -80,7 +81,7 @@ def test_anything_else_is_invalid(text: str) -> None:
         st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers(), max_size=2),
     )
 )
-def test_any_claims_are_understood_or_refused(claims: dict[str, object]) -> None:
+def test_any_claims_are_accepted_or_refused(claims: dict[str, object]) -> None:
     tokens = Tokens(SECRET, 60, clock=lambda: NOW)
     payload = {"sub": "7", "exp": NOW + 1, **claims}
     # jwt.encode refuses some of these payloads, but another issuer's library may not.
@@ -93,7 +94,7 @@ def test_any_claims_are_understood_or_refused(claims: dict[str, object]) -> None
     assert understood.user_id > 0
 
 
-def test_a_refresh_token_says_session_and_generation(tokens: Tokens) -> None:
+def test_a_refresh_token_contains_session_and_generation(tokens: Tokens) -> None:
     session_id = new_session_id()
     token = tokens.issue_refresh(session_id, 3)
     assert tokens.read_refresh(token) == (session_id, 3)
@@ -105,7 +106,7 @@ def test_a_refresh_token_says_session_and_generation(tokens: Tokens) -> None:
 
 
 @given(st.text())
-def test_any_other_text_is_no_refresh_token(text: str) -> None:
+def test_any_other_refresh_token_is_refused(text: str) -> None:
     with pytest.raises(InvalidToken):
         Tokens(SECRET, 60).read_refresh(text)
 

@@ -1,4 +1,4 @@
-"""From an input to a tsquery: words, completions, corrections."""
+"""Tests how the text of a search becomes a tsquery, with completions and corrections of words."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from shared.domain.search import COMMON, KnownWord, Term, corrections, edits, jo
         ("été", [Term("été")]),
     ],
 )
-def test_what_was_typed_is_split_into_terms(typed: str, expected: list[Term]) -> None:
+def test_the_text_of_a_search_is_split_into_terms(typed: str, expected: list[Term]) -> None:
     assert terms(typed) == expected
 
 
-def test_no_more_than_twelve_words_are_looked_for() -> None:
+def test_only_the_first_twelve_words_are_searched() -> None:
     assert len(terms(" ".join(f"word{n}" for n in range(50)))) == 12
 
 
@@ -33,19 +33,19 @@ def test_no_more_than_twelve_words_are_looked_for() -> None:
     ("first", "second", "distance"),
     [("camry", "camry", 0), ("toyta", "toyota", 1), ("carmy", "camry", 1), ("cmary", "camry", 1), ("abc", "xyz", 3)],
 )
-def test_edits_are_letters_added_removed_replaced_or_swapped(first: str, second: str, distance: int) -> None:
+def test_the_distance_counts_added_removed_replaced_and_swapped_letters(first: str, second: str, distance: int) -> None:
     assert edits(first, second, 2) == distance
     assert edits(second, first, 2) == distance
 
 
-def test_the_nearest_words_correct_a_misspelled_one() -> None:
+def test_a_misspelled_word_is_corrected_by_the_nearest_words() -> None:
     near = [KnownWord("toyota", COMMON), KnownWord("toytas", 1), KnownWord("tacoma", COMMON)]
     assert corrections("toyta", near) == ["toyota"]
     assert corrections("toyotta", near) == ["toyota"]
     assert corrections("tyoa", near) == []
 
 
-def test_a_common_word_is_right_and_a_rare_one_is_corrected_by_common_ones_only() -> None:
+def test_a_rare_word_is_corrected_by_common_words_and_a_common_word_is_not() -> None:
     near = [KnownWord("gold", COMMON), KnownWord("wolf", 1)]
     assert corrections("golf", near, uses=COMMON) == []
     assert corrections("golf", near, uses=1) == ["gold"]
@@ -56,7 +56,7 @@ def test_numbers_and_models_are_not_corrected(spelling: str) -> None:
     assert corrections(spelling, [KnownWord("x3", COMMON), KnownWord("m5", COMMON), KnownWord("155", COMMON)]) == []
 
 
-def test_every_word_has_to_match_in_one_of_its_variants() -> None:
+def test_every_word_must_match_in_one_of_its_variants() -> None:
     known = [
         ("toyta", KnownWord("toyota", COMMON)),
         ("cam", KnownWord("camry", COMMON)),
@@ -66,19 +66,19 @@ def test_every_word_has_to_match_in_one_of_its_variants() -> None:
     assert tsquery(terms("f-150"), []) == "('f150':* | ('f' & '150'))"
 
 
-def test_the_last_word_may_still_be_typed_and_numbers_are_whole() -> None:
+def test_the_last_word_may_be_incomplete_unless_it_is_a_number() -> None:
     assert tsquery(terms("leather sunr"), []) == "('leather') & ('sunr':*)"
     assert tsquery(terms("camry 201"), []) == "('camry') & ('201')"
 
 
-def test_a_name_and_its_number_are_one_word_too_where_that_is_known() -> None:
+def test_a_name_and_its_number_also_match_as_one_known_word() -> None:
     given = terms("mazda 3 2016")
     assert joined(given) == ["mazda3"]
     assert tsquery(given, [("mazda3", KnownWord("mazda3", 1))]) == "(('mazda') & ('3') | 'mazda3') & ('2016')"
     assert tsquery(given, [("mazda3", KnownWord("mazda323", 1))]) == "('mazda') & ('3') & ('2016')"
 
 
-def test_what_a_common_word_begins_with_is_no_mistake() -> None:
+def test_the_beginning_of_a_common_word_is_not_corrected() -> None:
     camry, camaro, ram = KnownWord("camry", COMMON), KnownWord("camaro", 1), KnownWord("ram", COMMON)
     assert tsquery(terms("cam"), [("cam", ram), ("cam", camry)]) == "('cam' | 'camry')"
     assert tsquery(terms("cam"), [("cam", ram), ("cam", camaro)]) == "('cam' | 'camaro' | 'ram')"

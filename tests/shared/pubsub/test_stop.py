@@ -1,4 +1,4 @@
-"""A broker that is told to stop ends, also when its link breaks at that very moment."""
+"""A broker stops, also when its link breaks at the same moment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.settings import Settings
 SOON = 10.0
 
 
-async def test_a_broker_whose_link_breaks_while_it_stops_ends_all_the_same(
+async def test_a_broker_stops_when_its_link_breaks_at_the_same_moment(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serve = RedisLink.serve

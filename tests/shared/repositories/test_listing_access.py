@@ -1,4 +1,4 @@
-"""Who may see a listing, asked for one person and for everybody at once: two statements that must always agree."""
+"""Tests that the statement for one viewer and the statement for all viewers of a listing always agree."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def seen(access: ListingAccess, listing_id: int, actor: Actor) -> SeenList
         return None
 
 
-async def test_what_is_said_of_everybody_is_what_is_said_of_each(database: Database) -> None:
+async def test_the_audience_of_a_listing_agrees_with_each_single_look_up(database: Database) -> None:
     listing_ids = await every_kind_of_listing(database)
     access = ListingAccess(database)
     audiences = await access.audiences(listing_ids)
@@ -58,5 +58,5 @@ async def test_what_is_said_of_everybody_is_what_is_said_of_each(database: Datab
     assert 0 < visible < len(listing_ids) * len(people)
 
 
-async def test_what_is_not_there_has_no_audience(database: Database) -> None:
+async def test_an_absent_listing_has_no_audience(database: Database) -> None:
     assert await ListingAccess(database).audiences([1, 2**62]) == {}

@@ -1,4 +1,4 @@
-"""Listings and categories: every declared field of a listing, and where two things happen at once."""
+"""Tests every declared field of a listing, and concurrent changes of listings and categories."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ async def category(database: Database, name: str = "Sedans") -> int:
     return (await CategoryRepository(database).create(name, Visibility.PUBLIC, by=MODERATOR)).id
 
 
-async def test_a_listing_does_not_slip_into_a_category_that_is_being_deleted(database: Database) -> None:
+async def test_a_listing_cannot_be_created_in_a_category_that_is_being_deleted(database: Database) -> None:
     listings, category_id = ListingRepository(database), await category(database)
     new = NewListing(title="A car", content="It drives.", category_id=category_id)
     async with database.transaction() as transaction:
         sql = "UPDATE categories SET deleted_at = now() WHERE id = %s"
         await transaction.execute(Statement("", sql), category_id)
         creating = asyncio.ensure_future(listings.create(SELLER, new))
-        # Each look at the locks is a trip to the server, during which the other transaction goes on.
+        # Each query takes a trip to the server, during which the insert goes on.
         while not await database.fetch(Statement("", "SELECT FROM pg_locks WHERE NOT granted")):
             pass
         assert not creating.done()
@@ -48,7 +48,7 @@ async def test_a_listing_does_not_slip_into_a_category_that_is_being_deleted(dat
         await creating
 
 
-async def test_every_declared_field_is_stored_shown_and_changed(database: Database) -> None:
+async def test_every_declared_field_can_be_stored_read_and_changed(database: Database) -> None:
     listings, first, second = ListingRepository(database), await category(database), await category(database, "Trucks")
     new = NewListing(
         title="A car",
@@ -96,7 +96,7 @@ async def test_every_declared_field_is_stored_shown_and_changed(database: Databa
         assert {key for key in after if after[key] != before[key]} <= changed
 
 
-async def test_many_who_offer_the_same_car_do_not_wait_in_a_circle(database: Database) -> None:
+async def test_concurrent_listings_with_the_same_words_do_not_deadlock(database: Database) -> None:
     listings, category_id = ListingRepository(database), await category(database)
     words = ["alpha", "beta", "gamma", "delta", "omega"]
     creating = [
@@ -111,7 +111,7 @@ async def test_many_who_offer_the_same_car_do_not_wait_in_a_circle(database: Dat
     assert uses == [(word, 5) for word in sorted(words)]
 
 
-async def test_deleting_a_category_and_a_listing_of_it_leaves_one_row_in_the_trash(database: Database) -> None:
+async def test_deleting_a_category_and_its_listing_at_once_leaves_one_row_in_the_trash(database: Database) -> None:
     listings, category_id = ListingRepository(database), await category(database)
     listing_id = await listings.create(SELLER, NewListing(title="A car", content="It drives.", category_id=category_id))
     sql = "UPDATE listings SET trashed_at = now() WHERE id = %s"

@@ -1,4 +1,4 @@
-"""Batches of messages: which messages share one, the answer to each, and senders that cannot harm each other."""
+"""Tests batches of messages: which messages share one, what each sender gets, and what happens when one fails."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from shared.postgres import DatabaseUnavailable
 from shared.repositories.message_writer import MessageWriter
 
 
-class Slow:
-    """An inserter that waits until the test lets it write."""
+class SlowInserter:
+    """Stands for the repository: records each batch, and waits until the test lets it insert."""
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
@@ -37,8 +37,8 @@ def new(text: str) -> NewMessage:
     return NewMessage(1, 2, text)
 
 
-async def test_what_comes_while_a_batch_is_written_makes_the_next_one() -> None:
-    slow = Slow()
+async def test_messages_sent_during_a_batch_form_the_next_ones() -> None:
+    slow = SlowInserter()
     writer = MessageWriter(slow, max_batch=3, max_waiting=100)
     sends = [asyncio.create_task(writer.send(new("0")))]
     await asyncio.sleep(0)
@@ -54,8 +54,8 @@ async def test_what_comes_while_a_batch_is_written_makes_the_next_one() -> None:
     assert writer.waiting == 0
 
 
-async def test_a_refusal_concerns_its_sender_only() -> None:
-    slow = Slow()
+async def test_a_refusal_reaches_only_its_sender() -> None:
+    slow = SlowInserter()
     slow.let.release()
     writer = MessageWriter(slow, max_batch=10, max_waiting=100)
     texts = ["1", "blocked", "3"]
@@ -64,8 +64,8 @@ async def test_a_refusal_concerns_its_sender_only() -> None:
 
 
 @pytest.mark.parametrize("failure", [DatabaseUnavailable("away"), ValueError("a mistake of ours")])
-async def test_a_batch_that_fails_is_told_to_all_of_it_and_the_next_goes_on(failure: Exception) -> None:
-    slow = Slow()
+async def test_a_failed_batch_fails_all_its_senders_and_the_next_one_works(failure: Exception) -> None:
+    slow = SlowInserter()
     slow.failure = failure
     writer = MessageWriter(slow, max_batch=10, max_waiting=100, pause_seconds=0)
     slow.let.release()
@@ -76,8 +76,8 @@ async def test_a_batch_that_fails_is_told_to_all_of_it_and_the_next_goes_on(fail
     assert (await writer.send(new("7"))).id == 7
 
 
-async def test_while_the_database_is_away_nobody_waits_for_more_than_one_batch() -> None:
-    slow = Slow()
+async def test_no_sender_waits_for_more_than_one_failed_batch() -> None:
+    slow = SlowInserter()
     slow.failure = DatabaseUnavailable("away")
     writer = MessageWriter(slow, max_batch=1, max_waiting=100)
     sends = [asyncio.create_task(writer.send(new(str(number)))) for number in range(5)]
@@ -87,8 +87,8 @@ async def test_while_the_database_is_away_nobody_waits_for_more_than_one_batch()
     assert slow.batches == [["0"]]
 
 
-async def test_what_comes_right_after_a_failure_is_told_at_once() -> None:
-    slow = Slow()
+async def test_a_send_right_after_a_failed_batch_fails_at_once() -> None:
+    slow = SlowInserter()
     slow.failure = DatabaseUnavailable("away")
     slow.let.release()
     writer = MessageWriter(slow, max_batch=1, max_waiting=100, pause_seconds=0.05)
@@ -102,8 +102,8 @@ async def test_what_comes_right_after_a_failure_is_told_at_once() -> None:
     assert (await writer.send(new("7"))).id == 7
 
 
-async def test_a_batch_that_takes_too_long_is_given_up() -> None:
-    slow = Slow()
+async def test_a_batch_that_takes_too_long_fails() -> None:
+    slow = SlowInserter()
     writer = MessageWriter(slow, max_batch=10, max_waiting=100, max_seconds=0.01, pause_seconds=0)
     with pytest.raises(DatabaseUnavailable):
         await writer.send(new("0"))
@@ -111,8 +111,8 @@ async def test_a_batch_that_takes_too_long_is_given_up() -> None:
     assert (await writer.send(new("7"))).id == 7
 
 
-async def test_a_caller_that_goes_away_harms_nobody() -> None:
-    slow = Slow()
+async def test_a_cancelled_sender_does_not_affect_its_batch() -> None:
+    slow = SlowInserter()
     writer = MessageWriter(slow, max_batch=10, max_waiting=100)
     sends = [asyncio.create_task(writer.send(new(str(number)))) for number in range(3)]
     await asyncio.sleep(0)
@@ -124,8 +124,8 @@ async def test_a_caller_that_goes_away_harms_nobody() -> None:
     assert slow.batches == [["0", "1", "2"]]
 
 
-async def test_past_the_bound_senders_are_told_at_once() -> None:
-    slow = Slow()
+async def test_a_send_past_the_limit_of_waiting_messages_fails_at_once() -> None:
+    slow = SlowInserter()
     writer = MessageWriter(slow, max_batch=1, max_waiting=2)
     first = asyncio.create_task(writer.send(new("0")))
     await asyncio.sleep(0)
@@ -139,8 +139,8 @@ async def test_past_the_bound_senders_are_told_at_once() -> None:
     assert [message.id for message in await asyncio.gather(first, *waiting)] == [0, 1, 2]
 
 
-async def test_closing_waits_for_what_was_submitted() -> None:
-    slow = Slow()
+async def test_closing_waits_for_submitted_messages() -> None:
+    slow = SlowInserter()
     writer = MessageWriter(slow, max_batch=1, max_waiting=10)
     sends = [asyncio.create_task(writer.send(new(str(number)))) for number in range(3)]
     await asyncio.sleep(0)

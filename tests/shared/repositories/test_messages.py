@@ -1,4 +1,4 @@
-"""Messages in the database: batches, references, the order of ids, and reading them back."""
+"""Tests messages in the database: batches, client references, the order of ids, and conversations."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def count(database: Database) -> int:
     return int(row[0])
 
 
-async def test_a_batch_is_answered_in_its_order(
+async def test_a_batch_is_answered_in_order(
     database: Database, messages: MessageRepository, blocks: BlockRepository
 ) -> None:
     await blocks.block(3, 1)
@@ -65,11 +65,11 @@ async def test_a_batch_is_answered_in_its_order(
     assert by_id == {answer.id: answer for answer in answers if isinstance(answer, Message)}
 
 
-async def test_an_empty_batch_is_nothing(messages: MessageRepository) -> None:
+async def test_an_empty_batch_has_no_answers(messages: MessageRepository) -> None:
     assert await messages.insert_many([]) == []
 
 
-async def test_a_reference_stands_for_one_message_of_its_sender(
+async def test_a_client_ref_stands_for_one_message_of_its_sender(
     database: Database, messages: MessageRepository
 ) -> None:
     batch = [
@@ -85,7 +85,7 @@ async def test_a_reference_stands_for_one_message_of_its_sender(
     assert await count(database) == 3
 
 
-async def test_a_repeat_answers_the_first_message_whatever_became_of_the_recipient(
+async def test_a_repeated_message_is_answered_with_the_first_one_although_the_recipient_is_gone(
     messages: MessageRepository, users: UserRepository, blocks: BlockRepository
 ) -> None:
     new = NewMessage(1, 2, "first", client_ref="a")
@@ -97,15 +97,17 @@ async def test_a_repeat_answers_the_first_message_whatever_became_of_the_recipie
     assert type((await messages.insert_many([NewMessage(1, 2, "second", client_ref="b")]))[0]) is UnknownRecipient
 
 
-async def test_repeats_that_race_are_one_message(database: Database, messages: MessageRepository) -> None:
+async def test_concurrent_repeats_make_one_message(database: Database, messages: MessageRepository) -> None:
     new = NewMessage(1, 2, "once", client_ref="race")
     answers = await asyncio.gather(*(messages.insert_many([new, NewMessage(1, 3, "x")]) for _ in range(20)))
     assert len({stored(answer[0]).id for answer in answers}) == 1
     assert await count(database) == 21
 
 
-async def test_no_lower_id_appears_after_a_higher_one_was_seen(messages: MessageRepository, settings: Settings) -> None:
-    """A transaction that has inserted and not committed yet holds up every other insert, so none can overtake it."""
+async def test_no_message_appears_with_a_lower_id_than_one_that_was_read(
+    messages: MessageRepository, settings: Settings
+) -> None:
+    """A transaction that has inserted but not committed makes every other insert wait."""
     insert = "INSERT INTO messages (from_id, to_id, text) VALUES (1, 2, 'slow') RETURNING id"
     with closing(psycopg2.connect(settings.database_url)) as slow, slow.cursor() as cursor:
         cursor.execute(insert)
@@ -120,7 +122,7 @@ async def test_no_lower_id_appears_after_a_higher_one_was_seen(messages: Message
     assert [message.text for message in await messages.after(2, 0, 10)] == ["slow", "quick"]
 
 
-async def test_a_reader_who_goes_on_from_the_last_id_misses_nothing(messages: MessageRepository) -> None:
+async def test_reading_on_from_the_last_id_misses_no_message(messages: MessageRepository) -> None:
     async def write(sender: int) -> None:
         for number in range(30):
             await messages.insert_many([NewMessage(sender, 9, str(number))] * (1 + number % 3))
@@ -138,7 +140,7 @@ async def test_a_reader_who_goes_on_from_the_last_id_misses_nothing(messages: Me
     assert len({message.id for message in seen}) == len(seen)
 
 
-async def test_marking_read_counts_only_what_was_unread_and_mine(
+async def test_marking_read_affects_only_unread_messages_to_the_reader(
     messages: MessageRepository, conversations: ConversationRepository
 ) -> None:
     ids = [
@@ -149,7 +151,7 @@ async def test_marking_read_counts_only_what_was_unread_and_mine(
     ]
     assert await messages.mark_read(2, 1, ids[0]) == ids[0]
     assert [each.unread_count for each in await conversations.latest(2, before_id=MAX_ID, limit=10)] == [1, 1]
-    # What has not been written yet is not read: nobody may say so of what comes later.
+    # A later message must not count as read, so `up_to` is reduced to the last message of the two users.
     assert await messages.mark_read(2, 1, MAX_ID) == ids[2]
     assert await messages.mark_read(1, 3, MAX_ID) is None
     [d, c] = await conversations.latest(2, before_id=MAX_ID, limit=10)
@@ -157,7 +159,7 @@ async def test_marking_read_counts_only_what_was_unread_and_mine(
     assert (c.user_id, c.unread_count, c.last_message.text) == (1, 0, "c")
 
 
-async def test_a_conversation_with_oneself_has_each_message_once(
+async def test_a_users_conversation_with_themselves_has_each_message_once(
     messages: MessageRepository, conversations: ConversationRepository
 ) -> None:
     await messages.insert_many([NewMessage(1, 1, "a"), NewMessage(1, 1, "b")])
@@ -166,7 +168,9 @@ async def test_a_conversation_with_oneself_has_each_message_once(
     assert len(await conversations.latest(1, before_id=MAX_ID, limit=10)) == 1
 
 
-async def test_with_the_database_away_it_says_so(messages: MessageRepository, database: Database) -> None:
+async def test_without_the_database_insert_many_raises_database_unavailable(
+    messages: MessageRepository, database: Database
+) -> None:
     await database.close()
     with pytest.raises(DatabaseUnavailable):
         await messages.insert_many([NewMessage(1, 2, "a")])

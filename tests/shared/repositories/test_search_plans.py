@@ -1,5 +1,8 @@
-"""No search walks the table: EXPLAIN counts the rows that are looked at, for every filter alone and in pairs, by values
-that few listings have and by values that half of them have."""
+"""No search reads the whole table of listings.
+
+EXPLAIN counts the rows that each search reads: for every filter alone and for every pair of filters, with values that
+few listings have and with values that half of the listings have.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +28,13 @@ LISTINGS = 20_000
 FEW = 0.001
 LIMIT = 21
 BOUNDS = {"FIRST_WALK": 50, "MATCHES": 200, "SECOND_WALK": 1000}
-"""These limits are small because the table is smaller than a real one."""
+"""Limits of the search, made smaller because this table is smaller than a real one."""
 MOST = 3_000
-"""Rows of listings that one request may look at: two walks, the count of the second, the matches, and what is rare."""
+"""The most rows of listings that one request may read: the walks, the matches, and a little; a seventh of the table."""
 
 VISITOR, MODERATOR = Viewer(None, False, False), Viewer(1, True, True)
 
-# Each column is drawn by itself: one row in a thousand has the rare value, and half of the others the common one.
+# The columns are independent: one row in a thousand has the rare value, and half of the rows have the common one.
 FILL = f"""
 INSERT INTO categories (name) VALUES ('common'), ('rare'), ('other');
 SELECT setseed(0.25);
@@ -86,9 +89,9 @@ async def filled(filled_url: str) -> AsyncIterator[Database]:
     await database.close()
 
 
-def looked_at(plan: dict[str, Any]) -> float:
-    """Rows of `listings` that the plan read, from the table or by an index alone."""
-    rows = sum(looked_at(below) for below in plan.get("Plans", ()))
+def rows_read(plan: dict[str, Any]) -> float:
+    """The number of rows of `listings` that the plan read, from the table or from an index."""
+    rows = sum(rows_read(below) for below in plan.get("Plans", ()))
     if plan.get("Relation Name") == "listings":
         dropped = sum(value for name, value in plan.items() if name.startswith("Rows Removed by"))
         rows += (plan["Actual Rows"] + dropped) * plan["Actual Loops"]
@@ -98,7 +101,7 @@ def looked_at(plan: dict[str, Any]) -> float:
 async def cost(database: Database, search: Search) -> float:
     explained = Statement("", f"EXPLAIN (ANALYZE, TIMING off, FORMAT json) {search.statement.sql}")
     [(plans,)] = await database.fetch(explained, *search.parameters)
-    return looked_at(plans[0]["Plan"])
+    return rows_read(plans[0]["Plan"])
 
 
 def selections() -> list[tuple[ListingFilter, Sort]]:
@@ -112,7 +115,7 @@ def selections() -> list[tuple[ListingFilter, Sort]]:
 
 
 @pytest.mark.slow
-async def test_no_filter_and_no_pair_of_filters_walks_the_table(
+async def test_no_filter_and_no_pair_of_filters_reads_the_whole_table(
     filled: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, bound in BOUNDS.items():
@@ -142,7 +145,7 @@ LAST = {
 """Positions after which only a few listings come."""
 
 
-async def test_no_last_page_walks_the_table(filled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_last_page_reads_the_whole_table(filled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, bound in BOUNDS.items():
         monkeypatch.setattr(listing_search, name, bound)
     searches: list[Search] = []
@@ -160,6 +163,6 @@ async def test_no_last_page_walks_the_table(filled: Database, monkeypatch: pytes
     assert not walked, f"{len(walked)}: " + "\n".join(f"{asked}: {costs}" for asked, costs in [*walked.items()][:10])
 
 
-async def test_the_front_page_does_not_walk_the_table(filled: Database) -> None:
+async def test_the_front_page_does_not_read_the_whole_table(filled: Database) -> None:
     sql = front_page_statement(LIMIT).sql.replace("$1", "%s")
     assert await cost(filled, Search(Statement("", sql), (MAX_ID,))) <= MOST

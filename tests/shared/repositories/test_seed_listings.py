@@ -1,4 +1,4 @@
-"""Demo listings: many, of every kind, and found at once."""
+"""Tests the demo listings: they are varied, and a search finds them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def one_row(database: Database, sql: str) -> tuple[object, ...]:
     return row
 
 
-async def test_listings_are_of_every_kind_and_found_by_misspelled_words(
+async def test_demo_listings_are_varied_and_found_by_misspelled_words(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(seed_listings, "_BATCH", 700)
@@ -34,7 +34,7 @@ async def test_listings_are_of_every_kind_and_found_by_misspelled_words(
              FROM listings"""
     assert await one_row(database, sql) == (True, 6, 10, True)
     found = await ListingSearch(database).find(
-        ListingFilter(text="toyta camry"), Sort.NEWEST, Viewer.of(None), after=None, limit=5
+        ListingFilter(q="toyta camry"), Sort.NEWEST, Viewer.of(None), after=None, limit=5
     )
     assert len(found) == 5
     titles = await database.fetch(
@@ -43,13 +43,13 @@ async def test_listings_are_of_every_kind_and_found_by_misspelled_words(
     assert all("Toyota Camry" in title for (title,) in titles)
 
 
-async def test_the_search_index_keeps_nothing_pending_afterwards(database: Database) -> None:
+async def test_the_search_index_has_no_pending_list(database: Database) -> None:
     await ListingSeedRepository(database).listings(100)
     options = await one_row(database, "SELECT reloptions::text FROM pg_class WHERE relname = 'listings_search'")
     assert "fastupdate=off" in str(options[0])
 
 
-async def test_listings_need_users(settings: Settings) -> None:
+async def test_demo_listings_need_users(settings: Settings) -> None:
     empty = await Database.connect(settings)
     try:
         assert not await ListingSeedRepository(empty).listings(10)

@@ -1,4 +1,4 @@
-"""Shared reads: one read answers many callers, and no answer is older than its question."""
+"""One read answers many callers, and no caller gets a value that was read before the call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.repositories.shared_reads import SharedReads
 
 
 class Store:
-    """Values that change. A read sees them at its start, and answers when the test lets it go on."""
+    """Values that change. A read takes them at its start, and returns when the test lets it go on."""
 
     def __init__(self) -> None:
         self.values = {1: "a", 2: "b"}
@@ -29,19 +29,19 @@ class Store:
         return seen
 
 
-async def ticks() -> None:
+async def let_the_loop_turn() -> None:
     for _ in range(5):
         await asyncio.sleep(0)
 
 
-async def test_who_asks_while_a_read_runs_waits_for_the_next_and_shares_it() -> None:
+async def test_callers_during_a_read_share_the_next_one() -> None:
     store = Store()
     shared = SharedReads(store.read, most=10)
     first = asyncio.ensure_future(shared.get(1))
-    await ticks()
+    await let_the_loop_turn()
     store.values[1] = "changed"
     later = [asyncio.ensure_future(shared.get(key)) for key in (1, 2, 1, 3, 1)]
-    await ticks()
+    await let_the_loop_turn()
     assert store.reads == [[1]]
     store.go_on.release()
     assert await first == "a"
@@ -50,11 +50,11 @@ async def test_who_asks_while_a_read_runs_waits_for_the_next_and_shares_it() -> 
     assert store.reads == [[1], [1, 2, 3]]
 
 
-async def test_no_more_keys_than_agreed_are_read_at_once() -> None:
+async def test_a_read_has_a_largest_number_of_keys() -> None:
     store = Store()
     shared = SharedReads(store.read, most=2)
     answers = [asyncio.ensure_future(shared.get(key)) for key in (1, 2, 3)]
-    await ticks()
+    await let_the_loop_turn()
     store.go_on.release()
     store.go_on.release()
     await asyncio.gather(*answers)
@@ -63,11 +63,11 @@ async def test_no_more_keys_than_agreed_are_read_at_once() -> None:
 
 
 @pytest.mark.parametrize("failure", [DatabaseUnavailable("away"), ValueError("a mistake")])
-async def test_a_failure_is_everyones_of_that_read_and_nobody_elses(failure: Exception) -> None:
+async def test_a_failed_read_fails_only_its_own_callers(failure: Exception) -> None:
     store = Store()
     shared = SharedReads(store.read, most=10)
     answers = [asyncio.ensure_future(shared.get(key)) for key in (1, 1, 2)]
-    await ticks()
+    await let_the_loop_turn()
     store.failure = failure
     store.go_on.release()
     for answer in answers:
@@ -78,27 +78,27 @@ async def test_a_failure_is_everyones_of_that_read_and_nobody_elses(failure: Exc
     assert await shared.get(1) == "a"
 
 
-async def test_who_goes_away_takes_nobodys_answer_along() -> None:
+async def test_a_cancelled_caller_does_not_affect_others() -> None:
     store = Store()
     shared = SharedReads(store.read, most=10)
     gone, stays = asyncio.ensure_future(shared.get(1)), asyncio.ensure_future(shared.get(1))
-    await ticks()
+    await let_the_loop_turn()
     gone.cancel()
-    await ticks()
+    await let_the_loop_turn()
     store.go_on.release()
     assert await stays == "a"
     assert gone.cancelled()
 
 
-async def test_who_asks_now_reads_alone_at_once_and_whoever_comes_meanwhile_shares_the_next() -> None:
+async def test_get_now_reads_at_once_and_callers_during_it_share_the_next_read() -> None:
     store = Store()
     shared = SharedReads(store.read, most=10)
     first = asyncio.ensure_future(shared.get_now(1))
-    await ticks()
+    await let_the_loop_turn()
     store.values[1] = "changed"
     later = [asyncio.ensure_future(ask(key)) for ask in (shared.get_now, shared.get) for key in (1, 2)]
     closing = asyncio.ensure_future(shared.close())
-    await ticks()
+    await let_the_loop_turn()
     assert store.reads == [[1]]
     store.go_on.release()
     assert await first == "a"
@@ -110,14 +110,14 @@ async def test_who_asks_now_reads_alone_at_once_and_whoever_comes_meanwhile_shar
 
 
 @pytest.mark.parametrize("is_cancelled", [True, False])
-async def test_whatever_ends_the_read_of_who_asked_now_the_others_are_answered(is_cancelled: bool) -> None:
+async def test_callers_are_answered_after_a_get_now_failed_or_was_cancelled(is_cancelled: bool) -> None:
     store = Store()
     shared = SharedReads(store.read, most=10)
     store.failure = DatabaseUnavailable("away")
     first = asyncio.ensure_future(shared.get_now(1))
-    await ticks()
+    await let_the_loop_turn()
     other = asyncio.ensure_future(shared.get_now(2))
-    await ticks()
+    await let_the_loop_turn()
     if is_cancelled:
         first.cancel()
     else:

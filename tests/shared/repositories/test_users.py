@@ -1,4 +1,4 @@
-"""People in the database: whether they may connect, and how long a session lasts."""
+"""Tests users in the database: whether they may connect, and how long their sessions last."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.repositories.sessions import Refresh, SessionRepository
 from shared.repositories.users import UserRepository
 
 
-async def test_the_standings_of_many_are_those_of_each(database: Database, users: UserRepository) -> None:
+async def test_the_standings_of_many_users_equal_those_of_each(database: Database, users: UserRepository) -> None:
     sessions = SessionRepository(database)
     await users.set_role(2, Role.MODERATOR, by=None)
     await users.ban(3, until=None, reason="x", by=2)
@@ -33,7 +33,7 @@ async def test_the_standings_of_many_are_those_of_each(database: Database, users
     assert await users.standings([]) == {}
 
 
-async def test_a_session_is_over_when_its_time_has_passed(database: Database) -> None:
+async def test_a_session_ends_at_its_time(database: Database) -> None:
     sessions = SessionRepository(database)
     await sessions.begin("short", 1, -1)
     assert (await sessions.refresh("short", 0, 60, grace_seconds=30)).outcome is Refresh.ENDED
@@ -43,7 +43,7 @@ async def test_a_session_is_over_when_its_time_has_passed(database: Database) ->
     assert (await sessions.refresh("unheard of", 0, 60, grace_seconds=30)).outcome is Refresh.ENDED
 
 
-async def test_a_log_out_of_a_session_is_remembered_while_a_token_can_name_it(
+async def test_a_log_out_is_kept_while_a_token_of_its_session_may_exist(
     database: Database, users: UserRepository
 ) -> None:
     sessions = SessionRepository(database)

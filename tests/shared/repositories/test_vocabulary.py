@@ -1,4 +1,4 @@
-"""The vocabulary, which corrects searches, has the words of the existing listings and no others."""
+"""The vocabulary, from which misspelled words are corrected, has exactly the words of the existing listings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.settings import Settings
 
 
 class Words:
-    """Listings by their titles, and the vocabulary."""
+    """Inserts listings by their titles, and reads the vocabulary."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -41,7 +41,7 @@ async def words(database: Database) -> Words:
     return words
 
 
-async def test_a_word_goes_with_the_last_listing_that_has_it(words: Words) -> None:
+async def test_a_word_is_removed_with_the_last_listing_that_has_it(words: Words) -> None:
     first = await words.listing("Blue Gazelle", make="Wolga", model="GAZ-21")
     second = await words.listing("Red Gazelle")
     assert await words.known() == {"blue": 1, "red": 1, "gazelle": 2, "wolga": 1, "gaz": 1, "21": 1, "gaz21": 1}
@@ -58,7 +58,7 @@ async def test_a_word_goes_with_the_last_listing_that_has_it(words: Words) -> No
     assert await words.known() == {}
 
 
-async def test_a_common_word_is_counted_down_when_it_becomes_rare(words: Words) -> None:
+async def test_the_count_of_a_word_falls_when_it_becomes_rare(words: Words) -> None:
     ids = [await words.listing("Gazelle") for _ in range(7)]
     for left, listing_id in zip((5, 5, 4, 3, 2, 1), ids, strict=False):
         assert await words.known() == {"gazelle": 5 if left == 5 else left + 1}
@@ -68,7 +68,7 @@ async def test_a_common_word_is_counted_down_when_it_becomes_rare(words: Words) 
     assert await words.known() == {}
 
 
-async def test_all_listings_of_a_seller_at_once_take_their_words_with_them(words: Words) -> None:
+async def test_removing_all_listings_of_a_seller_removes_their_words(words: Words) -> None:
     for number in range(8):
         await words.listing(f"Gazelle number{number}")
     assert len(await words.known()) == 9
@@ -76,7 +76,7 @@ async def test_all_listings_of_a_seller_at_once_take_their_words_with_them(words
     assert await words.known() == {}
 
 
-async def test_a_change_of_something_else_changes_no_word(words: Words) -> None:
+async def test_a_change_of_other_fields_changes_no_word(words: Words) -> None:
     await words.listing("Gazelle")
     await words.run("UPDATE vocabulary SET uses = 4")
     await words.run("UPDATE listings SET price = 5, hidden_at = now(), updated_at = now()")
@@ -84,20 +84,20 @@ async def test_a_change_of_something_else_changes_no_word(words: Words) -> None:
     assert await words.known() == {"gazelle": 4}
 
 
-async def test_a_word_that_one_takes_away_while_another_brings_it_is_known(words: Words) -> None:
+async def test_a_word_stays_when_one_listing_removes_it_and_another_adds_it_at_once(words: Words) -> None:
     first = await words.listing("Gazelle")
     async with words.database.transaction() as bringing:
         sql = "INSERT INTO listings (seller_id, category_id, content, title) VALUES (1, 1, 'It drives.', 'Gazelle')"
         await bringing.execute(Statement("", sql))
         taking = asyncio.create_task(words.run("UPDATE listings SET trashed_at = now() WHERE id = %s", first))
-        # Each look at the locks is a trip to the server, during which the other transaction goes on.
+        # Each query takes a trip to the server, during which the other transaction goes on.
         while not await bringing.fetch(Statement("", "SELECT FROM pg_locks WHERE NOT granted")):
             pass
     await taking
     assert await words.known() == {"gazelle": 1}
 
 
-async def test_many_who_change_the_same_words_do_not_wait_in_a_circle(words: Words) -> None:
+async def test_concurrent_changes_of_the_same_words_do_not_deadlock(words: Words) -> None:
     titles = [" ".join(order) for order in itertools.permutations(["alpha", "beta", "gamma"], 2)]
     ids = [await words.listing(titles[n % 6]) for n in range(12)]
     changes = [
@@ -110,9 +110,7 @@ async def test_many_who_change_the_same_words_do_not_wait_in_a_circle(words: Wor
     assert await words.known() == {}
 
 
-async def test_words_that_were_never_forgotten_before_go_with_the_next_version(
-    words: Words, settings: Settings
-) -> None:
+async def test_applying_the_schema_removes_words_that_earlier_versions_kept(words: Words, settings: Settings) -> None:
     await words.listing("Gazelle")
     await words.run("INSERT INTO vocabulary VALUES ('forgotten', 5)")
     await words.run(

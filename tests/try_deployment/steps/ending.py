@@ -22,7 +22,7 @@ print(*cursor.fetchone())
 
 
 def database_role_is_no_superuser(walk: Walk) -> str:
-    """The role as which the processes log in to Postgres."""
+    """Checks the role with which the processes log in to Postgres."""
     name, *powers = walk.stack.engine.run(
         "compose", "exec", "--no-TTY", "api-1", "python", "-c", SUPERUSER
     ).output.split()
@@ -31,7 +31,7 @@ def database_role_is_no_superuser(walk: Walk) -> str:
 
 
 def backup_is_put_in_the_place_of_what_is_there(walk: Walk) -> str:
-    """Everything that came after the backup is gone after the restore, and nothing else."""
+    """After the restore, the database and the pictures are as they were at the time of the backup."""
     stack = walk.stack
     before = walk.visitors.do("census", pictures=walk.pictures)
     started = time.monotonic()
@@ -110,7 +110,7 @@ def rank(service: str) -> int:
 
 
 def assert_order(containers: dict[str, dict[str, Any]], moment: str, rank: Callable[[str], int]) -> None:
-    # Without the Z: otherwise a time with more digits would be sorted before an earlier one.
+    # The Z is removed, because otherwise a time with more digits would be sorted before an earlier one.
     names = sorted(containers, key=lambda name: str(containers[name]["State"][moment]).rstrip("Z"))
     ranks = [rank(name) for name in names]
     assert ranks == sorted(ranks), f"{moment}: {names}"
@@ -128,14 +128,14 @@ def logs_are_bounded(walk: Walk) -> str:
 
 
 def bound_of(log: dict[str, Any]) -> str | None:
-    """The bound of a container's log; None if it may grow for ever. The driver `local` has one by itself."""
+    """The driver that limits a container's log; None if it has no limit. The driver `local` has a limit by default."""
     if log["Type"] == "local" or "max-size" in (log["Config"] or {}):
         return str(log["Type"])
     return None
 
 
 def logs_have_no_secret(walk: Walk) -> str:
-    """The logs have no health check either, but they have the lines that they should have."""
+    """The logs contain neither secrets nor health checks, but they contain the lines that they should."""
     stack = walk.stack
     _note_secrets(walk)
     walk.visitors.do("fail_in_the_database")
@@ -160,7 +160,7 @@ def logs_have_no_secret(walk: Walk) -> str:
 
 
 def _note_secrets(walk: Walk) -> None:
-    """Keep the secrets that the visitors know, because they end with the visitors' container."""
+    """Keep the secrets that the visitors know, because the visitors' container is removed before the logs are read."""
     found = walk.visitors.do("secrets")
     earlier = walk.logged_secrets.get("tokens", [])
     walk.logged_secrets = {**found, "tokens": sorted({*earlier, *found["tokens"]})}

@@ -11,10 +11,9 @@ from tests.try_deployment.walk import Step, Walk, in_time
 PEOPLE = 20
 MESSAGES_PER_SECOND = 40.0
 OUT_SECONDS = 5.0
-"""A fault of one container leaves nobody without a socket for longer than this."""
+"""The longest time that anybody may be without a socket after a fault of one container."""
 BACK_SECONDS = 2.0
-"""nginx answers again within this time after a restart; nobody is without a socket for longer when gateways are
-replaced."""
+"""The longest time without an answer of nginx after a restart, and without a socket while gateways are replaced."""
 
 
 def restarted(service: str) -> Step:
@@ -27,7 +26,7 @@ def restarted(service: str) -> Step:
 
 
 def killed(service: str) -> Step:
-    """A step in which the first process of a container is killed from outside, as by a kernel that is out of memory."""
+    """A step that kills the first process of a container from outside, as a kernel does that is out of memory."""
 
     def step(walk: Walk) -> str:
         return _during_chat(walk, service, lambda: _kill(walk, service))
@@ -71,9 +70,9 @@ def _restart(walk: Walk, service: str) -> str:
 
 
 def _kill(walk: Walk, service: str) -> str:
-    """Kill the process directly: the engine restarts a container whose process died, but not one that it killed itself.
+    """Kill the process directly, because the engine does not restart a container that it killed itself.
 
-    If the processes on the engine's machine cannot be seen, the engine itself kills and starts the container.
+    If the processes on the engine's machine are not visible, the engine kills and starts the container.
     """
     [container] = walk.stack.engine.inspect([walk.stack.containers()[service]["Id"]])
     image = walk.stack.configuration()["services"]["api-1"]["image"]

@@ -15,7 +15,7 @@ MESSAGES_PER_SECOND = 50.0
 
 
 def processes_are_replaced(walk: Walk) -> str:
-    """By the guide's commands, with a changed build; nobody is without a socket for longer than BACK_SECONDS."""
+    """By the guide's commands, with a changed build. Nobody is without a socket for longer than BACK_SECONDS."""
     stack = walk.stack
     before = {name: each["Id"] for name, each in stack.containers().items()}
     stack.change("shared/__init__.py", lambda text: f"{text}\n# Another build.\n")
@@ -51,7 +51,7 @@ def said_again_after_a_replacement_it_changes_nothing(walk: Walk) -> str:
 
 
 def nginx_reads_its_configuration_anew(walk: Walk) -> str:
-    """nginx does so on command, and is never away meanwhile."""
+    """nginx reads it on command, and answers all the time."""
     stack, name = walk.stack, "X-Walk"
     assert walk.visitors.do("header", name=name) is None
     walk.visitors.do("begin_watch", path="/health/nginx")
@@ -67,21 +67,21 @@ def nginx_reads_its_configuration_anew(walk: Walk) -> str:
 
 
 def other_header(listen: str, name: str, value: str | None) -> str:
-    """listen.conf with a header for each answer, or without it."""
+    """listen.conf with a header that is added to each answer, or without that header."""
     line = f"add_header {name} "
     kept = "".join(each for each in listen.splitlines(keepends=True) if not each.startswith(line))
     return kept if value is None else f"{kept}{line}{value} always;\n"
 
 
 def schema_is_applied_apart(walk: Walk) -> str:
-    """In a container of its own, while everything runs."""
+    """The schema is applied by a separate container, while everything runs."""
     done = walk.stack.engine.shell(guide.line(guide.SCHEMA))
     assert "schema" in done.text, done.text
     return repr(done.output.strip())
 
 
 def a_third_gateway_is_added(walk: Walk) -> str:
-    """By the comment in upstreams.conf: a service, a line in its groups, a name for nginx."""
+    """As the comment in upstreams.conf says: with a service, a line in each group, and a name for nginx."""
     stack = walk.stack
     stack.change("compose.yaml", third_gateway)
     stack.change("deploy/nginx/upstreams.conf", third_upstream)

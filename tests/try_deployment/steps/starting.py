@@ -11,7 +11,7 @@ from tests.try_deployment.walk import Walk
 
 
 def refuses_without_secrets(walk: Walk) -> str:
-    """The message names the missing one of the two secrets."""
+    """Without one of the two secrets nothing starts, and the message names the missing one."""
     for missing in SECRETS:
         walk.stack.write_secrets(**{name: "x" * 48 for name in SECRETS if name != missing})
         done = walk.stack.engine.shell(guide.line(guide.UP), check=False)
@@ -25,7 +25,7 @@ def refuses_without_secrets(walk: Walk) -> str:
 
 
 def comes_up(walk: Walk) -> str:
-    """By the guide's commands, which also make the secrets."""
+    """The guide's commands make the secrets and start everything."""
     stack = walk.stack
     commands = guide.block(guide.UP)
     if shutil.which("openssl") is None:
@@ -45,7 +45,7 @@ def comes_up(walk: Walk) -> str:
 
 
 def said_again_it_changes_nothing(walk: Walk) -> str:
-    """The containers are the same, and those that stay were not started again."""
+    """When the command is repeated, no container is replaced or started again."""
     before = _identity(walk)
     started = time.monotonic()
     walk.stack.engine.shell(guide.line(guide.UP))

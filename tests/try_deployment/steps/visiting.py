@@ -1,4 +1,4 @@
-"""The things that people do on the site, and those that it refuses."""
+"""What people do on the site, and what the site refuses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def page_and_api_answer(walk: Walk) -> str:
 
 
 def _published_port(walk: Walk) -> str:
-    """Ask the published port from this machine, where the engine's ports may not be published."""
+    """Ask the published port from this machine. It may not be reachable, if the engine runs elsewhere."""
     address = walk.stack.engine.run("compose", "port", "nginx", "8080").output.strip()
     port = address.rpartition(":")[2]
     try:
@@ -85,7 +85,7 @@ def other_sites_get_nothing(walk: Walk) -> str:
 
 
 def visitors_are_told_apart(walk: Walk) -> str:
-    """By IPv4 and, if the network has it, by IPv6: nginx logs each address, and limits are counted for each."""
+    """nginx logs each visitor's address, and limits count for each address: by IPv4, and by IPv6 if there is one."""
     nginx, visitor = _addresses(walk, walk.stack.containers()["nginx"]["Id"]), _addresses(walk, visitors_name(walk))
     marks = {}
     for version, address in nginx.items():

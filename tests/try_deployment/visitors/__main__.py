@@ -1,6 +1,6 @@
-"""`python -m tests.try_deployment.visitors`: each line of input is a thing to do, each line of output its answer.
+"""`python -m tests.try_deployment.visitors` reads an order from each line of input, and writes its answer in a line.
 
-The answer to `{"do": NAME, ...arguments}` is `{"answer": ...}` or `{"failed": TEXT}`. The settings are those of the
+The answer to `{"do": NAME, ...arguments}` is `{"answer": ...}` or `{"failed": TEXT}`. The settings come from the
 environment.
 """
 

@@ -13,7 +13,7 @@ from tests.try_deployment.visitors.crowd import APIS, NGINX, Crowd, browser
 
 TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1"
 LIVE = {"nodes"}
-"""Tables in which running processes say that they live: their rows change without anybody's doing."""
+"""Tables with the reports of running processes. Their rows change all the time."""
 
 
 async def census(crowd: Crowd, pictures: list[str]) -> dict[str, Any]:
@@ -42,7 +42,7 @@ async def _listings() -> Any:
 
 
 async def digests(paths: list[str]) -> dict[str, str]:
-    """The digest of each picture, which has to be the same from both APIs and through nginx."""
+    """The digest of each picture. Checks that both APIs and nginx answer with the same picture."""
     found = {}
     async with browser() as client:
         for path in paths:
@@ -57,9 +57,9 @@ async def digests(paths: list[str]) -> dict[str, str]:
 
 
 async def fail_in_the_database(crowd: Crowd) -> None:
-    """A statement that fails with the words in it, as one does whose server stops meanwhile."""
+    """Run a statement that contains the words and fails, to see whether Postgres logs the words."""
     try:
         await asyncio.to_thread(query, crowd.settings.database_url, "SELECT %s, 1 / 0", crowd.words)
     except psycopg2.errors.DivisionByZero:
         return
-    raise AssertionError("it did not fail")
+    raise AssertionError("the statement did not fail")

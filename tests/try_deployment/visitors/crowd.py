@@ -22,14 +22,14 @@ SOCKET = "ws://nginx:8080/socket/websocket"
 
 @dataclass
 class Crowd:
-    """`words` are in every message that is sent, and nowhere else."""
+    """The people. `words` are in every message that they send, and nowhere else."""
 
     settings: Settings
     words: str
     people: dict[str, Person] = field(default_factory=dict)
     tokens: set[str] = field(default_factory=set)
     pictures: dict[str, str] = field(default_factory=dict)
-    """The digest of each picture that was uploaded and read, by path."""
+    """The digest of each uploaded picture, by its path."""
     listing_id: int = 0
     load: Load | None = None
     watch: Watch | None = None

@@ -11,12 +11,12 @@ import aiohttp
 
 PAUSE_SECONDS = 0.02
 CONNECT_SECONDS = 1.0
-"""Not more than the second after which the system itself tries a lost connection request again."""
+"""At most the second after which the system repeats a lost connection request."""
 ANSWER_SECONDS = 10.0
 
 
 class Watch:
-    """Asks each time on a connection of its own, as a new visitor would."""
+    """Sends each request on a new connection, as a new visitor does."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -26,7 +26,7 @@ class Watch:
         self._task = asyncio.create_task(self._run())
 
     async def end(self) -> dict[str, Any]:
-        """The number of answers by status (`none`: no answer), and the longest seconds between two good ones."""
+        """Stop. Returns the number of answers by status (`none`: no answer), and the longest time between good ones."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         longest = max(self._longest, time.monotonic() - self._last_good)

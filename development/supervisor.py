@@ -18,17 +18,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from development import child, example, places
+from development.child import ServerFailed
+from development.claim import AlreadyRunning, Claim
+from development.postgres import EmbeddedPostgres
+from development.redis import EmbeddedRedis
 from shared.access.secret import jwt_secret
-from shared.embedded import child, example, places
-from shared.embedded.child import ServerFailed
-from shared.embedded.discovery import AlreadyRunning, Claim, Running
-from shared.embedded.postgres import EmbeddedPostgres
-from shared.embedded.redis import EmbeddedRedis
 from shared.folders import make_folder, why
+from shared.running import Running
 from shared.settings import InvalidSettings, Settings
 from shared.start import check_addresses
 
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[1]
 READY_SECONDS = 60.0
 WATCH_SECONDS = 0.1
 YOUNG_SECONDS = 5.0

@@ -14,9 +14,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
-from shared.embedded import child, places
-from shared.embedded.child import ServerFailed
-from shared.embedded.server import Server
+from development import child, places
+from development.child import ServerFailed
+from development.server import Server
 
 START_SECONDS = 10.0
 SOCKET = "redis.sock"

@@ -1,4 +1,4 @@
-"""The embedded Postgres keeps committed data and starts again, whatever ended it; it never outlives its parent."""
+"""The embedded Postgres keeps committed data and can always be started again. It never outlives its parent."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import psutil
 import psycopg2
 import pytest
 
-from shared.embedded import places, postgres
-from shared.embedded.child import ServerFailed
-from shared.embedded.postgres import EmbeddedPostgres
+from development import places, postgres
+from development.child import ServerFailed
+from development.postgres import EmbeddedPostgres
 
 pytestmark = pytest.mark.servers
-CHECKOUT = Path(__file__).parents[3]
+CHECKOUT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ async def test_fsync_is_on_unless_it_is_turned_off(directory: Path) -> None:
         await server.stop()
 
 
-async def test_lock_files_that_name_a_living_stranger_are_no_obstacle(server: EmbeddedPostgres) -> None:
+async def test_postgres_starts_when_its_lock_file_names_another_process(server: EmbeddedPostgres) -> None:
     await server.start()
     server.kill()
     lock = server.directory / "data" / "postmaster.pid"
@@ -71,7 +71,7 @@ async def test_lock_files_that_name_a_living_stranger_are_no_obstacle(server: Em
     assert server.is_running
 
 
-async def test_what_a_killed_initialisation_left_is_made_anew(server: EmbeddedPostgres) -> None:
+async def test_an_interrupted_initialisation_is_repeated(server: EmbeddedPostgres) -> None:
     unfinished = server.directory / "data.unfinished"
     unfinished.mkdir(parents=True)
     (unfinished / "PG_VERSION").write_text("half")
@@ -81,7 +81,7 @@ async def test_what_a_killed_initialisation_left_is_made_anew(server: EmbeddedPo
     assert not unfinished.exists()
 
 
-async def test_data_of_another_major_version_is_refused_in_one_line_and_left_alone(server: EmbeddedPostgres) -> None:
+async def test_data_of_another_major_version_is_refused_and_not_changed(server: EmbeddedPostgres) -> None:
     data = server.directory / "data"
     data.mkdir(parents=True)
     (data / "PG_VERSION").write_text("9.6\n")
@@ -91,7 +91,7 @@ async def test_data_of_another_major_version_is_refused_in_one_line_and_left_alo
 
 
 @pytest.mark.parametrize("name", ["white space", 'quo"te', "per%cent,comma", "ümläut"])
-async def test_any_folder_name_will_do(directory: Path, name: str) -> None:
+async def test_the_folder_may_have_any_name(directory: Path, name: str) -> None:
     server = EmbeddedPostgres(directory / name, fsync=False)
     try:
         write(await server.start(), "works")
@@ -100,13 +100,13 @@ async def test_any_folder_name_will_do(directory: Path, name: str) -> None:
         await server.stop()
 
 
-async def test_a_path_too_long_for_a_socket_gets_a_short_one_that_goes_away(directory: Path) -> None:
+async def test_a_path_too_long_for_a_socket_is_replaced_by_a_temporary_short_one(directory: Path) -> None:
     server = EmbeddedPostgres(directory / ("long" * 30), fsync=False)
     try:
         url = await server.start()
         write(url, "works")
         server.kill()
-        assert await server.start() == url, "the short folder is remembered"
+        assert await server.start() == url, "the short folder was not found again"
         sockets = Path((server.directory / "socket_location").read_text())
         assert (sockets / ".s.PGSQL.5432").is_socket()
     finally:
@@ -114,12 +114,12 @@ async def test_a_path_too_long_for_a_socket_gets_a_short_one_that_goes_away(dire
     assert not sockets.exists()
 
 
-async def test_the_socket_is_for_its_owner_only(server: EmbeddedPostgres) -> None:
+async def test_only_its_owner_can_use_the_socket(server: EmbeddedPostgres) -> None:
     await server.start()
     assert (server.directory / ".s.PGSQL.5432").stat().st_mode & 0o777 == 0o700
 
 
-async def test_programs_in_a_private_folder_are_copied_to_where_they_can_be_run(
+async def test_programs_in_a_private_folder_are_copied_to_another_one(
     server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres, "_is_open", lambda packages, user: False)
@@ -129,7 +129,7 @@ async def test_programs_in_a_private_folder_are_copied_to_where_they_can_be_run(
     assert len(copies) == (0 if places.system_user() is None else 1)
 
 
-async def test_a_private_folder_is_left_private_and_the_data_goes_elsewhere(
+async def test_the_data_goes_elsewhere_when_the_folder_is_private(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     private = directory / "private"
@@ -141,16 +141,16 @@ async def test_a_private_folder_is_left_private_and_the_data_goes_elsewhere(
     assert chosen.parent.parent == directory
     assert places.can_enter(chosen.parent, "nobody")
     chosen.mkdir()
-    assert places.postgres_directory(private) == chosen, "it is remembered"
+    assert places.postgres_directory(private) == chosen, "the chosen folder was not found again"
     assert private.stat().st_mode & 0o777 == 0o700
 
 
-async def test_postgres_dies_with_a_parent_that_was_killed_and_starts_again_at_once(
+async def test_postgres_ends_with_its_killed_parent_and_can_start_again_at_once(
     server: EmbeddedPostgres, directory: Path
 ) -> None:
     script = """
 import asyncio, pathlib, sys
-from shared.embedded.postgres import EmbeddedPostgres
+from development.postgres import EmbeddedPostgres
 server = EmbeddedPostgres(pathlib.Path(sys.argv[1]))
 asyncio.run(server.start())
 print(server.pid, flush=True)

@@ -20,9 +20,9 @@ from urllib.parse import quote
 
 import psycopg2
 
-from shared.embedded import child, places
-from shared.embedded.child import ServerFailed
-from shared.embedded.server import Server
+from development import child, places
+from development.child import ServerFailed
+from development.server import Server
 
 START_SECONDS = 60.0
 """How long a start may take, recovery after a crash included."""

@@ -8,7 +8,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from shared.embedded.child import ServerFailed
+from development.child import ServerFailed
 
 MAX_SOCKET_PATH = 107
 """The bytes of a path that a `sockaddr_un` can hold, without the closing NUL."""

@@ -1,4 +1,4 @@
-"""The fixtures of other tests keep their promises."""
+"""Tests the fixtures of the other tests: their databases, their Redis and their settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.servers import Servers
 
 
 @pytest.mark.parametrize("turn", [1, 2])
-def test_each_test_has_a_database_without_traces_of_another(database_url: str, turn: int) -> None:
+def test_each_test_has_a_new_database(database_url: str, turn: int) -> None:
     with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
         cursor.execute("CREATE TABLE traces (turn int)")
         cursor.execute("INSERT INTO traces VALUES (%s)", (turn,))
@@ -30,11 +30,11 @@ def test_each_test_has_an_empty_redis(redis_url: str, turn: int) -> None:
         client.set("turn", turn)
 
 
-def test_a_child_process_reads_the_very_settings_of_the_test(settings: Settings) -> None:
+def test_a_child_process_reads_the_settings_of_the_test(settings: Settings) -> None:
     assert Settings.from_environment(environment_of(settings)) == settings
 
 
-def test_a_database_is_dropped_with_its_sessions_open(servers: Servers) -> None:
+def test_a_database_is_dropped_although_sessions_are_open(servers: Servers) -> None:
     with servers.database() as url:
         connection = psycopg2.connect(url)
     connection.close()

@@ -1,4 +1,4 @@
-"""`make run` starts all parts and leaves nothing behind, whatever ends it. Stand-ins replace the API and gateways."""
+"""`make run` starts all parts, and leaves nothing behind however it ends. Stand-ins replace the API and gateways."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ import psutil
 import psycopg2
 import pytest
 
-from shared.embedded import child
-from shared.embedded.discovery import find_running
-from shared.embedded.supervisor import SECOND_GATEWAY
+from development import child
+from development.supervisor import SECOND_GATEWAY
+from shared.running import find_running
 from tests.support.ports import free_port, is_free
 from tests.support.processes import base_environment
 
 pytestmark = pytest.mark.servers
-CHECKOUT = Path(__file__).parents[3]
+CHECKOUT = Path(__file__).parents[2]
 SECONDS = 30.0
-"""Far more time than needed: a test that waits this long has failed."""
+"""Far more time than needed. A test that waits this long fails."""
 
 
 class Run:
-    """One `python -m shared.embedded` with stand-ins, or a command that starts it."""
+    """One `make run` with stand-ins, or a command that starts it."""
 
     def __init__(self, data: Path, api_port: int, gateway_port: int) -> None:
         self.data = data
@@ -48,14 +48,14 @@ class Run:
     def command(self, *, gateway: str = "standin_gateway", young_seconds: float = 5.0) -> list[str]:
         script = f"""
 import sys
-from shared.embedded import supervisor
+from development import supervisor
 supervisor.YOUNG_SECONDS = {young_seconds}
-sys.exit(supervisor.main(api="tests.shared.embedded.standin_api", gateway="tests.shared.embedded.{gateway}"))
+sys.exit(supervisor.main(api="tests.development.standin_api", gateway="tests.development.{gateway}"))
 """
         return [sys.executable, "-c", script]
 
     def gateways(self) -> list[psutil.Process]:
-        return [process for process in self.processes() if "tests.shared.embedded.standin_gateway" in process.cmdline()]
+        return [process for process in self.processes() if "tests.development.standin_gateway" in process.cmdline()]
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
         with self.log.open("wb") as log:
@@ -98,7 +98,7 @@ sys.exit(supervisor.main(api="tests.shared.embedded.standin_api", gateway="tests
         for process in psutil.process_iter(["pid", "cmdline"]):
             try:
                 where = process.environ().get("DATA_DIRECTORY")
-                # The servers have neither our environment nor our folder.
+                # Postgres and Redis do not have our environment, but they run in this folder.
                 if where == str(self.data) or process.cwd().startswith(str(self.data)):
                     found.append(process)
             except (psutil.NoSuchProcess, psutil.AccessDenied):
@@ -133,7 +133,7 @@ async def run(directory: Path, ports: tuple[int, int]) -> AsyncIterator[Run]:
 
 @pytest.fixture
 def other(directory: Path, ports: tuple[int, int]) -> Iterator[Run]:
-    """A second `make run`, which is expected to give up."""
+    """A second `make run`, which must end with an error."""
     run = Run(directory / "other", *ports)
     yield run
     if run.process is not None:
@@ -145,7 +145,8 @@ def other(directory: Path, ports: tuple[int, int]) -> Iterator[Run]:
 async def test_a_signal_stops_everything_in_order(run: Run, number: signal.Signals) -> None:
     process = run.start()
     await run.ready()
-    assert len(run.left()) > 5, "the supervisor, Postgres and its helpers, Redis, the API, two gateways"
+    # The supervisor, Postgres and its helpers, Redis, the API, two gateways.
+    assert len(run.left()) > 5
     assert find_running(run.data) is not None
     process.send_signal(number)
     assert await run.exit_code() == 0
@@ -155,7 +156,7 @@ async def test_a_signal_stops_everything_in_order(run: Run, number: signal.Signa
     assert sorted(path.name for path in run.data.iterdir()) == ["jwt_secret", "lock", "postgres", "redis"]
 
 
-async def test_it_says_what_runs_where_with_an_example(run: Run) -> None:
+async def test_make_run_prints_the_addresses_and_an_example(run: Run) -> None:
     run.start()
     await run.ready()
     for port in (run.api_port, run.gateway_port, run.gateway_port + SECOND_GATEWAY):
@@ -163,7 +164,7 @@ async def test_it_says_what_runs_where_with_an_example(run: Run) -> None:
     assert f"ws://127.0.0.1:{run.gateway_port + SECOND_GATEWAY}/socket/websocket --count 2" in run.output()
 
 
-async def test_started_twice_it_says_so_in_one_line_and_disturbs_nothing(run: Run, other: Run) -> None:
+async def test_a_second_make_run_is_refused_in_one_line_and_changes_nothing(run: Run, other: Run) -> None:
     run.start()
     await run.ready()
     other.environment["DATA_DIRECTORY"] = str(run.data)
@@ -175,7 +176,7 @@ async def test_started_twice_it_says_so_in_one_line_and_disturbs_nothing(run: Ru
     assert find_running(run.data) is not None
 
 
-async def test_with_a_port_taken_it_says_so_in_one_line_and_starts_nothing(run: Run, other: Run) -> None:
+async def test_a_taken_port_is_reported_in_one_line_and_nothing_starts(run: Run, other: Run) -> None:
     run.start()
     await run.ready()
     other.start()
@@ -192,7 +193,7 @@ async def test_wrong_settings_are_refused_in_one_line(run: Run) -> None:
     assert not run.data.exists()
 
 
-async def test_killed_it_takes_all_with_it_and_its_data_is_there_at_the_next_start(run: Run) -> None:
+async def test_a_killed_make_run_ends_all_parts_and_keeps_its_data(run: Run) -> None:
     process = run.start()
     await run.ready()
     found = find_running(run.data)
@@ -203,7 +204,7 @@ async def test_killed_it_takes_all_with_it_and_its_data_is_there_at_the_next_sta
         connection.commit()
     process.kill()
     process.wait()
-    run.start()  # At once, so that it has to wait for processes that are still ending.
+    run.start()  # Now some processes of the first run are still ending.
     await run.ready()
     with closing(psycopg2.connect(found[0])) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT text FROM notes")
@@ -211,11 +212,11 @@ async def test_killed_it_takes_all_with_it_and_its_data_is_there_at_the_next_sta
     assert (run.data / "jwt_secret").read_text() == secret
 
 
-async def test_everything_killed_at_once_is_no_obstacle(run: Run) -> None:
+async def test_make_run_starts_again_after_all_its_processes_were_killed(run: Run) -> None:
     process = run.start()
     await run.ready()
     for running in run.processes():
-        with contextlib.suppress(psutil.NoSuchProcess):  # When the first one ends, some of the others end with it.
+        with contextlib.suppress(psutil.NoSuchProcess):  # Some processes end with the ones that were killed first.
             running.kill()
     process.wait()
     run.start()
@@ -223,7 +224,7 @@ async def test_everything_killed_at_once_is_no_obstacle(run: Run) -> None:
     assert find_running(run.data) is not None
 
 
-async def test_it_stops_when_its_parent_is_killed(run: Run) -> None:
+async def test_make_run_stops_when_its_parent_is_killed(run: Run) -> None:
     parent = run.start("/bin/sh", "-c", '"$@"; exit $?', "sh", *run.command())
     await run.ready()
     assert run.supervisor() != parent.pid
@@ -240,11 +241,11 @@ async def test_sigterm_to_make_stops_everything(run: Run, directory: Path) -> No
     make = run.start("make", "--file", str(makefile), "run")
     await run.ready()
     make.terminate()
-    assert await run.exit_code() != 0, "make says that it was terminated"
+    assert await run.exit_code() != 0, "make must report that it was terminated"
     assert run.left() == []
 
 
-async def test_a_part_that_dies_is_started_again(run: Run) -> None:
+async def test_a_part_that_ends_is_started_again(run: Run) -> None:
     run.start(*run.command(young_seconds=0.0))
     await run.ready()
     victim = run.gateways()[0]
@@ -254,7 +255,7 @@ async def test_a_part_that_dies_is_started_again(run: Run) -> None:
     assert run.is_running
 
 
-async def test_a_part_that_dies_as_soon_as_it_has_started_stops_everything(run: Run) -> None:
+async def test_a_part_that_ends_just_after_its_start_stops_everything(run: Run) -> None:
     run.start(*run.command(young_seconds=SECONDS))
     await run.ready()
     run.gateways()[0].kill()
@@ -270,7 +271,9 @@ async def test_a_part_that_cannot_start_stops_everything(run: Run) -> None:
     assert run.left() == []
 
 
-async def test_servers_that_are_named_are_used(run: Run, database_url: str, redis_url: str) -> None:
+async def test_servers_named_in_the_environment_are_used_and_not_stopped(
+    run: Run, database_url: str, redis_url: str
+) -> None:
     run.environment |= {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
     process = run.start()
     await run.ready()
@@ -279,4 +282,4 @@ async def test_servers_that_are_named_are_used(run: Run, database_url: str, redi
     process.terminate()
     assert await run.exit_code() == 0
     with closing(psycopg2.connect(database_url)) as connection:
-        assert connection.closed == 0, "what is not its own it leaves running"
+        assert connection.closed == 0, "make run must not stop servers that it did not start"

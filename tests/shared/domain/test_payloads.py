@@ -1,4 +1,4 @@
-"""The check of a message's form, with any payload."""
+"""Tests how payloads of private chat are checked and parsed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.ids import MAX_ID, parse_id
-from shared.domain.messages import InvalidMessage, NewMessage, UnknownRecipient, parse_read, parse_send
+from shared.domain.messages import InvalidMessage, UnknownRecipient
+from shared.domain.payloads import read
+from shared.private_chat import EVENTS, Read, Send
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -19,10 +21,11 @@ anything = st.recursive(
 )
 
 
-def test_a_message_is_read() -> None:
+def test_a_message_is_parsed() -> None:
     payload = {"to": "12", "message": " Hey ", "listing_id": 3, "client_ref": "x", "other": [1]}
-    assert parse_send(7, payload) == NewMessage(7, 12, " Hey ", 3, "x")
-    assert parse_send(7, {"to": MAX_ID, "message": "x" * 4000, "listing_id": None}) == NewMessage(7, MAX_ID, "x" * 4000)
+    assert read(Send, payload) == Send(to=12, message=" Hey ", listing_id=3, client_ref="x")
+    longest = {"to": MAX_ID, "message": "x" * 4000, "listing_id": None}
+    assert read(Send, longest) == Send(to=MAX_ID, message="x" * 4000)
 
 
 @pytest.mark.parametrize(
@@ -30,9 +33,9 @@ def test_a_message_is_read() -> None:
     ["x", "", "0", "-1", "1.0", "01", " 1", "1 ", "+1", "1_0", "1e2", "\u0661", "\uff17", 0, -1, True, 2**63, [], {},
      0.0, -1.0, 38.5, float("nan"), float("inf"), float("-inf"), 2.0**53, 1e300],
 )  # fmt: skip
-def test_what_is_no_id_is_nobody(to: Any) -> None:
+def test_a_malformed_recipient_is_unknown(to: Any) -> None:
     with pytest.raises(UnknownRecipient):
-        parse_send(7, {"to": to, "message": "x"})
+        read(Send, {"to": to, "message": "x"})
 
 
 @pytest.mark.parametrize(
@@ -55,9 +58,9 @@ def test_what_is_no_id_is_nobody(to: Any) -> None:
         (None, {"payload"}),
     ],
 )
-def test_what_is_wrong_is_named(payload: Any, fields: set[str]) -> None:
+def test_every_wrong_field_is_named(payload: Any, fields: set[str]) -> None:
     with pytest.raises(InvalidMessage) as caught:
-        parse_send(7, payload)
+        read(Send, payload)
     assert set(caught.value.errors) == fields
 
 
@@ -67,10 +70,10 @@ def test_what_is_wrong_is_named(payload: Any, fields: set[str]) -> None:
         {}, optional={"to": anything, "message": anything, "listing_id": anything, "client_ref": anything}
     )
 )
-def test_any_payload_is_read_or_refused(payload: Any) -> None:
-    for parse in (lambda: parse_send(7, payload), lambda: parse_read(payload)):
+def test_any_payload_is_parsed_or_refused(payload: Any) -> None:
+    for kind in EVENTS.values():
         with suppress(InvalidMessage, UnknownRecipient):
-            assert parse()
+            assert read(kind, payload)
 
 
 @given(st.integers(1, 2**53 - 1))
@@ -79,20 +82,20 @@ def test_a_double_without_a_fraction_is_an_id(number: int) -> None:
 
 
 def test_every_id_of_a_message_may_be_a_double() -> None:
-    assert parse_send(7, {"to": 2.0, "message": "x", "listing_id": 1e2}) == NewMessage(7, 2, "x", 100)
-    new = parse_send(7, {"to": 2.0, "message": "x", "listing_id": 3.0})
-    assert (type(new.to_id), type(new.listing_id)) == (int, int)
-    assert parse_read({"with": 2.0, "up_to": 38.0}) == (2, 38)
+    assert read(Send, {"to": 2.0, "message": "x", "listing_id": 1e2}) == Send(to=2, message="x", listing_id=100)
+    new = read(Send, {"to": 2.0, "message": "x", "listing_id": 3.0})
+    assert (type(new.to), type(new.listing_id)) == (int, int)
+    assert read(Read, {"with": 2.0, "up_to": 38.0}) == Read(with_=2, up_to=38)
 
 
 @given(st.integers(1, MAX_ID))
-def test_an_id_may_be_spelled_in_digits(number: int) -> None:
+def test_an_id_may_be_a_string_of_digits(number: int) -> None:
     assert parse_id(number) == parse_id(str(number)) == number
 
 
-def test_a_read_is_read() -> None:
-    assert parse_read({"with": "12", "up_to": 5}) == (12, 5)
+def test_a_read_event_is_parsed() -> None:
+    assert read(Read, {"with": "12", "up_to": 5}) == Read(with_=12, up_to=5)
     with pytest.raises(UnknownRecipient):
-        parse_read({"with": "x", "up_to": 5})
+        read(Read, {"with": "x", "up_to": 5})
     with pytest.raises(InvalidMessage):
-        parse_read({"with": 1, "up_to": "x"})
+        read(Read, {"with": 1, "up_to": "x"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.shared.embedded.standin import serve
+from tests.development.standin import serve
 
 if __name__ == "__main__":
     asyncio.run(serve("GATEWAY_PORT"))

@@ -1,0 +1,36 @@
+"""Lets an event of private chat (shared/private_chat.py) happen for a request, as the gateway does for a push."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from api.call import Call
+from api.problems import Invalid
+from shared.domain.messages import InvalidMessage, UnknownRecipient
+from shared.domain.payloads import keys_of, read, users_in
+from shared.private_chat import Event, Outcome
+
+Posted = TypeVar("Posted", bound=Event)
+
+
+async def post(call: Call, kind: type[Posted]) -> Outcome:
+    """Let the event of the body happen. Raises Invalid; unlike a push, a body may have no other keys."""
+    body = await call.json_object(kind)
+    errors = {key: ["Unknown field."] for key in body.keys() - keys_of(kind)}
+    try:
+        event = read(kind, body)
+        if errors:
+            raise Invalid(errors)
+        return await happen(call, event)
+    except InvalidMessage as error:
+        raise Invalid({**errors, **error.errors}) from None
+    except UnknownRecipient:
+        raise Invalid({**errors, **{key: ["User not found."] for key in users_in(kind)}}) from None
+
+
+async def happen(call: Call, event: Event) -> Outcome:
+    """Let the event happen, and tell the gateways of it. Raises MessageRefused, DatabaseUnavailable."""
+    outcome = await event.happen(call.services.chats, call.user.user_id)
+    if outcome.topics:
+        call.services.realtime.broadcast(outcome.topics, event.NAME, outcome.payload)
+    return outcome

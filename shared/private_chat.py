@@ -1,0 +1,129 @@
+"""What people do in a private chat: each event once, for sockets and for REST.
+
+An event is a dataclass. Its fields are the payload that a client pushes, or the body that it posts; `happen` does what
+the event is for. The gateway's channel takes all of EVENTS; a route takes one (api/private_chat.py).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
+
+from shared.domain.declared import Id, Label, OtherUser, Text
+from shared.domain.messages import MAX_CLIENT_REF_LENGTH, MAX_TEXT_LENGTH, NewMessage
+from shared.events import topics
+from shared.events.messages import SEND, message_payload
+from shared.postgres import Database
+from shared.repositories.blocks import BlockRepository
+from shared.repositories.message_writer import MessageWriter
+from shared.repositories.messages import MessageRepository
+from shared.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Chats:
+    """What the events work with. A process has one."""
+
+    messages: MessageRepository
+    writer: MessageWriter
+    blocks: BlockRepository
+
+    @classmethod
+    def of(cls, database: Database, settings: Settings) -> Self:
+        messages = MessageRepository(database)
+        return cls(messages, MessageWriter.from_settings(messages, settings), BlockRepository(database))
+
+
+class Outcome(NamedTuple):
+    """What an event has led to: the payload that everyone on these topics is told, and the answer to the client."""
+
+    topics: Sequence[str] = ()
+    payload: Any = None
+    answer: Mapping[str, Any] | None = None
+
+
+class Event(ABC):
+    """Something that a user does in their private chats.
+
+    Every push makes one. To make a frozen dataclass takes three times as long, so these are not frozen.
+    """
+
+    __slots__ = ()
+    NAME: ClassVar[str]
+    """What clients push, and what everyone on the topics is told."""
+
+    @classmethod
+    def budget(cls, settings: Settings) -> tuple[float, float]:
+        """How often a user may push it: so many a second, and so many at once."""
+        return settings.sends_per_second, settings.send_burst
+
+    @abstractmethod
+    async def happen(self, chats: Chats, user_id: int) -> Outcome:
+        """Do it for this user. Raises MessageRefused, DatabaseUnavailable."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Send(Event):
+    """Stored first, then told to both sides, then answered. Both are told the message as `message_payload` has it."""
+
+    NAME = SEND
+
+    to: Annotated[int, OtherUser()]
+    message: Annotated[str, Text(MAX_TEXT_LENGTH)]
+    listing_id: Id | None = None
+    client_ref: Annotated[str, Label(MAX_CLIENT_REF_LENGTH)] | None = None
+
+    async def happen(self, chats: Chats, user_id: int) -> Outcome:
+        new = NewMessage(user_id, self.to, self.message, self.listing_id, self.client_ref)
+        # When this returns, the message is committed. A failure from here on loses nothing: a client that misses the
+        # broadcast catches up.
+        message = await chats.writer.send(new)
+        # A repeated `client_ref` stands for the message that was stored first, whoever the new one is for.
+        told = message_payload(message)
+        answer = {"id": told["id"], "inserted_at": told["inserted_at"]}
+        return Outcome(topics.private_chats(message.to_id, message.from_id), told, answer)
+
+
+@dataclass(slots=True, kw_only=True)
+class Read(Event):
+    """The user has read what `with` wrote, up to and including a message id. Both are told `{by, with, up_to}`."""
+
+    NAME = "read"
+
+    with_: Annotated[int, OtherUser()]
+    up_to: Id
+
+    @classmethod
+    def budget(cls, settings: Settings) -> tuple[float, float]:
+        return settings.reads_per_second, settings.read_burst
+
+    async def happen(self, chats: Chats, user_id: int) -> Outcome:
+        up_to = await chats.messages.mark_read(user_id, self.with_, self.up_to)
+        if up_to is None:
+            return Outcome()
+        told = {"by": str(user_id), "with": str(self.with_), "up_to": up_to}
+        return Outcome(topics.private_chats(self.with_, user_id), told)
+
+
+@dataclass(slots=True, kw_only=True)
+class Typing(Event):
+    """The user is writing to `to`, who is told `{from, to}` unless they have blocked the user."""
+
+    NAME = "typing"
+
+    to: Annotated[int, OtherUser()]
+
+    @classmethod
+    def budget(cls, settings: Settings) -> tuple[float, float]:
+        return settings.typings_per_second, settings.typing_burst
+
+    async def happen(self, chats: Chats, user_id: int) -> Outcome:
+        if await chats.blocks.is_blocked(user_id, by=self.to):
+            return Outcome()
+        return Outcome([topics.private_chat(self.to)], {"from": str(user_id), "to": str(self.to)})
+
+
+EVENTS: Mapping[str, type[Event]] = MappingProxyType({kind.NAME: kind for kind in (Send, Read, Typing)})
