@@ -46,7 +46,10 @@ class Outcome(NamedTuple):
 
 
 class Event(ABC):
-    """An act of a user in their private chat."""
+    """An act of a user in their private chats.
+
+    Every push makes one. Making a frozen dataclass takes three times as long, so events are not frozen.
+    """
 
     __slots__ = ()
     NAME: ClassVar[str]
@@ -62,7 +65,7 @@ class Event(ABC):
         """Carry the event out for this user. Raises MessageRefused or DatabaseUnavailable."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Send(Event):
     """Sends a message: stores it, broadcasts it to both sides in the form of `message_payload`, then answers."""
 
@@ -84,7 +87,7 @@ class Send(Event):
         return Outcome(topics.private_chats(message.to_id, message.from_id), told, answer)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Read(Event):
     """Notes that the user has read the messages of `with` up to a message id. Both get `{by, with, up_to}`."""
 
@@ -105,7 +108,7 @@ class Read(Event):
         return Outcome(topics.private_chats(self.with_, user_id), told)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Typing(Event):
     """Tells `to` that the user is writing, with `{from, to}`, unless `to` has blocked the user."""
 

@@ -176,6 +176,11 @@ class _Runner:
         except WorkerEnded as error:
             log.warning("picture worker died", error=str(error), bytes=len(job.data))
             _fail(job, BrokenPicture("the picture cannot be decoded"))
+        except Exception as error:
+            # Without an answer the caller would wait for ever, and without the runner all later callers as well.
+            log.error("picture worker failed", error=repr(error))
+            await self._end_worker()
+            _fail(job, PicturesBusy("no pictures can be processed now"))
         else:
             if isinstance(answer, Refused):
                 _fail(job, REFUSALS.get(answer.error, BrokenPicture)(answer.reason))

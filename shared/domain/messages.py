@@ -12,9 +12,9 @@ MAX_TEXT_LENGTH = 4000
 MAX_CLIENT_REF_LENGTH = 200
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NewMessage:
-    """A message whose form has been checked, not yet stored."""
+    """A message whose form has been checked, not yet stored. It is not frozen, because that would be slower to make."""
 
     from_id: int
     to_id: int

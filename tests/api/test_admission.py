@@ -1,4 +1,4 @@
-"""Which tokens are accepted, what refused clients are told, and how many statements many concurrent requests need."""
+"""Tests which tokens are accepted, the answers to the others, and the number of statements of concurrent requests."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def test_concurrent_requests_share_one_look_up(api: Api, monkeypatch: pyte
     async with asyncio.timeout(10):
         answers = await asyncio.gather(*(api.call("GET", "/api/me", 200, who=one) for one in people))
     assert [answer["id"] for answer in answers] == [one.id for one in people]
-    # One look-up for the first request, and one for all that came while it ran.
+    # The first request makes one look-up, and all requests that came meanwhile share a second one.
     assert len(looks) == 2
 
 
@@ -52,7 +52,7 @@ async def test_concurrent_requests_share_one_look_up(api: Api, monkeypatch: pyte
         (True, False, True, 401, "unauthorized", "The session has ended."),
     ],
 )
-async def test_a_refused_token_gets_the_reason_and_the_log_says_whose_it_is(
+async def test_a_refusal_of_a_token_has_the_reason_and_is_logged_with_the_user_id(
     api: Api,
     rows: Rows,
     caplog: pytest.LogCaptureFixture,
@@ -79,7 +79,7 @@ async def test_a_refused_token_gets_the_reason_and_the_log_says_whose_it_is(
     assert logged(caplog)[-1]["user_id"] == someone.id
 
 
-async def test_the_line_of_a_request_says_whose_session_it_begins_or_renews(
+async def test_requests_that_start_or_renew_a_session_are_logged_with_the_user_id(
     api: Api, rows: Rows, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -91,12 +91,12 @@ async def test_the_line_of_a_request_says_whose_session_it_begins_or_renews(
     await rows.execute("UPDATE users SET banned_at = now(), ban_reason = 'fraud'")
     await api.call("POST", "/api/token/refresh", 403, json=session)
     await api.call("POST", "/api/login", 403, json=right)
-    # Who does not know the password may be anybody.
+    # The failed login has no user id, because a client without the password may be anybody.
     assert [line["user_id"] for line in logged(caplog)] == [*[someone.id] * 3, None, *[someone.id] * 2]
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
-    """The fields of the lines of all requests."""
+    """The fields of the log line of each request."""
     return [record.fields for record in caplog.records if record.getMessage() == "request"]  # type: ignore[attr-defined]
 
 
@@ -109,7 +109,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
         (None, "Bearer", "Authentication needed."),
     ],
 )
-async def test_a_header_without_a_good_token_gets_the_reason(
+async def test_a_refusal_of_a_malformed_header_has_the_reason(
     api: Api, header: str | None, challenge: str, detail: str
 ) -> None:
     response = await api.client.get("/api/me", headers={} if header is None else {"Authorization": header})

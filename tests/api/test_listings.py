@@ -1,4 +1,4 @@
-"""Listings: creating, reading, changing and hiding them; who sees them, and what is broadcast of their changes."""
+"""Tests how listings are created, read, changed and hidden, who sees them, and which changes are broadcast."""
 
 from __future__ import annotations
 
@@ -258,8 +258,8 @@ async def test_a_change_of_a_private_listing_is_broadcast_with_its_id_only(
     assert broadcasts.seen[-1] == (f"listing:{listing_id}", LISTING_UPDATED, {"id": listing_id})
 
 
-# (method, path, body, who, trips). Each asks who it is and whether they see the listing, and carries the act out; those
-# after which somebody may see the listing also read it, once for everybody.
+# (method, path, body, who, trips). Each request reads the user, checks the listing and changes it: three trips. If
+# anybody may see the listing afterwards, a fourth trip reads it.
 TRIPS = [
     ("PATCH", "", {"title": "Changed"}, "seller", 4),
     ("PATCH", "", {"title": "Changed", "category_id": 1}, "admin", 4),
@@ -281,7 +281,7 @@ async def test_a_change_costs_few_trips_to_postgres(
     who: str,
     trips: int,
 ) -> None:
-    # One connection, and so one that has prepared every statement by the second request.
+    # There is one connection, so all statements are prepared when the second request comes.
     api = await make_api(database_pool_size=1)
     people = {"seller": await api.register(), "admin": await api.register(role=Role.ADMIN)}
     category_id = await rows.category()
@@ -302,8 +302,8 @@ async def test_a_change_costs_few_trips_to_postgres(
 WAITING = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
-async def test_of_two_changes_at_once_the_later_one_has_the_later_time(api: Api, rows: Rows) -> None:
-    """By it, a page tells which of two contents is the newer one."""
+async def test_the_later_of_two_concurrent_changes_has_the_later_time(api: Api, rows: Rows) -> None:
+    """The page compares these times to find out which content is newer."""
     seller = await api.register()
     listing_id = await rows.listing(seller.id)
     touch = Statement("", "UPDATE listings SET updated_at = clock_timestamp() WHERE id = %s RETURNING updated_at")
@@ -313,7 +313,7 @@ async def test_of_two_changes_at_once_the_later_one_has_the_later_time(api: Api,
             api.call("PATCH", f"/api/listings/{listing_id}", 200, who=seller, json={"title": "Second"})
         )
         async with asyncio.timeout(10):
-            while not await rows.fetch(WAITING):  # noqa: ASYNC110 (Postgres tells nobody)
+            while not await rows.fetch(WAITING):  # noqa: ASYNC110 (Postgres has no event for this)
                 await asyncio.sleep(0.01)
         [[first_at]] = await first.fetch(touch, listing_id)
     assert datetime.fromisoformat((await second)["updated_at"]) > first_at

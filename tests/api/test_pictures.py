@@ -325,7 +325,7 @@ async def test_an_upload_takes_its_place_before_its_body_is_read(make_api: MakeA
     async with asyncio.timeout(10):
         for _ in range(3):
             await begun.acquire()
-        while workers.free:  # noqa: ASYNC110 (it tells nobody)
+        while workers.free:  # noqa: ASYNC110 (the pool has no event for this)
             await asyncio.sleep(0)
         # The fourth upload is refused before its body has come.
         refused = await api.client.post(path, data=slowly(), headers=headers)

@@ -27,7 +27,8 @@ def failures() -> list[type[Exception]]:
         kind
         for module in [*modules, errors]
         for _, kind in inspect.getmembers(module, inspect.isclass)
-        if issubclass(kind, Exception) and kind.__module__ == module.__name__ and kind not in ELSEWHERE
+        if issubclass(kind, Exception) and kind.__module__ == module.__name__ and not kind.__name__.startswith("_")
+        if kind not in ELSEWHERE
     ]
 
 

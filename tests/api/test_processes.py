@@ -1,4 +1,4 @@
-"""`python -m api` as a real process: it serves, it stops, and it runs the operator's commands."""
+"""Tests `python -m api` as a real process, which serves, stops, and runs the operator's commands."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def test_the_api_publishes_through_redis_and_finishes_requests_before_it_s
         async with asyncio.timeout(5):
             await broadcasts.arrived.wait()
         assert broadcasts.seen == [("private_chat:1", "send", message)]
-        # A running request is finished: the API has asked for its body, and is told to stop before the body has come.
+        # The API is told to stop while it waits for the body of a request, and it still finishes this request.
         login = json.dumps({"email": body["email"], "password": PASSWORD}).encode()
 
         async def late() -> AsyncIterator[bytes]:
@@ -125,9 +125,9 @@ async def test_the_command_role_makes_the_first_admin_and_keeps_the_last_one(set
     assert command(settings, "role", "user1@example.com", "king").returncode == 2
 
 
-async def test_the_command_schema_says_what_it_did(settings: Settings) -> None:
+async def test_the_command_schema_prints_whether_it_applied_the_schema(settings: Settings) -> None:
     await rows(settings, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    # By a Python that has imported nothing yet.
+    # This process is a new Python, and not one of the nursery, which has imported modules already.
     environment = {**base_environment(), **environment_of(settings)}
     applied = subprocess.check_output([sys.executable, "-m", "api", "schema"], cwd=CHECKOUT, env=environment, text=True)
     assert applied == "schema applied\n"

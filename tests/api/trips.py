@@ -12,7 +12,7 @@ from shared.postgres.connection import Connection
 
 @contextmanager
 def counted_trips(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """What is sent to Postgres inside the block, without what the process itself reports and cleans up."""
+    """The statements that are sent to Postgres inside the block, without the process's own regular ones."""
     sent: list[str] = []
     own = ('EXECUTE "node_', 'EXECUTE "picture_take_abandoned"')
     run = Connection.run

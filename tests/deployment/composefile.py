@@ -112,7 +112,7 @@ class _Anything(dict[str, str]):
 
 
 def _named(given: Any) -> dict[str, Any]:
-    """The options by name; a list of names stands for names without options."""
+    """The options by name; names in a list have no options."""
     return {name: {} for name in given} if isinstance(given, list) else given
 
 

@@ -1,4 +1,4 @@
-"""The deployment without its containers: two gateways and two APIs in production mode, and nginx before them."""
+"""The deployment without its containers: two gateways and two APIs in production mode, behind nginx."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Deployment:
 
 
 def production(database_url: str, redis_url: str, data: Path) -> Settings:
-    """The settings that compose.yaml makes."""
+    """The same settings as in compose.yaml."""
     return Settings(
         environment="production",
         database_url=database_url,

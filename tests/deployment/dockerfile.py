@@ -164,7 +164,7 @@ def _begin(base: Stage | None, root: Path) -> Stage:
     root.mkdir()
     if base is None:
         return Stage(root)
-    # Links are enough, because no step changes a file that an earlier stage has made.
+    # Hard links are enough, because no step changes a file of an earlier stage.
     shutil.copytree(base.root, root, symlinks=True, dirs_exist_ok=True, copy_function=os.link)
     return replace(
         base, root=root, environment=dict(base.environment), ports=list(base.ports), owners=dict(base.owners)
@@ -186,7 +186,7 @@ def _copy(context: Path, stages: dict[str, Stage], stage: Stage, rest: str) -> N
         raise StepFailed(f"COPY {rest}: {source} is left out by .dockerignore")
     original = origin.path(source) if origin else context / source
     if origin and "chown" not in options:
-        # It depends on the builder whether owners are copied.
+        # Some builders copy owners, and others do not.
         given_away = [path for path in origin.owners if origin.path(str(path)).is_relative_to(original)]
         _known(not given_away, "COPY", rest)
     copied = stage.path(destination)
@@ -229,10 +229,10 @@ def _ignored(context: Path) -> Callable[[str, list[str]], list[str]]:
 
 def _run(stage: Stage, command: str) -> None:
     words = shlex.split(command)
-    # An absolute path would be one of this machine. And the table would miss files to which a command gives an owner.
+    # An absolute path would be one on this machine, and the table would miss an owner that a command sets.
     is_followed = not command.startswith(("--", "[")) and not any(word.startswith("/") for word in words)
     _known(stage.user == ROOT and is_followed and not GIVES_AWAY.search(command), "RUN", command)
-    # `python` stands for the base image's: this Python, without the packages of its virtual environment.
+    # `python` means the base image's, so it is this Python without the packages of its virtual environment.
     own = Path(sys.base_prefix, "bin")
     path = f"{own}:{os.environ['PATH']}"
     shell_command = re.sub(r"^python ", f"{shlex.quote(str(own / 'python3'))} ", command)

@@ -22,7 +22,7 @@ LOG_SECONDS = 10.0
 
 
 def find_nginx() -> str | None:
-    """The path of nginx; None without one. Debian puts it into a folder that is only in root's PATH."""
+    """The path of nginx; None if there is none. Debian puts it into a folder that is only in root's PATH."""
     return shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
 
 
@@ -56,7 +56,7 @@ class Nginx:
 
 @asynccontextmanager
 async def running_nginx(program: str, ports: Mapping[str, int]) -> AsyncIterator[Nginx]:
-    """Run nginx. `ports` has the port here of each process in upstreams.conf: `{"gateway-1:4000": 12345, ...}`."""
+    """Run nginx. `ports` maps each process in upstreams.conf to its port here: `{"gateway-1:4000": 12345, ...}`."""
     with scratch_directory() as directory:
         port = free_port()
         settings = directory / "settings"

@@ -18,13 +18,13 @@ COMPOSE = read(CHECKOUT / "compose.yaml")
 SERVICES: dict[str, Any] = COMPOSE["services"]
 PROCESSES = ["gateway-1", "gateway-2", "api-1", "api-2"]
 ENDING = ["operator", "postgres-role"]
-"""Services that do something once and end."""
+"""These services do their work once and end."""
 NGINX = CHECKOUT / "deploy" / "nginx"
 SECRETS = {"JWT_SECRET": "x" * 32, "POSTGRES_PASSWORD": "p@ss:/word"}
 
 
 @pytest.mark.parametrize("name", [*PROCESSES, "operator"])
-def test_the_settings_are_good_for_production(name: str) -> None:
+def test_the_settings_are_valid_in_production(name: str) -> None:
     settings = Settings.from_environment(environment(SERVICES[name], SECRETS))
     assert settings.is_production
     assert settings.rate_limits
@@ -40,7 +40,7 @@ def test_no_secret_has_a_default(missing: str) -> None:
             environment(SERVICES[name], given)
 
 
-def test_a_secret_is_in_the_environment_alone() -> None:
+def test_secrets_are_only_in_the_environment() -> None:
     text = (CHECKOUT / "compose.yaml").read_text(encoding="utf-8")
     for name, service in SERVICES.items():
         rest = {key: value for key, value in service.items() if key != "environment"}
@@ -62,7 +62,7 @@ def test_nginx_knows_every_process_by_name_and_address() -> None:
     assert set(re.findall(r"server ([a-z0-9-]+):", upstreams)) == set(PROCESSES)
 
 
-def test_one_port_is_open_and_the_servers_are_reached_from_inside_alone() -> None:
+def test_only_nginx_can_be_reached_from_outside() -> None:
     assert [name for name, service in SERVICES.items() if "ports" in service] == ["nginx"]
     assert COMPOSE["networks"]["back"] == {"internal": True}
     for name in ("postgres", "redis", "operator"):
@@ -70,7 +70,7 @@ def test_one_port_is_open_and_the_servers_are_reached_from_inside_alone() -> Non
     assert SERVICES["postgres-role"]["network_mode"] == "none"
 
 
-def test_visitors_by_ipv6_come_to_nginx_by_ipv6() -> None:
+def test_visitors_can_reach_nginx_by_ipv6() -> None:
     front = COMPOSE["networks"]["front"]
     assert front["enable_ipv6"] is True
     four, six = (ip_network(config["subnet"]) for config in front["ipam"]["config"])
@@ -80,7 +80,7 @@ def test_visitors_by_ipv6_come_to_nginx_by_ipv6() -> None:
     assert listens == ["8080", "[::]:8080"]
 
 
-def test_everything_that_goes_on_is_checked_and_started_again() -> None:
+def test_every_lasting_service_has_a_health_check_and_is_restarted() -> None:
     dockerfile = (CHECKOUT / "Dockerfile").read_text(encoding="utf-8")
     for name, service in SERVICES.items():
         if name in ENDING:
@@ -93,7 +93,7 @@ def test_everything_that_goes_on_is_checked_and_started_again() -> None:
             assert service["healthcheck"]["test"]
 
 
-def test_nginx_is_healthy_while_it_serves_whatever_is_behind_it() -> None:
+def test_the_health_check_of_nginx_does_not_depend_on_other_processes() -> None:
     [url] = [word for word in SERVICES["nginx"]["healthcheck"]["test"] if word.startswith("http")]
     path = url.removeprefix("http://127.0.0.1:8080")
     block = (NGINX / "nginx.conf").read_text(encoding="utf-8").partition(f"location = {path} {{")[2].partition("}\n")[0]
@@ -101,7 +101,7 @@ def test_nginx_is_healthy_while_it_serves_whatever_is_behind_it() -> None:
     assert "proxy_pass" not in block
 
 
-def test_the_server_that_sets_an_empty_volume_up_does_not_count_as_ready() -> None:
+def test_postgres_is_not_ready_while_its_image_initializes_an_empty_volume() -> None:
     test = SERVICES["postgres"]["healthcheck"]["test"]
     assert test[test.index("-h") + 1] == "127.0.0.1"
 
@@ -114,21 +114,21 @@ def test_every_log_is_bounded(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_nothing_gains_privileges(name: str) -> None:
+def test_no_service_can_gain_privileges(name: str) -> None:
     service = SERVICES[name]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    if name != "postgres":  # Its image begins as root, takes its folder over, and then drops its rights.
+    if name != "postgres":  # Its image starts as root, changes the owner of its folder, and then drops its rights.
         assert service["cap_drop"] == ["ALL"]
         assert service["read_only"] is True
 
 
-def test_redis_has_a_folder_that_it_may_write_to() -> None:
+def test_redis_has_a_writable_folder() -> None:
     user, _, group = SERVICES["redis"]["user"].partition(":")
     assert SERVICES["redis"]["tmpfs"] == [f"/data:uid={user},gid={group}"]
 
 
-def test_an_image_is_built_by_one_service() -> None:
-    """If two services build the same name, each gets an image of its own, and a second `up` replaces the first one."""
+def test_only_one_service_builds_each_image() -> None:
+    """If two services build one image, each builds its own, and so a second `up` replaces a container."""
     built = {name: service["image"] for name, service in SERVICES.items() if "build" in service}
     assert built == {"gateway-1": "daveslist-gateway", "api-1": "daveslist-api"}
     assert {SERVICES[name]["image"] for name in (*PROCESSES, "operator")} == set(built.values())
@@ -136,7 +136,7 @@ def test_an_image_is_built_by_one_service() -> None:
         assert SERVICES[name]["build"] == {"context": ".", "target": image.removeprefix("daveslist-")}
 
 
-def test_an_operator_s_commands_run_beside_the_processes() -> None:
+def test_the_operator_service_has_the_image_and_settings_of_the_api() -> None:
     operator, api = SERVICES["operator"], SERVICES["api-1"]
     assert operator["profiles"] == ["operator"]
     assert (operator["restart"], operator["healthcheck"]) == ("no", {"disable": True})
@@ -144,7 +144,7 @@ def test_an_operator_s_commands_run_beside_the_processes() -> None:
         assert operator[key] == api[key]
 
 
-def test_the_processes_wait_for_their_role_which_is_not_the_server_s_superuser() -> None:
+def test_the_processes_wait_for_their_role_and_do_not_use_the_superuser() -> None:
     for name in (*PROCESSES, "operator"):
         assert SERVICES[name]["depends_on"]["postgres-role"] == {"condition": "service_completed_successfully"}
     role, server = SERVICES["postgres-role"], SERVICES["postgres"]
@@ -167,13 +167,13 @@ def test_a_process_has_time_to_stop(name: str) -> None:
     assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) >= settings.shutdown_seconds + 5
 
 
-def test_the_connections_to_postgres_are_enough_for_all_processes() -> None:
+def test_postgres_allows_enough_connections_for_all_processes() -> None:
     [most] = [int(word.partition("=")[2]) for word in SERVICES["postgres"]["command"] if "max_connections" in word]
     assert most >= len(PROCESSES) * Settings().database_pool_size + 20
 
 
 @pytest.mark.parametrize("command", ["up --detach --no-deps", "docker run", "--no-recreate"])
-def test_the_guide_does_not_say_what_leaves_other_containers_than_up_would(command: str) -> None:
+def test_the_guide_has_no_command_that_bypasses_compose_up(command: str) -> None:
     assert command not in (CHECKOUT / "docs" / "operating.md").read_text(encoding="utf-8")
 
 
@@ -201,7 +201,7 @@ def test_the_guide_does_not_say_what_leaves_other_containers_than_up_would(comma
     ],
     ids=str,
 )
-def test_what_is_not_known_fails(tmp_path: Path, change: dict[str, Any]) -> None:
+def test_an_unknown_key_or_form_fails(tmp_path: Path, change: dict[str, Any]) -> None:
     text = (CHECKOUT / "compose.yaml").read_text(encoding="utf-8")
     changed = tmp_path / "compose.yaml"
     changed.write_text(yaml.safe_dump(_merged(yaml.safe_load(text), change)), encoding="utf-8")

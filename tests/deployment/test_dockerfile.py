@@ -1,4 +1,4 @@
-"""Building a Dockerfile without an engine: known steps give the same result as in an engine, unknown ones fail."""
+"""The builder of dockerfile.py carries out known steps as a container engine does, and fails at unknown steps."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def follow(tmp_path: Path, text: str, ignore: str = "*\n!schema.sql\n!api\n") ->
     return build(context / "Dockerfile", directory)
 
 
-def test_a_folder_that_was_there_keeps_its_owner(tmp_path: Path) -> None:
-    """An image that made its folder of pictures as root, and then gave it away, could not write to the folder."""
+def test_an_existing_folder_keeps_its_owner(tmp_path: Path) -> None:
+    """So an image cannot write to a folder that root has made, even if a later COPY sets the owner."""
     stages = follow(
         tmp_path,
         f"{FROM}RUN mkdir data\nFROM python:3.13-slim AS base\nCOPY --from=build /daveslist /daveslist\n"
@@ -35,7 +35,7 @@ def test_a_folder_that_was_there_keeps_its_owner(tmp_path: Path) -> None:
     assert stages["base"].owner("/daveslist/data") == "0:0"
 
 
-def test_what_a_copy_makes_belongs_to_whom_it_says(tmp_path: Path) -> None:
+def test_copied_files_belong_to_the_user_in_chown(tmp_path: Path) -> None:
     stages = follow(
         tmp_path,
         f"{FROM}COPY --chown=7:8 api given/deep\nCOPY --chown=7:8 schema.sql given/\nCOPY api api/\nWORKDIR /empty\n"
@@ -100,18 +100,18 @@ def test_what_a_copy_makes_belongs_to_whom_it_says(tmp_path: Path) -> None:
         "FROM build AS build",
     ],
 )
-def test_what_is_not_known_fails(tmp_path: Path, step: str) -> None:
+def test_an_unknown_step_fails(tmp_path: Path, step: str) -> None:
     with pytest.raises(StepFailed):
         follow(tmp_path, f"{FROM}{step}\n")
 
 
 @pytest.mark.parametrize("step", ["RUN true", "WORKDIR /daveslist/deeper"])
-def test_what_another_user_than_root_would_make_is_not_known(tmp_path: Path, step: str) -> None:
+def test_a_step_that_makes_files_as_another_user_than_root_fails(tmp_path: Path, step: str) -> None:
     with pytest.raises(StepFailed, match="not known here"):
         follow(tmp_path, f"{FROM}USER 10001:10001\n{step}\n")
 
 
-def test_whether_owners_come_along_is_not_known(tmp_path: Path) -> None:
+def test_a_copy_between_stages_of_files_with_another_owner_fails(tmp_path: Path) -> None:
     with pytest.raises(StepFailed, match="not known here"):
         follow(
             tmp_path,
@@ -120,12 +120,12 @@ def test_whether_owners_come_along_is_not_known(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lines", ["!api\n", "*\napi/*.txt\n", "*\n!api\n!a*\n"])
-def test_a_pattern_of_what_is_ignored_that_is_not_known_fails(tmp_path: Path, lines: str) -> None:
+def test_an_unknown_pattern_in_dockerignore_fails(tmp_path: Path, lines: str) -> None:
     with pytest.raises(StepFailed, match="dockerignore"):
         follow(tmp_path, f"{FROM}COPY api api/\n", lines)
 
 
-def test_a_stage_inherits_what_its_base_declares(tmp_path: Path) -> None:
+def test_a_stage_inherits_the_declarations_of_its_base(tmp_path: Path) -> None:
     stages = follow(
         tmp_path,
         f'{FROM}ENV A=1\nEXPOSE 4000\nSTOPSIGNAL SIGTERM\nCMD ["x"]\nHEALTHCHECK --interval=5s CMD ["y"]\n'

@@ -1,4 +1,4 @@
-"""The image: its steps work in clean folders, and the result serves in production mode without anything else."""
+"""The steps of the Dockerfile work in clean folders, and the resulting images serve in production mode."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NO_INDEX = re.compile(r"NewConnectionError|name resolution|Network is unreachabl
 START_SECONDS = 30.0
 
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]  # Packages are downloaded.
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]  # The build downloads packages.
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def stages() -> Iterator[Mapping[str, Stage]]:
 
 
 @pytest.mark.parametrize(("name", "port_name", "port"), [("gateway", "GATEWAY_PORT", 4000), ("api", "API_PORT", 4001)])
-async def test_a_stage_serves_says_that_it_is_ready_and_stops(
+async def test_an_image_serves_reports_its_health_and_stops(
     stages: Mapping[str, Stage],
     name: str,
     port_name: str,
@@ -77,7 +77,7 @@ async def test_a_stage_serves_says_that_it_is_ready_and_stops(
         await child.stop(process)
 
 
-def test_it_has_neither_an_installer_nor_what_only_development_needs(stages: Mapping[str, Stage]) -> None:
+def test_the_image_has_no_installer_and_no_development_packages(stages: Mapping[str, Stage]) -> None:
     [packages] = stages["api"].path(".venv/lib").glob("python*/site-packages")
     names = {path.name for path in packages.iterdir()}
     assert {"aiohttp", "aiopg", "uvloop"} <= names
@@ -95,7 +95,7 @@ def test_it_has_neither_an_installer_nor_what_only_development_needs(stages: Map
 
 
 @pytest.mark.parametrize("name", ["api", "gateway"])
-def test_it_runs_as_nobody_to_whom_only_the_data_belongs(stages: Mapping[str, Stage], name: str) -> None:
+def test_the_image_runs_as_a_user_who_owns_only_the_data(stages: Mapping[str, Stage], name: str) -> None:
     stage = stages[name]
     assert stage.user == "10001:10001"
     assert {str(path): owner for path, owner in stage.owners.items()} == {"/daveslist/data": stage.user}

@@ -1,4 +1,4 @@
-"""Through nginx with the deployment's own configuration: people can do all that they may, and nothing else."""
+"""nginx with the deployment's own configuration lets people do all that they may, and nothing else."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @asynccontextmanager
 async def browser_at(address: str) -> AsyncIterator[aiohttp.ClientSession]:
-    """A client with an address of its own."""
+    """A client that connects from this address."""
     connector = aiohttp.TCPConnector(local_addr=(address, 0), limit=0)
     async with aiohttp.ClientSession(connector=connector) as client:
         yield client
 
 
 async def problem(response: aiohttp.ClientResponse) -> str:
-    """The type of the problem in an answer."""
+    """The type of the problem in a response."""
     assert response.content_type == "application/problem+json"
     return str((await response.json(content_type=None))["type"])
 
@@ -50,7 +50,7 @@ async def test_people_chat_by_websocket(deployment: Deployment) -> None:
         answer = await first.push(ann.topic, "send", {"to": str(bob.id), "message": "Sold?"})
         assert answer["status"] == "ok"
         assert (await second.event("send"))["id"] == answer["response"]["id"]
-    # The gateway with fewer connections gets the next one, so each has got one.
+    # nginx chooses the gateway with fewer connections, so each gateway has one.
     nodes = {line["upstream"] for line in await deployment.nginx.logged("/socket/websocket", 2)}
     assert nodes == {f"127.0.0.1:{node.port}" for node in deployment.gateways}
 
@@ -74,7 +74,7 @@ async def test_people_chat_by_polls_that_go_to_the_gateways_in_turn(deployment: 
     assert {line["upstream"] for line in polls} == {f"127.0.0.1:{node.port}" for node in deployment.gateways}
 
 
-async def test_clients_are_counted_by_their_own_address_whatever_they_say(deployment: Deployment) -> None:
+async def test_a_forged_header_does_not_change_the_address_of_a_client(deployment: Deployment) -> None:
     limit = deployment.settings.registrations_per_minute
 
     async def register(client: aiohttp.ClientSession, number: int, forged: str) -> int:
@@ -93,7 +93,7 @@ async def test_clients_are_counted_by_their_own_address_whatever_they_say(deploy
     "path",
     ["/metrics", "/metrics/", "//metrics", "/%6detrics", "/metrics?a=b", "/api/../metrics", "/socket/../metrics"],
 )
-async def test_metrics_are_for_nobody_outside(deployment: Deployment, path: str) -> None:
+async def test_metrics_are_closed_to_outsiders(deployment: Deployment, path: str) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", deployment.nginx.port)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
     answer = await reader.read()
@@ -103,7 +103,7 @@ async def test_metrics_are_for_nobody_outside(deployment: Deployment, path: str)
     assert b"# HELP" not in answer
 
 
-async def test_pictures_come_and_go_and_what_is_too_big_is_said_to_be(deployment: Deployment) -> None:
+async def test_pictures_are_taken_and_served_and_bodies_that_are_too_large_are_refused(deployment: Deployment) -> None:
     async with Rest(deployment.nginx.url) as rest, aiohttp.ClientSession() as client:
         ann = await rest.register("Ann")
         listing_id = await listing(deployment, rest, ann)
@@ -127,7 +127,7 @@ async def test_pictures_come_and_go_and_what_is_too_big_is_said_to_be(deployment
             assert (response.status, await problem(response)) == (413, "/problems/too-large")
 
 
-async def test_a_page_of_another_site_gets_no_socket(deployment: Deployment) -> None:
+async def test_a_page_of_another_site_cannot_connect(deployment: Deployment) -> None:
     async with Rest(deployment.nginx.url) as rest:
         ann = await rest.register("Ann")
     async with aiohttp.ClientSession() as client:
@@ -140,7 +140,7 @@ async def test_a_page_of_another_site_gets_no_socket(deployment: Deployment) -> 
         assert refused.value.status == 403
 
 
-async def test_the_page_is_there_and_finds_its_socket_here(deployment: Deployment) -> None:
+async def test_the_page_is_served_and_its_policy_allows_the_socket(deployment: Deployment) -> None:
     async with aiohttp.ClientSession() as client, client.get(deployment.nginx.url) as response:
         assert response.status == 200
         assert response.headers["Server"] == "nginx"
@@ -172,7 +172,7 @@ def form(picture: bytes) -> aiohttp.FormData:
     return data
 
 
-async def test_no_process_names_the_versions_of_what_it_is_made_of(deployment: Deployment) -> None:
+async def test_no_process_names_its_libraries_and_their_versions(deployment: Deployment) -> None:
     async with aiohttp.ClientSession() as client:
         for node in (*deployment.gateways, *deployment.apis):
             for path in ("/health/live", "/socket/longpoll", "/nothing"):
@@ -180,7 +180,7 @@ async def test_no_process_names_the_versions_of_what_it_is_made_of(deployment: D
                     assert response.headers["Server"] == "daveslist"
 
 
-async def test_a_check_of_health_that_goes_well_is_not_logged_whoever_answers_it(deployment: Deployment) -> None:
+async def test_successful_health_checks_are_not_logged(deployment: Deployment) -> None:
     async with aiohttp.ClientSession() as client:
         for path in ("/health/nginx", "/health/live", "/health/ready", "/api/openapi.json"):
             async with client.get(deployment.nginx.url + path) as response:

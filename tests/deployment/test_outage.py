@@ -1,4 +1,4 @@
-"""Behind nginx, gateways end or freeze while people are connected: everybody is back soon, and misses nothing."""
+"""Gateways behind nginx end or freeze while people are connected: all are soon connected again, and miss nothing."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ from tests.support.client import Person, Rest, Socket
 from tests.support.crowd import JOINED, Crowd, Meeting, crowd
 from tests.support.processes import Node
 
-BACK_SECONDS = 10.0
-"""Within this time after the gateways' return, everybody has joined again and has every missed message."""
-FROZEN_SECONDS = 5.0
-"""A frozen gateway delays a new client for at most this long."""
+BACK_SECONDS = 30.0
+"""Within this time after the gateways' return, everybody has joined again and has every missed message: within ten
+seconds on a machine that is not busy. Who is told something wrong never comes back."""
+FROZEN_SECONDS = 15.0
+"""A frozen gateway delays a new client for less than this. nginx gives up after five seconds at most; the rest is for a
+busy machine."""
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def socket_of(deployment: Deployment) -> str:
     return deployment.nginx.socket_url.removesuffix("/websocket")
 
 
-async def goes(gateways: list[Node], how: str) -> None:
+async def end_gateways(gateways: list[Node], how: str) -> None:
     """End all gateways at once: as a failing machine does, or as an operator's `stop` does."""
     for gateway in gateways:
         if how == "killed":
@@ -74,7 +76,7 @@ class Pages:
         await asyncio.gather(*(self._is_live(page) for page in self.open.values()))
 
     async def shown(self, text: str, until: float) -> dict[str, float]:
-        """When each page showed this message and that it is connected. Fails if one does not by `until`."""
+        """The time at which each page showed this message and was connected. Fails if a page does not until `until`."""
 
         async def show(name: str, page: Page) -> tuple[str, float]:
             patience = max(100.0, (until - time.monotonic()) * 1000)
@@ -84,7 +86,7 @@ class Pages:
 
         return dict(await asyncio.gather(*(show(*one) for one in self.open.items())))
 
-    async def _is_live(self, page: Page, patience: float = 20_000) -> None:
+    async def _is_live(self, page: Page, patience: float = 40_000) -> None:
         await expect(page.locator(".connection[data-state=live]")).to_be_visible(timeout=patience)
 
 
@@ -101,35 +103,35 @@ async def pages(url: str, other: Person) -> AsyncIterator[Pages | None]:
         await chromium.close()
 
 
-# The note of a browser in which no WebSocket has ever got through.
+# phoenix.js sets this item in a browser whose WebSockets have all failed.
 BY_LONGPOLL = "sessionStorage.setItem('phx:fallback:LongPoll', 'true')"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("how", "seconds"), [("killed", 2.0), ("stopped", 5.0), ("stopped", 30.0)])
-async def test_everybody_is_back_soon_after_the_gateways(
+async def test_all_clients_soon_join_again_after_an_outage_of_the_gateways(
     own_deployment: Deployment, meeting: Meeting, how: str, seconds: float
 ) -> None:
     person = next(iter(meeting.people.values()))
     async with (
-        crowd(socket_of(own_deployment)) as those,
+        crowd(socket_of(own_deployment)) as people,
         pages(own_deployment.nginx.url, meeting.writer) as shown,
     ):
-        names = those.connect_all(meeting)
+        names = people.connect_all(meeting)
         if shown is not None:
             await shown.connect("the page", person)
             await shown.connect("the page, by long polling", person, BY_LONGPOLL)
             await shown.live()
-        assert not await those.all_told(names, JOINED, 20)
+        assert not await people.all_told(names, JOINED, BACK_SECONDS)
 
-        await goes(own_deployment.gateways, how)
+        await end_gateways(own_deployment.gateways, how)
         gone_at = time.monotonic()
-        names += those.connect_all(meeting, ", late")
+        names += people.connect_all(meeting, ", late")
         if shown is not None:
             await shown.connect("the page, opened meanwhile", person)
         await meeting.write("While they were away")
         await asyncio.sleep(gone_at + seconds - time.monotonic())
-        # Reports from here on are about the new gateways: before, somebody may just have joined at an ending one.
+        # Only reports from now on are about the new gateways; an earlier join may have been at an ending gateway.
         start_at = time.monotonic()
         await asyncio.gather(*(own_deployment.start_gateway(number) for number in range(2)))
         back_at = time.monotonic()
@@ -137,18 +139,18 @@ async def test_everybody_is_back_soon_after_the_gateways(
         if shown is not None:
             for name, at in (await shown.shown("While they were away", back_at + BACK_SECONDS)).items():
                 print(f"{name:32} {at - back_at:5.1f} s")
-        out = await those.all_told(
+        missing = await people.all_told(
             names, {"message": "While they were away"}, back_at + BACK_SECONDS - time.monotonic()
         )
-        out += await those.all_told(names, JOINED, back_at + BACK_SECONDS - time.monotonic(), since=start_at)
-        print(figures(those, names, start_at, back_at))
-        assert not out, f"{out} did not come back; {those.thrown}"
-        assert not those.thrown
-        # They are really joined: the next message reaches them at once.
+        missing += await people.all_told(names, JOINED, back_at + BACK_SECONDS - time.monotonic(), since=start_at)
+        print(figures(people, names, start_at, back_at))
+        assert not missing, f"{missing} did not come back; {people.thrown}"
+        assert not people.thrown
+        # All have really joined, since the next message reaches them at once.
         await meeting.write("And now")
-        assert not await those.all_told(names, {"message": "And now"}, 5)
+        assert not await people.all_told(names, {"message": "And now"}, BACK_SECONDS)
         if shown is not None:
-            await shown.shown("And now", time.monotonic() + 5)
+            await shown.shown("And now", time.monotonic() + BACK_SECONDS)
             assert not shown.faults
     if shown is None:
         pytest.skip("no Chromium on this machine: only the page was left out")
@@ -156,17 +158,19 @@ async def test_everybody_is_back_soon_after_the_gateways(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["killed", "stopped"])
-async def test_everybody_hears_on_when_one_gateway_goes(own_deployment: Deployment, meeting: Meeting, how: str) -> None:
-    """Even polls of a version that believes its channels still joined when the session has ended with the gateway."""
-    async with crowd(socket_of(own_deployment)) as those:
-        names = those.connect_all(meeting)
-        assert not await those.all_told(names, JOINED, 20)
-        await goes(own_deployment.gateways[:1], how)
+async def test_all_clients_still_get_messages_when_one_gateway_ends(
+    own_deployment: Deployment, meeting: Meeting, how: str
+) -> None:
+    """Some versions of phoenix.js do not notice that their polls have got a new session, in which nothing is joined."""
+    async with crowd(socket_of(own_deployment)) as people:
+        names = people.connect_all(meeting)
+        assert not await people.all_told(names, JOINED, BACK_SECONDS)
+        await end_gateways(own_deployment.gateways[:1], how)
         for text in ("Now there is one", "And still"):
             await meeting.write(text)
-            out = await those.all_told(names, {"message": text}, BACK_SECONDS)
-            assert not out, f"{out} did not hear it; {those.thrown}"
-        assert not those.thrown
+            missing = await people.all_told(names, {"message": text}, BACK_SECONDS)
+            assert not missing, f"{missing} did not get the message; {people.thrown}"
+        assert not people.thrown
 
 
 @pytest.fixture
@@ -177,7 +181,7 @@ async def frozen(own_deployment: Deployment) -> AsyncIterator[Deployment]:
     own_deployment.gateways[0].signal(signal.SIGCONT)
 
 
-async def test_a_frozen_gateway_holds_up_no_new_socket_for_long(frozen: Deployment) -> None:
+async def test_a_frozen_gateway_does_not_delay_new_sockets_for_long(frozen: Deployment) -> None:
     async def join(person: Person) -> float:
         begin = time.monotonic()
         async with await Socket.connect(frozen.nginx.socket_url, person.token) as socket:
@@ -186,7 +190,7 @@ async def test_a_frozen_gateway_holds_up_no_new_socket_for_long(frozen: Deployme
 
     async with Rest(frozen.nginx.url) as rest:
         ann = await rest.register("Ann")
-    # Clients connect together, and then one after the other: nginx may or may not know yet that a gateway is frozen.
+    # At first nginx does not know that a gateway is frozen, and later it does. So clients also connect one by one.
     took = await asyncio.gather(*(join(ann) for _ in range(20)))
     took += [await join(ann) for _ in range(4)]
     print(f"new sockets took {min(took):.2f} to {max(took):.2f} s")
@@ -194,8 +198,8 @@ async def test_a_frozen_gateway_holds_up_no_new_socket_for_long(frozen: Deployme
 
 
 @contextmanager
-def gone(port: int) -> Iterator[None]:
-    """A port whose connections nobody accepts or refuses, like those to a container that is gone: the queue is full."""
+def unreachable(port: int) -> Iterator[None]:
+    """Connections to this port hang, as with a container that is gone, because the port's queue is full."""
     with closing(socket.socket()) as full, closing(socket.socket()) as first:
         full.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         full.bind(("127.0.0.1", port))
@@ -204,25 +208,25 @@ def gone(port: int) -> Iterator[None]:
         yield
 
 
-async def test_an_api_that_is_gone_holds_up_a_request_for_a_second(own_deployment: Deployment) -> None:
+async def test_an_unreachable_api_delays_a_request_by_one_second(own_deployment: Deployment) -> None:
     api, other = own_deployment.apis
     api.kill()
     await api.ended()
-    # A busy machine may hold up one of these as well, but hardly each.
-    met: list[float] = []
-    with gone(api.port):
+    # A busy machine may delay one of these requests further, but hardly all of them.
+    delays: list[float] = []
+    with unreachable(api.port):
         async with aiohttp.ClientSession() as client, asyncio.timeout(30):
-            while len(met) < 3 and min(met, default=2.0) >= 2.0:
+            while len(delays) < 3 and min(delays, default=2.0) >= 2.0:
                 async with client.get(f"{own_deployment.nginx.url}/api/categories") as response:
                     assert response.status == 200
                 lines = await own_deployment.nginx.logged("/api/categories", 1)
                 both = f"127.0.0.1:{api.port}, 127.0.0.1:{other.port}"
-                met = [float(line["seconds"]) for line in lines if line["upstream"] == both]
-    print(f"requests that met it took {met} s")
-    assert min(met) < 2.0
+                delays = [float(line["seconds"]) for line in lines if line["upstream"] == both]
+    print(f"requests by the unreachable API took {delays} s")
+    assert min(delays) < 2.0
 
 
-async def test_nobody_outside_asks_whether_a_gateway_accepts(own_deployment: Deployment) -> None:
+async def test_the_check_for_accepting_gateways_is_closed_to_outsiders(own_deployment: Deployment) -> None:
     async with aiohttp.ClientSession() as client:
         async with client.get(f"{own_deployment.gateways[0].url}/health/accepting") as response:
             assert response.status == 204
@@ -230,7 +234,7 @@ async def test_nobody_outside_asks_whether_a_gateway_accepts(own_deployment: Dep
             assert response.status == 404
 
 
-async def test_a_frozen_gateway_holds_up_no_poll_for_long(frozen: Deployment) -> None:
+async def test_a_frozen_gateway_does_not_delay_polls_for_long(frozen: Deployment) -> None:
     async def chat(http: aiohttp.ClientSession, person: Person) -> list[float]:
         """The seconds that it takes to open a session, to join, and to get a message."""
         client = LongPollClient(http, [f"{frozen.nginx.url}/socket/longpoll"])
@@ -238,7 +242,7 @@ async def test_a_frozen_gateway_holds_up_no_poll_for_long(frozen: Deployment) ->
         took = [time.monotonic()]
         await client.open()
         took.append(time.monotonic())
-        # nginx does not repeat a POST: if it met the frozen gateway, nginx answers, and the client posts again.
+        # nginx does not repeat a POST. If it was for the frozen gateway, nginx answers, and the client posts again.
         while not await posted(client, ["1", "1", person.topic, "phx_join", {}]):
             pass
         await client.gets(1)
@@ -267,12 +271,12 @@ async def posted(client: LongPollClient, frame: Any) -> bool:
         return False
 
 
-def figures(those: Crowd, names: list[str], start_at: float, back_at: float) -> str:
+def figures(people: Crowd, names: list[str], start_at: float, back_at: float) -> str:
     """A line of the seconds from the gateways' return until each person had joined and caught up."""
     lines = []
     for name in names:
-        joined = those.when(name, JOINED, start_at)
-        heard = those.when(name, {"message": "While they were away"})
+        joined = people.when(name, JOINED, start_at)
+        heard = people.when(name, {"message": "While they were away"})
         texts = ("never" if at is None else f"{at - back_at:5.1f} s" for at in (joined, heard))
-        lines.append(f"{name:32} joined {next(texts):>8}  caught up {next(texts):>8}  {those.ways(name)}")
+        lines.append(f"{name:32} joined {next(texts):>8}  caught up {next(texts):>8}  {people.ways(name)}")
     return "\n".join(lines)

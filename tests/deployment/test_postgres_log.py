@@ -1,4 +1,4 @@
-"""What Postgres logs of a statement that fails: that it did, and none of what people wrote."""
+"""Postgres logs that a statement has failed, but nothing that people wrote."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ pytestmark = pytest.mark.servers
 WORDS = "the words of somebody"
 FAILING = {
     "a fault in the statement": ("SELECT %s, 1 / 0", psycopg2.errors.DivisionByZero),
-    "a row that is there": ("INSERT INTO notes VALUES (%s)", psycopg2.errors.UniqueViolation),
-    "a row that may not be there": ("INSERT INTO notes VALUES (%s || repeat('!', 99))", psycopg2.errors.CheckViolation),
+    "a row that exists": ("INSERT INTO notes VALUES (%s)", psycopg2.errors.UniqueViolation),
+    "a row that is not allowed": ("INSERT INTO notes VALUES (%s || repeat('!', 99))", psycopg2.errors.CheckViolation),
     "a statement that takes too long": ("SELECT %s, pg_sleep(30)", psycopg2.errors.QueryCanceled),
     "a server that stops": ("SELECT %s, pg_terminate_backend(pg_backend_pid())", psycopg2.OperationalError),
     "a prepared statement": ("EXECUTE note (%s)", psycopg2.errors.UniqueViolation),
@@ -33,7 +33,7 @@ SET statement_timeout = '200ms';
 """
 
 
-def of_compose() -> dict[str, str]:
+def compose_settings() -> dict[str, str]:
     """The settings that compose.yaml gives to Postgres."""
     words = SERVICES["postgres"]["command"]
     given = [word for before, word in pairwise(words) if before == "-c"]
@@ -42,8 +42,8 @@ def of_compose() -> dict[str, str]:
 
 @pytest.fixture(params=["compose.yaml", "make run"])
 async def server(request: pytest.FixtureRequest) -> AsyncIterator[EmbeddedPostgres]:
-    """With the settings that it has there."""
-    options = of_compose() if request.param == "compose.yaml" else {}
+    """A Postgres with the settings of compose.yaml or `make run`."""
+    options = compose_settings() if request.param == "compose.yaml" else {}
     with scratch_directory() as directory:
         running = EmbeddedPostgres(directory / "postgres", fsync=False, options=options)
         await running.start()
@@ -53,7 +53,7 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[EmbeddedPostgr
             await running.stop()
 
 
-async def test_a_statement_that_fails_is_logged_without_what_is_in_it(server: EmbeddedPostgres) -> None:
+async def test_a_failed_statement_is_logged_without_its_values(server: EmbeddedPostgres) -> None:
     for number, (sql, error) in enumerate(FAILING.values()):
         with closing(psycopg2.connect(server.url())) as connection, connection.cursor() as cursor:
             cursor.execute(f"DROP TABLE IF EXISTS notes; {PREPARE}", (WORDS,))

@@ -1,4 +1,4 @@
-"""Processes behind nginx stop, are replaced and die: clients go on with the others, and miss nothing."""
+"""Processes behind nginx are stopped, replaced or killed: clients go on with the others, and miss nothing."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ from tests.support.client import Rest, Socket
 from tests.support.processes import Node
 
 LONGEST_AWAY_SECONDS = 10.0
-"""More than a busy machine needs. A gateway that nginx holds to have failed stays without people for as long as others
-keep their sockets."""
+"""Even a busy machine needs less. Without a fault, nobody stays away for longer."""
 
 
 async def connected(gateway: Node) -> int:
@@ -33,7 +32,7 @@ async def connected(gateway: Node) -> int:
     return found
 
 
-async def test_a_gateway_drains_during_chat_and_nothing_is_lost(own_deployment: Deployment) -> None:
+async def test_no_message_is_lost_when_a_gateway_drains_during_chat(own_deployment: Deployment) -> None:
     # Each of these people writes more often than real people do.
     async with Load(own_deployment.settings, [own_deployment.nginx.socket_url], users=40, rate=200) as load:
         await load.more_acknowledged(200)
@@ -43,16 +42,16 @@ async def test_a_gateway_drains_during_chat_and_nothing_is_lost(own_deployment: 
         assert await own_deployment.gateways[0].ended() == 0
         await load.more_acknowledged(200)
         reckoning = await load.reckon()
-        # Nobody waited for anything but the other gateway.
+        # All people moved to the other gateway without an error.
         assert {code for user in load.users for code in user.close_codes} == {1012}
         assert not any(user.errors for user in load.users)
     assert reckoning.received == 2 * reckoning.stored
 
 
-async def test_gateways_are_replaced_one_after_the_other_and_nobody_who_stays_waits(
+async def test_while_gateways_are_replaced_in_turn_nobody_stays_away_for_long(
     own_deployment: Deployment,
 ) -> None:
-    """nginx sees no request of these people end, and must still try a gateway again that has failed once."""
+    """nginx sees no request of these people end, and must still use a new gateway after the old one has failed once."""
     async with Load(own_deployment.settings, [own_deployment.nginx.socket_url], users=200, rate=200) as load:
         for number in (0, 1, 0):
             await load.more_acknowledged(200)
@@ -65,11 +64,11 @@ async def test_gateways_are_replaced_one_after_the_other_and_nobody_who_stays_wa
     assert reckoning.received == 2 * reckoning.stored
 
 
-async def test_gateways_are_killed_one_after_the_other_and_nobody_who_stays_waits(
+async def test_while_gateways_are_killed_in_turn_nobody_stays_away_for_long(
     own_deployment: Deployment,
 ) -> None:
     async with Load(own_deployment.settings, [own_deployment.nginx.socket_url], users=100, rate=200) as load:
-        # When the second gateway stops, everybody has to move.
+        # When the second gateway is killed, everybody has to move.
         for number in (0, 1):
             await load.more_acknowledged(200)
             own_deployment.gateways[number].kill()
@@ -81,7 +80,7 @@ async def test_gateways_are_killed_one_after_the_other_and_nobody_who_stays_wait
     assert reckoning.received == 2 * reckoning.stored
 
 
-async def test_a_gateway_is_killed_during_chat_and_nothing_is_lost(own_deployment: Deployment) -> None:
+async def test_no_message_is_lost_when_a_gateway_is_killed_during_chat(own_deployment: Deployment) -> None:
     async with Load(own_deployment.settings, [own_deployment.nginx.socket_url], users=40, rate=200) as load:
         await load.more_acknowledged(200)
         there = await connected(own_deployment.gateways[0])
@@ -92,7 +91,7 @@ async def test_a_gateway_is_killed_during_chat_and_nothing_is_lost(own_deploymen
     assert reckoning.received == 2 * reckoning.stored
 
 
-async def test_polls_go_on_while_a_gateway_is_replaced(own_deployment: Deployment) -> None:
+async def test_polls_go_on_after_a_gateway_has_stopped(own_deployment: Deployment) -> None:
     async with Rest(own_deployment.nginx.url) as rest, aiohttp.ClientSession() as http:
         ann = await rest.register("Ann")
         client = LongPollClient(http, [f"{own_deployment.nginx.url}/socket/longpoll"])
@@ -109,7 +108,7 @@ async def test_polls_go_on_while_a_gateway_is_replaced(own_deployment: Deploymen
         assert answer["status"] == 200
 
 
-async def test_an_api_is_stopped_under_load_and_no_request_fails(own_deployment: Deployment) -> None:
+async def test_no_request_fails_when_an_api_is_stopped_under_load(own_deployment: Deployment) -> None:
     statuses: list[int] = []
     enough = asyncio.Event()
 
@@ -131,7 +130,7 @@ async def test_an_api_is_stopped_under_load_and_no_request_fails(own_deployment:
     assert set(statuses) == {200}
 
 
-async def test_with_no_process_left_the_answer_says_so(own_deployment: Deployment) -> None:
+async def test_nginx_answers_503_if_no_process_is_left(own_deployment: Deployment) -> None:
     for node in (*own_deployment.gateways, *own_deployment.apis):
         node.kill()
     async with aiohttp.ClientSession() as client:
@@ -140,7 +139,7 @@ async def test_with_no_process_left_the_answer_says_so(own_deployment: Deploymen
                 assert (response.status, response.content_type) == (503, "application/problem+json")
                 assert (await response.json(content_type=None))["type"] == "/problems/unavailable"
                 assert response.headers["Retry-After"] == "2"
-        # nginx says that it serves. Its log shows that no process is behind it.
+        # nginx itself is healthy, and its log shows that no process answered.
         for path, status in (("/health/nginx", 200), ("/health/ready", 503)):
             async with client.get(own_deployment.nginx.url + path) as response:
                 assert response.status == status
@@ -148,8 +147,8 @@ async def test_with_no_process_left_the_answer_says_so(own_deployment: Deploymen
 
 
 @pytest.mark.parametrize("path", ["/socket/longpoll?vsn=2.0.0", "/socket/websocket?vsn=2.0.0", "/socket/other"])
-async def test_with_no_gateway_left_no_answer_below_socket_is_json(own_deployment: Deployment, path: str) -> None:
-    """phoenix.js takes the `status` of any JSON for the protocol's, and stops at one that it does not know."""
+async def test_no_answer_below_socket_is_json_if_no_gateway_is_left(own_deployment: Deployment, path: str) -> None:
+    """phoenix.js reads the `status` of any JSON as its own protocol's, and stops for good at an unknown one."""
     for gateway in own_deployment.gateways:
         gateway.kill()
     url = own_deployment.nginx.url + path
@@ -159,7 +158,7 @@ async def test_with_no_gateway_left_no_answer_below_socket_is_json(own_deploymen
                 assert (response.status, response.content_type) == (503, "text/plain")
                 assert response.headers["Retry-After"] == "2"
                 assert not is_json(await response.text())
-        # This is more than nginx passes on.
+        # nginx does not pass on so large a body.
         async with client.post(url, data=BytesIO(bytes(12 * 1024**2))) as response:
             assert (response.status, response.content_type) == (413, "text/plain")
             assert not is_json(await response.text())

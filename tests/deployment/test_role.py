@@ -1,4 +1,4 @@
-"""deploy/postgres/role.sql: the processes' role owns their database, and has no other right."""
+"""deploy/postgres/role.sql makes the processes' role, which owns their database and has no other right."""
 
 from __future__ import annotations
 
@@ -30,8 +30,10 @@ PASSWORDS = ["plain", "p@ss:/$%\"#`'\\ word", "' OR 1=1; --", "\\'", "ключ"]
 
 @pytest.fixture(scope="module")
 def one_server() -> Iterator[EmbeddedPostgres]:
-    """A server as the image makes it: its superuser, postgres, needs no password on the Unix socket; all others do."""
-    # A server whose own settings log as much as possible.
+    """A server with the image's rules: on the Unix socket, all users but the superuser need a password.
+
+    Its settings log as much as possible.
+    """
     options = {
         "log_statement": "all",
         "log_min_duration_statement": "0",
@@ -53,7 +55,7 @@ def one_server() -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture
 def server(one_server: EmbeddedPostgres) -> EmbeddedPostgres:
-    """The server, as if it were new."""
+    """The server without the databases and roles of earlier tests."""
     for statement in (
         "DROP DATABASE IF EXISTS other WITH (FORCE)",
         "DROP DATABASE IF EXISTS daveslist WITH (FORCE)",
@@ -66,11 +68,9 @@ def server(one_server: EmbeddedPostgres) -> EmbeddedPostgres:
 
 
 @pytest.mark.parametrize("password", PASSWORDS)
-async def test_the_role_owns_the_database_and_can_bring_the_schema_into_it(
-    server: EmbeddedPostgres, password: str
-) -> None:
-    said = set_up(server, password)
-    assert said.returncode == 0, said.stderr
+async def test_the_role_owns_the_database_and_can_apply_the_schema(server: EmbeddedPostgres, password: str) -> None:
+    done = set_up(server, password)
+    assert done.returncode == 0, done.stderr
     url = as_daveslist(server, password)
     assert await apply_schema(Settings(database_url=url))
     sql = "SELECT rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls FROM pg_roles WHERE rolname = USER"
@@ -82,7 +82,7 @@ async def test_the_role_owns_the_database_and_can_bring_the_schema_into_it(
             query(url, forbidden)
 
 
-async def test_said_again_it_changes_the_password_alone(server: EmbeddedPostgres) -> None:
+async def test_a_second_run_changes_only_the_password(server: EmbeddedPostgres) -> None:
     for password in PASSWORDS:
         assert set_up(server, password).returncode == 0
         assert query(as_daveslist(server, password), "SELECT 1") == [(1,)]
@@ -96,10 +96,10 @@ async def test_the_superuser_has_no_password(server: EmbeddedPostgres) -> None:
     assert query(server.url(), "SELECT rolpassword FROM pg_authid WHERE rolname = 'postgres'") == [(None,)]
 
 
-async def test_no_password_is_in_any_log_even_when_it_fails(server: EmbeddedPostgres) -> None:
+async def test_no_log_has_the_password_even_if_the_script_fails(server: EmbeddedPostgres) -> None:
     password = "a-password-that-nothing-else-is"
     assert set_up(server, password).returncode == 0
-    # The last but one statement of the script finds no such database: the whole script is rolled back.
+    # A late statement of the script does not find its database, so the whole script is rolled back.
     query(server.url("postgres"), "ALTER DATABASE daveslist RENAME TO other")
     failed = set_up(server, password + "-2", PGDATABASE="other")
     assert failed.returncode != 0
@@ -108,7 +108,7 @@ async def test_no_password_is_in_any_log_even_when_it_fails(server: EmbeddedPost
     assert query(as_daveslist(server, password, "other"), "SELECT 1") == [(1,)]
 
 
-async def test_what_the_role_dumped_it_can_restore(server: EmbeddedPostgres, tmp_path: Path) -> None:
+async def test_the_role_can_restore_its_own_dump(server: EmbeddedPostgres, tmp_path: Path) -> None:
     assert set_up(server, "plain").returncode == 0
     url = as_daveslist(server, "plain")
     await apply_schema(Settings(database_url=url))
@@ -123,7 +123,7 @@ async def test_what_the_role_dumped_it_can_restore(server: EmbeddedPostgres, tmp
 
 
 def set_up(server: EmbeddedPostgres, password: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Set up the role as the service does: by its command and the script that it mounts, on the server's socket."""
+    """Set up the role by the command and the script of the compose service, on the server's socket."""
     service = SERVICES["postgres-role"]
     program, *arguments = service["command"]
     arguments = [word.replace("/etc/daveslist", str(CHECKOUT / "deploy" / "postgres")) for word in arguments]

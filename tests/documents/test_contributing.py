@@ -175,7 +175,7 @@ async def test_an_event_of_private_chat_is_pushed_and_posted(changed: Changed) -
 
 
 @pytest.mark.servers
-async def test_the_page_hears_and_pushes_the_event(changed: Changed) -> None:
+async def test_the_page_receives_and_pushes_the_event(changed: Changed) -> None:
     hook, method = blocks("Add an event to private chat", "js")
     inbox = "api/web/realtime/inbox.js"
     changed.put(inbox, hook, above="      onRead: ")
@@ -221,7 +221,7 @@ async def test_the_page_shows_the_field_in_its_form_and_among_the_facts(changed:
 
 
 class Changed:
-    """A copy of the product's code, which a test changes as the document says, and processes that run it."""
+    """A copy of the product's code, which a test changes by a recipe, and processes that run it."""
 
     def __init__(self, settings: Settings, directory: Path) -> None:
         self.checkout = directory / "checkout"
@@ -232,7 +232,7 @@ class Changed:
         self.processes = Processes(settings, directory, self.checkout)
 
     def put(self, path: str, lines: str, *, above: str = "", below: str = "") -> None:
-        """Put lines above or below a text, which the file has once."""
+        """Put lines above or below a text that occurs once in the file."""
         self.replace(path, above or below, lines + above if above else below + lines)
 
     def replace(self, path: str, old: str, new: str) -> None:

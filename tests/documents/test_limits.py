@@ -1,4 +1,4 @@
-"""Tests that the limits in README.md and those of the private chat client are those of the code."""
+"""Tests that README.md, the private chat client and the page have the limits of the code."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def test_the_readme_has_the_limits_of_peoples_input() -> None:
     assert f"text {MAX_CONTENT_LENGTH:,}; a listing has at most {MAX_PICTURES} pictures of {mebibytes} MiB" in text
 
 
-def test_the_client_refuses_what_no_server_takes_and_asks_for_what_it_gives() -> None:
-    """Others copy the client, so it has numbers of its own."""
+def test_the_client_has_the_limits_of_the_server() -> None:
+    """The client has its own copy of the limits, because other people copy the client."""
     client = CHECKOUT / "clients" / "javascript" / "private_chat"
     text = (client / "sendable.js").read_text(encoding="utf-8")
     numbers = {name: _int(number) for name, number in re.findall(r"const (MAX_\w+) = ([\d_]+)", text)}
@@ -30,15 +30,17 @@ def test_the_client_refuses_what_no_server_takes_and_asks_for_what_it_gives() ->
     assert int(asked) == MAX_LIMIT
 
 
-def test_the_page_repeats_no_limit() -> None:
-    """Its forms and lists take limits from the document (api/web/limits.js)."""
+def test_the_page_has_no_limit_in_its_code() -> None:
+    """The page reads its limits from the OpenAPI document (api/web/limits.js)."""
     modules = [path for path in (CHECKOUT / "api" / "web").rglob("*.js") if "vendor" not in path.parts]
     lines = [line for path in modules for line in path.read_text(encoding="utf-8").splitlines()]
     assert [line for line in lines if re.search(r"length[=:]\s*[\"']?\d", line)] == []
     limits = {MAX_TEXT_LENGTH, MAX_REPLY_LENGTH, MAX_CONTENT_LENGTH, MAX_PICTURES, MAX_LIMIT}
-    of_time = re.compile("_MS|setTimeout")
+    durations = re.compile("_MS|setTimeout")
     numbers = re.compile(r"(?<![\w.#-])\d[\d_]*(?![\w.])")
-    assert [line for line in lines if not of_time.search(line) and limits & set(map(_int, numbers.findall(line)))] == []
+    assert [
+        line for line in lines if not durations.search(line) and limits & set(map(_int, numbers.findall(line)))
+    ] == []
 
 
 def _int(digits: str) -> int:

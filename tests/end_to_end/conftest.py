@@ -1,4 +1,4 @@
-"""Daveslist as it is deployed: an API and two gateway nodes, as processes, for all tests of a module."""
+"""An API and two gateway nodes, as processes, for all tests of a module."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Daveslist:
 
 @contextmanager
 def settings_on(servers: Servers, data: Path) -> Iterator[Settings]:
-    """For the processes of more than one test: a database and a Redis that nobody else has, and no rate limits."""
+    """Settings with a database and a Redis that no other test uses, and without rate limits."""
     with servers.database() as database_url, servers.empty_redis() as redis_url:
         yield Settings(
             database_url=database_url,

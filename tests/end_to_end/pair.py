@@ -1,6 +1,7 @@
-"""`python -m tests.end_to_end.pair URL ANN TOKEN BOB TOKEN`: two who write to each other, and how long that takes.
+"""`python -m tests.end_to_end.pair URL ANN TOKEN BOB TOKEN`: Ann writes to Bob, and the seconds of each message are
+printed, one line for each.
 
-A process of its own, so that nothing but the gateway is measured. It prints the seconds of each message, a line each.
+It is a process of its own, so that the test's other work does not delay it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ PAUSE_SECONDS = 0.04
 
 
 async def write_on(url: str, ann: str, anns_token: str, bob: str, bobs_token: str) -> None:
-    """Until it is ended."""
+    """Write messages until the process is killed."""
     loop = asyncio.get_running_loop()
     async with await Socket.connect(url, anns_token) as anns, await Socket.connect(url, bobs_token) as bobs:
         topic = f"private_chat:{ann}"

@@ -1,4 +1,4 @@
-"""Private chat over real processes, by plain WebSocket and REST clients: a message all its way, and every refusal."""
+"""Private chat on real processes, with plain WebSocket and REST clients: messages arrive, or are refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OK = {"status": "ok", "response": {}}
 
 
 def stored(settings: Settings, person: Person) -> list[tuple[Any, ...]]:
-    """The rows of what a person sent."""
+    """The rows of the messages that a person sent."""
     connection = psycopg2.connect(settings.database_url)
     try:
         with connection.cursor() as cursor:
@@ -111,7 +111,7 @@ async def test_a_plain_client_without_vsn_speaks_version_1_with_numbers_as_refs(
         assert (reply["ref"], reply["payload"]["status"]) == (111, "ok")
 
 
-async def test_what_rest_sends_arrives_on_sockets_and_the_reverse_shows_in_rest(daveslist: Daveslist) -> None:
+async def test_messages_by_rest_arrive_on_sockets_and_messages_by_socket_show_in_rest(daveslist: Daveslist) -> None:
     ann, bob = await daveslist.rest.register("Ann"), await daveslist.rest.register("Bob")
     async with await connected(daveslist, ann, 0) as anns, await connected(daveslist, bob, 1) as bobs:
         body = {"to": str(bob.id), "message": "by REST", "client_ref": "one"}
@@ -120,7 +120,7 @@ async def test_what_rest_sends_arrives_on_sockets_and_the_reverse_shows_in_rest(
         assert await anns.event("send") == message
         again = await bobs.push(bob.topic, "send", {"to": str(ann.id), "message": "by socket", "client_ref": "two"})
         listed = await daveslist.rest.call("GET", "/api/messages", 200, who=ann, after_id=message["id"])
-        # What is just a little older is repeated: it may have been overtaken on its way.
+        # The answer repeats messages that are a little older, since they may have been committed late.
         assert [entry["message"] for entry in listed["data"]] == ["by REST", "by socket"]
         assert listed["data"][1]["id"] == again["response"]["id"]
         await daveslist.rest.call(
@@ -129,7 +129,7 @@ async def test_what_rest_sends_arrives_on_sockets_and_the_reverse_shows_in_rest(
         assert (await bobs.event("read"))["up_to"] == again["response"]["id"]
 
 
-async def test_a_repeated_send_is_the_same_message_whatever_carries_it(
+async def test_a_send_repeated_by_another_connection_or_by_rest_is_one_message(
     daveslist: Daveslist, deployment: Settings
 ) -> None:
     ann, bob = await daveslist.rest.register("Ann"), await daveslist.rest.register("Bob")
@@ -143,7 +143,7 @@ async def test_a_repeated_send_is_the_same_message_whatever_carries_it(
     assert len(stored(deployment, ann)) == 1
 
 
-async def test_typing_reaches_the_other_one_but_not_whoever_blocks(daveslist: Daveslist) -> None:
+async def test_typing_reaches_the_other_user_unless_they_block_the_sender(daveslist: Daveslist) -> None:
     ann, bob = await daveslist.rest.register("Ann"), await daveslist.rest.register("Bob")
     async with await connected(daveslist, ann, 0) as anns, await connected(daveslist, bob, 1) as bobs:
         assert await anns.push(ann.topic, "typing", {"to": str(bob.id)}) == OK
@@ -157,7 +157,7 @@ async def test_typing_reaches_the_other_one_but_not_whoever_blocks(daveslist: Da
         assert all(frame[3] == "phx_reply" for frame in bobs.frames)
 
 
-async def test_catching_up_at_the_join_gives_what_was_missed_oldest_first(daveslist: Daveslist) -> None:
+async def test_a_join_answers_with_missed_messages_oldest_first(daveslist: Daveslist) -> None:
     ann, bob = await daveslist.rest.register("Ann"), await daveslist.rest.register("Bob")
     async with await connected(daveslist, ann, 0) as anns:
         sent = [
@@ -166,7 +166,7 @@ async def test_catching_up_at_the_join_gives_what_was_missed_oldest_first(davesl
         ]
     async with await Socket.connect(daveslist.gateways[1].socket_url, bob.token) as bobs:
         answer = (await bobs.join(bob.topic, {"after_id": sent[9]}))["response"]
-        # What is just a little older is repeated: it may have been overtaken on its way.
+        # The answer repeats messages that are a little older, since they may have been committed late.
         assert [message["id"] for message in answer["messages"]] == sent
         assert answer["complete"] is True
         for number, after_id in enumerate((0, str(sent[-1]), sent[-1])):
@@ -218,7 +218,7 @@ async def test_a_wrong_send_is_answered_with_its_reason_and_stores_nothing(
     assert stored(deployment, ann) == []
 
 
-async def test_only_ones_own_topic_can_be_joined(daveslist: Daveslist) -> None:
+async def test_a_user_can_join_only_their_own_topic(daveslist: Daveslist) -> None:
     ann, bob = await daveslist.rest.register("Ann"), await daveslist.rest.register("Bob")
     async with await Socket.connect(daveslist.gateways[0].socket_url, ann.token) as socket:
         for topic, reason in (
@@ -233,7 +233,7 @@ async def test_only_ones_own_topic_can_be_joined(daveslist: Daveslist) -> None:
             assert answer == {"status": "error", "response": {"reason": reason}}
 
 
-async def test_who_has_no_good_token_cannot_connect(daveslist: Daveslist) -> None:
+async def test_a_client_without_a_valid_token_cannot_connect(daveslist: Daveslist) -> None:
     ann = await daveslist.rest.register("Ann")
     tokens = Tokens(JWT_SECRET, 600)
     bad = {
@@ -242,7 +242,7 @@ async def test_who_has_no_good_token_cannot_connect(daveslist: Daveslist) -> Non
         "nonsense": "not.a.token",
         "forged": Tokens("another-secret-another-secret-another", 600).issue(ann.id, Role.USER, None),
         "expired": tokens.issue(ann.id, Role.USER, None, seconds=-1),
-        "of nobody": tokens.issue(999_999_999, Role.USER, None),
+        "of an unknown user": tokens.issue(999_999_999, Role.USER, None),
         "refresh": ann.refresh_token,
     }
     for token in bad.values():
@@ -270,7 +270,7 @@ async def test_logging_out_closes_the_sockets_of_that_session_on_every_node(dave
         assert refused.value.status == 403
 
 
-async def test_a_token_ends_its_socket_when_it_expires_unless_a_fresh_one_is_handed_in(daveslist: Daveslist) -> None:
+async def test_an_expired_token_closes_its_socket_unless_the_client_has_sent_a_new_one(daveslist: Daveslist) -> None:
     ann, bob = await daveslist.rest.register("Ann"), await daveslist.rest.register("Bob")
     short = Tokens(JWT_SECRET, 600).issue(ann.id, Role.USER, None, seconds=3)
     ends = await Socket.connect(daveslist.gateways[0].socket_url, short)
@@ -287,7 +287,7 @@ async def test_a_token_ends_its_socket_when_it_expires_unless_a_fresh_one_is_han
 
 
 @pytest.mark.parametrize("frame", ["", "nonsense", "[]", '{"topic": "t"}', b"\x01\x00", b"\x00\xff"])
-async def test_what_is_no_frame_closes_that_connection_and_disturbs_nobody(daveslist: Daveslist, frame: Any) -> None:
+async def test_a_malformed_frame_closes_only_its_own_connection(daveslist: Daveslist, frame: Any) -> None:
     ann, bob = await daveslist.rest.register("Ann"), await daveslist.rest.register("Bob")
     async with await connected(daveslist, ann, 0) as anns, await connected(daveslist, bob, 0) as bobs:
         await anns.send(frame)
@@ -295,7 +295,7 @@ async def test_what_is_no_frame_closes_that_connection_and_disturbs_nobody(daves
         assert (await bobs.push(bob.topic, "send", {"to": bob.id, "message": "fine"}))["status"] == "ok"
 
 
-async def test_nothing_secret_is_in_the_logs(daveslist: Daveslist) -> None:
+async def test_no_token_password_or_message_is_in_the_logs(daveslist: Daveslist) -> None:
     ann = await daveslist.rest.register("Ann")
     async with await connected(daveslist, ann, 0) as socket:
         await socket.push(ann.topic, "send", {"to": ann.id, "message": "a private word"})
@@ -311,7 +311,7 @@ async def test_nothing_secret_is_in_the_logs(daveslist: Daveslist) -> None:
             assert json.loads(line)["event"]
 
 
-async def test_a_line_of_the_log_says_which_connection_it_is_about(daveslist: Daveslist) -> None:
+async def test_a_line_in_the_log_names_its_connection(daveslist: Daveslist) -> None:
     ann = await daveslist.rest.register("Ann")
     for _ in range(2):
         async with await connected(daveslist, ann, 0) as socket:

@@ -1,4 +1,4 @@
-"""The session that `make run` prints and README.md shows works as it is pasted."""
+"""The example session, which `make run` prints and README.md shows, works if it is pasted into a shell."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _, silent, url, _, header, _, body = sys.argv
 request = urllib.request.Request(url, body.encode(), dict([header.split(": ")]))
 print(urllib.request.urlopen(request).read().decode())
 """
-"""What the example needs of curl, for a machine that has none."""
+"""As much of curl as the example needs, for a machine without curl."""
 
 
 async def test_two_people_chat_across_two_nodes_by_the_printed_commands(processes: Processes, tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ async def test_two_people_chat_across_two_nodes_by_the_printed_commands(processe
     output, errors = await shell.communicate()
     assert (shell.returncode, errors) == (0, b""), output
     lines = [json.loads(line) for line in output.splitlines()]
-    # Two programs write to one output: Bob's frames come in order, and Ann's reply somewhere between them.
+    # Two programs write to one output: Bob's frames are in order, with Ann's reply anywhere between them.
     [sent] = [line for line in lines if isinstance(line, dict)]
     joined, arrived = (line for line in lines if isinstance(line, list))
     assert sent["status"] == "ok"
@@ -59,7 +59,7 @@ async def test_two_people_chat_across_two_nodes_by_the_printed_commands(processe
     assert arrived[4]["id"] == sent["response"]["id"]
 
 
-def test_the_readme_shows_the_very_session_that_is_printed() -> None:
+def test_the_readme_shows_the_session_that_is_printed() -> None:
     readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
     default = example.session("http://127.0.0.1:4001", "http://127.0.0.1:4000", "http://127.0.0.1:4002")
     assert default in readme

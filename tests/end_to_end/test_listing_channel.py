@@ -1,4 +1,4 @@
-"""The channel of a listing over real processes: what the API does is seen by who looks on, as long as they may."""
+"""The channel of a listing on real processes: viewers get each change, as long as they may see the listing."""
 
 from __future__ import annotations
 
@@ -21,8 +21,6 @@ NOT_FOUND = {"status": "error", "response": {"reason": "not found"}}
 
 @dataclass
 class Market:
-    """A moderator and an admin, a seller, a buyer, and a category."""
-
     moderator: Person
     admin: Person
     seller: Person
@@ -60,7 +58,7 @@ async def listed(daveslist: Daveslist, market: Market, **fields: Any) -> int:
     return int(listing["id"])
 
 
-async def looking(daveslist: Daveslist, person: Person, listing_id: int, node: int = 0) -> Socket:
+async def viewing(daveslist: Daveslist, person: Person, listing_id: int, node: int = 0) -> Socket:
     """A socket that has joined the listing's topic."""
     socket = await Socket.connect(daveslist.gateways[node].socket_url, person.token)
     assert await socket.join(f"listing:{listing_id}") == {"status": "ok", "response": {}}
@@ -71,8 +69,8 @@ async def looking(daveslist: Daveslist, person: Person, listing_id: int, node: i
 async def test_replies_and_changes_arrive_on_every_node(daveslist: Daveslist, market: Market) -> None:
     listing_id = await listed(daveslist, market)
     buyer, seller = (
-        await looking(daveslist, market.buyer, listing_id, 0),
-        await looking(daveslist, market.seller, listing_id, 1),
+        await viewing(daveslist, market.buyer, listing_id, 0),
+        await viewing(daveslist, market.seller, listing_id, 1),
     )
     async with buyer, seller:
         path = f"/api/listings/{listing_id}"
@@ -84,10 +82,10 @@ async def test_replies_and_changes_arrive_on_every_node(daveslist: Daveslist, ma
             assert (await socket.event("listing_updated"))["price"] == 900
 
 
-async def test_who_looks_on_is_seen_by_the_others(daveslist: Daveslist, market: Market) -> None:
+async def test_the_viewers_of_a_listing_see_each_other(daveslist: Daveslist, market: Market) -> None:
     listing_id = await listed(daveslist, market)
-    async with await looking(daveslist, market.seller, listing_id, 0) as seller:
-        async with await looking(daveslist, market.buyer, listing_id, 1):
+    async with await viewing(daveslist, market.seller, listing_id, 0) as seller:
+        async with await viewing(daveslist, market.buyer, listing_id, 1):
             buyer_id = str(market.buyer.id)
             joined = await seller.take(lambda frame: frame[3] == "presence_diff" and buyer_id in frame[4]["joins"])
             assert joined[4]["joins"][buyer_id]["metas"][0]["name"] == market.buyer.name
@@ -95,14 +93,14 @@ async def test_who_looks_on_is_seen_by_the_others(daveslist: Daveslist, market: 
         assert list(left[4]["leaves"]) == [str(market.buyer.id)]
 
 
-async def test_a_hidden_listing_leaves_whoever_may_not_see_it_and_stays_for_the_others(
+async def test_a_hidden_listing_is_taken_only_from_viewers_who_may_not_see_it(
     daveslist: Daveslist, market: Market
 ) -> None:
     listing_id = await listed(daveslist, market)
     topic = f"listing:{listing_id}"
-    buyer = await looking(daveslist, market.buyer, listing_id, 1)
-    seller = await looking(daveslist, market.seller, listing_id, 0)
-    moderator = await looking(daveslist, market.moderator, listing_id, 1)
+    buyer = await viewing(daveslist, market.buyer, listing_id, 1)
+    seller = await viewing(daveslist, market.seller, listing_id, 0)
+    moderator = await viewing(daveslist, market.moderator, listing_id, 1)
     async with buyer, seller, moderator:
         path = f"/api/listings/{listing_id}"
         await daveslist.rest.call("PUT", f"{path}/hidden", 200, who=market.moderator, body={"reason": "checking"})
@@ -118,10 +116,8 @@ async def test_a_hidden_listing_leaves_whoever_may_not_see_it_and_stays_for_the_
         assert (await buyer.join(topic, join_ref="j3"))["status"] == "ok"
 
 
-@pytest.mark.parametrize("act", ["private category", "trash", "ban", "category deleted"])
-async def test_whatever_takes_a_listing_away_takes_it_from_who_looks_on(
-    daveslist: Daveslist, market: Market, act: str
-) -> None:
+@pytest.mark.parametrize("act", ["trash", "ban", "category deleted"])
+async def test_viewers_lose_a_listing_that_is_no_longer_public(daveslist: Daveslist, market: Market, act: str) -> None:
     rest = daveslist.rest
     body = {"name": f"Category for {act}", "visibility": "public"}
     category = await rest.call("POST", "/api/categories", 201, who=market.moderator, body=body)
@@ -133,16 +129,8 @@ async def test_whatever_takes_a_listing_away_takes_it_from_who_looks_on(
         who=seller,
         body={"title": "t", "content": "c", "category_id": category["id"], "visibility": "public"},
     )
-    async with await looking(daveslist, market.buyer, listing["id"], 1) as buyer:
+    async with await viewing(daveslist, market.buyer, listing["id"], 1) as buyer:
         match act:
-            case "private category":
-                # Registered users still see it: nothing is taken from them.
-                path = f"/api/categories/{category['id']}"
-                await rest.call("PATCH", path, 200, who=market.moderator, body={"visibility": "private"})
-                path = f"/api/listings/{listing['id']}/replies"
-                await rest.call("POST", path, 201, who=seller, body={"text": "still here"})
-                await buyer.event("reply_created")
-                return
             case "trash":
                 await rest.call("DELETE", f"/api/listings/{listing['id']}", 204, who=seller)
             case "ban":
@@ -153,15 +141,28 @@ async def test_whatever_takes_a_listing_away_takes_it_from_who_looks_on(
         await buyer.take(lambda frame: frame[3] == "phx_close")
 
 
-async def test_a_moderator_who_becomes_a_user_loses_what_only_moderators_see(
+async def test_registered_viewers_keep_a_listing_whose_category_becomes_private(
     daveslist: Daveslist, market: Market
 ) -> None:
+    rest = daveslist.rest
+    body = {"name": "Soon private", "visibility": "public"}
+    category = await rest.call("POST", "/api/categories", 201, who=market.moderator, body=body)
+    listing_id = await listed(daveslist, market, category_id=category["id"])
+    async with await viewing(daveslist, market.buyer, listing_id, 1) as buyer:
+        path = f"/api/categories/{category['id']}"
+        await rest.call("PATCH", path, 200, who=market.moderator, body={"visibility": "private"})
+        path = f"/api/listings/{listing_id}/replies"
+        await rest.call("POST", path, 201, who=market.seller, body={"text": "still here"})
+        await buyer.event("reply_created")
+
+
+async def test_a_moderator_who_becomes_a_user_loses_hidden_listings(daveslist: Daveslist, market: Market) -> None:
     rest = daveslist.rest
     listing_id = await listed(daveslist, market)
     former = await rest.register("Former")
     await rest.call("PUT", f"/api/users/{former.id}/role", 200, who=market.admin, body={"role": "moderator"})
     await rest.call("PUT", f"/api/listings/{listing_id}/hidden", 200, who=market.moderator, body={"reason": "x"})
-    async with await looking(daveslist, former, listing_id, 1) as socket:
+    async with await viewing(daveslist, former, listing_id, 1) as socket:
         await rest.call("PUT", f"/api/users/{former.id}/role", 200, who=market.admin, body={"role": "user"})
         await socket.event("listing_removed")
         await socket.take(lambda frame: frame[3] == "phx_close")
@@ -169,6 +170,8 @@ async def test_a_moderator_who_becomes_a_user_loses_what_only_moderators_see(
 
 
 @pytest.mark.parametrize("identifier", ["0", "x", "", "999999999", "1e3", "-1", str(2**63)])
-async def test_what_is_not_there_is_not_found(daveslist: Daveslist, market: Market, identifier: str) -> None:
+async def test_the_topic_of_a_listing_that_does_not_exist_is_not_found(
+    daveslist: Daveslist, market: Market, identifier: str
+) -> None:
     async with await Socket.connect(daveslist.gateways[0].socket_url, market.buyer.token) as socket:
         assert await socket.join(f"listing:{identifier}") == NOT_FOUND

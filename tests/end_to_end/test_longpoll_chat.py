@@ -1,4 +1,4 @@
-"""Private chat by long polls that reach two gateway nodes in turn, with WebSockets on the other side."""
+"""Private chat between a client whose long polls reach two gateway nodes in turn, and one with a WebSocket."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def polling(http: aiohttp.ClientSession, daveslist: Daveslist, person: Person) -> LongPollClient:
-    """A session that has joined its person's own topic."""
+    """A session that has joined the person's own topic."""
     client = LongPollClient(http, [f"{node.url}/socket/longpoll" for node in daveslist.gateways])
     client.jwt = person.token
     await client.open()
@@ -30,7 +30,9 @@ async def polling(http: aiohttp.ClientSession, daveslist: Daveslist, person: Per
     return client
 
 
-async def test_people_chat_whatever_carries_their_frames(daveslist: Daveslist, http: aiohttp.ClientSession) -> None:
+async def test_people_chat_between_long_polling_and_a_websocket(
+    daveslist: Daveslist, http: aiohttp.ClientSession
+) -> None:
     ann, bob = await daveslist.rest.register("Ann"), await daveslist.rest.register("Bob")
     polls = await polling(http, daveslist, ann)
     async with await Socket.connect(daveslist.gateways[1].socket_url, bob.token) as socket:
@@ -45,13 +47,13 @@ async def test_people_chat_whatever_carries_their_frames(daveslist: Daveslist, h
     assert [message["message"] for message in stored["data"]] == ["Sold?", "Not yet."]
 
 
-async def test_logging_out_ends_the_session_and_lets_no_other_begin(
+async def test_a_log_out_ends_the_session_and_the_client_gets_no_new_one(
     daveslist: Daveslist, http: aiohttp.ClientSession
 ) -> None:
     ann = await daveslist.rest.register("Ann")
     polls = await polling(http, daveslist, ann)
     await daveslist.rest.call("POST", "/api/logout", 204, who=ann)
-    # A poll that is under way when the session ends is answered 410 with no token for another one.
+    # If a poll is waiting when the session ends, it is answered with 410 and without a token for a new session.
     while (answer := await polls.poll())["status"] in (204, 410):
         assert answer["token"] is None or answer["status"] == 204
     assert answer == {"status": 403}

@@ -1,6 +1,6 @@
-"""The Phoenix client behind a proxy that lets no WebSocket through: it falls back to long polling, and chats.
+"""The Phoenix client behind a proxy that refuses WebSockets: it falls back to long polling, and chats.
 
-The proxy gives each request to another gateway node, as a load balancer does that knows nothing of sessions.
+The proxy gives requests to the gateway nodes in turn, like a load balancer without sticky sessions.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ALICE, BOB = 7, 12
 
 
 class Proxy:
-    """A load balancer: each request to the next node that answers, of the first `using` nodes."""
+    """A load balancer: each request goes to the next one of the first `using` nodes that answers."""
 
     def __init__(self, nodes: list[Node]) -> None:
         self._urls = [node.url for node in nodes]
@@ -77,14 +77,14 @@ _HOP_BY_HOP = {"Host", "Connection", "Content-Length", "Transfer-Encoding", "Acc
 
 
 class Clients:
-    """What the clients tell, in the order in which they tell it."""
+    """The JavaScript clients; `told` has their reports in order."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self.told: list[dict[str, Any]] = []
 
     async def until(self, *lines: dict[str, Any]) -> None:
-        """Until all of these were told, in any order."""
+        """Wait until the clients have reported all of these, in any order."""
         assert self._process.stdout is not None
         async with asyncio.timeout(PATIENCE_SECONDS):
             while any(line not in self.told for line in lines):
@@ -102,7 +102,7 @@ class Clients:
 
 @asynccontextmanager
 async def clients(url: str, auth_token: bool = False) -> AsyncIterator[Clients]:
-    """Alice and Bob, joined over long polling."""
+    """Alice and Bob, who have joined by long polling."""
     tokens = Tokens(DEFAULT_SECRET, 600)
     people = [
         {"name": name, "user": user, "token": tokens.issue(user, Role.USER, None)}
@@ -115,10 +115,10 @@ async def clients(url: str, auth_token: bool = False) -> AsyncIterator[Clients]:
         found.node, SCRIPT, json.dumps(arguments), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
     try:
-        those = Clients(process)
-        await those.until(*({"name": name, "joined": True} for name in ("alice", "bob")))
-        assert [line["open"] for line in those.told if "open" in line] == ["longpoll", "longpoll"]
-        yield those
+        both = Clients(process)
+        await both.until(*({"name": name, "joined": True} for name in ("alice", "bob")))
+        assert [line["open"] for line in both.told if "open" in line] == ["longpoll", "longpoll"]
+        yield both
     finally:
         if process.stdin is not None:
             process.stdin.close()
@@ -131,42 +131,42 @@ def message(name: str, sender: int, recipient: int, text: str) -> dict[str, Any]
 
 
 @pytest.mark.parametrize("auth_token", [False, True], ids=["token in the query", "authToken"])
-async def test_the_fallback_chats_through_nodes_in_turn(processes: Processes, auth_token: bool) -> None:
+async def test_people_chat_by_the_fallback_through_two_nodes_in_turn(processes: Processes, auth_token: bool) -> None:
     redis = processes.settings.redis_url
     nodes = [await processes.lab("--redis-url", redis) for _ in range(2)]
-    async with Proxy(nodes).running() as proxy, clients(proxy.url, auth_token) as those:
+    async with Proxy(nodes).running() as proxy, clients(proxy.url, auth_token) as both:
         for number in range(20):
-            those.send("alice", BOB, f"ping {number}")
-            those.send("bob", ALICE, f"pong {number}")
+            both.send("alice", BOB, f"ping {number}")
+            both.send("bob", ALICE, f"pong {number}")
         last = [("ping 19", ALICE, BOB), ("pong 19", BOB, ALICE)]
-        await those.until(
+        await both.until(
             {"name": "alice", "sent": "ping 19"},
             {"name": "bob", "sent": "pong 19"},
             *(message(name, sender, to, text) for name in ("alice", "bob") for text, sender, to in last),
         )
         for name in ("alice", "bob"):
-            heard = those.messages(name)
-            assert len(heard) == 40, "each hears both, once"
+            received = both.messages(name)
+            assert len(received) == 40, "each of the two receives each message once"
             for word in ("ping", "pong"):
-                assert [text for text in heard if word in text] == [f"{word} {number}" for number in range(20)]
+                assert [text for text in received if word in text] == [f"{word} {number}" for number in range(20)]
         assert all(proxy.served)
 
 
 @pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "drained"])
-async def test_the_clients_of_a_node_that_goes_come_back_on_another(processes: Processes, is_killed: bool) -> None:
+async def test_the_clients_of_a_lost_node_join_again_at_another_one(processes: Processes, is_killed: bool) -> None:
     redis = processes.settings.redis_url
     nodes = [await processes.lab("--redis-url", redis) for _ in range(2)]
     proxy = Proxy(nodes)
     proxy.using = 1
-    async with proxy.running(), clients(proxy.url) as those:
+    async with proxy.running(), clients(proxy.url) as both:
         proxy.using = 2
-        those.send("alice", BOB, "hello")
-        await those.until(message("bob", ALICE, BOB, "hello"), message("alice", ALICE, BOB, "hello"))
-        those.told.clear()
+        both.send("alice", BOB, "hello")
+        await both.until(message("bob", ALICE, BOB, "hello"), message("alice", ALICE, BOB, "hello"))
+        both.told.clear()
         if is_killed:
             nodes[0].kill()
         else:
             assert await nodes[0].stop() == 0
-        await those.until({"name": "alice", "joined": True}, {"name": "bob", "joined": True})
-        those.send("alice", BOB, "still there?")
-        await those.until(message("bob", ALICE, BOB, "still there?"), {"name": "alice", "sent": "still there?"})
+        await both.until({"name": "alice", "joined": True}, {"name": "bob", "joined": True})
+        both.send("alice", BOB, "still there?")
+        await both.until(message("bob", ALICE, BOB, "still there?"), {"name": "alice", "sent": "still there?"})

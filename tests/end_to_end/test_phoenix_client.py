@@ -1,4 +1,4 @@
-"""The npm package `phoenix` against two gateway nodes that share a Redis: each of its scenarios is a test."""
+"""The npm package `phoenix` against two gateway nodes that share a Redis; each scenario in js/ is a test."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ USERS = (1, 2, 3)
 
 SCENARIOS = [
     "join_push_and_receive",
-    "the_joins_own_response_is_received",
+    "the_response_to_a_join_is_received",
     "refused_joins_say_why",
-    "a_push_without_answer_times_out",
-    "a_join_that_is_slow_times_out_and_holds_up_nobody",
-    "leave_ends_it_and_the_topic_can_be_joined_again",
+    "a_push_without_an_answer_times_out",
+    "a_slow_join_times_out_and_does_not_delay_other_topics",
+    "after_a_leave_the_topic_can_be_joined_again",
     "a_second_channel_of_one_topic_takes_over",
     "a_channel_that_crashed_is_joined_again",
     "a_channel_that_stopped_is_not_joined_again",
-    "binary_goes_both_ways",
+    "binary_payloads_are_sent_and_received",
     "presence_of_three_clients_on_two_nodes_is_in_sync",
-    "an_auth_token_travels_as_subprotocol",
-    "a_bad_token_never_opens",
+    "an_auth_token_is_sent_as_a_subprotocol",
+    "a_socket_with_a_bad_token_never_opens",
     "two_users_on_two_nodes_chat",
-    "heartbeats_keep_it_open",
-    "after_a_disconnect_by_the_server_it_comes_back",
-    "version_1_frames_by_hand",
+    "heartbeats_keep_a_socket_open",
+    "a_client_connects_again_after_the_server_disconnects_it",
+    "a_plain_websocket_with_version_1_frames_can_chat",
 ]
 ENDING_A_NODE = [
-    "a_client_of_a_node_that_stops_comes_back_on_another",
-    "a_client_of_a_node_that_is_killed_comes_back_on_another",
+    "a_client_of_a_stopped_node_joins_again_at_another_one",
+    "a_client_of_a_killed_node_joins_again_at_another_one",
 ]
 
 
@@ -101,12 +101,12 @@ async def play(name: str, nodes: list[Node]) -> None:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-async def test_the_phoenix_client(name: str, nodes: list[Node]) -> None:
+async def test_scenario_of_the_phoenix_client(name: str, nodes: list[Node]) -> None:
     await play(name, nodes)
 
 
 @pytest.mark.parametrize("name", ENDING_A_NODE)
-async def test_the_phoenix_client_loses_a_node(name: str, servers: Servers, tmp_path: Path) -> None:
+async def test_scenario_in_which_a_node_ends(name: str, servers: Servers, tmp_path: Path) -> None:
     with servers.empty_redis() as redis_url:
         processes = Processes(Settings(redis_url=redis_url), tmp_path)
         try:

@@ -1,4 +1,4 @@
-"""Who is present, as the Phoenix client's own Presence shows it, with clients on two gateway nodes."""
+"""The presence list that the Phoenix client shows, with clients on two gateway nodes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 20.0
 
 
 class Clients:
-    """What each client shows: a list of key and metas."""
+    """The JavaScript clients; `shown` has each one's presence list of keys and metas."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.shown: dict[str, list[Any]] = {}
@@ -44,7 +44,7 @@ class Clients:
 
 @asynccontextmanager
 async def clients(*joins: tuple[str, Node, str]) -> AsyncIterator[Clients]:
-    """Each a client's name, its node, and the key that it is present by."""
+    """Start clients; each argument is a client's name, its node and its presence key."""
     tokens = Tokens(DEFAULT_SECRET, 600)
     arguments = [
         {
@@ -74,7 +74,7 @@ def keys(shown: dict[str, list[Any]]) -> dict[str, int]:
     return {key: len(metas) for key, metas in shown.items()}
 
 
-async def test_everybody_sees_everybody_on_both_nodes(processes: Processes) -> None:
+async def test_clients_on_both_nodes_see_each_other(processes: Processes) -> None:
     redis = processes.settings.redis_url
     first, second = await processes.lab("--redis-url", redis), await processes.lab("--redis-url", redis)
     everybody = {"alice": 2, "__proto__": 1, "constructor": 1, "": 1}
@@ -84,22 +84,26 @@ async def test_everybody_sees_everybody_on_both_nodes(processes: Processes) -> N
         ("c", first, "constructor"),
         ("d", second, "alice"),
         ("e", second, ""),
-    ) as those:
-        await those.until(lambda shown: len(shown) == 5 and all(keys(list_) == everybody for list_ in shown.values()))
-        await those.leave("d")
-        await those.until(lambda shown: all(len(shown[name]["alice"]) == 1 for name in "abce"))
-        await those.leave("b")
-        await those.until(lambda shown: all(keys(shown[n]) == {"alice": 1, "constructor": 1, "": 1} for n in "ace"))
-        assert [meta["client"] for meta in dict(those.shown["e"])["alice"]] == ["a"]
+    ) as the_clients:
+        await the_clients.until(
+            lambda shown: len(shown) == 5 and all(keys(list_) == everybody for list_ in shown.values())
+        )
+        await the_clients.leave("d")
+        await the_clients.until(lambda shown: all(len(shown[name]["alice"]) == 1 for name in "abce"))
+        await the_clients.leave("b")
+        await the_clients.until(
+            lambda shown: all(keys(shown[n]) == {"alice": 1, "constructor": 1, "": 1} for n in "ace")
+        )
+        assert [meta["client"] for meta in dict(the_clients.shown["e"])["alice"]] == ["a"]
 
 
-async def test_the_clients_of_a_node_that_is_killed_leave_and_come_back_on_another(processes: Processes) -> None:
+async def test_the_clients_of_a_killed_node_leave_and_join_again_at_another_one(processes: Processes) -> None:
     redis = processes.settings.redis_url
     first, second = await processes.lab("--redis-url", redis), await processes.lab("--redis-url", redis)
-    async with clients(("a", first, "alice"), ("b", second, "bob")) as those:
-        await those.until(lambda shown: all(keys(shown.get(name, {})) == {"alice": 1, "bob": 1} for name in "ab"))
+    async with clients(("a", first, "alice"), ("b", second, "bob")) as the_clients:
+        await the_clients.until(lambda shown: all(keys(shown.get(name, {})) == {"alice": 1, "bob": 1} for name in "ab"))
         second.kill()
-        await those.until(lambda shown: keys(shown["a"]) == {"alice": 1})
+        await the_clients.until(lambda shown: keys(shown["a"]) == {"alice": 1})
         async with clients(("b", first, "bob")) as again:
             await again.until(lambda shown: keys(shown.get("b", {})) == {"alice": 1, "bob": 1})
-            await those.until(lambda shown: keys(shown["a"]) == {"alice": 1, "bob": 1})
+            await the_clients.until(lambda shown: keys(shown["a"]) == {"alice": 1, "bob": 1})

@@ -29,7 +29,7 @@ _refs = itertools.count(1)
 
 
 class Clients:
-    """What the clients told, by their names."""
+    """The JavaScript clients; `told` has the reports of each one by its name."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -45,7 +45,7 @@ class Clients:
                     told = json.loads(line)
                     self.told.setdefault(told.pop("name"), []).append(told)
         except TimeoutError:
-            raise AssertionError(f"waited in vain; told so far: {self.told}") from None
+            raise AssertionError(f"it did not happen; reports so far: {self.told}") from None
 
     def all(self, name: str, what: str) -> list[Any]:
         return [told[what] for told in self.told.get(name, []) if what in told]
@@ -54,7 +54,7 @@ class Clients:
         await self.until(lambda: all(len(self.all(name, "caughtUp")) >= times for name in names))
 
     async def send(self, name: str, to: Person, message: str) -> str:
-        """Hand it in; its client_ref."""
+        """Have a client send a message; returns its client_ref."""
         assert self._process.stdin is not None
         ref = f"ref-{next(_refs)}"
         line = {"name": name, "send": {"to": str(to.id), "message": message, "client_ref": ref}}
@@ -67,19 +67,19 @@ class Clients:
         return next(told for told in self.told[name] if told.get("ref") == ref)
 
     def texts(self, name: str) -> list[str]:
-        """Of the messages that were shown, in their order; none is shown twice."""
+        """The texts of the shown messages, in order. Checks that no message is shown twice."""
         ids = [message["id"] for message in self.all(name, "message")]
         assert len(set(ids)) == len(ids)
         return [message["message"] for message in self.all(name, "message")]
 
 
 @asynccontextmanager
-async def clients(*those: dict[str, Any]) -> AsyncIterator[Clients]:
+async def clients(*the_clients: dict[str, Any]) -> AsyncIterator[Clients]:
     found = find_node()
     assert found is not None, "no Node 18 or newer: `make test` brings one"
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        found.node, SCRIPT, json.dumps(those), stdin=pipe, stdout=pipe, limit=2**20
+        found.node, SCRIPT, json.dumps(the_clients), stdin=pipe, stdout=pipe, limit=2**20
     )
     try:
         yield Clients(process)
@@ -90,13 +90,13 @@ async def clients(*those: dict[str, Any]) -> AsyncIterator[Clients]:
 
 
 def client(name: str, person: Person, *urls: str, **options: Any) -> dict[str, Any]:
-    """One that connects to these addresses in turn."""
+    """A client that connects to these addresses in turn."""
     given = [url.removesuffix("/websocket") for url in urls]
     return {"name": name, "user": person.id, "token": person.token, "urls": given, **options}
 
 
 def stored(settings: Settings, *people: Person) -> list[str]:
-    """The texts of what they sent."""
+    """The texts of the messages that these people sent."""
     with closing(psycopg2.connect(settings.database_url)) as connection, connection.cursor() as cursor:
         ids = [person.id for person in people]
         cursor.execute("SELECT text FROM messages WHERE from_id = ANY (%s) ORDER BY id", (ids,))
@@ -104,7 +104,7 @@ def stored(settings: Settings, *people: Person) -> list[str]:
 
 
 def store(settings: Settings, sender: Person, to: Person, texts: Sequence[str]) -> None:
-    """As if they had been sent long ago."""
+    """Store messages that were sent an hour ago."""
     with closing(psycopg2.connect(settings.database_url)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(
             """INSERT INTO messages (from_id, to_id, text, inserted_at)
@@ -120,77 +120,79 @@ async def two(daveslist: Daveslist) -> tuple[Person, Person]:
 async def test_two_clients_on_two_nodes_chat(daveslist: Daveslist, deployment: Settings) -> None:
     ann, bob = await two(daveslist)
     here, there = (gateway.socket_url for gateway in daveslist.gateways)
-    async with clients(client("ann", ann, here), client("bob", bob, there)) as those:
-        await those.caught_up("ann", "bob")
-        answer = await those.answer("ann", await those.send("ann", bob, "Hey How are you"))
-        await those.until(lambda: those.texts("bob") == those.texts("ann") == ["Hey How are you"])
-        [message] = those.all("bob", "message")
+    async with clients(client("ann", ann, here), client("bob", bob, there)) as the_clients:
+        await the_clients.caught_up("ann", "bob")
+        answer = await the_clients.answer("ann", await the_clients.send("ann", bob, "Hey How are you"))
+        await the_clients.until(lambda: the_clients.texts("bob") == the_clients.texts("ann") == ["Hey How are you"])
+        [message] = the_clients.all("bob", "message")
         assert message["id"] == answer["stored"]["id"]
         assert (message["from"], message["to"]) == (str(ann.id), str(bob.id))
-        await those.answer("bob", await those.send("bob", ann, "Fine."))
-        await those.until(lambda: those.texts("ann") == ["Hey How are you", "Fine."])
-        refused = await those.answer("ann", await those.send("ann", replace(bob, id=999_999_999), "hello?"))
+        await the_clients.answer("bob", await the_clients.send("bob", ann, "Fine."))
+        await the_clients.until(lambda: the_clients.texts("ann") == ["Hey How are you", "Fine."])
+        refused = await the_clients.answer("ann", await the_clients.send("ann", replace(bob, id=999_999_999), "hello?"))
         assert refused["failed"] == "user not found"
-        refused = await those.answer("ann", await those.send("ann", bob, " "))
+        refused = await the_clients.answer("ann", await the_clients.send("ann", bob, " "))
         assert (refused["failed"], list(refused["errors"])) == ("invalid message", ["message"])
     assert stored(deployment, ann, bob) == ["Hey How are you", "Fine."]
 
 
-async def test_two_devices_of_a_user_on_two_nodes_see_incoming_and_outgoing(daveslist: Daveslist) -> None:
+async def test_two_devices_of_a_user_on_two_nodes_show_incoming_and_outgoing_messages(daveslist: Daveslist) -> None:
     ann, bob = await two(daveslist)
     here, there = (gateway.socket_url for gateway in daveslist.gateways)
     devices = client("phone", ann, here), client("laptop", ann, there)
-    async with clients(*devices, client("bob", bob, here)) as those:
-        await those.caught_up("phone", "laptop", "bob")
-        await those.answer("phone", await those.send("phone", bob, "from my phone"))
-        await those.answer("bob", await those.send("bob", ann, "to both"))
+    async with clients(*devices, client("bob", bob, here)) as the_clients:
+        await the_clients.caught_up("phone", "laptop", "bob")
+        await the_clients.answer("phone", await the_clients.send("phone", bob, "from my phone"))
+        await the_clients.answer("bob", await the_clients.send("bob", ann, "to both"))
         expected = ["from my phone", "to both"]
-        await those.until(lambda: all(those.texts(name) == expected for name in ("phone", "laptop", "bob")))
+        await the_clients.until(lambda: all(the_clients.texts(name) == expected for name in ("phone", "laptop", "bob")))
 
 
-async def test_a_wrong_token_never_gets_in(daveslist: Daveslist) -> None:
+async def test_a_client_with_an_invalid_token_or_for_a_foreign_topic_never_joins(daveslist: Daveslist) -> None:
     ann, bob = await two(daveslist)
     stranger = replace(ann, token="no.good.token")
     here = daveslist.gateways[0].socket_url
-    # With a good token, but on somebody else's topic.
+    # Bob's topic, with Ann's valid token.
     curious = client("curious", replace(bob, token=ann.token), here)
-    async with clients(client("stranger", stranger, here), curious) as those:
-        await those.until(
-            lambda: len(those.all("stranger", "error")) >= 3 and len(those.all("curious", "refused")) >= 2
+    async with clients(client("stranger", stranger, here), curious) as the_clients:
+        await the_clients.until(
+            lambda: len(the_clients.all("stranger", "error")) >= 3 and len(the_clients.all("curious", "refused")) >= 2
         )
-        assert those.all("stranger", "caughtUp") == those.all("curious", "caughtUp") == []
-        assert set(those.all("curious", "refused")) == {"unauthorized"}
+        assert the_clients.all("stranger", "caughtUp") == the_clients.all("curious", "caughtUp") == []
+        assert set(the_clients.all("curious", "refused")) == {"unauthorized"}
 
 
 @pytest.mark.parametrize("by_rest", [True, False])
-async def test_more_than_one_answer_holds_is_read_on(daveslist: Daveslist, deployment: Settings, by_rest: bool) -> None:
+async def test_more_missed_messages_than_one_answer_holds_are_all_read(
+    daveslist: Daveslist, deployment: Settings, by_rest: bool
+) -> None:
     ann, bob = await two(daveslist)
     past = [f"{number}" for number in range(450)]
     store(deployment, ann, bob, past)
     api = daveslist.api.url if by_rest else None
-    async with clients(client("bob", bob, daveslist.gateways[0].socket_url, api=api)) as those:
-        await those.caught_up("bob")
-        assert those.texts("bob") == past
-        assert those.all("bob", "caughtUp") == [those.all("bob", "message")[-1]["id"]]
+    async with clients(client("bob", bob, daveslist.gateways[0].socket_url, api=api)) as the_clients:
+        await the_clients.caught_up("bob")
+        assert the_clients.texts("bob") == past
+        assert the_clients.all("bob", "caughtUp") == [the_clients.all("bob", "message")[-1]["id"]]
 
 
-async def test_a_client_whose_node_is_killed_goes_on_elsewhere_and_lacks_nothing(
+async def test_a_client_whose_node_is_killed_goes_on_at_another_node_and_misses_nothing(
     daveslist: Daveslist, deployment: Settings
 ) -> None:
     ann, bob = await two(daveslist)
     victim = await daveslist.processes.gateway()
     other = daveslist.gateways[0].socket_url
-    async with clients(client("ann", ann, victim.socket_url, other), client("bob", bob, other)) as those:
-        await those.caught_up("ann", "bob")
-        await those.answer("bob", await those.send("bob", ann, "before"))
-        await those.until(lambda: those.texts("ann") == ["before"])
+    async with clients(client("ann", ann, victim.socket_url, other), client("bob", bob, other)) as the_clients:
+        await the_clients.caught_up("ann", "bob")
+        await the_clients.answer("bob", await the_clients.send("bob", ann, "before"))
+        await the_clients.until(lambda: the_clients.texts("ann") == ["before"])
         victim.kill()
-        kept = await those.send("ann", bob, "handed in while nothing is connected")
-        missed = await those.send("bob", ann, "sent while ann is away")
-        await those.answer("bob", missed)
-        await those.answer("ann", kept)
-        await those.caught_up("ann", times=2)
-        await those.until(lambda: len(those.texts("ann")) == len(those.texts("bob")) == 3)
+        kept = await the_clients.send("ann", bob, "handed in while nothing is connected")
+        missed = await the_clients.send("bob", ann, "sent while ann is away")
+        await the_clients.answer("bob", missed)
+        await the_clients.answer("ann", kept)
+        await the_clients.caught_up("ann", times=2)
+        await the_clients.until(lambda: len(the_clients.texts("ann")) == len(the_clients.texts("bob")) == 3)
     assert sorted(stored(deployment, ann, bob)) == [
         "before",
         "handed in while nothing is connected",
@@ -205,14 +207,14 @@ async def test_a_send_whose_answer_was_lost_is_repeated_and_stored_once(
     first, other = (gateway.socket_url for gateway in daveslist.gateways)
     async with (
         Proxy(daveslist.gateways[0].port) as proxy,
-        clients(client("ann", ann, proxy.socket_url, other), client("bob", bob, first)) as those,
+        clients(client("ann", ann, proxy.socket_url, other), client("bob", bob, first)) as the_clients,
     ):
-        await those.caught_up("ann", "bob")
+        await the_clients.caught_up("ann", "bob")
         proxy.cut_answers()
-        ref = await those.send("ann", bob, "did you get this?")
-        # It arrived; its sender cannot know.
-        await those.until(lambda: those.texts("bob") == ["did you get this?"])
-        answer = await those.answer("ann", ref)
-        assert answer["stored"]["id"] == those.all("bob", "message")[0]["id"]
-        await those.until(lambda: those.texts("ann") == ["did you get this?"])
+        ref = await the_clients.send("ann", bob, "did you get this?")
+        # The message has arrived, but its sender cannot know this.
+        await the_clients.until(lambda: the_clients.texts("bob") == ["did you get this?"])
+        answer = await the_clients.answer("ann", ref)
+        assert answer["stored"]["id"] == the_clients.all("bob", "message")[0]["id"]
+        await the_clients.until(lambda: the_clients.texts("ann") == ["did you get this?"])
     assert stored(deployment, ann) == ["did you get this?"]

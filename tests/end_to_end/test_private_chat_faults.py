@@ -1,7 +1,7 @@
-"""What servers, networks and applications do wrong, and what the client recipe makes of it, by six phoenix.js versions.
+"""The client recipe survives faults of servers, networks and applications, with each of six phoenix.js versions.
 
-Each version plays all cases of js/private_chat_faults.js in one process, and all processes run at the same time. Cases
-have patience for a busy machine.
+Each version plays all cases of js/private_chat_faults.js in one process, and all processes run at the same time. So the
+cases allow for a busy machine.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PATIENCE_SECONDS = 240.0
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def played(daveslist: Daveslist) -> AsyncIterator[dict[str, dict[str, str]]]:
-    """By version: what went wrong in each case, or an empty text."""
+    """The cases' results by version: an error, or an empty text for a case that passed."""
     found = find_node()
     assert found is not None, "no Node 18 or newer: `make test` brings one"
     narrow = await daveslist.processes.gateway(MAX_MESSAGE_BYTES="2048")

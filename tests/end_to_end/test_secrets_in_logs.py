@@ -1,4 +1,4 @@
-"""No token in any log: real processes at DEBUG, loops in debug mode, clients that connect in every way."""
+"""No log has a token, even of real processes at DEBUG with event loops in debug mode, however clients connect."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 from urllib.parse import quote
 
 import aiohttp
@@ -22,19 +23,19 @@ from tests.support.processes import Node, Processes
 
 PASSWORD = "correct horse 7-battery-Staple"
 PART = 12
-"""So many characters of a secret are too many."""
+"""A log may not have this many characters of a secret in a row."""
 LOUD = {"LOG_LEVEL": "DEBUG", "PYTHONASYNCIODEBUG": "1", "PYTHONWARNINGS": "default"}
 
 
-def offered(token: str) -> str:
+def protocol(token: str) -> str:
     return "base64url.bearer.phx." + base64.urlsafe_b64encode(token.encode()).decode().rstrip("=")
 
 
 def parts_of(*secrets: str) -> set[str]:
-    """Every part of so many characters of each secret, and of what it looks like when it is encoded once more."""
+    """All parts of PART characters of each secret, and of its base64 and percent-encoded forms."""
     parts: set[str] = set()
     for secret in secrets:
-        # The head of a JWT is the same for all, and no secret.
+        # All JWTs have the same head, so it is no secret.
         head = secret.partition(".")[0] if secret.startswith("eyJ") else ""
         for shape in (
             secret.removeprefix(head),
@@ -50,7 +51,7 @@ def leaks(text: str, parts: set[str]) -> set[str]:
 
 
 def requests(token: str) -> Iterator[bytes]:
-    """Heads of requests, with the token wherever somebody might put it."""
+    """Requests that have the token in every place where a client might put it."""
     upgrade = (
         "Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -62,9 +63,9 @@ def requests(token: str) -> Iterator[bytes]:
         yield f"GET /socket/longpoll?vsn=2.0.0&token={one} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
         yield f"GET /api/users/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {one}\r\n\r\n".encode()
     for protocols in (
-        offered(token), f"phoenix, {offered(token)}", f"{offered(token)}, phoenix", f"mqtt, {offered(token)}", token,
-        f"phoenix, {token}", f"phoenix, {offered(token[:-3])}", f"phoenix, {offered(token)}%",
-        f"PHOENIX,{offered(token)}", f"phoenix, {offered(token)}, {offered(token)}",
+        protocol(token), f"phoenix, {protocol(token)}", f"{protocol(token)}, phoenix", f"mqtt, {protocol(token)}",
+        token, f"phoenix, {token}", f"phoenix, {protocol(token[:-3])}", f"phoenix, {protocol(token)}%",
+        f"PHOENIX,{protocol(token)}", f"phoenix, {protocol(token)}, {protocol(token)}",
     ):  # fmt: skip
         path = "/socket/websocket?vsn=2.0.0"
         yield f"GET {path} HTTP/1.1\r\n{upgrade}Sec-WebSocket-Protocol: {protocols}\r\n\r\n".encode()
@@ -102,8 +103,8 @@ def requests(token: str) -> Iterator[bytes]:
         yield f"POST {target} HTTP/1.1\r\n{chunked}{token}\r\n{token}\r\n".encode()
 
 
-async def say(port: int, request: bytes, cut_at: int | None = None) -> None:
-    """Send it, in two pieces where it is cut, and hear the answer or be hung up on; then vanish."""
+async def send_and_reset(port: int, request: bytes, cut_at: int | None = None) -> None:
+    """Send a request, in two pieces if `cut_at` is given; wait for the answer or the end, and reset the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     connection: socket.socket = writer.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -118,12 +119,12 @@ async def say(port: int, request: bytes, cut_at: int | None = None) -> None:
     writer.transport.abort()
 
 
-async def ask_for_everything(ports: list[int], token: str) -> None:
+async def send_all_requests(ports: list[int], token: str) -> None:
     at_a_time = asyncio.Semaphore(20)
 
     async def ask(port: int, request: bytes, cut_at: int | None) -> None:
         async with at_a_time:
-            await say(port, request, cut_at)
+            await send_and_reset(port, request, cut_at)
 
     async with asyncio.TaskGroup() as group:
         for request in requests(token):
@@ -134,25 +135,23 @@ async def ask_for_everything(ports: list[int], token: str) -> None:
                     group.create_task(ask(port, request, where + len(token) - 30))
 
 
-async def talk(gateway: Node, user_id: int, token: str) -> None:
-    """What a client does once it is connected, well and badly."""
+async def send_frames(gateway: Node, user_id: int, token: str) -> None:
+    """Connect, and send good and bad frames with the token in them."""
     path = f"/socket/websocket?vsn=2.0.0&token={token}"
     for last in (b"hello " + token.encode(), b"\xff" + token.encode(), None):
         raw = await RawSocket.connect(gateway.port, path)
         assert raw.head.startswith(b"HTTP/1.1 101")
         topic = f"private_chat:{user_id}"
-        for number, message in enumerate(
-            [
-                ["1", "1", topic, "phx_join", {"token": token}],
-                ["1", "2", topic, "access_token", {"access_token": token}],
-                ["1", "3", topic, "access_token", {"access_token": token[:-2]}],
-                ["1", "4", topic, "send", {"to": token, "message": token}],
-                [token, token, topic, token, {}],
-                [token, None, f"private_chat:{token}", "phx_join", {}],
-                ["1", "5", topic, f"unknown {token}", {"password": PASSWORD}],
-            ]
-        ):
-            del number
+        messages: list[list[Any]] = [
+            ["1", "1", topic, "phx_join", {"token": token}],
+            ["1", "2", topic, "access_token", {"access_token": token}],
+            ["1", "3", topic, "access_token", {"access_token": token[:-2]}],
+            ["1", "4", topic, "send", {"to": token, "message": token}],
+            [token, token, topic, token, {}],
+            [token, None, f"private_chat:{token}", "phx_join", {}],
+            ["1", "5", topic, f"unknown {token}", {"password": PASSWORD}],
+        ]
+        for message in messages:
             raw.send(frame(json.dumps(message).encode()))
         raw.send(frame(b"", CLOSE) if last is None else frame(last))
         await raw.end()
@@ -182,7 +181,7 @@ async def test_no_logger_of_any_library_lets_a_token_through(processes: Processe
     assert [line for line in output.splitlines() if leaks(line, parts_of(token))] == []
 
 
-async def test_no_way_to_connect_brings_a_token_into_a_log(processes: Processes) -> None:
+async def test_no_request_or_frame_brings_a_token_into_a_log(processes: Processes) -> None:
     gateway, api = await processes.gateway(**LOUD), await processes.api(**LOUD)
     person = {"email": "ann@example.com", "password": PASSWORD, "name": "Ann"}
     async with aiohttp.ClientSession(api.url) as client:
@@ -192,9 +191,9 @@ async def test_no_way_to_connect_brings_a_token_into_a_log(processes: Processes)
         async with client.post("/api/login", json=person | {"password": PASSWORD + "x"}) as response:
             assert response.status in (401, 422)
     token, refresh_token, user_id = answer["access_token"], answer["refresh_token"], answer["user"]["id"]
-    await talk(gateway, user_id, token)
+    await send_frames(gateway, user_id, token)
     for secret in (token, refresh_token):
-        await ask_for_everything([gateway.port, api.port], secret)
+        await send_all_requests([gateway.port, api.port], secret)
     await gateway.stop()
     await api.stop()
     secrets = parts_of(token, refresh_token, PASSWORD)

@@ -1,4 +1,4 @@
-"""A configuration that cannot work ends the start of any process with one line that names the variable."""
+"""A process that cannot start with its settings ends with one line that names the wrong variable."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WRONG = {
 
 
 def start(module: str, directory: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run `python -m MODULE` until it has given up."""
+    """Run `python -m MODULE`, and wait until it ends."""
     given = {
         **base_environment(),
         "DATA_DIRECTORY": str(directory),
@@ -41,25 +41,25 @@ def line_of(done: subprocess.CompletedProcess[str]) -> str:
 
 @pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize(("name", "text"), WRONG.items())
-def test_a_setting_that_cannot_work_is_named_in_one_line(module: str, name: str, text: str, tmp_path: Path) -> None:
+def test_an_invalid_setting_is_named_in_one_line(module: str, name: str, text: str, tmp_path: Path) -> None:
     assert f"{name}: " in line_of(start(module, tmp_path / "data", **{name: text}))
 
 
 @pytest.mark.parametrize("module", MODULES)
-@pytest.mark.parametrize("kind", ["below a file", "where nobody may write"])
-def test_a_data_directory_that_cannot_be_written_is_named(module: str, kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["below a file", "read-only"])
+def test_a_data_directory_that_is_not_writable_is_named(module: str, kind: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     directory = tmp_path / "file" / "data" if kind == "below a file" else Path("/proc")
     assert "DATA_DIRECTORY: " in line_of(start(module, directory))
 
 
 @pytest.mark.parametrize("url", ["file:///proc", "file:///dev/null", "nonsense"])
-def test_a_place_for_pictures_that_cannot_be_used_is_named(url: str, tmp_path: Path) -> None:
+def test_an_unusable_place_for_pictures_is_named(url: str, tmp_path: Path) -> None:
     assert "PICTURES_URL: " in line_of(start("api", tmp_path / "data", PICTURES_URL=url))
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1"])
-def test_a_host_that_is_not_of_this_machine_is_named(host: str, tmp_path: Path) -> None:
+def test_an_address_of_another_machine_is_named(host: str, tmp_path: Path) -> None:
     done = start("gateway", tmp_path / "data", GATEWAY_HOST=host)
     assert done.returncode == 1
     assert "GATEWAY_HOST, GATEWAY_PORT: cannot listen" in done.stderr.splitlines()[-1]

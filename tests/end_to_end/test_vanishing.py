@@ -1,4 +1,4 @@
-"""A client that vanishes, whatever it was doing, is no error: nothing of it is in the log above `info`."""
+"""A client that resets its connection at any moment is no error: the log has no line above `info` about it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Deployment:
     seen: dict[str, int]
 
     def new_lines(self) -> list[str]:
-        """What both have logged since it was last asked, above `info`."""
+        """The lines above `info` that both processes have logged since the last call."""
         lines = []
         for node in (self.gateway, self.api):
             output = node.output()
@@ -75,7 +75,7 @@ class Vanishing:
         with suppress(ConnectionError):
             await asyncio.get_running_loop().sock_sendall(self._socket, data)
 
-    async def hear(self, end: bytes = b"\r\n\r\n") -> None:
+    async def read_until(self, end: bytes = b"\r\n\r\n") -> None:
         heard = b""
         async with asyncio.timeout(10):
             while end not in heard:
@@ -96,10 +96,10 @@ UPGRADE = (
 async def connected(d: Deployment) -> Vanishing:
     client = Vanishing(d.gateway.port)
     await client.send(f"GET /socket/websocket?vsn=2.0.0&token={d.token} HTTP/1.1\r\n{UPGRADE}".encode())
-    await client.hear()
+    await client.read_until()
     join = ["1", "1", f"private_chat:{d.user_id}", "phx_join", {}]
     await client.send(frame(json.dumps(join).encode()))
-    await client.hear(b"phx_reply")
+    await client.read_until(b"phx_reply")
     return client
 
 
@@ -123,13 +123,13 @@ async def in_half_a_head(d: Deployment) -> Vanishing:
     return client
 
 
-async def behind_3000_pings(d: Deployment) -> Vanishing:
+async def after_3000_pings(d: Deployment) -> Vanishing:
     client = await connected(d)
     await client.send(frame(b"ping", PING) * 3000)
     return client
 
 
-async def behind_3000_heartbeats(d: Deployment) -> Vanishing:
+async def after_3000_heartbeats(d: Deployment) -> Vanishing:
     client = await connected(d)
     await client.send(frame(b'[null,"1","phoenix","heartbeat",{}]') * 3000)
     return client
@@ -141,31 +141,31 @@ async def in_the_middle_of_a_frame(d: Deployment) -> Vanishing:
     return client
 
 
-async def behind_a_fragment(d: Deployment) -> Vanishing:
+async def after_a_fragment(d: Deployment) -> Vanishing:
     client = await connected(d)
     await client.send(frame(b"[", fin=False))
     return client
 
 
-async def while_it_is_written_to(d: Deployment) -> Vanishing:
+async def while_messages_are_sent_to_it(d: Deployment) -> Vanishing:
     client = await connected(d)
     await client.send(push(d, "send", {"to": d.user_id, "message": "x" * 3000}) * 50)
     return client
 
 
-async def behind_its_close(d: Deployment) -> Vanishing:
+async def after_its_close_frame(d: Deployment) -> Vanishing:
     client = await connected(d)
     await client.send(push(d, "send", {"to": d.user_id, "message": "x" * 3000}) * 20 + frame(b"\x03\xe8", 8))
     return client
 
 
-async def behind_a_mistake(d: Deployment) -> Vanishing:
+async def after_malformed_frames(d: Deployment) -> Vanishing:
     client = await connected(d)
     await client.send(frame(b"no frame") * 100)
     return client
 
 
-async def in_a_poll(d: Deployment) -> Vanishing:
+async def during_a_poll(d: Deployment) -> Vanishing:
     client = Vanishing(d.gateway.port)
     await client.send(f"GET /socket/longpoll?vsn=2.0.0&token={d.token} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     return client
@@ -188,21 +188,21 @@ async def in_a_chunk_of_a_post(d: Deployment) -> Vanishing:
     return await posted(d, "Transfer-Encoding: chunked", b"100\r\n[")
 
 
-async def in_a_body_of_rest(d: Deployment) -> Vanishing:
+async def in_the_body_of_a_rest_request(d: Deployment) -> Vanishing:
     client = Vanishing(d.api.port)
     head = f"Host: x\r\nAuthorization: Bearer {d.token}\r\nContent-Type: application/json\r\nContent-Length: 1000"
     await client.send(f"POST /api/messages HTTP/1.1\r\n{head}\r\n\r\n{{".encode())
     return client
 
 
-async def in_an_upload(d: Deployment) -> Vanishing:
+async def during_an_upload(d: Deployment) -> Vanishing:
     client = Vanishing(d.api.port)
     head = f"Host: x\r\nAuthorization: Bearer {d.token}\r\nContent-Type: image/jpeg\r\nContent-Length: 100000\r\n\r\n"
     await client.send(f"POST /api/listings/1/pictures HTTP/1.1\r\n{head}".encode() + b"\xff\xd8" + b"x" * 20_000)
     return client
 
 
-async def while_rest_answers(d: Deployment) -> Vanishing:
+async def while_the_api_answers(d: Deployment) -> Vanishing:
     client = Vanishing(d.api.port)
     await client.send(b"GET /api/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 50)
     return client
@@ -217,21 +217,21 @@ async def while_its_password_is_hashed(d: Deployment) -> Vanishing:
 
 
 WAYS = [
-    before_anything, during_the_handshake, in_half_a_head, behind_3000_pings, behind_3000_heartbeats,
-    in_the_middle_of_a_frame, behind_a_fragment, while_it_is_written_to, behind_its_close, behind_a_mistake, in_a_poll,
-    in_the_body_of_a_post, in_a_chunk_of_a_post, in_a_body_of_rest, in_an_upload, while_rest_answers,
-    while_its_password_is_hashed,
+    before_anything, during_the_handshake, in_half_a_head, after_3000_pings, after_3000_heartbeats,
+    in_the_middle_of_a_frame, after_a_fragment, while_messages_are_sent_to_it, after_its_close_frame,
+    after_malformed_frames, during_a_poll, in_the_body_of_a_post, in_a_chunk_of_a_post, in_the_body_of_a_rest_request,
+    during_an_upload, while_the_api_answers, while_its_password_is_hashed,
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("way", WAYS, ids=[way.__name__ for way in WAYS])
-async def test_a_client_that_vanishes_is_no_error(
-    two: Deployment, way: Callable[[Deployment], Awaitable[Vanishing]]
+@pytest.mark.parametrize("start", WAYS, ids=[start.__name__ for start in WAYS])
+async def test_a_vanishing_client_is_no_error(
+    two: Deployment, start: Callable[[Deployment], Awaitable[Vanishing]]
 ) -> None:
     two.new_lines()
     for turn in range(TIMES):
-        client = await way(two)
-        # At once, and a little later.
+        client = await start(two)
+        # Vanish immediately or up to 9 ms later.
         await asyncio.sleep(0.003 * (turn % 4))
         client.vanish()
     async with aiohttp.ClientSession() as http:

@@ -22,7 +22,7 @@ LONGEST = (
 
 
 def in_order(items: list[pytest.Item]) -> list[pytest.Item]:
-    """The tests in the order in which `--dist worksteal` deals them out to as many workers as there are.
+    """The tests in the order in which `--dist worksteal` gives them to the workers.
 
     Each worker gets an equal share, one after the other. A worker that has finished takes tests from the end of another
     worker's share. The tests of a folder stay together, because they share expensive fixtures, such as a browser.

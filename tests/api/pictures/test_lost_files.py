@@ -218,7 +218,7 @@ async def test_files_of_a_committed_picture_outlive_the_grace_time(make_api: Mak
     path = f"/api/listings/{listing_id}/pictures"
     await checked(await api.client.post(path, data=form(), headers=seller.headers), 201)
     assert await rows.fetch("SELECT key FROM abandoned_files") == []
-    # These files are abandoned after the picture's grace time began. When they go, it would have gone before them.
+    # This key is abandoned after the picture was stored, so the picture's own files would be deleted before it.
     later = new_key("image/jpeg")
     await rows.execute("INSERT INTO abandoned_files (key, since) VALUES (%s, now() + interval '1 second')", later)
     await wait_until_no_file_is_abandoned(rows)

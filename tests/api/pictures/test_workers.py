@@ -293,6 +293,23 @@ async def test_a_worker_that_cannot_start_is_logged_with_its_error(
     assert line["error"]
 
 
+async def test_an_unexpected_error_fails_only_its_own_picture(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> dict[str, str]:
+        raise RuntimeError("nobody foresaw it")
+
+    async with workers() as pictures:
+        monkeypatch.setattr("api.pictures.workers._environment", fail)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            with pytest.raises(PicturesBusy):
+                await process(pictures, SMALL)
+        monkeypatch.undo()
+        assert (await process(pictures, SMALL)).width == 96
+    [record] = caplog.records
+    assert "nobody foresaw it" in JsonLines().format(record)
+
+
 async def test_workers_know_no_secrets_and_have_a_lower_priority(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JWT_SECRET", "known to the api alone, and to nobody")
     async with workers() as pictures:

@@ -1,10 +1,13 @@
-"""Where Chromium is, and the flags that keep it quiet: no GPU, no QUIC, nothing of its own in the background."""
+"""Finds Chromium; its flags switch off the GPU, QUIC and its own background requests.
+
+The headless shell comes first: it is the same browser without what a screen needs, and takes half the CPU time.
+"""
 
 from __future__ import annotations
 
 import shutil
 
-NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
 FLAGS = [
     "--no-sandbox",
@@ -18,5 +21,5 @@ FLAGS = [
 
 
 def find_chromium() -> str | None:
-    """The machine's own, or None."""
+    """The path of the machine's Chromium; None without one."""
     return next((path for path in map(shutil.which, NAMES) if path), None)

@@ -1,4 +1,4 @@
-"""The page in a real browser: Chromium, driven by Playwright, against two APIs and two gateway nodes."""
+"""Playwright opens the page in Chromium, against two APIs and two gateway nodes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Open = Callable[..., Awaitable[Page]]
 
 @dataclass
 class Site:
-    """Two gateway nodes, and an API in front of each, whose page connects to it."""
+    """Two gateway nodes, and two APIs; each API's page connects to one of the gateways."""
 
     settings: Settings
     processes: Processes
@@ -52,7 +52,7 @@ class Site:
     roles: dict[int, Role] = field(default_factory=dict)
 
     async def person(self, name: str, role: Role = Role.USER) -> Person:
-        """Somebody new."""
+        """Register a new user."""
         person = await self.rest.register(name)
         if role is not Role.USER:
             await self.users.set_role(person.id, role, by=None)
@@ -80,7 +80,7 @@ def site_settings(servers: Servers, tmp_path_factory: pytest.TempPathFactory) ->
 async def site(
     chromium: Browser, site_settings: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Site]:
-    """Only where there is a browser for it."""
+    """The fixture `chromium` comes first, so nothing is started on a machine without a browser."""
     processes = Processes(site_settings, tmp_path_factory.mktemp("processes"))
     database = Database(site_settings)
     try:
@@ -100,7 +100,7 @@ async def chromium() -> AsyncIterator[Browser]:
         pytest.skip("no Chromium on this machine")
     expect.set_options(timeout=PATIENCE_MS)
     async with async_playwright() as playwright:
-        # A new profile, thrown away at the end.
+        # The browser has a new profile, which is deleted at the end.
         browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         await browser.close()
@@ -108,20 +108,20 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="package")
 async def open_page(site: Site, chromium: Browser) -> AsyncIterator[Open]:
-    """`await open_page(path, person, node=0)` is a browser of that person's own on that address of that node's API.
+    """`await open_page(path, person, node=0)` opens a path of that node's API in a new browser context of this person.
 
-    At the end nothing may have gone wrong in any of them: no error in a script, nothing that the policy had to stop.
+    At the end, no page may have had a script error or a violation of the content security policy.
     """
     contexts: list[BrowserContext] = []
     faults: list[str] = []
 
-    def heard(message: ConsoleMessage) -> None:
-        # A request that fails is not a fault of the page: tests let listings vanish and nodes die.
+    def on_console(message: ConsoleMessage) -> None:
+        # A failed request is no fault of the page: tests delete listings and kill nodes.
         is_request = message.text.startswith("Failed to load resource") or "WebSocket connection" in message.text
         if message.type == "error" and not is_request and "net::ERR" not in message.text:
             faults.append(message.text)
 
-    async def open_it(
+    async def open_page_of(
         path: str = "/", person: Person | None = None, *, node: int = 0, api: Node | None = None, **options: Any
     ) -> Page:
         url = (api or site.apis[node]).url
@@ -131,18 +131,18 @@ async def open_page(site: Site, chromium: Browser) -> AsyncIterator[Open]:
         context.set_default_timeout(PATIENCE_MS)
         page = await context.new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", heard)
+        page.on("console", on_console)
         await page.goto(path)
         return page
 
-    yield open_it
+    yield open_page_of
     for context in contexts:
         await context.close()
     assert not faults
 
 
 def logged_in(person: Person, role: Role, url: str) -> StorageState:
-    """As the page keeps it."""
+    """The page's stored session of a person who has logged in."""
     session = {
         "user": {"id": person.id, "email": person.email, "name": person.name, "role": role.value},
         "access_token": person.token,
@@ -155,7 +155,7 @@ def logged_in(person: Person, role: Role, url: str) -> StorageState:
 
 @dataclass
 class BehindDoor:
-    """A load balancer before the gateways, and an API whose page connects through it."""
+    """A load balancer in front of the gateways, and an API whose page connects to it."""
 
     door: FrontDoor
     api: Node
@@ -169,13 +169,13 @@ async def one_door(site: Site) -> AsyncIterator[BehindDoor]:
 
 @pytest.fixture
 def behind_door(one_door: BehindDoor, site: Site) -> BehindDoor:
-    """As if it were new."""
+    """The load balancer with its first settings."""
     one_door.door.as_new(site.gateways)
     return one_door
 
 
 def jpeg(colour: str, width: int = 640, height: int = 480) -> FilePayload:
-    """A picture as a file that can be chosen."""
+    """A picture for a file input."""
     output = BytesIO()
     Image.new("RGB", (width, height), colour).save(output, "JPEG")
     return {"name": f"{colour}.jpg", "mimeType": "image/jpeg", "buffer": output.getvalue()}

@@ -1,4 +1,4 @@
-"""What stands between browsers and gateways in tests: a load balancer, or a proxy that lets not all through."""
+"""A load balancer or proxy between browsers and gateways, which can refuse or cut WebSockets."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _PERMISSION = (
     b"HTTP/1.1 204 No Content\r\nAccess-Control-Allow-Origin: *\r\nAccess-Control-Allow-Headers: *\r\n"
     b"Connection: close\r\n\r\n"
 )
-"""To ask from a page of another address. Where the page and the gateway share one, no browser asks for it."""
+"""The answer to a browser's preflight request, which comes because page and gateway have different addresses here."""
 
 
 class FrontDoor:
-    """Hands each connection to the first of the nodes that accepts it, and counts the WebSockets, and those it refused.
+    """Passes each connection to the first node that accepts it, and counts all WebSockets and the refused ones.
 
-    What it does can be changed at any time; that is for connections to come.
+    A test can change the attributes at any time; this affects only new connections.
     """
 
     def __init__(self, nodes: Sequence[Node]) -> None:
@@ -37,11 +37,11 @@ class FrontDoor:
         self.cuts_websockets_after: float | None = None
         """Seconds."""
         self.answer: bytes | None = None
-        """What every request gets instead of a node, as a whole response of HTTP."""
+        """A whole HTTP response, which every request gets instead of a node's answer."""
         self.websockets = 0
         self.refused = 0
         self.answered = 0
-        """Requests that got `answer`."""
+        """The number of requests that got `answer`."""
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -117,7 +117,7 @@ async def _close(writer: asyncio.StreamWriter) -> None:
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Until one side ends; then the other one ends, too."""
+    """Pass on bytes until the reader ends; then close the writer."""
     while data := await reader.read(_CHUNK):
         writer.write(data)
         await writer.drain()

@@ -1,4 +1,4 @@
-"""Private chat between two browsers, each on a gateway node of its own, and what becomes of it when things fail."""
+"""Private chat between two browsers on two gateway nodes, also with failures of nodes, WebSockets and proxies."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from playwright.async_api import Locator, Page, WebSocketRoute, expect
 
 from tests.end_to_end.browser.conftest import BehindDoor, Open, Site
 from tests.support.client import Person
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 def messages(page: Page) -> Locator:
-    """What is stored; a message on its way is not among them."""
+    """The stored messages on the page, without those that are still being sent."""
     return page.locator("[data-message] .bubble")
 
 
@@ -60,7 +61,7 @@ async def test_two_people_on_two_nodes_chat_live(site: Site, open_page: Open) ->
     assert await anns.locator(".connection").get_attribute("data-longpoll") == "false"
 
 
-async def test_without_websockets_the_chat_goes_on_by_long_polling(
+async def test_the_chat_uses_long_polling_if_websockets_are_refused(
     site: Site, open_page: Open, behind_door: BehindDoor
 ) -> None:
     behind_door.door.lets_websockets_through = False
@@ -89,7 +90,7 @@ async def test_nothing_is_lost_or_doubled_when_a_node_is_killed(
     await write(anns, "one")
     await expect(messages(bobs)).to_have_text(["one"])
 
-    # What Ann writes just now may be under way or waiting, and what Bob writes meets nobody on her side.
+    # Ann's messages may be on their way or wait on her page. Bob's messages come while she is not connected.
     behind_door.door.nodes.clear()
     await write(anns, "two")
     doomed.kill()
@@ -113,7 +114,9 @@ async def test_nothing_is_lost_or_doubled_when_a_node_is_killed(
     await expect(messages(anns).last).to_have_text("six")
 
 
-async def test_a_gap_longer_than_one_answer_is_closed(site: Site, open_page: Open, behind_door: BehindDoor) -> None:
+async def test_more_missed_messages_than_one_answer_holds_are_all_shown(
+    site: Site, open_page: Open, behind_door: BehindDoor
+) -> None:
     ann, bob = await two_people(site)
     page = await open_page(f"/messages/{bob.id}", ann, api=behind_door.api)
     await is_live(page)
@@ -136,7 +139,7 @@ async def test_a_long_conversation_is_read_back_page_by_page(site: Site, open_pa
     for number in range(70):
         body = {"to": bob.id, "message": f"number {number}"}
         await site.rest.call("POST", "/api/messages", 201, who=ann, body=body)
-    # An hour between them: what was written just before the last one is repeated when the page joins, without a click.
+    # An hour lies between messages, since a join also returns messages that are a few seconds older than the last one.
     with closing(psycopg2.connect(site.settings.database_url)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(
             """UPDATE messages SET inserted_at = now() - interval '1 hour' * ((SELECT max(id) FROM messages) - id)
@@ -164,13 +167,13 @@ async def test_a_refused_message_says_why_and_can_be_discarded(site: Site, open_
     await expect(page.locator("[data-pending]")).to_have_count(0)
 
 
-async def test_what_nobody_can_take_is_refused_can_be_edited_and_holds_up_nothing(site: Site, open_page: Open) -> None:
+async def test_a_message_that_is_too_long_can_be_edited_and_the_next_ones_are_sent(site: Site, open_page: Open) -> None:
     ann, bob = await two_people(site)
     anns = await open_page(f"/messages/{bob.id}", ann)
     bobs = await open_page(f"/messages/{ann.id}", bob, node=1)
     await is_live(anns)
     await write(anns, "🚗" * 4_001)
-    # As a text field may hold it whose end was cut off.
+    # The end of the text is half a surrogate pair, as in a text field that cuts its text off.
     await anns.evaluate(
         """() => {
             const field = document.querySelector(".composer textarea");
@@ -191,7 +194,7 @@ async def test_what_nobody_can_take_is_refused_can_be_edited_and_holds_up_nothin
     assert await messages(anns).all_text_contents() == await messages(bobs).all_text_contents()
 
 
-async def test_a_message_over_which_the_connection_breaks_is_given_up_and_the_next_goes_out(
+async def test_a_message_that_breaks_the_connection_each_time_fails_and_the_next_ones_are_sent(
     site: Site, open_page: Open
 ) -> None:
     ann, bob = await two_people(site)
@@ -225,7 +228,7 @@ async def test_a_message_over_which_the_connection_breaks_is_given_up_and_the_ne
     await expect(page.locator("[data-pending]")).to_have_count(0)
 
 
-async def test_websockets_that_are_cut_over_and_over_give_way_to_long_polling(
+async def test_the_chat_uses_long_polling_if_websockets_are_cut_again_and_again(
     site: Site, open_page: Open, behind_door: BehindDoor
 ) -> None:
     behind_door.door.cuts_websockets_after = 0.3
@@ -239,13 +242,13 @@ async def test_websockets_that_are_cut_over_and_over_give_way_to_long_polling(
 
 FOREIGN = {
     "a proxy's 502": b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\n%s\r\n<html>502</html>",
-    "JSON of somebody else": b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n%s\r\n"
+    "foreign JSON": b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n%s\r\n"
     b'{"status":503,"message":"no healthy upstream"}',
 }
 
 
 @pytest.mark.parametrize("answer", FOREIGN.values(), ids=FOREIGN)
-async def test_long_polling_comes_back_after_an_outage_whatever_was_answered_meanwhile(
+async def test_long_polling_goes_on_after_an_outage_with_foreign_answers(
     site: Site, open_page: Open, behind_door: BehindDoor, answer: bytes
 ) -> None:
     door = behind_door.door
@@ -258,11 +261,9 @@ async def test_long_polling_comes_back_after_an_outage_whatever_was_answered_mea
     await expect(page.locator("[data-banner]")).to_be_visible()
     await write(page, "written meanwhile")
     await site.rest.call("POST", "/api/messages", 201, who=bob, body={"to": ann.id, "message": "missed"})
-    # Further tries meet it as well.
-    met = door.answered
-    async with asyncio.timeout(30):
-        while door.answered < met + 3:  # noqa: ASYNC110 (it tells nobody)
-            await asyncio.sleep(0.05)
+    # The page's further tries get this answer as well.
+    before = door.answered
+    await until(lambda: door.answered >= before + 3, 30)
     door.answer = None
     await expect(messages(page)).to_have_text(["missed", "written meanwhile"])
 

@@ -1,4 +1,4 @@
-"""The page that shows the API's document: read it, and try what it says."""
+"""The page with the API's documentation, on which requests can be tried out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ async def opened(page: Page, operation_id: str) -> Locator:
     return operation
 
 
-async def test_whoever_logs_in_on_the_page_tries_the_rest_as_that_user(site: Site, open_page: Open) -> None:
+async def test_after_a_log_in_on_the_page_requests_are_sent_as_that_user(site: Site, open_page: Open) -> None:
     page = await open_page("/api/docs")
     register = await opened(page, "accounts_register")
     await expect(register.locator("summary")).to_contain_text("POST /api/register")
@@ -31,7 +31,7 @@ async def test_whoever_logs_in_on_the_page_tries_the_rest_as_that_user(site: Sit
     await expect(me.locator("pre").last).to_contain_text("docs@example.com")
 
 
-async def test_a_picture_is_sent_and_shown_and_text_stays_text(site: Site, open_page: Open) -> None:
+async def test_a_picture_can_be_sent_and_shown_and_markup_stays_text(site: Site, open_page: Open) -> None:
     seller = await site.person("Ann")
     moderator = await site.person("Mod", Role.MODERATOR)
     listing_id = await site.listing(seller, await site.category("Cars", moderator), "<img src=x onerror=alert(1)>")

@@ -1,4 +1,4 @@
-"""Finding a car, and selling one: search, filters, pages, pictures, replies."""
+"""People find and sell cars: search, filters, pages, pictures and replies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def titles(page: Page) -> list[str]:
     return await page.locator(".card h2").all_text_contents()
 
 
-async def test_cars_are_found_filtered_sorted_and_read_on(site: Site, open_page: Open) -> None:
+async def test_cars_can_be_searched_filtered_sorted_and_paged(site: Site, open_page: Open) -> None:
     seller = await site.person("Ann", Role.MODERATOR)
     category = await site.category("Pickups", seller)
     for number in range(30):
@@ -41,7 +41,7 @@ async def test_cars_are_found_filtered_sorted_and_read_on(site: Site, open_page:
     await expect(page.locator(".card")).to_have_count(5)
     assert page.url.endswith(f"/?sort=price&category_id={category}&year_max=1994")
 
-    # From a car and back: the search is as it was.
+    # After a visit to a car, the search is still the same.
     await page.get_by_role("link", name="Pickup 3").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("Pickup 3")
     await expect(page.get_by_role("heading", level=1)).to_be_focused()
@@ -57,7 +57,7 @@ async def test_cars_are_found_filtered_sorted_and_read_on(site: Site, open_page:
     await expect(page.locator(".card").nth(5)).to_be_visible()
 
 
-async def test_a_newcomer_registers_and_sells_a_car_with_pictures(site: Site, open_page: Open) -> None:
+async def test_a_new_user_registers_and_sells_a_car_with_pictures(site: Site, open_page: Open) -> None:
     category = await site.category("Sedans", await site.person("Mod", Role.MODERATOR))
     page = await open_page("/")
     await page.get_by_role("link", name="Register").click()
@@ -102,7 +102,7 @@ async def test_a_newcomer_registers_and_sells_a_car_with_pictures(site: Site, op
     await expect(page.get_by_text("Portland")).to_be_visible()
 
 
-async def test_pictures_that_are_not_public_are_shown_to_those_who_may_see_them(site: Site, open_page: Open) -> None:
+async def test_only_those_who_may_see_a_listing_see_its_pictures(site: Site, open_page: Open) -> None:
     seller = await site.person("Ann", Role.MODERATOR)
     listing = await site.listing(seller, await site.category("Any", seller), "Secret car", visibility="private")
     page = await open_page(f"/listings/{listing}/edit", seller)
@@ -118,7 +118,7 @@ async def test_pictures_that_are_not_public_are_shown_to_those_who_may_see_them(
     await expect(visitor.get_by_role("heading", level=1)).to_have_text("This listing is not available")
 
 
-async def test_a_reply_appears_on_an_open_page_and_who_looks_is_counted(site: Site, open_page: Open) -> None:
+async def test_a_reply_appears_on_an_open_page_and_viewers_are_counted(site: Site, open_page: Open) -> None:
     ann, bob = await site.person("Ann", Role.MODERATOR), await site.person("Bob")
     listing = await site.listing(ann, await site.category("Any", ann), "Replied car")
     anns = await open_page(f"/listings/{listing}", ann, node=0)
@@ -136,13 +136,13 @@ async def test_a_reply_appears_on_an_open_page_and_who_looks_is_counted(site: Si
     bobs.on("request", lambda request: asked.append(request.url))
     await site.rest.call("PATCH", f"/api/listings/{listing}", 200, who=ann, body={"price": 4321})
     await expect(bobs.get_by_text("$4,321")).to_be_visible()
-    # It came with the news: nobody has to ask.
+    # The new price came over the channel, without a request.
     assert asked == []
     await bobs.close()
     await expect(anns.locator("#viewers")).to_have_count(0)
 
 
-async def test_the_seller_is_written_to_from_the_listing(site: Site, open_page: Open) -> None:
+async def test_a_buyer_writes_to_the_seller_from_the_listing(site: Site, open_page: Open) -> None:
     ann, bob = await site.person("Ann", Role.MODERATOR), await site.person("Bob")
     listing = await site.listing(ann, await site.category("Any", ann), "Asked car")
     page = await open_page(f"/listings/{listing}")

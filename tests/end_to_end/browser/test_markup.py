@@ -1,4 +1,4 @@
-"""What people write never becomes markup, wherever it is shown, and the policy would stop it if it did."""
+"""People's text never becomes markup, wherever it is shown, and the content security policy would stop such markup."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ ATTACK = """<img src=x onerror="window.hacked=1"><script>window.hacked=1</script
 
 
 async def is_text(page: Page, where: str, count: int = 1) -> None:
-    """The attack stands on the page as it was typed, and has become nothing else."""
+    """Check that the page shows the attack as text, and that it has become no element and no script."""
     shown = page.locator(where).filter(has_text=ATTACK)
     await expect(shown).to_have_count(count)
     assert await page.locator('img[src="x"], main script').count() == 0
     assert await page.evaluate("window.hacked === undefined")
 
 
-async def test_what_people_write_stays_text(site: Site, open_page: Open) -> None:
+async def test_markup_in_peoples_text_stays_text(site: Site, open_page: Open) -> None:
     ann, mod = await site.person("Ann"), await site.person("Root", Role.ADMIN)
     await site.rest.call("PATCH", "/api/me", 200, who=ann, body={"name": ATTACK})
     attack = dict.fromkeys(("content", "make", "model", "location"), ATTACK)
@@ -56,8 +56,8 @@ async def test_what_people_write_stays_text(site: Site, open_page: Open) -> None
     assert await page.evaluate("window.hacked === undefined")
 
 
-async def test_the_policy_stops_markup_and_code_that_somebody_smuggles_in(site: Site, chromium: Browser) -> None:
-    # Without `open_page`: Chromium tells of each attempt as an error.
+async def test_the_policy_stops_injected_markup_and_code(site: Site, chromium: Browser) -> None:
+    # This test does not use `open_page`, because Chromium reports each attempt as an error.
     page = await chromium.new_page(base_url=site.apis[0].url)
     await page.goto("/login")
     attempts = await page.evaluate(

@@ -1,4 +1,4 @@
-"""What moderators and admins do, and how it shows on the pages of those whom it concerns."""
+"""Moderators and admins act on the page, and the pages of other people show it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 AT_ONCE_MS = 8_000
 
 
-async def test_a_hidden_listing_leaves_every_open_page_in_time(site: Site, open_page: Open) -> None:
+async def test_a_hidden_listing_soon_vanishes_from_every_open_page(site: Site, open_page: Open) -> None:
     seller, mod, user = await site.person("Ann"), await site.person("Mod", Role.MODERATOR), await site.person("Bob")
     listing = await site.listing(seller, await site.category("Any", mod), "Suspicious car")
     path = f"/listings/{listing}"
     mods, users, sellers = [await open_page(path, one) for one in (mod, user, seller)]
-    waiting, returning = await open_page(path), await open_page(path)
+    returning, waiting = await open_page(path), await open_page()
+    await waiting.clock.install()
+    await waiting.goto(path)
     for page in (mods, users, sellers, waiting, returning):
         await expect(page.get_by_role("heading", level=1)).to_have_text("Suspicious car")
     await expect(users.locator("#viewers")).to_be_visible()
@@ -34,6 +36,7 @@ async def test_a_hidden_listing_leaves_every_open_page_in_time(site: Site, open_
     await expect(returning.locator("#removed")).to_be_visible(timeout=AT_ONCE_MS)
     for page in (mods, sellers):
         await expect(page.locator("#hidden-notice")).to_contain_text("Looks stolen")
+    await waiting.clock.fast_forward(15_000)
     await expect(waiting.locator("#removed")).to_be_visible()
     await expect(waiting.get_by_text("Suspicious car")).to_have_count(0)
 
@@ -46,7 +49,7 @@ async def test_a_hidden_listing_leaves_every_open_page_in_time(site: Site, open_
     await expect(waiting.get_by_role("heading", level=1)).to_have_text("Suspicious car")
 
 
-async def test_a_report_is_worked_through(site: Site, open_page: Open) -> None:
+async def test_a_moderator_handles_a_report(site: Site, open_page: Open) -> None:
     seller, mod, user = await site.person("Ann"), await site.person("Mod", Role.MODERATOR), await site.person("Bob")
     listing = await site.listing(seller, await site.category("Any", mod), "Reported car")
     page = await open_page(f"/listings/{listing}", user)
@@ -121,7 +124,7 @@ async def test_an_admin_gives_a_role_and_bans(site: Site, open_page: Open) -> No
     await expect(page.get_by_role("row").filter(has_text="Rude to everybody").first).to_be_visible()
 
 
-async def test_pages_of_moderators_and_admins_are_for_them(site: Site, open_page: Open) -> None:
+async def test_a_user_cannot_open_the_pages_of_moderators_and_admins(site: Site, open_page: Open) -> None:
     page = await open_page("/moderation", await site.person("Bob"))
     await expect(page.get_by_role("heading", level=1)).to_have_text("This page is not for your role")
     page = await open_page("/admin")

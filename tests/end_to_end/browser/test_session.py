@@ -1,4 +1,4 @@
-"""Staying logged in: over reloads, over the end of an access token, and not over the end of the session."""
+"""A user stays logged in after reloads and after the end of an access token, until the session ends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def is_logged_in(page: Page, name: str) -> None:
     await expect(page.locator(".connection[data-state=live]")).to_be_visible()
 
 
-async def test_a_session_outlives_reloads_and_its_access_tokens(site: Site, open_page: Open) -> None:
+async def test_a_session_goes_on_after_reloads_and_after_its_access_tokens_expire(site: Site, open_page: Open) -> None:
     ann = await site.person("Ann")
     page = await open_page("/account", ann)
     await is_logged_in(page, "Ann")
@@ -34,7 +34,7 @@ async def test_a_session_outlives_reloads_and_its_access_tokens(site: Site, open
     await expect(page.get_by_text("You have blocked nobody.")).to_be_visible()
 
 
-async def test_the_live_connection_outlives_access_tokens(site: Site, open_page: Open) -> None:
+async def test_the_live_connection_goes_on_after_access_tokens_expire(site: Site, open_page: Open) -> None:
     api = await site.processes.api(GATEWAY_URL=site.gateways[0].url, ACCESS_TOKEN_SECONDS="4")
     ann = await site.person("Ann")
     page = await open_page("/login", api=api)
@@ -44,10 +44,10 @@ async def test_the_live_connection_outlives_access_tokens(site: Site, open_page:
     await page.get_by_label("Password").fill(PASSWORD)
     await page.get_by_role("button", name="Log in").click()
     await is_logged_in(page, "Ann")
-    # Two tabs, but only one refresh token: using it twice would end the session.
+    # Both tabs share one refresh token, and a second use of it would end the session.
     other_tab = await page.context.new_page()
     await other_tab.goto("/account")
-    # After three lives of half a token each, the one that opened the connection has long expired.
+    # Wait until the access token that opened the connection has long expired.
     for _ in range(3):
         response = await page.context.wait_for_event("response", lambda one: one.url.endswith("/api/token/refresh"))
         assert response.ok
@@ -57,7 +57,7 @@ async def test_the_live_connection_outlives_access_tokens(site: Site, open_page:
     await api.stop()
 
 
-async def test_logged_out_elsewhere_the_page_says_so_at_once(site: Site, open_page: Open) -> None:
+async def test_the_page_says_at_once_that_the_user_was_logged_out_elsewhere(site: Site, open_page: Open) -> None:
     ann = await site.person("Ann")
     page = await open_page("/messages", ann)
     await is_logged_in(page, "Ann")
@@ -67,7 +67,7 @@ async def test_logged_out_elsewhere_the_page_says_so_at_once(site: Site, open_pa
     assert await page.evaluate("localStorage.length") == 0
 
 
-async def test_the_gateways_address_leads_to_the_page(site: Site, open_page: Open) -> None:
+async def test_the_gateways_address_redirects_to_the_page(site: Site, open_page: Open) -> None:
     gateway = await site.processes.gateway(API_PORT=str(site.apis[0].port))
     page = await open_page("/")
     await page.goto(gateway.url)

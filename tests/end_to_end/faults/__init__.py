@@ -1,1 +1,1 @@
-"""Faults of everything that the chat stands on, under load: what was acknowledged is there and arrives, once."""
+"""Postgres, Redis, processes and the network fail under load: each acknowledged message is stored and arrives, once."""

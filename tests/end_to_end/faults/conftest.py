@@ -1,4 +1,4 @@
-"""Each test has a Postgres and a Redis of its own, with fsync on, to kill and to freeze; and gateway nodes on them."""
+"""Each test gets its own Postgres (with fsync on) and Redis, which it may kill and freeze, and gateway nodes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.servers import run
 
 @dataclass
 class World:
-    """What a test may break."""
+    """The servers and processes of one test, which may break them."""
 
     postgres: EmbeddedPostgres
     redis: EmbeddedRedis
@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def fresh_postgres() -> Iterator[Path]:
-    """The folder of a Postgres that has the schema and was stopped: to copy it is quicker than to make another."""
+    """The folder of a stopped Postgres with the schema. A copy of it is made more quickly than a new one."""
 
     async def make(postgres: EmbeddedPostgres) -> None:
         await postgres.start()
@@ -71,9 +71,9 @@ def fresh_postgres() -> Iterator[Path]:
 @pytest.fixture
 async def world(tmp_path: Path, fresh_postgres: Path) -> AsyncIterator[World]:
     with scratch_directory() as directory:
-        # With its owner, who is the system user that Postgres is when root runs the tests.
+        # -p keeps the owner: if root runs the tests, Postgres runs as another system user.
         subprocess.run(["cp", "-Rp", fresh_postgres, directory / "postgres"], check=True)
-        # Room to break Redis: a node that does not read is dropped soon.
+        # The limits are small, so that Redis soon drops a node that does not read.
         limits = ("--client-output-buffer-limit", "pubsub 256kb 128kb 1")
         redis = EmbeddedRedis(directory / "redis", port=free_port(), options=limits)
         postgres = EmbeddedPostgres(directory / "postgres")
@@ -102,7 +102,7 @@ async def world(tmp_path: Path, fresh_postgres: Path) -> AsyncIterator[World]:
 
 
 def freeze(pid: int) -> None:
-    """A process and its children stop without a word; their connections stay open."""
+    """Stop a process and its children by SIGSTOP; their connections stay open."""
     for one in _family(pid):
         os.kill(one, signal.SIGSTOP)
 

@@ -1,4 +1,4 @@
-"""Load on private chat, and the reckoning after it: sent, acknowledged, stored and received messages."""
+"""Puts load on private chat, and then compares the messages that were sent, acknowledged, stored and received."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ PATIENCE_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Reckoning:
-    """How many of each; what is equal has been checked."""
+    """The numbers of messages, after the comparison."""
 
     sent: int
     acknowledged: int
     stored: int
     received: int
-    """By all users together, each message once a user."""
+    """By all users together; a message counts once for each user who received it."""
     repeated: int
-    """Deliveries that were dropped by their id."""
+    """Deliveries of messages that the user already had."""
 
 
 class Load:
-    """Users who write to each other at a steady rate while the block lasts, on the nodes whose addresses are given."""
+    """Users on the nodes with these addresses, who write to each other at a steady rate while the block lasts."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Load:
         padding: str = "",
     ) -> None:
         self.addresses = list(addresses)
-        """Where users connect; a test may change it as a load balancer's health checks would."""
+        """Users connect to these in turn. A test may change the list, as a load balancer does after a health check."""
         self.users: list[User] = []
         self._settings = settings
         self._count = users
@@ -95,10 +95,8 @@ class Load:
             await asyncio.gather(self._sending, return_exceptions=True)
             self._sending = None
 
-    # What tests wait for
-
     async def until(self, condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
-        """Wait for a condition that depends on what users see."""
+        """Wait for a condition. It is checked again after each event of a user."""
         try:
             async with asyncio.timeout(seconds):
                 while not condition():
@@ -122,21 +120,21 @@ class Load:
 
     @property
     def longest_away(self) -> float:
-        """Seconds that anybody was without a socket."""
+        """The most seconds that one user was without a joined socket."""
         return max(user.longest_away for user in self.users)
 
     async def more_acknowledged(self, count: int) -> None:
-        """Wait until so many more messages are acknowledged."""
+        """Wait until `count` more messages are acknowledged."""
         goal = self.acknowledged + count
         await self.until(lambda: self.acknowledged >= goal)
 
     async def until_failing(self, count: int = 1) -> None:
-        """Wait until so many more sends were answered with an error."""
+        """Wait until `count` more sends have been answered with an error."""
         goal = self.errors + count
         await self.until(lambda: self.errors >= goal)
 
     def state(self) -> str:
-        """For messages of assertions."""
+        """The state of all users, as text for a failed assertion."""
         lines = [f"sent {self.sent}, acknowledged {self.acknowledged}"]
         lines += [
             f"user {user.id}: joined {user.joined}, unanswered {len(user.unanswered)}, received {len(user.received)}, "
@@ -146,10 +144,10 @@ class Load:
         return "\n".join(lines)
 
     async def reckon(self) -> Reckoning:
-        """Stop sending, wait until everything is answered and has arrived, and check that it adds up.
+        """Stop sending, wait until all messages are acknowledged and have arrived, and compare them.
 
-        Everything is: each send ended in an acknowledgement; what was acknowledged is stored, under the id that was
-        told; nothing else is stored, nothing twice; everyone has each message to and from them, as it is stored.
+        Each message that was sent is acknowledged. The acknowledged messages, and no others, are stored, each once and
+        under the id in its acknowledgement. Each user has received all messages to and from them, as they are stored.
         """
         await self.stop_sending()
         await self.until(lambda: not any(user.unanswered for user in self.users))
@@ -175,7 +173,7 @@ class Load:
 
 
 def add_users(database_url: str, count: int) -> list[int]:
-    """People who can't log in, which takes no password to be hashed; their ids."""
+    """The ids of new users without passwords: they cannot log in, and no time goes into hashing."""
     return [
         row[0]
         for row in query(
@@ -188,7 +186,7 @@ def add_users(database_url: str, count: int) -> list[int]:
 
 
 def stored_messages(database_url: str, people: Sequence[int]) -> list[tuple[int, int, int, str]]:
-    """Id, from, to and text of each that is from or to one of these people."""
+    """Id, sender, recipient and text of each message from or to one of these people."""
     ids = list(people)
     sql = "SELECT id, from_id, to_id, text FROM messages WHERE from_id = ANY(%s) OR to_id = ANY(%s) ORDER BY id"
     return query(database_url, sql, ids, ids)

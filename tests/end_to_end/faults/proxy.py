@@ -1,4 +1,4 @@
-"""A stretch of network between clients and a node that a test can cut: nothing passes any more, and nobody is told."""
+"""A network between clients and a node, which a test can cut: no byte passes then, and no side gets an error."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Self
 
 
 class Proxy:
-    """Forwards TCP to a port of this machine, or to a socket file. What is connected while it is cut hangs until it is
-    mended."""
+    """Forwards TCP to a port of this machine, or to a socket file. While it is cut, a new connection hangs."""
 
     def __init__(self, to: int | str) -> None:
         self._to = to
@@ -39,12 +38,12 @@ class Proxy:
         return f"ws://127.0.0.1:{self.port}/socket/websocket"
 
     def cut(self) -> None:
-        """From now on nothing is forwarded, in either direction, neither bytes nor the end of a connection."""
+        """From now on, forward neither bytes nor the end of a connection, in either direction."""
         self._there.clear()
         self._back.clear()
 
     def cut_answers(self) -> None:
-        """The same, but what clients send still arrives."""
+        """From now on, forward only what clients send."""
         self._back.clear()
 
     def mend(self) -> None:

@@ -1,4 +1,4 @@
-"""Open sockets that cost a test little: a WebSocket is connected by hand, and then left alone."""
+"""Opens WebSockets that cost a test little: nothing reads them after the handshake."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.processes import Node
 
 @asynccontextmanager
 async def idle_socket(node: Node, settings: Settings, user_id: int) -> AsyncIterator[asyncio.StreamReader]:
-    """Connected, and joined to nothing; closed without a word at the end."""
+    """A WebSocket that has joined no topic. At the end it is aborted, without a close frame."""
     token = Tokens(settings.jwt_secret, 3600).issue(user_id, Role.USER, None)
     reader, writer = await asyncio.open_connection("127.0.0.1", node.port)
     try:

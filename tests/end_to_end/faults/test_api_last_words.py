@@ -1,4 +1,4 @@
-"""The API commits something and cannot say so: it dies, is stopped, or is cut off from Redis. Gateways act on it."""
+"""An API commits a change and cannot publish it, since it is killed, stopped or cut off: gateways still act on it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tests.support.processes import CHECKOUT, Node, base_environment, environmen
 
 NOWHERE = "redis://127.0.0.1:1"
 SOON = 12.0
-"""Seconds within which a gateway acts on what a lost API has committed."""
+"""Within this time, a gateway acts on a change that a lost API has committed."""
 
 
 @dataclass
 class Stage:
-    """A gateway, and an API whose way to Redis can be cut. The gateway's cannot."""
+    """A gateway, and an API whose connection to Redis can be cut. The gateway keeps its own."""
 
     world: World
     api: Node
@@ -38,7 +38,7 @@ class Stage:
     category_id: int = 0
 
     async def listing(self) -> int:
-        """The id of a new one that anybody may see."""
+        """The id of a new listing that anybody may see."""
         body = {"title": "A Corolla", "content": "One owner.", "category_id": self.category_id, "visibility": "public"}
         return int((await self.rest.call("POST", "/api/listings", 201, who=self.admin, body=body))["id"])
 
@@ -48,14 +48,14 @@ class Stage:
         return replace(who, token=answer["access_token"], refresh_token=answer["refresh_token"])
 
     async def socket(self, who: Person) -> Socket:
-        """Joined to the user's own topic."""
+        """A socket that has joined the user's own topic."""
         socket = await Socket.connect(self.gateway.socket_url, who.token)
         answer = await socket.join(who.topic, {"after_id": 0})
         assert answer["status"] == "ok", answer
         return socket
 
     async def viewer(self, who: Person, listing_id: int) -> Socket:
-        """Joined to the listing's topic."""
+        """A socket that has joined the listing's topic."""
         socket = await Socket.connect(self.gateway.socket_url, who.token)
         assert (await socket.join(f"listing:{listing_id}"))["status"] == "ok"
         return socket
@@ -79,7 +79,7 @@ async def stage(world: World) -> AsyncIterator[Stage]:
         yield stage
 
 
-Act = Callable[[Stage], Awaitable[None]]
+End = Callable[[Stage], Awaitable[None]]
 
 
 async def dies(stage: Stage) -> None:
@@ -91,15 +91,15 @@ async def is_stopped(stage: Stage) -> None:
     assert await stage.api.ended() == 0
 
 
-async def lives_on(_: Stage) -> None:
-    """Cut off for as long as the test lasts."""
+async def stays_cut_off(_: Stage) -> None:
+    """The API stays cut off until the test ends."""
 
 
-each_end = pytest.mark.parametrize("end", [dies, is_stopped, lives_on], ids=lambda end: str(end.__name__))
+each_end = pytest.mark.parametrize("end", [dies, is_stopped, stays_cut_off], ids=lambda end: str(end.__name__))
 
 
 @each_end
-async def test_who_may_no_longer_stay_is_put_out_though_the_api_could_not_say_so(stage: Stage, end: Act) -> None:
+async def test_a_gateway_closes_the_sockets_of_users_whom_a_lost_api_has_put_out(stage: Stage, end: End) -> None:
     """Eve logs out, Ben changes his password on his phone, Cat is banned, Dan deletes his account."""
     call = stage.rest.call
     ben, cat, dan = [await stage.rest.register(name) for name in ("Ben", "Cat", "Dan")]
@@ -120,7 +120,7 @@ async def test_who_may_no_longer_stay_is_put_out_though_the_api_could_not_say_so
 
 
 @each_end
-async def test_a_message_arrives_though_the_api_could_not_publish_it(stage: Stage, end: Act) -> None:
+async def test_a_message_arrives_even_if_the_api_could_not_publish_it(stage: Stage, end: End) -> None:
     async with await stage.socket(stage.ann) as anns, await stage.socket(stage.eve) as eves:
         stage.to_redis.cut()
         body = {"to": stage.ann.id, "message": "my last words"}
@@ -132,10 +132,8 @@ async def test_a_message_arrives_though_the_api_could_not_publish_it(stage: Stag
 
 
 @each_end
-async def test_who_may_no_longer_see_a_listing_leaves_it_though_the_api_could_not_say_so(
-    stage: Stage, end: Act
-) -> None:
-    """A user one that is hidden or binned; somebody who is no moderator any more one that was hidden before."""
+async def test_a_gateway_takes_a_listing_from_viewers_after_a_lost_api_has_hidden_it(stage: Stage, end: End) -> None:
+    """Eve loses a listing that is hidden and one that is deleted. Ann loses her role, and so a hidden listing."""
     call, ids = stage.rest.call, [await stage.listing() for _ in range(3)]
     stage.sql("UPDATE users SET role = 'moderator' WHERE id = %s", stage.ann.id)
     await call("PUT", f"/api/listings/{ids[0]}/hidden", 200, who=stage.admin, body={})
@@ -151,7 +149,7 @@ async def test_who_may_no_longer_see_a_listing_leaves_it_though_the_api_could_no
             assert [await socket.event("listing_removed") for socket in sockets] == [{"id": of} for of in ids]
 
 
-async def test_a_role_that_a_command_has_changed_takes_effect_though_it_cannot_reach_redis(stage: Stage) -> None:
+async def test_a_role_change_by_a_command_takes_effect_even_if_the_command_cannot_reach_redis(stage: Stage) -> None:
     listing_id = await stage.listing()
     stage.sql("UPDATE users SET role = 'moderator' WHERE id = %s", stage.eve.id)
     await stage.rest.call("PUT", f"/api/listings/{listing_id}/hidden", 200, who=stage.admin, body={})
@@ -164,8 +162,8 @@ async def test_a_role_that_a_command_has_changed_takes_effect_though_it_cannot_r
             assert await eves.event("listing_removed") == {"id": listing_id}
 
 
-async def test_an_api_that_stays_cut_off_is_followed_for_as_long_as_it_is(stage: Stage) -> None:
-    """Each time anew, and not only when the cut is noticed."""
+async def test_each_message_of_an_api_that_stays_cut_off_arrives(stage: Stage) -> None:
+    """The gateway reads each of them from Postgres, and not only the first one after the cut."""
     async with await stage.socket(stage.ann) as anns:
         stage.to_redis.cut()
         for number in range(3):
@@ -176,12 +174,12 @@ async def test_an_api_that_stays_cut_off_is_followed_for_as_long_as_it_is(stage:
         stage.to_redis.mend()
         stored = await stage.rest.call("POST", "/api/messages", 201, who=stage.eve, body=body)
         async with asyncio.timeout(SOON):
-            # What waited is published now, and arrives a second time.
+            # Now the API publishes the messages that waited, and they arrive a second time.
             while (await anns.event("send"))["id"] != stored["id"]:
                 pass
 
 
-async def test_a_gateway_that_is_cut_off_is_followed_by_the_others(stage: Stage) -> None:
+async def test_each_message_of_a_gateway_that_is_cut_off_arrives_on_another_gateway(stage: Stage) -> None:
     [cut] = await stage.world.gateways(1, REDIS_URL=f"redis://127.0.0.1:{stage.to_redis.port}/0")
     async with await stage.socket(stage.ann) as anns:
         eves = await Socket.connect(cut.socket_url, stage.eve.token)

@@ -1,4 +1,4 @@
-"""The chat over a Redis Cluster of three masters with a replica each: the same code, by the URL alone."""
+"""Private chat on a Redis Cluster of three masters with a replica each. Only the URL is different."""
 
 from __future__ import annotations
 

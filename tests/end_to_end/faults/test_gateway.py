@@ -1,4 +1,4 @@
-"""A gateway node dies under load, or is told to stop: its users go on elsewhere and lack nothing."""
+"""A gateway node is killed or drained under load: its users go on at other nodes and miss no message."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ async def test_a_node_of_three_drains_under_load(world: World) -> None:
         assert {code for user in load.users for code in user.close_codes} == {1012}
         await load.more_acknowledged(300)
         reckoning = await load.reckon()
-        # What was under way was answered before its connection closed.
+        # Each send that had reached the node was answered before its connection closed.
         assert not any(user.errors for user in load.users)
     assert reckoning.received == 2 * reckoning.stored

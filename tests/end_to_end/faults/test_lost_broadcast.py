@@ -1,4 +1,4 @@
-"""A message is acknowledged, and then its node dies before anybody else has heard of it."""
+"""A node acknowledges a message and dies before it has published the message."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from tests.end_to_end.faults.proxy import Proxy
 from tests.end_to_end.faults.test_order import joined, send
 
 
-async def test_what_a_dead_node_had_no_time_to_publish_reaches_connected_clients(world: World) -> None:
-    """Its way to Redis is cut, so that the broadcast gets nowhere; the other node finds the message in Postgres."""
+async def test_a_message_that_a_dead_node_has_not_published_reaches_connected_clients(world: World) -> None:
+    """The node is cut off from Redis, so it cannot publish; the other node finds the message in Postgres."""
     ann, bob = add_users(world.settings.database_url, 2)
     async with Proxy(world.redis_port) as proxy:
         [other] = await world.gateways(1, NODE_LEASE_SECONDS="1.0")
@@ -20,5 +20,5 @@ async def test_what_a_dead_node_had_no_time_to_publish_reaches_connected_clients
             proxy.cut()
             stored = await send(bobs, bob, ann, "my last words")
             doomed.kill()
-            # The same connection all the time.
+            # Ann did not have to connect again.
             assert (await anns.event("send"))["id"] == stored["id"]

@@ -1,4 +1,4 @@
-"""The network between clients and their node is cut without a word: both sides notice, and clients go elsewhere."""
+"""The network between clients and their node stops to forward: both sides notice, and clients go to other nodes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tests.support.processes import Node
 
 
 async def connections(node: Node) -> int:
-    """As its metrics say."""
+    """The number of connections in the node's metrics."""
     async with ClientSession() as client, client.get(node.url + "/metrics") as response:
         text = await response.text()
     return next(int(float(line.split()[1])) for line in text.splitlines() if line.startswith("gateway_connections "))
 
 
-async def test_clients_whose_node_is_out_of_reach_go_elsewhere(world: World) -> None:
+async def test_clients_go_to_another_node_if_theirs_cannot_be_reached(world: World) -> None:
     nodes = await world.gateways(2, IDLE_SECONDS="3")
     async with (
         Proxy(nodes[1].port) as proxy,
@@ -33,14 +33,14 @@ async def test_clients_whose_node_is_out_of_reach_go_elsewhere(world: World) -> 
         await load.more_acknowledged(200)
         reckoning = await load.reckon()
         assert reckoning.received == 2 * reckoning.stored
-        # The node, which heard nothing of it, takes them for gone by their silence.
+        # The node closes the old connections, because nothing arrives on them.
         async with asyncio.timeout(10):
             while await connections(nodes[1]):  # noqa: ASYNC110 (another process's)
                 await asyncio.sleep(0.1)
 
 
 async def test_a_network_that_comes_back_delivers_nothing_twice(world: World) -> None:
-    """What was on its way arrives late, on connections that their clients have given up."""
+    """Messages arrive late, on connections that their clients have given up."""
     nodes = await world.gateways(2)
     async with (
         Proxy(nodes[1].port) as proxy,

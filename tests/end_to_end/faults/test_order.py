@@ -1,4 +1,4 @@
-"""The greatest id that a client has seen is a safe place to go on from, however commits and broadcasts are ordered."""
+"""A client that joins after the greatest id that it has seen misses no message, in whatever order messages arrive."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' 
 
 
 async def joined(world: World, node: Node, user_id: int, after_id: int = 0) -> tuple[Socket, list[dict[str, Any]]]:
-    """A socket on the user's own topic, and what the join answered was missed."""
+    """A socket that has joined the user's own topic, and the missed messages in the answer to the join."""
     token = Tokens(world.settings.jwt_secret, 600).issue(user_id, Role.USER, None)
     socket = await Socket.connect(node.socket_url, token)
     answer = await socket.join(f"private_chat:{user_id}", {"after_id": after_id})
@@ -53,7 +53,7 @@ async def test_a_higher_id_is_not_drawn_before_the_lower_one_has_committed(world
         async with asyncio.timeout(PATIENCE_SECONDS):
             while not query(world.settings.database_url, WAITING)[0][0]:  # noqa: ASYNC110 (another process's)
                 await asyncio.sleep(0.01)
-        # Nobody can have seen the higher one yet.
+        # The higher id waits for the lower one, so no client can have seen it yet.
         assert not sending.done()
         catching_up, missed = await joined(world, node, ann)
         await catching_up.close()
@@ -67,8 +67,8 @@ async def test_a_higher_id_is_not_drawn_before_the_lower_one_has_committed(world
     assert [message["id"] for message in missed] == [lower, higher]
 
 
-async def test_even_a_lower_id_that_commits_after_a_higher_one_was_seen_is_caught_up(world: World) -> None:
-    """Forced by a transaction that goes round the trigger; a restored replica, say, might do so."""
+async def test_a_join_catches_up_a_lower_id_that_committed_after_a_higher_one_was_seen(world: World) -> None:
+    """The transaction switches off the trigger that prevents this order. A restored replica could do the same."""
     [node] = await world.gateways(1)
     ann, bob = add_users(world.settings.database_url, 2)
     anns, _ = await joined(world, node, ann)
@@ -88,8 +88,8 @@ async def test_even_a_lower_id_that_commits_after_a_higher_one_was_seen_is_caugh
     assert [message["id"] for message in missed] == [lower, higher]
 
 
-async def test_a_broadcast_that_was_overtaken_is_caught_up_and_arrives_once_more(world: World) -> None:
-    """Redis stands still: what another node broadcast hangs there, while this node's own broadcasts arrive."""
+async def test_a_join_catches_up_an_overtaken_message_which_then_arrives_once_more(world: World) -> None:
+    """Redis is frozen, so another node's broadcasts wait in it, while this node's own broadcasts arrive."""
     here, there = await world.gateways(2)
     ann, bob, cat = add_users(world.settings.database_url, 3)
     phone, _ = await joined(world, here, ann)
@@ -104,7 +104,7 @@ async def test_a_broadcast_that_was_overtaken_is_caught_up_and_arrives_once_more
             assert lower < higher
             assert (await phone.event("send"))["id"] == higher
             await phone.close()
-            # The topic is subscribed for the other device, so this join does not wait for Redis.
+            # This join does not wait for Redis, because the laptop has the topic subscribed already.
             back, missed = await joined(world, here, ann, after_id=higher)
             assert [message["id"] for message in missed] == [lower, higher]
         finally:

@@ -1,4 +1,4 @@
-"""Postgres or Redis is away while people connect, in whatever way: what gateways answer meanwhile ends no client."""
+"""People connect in every way while Postgres or Redis is away: no answer of a gateway stops their clients for good."""
 
 from __future__ import annotations
 
@@ -14,32 +14,33 @@ from tests.end_to_end.faults.conftest import World
 from tests.support.client import Rest
 from tests.support.crowd import JOINED, Meeting, crowd
 
-BACK_SECONDS = 12.0
-"""phoenix.js waits for up to ten seconds until it joins once more."""
+PATIENCE_SECONDS = 40.0
+"""phoenix.js waits up to ten seconds before it joins again. On a busy machine, the next join may be too late as well.
+A client that was told something wrong never joins again."""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("which", ["postgres", "redis"])
-async def test_who_connects_without_it_is_served_when_it_is_back(world: World, tmp_path: Path, which: str) -> None:
+async def test_clients_that_connect_in_an_outage_join_after_it(world: World, tmp_path: Path, which: str) -> None:
     server = world.postgres if which == "postgres" else world.redis
     async with (
         running(replace(world.settings, drain_seconds=0.5), tmp_path) as deployed,
         Rest(deployed.nginx.url) as rest,
-        crowd(f"ws://127.0.0.1:{deployed.nginx.port}/socket") as those,
+        crowd(f"ws://127.0.0.1:{deployed.nginx.port}/socket") as people,
     ):
         meeting = await Meeting.of_all_kinds(rest)
-        names = those.connect_all(meeting)
-        assert not await those.all_told(names, JOINED, 20)
+        names = people.connect_all(meeting)
+        assert not await people.all_told(names, JOINED, PATIENCE_SECONDS)
         server.kill()
-        late = those.connect_all(meeting, ", late")
+        latecomers = people.connect_all(meeting, ", late")
         await asyncio.sleep(8)
         await server.start()
         back_at = time.monotonic()
-        out = await those.all_told(late, JOINED, BACK_SECONDS)
-        for name in late:
-            at = those.when(name, JOINED)
+        missing = await people.all_told(latecomers, JOINED, PATIENCE_SECONDS)
+        for name in latecomers:
+            at = people.when(name, JOINED)
             print(f"{name:32} {'never' if at is None else f'{at - back_at:5.1f} s'}")
-        assert not out, those.thrown
-        assert not those.thrown
+        assert not missing, people.thrown
+        assert not people.thrown
         await meeting.write("And now")
-        assert not await those.all_told(names + late, {"message": "And now"}, 5)
+        assert not await people.all_told(names + latecomers, {"message": "And now"}, PATIENCE_SECONDS)

@@ -1,4 +1,4 @@
-"""Postgres goes away: a send is answered `try again` in time, never with a false ok, and repeating it is safe."""
+"""Postgres is away: a send is soon answered with `try again`, never with a false ok, and can safely be repeated."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tests.end_to_end.faults.conftest import World, freeze, thaw
 from tests.end_to_end.faults.load import Load, add_users
 from tests.end_to_end.faults.sockets import idle_socket
 
-SETTLED = {"try again"}
+TRY_AGAIN = {"try again"}
 
 
-def in_time(world: World) -> float:
-    """Seconds in which a send is answered, whatever the answer: for a connection, two trips, and a busy machine."""
+def longest_allowed(world: World) -> float:
+    """The seconds that an answer may take: a timeout for the connection and for each of two queries, and one more."""
     return 3 * world.settings.database_timeout_seconds + 1.0
 
 
@@ -33,8 +33,8 @@ async def test_postgres_goes_and_comes_back(world: World, how: str) -> None:
         await load.more_acknowledged(200)
         reckoning = await load.reckon()
         assert reckoning.received == 2 * reckoning.stored
-        assert load.longest_answer < in_time(world)
-        assert all(user.connects == 1 and set(user.errors) <= SETTLED for user in load.users), load.state()
+        assert load.longest_answer < longest_allowed(world)
+        assert all(user.connects == 1 and set(user.errors) <= TRY_AGAIN for user in load.users), load.state()
 
 
 async def test_postgres_is_frozen(world: World) -> None:
@@ -49,21 +49,21 @@ async def test_postgres_is_frozen(world: World) -> None:
         await load.more_acknowledged(200)
         reckoning = await load.reckon()
         assert reckoning.received == 2 * reckoning.stored
-        assert load.longest_answer < in_time(world)
-        assert all(user.connects == 1 and set(user.errors) <= SETTLED for user in load.users), load.state()
+        assert load.longest_answer < longest_allowed(world)
+        assert all(user.connects == 1 and set(user.errors) <= TRY_AGAIN for user in load.users), load.state()
 
 
 async def test_a_node_with_1500_sockets_outlives_two_restarts_of_postgres(world: World) -> None:
-    """Beyond 1,024 descriptors select() does not work any more: nothing that a node does may depend on it."""
+    """select() does not work beyond 1,024 file descriptors, so a node must not depend on it."""
     [node] = await world.gateways(1)
     async with AsyncExitStack() as stack:
-        # More than one user may open.
+        # One user may not open so many sockets, so there are 15 users.
         for watcher in add_users(world.settings.database_url, 15):
             opening = [stack.enter_async_context(idle_socket(node, world.settings, watcher)) for _ in range(100)]
             await asyncio.gather(*opening)
         async with Load(world.settings, [node.socket_url]) as load:
             await load.more_acknowledged(100)
-            # The first restart has the node open connections with high numbers; the second one breaks those.
+            # After the first restart, the node's connections have high descriptors; the second one breaks these.
             for _ in range(2):
                 await world.postgres.stop()
                 await load.until_failing(50)
@@ -76,5 +76,5 @@ async def test_a_node_with_1500_sockets_outlives_two_restarts_of_postgres(world:
                 thaw(world.postgres.pid)
             reckoning = await load.reckon()
             assert reckoning.received == 2 * reckoning.stored
-            assert load.longest_answer < in_time(world)
-            assert all(user.connects == 1 and set(user.errors) <= SETTLED for user in load.users), load.state()
+            assert load.longest_answer < longest_allowed(world)
+            assert all(user.connects == 1 and set(user.errors) <= TRY_AGAIN for user in load.users), load.state()

@@ -1,4 +1,4 @@
-"""Redis goes away in every way it can: senders are answered all along, and connected clients are caught up."""
+"""Redis fails in many ways: all sends are answered meanwhile, and connected clients get every message."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def addresses(nodes: list[Node]) -> list[str]:
 
 
 async def reckon_without_reconnects(load: Load) -> Reckoning:
-    """Everyone lacks nothing, and nobody had to come back for it."""
+    """Everyone has received all messages, without an error and without a second connection."""
     reckoning = await load.reckon()
     assert all(user.connects == 1 and not user.errors for user in load.users), load.state()
     assert reckoning.received == 2 * reckoning.stored
@@ -36,8 +36,8 @@ async def test_redis_is_killed_and_started_again(world: World) -> None:
         await reckon_without_reconnects(load)
 
 
-async def test_while_redis_is_away_connected_clients_still_get_their_messages(world: World) -> None:
-    """From Postgres, a little later: the node looks there now and then as long as it hears nothing of the others."""
+async def test_connected_clients_get_their_messages_while_redis_is_away(world: World) -> None:
+    """The node reads them from Postgres, now and then, as long as it hears nothing from the other nodes."""
     nodes = await world.gateways(2)
     async with Load(world.settings, addresses(nodes), rate=100) as load:
         await load.more_acknowledged(100)
@@ -71,12 +71,12 @@ async def test_all_connections_to_redis_are_killed_again_and_again(world: World)
 
 
 async def test_redis_drops_a_node_that_does_not_keep_up(world: World) -> None:
-    """The node stands still for a moment, while more is published for it than Redis keeps."""
+    """The node is stopped while more is published for it than Redis keeps."""
     nodes = await world.gateways(2)
     noise = pack(Envelope("nobody", "noise", json_payload("x" * 100_000)))
     with closing(Redis.from_url(world.settings.redis_url)) as client:
         async with Load(world.settings, addresses(nodes)) as load:
-            # On the second node, as every other one.
+            # This user is on the second node, like every other user.
             topic = f"{world.settings.redis_prefix}{load.users[1].topic}"
             await load.more_acknowledged(100)
             nodes[1].signal(signal.SIGSTOP)
@@ -90,5 +90,5 @@ async def test_redis_drops_a_node_that_does_not_keep_up(world: World) -> None:
             await load.more_acknowledged(100)
             reckoning = await load.reckon()
             assert reckoning.received == 2 * reckoning.stored
-            # Who writes on a node that stands still may be told to try again.
+            # Users on the stopped node may be told to try again.
             assert all(user.connects == 1 and set(user.errors) <= {"try again"} for user in load.users), load.state()

@@ -1,4 +1,4 @@
-"""Who is no longer welcome is put out on every node, also where its node hears nothing of Redis at that time."""
+"""A ban, a log-out, a role change or an expired token takes effect on every node, also while Redis is away."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.processes import Node
 
 @dataclass
 class People:
-    """Everybody has a socket on each of two nodes, on their own topic."""
+    """Two nodes, and people who have joined their own topic on both of them."""
 
     rest: Rest
     nodes: list[Node]
@@ -28,12 +28,12 @@ class People:
     bob: Person
     sockets: dict[int, list[Socket]]
 
-    async def are_welcome(self, person: Person) -> None:
+    async def can_still_send(self, person: Person) -> None:
         for socket in self.sockets[person.id]:
             reply = await socket.push(person.topic, "send", {"to": person.id, "message": "still here"})
             assert reply["status"] == "ok"
 
-    async def are_put_out(self, person: Person) -> None:
+    async def is_put_out(self, person: Person) -> None:
         for node, socket in zip(self.nodes, self.sockets[person.id], strict=True):
             assert await socket.closed() == 1001
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
@@ -59,16 +59,16 @@ async def people(world: World) -> AsyncIterator[People]:
 
 
 @pytest.mark.parametrize("redis_is_away", [False, True])
-async def test_a_ban_puts_out_the_banned_on_every_node(world: World, people: People, redis_is_away: bool) -> None:
+async def test_a_ban_closes_the_users_sockets_on_every_node(world: World, people: People, redis_is_away: bool) -> None:
     if redis_is_away:
         world.redis.kill()
     await people.rest.call("PUT", f"/api/users/{people.ann.id}/ban", 200, who=people.admin, body={"reason": "fraud"})
-    await people.are_put_out(people.ann)
-    await people.are_welcome(people.bob)
+    await people.is_put_out(people.ann)
+    await people.can_still_send(people.bob)
 
 
 @pytest.mark.parametrize("redis_is_away", [False, True])
-async def test_a_log_out_closes_the_sessions_sockets_on_every_node(
+async def test_a_log_out_closes_the_sockets_of_its_session_on_every_node(
     world: World, people: People, redis_is_away: bool
 ) -> None:
     ann = people.ann
@@ -79,14 +79,14 @@ async def test_a_log_out_closes_the_sessions_sockets_on_every_node(
         if redis_is_away:
             world.redis.kill()
         await people.rest.call("POST", "/api/logout", 204, who=ann)
-        await people.are_put_out(ann)
+        await people.is_put_out(ann)
         reply = await stays.push(ann.topic, "send", {"to": ann.id, "message": "another session"})
         assert reply["status"] == "ok"
-    await people.are_welcome(people.bob)
+    await people.can_still_send(people.bob)
 
 
 @pytest.mark.parametrize("redis_is_away", [False, True])
-async def test_a_role_change_closes_what_may_no_longer_be_seen_on_every_node(
+async def test_a_demoted_moderator_loses_hidden_listings_on_every_node(
     world: World, people: People, redis_is_away: bool
 ) -> None:
     rest, admin, ann, bob = people.rest, people.admin, people.ann, people.bob
@@ -103,15 +103,15 @@ async def test_a_role_change_closes_what_may_no_longer_be_seen_on_every_node(
     await rest.call("PUT", f"/api/users/{ann.id}/role", 200, who=admin, body={"role": "user"})
     for socket in people.sockets[ann.id]:
         await socket.take(lambda frame: frame[2] == topic and frame[3] == "phx_close")
-    # Only that is closed.
-    await people.are_welcome(ann)
+    # Her other channels stay open.
+    await people.can_still_send(ann)
     if not redis_is_away:
         refused = await people.sockets[ann.id][0].join(topic, join_ref="again")
         assert refused == {"status": "error", "response": {"reason": "not found"}}
 
 
 @pytest.mark.parametrize("redis_is_away", [False, True])
-async def test_a_token_that_expires_ends_its_sockets_unless_a_fresh_one_is_handed_in(
+async def test_an_expired_token_closes_its_sockets_unless_the_client_has_sent_a_new_one(
     world: World, people: People, redis_is_away: bool
 ) -> None:
     bob = people.bob

@@ -1,6 +1,6 @@
-"""One person's client, as clients/javascript/private_chat does it: comes back, catches up, repeats what is unanswered.
+"""One person's client, which connects again, catches up and repeats unanswered sends as the JavaScript client does.
 
-It keeps count of everything, so that at the end a test can say what was sent, acknowledged and received.
+It keeps all sent, acknowledged and received messages for the comparison at the end of a test.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import aiohttp
 
 RETRY_SECONDS = 0.1
 PASSING = ("try again", "too many requests")
-"""Reasons for which a send is repeated: nothing is wrong with it."""
+"""A send that is refused for one of these reasons is repeated."""
 
 
 class User:
@@ -35,19 +35,19 @@ class User:
         self.id = user_id
         self.topic = f"private_chat:{user_id}"
         self.position = 0
-        """The greatest id up to which everything was seen."""
+        """This user has received all messages up to this id."""
         self.received: dict[int, dict[str, Any]] = {}
         self.deliveries = 0
-        """Repeated ones included."""
+        """Deliveries of messages, including repeated ones."""
         self.unanswered: dict[str, dict[str, Any]] = {}
         self.acknowledged: dict[str, int] = {}
         """Message ids by client_ref."""
         self.errors: Counter[str] = Counter()
         self.longest_answer = 0.0
-        """Seconds from a push to its answer, of whatever kind."""
+        """The most seconds from a push to its answer: an acknowledgement or an error."""
         self.connects = 0
         self.refusals: Counter[int] = Counter()
-        """Connects that were answered with no socket, by status."""
+        """The number of refused handshakes by HTTP status."""
         self.close_codes: list[int | None] = []
         self.joined = False
         self.token = token
@@ -73,13 +73,13 @@ class User:
 
     @property
     def longest_away(self) -> float:
-        """Seconds: the longest time from the loss of a socket to the answered join on the next."""
+        """The most seconds from the loss of a socket to the answer to the join on the next one."""
         if self._away_since is None:
             return self._longest_away
         return max(self._longest_away, asyncio.get_running_loop().time() - self._away_since)
 
     async def send(self, to: int, ref: str, padding: str = "") -> None:
-        """Hand in a message, whose text begins with its client_ref; it is repeated until it is answered."""
+        """Send a message whose text begins with its client_ref, and repeat it until it is answered."""
         payload = {"to": str(to), "message": f"{ref} {padding}", "client_ref": ref}
         self.unanswered[ref] = payload
         if self.joined:
@@ -93,7 +93,7 @@ class User:
 
     async def _say(self, *frame: Any) -> None:
         if self._socket is not None:
-            # The reading side hears of it.
+            # `_read` notices a lost connection, too.
             with suppress(OSError, aiohttp.ClientError):
                 await self._socket.send_str(json.dumps(frame))
 
@@ -133,7 +133,7 @@ class User:
         await self._say(self._join_ref, self._join_ref, self.topic, "phx_join", {"after_id": self.position})
 
     async def _heartbeat(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        """A connection on which nothing answers a heartbeat is given up without a goodbye."""
+        """Send heartbeats. Abort the connection if nothing arrives after one."""
         loop = asyncio.get_running_loop()
         while True:
             asked = loop.time()

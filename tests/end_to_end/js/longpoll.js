@@ -1,6 +1,7 @@
-// Clients of the npm package "phoenix" whose WebSocket gets nowhere, so that they fall back to long polling.
-// Its argument is JSON: {url, authToken, clients: [{name, user, token}, ...]}. Each joins private_chat of its user.
-// A line on its input is JSON: {name, to, message}. It tells, a line each, of joins, sends answered and messages.
+// Clients of the npm package "phoenix" whose WebSockets are refused, so that they fall back to long polling.
+// The argument is JSON: {url, authToken, clients: [{name, user, token}, ...]}. Each client joins its user's private_chat.
+// An input line, {name, to, message} in JSON, is a message to send. Joins, answered sends and messages are printed, one
+// line of JSON for each.
 
 import { createInterface } from "node:readline"
 import { Socket } from "phoenix"

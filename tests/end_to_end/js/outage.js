@@ -1,9 +1,9 @@
-// People with phoenix.js of several versions and ways to connect, for tests in which servers go and come back.
-// Its argument says how the library polls: "xhr", as in a browser, or "fetch", as where there is none.
-// A line on its input is JSON, and somebody who connects from now on: {name, version, how, url, token, user}; `how` is
-// "websocket", "fallback" or "longpoll". Each joins private_chat of its user, with the greatest id that it has seen.
-// It tells what happens, a line each, with the name: {open: "websocket" or "longpoll"}, {joined: true}, {message},
-// {refused}, {lost: true}. What a callback threw is {thrown}, without a name.
+// Clients of several versions of phoenix.js that connect in several ways, for tests with an outage of servers.
+// The argument says how phoenix.js polls: by "xhr", as in a browser, or by "fetch", as outside of one.
+// An input line, {name, version, how, url, token, user} in JSON, starts a client; `how` is "websocket", "fallback" or
+// "longpoll". The client joins its user's private_chat, with the greatest id that it has seen.
+// Each event is printed as a line of JSON, with the client's name: {open: "websocket" or "longpoll"}, {joined: true},
+// {message}, {refused}, {lost: true}. An error thrown by a callback is printed as {thrown}, without a name.
 
 import { createInterface } from "node:readline"
 import WebSocket from "ws"
@@ -20,11 +20,11 @@ const PACKAGES = {
   1.8: "phoenix",
 }
 
-// The older versions look for the global object under the name that browsers give it.
+// Older versions of phoenix.js look for the global object by its name in browsers.
 globalThis.self = globalThis
 globalThis.reportError = (error) => say({ thrown: String(error) })
 if (process.argv[2] === "xhr") globalThis.XMLHttpRequest = XMLHttpRequest
-// They tell of each body that is no JSON, on what is the test's line to us.
+// phoenix.js logs each body that is not JSON to the standard output, on which the test expects only our lines.
 console.log = () => {}
 
 const connect = async ({ name, version, how, url, token, user }) => {

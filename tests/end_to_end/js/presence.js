@@ -1,5 +1,5 @@
-// Clients of the npm package "phoenix", each on a gateway node, that tell what their Presence shows, a line a change.
-// Its argument is JSON: [{name, url, token, topic, params}, ...]. A line on its input, "leave NAME", leaves the topic.
+// Clients of the npm package "phoenix", which print their presence list after each change, as a line of JSON.
+// The argument is JSON: [{name, url, token, topic, params}, ...]. After the input line "leave NAME", that client leaves.
 
 import { createInterface } from "node:readline"
 import { Presence, Socket } from "phoenix"

@@ -1,8 +1,8 @@
-// Clients of clients/javascript/private_chat, on the npm package "phoenix", for a test that speaks with them by lines.
-// Its argument is JSON: [{name, user, token, urls, api, afterId}, ...]; each connection goes to the next of the urls,
-// and where `api` is given, catching up goes on by REST.
-// A line on its input is JSON: {name, send: {to, message, client_ref}}. It tells what happens, a line each, with the name:
-// {caughtUp}, {lost}, {error}, {refused}, {message}, {stored: {id}, ref}, {failed, errors, ref}.
+// Clients of clients/javascript/private_chat, on the npm package "phoenix".
+// The argument is JSON: [{name, user, token, urls, api, afterId}, ...]. Each connection of a client goes to the next of
+// its urls; a client with `api` reads further missed messages by REST.
+// An input line, {name, send: {to, message, client_ref}} in JSON, is a message to send. Each event is printed as a line of
+// JSON, with the client's name: {caughtUp}, {lost}, {error}, {refused}, {message}, {stored: {id}, ref}, {failed, errors, ref}.
 
 import { createInterface } from "node:readline"
 import { Socket } from "phoenix"
@@ -11,7 +11,7 @@ import { PrivateChat, byRest } from "../../../clients/javascript/private_chat/in
 
 const chats = new Map()
 
-// A load balancer in the client's own transport.
+// A transport that connects to the next url each time, like a load balancer.
 const balanced = (urls) => {
   let turn = -1
   return class extends WebSocket {

@@ -1,17 +1,18 @@
-// What a server, a network or an application does wrong, and what clients/javascript/private_chat makes of it, with one
-// version of the npm package "phoenix". Its argument is JSON: {phoenix, paceSeconds, api, gateway, narrow, people}: the
-// package's folder, how long to count connects, the addresses of a real API, of a gateway (ws://.../socket) and of one
-// that takes only small frames, and two people as {id, token}. `only` chooses cases, `recipe` another copy of the recipe.
-// Cases that count over some seconds are all played at once, because they do little meanwhile. The others are played a
-// few at a time, so that no case waits for the machine instead of the chat. It prints one line of JSON:
-// {case: "" or what went wrong}; counts go to its error output.
+// Tests clients/javascript/private_chat with one version of the npm package "phoenix" against faults of servers, networks
+// and applications. The argument is JSON, {phoenix, paceSeconds, api, gateway, narrow, people, only, recipe}: the name of
+// the npm package; the seconds in which connects are counted; the addresses of a real API, of a gateway
+// (ws://.../socket) and of a gateway that takes only small frames; and two people as {id, token}. `only` is a pattern
+// that chooses cases, and `recipe` the path of another copy of the recipe; both may be left out.
+// All cases that last long are played at the same time, because they do little. The others are played a few at a time, so
+// that they do not slow each other. The cases' results are printed as one line of JSON, {case: error or ""}; the counts
+// go to standard error.
 
 import assert from "node:assert/strict"
 import { createServer, request } from "node:http"
 import { connect, createServer as createTcpServer } from "node:net"
 import WebSocket, { WebSocketServer } from "ws"
 
-// phoenix.js before 1.8.9 polls in browsers only: what it asks of one, for Node.
+// phoenix.js before 1.8.9 needs a browser's XMLHttpRequest for polling. This one works in Node.
 class XMLHttpRequest {
   #abort = new AbortController()
   #given = { headers: {}, signal: this.#abort.signal }
@@ -50,14 +51,14 @@ const AT_A_TIME = 24
 const PATIENCE_MS = 100_000
 
 const tick = (ms = 0) => new Promise((resolve) => setTimeout(resolve, ms))
-const until = async (happened, what = "what was waited for", ms = 45_000) => {
+const until = async (happened, what = "the expected event", ms = 45_000) => {
   const end = Date.now() + ms
   while (!happened()) {
     assert.ok(Date.now() < end, `${what} did not happen`)
     await tick(20)
   }
 }
-// The seconds that it took, which a busy machine makes more than they should be.
+// Waits for paceSeconds. Returns the seconds that have really passed, which are more on a busy machine.
 const pace = async () => {
   const from = performance.now()
   await tick(given.paceSeconds * 1_000)
@@ -70,7 +71,8 @@ const outcome = (promise) =>
   )
 const listening = (server) => new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server.address().port)))
 
-// A server that knows joins, heartbeats and sends, stores each client_ref once, and does to a send what `takes` says.
+// A server that answers joins, heartbeats and sends, and stores each client_ref once. It stores a send if `takes` returns
+// true; otherwise, `takes` has already done something else with it.
 class Scripted {
   connects = []
   joins = []
@@ -150,9 +152,10 @@ const chatWith = (server, options = {}, socketOptions = {}) => {
 }
 const say = (chat, message, more = {}) => outcome(chat.send({ to: "8", message, ...more }))
 
-// The real gateway, as somebody in between gives it: after `cutsAfter` ms each WebSocket is cut; while `foreign` is set,
-// every request is answered with that, as [status, type, body]; after `forgets` the next poll opens a session of its own.
-const between = async ({ cutsAfter = null } = {}) => {
+// A middlebox in front of the real gateway. It cuts each WebSocket after `cutsAfter` ms. While `foreign` is set, as
+// [status, type, body], it answers each request with that. If `forgets` is set, it takes the token from the next poll, so
+// that the poll opens a new session.
+const throughMiddlebox = async ({ cutsAfter = null } = {}) => {
   const target = new URL(given.gateway.replace(/^ws/, "http"))
   const state = { foreign: null, forgets: false, upgrades: 0 }
   const server = createServer((message, response) => {
@@ -194,9 +197,9 @@ const tokenOf = ({ token }) => (isOlderThan(8) ? { params: () => ({ token }) } :
 const [ann, bob] = given.people
 
 const cases = {
-  // Refused before it is sent
+  // Messages that the recipe refuses before it sends them
 
-  async what_no_server_takes_is_refused_at_once_and_what_is_behind_it_goes_out() {
+  async invalid_messages_are_refused_at_once_and_the_messages_behind_them_are_sent() {
     const server = await new Scripted().start()
     const chat = chatWith(server)
     const circular = { to: "8" }
@@ -225,13 +228,13 @@ const cases = {
       all.push([outcome(chat.send(message)), reason])
       all.push([say(chat, `behind ${all.length}`), all.length / 2 + 0.5])
     }
-    await until(() => server.stored.size === bad.length, "that all behind is stored")
+    await until(() => server.stored.size === bad.length, "the storing of all messages behind")
     for (const [promise, expected] of all) if (typeof expected === "string") assert.equal(await promise, expected)
     assert.deepEqual(server.texts, bad.map((_, index) => `behind ${2 * index + 1}`))
     assert.equal(server.connects.length, 1)
   },
 
-  async what_can_be_mended_is_mended() {
+  async half_surrogate_pairs_numbers_and_unknown_fields_are_corrected() {
     const server = await new Scripted().start()
     const seen = []
     server.takes = (payload) => seen.push(payload)
@@ -248,7 +251,7 @@ const cases = {
     assert.equal(seen[2].client_ref, "mine")
   },
 
-  // Refused because the server cannot take it
+  // Messages that are refused because the server cannot take them
 
   ...Object.fromEntries(
     [
@@ -266,7 +269,7 @@ const cases = {
       ["answers_ok_without_an_id", ({ answer }) => answer("ok", {})],
       ["answers_ok_with_nothing", ({ answer }) => answer("ok", null)],
     ].map(([how, breaks]) => [
-      `a_message_over_which_the_server_${how}_is_refused_after_three_tries_alone`,
+      `a_message_is_refused_after_three_tries_alone_if_the_server_${how}_at_each`,
       async () => {
         const server = await new Scripted({ takes: ({ message }, at) => !message.startsWith("poison") || breaks(at) }).start()
         const chat = chatWith(server)
@@ -285,13 +288,13 @@ const cases = {
 
   ...Object.fromEntries(
     [1001, 1012, 1013, 1014].map((code) => [
-      `a_message_over_which_the_server_closes_with_${code}_each_time_is_refused_after_three_tries_alone`,
+      `a_message_is_refused_after_three_tries_alone_if_the_server_closes_with_${code}_at_each`,
       async () => {
         const server = await new Scripted({ takes: ({ message }, { ws }) => message !== "poison" || ws.close(code) }).start()
         const chat = chatWith(server)
         const outcomes = await Promise.all(["a", "poison", "b", "c"].map((text) => say(chat, text)))
         assert.deepEqual([outcomes[1], server.texts], ["could not be sent", ["a", "b", "c"]])
-        // Once beside others.
+        // The first try was beside other messages, and then the message was tried three times alone.
         assert.ok(server.tries("poison") <= 4, `${server.pushed}`)
       },
     ]),
@@ -299,7 +302,7 @@ const cases = {
 
   ...Object.fromEntries(
     ["try again", "too many requests"].map((reason) => [
-      `a_message_that_is_always_told_${reason.replaceAll(" ", "_")}_is_refused_after_three_tries_and_stops_no_other`,
+      `a_message_that_is_always_answered_with_${reason.replaceAll(" ", "_")}_is_refused_after_three_tries_and_delays_no_other`,
       async () => {
         const server = await new Scripted({
           takes: ({ message }, { answer }) => message !== "poison" || (answer("error", { reason }), false),
@@ -320,7 +323,7 @@ const cases = {
     ]),
   ),
 
-  async a_server_that_forgets_the_channel_over_each_send_is_not_joined_without_end() {
+  async joins_to_a_server_that_forgets_the_channel_at_each_send_are_limited() {
     const server = await new Scripted({ takes: (_, { answer }) => (answer("error", { reason: "unmatched topic" }), false) }).start()
     const chat = chatWith(server)
     const outcomes = await Promise.all(["a", "b", "c"].map((text) => say(chat, text)))
@@ -348,7 +351,7 @@ const cases = {
     ]),
   ),
 
-  async what_comes_live_and_is_no_message_is_passed_over() {
+  async malformed_live_messages_are_ignored() {
     const server = await new Scripted().start()
     const shown = []
     const chat = chatWith(server, { onMessage: ({ id }) => shown.push(id) })
@@ -363,19 +366,19 @@ const cases = {
     assert.equal(await say(chat, "b"), 2)
   },
 
-  async a_message_that_is_never_answered_does_not_hold_up_the_others() {
+  async a_message_that_is_never_answered_does_not_delay_the_others() {
     const server = await new Scripted({ takes: ({ message }) => message !== "ignored" }).start()
     const chat = chatWith(server)
     say(chat, "ignored")
     assert.deepEqual(await Promise.all([say(chat, "a"), say(chat, "b")]), [1, 2])
   },
 
-  async what_passes_is_repeated_until_it_is_stored() {
+  async a_message_that_is_refused_for_a_while_is_repeated_until_it_is_stored() {
     let refusals = 0
     const server = await new Scripted({
       takes: (_, { answer }) => {
         refusals += 1
-        // It takes messages again after a pause, not between two of them: so the order holds.
+        // The server takes messages again after a pause, and not throughMiddlebox two of them, so they keep their order.
         if (refusals > 13) return true
         answer("error", { reason: ["try again", "too many requests"][refusals % 2] })
         return false
@@ -394,7 +397,7 @@ const cases = {
     assert.equal(server.connects.length, 1)
   },
 
-  // An outage is no try of a message
+  // Outages, which do not count as tries of a message
 
   ...Object.fromEntries(
     [1001, 1012, 1013].map((code) => [
@@ -408,7 +411,7 @@ const cases = {
     ]),
   ),
 
-  async a_message_survives_a_server_that_is_away_and_one_that_is_silent() {
+  async a_message_survives_a_server_that_is_away_and_then_silent() {
     const server = await new Scripted({ beats: () => server.connects.length > 7 }).start()
     server.takes = () => server.connects.length > 7
     server.refuses = (socket) => {
@@ -421,17 +424,17 @@ const cases = {
     assert.deepEqual(server.texts, ["a", "b"])
   },
 
-  async no_message_is_blamed_for_a_line_that_breaks_by_itself() {
-    // Cut soon after each opening, and so slow that an answer comes too late but for the eighth time.
+  async a_broken_connection_without_an_answer_is_no_try_of_a_message() {
+    // The first seven connections are cut before an answer comes.
     const server = await new Scripted({ opened: (ws, count) => count < 8 && setTimeout(() => ws.terminate(), 120) }).start()
     server.takes = () => server.connects.length >= 8
     const chat = chatWith(server)
     assert.deepEqual(await Promise.all([say(chat, "a"), say(chat, "b")]), [1, 2])
   },
 
-  // Used in odd ways
+  // Odd uses of the recipe
 
-  async what_is_no_after_id_begins_at_the_beginning() {
+  async with_an_invalid_after_id_the_chat_begins_at_0() {
     const values = [Number.NaN, null, undefined, -1, Infinity, -Infinity, 1.5, "x", {}, [], true, 10n ** 30n, "", 0, "0"]
     for (const [afterId, expected] of [...values.map((value) => [value, 0]), ["38", 38], [38, 38], [38n, 38]]) {
       const server = await new Scripted().start()
@@ -468,7 +471,7 @@ const cases = {
 
   // The connection
 
-  async a_connect_that_hangs_is_given_up() {
+  async a_hanging_connect_is_given_up() {
     const server = await new Scripted().start()
     server.refuses = () => server.connects.length === 1
     const chat = chatWith(server)
@@ -476,14 +479,14 @@ const cases = {
     assert.equal(server.connects.length, 2)
   },
 
-  async a_server_that_closes_with_1000_is_connected_again() {
+  async the_client_connects_again_after_a_close_with_1000() {
     const server = await new Scripted({ opened: (ws, count) => count === 1 && setTimeout(() => ws.close(1000), 300) }).start()
     const chat = chatWith(server)
     await until(() => server.connects.length === 2, "a second connect")
     assert.equal(await say(chat, "a"), 1)
   },
 
-  async a_socket_that_was_disconnected_stays_so_and_one_that_was_not_connected_too() {
+  async a_socket_that_is_disconnected_or_was_never_connected_is_left_alone() {
     const server = await new Scripted().start()
     const [idle, used] = [open(server.url), open(server.url)]
     const chats = [idle, used].map((socket) => new PrivateChat(socket, USER))
@@ -508,7 +511,7 @@ const cases = {
       ["never_answers_a_connect", { refuses: () => true }],
     ].flatMap(([how, does]) =>
       [false, true].map((fallsBack) => [
-        `no_more_than_one_connect_a_second_to_a_server_that_${how}${fallsBack ? "_with_the_fallback" : ""}`,
+        `no_more_than_one_connect_a_second_goes_to_a_server_that_${how}${fallsBack ? "_with_the_fallback" : ""}`,
         async () => {
           const server = Object.assign(await new Scripted(does).start(), does)
           let others = 0
@@ -535,7 +538,7 @@ const cases = {
       ["200_with_messages_that_nobody_can_read", { status: 200, messages: ["<html>", null, 7] }],
       ["410", { status: 410, messages: [] }],
     ].map(([what, answer]) => [
-      `no_more_than_one_poll_a_second_to_a_server_that_answers_each_at_once_with_${what}`,
+      `no_more_than_one_poll_a_second_goes_to_a_server_that_answers_each_at_once_with_${what}`,
       async () => {
         let polls = 0
         const server = createServer((message, response) => {
@@ -555,7 +558,7 @@ const cases = {
 
   // With the real gateway
 
-  async it_chats_by_a_token_that_a_function_gives() {
+  async the_chat_works_with_a_token_from_a_function() {
     const socket = open(given.gateway, tokenOf(ann))
     const got = []
     const chat = new PrivateChat(socket, ann.id, { onMessage: ({ message }) => got.push(message) })
@@ -584,11 +587,11 @@ const cases = {
     const chats = [make(0), make(1)]
     socket.connect()
     const sent = await Promise.all(chats.map((chat) => chat.send({ to: bob.id, message: "shared" })))
-    await until(() => [0, 1].every((index) => sent.every(({ id }) => shown[index].includes(id))), "that both see both")
+    await until(() => [0, 1].every((index) => sent.every(({ id }) => shown[index].includes(id))), "the display of both messages in both chats")
     const last = Math.max(...sent.map(({ id }) => id))
     chats.push(make(2, last - 1))
     const { id } = await chats[2].send({ to: bob.id, message: "late" })
-    await until(() => shown.every((ids) => ids.includes(id)) && shown[2].includes(last), "that all see it")
+    await until(() => shown.every((ids) => ids.includes(id)) && shown[2].includes(last), "the display in all chats")
     for (const ids of shown) assert.equal(new Set(ids).size, ids.length)
     chats[0].leave()
     chats[2].leave()
@@ -600,7 +603,7 @@ const cases = {
 
   ...Object.fromEntries(
     ["WebSocket", "LongPoll"].map((transport) => [
-      `what_is_more_than_the_gateway_takes_by_${transport}_is_refused_after_three_tries`,
+      `a_message_too_large_for_the_gateway_is_refused_after_three_tries_by_${transport}`,
       async () => {
         const socket = open(given.narrow, { ...tokenOf(ann), ...(transport === "LongPoll" && { transport: LongPoll }) })
         const chat = new PrivateChat(socket, ann.id, { retryMs: 200 })
@@ -613,24 +616,24 @@ const cases = {
     ]),
   ),
 
-  async a_long_poll_whose_session_was_replaced_is_joined_again() {
-    const middlebox = await between()
+  async the_client_joins_again_after_its_longpoll_session_was_replaced() {
+    const middlebox = await throughMiddlebox()
     const socket = open(middlebox.url, { ...tokenOf(bob), transport: LongPoll })
     const texts = []
     const chat = new PrivateChat(socket, bob.id, { onMessage: ({ message }) => texts.push(message) })
     socket.connect()
     await until(() => chat.isCaughtUp, "the first join")
     middlebox.forgets = true
-    // Ends the poll that is under way.
+    // This message ends the waiting poll.
     await chat.send({ to: ann.id, message: "before it was forgotten" })
-    await until(() => !middlebox.forgets, "that it was forgotten")
+    await until(() => !middlebox.forgets, "the loss of the session")
     const headers = { authorization: `Bearer ${ann.token}`, "content-type": "application/json" }
     const body = JSON.stringify({ to: bob.id, message: "after it was forgotten" })
     assert.equal((await fetch(`${given.api}/api/messages`, { method: "POST", headers, body })).status, 201)
-    await until(() => texts.includes("after it was forgotten"), "hearing it")
+    await until(() => texts.includes("after it was forgotten"), "the arrival of the message")
   },
 
-  async many_sends_in_one_moment_arrive_in_their_order_by_long_polling() {
+  async many_sends_at_once_arrive_in_order_by_long_polling() {
     const socket = open(given.gateway, { ...tokenOf(ann), transport: LongPoll })
     const chat = new PrivateChat(socket, ann.id)
     socket.connect()
@@ -640,7 +643,7 @@ const cases = {
     assert.deepEqual(ids, [...ids].sort((one, other) => one - other))
   },
 
-  async after_leaving_nothing_is_sent() {
+  async nothing_is_sent_after_a_leave() {
     const server = await new Scripted({ takes: () => false }).start()
     const chat = chatWith(server)
     say(chat, "a")
@@ -651,9 +654,9 @@ const cases = {
     assert.deepEqual(server.pushed, ["a"])
   },
 
-  async websockets_that_are_cut_over_and_over_give_way_to_long_polling() {
+  async the_client_falls_back_to_long_polling_if_websockets_are_cut_again_and_again() {
     if (isOlderThan(7)) return
-    const middlebox = await between({ cutsAfter: 300 })
+    const middlebox = await throughMiddlebox({ cutsAfter: 300 })
     const socket = open(middlebox.url, { ...tokenOf(bob), longPollFallbackMs: 2_500 })
     const chat = new PrivateChat(socket, bob.id, { readOn: byRest(given.api, () => bob.token) })
     socket.connect()
@@ -674,7 +677,7 @@ const cases = {
     ].map(([what, foreign]) => [
       `long_polling_survives_an_outage_with_${what}`,
       async () => {
-        const middlebox = await between()
+        const middlebox = await throughMiddlebox()
         const socket = open(middlebox.url, { ...tokenOf(bob), transport: LongPoll })
         const texts = []
         const chat = new PrivateChat(socket, bob.id, {
@@ -693,7 +696,7 @@ const cases = {
         assert.equal((await fetch(`${given.api}/api/messages`, { method: "POST", headers, body })).status, 201)
         middlebox.foreign = null
         const from = Date.now()
-        await until(() => texts.includes(`missed, ${what}`), "catching up")
+        await until(() => texts.includes(`missed, ${what}`), "the arrival of the missed message")
         assert.ok((await kept).id > 0)
         counts[`back after ${what}, s`] = (Date.now() - from) / 1_000
       },
@@ -718,12 +721,12 @@ const play = async (name) => {
     results[name] = error.stack
   }
 }
-const isPaced = (name) => name.startsWith("no_more_than_one_") || name.startsWith("a_socket_that_was_disconnected_")
-const others = names.filter((name) => !isPaced(name))
+const lastsLong = (name) => name.startsWith("no_more_than_one_") || name.startsWith("a_socket_that_is_disconnected_")
+const others = names.filter((name) => !lastsLong(name))
 const playOthers = async () => {
   while (others.length > 0) await play(others.shift())
 }
-await Promise.all([...names.filter(isPaced).map(play), ...Array.from({ length: AT_A_TIME }, playOthers)])
-results.nothing_was_thrown_beside_a_promise = faults.map((error) => error?.stack ?? String(error)).join("\n")
+await Promise.all([...names.filter(lastsLong).map(play), ...Array.from({ length: AT_A_TIME }, playOthers)])
+results.no_error_was_thrown_outside_of_a_case = faults.map((error) => error?.stack ?? String(error)).join("\n")
 console.error(JSON.stringify(counts))
 process.stdout.write(JSON.stringify(results) + "\n", () => process.exit(0))

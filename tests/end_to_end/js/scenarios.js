@@ -1,9 +1,8 @@
-// What the Phoenix client of browsers and apps does with gateway nodes, a function each; the name is the test's.
+// Scenarios of the npm package "phoenix" with gateway nodes. Each function is one test, of the same name.
 //
-// `node scenarios.js` lists the names. `node scenarios.js NAME JSON` plays one, where JSON is {nodes, tokens}: the
-// nodes' socket addresses, and a token for each user id. A line on its output is a request to whoever started it
-// ({"kill": 0}, {"stop": 0}: do that to a node), answered by a line on its input. It ends with 0 if all was as it
-// should be.
+// `node scenarios.js` lists the names. `node scenarios.js NAME JSON` plays one scenario, where JSON is {nodes, tokens}:
+// the nodes' socket addresses, and a token for each user id. A printed line, {"kill": 0} or {"stop": 0}, asks the test to
+// kill or stop a node; the test answers by an input line. The exit code is 0 if the scenario passed.
 
 import assert from "node:assert/strict"
 import { once } from "node:events"
@@ -34,7 +33,7 @@ const within = (promise, what) =>
   Promise.race([
     promise,
     new Promise((_, reject) => {
-      setTimeout(() => reject(new Error(`waited in vain for ${what}`)), PATIENCE_MS).unref()
+      setTimeout(() => reject(new Error(`${what} did not come`)), PATIENCE_MS).unref()
     }),
   ])
 
@@ -73,7 +72,7 @@ const happens = (subscribe, what) => within(new Promise((resolve) => subscribe(r
 const until = async (condition, what) => {
   const end = Date.now() + PATIENCE_MS
   while (!condition()) {
-    assert.ok(Date.now() < end, `waited in vain until ${what}`)
+    assert.ok(Date.now() < end, `not in time: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }
@@ -81,7 +80,7 @@ const until = async (condition, what) => {
 const bytes = (...values) => new Uint8Array(values).buffer
 const values = (buffer) => [...new Uint8Array(buffer)]
 
-// A load balancer in the client's own transport: each connection goes to the next node.
+// A transport that connects to the next node each time, like a load balancer.
 const balanced = (first) => {
   let turn = first - 1
   return class extends WebSocket {
@@ -127,7 +126,7 @@ const scenarios = {
     ])
   },
 
-  async the_joins_own_response_is_received() {
+  async the_response_to_a_join_is_received() {
     const channel = client(0, ANN).channel("lab:echo_params", { a: [1, { b: null }] })
     assert.deepEqual(await answer(channel.join()), { status: "ok", response: { a: [1, { b: null }] } })
   },
@@ -147,13 +146,13 @@ const scenarios = {
     }
   },
 
-  async a_push_without_answer_times_out() {
+  async a_push_without_an_answer_times_out() {
     const channel = await joined(client(0, ANN), "lab:room:timeout")
     assert.equal((await askFor(channel, "noreply", {}, 100)).status, "timeout")
     assert.equal((await askFor(channel, "echo")).status, "ok")
   },
 
-  async a_join_that_is_slow_times_out_and_holds_up_nobody() {
+  async a_slow_join_times_out_and_does_not_delay_other_topics() {
     const socket = client(0, ANN)
     const slow = socket.channel("lab:slow", {})
     const join = answer(slow.join(50))
@@ -162,7 +161,7 @@ const scenarios = {
     assert.equal((await join).status, "timeout")
   },
 
-  async leave_ends_it_and_the_topic_can_be_joined_again() {
+  async after_a_leave_the_topic_can_be_joined_again() {
     const socket = client(0, ANN)
     const channel = await joined(socket, "lab:room:leave")
     const bob = await joined(client(1, BOB), "lab:room:leave")
@@ -215,7 +214,7 @@ const scenarios = {
     await until(() => channel.state === "closed", "it is closed")
   },
 
-  async binary_goes_both_ways() {
+  async binary_payloads_are_sent_and_received() {
     const ann = await joined(client(0, ANN), "lab:room:binary")
     const bob = await joined(client(1, BOB), "lab:room:binary")
     const echo = await askFor(ann, "binary_echo", bytes(0, 1, 254, 255))
@@ -267,7 +266,7 @@ const scenarios = {
     assert.deepEqual(changes, { joins: ["ann", "bob"], leaves: ["bob"] })
   },
 
-  async an_auth_token_travels_as_subprotocol() {
+  async an_auth_token_is_sent_as_a_subprotocol() {
     const socket = client(0, ANN, { params: {}, authToken: tokens[ANN] })
     const channel = await joined(socket, `private_chat:${ANN}`)
     assert.equal(socket.conn.protocol, "phoenix")
@@ -275,7 +274,7 @@ const scenarios = {
     assert.equal((await askFor(channel, "send", { to: `${BOB}`, message: "hello" })).status, "ok")
   },
 
-  async a_bad_token_never_opens() {
+  async a_socket_with_a_bad_token_never_opens() {
     for (const options of [{ params: { token: "no.token" } }, { params: {}, authToken: "no.token" }, { params: {} }]) {
       let opened = false
       const socket = client(0, ANN, options)
@@ -302,7 +301,7 @@ const scenarios = {
     })
   },
 
-  async heartbeats_keep_it_open() {
+  async heartbeats_keep_a_socket_open() {
     let answered = 0
     const socket = client(0, ANN, { heartbeatIntervalMs: 250 })
     socket.onClose(() => assert.fail("closed"))
@@ -313,7 +312,7 @@ const scenarios = {
     await happens((done) => socket.ping(done), "the answer to a ping")
   },
 
-  async after_a_disconnect_by_the_server_it_comes_back() {
+  async a_client_connects_again_after_the_server_disconnects_it() {
     const socket = client(0, CAT)
     const other = client(1, CAT)
     const channel = await joined(socket, "lab:room:disconnect")
@@ -325,7 +324,7 @@ const scenarios = {
     assert.equal((await askFor(channel, "echo")).status, "ok")
   },
 
-  async version_1_frames_by_hand() {
+  async a_plain_websocket_with_version_1_frames_can_chat() {
     for (const [node, query] of [[0, ""], [1, "&vsn=1.0.0"]]) {
       const socket = new WebSocket(`${nodes[node]}/websocket?token=${tokens[ANN]}${query}`)
       const received = []
@@ -349,9 +348,9 @@ const scenarios = {
     }
   },
 
-  // These two take a node away, and so come last.
+  // These two scenarios end a node, so they come last.
 
-  async a_client_of_a_node_that_stops_comes_back_on_another() {
+  async a_client_of_a_stopped_node_joins_again_at_another_one() {
     const watcher = await joined(client(0, BOB), "lab:room:drain")
     const socket = client(0, ANN, { transport: balanced(1) })
     const channel = await joined(socket, "lab:room:drain")
@@ -363,14 +362,14 @@ const scenarios = {
     assert.deepEqual(await shout, { n: 1 })
   },
 
-  async a_client_of_a_node_that_is_killed_comes_back_on_another() {
+  async a_client_of_a_killed_node_joins_again_at_another_one() {
     const watcher = await joined(client(0, BOB), "lab:room:kill")
     const socket = client(0, ANN, { transport: balanced(1) })
     const channel = await joined(socket, "lab:room:kill")
     const close = happens((done) => socket.onClose(done), "the close")
     await ask({ kill: 1 })
     await close
-    // Pushed while nothing is connected: the client keeps it for the next connection.
+    // The client keeps a push without a connection, and sends it on the next one.
     const shout = next(watcher, "shout")
     const kept = askFor(channel, "broadcast_reply", { kept: true })
     assert.equal((await kept).status, "ok")
@@ -381,7 +380,7 @@ const scenarios = {
   },
 }
 
-// Running one
+// Plays one scenario.
 
 const [name, given] = process.argv.slice(2)
 if (name === undefined) {

@@ -1,5 +1,5 @@
-// XMLHttpRequest over Node's own http, as far as phoenix.js uses it, with the order of events that browsers have: the
-// first versions of phoenix.js know no other way to poll. What a callback throws ends nothing, as in a browser.
+// XMLHttpRequest on Node's http, as far as phoenix.js uses it: its older versions cannot poll without it. Events come in
+// the same order as in a browser, and an error that a callback throws ends nothing, as in a browser.
 
 import http from "node:http"
 
@@ -27,7 +27,7 @@ export class XMLHttpRequest {
   }
 
   send(body) {
-    // Each request on a connection of its own: none fails because a server closed one that was kept.
+    // Each request has its own connection, so it cannot fail because a server has closed a kept one.
     const request = http.request(this.#url, { method: this.#method, headers: this.#headers, agent: false })
     this.#request = request
     if (this.timeout) this.#timer = setTimeout(() => this.#fail(request, "ontimeout"), this.timeout)

@@ -1,4 +1,4 @@
-"""Gateway nodes as presence sees them: each has a tracker, clients, and a link to the others that can break."""
+"""Nodes for tests of presence: each has a tracker, clients, and a link to the other nodes that can break."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Node:
             name, store, self, lease_seconds=LEASE_SECONDS, load_seconds=1.0, sweep_seconds=LEASE_SECONDS
         )
         self.look_count = 0
-        """How often it has looked at the registry."""
+        """The number of times that the node has looked at the registry."""
         self._looked = asyncio.Event()
         self._beat = self.tracker._leases.beat
         self.tracker._leases.beat = self._count_look  # type: ignore[method-assign]

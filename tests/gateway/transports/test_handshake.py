@@ -40,7 +40,7 @@ REFUSED: dict[str, tuple[dict[str, str], str]] = {
 
 @pytest.mark.parametrize(("query", "reason"), REFUSED.values(), ids=REFUSED.keys())
 @pytest.mark.parametrize("path", ["", "/"])
-async def test_a_refusal_is_403_with_an_empty_body_and_is_counted_by_why(
+async def test_a_refusal_is_403_with_an_empty_body_and_is_counted_by_reason(
     lab: LabServer, query: dict[str, str], reason: str, path: str
 ) -> None:
     assert await lab.refusal(query, path=path) == (403, b"")
@@ -49,7 +49,7 @@ async def test_a_refusal_is_403_with_an_empty_body_and_is_counted_by_why(
     assert counted(lab.endpoint.counts.refused) == {reason: 2}
 
 
-async def test_other_refusals_of_a_websocket_are_counted_by_why(start_lab: StartLab) -> None:
+async def test_other_refusals_of_a_websocket_are_counted_by_reason(start_lab: StartLab) -> None:
     lab = await start_lab(allowed_origins=("https://example.com",))
     for header in ({"Sec-WebSocket-Protocol": "other"}, {"Origin": "https://elsewhere.example"}):
         assert await lab.refusal({"token": token()}, header) == (403, b"")
@@ -57,7 +57,7 @@ async def test_other_refusals_of_a_websocket_are_counted_by_why(start_lab: Start
 
 
 @pytest.mark.parametrize("kind", [UserGone, SessionEnded, Banned])
-async def test_the_log_says_who_is_refused_and_why(
+async def test_the_log_of_a_refusal_has_the_user_id_and_the_reason(
     start_lab: StartLab, caplog: pytest.LogCaptureFixture, kind: type[Refused]
 ) -> None:
     async def admit(_token: str) -> Actor:

@@ -1,4 +1,4 @@
-"""Which topics a node subscribes and unsubscribes next, and who hears what the server says: without a server."""
+"""Tests, without a server, which topics a node subscribes and unsubscribes next, and which callers are answered."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def test_a_link_without_topics_is_complete_at_once(topics: Topics) -> None
     assert (topics.next_to_subscribe(MOST), topics.next_to_unsubscribe(MOST)) == ([], [])
 
 
-async def test_many_callers_of_one_topic_share_one_subscription_and_are_all_told(topics: Topics) -> None:
+async def test_callers_of_one_topic_share_one_subscription_and_all_get_its_confirmation(topics: Topics) -> None:
     waiting = [asyncio.create_task(topics.want(b"a").wait()) for _ in range(3)]
     await asyncio.sleep(0)
     assert topics.next_to_subscribe(MOST) == [b"a"]
@@ -46,14 +46,14 @@ async def test_many_callers_of_one_topic_share_one_subscription_and_are_all_told
     assert not topics.is_unconfirmed
 
 
-async def test_channels_come_in_batches_in_their_order(topics: Topics) -> None:
+async def test_topics_are_subscribed_in_batches_and_in_order(topics: Topics) -> None:
     channels = [b"%d" % number for number in range(5)]
     for channel in channels:
         topics.want(channel)
     assert [topics.next_to_subscribe(2) for _ in range(4)] == [channels[:2], channels[2:4], channels[4:], []]
 
 
-async def test_the_last_caller_who_goes_ends_the_subscription(topics: Topics) -> None:
+async def test_a_topic_is_unsubscribed_when_its_last_caller_goes(topics: Topics) -> None:
     await confirmed(topics, b"a")
     topics.want(b"a")
     topics.unwant(b"a")
@@ -63,7 +63,7 @@ async def test_the_last_caller_who_goes_ends_the_subscription(topics: Topics) ->
     assert len(topics) == 0
 
 
-async def test_a_caller_who_comes_before_the_unsubscription_is_written_finds_the_topic_subscribed(
+async def test_a_new_caller_prevents_an_unsubscription_that_is_not_written_yet(
     topics: Topics,
 ) -> None:
     await confirmed(topics, b"a")
@@ -72,7 +72,7 @@ async def test_a_caller_who_comes_before_the_unsubscription_is_written_finds_the
     assert (topics.next_to_unsubscribe(MOST), topics.next_to_subscribe(MOST)) == ([], [])
 
 
-async def test_a_topic_nobody_wants_any_more_is_unsubscribed_only_after_its_confirmation(topics: Topics) -> None:
+async def test_an_unwanted_topic_is_unsubscribed_only_after_its_confirmation(topics: Topics) -> None:
     topics.want(b"a")
     assert topics.next_to_subscribe(MOST) == [b"a"]
     topics.unwant(b"a")
@@ -81,14 +81,14 @@ async def test_a_topic_nobody_wants_any_more_is_unsubscribed_only_after_its_conf
     assert topics.next_to_unsubscribe(MOST) == [b"a"]
 
 
-async def test_a_topic_that_nobody_wants_before_it_is_written_is_never_subscribed(topics: Topics) -> None:
+async def test_a_topic_that_is_unwanted_before_it_is_written_is_never_subscribed(topics: Topics) -> None:
     topics.want(b"a")
     topics.unwant(b"a")
     assert topics.next_to_unsubscribe(MOST) == [b"a"]
     assert topics.next_to_subscribe(MOST) == []
 
 
-async def test_a_new_link_subscribes_what_is_wanted_again_and_is_complete_when_all_is_confirmed(topics: Topics) -> None:
+async def test_a_new_link_subscribes_all_wanted_topics_and_is_complete_when_they_are_confirmed(topics: Topics) -> None:
     await confirmed(topics, b"a", b"b", b"c")
     topics.unwant(b"c")
     topics.link_ended()
@@ -102,7 +102,7 @@ async def test_a_new_link_subscribes_what_is_wanted_again_and_is_complete_when_a
     assert len(topics) == 2
 
 
-async def test_a_caller_of_a_link_that_ended_is_told_by_the_next_one(topics: Topics) -> None:
+async def test_a_caller_of_an_ended_link_gets_the_confirmation_of_the_next_link(topics: Topics) -> None:
     waiting = asyncio.create_task(topics.want(b"a").wait())
     await asyncio.sleep(0)
     topics.next_to_subscribe(MOST)
@@ -113,7 +113,7 @@ async def test_a_caller_of_a_link_that_ended_is_told_by_the_next_one(topics: Top
     await waiting
 
 
-async def test_who_waits_for_a_topic_that_the_server_does_not_serve_gets_an_error_and_the_link_does_not_wait(
+async def test_callers_of_a_topic_that_the_server_does_not_serve_get_an_error_and_the_link_is_complete(
     topics: Topics,
 ) -> None:
     topics.link_ended()
@@ -129,13 +129,13 @@ async def test_who_waits_for_a_topic_that_the_server_does_not_serve_gets_an_erro
         await waiting
     assert topics.all_confirmed.is_set()
     assert not topics.is_unconfirmed
-    # The caller takes itself back, though the topic may have been wanted anew meanwhile.
+    # The failed caller gives up its own topic, and not the new one of the same name.
     topics.want(b"a")
     topics.unwant(b"a", topic)
     assert topics.next_to_subscribe(MOST) == [b"a"]
 
 
-async def test_work_is_announced_only_when_there_is_some() -> None:
+async def test_work_is_announced_only_if_there_is_some() -> None:
     work = asyncio.Event()
     topics = Topics(work)
     topics.link_began()

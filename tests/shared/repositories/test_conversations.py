@@ -1,4 +1,4 @@
-"""Conversations, found in the messages: in both orders, of some users, and what it costs a dealer who has many."""
+"""Finds conversations in the messages: in both orders and with some users, at a low cost even for a busy dealer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ME = 1
 
 
 async def write(messages: MessageRepository, *pairs: tuple[int, int]) -> None:
-    """A message from the first to the second of each pair, one after the other."""
+    """Store a message from the first to the second user of each pair, in this order."""
     await messages.insert_many([NewMessage(from_id, to_id, "x") for from_id, to_id in pairs])
 
 
@@ -29,7 +29,7 @@ def users_of(found: list[Conversation]) -> list[int]:
     return [one.user_id for one in found]
 
 
-async def every(repository: ConversationRepository, order: str, limit: int) -> list[Conversation]:
+async def all_pages(repository: ConversationRepository, order: str, limit: int) -> list[Conversation]:
     """All conversations of one order, page by page."""
     found: list[Conversation] = []
     while True:
@@ -56,7 +56,7 @@ async def test_each_order_has_each_conversation_once_with_its_last_message(
     await write(
         messages, (5, ME), (ME, 4), (4, ME), (ME, 3), (ME, ME), (ME, 3), (9, 8), (ME, 5), (7, ME), (7, ME), (7, 8)
     )
-    latest = await every(conversations, "latest", limit)
+    latest = await all_pages(conversations, "latest", limit)
     assert users_of(latest) == [7, 5, 3, ME, 4]
     assert [(one.last_message.from_id, one.unread_count) for one in latest] == [
         (7, 2),
@@ -65,17 +65,17 @@ async def test_each_order_has_each_conversation_once_with_its_last_message(
         (ME, 1),
         (4, 1),
     ]
-    by_user = await every(conversations, "user", limit)
+    by_user = await all_pages(conversations, "user", limit)
     assert users_of(by_user) == [ME, 3, 4, 5, 7]
     assert sorted(latest, key=lambda one: one.user_id) == by_user
 
 
-async def test_those_of_some_users_alone_are_as_among_all(
+async def test_conversations_with_some_users_equal_those_in_the_whole_list(
     messages: MessageRepository, conversations: ConversationRepository
 ) -> None:
     await write(messages, (5, ME), (ME, 4), (3, ME), (6, 7))
-    latest = await every(conversations, "latest", 10)
-    # One is asked for twice, two have never written to me, one does not exist.
+    latest = await all_pages(conversations, "latest", 10)
+    # User 3 is named twice, users 6 and 7 have never written to me, and user 99 does not exist.
     found = await conversations.with_users(ME, [5, 3, 3, 6, 7, 99], before_id=MAX_ID, limit=10)
     assert found == [one for one in latest if one.user_id in (3, 5)]
     assert await conversations.with_users(ME, [3, 5], before_id=found[0].last_message.id, limit=10) == found[1:]
@@ -83,7 +83,7 @@ async def test_those_of_some_users_alone_are_as_among_all(
 
 
 @pytest.mark.parametrize("reader", [1, 2])
-async def test_a_name_of_one_who_has_left_is_empty(
+async def test_the_name_of_a_deleted_user_is_empty(
     messages: MessageRepository, conversations: ConversationRepository, users: UserRepository, reader: int
 ) -> None:
     await write(messages, (1, 2))
@@ -92,7 +92,7 @@ async def test_a_name_of_one_who_has_left_is_empty(
     assert conversation.user_name == ""
 
 
-# A dealer who has written with 2,000 people, ten messages with each, in turn: the people's ids are 11 to 2,010.
+# The dealer has conversations of ten messages with each of 2,000 people, whose ids are 11 to 2,010.
 DEALER = f"""
 INSERT INTO users (id, email, name, password_hash) SELECT n, n || '@dealer.example', 'P', '-'
     FROM generate_series(11, 2010) AS n;
@@ -103,9 +103,9 @@ UPDATE messages SET read_at = now() WHERE id %% 50 <> 0;
 ANALYZE messages"""
 
 
-def looked_at(plan: dict[str, Any]) -> int:
-    """Entries of messages, in the table or an index, that the plan read."""
-    found = sum(looked_at(below) for below in plan.get("Plans", ()))
+def entries_read(plan: dict[str, Any]) -> int:
+    """The number of entries that the plan read from the table of messages and its indexes."""
+    found = sum(entries_read(below) for below in plan.get("Plans", ()))
     if plan.get("Alias") in ("m", "r", "s") or plan.get("Relation Name") == "messages":
         dropped = sum(value for name, value in plan.items() if name.startswith("Rows Removed by"))
         found += int((plan["Actual Rows"] + dropped) * plan["Actual Loops"])
@@ -113,7 +113,7 @@ def looked_at(plan: dict[str, Any]) -> int:
 
 
 class Watched(Database):
-    """Counts the statements, and the entries of messages that they look at."""
+    """Counts the statements, and the entries that they read from the messages and their indexes."""
 
     statements = 0
     entries = 0
@@ -127,7 +127,7 @@ class Watched(Database):
             sql = sql.replace(f"${number}", f"'{value}'::{statement.types[number - 1]}")
         [(plans,)] = await super().fetch(Statement("", f"EXPLAIN (ANALYZE, TIMING off, FORMAT json) {sql}"))
         self.statements += 1
-        self.entries += looked_at(plans[0]["Plan"])
+        self.entries += entries_read(plans[0]["Plan"])
         return await super().fetch(statement, *parameters)
 
 
@@ -141,12 +141,12 @@ async def watched(database: Database, settings: Settings) -> AsyncIterator[Watch
 
 PAGE = 100
 MOST_A_ROW = 20
-"""Entries for each conversation: two looks for the partner, two for the last message, the message, what is unread."""
+"""At most this many entries are read for one conversation: its partner, its last message and its unread messages."""
 
 
-async def test_a_dealer_pays_for_what_is_read_and_not_for_all_conversations(watched: Watched) -> None:
+async def test_the_number_of_read_entries_is_bounded_by_the_returned_conversations(watched: Watched) -> None:
     repository = ConversationRepository(watched)
-    found = await every(repository, "user", PAGE)
+    found = await all_pages(repository, "user", PAGE)
     assert users_of(found) == list(range(11, 2011))
     print(f"all, by user: {watched.statements} statements, {watched.entries} entries")
     assert watched.entries <= MOST_A_ROW * len(found)
@@ -163,5 +163,5 @@ async def test_a_dealer_pays_for_what_is_read_and_not_for_all_conversations(watc
     assert watched.entries <= 2 * RECENT + 2 * MOST_A_ROW
 
     watched.entries = watched.statements = 0
-    assert len(await every(repository, "latest", PAGE)) == 2000
+    assert len(await all_pages(repository, "latest", PAGE)) == 2000
     print(f"all, the latest first: {watched.statements} statements, {watched.entries} entries")

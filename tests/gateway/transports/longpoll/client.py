@@ -81,10 +81,10 @@ class Cluster:
 
 
 async def are_polled(node: LabNode, count: int = 1) -> None:
-    """Returns when a poll waits at so many of the node's sessions."""
+    """Wait until polls wait at `count` of the node's sessions."""
     sessions: Any = node.endpoint.connections
     async with asyncio.timeout(SOON):
-        while sum(session._poll is not None for session in sessions) != count:  # noqa: ASYNC110 (it tells nobody)
+        while sum(session._poll is not None for session in sessions) != count:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
 

@@ -617,7 +617,7 @@ async def test_frames_in_both_directions_are_counted(http: aiohttp.ClientSession
     assert (node.endpoint.counts.frames_in, node.endpoint.counts.frames_out) == (4, 4)
 
 
-async def test_every_refusal_is_counted_by_why(http: aiohttp.ClientSession, cluster: Cluster) -> None:
+async def test_every_refusal_is_counted_by_reason(http: aiohttp.ClientSession, cluster: Cluster) -> None:
     (node,) = await cluster.start(allowed_origins=("https://example.com",))
     client = LongPollClient(http, [node])
     for params in ({"vsn": "2.0.0"}, {"vsn": "3.0.0", "token": client.jwt}, {"vsn": "2.0.0", "token": "bad"}):
