@@ -1,4 +1,4 @@
-"""axe finds no serious fault on any main view, light and wide, dark and narrow; and the keyboard is enough."""
+"""axe finds no serious fault on any main view, light and wide or dark and narrow; and the keyboard is enough."""
 
 from __future__ import annotations
 

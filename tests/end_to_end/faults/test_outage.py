@@ -15,8 +15,8 @@ from tests.support.client import Rest
 from tests.support.crowd import JOINED, Meeting, crowd
 
 PATIENCE_SECONDS = 40.0
-"""phoenix.js waits up to ten seconds before it joins again. This is much more, because on a busy machine that join may
-come too late as well. A client that is told something wrong never joins again."""
+"""phoenix.js waits up to ten seconds before it joins again. On a busy machine, the next join may be too late as well.
+A client that was told something wrong never joins again."""
 
 
 @pytest.mark.slow
