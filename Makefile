@@ -24,6 +24,9 @@ setup: $(VENV)/run.stamp ## create .venv with the locked packages
 run: $(VENV)/run.stamp ## start everything: Postgres, Redis, the API, two gateway nodes
 	@exec $(BIN)/python -m development
 
+# Without compiled modules each worker would compile all tests anew, which takes seconds.
+test test-fast: export PYTHONDONTWRITEBYTECODE =
+
 test: $(VENV)/test.stamp $(VENV)/node.stamp ## run every test, against real servers of their own
 	@exec $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,7 @@ def in_order(items: list[pytest.Item]) -> list[pytest.Item]:
     return ordered + short
 
 
+@cache
 def _kind(path: Path) -> int:
     for kind, place in enumerate(LONGEST):
         if path.is_relative_to(TESTS / place):
