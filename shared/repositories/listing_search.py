@@ -8,7 +8,7 @@ tried with a limit, the cheap ones first:
 1. walk a little;
 2. if that found hardly any: look the matches up, if there are not too many;
 3. walk further: there are many matches, so it finds some;
-4. look up all matches, which is slow only if there are many.
+4. unless that came to the end of the index: look up all matches, which is slow only if there are many.
 """
 
 from __future__ import annotations
@@ -137,9 +137,14 @@ class ListingSearch:
             if rows[0][2] <= MATCHES:
                 return _found(rows)
         found = await self._positions(ways.walk(SECOND_WALK))
-        if len(found) == limit:
+        if len(found) == limit or await self._is_at_end(ways, SECOND_WALK):
             return found
         return await self._positions(ways.look_up(None))
+
+    async def _is_at_end(self, ways: _Ways, rows: int) -> bool:
+        """True if a walk over so many rows came to the end of the index: no match is left, as on the last page."""
+        [[walked]] = await self._rows(ways.count(rows))
+        return int(walked) < rows
 
     async def query(self, filter: ListingFilter) -> str | None:
         """Returns the part of the filter that the search index answers, as a tsquery.
@@ -179,7 +184,7 @@ class ListingSearch:
 
 @dataclass(frozen=True, slots=True)
 class _Ways:
-    """The ways to find one page. Each returns rows of (key, id, number of matches that were looked at)."""
+    """The ways to find one page. Each but `count` returns rows of (key, id, number of matches that were looked at)."""
 
     filter: ListingFilter
     sort: Sort
@@ -198,18 +203,7 @@ class _Ways:
 
     def walk(self, rows: int | None) -> Search:
         """Walk along the order's index, over at most `rows` rows, and pick those that match."""
-        order = ORDERS[self.sort]
-        walked, picked = _Conditions(), _Conditions()
-        walked.add("l.trashed_at IS NULL")
-        if self.after is not None:
-            walked.add(f"({order.key}, l.id) {order.comparison} (%s, %s)", self.after.key, self.after.id)
-        _narrow_key(walked, self.sort, self.filter)
-        # The limit counts the rows that the inner part yields. So the inner part has only conditions on the index that
-        # it
-        # walks: with any other condition it could read the whole index before it yields enough rows.
-        begun = _begin_of_index(self.sort, self.filter)
-        if begun is not None:
-            walked.add(*begun)
+        order, walked, picked = ORDERS[self.sort], self._walked(), _Conditions()
         if self.query is not None:
             picked.add("l.search @@ %s::tsquery", self.query)
         _same(picked, self.filter)
@@ -224,6 +218,28 @@ class _Ways:
             JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
             WHERE {picked.sql} ORDER BY l.key {order.direction}, l.id {order.direction} LIMIT %s"""
         return Search(Statement("", sql), (*walked.parameters, *picked.parameters, self.limit))
+
+    def count(self, rows: int) -> Search:
+        """How many rows a walk over at most `rows` rows looks at, in one row."""
+        walked = self._walked()
+        sql = f"SELECT count(*) FROM (SELECT FROM listings l WHERE {walked.sql} LIMIT {rows}) AS walked"
+        return Search(Statement("", sql), tuple(walked.parameters))
+
+    def _walked(self) -> _Conditions:
+        """The conditions of a walk.
+
+        Its limit counts the rows that these leave. So they are only on the index that it walks: with any other
+        condition it could read the whole index before it has enough rows.
+        """
+        order, walked = ORDERS[self.sort], _Conditions()
+        walked.add("l.trashed_at IS NULL")
+        if self.after is not None:
+            walked.add(f"({order.key}, l.id) {order.comparison} (%s, %s)", self.after.key, self.after.id)
+        _narrow_key(walked, self.sort, self.filter)
+        begun = _begin_of_index(self.sort, self.filter)
+        if begun is not None:
+            walked.add(*begun)
+        return walked
 
     def look_up(self, matches: int | None) -> Search:
         """Look the matches up by words or, without words, by the condition that leaves out most rows; then sort them.
