@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from shared.domain.ids import MAX_ID
-from shared.domain.listings import ListingFilter, Sort, Status
+from shared.domain.listings import ListingFilter, Sort, Status, WantedStatus
 from shared.postgres import Database, Statement
 from shared.repositories import listing_search
 from shared.repositories.listing_search import ListingSearch, Position, Search
@@ -51,14 +51,14 @@ UPDATE listings SET year = 1890 WHERE id %% 1000 = 3;
 UPDATE listings SET year = 2020 WHERE id %% 1000 = 4"""  # noqa: E501
 
 RARE: dict[str, Any] = {
-    "text": "gazelle", "category_id": 2, "seller_id": 2, "make": "Rare", "model": "Rare", "year_min": 2010,
+    "q": "gazelle", "category_id": 2, "seller_id": 2, "make": "Rare", "model": "Rare", "year_min": 2010,
     "year_max": 1895, "price_min": 999_000, "price_max": 1_000, "mileage_max": 1_000,
 }  # fmt: skip
 COMMON: dict[str, Any] = {
-    "text": "wagon", "category_id": 1, "seller_id": 1, "make": "Common", "model": "Common", "year_min": 1950,
+    "q": "wagon", "category_id": 1, "seller_id": 1, "make": "Common", "model": "Common", "year_min": 1950,
     "year_max": 1950, "price_min": 500_000, "price_max": 500_000, "mileage_max": 500_000,
 }  # fmt: skip
-VALUES = [*RARE.items(), *COMMON.items(), ("status", Status.SOLD), ("status", Status.AVAILABLE), ("status", None)]
+VALUES = [*RARE.items(), *COMMON.items(), *(("status", status) for status in WantedStatus)]
 
 
 @pytest.fixture(scope="module", params=[Status.SOLD, Status.AVAILABLE], ids=lambda status: f"few are {status}")
