@@ -1,7 +1,7 @@
-"""What a handler returns, and the response that is made of it.
+"""What handlers return, and the responses made of it.
 
-A handler's annotation says what it answers, to readers and to the OpenAPI document: one of api/schemas/answers.py, a
-`Page` of these, either of them as `Json`, None for 204, or a `web.Response` where it is more than JSON.
+The return annotation of a handler says what it answers, also for the OpenAPI document: a class of
+api/schemas/answers.py, a `Page` of these, `Json` of either, None for 204, or `web.Response` for more than JSON.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Json(Generic[Answer]):
-    """An answer whose JSON is made already, as the database makes that of a `Json[Listing]`."""
+    """An answer that is already JSON: the database makes the JSON of a `Json[Listing]`."""
 
     __slots__ = ("data",)
 
@@ -28,14 +28,14 @@ class Json(Generic[Answer]):
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Answer]):
-    """A page of a list; `next_cursor` is None on the last one."""
+    """A page of a list; `next_cursor` is None on the last page."""
 
     data: list[Answer]
     next_cursor: str | None
 
 
 def response_of(answer: object, status: int) -> web.StreamResponse:
-    """The response with what a handler returned; `status` is that of an answer in JSON."""
+    """Returns the response for the result of a handler; `status` is for answers in JSON."""
     if isinstance(answer, web.StreamResponse):
         return answer
     if answer is None:

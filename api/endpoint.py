@@ -18,7 +18,7 @@ from shared.access.admission import Refused
 from shared.access.policy import Action, may_ever, needs_login
 
 Handler = Callable[[Call], Awaitable[Any]]
-"""The annotation of what it returns says what it answers (api/answers.py); its docstring says what it does."""
+"""Its return annotation says what it answers (api/answers.py); its docstring says what it does."""
 
 ANONYMOUS = frozenset({Action.ACCOUNT_CREATE, Action.SESSION_CREATE, Action.SERVICE_READ})
 """Actions that ignore the token: a client that asks for a new token may still send the expired one."""
@@ -28,7 +28,7 @@ ANONYMOUS = frozenset({Action.ACCOUNT_CREATE, Action.SESSION_CREATE, Action.SERV
 class Route:
     """A line of the route table: the request, its handler, the action that the actor must be allowed, and its input.
 
-    `status` is that of a good answer with JSON. A handler that returns None answers 204.
+    `status` is for successful answers with JSON. A handler that returns None answers 204.
     """
 
     method: str

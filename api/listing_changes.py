@@ -25,9 +25,9 @@ async def announce(services: Services, listing_id: int) -> None:
 
 
 async def announce_and_read(services: Services, listing_id: int, actor: Actor) -> str:
-    """Announce the change, and return the listing as JSON, as this person sees it: both with one read.
+    """Announce the change. Returns the listing as JSON, as the actor sees it. One statement reads both.
 
-    Raises ListingNotFound if they may not see it, and DatabaseUnavailable; the change is announced in each case.
+    Raises ListingNotFound if the actor may not see it, or DatabaseUnavailable; the change is announced in any case.
     """
     services.realtime.look_again(listing_id)
     views = None

@@ -1,4 +1,4 @@
-"""Lets an event of private chat (shared/private_chat.py) happen for a request, as the gateway does for a push."""
+"""Carries out events of private chat (shared/private_chat.py) for requests, as the gateway does for pushes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Posted = TypeVar("Posted", bound=Event)
 
 
 async def post(call: Call, kind: type[Posted]) -> Outcome:
-    """Let the event of the body happen. Raises Invalid; unlike a push, a body may have no other keys."""
+    """Carry out the event in the body. Raises Invalid, also for unknown keys, which a push may have."""
     body = await call.json_object(kind)
     errors = {key: ["Unknown field."] for key in body.keys() - keys_of(kind)}
     try:
@@ -29,7 +29,7 @@ async def post(call: Call, kind: type[Posted]) -> Outcome:
 
 
 async def happen(call: Call, event: Event) -> Outcome:
-    """Let the event happen, and tell the gateways of it. Raises MessageRefused, DatabaseUnavailable."""
+    """Carry out the event, and tell the gateways. Raises MessageRefused or DatabaseUnavailable."""
     outcome = await event.happen(call.services.chats, call.user.user_id)
     if outcome.topics:
         call.services.realtime.broadcast(outcome.topics, event.NAME, outcome.payload)

@@ -1,1 +1,1 @@
-"""`make run`: real servers from wheels, which tests use too, and the supervisor. The image does not have it."""
+"""`make run`: real servers from wheels, also for tests, and the supervisor. The image does not include it."""

@@ -1,4 +1,4 @@
-"""Starts, awaits and ends child processes that never outlive their parent. Knows nothing of what they do."""
+"""Starts, awaits and ends child processes that never outlive their parent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ POLL_SECONDS = 0.01
 
 
 class ServerFailed(RuntimeError):
-    """A server could not be started; the message is one line that says why."""
+    """A server could not be started. The message is one line with the reason."""
 
 
 def spawn(
@@ -32,11 +32,11 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     """Start a command that gets `death_signal` when this process dies, whatever the cause.
 
-    The child has a session of its own: a Ctrl-C at the terminal reaches only this process, which then ends its children
-    in order. Call this on the main thread: for Linux, the parent dies when the *thread* that started the child ends.
+    The child has its own session: Ctrl-C at the terminal reaches only this process, which then ends its children in
+    order. Call this on the main thread: Linux considers the parent dead when the *thread* that started the child ends.
     """
     if threading.current_thread() is not threading.main_thread():
-        raise RuntimeError("children are started on the main thread: they would die with any other")
+        raise RuntimeError("start children on the main thread: they would die with any other thread")
     guard = [sys.executable, "-I", "-S", str(GUARD), str(os.getpid()), str(int(death_signal)), user or "-"]
     return subprocess.Popen(
         [*guard, *map(str, command)],
@@ -50,12 +50,12 @@ def spawn(
 
 
 async def ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Wait until a process has ended; False if it still runs after `seconds`."""
+    """Wait until a process has ended. Returns False if it still runs after `seconds`."""
     return await happens(lambda: process.poll() is not None, seconds)
 
 
 async def happens(condition: Callable[[], bool], seconds: float) -> bool:
-    """Wait until a condition holds; False if it does not within `seconds`."""
+    """Wait until a condition holds. Returns False if it does not hold within `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -65,7 +65,7 @@ async def happens(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 async def stop(process: subprocess.Popen[bytes], *steps: tuple[signal.Signals, float]) -> None:
-    """End a process: send each signal, wait the seconds beside it, and send SIGKILL at last."""
+    """End a process: send each signal and wait its seconds; at last send SIGKILL."""
     for number, seconds in steps:
         if process.poll() is not None:
             return

@@ -16,7 +16,7 @@ PATIENCE = 20
 
 
 class AlreadyRunning(RuntimeError):
-    """Another `make run` holds the data directory; the message is one line."""
+    """Another `make run` uses the data directory. The message is one line."""
 
 
 class Claim:
@@ -27,7 +27,7 @@ class Claim:
         self._descriptor = -1
 
     def __enter__(self) -> Claim:
-        """Raises AlreadyRunning."""
+        """Take the lock. Raises AlreadyRunning."""
         self._data_directory.mkdir(parents=True, exist_ok=True)
         self._descriptor = os.open(self._data_directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         for _ in range(PATIENCE):
@@ -43,7 +43,7 @@ class Claim:
         return self
 
     def announce(self, running: Running) -> None:
-        """Let other commands find the servers. Only this user may read the file: a database URL can hold a password."""
+        """Let other commands find the servers. Only this user may read the file: a database URL may have a password."""
         path = self._data_directory / RUNNING
         unfinished = path.with_suffix(".unfinished")
         unfinished.unlink(missing_ok=True)

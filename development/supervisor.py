@@ -1,7 +1,7 @@
-"""Runs the whole of Daveslist on one machine: servers, API, two gateways. It starts, watches and stops them in order.
+"""Runs all of Daveslist on one machine: servers, API, two gateways. It starts, watches and stops them in order.
 
-Nothing that it starts outlives it, whatever ends it: SIGINT, SIGTERM, SIGHUP, the death of its own parent (make, a
-terminal), kill -9. It restarts a part that ends by itself; if that part had just been started, it stops everything.
+Nothing that it starts outlives it, whatever ends it: SIGINT, SIGTERM, SIGHUP, the death of its parent (make, a
+terminal), kill -9. It restarts a part that ends by itself. If the part had just been started, it stops everything.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ CHECKOUT = Path(__file__).parents[1]
 READY_SECONDS = 60.0
 WATCH_SECONDS = 0.1
 YOUNG_SECONDS = 5.0
-"""A part that ends within this time after its start would only end again."""
+"""A part that ends this soon after its start would only end again."""
 SAME_SIGNAL_SECONDS = 1.0
-"""make passes on a SIGTERM that may have reached us already: a second signal within this time is not a new one."""
+"""make forwards a SIGTERM that this process may have got itself: a second signal this soon is the same one."""
 WRONG_ENVIRONMENT = 2
-"""Our own processes end with this exit code after a line that names the faulty variable; no other line is needed."""
+"""The exit code of a process that has already printed a line with the wrong variable; no other line is needed."""
 SECOND_GATEWAY = 2
-"""The second gateway's port is this much above the first one's."""
+"""Added to the first gateway's port for the second gateway."""
 GOODBYE = {"DRAIN_SECONDS": "1", "SHUTDOWN_SECONDS": "5"}
-"""Settings for a quick end: nobody who presses Ctrl-C wants to wait for long. Variables that are set override them."""
+"""Settings for a quick end after Ctrl-C. Variables of the environment override them."""
 
 
 class CannotRun(RuntimeError):
-    """Daveslist cannot start or go on. The message is one line, or empty if one of our processes has written it."""
+    """Daveslist cannot start or continue. The message is one line, or "" if a process has already printed it."""
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Part:
 
 
 class Program:
-    """One of our own processes: `python -m MODULE`, which answers on /health/ready when it is ready."""
+    """A process `python -m MODULE`, which answers on /health/ready when it is ready."""
 
     def __init__(self, name: str, module: str, host: str, port: int, environment: Mapping[str, str]) -> None:
         self.name = name
@@ -74,7 +74,7 @@ class Program:
         return self._process is not None and self._process.poll() is None
 
     async def start(self) -> None:
-        """Returns when the process is ready. Raises CannotRun."""
+        """Start the process and wait until it is ready. Raises CannotRun."""
         self._process = child.spawn(
             [sys.executable, "-m", self._module],
             death_signal=signal.SIGKILL,
@@ -97,12 +97,12 @@ class Program:
 
 
 class Supervisor:
-    """`run` is the whole life of `make run`."""
+    """`run` does everything that `make run` does."""
 
     def __init__(
         self, settings: Settings, environment: Mapping[str, str], *, api: str = "api", gateway: str = "gateway"
     ) -> None:
-        """`environment` are further variables for our processes; `api` and `gateway` are their modules."""
+        """`environment` has more variables for the processes; `api` and `gateway` are their modules."""
         self._api_module, self._gateway_module = api, gateway
         self._settings = replace(settings, data_directory=settings.data_directory.absolute())
         self._environment = {
@@ -115,11 +115,11 @@ class Supervisor:
         self._postgres: EmbeddedPostgres | None = None
         self._redis: EmbeddedRedis | None = None
         self._programs: list[Program] = []
-        self._told = asyncio.Event()
-        self._told_again = asyncio.Event()
+        self._stop_wanted = asyncio.Event()
+        self._stop_now = asyncio.Event()
 
     async def run(self) -> None:
-        """Returns when it was told to stop and everything has stopped.
+        """Run until a signal to stop, then stop everything.
 
         Raises CannotRun, AlreadyRunning, InvalidSettings, ServerFailed.
         """
@@ -130,21 +130,21 @@ class Supervisor:
             is_new = not directory.exists()
             make_folder(directory, 0o755)
             if is_new:
-                directory.chmod(0o755)  # Postgres may have to run as a system user; what is secret in here is 0600.
+                directory.chmod(0o755)  # Postgres may have to run as a system user; secret files in here are 0600.
         except OSError as error:
             raise CannotRun(f"DATA_DIRECTORY: the folder {directory} cannot be used: {why(error)}") from None
         with Claim(directory) as claim:
             self._check_ports()
             jwt_secret(self._settings)
             work = asyncio.create_task(self._serve(claim))
-            told = asyncio.create_task(self._told.wait())
+            stop_wanted = asyncio.create_task(self._stop_wanted.wait())
             try:
-                await asyncio.wait((work, told), return_when=asyncio.FIRST_COMPLETED)
-                if not told.done():
+                await asyncio.wait((work, stop_wanted), return_when=asyncio.FIRST_COMPLETED)
+                if not stop_wanted.done():
                     work.result()
                 print("stopping", flush=True)
             finally:
-                for task in (work, told):
+                for task in (work, stop_wanted):
                     task.cancel()
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await work
@@ -152,7 +152,7 @@ class Supervisor:
             print("stopped", flush=True)
 
     async def _serve(self, claim: Claim) -> None:
-        """Start all parts, and watch them until one ends for good."""
+        """Start all parts, and watch them until one cannot be restarted."""
         await self._start_servers()
         await self._start_programs(claim)
         while True:
@@ -208,10 +208,10 @@ class Supervisor:
         await part.start()
 
     async def _stop(self) -> None:
-        """Stop the gateways first: no client then meets a missing API or database. A second signal ends the waiting."""
+        """Stop the gateways first, so that no client misses an API or database. A second signal ends the wait."""
         seconds = Settings.from_environment(self._environment).shutdown_seconds + 2.0
         stopping = asyncio.create_task(self._stop_in_order(seconds))
-        impatient = asyncio.create_task(self._told_again.wait())
+        impatient = asyncio.create_task(self._stop_now.wait())
         await asyncio.wait((stopping, impatient), return_when=asyncio.FIRST_COMPLETED)
         impatient.cancel()
         if not stopping.done():
@@ -230,23 +230,23 @@ class Supervisor:
             await self._postgres.stop()
 
     def _watch_signals(self) -> None:
-        """Notice a signal to stop, the death of the parent process, and a second signal later."""
+        """Watch for a signal to stop, for the death of the parent process, and then for a second signal."""
         loop = asyncio.get_running_loop()
         parent = os.getppid()
         first = 0.0
 
         def signalled() -> None:
             nonlocal first
-            if not self._told.is_set():
+            if not self._stop_wanted.is_set():
                 first = time.monotonic()
-                self._told.set()
+                self._stop_wanted.set()
             elif time.monotonic() - first > SAME_SIGNAL_SECONDS:
-                self._told_again.set()
+                self._stop_now.set()
 
         def watch() -> None:
             # An orphan gets a new parent. This check also notices a parent that was killed, and works on every system.
             if os.getppid() != parent:
-                self._told.set()
+                self._stop_wanted.set()
             else:
                 loop.call_later(WATCH_SECONDS, watch)
 
@@ -310,7 +310,7 @@ async def _is_ready(host: str, port: int) -> bool:
 
 
 def _reachable(host: str) -> str:
-    """The address at which this machine reaches a server that listens on `host`."""
+    """Returns the address at which this machine reaches a server that listens on `host`."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
@@ -324,7 +324,7 @@ def _how_it_ended(exit_code: int) -> str:
 
 
 def main(*, api: str = "api", gateway: str = "gateway") -> int:
-    """Returns the exit code: 1, after one line, if something prevents the run."""
+    """Returns the exit code: 0, or 1 after one line about what prevents the run."""
     try:
         settings = Settings.from_environment()
         asyncio.run(Supervisor(settings, os.environ, api=api, gateway=gateway).run())
@@ -332,7 +332,7 @@ def main(*, api: str = "api", gateway: str = "gateway") -> int:
         if str(failure):
             print(failure, file=sys.stderr)
         return 1
-    except BrokenPipeError:  # The reader of our output has gone: `make run | head`.
+    except BrokenPipeError:  # The reader of the output has gone: `make run | head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return 0

@@ -21,8 +21,7 @@ class Context:
     admission: Admission
     chats: Chats
     budgets: Mapping[str, UserBuckets] | None
-    """How often a user may push each event of `private_chat`: a user who types or reads much can still send. None means
-    no limit."""
+    """How often a user may push each event of `private_chat`, apart from the others; None means no limit."""
     join_budget: UserBuckets | None
     """How often a user may join a topic or send a new access token; None means no limit."""
     audiences: SharedReads[int, Audience]

@@ -34,7 +34,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthState:
-    """What is answered, as JSON. `reasons` are in words, by what is missing; absent if nothing is."""
+    """The answer as JSON. `reasons` maps what is missing to a text; it is absent if nothing is missing."""
 
     status: Status
     reasons: dict[str, str] = ABSENT

@@ -1,7 +1,7 @@
-"""What people do in a private chat: each event once, for sockets and for REST.
+"""The events of private chat, each declared once for sockets and REST.
 
-An event is a dataclass. Its fields are the payload that a client pushes, or the body that it posts; `happen` does what
-the event is for. The gateway's channel takes all of EVENTS; a route takes one (api/private_chat.py).
+An event is a dataclass. Its fields are the payload that a client pushes, or the body that it posts; `happen` carries
+the event out. The gateway's channel accepts all EVENTS; a route accepts one of them (api/private_chat.py).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from shared.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Chats:
-    """What the events work with. A process has one."""
+    """What the events need. Each process has one."""
 
     messages: MessageRepository
     writer: MessageWriter
@@ -38,7 +38,7 @@ class Chats:
 
 
 class Outcome(NamedTuple):
-    """What an event has led to: the payload that everyone on these topics is told, and the answer to the client."""
+    """The result of an event: the payload to broadcast, its topics, and the answer to the client."""
 
     topics: Sequence[str] = ()
     payload: Any = None
@@ -46,28 +46,28 @@ class Outcome(NamedTuple):
 
 
 class Event(ABC):
-    """Something that a user does in their private chats.
+    """An act of a user in their private chats.
 
-    Every push makes one. To make a frozen dataclass takes three times as long, so these are not frozen.
+    Every push makes one. Making a frozen dataclass takes three times as long, so events are not frozen.
     """
 
     __slots__ = ()
     NAME: ClassVar[str]
-    """What clients push, and what everyone on the topics is told."""
+    """The name of the event that clients push and that is broadcast."""
 
     @classmethod
     def budget(cls, settings: Settings) -> tuple[float, float]:
-        """How often a user may push it: so many a second, and so many at once."""
+        """Returns how often a user may push it: per second in the long run, and at once."""
         return settings.sends_per_second, settings.send_burst
 
     @abstractmethod
     async def happen(self, chats: Chats, user_id: int) -> Outcome:
-        """Do it for this user. Raises MessageRefused, DatabaseUnavailable."""
+        """Carry the event out for this user. Raises MessageRefused or DatabaseUnavailable."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Send(Event):
-    """Stored first, then told to both sides, then answered. Both are told the message as `message_payload` has it."""
+    """Sends a message: stores it, broadcasts it to both sides in the form of `message_payload`, then answers."""
 
     NAME = SEND
 
@@ -78,10 +78,10 @@ class Send(Event):
 
     async def happen(self, chats: Chats, user_id: int) -> Outcome:
         new = NewMessage(user_id, self.to, self.message, self.listing_id, self.client_ref)
-        # When this returns, the message is committed. A failure from here on loses nothing: a client that misses the
-        # broadcast catches up.
+        # On return the message is committed. A failure from here on loses nothing: clients that miss the broadcast
+        # catch up.
         message = await chats.writer.send(new)
-        # A repeated `client_ref` stands for the message that was stored first, whoever the new one is for.
+        # A repeated `client_ref` returns the message that was stored first, even if the recipient differs.
         told = message_payload(message)
         answer = {"id": told["id"], "inserted_at": told["inserted_at"]}
         return Outcome(topics.private_chats(message.to_id, message.from_id), told, answer)
@@ -89,7 +89,7 @@ class Send(Event):
 
 @dataclass(slots=True, kw_only=True)
 class Read(Event):
-    """The user has read what `with` wrote, up to and including a message id. Both are told `{by, with, up_to}`."""
+    """Notes that the user has read the messages of `with` up to a message id. Both get `{by, with, up_to}`."""
 
     NAME = "read"
 
@@ -110,7 +110,7 @@ class Read(Event):
 
 @dataclass(slots=True, kw_only=True)
 class Typing(Event):
-    """The user is writing to `to`, who is told `{from, to}` unless they have blocked the user."""
+    """Tells `to` that the user is writing, with `{from, to}`, unless `to` has blocked the user."""
 
     NAME = "typing"
 

@@ -1,4 +1,4 @@
-"""Finds the servers of a running `make run`: by a file in the data directory, which is valid while a lock is held.
+"""Finds the servers of a running `make run`, by a file in the data directory that is valid while a lock is held.
 
 `development/claim.py` writes the file and holds the lock.
 """
@@ -29,7 +29,7 @@ class Running:
 
 
 def find_running(data_directory: Path) -> tuple[str, str] | None:
-    """The database URL and the Redis URL of the `make run` that runs on a data directory now; None without one."""
+    """Returns the database URL and the Redis URL of the `make run` on this data directory; None if none is running."""
     running = read_running(data_directory)
     if running is None or not _is_claimed(data_directory):
         return None
@@ -37,7 +37,7 @@ def find_running(data_directory: Path) -> tuple[str, str] | None:
 
 
 def with_servers(settings: Settings) -> Settings:
-    """Settings that name both servers, if need be those of a running `make run`. Raises InvalidSettings."""
+    """Returns settings with both servers: missing ones are those of a running `make run`. Raises InvalidSettings."""
     if settings.database_url and settings.redis_url:
         return settings
     found = find_running(settings.data_directory)
@@ -51,7 +51,7 @@ def with_servers(settings: Settings) -> Settings:
 
 
 def read_running(data_directory: Path) -> Running | None:
-    """What the file says, whether or not its writer still runs; None if there is no such file."""
+    """Returns the content of the file, even if its writer no longer runs; None if there is no valid file."""
     try:
         return Running(**json.loads((data_directory / RUNNING).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -64,7 +64,7 @@ def _is_claimed(data_directory: Path) -> bool:
     except OSError:
         return False
     try:
-        # A shared lock, so that two commands that look at the same time do not take each other for the owner.
+        # A shared lock: two commands that check at the same time must not take each other for the owner.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

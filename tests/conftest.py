@@ -15,7 +15,7 @@ from tests.support.order import in_order
 from tests.support.ports import free_port
 from tests.support.process_guard import ProcessGuard
 from tests.support.processes import NURSERY, Processes
-from tests.support.servers import Servers, running_servers
+from tests.support.servers import Servers, running_servers, stopped_postgres
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterator
@@ -66,6 +66,13 @@ def servers() -> Iterator[Servers]:
     """A real Postgres and a real Redis. Each worker has its own."""
     with running_servers() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def fresh_postgres() -> Iterator[Path]:
+    """The folder of a stopped Postgres with the schema, for tests that copy it and break the copy."""
+    with stopped_postgres() as folder:
+        yield folder
 
 
 @pytest.fixture

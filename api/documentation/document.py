@@ -127,14 +127,14 @@ def _more(route: Route) -> Operation:
 
 
 def _summary(route: Route) -> str:
-    """The first line of its handler's docstring."""
+    """Returns the first line of the handler's docstring."""
     return (route.handler.__doc__ or "").partition("\n")[0].removesuffix(".")
 
 
 def answered(route: Route) -> tuple[Any, bool]:
-    """What the JSON of a good answer is, and whether it is a page of that.
+    """Returns the class of a successful answer, and whether the answer is a page of it, from the handler's annotation.
 
-    The handler's annotation says it: NoneType for a 204, and None where there is no JSON.
+    The class is NoneType for a 204, and None if the answer is not JSON.
     """
     kind = get_type_hints(route.handler)["return"]
     if get_origin(kind) is Json:

@@ -28,9 +28,9 @@ class Operation:
     problems: tuple[type[Problem], ...] = ()
     example: Mapping[str, Any] | None = None
     answer: type | None = None
-    """For a handler that returns a response: what its JSON is."""
+    """For a handler that returns a response: the class of its JSON."""
     files: tuple[str, ...] = ()
-    """For a handler that returns a response: its media types, if it is no JSON."""
+    """For a handler that returns a response: its media types, if it is not JSON."""
 
 
 PASSWORD = "correct horse battery"

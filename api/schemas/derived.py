@@ -22,7 +22,7 @@ Input = TypeVar("Input")
 
 
 class Query:
-    """The base of what comes in an address, where everything is text."""
+    """The base of queries, where every value is text."""
 
     __slots__ = ()
 

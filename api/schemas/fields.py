@@ -59,7 +59,7 @@ class IdOrZero(Id):
 
 
 class Ids(fields.String):
-    """At most as many ids as a page has items, in a query: digits separated by commas."""
+    """Ids in a query, as digits separated by commas; at most as many as a page can have items."""
 
     _MOST = MAX_LIMIT
 

@@ -1,4 +1,4 @@
-"""Private messages by REST. What is sent is declared in shared/private_chat.py, as for the socket."""
+"""Private messages by REST. shared/private_chat.py declares the body of a message, as for the socket."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ConversationsQuery(PageQuery):
     """With `user_ids`, only the conversations with these users."""
 
     sort: Annotated[ConversationSort, "The order."] = ConversationSort.LATEST
-    user_ids: Annotated[list[int], Ids, "Only with these users: ids with commas between them."] | None = None
+    user_ids: Annotated[list[int], Ids, "Only conversations with these users: ids separated by commas."] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,6 @@ class BanBody:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsersQuery(PageQuery):
-    q: Annotated[str, Label(MAX_SEARCH_LENGTH), "A part of name or address."] | None = None
+    q: Annotated[str, Label(MAX_SEARCH_LENGTH), "A part of the name or the e-mail address."] | None = None
     role: Annotated[Role, "Only users with this role."] | None = None
     banned: Annotated[bool, "true: only users who are banned now; false: only the others."] | None = None

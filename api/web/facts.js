@@ -1,8 +1,8 @@
-// What may be known of a car. The form to sell one and the page of a listing are made from these.
+// The facts about a car. The form for selling a car and the page of a listing are made from them.
 
 import { miles } from "./format.js";
 
-/** `label` and `unit` stand beside the input. `show` makes words of a value for the page; null leaves it out there. */
+/** `label` and `unit` are shown with the input. `show` formats a value for the page; null hides it there. */
 export const FACTS = [
   { name: "make", label: "Make" },
   { name: "model", label: "Model" },

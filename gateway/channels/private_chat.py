@@ -1,6 +1,6 @@
-"""`private_chat:{user_id}`: a user's private chats on all of their devices, and what the user does in them.
+"""`private_chat:{user_id}`: a user's private chats on all devices, and what the user does in them.
 
-shared/private_chat.py declares the events. Each is broadcast on its topics, and then answered.
+shared/private_chat.py declares the events. Each event is broadcast on its topics, then answered.
 """
 
 from __future__ import annotations

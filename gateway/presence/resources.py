@@ -1,4 +1,4 @@
-"""What the replicas and the writer of one node's presence share."""
+"""The objects that the replicas and the writer of one node's presence share."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from gateway.presence.topics import Topics
 
 @dataclass(frozen=True, slots=True)
 class Resources:
+    """The shared objects of one node."""
+
     node: str
     """The id of this node."""
     topics: Topics
@@ -22,4 +24,4 @@ class Resources:
     audience: Audience
     loops: Loops
     clock: Callable[[], float]
-    """Seconds that never go backwards."""
+    """Returns seconds, and never goes back."""

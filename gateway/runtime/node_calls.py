@@ -126,8 +126,8 @@ class NodeCalls:
     async def call(self, node: str, method: str, argument: bytes, seconds: float) -> bytes:
         """Returns the result of the method on another node.
 
-        Raises NodeUnreachable at most two and a half times `node_call_seconds` after the node's last sign of life,
-        TimeoutError after `seconds` if the node is alive or this node's own link is down, or CallFailed.
+        Raises NodeUnreachable at most two and a half times `node_call_seconds` after the node's last sign of life.
+        Raises TimeoutError after `seconds` if the node is alive or this node's own link is down. Raises CallFailed.
         """
         peer = self._peers.get(node)
         if peer is None:

@@ -1,4 +1,4 @@
-"""How much one connection may have handled before the others have their turn."""
+"""How many frames of one connection are handled before other connections get their turn."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TypeVar
 T = TypeVar("T")
 
 FAIR_FRAMES = 64
-"""Frames of one connection that are handled without a pause; of a WebSocket sometimes up to twice as many."""
+"""Frames of one connection that are handled without a pause; for a WebSocket sometimes up to twice as many."""
 
 
 async def in_turns(frames: Sequence[T]) -> AsyncIterator[T]:
-    """All of them in order; after every FAIR_FRAMES, other connections have their turn."""
+    """Yields the frames in order; after every FAIR_FRAMES, other connections get their turn."""
     for start in range(0, len(frames), FAIR_FRAMES):
         for frame in frames[start : start + FAIR_FRAMES]:
             yield frame

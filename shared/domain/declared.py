@@ -42,12 +42,12 @@ class Identifier:
 
 @dataclass(frozen=True, slots=True)
 class OtherUser(Identifier):
-    """A user's id. Anything else is nobody's."""
+    """The id of a user. A value that is not an id counts as an unknown user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What a client calls something: any text of 1 to `longest` characters that can be stored."""
+    """A name that a client chooses: any text of 1 to `longest` characters that can be stored."""
 
     longest: int
 
@@ -89,7 +89,7 @@ class Field:
     rule: Any
     """The rule beside the type in `Annotated`; None if there is none."""
     meaning: str
-    """The text beside the type in `Annotated`; empty if there is none."""
+    """The text beside the type in `Annotated`; "" if there is none."""
     allows_null: bool
     default: Any
     """`MISSING` if the field is required."""

@@ -21,7 +21,7 @@ MAX_PRICE = 2**53 - 1
 MAX_QUERY_LENGTH = 200
 MAX_ASKED_YEAR = 9999
 MAX_ASKED_MILEAGE = 2**31 - 2
-"""A search may ask for more than a listing can have; one more than this stands for an unknown mileage in the index."""
+"""A search may exceed the limits of a listing. In the index, one more than this means an unknown mileage."""
 
 
 class Visibility(StrEnum):
@@ -40,7 +40,7 @@ class Status(StrEnum):
 
 
 class WantedStatus(StrEnum):
-    """What a search finds by status."""
+    """The statuses that a search can ask for."""
 
     AVAILABLE = Status.AVAILABLE.value
     SOLD = Status.SOLD.value

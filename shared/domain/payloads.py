@@ -1,6 +1,6 @@
-"""Reads the payload of an event, or the same as a body of REST, into the dataclass that declares it. Pure.
+"""Reads the payload of an event, or the same as a REST body, into the dataclass that declares it. Pure.
 
-A field whose name would be a word of Python ends with an underscore; its key in the payload does not.
+A field whose key is a keyword of Python has an underscore at its end; the key in the payload has none.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ Payload = TypeVar("Payload")
 
 
 class _Bad(ValueError):
-    """The value is not what the rule says; the message is a sentence for the client."""
+    """The value breaks the rule; the message is a sentence for the client."""
 
 
 class _Nobody(_Bad):
-    """The value names no user."""
+    """The value is not the id of a user."""
 
 
 class _Field(NamedTuple):
@@ -33,9 +33,9 @@ class _Field(NamedTuple):
 
 
 def read(kind: type[Payload], payload: Any) -> Payload:
-    """One of that dataclass. Keys that it does not have are ignored, and null is as good as nothing.
+    """Returns an instance of the dataclass. Ignores unknown keys; null counts as missing.
 
-    Raises InvalidMessage, or UnknownRecipient if a user is named by what is no id.
+    Raises InvalidMessage, or UnknownRecipient if a user's id is not an id.
     """
     if not isinstance(payload, Mapping):
         raise InvalidMessage({"payload": ["Not an object."]})
@@ -62,13 +62,13 @@ def read(kind: type[Payload], payload: Any) -> Payload:
 
 @cache
 def keys_of(kind: type) -> frozenset[str]:
-    """The keys of the payload."""
+    """Returns the keys of the payload."""
     return frozenset(field.key for field in _fields_of(kind))
 
 
 @cache
 def users_in(kind: type) -> tuple[str, ...]:
-    """The keys that name a user."""
+    """Returns the keys that have a user's id."""
     return tuple(_key(field.name) for field in fields_of(kind) if isinstance(field.rule, OtherUser))
 
 

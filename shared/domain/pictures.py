@@ -10,7 +10,7 @@ MAX_PICTURES = 10
 
 ADDRESS = "/api/pictures/{id}"
 THUMBNAIL_ADDRESS = ADDRESS + "/thumbnail"
-"""Where the API serves the files, as paths on its host."""
+"""The paths at which the API serves the files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

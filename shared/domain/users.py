@@ -11,9 +11,9 @@ MAX_EMAIL_LENGTH = 254
 MIN_PASSWORD_LENGTH = 8
 MAX_PASSWORD_LENGTH = 200
 MAX_REASON_LENGTH = 1000
-"""Characters of the reason for a ban, or for hiding a listing."""
+"""The limit of the reason for a ban or for hiding a listing, in characters."""
 MAX_SEARCH_LENGTH = 200
-"""Characters of a search for users."""
+"""The limit of a search for users, in characters."""
 
 
 class Role(StrEnum):

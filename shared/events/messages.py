@@ -1,4 +1,4 @@
-"""A private message as clients get it, over sockets and by REST. Pure."""
+"""Private messages in the form for clients, over sockets and by REST. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shared.domain.declared import Id, Timestamp
 from shared.domain.times import rfc3339, rfc3339_or_none
 
 SEND = "send"
-"""The event that has a message as its payload."""
+"""The event whose payload is a message."""
 
 # `from` is a keyword of Python, so this cannot be written as a class.
 Message = TypedDict(

@@ -15,6 +15,6 @@ def broker_for(settings: Settings, node_id: str) -> Broker:
 
 
 def address_fault(settings: Settings) -> str | None:
-    """Why no broker can be made of the settings: a line that begins with the variable's name. None if one can."""
+    """Returns why the settings name no usable broker, in a line with the variable's name; None if they name one."""
     fault = url_fault(settings.redis_url) if settings.redis_url else None
     return f"REDIS_URL: {fault}" if fault else None

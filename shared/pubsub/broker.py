@@ -31,7 +31,7 @@ class Broker(Protocol):
 
     @property
     def server(self) -> str:
-        """What operators call the server that it runs on, as health and metrics name it: `redis`."""
+        """The name of the server in health and metrics: `redis`."""
 
     @property
     def connected(self) -> bool:

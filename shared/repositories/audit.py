@@ -12,7 +12,7 @@ import msgspec
 from shared.postgres import Database, Statement, Transaction
 
 RECORD = "INSERT INTO audit (actor_id, action, target_type, target_id, reason, details)"
-"""The beginning of a statement that records an act; for a statement that also carries the act out."""
+"""The beginning of SQL that records an act, for statements that also carry the act out."""
 
 _RECORD = Statement(
     "audit_record",
@@ -68,5 +68,5 @@ async def record(
 
 
 def details_json(details: Mapping[str, Any] | None) -> str:
-    """The details as they are stored."""
+    """Returns the details in their stored form."""
     return msgspec.json.encode(details or {}).decode()

@@ -79,7 +79,7 @@ _CREATE = Statement(
 _LOCK_CATEGORY = Statement(
     "listing_lock_category", "SELECT id FROM categories WHERE id = $1 AND deleted_at IS NULL FOR SHARE", ("bigint",)
 )
-# An act and its record in the audit log, if it has one, are one statement: one trip, and both take effect or none does.
+# An act and its audit record, if it has one, are one statement: one round trip, and both take effect or neither.
 _TRASH = Statement(
     "listing_trash",
     f"""WITH trashed AS (
@@ -112,12 +112,13 @@ _SHOW = Statement(
 )
 
 
-# clock_timestamp() is when the row is changed. now() is earlier if the row was locked: times would go backwards.
+# clock_timestamp() is the time of the change. now() would be earlier if the row was locked, and times could go back.
 def _change_statement(names: Sequence[str], *, checks_category: bool) -> Statement:
-    """Sets these fields. Its row says whether the category is there, and whether the listing was changed.
+    """Returns a statement that sets these fields. Its row says whether the category exists and the listing was changed.
 
-    Parameters: with `checks_category` the category's id, the new values, the listing's id, who changes it, the details
-    of the record, who changes it. The lock keeps the category from being deleted until the listing is in it.
+    Parameters: the category's id (with `checks_category`), the new values, the listing's id, the actor's id, the
+    details of the record, the actor's id again. The lock prevents the category from being deleted until the listing is
+    in it.
     """
     category = "SELECT FROM categories WHERE id = %s AND deleted_at IS NULL FOR SHARE" if checks_category else "SELECT"
     assignments = "".join(f"{name} = %s, " for name in names)
@@ -151,12 +152,12 @@ def _front_page_of_statement(limit: int) -> Statement:
 
 @dataclass(frozen=True, slots=True)
 class ListingViews:
-    """One listing as JSON."""
+    """A listing as JSON."""
 
     own: str
-    """As the person who asks sees it."""
+    """As the actor sees it."""
     for_anyone: str | None
-    """As visitors see it; None if they may not."""
+    """As visitors see it; None if they may not see it."""
 
 
 class ListingRepository:
@@ -183,7 +184,7 @@ class ListingRepository:
         return views.own
 
     async def views(self, listing_id: int, actor: Actor) -> ListingViews | None:
-        """Returns the listing as this person and as visitors see it; None if this person may not see it."""
+        """Returns the listing as the actor and as visitors see it; None if the actor may not see it."""
         viewer = Viewer.of(actor)
         row: tuple[Any, ...] | None = await self._database.fetch_one(_READ, listing_id, *viewer.parameters)
         if row is None:

@@ -17,8 +17,8 @@ from shared.repositories.audit import record
 
 _COLUMNS = "id, listing_id, key, content_type, width, height, thumbnail_key, thumbnail_content_type"
 
-# A listing changes with its pictures. Its row is locked first: additions to one listing wait for each other here, so
-# that two pictures cannot both be the last one allowed.
+# A listing changes with its pictures. Its row is locked first: additions to one listing wait for each other here, and
+# two pictures cannot both be the last one allowed.
 _TOUCH_LISTING = Statement(
     "picture_touch_listing",
     "UPDATE listings SET updated_at = clock_timestamp() WHERE id = $1 AND trashed_at IS NULL",

@@ -153,7 +153,7 @@ async def test_a_redis_that_does_not_answer_delays_only_one_request(
         api = await make_api(redis_url=f"redis://127.0.0.1:{port}/0", rate_limit_timeout_seconds=1.0)
         for number in range(5):
             await api.call("POST", "/api/register", 201, json=registration(number))
-        # A request that waited in vain wrote a line. On a machine so slow that another try is due, a second one waits.
+        # Each request that waits for Redis writes this line. On a very slow machine, a second request may try again.
         waited = [record for record in caplog.records if record.getMessage() == "rate limits not counted"]
         assert 1 <= len(waited) <= 2
 

@@ -22,6 +22,7 @@ from development.supervisor import SECOND_GATEWAY
 from shared.running import find_running
 from tests.support.ports import free_port, is_free
 from tests.support.processes import base_environment
+from tests.support.servers import copy_postgres
 
 pytestmark = pytest.mark.servers
 CHECKOUT = Path(__file__).parents[2]
@@ -132,6 +133,16 @@ async def run(directory: Path, ports: tuple[int, int]) -> AsyncIterator[Run]:
 
 
 @pytest.fixture
+def existing_cluster(run: Run, fresh_postgres: Path) -> None:
+    """Postgres finds a cluster where it would make its own, as at every start of `make run` but the first."""
+    run.data.mkdir()
+    copy_postgres(fresh_postgres, run.data / "postgres")
+
+
+has_a_cluster = pytest.mark.usefixtures("existing_cluster")
+
+
+@pytest.fixture
 def other(directory: Path, ports: tuple[int, int]) -> Iterator[Run]:
     """A second `make run`, which must end with an error."""
     run = Run(directory / "other", *ports)
@@ -141,6 +152,7 @@ def other(directory: Path, ports: tuple[int, int]) -> Iterator[Run]:
         run.process.wait()
 
 
+@has_a_cluster
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_a_signal_stops_everything_in_order(run: Run, number: signal.Signals) -> None:
     process = run.start()
@@ -164,6 +176,7 @@ async def test_make_run_prints_the_addresses_and_an_example(run: Run) -> None:
     assert f"ws://127.0.0.1:{run.gateway_port + SECOND_GATEWAY}/socket/websocket --count 2" in run.output()
 
 
+@has_a_cluster
 async def test_a_second_make_run_is_refused_in_one_line_and_changes_nothing(run: Run, other: Run) -> None:
     run.start()
     await run.ready()
@@ -176,6 +189,7 @@ async def test_a_second_make_run_is_refused_in_one_line_and_changes_nothing(run:
     assert find_running(run.data) is not None
 
 
+@has_a_cluster
 async def test_a_taken_port_is_reported_in_one_line_and_nothing_starts(run: Run, other: Run) -> None:
     run.start()
     await run.ready()
@@ -193,6 +207,7 @@ async def test_wrong_settings_are_refused_in_one_line(run: Run) -> None:
     assert not run.data.exists()
 
 
+@has_a_cluster
 async def test_a_killed_make_run_ends_all_parts_and_keeps_its_data(run: Run) -> None:
     process = run.start()
     await run.ready()
@@ -212,6 +227,7 @@ async def test_a_killed_make_run_ends_all_parts_and_keeps_its_data(run: Run) -> 
     assert (run.data / "jwt_secret").read_text() == secret
 
 
+@has_a_cluster
 async def test_make_run_starts_again_after_all_its_processes_were_killed(run: Run) -> None:
     process = run.start()
     await run.ready()
@@ -224,6 +240,7 @@ async def test_make_run_starts_again_after_all_its_processes_were_killed(run: Ru
     assert find_running(run.data) is not None
 
 
+@has_a_cluster
 async def test_make_run_stops_when_its_parent_is_killed(run: Run) -> None:
     parent = run.start("/bin/sh", "-c", '"$@"; exit $?', "sh", *run.command())
     await run.ready()
@@ -233,6 +250,7 @@ async def test_make_run_stops_when_its_parent_is_killed(run: Run) -> None:
     assert await run.nothing_is_left(), run.left()
 
 
+@has_a_cluster
 async def test_sigterm_to_make_stops_everything(run: Run, directory: Path) -> None:
     makefile = directory / "Makefile"
     script = directory / "run.py"
@@ -245,6 +263,7 @@ async def test_sigterm_to_make_stops_everything(run: Run, directory: Path) -> No
     assert run.left() == []
 
 
+@has_a_cluster
 async def test_a_part_that_ends_is_started_again(run: Run) -> None:
     run.start(*run.command(young_seconds=0.0))
     await run.ready()
@@ -255,6 +274,7 @@ async def test_a_part_that_ends_is_started_again(run: Run) -> None:
     assert run.is_running
 
 
+@has_a_cluster
 async def test_a_part_that_ends_just_after_its_start_stops_everything(run: Run) -> None:
     run.start(*run.command(young_seconds=SECONDS))
     await run.ready()
@@ -264,6 +284,7 @@ async def test_a_part_that_ends_just_after_its_start_stops_everything(run: Run) 
     assert run.left() == []
 
 
+@has_a_cluster
 async def test_a_part_that_cannot_start_stops_everything(run: Run) -> None:
     run.start(*run.command(gateway="standin_broken"))
     assert await run.exit_code() == 1

@@ -8,6 +8,7 @@ from shared.pubsub.memory import MemoryBroker
 class SwitchedBroker(MemoryBroker):
     """Connected while `is_up`."""
 
+    server = "redis"
     is_up = True
 
     @property

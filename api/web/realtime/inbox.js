@@ -33,7 +33,7 @@ export class Inbox {
 
   /**
    * `connection.chat` opens the chat, `api.get` reads by REST, `announce(text)` speaks to screen readers. `pageItems` is
-   * how many items the API gives on a page at most.
+   * the most items on a page of the API.
    */
   constructor({ connection, api, announce, pageItems }) {
     this.#pageItems = pageItems;

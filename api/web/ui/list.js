@@ -51,7 +51,7 @@ export class PagedList {
     this.view.update();
   }
 
-  /** All items, each as `row(item)` makes it, and the foot. */
+  /** All items, each made by `row(item)`, and the foot. */
   rows(row, empty) {
     return html`<ul class="rows">
         ${repeat(this.items, (item) => item.id, row)}

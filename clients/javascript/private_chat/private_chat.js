@@ -26,7 +26,7 @@ export class PrivateChat {
    * `onMessage(message, {isLive})`: called once for each message, `{id, from, to, message, listing_id, inserted_at,
    * read_at}`; `isLive` is false for messages from catching up.
    * `onRead({by, with, up_to})`, `onTyping({from, to})`: acts of the other person, or of this user on another device.
-   * `on`: functions for further events of the topic, by the name of the event: `{wave: ({from, to}) => ...}`.
+   * `on`: functions for other events of the topic, by event name: `{wave: ({from, to}) => ...}`.
    * `onChange()`: a message of `send` has started or stopped being under way.
    * `onCaughtUp()`: no message is missing now. `onLost()`: the connection is lost; the client reconnects by itself.
    * `onRefused(reason)`: the server refused the join; the client tries again.
@@ -108,7 +108,7 @@ export class PrivateChat {
     return this.push("typing", { to: String(userId) })
   }
 
-  /** Pushes an event that is about this moment, or can be told again. False when there is no connection to push it on. */
+  /** Pushes any other event, and returns whether there was a connection. The event is not queued or repeated. */
   push(event, payload) {
     return this.#left === null && this.#topic.push(event, payload)
   }

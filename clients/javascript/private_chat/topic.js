@@ -123,7 +123,7 @@ export class Topic {
       })
   }
 
-  /** Beside `send`, what happens on the topic, from the other person or from another device of this one. */
+  /** Listens to events other than `send`, from the other person or from another device of this user. */
   #hear(events) {
     const channel = this.channel
     for (const event of events) {

@@ -1,6 +1,6 @@
 """Finds Chromium; its flags switch off the GPU, QUIC and its own background requests.
 
-The headless shell comes first: it is the same browser without what a screen needs, and takes half the CPU time.
+The headless shell is preferred: it is the same browser without what a screen needs, and takes half the CPU time.
 """
 
 from __future__ import annotations

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +13,12 @@ import pytest
 
 from development.postgres import EmbeddedPostgres
 from development.redis import EmbeddedRedis
-from shared.postgres.schema import apply_schema
 from shared.settings import Settings
 from tests.conftest import JWT_SECRET
 from tests.support.ports import free_port
 from tests.support.processes import Node, Processes
 from tests.support.scratch import scratch_directory
-from tests.support.servers import run
+from tests.support.servers import copy_postgres
 
 
 @dataclass
@@ -52,27 +50,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.servers)
 
 
-@pytest.fixture(scope="session")
-def fresh_postgres() -> Iterator[Path]:
-    """The folder of a stopped Postgres with the schema. A copy of it is made more quickly than a new one."""
-
-    async def make(postgres: EmbeddedPostgres) -> None:
-        await postgres.start()
-        try:
-            await apply_schema(Settings(database_url=postgres.url()))
-        finally:
-            await postgres.stop()
-
-    with scratch_directory() as directory:
-        run(make(EmbeddedPostgres(directory / "postgres")))
-        yield directory / "postgres"
-
-
 @pytest.fixture
 async def world(tmp_path: Path, fresh_postgres: Path) -> AsyncIterator[World]:
     with scratch_directory() as directory:
-        # -p keeps the owner: if root runs the tests, Postgres runs as another system user.
-        subprocess.run(["cp", "-Rp", fresh_postgres, directory / "postgres"], check=True)
+        copy_postgres(fresh_postgres, directory / "postgres")
         # The limits are small, so that Redis soon drops a node that does not read.
         limits = ("--client-output-buffer-limit", "pubsub 256kb 128kb 1")
         redis = EmbeddedRedis(directory / "redis", port=free_port(), options=limits)

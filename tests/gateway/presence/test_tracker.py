@@ -298,7 +298,7 @@ async def test_entries_of_a_dead_node_leave_once_on_every_node(cluster: Cluster)
     looks = first.look_count
     await third.kill()
     await cluster.network.until(lambda: first.shows(stays) and second.shows(stays))
-    # One lease of the dead node, one lease in which a node that looked late itself trusts nobody's death, and a little.
+    # The dead node's lease has to end, and a node that looked late waits for one more lease before it removes others.
     assert first.look_count - looks <= 3 * BEATS_PER_LEASE
     for node, before in zip((first, second), diff_counts, strict=True):
         assert [refs(diff["leaves"]) for diff in node.diffs[before:]] == [[alice, bob]]

@@ -16,6 +16,7 @@ from development.postgres import EmbeddedPostgres
 from shared.postgres import Database
 from shared.settings import Settings
 from tests.support.scratch import scratch_directory
+from tests.support.servers import copy_postgres
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -61,9 +62,10 @@ class Victim:
 
 
 @pytest.fixture
-async def victim() -> AsyncIterator[Victim]:
+async def victim(fresh_postgres: Path) -> AsyncIterator[Victim]:
     with scratch_directory() as directory:
-        server = EmbeddedPostgres(directory, fsync=False)
+        copy_postgres(fresh_postgres, directory / "postgres")
+        server = EmbeddedPostgres(directory / "postgres", fsync=False)
         try:
             await server.start()
             yield Victim(server)

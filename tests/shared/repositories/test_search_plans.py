@@ -58,7 +58,7 @@ COMMON: dict[str, Any] = {
     "q": "wagon", "category_id": 1, "seller_id": 1, "make": "Common", "model": "Common", "year_min": 1950,
     "year_max": 1950, "price_min": 500_000, "price_max": 500_000, "mileage_max": 500_000,
 }  # fmt: skip
-VALUES = [*RARE.items(), *COMMON.items(), *(("status", status) for status in WantedStatus)]
+VALUES = [*RARE.items(), *COMMON.items(), *(("status", wanted) for wanted in WantedStatus)]
 
 
 @pytest.fixture(scope="module", params=[Status.SOLD, Status.AVAILABLE], ids=lambda status: f"few are {status}")

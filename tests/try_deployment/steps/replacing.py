@@ -15,7 +15,7 @@ MESSAGES_PER_SECOND = 50.0
 
 
 def processes_are_replaced(walk: Walk) -> str:
-    """By the guide's commands, with a changed build. Nobody is without a socket for longer than BACK_SECONDS."""
+    """The guide's commands replace the processes by a new build. Nobody is without a socket for over BACK_SECONDS."""
     stack = walk.stack
     before = {name: each["Id"] for name, each in stack.containers().items()}
     stack.change("shared/__init__.py", lambda text: f"{text}\n# Another build.\n")
@@ -81,7 +81,7 @@ def schema_is_applied_apart(walk: Walk) -> str:
 
 
 def a_third_gateway_is_added(walk: Walk) -> str:
-    """As the comment in upstreams.conf says: with a service, a line in each group, and a name for nginx."""
+    """A service, a line in each group and a name for nginx are enough, as the comment in upstreams.conf says."""
     stack = walk.stack
     stack.change("compose.yaml", third_gateway)
     stack.change("deploy/nginx/upstreams.conf", third_upstream)
