@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,19 +78,3 @@ async def world(tmp_path: Path, fresh_postgres: Path) -> AsyncIterator[World]:
         finally:
             await postgres.stop()
             await redis.stop()
-
-
-def freeze(pid: int) -> None:
-    """Stop a process and its children by SIGSTOP; their connections stay open."""
-    for one in _family(pid):
-        os.kill(one, signal.SIGSTOP)
-
-
-def thaw(pid: int) -> None:
-    for one in _family(pid):
-        os.kill(one, signal.SIGCONT)
-
-
-def _family(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *map(int, children)]

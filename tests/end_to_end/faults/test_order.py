@@ -10,9 +10,10 @@ import psycopg2.extensions
 
 from shared.access.tokens import Tokens
 from shared.domain.users import Role
-from tests.end_to_end.faults.conftest import World, freeze, thaw
+from tests.end_to_end.faults.conftest import World
 from tests.end_to_end.faults.load import add_users, query
 from tests.support.client import PATIENCE_SECONDS, Socket
+from tests.support.freezing import freeze, thaw
 from tests.support.processes import Node
 
 INSERT = "INSERT INTO messages (from_id, to_id, text) VALUES (%s, %s, %s) RETURNING id"

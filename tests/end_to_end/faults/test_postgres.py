@@ -7,9 +7,10 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.end_to_end.faults.conftest import World, freeze, thaw
+from tests.end_to_end.faults.conftest import World
 from tests.end_to_end.faults.load import Load, add_users
 from tests.end_to_end.faults.sockets import idle_socket
+from tests.support.freezing import freeze, thaw
 
 TRY_AGAIN = {"try again"}
 

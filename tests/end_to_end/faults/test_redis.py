@@ -8,8 +8,9 @@ from contextlib import closing
 from redis import Redis
 
 from shared.events.envelope import Envelope, json_payload, pack
-from tests.end_to_end.faults.conftest import World, freeze, thaw
+from tests.end_to_end.faults.conftest import World
 from tests.end_to_end.faults.load import Load, Reckoning
+from tests.support.freezing import freeze, thaw
 from tests.support.processes import Node
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +13,7 @@ import uvloop
 from development.postgres import EmbeddedPostgres
 from shared.postgres import Database
 from shared.settings import Settings
+from tests.support.freezing import freeze, thaw
 from tests.support.scratch import scratch_directory
 from tests.support.servers import copy_postgres
 
@@ -48,17 +47,10 @@ class Victim:
 
     def freeze(self) -> None:
         """Stop every process of the server, so that neither old nor new connections are answered."""
-        for pid in self._pids():
-            os.kill(pid, signal.SIGSTOP)
+        freeze(self.server.pid)
 
     def thaw(self) -> None:
-        for pid in self._pids():
-            os.kill(pid, signal.SIGCONT)
-
-    def _pids(self) -> list[int]:
-        pid = self.server.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return [pid, *map(int, children)]
+        thaw(self.server.pid)
 
 
 @pytest.fixture
