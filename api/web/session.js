@@ -1,12 +1,10 @@
 // The user who is logged in on this browser, and the user's tokens, which all tabs share and this module keeps fresh.
 //
 // The tokens are in the browser's storage. The API accepts them only in a header, so no other site can act for the
-// user,
-// as it could with a cookie (CSRF). Script injection remains a danger; the page's policy prevents it: no inline
-// scripts,
-// and Trusted Types. Tokens in memory would not be safer, because an injected script could call this module, and each
-// reload would log the user out. Access tokens are short-lived. If someone else has used a refresh token, its next use
-// ends the session.
+// user, as it could with a cookie (CSRF). Script injection remains a danger; the page's policy prevents it: no inline
+// scripts, and Trusted Types. Tokens in memory would not be safer, because an injected script could call this module,
+// and each reload would log the user out. Access tokens are short-lived. If someone else has used a refresh token, its
+// next use ends the session.
 
 import { Problem } from "./problem.js";
 import { onWrittenElsewhere, readAtOnce, readForSure, write } from "./session_store.js";

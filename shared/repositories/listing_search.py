@@ -8,7 +8,7 @@ tried with a limit, the cheap ones first:
 1. walk a little;
 2. if that found hardly any: look the matches up, if there are not too many;
 3. walk further: there are many matches, so it finds some;
-4. unless that came to the end of the index: look up all matches, which is slow only if there are many.
+4. unless that walk came to the end of the index: look up all matches, which is slow only if there are many.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class ListingSearch:
         return await self._positions(ways.look_up(None))
 
     async def _is_at_end(self, ways: _Ways, rows: int) -> bool:
-        """True if a walk over so many rows came to the end of the index: no match is left, as on the last page."""
+        """True if a walk of at most `rows` rows reached the end of the index: no match is left, as on a last page."""
         [[walked]] = await self._rows(ways.count(rows))
         return int(walked) < rows
 
@@ -184,7 +184,7 @@ class ListingSearch:
 
 @dataclass(frozen=True, slots=True)
 class _Ways:
-    """The ways to find one page. Each but `count` returns rows of (key, id, number of matches that were looked at)."""
+    """The ways to find one page. All but `count` return rows of (key, id, number of matches that were looked at)."""
 
     filter: ListingFilter
     sort: Sort
@@ -220,16 +220,16 @@ class _Ways:
         return Search(Statement("", sql), (*walked.parameters, *picked.parameters, self.limit))
 
     def count(self, rows: int) -> Search:
-        """How many rows a walk over at most `rows` rows looks at, in one row."""
+        """Count the rows that a walk over at most `rows` rows looks at. Returns one row."""
         walked = self._walked()
         sql = f"SELECT count(*) FROM (SELECT FROM listings l WHERE {walked.sql} LIMIT {rows}) AS walked"
         return Search(Statement("", sql), tuple(walked.parameters))
 
     def _walked(self) -> _Conditions:
-        """The conditions of a walk.
+        """Returns the conditions of a walk.
 
-        Its limit counts the rows that these leave. So they are only on the index that it walks: with any other
-        condition it could read the whole index before it has enough rows.
+        The walk's limit counts the rows that satisfy them. So they must be conditions on the index that it walks: with
+        any other condition it could read the whole index before it has enough rows.
         """
         order, walked = ORDERS[self.sort], _Conditions()
         walked.add("l.trashed_at IS NULL")

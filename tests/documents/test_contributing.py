@@ -47,6 +47,12 @@ def test_an_example_takes_less_than_twenty_lines(heading: str) -> None:
     assert 0 < sum(len([line for line in block.splitlines() if line]) for block in blocks(heading)) < 20
 
 
+def test_every_file_that_it_names_exists() -> None:
+    named = set(re.findall(r"`([a-z_]+/[a-z_/]+(?:\.[a-z]+)?)`", TEXT))
+    assert {"shared/private_chat.py", "api/routes.py", "api/web/facts.js"} <= named
+    assert [path for path in sorted(named) if not (CHECKOUT / path).exists()] == []
+
+
 async def test_the_example_of_a_channel_works() -> None:
     names: dict[str, Any] = {}
     [channel] = blocks("Add a channel")

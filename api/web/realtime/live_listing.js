@@ -15,8 +15,7 @@ export class LiveListing {
 
   /**
    * Callbacks: `ask()` loads the listing again. `updated(listing)`, `reply(reply)` and `removed()` tell what happened
-   * to
-   * it. `changed()` is called when the viewers have changed.
+   * to it. `changed()` is called when the viewers have changed.
    */
   constructor(id, { connection, ask, updated, reply, removed, changed }) {
     this.id = id;
