@@ -23,7 +23,8 @@ def freeze(pid: int) -> None:
 
 
 def thaw(pid: int) -> None:
-    for one in [pid, *_children(pid)]:
+    # The process itself goes on last: until then no child's id can become free.
+    for one in [*_children(pid), pid]:
         os.kill(one, signal.SIGCONT)
 
 
