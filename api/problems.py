@@ -211,6 +211,7 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     users.UserNotFound: _is(NotFound),
     users.EmailTaken: _is(EmailTaken),
     users.LastAdmin: _is(LastAdmin),
+    users.NoLongerAllowed: _is(Forbidden),
     messages.Blocked: _is(Blocked),
     listings.ListingNotFound: _is(NotFound),
     listings.CategoryNotFound: _is(NotFound),

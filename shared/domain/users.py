@@ -75,5 +75,9 @@ class LastAdmin(Exception):
     """The last admin can neither lose the role nor delete the account."""
 
 
+class NoLongerAllowed(Exception):
+    """The user who acts has left, was banned or lost the role after the request was admitted."""
+
+
 class UserNotFound(Exception):
     """The user does not exist, or the account was deleted."""

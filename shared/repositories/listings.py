@@ -14,11 +14,14 @@ from typing import Any
 import msgspec
 
 from shared.access.actor import Actor
+from shared.access.policy import Action
 from shared.domain.declared import fields_of
 from shared.domain.listings import CategoryNotFound, ListingChange, ListingNotFound, NewListing
 from shared.domain.pictures import ADDRESS, THUMBNAIL_ADDRESS
 from shared.domain.times import rfc3339_or_none
+from shared.domain.users import NoLongerAllowed
 from shared.postgres import Database, Statement, Transaction
+from shared.repositories.acting import acting
 from shared.repositories.audit import RECORD, details_json
 from shared.repositories.visibility import FOR_ANYONE, IS_HIDDEN, TYPES, Viewer, visible_to
 
@@ -69,10 +72,15 @@ _READ_MANY = Statement(
 # The lock prevents the category from being deleted until the listing is in it.
 _CREATE = Statement(
     "listing_create",
-    f"""INSERT INTO listings (seller_id, {", ".join(_FIELDS)})
-        SELECT $1, {", ".join(f"${number}" for number in range(2, len(_FIELDS) + 2))} FROM categories
-        WHERE id = ${_FIELDS.index("category_id") + 2} AND deleted_at IS NULL FOR SHARE
-        RETURNING id""",
+    f"""WITH actor AS MATERIALIZED ({acting("$1", Action.LISTING_CREATE)}), category AS MATERIALIZED (
+            SELECT id FROM categories
+            WHERE id = ${_FIELDS.index("category_id") + 2} AND deleted_at IS NULL FOR SHARE
+        ), made AS (
+            INSERT INTO listings (seller_id, {", ".join(_FIELDS)})
+            SELECT $1, {", ".join(f"${number}" for number in range(2, len(_FIELDS) + 2))} FROM actor, category
+            RETURNING id
+        )
+        SELECT (SELECT id FROM made), EXISTS (SELECT FROM actor)""",
     # A bigint parameter can also be assigned to an integer column.
     ("bigint", *("bigint" if field.kind is int else "text" for field in fields_of(NewListing))),
 )
@@ -214,11 +222,14 @@ class ListingRepository:
         return [(_presented(row[:5], viewer), row[5]) for row in rows]
 
     async def create(self, seller_id: int, new: NewListing) -> int:
-        """Create a listing and return its id. Raises CategoryNotFound."""
+        """Create a listing and return its id. Raises CategoryNotFound or NoLongerAllowed."""
         row = await self._database.fetch_one(_CREATE, seller_id, *(getattr(new, name) for name in _FIELDS))
-        if row is None:
+        listing_id, is_allowed = row or (None, False)
+        if not is_allowed:
+            raise NoLongerAllowed
+        if listing_id is None:
             raise CategoryNotFound
-        return int(row[0])
+        return int(listing_id)
 
     async def change(self, listing_id: int, change: ListingChange, *, by: int) -> None:
         """Change the fields. Raises CategoryNotFound, or ListingNotFound if the listing is now in the trash."""
