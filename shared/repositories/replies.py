@@ -11,7 +11,7 @@ from shared.domain.listings import ListingNotFound
 from shared.domain.replies import Reply, ReplyNotFound
 from shared.domain.users import NoLongerAllowed
 from shared.postgres import Database, Statement
-from shared.repositories.acting import acting
+from shared.repositories.acting import acting, require
 from shared.repositories.audit import record
 
 _COLUMNS = "r.id, r.listing_id, r.author_id, u.name, r.text, r.created_at"
@@ -66,8 +66,12 @@ class ReplyRepository:
         return _reply(row)
 
     async def delete(self, reply: Reply, *, by: int) -> None:
-        """Delete a reply. The audit log records it if `by` is not the author. Raises ReplyNotFound."""
+        """Delete a reply. The audit log records it if `by` is not the author.
+
+        Raises ReplyNotFound or NoLongerAllowed.
+        """
         async with self._database.transaction() as transaction:
+            await require(transaction, by, Action.REPLY_DELETE, owner_id=reply.author_id)
             if not await transaction.execute(_DELETE, reply.id):
                 raise ReplyNotFound
             if reply.author_id != by:

@@ -18,7 +18,7 @@ from shared.domain.reports import (
 )
 from shared.domain.users import NoLongerAllowed
 from shared.postgres import Database, Statement
-from shared.repositories.acting import acting
+from shared.repositories.acting import acting, require
 from shared.repositories.audit import record
 from shared.repositories.visibility import IN_TRASH
 
@@ -104,8 +104,9 @@ class ReportRepository:
         return _report(row)
 
     async def resolve(self, report_id: int, *, by: int) -> Report:
-        """Resolve a report, unless it is resolved already, and return it. Raises ReportNotFound."""
+        """Resolve a report, unless it is resolved already, and return it. Raises ReportNotFound or NoLongerAllowed."""
         async with self._database.transaction() as transaction:
+            await require(transaction, by, Action.REPORT_RESOLVE)
             row = await transaction.fetch_one(_RESOLVE, report_id, by)
             if row is not None:
                 details = {"listing_id": row[1], "reason": row[3]}

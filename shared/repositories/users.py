@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import psycopg2.errors
 
-from shared.domain.users import Ban, EmailTaken, LastAdmin, PublicUser, Role, Standing, User, UserNotFound
+from shared.access.policy import Action
+from shared.domain.users import (
+    Ban,
+    EmailTaken,
+    LastAdmin,
+    NoLongerAllowed,
+    PublicUser,
+    Role,
+    Standing,
+    User,
+    UserNotFound,
+)
 from shared.postgres import Database, Statement, Transaction
+from shared.repositories.acting import may_still
 from shared.repositories.audit import record
 from shared.repositories.bans import is_banned
 
@@ -67,12 +80,13 @@ _REVOKE_SESSIONS = Statement(
        WHERE user_id = $1 AND id IS DISTINCT FROM $2 AND revoked_at IS NULL RETURNING id""",
     ("bigint", "text", "text"),
 )
-_LOCK_ADMINS = Statement(
-    "user_lock_admins",
-    f"""SELECT u.id, {_IS_BANNED} FROM users u WHERE u.role = 'admin' AND u.deleted_at IS NULL
-        ORDER BY u.id FOR UPDATE""",
+# In one order, so that two of these transactions never wait for each other.
+_LOCK_ADMINS_AND = Statement(
+    "user_lock_admins_and",
+    f"""SELECT u.id, u.role, {_IS_BANNED} FROM users u
+        WHERE (u.id = ANY ($1) OR u.role = 'admin') AND u.deleted_at IS NULL ORDER BY u.id FOR UPDATE""",
+    ("bigint[]",),
 )
-_ROLE = Statement("user_role", "SELECT role FROM users WHERE id = $1 AND deleted_at IS NULL FOR UPDATE", ("bigint",))
 _SET_ROLE = Statement(
     "user_set_role", f"UPDATE users AS u SET role = $2 WHERE id = $1 RETURNING {_COLUMNS}", ("bigint", "text")
 )
@@ -186,7 +200,7 @@ class UserRepository:
     async def delete(self, user_id: int) -> None:
         """Delete the account: its listings go to the trash, its messages stay. Raises LastAdmin or UserNotFound."""
         async with self._database.transaction() as transaction:
-            await _leave_an_admin(transaction, user_id)
+            (await _lock(transaction, user_id, by=None)).require_another_admin()
             if not await transaction.execute(_DELETE, user_id):
                 raise UserNotFound
             await transaction.execute(_TRASH_LISTINGS, user_id)
@@ -195,33 +209,36 @@ class UserRepository:
     async def set_role(self, user_id: int, role: Role, *, by: int | None) -> tuple[User, bool]:
         """Set the role. Returns the user, and whether it was a change. `by` is None on the command line.
 
-        Raises UserNotFound or LastAdmin.
+        Raises UserNotFound, LastAdmin or NoLongerAllowed.
         """
         async with self._database.transaction() as transaction:
-            if role is not Role.ADMIN:
-                await _leave_an_admin(transaction, user_id)
-            row = await transaction.fetch_one(_ROLE, user_id)
-            if row is None:
+            locked = await _lock(transaction, user_id, by=by, action=Action.ROLE_CHANGE)
+            before = locked.role
+            if before is None:
                 raise UserNotFound
+            if role is not Role.ADMIN:
+                locked.require_another_admin()
             user = _found(await transaction.fetch_one(_SET_ROLE, user_id, role.value))
-            is_change = row[0] != role.value
+            is_change = before is not role
             if is_change and by is not None:
-                details = {"from": row[0], "to": role.value}
+                details = {"from": before.value, "to": role.value}
                 await record(transaction, by, "role_change", "user", user_id, details=details)
             return user, is_change
 
     async def ban(self, user_id: int, *, until: datetime | None, reason: str, by: int) -> User:
-        """Ban the user, or change the existing ban. Raises UserNotFound or LastAdmin."""
+        """Ban the user, or change the existing ban. Raises UserNotFound, LastAdmin or NoLongerAllowed."""
         async with self._database.transaction() as transaction:
-            await _leave_an_admin(transaction, user_id)
+            locked = await _lock(transaction, user_id, by=by, action=Action.BAN_CHANGE)
+            locked.require_another_admin()
             user = _found(await transaction.fetch_one(_BAN, user_id, until, reason, by))
             details = {"until": until.isoformat() if until else None}
             await record(transaction, by, "ban", "user", user_id, reason=reason, details=details)
             return user
 
     async def unban(self, user_id: int, *, by: int) -> None:
-        """End the user's ban, if there is one. Raises UserNotFound."""
+        """End the user's ban, if there is one. Raises UserNotFound or NoLongerAllowed."""
         async with self._database.transaction() as transaction:
+            await _lock(transaction, user_id, by=by, action=Action.BAN_CHANGE)
             if await transaction.execute(_UNBAN, user_id):
                 await record(transaction, by, "unban", "user", user_id)
             elif await transaction.fetch_one(_PUBLIC, user_id) is None:
@@ -247,15 +264,37 @@ class UserRepository:
         return [_user(row) for row in await self._database.fetch(Statement("", sql), *parameters, limit)]
 
 
-async def _leave_an_admin(transaction: Transaction, user_id: int) -> None:
-    """Raises LastAdmin if no other admin could act as one.
+@dataclass(frozen=True, slots=True)
+class _Locked:
+    """A user whose row is locked, together with the rows of all admins."""
 
-    Locks all admins in the same order, so that the last two cannot leave, or ban each other, at once.
+    role: Role | None
+    """None if the user does not exist."""
+    is_last_admin: bool
+    """True if no other admin could act as one."""
+
+    def require_another_admin(self) -> None:
+        """Raises LastAdmin if the user is the last one."""
+        if self.is_last_admin:
+            raise LastAdmin
+
+
+async def _lock(transaction: Transaction, user_id: int, *, by: int | None, action: Action | None = None) -> _Locked:
+    """Lock the user, the actor `by` and all admins, so that two admins cannot demote or ban each other at once.
+
+    Raises NoLongerAllowed if the actor may not, or no longer, do the action.
     """
-    admins = await transaction.fetch(_LOCK_ADMINS)
-    is_admin = any(admin_id == user_id for admin_id, _ in admins)
-    if is_admin and not any(admin_id != user_id and not is_banned for admin_id, is_banned in admins):
-        raise LastAdmin
+    rows = await transaction.fetch(_LOCK_ADMINS_AND, [user_id] if by is None else [user_id, by])
+    users = {row[0]: (Role(row[1]), bool(row[2])) for row in rows}
+    if by is not None and action is not None:
+        role_now, is_banned = users.get(by, (Role.USER, True))
+        if is_banned or not may_still(by, role_now, action):
+            raise NoLongerAllowed
+    role = users[user_id][0] if user_id in users else None
+    others = [
+        one for one, (kind, is_banned) in users.items() if kind is Role.ADMIN and not is_banned and one != user_id
+    ]
+    return _Locked(role, role is Role.ADMIN and not others)
 
 
 def _like_escaped(text: str) -> str:

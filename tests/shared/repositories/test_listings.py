@@ -25,11 +25,13 @@ from shared.postgres import Database, Statement
 from shared.repositories.categories import CategoryRepository
 from shared.repositories.listings import ListingRepository
 from shared.repositories.trash import TrashRepository
+from shared.repositories.users import UserRepository
 
 MODERATOR, SELLER = 1, 2
 
 
 async def category(database: Database, name: str = "Sedans") -> int:
+    await UserRepository(database).set_role(MODERATOR, Role.MODERATOR, by=None)
     return (await CategoryRepository(database).create(name, Visibility.PUBLIC, by=MODERATOR)).id
 
 

@@ -12,7 +12,7 @@ from shared.repositories.users import UserRepository
 
 async def test_the_standings_of_many_users_equal_those_of_each(database: Database, users: UserRepository) -> None:
     sessions = SessionRepository(database)
-    await users.set_role(2, Role.MODERATOR, by=None)
+    await users.set_role(2, Role.ADMIN, by=None)
     await users.ban(3, until=None, reason="x", by=2)
     await users.ban(4, until=datetime.now(UTC) - timedelta(seconds=1), reason="x", by=2)
     await users.delete(5)
@@ -24,7 +24,7 @@ async def test_the_standings_of_many_users_equal_those_of_each(database: Databas
         (1, "alive"): Standing("User 1", Role.USER, False, False),
         (1, "over"): Standing("User 1", Role.USER, False, True),
         (1, "unheard of"): Standing("User 1", Role.USER, False, False),
-        (2, "x"): Standing("User 2", Role.MODERATOR, False, False),
+        (2, "x"): Standing("User 2", Role.ADMIN, False, False),
         (3, "x"): Standing("User 3", Role.USER, True, False),
         (4, "x"): Standing("User 4", Role.USER, False, False),
     }
