@@ -210,6 +210,7 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     admission.Banned: _is(BannedUser),
     users.UserNotFound: _is(NotFound),
     users.EmailTaken: _is(EmailTaken),
+    users.PasswordChanged: _is(WrongPassword),
     users.LastAdmin: _is(LastAdmin),
     users.NoLongerAllowed: _is(Forbidden),
     messages.Blocked: _is(Blocked),

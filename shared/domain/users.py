@@ -75,6 +75,10 @@ class LastAdmin(Exception):
     """The last admin can neither lose the role nor delete the account."""
 
 
+class PasswordChanged(Exception):
+    """The password was changed after it was checked."""
+
+
 class NoLongerAllowed(Exception):
     """The user who acts has left, was banned or lost the role after the request was admitted."""
 

@@ -7,15 +7,18 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from shared.domain.users import PasswordChanged
 from shared.postgres import Database, Statement
 from shared.repositories.bans import is_banned
 
 # This also deletes the user's expired sessions, so that their rows do not accumulate.
 _BEGIN = Statement(
     "session_begin",
-    """WITH swept AS (DELETE FROM sessions WHERE user_id = $2 AND expires_at < now())
-       INSERT INTO sessions (id, user_id, expires_at) VALUES ($1, $2, now() + make_interval(secs => $3))""",
-    ("text", "bigint", "double precision"),
+    """WITH swept AS (DELETE FROM sessions WHERE user_id = $2 AND expires_at < now()), owner AS MATERIALIZED (
+           SELECT id FROM users WHERE id = $2 AND deleted_at IS NULL AND password_hash = $4 FOR SHARE
+       )
+       INSERT INTO sessions (id, user_id, expires_at) SELECT $1, id, now() + make_interval(secs => $3) FROM owner""",
+    ("text", "bigint", "double precision", "text"),
 )
 _LOCK = Statement(
     "session_lock",
@@ -72,9 +75,14 @@ class SessionRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def begin(self, session_id: str, user_id: int, seconds: float) -> None:
-        """Begin a session with generation 0, which expires after `seconds` unless it is refreshed."""
-        await self._database.execute(_BEGIN, session_id, user_id, seconds)
+    async def begin(self, session_id: str, user_id: int, seconds: float, *, checked_hash: str) -> None:
+        """Begin a session with generation 0, which expires after `seconds` unless it is refreshed.
+
+        `checked_hash` is the hash of the password that was checked. Raises PasswordChanged if the user has left or has
+        another password now: the change has ended all sessions, and this one would outlive it.
+        """
+        if not await self._database.execute(_BEGIN, session_id, user_id, seconds, checked_hash):
+            raise PasswordChanged
 
     async def refresh(
         self, session_id: str, generation: int, seconds: float, *, grace_seconds: float

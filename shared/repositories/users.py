@@ -15,6 +15,7 @@ from shared.domain.users import (
     EmailTaken,
     LastAdmin,
     NoLongerAllowed,
+    PasswordChanged,
     PublicUser,
     Role,
     Standing,
@@ -71,8 +72,8 @@ _UPDATE = Statement(
     "user_update",
     f"""UPDATE users AS u SET name = coalesce($2, name), email = coalesce($3, email),
                              password_hash = coalesce($4, password_hash)
-        WHERE id = $1 AND deleted_at IS NULL RETURNING {_COLUMNS}""",
-    ("bigint", "text", "text", "text"),
+        WHERE id = $1 AND deleted_at IS NULL AND ($5 IS NULL OR password_hash = $5) RETURNING {_COLUMNS}""",
+    ("bigint", "text", "text", "text", "text"),
 )
 _REVOKE_SESSIONS = Statement(
     "user_revoke_sessions",
@@ -169,9 +170,9 @@ class UserRepository:
             raise UserNotFound
         return str(row[0])
 
-    async def replace_password_hash(self, user_id: int, old: str, new: str) -> None:
-        """Store the same password hashed with current parameters; do nothing if it has been changed since."""
-        await self._database.execute(_SET_PASSWORD_HASH, user_id, old, new)
+    async def replace_password_hash(self, user_id: int, old: str, new: str) -> bool:
+        """Store the same password hashed with current parameters. Returns False if it has been changed since."""
+        return await self._database.execute(_SET_PASSWORD_HASH, user_id, old, new) > 0
 
     async def update(
         self,
@@ -181,14 +182,19 @@ class UserRepository:
         name: str | None = None,
         email: str | None = None,
         password_hash: str | None = None,
+        checked_hash: str | None = None,
     ) -> tuple[User, list[str]]:
         """Change the fields that are not None. Returns the user, and the ids of sessions that a new password ended.
 
-        Raises EmailTaken or UserNotFound.
+        `checked_hash` is the hash of the current password that was checked, if it was. Raises EmailTaken,
+        PasswordChanged or UserNotFound.
         """
         try:
             async with self._database.transaction() as transaction:
-                user = _found(await transaction.fetch_one(_UPDATE, user_id, name, email, password_hash))
+                row = await transaction.fetch_one(_UPDATE, user_id, name, email, password_hash, checked_hash)
+                if row is None:
+                    await _require_password(transaction, user_id, checked_hash)
+                user = _found(row)
                 ended: list[str] = []
                 if password_hash is not None:
                     rows = await transaction.fetch(_REVOKE_SESSIONS, user_id, session_id, "password changed")
@@ -197,10 +203,15 @@ class UserRepository:
         except psycopg2.errors.UniqueViolation:
             raise EmailTaken from None
 
-    async def delete(self, user_id: int) -> None:
-        """Delete the account: its listings go to the trash, its messages stay. Raises LastAdmin or UserNotFound."""
+    async def delete(self, user_id: int, *, checked_hash: str | None = None) -> None:
+        """Delete the account: its listings go to the trash, its messages stay.
+
+        `checked_hash` is the hash of the password that was checked, if it was. Raises LastAdmin, PasswordChanged or
+        UserNotFound.
+        """
         async with self._database.transaction() as transaction:
             (await _lock(transaction, user_id, by=None)).require_another_admin()
+            await _require_password(transaction, user_id, checked_hash)
             if not await transaction.execute(_DELETE, user_id):
                 raise UserNotFound
             await transaction.execute(_TRASH_LISTINGS, user_id)
@@ -262,6 +273,15 @@ class UserRepository:
             parameters.append(before_id)
         sql = f"SELECT {_COLUMNS} FROM users u WHERE {' AND '.join(conditions)} ORDER BY u.id DESC LIMIT %s"
         return [_user(row) for row in await self._database.fetch(Statement("", sql), *parameters, limit)]
+
+
+async def _require_password(transaction: Transaction, user_id: int, checked_hash: str | None) -> None:
+    """Raises PasswordChanged if the user has another password than the one that was checked, UserNotFound if gone."""
+    row = await transaction.fetch_one(_PASSWORD_HASH, user_id)
+    if row is None:
+        raise UserNotFound
+    if checked_hash is not None and row[0] != checked_hash:
+        raise PasswordChanged
 
 
 @dataclass(frozen=True, slots=True)
