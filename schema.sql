@@ -28,6 +28,8 @@ CREATE TABLE IF NOT EXISTS users (
     ban_reason     text,
     CHECK (deleted_at IS NOT NULL OR (email IS NOT NULL AND password_hash IS NOT NULL))
 );
+-- Access tokens without a row in `sessions` that were issued up to then admit nobody.
+ALTER TABLE users ADD COLUMN IF NOT EXISTS tokens_valid_after timestamptz;
 CREATE UNIQUE INDEX IF NOT EXISTS users_email_key ON users (lower(email));
 CREATE INDEX IF NOT EXISTS users_admins ON users (id) WHERE role = 'admin' AND deleted_at IS NULL;
 CREATE INDEX IF NOT EXISTS users_moderators ON users (id) WHERE role = 'moderator' AND deleted_at IS NULL;

@@ -48,6 +48,8 @@ class Claims:
     """The role when the token was issued. Never decide by it."""
     expires_at: int
     """Seconds since the epoch."""
+    issued_at: int = 0
+    """Seconds since the epoch; 0 if the token does not say."""
 
 
 class Tokens:
@@ -121,6 +123,7 @@ class Tokens:
             session_id=_session_id(claims, token),
             role=Role(role) if role in tuple(Role) else None,
             expires_at=expires_at,
+            issued_at=_issued_at(claims),
         )
 
     def issue_refresh(self, session_id: str, generation: int) -> str:
@@ -156,6 +159,14 @@ class _WithReadyKey(HMACAlgorithm):
 def new_session_id() -> str:
     """Returns an id without a dot, because it is the first part of a refresh token."""
     return secrets.token_urlsafe(18)
+
+
+def _issued_at(claims: dict[str, Any]) -> int:
+    issued_at = claims.get("iat")
+    # A boolean is an int, too.
+    if not isinstance(issued_at, (int, float)) or isinstance(issued_at, bool) or not 0 < issued_at <= _MAX_EXPIRY:
+        return 0
+    return int(issued_at)
 
 
 def _session_id(claims: dict[str, Any], token: str) -> str:

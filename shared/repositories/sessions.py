@@ -7,9 +7,10 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from shared.domain.users import PasswordChanged
+from shared.domain.users import PasswordChanged, Session
 from shared.postgres import Database, Statement
 from shared.repositories.bans import is_banned
+from shared.repositories.users import KeptToken, end_other_tokens
 
 # This also deletes the user's expired sessions, so that their rows do not accumulate.
 _BEGIN = Statement(
@@ -46,6 +47,16 @@ _END = Statement(
     "session_end",
     "UPDATE sessions SET revoked_at = now(), revoked_because = $2 WHERE id = $1 AND revoked_at IS NULL",
     ("text", "text"),
+)
+
+
+_OF_USER = Statement(
+    "session_of_user",
+    """SELECT id, created_at, expires_at FROM sessions
+       WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > now()
+         AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3))
+       ORDER BY created_at DESC, id DESC LIMIT $4""",
+    ("bigint", "timestamptz", "text", "integer"),
 )
 
 
@@ -110,6 +121,16 @@ class SessionRepository:
                 return RefreshOutcome(Refresh.ROTATED, user_id, current)
             await transaction.execute(_ROTATE, session_id, seconds)
             return RefreshOutcome(Refresh.ROTATED, user_id, current + 1)
+
+    async def of_user(self, user_id: int, *, before: tuple[datetime, str] | None, limit: int) -> list[Session]:
+        """Returns the sessions that have not ended, latest first; `before` is the time and id of the last one seen."""
+        since, last_id = before or (None, None)
+        return [Session(*row) for row in await self._database.fetch(_OF_USER, user_id, since, last_id, limit)]
+
+    async def end_others(self, user_id: int, kept: KeptToken) -> None:
+        """End all of the user's sessions and tokens except one."""
+        async with self._database.transaction() as transaction:
+            await end_other_tokens(transaction, user_id, kept, "logged out everywhere else")
 
     async def revoke(self, session_id: str, user_id: int, expires_at: datetime, because: str) -> None:
         """End a session at once, also if it has no row. `expires_at` is the expiry of the token that named it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg2.errors
 
@@ -33,7 +33,8 @@ _COLUMNS = f"""u.id, u.email, u.name, u.role, u.created_at, u.banned_at, u.banne
 
 _STANDINGS = Statement(
     "user_standings",
-    f"""SELECT asked.user_id, asked.session_id, u.name, u.role, {_IS_BANNED}, s.revoked_at IS NOT NULL
+    f"""SELECT asked.user_id, asked.session_id, u.name, u.role, {_IS_BANNED}, s.revoked_at IS NOT NULL,
+               CASE WHEN s.id IS NULL THEN floor(extract(epoch FROM u.tokens_valid_after))::bigint END
         FROM unnest($1, $2) AS asked (user_id, session_id)
         JOIN users u ON u.id = asked.user_id AND u.deleted_at IS NULL
         LEFT JOIN sessions s ON s.id = asked.session_id""",
@@ -81,6 +82,14 @@ _REVOKE_SESSIONS = Statement(
        WHERE user_id = $1 AND id IS DISTINCT FROM $2 AND revoked_at IS NULL RETURNING id""",
     ("bigint", "text", "text"),
 )
+_END_TOKENS = Statement(
+    "user_end_tokens", "UPDATE users SET tokens_valid_after = clock_timestamp() WHERE id = $1", ("bigint",)
+)
+_KEEP_TOKEN = Statement(
+    "user_keep_token",
+    "INSERT INTO sessions (id, user_id, expires_at) VALUES ($2, $1, to_timestamp($3)) ON CONFLICT DO NOTHING",
+    ("bigint", "text", "double precision"),
+)
 # In one order, so that two of these transactions never wait for each other.
 _LOCK_ADMINS_AND = Statement(
     "user_lock_admins_and",
@@ -117,6 +126,14 @@ _DELETE = Statement(
 )
 
 
+class KeptToken(NamedTuple):
+    """The token of the request, which goes on while all others of its user end: its session and its expiry."""
+
+    session_id: str
+    expires_at: int
+    """Seconds since the epoch."""
+
+
 class UserRepository:
     """Every method raises DatabaseUnavailable while Postgres is away."""
 
@@ -126,7 +143,7 @@ class UserRepository:
     async def standings(self, pairs: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Standing]:
         """Returns standings by (user id, session id), with one statement; users who do not exist are absent."""
         rows = await self._database.fetch(_STANDINGS, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
-        return {(row[0], row[1]): Standing(row[2], Role(row[3]), row[4], row[5]) for row in rows}
+        return {(row[0], row[1]): Standing(row[2], Role(row[3]), row[4], row[5], row[6]) for row in rows}
 
     async def create(self, email: str, name: str, password_hash: str) -> User:
         """Create a user and return them. Raises EmailTaken."""
@@ -178,13 +195,13 @@ class UserRepository:
         self,
         user_id: int,
         *,
-        session_id: str,
+        kept: KeptToken,
         name: str | None = None,
         email: str | None = None,
         password_hash: str | None = None,
         checked_hash: str | None = None,
-    ) -> tuple[User, list[str]]:
-        """Change the fields that are not None. Returns the user, and the ids of sessions that a new password ended.
+    ) -> User:
+        """Change the fields that are not None. Returns the user. A new password ends all tokens except those `kept`.
 
         `checked_hash` is the hash of the current password that was checked, if it was. Raises EmailTaken,
         PasswordChanged or UserNotFound.
@@ -195,11 +212,9 @@ class UserRepository:
                 if row is None:
                     await _require_password(transaction, user_id, checked_hash)
                 user = _found(row)
-                ended: list[str] = []
                 if password_hash is not None:
-                    rows = await transaction.fetch(_REVOKE_SESSIONS, user_id, session_id, "password changed")
-                    ended = [row[0] for row in rows]
-                return user, ended
+                    await end_other_tokens(transaction, user_id, kept, "password changed")
+                return user
         except psycopg2.errors.UniqueViolation:
             raise EmailTaken from None
 
@@ -273,6 +288,14 @@ class UserRepository:
             parameters.append(before_id)
         sql = f"SELECT {_COLUMNS} FROM users u WHERE {' AND '.join(conditions)} ORDER BY u.id DESC LIMIT %s"
         return [_user(row) for row in await self._database.fetch(Statement("", sql), *parameters, limit)]
+
+
+async def end_other_tokens(transaction: Transaction, user_id: int, kept: KeptToken, because: str) -> None:
+    """End all of the user's sessions and tokens, with and without a session, except one."""
+    await transaction.execute(_END_TOKENS, user_id)
+    # If it has no session, it gets one now: a token with a stored session does not end by its age.
+    await transaction.execute(_KEEP_TOKEN, user_id, *kept)
+    await transaction.execute(_REVOKE_SESSIONS, user_id, kept.session_id, because)
 
 
 async def _require_password(transaction: Transaction, user_id: int, checked_hash: str | None) -> None:
