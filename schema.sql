@@ -28,6 +28,8 @@ CREATE TABLE IF NOT EXISTS users (
     ban_reason     text,
     CHECK (deleted_at IS NOT NULL OR (email IS NOT NULL AND password_hash IS NOT NULL))
 );
+-- Access tokens without a row in `sessions` that were issued up to then admit nobody.
+ALTER TABLE users ADD COLUMN IF NOT EXISTS tokens_valid_after timestamptz;
 CREATE UNIQUE INDEX IF NOT EXISTS users_email_key ON users (lower(email));
 CREATE INDEX IF NOT EXISTS users_admins ON users (id) WHERE role = 'admin' AND deleted_at IS NULL;
 CREATE INDEX IF NOT EXISTS users_moderators ON users (id) WHERE role = 'moderator' AND deleted_at IS NULL;
@@ -172,103 +174,29 @@ ALTER TABLE listings ADD COLUMN IF NOT EXISTS search tsvector
 CREATE INDEX IF NOT EXISTS listings_search ON listings USING gin (search) WITH (fastupdate = off)
     WHERE trashed_at IS NULL;
 
--- The words of titles, makes and models. Searches use them to correct misspelled words and to complete unfinished ones.
--- `uses` stops at 5: such a word is common, and no transaction has to wait for its row. A word is deleted with the last
--- listing outside the trash that has it. A statement that changes several words locks them in the order of the collation
--- "C", so that two such statements never deadlock.
+-- The words of titles, makes and models that all visitors can read, each with the number of its sellers. Searches use them
+-- to correct misspelled words and to complete unfinished ones. shared/repositories/vocabulary.py collects them now and
+-- then: no trigger adds a word, so nobody learns from the vocabulary what is not on show.
 CREATE TABLE IF NOT EXISTS vocabulary (
     word text COLLATE "C" PRIMARY KEY,
     uses smallint NOT NULL
 );
 CREATE INDEX IF NOT EXISTS vocabulary_trigrams ON vocabulary USING gist (word gist_trgm_ops (siglen = 32));
 
-CREATE OR REPLACE FUNCTION learn_words() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
-BEGIN
-    INSERT INTO vocabulary AS known (word, uses)
-    SELECT word, least(count(*), 5)
-    FROM (SELECT DISTINCT id, unnest(search_words(concat_ws(' ', title, make, model))) COLLATE "C" AS word
-          FROM changed) AS found
-    WHERE length(word) > 1 AND NOT EXISTS (SELECT FROM vocabulary v WHERE v.word = found.word AND v.uses >= 5)
-    GROUP BY word ORDER BY word
-    ON CONFLICT (word) DO UPDATE SET uses = least(known.uses + excluded.uses, 5);
-    RETURN NULL;
-END $$;
-CREATE OR REPLACE TRIGGER listings_learn_words AFTER INSERT ON listings
-    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION learn_words();
 
--- Returns how many listings outside the trash have a word, in any field, and 5 if there are more. It may use only the
--- search index: the planner does not know the word, and would look for a rare one by reading the whole table.
-CREATE OR REPLACE FUNCTION word_uses(word text) RETURNS smallint LANGUAGE plpgsql STABLE
-    SET search_path FROM CURRENT SET enable_seqscan = off SET enable_indexscan = off SET enable_indexonlyscan = off AS $$
-BEGIN
-    RETURN (SELECT count(*) FROM (
-        SELECT FROM listings WHERE search @@ quote_literal(word)::tsquery AND trashed_at IS NULL LIMIT 5
-    ) AS found);
-END $$;
-
--- Called after a listing has lost a word. FOR UPDATE waits for a transaction that has just added the word, so that its
--- listing is counted too.
-CREATE OR REPLACE FUNCTION forget_word(gone text) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
-BEGIN
-    IF word_uses(gone) < (SELECT uses FROM vocabulary WHERE word = gone) THEN
-        PERFORM FROM vocabulary WHERE word = gone FOR UPDATE;
-        UPDATE vocabulary SET uses = least(uses, word_uses(gone)) WHERE word = gone;
-        DELETE FROM vocabulary WHERE word = gone AND uses = 0;
-    END IF;
-END $$;
-
-CREATE OR REPLACE FUNCTION learn_and_forget_words() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
-DECLARE
-    changed record;
-BEGIN
-    FOR changed IN
-        SELECT word, sum(change) AS change
-        FROM (
-            SELECT DISTINCT b.id, -1 AS change, unnest(search_words(concat_ws(' ', b.title, b.make, b.model))) AS word
-            FROM listings_before b JOIN listings_after a ON a.id = b.id
-            WHERE b.trashed_at IS NULL AND (b.title, b.make, b.model, b.trashed_at)
-                IS DISTINCT FROM (a.title, a.make, a.model, a.trashed_at)
-            UNION ALL
-            SELECT DISTINCT a.id, 1, unnest(search_words(concat_ws(' ', a.title, a.make, a.model)))
-            FROM listings_after a JOIN listings_before b ON b.id = a.id
-            WHERE a.trashed_at IS NULL AND (b.title, b.make, b.model, b.trashed_at)
-                IS DISTINCT FROM (a.title, a.make, a.model, a.trashed_at)
-        ) AS found
-        WHERE length(word) > 1 GROUP BY word HAVING sum(change) <> 0 ORDER BY word COLLATE "C"
-    LOOP
-        IF changed.change < 0 THEN
-            PERFORM forget_word(changed.word);
-        ELSIF NOT EXISTS (SELECT FROM vocabulary WHERE word = changed.word AND uses >= 5) THEN
-            INSERT INTO vocabulary AS known (word, uses) VALUES (changed.word, least(changed.change, 5))
-            ON CONFLICT (word) DO UPDATE SET uses = least(known.uses + excluded.uses, 5);
-        END IF;
-    END LOOP;
-    RETURN NULL;
-END $$;
-CREATE OR REPLACE TRIGGER listings_learn_and_forget_words AFTER UPDATE ON listings
-    REFERENCING OLD TABLE AS listings_before NEW TABLE AS listings_after
-    FOR EACH STATEMENT EXECUTE FUNCTION learn_and_forget_words();
-
-CREATE OR REPLACE FUNCTION forget_words() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
-BEGIN
-    PERFORM forget_word(word) FROM (
-        SELECT DISTINCT unnest(search_words(concat_ws(' ', title, make, model))) COLLATE "C" AS word
-        FROM listings_before WHERE trashed_at IS NULL ORDER BY word
-    ) AS found WHERE length(word) > 1;
-    RETURN NULL;
-END $$;
-CREATE OR REPLACE TRIGGER listings_forget_words AFTER DELETE ON listings
-    REFERENCING OLD TABLE AS listings_before FOR EACH STATEMENT EXECUTE FUNCTION forget_words();
-
--- Earlier versions never deleted words: delete those that no listing has any more.
+-- Earlier versions learned every word from triggers, also those of listings that are not on show.
 DO $$
 BEGIN
-    IF EXISTS (SELECT FROM pg_trigger WHERE tgname = 'listings_learn_changed_words') THEN
-        DROP TRIGGER listings_learn_changed_words ON listings;
-        DROP FUNCTION learn_changed_words();
-        DELETE FROM vocabulary WHERE word_uses(word) = 0;
+    IF EXISTS (SELECT FROM pg_trigger WHERE tgname = 'listings_learn_words') THEN
+        DELETE FROM vocabulary;
     END IF;
 END $$;
+DROP TRIGGER IF EXISTS listings_learn_changed_words ON listings;
+DROP TRIGGER IF EXISTS listings_learn_words ON listings;
+DROP TRIGGER IF EXISTS listings_learn_and_forget_words ON listings;
+DROP TRIGGER IF EXISTS listings_forget_words ON listings;
+DROP FUNCTION IF EXISTS learn_changed_words(), learn_words(), learn_and_forget_words(), forget_words(),
+    forget_word(text), word_uses(text);
 
 -- What belongs to a listing ------------------------------------------------------------------------------------------
 
@@ -357,6 +285,12 @@ CREATE TABLE IF NOT EXISTS nodes (
     alive_until timestamptz NOT NULL,
     heard_at    timestamptz NOT NULL, -- when its link to Redis was last known to be up
     unheard     bigint      NOT NULL  -- grows when it publishes while the link is away
+);
+
+-- What one process at a time does now and then, such as collecting the vocabulary, and when it was last done.
+CREATE TABLE IF NOT EXISTS chores (
+    name    text        PRIMARY KEY,
+    done_at timestamptz NOT NULL
 );
 
 -- Private messages ----------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from api.services import Services
 from shared.access.actor import Actor
 from shared.access.admission import Refused
 from shared.access.policy import Action, may_ever, needs_login
+from shared.domain.users import NoLongerAllowed
 
 Handler = Callable[[Call], Awaitable[Any]]
 """Its return annotation says what it answers (api/answers.py); its docstring says what it does."""
@@ -63,7 +64,12 @@ def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaita
         if route.body is not None and await call.wait_for_body():
             # While the body arrived, the user may have been banned or have lost a role.
             call.actor = await admit(request)
-        answered = await route.handler(call)
+        try:
+            answered = await route.handler(call)
+        except NoLongerAllowed:
+            # They have left, were banned or lost the role meanwhile: the answer is that of a request that comes now.
+            await admit(request)
+            raise
         if not call.input_checked:
             raise RuntimeError(f"the handler of {route.method} {route.path} called neither query() nor body()")
         return response_of(answered, route.status)

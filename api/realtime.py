@@ -55,9 +55,10 @@ class Realtime:
         """Make the gateways check again who may see the seller's listings."""
         self.broadcast([control.CONTROL], control.SELLER_CHANGED, control.seller_changed(user_id))
 
-    def disconnect(self, user_id: int, session_id: str | None = None) -> None:
-        """Close a user's sockets, or only those of one session, on every gateway."""
-        self.broadcast([control.CONTROL], control.DISCONNECT, control.disconnect(user_id, session_id))
+    def disconnect(self, user_id: int, session_id: str | None = None, *, kept_session_id: str | None = None) -> None:
+        """Close a user's sockets, only those of one session, or all but those of one, on every gateway."""
+        payload = control.disconnect(user_id, session_id, kept_session_id=kept_session_id)
+        self.broadcast([control.CONTROL], control.DISCONNECT, payload)
 
     def role_changed(self, user_id: int, role: Role) -> None:
         """Tell the gateways a user's new role."""

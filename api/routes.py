@@ -56,6 +56,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/api/logout", accounts.logout, Action.SESSION_END),
     Route("GET", "/api/me", accounts.read, Action.ACCOUNT_READ),
     Route("PATCH", "/api/me", accounts.change, Action.ACCOUNT_CHANGE, body=ProfileBody),
+    Route("GET", "/api/me/sessions", accounts.sessions, Action.ACCOUNT_READ, query=PageQuery),
+    Route("DELETE", "/api/me/sessions", accounts.end_other_sessions, Action.SESSION_END),
     Route("DELETE", "/api/me", accounts.leave, Action.ACCOUNT_DELETE, body=LeaveBody),
     # users
     Route("GET", "/api/me/blocks", blocks.find, Action.BLOCK_READ, query=PageQuery),

@@ -8,6 +8,7 @@ from functools import partial
 
 from aiohttp import web
 
+from api.chores import Chores
 from api.front_page import FrontPage, read_front_pages
 from api.passwords import Passwords
 from api.pictures.abandoned import AbandonedFiles
@@ -78,6 +79,7 @@ class Services:
     picture_workers: PictureWorkers
     picture_storage: PictureStorage
     abandoned_files: AbandonedFiles
+    chores: Chores
     message_writer: MessageWriter
 
     @classmethod
@@ -110,7 +112,7 @@ class Services:
             listings=listings,
             shown_listings=SharedReads(listings.read_many_for_anyone, most=MOST_SHARED),
             front_pages=SharedReads(partial(read_front_pages, listings), most=MOST_SHARED),
-            listing_search=ListingSearch(database),
+            listing_search=ListingSearch(database, correction_seconds=settings.correction_seconds),
             listing_access=ListingAccess(database),
             trash=TrashRepository(database),
             replies=ReplyRepository(database),
@@ -120,6 +122,7 @@ class Services:
             picture_workers=PictureWorkers.from_settings(settings),
             picture_storage=storage,
             abandoned_files=AbandonedFiles(pictures, storage, settings.abandoned_files_seconds),
+            chores=Chores(settings),
             message_writer=chats.writer,
         )
 
@@ -127,6 +130,7 @@ class Services:
         """Start everything that runs in the background."""
         await self.picture_workers.__aenter__()
         self.abandoned_files.start()
+        self.chores.start()
         await self.broker.start(self.realtime)
         await self.membership.__aenter__()
 
@@ -137,6 +141,7 @@ class Services:
         await self.shown_listings.close()
         await self.front_pages.close()
         await self.abandoned_files.stop()
+        await self.chores.stop()
         await self.picture_workers.close()
         await self.picture_storage.close()
         await self.broker.stop()

@@ -68,6 +68,11 @@ class Settings:
     database_timeout_seconds: float = 5.0
     """A statement that takes longer fails with `DatabaseUnavailable`."""
 
+    vocabulary_seconds: float = 900.0
+    """How often one of the APIs collects anew, from all listings on show, the words by which searches are corrected."""
+    correction_seconds: float = 0.2
+    """A search whose unknown words cannot be corrected within this time goes on without corrections."""
+
     max_message_batch: int = 200
     """The most private messages that one statement stores."""
     max_waiting_messages: int = 20_000

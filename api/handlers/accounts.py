@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from api.answers import Page
 from api.call import Call
+from api.pagination import decode_cursor, page
 from api.problems import (
     BannedUser,
     InvalidRefreshToken,
@@ -13,12 +15,14 @@ from api.problems import (
 )
 from api.schemas import answers
 from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody
+from api.schemas.pages import PageQuery
 from api.services import Services
 from shared.access.tokens import InvalidToken, new_session_id
 from shared.domain.times import rfc3339
-from shared.domain.users import User
+from shared.domain.users import PasswordChanged, User
 from shared.logs import log_of
 from shared.repositories.sessions import Refresh
+from shared.repositories.users import KeptToken
 
 log = log_of(__name__)
 
@@ -29,7 +33,7 @@ async def register(call: Call) -> answers.SignedIn:
     services = call.services
     password_hash = await services.passwords.hash(body.password)
     user = await services.users.create(body.email, body.name, password_hash)
-    return await _begin_session(call, user)
+    return await _begin_session(call, user, password_hash)
 
 
 async def login(call: Call) -> answers.SignedIn:
@@ -48,8 +52,12 @@ async def login(call: Call) -> answers.SignedIn:
         raise _banned(user)
     if services.passwords.is_outdated(password_hash):
         new_hash = await services.passwords.hash(body.password)
-        await services.users.replace_password_hash(user.id, password_hash, new_hash)
-    return await _begin_session(call, user)
+        if await services.users.replace_password_hash(user.id, password_hash, new_hash):
+            password_hash = new_hash
+    try:
+        return await _begin_session(call, user, password_hash)
+    except PasswordChanged:
+        raise WrongCredentials from None
 
 
 async def refresh(call: Call) -> answers.SignedIn:
@@ -96,39 +104,63 @@ async def read(call: Call) -> answers.Profile:
 
 
 async def change(call: Call) -> answers.Profile:
-    """Change your profile; a new password ends your other sessions."""
+    """Change your profile; a new password ends your other sessions and tokens."""
     body = await call.body(ProfileBody)
     user_id, services = call.user.user_id, call.services
+    checked_hash = None
     if body.current_password is not None and (body.email is not None or body.password is not None):
-        await _check_password(services, user_id, body.current_password)
+        checked_hash = await _check_password(services, user_id, body.current_password)
     password_hash = None if body.password is None else await services.passwords.hash(body.password)
-    user, ended = await services.users.update(
+    user = await services.users.update(
         user_id,
-        session_id=call.user.session_id,
+        kept=_own_token(call),
         name=body.name,
         email=body.email,
         password_hash=password_hash,
+        checked_hash=checked_hash,
     )
-    for session_id in ended:
-        services.realtime.disconnect(user_id, session_id)
+    if password_hash is not None:
+        services.realtime.disconnect(user_id, kept_session_id=call.user.session_id)
     return answers.profile(user)
+
+
+async def sessions(call: Call) -> Page[answers.Session]:
+    """Where you are logged in, latest first."""
+    query = call.query(PageQuery)
+    before = decode_cursor(query.cursor, tuple[datetime, str])
+    found = await call.services.sessions.of_user(call.user.user_id, before=before, limit=query.limit + 1)
+    own = call.user.session_id
+    return page(found, query.limit, lambda one: answers.session(one, own), lambda one: (one.created_at, one.id))
+
+
+async def end_other_sessions(call: Call) -> None:
+    """Log out everywhere else: all other sessions, tokens and sockets of yours end."""
+    call.query()
+    await call.services.sessions.end_others(call.user.user_id, _own_token(call))
+    call.services.realtime.disconnect(call.user.user_id, kept_session_id=call.user.session_id)
+
+
+def _own_token(call: Call) -> KeptToken:
+    return KeptToken(call.user.session_id, call.user.token_expires_at)
 
 
 async def leave(call: Call) -> None:
     """Delete your account: your listings go to the trash, and the other side keeps your messages."""
     body = await call.body(LeaveBody)
     user_id, services = call.user.user_id, call.services
-    await _check_password(services, user_id, body.current_password)
-    await services.users.delete(user_id)
+    checked_hash = await _check_password(services, user_id, body.current_password)
+    await services.users.delete(user_id, checked_hash=checked_hash)
     services.realtime.disconnect(user_id)
     services.realtime.seller_changed(user_id)
 
 
-async def _begin_session(call: Call, user: User) -> answers.SignedIn:
+async def _begin_session(call: Call, user: User, checked_hash: str) -> answers.SignedIn:
     call.is_of(user.id)
     services = call.services
     session_id = new_session_id()
-    await services.sessions.begin(session_id, user.id, services.settings.refresh_token_seconds)
+    await services.sessions.begin(
+        session_id, user.id, services.settings.refresh_token_seconds, checked_hash=checked_hash
+    )
     return _signed_in(services, user, session_id, 0)
 
 
@@ -141,11 +173,13 @@ def _signed_in(services: Services, user: User, session_id: str, generation: int)
     )
 
 
-async def _check_password(services: Services, user_id: int, password: str) -> None:
+async def _check_password(services: Services, user_id: int, password: str) -> str:
+    """Returns the hash that the password was compared with. Raises WrongPassword."""
     await services.rate_limits.password_of(user_id)
     password_hash = await services.users.password_hash(user_id)
     if not await services.passwords.verify(password_hash, password):
         raise WrongPassword
+    return password_hash
 
 
 def _banned(user: User) -> BannedUser:

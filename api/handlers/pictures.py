@@ -27,6 +27,7 @@ from api.problems import (
 from api.schemas import answers
 from shared.access.policy import Action
 from shared.domain.pictures import ListingIsFull, Picture, PictureNotFound
+from shared.domain.users import NoLongerAllowed
 from shared.postgres import DatabaseUnavailable
 from shared.repositories.listing_access import SeenListing
 
@@ -68,7 +69,7 @@ async def _stored(call: Call, listing: SeenListing, data: bytes, place: Place) -
     stored = await store_picture(data, place, storage, lambda keys: pictures.expect(keys, grace))
     try:
         return await pictures.add(listing.id, stored, by=call.user.user_id, owner_id=listing.seller_id)
-    except (ListingIsFull, PictureNotFound):
+    except (ListingIsFull, PictureNotFound, NoLongerAllowed):
         # No row names these files. If deleting them fails here, they are deleted when their grace time is over.
         with suppress(StorageUnavailable, DatabaseUnavailable):
             await pictures.give_up(stored, storage.delete)

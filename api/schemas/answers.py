@@ -87,6 +87,25 @@ def profile(user: users.User) -> Profile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A log-in. `current` is the one that asks."""
+
+    id: str
+    created_at: Timestamp
+    expires_at: Timestamp
+    current: bool
+
+
+def session(session: users.Session, own_id: str) -> Session:
+    return Session(
+        id=session.id,
+        created_at=rfc3339(session.created_at),
+        expires_at=rfc3339(session.expires_at),
+        current=session.id == own_id,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ban:
     since: Timestamp
     until: Timestamp | None

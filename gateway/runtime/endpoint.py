@@ -261,7 +261,8 @@ class Endpoint:
         payload = Broadcast.from_envelope(control.CONTROL, envelope).value()
         match envelope.event:
             case control.DISCONNECT:
-                self.connections.disconnect(payload["user_id"], payload["session_id"])
+                kept = payload.get("kept_session_id")
+                self.connections.disconnect(payload["user_id"], payload["session_id"], kept_session_id=kept)
             case control.ROLE_CHANGED:
                 self.connections.role_changed(payload["user_id"], Role(payload["role"]))
             case control.CATCH_UP:

@@ -65,15 +65,23 @@ class Leaving(Protocol):
 
 
 class _Event:
-    """A recent event of a user: a disconnect (of all connections, or of one session), or a change of role."""
+    """A recent event of a user: a disconnect (of all connections, of one session or of all but one), or a change of
+    role."""
 
-    __slots__ = ("at", "role", "session_id", "user_id")
+    __slots__ = ("at", "kept_session_id", "role", "session_id", "user_id")
 
-    def __init__(self, at: float, user_id: int, session_id: str | None, role: Role | None) -> None:
+    def __init__(
+        self, at: float, user_id: int, session_id: str | None, kept_session_id: str | None, role: Role | None
+    ) -> None:
         self.at = at
         self.user_id = user_id
         self.session_id = session_id
+        self.kept_session_id = kept_session_id
         self.role = role
+
+    def ends(self, session_id: str) -> bool:
+        """True if the disconnect is meant for connections of this session."""
+        return self.session_id in (None, session_id) and self.kept_session_id != session_id
 
 
 class Roster:
@@ -176,14 +184,14 @@ class Roster:
                 continue
             if event.role is not None:
                 client.actor = client.actor.with_role(event.role)
-            elif event.session_id in (None, client.actor.session_id):
+            elif event.ends(client.actor.session_id):
                 client.close(DISCONNECTED)
 
-    def disconnect(self, user_id: int, session_id: str | None) -> None:
-        """Close a user's connections, or only those of one session, with 1001."""
-        self._remember(user_id, session_id=session_id)
+    def disconnect(self, user_id: int, session_id: str | None, *, kept_session_id: str | None = None) -> None:
+        """Close a user's connections, only those of one session, or all but those of one, with 1001."""
+        event = self._remember(user_id, session_id=session_id, kept_session_id=kept_session_id)
         for client in self.of_user(user_id):
-            if session_id in (None, client.actor.session_id):
+            if event.ends(client.actor.session_id):
                 client.close(DISCONNECTED)
 
     def role_changed(self, user_id: int, role: Role) -> None:
@@ -194,7 +202,14 @@ class Roster:
             client.actor = client.actor.with_role(role)
             client.notice(notice)
 
-    def _remember(self, user_id: int, *, session_id: str | None = None, role: Role | None = None) -> None:
+    def _remember(
+        self,
+        user_id: int,
+        *,
+        session_id: str | None = None,
+        kept_session_id: str | None = None,
+        role: Role | None = None,
+    ) -> _Event:
         now = asyncio.get_running_loop().time()
         while self._recent and self._recent[0].at < now - _RECENT_SECONDS:
             forgotten = self._recent.popleft()
@@ -202,9 +217,10 @@ class Roster:
             events.remove(forgotten)
             if not events:
                 del self._recent_of[forgotten.user_id]
-        event = _Event(now, user_id, session_id, role)
+        event = _Event(now, user_id, session_id, kept_session_id, role)
         self._recent.append(event)
         self._recent_of.setdefault(user_id, []).append(event)
+        return event
 
     # Regular checks
 

@@ -31,6 +31,8 @@ class Actor(msgspec.Struct, frozen=True, gc=False):
     name: str
     token_expires_at: int
     """Seconds since the epoch."""
+    token_issued_at: int = 0
+    """Seconds since the epoch; 0 if the token does not say."""
 
     @property
     def kind(self) -> Kind:
@@ -38,7 +40,7 @@ class Actor(msgspec.Struct, frozen=True, gc=False):
 
     def with_role(self, role: Role) -> Actor:
         """Returns the same user with another role."""
-        return Actor(self.user_id, self.session_id, role, self.name, self.token_expires_at)
+        return Actor(self.user_id, self.session_id, role, self.name, self.token_expires_at, self.token_issued_at)
 
 
 def kind_of(actor: Actor | None) -> Kind:

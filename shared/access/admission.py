@@ -84,12 +84,14 @@ class Admission:
         except InvalidToken as error:
             raise BadToken(str(error)) from None
         standing = await self._standings.get_now((claims.user_id, claims.session_id))
-        return _actor_if_welcome(standing, claims.user_id, claims.session_id, claims.expires_at)
+        return _actor_if_welcome(standing, claims.user_id, claims.session_id, claims.expires_at, claims.issued_at)
 
     async def readmit(self, actor: Actor) -> Actor:
         """Returns an admitted user as Postgres knows them now. Raises UserGone, SessionEnded or Banned."""
         standing = await self._standings.get((actor.user_id, actor.session_id))
-        return _actor_if_welcome(standing, actor.user_id, actor.session_id, actor.token_expires_at)
+        return _actor_if_welcome(
+            standing, actor.user_id, actor.session_id, actor.token_expires_at, actor.token_issued_at
+        )
 
     async def is_registered(self, user_id: int) -> bool:
         """True if the user exists, banned or not."""
@@ -100,11 +102,15 @@ class Admission:
         await self._standings.close()
 
 
-def _actor_if_welcome(standing: Standing | None, user_id: int, session_id: str, token_expires_at: int) -> Actor:
+def _actor_if_welcome(
+    standing: Standing | None, user_id: int, session_id: str, token_expires_at: int, token_issued_at: int
+) -> Actor:
     if standing is None:
         raise UserGone(user_id=user_id)
-    if standing.is_revoked:
+    # In the second of the change itself, a token that is older cannot be told from a newer one.
+    since = standing.tokens_valid_after
+    if standing.is_revoked or (since is not None and token_issued_at <= since):
         raise SessionEnded(user_id=user_id)
     if standing.is_banned:
         raise Banned(user_id=user_id)
-    return Actor(user_id, session_id, standing.role, standing.name, token_expires_at)
+    return Actor(user_id, session_id, standing.role, standing.name, token_expires_at, token_issued_at)

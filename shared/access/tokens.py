@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -26,6 +27,10 @@ _MAX_SESSION_ID_LENGTH = 200
 _MAX_EXPIRY = 253402300799  # the last second of the year 9999, after which datetime ends
 _MAX_GENERATION = 2**31 - 1
 _MAX_REMEMBERED = 10_000
+# Base64url without padding (RFC 7515, section 2). The last character of an HMAC-SHA256 has two bits that mean nothing:
+# they must be 0. A decoder ignores them, padding and blanks, so that without this rule a token had many spellings.
+_SPELLING = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
+_GENERATION = re.compile(r"0|[1-9][0-9]{0,9}")
 
 
 class InvalidToken(Exception):
@@ -43,6 +48,8 @@ class Claims:
     """The role when the token was issued. Never decide by it."""
     expires_at: int
     """Seconds since the epoch."""
+    issued_at: int = 0
+    """Seconds since the epoch; 0 if the token does not say."""
 
 
 class Tokens:
@@ -93,6 +100,8 @@ class Tokens:
 
     def _read(self, token: str) -> Claims:
         """Check everything about a token except its expiry."""
+        if _SPELLING.fullmatch(token) is None:
+            raise InvalidToken("malformed")
         try:
             claims = jwt.decode(
                 token,
@@ -114,6 +123,7 @@ class Tokens:
             session_id=_session_id(claims, token),
             role=Role(role) if role in tuple(Role) else None,
             expires_at=expires_at,
+            issued_at=_issued_at(claims),
         )
 
     def issue_refresh(self, session_id: str, generation: int) -> str:
@@ -124,7 +134,7 @@ class Tokens:
         """Returns the session's id and the generation. Raises InvalidToken."""
         session_id, _, rest = token.partition(".")
         digits, _, signature = rest.partition(".")
-        if not (digits.isascii() and digits.isdigit() and len(digits) <= 10 and signature.isascii()):
+        if _GENERATION.fullmatch(digits) is None or not signature.isascii():
             raise InvalidToken("malformed")
         generation = int(digits)
         try:
@@ -151,6 +161,14 @@ def new_session_id() -> str:
     return secrets.token_urlsafe(18)
 
 
+def _issued_at(claims: dict[str, Any]) -> int:
+    issued_at = claims.get("iat")
+    # A boolean is an int, too.
+    if not isinstance(issued_at, (int, float)) or isinstance(issued_at, bool) or not 0 < issued_at <= _MAX_EXPIRY:
+        return 0
+    return int(issued_at)
+
+
 def _session_id(claims: dict[str, Any], token: str) -> str:
     session_id = claims.get("sid")
     if isinstance(session_id, str) and 0 < len(session_id) <= _MAX_SESSION_ID_LENGTH and is_storable(session_id):
@@ -158,4 +176,5 @@ def _session_id(claims: dict[str, Any], token: str) -> str:
     identifier = claims.get("jti")
     if isinstance(identifier, str) and 0 < len(identifier) <= _MAX_SESSION_ID_LENGTH and is_storable(identifier):
         return f"jti:{claims['sub']}:{identifier}"
-    return "token:" + hashlib.sha256(token.encode()).hexdigest()
+    # Without the signature: only what is signed cannot be spelled in another way.
+    return "token:" + hashlib.sha256(token.rpartition(".")[0].encode()).hexdigest()

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 MAX_WORDS = 12
+MAX_CORRECTED = 3
+"""The most words of one search that are corrected: the last ones. Looking for similar words is slow."""
 COMMON = 5
-"""A word that listings use at least this often is common, and counts as spelled correctly."""
+"""A word that at least this many sellers use is common, and counts as spelled correctly."""
 
 _WORD = re.compile(r"[^\W_]+")
 _COMPOUND = re.compile(r"[^\W_]+(?:[-./'][^\W_]+)+")
@@ -34,7 +36,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class KnownWord:
-    """A word of the vocabulary and the number of its uses, counted up to `COMMON`."""
+    """A word of the vocabulary, and the number of sellers who use it."""
 
     word: str
     uses: int
@@ -66,6 +68,20 @@ def _one_word(name: Term, number: Term) -> str | None:
     return None
 
 
+def unknown(typed: Sequence[Term], known: Iterable[tuple[str, KnownWord]]) -> list[str]:
+    """Returns the words to correct: at most `MAX_CORRECTED`, each of which neither is nor begins a common word.
+
+    `known` has the words of the vocabulary that each spelling begins.
+    """
+    common = {spelling for spelling, word in known if word.uses >= COMMON}
+    words = [term.spelling for term in typed if term.spelling not in common and _may_be_corrected(term.spelling)]
+    return words[-MAX_CORRECTED:]
+
+
+def _may_be_corrected(spelling: str) -> bool:
+    return spelling.isalpha() and len(spelling) >= 3
+
+
 def tsquery(typed: Sequence[Term], known: Iterable[tuple[str, KnownWord]]) -> str:
     """Returns the search in the notation of Postgres's tsquery.
 
@@ -90,9 +106,10 @@ def _variants(term: Term, near: Sequence[KnownWord], is_last: bool) -> str:
     # The beginning of a common word is probably that word, unfinished.
     is_begun = any(known.uses >= COMMON for known in near if known.word.startswith(spelling))
     corrected = [] if is_begun else corrections(spelling, near, uses)
-    alternatives = [quoted(word) for word in dict.fromkeys((spelling, *completions, *corrected))]
-    if is_last and not completions and len(spelling) > 2 and not spelling.isdigit():
-        # No title has this word. It may be unfinished, or only descriptions have it.
+    # The last word may be unfinished, whatever the vocabulary has. A word of one or two letters begins too many.
+    is_open = is_last and len(spelling) > 2 and not spelling.isdigit()
+    alternatives = [quoted(word) for word in dict.fromkeys((spelling, *(() if is_open else completions), *corrected))]
+    if is_open:
         alternatives[0] += ":*"
     if term.parts:
         alternatives.append(f"({' & '.join(map(quoted, term.parts))})")
@@ -105,7 +122,7 @@ def corrections(spelling: str, near: Sequence[KnownWord], uses: int = 0) -> list
     `uses` is how often the spelling itself is used. A common word needs no correction. A rare word may be a mistake
     that other people made too, so only common words correct it.
     """
-    if uses >= COMMON or not spelling.isalpha() or len(spelling) < 3:
+    if uses >= COMMON or not _may_be_corrected(spelling):
         return []
     allowed = 1 if len(spelling) < 6 else 2
     least_uses = COMMON if uses else 1

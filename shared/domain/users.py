@@ -65,6 +65,17 @@ class Standing:
     is_banned: bool
     is_revoked: bool
     """True if the session was logged out or ended in another way."""
+    tokens_valid_after: int | None = None
+    """Seconds since the epoch: a token without a stored session has ended if it was issued up to then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A log-in that has not ended: since when, and until when if it is not refreshed."""
+
+    id: str
+    created_at: datetime
+    expires_at: datetime
 
 
 class EmailTaken(Exception):
@@ -73,6 +84,14 @@ class EmailTaken(Exception):
 
 class LastAdmin(Exception):
     """The last admin can neither lose the role nor delete the account."""
+
+
+class PasswordChanged(Exception):
+    """The password was changed after it was checked."""
+
+
+class NoLongerAllowed(Exception):
+    """The user who acts has left, was banned or lost the role after the request was admitted."""
 
 
 class UserNotFound(Exception):

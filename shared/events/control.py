@@ -9,7 +9,7 @@ from shared.domain.users import Role
 CONTROL = "control"
 
 DISCONNECT = "disconnect"
-"""Close the sockets of a user, or those of one of their sessions, with 1001."""
+"""Close the sockets of a user, those of one of their sessions, or all but those of one, with 1001."""
 ROLE_CHANGED = "role_changed"
 """Close the channels that the user may no longer see."""
 
@@ -22,9 +22,11 @@ SELLER_CHANGED = "seller_changed"
 """A seller was banned or unbanned, or deleted the account: check again who may see their listings."""
 
 
-def disconnect(user_id: int, session_id: str | None = None) -> dict[str, Any]:
-    """Returns the payload of DISCONNECT. Without a session it means all sockets of the user."""
-    return {"user_id": user_id, "session_id": session_id}
+def disconnect(user_id: int, session_id: str | None = None, *, kept_session_id: str | None = None) -> dict[str, Any]:
+    """Returns the payload of DISCONNECT. Without a session it means all sockets of the user, except those of a kept
+    one."""
+    payload: dict[str, Any] = {"user_id": user_id, "session_id": session_id}
+    return payload if kept_session_id is None else {**payload, "kept_session_id": kept_session_id}
 
 
 def role_changed(user_id: int, role: Role) -> dict[str, Any]:

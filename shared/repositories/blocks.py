@@ -5,15 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.users import PublicUser, UserNotFound
+from shared.access.policy import Action
+from shared.domain.users import NoLongerAllowed, PublicUser, UserNotFound
 from shared.postgres import Database, Statement
+from shared.repositories.acting import acting
 from shared.repositories.users import public_user
 
 _BLOCK = Statement(
     "block",
-    """WITH blocked AS (SELECT id, name, role, created_at FROM users WHERE id = $2 AND deleted_at IS NULL),
-            added AS (INSERT INTO blocks (blocker_id, blocked_id) SELECT $1, id FROM blocked ON CONFLICT DO NOTHING)
-       SELECT * FROM blocked""",
+    f"""WITH actor AS MATERIALIZED ({acting("$1", Action.BLOCK_CHANGE)}),
+            blocked AS (SELECT id, name, role, created_at FROM users WHERE id = $2 AND deleted_at IS NULL),
+            added AS (
+                INSERT INTO blocks (blocker_id, blocked_id) SELECT actor.id, blocked.id FROM actor, blocked
+                ON CONFLICT DO NOTHING
+            )
+       SELECT blocked.*, EXISTS (SELECT FROM actor) FROM blocked""",
     ("bigint", "bigint"),
 )
 _UNBLOCK = Statement(
@@ -47,10 +53,15 @@ class BlockRepository:
         self._database = database
 
     async def block(self, blocker_id: int, blocked_id: int) -> PublicUser:
-        """Block a user, and return that user. A second block changes nothing. Raises UserNotFound."""
+        """Block a user, and return that user. A second block changes nothing.
+
+        Raises UserNotFound or NoLongerAllowed.
+        """
         row = await self._database.fetch_one(_BLOCK, blocker_id, blocked_id)
         if row is None:
             raise UserNotFound
+        if not row[4]:
+            raise NoLongerAllowed
         return public_user(row)
 
     async def unblock(self, blocker_id: int, blocked_id: int) -> None:

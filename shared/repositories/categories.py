@@ -6,8 +6,10 @@ from typing import Any
 
 import psycopg2.errors
 
+from shared.access.policy import Action
 from shared.domain.listings import Category, CategoryNameTaken, CategoryNotFound, Visibility
 from shared.postgres import Database, Statement
+from shared.repositories.acting import require
 from shared.repositories.audit import record
 
 _COLUMNS = "c.id, c.name, c.visibility, c.created_at"
@@ -60,8 +62,9 @@ class CategoryRepository:
         return _category(row)
 
     async def create(self, name: str, visibility: Visibility, *, by: int) -> Category:
-        """Create a category and return it. Raises CategoryNameTaken."""
+        """Create a category and return it. Raises CategoryNameTaken or NoLongerAllowed."""
         async with self._database.transaction() as transaction:
+            await require(transaction, by, Action.CATEGORY_CREATE)
             row = await transaction.fetch_one(_CREATE, name, visibility.value, by)
             if row is None:
                 raise CategoryNameTaken
@@ -70,11 +73,15 @@ class CategoryRepository:
             return _category(row)
 
     async def change(self, category_id: int, *, name: str | None, visibility: Visibility | None, by: int) -> Category:
-        """Set the name and the visibility, unless they are None. Raises CategoryNotFound or CategoryNameTaken."""
+        """Set the name and the visibility, unless they are None.
+
+        Raises CategoryNotFound, CategoryNameTaken or NoLongerAllowed.
+        """
         wanted = (("name", name), ("visibility", visibility))
         changes = {field: value for field, value in wanted if value is not None}
         try:
             async with self._database.transaction() as transaction:
+                await require(transaction, by, Action.CATEGORY_CHANGE)
                 row = await transaction.fetch_one(_CHANGE, category_id, name, visibility)
                 if row is None:
                     raise CategoryNotFound
@@ -87,9 +94,10 @@ class CategoryRepository:
     async def delete(self, category_id: int, *, by: int) -> None:
         """Delete a category. All its listings then count as trashed, without a change of their rows.
 
-        Waits for transactions that put a listing into the category. Raises CategoryNotFound.
+        Waits for transactions that put a listing into the category. Raises CategoryNotFound or NoLongerAllowed.
         """
         async with self._database.transaction() as transaction:
+            await require(transaction, by, Action.CATEGORY_DELETE)
             row = await transaction.fetch_one(_DELETE, category_id, by)
             if row is None:
                 raise CategoryNotFound

@@ -13,14 +13,18 @@ tried with a limit, the cheap ones first:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from shared.domain.listings import ListingFilter, Sort, WantedStatus
-from shared.domain.search import KnownWord, joined, quoted, terms, tsquery
-from shared.postgres import Database, Statement
+from shared.domain.search import KnownWord, joined, quoted, terms, tsquery, unknown
+from shared.logs import log_of
+from shared.postgres import Database, DatabaseUnavailable, Statement
 from shared.repositories.visibility import IS_HIDDEN, Viewer, visible_to
+
+log = log_of(__name__)
 
 FIRST_WALK = 1_000
 MATCHES = 4_000
@@ -30,19 +34,21 @@ WORTHWHILE = 2
 """If the first walk finds this many, the second one will probably fill the page."""
 
 _FOLD = Statement("search_fold", "SELECT folded($1)", ("text",))
-# The greatest character ends the range of words with a given beginning. A correctly spelled word needs no search for
-# similar words, which is the slowest part.
+# The greatest character ends the range of words with a given beginning.
+_KNOWN_WORDS = Statement(
+    "search_known_words",
+    """SELECT asked.word, known.word, known.uses FROM unnest($1) AS asked (word) CROSS JOIN LATERAL (
+           SELECT v.word, v.uses FROM vocabulary v
+           WHERE v.word >= asked.word COLLATE "C" AND v.word < (asked.word || chr(1114111)) COLLATE "C"
+           ORDER BY v.word = asked.word DESC, v.uses DESC, v.word LIMIT 50
+       ) AS known""",
+    ("text[]",),
+)
+# The slowest part of a search: it reads much of the vocabulary for each word.
 _NEAR_WORDS = Statement(
     "search_near_words",
     """SELECT asked.word, near.word, near.uses FROM unnest($1) AS asked (word) CROSS JOIN LATERAL (
-           (SELECT v.word, v.uses FROM vocabulary v
-            WHERE v.word >= asked.word COLLATE "C" AND v.word < (asked.word || chr(1114111)) COLLATE "C"
-            ORDER BY v.word LIMIT 50)
-           UNION
-           (SELECT v.word, v.uses FROM vocabulary v
-            WHERE asked.word ~ '^[[:alpha:]]{3,}$'
-              AND NOT EXISTS (SELECT FROM vocabulary k WHERE k.word = asked.word AND k.uses >= 5)
-            ORDER BY v.word <-> asked.word LIMIT 20)
+           SELECT v.word, v.uses FROM vocabulary v ORDER BY v.word <-> asked.word LIMIT 20
        ) AS near""",
     ("text[]",),
 )
@@ -112,9 +118,16 @@ class Search(NamedTuple):
 class ListingSearch:
     """Every method raises DatabaseUnavailable while Postgres is away."""
 
-    def __init__(self, database: Database, observe: Callable[[Search], None] | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        observe: Callable[[Search], None] | None = None,
+        *,
+        correction_seconds: float = 0.2,
+    ) -> None:
         """`observe` is called with every search that is run, so that tests can check its plan."""
         self._database = database
+        self._limit = Statement("", f"SET LOCAL statement_timeout = {math.ceil(correction_seconds * 1000)}")
         self._observe = observe
 
     async def find(
@@ -157,12 +170,24 @@ class ListingSearch:
             if not typed:
                 return ""
             asked = [*(term.spelling for term in typed), *joined(typed)]
-            rows = await self._database.fetch(_NEAR_WORDS, asked)
-            parts.append(tsquery(typed, ((row[0], KnownWord(row[1], row[2])) for row in rows)))
+            known = _known(await self._database.fetch(_KNOWN_WORDS, asked))
+            parts.append(tsquery(typed, [*known, *await self._near(unknown(typed, known))]))
         for name, value in (("make", filter.make), ("model", filter.model)):
             if value is not None:
                 parts.append(quoted(f"{name}={await self._folded(value)}"))
         return " & ".join(parts) if parts else None
+
+    async def _near(self, words: list[str]) -> list[tuple[str, KnownWord]]:
+        """Returns the words of the vocabulary that resemble each word; none if finding them takes too long."""
+        if not words:
+            return []
+        try:
+            async with self._database.transaction() as transaction:
+                await transaction.execute(self._limit)
+                return _known(await transaction.fetch(_NEAR_WORDS, words))
+        except DatabaseUnavailable as error:
+            log.warning("search not corrected", reason=str(error))
+            return []
 
     async def _is_open(self, category_id: int, viewer: Viewer) -> bool:
         """True if the viewer may see anything in the category. If not, there is no need to search it."""
@@ -276,6 +301,10 @@ class _Ways:
                 WHERE {picked.sql} ORDER BY {order.key} {order.direction}, l.id {order.direction} LIMIT %s
             ) AS page ON true ORDER BY page.key {order.direction}, page.id {order.direction}"""
         return Search(Statement("", sql), (*matched.parameters, *picked.parameters, self.limit))
+
+
+def _known(rows: list[Any]) -> list[tuple[str, KnownWord]]:
+    return [(row[0], KnownWord(row[1], row[2])) for row in rows]
 
 
 def _narrow_key(conditions: _Conditions, sort: Sort, filter: ListingFilter) -> None:

@@ -14,11 +14,14 @@ from typing import Any
 import msgspec
 
 from shared.access.actor import Actor
+from shared.access.policy import Action
 from shared.domain.declared import fields_of
 from shared.domain.listings import CategoryNotFound, ListingChange, ListingNotFound, NewListing
 from shared.domain.pictures import ADDRESS, THUMBNAIL_ADDRESS
 from shared.domain.times import rfc3339_or_none
+from shared.domain.users import NoLongerAllowed
 from shared.postgres import Database, Statement, Transaction
+from shared.repositories.acting import acting
 from shared.repositories.audit import RECORD, details_json
 from shared.repositories.visibility import FOR_ANYONE, IS_HIDDEN, TYPES, Viewer, visible_to
 
@@ -69,45 +72,58 @@ _READ_MANY = Statement(
 # The lock prevents the category from being deleted until the listing is in it.
 _CREATE = Statement(
     "listing_create",
-    f"""INSERT INTO listings (seller_id, {", ".join(_FIELDS)})
-        SELECT $1, {", ".join(f"${number}" for number in range(2, len(_FIELDS) + 2))} FROM categories
-        WHERE id = ${_FIELDS.index("category_id") + 2} AND deleted_at IS NULL FOR SHARE
-        RETURNING id""",
+    f"""WITH actor AS MATERIALIZED ({acting("$1", Action.LISTING_CREATE)}), category AS MATERIALIZED (
+            SELECT id FROM categories
+            WHERE id = ${_FIELDS.index("category_id") + 2} AND deleted_at IS NULL FOR SHARE
+        ), made AS (
+            INSERT INTO listings (seller_id, {", ".join(_FIELDS)})
+            SELECT $1, {", ".join(f"${number}" for number in range(2, len(_FIELDS) + 2))} FROM actor, category
+            RETURNING id
+        )
+        SELECT (SELECT id FROM made), EXISTS (SELECT FROM actor)""",
     # A bigint parameter can also be assigned to an integer column.
     ("bigint", *("bigint" if field.kind is int else "text" for field in fields_of(NewListing))),
 )
 _LOCK_CATEGORY = Statement(
     "listing_lock_category", "SELECT id FROM categories WHERE id = $1 AND deleted_at IS NULL FOR SHARE", ("bigint",)
 )
+_IS_ALLOWED = "(actor.may_any OR listings.seller_id = actor.id)"
+_IS_REFUSED = f"""NOT EXISTS (SELECT FROM actor)
+    OR EXISTS (SELECT FROM actor, listings WHERE listings.id = $1 AND NOT {_IS_ALLOWED})"""
+"""True if the actor of the WITH clause may not do the act to the listing `$1`."""
+
 # An act and its audit record, if it has one, are one statement: one round trip, and both take effect or neither.
 _TRASH = Statement(
     "listing_trash",
-    f"""WITH trashed AS (
+    f"""WITH actor AS MATERIALIZED ({acting("$2", Action.LISTING_DELETE)}), trashed AS (
             UPDATE listings SET trashed_at = now(), trashed_by = $2,
                 trashed_reason = CASE WHEN seller_id = $2 THEN 'deleted by its seller' ELSE 'deleted by an admin' END
-            WHERE id = $1 AND trashed_at IS NULL RETURNING id, seller_id
+            FROM actor WHERE listings.id = $1 AND trashed_at IS NULL AND {_IS_ALLOWED}
+            RETURNING listings.id, seller_id
         ), recorded AS (
             {RECORD} SELECT $2, 'listing_delete', 'listing', id, NULL, '{{}}' FROM trashed WHERE seller_id <> $2
         )
-        SELECT FROM trashed""",
+        SELECT EXISTS (SELECT FROM trashed), {_IS_REFUSED}""",
     ("bigint", "bigint"),
 )
 _HIDE = Statement(
     "listing_hide",
-    f"""WITH hidden AS (
+    f"""WITH actor AS MATERIALIZED ({acting("$3", Action.LISTING_HIDE)}), hidden AS (
             UPDATE listings SET hidden_at = now(), hidden_until = $2, hidden_by = $3, hidden_reason = $4
-            WHERE id = $1 AND trashed_at IS NULL RETURNING id
+            FROM actor WHERE listings.id = $1 AND trashed_at IS NULL AND {_IS_ALLOWED} RETURNING listings.id
         ), recorded AS ({RECORD} SELECT $3, 'listing_hide', 'listing', id, $4, $5 FROM hidden)
-        SELECT FROM hidden""",
+        SELECT EXISTS (SELECT FROM hidden), {_IS_REFUSED}""",
     ("bigint", "timestamptz", "bigint", "text", "jsonb"),
 )
 _SHOW = Statement(
     "listing_show",
-    f"""WITH shown AS (
+    f"""WITH actor AS MATERIALIZED ({acting("$2", Action.LISTING_HIDE)}), shown AS (
             UPDATE listings SET hidden_at = NULL, hidden_until = NULL, hidden_by = NULL, hidden_reason = NULL
-            WHERE id = $1 AND trashed_at IS NULL AND hidden_at IS NOT NULL RETURNING id
+            FROM actor
+            WHERE listings.id = $1 AND trashed_at IS NULL AND hidden_at IS NOT NULL AND {_IS_ALLOWED}
+            RETURNING listings.id
         ), recorded AS ({RECORD} SELECT $2, 'listing_show', 'listing', id, NULL, '{{}}' FROM shown)
-        SELECT FROM shown""",
+        SELECT EXISTS (SELECT FROM shown), {_IS_REFUSED}""",
     ("bigint", "bigint"),
 )
 
@@ -116,19 +132,21 @@ _SHOW = Statement(
 def _change_statement(names: Sequence[str], *, checks_category: bool) -> Statement:
     """Returns a statement that sets these fields. Its row says whether the category exists and the listing was changed.
 
-    Parameters: the category's id (with `checks_category`), the new values, the listing's id, the actor's id, the
-    details of the record, the actor's id again. The lock prevents the category from being deleted until the listing is
-    in it.
+    Its last column says whether the actor may not change the listing.
+
+    Parameters: the actor, the category (with `checks_category`), the new values, the listing, the actor, the details of
+    the record, the actor, the listing. The lock prevents the category from being deleted until the listing is in it.
     """
     category = "SELECT FROM categories WHERE id = %s AND deleted_at IS NULL FOR SHARE" if checks_category else "SELECT"
     assignments = "".join(f"{name} = %s, " for name in names)
-    sql = f"""WITH category AS ({category}), changed AS (
-            UPDATE listings SET {assignments}updated_at = clock_timestamp()
-            WHERE id = %s AND trashed_at IS NULL AND EXISTS (SELECT FROM category) RETURNING id, seller_id
+    sql = f"""WITH actor AS MATERIALIZED ({acting("%s", Action.LISTING_EDIT)}), category AS ({category}), changed AS (
+            UPDATE listings SET {assignments}updated_at = clock_timestamp() FROM actor
+            WHERE listings.id = %s AND trashed_at IS NULL AND {_IS_ALLOWED} AND EXISTS (SELECT FROM category)
+            RETURNING listings.id, seller_id
         ), recorded AS (
             {RECORD} SELECT %s, 'listing_edit', 'listing', id, NULL, %s FROM changed WHERE seller_id <> %s
         )
-        SELECT EXISTS (SELECT FROM category), EXISTS (SELECT FROM changed)"""
+        SELECT EXISTS (SELECT FROM category), EXISTS (SELECT FROM changed), {_IS_REFUSED.replace("$1", "%s")}"""
     return Statement("", sql)
 
 
@@ -214,39 +232,58 @@ class ListingRepository:
         return [(_presented(row[:5], viewer), row[5]) for row in rows]
 
     async def create(self, seller_id: int, new: NewListing) -> int:
-        """Create a listing and return its id. Raises CategoryNotFound."""
+        """Create a listing and return its id. Raises CategoryNotFound or NoLongerAllowed."""
         row = await self._database.fetch_one(_CREATE, seller_id, *(getattr(new, name) for name in _FIELDS))
-        if row is None:
+        listing_id, is_allowed = row or (None, False)
+        if not is_allowed:
+            raise NoLongerAllowed
+        if listing_id is None:
             raise CategoryNotFound
-        return int(row[0])
+        return int(listing_id)
 
     async def change(self, listing_id: int, change: ListingChange, *, by: int) -> None:
-        """Change the fields. Raises CategoryNotFound, or ListingNotFound if the listing is now in the trash."""
+        """Change the fields.
+
+        Raises NoLongerAllowed, CategoryNotFound, or ListingNotFound if the listing is now in the trash.
+        """
         names = [name for name in _FIELDS if name in change.values]
         checked = [] if change.category_id is None else [change.category_id]
-        parameters = [*checked, *(change.values[name] for name in names), listing_id]
-        parameters += [by, details_json({"fields": sorted(names)}), by]
+        parameters = [by, *checked, *(change.values[name] for name in names), listing_id]
+        parameters += [by, details_json({"fields": sorted(names)}), by, listing_id]
         row = await self._database.fetch_one(_change_statement(names, checks_category=bool(checked)), *parameters)
-        category_is_there, is_changed = row or (False, False)
+        category_is_there, is_changed, is_refused = row or (False, False, False)
+        if is_refused:
+            raise NoLongerAllowed
         if not category_is_there:
             raise CategoryNotFound
         if not is_changed:
             raise ListingNotFound
 
     async def trash(self, listing_id: int, *, by: int) -> None:
-        """Move the listing to the trash. Raises ListingNotFound if it is already there."""
-        if not await self._database.execute(_TRASH, listing_id, by):
+        """Move the listing to the trash. Raises NoLongerAllowed, or ListingNotFound if it is already there."""
+        if not await self._act(_TRASH, listing_id, by):
             raise ListingNotFound
 
     async def hide(self, listing_id: int, *, until: datetime | None, reason: str | None, by: int) -> None:
-        """Hide a listing, or change until when and why. Raises ListingNotFound if it is now in the trash."""
+        """Hide a listing, or change until when and why.
+
+        Raises NoLongerAllowed, or ListingNotFound if it is now in the trash.
+        """
         details = details_json({"until": rfc3339_or_none(until)})
-        if not await self._database.execute(_HIDE, listing_id, until, by, reason, details):
+        if not await self._act(_HIDE, listing_id, until, by, reason, details):
             raise ListingNotFound
 
     async def show(self, listing_id: int, *, by: int) -> bool:
-        """Unhide a listing. Returns whether it was hidden."""
-        return await self._database.execute(_SHOW, listing_id, by) > 0
+        """Unhide a listing. Returns whether it was hidden. Raises NoLongerAllowed."""
+        return await self._act(_SHOW, listing_id, by)
+
+    async def _act(self, statement: Statement, *parameters: Any) -> bool:
+        """Returns whether the act changed the listing. Raises NoLongerAllowed."""
+        row = await self._database.fetch_one(statement, *parameters)
+        is_done, is_refused = row or (False, False)
+        if is_refused:
+            raise NoLongerAllowed
+        return bool(is_done)
 
 
 async def lock_category(transaction: Transaction, category_id: int) -> None:

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from shared.access.policy import Action
 from shared.domain.pictures import MAX_PICTURES, FilesGivenUp, ListingIsFull, NewPicture, Picture, PictureNotFound
 from shared.postgres import Database, Statement
+from shared.repositories.acting import require
 from shared.repositories.audit import record
 
 _COLUMNS = "id, listing_id, key, content_type, width, height, thumbnail_key, thumbnail_content_type"
@@ -63,10 +65,11 @@ class PictureRepository:
     async def add(self, listing_id: int, picture: NewPicture, *, by: int, owner_id: int) -> Picture:
         """Add the row of a picture whose files were expected and are stored.
 
-        Raises ListingIsFull, FilesGivenUp, or PictureNotFound if the listing is now in the trash: there is then no row.
-        After DatabaseUnavailable there may be one.
+        Raises ListingIsFull, FilesGivenUp, NoLongerAllowed, or PictureNotFound if the listing is now in the trash: then
+        there is no row. After DatabaseUnavailable there may be one.
         """
         async with self._database.transaction() as transaction:
+            await require(transaction, by, Action.PICTURE_CHANGE, owner_id=owner_id)
             if not await transaction.execute(_TOUCH_LISTING, listing_id):
                 raise PictureNotFound
             count = await transaction.fetch_one(_COUNT, listing_id)
@@ -99,8 +102,9 @@ class PictureRepository:
         return Picture(*row)
 
     async def remove(self, picture: Picture, *, by: int, owner_id: int) -> None:
-        """Remove the picture; its files become abandoned. Raises PictureNotFound."""
+        """Remove the picture; its files become abandoned. Raises PictureNotFound or NoLongerAllowed."""
         async with self._database.transaction() as transaction:
+            await require(transaction, by, Action.PICTURE_CHANGE, owner_id=owner_id)
             await transaction.execute(_TOUCH_LISTING, picture.listing_id)
             if not await transaction.execute(_DELETE, picture.id):
                 raise PictureNotFound

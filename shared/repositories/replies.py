@@ -6,16 +6,21 @@ from typing import Any
 
 import psycopg2.errors
 
+from shared.access.policy import Action
 from shared.domain.listings import ListingNotFound
 from shared.domain.replies import Reply, ReplyNotFound
+from shared.domain.users import NoLongerAllowed
 from shared.postgres import Database, Statement
+from shared.repositories.acting import acting, require
 from shared.repositories.audit import record
 
 _COLUMNS = "r.id, r.listing_id, r.author_id, u.name, r.text, r.created_at"
 
 _CREATE = Statement(
     "reply_create",
-    f"""WITH r AS (INSERT INTO replies (listing_id, author_id, text) VALUES ($1, $2, $3) RETURNING *)
+    f"""WITH actor AS MATERIALIZED ({acting("$2", Action.REPLY_CREATE)}), r AS (
+            INSERT INTO replies (listing_id, author_id, text) SELECT $1, id, $3 FROM actor RETURNING *
+        )
         SELECT {_COLUMNS} FROM r JOIN users u ON u.id = r.author_id""",
     ("bigint", "bigint", "text"),
 )
@@ -40,12 +45,13 @@ class ReplyRepository:
         self._database = database
 
     async def create(self, listing_id: int, author_id: int, text: str) -> Reply:
-        """Add a reply to a listing. Raises ListingNotFound if the listing has been deleted."""
+        """Add a reply to a listing. Raises ListingNotFound if the listing has been deleted, or NoLongerAllowed."""
         try:
             row = await self._database.fetch_one(_CREATE, listing_id, author_id, text)
         except psycopg2.errors.ForeignKeyViolation:
             raise ListingNotFound from None
-        assert row is not None
+        if row is None:
+            raise NoLongerAllowed
         return _reply(row)
 
     async def of_listing(self, listing_id: int, *, after_id: int, limit: int) -> list[Reply]:
@@ -60,8 +66,12 @@ class ReplyRepository:
         return _reply(row)
 
     async def delete(self, reply: Reply, *, by: int) -> None:
-        """Delete a reply. The audit log records it if `by` is not the author. Raises ReplyNotFound."""
+        """Delete a reply. The audit log records it if `by` is not the author.
+
+        Raises ReplyNotFound or NoLongerAllowed.
+        """
         async with self._database.transaction() as transaction:
+            await require(transaction, by, Action.REPLY_DELETE, owner_id=reply.author_id)
             if not await transaction.execute(_DELETE, reply.id):
                 raise ReplyNotFound
             if reply.author_id != by:

@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg2.errors
 
+from shared.access.policy import Action
 from shared.domain.listings import ListingNotFound
 from shared.domain.reports import (
     AlreadyReported,
@@ -15,7 +16,9 @@ from shared.domain.reports import (
     ReportNotFound,
     ReportReason,
 )
+from shared.domain.users import NoLongerAllowed
 from shared.postgres import Database, Statement
+from shared.repositories.acting import acting, require
 from shared.repositories.audit import record
 from shared.repositories.visibility import IN_TRASH
 
@@ -23,8 +26,11 @@ _COLUMNS = "r.id, r.listing_id, r.reporter_id, r.reason, r.text, r.created_at, r
 
 _CREATE = Statement(
     "report_create",
-    f"""INSERT INTO reports AS r (listing_id, reporter_id, reason, text) VALUES ($1, $2, $3, $4)
-        ON CONFLICT (listing_id, reporter_id) DO NOTHING RETURNING {_COLUMNS}""",
+    f"""WITH actor AS MATERIALIZED ({acting("$2", Action.REPORT_CREATE)}), made AS (
+            INSERT INTO reports (listing_id, reporter_id, reason, text) SELECT $1, id, $3, $4 FROM actor
+            ON CONFLICT (listing_id, reporter_id) DO NOTHING RETURNING *
+        )
+        SELECT {_COLUMNS} FROM actor LEFT JOIN made r ON true""",
     ("bigint", "bigint", "text", "text"),
 )
 _BY_ID = Statement("report_by_id", f"SELECT {_COLUMNS} FROM reports r WHERE r.id = $1", ("bigint",))
@@ -60,12 +66,17 @@ class ReportRepository:
         self._database = database
 
     async def create(self, listing_id: int, reporter_id: int, reason: ReportReason, text: str | None) -> Report:
-        """Add a report. Raises ListingNotFound, or AlreadyReported even if the first report is resolved."""
+        """Add a report.
+
+        Raises ListingNotFound, NoLongerAllowed, or AlreadyReported even if the first report is resolved.
+        """
         try:
             row = await self._database.fetch_one(_CREATE, listing_id, reporter_id, reason.value, text)
         except psycopg2.errors.ForeignKeyViolation:
             raise ListingNotFound from None
         if row is None:
+            raise NoLongerAllowed
+        if row[0] is None:
             raise AlreadyReported
         return _report(row)
 
@@ -93,8 +104,9 @@ class ReportRepository:
         return _report(row)
 
     async def resolve(self, report_id: int, *, by: int) -> Report:
-        """Resolve a report, unless it is resolved already, and return it. Raises ReportNotFound."""
+        """Resolve a report, unless it is resolved already, and return it. Raises ReportNotFound or NoLongerAllowed."""
         async with self._database.transaction() as transaction:
+            await require(transaction, by, Action.REPORT_RESOLVE)
             row = await transaction.fetch_one(_RESOLVE, report_id, by)
             if row is not None:
                 details = {"listing_id": row[1], "reason": row[3]}

@@ -7,6 +7,7 @@ factor with the length of its list, so that all combinations occur. Greater ids 
 from __future__ import annotations
 
 from shared.postgres import Database, Statement
+from shared.repositories.vocabulary import rebuild_vocabulary
 
 _BATCH = 100_000
 
@@ -123,5 +124,7 @@ class ListingSeedRepository:
                 await self._database.execute(_LISTINGS, *known, first, last, count)
         finally:
             await self._database.execute(_COLLECT_NO_MORE)
+        async with self._database.transaction() as transaction:
+            await rebuild_vocabulary(transaction)
         await self._database.execute(_VACUUM)
         return True

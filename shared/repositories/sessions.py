@@ -7,15 +7,19 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from shared.domain.users import PasswordChanged, Session
 from shared.postgres import Database, Statement
 from shared.repositories.bans import is_banned
+from shared.repositories.users import KeptToken, end_other_tokens
 
 # This also deletes the user's expired sessions, so that their rows do not accumulate.
 _BEGIN = Statement(
     "session_begin",
-    """WITH swept AS (DELETE FROM sessions WHERE user_id = $2 AND expires_at < now())
-       INSERT INTO sessions (id, user_id, expires_at) VALUES ($1, $2, now() + make_interval(secs => $3))""",
-    ("text", "bigint", "double precision"),
+    """WITH swept AS (DELETE FROM sessions WHERE user_id = $2 AND expires_at < now()), owner AS MATERIALIZED (
+           SELECT id FROM users WHERE id = $2 AND deleted_at IS NULL AND password_hash = $4 FOR SHARE
+       )
+       INSERT INTO sessions (id, user_id, expires_at) SELECT $1, id, now() + make_interval(secs => $3) FROM owner""",
+    ("text", "bigint", "double precision", "text"),
 )
 _LOCK = Statement(
     "session_lock",
@@ -46,6 +50,16 @@ _END = Statement(
 )
 
 
+_OF_USER = Statement(
+    "session_of_user",
+    """SELECT id, created_at, expires_at FROM sessions
+       WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > now()
+         AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3))
+       ORDER BY created_at DESC, id DESC LIMIT $4""",
+    ("bigint", "timestamptz", "text", "integer"),
+)
+
+
 class Refresh(Enum):
     """The result of using a refresh token."""
 
@@ -72,9 +86,14 @@ class SessionRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def begin(self, session_id: str, user_id: int, seconds: float) -> None:
-        """Begin a session with generation 0, which expires after `seconds` unless it is refreshed."""
-        await self._database.execute(_BEGIN, session_id, user_id, seconds)
+    async def begin(self, session_id: str, user_id: int, seconds: float, *, checked_hash: str) -> None:
+        """Begin a session with generation 0, which expires after `seconds` unless it is refreshed.
+
+        `checked_hash` is the hash of the password that was checked. Raises PasswordChanged if the user has left or has
+        another password now: the change has ended all sessions, and this one would outlive it.
+        """
+        if not await self._database.execute(_BEGIN, session_id, user_id, seconds, checked_hash):
+            raise PasswordChanged
 
     async def refresh(
         self, session_id: str, generation: int, seconds: float, *, grace_seconds: float
@@ -102,6 +121,16 @@ class SessionRepository:
                 return RefreshOutcome(Refresh.ROTATED, user_id, current)
             await transaction.execute(_ROTATE, session_id, seconds)
             return RefreshOutcome(Refresh.ROTATED, user_id, current + 1)
+
+    async def of_user(self, user_id: int, *, before: tuple[datetime, str] | None, limit: int) -> list[Session]:
+        """Returns the sessions that have not ended, latest first; `before` is the time and id of the last one seen."""
+        since, last_id = before or (None, None)
+        return [Session(*row) for row in await self._database.fetch(_OF_USER, user_id, since, last_id, limit)]
+
+    async def end_others(self, user_id: int, kept: KeptToken) -> None:
+        """End all of the user's sessions and tokens except one."""
+        async with self._database.transaction() as transaction:
+            await end_other_tokens(transaction, user_id, kept, "logged out everywhere else")
 
     async def revoke(self, session_id: str, user_id: int, expires_at: datetime, because: str) -> None:
         """End a session at once, also if it has no row. `expires_at` is the expiry of the token that named it."""

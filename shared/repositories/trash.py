@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from shared.access.policy import Action
 from shared.domain.listings import CategoryNeeded, ListingNotFound, SellerGone
 from shared.postgres import Database, Statement
+from shared.repositories.acting import require
 from shared.repositories.audit import record
 from shared.repositories.listings import JOINED, JSON, lock_category
 from shared.repositories.visibility import IN_TRASH
@@ -40,7 +42,7 @@ _IN_TRASH = f"l.id = $1 AND {IN_TRASH}"
 _LOCK = Statement(
     "trash_lock",
     f"""SELECT l.category_id, c.deleted_at IS NOT NULL, s.deleted_at IS NOT NULL FROM {JOINED}
-        WHERE {_IN_TRASH} FOR UPDATE OF l""",
+        WHERE {_IN_TRASH} FOR UPDATE OF l FOR SHARE OF s""",
     ("bigint",),
 )
 _IS_THERE = Statement("trash_is_there", f"SELECT FROM {JOINED} WHERE {_IN_TRASH}", ("bigint",))
@@ -84,9 +86,10 @@ class TrashRepository:
     async def restore(self, listing_id: int, category_id: int | None, *, by: int) -> None:
         """Put a listing back into its category, or into another one. A hidden listing stays hidden.
 
-        Raises ListingNotFound, SellerGone, CategoryNeeded, CategoryNotFound.
+        Raises ListingNotFound, SellerGone, CategoryNeeded, CategoryNotFound, NoLongerAllowed.
         """
         async with self._database.transaction() as transaction:
+            await require(transaction, by, Action.TRASH_RESTORE)
             row: tuple[Any, ...] | None = await transaction.fetch_one(_LOCK, listing_id)
             if row is None:
                 raise ListingNotFound
@@ -101,8 +104,12 @@ class TrashRepository:
             await record(transaction, by, "trash_restore", "listing", listing_id, details={"category_id": into})
 
     async def delete(self, listing_id: int, *, by: int) -> None:
-        """Delete a listing permanently. The files of its pictures become abandoned. Raises ListingNotFound."""
+        """Delete a listing permanently. The files of its pictures become abandoned.
+
+        Raises ListingNotFound or NoLongerAllowed.
+        """
         async with self._database.transaction() as transaction:
+            await require(transaction, by, Action.TRASH_DELETE)
             if await transaction.fetch_one(_LOCK, listing_id) is None:
                 raise ListingNotFound
             row = await transaction.fetch_one(_DELETE, listing_id)

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg2.errors
 
-from shared.domain.users import Ban, EmailTaken, LastAdmin, PublicUser, Role, Standing, User, UserNotFound
+from shared.access.policy import Action
+from shared.domain.users import (
+    Ban,
+    EmailTaken,
+    LastAdmin,
+    NoLongerAllowed,
+    PasswordChanged,
+    PublicUser,
+    Role,
+    Standing,
+    User,
+    UserNotFound,
+)
 from shared.postgres import Database, Statement, Transaction
+from shared.repositories.acting import may_still
 from shared.repositories.audit import record
 from shared.repositories.bans import is_banned
 
@@ -19,7 +33,8 @@ _COLUMNS = f"""u.id, u.email, u.name, u.role, u.created_at, u.banned_at, u.banne
 
 _STANDINGS = Statement(
     "user_standings",
-    f"""SELECT asked.user_id, asked.session_id, u.name, u.role, {_IS_BANNED}, s.revoked_at IS NOT NULL
+    f"""SELECT asked.user_id, asked.session_id, u.name, u.role, {_IS_BANNED}, s.revoked_at IS NOT NULL,
+               CASE WHEN s.id IS NULL THEN floor(extract(epoch FROM u.tokens_valid_after))::bigint END
         FROM unnest($1, $2) AS asked (user_id, session_id)
         JOIN users u ON u.id = asked.user_id AND u.deleted_at IS NULL
         LEFT JOIN sessions s ON s.id = asked.session_id""",
@@ -58,8 +73,8 @@ _UPDATE = Statement(
     "user_update",
     f"""UPDATE users AS u SET name = coalesce($2, name), email = coalesce($3, email),
                              password_hash = coalesce($4, password_hash)
-        WHERE id = $1 AND deleted_at IS NULL RETURNING {_COLUMNS}""",
-    ("bigint", "text", "text", "text"),
+        WHERE id = $1 AND deleted_at IS NULL AND ($5 IS NULL OR password_hash = $5) RETURNING {_COLUMNS}""",
+    ("bigint", "text", "text", "text", "text"),
 )
 _REVOKE_SESSIONS = Statement(
     "user_revoke_sessions",
@@ -67,12 +82,21 @@ _REVOKE_SESSIONS = Statement(
        WHERE user_id = $1 AND id IS DISTINCT FROM $2 AND revoked_at IS NULL RETURNING id""",
     ("bigint", "text", "text"),
 )
-_LOCK_ADMINS = Statement(
-    "user_lock_admins",
-    f"""SELECT u.id, {_IS_BANNED} FROM users u WHERE u.role = 'admin' AND u.deleted_at IS NULL
-        ORDER BY u.id FOR UPDATE""",
+_END_TOKENS = Statement(
+    "user_end_tokens", "UPDATE users SET tokens_valid_after = clock_timestamp() WHERE id = $1", ("bigint",)
 )
-_ROLE = Statement("user_role", "SELECT role FROM users WHERE id = $1 AND deleted_at IS NULL FOR UPDATE", ("bigint",))
+_KEEP_TOKEN = Statement(
+    "user_keep_token",
+    "INSERT INTO sessions (id, user_id, expires_at) VALUES ($2, $1, to_timestamp($3)) ON CONFLICT DO NOTHING",
+    ("bigint", "text", "double precision"),
+)
+# In one order, so that two of these transactions never wait for each other.
+_LOCK_ADMINS_AND = Statement(
+    "user_lock_admins_and",
+    f"""SELECT u.id, u.role, {_IS_BANNED} FROM users u
+        WHERE (u.id = ANY ($1) OR u.role = 'admin') AND u.deleted_at IS NULL ORDER BY u.id FOR UPDATE""",
+    ("bigint[]",),
+)
 _SET_ROLE = Statement(
     "user_set_role", f"UPDATE users AS u SET role = $2 WHERE id = $1 RETURNING {_COLUMNS}", ("bigint", "text")
 )
@@ -102,6 +126,14 @@ _DELETE = Statement(
 )
 
 
+class KeptToken(NamedTuple):
+    """The token of the request, which goes on while all others of its user end: its session and its expiry."""
+
+    session_id: str
+    expires_at: int
+    """Seconds since the epoch."""
+
+
 class UserRepository:
     """Every method raises DatabaseUnavailable while Postgres is away."""
 
@@ -111,7 +143,7 @@ class UserRepository:
     async def standings(self, pairs: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Standing]:
         """Returns standings by (user id, session id), with one statement; users who do not exist are absent."""
         rows = await self._database.fetch(_STANDINGS, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
-        return {(row[0], row[1]): Standing(row[2], Role(row[3]), row[4], row[5]) for row in rows}
+        return {(row[0], row[1]): Standing(row[2], Role(row[3]), row[4], row[5], row[6]) for row in rows}
 
     async def create(self, email: str, name: str, password_hash: str) -> User:
         """Create a user and return them. Raises EmailTaken."""
@@ -155,38 +187,46 @@ class UserRepository:
             raise UserNotFound
         return str(row[0])
 
-    async def replace_password_hash(self, user_id: int, old: str, new: str) -> None:
-        """Store the same password hashed with current parameters; do nothing if it has been changed since."""
-        await self._database.execute(_SET_PASSWORD_HASH, user_id, old, new)
+    async def replace_password_hash(self, user_id: int, old: str, new: str) -> bool:
+        """Store the same password hashed with current parameters. Returns False if it has been changed since."""
+        return await self._database.execute(_SET_PASSWORD_HASH, user_id, old, new) > 0
 
     async def update(
         self,
         user_id: int,
         *,
-        session_id: str,
+        kept: KeptToken,
         name: str | None = None,
         email: str | None = None,
         password_hash: str | None = None,
-    ) -> tuple[User, list[str]]:
-        """Change the fields that are not None. Returns the user, and the ids of sessions that a new password ended.
+        checked_hash: str | None = None,
+    ) -> User:
+        """Change the fields that are not None. Returns the user. A new password ends all tokens except those `kept`.
 
-        Raises EmailTaken or UserNotFound.
+        `checked_hash` is the hash of the current password that was checked, if it was. Raises EmailTaken,
+        PasswordChanged or UserNotFound.
         """
         try:
             async with self._database.transaction() as transaction:
-                user = _found(await transaction.fetch_one(_UPDATE, user_id, name, email, password_hash))
-                ended: list[str] = []
+                row = await transaction.fetch_one(_UPDATE, user_id, name, email, password_hash, checked_hash)
+                if row is None:
+                    await _require_password(transaction, user_id, checked_hash)
+                user = _found(row)
                 if password_hash is not None:
-                    rows = await transaction.fetch(_REVOKE_SESSIONS, user_id, session_id, "password changed")
-                    ended = [row[0] for row in rows]
-                return user, ended
+                    await end_other_tokens(transaction, user_id, kept, "password changed")
+                return user
         except psycopg2.errors.UniqueViolation:
             raise EmailTaken from None
 
-    async def delete(self, user_id: int) -> None:
-        """Delete the account: its listings go to the trash, its messages stay. Raises LastAdmin or UserNotFound."""
+    async def delete(self, user_id: int, *, checked_hash: str | None = None) -> None:
+        """Delete the account: its listings go to the trash, its messages stay.
+
+        `checked_hash` is the hash of the password that was checked, if it was. Raises LastAdmin, PasswordChanged or
+        UserNotFound.
+        """
         async with self._database.transaction() as transaction:
-            await _leave_an_admin(transaction, user_id)
+            (await _lock(transaction, user_id, by=None)).require_another_admin()
+            await _require_password(transaction, user_id, checked_hash)
             if not await transaction.execute(_DELETE, user_id):
                 raise UserNotFound
             await transaction.execute(_TRASH_LISTINGS, user_id)
@@ -195,33 +235,36 @@ class UserRepository:
     async def set_role(self, user_id: int, role: Role, *, by: int | None) -> tuple[User, bool]:
         """Set the role. Returns the user, and whether it was a change. `by` is None on the command line.
 
-        Raises UserNotFound or LastAdmin.
+        Raises UserNotFound, LastAdmin or NoLongerAllowed.
         """
         async with self._database.transaction() as transaction:
-            if role is not Role.ADMIN:
-                await _leave_an_admin(transaction, user_id)
-            row = await transaction.fetch_one(_ROLE, user_id)
-            if row is None:
+            locked = await _lock(transaction, user_id, by=by, action=Action.ROLE_CHANGE)
+            before = locked.role
+            if before is None:
                 raise UserNotFound
+            if role is not Role.ADMIN:
+                locked.require_another_admin()
             user = _found(await transaction.fetch_one(_SET_ROLE, user_id, role.value))
-            is_change = row[0] != role.value
+            is_change = before is not role
             if is_change and by is not None:
-                details = {"from": row[0], "to": role.value}
+                details = {"from": before.value, "to": role.value}
                 await record(transaction, by, "role_change", "user", user_id, details=details)
             return user, is_change
 
     async def ban(self, user_id: int, *, until: datetime | None, reason: str, by: int) -> User:
-        """Ban the user, or change the existing ban. Raises UserNotFound or LastAdmin."""
+        """Ban the user, or change the existing ban. Raises UserNotFound, LastAdmin or NoLongerAllowed."""
         async with self._database.transaction() as transaction:
-            await _leave_an_admin(transaction, user_id)
+            locked = await _lock(transaction, user_id, by=by, action=Action.BAN_CHANGE)
+            locked.require_another_admin()
             user = _found(await transaction.fetch_one(_BAN, user_id, until, reason, by))
             details = {"until": until.isoformat() if until else None}
             await record(transaction, by, "ban", "user", user_id, reason=reason, details=details)
             return user
 
     async def unban(self, user_id: int, *, by: int) -> None:
-        """End the user's ban, if there is one. Raises UserNotFound."""
+        """End the user's ban, if there is one. Raises UserNotFound or NoLongerAllowed."""
         async with self._database.transaction() as transaction:
+            await _lock(transaction, user_id, by=by, action=Action.BAN_CHANGE)
             if await transaction.execute(_UNBAN, user_id):
                 await record(transaction, by, "unban", "user", user_id)
             elif await transaction.fetch_one(_PUBLIC, user_id) is None:
@@ -247,15 +290,54 @@ class UserRepository:
         return [_user(row) for row in await self._database.fetch(Statement("", sql), *parameters, limit)]
 
 
-async def _leave_an_admin(transaction: Transaction, user_id: int) -> None:
-    """Raises LastAdmin if no other admin could act as one.
+async def end_other_tokens(transaction: Transaction, user_id: int, kept: KeptToken, because: str) -> None:
+    """End all of the user's sessions and tokens, with and without a session, except one."""
+    await transaction.execute(_END_TOKENS, user_id)
+    # If it has no session, it gets one now: a token with a stored session does not end by its age.
+    await transaction.execute(_KEEP_TOKEN, user_id, *kept)
+    await transaction.execute(_REVOKE_SESSIONS, user_id, kept.session_id, because)
 
-    Locks all admins in the same order, so that the last two cannot leave, or ban each other, at once.
+
+async def _require_password(transaction: Transaction, user_id: int, checked_hash: str | None) -> None:
+    """Raises PasswordChanged if the user has another password than the one that was checked, UserNotFound if gone."""
+    row = await transaction.fetch_one(_PASSWORD_HASH, user_id)
+    if row is None:
+        raise UserNotFound
+    if checked_hash is not None and row[0] != checked_hash:
+        raise PasswordChanged
+
+
+@dataclass(frozen=True, slots=True)
+class _Locked:
+    """A user whose row is locked, together with the rows of all admins."""
+
+    role: Role | None
+    """None if the user does not exist."""
+    is_last_admin: bool
+    """True if no other admin could act as one."""
+
+    def require_another_admin(self) -> None:
+        """Raises LastAdmin if the user is the last one."""
+        if self.is_last_admin:
+            raise LastAdmin
+
+
+async def _lock(transaction: Transaction, user_id: int, *, by: int | None, action: Action | None = None) -> _Locked:
+    """Lock the user, the actor `by` and all admins, so that two admins cannot demote or ban each other at once.
+
+    Raises NoLongerAllowed if the actor may not, or no longer, do the action.
     """
-    admins = await transaction.fetch(_LOCK_ADMINS)
-    is_admin = any(admin_id == user_id for admin_id, _ in admins)
-    if is_admin and not any(admin_id != user_id and not is_banned for admin_id, is_banned in admins):
-        raise LastAdmin
+    rows = await transaction.fetch(_LOCK_ADMINS_AND, [user_id] if by is None else [user_id, by])
+    users = {row[0]: (Role(row[1]), bool(row[2])) for row in rows}
+    if by is not None and action is not None:
+        role_now, is_banned = users.get(by, (Role.USER, True))
+        if is_banned or not may_still(by, role_now, action):
+            raise NoLongerAllowed
+    role = users[user_id][0] if user_id in users else None
+    others = [
+        one for one, (kind, is_banned) in users.items() if kind is Role.ADMIN and not is_banned and one != user_id
+    ]
+    return _Locked(role, role is Role.ADMIN and not others)
 
 
 def _like_escaped(text: str) -> str:

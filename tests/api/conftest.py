@@ -23,6 +23,7 @@ from shared.postgres import Database
 from shared.pubsub.memory import MemoryBroker, MemoryHub
 from shared.repositories.users import UserRepository
 from shared.settings import Settings
+from tests.api.locks import Hold, holder
 from tests.api.rows import Rows
 
 PASSWORD = "correct horse battery"
@@ -182,3 +183,9 @@ async def rows(settings: Settings) -> AsyncIterator[Rows]:
     database = Database(settings)
     yield Rows(database)
     await database.close()
+
+
+@pytest.fixture
+def hold(rows: Rows) -> Hold:
+    """Takes a lock on a connection of its own: see locks.py."""
+    return holder(rows.database)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from shared.postgres import Statement
 from shared.repositories import listing_search
-from tests.api.conftest import Api
+from shared.repositories.vocabulary import rebuild_vocabulary
+from tests.api.conftest import Api, MakeApi
 from tests.api.rows import Rows
 
 
@@ -40,7 +43,17 @@ async def cars(api: Api, rows: Rows) -> dict[str, int]:
         "megane": {"title": "Renault Mégane", "make": "Renault", "model": "Mégane"},
         "mazda": {"title": "Hatchback", "make": "Mazda", "model": "Mazda3"},
     }
+    await others_sold(api, rows, category_id, *cars.values())
     return {name: await rows.listing(seller.id, category_id, **car) for name, car in cars.items()}
+
+
+async def others_sold(api: Api, rows: Rows, category_id: int, *cars: dict[str, Any]) -> None:
+    """Two other sellers have sold such cars, which searches leave out; then the words are collected."""
+    for _ in range(2):
+        seller = await api.register()
+        for car in cars:
+            await rows.listing(seller.id, category_id, **car, status="sold")
+    await collect(rows)
 
 
 @pytest.mark.parametrize(
@@ -85,9 +98,10 @@ async def test_a_wrong_q_is_422(api: Api, q: str) -> None:
 
 
 async def test_a_misspelled_title_does_not_hide_the_correct_ones(api: Api, rows: Rows) -> None:
-    seller = await api.register()
-    category_id = await rows.category()
-    right = [await rows.listing(seller.id, category_id, title="Toyota Camry") for _ in range(6)]
+    sellers = [await api.register() for _ in range(6)]
+    seller, category_id = sellers[0], await rows.category()
+    right = [await rows.listing(one.id, category_id, title="Toyota Camry") for one in sellers]
+    await others_sold(api, rows, category_id, {"title": "Toyta"})
     wrong = await rows.listing(seller.id, category_id, title="Toyta Camry")
     assert await found(api, "q=toyta") == [wrong, *reversed(right)]
     assert await found(api, "q=toyota") == [*reversed(right)]
@@ -95,10 +109,86 @@ async def test_a_misspelled_title_does_not_hide_the_correct_ones(api: Api, rows:
 
 async def test_a_changed_title_is_found_by_its_new_words_only(api: Api, rows: Rows) -> None:
     seller = await api.register()
-    listing_id = await rows.listing(seller.id, title="Blue wagon")
+    category_id = await rows.category()
+    await others_sold(api, rows, category_id, {"title": "Hatchback"})
+    listing_id = await rows.listing(seller.id, category_id, title="Blue wagon")
     await api.call("PATCH", f"/api/listings/{listing_id}", 200, who=seller, json={"title": "Green hatchback"})
     assert await found(api, "q=hatchbak") == [listing_id]
     assert await found(api, "q=wagon") == []
+
+
+KEPT_FROM_VISITORS = {
+    "hidden": "UPDATE listings SET hidden_at = now() WHERE id = ANY (%s)",
+    "private": "UPDATE listings SET visibility = 'private' WHERE id = ANY (%s)",
+    "in the trash": "UPDATE listings SET trashed_at = now() WHERE id = ANY (%s)",
+    "deleted": "DELETE FROM listings WHERE id = ANY (%s)",
+    "of a banned seller": """UPDATE users SET banned_at = now()
+        WHERE id IN (SELECT seller_id FROM listings WHERE id = ANY (%s))""",
+    "in a private category": """UPDATE categories SET visibility = 'private'
+        WHERE id IN (SELECT category_id FROM listings WHERE id = ANY (%s))""",
+}
+
+
+@pytest.mark.parametrize("change", KEPT_FROM_VISITORS.values(), ids=KEPT_FROM_VISITORS.keys())
+async def test_no_search_tells_a_word_that_is_kept_from_visitors(api: Api, rows: Rows, change: str) -> None:
+    sellers = [await api.register() for _ in range(5)]
+    decoy = await api.register("Decoy")
+    secret_category = await rows.category()
+    secrets = [await rows.listing(one.id, secret_category, title="Zauberwort", make="Zauberwort") for one in sellers]
+    prefixes = ["zau", "zaub", "zauberw", "zauberwort", "zauberworx", "zauberwrot", "x zaub", "zaub x"]
+    decoys = [f"{word}0x" for word in ("zau", "zaub", "zauberw", "zauberwort")]
+    decoy_id = await rows.listing(decoy.id, title="A car", content=" ".join([*decoys, "x"]))
+    answers = []
+    for turn in ("before", "after"):
+        if turn == "after":
+            await rows.execute("UPDATE listings SET title = 'Another', make = NULL WHERE id = ANY (%s)", secrets)
+        elif change.startswith("DELETE"):
+            await collect(rows)
+            await rows.execute(change, secrets)
+        else:
+            await rows.execute(change, secrets)
+        await collect(rows)
+        answers.append([await found(api, "", params={"q": q}) for q in prefixes])
+    assert answers[0] == answers[1]
+    assert answers[0][:3] == [[decoy_id]] * 3
+
+
+async def collect(rows: Rows) -> None:
+    async with rows.database.transaction() as transaction:
+        await rebuild_vocabulary(transaction)
+
+
+async def test_words_of_one_account_spoil_no_beginning(api: Api, rows: Rows) -> None:
+    category_id = await rows.category()
+    ids = []
+    for _ in range(2):
+        seller = await api.register()
+        ids.append(await rows.listing(seller.id, category_id, title="Korando wagon"))
+    attackers = [await api.register(), await api.register()]
+    for first in range(0, 80, 20):
+        title = " ".join(f"kor{number:02}a" for number in range(first, first + 20))
+        for attacker in attackers:
+            await rows.listing(attacker.id, category_id, title=title, status="sold")
+    await collect(rows)
+    assert await found(api, "q=kor") == [*reversed(ids)]
+    third = await api.register()
+    ids.append(await rows.listing(third.id, category_id, title="Korando wagon"))
+    await collect(rows)
+    assert await found(api, "", params={"q": "kor wagon"}) == [*reversed(ids)]
+
+
+async def test_a_search_whose_corrections_take_too_long_goes_on_without_them(
+    make_api: MakeApi, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Statement(
+        "slow", "SELECT asked.word, asked.word, 1 FROM unnest($1) AS asked (word), pg_sleep(60)", ("text[]",)
+    )
+    monkeypatch.setattr(listing_search, "_NEAR_WORDS", slow)
+    api = await make_api(correction_seconds=0.05, database_timeout_seconds=30.0)
+    seller = await api.register()
+    listing_id = await rows.listing(seller.id, title="Gazelle")
+    async with asyncio.timeout(30):
+        assert await found(api, "q=gazelle") == [listing_id]
 
 
 async def test_filters_combine_and_unknown_values_are_in_no_range(api: Api, rows: Rows) -> None:

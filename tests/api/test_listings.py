@@ -207,6 +207,7 @@ LISTS = (
 async def test_lists_and_searches_show_only_listings_that_their_reader_may_see(
     api: Api, rows: Rows, columns: dict[str, Any], category: str, seen_by: str
 ) -> None:
+    await rows.execute("INSERT INTO vocabulary VALUES ('camry', 5)")
     owner = await api.register()
     people: dict[str, Person | None] = {
         "visitor": None,

@@ -14,7 +14,7 @@ from shared.postgres.connection import Connection
 def counted_trips(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The statements that are sent to Postgres inside the block, without the process's own regular ones."""
     sent: list[str] = []
-    own = ('EXECUTE "node_', 'EXECUTE "picture_take_abandoned"')
+    own = ('EXECUTE "node_', 'EXECUTE "picture_take_abandoned"', 'EXECUTE "chore_')
     run = Connection.run
 
     async def observed(self: Connection, query: str, *more: object) -> object:

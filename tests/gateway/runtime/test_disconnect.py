@@ -7,8 +7,11 @@ import asyncio
 import pytest
 
 from gateway.channel import Channel, JoinResult, Ok
+from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.endpoint import Endpoint
 from shared.domain.users import Role
+from shared.events import control
+from shared.events.envelope import pack
 from shared.pubsub.memory import MemoryHub
 from tests.gateway.nodes import Client, actor
 from tests.gateway.runtime.conftest import Start
@@ -41,6 +44,22 @@ async def test_a_disconnect_of_one_session_keeps_the_users_other_sessions(nodes:
     clients = [Client(node, actor(1, session)) for node in nodes for session in ("a", "b", "c")]
     nodes[0].disconnect(1, "a")
     assert [client.close_code for client in clients] == [1001, None, None] * 2
+
+
+USERS_SESSIONS = [(1, "a"), (1, "b"), (1, "c"), (2, "b")]
+
+
+async def test_a_disconnect_of_all_sessions_but_one_keeps_that_one(nodes: list[Endpoint]) -> None:
+    clients = [Client(node, actor(user_id, session)) for node in nodes for user_id, session in USERS_SESSIONS]
+    before = now()
+    payload = control.disconnect(1, kept_session_id="a")
+    notice = Broadcast.of(control.CONTROL, control.DISCONNECT, payload)
+    for node in nodes:  # each broker publishes to the other node
+        node.broker.publish(control.CONTROL, pack(notice.envelope("api")))
+    assert [client.close_code for client in clients] == [None, 1001, 1001, None] * 2
+    for node in nodes:
+        assert Client(node, actor(1, "a"), as_of=before).close_code is None
+        assert Client(node, actor(1, "b"), as_of=before).close_code == 1001
 
 
 async def test_a_user_looked_up_before_a_disconnect_is_closed_on_connecting_after_it(nodes: list[Endpoint]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -64,7 +65,8 @@ async def wait_for_statement(people: People) -> None:
 async def test_an_actor_has_the_users_current_role_and_name(admission: Admission) -> None:
     shown = token()
     actor = await admission.admit(shown)
-    assert actor == Actor(1, "a", Role.MODERATOR, "Ann", TOKENS.verify(shown).expires_at)
+    claims = TOKENS.verify(shown)
+    assert actor == Actor(1, "a", Role.MODERATOR, "Ann", claims.expires_at, claims.issued_at)
     assert await admission.readmit(actor) == actor
 
 
@@ -82,6 +84,19 @@ async def test_a_banned_or_logged_out_user_is_neither_admitted_nor_readmitted(
     with pytest.raises(refusal):
         await admission.readmit(actor)
     assert await admission.is_registered(1)
+
+
+async def test_a_token_that_was_issued_before_all_were_ended_is_refused(admission: Admission, people: People) -> None:
+    shown = token()
+    actor = await admission.admit(shown)
+    people.known[1] = replace(ANN, tokens_valid_after=TOKENS.verify(shown).issued_at)
+    with pytest.raises(SessionEnded):
+        await admission.admit(shown)
+    with pytest.raises(SessionEnded):
+        await admission.readmit(actor)
+    people.known[1] = replace(ANN, tokens_valid_after=TOKENS.verify(shown).issued_at - 1)
+    await admission.admit(shown)
+    assert await admission.readmit(actor) == actor
 
 
 async def test_an_unknown_user_is_refused(admission: Admission) -> None:

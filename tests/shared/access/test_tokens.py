@@ -94,6 +94,38 @@ def test_any_claims_are_accepted_or_refused(claims: dict[str, object]) -> None:
     assert understood.user_id > 0
 
 
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+def test_a_token_has_one_spelling(tokens: Tokens) -> None:
+    token = jwt.encode({"sub": "7", "exp": NOW + 1}, SECRET)
+    header, payload, signature = token.split(".")
+    last = ALPHABET.index(signature[-1])
+    junk = [f"{token[:-1]}{ALPHABET[last + bits]}" for bits in (1, 2, 3)]
+    inside = [f"{header}.{payload}.{signature[:20]}{odd}{signature[20:]}" for odd in (" ", "\n", "!", "=", "\u00e9")]
+    around = [f"{token}=", f"{token}==", f"{token}\n", f" {token}", f"{token} ", f"{token}.", f"\ufeff{token}"]
+    parts = [f"{header}=.{payload}.{signature}", f"{header}.{payload}=.{signature}", f"{header}. {payload}.{signature}"]
+    swapped = token.replace("-", "+").replace("_", "/")
+    assert tokens.verify(token).user_id == 7
+    for odd in {*junk, *inside, *around, *parts, swapped} - {token}:
+        with pytest.raises(InvalidToken):
+            tokens.verify(odd)
+
+
+def test_the_session_of_a_token_without_an_id_is_that_of_what_is_signed(tokens: Tokens) -> None:
+    tokens_of_one = [jwt.encode({"sub": "7", "exp": NOW + 1, "iat": iat}, SECRET) for iat in (1, 1, 2)]
+    sessions = [tokens.verify(token).session_id for token in tokens_of_one]
+    assert sessions[0] == sessions[1] != sessions[2]
+
+
+def test_a_refresh_token_has_one_spelling(tokens: Tokens) -> None:
+    token = tokens.issue_refresh("session", 3)
+    odd = [token.replace(".3.", other) for other in (".03.", ".+3.", ". 3.", ".3 .", ".\u0663.", ".3_.")]
+    for text in [*odd, token + "=", token + " ", " " + token, token + "\n"]:
+        with pytest.raises(InvalidToken):
+            tokens.read_refresh(text)
+
+
 def test_a_refresh_token_contains_session_and_generation(tokens: Tokens) -> None:
     session_id = new_session_id()
     token = tokens.issue_refresh(session_id, 3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.domain.search import COMMON, KnownWord, Term, corrections, edits, joined, terms, tsquery
+from shared.domain.search import COMMON, KnownWord, Term, corrections, edits, joined, terms, tsquery, unknown
 
 
 @pytest.mark.parametrize(
@@ -62,13 +62,26 @@ def test_every_word_must_match_in_one_of_its_variants() -> None:
         ("cam", KnownWord("camry", COMMON)),
         ("cam", KnownWord("camaro", 2)),
     ]
-    assert tsquery(terms("toyta cam"), known) == "('toyta' | 'toyota') & ('cam' | 'camry' | 'camaro')"
+    assert tsquery(terms("toyta cam"), known) == "('toyta' | 'toyota') & ('cam':*)"
     assert tsquery(terms("f-150"), []) == "('f150':* | ('f' & '150'))"
 
 
 def test_the_last_word_may_be_incomplete_unless_it_is_a_number() -> None:
     assert tsquery(terms("leather sunr"), []) == "('leather') & ('sunr':*)"
     assert tsquery(terms("camry 201"), []) == "('camry') & ('201')"
+    assert tsquery(terms("toyo ca"), [("toyo", KnownWord("toyota", 2))]) == "('toyo' | 'toyota') & ('ca')"
+
+
+def test_the_vocabulary_does_not_decide_whether_the_last_word_may_be_incomplete() -> None:
+    for known in ([], [("secr", KnownWord("secret", 2))], [("secr", KnownWord("secr", COMMON))]):
+        assert tsquery(terms("secr"), known) == "('secr':*)"
+
+
+def test_the_last_three_words_that_are_not_common_are_corrected() -> None:
+    typed = terms("alpha beta toyo gamma x5 42 delta at")
+    known = [("beta", KnownWord("beta", 1)), ("toyo", KnownWord("toyota", COMMON))]
+    assert unknown(typed, known) == ["beta", "gamma", "delta"]
+    assert unknown(terms("toyota"), [("toyota", KnownWord("toyota", COMMON))]) == []
 
 
 def test_a_name_and_its_number_also_match_as_one_known_word() -> None:
@@ -80,5 +93,5 @@ def test_a_name_and_its_number_also_match_as_one_known_word() -> None:
 
 def test_the_beginning_of_a_common_word_is_not_corrected() -> None:
     camry, camaro, ram = KnownWord("camry", COMMON), KnownWord("camaro", 1), KnownWord("ram", COMMON)
-    assert tsquery(terms("cam"), [("cam", ram), ("cam", camry)]) == "('cam' | 'camry')"
-    assert tsquery(terms("cam"), [("cam", ram), ("cam", camaro)]) == "('cam' | 'camaro' | 'ram')"
+    assert tsquery(terms("cam"), [("cam", ram), ("cam", camry)]) == "('cam':*)"
+    assert tsquery(terms("cam"), [("cam", ram), ("cam", camaro)]) == "('cam':* | 'ram')"

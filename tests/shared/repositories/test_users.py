@@ -12,11 +12,11 @@ from shared.repositories.users import UserRepository
 
 async def test_the_standings_of_many_users_equal_those_of_each(database: Database, users: UserRepository) -> None:
     sessions = SessionRepository(database)
-    await users.set_role(2, Role.MODERATOR, by=None)
+    await users.set_role(2, Role.ADMIN, by=None)
     await users.ban(3, until=None, reason="x", by=2)
     await users.ban(4, until=datetime.now(UTC) - timedelta(seconds=1), reason="x", by=2)
     await users.delete(5)
-    await sessions.begin("alive", 1, 60)
+    await sessions.begin("alive", 1, 60, checked_hash="no hash")
     await sessions.revoke("over", 1, datetime.now(UTC), "logged out")
     pairs = [(1, "alive"), (1, "over"), (1, "unheard of"), (2, "x"), (3, "x"), (4, "x"), (5, "x"), (99, "x")]
     found = await users.standings(pairs)
@@ -24,7 +24,7 @@ async def test_the_standings_of_many_users_equal_those_of_each(database: Databas
         (1, "alive"): Standing("User 1", Role.USER, False, False),
         (1, "over"): Standing("User 1", Role.USER, False, True),
         (1, "unheard of"): Standing("User 1", Role.USER, False, False),
-        (2, "x"): Standing("User 2", Role.MODERATOR, False, False),
+        (2, "x"): Standing("User 2", Role.ADMIN, False, False),
         (3, "x"): Standing("User 3", Role.USER, True, False),
         (4, "x"): Standing("User 4", Role.USER, False, False),
     }
@@ -35,9 +35,9 @@ async def test_the_standings_of_many_users_equal_those_of_each(database: Databas
 
 async def test_a_session_ends_at_its_time(database: Database) -> None:
     sessions = SessionRepository(database)
-    await sessions.begin("short", 1, -1)
+    await sessions.begin("short", 1, -1, checked_hash="no hash")
     assert (await sessions.refresh("short", 0, 60, grace_seconds=30)).outcome is Refresh.ENDED
-    await sessions.begin("long", 1, 60)
+    await sessions.begin("long", 1, 60, checked_hash="no hash")
     rotated = await sessions.refresh("long", 0, 60, grace_seconds=30)
     assert (rotated.outcome, rotated.user_id, rotated.generation) == (Refresh.ROTATED, 1, 1)
     assert (await sessions.refresh("unheard of", 0, 60, grace_seconds=30)).outcome is Refresh.ENDED
@@ -50,6 +50,6 @@ async def test_a_log_out_is_kept_while_a_token_of_its_session_may_exist(
     until = datetime.now(UTC) + timedelta(hours=1)
     await sessions.revoke("jti:1:x", 1, until, "logged out")
     await sessions.revoke("jti:1:x", 1, until, "logged out")
-    await sessions.begin("another", 1, 60)
+    await sessions.begin("another", 1, 60, checked_hash="no hash")
     standings = await users.standings([(1, "jti:1:x")])
     assert standings[1, "jti:1:x"].is_revoked

@@ -1,0 +1,44 @@
+"""Work that must be done now and then, by one process at a time: a row of `chores` has the time of the last turn.
+
+The row is locked for as long as the work takes, and other processes skip it meanwhile. If the process dies, its
+transaction ends, and the next process takes the turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from shared.postgres import Database, Statement, Transaction
+
+Work = Callable[[Transaction], Awaitable[None]]
+
+_ENTER = Statement(
+    "chore_enter", "INSERT INTO chores (name, done_at) VALUES ($1, '-infinity') ON CONFLICT DO NOTHING", ("text",)
+)
+_TAKE = Statement(
+    "chore_take",
+    """SELECT FROM chores WHERE name = $1 AND done_at <= now() - make_interval(secs => $2)
+       FOR UPDATE SKIP LOCKED""",
+    ("text", "double precision"),
+)
+_DONE = Statement("chore_done", "UPDATE chores SET done_at = clock_timestamp() WHERE name = $1", ("text",))
+
+
+class ChoreRepository:
+    """Every method raises DatabaseUnavailable while Postgres is away. Needs a database with a long timeout."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def do(self, name: str, seconds: float, work: Work) -> bool:
+        """Do the work in one transaction, unless it was done in the last `seconds` or another process is doing it.
+
+        Returns whether it was done.
+        """
+        await self._database.execute(_ENTER, name)
+        async with self._database.transaction() as transaction:
+            if await transaction.fetch_one(_TAKE, name, seconds) is None:
+                return False
+            await work(transaction)
+            await transaction.execute(_DONE, name)
+            return True

@@ -1,0 +1,41 @@
+"""SQL that rebuilds the vocabulary, from which searches complete unfinished words and correct misspelled ones.
+
+The vocabulary has only words that every visitor can read, in titles, makes and models of at least two sellers: nothing
+that is hidden, private, in the trash or deleted, and nothing that one account has made up. So no answer of a search
+tells anything that the listings on show do not tell. Its size is bounded, because the more words there are, the longer
+it takes to find similar ones; the words of the most sellers are kept.
+"""
+
+from __future__ import annotations
+
+from shared.postgres import Statement, Transaction
+from shared.repositories.listings import JOINED
+from shared.repositories.visibility import FOR_ANYONE
+
+LEAST_SELLERS = 2
+MAX_WORDS_OF_A_LISTING = 20
+MAX_VOCABULARY = 20_000
+
+# A word's uses are its sellers. Only what has changed is written.
+_REBUILD = Statement(
+    "vocabulary_rebuild",
+    f"""WITH found AS MATERIALIZED (
+            SELECT one.word, least(count(DISTINCT l.seller_id), 32767) AS uses
+            FROM {JOINED} CROSS JOIN LATERAL unnest(
+                (search_words(concat_ws(' ', l.title, l.make, l.model)))[1:$1]
+            ) AS one (word)
+            WHERE {FOR_ANYONE} AND length(one.word) > 1
+            GROUP BY one.word HAVING count(DISTINCT l.seller_id) >= $2
+            ORDER BY 2 DESC, 1 LIMIT $3
+        ), forgotten AS (
+            DELETE FROM vocabulary v WHERE NOT EXISTS (SELECT FROM found WHERE found.word COLLATE "C" = v.word)
+        )
+        INSERT INTO vocabulary AS known (word, uses) SELECT word, uses FROM found
+        ON CONFLICT (word) DO UPDATE SET uses = excluded.uses WHERE known.uses <> excluded.uses""",
+    ("integer", "bigint", "bigint"),
+)
+
+
+async def rebuild_vocabulary(transaction: Transaction) -> None:
+    """Make the vocabulary that of the listings on show. Reads all listings, and locks none."""
+    await transaction.execute(_REBUILD, MAX_WORDS_OF_A_LISTING, LEAST_SELLERS, MAX_VOCABULARY)

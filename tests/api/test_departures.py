@@ -1,0 +1,89 @@
+"""People who leave or are banned while a request of theirs is on its way: it stores nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from shared.domain.pictures import NewPicture
+from shared.domain.users import NoLongerAllowed, Role
+from shared.repositories.pictures import PictureRepository
+from tests.api.conftest import PASSWORD, Api
+from tests.api.locks import Hold
+from tests.api.rows import Rows
+
+LEAVES = "UPDATE users SET deleted_at = now(), email = NULL, password_hash = NULL, name = '' WHERE id = %s"
+IS_BANNED = "UPDATE users SET banned_at = now(), ban_reason = 'spam', banned_by = 1 WHERE id = %s"
+
+
+@pytest.mark.parametrize(("goes", "status"), [(LEAVES, 401), (IS_BANNED, 403)], ids=["leaves", "is banned"])
+@pytest.mark.parametrize(
+    ("table", "method", "path", "body"),
+    [
+        ("listings", "POST", "/api/listings", {"title": "A car", "content": "It drives.", "category_id": 1}),
+        ("replies", "POST", "/api/listings/1/replies", {"text": "Is it still there?"}),
+        ("reports", "POST", "/api/listings/1/reports", {"reason": "spam"}),
+        ("blocks", "PUT", "/api/users/1/block", None),
+    ],
+)
+async def test_who_leaves_or_is_banned_before_the_row_is_inserted_stores_nothing(
+    api: Api, rows: Rows, hold: Hold, table: str, method: str, path: str, body: Any, goes: str, status: int
+) -> None:
+    seller = await api.register("Seller", Role.ADMIN)
+    someone = await api.register("Someone")
+    await rows.listing(seller.id, await rows.category())
+    before = await rows.fetch(f"SELECT count(*) FROM {table}")
+    async with hold(f"LOCK TABLE {table} IN SHARE MODE") as held:
+        acting = asyncio.create_task(api.call(method, path, status, who=someone, json=body))
+        await held.until_waiting(1, acting)
+        assert not acting.done()
+        await rows.execute(goes, someone.id)
+    await acting
+    assert await rows.fetch(f"SELECT count(*) FROM {table}") == before
+
+
+@pytest.mark.parametrize("goes", [LEAVES, IS_BANNED], ids=["leaves", "is banned"])
+async def test_who_has_left_or_is_banned_adds_no_picture(api: Api, rows: Rows, goes: str) -> None:
+    await api.register("Admin")
+    seller = await api.register("Seller")
+    listing_id = await rows.listing(seller.id)
+    pictures = PictureRepository(rows.database)
+    await pictures.expect(["a", "b"], 600)
+    await rows.execute(goes, seller.id)
+    picture = NewPicture(
+        key="a", content_type="image/webp", size=1, width=1, height=1,
+        thumbnail_key="b", thumbnail_content_type="image/webp", thumbnail_size=1,
+    )  # fmt: skip
+    with pytest.raises(NoLongerAllowed):
+        await pictures.add(listing_id, picture, by=seller.id, owner_id=seller.id)
+    assert await rows.fetch("SELECT FROM pictures") == []
+
+
+async def test_whoever_leaves_beside_creating_a_listing_leaves_none_behind(api: Api, rows: Rows, hold: Hold) -> None:
+    someone = await api.register("Someone")
+    category_id = await rows.category()
+    body = {"title": "A car", "content": "It drives.", "category_id": category_id}
+    # The listing waits for its category. Leaving begins meanwhile, and must wait for the listing.
+    async with hold(f"SELECT FROM categories WHERE id = {category_id} FOR UPDATE") as held:
+        creating = asyncio.create_task(api.client.post("/api/listings", json=body, headers=someone.headers))
+        await held.until_waiting(1, creating)
+        leaving = asyncio.create_task(
+            api.call("DELETE", "/api/me", 204, who=someone, json={"current_password": PASSWORD})
+        )
+        await held.until_waiting(2, leaving)
+    await asyncio.gather(creating, leaving)
+    assert await rows.fetch("SELECT FROM listings WHERE trashed_at IS NULL") == []
+    await api.call("GET", "/api/listings/1", 404)
+
+
+async def test_a_listing_of_somebody_who_has_left_is_seen_by_nobody(api: Api, rows: Rows) -> None:
+    someone, admin = await api.register("Someone"), await api.register("Admin", Role.ADMIN)
+    listing_id = await rows.listing(someone.id)
+    await api.call("GET", f"/api/listings/{listing_id}", 200)
+    await rows.execute(LEAVES, someone.id)
+    await api.call("GET", f"/api/listings/{listing_id}", 404)
+    await api.call("GET", f"/api/listings/{listing_id}", 404, who=admin)
+    assert (await api.call("GET", "/api/listings", 200))["data"] == []
+    assert (await api.call("GET", "/api/listings?q=car", 200))["data"] == []
