@@ -122,6 +122,14 @@ def test_no_service_can_gain_privileges(name: str) -> None:
         assert service["read_only"] is True
 
 
+def test_what_nginx_keeps_is_bounded() -> None:
+    [folder] = SERVICES["nginx"]["tmpfs"]
+    size = re.search(r",size=(\d+)m$", folder)
+    assert size is not None
+    # The folder counts as memory of the container, which needs some for connections as well.
+    assert 2 * int(size[1]) <= int(SERVICES["nginx"]["mem_limit"].removesuffix("m"))
+
+
 def test_redis_has_a_writable_folder() -> None:
     user, _, group = SERVICES["redis"]["user"].partition(":")
     assert SERVICES["redis"]["tmpfs"] == [f"/data:uid={user},gid={group}"]
