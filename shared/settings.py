@@ -115,7 +115,7 @@ class Settings:
     rate_limit_timeout_seconds: float = 0.5
     """How long a request waits until Redis has counted it. Past it, this request and the next ones are not counted."""
     registrations_per_minute: int = 30
-    """From one address (for IPv6: one /64 network). This limit and the next four hold for all nodes together."""
+    """From one address (for IPv6: one /64 network). This limit and the next five hold for all nodes together."""
     logins_per_minute: int = 120
     """From one address."""
     logins_per_account_minute: int = 20
@@ -124,6 +124,8 @@ class Settings:
     """Requests that change something, from one address."""
     writes_per_account_minute: int = 300
     """Requests that change something, of one account."""
+    pictures_per_account_minute: int = 30
+    """Uploads of pictures, of one account."""
 
     pictures_url: str = ""
     """`file://...` or `s3://bucket/prefix`; empty: a folder in the data directory."""
@@ -146,6 +148,9 @@ class Settings:
     """Worker processes for pictures of one API process; they start with the first pictures."""
     max_waiting_pictures: int = 16
     """Uploads that may arrive or wait for a worker process; past it, an upload gets 503 before its body is read."""
+    picture_cpu_seconds: float = 5.0
+    """CPU time that a worker process may use for one picture; past it the process ends. The largest pictures that the
+    limits allow need two to three."""
     picture_seconds: float = 20.0
     """How long a worker process may take for one picture, without waiting; past it the process is killed."""
     abandoned_files_seconds: float = 60.0

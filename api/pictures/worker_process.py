@@ -30,10 +30,11 @@ _NICENESS = 5
 
 
 class WorkerLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """The limits of one worker process. `seconds` is the time for one picture."""
+    """The limits of one worker process. `seconds` is the time for one picture, `cpu_seconds` the CPU time of it."""
 
     picture: PictureLimits
     seconds: float
+    cpu_seconds: float
     memory_bytes: int
 
 
@@ -70,7 +71,10 @@ def serve(limits: WorkerLimits, requests: BinaryIO, answers: BinaryIO) -> None:
     while (data := _read_frame(requests)) is not None:
         # The API kills a worker that takes too long. If the API has died by then, the alarm ends the worker.
         signal.setitimer(signal.ITIMER_REAL, limits.seconds + _BACKSTOP_SECONDS)
+        # Nobody handles the signal, so it ends this process, whatever a decoder does.
+        signal.setitimer(signal.ITIMER_PROF, limits.cpu_seconds)
         reply = msgspec.msgpack.encode(answer(data, limits.picture))
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
         _write_frame(answers, reply)
 
