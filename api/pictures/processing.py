@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, TypeVar
 
-# Importing these plugins registers them. Otherwise Pillow would import all its plugins to find WebP.
-from PIL import Image, ImageCms
+# Importing these plugins registers them. Otherwise Pillow would import all its plugins to find WebP. Pillow imports the
+# plugins for the metadata of a JPEG only when it meets some, and a confined process cannot do that.
+from PIL import Image, ImageCms, MpoImagePlugin, TiffImagePlugin  # noqa: F401
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile

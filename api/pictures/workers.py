@@ -2,7 +2,8 @@
 
 Threads would not do, although Pillow releases the GIL while it decodes. A thread that a hostile picture keeps busy
 cannot be ended, and its memory use, or a crash in a decoder, would hit the whole API. A process can be killed. It has
-its own memory limit, a lower priority, and an environment without secrets. A `ProcessPoolExecutor` would not do either:
+its own memory limit, a lower priority, an environment without secrets, and no way to files, network and other processes
+(`confinement`). A `ProcessPoolExecutor` would not do either:
 if one of its processes has to be killed, all pictures fail, and it unpickles bytes that a hijacked decoder may have
 written. The processes here are children with pipes, and their answers are read as plain data.
 """
@@ -289,13 +290,15 @@ class _Worker:
         worker = cls(process)
         try:
             async with asyncio.timeout(START_SECONDS):
-                await worker._read_frame()
+                missing = (await worker._read_frame()).decode(errors="replace")
         except (TimeoutError, WorkerEnded) as error:
             await worker.end()
             raise WorkerNotStarted(f"{type(error).__name__}: {error}") from None
         except BaseException:
             await worker.end()
             raise
+        if missing:
+            log.warning("picture worker not confined", missing=missing)
         return worker
 
     @property
