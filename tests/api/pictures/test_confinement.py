@@ -168,9 +168,7 @@ async def test_a_process_hides_what_linux_shows_of_it(
         return status.st_uid, status.st_gid
 
     shown = subprocess.Popen(["/bin/sleep", "60"], group=group)
-    process = subprocess.Popen(
-        [sys.executable, "-m", module], env=environment, cwd=PROJECT, group=group
-    )
+    process = subprocess.Popen([sys.executable, "-m", module], env=environment, cwd=PROJECT, group=group)
     try:
         assert owner(shown) == (os.getuid(), os.getgid() if group is None else group)
         assert await child.happens(lambda: owner(process) == (0, 0), 60.0)
