@@ -25,21 +25,37 @@ _MOST_BYTES = 2**62
 _MOST = 2**31 - 1
 
 
+_SECRET = "secret"
+"""The key, in a field's metadata, of a setting that may come from a file."""
+
+
 class InvalidSettings(ValueError):
     """The environment cannot be used. The message is one line that names the variable."""
 
 
+def _secret() -> Any:
+    """A setting whose value is not shown, and may be in the file that the variable NAME_FILE names instead."""
+    return field(default="", repr=False, metadata={_SECRET: True})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings. A field's name is its variable in lower case; its unit is in the name or in the sentence below."""
+    """All settings. A field's name is its variable in lower case; its unit is in the name or in the sentence below.
+
+    A secret NAME is read from the file NAME_FILE if that variable is given instead, as container engines mount secrets.
+    """
 
     environment: str = "development"
     """`development` or `production`."""
-    database_url: str = ""
+    database_url: str = _secret()
     """In any form that libpq reads, also Unix sockets; required in production."""
-    redis_url: str = ""
+    database_password: str = _secret()
+    """The password for `database_url`, unless that has one."""
+    redis_url: str = _secret()
     """In any form that redis-py reads; `redis+cluster://` for a Redis Cluster; required in production."""
-    jwt_secret: str = field(default="", repr=False)
+    redis_password: str = _secret()
+    """The password for `redis_url`, unless that has one."""
+    jwt_secret: str = _secret()
     """The key that signs tokens, at least 32 bytes. Required in production; development makes one and keeps it."""
     data_directory: Path = Path(".daveslist")
     """The folder for development's servers, secret and pictures."""
@@ -134,6 +150,10 @@ class Settings:
     AWS_* variables for region and credentials."""
     aws_endpoint_url_s3: str = ""
     """The same, only for S3; it takes precedence."""
+    aws_access_key_id: str = _secret()
+    """The key to the bucket of `s3://` pictures, unless the S3 client finds one by itself."""
+    aws_secret_access_key: str = _secret()
+    """The other half of that key."""
     pictures_timeout_seconds: float = 10.0
     """A request to the pictures' storage that takes longer, including retries, fails with `StorageUnavailable`."""
     max_picture_bytes: int = 10 * 1024 * 1024
@@ -231,7 +251,7 @@ class Settings:
         environ = os.environ if environ is None else environ
         values: dict[str, Any] = {}
         for setting in fields(cls):
-            text = environ.get(setting.name.upper(), "").strip()
+            text = _given(setting.name.upper(), environ, may_be_in_file=_SECRET in setting.metadata)
             if text:
                 values[setting.name] = _parse(setting.name, str(setting.type), text)
         settings = cls(**values)
@@ -272,6 +292,25 @@ class Settings:
             raise InvalidSettings(
                 f"REFRESH_TOKEN_SECONDS: must be at least ACCESS_TOKEN_SECONDS, {least}, not {lifetime}"
             )
+
+
+def _given(name: str, environ: Mapping[str, str], *, may_be_in_file: bool) -> str:
+    """Returns the variable's value, or the content of the file that its NAME_FILE names. Raises InvalidSettings."""
+    text = environ.get(name, "").strip()
+    path = environ.get(f"{name}_FILE", "").strip() if may_be_in_file else ""
+    if not path:
+        return text
+    if text:
+        raise InvalidSettings(f"{name}_FILE: give either this or {name}, not both")
+    try:
+        content = Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise InvalidSettings(f"{name}_FILE: cannot read {path}: {os.strerror(error.errno or 0).lower()}") from None
+    except UnicodeDecodeError:
+        raise InvalidSettings(f"{name}_FILE: {path} is not UTF-8") from None
+    if not content:
+        raise InvalidSettings(f"{name}_FILE: {path} is empty")
+    return content
 
 
 def _most(name: str) -> float:
