@@ -12,6 +12,7 @@ import yaml
 SERVICE_KEYS = frozenset(
     [
         "build",
+        "cap_add",
         "cap_drop",
         "command",
         "depends_on",

@@ -117,9 +117,18 @@ def test_every_log_is_bounded(name: str) -> None:
 def test_no_service_can_gain_privileges(name: str) -> None:
     service = SERVICES[name]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    if name != "postgres":  # Its image starts as root, changes the owner of its folder, and then drops its rights.
-        assert service["cap_drop"] == ["ALL"]
+    assert service["cap_drop"] == ["ALL"]
+    if name == "postgres":  # Its image starts as root, changes the owner of its folder, and then drops its rights.
+        assert service["cap_add"] == ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]
+    else:
+        assert "cap_add" not in service
         assert service["read_only"] is True
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_has_a_bounded_number_of_bytes_and_processes(name: str) -> None:
+    assert re.fullmatch(r"\d+[mg]", SERVICES[name]["mem_limit"])
+    assert 0 < SERVICES[name]["pids_limit"] <= 512
 
 
 def test_what_nginx_keeps_is_bounded() -> None:
