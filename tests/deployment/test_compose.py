@@ -129,6 +129,8 @@ def test_no_service_can_gain_privileges(name: str) -> None:
 def test_every_service_has_a_bounded_number_of_bytes_and_processes(name: str) -> None:
     assert re.fullmatch(r"\d+[mg]", SERVICES[name]["mem_limit"])
     assert 0 < SERVICES[name]["pids_limit"] <= 512
+    # A folder in memory has half of the machine's by default.
+    assert all(re.search(r"[:,]size=\d+m$", folder) for folder in SERVICES[name].get("tmpfs", []))
 
 
 def test_what_nginx_keeps_is_bounded() -> None:
@@ -141,7 +143,7 @@ def test_what_nginx_keeps_is_bounded() -> None:
 
 def test_redis_has_a_writable_folder() -> None:
     user, _, group = SERVICES["redis"]["user"].partition(":")
-    assert SERVICES["redis"]["tmpfs"] == [f"/data:uid={user},gid={group}"]
+    assert SERVICES["redis"]["tmpfs"] == [f"/data:uid={user},gid={group},size=16m"]
 
 
 def test_every_image_is_named_by_an_exact_version() -> None:
