@@ -3,11 +3,11 @@
 # Every package is a wheel, so neither the build nor the image needs a compiler. Paths are relative to WORKDIR, since
 # tests/deployment/test_image.py runs these steps in a clean folder; it knows only the instructions that are used here.
 
-FROM python:3.13-slim AS build
+FROM python:3.13.16-slim AS build
 WORKDIR /daveslist
 RUN python -m venv .venv
 COPY requirements/production.lock requirements/
-RUN .venv/bin/python -m pip install --disable-pip-version-check --no-cache-dir --no-deps --only-binary :all: -r requirements/production.lock
+RUN .venv/bin/python -m pip install --disable-pip-version-check --no-cache-dir --no-deps --require-hashes --only-binary :all: -r requirements/production.lock
 # The processes do not need an installer.
 RUN .venv/bin/python -m pip uninstall --disable-pip-version-check --yes --quiet pip
 COPY schema.sql ./
@@ -20,7 +20,7 @@ RUN .venv/bin/python -m compileall -q .venv/lib shared api gateway
 # does not change the owner of an existing folder.
 WORKDIR /data
 
-FROM python:3.13-slim AS base
+FROM python:3.13.16-slim AS base
 WORKDIR /daveslist
 COPY --from=build /daveslist /daveslist
 # A new volume that is mounted here takes its owner from this folder.

@@ -4,14 +4,14 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-fast try-deployment check format bench vendor
+.PHONY: help setup run test test-fast try-deployment audit check format bench vendor
 
 PYTHON ?=
 ARGS ?=
 PYTHONS := $(if $(PYTHON),"$(PYTHON)",python3 python3.11 python3.12 python3.13 python3.14)
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet install --no-deps --root-user-action=ignore
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet install --no-deps --require-hashes --root-user-action=ignore
 END_TO_END := tests/end_to_end/js
 
 help: ## list the targets
@@ -35,6 +35,9 @@ test-fast: $(VENV)/test.stamp ## run the tests that need no server, in seconds
 
 try-deployment: $(VENV)/test.stamp ## run the operating guide's commands in this machine's container engine, in some minutes
 	@exec $(BIN)/python -m tests.try_deployment
+
+audit: $(VENV)/audit.stamp $(VENV)/node.stamp ## ask the registries for known vulnerabilities of the locked packages
+	@exec $(BIN)/python -m tests.audit $(VENV)/audit/bin/python
 
 check: $(VENV)/test.stamp ## lint and type-check
 	$(BIN)/python -m ruff check .
@@ -70,6 +73,13 @@ $(VENV)/run.stamp: requirements/run.lock $(BIN)/python
 $(VENV)/test.stamp: requirements/test.lock $(VENV)/run.stamp
 	@echo 'installing requirements/test.lock'
 	@$(PIP) -r requirements/test.lock
+	@touch $@
+
+# An environment of its own: what it needs is no part of the tests.
+$(VENV)/audit.stamp: requirements/audit.lock $(BIN)/python
+	@echo 'installing requirements/audit.lock'
+	@$(BIN)/python -m venv --clear $(VENV)/audit
+	@$(subst $(BIN)/python,$(VENV)/audit/bin/python,$(PIP)) -r requirements/audit.lock
 	@touch $@
 
 # The tests with the Phoenix client need Node 18 or newer: the machine's own, or else one from a wheel.

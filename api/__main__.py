@@ -12,6 +12,7 @@ import uvloop
 from api import commands
 from api.server import serve
 from shared.domain.users import Role
+from shared.hiding import hide_from_other_processes
 from shared.logs import configure_logs
 from shared.postgres import DatabaseUnavailable
 from shared.settings import InvalidSettings, Settings
@@ -53,6 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     A failure prints one line to standard error.
     """
     options = parser().parse_args(arguments)
+    hide_from_other_processes()
     try:
         settings = settings_to_start_with()
     except InvalidSettings as error:

@@ -230,6 +230,7 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     picture_errors.PictureTooLarge: lambda error: TooLarge(_sentence(error.reason)),
     picture_errors.BrokenPicture: lambda error: Invalid({"picture": [_sentence(error.reason)]}),
     picture_errors.PicturesBusy: lambda error: Unavailable(_sentence(str(error)), retry_after_seconds=5),
+    picture_errors.TooManyPictures: lambda _: TooManyRequests(5),
     picture_errors.StorageUnavailable: lambda _: Unavailable(
         "The picture storage is away. Try again soon.", retry_after_seconds=5
     ),

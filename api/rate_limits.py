@@ -78,6 +78,7 @@ class RateLimits:
         self._account_passwords = Limit("password-account", settings.logins_per_account_minute)
         self._writes = Limit("write-address", settings.writes_per_minute)
         self._account_writes = Limit("write-account", settings.writes_per_account_minute)
+        self._account_pictures = Limit("picture-account", settings.pictures_per_account_minute)
         self._away_until = 0.0
         # The timeout is short, because a person waits for the answer.
         connections = (settings.redis_url, settings.rate_limit_timeout_seconds, MOST_CONNECTIONS)
@@ -111,6 +112,10 @@ class RateLimits:
         if user_id is not None:
             taken.append((self._account_writes, str(user_id)))
         await self._take(taken)
+
+    async def picture_of(self, user_id: int) -> None:
+        """Count an upload of a picture, which costs more than other requests."""
+        await self._take([(self._account_pictures, str(user_id))])
 
     async def close(self) -> None:
         if self._client is not None:

@@ -7,6 +7,7 @@ import sys
 import uvloop
 
 from gateway.server import serve
+from shared.hiding import hide_from_other_processes
 from shared.logs import configure_logs
 from shared.settings import InvalidSettings
 from shared.start import settings_to_start_with
@@ -20,6 +21,7 @@ def main() -> int:
     if len(sys.argv) > 1:
         print("python -m gateway takes no arguments; set environment variables", file=sys.stderr)
         return 2
+    hide_from_other_processes()
     try:
         settings = settings_to_start_with()
     except InvalidSettings as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from redis.asyncio import BlockingConnectionPool, Connection, ConnectionPool, Redis
 from redis.asyncio.cluster import RedisCluster
@@ -42,6 +42,15 @@ def url_fault(url: str) -> str | None:
     if is_cluster(url) and parts.path.strip("/") not in ("", "0"):
         return "a cluster has only database 0"
     return None
+
+
+def with_password(url: str, password: str) -> str:
+    """Returns the URL with the password, unless it has one or there is none."""
+    parts = urlsplit(url)
+    if not password or parts.password is not None:
+        return url
+    user, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}"))
 
 
 def client(url: str, timeout_seconds: float, most_connections: int | None = None) -> Redis | RedisCluster:

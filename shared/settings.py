@@ -25,21 +25,37 @@ _MOST_BYTES = 2**62
 _MOST = 2**31 - 1
 
 
+_SECRET = "secret"
+"""The key, in a field's metadata, of a setting that may come from a file."""
+
+
 class InvalidSettings(ValueError):
     """The environment cannot be used. The message is one line that names the variable."""
 
 
+def _secret() -> Any:
+    """A setting whose value is not shown, and may be in the file that the variable NAME_FILE names instead."""
+    return field(default="", repr=False, metadata={_SECRET: True})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings. A field's name is its variable in lower case; its unit is in the name or in the sentence below."""
+    """All settings. A field's name is its variable in lower case; its unit is in the name or in the sentence below.
+
+    A secret NAME is read from the file NAME_FILE if that variable is given instead, as container engines mount secrets.
+    """
 
     environment: str = "development"
     """`development` or `production`."""
-    database_url: str = ""
+    database_url: str = _secret()
     """In any form that libpq reads, also Unix sockets; required in production."""
-    redis_url: str = ""
+    database_password: str = _secret()
+    """The password for `database_url`, unless that has one."""
+    redis_url: str = _secret()
     """In any form that redis-py reads; `redis+cluster://` for a Redis Cluster; required in production."""
-    jwt_secret: str = field(default="", repr=False)
+    redis_password: str = _secret()
+    """The password for `redis_url`, unless that has one."""
+    jwt_secret: str = _secret()
     """The key that signs tokens, at least 32 bytes. Required in production; development makes one and keeps it."""
     data_directory: Path = Path(".daveslist")
     """The folder for development's servers, secret and pictures."""
@@ -120,7 +136,7 @@ class Settings:
     rate_limit_timeout_seconds: float = 0.5
     """How long a request waits until Redis has counted it. Past it, this request and the next ones are not counted."""
     registrations_per_minute: int = 30
-    """From one address (for IPv6: one /64 network). This limit and the next four hold for all nodes together."""
+    """From one address (for IPv6: one /64 network). This limit and the next five hold for all nodes together."""
     logins_per_minute: int = 120
     """From one address."""
     logins_per_account_minute: int = 20
@@ -129,6 +145,8 @@ class Settings:
     """Requests that change something, from one address."""
     writes_per_account_minute: int = 300
     """Requests that change something, of one account."""
+    pictures_per_account_minute: int = 30
+    """Uploads of pictures, of one account."""
 
     pictures_url: str = ""
     """`file://...` or `s3://bucket/prefix`; empty: a folder in the data directory."""
@@ -137,6 +155,10 @@ class Settings:
     AWS_* variables for region and credentials."""
     aws_endpoint_url_s3: str = ""
     """The same, only for S3; it takes precedence."""
+    aws_access_key_id: str = _secret()
+    """The key to the bucket of `s3://` pictures, unless the S3 client finds one by itself."""
+    aws_secret_access_key: str = _secret()
+    """The other half of that key."""
     pictures_timeout_seconds: float = 10.0
     """A request to the pictures' storage that takes longer, including retries, fails with `StorageUnavailable`."""
     max_picture_bytes: int = 10 * 1024 * 1024
@@ -151,6 +173,9 @@ class Settings:
     """Worker processes for pictures of one API process; they start with the first pictures."""
     max_waiting_pictures: int = 16
     """Uploads that may arrive or wait for a worker process; past it, an upload gets 503 before its body is read."""
+    picture_cpu_seconds: float = 5.0
+    """CPU time that a worker process may use for one picture; past it the process ends. The largest pictures that the
+    limits allow need two to three."""
     picture_seconds: float = 20.0
     """How long a worker process may take for one picture, without waiting; past it the process is killed."""
     abandoned_files_seconds: float = 60.0
@@ -231,7 +256,7 @@ class Settings:
         environ = os.environ if environ is None else environ
         values: dict[str, Any] = {}
         for setting in fields(cls):
-            text = environ.get(setting.name.upper(), "").strip()
+            text = _given(setting.name.upper(), environ, may_be_in_file=_SECRET in setting.metadata)
             if text:
                 values[setting.name] = _parse(setting.name, str(setting.type), text)
         settings = cls(**values)
@@ -272,6 +297,25 @@ class Settings:
             raise InvalidSettings(
                 f"REFRESH_TOKEN_SECONDS: must be at least ACCESS_TOKEN_SECONDS, {least}, not {lifetime}"
             )
+
+
+def _given(name: str, environ: Mapping[str, str], *, may_be_in_file: bool) -> str:
+    """Returns the variable's value, or the content of the file that its NAME_FILE names. Raises InvalidSettings."""
+    text = environ.get(name, "").strip()
+    path = environ.get(f"{name}_FILE", "").strip() if may_be_in_file else ""
+    if not path:
+        return text
+    if text:
+        raise InvalidSettings(f"{name}_FILE: give either this or {name}, not both")
+    try:
+        content = Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise InvalidSettings(f"{name}_FILE: cannot read {path}: {os.strerror(error.errno or 0).lower()}") from None
+    except UnicodeDecodeError:
+        raise InvalidSettings(f"{name}_FILE: {path} is not UTF-8") from None
+    if not content:
+        raise InvalidSettings(f"{name}_FILE: {path} is empty")
+    return content
 
 
 def _most(name: str) -> float:

@@ -7,17 +7,26 @@ from dataclasses import replace
 
 from shared.access.secret import jwt_secret
 from shared.folders import why
-from shared.postgres.address import InvalidDatabaseUrl, parsed
+from shared.postgres.address import InvalidDatabaseUrl, parsed, with_password
 from shared.pubsub import address_fault
+from shared.redis import with_password as with_redis_password
 from shared.running import with_servers
 from shared.settings import InvalidSettings, Settings
 
 
 def settings_to_start_with() -> Settings:
-    """Returns the environment's settings, with servers and secret. Connects to nothing. Raises InvalidSettings."""
+    """Returns the environment's settings with servers, passwords and secret.
+
+    Connects to nothing. Raises InvalidSettings.
+    """
     settings = with_servers(Settings.from_environment())
     check_addresses(settings)
-    return replace(settings, jwt_secret=jwt_secret(settings))
+    return replace(
+        settings,
+        jwt_secret=jwt_secret(settings),
+        database_url=with_password(settings.database_url, settings.database_password),
+        redis_url=with_redis_password(settings.redis_url, settings.redis_password),
+    )
 
 
 def check_addresses(settings: Settings) -> None:

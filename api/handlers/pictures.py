@@ -46,8 +46,9 @@ async def add(call: Call) -> answers.Picture:
     listing, services = await call.listing(), call.services
     call.require(Action.PICTURE_CHANGE, owner_id=listing.seller_id)
     _check_form(call)
+    await services.rate_limits.picture_of(call.user.user_id)
     # Take a place before reading the body, so that a refused upload costs no memory.
-    with services.picture_workers.place() as place:
+    with services.picture_workers.place(call.user.user_id) as place:
         picture = await _add(call, place)
     await announce(services, picture.listing_id)
     return answers.picture(picture)

@@ -27,6 +27,10 @@ class PicturesBusy(Exception):
     """Too many pictures wait, or none can be processed now: try again later."""
 
 
+class TooManyPictures(Exception):
+    """The account has all the pictures under way that one account may have: try again when one is done."""
+
+
 class StorageUnavailable(Exception):
     """The folder or bucket of the pictures cannot be reached, or refuses. The request may have taken effect."""
 

@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, TypeVar
 
-# Importing these plugins registers them. Otherwise Pillow would import all its plugins to find WebP.
-from PIL import Image, ImageCms
+# Importing these plugins registers them. Otherwise Pillow would import all its plugins to find WebP. Pillow imports the
+# plugins for the metadata of a JPEG only when it meets some, and a confined process cannot do that.
+from PIL import Image, ImageCms, MpoImagePlugin, TiffImagePlugin  # noqa: F401
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from api.pictures.errors import BrokenPicture, PictureTooLarge, UnsupportedPicture
+from api.pictures.structure import MAX_PARTS, MAX_SCANS, check_structure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +59,8 @@ class PictureLimits:
     side: int
     """The longer side of the stored picture, in pixels. Smaller pictures are not enlarged."""
     thumbnail_side: int
+    max_scans: int = MAX_SCANS
+    max_parts: int = MAX_PARTS
 
     @classmethod
     def from_settings(cls, settings: Settings) -> PictureLimits:
@@ -88,6 +92,7 @@ def process_picture(data: bytes, limits: PictureLimits) -> ProcessedPicture:
     if len(data) > limits.max_bytes:
         raise PictureTooLarge(f"a picture may have at most {limits.max_bytes} bytes, this one has {len(data)}")
     format_name = _format_by_content(data)
+    check_structure(data, format_name, max_scans=limits.max_scans, max_parts=limits.max_parts)
     if format_name == WebPImageFile.format:
         # Pillow allocates the WebP decoder and its canvas as soon as it opens the file.
         _check_pixels(*_declared_webp_size(data), limits)

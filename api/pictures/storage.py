@@ -184,6 +184,18 @@ def _folder(path: Path, setting: str) -> LocalStore:
         raise InvalidSettings(f"{setting}: the folder {path} cannot be used: {type(error).__name__}") from error
 
 
+def _config(settings: Settings, endpoint: str) -> obstore.store.S3Config:
+    """What takes precedence over the environment, which obstore also reads: a variable there may be empty."""
+    given: obstore.store.S3Config = {}
+    if endpoint:
+        given["aws_endpoint_url_s3"] = endpoint
+    if settings.aws_access_key_id:
+        given["access_key_id"] = settings.aws_access_key_id
+    if settings.aws_secret_access_key:
+        given["secret_access_key"] = settings.aws_secret_access_key
+    return given
+
+
 def _bucket(bucket: str, prefix: str, settings: Settings) -> S3Store:
     timeout = timedelta(seconds=settings.pictures_timeout_seconds)
     endpoint = settings.aws_endpoint_url_s3 or settings.aws_endpoint_url
@@ -191,8 +203,7 @@ def _bucket(bucket: str, prefix: str, settings: Settings) -> S3Store:
         return S3Store(
             bucket,
             prefix=prefix or None,
-            # This name takes precedence: obstore also reads the environment, where the variable may be empty.
-            config={"aws_endpoint_url_s3": endpoint} if endpoint else {},
+            config=_config(settings, endpoint),
             client_options={
                 "allow_http": endpoint.lower().startswith("http://"),
                 "timeout": timeout,

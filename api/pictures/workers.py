@@ -2,7 +2,8 @@
 
 Threads would not do, although Pillow releases the GIL while it decodes. A thread that a hostile picture keeps busy
 cannot be ended, and its memory use, or a crash in a decoder, would hit the whole API. A process can be killed. It has
-its own memory limit, a lower priority, and an environment without secrets. A `ProcessPoolExecutor` would not do either:
+its own memory limit, a lower priority, an environment without secrets, and no way to files, network and other processes
+(`confinement`). A `ProcessPoolExecutor` would not do either:
 if one of its processes has to be killed, all pictures fail, and it unpickles bytes that a hijacked decoder may have
 written. The processes here are children with pipes, and their answers are read as plain data.
 """
@@ -12,15 +13,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from api.pictures.errors import BrokenPicture, PicturesBusy, PictureTooLarge
+from api.pictures.errors import BrokenPicture, PicturesBusy, PictureTooLarge, TooManyPictures
 from api.pictures.processing import PictureLimits, ProcessedPicture
 from api.pictures.worker_process import LENGTH_BYTES, REFUSALS, Answer, Refused, WorkerLimits
 from shared.logs import log_of
@@ -43,8 +46,16 @@ _PROJECT = Path(__file__).resolve().parents[2]
 _answer_decoder = msgspec.msgpack.Decoder(Answer)
 
 
+MAX_PLACES_PER_ACCOUNT = 3
+"""One picture of an account is processed and two wait, so that no account takes all the places and processes."""
+
+
 class WorkerEnded(Exception):
     """The process ended by itself: it crashed, or the system killed it."""
+
+
+class TookTooLong(WorkerEnded):
+    """The process used up the CPU time of one picture."""
 
 
 class WorkerNotStarted(Exception):
@@ -72,13 +83,15 @@ class PictureWorkers:
 
     The processes start with the first pictures. At most `workers` pictures are processed at the same time, and at most
     `max_waiting` wait, in the order of arrival. An upload takes a `place` before its body is read, so the places also
-    bound the number of bodies in memory.
+    bound the number of bodies in memory. One account has at most MAX_PLACES_PER_ACCOUNT places, and one picture of an
+    account is processed at a time.
     """
 
     def __init__(self, limits: WorkerLimits, *, workers: int, max_waiting: int) -> None:
         self._limits = limits
         self._workers = workers
         self._room = workers + max_waiting
+        self._accounts: dict[int, _Account] = {}
         self._taken = 0
         self._jobs: asyncio.Queue[Job] = asyncio.Queue()
         self._under_way: set[asyncio.Future[ProcessedPicture]] = set()
@@ -89,6 +102,7 @@ class PictureWorkers:
         limits = WorkerLimits(
             picture=PictureLimits.from_settings(settings),
             seconds=settings.picture_seconds,
+            cpu_seconds=settings.picture_cpu_seconds,
             memory_bytes=settings.picture_memory_bytes,
         )
         return cls(limits, workers=settings.picture_workers, max_waiting=settings.max_waiting_pictures)
@@ -117,8 +131,10 @@ class PictureWorkers:
         return self._room - self._taken
 
     @contextlib.contextmanager
-    def place(self) -> Iterator[Place]:
-        """A place for one picture, until the end of the block. Raises PicturesBusy if all places are taken.
+    def place(self, account: int) -> Iterator[Place]:
+        """A place for one picture of an account, until the end of the block.
+
+        Raises PicturesBusy if all places are taken, and TooManyPictures if the account has its share of them.
 
         If the caller is cancelled while its picture is processed, the result is dropped.
         """
@@ -126,11 +142,22 @@ class PictureWorkers:
             raise PicturesBusy("no pictures are processed now")
         if not self.free:
             raise PicturesBusy("too many pictures are waiting")
+        own = self._accounts.setdefault(account, _Account())
+        if own.places >= MAX_PLACES_PER_ACCOUNT:
+            raise TooManyPictures("too many of your pictures are waiting")
         self._taken += 1
+        own.places += 1
         try:
-            yield Place(self._process)
+            yield Place(partial(self._process_in_turn, own))
         finally:
             self._taken -= 1
+            own.places -= 1
+            if not own.places:
+                del self._accounts[account]
+
+    async def _process_in_turn(self, account: _Account, data: bytes) -> ProcessedPicture:
+        async with account.turn:
+            return await self._process(data)
 
     async def _process(self, data: bytes) -> ProcessedPicture:
         if not self._runners:
@@ -142,6 +169,14 @@ class PictureWorkers:
         picture.add_done_callback(self._under_way.discard)
         self._jobs.put_nowait(Job(data, picture))
         return await picture
+
+
+@dataclass(slots=True)
+class _Account:
+    """An account with a place."""
+
+    places: int = 0
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class _Runner:
@@ -170,6 +205,9 @@ class _Runner:
         except TimeoutError:
             log.warning("picture took too long", seconds=self._limits.seconds, bytes=len(job.data))
             _fail(job, PictureTooLarge(f"the picture takes more than {self._limits.seconds:g} seconds to process"))
+        except TookTooLong:
+            log.warning("picture took too long", cpu_seconds=self._limits.cpu_seconds, bytes=len(job.data))
+            _fail(job, PictureTooLarge("the picture takes too long to process"))
         except (OSError, WorkerNotStarted) as error:
             log.error("picture worker did not start", error=repr(error))
             _fail(job, PicturesBusy("no pictures can be processed now"))
@@ -252,13 +290,15 @@ class _Worker:
         worker = cls(process)
         try:
             async with asyncio.timeout(START_SECONDS):
-                await worker._read_frame()
+                missing = (await worker._read_frame()).decode(errors="replace")
         except (TimeoutError, WorkerEnded) as error:
             await worker.end()
             raise WorkerNotStarted(f"{type(error).__name__}: {error}") from None
         except BaseException:
             await worker.end()
             raise
+        if missing:
+            log.warning("picture worker not confined", missing=missing)
         return worker
 
     @property
@@ -297,7 +337,8 @@ class _Worker:
                 raise WorkerEnded(f"its answer claims to have {length} bytes")
             return await self._answers.readexactly(length)
         except (asyncio.IncompleteReadError, OSError):
-            raise WorkerEnded(f"exit status {await self._process.wait()}") from None
+            status = await self._process.wait()
+            raise (TookTooLong if status == -signal.SIGPROF else WorkerEnded)(f"exit status {status}") from None
 
 
 def _environment() -> dict[str, str]:

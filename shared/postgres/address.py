@@ -41,6 +41,12 @@ def parsed(database_url: str) -> dict[str, str]:
     return parts
 
 
+def with_password(database_url: str, password: str) -> str:
+    """Returns the address with the password, unless it has one or there is none. Raises InvalidDatabaseUrl."""
+    parts = parsed(database_url)
+    return str(make_dsn(**parts, password=password)) if password and "password" not in parts else database_url
+
+
 async def resolved(database_url: str, statement_timeout_seconds: float) -> str:
     """Returns a connection string with the session's settings and, if the URL names one host, the host's addresses.
 

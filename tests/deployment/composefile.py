@@ -12,6 +12,7 @@ import yaml
 SERVICE_KEYS = frozenset(
     [
         "build",
+        "cap_add",
         "cap_drop",
         "command",
         "depends_on",
@@ -21,8 +22,10 @@ SERVICE_KEYS = frozenset(
         "image",
         "init",
         "logging",
+        "mem_limit",
         "network_mode",
         "networks",
+        "pids_limit",
         "ports",
         "profiles",
         "read_only",

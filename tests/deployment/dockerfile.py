@@ -21,7 +21,7 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
 ROOT = "0:0"
-BASE_IMAGE = re.compile(r"python:3\.\d+-slim")
+BASE_IMAGE = re.compile(r"python:3\.\d+\.\d+-slim")
 OWNER = re.compile(r"\d+:\d+")
 VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=([^\s\"'\\]+)")
 DIRECTIVE = re.compile(r"#\s*[a-z]+\s*=")

@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from development import child
 from tests.support.ports import free_port
 from tests.support.scratch import scratch_directory
@@ -29,9 +31,10 @@ def find_nginx() -> str | None:
 class Nginx:
     """One running nginx; `output` is the whole text that it wrote."""
 
-    def __init__(self, directory: Path, port: int) -> None:
+    def __init__(self, directory: Path, port: int, process_id: int) -> None:
         self.port = port
-        self._directory = directory
+        self.directory = directory
+        self.process = psutil.Process(process_id)
 
     @property
     def url(self) -> str:
@@ -42,7 +45,7 @@ class Nginx:
         return f"ws://127.0.0.1:{self.port}/socket/websocket"
 
     def output(self) -> str:
-        return (self._directory / "output").read_text(encoding="utf-8")
+        return (self.directory / "output").read_text(encoding="utf-8")
 
     async def logged(self, path: str, count: int) -> list[dict[str, Any]]:
         """The log lines of at least `count` requests for a path; nginx logs a request when it has ended."""
@@ -72,7 +75,7 @@ async def running_nginx(program: str, ports: Mapping[str, int]) -> AsyncIterator
         with (directory / "output").open("ab") as output:
             command: list[str | Path] = [program, "-p", directory, "-c", settings / "nginx.conf", "-g", "daemon off;"]
             process = child.spawn(command, death_signal=signal.SIGTERM, output=output)
-        nginx = Nginx(directory, port)
+        nginx = Nginx(directory, port, process.pid)
         try:
             is_up = await child.happens(lambda: process.poll() is not None or _accepts(port), START_SECONDS)
             assert is_up, "nginx did not start"

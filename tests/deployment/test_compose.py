@@ -20,7 +20,7 @@ PROCESSES = ["gateway-1", "gateway-2", "api-1", "api-2"]
 ENDING = ["operator", "postgres-role"]
 """These services do their work once and end."""
 NGINX = CHECKOUT / "deploy" / "nginx"
-SECRETS = {"JWT_SECRET": "x" * 32, "POSTGRES_PASSWORD": "p@ss:/word"}
+SECRETS = {"JWT_SECRET": "x" * 32, "POSTGRES_PASSWORD": "p@ss:/word", "REDIS_PASSWORD": "p@ss:/word"}
 
 
 @pytest.mark.parametrize("name", [*PROCESSES, "operator"])
@@ -45,7 +45,7 @@ def test_secrets_are_only_in_the_environment() -> None:
     for name, service in SERVICES.items():
         rest = {key: value for key, value in service.items() if key != "environment"}
         assert not any(secret in str(rest) for secret in SECRETS), name
-    assert not re.search(r"DATABASE_URL: .*PASSWORD", text)
+    assert not re.search(r"(DATABASE|REDIS)_URL: .*PASSWORD", text)
 
 
 def test_the_only_trusted_proxy_is_nginx() -> None:
@@ -117,14 +117,67 @@ def test_every_log_is_bounded(name: str) -> None:
 def test_no_service_can_gain_privileges(name: str) -> None:
     service = SERVICES[name]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    if name != "postgres":  # Its image starts as root, changes the owner of its folder, and then drops its rights.
-        assert service["cap_drop"] == ["ALL"]
+    assert service["cap_drop"] == ["ALL"]
+    if name == "postgres":  # Its image starts as root, changes the owner of its folder, and then drops its rights.
+        assert service["cap_add"] == ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]
+    else:
+        assert "cap_add" not in service
         assert service["read_only"] is True
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_has_a_bounded_number_of_bytes_and_processes(name: str) -> None:
+    assert re.fullmatch(r"\d+[mg]", SERVICES[name]["mem_limit"])
+    assert 0 < SERVICES[name]["pids_limit"] <= 512
+    # A folder in memory has half of the machine's by default.
+    assert all(re.search(r"[:,]size=\d+m$", folder) for folder in SERVICES[name].get("tmpfs", []))
+
+
+def test_what_nginx_keeps_is_bounded() -> None:
+    [folder] = SERVICES["nginx"]["tmpfs"]
+    size = re.search(r",size=(\d+)m$", folder)
+    assert size is not None
+    # The folder counts as memory of the container, which needs some for connections as well.
+    assert 2 * int(size[1]) <= int(SERVICES["nginx"]["mem_limit"].removesuffix("m"))
 
 
 def test_redis_has_a_writable_folder() -> None:
     user, _, group = SERVICES["redis"]["user"].partition(":")
-    assert SERVICES["redis"]["tmpfs"] == [f"/data:uid={user},gid={group}"]
+    assert SERVICES["redis"]["tmpfs"] == [f"/data:uid={user},gid={group},size=16m"]
+
+
+def test_every_image_is_named_by_an_exact_version() -> None:
+    """A tag that moves would be another image tomorrow. nginx's branch is a stable one that still gets fixes."""
+    others = {service["image"] for service in SERVICES.values() if not service["image"].startswith("daveslist-")}
+    bases = set(re.findall(r"^FROM (\S+:\S+) ", (CHECKOUT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert len(bases) == 1
+    for image in others | bases:
+        assert re.search(r":\d+\.\d+(\.\d+)?(-[a-z]+)?$", image), image
+    [nginx] = [image for image in others if image.startswith("nginx:")]
+    major, minor, fix = (int(number) for number in re.findall(r"\d+", nginx)[:3])
+    assert (major, minor, fix) >= (1, 30, 7)
+    assert minor % 2 == 0
+
+
+@pytest.mark.parametrize("name", ["production", "run", "test", "node", "audit"])
+def test_every_locked_package_has_hashes_and_the_lock_names_no_registry(name: str) -> None:
+    text = (CHECKOUT / "requirements" / f"{name}.lock").read_text(encoding="utf-8")
+    entries = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]
+    assert entries
+    for entry in entries:
+        assert re.match(r"[a-z0-9-]+==\S+ ", entry), entry
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}", entry), entry
+    assert "://" not in text
+    assert "index-url" not in text
+
+
+def test_packages_are_installed_by_their_hashes() -> None:
+    for name in ("Dockerfile", "Makefile"):
+        installs = re.findall(r"pip .*\binstall .*", (CHECKOUT / name).read_text(encoding="utf-8"))
+        assert installs
+        for line in installs:
+            if "uninstall" not in line:
+                assert "--no-deps --require-hashes" in line
 
 
 def test_only_one_service_builds_each_image() -> None:

@@ -10,7 +10,7 @@ from tests.deployment.dockerfile import Stage, StepFailed, build
 
 pytestmark = pytest.mark.servers
 
-FROM = "FROM python:3.13-slim AS build\nWORKDIR /daveslist\n"
+FROM = "FROM python:3.13.16-slim AS build\nWORKDIR /daveslist\n"
 
 
 def follow(tmp_path: Path, text: str, ignore: str = "*\n!schema.sql\n!api\n") -> dict[str, Stage]:
@@ -29,7 +29,7 @@ def test_an_existing_folder_keeps_its_owner(tmp_path: Path) -> None:
     """So an image cannot write to a folder that root has made, even if a later COPY sets the owner."""
     stages = follow(
         tmp_path,
-        f"{FROM}RUN mkdir data\nFROM python:3.13-slim AS base\nCOPY --from=build /daveslist /daveslist\n"
+        f"{FROM}RUN mkdir data\nFROM python:3.13.16-slim AS base\nCOPY --from=build /daveslist /daveslist\n"
         "COPY --from=build --chown=10001:10001 /daveslist/data /daveslist/data\nUSER 10001:10001\n",
     )
     assert stages["base"].owner("/daveslist/data") == "0:0"
@@ -39,7 +39,7 @@ def test_copied_files_belong_to_the_user_in_chown(tmp_path: Path) -> None:
     stages = follow(
         tmp_path,
         f"{FROM}COPY --chown=7:8 api given/deep\nCOPY --chown=7:8 schema.sql given/\nCOPY api api/\nWORKDIR /empty\n"
-        "FROM python:3.13-slim AS base\nCOPY --from=build --chown=9:9 /empty /daveslist/data\nFROM base AS last\n",
+        "FROM python:3.13.16-slim AS base\nCOPY --from=build --chown=9:9 /empty /daveslist/data\nFROM base AS last\n",
     )
     build_stage = stages["build"]
     given = ["given", "given/deep", "given/deep/app.py", "given/schema.sql"]
@@ -54,7 +54,7 @@ def test_copied_files_belong_to_the_user_in_chown(tmp_path: Path) -> None:
         "COPY --chmod=755 api api/",
         "COPY --link api api/",
         "COPY --from=build --exclude=x api api/",
-        "COPY --from=nginx:1.28 api api/",
+        "COPY --from=nginx:1.30.7 api api/",
         "COPY --chown=daveslist api api/",
         "COPY --chown api api/",
         "COPY api schema.sql there/",
@@ -94,9 +94,9 @@ def test_copied_files_belong_to_the_user_in_chown(tmp_path: Path) -> None:
         "run true",
         "# escape=`",
         "# syntax=docker/dockerfile:1",
-        "FROM --platform=linux/amd64 python:3.13-slim AS next",
+        "FROM --platform=linux/amd64 python:3.13.16-slim AS next",
         "FROM debian:13 AS next",
-        "FROM python:3.13-slim",
+        "FROM python:3.13.16-slim",
         "FROM build AS build",
     ],
 )
@@ -115,7 +115,7 @@ def test_a_copy_between_stages_of_files_with_another_owner_fails(tmp_path: Path)
     with pytest.raises(StepFailed, match="not known here"):
         follow(
             tmp_path,
-            f"{FROM}COPY --chown=7:8 api api/\nFROM python:3.13-slim AS base\nCOPY --from=build /daveslist /x\n",
+            f"{FROM}COPY --chown=7:8 api api/\nFROM python:3.13.16-slim AS base\nCOPY --from=build /daveslist /x\n",
         )
 
 

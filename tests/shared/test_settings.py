@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
+import pytest
+from redis.asyncio.connection import parse_url
+
+from shared.postgres.address import parsed
+from shared.postgres.address import with_password as with_database_password
+from shared.redis import with_password as with_redis_password
 from shared.settings import InvalidSettings, Settings
 from shared.start import check_addresses
 
@@ -132,3 +138,65 @@ def test_refresh_tokens_must_live_at_least_as_long_as_access_tokens() -> None:
         Settings.from_environment({"ACCESS_TOKEN_SECONDS": "2592001"})
     same = Settings.from_environment({"REFRESH_TOKEN_SECONDS": "60", "ACCESS_TOKEN_SECONDS": "60"})
     assert same.refresh_token_seconds == same.access_token_seconds == 60
+
+
+SECRETS = ["JWT_SECRET", "DATABASE_URL", "DATABASE_PASSWORD", "REDIS_URL", "REDIS_PASSWORD"]
+SECRETS += ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_can_come_from_a_file(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "a secret"
+    file.write_text("a-secret-of-thirty-two-bytes-or-more\n")
+    settings = Settings.from_environment({f"{name}_FILE": str(file)})
+    assert getattr(settings, name.lower()) == "a-secret-of-thirty-two-bytes-or-more"
+    assert "a-secret-of" not in repr(settings)
+
+
+def test_a_file_that_cannot_be_used_is_named_and_its_content_is_not(tmp_path: Path) -> None:
+    broken, empty = tmp_path / "broken", tmp_path / "empty"
+    broken.write_bytes(b"secret\xff")
+    empty.write_text(" \n")
+    for path, reason in (
+        (tmp_path / "missing", "no such file"),
+        (tmp_path, "is a directory"),
+        (broken, "not UTF-8"),
+        (empty, "is empty"),
+    ):
+        with pytest.raises(InvalidSettings, match=rf"^JWT_SECRET_FILE: .*{reason}") as refused:
+            Settings.from_environment({"JWT_SECRET_FILE": str(path)})
+        assert "secret\\xff" not in str(refused.value)
+    both = {"JWT_SECRET_FILE": str(empty), "JWT_SECRET": "x" * 32}
+    with pytest.raises(InvalidSettings, match=r"^JWT_SECRET_FILE: give either"):
+        Settings.from_environment(both)
+
+
+def test_only_secrets_are_read_from_files(tmp_path: Path) -> None:
+    file = tmp_path / "level"
+    file.write_text("DEBUG")
+    assert Settings.from_environment({"LOG_LEVEL_FILE": str(file)}) == Settings()
+
+
+@pytest.mark.parametrize("password", ["plain", "p@ss:/$%\"#`'\\ word", "ключ"])
+def test_a_password_of_its_own_completes_an_address(password: str) -> None:
+    complete = with_database_password("postgresql://daveslist@db:5432/daveslist", password)
+    assert parsed(complete) == {
+        "user": "daveslist",
+        "host": "db",
+        "port": "5432",
+        "dbname": "daveslist",
+        "password": password,
+    }
+    for scheme in ("redis", "redis+cluster", "rediss"):
+        url = with_redis_password(f"{scheme}://daveslist@redis:6379/0", password)
+        options = parse_url(url.replace("+cluster", ""))
+        assert (options["username"], options["password"], options["host"]) == ("daveslist", password, "redis")
+    assert parse_url(with_redis_password("redis://redis:6379", password))["password"] == password
+
+
+def test_the_password_in_an_address_stays() -> None:
+    for given in ("postgresql://a:b@db/c", "postgresql://a@db/c?password=b"):
+        assert parsed(with_database_password(given, "other"))["password"] == "b"
+    assert with_database_password("postgresql://a@db/c", "") == "postgresql://a@db/c"
+    assert with_redis_password("redis://a:b@redis", "other") == "redis://a:b@redis"
+    assert with_redis_password("redis://redis", "") == "redis://redis"

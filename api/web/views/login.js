@@ -6,6 +6,7 @@ import { navigate } from "../navigation.js";
 import { session } from "../session.js";
 import { Form, formOf, input } from "../ui/form.js";
 import { View } from "../view.js";
+import { whereTo } from "../where_to.js";
 
 export class Login extends View {
   title = "Log in";
@@ -32,10 +33,4 @@ export class Login extends View {
       <p>New here? <a href=${`/register?${next}`}>Register</a></p>
     </section>`;
   }
-}
-
-/** Returns the address to go back to, if it belongs to this page: a log-in link must not lead to another site. */
-export function whereTo(query) {
-  const url = new URL(query.get("next") ?? "/", location.origin);
-  return url.origin === location.origin ? url.pathname + url.search : "/";
 }

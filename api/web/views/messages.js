@@ -8,6 +8,7 @@ import { Problem } from "../problem.js";
 import { connection } from "../realtime/connection.js";
 import { inbox } from "../realtime/my_inbox.js";
 import { View } from "../view.js";
+import { idIn } from "../where_to.js";
 import { sendIcon } from "../ui/icons.js";
 
 /** If the log is scrolled to within this many pixels of its end, it follows new messages. */
@@ -41,7 +42,7 @@ export class Messages extends View {
   }
 
   async #open() {
-    const listingId = this.query.get("listing");
+    const listingId = idIn(this.query, "listing");
     const isKnown = inbox.conversations.has(this.userId);
     const [other, listing] = await Promise.all([
       isKnown ? inbox.conversations.get(this.userId).user : this.#person(),

@@ -6,7 +6,7 @@ import { navigate } from "../navigation.js";
 import { session } from "../session.js";
 import { Form, formOf, input } from "../ui/form.js";
 import { View } from "../view.js";
-import { whereTo } from "./login.js";
+import { whereTo } from "../where_to.js";
 
 export class Register extends View {
   title = "Register";

@@ -45,7 +45,7 @@ async def storage(tmp_path: Path) -> AsyncIterator[PictureStorage]:
 async def store(
     data: bytes, workers: PictureWorkers, storage: PictureStorage, expect: Callable[[Sequence[str]], Awaitable[None]]
 ) -> NewPicture:
-    with workers.place() as place:
+    with workers.place(1) as place:
         return await store_picture(data, place, storage, expect)
 
 

@@ -12,6 +12,7 @@ import sys
 import time
 from asyncio.subprocess import PIPE
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ import pytest
 import uvloop
 from PIL import Image
 
-from api.pictures.errors import BrokenPicture, PicturesBusy, PictureTooLarge, UnsupportedPicture
+from api.pictures.errors import BrokenPicture, PicturesBusy, PictureTooLarge, TooManyPictures, UnsupportedPicture
 from api.pictures.processing import ProcessedPicture, process_picture
 from api.pictures.worker_process import WorkerLimits
 from api.pictures.workers import PictureWorkers
@@ -34,19 +35,28 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.servers
 
 PATIENCE_SECONDS = 15.0
+PATIENT = replace(LIMITS, max_scans=10_000)
+"""These limits let a picture through that takes minutes."""
+accounts = itertools.count(1)
+"""Each picture is of another account, unless a test says otherwise."""
 SMALL = encoded(quarters(), "PNG")
 PROJECT = Path(__file__).resolve().parents[3]
 
 
 def workers(
-    *, count: int = 1, max_waiting: int = 8, seconds: float = 30.0, memory_bytes: int = 1024**3
+    *,
+    count: int = 1,
+    max_waiting: int = 8,
+    seconds: float = 30.0,
+    cpu_seconds: float = 60.0,
+    memory_bytes: int = 1024**3,
 ) -> PictureWorkers:
-    limits = WorkerLimits(picture=LIMITS, seconds=seconds, memory_bytes=memory_bytes)
+    limits = WorkerLimits(picture=PATIENT, seconds=seconds, cpu_seconds=cpu_seconds, memory_bytes=memory_bytes)
     return PictureWorkers(limits, workers=count, max_waiting=max_waiting)
 
 
-async def process(pictures: PictureWorkers, data: bytes) -> ProcessedPicture:
-    with pictures.place() as place:
+async def process(pictures: PictureWorkers, data: bytes, account: int | None = None) -> ProcessedPicture:
+    with pictures.place(next(accounts) if account is None else account) as place:
         return await place.process(data)
 
 
@@ -177,13 +187,13 @@ async def test_an_upload_is_refused_when_the_queue_is_full() -> None:
 
 async def test_a_place_is_taken_before_the_picture_comes_and_always_given_back() -> None:
     async with workers(count=1, max_waiting=1) as pictures:
-        with pictures.place() as place, pictures.place():
-            with pytest.raises(PicturesBusy, match="too many"), pictures.place():
+        with pictures.place(next(accounts)) as place, pictures.place(next(accounts)):
+            with pytest.raises(PicturesBusy, match="too many"), pictures.place(next(accounts)):
                 pytest.fail("a third place was given")
             assert (await place.process(SMALL)).width == 96
         with pytest.raises(UnsupportedPicture):
             await process(pictures, b"text")
-        with pictures.place(), pictures.place():
+        with pictures.place(next(accounts)), pictures.place(next(accounts)):
             pass
 
 
@@ -329,7 +339,7 @@ from api.pictures.workers import PictureWorkers
 from tests.api.pictures.samples import encoded, jpeg_that_takes_minutes, quarters
 
 async def process(pictures, data):
-    with pictures.place() as place:
+    with pictures.place(0) as place:
         return await place.process(data)
 
 async def main():
@@ -347,7 +357,7 @@ asyncio.run(main())
 
 
 async def test_no_worker_outlives_a_killed_api() -> None:
-    limits = WorkerLimits(picture=LIMITS, seconds=2.0, memory_bytes=1024**3)
+    limits = WorkerLimits(picture=PATIENT, seconds=2.0, cpu_seconds=60.0, memory_bytes=1024**3)
     api = await asyncio.create_subprocess_exec(
         sys.executable, "-c", ORPHANS, msgspec.json.encode(limits).decode(), stdout=PIPE, cwd=PROJECT
     )
@@ -375,3 +385,34 @@ async def test_closing_closes_every_pipe() -> None:
         for _ in range(3):
             async with workers(count=2) as pictures:
                 await asyncio.gather(*(process(pictures, SMALL) for _ in range(3)))
+
+
+async def test_an_account_has_one_picture_in_processing_and_two_waiting(endless: bytes) -> None:
+    async with workers(count=2, max_waiting=8) as pictures:
+        own = [asyncio.create_task(process(pictures, endless, account=1)) for _ in range(3)]
+        await decoding_pid()
+        with pytest.raises(TooManyPictures):
+            await process(pictures, SMALL, account=1)
+        # The other process is free for other accounts.
+        for account in (2, 3, 2):
+            assert (await process(pictures, SMALL, account=account)).width == 96
+        for task in own:
+            task.cancel()
+        await asyncio.gather(*own, return_exceptions=True)
+
+
+async def test_an_account_that_has_waited_gets_its_places_back() -> None:
+    async with workers(count=2, max_waiting=8) as pictures:
+        for _ in range(2):
+            answers = await asyncio.gather(*(process(pictures, SMALL, account=1) for _ in range(3)))
+            assert {answer.width for answer in answers} == {96}
+
+
+async def test_a_picture_that_uses_up_its_cpu_time_is_refused_and_its_worker_is_replaced(endless: bytes) -> None:
+    async with workers(cpu_seconds=0.5) as pictures:
+        assert (await process(pictures, SMALL)).width == 96
+        (before,) = worker_pids()
+        with pytest.raises(PictureTooLarge, match="too long"):
+            await process(pictures, endless)
+        assert (await process(pictures, SMALL)).width == 96
+        assert before not in worker_pids()

@@ -29,7 +29,9 @@ def comes_up(walk: Walk) -> str:
     stack = walk.stack
     commands = guide.block(guide.UP)
     if shutil.which("openssl") is None:
-        stack.write_secrets(JWT_SECRET=walk.words * 2, POSTGRES_PASSWORD=f"{walk.words}-too")
+        stack.write_secrets(
+            JWT_SECRET=walk.words * 2, POSTGRES_PASSWORD=f"{walk.words}-too", REDIS_PASSWORD=f"{walk.words}-also"
+        )
         commands = guide.line(guide.UP)
     started = time.monotonic()
     stack.engine.shell(commands)

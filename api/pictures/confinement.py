@@ -1,0 +1,102 @@
+"""Takes from a process all that decoding does not need: files, network, other processes, memory without a limit.
+
+A filter of system calls (seccomp(2)) lets a process compute, use its memory, and read and write what is already open.
+Every other call fails with EPERM: to open a file, a socket or a program, or to reach another process. No privilege is
+needed for it, and it cannot be undone. Import everything first: afterwards no module can be read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import platform
+import resource
+import struct
+import sys
+
+from shared.hiding import hide_from_other_processes
+
+_NICENESS = 5
+_MOST_FILES = 16
+_MOST_FILE_BYTES = 1024 * 1024
+
+_PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 38, 22  # <linux/prctl.h>
+_SECCOMP_MODE_FILTER = 2  # <linux/seccomp.h>
+_ALLOW, _EPERM = 0x7FFF0000, 0x00050001
+# Classic BPF (<linux/filter.h>): load a word of `struct seccomp_data`, jump if it equals a constant, return a constant.
+_LOAD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
+_NUMBER_AT, _ARCHITECTURE_AT = 0, 4
+
+# The architecture (<linux/audit.h>), and the numbers of the calls that are allowed (<asm/unistd.h>): read, write,
+# readv, writev, close, fstat, lseek, poll or ppoll; mmap, mprotect, munmap, mremap, madvise, brk; rt_sigaction,
+# rt_sigprocmask, rt_sigreturn, sigaltstack, setitimer, getitimer; futex, sched_yield, sched_getaffinity, nanosleep,
+# clock_gettime, clock_getres, clock_nanosleep, gettimeofday, times; getrusage, getpid, gettid, getrandom, membarrier,
+# rseq, restart_syscall; exit, exit_group. Each line of numbers is a line of this list, in its order.
+# fmt: off
+_ALLOWED = {
+    "x86_64": (0xC000003E, (
+        0, 1,
+        19, 20, 3, 5, 8, 7, 9, 10, 11, 25, 28, 12, 13,
+        14, 15, 131, 38, 36, 202, 24, 204, 35,
+        228, 229, 230, 96, 100, 98, 39, 186, 318, 324,
+        334, 219, 60, 231,
+    )),
+    "aarch64": (0xC00000B7, (
+        63, 64,
+        65, 66, 57, 80, 62, 73, 222, 226, 215, 216, 233, 214, 134,
+        135, 139, 132, 103, 102, 98, 124, 123, 101,
+        113, 114, 115, 169, 153, 165, 172, 178, 278, 283,
+        293, 128, 93, 94,
+    )),
+}
+# fmt: on
+
+
+class _Program(ctypes.Structure):
+    """`struct sock_fprog`."""
+
+    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
+
+
+def confine(memory_bytes: int) -> str:
+    """Confine this process for good. Returns an empty string, or a sentence that says what this system cannot do."""
+    # A low priority, so that requests and chat are served first.
+    os.nice(_NICENESS)
+    hide_from_other_processes()
+    for limit, most in (
+        (resource.RLIMIT_AS, memory_bytes),
+        # A core file would contain a user's picture.
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, _MOST_FILES),
+        (resource.RLIMIT_NPROC, 0),
+        (resource.RLIMIT_FSIZE, _MOST_FILE_BYTES),
+    ):
+        # Some systems cannot limit the address space. The limit of pixels holds on all.
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(limit, (most, most))
+    return _filter_system_calls()
+
+
+def _filter_system_calls() -> str:
+    known = _ALLOWED.get(platform.machine()) if sys.platform == "linux" else None
+    if known is None:
+        return f"no filter of system calls for {sys.platform} on {platform.machine()}"
+    architecture, calls = known
+    allow, refuse = _step(_RETURN, _ALLOW), _step(_RETURN, _EPERM)
+    checks = [_step(_JUMP_IF_EQUAL, number, if_equal=len(calls) - at) for at, number in enumerate(calls)]
+    # Another architecture (a 32-bit call on a 64-bit machine) has other numbers, and is refused as a whole.
+    is_ours = _step(_JUMP_IF_EQUAL, architecture, if_equal=1)
+    steps = [_step(_LOAD, _ARCHITECTURE_AT), is_ours, refuse, _step(_LOAD, _NUMBER_AT), *checks, refuse, allow]
+    program = _Program(len(steps), b"".join(steps))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(
+        _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0
+    ):
+        return f"this kernel refuses a filter of system calls: {os.strerror(ctypes.get_errno())}"
+    return ""
+
+
+def _step(code: int, constant: int, *, if_equal: int = 0) -> bytes:
+    """One instruction, `struct sock_filter`; `if_equal` instructions are skipped if the word is the constant."""
+    return struct.pack("=HBBI", code, if_equal, 0, constant)

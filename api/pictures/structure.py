@@ -1,0 +1,70 @@
+"""Counts the parts of an upload by its headers, before a decoder sees it.
+
+A decoder's work does not follow from the number of bytes and pixels alone: each scan of a JPEG passes over all pixels,
+and each chunk of a PNG costs as much as many bytes. So a file of some hundred kilobytes can take minutes. What cameras
+and editors write is far below these limits. Pure; it reads only headers, and stops at the first part too many.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from api.pictures.errors import PictureTooLarge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+MAX_SCANS = 64
+"""Of one JPEG; a usual progressive one has ten."""
+MAX_PARTS = 5000
+"""Segments of a JPEG, or chunks of a PNG or WebP. A large PNG has one for 8 KB of its pixels."""
+
+_SOS, _EOI = 0xDA, 0xD9
+# Markers without a length and content: TEM, RST0 to RST7 and SOI (ITU-T T.81, B.1.1.3).
+_BARE_MARKERS = frozenset([0x01, *range(0xD0, 0xD9)])
+# In compressed data, 0xFF is followed by 0, or it begins a marker; RST0 to RST7 belong to the data (T.81, B.1.1.2).
+_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+
+
+def check_structure(data: bytes, format_name: str, *, max_scans: int, max_parts: int) -> None:
+    """Raise PictureTooLarge if the file has too many parts. A damaged file passes: its decoder will refuse it."""
+    _CHECKS[format_name](data, max_scans, max_parts)
+
+
+def _check_jpeg(data: bytes, max_scans: int, max_parts: int) -> None:
+    scans = parts = at = 0
+    while (found := _NEXT_MARKER.search(data, at)) is not None:
+        marker, at = data[found.end() - 1], found.end()
+        if marker == _EOI:
+            return
+        parts += 1
+        scans += marker == _SOS
+        if scans > max_scans:
+            raise PictureTooLarge(f"a JPEG picture may have at most {max_scans} scans")
+        if parts > max_parts:
+            raise PictureTooLarge(f"a JPEG picture may have at most {max_parts} segments")
+        if marker not in _BARE_MARKERS:
+            at += max(2, int.from_bytes(data[at : at + 2], "big"))
+
+
+def _check_png(data: bytes, _: int, max_parts: int) -> None:
+    at, parts = 8, 0
+    while at + 8 <= len(data) and data[at + 4 : at + 8] != b"IEND":
+        parts += 1
+        if parts > max_parts:
+            raise PictureTooLarge(f"a PNG picture may have at most {max_parts} chunks")
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+
+
+def _check_webp(data: bytes, _: int, max_parts: int) -> None:
+    at, parts = 12, 0
+    while at + 8 <= len(data):
+        parts += 1
+        if parts > max_parts:
+            raise PictureTooLarge(f"a WebP picture may have at most {max_parts} chunks")
+        length = int.from_bytes(data[at + 4 : at + 8], "little")
+        at += 8 + length + length % 2
+
+
+_CHECKS: Mapping[str, Callable[[bytes, int, int], None]] = {"JPEG": _check_jpeg, "PNG": _check_png, "WEBP": _check_webp}
