@@ -113,7 +113,8 @@ class Settings:
     rate_limits: bool = True
     """`RATE_LIMITS=off` turns all rate limits off, for load tests."""
     rate_limit_timeout_seconds: float = 0.5
-    """How long a request waits until Redis has counted it. Past it, this request and the next ones are not counted."""
+    """A Redis that does not answer for this long when requests are counted counts as away. Until it is back, each API
+    counts by itself, so the limits are as many times higher as there are APIs."""
     registrations_per_minute: int = 30
     """From one address (for IPv6: one /64 network). This limit and the next four hold for all nodes together."""
     logins_per_minute: int = 120
