@@ -6,7 +6,8 @@ one means something else on their route.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -21,6 +22,16 @@ from shared.domain.text import in_words
 from shared.postgres import DatabaseUnavailable
 
 Errors = Mapping[str, Any]
+
+MOST_NAMES = 10
+"""The most unknown or repeated names that an answer repeats, so that no answer is longer than its request."""
+LONGEST_NAME = 100
+"""Characters of such a name that are repeated."""
+
+
+def name_errors(names: Iterable[str], sentence: str) -> dict[str, list[str]]:
+    """Returns the sentence for each of the first names."""
+    return {name[:LONGEST_NAME]: [sentence] for name in islice(names, MOST_NAMES)}
 
 
 class Problem(Exception):

@@ -85,8 +85,8 @@ class Settings:
     """Threads that hash passwords; each uses a core and 19 MiB while it works."""
     max_waiting_passwords: int = 200
     """Log-ins and registrations that may wait for such a thread; past it, clients are told to try again."""
-    max_body_bytes: int = 1024 * 1024
-    """The largest body of a REST request, except pictures."""
+    max_body_bytes: int = 128 * 1024
+    """The largest body of a REST request, except pictures. A listing with the longest texts needs about half of it."""
     body_seconds: float = 30.0
     """The body of a REST request must arrive within this time, a picture within four times as long."""
     keepalive_seconds: float = 75.0
