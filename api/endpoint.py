@@ -73,22 +73,19 @@ def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaita
 
 
 def _limiter(route: Route) -> Limiter | None:
-    """Returns the limiter to call before the handler; it raises TooManyRequests. None for reads: they have no limit."""
-    if route.method in ("GET", "HEAD"):
+    """Returns the limiter to call before the handler; it raises TooManyRequests. None if there is none.
+
+    Reads have no limit. Log-ins and refreshes are counted by their handlers, because the body says what they count for.
+    """
+    if route.method in ("GET", "HEAD") or route.action is Action.SESSION_CREATE:
         return None
     if route.action is Action.ACCOUNT_CREATE:
         return _count_registration
-    if route.action is Action.SESSION_CREATE:
-        return _count_login
     return _count_write
 
 
 async def _count_registration(request: web.Request, services: Services, _: Actor | None) -> None:
     await services.rate_limits.registration(request)
-
-
-async def _count_login(request: web.Request, services: Services, _: Actor | None) -> None:
-    await services.rate_limits.login(request)
 
 
 async def _count_write(request: web.Request, services: Services, actor: Actor | None) -> None:

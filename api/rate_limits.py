@@ -1,30 +1,45 @@
 """Limits how often a client may log in, register or write. Redis counts, so the limits hold for all nodes together.
 
 While Redis is away, each process counts by itself (api/rate_counts.py).
+
+A guess at a password is counted before the password is compared, so that guesses at the same time do not pass the limit
+together. If the password turns out to be right, the count is given back.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
 
 from api.addresses import address_of
+from api.devices import Device
 from api.local_counts import Allowance
 from api.problems import TooManyRequests
 from api.rate_counts import RateCounts
-from shared.access.addresses import counted_as
+from shared.access.addresses import network_of, networks_of
 from shared.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How many requests of one kind a subject may make in a minute. A subject is an address or an account."""
+    """How many requests of one kind a subject may make in a minute. A subject is an address, an account or the like."""
 
     name: str
     count: int
+
+    def of(self, subject: str, part: str = "", *, times: int = 1) -> Allowance:
+        """Returns the allowance of the subject, or of a part of it, `times` as large.
+
+        The braces put all keys of a subject on one node of a Redis Cluster.
+        """
+        return Allowance(f"rate:{{{self.name}:{subject}}}{part}", self.count * times)
+
+
+Check = Callable[[], Awaitable[bool]]
+"""Compares a password; True if it is right."""
 
 
 class RateLimits:
@@ -34,8 +49,13 @@ class RateLimits:
         self._trusted = settings.trusted_proxies
         self._registrations = Limit("register-address", settings.registrations_per_minute)
         self._logins = Limit("login-address", settings.logins_per_minute)
-        self._account_logins = Limit("login-account", settings.logins_per_account_minute)
-        self._account_passwords = Limit("password-account", settings.logins_per_account_minute)
+        self._network_guesses = Limit("login-account", settings.logins_per_account_minute)
+        self._account_guesses = Limit("login-account", settings.guesses_per_account_minute)
+        self._device_guesses = Limit("login-device", settings.logins_per_account_minute)
+        self._device_logins = Limit("login-devices", settings.guesses_per_account_minute)
+        self._session_guesses = Limit("password-session", settings.logins_per_account_minute)
+        self._refreshes = Limit("refresh-session", settings.refreshes_per_session_minute)
+        self._bad_refreshes = Limit("refresh-address", settings.logins_per_minute)
         self._writes = Limit("write-address", settings.writes_per_minute)
         self._account_writes = Limit("write-account", settings.writes_per_account_minute)
         self._counts: RateCounts | None = None
@@ -44,40 +64,70 @@ class RateLimits:
 
     async def registration(self, request: web.Request) -> None:
         """Count a registration from the request's address."""
-        await self._take([(self._registrations, self._address(request))])
+        await self._take(self._by_address(self._registrations, request))
 
     async def login(self, request: web.Request) -> None:
-        """Count a log-in from the request's address."""
-        await self._take([(self._logins, self._address(request))])
+        """Count a log-in from the request's address, right or wrong: comparing a password costs much."""
+        await self._take(self._by_address(self._logins, request))
 
-    async def login_of(self, email: str) -> None:
-        """Count log-ins to one account from all addresses, so that more addresses do not guess a password faster."""
-        folded = hashlib.sha256(email.lower().encode()).hexdigest()[:32]
-        await self._take([(self._account_logins, folded)])
+    async def guess(self, request: web.Request, account: str, check: Check) -> bool:
+        """Returns whether the password is right. Counts a wrong one for the account and the network it comes from."""
+        folded = _hashed(account)
+        network = network_of(address_of(request, self._trusted))
+        return await self._guess([self._network_guesses.of(folded, network), self._account_guesses.of(folded)], check)
 
-    async def password_of(self, user_id: int) -> None:
-        """Count a logged-in user's password checks, apart from log-ins, so that they block no log-in."""
-        await self._take([(self._account_passwords, str(user_id))])
+    async def guess_from_device(self, device: Device, check: Check) -> bool:
+        """Like `guess`, from a device of the account's owner. Nobody else's guesses use up what is counted here."""
+        await self._take([self._device_logins.of(str(device.user_id))])
+        return await self._guess([self._device_guesses.of(f"{device.user_id}:{device.name}")], check)
+
+    async def guess_in_session(self, session_id: str, check: Check) -> bool:
+        """Like `guess`, for a logged-in user's current password. Guesses in other sessions use nothing of it up."""
+        return await self._guess([self._session_guesses.of(_hashed(session_id))], check)
+
+    async def refresh(self, session_id: str) -> None:
+        """Count a refresh of a session whose refresh token has a right signature."""
+        await self._take([self._refreshes.of(_hashed(session_id))])
+
+    async def bad_refresh(self, request: web.Request) -> None:
+        """Count a refresh token with a wrong signature, apart from log-ins and from refreshes of sessions."""
+        await self._take(self._by_address(self._bad_refreshes, request))
 
     async def write(self, request: web.Request, user_id: int | None) -> None:
         """Count a request that changes something, by address and, if it has a user, by account."""
-        taken = [(self._writes, self._address(request))]
+        await self._take(self._by_address(self._writes, request))
         if user_id is not None:
-            taken.append((self._account_writes, str(user_id)))
-        await self._take(taken)
+            await self._take([self._account_writes.of(str(user_id))])
 
     async def close(self) -> None:
         if self._counts is not None:
             await self._counts.close()
 
-    def _address(self, request: web.Request) -> str:
-        return counted_as(address_of(request, self._trusted))
+    def _by_address(self, limit: Limit, request: web.Request) -> list[Allowance]:
+        """Returns an allowance for each network around the address; the wider ones are larger."""
+        networks = networks_of(address_of(request, self._trusted))
+        widest = networks[-1][0]
+        return [limit.of(widest, "" if network == widest else network, times=times) for network, times in networks]
 
-    async def _take(self, taken: Sequence[tuple[Limit, str]]) -> None:
+    async def _guess(self, allowances: Sequence[Allowance], check: Check) -> bool:
+        await self._take(allowances)
+        is_wrong = False
+        try:
+            is_wrong = not await check()
+        finally:
+            # A password that was right, or that was not compared at all, was no wrong guess.
+            if not is_wrong and self._counts is not None:
+                self._counts.give_back(allowances)
+        return not is_wrong
+
+    async def _take(self, allowances: Sequence[Allowance]) -> None:
         if self._counts is None:
             return
-        for limit, subject in taken:
-            # The braces put all keys of one script on one node of a Redis Cluster.
-            wait = await self._counts.take([Allowance(f"rate:{{{limit.name}:{subject}}}", limit.count)])
-            if wait:
-                raise TooManyRequests(-(-wait // 1000))
+        wait = await self._counts.take(allowances)
+        if wait:
+            raise TooManyRequests(-(-wait // 1000))
+
+
+def _hashed(subject: str) -> str:
+    """Returns what stands for an address or a session in Redis, where it must not be readable."""
+    return hashlib.sha256(subject.encode()).hexdigest()[:32]

@@ -8,6 +8,7 @@ from functools import partial
 
 from aiohttp import web
 
+from api.devices import Devices
 from api.front_page import FrontPage, read_front_pages
 from api.passwords import Passwords
 from api.pictures.abandoned import AbandonedFiles
@@ -54,6 +55,7 @@ class Services:
     tokens: Tokens
     admission: Admission
     passwords: Passwords
+    devices: Devices
     rate_limits: RateLimits
     request_counts: RequestCounts
     realtime: Realtime
@@ -96,6 +98,7 @@ class Services:
             tokens=tokens,
             admission=Admission(tokens, users),
             passwords=Passwords(settings),
+            devices=Devices(settings.jwt_secret),
             rate_limits=RateLimits(settings),
             request_counts=RequestCounts(),
             realtime=realtime,

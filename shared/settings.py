@@ -116,11 +116,18 @@ class Settings:
     """A Redis that does not answer for this long when requests are counted counts as away. Until it is back, each API
     counts by itself, so the limits are as many times higher as there are APIs."""
     registrations_per_minute: int = 30
-    """From one address (for IPv6: one /64 network). This limit and the next four hold for all nodes together."""
+    """From one address. This limit and those down to `writes_per_account_minute` hold for all nodes together. Of IPv6,
+    a /64 network counts as one address; a /56 has four times, and a /48 sixteen times the limit."""
     logins_per_minute: int = 120
-    """From one address."""
+    """From one address, right or wrong. Refreshes with a forged token have the same limit, apart from log-ins."""
     logins_per_account_minute: int = 20
-    """To one account, from all addresses. The same limit holds for checks of a user's current password."""
+    """Wrong passwords for one account from one network (IPv4: /24, IPv6: /64), from one device that has logged in to
+    the account before, or as the current password in one session."""
+    guesses_per_account_minute: int = 200
+    """Wrong passwords for one account from all networks together. Devices that have logged in before do not share it.
+    They have together as many log-ins a minute, right or wrong."""
+    refreshes_per_session_minute: int = 30
+    """Refreshes of one session."""
     writes_per_minute: int = 600
     """Requests that change something, from one address."""
     writes_per_account_minute: int = 300

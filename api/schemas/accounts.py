@@ -8,6 +8,7 @@ from typing import Annotated
 
 from marshmallow import ValidationError, validate
 
+from api.devices import MAX_DEVICE_ID_LENGTH
 from api.schemas.fields import Storable
 from shared.domain.declared import Text, left_out
 from shared.domain.users import MAX_EMAIL_LENGTH, MAX_NAME_LENGTH, MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
@@ -40,6 +41,14 @@ class RegisterBody:
 class LoginBody:
     email: GivenEmail
     password: GivenPassword
+    device_id: (
+        Annotated[
+            str,
+            partial(Storable, validate=validate.Length(max=MAX_DEVICE_ID_LENGTH)),
+            "What the last log-in from this device gave. Then other people's wrong guesses do not keep the user out.",
+        ]
+        | None
+    ) = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +25,20 @@ from tests.support.waiting import until
 
 def registration(number: int) -> dict[str, Any]:
     return {"email": f"someone{number}@example.com", "password": PASSWORD, "name": "Someone"}
+
+
+@pytest.fixture
+def compared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The passwords that are compared with a hash."""
+    seen: list[str] = []
+    verify = passwords._verify
+
+    def noted(password_hash: str, password: str) -> bool:
+        seen.append(password)
+        return verify(password_hash, password)
+
+    monkeypatch.setattr(passwords, "_verify", noted)
+    return seen
 
 
 async def refused(api: Api, method: str, path: str, **more: Any) -> int:
@@ -65,21 +79,108 @@ async def test_wrong_current_passwords_of_one_token_are_limited(make_api: MakeAp
     await api.login(someone)
 
 
-async def test_log_ins_to_one_account_are_limited_over_all_addresses(make_api: MakeApi) -> None:
-    trusted = (ip_network("127.0.0.0/8"),)
-    api = await make_api(logins_per_account_minute=2, trusted_proxies=trusted)
+ANY_PROXY = (ip_network("127.0.0.0/8"),)
+
+
+async def log_in(api: Api, email: str, password: str, address: str = "203.0.113.1", device: str | None = None) -> int:
+    """Log in from this address, for an API that trusts ANY_PROXY, and return the status."""
+    body = {"email": email, "password": password} | ({"device_id": device} if device is not None else {})
+    response = await api.client.post("/api/login", json=body, headers={"X-Forwarded-For": address})
+    return response.status
+
+
+async def test_guesses_at_one_account_are_limited_by_network_and_over_all_networks(make_api: MakeApi) -> None:
+    limits = {"logins_per_account_minute": 2, "guesses_per_account_minute": 5}
+    nodes = [await make_api(trusted_proxies=ANY_PROXY, **limits) for _ in range(2)]
+    api = nodes[0]
+    someone, other = await api.register(), await api.register()
+    seen = [
+        await log_in(nodes[number % 2], someone.email.upper(), "wrong horse", f"203.0.113.{number}")
+        for number in range(4)
+    ]
+    assert seen == [401, 401, 429, 429]
+    # What was refused from that network does not count for the others.
+    assert [await log_in(api, someone.email, "wrong horse", f"198.51.{n}.1") for n in range(4)] == [401, 401, 401, 429]
+    assert await log_in(api, someone.email, PASSWORD, "192.0.2.1") == 429
+    assert await log_in(api, other.email, PASSWORD) == 200
+
+
+async def test_a_right_password_is_not_counted_as_a_guess(make_api: MakeApi) -> None:
+    api = await make_api(logins_per_account_minute=2, guesses_per_account_minute=3, trusted_proxies=ANY_PROXY)
     someone = await api.register()
-    other = await api.register()
-    for number in range(2):
-        wrong = {"email": someone.email.upper(), "password": "wrong horse"}
-        headers = {"X-Forwarded-For": f"203.0.113.{number}"}
-        await api.call("POST", "/api/login", 401, json=wrong, headers=headers)
-    await refused(api, "POST", "/api/login", json={"email": someone.email, "password": PASSWORD})
-    await api.login(other)
+    assert [await log_in(api, someone.email, PASSWORD) for _ in range(8)] == [200] * 8
+    # Nor is the right current password.
+    for number in range(5):
+        email = f"mine{number}@example.com"
+        body = {"current_password": PASSWORD, "email": email}
+        await api.call("PATCH", "/api/me", 200, who=someone, json=body)
+    assert [await log_in(api, email, "wrong horse") for _ in range(3)] == [401, 401, 429]
+
+
+async def test_somebody_elses_guesses_never_keep_the_owner_out(make_api: MakeApi) -> None:
+    limits = {"logins_per_account_minute": 2, "guesses_per_account_minute": 4, "logins_per_minute": 6}
+    api = await make_api(trusted_proxies=ANY_PROXY, **limits)
+    registered = await api.call("POST", "/api/register", 201, json=registration(1))
+    email, device = registered["user"]["email"], registered["device_id"]
+    # The guesser is in the owner's own network, and has used up every allowance there.
+    for number in range(8):
+        await log_in(api, email, "wrong horse", f"203.0.{number}.1")
+    for _ in range(8):
+        await log_in(api, email, "wrong horse")
+    assert await log_in(api, email, PASSWORD) == 429
+    assert await log_in(api, email, PASSWORD, device=device) == 200
+
+
+async def test_a_device_is_known_to_its_own_account_only_and_has_a_limit_of_its_own(make_api: MakeApi) -> None:
+    limits = {"logins_per_account_minute": 2, "guesses_per_account_minute": 9, "logins_per_minute": 4}
+    api = await make_api(trusted_proxies=ANY_PROXY, **limits)
+    owner = await api.call("POST", "/api/register", 201, json=registration(1))
+    thief = await api.call("POST", "/api/register", 201, json=registration(2))
+    email, device, stolen = owner["user"]["email"], owner["device_id"], thief["device_id"]
+    guessed = [await log_in(api, email, "wrong horse", device=stolen) for _ in range(4)]
+    assert guessed == [401, 401, 429, 429]
+    # Every one of these counted for the address as well.
+    assert await log_in(api, thief["user"]["email"], PASSWORD) == 429
+    for forged in (device[:-1], device + "A", device.replace(".", ".x", 1), "1.2.3", "", ".", "é.é.é", "9" * 190):
+        assert await log_in(api, email, PASSWORD, device=forged) == 429
+    body = {"email": email, "password": PASSWORD, "device_id": device}
+    again = await api.call("POST", "/api/login", 200, json=body)
+    assert again["device_id"] == device
+    guessed = [await log_in(api, email, "wrong horse", f"192.0.{n}.1", device) for n in range(3)]
+    assert guessed == [401, 401, 429]
+
+
+async def test_guesses_with_a_stolen_token_do_not_keep_the_owner_from_a_new_password(make_api: MakeApi) -> None:
+    api = await make_api(logins_per_account_minute=2)
+    stolen = await api.register()
+    owner = await api.login(stolen)
+    for status in (403, 403, 429):
+        body = {"current_password": "wrong horse", "password": "a new passphrase"}
+        await api.call("PATCH", "/api/me", status, who=stolen, json=body)
+    body = {"current_password": PASSWORD, "password": "a new passphrase"}
+    await api.call("PATCH", "/api/me", 200, who=owner, json=body)
+
+
+async def test_no_spelling_of_an_address_has_an_allowance_of_its_own(make_api: MakeApi) -> None:
+    api = await make_api(logins_per_account_minute=3, trusted_proxies=ANY_PROXY)
+    email = "iiiiikss@example.com"
+    await api.call("POST", "/api/register", 201, json={**registration(1), "email": email})
+    assert [await log_in(api, email, "wrong horse") for _ in range(4)] == [401, 401, 401, 429]
+    # The dotted capital I, the dotless i, a full-width i, the Kelvin sign, the long s, the sharp s.
+    letters = {"i": "I\u0130\u0131\uff49", "k": "K\u212a", "s": "S\u017f"}
+    spellings = [email.replace(old, new) for old, news in letters.items() for new in news]
+    spellings += [email.replace("ss", "\u00df"), email.replace("i", "\u0130", 1), email.replace("e", "E")]
+    for spelling in spellings:
+        status = await log_in(api, spelling, PASSWORD)
+        assert status in (401, 429), f"{spelling!a} is a way around the limit"
+        again = {**registration(2), "email": spelling}
+        registered = (await api.client.post("/api/register", json=again)).status
+        # A spelling is either this address, for every purpose, or another one for every purpose.
+        assert registered in ((409,) if status == 429 else (201, 422)), f"{spelling!a}"
 
 
 async def test_log_ins_from_one_address_are_limited_and_other_addresses_are_not(make_api: MakeApi) -> None:
-    api = await make_api(logins_per_minute=2, trusted_proxies=(ip_network("127.0.0.0/8"),))
+    api = await make_api(logins_per_minute=2, trusted_proxies=ANY_PROXY)
     someone = await api.register()
     body = {"email": someone.email, "password": PASSWORD}
     first, other = {"X-Forwarded-For": "6.6.6.6, 203.0.113.1"}, {"X-Forwarded-For": "203.0.113.2"}
@@ -116,6 +217,39 @@ async def test_writes_from_one_address_are_limited_over_all_accounts(make_api: M
     await refused(api, "PATCH", "/api/me", json={"name": "Name"}, headers=other.headers)
 
 
+async def test_forged_refresh_tokens_use_up_neither_log_ins_nor_refreshes(make_api: MakeApi) -> None:
+    api = await make_api(logins_per_minute=2)
+    someone = await api.register()
+    for status in (401, 401, 429, 429):
+        await api.call("POST", "/api/token/refresh", status, json={"refresh_token": "a.1.b"})
+    body = {"refresh_token": someone.refresh_token}
+    await api.call("POST", "/api/token/refresh", 200, json=body)
+    await api.login(someone)
+
+
+async def test_refreshes_are_limited_by_session(make_api: MakeApi) -> None:
+    api = await make_api(refreshes_per_session_minute=2)
+    first = await api.register()
+    other = await api.login(first)
+    for status in (200, 200, 429):
+        await api.call("POST", "/api/token/refresh", status, json={"refresh_token": first.refresh_token})
+    await api.call("POST", "/api/token/refresh", 200, json={"refresh_token": other.refresh_token})
+
+
+async def test_wider_ipv6_networks_have_larger_limits_of_their_own(make_api: MakeApi) -> None:
+    api = await make_api(logins_per_minute=2, logins_per_account_minute=1000, trusted_proxies=ANY_PROXY)
+    someone = await api.register()
+
+    async def allowed(addresses: Iterable[str]) -> int:
+        return [await log_in(api, someone.email, PASSWORD, address) for address in addresses].count(200)
+
+    assert await allowed(f"2001:db8:1:0::{n}" for n in range(1, 5)) == 2
+    # What was refused in its /64 does not count for the /56.
+    assert await allowed(f"2001:db8:1:{n:x}::1" for n in range(1, 20)) == 4 * 2 - 2
+    assert await allowed(f"2001:db8:1:{n:x}00::1" for n in range(1, 60)) == 16 * 2 - 4 * 2
+    assert await allowed(f"2001:db8:2:{n:x}::1" for n in range(1, 3)) == 2
+
+
 @pytest.fixture
 def cluster_url() -> Iterator[str]:
     with running_cluster() as cluster:
@@ -149,20 +283,6 @@ async def guesses(api: Api, email: str, count: int) -> list[int]:
 
     async with ClientSession(connector=TCPConnector(limit=0)) as client:
         return await asyncio.gather(*(guess(client) for _ in range(count)))
-
-
-@pytest.fixture
-def compared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The passwords that are compared with a hash."""
-    seen: list[str] = []
-    verify = passwords._verify
-
-    def noted(password_hash: str, password: str) -> bool:
-        seen.append(password)
-        return verify(password_hash, password)
-
-    monkeypatch.setattr(passwords, "_verify", noted)
-    return seen
 
 
 @pytest.fixture
@@ -290,7 +410,7 @@ async def test_keys_have_the_prefix_expire_and_name_no_person(api: Api, settings
     await api.call("PATCH", "/api/me", 200, who=someone, json={"name": "Name"})
     async with Redis.from_url(settings.redis_url, decode_responses=True) as redis:
         keys = [key async for key in redis.scan_iter("*rate:*")]
-        assert len(keys) == 5
+        assert len(keys) == 6
         for key in keys:
             assert key.startswith(settings.redis_prefix + "rate:{")
             assert someone.email not in key
