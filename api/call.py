@@ -18,7 +18,7 @@ import msgspec
 from aiohttp import web
 from marshmallow import ValidationError
 
-from api.middlewares.requests import USER_ID
+from api.middlewares.requests import USER_ID, who_asks
 from api.problems import (
     BadRequest,
     Forbidden,
@@ -32,6 +32,7 @@ from api.problems import (
     name_errors,
 )
 from api.schemas.derived import load, names_of
+from api.security_events import SecurityEvent
 from api.services import Services
 from shared.access.actor import Actor
 from shared.access.policy import Action, may
@@ -73,6 +74,11 @@ class Call:
     def is_of(self, user_id: int) -> None:
         """Note the user for the log, on a route without an access token."""
         self.request[USER_ID] = user_id
+
+    def tell(self, event: SecurityEvent, **what: object) -> None:
+        """Tell the operator of an event that is no failure."""
+        who = who_asks(self.request, self.services.settings.trusted_proxies)
+        self.services.security_events.tell(event, who, what)
 
     def path_id(self, name: str = "id") -> int:
         """Returns the id in the path. Raises NotFound if it is not a positive bigint."""

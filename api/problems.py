@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
-from typing import Any
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import msgspec
 from aiohttp import web
 
 from api.pictures import errors as picture_errors
 from api.schemas import answers
+from api.security_events import SecurityEvent
 from shared.access import admission
 from shared.domain import listings, messages, pictures, replies, reports, users
 from shared.domain.pictures import MAX_PICTURES
@@ -40,6 +42,10 @@ class Problem(Exception):
     status = 500
     slug = "internal-error"
     title = "Internal error"
+    event: ClassVar[SecurityEvent | None] = None
+    """What an operator is told each time; None if it is nothing about security."""
+    about: Mapping[str, object] = MappingProxyType({})
+    """What the operator is told beside the event: fields of the log line, without secrets."""
 
     def __init__(
         self, detail: str = "", *, errors: Errors | None = None, headers: Mapping[str, str] | None = None
@@ -83,13 +89,17 @@ class Unauthorized(Problem):
 
 class WrongCredentials(Problem):
     status, slug, title = 401, "wrong-credentials", "Wrong e-mail address or password"
+    event = SecurityEvent.LOGIN_FAILED
 
-    def __init__(self) -> None:
+    def __init__(self, account_id: int | None = None) -> None:
+        """`account_id` is the user with the address, if there is one; the client is not told."""
         super().__init__(headers={"WWW-Authenticate": "Bearer"})
+        self.about = {"account_id": account_id}
 
 
 class InvalidRefreshToken(Problem):
     status, slug, title = 401, "invalid-refresh-token", "The refresh token is invalid or has expired"
+    event = SecurityEvent.LOGIN_FAILED
 
     def __init__(self) -> None:
         super().__init__(headers={"WWW-Authenticate": "Bearer"})
@@ -97,14 +107,17 @@ class InvalidRefreshToken(Problem):
 
 class Forbidden(Problem):
     status, slug, title = 403, "forbidden", "Not allowed"
+    event = SecurityEvent.ACCESS_REFUSED
 
 
 class WrongPassword(Problem):
     status, slug, title = 403, "wrong-password", "The current password is wrong"
+    event = SecurityEvent.LOGIN_FAILED
 
 
 class BannedUser(Problem):
     status, slug, title = 403, "banned", "You are banned"
+    event = SecurityEvent.ACCESS_REFUSED
 
 
 class Blocked(Problem):
@@ -176,9 +189,12 @@ class Invalid(Problem):
 
 class TooManyRequests(Problem):
     status, slug, title = 429, "too-many-requests", "Too many requests"
+    event = SecurityEvent.LIMITED
 
-    def __init__(self, retry_after_seconds: int) -> None:
+    def __init__(self, retry_after_seconds: int, limit: str) -> None:
+        """`limit` is the name of the limit that is used up, for the operator."""
         super().__init__("Try again later.", headers={"Retry-After": str(retry_after_seconds)})
+        self.about = {"limit": limit}
 
 
 class InternalError(Problem):

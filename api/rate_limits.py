@@ -125,7 +125,7 @@ class RateLimits:
             return
         wait = await self._counts.take(allowances)
         if wait:
-            raise TooManyRequests(-(-wait // 1000))
+            raise TooManyRequests(-(-wait // 1000), allowances[0].key.partition("{")[2].partition(":")[0])
 
 
 def _hashed(subject: str) -> str:

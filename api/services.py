@@ -17,6 +17,7 @@ from api.pictures.workers import PictureWorkers
 from api.rate_limits import RateLimits
 from api.realtime import Realtime
 from api.request_counts import RequestCounts
+from api.security_events import SecurityEvents
 from shared.access.admission import Admission
 from shared.access.tokens import Tokens
 from shared.membership import Membership
@@ -58,6 +59,7 @@ class Services:
     devices: Devices
     rate_limits: RateLimits
     request_counts: RequestCounts
+    security_events: SecurityEvents
     realtime: Realtime
     membership: Membership
     users: UserRepository
@@ -101,6 +103,7 @@ class Services:
             devices=Devices(settings.jwt_secret),
             rate_limits=RateLimits(settings),
             request_counts=RequestCounts(),
+            security_events=SecurityEvents(),
             realtime=realtime,
             membership=realtime.membership(settings),
             users=users,

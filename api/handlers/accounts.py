@@ -14,6 +14,7 @@ from api.problems import (
 )
 from api.schemas import answers
 from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody
+from api.security_events import SecurityEvent
 from api.services import Services
 from shared.access.tokens import InvalidToken, new_session_id
 from shared.domain.times import rfc3339
@@ -56,7 +57,7 @@ async def login(call: Call) -> answers.LoggedIn:
             device = None
         is_right = await limits.guess(call.request, account.name, check)
     if user is None or password_hash is None or not is_right:
-        raise WrongCredentials
+        raise WrongCredentials(user.id if user is not None else None)
     call.is_of(user.id)
     if user.ban is not None:
         raise _banned(user)
@@ -126,6 +127,8 @@ async def change(call: Call) -> answers.Profile:
         email=body.email,
         password_hash=password_hash,
     )
+    if body.password is not None:
+        call.tell(SecurityEvent.PASSWORD_CHANGED)
     for session_id in ended:
         services.realtime.disconnect(user_id, session_id)
     return answers.profile(user)
