@@ -111,7 +111,7 @@ class Call:
         self._agree(kind, self._query)
         parameters = self.request.query
         if len(set(parameters)) < len(parameters):
-            counted = Counter(parameters.keys())
+            counted = Counter(name for name, _ in parameters.items())
             raise Invalid(name_errors((name for name in counted if counted[name] > 1), "Given more than once."))
         if kind is None:
             if parameters:
