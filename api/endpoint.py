@@ -55,7 +55,12 @@ def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaita
             raise Forbidden("Your role does not allow it.")
         return actor
 
+    is_read = route.method in ("GET", "HEAD") and route.action is not Action.SERVICE_READ
+
     async def answer(request: web.Request) -> web.StreamResponse:
+        if is_read:
+            # Before anything asks Postgres.
+            services.rate_limits.read(request)
         actor = await admit(request)
         if limiter is not None:
             await limiter(request, services, actor)
@@ -75,7 +80,8 @@ def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaita
 def _limiter(route: Route) -> Limiter | None:
     """Returns the limiter to call before the handler; it raises TooManyRequests. None if there is none.
 
-    Reads have no limit. Log-ins and refreshes are counted by their handlers, because the body says what they count for.
+    Reads are counted before the user is known. Log-ins and refreshes are counted by their handlers, because the body
+    says what they count for.
     """
     if route.method in ("GET", "HEAD") or route.action is Action.SESSION_CREATE:
         return None

@@ -1,6 +1,6 @@
 """Limits how often a client may log in, register or write. Redis counts, so the limits hold for all nodes together.
 
-While Redis is away, each process counts by itself (api/rate_counts.py).
+While Redis is away, each process counts by itself (api/rate_counts.py). It always does so for reads.
 
 A guess at a password is counted before the password is compared, so that guesses at the same time do not pass the limit
 together. If the password turns out to be right, the count is given back.
@@ -16,7 +16,7 @@ from aiohttp import web
 
 from api.addresses import address_of
 from api.devices import Device
-from api.local_counts import Allowance
+from api.local_counts import Allowance, LocalCounts
 from api.problems import TooManyRequests
 from api.rate_counts import RateCounts
 from shared.access.addresses import network_of, networks_of
@@ -58,6 +58,10 @@ class RateLimits:
         self._bad_refreshes = Limit("refresh-address", settings.logins_per_minute)
         self._writes = Limit("write-address", settings.writes_per_minute)
         self._account_writes = Limit("write-account", settings.writes_per_account_minute)
+        self._reads = Limit("read-address", settings.reads_per_minute)
+        self._searches = Limit("search-address", settings.searches_per_minute)
+        self._profiles = Limit("profile-account", settings.profiles_per_minute)
+        self._read_counts = LocalCounts() if settings.rate_limits else None
         self._counts: RateCounts | None = None
         if settings.rate_limits:
             self._counts = RateCounts(settings.redis_url, settings.redis_prefix, settings.rate_limit_timeout_seconds)
@@ -99,6 +103,19 @@ class RateLimits:
         if user_id is not None:
             await self._take([self._account_writes.of(str(user_id))])
 
+    def read(self, request: web.Request) -> None:
+        """Count a request that reads from the request's address."""
+        self._take_here(self._reads, request)
+
+    def search(self, request: web.Request) -> None:
+        """Count a search from the request's address."""
+        self._take_here(self._searches, request)
+
+    def profile(self, user_id: int) -> None:
+        """Count a profile that a user reads, so that nobody collects them all."""
+        if self._read_counts is not None:
+            _refuse(self._profiles, self._read_counts.take([self._profiles.of(str(user_id))]))
+
     async def close(self) -> None:
         if self._counts is not None:
             await self._counts.close()
@@ -108,6 +125,10 @@ class RateLimits:
         networks = networks_of(address_of(request, self._trusted))
         widest = networks[-1][0]
         return [limit.of(widest, "" if network == widest else network, times=times) for network, times in networks]
+
+    def _take_here(self, limit: Limit, request: web.Request) -> None:
+        if self._read_counts is not None:
+            _refuse(limit, self._read_counts.take(self._by_address(limit, request)))
 
     async def _guess(self, allowances: Sequence[Allowance], check: Check) -> bool:
         await self._take(allowances)
@@ -126,6 +147,11 @@ class RateLimits:
         wait = await self._counts.take(allowances)
         if wait:
             raise TooManyRequests(-(-wait // 1000), allowances[0].key.partition("{")[2].partition(":")[0])
+
+
+def _refuse(limit: Limit, wait: int) -> None:
+    if wait:
+        raise TooManyRequests(-(-wait // 1000), limit.name)
 
 
 def _hashed(subject: str) -> str:

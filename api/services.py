@@ -17,6 +17,7 @@ from api.pictures.workers import PictureWorkers
 from api.rate_limits import RateLimits
 from api.realtime import Realtime
 from api.request_counts import RequestCounts
+from api.searches import SearchPlaces
 from api.security_events import SecurityEvents
 from shared.access.admission import Admission
 from shared.access.tokens import Tokens
@@ -71,6 +72,7 @@ class Services:
     categories: CategoryRepository
     listings: ListingRepository
     listing_search: ListingSearch
+    search_places: SearchPlaces
     shown_listings: SharedReads[int, str]
     front_pages: SharedReads[FrontPage, bytes]
     listing_access: ListingAccess
@@ -117,6 +119,7 @@ class Services:
             shown_listings=SharedReads(listings.read_many_for_anyone, most=MOST_SHARED),
             front_pages=SharedReads(partial(read_front_pages, listings), most=MOST_SHARED),
             listing_search=ListingSearch(database),
+            search_places=SearchPlaces(settings.max_searches, settings.max_waiting_searches),
             listing_access=ListingAccess(database),
             trash=TrashRepository(database),
             replies=ReplyRepository(database),

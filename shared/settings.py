@@ -132,6 +132,17 @@ class Settings:
     """Requests that change something, from one address."""
     writes_per_account_minute: int = 300
     """Requests that change something, of one account."""
+    reads_per_minute: int = 3000
+    """Requests that read, from one address. Each API counts this and the next two by itself, so that a read waits for
+    no answer of Redis."""
+    searches_per_minute: int = 120
+    """Searches for listings, from one address."""
+    profiles_per_minute: int = 120
+    """Profiles of users that one account reads."""
+    max_searches: int = 3
+    """Searches of one API that run at once. Keep it well below `database_pool_size`."""
+    max_waiting_searches: int = 50
+    """Searches of one API that may wait for others; past it, clients are told to try again."""
 
     pictures_url: str = ""
     """`file://...` or `s3://bucket/prefix`; empty: a folder in the data directory."""

@@ -15,6 +15,7 @@ from api.security_events import SecurityEvent
 
 async def read(call: Call) -> answers.PublicProfile:
     """A user's public profile."""
+    call.services.rate_limits.profile(call.user.user_id)
     user = await call.services.users.public(call.path_id())
     call.query()
     return answers.public_profile(user)

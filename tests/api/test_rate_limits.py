@@ -196,7 +196,7 @@ async def test_a_client_cannot_choose_the_address_that_is_counted(make_api: Make
     await refused(api, "POST", "/api/register", json=registration(2), headers={"X-Forwarded-For": "203.0.113.2"})
 
 
-async def test_writes_of_one_account_are_limited_and_reads_are_not(make_api: MakeApi) -> None:
+async def test_writes_of_one_account_are_limited_apart_from_reads(make_api: MakeApi) -> None:
     api = await make_api(writes_per_account_minute=3)
     someone, other = await api.register(), await api.register()
     for number in range(3):
@@ -207,6 +207,38 @@ async def test_writes_of_one_account_are_limited_and_reads_are_not(make_api: Mak
     await api.call("PATCH", "/api/me", 200, who=other, json={"name": "Other"})
     # A request without a token gets 401, not 429.
     await api.call("PATCH", "/api/me", 401, json={"name": "Nobody"})
+
+
+async def test_reads_from_one_address_are_limited_over_all_accounts_and_routes(make_api: MakeApi) -> None:
+    api = await make_api(reads_per_minute=4, trusted_proxies=ANY_PROXY)
+    someone = await api.register()
+    await api.call("GET", "/api/me", 200, who=someone)
+    await api.call("GET", "/api/listings", 200)
+    await api.call("HEAD", "/api/categories", 200)
+    await api.call("GET", "/api/me", 401)
+    for path in ("/api/me", "/api/listings", "/api/listings/1", "/api/users/1", "/api/conversations"):
+        await refused(api, "GET", path, headers=someone.headers)
+    await api.call("GET", "/api/listings", 200, headers={"X-Forwarded-For": "203.0.113.1"})
+    # Load balancers and Prometheus are not limited, nor is the page.
+    for path in ("/health/live", "/metrics", "/"):
+        assert (await api.client.get(path)).status == 200
+
+
+async def test_searches_are_limited_more_tightly_than_other_reads(make_api: MakeApi) -> None:
+    api = await make_api(searches_per_minute=2)
+    for path in ("/api/listings?q=toyota", "/api/listings?sort=price"):
+        await api.call("GET", path, 200)
+    await refused(api, "GET", "/api/listings?make=Toyota")
+    await api.call("GET", "/api/listings", 200)
+
+
+async def test_an_account_cannot_collect_profiles(make_api: MakeApi) -> None:
+    api = await make_api(profiles_per_minute=2)
+    someone, other = await api.register(), await api.register()
+    for status in (200, 404):
+        await api.call("GET", f"/api/users/{other.id if status == 200 else 99}", status, who=someone)
+    await refused(api, "GET", "/api/users/1", headers=someone.headers)
+    await api.call("GET", "/api/users/1", 200, who=other)
 
 
 async def test_writes_from_one_address_are_limited_over_all_accounts(make_api: MakeApi) -> None:
