@@ -15,9 +15,9 @@ from shared.access.admission import MOST_SHARED, Admission
 from shared.access.tokens import Tokens
 from shared.domain.users import Role, Standing
 from shared.postgres import DatabaseUnavailable
-from tests.conftest import JWT_SECRET
 from tests.gateway.counted import counted
 from tests.gateway.nodes import Client, actor, closed, start_node
+from tests.support.secret import JWT_SECRET
 from tests.support.waiting import until
 
 
