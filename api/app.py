@@ -32,11 +32,11 @@ def create_app(settings: Settings, broker: Broker, node_id: str | None = None) -
     database, writer = services.database, services.message_writer
     app = web.Application(
         # Each wraps those after it, so answers that `requests` makes of failures are counted and get headers too.
-        middlewares=[metrics(services.request_counts), headers(settings), requests(settings)],
+        middlewares=[metrics(services.request_counts), headers(settings), requests(settings, services.security_events)],
         client_max_size=settings.max_body_bytes,
     )
     app[SERVICES] = services
-    app[METRICS] = Metrics("api", node_id, database, broker, writer, services.request_counts)
+    app[METRICS] = Metrics("api", node_id, database, broker, writer, services.request_counts, services.security_events)
     app[STOPPING] = asyncio.Event()
     app[HEALTH] = Health(database, broker, app[STOPPING].is_set)
     app[DOCUMENT] = _document(settings.max_picture_bytes)

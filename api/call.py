@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, TypeVar, overload
@@ -17,7 +18,7 @@ import msgspec
 from aiohttp import web
 from marshmallow import ValidationError
 
-from api.middlewares.requests import USER_ID
+from api.middlewares.requests import USER_ID, who_asks
 from api.problems import (
     BadRequest,
     Forbidden,
@@ -28,8 +29,10 @@ from api.problems import (
     TooLarge,
     TooSlow,
     WrongMediaType,
+    name_errors,
 )
-from api.schemas.derived import load
+from api.schemas.derived import load, names_of
+from api.security_events import SecurityEvent
 from api.services import Services
 from shared.access.actor import Actor
 from shared.access.policy import Action, may
@@ -72,6 +75,11 @@ class Call:
         """Note the user for the log, on a route without an access token."""
         self.request[USER_ID] = user_id
 
+    def tell(self, event: SecurityEvent, **what: object) -> None:
+        """Tell the operator of an event that is no failure."""
+        who = who_asks(self.request, self.services.settings.trusted_proxies)
+        self.services.security_events.tell(event, who, what)
+
     def path_id(self, name: str = "id") -> int:
         """Returns the id in the path. Raises NotFound if it is not a positive bigint."""
         value = parse_id(self.request.match_info[name])
@@ -103,10 +111,11 @@ class Call:
         self._agree(kind, self._query)
         parameters = self.request.query
         if len(set(parameters)) < len(parameters):
-            raise Invalid({name: ["Given more than once."] for name in parameters if len(parameters.getall(name)) > 1})
+            counted = Counter(name for name, _ in parameters.items())
+            raise Invalid(name_errors((name for name in counted if counted[name] > 1), "Given more than once."))
         if kind is None:
             if parameters:
-                raise Invalid({name: ["Unknown parameter."] for name in parameters})
+                raise Invalid(name_errors(parameters, "Unknown parameter."))
             return None
         return _load(kind, dict(parameters))
 
@@ -203,8 +212,18 @@ def _whole(digits: str) -> int | float:
 
 
 def _load(kind: type[Input], values: Mapping[str, object]) -> Input:
+    """Raises Invalid. Unknown fields never reach the schema, which would spend much time on each of them."""
+    declaration: Any = kind
+    known = names_of(declaration)
+    unknown: dict[str, Any] = {}
+    if not values.keys() <= known:
+        unknown = name_errors((name for name in values if name not in known), "Unknown field.")
+        values = {name: values[name] for name in known if name in values}
     try:
-        return load(kind, values)
+        loaded = load(kind, values)
     except ValidationError as error:
         errors: Any = error.messages
-        raise Invalid(errors) from None
+        raise Invalid({**unknown, **errors}) from None
+    if unknown:
+        raise Invalid(unknown)
+    return loaded

@@ -9,9 +9,11 @@ from dataclasses import replace
 
 from api.passwords import hash_now
 from api.realtime import Realtime
+from api.security_events import SecurityEvent
 from api.services import new_node_id
 from shared.access.tokens import Tokens
 from shared.domain.users import LastAdmin, Role, UserNotFound
+from shared.logs import log_of
 from shared.postgres import Database
 from shared.postgres.schema import apply_schema
 from shared.pubsub import broker_for
@@ -19,6 +21,8 @@ from shared.repositories.seed import SeedRepository
 from shared.repositories.seed_listings import ListingSeedRepository
 from shared.repositories.users import UserRepository
 from shared.settings import Settings
+
+log = log_of(__name__)
 
 SEED_PASSWORD = "correct horse battery"
 TOKEN_SECONDS = 24 * 3600
@@ -77,6 +81,7 @@ async def role(settings: Settings, options: argparse.Namespace) -> None:
             except LastAdmin:
                 raise CommandFailed("the last admin must stay one") from None
             if is_change:
+                log.warning(SecurityEvent.ROLE_CHANGED.value, by="command line", of_user_id=user.id, role=user.role)
                 await broker.start(realtime)
                 realtime.role_changed(user.id, user.role)
                 await broker.stop()

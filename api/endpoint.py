@@ -56,7 +56,12 @@ def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaita
             raise Forbidden("Your role does not allow it.")
         return actor
 
+    is_read = route.method in ("GET", "HEAD") and route.action is not Action.SERVICE_READ
+
     async def answer(request: web.Request) -> web.StreamResponse:
+        if is_read:
+            # Before anything asks Postgres.
+            services.rate_limits.read(request)
         actor = await admit(request)
         if limiter is not None:
             await limiter(request, services, actor)
@@ -79,22 +84,20 @@ def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaita
 
 
 def _limiter(route: Route) -> Limiter | None:
-    """Returns the limiter to call before the handler; it raises TooManyRequests. None for reads: they have no limit."""
-    if route.method in ("GET", "HEAD"):
+    """Returns the limiter to call before the handler; it raises TooManyRequests. None if there is none.
+
+    Reads are counted before the user is known. Log-ins and refreshes are counted by their handlers, because the body
+    says what they count for.
+    """
+    if route.method in ("GET", "HEAD") or route.action is Action.SESSION_CREATE:
         return None
     if route.action is Action.ACCOUNT_CREATE:
         return _count_registration
-    if route.action is Action.SESSION_CREATE:
-        return _count_login
     return _count_write
 
 
 async def _count_registration(request: web.Request, services: Services, _: Actor | None) -> None:
     await services.rate_limits.registration(request)
-
-
-async def _count_login(request: web.Request, services: Services, _: Actor | None) -> None:
-    await services.rate_limits.login(request)
 
 
 async def _count_write(request: web.Request, services: Services, actor: Actor | None) -> None:

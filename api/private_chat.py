@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from api.call import Call
-from api.problems import Invalid
+from api.problems import Invalid, name_errors
 from shared.domain.messages import InvalidMessage, UnknownRecipient
 from shared.domain.payloads import keys_of, read, users_in
 from shared.private_chat import Event, Outcome
@@ -16,7 +16,8 @@ Posted = TypeVar("Posted", bound=Event)
 async def post(call: Call, kind: type[Posted]) -> Outcome:
     """Carry out the event in the body. Raises Invalid, also for unknown keys, which a push may have."""
     body = await call.json_object(kind)
-    errors = {key: ["Unknown field."] for key in body.keys() - keys_of(kind)}
+    known = keys_of(kind)
+    errors = name_errors((key for key in body if key not in known), "Unknown field.")
     try:
         event = read(kind, body)
         if errors:

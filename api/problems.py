@@ -6,14 +6,17 @@ one means something else on their route.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import msgspec
 from aiohttp import web
 
 from api.pictures import errors as picture_errors
 from api.schemas import answers
+from api.security_events import SecurityEvent
 from shared.access import admission
 from shared.domain import listings, messages, pictures, replies, reports, users
 from shared.domain.pictures import MAX_PICTURES
@@ -22,6 +25,16 @@ from shared.postgres import DatabaseUnavailable
 
 Errors = Mapping[str, Any]
 
+MOST_NAMES = 10
+"""The most unknown or repeated names that an answer repeats, so that no answer is longer than its request."""
+LONGEST_NAME = 100
+"""Characters of such a name that are repeated."""
+
+
+def name_errors(names: Iterable[str], sentence: str) -> dict[str, list[str]]:
+    """Returns the sentence for each of the first names."""
+    return {name[:LONGEST_NAME]: [sentence] for name in islice(names, MOST_NAMES)}
+
 
 class Problem(Exception):
     """An error answer. Any code below a handler may raise it. Each subclass is one kind, with its status and `type`."""
@@ -29,6 +42,10 @@ class Problem(Exception):
     status = 500
     slug = "internal-error"
     title = "Internal error"
+    event: ClassVar[SecurityEvent | None] = None
+    """What an operator is told each time; None if it is nothing about security."""
+    about: Mapping[str, object] = MappingProxyType({})
+    """What the operator is told beside the event: fields of the log line, without secrets."""
 
     def __init__(
         self, detail: str = "", *, errors: Errors | None = None, headers: Mapping[str, str] | None = None
@@ -72,13 +89,17 @@ class Unauthorized(Problem):
 
 class WrongCredentials(Problem):
     status, slug, title = 401, "wrong-credentials", "Wrong e-mail address or password"
+    event = SecurityEvent.LOGIN_FAILED
 
-    def __init__(self) -> None:
+    def __init__(self, account_id: int | None = None) -> None:
+        """`account_id` is the user with the address, if there is one; the client is not told."""
         super().__init__(headers={"WWW-Authenticate": "Bearer"})
+        self.about = {"account_id": account_id}
 
 
 class InvalidRefreshToken(Problem):
     status, slug, title = 401, "invalid-refresh-token", "The refresh token is invalid or has expired"
+    event = SecurityEvent.LOGIN_FAILED
 
     def __init__(self) -> None:
         super().__init__(headers={"WWW-Authenticate": "Bearer"})
@@ -86,14 +107,17 @@ class InvalidRefreshToken(Problem):
 
 class Forbidden(Problem):
     status, slug, title = 403, "forbidden", "Not allowed"
+    event = SecurityEvent.ACCESS_REFUSED
 
 
 class WrongPassword(Problem):
     status, slug, title = 403, "wrong-password", "The current password is wrong"
+    event = SecurityEvent.LOGIN_FAILED
 
 
 class BannedUser(Problem):
     status, slug, title = 403, "banned", "You are banned"
+    event = SecurityEvent.ACCESS_REFUSED
 
 
 class Blocked(Problem):
@@ -165,9 +189,12 @@ class Invalid(Problem):
 
 class TooManyRequests(Problem):
     status, slug, title = 429, "too-many-requests", "Too many requests"
+    event = SecurityEvent.LIMITED
 
-    def __init__(self, retry_after_seconds: int) -> None:
+    def __init__(self, retry_after_seconds: int, limit: str) -> None:
+        """`limit` is the name of the limit that is used up, for the operator."""
         super().__init__("Try again later.", headers={"Retry-After": str(retry_after_seconds)})
+        self.about = {"limit": limit}
 
 
 class InternalError(Problem):
@@ -230,7 +257,7 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     picture_errors.PictureTooLarge: lambda error: TooLarge(_sentence(error.reason)),
     picture_errors.BrokenPicture: lambda error: Invalid({"picture": [_sentence(error.reason)]}),
     picture_errors.PicturesBusy: lambda error: Unavailable(_sentence(str(error)), retry_after_seconds=5),
-    picture_errors.TooManyPictures: lambda _: TooManyRequests(5),
+    picture_errors.TooManyPictures: lambda _: TooManyRequests(5, "pictures at once"),
     picture_errors.StorageUnavailable: lambda _: Unavailable(
         "The picture storage is away. Try again soon.", retry_after_seconds=5
     ),

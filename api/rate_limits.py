@@ -1,143 +1,164 @@
 """Limits how often a client may log in, register or write. Redis counts, so the limits hold for all nodes together.
 
-The window slides: the count of the previous window is weighted by its part that lies in the last minute. While Redis is
-away, nobody is refused: these limits only reduce abuse, and the permissions hold without them.
+While Redis is away, each process counts by itself (api/rate_counts.py). It always does so for reads.
+
+A guess at a password is counted before the password is compared, so that guesses at the same time do not pass the limit
+together. If the password turns out to be right, the count is given back.
 """
 
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from aiohttp import web
-from redis.exceptions import RedisClusterException, RedisError
 
 from api.addresses import address_of
+from api.devices import Device
+from api.local_counts import Allowance, LocalCounts
 from api.problems import TooManyRequests
-from shared.access.addresses import counted_as
-from shared.logs import log_of
-from shared.redis import client
+from api.rate_counts import RateCounts
+from shared.access.addresses import network_of, networks_of
 from shared.settings import Settings
-
-log = log_of(__name__)
-
-WINDOW_SECONDS = 60
-MOST_CONNECTIONS = 20
-"""The most connections to Redis that one process opens."""
-
-_RETRY_SECONDS = 5.0
-"""Redis is not asked for this long after it did not answer: a frozen Redis would delay every request."""
-
-# KEYS: a hash of window number -> count. ARGV: the limit, the window in milliseconds.
-# Returns 0 if the request is counted, or the milliseconds to wait if it is over the limit and not counted.
-_TAKE = """
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local limit, length = tonumber(ARGV[1]), tonumber(ARGV[2])
-local window, passed = math.floor(now / length), now % length
-local name, before = string.format('%.0f', window), string.format('%.0f', window - 1)
-local current = tonumber(redis.call('HGET', KEYS[1], name) or '0')
-local previous = tonumber(redis.call('HGET', KEYS[1], before) or '0')
-if previous * (length - passed) / length + current + 1 <= limit then
-  if current == 0 then
-    redis.call('DEL', KEYS[1])
-    if previous > 0 then redis.call('HSET', KEYS[1], before, previous) end
-  end
-  redis.call('HINCRBY', KEYS[1], name, 1)
-  redis.call('PEXPIRE', KEYS[1], 2 * length)
-  return 0
-end
-if current + 1 <= limit then
-  return math.ceil(length * (1 - (limit - 1 - current) / previous) - passed)
-end
-return math.ceil(length - passed + length * math.max(0, 1 - (limit - 1) / current))
-"""
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How many requests of one kind a subject may make in a minute. A subject is an address or an account."""
+    """How many requests of one kind a subject may make in a minute. A subject is an address, an account or the like."""
 
     name: str
     count: int
 
+    def of(self, subject: str, part: str = "", *, times: int = 1) -> Allowance:
+        """Returns the allowance of the subject, or of a part of it, `times` as large.
+
+        The braces put all keys of a subject on one node of a Redis Cluster.
+        """
+        return Allowance(f"rate:{{{self.name}:{subject}}}{part}", self.count * times)
+
+
+Check = Callable[[], Awaitable[bool]]
+"""Compares a password; True if it is right."""
+
 
 class RateLimits:
-    """Each process has one. The methods raise TooManyRequests. While Redis is away, they return without counting."""
+    """Each process has one. The methods raise TooManyRequests."""
 
     def __init__(self, settings: Settings) -> None:
-        self._is_on = settings.rate_limits
-        self._prefix = settings.redis_prefix
         self._trusted = settings.trusted_proxies
         self._registrations = Limit("register-address", settings.registrations_per_minute)
         self._logins = Limit("login-address", settings.logins_per_minute)
-        self._account_logins = Limit("login-account", settings.logins_per_account_minute)
-        self._account_passwords = Limit("password-account", settings.logins_per_account_minute)
+        self._network_guesses = Limit("login-account", settings.logins_per_account_minute)
+        self._account_guesses = Limit("login-account", settings.guesses_per_account_minute)
+        self._device_guesses = Limit("login-device", settings.logins_per_account_minute)
+        self._device_logins = Limit("login-devices", settings.guesses_per_account_minute)
+        self._session_guesses = Limit("password-session", settings.logins_per_account_minute)
+        self._refreshes = Limit("refresh-session", settings.refreshes_per_session_minute)
+        self._bad_refreshes = Limit("refresh-address", settings.logins_per_minute)
         self._writes = Limit("write-address", settings.writes_per_minute)
         self._account_writes = Limit("write-account", settings.writes_per_account_minute)
         self._account_pictures = Limit("picture-account", settings.pictures_per_account_minute)
-        self._away_until = 0.0
-        # The timeout is short, because a person waits for the answer.
-        connections = (settings.redis_url, settings.rate_limit_timeout_seconds, MOST_CONNECTIONS)
-        self._client: Any = client(*connections) if self._is_on else None
-
-    @property
-    def is_away(self) -> bool:
-        """True for a while after Redis did not answer. Requests are not counted then."""
-        return time.monotonic() < self._away_until
+        self._reads = Limit("read-address", settings.reads_per_minute)
+        self._searches = Limit("search-address", settings.searches_per_minute)
+        self._profiles = Limit("profile-account", settings.profiles_per_minute)
+        self._read_counts = LocalCounts() if settings.rate_limits else None
+        self._counts: RateCounts | None = None
+        if settings.rate_limits:
+            self._counts = RateCounts(settings.redis_url, settings.redis_prefix, settings.rate_limit_timeout_seconds)
 
     async def registration(self, request: web.Request) -> None:
         """Count a registration from the request's address."""
-        await self._take([(self._registrations, self._address(request))])
+        await self._take(self._by_address(self._registrations, request))
 
     async def login(self, request: web.Request) -> None:
-        """Count a log-in from the request's address."""
-        await self._take([(self._logins, self._address(request))])
+        """Count a log-in from the request's address, right or wrong: comparing a password costs much."""
+        await self._take(self._by_address(self._logins, request))
 
-    async def login_of(self, email: str) -> None:
-        """Count log-ins to one account from all addresses, so that more addresses do not guess a password faster."""
-        folded = hashlib.sha256(email.lower().encode()).hexdigest()[:32]
-        await self._take([(self._account_logins, folded)])
+    async def guess(self, request: web.Request, account: str, check: Check) -> bool:
+        """Returns whether the password is right. Counts a wrong one for the account and the network it comes from."""
+        folded = _hashed(account)
+        network = network_of(address_of(request, self._trusted))
+        return await self._guess([self._network_guesses.of(folded, network), self._account_guesses.of(folded)], check)
 
-    async def password_of(self, user_id: int) -> None:
-        """Count a logged-in user's password checks, apart from log-ins, so that they block no log-in."""
-        await self._take([(self._account_passwords, str(user_id))])
+    async def guess_from_device(self, device: Device, check: Check) -> bool:
+        """Like `guess`, from a device of the account's owner. Nobody else's guesses use up what is counted here."""
+        await self._take([self._device_logins.of(str(device.user_id))])
+        return await self._guess([self._device_guesses.of(f"{device.user_id}:{device.name}")], check)
+
+    async def guess_in_session(self, session_id: str, check: Check) -> bool:
+        """Like `guess`, for a logged-in user's current password. Guesses in other sessions use nothing of it up."""
+        return await self._guess([self._session_guesses.of(_hashed(session_id))], check)
+
+    async def refresh(self, session_id: str) -> None:
+        """Count a refresh of a session whose refresh token has a right signature."""
+        await self._take([self._refreshes.of(_hashed(session_id))])
+
+    async def bad_refresh(self, request: web.Request) -> None:
+        """Count a refresh token with a wrong signature, apart from log-ins and from refreshes of sessions."""
+        await self._take(self._by_address(self._bad_refreshes, request))
 
     async def write(self, request: web.Request, user_id: int | None) -> None:
         """Count a request that changes something, by address and, if it has a user, by account."""
-        taken = [(self._writes, self._address(request))]
+        await self._take(self._by_address(self._writes, request))
         if user_id is not None:
-            taken.append((self._account_writes, str(user_id)))
-        await self._take(taken)
+            await self._take([self._account_writes.of(str(user_id))])
+
+    def read(self, request: web.Request) -> None:
+        """Count a request that reads from the request's address."""
+        self._take_here(self._reads, request)
+
+    def search(self, request: web.Request) -> None:
+        """Count a search from the request's address."""
+        self._take_here(self._searches, request)
+
+    def profile(self, user_id: int) -> None:
+        """Count a profile that a user reads, so that nobody collects them all."""
+        if self._read_counts is not None:
+            _refuse(self._profiles, self._read_counts.take([self._profiles.of(str(user_id))]))
 
     async def picture_of(self, user_id: int) -> None:
         """Count an upload of a picture, which costs more than other requests."""
-        await self._take([(self._account_pictures, str(user_id))])
+        await self._take([self._account_pictures.of(str(user_id))])
 
     async def close(self) -> None:
-        if self._client is not None:
-            await self._client.aclose()
+        if self._counts is not None:
+            await self._counts.close()
 
-    def _address(self, request: web.Request) -> str:
-        return counted_as(address_of(request, self._trusted))
+    def _by_address(self, limit: Limit, request: web.Request) -> list[Allowance]:
+        """Returns an allowance for each network around the address; the wider ones are larger."""
+        networks = networks_of(address_of(request, self._trusted))
+        widest = networks[-1][0]
+        return [limit.of(widest, "" if network == widest else network, times=times) for network, times in networks]
 
-    async def _take(self, taken: Sequence[tuple[Limit, str]]) -> None:
-        if not self._is_on or self.is_away:
-            return
+    def _take_here(self, limit: Limit, request: web.Request) -> None:
+        if self._read_counts is not None:
+            _refuse(limit, self._read_counts.take(self._by_address(limit, request)))
+
+    async def _guess(self, allowances: Sequence[Allowance], check: Check) -> bool:
+        await self._take(allowances)
+        is_wrong = False
         try:
-            pipeline = self._client.pipeline(transaction=False)
-            for limit, subject in taken:
-                # The braces put all keys of a script on one node of a Redis Cluster.
-                key = f"{self._prefix}rate:{{{limit.name}:{subject}}}"
-                pipeline.execute_command("EVAL", _TAKE, 1, key, limit.count, WINDOW_SECONDS * 1000)
-            waits = await pipeline.execute()
-        except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
-            self._away_until = time.monotonic() + _RETRY_SECONDS
-            log.warning("rate limits not counted", error=f"{type(error).__name__}: {error}")
+            is_wrong = not await check()
+        finally:
+            # A password that was right, or that was not compared at all, was no wrong guess.
+            if not is_wrong and self._counts is not None:
+                self._counts.give_back(allowances)
+        return not is_wrong
+
+    async def _take(self, allowances: Sequence[Allowance]) -> None:
+        if self._counts is None:
             return
-        wait = max(int(wait) for wait in waits)
+        wait = await self._counts.take(allowances)
         if wait:
-            raise TooManyRequests(-(-wait // 1000))
+            raise TooManyRequests(-(-wait // 1000), allowances[0].key.partition("{")[2].partition(":")[0])
+
+
+def _refuse(limit: Limit, wait: int) -> None:
+    if wait:
+        raise TooManyRequests(-(-wait // 1000), limit.name)
+
+
+def _hashed(subject: str) -> str:
+    """Returns what stands for an address or a session in Redis, where it must not be readable."""
+    return hashlib.sha256(subject.encode()).hexdigest()[:32]

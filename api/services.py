@@ -9,6 +9,7 @@ from functools import partial
 from aiohttp import web
 
 from api.chores import Chores
+from api.devices import Devices
 from api.front_page import FrontPage, read_front_pages
 from api.passwords import Passwords
 from api.pictures.abandoned import AbandonedFiles
@@ -17,6 +18,8 @@ from api.pictures.workers import PictureWorkers
 from api.rate_limits import RateLimits
 from api.realtime import Realtime
 from api.request_counts import RequestCounts
+from api.searches import SearchPlaces
+from api.security_events import SecurityEvents
 from shared.access.admission import Admission
 from shared.access.tokens import Tokens
 from shared.membership import Membership
@@ -55,8 +58,10 @@ class Services:
     tokens: Tokens
     admission: Admission
     passwords: Passwords
+    devices: Devices
     rate_limits: RateLimits
     request_counts: RequestCounts
+    security_events: SecurityEvents
     realtime: Realtime
     membership: Membership
     users: UserRepository
@@ -68,6 +73,7 @@ class Services:
     categories: CategoryRepository
     listings: ListingRepository
     listing_search: ListingSearch
+    search_places: SearchPlaces
     shown_listings: SharedReads[int, str]
     front_pages: SharedReads[FrontPage, bytes]
     listing_access: ListingAccess
@@ -98,8 +104,10 @@ class Services:
             tokens=tokens,
             admission=Admission(tokens, users),
             passwords=Passwords(settings),
+            devices=Devices(settings.jwt_secret),
             rate_limits=RateLimits(settings),
             request_counts=RequestCounts(),
+            security_events=SecurityEvents(),
             realtime=realtime,
             membership=realtime.membership(settings),
             users=users,
@@ -113,6 +121,7 @@ class Services:
             shown_listings=SharedReads(listings.read_many_for_anyone, most=MOST_SHARED),
             front_pages=SharedReads(partial(read_front_pages, listings), most=MOST_SHARED),
             listing_search=ListingSearch(database, correction_seconds=settings.correction_seconds),
+            search_places=SearchPlaces(settings.max_searches, settings.max_waiting_searches),
             listing_access=ListingAccess(database),
             trash=TrashRepository(database),
             replies=ReplyRepository(database),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from redis.asyncio import BlockingConnectionPool, Connection, ConnectionPool, Redis
+from redis.asyncio import Connection, ConnectionPool, Redis
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
@@ -53,20 +53,16 @@ def with_password(url: str, password: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}"))
 
 
-def client(url: str, timeout_seconds: float, most_connections: int | None = None) -> Redis | RedisCluster:
+def client(url: str, timeout_seconds: float) -> Redis | RedisCluster:
     """Returns a client for commands. It connects on first use; each command is answered or fails within the timeout.
 
-    With `most_connections`, a command to one server waits for a free connection, at most for the timeout. Close the
-    client with `aclose`. Commands raise RedisError, RedisClusterException, OSError or TimeoutError.
+    Close the client with `aclose`. Commands raise RedisError, RedisClusterException, OSError or TimeoutError.
     """
     if is_cluster(url):
         return RedisCluster.from_url(_server_url(url), **_limits(timeout_seconds))
     # Try once more if the server closed the connection while it was idle, but not if the server is silent.
     options = {**_limits(timeout_seconds), "retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))}
-    if most_connections is None:
-        return Redis.from_url(url, **options)
-    pool = BlockingConnectionPool.from_url(url, max_connections=most_connections, timeout=timeout_seconds, **options)
-    return Redis.from_pool(pool)
+    return Redis.from_url(url, **options)
 
 
 def links(url: str, name: str) -> Connect:

@@ -106,8 +106,8 @@ class Settings:
     """Threads that hash passwords; each uses a core and 19 MiB while it works."""
     max_waiting_passwords: int = 200
     """Log-ins and registrations that may wait for such a thread; past it, clients are told to try again."""
-    max_body_bytes: int = 1024 * 1024
-    """The largest body of a REST request, except pictures."""
+    max_body_bytes: int = 128 * 1024
+    """The largest body of a REST request, except pictures. A listing with the longest texts needs about half of it."""
     body_seconds: float = 30.0
     """The body of a REST request must arrive within this time, a picture within four times as long."""
     keepalive_seconds: float = 75.0
@@ -134,19 +134,38 @@ class Settings:
     rate_limits: bool = True
     """`RATE_LIMITS=off` turns all rate limits off, for load tests."""
     rate_limit_timeout_seconds: float = 0.5
-    """How long a request waits until Redis has counted it. Past it, this request and the next ones are not counted."""
+    """A Redis that does not answer for this long when requests are counted counts as away. Until it is back, each API
+    counts by itself, so the limits are as many times higher as there are APIs."""
     registrations_per_minute: int = 30
-    """From one address (for IPv6: one /64 network). This limit and the next five hold for all nodes together."""
+    """From one address. This limit and those down to `writes_per_account_minute` hold for all nodes together. Of IPv6,
+    a /64 network counts as one address; a /56 has four times, and a /48 sixteen times the limit."""
     logins_per_minute: int = 120
-    """From one address."""
+    """From one address, right or wrong. Refreshes with a forged token have the same limit, apart from log-ins."""
     logins_per_account_minute: int = 20
-    """To one account, from all addresses. The same limit holds for checks of a user's current password."""
+    """Wrong passwords for one account from one network (IPv4: /24, IPv6: /64), from one device that has logged in to
+    the account before, or as the current password in one session."""
+    guesses_per_account_minute: int = 200
+    """Wrong passwords for one account from all networks together. Devices that have logged in before do not share it.
+    They have together as many log-ins a minute, right or wrong."""
+    refreshes_per_session_minute: int = 30
+    """Refreshes of one session."""
     writes_per_minute: int = 600
     """Requests that change something, from one address."""
     writes_per_account_minute: int = 300
     """Requests that change something, of one account."""
     pictures_per_account_minute: int = 30
     """Uploads of pictures, of one account."""
+    reads_per_minute: int = 3000
+    """Requests that read, from one address. Each API counts this and the next two by itself, so that a read waits for
+    no answer of Redis."""
+    searches_per_minute: int = 120
+    """Searches for listings, from one address."""
+    profiles_per_minute: int = 120
+    """Profiles of users that one account reads."""
+    max_searches: int = 3
+    """Searches of one API that run at once. Keep it well below `database_pool_size`."""
+    max_waiting_searches: int = 50
+    """Searches of one API that may wait for others; past it, clients are told to try again."""
 
     pictures_url: str = ""
     """`file://...` or `s3://bucket/prefix`; empty: a folder in the data directory."""

@@ -181,7 +181,7 @@ def _problems(route: Route, about: Operation) -> list[type[Problem]]:
         found += [problems.NotJson]
     if route.body is not None or _takes_picture(route):
         found += [problems.TooSlow, problems.TooLarge, problems.WrongMediaType]
-    if route.method != "GET":
+    if route.action is not Action.SERVICE_READ:
         found.append(problems.TooManyRequests)
     found += [problems.Invalid, problems.InternalError]
     if route.path not in _NO_DATABASE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from api.answers import Page
 from api.call import Call
@@ -16,6 +17,7 @@ from api.problems import (
 from api.schemas import answers
 from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody
 from api.schemas.pages import PageQuery
+from api.security_events import SecurityEvent
 from api.services import Services
 from shared.access.tokens import InvalidToken, new_session_id
 from shared.domain.times import rfc3339
@@ -27,26 +29,39 @@ from shared.repositories.users import KeptToken
 log = log_of(__name__)
 
 
-async def register(call: Call) -> answers.SignedIn:
+async def register(call: Call) -> answers.LoggedIn:
     """Register, and be logged in."""
     body = await call.body(RegisterBody)
     services = call.services
     password_hash = await services.passwords.hash(body.password)
     user = await services.users.create(body.email, body.name, password_hash)
-    return await _begin_session(call, user, password_hash)
+    return await _begin_session(call, user, password_hash, services.devices.issue(user.id))
 
 
-async def login(call: Call) -> answers.SignedIn:
+async def login(call: Call) -> answers.LoggedIn:
     """Log in."""
     body = await call.body(LoginBody)
-    services = call.services
-    await services.rate_limits.login_of(body.email)
-    found = await services.users.for_login(body.email)
-    user, password_hash = found if found else (None, None)
+    services, limits = call.services, call.services.rate_limits
+    device = services.devices.read(body.device_id)
+    if device is None:
+        await limits.login(call.request)
+    account = await services.users.for_login(body.email)
+    user, password_hash = account.user, account.password_hash
+
     # Unknown users take the same time, so that the time does not tell who is registered.
-    is_right = await services.passwords.verify(password_hash, body.password)
+    async def check() -> bool:
+        return await services.passwords.verify(password_hash, body.password)
+
+    if device is not None and user is not None and device.user_id == user.id:
+        is_right = await limits.guess_from_device(device, check)
+    else:
+        if device is not None:
+            # Another account's device is worth nothing here.
+            await limits.login(call.request)
+            device = None
+        is_right = await limits.guess(call.request, account.name, check)
     if user is None or password_hash is None or not is_right:
-        raise WrongCredentials
+        raise WrongCredentials(user.id if user is not None else None)
     call.is_of(user.id)
     if user.ban is not None:
         raise _banned(user)
@@ -54,10 +69,11 @@ async def login(call: Call) -> answers.SignedIn:
         new_hash = await services.passwords.hash(body.password)
         if await services.users.replace_password_hash(user.id, password_hash, new_hash):
             password_hash = new_hash
+    device_id = body.device_id if device is not None and body.device_id else services.devices.issue(user.id)
     try:
-        return await _begin_session(call, user, password_hash)
+        return await _begin_session(call, user, password_hash, device_id)
     except PasswordChanged:
-        raise WrongCredentials from None
+        raise WrongCredentials(user.id) from None
 
 
 async def refresh(call: Call) -> answers.SignedIn:
@@ -67,7 +83,9 @@ async def refresh(call: Call) -> answers.SignedIn:
     try:
         session_id, generation = services.tokens.read_refresh(body.refresh_token)
     except InvalidToken:
+        await services.rate_limits.bad_refresh(call.request)
         raise InvalidRefreshToken from None
+    await services.rate_limits.refresh(session_id)
     settings = services.settings
     result = await services.sessions.refresh(
         session_id, generation, settings.refresh_token_seconds, grace_seconds=settings.refresh_grace_seconds
@@ -77,7 +95,7 @@ async def refresh(call: Call) -> answers.SignedIn:
     match result.outcome:
         case Refresh.ROTATED:
             user = await services.users.by_id(result.user_id)
-            return _signed_in(services, user, session_id, result.generation)
+            return answers.SignedIn(**_tokens(services, user, session_id, result.generation))
         case Refresh.BANNED:
             raise BannedUser
         case Refresh.REUSED:
@@ -109,7 +127,7 @@ async def change(call: Call) -> answers.Profile:
     user_id, services = call.user.user_id, call.services
     checked_hash = None
     if body.current_password is not None and (body.email is not None or body.password is not None):
-        checked_hash = await _check_password(services, user_id, body.current_password)
+        checked_hash = await _check_password(call, body.current_password)
     password_hash = None if body.password is None else await services.passwords.hash(body.password)
     user = await services.users.update(
         user_id,
@@ -120,6 +138,7 @@ async def change(call: Call) -> answers.Profile:
         checked_hash=checked_hash,
     )
     if password_hash is not None:
+        call.tell(SecurityEvent.PASSWORD_CHANGED)
         services.realtime.disconnect(user_id, kept_session_id=call.user.session_id)
     return answers.profile(user)
 
@@ -148,36 +167,41 @@ async def leave(call: Call) -> None:
     """Delete your account: your listings go to the trash, and the other side keeps your messages."""
     body = await call.body(LeaveBody)
     user_id, services = call.user.user_id, call.services
-    checked_hash = await _check_password(services, user_id, body.current_password)
+    checked_hash = await _check_password(call, body.current_password)
     await services.users.delete(user_id, checked_hash=checked_hash)
     services.realtime.disconnect(user_id)
     services.realtime.seller_changed(user_id)
 
 
-async def _begin_session(call: Call, user: User, checked_hash: str) -> answers.SignedIn:
+async def _begin_session(call: Call, user: User, checked_hash: str, device_id: str) -> answers.LoggedIn:
     call.is_of(user.id)
     services = call.services
     session_id = new_session_id()
     await services.sessions.begin(
         session_id, user.id, services.settings.refresh_token_seconds, checked_hash=checked_hash
     )
-    return _signed_in(services, user, session_id, 0)
+    return answers.LoggedIn(**_tokens(services, user, session_id, 0), device_id=device_id)
 
 
-def _signed_in(services: Services, user: User, session_id: str, generation: int) -> answers.SignedIn:
-    return answers.SignedIn(
-        user=answers.profile(user),
-        access_token=services.tokens.issue(user.id, user.role, session_id),
-        refresh_token=services.tokens.issue_refresh(session_id, generation),
-        expires_in=services.tokens.access_seconds,
-    )
+def _tokens(services: Services, user: User, session_id: str, generation: int) -> dict[str, Any]:
+    """Returns the fields of SignedIn."""
+    return {
+        "user": answers.profile(user),
+        "access_token": services.tokens.issue(user.id, user.role, session_id),
+        "refresh_token": services.tokens.issue_refresh(session_id, generation),
+        "expires_in": services.tokens.access_seconds,
+    }
 
 
-async def _check_password(services: Services, user_id: int, password: str) -> str:
+async def _check_password(call: Call, password: str) -> str:
     """Returns the hash that the password was compared with. Raises WrongPassword."""
-    await services.rate_limits.password_of(user_id)
-    password_hash = await services.users.password_hash(user_id)
-    if not await services.passwords.verify(password_hash, password):
+    services = call.services
+    password_hash = await services.users.password_hash(call.user.user_id)
+
+    async def check() -> bool:
+        return await services.passwords.verify(password_hash, password)
+
+    if not await services.rate_limits.guess_in_session(call.user.session_id, check):
         raise WrongPassword
     return password_hash
 

@@ -39,7 +39,10 @@ async def find(call: Call) -> Json[Page[answers.Listing]]:
         front_page = await call.services.front_pages.get(asked)
         assert front_page is not None
         return Json(front_page)
-    found = await call.services.listing_search.find(filter, sort, Viewer.of(call.actor), after=after, limit=limit + 1)
+    call.services.rate_limits.search(call.request)
+    viewer, search = Viewer.of(call.actor), call.services.listing_search
+    async with call.services.search_places.place():
+        found = await search.find(filter, sort, viewer, after=after, limit=limit + 1)
     shown = await call.services.listings.read_many([position.id for position in found[:limit]], call.actor)
     last = found[limit - 1] if len(found) > limit else None
     return Json(listing_page(shown, sort, last))

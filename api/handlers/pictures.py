@@ -23,6 +23,7 @@ from api.problems import (
     TooLarge,
     TooSlow,
     WrongMediaType,
+    name_errors,
 )
 from api.schemas import answers
 from shared.access.policy import Action
@@ -173,7 +174,7 @@ async def _field(call: Call, max_bytes: int) -> bytes:
         if not isinstance(part, BodyPartReader) or part.name is None:
             raise BadRequest("The form has a part without a name, or a nested form.")
         if part.name != FIELD:
-            errors[part.name] = ["Unknown field."]
+            errors = name_errors([part.name], "Unknown field.")
         elif data is not None:
             errors[FIELD] = ["Given more than once."]
         else:

@@ -10,10 +10,12 @@ from api.pagination import decode_cursor, page
 from api.problems import Conflict, Invalid
 from api.schemas import answers
 from api.schemas.users import BanBody, RoleBody, UsersQuery
+from api.security_events import SecurityEvent
 
 
 async def read(call: Call) -> answers.PublicProfile:
     """A user's public profile."""
+    call.services.rate_limits.profile(call.user.user_id)
     user = await call.services.users.public(call.path_id())
     call.query()
     return answers.public_profile(user)
@@ -39,6 +41,7 @@ async def change_role(call: Call) -> answers.FullProfile:
     body = await call.body(RoleBody)
     user, is_change = await services.users.set_role(user_id, body.role, by=call.user.user_id)
     if is_change:
+        call.tell(SecurityEvent.ROLE_CHANGED, of_user_id=user.id, role=user.role)
         services.realtime.role_changed(user.id, user.role)
     return answers.full_profile(user)
 

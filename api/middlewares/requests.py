@@ -24,7 +24,8 @@ from api.problems import (
     TooLarge,
     problem_of,
 )
-from shared.access.addresses import Networks, counted_as
+from api.security_events import SecurityEvents
+from shared.access.addresses import Networks, counted_as, network_of
 from shared.health import ASKED_BY_MACHINES
 from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
@@ -42,16 +43,35 @@ USER_ID = web.RequestKey("user_id", int)
 """The id of the request's user; absent for visitors and before authentication."""
 
 
-def requests(settings: Settings) -> Middleware:
-    """Returns the middleware that logs requests and turns failures into problems."""
+REQUEST_ID = web.RequestKey("request_id", str)
+
+
+def who_asks(request: web.Request, trusted: Networks) -> dict[str, object]:
+    """Returns the fields of a log line about a security event that say who made the request, and which one."""
+    return {
+        "request_id": request.get(REQUEST_ID),
+        "user_id": request.get(USER_ID),
+        "network": network_of(address_of(request, trusted)),
+        "method": request.method,
+        "path": request.path[:MAX_PATH_LENGTH],
+    }
+
+
+def requests(settings: Settings, events: SecurityEvents) -> Middleware:
+    """Returns the middleware that logs requests, turns failures into problems, and tells of security events."""
     trusted = settings.trusted_proxies
+
+    def tell(request: web.Request, problem: Problem) -> web.Response:
+        if problem.event is not None:
+            events.tell(problem.event, who_asks(request, trusted), problem.about)
+        return problem.response()
 
     @web.middleware
     async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request_id = secrets.token_hex(8)
+        request_id = request[REQUEST_ID] = secrets.token_hex(8)
         started = time.perf_counter()
         try:
-            response = await _answer(request, handler, request_id)
+            response = await _answer(request, handler, request_id, tell)
         except BaseException:
             _log(request, request_id, started, 499, trusted)
             raise
@@ -62,11 +82,13 @@ def requests(settings: Settings) -> Middleware:
     return around
 
 
-async def _answer(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
+async def _answer(
+    request: web.Request, handler: Handler, request_id: str, answer: Callable[[web.Request, Problem], web.Response]
+) -> web.StreamResponse:
     try:
         return await handler(request)
     except Problem as problem:
-        return problem.response()
+        return answer(request, problem)
     except web.HTTPMethodNotAllowed as error:
         return MethodNotAllowed(headers={"Allow": error.headers["Allow"]}).response()
     except web.HTTPRequestEntityTooLarge:
@@ -82,7 +104,7 @@ async def _answer(request: web.Request, handler: Handler, request_id: str) -> we
             log.warning("database unavailable", request_id=request_id, reason=str(error))
         known = problem_of(error)
         if known is not None:
-            return known.response()
+            return answer(request, known)
         log.exception("request failed", request_id=request_id)
         return InternalError(f"Please report this number: {request_id}.").response()
 

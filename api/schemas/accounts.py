@@ -8,12 +8,22 @@ from typing import Annotated
 
 from marshmallow import ValidationError, validate
 
+from api.devices import MAX_DEVICE_ID_LENGTH
 from api.schemas.fields import Storable
 from shared.domain.declared import Text, left_out
 from shared.domain.users import MAX_EMAIL_LENGTH, MAX_NAME_LENGTH, MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
 
+_EMAIL = validate.Email()
+
+
+def _looks_like_email(text: str) -> None:
+    # All validators run, and the regular expressions would take long on a text that is too long.
+    if len(text) <= MAX_EMAIL_LENGTH:
+        _EMAIL(text)
+
+
 Name = Annotated[str, Text(MAX_NAME_LENGTH)]
-Email = Annotated[str, partial(Storable, validate=[validate.Length(max=MAX_EMAIL_LENGTH), validate.Email()])]
+Email = Annotated[str, partial(Storable, validate=[validate.Length(max=MAX_EMAIL_LENGTH), _looks_like_email])]
 NewPassword = Annotated[str, partial(Storable, validate=validate.Length(MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH))]
 # These two are only compared. A password that is too short is a wrong password, and an invalid address is unknown.
 GivenPassword = Annotated[str, partial(Storable, validate=validate.Length(max=MAX_PASSWORD_LENGTH))]
@@ -31,6 +41,14 @@ class RegisterBody:
 class LoginBody:
     email: GivenEmail
     password: GivenPassword
+    device_id: (
+        Annotated[
+            str,
+            partial(Storable, validate=validate.Length(max=MAX_DEVICE_ID_LENGTH)),
+            "What the last log-in from this device gave. Then other people's wrong guesses do not keep the user out.",
+        ]
+        | None
+    ) = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

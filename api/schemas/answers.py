@@ -137,6 +137,13 @@ class SignedIn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedIn(SignedIn):
+    """`device_id` is for the next log-in from this device."""
+
+    device_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
     user: Person
     last_message: Message

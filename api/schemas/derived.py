@@ -50,6 +50,12 @@ def load(kind: type[Input], values: Mapping[str, object]) -> Input:
 
 
 @cache
+def names_of(kind: Any) -> frozenset[str]:
+    """Returns the names of the fields that `load` accepts."""
+    return frozenset(input_schema(kind)().fields)
+
+
+@cache
 def _loader(kind: Any) -> Callable[[Mapping[str, object]], Any]:
     # Building a schema takes a while. It can be shared, because it keeps nothing of what it loads.
     schema = input_schema(kind)()

@@ -7,7 +7,7 @@
 // next use ends the session.
 
 import { Problem } from "./problem.js";
-import { onWrittenElsewhere, readAtOnce, readForSure, write } from "./session_store.js";
+import { onWrittenElsewhere, readAtOnce, readForSure, write, writeDeviceId } from "./session_store.js";
 
 const LOCK = "daveslist.refresh";
 /** A token is replaced when it expires within this time, or when half of a very short life is over. */
@@ -52,7 +52,8 @@ class Session {
   }
 
   /** Stores the answer of a registration, a log-in or a refresh. */
-  begin(answer) {
+  begin({ device_id: deviceId, ...answer }) {
+    if (deviceId) writeDeviceId(deviceId);
     const life = answer.expires_in * 1000;
     return this.#keep({ ...answer, refresh_at: Date.now() + Math.max(life - EARLY_MS, life / 2) });
   }

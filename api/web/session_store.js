@@ -5,6 +5,7 @@
 // from using the same refresh token, which would end the session.
 
 const KEY = "daveslist.session";
+const DEVICE_KEY = "daveslist.device";
 const DATABASE = "daveslist";
 const STORE = "session";
 
@@ -36,6 +37,15 @@ export async function write(session) {
   } catch {
     // Some browsers have no storage in private windows.
   }
+}
+
+/** Returns what the last log-in in this browser gave for the next one; undefined if there is none. It outlives log-outs. */
+export function readDeviceId() {
+  return localStorage.getItem(DEVICE_KEY) ?? undefined;
+}
+
+export function writeDeviceId(deviceId) {
+  localStorage.setItem(DEVICE_KEY, deviceId);
 }
 
 /** `listener(session)` is called when another tab has written the session. */

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Address = IPv4Address | IPv6Address
+_MOST_REMEMBERED = 10_000
 Networks = Sequence[IPv4Network | IPv6Network]
 
 _IPV6_PREFIX = 64
 """A household or a machine gets at least a network of this size, so all its addresses are counted as one."""
+_WIDER_IPV6 = ((56, 4), (48, 16))
+"""Many providers give a customer a /56, and tunnel brokers give away a /48. Each is counted as a whole as well, with
+this many times the allowance of a /64."""
+_IPV4_NETWORK = 24
 
 
 def client_address(peer: str | None, forwarded_for: Iterable[str], trusted: Networks) -> str:
@@ -44,6 +50,27 @@ def counted_as(address: str) -> str:
     if isinstance(parsed, IPv6Address):
         return str(ip_network((parsed, _IPV6_PREFIX), strict=False))
     return address
+
+
+@lru_cache(_MOST_REMEMBERED)
+def networks_of(address: str) -> tuple[tuple[str, int], ...]:
+    """Returns the networks whose requests are counted together, the narrowest first, with the size of their allowances.
+
+    An IPv4 address is one such network. An IPv6 address is in three: /64 has one allowance, /56 has 4, /48 has 16.
+    """
+    parsed = _parse(address)
+    if not isinstance(parsed, IPv6Address):
+        return ((address, 1),)
+    sizes = ((_IPV6_PREFIX, 1), *_WIDER_IPV6)
+    return tuple((str(ip_network((parsed, size), strict=False)), times) for size, times in sizes)
+
+
+def network_of(address: str) -> str:
+    """Returns the network that a neighbourhood shares: the /24 of an IPv4 address, the /64 of an IPv6 address."""
+    parsed = _parse(address)
+    if isinstance(parsed, IPv4Address):
+        return str(ip_network((parsed, _IPV4_NETWORK), strict=False))
+    return counted_as(address)
 
 
 def _parse(text: str) -> Address | None:

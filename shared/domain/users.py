@@ -47,6 +47,16 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class Account:
+    """What an e-mail address at a log-in names."""
+
+    name: str
+    """The same text for all spellings of one address, also if nobody is registered with it."""
+    user: User | None
+    password_hash: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class PublicUser:
     """What other users see of a user."""
 

@@ -11,6 +11,7 @@ import psycopg2.errors
 
 from shared.access.policy import Action
 from shared.domain.users import (
+    Account,
     Ban,
     EmailTaken,
     LastAdmin,
@@ -31,6 +32,16 @@ _IS_BANNED = is_banned("u")
 _COLUMNS = f"""u.id, u.email, u.name, u.role, u.created_at, u.banned_at, u.banned_until, u.ban_reason,
     {_IS_BANNED}"""
 
+
+def _folded(email: str) -> str:
+    """Returns SQL for the form of an e-mail address in which two spellings of one address are equal.
+
+    Postgres alone makes this form: in the unique index, in every look-up, and for the limit of guesses. Another fold
+    beside it, such as Python's, differs for some letters (U+0130), and each difference would be a way around a limit.
+    """
+    return f"lower({email})"
+
+
 _STANDINGS = Statement(
     "user_standings",
     f"""SELECT asked.user_id, asked.session_id, u.name, u.role, {_IS_BANNED}, s.revoked_at IS NOT NULL,
@@ -43,7 +54,7 @@ _STANDINGS = Statement(
 _CREATE = Statement(
     "user_create",
     f"""INSERT INTO users AS u (email, name, password_hash) VALUES ($1, $2, $3)
-        ON CONFLICT (lower(email)) DO NOTHING RETURNING {_COLUMNS}""",
+        ON CONFLICT ({_folded("email")}) DO NOTHING RETURNING {_COLUMNS}""",
     ("text", "text", "text"),
 )
 _BY_ID = Statement(
@@ -51,7 +62,8 @@ _BY_ID = Statement(
 )
 _BY_EMAIL = Statement(
     "user_by_email",
-    f"SELECT {_COLUMNS}, u.password_hash FROM users u WHERE lower(u.email) = lower($1) AND u.deleted_at IS NULL",
+    f"""SELECT {_COLUMNS}, u.password_hash, asked.account FROM (SELECT {_folded("$1")} AS account) AS asked
+        LEFT JOIN users u ON {_folded("u.email")} = asked.account AND u.deleted_at IS NULL""",
     ("text",),
 )
 _PUBLIC = Statement(
@@ -68,7 +80,9 @@ _SET_PASSWORD_HASH = Statement(
     "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2",
     ("bigint", "text", "text"),
 )
-_EMAIL_OWNER = Statement("user_email_owner", "SELECT id FROM users WHERE lower(email) = lower($1)", ("text",))
+_EMAIL_OWNER = Statement(
+    "user_email_owner", f"SELECT id FROM users WHERE {_folded('email')} = {_folded('$1')}", ("text",)
+)
 _UPDATE = Statement(
     "user_update",
     f"""UPDATE users AS u SET name = coalesce($2, name), email = coalesce($3, email),
@@ -175,10 +189,11 @@ class UserRepository:
             raise UserNotFound
         return int(row[0])
 
-    async def for_login(self, email: str) -> tuple[User, str] | None:
-        """Returns the user and the hash of the password, or None; the case of the address is ignored."""
+    async def for_login(self, email: str) -> Account:
+        """Returns the account that somebody wants to log in to; the case of the address is ignored."""
         row = await self._database.fetch_one(_BY_EMAIL, email)
-        return None if row is None else (_user(row), row[9])
+        assert row is not None
+        return Account(row[10], None if row[0] is None else _user(row), row[9])
 
     async def password_hash(self, user_id: int) -> str:
         """Returns the hash of the user's password. Raises UserNotFound."""

@@ -23,7 +23,7 @@ async def test_register_answers_the_user_and_tokens(api: Api) -> None:
     assert answer["user"].items() >= {"id": 1, "email": "Dave@Example.com", "name": "Dave", "role": "user"}.items()
     assert answer["user"]["created_at"].endswith("Z")
     assert answer["expires_in"] == 3600
-    assert set(answer) == {"user", "access_token", "refresh_token", "expires_in"}
+    assert set(answer) == {"user", "access_token", "refresh_token", "expires_in", "device_id"}
 
 
 async def test_an_access_token_has_the_promised_claims(api: Api, settings: Settings) -> None:

@@ -4,6 +4,7 @@ import { html } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
 import { navigate } from "../navigation.js";
 import { session } from "../session.js";
+import { readDeviceId } from "../session_store.js";
 import { Form, formOf, input } from "../ui/form.js";
 import { View } from "../view.js";
 import { whereTo } from "../where_to.js";
@@ -12,7 +13,7 @@ export class Login extends View {
   title = "Log in";
   form = new Form(this, "login", "LoginBody", async (values) => {
     const next = whereTo(this.query);
-    session.begin(await api.post("/api/login", values));
+    session.begin(await api.post("/api/login", { ...values, device_id: readDeviceId() }));
     navigate(next, { replace: true });
   });
 

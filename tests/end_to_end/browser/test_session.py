@@ -67,6 +67,26 @@ async def test_the_page_says_at_once_that_the_user_was_logged_out_elsewhere(site
     assert await page.evaluate("localStorage.length") == 0
 
 
+async def test_a_log_in_sends_what_the_last_log_in_gave_to_this_browser(site: Site, open_page: Open) -> None:
+    ann = await site.person("Ann")
+    page = await open_page("/login")
+    sent, answered = [], []
+    for _ in range(2):
+        await page.get_by_label("E-mail address").fill(ann.email)
+        await page.get_by_label("Password").fill(PASSWORD)
+        async with page.expect_response("**/api/login") as waiting:
+            await page.get_by_role("button", name="Log in").click()
+        response = await waiting.value
+        sent.append((response.request.post_data_json or {}).get("device_id"))
+        answered.append((await response.json())["device_id"])
+        await is_logged_in(page, "Ann")
+        assert "device_id" not in await page.evaluate('localStorage.getItem("daveslist.session")')
+        await page.evaluate('localStorage.removeItem("daveslist.session"); indexedDB.deleteDatabase("daveslist")')
+        await page.goto("/login")
+    assert sent == [None, answered[0]]
+    assert answered[1] == answered[0]
+
+
 async def test_the_gateways_address_redirects_to_the_page(site: Site, open_page: Open) -> None:
     gateway = await site.processes.gateway(API_PORT=str(site.apis[0].port))
     page = await open_page("/")

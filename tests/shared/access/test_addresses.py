@@ -6,7 +6,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from shared.access.addresses import client_address, counted_as, is_trusted
+from shared.access.addresses import client_address, counted_as, is_trusted, network_of, networks_of
 
 OURS = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 
@@ -48,6 +48,19 @@ def test_addresses_of_one_ipv6_network_count_as_one() -> None:
     assert counted_as("2001:db8:1:3::") != counted_as("2001:db8:1:2::")
     assert counted_as("203.0.113.9") == "203.0.113.9"
     assert counted_as("") == ""
+
+
+def test_an_ipv6_address_is_counted_in_three_networks_and_an_ipv4_address_alone() -> None:
+    networks = (("2001:db8:1:2ab::/64", 1), ("2001:db8:1:200::/56", 4), ("2001:db8:1::/48", 16))
+    assert networks_of("2001:db8:1:2ab:3::4") == networks
+    assert networks_of("203.0.113.9") == (("203.0.113.9", 1),)
+    assert networks_of("") == (("", 1),)
+
+
+def test_the_network_of_an_address_is_its_neighbourhood() -> None:
+    assert network_of("203.0.113.9") == "203.0.113.0/24"
+    assert network_of("2001:db8:1:2:3::4") == "2001:db8:1:2::/64"
+    assert network_of("") == ""
 
 
 def test_only_the_named_networks_are_trusted() -> None:
