@@ -88,7 +88,7 @@ class Services:
         chats = Chats.of(database, settings)
         tokens = Tokens(settings.jwt_secret, settings.access_token_seconds)
         pictures, storage = PictureRepository(database), PictureStorage.from_settings(settings)
-        realtime = Realtime(broker, node_id)
+        realtime = Realtime(settings, broker, node_id)
         return cls(
             settings=settings,
             database=database,
@@ -99,7 +99,7 @@ class Services:
             rate_limits=RateLimits(settings),
             request_counts=RequestCounts(),
             realtime=realtime,
-            membership=realtime.membership(settings),
+            membership=realtime.membership(),
             users=users,
             blocks=chats.blocks,
             sessions=SessionRepository(database),

@@ -62,7 +62,7 @@ async def create_app(settings: Settings) -> web.Application:
         audiences=SharedReads(ListingAccess(database).audiences, most=MOST_SHARED),
     )
     node_id = new_node_id()
-    store = RedisStore.from_url(settings.redis_url, settings.redis_timeout_seconds, settings.redis_prefix)
+    store = RedisStore.of(settings)
     endpoint = Endpoint(
         settings,
         ROUTES,
@@ -73,6 +73,7 @@ async def create_app(settings: Settings) -> web.Application:
         may_join=None if context.join_budget is None else context.join_budget.take,
     )
 
+    store.on_forged = endpoint.counts.forged.inc
     catch_up = CatchUp(endpoint, chats.messages)
     revalidation = Revalidation(endpoint, admission)
 

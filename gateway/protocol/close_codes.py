@@ -19,7 +19,7 @@ TOKEN_EXPIRED: Final = Close(1001, "token expired")
 DISCONNECTED: Final = Close(1001, "disconnected")
 """The user has just logged out or been banned."""
 NO_LONGER_WELCOME: Final = Close(1001, "no longer welcome")
-"""The user logged out or was banned, and this node learned it after a gap between the nodes."""
+"""The user logged out or was banned, says Postgres, which this node asked after a message or a gap between nodes."""
 IDLE: Final = Close(1002, "idle")
 """The client has sent nothing for too long."""
 NOT_POLLED: Final = Close(1002, "not polled")

@@ -209,10 +209,14 @@ class ChannelServer(CallbackQueue[Host]):
 
     def _look_again(self) -> None:
         """Hold broadcasts until a look-up has shown whether the user may stay."""
+        self.hold()()
+
+    def hold(self) -> Callable[[], None]:
+        """Hold broadcasts. Returns a function that requests the look-up after which they are sent or dropped."""
         self._looks += 1
         if self.held is None:
             self.held = []
-        self.connection.endpoint.looks.want(self)
+        return partial(self.connection.endpoint.looks.want, self)
 
     def look(self) -> Coroutine[Any, Any, Any]:
         """Returns the coroutine of the channel class's `look`."""

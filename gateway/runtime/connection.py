@@ -133,6 +133,14 @@ class Connection:
             if joined.server is not None and joined.route.watches_access:
                 joined.server.notice(notice)
 
+    def hold(self) -> list[Callable[[], None]]:
+        """Keep broadcasts back in the channels that watch access. Returns what to call when the user is known again.
+
+        The channels then look up whether the user may stay, and go on.
+        """
+        servers = [joined.server for joined in self.session.topics.values() if joined.server is not None]
+        return [server.hold() for server in servers if server.watches_access and not server.ended]
+
     @property
     def is_congested(self) -> bool:
         """True if so many messages wait for their channels that the transport should stop reading."""

@@ -14,9 +14,10 @@ from gateway.channels.listing import Listing
 from gateway.runtime.endpoint import Endpoint
 from shared.access.actor import Actor
 from shared.access.admission import BadToken
+from shared.access.seal import Seal
 from shared.domain.users import Role
 from shared.events import control
-from shared.events.envelope import Envelope, json_payload, pack
+from shared.events.envelope import SEALED_FOR, Envelope, json_payload, pack
 from shared.events.listings import LISTING_REMOVED, LISTING_UPDATED, LOOK_AGAIN
 from shared.events.replies import REPLY_CREATED
 from shared.postgres import DatabaseUnavailable
@@ -253,7 +254,8 @@ def gap(node: Endpoint) -> None:
 
 def tell(node: Endpoint, event: str, payload: dict[str, Any]) -> None:
     """Publish an event on the control topic as another process does."""
-    node.receive(control.CONTROL, pack(Envelope("another node", event, json_payload(payload))))
+    envelope = pack(Envelope("another node", event, json_payload(payload)))
+    node.receive(control.CONTROL, Seal.of(node.settings, SEALED_FOR).sealed(control.CONTROL, envelope))
 
 
 @pytest.mark.parametrize("cause", [role_changed, category_changed, seller_changed, gap])
