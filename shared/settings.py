@@ -51,6 +51,24 @@ class Settings:
     """Networks of proxies whose X-Forwarded-For is trusted."""
     log_level: str = "INFO"
     """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
+    log_lines_per_second: float = 20.0
+    """Lines about one event that a process writes, per second in the long run. Further ones are left out; the next line
+    of the event has their number in `left_out`."""
+    log_line_burst: int = 200
+    """Lines about one event that may come at once."""
+    log_lines_per_user_second: float = 1.0
+    """Of these, lines about one user, per second in the long run."""
+    log_line_user_burst: int = 10
+    """Of these, lines about one user that may come at once."""
+    request_lines_per_second: float = 200.0
+    """Lines about requests that change nothing, per second in the long run, apart for answers with 2xx, 3xx, 4xx and
+    5xx. Requests that change something always have a line."""
+    request_line_burst: int = 2000
+    """Such lines that may come at once."""
+    request_lines_per_client_second: float = 20.0
+    """Of these, lines about one user, or one address without a user, per second in the long run."""
+    request_line_client_burst: int = 500
+    """Of these, lines about one user or address that may come at once."""
 
     api_host: str = "127.0.0.1"
     """The address on which the API listens; `0.0.0.0` means all addresses."""
@@ -183,6 +201,9 @@ class Settings:
     """`typing` events of one user on one node, per second in the long run; apart from `send`."""
     typing_burst: int = 100
     """`typing` events that may come at once."""
+    max_crashes_per_connection: int = 20
+    """Channels of one connection that may crash, for example by events that they do not know; with the last of them
+    the connection is closed."""
     max_backlog_messages: int = 1000
     """Messages of one connection that may wait for busy channels; past it, the gateway stops reading from it."""
     subscribe_timeout_seconds: float = 5.0

@@ -31,6 +31,8 @@ BAD_FRAME: Final = Close(1011, "bad frame")
 """The client sent bytes that cannot be decoded."""
 DEEP_REFS: Final = Close(1011, "refs nested too deep")
 """The client sent refs nested so deep that no frame can carry them back."""
+TOO_MANY_CRASHES: Final = Close(1008, "too many crashes")
+"""The client has crashed more channels than one connection may."""
 RESTARTING: Final = Close(1012, "restarting")
 """The node is stopping."""
 SLOW: Final = Close(1013, "too slow")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from gateway.protocol.close_codes import DEEP_REFS, SLOW, TOKEN_EXPIRED, Close
+from gateway.protocol.close_codes import DEEP_REFS, SLOW, TOKEN_EXPIRED, TOO_MANY_CRASHES, Close
 from gateway.protocol.messages import ERROR, PHX_CLOSE, TOO_MANY_REQUESTS, Frame, Message, UnencodableReply
 from gateway.protocol.serializer import Serializer
 from gateway.protocol.session import Answer, Deliver, Join, Joined, Leave, Replace, Session, Wait
@@ -38,6 +38,7 @@ class Connection:
         "actor",
         "as_of",
         "backlog",
+        "crashes",
         "endpoint",
         "gone",
         "number",
@@ -53,6 +54,7 @@ class Connection:
         self.as_of = as_of
         self.session = Session(endpoint.routes.match, endpoint.settings.max_channels_per_connection)
         self.backlog = 0
+        self.crashes = 0
         self.gone = False
         self._resumed: asyncio.Future[None] | None = None
         self._successors: list[Callable[[], None]] | None = None
@@ -210,6 +212,13 @@ class Connection:
         server = ChannelServer(self, joined, message.payload, replaced)
         joined.server = server
         server.start(message)
+
+    def crashed(self) -> None:
+        """A callback of a channel has raised. A client that causes this again and again is closed."""
+        self.crashes += 1
+        if self.crashes == self.endpoint.settings.max_crashes_per_connection:
+            # Not now: the channel is still ending, and its client gets its last frames first.
+            asyncio.get_running_loop().call_soon(self.close, TOO_MANY_CRASHES)
 
     def join_accepted(self, server: ChannelServer) -> None:
         """A channel has accepted its join: handle the messages that waited for it."""
