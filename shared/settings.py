@@ -189,6 +189,13 @@ class Settings:
     join_burst: int = 10_000
     """Joins and new access tokens that may come at once: after an outage, a user joins all topics on all connections.
     """
+    frames_per_second: float = 1000.0
+    """Frames that one user may send to one node, per second in the long run. Who sends more is read more slowly. Frames
+    and bytes are taken from one budget, of which either alone could use all."""
+    bytes_per_second: int = 2 * 1024 * 1024
+    """Bytes of frames that one user may send to one node, per second in the long run. Answers to joins count too."""
+    traffic_burst_seconds: float = 10.0
+    """What one user may send in this time may come at once."""
     sends_per_second: float = 10.0
     """`send` events of one user on one node, per second in the long run."""
     send_burst: int = 100

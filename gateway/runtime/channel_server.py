@@ -26,6 +26,7 @@ from gateway.protocol.messages import (
 )
 from gateway.protocol.serializer import Serializer
 from gateway.protocol.session import Joined, State
+from gateway.runtime.allowance import Allowance
 from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.callback_queue import CallbackQueue, QueueHost
 from gateway.runtime.callbacks import (
@@ -60,6 +61,7 @@ class Host(QueueHost, Protocol):
 
     serializer: Serializer
     actor: Actor
+    allowance: Allowance
 
     @property
     def log_fields(self) -> dict[str, Any]: ...
@@ -294,6 +296,7 @@ class ChannelServer(CallbackQueue[Host]):
             result = Error(JOIN_CRASHED)
             connection.answer(sent_join_ref, message.ref, self.topic, result.status, result.response)
         else:
+            connection.allowance.left -= len(frame or b"")
             connection.send(frame)
         labels = (type(self.channel).__name__, result.status)
         connection.endpoint.counts.joins.observe(labels, perf_counter() - started)

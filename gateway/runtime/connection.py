@@ -29,13 +29,15 @@ class Connection:
     """`actor` is the user who connected; `as_of` is the loop time before the user was looked up.
 
     Bans and log-outs since `as_of` may have reached this node before the connection existed. `backlog` counts messages
-    that wait for a busy channel; a transport stops reading while `is_congested`.
+    that wait for a busy channel. `allowance` is what the user may still send, from which the transport subtracts each
+    frame that it reads. A transport stops reading while `is_congested`.
     """
 
     __slots__ = (
         "_resumed",
         "_successors",
         "actor",
+        "allowance",
         "as_of",
         "backlog",
         "crashes",
@@ -53,6 +55,7 @@ class Connection:
         self.actor = actor
         self.as_of = as_of
         self.session = Session(endpoint.routes.match, endpoint.settings.max_channels_per_connection)
+        self.allowance = endpoint.allowances.of(actor.user_id)
         self.backlog = 0
         self.crashes = 0
         self.gone = False
@@ -145,13 +148,16 @@ class Connection:
 
     @property
     def is_congested(self) -> bool:
-        """True if so many messages wait for their channels that the transport should stop reading."""
-        return self.backlog >= self.endpoint.settings.max_backlog_messages
+        """True if the transport should stop reading: so many messages wait for their channels, or too much was sent."""
+        return self.backlog >= self.endpoint.settings.max_backlog_messages or self.allowance.left < 0
 
     async def decongested(self) -> None:
         """Returns when the transport may continue to read."""
         while self.is_congested and not self.gone:
-            await self._callback_ended()
+            if self.allowance.left >= 0:
+                await self._callback_ended()
+            elif seconds := self.allowance.seconds():
+                await asyncio.sleep(seconds)
 
     async def at_rest(self) -> None:
         """Returns when no callback of a channel is running."""

@@ -16,6 +16,7 @@ from gateway.presence.store import Store
 from gateway.presence.store_memory import MemoryStore
 from gateway.presence.tracker import PRESENCE_DIFF, Tracker
 from gateway.protocol.topics import TopicRoutes
+from gateway.runtime.allowance import Allowances
 from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.callbacks import Callbacks, Notice
 from gateway.runtime.counts import Counts
@@ -76,6 +77,7 @@ class Endpoint:
             load_seconds=settings.presence_load_seconds,
         )
         self.counts = Counts()
+        self.allowances = Allowances(settings)
         self.connections = Roster(settings, self.counts)
         self._on_probe: Callable[[float], None] | None = None
         self._next_gap: float | None = None

@@ -48,6 +48,7 @@ async def serve(port: int, secret: str, redis_url: str) -> None:
         Settings.from_environment({}),
         jwt_secret=secret,
         redis_url=redis_url,
+        rate_limits=False,
         max_message_bytes=MAX_MESSAGE_BYTES,
         max_websockets_per_user=Settings().max_connections,
     )
