@@ -45,10 +45,10 @@ class Settings:
     """The folder for development's servers, secret and pictures."""
     allowed_origins: tuple[str, ...] = ()
     """Origins that may connect or call: `https://example.com`, `https://*.example.com`, both also without the scheme;
-    `null` and `file://` for apps made of local files; `*` for any. Empty: any in development, the same host in
-    production."""
+    `null` and `file://` for apps made of local files; `*` for any. Empty: any in development, the same host and port
+    in production."""
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
-    """Networks of proxies whose X-Forwarded-For is trusted."""
+    """Networks of proxies whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host are trusted."""
     log_level: str = "INFO"
     """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
     log_lines_per_second: float = 20.0
