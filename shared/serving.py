@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from shared.logs import log_of
 from shared.start import cannot_listen
 
 log = log_of(__name__)
+
+_WRITE_SECONDS = 3.0
+"""How long answers may be written after their handlers have ended."""
 
 Listen = Callable[[web.Server], Awaitable[asyncio.Server]]
 Leave = Callable[[], Awaitable[None]]
@@ -23,6 +28,37 @@ def stop_signal() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
+
+
+class CurrentRequests:
+    """Counts the requests that are being handled, to wait for their end."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._none = asyncio.Event()
+        self._none.set()
+
+    def middleware(self) -> Middleware:
+        """Returns the middleware that counts."""
+
+        @web.middleware
+        async def counted(request: web.Request, handler: Handler) -> web.StreamResponse:
+            self._count += 1
+            self._none.clear()
+            try:
+                return await handler(request)
+            finally:
+                self._count -= 1
+                if self._count == 0:
+                    self._none.set()
+
+        return counted
+
+    async def ended(self, seconds: float) -> None:
+        """Returns when no request is being handled, or after `seconds`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._none.wait()
 
 
 async def serve_until(
@@ -43,7 +79,9 @@ async def serve_until(
     `keepalive_seconds`, also a new one. Raises OSError if it cannot listen; the message names the settings that begin
     with `name`.
     """
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=shutdown_seconds, keepalive_timeout=keepalive_seconds)
+    requests = CurrentRequests()
+    app.middlewares.insert(0, requests.middleware())
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_WRITE_SECONDS, keepalive_timeout=keepalive_seconds)
     await runner.setup()
     assert runner.server is not None
     listener: asyncio.Server | None = None
@@ -55,6 +93,9 @@ async def serve_until(
         log.info("listening", host=host, port=port)
         await stop.wait()
         await leave()
+        listener.close()
+        # From the moment when the runner cleans up, aiohttp drops whatever arrives, also the rest of a body.
+        await requests.ended(shutdown_seconds)
     finally:
         if listener is not None:
             listener.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import aiohttp
 import pytest
@@ -19,17 +19,20 @@ SOON = 10.0
 class Process:
     """A server with one slow route, on a free port."""
 
-    def __init__(self, stop: asyncio.Event, leave: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, stop: asyncio.Event, leave: Callable[[], Awaitable[None]], *, shutdown_seconds: float = SOON
+    ) -> None:
         self.begun, self.may_end = asyncio.Event(), asyncio.Event()
         self.cleaned_up = False
         self.listens: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         app = web.Application()
         app.router.add_get("/slow", self._slow)
+        app.router.add_post("/slow", self._read)
         app.on_cleanup.append(self._clean_up)
         self.served = asyncio.create_task(
             serve_until(
                 stop, app, self._listen, leave, name="API", host="127.0.0.1", port=0, keepalive_seconds=1.0,
-                shutdown_seconds=SOON,
+                shutdown_seconds=shutdown_seconds,
             )
         )  # fmt: skip
 
@@ -42,6 +45,10 @@ class Process:
         self.begun.set()
         await self.may_end.wait()
         return web.Response(text="done")
+
+    async def _read(self, request: web.Request) -> web.Response:
+        self.begun.set()
+        return web.Response(text=await request.text())
 
     async def _clean_up(self, _: web.Application) -> None:
         self.cleaned_up = True
@@ -80,6 +87,56 @@ async def test_open_requests_are_answered_and_later_connections_are_refused() ->
         response = await under_way
         assert await response.text() == "done"
         await process.served
+    assert process.cleaned_up
+
+
+async def test_a_request_whose_body_comes_after_the_stop_is_answered() -> None:
+    stop, listens_no_more = asyncio.Event(), asyncio.Event()
+
+    async def leave() -> None:
+        pass
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"first, "
+        await listens_no_more.wait()
+        yield b"last"
+
+    async with asyncio.timeout(SOON / 2), aiohttp.ClientSession() as client:
+        process = Process(stop, leave)
+        url = await process.listens
+        posted = asyncio.create_task(client.post(url, data=body()))
+        await process.begun.wait()
+        stop.set()
+        while not listens_no_more.is_set():
+            try:
+                async with aiohttp.ClientSession() as other, other.get(url):
+                    pass
+            except aiohttp.ClientConnectorError:
+                listens_no_more.set()
+        response = await posted
+        assert (response.status, await response.text()) == (200, "first, last")
+        await process.served
+    assert process.cleaned_up
+
+
+async def test_a_request_whose_body_never_ends_does_not_keep_a_process_running() -> None:
+    stop, never = asyncio.Event(), asyncio.Event()
+
+    async def leave() -> None:
+        pass
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"first"
+        await never.wait()
+
+    async with asyncio.timeout(SOON), aiohttp.ClientSession() as client:
+        process = Process(stop, leave, shutdown_seconds=0.2)
+        posted = asyncio.create_task(client.post(await process.listens, data=body()))
+        await process.begun.wait()
+        stop.set()
+        await process.served
+        with pytest.raises(aiohttp.ClientError):
+            await posted
     assert process.cleaned_up
 
 

@@ -215,7 +215,7 @@ async def test_connections_to_a_demoted_primary_are_replaced(victim: Victim) -> 
 
 
 async def test_a_transaction_on_a_demoted_primary_fails_and_the_next_one_works(victim: Victim) -> None:
-    database = await Database.connect(replace(victim.settings, database_pool_size=1))
+    database = await Database.connect(replace(victim.settings, database_pool_size=1, database_timeout_seconds=10.0))
     await database.execute(Statement("", "CREATE TABLE numbers (number integer)"))
     await set_system_read_only(database, "on")
     with pytest.raises(DatabaseUnavailable):
