@@ -239,6 +239,10 @@ class Settings:
     """A gateway without a sign of life for this long is dead, and its users are no longer present."""
     presence_load_seconds: float = 1.0
     """How long a join waits to learn who is present on other nodes; past it, they follow as a diff."""
+    presence_diffs_per_second: float = 2.0
+    """`presence_diff` events that a topic's members get, per second in the long run; past it several become one."""
+    presence_diff_burst: int = 20
+    """`presence_diff` events of a topic that may come at once."""
     drain_seconds: float = 10.0
     """A stopping gateway spreads the closing of its sockets over this time."""
     shutdown_seconds: float = 30.0

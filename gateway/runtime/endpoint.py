@@ -75,6 +75,7 @@ class Endpoint:
             self,
             lease_seconds=settings.presence_lease_seconds,
             load_seconds=settings.presence_load_seconds,
+            diff_limit=(settings.presence_diffs_per_second, settings.presence_diff_burst),
         )
         self.counts = Counts()
         self.allowances = Allowances(settings)
