@@ -15,12 +15,11 @@ from tests.support.order import in_order
 from tests.support.ports import free_port
 from tests.support.process_guard import ProcessGuard
 from tests.support.processes import NURSERY, Processes
+from tests.support.secret import JWT_SECRET
 from tests.support.servers import Servers, running_servers, stopped_postgres
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterator
-
-JWT_SECRET = "a-secret-of-the-tests-a-secret-of-the-tests"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -20,8 +20,8 @@ from shared.postgres import Database, Statement
 from shared.pubsub.redis import RedisBroker
 from shared.settings import Settings
 from tests.api.conftest import PASSWORD, Broadcasts
-from tests.conftest import JWT_SECRET
 from tests.support.processes import CHECKOUT, NURSERY, Processes, base_environment, environment_of
+from tests.support.secret import JWT_SECRET
 
 pytestmark = pytest.mark.servers
 

@@ -11,9 +11,9 @@ import pytest
 import pytest_asyncio
 
 from shared.settings import Settings
-from tests.conftest import JWT_SECRET
 from tests.support.client import Rest
 from tests.support.processes import Node, Processes
+from tests.support.secret import JWT_SECRET
 from tests.support.servers import Servers
 
 

@@ -12,9 +12,9 @@ import pytest
 from shared.access.tokens import Tokens
 from shared.domain.users import Role
 from shared.settings import Settings
-from tests.conftest import JWT_SECRET
 from tests.end_to_end.conftest import Daveslist
 from tests.support.client import Person, Socket
+from tests.support.secret import JWT_SECRET
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

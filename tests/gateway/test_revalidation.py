@@ -20,9 +20,9 @@ from shared.domain.users import Role, Standing
 from shared.events import control
 from shared.events.envelope import SEALED_FOR, Envelope, json_payload, pack
 from shared.postgres import DatabaseUnavailable
-from tests.conftest import JWT_SECRET
 from tests.gateway.counted import counted
 from tests.gateway.nodes import Client, actor, broadcast, closed, start_node, wait_for_looks
+from tests.support.secret import JWT_SECRET
 from tests.support.waiting import until
 
 

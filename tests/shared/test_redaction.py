@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from shared.access.tokens import Tokens, new_session_id
 from shared.domain.users import Role
 from shared.redaction import redacted, redacted_field
-from tests.conftest import JWT_SECRET
+from tests.support.secret import JWT_SECRET
 
 TOKENS = Tokens(JWT_SECRET, 3600)
 JWT = TOKENS.issue(46366, Role.USER, new_session_id())

@@ -12,10 +12,10 @@ import pytest
 from development.postgres import EmbeddedPostgres
 from development.redis import EmbeddedRedis
 from shared.settings import Settings
-from tests.conftest import JWT_SECRET
 from tests.support.ports import free_port
 from tests.support.processes import Node, Processes
 from tests.support.scratch import scratch_directory
+from tests.support.secret import JWT_SECRET
 from tests.support.servers import copy_postgres
 
 

@@ -18,10 +18,10 @@ from gateway.runtime.endpoint import Endpoint
 from shared.access.admission import Admit
 from shared.pubsub.memory import MemoryBroker, MemoryHub
 from shared.settings import Settings
-from tests.conftest import JWT_SECRET
 from tests.gateway.transports.raw_socket import RawSocket
 from tests.lab.__main__ import LabAdmission
 from tests.lab.node import lab_node
+from tests.support.secret import JWT_SECRET
 from tests.support.waiting import until
 
 SECRET = JWT_SECRET

@@ -12,7 +12,7 @@ from shared.access.admission import MOST_SHARED, Admission, BadToken, Banned, Re
 from shared.access.tokens import Tokens
 from shared.domain.users import Role, Standing
 from shared.postgres import DatabaseUnavailable
-from tests.conftest import JWT_SECRET
+from tests.support.secret import JWT_SECRET
 from tests.support.waiting import until
 
 TOKENS = Tokens(JWT_SECRET, 3600)

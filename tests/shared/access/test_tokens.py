@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shared.access.tokens import InvalidToken, Tokens, new_session_id
 from shared.domain.users import Role
-from tests.conftest import JWT_SECRET
+from tests.support.secret import JWT_SECRET
 
 SECRET = JWT_SECRET
 NOW = 1_800_000_000.0

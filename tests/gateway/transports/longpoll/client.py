@@ -20,9 +20,9 @@ from gateway.runtime.endpoint import Endpoint, new_node_id
 from shared.pubsub.memory import MemoryBroker, MemoryHub
 from shared.pubsub.redis import RedisBroker
 from shared.settings import Settings
-from tests.conftest import JWT_SECRET
 from tests.lab.__main__ import LabAdmission
 from tests.lab.node import lab_node
+from tests.support.secret import JWT_SECRET
 
 SECRET = JWT_SECRET
 SOON = 10.0

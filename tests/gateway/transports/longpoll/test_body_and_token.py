@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gateway.protocol.messages import BadFrame
 from gateway.transports.longpoll_body import NDJSON, ClientFrame, frames_of
 from gateway.transports.longpoll_token import SessionReference, SessionTokens, new_session_id
-from tests.conftest import JWT_SECRET
+from tests.support.secret import JWT_SECRET
 
 
 @pytest.mark.parametrize(

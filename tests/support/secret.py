@@ -1,0 +1,5 @@
+"""The secret of the tests' tokens."""
+
+from __future__ import annotations
+
+JWT_SECRET = "a-secret-of-the-tests-a-secret-of-the-tests"
