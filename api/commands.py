@@ -72,8 +72,8 @@ async def role(settings: Settings, options: argparse.Namespace) -> None:
         users = UserRepository(database)
         node_id, wanted = new_node_id(), Role(options.role)
         broker = broker_for(settings, node_id)
-        realtime = Realtime(broker, node_id)
-        async with realtime.membership(settings):
+        realtime = Realtime(settings, broker, node_id)
+        async with realtime.membership():
             try:
                 user, is_change = await users.set_role(await users.id_by_email(options.email), wanted, by=None)
             except UserNotFound:

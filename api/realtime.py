@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 
 from api.schemas.answers import Reply
+from shared.access.seal import Seal
 from shared.domain.users import Role
 from shared.events import control, topics
-from shared.events.envelope import Envelope, json_payload, pack
+from shared.events.envelope import SEALED_FOR, Envelope, json_payload, pack
 from shared.events.listings import LISTING_UPDATED, LOOK_AGAIN, listing_id_payload
 from shared.events.replies import REPLY_CREATED
 from shared.logs import log_of
@@ -24,15 +25,17 @@ log = log_of(__name__)
 class Realtime:
     """Publishes through the broker as a node without clients. It is also the broker's receiver."""
 
-    def __init__(self, broker: Broker, node_id: str) -> None:
+    def __init__(self, settings: Settings, broker: Broker, node_id: str) -> None:
+        self._settings = settings
         self._broker = broker
+        self._seal = Seal.of(settings, SEALED_FOR)
         self._node_id = node_id
         self.published = 0
         """The number of broadcasts so far."""
 
-    def membership(self, settings: Settings) -> Membership:
+    def membership(self) -> Membership:
         """Returns this process's membership, from which gateways learn that they may have missed its broadcasts."""
-        return Membership(settings, self._node_id, self._broker, published=lambda: self.published)
+        return Membership(self._settings, self._node_id, self._broker, published=lambda: self.published)
 
     def reply_created(self, listing_id: int, reply: Reply) -> None:
         """Send a reply to the viewers of its listing, with the payload that REST also returns."""
@@ -82,6 +85,6 @@ class Realtime:
             data = pack(Envelope(self._node_id, event, json_payload(payload)))
             self.published += 1
             for topic in to_topics:
-                self._broker.publish(topic, data)
+                self._broker.publish(topic, self._seal.sealed(topic, data))
         except Exception:
             log.exception("broadcast failed", event_name=event)

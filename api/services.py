@@ -96,7 +96,7 @@ class Services:
         chats = Chats.of(database, settings)
         tokens = Tokens(settings.jwt_secret, settings.access_token_seconds)
         pictures, storage = PictureRepository(database), PictureStorage.from_settings(settings)
-        realtime = Realtime(broker, node_id)
+        realtime = Realtime(settings, broker, node_id)
         return cls(
             settings=settings,
             database=database,
@@ -109,7 +109,7 @@ class Services:
             request_counts=RequestCounts(),
             security_events=SecurityEvents(),
             realtime=realtime,
-            membership=realtime.membership(settings),
+            membership=realtime.membership(),
             users=users,
             blocks=chats.blocks,
             sessions=SessionRepository(database),

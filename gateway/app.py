@@ -32,7 +32,7 @@ from shared.settings import Settings
 ENDPOINT = web.AppKey("endpoint", Endpoint)
 
 MOST_SHARED = 500
-"""The most listings that one statement looks up."""
+"""The most listings, or users, that one statement looks up."""
 
 
 def add_socket(app: web.Application, endpoint: Endpoint, admit: Admit) -> None:
@@ -60,9 +60,10 @@ async def create_app(settings: Settings) -> web.Application:
         budgets=budgets if settings.rate_limits else None,
         join_budget=UserBuckets(settings.joins_per_second, settings.join_burst) if settings.rate_limits else None,
         audiences=SharedReads(ListingAccess(database).audiences, most=MOST_SHARED),
+        blockers=SharedReads(chats.blocks.blockers, most=MOST_SHARED),
     )
     node_id = new_node_id()
-    store = RedisStore.from_url(settings.redis_url, settings.redis_timeout_seconds, settings.redis_prefix)
+    store = RedisStore.of(settings)
     endpoint = Endpoint(
         settings,
         ROUTES,
@@ -73,6 +74,7 @@ async def create_app(settings: Settings) -> web.Application:
         may_join=None if context.join_budget is None else context.join_budget.take,
     )
 
+    store.on_forged = endpoint.counts.forged.inc
     catch_up = CatchUp(endpoint, chats.messages)
     revalidation = Revalidation(endpoint, admission)
 

@@ -26,3 +26,5 @@ class Context:
     """How often a user may join a topic or send a new access token; None means no limit."""
     audiences: SharedReads[int, Audience]
     """Listing id -> who may see the listing."""
+    blockers: SharedReads[int, bool]
+    """User id -> True if the user has blocked somebody."""

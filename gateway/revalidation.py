@@ -1,11 +1,13 @@
-"""Looks up every connected user again when messages between nodes may have been lost.
+"""Looks up connected users again: all when messages between nodes may have been lost, one when a message says so.
 
-Log-outs, bans and changes of role that this node missed then take effect.
+A message of another process about a user's rights is only a reason to ask Postgres, whose answer takes effect: it may
+be an old message that somebody has sent again. Until the answer, nothing reaches the channels that watch access.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterable, Sequence
 
 from gateway.protocol.close_codes import NO_LONGER_WELCOME
 from gateway.runtime.endpoint import Endpoint
@@ -24,12 +26,27 @@ class Revalidation:
         self._endpoint = endpoint
         self._admission = admission
         self._wanted = False
+        self._doubted: dict[int, None] = {}
+        """The users to look up next: an ordered set."""
+        self._held: list[Callable[[], None]] = []
         self._task: asyncio.Task[None] | None = None
         endpoint.on_gap(self.gap)
+        endpoint.connections.on_doubt(self.doubt)
 
     def gap(self, _seconds: float) -> None:
         """Look all users up again, soon."""
         self._wanted = True
+        self._start()
+
+    def doubt(self, user_id: int) -> None:
+        """Look the user up, soon, and hold what the user's channels get until then."""
+        connections = self._endpoint.connections.of_user(user_id)
+        if connections:
+            self._doubted[user_id] = None
+            self._held += [release for connection in connections for release in connection.hold()]
+            self._start()
+
+    def _start(self) -> None:
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
@@ -40,18 +57,29 @@ class Revalidation:
 
     async def _run(self) -> None:
         try:
-            while self._wanted:
-                self._wanted = False
-                connections = list(self._endpoint.connections)
+            while self._wanted or self._doubted:
+                wanted, self._wanted = self._wanted, False
+                doubted, self._doubted = self._doubted, {}
+                held, self._held = self._held, []
                 try:
-                    for start in range(0, len(connections), _AT_ONCE):
-                        batch = connections[start : start + _AT_ONCE]
-                        await asyncio.gather(*(self._check(connection) for connection in batch))
+                    await self._check_all(list(self._endpoint.connections) if wanted else self._connections_of(doubted))
                 except DatabaseUnavailable:
+                    # The channels find Postgres away as well, and end: their users' rights are unknown.
+                    _release(held)
                     await asyncio.sleep(_RETRY_SECONDS)
-                    self._wanted = True
+                    self._wanted |= wanted
+                    self._doubted = doubted | self._doubted
+                else:
+                    _release(held)
         finally:
             self._task = None
+
+    def _connections_of(self, user_ids: Iterable[int]) -> list[Client]:
+        return [client for user_id in user_ids for client in self._endpoint.connections.of_user(user_id)]
+
+    async def _check_all(self, connections: Sequence[Client]) -> None:
+        for start in range(0, len(connections), _AT_ONCE):
+            await asyncio.gather(*map(self._check, connections[start : start + _AT_ONCE]))
 
     async def _check(self, connection: Client) -> None:
         try:
@@ -61,3 +89,8 @@ class Revalidation:
         else:
             if actor.role is not connection.actor.role:
                 self._endpoint.connections.role_changed(actor.user_id, actor.role)
+
+
+def _release(held: Iterable[Callable[[], None]]) -> None:
+    for release in held:
+        release()

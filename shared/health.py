@@ -34,7 +34,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthState:
-    """The answer as JSON. `reasons` maps what is missing to a text; it is absent if nothing is missing."""
+    """The answer as JSON. `reasons` maps what is missing to a text; it is absent if nothing is missing.
+
+    The texts are fixed, because anybody may read them. The log has the details.
+    """
 
     status: Status
     reasons: dict[str, str] = ABSENT
@@ -55,15 +58,17 @@ class Health:
     async def ready(self, _: web.Request) -> web.Response:
         """503 while Postgres or the broker is away, or the process is stopping; `reasons` says which."""
         reasons: dict[str, str] = {}
+        details: dict[str, str] = {}
         try:
             await self._database.ping()
         except DatabaseUnavailable as error:
-            reasons["postgres"] = str(error)
+            reasons["postgres"] = "unavailable"
+            details["postgres"] = str(error)
         if not self._broker.connected:
             reasons[self._broker.server] = "not connected"
         if self._is_stopping():
             reasons["process"] = "stopping"
-        self._tell_change(reasons)
+        self._tell_change(reasons | details)
         if reasons:
             return _answer(HealthState(status=Status.UNAVAILABLE, reasons=reasons), 503)
         return _answer(HealthState(status=Status.OK))

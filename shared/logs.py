@@ -3,7 +3,7 @@
 Each module that logs has `log = log_of(__name__)`, and calls `log.info("request", method="GET", status=200)`.
 
 Everything that writes to standard error, also libraries, is redacted (shared/redaction.py): log records by the only
-handler, all other text by the stream.
+handler, all other text by the stream. Of one event, only so many lines a second are written (shared/log_limits.py).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from shared.domain.times import rfc3339
+from shared.log_limits import LineLimit
 from shared.redaction import redacted, redacted_field
 from shared.settings import Settings
 
@@ -179,6 +180,7 @@ def configure_logs(settings: Settings) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
     handler.addFilter(redact_bad_requests)
+    handler.addFilter(LineLimit(settings))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())

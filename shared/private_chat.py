@@ -89,7 +89,10 @@ class Send(Event):
 
 @dataclass(slots=True, kw_only=True)
 class Read(Event):
-    """Notes that the user has read the messages of `with` up to a message id. Both get `{by, with, up_to}`."""
+    """Notes that the user has read the messages of `with` up to a message id. Both get `{by, with, up_to}`.
+
+    If `with` has blocked the user, only the user's own devices get it.
+    """
 
     NAME = "read"
 
@@ -105,6 +108,8 @@ class Read(Event):
         if up_to is None:
             return Outcome()
         told = {"by": str(user_id), "with": str(self.with_), "up_to": up_to}
+        if await chats.blocks.is_blocked(user_id, by=self.with_):
+            return Outcome([topics.private_chat(user_id)], told)
         return Outcome(topics.private_chats(self.with_, user_id), told)
 
 

@@ -31,7 +31,7 @@ _MARKED = re.compile(
 )
 # Any other run of characters that is too long and too mixed to be a word: a signature, a refresh token, a key.
 _LONG = 20
-_RUN = re.compile(r"[\w%+=-]{20,}+", re.ASCII)
+_RUN = re.compile(r"[\w%+=.-]{20,}+", re.ASCII)
 _MIXED = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z])", re.ASCII)
 _LONG_MIXED = re.compile(r"(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z]).{36}", re.ASCII)
 
@@ -96,5 +96,9 @@ def _without_value(match: re.Match[str]) -> str:
 
 
 def _unless_a_word(match: re.Match[str]) -> str:
+    # The parts of a token are judged together: one part alone, such as a session id, may look like a word.
     run = match[0]
-    return REDACTED if _MIXED.match(run) or _LONG_MIXED.match(run) else run
+    for part in run.split("."):
+        if len(part) >= _LONG and (_MIXED.match(part) or _LONG_MIXED.match(part)):
+            return REDACTED
+    return run

@@ -61,12 +61,30 @@ class Settings:
     """The folder for development's servers, secret and pictures."""
     allowed_origins: tuple[str, ...] = ()
     """Origins that may connect or call: `https://example.com`, `https://*.example.com`, both also without the scheme;
-    `null` and `file://` for apps made of local files; `*` for any. Empty: any in development, the same host in
-    production."""
+    `null` and `file://` for apps made of local files; `*` for any. Empty: any in development, the same host and port
+    in production."""
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
-    """Networks of proxies whose X-Forwarded-For is trusted."""
+    """Networks of proxies whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host are trusted."""
     log_level: str = "INFO"
     """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
+    log_lines_per_second: float = 20.0
+    """Lines about one event that a process writes, per second in the long run. Further ones are left out; the next line
+    of the event has their number in `left_out`."""
+    log_line_burst: int = 200
+    """Lines about one event that may come at once."""
+    log_lines_per_user_second: float = 1.0
+    """Of these, lines about one user, per second in the long run."""
+    log_line_user_burst: int = 10
+    """Of these, lines about one user that may come at once."""
+    request_lines_per_second: float = 200.0
+    """Lines about requests that change nothing, per second in the long run, apart for answers with 2xx, 3xx, 4xx and
+    5xx. Requests that change something always have a line."""
+    request_line_burst: int = 2000
+    """Such lines that may come at once."""
+    request_lines_per_client_second: float = 20.0
+    """Of these, lines about one user, or one address without a user, per second in the long run."""
+    request_line_client_burst: int = 500
+    """Of these, lines about one user or address that may come at once."""
 
     api_host: str = "127.0.0.1"
     """The address on which the API listens; `0.0.0.0` means all addresses."""
@@ -220,6 +238,13 @@ class Settings:
     join_burst: int = 10_000
     """Joins and new access tokens that may come at once: after an outage, a user joins all topics on all connections.
     """
+    frames_per_second: float = 1000.0
+    """Frames that one user may send to one node, per second in the long run. Who sends more is read more slowly. Frames
+    and bytes are taken from one budget, of which either alone could use all."""
+    bytes_per_second: int = 2 * 1024 * 1024
+    """Bytes of frames that one user may send to one node, per second in the long run. Answers to joins count too."""
+    traffic_burst_seconds: float = 10.0
+    """What one user may send in this time may come at once."""
     sends_per_second: float = 10.0
     """`send` events of one user on one node, per second in the long run."""
     send_burst: int = 100
@@ -232,6 +257,9 @@ class Settings:
     """`typing` events of one user on one node, per second in the long run; apart from `send`."""
     typing_burst: int = 100
     """`typing` events that may come at once."""
+    max_crashes_per_connection: int = 20
+    """Channels of one connection that may crash, for example by events that they do not know; with the last of them
+    the connection is closed."""
     max_backlog_messages: int = 1000
     """Messages of one connection that may wait for busy channels; past it, the gateway stops reading from it."""
     subscribe_timeout_seconds: float = 5.0
@@ -260,6 +288,10 @@ class Settings:
     """A gateway without a sign of life for this long is dead, and its users are no longer present."""
     presence_load_seconds: float = 1.0
     """How long a join waits to learn who is present on other nodes; past it, they follow as a diff."""
+    presence_diffs_per_second: float = 2.0
+    """`presence_diff` events that a topic's members get, per second in the long run; past it several become one."""
+    presence_diff_burst: int = 20
+    """`presence_diff` events of a topic that may come at once."""
     drain_seconds: float = 10.0
     """A stopping gateway spreads the closing of its sockets over this time."""
     shutdown_seconds: float = 30.0

@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
 from api.middlewares.requests import Handler
-from shared.access.addresses import is_trusted
+from shared.access.addresses import forwarded_host, is_trusted
 from shared.access.origins import is_allowed
 from shared.logs import log_of
 from shared.refused_origins import RefusedOrigins
@@ -40,7 +40,9 @@ def headers(settings: Settings) -> Middleware:
     @web.middleware
     async def add_headers(request: web.Request, handler: Handler) -> web.StreamResponse:
         origin = request.headers.get(hdrs.ORIGIN)
-        is_known = origin is not None and is_allowed(origin, request.host, settings)
+        is_known = origin is not None and is_allowed(
+            origin, request.host, settings, forwarded_host(request.remote, request.headers, settings.trusted_proxies)
+        )
         if origin is not None and not is_known:
             refused.tell(origin)
         if is_known and request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers:

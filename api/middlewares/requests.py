@@ -1,7 +1,8 @@
 """For every request: an id, one line in the log, and a problem as the answer to every failure.
 
 The line has the path, but no query, header or body, because these may have secrets. It has the user's id and the
-client's address; of an IPv6 address only the network that one household gets.
+client's address; of an IPv6 address only the network that one household gets. If somebody sends requests that change
+nothing faster than a log can keep, only some of them have a line, which says how many have none.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from api.problems import (
 from api.security_events import SecurityEvents
 from shared.access.addresses import Networks, counted_as, network_of
 from shared.health import ASKED_BY_MACHINES
+from shared.log_limits import LineBudget
 from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
 from shared.settings import Settings
@@ -35,6 +37,11 @@ log = log_of(__name__)
 
 MAX_PATH_LENGTH = 300
 """Characters of a path in the log. All routes are shorter."""
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing (RFC 9110, 9.2.1)."""
+_CLIENT_GONE = 499
+"""The status in the log of a request whose client did not wait for the answer. It may have changed something."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -60,6 +67,10 @@ def who_asks(request: web.Request, trusted: Networks) -> dict[str, object]:
 def requests(settings: Settings, events: SecurityEvents) -> Middleware:
     """Returns the middleware that logs requests, turns failures into problems, and tells of security events."""
     trusted = settings.trusted_proxies
+    budget = LineBudget(
+        (settings.request_lines_per_second, settings.request_line_burst),
+        (settings.request_lines_per_client_second, settings.request_line_client_burst),
+    )
 
     def tell(request: web.Request, problem: Problem) -> web.Response:
         if problem.event is not None:
@@ -73,10 +84,10 @@ def requests(settings: Settings, events: SecurityEvents) -> Middleware:
         try:
             response = await _answer(request, handler, request_id, tell)
         except BaseException:
-            _log(request, request_id, started, 499, trusted)
+            _log(request, request_id, started, _CLIENT_GONE, trusted, budget)
             raise
         response.headers["X-Request-Id"] = request_id
-        _log(request, request_id, started, response.status, trusted)
+        _log(request, request_id, started, response.status, trusted, budget)
         return response
 
     return around
@@ -109,9 +120,17 @@ async def _answer(
         return InternalError(f"Please report this number: {request_id}.").response()
 
 
-def _log(request: web.Request, request_id: str, started: float, status: int, trusted: Networks) -> None:
+def _log(
+    request: web.Request, request_id: str, started: float, status: int, trusted: Networks, budget: LineBudget
+) -> None:
     level = logging.DEBUG if request.path in ASKED_BY_MACHINES else logging.INFO
     if log.is_on(level):
+        user_id, address = request.get(USER_ID), counted_as(address_of(request, trusted))
+        left_out: int | None = 0
+        if request.method in _SAFE or (status >= 400 and status != _CLIENT_GONE):
+            left_out = budget.take(status // 100, address if user_id is None else user_id)
+            if left_out is None:
+                return
         log.log(
             level,
             "request",
@@ -120,6 +139,7 @@ def _log(request: web.Request, request_id: str, started: float, status: int, tru
             path=request.path[:MAX_PATH_LENGTH],
             status=status,
             ms=round((time.perf_counter() - started) * 1000, 2),
-            user_id=request.get(USER_ID),
-            address=counted_as(address_of(request, trusted)),
+            user_id=user_id,
+            address=address,
+            **({"left_out": left_out} if left_out else {}),
         )

@@ -2,6 +2,9 @@
 
 Who may see a listing can change at any time. After a change, nothing reaches a member until the node knows whether this
 member may still see the listing. The node asks Postgres once for all its members of the topic.
+
+Not all viewers are shown to the others: moderators look at listings unseen, and so does who has blocked somebody, since
+the one who is blocked may be looking too.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from gateway.channel import Error, InfoResult, JoinResult, Notice, Ok, Stop
 from gateway.channels.authenticated import TRY_AGAIN, AuthenticatedChannel
 from gateway.context import Context
 from gateway.presence.outlet import PRESENCE_STATE
+from shared.domain.users import Role
 from shared.events import control, topics
 from shared.events.listings import LISTING_REMOVED, LOOK_AGAIN, listing_id_payload
 from shared.postgres import DatabaseUnavailable
@@ -38,11 +42,12 @@ class Listing(AuthenticatedChannel):
         await self.subscribe()
         try:
             audience = await self.context.audiences.get(listing_id)
+            if not self._is_among(audience):
+                return NOT_FOUND
+            self.listing = audience.listing
+            self._is_shown = self._may_be_shown and not await self.context.blockers.get(self.actor.user_id)
         except DatabaseUnavailable:
             return TRY_AGAIN
-        if not self._is_among(audience):
-            return NOT_FOUND
-        self.listing = audience.listing
         self.send_info(_PRESENT)
         return Ok()
 
@@ -50,8 +55,13 @@ class Listing(AuthenticatedChannel):
         if message != _PRESENT:
             return await super().handle_info(message)
         self.push(PRESENCE_STATE, self.list_presence())
-        self.track(str(self.actor.user_id), {"name": self.actor.name})
+        if self._is_shown and self._may_be_shown:
+            self.track(str(self.actor.user_id), {"name": self.actor.name})
         return None
+
+    @property
+    def _may_be_shown(self) -> bool:
+        return self.actor.role is Role.USER or self.actor.user_id == self.listing.seller_id
 
     # Who may stay
 
@@ -77,6 +87,8 @@ class Listing(AuthenticatedChannel):
     def judge(self, found: Audience | None) -> InfoResult:
         if self._is_among(found):
             self.listing = found.listing
+            if not self._may_be_shown:
+                self.untrack(str(self.actor.user_id))
             return None
         self.push(LISTING_REMOVED, listing_id_payload(self.listing.id))
         return Stop()

@@ -1,12 +1,20 @@
-"""Sends presence to clients on this node and to other nodes, in the right order."""
+"""Sends presence to clients on this node and to other nodes, in the right order.
+
+Every viewer gets every diff, so one client that comes and goes would each time make a frame for each viewer. Of one
+topic only so many diffs a second are sent; past it they are collected, and sent as one.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from typing import Any, Protocol
 
 from gateway.presence.state import Change, Diff
 from gateway.presence.wire import pack_change
+from shared.token_bucket import TokenBucket
+
+_PRUNE_AT = 1000
 
 PRESENCE_STATE = "presence_state"
 """A channel pushes it to its client after the join, with `tracker.list(topic)`."""
@@ -27,14 +35,44 @@ class Outlet(Protocol):
 class Audience:
     """Sends diffs to local members and changes to other nodes."""
 
-    def __init__(self, outlet: Outlet) -> None:
+    def __init__(self, outlet: Outlet, limit: tuple[float, float] | None = None) -> None:
+        """`limit` is how many diffs of a topic are sent: a second in the long run, and at once; None for any number."""
         self._outlet = outlet
+        self._limit = limit
         self._diffs: deque[tuple[str, Diff]] = deque()
+        self._buckets: dict[str, TokenBucket] = {}
+        self._collected: dict[str, Diff] = {}
+        """Diffs that wait, by topic."""
 
     def tell_members(self, topic: str, diff: Diff) -> None:
-        """Send a diff to local members. A diff caused while another is being sent is queued behind it."""
+        """Send a diff to local members, at once if the topic's limit allows it, else collected with later ones."""
         if not diff:
             return
+        if self._limit is None:
+            self._send(topic, diff)
+        elif topic in self._collected:
+            self._collected[topic] = _merged(self._collected[topic], diff)
+        elif self._may_send(topic, self._limit):
+            self._send(topic, diff)
+        else:
+            self._collected[topic] = diff
+            asyncio.get_running_loop().call_later(1 / self._limit[0], self._send_collected, topic)
+
+    def _may_send(self, topic: str, limit: tuple[float, float]) -> bool:
+        bucket = self._buckets.get(topic)
+        if bucket is None:
+            if len(self._buckets) >= _PRUNE_AT:
+                self._buckets = {name: kept for name, kept in self._buckets.items() if not kept.is_full}
+            bucket = self._buckets[topic] = TokenBucket(*limit)
+        return bucket.take()
+
+    def _send_collected(self, topic: str) -> None:
+        # The time of one diff has passed, so this one takes the token that has come.
+        self._buckets.get(topic, TokenBucket(1, 1)).take()
+        self._send(topic, self._collected.pop(topic))
+
+    def _send(self, topic: str, diff: Diff) -> None:
+        """Send a diff now. A diff caused while another is being sent is queued behind it."""
         self._diffs.append((topic, diff))
         if len(self._diffs) > 1:
             return
@@ -50,3 +88,15 @@ class Audience:
     def tell_nodes(self, topic: str, change: Change) -> None:
         """Publish a change to the other nodes."""
         self._outlet.publish(topic, PRESENCE_DIFF, pack_change(change))
+
+
+def _merged(first: Diff, second: Diff) -> Diff:
+    """Returns one diff with the effect of both.
+
+    An entry that came and went stays among the leaves: a client may have got it in between, in its `presence_state`.
+    """
+    joins = {entry.ref: entry for entry in first.joins}
+    joins.update((entry.ref, entry) for entry in second.joins)
+    for entry in second.leaves:
+        joins.pop(entry.ref, None)
+    return Diff(tuple(joins.values()), (*first.leaves, *second.leaves))

@@ -3,22 +3,26 @@
 A topic is a hash, `presence:{topic}`: field `node:ref` is an entry, field `node:` the sequence of the node's entries.
 The registry is a sorted set, `presence:nodes`: each node with its deadline, in milliseconds of Redis's clock. Each
 script touches one key, so it is atomic on a cluster too. The scripts for several topics are sent in one pipeline.
+
+An entry is sealed for its topic, node and ref: entries that no node of this service wrote are left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import RedisClusterException, RedisError
 
-from gateway.presence.state import Part
+from gateway.presence.state import Entry, Part
 from gateway.presence.store import FORGET_NODE_LEASES, TOPIC_LIFE_SECONDS, Registry, StoreUnavailable, Write
 from gateway.presence.wire import BadPresence, pack_entry, unpack_entry
+from shared.access.seal import NotSealed, Seal
 from shared.logs import log_of
 from shared.redis import client
+from shared.settings import Settings
 
 log = log_of(__name__)
 
@@ -80,20 +84,20 @@ return redis.call('HGET', KEYS[1], ARGV[1] .. ':') or '0'
 class RedisStore:
     """Keeps the promises of `Store`."""
 
-    def __init__(self, redis: Redis | RedisCluster, prefix: str = "") -> None:
-        """`redis` must return bytes and have its own timeout. `close` closes it.
-
-        `prefix` begins every key; deployments that share a Redis need different ones.
-        """
+    def __init__(self, redis: Redis | RedisCluster, settings: Settings) -> None:
+        """`redis` must return bytes and have its own timeout. `close` closes it."""
         self._client: Any = redis
-        self._prefix = prefix
-        self._registry = f"{prefix}presence:nodes"
+        self._prefix = settings.redis_prefix
+        self._registry = f"{self._prefix}presence:nodes"
+        self._seal = Seal.of(settings, "presence")
+        self.on_forged: Callable[[], None] = lambda: None
+        """Called for each entry in the store that this service did not write."""
         self.loses_together = not isinstance(redis, RedisCluster)
 
     @classmethod
-    def from_url(cls, url: str, timeout_seconds: float = 2.0, prefix: str = "") -> RedisStore:
-        """Returns a store that connects on first use. `url` names a server or a cluster (see shared/redis.py)."""
-        return cls(client(url, timeout_seconds), prefix)
+    def of(cls, settings: Settings) -> RedisStore:
+        """Returns a store that connects on first use, to the server or cluster of the settings."""
+        return cls(client(settings.redis_url, settings.redis_timeout_seconds), settings)
 
     async def beat(self, node: str, lease_seconds: float) -> Registry:
         lease = int(lease_seconds * 1000)
@@ -107,7 +111,8 @@ class RedisStore:
         await self._run([("ZREM", self._registry, node)])
 
     async def load(self, topics: Sequence[str]) -> list[dict[str, Part]]:
-        return [_parts(hash_) for hash_ in await self._run(("HGETALL", self._key(topic)) for topic in topics)]
+        hashes = await self._run(("HGETALL", self._key(topic)) for topic in topics)
+        return [self._parts(topic, hash_) for topic, hash_ in zip(topics, hashes, strict=True)]
 
     async def write(self, node: str, writes: Sequence[Write]) -> list[bool]:
         commands = []
@@ -115,7 +120,7 @@ class RedisStore:
             command = ["EVAL", _WRITE, 1, self._key(topic), node, change.previous, sequence, _TOPIC_LIFE]
             command += [len(change.leaves), *change.leaves]
             for entry in change.joins:
-                command += [entry.ref, pack_entry(entry)]
+                command += [entry.ref, self._sealed(topic, node, entry)]
             commands.append(command)
         return [bool(written) for written in await self._run(commands)]
 
@@ -124,7 +129,7 @@ class RedisStore:
         for topic, part in parts.items():
             command = ["EVAL", _REWRITE, 1, self._key(topic), node, part.sequence, _TOPIC_LIFE]
             for entry in part.entries:
-                command += [entry.ref, pack_entry(entry)]
+                command += [entry.ref, self._sealed(topic, node, entry)]
             commands.append(command)
         await self._run(commands)
 
@@ -140,6 +145,29 @@ class RedisStore:
             await self._client.aclose()
         except (RedisError, RedisClusterException, OSError) as error:
             log.info("presence store did not close cleanly", error=str(error))
+
+    def _sealed(self, topic: str, node: str, entry: Entry) -> bytes:
+        return self._seal.sealed(_place(topic, node, entry.ref), pack_entry(entry))
+
+    def _parts(self, topic: str, fields: Mapping[bytes, bytes]) -> dict[str, Part]:
+        sequences: dict[str, int] = {}
+        entries: dict[str, list[Entry]] = {}
+        for field, value in fields.items():
+            try:
+                node, _, ref = field.decode().rpartition(":")
+                if ref:
+                    entry = unpack_entry(self._seal.opened(_place(topic, node, ref), value))
+                    entries.setdefault(node, []).append(entry)
+                else:
+                    sequences[node] = int(value)
+            except (NotSealed, BadPresence, ValueError) as error:
+                self.on_forged()
+                log.warning("forged presence left out", field=repr(field), error=str(error))
+        return {
+            node: Part(sequence, tuple(entries[node]))
+            for node, sequence in sequences.items()
+            if sequence and node in entries
+        }
 
     def _key(self, topic: str) -> bytes:
         # A topic is text from a client. It may have lone surrogates, which strict UTF-8 cannot encode.
@@ -161,20 +189,6 @@ def _text(value: bytes | str) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def _parts(fields: Mapping[bytes, bytes]) -> dict[str, Part]:
-    sequences: dict[str, int] = {}
-    entries: dict[str, list[Any]] = {}
-    for field, value in fields.items():
-        node, _, ref = field.rpartition(b":")
-        try:
-            if ref:
-                entries.setdefault(node.decode(), []).append(unpack_entry(value))
-            else:
-                sequences[node.decode()] = int(value)
-        except (BadPresence, ValueError) as error:
-            log.warning("bad presence in the store", field=repr(field), error=str(error))
-    return {
-        node: Part(sequence, tuple(entries[node]))
-        for node, sequence in sequences.items()
-        if sequence and node in entries
-    }
+def _place(topic: str, node: str, ref: str) -> str:
+    # Neither a node's id nor a ref has a colon.
+    return f"{node}:{ref}:{topic}"

@@ -58,6 +58,7 @@ class Tracker:
         lease_seconds: float,
         load_seconds: float,
         sweep_seconds: float = SWEEP_SECONDS,
+        diff_limit: tuple[float, float] | None = None,
         new_ref: Callable[[], str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -68,7 +69,7 @@ class Tracker:
         self._owners: dict[Hashable, dict[tuple[str, str], str]] = {}
         """The phx_refs of each owner, by topic and key."""
         self._topics = Topics(node)
-        self._audience = Audience(outlet)
+        self._audience = Audience(outlet, diff_limit)
         self._loops = loops = Loops(lease_seconds / BEATS_PER_LEASE)
         self._leases = leases = Leases(
             node, store, loops, lease_seconds=lease_seconds, clock=clock, on_observation=self._on_observation

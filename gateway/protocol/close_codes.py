@@ -19,7 +19,7 @@ TOKEN_EXPIRED: Final = Close(1001, "token expired")
 DISCONNECTED: Final = Close(1001, "disconnected")
 """The user has just logged out or been banned."""
 NO_LONGER_WELCOME: Final = Close(1001, "no longer welcome")
-"""The user logged out or was banned, and this node learned it after a gap between the nodes."""
+"""The user logged out or was banned, says Postgres, which this node asked after a message or a gap between nodes."""
 IDLE: Final = Close(1002, "idle")
 """The client has sent nothing for too long."""
 NOT_POLLED: Final = Close(1002, "not polled")
@@ -31,6 +31,8 @@ BAD_FRAME: Final = Close(1011, "bad frame")
 """The client sent bytes that cannot be decoded."""
 DEEP_REFS: Final = Close(1011, "refs nested too deep")
 """The client sent refs nested so deep that no frame can carry them back."""
+TOO_MANY_CRASHES: Final = Close(1008, "too many crashes")
+"""The client has crashed more channels than one connection may."""
 RESTARTING: Final = Close(1012, "restarting")
 """The node is stopping."""
 SLOW: Final = Close(1013, "too slow")

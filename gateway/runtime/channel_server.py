@@ -26,6 +26,7 @@ from gateway.protocol.messages import (
 )
 from gateway.protocol.serializer import Serializer
 from gateway.protocol.session import Joined, State
+from gateway.runtime.allowance import Allowance
 from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.callback_queue import CallbackQueue, QueueHost
 from gateway.runtime.callbacks import (
@@ -60,6 +61,7 @@ class Host(QueueHost, Protocol):
 
     serializer: Serializer
     actor: Actor
+    allowance: Allowance
 
     @property
     def log_fields(self) -> dict[str, Any]: ...
@@ -68,6 +70,7 @@ class Host(QueueHost, Protocol):
     def answer(self, join_ref: Any, ref: Any, topic: Any, status: str, response: Any) -> None: ...
     def end(self, ref: Any, topic: str, event: str, payload: Any) -> None: ...
     def renew(self, actor: Actor, as_of: float) -> None: ...
+    def crashed(self) -> None: ...
     def join_accepted(self, server: ChannelServer) -> None: ...
     def channel_ended(self, server: ChannelServer, unhandled: Iterable[Message]) -> None: ...
     def take_over(self, successor: Callable[[], None]) -> None: ...
@@ -209,10 +212,14 @@ class ChannelServer(CallbackQueue[Host]):
 
     def _look_again(self) -> None:
         """Hold broadcasts until a look-up has shown whether the user may stay."""
+        self.hold()()
+
+    def hold(self) -> Callable[[], None]:
+        """Hold broadcasts. Returns a function that requests the look-up after which they are sent or dropped."""
         self._looks += 1
         if self.held is None:
             self.held = []
-        self.connection.endpoint.looks.want(self)
+        return partial(self.connection.endpoint.looks.want, self)
 
     def look(self) -> Coroutine[Any, Any, Any]:
         """Returns the coroutine of the channel class's `look`."""
@@ -289,6 +296,7 @@ class ChannelServer(CallbackQueue[Host]):
             result = Error(JOIN_CRASHED)
             connection.answer(sent_join_ref, message.ref, self.topic, result.status, result.response)
         else:
+            connection.allowance.left -= len(frame or b"")
             connection.send(frame)
         labels = (type(self.channel).__name__, result.status)
         connection.endpoint.counts.joins.observe(labels, perf_counter() - started)
@@ -363,6 +371,7 @@ class ChannelServer(CallbackQueue[Host]):
     def _log_crash(self, callback: str, error: BaseException) -> None:
         channel = type(self.channel).__name__
         self.connection.endpoint.counts.channel_crashes.labels(channel).inc()
+        self.connection.crashed()
         # Clients can cause these failures at will: log one line. Others are faults of the code: log the traceback.
         ours = None if isinstance(error, UnknownEvent | NoRef | asyncio.CancelledError) else error
         log.warning(

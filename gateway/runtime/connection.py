@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from gateway.protocol.close_codes import DEEP_REFS, SLOW, TOKEN_EXPIRED, Close
+from gateway.protocol.close_codes import DEEP_REFS, SLOW, TOKEN_EXPIRED, TOO_MANY_CRASHES, Close
 from gateway.protocol.messages import ERROR, PHX_CLOSE, TOO_MANY_REQUESTS, Frame, Message, UnencodableReply
 from gateway.protocol.serializer import Serializer
 from gateway.protocol.session import Answer, Deliver, Join, Joined, Leave, Replace, Session, Wait
@@ -29,15 +29,18 @@ class Connection:
     """`actor` is the user who connected; `as_of` is the loop time before the user was looked up.
 
     Bans and log-outs since `as_of` may have reached this node before the connection existed. `backlog` counts messages
-    that wait for a busy channel; a transport stops reading while `is_congested`.
+    that wait for a busy channel. `allowance` is what the user may still send, from which the transport subtracts each
+    frame that it reads. A transport stops reading while `is_congested`.
     """
 
     __slots__ = (
         "_resumed",
         "_successors",
         "actor",
+        "allowance",
         "as_of",
         "backlog",
+        "crashes",
         "endpoint",
         "gone",
         "number",
@@ -52,7 +55,9 @@ class Connection:
         self.actor = actor
         self.as_of = as_of
         self.session = Session(endpoint.routes.match, endpoint.settings.max_channels_per_connection)
+        self.allowance = endpoint.allowances.of(actor.user_id)
         self.backlog = 0
+        self.crashes = 0
         self.gone = False
         self._resumed: asyncio.Future[None] | None = None
         self._successors: list[Callable[[], None]] | None = None
@@ -133,15 +138,26 @@ class Connection:
             if joined.server is not None and joined.route.watches_access:
                 joined.server.notice(notice)
 
+    def hold(self) -> list[Callable[[], None]]:
+        """Keep broadcasts back in the channels that watch access. Returns what to call when the user is known again.
+
+        The channels then look up whether the user may stay, and go on.
+        """
+        servers = [joined.server for joined in self.session.topics.values() if joined.server is not None]
+        return [server.hold() for server in servers if server.watches_access and not server.ended]
+
     @property
     def is_congested(self) -> bool:
-        """True if so many messages wait for their channels that the transport should stop reading."""
-        return self.backlog >= self.endpoint.settings.max_backlog_messages
+        """True if the transport should stop reading: so many messages wait for their channels, or too much was sent."""
+        return self.backlog >= self.endpoint.settings.max_backlog_messages or self.allowance.left < 0
 
     async def decongested(self) -> None:
         """Returns when the transport may continue to read."""
         while self.is_congested and not self.gone:
-            await self._callback_ended()
+            if self.allowance.left >= 0:
+                await self._callback_ended()
+            elif seconds := self.allowance.seconds():
+                await asyncio.sleep(seconds)
 
     async def at_rest(self) -> None:
         """Returns when no callback of a channel is running."""
@@ -202,6 +218,13 @@ class Connection:
         server = ChannelServer(self, joined, message.payload, replaced)
         joined.server = server
         server.start(message)
+
+    def crashed(self) -> None:
+        """A callback of a channel has raised. A client that causes this again and again is closed."""
+        self.crashes += 1
+        if self.crashes == self.endpoint.settings.max_crashes_per_connection:
+            # Not now: the channel is still ending, and its client gets its last frames first.
+            asyncio.get_running_loop().call_soon(self.close, TOO_MANY_CRASHES)
 
     def join_accepted(self, server: ChannelServer) -> None:
         """A channel has accepted its join: handle the messages that waited for it."""

@@ -24,6 +24,7 @@ class Counts:
         "channel_crashes",
         "closes",
         "disconnects",
+        "forged",
         "frames_in",
         "frames_out",
         "joins",
@@ -43,6 +44,9 @@ class Counts:
         self.waits = 0
         """Pushes for which a channel had to wait."""
         self.disconnects = Counter("gateway_disconnects", "Connections that have ended", registry=None)
+        self.forged = Counter(
+            "gateway_forged", "Messages and presences found in Redis that this service did not put there", registry=None
+        )
         self.refused = Counter("gateway_refused", "Connects refused, by reason", ["reason"], registry=None)
         self.channel_crashes = Counter(
             "gateway_channel_crashes", "Callbacks of channels that raised", ["channel"], registry=None
@@ -69,4 +73,4 @@ class Counts:
     @property
     def collectors(self) -> tuple[Collector, ...]:
         """All metrics except the integers, for a registry."""
-        return (self.disconnects, self.refused, self.channel_crashes, self.closes, self.joins, self.pushes)
+        return (self.disconnects, self.forged, self.refused, self.channel_crashes, self.closes, self.joins, self.pushes)

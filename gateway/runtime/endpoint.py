@@ -1,7 +1,8 @@
 """The node: which channels have joined which topics on it, and its link to the other nodes.
 
 A broadcast reaches members on this node directly, and members on other nodes through the broker. The broker also brings
-it back; the node recognizes it by its own id and drops it.
+it back; the node recognizes it by its own id and drops it. Everything on the broker is sealed: what this service has
+not sent is dropped. What another process says of a user's rights is only a reason to ask Postgres.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from gateway.presence.store import Store
 from gateway.presence.store_memory import MemoryStore
 from gateway.presence.tracker import PRESENCE_DIFF, Tracker
 from gateway.protocol.topics import TopicRoutes
+from gateway.runtime.allowance import Allowances
 from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.callbacks import Callbacks, Notice
 from gateway.runtime.counts import Counts
@@ -22,9 +24,9 @@ from gateway.runtime.looks import Looks
 from gateway.runtime.registry import Registry, Subscriber
 from gateway.runtime.roster import Roster
 from gateway.runtime.stepping import Stepper
-from shared.domain.users import Role
+from shared.access.seal import NotSealed, Seal
 from shared.events import control
-from shared.events.envelope import BadEnvelope, Envelope, json_payload, pack, unpack
+from shared.events.envelope import SEALED_FOR, BadEnvelope, Envelope, beginning_of, json_payload, pack, unpack
 from shared.logs import log_of
 from shared.pubsub.broker import Broker
 from shared.settings import Settings
@@ -73,11 +75,15 @@ class Endpoint:
             self,
             lease_seconds=settings.presence_lease_seconds,
             load_seconds=settings.presence_load_seconds,
+            diff_limit=(settings.presence_diffs_per_second, settings.presence_diff_burst),
         )
         self.counts = Counts()
+        self.allowances = Allowances(settings)
         self.connections = Roster(settings, self.counts)
         self._on_probe: Callable[[float], None] | None = None
         self._next_gap: float | None = None
+        self._seal = Seal.of(settings, SEALED_FOR)
+        self._own_beginning = beginning_of(self.node_id)
         self._handlers: dict[str, Callable[[Envelope], None]] = {control.CONTROL: self._control}
         self._gap_listeners: list[Callable[[float], None]] = []
         self._delivery_listeners: dict[str, Callable[[Broadcast], None]] = {}
@@ -161,7 +167,7 @@ class Endpoint:
         """Close a user's connections, or only those of one session, with 1001 on every node."""
         self.connections.disconnect(user_id, session_id)
         notice = Broadcast.of(control.CONTROL, control.DISCONNECT, control.disconnect(user_id, session_id))
-        self.broker.publish(control.CONTROL, pack(notice.envelope(self.node_id)))
+        self.send(control.CONTROL, notice.envelope(self.node_id))
 
     # Topics
 
@@ -191,7 +197,7 @@ class Endpoint:
         self.counts.broadcasts += 1
         broadcast = Broadcast.of(topic, event, payload)
         self.deliver(broadcast, sender)
-        self.broker.publish(topic, pack(broadcast.envelope(self.node_id)))
+        self.send(topic, broadcast.envelope(self.node_id))
 
     def broadcast_to_all(self, topics: Iterable[str], event: str, payload: Any) -> None:
         """Like `broadcast`, to each of several topics; the payload is encoded once."""
@@ -200,7 +206,7 @@ class Endpoint:
         envelope = pack(encoded.envelope(self.node_id))
         for topic in topics:
             self.deliver(Broadcast(topic, event, encoded.payload, encoded.is_binary))
-            self.broker.publish(topic, envelope)
+            self.broker.publish(topic, self._seal.sealed(topic, envelope))
 
     def deliver(self, broadcast: Broadcast, sender: Subscriber | None = None) -> None:
         """Send a broadcast to the members on this node only."""
@@ -217,10 +223,14 @@ class Endpoint:
     # From the broker
 
     def receive(self, topic: str, data: bytes) -> None:
+        if topic != control.CONTROL and data.startswith(self._own_beginning):
+            # An echo, or a forgery that would be dropped as well: it costs no check.
+            return
         try:
-            envelope = unpack(data)
-        except BadEnvelope as error:
-            log.warning("bad envelope", topic=topic, error=str(error))
+            envelope = unpack(self._seal.opened(topic, data))
+        except (NotSealed, BadEnvelope) as error:
+            self.counts.forged.inc()
+            log.warning("forged message dropped", topic=topic, error=str(error))
             return
         if envelope.node == self.node_id:
             if envelope.event == _PROBE and topic == control.CONTROL and self._on_probe is not None:
@@ -255,16 +265,20 @@ class Endpoint:
         self.deliver(Broadcast.of(topic, event, payload))
 
     def publish(self, topic: str, event: str, payload: bytes) -> None:
-        self.broker.publish(topic, pack(Envelope(self.node_id, event, payload)))
+        self.send(topic, Envelope(self.node_id, event, payload))
+
+    def send(self, topic: str, envelope: Envelope) -> None:
+        """Publish an envelope of this node to the nodes that subscribe to the topic. Never waits."""
+        self.broker.publish(topic, self._seal.sealed(topic, pack(envelope)))
 
     def _control(self, envelope: Envelope) -> None:
         payload = Broadcast.from_envelope(control.CONTROL, envelope).value()
         match envelope.event:
-            case control.DISCONNECT:
+            case control.DISCONNECT if not self.connections.can_ask:
                 kept = payload.get("kept_session_id")
                 self.connections.disconnect(payload["user_id"], payload["session_id"], kept_session_id=kept)
-            case control.ROLE_CHANGED:
-                self.connections.role_changed(payload["user_id"], Role(payload["role"]))
+            case control.DISCONNECT | control.ROLE_CHANGED:
+                self.connections.doubt(payload["user_id"])
             case control.CATCH_UP:
                 self.gap(payload["seconds"])
             case control.CATEGORY_CHANGED | control.SELLER_CHANGED:

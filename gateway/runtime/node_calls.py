@@ -17,7 +17,7 @@ import msgspec
 
 from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.stepping import Suspended
-from shared.events.envelope import Envelope, pack
+from shared.events.envelope import Envelope
 from shared.events.topics import node as topic_of
 from shared.logs import log_of
 
@@ -150,8 +150,7 @@ class NodeCalls:
         self._send(node, CAST, _encode(_Call(method, argument)))
 
     def _send(self, node: str, event: str, payload: bytes) -> None:
-        envelope = Envelope(self._endpoint.node_id, event, payload, True)
-        self._endpoint.broker.publish(topic_of(node), pack(envelope))
+        self._endpoint.send(topic_of(node), Envelope(self._endpoint.node_id, event, payload, True))
 
     def _watch(self) -> None:
         if self._watching is None and self._peers:

@@ -10,7 +10,7 @@ import itertools
 import logging
 import random
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from gateway.protocol.close_codes import DISCONNECTED, RESTARTING, SLOW, Close
@@ -51,6 +51,7 @@ class Client(Protocol):
     def check(self, now: float) -> None: ...
     def close(self, close: Close) -> None: ...
     def notice(self, notice: Notice) -> None: ...
+    def hold(self) -> list[Callable[[], None]]: ...
     async def at_rest(self) -> None: ...
 
 
@@ -65,19 +66,26 @@ class Leaving(Protocol):
 
 
 class _Event:
-    """A recent event of a user: a disconnect (of all connections, of one session or of all but one), or a change of
-    role."""
+    """A recent event of a user: a disconnect (of all connections, of one session or of all but one), a change of role, or
+    a doubt."""
 
-    __slots__ = ("at", "kept_session_id", "role", "session_id", "user_id")
+    __slots__ = ("at", "is_doubt", "kept_session_id", "role", "session_id", "user_id")
 
     def __init__(
-        self, at: float, user_id: int, session_id: str | None, kept_session_id: str | None, role: Role | None
+        self,
+        at: float,
+        user_id: int,
+        session_id: str | None,
+        kept_session_id: str | None,
+        role: Role | None,
+        is_doubt: bool,
     ) -> None:
         self.at = at
         self.user_id = user_id
         self.session_id = session_id
         self.kept_session_id = kept_session_id
         self.role = role
+        self.is_doubt = is_doubt
 
     def ends(self, session_id: str) -> bool:
         """True if the disconnect is meant for connections of this session."""
@@ -98,6 +106,7 @@ class Roster:
         self._leaving: set[Leaving] = set()
         self._behind: list[tuple[int, Client]] = []
         self._sweeping: asyncio.TimerHandle | None = None
+        self._on_doubt: Callable[[int], None] | None = None
         self.is_draining = False
         self.backlog = 0
         """Messages of all connections that waited for busy channels at the last check."""
@@ -182,7 +191,9 @@ class Roster:
         for event in self._recent_of.get(client.actor.user_id, ()):
             if event.at < client.as_of:
                 continue
-            if event.role is not None:
+            if event.is_doubt:
+                self._ask(event.user_id)
+            elif event.role is not None:
                 client.actor = client.actor.with_role(event.role)
             elif event.ends(client.actor.session_id):
                 client.close(DISCONNECTED)
@@ -202,6 +213,27 @@ class Roster:
             client.actor = client.actor.with_role(role)
             client.notice(notice)
 
+    def on_doubt(self, listener: Callable[[int], None]) -> None:
+        """Call `listener(user_id)` when the database must be asked whether a user may still be connected, and as what.
+
+        The listener closes the connections that may not stay, and calls `role_changed`.
+        """
+        self._on_doubt = listener
+
+    @property
+    def can_ask(self) -> bool:
+        """True if this node has a database to ask about its users; a node of a test may have none."""
+        return self._on_doubt is not None
+
+    def doubt(self, user_id: int) -> None:
+        """Another process says that the user logged out, was banned or has another role: ask the database."""
+        self._remember(user_id, is_doubt=True)
+        self._ask(user_id)
+
+    def _ask(self, user_id: int) -> None:
+        if self._on_doubt is not None:
+            self._on_doubt(user_id)
+
     def _remember(
         self,
         user_id: int,
@@ -209,6 +241,7 @@ class Roster:
         session_id: str | None = None,
         kept_session_id: str | None = None,
         role: Role | None = None,
+        is_doubt: bool = False,
     ) -> _Event:
         now = asyncio.get_running_loop().time()
         while self._recent and self._recent[0].at < now - _RECENT_SECONDS:
@@ -217,7 +250,7 @@ class Roster:
             events.remove(forgotten)
             if not events:
                 del self._recent_of[forgotten.user_id]
-        event = _Event(now, user_id, session_id, kept_session_id, role)
+        event = _Event(now, user_id, session_id, kept_session_id, role, is_doubt)
         self._recent.append(event)
         self._recent_of.setdefault(user_id, []).append(event)
         return event

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 from aiohttp import hdrs, web
 
 from gateway.protocol.serializer import Serializer, negotiate
+from shared.access.addresses import forwarded_host
 from shared.access.origins import is_allowed
 from shared.logs import log_of
 from shared.refused_origins import RefusedOrigins
@@ -66,7 +67,9 @@ def serializer_of(query: dict[str, str]) -> Serializer | None:
 def origin_is_allowed(request: web.Request, settings: Settings) -> bool:
     """True if a page of the request's origin may connect. Clients other than browsers send no origin, and may."""
     origin = request.headers.get(hdrs.ORIGIN)
-    if is_allowed(origin, request.host, settings):
+    if is_allowed(
+        origin, request.host, settings, forwarded_host(request.remote, request.headers, settings.trusted_proxies)
+    ):
         return True
     _refused.tell(origin or "")
     return False

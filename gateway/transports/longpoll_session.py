@@ -265,6 +265,7 @@ class LongPollConnection(Connection):
         try:
             async with asyncio.timeout(self._window), self._posting:
                 await self.decongested()
+                self.allowance.left -= sum(len(frame.data) + self.allowance.per_frame for frame in frames)
                 return await self._handle_all(frames)
         except TimeoutError:
             return GONE if self.gone else TIMED_OUT

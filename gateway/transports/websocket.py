@@ -205,7 +205,8 @@ class WebSocketConnection(Connection):
         loop = asyncio.get_running_loop()
         now, receive, counts = loop.time, self._socket.receive, self.endpoint.counts
         self.last_received = now()
-        flusher = self._flusher
+        flusher, most = self._flusher, self.endpoint.settings.max_backlog_messages
+        allowance, per_frame = self.allowance, self.allowance.per_frame
         handled, turn = 0, flusher.turns
         try:
             while True:
@@ -219,16 +220,22 @@ class WebSocketConnection(Connection):
                     handled, turn = 0, flusher.turns
                 if kind is WSMsgType.TEXT:
                     counts.frames_in += 1
+                    allowance.left -= len(data) + per_frame
                     self.receive_text(data)
                 elif kind is WSMsgType.BINARY:
                     counts.frames_in += 1
+                    allowance.left -= len(data) + per_frame
                     self.receive_binary(data)
                 elif kind is WSMsgType.PING:
+                    allowance.left -= len(data) + per_frame
                     self.flush()
                     await self._socket.pong(data)
-                elif kind is not WSMsgType.PONG:
+                elif kind is WSMsgType.PONG:
+                    allowance.left -= per_frame
+                else:
                     break
-                if self.is_congested:
+                # This is `is_congested`, without its look-ups.
+                if self.backlog >= most or allowance.left < 0:
                     await self.decongested()
         except BadFrame as error:
             self._bad_frame(error)

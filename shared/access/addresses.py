@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
@@ -42,6 +42,12 @@ def is_trusted(address: Address | str | None, trusted: Networks) -> bool:
         return False
     parsed = _parse(address or "") if isinstance(address, str) or address is None else address
     return parsed is not None and any(parsed in network for network in trusted)
+
+
+def forwarded_host(peer: str | None, headers: Mapping[str, str], trusted: Networks) -> str:
+    """Returns the X-Forwarded-Host of a trusted proxy; "" if there is none, or if anybody may have written it."""
+    named = headers.get("X-Forwarded-Host", "")
+    return named if named and is_trusted(peer, trusted) else ""
 
 
 def counted_as(address: str) -> str:

@@ -32,12 +32,15 @@ class OriginSettings(Protocol):
     def is_production(self) -> bool: ...
 
 
-def is_allowed(origin: str | None, host: str, settings: OriginSettings) -> bool:
-    """True if the origin may connect. `host` is the request's. Clients that are not pages send no origin, and may."""
+def is_allowed(origin: str | None, host: str, settings: OriginSettings, forwarded_host: str = "") -> bool:
+    """True if the origin may connect. Clients that are not pages send no origin, and may.
+
+    `host` is the request's Host header, and `forwarded_host` the X-Forwarded-Host of a trusted proxy, if it sent one.
+    """
     if origin is None:
         return True
     if not settings.allowed_origins:
-        return not settings.is_production or _same_host(origin, host)
+        return not settings.is_production or _same_host(origin, host, forwarded_host)
     return any(_matches(origin, allowed) for allowed in settings.allowed_origins)
 
 
@@ -85,11 +88,20 @@ def _is_host(host: str, *, has_wildcard: bool) -> bool:
     return True
 
 
-def _same_host(origin: str, host: str) -> bool:
+def _same_host(origin: str, host: str, forwarded_host: str) -> bool:
+    """True if the page comes from the host and port to which it sends the request.
+
+    The scheme is not compared: a proxy may end TLS and not say so. Without a port, the origin's scheme decides which
+    one is meant, on both sides.
+    """
+    # A chain of proxies adds to the header: the first entry is what the client asked for.
+    named = forwarded_host.partition(",")[0].strip() or host
     try:
         parts = urlsplit(origin)
-        own = urlsplit(f"{parts.scheme}://{host}")
-        return parts.hostname is not None and parts.hostname == own.hostname
+        own = urlsplit(f"{parts.scheme}://{named}")
+        if parts.hostname is None or parts.hostname != own.hostname:
+            return False
+        return _port(parts.scheme, parts.port) == _port(parts.scheme, own.port)
     except ValueError:
         return False
 

@@ -1,8 +1,12 @@
-"""The secret that signs tokens: JWT_SECRET, or in development a secret that is made once in the data directory."""
+"""The secret that signs tokens: JWT_SECRET, or in development a secret that is made once in the data directory.
+
+Everything else that the processes sign has a key of its own, derived from the secret.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import hmac
 import os
 import secrets
 import tempfile
@@ -11,6 +15,8 @@ from pathlib import Path
 from shared.settings import MINIMUM_SECRET_BYTES, InvalidSettings, Settings
 
 FILE = "jwt_secret"
+_OF_THIS_PROCESS = secrets.token_urlsafe(48)
+"""Stands for a secret that is not set, in parts of the service that run alone: no other process can know it."""
 
 
 def jwt_secret(settings: Settings) -> str:
@@ -29,6 +35,15 @@ def jwt_secret(settings: Settings) -> str:
             f"JWT_SECRET: not set, and {path} holds less than {MINIMUM_SECRET_BYTES} bytes: remove it"
         )
     return secret
+
+
+def keys_for(settings: Settings, purpose: str) -> tuple[bytes, ...]:
+    """Returns the keys for a purpose, of 32 bytes each. The first one signs; signatures of all of them are accepted.
+
+    What is signed for one purpose is never accepted for another. All processes with the same secret have the same keys.
+    """
+    known = (settings.jwt_secret or _OF_THIS_PROCESS,)
+    return tuple(hmac.digest(secret.encode(), f"daveslist {purpose}".encode(), "sha256") for secret in known)
 
 
 def _make(path: Path) -> None:

@@ -9,9 +9,9 @@ from shared.domain.users import Role
 CONTROL = "control"
 
 DISCONNECT = "disconnect"
-"""Close the sockets of a user, those of one of their sessions, or all but those of one, with 1001."""
+"""A user, one of their sessions or all but one may no longer be welcome: ask Postgres, and close sockets with 1001."""
 ROLE_CHANGED = "role_changed"
-"""Close the channels that the user may no longer see."""
+"""A user's role may have changed: ask Postgres, and close the channels that the user may no longer see."""
 
 CATCH_UP = "catch_up"
 """A node's broadcasts may be lost: channels that show stored messages read what is missing."""

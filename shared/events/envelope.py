@@ -1,7 +1,8 @@
 """The form of a broadcast between nodes on the broker. Its payload has the bytes that clients get. No I/O.
 
 A line of JSON, a newline, the payload: `["<node>","<event>","json"]\n{...}`. A node splices the payload into its
-clients' frames without decoding it. The third element is `json` or `binary`.
+clients' frames without decoding it. The third element is `json` or `binary`. On the broker the bytes are sealed for
+their topic (shared/access/seal.py).
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import msgspec
+
+SEALED_FOR = "messages between nodes"
+"""The purpose of the seal."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -45,6 +49,11 @@ def pack(envelope: Envelope) -> bytes:
     """Returns the bytes of a broadcast."""
     header = _encode((envelope.node, envelope.event, "binary" if envelope.is_binary else "json"))
     return header + b"\n" + envelope.payload
+
+
+def beginning_of(node: str) -> bytes:
+    """Returns the bytes with which each broadcast of this node begins, and no other node's."""
+    return _encode((node,))[:-1] + b","
 
 
 def unpack(data: bytes) -> Envelope:

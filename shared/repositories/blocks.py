@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,6 +28,9 @@ _UNBLOCK = Statement(
 )
 _IS_BLOCKED = Statement(
     "block_exists", "SELECT FROM blocks WHERE blocker_id = $1 AND blocked_id = $2", ("bigint", "bigint")
+)
+_BLOCKERS = Statement(
+    "block_blockers", "SELECT DISTINCT blocker_id FROM blocks WHERE blocker_id = ANY ($1)", ("bigint[]",)
 )
 _BLOCKED = Statement(
     "block_list",
@@ -71,6 +75,10 @@ class BlockRepository:
     async def is_blocked(self, user_id: int, *, by: int) -> bool:
         """True if the user `by` has blocked the user `user_id`."""
         return await self._database.fetch_one(_IS_BLOCKED, by, user_id) is not None
+
+    async def blockers(self, user_ids: Sequence[int]) -> dict[int, bool]:
+        """Returns those of the users who have blocked somebody, each with True, with one statement."""
+        return dict.fromkeys([row[0] for row in await self._database.fetch(_BLOCKERS, list(user_ids))], True)
 
     async def blocked_by(
         self, blocker_id: int, *, before: tuple[datetime, int] | None, limit: int

@@ -15,9 +15,10 @@ from argon2 import PasswordHasher
 
 from api import passwords
 from api.app import create_app
+from shared.access.seal import Seal
 from shared.domain.users import Role
 from shared.events.control import CONTROL
-from shared.events.envelope import unpack
+from shared.events.envelope import SEALED_FOR, unpack
 from shared.events.topics import listing, private_chat
 from shared.postgres import Database
 from shared.pubsub.memory import MemoryBroker, MemoryHub
@@ -32,13 +33,14 @@ REAL_HASHER = passwords._hasher
 
 @dataclass
 class Broadcasts:
-    """The messages published on the subscribed topics, each as (topic, event, payload)."""
+    """The messages published on the subscribed topics, each as (topic, event, payload). Their seals are checked."""
 
+    settings: Settings
     seen: list[tuple[str, str, Any]] = field(default_factory=list)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
     def receive(self, topic: str, data: bytes) -> None:
-        envelope = unpack(data)
+        envelope = unpack(Seal.of(self.settings, SEALED_FOR).opened(topic, data))
         self.seen.append((topic, envelope.event, msgspec.json.decode(envelope.payload)))
         self.arrived.set()
 
@@ -139,9 +141,9 @@ def hub() -> MemoryHub:
 
 
 @pytest.fixture
-async def broadcasts(hub: MemoryHub) -> Broadcasts:
+async def broadcasts(hub: MemoryHub, settings: Settings) -> Broadcasts:
     """Collects what is broadcast on the control topic and on the topics of the first ten users and listings."""
-    collected = Broadcasts()
+    collected = Broadcasts(settings)
     broker = MemoryBroker(hub)
     await broker.start(collected)
     await broker.subscribe(CONTROL)

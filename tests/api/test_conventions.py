@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import re
+from collections import Counter
 from ipaddress import ip_network
 from typing import Any
 
@@ -168,7 +169,7 @@ async def test_health_answers(api: Api) -> None:
 async def test_without_postgres_the_api_is_not_ready_and_answers_503(make_api: MakeApi) -> None:
     api = await make_api(database_url="postgresql://nobody@127.0.0.1:1/nothing", database_timeout_seconds=2.0)
     answer = await api.call("GET", "/health/ready", 503)
-    assert set(answer["reasons"]) == {"postgres"}
+    assert answer["reasons"] == {"postgres": "unavailable"}
     await api.call("GET", "/health/live", 200)
     body = {"email": "a@example.com", "password": PASSWORD}
     problem = await api.call("POST", "/api/login", 503, json=body)
@@ -200,6 +201,29 @@ async def test_a_request_is_logged_as_one_json_line_without_query_or_secrets(
     assert line["request_id"]
     assert "secret-in-query" not in text
     assert someone.access_token not in text
+
+
+async def test_requests_that_change_nothing_have_only_so_many_lines_and_changes_have_all(
+    make_api: MakeApi, caplog: pytest.LogCaptureFixture
+) -> None:
+    api = await make_api(
+        request_line_burst=20, request_line_client_burst=5, request_lines_per_client_second=1e-6, rate_limits=False
+    )
+    someone = await api.register()
+    caplog.set_level(logging.INFO)
+    caplog.clear()
+    for _ in range(20):
+        await api.call("GET", "/api/categories", 200)
+        await api.call("POST", "/api/login", 401, json={"email": someone.email, "password": "wrong password"})
+        await api.call("PATCH", "/api/me", 200, who=someone, json={"name": "Somebody"})
+    await api.call("GET", "/api/categories", 200, who=someone)
+    lines = [record.fields for record in caplog.records if record.getMessage() == "request"]  # type: ignore[attr-defined]
+    assert Counter((line["method"], line["status"]) for line in lines) == {
+        ("GET", 200): 6,
+        ("POST", 401): 5,
+        ("PATCH", 200): 20,
+    }
+    assert [line.get("left_out") for line in lines][-1] == 15
 
 
 async def test_a_server_error_is_500_without_details(

@@ -46,7 +46,7 @@ async def test_the_api_publishes_through_redis_and_finishes_requests_before_it_s
     processes: Processes, settings: Settings
 ) -> None:
     api = await processes.api()
-    broadcasts, broker = Broadcasts(), RedisBroker(settings, "test")
+    broadcasts, broker = Broadcasts(settings), RedisBroker(settings, "test")
     await broker.start(broadcasts)
     await broker.subscribe("private_chat:1")
     async with aiohttp.ClientSession(api.url) as client:

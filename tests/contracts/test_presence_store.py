@@ -19,6 +19,9 @@ from gateway.presence.state import Change, Entry, Part
 from gateway.presence.store import Store, StoreUnavailable, Write
 from gateway.presence.store_memory import MemoryStore
 from gateway.presence.store_redis import RedisStore
+from gateway.presence.wire import pack_entry
+from shared.access.seal import TAG_BYTES
+from shared.settings import Settings
 from tests.support.ports import free_port
 from tests.support.servers import run
 
@@ -71,7 +74,7 @@ def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture
 async def store(store_url: str) -> AsyncIterator[Store]:
-    store = MemoryStore() if store_url == "memory" else RedisStore.from_url(store_url)
+    store = MemoryStore() if store_url == "memory" else RedisStore.of(Settings(redis_url=store_url))
     yield store
     await store.close()
 
@@ -199,7 +202,7 @@ async def test_a_passed_deadline_is_returned_and_later_deleted(store: Store) -> 
 
 
 async def test_without_redis_every_call_raises_store_unavailable(tmp_path: Path) -> None:
-    store = RedisStore.from_url(f"unix://{tmp_path}/nothing.sock", timeout_seconds=0.2)
+    store = RedisStore.of(Settings(redis_url=f"unix://{tmp_path}/nothing.sock", redis_timeout_seconds=0.2))
     for call in (
         store.beat("n1", 1.0),
         store.depart("n1"),
@@ -215,23 +218,41 @@ async def test_without_redis_every_call_raises_store_unavailable(tmp_path: Path)
 
 
 async def test_without_the_cluster_a_call_raises_store_unavailable() -> None:
-    store = RedisStore.from_url(f"redis+cluster://127.0.0.1:{free_port()}", timeout_seconds=0.2)
+    store = RedisStore.of(Settings(redis_url=f"redis+cluster://127.0.0.1:{free_port()}", redis_timeout_seconds=0.2))
     with pytest.raises(StoreUnavailable):
         await store.beat("n1", 1.0)
     await store.close()
 
 
 async def test_malformed_entries_are_left_out(redis_url: str) -> None:
-    store = RedisStore.from_url(redis_url)
+    store = RedisStore.of(Settings(redis_url=redis_url))
     await store.write("n1", [write(1, 0, (entry("r1"),))])
     async with Redis.from_url(redis_url) as client:
-        await client.hset("presence:{room}", mapping={"n2:r2": "no json", "n2:": "x", "n1:r9": '["k",{}]', "odd": "1"})
+        key = "daveslist:presence:{room}"
+        malformed: dict[Any, Any] = {"n2:r2": "no json", "n2:": "x", "n1:r9": '["k",{}]', "odd": "1", b"\xff:r": "1"}
+        await client.hset(key, mapping=malformed)
     assert await loaded(store) == {"n1": (1, {"r1": entry("r1")})}
     await store.close()
 
 
+async def test_entries_that_were_not_written_for_this_place_are_left_out_and_reported(redis_url: str) -> None:
+    store = RedisStore.of(Settings(redis_url=redis_url))
+    forged: list[None] = []
+    store.on_forged = lambda: forged.append(None)
+    await store.write("n1", [write(1, 0, (entry("r1"),)), Write("other", Change(2, 0, (entry("r2"),)), 2)])
+    async with Redis.from_url(redis_url) as client:
+        room, other = "daveslist:presence:{room}", "daveslist:presence:{other}"
+        genuine = await client.hget(other, "n1:r2")
+        invented = pack_entry(entry("r3", "mallory")) + bytes(TAG_BYTES)
+        moved: dict[Any, Any] = {"n1:r2": genuine, "n1:r4": genuine, "n2:r2": genuine, "n2:": "1"}
+        await client.hset(room, mapping={"n1:r3": invented} | moved)
+    assert await loaded(store) == {"n1": (1, {"r1": entry("r1")})}
+    assert len(forged) == 4
+    await store.close()
+
+
 async def test_stores_with_different_prefixes_do_not_see_each_other(redis_url: str) -> None:
-    first, second = RedisStore.from_url(redis_url, prefix="a:"), RedisStore.from_url(redis_url, prefix="b:")
+    first, second = (RedisStore.of(Settings(redis_url=redis_url, redis_prefix=prefix)) for prefix in ("a:", "b:"))
     await first.write("n1", [write(1, 0, (entry("r1"),))])
     await first.beat("n1", 5.0)
     assert await loaded(second) == {}

@@ -1,4 +1,6 @@
-"""After a gap, a node looks up every connected user again, many in one statement."""
+"""After a gap, a node looks up every connected user again, many in one statement; after a message about one, only this
+one.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,14 @@ from gateway.protocol.close_codes import NO_LONGER_WELCOME
 from gateway.revalidation import Revalidation
 from gateway.runtime.endpoint import Endpoint
 from shared.access.admission import MOST_SHARED, Admission
+from shared.access.seal import Seal
 from shared.access.tokens import Tokens
 from shared.domain.users import Role, Standing
+from shared.events import control
+from shared.events.envelope import SEALED_FOR, Envelope, json_payload, pack
 from shared.postgres import DatabaseUnavailable
 from tests.gateway.counted import counted
-from tests.gateway.nodes import Client, actor, closed, start_node
+from tests.gateway.nodes import Client, actor, broadcast, closed, start_node, wait_for_looks
 from tests.support.secret import JWT_SECRET
 from tests.support.waiting import until
 
@@ -28,15 +33,20 @@ class People:
         self.known: dict[tuple[int, str], Standing] = {}
         self.asked: list[int] = []
         self.away = 0
+        self.is_open = asyncio.Event()
+        self.is_open.set()
 
-    def are(self, user_id: int, session_id: str, *, banned: bool = False, out: bool = False) -> None:
-        self.known[user_id, session_id] = Standing("A name", Role.USER, banned, out)
+    def are(
+        self, user_id: int, session_id: str, *, banned: bool = False, out: bool = False, role: Role = Role.USER
+    ) -> None:
+        self.known[user_id, session_id] = Standing("A name", role, banned, out)
 
     async def standings(self, pairs: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Standing]:
         if self.away:
             self.away -= 1
             raise DatabaseUnavailable("away")
         self.asked.append(len(pairs))
+        await self.is_open.wait()
         return {pair: self.known[pair] for pair in pairs if pair in self.known}
 
 
@@ -153,3 +163,78 @@ async def test_revalidation_can_be_stopped_between_two_tries(
     await asyncio.sleep(0.01)
     await revalidation.stop()
     assert (client.close_code, people.asked) == (None, [])
+
+
+def tell(node: Endpoint, event: str, payload: object) -> None:
+    """Publish an event on the control topic as another process of this service does."""
+    envelope = pack(Envelope("another node", event, json_payload(payload)))
+    node.receive(control.CONTROL, Seal.of(node.settings, SEALED_FOR).sealed(control.CONTROL, envelope))
+
+
+@pytest.mark.usefixtures("revalidation")
+async def test_a_told_role_is_asked_for_and_not_believed(node: Endpoint, people: People) -> None:
+    user, moderator = connected(node, people, 1), connected(node, people, 2, role=Role.MODERATOR)
+    people.are(2, "s", role=Role.MODERATOR)
+    await moderator.joins("room:1")
+    tell(node, control.ROLE_CHANGED, control.role_changed(1, Role.ADMIN))
+    tell(node, control.ROLE_CHANGED, control.role_changed(2, Role.USER))
+    await wait_for_statements(people, 1)
+    await wait_for_looks(user, moderator)
+    assert (user.actor.role, moderator.actor.role) == (Role.USER, Role.MODERATOR)
+    assert (moderator.take(), people.asked) == ([], [2])
+
+
+@pytest.mark.usefixtures("revalidation")
+async def test_a_told_disconnect_closes_only_those_whom_the_database_no_longer_admits(
+    node: Endpoint, people: People
+) -> None:
+    welcome, banned, other = connected(node, people, 1), connected(node, people, 2), connected(node, people, 3)
+    out, still_in = connected(node, people, 4, "phone"), connected(node, people, 4, "desk")
+    people.are(2, "s", banned=True)
+    people.are(4, "phone", out=True)
+    for user_id in (1, 2):
+        tell(node, control.DISCONNECT, control.disconnect(user_id))
+    tell(node, control.DISCONNECT, control.disconnect(4, "phone"))
+    await wait_for_statements(people, 1)
+    closes = [client.close_code for client in (welcome, banned, other, out, still_in)]
+    assert (closes, people.asked) == ([None, 1001, None, 1001, None], [4])
+
+
+@pytest.mark.usefixtures("revalidation")
+async def test_a_user_who_was_looked_up_before_the_message_and_connects_after_it_is_looked_up_again(
+    node: Endpoint, people: People
+) -> None:
+    before = asyncio.get_running_loop().time()
+    people.are(1, "s", banned=True)
+    tell(node, control.DISCONNECT, control.disconnect(1))
+    late = Client(node, actor(1), as_of=before)
+    await wait_for_statements(people, 1)
+    assert late.close_code == 1001
+
+
+@pytest.mark.usefixtures("revalidation")
+async def test_broadcasts_wait_for_the_answer_about_a_role(node: Endpoint, people: People) -> None:
+    former, current = (connected(node, people, user_id, role=Role.MODERATOR) for user_id in (1, 2))
+    people.are(2, "s", role=Role.MODERATOR)
+    for client in (former, current):
+        await client.joins("room:1")
+    people.is_open.clear()
+    for user_id in (1, 2):
+        tell(node, control.ROLE_CHANGED, control.role_changed(user_id, Role.USER))
+    node.broadcast("room:1", "secret", {})
+    await until(lambda: bool(people.asked))
+    assert (former.take(), current.take()) == ([], [])
+    people.is_open.set()
+    assert await former.gets(1) == [closed()]
+    assert await current.gets(1) == [broadcast("secret")]
+
+
+async def test_a_told_event_is_asked_about_again_when_the_database_was_away(
+    node: Endpoint, people: People, revalidation: Revalidation
+) -> None:
+    client = connected(node, people, 1)
+    people.are(1, "s", banned=True)
+    people.away = 1
+    tell(node, control.DISCONNECT, control.disconnect(1))
+    await wait_for_statements(people, 1)
+    assert client.close_code == 1001

@@ -48,11 +48,12 @@ async def serve(port: int, secret: str, redis_url: str) -> None:
         Settings.from_environment({}),
         jwt_secret=secret,
         redis_url=redis_url,
+        rate_limits=False,
         max_message_bytes=MAX_MESSAGE_BYTES,
         max_websockets_per_user=Settings().max_connections,
     )
     node_id = new_node_id()
-    store = RedisStore.from_url(redis_url) if redis_url else MemoryStore()
+    store = RedisStore.of(settings) if redis_url else MemoryStore()
     broker = broker_for(settings, node_id) if redis_url else MemoryBroker()
     endpoint = lab_node(settings, broker, node_id=node_id, presence_store=store)
     await endpoint.start()

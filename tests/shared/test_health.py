@@ -82,6 +82,19 @@ async def test_the_answer_has_each_reason_and_each_change_is_logged_once(
     ]
 
 
+async def test_the_answer_tells_nobody_where_the_database_is_and_the_log_does(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = Database(Settings(database_url=f"postgresql:///d?host={tmp_path}/nowhere"))
+    try:
+        answer = await _answer(Health(database, SwitchedBroker(), lambda: False).ready)
+    finally:
+        await database.close()
+    assert answer == (503, unavailable(postgres="unavailable"))
+    [record] = [record for record in caplog.records if record.name == "shared.health"]
+    assert str(tmp_path) in record.fields["reasons"]["postgres"]  # type: ignore[attr-defined]
+
+
 def unavailable(**reasons: str) -> dict[str, Any]:
     return {"status": "unavailable", "reasons": reasons}
 

@@ -14,9 +14,10 @@ from gateway.channels.listing import Listing
 from gateway.runtime.endpoint import Endpoint
 from shared.access.actor import Actor
 from shared.access.admission import BadToken
+from shared.access.seal import Seal
 from shared.domain.users import Role
 from shared.events import control
-from shared.events.envelope import Envelope, json_payload, pack
+from shared.events.envelope import SEALED_FOR, Envelope, json_payload, pack
 from shared.events.listings import LISTING_REMOVED, LISTING_UPDATED, LOOK_AGAIN
 from shared.events.replies import REPLY_CREATED
 from shared.postgres import DatabaseUnavailable
@@ -38,12 +39,14 @@ class Market:
     def __init__(self) -> None:
         self.kinds: dict[int, frozenset[tuple[Role, bool]]] = {}
         self.asked: list[list[int]] = []
+        self.blockers: set[int] = set()
         self.is_open = asyncio.Event()
         self.is_open.set()
         self.is_away = False
         self.tokens = asyncio.Event()
         self.context = SimpleNamespace(
             audiences=SharedReads(self.audiences, most=500),
+            blockers=SharedReads(self.who_blocked, most=500),
             admission=SimpleNamespace(admit=self.admit),
             join_budget=None,
         )
@@ -58,6 +61,9 @@ class Market:
             for listing_id in listing_ids
             if (kinds := self.kinds.get(listing_id)) is not None
         }
+
+    async def who_blocked(self, user_ids: Sequence[int]) -> dict[int, bool]:
+        return {user_id: True for user_id in user_ids if user_id in self.blockers}
 
     async def admit(self, token: str) -> Actor:
         await self.tokens.wait()
@@ -253,7 +259,8 @@ def gap(node: Endpoint) -> None:
 
 def tell(node: Endpoint, event: str, payload: dict[str, Any]) -> None:
     """Publish an event on the control topic as another process does."""
-    node.receive(control.CONTROL, pack(Envelope("another node", event, json_payload(payload))))
+    envelope = pack(Envelope("another node", event, json_payload(payload)))
+    node.receive(control.CONTROL, Seal.of(node.settings, SEALED_FOR).sealed(control.CONTROL, envelope))
 
 
 @pytest.mark.parametrize("cause", [role_changed, category_changed, seller_changed, gap])
@@ -292,3 +299,32 @@ async def test_an_unknown_message_crashes_the_channel(node: Endpoint, market: Ma
     buyer.session.topics["listing:7"].server.send_info("no such thing")
     await wait_for_looks(buyer)
     assert frames(buyer) == [crashed(topic="listing:7")]
+
+
+async def test_moderators_and_who_has_blocked_somebody_look_unseen_and_see_the_others(
+    node: Endpoint, market: Market
+) -> None:
+    seller, buyer = await viewer_of(node, market, SELLER), await viewer_of(node, market, BUYER)
+    seller.take()
+    market.blockers.add(9)
+    hidden = [await viewer_of(node, market, user_id) for user_id in (MODERATOR, 9)]
+    assert sorted(node.presence.list("listing:7")) == [str(SELLER), str(BUYER)]
+    assert (seller.take(), buyer.take()) == ([], [])
+    await viewer_of(node, market, 10)
+    for client in (seller, buyer, *hidden):
+        assert [frame.payload["joins"].keys() for frame in client.take()] == [{"10"}]
+
+
+async def test_a_seller_who_is_a_moderator_is_seen_at_the_own_listing(node: Endpoint, market: Market) -> None:
+    market.kinds[7] = EVERYONE
+    client = Client(node, actor(SELLER, role=Role.MODERATOR))
+    client.says("j1", "join", "listing:7", "phx_join")
+    await client.until("presence_state")
+    assert list(node.presence.list("listing:7")) == [str(SELLER)]
+
+
+async def test_who_becomes_a_moderator_is_no_longer_seen(node: Endpoint, market: Market) -> None:
+    client = await viewer_of(node, market)
+    node.connections.role_changed(BUYER, Role.MODERATOR)
+    await wait_for_looks(client)
+    assert node.presence.list("listing:7") == {}

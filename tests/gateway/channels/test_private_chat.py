@@ -216,6 +216,14 @@ async def test_a_refused_message_gets_the_reason_and_is_not_broadcast(node: Endp
 # Reading and typing
 
 
+async def test_who_is_blocked_reads_without_telling_who_blocked_them(node: Endpoint) -> None:
+    reader, own_device, eve = await chatting(node, ANN), await chatting(node, ANN), await chatting(node, EVE)
+    says(reader, READ, {"with": str(EVE), "up_to": 5})
+    told = broadcast(READ, {"by": str(ANN), "with": str(EVE), "up_to": 5}, topic=f"private_chat:{ANN}")
+    assert (reader.take(), own_device.take()) == ([told, answer(reader)], [told])
+    assert eve.take() == []
+
+
 async def test_reading_is_broadcast_once_to_both_users(node: Endpoint) -> None:
     ann, bob = await chatting(node, ANN), await chatting(node, BOB)
     says(bob, READ, {"with": str(ANN), "up_to": 5})

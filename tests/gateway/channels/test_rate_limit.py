@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.channels.rate_limit import TokenBucket, UserBuckets
+from gateway.channels.rate_limit import UserBuckets
+from shared.token_bucket import TokenBucket
 
 
 class Clock:

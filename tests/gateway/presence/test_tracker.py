@@ -19,6 +19,7 @@ from gateway.presence.state import Part
 from gateway.presence.store import Store
 from gateway.presence.store_redis import RedisStore
 from gateway.presence.tracker import AlreadyTracked, NotTracked
+from shared.settings import Settings
 from tests.gateway.presence.nodes import LEASE_SECONDS, PATIENCE_SECONDS, Network, Node
 from tests.gateway.presence.phoenix_client import refs
 from tests.gateway.presence.unreliable_store import UnreliableStore
@@ -49,7 +50,7 @@ def new_store(request: pytest.FixtureRequest) -> Callable[[], Store]:
     """Asks for the Redis here, because a running loop cannot start it."""
     if request.param == "redis":
         url = request.getfixturevalue("redis_url")
-        return lambda: RedisStore.from_url(url)
+        return lambda: RedisStore.of(Settings(redis_url=url))
     shared = UnreliableStore()
     return lambda: shared
 
@@ -468,7 +469,7 @@ async def test_no_entry_leaves_when_the_store_is_away_longer_than_a_lease(
 
 
 async def test_an_emptied_redis_is_filled_again_without_a_diff(redis_url: str) -> None:
-    cluster = Cluster(lambda: RedisStore.from_url(redis_url))
+    cluster = Cluster(lambda: RedisStore.of(Settings(redis_url=redis_url)))
     async with AsyncExitStack() as stack:
         stack.push_async_callback(cluster.stop)
         first, second = await cluster.node("n1"), await cluster.node("n2")
@@ -493,7 +494,7 @@ async def test_an_emptied_redis_is_filled_again_without_a_diff(redis_url: str) -
 async def test_a_redis_that_restarts_empty_is_filled_again_without_a_diff(tmp_path: Path) -> None:
     server = EmbeddedRedis(tmp_path / "redis")
     await server.start()
-    cluster = Cluster(lambda: RedisStore.from_url(server.url, timeout_seconds=0.5))
+    cluster = Cluster(lambda: RedisStore.of(Settings(redis_url=server.url, redis_timeout_seconds=0.5)))
     async with AsyncExitStack() as stack:
         stack.push_async_callback(server.stop)
         stack.push_async_callback(cluster.stop)

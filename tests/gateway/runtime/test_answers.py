@@ -9,9 +9,13 @@ from typing import Any, ClassVar
 import pytest
 
 from gateway.channel import BadReturn, Channel, Error, HandleResult, InfoResult, JoinResult, Ok, Reply, SocketRef, Stop
+from gateway.protocol.close_codes import TOO_MANY_CRASHES
 from gateway.protocol.serializer_v1 import SERIALIZER as V1
+from shared.settings import Settings
+from tests.gateway.counted import counted
 from tests.gateway.nodes import Client, closed, crashed, push, reply
 from tests.gateway.runtime.conftest import Start
+from tests.support.waiting import until
 
 
 class Answering(Channel):
@@ -341,3 +345,21 @@ async def test_a_push_after_the_channels_end_is_not_sent(start: Start) -> None:
     assert client.take() == [reply("r2"), push("goodbye", {"reason": "left"}), closed()]
     await asyncio.sleep(0.01)
     assert client.take() == []
+
+
+# Crashes again and again
+
+
+async def test_a_connection_that_crashes_channels_again_and_again_is_closed(start: Start) -> None:
+    limit = Settings().max_crashes_per_connection
+    node = await start(Pushing)
+    client, bystander = Client(node), Client(node, 2)
+    await bystander.joins("room:1")
+    for number in range(limit):
+        assert client.close_code is None
+        client.says(f"j{number}", f"j{number}", "room:1", "phx_join")
+        client.says(f"j{number}", "r", "room:1", "unencodable")
+    assert crashed(f"j{limit - 1}") in client.take()
+    await until(lambda: client.close_code is not None)
+    assert (client.close_code, bystander.close_code) == (1008, None)
+    assert counted(node.counts.closes) == {TOO_MANY_CRASHES.reason: 1}

@@ -20,7 +20,7 @@ class Room(Channel):
 
     async def join(self, topic: str, params: Any) -> JoinResult:
         Room.joins += 1
-        return Ok()
+        return Ok(params if isinstance(params, str) else {})
 
 
 class Budget:
@@ -65,6 +65,15 @@ async def test_a_repeated_join_past_the_budget_ends_the_first_channel(node: Endp
     assert client.take() == [reply("r1", TOO_MANY, "error", join_ref="j3"), closed("j2")]
     assert len(node.topics) == 0
     assert client.session.topics == {}
+
+
+async def test_a_large_answer_to_a_join_costs_the_user_as_much_as_a_frame_of_its_size(node: Endpoint) -> None:
+    client = Client(node)
+    before = client.allowance.left
+    await client.joins("room:1")
+    small = before - client.allowance.left
+    await client.joins("room:2", "x" * 100_000)
+    assert before - client.allowance.left - 2 * small == pytest.approx(100_000, abs=10)
 
 
 async def test_a_join_of_an_unknown_topic_takes_nothing_from_the_budget(node: Endpoint) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 import pytest
 
+from shared.access.addresses import forwarded_host
 from shared.access.origins import is_allowed
 from shared.settings import Settings
 
@@ -75,15 +78,55 @@ def test_in_development_every_origin_is_allowed_by_default(origin: str | None) -
 
 
 @pytest.mark.parametrize(
-    ("origin", "allowed"),
+    ("origin", "host", "allowed"),
     [
-        ("https://cars.example", True),
-        ("https://cars.example:8443", True),
-        ("https://other.example", False),
-        ("null", False),
-        ("https://[", False),
-        (None, True),
+        ("https://cars.example", "cars.example", True),
+        ("https://cars.example:443", "cars.example", True),
+        ("https://cars.example", "cars.example:443", True),
+        ("http://cars.example", "cars.example:80", True),
+        ("https://CARS.example", "cars.EXAMPLE", True),
+        ("http://localhost:8080", "localhost:8080", True),
+        ("http://[::1]:8080", "[::1]:8080", True),
+        ("https://cars.example:8443", "cars.example", False),
+        ("http://cars.example:9999", "cars.example", False),
+        ("http://localhost:9999", "localhost:8080", False),
+        ("https://cars.example", "cars.example:8443", False),
+        ("https://other.example", "cars.example", False),
+        ("https://cars.example:port", "cars.example", False),
+        ("https://cars.example", "cars.example:port", False),
+        ("null", "cars.example", False),
+        ("https://[", "cars.example", False),
+        (None, "cars.example", True),
     ],
 )
-def test_in_production_only_the_own_host_is_allowed_by_default(origin: str | None, allowed: bool) -> None:
-    assert is_allowed(origin, "cars.example", Settings(environment="production")) is allowed
+def test_in_production_only_the_own_host_and_port_are_allowed_by_default(
+    origin: str | None, host: str, allowed: bool
+) -> None:
+    assert is_allowed(origin, host, Settings(environment="production")) is allowed
+
+
+@pytest.mark.parametrize(
+    ("origin", "forwarded", "allowed"),
+    [
+        ("https://cars.example:8443", "cars.example:8443", True),
+        ("https://cars.example", "cars.example", True),
+        ("https://cars.example", "cars.example, inner.example", True),
+        ("https://inner.example", "cars.example, inner.example", False),
+        ("http://10.0.0.1:4000", "cars.example", False),
+        ("http://10.0.0.1:4000", "", True),
+    ],
+)
+def test_the_host_that_a_proxy_names_counts_instead_of_the_request_s_own(
+    origin: str, forwarded: str, allowed: bool
+) -> None:
+    assert is_allowed(origin, "10.0.0.1:4000", Settings(environment="production"), forwarded) is allowed
+
+
+def test_only_a_trusted_proxy_names_the_host() -> None:
+    headers = {"X-Forwarded-Host": "evil.example"}
+    trusted = [ip_network("10.0.0.0/8")]
+    assert forwarded_host("10.1.2.3", headers, trusted) == "evil.example"
+    assert forwarded_host("192.0.2.1", headers, trusted) == ""
+    assert forwarded_host("10.1.2.3", headers, []) == ""
+    assert forwarded_host(None, headers, trusted) == ""
+    assert forwarded_host("10.1.2.3", {}, trusted) == ""

@@ -1,0 +1,70 @@
+"""How much the connections of a user may send. Who sends more is read more slowly, so that others are not kept waiting.
+
+Frames and bytes share one number: a frame costs its bytes, and what a frame costs whatever its size. Large answers that
+a client causes cost it their bytes too. Pure except for the clock.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+from shared.settings import Settings
+
+_PRUNE_AT = 1000
+_LONGEST_WAIT_SECONDS = 1.0
+"""A connection that waits notices only after this time that its client is gone."""
+
+
+class Allowance:
+    """What one user has left, on all connections to this node. `left` may become negative: it is then spent."""
+
+    __slots__ = ("_burst", "_clock", "_rate", "_since", "left", "per_frame")
+
+    def __init__(self, rate: float, burst: float, per_frame: float, clock: Callable[[], float]) -> None:
+        self.left = burst
+        """Bytes. Whoever receives a frame subtracts its length and `per_frame`."""
+        self.per_frame = per_frame
+        self._rate = rate
+        self._burst = burst
+        self._clock = clock
+        self._since = clock()
+
+    def seconds(self) -> float:
+        """Returns how long to wait before the next frame is read, and this is asked again; 0.0 for no time."""
+        now = self._clock()
+        self.left = min(self._burst, self.left + (now - self._since) * self._rate)
+        self._since = now
+        return min(_LONGEST_WAIT_SECONDS, -self.left / self._rate) if self.left < 0 else 0.0
+
+    @property
+    def is_full(self) -> bool:
+        """True if it equals a new one, so that it may be dropped."""
+        self.seconds()
+        return self.left >= self._burst
+
+
+class Allowances:
+    """The allowances of a node's users. They outlive connections, so that reconnecting does not refill them."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate = float(settings.bytes_per_second)
+        self._burst = self._rate * settings.traffic_burst_seconds if settings.rate_limits else math.inf
+        self._per_frame = self._rate / settings.frames_per_second
+        self._clock = clock
+        self._of_users: dict[int, Allowance] = {}
+        self._prune_at = _PRUNE_AT
+
+    def of(self, user_id: int) -> Allowance:
+        """Returns the user's allowance."""
+        allowance = self._of_users.get(user_id)
+        if allowance is None:
+            if len(self._of_users) >= self._prune_at:
+                self._of_users = {user: kept for user, kept in self._of_users.items() if not kept.is_full}
+                self._prune_at = max(_PRUNE_AT, 2 * len(self._of_users))
+            allowance = self._of_users[user_id] = Allowance(self._rate, self._burst, self._per_frame, self._clock)
+        return allowance
+
+    def __len__(self) -> int:
+        return len(self._of_users)
