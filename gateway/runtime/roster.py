@@ -66,8 +66,7 @@ class Leaving(Protocol):
 
 
 class _Event:
-    """A recent event of a user: a disconnect (of all connections, of one session or of all but one), a change of role, or
-    a doubt."""
+    """A recent event of a user: a disconnect (of all sessions, one, or all but one), a change of role, or a doubt."""
 
     __slots__ = ("at", "is_doubt", "kept_session_id", "role", "session_id", "user_id")
 

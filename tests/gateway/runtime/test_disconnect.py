@@ -7,11 +7,10 @@ import asyncio
 import pytest
 
 from gateway.channel import Channel, JoinResult, Ok
-from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.endpoint import Endpoint
 from shared.domain.users import Role
 from shared.events import control
-from shared.events.envelope import pack
+from shared.events.envelope import json_payload
 from shared.pubsub.memory import MemoryHub
 from tests.gateway.nodes import Client, actor
 from tests.gateway.runtime.conftest import Start
@@ -52,10 +51,9 @@ USERS_SESSIONS = [(1, "a"), (1, "b"), (1, "c"), (2, "b")]
 async def test_a_disconnect_of_all_sessions_but_one_keeps_that_one(nodes: list[Endpoint]) -> None:
     clients = [Client(node, actor(user_id, session)) for node in nodes for user_id, session in USERS_SESSIONS]
     before = now()
-    payload = control.disconnect(1, kept_session_id="a")
-    notice = Broadcast.of(control.CONTROL, control.DISCONNECT, payload)
-    for node in nodes:  # each broker publishes to the other node
-        node.broker.publish(control.CONTROL, pack(notice.envelope("api")))
+    payload = json_payload(control.disconnect(1, kept_session_id="a"))
+    for node in nodes:  # each node tells the other one
+        node.publish(control.CONTROL, control.DISCONNECT, payload)
     assert [client.close_code for client in clients] == [None, 1001, 1001, None] * 2
     for node in nodes:
         assert Client(node, actor(1, "a"), as_of=before).close_code is None

@@ -233,7 +233,7 @@ ORIGINS: list[tuple[tuple[str, ...], str, bool]] = [
     (("https://a.example",), "https://[", False),
     (("https://a.example",), "https://a.example:port", False),
     ((), f"https://{HOST}", True),
-    ((), f"http://{HOST}:8080", True),
+    ((), f"http://{HOST}:8080", False),
     ((), "https://other.example", False),
     ((), f"https://{HOST}.evil.example", False),
     ((), "null", False),

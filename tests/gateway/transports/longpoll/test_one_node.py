@@ -369,7 +369,7 @@ async def test_the_event_loop_goes_on_while_a_long_post_is_handled(
     http: aiohttp.ClientSession, cluster: Cluster
 ) -> None:
     """The node handles a mebibyte of the shortest frames, which takes most of a second."""
-    client, _ = await connected(http, cluster)
+    client, _ = await connected(http, cluster, frames_per_second=1e6)
     frame = "[1,1,1,1,1]"
     longest = 0.0
 
