@@ -329,7 +329,8 @@ async def test_workers_know_no_secrets_and_have_a_lower_priority(monkeypatch: py
         nice = os.getpriority(os.PRIO_PROCESS, pid)
     assert b"PYTHONPATH=" in environment
     assert b"SECRET" not in environment
-    assert nice > os.getpriority(os.PRIO_PROCESS, 0)
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert nice > own or own == 19, "nothing is lower than 19"
 
 
 ORPHANS = """
