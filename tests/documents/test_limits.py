@@ -13,11 +13,15 @@ from shared.settings import Settings
 from tests.support.processes import CHECKOUT
 
 
-def test_the_readme_has_the_limits_of_peoples_input() -> None:
+def test_the_readme_has_the_limits_of_the_code() -> None:
     text = " ".join((CHECKOUT / "README.md").read_text(encoding="utf-8").split())
     assert f"A message has at most {MAX_TEXT_LENGTH:,} characters, a reply {MAX_REPLY_LENGTH}" in text
-    mebibytes = Settings(jwt_secret="x" * 32).max_picture_bytes // 2**20
+    settings = Settings(jwt_secret="x" * 32)
+    mebibytes = settings.max_picture_bytes // 2**20
     assert f"text {MAX_CONTENT_LENGTH:,}; a listing has at most {MAX_PICTURES} pictures of {mebibytes} MiB" in text
+    assert f"a long-poll body have at most {settings.max_message_bytes // 2**20} MiB each" in text
+    assert f"a JSON body of REST {settings.max_body_bytes // 2**10} KiB" in text
+    assert f"a connection joins at most {settings.max_channels_per_connection} topics" in text
 
 
 def test_the_client_has_the_limits_of_the_server() -> None:
