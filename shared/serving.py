@@ -75,9 +75,9 @@ async def serve_until(
 ) -> None:
     """Start the application and listen. After `stop`, await `leave`, then accept no more connections.
 
-    Current requests then have `shutdown_seconds` to finish. A connection without a request is closed after
-    `keepalive_seconds`, also a new one. Raises OSError if it cannot listen; the message names the settings that begin
-    with `name`.
+    Current requests then have `shutdown_seconds` to finish, and at least 3 s. A connection without a request is closed
+    after `keepalive_seconds`, also a new one. Raises OSError if it cannot listen; the message names the settings that
+    begin with `name`.
     """
     requests = CurrentRequests()
     app.middlewares.insert(0, requests.middleware())
@@ -95,7 +95,7 @@ async def serve_until(
         await leave()
         listener.close()
         # From the moment when the runner cleans up, aiohttp drops whatever arrives, also the rest of a body.
-        await requests.ended(shutdown_seconds)
+        await requests.ended(shutdown_seconds - _WRITE_SECONDS)
     finally:
         if listener is not None:
             listener.close()
