@@ -14,12 +14,10 @@ from enum import StrEnum
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from shared.lines_per_minute import LinesPerMinute
 from shared.logs import log_of
 
 log = log_of(__name__)
-
-LINES_PER_MINUTE = 60
-"""The most lines of one event that a process writes in a minute."""
 
 
 class SecurityEvent(StrEnum):
@@ -39,30 +37,21 @@ class SecurityEvents(Collector):
     """Each process has one. `clock` returns seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._since = clock()
         self._counts = dict.fromkeys(SecurityEvent, 0)
-        self._lines = dict.fromkeys(SecurityEvent, 0)
+        self._lines: LinesPerMinute[SecurityEvent] = LinesPerMinute(_tell_left_out, clock)
 
     def tell(self, event: SecurityEvent, who: Mapping[str, object], what: Mapping[str, object]) -> None:
         """Count the event. Log it, if there were not too many of its kind in this minute."""
         self._counts[event] += 1
-        now = self._clock()
-        if now - self._since >= 60.0:
-            self._begin_minute(now)
-        self._lines[event] += 1
-        if self._lines[event] <= LINES_PER_MINUTE:
+        if self._lines.take(event):
             log.log(logging.WARNING, event.value, **{**who, **what})
-
-    def _begin_minute(self, now: float) -> None:
-        for event, lines in self._lines.items():
-            if lines > LINES_PER_MINUTE:
-                log.warning("more of these events", of=event.value, count=lines - LINES_PER_MINUTE)
-            self._lines[event] = 0
-        self._since = now
 
     def collect(self) -> Iterator[Metric]:
         family = CounterMetricFamily("daveslist_security_events", "Events that may be an attack.", labels=["event"])
         for event, count in self._counts.items():
             family.add_metric([event.value], count)
         yield family
+
+
+def _tell_left_out(event: SecurityEvent, count: int) -> None:
+    log.warning("more of these events", of=event.value, count=count)

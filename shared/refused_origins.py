@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from shared.lines_per_minute import LinesPerMinute
 from shared.logs import Log
 
-LINES_PER_MINUTE = 60
-"""Anybody can send any origin, so further ones are only counted."""
 _LONGEST = 200
 
 
@@ -17,20 +16,12 @@ class RefusedOrigins:
 
     def __init__(self, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = log
-        self._clock = clock
-        self._since = clock()
-        self._logged = 0
-        self._dropped = 0
+        self._lines: LinesPerMinute[None] = LinesPerMinute(self._tell_dropped, clock)
 
     def tell(self, origin: str) -> None:
-        """Log the refusal of an origin, or count it if there were too many in this minute."""
-        now = self._clock()
-        if now - self._since >= 60.0:
-            if self._dropped:
-                self._log.warning("more origins refused", count=self._dropped)
-            self._since, self._logged, self._dropped = now, 0, 0
-        if self._logged < LINES_PER_MINUTE:
-            self._logged += 1
+        """Log the refusal of an origin, or count it if there were too many in this minute: anybody can send any."""
+        if self._lines.take(None):
             self._log.warning("origin refused", origin=origin[:_LONGEST])
-        else:
-            self._dropped += 1
+
+    def _tell_dropped(self, _: None, count: int) -> None:
+        self._log.warning("more origins refused", count=count)

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from api.security_events import LINES_PER_MINUTE, SecurityEvent, SecurityEvents
+from api.security_events import SecurityEvent, SecurityEvents
 from shared.domain.users import Role
+from shared.lines_per_minute import LINES_PER_MINUTE
 from tests.api.conftest import PASSWORD, Api, MakeApi
 from tests.api.test_metrics import samples
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from shared.lines_per_minute import LINES_PER_MINUTE
 from shared.logs import log_of
-from shared.refused_origins import LINES_PER_MINUTE, RefusedOrigins
+from shared.refused_origins import RefusedOrigins
 
 
 def test_lines_in_a_minute_are_limited_and_further_refusals_are_counted(caplog: pytest.LogCaptureFixture) -> None:
