@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from functools import partial
 
 from shared.logs import log_of
 from shared.postgres import Database, DatabaseUnavailable
 from shared.repositories.chores import ChoreRepository, Work
+from shared.repositories.erasure import erase_some
 from shared.repositories.vocabulary import rebuild_vocabulary
 from shared.settings import Settings
 
@@ -34,14 +36,17 @@ class Chores:
     def __init__(self, settings: Settings) -> None:
         self._database = Database(replace(settings, database_pool_size=1, database_timeout_seconds=_TIMEOUT_SECONDS))
         self._repository = ChoreRepository(self._database)
-        self._chores = (Chore("vocabulary", settings.vocabulary_seconds, rebuild_vocabulary),)
+        self._chores = (
+            Chore("vocabulary", settings.vocabulary_seconds, rebuild_vocabulary),
+            Chore("erasure", settings.erasure_seconds, partial(erase_some, after_days=settings.erase_after_days)),
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         self._tasks = [asyncio.create_task(self._keep(chore)) for chore in self._chores]
 
     async def stop(self) -> None:
-        """Stop at once. A chore that is not finished changes nothing, and another process does it."""
+        """Stop at once. The step that is not finished changes nothing, and another process goes on from there."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
