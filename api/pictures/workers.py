@@ -3,8 +3,8 @@
 Threads would not do, although Pillow releases the GIL while it decodes. A thread that a hostile picture keeps busy
 cannot be ended, and its memory use, or a crash in a decoder, would hit the whole API. A process can be killed. It has
 its own memory limit, a lower priority, an environment without secrets, and no access to files, network and other
-processes (`confinement`). A `ProcessPoolExecutor` would not do either:
-if one of its processes has to be killed, all pictures fail, and it unpickles bytes that a hijacked decoder may have
+processes (`confinement`). A `ProcessPoolExecutor` would not do either: if one of its processes has to be killed, all
+pictures fail, and it unpickles bytes that a hijacked decoder may have
 written. The processes here are children with pipes, and their answers are read as plain data.
 """
 

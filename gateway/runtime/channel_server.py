@@ -215,7 +215,7 @@ class ChannelServer(CallbackQueue[Host]):
         self.hold()()
 
     def hold(self) -> Callable[[], None]:
-        """Hold broadcasts. Returns a function that requests the look-up after which they are sent or dropped."""
+        """Hold broadcasts. Returns a function that requests a look-up; after it, they are sent or dropped."""
         self._looks += 1
         if self.held is None:
             self.held = []

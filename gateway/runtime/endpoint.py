@@ -1,8 +1,8 @@
 """The node: which channels have joined which topics on it, and its link to the other nodes.
 
 A broadcast reaches members on this node directly, and members on other nodes through the broker. The broker also brings
-it back; the node recognizes it by its own id and drops it. Everything on the broker is sealed: what this service has
-not sent is dropped. What another process says of a user's rights is only a reason to ask Postgres.
+it back; the node recognizes it by its own id and drops it. Everything on the broker is sealed, and a message without a
+right seal is dropped. What another process says of a user's rights is only a reason to ask Postgres.
 """
 
 from __future__ import annotations
@@ -224,7 +224,7 @@ class Endpoint:
 
     def receive(self, topic: str, data: bytes) -> None:
         if topic != control.CONTROL and data.startswith(self._own_beginning):
-            # An echo, or a forgery that would be dropped as well: it costs no check.
+            # An echo, or a forgery that would be dropped as well. Its seal need not be checked.
             return
         try:
             envelope = unpack(self._seal.opened(topic, data))
