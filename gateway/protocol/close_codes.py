@@ -27,12 +27,12 @@ NOT_POLLED: Final = Close(1002, "not polled")
 NOT_JOINED: Final = Close(1002, "not joined")
 """A long-poll session replaced a lost one, and the client joined nothing in it."""
 INVALID_TEXT: Final = Close(1007, "not UTF-8")
+TOO_MANY_CRASHES: Final = Close(1008, "too many crashes")
+"""Channels of the connection have crashed too often."""
 BAD_FRAME: Final = Close(1011, "bad frame")
 """The client sent bytes that cannot be decoded."""
 DEEP_REFS: Final = Close(1011, "refs nested too deep")
 """The client sent refs nested so deep that no frame can carry them back."""
-TOO_MANY_CRASHES: Final = Close(1008, "too many crashes")
-"""As many channels of the connection have crashed as one connection may crash."""
 RESTARTING: Final = Close(1012, "restarting")
 """The node is stopping."""
 SLOW: Final = Close(1013, "too slow")
