@@ -38,6 +38,7 @@ class Chores:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
+        """Begin to do the chores in the background."""
         self._tasks = [asyncio.create_task(self._keep(chore)) for chore in self._chores]
 
     async def stop(self) -> None:

@@ -32,7 +32,7 @@ LONGEST_NAME = 100
 
 
 def name_errors(names: Iterable[str], sentence: str) -> dict[str, list[str]]:
-    """Returns errors that say the sentence of each name: at most MOST_NAMES, with at most LONGEST_NAME characters."""
+    """Returns the sentence as the error of the first MOST_NAMES names, each cut after LONGEST_NAME characters."""
     return {name[:LONGEST_NAME]: [sentence] for name in islice(names, MOST_NAMES)}
 
 

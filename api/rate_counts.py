@@ -131,6 +131,7 @@ class RateCounts:
             self._ask_later(_Question(GIVE_BACK, allowances, None))
 
     async def close(self) -> None:
+        """Stop counting, and close the connection."""
         for task in (self._asking, self._returning):
             if task is not None:
                 task.cancel()

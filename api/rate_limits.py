@@ -1,6 +1,7 @@
-"""Limits how often a client may log in, register or write. Redis counts, so the limits hold for all nodes together.
+"""Limits how often a client may log in, register, write or read.
 
-While Redis is away, each process counts by itself (api/rate_counts.py). It always does so for reads.
+Redis counts, so the limits hold for all processes together. While Redis is away, each process counts by itself
+(api/rate_counts.py). Reads are always counted by each process (api/local_counts.py).
 
 A guess at a password is counted before the password is compared, so that guesses at the same time do not pass the limit
 together. If the password turns out to be right, the count is given back.
@@ -122,6 +123,7 @@ class RateLimits:
         await self._take([self._account_pictures.of(str(user_id))])
 
     async def close(self) -> None:
+        """Close the connection to Redis."""
         if self._counts is not None:
             await self._counts.close()
 

@@ -197,7 +197,7 @@ class Settings:
     aws_access_key_id: str = _secret()
     """The key to the bucket of `s3://` pictures, unless the S3 client finds one by itself."""
     aws_secret_access_key: str = _secret()
-    """The other half of that key."""
+    """The secret that belongs to `aws_access_key_id`."""
     pictures_timeout_seconds: float = 10.0
     """A request to the pictures' storage that takes longer, including retries, fails, and the client gets 503."""
     max_picture_bytes: int = 10 * 1024 * 1024

@@ -1,8 +1,8 @@
 """Takes away from a process all that decoding does not need: files, network, other processes, unlimited memory.
 
 A filter of system calls (seccomp(2)) lets a process compute, use its memory, and read and write what is already open.
-Every other call fails with EPERM, such as one that opens a file, a socket or a program, or reaches another process. To
-set the filter needs no privilege, and nobody can remove it. Import everything first: afterwards no module can be read.
+Every other call fails with EPERM, such as one that opens a file, a socket or a program, or reaches another process.
+Setting the filter needs no privilege, and nobody can remove it. Import everything first: no module can be read later.
 """
 
 from __future__ import annotations

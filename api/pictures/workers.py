@@ -99,6 +99,7 @@ class PictureWorkers:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> PictureWorkers:
+        """Returns the workers of the settings; none runs yet."""
         limits = WorkerLimits(
             picture=PictureLimits.from_settings(settings),
             seconds=settings.picture_seconds,
@@ -117,6 +118,7 @@ class PictureWorkers:
         await self.close()
 
     async def close(self) -> None:
+        """End every process. Pictures that wait or are processed get PicturesBusy."""
         runners, self._runners = self._runners, []
         for runner in runners:
             runner.cancel()

@@ -258,10 +258,12 @@ class ChannelServer(CallbackQueue[Host]):
 
     @property
     def watches_access(self) -> bool:
+        """See Callbacks.watches_access."""
         return self.joined.route.watches_access
 
     @property
     def tracks_presence(self) -> bool:
+        """See Callbacks.tracks_presence."""
         return self.joined.route.tracks_presence
 
     @property

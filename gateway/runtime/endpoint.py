@@ -223,6 +223,7 @@ class Endpoint:
     # From the broker
 
     def receive(self, topic: str, data: bytes) -> None:
+        """Deliver a sealed envelope, or drop it if this node sent it or if its seal is wrong."""
         if topic != control.CONTROL and data.startswith(self._own_beginning):
             # An echo, or a forgery that would be dropped as well. Its seal need not be checked.
             return
@@ -246,6 +247,7 @@ class Endpoint:
             self.deliver(Broadcast.from_envelope(topic, envelope))
 
     def link_restored(self, away_seconds: float) -> None:
+        """The link was away: close the gap, and bring presence up to date."""
         self.presence.link_restored()
         self.gap(away_seconds)
 

@@ -216,7 +216,7 @@ class UserRepository:
         password_hash: str | None = None,
         checked_hash: str | None = None,
     ) -> User:
-        """Change the fields that are not None. Returns the user. A new password ends all tokens except those `kept`.
+        """Change the fields that are not None. Returns the user. A new password ends all tokens except `kept`.
 
         `checked_hash` is the hash of the current password that was checked, if it was. Raises EmailTaken,
         PasswordChanged or UserNotFound.
@@ -329,7 +329,7 @@ class _Locked:
     role: Role | None
     """None if the user does not exist."""
     is_last_admin: bool
-    """True if the user is an admin, and every other admin is banned."""
+    """True if the user is an admin, and there is no other admin who is not banned."""
 
     def require_another_admin(self) -> None:
         """Raises LastAdmin if the user is the last one."""

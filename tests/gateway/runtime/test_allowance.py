@@ -1,4 +1,4 @@
-"""On all connections together, a user may send a burst, and after it so many bytes a second."""
+"""On all connections together, a user may send a burst, and after it a certain number of bytes a second."""
 
 from __future__ import annotations
 
