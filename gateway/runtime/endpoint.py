@@ -280,7 +280,7 @@ class Endpoint:
                 kept = payload.get("kept_session_id")
                 self.connections.disconnect(payload["user_id"], payload["session_id"], kept_session_id=kept)
             case control.DISCONNECT | control.ROLE_CHANGED:
-                self.connections.doubt(payload["user_id"])
+                self.connections.recheck(payload["user_id"])
             case control.CATCH_UP:
                 self.gap(payload["seconds"])
             case control.CATEGORY_CHANGED | control.SELLER_CHANGED:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from shared.domain.listings import ListingFilter, Sort, WantedStatus
-from shared.domain.search import KnownWord, joined, quoted, terms, tsquery, unknown
+from shared.domain.search import KnownWord, joined, quoted, terms, tsquery, words_to_correct
 from shared.logs import log_of
 from shared.postgres import Database, DatabaseUnavailable, Statement
 from shared.repositories.visibility import IS_HIDDEN, Viewer, visible_to
@@ -174,7 +174,7 @@ class ListingSearch:
                 return ""
             asked = [*(term.spelling for term in typed), *joined(typed)]
             known = _known(await self._database.fetch(_KNOWN_WORDS, asked))
-            parts.append(tsquery(typed, [*known, *await self._near(unknown(typed, known))]))
+            parts.append(tsquery(typed, [*known, *await self._near(words_to_correct(typed, known))]))
         for name, value in (("make", filter.make), ("model", filter.model)):
             if value is not None:
                 parts.append(quoted(f"{name}={await self._folded(value)}"))
