@@ -133,7 +133,7 @@ def refusal(client: Client, reason: str, ref: str = "r1") -> Any:
         ("private_chat:", "user not found"),
     ],
 )
-async def test_a_user_can_join_only_the_own_topic(node: Endpoint, topic: str, reason: str) -> None:
+async def test_a_user_can_join_only_their_own_topic(node: Endpoint, topic: str, reason: str) -> None:
     client = Client(node, ANN)
     client.says("j1", "r1", topic, "phx_join")
     assert await client.gets(1) == [reply("r1", {"reason": reason}, "error", topic=topic)]

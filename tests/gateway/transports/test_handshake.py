@@ -242,7 +242,7 @@ ORIGINS: list[tuple[tuple[str, ...], str, bool]] = [
 
 
 @pytest.mark.parametrize(("allowed", "origin", "accepted"), ORIGINS)
-async def test_in_production_only_allowed_origins_may_connect_or_by_default_the_own_host(
+async def test_in_production_only_allowed_origins_may_connect_or_by_default_the_same_host(
     start_lab: StartLab,
     allowed: tuple[str, ...],
     origin: str,
