@@ -61,7 +61,9 @@ async def test_a_user_who_has_left_or_is_banned_adds_no_picture(api: Api, rows: 
     assert await rows.fetch("SELECT FROM pictures") == []
 
 
-async def test_a_user_who_leaves_while_creating_a_listing_leaves_no_listing_behind(api: Api, rows: Rows, hold: Hold) -> None:
+async def test_a_user_who_leaves_while_creating_a_listing_leaves_no_listing_behind(
+    api: Api, rows: Rows, hold: Hold
+) -> None:
     someone = await api.register("Someone")
     category_id = await rows.category()
     body = {"title": "A car", "content": "It drives.", "category_id": category_id}
