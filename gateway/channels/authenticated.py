@@ -22,7 +22,7 @@ class AuthenticatedChannel(Channel):
 
     @property
     def context(self) -> Context:
-        context: Context = super().context
+        context: Context = self._server.connection.endpoint.context
         return context
 
     async def handle_in(self, event: str, payload: Any) -> HandleResult:

@@ -58,11 +58,12 @@ class PrivateChat(AuthenticatedChannel):
         kind = EVENTS.get(event) if isinstance(event, str) else None
         if kind is None:
             return await super().handle_in(event, payload)
-        budgets = self.context.budgets
-        if budgets is not None and not budgets[event].take(self.actor.user_id):
+        context, user_id = self.context, self.actor.user_id
+        budgets = context.budgets
+        if budgets is not None and not budgets[event].take(user_id):
             return TOO_MANY_REQUESTS
         try:
-            outcome = await read(kind, payload).happen(self.context.chats, self.actor.user_id)
+            outcome = await read(kind, payload).happen(context.chats, user_id)
         except InvalidMessage as invalid:
             return Error({"reason": invalid.reason, "errors": invalid.errors})
         except MessageRefused as refused:

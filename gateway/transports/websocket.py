@@ -43,6 +43,9 @@ from shared.postgres import DatabaseUnavailable
 
 log = log_of(__name__)
 
+_TEXT, _BINARY, _PING, _PONG = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG
+"""Looking up a member of an enum takes longer than all else that is done to read its frame."""
+
 
 class Flusher:
     """Writes the frames of a node's connections once in each turn of the loop."""
@@ -124,9 +127,10 @@ class WebSocketConnection(Connection):
         "_is_mute",
         "_limit",
         "_out",
+        "_quiet_since",
         "_socket",
         "_transport",
-        "last_received",
+        "_was_heard",
     )
 
     def __init__(
@@ -149,7 +153,10 @@ class WebSocketConnection(Connection):
         self._is_mute = False
         """True after a close: nothing more is sent, so no frames are collected."""
         self._counts = endpoint.counts
-        self.last_received = 0.0
+        self._was_heard = True
+        """True if something was received since the last check: the time of each frame would cost more."""
+        self._quiet_since = 0.0
+        """Loop time of the last check after which nothing was received."""
 
     def send(self, frame: Frame | None) -> None:
         if frame is None or self._is_mute:
@@ -202,35 +209,33 @@ class WebSocketConnection(Connection):
     async def run(self) -> None:
         """Read and handle frames until the connection ends."""
         self.endpoint.connections.add(self)
-        loop = asyncio.get_running_loop()
-        now, receive, counts = loop.time, self._socket.receive, self.endpoint.counts
-        self.last_received = now()
+        receive, counts = self._socket.receive, self.endpoint.counts
         flusher, most = self._flusher, self.endpoint.settings.max_backlog_messages
         allowance, per_frame = self.allowance, self.allowance.per_frame
         handled, turn = 0, flusher.turns
         try:
             while True:
                 kind, data, _ = await receive()
-                self.last_received = now()
+                self._was_heard = True
                 handled += 1
                 if handled == FAIR_FRAMES:
                     if flusher.turns == turn:
                         # Frames that have already arrived are received without waiting: give other connections a turn.
                         await asyncio.sleep(0)
                     handled, turn = 0, flusher.turns
-                if kind is WSMsgType.TEXT:
+                if kind is _TEXT:
                     counts.frames_in += 1
                     allowance.left -= len(data) + per_frame
                     self.receive_text(data)
-                elif kind is WSMsgType.BINARY:
+                elif kind is _BINARY:
                     counts.frames_in += 1
                     allowance.left -= len(data) + per_frame
                     self.receive_binary(data)
-                elif kind is WSMsgType.PING:
+                elif kind is _PING:
                     allowance.left -= len(data) + per_frame
                     self.flush()
                     await self._socket.pong(data)
-                elif kind is WSMsgType.PONG:
+                elif kind is _PONG:
                     allowance.left -= per_frame
                 else:
                     break
@@ -258,7 +263,10 @@ class WebSocketConnection(Connection):
 
     def check(self, now: float) -> None:
         super().check(now)
-        if now - self.last_received >= self.endpoint.settings.idle_seconds:
+        if self._was_heard:
+            self._was_heard = False
+            self._quiet_since = now
+        elif now - self._quiet_since >= self.endpoint.settings.idle_seconds:
             self.close(IDLE)
 
 
