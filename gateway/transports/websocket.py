@@ -36,6 +36,7 @@ from gateway.transports.handshake import (
     serializer_of,
     subprotocols_of,
 )
+from gateway.transports.refused import tell_refused
 from shared.access.actor import Actor
 from shared.access.admission import Admit, Refused
 from shared.logs import log_of
@@ -288,26 +289,24 @@ class WebSocketTransport:
         offer = subprotocols_of(request)
         token = query.get("token", "") if offer.token is None else offer.token
         if serializer is None:
-            return self._refused(UNKNOWN_VERSION)
+            return self._refused(request, UNKNOWN_VERSION)
         if not offer.is_good:
-            return self._refused(WRONG_SUBPROTOCOL)
+            return self._refused(request, WRONG_SUBPROTOCOL)
         if not token:
-            return self._refused(NO_TOKEN)
+            return self._refused(request, NO_TOKEN)
         if not origin_is_allowed(request, self._settings):
-            return self._refused(WRONG_ORIGIN)
+            return self._refused(request, WRONG_ORIGIN)
         if self._endpoint.is_draining:
             return web.Response(status=503)
         as_of = asyncio.get_running_loop().time()
         try:
             actor = await self._admit(token)
         except Refused as refused:
-            log.info("connection refused", reason=str(refused), user_id=refused.user_id)
-            return self._refused(refused.reason)
+            return self._refused(request, refused.reason, user_id=refused.user_id)
         except DatabaseUnavailable:
             return web.Response(status=503)
         if self._open(actor.user_id) >= self._settings.max_websockets_per_user:
-            log.info("connection refused", reason=TOO_MANY_WEBSOCKETS, user_id=actor.user_id)
-            return self._refused(TOO_MANY_WEBSOCKETS, 429)
+            return self._refused(request, TOO_MANY_WEBSOCKETS, 429, user_id=actor.user_id)
         # For aiohttp, the limit is the smallest size that is too large.
         socket = WebSocket(
             compress=False,
@@ -332,6 +331,8 @@ class WebSocketTransport:
         """Returns the number of a user's open WebSockets."""
         return sum(isinstance(one, WebSocketConnection) for one in self._endpoint.connections.of_user(user_id))
 
-    def _refused(self, reason: str, status: int = 403) -> web.Response:
-        self._endpoint.counts.refused.labels(reason).inc()
+    def _refused(
+        self, request: web.Request, reason: str, status: int = 403, *, user_id: int | None = None
+    ) -> web.Response:
+        tell_refused(self._endpoint, request, reason, user_id)
         return web.Response(status=status)
