@@ -84,6 +84,7 @@ class Channel(Callbacks):
 
     @property
     def topic(self) -> str:
+        """The topic that this channel joined."""
         return self._server.topic
 
     @property

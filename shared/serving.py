@@ -55,7 +55,7 @@ class CurrentRequests:
         return counted
 
     async def ended(self, seconds: float) -> None:
-        """Returns when no request is being handled, or after `seconds`."""
+        """Wait until no request is being handled, but no longer than `seconds`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._none.wait()

@@ -1,8 +1,8 @@
 """For every request: an id, one line in the log, and a problem as the answer to every failure.
 
 The line has the path, but no query, header or body, because these may have secrets. It has the user's id and the
-client's address; of an IPv6 address only the network that one household gets. If somebody sends requests that change
-nothing faster than a log can keep, only some of them have a line, which says how many have none.
+client's address; of an IPv6 address only the network that one household gets. If requests that change nothing come
+faster than the log may grow, only some of them have a line, and `left_out` in the next line says how many have none.
 """
 
 from __future__ import annotations

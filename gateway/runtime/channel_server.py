@@ -217,7 +217,7 @@ class ChannelServer(CallbackQueue[Host]):
         self.hold()()
 
     def hold(self) -> Callable[[], None]:
-        """Hold broadcasts. Returns a function that requests the look-up after which they are sent or dropped."""
+        """Hold broadcasts. Returns a function that requests a look-up; after it, they are sent or dropped."""
         self._looks += 1
         if self.held is None:
             self.held = []
@@ -260,10 +260,12 @@ class ChannelServer(CallbackQueue[Host]):
 
     @property
     def watches_access(self) -> bool:
+        """See Callbacks.watches_access."""
         return self.joined.route.watches_access
 
     @property
     def tracks_presence(self) -> bool:
+        """See Callbacks.tracks_presence."""
         return self.joined.route.tracks_presence
 
     @property

@@ -1,8 +1,8 @@
 """The node: which channels have joined which topics on it, and its link to the other nodes.
 
 A broadcast reaches members on this node directly, and members on other nodes through the broker. The broker also brings
-it back; the node recognizes it by its own id and drops it. Everything on the broker is sealed: what this service has
-not sent is dropped. What another process says of a user's rights is only a reason to ask Postgres.
+it back; the node recognizes it by its own id and drops it. Everything on the broker is sealed, and a message without a
+right seal is dropped. What another process says of a user's rights is only a reason to ask Postgres.
 """
 
 from __future__ import annotations
@@ -225,8 +225,9 @@ class Endpoint:
     # From the broker
 
     def receive(self, topic: str, data: bytes) -> None:
+        """Deliver a sealed envelope, or drop it if this node sent it or if its seal is wrong."""
         if topic != control.CONTROL and data.startswith(self._own_beginning):
-            # An echo, or a forgery that would be dropped as well: it costs no check.
+            # An echo, or a forgery that would be dropped as well. Its seal need not be checked.
             return
         try:
             envelope = unpack(self._seal.opened(topic, data))
@@ -248,6 +249,7 @@ class Endpoint:
             self.deliver(Broadcast.from_envelope(topic, envelope))
 
     def link_restored(self, away_seconds: float) -> None:
+        """The link was away: close the gap, and bring presence up to date."""
         self.presence.link_restored()
         self.gap(away_seconds)
 

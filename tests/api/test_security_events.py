@@ -1,4 +1,4 @@
-"""What an operator sees of an attack: one line with who and what for each event, and a counter."""
+"""An operator sees an attack: each event has a line that says who did what, and a counter."""
 
 from __future__ import annotations
 
