@@ -32,12 +32,12 @@ from api.problems import (
     name_errors,
 )
 from api.schemas.derived import load, names_of
-from api.security_events import SecurityEvent
 from api.services import Services
 from shared.access.actor import Actor
 from shared.access.policy import Action, may
 from shared.domain.ids import parse_id
 from shared.repositories.listing_access import SeenListing
+from shared.security_events import SecurityEvent
 
 Input = TypeVar("Input")
 

@@ -16,12 +16,12 @@ from aiohttp import web
 
 from api.pictures import errors as picture_errors
 from api.schemas import answers
-from api.security_events import SecurityEvent
 from shared.access import admission
 from shared.domain import listings, messages, pictures, replies, reports, users
 from shared.domain.pictures import MAX_PICTURES
 from shared.domain.text import in_words
 from shared.postgres import DatabaseUnavailable
+from shared.security_events import SecurityEvent
 
 Errors = Mapping[str, Any]
 

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from api.addresses import address_of
 from api.devices import Device
 from api.local_counts import Allowance, LocalCounts
 from api.problems import TooManyRequests
 from api.rate_counts import RateCounts
 from shared.access.addresses import network_of, networks_of
+from shared.client_address import address_of
 from shared.settings import Settings
 
 

@@ -17,7 +17,6 @@ from api.problems import (
 from api.schemas import answers
 from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody
 from api.schemas.pages import PageQuery
-from api.security_events import SecurityEvent
 from api.services import Services
 from shared.access.tokens import InvalidToken, new_session_id
 from shared.domain.times import rfc3339
@@ -25,6 +24,7 @@ from shared.domain.users import PasswordChanged, User
 from shared.logs import log_of
 from shared.repositories.sessions import Refresh
 from shared.repositories.users import KeptToken
+from shared.security_events import SecurityEvent
 
 log = log_of(__name__)
 

@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from api.addresses import address_of
 from api.problems import (
     BadRequest,
     InternalError,
@@ -25,12 +24,13 @@ from api.problems import (
     TooLarge,
     problem_of,
 )
-from api.security_events import SecurityEvents
 from shared.access.addresses import Networks, counted_as, network_of
+from shared.client_address import address_of
 from shared.health import ASKED_BY_MACHINES
 from shared.log_limits import LineBudget
 from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
+from shared.security_events import SecurityEvents
 from shared.settings import Settings
 
 log = log_of(__name__)

@@ -21,6 +21,7 @@ from gateway.runtime.channel_server import ChannelServer
 from gateway.runtime.endpoint import Endpoint
 from shared.access.actor import Actor
 from shared.logs import log_of
+from shared.security_events import SecurityEvent
 
 log = log_of(__name__)
 
@@ -66,6 +67,10 @@ class Connection:
     def log_fields(self) -> dict[str, Any]:
         """The fields of all log lines about this connection: its id, which is unique on its node, and its user."""
         return {"connection_id": f"{self.endpoint.node_id}-{self.number}", "user_id": self.actor.user_id}
+
+    def tell(self, event: SecurityEvent, **what: object) -> None:
+        """Tell the operator what this connection's user has done."""
+        self.endpoint.security_events.tell(event, self.log_fields, what)
 
     # For the transport to implement
 
@@ -154,6 +159,8 @@ class Connection:
 
     async def decongested(self) -> None:
         """Returns when the transport may continue to read."""
+        if self.allowance.left < 0 and self.allowance.seconds():
+            self.tell(SecurityEvent.LIMITED, limit="traffic")
         while self.is_congested and not self.gone:
             if self.allowance.left >= 0:
                 await self._callback_ended()
@@ -211,6 +218,7 @@ class Connection:
             return
         may_join = self.endpoint.may_join
         if may_join is not None and not may_join(self.actor.user_id):
+            self.tell(SecurityEvent.LIMITED, limit="joins")
             self.answer(joined.sent_join_ref, message.ref, joined.topic, ERROR, TOO_MANY_REQUESTS)
             if replaced is not None:
                 self.end(replaced.sent_join_ref, joined.topic, PHX_CLOSE, {})

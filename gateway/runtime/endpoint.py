@@ -29,6 +29,7 @@ from shared.events import control
 from shared.events.envelope import SEALED_FOR, BadEnvelope, Envelope, beginning_of, json_payload, pack, unpack
 from shared.logs import log_of
 from shared.pubsub.broker import Broker
+from shared.security_events import SecurityEvents
 from shared.settings import Settings
 
 log = log_of(__name__)
@@ -78,6 +79,7 @@ class Endpoint:
             diff_limit=(settings.presence_diffs_per_second, settings.presence_diff_burst),
         )
         self.counts = Counts()
+        self.security_events = SecurityEvents()
         self.allowances = Allowances(settings)
         self.connections = Roster(settings, self.counts)
         self._on_probe: Callable[[float], None] | None = None
