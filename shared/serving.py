@@ -75,13 +75,13 @@ async def serve_until(
 ) -> None:
     """Start the application and listen. After `stop`, await `leave`, then accept no more connections.
 
-    Current requests then have `finish_seconds` to finish, and at least 3 s. Only if `finish_seconds` is more than 3 s
-    may the rest of a body arrive meanwhile. A connection without a request is closed after `keepalive_seconds`, also a
-    new one. Raises OSError if it cannot listen; the message names the settings that begin with `name`.
+    Current requests then have `finish_seconds` to finish, and at least 3 s. If `finish_seconds` is more than 3 s, the
+    rest of a body may still arrive meanwhile. A connection without a request is closed after `keepalive_seconds`, also
+    a new one. Raises OSError if it cannot listen; the message names the settings that begin with `name`.
     """
     requests: CurrentRequests | None = None
     if finish_seconds > _WRITE_SECONDS:
-        # Only here, because each middleware costs every frame of a WebSocket a step.
+        # Counted only where it is needed, because each middleware costs every frame of a WebSocket a step.
         requests = CurrentRequests()
         app.middlewares.insert(0, requests.middleware())
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_WRITE_SECONDS, keepalive_timeout=keepalive_seconds)

@@ -28,4 +28,4 @@ REFUSALS: Final = (UNKNOWN_VERSION, WRONG_SUBPROTOCOL, NO_TOKEN, WRONG_ORIGIN, *
 EVENTS: Final[Mapping[str, SecurityEvent]] = MappingProxyType(
     {Banned.reason: SecurityEvent.ACCESS_REFUSED, TOO_MANY_WEBSOCKETS: SecurityEvent.LIMITED}
 )
-"""The reasons that may be an attack. That a client has a token that has just expired is an everyday thing."""
+"""The reasons that may be an attack, with their events. An expired token is an everyday thing, and not among them."""

@@ -45,7 +45,7 @@ from shared.postgres import DatabaseUnavailable
 log = log_of(__name__)
 
 _TEXT, _BINARY, _PING, _PONG = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG
-"""Looking up a member of an enum takes longer than all else that is done to read its frame."""
+"""Constants, because looking up a member of an enum takes longer than everything else that is done for a frame."""
 
 
 class Flusher:
@@ -155,7 +155,7 @@ class WebSocketConnection(Connection):
         """True after a close: nothing more is sent, so no frames are collected."""
         self._counts = endpoint.counts
         self._was_heard = True
-        """True if something was received since the last check: the time of each frame would cost more."""
+        """True if something was received since the last check. Noting the time of each frame would cost more."""
         self._quiet_since = 0.0
         """Loop time of the last check after which nothing was received."""
 

@@ -1,4 +1,4 @@
-"""What an operator sees of an attack on a gateway: a line with who and what for each event, and a counter."""
+"""An operator sees an attack on a gateway: each event has a line that says who did what, and a counter."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def context(**more: Any) -> SimpleNamespace:
     )
 
 
-async def test_a_join_of_somebody_elses_chat_is_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_join_of_somebody_elses_chat_is_a_security_event(caplog: pytest.LogCaptureFixture) -> None:
     node = await start_node({"private_chat:*": PrivateChat}, context=context())
     client = Client(node, ANN)
     client.says("j1", "r1", f"private_chat:{BOB}", "phx_join")
@@ -49,7 +49,7 @@ async def test_a_join_of_somebody_elses_chat_is_told(caplog: pytest.LogCaptureFi
 
 
 @pytest.mark.parametrize("event", [*EVENTS, "access_token"])
-async def test_pushes_past_their_budget_are_told(caplog: pytest.LogCaptureFixture, event: str) -> None:
+async def test_pushes_past_their_budget_are_security_events(caplog: pytest.LogCaptureFixture, event: str) -> None:
     none = UserBuckets(0.001, 0)
     budgets = dict.fromkeys(EVENTS, none)
     node = await start_node({"private_chat:*": PrivateChat}, context=context(budgets=budgets, join_budget=none))
@@ -62,7 +62,7 @@ async def test_pushes_past_their_budget_are_told(caplog: pytest.LogCaptureFixtur
     await node.stop()
 
 
-async def test_joins_past_their_budget_are_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_joins_past_their_budget_are_security_events(caplog: pytest.LogCaptureFixture) -> None:
     node = await start_node({"room:*": Room}, may_join=lambda _: False)
     client = Client(node, ANN)
     client.says("j1", "r1", "room:1", "phx_join")
@@ -70,7 +70,7 @@ async def test_joins_past_their_budget_are_told(caplog: pytest.LogCaptureFixture
     await node.stop()
 
 
-async def test_a_user_who_sends_too_much_is_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_sending_too_much_is_a_security_event(caplog: pytest.LogCaptureFixture) -> None:
     node = await start_node({"room:*": Room})
     client = Client(node, ANN)
     client.allowance.left = -1e12

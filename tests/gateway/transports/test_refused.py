@@ -1,4 +1,4 @@
-"""What an operator sees of refused connects: a line with the user and the network, and a counter."""
+"""A refused connect has a line with the user and the network for the operator, and a counter."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.security_events import events, told
 ANN = 1
 
 
-async def test_a_refused_connect_is_told_with_the_network_behind_the_proxy(
+async def test_a_refused_connect_is_logged_with_the_network_behind_the_proxy(
     start_lab: StartLab, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def admit(_: str) -> Actor:
@@ -32,7 +32,9 @@ async def test_a_refused_connect_is_told_with_the_network_behind_the_proxy(
     assert told(lab.endpoint.security_events) == {"access_refused": 2}
 
 
-async def test_a_websocket_too_many_is_told(start_lab: StartLab, caplog: pytest.LogCaptureFixture) -> None:
+async def test_one_websocket_too_many_is_a_security_event(
+    start_lab: StartLab, caplog: pytest.LogCaptureFixture
+) -> None:
     lab = await start_lab(max_websockets_per_user=1)
     first = await lab.connect(7)
     assert (await lab.refusal({"token": token(7)}))[0] == 429
@@ -40,9 +42,7 @@ async def test_a_websocket_too_many_is_told(start_lab: StartLab, caplog: pytest.
     assert events(caplog) == [("limited", {"user_id": 7, "network": "127.0.0.0/24", "reason": "too many websockets"})]
 
 
-async def test_tokens_that_are_no_longer_good_are_no_events(
-    start_lab: StartLab, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_refused_tokens_are_not_security_events(start_lab: StartLab, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     lab = await start_lab()
     assert (await lab.refusal({"token": "no token"}))[0] == 403
