@@ -1,7 +1,7 @@
-"""Looks up connected users again: all when messages between nodes may have been lost, one when a message says so.
+"""Looks up connected users again: all after messages between nodes may have been lost, one after a message about them.
 
-A message of another process about a user's rights is only a reason to ask Postgres, whose answer takes effect: it may
-be an old message that somebody has sent again. Until the answer, nothing reaches the channels that watch access.
+A message about a user's rights is only a reason to ask Postgres, because somebody may have sent an old message again.
+Until Postgres has answered, no broadcast reaches the user's channels that watch access.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Revalidation:
         self._start()
 
     def doubt(self, user_id: int) -> None:
-        """Look the user up, soon, and hold what the user's channels get until then."""
+        """Look the user up soon, and hold the broadcasts to the user's channels until then."""
         connections = self._endpoint.connections.of_user(user_id)
         if connections:
             self._doubted[user_id] = None
@@ -51,6 +51,7 @@ class Revalidation:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def stop(self) -> None:
+        """Stop at once, also between two tries."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -64,7 +65,7 @@ class Revalidation:
                 try:
                     await self._check_all(list(self._endpoint.connections) if wanted else self._connections_of(doubted))
                 except DatabaseUnavailable:
-                    # The channels find Postgres away as well, and end: their users' rights are unknown.
+                    # The channels now look up their users themselves, and end if Postgres is away for them too.
                     _release(held)
                     await asyncio.sleep(_RETRY_SECONDS)
                     self._wanted |= wanted

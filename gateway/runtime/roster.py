@@ -213,7 +213,7 @@ class Roster:
             client.notice(notice)
 
     def on_doubt(self, listener: Callable[[int], None]) -> None:
-        """Call `listener(user_id)` when the database must be asked whether a user may still be connected, and as what.
+        """Call `listener(user_id)` when the database must be asked whether a user may stay, and with which role.
 
         The listener closes the connections that may not stay, and calls `role_changed`.
         """
@@ -225,7 +225,7 @@ class Roster:
         return self._on_doubt is not None
 
     def doubt(self, user_id: int) -> None:
-        """Another process says that the user logged out, was banned or has another role: ask the database."""
+        """Ask the database about a user who, as another process says, logged out, was banned or changed role."""
         self._remember(user_id, is_doubt=True)
         self._ask(user_id)
 

@@ -125,7 +125,10 @@ class ListingSearch:
         *,
         correction_seconds: float = 0.2,
     ) -> None:
-        """`observe` is called with every search that is run, so that tests can check its plan."""
+        """Correcting the words of a search may take `correction_seconds`.
+
+        `observe` is called with every search that is run, so that tests can check its plan.
+        """
         self._database = database
         self._limit = Statement("", f"SET LOCAL statement_timeout = {math.ceil(correction_seconds * 1000)}")
         self._observe = observe

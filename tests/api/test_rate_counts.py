@@ -157,7 +157,7 @@ async def take(redis: Redis, now: float, limit: int = 10, length: int = 1000) ->
     return int(await redis.eval(script, 1, "window", length, limit))
 
 
-async def test_the_window_slides_and_the_told_wait_is_enough(settings: Settings) -> None:
+async def test_the_window_slides_and_the_returned_wait_is_enough(settings: Settings) -> None:
     async with Redis.from_url(settings.redis_url) as redis:
         start = 1_000_000
         # All ten come late in a window, and still count at the beginning of the next one.

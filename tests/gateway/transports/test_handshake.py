@@ -67,8 +67,9 @@ async def test_the_log_of_a_refusal_has_the_user_id_and_the_reason(
     lab = await start_lab(admit=admit)
     caplog.set_level(logging.INFO)
     assert await lab.refusal({"token": "x"}) == (403, b"")
-    [told] = [record.fields for record in caplog.records if record.getMessage() == "connection refused"]  # type: ignore[attr-defined]
-    assert told == {"reason": kind.reason, "user_id": 7}
+    message = "access_refused" if kind is Banned else "connection refused"
+    [told] = [record.fields for record in caplog.records if record.getMessage() == message]  # type: ignore[attr-defined]
+    assert told == {"reason": kind.reason, "user_id": 7, "network": "127.0.0.0/24"}
     assert counted(lab.endpoint.counts.refused) == {kind.reason: 1}
 
 

@@ -26,12 +26,12 @@ async def test_messages_for_a_busy_channel_are_read_no_faster_than_they_are_hand
     assert refs == ["join", *range(200)]
 
 
-# An allowance that a test cannot outlast: it gains a frame in some hours.
+# An allowance that does not grow during a test: it gains one frame in some hours.
 TEN_FRAMES = {"frames_per_second": 0.0001, "bytes_per_second": 1, "traffic_burst_seconds": 100_000.0}
 
 
 @pytest.mark.parametrize("flood", ["many frames", "large frames", "binary frames", "pings"])
-async def test_who_sends_too_much_is_not_read_and_others_are(start_lab: StartLab, flood: str) -> None:
+async def test_a_user_who_sends_too_much_is_not_read_and_others_are(start_lab: StartLab, flood: str) -> None:
     size = 30_000
     sent = {
         "many frames": [frame(HEARTBEAT)] * 20,
@@ -44,7 +44,7 @@ async def test_who_sends_too_much_is_not_read_and_others_are(start_lab: StartLab
     flooding.send(*sent)
     await lab.until(lambda: lab.endpoint.allowances.of(1).left < 0)
     before = lab.endpoint.counts.frames_in
-    # Neither does another connection of the same user help.
+    # Another connection of the same user does not help.
     again.send(frame(HEARTBEAT))
     for _ in range(5):
         other.send(frame(HEARTBEAT))
