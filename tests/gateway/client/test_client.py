@@ -6,24 +6,23 @@ import asyncio
 import json
 import socket
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jwt
 import pytest
 
 from shared.settings import Settings
 from tests.lab.__main__ import DEFAULT_SECRET
+from tests.lab.tokens import token_of
 from tests.support.ports import free_port
 from tests.support.processes import Node, Processes, base_environment
 from tests.support.servers import run
 
 pytestmark = pytest.mark.servers
 CHECKOUT = Path(__file__).parents[3]
-TOKEN = jwt.encode({"sub": "1", "exp": int(time.time()) + 3600}, DEFAULT_SECRET, algorithm="HS256")
+TOKEN = token_of(secret=DEFAULT_SECRET)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import pytest
 
 from shared.access.actor import Actor
 from shared.access.admission import Banned
-from tests.gateway.transports.conftest import LabServer, StartLab, token
+from tests.gateway.transports.conftest import LabServer, StartLab
+from tests.lab.tokens import token_of
 from tests.support.security_events import events, told
 
 ANN = 1
@@ -37,7 +38,7 @@ async def test_one_websocket_too_many_is_a_security_event(
 ) -> None:
     lab = await start_lab(max_websockets_per_user=1)
     first = await lab.connect(7)
-    assert (await lab.refusal({"token": token(7)}))[0] == 429
+    assert (await lab.refusal({"token": token_of(7)}))[0] == 429
     assert not first.closed
     assert events(caplog) == [("limited", {"user_id": 7, "network": "127.0.0.0/24", "reason": "too many websockets"})]
 
