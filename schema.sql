@@ -1,7 +1,7 @@
 -- The schema of both processes. It can be applied repeatedly: it brings an empty database and every earlier version up to
 -- date, in one transaction and under an advisory lock, so that many nodes can start at once. To change an existing table,
--- add ALTER TABLE ... IF NOT EXISTS below its CREATE. shared/postgres/schema.py
--- applies this file.
+-- add ALTER TABLE ... IF NOT EXISTS below its CREATE. shared/postgres/schema.py applies this file, as the role that owns the
+-- database, and then grants.sql, which says what the processes may do with a table.
 
 BEGIN;
 SELECT pg_advisory_xact_lock(7239870110);
