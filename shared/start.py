@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-from shared.access.secret import jwt_secret
+from shared.access.secret import jwt_secrets
 from shared.folders import why
 from shared.postgres.address import InvalidDatabaseUrl, parsed, with_password
 from shared.pubsub import address_fault
@@ -15,7 +15,7 @@ from shared.settings import InvalidSettings, Settings
 
 
 def settings_to_start_with() -> Settings:
-    """Returns the environment's settings with servers, passwords and secret.
+    """Returns the environment's settings with servers, passwords and secrets.
 
     Connects to nothing. Raises InvalidSettings.
     """
@@ -23,7 +23,7 @@ def settings_to_start_with() -> Settings:
     check_addresses(settings)
     return replace(
         settings,
-        jwt_secret=jwt_secret(settings),
+        jwt_secrets=jwt_secrets(settings),
         database_url=with_password(settings.database_url, settings.database_password),
         redis_url=with_redis_password(settings.redis_url, settings.redis_password),
     )

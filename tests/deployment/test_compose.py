@@ -12,6 +12,7 @@ import yaml
 
 from shared.settings import InvalidSettings, Settings
 from tests.deployment.composefile import Missing, NotKnown, environment, read
+from tests.support.secret import JWT_SECRET
 
 CHECKOUT = Path(__file__).parents[2]
 COMPOSE = read(CHECKOUT / "compose.yaml")
@@ -20,7 +21,7 @@ PROCESSES = ["gateway-1", "gateway-2", "api-1", "api-2"]
 ENDING = ["operator", "postgres-role"]
 """These services do their work once and end."""
 NGINX = CHECKOUT / "deploy" / "nginx"
-SECRETS = {"JWT_SECRET": "x" * 32, "POSTGRES_PASSWORD": "p@ss:/word", "REDIS_PASSWORD": "p@ss:/word"}
+SECRETS = {"JWT_SECRETS": JWT_SECRET, "POSTGRES_PASSWORD": "p@ss:/word", "REDIS_PASSWORD": "p@ss:/word"}
 
 
 @pytest.mark.parametrize("name", [*PROCESSES, "operator"])
@@ -28,8 +29,8 @@ def test_the_settings_are_valid_in_production(name: str) -> None:
     settings = Settings.from_environment(environment(SERVICES[name], SECRETS))
     assert settings.is_production
     assert settings.rate_limits
-    with pytest.raises(InvalidSettings, match="JWT_SECRET"):
-        Settings.from_environment(environment(SERVICES[name], {**SECRETS, "JWT_SECRET": "short"}))
+    with pytest.raises(InvalidSettings, match="JWT_SECRETS"):
+        Settings.from_environment(environment(SERVICES[name], {**SECRETS, "JWT_SECRETS": "short"}))
 
 
 @pytest.mark.parametrize("missing", SECRETS)

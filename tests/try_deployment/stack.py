@@ -17,7 +17,7 @@ from typing import Any
 from tests.try_deployment.engine import CommandFailed, Engine, NoEngine
 
 CHECKOUT = Path(__file__).parents[2]
-SECRETS = ("JWT_SECRET", "POSTGRES_PASSWORD", "REDIS_PASSWORD")
+SECRETS = ("JWT_SECRETS", "POSTGRES_PASSWORD", "REDIS_PASSWORD")
 HEALTHY_SECONDS = 90.0
 LOOK_SECONDS = 0.2
 """How often the engine is asked for states that it does not report by itself."""

@@ -26,7 +26,7 @@ UPSTREAMS = (CHECKOUT / "deploy" / "nginx" / "upstreams.conf").read_text(encodin
 
 
 def test_the_environment_has_only_the_walks_own_secrets() -> None:
-    given = {"PATH": "/bin", "JWT_SECRET": "x", "POSTGRES_PASSWORD": "y", "COMPOSE_FILE": "z", "AWS_REGION": "a"}
+    given = {"PATH": "/bin", "JWT_SECRETS": "x", "POSTGRES_PASSWORD": "y", "COMPOSE_FILE": "z", "AWS_REGION": "a"}
     environment = environment_of_an_operator(given, "mine")
     assert environment == {"PATH": "/bin", "COMPOSE_PROJECT_NAME": "mine", "COMPOSE_ANSI": "never", "PORT": "0"}
 

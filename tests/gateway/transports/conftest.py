@@ -104,7 +104,7 @@ async def start_lab() -> AsyncIterator[StartLab]:
     async with aiohttp.ClientSession() as client:
 
         async def start(hub: MemoryHub | None = None, admit: Admit | None = None, **settings: object) -> LabServer:
-            chosen = replace(Settings(jwt_secret=SECRET), **settings)  # type: ignore[arg-type]
+            chosen = replace(Settings(jwt_secrets=(SECRET,)), **settings)  # type: ignore[arg-type]
             endpoint = lab_node(chosen, MemoryBroker(hub))
             await endpoint.start()
             app = web.Application()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import time
 
@@ -30,7 +31,9 @@ def comes_up(walk: Walk) -> str:
     commands = guide.block(guide.UP)
     if shutil.which("openssl") is None:
         stack.write_secrets(
-            JWT_SECRET=walk.words * 2, POSTGRES_PASSWORD=f"{walk.words}-too", REDIS_PASSWORD=f"{walk.words}-also"
+            JWT_SECRETS=secrets.token_hex(32),
+            POSTGRES_PASSWORD=f"{walk.words}-too",
+            REDIS_PASSWORD=f"{walk.words}-also",
         )
         commands = guide.line(guide.UP)
     started = time.monotonic()

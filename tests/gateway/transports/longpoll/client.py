@@ -30,7 +30,7 @@ SOON = 10.0
 NDJSON = {"content-type": "application/x-ndjson"}
 JSON = {"content-type": "application/json"}
 
-SETTINGS = Settings(jwt_secret=SECRET, node_call_seconds=1.0, drain_seconds=0.1)
+SETTINGS = Settings(jwt_secrets=(SECRET,), node_call_seconds=1.0, drain_seconds=0.1)
 
 
 def token_of(user_id: int, seconds: float = 3600, secret: str = SECRET) -> str:
