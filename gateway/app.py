@@ -32,7 +32,7 @@ from shared.settings import Settings
 ENDPOINT = web.AppKey("endpoint", Endpoint)
 
 MOST_SHARED = 500
-"""The most listings, or users, that one statement looks up."""
+"""The most listings or users that one statement looks up."""
 
 
 def add_socket(app: web.Application, endpoint: Endpoint, admit: Admit) -> None:

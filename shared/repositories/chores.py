@@ -1,7 +1,7 @@
-"""Work that must be done now and then, by one process at a time: a row of `chores` has the time of the last turn.
+"""Lets one process at a time do periodic work: each kind of work has a row in `chores`, with the time it was last done.
 
 The row is locked for as long as the work takes, and other processes skip it meanwhile. If the process dies, its
-transaction ends, and the next process takes the turn.
+transaction ends, and another process does the work.
 """
 
 from __future__ import annotations
