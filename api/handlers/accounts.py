@@ -69,7 +69,8 @@ async def login(call: Call) -> answers.LoggedIn:
         new_hash = await services.passwords.hash(body.password)
         if await services.users.replace_password_hash(user.id, password_hash, new_hash):
             password_hash = new_hash
-    device_id = body.device_id if device is not None and body.device_id else services.devices.issue(user.id)
+    # The device keeps its name. Its id is signed anew, because the secret that signed it may be on its way out.
+    device_id = services.devices.issue(user.id) if device is None else services.devices.id_of(device)
     try:
         return await _begin_session(call, user, password_hash, device_id)
     except PasswordChanged:
