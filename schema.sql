@@ -1,7 +1,7 @@
 -- The schema of both processes. It can be applied repeatedly: it brings an empty database and every earlier version up to
 -- date, in one transaction and under an advisory lock, so that many nodes can start at once. To change an existing table,
--- add ALTER TABLE ... IF NOT EXISTS below its CREATE. shared/postgres/schema.py
--- applies this file.
+-- add ALTER TABLE ... IF NOT EXISTS below its CREATE. shared/postgres/schema.py applies this file, as the role that owns the
+-- database, and then grants.sql, which says what the processes may do with a table.
 
 BEGIN;
 SELECT pg_advisory_xact_lock(7239870110);
@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS users (
     ban_reason     text,
     CHECK (deleted_at IS NOT NULL OR (email IS NOT NULL AND password_hash IS NOT NULL))
 );
--- Access tokens without a row in `sessions` that were issued up to then admit nobody.
+-- An access token without a row in `sessions` admits nobody if it was issued at this time or earlier.
 ALTER TABLE users ADD COLUMN IF NOT EXISTS tokens_valid_after timestamptz;
 ALTER TABLE users ADD COLUMN IF NOT EXISTS erased_at timestamptz;
 CREATE INDEX IF NOT EXISTS users_to_erase ON users (deleted_at, id) WHERE deleted_at IS NOT NULL AND erased_at IS NULL;
@@ -178,8 +178,8 @@ CREATE INDEX IF NOT EXISTS listings_search ON listings USING gin (search) WITH (
     WHERE trashed_at IS NULL;
 
 -- The words of titles, makes and models that all visitors can read, each with the number of its sellers. Searches use them
--- to correct misspelled words and to complete unfinished ones. shared/repositories/vocabulary.py collects them now and
--- then: no trigger adds a word, so nobody learns from the vocabulary what is not on show.
+-- to correct misspelled words and to complete unfinished ones. shared/repositories/vocabulary.py collects them from time to
+-- time. No trigger adds a word, so nobody learns from the vocabulary what is not on show.
 CREATE TABLE IF NOT EXISTS vocabulary (
     word text COLLATE "C" PRIMARY KEY,
     uses smallint NOT NULL
@@ -187,7 +187,7 @@ CREATE TABLE IF NOT EXISTS vocabulary (
 CREATE INDEX IF NOT EXISTS vocabulary_trigrams ON vocabulary USING gist (word gist_trgm_ops (siglen = 32));
 
 
--- Earlier versions learned every word from triggers, also those of listings that are not on show.
+-- In earlier versions triggers added every word, also the words of listings that are not on show.
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_trigger WHERE tgname = 'listings_learn_words') THEN
@@ -291,7 +291,7 @@ CREATE TABLE IF NOT EXISTS nodes (
     unheard     bigint      NOT NULL  -- grows when it publishes while the link is away
 );
 
--- What one process at a time does now and then, such as collecting the vocabulary, and when it was last done.
+-- Periodic work that one process at a time does, such as collecting the vocabulary, and when it was last done.
 CREATE TABLE IF NOT EXISTS chores (
     name    text        PRIMARY KEY,
     done_at timestamptz NOT NULL

@@ -17,7 +17,6 @@ from api.problems import (
 from api.schemas import answers
 from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody
 from api.schemas.pages import PageQuery
-from api.security_events import SecurityEvent
 from api.services import Services
 from shared.access.tokens import InvalidToken, new_session_id
 from shared.domain.times import rfc3339
@@ -25,6 +24,7 @@ from shared.domain.users import PasswordChanged, User
 from shared.logs import log_of
 from shared.repositories.sessions import Refresh
 from shared.repositories.users import KeptToken
+from shared.security_events import SecurityEvent
 
 log = log_of(__name__)
 
@@ -56,7 +56,7 @@ async def login(call: Call) -> answers.LoggedIn:
         is_right = await limits.guess_from_device(device, check)
     else:
         if device is not None:
-            # Another account's device is worth nothing here.
+            # The device belongs to another account, so this log-in counts as one from an unknown device.
             await limits.login(call.request)
             device = None
         is_right = await limits.guess(call.request, account.name, check)
@@ -69,7 +69,8 @@ async def login(call: Call) -> answers.LoggedIn:
         new_hash = await services.passwords.hash(body.password)
         if await services.users.replace_password_hash(user.id, password_hash, new_hash):
             password_hash = new_hash
-    device_id = body.device_id if device is not None and body.device_id else services.devices.issue(user.id)
+    # The device keeps its name. Its id is signed anew, because the secret that signed it may be on its way out.
+    device_id = services.devices.issue(user.id) if device is None else services.devices.id_of(device)
     try:
         return await _begin_session(call, user, password_hash, device_id)
     except PasswordChanged:
@@ -179,6 +180,10 @@ async def leave(call: Call) -> None:
 
 
 async def _begin_session(call: Call, user: User, checked_hash: str, device_id: str) -> answers.LoggedIn:
+    """Returns the answer with the tokens of a new session.
+
+    Raises PasswordChanged if the user's password is no longer the one that was checked.
+    """
     call.is_of(user.id)
     services = call.services
     session_id = new_session_id()

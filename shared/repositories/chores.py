@@ -1,8 +1,8 @@
-"""Work that must be done now and then, by one process at a time: a row of `chores` has the time of the last turn.
+"""Lets one process at a time do periodic work: each kind of work has a row in `chores`, with the time it was last done.
 
 Work has one or more steps, each in a transaction of its own. The row is locked for as long as a step takes, and other
-processes skip it meanwhile. If the process dies, its transaction ends, and the next process takes the turn: what
-earlier steps have done stays done.
+processes skip it meanwhile. If the process dies, its transaction ends, and another process goes on: what earlier steps
+have done stays done.
 """
 
 from __future__ import annotations

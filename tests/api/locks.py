@@ -25,7 +25,7 @@ class Held:
         assert await self._transaction.fetch(_KILL) == [(True,)]
 
     async def until_waiting(self, count: int, *unless: asyncio.Task[Any]) -> None:
-        """Return when `count` statements wait for a lock, or one of the tasks is done."""
+        """Wait until `count` statements wait for a lock, or one of the tasks is done."""
         async with asyncio.timeout(60):
             # Each question is a trip to the server, during which the others go on.
             while (await self._transaction.fetch(_WAITING))[0][0] < count and not any(task.done() for task in unless):
@@ -37,7 +37,7 @@ Hold = Callable[[str], AbstractAsyncContextManager[Held]]
 
 
 def holder(database: Database) -> Hold:
-    """Returns what takes locks on connections of this database."""
+    """Returns a function that takes locks, each on a connection of its own to this database."""
 
     @asynccontextmanager
     async def holding(sql: str) -> AsyncIterator[Held]:
