@@ -55,7 +55,7 @@ async def seed(settings: Settings, options: argparse.Namespace) -> None:
 
 async def token(settings: Settings, options: argparse.Namespace) -> None:
     """Print an access token for each user, valid for a day."""
-    tokens = Tokens(settings.jwt_secret, settings.access_token_seconds)
+    tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
     async with _database(settings) as database:
         users = UserRepository(database)
         for user_id in options.user_ids:

@@ -23,7 +23,7 @@ from development.child import ServerFailed
 from development.claim import AlreadyRunning, Claim
 from development.postgres import OWNER, EmbeddedPostgres
 from development.redis import EmbeddedRedis
-from shared.access.secret import jwt_secret
+from shared.access.secret import jwt_secrets
 from shared.folders import make_folder, why
 from shared.postgres import DatabaseUnavailable
 from shared.postgres.address import with_password
@@ -138,7 +138,7 @@ class Supervisor:
             raise CannotRun(f"DATA_DIRECTORY: the folder {directory} cannot be used: {why(error)}") from None
         with Claim(directory) as claim:
             self._check_ports()
-            jwt_secret(self._settings)
+            jwt_secrets(self._settings)
             work = asyncio.create_task(self._serve(claim))
             stop_wanted = asyncio.create_task(self._stop_wanted.wait())
             try:

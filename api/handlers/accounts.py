@@ -69,7 +69,8 @@ async def login(call: Call) -> answers.LoggedIn:
         new_hash = await services.passwords.hash(body.password)
         if await services.users.replace_password_hash(user.id, password_hash, new_hash):
             password_hash = new_hash
-    device_id = body.device_id if device is not None and body.device_id else services.devices.issue(user.id)
+    # The device keeps its name. Its id is signed anew, because the secret that signed it may be on its way out.
+    device_id = services.devices.issue(user.id) if device is None else services.devices.id_of(device)
     try:
         return await _begin_session(call, user, password_hash, device_id)
     except PasswordChanged:
@@ -164,7 +165,12 @@ def _own_token(call: Call) -> KeptToken:
 
 
 async def leave(call: Call) -> None:
-    """Delete your account: your listings go to the trash, and the other side keeps your messages."""
+    """Delete your account: your listings go to the trash, and the other side keeps your messages.
+
+    Your name, address and password are erased at once. Moderators see your listings in the trash until these are erased
+    for good, with their pictures, as many days later as the server's ERASE_AFTER_DAYS says (30 by default). Messages,
+    and replies to other people's listings, stay without your name.
+    """
     body = await call.body(LeaveBody)
     user_id, services = call.user.user_id, call.services
     checked_hash = await _check_password(call, body.current_password)

@@ -144,7 +144,7 @@ async def test_the_command_token_prints_a_line_for_each_user(settings: Settings)
     assert done.returncode == 0
     lines = [line.split(" ") for line in done.stdout.splitlines()]
     assert [line[0] for line in lines] == ["1", "3"]
-    tokens = Tokens(settings.jwt_secret, 60)
+    tokens = Tokens(settings.jwt_secrets, 60)
     assert [tokens.verify(line[1]).user_id for line in lines] == [1, 3]
     failed = command(settings, "token", "99")
     assert (failed.returncode, failed.stdout, failed.stderr) == (1, "", "python -m api: no user 99\n")
@@ -173,8 +173,8 @@ async def test_the_command_schema_prints_whether_it_applied_the_schema(settings:
 @pytest.mark.parametrize(
     ("environment", "named"),
     [
-        ({"JWT_SECRET": "short"}, "JWT_SECRET"),
-        ({"JWT_SECRET": "", "ENVIRONMENT": "production"}, "JWT_SECRET"),
+        ({"JWT_SECRETS": "short"}, "JWT_SECRETS"),
+        ({"JWT_SECRETS": "", "ENVIRONMENT": "production"}, "JWT_SECRETS"),
         ({"DATABASE_URL": "", "ENVIRONMENT": "production"}, "DATABASE_URL"),
         ({"DATABASE_URL": ""}, "make run"),
         ({"DATABASE_URL": "postgresql://me:my-password@127.0.0.1/db?nonsense=1"}, "DATABASE_URL"),
@@ -184,7 +184,7 @@ async def test_the_command_schema_prints_whether_it_applied_the_schema(settings:
 def test_a_wrong_setting_is_reported_in_one_line(tmp_path: Path, environment: dict[str, str], named: str) -> None:
     settings = replace(
         Settings(),
-        jwt_secret=JWT_SECRET,
+        jwt_secrets=(JWT_SECRET,),
         database_url="postgresql://me@127.0.0.1:1/db",
         redis_url="redis://127.0.0.1:1",
         data_directory=tmp_path,

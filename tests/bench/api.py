@@ -174,7 +174,7 @@ async def main(given: argparse.Namespace) -> None:
         settings = Settings(
             database_url=url,
             redis_url=servers.redis.url,
-            jwt_secret="a secret of the benchmark, a secret of the benchmark",
+            jwt_secrets=("a secret of the benchmark and of nobody else on earth",),
             data_directory=directory,
             log_level="WARNING",
             rate_limits=False,

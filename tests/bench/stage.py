@@ -31,7 +31,7 @@ from tests.bench.load_run import Generator, Measured
 from tests.support.ports import free_port, is_free
 from tests.support.processes import Node, Processes
 
-SECRET = "a-secret-of-the-bench-a-secret-of-the-bench"
+SECRET = "a-secret-of-the-bench-and-of-nobody-else-on-earth"
 USERS = 10_000
 TOKEN_SECONDS = 24 * 3600
 DESCRIPTORS_FOR_OTHERS = 500
@@ -92,7 +92,7 @@ class Stage:
     async def nodes(self) -> AsyncIterator[Nodes]:
         """Start nodes on the servers' core. They are stopped with the block."""
         processes = Processes(
-            Settings(jwt_secret=SECRET, rate_limits=False, drain_seconds=0.1), self.directory, nursery=None
+            Settings(jwt_secrets=(SECRET,), rate_limits=False, drain_seconds=0.1), self.directory, nursery=None
         )
         try:
             yield Nodes(self, processes)
@@ -206,6 +206,6 @@ async def stage() -> AsyncIterator[Stage]:
 
 
 def _write_tokens(path: Path) -> None:
-    tokens = Tokens(SECRET, TOKEN_SECONDS)
+    tokens = Tokens((SECRET,), TOKEN_SECONDS)
     lines = (f"{user_id} {tokens.issue(user_id, Role.USER, None)}\n" for user_id in range(1, USERS + 1))
     path.write_text("".join(lines))

@@ -12,6 +12,7 @@ import yaml
 
 from shared.settings import InvalidSettings, Settings
 from tests.deployment.composefile import NotKnown, environment, read
+from tests.support.secret import JWT_SECRET
 
 CHECKOUT = Path(__file__).parents[2]
 COMPOSE = read(CHECKOUT / "compose.yaml")
@@ -20,7 +21,7 @@ PROCESSES = ["gateway-1", "gateway-2", "api-1", "api-2"]
 ENDING = ["operator", "postgres-roles", "schema"]
 """These services do their work once and end."""
 NGINX = CHECKOUT / "deploy" / "nginx"
-SECRETS = {"jwt_secret": "4f1c" * 16, "postgres_password": "p@ss:/word", "redis_password": "p@ss:/words"}
+SECRETS = {"jwt_secrets": JWT_SECRET, "postgres_password": "p@ss:/word", "redis_password": "p@ss:/words"}
 MOUNTED = "/run/secrets/"
 
 
@@ -49,9 +50,9 @@ def test_the_settings_are_valid_in_production(name: str, secrets: Path) -> None:
     settings = settings_of(name, secrets)
     assert settings.is_production
     assert settings.rate_limits
-    assert (settings.jwt_secret, settings.database_password, settings.redis_password) == tuple(SECRETS.values())
-    (secrets / "jwt_secret").write_text("short", encoding="utf-8")
-    with pytest.raises(InvalidSettings, match="JWT_SECRET"):
+    assert (*settings.jwt_secrets, settings.database_password, settings.redis_password) == tuple(SECRETS.values())
+    (secrets / "jwt_secrets").write_text("short", encoding="utf-8")
+    with pytest.raises(InvalidSettings, match="JWT_SECRETS"):
         settings_of(name, secrets)
 
 
@@ -301,7 +302,7 @@ def test_the_guide_has_no_command_that_bypasses_compose_up(command: str) -> None
         {"networks": {"back": {"driver": "host"}}},
         {"volumes": {"pictures": {"external": True}}},
         {"include": ["other.yaml"]},
-        {"secrets": {"jwt_secret": {"environment": "JWT_SECRET"}}},
+        {"secrets": {"jwt_secrets": {"environment": "JWT_SECRETS"}}},
         {"services": {"redis": {"secrets": ["other"]}}},
         {"configs": {}},
     ],

@@ -35,6 +35,7 @@ from tests.support.client import Rest, Socket
 from tests.support.node_tests import run_tests
 from tests.support.processes import CHECKOUT, Processes, base_environment, environment_of
 from tests.support.roles import as_owner
+from tests.support.secret import JWT_SECRET
 
 TEXT = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
@@ -87,7 +88,7 @@ async def test_the_example_of_a_route_works(database_url: str, monkeypatch: pyte
     monkeypatch.setattr(api.app, "ROUTES", (*ROUTES, added))
 
     # A size that no other test uses, because the OpenAPI document is cached by this size.
-    settings = Settings(database_url=database_url, jwt_secret="x" * 32, rate_limits=False, max_picture_bytes=4711)
+    settings = Settings(database_url=database_url, jwt_secrets=(JWT_SECRET,), rate_limits=False, max_picture_bytes=4711)
     database = Database(settings)
     rows = Rows(database)
     [seller] = add_users(database_url, 1)

@@ -50,7 +50,7 @@ async def start_lab_node(
     endpoint = lab_node(settings, broker, node_id=node_id)
     await endpoint.start()
     app = web.Application()
-    add_socket(app, endpoint, admit or LabAdmission(settings.jwt_secret))
+    add_socket(app, endpoint, admit or LabAdmission(settings.jwt_secrets[0]))
     # The product starts its server like this. aiohttp's test server would cancel handlers of lost clients.
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=shutdown_seconds)
     await runner.setup()

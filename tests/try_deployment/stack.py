@@ -17,7 +17,7 @@ from typing import Any
 from tests.try_deployment.engine import CommandFailed, Engine, NoEngine
 
 CHECKOUT = Path(__file__).parents[2]
-SECRETS = ("jwt_secret", "postgres_password", "redis_password")
+SECRETS = ("jwt_secrets", "postgres_password", "redis_password")
 """The names of the files in the folder `secrets`."""
 HEALTHY_SECONDS = 90.0
 LOOK_SECONDS = 0.2

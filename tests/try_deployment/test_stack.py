@@ -57,8 +57,8 @@ def test_the_secrets_are_files_that_every_user_of_a_container_can_read(tmp_path:
     assert stack.secrets() == dict.fromkeys(SECRETS, "x" * 48)
     files = [tmp_path / each["file"] for each in yaml.safe_load(COMPOSE)["secrets"].values()]
     assert {path.stat().st_mode & 0o777 for path in files} == {0o444}
-    stack.write_secrets(jwt_secret="y")
-    assert stack.secrets() == {"jwt_secret": "y"}
+    stack.write_secrets(jwt_secrets="y")
+    assert stack.secrets() == {"jwt_secrets": "y"}
 
 
 def test_the_scratch_folder_is_removed() -> None:

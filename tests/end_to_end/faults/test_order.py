@@ -23,7 +23,7 @@ WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' 
 
 async def joined(world: World, node: Node, user_id: int, after_id: int = 0) -> tuple[Socket, list[dict[str, Any]]]:
     """A socket that has joined the user's own topic, and the missed messages in the answer to the join."""
-    token = Tokens(world.settings.jwt_secret, 600).issue(user_id, Role.USER, None)
+    token = Tokens(world.settings.jwt_secrets, 600).issue(user_id, Role.USER, None)
     socket = await Socket.connect(node.socket_url, token)
     answer = await socket.join(f"private_chat:{user_id}", {"after_id": after_id})
     assert answer["status"] == "ok", answer

@@ -115,7 +115,7 @@ async def test_an_expired_token_closes_its_sockets_unless_the_client_has_sent_a_
     world: World, people: People, redis_is_away: bool
 ) -> None:
     bob = people.bob
-    short = Tokens(world.settings.jwt_secret, 600).issue(bob.id, Role.USER, None, seconds=3)
+    short = Tokens(world.settings.jwt_secrets, 600).issue(bob.id, Role.USER, None, seconds=3)
     async with AsyncExitStack() as stack:
         ends = [await stack.enter_async_context(await Socket.connect(n.socket_url, short)) for n in people.nodes]
         renewed = [await stack.enter_async_context(await Socket.connect(n.socket_url, short)) for n in people.nodes]

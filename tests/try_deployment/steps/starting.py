@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import time
 
@@ -32,7 +33,9 @@ def comes_up(walk: Walk) -> str:
     commands = guide.block(guide.UP)
     if shutil.which("openssl") is None:
         stack.write_secrets(
-            jwt_secret=walk.words * 2, postgres_password=f"{walk.words}-too", redis_password=f"{walk.words}-also"
+            jwt_secrets=secrets.token_hex(32),
+            postgres_password=f"{walk.words}-too",
+            redis_password=f"{walk.words}-also",
         )
         commands = guide.line(guide.UP)
     started = time.monotonic()

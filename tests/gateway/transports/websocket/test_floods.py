@@ -81,7 +81,7 @@ async def test_a_client_that_vanishes_during_its_flood_takes_no_broadcast_from_o
     )
     await lab.until(lambda: any(connection.backlog >= 10 for connection in lab.endpoint.connections))
     await flooding.close()
-    # The node reads again after the slow join. Only then it notices that the client is gone.
+    # The node reads again after the slow join, and only then notices that the client is gone.
     while len(lab.endpoint.connections) == 2:
         lab.endpoint.broadcast("lab:ok", "news", {"n": 1})
         assert json.loads((await other.receive()).payload)[4] == {"n": 1}

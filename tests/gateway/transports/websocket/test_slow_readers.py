@@ -1,4 +1,4 @@
-"""Tests clients that read slowly or not at all: what they still get, and when they are closed. Nobody waits for one."""
+"""Tests clients that read slowly or not at all: what they still get, when they are closed, and that nobody waits."""
 
 from __future__ import annotations
 
