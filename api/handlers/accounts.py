@@ -8,8 +8,10 @@ from typing import Any
 from api.answers import Page
 from api.call import Call
 from api.pagination import decode_cursor, page
+from api.password_rules import account_fault
 from api.problems import (
     BannedUser,
+    Invalid,
     InvalidRefreshToken,
     WrongCredentials,
     WrongPassword,
@@ -33,6 +35,7 @@ async def register(call: Call) -> answers.LoggedIn:
     """Register, and be logged in."""
     body = await call.body(RegisterBody)
     services = call.services
+    _refuse_password_of(body.password, body.name, body.email)
     password_hash = await services.passwords.hash(body.password)
     user = await services.users.create(body.email, body.name, password_hash)
     return await _begin_session(call, user, password_hash, services.devices.issue(user.id))
@@ -89,14 +92,18 @@ async def refresh(call: Call) -> answers.SignedIn:
     await services.rate_limits.refresh(session_id)
     settings = services.settings
     result = await services.sessions.refresh(
-        session_id, generation, settings.refresh_token_seconds, grace_seconds=settings.refresh_grace_seconds
+        session_id,
+        generation,
+        settings.refresh_token_seconds,
+        longest_seconds=settings.session_seconds,
+        grace_seconds=settings.refresh_grace_seconds,
     )
     if result.user_id:
         call.is_of(result.user_id)
     match result.outcome:
         case Refresh.ROTATED:
             user = await services.users.by_id(result.user_id)
-            return answers.SignedIn(**_tokens(services, user, session_id, result.generation))
+            return answers.SignedIn(**_tokens(services, user, session_id, result.generation, result.seconds_left))
         case Refresh.BANNED:
             raise BannedUser
         case Refresh.REUSED:
@@ -129,7 +136,11 @@ async def change(call: Call) -> answers.Profile:
     checked_hash = None
     if body.current_password is not None and (body.email is not None or body.password is not None):
         checked_hash = await _check_password(call, body.current_password)
-    password_hash = None if body.password is None else await services.passwords.hash(body.password)
+    password_hash = None
+    if body.password is not None:
+        now = await services.users.by_id(user_id)
+        _refuse_password_of(body.password, body.name or now.name, body.email or now.email)
+        password_hash = await services.passwords.hash(body.password)
     user = await services.users.update(
         user_id,
         kept=_own_token(call),
@@ -182,19 +193,19 @@ async def _begin_session(call: Call, user: User, checked_hash: str, device_id: s
     call.is_of(user.id)
     services = call.services
     session_id = new_session_id()
-    await services.sessions.begin(
-        session_id, user.id, services.settings.refresh_token_seconds, checked_hash=checked_hash
-    )
-    return answers.LoggedIn(**_tokens(services, user, session_id, 0), device_id=device_id)
+    seconds = min(services.settings.refresh_token_seconds, services.settings.session_seconds)
+    await services.sessions.begin(session_id, user.id, seconds, checked_hash=checked_hash)
+    return answers.LoggedIn(**_tokens(services, user, session_id, 0, seconds), device_id=device_id)
 
 
-def _tokens(services: Services, user: User, session_id: str, generation: int) -> dict[str, Any]:
-    """Returns the fields of SignedIn."""
+def _tokens(services: Services, user: User, session_id: str, generation: int, seconds_left: float) -> dict[str, Any]:
+    """Returns the fields of SignedIn. No token outlives its session, which lasts for `seconds_left`."""
+    seconds = min(services.tokens.access_seconds, int(seconds_left))
     return {
         "user": answers.profile(user),
-        "access_token": services.tokens.issue(user.id, user.role, session_id),
+        "access_token": services.tokens.issue(user.id, user.role, session_id, seconds=seconds),
         "refresh_token": services.tokens.issue_refresh(session_id, generation),
-        "expires_in": services.tokens.access_seconds,
+        "expires_in": seconds,
     }
 
 
@@ -209,6 +220,13 @@ async def _check_password(call: Call, password: str) -> str:
     if not await services.rate_limits.guess_in_session(call.user.session_id, check):
         raise WrongPassword
     return password_hash
+
+
+def _refuse_password_of(password: str, name: str, email: str) -> None:
+    """Raises Invalid if somebody who knows the account could guess the new password."""
+    fault = account_fault(password, (name, email))
+    if fault:
+        raise Invalid({"password": [fault]})
 
 
 def _banned(user: User) -> BannedUser:
