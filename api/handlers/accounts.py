@@ -21,8 +21,9 @@ from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody,
 from api.schemas.pages import PageQuery
 from api.services import Services
 from shared.access.tokens import InvalidToken, new_session_id
+from shared.domain.names import OF_STAFF, name_fault, sounds_like_staff, tidied
 from shared.domain.times import rfc3339
-from shared.domain.users import PasswordChanged, User
+from shared.domain.users import PasswordChanged, Role, User
 from shared.logs import log_of
 from shared.repositories.sessions import Refresh
 from shared.repositories.users import KeptToken
@@ -35,9 +36,10 @@ async def register(call: Call) -> answers.LoggedIn:
     """Register, and be logged in."""
     body = await call.body(RegisterBody)
     services = call.services
-    _refuse_password_of(body.password, body.name, body.email)
+    name = _new_name(body.name, Role.USER)
+    _refuse_password_of(body.password, name, body.email)
     password_hash = await services.passwords.hash(body.password)
-    user = await services.users.create(body.email, body.name, password_hash)
+    user = await services.users.create(body.email, name, password_hash)
     return await _begin_session(call, user, password_hash, services.devices.issue(user.id))
 
 
@@ -136,15 +138,19 @@ async def change(call: Call) -> answers.Profile:
     checked_hash = None
     if body.current_password is not None and (body.email is not None or body.password is not None):
         checked_hash = await _check_password(call, body.current_password)
-    password_hash = None
-    if body.password is not None:
+    name, password_hash = body.name, None
+    if name is not None or body.password is not None:
         now = await services.users.by_id(user_id)
-        _refuse_password_of(body.password, body.name or now.name, body.email or now.email)
-        password_hash = await services.passwords.hash(body.password)
+        # A name from before these rules stays, also if a form sends it again.
+        if name is not None and name != now.name:
+            name = _new_name(name, now.role)
+        if body.password is not None:
+            _refuse_password_of(body.password, name or now.name, body.email or now.email)
+            password_hash = await services.passwords.hash(body.password)
     user = await services.users.update(
         user_id,
         kept=_own_token(call),
-        name=body.name,
+        name=name,
         email=body.email,
         password_hash=password_hash,
         checked_hash=checked_hash,
@@ -220,6 +226,17 @@ async def _check_password(call: Call, password: str) -> str:
     if not await services.rate_limits.guess_in_session(call.user.session_id, check):
         raise WrongPassword
     return password_hash
+
+
+def _new_name(given: str, role: Role) -> str:
+    """Returns the name as it is stored. Raises Invalid if nobody, or nobody of this role, may have it."""
+    name = tidied(given)
+    fault = name_fault(name)
+    if fault is None and role is Role.USER and sounds_like_staff(name):
+        fault = OF_STAFF
+    if fault:
+        raise Invalid({"name": [fault]})
+    return name
 
 
 def _refuse_password_of(password: str, name: str, email: str) -> None:

@@ -31,7 +31,12 @@ def _is_hard_to_guess(password: str) -> None:
             raise ValidationError(fault)
 
 
-Name = Annotated[str, Text(MAX_NAME_LENGTH)]
+Name = Annotated[
+    str,
+    Text(MAX_NAME_LENGTH),
+    "Stored in Unicode's form NFKC with single spaces. No character is invisible. A word has letters of one alphabet. "
+    "Only moderators and admins may have a name that sounds like the staff.",
+]
 Email = Annotated[str, partial(Storable, validate=[validate.Length(max=MAX_EMAIL_LENGTH), _looks_like_email])]
 NewPassword = Annotated[
     str,
