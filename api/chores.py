@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from functools import partial
 
 from shared.logs import log_of
 from shared.postgres import Database, DatabaseUnavailable
 from shared.repositories.chores import ChoreRepository, Work
+from shared.repositories.erasure import erase_some
 from shared.repositories.vocabulary import rebuild_vocabulary
 from shared.settings import Settings
 
@@ -34,7 +36,10 @@ class Chores:
     def __init__(self, settings: Settings) -> None:
         self._database = Database(replace(settings, database_pool_size=1, database_timeout_seconds=_TIMEOUT_SECONDS))
         self._repository = ChoreRepository(self._database)
-        self._chores = (Chore("vocabulary", settings.vocabulary_seconds, rebuild_vocabulary),)
+        self._chores = (
+            Chore("vocabulary", settings.vocabulary_seconds, rebuild_vocabulary),
+            Chore("erasure", settings.erasure_seconds, partial(erase_some, after_days=settings.erase_after_days)),
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -42,7 +47,7 @@ class Chores:
         self._tasks = [asyncio.create_task(self._keep(chore)) for chore in self._chores]
 
     async def stop(self) -> None:
-        """Stop at once. An unfinished chore changes nothing, and another process does it."""
+        """Stop at once. An unfinished step changes nothing, and another process goes on from there."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

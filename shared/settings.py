@@ -21,6 +21,7 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _MOST_SECONDS = 2_000_000.0
 """About three weeks: close to the longest time that Postgres and timers accept in milliseconds."""
 _MOST_TOKEN_SECONDS = 10 * 365 * 24 * 3600
+_MOST_DAYS = 100 * 365
 _MOST_BYTES = 2**62
 _MOST = 2**31 - 1
 
@@ -109,6 +110,11 @@ class Settings:
     """How often one of the APIs collects the words that correct searches, from all listings on show."""
     correction_seconds: float = 0.2
     """A search whose unknown words cannot be corrected within this time goes on without corrections."""
+
+    erase_after_days: int = 30
+    """Of people who have left, what is personal is erased after this many days."""
+    erasure_seconds: float = 3600.0
+    """How often one of the APIs looks whether there is somebody to erase."""
 
     max_message_batch: int = 200
     """The most private messages that one statement stores."""
@@ -404,6 +410,8 @@ def _most(name: str) -> float:
         return _MOST_TOKEN_SECONDS
     if name.endswith("_seconds"):
         return _MOST_SECONDS
+    if name.endswith("_days"):
+        return _MOST_DAYS
     return _MOST_BYTES if name.endswith("_bytes") else _MOST
 
 

@@ -14,12 +14,13 @@ from shared.running import with_servers
 from shared.settings import InvalidSettings, Settings
 
 
-def settings_to_start_with() -> Settings:
+def settings_to_start_with(*, is_owner: bool = False) -> Settings:
     """Returns the environment's settings, completed: with the servers of a running `make run`, passwords and secrets.
 
+    `is_owner` is for commands that change the schema: they use the database of a running `make run` as its owner.
     Connects to nothing. Raises InvalidSettings.
     """
-    settings = with_servers(Settings.from_environment())
+    settings = with_servers(Settings.from_environment(), is_owner=is_owner)
     check_addresses(settings)
     return replace(
         settings,

@@ -182,7 +182,12 @@ def _own_token(call: Call) -> KeptToken:
 
 
 async def leave(call: Call) -> None:
-    """Delete your account: your listings go to the trash, and the other side keeps your messages."""
+    """Delete your account: your listings go to the trash, and the other side keeps your messages.
+
+    Your name, address and password are erased at once. Moderators see your listings in the trash until these are erased
+    for good, with their pictures, as many days later as the server's ERASE_AFTER_DAYS says (30 by default). Messages,
+    and replies to other people's listings, stay without your name.
+    """
     body = await call.body(LeaveBody)
     user_id, services = call.user.user_id, call.services
     checked_hash = await _check_password(call, body.current_password)

@@ -134,7 +134,8 @@ _TRASH_LISTINGS = Statement(
 )
 _DELETE = Statement(
     "user_delete",
-    """UPDATE users SET deleted_at = now(), email = NULL, password_hash = NULL, name = '', role = 'user'
+    """UPDATE users SET deleted_at = now(), email = NULL, password_hash = NULL, name = '', role = 'user',
+              banned_at = NULL, banned_until = NULL, banned_by = NULL, ban_reason = NULL
        WHERE id = $1 AND deleted_at IS NULL""",
     ("bigint",),
 )
@@ -234,7 +235,7 @@ class UserRepository:
             raise EmailTaken from None
 
     async def delete(self, user_id: int, *, checked_hash: str | None = None) -> None:
-        """Delete the account: its listings go to the trash, its messages stay.
+        """Delete the account: its listings go to the trash, its messages stay. erasure.py erases the rest later.
 
         `checked_hash` is the hash of the password that was checked, if it was. Raises LastAdmin, PasswordChanged or
         UserNotFound.

@@ -36,6 +36,10 @@ _REBUILD = Statement(
 )
 
 
-async def rebuild_vocabulary(transaction: Transaction) -> None:
-    """Replace the vocabulary by the words of the listings on show. Reads all listings, and locks none."""
+async def rebuild_vocabulary(transaction: Transaction) -> bool:
+    """Replace the vocabulary by the words of the listings on show. Reads all listings, and locks none.
+
+    Returns True: it is done in one step.
+    """
     await transaction.execute(_REBUILD, MAX_WORDS_OF_A_LISTING, LEAST_SELLERS, MAX_VOCABULARY)
+    return True

@@ -11,12 +11,18 @@ from shared.postgres import Database, Statement, Transaction
 
 _WAITING = Statement("", "SELECT count(*) FROM pg_locks WHERE NOT granted")
 
+_KILL = Statement("", "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted")
+
 
 class Held:
     """A lock that another connection holds. The statements that need it wait until it is released."""
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
+
+    async def kill_the_waiting(self) -> None:
+        """End the connection that waits for the lock, as the server does when its process dies."""
+        assert await self._transaction.fetch(_KILL) == [(True,)]
 
     async def until_waiting(self, count: int, *unless: asyncio.Task[Any]) -> None:
         """Wait until `count` statements wait for a lock, or one of the tasks is done."""

@@ -18,7 +18,7 @@ from pathlib import Path
 import psycopg2
 
 from development import child
-from development.postgres import PROGRAMS, EmbeddedPostgres
+from development.postgres import OWNER, PROGRAMS, EmbeddedPostgres
 from development.redis import EmbeddedRedis
 from shared.access.tokens import Tokens
 from shared.domain.users import Role
@@ -79,7 +79,7 @@ class Stage:
             self._postgres = EmbeddedPostgres(self.directory / "postgres")
             self._stack.push_async_callback(self._postgres.stop)
             await self._postgres.start()
-            settings = Settings(database_url=self._postgres.url())
+            settings = Settings(database_url=self._postgres.url(role=OWNER))
             await apply_schema(settings)
             database = await Database.connect(settings)
             try:
@@ -127,8 +127,10 @@ class Stage:
             await child.stop(process)
 
     async def sql(self, statement: str) -> None:
-        """Run a statement, and commit."""
-        with closing(psycopg2.connect(await self.database_url())) as connection, connection.cursor() as cursor:
+        """Run a statement as the database's owner, and commit."""
+        await self.database_url()
+        assert self._postgres is not None
+        with closing(psycopg2.connect(self._postgres.url(role=OWNER))) as connection, connection.cursor() as cursor:
             cursor.execute(statement)
             connection.commit()
 

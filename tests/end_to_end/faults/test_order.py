@@ -8,6 +8,7 @@ from typing import Any
 import psycopg2
 import psycopg2.extensions
 
+from development.postgres import ROLE, SUPERUSER
 from shared.access.tokens import Tokens
 from shared.domain.users import Role
 from tests.end_to_end.faults.conftest import World
@@ -37,8 +38,8 @@ async def send(socket: Socket, sender: int, to: int, text: str) -> dict[str, Any
     return response
 
 
-def transaction(world: World) -> psycopg2.extensions.connection:
-    return psycopg2.connect(world.settings.database_url)
+def transaction(world: World, role: str = ROLE) -> psycopg2.extensions.connection:
+    return psycopg2.connect(world.postgres.url(role=role))
 
 
 async def test_a_higher_id_is_not_drawn_before_the_lower_one_has_committed(world: World) -> None:
@@ -73,7 +74,7 @@ async def test_a_join_catches_up_a_lower_id_that_committed_after_a_higher_one_wa
     [node] = await world.gateways(1)
     ann, bob = add_users(world.settings.database_url, 2)
     anns, _ = await joined(world, node, ann)
-    first = transaction(world)
+    first = transaction(world, SUPERUSER)
     async with anns:
         with first.cursor() as cursor:
             cursor.execute("SET LOCAL session_replication_role = replica")
