@@ -113,7 +113,7 @@ async def test_an_unknown_report_is_404(api: Api) -> None:
 
 
 async def test_the_log_has_actor_action_target_time_and_reason_newest_first(api: Api, rows: Rows) -> None:
-    admin, moderator = await api.register("Root", Role.ADMIN), await api.register("Mod", Role.MODERATOR)
+    admin, moderator = await api.register("Root", Role.ADMIN), await api.register("Mona", Role.MODERATOR)
     user = await api.register()
     listing_id = await rows.listing(user.id)
     report = await api.call("POST", f"/api/listings/{listing_id}/reports", 201, who=user, json={"reason": "sold"})
@@ -124,7 +124,7 @@ async def test_the_log_has_actor_action_target_time_and_reason_newest_first(api:
         await api.call("PUT", f"/api/reports/{report['id']}/resolved", 200, who=moderator)
     log = await pages(api, "/api/audit", admin, limit=1)
     assert [(act["actor"]["name"], act["action"], act["target"]["type"], act["target"]["id"]) for act in log] == [
-        ("Mod", "report_resolve", "report", report["id"]),
+        ("Mona", "report_resolve", "report", report["id"]),
         ("Root", "role_change", "user", user.id),
         ("Root", "unban", "user", user.id),
         ("Root", "ban", "user", user.id),
