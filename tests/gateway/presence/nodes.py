@@ -37,7 +37,7 @@ class Network:
 
 class Node:
     def __init__(
-        self, network: Network, name: str, store: Store, lease_seconds: float = LEASE_SECONDS, **limits: int
+        self, network: Network, name: str, store: Store, lease_seconds: float = LEASE_SECONDS, **limits: Any
     ) -> None:
         self.name = name
         self.network = network
