@@ -155,6 +155,8 @@ class Settings:
     """The lifetime of an access token."""
     refresh_token_seconds: int = 30 * 24 * 3600
     """The lifetime of a refresh token, and how long a log-out is stored; at least `access_token_seconds`."""
+    session_seconds: int = 90 * 24 * 3600
+    """A session ends this long after its log-in, however often it is refreshed."""
     refresh_grace_seconds: float = 30.0
     """A refresh token may be used again for this long after its use, for clients that did not get the answer. A second
     use ends the session if it comes later, or if the successor has been used."""
@@ -409,7 +411,7 @@ def split_secrets(text: str) -> tuple[str, ...]:
 
 
 def _most(name: str) -> float:
-    if name in ("access_token_seconds", "refresh_token_seconds"):
+    if name in ("access_token_seconds", "refresh_token_seconds", "session_seconds"):
         return _MOST_TOKEN_SECONDS
     if name.endswith("_seconds"):
         return _MOST_SECONDS

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import pairwise
+
+from shared.domain.guessable import is_sequence, repeats
 
 MINIMUM_SECRET_BYTES = 32
 MOST_SECRETS = 5
@@ -15,7 +16,6 @@ MOST_SECRETS = 5
 
 _LEAST_DIFFERENT = 8
 """Different characters. Of 32 random decimal digits, one secret in 40,000 has fewer than 8 of the ten."""
-_MOST_IN_SEQUENCE = 2 / 3
 _NOT_LETTERS = re.compile(r"[\W_]+")
 # Without blanks and signs, in lower case. None of these is in a random text by chance, and each is in an example that
 # people copy, among them those of jwt.io, Django and docker-compose files.
@@ -55,21 +55,11 @@ def secret_fault(secret: str) -> str | None:
     different = len(set(secret))
     if different < _LEAST_DIFFERENT:
         return f"has only {different} different characters: {_ADVICE}"
-    if _repeats(secret):
+    if repeats(secret):
         return f"repeats one pattern: {_ADVICE}"
-    if _is_sequence(secret):
+    if is_sequence(secret):
         return f"is a sequence of neighbouring characters: {_ADVICE}"
     letters = _NOT_LETTERS.sub("", secret).lower()
     if any(example in letters for example in _EXAMPLES):
         return f"looks like the placeholder of an example: {_ADVICE}"
     return None
-
-
-def _repeats(text: str) -> bool:
-    """True for a pattern that comes at least twice, also if its last separator is missing: `word-word`."""
-    return any(text[length:] == text[:-length] for length in range(1, (len(text) + 1) // 2 + 1))
-
-
-def _is_sequence(text: str) -> bool:
-    near = sum(abs(ord(one) - ord(next_one)) <= 1 for one, next_one in pairwise(text))
-    return near > _MOST_IN_SEQUENCE * (len(text) - 1)

@@ -47,7 +47,7 @@ export class Reports extends View {
         </p>
         ${report.text ? html`<p class="user-text" dir="auto">${report.text}</p>` : nothing}
         <p class="quiet small-text">
-          ${nameOf(report.reporter)}, ${since(report.created_at)} ·
+          <bdi>${nameOf(report.reporter)}</bdi>, ${since(report.created_at)} ·
           ${count(report.report_count, "open report", "open reports")} of this listing
         </p>
       </div>
@@ -63,7 +63,7 @@ export class Reports extends View {
   #resolve(report) {
     return this.acts.do(async () => {
       await api.put(`/api/reports/${report.id}/resolved`);
-      this.reports.items = this.reports.items.filter((one) => one !== report);
+      this.reports.remove(report);
     }, "The report is resolved.");
   }
 }

@@ -50,7 +50,7 @@ export class Trash extends View {
   }
 
   #gone(listing, words) {
-    this.listings.items = this.listings.items.filter((one) => one.id !== listing.id);
+    this.listings.remove(listing);
     this.acts.words = words;
     this.update();
   }
@@ -68,7 +68,7 @@ export class Trash extends View {
       <div class="row-text">
         <p>${listing.title}</p>
         <p class="quiet small-text">
-          ${since(at)} ${by ? html`by ${nameOf(by)}` : nothing} ${reason ? html`· ${reason}` : nothing}
+          ${since(at)} ${by ? html`by <bdi>${nameOf(by)}</bdi>` : nothing} ${reason ? html`· ${reason}` : nothing}
         </p>
       </div>
       <div class="row-buttons">

@@ -12,8 +12,8 @@ import pytest
 from shared.access.tokens import Tokens
 from shared.domain.users import Role
 from tests.end_to_end.faults.conftest import World
-from tests.end_to_end.faults.load import query
 from tests.support.client import PASSWORD, Person, Rest, Socket
+from tests.support.database import query
 from tests.support.processes import Node
 
 
@@ -46,7 +46,7 @@ async def people(world: World) -> AsyncIterator[People]:
     api = await world.processes.api()
     nodes = await world.gateways(2)
     async with Rest(api.url) as rest, AsyncExitStack() as stack:
-        admin, ann, bob = [await rest.register(name) for name in ("Admin", "Ann", "Bob")]
+        admin, ann, bob = [await rest.register(name) for name in ("Ada", "Ann", "Bob")]
         query(world.settings.database_url, "UPDATE users SET role = 'admin' WHERE id = %s RETURNING id", admin.id)
         sockets: dict[int, list[Socket]] = {}
         for person in (ann, bob):

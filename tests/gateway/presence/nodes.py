@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -38,14 +37,7 @@ class Network:
 
 class Node:
     def __init__(
-        self,
-        network: Network,
-        name: str,
-        store: Store,
-        lease_seconds: float = LEASE_SECONDS,
-        *,
-        most_of_key: int = sys.maxsize,
-        most_listed: int = sys.maxsize,
+        self, network: Network, name: str, store: Store, lease_seconds: float = LEASE_SECONDS, **limits: Any
     ) -> None:
         self.name = name
         self.network = network
@@ -55,14 +47,7 @@ class Node:
         self.diffs: list[dict[str, Any]] = []
         self.on_client_diff: Callable[[], None] = lambda: None
         self.tracker = Tracker(
-            name,
-            store,
-            self,
-            lease_seconds=lease_seconds,
-            load_seconds=1.0,
-            sweep_seconds=lease_seconds,
-            most_of_key=most_of_key,
-            most_listed=most_listed,
+            name, store, self, lease_seconds=lease_seconds, load_seconds=1.0, sweep_seconds=lease_seconds, **limits
         )
         self.look_count = 0
         """The number of times that the node has looked at the registry."""
