@@ -330,4 +330,15 @@ END $$;
 CREATE OR REPLACE TRIGGER messages_commit_in_order BEFORE INSERT ON messages
     FOR EACH STATEMENT EXECUTE FUNCTION commit_messages_in_order();
 
+-- Whatever ends somebody's right to send takes a turn among the inserts when it commits (shared/repositories/messages.py).
+-- The triggers are deferred, so that no transaction waits for rows or for its client while it holds the lock.
+DROP TRIGGER IF EXISTS blocks_commit_between_messages ON blocks;
+CREATE CONSTRAINT TRIGGER blocks_commit_between_messages AFTER INSERT ON blocks
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION commit_messages_in_order();
+DROP TRIGGER IF EXISTS users_commit_between_messages ON users;
+CREATE CONSTRAINT TRIGGER users_commit_between_messages AFTER UPDATE OF deleted_at, banned_at, banned_until ON users
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+    WHEN (old.deleted_at IS DISTINCT FROM new.deleted_at OR new.banned_at IS NOT NULL)
+    EXECUTE FUNCTION commit_messages_in_order();
+
 COMMIT;

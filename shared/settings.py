@@ -305,6 +305,11 @@ class Settings:
     """`presence_diff` events that a topic's members get, per second in the long run; past it several become one."""
     presence_diff_burst: int = 20
     """`presence_diff` events of a topic that may come at once."""
+    max_presences_per_user: int = 20
+    """Presences of one user in a topic that a node shows. The connections past it follow when others end."""
+    max_listed_presences: int = 1000
+    """The most presences in the `presence_state` that a client gets when it joins; the clients of larger topics get the
+    others' changes only."""
     drain_seconds: float = 10.0
     """A stopping gateway spreads the closing of its sockets over this time."""
     shutdown_seconds: float = 30.0

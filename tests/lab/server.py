@@ -11,23 +11,16 @@ from shared.pubsub.broker import Broker
 from shared.settings import Settings
 from tests.lab.__main__ import LabAdmission
 from tests.lab.node import lab_node
+from tests.support.address import Listening
 
 
-class LabNode:
+class LabNode(Listening):
     """One node that listens on `port`."""
 
     def __init__(self, endpoint: Endpoint, runner: web.AppRunner) -> None:
         self.endpoint = endpoint
         self.runner = runner
-        self.port: int = runner.addresses[0][1]
-
-    @property
-    def socket_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/socket/websocket"
-
-    @property
-    def longpoll_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/socket/longpoll"
+        self.port = runner.addresses[0][1]
 
     async def stop(self) -> None:
         await self.runner.cleanup()

@@ -34,7 +34,8 @@ class LabServer:
     def __init__(self, node: LabNode, client: aiohttp.ClientSession) -> None:
         self.endpoint = node.endpoint
         self.port = node.port
-        self.url = node.socket_url
+        # aiohttp opens WebSockets at this URL as well.
+        self.url = f"{node.url}/socket/websocket"
         self._node = node
         self._client = client
         self._raw: list[RawSocket] = []
