@@ -15,7 +15,7 @@ AGES = "UPDATE users SET deleted_at = deleted_at - interval '30 days' WHERE id =
 async def test_the_listings_and_picture_files_of_who_left_are_deleted_for_good_and_no_others(
     api: Api, rows: Rows, settings: Settings
 ) -> None:
-    leaver, admin = await api.register("Leaver"), await api.register("Admin", Role.ADMIN)
+    leaver, admin = await api.register("Leaver"), await api.register("Ada", Role.ADMIN)
     category_id = await rows.category()
     listing_id, other_id = [await rows.listing(who.id, category_id) for who in (leaver, admin)]
     for _ in range(2):
