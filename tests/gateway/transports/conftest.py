@@ -11,14 +11,13 @@ import aiohttp
 import jwt
 import pytest
 import uvloop
-from aiohttp import web
 
-from gateway.app import add_socket
 from gateway.runtime.endpoint import Endpoint
 from shared.access.admission import Admit
 from shared.pubsub.memory import MemoryBroker, MemoryHub
 from shared.settings import Settings
 from tests.gateway.transports.raw_socket import RawSocket
+from tests.lab import server as lab_server
 from tests.lab.__main__ import LabAdmission
 from tests.lab.node import lab_node
 from tests.support.secret import JWT_SECRET
@@ -40,10 +39,10 @@ def token(user_id: int = 1, seconds: float = 3600.0, secret: str = SECRET) -> st
 class LabServer:
     """One node with its address and its endpoint. It opens clients, and closes the raw ones after the test."""
 
-    def __init__(self, runner: web.AppRunner, endpoint: Endpoint, client: aiohttp.ClientSession) -> None:
+    def __init__(self, server: lab_server.LabServer, endpoint: Endpoint, client: aiohttp.ClientSession) -> None:
         self.endpoint = endpoint
-        self._runner = runner
-        self.port = runner.addresses[0][1]
+        self.server = server
+        self.port = server.port
         self.url = f"http://127.0.0.1:{self.port}/socket/websocket"
         self._client = client
         self._raw: list[RawSocket] = []
@@ -84,9 +83,7 @@ class LabServer:
 
     async def until_quiet(self) -> None:
         """Wait until nobody is connected any more, and no request is being handled."""
-        server = self._runner.server
-        assert server is not None
-        await self.until(lambda: not self.endpoint.connections and not server.connections)
+        await self.until(lambda: not self.endpoint.connections and not self.server.connections)
 
     async def close(self) -> None:
         for raw in self._raw:
@@ -100,29 +97,22 @@ StartLab = Callable[..., Awaitable[LabServer]]
 async def start_lab() -> AsyncIterator[StartLab]:
     """`await start_lab(hub=..., idle_seconds=...)` starts a node with these settings."""
     labs: list[LabServer] = []
-    runners: list[tuple[web.AppRunner, Endpoint]] = []
     async with aiohttp.ClientSession() as client:
 
         async def start(hub: MemoryHub | None = None, admit: Admit | None = None, **settings: object) -> LabServer:
             chosen = replace(Settings(jwt_secret=SECRET), **settings)  # type: ignore[arg-type]
             endpoint = lab_node(chosen, MemoryBroker(hub))
             await endpoint.start()
-            app = web.Application()
-            add_socket(app, endpoint, admit or LabAdmission(SECRET))
-            # The product starts its server like this. aiohttp's test server would cancel handlers of lost clients.
-            runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-            await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            runners.append((runner, endpoint))
-            labs.append(LabServer(runner, endpoint, client))
+            server = await lab_server.serve(endpoint, admit or LabAdmission(SECRET))
+            labs.append(LabServer(server, endpoint, client))
             return labs[-1]
 
         yield start
         for lab in labs:
             await lab.close()
-    for runner, endpoint in runners:
-        await runner.cleanup()
-        await endpoint.stop()
+    for lab in labs:
+        await lab.server.stop()
+        await lab.endpoint.stop()
 
 
 @pytest.fixture

@@ -13,15 +13,14 @@ from typing import Any
 
 import aiohttp
 import jwt
-from aiohttp import web
 
-from gateway.app import add_socket
 from gateway.runtime.endpoint import Endpoint, new_node_id
 from shared.pubsub.memory import MemoryBroker, MemoryHub
 from shared.pubsub.redis import RedisBroker
 from shared.settings import Settings
 from tests.lab.__main__ import LabAdmission
 from tests.lab.node import lab_node
+from tests.lab.server import LabServer, serve
 from tests.support.secret import JWT_SECRET
 
 SECRET = JWT_SECRET
@@ -38,15 +37,15 @@ def token_of(user_id: int, seconds: float = 3600, secret: str = SECRET) -> str:
 
 
 class LabNode:
-    """One node with its HTTP server."""
+    """One node with its server."""
 
-    def __init__(self, endpoint: Endpoint, runner: web.AppRunner, url: str) -> None:
+    def __init__(self, endpoint: Endpoint, server: LabServer, url: str) -> None:
         self.endpoint = endpoint
-        self.runner = runner
+        self.server = server
         self.url = url
 
     async def stop(self) -> None:
-        await self.runner.cleanup()
+        await self.server.stop()
         await self.endpoint.stop()
 
 
@@ -65,14 +64,8 @@ class Cluster:
             broker = RedisBroker(given, node_id) if self._redis_url else MemoryBroker(self._hub)
             endpoint = lab_node(given, broker, node_id=node_id)
             await endpoint.start()
-            app = web.Application()
-            add_socket(app, endpoint, LabAdmission(SECRET))
-            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-            await runner.setup()
-            site = web.TCPSite(runner, "127.0.0.1", 0)
-            await site.start()
-            host, port = runner.addresses[0][:2]
-            self.nodes.append(LabNode(endpoint, runner, f"http://{host}:{port}/socket/longpoll"))
+            server = await serve(endpoint, LabAdmission(SECRET), shutdown_seconds=0.1)
+            self.nodes.append(LabNode(endpoint, server, f"http://127.0.0.1:{server.port}/socket/longpoll"))
         return self.nodes
 
     async def stop(self) -> None:

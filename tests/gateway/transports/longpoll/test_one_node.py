@@ -438,7 +438,7 @@ async def test_an_interrupted_body_does_not_affect_the_session(
 ) -> None:
     client, node = await connected(http, cluster)
     await client.join("lab:ok")
-    host, port = node.runner.addresses[0][:2]
+    host, port = "127.0.0.1", node.server.port
     for sent in (b"content-length: 100\r\n\r\n[", b"transfer-encoding: chunked\r\n\r\n5\r\n["):
         _, writer = await asyncio.open_connection(host, port)
         writer.write(f"POST /socket/longpoll?token={client.token} HTTP/1.1\r\nhost: x\r\n".encode() + sent)
