@@ -184,6 +184,9 @@ PROTOCOL_ERRORS = {
     "text within a fragmented message": frame(b"[", fin=False) + frame(HEARTBEAT),
     "a close of one byte": frame(b"\x03", CLOSE),
     "a close with an invalid code": frame((1005).to_bytes(2, "big"), CLOSE),
+    "a close with 1006": frame((1006).to_bytes(2, "big"), CLOSE),
+    "a text without a mask": frame(HEARTBEAT, masked=False),
+    "a length that is longer than it need be": frame(HEARTBEAT)[:1] + b"\xfe\x00\x05" + bytes(4) + b"x" * 5,
 }
 
 
@@ -372,8 +375,7 @@ async def test_a_clients_close_is_answered_and_ends_its_channels(lab: LabServer,
     raw = await lab.connect_raw()
     await joined(raw, "lab:ok")
     raw.send(frame(payload, CLOSE))
-    opcode, _ = await raw.receive()
-    assert opcode == CLOSE
+    assert await raw.receive() == (CLOSE, payload[:2] or (1000).to_bytes(2))
     assert await raw.end() == b""
     await lab.until(lambda: not lab.endpoint.connections and not len(lab.endpoint.topics))
 
