@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from api.passwords import hash_now
 from api.realtime import Realtime
-from api.security_events import SecurityEvent
 from api.services import new_node_id
 from shared.access.tokens import Tokens
 from shared.domain.users import LastAdmin, Role, UserNotFound
@@ -20,6 +19,7 @@ from shared.pubsub import broker_for
 from shared.repositories.seed import SeedRepository
 from shared.repositories.seed_listings import ListingSeedRepository
 from shared.repositories.users import UserRepository
+from shared.security_events import SecurityEvent
 from shared.settings import Settings
 
 log = log_of(__name__)

@@ -1,4 +1,4 @@
-"""Device ids: a log-in gives one, and the next log-in from the same device sends it.
+"""Device ids: the answer to a log-in has one, and the next log-in from the same device sends it.
 
 Somebody who guesses passwords uses up an account's allowance for log-ins from unknown devices. A log-in from a device
 that has logged in to this account before has an allowance of its own, so guesses do not keep the owner out

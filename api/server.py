@@ -60,7 +60,7 @@ async def serve(settings: Settings) -> None:
         host=settings.api_host,
         port=settings.api_port,
         keepalive_seconds=settings.keepalive_seconds,
-        shutdown_seconds=settings.shutdown_seconds,
+        finish_seconds=settings.shutdown_seconds,
     )
 
 

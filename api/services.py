@@ -19,7 +19,6 @@ from api.rate_limits import RateLimits
 from api.realtime import Realtime
 from api.request_counts import RequestCounts
 from api.searches import SearchPlaces
-from api.security_events import SecurityEvents
 from shared.access.admission import Admission
 from shared.access.tokens import Tokens
 from shared.membership import Membership
@@ -42,6 +41,7 @@ from shared.repositories.sessions import SessionRepository
 from shared.repositories.shared_reads import SharedReads
 from shared.repositories.trash import TrashRepository
 from shared.repositories.users import UserRepository
+from shared.security_events import SecurityEvents
 from shared.settings import Settings
 
 MOST_SHARED = 100

@@ -33,7 +33,7 @@ ENDPOINT = web.AppKey("endpoint", Endpoint)
 WEBSOCKETS = web.AppKey("websockets", WebSockets)
 
 MOST_SHARED = 500
-"""The most listings, or users, that one statement looks up."""
+"""The most listings or users that one statement looks up."""
 
 
 def add_socket(app: web.Application, endpoint: Endpoint, admit: Admit) -> None:

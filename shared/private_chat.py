@@ -33,6 +33,7 @@ class Chats:
 
     @classmethod
     def of(cls, database: Database, settings: Settings) -> Self:
+        """Returns what events need of this database. Close the writer before the database."""
         messages = MessageRepository(database)
         return cls(messages, MessageWriter.from_settings(messages, settings), BlockRepository(database))
 

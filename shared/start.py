@@ -15,7 +15,7 @@ from shared.settings import InvalidSettings, Settings
 
 
 def settings_to_start_with() -> Settings:
-    """Returns the environment's settings with servers, passwords and secret.
+    """Returns the environment's settings, completed: with the servers of a running `make run`, passwords and secret.
 
     Connects to nothing. Raises InvalidSettings.
     """

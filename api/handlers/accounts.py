@@ -17,7 +17,6 @@ from api.problems import (
 from api.schemas import answers
 from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody
 from api.schemas.pages import PageQuery
-from api.security_events import SecurityEvent
 from api.services import Services
 from shared.access.tokens import InvalidToken, new_session_id
 from shared.domain.times import rfc3339
@@ -25,6 +24,7 @@ from shared.domain.users import PasswordChanged, User
 from shared.logs import log_of
 from shared.repositories.sessions import Refresh
 from shared.repositories.users import KeptToken
+from shared.security_events import SecurityEvent
 
 log = log_of(__name__)
 
@@ -56,7 +56,7 @@ async def login(call: Call) -> answers.LoggedIn:
         is_right = await limits.guess_from_device(device, check)
     else:
         if device is not None:
-            # Another account's device is worth nothing here.
+            # The device belongs to another account, so this log-in counts as one from an unknown device.
             await limits.login(call.request)
             device = None
         is_right = await limits.guess(call.request, account.name, check)
@@ -164,7 +164,12 @@ def _own_token(call: Call) -> KeptToken:
 
 
 async def leave(call: Call) -> None:
-    """Delete your account: your listings go to the trash, and the other side keeps your messages."""
+    """Delete your account: your listings go to the trash, and the other side keeps your messages.
+
+    Your name, address and password are erased at once. Moderators see your listings in the trash until these are erased
+    for good, with their pictures, as many days later as the server's ERASE_AFTER_DAYS says (30 by default). Messages,
+    and replies to other people's listings, stay without your name.
+    """
     body = await call.body(LeaveBody)
     user_id, services = call.user.user_id, call.services
     checked_hash = await _check_password(call, body.current_password)
@@ -174,6 +179,10 @@ async def leave(call: Call) -> None:
 
 
 async def _begin_session(call: Call, user: User, checked_hash: str, device_id: str) -> answers.LoggedIn:
+    """Returns the answer with the tokens of a new session.
+
+    Raises PasswordChanged if the user's password is no longer the one that was checked.
+    """
     call.is_of(user.id)
     services = call.services
     session_id = new_session_id()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 from urllib.parse import parse_qsl
 
@@ -15,6 +14,7 @@ from gateway.protocol.serializer import Serializer, negotiate
 from gateway.transports.upgrade import SUBPROTOCOL
 from shared.access.addresses import forwarded_host
 from shared.access.origins import is_allowed
+from shared.client_address import Received
 from shared.logs import log_of
 from shared.refused_origins import RefusedOrigins
 from shared.settings import Settings
@@ -24,15 +24,11 @@ _refused = RefusedOrigins(log_of(__name__))
 TOKEN_SUBPROTOCOL_PREFIX = "base64url.bearer.phx."
 
 
-class Asking(Protocol):
+class Asking(Received, Protocol):
     """The part of a request that says from which page it comes."""
 
     @property
-    def headers(self) -> Mapping[str, str]: ...
-    @property
     def host(self) -> str: ...
-    @property
-    def remote(self) -> str | None: ...
 
 
 def query_of(query: str) -> dict[str, str]:

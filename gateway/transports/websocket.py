@@ -65,7 +65,6 @@ class WebSocketConnection(Connection, asyncio.Protocol):
     __slots__ = (
         "_counts",
         "_has_ended",
-        "_heard_at",
         "_is_mute",
         "_is_paused",
         "_is_reading",
@@ -73,6 +72,7 @@ class WebSocketConnection(Connection, asyncio.Protocol):
         "_open",
         "_out",
         "_pongs",
+        "_quiet_since",
         "_reader",
         "_transport",
         "_was_heard",
@@ -105,8 +105,9 @@ class WebSocketConnection(Connection, asyncio.Protocol):
         """True if the client sends no more (it has sent FIN)."""
         self._counts = endpoint.counts
         self._was_heard = True
-        """True if anything has come from the client since the last check."""
-        self._heard_at = 0.0
+        """True if something was received since the last check. Noting the time of each frame would cost more."""
+        self._quiet_since = 0.0
+        """Loop time of the last check after which nothing was received."""
 
     def begin(self, received: bytes, has_ended: bool) -> None:
         """Take the transport over, and handle what the client has already sent."""
@@ -306,6 +307,6 @@ class WebSocketConnection(Connection, asyncio.Protocol):
         super().check(now)
         if self._was_heard or self._is_paused:
             self._was_heard = False
-            self._heard_at = now
-        elif now - self._heard_at >= self.endpoint.settings.idle_seconds:
+            self._quiet_since = now
+        elif now - self._quiet_since >= self.endpoint.settings.idle_seconds:
             self.close(IDLE)

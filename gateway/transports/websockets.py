@@ -17,14 +17,12 @@ from gateway.runtime.refusals import (
     WRONG_SUBPROTOCOL,
 )
 from gateway.transports.handshake import origin_is_allowed, query_of, serializer_of, subprotocols_of
+from gateway.transports.refused import tell_refused
 from gateway.transports.upgrade import Asked, Refusal
 from gateway.transports.websocket import Open, WebSocketConnection
 from shared.access.actor import Actor
 from shared.access.admission import Admit, Refused
-from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
-
-log = log_of(__name__)
 
 PATHS = ("/socket/websocket", "/socket/websocket/")
 
@@ -61,21 +59,20 @@ class WebSockets:
         offer = subprotocols_of(asked.headers)
         token = query.get("token", "") if offer.token is None else offer.token
         if serializer is None:
-            return self._refused(UNKNOWN_VERSION)
+            return self._refused(asked, UNKNOWN_VERSION)
         if not offer.is_good:
-            return self._refused(WRONG_SUBPROTOCOL)
+            return self._refused(asked, WRONG_SUBPROTOCOL)
         if not token:
-            return self._refused(NO_TOKEN)
+            return self._refused(asked, NO_TOKEN)
         if not origin_is_allowed(asked, self._settings):
-            return self._refused(WRONG_ORIGIN)
+            return self._refused(asked, WRONG_ORIGIN)
         if self.endpoint.is_draining:
             return _UNAVAILABLE
         as_of = asyncio.get_running_loop().time()
         try:
             actor = await self._admit(token)
         except Refused as refused:
-            log.info("connection refused", reason=str(refused), user_id=refused.user_id)
-            return self._refused(refused.reason)
+            return self._refused(asked, refused.reason, user_id=refused.user_id)
         except DatabaseUnavailable:
             return _UNAVAILABLE
         return Admitted(serializer, actor, as_of, hdrs.SEC_WEBSOCKET_PROTOCOL in asked.headers)
@@ -88,8 +85,7 @@ class WebSockets:
             return found
         serializer, actor, as_of, has_subprotocol = found
         if self._open_of(actor.user_id) >= self._settings.max_websockets_per_user:
-            log.info("connection refused", reason=TOO_MANY_WEBSOCKETS, user_id=actor.user_id)
-            return self._refused(TOO_MANY_WEBSOCKETS, 429)
+            return self._refused(asked, TOO_MANY_WEBSOCKETS, 429, user_id=actor.user_id)
         answer = asked.switch(has_subprotocol)
         if isinstance(answer, Refusal):
             return answer
@@ -132,8 +128,8 @@ class WebSockets:
         """Returns the number of a user's open WebSockets."""
         return sum(isinstance(one, WebSocketConnection) for one in self.endpoint.connections.of_user(user_id))
 
-    def _refused(self, reason: str, status: int = 403) -> Refusal:
-        self.endpoint.counts.refused.labels(reason).inc()
+    def _refused(self, asked: Asked, reason: str, status: int = 403, *, user_id: int | None = None) -> Refusal:
+        tell_refused(self.endpoint, asked, reason, user_id)
         return Refusal(status)
 
 

@@ -28,7 +28,7 @@ _MAX_EXPIRY = 253402300799  # the last second of the year 9999, after which date
 _MAX_GENERATION = 2**31 - 1
 _MAX_REMEMBERED = 10_000
 # Base64url without padding (RFC 7515, section 2). The last character of an HMAC-SHA256 has two bits that mean nothing:
-# they must be 0. A decoder ignores them, padding and blanks, so that without this rule a token had many spellings.
+# they must be 0. A decoder ignores them, padding and blanks. Without this rule one token would have many spellings.
 _SPELLING = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 _GENERATION = re.compile(r"0|[1-9][0-9]{0,9}")
 
@@ -176,5 +176,5 @@ def _session_id(claims: dict[str, Any], token: str) -> str:
     identifier = claims.get("jti")
     if isinstance(identifier, str) and 0 < len(identifier) <= _MAX_SESSION_ID_LENGTH and is_storable(identifier):
         return f"jti:{claims['sub']}:{identifier}"
-    # Without the signature: only what is signed cannot be spelled in another way.
+    # Without the signature, because only what is signed has a single spelling.
     return "token:" + hashlib.sha256(token.rpartition(".")[0].encode()).hexdigest()

@@ -68,7 +68,7 @@ async def test_all_other_sessions_and_tokens_end(
 
 
 @pytest.mark.parametrize("how", ["password", "everywhere else"])
-async def test_a_token_without_a_session_keeps_itself(api: Api, settings: Settings, how: str) -> None:
+async def test_the_token_of_the_request_is_kept_even_without_a_session(api: Api, settings: Settings, how: str) -> None:
     someone = await api.register()
     kept, *others = without_a_session(settings, someone.id)
     await ended(api, someone, kept, how)

@@ -1,4 +1,4 @@
-"""What strangers send to nginx and never finish costs a bounded amount of memory, and nobody else waits for it."""
+"""A request that a stranger never finishes costs nginx a bounded amount of memory, and nobody else waits for it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def raw(nginx: Nginx, address: str) -> AsyncIterator[Raw]:
 
 
 def bytes_in_files(nginx: Nginx) -> int:
-    """What nginx keeps in files below its folder, which is in memory; it removes a body's name at once."""
+    """Returns how much nginx keeps in files below its folder. nginx removes their names at once."""
     found = 0
     for process in [nginx.process, *nginx.process.children(recursive=True)]:
         for name in os.listdir(f"/proc/{process.pid}/fd"):

@@ -20,8 +20,8 @@ from shared.domain.users import Role
 from shared.pubsub import broker_for
 from shared.pubsub.memory import MemoryBroker
 from shared.settings import Settings
+from tests.lab.listening import serve as listen
 from tests.lab.node import lab_node
-from tests.lab.server import serve as listen
 
 DEFAULT_SECRET = "lab-secret-lab-secret-lab-secret-lab-secret"
 MAX_MESSAGE_BYTES = 8_000_000
@@ -63,7 +63,7 @@ async def serve(port: int, secret: str, redis_url: str) -> None:
 
 
 async def _listen_until_stopped(endpoint: Endpoint, port: int, admit: Admit) -> None:
-    server = await listen(endpoint, admit, port)
+    listening = await listen(endpoint, admit, port)
     try:
         print(f"lab: ws://127.0.0.1:{port}/socket/websocket", flush=True)
         look_for_garbage_rarely()
@@ -73,7 +73,7 @@ async def _listen_until_stopped(endpoint: Endpoint, port: int, admit: Admit) -> 
         await stopped.wait()
         await endpoint.drain()
     finally:
-        await server.stop()
+        await listening.stop()
 
 
 def main() -> None:

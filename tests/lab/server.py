@@ -1,53 +1,56 @@
-"""Serves the channel layer of a node as the product does, with its listener, and nothing else."""
+"""Runs a lab node with its server in the test's own loop."""
 
 from __future__ import annotations
 
-import asyncio
-
-from aiohttp import web
-
-from gateway.app import WEBSOCKETS, add_socket
-from gateway.listener import listen
 from gateway.runtime.endpoint import Endpoint
-from gateway.transports.websockets import WebSockets
 from shared.access.admission import Admit
+from shared.pubsub.broker import Broker
+from shared.settings import Settings
+from tests.lab.__main__ import LabAdmission
+from tests.lab.listening import Listening, serve
+from tests.lab.node import lab_node
 
 
-class LabServer:
-    """A server that listens. The endpoint is started and stopped by the caller."""
+class LabNode:
+    """One node that listens on `port`."""
 
-    def __init__(self, runner: web.AppRunner, listener: asyncio.Server, websockets: WebSockets) -> None:
-        self._listener = listener
-        self._runner = runner
-        self.websockets = websockets
-        self.port: int = listener.sockets[0].getsockname()[1]
+    def __init__(self, endpoint: Endpoint, listening: Listening) -> None:
+        self.endpoint = endpoint
+        self._listening = listening
+        self.port = listening.port
+
+    @property
+    def socket_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/socket/websocket"
+
+    @property
+    def longpoll_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/socket/longpoll"
 
     @property
     def connections(self) -> int:
-        """The number of TCP connections that have begun to send something."""
-        assert self._runner.server is not None
-        return len(self._runner.server.connections) + self.websockets.count
+        """The number of TCP connections that have sent something."""
+        return self._listening.connections
 
     async def stop(self) -> None:
-        """Accept no more connections, and end those that there are."""
-        self._listener.close()
-        await self._runner.cleanup()
+        await self._listening.stop()
+        await self.endpoint.stop()
 
 
-async def serve(endpoint: Endpoint, admit: Admit, port: int = 0, *, shutdown_seconds: float = 1.0) -> LabServer:
-    """Listen on a port of this machine; on a free one if it is 0."""
-    app = web.Application()
-    add_socket(app, endpoint, admit)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=shutdown_seconds)
-    await runner.setup()
-    assert runner.server is not None
-    settings = endpoint.settings
-    listener = await listen(
-        runner.server,
-        app[WEBSOCKETS],
-        "127.0.0.1",
-        port,
-        max_connections=settings.max_connections,
-        head_seconds=settings.request_head_seconds,
-    )
-    return LabServer(runner, listener, app[WEBSOCKETS])
+async def start_lab_node(
+    settings: Settings,
+    broker: Broker,
+    *,
+    node_id: str | None = None,
+    admit: Admit | None = None,
+    shutdown_seconds: float = 1.0,
+) -> LabNode:
+    """Start a node on a free port.
+
+    It admits every token of the settings' secret, unless `admit` decides otherwise. When it stops, requests that are
+    still being answered have `shutdown_seconds`.
+    """
+    endpoint = lab_node(settings, broker, node_id=node_id)
+    await endpoint.start()
+    admitting = admit or LabAdmission(settings.jwt_secret)
+    return LabNode(endpoint, await serve(endpoint, admitting, shutdown_seconds=shutdown_seconds))

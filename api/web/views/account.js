@@ -2,6 +2,7 @@
 
 import { html } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
+import { limits } from "../limits.js";
 import { session } from "../session.js";
 import { Form, formOf, input } from "../ui/form.js";
 import { PagedList } from "../ui/list.js";
@@ -77,7 +78,11 @@ export class Account extends View {
       <h2>Leave Daveslist</h2>
       <details>
         <summary>Delete your account</summary>
-        <p>Your listings go, and so does your name. Messages stay with those you wrote to. This cannot be undone.</p>
+        <p>
+          Your name, address and password are erased at once, and nobody can log in as you. Your listings leave the site;
+          moderators can still look at them for ${limits.erase_after_days} days, in case of fraud. Then they are erased for
+          good, with their pictures. Messages and replies stay with those you wrote to. This cannot be undone.
+        </p>
         ${formOf(this.leaving, { label: "Delete your account", action: "Delete my account", kind: "danger" }, [
           input(this.leaving, { ...PASSWORD_NOW, required: true }),
         ])}

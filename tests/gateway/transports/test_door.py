@@ -13,8 +13,9 @@ from shared.access.actor import Actor
 from shared.domain.users import Role
 from shared.postgres import DatabaseUnavailable
 from tests.gateway.counted import counted
-from tests.gateway.transports.conftest import LabServer, StartLab, token
+from tests.gateway.transports.conftest import LabServer, StartLab
 from tests.gateway.transports.raw_socket import RawSocket, frame
+from tests.lab.tokens import token_of
 from tests.support.waiting import until
 
 HEARTBEAT = frame(b'[null,"h1","phoenix","heartbeat",{}]')
@@ -35,7 +36,7 @@ def upgrade(
     key: str = KEY,
     more: str = "",
 ) -> bytes:
-    target = target or f"/socket/websocket?vsn=2.0.0&token={token()}"
+    target = target or f"/socket/websocket?vsn=2.0.0&token={token_of(1)}"
     return (
         f"{method} {target} {http}\r\nHost: x\r\nConnection: {connection}\r\nUpgrade: {upgrade}\r\n"
         f"Sec-WebSocket-Version: {version}\r\nSec-WebSocket-Key: {key}\r\n{more}\r\n"
@@ -107,7 +108,7 @@ async def test_an_upgrade_and_frames_may_be_sent_behind_another_request_in_one_w
 
 async def test_a_target_may_have_a_host(lab: LabServer) -> None:
     async with connected(lab) as raw:
-        raw.send(upgrade(f"http://x/socket/websocket?vsn=2.0.0&token={token()}"))
+        raw.send(upgrade(f"http://x/socket/websocket?vsn=2.0.0&token={token_of(1)}"))
         assert b" 101 " in await raw.read_head()
         await is_served(raw)
 

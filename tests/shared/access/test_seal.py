@@ -1,4 +1,4 @@
-"""A seal shows that a text comes from this service and is for this place, whatever the text and the place are."""
+"""A seal shows that a text comes from this service and is meant for this place, whatever text and place are."""
 
 from __future__ import annotations
 

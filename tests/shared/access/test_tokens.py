@@ -112,7 +112,7 @@ def test_a_token_has_one_spelling(tokens: Tokens) -> None:
             tokens.verify(odd)
 
 
-def test_the_session_of_a_token_without_an_id_is_that_of_what_is_signed(tokens: Tokens) -> None:
+def test_tokens_without_an_id_have_one_session_if_their_signed_parts_are_equal(tokens: Tokens) -> None:
     tokens_of_one = [jwt.encode({"sub": "7", "exp": NOW + 1, "iat": iat}, SECRET) for iat in (1, 1, 2)]
     sessions = [tokens.verify(token).session_id for token in tokens_of_one]
     assert sessions[0] == sessions[1] != sessions[2]

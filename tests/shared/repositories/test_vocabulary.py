@@ -98,10 +98,11 @@ async def test_one_process_at_a_time_collects_the_words_and_the_next_waits_for_i
     chores, turns = ChoreRepository(words.database), list[int]()
     is_going, may_end = asyncio.Event(), asyncio.Event()
 
-    async def work(_: Transaction) -> None:
+    async def work(_: Transaction) -> bool:
         turns.append(len(turns))
         is_going.set()
         await may_end.wait()
+        return True
 
     first = asyncio.create_task(chores.do("vocabulary", 60, work))
     await is_going.wait()
@@ -116,7 +117,7 @@ async def test_one_process_at_a_time_collects_the_words_and_the_next_waits_for_i
 async def test_a_chore_that_fails_is_due_again(words: Words) -> None:
     chores = ChoreRepository(words.database)
 
-    async def fail(_: Transaction) -> None:
+    async def fail(_: Transaction) -> bool:
         raise KeyError
 
     with pytest.raises(KeyError):

@@ -11,11 +11,9 @@ from gateway.protocol.websocket_reader import BINARY, CLOSE, PING, PONG, TEXT
 from tests.gateway.counted import counted
 from tests.gateway.transports.conftest import LabServer, StartLab
 from tests.gateway.transports.raw_socket import Frame, RawSocket, frame
+from tests.gateway.transports.websocket.frames import HEARTBEAT, HEARTBEAT_REPLY
 from tests.protocol.test_websocket_reader import CASES, Seen
 from tests.protocol.websocket_frames import LIMIT, masked
-
-HEARTBEAT = b'[null,"h1","phoenix","heartbeat",{}]'
-HEARTBEAT_REPLY = b'[null,"h1","phoenix","phx_reply",{"response":{},"status":"ok"}]'
 
 
 def answers(seen: Seen) -> list[Frame]:
