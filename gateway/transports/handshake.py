@@ -33,6 +33,9 @@ class Asking(Received, Protocol):
 
 def query_of(query: str) -> dict[str, str]:
     """Returns the parameters of a raw query by name. If a name occurs twice, the last one counts, as in Phoenix."""
+    if "%" not in query and "+" not in query:
+        # Nothing is encoded. Then this is the same, and takes half the time.
+        return {name: value for name, _, value in (part.partition("=") for part in query.split("&") if part)}
     return dict(parse_qsl(query, keep_blank_values=True))
 
 

@@ -80,6 +80,8 @@ class Asked:
     def _names(self, header: str, token: str) -> bool:
         """True if the token is in the header's list, in any case (RFC 9110, 7.8)."""
         lines = self.headers.getall(header, ())
+        if len(lines) == 1 and lines[0].lower() == token:
+            return True
         return any(one.strip().lower() == token for line in lines for one in line.split(","))
 
     def switch(self, has_subprotocol: bool) -> bytes | Refusal:

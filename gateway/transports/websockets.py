@@ -80,7 +80,7 @@ class WebSockets:
     def open(
         self, asked: Asked, found: Admitted | Refusal, transport: asyncio.Transport
     ) -> WebSocketConnection | Refusal:
-        """Answer 101, and return the connection, which has to `begin`; or return why not, and answer nothing."""
+        """Returns the connection, which has to `begin`; or why there is none."""
         if isinstance(found, Refusal):
             return found
         serializer, actor, as_of, has_subprotocol = found
@@ -89,8 +89,7 @@ class WebSockets:
         answer = asked.switch(has_subprotocol)
         if isinstance(answer, Refusal):
             return answer
-        transport.write(answer)
-        return WebSocketConnection(self.endpoint, serializer, actor, as_of, transport, self._open)
+        return WebSocketConnection(self.endpoint, serializer, actor, as_of, transport, answer, self._open)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Handle a request that aiohttp has read: one that is no upgrade, or not the first thing on its connection.
