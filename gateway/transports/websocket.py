@@ -55,7 +55,7 @@ class Flusher:
             connection.flush()
 
 
-class Open:
+class Shared:
     """What the WebSockets of a node share. `count` is how many TCP connections they have, closing ones included."""
 
     def __init__(self) -> None:
@@ -72,10 +72,10 @@ class WebSocketConnection(Connection, asyncio.Protocol):
         "_is_mute",
         "_is_paused",
         "_limit",
-        "_open",
         "_out",
         "_quiet_since",
         "_reader",
+        "_shared",
         "_transport",
         "_uncounted",
         "_was_heard",
@@ -89,12 +89,12 @@ class WebSocketConnection(Connection, asyncio.Protocol):
         as_of: float,
         transport: asyncio.Transport,
         answer: bytes,
-        open_: Open,
+        shared: Shared,
     ) -> None:
         """`answer` is the one to the request that opens the WebSocket."""
         super().__init__(endpoint, serializer, actor, as_of)
         self._transport = transport
-        self._open = open_
+        self._shared = shared
         self._reader = WebSocketReader(endpoint.settings.max_message_bytes, websocket_mask)
         self._out = [answer]
         self._uncounted = 1
@@ -114,8 +114,8 @@ class WebSocketConnection(Connection, asyncio.Protocol):
 
     def begin(self, received: bytes, has_ended: bool) -> None:
         """Take the transport over, answer, and handle what the client has already sent."""
-        self._open.count += 1
-        self._open.flusher.add(self)
+        self._shared.count += 1
+        self._shared.flusher.add(self)
         self._transport.set_protocol(self)
         self.endpoint.connections.add(self)
         if received and not self._is_mute:
@@ -202,9 +202,8 @@ class WebSocketConnection(Connection, asyncio.Protocol):
     def _answer_the_last(self) -> None:
         if self._is_mute:
             return
-        waiting = self.endpoint.step(self._answered())
-        if type(waiting) is Suspended:
-            waiting.task.add_done_callback(self._leave)
+        if self.is_busy:
+            asyncio.create_task(self._answered()).add_done_callback(self._leave)
         else:
             self._leave()
 
@@ -232,12 +231,12 @@ class WebSocketConnection(Connection, asyncio.Protocol):
         if frame is None or self._is_mute:
             return
         if not self._out:
-            self._open.flusher.add(self)
+            self._shared.flusher.add(self)
         self._out.append(wire(frame))
 
     def _pong(self, payload: bytes) -> None:
         if not self._out:
-            self._open.flusher.add(self)
+            self._shared.flusher.add(self)
         self._out.append(pong_frame(payload))
         self._uncounted += 1
 
@@ -246,7 +245,7 @@ class WebSocketConnection(Connection, asyncio.Protocol):
         if framed is None or self._is_mute:
             return
         if not self._out:
-            self._open.flusher.add(self)
+            self._shared.flusher.add(self)
         self._out.append(framed)
 
     @property
@@ -265,6 +264,7 @@ class WebSocketConnection(Connection, asyncio.Protocol):
         except RuntimeError:
             # The client is gone, and `connection_lost` comes next. uvloop raises; asyncio's own loop drops the bytes.
             out.clear()
+            self._uncounted = 0
             return
         self._counts.frames_out += len(out) - self._uncounted
         self._uncounted = 0
@@ -296,7 +296,7 @@ class WebSocketConnection(Connection, asyncio.Protocol):
         self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._open.count -= 1
+        self._shared.count -= 1
         self._end()
 
     def _end(self) -> None:

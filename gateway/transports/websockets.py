@@ -19,7 +19,7 @@ from gateway.runtime.refusals import (
 from gateway.transports.handshake import origin_is_allowed, query_of, serializer_of, subprotocols_of
 from gateway.transports.refused import tell_refused
 from gateway.transports.upgrade import Asked, Refusal
-from gateway.transports.websocket import Open, WebSocketConnection
+from gateway.transports.websocket import Shared, WebSocketConnection
 from shared.access.actor import Actor
 from shared.access.admission import Admit, Refused
 from shared.postgres import DatabaseUnavailable
@@ -45,12 +45,12 @@ class WebSockets:
         self.endpoint = endpoint
         self._settings = endpoint.settings
         self._admit = admit
-        self._open = Open()
+        self._shared = Shared()
 
     @property
     def count(self) -> int:
         """The number of TCP connections that are WebSockets, also while they close."""
-        return self._open.count
+        return self._shared.count
 
     async def admit(self, asked: Asked) -> Admitted | Refusal:
         """Find out who asks, and whether they may connect. Waits only for what it asks Postgres."""
@@ -89,7 +89,7 @@ class WebSockets:
         answer = asked.switch(has_subprotocol)
         if isinstance(answer, Refusal):
             return answer
-        return WebSocketConnection(self.endpoint, serializer, actor, as_of, transport, answer, self._open)
+        return WebSocketConnection(self.endpoint, serializer, actor, as_of, transport, answer, self._shared)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Handle a request that aiohttp has read: one that is no upgrade, or not the first thing on its connection.
