@@ -1,7 +1,7 @@
 -- The schema of both processes. It can be applied repeatedly: it brings an empty database and every earlier version up to
 -- date, in one transaction and under an advisory lock, so that many nodes can start at once. To change an existing table,
--- add ALTER TABLE ... IF NOT EXISTS below its CREATE. shared/postgres/schema.py
--- applies this file.
+-- add ALTER TABLE ... IF NOT EXISTS below its CREATE. shared/postgres/schema.py applies this file, as the role that owns the
+-- database, and then grants.sql, which says what the processes may do with a table.
 
 BEGIN;
 SELECT pg_advisory_xact_lock(7239870110);
@@ -329,5 +329,16 @@ BEGIN
 END $$;
 CREATE OR REPLACE TRIGGER messages_commit_in_order BEFORE INSERT ON messages
     FOR EACH STATEMENT EXECUTE FUNCTION commit_messages_in_order();
+
+-- Whatever ends somebody's right to send takes a turn among the inserts when it commits (shared/repositories/messages.py).
+-- The triggers are deferred, so that no transaction waits for rows or for its client while it holds the lock.
+DROP TRIGGER IF EXISTS blocks_commit_between_messages ON blocks;
+CREATE CONSTRAINT TRIGGER blocks_commit_between_messages AFTER INSERT ON blocks
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION commit_messages_in_order();
+DROP TRIGGER IF EXISTS users_commit_between_messages ON users;
+CREATE CONSTRAINT TRIGGER users_commit_between_messages AFTER UPDATE OF deleted_at, banned_at, banned_until ON users
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+    WHEN (old.deleted_at IS DISTINCT FROM new.deleted_at OR new.banned_at IS NOT NULL)
+    EXECUTE FUNCTION commit_messages_in_order();
 
 COMMIT;

@@ -94,7 +94,7 @@ class Services:
         database = Database(settings)
         users, listings = UserRepository(database), ListingRepository(database)
         chats = Chats.of(database, settings)
-        tokens = Tokens(settings.jwt_secret, settings.access_token_seconds)
+        tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
         pictures, storage = PictureRepository(database), PictureStorage.from_settings(settings)
         realtime = Realtime(settings, broker, node_id)
         return cls(
@@ -104,7 +104,7 @@ class Services:
             tokens=tokens,
             admission=Admission(tokens, users),
             passwords=Passwords(settings),
-            devices=Devices(settings.jwt_secret),
+            devices=Devices(settings.jwt_secrets),
             rate_limits=RateLimits(settings),
             request_counts=RequestCounts(),
             security_events=SecurityEvents(),

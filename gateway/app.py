@@ -53,7 +53,7 @@ async def create_app(settings: Settings) -> web.Application:
     database = Database(settings)
     chats = Chats.of(database, settings)
     budgets = {name: UserBuckets(*event.budget(settings)) for name, event in EVENTS.items()}
-    tokens = Tokens(settings.jwt_secret, settings.access_token_seconds)
+    tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
     admission = Admission(tokens, UserRepository(database))
     context = Context(
         settings=settings,

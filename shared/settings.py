@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from shared.access.origins import origin_fault
+from shared.access.secret_faults import secrets_fault
 
-MINIMUM_SECRET_BYTES = 32
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _MOST_SECONDS = 2_000_000.0
 """About three weeks: close to the longest time that Postgres and timers accept in milliseconds."""
@@ -34,9 +34,9 @@ class InvalidSettings(ValueError):
     """The environment cannot be used. The message is one line that names the variable."""
 
 
-def _secret() -> Any:
+def _secret(default: str | tuple[str, ...] = "") -> Any:
     """A setting whose value is not shown, and may be in the file that the variable NAME_FILE names instead."""
-    return field(default="", repr=False, metadata={_SECRET: True})
+    return field(default=default, repr=False, metadata={_SECRET: True})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +56,10 @@ class Settings:
     """In any form that redis-py reads; `redis+cluster://` for a Redis Cluster; required in production."""
     redis_password: str = _secret()
     """The password for `redis_url`, unless that has one."""
-    jwt_secret: str = _secret()
-    """The key that signs tokens, at least 32 bytes. Required in production; development makes one and keeps it."""
+    jwt_secrets: tuple[str, ...] = _secret(default=())
+    """The keys of tokens and of messages between processes, with commas between them, each of at least 32 random bytes.
+    The first one signs; what any of them signed is accepted. A single key may be given as JWT_SECRET instead. Required
+    in production; development makes one and keeps it."""
     data_directory: Path = Path(".daveslist")
     """The folder for development's servers, secret and pictures."""
     allowed_origins: tuple[str, ...] = ()
@@ -153,6 +155,8 @@ class Settings:
     """The lifetime of an access token."""
     refresh_token_seconds: int = 30 * 24 * 3600
     """The lifetime of a refresh token, and how long a log-out is stored; at least `access_token_seconds`."""
+    session_seconds: int = 90 * 24 * 3600
+    """A session ends this long after its log-in, however often it is refreshed."""
     refresh_grace_seconds: float = 30.0
     """A refresh token may be used again for this long after its use, for clients that did not get the answer. A second
     use ends the session if it comes later, or if the successor has been used."""
@@ -301,6 +305,11 @@ class Settings:
     """`presence_diff` events that a topic's members get, per second in the long run; past it several become one."""
     presence_diff_burst: int = 20
     """`presence_diff` events of a topic that may come at once."""
+    max_presences_per_user: int = 20
+    """Presences of one user in a topic that a node shows. The connections past it follow when others end."""
+    max_listed_presences: int = 1000
+    """The most presences in the `presence_state` that a client gets when it joins; the clients of larger topics get the
+    others' changes only."""
     drain_seconds: float = 10.0
     """A stopping gateway spreads the closing of its sockets over this time."""
     shutdown_seconds: float = 30.0
@@ -316,6 +325,9 @@ class Settings:
         environ = os.environ if environ is None else environ
         values: dict[str, Any] = {}
         for setting in fields(cls):
+            if setting.name == "jwt_secrets":
+                values[setting.name] = _jwt_secrets(environ)
+                continue
             text = _given(setting.name.upper(), environ, may_be_in_file=_SECRET in setting.metadata)
             if text:
                 values[setting.name] = _parse(setting.name, str(setting.type), text)
@@ -326,11 +338,7 @@ class Settings:
     def _check(self) -> None:
         if self.environment not in ("development", "production"):
             raise InvalidSettings(f"ENVIRONMENT: must be 'development' or 'production', not {self.environment!r}")
-        if self.jwt_secret or self.is_production:
-            length = len(self.jwt_secret.encode())
-            if length < MINIMUM_SECRET_BYTES:
-                raise InvalidSettings(f"JWT_SECRET: must have at least {MINIMUM_SECRET_BYTES} bytes, not {length}")
-        for name in ("database_url", "redis_url"):
+        for name in ("jwt_secrets", "database_url", "redis_url"):
             if self.is_production and not getattr(self, name):
                 raise InvalidSettings(f"{name.upper()}: required in production")
         if self.log_level.upper() not in LOG_LEVELS:
@@ -378,8 +386,32 @@ def _given(name: str, environ: Mapping[str, str], *, may_be_in_file: bool) -> st
     return content
 
 
+def _jwt_secrets(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Returns the list in JWT_SECRETS, or the one secret in JWT_SECRET; empty if neither is given.
+
+    Raises InvalidSettings, whose text has no part of a secret.
+    """
+    several = _given("JWT_SECRETS", environ, may_be_in_file=True)
+    single = _given("JWT_SECRET", environ, may_be_in_file=True)
+    if several and single:
+        raise InvalidSettings("JWT_SECRET: give either this or JWT_SECRETS, not both")
+    if not several and not single:
+        return ()
+    # A single secret may have commas.
+    found = (single,) if single else split_secrets(several)
+    fault = secrets_fault(found)
+    if fault:
+        raise InvalidSettings(f"{'JWT_SECRET' if single else 'JWT_SECRETS'}: {fault}")
+    return found
+
+
+def split_secrets(text: str) -> tuple[str, ...]:
+    """Returns the secrets between commas or, in a file, on lines of their own. Some of them may be empty."""
+    return tuple(re.split(r"\s*[,\n]\s*", text.strip()))
+
+
 def _most(name: str) -> float:
-    if name in ("access_token_seconds", "refresh_token_seconds"):
+    if name in ("access_token_seconds", "refresh_token_seconds", "session_seconds"):
         return _MOST_TOKEN_SECONDS
     if name.endswith("_seconds"):
         return _MOST_SECONDS

@@ -77,6 +77,8 @@ class Endpoint:
             lease_seconds=settings.presence_lease_seconds,
             load_seconds=settings.presence_load_seconds,
             diff_limit=(settings.presence_diffs_per_second, settings.presence_diff_burst),
+            most_of_key=settings.max_presences_per_user,
+            most_listed=settings.max_listed_presences,
         )
         self.counts = Counts()
         self.security_events = SecurityEvents()

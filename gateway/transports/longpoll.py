@@ -77,7 +77,7 @@ class LongPollTransport:
         self._endpoint = endpoint
         self._settings = endpoint.settings
         self._admit = admit
-        self._tokens = SessionTokens(endpoint.settings.jwt_secret)
+        self._tokens = SessionTokens(endpoint.settings.jwt_secrets)
         self._calls = NodeCalls(endpoint)
         self._sessions = LocalSessions(endpoint)
         self._poll_numbers = itertools.count(1)

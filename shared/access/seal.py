@@ -34,7 +34,7 @@ class Seal:
     @classmethod
     def of(cls, settings: Settings, purpose: str) -> Self:
         """Returns the service's seal for one purpose. Deployments with another Redis prefix have another seal."""
-        return cls(keys_for(settings, f"{purpose}, {settings.redis_prefix}"))
+        return cls(keys_for(settings.jwt_secrets, f"{purpose}, {settings.redis_prefix}"))
 
     def sealed(self, place: str, text: bytes) -> bytes:
         """Returns the text and its tag. `place` says what the text is for, such as its topic."""

@@ -16,11 +16,15 @@ class Statement:
 
     A statement with an empty name is not prepared. Its parameters are written `%s`, and `%` is written `%%`. It is for
     SQL that is composed at run time.
+
+    `first` is SQL without parameters that runs before it, in the same trip and the same transaction. A statement sees
+    what was committed when it began. So if `first` waits for a lock, the statement sees what its last holder has done.
     """
 
     name: str
     sql: str
     types: tuple[str, ...] = ()
+    first: str = ""
 
 
 def adapted(parameters: Sequence[Any]) -> Sequence[Any]:

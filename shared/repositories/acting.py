@@ -2,8 +2,8 @@
 
 A request is admitted before it acts. Meanwhile its user may leave, be banned or lose a role. So each act looks at the
 row of its user again, and locks it (`FOR SHARE`): leaving, a ban or a change of the role then waits until the act has
-committed, and an act that comes after it is refused (OWASP ASVS 4.0.3, 11.1.6). Private messages are not checked in
-this way: a lock for each would slow the chat down, and a message of a user who has just left counts as sent before.
+committed, and an act that comes after it is refused (OWASP ASVS 4.0.3, 11.1.6). Private messages keep this promise with
+one lock for many messages, because a lock for each would slow the chat down (messages.py).
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ async def test_a_user_who_leaves_or_is_banned_before_the_row_is_inserted_stores_
 
 @pytest.mark.parametrize("goes", [LEAVES, IS_BANNED], ids=["leaves", "is banned"])
 async def test_a_user_who_has_left_or_is_banned_adds_no_picture(api: Api, rows: Rows, goes: str) -> None:
-    await api.register("Admin")
+    await api.register("Ada")
     seller = await api.register("Seller")
     listing_id = await rows.listing(seller.id)
     pictures = PictureRepository(rows.database)
@@ -81,7 +81,7 @@ async def test_a_user_who_leaves_while_creating_a_listing_leaves_no_listing_behi
 
 
 async def test_a_listing_of_somebody_who_has_left_is_seen_by_nobody(api: Api, rows: Rows) -> None:
-    someone, admin = await api.register("Someone"), await api.register("Admin", Role.ADMIN)
+    someone, admin = await api.register("Someone"), await api.register("Ada", Role.ADMIN)
     listing_id = await rows.listing(someone.id)
     await api.call("GET", f"/api/listings/{listing_id}", 200)
     await rows.execute(LEAVES, someone.id)

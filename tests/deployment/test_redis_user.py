@@ -42,6 +42,8 @@ async def running(directory: Path) -> AsyncIterator[str]:
     """Runs Redis by the command of the compose service. Yields the processes' URL, without the password."""
     programs = directory / "bin"
     programs.mkdir()
+    password = directory / "redis_password"
+    password.write_text(f"{PASSWORD}\n", encoding="utf-8")
     (programs / "valkey-server").symlink_to(program())
     port = free_port()
     shell, script, *options = SERVICES["redis"]["command"]
@@ -51,7 +53,7 @@ async def running(directory: Path) -> AsyncIterator[str]:
             ["/bin/" + shell, script, *options, "--port", str(port), "--bind", "127.0.0.1"],
             death_signal=signal.SIGKILL,
             directory=directory,
-            environment={"PATH": f"{programs}:{os.defpath}", "REDIS_PASSWORD": PASSWORD},
+            environment={"PATH": f"{programs}:{os.defpath}", "REDIS_PASSWORD_FILE": str(password)},
             output=output,
         )
     try:

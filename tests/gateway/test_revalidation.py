@@ -81,7 +81,7 @@ async def node() -> AsyncIterator[Endpoint]:
 
 @pytest.fixture
 async def revalidation(node: Endpoint, people: People) -> AsyncIterator[Revalidation]:
-    watching = Revalidation(node, Admission(Tokens(JWT_SECRET, 3600), people))
+    watching = Revalidation(node, Admission(Tokens((JWT_SECRET,), 3600), people))
     yield watching
     await watching.stop()
 

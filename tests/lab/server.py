@@ -52,5 +52,5 @@ async def start_lab_node(
     """
     endpoint = lab_node(settings, broker, node_id=node_id)
     await endpoint.start()
-    admitting = admit or LabAdmission(settings.jwt_secret)
+    admitting = admit or LabAdmission(settings.jwt_secrets[0])
     return LabNode(endpoint, await serve(endpoint, admitting, shutdown_seconds=shutdown_seconds))

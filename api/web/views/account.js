@@ -4,7 +4,7 @@ import { html } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
 import { limits } from "../limits.js";
 import { session } from "../session.js";
-import { Form, formOf, input } from "../ui/form.js";
+import { Form, formOf, input, passwordHint } from "../ui/form.js";
 import { PagedList } from "../ui/list.js";
 import { View } from "../view.js";
 import { navigate } from "../navigation.js";
@@ -60,6 +60,7 @@ export class Account extends View {
           name: "password",
           label: "New password",
           type: "password",
+          hint: passwordHint(this.password),
           autocomplete: "new-password",
           required: true,
         }),
@@ -68,7 +69,7 @@ export class Account extends View {
       ${this.blocks.rows(
         (one) =>
           html`<li>
-            <span>${one.name}</span>
+            <span><bdi>${one.name}</bdi></span>
             <button class="button small" aria-label=${`Unblock ${one.name}`} @click=${() => this.#unblock(one)}>
               Unblock
             </button>

@@ -27,7 +27,7 @@ class Gateway:
 
     def people(self, count: int) -> list[tuple[int, str]]:
         """The ids and tokens of new users."""
-        tokens = Tokens(self.settings.jwt_secret, 3600)
+        tokens = Tokens(self.settings.jwt_secrets, 3600)
         ids = add_users(self.settings.database_url, count)
         return [(user_id, tokens.issue(user_id, Role.USER, None)) for user_id in ids]
 

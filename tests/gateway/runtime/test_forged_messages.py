@@ -38,7 +38,7 @@ def hub() -> MemoryHub:
 
 @pytest.fixture
 async def node(hub: MemoryHub) -> AsyncIterator[Endpoint]:
-    endpoint = await start_node({"room:*": Room}, hub, Settings(jwt_secret=SECRET))
+    endpoint = await start_node({"room:*": Room}, hub, Settings(jwt_secrets=(SECRET,)))
     yield endpoint
     await endpoint.stop()
 
@@ -64,10 +64,10 @@ FORGED = [
 
 def seals(topic: str, text: bytes) -> list[bytes]:
     """Returns the text without a seal, and with each wrong seal that somebody without the key can put there."""
-    other_secret = Seal.of(Settings(jwt_secret="another secret, of another service altogether"), SEALED_FOR)
-    other_service = Seal.of(Settings(jwt_secret=SECRET, redis_prefix="other:"), SEALED_FOR)
-    genuine = Seal.of(Settings(jwt_secret=SECRET), SEALED_FOR)
-    other_purpose = Seal.of(Settings(jwt_secret=SECRET), "presence")
+    other_secret = Seal.of(Settings(jwt_secrets=("another secret, of another service altogether",)), SEALED_FOR)
+    other_service = Seal.of(Settings(jwt_secrets=(SECRET,), redis_prefix="other:"), SEALED_FOR)
+    genuine = Seal.of(Settings(jwt_secrets=(SECRET,)), SEALED_FOR)
+    other_purpose = Seal.of(Settings(jwt_secrets=(SECRET,)), "presence")
     changed = bytearray(genuine.sealed(topic, text))
     changed[-1] ^= 1
     return [
@@ -126,7 +126,7 @@ async def test_a_forged_message_in_the_name_of_the_node_itself_is_dropped_too(no
 
 
 async def test_nodes_with_the_same_secret_hear_each_other(node: Endpoint, hub: MemoryHub) -> None:
-    other = await start_node({"room:*": Room}, hub, Settings(jwt_secret=SECRET))
+    other = await start_node({"room:*": Room}, hub, Settings(jwt_secrets=(SECRET,)))
     client = Client(other)
     await client.joins("room:1")
     node.broadcast("room:1", "news", {"n": 1})

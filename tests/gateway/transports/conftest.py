@@ -95,7 +95,7 @@ async def start_lab() -> AsyncIterator[StartLab]:
     async with aiohttp.ClientSession() as client:
 
         async def start(hub: MemoryHub | None = None, admit: Admit | None = None, **settings: object) -> LabServer:
-            chosen = replace(Settings(jwt_secret=SECRET), **settings)  # type: ignore[arg-type]
+            chosen = replace(Settings(jwt_secrets=(SECRET,)), **settings)  # type: ignore[arg-type]
             node = await start_lab_node(chosen, MemoryBroker(hub), admit=admit)
             labs.append(LabServer(node, client))
             return labs[-1]

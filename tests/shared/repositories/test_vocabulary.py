@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
+from dataclasses import replace
 
+import psycopg2
 import pytest
 
 from shared.postgres import Database, Statement, Transaction
@@ -12,6 +15,7 @@ from shared.repositories import vocabulary
 from shared.repositories.chores import ChoreRepository
 from shared.repositories.vocabulary import rebuild_vocabulary
 from shared.settings import Settings
+from tests.support.roles import as_owner
 
 
 class Words:
@@ -129,10 +133,12 @@ async def test_applying_the_schema_forgets_the_words_that_earlier_versions_learn
     words: Words, settings: Settings
 ) -> None:
     await words.run("INSERT INTO vocabulary VALUES ('secret', 5)")
-    await words.run("CREATE FUNCTION learn_words() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
-    await words.run("CREATE TRIGGER listings_learn_words AFTER INSERT ON listings EXECUTE FUNCTION learn_words()")
-    await words.run("DROP TABLE IF EXISTS schema_applied")
-    await apply_schema(settings)
+    own = replace(settings, database_url=as_owner(settings.database_url))
+    with closing(psycopg2.connect(own.database_url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute("CREATE FUNCTION learn_words() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
+        cursor.execute("CREATE TRIGGER listings_learn_words AFTER INSERT ON listings EXECUTE FUNCTION learn_words()")
+        cursor.execute("DROP TABLE IF EXISTS schema_applied")
+    await apply_schema(own)
     assert await words.database.fetch(Statement("", "SELECT FROM vocabulary")) == []
     await words.listing("Gazelle")
     assert await words.database.fetch(Statement("", "SELECT FROM vocabulary")) == []

@@ -26,7 +26,7 @@ NDJSON = {"content-type": "application/x-ndjson"}
 JSON = {"content-type": "application/json"}
 OK_REPLY = {"response": {}, "status": "ok"}
 
-SETTINGS = Settings(jwt_secret=JWT_SECRET, node_call_seconds=1.0, drain_seconds=0.1)
+SETTINGS = Settings(jwt_secrets=(JWT_SECRET,), node_call_seconds=1.0, drain_seconds=0.1)
 
 
 class Cluster:
