@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from api.addresses import address_of
 from api.answers import Json, Page
 from api.call import Call
 from api.front_page import FrontPage, listing_page, read_front_page_of
@@ -13,6 +14,7 @@ from api.problems import Forbidden, Invalid, NotFound, Unauthorized
 from api.schemas import answers
 from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, ListingsQuery
 from shared.access.actor import Actor
+from shared.access.addresses import counted_as
 from shared.access.policy import Action, may
 from shared.domain.ids import MAX_ID
 from shared.domain.listings import CategoryNotFound, Sort
@@ -41,7 +43,8 @@ async def find(call: Call) -> Json[Page[answers.Listing]]:
         return Json(front_page)
     call.services.rate_limits.search(call.request)
     viewer, search = Viewer.of(call.actor), call.services.listing_search
-    async with call.services.search_places.place():
+    address = counted_as(address_of(call.request, call.services.settings.trusted_proxies))
+    async with call.services.search_places.place(address):
         found = await search.find(filter, sort, viewer, after=after, limit=limit + 1)
     shown = await call.services.listings.read_many([position.id for position in found[:limit]], call.actor)
     last = found[limit - 1] if len(found) > limit else None
