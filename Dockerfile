@@ -11,6 +11,7 @@ RUN .venv/bin/python -m pip install --disable-pip-version-check --no-cache-dir -
 # The processes do not need an installer.
 RUN .venv/bin/python -m pip uninstall --disable-pip-version-check --yes --quiet pip
 COPY schema.sql ./
+COPY grants.sql ./
 COPY shared shared/
 COPY api api/
 COPY gateway gateway/

@@ -75,7 +75,7 @@ $(VENV)/test.stamp: requirements/test.lock $(VENV)/run.stamp
 	@$(PIP) -r requirements/test.lock
 	@touch $@
 
-# An environment of its own: what it needs is no part of the tests.
+# pip-audit has an environment of its own, because its packages are no part of the tests.
 $(VENV)/audit.stamp: requirements/audit.lock $(BIN)/python
 	@echo 'installing requirements/audit.lock'
 	@$(BIN)/python -m venv --clear $(VENV)/audit

@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Callable
 import uvloop
 
 from api import commands
-from api.server import serve
+from api.server import SchemaMissing, serve
 from shared.domain.users import Role
 from shared.hiding import hide_from_other_processes
 from shared.logs import configure_logs
 from shared.postgres import DatabaseUnavailable
+from shared.postgres.schema import SchemaRefused
 from shared.settings import InvalidSettings, Settings
 from shared.start import settings_to_start_with
 
@@ -29,13 +30,13 @@ def parser() -> argparse.ArgumentParser:
     )
     subparsers = top.add_subparsers(metavar="COMMAND")
 
-    def add(name: str, command: Command, help: str) -> argparse.ArgumentParser:
+    def add(name: str, command: Command, help: str, *, is_owner: bool = False) -> argparse.ArgumentParser:
         subparser = subparsers.add_parser(name, help=help, description=help)
-        subparser.set_defaults(command=command)
+        subparser.set_defaults(command=command, is_owner=is_owner)
         return subparser
 
     add("serve", _serve, "serve the API (the default)")
-    seed = add("seed", commands.seed, "add demo data, fast")
+    seed = add("seed", commands.seed, "add demo data, fast, as the role that owns the database", is_owner=True)
     seed.add_argument("--users", type=_count, default=0, metavar="N", help="user1@example.com and so on, same password")
     seed.add_argument("--listings", type=_count, default=0, metavar="N")
     token = add("token", commands.token, "print `USER_ID TOKEN` lines, each token valid for a day")
@@ -43,8 +44,8 @@ def parser() -> argparse.ArgumentParser:
     role = add("role", commands.role, "give a role to a user")
     role.add_argument("email")
     role.add_argument("role", choices=[role.value for role in Role])
-    add("schema", commands.schema, "apply schema.sql")
-    top.set_defaults(command=_serve)
+    add("schema", commands.schema, "apply schema.sql, as the role that owns the database", is_owner=True)
+    top.set_defaults(command=_serve, is_owner=False)
     return top
 
 
@@ -56,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     hide_from_other_processes()
     try:
-        settings = settings_to_start_with()
+        settings = settings_to_start_with(is_owner=options.is_owner)
     except InvalidSettings as error:
         return _fail(str(error), 2)
     configure_logs(settings)
@@ -66,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(str(error), 2)
     except DatabaseUnavailable as error:
         return _fail(f"DATABASE_URL: the database is away: {error}", 1)
-    except (commands.CommandFailed, OSError) as error:
+    except (commands.CommandFailed, SchemaMissing, SchemaRefused, OSError) as error:
         return _fail(str(error), 1)
     except (KeyboardInterrupt, asyncio.CancelledError):
         return 130

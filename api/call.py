@@ -32,12 +32,12 @@ from api.problems import (
     name_errors,
 )
 from api.schemas.derived import load, names_of
-from api.security_events import SecurityEvent
 from api.services import Services
 from shared.access.actor import Actor
 from shared.access.policy import Action, may
 from shared.domain.ids import parse_id
 from shared.repositories.listing_access import SeenListing
+from shared.security_events import SecurityEvent
 
 Input = TypeVar("Input")
 
@@ -76,7 +76,7 @@ class Call:
         self.request[USER_ID] = user_id
 
     def tell(self, event: SecurityEvent, **what: object) -> None:
-        """Tell the operator of an event that is no failure."""
+        """Count and log a security event that is not a problem. `what` adds fields to who made the request."""
         who = who_asks(self.request, self.services.settings.trusted_proxies)
         self.services.security_events.tell(event, who, what)
 
@@ -212,7 +212,10 @@ def _whole(digits: str) -> int | float:
 
 
 def _load(kind: type[Input], values: Mapping[str, object]) -> Input:
-    """Raises Invalid. Unknown fields never reach the schema, which would spend much time on each of them."""
+    """Returns the values as a `kind`, or raises Invalid.
+
+    Unknown fields never reach the schema, which would spend much time on each of them.
+    """
     declaration: Any = kind
     known = names_of(declaration)
     unknown: dict[str, Any] = {}

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from api.passwords import hash_now
 from api.realtime import Realtime
-from api.security_events import SecurityEvent
 from api.services import new_node_id
 from shared.access.tokens import Tokens
 from shared.domain.users import LastAdmin, Role, UserNotFound
@@ -20,6 +19,7 @@ from shared.pubsub import broker_for
 from shared.repositories.seed import SeedRepository
 from shared.repositories.seed_listings import ListingSeedRepository
 from shared.repositories.users import UserRepository
+from shared.security_events import SecurityEvent
 from shared.settings import Settings
 
 log = log_of(__name__)
@@ -34,13 +34,13 @@ class CommandFailed(Exception):
 
 
 async def schema(settings: Settings, _: argparse.Namespace) -> None:
-    """Apply schema.sql."""
+    """Apply schema.sql and grants.sql. Raises SchemaRefused."""
     is_new = await apply_schema(settings)
     print("schema applied" if is_new else "schema is up to date")
 
 
 async def seed(settings: Settings, options: argparse.Namespace) -> None:
-    """Add demo users and listings."""
+    """Add demo users and listings, after the schema. Raises SchemaRefused."""
     await apply_schema(settings)
     async with _database(replace(settings, database_timeout_seconds=SEED_TIMEOUT_SECONDS)) as database:
         repository = SeedRepository(database)
@@ -55,7 +55,7 @@ async def seed(settings: Settings, options: argparse.Namespace) -> None:
 
 async def token(settings: Settings, options: argparse.Namespace) -> None:
     """Print an access token for each user, valid for a day."""
-    tokens = Tokens(settings.jwt_secret, settings.access_token_seconds)
+    tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
     async with _database(settings) as database:
         users = UserRepository(database)
         for user_id in options.user_ids:

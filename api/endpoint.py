@@ -60,7 +60,7 @@ def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaita
 
     async def answer(request: web.Request) -> web.StreamResponse:
         if is_read:
-            # Before anything asks Postgres.
+            # Counted before Postgres is asked anything, so that a refused read costs little.
             services.rate_limits.read(request)
         actor = await admit(request)
         if limiter is not None:
@@ -72,7 +72,7 @@ def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaita
         try:
             answered = await route.handler(call)
         except NoLongerAllowed:
-            # They have left, were banned or lost the role meanwhile: the answer is that of a request that comes now.
+            # The user has left, was banned or lost the role meanwhile: answer as if the request had come now.
             await admit(request)
             raise
         if not call.input_checked:
@@ -84,10 +84,10 @@ def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaita
 
 
 def _limiter(route: Route) -> Limiter | None:
-    """Returns the limiter to call before the handler; it raises TooManyRequests. None if there is none.
+    """Returns what counts a request before its handler runs and raises TooManyRequests; None if nothing does.
 
-    Reads are counted before the user is known. Log-ins and refreshes are counted by their handlers, because the body
-    says what they count for.
+    Reads are counted earlier, before the user is known. Log-ins and refreshes are counted by their handlers, because
+    the body names the account or the session for which they count.
     """
     if route.method in ("GET", "HEAD") or route.action is Action.SESSION_CREATE:
         return None

@@ -17,7 +17,7 @@ MOST_SUBJECTS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """At most `count` requests in a minute are counted under the key."""
+    """How many requests may be counted under a key in a minute."""
 
     key: str
     count: int

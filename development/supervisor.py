@@ -21,10 +21,13 @@ from pathlib import Path
 from development import child, example, places
 from development.child import ServerFailed
 from development.claim import AlreadyRunning, Claim
-from development.postgres import EmbeddedPostgres
+from development.postgres import OWNER, EmbeddedPostgres
 from development.redis import EmbeddedRedis
-from shared.access.secret import jwt_secret
+from shared.access.secret import jwt_secrets
 from shared.folders import make_folder, why
+from shared.postgres import DatabaseUnavailable
+from shared.postgres.address import with_password
+from shared.postgres.schema import SchemaRefused, apply_schema, is_schema_applied
 from shared.running import Running
 from shared.settings import InvalidSettings, Settings
 from shared.start import check_addresses
@@ -135,7 +138,7 @@ class Supervisor:
             raise CannotRun(f"DATA_DIRECTORY: the folder {directory} cannot be used: {why(error)}") from None
         with Claim(directory) as claim:
             self._check_ports()
-            jwt_secret(self._settings)
+            jwt_secrets(self._settings)
             work = asyncio.create_task(self._serve(claim))
             stop_wanted = asyncio.create_task(self._stop_wanted.wait())
             try:
@@ -176,6 +179,24 @@ class Supervisor:
             database_url=self._postgres.url() if self._postgres else settings.database_url,
             redis_url=self._redis.url if self._redis else settings.redis_url,
         )
+        await self._apply_schema()
+
+    @property
+    def _owner_url(self) -> str:
+        """The database for the role that may change its schema. Of somebody's own Postgres only one role is known."""
+        return self._postgres.url(role=OWNER) if self._postgres else self._settings.database_url
+
+    async def _apply_schema(self) -> None:
+        def used_by(url: str) -> Settings:
+            return replace(self._settings, database_url=with_password(url, self._settings.database_password))
+
+        try:
+            if not await is_schema_applied(used_by(self._settings.database_url)):
+                await apply_schema(used_by(self._owner_url))
+        except DatabaseUnavailable as error:
+            raise CannotRun(f"DATABASE_URL: the database is away: {error}") from None
+        except SchemaRefused as error:
+            raise CannotRun(f"DATABASE_URL: {error}") from None
 
     async def _start_programs(self, claim: Claim) -> None:
         settings = self._settings
@@ -187,9 +208,9 @@ class Supervisor:
             name = f"gateway {number}"
             gateways.append(Program(name, self._gateway_module, settings.gateway_host, port, environment))
         urls = [gateway.url for gateway in gateways]
-        claim.announce(Running(os.getpid(), settings.database_url, settings.redis_url, api.url, urls))
+        claim.announce(Running(os.getpid(), settings.database_url, self._owner_url, settings.redis_url, api.url, urls))
         self._programs = [*gateways, api]
-        await self._add_program(api)  # First, because it applies the schema.
+        await self._add_program(api)  # Alone: a setting that is wrong for all programs is then reported once.
         await asyncio.gather(*map(self._add_program, gateways))
         print(self._banner(api, gateways), flush=True)
 

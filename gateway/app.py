@@ -32,7 +32,7 @@ from shared.settings import Settings
 ENDPOINT = web.AppKey("endpoint", Endpoint)
 
 MOST_SHARED = 500
-"""The most listings, or users, that one statement looks up."""
+"""The most listings or users that one statement looks up."""
 
 
 def add_socket(app: web.Application, endpoint: Endpoint, admit: Admit) -> None:
@@ -51,7 +51,7 @@ async def create_app(settings: Settings) -> web.Application:
     database = Database(settings)
     chats = Chats.of(database, settings)
     budgets = {name: UserBuckets(*event.budget(settings)) for name, event in EVENTS.items()}
-    tokens = Tokens(settings.jwt_secret, settings.access_token_seconds)
+    tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
     admission = Admission(tokens, UserRepository(database))
     context = Context(
         settings=settings,

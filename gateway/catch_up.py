@@ -53,6 +53,7 @@ class RecentSet:
         self._older: set[Hashable] = set()
 
     def add(self, thing: Hashable) -> None:
+        """Remember the thing."""
         if len(self._newer) >= self._size:
             self._older, self._newer = self._newer, set()
         self._newer.add(thing)
@@ -91,6 +92,7 @@ class CatchUp:
             self._task = loop.create_task(self._run())
 
     async def stop(self) -> None:
+        """Stop at once, also while a gap is being read."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

@@ -51,6 +51,7 @@ from gateway.runtime.callbacks import (
 )
 from gateway.runtime.channel_server import ChannelServer
 from shared.access.actor import Actor
+from shared.security_events import SecurityEvent
 
 __all__ = [
     "CLOSED",
@@ -83,6 +84,7 @@ class Channel(Callbacks):
 
     @property
     def topic(self) -> str:
+        """The topic that this channel joined."""
         return self._server.topic
 
     @property
@@ -137,6 +139,10 @@ class Channel(Callbacks):
         `as_of` is the loop time before the actor was looked up.
         """
         self._server.connection.renew(actor, as_of)
+
+    def tell(self, event: SecurityEvent, **what: object) -> None:
+        """Tell the operator, in the log and in the metrics, of something that may be an attack by this user."""
+        self._server.connection.tell(event, channel=type(self).__name__, **what)
 
     # Channels
 

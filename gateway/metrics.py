@@ -35,7 +35,15 @@ def gateway_metrics(endpoint: Endpoint, database: Database, writer: MessageWrite
     endpoint.on_probe(fan_out.observe)
     node = _Node(endpoint, catch_up)
     return Metrics(
-        "gateway", endpoint.node_id, database, endpoint.broker, writer, fan_out, node, *endpoint.counts.collectors
+        "gateway",
+        endpoint.node_id,
+        database,
+        endpoint.broker,
+        writer,
+        fan_out,
+        node,
+        endpoint.security_events,
+        *endpoint.counts.collectors,
     )
 
 

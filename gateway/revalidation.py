@@ -1,7 +1,7 @@
-"""Looks up connected users again: all when messages between nodes may have been lost, one when a message says so.
+"""Looks up connected users again: all after messages between nodes may have been lost, one after a message about them.
 
-A message of another process about a user's rights is only a reason to ask Postgres, whose answer takes effect: it may
-be an old message that somebody has sent again. Until the answer, nothing reaches the channels that watch access.
+A message about a user's rights is only a reason to ask Postgres, because somebody may have sent an old message again.
+Until Postgres has answered, no broadcast reaches the user's channels that watch access.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ class Revalidation:
         self._endpoint = endpoint
         self._admission = admission
         self._wanted = False
-        self._doubted: dict[int, None] = {}
+        self._to_recheck: dict[int, None] = {}
         """The users to look up next: an ordered set."""
         self._held: list[Callable[[], None]] = []
         self._task: asyncio.Task[None] | None = None
         endpoint.on_gap(self.gap)
-        endpoint.connections.on_doubt(self.doubt)
+        endpoint.connections.on_recheck(self.recheck)
 
     def gap(self, _seconds: float) -> None:
         """Look all users up again, soon."""
         self._wanted = True
         self._start()
 
-    def doubt(self, user_id: int) -> None:
-        """Look the user up, soon, and hold what the user's channels get until then."""
+    def recheck(self, user_id: int) -> None:
+        """Look the user up soon, and hold the broadcasts to the user's channels until then."""
         connections = self._endpoint.connections.of_user(user_id)
         if connections:
-            self._doubted[user_id] = None
+            self._to_recheck[user_id] = None
             self._held += [release for connection in connections for release in connection.hold()]
             self._start()
 
@@ -51,24 +51,25 @@ class Revalidation:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def stop(self) -> None:
+        """Stop at once, also between two tries."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
         try:
-            while self._wanted or self._doubted:
+            while self._wanted or self._to_recheck:
                 wanted, self._wanted = self._wanted, False
-                doubted, self._doubted = self._doubted, {}
+                users, self._to_recheck = self._to_recheck, {}
                 held, self._held = self._held, []
                 try:
-                    await self._check_all(list(self._endpoint.connections) if wanted else self._connections_of(doubted))
+                    await self._check_all(list(self._endpoint.connections) if wanted else self._connections_of(users))
                 except DatabaseUnavailable:
-                    # The channels find Postgres away as well, and end: their users' rights are unknown.
+                    # The channels now look up their users themselves, and end if Postgres is away for them too.
                     _release(held)
                     await asyncio.sleep(_RETRY_SECONDS)
                     self._wanted |= wanted
-                    self._doubted = doubted | self._doubted
+                    self._to_recheck = users | self._to_recheck
                 else:
                     _release(held)
         finally:

@@ -46,7 +46,6 @@ async def serve(settings: Settings) -> None:
         name="GATEWAY",
         host=settings.gateway_host,
         port=settings.gateway_port,
-        keepalive_seconds=settings.keepalive_seconds,
         # After the drain, only requests for health and metrics can still be running.
-        shutdown_seconds=1.0,
+        keepalive_seconds=settings.keepalive_seconds,
     )

@@ -53,6 +53,7 @@ class Health:
         self._missing: frozenset[str] = frozenset()
 
     async def live(self, _: web.Request) -> web.Response:
+        """200: a process that answers runs."""
         return _answer(HealthState(status=Status.OK))
 
     async def ready(self, _: web.Request) -> web.Response:

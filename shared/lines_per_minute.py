@@ -13,10 +13,10 @@ Kind = TypeVar("Kind")
 
 
 class LinesPerMinute(Generic[Kind]):
-    """The number of kinds must be small: each is remembered for a minute."""
+    """Decides which lines may be written. Every kind is remembered for a minute, so there must be few kinds."""
 
     def __init__(self, report: Callable[[Kind, int], None], clock: Callable[[], float] = time.monotonic) -> None:
-        """After a minute, `report` gets each kind of which lines were left out, and their number."""
+        """With the first line after a minute, `report` gets each kind that lacks lines, and how many."""
         self._report = report
         self._clock = clock
         self._since = clock()

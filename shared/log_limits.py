@@ -1,7 +1,7 @@
-"""Bounds the log: of one event only so many lines a second are written, and fewer from one source.
+"""Bounds the lines that are written about one event in a second, and those of them that one source causes.
 
 Clients can cause many kinds of lines at will, and a full disk stops everything. Lines that are left out are counted,
-and the next line of the event has their number in `left_out`.
+and the next line about the event has their number in `left_out`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from shared.settings import Settings
 from shared.token_bucket import TokenBucket
 
 REQUEST = ("api.middlewares.requests", "request")
-"""The logger and event of the lines of requests. The module that writes them bounds them itself."""
+"""The logger and the event of the lines about requests. The module that writes them bounds them itself."""
 
 _MOST_KEYS = 1000
 _LONGEST_EVENT = 100

@@ -3,7 +3,7 @@
 Each module that logs has `log = log_of(__name__)`, and calls `log.info("request", method="GET", status=200)`.
 
 Everything that writes to standard error, also libraries, is redacted (shared/redaction.py): log records by the only
-handler, all other text by the stream. Of one event, only so many lines a second are written (shared/log_limits.py).
+handler, all other text by the stream. The number of lines about one event is limited (shared/log_limits.py).
 """
 
 from __future__ import annotations

@@ -33,6 +33,7 @@ class Chats:
 
     @classmethod
     def of(cls, database: Database, settings: Settings) -> Self:
+        """Returns what events need of this database. Close the writer before the database."""
         messages = MessageRepository(database)
         return cls(messages, MessageWriter.from_settings(messages, settings), BlockRepository(database))
 
@@ -84,6 +85,8 @@ class Send(Event):
         # A repeated `client_ref` returns the message that was stored first, even if the recipient differs.
         told = message_payload(message)
         answer = {"id": told["id"], "inserted_at": told["inserted_at"]}
+        if message.only_for_sender:
+            return Outcome([topics.private_chat(message.from_id)], told, answer)
         return Outcome(topics.private_chats(message.to_id, message.from_id), told, answer)
 
 

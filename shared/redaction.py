@@ -39,7 +39,9 @@ _NAMES = ("token", "passw", "secret", "jwt", "credential", "authorization", "coo
 # What may be between a name and its value, in a query, a header, a dict, a tuple, JSON, or JSON within JSON.
 _BETWEEN = r"(?:%3D|[\"'\\]*\s*(?:=|:|,(?=\s*b?[\"'\\]))\s*b?[\"'\\]*)"
 _NAMED = re.compile(
-    rf"((?:token|password|passwd|secret|jwt|credential)[\w-]{{0,30}}{_BETWEEN})([^\s\"'&,;)}}\\]+)"
+    # A list of secrets, whose parts have commas between them.
+    rf"((?:jwt_)?secrets{_BETWEEN})([^\s\"'&;)}}\\]+)"
+    rf"|((?:token|password|passwd|secret|jwt|credential)[\w-]{{0,30}}{_BETWEEN})([^\s\"'&,;)}}\\]+)"
     # Headers whose whole value is secret.
     rf"|((?:authorization|cookie|websocket-protocol){_BETWEEN})([^\"'\\\r\n]+)",
     re.ASCII | re.IGNORECASE,
@@ -91,7 +93,8 @@ def _names_a_secret(name: str) -> bool:
 
 
 def _without_value(match: re.Match[str]) -> str:
-    name, value = match[1] or match[3], match[2] or match[4]
+    assert match.lastindex is not None
+    name, value = match[match.lastindex - 1], match[match.lastindex]
     return match[0] if value.isdigit() and _COUNT.search(name) else f"{name}{REDACTED}"
 
 

@@ -45,7 +45,7 @@ def url_fault(url: str) -> str | None:
 
 
 def with_password(url: str, password: str) -> str:
-    """Returns the URL with the password, unless it has one or there is none."""
+    """Returns the URL with the password; the URL as it is if it has one already, or if `password` is empty."""
     parts = urlsplit(url)
     if not password or parts.password is not None:
         return url

@@ -23,30 +23,33 @@ class Running:
 
     pid: int
     database_url: str
+    owner_url: str
+    """The database for the role that may change its schema."""
     redis_url: str
     api_url: str
     gateway_urls: list[str]
 
 
-def find_running(data_directory: Path) -> tuple[str, str] | None:
-    """Returns the database URL and the Redis URL of the `make run` on this data directory; None if none is running."""
+def find_running(data_directory: Path) -> Running | None:
+    """Returns the servers of the `make run` on this data directory; None if none is running."""
     running = read_running(data_directory)
-    if running is None or not _is_claimed(data_directory):
-        return None
-    return running.database_url, running.redis_url
+    return running if running is not None and _is_claimed(data_directory) else None
 
 
-def with_servers(settings: Settings) -> Settings:
-    """Returns settings with both servers: missing ones are those of a running `make run`. Raises InvalidSettings."""
+def with_servers(settings: Settings, *, is_owner: bool = False) -> Settings:
+    """Returns settings with both servers: missing ones are those of a running `make run`. Raises InvalidSettings.
+
+    Its database is given for the processes' role, or for the role that may change the schema if `is_owner`.
+    """
     if settings.database_url and settings.redis_url:
         return settings
     found = find_running(settings.data_directory)
     if found is None:
         missing = " and ".join(name for name in ("DATABASE_URL", "REDIS_URL") if not getattr(settings, name.lower()))
         raise InvalidSettings(f"{missing}: not set, and no `make run` is running on {settings.data_directory}")
-    database_url, redis_url = found
+    database_url = found.owner_url if is_owner else found.database_url
     return replace(
-        settings, database_url=settings.database_url or database_url, redis_url=settings.redis_url or redis_url
+        settings, database_url=settings.database_url or database_url, redis_url=settings.redis_url or found.redis_url
     )
 
 

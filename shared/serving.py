@@ -55,7 +55,7 @@ class CurrentRequests:
         return counted
 
     async def ended(self, seconds: float) -> None:
-        """Returns when no request is being handled, or after `seconds`."""
+        """Wait until no request is being handled, but no longer than `seconds`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._none.wait()
@@ -71,16 +71,19 @@ async def serve_until(
     host: str,
     port: int,
     keepalive_seconds: float,
-    shutdown_seconds: float,
+    finish_seconds: float = 0.0,
 ) -> None:
     """Start the application and listen. After `stop`, await `leave`, then accept no more connections.
 
-    Current requests then have `shutdown_seconds` to finish, and at least 3 s. A connection without a request is closed
-    after `keepalive_seconds`, also a new one. Raises OSError if it cannot listen; the message names the settings that
-    begin with `name`.
+    Current requests then have `finish_seconds` to finish, and at least 3 s. If `finish_seconds` is more than 3 s, the
+    rest of a body may still arrive meanwhile. A connection without a request is closed after `keepalive_seconds`, also
+    a new one. Raises OSError if it cannot listen; the message names the settings that begin with `name`.
     """
-    requests = CurrentRequests()
-    app.middlewares.insert(0, requests.middleware())
+    requests: CurrentRequests | None = None
+    if finish_seconds > _WRITE_SECONDS:
+        # Counted only where it is needed, because each middleware costs every frame of a WebSocket a step.
+        requests = CurrentRequests()
+        app.middlewares.insert(0, requests.middleware())
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_WRITE_SECONDS, keepalive_timeout=keepalive_seconds)
     await runner.setup()
     assert runner.server is not None
@@ -94,8 +97,9 @@ async def serve_until(
         await stop.wait()
         await leave()
         listener.close()
-        # From the moment when the runner cleans up, aiohttp drops whatever arrives, also the rest of a body.
-        await requests.ended(shutdown_seconds - _WRITE_SECONDS)
+        if requests is not None:
+            # From the moment when the runner cleans up, aiohttp drops whatever arrives, also the rest of a body.
+            await requests.ended(finish_seconds - _WRITE_SECONDS)
     finally:
         if listener is not None:
             listener.close()

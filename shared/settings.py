@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from shared.access.origins import origin_fault
+from shared.access.secret_faults import secrets_fault
 
-MINIMUM_SECRET_BYTES = 32
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _MOST_SECONDS = 2_000_000.0
 """About three weeks: close to the longest time that Postgres and timers accept in milliseconds."""
 _MOST_TOKEN_SECONDS = 10 * 365 * 24 * 3600
+_MOST_DAYS = 100 * 365
 _MOST_BYTES = 2**62
 _MOST = 2**31 - 1
 
@@ -33,9 +34,9 @@ class InvalidSettings(ValueError):
     """The environment cannot be used. The message is one line that names the variable."""
 
 
-def _secret() -> Any:
+def _secret(default: str | tuple[str, ...] = "") -> Any:
     """A setting whose value is not shown, and may be in the file that the variable NAME_FILE names instead."""
-    return field(default="", repr=False, metadata={_SECRET: True})
+    return field(default=default, repr=False, metadata={_SECRET: True})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +56,10 @@ class Settings:
     """In any form that redis-py reads; `redis+cluster://` for a Redis Cluster; required in production."""
     redis_password: str = _secret()
     """The password for `redis_url`, unless that has one."""
-    jwt_secret: str = _secret()
-    """The key that signs tokens, at least 32 bytes. Required in production; development makes one and keeps it."""
+    jwt_secrets: tuple[str, ...] = _secret(default=())
+    """The keys of tokens and of messages between processes, with commas between them, each of at least 32 random bytes.
+    The first one signs; what any of them signed is accepted. A single key may be given as JWT_SECRET instead. Required
+    in production; development makes one and keeps it."""
     data_directory: Path = Path(".daveslist")
     """The folder for development's servers, secret and pictures."""
     allowed_origins: tuple[str, ...] = ()
@@ -68,31 +71,32 @@ class Settings:
     log_level: str = "INFO"
     """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
     log_lines_per_second: float = 20.0
-    """Lines about one event that a process writes, per second in the long run. Further ones are left out; the next line
-    of the event has their number in `left_out`."""
+    """Log lines about one event that a process writes, per second in the long run. Further lines are left out; the next
+    line about the event has their number in `left_out`."""
     log_line_burst: int = 200
-    """Lines about one event that may come at once."""
+    """Log lines about one event that a process may write at once."""
     log_lines_per_user_second: float = 1.0
-    """Of these, lines about one user, per second in the long run."""
+    """Log lines about one event and one user, per second in the long run."""
     log_line_user_burst: int = 10
-    """Of these, lines about one user that may come at once."""
+    """Log lines about one event and one user that may come at once."""
     request_lines_per_second: float = 200.0
-    """Lines about requests that change nothing, per second in the long run, apart for answers with 2xx, 3xx, 4xx and
-    5xx. Requests that change something always have a line."""
+    """Log lines about requests that change nothing, per second in the long run. Answers with 2xx, 3xx, 4xx and 5xx are
+    counted apart. A request that changes something always has a line."""
     request_line_burst: int = 2000
     """Such lines that may come at once."""
     request_lines_per_client_second: float = 20.0
-    """Of these, lines about one user, or one address without a user, per second in the long run."""
+    """Such lines about one user, or about one address without a user, per second in the long run."""
     request_line_client_burst: int = 500
-    """Of these, lines about one user or address that may come at once."""
+    """Such lines about one user or address that may come at once."""
 
     api_host: str = "127.0.0.1"
     """The address on which the API listens; `0.0.0.0` means all addresses."""
     api_port: int = 4001
+    """The port on which the API listens."""
     gateway_host: str = "127.0.0.1"
     """The address on which the gateway listens."""
     gateway_port: int = 4000
-    """The second gateway of `make run` listens on this port plus two."""
+    """The port on which the gateway listens; the second gateway of `make run` takes this port plus two."""
     gateway_url: str = ""
     """The gateway's address for browsers, such as `https://chat.example.com`. Empty: in development the page's own host
     with `gateway_port`; in production the page's own address, whose `/socket` the load balancer sends to gateways."""
@@ -100,12 +104,17 @@ class Settings:
     database_pool_size: int = 10
     """Connections to Postgres that a process may open."""
     database_timeout_seconds: float = 5.0
-    """A statement that takes longer fails with `DatabaseUnavailable`."""
+    """A statement that takes longer is ended, and counts as if Postgres were away: the client is told to try again."""
 
     vocabulary_seconds: float = 900.0
-    """How often one of the APIs collects anew, from all listings on show, the words by which searches are corrected."""
+    """How often one of the APIs collects the words that correct searches, from all listings on show."""
     correction_seconds: float = 0.2
     """A search whose unknown words cannot be corrected within this time goes on without corrections."""
+
+    erase_after_days: int = 30
+    """Of people who have left, what is personal is erased after this many days."""
+    erasure_seconds: float = 3600.0
+    """How often one of the APIs looks whether there is somebody to erase."""
 
     max_message_batch: int = 200
     """The most private messages that one statement stores."""
@@ -146,25 +155,28 @@ class Settings:
     """The lifetime of an access token."""
     refresh_token_seconds: int = 30 * 24 * 3600
     """The lifetime of a refresh token, and how long a log-out is stored; at least `access_token_seconds`."""
+    session_seconds: int = 90 * 24 * 3600
+    """A session ends this long after its log-in, however often it is refreshed."""
     refresh_grace_seconds: float = 30.0
     """A refresh token may be used again for this long after its use, for clients that did not get the answer. A second
     use ends the session if it comes later, or if the successor has been used."""
     rate_limits: bool = True
     """`RATE_LIMITS=off` turns all rate limits off, for load tests."""
     rate_limit_timeout_seconds: float = 0.5
-    """A Redis that does not answer for this long when requests are counted counts as away. Until it is back, each API
-    counts by itself, so the limits are as many times higher as there are APIs."""
+    """When an API counts requests in Redis and gets no answer for this long, Redis counts as away. Until it is back,
+    each API counts by itself: with two APIs, the limits are twice as high."""
     registrations_per_minute: int = 30
-    """From one address. This limit and those down to `writes_per_account_minute` hold for all nodes together. Of IPv6,
-    a /64 network counts as one address; a /56 has four times, and a /48 sixteen times the limit."""
+    """Registrations from one address. This limit and those down to `pictures_per_account_minute` hold for all APIs
+    together. Of IPv6, a /64 network counts as one address; a /56 has four times, and a /48 sixteen times the limit."""
     logins_per_minute: int = 120
-    """From one address, right or wrong. Refreshes with a forged token have the same limit, apart from log-ins."""
+    """Log-ins from one address, right or wrong, except from devices that have logged in to the account before.
+    Refreshes with a forged token have a limit of the same size, and are counted apart."""
     logins_per_account_minute: int = 20
-    """Wrong passwords for one account from one network (IPv4: /24, IPv6: /64), from one device that has logged in to
-    the account before, or as the current password in one session."""
+    """Wrong passwords for one account. They are counted apart for each network (IPv4: /24, IPv6: /64), for each device
+    that has logged in to the account before, and for each session that gives the current password."""
     guesses_per_account_minute: int = 200
-    """Wrong passwords for one account from all networks together. Devices that have logged in before do not share it.
-    They have together as many log-ins a minute, right or wrong."""
+    """Wrong passwords for one account from all networks together. Devices that have logged in to the account before are
+    counted apart: all of them together have this many log-ins, right or wrong."""
     refreshes_per_session_minute: int = 30
     """Refreshes of one session."""
     writes_per_minute: int = 600
@@ -174,8 +186,8 @@ class Settings:
     pictures_per_account_minute: int = 30
     """Uploads of pictures, of one account."""
     reads_per_minute: int = 3000
-    """Requests that read, from one address. Each API counts this and the next two by itself, so that a read waits for
-    no answer of Redis."""
+    """Requests that read, from one address. Each API counts these, searches and profiles by itself, so that a read does
+    not wait for Redis."""
     searches_per_minute: int = 120
     """Searches for listings, from one address."""
     profiles_per_minute: int = 120
@@ -193,13 +205,13 @@ class Settings:
     """An S3-compatible server for `s3://` pictures, instead of Amazon's. The S3 client itself reads the other usual
     AWS_* variables for region and credentials."""
     aws_endpoint_url_s3: str = ""
-    """The same, only for S3; it takes precedence."""
+    """The same, for S3 only; it takes precedence over `aws_endpoint_url`."""
     aws_access_key_id: str = _secret()
     """The key to the bucket of `s3://` pictures, unless the S3 client finds one by itself."""
     aws_secret_access_key: str = _secret()
-    """The other half of that key."""
+    """The secret that belongs to `aws_access_key_id`."""
     pictures_timeout_seconds: float = 10.0
-    """A request to the pictures' storage that takes longer, including retries, fails with `StorageUnavailable`."""
+    """A request to the pictures' storage that takes longer, including retries, fails, and the client gets 503."""
     max_picture_bytes: int = 10 * 1024 * 1024
     """The largest uploaded picture."""
     max_picture_pixels: int = 60_000_000
@@ -214,7 +226,7 @@ class Settings:
     """Uploads that may arrive or wait for a worker process; past it, an upload gets 503 before its body is read."""
     picture_cpu_seconds: float = 5.0
     """CPU time that a worker process may use for one picture; past it the process ends. The largest pictures that the
-    limits allow need two to three."""
+    limits allow need two to three seconds."""
     picture_seconds: float = 20.0
     """How long a worker process may take for one picture, without waiting; past it the process is killed."""
     abandoned_files_seconds: float = 60.0
@@ -232,21 +244,22 @@ class Settings:
     request_head_seconds: float = 10.0
     """The first request on a connection to a gateway must arrive within this time."""
     max_websockets_per_user: int = 1000
-    """On one node. Past it, connects are refused, so that one user cannot take all the places."""
+    """WebSockets that one user may have open on one node. Past it, connects are refused, so that one user cannot take
+    all the places."""
     max_channels_per_connection: int = 100
     """Topics that one connection may have joined at the same time."""
     joins_per_second: float = 100.0
     """Joins and new access tokens of one user on one node, per second in the long run."""
     join_burst: int = 10_000
-    """Joins and new access tokens that may come at once: after an outage, a user joins all topics on all connections.
-    """
+    """Joins and new access tokens that may come at once. It is large because after an outage a user's clients join all
+    their topics again."""
     frames_per_second: float = 1000.0
-    """Frames that one user may send to one node, per second in the long run. Who sends more is read more slowly. Frames
-    and bytes are taken from one budget, of which either alone could use all."""
+    """Frames that one user may send to one node, per second in the long run. From a user who sends more, the node reads
+    more slowly. Frames and bytes share one budget: half the frames leave half of `bytes_per_second`."""
     bytes_per_second: int = 2 * 1024 * 1024
     """Bytes of frames that one user may send to one node, per second in the long run. Answers to joins count too."""
     traffic_burst_seconds: float = 10.0
-    """What one user may send in this time may come at once."""
+    """Frames and bytes that one user may send in this time may also come at once."""
     sends_per_second: float = 10.0
     """`send` events of one user on one node, per second in the long run."""
     send_burst: int = 100
@@ -260,8 +273,8 @@ class Settings:
     typing_burst: int = 100
     """`typing` events that may come at once."""
     max_crashes_per_connection: int = 20
-    """Channels of one connection that may crash, for example by events that they do not know; with the last of them
-    the connection is closed."""
+    """A connection is closed when this many of its channels have crashed, for example because of events that they do
+    not know."""
     max_backlog_messages: int = 1000
     """Messages of one connection that may wait for busy channels; past it, the gateway stops reading from it."""
     subscribe_timeout_seconds: float = 5.0
@@ -283,17 +296,22 @@ class Settings:
     longpoll_body_seconds: float = 10.0
     """The body of a long-poll POST must arrive within this time."""
     max_longpoll_sessions_per_user: int = 100
-    """On one node; past it, the session that was polled longest ago ends."""
+    """Long-poll sessions that one user may have on one node; past it, the session that was polled longest ago ends."""
     node_call_seconds: float = 3.0
     """A gateway that does not answer another gateway for this long counts as dead."""
     presence_lease_seconds: float = 4.0
     """A gateway without a sign of life for this long is dead, and its users are no longer present."""
     presence_load_seconds: float = 1.0
-    """How long a join waits to learn who is present on other nodes; past it, they follow as a diff."""
+    """How long a join waits to learn who is present on other nodes; past it, these users follow as a diff."""
     presence_diffs_per_second: float = 2.0
     """`presence_diff` events that a topic's members get, per second in the long run; past it several become one."""
     presence_diff_burst: int = 20
     """`presence_diff` events of a topic that may come at once."""
+    max_presences_per_user: int = 20
+    """Presences of one user in a topic that a node shows. The connections past it follow when others end."""
+    max_listed_presences: int = 1000
+    """The most presences in the `presence_state` that a client gets when it joins; the clients of larger topics get the
+    others' changes only."""
     drain_seconds: float = 10.0
     """A stopping gateway spreads the closing of its sockets over this time."""
     shutdown_seconds: float = 30.0
@@ -309,6 +327,9 @@ class Settings:
         environ = os.environ if environ is None else environ
         values: dict[str, Any] = {}
         for setting in fields(cls):
+            if setting.name == "jwt_secrets":
+                values[setting.name] = _jwt_secrets(environ)
+                continue
             text = _given(setting.name.upper(), environ, may_be_in_file=_SECRET in setting.metadata)
             if text:
                 values[setting.name] = _parse(setting.name, str(setting.type), text)
@@ -319,11 +340,7 @@ class Settings:
     def _check(self) -> None:
         if self.environment not in ("development", "production"):
             raise InvalidSettings(f"ENVIRONMENT: must be 'development' or 'production', not {self.environment!r}")
-        if self.jwt_secret or self.is_production:
-            length = len(self.jwt_secret.encode())
-            if length < MINIMUM_SECRET_BYTES:
-                raise InvalidSettings(f"JWT_SECRET: must have at least {MINIMUM_SECRET_BYTES} bytes, not {length}")
-        for name in ("database_url", "redis_url"):
+        for name in ("jwt_secrets", "database_url", "redis_url"):
             if self.is_production and not getattr(self, name):
                 raise InvalidSettings(f"{name.upper()}: required in production")
         if self.log_level.upper() not in LOG_LEVELS:
@@ -371,11 +388,37 @@ def _given(name: str, environ: Mapping[str, str], *, may_be_in_file: bool) -> st
     return content
 
 
+def _jwt_secrets(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Returns the list in JWT_SECRETS, or the one secret in JWT_SECRET; empty if neither is given.
+
+    Raises InvalidSettings, whose text has no part of a secret.
+    """
+    several = _given("JWT_SECRETS", environ, may_be_in_file=True)
+    single = _given("JWT_SECRET", environ, may_be_in_file=True)
+    if several and single:
+        raise InvalidSettings("JWT_SECRET: give either this or JWT_SECRETS, not both")
+    if not several and not single:
+        return ()
+    # A single secret may have commas.
+    found = (single,) if single else split_secrets(several)
+    fault = secrets_fault(found)
+    if fault:
+        raise InvalidSettings(f"{'JWT_SECRET' if single else 'JWT_SECRETS'}: {fault}")
+    return found
+
+
+def split_secrets(text: str) -> tuple[str, ...]:
+    """Returns the secrets between commas or, in a file, on lines of their own. Some of them may be empty."""
+    return tuple(re.split(r"\s*[,\n]\s*", text.strip()))
+
+
 def _most(name: str) -> float:
-    if name in ("access_token_seconds", "refresh_token_seconds"):
+    if name in ("access_token_seconds", "refresh_token_seconds", "session_seconds"):
         return _MOST_TOKEN_SECONDS
     if name.endswith("_seconds"):
         return _MOST_SECONDS
+    if name.endswith("_days"):
+        return _MOST_DAYS
     return _MOST_BYTES if name.endswith("_bytes") else _MOST
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-from shared.access.secret import jwt_secret
+from shared.access.secret import jwt_secrets
 from shared.folders import why
 from shared.postgres.address import InvalidDatabaseUrl, parsed, with_password
 from shared.pubsub import address_fault
@@ -14,16 +14,17 @@ from shared.running import with_servers
 from shared.settings import InvalidSettings, Settings
 
 
-def settings_to_start_with() -> Settings:
-    """Returns the environment's settings with servers, passwords and secret.
+def settings_to_start_with(*, is_owner: bool = False) -> Settings:
+    """Returns the environment's settings, completed: with the servers of a running `make run`, passwords and secrets.
 
+    `is_owner` is for commands that change the schema: they use the database of a running `make run` as its owner.
     Connects to nothing. Raises InvalidSettings.
     """
-    settings = with_servers(Settings.from_environment())
+    settings = with_servers(Settings.from_environment(), is_owner=is_owner)
     check_addresses(settings)
     return replace(
         settings,
-        jwt_secret=jwt_secret(settings),
+        jwt_secrets=jwt_secrets(settings),
         database_url=with_password(settings.database_url, settings.database_password),
         redis_url=with_redis_password(settings.redis_url, settings.redis_password),
     )

@@ -97,7 +97,7 @@ def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
     return Settings(
         database_url=database_url,
         redis_url=redis_url,
-        jwt_secret=JWT_SECRET,
+        jwt_secrets=(JWT_SECRET,),
         data_directory=tmp_path / "data",
         api_port=free_port(),
         gateway_port=free_port(),

@@ -83,6 +83,8 @@ def _operation(plugin: MarshmallowPlugin, route: Route, picture_bytes: int) -> d
         "parameters": parameters,
         "responses": _responses(route, about),
     }
+    if description := _description(route):
+        operation["description"] = description
     if route.action not in ANONYMOUS:
         operation["security"] = [{"bearer": []}] if needs_login(route.action) else [{}, {"bearer": []}]
     if route.body is not None:
@@ -129,6 +131,11 @@ def _more(route: Route) -> Operation:
 def _summary(route: Route) -> str:
     """Returns the first line of the handler's docstring."""
     return (route.handler.__doc__ or "").partition("\n")[0].removesuffix(".")
+
+
+def _description(route: Route) -> str:
+    """Returns what follows the first line of the handler's docstring, in one line."""
+    return " ".join((route.handler.__doc__ or "").partition("\n")[2].split())
 
 
 def answered(route: Route) -> tuple[Any, bool]:

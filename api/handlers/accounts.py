@@ -8,8 +8,10 @@ from typing import Any
 from api.answers import Page
 from api.call import Call
 from api.pagination import decode_cursor, page
+from api.password_rules import account_fault
 from api.problems import (
     BannedUser,
+    Invalid,
     InvalidRefreshToken,
     WrongCredentials,
     WrongPassword,
@@ -17,14 +19,15 @@ from api.problems import (
 from api.schemas import answers
 from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody
 from api.schemas.pages import PageQuery
-from api.security_events import SecurityEvent
 from api.services import Services
 from shared.access.tokens import InvalidToken, new_session_id
+from shared.domain.names import OF_STAFF, name_fault, sounds_like_staff, tidied
 from shared.domain.times import rfc3339
-from shared.domain.users import PasswordChanged, User
+from shared.domain.users import PasswordChanged, Role, User
 from shared.logs import log_of
 from shared.repositories.sessions import Refresh
 from shared.repositories.users import KeptToken
+from shared.security_events import SecurityEvent
 
 log = log_of(__name__)
 
@@ -33,8 +36,10 @@ async def register(call: Call) -> answers.LoggedIn:
     """Register, and be logged in."""
     body = await call.body(RegisterBody)
     services = call.services
+    name = _new_name(body.name, Role.USER)
+    _refuse_password_of(body.password, name, body.email)
     password_hash = await services.passwords.hash(body.password)
-    user = await services.users.create(body.email, body.name, password_hash)
+    user = await services.users.create(body.email, name, password_hash)
     return await _begin_session(call, user, password_hash, services.devices.issue(user.id))
 
 
@@ -56,7 +61,7 @@ async def login(call: Call) -> answers.LoggedIn:
         is_right = await limits.guess_from_device(device, check)
     else:
         if device is not None:
-            # Another account's device is worth nothing here.
+            # The device belongs to another account, so this log-in counts as one from an unknown device.
             await limits.login(call.request)
             device = None
         is_right = await limits.guess(call.request, account.name, check)
@@ -69,7 +74,8 @@ async def login(call: Call) -> answers.LoggedIn:
         new_hash = await services.passwords.hash(body.password)
         if await services.users.replace_password_hash(user.id, password_hash, new_hash):
             password_hash = new_hash
-    device_id = body.device_id if device is not None and body.device_id else services.devices.issue(user.id)
+    # The device keeps its name. Its id is signed anew, because the secret that signed it may be on its way out.
+    device_id = services.devices.issue(user.id) if device is None else services.devices.id_of(device)
     try:
         return await _begin_session(call, user, password_hash, device_id)
     except PasswordChanged:
@@ -88,14 +94,18 @@ async def refresh(call: Call) -> answers.SignedIn:
     await services.rate_limits.refresh(session_id)
     settings = services.settings
     result = await services.sessions.refresh(
-        session_id, generation, settings.refresh_token_seconds, grace_seconds=settings.refresh_grace_seconds
+        session_id,
+        generation,
+        settings.refresh_token_seconds,
+        longest_seconds=settings.session_seconds,
+        grace_seconds=settings.refresh_grace_seconds,
     )
     if result.user_id:
         call.is_of(result.user_id)
     match result.outcome:
         case Refresh.ROTATED:
             user = await services.users.by_id(result.user_id)
-            return answers.SignedIn(**_tokens(services, user, session_id, result.generation))
+            return answers.SignedIn(**_tokens(services, user, session_id, result.generation, result.seconds_left))
         case Refresh.BANNED:
             raise BannedUser
         case Refresh.REUSED:
@@ -128,11 +138,19 @@ async def change(call: Call) -> answers.Profile:
     checked_hash = None
     if body.current_password is not None and (body.email is not None or body.password is not None):
         checked_hash = await _check_password(call, body.current_password)
-    password_hash = None if body.password is None else await services.passwords.hash(body.password)
+    name, password_hash = body.name, None
+    if name is not None or body.password is not None:
+        now = await services.users.by_id(user_id)
+        # A name from before these rules stays, also if a form sends it again.
+        if name is not None and name != now.name:
+            name = _new_name(name, now.role)
+        if body.password is not None:
+            _refuse_password_of(body.password, name or now.name, body.email or now.email)
+            password_hash = await services.passwords.hash(body.password)
     user = await services.users.update(
         user_id,
         kept=_own_token(call),
-        name=body.name,
+        name=name,
         email=body.email,
         password_hash=password_hash,
         checked_hash=checked_hash,
@@ -164,7 +182,12 @@ def _own_token(call: Call) -> KeptToken:
 
 
 async def leave(call: Call) -> None:
-    """Delete your account: your listings go to the trash, and the other side keeps your messages."""
+    """Delete your account: your listings go to the trash, and the other side keeps your messages.
+
+    Your name, address and password are erased at once. Moderators see your listings in the trash until these are erased
+    for good, with their pictures, as many days later as the server's ERASE_AFTER_DAYS says (30 by default). Messages,
+    and replies to other people's listings, stay without your name.
+    """
     body = await call.body(LeaveBody)
     user_id, services = call.user.user_id, call.services
     checked_hash = await _check_password(call, body.current_password)
@@ -174,22 +197,26 @@ async def leave(call: Call) -> None:
 
 
 async def _begin_session(call: Call, user: User, checked_hash: str, device_id: str) -> answers.LoggedIn:
+    """Returns the answer with the tokens of a new session.
+
+    Raises PasswordChanged if the user's password is no longer the one that was checked.
+    """
     call.is_of(user.id)
     services = call.services
     session_id = new_session_id()
-    await services.sessions.begin(
-        session_id, user.id, services.settings.refresh_token_seconds, checked_hash=checked_hash
-    )
-    return answers.LoggedIn(**_tokens(services, user, session_id, 0), device_id=device_id)
+    seconds = min(services.settings.refresh_token_seconds, services.settings.session_seconds)
+    await services.sessions.begin(session_id, user.id, seconds, checked_hash=checked_hash)
+    return answers.LoggedIn(**_tokens(services, user, session_id, 0, seconds), device_id=device_id)
 
 
-def _tokens(services: Services, user: User, session_id: str, generation: int) -> dict[str, Any]:
-    """Returns the fields of SignedIn."""
+def _tokens(services: Services, user: User, session_id: str, generation: int, seconds_left: float) -> dict[str, Any]:
+    """Returns the fields of SignedIn. No token outlives its session, which lasts for `seconds_left`."""
+    seconds = min(services.tokens.access_seconds, int(seconds_left))
     return {
         "user": answers.profile(user),
-        "access_token": services.tokens.issue(user.id, user.role, session_id),
+        "access_token": services.tokens.issue(user.id, user.role, session_id, seconds=seconds),
         "refresh_token": services.tokens.issue_refresh(session_id, generation),
-        "expires_in": services.tokens.access_seconds,
+        "expires_in": seconds,
     }
 
 
@@ -204,6 +231,24 @@ async def _check_password(call: Call, password: str) -> str:
     if not await services.rate_limits.guess_in_session(call.user.session_id, check):
         raise WrongPassword
     return password_hash
+
+
+def _new_name(given: str, role: Role) -> str:
+    """Returns the name as it is stored. Raises Invalid if nobody, or nobody of this role, may have it."""
+    name = tidied(given)
+    fault = name_fault(name)
+    if fault is None and role is Role.USER and sounds_like_staff(name):
+        fault = OF_STAFF
+    if fault:
+        raise Invalid({"name": [fault]})
+    return name
+
+
+def _refuse_password_of(password: str, name: str, email: str) -> None:
+    """Raises Invalid if somebody who knows the account could guess the new password."""
+    fault = account_fault(password, (name, email))
+    if fault:
+        raise Invalid({"password": [fault]})
 
 
 def _banned(user: User) -> BannedUser:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from api.addresses import address_of
 from api.answers import Json, Page
 from api.call import Call
 from api.front_page import FrontPage, listing_page, read_front_page_of
@@ -16,6 +15,7 @@ from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, Listi
 from shared.access.actor import Actor
 from shared.access.addresses import counted_as
 from shared.access.policy import Action, may
+from shared.client_address import address_of
 from shared.domain.ids import MAX_ID
 from shared.domain.listings import CategoryNotFound, Sort
 from shared.repositories.listing_search import Position

@@ -10,7 +10,7 @@ from api.pagination import decode_cursor, page
 from api.problems import Conflict, Invalid
 from api.schemas import answers
 from api.schemas.users import BanBody, RoleBody, UsersQuery
-from api.security_events import SecurityEvent
+from shared.security_events import SecurityEvent
 
 
 async def read(call: Call) -> answers.PublicProfile:

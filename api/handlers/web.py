@@ -101,7 +101,7 @@ async def page(call: Call) -> web.Response:
     text = document.substitute(
         version=assets.version,
         socket=html.escape(socket),
-        limits=html.escape(_limits(settings.max_picture_bytes)),
+        limits=html.escape(_limits(settings.max_picture_bytes, settings.erase_after_days)),
         preloads=_preloads(assets),
     )
     return web.Response(
@@ -129,10 +129,15 @@ async def asset(call: Call) -> web.Response:
 
 
 @cache
-def _limits(picture_bytes: int) -> str:
-    """Returns the limits of the page's inputs as JSON: `{"forms": {"ReplyBody": {"text": {...}}}, "pictures": 10}`."""
-    forms = {kind.__name__: limits_of(kind) for kind in _INPUTS}
-    limits = {"forms": forms, "pictures": MAX_PICTURES, "picture_bytes": picture_bytes, "page_items": MAX_LIMIT}
+def _limits(picture_bytes: int, erase_after_days: int) -> str:
+    """Returns the limits that the page keeps or tells, as JSON: `{"forms": {"ReplyBody": {"text": {...}}}, ...}`."""
+    limits = {
+        "forms": {kind.__name__: limits_of(kind) for kind in _INPUTS},
+        "pictures": MAX_PICTURES,
+        "picture_bytes": picture_bytes,
+        "page_items": MAX_LIMIT,
+        "erase_after_days": erase_after_days,
+    }
     return msgspec.json.encode(limits).decode()
 
 

@@ -1,8 +1,8 @@
 """For every request: an id, one line in the log, and a problem as the answer to every failure.
 
 The line has the path, but no query, header or body, because these may have secrets. It has the user's id and the
-client's address; of an IPv6 address only the network that one household gets. If somebody sends requests that change
-nothing faster than a log can keep, only some of them have a line, which says how many have none.
+client's address; of an IPv6 address only the network that one household gets. If requests that change nothing come
+faster than the log may grow, only some of them have a line, and `left_out` in the next line says how many have none.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from api.addresses import address_of
 from api.problems import (
     BadRequest,
     InternalError,
@@ -25,12 +24,13 @@ from api.problems import (
     TooLarge,
     problem_of,
 )
-from api.security_events import SecurityEvents
 from shared.access.addresses import Networks, counted_as, network_of
+from shared.client_address import address_of
 from shared.health import ASKED_BY_MACHINES
 from shared.log_limits import LineBudget
 from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
+from shared.security_events import SecurityEvents
 from shared.settings import Settings
 
 log = log_of(__name__)

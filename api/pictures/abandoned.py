@@ -30,9 +30,11 @@ class AbandonedFiles:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
+        """Begin to delete files in the background."""
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
+        """Stop at once. The files that are left stay abandoned, and some process deletes them later."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

@@ -1,8 +1,8 @@
-"""Takes from a process all that decoding does not need: files, network, other processes, memory without a limit.
+"""Takes away from a process all that decoding does not need: files, network, other processes, unlimited memory.
 
 A filter of system calls (seccomp(2)) lets a process compute, use its memory, and read and write what is already open.
-Every other call fails with EPERM: to open a file, a socket or a program, or to reach another process. No privilege is
-needed for it, and it cannot be undone. Import everything first: afterwards no module can be read.
+Every other call fails with EPERM, such as one that opens a file, a socket or a program, or reaches another process.
+Setting the filter needs no privilege, and nobody can remove it. Import everything first: no module can be read later.
 """
 
 from __future__ import annotations
@@ -98,5 +98,5 @@ def _filter_system_calls() -> str:
 
 
 def _step(code: int, constant: int, *, if_equal: int = 0) -> bytes:
-    """One instruction, `struct sock_filter`; `if_equal` instructions are skipped if the word is the constant."""
+    """Returns one `struct sock_filter`. A jump skips `if_equal` instructions if the loaded word equals the constant."""
     return struct.pack("=HBBI", code, if_equal, 0, constant)

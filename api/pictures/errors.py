@@ -28,7 +28,7 @@ class PicturesBusy(Exception):
 
 
 class TooManyPictures(Exception):
-    """The account has all the pictures under way that one account may have: try again when one is done."""
+    """The account has as many pictures under way as one account may have: try again when one of them is done."""
 
 
 class StorageUnavailable(Exception):

@@ -64,6 +64,7 @@ class PictureLimits:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> PictureLimits:
+        """Returns the limits of the settings."""
         return cls(
             max_bytes=settings.max_picture_bytes,
             max_pixels=settings.max_picture_pixels,

@@ -185,7 +185,10 @@ def _folder(path: Path, setting: str) -> LocalStore:
 
 
 def _config(settings: Settings, endpoint: str) -> obstore.store.S3Config:
-    """What takes precedence over the environment, which obstore also reads: a variable there may be empty."""
+    """Returns the options that take precedence over the environment, which obstore also reads.
+
+    They are needed because a variable of the environment may be empty, or its value may come from a file.
+    """
     given: obstore.store.S3Config = {}
     if endpoint:
         given["aws_endpoint_url_s3"] = endpoint

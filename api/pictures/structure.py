@@ -1,8 +1,8 @@
 """Counts the parts of an upload by its headers, before a decoder sees it.
 
 A decoder's work does not follow from the number of bytes and pixels alone: each scan of a JPEG passes over all pixels,
-and each chunk of a PNG costs as much as many bytes. So a file of some hundred kilobytes can take minutes. What cameras
-and editors write is far below these limits. Pure; it reads only headers, and stops at the first part too many.
+and each chunk of a PNG costs as much as many bytes. So a file of some hundred kilobytes can take minutes. The files of
+cameras and editors stay far below these limits. Pure; it reads only headers, and stops at the first part too many.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 MAX_SCANS = 64
-"""Of one JPEG; a usual progressive one has ten."""
+"""The most scans of one JPEG; a usual progressive JPEG has ten."""
 MAX_PARTS = 5000
-"""Segments of a JPEG, or chunks of a PNG or WebP. A large PNG has one for 8 KB of its pixels."""
+"""The most segments of a JPEG, or chunks of a PNG or WebP. A large PNG has one chunk for each 8 KB of its data."""
 
 _SOS, _EOI = 0xDA, 0xD9
 # Markers without a length and content: TEM, RST0 to RST7 and SOI (ITU-T T.81, B.1.1.3).

@@ -2,9 +2,9 @@
 
 It reads one picture after the other from standard input, and answers each on standard output. Both directions use
 frames: a length of 4 bytes (big endian), then that many bytes. The first frame of the output says that the process is
-ready; it is empty, or says in what the process is not confined. The process ends when its standard input ends, so it
-never outlives the API. It knows no secret, and can reach none: `workers` gives it an environment without secrets, and
-`confinement` takes files, network and other processes from it.
+ready; it is empty, or a sentence that says how this system cannot confine it. The process ends when its standard input
+ends, so it never outlives the API. It knows no secret, and can reach none: `workers` gives it an environment without
+secrets, and `confinement` takes files, network and other processes from it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _BACKSTOP_SECONDS = 1
 
 
 class WorkerLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """The limits of one worker process. `seconds` is the time for one picture, `cpu_seconds` the CPU time of it."""
+    """The limits of one worker process. One picture may take `seconds` of time and `cpu_seconds` of CPU time."""
 
     picture: PictureLimits
     seconds: float
@@ -66,7 +66,7 @@ def answer(data: bytes, limits: PictureLimits) -> Answer:
 
 
 def serve(limits: WorkerLimits, requests: BinaryIO, answers: BinaryIO, missing: str) -> None:
-    """Say what confinement is `missing`, then answer pictures until the input ends."""
+    """Write `missing`, what `confine` returned, as the first frame; then answer pictures until the input ends."""
     _write_frame(answers, missing.encode())
     while (data := _read_frame(requests)) is not None:
         # The API kills a worker that takes too long. If the API has died by then, the alarm ends the worker.

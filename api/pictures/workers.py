@@ -2,9 +2,9 @@
 
 Threads would not do, although Pillow releases the GIL while it decodes. A thread that a hostile picture keeps busy
 cannot be ended, and its memory use, or a crash in a decoder, would hit the whole API. A process can be killed. It has
-its own memory limit, a lower priority, an environment without secrets, and no way to files, network and other processes
-(`confinement`). A `ProcessPoolExecutor` would not do either:
-if one of its processes has to be killed, all pictures fail, and it unpickles bytes that a hijacked decoder may have
+its own memory limit, a lower priority, an environment without secrets, and no access to files, network and other
+processes (`confinement`). A `ProcessPoolExecutor` would not do either: if one of its processes has to be killed, all
+pictures fail, and it unpickles bytes that a hijacked decoder may have
 written. The processes here are children with pipes, and their answers are read as plain data.
 """
 
@@ -55,7 +55,7 @@ class WorkerEnded(Exception):
 
 
 class TookTooLong(WorkerEnded):
-    """The process used up the CPU time of one picture."""
+    """The process used up the CPU time that one picture may take."""
 
 
 class WorkerNotStarted(Exception):
@@ -99,6 +99,7 @@ class PictureWorkers:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> PictureWorkers:
+        """Returns the workers of the settings; none runs yet."""
         limits = WorkerLimits(
             picture=PictureLimits.from_settings(settings),
             seconds=settings.picture_seconds,
@@ -117,6 +118,7 @@ class PictureWorkers:
         await self.close()
 
     async def close(self) -> None:
+        """End every process. Pictures that wait or are processed get PicturesBusy."""
         runners, self._runners = self._runners, []
         for runner in runners:
             runner.cancel()
@@ -132,7 +134,7 @@ class PictureWorkers:
 
     @contextlib.contextmanager
     def place(self, account: int) -> Iterator[Place]:
-        """A place for one picture of an account, until the end of the block.
+        """Hold a place for one picture of an account, until the end of the block.
 
         Raises PicturesBusy if all places are taken, and TooManyPictures if the account has its share of them.
 
@@ -173,7 +175,7 @@ class PictureWorkers:
 
 @dataclass(slots=True)
 class _Account:
-    """An account with a place."""
+    """An account that holds places. `turn` lets one of its pictures be processed at a time."""
 
     places: int = 0
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)

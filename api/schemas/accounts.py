@@ -9,6 +9,7 @@ from typing import Annotated
 from marshmallow import ValidationError, validate
 
 from api.devices import MAX_DEVICE_ID_LENGTH
+from api.password_rules import common_fault
 from api.schemas.fields import Storable
 from shared.domain.declared import Text, left_out
 from shared.domain.users import MAX_EMAIL_LENGTH, MAX_NAME_LENGTH, MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
@@ -22,9 +23,26 @@ def _looks_like_email(text: str) -> None:
         _EMAIL(text)
 
 
-Name = Annotated[str, Text(MAX_NAME_LENGTH)]
+def _is_hard_to_guess(password: str) -> None:
+    # All validators run, so one error is enough for a password of a wrong length.
+    if MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
+        fault = common_fault(password)
+        if fault:
+            raise ValidationError(fault)
+
+
+Name = Annotated[
+    str,
+    Text(MAX_NAME_LENGTH),
+    "Stored in Unicode's form NFKC with single spaces. No character is invisible. A word has letters of one alphabet. "
+    "Only moderators and admins may have a name that sounds like the staff.",
+]
 Email = Annotated[str, partial(Storable, validate=[validate.Length(max=MAX_EMAIL_LENGTH), _looks_like_email])]
-NewPassword = Annotated[str, partial(Storable, validate=validate.Length(MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH))]
+NewPassword = Annotated[
+    str,
+    partial(Storable, validate=[validate.Length(MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH), _is_hard_to_guess]),
+    "Not one of the passwords that many people use, and not the name or the e-mail address of the account.",
+]
 # These two are only compared. A password that is too short is a wrong password, and an invalid address is unknown.
 GivenPassword = Annotated[str, partial(Storable, validate=validate.Length(max=MAX_PASSWORD_LENGTH))]
 GivenEmail = Annotated[str, partial(Storable, validate=validate.Length(max=MAX_EMAIL_LENGTH))]

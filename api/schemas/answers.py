@@ -88,7 +88,7 @@ def profile(user: users.User) -> Profile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A log-in. `current` is the one that asks."""
+    """A session. `current` is true of the one that asks."""
 
     id: str
     created_at: Timestamp

@@ -39,7 +39,7 @@ export async function write(session) {
   }
 }
 
-/** Returns what the last log-in in this browser gave for the next one; undefined if there is none. It outlives log-outs. */
+/** Returns the device id of the last log-in in this browser, for the next one; undefined if there is none. It outlives log-outs. */
 export function readDeviceId() {
   return localStorage.getItem(DEVICE_KEY) ?? undefined;
 }

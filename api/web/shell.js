@@ -73,7 +73,7 @@ function forUser() {
     : nothing}`;
   return html`${session.is("moderator") ? link("/moderation", "Moderation") : nothing}
   ${session.is("admin") ? link("/admin", "Admin") : nothing} ${link("/messages", messages)}
-  ${link("/account", session.user.name)}
+  ${link("/account", html`<bdi>${session.user.name}</bdi>`)}
   <button class="link" @click=${logOut}>Log out</button>
   <a class="button primary small" href="/listings/new">Sell a car</a>`;
 }

@@ -1,4 +1,4 @@
-// What a link may say about where the page goes next. Anybody can write a link.
+// Reads from a link where the page goes next. Anybody can write a link, so nothing in it is trusted.
 
 /** Returns the address to go back to after a log-in: one of this page, never of another site. */
 export function whereTo(query) {

@@ -1,12 +1,16 @@
 #!/bin/sh
-# Starts Redis with one user, daveslist, whose password is in REDIS_PASSWORD. Everybody else may only ask whether it lives.
+# Starts Redis with one user, daveslist, whose password is in the file REDIS_PASSWORD_FILE. Without the password, only PING is
+# allowed.
 #
-# The user may do what the processes do and no more: keys and channels with their prefix, and no command that changes the
-# server, empties it or looks at others' keys. Redis's list of users has the password's hash only.
+# The user may do only what the processes do: use keys and channels with their prefix. It may not use commands that change
+# or empty the server, or that look at other keys. Redis's list of users has only the hash of the password.
 set -eu
 umask 077
-hash=$(printf %s "$REDIS_PASSWORD" | sha256sum | cut -d ' ' -f 1)
-unset REDIS_PASSWORD
+# This is an assignment of its own, so that `set -e` notices a file that cannot be read; it also drops the last newline.
+password=$(cat "$REDIS_PASSWORD_FILE")
+: "${password:?the file $REDIS_PASSWORD_FILE is empty}"
+hash=$(printf %s "$password" | sha256sum | cut -d ' ' -f 1)
+unset password
 cat >users.acl <<END
 user default on nopass resetkeys resetchannels -@all +ping
 user daveslist on #$hash resetkeys resetchannels ~daveslist:* &daveslist:* -@all +@hash +@sortedset +@set +@string +@keyspace +@pubsub +@transaction +eval +evalsha +time +ping +echo +hello +select +client|setname +client|setinfo +client|id -@dangerous -pubsub

@@ -9,6 +9,7 @@ from gateway.channel import Channel, Error, HandleResult, Ok
 from gateway.context import Context
 from shared.access.admission import Refused
 from shared.postgres import DatabaseUnavailable
+from shared.security_events import SecurityEvent
 
 ACCESS_TOKEN = "access_token"
 
@@ -22,7 +23,7 @@ class AuthenticatedChannel(Channel):
 
     @property
     def context(self) -> Context:
-        context: Context = super().context
+        context: Context = self._server.connection.endpoint.context
         return context
 
     async def handle_in(self, event: str, payload: Any) -> HandleResult:
@@ -30,7 +31,7 @@ class AuthenticatedChannel(Channel):
             return await super().handle_in(event, payload)
         budget = self.context.join_budget
         if budget is not None and not budget.take(self.actor.user_id):
-            return TOO_MANY_REQUESTS
+            return self.limited(event)
         token = payload.get(ACCESS_TOKEN) if isinstance(payload, dict) else None
         as_of = asyncio.get_running_loop().time()
         try:
@@ -43,3 +44,8 @@ class AuthenticatedChannel(Channel):
             return Error({"reason": "invalid token"})
         self.renew(fresh, as_of)
         return Ok()
+
+    def limited(self, event: str) -> Error:
+        """Returns the answer to a push of which the user has sent too many; the operator is told."""
+        self.tell(SecurityEvent.LIMITED, limit=event)
+        return TOO_MANY_REQUESTS

@@ -3,8 +3,8 @@
 Who may see a listing can change at any time. After a change, nothing reaches a member until the node knows whether this
 member may still see the listing. The node asks Postgres once for all its members of the topic.
 
-Not all viewers are shown to the others: moderators look at listings unseen, and so does who has blocked somebody, since
-the one who is blocked may be looking too.
+Two kinds of viewers are not shown to the others: moderators and admins who are not the seller, and users who have
+blocked somebody, because the blocked user may be looking too.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.channel import Error, HandleResult, JoinResult, Ok
-from gateway.channels.authenticated import TOO_MANY_REQUESTS, TRY_AGAIN, AuthenticatedChannel
+from gateway.channels.authenticated import TRY_AGAIN, AuthenticatedChannel
 from shared.domain.ids import parse_id
 from shared.domain.messages import InvalidMessage, MessageRefused
 from shared.domain.payloads import read
@@ -16,6 +16,7 @@ from shared.events import topics
 from shared.events.messages import message_payload
 from shared.postgres import DatabaseUnavailable
 from shared.private_chat import EVENTS
+from shared.security_events import SecurityEvent
 
 CATCH_UP_LIMIT = 200
 """The most messages in the answer to a join."""
@@ -33,6 +34,7 @@ class PrivateChat(AuthenticatedChannel):
             return USER_NOT_FOUND
         try:
             if user_id != self.actor.user_id:
+                self.tell(SecurityEvent.ACCESS_REFUSED, topic=topic)
                 exists = await self.context.admission.is_registered(user_id)
                 return UNAUTHORIZED if exists else USER_NOT_FOUND
             if not isinstance(params, dict) or params.get("after_id") is None:
@@ -58,11 +60,12 @@ class PrivateChat(AuthenticatedChannel):
         kind = EVENTS.get(event) if isinstance(event, str) else None
         if kind is None:
             return await super().handle_in(event, payload)
-        budgets = self.context.budgets
-        if budgets is not None and not budgets[event].take(self.actor.user_id):
-            return TOO_MANY_REQUESTS
+        context, user_id = self.context, self.actor.user_id
+        budgets = context.budgets
+        if budgets is not None and not budgets[event].take(user_id):
+            return self.limited(event)
         try:
-            outcome = await read(kind, payload).happen(self.context.chats, self.actor.user_id)
+            outcome = await read(kind, payload).happen(context.chats, user_id)
         except InvalidMessage as invalid:
             return Error({"reason": invalid.reason, "errors": invalid.errors})
         except MessageRefused as refused:

@@ -61,7 +61,9 @@ async def _reply(connection: Connection, ref: str, topic: str) -> dict[str, Any]
 
 
 def _print(value: Any) -> None:
-    print(msgspec.json.encode(value).decode(), flush=True)
+    # One write. `print` makes two if Python does not buffer, and another program's line could come in between.
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.flush()
 
 
 def _json(text: str) -> Any:

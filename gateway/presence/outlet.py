@@ -1,7 +1,7 @@
 """Sends presence to clients on this node and to other nodes, in the right order.
 
-Every viewer gets every diff, so one client that comes and goes would each time make a frame for each viewer. Of one
-topic only so many diffs a second are sent; past it they are collected, and sent as one.
+Every viewer gets every diff, so a client that comes and goes would each time cause a frame for every viewer. Therefore
+the diffs of one topic in a second are limited; past the limit they are collected, and sent as one.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Audience:
         return bucket.take()
 
     def _send_collected(self, topic: str) -> None:
-        # The time of one diff has passed, so this one takes the token that has come.
+        # By now the bucket has gained a token, and this diff uses it.
         self._buckets.get(topic, TokenBucket(1, 1)).take()
         self._send(topic, self._collected.pop(topic))
 

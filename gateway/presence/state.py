@@ -8,7 +8,9 @@ with `previous` 0 when the node has no entry in the topic, and ends when it has 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterable, Mapping
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 Meta = dict[str, Any]
@@ -101,12 +103,13 @@ class TopicState:
         self._others: dict[str, dict[str, Entry]] = {}
         self._known: dict[str, int] = {}
 
-    def list(self) -> Grouped:
-        """Returns `{key: {"metas": [...]}}`, the payload of `presence_state`. Do not change the shared metas."""
-        entries = list(self._own.values())
-        for others in self._others.values():
-            entries += others.values()
-        return grouped(entries)
+    def list(self, most: int = sys.maxsize) -> Grouped:
+        """Returns `{key: {"metas": [...]}}`, the payload of `presence_state`. Do not change the shared metas.
+
+        If there are more than `most` entries, it has only so many: first this node's, from the oldest on.
+        """
+        entries = chain(self._own.values(), *(others.values() for others in self._others.values()))
+        return grouped(islice(entries, most))
 
     # The node's own entries.
 

@@ -4,7 +4,7 @@ A topic is a hash, `presence:{topic}`: field `node:ref` is an entry, field `node
 The registry is a sorted set, `presence:nodes`: each node with its deadline, in milliseconds of Redis's clock. Each
 script touches one key, so it is atomic on a cluster too. The scripts for several topics are sent in one pipeline.
 
-An entry is sealed for its topic, node and ref: entries that no node of this service wrote are left out.
+An entry is sealed for its topic, node and ref. Entries that no node of this service has written there are left out.
 """
 
 from __future__ import annotations

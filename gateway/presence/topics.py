@@ -63,6 +63,7 @@ class Topics:
         return len(self._topics)
 
     def get(self, name: str) -> Topic | None:
+        """Returns the topic; None if this node has neither local members nor entries in it."""
         return self._topics.get(name)
 
     def get_or_create(self, name: str) -> Topic:

@@ -7,8 +7,9 @@ as owners of entries, and knows no sockets.
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from gateway.presence.leases import BEATS_PER_LEASE, Leases
@@ -18,7 +19,7 @@ from gateway.presence.outlet import PRESENCE_DIFF, PRESENCE_STATE, Audience, Out
 from gateway.presence.refs import Refs
 from gateway.presence.replicas import Replicas
 from gateway.presence.resources import Resources
-from gateway.presence.state import Diff, Grouped
+from gateway.presence.state import Diff, Entry, Grouped
 from gateway.presence.store import Store, StoreUnavailable
 from gateway.presence.topics import Topics
 from gateway.presence.wire import own_copy
@@ -59,15 +60,27 @@ class Tracker:
         load_seconds: float,
         sweep_seconds: float = SWEEP_SECONDS,
         diff_limit: tuple[float, float] | None = None,
+        most_of_key: int = sys.maxsize,
+        most_listed: int = sys.maxsize,
         new_ref: Callable[[], str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`node` is an id that no process has used before. `load_seconds` limits the wait in `topic_joined`."""
+        """`node` is an id that no process has used before. `load_seconds` limits the wait in `topic_joined`.
+
+        Of a key in a topic, at most `most_of_key` entries of this node are shown. Further ones wait: each is shown when
+        another one ends. `list()` has at most `most_listed` entries.
+        """
         self._node = node
         self._store = store
         self._new_ref = new_ref or Refs(node)
         self._owners: dict[Hashable, dict[tuple[str, str], str]] = {}
         """The phx_refs of each owner, by topic and key."""
+        self._most_of_key = most_of_key
+        self._most_listed = most_listed
+        self._shown: dict[tuple[str, str], int] = {}
+        """The number of this node's entries that are shown, by topic and key."""
+        self._waiting: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+        """The metas of entries that wait until another one of their topic and key ends, by phx_ref."""
         self._topics = Topics(node)
         self._audience = Audience(outlet, diff_limit)
         self._loops = loops = Loops(lease_seconds / BEATS_PER_LEASE)
@@ -114,6 +127,11 @@ class Tracker:
         ref = self._new_ref()
         refs[topic, key] = ref
         self._owners[owner] = refs
+        shown = self._shown.get((topic, key), 0)
+        if shown >= self._most_of_key:
+            self._waiting.setdefault((topic, key), {})[ref] = meta
+            return ref
+        self._shown[topic, key] = shown + 1
         self._changed(topic, self._topics.get_or_create(topic).state.track(key, ref, meta))
         return ref
 
@@ -125,6 +143,10 @@ class Tracker:
         if ref is None:
             raise NotTracked(f"{key!r} in {topic!r}")
         new_ref = refs[topic, key] = self._new_ref()
+        waiting = self._waiting.get((topic, key), {})
+        if waiting.pop(ref, None) is not None:
+            waiting[new_ref] = meta
+            return new_ref
         self._changed(topic, self._topics.get_or_create(topic).state.update(ref, new_ref, meta))
         return new_ref
 
@@ -135,24 +157,45 @@ class Tracker:
         if ref is not None:
             if not refs:
                 del self._owners[owner]
-            self._changed(topic, self._topics.get_or_create(topic).state.untrack(ref))
+            self._end(topic, [(key, ref)])
 
     def owner_gone(self, owner: Hashable) -> None:
         """Remove all entries of a channel that has ended. The channel must not track anything afterwards."""
-        refs_by_topic: dict[str, list[str]] = {}
-        for (topic, _), ref in self._owners.pop(owner, {}).items():
-            refs_by_topic.setdefault(topic, []).append(ref)
-        for topic, refs in refs_by_topic.items():
-            state = self._topics.get_or_create(topic).state
-            self._changed(topic, Diff(leaves=tuple(entry for ref in refs for entry in state.untrack(ref).leaves)))
+        by_topic: dict[str, list[tuple[str, str]]] = {}
+        for (topic, key), ref in self._owners.pop(owner, {}).items():
+            by_topic.setdefault(topic, []).append((key, ref))
+        for topic, entries in by_topic.items():
+            self._end(topic, entries)
+
+    def _end(self, topic: str, ended: Sequence[tuple[str, str]]) -> None:
+        """End entries, each a key and a phx_ref, and show those that have waited for their places, in one diff."""
+        leaves: list[Entry] = []
+        joins: list[Entry] = []
+        for key, ref in ended:
+            place = topic, key
+            waiting = self._waiting.get(place, {})
+            if waiting.pop(ref, None) is None:
+                state = self._topics.get_or_create(topic).state
+                leaves += state.untrack(ref).leaves
+                if waiting:
+                    next_ref = next(iter(waiting))
+                    joins += state.track(key, next_ref, waiting.pop(next_ref)).joins
+                elif self._shown[place] > 1:
+                    self._shown[place] -= 1
+                else:
+                    del self._shown[place]
+            if not waiting:
+                self._waiting.pop(place, None)
+        if leaves:
+            self._changed(topic, Diff(tuple(joins), tuple(leaves)))
 
     def list(self, topic: str) -> Grouped:
-        """Returns `{key: {"metas": [...]}}` of all nodes, as far as they are loaded. Do not change it.
+        """Returns `{key: {"metas": [...]}}` of all nodes, as far as they are loaded, up to the bound. Do not change it.
 
         Push it as `presence_state` without an await in between, so that each later diff follows it.
         """
         known = self._topics.get(topic)
-        return {} if known is None else known.state.list()
+        return {} if known is None else known.state.list(self._most_listed)
 
     def _changed(self, topic: str, diff: Diff) -> None:
         """Tell local members about a change of this node now, and the store and other nodes soon."""

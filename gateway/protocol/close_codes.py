@@ -19,7 +19,7 @@ TOKEN_EXPIRED: Final = Close(1001, "token expired")
 DISCONNECTED: Final = Close(1001, "disconnected")
 """The user has just logged out or been banned."""
 NO_LONGER_WELCOME: Final = Close(1001, "no longer welcome")
-"""The user logged out or was banned, says Postgres, which this node asked after a message or a gap between nodes."""
+"""The user has logged out or was banned. This node has asked Postgres, after a gap or a message about the user."""
 IDLE: Final = Close(1002, "idle")
 """The client has sent nothing for too long."""
 NOT_POLLED: Final = Close(1002, "not polled")
@@ -27,12 +27,12 @@ NOT_POLLED: Final = Close(1002, "not polled")
 NOT_JOINED: Final = Close(1002, "not joined")
 """A long-poll session replaced a lost one, and the client joined nothing in it."""
 INVALID_TEXT: Final = Close(1007, "not UTF-8")
+TOO_MANY_CRASHES: Final = Close(1008, "too many crashes")
+"""Channels of the connection have crashed too often."""
 BAD_FRAME: Final = Close(1011, "bad frame")
 """The client sent bytes that cannot be decoded."""
 DEEP_REFS: Final = Close(1011, "refs nested too deep")
 """The client sent refs nested so deep that no frame can carry them back."""
-TOO_MANY_CRASHES: Final = Close(1008, "too many crashes")
-"""The client has crashed more channels than one connection may."""
 RESTARTING: Final = Close(1012, "restarting")
 """The node is stopping."""
 SLOW: Final = Close(1013, "too slow")

@@ -1,7 +1,7 @@
-"""How much the connections of a user may send. Who sends more is read more slowly, so that others are not kept waiting.
+"""How much the connections of a user may send. From a user who sends more, the node reads more slowly.
 
-Frames and bytes share one number: a frame costs its bytes, and what a frame costs whatever its size. Large answers that
-a client causes cost it their bytes too. Pure except for the clock.
+Frames and bytes share one number: a frame costs its length and a fixed number of bytes besides (`per_frame`). The
+answers to a user's joins cost their length too. Pure except for the clock.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _LONGEST_WAIT_SECONDS = 1.0
 
 
 class Allowance:
-    """What one user has left, on all connections to this node. `left` may become negative: it is then spent."""
+    """What one user may still send, on all connections to this node. `left` is negative after too much was sent."""
 
     __slots__ = ("_burst", "_clock", "_rate", "_since", "left", "per_frame")
 
@@ -32,7 +32,7 @@ class Allowance:
         self._since = clock()
 
     def seconds(self) -> float:
-        """Returns how long to wait before the next frame is read, and this is asked again; 0.0 for no time."""
+        """Returns the seconds to wait before asking again; 0.0 if the next frame may be read now."""
         now = self._clock()
         self.left = min(self._burst, self.left + (now - self._since) * self._rate)
         self._since = now
@@ -40,7 +40,7 @@ class Allowance:
 
     @property
     def is_full(self) -> bool:
-        """True if it equals a new one, so that it may be dropped."""
+        """True if this allowance equals a new one, so that it may be dropped."""
         self.seconds()
         return self.left >= self._burst
 

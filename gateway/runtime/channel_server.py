@@ -47,6 +47,7 @@ from gateway.runtime.counts import TIMED_EVERY
 from gateway.runtime.stepping import Suspended
 from shared.access.actor import Actor
 from shared.logs import log_of
+from shared.security_events import SecurityEvent
 
 log = log_of(__name__)
 
@@ -71,6 +72,7 @@ class Host(QueueHost, Protocol):
     def end(self, ref: Any, topic: str, event: str, payload: Any) -> None: ...
     def renew(self, actor: Actor, as_of: float) -> None: ...
     def crashed(self) -> None: ...
+    def tell(self, event: SecurityEvent, **what: object) -> None: ...
     def join_accepted(self, server: ChannelServer) -> None: ...
     def channel_ended(self, server: ChannelServer, unhandled: Iterable[Message]) -> None: ...
     def take_over(self, successor: Callable[[], None]) -> None: ...
@@ -215,7 +217,7 @@ class ChannelServer(CallbackQueue[Host]):
         self.hold()()
 
     def hold(self) -> Callable[[], None]:
-        """Hold broadcasts. Returns a function that requests the look-up after which they are sent or dropped."""
+        """Hold broadcasts. Returns a function that requests a look-up; after it, they are sent or dropped."""
         self._looks += 1
         if self.held is None:
             self.held = []
@@ -258,10 +260,12 @@ class ChannelServer(CallbackQueue[Host]):
 
     @property
     def watches_access(self) -> bool:
+        """See Callbacks.watches_access."""
         return self.joined.route.watches_access
 
     @property
     def tracks_presence(self) -> bool:
+        """See Callbacks.tracks_presence."""
         return self.joined.route.tracks_presence
 
     @property

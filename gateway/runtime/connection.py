@@ -21,6 +21,7 @@ from gateway.runtime.channel_server import ChannelServer
 from gateway.runtime.endpoint import Endpoint
 from shared.access.actor import Actor
 from shared.logs import log_of
+from shared.security_events import SecurityEvent
 
 log = log_of(__name__)
 
@@ -66,6 +67,10 @@ class Connection:
     def log_fields(self) -> dict[str, Any]:
         """The fields of all log lines about this connection: its id, which is unique on its node, and its user."""
         return {"connection_id": f"{self.endpoint.node_id}-{self.number}", "user_id": self.actor.user_id}
+
+    def tell(self, event: SecurityEvent, **what: object) -> None:
+        """Tell the operator what this connection's user has done."""
+        self.endpoint.security_events.tell(event, self.log_fields, what)
 
     # For the transport to implement
 
@@ -139,20 +144,23 @@ class Connection:
                 joined.server.notice(notice)
 
     def hold(self) -> list[Callable[[], None]]:
-        """Keep broadcasts back in the channels that watch access. Returns what to call when the user is known again.
+        """Hold broadcasts in the channels that watch access.
 
-        The channels then look up whether the user may stay, and go on.
+        Returns a function for each of these channels, to call when the user has been looked up. The channel then looks
+        up whether the user may stay in it, and sends or drops what it holds.
         """
         servers = [joined.server for joined in self.session.topics.values() if joined.server is not None]
         return [server.hold() for server in servers if server.watches_access and not server.ended]
 
     @property
     def is_congested(self) -> bool:
-        """True if the transport should stop reading: so many messages wait for their channels, or too much was sent."""
+        """True if the transport should stop reading: too many messages wait, or the user has sent too much."""
         return self.backlog >= self.endpoint.settings.max_backlog_messages or self.allowance.left < 0
 
     async def decongested(self) -> None:
         """Returns when the transport may continue to read."""
+        if self.allowance.left < 0 and self.allowance.seconds():
+            self.tell(SecurityEvent.LIMITED, limit="traffic")
         while self.is_congested and not self.gone:
             if self.allowance.left >= 0:
                 await self._callback_ended()
@@ -210,6 +218,7 @@ class Connection:
             return
         may_join = self.endpoint.may_join
         if may_join is not None and not may_join(self.actor.user_id):
+            self.tell(SecurityEvent.LIMITED, limit="joins")
             self.answer(joined.sent_join_ref, message.ref, joined.topic, ERROR, TOO_MANY_REQUESTS)
             if replaced is not None:
                 self.end(replaced.sent_join_ref, joined.topic, PHX_CLOSE, {})
@@ -220,10 +229,10 @@ class Connection:
         server.start(message)
 
     def crashed(self) -> None:
-        """A callback of a channel has raised. A client that causes this again and again is closed."""
+        """A callback of a channel has raised. A connection on which this happens too often is closed."""
         self.crashes += 1
         if self.crashes == self.endpoint.settings.max_crashes_per_connection:
-            # Not now: the channel is still ending, and its client gets its last frames first.
+            # Not now, because the channel is still ending, and the client gets the channel's last frames first.
             asyncio.get_running_loop().call_soon(self.close, TOO_MANY_CRASHES)
 
     def join_accepted(self, server: ChannelServer) -> None:

@@ -45,7 +45,7 @@ class Counts:
         """Pushes for which a channel had to wait."""
         self.disconnects = Counter("gateway_disconnects", "Connections that have ended", registry=None)
         self.forged = Counter(
-            "gateway_forged", "Messages and presences found in Redis that this service did not put there", registry=None
+            "gateway_forged", "Messages and presences in Redis that this service did not put there", registry=None
         )
         self.refused = Counter("gateway_refused", "Connects refused, by reason", ["reason"], registry=None)
         self.channel_crashes = Counter(

@@ -1,8 +1,8 @@
 """The node: which channels have joined which topics on it, and its link to the other nodes.
 
 A broadcast reaches members on this node directly, and members on other nodes through the broker. The broker also brings
-it back; the node recognizes it by its own id and drops it. Everything on the broker is sealed: what this service has
-not sent is dropped. What another process says of a user's rights is only a reason to ask Postgres.
+it back; the node recognizes it by its own id and drops it. Everything on the broker is sealed, and a message without a
+right seal is dropped. What another process says of a user's rights is only a reason to ask Postgres.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from shared.events import control
 from shared.events.envelope import SEALED_FOR, BadEnvelope, Envelope, beginning_of, json_payload, pack, unpack
 from shared.logs import log_of
 from shared.pubsub.broker import Broker
+from shared.security_events import SecurityEvents
 from shared.settings import Settings
 
 log = log_of(__name__)
@@ -76,8 +77,11 @@ class Endpoint:
             lease_seconds=settings.presence_lease_seconds,
             load_seconds=settings.presence_load_seconds,
             diff_limit=(settings.presence_diffs_per_second, settings.presence_diff_burst),
+            most_of_key=settings.max_presences_per_user,
+            most_listed=settings.max_listed_presences,
         )
         self.counts = Counts()
+        self.security_events = SecurityEvents()
         self.allowances = Allowances(settings)
         self.connections = Roster(settings, self.counts)
         self._on_probe: Callable[[float], None] | None = None
@@ -223,8 +227,9 @@ class Endpoint:
     # From the broker
 
     def receive(self, topic: str, data: bytes) -> None:
+        """Deliver a sealed envelope, or drop it if this node sent it or if its seal is wrong."""
         if topic != control.CONTROL and data.startswith(self._own_beginning):
-            # An echo, or a forgery that would be dropped as well: it costs no check.
+            # An echo, or a forgery that would be dropped as well. Its seal need not be checked.
             return
         try:
             envelope = unpack(self._seal.opened(topic, data))
@@ -246,6 +251,7 @@ class Endpoint:
             self.deliver(Broadcast.from_envelope(topic, envelope))
 
     def link_restored(self, away_seconds: float) -> None:
+        """The link was away: close the gap, and bring presence up to date."""
         self.presence.link_restored()
         self.gap(away_seconds)
 
@@ -278,7 +284,7 @@ class Endpoint:
                 kept = payload.get("kept_session_id")
                 self.connections.disconnect(payload["user_id"], payload["session_id"], kept_session_id=kept)
             case control.DISCONNECT | control.ROLE_CHANGED:
-                self.connections.doubt(payload["user_id"])
+                self.connections.recheck(payload["user_id"])
             case control.CATCH_UP:
                 self.gap(payload["seconds"])
             case control.CATEGORY_CHANGED | control.SELLER_CHANGED:

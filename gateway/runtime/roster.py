@@ -66,9 +66,9 @@ class Leaving(Protocol):
 
 
 class _Event:
-    """A recent event of a user: a disconnect (of all sessions, one, or all but one), a change of role, or a doubt."""
+    """A recent event of a user: a disconnect (of all sessions, one, or all but one), a change of role, or a recheck."""
 
-    __slots__ = ("at", "is_doubt", "kept_session_id", "role", "session_id", "user_id")
+    __slots__ = ("at", "is_recheck", "kept_session_id", "role", "session_id", "user_id")
 
     def __init__(
         self,
@@ -77,14 +77,14 @@ class _Event:
         session_id: str | None,
         kept_session_id: str | None,
         role: Role | None,
-        is_doubt: bool,
+        is_recheck: bool,
     ) -> None:
         self.at = at
         self.user_id = user_id
         self.session_id = session_id
         self.kept_session_id = kept_session_id
         self.role = role
-        self.is_doubt = is_doubt
+        self.is_recheck = is_recheck
 
     def ends(self, session_id: str) -> bool:
         """True if the disconnect is meant for connections of this session."""
@@ -105,7 +105,7 @@ class Roster:
         self._leaving: set[Leaving] = set()
         self._behind: list[tuple[int, Client]] = []
         self._sweeping: asyncio.TimerHandle | None = None
-        self._on_doubt: Callable[[int], None] | None = None
+        self._on_recheck: Callable[[int], None] | None = None
         self.is_draining = False
         self.backlog = 0
         """Messages of all connections that waited for busy channels at the last check."""
@@ -190,7 +190,7 @@ class Roster:
         for event in self._recent_of.get(client.actor.user_id, ()):
             if event.at < client.as_of:
                 continue
-            if event.is_doubt:
+            if event.is_recheck:
                 self._ask(event.user_id)
             elif event.role is not None:
                 client.actor = client.actor.with_role(event.role)
@@ -212,26 +212,26 @@ class Roster:
             client.actor = client.actor.with_role(role)
             client.notice(notice)
 
-    def on_doubt(self, listener: Callable[[int], None]) -> None:
-        """Call `listener(user_id)` when the database must be asked whether a user may still be connected, and as what.
+    def on_recheck(self, listener: Callable[[int], None]) -> None:
+        """Call `listener(user_id)` when the database must be asked whether a user may stay, and with which role.
 
         The listener closes the connections that may not stay, and calls `role_changed`.
         """
-        self._on_doubt = listener
+        self._on_recheck = listener
 
     @property
     def can_ask(self) -> bool:
         """True if this node has a database to ask about its users; a node of a test may have none."""
-        return self._on_doubt is not None
+        return self._on_recheck is not None
 
-    def doubt(self, user_id: int) -> None:
-        """Another process says that the user logged out, was banned or has another role: ask the database."""
-        self._remember(user_id, is_doubt=True)
+    def recheck(self, user_id: int) -> None:
+        """Ask the database about a user who, as another process says, logged out, was banned or changed role."""
+        self._remember(user_id, is_recheck=True)
         self._ask(user_id)
 
     def _ask(self, user_id: int) -> None:
-        if self._on_doubt is not None:
-            self._on_doubt(user_id)
+        if self._on_recheck is not None:
+            self._on_recheck(user_id)
 
     def _remember(
         self,
@@ -240,7 +240,7 @@ class Roster:
         session_id: str | None = None,
         kept_session_id: str | None = None,
         role: Role | None = None,
-        is_doubt: bool = False,
+        is_recheck: bool = False,
     ) -> _Event:
         now = asyncio.get_running_loop().time()
         while self._recent and self._recent[0].at < now - _RECENT_SECONDS:
@@ -249,7 +249,7 @@ class Roster:
             events.remove(forgotten)
             if not events:
                 del self._recent_of[forgotten.user_id]
-        event = _Event(now, user_id, session_id, kept_session_id, role, is_doubt)
+        event = _Event(now, user_id, session_id, kept_session_id, role, is_recheck)
         self._recent.append(event)
         self._recent_of.setdefault(user_id, []).append(event)
         return event

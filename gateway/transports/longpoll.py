@@ -38,11 +38,9 @@ from gateway.transports.longpoll_session import (
     PollAnswer,
 )
 from gateway.transports.longpoll_token import SessionReference, SessionTokens
+from gateway.transports.refused import tell_refused
 from shared.access.admission import Admit, Refused
-from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
-
-log = log_of(__name__)
 
 AUTH_TOKEN_HEADER = "X-Phoenix-AuthToken"
 SESSION_TOKEN_HEADER = "X-Phoenix-Longpoll-Token"
@@ -79,7 +77,7 @@ class LongPollTransport:
         self._endpoint = endpoint
         self._settings = endpoint.settings
         self._admit = admit
-        self._tokens = SessionTokens(endpoint.settings.jwt_secret)
+        self._tokens = SessionTokens(endpoint.settings.jwt_secrets)
         self._calls = NodeCalls(endpoint)
         self._sessions = LocalSessions(endpoint)
         self._poll_numbers = itertools.count(1)
@@ -113,7 +111,7 @@ class LongPollTransport:
 
     async def _answer(self, request: web.Request, reply: Reply) -> None:
         if not self._is_allowed(request):
-            await self._end(reply, self._refused(WRONG_ORIGIN))
+            await self._end(reply, self._refused(request, WRONG_ORIGIN))
         elif request.method == hdrs.METH_GET:
             await self._get(request, reply)
         else:
@@ -129,7 +127,7 @@ class LongPollTransport:
         query = parse_qsl(request.rel_url.raw_query_string, keep_blank_values=True)
         tokens = self._tokens_of(request, query)
         if tokens.reference is None:
-            await self._end(reply, await reply.after(self._open(query, tokens)))
+            await self._end(reply, await reply.after(self._open(request, query, tokens)))
             return
         holder = self._holder(tokens.reference)
         session_id = tokens.reference.session_id
@@ -144,7 +142,7 @@ class LongPollTransport:
         finally:
             # A cancelled poll must be acknowledged too: it may still wait at its holder.
             holder.acknowledge(session_id, poll_id, is_delivered)
-        body = await reply.after(self._open(query, tokens))
+        body = await reply.after(self._open(request, query, tokens))
         if answer.has_ended and body["status"] == FORBIDDEN:
             # The client was allowed this poll, but its session has ended since. Only the next poll is refused.
             body = {"messages": [], "status": GONE, "token": None}
@@ -172,7 +170,7 @@ class LongPollTransport:
         for poll_id in tuple(self._proxied):
             self._give_up(poll_id)
 
-    async def _open(self, query: list[tuple[str, str]], tokens: _Tokens) -> dict[str, object]:
+    async def _open(self, request: web.Request, query: list[tuple[str, str]], tokens: _Tokens) -> dict[str, object]:
         """Open a session if the client may connect. Returns the body of the answer.
 
         If the client shows the token of a session that is gone, the new session replaces that one.
@@ -180,17 +178,16 @@ class LongPollTransport:
         parameters = dict(query)
         serializer = serializer_of(parameters)
         if serializer is None:
-            return self._refused(UNKNOWN_VERSION)
+            return self._refused(request, UNKNOWN_VERSION)
         if not tokens.jwt:
-            return self._refused(NO_TOKEN)
+            return self._refused(request, NO_TOKEN)
         as_of = asyncio.get_running_loop().time()
         # FAILED and not another status: phoenix.js tries again after FAILED, and stops at a status that it does not
         # know.
         try:
             actor = await self._admit(tokens.jwt)
         except Refused as refused:
-            log.info("connection refused", reason=str(refused), user_id=refused.user_id)
-            return self._refused(refused.reason)
+            return self._refused(request, refused.reason, refused.user_id)
         except DatabaseUnavailable:
             return {"status": FAILED}
         if self._endpoint.is_draining:
@@ -199,8 +196,8 @@ class LongPollTransport:
         token = self._tokens.issue(SessionReference(self._endpoint.node_id, session.id))
         return {"messages": [], "status": GONE, "token": token}
 
-    def _refused(self, reason: str) -> dict[str, object]:
-        self._endpoint.counts.refused.labels(reason).inc()
+    def _refused(self, request: web.Request, reason: str, user_id: int | None = None) -> dict[str, object]:
+        tell_refused(self._endpoint, request, reason, user_id)
         return {"status": FORBIDDEN}
 
     # Posts

@@ -36,12 +36,16 @@ from gateway.transports.handshake import (
     serializer_of,
     subprotocols_of,
 )
+from gateway.transports.refused import tell_refused
 from shared.access.actor import Actor
 from shared.access.admission import Admit, Refused
 from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
 
 log = log_of(__name__)
+
+_TEXT, _BINARY, _PING, _PONG = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG
+"""Constants, because looking up a member of an enum takes longer than everything else that is done for a frame."""
 
 
 class Flusher:
@@ -124,9 +128,10 @@ class WebSocketConnection(Connection):
         "_is_mute",
         "_limit",
         "_out",
+        "_quiet_since",
         "_socket",
         "_transport",
-        "last_received",
+        "_was_heard",
     )
 
     def __init__(
@@ -149,7 +154,10 @@ class WebSocketConnection(Connection):
         self._is_mute = False
         """True after a close: nothing more is sent, so no frames are collected."""
         self._counts = endpoint.counts
-        self.last_received = 0.0
+        self._was_heard = True
+        """True if something was received since the last check. Noting the time of each frame would cost more."""
+        self._quiet_since = 0.0
+        """Loop time of the last check after which nothing was received."""
 
     def send(self, frame: Frame | None) -> None:
         if frame is None or self._is_mute:
@@ -202,35 +210,33 @@ class WebSocketConnection(Connection):
     async def run(self) -> None:
         """Read and handle frames until the connection ends."""
         self.endpoint.connections.add(self)
-        loop = asyncio.get_running_loop()
-        now, receive, counts = loop.time, self._socket.receive, self.endpoint.counts
-        self.last_received = now()
+        receive, counts = self._socket.receive, self.endpoint.counts
         flusher, most = self._flusher, self.endpoint.settings.max_backlog_messages
         allowance, per_frame = self.allowance, self.allowance.per_frame
         handled, turn = 0, flusher.turns
         try:
             while True:
                 kind, data, _ = await receive()
-                self.last_received = now()
+                self._was_heard = True
                 handled += 1
                 if handled == FAIR_FRAMES:
                     if flusher.turns == turn:
                         # Frames that have already arrived are received without waiting: give other connections a turn.
                         await asyncio.sleep(0)
                     handled, turn = 0, flusher.turns
-                if kind is WSMsgType.TEXT:
+                if kind is _TEXT:
                     counts.frames_in += 1
                     allowance.left -= len(data) + per_frame
                     self.receive_text(data)
-                elif kind is WSMsgType.BINARY:
+                elif kind is _BINARY:
                     counts.frames_in += 1
                     allowance.left -= len(data) + per_frame
                     self.receive_binary(data)
-                elif kind is WSMsgType.PING:
+                elif kind is _PING:
                     allowance.left -= len(data) + per_frame
                     self.flush()
                     await self._socket.pong(data)
-                elif kind is WSMsgType.PONG:
+                elif kind is _PONG:
                     allowance.left -= per_frame
                 else:
                     break
@@ -258,7 +264,10 @@ class WebSocketConnection(Connection):
 
     def check(self, now: float) -> None:
         super().check(now)
-        if now - self.last_received >= self.endpoint.settings.idle_seconds:
+        if self._was_heard:
+            self._was_heard = False
+            self._quiet_since = now
+        elif now - self._quiet_since >= self.endpoint.settings.idle_seconds:
             self.close(IDLE)
 
 
@@ -280,26 +289,24 @@ class WebSocketTransport:
         offer = subprotocols_of(request)
         token = query.get("token", "") if offer.token is None else offer.token
         if serializer is None:
-            return self._refused(UNKNOWN_VERSION)
+            return self._refused(request, UNKNOWN_VERSION)
         if not offer.is_good:
-            return self._refused(WRONG_SUBPROTOCOL)
+            return self._refused(request, WRONG_SUBPROTOCOL)
         if not token:
-            return self._refused(NO_TOKEN)
+            return self._refused(request, NO_TOKEN)
         if not origin_is_allowed(request, self._settings):
-            return self._refused(WRONG_ORIGIN)
+            return self._refused(request, WRONG_ORIGIN)
         if self._endpoint.is_draining:
             return web.Response(status=503)
         as_of = asyncio.get_running_loop().time()
         try:
             actor = await self._admit(token)
         except Refused as refused:
-            log.info("connection refused", reason=str(refused), user_id=refused.user_id)
-            return self._refused(refused.reason)
+            return self._refused(request, refused.reason, user_id=refused.user_id)
         except DatabaseUnavailable:
             return web.Response(status=503)
         if self._open(actor.user_id) >= self._settings.max_websockets_per_user:
-            log.info("connection refused", reason=TOO_MANY_WEBSOCKETS, user_id=actor.user_id)
-            return self._refused(TOO_MANY_WEBSOCKETS, 429)
+            return self._refused(request, TOO_MANY_WEBSOCKETS, 429, user_id=actor.user_id)
         # For aiohttp, the limit is the smallest size that is too large.
         socket = WebSocket(
             compress=False,
@@ -324,6 +331,8 @@ class WebSocketTransport:
         """Returns the number of a user's open WebSockets."""
         return sum(isinstance(one, WebSocketConnection) for one in self._endpoint.connections.of_user(user_id))
 
-    def _refused(self, reason: str, status: int = 403) -> web.Response:
-        self._endpoint.counts.refused.labels(reason).inc()
+    def _refused(
+        self, request: web.Request, reason: str, status: int = 403, *, user_id: int | None = None
+    ) -> web.Response:
+        tell_refused(self._endpoint, request, reason, user_id)
         return web.Response(status=status)

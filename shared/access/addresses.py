@@ -45,7 +45,7 @@ def is_trusted(address: Address | str | None, trusted: Networks) -> bool:
 
 
 def forwarded_host(peer: str | None, headers: Mapping[str, str], trusted: Networks) -> str:
-    """Returns the X-Forwarded-Host of a trusted proxy; "" if there is none, or if anybody may have written it."""
+    """Returns the X-Forwarded-Host, or "" if there is none or the peer is no trusted proxy."""
     named = headers.get("X-Forwarded-Host", "")
     return named if named and is_trusted(peer, trusted) else ""
 
@@ -72,7 +72,7 @@ def networks_of(address: str) -> tuple[tuple[str, int], ...]:
 
 
 def network_of(address: str) -> str:
-    """Returns the network that a neighbourhood shares: the /24 of an IPv4 address, the /64 of an IPv6 address."""
+    """Returns the network by which guesses are counted and events are logged: of IPv4 the /24, of IPv6 the /64."""
     parsed = _parse(address)
     if isinstance(parsed, IPv4Address):
         return str(ip_network((parsed, _IPV4_NETWORK), strict=False))

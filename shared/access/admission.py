@@ -107,7 +107,7 @@ def _actor_if_welcome(
 ) -> Actor:
     if standing is None:
         raise UserGone(user_id=user_id)
-    # In the second of the change itself, a token that is older cannot be told from a newer one.
+    # Both times have whole seconds. Tokens of the second of the change cannot be told apart, so all of them end.
     since = standing.tokens_valid_after
     if standing.is_revoked or (since is not None and token_issued_at <= since):
         raise SessionEnded(user_id=user_id)

@@ -1,7 +1,7 @@
 """Seals what the processes tell each other through Redis, so that whoever else can write there is not believed. Pure.
 
 A sealed text is followed by a tag, the keyed BLAKE2b (RFC 7693) of the text and of the place that it is for. So nobody
-can make one without a key, or move one to another place. A seal does not keep anybody from sending a sealed text again.
+can make one without a key, or move one to another place. A seal does not show whether a text is sent again.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Seal:
 
     @classmethod
     def of(cls, settings: Settings, purpose: str) -> Self:
-        """Returns the seal of the service for one purpose. Deployments with different Redis prefixes differ in it."""
-        return cls(keys_for(settings, f"{purpose}, {settings.redis_prefix}"))
+        """Returns the service's seal for one purpose. Deployments with another Redis prefix have another seal."""
+        return cls(keys_for(settings.jwt_secrets, f"{purpose}, {settings.redis_prefix}"))
 
     def sealed(self, place: str, text: bytes) -> bytes:
         """Returns the text and its tag. `place` says what the text is for, such as its topic."""

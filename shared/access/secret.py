@@ -1,6 +1,7 @@
-"""The secret that signs tokens: JWT_SECRET, or in development a secret that is made once in the data directory.
+"""The secrets that sign tokens: JWT_SECRETS, or in development a secret that is made once in the data directory.
 
-Everything else that the processes sign has a key of its own, derived from the secret.
+Everything else that the processes sign has keys of its own, derived from the secrets. The first secret signs. What any
+of them signed is accepted, so that a secret can be replaced while people stay logged in.
 """
 
 from __future__ import annotations
@@ -12,37 +13,38 @@ import secrets
 import tempfile
 from pathlib import Path
 
-from shared.settings import MINIMUM_SECRET_BYTES, InvalidSettings, Settings
+from shared.access.secret_faults import secrets_fault
+from shared.settings import InvalidSettings, Settings, split_secrets
 
 FILE = "jwt_secret"
 _OF_THIS_PROCESS = secrets.token_urlsafe(48)
 """Stands for a secret that is not set, in parts of the service that run alone: no other process can know it."""
 
 
-def jwt_secret(settings: Settings) -> str:
-    """Returns the secret. All processes with the same data directory get the same one. Raises InvalidSettings."""
-    if settings.jwt_secret or settings.is_production:
-        return settings.jwt_secret
+def jwt_secrets(settings: Settings) -> tuple[str, ...]:
+    """Returns the secrets. All processes with the same data directory get the same ones. Raises InvalidSettings."""
+    if settings.jwt_secrets or settings.is_production:
+        return settings.jwt_secrets
     path = settings.data_directory / FILE
     try:
         if not path.exists():
             _make(path)
-        secret = path.read_text(encoding="ascii").strip()
+        found = split_secrets(path.read_text(encoding="ascii"))
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSettings(f"DATA_DIRECTORY: without JWT_SECRET one is kept in {path}: {error}") from None
-    if len(secret) < MINIMUM_SECRET_BYTES:
-        raise InvalidSettings(
-            f"JWT_SECRET: not set, and {path} holds less than {MINIMUM_SECRET_BYTES} bytes: remove it"
-        )
-    return secret
+        raise InvalidSettings(f"DATA_DIRECTORY: without JWT_SECRETS one is kept in {path}: {error}") from None
+    fault = secrets_fault(found)
+    if fault:
+        raise InvalidSettings(f"JWT_SECRETS: not set, and the secret in {path} cannot be used: it {fault}")
+    return found
 
 
-def keys_for(settings: Settings, purpose: str) -> tuple[bytes, ...]:
+def keys_for(secrets: tuple[str, ...], purpose: str) -> tuple[bytes, ...]:
     """Returns the keys for a purpose, of 32 bytes each. The first one signs; signatures of all of them are accepted.
 
-    What is signed for one purpose is never accepted for another. All processes with the same secret have the same keys.
+    What is signed for one purpose is never accepted for another. All processes with the same secret have the same key.
+    Without a secret, no other process has the key.
     """
-    known = (settings.jwt_secret or _OF_THIS_PROCESS,)
+    known = secrets or (_OF_THIS_PROCESS,)
     return tuple(hmac.digest(secret.encode(), f"daveslist {purpose}".encode(), "sha256") for secret in known)
 
 

@@ -12,12 +12,14 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import jwt
 from jwt.algorithms import HMACAlgorithm
 
+from shared.access.signatures import Signatures
 from shared.domain.ids import parse_id
 from shared.domain.text import is_storable
 from shared.domain.users import Role
@@ -28,7 +30,7 @@ _MAX_EXPIRY = 253402300799  # the last second of the year 9999, after which date
 _MAX_GENERATION = 2**31 - 1
 _MAX_REMEMBERED = 10_000
 # Base64url without padding (RFC 7515, section 2). The last character of an HMAC-SHA256 has two bits that mean nothing:
-# they must be 0. A decoder ignores them, padding and blanks, so that without this rule a token had many spellings.
+# they must be 0. A decoder ignores them, padding and blanks. Without this rule one token would have many spellings.
 _SPELLING = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 _GENERATION = re.compile(r"0|[1-9][0-9]{0,9}")
 
@@ -53,19 +55,20 @@ class Claims:
 
 
 class Tokens:
-    """Issues and reads tokens signed with one secret. `clock` returns seconds since the epoch."""
+    """Issues tokens signed with the first of the secrets, and reads tokens signed with any of them."""
 
-    def __init__(self, secret: str, access_seconds: int, clock: Callable[[], float] = time.time) -> None:
-        # A prepared key, and an algorithm that accepts it: PyJWT would otherwise prepare the key again for each token.
-        encoded = base64.urlsafe_b64encode(secret.encode()).rstrip(b"=").decode()
-        self._key = jwt.PyJWK.from_dict({"kty": "oct", "alg": _ALGORITHM, "k": encoded})
-        self._key.Algorithm = _WithReadyKey(HMACAlgorithm.SHA256)
+    def __init__(self, secrets: tuple[str, ...], access_seconds: int, clock: Callable[[], float] = time.time) -> None:
+        """`clock` returns seconds since the epoch. Raises ValueError without a secret."""
+        if not secrets:
+            raise ValueError("tokens need the service's secrets (jwt_secrets)")
+        self._keys = [_Key(secret) for secret in secrets]
+        self._key_of_header = {key.header: key for key in self._keys}
         self._access_seconds = access_seconds
         self._clock = clock
         # A REST client sends the same token with every request, and decoding a token takes longer than a query.
         self._verified: dict[str, Claims] = {}
-        # A separate key, so that a token of one kind is never accepted as one of the other kind.
-        self._refresh_key = hmac.digest(secret.encode(), b"daveslist refresh token", "sha256")
+        # Separate keys, so that a token of one kind is never accepted as one of the other kind.
+        self._refresh_signatures = Signatures(secrets, "refresh token")
 
     @property
     def access_seconds(self) -> int:
@@ -84,7 +87,7 @@ class Tokens:
         }
         if session_id is not None:
             claims["sid"] = session_id
-        return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
+        return self._keys[0].signed(claims)
 
     def verify(self, token: str) -> Claims:
         """Returns the claims: `sub` and `exp` are required; `role`, `jti` and `sid` optional. Raises InvalidToken."""
@@ -103,14 +106,7 @@ class Tokens:
         if _SPELLING.fullmatch(token) is None:
             raise InvalidToken("malformed")
         try:
-            claims = jwt.decode(
-                token,
-                self._key,
-                algorithms=[_ALGORITHM],
-                # Clocks of two nodes may differ, so a token issued in the future is accepted.
-                options={"require": ["sub", "exp"], "verify_sub": False, "verify_iat": False,
-                         "verify_aud": False, "verify_jti": False, "verify_exp": False},
-            )  # fmt: skip
+            claims = self._checked(token)
             expires_at = min(int(claims["exp"]), _MAX_EXPIRY)
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise InvalidToken(type(error).__name__) from None
@@ -126,9 +122,24 @@ class Tokens:
             issued_at=_issued_at(claims),
         )
 
+    def _checked(self, token: str) -> dict[str, Any]:
+        """Returns the claims. Raises the errors of PyJWT; jwt.InvalidSignatureError if no secret has signed the token.
+
+        A token of this service names its key in its header. Any other token is tried with all keys.
+        """
+        key = self._key_of_header.get(token.partition(".")[0])
+        if key is not None:
+            return key.claims(token)
+        *others, last = self._keys
+        for key in others:
+            with suppress(jwt.InvalidSignatureError):
+                return key.claims(token)
+        return last.claims(token)
+
     def issue_refresh(self, session_id: str, generation: int) -> str:
-        """Returns `SESSION.GENERATION.SIGNATURE`, always the same; valid while the session has this generation."""
-        return f"{session_id}.{generation}.{self._signature(session_id, generation)}"
+        """Returns `SESSION.GENERATION.SIGNATURE`, which is valid while the session has this generation."""
+        name = f"{session_id}.{generation}"
+        return f"{name}.{self._refresh_signatures.of(name)}"
 
     def read_refresh(self, token: str) -> tuple[str, int]:
         """Returns the session's id and the generation. Raises InvalidToken."""
@@ -138,16 +149,43 @@ class Tokens:
             raise InvalidToken("malformed")
         generation = int(digits)
         try:
-            expected = self._signature(session_id, generation)
+            is_ours = self._refresh_signatures.fits(signature, f"{session_id}.{digits}")
         except UnicodeEncodeError:
             raise InvalidToken("malformed") from None
-        if generation > _MAX_GENERATION or not hmac.compare_digest(signature, expected):
+        if generation > _MAX_GENERATION or not is_ours:
             raise InvalidToken("signature")
         return session_id, generation
 
-    def _signature(self, session_id: str, generation: int) -> str:
-        digest = hmac.digest(self._refresh_key, f"{session_id}.{generation}".encode(), "sha256")
-        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+class _Key:
+    """A secret that is ready to sign and to check tokens."""
+
+    def __init__(self, secret: str) -> None:
+        # A prepared key, and an algorithm that accepts it: PyJWT would otherwise prepare the key again for each token.
+        encoded = base64.urlsafe_b64encode(secret.encode()).rstrip(b"=").decode()
+        self._key = jwt.PyJWK.from_dict({"kty": "oct", "alg": _ALGORITHM, "k": encoded})
+        self._key.Algorithm = _WithReadyKey(HMACAlgorithm.SHA256)
+        # A short keyed hash (RFC 7515, section 4.1.4): it tells the keys apart, and nothing about them.
+        digest = hmac.digest(secret.encode(), b"daveslist key id", "sha256")
+        self._headers = {"kid": base64.urlsafe_b64encode(digest[:6]).decode()}
+        self.header = self.signed({}).partition(".")[0]
+        """The first part of every token that this key signs here. It has the key's id."""
+
+    def signed(self, claims: dict[str, Any]) -> str:
+        """Returns the token with these claims."""
+        return jwt.encode(claims, self._key, algorithm=_ALGORITHM, headers=self._headers)
+
+    def claims(self, token: str) -> dict[str, Any]:
+        """Returns the claims of a token that this key has signed. Raises the errors of PyJWT."""
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            self._key,
+            algorithms=[_ALGORITHM],
+            # Clocks of two nodes may differ, so a token issued in the future is accepted.
+            options={"require": ["sub", "exp"], "verify_sub": False, "verify_iat": False,
+                     "verify_aud": False, "verify_jti": False, "verify_exp": False},
+        )  # fmt: skip
+        return claims
 
 
 class _WithReadyKey(HMACAlgorithm):
@@ -176,5 +214,5 @@ def _session_id(claims: dict[str, Any], token: str) -> str:
     identifier = claims.get("jti")
     if isinstance(identifier, str) and 0 < len(identifier) <= _MAX_SESSION_ID_LENGTH and is_storable(identifier):
         return f"jti:{claims['sub']}:{identifier}"
-    # Without the signature: only what is signed cannot be spelled in another way.
+    # Without the signature, because only what is signed has a single spelling.
     return "token:" + hashlib.sha256(token.rpartition(".")[0].encode()).hexdigest()

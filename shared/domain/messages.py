@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from shared.domain.users import UserNotFound
+from shared.domain.users import NoLongerAllowed, UserNotFound
 
 MAX_TEXT_LENGTH = 4000
 MAX_CLIENT_REF_LENGTH = 200
@@ -34,6 +34,9 @@ class Message:
     listing_id: int | None
     inserted_at: datetime
     read_at: datetime | None = None
+    only_for_sender: bool = field(default=False, compare=False)
+    """True of a repeat that is refused as a new message would be: it is answered, and not sent to the recipient again.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,12 @@ class UnknownRecipient(MessageRefused, UserNotFound):
     """There is no user with this id."""
 
     reason = "user not found"
+
+
+class SenderGone(MessageRefused, NoLongerAllowed):
+    """The sender has left or was banned while the message was on its way."""
+
+    reason = "unauthorized"
 
 
 class Blocked(MessageRefused):

@@ -68,8 +68,8 @@ def _one_word(name: Term, number: Term) -> str | None:
     return None
 
 
-def unknown(typed: Sequence[Term], known: Iterable[tuple[str, KnownWord]]) -> list[str]:
-    """Returns the words to correct: at most `MAX_CORRECTED`, each of which neither is nor begins a common word.
+def words_to_correct(typed: Sequence[Term], known: Iterable[tuple[str, KnownWord]]) -> list[str]:
+    """Returns the words to correct: the last `MAX_CORRECTED` that neither are nor begin a common word.
 
     `known` has the words of the vocabulary that each spelling begins.
     """

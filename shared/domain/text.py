@@ -44,6 +44,11 @@ def is_storable(text: str) -> bool:
     return True
 
 
+def has_invisible(text: str) -> bool:
+    """True if the text has characters that nobody sees, except spaces."""
+    return any(_INVISIBLE.fullmatch(character) for character in text if not character.isspace())
+
+
 def is_blank(text: str) -> bool:
     """True if nothing of the text is visible: only spaces, invisible characters, and accents on these."""
     position = 0

@@ -48,7 +48,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What an e-mail address at a log-in names."""
+    """The account to which somebody wants to log in by an e-mail address, whether or not it exists."""
 
     name: str
     """The same text for all spellings of one address, also if nobody is registered with it."""
@@ -76,12 +76,12 @@ class Standing:
     is_revoked: bool
     """True if the session was logged out or ended in another way."""
     tokens_valid_after: int | None = None
-    """Seconds since the epoch: a token without a stored session has ended if it was issued up to then."""
+    """Seconds since the epoch: a token without a stored session admits only if it was issued later. None admits all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A log-in that has not ended: since when, and until when if it is not refreshed."""
+    """A session that has not ended. It ends at `expires_at` unless it is refreshed."""
 
     id: str
     created_at: datetime

@@ -23,8 +23,8 @@ SELLER_CHANGED = "seller_changed"
 
 
 def disconnect(user_id: int, session_id: str | None = None, *, kept_session_id: str | None = None) -> dict[str, Any]:
-    """Returns the payload of DISCONNECT. Without a session it means all sockets of the user, except those of a kept
-    one."""
+    """Returns the payload of DISCONNECT, which means all sockets of a user, those of one session, or all but those of
+    the kept session."""
     payload: dict[str, Any] = {"user_id": user_id, "session_id": session_id}
     return payload if kept_session_id is None else {**payload, "kept_session_id": kept_session_id}
 

@@ -52,7 +52,7 @@ def pack(envelope: Envelope) -> bytes:
 
 
 def beginning_of(node: str) -> bytes:
-    """Returns the bytes with which each broadcast of this node begins, and no other node's."""
+    """Returns the bytes with which each envelope of this node begins, and no envelope of another node."""
     return _encode((node,))[:-1] + b","
 
 

@@ -42,7 +42,10 @@ def parsed(database_url: str) -> dict[str, str]:
 
 
 def with_password(database_url: str, password: str) -> str:
-    """Returns the address with the password, unless it has one or there is none. Raises InvalidDatabaseUrl."""
+    """Returns the address with the password; the address as it is if it has one already, or if `password` is empty.
+
+    Raises InvalidDatabaseUrl.
+    """
     parts = parsed(database_url)
     return str(make_dsn(**parts, password=password)) if password and "password" not in parts else database_url
 

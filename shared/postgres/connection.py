@@ -97,7 +97,8 @@ class Connection(aiopg.Connection):
         types = f" ({', '.join(statement.types)})" if statement.types else ""
         await self.run(f'PREPARE "{statement.name}"{types} AS {statement.sql}', None, timeout)
         arguments = f" ({', '.join(['%s'] * count)})" if count else ""
-        prepared = (statement.sql, f'EXECUTE "{statement.name}"{arguments}')
+        first = f"{statement.first}; " if statement.first else ""
+        prepared = (statement.sql, f'{first}EXECUTE "{statement.name}"{arguments}')
         self._prepared[statement.name] = prepared
         return prepared
 

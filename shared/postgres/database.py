@@ -115,6 +115,7 @@ class Database:
         await self.fetch(_PING)
 
     async def close(self) -> None:
+        """Close every connection. Statements under way fail."""
         await self._pool.close()
 
     async def _open(self) -> Connection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +16,15 @@ class Statement:
 
     A statement with an empty name is not prepared. Its parameters are written `%s`, and `%` is written `%%`. It is for
     SQL that is composed at run time.
+
+    `first` is SQL without parameters that runs before it, in the same trip and the same transaction. A statement sees
+    what was committed when it began. So if `first` waits for a lock, the statement sees what its last holder has done.
     """
 
     name: str
     sql: str
     types: tuple[str, ...] = ()
+    first: str = ""
 
 
 def adapted(parameters: Sequence[Any]) -> Sequence[Any]:
@@ -32,14 +36,16 @@ def adapted(parameters: Sequence[Any]) -> Sequence[Any]:
 
 def array(values: Iterable[Any]) -> str:
     """Returns the literal of a one-dimensional Postgres array; None becomes NULL."""
-    return "{" + ",".join(map(_element, values)) + "}"
+    return "{" + ",".join([_WRITERS.get(type(value), _quoted)(value) for value in values]) + "}"
 
 
-def _element(value: Any) -> str:
-    if value is None:
-        return "NULL"
-    if type(value) is bool:
-        return "t" if value else "f"
-    if isinstance(value, (int, float)):
-        return str(value)
+def _quoted(value: Any) -> str:
     return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+_WRITERS: dict[type, Callable[[Any], str]] = {
+    int: str,
+    float: str,
+    bool: lambda value: "t" if value else "f",
+    type(None): lambda _: "NULL",
+}

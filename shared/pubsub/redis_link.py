@@ -89,14 +89,17 @@ class RedisLink:
         self._protocol.take_over(self._connection)
 
     async def close(self) -> None:
+        """Close the connection at once."""
         if self._protocol is not None:
             self._protocol.close()
         await self._connection.disconnect(nowait=True)
 
     async def subscribe(self, channels: Sequence[bytes]) -> None:
+        """Write the command; `on_subscribed` is called for each channel later."""
         await self._for_each(self._commands.subscribe, channels)
 
     async def unsubscribe(self, channels: Sequence[bytes]) -> None:
+        """Write the command; `on_unsubscribed` is called for each channel later."""
         await self._for_each(self._commands.unsubscribe, channels)
 
     async def _for_each(self, name: bytes, channels: Sequence[bytes]) -> None:

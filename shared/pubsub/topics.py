@@ -33,11 +33,13 @@ class Topic:
         await waiter
 
     def confirm(self) -> None:
+        """The server has confirmed the topic: end all waits."""
         self.confirmed = True
         for waiter in self._no_longer_waiting():
             waiter.set_result(None)
 
     def give_up(self) -> None:
+        """The server no longer serves the topic: make all waiting callers raise TimeoutError."""
         for waiter in self._no_longer_waiting():
             waiter.set_exception(TimeoutError("the server no longer serves this topic"))
 
@@ -113,6 +115,7 @@ class Topics:
             self.all_confirmed.set()
 
     def link_ended(self) -> None:
+        """The link is gone, and with it every confirmation."""
         for topic in self._topics.values():
             topic.confirmed = False
 
@@ -159,6 +162,7 @@ class Topics:
         self._count_confirmed()
 
     def is_confirmed(self, channel: bytes) -> bool:
+        """True if the server has confirmed the channel on the current link."""
         topic = self._topics.get(channel)
         return topic is not None and topic.confirmed
 

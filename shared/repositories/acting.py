@@ -1,9 +1,9 @@
-"""Whether the user who acts may still do so: checked in the transaction of the act, against the row in Postgres.
+"""Checks in the transaction of an act, against the row in Postgres, whether the user who acts may still do so.
 
 A request is admitted before it acts. Meanwhile its user may leave, be banned or lose a role. So each act looks at the
 row of its user again, and locks it (`FOR SHARE`): leaving, a ban or a change of the role then waits until the act has
-committed, and an act that comes after it is refused (OWASP ASVS 4.0.3, 11.1.6). Private messages are not checked so: a
-lock for each would slow the chat down, and a message of somebody who has just left counts as sent before.
+committed, and an act that comes after it is refused (OWASP ASVS 4.0.3, 11.1.6). Private messages keep this promise with
+one lock for many messages, because a lock for each would slow the chat down (messages.py).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _LOCK = Statement("acting_lock", f"SELECT u.role FROM users u WHERE u.id = $1 AN
 
 
 def acting(user: str, action: Action) -> str:
-    """Returns a query, for a WITH clause, of the user's row, locked; it has no row if the user may not do the action.
+    """Returns a query for a WITH clause. It locks the user's row, and has no row if the user may not do the action.
 
-    `user` is SQL for the id. Columns: `id`, and `may_any`: whether they may do it to what belongs to others, too.
+    `user` is SQL for the id. Columns: `id`, and `may_any`, true if the user may do it to what belongs to others too.
     """
     return f"""SELECT u.id, u.role IN ({_roles(action, Grant.ANY)}) AS may_any FROM users u
         WHERE u.id = {user} AND {_IS_WELCOME} AND u.role IN ({_roles(action, Grant.ANY, Grant.OWN)}) FOR SHARE"""

@@ -77,7 +77,7 @@ class BlockRepository:
         return await self._database.fetch_one(_IS_BLOCKED, by, user_id) is not None
 
     async def blockers(self, user_ids: Sequence[int]) -> dict[int, bool]:
-        """Returns those of the users who have blocked somebody, each with True, with one statement."""
+        """Returns {user id: True} of those users who have blocked somebody. One statement looks all of them up."""
         return dict.fromkeys([row[0] for row in await self._database.fetch(_BLOCKERS, list(user_ids))], True)
 
     async def blocked_by(

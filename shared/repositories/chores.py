@@ -1,7 +1,8 @@
-"""Work that must be done now and then, by one process at a time: a row of `chores` has the time of the last turn.
+"""Lets one process at a time do periodic work: each kind of work has a row in `chores`, with the time it was last done.
 
-The row is locked for as long as the work takes, and other processes skip it meanwhile. If the process dies, its
-transaction ends, and the next process takes the turn.
+Work has one or more steps, each in a transaction of its own. The row is locked for as long as a step takes, and other
+processes skip it meanwhile. If the process dies, its transaction ends, and another process goes on: what earlier steps
+have done stays done.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from collections.abc import Awaitable, Callable
 
 from shared.postgres import Database, Statement, Transaction
 
-Work = Callable[[Transaction], Awaitable[None]]
+Work = Callable[[Transaction], Awaitable[bool]]
+"""Does one step, and returns whether it was the last one."""
 
 _ENTER = Statement(
     "chore_enter", "INSERT INTO chores (name, done_at) VALUES ($1, '-infinity') ON CONFLICT DO NOTHING", ("text",)
@@ -31,14 +33,15 @@ class ChoreRepository:
         self._database = database
 
     async def do(self, name: str, seconds: float, work: Work) -> bool:
-        """Do the work in one transaction, unless it was done in the last `seconds` or another process is doing it.
+        """Do all steps of the work, unless it was done in the last `seconds` or another process is doing it.
 
-        Returns whether it was done.
+        Returns whether the last step was done here.
         """
         await self._database.execute(_ENTER, name)
-        async with self._database.transaction() as transaction:
-            if await transaction.fetch_one(_TAKE, name, seconds) is None:
-                return False
-            await work(transaction)
-            await transaction.execute(_DONE, name)
-            return True
+        while True:
+            async with self._database.transaction() as transaction:
+                if await transaction.fetch_one(_TAKE, name, seconds) is None:
+                    return False
+                if await work(transaction):
+                    await transaction.execute(_DONE, name)
+                    return True

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from shared.domain.listings import ListingFilter, Sort, WantedStatus
-from shared.domain.search import KnownWord, joined, quoted, terms, tsquery, unknown
+from shared.domain.search import KnownWord, joined, quoted, terms, tsquery, words_to_correct
 from shared.logs import log_of
 from shared.postgres import Database, DatabaseUnavailable, Statement
 from shared.repositories.visibility import IS_HIDDEN, Viewer, visible_to
@@ -125,7 +125,10 @@ class ListingSearch:
         *,
         correction_seconds: float = 0.2,
     ) -> None:
-        """`observe` is called with every search that is run, so that tests can check its plan."""
+        """Correcting the words of a search may take `correction_seconds`.
+
+        `observe` is called with every search that is run, so that tests can check its plan.
+        """
         self._database = database
         self._limit = Statement("", f"SET LOCAL statement_timeout = {math.ceil(correction_seconds * 1000)}")
         self._observe = observe
@@ -171,7 +174,7 @@ class ListingSearch:
                 return ""
             asked = [*(term.spelling for term in typed), *joined(typed)]
             known = _known(await self._database.fetch(_KNOWN_WORDS, asked))
-            parts.append(tsquery(typed, [*known, *await self._near(unknown(typed, known))]))
+            parts.append(tsquery(typed, [*known, *await self._near(words_to_correct(typed, known))]))
         for name, value in (("make", filter.make), ("model", filter.model)):
             if value is not None:
                 parts.append(quoted(f"{name}={await self._folded(value)}"))

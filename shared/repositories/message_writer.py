@@ -50,6 +50,7 @@ class MessageWriter:
 
     @classmethod
     def from_settings(cls, messages: Inserter, settings: Settings) -> Self:
+        """Returns a writer with the limits of the settings."""
         return cls(
             messages,
             max_batch=settings.max_message_batch,

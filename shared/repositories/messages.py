@@ -1,8 +1,15 @@
-"""SQL about private messages. A trigger in schema.sql makes ids visible in the order of their numbers."""
+"""SQL about private messages. A trigger in schema.sql makes ids visible in the order of their numbers.
+
+Inserts of messages take turns, by a lock. A transaction that ends the right to send (a block, a ban, an account that is
+deleted) takes a turn as well when it commits; triggers in schema.sql see to that. So messages that began before it are
+committed before it is answered, and messages that begin after it see what it has done: no message is stored after the
+answer. A message that was stored before may still be on its way to the recipient's devices.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from shared.domain.messages import (
@@ -11,9 +18,11 @@ from shared.domain.messages import (
     Message,
     MessageRefused,
     NewMessage,
+    SenderGone,
     UnknownRecipient,
 )
 from shared.postgres import Database, Statement
+from shared.repositories.bans import is_banned
 from shared.repositories.visibility import roles_that_see_hidden, visible_to
 
 COLUMNS = "m.id, m.from_id, m.to_id, m.text, m.listing_id, m.inserted_at, m.read_at"
@@ -32,6 +41,9 @@ _INSERT = Statement(
                        THEN 'user not found'
                        WHEN EXISTS (SELECT FROM blocks b WHERE b.blocker_id = to_id AND b.blocked_id = from_id)
                        THEN 'blocked'
+                       WHEN NOT EXISTS (SELECT FROM users u WHERE u.id = from_id AND u.deleted_at IS NULL
+                                        AND NOT {is_banned("u")})
+                       THEN 'sender gone'
                        WHEN listing_id IS NOT NULL AND NOT {_LISTING_IS_SEEN}
                        THEN 'listing not found'
                   END AS refusal
@@ -46,6 +58,8 @@ _INSERT = Statement(
        UNION ALL SELECT n, NULL, NULL, NULL, refusal FROM given WHERE refusal IS NOT NULL
        ORDER BY 1""",
     ("bigint[]", "bigint[]", "text[]", "bigint[]", "text[]"),
+    # The lock of the trigger, taken already here: the statement then sees the blocks of those who had it before.
+    first="SELECT pg_advisory_xact_lock(7239870111)",
 )
 _BY_CLIENT_REF = Statement(
     "messages_by_client_ref",
@@ -127,7 +141,7 @@ class MessageRepository:
         """Store the messages that may be stored, with one statement, which has committed on return.
 
         Returns the stored message or the refusal of each, in the order of the batch. If a sender has used a
-        `client_ref` before, the message that was stored first is returned.
+        `client_ref` before, the message that was stored first is returned, marked if it would now be refused.
         """
         rows = await self._database.fetch(
             _INSERT,
@@ -168,7 +182,7 @@ class MessageRepository:
             for index in repeated:
                 first = firsts.get((batch[index].from_id, batch[index].client_ref or ""))
                 if first is not None:
-                    answers[index] = first
+                    answers[index] = replace(first, only_for_sender=True) if index in refused else first
         return [answers[index] for index in range(len(batch))]
 
     async def _by_client_ref(self, batch: Sequence[NewMessage]) -> dict[tuple[int, str], Message]:
@@ -233,5 +247,7 @@ def _refusal(reason: str) -> MessageRefused:
             return UnknownRecipient()
         case "blocked":
             return Blocked()
+        case "sender gone":
+            return SenderGone()
         case _:
             return InvalidMessage({"listing_id": ["No such listing."]})

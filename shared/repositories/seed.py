@@ -16,7 +16,7 @@ _USERS = Statement(
 
 
 class SeedRepository:
-    """Needs a database with a long timeout."""
+    """Needs a database with a long timeout, and its owner's role."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

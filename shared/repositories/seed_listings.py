@@ -103,7 +103,7 @@ _VACUUM = Statement("", "VACUUM (ANALYZE) listings, vocabulary, categories, user
 
 
 class ListingSeedRepository:
-    """Needs a database with a long timeout."""
+    """Needs a database with a long timeout, and its owner's role."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

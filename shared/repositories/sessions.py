@@ -23,8 +23,10 @@ _BEGIN = Statement(
 )
 _LOCK = Statement(
     "session_lock",
-    f"""SELECT s.user_id, s.generation, s.revoked_at IS NULL AND s.expires_at > now() AND u.deleted_at IS NULL,
-              {is_banned("u")}, coalesce(clock_timestamp() - s.rotated_at < make_interval(secs => $2), false)
+    f"""SELECT s.user_id, s.generation, s.revoked_at IS NULL AND u.deleted_at IS NULL, {is_banned("u")},
+              coalesce(clock_timestamp() - s.rotated_at < make_interval(secs => $2), false),
+              extract(epoch FROM s.expires_at - now())::float8,
+              extract(epoch FROM s.created_at - now())::float8
        FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1 FOR UPDATE OF s""",
     ("text", "double precision"),
 )
@@ -78,6 +80,8 @@ class RefreshOutcome:
     user_id: int = 0
     generation: int = 0
     """The generation whose token is valid now."""
+    seconds_left: float = 0.0
+    """How long the session lasts if it is not refreshed again."""
 
 
 class SessionRepository:
@@ -96,10 +100,11 @@ class SessionRepository:
             raise PasswordChanged
 
     async def refresh(
-        self, session_id: str, generation: int, seconds: float, *, grace_seconds: float
+        self, session_id: str, generation: int, seconds: float, *, longest_seconds: float, grace_seconds: float
     ) -> RefreshOutcome:
         """Exchange a generation for the next one, which is valid for `seconds`.
 
+        But no session lasts longer than `longest_seconds` from its log-in (OWASP ASVS 5.0, 7.3.2).
         The old generation may be used again for `grace_seconds`, because the answer may have been lost, or two tabs
         may have asked at once: this returns the same next generation and changes nothing. Any other use of an old
         generation is a reuse, which ends the session.
@@ -108,8 +113,10 @@ class SessionRepository:
             row: tuple[Any, ...] | None = await transaction.fetch_one(_LOCK, session_id, grace_seconds)
             if row is None:
                 return RefreshOutcome(Refresh.ENDED)
-            user_id, current, is_alive, is_banned, is_just_rotated = row
-            if not is_alive:
+            user_id, current, is_alive, is_banned, is_just_rotated, left, begun_in = row
+            most = begun_in + longest_seconds
+            # Tokens last for whole seconds.
+            if not is_alive or min(left, most) < 1:
                 return RefreshOutcome(Refresh.ENDED, user_id)
             is_repeated = generation == current - 1 and is_just_rotated
             if generation != current and not is_repeated:
@@ -118,9 +125,10 @@ class SessionRepository:
             if is_banned:
                 return RefreshOutcome(Refresh.BANNED, user_id)
             if is_repeated:
-                return RefreshOutcome(Refresh.ROTATED, user_id, current)
-            await transaction.execute(_ROTATE, session_id, seconds)
-            return RefreshOutcome(Refresh.ROTATED, user_id, current + 1)
+                return RefreshOutcome(Refresh.ROTATED, user_id, current, min(left, most))
+            left = min(seconds, most)
+            await transaction.execute(_ROTATE, session_id, left)
+            return RefreshOutcome(Refresh.ROTATED, user_id, current + 1, left)
 
     async def of_user(self, user_id: int, *, before: tuple[datetime, str] | None, limit: int) -> list[Session]:
         """Returns the sessions that have not ended, latest first; `before` is the time and id of the last one seen."""

@@ -134,14 +134,15 @@ _TRASH_LISTINGS = Statement(
 )
 _DELETE = Statement(
     "user_delete",
-    """UPDATE users SET deleted_at = now(), email = NULL, password_hash = NULL, name = '', role = 'user'
+    """UPDATE users SET deleted_at = now(), email = NULL, password_hash = NULL, name = '', role = 'user',
+              banned_at = NULL, banned_until = NULL, banned_by = NULL, ban_reason = NULL
        WHERE id = $1 AND deleted_at IS NULL""",
     ("bigint",),
 )
 
 
 class KeptToken(NamedTuple):
-    """The token of the request, which goes on while all others of its user end: its session and its expiry."""
+    """The token of a request, which stays valid while all other tokens of its user end."""
 
     session_id: str
     expires_at: int
@@ -203,7 +204,7 @@ class UserRepository:
         return str(row[0])
 
     async def replace_password_hash(self, user_id: int, old: str, new: str) -> bool:
-        """Store the same password hashed with current parameters. Returns False if it has been changed since."""
+        """Store a hash of the same password with current parameters. Returns False if the hash is no longer `old`."""
         return await self._database.execute(_SET_PASSWORD_HASH, user_id, old, new) > 0
 
     async def update(
@@ -216,7 +217,7 @@ class UserRepository:
         password_hash: str | None = None,
         checked_hash: str | None = None,
     ) -> User:
-        """Change the fields that are not None. Returns the user. A new password ends all tokens except those `kept`.
+        """Change the fields that are not None. Returns the user. A new password ends all tokens except `kept`.
 
         `checked_hash` is the hash of the current password that was checked, if it was. Raises EmailTaken,
         PasswordChanged or UserNotFound.
@@ -234,7 +235,7 @@ class UserRepository:
             raise EmailTaken from None
 
     async def delete(self, user_id: int, *, checked_hash: str | None = None) -> None:
-        """Delete the account: its listings go to the trash, its messages stay.
+        """Delete the account: its listings go to the trash, its messages stay. erasure.py erases the rest later.
 
         `checked_hash` is the hash of the password that was checked, if it was. Raises LastAdmin, PasswordChanged or
         UserNotFound.
@@ -306,15 +307,15 @@ class UserRepository:
 
 
 async def end_other_tokens(transaction: Transaction, user_id: int, kept: KeptToken, because: str) -> None:
-    """End all of the user's sessions and tokens, with and without a session, except one."""
+    """End all sessions and tokens of the user except the kept one, also tokens without a session."""
     await transaction.execute(_END_TOKENS, user_id)
-    # If it has no session, it gets one now: a token with a stored session does not end by its age.
+    # A kept token without a session gets one now, because a token with a stored session does not end by its age.
     await transaction.execute(_KEEP_TOKEN, user_id, *kept)
     await transaction.execute(_REVOKE_SESSIONS, user_id, kept.session_id, because)
 
 
 async def _require_password(transaction: Transaction, user_id: int, checked_hash: str | None) -> None:
-    """Raises PasswordChanged if the user has another password than the one that was checked, UserNotFound if gone."""
+    """Raises PasswordChanged if the password is not the one that was checked, UserNotFound if the user has left."""
     row = await transaction.fetch_one(_PASSWORD_HASH, user_id)
     if row is None:
         raise UserNotFound
@@ -329,7 +330,7 @@ class _Locked:
     role: Role | None
     """None if the user does not exist."""
     is_last_admin: bool
-    """True if no other admin could act as one."""
+    """True if the user is an admin, and there is no other admin who is not banned."""
 
     def require_another_admin(self) -> None:
         """Raises LastAdmin if the user is the last one."""
@@ -340,7 +341,7 @@ class _Locked:
 async def _lock(transaction: Transaction, user_id: int, *, by: int | None, action: Action | None = None) -> _Locked:
     """Lock the user, the actor `by` and all admins, so that two admins cannot demote or ban each other at once.
 
-    Raises NoLongerAllowed if the actor may not, or no longer, do the action.
+    Raises NoLongerAllowed if the actor may not do the action now.
     """
     rows = await transaction.fetch(_LOCK_ADMINS_AND, [user_id] if by is None else [user_id, by])
     users = {row[0]: (Role(row[1]), bool(row[2])) for row in rows}

@@ -63,7 +63,7 @@ TYPES = ("bigint", "boolean", "boolean")
 
 def visible_to(user_id: str, sees_private: str, sees_hidden: str) -> str:
     """Returns the condition on listings `l`, their categories `c` and sellers `s`. Arguments are SQL for a `Viewer`."""
-    # The listings of people who have left are in the trash; the second condition holds even if one is not.
+    # The listings of users who have left are in the trash. The second condition hides such a listing even if it is not.
     return f"""NOT {IN_TRASH} AND s.deleted_at IS NULL
         AND ({sees_private} OR (l.visibility = 'public' AND c.visibility = 'public'))
         AND ({sees_hidden} OR (NOT {SELLER_IS_BANNED} AND (NOT {IS_HIDDEN} OR l.seller_id = {user_id})))"""

@@ -1,9 +1,9 @@
 """SQL that rebuilds the vocabulary, from which searches complete unfinished words and correct misspelled ones.
 
-The vocabulary has only words that every visitor can read, in titles, makes and models of at least two sellers: nothing
-that is hidden, private, in the trash or deleted, and nothing that one account has made up. So no answer of a search
-tells anything that the listings on show do not tell. Its size is bounded, because the more words there are, the longer
-it takes to find similar ones; the words of the most sellers are kept.
+The vocabulary has only words that every visitor can read, in titles, makes and models of at least two sellers: no word
+of a listing that is hidden, private, in the trash or deleted, and no word that one account has made up. So no answer to
+a search tells anything that the listings on show do not tell. The size of the vocabulary is bounded, because the more
+words there are, the longer it takes to find similar ones; the words of the most sellers are kept.
 """
 
 from __future__ import annotations
@@ -36,6 +36,10 @@ _REBUILD = Statement(
 )
 
 
-async def rebuild_vocabulary(transaction: Transaction) -> None:
-    """Make the vocabulary that of the listings on show. Reads all listings, and locks none."""
+async def rebuild_vocabulary(transaction: Transaction) -> bool:
+    """Replace the vocabulary by the words of the listings on show. Reads all listings, and locks none.
+
+    Returns True: it is done in one step.
+    """
     await transaction.execute(_REBUILD, MAX_WORDS_OF_A_LISTING, LEAST_SELLERS, MAX_VOCABULARY)
+    return True

@@ -136,6 +136,20 @@ def real_hashes(quick_hashes: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def compared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The passwords that are compared with a hash."""
+    seen: list[str] = []
+    verify = passwords._verify
+
+    def noted(password_hash: str, password: str) -> bool:
+        seen.append(password)
+        return verify(password_hash, password)
+
+    monkeypatch.setattr(passwords, "_verify", noted)
+    return seen
+
+
+@pytest.fixture
 def hub() -> MemoryHub:
     return MemoryHub()
 

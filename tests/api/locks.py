@@ -11,6 +11,8 @@ from shared.postgres import Database, Statement, Transaction
 
 _WAITING = Statement("", "SELECT count(*) FROM pg_locks WHERE NOT granted")
 
+_KILL = Statement("", "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted")
+
 
 class Held:
     """A lock that another connection holds. The statements that need it wait until it is released."""
@@ -18,8 +20,12 @@ class Held:
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
+    async def kill_the_waiting(self) -> None:
+        """End the connection that waits for the lock, as the server does when its process dies."""
+        assert await self._transaction.fetch(_KILL) == [(True,)]
+
     async def until_waiting(self, count: int, *unless: asyncio.Task[Any]) -> None:
-        """Return when `count` statements wait for a lock, or one of the tasks is done."""
+        """Wait until `count` statements wait for a lock, or one of the tasks is done."""
         async with asyncio.timeout(60):
             # Each question is a trip to the server, during which the others go on.
             while (await self._transaction.fetch(_WAITING))[0][0] < count and not any(task.done() for task in unless):
@@ -31,7 +37,7 @@ Hold = Callable[[str], AbstractAsyncContextManager[Held]]
 
 
 def holder(database: Database) -> Hold:
-    """Returns what takes locks on connections of this database."""
+    """Returns a function that takes locks, each on a connection of its own to this database."""
 
     @asynccontextmanager
     async def holding(sql: str) -> AsyncIterator[Held]:

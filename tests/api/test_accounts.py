@@ -28,7 +28,7 @@ async def test_register_answers_the_user_and_tokens(api: Api) -> None:
 
 async def test_an_access_token_has_the_promised_claims(api: Api, settings: Settings) -> None:
     someone = await api.register()
-    claims = jwt.decode(someone.access_token, settings.jwt_secret, algorithms=["HS256"])
+    claims = jwt.decode(someone.access_token, settings.jwt_secrets[0], algorithms=["HS256"])
     assert claims["sub"] == "1"
     assert claims["role"] == "user"
     assert claims["exp"] - claims["iat"] == 3600
@@ -216,8 +216,8 @@ async def test_log_out_ends_the_session_and_its_access_token_at_once(api: Api, b
 async def test_a_token_without_a_session_can_be_logged_out(api: Api, settings: Settings, extra: dict[str, Any]) -> None:
     await api.register()
     claims = {"sub": "1", "exp": time.time() + 60, **extra}
-    foreign = {"Authorization": "bearer " + jwt.encode(claims, settings.jwt_secret)}
-    other = {"Authorization": "Bearer " + jwt.encode({**claims, "jti": "other"}, settings.jwt_secret)}
+    foreign = {"Authorization": "bearer " + jwt.encode(claims, settings.jwt_secrets[0])}
+    other = {"Authorization": "Bearer " + jwt.encode({**claims, "jti": "other"}, settings.jwt_secrets[0])}
     await api.call("GET", "/api/me", 200, headers=foreign)
     await api.call("POST", "/api/logout", 204, headers=foreign)
     for odd in ("", "=", "==", ".", "!"):
@@ -239,20 +239,22 @@ async def test_forged_and_expired_tokens_are_401(api: Api, settings: Settings) -
     good = {"sub": "1", "exp": now + 60}
     refused: list[tuple[dict[str, Any], str]] = [
         (good, "another-secret-another-secret-another-secret"),
-        ({"sub": "1", "exp": now - 1}, settings.jwt_secret),
-        ({"sub": "1"}, settings.jwt_secret),
-        ({"exp": now + 60}, settings.jwt_secret),
-        ({"sub": "99", "exp": now + 60}, settings.jwt_secret),
-        ({"sub": "0", "exp": now + 60}, settings.jwt_secret),
-        ({"sub": str(2**63), "exp": now + 60}, settings.jwt_secret),
-        ({"sub": ["1"], "exp": now + 60}, settings.jwt_secret),
-        ({"sub": "1", "exp": "soon"}, settings.jwt_secret),
+        ({"sub": "1", "exp": now - 1}, settings.jwt_secrets[0]),
+        ({"sub": "1"}, settings.jwt_secrets[0]),
+        ({"exp": now + 60}, settings.jwt_secrets[0]),
+        ({"sub": "99", "exp": now + 60}, settings.jwt_secrets[0]),
+        ({"sub": "0", "exp": now + 60}, settings.jwt_secrets[0]),
+        ({"sub": str(2**63), "exp": now + 60}, settings.jwt_secrets[0]),
+        ({"sub": ["1"], "exp": now + 60}, settings.jwt_secrets[0]),
+        ({"sub": "1", "exp": "soon"}, settings.jwt_secrets[0]),
     ]
     for claims, secret in refused:
         headers = {"Authorization": "Bearer " + jwt.encode(claims, secret)}
         await api.call("GET", "/api/me", 401, headers=headers)
     await api.call("GET", "/api/me", 401, headers={"Authorization": "Bearer " + jwt.encode(good, "", algorithm="none")})
-    await api.call("GET", "/api/me", 200, headers={"Authorization": "Bearer " + jwt.encode(good, settings.jwt_secret)})
+    await api.call(
+        "GET", "/api/me", 200, headers={"Authorization": "Bearer " + jwt.encode(good, settings.jwt_secrets[0])}
+    )
 
 
 async def test_the_profile_can_be_changed(api: Api) -> None:

@@ -203,7 +203,7 @@ async def test_a_request_is_logged_as_one_json_line_without_query_or_secrets(
     assert someone.access_token not in text
 
 
-async def test_requests_that_change_nothing_have_only_so_many_lines_and_changes_have_all(
+async def test_lines_about_requests_that_change_nothing_are_limited_and_each_change_has_one(
     make_api: MakeApi, caplog: pytest.LogCaptureFixture
 ) -> None:
     api = await make_api(

@@ -23,7 +23,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 def fields(value: str) -> Callable[[Route], str]:
-    """A body whose every known field has this JSON value."""
+    """Returns what makes a body in which every known field has this JSON value."""
 
     def body(route: Route) -> str:
         assert route.body is not None

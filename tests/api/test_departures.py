@@ -1,4 +1,4 @@
-"""People who leave or are banned while a request of theirs is on its way: it stores nothing."""
+"""If a user leaves or is banned while a request of theirs is under way, the request stores nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ IS_BANNED = "UPDATE users SET banned_at = now(), ban_reason = 'spam', banned_by 
         ("blocks", "PUT", "/api/users/1/block", None),
     ],
 )
-async def test_who_leaves_or_is_banned_before_the_row_is_inserted_stores_nothing(
+async def test_a_user_who_leaves_or_is_banned_before_the_row_is_inserted_stores_nothing(
     api: Api, rows: Rows, hold: Hold, table: str, method: str, path: str, body: Any, goes: str, status: int
 ) -> None:
     seller = await api.register("Seller", Role.ADMIN)
@@ -45,8 +45,8 @@ async def test_who_leaves_or_is_banned_before_the_row_is_inserted_stores_nothing
 
 
 @pytest.mark.parametrize("goes", [LEAVES, IS_BANNED], ids=["leaves", "is banned"])
-async def test_who_has_left_or_is_banned_adds_no_picture(api: Api, rows: Rows, goes: str) -> None:
-    await api.register("Admin")
+async def test_a_user_who_has_left_or_is_banned_adds_no_picture(api: Api, rows: Rows, goes: str) -> None:
+    await api.register("Ada")
     seller = await api.register("Seller")
     listing_id = await rows.listing(seller.id)
     pictures = PictureRepository(rows.database)
@@ -61,7 +61,9 @@ async def test_who_has_left_or_is_banned_adds_no_picture(api: Api, rows: Rows, g
     assert await rows.fetch("SELECT FROM pictures") == []
 
 
-async def test_whoever_leaves_beside_creating_a_listing_leaves_none_behind(api: Api, rows: Rows, hold: Hold) -> None:
+async def test_a_user_who_leaves_while_creating_a_listing_leaves_no_listing_behind(
+    api: Api, rows: Rows, hold: Hold
+) -> None:
     someone = await api.register("Someone")
     category_id = await rows.category()
     body = {"title": "A car", "content": "It drives.", "category_id": category_id}
@@ -79,7 +81,7 @@ async def test_whoever_leaves_beside_creating_a_listing_leaves_none_behind(api: 
 
 
 async def test_a_listing_of_somebody_who_has_left_is_seen_by_nobody(api: Api, rows: Rows) -> None:
-    someone, admin = await api.register("Someone"), await api.register("Admin", Role.ADMIN)
+    someone, admin = await api.register("Someone"), await api.register("Ada", Role.ADMIN)
     listing_id = await rows.listing(someone.id)
     await api.call("GET", f"/api/listings/{listing_id}", 200)
     await rows.execute(LEAVES, someone.id)

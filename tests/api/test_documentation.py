@@ -138,7 +138,7 @@ async def test_generated_requests_get_only_documented_answers(
     await _insert_rows(rows)
     if role == "admin":
         await rows.execute("UPDATE users SET role = 'admin' WHERE id = 10")
-        token = Tokens(settings.jwt_secret, 3600).issue(10, Role.ADMIN, None)
+        token = Tokens(settings.jwt_secrets, 3600).issue(10, Role.ADMIN, None)
         headers = ["-H", f"Authorization: Bearer {token}"]
     node = await processes.api(RATE_LIMITS="off", LOG_LEVEL="WARNING")
     run = await asyncio.create_subprocess_exec(

@@ -63,7 +63,7 @@ async def test_a_page_of_another_origin_may_neither_send_requests_nor_read_answe
         assert response.headers["Vary"] == "Origin"
 
 
-async def test_in_production_only_the_own_origin_is_allowed_by_default(make_api: MakeApi) -> None:
+async def test_in_production_only_the_same_origin_is_allowed_by_default(make_api: MakeApi) -> None:
     api = await make_api(environment="production")
     own = f"http://{api.client.host}:{api.client.port}"
     response = await api.client.get("/health/live", headers={"Origin": own})

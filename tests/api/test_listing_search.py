@@ -48,7 +48,7 @@ async def cars(api: Api, rows: Rows) -> dict[str, int]:
 
 
 async def others_sold(api: Api, rows: Rows, category_id: int, *cars: dict[str, Any]) -> None:
-    """Two other sellers have sold such cars, which searches leave out; then the words are collected."""
+    """Insert such cars of two other sellers as sold, so that searches leave them out, and collect the words."""
     for _ in range(2):
         seller = await api.register()
         for car in cars:

@@ -18,7 +18,7 @@ class Clock:
         return self.now
 
 
-def test_the_window_slides_and_the_told_wait_is_enough() -> None:
+def test_the_window_slides_and_the_returned_wait_is_enough() -> None:
     clock = Clock()
     counts, ten = LocalCounts(clock), [Allowance("key", 10)]
     clock.now = START + 54

@@ -1,4 +1,4 @@
-"""Acts of moderators and admins who lose their role while the act is on its way: it is refused and changes nothing."""
+"""If a moderator or admin loses the role during an act of theirs, the act is refused and changes nothing."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ ACTS: list[tuple[Role, str, str, Any]] = [
 
 
 @pytest.mark.parametrize(("role", "method", "path", "body"), ACTS, ids=[f"{act[1]} {act[2]}" for act in ACTS])
-async def test_who_loses_the_role_before_an_act_commits_is_refused(
+async def test_an_act_whose_actor_loses_the_role_before_it_commits_is_refused(
     api: Api, rows: Rows, hold: Hold, role: Role, method: str, path: str, body: Any
 ) -> None:
-    seller, _, _ = await api.register("Seller"), await api.register("Banned"), await api.register("Admin", Role.ADMIN)
+    seller, _, _ = await api.register("Seller"), await api.register("Banned"), await api.register("Ada", Role.ADMIN)
     category_id = await rows.category()
     for state in ({}, {"hidden_at": "now()"}, {"trashed_at": "now()"}):
         await rows.listing(seller.id, category_id, **state)
@@ -68,7 +68,7 @@ async def test_who_loses_the_role_before_an_act_commits_is_refused(
 async def test_of_two_admins_who_demote_or_ban_each_other_one_succeeds(
     api: Api, rows: Rows, hold: Hold, what: str
 ) -> None:
-    await api.register("A third admin", Role.ADMIN)
+    await api.register("A third one", Role.ADMIN)
     first, second = await api.register("First", Role.ADMIN), await api.register("Second", Role.ADMIN)
     body = {"role": "user"} if what == "role" else {"reason": "spam"}
     async with hold("SELECT FROM users ORDER BY id FOR UPDATE") as held:

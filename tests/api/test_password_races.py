@@ -1,4 +1,4 @@
-"""Requests that check one password while it is changed: only what came first takes effect."""
+"""Of requests that check and change one password at the same time, only the first takes effect."""
 
 from __future__ import annotations
 

@@ -175,7 +175,7 @@ class World:
 
     def __init__(self, rows: Rows, settings: Settings) -> None:
         self._rows = rows
-        self._tokens = Tokens(settings.jwt_secret, 3600)
+        self._tokens = Tokens(settings.jwt_secrets, 3600)
         self._numbers = itertools.count(1)
         self._hash = hash_now(PASSWORD)
 

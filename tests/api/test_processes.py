@@ -15,12 +15,14 @@ from typing import Any
 import aiohttp
 import pytest
 
+from api import server
 from shared.access.tokens import Tokens
 from shared.postgres import Database, Statement
 from shared.pubsub.redis import RedisBroker
 from shared.settings import Settings
 from tests.api.conftest import PASSWORD, Broadcasts
 from tests.support.processes import CHECKOUT, NURSERY, Processes, base_environment, environment_of
+from tests.support.roles import as_owner
 from tests.support.secret import JWT_SECRET
 
 pytestmark = pytest.mark.servers
@@ -79,21 +81,55 @@ async def test_the_api_publishes_through_redis_and_finishes_requests_before_it_s
     assert token not in api.output()
 
 
-async def test_the_api_applies_the_schema_when_it_starts(processes: Processes, settings: Settings) -> None:
-    await rows(settings, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    await asyncio.gather(processes.api(), processes.api())
+def owned(settings: Settings) -> Settings:
+    """The settings of a command that changes the schema."""
+    return replace(settings, database_url=as_owner(settings.database_url))
+
+
+async def test_the_api_starts_as_soon_as_its_schema_is_applied(processes: Processes, settings: Settings) -> None:
+    await rows(owned(settings), "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    starting = asyncio.gather(processes.api(), processes.api())
+    logs = processes.directory
+    async with asyncio.timeout(30):
+        while sum("waiting for Postgres" in log.read_text() for log in logs.glob("api-*.log")) < 2:
+            assert not starting.done()
+            await asyncio.sleep(0.02)
+    assert (await asyncio.to_thread(command, owned(settings), "schema")).stdout == "schema applied\n"
+    await starting
+    assert await rows(settings, "SELECT count(*) FROM users") == [(0,)]
+
+
+async def test_an_api_without_its_schema_gives_up_with_one_line_that_says_what_to_do(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await rows(owned(settings), "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    monkeypatch.setattr(server, "SCHEMA_PATIENCE_SECONDS", 0.3)
+    with pytest.raises(server.SchemaMissing, match=r"^DATABASE_URL: [^\n]+ run `python -m api schema` [^\n]+$"):
+        await server.serve(settings)
+
+
+@pytest.mark.parametrize("arguments", [("schema",), ("seed", "--users", "1")])
+async def test_the_processes_role_may_not_run_a_command_that_changes_the_schema(
+    settings: Settings, arguments: tuple[str, ...]
+) -> None:
+    done = command(settings, *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "python -m api: the role daveslist_processes may not change the schema: "
+        "run this with the DATABASE_URL of the role that owns the database\n"
+    )
     assert await rows(settings, "SELECT count(*) FROM users") == [(0,)]
 
 
 async def test_the_command_seed_makes_listings_and_users_who_can_log_in(
     processes: Processes, settings: Settings
 ) -> None:
-    done = await asyncio.to_thread(command, settings, "seed", "--users", "500", "--listings", "300")
+    done = await asyncio.to_thread(command, owned(settings), "seed", "--users", "500", "--listings", "300")
     assert done.returncode == 0, done.stderr
     assert "correct horse battery" in done.stdout
     assert await rows(settings, "SELECT min(id), max(id), count(*) FROM users") == [(1, 500, 500)]
     assert await rows(settings, "SELECT count(*), count(DISTINCT title) > 50 FROM listings") == [(300, True)]
-    assert command(settings, "seed", "--users", "10").returncode == 0
+    assert command(owned(settings), "seed", "--users", "10").returncode == 0
     assert await rows(settings, "SELECT email FROM users WHERE id = 510") == [("user510@example.com",)]
     api = await processes.api()
     async with aiohttp.ClientSession(api.url) as client:
@@ -103,19 +139,19 @@ async def test_the_command_seed_makes_listings_and_users_who_can_log_in(
 
 
 async def test_the_command_token_prints_a_line_for_each_user(settings: Settings) -> None:
-    command(settings, "seed", "--users", "3")
+    command(owned(settings), "seed", "--users", "3")
     done = command(settings, "token", "1", "3")
     assert done.returncode == 0
     lines = [line.split(" ") for line in done.stdout.splitlines()]
     assert [line[0] for line in lines] == ["1", "3"]
-    tokens = Tokens(settings.jwt_secret, 60)
+    tokens = Tokens(settings.jwt_secrets, 60)
     assert [tokens.verify(line[1]).user_id for line in lines] == [1, 3]
     failed = command(settings, "token", "99")
     assert (failed.returncode, failed.stdout, failed.stderr) == (1, "", "python -m api: no user 99\n")
 
 
 async def test_the_command_role_makes_the_first_admin_and_keeps_the_last_one(settings: Settings) -> None:
-    command(settings, "seed", "--users", "1")
+    command(owned(settings), "seed", "--users", "1")
     assert command(settings, "role", "USER1@example.com", "admin").returncode == 0
     assert await rows(settings, "SELECT role FROM users") == [("admin",)]
     refused = command(settings, "role", "user1@example.com", "user")
@@ -126,19 +162,19 @@ async def test_the_command_role_makes_the_first_admin_and_keeps_the_last_one(set
 
 
 async def test_the_command_schema_prints_whether_it_applied_the_schema(settings: Settings) -> None:
-    await rows(settings, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    await rows(owned(settings), "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     # This process is a new Python, and not one of the nursery, which has imported modules already.
-    environment = {**base_environment(), **environment_of(settings)}
+    environment = {**base_environment(), **environment_of(owned(settings))}
     applied = subprocess.check_output([sys.executable, "-m", "api", "schema"], cwd=CHECKOUT, env=environment, text=True)
     assert applied == "schema applied\n"
-    assert command(settings, "schema").stdout == "schema is up to date\n"
+    assert command(owned(settings), "schema").stdout == "schema is up to date\n"
 
 
 @pytest.mark.parametrize(
     ("environment", "named"),
     [
-        ({"JWT_SECRET": "short"}, "JWT_SECRET"),
-        ({"JWT_SECRET": "", "ENVIRONMENT": "production"}, "JWT_SECRET"),
+        ({"JWT_SECRETS": "short"}, "JWT_SECRETS"),
+        ({"JWT_SECRETS": "", "ENVIRONMENT": "production"}, "JWT_SECRETS"),
         ({"DATABASE_URL": "", "ENVIRONMENT": "production"}, "DATABASE_URL"),
         ({"DATABASE_URL": ""}, "make run"),
         ({"DATABASE_URL": "postgresql://me:my-password@127.0.0.1/db?nonsense=1"}, "DATABASE_URL"),
@@ -148,7 +184,7 @@ async def test_the_command_schema_prints_whether_it_applied_the_schema(settings:
 def test_a_wrong_setting_is_reported_in_one_line(tmp_path: Path, environment: dict[str, str], named: str) -> None:
     settings = replace(
         Settings(),
-        jwt_secret=JWT_SECRET,
+        jwt_secrets=(JWT_SECRET,),
         database_url="postgresql://me@127.0.0.1:1/db",
         redis_url="redis://127.0.0.1:1",
         data_directory=tmp_path,

@@ -11,7 +11,7 @@ from api.problems import Unavailable
 from api.searches import SearchPlaces
 
 
-async def test_only_so_many_run_at_once_and_only_so_many_wait() -> None:
+async def test_the_numbers_of_running_and_of_waiting_searches_are_limited() -> None:
     places, end = SearchPlaces(running=2, waiting=3), asyncio.Event()
     running = most = 0
     addresses = map(str, itertools.count())

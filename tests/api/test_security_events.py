@@ -1,4 +1,4 @@
-"""What an operator sees of an attack: one line with who and what for each event, and a counter."""
+"""An operator sees an attack: each event has a line that says who did what, and a counter."""
 
 from __future__ import annotations
 
@@ -8,20 +8,12 @@ from typing import Any
 
 import pytest
 
-from api.security_events import SecurityEvent, SecurityEvents
 from shared.domain.users import Role
 from shared.lines_per_minute import LINES_PER_MINUTE
+from shared.security_events import SecurityEvent, SecurityEvents
 from tests.api.conftest import PASSWORD, Api, MakeApi
 from tests.api.test_metrics import samples
-
-
-def events(caplog: pytest.LogCaptureFixture) -> list[tuple[str, dict[str, Any]]]:
-    """The lines about security events: the event and its fields, without the request's id."""
-    lines = [one for one in caplog.records if one.name == "api.security_events"]
-    return [
-        (one.getMessage(), {name: value for name, value in vars(one)["fields"].items() if name != "request_id"})
-        for one in lines
-    ]
+from tests.support.security_events import events
 
 
 async def counted(api: Api, event: str) -> float:

@@ -28,10 +28,10 @@ def without_a_session(settings: Settings, user_id: int) -> list[dict[str, str]]:
     claims: list[dict[str, Any]] = [
         {"iat": int(now) - 5, "jti": "x"}, {"iat": int(now) - 5}, {}, {"iat": now - 5, "sid": f"theirs of {user_id}"},
     ]  # fmt: skip
-    own = Tokens(settings.jwt_secret, 60, clock=lambda: now - 5).issue(user_id, Role.USER, None)
-    others = [jwt.encode({"sub": str(user_id), "exp": now + 99, **one}, settings.jwt_secret) for one in claims]
+    own = Tokens(settings.jwt_secrets, 60, clock=lambda: now - 5).issue(user_id, Role.USER, None)
+    others = [jwt.encode({"sub": str(user_id), "exp": now + 99, **one}, settings.jwt_secrets[0]) for one in claims]
     # PyJWT refuses to make such a claim.
-    odd = jwt.PyJWS().encode(b'{"sub": "%d", "exp": %d, "iat": "soon"}' % (user_id, now + 99), settings.jwt_secret)
+    odd = jwt.PyJWS().encode(b'{"sub": "%d", "exp": %d, "iat": "soon"}' % (user_id, now + 99), settings.jwt_secrets[0])
     return [bearer(token) for token in (own, *others, odd)]
 
 
@@ -68,7 +68,7 @@ async def test_all_other_sessions_and_tokens_end(
 
 
 @pytest.mark.parametrize("how", ["password", "everywhere else"])
-async def test_a_token_without_a_session_keeps_itself(api: Api, settings: Settings, how: str) -> None:
+async def test_the_token_of_the_request_is_kept_even_without_a_session(api: Api, settings: Settings, how: str) -> None:
     someone = await api.register()
     kept, *others = without_a_session(settings, someone.id)
     await ended(api, someone, kept, how)

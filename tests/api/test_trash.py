@@ -20,7 +20,7 @@ async def ids_in_trash(api: Api, who: Any) -> list[int]:
 
 
 async def test_a_deleted_listing_is_invisible_and_in_the_trash_with_reason_time_and_actor(api: Api, rows: Rows) -> None:
-    seller, admin = await api.register("Seller"), await api.register("Admin", Role.ADMIN)
+    seller, admin = await api.register("Seller"), await api.register("Ada", Role.ADMIN)
     own, others = await rows.listing(seller.id), await rows.listing(seller.id)
     await api.call("DELETE", f"/api/listings/{own}", 204, who=seller)
     await api.call("DELETE", f"/api/listings/{others}", 204, who=admin)
@@ -30,7 +30,7 @@ async def test_a_deleted_listing_is_invisible_and_in_the_trash_with_reason_time_
     found = (await api.call("GET", "/api/trash", 200, who=admin))["data"]
     assert [one["id"] for one in found] == [others, own]
     assert [one["trashed"]["by"] for one in found] == [
-        {"id": admin.id, "name": "Admin"},
+        {"id": admin.id, "name": "Ada"},
         {"id": seller.id, "name": "Seller"},
     ]
     assert found[1]["trashed"]["reason"] == "deleted by its seller"

@@ -15,6 +15,7 @@ from tests.attacks.siege import Siege
 from tests.deployment.conftest import Deployment, production, running
 from tests.support.attack_figures import FIGURES
 from tests.support.processes import NURSERY, base_environment, environment_of
+from tests.support.roles import as_owner
 from tests.support.servers import Servers
 
 FILES = 8192
@@ -40,7 +41,8 @@ async def attacked(
     with servers.database() as database_url, servers.empty_redis() as redis_url:
         # A gateway that is killed is missed soon, so that the test of it is short.
         settings = replace(production(database_url, redis_url, directory / "data"), node_lease_seconds=2.0)
-        environment = {**base_environment(), **environment_of(settings)}
+        owner = replace(settings, database_url=as_owner(database_url))
+        environment = {**base_environment(), **environment_of(owner)}
         seeding = NURSERY.start(
             "api", ["seed", "--users", "20", "--listings", str(LISTINGS)], environment, directory / "seeding.log"
         )

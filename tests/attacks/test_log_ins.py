@@ -29,7 +29,7 @@ async def test_bursts_of_guesses_compare_few_passwords_and_do_not_keep_the_owner
         number = address.split(".")[2]
         owner = {"email": f"owner{number}@example.com", "password": PASSWORD}
         async with siege.client(f"127.88.{number}.1") as home:
-            async with home.post("/api/register", json={**owner, "name": "Owner"}) as response:
+            async with home.post("/api/register", json={**owner, "name": "Ann"}) as response:
                 assert response.status == 201
                 owner["device_id"] = (await response.json())["device_id"]
 

@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import aiohttp
@@ -26,7 +26,6 @@ import uvloop
 from shared.access.actor import Actor
 from shared.domain.listings import ListingFilter, Sort
 from shared.postgres import Database, Statement
-from shared.postgres.schema import apply_schema
 from shared.repositories.listing_search import ListingSearch, Position, Search
 from shared.repositories.listings import front_page_statement
 from shared.repositories.seed import SeedRepository
@@ -35,6 +34,7 @@ from shared.repositories.visibility import Viewer
 from shared.settings import Settings
 from tests.support.ports import free_port
 from tests.support.processes import CHECKOUT, Node, Processes
+from tests.support.roles import as_owner
 from tests.support.servers import Servers, running_servers
 
 CONNECTIONS = 32
@@ -174,19 +174,20 @@ async def main(given: argparse.Namespace) -> None:
         settings = Settings(
             database_url=url,
             redis_url=servers.redis.url,
-            jwt_secret="a secret of the benchmark, a secret of the benchmark",
+            jwt_secrets=("a secret of the benchmark and of nobody else on earth",),
             data_directory=directory,
             log_level="WARNING",
             rate_limits=False,
             database_timeout_seconds=3600.0,
         )
-        await apply_schema(settings)
-        database = await Database.connect(settings)
         if not given.database_url:
+            owner = await Database.connect(replace(settings, database_url=as_owner(url)))
             started = time.perf_counter()
-            await SeedRepository(database).users(USERS, "no hash")
-            await ListingSeedRepository(database).listings(given.listings)
+            await SeedRepository(owner).users(USERS, "no hash")
+            await ListingSeedRepository(owner).listings(given.listings)
+            await owner.close()
             print(f"{given.listings:,} listings seeded in {time.perf_counter() - started:.0f} s")
+        database = await Database.connect(settings)
         processes = Processes(settings, directory, nursery=None)
         try:
             api = await processes.api()

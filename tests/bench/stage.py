@@ -18,7 +18,7 @@ from pathlib import Path
 import psycopg2
 
 from development import child
-from development.postgres import PROGRAMS, EmbeddedPostgres
+from development.postgres import OWNER, PROGRAMS, EmbeddedPostgres
 from development.redis import EmbeddedRedis
 from shared.access.tokens import Tokens
 from shared.domain.users import Role
@@ -31,7 +31,7 @@ from tests.bench.load_run import Generator, Measured
 from tests.support.ports import free_port, is_free
 from tests.support.processes import Node, Processes
 
-SECRET = "a-secret-of-the-bench-a-secret-of-the-bench"
+SECRET = "a-secret-of-the-bench-and-of-nobody-else-on-earth"
 USERS = 10_000
 TOKEN_SECONDS = 24 * 3600
 DESCRIPTORS_FOR_OTHERS = 500
@@ -79,7 +79,7 @@ class Stage:
             self._postgres = EmbeddedPostgres(self.directory / "postgres")
             self._stack.push_async_callback(self._postgres.stop)
             await self._postgres.start()
-            settings = Settings(database_url=self._postgres.url())
+            settings = Settings(database_url=self._postgres.url(role=OWNER))
             await apply_schema(settings)
             database = await Database.connect(settings)
             try:
@@ -92,7 +92,7 @@ class Stage:
     async def nodes(self) -> AsyncIterator[Nodes]:
         """Start nodes on the servers' core. They are stopped with the block."""
         processes = Processes(
-            Settings(jwt_secret=SECRET, rate_limits=False, drain_seconds=0.1), self.directory, nursery=None
+            Settings(jwt_secrets=(SECRET,), rate_limits=False, drain_seconds=0.1), self.directory, nursery=None
         )
         try:
             yield Nodes(self, processes)
@@ -127,8 +127,10 @@ class Stage:
             await child.stop(process)
 
     async def sql(self, statement: str) -> None:
-        """Run a statement, and commit."""
-        with closing(psycopg2.connect(await self.database_url())) as connection, connection.cursor() as cursor:
+        """Run a statement as the database's owner, and commit."""
+        await self.database_url()
+        assert self._postgres is not None
+        with closing(psycopg2.connect(self._postgres.url(role=OWNER))) as connection, connection.cursor() as cursor:
             cursor.execute(statement)
             connection.commit()
 
@@ -204,6 +206,6 @@ async def stage() -> AsyncIterator[Stage]:
 
 
 def _write_tokens(path: Path) -> None:
-    tokens = Tokens(SECRET, TOKEN_SECONDS)
+    tokens = Tokens((SECRET,), TOKEN_SECONDS)
     lines = (f"{user_id} {tokens.issue(user_id, Role.USER, None)}\n" for user_id in range(1, USERS + 1))
     path.write_text("".join(lines))

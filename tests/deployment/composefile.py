@@ -30,6 +30,7 @@ SERVICE_KEYS = frozenset(
         "profiles",
         "read_only",
         "restart",
+        "secrets",
         "security_opt",
         "shm_size",
         "stop_grace_period",
@@ -61,7 +62,11 @@ class Missing(Exception):
 def read(path: Path) -> dict[str, Any]:
     """The content of the file. Raises NotKnown."""
     compose: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    _only(compose, {"services", "networks", "volumes"} | {key for key in compose if key.startswith("x-")}, "the file")
+    _only(
+        compose,
+        {"services", "networks", "secrets", "volumes"} | {key for key in compose if key.startswith("x-")},
+        "the file",
+    )
     for name, service in compose["services"].items():
         _only(service, SERVICE_KEYS, name)
         for key, known in KEYS.items():
@@ -73,10 +78,13 @@ def read(path: Path) -> dict[str, Any]:
             _only({other: None}, compose["services"], f"{name}.depends_on")
             _only({options["condition"]: None}, CONDITIONS, f"{name}.depends_on.{other}")
             _only(options, {"condition"}, f"{name}.depends_on.{other}")
+        _only(_named(service.get("secrets", [])), compose["secrets"], f"{name}.secrets")
         for value in _texts(service):
             interpolated(value, _Anything())
     for name, network in compose["networks"].items():
         _only(network, {"internal", "enable_ipv6", "ipam"}, f"networks.{name}")
+    for name, secret in compose["secrets"].items():
+        _only(secret, {"file"}, f"secrets.{name}")
     for name, volume in compose["volumes"].items():
         _only(volume, set(), f"volumes.{name}")
     return compose

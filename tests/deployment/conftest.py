@@ -43,7 +43,7 @@ def production(database_url: str, redis_url: str, data: Path) -> Settings:
         environment="production",
         database_url=database_url,
         redis_url=redis_url,
-        jwt_secret=JWT_SECRET,
+        jwt_secrets=(JWT_SECRET,),
         data_directory=data,
         trusted_proxies=(ip_network("127.0.0.1/32"),),
         drain_seconds=0.5,

@@ -11,47 +11,81 @@ import pytest
 import yaml
 
 from shared.settings import InvalidSettings, Settings
-from tests.deployment.composefile import Missing, NotKnown, environment, read
+from tests.deployment.composefile import NotKnown, environment, read
+from tests.support.secret import JWT_SECRET
 
 CHECKOUT = Path(__file__).parents[2]
 COMPOSE = read(CHECKOUT / "compose.yaml")
 SERVICES: dict[str, Any] = COMPOSE["services"]
 PROCESSES = ["gateway-1", "gateway-2", "api-1", "api-2"]
-ENDING = ["operator", "postgres-role"]
+ENDING = ["operator", "postgres-roles", "schema"]
 """These services do their work once and end."""
 NGINX = CHECKOUT / "deploy" / "nginx"
-SECRETS = {"JWT_SECRET": "x" * 32, "POSTGRES_PASSWORD": "p@ss:/word", "REDIS_PASSWORD": "p@ss:/word"}
+SECRETS = {"jwt_secrets": JWT_SECRET, "postgres_password": "p@ss:/word", "redis_password": "p@ss:/words"}
+MOUNTED = "/run/secrets/"
 
 
-@pytest.mark.parametrize("name", [*PROCESSES, "operator"])
-def test_the_settings_are_valid_in_production(name: str) -> None:
-    settings = Settings.from_environment(environment(SERVICES[name], SECRETS))
+@pytest.fixture
+def secrets(tmp_path: Path) -> Path:
+    """The folder of the secrets, as an operator makes it."""
+    for name, secret in SECRETS.items():
+        (tmp_path / name).write_text(f"{secret}\n", encoding="utf-8")
+    return tmp_path
+
+
+def settings_of(name: str, secrets: Path) -> Settings:
+    """The settings that a service reads in its container, where it finds the secrets that it names."""
+    service = SERVICES[name]
+    given = environment(service, {})
+    for variable, path in given.items():
+        if variable.endswith("_FILE"):
+            assert path.startswith(MOUNTED)
+            assert path.removeprefix(MOUNTED) in service["secrets"]
+            given[variable] = str(secrets / path.removeprefix(MOUNTED))
+    return Settings.from_environment(given)
+
+
+@pytest.mark.parametrize("name", [*PROCESSES, "operator", "schema"])
+def test_the_settings_are_valid_in_production(name: str, secrets: Path) -> None:
+    settings = settings_of(name, secrets)
     assert settings.is_production
     assert settings.rate_limits
-    with pytest.raises(InvalidSettings, match="JWT_SECRET"):
-        Settings.from_environment(environment(SERVICES[name], {**SECRETS, "JWT_SECRET": "short"}))
+    assert (*settings.jwt_secrets, settings.database_password, settings.redis_password) == tuple(SECRETS.values())
+    (secrets / "jwt_secrets").write_text("short", encoding="utf-8")
+    with pytest.raises(InvalidSettings, match="JWT_SECRETS"):
+        settings_of(name, secrets)
 
 
 @pytest.mark.parametrize("missing", SECRETS)
-def test_no_secret_has_a_default(missing: str) -> None:
-    given = {name: value for name, value in SECRETS.items() if name != missing}
+def test_no_secret_has_a_default(missing: str, secrets: Path) -> None:
+    assert COMPOSE["secrets"] == {name: {"file": f"./secrets/{name}"} for name in SECRETS}
+    (secrets / missing).unlink()
     for name in (*PROCESSES, "operator"):
-        with pytest.raises(Missing, match=missing):
-            environment(SERVICES[name], given)
+        with pytest.raises(InvalidSettings, match=f"_FILE: cannot read .*{missing}"):
+            settings_of(name, secrets)
 
 
-def test_secrets_are_only_in_the_environment() -> None:
-    text = (CHECKOUT / "compose.yaml").read_text(encoding="utf-8")
+def test_secrets_are_in_no_environment_and_each_service_has_only_its_own() -> None:
     for name, service in SERVICES.items():
-        rest = {key: value for key, value in service.items() if key != "environment"}
-        assert not any(secret in str(rest) for secret in SECRETS), name
-    assert not re.search(r"(DATABASE|REDIS)_URL: .*PASSWORD", text)
+        variables = service.get("environment", {})
+        secret = {each for each in variables if re.search("PASSWORD|SECRET", each) and not each.endswith("_FILE")}
+        # The engine passes on the key of the pictures' storage, if there is one.
+        assert secret <= {"AWS_SECRET_ACCESS_KEY"}, name
+        assert not any(re.search("://.*:.*@", str(value)) for value in variables.values()), name
+    assert {name: set(service.get("secrets", ())) for name, service in SERVICES.items()} == {
+        **{name: set(SECRETS) for name in (*PROCESSES, "operator", "schema")},
+        "postgres": {"postgres_password"},
+        "postgres-roles": {"postgres_password"},
+        "redis": {"redis_password"},
+        "nginx": set(),
+    }
+    assert "/secrets/\n" in (CHECKOUT / ".gitignore").read_text(encoding="utf-8")
 
 
-def test_the_only_trusted_proxy_is_nginx() -> None:
+def test_the_only_trusted_proxy_is_nginx(secrets: Path) -> None:
     address = SERVICES["nginx"]["networks"]["front"]["ipv4_address"]
     for name in PROCESSES:
-        [network] = Settings.from_environment(environment(SERVICES[name], SECRETS)).trusted_proxies
+        [network] = settings_of(name, secrets).trusted_proxies
         assert str(network) == f"{address}/32"
 
 
@@ -64,17 +98,29 @@ def test_nginx_knows_every_process_by_name_and_address() -> None:
 
 def test_only_nginx_can_be_reached_from_outside() -> None:
     assert [name for name, service in SERVICES.items() if "ports" in service] == ["nginx"]
-    assert COMPOSE["networks"]["back"] == {"internal": True}
     for name in ("postgres", "redis", "operator"):
         assert SERVICES[name]["networks"] == ["back"]
-    assert SERVICES["postgres-role"]["network_mode"] == "none"
+    for name in ("postgres-roles", "schema"):
+        assert SERVICES[name]["network_mode"] == "none"
+
+
+def test_only_nginx_can_reach_the_outside() -> None:
+    networks = COMPOSE["networks"]
+    assert {name for name, network in networks.items() if not network.get("internal")} == {"outside"}
+    assert {name for name, service in SERVICES.items() if "outside" in service.get("networks", ())} == {"nginx"}
+    for name, service in SERVICES.items():
+        # A service that names no network would get one with a way out.
+        assert ("networks" in service) != (service.get("network_mode") == "none"), name
+    for name in PROCESSES:
+        assert set(SERVICES[name]["networks"]) == {"front", "back"}
+    assert set(SERVICES["nginx"]["networks"]) == {"outside", "front"}
 
 
 def test_visitors_can_reach_nginx_by_ipv6() -> None:
-    front = COMPOSE["networks"]["front"]
-    assert front["enable_ipv6"] is True
-    four, six = (ip_network(config["subnet"]) for config in front["ipam"]["config"])
-    assert (four.version, six.version) == (4, 6)
+    outside = COMPOSE["networks"]["outside"]
+    assert outside["enable_ipv6"] is True
+    [six] = (ip_network(config["subnet"]) for config in outside["ipam"]["config"])
+    assert six.version == 6
     assert six.subnet_of(ip_network("fd00::/8"))  # type: ignore[arg-type]
     listens = re.findall(r"^listen (.+);$", (NGINX / "listen.conf").read_text(encoding="utf-8"), re.MULTILINE)
     assert listens == ["8080", "[::]:8080"]
@@ -184,7 +230,7 @@ def test_only_one_service_builds_each_image() -> None:
     """If two services build one image, each builds its own, and so a second `up` replaces a container."""
     built = {name: service["image"] for name, service in SERVICES.items() if "build" in service}
     assert built == {"gateway-1": "daveslist-gateway", "api-1": "daveslist-api"}
-    assert {SERVICES[name]["image"] for name in (*PROCESSES, "operator")} == set(built.values())
+    assert {SERVICES[name]["image"] for name in (*PROCESSES, "operator", "schema")} == set(built.values())
     for name, image in built.items():
         assert SERVICES[name]["build"] == {"context": ".", "target": image.removeprefix("daveslist-")}
 
@@ -193,21 +239,27 @@ def test_the_operator_service_has_the_image_and_settings_of_the_api() -> None:
     operator, api = SERVICES["operator"], SERVICES["api-1"]
     assert operator["profiles"] == ["operator"]
     assert (operator["restart"], operator["healthcheck"]) == ("no", {"disable": True})
-    for key in ("image", "environment", "volumes", "depends_on"):
+    for key in ("image", "environment", "secrets", "volumes", "depends_on"):
         assert operator[key] == api[key]
 
 
-def test_the_processes_wait_for_their_role_and_do_not_use_the_superuser() -> None:
+def test_the_processes_wait_for_schema_and_roles_and_use_a_role_that_can_change_neither() -> None:
+    ended = {"condition": "service_completed_successfully"}
     for name in (*PROCESSES, "operator"):
-        assert SERVICES[name]["depends_on"]["postgres-role"] == {"condition": "service_completed_successfully"}
-    role, server = SERVICES["postgres-role"], SERVICES["postgres"]
+        assert SERVICES[name]["depends_on"]["schema"] == ended
+        assert SERVICES[name]["environment"]["DATABASE_URL"].startswith("postgresql://daveslist_processes@postgres:")
+    schema = SERVICES["schema"]
+    assert schema["depends_on"] == {"postgres-roles": ended}
+    assert schema["command"] == ["python", "-m", "api", "schema"]
+    assert schema["environment"]["DATABASE_URL"] == "postgresql://daveslist@/daveslist?host=/var/run/postgresql"
+    role, server = SERVICES["postgres-roles"], SERVICES["postgres"]
     assert role["image"] == server["image"]
     assert server["environment"]["POSTGRES_USER"] == role["environment"]["PGUSER"] == "postgres"
     assert server["environment"]["POSTGRES_DB"] == role["environment"]["PGDATABASE"] == "daveslist"
-    assert SERVICES["api-1"]["environment"]["DATABASE_URL"].startswith("postgresql://daveslist@postgres:")
     shared = {name for name, service in SERVICES.items() if "postgres-socket" in str(service.get("volumes"))}
-    assert shared == {"postgres", "postgres-role"}
-    assert role["restart"].startswith("on-failure")
+    assert shared == {"postgres", "postgres-roles", "schema"}
+    for service in (role, schema):
+        assert service["restart"].startswith("on-failure")
 
 
 def test_nginx_does_not_wait_for_open_sockets_when_it_stops() -> None:
@@ -215,8 +267,8 @@ def test_nginx_does_not_wait_for_open_sockets_when_it_stops() -> None:
 
 
 @pytest.mark.parametrize("name", PROCESSES)
-def test_a_process_has_time_to_stop(name: str) -> None:
-    settings = Settings.from_environment(environment(SERVICES[name], SECRETS))
+def test_a_process_has_time_to_stop(name: str, secrets: Path) -> None:
+    settings = settings_of(name, secrets)
     assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) >= settings.shutdown_seconds + 5
 
 
@@ -250,7 +302,9 @@ def test_the_guide_has_no_command_that_bypasses_compose_up(command: str) -> None
         {"networks": {"back": {"driver": "host"}}},
         {"volumes": {"pictures": {"external": True}}},
         {"include": ["other.yaml"]},
-        {"secrets": {}},
+        {"secrets": {"jwt_secrets": {"environment": "JWT_SECRETS"}}},
+        {"services": {"redis": {"secrets": ["other"]}}},
+        {"configs": {}},
     ],
     ids=str,
 )

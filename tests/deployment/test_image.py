@@ -89,6 +89,7 @@ def test_the_image_has_no_installer_and_no_development_packages(stages: Mapping[
         "data",
         "gateway",
         "requirements",
+        "grants.sql",
         "schema.sql",
         "shared",
     }

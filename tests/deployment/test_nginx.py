@@ -150,7 +150,7 @@ async def test_the_page_is_served_and_its_policy_allows_the_socket(deployment: D
 
 async def listing(deployment: Deployment, rest: Rest, seller: Person) -> int:
     """A public listing of the seller, in a category that a moderator made."""
-    moderator = await rest.register("Mod")
+    moderator = await rest.register("Mona")
     database = Database(deployment.settings)
     try:
         await UserRepository(database).set_role(moderator.id, Role.MODERATOR, by=None)

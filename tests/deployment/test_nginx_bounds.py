@@ -1,4 +1,4 @@
-"""What strangers send to nginx and never finish costs a bounded amount of memory, and nobody else waits for it."""
+"""A request that a stranger never finishes costs nginx a bounded amount of memory, and nobody else waits for it."""
 
 from __future__ import annotations
 

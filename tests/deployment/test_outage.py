@@ -26,7 +26,7 @@ from tests.support.processes import Node
 
 BACK_SECONDS = 30.0
 """Within this time after the gateways' return, everybody has joined again and has every missed message: within ten
-seconds on a machine that is not busy. Who is told something wrong never comes back."""
+seconds on a machine that is not busy. A client that gets a wrong answer never comes back."""
 FROZEN_SECONDS = 15.0
 """A frozen gateway delays a new client for less than this. nginx gives up after five seconds at most; the rest is for a
 busy machine."""

@@ -10,7 +10,7 @@ import psycopg2
 import psycopg2.errors
 import pytest
 
-from development.postgres import EmbeddedPostgres
+from development.postgres import OWNER, EmbeddedPostgres
 from tests.deployment.test_compose import SERVICES
 from tests.support.scratch import scratch_directory
 
@@ -55,7 +55,7 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[EmbeddedPostgr
 
 async def test_a_failed_statement_is_logged_without_its_values(server: EmbeddedPostgres) -> None:
     for number, (sql, error) in enumerate(FAILING.values()):
-        with closing(psycopg2.connect(server.url())) as connection, connection.cursor() as cursor:
+        with closing(psycopg2.connect(server.url(role=OWNER))) as connection, connection.cursor() as cursor:
             cursor.execute(f"DROP TABLE IF EXISTS notes; {PREPARE}", (WORDS,))
             connection.commit()
             with pytest.raises(error):

@@ -12,7 +12,14 @@ from development.claim import AlreadyRunning, Claim
 from shared.running import Running, find_running, with_servers
 from shared.settings import InvalidSettings, Settings
 
-RUNNING = Running(os.getpid(), "postgresql:///one", "redis:///two", "http://127.0.0.1:1", ["http://127.0.0.1:2"])
+RUNNING = Running(
+    os.getpid(),
+    "postgresql:///one",
+    "postgresql:///owner",
+    "redis:///two",
+    "http://127.0.0.1:1",
+    ["http://127.0.0.1:2"],
+)
 
 
 def test_servers_are_found_while_make_run_runs(tmp_path: Path) -> None:
@@ -20,7 +27,7 @@ def test_servers_are_found_while_make_run_runs(tmp_path: Path) -> None:
     with Claim(tmp_path) as claim:
         assert find_running(tmp_path) is None, "the servers are not announced yet"
         claim.announce(RUNNING)
-        assert find_running(tmp_path) == ("postgresql:///one", "redis:///two")
+        assert find_running(tmp_path) == RUNNING
         assert (tmp_path / "running.json").stat().st_mode & 0o777 == 0o600
     assert find_running(tmp_path) is None
 
@@ -49,6 +56,7 @@ def test_settings_without_servers_get_those_of_the_running_make_run(tmp_path: Pa
         claim.announce(RUNNING)
         found = with_servers(settings)
         assert (found.database_url, found.redis_url) == ("postgresql:///one", "redis:///two")
+        assert with_servers(settings, is_owner=True).database_url == "postgresql:///owner"
         mixed = with_servers(replace(settings, redis_url="redis://mine"))
         assert (mixed.database_url, mixed.redis_url) == ("postgresql:///one", "redis://mine")
 

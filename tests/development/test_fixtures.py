@@ -10,12 +10,13 @@ from redis import Redis
 
 from shared.settings import Settings
 from tests.support.processes import environment_of
+from tests.support.roles import as_owner
 from tests.support.servers import Servers
 
 
 @pytest.mark.parametrize("turn", [1, 2])
 def test_each_test_has_a_new_database(database_url: str, turn: int) -> None:
-    with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
+    with closing(psycopg2.connect(as_owner(database_url))) as connection, connection.cursor() as cursor:
         cursor.execute("CREATE TABLE traces (turn int)")
         cursor.execute("INSERT INTO traces VALUES (%s)", (turn,))
         connection.commit()

@@ -17,6 +17,8 @@ import pytest
 from development import places, postgres
 from development.child import ServerFailed
 from development.postgres import EmbeddedPostgres
+from shared.postgres.schema import apply_schema, is_schema_applied
+from shared.settings import Settings
 
 pytestmark = pytest.mark.servers
 CHECKOUT = Path(__file__).parents[2]
@@ -29,26 +31,54 @@ async def server(directory: Path) -> AsyncIterator[EmbeddedPostgres]:
     await server.stop()
 
 
-def write(url: str, text: str) -> None:
-    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+def write(server: EmbeddedPostgres, text: str) -> None:
+    with closing(psycopg2.connect(server.url(role=postgres.OWNER))) as connection, connection.cursor() as cursor:
         cursor.execute("CREATE TABLE IF NOT EXISTS notes (text text)")
         cursor.execute("INSERT INTO notes VALUES (%s)", (text,))
         connection.commit()
 
 
-def read(url: str) -> list[str]:
-    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+def read(server: EmbeddedPostgres) -> list[str]:
+    with closing(psycopg2.connect(server.url(role=postgres.OWNER))) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT text FROM notes")
         return [text for (text,) in cursor.fetchall()]
 
 
 async def test_committed_rows_survive_a_kill_and_the_url_stays(server: EmbeddedPostgres) -> None:
     url = await server.start()
-    write(url, "committed")
+    write(server, "committed")
     server.kill()
     assert not server.is_running
     assert await server.start() == url
-    assert read(url) == ["committed"]
+    assert read(server) == ["committed"]
+
+
+async def test_only_the_superuser_may_do_everything_and_the_owner_owns_the_database(server: EmbeddedPostgres) -> None:
+    await server.start()
+    sql = "SELECT rolname, rolsuper, pg_get_userbyid(datdba) = rolname FROM pg_roles, pg_database WHERE rolcanlogin"
+    with closing(psycopg2.connect(server.url())) as connection, connection.cursor() as cursor:
+        cursor.execute(f"{sql} AND datname = current_database()")
+        assert sorted(cursor.fetchall()) == [
+            ("daveslist", False, True),
+            ("daveslist_processes", False, False),
+            ("postgres", True, False),
+        ]
+
+
+async def test_a_cluster_whose_owner_is_its_superuser_gets_the_role_of_the_processes(
+    server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `make run` of an earlier version made it."""
+    with monkeypatch.context() as patch:
+        patch.setattr(postgres, "SUPERUSER", postgres.OWNER)
+        patch.setattr(postgres, "ROLE", postgres.OWNER)
+        await server.start()
+        write(server, "committed")
+        await server.stop()
+    await server.start()
+    assert read(server) == ["committed"]
+    await apply_schema(Settings(database_url=server.url(role=postgres.OWNER)))
+    assert await is_schema_applied(Settings(database_url=server.url()))
 
 
 async def test_fsync_is_on_unless_it_is_turned_off(directory: Path) -> None:
@@ -75,9 +105,9 @@ async def test_an_interrupted_initialisation_is_repeated(server: EmbeddedPostgre
     unfinished = server.directory / "data.unfinished"
     unfinished.mkdir(parents=True)
     (unfinished / "PG_VERSION").write_text("half")
-    url = await server.start()
-    write(url, "works")
-    assert read(url) == ["works"]
+    await server.start()
+    write(server, "works")
+    assert read(server) == ["works"]
     assert not unfinished.exists()
 
 
@@ -94,8 +124,9 @@ async def test_data_of_another_major_version_is_refused_and_not_changed(server: 
 async def test_the_folder_may_have_any_name(directory: Path, name: str) -> None:
     server = EmbeddedPostgres(directory / name, fsync=False)
     try:
-        write(await server.start(), "works")
-        assert read(server.url()) == ["works"]
+        await server.start()
+        write(server, "works")
+        assert read(server) == ["works"]
     finally:
         await server.stop()
 
@@ -104,7 +135,7 @@ async def test_a_path_too_long_for_a_socket_is_replaced_by_a_temporary_short_one
     server = EmbeddedPostgres(directory / ("long" * 30), fsync=False)
     try:
         url = await server.start()
-        write(url, "works")
+        write(server, "works")
         server.kill()
         assert await server.start() == url, "the short folder was not found again"
         sockets = Path((server.directory / "socket_location").read_text())
@@ -123,8 +154,9 @@ async def test_programs_in_a_private_folder_are_copied_to_another_one(
     server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres, "_is_open", lambda packages, user: False)
-    write(await server.start(), "works")
-    assert read(server.url()) == ["works"]
+    await server.start()
+    write(server, "works")
+    assert read(server) == ["works"]
     copies = list(server.directory.glob("software-*"))
     assert len(copies) == (0 if places.system_user() is None else 1)
 
@@ -165,8 +197,8 @@ sys.stdin.read()
     with parent:
         assert parent.stdout is not None
         orphan = int(parent.stdout.readline())
-        write(EmbeddedPostgres(server.directory).url(), "committed")
+        write(EmbeddedPostgres(server.directory), "committed")
         parent.send_signal(signal.SIGKILL)
-    url = await server.start()
+    await server.start()
     assert not psutil.pid_exists(orphan) or psutil.Process(orphan).status() == psutil.STATUS_ZOMBIE
-    assert read(url) == ["committed"]
+    assert read(server) == ["committed"]

@@ -214,14 +214,14 @@ async def test_a_killed_make_run_ends_all_parts_and_keeps_its_data(run: Run) -> 
     found = find_running(run.data)
     assert found is not None
     secret = (run.data / "jwt_secret").read_text()
-    with closing(psycopg2.connect(found[0])) as connection, connection.cursor() as cursor:
+    with closing(psycopg2.connect(found.owner_url)) as connection, connection.cursor() as cursor:
         cursor.execute("CREATE TABLE notes AS SELECT 'committed' AS text")
         connection.commit()
     process.kill()
     process.wait()
     run.start()  # Now some processes of the first run are still ending.
     await run.ready()
-    with closing(psycopg2.connect(found[0])) as connection, connection.cursor() as cursor:
+    with closing(psycopg2.connect(found.database_url)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT text FROM notes")
         assert cursor.fetchall() == [("committed",)]
     assert (run.data / "jwt_secret").read_text() == secret
@@ -298,7 +298,9 @@ async def test_servers_named_in_the_environment_are_used_and_not_stopped(
     run.environment |= {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
     process = run.start()
     await run.ready()
-    assert find_running(run.data) == (database_url, redis_url)
+    found = find_running(run.data)
+    assert found is not None
+    assert (found.database_url, found.owner_url, found.redis_url) == (database_url, database_url, redis_url)
     assert sorted(path.name for path in run.data.iterdir()) == ["jwt_secret", "lock", "running.json"]
     process.terminate()
     assert await run.exit_code() == 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,7 +33,9 @@ from tests.end_to_end.faults.load import add_users
 from tests.gateway.nodes import Client, start_node
 from tests.support.client import Rest, Socket
 from tests.support.node_tests import run_tests
-from tests.support.processes import CHECKOUT, Processes
+from tests.support.processes import CHECKOUT, Processes, base_environment, environment_of
+from tests.support.roles import as_owner
+from tests.support.secret import JWT_SECRET
 
 TEXT = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
@@ -84,7 +88,7 @@ async def test_the_example_of_a_route_works(database_url: str, monkeypatch: pyte
     monkeypatch.setattr(api.app, "ROUTES", (*ROUTES, added))
 
     # A size that no other test uses, because the OpenAPI document is cached by this size.
-    settings = Settings(database_url=database_url, jwt_secret="x" * 32, rate_limits=False, max_picture_bytes=4711)
+    settings = Settings(database_url=database_url, jwt_secrets=(JWT_SECRET,), rate_limits=False, max_picture_bytes=4711)
     database = Database(settings)
     rows = Rows(database)
     [seller] = add_users(database_url, 1)
@@ -114,6 +118,7 @@ async def test_a_field_of_a_listing_needs_a_column_and_one_line(changed: Changed
     same = "def _same(conditions: _Conditions, filter: ListingFilter) -> None:\n"
     changed.put("shared/repositories/listing_search.py", filtering, below=same)
     changed.put("shared/repositories/listing_search.py", "l.colour, ", above="l.status, l.year, l.mileage")
+    changed.apply_schema()
 
     api_node = await changed.processes.api()
     async with Rest(api_node.url) as rest:
@@ -234,8 +239,15 @@ class Changed:
         for folder in ("api", "clients", "gateway", "shared"):
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(CHECKOUT / folder, self.checkout / folder, ignore=ignored)
-        shutil.copy(CHECKOUT / "schema.sql", self.checkout)
+        for name in ("schema.sql", "grants.sql"):
+            shutil.copy(CHECKOUT / name, self.checkout)
         self.processes = Processes(settings, directory, self.checkout)
+
+    def apply_schema(self) -> None:
+        settings = self.processes.settings
+        given = {**environment_of(settings), "DATABASE_URL": as_owner(settings.database_url)}
+        command = [sys.executable, "-m", "api", "schema"]
+        subprocess.run(command, cwd=self.checkout, env={**base_environment(), **given}, check=True)
 
     def put(self, path: str, lines: str, *, above: str = "", below: str = "") -> None:
         """Put lines above or below a text that occurs once in the file."""

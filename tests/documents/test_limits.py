@@ -11,12 +11,13 @@ from shared.domain.pictures import MAX_PICTURES
 from shared.domain.replies import MAX_REPLY_LENGTH
 from shared.settings import Settings
 from tests.support.processes import CHECKOUT
+from tests.support.secret import JWT_SECRET
 
 
 def test_the_readme_has_the_limits_of_the_code() -> None:
     text = " ".join((CHECKOUT / "README.md").read_text(encoding="utf-8").split())
     assert f"A message has at most {MAX_TEXT_LENGTH:,} characters, a reply {MAX_REPLY_LENGTH}" in text
-    settings = Settings(jwt_secret="x" * 32)
+    settings = Settings(jwt_secrets=(JWT_SECRET,))
     mebibytes = settings.max_picture_bytes // 2**20
     assert f"text {MAX_CONTENT_LENGTH:,}; a listing has at most {MAX_PICTURES} pictures of {mebibytes} MiB" in text
     assert f"a long-poll body have at most {settings.max_message_bytes // 2**20} MiB each" in text

@@ -34,7 +34,7 @@ def settings_on(servers: Servers, data: Path) -> Iterator[Settings]:
         yield Settings(
             database_url=database_url,
             redis_url=redis_url,
-            jwt_secret=JWT_SECRET,
+            jwt_secrets=(JWT_SECRET,),
             data_directory=data,
             drain_seconds=0.2,
             shutdown_seconds=10.0,

@@ -235,12 +235,12 @@ async def test_a_user_can_join_only_their_own_topic(daveslist: Daveslist) -> Non
 
 async def test_a_client_without_a_valid_token_cannot_connect(daveslist: Daveslist) -> None:
     ann = await daveslist.rest.register("Ann")
-    tokens = Tokens(JWT_SECRET, 600)
+    tokens = Tokens((JWT_SECRET,), 600)
     bad = {
         "none": None,
         "empty": "",
         "nonsense": "not.a.token",
-        "forged": Tokens("another-secret-another-secret-another", 600).issue(ann.id, Role.USER, None),
+        "forged": Tokens(("another-secret-another-secret-another",), 600).issue(ann.id, Role.USER, None),
         "expired": tokens.issue(ann.id, Role.USER, None, seconds=-1),
         "of an unknown user": tokens.issue(999_999_999, Role.USER, None),
         "refresh": ann.refresh_token,
@@ -272,7 +272,7 @@ async def test_logging_out_closes_the_sockets_of_that_session_on_every_node(dave
 
 async def test_an_expired_token_closes_its_socket_unless_the_client_has_sent_a_new_one(daveslist: Daveslist) -> None:
     ann, bob = await daveslist.rest.register("Ann"), await daveslist.rest.register("Bob")
-    short = Tokens(JWT_SECRET, 600).issue(ann.id, Role.USER, None, seconds=3)
+    short = Tokens((JWT_SECRET,), 600).issue(ann.id, Role.USER, None, seconds=3)
     ends = await Socket.connect(daveslist.gateways[0].socket_url, short)
     stays = await Socket.connect(daveslist.gateways[0].socket_url, short)
     async with ends, stays:

@@ -31,7 +31,7 @@ class Market:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def market(daveslist: Daveslist, deployment: Settings) -> AsyncIterator[Market]:
     rest = daveslist.rest
-    moderator, admin = await rest.register("Moderator"), await rest.register("Admin")
+    moderator, admin = await rest.register("Mona"), await rest.register("Ada")
     seller, buyer = await rest.register("Seller"), await rest.register("Buyer")
     connection = psycopg2.connect(deployment.database_url)
     try:

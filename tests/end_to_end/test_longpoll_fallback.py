@@ -103,7 +103,7 @@ class Clients:
 @asynccontextmanager
 async def clients(url: str, auth_token: bool = False) -> AsyncIterator[Clients]:
     """Alice and Bob, who have joined by long polling."""
-    tokens = Tokens(DEFAULT_SECRET, 600)
+    tokens = Tokens((DEFAULT_SECRET,), 600)
     people = [
         {"name": name, "user": user, "token": tokens.issue(user, Role.USER, None)}
         for name, user in (("alice", ALICE), ("bob", BOB))

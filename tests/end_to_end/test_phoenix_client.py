@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import jwt
 import pytest
 import pytest_asyncio
 
 from shared.settings import Settings
 from tests.lab.__main__ import DEFAULT_SECRET
+from tests.lab.tokens import token_of
 from tests.support.node import find_node
 from tests.support.processes import Node, Processes
 from tests.support.servers import Servers
@@ -69,10 +68,9 @@ async def nodes(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> A
 
 
 async def play(name: str, nodes: list[Node]) -> None:
-    expiry = int(time.time()) + 3600
     given = {
         "nodes": [node.socket_url.removesuffix("/websocket") for node in nodes],
-        "tokens": {user: jwt.encode({"sub": str(user), "exp": expiry}, DEFAULT_SECRET, "HS256") for user in USERS},
+        "tokens": {user: token_of(user, secret=DEFAULT_SECRET) for user in USERS},
     }
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(

@@ -45,7 +45,7 @@ class Clients:
 @asynccontextmanager
 async def clients(*joins: tuple[str, Node, str]) -> AsyncIterator[Clients]:
     """Start clients; each argument is a client's name, its node and its presence key."""
-    tokens = Tokens(DEFAULT_SECRET, 600)
+    tokens = Tokens((DEFAULT_SECRET,), 600)
     arguments = [
         {
             "name": name,

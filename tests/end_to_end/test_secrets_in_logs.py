@@ -160,7 +160,7 @@ async def send_frames(gateway: Node, user_id: int, token: str) -> None:
 
 @pytest.mark.parametrize("kind", ["gateway", "api"])
 async def test_no_logger_of_any_library_lets_a_token_through(processes: Processes, kind: str) -> None:
-    token = Tokens(processes.settings.jwt_secret, 3600).issue(1, Role.USER, "a-session-of-the-tests")
+    token = Tokens(processes.settings.jwt_secrets, 3600).issue(1, Role.USER, "a-session-of-the-tests")
     port = processes.settings.api_port if kind == "api" else processes.settings.gateway_port
     environment = {**LOUD, "LOUD_TOKEN": token}
     node = await processes.start("tests.support.loud", kind, port=port, environment=environment, ready="/health/ready")

@@ -63,7 +63,7 @@ async def two(deployment: Settings, tmp_path_factory: pytest.TempPathFactory) ->
             env={**base_environment(), **environment_of(deployment)},
         )
         assert await seed.wait() == 0
-        token = Tokens(deployment.jwt_secret, 3600).issue(1, Role.USER, None)
+        token = Tokens(deployment.jwt_secrets, 3600).issue(1, Role.USER, None)
         yield Deployment(gateway, api, 1, token, {})
     finally:
         await processes.stop()

@@ -1,5 +1,6 @@
-"""After a gap, a node looks up every connected user again, many in one statement; after a message about one, only this
-one.
+"""After a gap, a node looks up every connected user again, many in one statement.
+
+After a message about a user, it looks up only that user.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ async def node() -> AsyncIterator[Endpoint]:
 
 @pytest.fixture
 async def revalidation(node: Endpoint, people: People) -> AsyncIterator[Revalidation]:
-    watching = Revalidation(node, Admission(Tokens(JWT_SECRET, 3600), people))
+    watching = Revalidation(node, Admission(Tokens((JWT_SECRET,), 3600), people))
     yield watching
     await watching.stop()
 
@@ -172,7 +173,7 @@ def tell(node: Endpoint, event: str, payload: object) -> None:
 
 
 @pytest.mark.usefixtures("revalidation")
-async def test_a_told_role_is_asked_for_and_not_believed(node: Endpoint, people: People) -> None:
+async def test_a_message_about_a_role_is_not_believed_and_the_database_is_asked(node: Endpoint, people: People) -> None:
     user, moderator = connected(node, people, 1), connected(node, people, 2, role=Role.MODERATOR)
     people.are(2, "s", role=Role.MODERATOR)
     await moderator.joins("room:1")
@@ -185,7 +186,7 @@ async def test_a_told_role_is_asked_for_and_not_believed(node: Endpoint, people:
 
 
 @pytest.mark.usefixtures("revalidation")
-async def test_a_told_disconnect_closes_only_those_whom_the_database_no_longer_admits(
+async def test_a_message_about_a_disconnect_closes_only_users_whom_the_database_does_not_admit(
     node: Endpoint, people: People
 ) -> None:
     welcome, banned, other = connected(node, people, 1), connected(node, people, 2), connected(node, people, 3)
@@ -229,7 +230,7 @@ async def test_broadcasts_wait_for_the_answer_about_a_role(node: Endpoint, peopl
     assert await current.gets(1) == [broadcast("secret")]
 
 
-async def test_a_told_event_is_asked_about_again_when_the_database_was_away(
+async def test_the_database_is_asked_again_about_a_message_if_it_was_away(
     node: Endpoint, people: People, revalidation: Revalidation
 ) -> None:
     client = connected(node, people, 1)

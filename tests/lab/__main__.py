@@ -33,7 +33,7 @@ class LabAdmission:
     """Admits every valid token of this secret. The lab has no users to look up."""
 
     def __init__(self, secret: str) -> None:
-        self._tokens = Tokens(secret, 3600)
+        self._tokens = Tokens((secret,), 3600)
 
     async def __call__(self, token: str) -> Actor:
         try:
@@ -46,7 +46,7 @@ class LabAdmission:
 async def serve(port: int, secret: str, redis_url: str) -> None:
     settings = replace(
         Settings.from_environment({}),
-        jwt_secret=secret,
+        jwt_secrets=(secret,),
         redis_url=redis_url,
         rate_limits=False,
         max_message_bytes=MAX_MESSAGE_BYTES,

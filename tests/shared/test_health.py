@@ -82,7 +82,7 @@ async def test_the_answer_has_each_reason_and_each_change_is_logged_once(
     ]
 
 
-async def test_the_answer_tells_nobody_where_the_database_is_and_the_log_does(
+async def test_the_log_tells_where_the_database_is_and_the_answer_does_not(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     database = Database(Settings(database_url=f"postgresql:///d?host={tmp_path}/nowhere"))

@@ -40,7 +40,7 @@ def left_out(one: logging.LogRecord) -> int:
     return int(one.fields.get("left_out", 0))  # type: ignore[attr-defined]
 
 
-def test_of_one_event_only_so_many_lines_are_written_and_the_others_are_counted() -> None:
+def test_lines_about_one_event_are_limited_and_the_others_are_counted() -> None:
     clock = Clock()
     limit = LineLimit(SETTINGS, clock)
     assert len(written(limit, 1000)) == 10
@@ -80,7 +80,7 @@ def test_the_memory_of_the_limit_is_bounded_whatever_is_logged() -> None:
     for number in range(5000):
         budget.take(f"event {number}", number)
     assert max(len(budget._events), len(budget._sources)) <= 1001
-    # Who is not remembered shares the lines with all others like that, and is not free of them.
+    # All sources that are not remembered share one budget.
     assert budget.take("event 4999", 7000) is None
     clock.now += 60.0
     assert budget.take("event 9000", 9000) is not None

@@ -120,12 +120,12 @@ async def test_a_process_can_start_and_stop_without_postgres(settings: Settings,
 
 
 async def test_a_process_that_started_before_the_schema_was_applied_reports_afterwards(
-    settings: Settings, database: Database, caplog: pytest.LogCaptureFixture
+    settings: Settings, owner: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await database.execute(Statement("", "ALTER TABLE nodes RENAME TO nodes_to_come"))
+    await owner.execute(Statement("", "ALTER TABLE nodes RENAME TO nodes_to_come"))
     one, two = Process(settings, "one"), Process(settings, "two")
     async with one.membership:
-        await database.execute(Statement("", "ALTER TABLE nodes_to_come RENAME TO nodes"))
+        await owner.execute(Statement("", "ALTER TABLE nodes_to_come RENAME TO nodes"))
         async with two.membership:
             assert (await two.sees("one")).dead_seconds < 0
     assert not [record for record in caplog.records if record.exc_info]

@@ -18,7 +18,7 @@ from shared.domain.users import Role
 from shared.redaction import redacted, redacted_field
 from tests.support.secret import JWT_SECRET
 
-TOKENS = Tokens(JWT_SECRET, 3600)
+TOKENS = Tokens((JWT_SECRET,), 3600)
 JWT = TOKENS.issue(46366, Role.USER, new_session_id())
 REFRESH = TOKENS.issue_refresh(new_session_id(), 3)
 OFFERED = "base64url.bearer.phx." + base64.urlsafe_b64encode(JWT.encode()).decode().rstrip("=")
@@ -94,6 +94,7 @@ def test_a_token_shortened_by_reprlib_is_redacted() -> None:
     [
         "password=hunter2", '{"password": "hunter2"}', "{'current_password': 'hunter2'}", "password: hunter2",
         "postgresql://daveslist:hunter2@db:5432/daveslist", "redis://:hunter2@h", "JWT_SECRET=hunter2",
+        "JWT_SECRETS=one,hunter2", "{'JWT_SECRETS': 'one,hunter2,other'}",
         "Authorization: Basic hunter2", "Proxy-Authorization: hunter2", "Set-Cookie: a=hunter2; Path=/",
         "('token', 'hunter2')", "refresh_token=hunter2&x=1", "aws_secret_access_key=hunter2 token%3Dhunter2",
     ],

@@ -20,7 +20,7 @@ class Process:
     """A server with one slow route, on a free port."""
 
     def __init__(
-        self, stop: asyncio.Event, leave: Callable[[], Awaitable[None]], *, shutdown_seconds: float = SOON
+        self, stop: asyncio.Event, leave: Callable[[], Awaitable[None]], *, finish_seconds: float = SOON
     ) -> None:
         self.begun, self.may_end = asyncio.Event(), asyncio.Event()
         self.cleaned_up = False
@@ -32,7 +32,7 @@ class Process:
         self.served = asyncio.create_task(
             serve_until(
                 stop, app, self._listen, leave, name="API", host="127.0.0.1", port=0, keepalive_seconds=1.0,
-                shutdown_seconds=shutdown_seconds,
+                finish_seconds=finish_seconds,
             )
         )  # fmt: skip
 
@@ -130,7 +130,7 @@ async def test_a_request_whose_body_never_ends_does_not_keep_a_process_running()
         await never.wait()
 
     async with asyncio.timeout(SOON), aiohttp.ClientSession() as client:
-        process = Process(stop, leave, shutdown_seconds=0.2)
+        process = Process(stop, leave, finish_seconds=0.2)
         posted = asyncio.create_task(client.post(await process.listens, data=body()))
         await process.begun.wait()
         stop.set()
@@ -157,7 +157,6 @@ async def test_a_taken_port_is_reported_with_its_settings_and_the_app_is_cleaned
     with pytest.raises(OSError, match=r"GATEWAY_HOST, GATEWAY_PORT: cannot listen on 127\.0\.0\.1:4000"):
         await serve_until(
             asyncio.Event(), app, listen, leave, name="GATEWAY", host="127.0.0.1", port=4000, keepalive_seconds=1.0,
-            shutdown_seconds=1.0,
         )  # fmt: skip
     assert cleaned_up.is_set()
 

@@ -2,17 +2,60 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from redis.asyncio.connection import parse_url
 
+from shared.access.secret_faults import MINIMUM_SECRET_BYTES, secret_fault
 from shared.postgres.address import parsed
 from shared.postgres.address import with_password as with_database_password
 from shared.redis import with_password as with_redis_password
 from shared.settings import InvalidSettings, Settings
 from shared.start import check_addresses
 
+RANDOM = [
+    "6f1d0c5b9e7a4f32b8d16c0ea95f7d2348b1c6e0f97a5d3b",
+    "9c0e7d4b2f6a18539e0d7c4b1f6a2853",
+    "q0Zt3vXo9LkP1mWc8Rb5Ys7Ud2Hf4Jg6Na0Ee+/x1T0=",
+    "31415926535897932384626433832795",
+    "Bq8-fT_2xW0z.Lk5~vN9/cR7+mJ3=pY6",
+    "f7c3bc1d808e04732adf679965ccc34ca7ae3441",
+]
+GUESSABLE = [
+    "short",
+    "a" * 32,
+    "ab" * 20,
+    "0123456789abcdef" * 2,
+    "one-phrase-one-phrase-one-phrase-one",
+    "a" * 31 + "\u00e9",
+    "abcdefghijklmnopqrstuvwxyz012345",
+    "98765432109876543210zyxwvutsrqponm",
+    "aabbaabababbabbabaabbababaabbaba",
+    "change-me-change-it-before-you-start!",
+    "CHANGE_ME_7f3b9a1c5d8e2f4a6b0c9d8e7f",
+    "your-256-bit-secret-goes-in-here-ok",
+    "a-string-secret-at-least-256-bits-long",
+    "replace this with 32 random bytes...",
+    "my super secret key, 2026 edition",
+    "qwertyuiopasdfghjklzxcvbnm1357924680",
+    "<insert a long random string here!>",
+    "PLACEHOLDER-7f3b9a1c5d8e2f4a6b0c9d",
+]
+BAD_LISTS = [
+    "short",
+    f"{RANDOM[0]},short",
+    f"{RANDOM[0]},{RANDOM[0]}",
+    f"{RANDOM[0]},",
+    f",{RANDOM[0]}",
+    f"{RANDOM[0]},,{RANDOM[1]}",
+    ",",
+    f"{RANDOM[0]}, {'a' * 32}",
+    f"{RANDOM[0]},change-me-change-it-before-you-start!",
+    ",".join(RANDOM),
+]
 REFUSED = {
     "ALLOWED_ORIGINS": [
         "nonsense here", "ftp//broken:port:1", "https//a.example", "https:/a.example", "https:a.example", "https://",
@@ -39,7 +82,8 @@ REFUSED = {
     "ACCESS_TOKEN_SECONDS": ["-1", "99999999999"],
     "RATE_LIMITS": ["maybe", "1", "yes"],
     "ENVIRONMENT": ["staging", "Production"],
-    "JWT_SECRET": ["short"],
+    "JWT_SECRET": GUESSABLE,
+    "JWT_SECRETS": BAD_LISTS,
 }  # fmt: skip
 ACCEPTED = {
     "ALLOWED_ORIGINS": [
@@ -51,6 +95,10 @@ ACCEPTED = {
         "null, file://,https://a.example", "*.com", "//*.a.example:80",
     ],
     "TRUSTED_PROXIES": ["10.0.0.0/8", "10.0.0.0/8, 2001:db8::/32", "127.0.0.1", "::1"],
+    "JWT_SECRET": [
+        *RANDOM, ",".join(RANDOM), "correct horse battery staple paperclip", f"\u043a\u043b\u044e\u0447 {RANDOM[0]}",
+    ],
+    "JWT_SECRETS": [RANDOM[0], f"{RANDOM[0]},{RANDOM[1]}", f" {RANDOM[0]} ,\n{RANDOM[1]}\n", ",".join(RANDOM[:5])],
     "LOG_LEVEL": ["debug", "INFO", "Warning", "ERROR"],
     "GATEWAY_URL": ["https://chat.example.com", "http://127.0.0.1:4000", "https://[::1]:4000/"],
     "AWS_ENDPOINT_URL": ["http://127.0.0.1:9000", "https://s3.example.com/path"],
@@ -140,7 +188,7 @@ def test_refresh_tokens_must_live_at_least_as_long_as_access_tokens() -> None:
     assert same.refresh_token_seconds == same.access_token_seconds == 60
 
 
-SECRETS = ["JWT_SECRET", "DATABASE_URL", "DATABASE_PASSWORD", "REDIS_URL", "REDIS_PASSWORD"]
+SECRETS = ["DATABASE_URL", "DATABASE_PASSWORD", "REDIS_URL", "REDIS_PASSWORD"]
 SECRETS += ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
 
 
@@ -153,6 +201,55 @@ def test_a_secret_can_come_from_a_file(name: str, tmp_path: Path) -> None:
     assert "a-secret-of" not in repr(settings)
 
 
+def test_the_keys_of_tokens_can_come_from_a_file_as_a_list_or_as_one(tmp_path: Path) -> None:
+    file = tmp_path / "a secret"
+    for name, text, expected in (
+        ("JWT_SECRETS", f"{RANDOM[0]},{RANDOM[1]}\n", RANDOM[:2]),
+        ("JWT_SECRETS", f"{RANDOM[0]}\n{RANDOM[1]}\n", RANDOM[:2]),
+        ("JWT_SECRETS", RANDOM[0], RANDOM[:1]),
+        ("JWT_SECRET", RANDOM[0], RANDOM[:1]),
+    ):
+        file.write_text(text)
+        settings = Settings.from_environment({f"{name}_FILE": str(file)})
+        assert settings.jwt_secrets == tuple(expected)
+        assert not any(secret in repr(settings) for secret in expected)
+
+
+def test_a_single_secret_may_have_commas_and_a_list_is_split_at_them() -> None:
+    both = f"{RANDOM[0]},{RANDOM[1]}"
+    assert Settings.from_environment({"JWT_SECRET": both}).jwt_secrets == (both,)
+    assert Settings.from_environment({"JWT_SECRETS": both}).jwt_secrets == tuple(RANDOM[:2])
+    with pytest.raises(InvalidSettings, match=r"^JWT_SECRET: give either this or JWT_SECRETS, not both$"):
+        Settings.from_environment({"JWT_SECRET": RANDOM[0], "JWT_SECRETS": RANDOM[0]})
+
+
+def test_no_part_of_a_refused_secret_is_in_the_message() -> None:
+    for name in ("JWT_SECRET", "JWT_SECRETS"):
+        for text in REFUSED[name]:
+            with pytest.raises(InvalidSettings) as refused:
+                Settings.from_environment({name: text})
+            for part in (*text.split(","), *text.split()):
+                assert len(part) < 8 or part[:8] not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "make", [secrets.token_hex, secrets.token_urlsafe, lambda size: secrets.token_bytes(size).hex()]
+)
+def test_a_random_secret_is_never_refused(make: Callable[[int], str]) -> None:
+    for size in (16, 24, 32, 48, 64):
+        for _ in range(200):
+            one = make(size)
+            if len(one) >= MINIMUM_SECRET_BYTES:
+                assert secret_fault(one) is None
+    digits = f"{secrets.randbelow(10**40):040}"
+    assert secret_fault(digits) is None
+
+
+def test_production_needs_a_secret() -> None:
+    with pytest.raises(InvalidSettings, match=r"^JWT_SECRETS: required in production$"):
+        Settings.from_environment({"ENVIRONMENT": "production", "DATABASE_URL": "x", "REDIS_URL": "y"})
+
+
 def test_a_file_that_cannot_be_used_is_named_and_its_content_is_not(tmp_path: Path) -> None:
     broken, empty = tmp_path / "broken", tmp_path / "empty"
     broken.write_bytes(b"secret\xff")
@@ -163,11 +260,11 @@ def test_a_file_that_cannot_be_used_is_named_and_its_content_is_not(tmp_path: Pa
         (broken, "not UTF-8"),
         (empty, "is empty"),
     ):
-        with pytest.raises(InvalidSettings, match=rf"^JWT_SECRET_FILE: .*{reason}") as refused:
-            Settings.from_environment({"JWT_SECRET_FILE": str(path)})
+        with pytest.raises(InvalidSettings, match=rf"^JWT_SECRETS_FILE: .*{reason}") as refused:
+            Settings.from_environment({"JWT_SECRETS_FILE": str(path)})
         assert "secret\\xff" not in str(refused.value)
-    both = {"JWT_SECRET_FILE": str(empty), "JWT_SECRET": "x" * 32}
-    with pytest.raises(InvalidSettings, match=r"^JWT_SECRET_FILE: give either"):
+    both = {"JWT_SECRETS_FILE": str(empty), "JWT_SECRETS": RANDOM[0]}
+    with pytest.raises(InvalidSettings, match=r"^JWT_SECRETS_FILE: give either"):
         Settings.from_environment(both)
 
 

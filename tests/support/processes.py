@@ -109,7 +109,7 @@ class Processes:
         """
         self.settings = settings
         self._nursery = nursery
-        self._directory = directory
+        self.directory = directory
         self._checkout = checkout
         self._nodes: list[Node] = []
 
@@ -135,7 +135,7 @@ class Processes:
     ) -> Node:
         """Start `python -m MODULE ARGUMENT...`; wait until the port accepts and the path `ready`, if given, is 200."""
         name = f"{module}-{port}"
-        path = self._directory / f"{name}.log"
+        path = self.directory / f"{name}.log"
         given = {**base_environment(), **environment_of(self.settings), **(environment or {})}
         process: subprocess.Popen[bytes] | Forked
         if self._nursery is not None and self._checkout == CHECKOUT:

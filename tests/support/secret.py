@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-JWT_SECRET = "a-secret-of-the-tests-a-secret-of-the-tests"
+JWT_SECRET = "a-secret-of-the-tests-and-of-nobody-else-on-earth"

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import psycopg2
 from redis import Redis
 
-from development.postgres import EmbeddedPostgres
+from development.postgres import OWNER, SUPERUSER, EmbeddedPostgres
 from development.redis import EmbeddedRedis
 from shared.postgres.schema import apply_schema
 from shared.settings import Settings
@@ -35,8 +35,8 @@ class Servers:
     async def start(self) -> None:
         await self.postgres.start()
         await self.redis.start()
-        self._administer(f"CREATE DATABASE {TEMPLATE}")
-        await apply_schema(Settings(database_url=self.postgres.url(TEMPLATE)))
+        self._administer(f"CREATE DATABASE {TEMPLATE} OWNER {OWNER}")
+        await apply_schema(Settings(database_url=self.postgres.url(TEMPLATE, OWNER)))
 
     async def stop(self) -> None:
         await self.redis.stop()
@@ -44,7 +44,10 @@ class Servers:
 
     @contextmanager
     def database(self) -> Iterator[str]:
-        """The URL of a database with the schema and nothing else, which is dropped at the end."""
+        """The URL of a database with the schema and nothing else, which is dropped at the end.
+
+        It is for the processes' role; tests/support/roles.py makes it another's.
+        """
         with self._database(TEMPLATE) as url:
             yield url
 
@@ -57,7 +60,11 @@ class Servers:
     @contextmanager
     def _database(self, template: str) -> Iterator[str]:
         name = f"test_{next(self._numbers)}"
-        self._administer(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+        self._administer(
+            f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {template} STRATEGY FILE_COPY",
+            # A template's own rights are not copied.
+            f"REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC",
+        )
         try:
             yield self.postgres.url(name)
         finally:
@@ -70,11 +77,12 @@ class Servers:
         with closing(Redis.from_url(self.redis.url)) as client:
             client.flushall()
 
-    def _administer(self, statement: str) -> None:
-        with closing(psycopg2.connect(self.postgres.url("postgres"))) as connection:
+    def _administer(self, *statements: str) -> None:
+        with closing(psycopg2.connect(self.postgres.url("postgres", SUPERUSER))) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
-                cursor.execute(statement)
+                for statement in statements:
+                    cursor.execute(statement)
 
 
 @contextmanager
@@ -96,7 +104,7 @@ def stopped_postgres() -> Iterator[Path]:
     async def make(postgres: EmbeddedPostgres) -> None:
         await postgres.start()
         try:
-            await apply_schema(Settings(database_url=postgres.url()))
+            await apply_schema(Settings(database_url=postgres.url(role=OWNER)))
         finally:
             await postgres.stop()
 

@@ -19,7 +19,7 @@ class Command(NamedTuple):
 UP = Command("Deploy", "docker compose up --build")
 ROLE = Command("Deploy", "python -m api role")
 REPLACE = Command("Replace a process", "docker compose build")
-SCHEMA = Command("Upgrade the schema", "python -m api schema")
+SCHEMA = Command("Upgrade the schema", "docker compose run --rm schema")
 RELOAD = Command("Deploy", "docker compose kill --signal HUP nginx")
 SAVE = Command("Back up", "docker compose exec -T postgres pg_dump")
 RESTORE = Command("Back up", "docker compose exec -T postgres pg_restore")

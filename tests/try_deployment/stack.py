@@ -17,7 +17,8 @@ from typing import Any
 from tests.try_deployment.engine import CommandFailed, Engine, NoEngine
 
 CHECKOUT = Path(__file__).parents[2]
-SECRETS = ("JWT_SECRET", "POSTGRES_PASSWORD", "REDIS_PASSWORD")
+SECRETS = ("jwt_secrets", "postgres_password", "redis_password")
+"""The names of the files in the folder `secrets`."""
 HEALTHY_SECONDS = 90.0
 LOOK_SECONDS = 0.2
 """How often the engine is asked for states that it does not report by itself."""
@@ -33,8 +34,8 @@ Network = IPv4Network | IPv6Network
 
 
 def environment_of_an_operator(environ: Mapping[str, str], project: str) -> dict[str, str]:
-    """This environment without the variables that compose.yaml reads, so that only the walk's own .env counts."""
-    read = (*SECRETS, "ALLOWED_ORIGINS", "TRUSTED_PROXIES", "LOG_LEVEL", "PICTURES_URL")
+    """This environment without the variables that compose.yaml reads, so that only the walk's own settings count."""
+    read = ("ALLOWED_ORIGINS", "TRUSTED_PROXIES", "LOG_LEVEL", "PICTURES_URL")
     kept = {
         name: value
         for name, value in environ.items()
@@ -96,11 +97,21 @@ class Stack:
     # The folder
 
     def write_secrets(self, **secrets: str) -> None:
-        (self.directory / ".env").write_text("".join(f"{name}={value}\n" for name, value in secrets.items()))
+        """Make the folder of the secrets anew, with these files."""
+        self.forget_secrets()
+        folder = self.directory / "secrets"
+        folder.mkdir(mode=0o700)
+        for name, value in secrets.items():
+            (folder / name).write_text(f"{value}\n", encoding="utf-8")
+            (folder / name).chmod(0o444)
+
+    def forget_secrets(self) -> None:
+        shutil.rmtree(self.directory / "secrets", ignore_errors=True)
 
     def secrets(self) -> dict[str, str]:
-        lines = (self.directory / ".env").read_text(encoding="utf-8").splitlines()
-        return {name: value for name, _, value in (line.partition("=") for line in lines) if name in SECRETS}
+        """The value of each secret that there is, by its name."""
+        folder = self.directory / "secrets"
+        return {path.name: path.read_text(encoding="utf-8").strip() for path in folder.iterdir()}
 
     def change(self, name: str, edit: Callable[[str], str]) -> None:
         """Edit a file of the stack in place. It must stay the same file, because it may be mounted into a container."""
@@ -125,8 +136,9 @@ class Stack:
 
     def refuse_taken_addresses(self) -> None:
         """Raises NoEngine if another network has the addresses that compose.yaml fixes."""
-        front = self.configuration()["networks"]["front"]["ipam"]["config"]
-        wanted = [ip_network(each["subnet"]) for each in front if "subnet" in each]
+        networks = self.configuration()["networks"].values()
+        configured = [each for network in networks for each in (network.get("ipam") or {}).get("config") or []]
+        wanted = [ip_network(each["subnet"]) for each in configured if "subnet" in each]
         ids = self.engine.run("network", "ls", "--quiet", "--no-trunc").output.split()
         taken = overlapping(wanted, self.engine.inspect(ids))
         if taken is not None:
@@ -230,9 +242,6 @@ class Stack:
     def remove(self) -> None:
         """Remove everything of the stack from the engine and from the disk. Never raises."""
         self._stop_following()
-        if not (self.directory / ".env").exists() or set(SECRETS) - set(self.secrets()):
-            # Compose demands the secrets even to remove the stack.
-            self.write_secrets(**dict.fromkeys(SECRETS, "x" * 32))
         for words in (
             ("rm", "--force", "--volumes", f"{self.project}-visitors"),
             ("compose", "down", "--volumes", "--remove-orphans", "--timeout", "5"),

@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.try_deployment.engine import Engine
 from tests.try_deployment.stack import (
     CHECKOUT,
+    SECRETS,
+    Stack,
     copy_of_the_deployment,
     environment_of_an_operator,
     is_lasting,
@@ -25,8 +28,8 @@ COMPOSE = (CHECKOUT / "compose.yaml").read_text(encoding="utf-8")
 UPSTREAMS = (CHECKOUT / "deploy" / "nginx" / "upstreams.conf").read_text(encoding="utf-8")
 
 
-def test_the_environment_has_only_the_walks_own_secrets() -> None:
-    given = {"PATH": "/bin", "JWT_SECRET": "x", "POSTGRES_PASSWORD": "y", "COMPOSE_FILE": "z", "AWS_REGION": "a"}
+def test_the_environment_has_only_the_walks_own_settings() -> None:
+    given = {"PATH": "/bin", "ALLOWED_ORIGINS": "x", "LOG_LEVEL": "y", "COMPOSE_FILE": "z", "AWS_REGION": "a"}
     environment = environment_of_an_operator(given, "mine")
     assert environment == {"PATH": "/bin", "COMPOSE_PROJECT_NAME": "mine", "COMPOSE_ANSI": "never", "PORT": "0"}
 
@@ -46,6 +49,16 @@ def test_the_copy_has_every_file_that_compose_and_the_dockerfile_name(tmp_path: 
     for name in (*mounted, *copied, "compose.yaml", "Dockerfile", ".dockerignore"):
         assert (tmp_path / name).exists(), name
     assert not list(tmp_path.rglob("__pycache__"))
+
+
+def test_the_secrets_are_files_that_every_user_of_a_container_can_read(tmp_path: Path) -> None:
+    stack = Stack(Engine("docker", tmp_path, {}), "nobody")
+    stack.write_secrets(**dict.fromkeys(SECRETS, "x" * 48))
+    assert stack.secrets() == dict.fromkeys(SECRETS, "x" * 48)
+    files = [tmp_path / each["file"] for each in yaml.safe_load(COMPOSE)["secrets"].values()]
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o444}
+    stack.write_secrets(jwt_secrets="y")
+    assert stack.secrets() == {"jwt_secrets": "y"}
 
 
 def test_the_scratch_folder_is_removed() -> None:

@@ -25,7 +25,7 @@ class VisitFailed(AssertionError):
 
 
 class Visitors:
-    """A container of the API's image, in both networks, with the tests of this checkout."""
+    """A container of the API's image, in all networks, with the tests of this checkout."""
 
     def __init__(self, stack: Stack, words: str) -> None:
         self._stack = stack
@@ -37,7 +37,7 @@ class Visitors:
         engine, configuration = self._stack.engine, self._stack.configuration()
         api = configuration["services"]["api-1"]
         networks = configuration["networks"]
-        # The settings of an API: the same database, and the secret that signs tokens.
+        # The settings and secrets of an API: the same database, and the secret that signs tokens.
         variables = {name: value for name, value in api["environment"].items() if value is not None}
         self._write_environment({**variables, "WORDS": self._words})
         self._remove()
@@ -49,9 +49,11 @@ class Visitors:
             *("--network", networks["front"]["name"], "--ip", _address(networks["front"])),
             *("--env-file", self._stack.directory / "visitors.env"),
             *("--volume", f"{CHECKOUT / 'tests'}:/daveslist/tests:ro"),
+            *_mounted(api["secrets"], configuration["secrets"]),
             *(api["image"], "python", "-m", "tests.try_deployment.visitors"),
         )
-        engine.run("network", "connect", networks["back"]["name"], self._name)
+        for other in ("back", "outside"):
+            engine.run("network", "connect", networks[other]["name"], self._name)
         with self._errors.open("ab") as errors:
             self._process = subprocess.Popen(
                 [engine.docker, "start", "--attach", "--interactive", self._name],
@@ -104,6 +106,12 @@ class Visitors:
 
     def _remove(self) -> None:
         self._stack.engine.run("rm", "--force", "--volumes", self._name, check=False)
+
+
+def _mounted(given: list[dict[str, Any]], secrets: dict[str, Any]) -> list[str]:
+    """Options that mount a service's secrets where Compose mounts them."""
+    files = {each["source"]: secrets[each["source"]]["file"] for each in given}
+    return [word for name, file in files.items() for word in ("--volume", f"{file}:/run/secrets/{name}:ro")]
 
 
 def _address(front: dict[str, Any]) -> str:

@@ -101,6 +101,11 @@ export function input(form, { name, label, type = "text", value = "", hint = "",
   );
 }
 
+/** The hint at a new password. */
+export function passwordHint(form) {
+  return `At least ${form.limits.password.minlength} characters, for example several random words.`;
+}
+
 export function textarea(form, { name, label, value = "", hint = "", rows = 4, required = false }) {
   const attributes = described(form, name, hint);
   return field(

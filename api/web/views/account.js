@@ -2,8 +2,9 @@
 
 import { html } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
+import { limits } from "../limits.js";
 import { session } from "../session.js";
-import { Form, formOf, input } from "../ui/form.js";
+import { Form, formOf, input, passwordHint } from "../ui/form.js";
 import { PagedList } from "../ui/list.js";
 import { View } from "../view.js";
 import { navigate } from "../navigation.js";
@@ -59,6 +60,7 @@ export class Account extends View {
           name: "password",
           label: "New password",
           type: "password",
+          hint: passwordHint(this.password),
           autocomplete: "new-password",
           required: true,
         }),
@@ -67,7 +69,7 @@ export class Account extends View {
       ${this.blocks.rows(
         (one) =>
           html`<li>
-            <span>${one.name}</span>
+            <span><bdi>${one.name}</bdi></span>
             <button class="button small" aria-label=${`Unblock ${one.name}`} @click=${() => this.#unblock(one)}>
               Unblock
             </button>
@@ -77,7 +79,11 @@ export class Account extends View {
       <h2>Leave Daveslist</h2>
       <details>
         <summary>Delete your account</summary>
-        <p>Your listings go, and so does your name. Messages stay with those you wrote to. This cannot be undone.</p>
+        <p>
+          Your name, address and password are erased at once, and nobody can log in as you. Your listings leave the site;
+          moderators can still look at them for ${limits.erase_after_days} days, in case of fraud. Then they are erased for
+          good, with their pictures. Messages and replies stay with those you wrote to. This cannot be undone.
+        </p>
         ${formOf(this.leaving, { label: "Delete your account", action: "Delete my account", kind: "danger" }, [
           input(this.leaving, { ...PASSWORD_NOW, required: true }),
         ])}

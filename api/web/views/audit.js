@@ -36,7 +36,7 @@ export class Audit extends View {
               (act) =>
                 html`<tr>
                   <td><time datetime=${act.created_at}>${dateTime(act.created_at)}</time></td>
-                  <td>${nameOf(act.actor)}</td>
+                  <td><bdi>${nameOf(act.actor)}</bdi></td>
                   <td>${act.action.replaceAll("_", " ")}</td>
                   <td>${act.target.type} ${act.target.id}</td>
                   <td>${act.reason ?? ""}</td>

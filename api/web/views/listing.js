@@ -259,7 +259,7 @@ export class Listing extends View {
     return html`<section class="panel">
       <h2>Seller</h2>
       <p class="seller">
-        <a href=${`/?seller_id=${seller.id}`}>${nameOf(seller)}</a>
+        <a href=${`/?seller_id=${seller.id}`}><bdi>${nameOf(seller)}</bdi></a>
         ${isHere && !isOwn ? html`<span class="here">here now</span>` : nothing}
       </p>
       ${isOwn
@@ -349,7 +349,7 @@ export class Listing extends View {
     const mayDelete = session.user?.id === reply.author.id || session.is("admin");
     return html`<li class="reply" data-reply=${reply.id}>
       <p class="reply-head">
-        <strong>${nameOf(reply.author)}</strong>
+        <strong><bdi>${nameOf(reply.author)}</bdi></strong>
         <time class="quiet small-text" datetime=${reply.created_at}>${since(reply.created_at)}</time>
         ${mayDelete
           ? html`<button class="link small-text" aria-label="Delete this reply" @click=${() => this.#deleteReply(reply)}>

@@ -100,7 +100,7 @@ export class Messages extends View {
       >
         <span class="avatar" aria-hidden="true">${initial(user)}</span>
         <span class="conversation-text">
-          <span class="conversation-name">${nameOf(user)}</span>
+          <bdi class="conversation-name">${nameOf(user)}</bdi>
           <span class="conversation-last quiet">
             ${inbox.isTyping(id) ? "is typing…" : html`${last.from === inbox.me ? "You: " : ""}${last.message}`}
           </span>
@@ -125,7 +125,7 @@ export class Messages extends View {
     return html`<section class="thread" aria-labelledby="thread-title">
       <header class="thread-head">
         <a class="back" href="/messages" aria-label="All messages">‹</a>
-        <h1 id="thread-title">${name}</h1>
+        <h1 id="thread-title"><bdi>${name}</bdi></h1>
         <button class="link small-text" @click=${() => this.#block()}>Block</button>
       </header>
       ${connection.isLive
@@ -152,9 +152,9 @@ export class Messages extends View {
           )}
         </ol>
         ${this.thread.isLoaded && !this.thread.messages.length && !inbox.outbox.to(this.userId).length
-          ? html`<p class="empty">Say hello to ${name}.</p>`
+          ? html`<p class="empty">Say hello to <bdi>${name}</bdi>.</p>`
           : nothing}
-        <p class="typing quiet small-text">${inbox.isTyping(this.userId) ? `${name} is typing…` : ""}</p>
+        <p class="typing quiet small-text">${inbox.isTyping(this.userId) ? html`<bdi>${name}</bdi> is typing…` : ""}</p>
       </div>
       ${this.#composer(name)}
     </section>`;
@@ -164,7 +164,7 @@ export class Messages extends View {
     const isMine = message.from === inbox.me;
     const isLast = isMine && message === this.thread.messages.findLast((one) => one.from === inbox.me);
     return html`<li class="message ${isMine ? "mine" : ""}" data-message=${message.id}>
-      <span class="for-readers">${isMine ? "You" : nameOf(this.other)}:</span>
+      <span class="for-readers">${isMine ? "You" : html`<bdi>${nameOf(this.other)}</bdi>`}:</span>
       <p class="bubble user-text" dir="auto">${message.message}</p>
       <p class="message-foot quiet small-text">
         ${message.listing_id ? html`<a href=${`/listings/${message.listing_id}`}>About a listing</a> · ` : nothing}

@@ -89,7 +89,7 @@ export class People extends View {
     const isMe = person.id === session.user?.id;
     return html`<li data-person=${person.id}>
       <div class="row-text">
-        <p><strong>${person.name}</strong> <span class="quiet">${person.email}</span></p>
+        <p><strong><bdi>${person.name}</bdi></strong> <span class="quiet">${person.email}</span></p>
         <p class="quiet small-text">Number ${person.id}, since ${date(person.created_at)}</p>
         ${person.ban
           ? html`<p class="fault small-text">
@@ -99,7 +99,7 @@ export class People extends View {
       </div>
       <div class="row-buttons">
         <label class="inline-label"
-          ><span class="for-readers">Role of ${person.name}</span>
+          ><span class="for-readers">Role of <bdi>${person.name}</bdi></span>
           <select @change=${(event) => this.#giveRole(person, event.currentTarget)}>
             ${ROLES.map(
               ([value, words]) => html`<option value=${value} ?selected=${value === person.role}>${words}</option>`,

@@ -4,7 +4,7 @@ import { html } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
 import { navigate } from "../navigation.js";
 import { session } from "../session.js";
-import { Form, formOf, input } from "../ui/form.js";
+import { Form, formOf, input, passwordHint } from "../ui/form.js";
 import { View } from "../view.js";
 import { whereTo } from "../where_to.js";
 
@@ -39,7 +39,7 @@ export class Register extends View {
           name: "password",
           label: "Password",
           type: "password",
-          hint: `At least ${this.form.limits.password.minlength} characters.`,
+          hint: passwordHint(this.form),
           autocomplete: "new-password",
           required: true,
         }),

@@ -47,7 +47,7 @@ export class Reports extends View {
         </p>
         ${report.text ? html`<p class="user-text" dir="auto">${report.text}</p>` : nothing}
         <p class="quiet small-text">
-          ${nameOf(report.reporter)}, ${since(report.created_at)} ·
+          <bdi>${nameOf(report.reporter)}</bdi>, ${since(report.created_at)} ·
           ${count(report.report_count, "open report", "open reports")} of this listing
         </p>
       </div>

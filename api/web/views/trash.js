@@ -68,7 +68,7 @@ export class Trash extends View {
       <div class="row-text">
         <p>${listing.title}</p>
         <p class="quiet small-text">
-          ${since(at)} ${by ? html`by ${nameOf(by)}` : nothing} ${reason ? html`· ${reason}` : nothing}
+          ${since(at)} ${by ? html`by <bdi>${nameOf(by)}</bdi>` : nothing} ${reason ? html`· ${reason}` : nothing}
         </p>
       </div>
       <div class="row-buttons">

@@ -28,7 +28,7 @@ const LOOK_MS = 1_000
 /**
  * Keeps the connection of a phoenix.js Socket. It adds what phoenix.js from 1.6 on lacks:
  * - a pace of connects that holds whatever the server does;
- * - a fall back to long polling when WebSockets are cut repeatedly;
+ * - a fallback to long polling when WebSockets are cut repeatedly;
  * - checks that the connection really is in the state that phoenix.js believes.
  *
  * Each socket has one Line: `Line.of(socket)`.

@@ -4,7 +4,7 @@ const COULD_NOT_BE_SENT = "could not be sent"
 
 /**
  * The message was not stored, and sending it again would not help. `reason` is the server's (`invalid message`,
- * `user not found`, `blocked`), or `could not be sent` after three tries, or `left` after `leave`.
+ * `user not found`, `blocked`, `unauthorized`), or `could not be sent` after three tries, or `left` after `leave`.
  * `errors` maps each field to a list of sentences.
  */
 export class SendRefused extends Error {

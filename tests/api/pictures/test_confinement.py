@@ -23,8 +23,8 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="only Linux confines its processes in this way"),
 ]
 
-# Root may read everything, so the process first becomes an ordinary user. This alone would hide it, and the prctl
-# undoes that: a process is not hidden after exec. It prints what its children could do.
+# This program prints what its children could do. Root may read everything, so the program first becomes an ordinary
+# user. That hides it, which the prctl undoes: an ordinary process is not hidden after exec.
 TRIES = """
 import ctypes, json, os, signal, socket, subprocess, sys
 from api.pictures.confinement import confine
@@ -153,10 +153,10 @@ async def test_a_worker_is_confined_and_still_does_its_work() -> None:
 
 
 @pytest.mark.parametrize("module", ["api", "gateway"])
-async def test_a_process_hides_what_linux_shows_of_it(
+async def test_a_process_hides_its_entries_below_proc(
     module: str, database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    """What is below /proc belongs to the user and group of a process, and if it is hidden, to root."""
+    """Linux gives the entries of a process below /proc to its user and group, and those of a hidden process to root."""
     given = Settings(database_url=database_url, redis_url=redis_url, data_directory=tmp_path)
     ports = {"API_PORT": str(free_port()), "GATEWAY_PORT": str(free_port())}
     environment = {**environment_of(given), **ports}

@@ -84,12 +84,13 @@ async def test_the_policy_allows_nothing_inline_and_no_foreign_origin(make_api: 
 
 
 async def test_the_document_contains_the_limits_of_all_forms(make_api: MakeApi) -> None:
-    api = await make_api(max_picture_bytes=3 * 2**20)
+    api = await make_api(max_picture_bytes=3 * 2**20, erase_after_days=12)
     text = await (await api.client.get("/")).text()
     found = re.search(r'<meta name="limits" content="([^"]*)">', text)
     assert found is not None
     limits = json.loads(html.unescape(found[1]))
     assert (limits["pictures"], limits["picture_bytes"], limits["page_items"]) == (10, 3 * 2**20, 100)
+    assert limits["erase_after_days"] == 12
     assert limits["forms"]["ReplyBody"] == {"text": {"maxlength": 255}}
     named = re.compile(r'new Form\(this, "[^"]+", "(\w+)"|request: "(\w+)"|limitsOf\("(\w+)"\)')
     forms = {"".join(names) for path in own(".js") for names in named.findall(path.read_text(encoding="utf-8"))}

@@ -92,7 +92,7 @@ async def test_no_view_has_a_serious_fault(site: Site, open_page: Open) -> None:
 
 
 async def test_the_keyboard_is_enough_to_open_a_car_and_use_a_dialog(site: Site, open_page: Open) -> None:
-    mod = await site.person("Mod", Role.MODERATOR)
+    mod = await site.person("Mona", Role.MODERATOR)
     seller = await site.person("Ann")
     await site.listing(seller, await site.category("Any", mod), "A car for the keyboard")
     page = await open_page("/", mod)

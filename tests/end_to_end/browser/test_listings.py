@@ -58,7 +58,7 @@ async def test_cars_can_be_searched_filtered_sorted_and_paged(site: Site, open_p
 
 
 async def test_a_new_user_registers_and_sells_a_car_with_pictures(site: Site, open_page: Open) -> None:
-    category = await site.category("Sedans", await site.person("Mod", Role.MODERATOR))
+    category = await site.category("Sedans", await site.person("Mona", Role.MODERATOR))
     page = await open_page("/")
     await page.get_by_role("link", name="Register").click()
     await page.get_by_label("Name").fill("Newcomer")

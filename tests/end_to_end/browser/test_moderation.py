@@ -14,7 +14,7 @@ AT_ONCE_MS = 8_000
 
 
 async def test_a_hidden_listing_soon_vanishes_from_every_open_page(site: Site, open_page: Open) -> None:
-    seller, mod, user = await site.person("Ann"), await site.person("Mod", Role.MODERATOR), await site.person("Bob")
+    seller, mod, user = await site.person("Ann"), await site.person("Mona", Role.MODERATOR), await site.person("Bob")
     listing = await site.listing(seller, await site.category("Any", mod), "Suspicious car")
     path = f"/listings/{listing}"
     mods, users, sellers = [await open_page(path, one) for one in (mod, user, seller)]
@@ -50,7 +50,7 @@ async def test_a_hidden_listing_soon_vanishes_from_every_open_page(site: Site, o
 
 
 async def test_a_moderator_handles_a_report(site: Site, open_page: Open) -> None:
-    seller, mod, user = await site.person("Ann"), await site.person("Mod", Role.MODERATOR), await site.person("Bob")
+    seller, mod, user = await site.person("Ann"), await site.person("Mona", Role.MODERATOR), await site.person("Bob")
     listing = await site.listing(seller, await site.category("Any", mod), "Reported car")
     page = await open_page(f"/listings/{listing}", user)
     await page.get_by_role("button", name="Report").click()
@@ -72,7 +72,7 @@ async def test_a_moderator_handles_a_report(site: Site, open_page: Open) -> None
 
 
 async def test_a_deleted_category_goes_to_the_trash_and_its_listings_come_back(site: Site, open_page: Open) -> None:
-    mod = await site.person("Mod", Role.MODERATOR)
+    mod = await site.person("Mona", Role.MODERATOR)
     other = await site.category("Other", mod)
     page = await open_page("/moderation/categories", mod)
     form = page.get_by_role("form", name="New category")

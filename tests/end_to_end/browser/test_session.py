@@ -67,7 +67,7 @@ async def test_the_page_says_at_once_that_the_user_was_logged_out_elsewhere(site
     assert await page.evaluate("localStorage.length") == 0
 
 
-async def test_a_log_in_sends_what_the_last_log_in_gave_to_this_browser(site: Site, open_page: Open) -> None:
+async def test_a_log_in_sends_the_device_id_of_the_last_log_in_in_this_browser(site: Site, open_page: Open) -> None:
     ann = await site.person("Ann")
     page = await open_page("/login")
     sent, answered = [], []

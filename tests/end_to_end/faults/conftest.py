@@ -62,7 +62,7 @@ async def world(tmp_path: Path, fresh_postgres: Path) -> AsyncIterator[World]:
             settings = Settings(
                 database_url=postgres.url(),
                 redis_url=redis.url,
-                jwt_secret=JWT_SECRET,
+                jwt_secrets=(JWT_SECRET,),
                 data_directory=tmp_path / "data",
                 rate_limits=False,
                 database_timeout_seconds=1.5,

@@ -62,7 +62,7 @@ class Load:
 
     async def __aenter__(self) -> Self:
         self._client = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
-        tokens = Tokens(self._settings.jwt_secret, 3600)
+        tokens = Tokens(self._settings.jwt_secrets, 3600)
         turns = itertools.count()
         for user_id in add_users(self._settings.database_url, self._count):
             token = tokens.issue(user_id, Role.USER, None)

@@ -15,7 +15,7 @@ from tests.support.processes import Node
 @asynccontextmanager
 async def idle_socket(node: Node, settings: Settings, user_id: int) -> AsyncIterator[asyncio.StreamReader]:
     """A WebSocket that has joined no topic. At the end it is aborted, without a close frame."""
-    token = Tokens(settings.jwt_secret, 3600).issue(user_id, Role.USER, None)
+    token = Tokens(settings.jwt_secrets, 3600).issue(user_id, Role.USER, None)
     reader, writer = await asyncio.open_connection("127.0.0.1", node.port)
     try:
         writer.write(

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg2
 import psycopg2.extensions
 
+from development.postgres import ROLE, SUPERUSER
 from shared.access.tokens import Tokens
 from shared.domain.users import Role
 from tests.end_to_end.faults.conftest import World
@@ -22,7 +23,7 @@ WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' 
 
 async def joined(world: World, node: Node, user_id: int, after_id: int = 0) -> tuple[Socket, list[dict[str, Any]]]:
     """A socket that has joined the user's own topic, and the missed messages in the answer to the join."""
-    token = Tokens(world.settings.jwt_secret, 600).issue(user_id, Role.USER, None)
+    token = Tokens(world.settings.jwt_secrets, 600).issue(user_id, Role.USER, None)
     socket = await Socket.connect(node.socket_url, token)
     answer = await socket.join(f"private_chat:{user_id}", {"after_id": after_id})
     assert answer["status"] == "ok", answer
@@ -37,8 +38,8 @@ async def send(socket: Socket, sender: int, to: int, text: str) -> dict[str, Any
     return response
 
 
-def transaction(world: World) -> psycopg2.extensions.connection:
-    return psycopg2.connect(world.settings.database_url)
+def transaction(world: World, role: str = ROLE) -> psycopg2.extensions.connection:
+    return psycopg2.connect(world.postgres.url(role=role))
 
 
 async def test_a_higher_id_is_not_drawn_before_the_lower_one_has_committed(world: World) -> None:
@@ -73,7 +74,7 @@ async def test_a_join_catches_up_a_lower_id_that_committed_after_a_higher_one_wa
     [node] = await world.gateways(1)
     ann, bob = add_users(world.settings.database_url, 2)
     anns, _ = await joined(world, node, ann)
-    first = transaction(world)
+    first = transaction(world, SUPERUSER)
     async with anns:
         with first.cursor() as cursor:
             cursor.execute("SET LOCAL session_replication_role = replica")

@@ -46,7 +46,7 @@ async def people(world: World) -> AsyncIterator[People]:
     api = await world.processes.api()
     nodes = await world.gateways(2)
     async with Rest(api.url) as rest, AsyncExitStack() as stack:
-        admin, ann, bob = [await rest.register(name) for name in ("Admin", "Ann", "Bob")]
+        admin, ann, bob = [await rest.register(name) for name in ("Ada", "Ann", "Bob")]
         query(world.settings.database_url, "UPDATE users SET role = 'admin' WHERE id = %s RETURNING id", admin.id)
         sockets: dict[int, list[Socket]] = {}
         for person in (ann, bob):
@@ -115,7 +115,7 @@ async def test_an_expired_token_closes_its_sockets_unless_the_client_has_sent_a_
     world: World, people: People, redis_is_away: bool
 ) -> None:
     bob = people.bob
-    short = Tokens(world.settings.jwt_secret, 600).issue(bob.id, Role.USER, None, seconds=3)
+    short = Tokens(world.settings.jwt_secrets, 600).issue(bob.id, Role.USER, None, seconds=3)
     async with AsyncExitStack() as stack:
         ends = [await stack.enter_async_context(await Socket.connect(n.socket_url, short)) for n in people.nodes]
         renewed = [await stack.enter_async_context(await Socket.connect(n.socket_url, short)) for n in people.nodes]

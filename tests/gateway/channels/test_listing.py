@@ -301,7 +301,7 @@ async def test_an_unknown_message_crashes_the_channel(node: Endpoint, market: Ma
     assert frames(buyer) == [crashed(topic="listing:7")]
 
 
-async def test_moderators_and_who_has_blocked_somebody_look_unseen_and_see_the_others(
+async def test_moderators_and_users_who_have_blocked_somebody_see_others_and_are_not_shown(
     node: Endpoint, market: Market
 ) -> None:
     seller, buyer = await viewer_of(node, market, SELLER), await viewer_of(node, market, BUYER)
@@ -315,7 +315,7 @@ async def test_moderators_and_who_has_blocked_somebody_look_unseen_and_see_the_o
         assert [frame.payload["joins"].keys() for frame in client.take()] == [{"10"}]
 
 
-async def test_a_seller_who_is_a_moderator_is_seen_at_the_own_listing(node: Endpoint, market: Market) -> None:
+async def test_a_seller_who_is_a_moderator_is_shown_on_their_own_listing(node: Endpoint, market: Market) -> None:
     market.kinds[7] = EVERYONE
     client = Client(node, actor(SELLER, role=Role.MODERATOR))
     client.says("j1", "join", "listing:7", "phx_join")
@@ -323,7 +323,7 @@ async def test_a_seller_who_is_a_moderator_is_seen_at_the_own_listing(node: Endp
     assert list(node.presence.list("listing:7")) == [str(SELLER)]
 
 
-async def test_who_becomes_a_moderator_is_no_longer_seen(node: Endpoint, market: Market) -> None:
+async def test_a_viewer_who_becomes_a_moderator_is_no_longer_shown(node: Endpoint, market: Market) -> None:
     client = await viewer_of(node, market)
     node.connections.role_changed(BUYER, Role.MODERATOR)
     await wait_for_looks(client)

@@ -133,7 +133,7 @@ def refusal(client: Client, reason: str, ref: str = "r1") -> Any:
         ("private_chat:", "user not found"),
     ],
 )
-async def test_a_user_can_join_only_the_own_topic(node: Endpoint, topic: str, reason: str) -> None:
+async def test_a_user_can_join_only_their_own_topic(node: Endpoint, topic: str, reason: str) -> None:
     client = Client(node, ANN)
     client.says("j1", "r1", topic, "phx_join")
     assert await client.gets(1) == [reply("r1", {"reason": reason}, "error", topic=topic)]
@@ -216,7 +216,7 @@ async def test_a_refused_message_gets_the_reason_and_is_not_broadcast(node: Endp
 # Reading and typing
 
 
-async def test_who_is_blocked_reads_without_telling_who_blocked_them(node: Endpoint) -> None:
+async def test_what_a_blocked_user_reads_is_not_told_to_the_user_who_blocked_them(node: Endpoint) -> None:
     reader, own_device, eve = await chatting(node, ANN), await chatting(node, ANN), await chatting(node, EVE)
     says(reader, READ, {"with": str(EVE), "up_to": 5})
     told = broadcast(READ, {"by": str(ANN), "with": str(EVE), "up_to": 5}, topic=f"private_chat:{ANN}")

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jwt
 import pytest
 
 from shared.settings import Settings
 from tests.lab.__main__ import DEFAULT_SECRET
+from tests.lab.tokens import token_of
 from tests.support.ports import free_port
 from tests.support.processes import Node, Processes, base_environment
 from tests.support.servers import run
 
 pytestmark = pytest.mark.servers
 CHECKOUT = Path(__file__).parents[3]
-TOKEN = jwt.encode({"sub": "1", "exp": int(time.time()) + 3600}, DEFAULT_SECRET, algorithm="HS256")
+TOKEN = token_of(secret=DEFAULT_SECRET)
 
 
 @dataclass(frozen=True)
@@ -113,3 +113,20 @@ async def test_push_fails_when_the_server_closes_the_connection(lab: Node) -> No
     outcome = await client("push", "lab:ok", "disconnect_me", url=lab.socket_url)
     assert outcome.code == 1
     assert outcome.errors_printed == "the server closed the connection with code 1001\n"
+
+
+async def test_each_line_is_written_at_once_so_that_programs_can_share_an_output(lab: Node) -> None:
+    # A socket of packets keeps writes apart.
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-u", "-m", "gateway.client", "--url", lab.socket_url, "push", "lab:ok", "echo", "{}"),
+            cwd=CHECKOUT,
+            env={**base_environment(), "TOKEN": TOKEN},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=theirs.fileno(),
+        )
+        assert await process.wait() == 0
+        theirs.close()
+        writes = [ours.recv(1000), ours.recv(1000)]
+    assert writes == [b'{"response":{},"status":"ok"}\n', b""]

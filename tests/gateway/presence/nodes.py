@@ -36,7 +36,9 @@ class Network:
 
 
 class Node:
-    def __init__(self, network: Network, name: str, store: Store, lease_seconds: float = LEASE_SECONDS) -> None:
+    def __init__(
+        self, network: Network, name: str, store: Store, lease_seconds: float = LEASE_SECONDS, **limits: Any
+    ) -> None:
         self.name = name
         self.network = network
         self.store = store
@@ -45,7 +47,7 @@ class Node:
         self.diffs: list[dict[str, Any]] = []
         self.on_client_diff: Callable[[], None] = lambda: None
         self.tracker = Tracker(
-            name, store, self, lease_seconds=lease_seconds, load_seconds=1.0, sweep_seconds=lease_seconds
+            name, store, self, lease_seconds=lease_seconds, load_seconds=1.0, sweep_seconds=lease_seconds, **limits
         )
         self.look_count = 0
         """The number of times that the node has looked at the registry."""

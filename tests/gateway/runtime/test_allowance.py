@@ -1,4 +1,4 @@
-"""How much a user may send: a burst, then so much a second, on all connections together, with a clock of the test's."""
+"""On all connections together, a user may send a burst, and after it a certain number of bytes a second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever can write to the broker and has no key is nobody to a node: what it publishes is dropped and counted."""
+"""A node drops and counts what somebody without the key publishes on the broker."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def hub() -> MemoryHub:
 
 @pytest.fixture
 async def node(hub: MemoryHub) -> AsyncIterator[Endpoint]:
-    endpoint = await start_node({"room:*": Room}, hub, Settings(jwt_secret=SECRET))
+    endpoint = await start_node({"room:*": Room}, hub, Settings(jwt_secrets=(SECRET,)))
     yield endpoint
     await endpoint.stop()
 
@@ -63,11 +63,11 @@ FORGED = [
 
 
 def seals(topic: str, text: bytes) -> list[bytes]:
-    """The text without a seal, and with all that somebody without the key can put in its place."""
-    other_secret = Seal.of(Settings(jwt_secret="another secret, of another service altogether"), SEALED_FOR)
-    other_service = Seal.of(Settings(jwt_secret=SECRET, redis_prefix="other:"), SEALED_FOR)
-    genuine = Seal.of(Settings(jwt_secret=SECRET), SEALED_FOR)
-    other_purpose = Seal.of(Settings(jwt_secret=SECRET), "presence")
+    """Returns the text without a seal, and with each wrong seal that somebody without the key can put there."""
+    other_secret = Seal.of(Settings(jwt_secrets=("another secret, of another service altogether",)), SEALED_FOR)
+    other_service = Seal.of(Settings(jwt_secrets=(SECRET,), redis_prefix="other:"), SEALED_FOR)
+    genuine = Seal.of(Settings(jwt_secrets=(SECRET,)), SEALED_FOR)
+    other_purpose = Seal.of(Settings(jwt_secrets=(SECRET,)), "presence")
     changed = bytearray(genuine.sealed(topic, text))
     changed[-1] ^= 1
     return [
@@ -77,7 +77,7 @@ def seals(topic: str, text: bytes) -> list[bytes]:
     ]  # fmt: skip
 
 
-async def test_what_nobody_of_this_service_has_sealed_changes_nothing_and_is_counted(
+async def test_a_message_that_this_service_has_not_sealed_changes_nothing_and_is_counted(
     node: Endpoint, hub: MemoryHub
 ) -> None:
     client = Client(node, actor(1))
@@ -113,7 +113,7 @@ async def test_a_forged_call_of_a_node_is_not_answered(node: Endpoint, hub: Memo
     await calls.stop()
 
 
-async def test_who_pretends_to_be_the_node_itself_is_not_heard_either(node: Endpoint, hub: MemoryHub) -> None:
+async def test_a_forged_message_in_the_name_of_the_node_itself_is_dropped_too(node: Endpoint, hub: MemoryHub) -> None:
     client = Client(node, actor(1))
     await client.joins("room:1")
     measured: list[float] = []
@@ -126,7 +126,7 @@ async def test_who_pretends_to_be_the_node_itself_is_not_heard_either(node: Endp
 
 
 async def test_nodes_with_the_same_secret_hear_each_other(node: Endpoint, hub: MemoryHub) -> None:
-    other = await start_node({"room:*": Room}, hub, Settings(jwt_secret=SECRET))
+    other = await start_node({"room:*": Room}, hub, Settings(jwt_secrets=(SECRET,)))
     client = Client(other)
     await client.joins("room:1")
     node.broadcast("room:1", "news", {"n": 1})

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
 import aiohttp
-import jwt
 import pytest
 import uvloop
-from aiohttp import web
 
-from gateway.app import add_socket
-from gateway.runtime.endpoint import Endpoint
 from shared.access.admission import Admit
 from shared.pubsub.memory import MemoryBroker, MemoryHub
 from shared.settings import Settings
 from tests.gateway.transports.raw_socket import RawSocket
-from tests.lab.__main__ import LabAdmission
-from tests.lab.node import lab_node
+from tests.lab.server import LabNode, start_lab_node
+from tests.lab.tokens import token_of
 from tests.support.secret import JWT_SECRET
 from tests.support.waiting import until
 
@@ -33,30 +28,26 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], a
     return {"uvloop": uvloop.new_event_loop}
 
 
-def token(user_id: int = 1, seconds: float = 3600.0, secret: str = SECRET) -> str:
-    return jwt.encode({"sub": str(user_id), "exp": time.time() + seconds}, secret, "HS256")
-
-
 class LabServer:
     """One node with its address and its endpoint. It opens clients, and closes the raw ones after the test."""
 
-    def __init__(self, runner: web.AppRunner, endpoint: Endpoint, client: aiohttp.ClientSession) -> None:
-        self.endpoint = endpoint
-        self._runner = runner
-        self.port = runner.addresses[0][1]
-        self.url = f"http://127.0.0.1:{self.port}/socket/websocket"
+    def __init__(self, node: LabNode, client: aiohttp.ClientSession) -> None:
+        self.endpoint = node.endpoint
+        self.port = node.port
+        self.url = node.socket_url
+        self._node = node
         self._client = client
         self._raw: list[RawSocket] = []
 
     async def connect(
         self, user_id: int = 1, vsn: str | None = "2.0.0", *, autoping: bool = True
     ) -> aiohttp.ClientWebSocketResponse:
-        query = {"token": token(user_id)} | ({} if vsn is None else {"vsn": vsn})
+        query = {"token": token_of(user_id)} | ({} if vsn is None else {"vsn": vsn})
         return await self._client.ws_connect(self.url, params=query, max_msg_size=0, autoping=autoping)
 
     async def connect_raw(self, user_id: int = 1, *, receive_buffer: int = 0) -> RawSocket:
         """A client that can send malformed frames."""
-        path = f"/socket/websocket?vsn=2.0.0&token={token(user_id)}"
+        path = f"/socket/websocket?vsn=2.0.0&token={token_of(user_id)}"
         self._raw.append(await RawSocket.connect(self.port, path, receive_buffer=receive_buffer))
         return self._raw[-1]
 
@@ -84,13 +75,16 @@ class LabServer:
 
     async def until_quiet(self) -> None:
         """Wait until nobody is connected any more, and no request is being handled."""
-        server = self._runner.server
+        server = self._node.runner.server
         assert server is not None
         await self.until(lambda: not self.endpoint.connections and not server.connections)
 
     async def close(self) -> None:
         for raw in self._raw:
             await raw.close()
+
+    async def stop(self) -> None:
+        await self._node.stop()
 
 
 StartLab = Callable[..., Awaitable[LabServer]]
@@ -100,29 +94,19 @@ StartLab = Callable[..., Awaitable[LabServer]]
 async def start_lab() -> AsyncIterator[StartLab]:
     """`await start_lab(hub=..., idle_seconds=...)` starts a node with these settings."""
     labs: list[LabServer] = []
-    runners: list[tuple[web.AppRunner, Endpoint]] = []
     async with aiohttp.ClientSession() as client:
 
         async def start(hub: MemoryHub | None = None, admit: Admit | None = None, **settings: object) -> LabServer:
-            chosen = replace(Settings(jwt_secret=SECRET), **settings)  # type: ignore[arg-type]
-            endpoint = lab_node(chosen, MemoryBroker(hub))
-            await endpoint.start()
-            app = web.Application()
-            add_socket(app, endpoint, admit or LabAdmission(SECRET))
-            # The product starts its server like this. aiohttp's test server would cancel handlers of lost clients.
-            runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-            await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            runners.append((runner, endpoint))
-            labs.append(LabServer(runner, endpoint, client))
+            chosen = replace(Settings(jwt_secrets=(SECRET,)), **settings)  # type: ignore[arg-type]
+            node = await start_lab_node(chosen, MemoryBroker(hub), admit=admit)
+            labs.append(LabServer(node, client))
             return labs[-1]
 
         yield start
         for lab in labs:
             await lab.close()
-    for runner, endpoint in runners:
-        await runner.cleanup()
-        await endpoint.stop()
+    for lab in labs:
+        await lab.stop()
 
 
 @pytest.fixture

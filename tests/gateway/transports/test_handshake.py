@@ -13,8 +13,9 @@ import pytest
 from shared.access.actor import Actor
 from shared.access.admission import Banned, Refused, SessionEnded, UserGone
 from tests.gateway.counted import counted
-from tests.gateway.transports.conftest import LabServer, StartLab, token
+from tests.gateway.transports.conftest import LabServer, StartLab
 from tests.gateway.transports.raw_socket import RawSocket
+from tests.lab.tokens import token_of
 
 HEARTBEAT = '[null,"h1","phoenix","heartbeat",{}]'
 
@@ -30,11 +31,11 @@ REFUSED: dict[str, tuple[dict[str, str], str]] = {
     "no token": ({"vsn": "2.0.0"}, "no token"),
     "an empty token": ({"vsn": "2.0.0", "token": ""}, "no token"),
     "a malformed token": ({"vsn": "2.0.0", "token": "not.a.token"}, "bad token"),
-    "an expired token": ({"vsn": "2.0.0", "token": token(seconds=-60)}, "bad token"),
-    "a token of another secret": ({"vsn": "2.0.0", "token": token(secret="another" * 8)}, "bad token"),
-    "an unknown version": ({"vsn": "3.0.0", "token": token()}, "unknown version"),
-    "half a version": ({"vsn": "2.0", "token": token()}, "unknown version"),
-    "an empty version": ({"vsn": "", "token": token()}, "unknown version"),
+    "an expired token": ({"vsn": "2.0.0", "token": token_of(seconds=-60)}, "bad token"),
+    "a token of another secret": ({"vsn": "2.0.0", "token": token_of(secret="another" * 8)}, "bad token"),
+    "an unknown version": ({"vsn": "3.0.0", "token": token_of()}, "unknown version"),
+    "half a version": ({"vsn": "2.0", "token": token_of()}, "unknown version"),
+    "an empty version": ({"vsn": "", "token": token_of()}, "unknown version"),
 }
 
 
@@ -52,7 +53,7 @@ async def test_a_refusal_is_403_with_an_empty_body_and_is_counted_by_reason(
 async def test_other_refusals_of_a_websocket_are_counted_by_reason(start_lab: StartLab) -> None:
     lab = await start_lab(allowed_origins=("https://example.com",))
     for header in ({"Sec-WebSocket-Protocol": "other"}, {"Origin": "https://elsewhere.example"}):
-        assert await lab.refusal({"token": token()}, header) == (403, b"")
+        assert await lab.refusal({"token": token_of()}, header) == (403, b"")
     assert counted(lab.endpoint.counts.refused) == {"not the subprotocol phoenix": 1, "origin not allowed": 1}
 
 
@@ -66,21 +67,22 @@ async def test_the_log_of_a_refusal_has_the_user_id_and_the_reason(
     lab = await start_lab(admit=admit)
     caplog.set_level(logging.INFO)
     assert await lab.refusal({"token": "x"}) == (403, b"")
-    [told] = [record.fields for record in caplog.records if record.getMessage() == "connection refused"]  # type: ignore[attr-defined]
-    assert told == {"reason": kind.reason, "user_id": 7}
+    message = "access_refused" if kind is Banned else "connection refused"
+    [told] = [record.fields for record in caplog.records if record.getMessage() == message]  # type: ignore[attr-defined]
+    assert told == {"reason": kind.reason, "user_id": 7, "network": "127.0.0.0/24"}
     assert counted(lab.endpoint.counts.refused) == {kind.reason: 1}
 
 
 async def test_a_malformed_token_in_the_header_wins_over_a_good_one_in_the_query(lab: LabServer) -> None:
     headers = {"Sec-WebSocket-Protocol": f"phoenix, {offered('not.a.token')}"}
-    assert await lab.refusal({"token": token()}, headers) == (403, b"")
+    assert await lab.refusal({"token": token_of()}, headers) == (403, b"")
     headers = {"Sec-WebSocket-Protocol": "phoenix, base64url.bearer.phx.%%%"}
-    assert await lab.refusal({"token": token()}, headers) == (403, b"")
+    assert await lab.refusal({"token": token_of()}, headers) == (403, b"")
 
 
 @pytest.mark.parametrize("path", ["", "/"])
 async def test_a_get_without_an_upgrade_is_400(lab: LabServer, path: str) -> None:
-    status, _ = await lab.get(path, token=token(), vsn="2.0.0")
+    status, _ = await lab.get(path, token=token_of(), vsn="2.0.0")
     assert status == 400
 
 
@@ -89,7 +91,7 @@ async def test_a_get_without_an_upgrade_is_400(lab: LabServer, path: str) -> Non
 async def test_a_request_with_another_method_is_400(lab: LabServer, method: str, asks: str) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", lab.port)
     writer.write(
-        f"{method} /socket/websocket?token={token()} HTTP/1.1\r\nHost: x\r\n{asks}"
+        f"{method} /socket/websocket?token={token_of()} HTTP/1.1\r\nHost: x\r\n{asks}"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nContent-Length: 0\r\n\r\n".encode()
     )
     assert (await reader.readline()).startswith(b"HTTP/1.1 400 ")
@@ -99,7 +101,7 @@ async def test_a_request_with_another_method_is_400(lab: LabServer, method: str,
 
 @pytest.mark.parametrize("missing", ["Sec-WebSocket-Version", "Sec-WebSocket-Key", "Upgrade", "Connection"])
 async def test_an_incomplete_upgrade_is_400(lab: LabServer, missing: str) -> None:
-    status, _ = await lab.refusal({"token": token()}, {missing: ""})
+    status, _ = await lab.refusal({"token": token_of()}, {missing: ""})
     assert status == 400
 
 
@@ -108,7 +110,7 @@ async def test_an_incomplete_upgrade_is_400(lab: LabServer, missing: str) -> Non
 async def test_a_good_token_in_the_query_connects_with_or_without_a_trailing_slash(
     lab: LabServer, path: str, vsn: str
 ) -> None:
-    raw = await RawSocket.connect(lab.port, f"/socket/websocket{path}?vsn={vsn}&token={token(5)}")
+    raw = await RawSocket.connect(lab.port, f"/socket/websocket{path}?vsn={vsn}&token={token_of(5)}")
     assert raw.head.startswith(b"HTTP/1.1 101 ")
     assert b"sec-websocket-protocol" not in raw.head.lower()
     (connection,) = lab.endpoint.connections
@@ -117,7 +119,7 @@ async def test_a_good_token_in_the_query_connects_with_or_without_a_trailing_sla
 
 
 async def test_the_last_of_two_tokens_in_the_query_counts(lab: LabServer) -> None:
-    for first, last, status in ((token(4), "no.token", b"403"), ("no.token", token(5), b"101")):
+    for first, last, status in ((token_of(4), "no.token", b"403"), ("no.token", token_of(5), b"101")):
         raw = await RawSocket.connect(lab.port, f"/socket/websocket?token={first}&token={last}")
         assert raw.head.startswith(b"HTTP/1.1 " + status)
         await raw.close()
@@ -129,7 +131,7 @@ async def test_the_last_of_two_tokens_in_the_query_counts(lab: LabServer) -> Non
 async def test_a_token_in_a_subprotocol_connects_and_selects_phoenix(
     lab: LabServer, alphabet: str, padded: bool, order: str
 ) -> None:
-    protocols = ["phoenix", offered(token(5), alphabet=alphabet, padded=padded)]
+    protocols = ["phoenix", offered(token_of(5), alphabet=alphabet, padded=padded)]
     if order == "token first":
         protocols.reverse()
     header = f"Sec-WebSocket-Protocol: {', '.join(protocols)}"
@@ -143,8 +145,9 @@ async def test_a_token_in_a_subprotocol_connects_and_selects_phoenix(
 
 WITHOUT_PHOENIX = [
         "mqtt", "PHOENIX", "Phoenix", "sip, mqtt", "phoenix1", "xphoenix", "phoenix.v2", "", ",", " , ",
-        offered(token()), f"{offered(token())}, mqtt", f"mqtt, {offered(token())}", f"{offered(token())}, PHOENIX",
-        f"{offered(token())}, {offered(token())}", "base64url.bearer.phx.", "phoenix;q=1", '"phoenix"',
+        offered(token_of()), f"{offered(token_of())}, mqtt", f"mqtt, {offered(token_of())}",
+        f"{offered(token_of())}, PHOENIX", f"{offered(token_of())}, {offered(token_of())}",
+        "base64url.bearer.phx.", "phoenix;q=1", '"phoenix"',
 ]  # fmt: skip
 
 
@@ -154,29 +157,29 @@ async def test_subprotocols_without_phoenix_are_refused(
 ) -> None:
     caplog.set_level(0)
     headers = {"Sec-WebSocket-Protocol": protocols}
-    assert await lab.refusal({"vsn": "2.0.0", "token": token()}, headers) == (403, b"")
+    assert await lab.refusal({"vsn": "2.0.0", "token": token_of()}, headers) == (403, b"")
     assert not lab.endpoint.connections
-    assert token()[:20] not in caplog.text
-    assert offered(token())[:60] not in caplog.text
+    assert token_of()[:20] not in caplog.text
+    assert offered(token_of())[:60] not in caplog.text
 
 
 @pytest.mark.parametrize("protocols", ["phoenix", "phoenix, mqtt", "mqtt, phoenix", "mqtt,phoenix,sip", " phoenix "])
 async def test_phoenix_is_selected_among_other_subprotocols(lab: LabServer, protocols: str) -> None:
     header = f"Sec-WebSocket-Protocol: {protocols}"
-    raw = await RawSocket.connect(lab.port, f"/socket/websocket?token={token(5)}", headers=(header,))
+    raw = await RawSocket.connect(lab.port, f"/socket/websocket?token={token_of(5)}", headers=(header,))
     assert raw.head.startswith(b"HTTP/1.1 101 ")
     assert b"\r\nsec-websocket-protocol: phoenix\r\n" in raw.head.lower()
     await raw.close()
 
 
 async def test_two_tokens_in_subprotocols_are_refused(lab: LabServer) -> None:
-    headers = {"Sec-WebSocket-Protocol": f"phoenix, {offered(token(5))}, {offered(token(6))}"}
+    headers = {"Sec-WebSocket-Protocol": f"phoenix, {offered(token_of(5))}, {offered(token_of(6))}"}
     assert await lab.refusal({"vsn": "2.0.0"}, headers) == (403, b"")
 
 
 async def test_a_token_in_a_subprotocol_wins_over_the_query(lab: LabServer) -> None:
-    header = f"Sec-WebSocket-Protocol: phoenix, {offered(token(5))}"
-    raw = await RawSocket.connect(lab.port, f"/socket/websocket?token={token(6)}", headers=(header,))
+    header = f"Sec-WebSocket-Protocol: phoenix, {offered(token_of(5))}"
+    raw = await RawSocket.connect(lab.port, f"/socket/websocket?token={token_of(6)}", headers=(header,))
     assert raw.head.startswith(b"HTTP/1.1 101 ")
     (connection,) = lab.endpoint.connections
     assert connection.actor.user_id == 5
@@ -185,7 +188,7 @@ async def test_a_token_in_a_subprotocol_wins_over_the_query(lab: LabServer) -> N
 
 async def test_no_compression_is_negotiated(lab: LabServer) -> None:
     header = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
-    raw = await RawSocket.connect(lab.port, f"/socket/websocket?token={token()}", headers=(header,))
+    raw = await RawSocket.connect(lab.port, f"/socket/websocket?token={token_of()}", headers=(header,))
     assert raw.head.startswith(b"HTTP/1.1 101 ")
     assert b"sec-websocket-extensions" not in raw.head.lower()
     await raw.close()
@@ -199,7 +202,7 @@ async def test_version_1_is_the_default(lab: LabServer) -> None:
 
 
 async def test_unknown_parameters_are_ignored(lab: LabServer) -> None:
-    raw = await RawSocket.connect(lab.port, f"/socket/websocket?token={token()}&vsn=2.0.0&locale=de%20AT&empty=")
+    raw = await RawSocket.connect(lab.port, f"/socket/websocket?token={token_of()}&vsn=2.0.0&locale=de%20AT&empty=")
     assert raw.head.startswith(b"HTTP/1.1 101 ")
     await raw.close()
 
@@ -242,7 +245,7 @@ ORIGINS: list[tuple[tuple[str, ...], str, bool]] = [
 
 
 @pytest.mark.parametrize(("allowed", "origin", "accepted"), ORIGINS)
-async def test_in_production_only_allowed_origins_may_connect_or_by_default_the_own_host(
+async def test_in_production_only_allowed_origins_may_connect_or_by_default_the_same_host(
     start_lab: StartLab,
     allowed: tuple[str, ...],
     origin: str,
@@ -251,7 +254,7 @@ async def test_in_production_only_allowed_origins_may_connect_or_by_default_the_
 ) -> None:
     lab = await start_lab(environment="production", allowed_origins=allowed)
     caplog.clear()
-    status, body = await lab.refusal({"token": token()}, {"Origin": origin, "Host": HOST})
+    status, body = await lab.refusal({"token": token_of()}, {"Origin": origin, "Host": HOST})
     assert (status, body) == ((101, b"") if accepted else (403, b""))
     told = [record.fields for record in caplog.records if record.getMessage() == "origin refused"]  # type: ignore[attr-defined]
     assert told == ([] if accepted else [{"origin": origin}])
@@ -259,22 +262,22 @@ async def test_in_production_only_allowed_origins_may_connect_or_by_default_the_
 
 async def test_a_client_without_an_origin_may_connect(start_lab: StartLab) -> None:
     lab = await start_lab(environment="production", allowed_origins=("https://a.example",))
-    assert await lab.refusal({"token": token()}) == (101, b"")
+    assert await lab.refusal({"token": token_of()}) == (101, b"")
 
 
 @pytest.mark.parametrize("origin", ["https://any.example", "null", "chrome-extension://abc", "https://["])
 async def test_in_development_any_origin_may_connect(lab: LabServer, origin: str) -> None:
-    assert await lab.refusal({"token": token()}, {"Origin": origin}) == (101, b"")
+    assert await lab.refusal({"token": token_of()}, {"Origin": origin}) == (101, b"")
 
 
 async def test_allowed_origins_apply_in_development_too(start_lab: StartLab) -> None:
     lab = await start_lab(allowed_origins=("https://a.example",))
-    assert await lab.refusal({"token": token()}, {"Origin": "https://b.example"}) == (403, b"")
+    assert await lab.refusal({"token": token_of()}, {"Origin": "https://b.example"}) == (403, b"")
 
 
 async def test_a_draining_node_refuses_connects_with_503(lab: LabServer) -> None:
     await lab.endpoint.drain()
-    assert await lab.refusal({"token": token()}) == (503, b"")
+    assert await lab.refusal({"token": token_of()}) == (503, b"")
 
 
 async def test_a_heartbeat_is_answered_over_a_socket(lab: LabServer) -> None:

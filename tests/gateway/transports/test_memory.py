@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.transports.conftest import LabServer, StartLab, token
+from tests.gateway.transports.conftest import LabServer, StartLab
 from tests.gateway.transports.raw_socket import BINARY, CLOSE, PING, RawSocket, frame
+from tests.lab.tokens import token_of
 
 TIMES = 5
 TOPIC = "lab:room:1"
@@ -230,7 +231,7 @@ async def test_a_long_poll_session_leaves_nothing_behind(start_lab: StartLab) ->
         return json.loads(answer.partition(b"\r\n\r\n")[2])
 
     async def session(bad: bool) -> None:
-        opened = (await asks("GET", token()))["token"]
+        opened = (await asks("GET", token_of()))["token"]
         assert (await asks("POST", opened, message("1", "phx_join")))["status"] == 200
         assert len((await asks("GET", opened))["messages"]) == 1
         assert (await asks("GET", opened))["status"] == 204

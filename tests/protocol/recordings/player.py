@@ -21,14 +21,14 @@ import asyncio
 import base64
 import json
 import re
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
 import aiohttp
-import jwt
+
+from tests.lab.tokens import token_of
 
 FRAME_SECONDS = 10.0
 """How long the player waits for a recorded frame, on a machine that may be busy."""
@@ -193,7 +193,7 @@ class Player:
         query = dict(how.get("params", {}))
         if how.get("vsn") is not None:
             query["vsn"] = how["vsn"]
-        token = jwt.encode({"sub": str(how.get("user", 1)), "exp": int(time.time()) + 3600}, self._secret, "HS256")
+        token = token_of(how.get("user", 1), secret=self._secret)
         protocols: tuple[str, ...] = ()
         match how.get("auth", "query"):
             case "query":

@@ -57,7 +57,7 @@ def test_an_ipv6_address_is_counted_in_three_networks_and_an_ipv4_address_alone(
     assert networks_of("") == (("", 1),)
 
 
-def test_the_network_of_an_address_is_its_neighbourhood() -> None:
+def test_the_network_of_an_ipv4_address_is_its_24_and_of_an_ipv6_address_its_64() -> None:
     assert network_of("203.0.113.9") == "203.0.113.0/24"
     assert network_of("2001:db8:1:2:3::4") == "2001:db8:1:2::/64"
     assert network_of("") == ""

@@ -16,7 +16,7 @@ from shared.postgres import DatabaseUnavailable
 from tests.support.secret import JWT_SECRET
 from tests.support.waiting import until
 
-TOKENS = Tokens(JWT_SECRET, 3600)
+TOKENS = Tokens((JWT_SECRET,), 3600)
 ANN = Standing("Ann", Role.MODERATOR, is_banned=False, is_revoked=False)
 
 
@@ -111,7 +111,7 @@ async def test_a_readmitted_user_has_the_changed_role(admission: Admission, peop
     assert await admission.readmit(actor) == actor.with_role(Role.USER)
 
 
-@pytest.mark.parametrize("shown", ["", "x", "a.b.c", Tokens("another-" * 5, 3600).issue(1, Role.USER, "a")])
+@pytest.mark.parametrize("shown", ["", "x", "a.b.c", Tokens(("another-" * 5,), 3600).issue(1, Role.USER, "a")])
 async def test_a_bad_token_is_refused_without_a_look_up(admission: Admission, people: People, shown: str) -> None:
     with pytest.raises(BadToken) as refused:
         await admission.admit(shown)

@@ -99,7 +99,7 @@ def test_in_development_every_origin_is_allowed_by_default(origin: str | None) -
         (None, "cars.example", True),
     ],
 )
-def test_in_production_only_the_own_host_and_port_are_allowed_by_default(
+def test_in_production_only_the_same_host_and_port_are_allowed_by_default(
     origin: str | None, host: str, allowed: bool
 ) -> None:
     assert is_allowed(origin, host, Settings(environment="production")) is allowed

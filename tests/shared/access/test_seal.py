@@ -1,4 +1,4 @@
-"""A seal shows that a text comes from this service and is for this place, whatever the text and the place are."""
+"""A seal shows that a text comes from this service and is meant for this place, whatever text and place are."""
 
 from __future__ import annotations
 
@@ -47,17 +47,27 @@ def test_while_a_secret_is_replaced_both_are_accepted_and_the_first_seals() -> N
         after.opened("p", before.sealed("p", b"x"))
 
 
+def test_a_node_with_the_old_secret_first_and_one_with_the_new_first_understand_each_other() -> None:
+    old, new = "o" * 32, "n" * 32
+    late, early = (Seal.of(Settings(jwt_secrets=both), "messages") for both in ((old, new), (new, old)))
+    assert late.opened("p", early.sealed("p", b"x")) == early.opened("p", late.sealed("p", b"x")) == b"x"
+    assert early.sealed("p", b"x") == Seal.of(Settings(jwt_secrets=(new,)), "messages").sealed("p", b"x")
+    for unaware in (Seal.of(Settings(jwt_secrets=(old,)), "messages"), Seal.of(Settings(), "messages")):
+        with pytest.raises(NotSealed):
+            unaware.opened("p", early.sealed("p", b"x"))
+
+
 def test_each_purpose_and_each_secret_has_its_own_key() -> None:
-    settings, others = Settings(jwt_secret="s" * 32), Settings(jwt_secret="t" * 32)
-    keys = [keys_for(one, purpose)[0] for one in (settings, others) for purpose in ("presence", "messages")]
+    settings, others = Settings(jwt_secrets=("s" * 32,)), Settings(jwt_secrets=("t" * 32,))
+    keys = [keys_for(one.jwt_secrets, purpose)[0] for one in (settings, others) for purpose in ("presence", "messages")]
     assert len({*keys}) == 4
-    assert keys_for(settings, "presence")[0] == keys[0]
+    assert keys_for(settings.jwt_secrets, "presence")[0] == keys[0]
     assert all(len(key) == 32 for key in keys)
 
 
 def test_without_a_secret_no_key_can_be_guessed() -> None:
-    own = Seal(keys_for(Settings(), "p"))
-    assert Seal(keys_for(Settings(), "p")).opened("x", own.sealed("x", b"t")) == b"t"
+    own = Seal(keys_for((), "p"))
+    assert Seal(keys_for((), "p")).opened("x", own.sealed("x", b"t")) == b"t"
     for guess in (b"", b"\0" * 32):
         derived = hmac.digest(guess, b"daveslist p", "sha256")
         with pytest.raises(NotSealed):

@@ -19,7 +19,7 @@ NOW = 1_800_000_000.0
 
 @pytest.fixture(scope="module")
 def tokens() -> Tokens:
-    return Tokens(SECRET, 60, clock=lambda: NOW)
+    return Tokens((SECRET,), 60, clock=lambda: NOW)
 
 
 def test_a_token_contains_user_session_role_and_expiry(tokens: Tokens) -> None:
@@ -38,9 +38,57 @@ def test_a_token_is_expired_in_the_second_of_its_expiry(tokens: Tokens) -> None:
         tokens.verify(token)
 
 
+OLD, NEW = "an-old-secret-of-these-tests-2025", "the-new-secret-of-these-tests-26"
+
+
+def test_while_a_secret_is_replaced_both_are_accepted_and_the_first_signs() -> None:
+    before, during, after = (Tokens(known, 60, clock=lambda: NOW) for known in ((OLD,), (NEW, OLD), (NEW,)))
+    access, refresh = before.issue(7, Role.USER, "session"), before.issue_refresh("session", 3)
+    assert during.verify(access).session_id == "session"
+    assert during.read_refresh(refresh) == ("session", 3)
+    assert after.verify(during.issue(7, Role.USER, "session")).user_id == 7
+    assert after.read_refresh(during.issue_refresh("session", 4)) == ("session", 4)
+    for reader, of in ((after, before), (before, after)):
+        with pytest.raises(InvalidToken, match="InvalidSignatureError"):
+            reader.verify(of.issue(7, Role.USER, "session"))
+        with pytest.raises(InvalidToken, match="signature"):
+            reader.read_refresh(of.issue_refresh("session", 3))
+
+
+def test_a_token_names_its_key_by_a_hash_that_tells_nothing_of_the_secret() -> None:
+    header = jwt.get_unverified_header(Tokens((NEW, OLD), 60).issue(7, Role.USER, None))
+    same = jwt.get_unverified_header(Tokens((NEW,), 60).issue(8, Role.USER, None))
+    other = jwt.get_unverified_header(Tokens((OLD, NEW), 60).issue(7, Role.USER, None))
+    assert header == same == {"alg": "HS256", "typ": "JWT", "kid": header["kid"]}
+    assert other["kid"] != header["kid"]
+    assert len(header["kid"]) == 8
+
+
+@pytest.mark.parametrize("headers", [None, {"kid": "of another issuer"}, {"kid": ""}])
+def test_a_token_that_names_no_key_of_this_service_is_tried_with_every_secret(headers: dict[str, str] | None) -> None:
+    tokens = Tokens((NEW, "a-third-secret-of-these-tests-27", OLD), 60, clock=lambda: NOW)
+    for secret in (OLD, NEW):
+        token = jwt.encode({"sub": "7", "exp": NOW + 1}, secret, headers=headers)
+        assert tokens.verify(token).user_id == 7
+    with pytest.raises(InvalidToken, match="InvalidSignatureError"):
+        tokens.verify(jwt.encode({"sub": "7", "exp": NOW + 1}, "a-secret-that-nobody-has-given-us", headers=headers))
+
+
+def test_a_token_that_names_one_key_and_is_signed_with_another_is_refused() -> None:
+    tokens = Tokens((NEW, OLD), 60, clock=lambda: NOW)
+    headers = {"kid": jwt.get_unverified_header(tokens.issue(7, Role.USER, None))["kid"]}
+    with pytest.raises(InvalidToken, match="InvalidSignatureError"):
+        tokens.verify(jwt.encode({"sub": "7", "exp": NOW + 1}, OLD, headers=headers))
+
+
+def test_tokens_need_a_secret() -> None:
+    with pytest.raises(ValueError, match="jwt_secrets"):
+        Tokens((), 60)
+
+
 def test_a_token_that_was_verified_before_expires_too() -> None:
     now = NOW
-    tokens = Tokens(SECRET, 60, clock=lambda: now)
+    tokens = Tokens((SECRET,), 60, clock=lambda: now)
     token = tokens.issue(7, Role.USER, "session")
     assert tokens.verify(token) == tokens.verify(token)
     now += 60
@@ -67,7 +115,7 @@ def test_tokens_of_two_users_never_have_the_same_session(tokens: Tokens) -> None
 
 @given(st.text() | st.builds(lambda text: jwt.encode({"sub": text, "exp": NOW + 1}, SECRET), st.text(max_size=5)))
 def test_any_text_is_a_valid_token_or_refused(text: str) -> None:
-    tokens = Tokens(SECRET, 60, clock=lambda: NOW)
+    tokens = Tokens((SECRET,), 60, clock=lambda: NOW)
     try:
         claims = tokens.verify(text)
     except InvalidToken:
@@ -82,7 +130,7 @@ def test_any_text_is_a_valid_token_or_refused(text: str) -> None:
     )
 )
 def test_any_claims_are_accepted_or_refused(claims: dict[str, object]) -> None:
-    tokens = Tokens(SECRET, 60, clock=lambda: NOW)
+    tokens = Tokens((SECRET,), 60, clock=lambda: NOW)
     payload = {"sub": "7", "exp": NOW + 1, **claims}
     # jwt.encode refuses some of these payloads, but another issuer's library may not.
     token = jwt.PyJWS().encode(_dumps(payload), SECRET, algorithm="HS256")
@@ -112,7 +160,7 @@ def test_a_token_has_one_spelling(tokens: Tokens) -> None:
             tokens.verify(odd)
 
 
-def test_the_session_of_a_token_without_an_id_is_that_of_what_is_signed(tokens: Tokens) -> None:
+def test_tokens_without_an_id_have_one_session_if_their_signed_parts_are_equal(tokens: Tokens) -> None:
     tokens_of_one = [jwt.encode({"sub": "7", "exp": NOW + 1, "iat": iat}, SECRET) for iat in (1, 1, 2)]
     sessions = [tokens.verify(token).session_id for token in tokens_of_one]
     assert sessions[0] == sessions[1] != sessions[2]
@@ -134,13 +182,13 @@ def test_a_refresh_token_contains_session_and_generation(tokens: Tokens) -> None
     with pytest.raises(InvalidToken):
         tokens.read_refresh(forged)
     with pytest.raises(InvalidToken):
-        Tokens("another-secret-another-secret-another", 60).read_refresh(token)
+        Tokens(("another-secret-another-secret-another",), 60).read_refresh(token)
 
 
 @given(st.text())
 def test_any_other_refresh_token_is_refused(text: str) -> None:
     with pytest.raises(InvalidToken):
-        Tokens(SECRET, 60).read_refresh(text)
+        Tokens((SECRET,), 60).read_refresh(text)
 
 
 def _dumps(payload: dict[str, object]) -> bytes:

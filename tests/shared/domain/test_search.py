@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.domain.search import COMMON, KnownWord, Term, corrections, edits, joined, terms, tsquery, unknown
+from shared.domain.search import COMMON, KnownWord, Term, corrections, edits, joined, terms, tsquery, words_to_correct
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,8 @@ def test_the_vocabulary_does_not_decide_whether_the_last_word_may_be_incomplete(
 def test_the_last_three_words_that_are_not_common_are_corrected() -> None:
     typed = terms("alpha beta toyo gamma x5 42 delta at")
     known = [("beta", KnownWord("beta", 1)), ("toyo", KnownWord("toyota", COMMON))]
-    assert unknown(typed, known) == ["beta", "gamma", "delta"]
-    assert unknown(terms("toyota"), [("toyota", KnownWord("toyota", COMMON))]) == []
+    assert words_to_correct(typed, known) == ["beta", "gamma", "delta"]
+    assert words_to_correct(terms("toyota"), [("toyota", KnownWord("toyota", COMMON))]) == []
 
 
 def test_a_name_and_its_number_also_match_as_one_known_word() -> None:

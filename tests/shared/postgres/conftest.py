@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg2
 import pytest
 import uvloop
 
-from development.postgres import EmbeddedPostgres
+from development.postgres import SUPERUSER, EmbeddedPostgres
 from shared.postgres import Database
 from shared.settings import Settings
 from tests.support.freezing import freeze, thaw
@@ -44,6 +46,14 @@ class Victim:
     def settings(self) -> Settings:
         """Settings with this Postgres and short timeouts."""
         return Settings(database_url=self.server.url(), database_pool_size=4, database_timeout_seconds=1.0)
+
+    def administer(self, *statements: str) -> None:
+        """Run statements in the database that only an administrator may run."""
+        with closing(psycopg2.connect(self.server.url(role=SUPERUSER))) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                for statement in statements:
+                    cursor.execute(statement)
 
     def freeze(self) -> None:
         """Stop every process of the server, so that neither old nor new connections are answered."""

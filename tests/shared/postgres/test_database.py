@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import psycopg2
 import pytest
 
-from shared.postgres import Database, DatabaseUnavailable, Statement
+from shared.postgres import Database, DatabaseUnavailable, Statement, schema
 from shared.postgres.address import InvalidDatabaseUrl
-from shared.postgres.schema import apply_schema
+from shared.postgres.schema import apply_schema, is_schema_applied
 from shared.settings import Settings
+from tests.support.roles import as_owner
 
 ONE = Statement("one", "SELECT 1")
 BACKEND = Statement("backend", "SELECT pg_backend_pid()")
@@ -43,8 +45,8 @@ ODD = [
 
 
 @pytest.fixture
-async def numbers(database: Database) -> Database:
-    await database.execute(Statement("", "CREATE TABLE numbers (number integer CHECK (number < 100))"))
+async def numbers(database: Database, owner: Database) -> Database:
+    await owner.execute(Statement("", "CREATE TABLE numbers (number integer CHECK (number < 100))"))
     return database
 
 
@@ -172,10 +174,10 @@ async def test_a_slow_statement_is_unavailable_after_the_timeout_and_is_cancelle
         await database.close()
 
 
-async def test_a_statement_on_a_changed_table_is_prepared_again(numbers: Database) -> None:
+async def test_a_statement_on_a_changed_table_is_prepared_again(numbers: Database, owner: Database) -> None:
     everything = Statement("everything", "SELECT * FROM numbers")
     await asyncio.gather(*(numbers.fetch(everything) for _ in range(8)))
-    await numbers.execute(Statement("", "ALTER TABLE numbers ADD COLUMN note text"))
+    await owner.execute(Statement("", "ALTER TABLE numbers ADD COLUMN note text"))
     await numbers.execute(ADD, 1)
     for _ in range(10):
         try:
@@ -236,16 +238,37 @@ async def test_a_server_that_never_answers_is_unavailable_after_the_timeout(sett
     server.close()
 
 
-async def test_nodes_that_start_together_apply_the_schema_once(database: Database, settings: Settings) -> None:
-    await database.execute(Statement("", "DROP SCHEMA public CASCADE"))
-    await database.execute(Statement("", "CREATE SCHEMA public"))
-    assert sorted(await asyncio.gather(*(apply_schema(settings) for _ in range(6)))) == [False] * 5 + [True]
-    assert await apply_schema(settings) is False
-    assert await database.fetch(Statement("", "SELECT count(*) FROM messages")) == [(0,)]
+async def test_several_who_apply_the_schema_together_apply_it_once(owner: Database, settings: Settings) -> None:
+    await owner.execute(Statement("", "DROP SCHEMA public CASCADE"))
+    await owner.execute(Statement("", "CREATE SCHEMA public"))
+    assert await is_schema_applied(settings) is False
+    own = replace(settings, database_url=as_owner(settings.database_url))
+    assert sorted(await asyncio.gather(*(apply_schema(own) for _ in range(6)))) == [False] * 5 + [True]
+    assert await apply_schema(own) is False
+    assert await is_schema_applied(settings) is True
+    assert await owner.fetch(Statement("", "SELECT count(*) FROM messages")) == [(0,)]
 
 
-async def test_applying_the_schema_again_keeps_the_rows(database: Database, settings: Settings) -> None:
+async def test_applying_the_schema_again_keeps_the_rows(
+    database: Database, owner: Database, settings: Settings
+) -> None:
     await database.execute(Statement("", "INSERT INTO users (email, name, password_hash) VALUES ('a@b.c', 'A', 'x')"))
-    await database.execute(Statement("", "DROP TABLE IF EXISTS schema_applied"))
-    assert await apply_schema(settings) is True
+    await owner.execute(Statement("", "DROP TABLE IF EXISTS schema_applied"))
+    assert await apply_schema(replace(settings, database_url=as_owner(settings.database_url))) is True
     assert await database.fetch(Statement("", "SELECT name FROM users")) == [("A",)]
+
+
+async def test_a_version_finds_its_schema_after_a_later_one_was_applied(
+    owner: Database, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a process of the earlier version can start again, and its schema step does not undo the later one's."""
+    own = replace(settings, database_url=as_owner(settings.database_url))
+    with monkeypatch.context() as patch:
+        later = tmp_path / "schema.sql"
+        later.write_text(f"{schema.SCHEMA.read_text()}\nALTER TABLE listings ADD COLUMN IF NOT EXISTS colour text;\n")
+        patch.setattr(schema, "SCHEMA", later)
+        assert await is_schema_applied(settings) is False
+        assert await apply_schema(own) is True
+    assert await is_schema_applied(settings) is True
+    assert await apply_schema(own) is False
+    assert await owner.fetch(Statement("", "SELECT colour FROM listings")) == []

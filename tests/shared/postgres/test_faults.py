@@ -6,12 +6,17 @@ import asyncio
 import os
 import resource
 from collections.abc import Awaitable, Iterator
+from contextlib import closing
 from dataclasses import replace
 
+import psycopg2
 import pytest
 
+from development.postgres import DATABASE
 from shared.postgres import Database, DatabaseUnavailable, Statement
+from shared.settings import Settings
 from tests.shared.postgres.conftest import Victim
+from tests.support.roles import as_owner
 
 pytestmark = pytest.mark.servers
 
@@ -25,6 +30,7 @@ KILL_OTHERS = Statement(
 )
 SLEEP = Statement("sleep", "SELECT pg_sleep(30)")
 WRITE = Statement("write", "INSERT INTO numbers VALUES (1)")
+NUMBERS = "CREATE TABLE numbers (number integer); GRANT ALL ON numbers TO PUBLIC"
 
 
 @pytest.fixture
@@ -149,8 +155,9 @@ async def test_statements_fail_in_time_and_recover_with_large_descriptors(
     await database.close()
 
 
-async def test_a_transaction_whose_connection_ends_changes_nothing(database: Database) -> None:
-    await database.execute(Statement("", "CREATE TABLE numbers (number integer)"))
+async def test_a_transaction_whose_connection_ends_changes_nothing(database: Database, settings: Settings) -> None:
+    with closing(psycopg2.connect(as_owner(settings.database_url))) as owner, owner, owner.cursor() as cursor:
+        cursor.execute(NUMBERS)
     with pytest.raises(DatabaseUnavailable):  # noqa: PT012
         async with database.transaction() as transaction:
             await transaction.execute(Statement("", "INSERT INTO numbers VALUES (1)"))
@@ -187,10 +194,9 @@ async def test_a_reused_descriptor_of_a_lost_connection_keeps_its_new_reader(dat
         assert answers == [b"hello\n"] * 6
 
 
-async def set_system_read_only(database: Database, value: str) -> None:
+async def set_system_read_only(victim: Victim, database: Database, value: str) -> None:
     """Make all open connections read-only or writable, as when a primary is demoted or promoted."""
-    await database.execute(Statement("", f"ALTER SYSTEM SET default_transaction_read_only = {value}"))
-    await database.execute(Statement("", "SELECT pg_reload_conf()"))
+    victim.administer(f"ALTER SYSTEM SET default_transaction_read_only = {value}", "SELECT pg_reload_conf()")
     async with asyncio.timeout(20):
         while await database.fetch(Statement("", "SHOW default_transaction_read_only")) != [(value,)]:
             pass
@@ -199,31 +205,29 @@ async def set_system_read_only(database: Database, value: str) -> None:
 async def test_connections_to_a_demoted_primary_are_replaced(victim: Victim) -> None:
     """The open connections become read-only, and new ones accept writes."""
     database = await Database.connect(victim.settings)
-    await database.execute(Statement("", "CREATE TABLE numbers (number integer)"))
     await asyncio.gather(*(database.fetch(A_WHILE) for _ in range(4)))
-    [(name,)] = await database.fetch(Statement("", "SELECT current_database()"))
-    await database.execute(Statement("", f"ALTER DATABASE {name} SET default_transaction_read_only = off"))
-    await set_system_read_only(database, "on")
+    victim.administer(NUMBERS, f"ALTER DATABASE {DATABASE} SET default_transaction_read_only = off")
+    await set_system_read_only(victim, database, "on")
     writes = [await outcome(database.execute(WRITE)) for _ in range(12)]
     # Each connection fails at most once as read-only.
     assert 1 <= writes.count(DatabaseUnavailable) <= 4
     assert writes[-1] is None
     # The way back causes no failure.
-    await set_system_read_only(database, "off")
+    await set_system_read_only(victim, database, "off")
     assert [await outcome(database.execute(WRITE)) for _ in range(8)] == [None] * 8
     await database.close()
 
 
 async def test_a_transaction_on_a_demoted_primary_fails_and_the_next_one_works(victim: Victim) -> None:
     database = await Database.connect(replace(victim.settings, database_pool_size=1, database_timeout_seconds=10.0))
-    await database.execute(Statement("", "CREATE TABLE numbers (number integer)"))
-    await set_system_read_only(database, "on")
+    victim.administer(NUMBERS)
+    await set_system_read_only(victim, database, "on")
     with pytest.raises(DatabaseUnavailable):
         async with database.transaction() as transaction:
             await transaction.execute(WRITE)
     # Statements that only read still work.
     assert await database.fetch(Statement("", "SELECT count(*) FROM numbers")) == [(0,)]
-    await set_system_read_only(database, "off")
+    await set_system_read_only(victim, database, "off")
     async with database.transaction() as transaction:
         await transaction.execute(WRITE)
     assert await database.fetch(Statement("", "SELECT count(*) FROM numbers")) == [(1,)]

@@ -16,9 +16,9 @@ from shared.settings import Settings
 
 
 @pytest.fixture
-async def database(settings: Settings) -> AsyncIterator[Database]:
+async def database(settings: Settings, owner: Database) -> AsyncIterator[Database]:
+    await SeedRepository(owner).users(10, "no hash")
     opened = await Database.connect(settings)
-    await SeedRepository(opened).users(10, "no hash")
     yield opened
     await opened.close()
 

@@ -176,7 +176,7 @@ async def test_without_the_database_insert_many_raises_database_unavailable(
         await messages.insert_many([NewMessage(1, 2, "a")])
 
 
-async def test_who_has_blocked_somebody_is_known_for_many_users_at_once(blocks: BlockRepository) -> None:
+async def test_the_users_who_have_blocked_somebody_are_looked_up_together(blocks: BlockRepository) -> None:
     for blocked_id in (2, 3):
         await blocks.block(1, blocked_id)
     assert await blocks.blockers([1, 2, 3, 99]) == {1: True}

@@ -22,6 +22,7 @@ from shared.repositories.listings import front_page_statement
 from shared.repositories.seed import SeedRepository
 from shared.repositories.visibility import Viewer
 from shared.settings import Settings
+from tests.support.roles import as_owner
 from tests.support.servers import Servers, run
 
 LISTINGS = 20_000
@@ -74,12 +75,12 @@ def filled_url(servers: Servers, few: Status) -> Iterator[str]:
 
 
 async def fill(url: str, few: Status) -> None:
-    database = Database(Settings(database_url=url, database_timeout_seconds=60.0))
-    await SeedRepository(database).users(10, "no hash")
+    owner = Database(Settings(database_url=as_owner(url), database_timeout_seconds=60.0))
+    await SeedRepository(owner).users(10, "no hash")
     many = Status.SOLD if few is Status.AVAILABLE else Status.AVAILABLE
-    await database.execute(Statement("", FILL), few.value, many.value, FEW)
-    await database.execute(Statement("", "VACUUM (ANALYZE)"))
-    await database.close()
+    await owner.execute(Statement("", FILL), few.value, many.value, FEW)
+    await owner.execute(Statement("", "VACUUM (ANALYZE) listings, categories, users"))
+    await owner.close()
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from shared.repositories import seed_listings
 from shared.repositories.listing_search import ListingSearch
 from shared.repositories.seed_listings import ListingSeedRepository
 from shared.repositories.visibility import Viewer
-from shared.settings import Settings
 
 
 async def one_row(database: Database, sql: str) -> tuple[object, ...]:
@@ -20,10 +19,10 @@ async def one_row(database: Database, sql: str) -> tuple[object, ...]:
 
 
 async def test_demo_listings_are_varied_and_found_by_misspelled_words(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database, owner: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(seed_listings, "_BATCH", 700)
-    assert await ListingSeedRepository(database).listings(2000)
+    assert await ListingSeedRepository(owner).listings(2000)
     sql = """SELECT count(*), count(*) FILTER (WHERE visibility = 'private'), count(*) FILTER (WHERE status = 'sold'),
                     count(hidden_at), count(*) - count(price), count(*) - count(mileage)
              FROM listings"""
@@ -43,16 +42,12 @@ async def test_demo_listings_are_varied_and_found_by_misspelled_words(
     assert all("Toyota Camry" in title for (title,) in titles)
 
 
-async def test_the_search_index_has_no_pending_list(database: Database) -> None:
-    await ListingSeedRepository(database).listings(100)
+async def test_the_search_index_has_no_pending_list(database: Database, owner: Database) -> None:
+    await ListingSeedRepository(owner).listings(100)
     options = await one_row(database, "SELECT reloptions::text FROM pg_class WHERE relname = 'listings_search'")
     assert "fastupdate=off" in str(options[0])
 
 
-async def test_demo_listings_need_users(settings: Settings) -> None:
-    empty = await Database.connect(settings)
-    try:
-        assert not await ListingSeedRepository(empty).listings(10)
-        assert await one_row(empty, "SELECT count(*) FROM listings") == (0,)
-    finally:
-        await empty.close()
+async def test_demo_listings_need_users(owner: Database) -> None:
+    assert not await ListingSeedRepository(owner).listings(10)
+    assert await one_row(owner, "SELECT count(*) FROM listings") == (0,)

@@ -9,6 +9,8 @@ from shared.postgres import Database
 from shared.repositories.sessions import Refresh, SessionRepository
 from shared.repositories.users import UserRepository
 
+LONGEST = 90 * 24 * 3600
+
 
 async def test_the_standings_of_many_users_equal_those_of_each(database: Database, users: UserRepository) -> None:
     sessions = SessionRepository(database)
@@ -36,11 +38,13 @@ async def test_the_standings_of_many_users_equal_those_of_each(database: Databas
 async def test_a_session_ends_at_its_time(database: Database) -> None:
     sessions = SessionRepository(database)
     await sessions.begin("short", 1, -1, checked_hash="no hash")
-    assert (await sessions.refresh("short", 0, 60, grace_seconds=30)).outcome is Refresh.ENDED
+    assert (await sessions.refresh("short", 0, 60, longest_seconds=LONGEST, grace_seconds=30)).outcome is Refresh.ENDED
     await sessions.begin("long", 1, 60, checked_hash="no hash")
-    rotated = await sessions.refresh("long", 0, 60, grace_seconds=30)
+    rotated = await sessions.refresh("long", 0, 60, longest_seconds=LONGEST, grace_seconds=30)
     assert (rotated.outcome, rotated.user_id, rotated.generation) == (Refresh.ROTATED, 1, 1)
-    assert (await sessions.refresh("unheard of", 0, 60, grace_seconds=30)).outcome is Refresh.ENDED
+    assert (
+        await sessions.refresh("unheard of", 0, 60, longest_seconds=LONGEST, grace_seconds=30)
+    ).outcome is Refresh.ENDED
 
 
 async def test_a_log_out_is_kept_while_a_token_of_its_session_may_exist(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
+from dataclasses import replace
 
+import psycopg2
 import pytest
 
 from shared.postgres import Database, Statement, Transaction
@@ -12,6 +15,7 @@ from shared.repositories import vocabulary
 from shared.repositories.chores import ChoreRepository
 from shared.repositories.vocabulary import rebuild_vocabulary
 from shared.settings import Settings
+from tests.support.roles import as_owner
 
 
 class Words:
@@ -98,10 +102,11 @@ async def test_one_process_at_a_time_collects_the_words_and_the_next_waits_for_i
     chores, turns = ChoreRepository(words.database), list[int]()
     is_going, may_end = asyncio.Event(), asyncio.Event()
 
-    async def work(_: Transaction) -> None:
+    async def work(_: Transaction) -> bool:
         turns.append(len(turns))
         is_going.set()
         await may_end.wait()
+        return True
 
     first = asyncio.create_task(chores.do("vocabulary", 60, work))
     await is_going.wait()
@@ -116,7 +121,7 @@ async def test_one_process_at_a_time_collects_the_words_and_the_next_waits_for_i
 async def test_a_chore_that_fails_is_due_again(words: Words) -> None:
     chores = ChoreRepository(words.database)
 
-    async def fail(_: Transaction) -> None:
+    async def fail(_: Transaction) -> bool:
         raise KeyError
 
     with pytest.raises(KeyError):
@@ -128,10 +133,12 @@ async def test_applying_the_schema_forgets_the_words_that_earlier_versions_learn
     words: Words, settings: Settings
 ) -> None:
     await words.run("INSERT INTO vocabulary VALUES ('secret', 5)")
-    await words.run("CREATE FUNCTION learn_words() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
-    await words.run("CREATE TRIGGER listings_learn_words AFTER INSERT ON listings EXECUTE FUNCTION learn_words()")
-    await words.run("DROP TABLE IF EXISTS schema_applied")
-    await apply_schema(settings)
+    own = replace(settings, database_url=as_owner(settings.database_url))
+    with closing(psycopg2.connect(own.database_url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute("CREATE FUNCTION learn_words() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
+        cursor.execute("CREATE TRIGGER listings_learn_words AFTER INSERT ON listings EXECUTE FUNCTION learn_words()")
+        cursor.execute("DROP TABLE IF EXISTS schema_applied")
+    await apply_schema(own)
     assert await words.database.fetch(Statement("", "SELECT FROM vocabulary")) == []
     await words.listing("Gazelle")
     assert await words.database.fetch(Statement("", "SELECT FROM vocabulary")) == []

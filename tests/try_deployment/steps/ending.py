@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable
@@ -12,22 +13,80 @@ from tests.try_deployment.stack import SECRETS
 from tests.try_deployment.walk import Walk
 
 GOOD_CHECK = re.compile(r'"path": ?"/health/[a-z]+".*"status": ?"?200')
-SUPERUSER = """
-import os, psycopg2
-connection = psycopg2.connect(os.environ["DATABASE_URL"])
+TRIED = """
+import psycopg2, sys
+from shared.start import settings_to_start_with
+connection = psycopg2.connect(settings_to_start_with().database_url)
+connection.autocommit = True
 cursor = connection.cursor()
-cursor.execute("SELECT rolname, rolsuper, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = current_user")
+cursor.execute("SELECT current_user")
 print(*cursor.fetchone())
+for statement in sys.argv[1:]:
+    try:
+        cursor.execute(statement)
+    except psycopg2.Error as error:
+        print(type(error).__name__)
+    else:
+        print("done")
 """
+FORBIDDEN = (
+    "CREATE TABLE mine (number integer)",
+    "CREATE TEMPORARY TABLE mine (number integer)",
+    "ALTER TABLE audit DISABLE TRIGGER ALL",
+    "DROP TABLE reports",
+    "DELETE FROM audit",
+    "TRUNCATE users CASCADE",
+    "COPY users TO PROGRAM 'true'",
+    "SELECT rolpassword FROM pg_authid",
+    "CREATE ROLE mine",
+    "SET ROLE daveslist",
+)
+ROUTES = """
+import socket
+families = {"IPv4": (socket.AF_INET, "192.0.2.1"), "IPv6": (socket.AF_INET6, "2001:db8::1")}
+for name, (family, address) in families.items():
+    with socket.socket(family) as probe:
+        probe.settimeout(5)
+        try:
+            probe.connect((address, 443))
+        except OSError as error:
+            print(name, error.strerror or type(error).__name__)
+        else:
+            print(name, "connected")
+"""
+NO_WAY = ("Network is unreachable", "Cannot assign requested address", "Address family not supported by protocol")
 
 
-def database_role_is_no_superuser(walk: Walk) -> str:
+def database_role_has_few_rights(walk: Walk) -> str:
     """Checks the role with which the processes log in to Postgres."""
-    name, *powers = walk.stack.engine.run(
-        "compose", "exec", "--no-TTY", "api-1", "python", "-c", SUPERUSER
-    ).output.split()
-    assert powers == ["False"] * 3, f"{name}: superuser, creates roles, creates databases: {powers}"
-    return f"{name} is no superuser, and creates neither roles nor databases"
+    name, *outcomes = _in_process(walk, "api-1", TRIED, *FORBIDDEN)
+    allowed = [each for each in zip(FORBIDDEN, outcomes, strict=True) if each[1] != "InsufficientPrivilege"]
+    assert not allowed, f"{name}: {allowed}"
+    return f"{name} is refused each of {len(FORBIDDEN)} statements that change more than rows"
+
+
+def processes_have_no_way_out(walk: Walk) -> str:
+    """Checks that a process has no route to any address outside of the deployment."""
+    found = {name: _in_process(walk, name, ROUTES) for name in ("api-1", "api-2", "gateway-1", "gateway-2")}
+    ways = {name: lines for name, lines in found.items() if not all(line.endswith(NO_WAY) for line in lines)}
+    assert not ways, f"{ways}"
+    return f"no route out of {len(found)} processes: {'; '.join(found['api-1'])}"
+
+
+def secrets_are_only_in_files(walk: Walk) -> str:
+    """Checks that what the engine tells about its containers has no secret."""
+    values = walk.stack.secrets()
+    containers = walk.stack.containers()
+    for name, container in containers.items():
+        told = json.dumps(container)
+        assert not [secret for secret, value in values.items() if value in told], f"{name} shows a secret"
+    return f"none of {len(values)} in what the engine tells about {len(containers)} containers"
+
+
+def _in_process(walk: Walk, service: str, script: str, *arguments: str) -> list[str]:
+    """The lines that a script prints in the container of a process."""
+    done = walk.stack.engine.run("compose", "exec", "--no-TTY", service, "python", "-c", script, *arguments)
+    return done.output.splitlines()
 
 
 def backup_is_put_in_the_place_of_what_is_there(walk: Walk) -> str:

@@ -107,8 +107,8 @@ def visitors_name(walk: Walk) -> str:
 
 
 def _addresses(walk: Walk, container: str) -> dict[str, str]:
-    """The addresses of a container in the network `front`, by IP version."""
-    name = walk.stack.configuration()["networks"]["front"]["name"]
+    """The addresses of a container in the network `outside`, by IP version."""
+    name = walk.stack.configuration()["networks"]["outside"]["name"]
     [found] = walk.stack.engine.inspect([container])
     network = found["NetworkSettings"]["Networks"][name]
     both = {"IPv4": network["IPAddress"], "IPv6": network.get("GlobalIPv6Address", "")}

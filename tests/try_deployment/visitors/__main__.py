@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from shared.settings import Settings
+from shared.start import settings_to_start_with
 from tests.try_deployment.visitors import books, chats, refusals, visits
 from tests.try_deployment.visitors.crowd import Crowd
 
@@ -51,7 +51,7 @@ DEEDS: dict[str, Callable[..., Awaitable[Any]]] = {
 
 
 async def serve() -> None:
-    crowd = Crowd(Settings.from_environment(), os.environ["WORDS"])
+    crowd = Crowd(settings_to_start_with(), os.environ["WORDS"])
     while line := await asyncio.to_thread(sys.stdin.readline):
         asked = json.loads(line)
         try:

@@ -6,48 +6,27 @@ import asyncio
 import io
 import itertools
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import aiohttp
-import jwt
-from aiohttp import web
 
-from gateway.app import add_socket
-from gateway.runtime.endpoint import Endpoint, new_node_id
+from gateway.runtime.endpoint import new_node_id
 from shared.pubsub.memory import MemoryBroker, MemoryHub
 from shared.pubsub.redis import RedisBroker
 from shared.settings import Settings
-from tests.lab.__main__ import LabAdmission
-from tests.lab.node import lab_node
+from tests.lab.server import LabNode, start_lab_node
+from tests.lab.tokens import token_of
 from tests.support.secret import JWT_SECRET
 
-SECRET = JWT_SECRET
 SOON = 10.0
 """Seconds after which a test stops waiting for something, and fails."""
 NDJSON = {"content-type": "application/x-ndjson"}
 JSON = {"content-type": "application/json"}
+OK_REPLY = {"response": {}, "status": "ok"}
 
-SETTINGS = Settings(jwt_secret=SECRET, node_call_seconds=1.0, drain_seconds=0.1)
-
-
-def token_of(user_id: int, seconds: float = 3600, secret: str = SECRET) -> str:
-    return jwt.encode({"sub": str(user_id), "exp": time.time() + seconds}, secret, "HS256")
-
-
-class LabNode:
-    """One node with its HTTP server."""
-
-    def __init__(self, endpoint: Endpoint, runner: web.AppRunner, url: str) -> None:
-        self.endpoint = endpoint
-        self.runner = runner
-        self.url = url
-
-    async def stop(self) -> None:
-        await self.runner.cleanup()
-        await self.endpoint.stop()
+SETTINGS = Settings(jwt_secrets=(JWT_SECRET,), node_call_seconds=1.0, drain_seconds=0.1)
 
 
 class Cluster:
@@ -63,16 +42,8 @@ class Cluster:
             given = replace(SETTINGS, redis_url=self._redis_url, **settings)
             node_id = new_node_id()
             broker = RedisBroker(given, node_id) if self._redis_url else MemoryBroker(self._hub)
-            endpoint = lab_node(given, broker, node_id=node_id)
-            await endpoint.start()
-            app = web.Application()
-            add_socket(app, endpoint, LabAdmission(SECRET))
-            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-            await runner.setup()
-            site = web.TCPSite(runner, "127.0.0.1", 0)
-            await site.start()
-            host, port = runner.addresses[0][:2]
-            self.nodes.append(LabNode(endpoint, runner, f"http://{host}:{port}/socket/longpoll"))
+            node = await start_lab_node(given, broker, node_id=node_id, shutdown_seconds=0.1)
+            self.nodes.append(node)
         return self.nodes
 
     async def stop(self) -> None:
@@ -94,7 +65,7 @@ class LongPollClient:
     def __init__(self, http: aiohttp.ClientSession, nodes: Sequence[LabNode | str], user_id: int = 1) -> None:
         """`nodes` are nodes or URLs."""
         self._http = http
-        self._urls = [node if isinstance(node, str) else node.url for node in nodes]
+        self._urls = [node if isinstance(node, str) else node.longpoll_url for node in nodes]
         self._turn = itertools.count()
         self.jwt = token_of(user_id)
         self.token = ""
@@ -156,3 +127,16 @@ class LongPollClient:
                 self.received += [json.loads(message) for message in answer["messages"]]
         taken, self.received = self.received[:count], self.received[count:]
         return taken
+
+
+async def connected(http: aiohttp.ClientSession, cluster: Cluster, **settings: Any) -> tuple[LongPollClient, LabNode]:
+    """Start a node, and open a session of user 1 on it."""
+    (node,) = await cluster.start(**settings)
+    client = LongPollClient(http, [node])
+    await client.open()
+    return client, node
+
+
+def sessions_of(node: LabNode) -> int:
+    """The number of sessions that are open on the node."""
+    return len(node.endpoint.connections)

@@ -42,10 +42,10 @@ def test_a_binary_line_is_decoded_or_raises_bad_frame(data: bytes) -> None:
 
 
 def test_a_token_contains_its_session_and_its_node() -> None:
-    tokens = SessionTokens(JWT_SECRET)
+    tokens = SessionTokens((JWT_SECRET,))
     reference = SessionReference("node", new_session_id())
     assert tokens.read(tokens.issue(reference)) == reference
-    assert SessionTokens(JWT_SECRET).read(tokens.issue(reference)) == reference
+    assert SessionTokens((JWT_SECRET,)).read(tokens.issue(reference)) == reference
 
 
 @pytest.mark.parametrize(
@@ -53,18 +53,26 @@ def test_a_token_contains_its_session_and_its_node() -> None:
     ["", ".", "..", "a.b", "a.b.c", "ä.b.c", "a" * 10_000, "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"],
 )
 def test_a_malformed_token_is_refused(token: str) -> None:
-    assert SessionTokens(JWT_SECRET).read(token) is None
+    assert SessionTokens((JWT_SECRET,)).read(token) is None
 
 
 def test_a_changed_token_and_a_token_of_another_secret_are_refused() -> None:
-    tokens = SessionTokens(JWT_SECRET)
+    tokens = SessionTokens((JWT_SECRET,))
     token = tokens.issue(SessionReference("node", "session"))
     assert tokens.read(token.replace("session", "another")) is None
     assert tokens.read(token.replace("node", "edon")) is None
     assert tokens.read(token[:-1]) is None
-    assert SessionTokens(JWT_SECRET[::-1]).read(token) is None
+    assert SessionTokens((JWT_SECRET[::-1],)).read(token) is None
+
+
+def test_a_token_of_a_node_with_the_old_secret_first_is_read_by_one_with_the_new_first() -> None:
+    old, new = JWT_SECRET, JWT_SECRET[::-1]
+    reference = SessionReference("node", "session")
+    late, early = SessionTokens((old, new)), SessionTokens((new, old))
+    assert late.read(early.issue(reference)) == early.read(late.issue(reference)) == reference
+    assert SessionTokens((old,)).read(early.issue(reference)) is None
 
 
 def test_long_polling_without_a_secret_is_refused_at_start() -> None:
     with pytest.raises(ValueError, match="secret"):
-        SessionTokens("")
+        SessionTokens(())

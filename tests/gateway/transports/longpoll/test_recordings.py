@@ -6,16 +6,15 @@ import asyncio
 import base64
 import itertools
 import json
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
-import jwt
 import pytest
 
 import tests.protocol.recordings
 from tests.lab.__main__ import DEFAULT_SECRET
+from tests.lab.tokens import token_of
 from tests.protocol.recordings.player import Line, Noted, Player
 from tests.support.processes import Processes
 
@@ -98,8 +97,7 @@ class LongPollPlayer(Player):
     async def _connect(
         self, client: aiohttp.ClientSession, name: str, how: dict[str, Any], lines: dict[str, Line], noted: Noted
     ) -> None:
-        claims = {"sub": str(how.get("user", 1)), "exp": int(time.time()) + 3600}
-        token = jwt.encode(claims, self._secret, "HS256")
+        token = token_of(how.get("user", 1), secret=self._secret)
         query = dict(how.get("params", {}))
         if how.get("vsn") is not None:
             query["vsn"] = how["vsn"]

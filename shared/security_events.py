@@ -1,7 +1,7 @@
-"""What an operator needs to see of attacks: a log line with who and what, and a counter for alerts, for each event.
+"""Tells the operator of events that may be an attack: each has a log line with who did what, and a counter for alerts.
 
-ASVS 5.0 V16.3. The line has the request's id, by which the request's own line is found. Lines are bounded, because an
-attack makes many: past the bound, events are only counted.
+OWASP ASVS 5.0, V16.3. The line has the request's id, which the request's own line has too. Lines are bounded, because
+an attack makes many: past the bound, events are only counted.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class SecurityEvent(StrEnum):
     ACCESS_REFUSED = "access_refused"
     """A user asked for what they may not do, or is banned."""
     LIMITED = "limited"
-    """A limit of requests was used up."""
+    """A rate limit was used up."""
     PASSWORD_CHANGED = "password_changed"
     ROLE_CHANGED = "role_changed"
 
 
 class SecurityEvents(Collector):
-    """Each process has one. `clock` returns seconds."""
+    """Counts and logs the events of a process, which has one instance. `clock` returns seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._counts = dict.fromkeys(SecurityEvent, 0)

@@ -1,0 +1,96 @@
+"""SQL that erases what is personal of people who have left, some days after they left.
+
+The row of an account is emptied at once when its owner leaves (users.py), and the listings go to the trash, where
+moderators can still look into a fraud. The steps here delete the rest for good: the listings with their pictures,
+replies and reports, the texts of the reports that the person made, their blocks and their sessions. The files of the
+pictures become abandoned in the same transaction (pictures.py), and are deleted after it.
+
+Messages and replies to other people's listings stay, because they are part of other people's conversations. The audit
+log stays as well: no row of it is ever changed. The row in `users` stays, empty, because all of these refer to it.
+
+Each step is a transaction that changes a bounded number of rows, so no lock is held for long. A user is marked as
+erased in the last one: a process that dies between two steps leaves the user to the next process.
+"""
+
+from __future__ import annotations
+
+from shared.postgres import Statement, Transaction
+
+MAX_LISTINGS = 50
+"""Listings that one step deletes. Each has at most `MAX_PICTURES` pictures."""
+MAX_ROWS = 500
+"""Rows of any other kind that one step changes."""
+
+_NEXT = Statement(
+    "erase_next",
+    """SELECT id FROM users WHERE erased_at IS NULL AND deleted_at <= now() - make_interval(days => $1)
+       ORDER BY deleted_at, id LIMIT 1""",
+    ("integer",),
+)
+# The listings that go next: those of whom these statements delete the replies and the reports first, because there may
+# be any number of them. ANY of an array, and not IN, so that the planner reads the rows by their index.
+_FIRST_LISTINGS = "SELECT l.id FROM listings l WHERE l.seller_id = $1 ORDER BY l.id LIMIT $2"
+_OF_FIRST_LISTINGS = """DELETE FROM {table} WHERE id = ANY (ARRAY(
+           SELECT one.id FROM ({listings}) AS listing CROSS JOIN LATERAL (
+               SELECT r.id FROM {table} r WHERE r.listing_id = listing.id LIMIT $3
+           ) AS one LIMIT $3))"""
+_REPLIES, _REPORTS = (
+    Statement(
+        f"erase_{table}",
+        _OF_FIRST_LISTINGS.format(table=table, listings=_FIRST_LISTINGS),
+        ("bigint", "integer", "integer"),
+    )
+    for table in ("replies", "reports")
+)
+_LISTINGS = Statement(
+    "erase_listings", f"DELETE FROM listings WHERE id = ANY (ARRAY({_FIRST_LISTINGS}))", ("bigint", "integer")
+)
+_REPORT_TEXTS = Statement(
+    "erase_report_texts",
+    """UPDATE reports SET text = NULL WHERE id = ANY (ARRAY(
+           SELECT id FROM reports WHERE reporter_id = $1 AND text IS NOT NULL LIMIT $2))""",
+    ("bigint", "integer"),
+)
+_BLOCKS = Statement(
+    "erase_blocks",
+    """DELETE FROM blocks WHERE blocker_id = $1 AND blocked_id = ANY (ARRAY(
+           SELECT blocked_id FROM blocks WHERE blocker_id = $1 LIMIT $2))""",
+    ("bigint", "integer"),
+)
+_SESSIONS = Statement(
+    "erase_sessions",
+    "DELETE FROM sessions WHERE id = ANY (ARRAY(SELECT id FROM sessions WHERE user_id = $1 LIMIT $2))",
+    ("bigint", "integer"),
+)
+_ERASED = Statement(
+    "erase_done",
+    """UPDATE users SET erased_at = now(), banned_at = NULL, banned_until = NULL, banned_by = NULL, ban_reason = NULL
+       WHERE id = $1""",
+    ("bigint",),
+)
+
+
+async def erase_some(transaction: Transaction, *, after_days: int) -> bool:
+    """Erase the next part of the person who left first, of those who left at least `after_days` ago.
+
+    Returns whether all of these people are erased, so that nothing is left to do.
+    """
+    user = await transaction.fetch_one(_NEXT, after_days)
+    if user is None:
+        return True
+    if await _erase_part(transaction, user[0]):
+        await transaction.execute(_ERASED, user[0])
+    return False
+
+
+async def _erase_part(transaction: Transaction, user_id: int) -> bool:
+    """Erase a bounded part of what the user has left behind. Returns whether it was the last part."""
+    for statement in (_REPLIES, _REPORTS):
+        if await transaction.execute(statement, user_id, MAX_LISTINGS, MAX_ROWS) == MAX_ROWS:
+            return False
+    if await transaction.execute(_LISTINGS, user_id, MAX_LISTINGS) == MAX_LISTINGS:
+        return False
+    for statement in (_REPORT_TEXTS, _BLOCKS, _SESSIONS):
+        if await transaction.execute(statement, user_id, MAX_ROWS) == MAX_ROWS:
+            return False
+    return True

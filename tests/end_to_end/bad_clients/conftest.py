@@ -1,0 +1,35 @@
+"""A gateway node with small limits for all tests of a module."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+import pytest_asyncio
+
+from shared.settings import Settings
+from tests.end_to_end.bad_clients.gateway import Gateway
+from tests.support.processes import Processes
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def gateway(deployment: Settings, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
+    settings = replace(
+        deployment,
+        rate_limits=True,
+        sends_per_second=50.0,
+        reads_per_second=1.0,
+        typings_per_second=1.0,
+        max_outbox_bytes=256 * 1024,
+        max_message_bytes=64 * 1024,
+        max_connections=400,
+        request_head_seconds=1.0,
+        longpoll_body_seconds=1.0,
+        max_longpoll_sessions_per_user=10,
+    )
+    processes = Processes(settings, tmp_path_factory.mktemp("processes"))
+    try:
+        yield Gateway(await processes.gateway(), settings)
+    finally:
+        await processes.stop()
