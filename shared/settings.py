@@ -193,9 +193,11 @@ class Settings:
     profiles_per_minute: int = 120
     """Profiles of users that one account reads."""
     max_searches: int = 3
-    """Searches of one API that run at once. Keep it well below `database_pool_size`."""
+    """Searches of one API that run at once; of one address at most one fewer, so that another's need not wait for them.
+    Keep it well below `database_pool_size`."""
     max_waiting_searches: int = 50
-    """Searches of one API that may wait for others; past it, clients are told to try again."""
+    """Searches of one API that may wait for others, half of them from one address; past it, clients are told to try
+    again."""
 
     pictures_url: str = ""
     """`file://...` or `s3://bucket/prefix`; empty: a folder in the data directory."""

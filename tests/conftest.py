@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.settings import Settings
+from tests.support.attack_figures import attack_figures
 from tests.support.examples import load_profile
 from tests.support.left_out import left_out
 from tests.support.order import in_order
@@ -33,7 +34,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say which tests this machine could not run, and why."""
+    """Say which tests this machine could not run, and why; and what attacks cost."""
+    for line in attack_figures(terminalreporter.stats):
+        terminalreporter.write_line(line)
     for line in left_out(terminalreporter.stats.get("skipped", [])):
         terminalreporter.write_line(line)
 

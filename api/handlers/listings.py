@@ -13,7 +13,9 @@ from api.problems import Forbidden, Invalid, NotFound, Unauthorized
 from api.schemas import answers
 from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, ListingsQuery
 from shared.access.actor import Actor
+from shared.access.addresses import counted_as
 from shared.access.policy import Action, may
+from shared.client_address import address_of
 from shared.domain.ids import MAX_ID
 from shared.domain.listings import CategoryNotFound, Sort
 from shared.repositories.listing_search import Position
@@ -41,7 +43,8 @@ async def find(call: Call) -> Json[Page[answers.Listing]]:
         return Json(front_page)
     call.services.rate_limits.search(call.request)
     viewer, search = Viewer.of(call.actor), call.services.listing_search
-    async with call.services.search_places.place():
+    address = counted_as(address_of(call.request, call.services.settings.trusted_proxies))
+    async with call.services.search_places.place(address):
         found = await search.find(filter, sort, viewer, after=after, limit=limit + 1)
     shown = await call.services.listings.read_many([position.id for position in found[:limit]], call.actor)
     last = found[limit - 1] if len(found) > limit else None

@@ -40,6 +40,16 @@ class Nginx(Listening):
     def output(self) -> str:
         return (self.directory / "output").read_text(encoding="utf-8")
 
+    def bytes_in_files(self) -> int:
+        """What nginx keeps of bodies in files below its folder, which is in memory. It removes their names at once."""
+        found = 0
+        for process in [self.process, *self.process.children(recursive=True)]:
+            for name in os.listdir(f"/proc/{process.pid}/fd"):
+                path = f"/proc/{process.pid}/fd/{name}"
+                if os.path.exists(path) and os.readlink(path).startswith(f"{self.directory}/body/"):
+                    found += os.stat(path).st_size
+        return found
+
     async def logged(self, path: str, count: int) -> list[dict[str, Any]]:
         """The log lines of at least `count` requests for a path; nginx logs a request when it has ended."""
         assert await child.happens(lambda: len(self._log(path)) >= count, LOG_SECONDS), self.output()

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
 from io import BytesIO
 
 import aiohttp
@@ -16,6 +13,7 @@ from aiohttp.test_utils import RawTestServer
 
 from tests.deployment.conftest import Deployment
 from tests.deployment.nginx import Nginx, find_nginx, running_nginx
+from tests.deployment.raw import PATIENCE_SECONDS, Raw, raw
 from tests.deployment.test_nginx import browser_at, listing
 from tests.support.client import Rest
 
@@ -26,54 +24,6 @@ PICTURE_BYTES = 10 * 1024**2
 SMALL_BODY_BYTES = 1280 * 1024
 """A little more than the largest body of a route that takes no picture."""
 PICTURES_AN_ADDRESS = 10
-PATIENCE_SECONDS = 20.0
-
-
-@dataclass
-class Raw:
-    """A connection on which a test writes whatever it likes."""
-
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-
-    async def send(self, head: Sequence[str], body: bytes = b"") -> None:
-        """Send the head of a request, and a beginning of its body. A server may refuse it at any moment."""
-        self.writer.write("\r\n".join([*head, "Host: localhost", "", ""]).encode() + body)
-        try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                await self.writer.drain()
-        except ConnectionError:
-            pass
-
-    async def answer(self) -> bytes:
-        """The first part of the answer, with its status and headers."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            return await self.reader.readuntil(b"\r\n\r\n")
-
-    @property
-    def is_answered(self) -> bool:
-        return bool(self.reader._buffer) or self.reader.at_eof()  # type: ignore[attr-defined]
-
-
-@asynccontextmanager
-async def raw(nginx: Nginx, address: str) -> AsyncIterator[Raw]:
-    """A connection from this address."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", nginx.port, local_addr=(address, 0))
-    try:
-        yield Raw(reader, writer)
-    finally:
-        writer.transport.abort()
-
-
-def bytes_in_files(nginx: Nginx) -> int:
-    """Returns how much nginx keeps in files below its folder. nginx removes their names at once."""
-    found = 0
-    for process in [nginx.process, *nginx.process.children(recursive=True)]:
-        for name in os.listdir(f"/proc/{process.pid}/fd"):
-            path = f"/proc/{process.pid}/fd/{name}"
-            if os.path.exists(path) and os.readlink(path).startswith(f"{nginx.directory}/body/"):
-                found += os.stat(path).st_size
-    return found
 
 
 async def bystander_is_served(nginx: Nginx) -> None:
@@ -107,7 +57,7 @@ async def test_bodies_that_never_end_cost_a_bounded_number_of_bytes(
         body *= 3 if "chunked" in length else 1
         await asyncio.gather(*(connection.send([f"POST {path} HTTP/1.1", length], body) for connection in connections))
         await bystander_is_served(nginx)
-        assert bytes_in_files(nginx) <= CONNECTIONS * SMALL_BODY_BYTES
+        assert nginx.bytes_in_files() <= CONNECTIONS * SMALL_BODY_BYTES
 
 
 async def test_pictures_that_never_end_are_not_kept_and_one_address_sends_only_a_few(deployment: Deployment) -> None:
@@ -134,7 +84,7 @@ async def test_pictures_that_never_end_are_not_kept_and_one_address_sends_only_a
         answers = [await connection.answer() for connection in refused]
         assert sum(answer.startswith(b"HTTP/1.1 429 ") for answer in answers) >= CONNECTIONS - PICTURES_AN_ADDRESS
         assert all(b"application/problem+json" in answer and b"\r\nRetry-After: " in answer for answer in answers)
-        assert bytes_in_files(nginx) == 0
+        assert nginx.bytes_in_files() == 0
 
 
 async def test_one_address_has_a_bounded_number_of_requests_under_way(deployment: Deployment) -> None:

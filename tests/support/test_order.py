@@ -10,7 +10,14 @@ import pytest
 from tests.support.order import LONGEST, TESTS, in_order
 
 SHORT = {"clients": 300, "protocol": 500}
-LONG = {"end_to_end/faults": 20, "end_to_end/browser": 20, "deployment": 20, "end_to_end": 40, "contracts": 5}
+LONG = {
+    "end_to_end/faults": 20,
+    "end_to_end/browser": 20,
+    "attacks": 10,
+    "deployment": 20,
+    "end_to_end": 40,
+    "contracts": 5,
+}
 
 
 def ordered(counts: dict[str, int]) -> list[Any]:

@@ -76,9 +76,7 @@ class LabServer:
 
     async def until_quiet(self) -> None:
         """Wait until nobody is connected any more, and no request is being handled."""
-        server = self._node.runner.server
-        assert server is not None
-        await self.until(lambda: not self.endpoint.connections and not server.connections)
+        await self.until(lambda: not self.endpoint.connections and not self._node.connections)
 
     async def close(self) -> None:
         for raw in self._raw:

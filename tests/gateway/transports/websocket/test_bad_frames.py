@@ -59,6 +59,9 @@ PROTOCOL_ERRORS = {
     "text within a fragmented message": frame(b"[", fin=False) + frame(HEARTBEAT),
     "a close of one byte": frame(b"\x03", CLOSE),
     "a close with an invalid code": frame((1005).to_bytes(2, "big"), CLOSE),
+    "a close with 1006": frame((1006).to_bytes(2, "big"), CLOSE),
+    "a text without a mask": frame(HEARTBEAT, masked=False),
+    "a length that is longer than it need be": frame(HEARTBEAT)[:1] + b"\xfe\x00\x05" + bytes(4) + b"x" * 5,
 }
 
 

@@ -1,0 +1,1 @@
+"""Attacks on a deployment of real processes behind nginx, and what somebody else notices of them."""
