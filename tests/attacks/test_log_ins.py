@@ -15,7 +15,7 @@ from tests.support.client import PASSWORD
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
-BURST = 150
+BURST = 50
 ADDRESSES = 4
 """All in one network."""
 BUSY = 3
