@@ -16,7 +16,7 @@ from gateway.presence.store_redis import RedisStore
 from gateway.revalidation import Revalidation
 from gateway.runtime.endpoint import Endpoint, new_node_id
 from gateway.transports.longpoll import LongPollTransport
-from gateway.transports.websocket import WebSocketTransport
+from gateway.transports.websockets import PATHS, WebSockets
 from shared.access.admission import Admission, Admit
 from shared.access.tokens import Tokens
 from shared.health import Health
@@ -30,6 +30,7 @@ from shared.repositories.users import UserRepository
 from shared.settings import Settings
 
 ENDPOINT = web.AppKey("endpoint", Endpoint)
+WEBSOCKETS = web.AppKey("websockets", WebSockets)
 
 MOST_SHARED = 500
 """The most listings or users that one statement looks up."""
@@ -37,9 +38,10 @@ MOST_SHARED = 500
 
 def add_socket(app: web.Application, endpoint: Endpoint, admit: Admit) -> None:
     """Serve the channel layer at `/socket`. The endpoint must run at least as long as the application."""
-    websocket = WebSocketTransport(endpoint, admit)
-    for path in ("/socket/websocket", "/socket/websocket/"):
-        app.router.add_route("*", path, websocket.handle)
+    websockets = app[WEBSOCKETS] = WebSockets(endpoint, admit)
+    for path in PATHS:
+        app.router.add_route("*", path, websockets.handle)
+    app.on_shutdown.append(websockets.end)
     longpoll = LongPollTransport(endpoint, admit)
     for path in ("/socket/longpoll", "/socket/longpoll/"):
         app.router.add_route("*", path, longpoll.handle)

@@ -1,6 +1,6 @@
 """Accepts TCP connections: at most as many as the node can hold, and only if their first request comes in time.
 
-aiohttp limits the size of a request's head, handles the rest of the request, and closes idle connections.
+gateway/transports/door.py decides who goes on with a connection: a WebSocket, or aiohttp.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from collections.abc import Callable
 from typing import ClassVar, cast
 
 from aiohttp import web
+
+from gateway.transports.door import Door, Hall
+from gateway.transports.websockets import WebSockets
 
 BACKLOG = 4096
 """Connections that may wait in the kernel: the clients of a dead node all come at once."""
@@ -28,28 +31,17 @@ _MAX_REFUSALS = 100
 
 
 async def listen(
-    server: web.Server, host: str, port: int, *, max_connections: int, head_seconds: float
+    server: web.Server, websockets: WebSockets, host: str, port: int, *, max_connections: int, head_seconds: float
 ) -> asyncio.Server:
     """Serve until the returned server is closed. Raises OSError if it cannot listen."""
-    loop = asyncio.get_running_loop()
     limit = min(max_connections, _descriptors() - RESERVED_DESCRIPTORS)
+    hall = Hall(server, websockets, head_seconds)
 
     def connected() -> asyncio.Protocol:
-        # The public `connections` would make a new list each time.
-        if len(server._connections) >= limit:
-            return _Refusal()
-        handler = server()
-        loop.call_later(head_seconds, _end_if_silent, handler)
-        return handler
+        return _Refusal() if hall.connections >= limit else Door(hall)
 
     factory: Callable[[], asyncio.Protocol] = connected
-    return await loop.create_server(factory, host, port, backlog=BACKLOG)
-
-
-def _end_if_silent(handler: web.RequestHandler) -> None:
-    # Only this private field of aiohttp counts requests whose head is complete.
-    if handler.transport is not None and not handler._request_count:
-        handler.force_close()
+    return await asyncio.get_running_loop().create_server(factory, host, port, backlog=BACKLOG)
 
 
 class _Refusal(asyncio.Protocol):

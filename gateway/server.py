@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from gateway.app import ENDPOINT, create_app
+from gateway.app import ENDPOINT, WEBSOCKETS, create_app
 from gateway.listener import listen
 from gateway.runtime.garbage import look_for_garbage_rarely
 from shared.logs import log_of
@@ -37,10 +37,11 @@ async def serve(settings: Settings) -> None:
         app,
         partial(
             listen,
+            websockets=app[WEBSOCKETS],
             host=settings.gateway_host,
             port=settings.gateway_port,
             max_connections=settings.max_connections,
-            head_seconds=settings.request_head_seconds,
+            head_seconds=min(settings.request_head_seconds, settings.keepalive_seconds),
         ),
         drain,
         name="GATEWAY",

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from aiohttp import web
+from typing import Protocol
+
+from multidict import MultiMapping
 
 from shared.access.addresses import Networks, client_address
 
 
-def address_of(request: web.Request, trusted: Networks) -> str:
+class Received(Protocol):
+    """The part of a request that says where it comes from."""
+
+    @property
+    def headers(self) -> MultiMapping[str]: ...
+    @property
+    def remote(self) -> str | None:
+        """The address of the peer, which may be a proxy."""
+
+
+def address_of(request: Received, trusted: Networks) -> str:
     """Returns the client's address; "" if it has none, as over a Unix socket."""
     forwarded = request.headers.getall("X-Forwarded-For", ()) if trusted else ()
     return client_address(request.remote, forwarded, trusted)

@@ -23,7 +23,6 @@ from shared.settings import InvalidSettings, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
-    from types import TracebackType
 
     import obstore
 
@@ -66,9 +65,7 @@ class PictureStorage:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:

@@ -30,7 +30,6 @@ from shared.logs import log_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
-    from types import TracebackType
 
     from shared.settings import Settings
 
@@ -112,9 +111,7 @@ class PictureWorkers:
         self._runners = [asyncio.create_task(_Runner(self._jobs, self._limits).run()) for _ in range(self._workers)]
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:

@@ -26,6 +26,8 @@ NOT_POLLED: Final = Close(1002, "not polled")
 """The client has not polled its long-poll session for too long."""
 NOT_JOINED: Final = Close(1002, "not joined")
 """A long-poll session replaced a lost one, and the client joined nothing in it."""
+PROTOCOL_ERROR: Final = Close(1002, "protocol error")
+"""The client sent a frame that RFC 6455 forbids."""
 INVALID_TEXT: Final = Close(1007, "not UTF-8")
 TOO_MANY_CRASHES: Final = Close(1008, "too many crashes")
 """Channels of the connection have crashed too often."""
@@ -33,6 +35,8 @@ BAD_FRAME: Final = Close(1011, "bad frame")
 """The client sent bytes that cannot be decoded."""
 DEEP_REFS: Final = Close(1011, "refs nested too deep")
 """The client sent refs nested so deep that no frame can carry them back."""
+TOO_LARGE: Final = Close(1009, "too large")
+"""The client began a message that is larger than `MAX_MESSAGE_BYTES`."""
 RESTARTING: Final = Close(1012, "restarting")
 """The node is stopping."""
 SLOW: Final = Close(1013, "too slow")

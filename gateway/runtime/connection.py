@@ -167,11 +167,14 @@ class Connection:
             elif seconds := self.allowance.seconds():
                 await asyncio.sleep(seconds)
 
+    @property
+    def is_busy(self) -> bool:
+        """True while a callback of a channel is running."""
+        return any(joined.server is not None and joined.server.is_busy for joined in self.session.topics.values())
+
     async def at_rest(self) -> None:
         """Returns when no callback of a channel is running."""
-        while not self.gone and any(
-            joined.server is not None and joined.server.is_busy for joined in self.session.topics.values()
-        ):
+        while not self.gone and self.is_busy:
             await self._callback_ended()
 
     async def _callback_ended(self) -> None:

@@ -171,17 +171,15 @@ class Roster:
             await asyncio.wait([leaving.ended for leaving in self._leaving])
             await asyncio.sleep(0)
 
-    async def farewell(self, leaving: Leaving) -> None:
-        """Returns when a closed connection has ended. Until then, its unread bytes count towards the total limit."""
+    def farewell(self, leaving: Leaving) -> None:
+        """Keep a closed connection until it has ended. Until then, its unread bytes count towards the total limit."""
         self._leaving.add(leaving)
-        try:
-            # The caller may be cancelled; the connection ends by itself.
-            await asyncio.shield(leaving.ended)
-        except asyncio.CancelledError:
+        leaving.ended.add_done_callback(lambda _: self._leaving.discard(leaving))
+
+    def cut(self) -> None:
+        """End all closed connections now, whatever their clients have not read."""
+        for leaving in self._leaving:
             leaving.cut()
-            raise
-        finally:
-            self._leaving.discard(leaving)
 
     # Events of users
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.protocol.messages import Binary, Frame
 
-_TEXT, _BINARY, _CLOSE = 0x81, 0x82, 0x88
+_TEXT, _BINARY, _CLOSE, _PONG = 0x81, 0x82, 0x88, 0x8A
 _MOST_OF_A_REASON = 123
 _SHORT_TEXT = tuple(bytes((_TEXT, size)) for size in range(126))
 
@@ -13,6 +13,11 @@ def close_frame(code: int, reason: bytes = b"") -> bytes:
     """Returns the last WebSocket frame of a connection (RFC 6455, 5.5.1). Cuts a reason after 123 bytes."""
     payload = code.to_bytes(2) + reason[:_MOST_OF_A_REASON]
     return bytes((_CLOSE, len(payload))) + payload
+
+
+def pong_frame(payload: bytes) -> bytes:
+    """Returns the answer to a ping (RFC 6455, 5.5.3). Its payload has at most 125 bytes."""
+    return bytes((_PONG, len(payload))) + payload
 
 
 def wire(frame: Frame) -> bytes:

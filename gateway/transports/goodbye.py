@@ -12,15 +12,21 @@ from typing import cast
 
 
 class Goodbye(asyncio.Protocol):
-    """Replaces a transport's protocol after the last write. Cuts the connection after `seconds`."""
+    """Replaces a transport's protocol after the last write. Cuts the connection after `seconds`.
 
-    def __init__(self, transport: asyncio.Transport, seconds: float) -> None:
+    `has_ended` is True if the client has sent its last byte: then the connection ends when the last write has.
+    """
+
+    def __init__(self, transport: asyncio.Transport, seconds: float, has_ended: bool = False) -> None:
         loop = asyncio.get_running_loop()
         self._transport = transport
         self._before = cast(asyncio.Protocol, transport.get_protocol())
         self.ended: asyncio.Future[None] = loop.create_future()
         transport.set_protocol(self)
         self._timer = loop.call_later(seconds, transport.abort)
+        if has_ended:
+            transport.close()
+            return
         with suppress(RuntimeError):
             # The previous protocol may have paused reading, in order not to read faster than it handles.
             transport.resume_reading()

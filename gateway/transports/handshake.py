@@ -4,27 +4,39 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from urllib.parse import parse_qsl
 
-from aiohttp import hdrs, web
+from aiohttp import hdrs
+from multidict import MultiMapping
 
 from gateway.protocol.serializer import Serializer, negotiate
+from gateway.transports.upgrade import SUBPROTOCOL
 from shared.access.addresses import forwarded_host
 from shared.access.origins import is_allowed
+from shared.client_address import Received
 from shared.logs import log_of
 from shared.refused_origins import RefusedOrigins
 from shared.settings import Settings
 
 _refused = RefusedOrigins(log_of(__name__))
 
-SUBPROTOCOL = "phoenix"
 TOKEN_SUBPROTOCOL_PREFIX = "base64url.bearer.phx."
 
 
-def query_of(request: web.Request) -> dict[str, str]:
-    """Returns the query's parameters by name. If a name occurs twice, the last one counts, as in Phoenix."""
-    return dict(parse_qsl(request.rel_url.raw_query_string, keep_blank_values=True))
+class Asking(Received, Protocol):
+    """The part of a request that says from which page it comes."""
+
+    @property
+    def host(self) -> str: ...
+
+
+def query_of(query: str) -> dict[str, str]:
+    """Returns the parameters of a raw query by name. If a name occurs twice, the last one counts, as in Phoenix."""
+    if "%" not in query and "+" not in query:
+        # Nothing is encoded. Then this is the same, and takes half the time.
+        return {name: value for name, _, value in (part.partition("=") for part in query.split("&") if part)}
+    return dict(parse_qsl(query, keep_blank_values=True))
 
 
 class Offer(NamedTuple):
@@ -39,12 +51,12 @@ class Offer(NamedTuple):
 _NOTHING_OFFERED = Offer(True, None)
 
 
-def subprotocols_of(request: web.Request) -> Offer:
+def subprotocols_of(headers: MultiMapping[str]) -> Offer:
     """Read the offered subprotocols. A client that offers any must offer `phoenix`: a token alone is no protocol."""
-    headers = request.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, None)
-    if headers is None:
+    lines = headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, None)
+    if lines is None:
         return _NOTHING_OFFERED
-    offered = [protocol.strip() for header in headers for protocol in header.split(",")]
+    offered = [protocol.strip() for line in lines for protocol in line.split(",")]
     tokens = [protocol for protocol in offered if protocol.startswith(TOKEN_SUBPROTOCOL_PREFIX)]
     token = _decoded(tokens[0].removeprefix(TOKEN_SUBPROTOCOL_PREFIX)) if len(tokens) == 1 else None
     return Offer(SUBPROTOCOL in offered, token)
@@ -64,7 +76,7 @@ def serializer_of(query: dict[str, str]) -> Serializer | None:
     return negotiate(query.get("vsn"))
 
 
-def origin_is_allowed(request: web.Request, settings: Settings) -> bool:
+def origin_is_allowed(request: Asking, settings: Settings) -> bool:
     """True if a page of the request's origin may connect. Clients other than browsers send no origin, and may."""
     origin = request.headers.get(hdrs.ORIGIN)
     if is_allowed(

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from aiohttp import web
-
 from gateway.runtime.endpoint import Endpoint
 from gateway.runtime.refusals import EVENTS, REASONS_OF_USERS
 from shared.access.addresses import network_of
-from shared.client_address import address_of
+from shared.client_address import Received, address_of
 from shared.logs import log_of
 from shared.security_events import SecurityEvent
 
 log = log_of(__name__)
 
 
-def tell_refused(endpoint: Endpoint, request: web.Request, reason: str, user_id: int | None = None) -> None:
+def tell_refused(endpoint: Endpoint, request: Received, reason: str, user_id: int | None = None) -> None:
     """Count and log the refusal. `reason` is one of REFUSALS; `user_id` is the user's, if the token names one."""
     endpoint.counts.refused.labels(reason).inc()
     if reason not in REASONS_OF_USERS:

@@ -75,7 +75,8 @@ def name_fault(name: str) -> str | None:
 def sounds_like_staff(name: str) -> bool:
     """True if the name, or a word of it, looks like one that only the staff may have."""
     apart = "".join(f" {one}" if one.isupper() and not before.isupper() else one for before, one in _pairs(name))
-    words = {word for text in (name, apart) for word in _WORD_ENDS.split(text)}
+    # Some signs are written for letters, and others end a word.
+    words = {word for text in (name, apart) for word in (*text.split(), *_WORD_ENDS.split(text))}
     # A number behind a word is no letter: Admin1.
     folded = {skeleton(form) for word in words for form in (word, word.strip("0123456789"))}
     joined = skeleton(_WORD_ENDS.sub("", name))

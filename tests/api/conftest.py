@@ -81,6 +81,18 @@ class Api:
         response = await self.client.request(method, path, json=json, headers=headers, **more)
         return await checked(response, status)
 
+    async def every_page(self, path: str, *, who: Person | None = None, limit: int = 2) -> list[Any]:
+        """The items of all pages of a list, of which no page has more than `limit`."""
+        found: list[Any] = []
+        params = {"limit": str(limit)}
+        while True:
+            answer = await self.call("GET", path, 200, who=who, params=params)
+            assert len(answer["data"]) <= limit
+            found += answer["data"]
+            if answer["next_cursor"] is None:
+                return found
+            params["cursor"] = answer["next_cursor"]
+
     async def register(self, name: str = "Somebody", role: Role = Role.USER) -> Person:
         self._count += 1
         body = {"email": f"person{self._count}@example.com", "password": PASSWORD, "name": name}

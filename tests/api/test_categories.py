@@ -51,14 +51,7 @@ async def test_pages_of_categories_are_ordered_by_name(api: Api) -> None:
     moderator = await api.register(role=Role.MODERATOR)
     for name in ("beta", "Delta", "alpha", "Gamma", "epsilon"):
         await api.call("POST", "/api/categories", 201, who=moderator, json={"name": name})
-    seen: list[str] = []
-    params = {"limit": "2"}
-    while True:
-        answer = await api.call("GET", "/api/categories", 200, params=params)
-        seen += [one["name"] for one in answer["data"]]
-        if answer["next_cursor"] is None:
-            break
-        params["cursor"] = answer["next_cursor"]
+    seen = [one["name"] for one in await api.every_page("/api/categories")]
     assert seen == ["alpha", "beta", "Delta", "epsilon", "Gamma"]
 
 

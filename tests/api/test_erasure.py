@@ -15,7 +15,7 @@ AGES = "UPDATE users SET deleted_at = deleted_at - interval '30 days' WHERE id =
 async def test_the_listings_and_picture_files_of_who_left_are_deleted_for_good_and_no_others(
     api: Api, rows: Rows, settings: Settings
 ) -> None:
-    leaver, admin = await api.register("Leaver"), await api.register("Admin", Role.ADMIN)
+    leaver, admin = await api.register("Leaver"), await api.register("Ada", Role.ADMIN)
     category_id = await rows.category()
     listing_id, other_id = [await rows.listing(who.id, category_id) for who in (leaver, admin)]
     for _ in range(2):
@@ -46,9 +46,12 @@ async def test_a_picture_that_is_stored_while_its_owner_leaves_is_deleted_too(
     await upload(api, listing_id, leaver)
     pictures = api.client.app[SERVICES].pictures
     # Another upload has recorded its keys and stored one file. Then the account goes, and the process dies.
-    await pictures.expect(["stray", "stray-thumbnail"], 600)
-    folder = files(settings)[0].parent
-    (folder / "stray").write_bytes(b"half")
+    stray, thumbnail = (f"ab/{number:040x}.jpg" for number in range(2))
+    await pictures.expect([stray, thumbnail], 600)
+    file = settings.data_directory / "pictures" / stray
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(b"half")
+    assert len(files(settings)) == 3
     await api.call("DELETE", "/api/me", 204, who=leaver, json={"current_password": PASSWORD})
     await rows.execute(AGES, leaver.id)
     await api.client.app[SERVICES].chores.do()

@@ -20,15 +20,7 @@ async def found(api: Api, query: str, **more: Any) -> list[int]:
 
 
 async def every_page(api: Api, query: str, limit: int) -> list[int]:
-    seen: list[int] = []
-    params = {"limit": str(limit)}
-    while True:
-        answer = await api.call("GET", f"/api/listings?{query}", 200, params=params)
-        assert len(answer["data"]) <= limit
-        seen += [one["id"] for one in answer["data"]]
-        if answer["next_cursor"] is None:
-            return seen
-        params["cursor"] = answer["next_cursor"]
+    return [one["id"] for one in await api.every_page(f"/api/listings?{query}", limit=limit)]
 
 
 @pytest.fixture

@@ -9,18 +9,10 @@ import pytest
 
 from api.problems import Problem
 from shared.domain.users import Role
-from shared.postgres import Database, Statement
 from shared.settings import Settings
 from tests.api.conftest import Api, Broadcasts
 from tests.api.rows import Rows
-
-
-async def stored(settings: Settings) -> list[tuple[Any, ...]]:
-    database = await Database.connect(settings)
-    try:
-        return await database.fetch(Statement("", "SELECT id, from_id, to_id, text FROM messages ORDER BY id"))
-    finally:
-        await database.close()
+from tests.support.database import sent_messages
 
 
 async def test_a_message_is_stored_answered_and_broadcast_to_both(
@@ -36,7 +28,7 @@ async def test_a_message_is_stored_answered_and_broadcast_to_both(
     )
     assert answer["inserted_at"].endswith("Z")
     assert broadcasts.seen == [("private_chat:2", "send", answer), ("private_chat:1", "send", answer)]
-    assert await stored(settings) == [(answer["id"], 1, 2, "Hey \U0001f697")]
+    assert sent_messages(settings.database_url, 1, 2) == [(answer["id"], 1, 2, "Hey \U0001f697")]
 
 
 async def test_a_message_to_oneself_is_broadcast_once(api: Api, broadcasts: Broadcasts) -> None:
@@ -84,7 +76,7 @@ async def test_a_wrong_message_is_refused_and_not_stored(
     body = {"to": other.id, "message": "Hi", **change}
     problem = await api.call("POST", "/api/messages", 422, who=someone, json=body)
     assert set(problem["errors"]) == {field}
-    assert not await stored(settings)
+    assert not sent_messages(settings.database_url, 1, 2)
     assert not broadcasts.seen
 
 
@@ -109,7 +101,7 @@ async def test_a_repeated_client_ref_is_answered_with_the_first_message(api: Api
     )
     assert len({answer["id"] for answer in answers}) == 1
     await api.call("POST", "/api/messages", 201, who=other, json={**body, "to": someone.id})
-    assert len(await stored(settings)) == 3
+    assert len(sent_messages(settings.database_url, 1, 2)) == 3
 
 
 async def test_pages_of_messages_after_an_id_are_oldest_first(api: Api) -> None:

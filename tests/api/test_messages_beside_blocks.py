@@ -22,7 +22,7 @@ STORED = "SELECT count(*) FROM messages"
 
 @pytest.fixture
 async def people(api: Api) -> tuple[Person, Person, Person]:
-    return await api.register("Admin", Role.ADMIN), await api.register("Ann"), await api.register("Bob")
+    return await api.register("Ada", Role.ADMIN), await api.register("Ann"), await api.register("Bob")
 
 
 async def end(api: Api, how: str, people: tuple[Person, Person, Person]) -> None:

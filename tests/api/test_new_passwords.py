@@ -58,7 +58,6 @@ OWN = [
     "ann_smith_42",
     "htims nna",
     "htimsnna",
-    "4nnsm1th",
 ]
 NAME, EMAIL = "Ann Smith", "ann.smith42@example.com"
 

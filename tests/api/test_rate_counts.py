@@ -17,6 +17,8 @@ from shared.settings import Settings
 from tests.api.attempts import guesses, refused, registration
 from tests.api.conftest import Api, MakeApi
 from tests.support.cluster import running_cluster
+from tests.support.proxy import Proxy
+from tests.support.silent import silent_server
 from tests.support.waiting import until
 
 
@@ -82,61 +84,29 @@ async def test_after_an_outage_redis_counts_again(
     caplog.set_level(logging.INFO, "api.rate_counts")
     monkeypatch.setattr(rate_counts, "RETRY_SECONDS", 0.05)
     url = urlsplit(settings.redis_url)
-    is_away = True
-
-    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if is_away:
-            writer.close()
-            return
-        opening = (
-            asyncio.open_unix_connection(url.path)
-            if url.scheme == "unix"
-            else asyncio.open_connection(url.hostname, url.port)
-        )
-        far_reader, far_writer = await opening
-        await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
-
-    proxy = await asyncio.start_server(pass_on, "127.0.0.1", 0)
-    try:
-        port = proxy.sockets[0].getsockname()[1]
-        api = await make_api(redis_url=f"redis://127.0.0.1:{port}/0", writes_per_account_minute=1)
+    async with Proxy(url.path if url.scheme == "unix" else url.port or 6379) as proxy:
+        proxy.refuses = True
+        api = await make_api(redis_url=f"redis://127.0.0.1:{proxy.port}/0", writes_per_account_minute=1)
         someone = await api.register()
         await api.call("PATCH", "/api/me", 200, who=someone, json={"name": "Name"})
         assert [one for one in caplog.messages if "rate limits" in one] == ["rate limits counted in this process"]
-        is_away = False
+        proxy.refuses = False
         await until(lambda: "rate limits counted in Redis again" in caplog.messages)
         other = await make_api(writes_per_account_minute=1)
         await api.call("PATCH", "/api/me", 200, who=someone, json={"name": "Name"})
         await refused(other, "PATCH", "/api/me", json={"name": "Name"}, headers=someone.headers)
-    finally:
-        # From Python 3.12 on, waiting for the end of the server would wait for the API's open connections.
-        proxy.close()
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65536):
-        writer.write(data)
-    writer.close()
 
 
 async def test_a_redis_that_does_not_answer_delays_only_one_request(
     make_api: MakeApi, caplog: pytest.LogCaptureFixture
 ) -> None:
-    silent = await asyncio.start_server(_never_answer, "127.0.0.1", 0)
-    port = silent.sockets[0].getsockname()[1]
-    async with silent:
+    with silent_server() as port:
         api = await make_api(redis_url=f"redis://127.0.0.1:{port}/0", registrations_per_minute=5)
         for number in range(5):
             await api.call("POST", "/api/register", 201, json=registration(number))
         await refused(api, "POST", "/api/register", json=registration(5))
         # A request that waits in vain writes this line.
         assert caplog.messages.count("rate limits counted in this process") == 1
-
-
-async def _never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while await reader.read(1000):
-        pass
-    writer.close()
 
 
 async def test_keys_have_the_prefix_expire_and_name_no_person(api: Api, settings: Settings) -> None:

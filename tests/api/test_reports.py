@@ -10,20 +10,9 @@ import pytest
 
 from shared.domain.users import Role
 from shared.settings import Settings
-from tests.api.conftest import Api, Person
+from tests.api.conftest import Api
 from tests.api.rows import Rows
 from tests.support.roles import as_owner
-
-
-async def pages(api: Api, path: str, who: Person, limit: int) -> list[Any]:
-    found: list[Any] = []
-    params = {"limit": str(limit)}
-    while True:
-        answer = await api.call("GET", path, 200, who=who, params=params)
-        found += answer["data"]
-        if answer["next_cursor"] is None:
-            return found
-        params["cursor"] = answer["next_cursor"]
 
 
 async def test_a_user_can_report_a_listing_once(api: Api, rows: Rows) -> None:
@@ -78,7 +67,7 @@ async def test_the_queue_has_the_most_reported_listing_first_and_no_resolved_rep
     for listing_id, reporters in zip(listings, (1, 3, 2), strict=True):
         for user in users[:reporters]:
             await api.call("POST", f"/api/listings/{listing_id}/reports", 201, who=user, json={"reason": "spam"})
-    queue = await pages(api, "/api/reports", moderator, limit=2)
+    queue = await api.every_page("/api/reports", who=moderator, limit=2)
     assert [report["listing"]["id"] for report in queue] == [2, 2, 2, 3, 3, 1]
     assert [report["report_count"] for report in queue] == [3, 3, 3, 2, 2, 1]
     assert queue[0]["reporter"] == {"id": users[0].id, "name": "User 0"}
@@ -87,7 +76,7 @@ async def test_the_queue_has_the_most_reported_listing_first_and_no_resolved_rep
         resolved = await api.call("PUT", f"/api/reports/{report['id']}/resolved", 200, who=moderator)
         assert resolved["resolved_by"] == moderator.id
         assert resolved == await api.call("PUT", f"/api/reports/{report['id']}/resolved", 200, who=moderator)
-    queue = await pages(api, "/api/reports", moderator, limit=100)
+    queue = await api.every_page("/api/reports", who=moderator, limit=100)
     assert [report["listing"]["id"] for report in queue] == [3, 3, 1, 2]
 
 
@@ -122,7 +111,7 @@ async def test_the_log_has_actor_action_target_time_and_reason_newest_first(api:
     await api.call("PUT", f"/api/users/{user.id}/role", 200, who=admin, json={"role": "moderator"})
     for _ in range(2):
         await api.call("PUT", f"/api/reports/{report['id']}/resolved", 200, who=moderator)
-    log = await pages(api, "/api/audit", admin, limit=1)
+    log = await api.every_page("/api/audit", who=admin, limit=1)
     assert [(act["actor"]["name"], act["action"], act["target"]["type"], act["target"]["id"]) for act in log] == [
         ("Mona", "report_resolve", "report", report["id"]),
         ("Root", "role_change", "user", user.id),

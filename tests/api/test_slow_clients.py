@@ -8,17 +8,13 @@ import pytest
 
 from tests.api.conftest import PASSWORD, MakeApi
 from tests.support.processes import Processes
+from tests.support.slow_heads import is_closed_unanswered
 
 
 @pytest.mark.parametrize("said", [b"", b"GET /health/live HT", b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Slow: "])
 async def test_a_connection_without_a_complete_request_head_is_closed(processes: Processes, said: bytes) -> None:
     node = await processes.api(KEEPALIVE_SECONDS="0.3")
-    reader, writer = await asyncio.open_connection("127.0.0.1", node.port)
-    writer.write(said)
-    async with asyncio.timeout(10):
-        assert await reader.read() == b""
-    writer.close()
-    await writer.wait_closed()
+    assert await is_closed_unanswered(node.port, said)
 
 
 async def test_a_body_that_does_not_arrive_is_408_and_closes_the_connection(

@@ -94,15 +94,7 @@ async def test_pages_of_the_trash_are_latest_first(api: Api, rows: Rows) -> None
         await api.call("DELETE", f"/api/listings/{listing_id}", 204, who=seller)
     await api.call("DELETE", f"/api/categories/{later_gone}", 204, who=moderator)
     expected = [*reversed(three), *reversed(one), *reversed(two)]
-    seen: list[int] = []
-    params = {"limit": "2"}
-    while True:
-        answer = await api.call("GET", "/api/trash", 200, who=moderator, params=params)
-        seen += [listing["id"] for listing in answer["data"]]
-        if answer["next_cursor"] is None:
-            break
-        params["cursor"] = answer["next_cursor"]
-    assert seen == expected
+    assert [listing["id"] for listing in await api.every_page("/api/trash", who=moderator)] == expected
     await api.call("GET", "/api/trash?cursor=x", 422, who=moderator)
 
 

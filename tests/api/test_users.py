@@ -198,13 +198,6 @@ async def test_pages_of_blocks_are_latest_first(api: Api) -> None:
     others = [await api.register(f"Other {number}") for number in range(5)]
     for other in others:
         await api.call("PUT", f"/api/users/{other.id}/block", 200, who=someone)
-    seen: list[int] = []
-    params = {"limit": "2"}
-    while True:
-        answer = await api.call("GET", "/api/me/blocks", 200, who=someone, params=params)
-        seen += [one["id"] for one in answer["data"]]
-        if answer["next_cursor"] is None:
-            break
-        params["cursor"] = answer["next_cursor"]
-    assert seen == [other.id for other in reversed(others)]
+    seen = await api.every_page("/api/me/blocks", who=someone)
+    assert [one["id"] for one in seen] == [other.id for other in reversed(others)]
     await api.call("GET", "/api/me/blocks?cursor=WzEsMl0", 422, who=someone)

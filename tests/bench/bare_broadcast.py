@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 
 import msgspec
-import uvloop
 from aiohttp import WSMsgType, web
+
+from tests.bench.bare_server import main
 
 _decode, _encode = msgspec.json.Decoder().decode, msgspec.json.Encoder().encode
 _transports: set[asyncio.WriteTransport] = set()
@@ -30,16 +30,5 @@ async def write_to_all(request: web.Request) -> web.StreamResponse:
     return socket
 
 
-async def serve(port: int) -> None:
-    app = web.Application()
-    app.router.add_get("/socket/websocket", write_to_all)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port, backlog=4096).start()
-    await asyncio.Event().wait()
-
-
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, required=True)
-    uvloop.run(serve(parser.parse_args().port))
+    main(web.get("/socket/websocket", write_to_all))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-
 import msgspec
-import uvloop
 from aiohttp import WSMsgType, web
+
+from tests.bench.bare_server import main
 
 _decode, _encode = msgspec.json.Decoder().decode, msgspec.json.Encoder().encode
 
@@ -26,16 +24,5 @@ async def echo(request: web.Request) -> web.StreamResponse:
     return socket
 
 
-async def serve(port: int) -> None:
-    app = web.Application()
-    app.router.add_get("/socket/websocket", echo)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port, backlog=4096).start()
-    await asyncio.Event().wait()
-
-
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, required=True)
-    uvloop.run(serve(parser.parse_args().port))
+    main(web.get("/socket/websocket", echo))

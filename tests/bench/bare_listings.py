@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 
 import aiopg
 import uvloop
@@ -12,6 +11,7 @@ from aiohttp import web
 from shared.domain.ids import MAX_ID
 from shared.postgres.address import resolved
 from shared.repositories.listings import READ_FOR_ANYONE, front_page_statement
+from tests.bench import bare_server
 
 LIMIT = 20
 FRONT_PAGE = front_page_statement(LIMIT + 1)
@@ -43,13 +43,7 @@ async def serve(port: int, database_url: str) -> None:
             rows = await cursor.fetchall()
         return web.Response(body=rows[0][0].encode(), content_type="application/json")
 
-    app = web.Application()
-    app.router.add_get("/api/listings", page)
-    app.router.add_get("/api/listings/{id}", one)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
-    await asyncio.Event().wait()
+    await bare_server.serve(port, [web.get("/api/listings", page), web.get("/api/listings/{id}", one)])
 
 
 if __name__ == "__main__":

@@ -27,6 +27,12 @@ class Deployment:
     nginx: Nginx
     processes: Processes
 
+    @property
+    def process_ids(self) -> list[int]:
+        """The ids of all processes: nginx with its workers, gateways and APIs."""
+        workers = [worker.pid for worker in self.nginx.process.children()]
+        return [self.nginx.process.pid, *workers, *(node.pid for node in (*self.gateways, *self.apis))]
+
     async def replace_gateway(self, number: int) -> None:
         """Stop a gateway as a deployment does, and start another in its place."""
         assert await self.gateways[number].stop() == 0

@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 
 from development import child
+from tests.support.address import Listening
 from tests.support.ports import free_port
 from tests.support.scratch import scratch_directory
 
@@ -28,21 +29,13 @@ def find_nginx() -> str | None:
     return shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
 
 
-class Nginx:
+class Nginx(Listening):
     """One running nginx; `output` is the whole text that it wrote."""
 
     def __init__(self, directory: Path, port: int, process_id: int) -> None:
         self.port = port
         self.directory = directory
         self.process = psutil.Process(process_id)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def socket_url(self) -> str:
-        return f"ws://127.0.0.1:{self.port}/socket/websocket"
 
     def output(self) -> str:
         return (self.directory / "output").read_text(encoding="utf-8")

@@ -29,9 +29,9 @@ from shared.postgres import Database, Statement
 from shared.pubsub.memory import MemoryBroker
 from shared.settings import Settings
 from tests.api.rows import Rows
-from tests.end_to_end.faults.load import add_users
 from tests.gateway.nodes import Client, start_node
 from tests.support.client import Rest, Socket
+from tests.support.database import add_users
 from tests.support.node_tests import run_tests
 from tests.support.processes import CHECKOUT, Processes, base_environment, environment_of
 from tests.support.roles import as_owner
@@ -133,9 +133,13 @@ async def test_a_field_of_a_listing_needs_a_column_and_one_line(changed: Changed
         for colour, found in (("red", [made["id"]]), ("blue", [])):
             page = await rest.call("GET", "/api/listings", 200, colour=colour)
             assert [one["id"] for one in page["data"]] == found
-        for change in ("blue", None):
-            changed_listing = await rest.call("PATCH", path, 200, who=seller, body={"colour": change})
-            assert changed_listing["colour"] == change
+        gateway = await changed.processes.gateway()
+        async with await Socket.connect(gateway.socket_url, seller.token) as socket:
+            assert (await socket.join(f"listing:{made['id']}"))["status"] == "ok"
+            for change in ("blue", None):
+                changed_listing = await rest.call("PATCH", path, 200, who=seller, body={"colour": change})
+                assert changed_listing["colour"] == change
+                assert (await socket.event("listing_updated"))["colour"] == change
         too_long = {"colour": "x" * (MAX_SHORT_TEXT_LENGTH + 1)}
         problem = await rest.call("PATCH", path, 422, who=seller, body=too_long)
         assert problem["errors"] == {"colour": [f"Longer than {MAX_SHORT_TEXT_LENGTH} characters."]}

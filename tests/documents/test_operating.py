@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
 import aiohttp
-import psycopg2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from shared.postgres.schema import apply_schema
 from shared.settings import Settings
 from tests.documents.settings_table import GUIDE, in_guide, table
+from tests.support.database import query
 from tests.support.processes import Processes
 from tests.support.roles import as_owner
 from tests.support.servers import Servers
@@ -60,15 +59,15 @@ async def test_exactly_the_existing_metrics_are_explained(processes: Processes) 
 def test_the_commands_of_the_guide_restore_a_backup(servers: Servers, tmp_path: Path) -> None:
     with servers.database() as processes:
         original = as_owner(processes)
-        execute(original, "INSERT INTO categories (name, visibility) VALUES ('Vans', 'public')")
+        query(original, "INSERT INTO categories (name, visibility) VALUES ('Vans', 'public')")
         run(r"^pg_dump .*$", original, tmp_path)
     with servers.empty_database() as processes:
         copy = as_owner(processes)
         run(r"^pg_restore .*$", copy, tmp_path)
-        assert execute(copy, "SELECT name FROM categories WHERE name = 'Vans'") == [("Vans",)]
+        assert query(copy, "SELECT name FROM categories WHERE name = 'Vans'") == [("Vans",)]
         # The restored database knows that its schema is up to date.
         assert run_here(apply_schema(Settings(database_url=copy))) is False
-        assert execute(processes, "UPDATE categories SET name = 'Campers' RETURNING name") == [("Campers",)]
+        assert query(processes, "UPDATE categories SET name = 'Campers' RETURNING name") == [("Campers",)]
 
 
 def run(command: str, database_url: str, directory: Path) -> None:
@@ -79,9 +78,3 @@ def run(command: str, database_url: str, directory: Path) -> None:
     programs = Path(spec.origin).parent / "pginstall" / "bin"
     environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "DATABASE_URL": database_url}
     subprocess.run(["sh", "-e", "-c", line], cwd=directory, env=environment, check=True)
-
-
-def execute(database_url: str, sql: str) -> list[tuple[object, ...]]:
-    with closing(psycopg2.connect(database_url)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute(sql)
-        return cursor.fetchall() if cursor.description else []

@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import aiohttp
-import psycopg2
 import pytest
 
 from shared.access.tokens import Tokens
@@ -14,22 +13,12 @@ from shared.domain.users import Role
 from shared.settings import Settings
 from tests.end_to_end.conftest import Daveslist
 from tests.support.client import Person, Socket
+from tests.support.database import sent_messages
 from tests.support.secret import JWT_SECRET
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 OK = {"status": "ok", "response": {}}
-
-
-def stored(settings: Settings, person: Person) -> list[tuple[Any, ...]]:
-    """The rows of the messages that a person sent."""
-    connection = psycopg2.connect(settings.database_url)
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT from_id, to_id, text FROM messages WHERE from_id = %s ORDER BY id", (person.id,))
-            return list(cursor.fetchall())
-    finally:
-        connection.close()
 
 
 async def connected(daveslist: Daveslist, person: Person, node: int, params: Any = None) -> Socket:
@@ -60,8 +49,10 @@ async def test_a_message_reaches_the_other_node_and_the_database(daveslist: Dave
         }
         await bobs.push(bob.topic, "send", {"to": ann.id, "message": "It is."})
         assert (await anns.event("send"))["message"] == "It is."
-    assert stored(deployment, ann) == [(ann.id, bob.id, "Is it still there? ✓")]
-    assert stored(deployment, bob) == [(bob.id, ann.id, "It is.")]
+    assert [row[1:] for row in sent_messages(deployment.database_url, ann.id)] == [
+        (ann.id, bob.id, "Is it still there? ✓")
+    ]
+    assert [row[1:] for row in sent_messages(deployment.database_url, bob.id)] == [(bob.id, ann.id, "It is.")]
 
 
 async def test_every_device_of_a_user_sees_incoming_and_outgoing(daveslist: Daveslist) -> None:
@@ -140,7 +131,7 @@ async def test_a_send_repeated_by_another_connection_or_by_rest_is_one_message(
         three = await daveslist.rest.call("POST", "/api/messages", 201, who=ann, body=payload)
         assert one == two
         assert three["id"] == one["response"]["id"]
-    assert len(stored(deployment, ann)) == 1
+    assert len(sent_messages(deployment.database_url, ann.id)) == 1
 
 
 async def test_typing_reaches_the_other_user_unless_they_block_the_sender(daveslist: Daveslist) -> None:
@@ -215,7 +206,7 @@ async def test_a_wrong_send_is_answered_with_its_reason_and_stores_nothing(
             assert answer["response"]["reason"] == "invalid message"
             assert list(answer["response"]["errors"]) == [response]
         assert (await socket.push(ann.topic, "typing", {"to": str(bob.id)}))["status"] == "ok"
-    assert stored(deployment, ann) == []
+    assert sent_messages(deployment.database_url, ann.id) == []
 
 
 async def test_a_user_can_join_only_their_own_topic(daveslist: Daveslist) -> None:

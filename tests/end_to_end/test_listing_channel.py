@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg2
 import pytest
 import pytest_asyncio
 
 from shared.settings import Settings
 from tests.end_to_end.conftest import Daveslist
 from tests.support.client import Person, Socket
+from tests.support.database import query
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -33,13 +33,8 @@ async def market(daveslist: Daveslist, deployment: Settings) -> AsyncIterator[Ma
     rest = daveslist.rest
     moderator, admin = await rest.register("Mona"), await rest.register("Ada")
     seller, buyer = await rest.register("Seller"), await rest.register("Buyer")
-    connection = psycopg2.connect(deployment.database_url)
-    try:
-        with connection, connection.cursor() as cursor:
-            cursor.execute("UPDATE users SET role = 'moderator' WHERE id = %s", (moderator.id,))
-            cursor.execute("UPDATE users SET role = 'admin' WHERE id = %s", (admin.id,))
-    finally:
-        connection.close()
+    for person, role in ((moderator, "moderator"), (admin, "admin")):
+        query(deployment.database_url, "UPDATE users SET role = %s WHERE id = %s", role, person.id)
     body = {"name": "Saloons", "visibility": "public"}
     category = await rest.call("POST", "/api/categories", 201, who=moderator, body=body)
     yield Market(moderator, admin, seller, buyer, category["id"])

@@ -6,19 +6,19 @@ import asyncio
 import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 import pytest
 
 from shared.settings import Settings
 from tests.end_to_end.conftest import Daveslist
-from tests.end_to_end.faults.proxy import Proxy
 from tests.support.client import Person
+from tests.support.database import query, sent_messages
 from tests.support.node import find_node
+from tests.support.proxy import Proxy
 
 pytestmark = [pytest.mark.servers, pytest.mark.asyncio(loop_scope="module")]
 
@@ -95,22 +95,19 @@ def client(name: str, person: Person, *urls: str, **options: Any) -> dict[str, A
     return {"name": name, "user": person.id, "token": person.token, "urls": given, **options}
 
 
-def stored(settings: Settings, *people: Person) -> list[str]:
+def sent_texts(settings: Settings, *people: Person) -> list[str]:
     """The texts of the messages that these people sent."""
-    with closing(psycopg2.connect(settings.database_url)) as connection, connection.cursor() as cursor:
-        ids = [person.id for person in people]
-        cursor.execute("SELECT text FROM messages WHERE from_id = ANY (%s) ORDER BY id", (ids,))
-        return [row[0] for row in cursor.fetchall()]
+    return [text for *_, text in sent_messages(settings.database_url, *(person.id for person in people))]
 
 
 def store(settings: Settings, sender: Person, to: Person, texts: Sequence[str]) -> None:
     """Store messages that were sent an hour ago."""
-    with closing(psycopg2.connect(settings.database_url)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute(
-            """INSERT INTO messages (from_id, to_id, text, inserted_at)
-               SELECT %s, %s, unnest(%s), now() - interval '1 h'""",
-            (sender.id, to.id, list(texts)),
-        )
+    query(
+        settings.database_url,
+        """INSERT INTO messages (from_id, to_id, text, inserted_at)
+           SELECT %s, %s, unnest(%s), now() - interval '1 h'""",
+        *(sender.id, to.id, list(texts)),
+    )
 
 
 async def two(daveslist: Daveslist) -> tuple[Person, Person]:
@@ -133,7 +130,7 @@ async def test_two_clients_on_two_nodes_chat(daveslist: Daveslist, deployment: S
         assert refused["failed"] == "user not found"
         refused = await the_clients.answer("ann", await the_clients.send("ann", bob, " "))
         assert (refused["failed"], list(refused["errors"])) == ("invalid message", ["message"])
-    assert stored(deployment, ann, bob) == ["Hey How are you", "Fine."]
+    assert sent_texts(deployment, ann, bob) == ["Hey How are you", "Fine."]
 
 
 async def test_two_devices_of_a_user_on_two_nodes_show_incoming_and_outgoing_messages(daveslist: Daveslist) -> None:
@@ -193,7 +190,7 @@ async def test_a_client_whose_node_is_killed_goes_on_at_another_node_and_misses_
         await the_clients.answer("ann", kept)
         await the_clients.caught_up("ann", times=2)
         await the_clients.until(lambda: len(the_clients.texts("ann")) == len(the_clients.texts("bob")) == 3)
-    assert sorted(stored(deployment, ann, bob)) == [
+    assert sorted(sent_texts(deployment, ann, bob)) == [
         "before",
         "handed in while nothing is connected",
         "sent while ann is away",
@@ -217,4 +214,4 @@ async def test_a_send_whose_answer_was_lost_is_repeated_and_stored_once(
         answer = await the_clients.answer("ann", ref)
         assert answer["stored"]["id"] == the_clients.all("bob", "message")[0]["id"]
         await the_clients.until(lambda: the_clients.texts("ann") == ["did you get this?"])
-    assert stored(deployment, ann) == ["did you get this?"]
+    assert sent_texts(deployment, ann) == ["did you get this?"]

@@ -161,7 +161,8 @@ async def test_revalidation_can_be_stopped_between_two_tries(
     people.are(1, "s", banned=True)
     people.away = 1
     revalidation.gap(1.0)
-    await asyncio.sleep(0.01)
+    # The first try has failed.
+    await until(lambda: people.away == 0)
     await revalidation.stop()
     assert (client.close_code, people.asked) == (None, [])
 

@@ -8,9 +8,7 @@ import signal
 from dataclasses import replace
 
 import uvloop
-from aiohttp import web
 
-from gateway.app import add_socket
 from gateway.presence.store_memory import MemoryStore
 from gateway.presence.store_redis import RedisStore
 from gateway.runtime.endpoint import Endpoint, new_node_id
@@ -22,6 +20,7 @@ from shared.domain.users import Role
 from shared.pubsub import broker_for
 from shared.pubsub.memory import MemoryBroker
 from shared.settings import Settings
+from tests.lab.listening import serve as listen
 from tests.lab.node import lab_node
 
 DEFAULT_SECRET = "lab-secret-lab-secret-lab-secret-lab-secret"
@@ -64,12 +63,8 @@ async def serve(port: int, secret: str, redis_url: str) -> None:
 
 
 async def _listen_until_stopped(endpoint: Endpoint, port: int, admit: Admit) -> None:
-    app = web.Application()
-    add_socket(app, endpoint, admit)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
+    listening = await listen(endpoint, admit, port)
     try:
-        await web.TCPSite(runner, "127.0.0.1", port, backlog=4096).start()
         print(f"lab: ws://127.0.0.1:{port}/socket/websocket", flush=True)
         look_for_garbage_rarely()
         stopped = asyncio.Event()
@@ -78,7 +73,7 @@ async def _listen_until_stopped(endpoint: Endpoint, port: int, admit: Admit) -> 
         await stopped.wait()
         await endpoint.drain()
     finally:
-        await runner.cleanup()
+        await listening.stop()
 
 
 def main() -> None:

@@ -1,36 +1,32 @@
-"""Runs a lab node with its HTTP server in the test's own loop."""
+"""Runs a lab node with its server in the test's own loop."""
 
 from __future__ import annotations
 
-from aiohttp import web
-
-from gateway.app import add_socket
 from gateway.runtime.endpoint import Endpoint
 from shared.access.admission import Admit
 from shared.pubsub.broker import Broker
 from shared.settings import Settings
 from tests.lab.__main__ import LabAdmission
+from tests.lab.listening import Served, serve
 from tests.lab.node import lab_node
+from tests.support.address import Listening
 
 
-class LabNode:
+class LabNode(Listening):
     """One node that listens on `port`."""
 
-    def __init__(self, endpoint: Endpoint, runner: web.AppRunner) -> None:
+    def __init__(self, endpoint: Endpoint, listening: Served) -> None:
         self.endpoint = endpoint
-        self.runner = runner
-        self.port: int = runner.addresses[0][1]
+        self._listening = listening
+        self.port = listening.port
 
     @property
-    def socket_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/socket/websocket"
-
-    @property
-    def longpoll_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/socket/longpoll"
+    def connections(self) -> int:
+        """The number of TCP connections that have sent something."""
+        return self._listening.connections
 
     async def stop(self) -> None:
-        await self.runner.cleanup()
+        await self._listening.stop()
         await self.endpoint.stop()
 
 
@@ -49,10 +45,5 @@ async def start_lab_node(
     """
     endpoint = lab_node(settings, broker, node_id=node_id)
     await endpoint.start()
-    app = web.Application()
-    add_socket(app, endpoint, admit or LabAdmission(settings.jwt_secrets[0]))
-    # The product starts its server like this. aiohttp's test server would cancel handlers of lost clients.
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=shutdown_seconds)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    return LabNode(endpoint, runner)
+    admitting = admit or LabAdmission(settings.jwt_secrets[0])
+    return LabNode(endpoint, await serve(endpoint, admitting, shutdown_seconds=shutdown_seconds))

@@ -6,15 +6,18 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.support.client import Person, Rest
 from tests.support.node import find_node
+from tests.support.patience import Patience
 
 SCRIPT = Path(__file__).parents[1] / "end_to_end" / "js" / "outage.js"
+CHECK_SECONDS = 0.5
+"""The patience, which grows on a busy machine, is asked again after this time."""
 
 
 class Kind(NamedTuple):
@@ -121,19 +124,24 @@ class Crowd:
         """The transports over which a client's connections were open, in order."""
         return [told.what["open"] for told in self._told.get(name, []) if "open" in told.what]
 
-    async def until(self, happened: Callable[[], bool], seconds: float) -> bool:
-        """Wait until a condition holds; False if it does not within `seconds`."""
-        try:
-            async with asyncio.timeout(seconds):
-                while not happened():
-                    self._news.clear()
+    @property
+    def process_ids(self) -> list[int]:
+        """The ids of the processes in which the clients run."""
+        return [process.pid for process in self._processes.values()]
+
+    async def until(self, happened: Callable[[], bool], patience: Patience) -> bool:
+        """Wait until a condition holds; False if it does not before the patience is over."""
+        while not happened():
+            if not patience.left:
+                return False
+            self._news.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(patience.left, CHECK_SECONDS)):
                     await self._news.wait()
-        except TimeoutError:
-            return False
         return True
 
     async def all_told(
-        self, names: Iterable[str], wanted: dict[str, Any], seconds: float, since: float = 0.0
+        self, names: Iterable[str], wanted: dict[str, Any], patience: Patience, since: float = 0.0
     ) -> list[str]:
         """Wait until all these clients have reported `wanted`; returns the names of those that have not in time."""
         names = list(names)
@@ -141,7 +149,7 @@ class Crowd:
         def missing() -> list[str]:
             return [name for name in names if self.when(name, wanted, since) is None]
 
-        await self.until(lambda: not missing(), seconds)
+        await self.until(lambda: not missing(), patience)
         return missing()
 
     async def end(self) -> None:

@@ -15,6 +15,7 @@ import aiohttp
 
 from development import child
 from shared.settings import Settings
+from tests.support.address import Listening
 from tests.support.forked import Forked, Nursery
 from tests.support.ports import free_port
 
@@ -36,7 +37,7 @@ class ProcessFailed(AssertionError):
     """A process ended or did not become ready. The message contains its output."""
 
 
-class Node:
+class Node(Listening):
     """One running process that listens on `port`."""
 
     def __init__(self, name: str, process: subprocess.Popen[bytes] | Forked, port: int, output: Path) -> None:
@@ -48,15 +49,6 @@ class Node:
     @property
     def pid(self) -> int:
         return self._process.pid
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def socket_url(self) -> str:
-        """The URL to which a client of the gateway connects, without a query."""
-        return f"ws://127.0.0.1:{self.port}/socket/websocket"
 
     @property
     def is_running(self) -> bool:

@@ -34,6 +34,11 @@ export class PagedList {
     await this.#read((page) => [...this.items, ...page.data.filter((item) => !known.has(item.id) || !item.id)]);
   }
 
+  /** Takes an item from the list, by its id. The items that come after it are not loaded again. */
+  remove({ id }) {
+    this.items = this.items.filter((item) => item.id !== id);
+  }
+
   async #read(merge) {
     this.isLoading = true;
     this.view.update();

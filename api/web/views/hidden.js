@@ -41,7 +41,7 @@ export class Hidden extends View {
   #show(listing) {
     return this.acts.do(async () => {
       await api.delete(`/api/listings/${listing.id}/hidden`);
-      this.listings.items = this.listings.items.filter((one) => one !== listing);
+      this.listings.remove(listing);
     }, "The listing is shown again.");
   }
 }

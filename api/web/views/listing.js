@@ -364,7 +364,7 @@ export class Listing extends View {
   async #deleteReply(reply) {
     await this.#act(async () => {
       await api.delete(`/api/replies/${reply.id}`);
-      this.replies.items = this.replies.items.filter((one) => one.id !== reply.id);
+      this.replies.remove(reply);
     }, "");
   }
 }

@@ -63,7 +63,7 @@ export class Reports extends View {
   #resolve(report) {
     return this.acts.do(async () => {
       await api.put(`/api/reports/${report.id}/resolved`);
-      this.reports.items = this.reports.items.filter((one) => one !== report);
+      this.reports.remove(report);
     }, "The report is resolved.");
   }
 }

@@ -50,7 +50,7 @@ export class Trash extends View {
   }
 
   #gone(listing, words) {
-    this.listings.items = this.listings.items.filter((one) => one.id !== listing.id);
+    this.listings.remove(listing);
     this.acts.words = words;
     this.update();
   }

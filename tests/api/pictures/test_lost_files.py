@@ -29,8 +29,8 @@ from tests.api.conftest import MakeApi, checked
 from tests.api.pictures.conftest import MakeSettings
 from tests.api.pictures.samples import encoded, quarters
 from tests.api.rows import Rows
-from tests.end_to_end.faults.proxy import Proxy
 from tests.support.processes import Processes
+from tests.support.proxy import Proxy
 
 AWS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
 KILL_OTHERS = """SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from api.pictures.storage import PictureStorage, new_key, open_store
 from shared.settings import InvalidSettings, Settings
 from tests.api.pictures.conftest import MakeSettings, create_bucket
 from tests.support.ports import free_port
+from tests.support.silent import silent_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -124,10 +124,10 @@ async def test_a_server_that_does_not_answer_is_unavailable(aws: None) -> None:
 
 
 async def test_a_server_that_hangs_is_unavailable_after_the_timeout(aws: None) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
+    with silent_server() as port:
         settings = Settings(
             pictures_url="s3://pictures",
-            aws_endpoint_url=f"http://127.0.0.1:{silent.getsockname()[1]}",
+            aws_endpoint_url=f"http://127.0.0.1:{port}",
             pictures_timeout_seconds=0.3,
         )
         async with PictureStorage.from_settings(settings) as storage, asyncio.timeout(10):

@@ -28,6 +28,7 @@ from api.pictures.workers import PictureWorkers
 from shared.logs import JsonLines
 from shared.settings import Settings
 from tests.api.pictures.samples import LIMITS, encoded, jpeg_that_takes_minutes, quarters
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -283,7 +284,8 @@ async def test_closing_ends_running_and_waiting_pictures(endless: bytes) -> None
 async def test_closing_while_a_worker_starts_leaves_no_process() -> None:
     async with workers() as pictures:
         call = asyncio.create_task(process(pictures, SMALL))
-        await asyncio.sleep(0.02)
+        # The process is there, and has not imported what it needs.
+        await until(lambda: bool(worker_pids()))
     with pytest.raises(PicturesBusy):
         await call
 
@@ -338,6 +340,7 @@ import asyncio, sys, msgspec
 from api.pictures.worker_process import WorkerLimits
 from api.pictures.workers import PictureWorkers
 from tests.api.pictures.samples import encoded, jpeg_that_takes_minutes, quarters
+from tests.api.pictures.test_workers import decoding_pid
 
 async def process(pictures, data):
     with pictures.place(0) as place:
@@ -349,7 +352,7 @@ async def main():
         small = encoded(quarters(), "PNG")
         await asyncio.gather(*(process(pictures, small) for _ in range(2)))
         busy = asyncio.create_task(process(pictures, jpeg_that_takes_minutes()))
-        await asyncio.sleep(0.1)
+        await decoding_pid()
         print("ready", flush=True)
         await busy
 

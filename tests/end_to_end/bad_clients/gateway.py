@@ -13,8 +13,8 @@ import psutil
 from shared.access.tokens import Tokens
 from shared.domain.users import Role
 from shared.settings import Settings
-from tests.end_to_end.faults.load import add_users
 from tests.gateway.transports.raw_socket import RawSocket, frame
+from tests.support.database import add_users
 from tests.support.processes import Node
 
 

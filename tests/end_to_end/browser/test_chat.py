@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import closing
 
-import psycopg2
 import pytest
 from playwright.async_api import Locator, Page, WebSocketRoute, expect
 
 from tests.end_to_end.browser.conftest import BehindDoor, Open, Site
 from tests.support.client import Person
+from tests.support.database import query
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -140,12 +139,12 @@ async def test_a_long_conversation_is_read_back_page_by_page(site: Site, open_pa
         body = {"to": bob.id, "message": f"number {number}"}
         await site.rest.call("POST", "/api/messages", 201, who=ann, body=body)
     # An hour lies between messages, since a join also returns messages that are a few seconds older than the last one.
-    with closing(psycopg2.connect(site.settings.database_url)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute(
-            """UPDATE messages SET inserted_at = now() - interval '1 hour' * ((SELECT max(id) FROM messages) - id)
-               WHERE to_id = %s""",
-            (bob.id,),
-        )
+    query(
+        site.settings.database_url,
+        """UPDATE messages SET inserted_at = now() - interval '1 hour' * ((SELECT max(id) FROM messages) - id)
+           WHERE to_id = %s""",
+        bob.id,
+    )
     page = await open_page(f"/messages/{ann.id}", bob)
     await expect(messages(page)).to_have_count(30)
     await expect(messages(page).last).to_be_in_viewport()

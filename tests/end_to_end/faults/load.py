@@ -6,17 +6,16 @@ import asyncio
 import itertools
 import random
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import aiohttp
-import psycopg2
 
 from shared.access.tokens import Tokens
 from shared.domain.users import Role
 from shared.settings import Settings
 from tests.end_to_end.faults.user import User
+from tests.support.database import add_users, stored_messages
 
 PATIENCE_SECONDS = 30.0
 
@@ -170,30 +169,3 @@ class Load:
         total = sum(len(user.received) for user in self.users)
         repeated = sum(user.deliveries for user in self.users) - total
         return Reckoning(self.sent, len(acknowledged), len(stored), total, repeated)
-
-
-def add_users(database_url: str, count: int) -> list[int]:
-    """The ids of new users without passwords: they cannot log in, and no time goes into hashing."""
-    return [
-        row[0]
-        for row in query(
-            database_url,
-            """INSERT INTO users (email, name, password_hash)
-               SELECT gen_random_uuid() || '@example.com', 'Somebody', '-' FROM generate_series(1, %s) RETURNING id""",
-            count,
-        )
-    ]
-
-
-def stored_messages(database_url: str, people: Sequence[int]) -> list[tuple[int, int, int, str]]:
-    """Id, sender, recipient and text of each message from or to one of these people."""
-    ids = list(people)
-    sql = "SELECT id, from_id, to_id, text FROM messages WHERE from_id = ANY(%s) OR to_id = ANY(%s) ORDER BY id"
-    return query(database_url, sql, ids, ids)
-
-
-def query(database_url: str, sql: str, *parameters: Any) -> list[Any]:
-    with closing(psycopg2.connect(database_url)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        rows: list[Any] = cursor.fetchall()
-        return rows

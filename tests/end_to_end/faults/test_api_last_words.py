@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from tests.end_to_end.faults.conftest import World
-from tests.end_to_end.faults.load import query
-from tests.end_to_end.faults.proxy import Proxy
 from tests.support.client import PASSWORD, Person, Rest, Socket
+from tests.support.database import query
 from tests.support.processes import CHECKOUT, Node, base_environment, environment_of
+from tests.support.proxy import Proxy
 
 NOWHERE = "redis://127.0.0.1:1"
 SOON = 12.0

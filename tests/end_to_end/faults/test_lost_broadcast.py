@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tests.end_to_end.faults.conftest import World
-from tests.end_to_end.faults.load import add_users
-from tests.end_to_end.faults.proxy import Proxy
 from tests.end_to_end.faults.test_order import joined, send
+from tests.support.database import add_users
+from tests.support.proxy import Proxy
 
 
 async def test_a_message_that_a_dead_node_has_not_published_reaches_connected_clients(world: World) -> None:

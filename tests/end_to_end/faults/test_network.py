@@ -8,8 +8,8 @@ from aiohttp import ClientSession
 
 from tests.end_to_end.faults.conftest import World
 from tests.end_to_end.faults.load import Load
-from tests.end_to_end.faults.proxy import Proxy
 from tests.support.processes import Node
+from tests.support.proxy import Proxy
 
 
 async def connections(node: Node) -> int:

@@ -12,8 +12,8 @@ from development.postgres import ROLE, SUPERUSER
 from shared.access.tokens import Tokens
 from shared.domain.users import Role
 from tests.end_to_end.faults.conftest import World
-from tests.end_to_end.faults.load import add_users, query
 from tests.support.client import PATIENCE_SECONDS, Socket
+from tests.support.database import add_users, query
 from tests.support.freezing import freeze, thaw
 from tests.support.processes import Node
 

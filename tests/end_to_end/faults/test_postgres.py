@@ -8,8 +8,9 @@ from contextlib import AsyncExitStack
 import pytest
 
 from tests.end_to_end.faults.conftest import World
-from tests.end_to_end.faults.load import Load, add_users
+from tests.end_to_end.faults.load import Load
 from tests.end_to_end.faults.sockets import idle_socket
+from tests.support.database import add_users
 from tests.support.freezing import freeze, thaw
 
 TRY_AGAIN = {"try again"}

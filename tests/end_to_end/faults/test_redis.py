@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from contextlib import closing
 
 from redis import Redis
@@ -80,14 +79,14 @@ async def test_redis_drops_a_node_that_does_not_keep_up(world: World) -> None:
             # This user is on the second node, like every other user.
             topic = f"{world.settings.redis_prefix}{load.users[1].topic}"
             await load.more_acknowledged(100)
-            nodes[1].signal(signal.SIGSTOP)
+            freeze(nodes[1].pid)
             try:
                 await load.more_acknowledged(50)
                 while not client.info("stats")["client_output_buffer_limit_disconnections"]:
                     client.publish(topic, noise)
                 await load.more_acknowledged(50)
             finally:
-                nodes[1].signal(signal.SIGCONT)
+                thaw(nodes[1].pid)
             await load.more_acknowledged(100)
             reckoning = await load.reckon()
             assert reckoning.received == 2 * reckoning.stored

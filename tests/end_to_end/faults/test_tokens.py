@@ -12,8 +12,8 @@ import pytest
 from shared.access.tokens import Tokens
 from shared.domain.users import Role
 from tests.end_to_end.faults.conftest import World
-from tests.end_to_end.faults.load import query
 from tests.support.client import PASSWORD, Person, Rest, Socket
+from tests.support.database import query
 from tests.support.processes import Node
 
 

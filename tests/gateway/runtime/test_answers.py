@@ -343,7 +343,10 @@ async def test_a_push_after_the_channels_end_is_not_sent(start: Start) -> None:
     client.says("j1", "r1", "room:1", "timer")
     client.says("j1", "r2", "room:1", "phx_leave")
     assert client.take() == [reply("r2"), push("goodbye", {"reason": "left"}), closed()]
-    await asyncio.sleep(0.01)
+    # A timer that is set after the channel's own goes off after it.
+    after = asyncio.Event()
+    asyncio.get_running_loop().call_later(0, after.set)
+    await after.wait()
     assert client.take() == []
 
 

@@ -34,7 +34,8 @@ class LabServer:
     def __init__(self, node: LabNode, client: aiohttp.ClientSession) -> None:
         self.endpoint = node.endpoint
         self.port = node.port
-        self.url = node.socket_url
+        # aiohttp opens WebSockets at this URL as well.
+        self.url = f"{node.url}/socket/websocket"
         self._node = node
         self._client = client
         self._raw: list[RawSocket] = []
@@ -75,9 +76,7 @@ class LabServer:
 
     async def until_quiet(self) -> None:
         """Wait until nobody is connected any more, and no request is being handled."""
-        server = self._node.runner.server
-        assert server is not None
-        await self.until(lambda: not self.endpoint.connections and not server.connections)
+        await self.until(lambda: not self.endpoint.connections and not self._node.connections)
 
     async def close(self) -> None:
         for raw in self._raw:

@@ -66,6 +66,21 @@ class RawSocket:
         """Send all frames in one write."""
         self._writer.write(b"".join(frames))
 
+    def end_sending(self) -> None:
+        """Send FIN behind what was sent."""
+        self._writer.write_eof()
+
+    async def read_head(self) -> bytes:
+        """Read the head of an answer."""
+        async with asyncio.timeout(_SECONDS):
+            self.head = await self._reader.readuntil(b"\r\n\r\n")
+        return self.head
+
+    async def read(self, size: int) -> bytes:
+        """Read so many bytes."""
+        async with asyncio.timeout(_SECONDS):
+            return await self._reader.readexactly(size)
+
     async def receive(self) -> Frame:
         async with asyncio.timeout(_SECONDS):
             first, second = await self._reader.readexactly(2)

@@ -7,9 +7,11 @@ import base64
 import json
 import logging
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
+from gateway.transports.handshake import query_of
 from shared.access.actor import Actor
 from shared.access.admission import Banned, Refused, SessionEnded, UserGone
 from tests.gateway.counted import counted
@@ -205,6 +207,14 @@ async def test_unknown_parameters_are_ignored(lab: LabServer) -> None:
     raw = await RawSocket.connect(lab.port, f"/socket/websocket?token={token_of()}&vsn=2.0.0&locale=de%20AT&empty=")
     assert raw.head.startswith(b"HTTP/1.1 101 ")
     await raw.close()
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["", "a", "a=", "=b", "a=1&a=2", "a=b=c", "&&a=1&", "a=1&b", "a=%20+", "a=1&b=%3D", "vsn=2.0.0&token=x.y.z"],
+)
+def test_a_query_is_read_as_a_form_is(query: str) -> None:
+    assert query_of(query) == dict(parse_qsl(query, keep_blank_values=True))
 
 
 HOST = "daveslist.example"

@@ -15,6 +15,7 @@ from shared.postgres.address import InvalidDatabaseUrl
 from shared.postgres.schema import apply_schema, is_schema_applied
 from shared.settings import Settings
 from tests.support.roles import as_owner
+from tests.support.silent import silent_server
 
 ONE = Statement("one", "SELECT 1")
 BACKEND = Statement("backend", "SELECT pg_backend_pid()")
@@ -221,21 +222,15 @@ async def test_an_unknown_or_refusing_host_is_unavailable(settings: Settings) ->
 
 
 async def test_a_server_that_never_answers_is_unavailable_after_the_timeout(settings: Settings) -> None:
-    async def never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
-
-    server = await asyncio.start_server(never_answer, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    database = Database(
-        replace(settings, database_url=f"postgresql://me@127.0.0.1:{port}/db", database_timeout_seconds=0.3)
-    )
-    started = asyncio.get_running_loop().time()
-    results = await asyncio.gather(*(database.fetch(ONE) for _ in range(5)), return_exceptions=True)
-    assert all(isinstance(result, DatabaseUnavailable) for result in results)
-    assert asyncio.get_running_loop().time() - started < 10.0
-    await database.close()
-    server.close()
+    with silent_server() as port:
+        database = Database(
+            replace(settings, database_url=f"postgresql://me@127.0.0.1:{port}/db", database_timeout_seconds=0.3)
+        )
+        started = asyncio.get_running_loop().time()
+        results = await asyncio.gather(*(database.fetch(ONE) for _ in range(5)), return_exceptions=True)
+        assert all(isinstance(result, DatabaseUnavailable) for result in results)
+        assert asyncio.get_running_loop().time() - started < 10.0
+        await database.close()
 
 
 async def test_several_who_apply_the_schema_together_apply_it_once(owner: Database, settings: Settings) -> None:

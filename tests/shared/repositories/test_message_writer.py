@@ -11,6 +11,7 @@ import pytest
 from shared.domain.messages import Blocked, Message, MessageRefused, NewMessage
 from shared.postgres import DatabaseUnavailable
 from shared.repositories.message_writer import MessageWriter
+from tests.support.virtual_time import in_virtual_time
 
 
 class SlowInserter:
@@ -87,6 +88,7 @@ async def test_no_sender_waits_for_more_than_one_failed_batch() -> None:
     assert slow.batches == [["0"]]
 
 
+@in_virtual_time
 async def test_a_send_right_after_a_failed_batch_fails_at_once() -> None:
     slow = SlowInserter()
     slow.failure = DatabaseUnavailable("away")
@@ -96,7 +98,11 @@ async def test_a_send_right_after_a_failed_batch_fails_at_once() -> None:
         with pytest.raises(DatabaseUnavailable):
             await writer.send(new("0"))
     assert slow.batches == [["0"]]
-    await asyncio.sleep(0.06)
+    await asyncio.sleep(0.04)
+    with pytest.raises(DatabaseUnavailable):
+        await writer.send(new("0"))
+    assert slow.batches == [["0"]]
+    await asyncio.sleep(0.02)
     slow.failure = None
     slow.let.release()
     assert (await writer.send(new("7"))).id == 7

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg2.errors
 
-from tests.end_to_end.faults.load import query
+from tests.support.database import query
 from tests.try_deployment.visitors.crowd import APIS, NGINX, Crowd, browser
 
 TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1"

@@ -12,6 +12,8 @@ class Proxy:
 
     def __init__(self, to: int | str) -> None:
         self._to = to
+        self.refuses = False
+        """True: each new connection is ended at once."""
         self._there, self._back = asyncio.Event(), asyncio.Event()
         self.mend()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -52,6 +54,9 @@ class Proxy:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        if self.refuses:
+            writer.transport.abort()
+            return
         await self._there.wait()
         try:
             if isinstance(self._to, str):

@@ -1,0 +1,200 @@
+"""The beginning of a TCP connection: its first request decides who goes on with it.
+
+A request for a WebSocket is answered here, if it is the first on its connection and arrives in one piece, as such
+requests do. It is parsed by aiohttp's parser, and all this takes a fraction of what a request takes aiohttp's server.
+Everything else is aiohttp's, from its first byte: other requests, heads that come in pieces or are too large, and what
+is no HTTP. aiohttp limits the size of a head, answers, and closes idle connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from typing import Any, cast
+
+from aiohttp import web
+from aiohttp.http import HttpRequestParser
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.streams import EMPTY_PAYLOAD
+
+from gateway.runtime.stepping import Suspended
+from gateway.transports.goodbye import Goodbye
+from gateway.transports.upgrade import Asked, Refusal
+from gateway.transports.websocket import WebSocketConnection
+from gateway.transports.websockets import PATHS, Admitted, WebSockets
+from shared.logs import log_of
+
+log = log_of(__name__)
+
+_BEGINNING = b"GET " + PATHS[0].encode()
+_END_OF_HEAD = b"\r\n\r\n"
+_MOST_BEHIND = 64 * 1024
+"""Bytes behind a request for a WebSocket that are taken before it is answered."""
+_GOODBYE_SECONDS = 2.0
+_FAILED = Refusal(500)
+
+
+class Hall:
+    """What the doors of a node share."""
+
+    def __init__(self, server: web.Server, websockets: WebSockets, head_seconds: float) -> None:
+        self.server = server
+        self.websockets = websockets
+        self.head_seconds = head_seconds
+        """How long the first request on a connection may take to arrive."""
+        self.loop = asyncio.get_running_loop()
+        self.doors = 0
+        self._silent: OrderedDict[Door, float] = OrderedDict()
+        """Connections on which nothing has arrived, and when they end; the oldest first."""
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def connections(self) -> int:
+        """The number of open TCP connections."""
+        # The public `connections` of aiohttp's server would make a new list each time.
+        return self.doors + self.websockets.count + len(self.server._connections)
+
+    def came(self, door: Door) -> None:
+        """A connection is open, and nothing has arrived on it."""
+        self.doors += 1
+        self._silent[door] = self.loop.time() + self.head_seconds
+        if self._timer is None:
+            self._timer = self.loop.call_later(self.head_seconds, self._end_silent)
+
+    def heard(self, door: Door) -> float:
+        """Something has arrived. Returns the loop time until which the whole head must."""
+        return self._silent.pop(door)
+
+    def left(self, door: Door) -> None:
+        """The connection has ended, or is no longer this door's."""
+        self.doors -= 1
+        self._silent.pop(door, None)
+
+    def _end_silent(self) -> None:
+        now = self.loop.time()
+        self._timer = None
+        while self._silent:
+            door, ends_at = next(iter(self._silent.items()))
+            if ends_at > now:
+                self._timer = self.loop.call_at(ends_at, self._end_silent)
+                break
+            del self._silent[door]
+            door.end()
+
+
+class Door(asyncio.Protocol):
+    """A connection until its first request has been read, and, if that asks for a WebSocket, answered."""
+
+    __slots__ = ("_asked", "_behind", "_hall", "_has_ended", "_transport")
+
+    def __init__(self, hall: Hall) -> None:
+        self._hall = hall
+        self._asked: Asked | None = None
+        """The request for a WebSocket, while it is decided whether its client may connect."""
+        self._behind = b""
+        """What has arrived behind the request."""
+        self._has_ended = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # A cast, not isinstance: uvloop's transports do not derive from asyncio.Transport.
+        self._transport = cast(asyncio.Transport, transport)
+        self._hall.came(self)
+
+    def data_received(self, data: bytes) -> None:
+        asked = self._asked
+        if asked is not None:
+            self._behind += data
+            if len(self._behind) >= _MOST_BEHIND:
+                self._transport.pause_reading()
+            return
+        ends_at = self._hall.heard(self)
+        asked = self._asked = self._request(data)
+        if asked is None:
+            self._give_to_aiohttp(data, ends_at)
+            return
+        try:
+            found = self._hall.websockets.endpoint.step(self._hall.websockets.admit(asked))
+        except Exception:
+            self._decided(asked, self._failed())
+            return
+        if type(found) is Suspended:
+            found.task.add_done_callback(self._waited)
+        else:
+            self._decided(asked, found)
+
+    def _request(self, data: bytes) -> Asked | None:
+        """Returns the whole request that the data begin with if it asks for a WebSocket; else None."""
+        if not data.startswith(_BEGINNING):
+            return None
+        end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
+        if end < len(_END_OF_HEAD):
+            return None
+        # The limits of a head are the parser's own, which aiohttp's server also has.
+        parser = HttpRequestParser(cast(Any, None), self._hall.loop, _MOST_BEHIND)
+        try:
+            messages, _, rest = parser.feed_data(data[:end])
+        except HttpProcessingError:
+            return None
+        if len(messages) != 1 or rest:
+            return None
+        message, payload = messages[0]
+        asked = Asked(message.headers, message.url, message.version, self._transport)
+        if payload is not EMPTY_PAYLOAD or message.url.raw_path not in PATHS or not asked.is_upgrade:
+            return None
+        self._behind = data[end:]
+        return asked
+
+    def _give_to_aiohttp(self, data: bytes, ends_at: float) -> None:
+        hall = self._hall
+        handler = hall.server()
+        self._transport.set_protocol(handler)
+        handler.connection_made(self._transport)
+        hall.left(self)
+        handler.data_received(data)
+        hall.loop.call_at(ends_at, _end_if_unfinished, handler)
+
+    def _waited(self, task: asyncio.Task[Admitted | Refusal]) -> None:
+        assert self._asked is not None
+        try:
+            found = task.result()
+        except asyncio.CancelledError:
+            self._transport.abort()
+        except Exception:
+            self._decided(self._asked, self._failed())
+        else:
+            self._decided(self._asked, found)
+
+    def _failed(self) -> Refusal:
+        log.exception("a request for a WebSocket failed")
+        return _FAILED
+
+    def _decided(self, asked: Asked, found: Admitted | Refusal) -> None:
+        transport = self._transport
+        if transport.is_closing():
+            # The client went away before it was admitted.
+            return
+        opened = self._hall.websockets.open(asked, found, transport)
+        if isinstance(opened, WebSocketConnection):
+            opened.begin(self._behind, self._has_ended)
+            self._hall.left(self)
+        else:
+            transport.write(opened.answer())
+            Goodbye(transport, _GOODBYE_SECONDS, self._has_ended)
+
+    def end(self) -> None:
+        """Nothing has arrived in time."""
+        self._transport.close()
+
+    def eof_received(self) -> bool:
+        """Returns True while the request is being decided, so that it can be answered."""
+        self._has_ended = True
+        return self._asked is not None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._hall.left(self)
+
+
+def _end_if_unfinished(handler: web.RequestHandler) -> None:
+    # Only this private field of aiohttp counts requests whose head is complete.
+    if handler.transport is not None and not handler._request_count:
+        handler.force_close()

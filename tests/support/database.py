@@ -1,0 +1,43 @@
+"""Reads and writes a test's database directly, without the API."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any
+
+import psycopg2
+
+
+def query(database_url: str, sql: str, *parameters: Any) -> list[Any]:
+    """Run one statement, in which `%s` stands for each parameter, and commit. Returns its rows, if it has any."""
+    with closing(psycopg2.connect(database_url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(sql, parameters or None)
+        rows: list[Any] = cursor.fetchall() if cursor.description else []
+        return rows
+
+
+def add_users(database_url: str, count: int) -> list[int]:
+    """The ids of new users without passwords: they cannot log in, and no time goes into hashing."""
+    return [
+        row[0]
+        for row in query(
+            database_url,
+            """INSERT INTO users (email, name, password_hash)
+               SELECT gen_random_uuid() || '@example.com', 'Somebody', '-' FROM generate_series(1, %s) RETURNING id""",
+            count,
+        )
+    ]
+
+
+def stored_messages(database_url: str, people: Sequence[int]) -> list[tuple[int, int, int, str]]:
+    """Id, sender, recipient and text of each message from or to one of these people."""
+    ids = list(people)
+    sql = "SELECT id, from_id, to_id, text FROM messages WHERE from_id = ANY(%s) OR to_id = ANY(%s) ORDER BY id"
+    return query(database_url, sql, ids, ids)
+
+
+def sent_messages(database_url: str, *senders: int) -> list[tuple[int, int, int, str]]:
+    """Id, sender, recipient and text of each message from one of these people."""
+    sql = "SELECT id, from_id, to_id, text FROM messages WHERE from_id = ANY(%s) ORDER BY id"
+    return query(database_url, sql, list(senders))

@@ -1,0 +1,16 @@
+"""A client that never finishes the head of its request."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+async def is_closed_unanswered(port: int, said: bytes) -> bool:
+    """Connect, say this and nothing more, and wait until the server closes; False if it answered something."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(said)
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return answer == b""
