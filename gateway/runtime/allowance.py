@@ -32,7 +32,10 @@ class Allowance:
         self._since = clock()
 
     def seconds(self) -> float:
-        """Returns the seconds to wait before asking again; 0.0 if the next frame may be read now."""
+        """Returns the seconds to wait before asking again; 0.0 if the next frame may be read now.
+
+        Ask at least about once a second: the time since the last call counts, also if the allowance was full all along.
+        """
         now = self._clock()
         self.left = min(self._burst, self.left + (now - self._since) * self._rate)
         self._since = now

@@ -99,6 +99,8 @@ class Connection:
 
     def check(self, now: float) -> None:
         """Close if the connection is idle or its token has expired. Called about once a second with the loop time."""
+        # What a user does not use while the allowance is full is not for later.
+        self.allowance.seconds()
         if self.actor.token_expires_at <= time.time():
             self.close(TOKEN_EXPIRED)
 
@@ -220,8 +222,14 @@ class Connection:
             self._receive_again(self.session.closed(joined))
             return
         may_join = self.endpoint.may_join
-        if may_join is not None and not may_join(self.actor.user_id):
-            self.tell(SecurityEvent.LIMITED, limit="joins")
+        limit = None
+        # The answer to a join can be thousands of times as large as the join, and joins that have been read are many.
+        if self.allowance.left < 0 and self.allowance.seconds():
+            limit = "traffic"
+        elif may_join is not None and not may_join(self.actor.user_id):
+            limit = "joins"
+        if limit is not None:
+            self.tell(SecurityEvent.LIMITED, limit=limit)
             self.answer(joined.sent_join_ref, message.ref, joined.topic, ERROR, TOO_MANY_REQUESTS)
             if replaced is not None:
                 self.end(replaced.sent_join_ref, joined.topic, PHX_CLOSE, {})

@@ -56,6 +56,25 @@ async def test_joins_past_the_budget_are_refused_on_all_connections_of_the_user(
     await other.joins("room:3")
 
 
+async def test_a_join_is_refused_while_the_user_has_sent_and_got_too_much(node: Endpoint) -> None:
+    client = Client(node)
+    client.allowance.left = -1e12
+    client.says("j1", "r1", "room:1", "phx_join")
+    assert client.take() == [reply("r1", TOO_MANY, "error", "room:1", "j1")]
+    assert (Room.joins, len(node.topics)) == (0, 0)
+    client.allowance.left = 1.0
+    await client.joins("room:1")
+
+
+async def test_time_with_a_full_allowance_is_not_for_later(node: Endpoint) -> None:
+    client = Client(node)
+    full = client.allowance.left
+    client.allowance._since -= 1000
+    client.check(0.0)
+    client.allowance.left -= 2 * full
+    assert client.allowance.seconds() > 0
+
+
 async def test_a_repeated_join_past_the_budget_ends_the_first_channel(node: Endpoint) -> None:
     client = Client(node)
     for number in range(3):
