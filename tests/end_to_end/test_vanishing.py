@@ -21,6 +21,7 @@ from shared.domain.users import Role
 from shared.settings import Settings
 from tests.gateway.transports.raw_socket import PING, frame
 from tests.support.processes import CHECKOUT, Node, Processes, base_environment, environment_of
+from tests.support.roles import as_owner
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -60,7 +61,8 @@ async def two(deployment: Settings, tmp_path_factory: pytest.TempPathFactory) ->
         seed = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "api", "seed", "--users", "1", "--listings", "1"),
             cwd=CHECKOUT,
-            env={**base_environment(), **environment_of(deployment)},
+            # Only the owner of the database may seed it.
+            env={**base_environment(), **environment_of(deployment), "DATABASE_URL": as_owner(deployment.database_url)},
         )
         assert await seed.wait() == 0
         token = Tokens(deployment.jwt_secrets, 3600).issue(1, Role.USER, None)
