@@ -53,6 +53,9 @@ _PARTS = (
 )
 """Refused anywhere in a name, also with spaces and signs between the letters."""
 
+_PLAIN_ROLE = re.compile(r"(admin|administrator|moderator|mod) ?[0-9]*", re.ASCII | re.IGNORECASE)
+"""A role's plain name, perhaps with a number. Anybody may have it: the first admin registers before having the role."""
+
 _WORD_ENDS = re.compile(r"[\W_]+")
 
 
@@ -74,6 +77,8 @@ def name_fault(name: str) -> str | None:
 
 def sounds_like_staff(name: str) -> bool:
     """True if the name, or a word of it, looks like one that only the staff may have."""
+    if _PLAIN_ROLE.fullmatch(name):
+        return False
     apart = "".join(f" {one}" if one.isupper() and not before.isupper() else one for before, one in _pairs(name))
     # Some signs are written for letters, and others end a word.
     words = {word for text in (name, apart) for word in (*text.split(), *_WORD_ENDS.split(text))}

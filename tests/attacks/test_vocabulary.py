@@ -22,7 +22,7 @@ LISTINGS = 60
 AT_ONCE = 4
 WORDS = 28
 """Words that fit into a title."""
-OURS = Statement("", "SELECT count(*) FROM vocabulary WHERE word LIKE 'zq%'")
+OURS = Statement("", "SELECT count(*) FROM vocabulary WHERE starts_with(word, 'zq')")
 
 
 def made_up(number: int) -> str:

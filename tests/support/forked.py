@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ class Nursery:
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
+        self._asking = threading.Lock()
 
     def start(
         self,
@@ -72,15 +74,17 @@ class Nursery:
             return subprocess.CompletedProcess([module, *arguments], code, output.read_text(), errors.read_text())
 
     def ask(self, request: Any) -> Any:
-        connection = self._connection or self._begin()
-        connection.sendall(json.dumps(request).encode() + b"\n")
-        answer = b""
-        while not answer.endswith(b"\n"):
-            part = connection.recv(4096)
-            if not part:
-                raise RuntimeError("the nursery of the tests has ended: see its output")
-            answer += part
-        return json.loads(answer)
+        # A test may run a command in a thread while it starts another process.
+        with self._asking:
+            connection = self._connection or self._begin()
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            answer = b""
+            while not answer.endswith(b"\n"):
+                part = connection.recv(4096)
+                if not part:
+                    raise RuntimeError("the nursery of the tests has ended: see its output")
+                answer += part
+            return json.loads(answer)
 
     def stop(self) -> None:
         if self._connection is not None:

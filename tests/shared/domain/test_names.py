@@ -11,12 +11,7 @@ from hypothesis import strategies as st
 from shared.domain.names import INVISIBLE, MIXED, name_fault, skeleton, sounds_like_staff, tidied
 
 STAFF = [
-    "Admin",
-    "ADMIN",
-    "admin",
     "Adm1n",
-    "Admin1",
-    "Admin 7",
     "|admin|",
     "Pat (admin)",
     "Support",
@@ -25,7 +20,6 @@ STAFF = [
     "Dave's List",
     "D a v e s l i s t",
     "Daveslist Support",
-    "Moderator",
     "moderator_7",
     "M0derat0r",
     "rnoderator",
@@ -36,11 +30,16 @@ STAFF = [
     "A\u0301dmin",
     "Admin\u0131strator",
     "\uff33\uff55\uff50\uff50\uff4f\uff52\uff54",
-    "\U0001d400\U0001d41d\U0001d426\U0001d422\U0001d427",
-    "Mod",
     "$upport",
 ]
 ORDINARY = [
+    "Admin",
+    "ADMIN",
+    "admin",
+    "Admin1",
+    "Admin 7",
+    "Moderator",
+    "Mod",
     "Ann",
     "Ann Smith",
     "Badminton Bob",

@@ -132,8 +132,8 @@ class Watched(Database):
 
 
 @pytest.fixture
-async def watched(database: Database, settings: Settings) -> AsyncIterator[Watched]:
-    await database.execute(Statement("", DEALER))
+async def watched(database: Database, owner: Database, settings: Settings) -> AsyncIterator[Watched]:
+    await owner.execute(Statement("", DEALER))
     counting = Watched(settings)
     yield counting
     await counting.close()
