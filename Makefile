@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-fast try-deployment audit check format bench vendor
+.PHONY: help setup run test test-fast attacks try-deployment audit check format bench vendor
 
 PYTHON ?=
 ARGS ?=
@@ -25,13 +25,17 @@ run: $(VENV)/run.stamp ## start everything: Postgres, Redis, the API, two gatewa
 	@exec $(BIN)/python -m development
 
 # Without compiled modules each worker would compile all tests anew, which takes seconds.
-test test-fast: export PYTHONDONTWRITEBYTECODE =
+test test-fast attacks: export PYTHONDONTWRITEBYTECODE =
 
-test: $(VENV)/test.stamp $(VENV)/node.stamp ## run every test, against real servers of their own
-	@exec $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+test: $(VENV)/test.stamp $(VENV)/node.stamp ## run every test but the attacks, against real servers of their own
+	@exec $(BIN)/python -m pytest -n auto --dist worksteal --ignore=tests/attacks $(ARGS)
 
 test-fast: $(VENV)/test.stamp ## run the tests that need no server, in seconds
 	@exec $(BIN)/python -m pytest -n 2 --dist worksteal -m "not servers and not slow" $(ARGS)
+
+# One after the other, because they measure how long others wait.
+attacks: $(VENV)/test.stamp ## attack a deployment of real processes behind nginx, and measure what others notice, in two minutes
+	@exec $(BIN)/python -m pytest tests/attacks $(ARGS)
 
 try-deployment: $(VENV)/test.stamp ## run the operating guide's commands in this machine's container engine, in some minutes
 	@exec $(BIN)/python -m tests.try_deployment

@@ -12,7 +12,6 @@ TESTS = Path(__file__).parents[1]
 LONGEST = (
     "end_to_end/faults",
     "end_to_end/browser",
-    "attacks",
     "deployment",
     "end_to_end",
     "api/test_documentation.py",
