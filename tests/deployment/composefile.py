@@ -16,6 +16,7 @@ SERVICE_KEYS = frozenset(
         "cap_drop",
         "command",
         "depends_on",
+        "entrypoint",
         "environment",
         "extra_hosts",
         "healthcheck",
