@@ -92,7 +92,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def interpolated(text: str, given: Mapping[str, str]) -> str:
-    """Replace `${NAME}`, `${NAME:-default}` and `${NAME:?message}` as the engine does. Raises Missing, NotKnown."""
+    """Replace `${NAME}`, `${NAME:-default}`, `${NAME:?message}` and `$$` as the engine does. Raises Missing, NotKnown."""
 
     def value(match: re.Match[str]) -> str:
         name, operator, rest = match.groups()
@@ -100,9 +100,10 @@ def interpolated(text: str, given: Mapping[str, str]) -> str:
             raise Missing(f"{name}: {rest}")
         return given.get(name) or (rest if operator == ":-" else "")
 
-    if "$" in VARIABLE.sub("", text):
+    parts = text.split("$$")
+    if any("$" in VARIABLE.sub("", part) for part in parts):
         raise NotKnown(f"a variable in {text!r}")
-    return VARIABLE.sub(value, text)
+    return "$".join(VARIABLE.sub(value, part) for part in parts)
 
 
 def environment(service: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
