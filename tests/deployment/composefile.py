@@ -92,7 +92,10 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def interpolated(text: str, given: Mapping[str, str]) -> str:
-    """Replace `${NAME}`, `${NAME:-default}`, `${NAME:?message}` and `$$` as the engine does. Raises Missing, NotKnown."""
+    """Replace `${NAME}`, `${NAME:-default}`, `${NAME:?message}` and `$$` as the engine does.
+
+    Raises Missing, NotKnown.
+    """
 
     def value(match: re.Match[str]) -> str:
         name, operator, rest = match.groups()
