@@ -110,12 +110,13 @@ class Siege:
             quiet_at = loop.time()
             await asyncio.sleep(QUIET_SECONDS)
             lines, log_bytes = self._logged()
-            cpu_seconds = self._cpu_seconds()
+            cpu_before = self._cpu_seconds()
             async with self._watched() as usage:
                 attack_at = loop.time()
                 answers = await attack(attack_at + seconds)
                 ended_at = loop.time()
-            cpu_seconds = self._cpu_seconds() - cpu_seconds
+            # A process that an attack has killed is left out of both.
+            cpu_seconds = sum(now - cpu_before.get(pid, 0.0) for pid, now in self._cpu_seconds().items())
             lines_after, log_bytes_after = self._logged()
         faults = Counter(f"{sample.habit}: {sample.fault}" for sample in samples if sample.fault)
         return Figures(
@@ -163,14 +164,15 @@ class Siege:
         outputs = [node.output() for node in self._nodes()]
         return sum(output.count("\n") for output in outputs), sum(map(len, outputs))
 
-    def _cpu_seconds(self) -> float:
+    def _cpu_seconds(self) -> dict[int, float]:
+        """The CPU seconds of each process that runs, by its pid."""
         families = [_family(node.pid) for node in self._nodes() if node.is_running]
         families.append(_family(self.deployment.nginx.process.pid))
-        found = 0.0
+        found = {}
         for process in itertools.chain.from_iterable(families):
             with suppress(psutil.NoSuchProcess):
                 times = process.cpu_times()
-                found += times.user + times.system
+                found[process.pid] = times.user + times.system
         return found
 
     @asynccontextmanager
