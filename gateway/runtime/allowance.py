@@ -13,7 +13,7 @@ from collections.abc import Callable
 from shared.settings import Settings
 
 _PRUNE_AT = 1000
-_LONGEST_WAIT_SECONDS = 1.0
+LONGEST_WAIT_SECONDS = 1.0
 """A connection that waits notices only after this time that its client is gone."""
 
 
@@ -39,7 +39,7 @@ class Allowance:
         now = self._clock()
         self.left = min(self._burst, self.left + (now - self._since) * self._rate)
         self._since = now
-        return min(_LONGEST_WAIT_SECONDS, -self.left / self._rate) if self.left < 0 else 0.0
+        return min(LONGEST_WAIT_SECONDS, -self.left / self._rate) if self.left < 0 else 0.0
 
     @property
     def is_full(self) -> bool:

@@ -15,6 +15,7 @@ from gateway.protocol.close_codes import DEEP_REFS, SLOW, TOKEN_EXPIRED, TOO_MAN
 from gateway.protocol.messages import ERROR, PHX_CLOSE, TOO_MANY_REQUESTS, Frame, Message, UnencodableReply
 from gateway.protocol.serializer import Serializer
 from gateway.protocol.session import Answer, Deliver, Join, Joined, Leave, Replace, Session, Wait
+from gateway.runtime.allowance import LONGEST_WAIT_SECONDS
 from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.callbacks import CLOSED, DUPLICATE_JOIN, Notice
 from gateway.runtime.channel_server import ChannelServer
@@ -223,8 +224,9 @@ class Connection:
             return
         may_join = self.endpoint.may_join
         limit = None
-        # The answer to a join can be thousands of times as large as the join, and joins that have been read are many.
-        if self.allowance.left < 0 and self.allowance.seconds():
+        # The answer to a join can be thousands of times as large as the join, and joins that have been read are many. A
+        # user who has only just sent too much is read more slowly, and refused nothing.
+        if self.allowance.left < 0 and self.allowance.seconds() >= LONGEST_WAIT_SECONDS:
             limit = "traffic"
         elif may_join is not None and not may_join(self.actor.user_id):
             limit = "joins"
