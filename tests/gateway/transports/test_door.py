@@ -54,6 +54,19 @@ async def connected(lab: LabServer) -> AsyncIterator[RawSocket]:
         await raw.close()
 
 
+OTHER_REQUEST = b"OPTIONS /socket/longpoll HTTP/1.1\r\nHost: x\r\n\r\n"
+"""A request that asks for no WebSocket."""
+
+
+async def answer_to(raw: RawSocket, given: dict[str, str], first: bool) -> bytes:
+    """The head of the answer to an upgrade, which is the first request on its connection or the second."""
+    if not first:
+        raw.send(OTHER_REQUEST)
+        await raw.read_head()
+    raw.send(upgrade(**given))
+    return await raw.read_head()
+
+
 async def is_served(raw: RawSocket) -> None:
     raw.send(HEARTBEAT)
     assert (await raw.receive()).payload == HEARTBEAT_REPLY
@@ -98,7 +111,7 @@ async def test_an_upgrade_may_follow_other_requests_on_its_connection(lab: LabSe
 
 async def test_an_upgrade_and_frames_may_be_sent_behind_another_request_in_one_write(lab: LabServer) -> None:
     async with connected(lab) as raw:
-        raw.send(b"OPTIONS /socket/longpoll HTTP/1.1\r\nHost: x\r\n\r\n" + upgrade() + HEARTBEAT * 3)
+        raw.send(OTHER_REQUEST + upgrade() + HEARTBEAT * 3)
         assert b" 101 " not in await raw.read_head()
         assert b" 101 " in await raw.read_head()
         for _ in range(3):
@@ -145,11 +158,7 @@ GOOD = {
 @pytest.mark.parametrize("first", [True, False], ids=["first", "second"])
 async def test_all_spellings_of_an_upgrade_are_accepted(lab: LabServer, given: dict[str, str], first: bool) -> None:
     async with connected(lab) as raw:
-        if not first:
-            raw.send(b"OPTIONS /socket/longpoll HTTP/1.1\r\nHost: x\r\n\r\n")
-            await raw.read_head()
-        raw.send(upgrade(**given))
-        head = await raw.read_head()
+        head = await answer_to(raw, given, first)
         assert b" 101 " in head
         assert b"extensions" not in head.lower()
         await is_served(raw)
@@ -181,11 +190,7 @@ async def test_a_bad_upgrade_is_400(
     lab: LabServer, given: dict[str, str], first: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with connected(lab) as raw:
-        if not first:
-            raw.send(b"OPTIONS /socket/longpoll HTTP/1.1\r\nHost: x\r\n\r\n")
-            await raw.read_head()
-        raw.send(upgrade(**given))
-        head = await raw.read_head()
+        head = await answer_to(raw, given, first)
         assert b" 400 " in head
         assert (b"sec-websocket-version: 13" in head.lower()) == ("version" in given)
     await lab.until_quiet()
@@ -348,7 +353,7 @@ async def test_silent_connections_end_when_their_time_is_over(start_lab: StartLa
 async def test_websockets_and_silent_connections_count_in_the_limit_of_connections(start_lab: StartLab) -> None:
     lab = await start_lab(max_connections=3)
     async with connected(lab), connected(lab) as polls, connected(lab) as raw:
-        polls.send(b"OPTIONS /socket/longpoll HTTP/1.1\r\nHost: x\r\n\r\n")
+        polls.send(OTHER_REQUEST)
         assert b" 20" in await polls.read_head()
         raw.send(upgrade())
         assert b" 101 " in await raw.read_head()
