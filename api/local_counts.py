@@ -16,7 +16,7 @@ MOST_SUBJECTS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class Quota:
     """How many requests may be counted under a key in a minute."""
 
     key: str
@@ -33,30 +33,30 @@ class LocalCounts:
         self._current: dict[str, int] = {}
         self._previous: dict[str, int] = {}
 
-    def take(self, allowances: Sequence[Allowance]) -> int:
+    def take(self, quotas: Sequence[Quota]) -> int:
         """Count a request under all keys, or under none if one is used up. Returns 0, or the milliseconds to wait."""
         passed = self._turn()
         wait = 0.0
-        for one in allowances:
+        for one in quotas:
             current, previous = self._current.get(one.key, 0), self._previous.get(one.key, 0)
             if previous * (WINDOW_SECONDS - passed) / WINDOW_SECONDS + current + 1 > one.count:
                 wait = max(wait, _wait(current, previous, one.count, passed))
         if wait > 0:
             return math.ceil(wait * 1000)
-        for one in allowances:
+        for one in quotas:
             self._add(one.key)
         return 0
 
-    def note(self, allowances: Sequence[Allowance]) -> None:
+    def note(self, quotas: Sequence[Quota]) -> None:
         """Count a request that Redis has counted and allowed, so that the count is known here if Redis goes away."""
         self._turn()
-        for one in allowances:
+        for one in quotas:
             self._add(one.key)
 
-    def give_back(self, allowances: Sequence[Allowance]) -> None:
+    def give_back(self, quotas: Sequence[Quota]) -> None:
         """Undo one count of each key."""
         self._turn()
-        for one in allowances:
+        for one in quotas:
             for counts in (self._current, self._previous):
                 if counts.get(one.key, 0) > 0:
                     counts[one.key] -= 1

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from redis.exceptions import RedisClusterException, RedisError
 
-from api.local_counts import WINDOW_SECONDS, Allowance, LocalCounts
+from api.local_counts import WINDOW_SECONDS, LocalCounts, Quota
 from shared.logs import log_of
 from shared.redis import client
 
@@ -89,7 +89,7 @@ return 0
 @dataclass(frozen=True, slots=True)
 class _Question:
     script: str
-    allowances: Sequence[Allowance]
+    quotas: Sequence[Quota]
     answer: asyncio.Future[int] | None
     """Gets the milliseconds to wait; None if nobody waits for it."""
 
@@ -113,22 +113,22 @@ class RateCounts:
         """Whether Redis is away. This process then counts alone."""
         return self._returning is not None
 
-    async def take(self, allowances: Sequence[Allowance]) -> int:
+    async def take(self, quotas: Sequence[Quota]) -> int:
         """Count a request under all keys, or under none if one is used up. Returns 0, or the milliseconds to wait.
 
         On a Redis Cluster, the keys must have the same text in braces.
         """
         if self.is_away:
-            return self._local.take(allowances)
+            return self._local.take(quotas)
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._ask_later(_Question(TAKE, allowances, answer))
+        self._ask_later(_Question(TAKE, quotas, answer))
         return await answer
 
-    def give_back(self, allowances: Sequence[Allowance]) -> None:
+    def give_back(self, quotas: Sequence[Quota]) -> None:
         """Undo the count of a request under all keys, such as that of a log-in whose password was right."""
-        self._local.give_back(allowances)
+        self._local.give_back(quotas)
         if not self.is_away:
-            self._ask_later(_Question(GIVE_BACK, allowances, None))
+            self._ask_later(_Question(GIVE_BACK, quotas, None))
 
     async def close(self) -> None:
         """Stop counting, and close the connection."""
@@ -164,21 +164,21 @@ class RateCounts:
         """Returns the milliseconds to wait, for each question. Raises what redis-py raises, or TimeoutError."""
         pipeline = self._client.pipeline(transaction=False)
         for question in questions:
-            keys = [self._prefix + one.key for one in question.allowances]
-            limits = [one.count for one in question.allowances] if question.script is TAKE else []
+            keys = [self._prefix + one.key for one in question.quotas]
+            limits = [one.count for one in question.quotas] if question.script is TAKE else []
             pipeline.execute_command("EVAL", question.script, len(keys), *keys, WINDOW_SECONDS * 1000, *limits)
         return [int(wait) for wait in await patiently(pipeline.execute(), self._silence_seconds)]
 
     def _tell(self, question: _Question, wait: int) -> None:
         if question.answer is not None and not question.answer.done():
             if wait == 0:
-                self._local.note(question.allowances)
+                self._local.note(question.quotas)
             question.answer.set_result(wait)
 
     def _count_here(self, questions: Sequence[_Question]) -> None:
         for question in questions:
             if question.answer is not None and not question.answer.done():
-                question.answer.set_result(self._local.take(question.allowances))
+                question.answer.set_result(self._local.take(question.quotas))
 
     def _lose(self, error: Exception) -> None:
         log.warning("rate limits counted in this process", error=f"{type(error).__name__}: {error}")
@@ -186,7 +186,7 @@ class RateCounts:
 
     async def _return(self) -> None:
         # The script writes, so it also finds out whether a Redis that answers accepts writes.
-        probe = _Question(TAKE, [Allowance("rate:{probe}", 1_000_000)], None)
+        probe = _Question(TAKE, [Quota("rate:{probe}", 1_000_000)], None)
         while True:
             await asyncio.sleep(RETRY_SECONDS)
             try:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from api.devices import Device
-from api.local_counts import Allowance, LocalCounts
+from api.local_counts import LocalCounts, Quota
 from api.problems import TooManyRequests
 from api.rate_counts import RateCounts
 from shared.access.addresses import network_of, networks_of
@@ -31,12 +31,12 @@ class Limit:
     name: str
     count: int
 
-    def of(self, subject: str, part: str = "", *, times: int = 1) -> Allowance:
-        """Returns the allowance of the subject, or of a part of it, `times` as large.
+    def of(self, subject: str, part: str = "", *, times: int = 1) -> Quota:
+        """Returns the quota of the subject, or of a part of it, `times` as large.
 
         The braces put all keys of a subject on one node of a Redis Cluster.
         """
-        return Allowance(f"rate:{{{self.name}:{subject}}}{part}", self.count * times)
+        return Quota(f"rate:{{{self.name}:{subject}}}{part}", self.count * times)
 
 
 Check = Callable[[], Awaitable[bool]]
@@ -127,8 +127,8 @@ class RateLimits:
         if self._counts is not None:
             await self._counts.close()
 
-    def _by_address(self, limit: Limit, request: web.Request) -> list[Allowance]:
-        """Returns an allowance for each network around the address; the wider ones are larger."""
+    def _by_address(self, limit: Limit, request: web.Request) -> list[Quota]:
+        """Returns a quota for each network around the address; the wider ones are larger."""
         networks = networks_of(address_of(request, self._trusted))
         widest = networks[-1][0]
         return [limit.of(widest, "" if network == widest else network, times=times) for network, times in networks]
@@ -137,23 +137,23 @@ class RateLimits:
         if self._read_counts is not None:
             _refuse(limit, self._read_counts.take(self._by_address(limit, request)))
 
-    async def _guess(self, allowances: Sequence[Allowance], check: Check) -> bool:
-        await self._take(allowances)
+    async def _guess(self, quotas: Sequence[Quota], check: Check) -> bool:
+        await self._take(quotas)
         is_wrong = False
         try:
             is_wrong = not await check()
         finally:
             # A password that was right, or that was not compared at all, was no wrong guess.
             if not is_wrong and self._counts is not None:
-                self._counts.give_back(allowances)
+                self._counts.give_back(quotas)
         return not is_wrong
 
-    async def _take(self, allowances: Sequence[Allowance]) -> None:
+    async def _take(self, quotas: Sequence[Quota]) -> None:
         if self._counts is None:
             return
-        wait = await self._counts.take(allowances)
+        wait = await self._counts.take(quotas)
         if wait:
-            raise TooManyRequests(-(-wait // 1000), allowances[0].key.partition("{")[2].partition(":")[0])
+            raise TooManyRequests(-(-wait // 1000), quotas[0].key.partition("{")[2].partition(":")[0])
 
 
 def _refuse(limit: Limit, wait: int) -> None:
