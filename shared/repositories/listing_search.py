@@ -92,7 +92,7 @@ ORDERS = {
 }
 
 
-class _Conditions:
+class Conditions:
     """SQL conditions, each kept together with its parameters."""
 
     def __init__(self) -> None:
@@ -106,6 +106,11 @@ class _Conditions:
     @property
     def sql(self) -> str:
         return " AND ".join(self._sql) or "true"
+
+    @property
+    def listed(self) -> str:
+        """The conditions as columns."""
+        return ", ".join(self._sql)
 
 
 class Search(NamedTuple):
@@ -231,12 +236,8 @@ class _Ways:
 
     def walk(self, rows: int | None) -> Search:
         """Walk along the order's index, over at most `rows` rows, and pick those that match."""
-        order, walked, picked = ORDERS[self.sort], self._walked(), _Conditions()
-        if self.query is not None:
-            picked.add("l.search @@ %s::tsquery", self.query)
-        _same(picked, self.filter)
-        _ranges(picked, self.filter)
-        _not_hidden(picked, self.filter)
+        order, walked, picked = ORDERS[self.sort], self._walked(), Conditions()
+        add_filter(picked, self.filter, self.query)
         _visible(picked, self.viewer)
         bound = "" if rows is None else f"LIMIT {rows}"
         # The inner rows come in order, and each has one category and one seller, so nothing has to be sorted.
@@ -253,13 +254,13 @@ class _Ways:
         sql = f"SELECT count(*) FROM (SELECT FROM listings l WHERE {walked.sql} LIMIT {rows}) AS walked"
         return Search(Statement("", sql), tuple(walked.parameters))
 
-    def _walked(self) -> _Conditions:
+    def _walked(self) -> Conditions:
         """Returns the conditions of a walk.
 
         The walk's limit counts the rows that satisfy them. So they must be conditions on the index that it walks: with
         any other condition it could read the whole index before it has enough rows.
         """
-        order, walked = ORDERS[self.sort], _Conditions()
+        order, walked = ORDERS[self.sort], Conditions()
         walked.add("l.trashed_at IS NULL")
         if self.after is not None:
             walked.add(f"({order.key}, l.id) {order.comparison} (%s, %s)", self.after.key, self.after.id)
@@ -275,7 +276,7 @@ class _Ways:
         Returns at least one row. If its number of matches is greater than `matches`, some matches were left out.
         """
         order = ORDERS[self.sort]
-        matched, picked = _Conditions(), _Conditions()
+        matched, picked = Conditions(), Conditions()
         matched.add("l.trashed_at IS NULL")
         is_by_words = self.query is not None and matches is not None
         if is_by_words:
@@ -306,11 +307,23 @@ class _Ways:
         return Search(Statement("", sql), (*matched.parameters, *picked.parameters, self.limit))
 
 
+def add_filter(conditions: Conditions, filter: ListingFilter, query: str | None) -> None:
+    """Add what the filter asks of a listing `l`; `query` is what `ListingSearch.query` returned for it.
+
+    Saved searches ask the same (matching.py).
+    """
+    if query is not None:
+        conditions.add("l.search @@ %s::tsquery", query)
+    _same(conditions, filter)
+    _ranges(conditions, filter)
+    _not_hidden(conditions, filter)
+
+
 def _known(rows: list[Any]) -> list[tuple[str, KnownWord]]:
     return [(row[0], KnownWord(row[1], row[2])) for row in rows]
 
 
-def _narrow_key(conditions: _Conditions, sort: Sort, filter: ListingFilter) -> None:
+def _narrow_key(conditions: Conditions, sort: Sort, filter: ListingFilter) -> None:
     """Bound the sorting key by the filter's range of the same values."""
     key = ORDERS[sort].key
     match sort:
@@ -343,7 +356,7 @@ def _begin_of_index(sort: Sort, filter: ListingFilter) -> tuple[Any, ...] | None
     return None
 
 
-def _same(conditions: _Conditions, filter: ListingFilter) -> None:
+def _same(conditions: Conditions, filter: ListingFilter) -> None:
     if filter.category_id is not None:
         conditions.add("l.category_id = %s", filter.category_id)
     if filter.seller_id is not None:
@@ -354,7 +367,7 @@ def _same(conditions: _Conditions, filter: ListingFilter) -> None:
         conditions.add("l.status = %s", filter.status.value)
 
 
-def _ranges(conditions: _Conditions, filter: ListingFilter) -> None:
+def _ranges(conditions: Conditions, filter: ListingFilter) -> None:
     """Add the filter's ranges as conditions on the expressions of the indexes. An unknown value is in no range."""
     if filter.year_min is not None:
         conditions.add("coalesce(l.year, -1) >= %s", filter.year_min)
@@ -371,12 +384,12 @@ def _ranges(conditions: _Conditions, filter: ListingFilter) -> None:
         conditions.add("coalesce(l.mileage, 2147483647) <= %s", filter.mileage_max)
 
 
-def _not_hidden(conditions: _Conditions, filter: ListingFilter) -> None:
+def _not_hidden(conditions: Conditions, filter: ListingFilter) -> None:
     if filter.hidden is False:
         conditions.add(f"NOT {IS_HIDDEN}")
 
 
-def _visible(conditions: _Conditions, viewer: Viewer) -> None:
+def _visible(conditions: Conditions, viewer: Viewer) -> None:
     # The condition needs the parameters in this order.
     user_id, sees_private, sees_hidden = viewer.parameters
     conditions.add(visible_to("%s::bigint", "%s", "%s"), sees_private, sees_hidden, user_id)
