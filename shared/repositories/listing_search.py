@@ -22,7 +22,8 @@ from shared.domain.listings import ListingFilter, Sort, WantedStatus
 from shared.domain.search import KnownWord, joined, quoted, terms, tsquery, words_to_correct
 from shared.logs import log_of
 from shared.postgres import Database, DatabaseUnavailable, Statement
-from shared.repositories.visibility import IS_HIDDEN, Viewer, visible_to
+from shared.repositories.listing_conditions import Conditions, filtered, not_hidden, ranges, same, visible
+from shared.repositories.visibility import Viewer
 
 log = log_of(__name__)
 
@@ -90,27 +91,6 @@ ORDERS = {
     Sort.LEAST_DRIVEN: _Order("coalesce(l.mileage, 2147483647)", False),
     Sort.YOUNGEST: _Order("coalesce(l.year, -1)", True),
 }
-
-
-class Conditions:
-    """SQL conditions, each kept together with its parameters."""
-
-    def __init__(self) -> None:
-        self._sql: list[str] = []
-        self.parameters: list[Any] = []
-
-    def add(self, sql: str, *parameters: Any) -> None:
-        self._sql.append(sql)
-        self.parameters += parameters
-
-    @property
-    def sql(self) -> str:
-        return " AND ".join(self._sql) or "true"
-
-    @property
-    def listed(self) -> str:
-        """The conditions as columns."""
-        return ", ".join(self._sql)
 
 
 class Search(NamedTuple):
@@ -237,8 +217,8 @@ class _Ways:
     def walk(self, rows: int | None) -> Search:
         """Walk along the order's index, over at most `rows` rows, and pick those that match."""
         order, walked, picked = ORDERS[self.sort], self._walked(), Conditions()
-        add_filter(picked, self.filter, self.query)
-        _visible(picked, self.viewer)
+        filtered(picked, self.filter, self.query)
+        visible(picked, self.viewer)
         bound = "" if rows is None else f"LIMIT {rows}"
         # The inner rows come in order, and each has one category and one seller, so nothing has to be sorted.
         sql = f"""SELECT l.key, l.id, 0
@@ -286,10 +266,10 @@ class _Ways:
             matched.add("l.search @@ %s::tsquery", self.query)
         # Words have few matches in most cases; a second index helps only if there are many.
         narrowing = picked if is_by_words else matched
-        _same(narrowing, self.filter)
-        _ranges(narrowing, self.filter)
-        _not_hidden(picked, self.filter)
-        _visible(picked, self.viewer)
+        same(narrowing, self.filter)
+        ranges(narrowing, self.filter)
+        not_hidden(picked, self.filter)
+        visible(picked, self.viewer)
         if self.after is not None:
             picked.add(f"({order.key}, l.id) {order.comparison} (%s, %s)", self.after.key, self.after.id)
         bound = "" if matches is None else f"LIMIT {matches + 1}"
@@ -305,18 +285,6 @@ class _Ways:
                 WHERE {picked.sql} ORDER BY {order.key} {order.direction}, l.id {order.direction} LIMIT %s
             ) AS page ON true ORDER BY page.key {order.direction}, page.id {order.direction}"""
         return Search(Statement("", sql), (*matched.parameters, *picked.parameters, self.limit))
-
-
-def add_filter(conditions: Conditions, filter: ListingFilter, query: str | None) -> None:
-    """Add what the filter asks of a listing `l`; `query` is what `ListingSearch.query` returned for it.
-
-    Saved searches ask the same (matching.py).
-    """
-    if query is not None:
-        conditions.add("l.search @@ %s::tsquery", query)
-    _same(conditions, filter)
-    _ranges(conditions, filter)
-    _not_hidden(conditions, filter)
 
 
 def _known(rows: list[Any]) -> list[tuple[str, KnownWord]]:
@@ -354,45 +322,6 @@ def _begin_of_index(sort: Sort, filter: ListingFilter) -> tuple[Any, ...] | None
     if filter.status is not WantedStatus.ANY:
         return "l.status = %s", filter.status.value
     return None
-
-
-def _same(conditions: Conditions, filter: ListingFilter) -> None:
-    if filter.category_id is not None:
-        conditions.add("l.category_id = %s", filter.category_id)
-    if filter.seller_id is not None:
-        conditions.add("l.seller_id = %s", filter.seller_id)
-    if filter.hidden is True:
-        conditions.add(f"l.hidden_at IS NOT NULL AND {IS_HIDDEN}")
-    if filter.status is not WantedStatus.ANY:
-        conditions.add("l.status = %s", filter.status.value)
-
-
-def _ranges(conditions: Conditions, filter: ListingFilter) -> None:
-    """Add the filter's ranges as conditions on the expressions of the indexes. An unknown value is in no range."""
-    if filter.year_min is not None:
-        conditions.add("coalesce(l.year, -1) >= %s", filter.year_min)
-    if filter.year_max is not None:
-        conditions.add("coalesce(l.year, -1) BETWEEN 0 AND %s", filter.year_max)
-    if filter.price_min is not None and filter.price_max is not None:
-        # One range of one index has both limits: many rows may satisfy each limit, and yet none both.
-        conditions.add("coalesce(l.price, -1) BETWEEN %s AND %s", filter.price_min, filter.price_max)
-    elif filter.price_min is not None:
-        conditions.add("coalesce(l.price, -1) >= %s", filter.price_min)
-    elif filter.price_max is not None:
-        conditions.add("coalesce(l.price, 9223372036854775807) <= %s", filter.price_max)
-    if filter.mileage_max is not None:
-        conditions.add("coalesce(l.mileage, 2147483647) <= %s", filter.mileage_max)
-
-
-def _not_hidden(conditions: Conditions, filter: ListingFilter) -> None:
-    if filter.hidden is False:
-        conditions.add(f"NOT {IS_HIDDEN}")
-
-
-def _visible(conditions: Conditions, viewer: Viewer) -> None:
-    # The condition needs the parameters in this order.
-    user_id, sees_private, sees_hidden = viewer.parameters
-    conditions.add(visible_to("%s::bigint", "%s", "%s"), sees_private, sees_hidden, user_id)
 
 
 def _found(rows: list[Any]) -> list[Position]:

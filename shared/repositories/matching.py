@@ -6,7 +6,7 @@ say what a person knows already, so nobody is told twice.
 
 Which searches does a listing match? One statement leaves out the searches whose plain parts it contradicts: it may
 keep too many, and never leaves out a match. Each of the others is then asked by its own conditions, those of the list
-of listings (`add_filter`), so that a saved search and the list cannot disagree. The conditions of many searches are
+of listings (`filtered`), so that a saved search and the list cannot disagree. The conditions of many searches are
 columns of one row, which Postgres plans far faster than as many statements. The row before the change is asked too:
 what has matched before is no news, unless it has become cheaper.
 """
@@ -24,7 +24,7 @@ from shared.postgres.statement import array
 from shared.repositories.alerts import SEES_HIDDEN
 from shared.repositories.bans import is_banned
 from shared.repositories.blocked_pairs import is_blocked
-from shared.repositories.listing_search import Conditions, add_filter
+from shared.repositories.listing_conditions import Conditions, filtered, visible
 from shared.repositories.visibility import IN_TRASH, Viewer, visible_to
 
 MOST_ASKED = 200
@@ -248,22 +248,22 @@ async def _ask(
     before: dict[int, str | None],
 ) -> list[News]:
     """Returns the news for these searches."""
-    answers, visible = Conditions(), Conditions()
+    answers, seen = Conditions(), Conditions()
     for (_, words), asked in questions:
         one = Conditions()
-        add_filter(one, asked.filter, words)
-        answers.add(f"({one.sql}) IS TRUE", *one.parameters)
-    visible.add(visible_to("%s::bigint", "%s", "%s"), viewer.sees_private, viewer.sees_hidden, viewer.user_id)
-    sql = f"""SELECT l.id, l.is_before, l.price, ARRAY[{answers.listed}]
+        filtered(one, asked.filter, words)
+        answers.add(one.sql, *one.parameters)
+    visible(seen, viewer)
+    sql = f"""SELECT l.id, l.is_before, l.price, ARRAY[{answers.as_columns}]
         FROM (
             SELECT false AS is_before, now.* FROM listings now WHERE now.id = ANY (%s::bigint[])
             UNION ALL
             SELECT true, old.* FROM unnest(%s::jsonb[]) AS one (version)
             CROSS JOIN LATERAL jsonb_populate_record(NULL::listings, one.version) AS old
         ) AS l
-        JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id WHERE {visible.sql}"""
+        JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id WHERE {seen.sql}"""
     versions = array([version for version in before.values() if version is not None])
-    rows = await transaction.fetch(Statement("", sql), *answers.parameters, list(before), versions, *visible.parameters)
+    rows = await transaction.fetch(Statement("", sql), *answers.parameters, list(before), versions, *seen.parameters)
     old: dict[int, tuple[int | None, list[bool]]] = {row[0]: (row[2], row[3]) for row in rows if row[1]}
     news: list[News] = []
     for listing_id, is_before, price, matches in rows:

@@ -25,7 +25,8 @@ class Told:
 
     @property
     def services(self) -> Services:
-        return self.api.client.app[SERVICES]
+        services: Services = self.api.client.app[SERVICES]
+        return services
 
     async def listens(self, *people: Person) -> None:
         for person in people:

@@ -110,8 +110,15 @@ async def test_each_search_that_a_listing_matches_is_told_and_no_other(
 ) -> None:
     buyer, seller = people
     category_id = await rows.category()
-    car = {"make": "Toyota", "model": "Camry", "year": 2015, "mileage": 50000, "price": 9000, "category_id": category_id}
-    right = [
+    car = {
+        "make": "Toyota",
+        "model": "Camry",
+        "year": 2015,
+        "mileage": 50000,
+        "price": 9000,
+        "category_id": category_id,
+    }
+    right: list[dict[str, Any]] = [
         {},
         {"q": "toyota"},
         {"q": "camry one"},
@@ -125,7 +132,7 @@ async def test_each_search_that_a_listing_matches_is_told_and_no_other(
         {"status": "any"},
         {"status": "available", "sort": "-price"},
     ]
-    wrong = [
+    wrong: list[dict[str, Any]] = [
         {"q": "corolla"},
         {"q": "!?"},
         {"make": "Honda"},
@@ -233,9 +240,7 @@ async def test_a_hidden_listing_is_told_when_it_is_shown_or_its_time_has_passed_
     assert await told.kinds(buyer) == [("match", until)]
 
 
-async def test_who_has_left_or_is_banned_is_told_nothing(
-    told: Told, rows: Rows, people: tuple[Person, Person]
-) -> None:
+async def test_who_has_left_or_is_banned_is_told_nothing(told: Told, rows: Rows, people: tuple[Person, Person]) -> None:
     buyer, seller = people
     banned = await told.api.register()
     await told.listens(banned)
@@ -314,9 +319,7 @@ async def test_an_alert_of_a_listing_that_may_no_longer_be_seen_is_neither_liste
     assert (listed["data"], listed["unseen"]) == ([], 0)
 
 
-async def test_old_alerts_are_removed_and_not_told_again(
-    told: Told, rows: Rows, people: tuple[Person, Person]
-) -> None:
+async def test_old_alerts_are_removed_and_not_told_again(told: Told, rows: Rows, people: tuple[Person, Person]) -> None:
     buyer, seller = people
     await save(told.api, buyer)
     listings = [await offer(told.api, rows, seller, price=9000) for _ in range(4)]
@@ -431,7 +434,5 @@ def fields(errors: Any, prefix: str = "") -> set[str]:
 
 
 @pytest.mark.parametrize("up_to", [0, -1, "x", None, 2**63, [1]])
-async def test_a_wrong_id_of_the_last_seen_alert_is_422(
-    told: Told, people: tuple[Person, Person], up_to: Any
-) -> None:
+async def test_a_wrong_id_of_the_last_seen_alert_is_422(told: Told, people: tuple[Person, Person], up_to: Any) -> None:
     await told.api.call("PUT", "/api/alerts/seen", 422, who=people[0], json={"up_to": up_to})
