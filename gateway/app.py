@@ -12,6 +12,7 @@ from gateway.channels.routes import ROUTES
 from gateway.context import Context
 from gateway.lost_nodes import LostNodes
 from gateway.metrics import gateway_metrics
+from gateway.missed import MissedAlerts, MissedMessages
 from gateway.presence.store_redis import RedisStore
 from gateway.revalidation import Revalidation
 from gateway.runtime.endpoint import Endpoint, new_node_id
@@ -24,6 +25,7 @@ from shared.membership import Membership
 from shared.postgres import Database
 from shared.private_chat import EVENTS, Chats
 from shared.pubsub import broker_for
+from shared.repositories.alerts import AlertRepository
 from shared.repositories.listing_access import ListingAccess
 from shared.repositories.shared_reads import SharedReads
 from shared.repositories.users import UserRepository
@@ -51,7 +53,7 @@ def add_socket(app: web.Application, endpoint: Endpoint, admit: Admit) -> None:
 async def create_app(settings: Settings) -> web.Application:
     """Returns the gateway's application. It starts without Postgres and Redis, and is ready when both answer."""
     database = Database(settings)
-    chats = Chats.of(database, settings)
+    chats, alerts = Chats.of(database, settings), AlertRepository(database)
     budgets = {name: UserBuckets(*event.budget(settings)) for name, event in EVENTS.items()}
     tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
     admission = Admission(tokens, UserRepository(database))
@@ -59,6 +61,7 @@ async def create_app(settings: Settings) -> web.Application:
         settings=settings,
         admission=admission,
         chats=chats,
+        alerts=alerts,
         budgets=budgets if settings.rate_limits else None,
         join_budget=UserBuckets(settings.joins_per_second, settings.join_burst) if settings.rate_limits else None,
         audiences=SharedReads(ListingAccess(database).audiences, most=MOST_SHARED),
@@ -77,7 +80,7 @@ async def create_app(settings: Settings) -> web.Application:
     )
 
     store.on_forged = endpoint.counts.forged.inc
-    catch_up = CatchUp(endpoint, chats.messages)
+    catch_up = CatchUp(endpoint, MissedMessages(chats.messages), MissedAlerts(alerts))
     revalidation = Revalidation(endpoint, admission)
 
     lost_nodes = LostNodes(

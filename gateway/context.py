@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gateway.channels.rate_limit import UserBuckets
 from shared.access.admission import Admission
 from shared.private_chat import Chats
+from shared.repositories.alerts import AlertRepository
 from shared.repositories.listing_access import Audience
 from shared.repositories.shared_reads import SharedReads
 from shared.settings import Settings
@@ -20,6 +21,7 @@ class Context:
     settings: Settings
     admission: Admission
     chats: Chats
+    alerts: AlertRepository
     budgets: Mapping[str, UserBuckets] | None
     """How often a user may push each event of `private_chat`, apart from the others; None means no limit."""
     join_budget: UserBuckets | None
