@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.channels.own_topic import CATCH_UP_LIMIT, OwnTopic
+from gateway.channels.own_topic import OwnTopic
 from shared.events import topics
 from shared.events.alerts import alert_payload
 
@@ -19,8 +19,7 @@ class Alerts(OwnTopic):
     def owner_of(cls, topic: str) -> int | None:
         return topics.user_of_alerts(topic)
 
-    async def missed(self, user_id: int, after_id: int, overlap_seconds: float) -> dict[str, Any]:
-        alerts, complete = await self.context.alerts.catch_up(
-            user_id, after_id, limit=CATCH_UP_LIMIT, overlap_seconds=overlap_seconds
-        )
-        return {"alerts": [alert_payload(alert.json) for alert in alerts], "complete": complete}
+    async def missed(self, user_id: int, after_id: int) -> dict[str, Any]:
+        found = await self.context.alert_catch_ups.get((user_id, after_id))
+        assert found is not None
+        return {"alerts": [alert_payload(alert.json) for alert in found.alerts], "complete": found.is_complete}

@@ -27,8 +27,8 @@ class OwnTopic(AuthenticatedChannel):
         """Returns the user to whom the topic belongs; None if its name has no id."""
 
     @abstractmethod
-    async def missed(self, user_id: int, after_id: int, overlap_seconds: float) -> dict[str, Any]:
-        """Returns the answer to a join: at most CATCH_UP_LIMIT of the events after this id, and whether these are all.
+    async def missed(self, user_id: int, after_id: int) -> dict[str, Any]:
+        """Returns the answer to a join: what a client with this id may lack, and whether that is all of it.
 
         Raises DatabaseUnavailable.
         """
@@ -55,4 +55,4 @@ class OwnTopic(AuthenticatedChannel):
             return Error({"reason": "invalid after_id"})
         # Subscribe before reading: what is stored in between then arrives as a broadcast, after this answer.
         await self.subscribe()
-        return Ok(await self.missed(user_id, after_id, self.context.settings.catch_up_overlap_seconds))
+        return Ok(await self.missed(user_id, after_id))

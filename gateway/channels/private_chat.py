@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.channel import Error, HandleResult, Ok
 from gateway.channels.authenticated import TRY_AGAIN
-from gateway.channels.own_topic import CATCH_UP_LIMIT, OwnTopic
+from gateway.channels.own_topic import OwnTopic
 from shared.domain.messages import InvalidMessage, MessageRefused
 from shared.domain.payloads import read
 from shared.events import topics
@@ -25,11 +25,10 @@ class PrivateChat(OwnTopic):
     def owner_of(cls, topic: str) -> int | None:
         return topics.user_of(topic)
 
-    async def missed(self, user_id: int, after_id: int, overlap_seconds: float) -> dict[str, Any]:
-        messages, complete = await self.context.chats.messages.catch_up(
-            user_id, after_id, limit=CATCH_UP_LIMIT, overlap_seconds=overlap_seconds
-        )
-        return {"messages": [message_payload(message) for message in messages], "complete": complete}
+    async def missed(self, user_id: int, after_id: int) -> dict[str, Any]:
+        found = await self.context.catch_ups.get((user_id, after_id))
+        assert found is not None
+        return {"messages": [message_payload(message) for message in found.messages], "complete": found.is_complete}
 
     async def handle_in(self, event: str, payload: Any) -> HandleResult:
         kind = EVENTS.get(event) if isinstance(event, str) else None

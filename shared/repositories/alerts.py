@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from shared.domain.alerts import MAX_COUNTED, AlertKind
 from shared.postgres import Database, Statement, Transaction
@@ -55,18 +56,19 @@ _SEE = Statement(
     ("bigint",) * 2,
 )
 # Like the statement for messages: also alerts that are a little older than the last one that the reader has.
-_CATCH_UP = Statement(
-    "alert_catch_up",
-    f"""WITH wanted AS MATERIALIZED (
-            (SELECT a.id FROM alerts a WHERE a.user_id = $1 AND a.id <= $2 AND a.told_at >
-                 (SELECT told_at FROM alerts WHERE id <= $2 ORDER BY id DESC LIMIT 1) - $5 * interval '1 second'
+_CATCH_UPS = Statement(
+    "alert_catch_ups",
+    f"""SELECT asked.user_id, asked.after_id, found.*
+        FROM unnest($1, $2) AS asked (user_id, after_id) CROSS JOIN LATERAL (
+            (SELECT {_COLUMNS} FROM {_JOINED} WHERE a.user_id = asked.user_id AND a.id <= asked.after_id AND a.told_at >
+                 (SELECT told_at FROM alerts WHERE id <= asked.after_id ORDER BY id DESC LIMIT 1)
+                 - $5 * interval '1 second' AND {_SHOWN}
              ORDER BY a.id DESC LIMIT $4)
             UNION ALL
-            (SELECT a.id FROM {_JOINED} WHERE a.user_id = $1 AND a.id > $2 AND {_SHOWN} ORDER BY a.id LIMIT $3)
-        )
-        SELECT {_COLUMNS} FROM wanted w JOIN {_JOINED.replace("alerts a", "alerts a ON a.id = w.id", 1)}
-        WHERE {_SHOWN} ORDER BY a.id""",
-    ("bigint", "bigint", "integer", "integer", "double precision"),
+            (SELECT {_COLUMNS} FROM {_JOINED} WHERE a.user_id = asked.user_id AND a.id > asked.after_id AND {_SHOWN}
+             ORDER BY a.id LIMIT $3)
+        ) AS found ORDER BY found.id""",
+    ("bigint[]", "bigint[]", "integer", "integer", "double precision"),
 )
 # Ids follow time, give or take one statement, so a search from the end soon finds an alert that is old enough.
 _LAST_ID_BEFORE = Statement(
@@ -112,6 +114,13 @@ async def remove_old_alerts(transaction: Transaction, *, seen_days: int, unseen_
     return await transaction.execute(_REMOVE_OLD, *days, MAX_REMOVED) < MAX_REMOVED
 
 
+class CaughtUpAlerts(NamedTuple):
+    """Alerts, oldest first, and whether these are all that the client may lack."""
+
+    alerts: list[Alert]
+    is_complete: bool
+
+
 class AlertRepository:
     """Every method raises DatabaseUnavailable while Postgres is away."""
 
@@ -135,17 +144,20 @@ class AlertRepository:
         """Mark the person's alerts as seen, up to and including this id. Returns whether any was not."""
         return await self._database.execute(_SEE, user_id, up_to) > 0
 
-    async def catch_up(
-        self, user_id: int, after_id: int, *, limit: int, overlap_seconds: float
-    ) -> tuple[list[Alert], bool]:
-        """Returns the alerts that a client with `after_id` may lack, oldest first, and whether these are all.
+    async def catch_ups(
+        self, asked: Sequence[tuple[int, int]], *, limit: int, overlap_seconds: float
+    ) -> dict[tuple[int, int], CaughtUpAlerts]:
+        """Returns by (user id, `after_id`) the alerts that a client of the user may lack; at most `limit` for each.
 
         Ids are committed in order, but each API publishes by itself, so alerts up to `overlap_seconds` older than the
         last one seen are repeated, in at most half of the limit; a client drops the ids that it has.
         """
-        rows = await self._database.fetch(_CATCH_UP, user_id, after_id, limit + 1, limit // 2, overlap_seconds)
-        alerts = _alerts(rows)
-        return alerts[:limit], len(alerts) <= limit
+        users, ids = [pair[0] for pair in asked], [pair[1] for pair in asked]
+        found: dict[tuple[int, int], list[Alert]] = {pair: [] for pair in asked}
+        rows = await self._database.fetch(_CATCH_UPS, users, ids, limit + 1, limit // 2, overlap_seconds)
+        for user_id, after_id, *row in rows:
+            found[user_id, after_id] += _alerts([row])
+        return {pair: CaughtUpAlerts(alerts[:limit], len(alerts) <= limit) for pair, alerts in found.items()}
 
     async def last_id_before(self, seconds: float) -> int:
         """Returns the greatest id of an alert that is older than `seconds`; 0 if there is none."""
@@ -157,5 +169,5 @@ class AlertRepository:
         return _alerts(await self._database.fetch(_OF_USERS_AFTER, list(user_ids), after_id, limit))
 
 
-def _alerts(rows: Sequence[tuple[int, int, str, str]]) -> list[Alert]:
+def _alerts(rows: Sequence[Sequence[Any]]) -> list[Alert]:
     return [Alert(row[0], row[1], AlertKind(row[2]), row[3]) for row in rows]

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from gateway.channels.alerts import Alerts
-from gateway.channels.own_topic import CATCH_UP_LIMIT
 from gateway.runtime.endpoint import Endpoint
 from shared.domain.alerts import AlertKind
 from shared.events.alerts import alert_payload
 from shared.postgres import DatabaseUnavailable
-from shared.repositories.alerts import Alert
+from shared.repositories.alerts import Alert, CaughtUpAlerts
+from shared.repositories.shared_reads import SharedReads
 from shared.settings import Settings
 from tests.gateway.nodes import Client, broadcast, reply, start_node
 
@@ -27,25 +27,27 @@ class Store:
     def __init__(self) -> None:
         self.alerts = [Alert(number, ANN, AlertKind.MATCH, f'{{"id":{number}}}') for number in (1, 2, 3)]
         self.is_away = False
-        self.asked_for: list[tuple[int, int, int]] = []
+        self.asked_for: list[tuple[int, int]] = []
         self.context = SimpleNamespace(
             settings=Settings(),
             admission=SimpleNamespace(is_registered=self.is_registered),
-            alerts=SimpleNamespace(catch_up=self.catch_up),
+            alert_catch_ups=SharedReads(self.catch_ups, most=10),
             join_budget=None,
         )
 
     async def is_registered(self, user_id: int) -> bool:
         return user_id != NOBODY
 
-    async def catch_up(
-        self, user_id: int, after_id: int, *, limit: int, overlap_seconds: float
-    ) -> tuple[list[Alert], bool]:
+    async def catch_ups(self, asked: Sequence[tuple[int, int]]) -> dict[tuple[int, int], CaughtUpAlerts]:
         if self.is_away:
             raise DatabaseUnavailable("away")
-        self.asked_for.append((user_id, after_id, limit))
-        found = [one for one in self.alerts if one.user_id == user_id and one.id > after_id]
-        return found[:limit], len(found) <= limit
+        self.asked_for += asked
+        return {
+            (user_id, after_id): CaughtUpAlerts(
+                [one for one in self.alerts if one.user_id == user_id and one.id > after_id], True
+            )
+            for user_id, after_id in asked
+        }
 
 
 @pytest.fixture
@@ -88,8 +90,8 @@ async def test_the_reply_to_a_join_contains_the_missed_alerts(
     client = Client(node, ANN)
     joins(client, {"after_id": after_id})
     response = {"alerts": [{"id": number} for number in ids], "complete": True}
-    assert client.take() == [reply("r1", response, topic=f"alerts:{ANN}")]
-    assert store.asked_for == [(ANN, int(after_id), CATCH_UP_LIMIT)]
+    assert await client.gets(1) == [reply("r1", response, topic=f"alerts:{ANN}")]
+    assert store.asked_for == [(ANN, int(after_id))]
 
 
 @pytest.mark.parametrize("params", [{}, [], None, 5, "x", {"after_id": None}])
@@ -111,7 +113,7 @@ async def test_a_join_while_postgres_is_away_may_be_tried_again(node: Endpoint, 
     store.is_away = True
     client = Client(node, ANN)
     joins(client, {"after_id": 0})
-    assert client.take() == [reply("r1", {"reason": "try again"}, "error", topic=f"alerts:{ANN}")]
+    assert await client.gets(1) == [reply("r1", {"reason": "try again"}, "error", topic=f"alerts:{ANN}")]
 
 
 async def test_an_alert_reaches_all_devices_of_its_user_and_nobody_can_push_one(node: Endpoint) -> None:
