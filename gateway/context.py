@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gateway.channels.rate_limit import UserBuckets
 from shared.access.admission import Admission
 from shared.private_chat import Chats
+from shared.repositories.alerts import CaughtUpAlerts
 from shared.repositories.listing_access import Audience
 from shared.repositories.messages import CaughtUp
 from shared.repositories.shared_reads import SharedReads
@@ -31,3 +32,5 @@ class Context:
     """User id -> True if the user has blocked somebody."""
     catch_ups: SharedReads[tuple[int, int], CaughtUp]
     """User id and `after_id` of a join -> the messages that the client may lack."""
+    alert_catch_ups: SharedReads[tuple[int, int], CaughtUpAlerts]
+    """The same of alerts."""

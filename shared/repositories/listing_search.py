@@ -22,7 +22,7 @@ from shared.domain.listings import ListingFilter, Sort, WantedStatus
 from shared.domain.search import KnownWord, joined, quoted, terms, tsquery, words_to_correct
 from shared.logs import log_of
 from shared.postgres import Database, DatabaseUnavailable, Statement
-from shared.repositories.listing_conditions import Conditions, not_hidden, ranges, same, visible
+from shared.repositories.listing_conditions import Conditions, filtered, not_hidden, ranges, same, visible
 from shared.repositories.visibility import Viewer
 
 log = log_of(__name__)
@@ -217,11 +217,7 @@ class _Ways:
     def walk(self, rows: int | None) -> Search:
         """Walk along the order's index, over at most `rows` rows, and pick those that match."""
         order, walked, picked = ORDERS[self.sort], self._walked(), Conditions()
-        if self.query is not None:
-            picked.add("l.search @@ %s::tsquery", self.query)
-        same(picked, self.filter)
-        ranges(picked, self.filter)
-        not_hidden(picked, self.filter)
+        filtered(picked, self.filter, self.query)
         visible(picked, self.viewer)
         bound = "" if rows is None else f"LIMIT {rows}"
         # The inner rows come in order, and each has one category and one seller, so nothing has to be sorted.

@@ -88,6 +88,12 @@ class Stage:
                 await database.close()
         return self._postgres.url()
 
+    @property
+    def owner_url(self) -> str:
+        """The URL of the database for its owner. `database_url` has to be called first."""
+        assert self._postgres is not None
+        return self._postgres.url(role=OWNER)
+
     @asynccontextmanager
     async def nodes(self) -> AsyncIterator[Nodes]:
         """Start nodes on the servers' core. They are stopped with the block."""

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from gateway.channels.private_chat import CATCH_UP_LIMIT, PrivateChat
+from gateway.channels.own_topic import CATCH_UP_LIMIT
+from gateway.channels.private_chat import PrivateChat
 from gateway.channels.rate_limit import UserBuckets
 from gateway.runtime.endpoint import Endpoint
 from shared.access.actor import Actor
