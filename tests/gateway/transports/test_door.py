@@ -30,6 +30,7 @@ def upgrade(
     *,
     method: str = "GET",
     http: str = "HTTP/1.1",
+    host: str = "x",
     upgrade: str = "websocket",
     connection: str = "Upgrade",
     version: str = "13",
@@ -38,7 +39,7 @@ def upgrade(
 ) -> bytes:
     target = target or f"/socket/websocket?vsn=2.0.0&token={token_of(1)}"
     return (
-        f"{method} {target} {http}\r\nHost: x\r\nConnection: {connection}\r\nUpgrade: {upgrade}\r\n"
+        f"{method} {target} {http}\r\nHost: {host}\r\nConnection: {connection}\r\nUpgrade: {upgrade}\r\n"
         f"Sec-WebSocket-Version: {version}\r\nSec-WebSocket-Key: {key}\r\n{more}\r\n"
     ).encode("latin-1")
 
@@ -151,6 +152,13 @@ GOOD = {
     "any case": {"upgrade": "WebSocket", "connection": "upGRADE"},
     "a list of options": {"connection": "keep-alive, Upgrade"},
     "an extension": {"more": "Sec-WebSocket-Extensions: permessage-deflate\r\n"},
+    "an extension that is no list": {"more": "Sec-WebSocket-Extensions: ;;,=\r\n"},
+    "blanks around the version": {"version": " 13\t"},
+    "a protocol twice": {"upgrade": "websocket, websocket"},
+    "a protocol in a second line": {"upgrade": "h2c", "more": "Upgrade: websocket\r\n"},
+    "an option in a second line": {"connection": "keep-alive", "more": "Connection: upgrade\r\n"},
+    "an empty body": {"more": "Content-Length: 0\r\n"},
+    "a byte that is not ASCII in another header": {"more": "Cookie: a=\xff\r\n"},
 }
 
 
@@ -181,6 +189,20 @@ BAD = {
     "another protocol": {"upgrade": "h2c"},
     "a protocol that begins so": {"upgrade": "websocket2"},
     "no upgrade of the connection": {"connection": "close"},
+    "version 013": {"version": "013"},
+    "version +13": {"version": "+13"},
+    "version 255": {"version": "255"},
+    "a list of versions": {"version": "13, 8"},
+    "the version twice": {"version": "13", "more": "Sec-WebSocket-Version: 13\r\n"},
+    "another version behind": {"version": "13", "more": "Sec-WebSocket-Version: 8\r\n"},
+    "the key twice": {"more": f"Sec-WebSocket-Key: {KEY}\r\n"},
+    "another key behind": {"more": "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"},
+    "a key with a space in it": {"key": "dGhlIHNhbXBsZ SBub25jZQ=="},
+    "a key in the alphabet of URLs": {"key": "____________________-w=="},
+    "a key without its padding": {"key": "dGhlIHNhbXBsZSBub25jZQ"},
+    "a protocol with a version": {"upgrade": "websocket/13"},
+    "HTTP/2.0": {"http": "HTTP/2.0"},
+    "an empty host": {"host": ""},
 }
 
 
@@ -221,9 +243,16 @@ async def test_a_refusal_ends_the_connection_and_loses_nothing_of_itself(lab: La
         b"GET /socket/websocket HTTP/x",
         b"\x16\x03\x01\x02\x00",
         b"GET /socket/websocket HTTP/1.1\r\nbad header",
+        upgrade(more="Host: y\r\n")[:-4],
+        upgrade().replace(b"Host: x\r\n", b"")[:-4],
+        upgrade(more="X: a\0b\r\n")[:-4],
+        upgrade(more="X: a\rb\r\n")[:-4],
+        upgrade(more="X: a\r\n b\r\n")[:-4],
+        upgrade(more="X Y: a\r\n")[:-4],
     ],
+    ids=range(10),
 )
-async def test_what_is_no_http_is_no_error(lab: LabServer, bad: bytes, caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_http_forbids_is_400(lab: LabServer, bad: bytes) -> None:
     async with connected(lab) as raw:
         raw.send(bad + b"\r\n\r\n")
         assert b" 400 " in await raw.read_head()
