@@ -391,6 +391,24 @@ def test_no_message_is_larger_than_the_limit(data: bytes, limit: int) -> None:
             assert len(event[1]) <= limit
 
 
+def kept(reader: WebSocketReader) -> int:
+    """The bytes that the reader keeps."""
+    values = [getattr(reader, name, None) for name in WebSocketReader.__slots__]
+    return sum(len(value) for value in values if isinstance(value, bytes | bytearray))
+
+
+@given(streams, st.integers(1, 5000), st.integers(1, 3000))
+def test_no_more_bytes_are_kept_than_the_limit_a_frame_and_what_was_fed(data: bytes, limit: int, size: int) -> None:
+    reader = new_reader(limit)
+    for piece in cut(data, size):
+        reader.feed(piece)
+        assert kept(reader) <= limit + len(piece) + 300
+        while reader.next() is not None:
+            assert kept(reader) <= limit + len(piece) + 300
+        # A head of at most 14 bytes, a control frame of at most 125, and the parts of a character.
+        assert kept(reader) <= limit + 160
+
+
 @given(st.binary(min_size=4, max_size=4), st.binary(max_size=300))
 @pytest.mark.parametrize("unmask", [websocket_mask, _websocket_mask_python])
 def test_a_payload_is_unmasked_by_every_routine(

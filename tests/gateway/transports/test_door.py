@@ -95,6 +95,62 @@ async def test_a_head_may_come_in_pieces(lab: LabServer, pieces: int) -> None:
         await is_served(raw)
 
 
+@pytest.mark.parametrize("pieces", [2, 7, 100])
+async def test_a_head_in_pieces_a_frame_and_a_fin_are_answered(lab: LabServer, pieces: int) -> None:
+    sent = upgrade()
+    size = -(-len(sent) // pieces)
+    async with connected(lab) as raw:
+        for start in range(0, len(sent) - size, size):
+            raw.send(sent[start : start + size])
+            await asyncio.sleep(0.002)
+        raw.send(sent[start + size :] + HEARTBEAT)
+        raw.end_sending()
+        assert b" 101 " in await raw.read_head()
+        assert (await raw.receive()).payload == HEARTBEAT_REPLY
+        assert await raw.end() == b""
+    await lab.until_quiet()
+
+
+@pytest.mark.parametrize("request_line", [b"GET /socket/longpoll?vsn=2.0.0", b"OPTIONS /socket/longpoll"])
+async def test_a_head_of_any_request_may_come_byte_by_byte(lab: LabServer, request_line: bytes) -> None:
+    async with connected(lab) as raw:
+        for byte in request_line + b" HTTP/1.1\r\nHost: x\r\n\r\n":
+            raw.send(bytes((byte,)))
+            await asyncio.sleep(0)
+        assert b" 200 " in await raw.read_head()
+
+
+async def test_a_head_larger_than_is_kept_may_come_in_pieces(lab: LabServer) -> None:
+    sent = upgrade(more=f"X: {'a' * 8000}\r\n" * 3)
+    async with connected(lab) as raw:
+        for start in range(0, len(sent), 3000):
+            raw.send(sent[start : start + 3000])
+            await asyncio.sleep(0.002)
+        assert b" 101 " in await raw.read_head()
+        await is_served(raw)
+
+
+@pytest.mark.parametrize(
+    "sent", [b"\x16\x03\x01\x02\x00", b"get / HTTP/1.1", b"GET / HTTP/1.1\nHost: x\n\n", b"\r\n\r\nx"]
+)
+async def test_what_can_be_no_request_is_answered_without_waiting_for_more(lab: LabServer, sent: bytes) -> None:
+    async with connected(lab) as raw:
+        raw.send(sent)
+        assert b" 400 " in await raw.read_head()
+
+
+async def test_half_a_head_is_kept_from_aiohttp(lab: LabServer) -> None:
+    async with connected(lab) as raw:
+        raw.send(OTHER_REQUEST[:-2])
+        for _ in range(3):
+            async with connected(lab) as other:
+                other.send(OTHER_REQUEST)
+                await other.read_head()
+        await lab.until_quiet()
+        raw.send(OTHER_REQUEST[-2:])
+        assert b" 200 " in await raw.read_head()
+
+
 async def test_an_upgrade_may_follow_other_requests_on_its_connection(lab: LabServer) -> None:
     async with connected(lab) as raw:
         for _ in range(2):
@@ -258,12 +314,36 @@ async def test_what_http_forbids_is_400(lab: LabServer, bad: bytes) -> None:
         assert b" 400 " in await raw.read_head()
 
 
-@pytest.mark.parametrize("header", [f"X-Long: {'a' * 9000}\r\n", "X: a\r\n" * 200, f"Cookie: {'a' * 100_000}\r\n"])
+LARGE = [
+    f"X-Long: {'a' * 9000}\r\n",
+    "X: a\r\n" * 200,
+    f"Cookie: {'a' * 100_000}\r\n",
+    f"X: {'a' * 8000}\r\n" * 2 + f"X: {'a' * 8191}\r\n",
+    f"X: {'a' * 1000}\r\n" * 130,
+]
+
+
+@pytest.mark.parametrize("header", LARGE, ids=range(len(LARGE)))
 async def test_a_head_that_is_too_large_is_400(lab: LabServer, header: str) -> None:
     async with connected(lab) as raw:
         raw.send(upgrade(more=header))
         assert b" 400 " in await raw.read_head()
     await lab.until_quiet()
+
+
+@pytest.mark.parametrize("header", LARGE[2:], ids=range(2, len(LARGE)))
+async def test_a_head_that_can_only_become_too_large_is_400_before_its_end(lab: LabServer, header: str) -> None:
+    async with connected(lab) as raw:
+        raw.send(upgrade(more=header)[:-2])
+        assert b" 400 " in await raw.read_head()
+    await lab.until_quiet()
+
+
+async def test_a_head_within_the_limits_is_served_however_large(lab: LabServer) -> None:
+    async with connected(lab) as raw:
+        raw.send(upgrade(more="".join(f"X-{number}: {'a' * 8190}\r\n" for number in range(20))))
+        assert b" 101 " in await raw.read_head()
+        await is_served(raw)
 
 
 async def test_an_upgrade_with_a_body_is_handled_by_aiohttp(lab: LabServer) -> None:
