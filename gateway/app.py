@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 from aiohttp import hdrs, web
 
 from gateway.catch_up import CatchUp
+from gateway.channels.private_chat import CATCH_UP_LIMIT
 from gateway.channels.rate_limit import UserBuckets
 from gateway.channels.routes import ROUTES
 from gateway.context import Context
@@ -34,6 +36,9 @@ WEBSOCKETS = web.AppKey("websockets", WebSockets)
 
 MOST_SHARED = 500
 """The most listings or users that one statement looks up."""
+MOST_CAUGHT_UP = 50
+"""The most joins that share one statement for the messages that their clients lack: it may find this many times
+`CATCH_UP_LIMIT` messages."""
 
 
 def add_socket(app: web.Application, endpoint: Endpoint, admit: Admit) -> None:
@@ -63,6 +68,14 @@ async def create_app(settings: Settings) -> web.Application:
         join_budget=UserBuckets(settings.joins_per_second, settings.join_burst) if settings.rate_limits else None,
         audiences=SharedReads(ListingAccess(database).audiences, most=MOST_SHARED),
         blockers=SharedReads(chats.blocks.blockers, most=MOST_SHARED),
+        catch_ups=SharedReads(
+            partial(
+                chats.messages.catch_ups,
+                limit=CATCH_UP_LIMIT,
+                overlap_seconds=settings.catch_up_overlap_seconds,
+            ),
+            most=MOST_CAUGHT_UP,
+        ),
     )
     node_id = new_node_id()
     store = RedisStore.of(settings)

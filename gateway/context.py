@@ -9,6 +9,7 @@ from gateway.channels.rate_limit import UserBuckets
 from shared.access.admission import Admission
 from shared.private_chat import Chats
 from shared.repositories.listing_access import Audience
+from shared.repositories.messages import CaughtUp
 from shared.repositories.shared_reads import SharedReads
 from shared.settings import Settings
 
@@ -28,3 +29,5 @@ class Context:
     """Listing id -> who may see the listing."""
     blockers: SharedReads[int, bool]
     """User id -> True if the user has blocked somebody."""
+    catch_ups: SharedReads[tuple[int, int], CaughtUp]
+    """User id and `after_id` of a join -> the messages that the client may lack."""

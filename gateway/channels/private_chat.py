@@ -50,11 +50,9 @@ class PrivateChat(AuthenticatedChannel):
             return Error({"reason": "invalid after_id"})
         # Subscribe before reading: a message that is stored in between then arrives as a broadcast, after this answer.
         await self.subscribe()
-        overlap_seconds = self.context.settings.catch_up_overlap_seconds
-        messages, complete = await self.context.chats.messages.catch_up(
-            user_id, after_id, limit=CATCH_UP_LIMIT, overlap_seconds=overlap_seconds
-        )
-        return Ok({"messages": [message_payload(message) for message in messages], "complete": complete})
+        found = await self.context.catch_ups.get((user_id, after_id))
+        assert found is not None
+        return Ok({"messages": [message_payload(message) for message in found.messages], "complete": found.is_complete})
 
     async def handle_in(self, event: str, payload: Any) -> HandleResult:
         kind = EVENTS.get(event) if isinstance(event, str) else None

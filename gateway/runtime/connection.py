@@ -107,14 +107,6 @@ class Connection:
 
     # From the transport
 
-    def receive_text(self, data: bytes) -> None:
-        """Handle the message in a text frame. Raises BadFrame."""
-        self.handle(self.serializer.decode_text(data))
-
-    def receive_binary(self, data: bytes) -> None:
-        """Handle the message in a binary frame. Raises BadFrame."""
-        self.handle(self.serializer.decode_binary(data))
-
     def handle(self, message: Message) -> None:
         """Carry out the action that the message causes."""
         action = self.session.receive(message)

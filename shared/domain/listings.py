@@ -98,8 +98,8 @@ class ListingChange(Change):
 class ListingFilter:
     """The conditions of a search; None means any. Case and accents of makes and models are ignored.
 
-    A condition is declared here, and becomes SQL in shared/repositories/listing_search.py. The parameter of the REST
-    API, its limits and its description follow from the declaration.
+    A condition is declared here, and becomes SQL in shared/repositories/listing_conditions.py. The parameter of the
+    REST API, its limits and its description follow from the declaration.
     """
 
     q: Annotated[str, Text(MAX_QUERY_LENGTH), "Words to search for; misspellings are tolerated."] | None = None

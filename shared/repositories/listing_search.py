@@ -22,7 +22,8 @@ from shared.domain.listings import ListingFilter, Sort, WantedStatus
 from shared.domain.search import KnownWord, joined, quoted, terms, tsquery, words_to_correct
 from shared.logs import log_of
 from shared.postgres import Database, DatabaseUnavailable, Statement
-from shared.repositories.visibility import IS_HIDDEN, Viewer, visible_to
+from shared.repositories.listing_conditions import Conditions, not_hidden, ranges, same, visible
+from shared.repositories.visibility import Viewer
 
 log = log_of(__name__)
 
@@ -90,22 +91,6 @@ ORDERS = {
     Sort.LEAST_DRIVEN: _Order("coalesce(l.mileage, 2147483647)", False),
     Sort.YOUNGEST: _Order("coalesce(l.year, -1)", True),
 }
-
-
-class _Conditions:
-    """SQL conditions, each kept together with its parameters."""
-
-    def __init__(self) -> None:
-        self._sql: list[str] = []
-        self.parameters: list[Any] = []
-
-    def add(self, sql: str, *parameters: Any) -> None:
-        self._sql.append(sql)
-        self.parameters += parameters
-
-    @property
-    def sql(self) -> str:
-        return " AND ".join(self._sql) or "true"
 
 
 class Search(NamedTuple):
@@ -231,13 +216,13 @@ class _Ways:
 
     def walk(self, rows: int | None) -> Search:
         """Walk along the order's index, over at most `rows` rows, and pick those that match."""
-        order, walked, picked = ORDERS[self.sort], self._walked(), _Conditions()
+        order, walked, picked = ORDERS[self.sort], self._walked(), Conditions()
         if self.query is not None:
             picked.add("l.search @@ %s::tsquery", self.query)
-        _same(picked, self.filter)
-        _ranges(picked, self.filter)
-        _not_hidden(picked, self.filter)
-        _visible(picked, self.viewer)
+        same(picked, self.filter)
+        ranges(picked, self.filter)
+        not_hidden(picked, self.filter)
+        visible(picked, self.viewer)
         bound = "" if rows is None else f"LIMIT {rows}"
         # The inner rows come in order, and each has one category and one seller, so nothing has to be sorted.
         sql = f"""SELECT l.key, l.id, 0
@@ -253,13 +238,13 @@ class _Ways:
         sql = f"SELECT count(*) FROM (SELECT FROM listings l WHERE {walked.sql} LIMIT {rows}) AS walked"
         return Search(Statement("", sql), tuple(walked.parameters))
 
-    def _walked(self) -> _Conditions:
+    def _walked(self) -> Conditions:
         """Returns the conditions of a walk.
 
         The walk's limit counts the rows that satisfy them. So they must be conditions on the index that it walks: with
         any other condition it could read the whole index before it has enough rows.
         """
-        order, walked = ORDERS[self.sort], _Conditions()
+        order, walked = ORDERS[self.sort], Conditions()
         walked.add("l.trashed_at IS NULL")
         if self.after is not None:
             walked.add(f"({order.key}, l.id) {order.comparison} (%s, %s)", self.after.key, self.after.id)
@@ -275,7 +260,7 @@ class _Ways:
         Returns at least one row. If its number of matches is greater than `matches`, some matches were left out.
         """
         order = ORDERS[self.sort]
-        matched, picked = _Conditions(), _Conditions()
+        matched, picked = Conditions(), Conditions()
         matched.add("l.trashed_at IS NULL")
         is_by_words = self.query is not None and matches is not None
         if is_by_words:
@@ -285,10 +270,10 @@ class _Ways:
             matched.add("l.search @@ %s::tsquery", self.query)
         # Words have few matches in most cases; a second index helps only if there are many.
         narrowing = picked if is_by_words else matched
-        _same(narrowing, self.filter)
-        _ranges(narrowing, self.filter)
-        _not_hidden(picked, self.filter)
-        _visible(picked, self.viewer)
+        same(narrowing, self.filter)
+        ranges(narrowing, self.filter)
+        not_hidden(picked, self.filter)
+        visible(picked, self.viewer)
         if self.after is not None:
             picked.add(f"({order.key}, l.id) {order.comparison} (%s, %s)", self.after.key, self.after.id)
         bound = "" if matches is None else f"LIMIT {matches + 1}"
@@ -310,7 +295,7 @@ def _known(rows: list[Any]) -> list[tuple[str, KnownWord]]:
     return [(row[0], KnownWord(row[1], row[2])) for row in rows]
 
 
-def _narrow_key(conditions: _Conditions, sort: Sort, filter: ListingFilter) -> None:
+def _narrow_key(conditions: Conditions, sort: Sort, filter: ListingFilter) -> None:
     """Bound the sorting key by the filter's range of the same values."""
     key = ORDERS[sort].key
     match sort:
@@ -341,45 +326,6 @@ def _begin_of_index(sort: Sort, filter: ListingFilter) -> tuple[Any, ...] | None
     if filter.status is not WantedStatus.ANY:
         return "l.status = %s", filter.status.value
     return None
-
-
-def _same(conditions: _Conditions, filter: ListingFilter) -> None:
-    if filter.category_id is not None:
-        conditions.add("l.category_id = %s", filter.category_id)
-    if filter.seller_id is not None:
-        conditions.add("l.seller_id = %s", filter.seller_id)
-    if filter.hidden is True:
-        conditions.add(f"l.hidden_at IS NOT NULL AND {IS_HIDDEN}")
-    if filter.status is not WantedStatus.ANY:
-        conditions.add("l.status = %s", filter.status.value)
-
-
-def _ranges(conditions: _Conditions, filter: ListingFilter) -> None:
-    """Add the filter's ranges as conditions on the expressions of the indexes. An unknown value is in no range."""
-    if filter.year_min is not None:
-        conditions.add("coalesce(l.year, -1) >= %s", filter.year_min)
-    if filter.year_max is not None:
-        conditions.add("coalesce(l.year, -1) BETWEEN 0 AND %s", filter.year_max)
-    if filter.price_min is not None and filter.price_max is not None:
-        # One range of one index has both limits: many rows may satisfy each limit, and yet none both.
-        conditions.add("coalesce(l.price, -1) BETWEEN %s AND %s", filter.price_min, filter.price_max)
-    elif filter.price_min is not None:
-        conditions.add("coalesce(l.price, -1) >= %s", filter.price_min)
-    elif filter.price_max is not None:
-        conditions.add("coalesce(l.price, 9223372036854775807) <= %s", filter.price_max)
-    if filter.mileage_max is not None:
-        conditions.add("coalesce(l.mileage, 2147483647) <= %s", filter.mileage_max)
-
-
-def _not_hidden(conditions: _Conditions, filter: ListingFilter) -> None:
-    if filter.hidden is False:
-        conditions.add(f"NOT {IS_HIDDEN}")
-
-
-def _visible(conditions: _Conditions, viewer: Viewer) -> None:
-    # The condition needs the parameters in this order.
-    user_id, sees_private, sees_hidden = viewer.parameters
-    conditions.add(visible_to("%s::bigint", "%s", "%s"), sees_private, sees_hidden, user_id)
 
 
 def _found(rows: list[Any]) -> list[Position]:

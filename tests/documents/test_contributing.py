@@ -115,8 +115,8 @@ async def test_a_field_of_a_listing_needs_a_column_and_one_line(changed: Changed
     changed.put("schema.sql", column, above="CREATE INDEX IF NOT EXISTS listings_of_seller")
     changed.put("shared/domain/listings.py", line, above="    location: ShortText | None = None\n")
     changed.put("shared/domain/listings.py", condition, above="    year_min: ")
-    same = "def _same(conditions: _Conditions, filter: ListingFilter) -> None:\n"
-    changed.put("shared/repositories/listing_search.py", filtering, below=same)
+    same = '    """Add the filter\'s equal values."""\n'
+    changed.put("shared/repositories/listing_conditions.py", filtering, below=same)
     changed.put("shared/repositories/listing_search.py", "l.colour, ", above="l.status, l.year, l.mileage")
     changed.apply_schema()
 
