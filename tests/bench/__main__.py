@@ -2,7 +2,8 @@
 
 Nodes run on the first core; the load, Postgres and Redis run on the second. Things that are compared are measured in
 turns within seconds. A ratio is computed for each round from the servers' CPU time for one operation, and the table has
-the median of the rounds. So the ratios hold also on a busy machine, but the numbers a second do not.
+the median of the rounds. So the ratios hold also on a busy machine, but the numbers a second do not. The part `peers`
+runs only if it is named; `make bench-peers` installs its packages and runs it.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ PARTS: dict[str, Part] = {
     "catch_up": catch_up.run,
     "peers": peers.run,
 }
-OPTIONAL: dict[str, Callable[[], object]] = {"peers": peers.python}
+OPTIONAL: dict[str, Callable[[], object]] = {"peers": peers.versions}
 """The parts that run only if they are named. The function raises CannotBench if the part's packages are not there."""
 API = "tests.bench.api"
 """The part that measures REST. It is a separate program."""

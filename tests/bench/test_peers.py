@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import venv
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pytest
 from shared.settings import Settings
 from tests.bench.__main__ import main
 from tests.bench.load_run import LoadFailed
+from tests.bench.parts import peers
 from tests.bench.parts.peers import PEERS, check
 from tests.support.ports import free_port
 from tests.support.processes import CHECKOUT, Node, Processes
@@ -35,12 +36,27 @@ async def started(processes: Processes, module: str) -> Node:
 def test_without_its_packages_the_part_says_in_one_line_how_to_install_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(peers, "PYTHON", tmp_path / "python")
     assert main(["peers"]) == 1
     output, errors = capsys.readouterr()
     assert output == ""
     assert errors.splitlines() == [
         "python -m tests.bench: the part `peers` needs packages of its own: run `make bench-peers`"
+    ]
+
+
+@pytest.mark.servers
+def test_where_an_installation_was_interrupted_the_line_names_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    venv.create(tmp_path, symlinks=True)
+    monkeypatch.setattr(peers, "PYTHON", tmp_path / "bin" / "python")
+    assert main(["peers"]) == 1
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert errors.splitlines() == [
+        "python -m tests.bench: the packages of the part `peers` are incomplete"
+        " (ModuleNotFoundError: No module named 'picows'): run `make bench-peers`"
     ]
 
 

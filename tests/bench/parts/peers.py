@@ -23,6 +23,8 @@ from tests.bench.stage import Stage
 from tests.bench.table import Row, ratio, thousands
 from tests.support.address import Listening
 
+PYTHON = Path(sys.prefix) / "peers" / "bin" / "python"
+"""The Python of the peers' environment, which is a folder of this one."""
 GATEWAY, BARE = "the gateway", "bare aiohttp"
 PEERS = {"picows": "picows_echo", "websockets": "websockets_echo", "Starlette on uvicorn": "starlette_echo"}
 """The names of the servers, and their modules in `tests/bench/peers`."""
@@ -39,20 +41,23 @@ REPLY = '["1","2","lab:room:bench","phx_reply",{"response":{"body":"Is it still 
 ANSWER_SECONDS = 10.0
 
 
-def python() -> Path:
-    """The Python of the peers' environment, which is a folder of this one. Raises CannotBench if it is not there."""
-    path = Path(sys.prefix) / "peers" / "bin" / "python"
-    if not path.exists():
+def versions() -> str:
+    """The packages with their versions. Raises CannotBench if one is missing."""
+    if not PYTHON.exists():
         raise CannotBench("the part `peers` needs packages of its own: run `make bench-peers`")
-    return path
+    done = subprocess.run([PYTHON, "-c", VERSIONS], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        reason = (done.stderr.strip().splitlines() or ["no reason"])[-1]
+        raise CannotBench(f"the packages of the part `peers` are incomplete ({reason}): run `make bench-peers`")
+    return done.stdout.strip()
 
 
 async def run(stage: Stage, effort: Effort) -> AsyncIterator[Row]:
-    yield Row(what=_versions(), value="")
+    yield Row(what=versions(), value="")
     async with stage.nodes() as nodes:
         servers = {GATEWAY: await nodes.lab(), BARE: await nodes.bare()}
         for name, module in PEERS.items():
-            servers[name] = await nodes.bare(f"peers.{module}", python())
+            servers[name] = await nodes.bare(f"peers.{module}", PYTHON)
         for name in (BARE, *PEERS):
             await check(servers[name])
 
@@ -72,7 +77,7 @@ async def run(stage: Stage, effort: Effort) -> AsyncIterator[Row]:
 
 
 async def check(server: Listening) -> None:
-    """Raises LoadFailed unless the server answers a push as the others do."""
+    """Raises LoadFailed if the server answers a push otherwise than the others do."""
     url = f"{server.socket_url}?token=any&vsn=2.0.0"
     async with asyncio.timeout(ANSWER_SECONDS), aiohttp.ClientSession() as client, client.ws_connect(url) as socket:
         await socket.send_str(PUSH)
@@ -92,11 +97,3 @@ def _rows(what: str, runs: dict[str, list[Measured]], count: Callable[[Measured]
             load=these.load,
             compared="" if name == GATEWAY else times,
         )
-
-
-def _versions() -> str:
-    """The packages with their versions. Raises CannotBench if one is missing."""
-    done = subprocess.run([python(), "-c", VERSIONS], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise CannotBench(f"the peers' packages are incomplete: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
-    return done.stdout.strip()

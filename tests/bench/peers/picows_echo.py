@@ -1,6 +1,6 @@
 """The echo on picows, its core API: compiled code calls the listener with each frame, without a task or a queue.
 
-The listener gets single frames: fragments, UTF-8 and codes of closing would be its own work, which is left out here.
+A listener gets single frames: to join fragments would be its own work, which is left out here.
 """
 
 from __future__ import annotations
