@@ -76,11 +76,13 @@ class Asked:
 
     def switch(self, has_subprotocol: bool) -> bytes | Refusal:
         """Returns the answer with which the connection becomes a WebSocket, or the refusal of a bad request."""
-        if self.version != HttpVersion11 or not self.is_upgrade:
+        if self.version != HttpVersion11 or not self.host or not self.is_upgrade:
             return NO_UPGRADE
-        if self.headers.get(hdrs.SEC_WEBSOCKET_VERSION) != _VERSION:
+        # Neither header may occur twice (11.3).
+        if self.headers.getall(hdrs.SEC_WEBSOCKET_VERSION, ()) != [_VERSION]:
             return WRONG_VERSION
-        key = self.headers.get(hdrs.SEC_WEBSOCKET_KEY, "")
+        keys = self.headers.getall(hdrs.SEC_WEBSOCKET_KEY, ())
+        key = keys[0] if len(keys) == 1 else ""
         try:
             if len(binascii.a2b_base64(key, strict_mode=True)) != _KEY_BYTES:
                 return NO_UPGRADE

@@ -94,7 +94,7 @@ class WebSockets:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Handle a request that aiohttp has read: one that is no upgrade, or not the first thing on its connection.
 
-        Such an upgrade is seldom: a request before it, a head that came in pieces, a target with a host in it.
+        Such an upgrade is seldom: a request before it, a large head, a target with a host in it.
         """
         if request.method != hdrs.METH_GET:
             return web.Response(status=400)
