@@ -221,8 +221,9 @@ class PastPrice:
 @_with_fields_of_a_listing
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """`price_history` has at most 20 prices, the latest last. `favourite` is only for users: is it one of theirs?
-    `favourite_count` is only for the seller. The last three fields are only for the seller, moderators and admins.
+    """`price_history` has at most 20 prices, the latest last. `favourite` is for users: is it one of theirs?
+
+    Instead of it the seller gets `favourite_count`. The last three are only for the seller, moderators and admins.
     """
 
     id: Id

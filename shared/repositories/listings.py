@@ -307,15 +307,17 @@ async def lock_category(transaction: Transaction, category_id: int) -> None:
 def _presented(row: Sequence[Any], viewer: Viewer) -> str:
     """Returns the listing's JSON with the fields that not everybody gets.
 
-    Users learn whether it is one of their favourites, and the seller learns how many people's it is. Viewers who may
+    The seller learns how many people's favourite it is, and other users whether it is one of theirs. Viewers who may
     know whether it is hidden learn that.
     """
     json, seller_id, is_hidden, until, reason, is_favourite, favourite_count = row
     if viewer.user_id is None:
         return str(json)
-    more: dict[str, Any] = {"favourite": is_favourite}
-    if favourite_count is not None:
+    more: dict[str, Any] = {}
+    if seller_id == viewer.user_id:
         more["favourite_count"] = favourite_count
+    else:
+        more["favourite"] = is_favourite
     if viewer.sees_hidden or seller_id == viewer.user_id:
         more["hidden"] = is_hidden
         if is_hidden:
