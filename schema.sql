@@ -109,6 +109,27 @@ CREATE TABLE IF NOT EXISTS listings (
     trashed_by     bigint REFERENCES users (id),
     trashed_reason text
 );
+-- What buyers ask about the car; shared/domain/cars.py has the same lists and says the units. A list grows by another
+-- constraint, in both places.
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS fuel text CHECK (fuel IN (
+    'gasoline', 'diesel', 'hybrid', 'plug_in_hybrid', 'electric', 'flex_fuel', 'lpg', 'cng', 'hydrogen', 'other'));
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS transmission text
+    CHECK (transmission IN ('manual', 'automatic', 'semi_automatic', 'cvt'));
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS body text CHECK (body IN (
+    'sedan', 'hatchback', 'wagon', 'suv', 'coupe', 'convertible', 'pickup', 'minivan', 'van', 'other'));
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS drive text CHECK (drive IN ('front', 'rear', 'all', 'four'));
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS colour text CHECK (colour IN (
+    'black', 'white', 'silver', 'grey', 'blue', 'red', 'green', 'brown', 'beige', 'yellow', 'orange', 'gold', 'purple',
+    'other'));
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS doors smallint CHECK (doors > 0);
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS power_kw integer CHECK (power_kw > 0);
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS engine_cc integer CHECK (engine_cc > 0);
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS owners smallint CHECK (owners >= 0);
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS condition text
+    CHECK (condition IN ('new', 'like_new', 'good', 'fair', 'needs_work', 'for_parts'));
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS title_status text
+    CHECK (title_status IN ('clean', 'rebuilt', 'salvage', 'lien', 'missing'));
+
 CREATE INDEX IF NOT EXISTS listings_of_seller ON listings (seller_id, id);
 CREATE INDEX IF NOT EXISTS listings_of_category ON listings (category_id, id);
 
@@ -173,8 +194,28 @@ $$;
 
 ALTER TABLE listings ADD COLUMN IF NOT EXISTS search tsvector
     GENERATED ALWAYS AS (listing_search(title, content, make, model, year)) STORED;
+
+-- Returns the facts of a car by which it is found. Power and engine size count in steps, so that a range is a short list of
+-- facts; shared/domain/cars.py has the same steps.
+CREATE OR REPLACE FUNCTION listing_facts(fuel text, transmission text, body text, drive text, colour text, condition text,
+    title_status text, doors smallint, owners smallint, power_kw integer, engine_cc integer)
+    RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT array_to_tsvector(array_remove(ARRAY[
+        'fuel=' || fuel, 'transmission=' || transmission, 'body=' || body, 'drive=' || drive, 'colour=' || colour,
+        'condition=' || condition, 'title_status=' || title_status, 'doors=' || doors::text, 'owners=' || owners::text,
+        'power_kw=' || width_bucket(power_kw, ARRAY[40, 60, 80, 100, 120, 150, 200, 250, 300, 400, 600])::text,
+        'engine_cc=' || width_bucket(engine_cc,
+            ARRAY[800, 1000, 1200, 1400, 1600, 1800, 2000, 2500, 3000, 4000, 5000, 6500])::text
+    ], NULL))
+$$;
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS facts tsvector
+    GENERATED ALWAYS AS (listing_facts(fuel, transmission, body, drive, colour, condition, title_status, doors, owners,
+        power_kw, engine_cc)) STORED;
+
+-- One index for words and facts: a search for a rare combination of frequent ones reads only what they have in common.
 -- fastupdate is off because every search would have to read its list of pending entries.
-CREATE INDEX IF NOT EXISTS listings_search ON listings USING gin (search) WITH (fastupdate = off)
+DROP INDEX IF EXISTS listings_search;
+CREATE INDEX IF NOT EXISTS listings_words_and_facts ON listings USING gin (search, facts) WITH (fastupdate = off)
     WHERE trashed_at IS NULL;
 
 -- The words of titles, makes and models that all visitors can read, each with the number of its sellers. Searches use them

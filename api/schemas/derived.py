@@ -7,14 +7,14 @@ marshmallow field (its class, or a `partial` of it): `cursor: Annotated[str, Sto
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING
+from dataclasses import MISSING, replace
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, get_args, get_origin
 
 from marshmallow import Schema, fields, validate
 
-from api.schemas.fields import Digits, Flag, Id, Storable, Text, Time, Whole, Year
+from api.schemas.fields import AnyOf, Digits, Flag, Id, Storable, Text, Time, Whole, Year
 from shared.domain import declared
 from shared.domain.declared import Change, Field, fields_of
 
@@ -88,13 +88,26 @@ def page_schema(kind: Any) -> type[Schema]:
     )
 
 
-def limits_of(kind: type) -> dict[str, dict[str, int]]:
-    """Returns the limits of the fields as attributes of HTML inputs. Fields without a limit are absent."""
+@cache
+def lists_of(kind: Any) -> frozenset[str]:
+    """Returns the names of the fields of a query that take several values."""
+    return frozenset(name for name, field in input_schema(kind)().fields.items() if isinstance(field, AnyOf))
+
+
+def limits_of(kind: type) -> dict[str, dict[str, Any]]:
+    """Returns the limits of the fields as attributes of HTML inputs; `options` has the values of a closed list.
+
+    Fields without a limit are absent.
+    """
     found = {name: _attributes(field) for name, field in input_schema(kind)().fields.items()}
     return {name: attributes for name, attributes in found.items() if attributes}
 
 
-def _attributes(field: fields.Field[Any]) -> dict[str, int]:
+def _attributes(field: fields.Field[Any]) -> dict[str, Any]:
+    if isinstance(field, AnyOf):
+        return _attributes(field.inner)
+    if isinstance(field, fields.Enum):
+        return {"options": [one.value for one in field.enum]}
     limits: dict[str, Any] = {"maxlength": field.longest} if isinstance(field, Text) else {}
     for validator in field.validators:
         if isinstance(validator, validate.Length):
@@ -132,6 +145,10 @@ def _in_query(field: Field, settings: Settings) -> fields.Field[Any]:
     match field.rule:
         case declared.Whole(least, most):
             return Digits(validate=validate.Range(least, most), **settings)
+        case declared.AnyOf(rule):
+            [value, _] = get_args(field.kind)
+            inner = _in_query(replace(field, kind=value, rule=rule), {})
+            return AnyOf(inner, **settings)
         case None if field.kind is bool:
             return Flag(**settings)
     return _in_body(field, settings)

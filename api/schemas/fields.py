@@ -128,6 +128,26 @@ class Digits(fields.Integer):
         return int(value)
 
 
+class AnyOf(fields.List[Any]):
+    """Values in a query, of which any will do: separated by commas, or the parameter several times."""
+
+    _MOST = 50
+
+    def __init__(self, inner: fields.Field[Any], **settings: Any) -> None:
+        super().__init__(inner, metadata={"minItems": 1, "maxItems": self._MOST}, **settings)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        given = str(value).split(",", self._MOST)
+        if len(given) > self._MOST:
+            raise ValidationError(f"At most {self._MOST} values.")
+        try:
+            # The order does not matter, so equal searches look equal.
+            return tuple(sorted(set(super()._deserialize(given, attr, data, **kwargs))))
+        except ValidationError as error:
+            wrong: Any = error.messages
+            raise ValidationError([f"{given[at]}: {what}" for at, found in wrong.items() for what in found]) from None
+
+
 class Flag(fields.Boolean):
     """`true` or `false` in a query."""
 

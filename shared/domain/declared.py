@@ -58,6 +58,18 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
+class VehicleNumber:
+    """A vehicle identification number (shared/domain/vin.py)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """In a query: one or more values, any of which will do. The rule of each value is `of`; an enum needs none."""
+
+    of: Any = None
+
+
+@dataclass(frozen=True, slots=True)
 class SetLater:
     """The field has its default at creation, and can only be changed later."""
 

@@ -22,7 +22,7 @@ from shared.domain.listings import ListingFilter, Sort, WantedStatus
 from shared.domain.search import KnownWord, joined, quoted, terms, tsquery, words_to_correct
 from shared.logs import log_of
 from shared.postgres import Database, DatabaseUnavailable, Statement
-from shared.repositories.listing_conditions import Conditions, not_hidden, ranges, same, visible
+from shared.repositories.listing_conditions import COLUMNS, Conditions, facts, not_hidden, ranges, same, visible
 from shared.repositories.visibility import Viewer
 
 log = log_of(__name__)
@@ -207,6 +207,11 @@ class _Ways:
     limit: int
 
     @property
+    def facts(self) -> str | None:
+        """The part of the filter that the index of facts answers, as a tsquery."""
+        return facts(self.filter)
+
+    @property
     def are_narrowed(self) -> bool:
         """True if a condition leaves rows out. Without one, nearly every row belongs to the page.
 
@@ -255,21 +260,19 @@ class _Ways:
         return walked
 
     def look_up(self, matches: int | None) -> Search:
-        """Look the matches up by words or, without words, by the condition that leaves out most rows; then sort them.
+        """Look up what has the words and facts or, without these, satisfies the rarest condition; then sort it.
 
         Returns at least one row. If its number of matches is greater than `matches`, some matches were left out.
         """
         order = ORDERS[self.sort]
         matched, picked = Conditions(), Conditions()
         matched.add("l.trashed_at IS NULL")
-        is_by_words = self.query is not None and matches is not None
-        if is_by_words:
+        indexed = [(column, query) for column, query in (("search", self.query), ("facts", self.facts)) if query]
+        for column, query in indexed:
             # The sub-select hides the query from the planner, which then takes it for a rare one and uses the index.
-            matched.add("l.search @@ (SELECT %s::tsquery)", self.query)
-        elif self.query is not None:
-            matched.add("l.search @@ %s::tsquery", self.query)
-        # Words have few matches in most cases; a second index helps only if there are many.
-        narrowing = picked if is_by_words else matched
+            matched.add(f"l.{column} @@ " + ("%s::tsquery" if matches is None else "(SELECT %s::tsquery)"), query)
+        # These have few matches in most cases; a second index helps only if there are many.
+        narrowing = picked if indexed and matches is not None else matched
         same(narrowing, self.filter)
         ranges(narrowing, self.filter)
         not_hidden(picked, self.filter)
@@ -278,9 +281,7 @@ class _Ways:
             picked.add(f"({order.key}, l.id) {order.comparison} (%s, %s)", self.after.key, self.after.id)
         bound = "" if matches is None else f"LIMIT {matches + 1}"
         sql = f"""WITH matched AS MATERIALIZED (
-                SELECT l.id, l.seller_id, l.category_id, l.visibility, l.status, l.year, l.mileage, l.price,
-                       l.hidden_at, l.hidden_until, l.trashed_at
-                FROM listings l WHERE {matched.sql} {bound}
+                SELECT {", ".join(f"l.{column}" for column in COLUMNS)} FROM listings l WHERE {matched.sql} {bound}
             )
             SELECT page.key, page.id, counted.matches FROM (SELECT count(*) AS matches FROM matched) AS counted
             LEFT JOIN LATERAL (
