@@ -129,6 +129,9 @@ ALTER TABLE listings ADD COLUMN IF NOT EXISTS condition text
     CHECK (condition IN ('new', 'like_new', 'good', 'fair', 'needs_work', 'for_parts'));
 ALTER TABLE listings ADD COLUMN IF NOT EXISTS title_status text
     CHECK (title_status IN ('clean', 'rebuilt', 'salvage', 'lien', 'missing'));
+-- In capital letters. Only people who are signed in see it.
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS vin text CHECK (vin ~ '^[A-HJ-NPR-Z0-9]{17}$');
+CREATE INDEX IF NOT EXISTS listings_vin ON listings (vin) WHERE vin IS NOT NULL;
 
 CREATE INDEX IF NOT EXISTS listings_of_seller ON listings (seller_id, id);
 CREATE INDEX IF NOT EXISTS listings_of_category ON listings (category_id, id);

@@ -22,6 +22,7 @@ from api.handlers import (
     reports,
     trash,
     users,
+    vin,
     web,
 )
 from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody
@@ -33,6 +34,7 @@ from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
 from api.schemas.trash import RestoreBody
 from api.schemas.users import BanBody, RoleBody, UsersQuery
+from api.schemas.vin import VinQuery
 from shared import private_chat
 from shared.access.policy import Action
 from shared.domain.pictures import ADDRESS, THUMBNAIL_ADDRESS
@@ -82,6 +84,7 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", "/api/listings/{id}", listings.delete, Action.LISTING_DELETE),
     Route("PUT", "/api/listings/{id}/hidden", listings.hide, Action.LISTING_HIDE, body=HideBody),
     Route("DELETE", "/api/listings/{id}/hidden", listings.show, Action.LISTING_HIDE),
+    Route("GET", "/api/vin", vin.read, Action.LISTING_CREATE, query=VinQuery),
     Route("GET", "/api/trash", trash.find, Action.TRASH_READ, query=PageQuery),
     Route("POST", "/api/trash/{id}/restore", trash.restore, Action.TRASH_RESTORE, body=RestoreBody),
     Route("DELETE", "/api/trash/{id}", trash.delete, Action.TRASH_DELETE),

@@ -31,6 +31,8 @@ async def find(call: Call) -> Json[Page[answers.Listing]]:
         if call.actor is None:
             raise Unauthorized
         raise Forbidden("Only moderators can search for hidden listings.")
+    if query.vin is not None and call.actor is None:
+        raise Unauthorized
     limit, sort, filter = query.limit, query.sort, query.filter
     after = _position(query.cursor, sort)
     if sort is Sort.NEWEST and filter.is_plain:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 from marshmallow import fields
 from msgspec import UNSET
 
-from shared.domain import listings, messages, pictures, replies, reports, users
+from shared.domain import listings, messages, pictures, replies, reports, users, vin
 from shared.domain.declared import Id, Number, Timestamp
 from shared.domain.listings import NewListing, Visibility
 from shared.domain.reports import ReportReason
@@ -200,9 +200,12 @@ class CategoryName:
 
 
 def _with_fields_of_a_listing(answer: type[Kind]) -> type[Kind]:
-    """Returns the dataclass with the fields of NewListing added, except the category, which is shown with its name."""
+    """Returns the dataclass with the fields of NewListing added.
+
+    The category is shown with its name, and the VIN not to everybody.
+    """
     declared = get_type_hints(NewListing, include_extras=True).items()
-    shown = [(name, hint) for name, hint in declared if name != "category_id"]
+    shown = [(name, hint) for name, hint in declared if name not in ("category_id", "vin")]
     made: type[Kind] = make_dataclass(
         answer.__name__, shown, bases=(answer,), namespace={"__doc__": answer.__doc__}, kw_only=True, frozen=True
     )
@@ -212,7 +215,9 @@ def _with_fields_of_a_listing(answer: type[Kind]) -> type[Kind]:
 @_with_fields_of_a_listing
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """The last three fields are only for the seller, moderators and admins."""
+    """`vin` is only for people who are signed in, if the car has one. The fields about hiding are only for the seller,
+    moderators and admins. `same_vin`, the other sellers' listings with the same VIN, is only for moderators and admins.
+    """
 
     id: Id
     category: CategoryName
@@ -221,9 +226,28 @@ class Listing:
     updated_at: Timestamp
     reply_count: Number
     pictures: list[Picture]
+    has_vin: bool
+    vin: str = ABSENT
+    same_vin: Annotated[list[int], partial(fields.List, fields.Integer(strict=True))] = ABSENT
     hidden: bool = ABSENT
     hidden_until: Timestamp | None = ABSENT
     hidden_reason: str | None = ABSENT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vin:
+    """What a VIN says. `years` are the model years that it can stand for, the latest first. A wrong check digit is a
+    typing mistake if the car was made for North America or China; other makers do not fill it in.
+    """
+
+    vin: str
+    maker: str | None
+    years: Annotated[list[int], partial(fields.List, fields.Integer(strict=True))]
+    check_digit_is_right: bool
+
+
+def decoded_vin(told: vin.DecodedVin) -> Vin:
+    return Vin(vin=told.vin, maker=told.maker, years=list(told.years), check_digit_is_right=told.check_digit_is_right)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,9 +14,10 @@ from typing import Any, TypeVar, get_args, get_origin
 
 from marshmallow import Schema, fields, validate
 
-from api.schemas.fields import AnyOf, Digits, Flag, Id, Storable, Text, Time, Whole, Year
+from api.schemas.fields import AnyOf, Digits, Flag, Id, Storable, Text, Time, Vin, Whole, Year
 from shared.domain import declared
 from shared.domain.declared import Change, Field, fields_of
+from shared.domain.vin import VIN_LENGTH
 
 Input = TypeVar("Input")
 
@@ -108,6 +109,8 @@ def _attributes(field: fields.Field[Any]) -> dict[str, Any]:
         return _attributes(field.inner)
     if isinstance(field, fields.Enum):
         return {"options": [one.value for one in field.enum]}
+    if isinstance(field, Vin):
+        return {"minlength": VIN_LENGTH, "maxlength": VIN_LENGTH}
     limits: dict[str, Any] = {"maxlength": field.longest} if isinstance(field, Text) else {}
     for validator in field.validators:
         if isinstance(validator, validate.Length):
@@ -131,6 +134,8 @@ def _in_body(field: Field, settings: Settings) -> fields.Field[Any]:
             return Year(least, **settings)
         case declared.Identifier():
             return Id(**settings)
+        case declared.VehicleNumber():
+            return Vin(**settings)
         case declared.Label(longest):
             return Storable(validate=validate.Length(1, longest), **settings)
         case None | declared.SetLater() if issubclass(field.kind, Enum):
@@ -169,6 +174,9 @@ def _input(field: Field, form: Form = _in_body, *, is_partial: bool) -> fields.F
 def _output(field: Field) -> fields.Field[Any]:
     settings: dict[str, Any] = {"required": not field.may_be_left_out, "allow_none": field.allows_null}
     kind, origin = field.kind, get_origin(field.kind)
+    if callable(field.rule):
+        ruled: fields.Field[Any] = field.rule(**settings)
+        return ruled
     if origin is list:
         return fields.List(fields.Nested(answer_schema(get_args(kind)[0])), **settings)
     if origin is not None:
@@ -180,9 +188,6 @@ def _output(field: Field) -> fields.Field[Any]:
         return fields.Integer(strict=True, metadata={"minimum": 0}, **settings)
     if isinstance(field.rule, declared.Moment):
         return Time(**settings)
-    if callable(field.rule):
-        made: fields.Field[Any] = field.rule(**settings)
-        return made
     if kind is int:
         return fields.Integer(strict=True, **settings)
     if kind in _BY_TYPE:

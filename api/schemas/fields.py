@@ -10,6 +10,7 @@ from marshmallow import ValidationError, fields, validate
 from api.pagination import MAX_LIMIT
 from shared.domain.ids import MAX_EXACT_FLOAT, parse_id
 from shared.domain.text import is_storable, text_fault
+from shared.domain.vin import VIN_LENGTH, VIN_PATTERN, normal_vin
 
 
 class Text(fields.String):
@@ -116,6 +117,19 @@ def _not_after_next_year(year: int) -> None:
     latest = datetime.now(UTC).year + 1
     if year > latest:
         raise ValidationError(f"Not after {latest}.")
+
+
+class Vin(fields.String):
+    """A vehicle identification number, which is kept in capital letters."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(metadata={"pattern": VIN_PATTERN, "example": "1HGCM82633A004352"}, **settings)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        vin = normal_vin(value) if isinstance(value, str) else None
+        if vin is None:
+            raise ValidationError(f"Not a VIN: {VIN_LENGTH} letters and digits, without I, O and Q.")
+        return vin
 
 
 class Digits(fields.Integer):

@@ -20,7 +20,7 @@ from shared.domain.cars import (
     TitleStatus,
     Transmission,
 )
-from shared.domain.declared import AnyOf, Change, Id, SetLater, Text, Whole, Year
+from shared.domain.declared import AnyOf, Change, Id, SetLater, Text, VehicleNumber, Whole, Year
 
 MAX_TITLE_LENGTH = 200
 MAX_CONTENT_LENGTH = 5000
@@ -103,6 +103,7 @@ class NewListing:
     owners: Annotated[int, Whole(0, MAX_OWNERS), "How many people have owned it so far."] | None = None
     condition: Condition | None = None
     title_status: TitleStatus | None = None
+    vin: Annotated[str, VehicleNumber(), "Only people who are signed in see it."] | None = None
 
 
 class ListingChange(Change):
@@ -153,6 +154,7 @@ class ListingFilter:
     owners_max: Annotated[int, Whole(0, MAX_OWNERS), "At most this many owners so far."] | None = None
     condition: Annotated[tuple[Condition, ...], AnyOf(), "Only in these conditions."] | None = None
     title_status: Annotated[tuple[TitleStatus, ...], AnyOf(), "Only with these papers."] | None = None
+    vin: Annotated[str, VehicleNumber(), "For people who are signed in: only with this VIN."] | None = None
     status: Annotated[WantedStatus, "Only available listings, only sold ones, or both."] = WantedStatus.AVAILABLE
     hidden: Annotated[bool, "For moderators. true: only hidden listings; false: only the others."] | None = None
 

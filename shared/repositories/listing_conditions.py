@@ -45,6 +45,7 @@ COLUMNS = (
     "power_kw",
     "engine_cc",
     "owners",
+    "vin",
     "hidden_at",
     "hidden_until",
     "trashed_at",
@@ -88,6 +89,8 @@ def same(conditions: Conditions, filter: ListingFilter) -> None:
         conditions.add(f"l.hidden_at IS NOT NULL AND {IS_HIDDEN}")
     if filter.status is not WantedStatus.ANY:
         conditions.add("l.status = %s", filter.status.value)
+    if filter.vin is not None:
+        conditions.add("l.vin = %s", filter.vin)
     for name in LISTS:
         wanted = getattr(filter, name)
         if wanted is not None:

@@ -31,7 +31,8 @@ TIME_FORMAT = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
 _FIELDS = tuple(field.name for field in fields_of(NewListing))
 _NAMED = """(SELECT one FROM (SELECT c.id, c.name) AS one) AS category,
     (SELECT one FROM (SELECT s.id, s.name) AS one) AS seller"""
-_SHOWN = ", ".join(_NAMED if name == "category_id" else f"l.{name}" for name in _FIELDS)
+_AS_SHOWN = {"category_id": _NAMED, "vin": "l.vin IS NOT NULL AS has_vin"}
+_SHOWN = ", ".join(_AS_SHOWN.get(name, f"l.{name}") for name in _FIELDS)
 
 _ADDRESS, _THUMBNAIL_ADDRESS = (f"replace('{path}', '{{id}}', p.id::text)" for path in (ADDRESS, THUMBNAIL_ADDRESS))
 
@@ -45,7 +46,15 @@ JSON = f"""(SELECT row_to_json(shown)::text FROM (SELECT
          FROM pictures p WHERE p.listing_id = l.id
      ) AS one) AS pictures
 ) AS shown)"""
-_HIDING = f"l.seller_id, {IS_HIDDEN}, l.hidden_until, l.hidden_reason"
+MOST_SAME_VIN = 20
+"""The most other listings of the same car that moderators are shown."""
+# A car that somebody else offers too may be a fraud. `$4` is `Viewer.sees_hidden`.
+_SAME_VIN = f"""CASE WHEN $4 AND l.vin IS NOT NULL THEN ARRAY(
+        SELECT o.id FROM listings o WHERE o.vin = l.vin AND o.seller_id <> l.seller_id AND o.trashed_at IS NULL
+        ORDER BY o.id DESC LIMIT {MOST_SAME_VIN}
+    ) END"""
+_FOR_SOME = f"l.seller_id, {IS_HIDDEN}, l.hidden_until, l.hidden_reason, l.vin, {_SAME_VIN}"
+"""What `_presented` adds to a listing for some viewers."""
 JOINED = "listings l JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id"
 
 _VISIBLE = visible_to("$2", "$3", "$4")
@@ -59,12 +68,12 @@ _READ_MANY_FOR_ANYONE = Statement(
 )
 _READ = Statement(
     "listing_read",
-    f"SELECT {JSON}, {_HIDING}, ({FOR_ANYONE}) IS TRUE FROM {JOINED} WHERE l.id = $1 AND {_VISIBLE}",
+    f"SELECT {JSON}, {_FOR_SOME}, ({FOR_ANYONE}) IS TRUE FROM {JOINED} WHERE l.id = $1 AND {_VISIBLE}",
     ("bigint", *TYPES),
 )
 _READ_MANY = Statement(
     "listing_read_many",
-    f"""SELECT {JSON}, {_HIDING} FROM unnest($1) WITH ORDINALITY AS asked (id, position)
+    f"""SELECT {JSON}, {_FOR_SOME} FROM unnest($1) WITH ORDINALITY AS asked (id, position)
         JOIN listings l ON l.id = asked.id JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
         WHERE {_VISIBLE} ORDER BY asked.position""",
     ("bigint[]", *TYPES),
@@ -162,7 +171,7 @@ def front_page_statement(limit: int) -> Statement:
 @cache
 def _front_page_of_statement(limit: int) -> Statement:
     """Returns the same for a logged-in user."""
-    sql = f"""SELECT {JSON}, {_HIDING}, l.id FROM {JOINED}
+    sql = f"""SELECT {JSON}, {_FOR_SOME}, l.id FROM {JOINED}
         WHERE l.id < $1 AND l.trashed_at IS NULL AND l.status = 'available' AND {_VISIBLE}
         ORDER BY l.id DESC LIMIT {limit:d}"""
     return Statement(f"listing_front_page_of_{limit:d}", sql, ("bigint", *TYPES))
@@ -207,7 +216,7 @@ class ListingRepository:
         row: tuple[Any, ...] | None = await self._database.fetch_one(_READ, listing_id, *viewer.parameters)
         if row is None:
             return None
-        return ListingViews(_presented(row[:5], viewer), row[0] if row[5] else None)
+        return ListingViews(_presented(row[:7], viewer), row[0] if row[7] else None)
 
     async def read_for_anyone(self, listing_id: int) -> str | None:
         """Returns the listing as JSON, as visitors see it; None if they may not see it."""
@@ -229,7 +238,7 @@ class ListingRepository:
         """Returns the same for the actor."""
         viewer = Viewer.of(actor)
         rows = await self._database.fetch(_front_page_of_statement(limit), before_id, *viewer.parameters)
-        return [(_presented(row[:5], viewer), row[5]) for row in rows]
+        return [(_presented(row[:7], viewer), row[7]) for row in rows]
 
     async def create(self, seller_id: int, new: NewListing) -> int:
         """Create a listing and return its id. Raises CategoryNotFound or NoLongerAllowed."""
@@ -293,11 +302,15 @@ async def lock_category(transaction: Transaction, category_id: int) -> None:
 
 
 def _presented(row: Sequence[Any], viewer: Viewer) -> str:
-    """Returns the listing's JSON. Viewers who may know whether it is hidden get those fields too."""
-    json, seller_id, is_hidden, until, reason = row
-    if not viewer.sees_hidden and seller_id != viewer.user_id:
-        return str(json)
-    hiding: dict[str, Any] = {"hidden": is_hidden}
-    if is_hidden:
-        hiding |= {"hidden_until": rfc3339_or_none(until), "hidden_reason": reason}
-    return f"{json[:-1]},{msgspec.json.encode(hiding).decode()[1:]}"
+    """Returns the listing's JSON, with the fields that not everybody may see and this viewer may."""
+    json, seller_id, is_hidden, until, reason, vin, same_vin = row
+    more: dict[str, Any] = {}
+    if vin is not None and viewer.user_id is not None:
+        more["vin"] = vin
+    if viewer.sees_hidden or seller_id == viewer.user_id:
+        more["hidden"] = is_hidden
+        if is_hidden:
+            more |= {"hidden_until": rfc3339_or_none(until), "hidden_reason": reason}
+    if same_vin is not None:
+        more["same_vin"] = same_vin
+    return f"{json[:-1]},{msgspec.json.encode(more).decode()[1:]}" if more else str(json)
