@@ -78,6 +78,7 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", "/api/categories/{id}", categories.delete, Action.CATEGORY_DELETE),
     # listings
     Route("GET", "/api/listings", listings.find, Action.LISTING_READ_PUBLIC, query=ListingsQuery),
+    Route("GET", "/api/listings/facets", listings.facets, Action.LISTING_READ_PUBLIC, query=ListingsQuery),
     Route("POST", "/api/listings", listings.create, Action.LISTING_CREATE, body=ListingBody, status=201),
     Route("GET", "/api/listings/{id}", listings.read, Action.LISTING_READ_PUBLIC),
     Route("PATCH", "/api/listings/{id}", listings.change, Action.LISTING_EDIT, body=ListingChangeBody),

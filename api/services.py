@@ -30,6 +30,7 @@ from shared.repositories.blocks import BlockRepository
 from shared.repositories.categories import CategoryRepository
 from shared.repositories.conversations import ConversationRepository
 from shared.repositories.listing_access import ListingAccess
+from shared.repositories.listing_facets import ListingFacets
 from shared.repositories.listing_search import ListingSearch
 from shared.repositories.listings import ListingRepository
 from shared.repositories.message_writer import MessageWriter
@@ -73,6 +74,7 @@ class Services:
     categories: CategoryRepository
     listings: ListingRepository
     listing_search: ListingSearch
+    listing_facets: ListingFacets
     search_places: SearchPlaces
     shown_listings: SharedReads[int, str]
     front_pages: SharedReads[FrontPage, bytes]
@@ -96,6 +98,7 @@ class Services:
         chats = Chats.of(database, settings)
         tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
         pictures, storage = PictureRepository(database), PictureStorage.from_settings(settings)
+        search = ListingSearch(database, correction_seconds=settings.correction_seconds)
         realtime = Realtime(settings, broker, node_id)
         return cls(
             settings=settings,
@@ -120,7 +123,8 @@ class Services:
             listings=listings,
             shown_listings=SharedReads(listings.read_many_for_anyone, most=MOST_SHARED),
             front_pages=SharedReads(partial(read_front_pages, listings), most=MOST_SHARED),
-            listing_search=ListingSearch(database, correction_seconds=settings.correction_seconds),
+            listing_search=search,
+            listing_facets=ListingFacets(database, search, seconds=settings.facets_seconds),
             search_places=SearchPlaces(settings.max_searches, settings.max_waiting_searches),
             listing_access=ListingAccess(database),
             trash=TrashRepository(database),

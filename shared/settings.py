@@ -111,6 +111,9 @@ class Settings:
     correction_seconds: float = 0.2
     """A search whose unknown words cannot be corrected within this time goes on without corrections."""
 
+    facets_seconds: float = 0.06
+    """A search whose listings cannot be counted for each make, fuel and so on within this time is counted in part."""
+
     erase_after_days: int = 30
     """Of people who have left, what is personal is erased after this many days."""
     erasure_seconds: float = 3600.0

@@ -21,7 +21,7 @@ from shared.domain.reports import ReportReason
 from shared.domain.times import rfc3339, rfc3339_or_none
 from shared.domain.users import Role
 from shared.events.messages import Message, message_payload
-from shared.repositories import audit, blocks, trash
+from shared.repositories import audit, blocks, listing_facets, trash
 
 Kind = TypeVar("Kind")
 
@@ -232,6 +232,45 @@ class Listing:
     hidden: bool = ABSENT
     hidden_until: Timestamp | None = ABSENT
     hidden_reason: str | None = ABSENT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FacetValue:
+    """`value` is what the parameter of the search takes."""
+
+    value: str
+    count: Number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facet:
+    """`name` is the parameter of the search; the values with the most listings come first."""
+
+    name: str
+    values: list[FacetValue]
+    at_least: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facets:
+    total: Number
+    total_at_least: bool
+    facets: list[Facet]
+
+
+def facets(counts: listing_facets.FacetCounts) -> Facets:
+    return Facets(
+        total=counts.total,
+        total_at_least=counts.total_is_at_least,
+        facets=[
+            Facet(
+                name=facet.name,
+                values=[FacetValue(value=one.value, count=one.count) for one in facet.values],
+                at_least=facet.is_at_least,
+            )
+            for facet in counts.facets
+        ],
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -254,7 +254,7 @@ class _Ways:
         if self.after is not None:
             walked.add(f"({order.key}, l.id) {order.comparison} (%s, %s)", self.after.key, self.after.id)
         _narrow_key(walked, self.sort, self.filter)
-        begun = _begin_of_index(self.sort, self.filter)
+        begun = begin_of_index(self.sort, self.filter)
         if begun is not None:
             walked.add(*begun)
         return walked
@@ -314,7 +314,7 @@ def _narrow_key(conditions: Conditions, sort: Sort, filter: ListingFilter) -> No
         conditions.add(f"{key} <= %s", most)
 
 
-def _begin_of_index(sort: Sort, filter: ListingFilter) -> tuple[Any, ...] | None:
+def begin_of_index(sort: Sort, filter: ListingFilter) -> tuple[Any, ...] | None:
     """Returns the condition on the column before the sorting key in an index, with its parameters; None without one."""
     if filter.category_id is not None and sort in (Sort.NEWEST, Sort.CHEAPEST, Sort.DEAREST):
         return "l.category_id = %s", filter.category_id

@@ -87,6 +87,9 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
     ],
     "listings": [
         ("GET", "/api/listings", None, READ),
+        ("GET", "/api/listings/facets", None, READ),
+        ("GET", "/api/listings/facets?hidden=true", None, MODERATORS),
+        ("GET", "/api/listings/facets?vin=1HGCM82633A004352", None, USERS),
         ("GET", "/api/listings?vin=1HGCM82633A004352", None, USERS),
         ("GET", "/api/vin?vin=1HGCM82633A004352", None, USERS),
         ("POST", "/api/listings", LISTING, "401 201 201 201 201 403 201 201"),
