@@ -10,6 +10,7 @@ SET LOCAL statement_timeout = 0;
 
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
 CREATE EXTENSION IF NOT EXISTS unaccent;
+CREATE EXTENSION IF NOT EXISTS cube;
 
 -- People --------------------------------------------------------------------------------------------------------------
 
@@ -157,6 +158,49 @@ CREATE STATISTICS IF NOT EXISTS listings_year_down ON (coalesce(year, -1)) FROM 
 CREATE INDEX IF NOT EXISTS listings_of_status ON listings (status, id) WHERE trashed_at IS NULL;
 CREATE INDEX IF NOT EXISTS listings_hidden ON listings (id) WHERE hidden_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS listings_trashed ON listings (trashed_at, id) WHERE trashed_at IS NOT NULL;
+
+-- Places --------------------------------------------------------------------------------------------------------------
+
+-- The functions of Postgres's extension earthdistance that are used here, as it defines them on cube. The extension itself can be
+-- installed by a superuser only, so neither the owner of the database could apply this file, nor restore a dump that has it.
+DO $$
+BEGIN
+    IF to_regprocedure('earth_distance(cube, cube)') IS NOT NULL THEN
+        RETURN;
+    END IF;
+    -- The radius of the earth in metres.
+    CREATE FUNCTION earth() RETURNS double precision LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN 6378168;
+    CREATE FUNCTION sec_to_gc(double precision) RETURNS double precision LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+        RETURN CASE WHEN $1 < 0 THEN 0 WHEN $1 / (2 * earth()) > 1 THEN pi() * earth()
+                    ELSE 2 * earth() * asin($1 / (2 * earth())) END;
+    CREATE FUNCTION gc_to_sec(double precision) RETURNS double precision LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+        RETURN CASE WHEN $1 < 0 THEN 0 WHEN $1 / earth() > pi() THEN 2 * earth()
+                    ELSE 2 * earth() * sin($1 / (2 * earth())) END;
+    CREATE FUNCTION ll_to_earth(double precision, double precision) RETURNS cube
+        LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+        RETURN cube(cube(cube(earth() * cos(radians($1)) * cos(radians($2))),
+            earth() * cos(radians($1)) * sin(radians($2))), earth() * sin(radians($1)));
+    CREATE FUNCTION earth_distance(cube, cube) RETURNS double precision LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+        RETURN sec_to_gc(cube_distance($1, $2));
+    CREATE FUNCTION earth_box(cube, double precision) RETURNS cube LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+        RETURN cube_enlarge($1, gc_to_sec($2), 3);
+END $$;
+
+-- The towns and ZIP codes of which there are listings, or were. shared/places has all of them, and finds them by name.
+CREATE TABLE IF NOT EXISTS places (
+    id       integer PRIMARY KEY,
+    name     text    NOT NULL,
+    region   text    NOT NULL,
+    country  text    NOT NULL,
+    position cube    NOT NULL
+);
+CREATE INDEX IF NOT EXISTS places_position ON places USING gist (position);
+
+-- The place that a listing's location names, never where its seller is. It has no foreign key, because rows of places are
+-- never deleted, and checking one would lock the row of the town for each listing.
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS place_id integer;
+CREATE INDEX IF NOT EXISTS listings_of_place ON listings (place_id, id)
+    WHERE trashed_at IS NULL AND place_id IS NOT NULL;
 
 -- Search --------------------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from api.rate_limits import RateLimits
 from api.realtime import Realtime
 from api.request_counts import RequestCounts
 from api.searches import SearchPlaces
+from shared import places
 from shared.access.admission import Admission
 from shared.access.tokens import Tokens
 from shared.membership import Membership
@@ -141,6 +142,7 @@ class Services:
 
     async def start(self) -> None:
         """Start everything that runs in the background."""
+        places.load()
         await self.picture_workers.__aenter__()
         self.abandoned_files.start()
         self.chores.start()

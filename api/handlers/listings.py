@@ -41,7 +41,13 @@ async def find(call: Call) -> Json[Page[answers.Listing]]:
     viewer, search = Viewer.of(call.actor), call.services.listing_search
     async with _place(call):
         found = await search.find(filter, sort, viewer, after=after, limit=limit + 1)
-    shown = await call.services.listings.read_many([position.id for position in found[:limit]], call.actor)
+    ids = [position.id for position in found[:limit]]
+    distances: dict[int, int] = {}
+    if sort is Sort.NEAREST:
+        distances = {position.id: position.key for position in found}
+    elif filter.near is not None and ids:
+        distances = await search.distances(ids, filter.near)
+    shown = await call.services.listings.read_many(ids, call.actor, metres=distances)
     last = found[limit - 1] if len(found) > limit else None
     return Json(listing_page(shown, sort, last))
 

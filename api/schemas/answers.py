@@ -215,7 +215,9 @@ def _with_fields_of_a_listing(answer: type[Kind]) -> type[Kind]:
 @_with_fields_of_a_listing
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """`vin` is only for people who are signed in, if the car has one. The fields about hiding are only for the seller,
+    """`distance_m` comes with searches near a place: how far the listing's town is from it, in metres.
+
+    `vin` is only for people who are signed in, if the car has one. The fields about hiding are only for the seller,
     moderators and admins. `same_vin`, the other sellers' listings with the same VIN, is only for moderators and admins.
     """
 
@@ -227,6 +229,7 @@ class Listing:
     reply_count: Number
     pictures: list[Picture]
     has_vin: bool
+    distance_m: Number = ABSENT
     vin: str = ABSENT
     same_vin: Annotated[list[int], partial(fields.List, fields.Integer(strict=True))] = ABSENT
     hidden: bool = ABSENT

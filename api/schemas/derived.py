@@ -14,7 +14,7 @@ from typing import Any, TypeVar, get_args, get_origin
 
 from marshmallow import Schema, fields, validate
 
-from api.schemas.fields import AnyOf, Digits, Flag, Id, Storable, Text, Time, Vin, Whole, Year
+from api.schemas.fields import AnyOf, Digits, Distance, Flag, Id, Near, Storable, Text, Time, Vin, Whole, Year
 from shared.domain import declared
 from shared.domain.declared import Change, Field, fields_of
 from shared.domain.vin import VIN_LENGTH
@@ -150,6 +150,10 @@ def _in_query(field: Field, settings: Settings) -> fields.Field[Any]:
     match field.rule:
         case declared.Whole(least, most):
             return Digits(validate=validate.Range(least, most), **settings)
+        case declared.Near():
+            return Near(**settings)
+        case declared.Distance():
+            return Distance(**settings)
         case declared.AnyOf(rule):
             [value, _] = get_args(field.kind)
             inner = _in_query(replace(field, kind=value, rule=rule), {})

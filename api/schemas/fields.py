@@ -8,9 +8,12 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate
 
 from api.pagination import MAX_LIMIT
+from shared.domain.geography import OutOfRange, metres, point
 from shared.domain.ids import MAX_EXACT_FLOAT, parse_id
+from shared.domain.listings import MAX_SHORT_TEXT_LENGTH
 from shared.domain.text import is_storable, text_fault
 from shared.domain.vin import VIN_LENGTH, VIN_PATTERN, normal_vin
+from shared.places import find_place
 
 
 class Text(fields.String):
@@ -140,6 +143,40 @@ class Digits(fields.Integer):
         if not (digits.isascii() and digits.isdigit() and len(digits) <= 19):
             raise self.make_error("invalid", input=value)
         return int(value)
+
+
+class Near(fields.String):
+    """A town, a ZIP code, or `latitude,longitude` in a query."""
+
+    def __init__(self, **settings: Any) -> None:
+        metadata = {"minLength": 1, "maxLength": MAX_SHORT_TEXT_LENGTH, "example": "Austin, TX"}
+        super().__init__(metadata=metadata, **settings)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        fault = text_fault(str(value), MAX_SHORT_TEXT_LENGTH)
+        if fault:
+            raise ValidationError(fault)
+        try:
+            found = point(value) or find_place(value)
+        except OutOfRange:
+            raise ValidationError("There is no such latitude or longitude.") from None
+        if found is None:
+            raise ValidationError("No known town or ZIP code, and no `latitude,longitude`.")
+        return found
+
+
+class Distance(fields.String):
+    """A distance in a query, with its unit."""
+
+    def __init__(self, **settings: Any) -> None:
+        metadata = {"pattern": "^[0-9]{1,6}(\\.[0-9]{1,6})?(km|mi)$", "example": "30km"}
+        super().__init__(metadata=metadata, **settings)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        found = metres(str(value))
+        if found is None:
+            raise ValidationError("Not a distance like `30km` or `20mi`, or longer than the earth is round.")
+        return found
 
 
 class AnyOf(fields.List[Any]):

@@ -48,6 +48,10 @@ class ListingsQuery(PageQuery, ListingFilter):
             for least, most in _RANGES
             if (low := getattr(self, least)) is not None and (high := getattr(self, most)) is not None and high < low
         }
+        if self.near is None:
+            needed = ["Needs `near`."]
+            wrong |= {"within": needed} if self.within is not None else {}
+            wrong |= {"sort": needed} if self.sort is Sort.NEAREST else {}
         if wrong:
             raise ValidationError(wrong)
 

@@ -20,7 +20,8 @@ from shared.domain.cars import (
     TitleStatus,
     Transmission,
 )
-from shared.domain.declared import AnyOf, Change, Id, SetLater, Text, VehicleNumber, Whole, Year
+from shared.domain.declared import AnyOf, Change, Distance, Id, Near, SetLater, Text, VehicleNumber, Whole, Year
+from shared.domain.geography import Place, Point
 
 MAX_TITLE_LENGTH = 200
 MAX_CONTENT_LENGTH = 5000
@@ -68,6 +69,8 @@ class Sort(StrEnum):
     DEAREST = "-price"
     LEAST_DRIVEN = "mileage"
     YOUNGEST = "-year"
+    NEAREST = "distance"
+    """From `near`."""
 
 
 ShortText = Annotated[str, Text(MAX_SHORT_TEXT_LENGTH)]
@@ -154,6 +157,15 @@ class ListingFilter:
     owners_max: Annotated[int, Whole(0, MAX_OWNERS), "At most this many owners so far."] | None = None
     condition: Annotated[tuple[Condition, ...], AnyOf(), "Only in these conditions."] | None = None
     title_status: Annotated[tuple[TitleStatus, ...], AnyOf(), "Only with these papers."] | None = None
+    near: (
+        Annotated[
+            Place | Point,
+            Near(),
+            "Only listings with a known place; a town, a ZIP code of the USA, or `latitude,longitude`.",
+        ]
+        | None
+    ) = None
+    within: Annotated[float, Distance(), "At most this far from `near`, as `30km` or `20mi`."] | None = None
     vin: Annotated[str, VehicleNumber(), "For people who are signed in: only with this VIN."] | None = None
     status: Annotated[WantedStatus, "Only available listings, only sold ones, or both."] = WantedStatus.AVAILABLE
     hidden: Annotated[bool, "For moderators. true: only hidden listings; false: only the others."] | None = None

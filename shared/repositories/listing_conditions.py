@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.domain.cars import ENGINE_STEPS, POWER_STEPS
+from shared.domain.geography import Place, Point
 from shared.domain.listings import ListingFilter, WantedStatus
 from shared.domain.search import quoted
 from shared.repositories.visibility import IS_HIDDEN, Viewer, visible_to
@@ -46,6 +47,7 @@ COLUMNS = (
     "engine_cc",
     "owners",
     "vin",
+    "place_id",
     "hidden_at",
     "hidden_until",
     "trashed_at",
@@ -74,6 +76,26 @@ def facts(filter: ListingFilter) -> str | None:
     return " & ".join(f"({part})" for part in parts) if parts else None
 
 
+def near_places(conditions: Conditions, filter: ListingFilter) -> None:
+    """Leave out the rows of the table `places`, as `p`, that are too far away."""
+    if filter.near is None or filter.within is None:
+        return
+    centre = position_of(filter.near)
+    conditions.add(f"earth_box({centre}, %s) @> p.position", filter.within)
+    conditions.add(f"earth_distance(p.position, {centre}) <= %s", filter.within)
+
+
+def position_of(near: Place | Point) -> str:
+    """Returns the position of a place or point as SQL."""
+    # repr writes a number as SQL reads it.
+    return f"ll_to_earth({float(near.latitude)!r}, {float(near.longitude)!r})"
+
+
+def distance_to(near: Place | Point, position: str) -> str:
+    """Returns the distance from a place or point to a position of the table `places`, as SQL, in whole metres."""
+    return f"round(earth_distance({position}, {position_of(near)}))::bigint"
+
+
 def _step(steps: Sequence[int], value: int) -> int:
     """Returns how many of the steps the value reaches, as width_bucket does in `listing_facts` of schema.sql."""
     return sum(step <= value for step in steps)
@@ -89,6 +111,12 @@ def same(conditions: Conditions, filter: ListingFilter) -> None:
         conditions.add(f"l.hidden_at IS NOT NULL AND {IS_HIDDEN}")
     if filter.status is not WantedStatus.ANY:
         conditions.add("l.status = %s", filter.status.value)
+    if filter.near is not None and filter.within is None:
+        conditions.add("l.place_id IS NOT NULL")
+    elif filter.near is not None:
+        places = Conditions()
+        near_places(places, filter)
+        conditions.add(f"l.place_id IN (SELECT p.id FROM places p WHERE {places.sql})", *places.parameters)
     if filter.vin is not None:
         conditions.add("l.vin = %s", filter.vin)
     for name in LISTS:

@@ -6,7 +6,9 @@ factor with the length of its list, so that all combinations occur. Greater ids 
 
 from __future__ import annotations
 
+from shared.places import find_place
 from shared.postgres import Database, Statement
+from shared.repositories.places import add_place
 from shared.repositories.vocabulary import rebuild_vocabulary
 
 _BATCH = 100_000
@@ -87,7 +89,7 @@ _LISTINGS = Statement(
     """WITH known AS MATERIALIZED (
            SELECT %s::text[] AS makes, %s::text[] AS models, %s::text[] AS bodies, %s::text[] AS electric,
                   %s::text[] AS colours, %s::text[] AS trims, %s::text[] AS words,
-                  %s::text[] AS places,
+                  %s::text[] AS places, %s::integer[] AS place_ids,
                   (SELECT array_agg(id ORDER BY id) FROM categories WHERE deleted_at IS NULL) AS categories,
                   (SELECT array_agg(id) FROM (SELECT id FROM users WHERE deleted_at IS NULL AND banned_at IS NULL
                                               ORDER BY id LIMIT 10000) AS first) AS sellers
@@ -106,8 +108,8 @@ _LISTINGS = Statement(
            FROM numbered
        )
        INSERT INTO listings (seller_id, category_id, title, content, visibility, status, make, model, year, mileage,
-                             price, location, fuel, transmission, body, drive, colour, doors, power_kw, engine_cc,
-                             owners, condition, title_status,
+                             price, location, place_id, fuel, transmission, body, drive, colour, doors, power_kw,
+                             engine_cc, owners, condition, title_status,
                              created_at, updated_at, hidden_at, hidden_by, hidden_reason)
        SELECT sellers[h / 17 %% cardinality(sellers) + 1], categories[h / 19 %% cardinality(categories) + 1],
               rtrim(year || ' ' || makes[car] || ' ' || models[car] || ' ' || trim),
@@ -120,7 +122,7 @@ _LISTINGS = Statement(
               makes[car], models[car], year,
               CASE WHEN n %% 30 > 0 THEN (greatest(age, 1) * (4000 + h / 41 %% 16000))::int END,
               CASE WHEN n %% 40 > 0 THEN 300 + (h / 43 %% 60000) * 12 / (greatest(age, 0) + 12) END,
-              places[h / 37 %% cardinality(places) + 1],
+              places[h / 37 %% cardinality(places) + 1], place_ids[h / 37 %% cardinality(places) + 1],
               CASE WHEN is_electric THEN 'electric' WHEN trim IN ('Diesel', 'Hybrid') THEN lower(trim)
                    WHEN p < 78 THEN 'gasoline' WHEN p < 90 THEN 'diesel' WHEN p < 94 THEN 'flex_fuel'
                    WHEN p < 97 THEN 'plug_in_hybrid' WHEN p < 98 THEN 'lpg' WHEN p < 99 AND n %% 20 = 3 THEN 'cng' END,
@@ -172,11 +174,14 @@ class ListingSeedRepository:
         models = [model for _, models in _CARS for model in models]
         bodies = [_BODY[model] for model in models]
         known = (makes, models, bodies, *map(list, (_ELECTRIC, _COLOURS, _TRIMS, _WORDS, _PLACES)))
+        places = [place for place in map(find_place, _PLACES) if place is not None]
+        for place in places:
+            await add_place(self._database, place)
         await self._database.execute(_COLLECT)
         try:
             for first in range(1, count + 1, _BATCH):
                 last = min(first + _BATCH - 1, count)
-                await self._database.execute(_LISTINGS, *known, first, last, count)
+                await self._database.execute(_LISTINGS, *known, [place.id for place in places], first, last, count)
         finally:
             await self._database.execute(_COLLECT_NO_MORE)
         async with self._database.transaction() as transaction:
