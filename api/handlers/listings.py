@@ -18,7 +18,7 @@ from shared.access.addresses import counted_as
 from shared.access.policy import Action, may
 from shared.client_address import address_of
 from shared.domain.ids import MAX_ID
-from shared.domain.listings import CategoryNotFound, Sort
+from shared.domain.listings import CategoryNotFound, ListingFilter, Sort
 from shared.repositories.listing_search import Position
 from shared.repositories.visibility import Viewer
 
@@ -66,10 +66,7 @@ async def facets(call: Call) -> answers.Facets:
 def _asked(call: Call) -> ListingsQuery:
     """Returns the search. Raises Unauthorized or Forbidden if the actor may not search like that."""
     query = call.query(ListingsQuery)
-    if query.hidden is not None and not may(Action.LISTING_READ_HIDDEN, call.actor, owner_id=None):
-        if call.actor is None:
-            raise Unauthorized
-        raise Forbidden("Only moderators can search for hidden listings.")
+    require_for_hidden(call, query.filter)
     if query.vin is not None and call.actor is None:
         raise Unauthorized
     return query
@@ -141,6 +138,14 @@ async def show(call: Call) -> None:
     call.query()
     if await call.services.listings.show(listing.id, by=call.user.user_id):
         await announce(call.services, listing.id)
+
+
+def require_for_hidden(call: Call, filter: ListingFilter) -> None:
+    """Raises Unauthorized or Forbidden if the filter asks about hidden listings and the actor may not."""
+    if filter.hidden is not None and not may(Action.LISTING_READ_HIDDEN, call.actor, owner_id=None):
+        if call.actor is None:
+            raise Unauthorized
+        raise Forbidden("Only moderators can search for hidden listings.")
 
 
 async def _json(call: Call, listing_id: int, actor: Actor | None) -> str:

@@ -30,6 +30,19 @@ class Conditions:
     def sql(self) -> str:
         return " AND ".join(self._sql) or "true"
 
+    @property
+    def as_columns(self) -> str:
+        return ", ".join(f"({condition}) IS TRUE" for condition in self._sql)
+
+
+def filtered(conditions: Conditions, filter: ListingFilter, query: str | None) -> None:
+    """Add all that the filter asks; `query` is what `ListingSearch.query` returned for it."""
+    if query is not None:
+        conditions.add("l.search @@ %s::tsquery", query)
+    same(conditions, filter)
+    ranges(conditions, filter)
+    not_hidden(conditions, filter)
+
 
 LISTS = ("fuel", "transmission", "body", "drive", "colour", "doors", "condition", "title_status")
 """The filters of which any value will do. The column has the same name."""

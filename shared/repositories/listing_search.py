@@ -28,6 +28,7 @@ from shared.repositories.listing_conditions import (
     Conditions,
     distance_to,
     facts,
+    filtered,
     near_places,
     not_hidden,
     ranges,
@@ -240,11 +241,7 @@ class _Ways:
     def walk(self, rows: int | None) -> Search:
         """Walk along the order's index, over at most `rows` rows, and pick those that match."""
         order, source, picked = self.order, self._source(rows), Conditions()
-        if self.query is not None:
-            picked.add("l.search @@ %s::tsquery", self.query)
-        same(picked, self.filter)
-        ranges(picked, self.filter)
-        not_hidden(picked, self.filter)
+        filtered(picked, self.filter, self.query)
         visible(picked, self.viewer)
         # The inner rows come in order, and each has one category and one seller, so nothing has to be sorted.
         sql = f"""SELECT l.key, l.id, 0 FROM ({source.sql}) AS l

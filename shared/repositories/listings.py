@@ -48,17 +48,27 @@ JSON = f"""(SELECT row_to_json(shown)::text FROM (SELECT
     (SELECT coalesce(json_agg(one ORDER BY one.id), '[]'::json) FROM (
          SELECT p.id, {_ADDRESS} AS url, {_THUMBNAIL_ADDRESS} AS thumbnail_url, p.width, p.height
          FROM pictures p WHERE p.listing_id = l.id
-     ) AS one) AS pictures
+     ) AS one) AS pictures,
+    l.price_history
 ) AS shown)"""
 MOST_SAME_VIN = 20
 """The most other listings of the same car that moderators are shown."""
-# A car that somebody else offers too may be a fraud. `$4` is `Viewer.sees_hidden`.
-_SAME_VIN = f"""CASE WHEN $4 AND l.vin IS NOT NULL THEN ARRAY(
-        SELECT o.id FROM listings o WHERE o.vin = l.vin AND o.seller_id <> l.seller_id AND o.trashed_at IS NULL
-        ORDER BY o.id DESC LIMIT {MOST_SAME_VIN}
-    ) END"""
-_FOR_SOME = f"l.seller_id, {IS_HIDDEN}, l.hidden_until, l.hidden_reason, l.vin, {_SAME_VIN}"
-"""What `_presented` adds to a listing for some viewers."""
+
+
+def _for_some(user_id: str, sees_hidden: str) -> str:
+    """Returns the columns that `_presented` adds to a listing for some viewers; arguments are SQL for a `Viewer`."""
+    # A car that somebody else offers too may be a fraud.
+    return f"""l.seller_id, {IS_HIDDEN}, l.hidden_until, l.hidden_reason, l.vin,
+        CASE WHEN {sees_hidden} AND l.vin IS NOT NULL THEN ARRAY(
+            SELECT o.id FROM listings o WHERE o.vin = l.vin AND o.seller_id <> l.seller_id AND o.trashed_at IS NULL
+            ORDER BY o.id DESC LIMIT {MOST_SAME_VIN}
+        ) END,
+        EXISTS (SELECT FROM favourites f WHERE f.listing_id = l.id AND f.user_id = {user_id}),
+        CASE WHEN l.seller_id = {user_id} THEN (SELECT count(*) FROM favourites f WHERE f.listing_id = l.id) END"""
+
+
+_COUNT = 9
+"""The number of columns that `_presented` takes."""
 JOINED = "listings l JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id"
 
 _VISIBLE = visible_to("$2", "$3", "$4")
@@ -72,12 +82,13 @@ _READ_MANY_FOR_ANYONE = Statement(
 )
 _READ = Statement(
     "listing_read",
-    f"SELECT {JSON}, {_FOR_SOME}, ({FOR_ANYONE}) IS TRUE FROM {JOINED} WHERE l.id = $1 AND {_VISIBLE}",
+    f"""SELECT {JSON}, {_for_some("$2", "$4")}, ({FOR_ANYONE}) IS TRUE
+        FROM {JOINED} WHERE l.id = $1 AND {_VISIBLE}""",
     ("bigint", *TYPES),
 )
 _READ_MANY = Statement(
     "listing_read_many",
-    f"""SELECT {JSON}, {_FOR_SOME}, l.id FROM unnest($1) WITH ORDINALITY AS asked (id, position)
+    f"""SELECT {JSON}, {_for_some("$2", "$4")}, l.id FROM unnest($1) WITH ORDINALITY AS asked (id, position)
         JOIN listings l ON l.id = asked.id JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
         WHERE {_VISIBLE} ORDER BY asked.position""",
     ("bigint[]", *TYPES),
@@ -179,7 +190,7 @@ def front_page_statement(limit: int) -> Statement:
 @cache
 def _front_page_of_statement(limit: int) -> Statement:
     """Returns the same for a logged-in user."""
-    sql = f"""SELECT {JSON}, {_FOR_SOME}, l.id FROM {JOINED}
+    sql = f"""SELECT {JSON}, {_for_some("$2", "$4")}, l.id FROM {JOINED}
         WHERE l.id < $1 AND l.trashed_at IS NULL AND l.status = 'available' AND {_VISIBLE}
         ORDER BY l.id DESC LIMIT {limit:d}"""
     return Statement(f"listing_front_page_of_{limit:d}", sql, ("bigint", *TYPES))
@@ -224,7 +235,7 @@ class ListingRepository:
         row: tuple[Any, ...] | None = await self._database.fetch_one(_READ, listing_id, *viewer.parameters)
         if row is None:
             return None
-        return ListingViews(_presented(row[:7], viewer), row[0] if row[7] else None)
+        return ListingViews(_presented(row[:_COUNT], viewer), row[0] if row[_COUNT] else None)
 
     async def read_for_anyone(self, listing_id: int) -> str | None:
         """Returns the listing as JSON, as visitors see it; None if they may not see it."""
@@ -240,7 +251,7 @@ class ListingRepository:
         """
         viewer = Viewer.of(actor)
         rows = await self._database.fetch(_READ_MANY, list(listing_ids), *viewer.parameters)
-        return [_presented(row[:7], viewer, metres.get(row[7])) for row in rows]
+        return [_presented(row[:_COUNT], viewer, metres.get(row[_COUNT])) for row in rows]
 
     async def front_page(self, *, before_id: int, limit: int) -> list[tuple[str, int]]:
         """Returns the newest available listings with ids below `before_id` for visitors, each as its JSON and id."""
@@ -251,7 +262,7 @@ class ListingRepository:
         """Returns the same for the actor."""
         viewer = Viewer.of(actor)
         rows = await self._database.fetch(_front_page_of_statement(limit), before_id, *viewer.parameters)
-        return [(_presented(row[:7], viewer), row[7]) for row in rows]
+        return [(_presented(row[:_COUNT], viewer), row[_COUNT]) for row in rows]
 
     async def create(self, seller_id: int, new: NewListing) -> int:
         """Create a listing and return its id. Raises CategoryNotFound or NoLongerAllowed."""
@@ -321,13 +332,21 @@ async def lock_category(transaction: Transaction, category_id: int) -> None:
 
 
 def _presented(row: Sequence[Any], viewer: Viewer, metres: int | None = None) -> str:
-    """Returns the listing's JSON, with the fields that not everybody may see and this viewer may."""
-    json, seller_id, is_hidden, until, reason, vin, same_vin = row
+    """Returns the listing's JSON with the fields that not everybody gets.
+
+    Users learn its VIN, and whether it is one of their favourites; the seller learns how many people's it is, and
+    moderators who else offers the car. Viewers who may know whether it is hidden learn that.
+    """
+    json, seller_id, is_hidden, until, reason, vin, same_vin, is_favourite, favourite_count = row
     more: dict[str, Any] = {}
     if metres is not None:
         more["distance_m"] = metres
-    if vin is not None and viewer.user_id is not None:
-        more["vin"] = vin
+    if viewer.user_id is not None:
+        more["favourite"] = is_favourite
+        if vin is not None:
+            more["vin"] = vin
+    if favourite_count is not None:
+        more["favourite_count"] = favourite_count
     if viewer.sees_hidden or seller_id == viewer.user_id:
         more["hidden"] = is_hidden
         if is_hidden:

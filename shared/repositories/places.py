@@ -34,6 +34,14 @@ _PLACE = Statement(
     ("text[]", "integer[]"),
 )
 
+# To have been brought to its place is no news about a listing, so nobody is told of it.
+_NO_NEWS = Statement(
+    "places_no_news",
+    """DELETE FROM listing_changes c USING listings l
+       WHERE l.id = c.listing_id AND l.location = ANY ($1) AND c.before - 'place_id' = to_jsonb(l) - 'place_id'""",
+    ("text[]",),
+)
+
 
 def known_place(id_: str, name: str, region: str, country: str, latitude: str, longitude: str) -> str:
     """Returns a part of a WITH clause that adds the place if it is new. Arguments are SQL for `place_parameters`."""
@@ -70,6 +78,8 @@ async def place_listings(database: Database) -> int:
         found = {str(location): place for (location,) in rows if (place := find_place(str(location))) is not None}
         for place in {place.id: place for place in found.values()}.values():
             await add_place(database, place)
-        placed += await database.execute(_PLACE, list(found), [place.id for place in found.values()])
+        async with database.transaction() as transaction:
+            placed += await transaction.execute(_PLACE, list(found), [place.id for place in found.values()])
+            await transaction.execute(_NO_NEWS, list(found))
         last = str(rows[-1][0])
     return placed

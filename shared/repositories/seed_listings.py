@@ -154,8 +154,12 @@ _LISTINGS = Statement(
 _COLLECT = Statement("", "ALTER INDEX listings_words_and_facts SET (fastupdate = on, gin_pending_list_limit = 65536)")
 _COLLECT_NO_MORE = Statement("", "ALTER INDEX listings_words_and_facts SET (fastupdate = off)")
 
+# Nobody is told of demo data.
+_LAST = Statement("", "SELECT coalesce(max(id), 0) FROM listings")
+_NO_NEWS = Statement("", "DELETE FROM listing_changes WHERE listing_id > %s AND before IS NULL")
+
 # Update the planner's statistics and the visibility map now, or the first searches would be slow.
-_VACUUM = Statement("", "VACUUM (ANALYZE) listings, vocabulary, categories, users")
+_VACUUM = Statement("", "VACUUM (ANALYZE) listings, listing_changes, vocabulary, categories, users")
 
 
 class ListingSeedRepository:
@@ -177,11 +181,13 @@ class ListingSeedRepository:
         places = [place for place in map(find_place, _PLACES) if place is not None]
         for place in places:
             await add_place(self._database, place)
+        [[last_before]] = await self._database.fetch(_LAST)
         await self._database.execute(_COLLECT)
         try:
             for first in range(1, count + 1, _BATCH):
                 last = min(first + _BATCH - 1, count)
                 await self._database.execute(_LISTINGS, *known, [place.id for place in places], first, last, count)
+                await self._database.execute(_NO_NEWS, last_before)
         finally:
             await self._database.execute(_COLLECT_NO_MORE)
         async with self._database.transaction() as transaction:
