@@ -11,6 +11,7 @@ from shared.postgres import Database, DatabaseUnavailable
 from shared.repositories.alerts import remove_old_alerts
 from shared.repositories.chores import ChoreRepository, Work
 from shared.repositories.erasure import erase_some
+from shared.repositories.repeats import remove_old_keys
 from shared.repositories.vocabulary import rebuild_vocabulary
 from shared.settings import Settings
 
@@ -44,6 +45,11 @@ class Chores:
                 "alerts",
                 settings.alert_cleaning_seconds,
                 partial(remove_old_alerts, seen_days=seen, unseen_days=unseen),
+            ),
+            Chore(
+                "repeatable requests",
+                settings.repeatable_cleaning_seconds,
+                partial(remove_old_keys, seconds=settings.repeatable_seconds),
             ),
             Chore("erasure", settings.erasure_seconds, partial(erase_some, after_days=settings.erase_after_days)),
         )

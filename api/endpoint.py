@@ -12,10 +12,12 @@ from api.answers import response_of
 from api.call import Call
 from api.middlewares.requests import USER_ID
 from api.problems import Forbidden, Unauthorized
+from api.repeats import begin, key_of, repeated
 from api.services import Services
 from shared.access.actor import Actor
 from shared.access.admission import Refused
 from shared.access.policy import Action, may_ever, needs_login
+from shared.domain.repeats import Repeated
 from shared.domain.users import NoLongerAllowed
 
 Handler = Callable[[Call], Awaitable[Any]]
@@ -39,6 +41,8 @@ class Route:
     body: type | None = None
     query: type | None = None
     status: int = 200
+    is_repeatable: bool = False
+    """Whether a request with an Idempotency-Key may be repeated (api/repeats.py)."""
 
 
 Limiter = Callable[[web.Request, Services, Actor | None], Awaitable[None]]
@@ -70,7 +74,13 @@ def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaita
             # While the body arrived, the user may have been banned or have lost a role.
             call.actor = await admit(request)
         try:
+            if route.is_repeatable:
+                call.key, call.status = key_of(request), route.status
+                if call.key is not None and route.body is not None:
+                    await begin(call, await call.received())
             answered = await route.handler(call)
+        except Repeated as repeat:
+            return repeated(repeat.answer)
         except NoLongerAllowed:
             # The user has left, was banned or lost the role meanwhile: answer as if the request had come now.
             await admit(request)

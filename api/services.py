@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from aiohttp import web
@@ -25,7 +25,7 @@ from shared import places
 from shared.access.admission import Admission
 from shared.access.tokens import Tokens
 from shared.membership import Membership
-from shared.postgres import Database
+from shared.postgres import Database, Transaction
 from shared.private_chat import Chats
 from shared.pubsub.broker import Broker
 from shared.repositories.alerts import AlertRepository
@@ -41,6 +41,7 @@ from shared.repositories.listings import ListingRepository
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
 from shared.repositories.pictures import PictureRepository
+from shared.repositories.repeats import RepeatRepository
 from shared.repositories.replies import ReplyRepository
 from shared.repositories.reports import ReportRepository
 from shared.repositories.saved_searches import SavedSearchRepository
@@ -99,6 +100,7 @@ class Services:
     abandoned_files: AbandonedFiles
     chores: Chores
     message_writer: MessageWriter
+    repeats: RepeatRepository
 
     @classmethod
     def build(cls, settings: Settings, broker: Broker, node_id: str) -> Services:
@@ -151,6 +153,19 @@ class Services:
             abandoned_files=AbandonedFiles(pictures, storage, settings.abandoned_files_seconds),
             chores=Chores(settings),
             message_writer=chats.writer,
+            repeats=RepeatRepository(database),
+        )
+
+    def within(self, transaction: Transaction) -> Services:
+        """Returns the services with the repositories of what requests make, in this transaction."""
+        return replace(
+            self,
+            categories=CategoryRepository(transaction),
+            listings=ListingRepository(transaction),
+            replies=ReplyRepository(transaction),
+            reports=ReportRepository(transaction),
+            saved_searches=SavedSearchRepository(transaction, self.saved_searches.words),
+            pictures=PictureRepository(transaction),
         )
 
     async def start(self) -> None:

@@ -124,6 +124,11 @@ class Settings:
     alert_cleaning_seconds: float = 3600.0
     """How often one of the APIs removes old alerts."""
 
+    repeatable_seconds: float = 86400.0
+    """A request with an `Idempotency-Key` can be repeated for this long, and then has the same answer."""
+    repeatable_cleaning_seconds: float = 3600.0
+    """How often one of the APIs removes the keys and answers of older requests."""
+
     erase_after_days: int = 30
     """Of people who have left, what is personal is erased after this many days."""
     erasure_seconds: float = 3600.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from api.answers import Page
 from api.call import Call
 from api.pagination import decode_cursor, page
+from api.repeats import once
 from api.schemas import answers
 from api.schemas.categories import CategoryBody, CategoryChangeBody
 from api.schemas.pages import PageQuery
@@ -31,8 +32,9 @@ async def read(call: Call) -> answers.Category:
 async def create(call: Call) -> answers.Category:
     """Add a category."""
     body = await call.body(CategoryBody)
-    category = await call.services.categories.create(body.name, body.visibility, by=call.user.user_id)
-    return answers.category(category)
+    async with once(call) as within:
+        category = await within.services.categories.create(body.name, body.visibility, by=call.user.user_id)
+        return await within.keep(answers.category(category))
 
 
 async def change(call: Call) -> answers.Category:

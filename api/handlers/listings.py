@@ -11,6 +11,7 @@ from api.front_page import FrontPage, listing_page, read_front_page_of
 from api.listing_changes import announce, announce_and_read, announce_removal
 from api.pagination import decode_cursor
 from api.problems import Forbidden, Invalid, NotFound, Unauthorized
+from api.repeats import once
 from api.schemas import answers
 from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, ListingsQuery
 from shared.access.actor import Actor
@@ -95,10 +96,13 @@ async def create(call: Call) -> Json[answers.Listing]:
     """Offer a car."""
     new = await call.body(ListingBody)
     try:
-        listing_id = await call.services.listings.create(call.user.user_id, new)
+        async with once(call) as within:
+            listings = within.services.listings
+            listing_id = await listings.create(call.user.user_id, new)
+            made: Json[answers.Listing] = Json(await listings.read(listing_id, call.actor))
+            return await within.keep(made)
     except CategoryNotFound:
         raise Invalid(UNKNOWN_CATEGORY) from None
-    return Json(await _json(call, listing_id, call.actor))
 
 
 async def change(call: Call) -> Json[answers.Listing]:

@@ -1,11 +1,14 @@
 // The REST API as functions. They send the token and refresh it when needed. They return objects, and throw Problem.
 
+import { once } from "./presses.js";
 import { Problem } from "./problem.js";
 import { session } from "./session.js";
 
 export const api = {
   get: (path, { query, signal } = {}) => request("GET", address(path, query), { signal }),
   post: (path, body) => request("POST", path, { body }),
+  /** Like `post`, for what would be made twice by two requests: one press makes one. */
+  make: (path, body) => once(contentOf(path, JSON.stringify(body)), (key) => request("POST", path, { body, key })),
   put: (path, body) => request("PUT", path, { body }),
   patch: (path, body) => request("PATCH", path, { body }),
   delete: (path, body) => request("DELETE", path, { body }),
@@ -18,12 +21,12 @@ export function address(path, query = {}) {
   return parameters.length ? `${path}?${new URLSearchParams(parameters)}` : path;
 }
 
-async function request(method, path, { body, signal, as = "json" }) {
+async function request(method, path, { body, signal, key, as = "json" }) {
   const token = await session.freshToken();
-  let response = await send(method, path, { body, signal, token });
+  let response = await send(method, path, { body, signal, key, token });
   if (response.status === 401 && token) {
     const newToken = await session.refresh(token);
-    response = await send(method, path, { body, signal, token: newToken });
+    response = await send(method, path, { body, signal, key, token: newToken });
   }
   if (!response.ok) {
     const problem = await Problem.fromResponse(response);
@@ -34,8 +37,14 @@ async function request(method, path, { body, signal, as = "json" }) {
   return as === "blob" ? response.blob() : response.json();
 }
 
-async function send(method, path, { body, signal, token }) {
+/** Returns what tells two presses apart. */
+function contentOf(path, content) {
+  return `${session.user?.id} ${path} ${content}`;
+}
+
+async function send(method, path, { body, signal, key, token }) {
   const headers = {};
+  if (key) headers["Idempotency-Key"] = `"${key}"`;
   if (token) headers.Authorization = `Bearer ${token}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   try {
@@ -46,8 +55,14 @@ async function send(method, path, { body, signal, token }) {
   }
 }
 
-/** Upload a file as multipart form data; calls `onProgress` with 0 to 1. fetch does not report progress. */
-async function upload(path, field, file, onProgress) {
+/** Upload a file, once, as multipart form data; calls `onProgress` with 0 to 1. */
+function upload(path, field, file, onProgress) {
+  const content = contentOf(path, `${file.name} ${file.size} ${file.lastModified}`);
+  return once(content, (key) => sendFile(path, field, file, key, onProgress));
+}
+
+/** fetch does not report progress. */
+async function sendFile(path, field, file, key, onProgress) {
   const token = await session.freshToken();
   return new Promise((resolve, reject) => {
     const form = new FormData();
@@ -55,6 +70,7 @@ async function upload(path, field, file, onProgress) {
     const xhr = new XMLHttpRequest();
     xhr.open("POST", path);
     xhr.setRequestHeader("Authorization", `Bearer ${token}`);
+    xhr.setRequestHeader("Idempotency-Key", `"${key}"`);
     xhr.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
     xhr.onerror = () => reject(Problem.unreachable());
     xhr.onload = async () => {

@@ -209,7 +209,7 @@ class ListingViews:
 class ListingRepository:
     """Every method raises DatabaseUnavailable while Postgres is away."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database | Transaction) -> None:
         self._database = database
 
     async def read_many_for_anyone(self, listing_ids: Sequence[int]) -> dict[int, str]:

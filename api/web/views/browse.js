@@ -145,7 +145,7 @@ export class Browse extends View {
   async #saveSearch() {
     const name = searchName(this.asked, categories(), limitsOf("SearchBody").name.maxlength);
     await this.saving.do(async () => {
-      this.savedAs = await api.post("/api/searches", { name, query: this.asked });
+      this.savedAs = await api.make("/api/searches", { name, query: this.asked });
     }, `Saved as “${name}”. You will be told of each new car like these.`);
   }
 

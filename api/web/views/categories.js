@@ -21,7 +21,7 @@ export class Categories extends View {
   categories = new PagedList(this, "/api/categories", { limit: limits.page_items });
   acts = new Acts(this);
   form = new Form(this, "category", "CategoryBody", async (values, element) => {
-    await api.post("/api/categories", values);
+    await api.make("/api/categories", values);
     element.reset();
     this.#changed();
     return "The category is there.";

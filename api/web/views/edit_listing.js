@@ -40,7 +40,7 @@ export class EditListing extends View {
     );
     if (body.vin) body.vin = body.vin.replaceAll(/\s/g, "");
     if (!this.listing) {
-      const made = await api.post("/api/listings", body);
+      const made = await api.make("/api/listings", body);
       if (!this.uploads.length) return navigate(`/listings/${made.id}`, { notice: "Your listing is online." });
       this.listing = made;
       await this.#uploadAll();
