@@ -16,6 +16,7 @@ import msgspec
 from shared.access.actor import Actor
 from shared.access.policy import Action
 from shared.domain.declared import fields_of
+from shared.domain.ids import MAX_ID
 from shared.domain.listings import CategoryNotFound, ListingChange, ListingNotFound, NewListing
 from shared.domain.pictures import ADDRESS, THUMBNAIL_ADDRESS
 from shared.domain.times import rfc3339_or_none
@@ -50,13 +51,17 @@ _HIDING = f"l.seller_id, {IS_HIDDEN}, l.hidden_until, l.hidden_reason"
 
 
 def _own(user_id: str) -> str:
-    """Returns the columns that differ from user to user; `user_id` is SQL."""
-    return f"""{_HIDING},
-        EXISTS (SELECT FROM favourites f WHERE f.listing_id = l.id AND f.user_id = {user_id}),
-        CASE WHEN l.seller_id = {user_id} THEN (SELECT count(*) FROM favourites f WHERE f.listing_id = l.id) END"""
+    """Returns the columns that differ from user to user; `user_id` is SQL.
+
+    The last one is the number of people whose favourite it is, if the listing is the user's own; otherwise it is 1 if
+    it is a favourite of the user, else 0. One range of an index answers both, because each read pays for a look-up.
+    """
+    own = f"l.seller_id = {user_id}"
+    return f"""{_HIDING}, (SELECT count(*) FROM favourites f WHERE f.listing_id = l.id AND f.user_id
+        BETWEEN CASE WHEN {own} THEN 0 ELSE {user_id} END AND CASE WHEN {own} THEN {MAX_ID} ELSE {user_id} END)"""
 
 
-_COUNT = 7
+_COUNT = 6
 """The number of columns that `_presented` takes."""
 JOINED = "listings l JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id"
 
@@ -310,16 +315,14 @@ def _presented(row: Sequence[Any], viewer: Viewer) -> str:
     The seller learns how many people's favourite it is, and other users whether it is one of theirs. Viewers who may
     know whether it is hidden learn that.
     """
-    json, seller_id, is_hidden, until, reason, is_favourite, favourite_count = row
+    json, seller_id, is_hidden, until, reason, favourites = row
     if viewer.user_id is None:
         return str(json)
-    more: dict[str, Any] = {}
-    if seller_id == viewer.user_id:
-        more["favourite_count"] = favourite_count
-    else:
-        more["favourite"] = is_favourite
-    if viewer.sees_hidden or seller_id == viewer.user_id:
-        more["hidden"] = is_hidden
-        if is_hidden:
-            more |= {"hidden_until": rfc3339_or_none(until), "hidden_reason": reason}
+    is_own = seller_id == viewer.user_id
+    if not is_own and not viewer.sees_hidden:
+        return f'{json[:-1]},"favourite":{"true" if favourites else "false"}}}'
+    more: dict[str, Any] = {"favourite_count": favourites} if is_own else {"favourite": bool(favourites)}
+    more["hidden"] = is_hidden
+    if is_hidden:
+        more |= {"hidden_until": rfc3339_or_none(until), "hidden_reason": reason}
     return f"{json[:-1]},{msgspec.json.encode(more).decode()[1:]}"
