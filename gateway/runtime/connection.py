@@ -58,6 +58,7 @@ class Connection:
         self.as_of = as_of
         self.session = Session(endpoint.routes.match, endpoint.settings.max_channels_per_connection)
         self.allowance = endpoint.allowances.of(actor.user_id)
+        self.allowance.connections += 1
         self.backlog = 0
         self.crashes = 0
         self.gone = False
@@ -127,6 +128,7 @@ class Connection:
     def dropped(self) -> None:
         """The connection is gone: end all channels. Call this once."""
         self.gone = True
+        self.allowance.connections -= 1
         self.endpoint.connections.remove(self)
         for joined in list(self.session.topics.values()):
             if joined.server is not None:

@@ -3,7 +3,7 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
-import { FACTS } from "../facts.js";
+import { FACTS, shownAs } from "../facts.js";
 import { count, date, dateTime, nameOf, price, since } from "../format.js";
 import { limits } from "../limits.js";
 import { Problem } from "../problem.js";
@@ -75,7 +75,8 @@ export class Listing extends View {
     this.live = new LiveListing(this.params.id, {
       connection,
       ask: () => this.#read(),
-      updated: (listing) => this.#updated(listing),
+      // The event has what visitors see, so a VIN has to be read.
+      updated: (listing) => (listing.has_vin ? this.#read() : this.#updated(listing)),
       reply: (reply) => this.#addReply(reply, true),
       removed: () => this.#remove(),
       changed: () => this.update(),
@@ -248,12 +249,28 @@ export class Listing extends View {
 
   #facts() {
     const known = FACTS.filter(({ name, show }) => show !== null && (this.listing[name] ?? null) !== null);
-    if (!known.length) return nothing;
+    const isKept = this.listing.has_vin && !session.user;
+    if (!known.length && !isKept) return nothing;
     return html`<dl class="facts">
-      ${known.map(
-        ({ name, label, show = String }) => html`<div><dt>${label}</dt><dd>${show(this.listing[name])}</dd></div>`,
-      )}
-    </dl>`;
+        ${known.map((fact) => html`<div><dt>${fact.label}</dt><dd>${shownAs(fact, this.listing[fact.name])}</dd></div>`)}
+        ${isKept
+          ? html`<div>
+              <dt>VIN</dt>
+              <dd><a href=${`/login?next=/listings/${this.listing.id}`}>Log in</a> to see it</dd>
+            </div>`
+          : nothing}
+      </dl>
+      ${this.#sameCar()}`;
+  }
+
+  /** For moderators: who else offers this very car. */
+  #sameCar() {
+    const others = this.listing.same_vin ?? [];
+    if (!others.length) return nothing;
+    return html`<p class="notice warning" id="same-car">
+      Another seller offers a car with this VIN:
+      ${others.map((id, index) => html`${index ? ", " : ""}<a href=${`/listings/${id}`}>listing ${id}</a>`)}.
+    </p>`;
   }
 
   #pastPrices() {
