@@ -2,6 +2,9 @@
 
 import { miles, price } from "./format.js";
 
+/** The filters of which any value will do. */
+const LISTS = ["fuel", "transmission", "body", "drive", "colour", "condition", "title_status"];
+
 /** `categories` are those of the API; the name has at most `longest` characters. */
 export function searchName(query, categories, longest) {
   const category = categories.find((one) => String(one.id) === query.category_id)?.name;
@@ -12,6 +15,8 @@ export function searchName(query, categories, longest) {
     range(query.year_min, query.year_max, String),
     range(query.price_min, query.price_max, price),
     query.mileage_max && `up to ${miles(query.mileage_max)}`,
+    ...LISTS.map((name) => query[name]?.replaceAll("_", " ").split(",").join(" or ")),
+    query.near && (query.within ? `within ${query.within} of ${query.near}` : `near ${query.near}`),
     query.status === "sold" && "sold",
   ];
   const name = words.filter(Boolean).join(", ") || "All cars";
