@@ -226,9 +226,9 @@ class PastPrice:
 class Listing:
     """`price_history` has at most 20 prices, the latest last. `distance_m` comes with searches near a place: how far
     the listing's town is from it, in metres. `vin` and `favourite` are only for users: the car's VIN, if it has one,
-    and whether the listing is one of theirs. `favourite_count` is only for the seller. `same_vin`, the other sellers'
-    listings with the same VIN, is only for moderators and admins. The last three fields are only for the seller,
-    moderators and admins.
+    and whether the listing is one of theirs. Instead of `favourite` the seller gets `favourite_count`. `same_vin`, the
+    other sellers' listings with the same VIN, is only for moderators and admins. The last three fields are only for the
+    seller, moderators and admins.
     """
 
     id: Id

@@ -18,7 +18,7 @@ const A_WEEK_IN_SECONDS = 7 * 86_400;
 export const price = (value) => (value === null || value === undefined ? "Ask for the price" : money.format(value));
 export const miles = (value) => `${whole.format(value)} mi`;
 /** The distances that people of the browser's country think in. */
-export const distanceUnit = /^en-(US|GB|LR|MM)\b/.test(navigator.language) ? "mi" : "km";
+export const distanceUnit = /^en-(US|GB|LR|MM)\b/.test(globalThis.navigator?.language ?? "en-US") ? "mi" : "km";
 const METRES = { km: 1000, mi: 1609.344 };
 
 /** "12 km away", from metres. */

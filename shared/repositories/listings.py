@@ -334,19 +334,20 @@ async def lock_category(transaction: Transaction, category_id: int) -> None:
 def _presented(row: Sequence[Any], viewer: Viewer, metres: int | None = None) -> str:
     """Returns the listing's JSON with the fields that not everybody gets.
 
-    Users learn its VIN, and whether it is one of their favourites; the seller learns how many people's it is, and
-    moderators who else offers the car. Viewers who may know whether it is hidden learn that.
+    Users learn its VIN, and whether it is one of their favourites; the seller learns how many people's it is instead,
+    and moderators who else offers the car. Viewers who may know whether it is hidden learn that.
     """
     json, seller_id, is_hidden, until, reason, vin, same_vin, is_favourite, favourite_count = row
     more: dict[str, Any] = {}
     if metres is not None:
         more["distance_m"] = metres
     if viewer.user_id is not None:
-        more["favourite"] = is_favourite
         if vin is not None:
             more["vin"] = vin
-    if favourite_count is not None:
-        more["favourite_count"] = favourite_count
+        if seller_id == viewer.user_id:
+            more["favourite_count"] = favourite_count
+        else:
+            more["favourite"] = is_favourite
     if viewer.sees_hidden or seller_id == viewer.user_id:
         more["hidden"] = is_hidden
         if is_hidden:

@@ -6,9 +6,12 @@ import { api } from "../api.js";
 import { categories } from "../categories.js";
 import { FACTS, wordsFor } from "../facts.js";
 import { distanceUnit } from "../format.js";
+import { limitsOf } from "../limits.js";
 import { navigate } from "../navigation.js";
 import { rememberPlace, rememberedPlace, whereAmI } from "../place.js";
+import { searchName } from "../search_name.js";
 import { session } from "../session.js";
+import { Acts } from "../ui/acts.js";
 import { announce } from "../ui/announcer.js";
 import { card } from "../ui/card.js";
 import { boxes, counted, countedSelect } from "../ui/facets.js";
@@ -48,6 +51,8 @@ export class Browse extends View {
   facets = new Map();
   /** What became of looking for the browser's location. */
   whereabouts = "";
+  saving = new Acts(this);
+  savedAs = null;
   #isFirstDrawing = true;
 
   start(previous) {
@@ -86,8 +91,9 @@ export class Browse extends View {
       <section class="results" aria-label="Results">
         <header class="results-head">
           <h1>${this.#heading()}</h1>
-          ${this.#sort()}
+          ${this.#save()} ${this.#sort()}
         </header>
+        ${this.saving.template()}
         <ul class="cards" aria-busy=${String(this.listings.isLoading)}>
           ${repeat(
             this.listings.items,
@@ -230,6 +236,22 @@ export class Browse extends View {
       this.whereabouts = error.message;
     }
     this.update();
+  }
+
+  #save() {
+    if (!session.user) {
+      const here = location.pathname + location.search;
+      return html`<a class="button small" href=${`/login?${new URLSearchParams({ next: here })}`}>Log in to save this search</a>`;
+    }
+    if (this.savedAs) return html`<a class="button small" href="/searches">Saved</a>`;
+    return html`<button class="button small" @click=${() => this.#saveSearch()}>Save this search</button>`;
+  }
+
+  async #saveSearch() {
+    const name = searchName(this.asked, categories(), limitsOf("SearchBody").name.maxlength);
+    await this.saving.do(async () => {
+      this.savedAs = await api.post("/api/searches", { name, query: this.asked });
+    }, `Saved as “${name}”. You will be told of each new car like these.`);
   }
 
   #sort() {
