@@ -230,9 +230,9 @@ class _Ways:
             value = f"coalesce({', '.join(f'l.{name}::text' for name in self.facets)})"
         sets = ", ".join((*(f"(l.{name})" for name in self.facets), "()"))
         facets = "".join(f"l.{name}, " for name in self.facets)
-        # A filter instead of a WHERE, because the total must know how many were looked at. OFFSET keeps the planner from
-        # checking the conditions again for each facet. A make is counted with its other spellings, which its filter
-        # finds too.
+        # A filter instead of a WHERE, because the total must know how many were looked at. OFFSET keeps the planner
+        # from checking the conditions again for each facet. A make is counted with its other spellings, which its
+        # filter finds too.
         sql = f"""SELECT facet, (array_agg(value ORDER BY picked DESC, value))[1], sum(picked), sum(looked_at) FROM (
                 SELECT {facet} AS facet, {value} AS value, count(*) FILTER (WHERE l.is_picked) AS picked,
                        count(*) AS looked_at
