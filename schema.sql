@@ -9,7 +9,7 @@ SET LOCAL client_min_messages = warning;
 SET LOCAL statement_timeout = 0;
 
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
-CREATE EXTENSION IF NOT EXISTS unaccent;
+CREATE EXTENSION IF NOT EXISTS unaccent; -- for earlier versions
 
 -- People --------------------------------------------------------------------------------------------------------------
 
@@ -136,46 +136,38 @@ CREATE INDEX IF NOT EXISTS listings_trashed ON listings (trashed_at, id) WHERE t
 
 -- Search --------------------------------------------------------------------------------------------------------------
 
--- Returns the spelling that the index and the queries use: lower case, without accents. It may be declared immutable, as
--- an index demands, because it names unaccent's dictionary, whose rules do not change.
-CREATE OR REPLACE FUNCTION folded(source text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
-    $$ SELECT lower(unaccent('unaccent', source)) $$;
-
--- Returns the words of a text. `F-150` has three: `f`, `150` and `f150`, because people write it in each of these ways.
-CREATE OR REPLACE FUNCTION search_words(source text) RETURNS text[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
-DECLARE
-    plain text := folded(source);
-    words text[] := array_remove(regexp_split_to_array(plain, '[^[:alnum:]]+'), '');
-BEGIN
-    IF plain ~ '[[:alnum:]][-./''][[:alnum:]]' THEN
-        words := words || ARRAY(
-            SELECT regexp_replace(compound[1], '[^[:alnum:]]', '', 'g')
-            FROM regexp_matches(plain, '[[:alnum:]]+(?:[-./''][[:alnum:]]+)+', 'g') AS compound
-        );
-    END IF;
-    IF EXISTS (SELECT FROM unnest(words) AS word WHERE length(word) > 40) THEN
-        words := ARRAY(SELECT word FROM unnest(words) AS word WHERE length(word) <= 40);
-    END IF;
-    RETURN words;
-END $$;
-
--- Returns the words by which a listing is found, and its make and model as a whole, as `make=...` and `model=...`, which no
--- word can be. So the same index also answers the filters by make and model, alone and together with words.
--- pg_restore sets an empty search_path, so each function that the column and the triggers call sets its own.
-CREATE OR REPLACE FUNCTION listing_search(title text, content text, make text, model text, year integer)
-    RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path FROM CURRENT AS $$
-    SELECT array_to_tsvector(
-        search_words(concat_ws(' ', title, content, make, model, year))
-        || CASE WHEN make IS NULL THEN '{}' ELSE ARRAY['make=' || folded(make)] END
-        || CASE WHEN model IS NULL THEN '{}' ELSE ARRAY['model=' || folded(model)] END
-    )
-$$;
-
-ALTER TABLE listings ADD COLUMN IF NOT EXISTS search tsvector
-    GENERATED ALWAYS AS (listing_search(title, content, make, model, year)) STORED;
+-- The words by which a listing is found, and its make and model as a whole, as `make=...` and `model=...`, which no word can
+-- be. So the same index also answers the filters by make and model, alone and together with words. The processes make the
+-- words (shared/domain/analysis.py), of what is stored and of what is typed, so that the two agree. `analysis` is the version
+-- of the code that made them; 0 means that they do not belong to the texts. An API makes the words of such rows anew
+-- (shared/repositories/reanalysis.py). When the version grows, the index gets another name, and its condition the new number.
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS search tsvector;
+ALTER TABLE listings ALTER COLUMN search DROP EXPRESSION IF EXISTS;
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS analysis smallint NOT NULL DEFAULT 0;
+CREATE INDEX IF NOT EXISTS listings_to_analyse_1 ON listings (id) WHERE analysis <> 1;
 -- fastupdate is off because every search would have to read its list of pending entries.
 CREATE INDEX IF NOT EXISTS listings_search ON listings USING gin (search) WITH (fastupdate = off)
     WHERE trashed_at IS NULL;
+
+-- Whoever changes the texts of a listing without its words, as processes of earlier versions do, leaves it to be analysed.
+CREATE OR REPLACE FUNCTION forget_analysis() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.analysis := 0;
+    RETURN NEW;
+END $$;
+CREATE OR REPLACE TRIGGER listings_forget_analysis
+    BEFORE UPDATE OF title, content, make, model, year, location ON listings FOR EACH ROW
+    WHEN (new.search IS NOT DISTINCT FROM old.search
+          AND (new.title, new.content, new.make, new.model, new.year, new.location)
+              IS DISTINCT FROM (old.title, old.content, old.make, old.model, old.year, old.location))
+    EXECUTE FUNCTION forget_analysis();
+
+-- Processes of earlier versions call these two while they are being replaced.
+CREATE OR REPLACE FUNCTION folded(source text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+    $$ SELECT lower(unaccent('unaccent', source)) $$;
+CREATE OR REPLACE FUNCTION search_words(source text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+    $$ SELECT array_remove(regexp_split_to_array(folded(source), '[^[:alnum:]]+'), '') $$;
+DROP FUNCTION IF EXISTS listing_search(text, text, text, text, integer);
 
 -- The words of titles, makes and models that all visitors can read, each with the number of its sellers. Searches use them
 -- to correct misspelled words and to complete unfinished ones. shared/repositories/vocabulary.py collects them from time to

@@ -10,6 +10,7 @@ from shared.logs import log_of
 from shared.postgres import Database, DatabaseUnavailable
 from shared.repositories.chores import ChoreRepository, Work
 from shared.repositories.erasure import erase_some
+from shared.repositories.reanalysis import reanalyse_some
 from shared.repositories.vocabulary import rebuild_vocabulary
 from shared.settings import Settings
 
@@ -37,6 +38,7 @@ class Chores:
         self._database = Database(replace(settings, database_pool_size=1, database_timeout_seconds=_TIMEOUT_SECONDS))
         self._repository = ChoreRepository(self._database)
         self._chores = (
+            Chore("analysis", settings.analysis_seconds, reanalyse_some),
             Chore("vocabulary", settings.vocabulary_seconds, rebuild_vocabulary),
             Chore("erasure", settings.erasure_seconds, partial(erase_some, after_days=settings.erase_after_days)),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from api.answers import Json, Page
+from api.answers import Json
 from api.call import Call
 from api.front_page import FrontPage, listing_page, read_front_page_of
 from api.listing_changes import announce, announce_and_read, announce_removal
@@ -24,14 +24,14 @@ from shared.repositories.visibility import Viewer
 UNKNOWN_CATEGORY = {"category_id": ["No such category."]}
 
 
-async def find(call: Call) -> Json[Page[answers.Listing]]:
+async def find(call: Call) -> Json[answers.FoundListings]:
     """Find listings."""
     query = call.query(ListingsQuery)
     if query.hidden is not None and not may(Action.LISTING_READ_HIDDEN, call.actor, owner_id=None):
         if call.actor is None:
             raise Unauthorized
         raise Forbidden("Only moderators can search for hidden listings.")
-    limit, sort, filter = query.limit, query.sort, query.filter
+    limit, sort, filter = query.limit, query.order, query.filter
     after = _position(query.cursor, sort)
     if sort is Sort.NEWEST and filter.is_plain:
         asked = FrontPage(after.id if after else MAX_ID, limit)
@@ -45,10 +45,10 @@ async def find(call: Call) -> Json[Page[answers.Listing]]:
     viewer, search = Viewer.of(call.actor), call.services.listing_search
     address = counted_as(address_of(call.request, call.services.settings.trusted_proxies))
     async with call.services.search_places.place(address):
-        found = await search.find(filter, sort, viewer, after=after, limit=limit + 1)
+        found, correction = await search.find(filter, sort, viewer, after=after, limit=limit + 1)
     shown = await call.services.listings.read_many([position.id for position in found[:limit]], call.actor)
     last = found[limit - 1] if len(found) > limit else None
-    return Json(listing_page(shown, sort, last))
+    return Json(listing_page(shown, sort, last, correction))
 
 
 async def read(call: Call) -> Json[answers.Listing]:

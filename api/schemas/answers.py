@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, make_dataclass
 from functools import partial
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypedDict, TypeVar, get_type_hints
 
 from marshmallow import fields
 from msgspec import UNSET
@@ -224,6 +224,19 @@ class Listing:
     hidden: bool = ABSENT
     hidden_until: Timestamp | None = ABSENT
     hidden_reason: str | None = ABSENT
+
+
+Corrected = TypedDict("Corrected", {"from": str, "to": str})
+"""What was typed, and what was searched for instead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundListings:
+    """A page of a search. It has `corrected` if some of its listings rest on a correction of what was typed."""
+
+    data: list[Listing]
+    next_cursor: str | None
+    corrected: Corrected = ABSENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

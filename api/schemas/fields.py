@@ -9,11 +9,11 @@ from marshmallow import ValidationError, fields, validate
 
 from api.pagination import MAX_LIMIT
 from shared.domain.ids import MAX_EXACT_FLOAT, parse_id
-from shared.domain.text import is_storable, text_fault
+from shared.domain.text import is_storable, text_fault, tidied
 
 
 class Text(fields.String):
-    """Text that is not blank, kept unchanged. `longest` is in characters."""
+    """Text that is not blank, kept composed, without blanks at its ends. `longest` is in characters of what is kept."""
 
     def __init__(self, *, longest: int, **settings: Any) -> None:
         self.longest = longest
@@ -22,10 +22,12 @@ class Text(fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         if not isinstance(value, str):
             raise self.make_error("invalid")
-        fault = text_fault(value, self.longest)
+        text = tidied(value)
+        # Text of blanks alone is refused as what it was.
+        fault = text_fault(text or value, self.longest)
         if fault:
             raise ValidationError(fault)
-        return value
+        return text
 
 
 class Storable(fields.String):

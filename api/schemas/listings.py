@@ -6,9 +6,12 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Annotated
 
+from marshmallow import ValidationError
+
 from api.schemas.fields import Time
 from api.schemas.pages import PageQuery
 from api.schemas.users import Reason
+from shared.domain.declared import left_out
 from shared.domain.listings import ListingChange, ListingFilter, NewListing, Sort
 
 
@@ -30,7 +33,18 @@ class HideBody:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListingsQuery(PageQuery, ListingFilter):
-    sort: Annotated[Sort, "The order; listings without the value come last."] = Sort.NEWEST
+    sort: Annotated[
+        Sort, "The order; listings without the value come last. With `q` the default is relevance, else newest."
+    ] = left_out()
+
+    def __post_init__(self) -> None:
+        if self.sort is Sort.RELEVANCE and self.q is None:
+            raise ValidationError({"sort": ["Relevance needs words to search for: q."]})
+
+    @property
+    def order(self) -> Sort:
+        """The order that was asked for, or the one that fits."""
+        return self.sort or (Sort.NEWEST if self.q is None else Sort.RELEVANCE)
 
     @property
     def filter(self) -> ListingFilter:

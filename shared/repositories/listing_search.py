@@ -9,18 +9,25 @@ tried with a limit, the cheap ones first:
 2. if that found hardly any: look the matches up, if there are not too many;
 3. walk further: there are many matches, so it finds some;
 4. unless that walk came to the end of the index: look up all matches, which is slow only if there are many.
+
+By relevance, the results come in tiers (shared/domain/search.py), each the newest first. If the best tier does not fill
+the page at once, and few listings are in all tiers together, one statement looks all of them up and says the tier of
+each. Otherwise each tier is searched in the ways above, until the page is full. Words are corrected only when all that
+does not fill the page.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from shared.domain.analysis import name_lexeme
 from shared.domain.listings import ListingFilter, Sort, WantedStatus
-from shared.domain.search import KnownWord, joined, quoted, terms, tsquery, words_to_correct
+from shared.domain.search import FIRST_CORRECTED, Asked, KnownWord, Nearness, Tier, quoted
 from shared.logs import log_of
+from shared.makes import NAMES
 from shared.postgres import Database, DatabaseUnavailable, Statement
 from shared.repositories.listing_conditions import Conditions, not_hidden, ranges, same, visible
 from shared.repositories.visibility import Viewer
@@ -33,8 +40,8 @@ SECOND_WALK = 20_000
 """How many rows the second walk looks at."""
 WORTHWHILE = 2
 """If the first walk finds this many, the second one will probably fill the page."""
-
-_FOLD = Statement("search_fold", "SELECT folded($1)", ("text",))
+RANKED = 300
+"""How many matches of all tiers are ranked by one statement."""
 # The greatest character ends the range of words with a given beginning.
 _KNOWN_WORDS = Statement(
     "search_known_words",
@@ -62,7 +69,10 @@ _OPEN_CATEGORY = Statement(
 
 
 class Position(NamedTuple):
-    """Where a page ended: the sorting key of its last row (its id, if the newest come first), and the row's id."""
+    """Where a page ended: the sorting key of its last row, and the row's id.
+
+    The key is the id if the newest come first, and the rank of the tier if the most relevant do.
+    """
 
     key: int
     id: int
@@ -93,6 +103,20 @@ ORDERS = {
 }
 
 
+class Correction(NamedTuple):
+    """What was searched for, and what was found instead."""
+
+    typed: str
+    found: str
+
+
+class Found(NamedTuple):
+    """Listings in order. `correction` is set if some of them rest on a correction."""
+
+    positions: list[Position]
+    correction: Correction | None = None
+
+
 class Search(NamedTuple):
     """One of the ways above, as a statement with its parameters."""
 
@@ -120,25 +144,59 @@ class ListingSearch:
 
     async def find(
         self, filter: ListingFilter, sort: Sort, viewer: Viewer, *, after: Position | None, limit: int
-    ) -> list[Position]:
-        """Returns the positions of the next listings that the viewer may see."""
+    ) -> Found:
+        """Returns the positions of the next listings that the viewer may see. By relevance needs words."""
         if filter.category_id is not None and not await self._is_open(filter.category_id, viewer):
-            return []
-        query = await self.query(filter)
-        if query == "":
-            return []
-        ways = _Ways(filter, sort, viewer, query, after, limit)
+            return Found([])
+        names = _names(filter)
+        if filter.q is None:
+            return Found(await self._page(_Ways(filter, sort, viewer, names or None, after, limit)))
+        asked = Asked.of(filter.q, NAMES)
+        if not asked.required:
+            return Found([])
+        finding = _Finding(self, filter, viewer, names, asked, limit)
+        if sort is Sort.RELEVANCE:
+            return await finding.by_relevance(after)
+        return await finding.by(sort, after)
+
+    async def query(self, filter: ListingFilter) -> str | None:
+        """Returns the part of the filter that the search index answers, without corrections, as a tsquery.
+
+        None if there is no such part, "" if it cannot match anything.
+        """
+        names = _names(filter)
+        if filter.q is None:
+            return names or None
+        asked = Asked.of(filter.q, NAMES)
+        return _and((await self.completed(asked)).matches(), names) if asked.required else ""
+
+    async def completed(self, asked: Asked) -> Asked:
+        """Returns the search with the words of the vocabulary that complete the typed ones."""
+        words = asked.words
+        return asked.knowing(_known(await self._database.fetch(_KNOWN_WORDS, words))) if words else asked
+
+    async def corrected(self, asked: Asked, *, has_results: bool) -> Asked | None:
+        """Returns the search with corrections; None if there is nothing to correct, or it takes too long."""
+        near = await self._near(asked.words_to_correct())
+        return asked.corrected(near, has_results=has_results)
+
+    async def _page(self, ways: _Ways) -> list[Position]:
+        """Returns the positions of one page, found in the ways above."""
         if not ways.are_narrowed:
             return await self._positions(ways.walk(None))
         found = await self._positions(ways.walk(FIRST_WALK))
-        if len(found) == limit:
+        if len(found) == ways.limit:
             return found
-        if len(found) < WORTHWHILE:
+        return await self._further_page(ways, len(found))
+
+    async def _further_page(self, ways: _Ways, found_before: int) -> list[Position]:
+        """Like `_page`, when the first walk has found only `found_before`."""
+        if found_before < WORTHWHILE:
             rows = await self._rows(ways.look_up(MATCHES))
             if rows[0][2] <= MATCHES:
                 return _found(rows)
         found = await self._positions(ways.walk(SECOND_WALK))
-        if len(found) == limit or await self._is_at_end(ways, SECOND_WALK):
+        if len(found) == ways.limit or await self._is_at_end(ways, SECOND_WALK):
             return found
         return await self._positions(ways.look_up(None))
 
@@ -146,24 +204,6 @@ class ListingSearch:
         """True if a walk of at most `rows` rows reached the end of the index: no match is left, as on a last page."""
         [[walked]] = await self._rows(ways.count(rows))
         return int(walked) < rows
-
-    async def query(self, filter: ListingFilter) -> str | None:
-        """Returns the part of the filter that the search index answers, as a tsquery.
-
-        None if there is no such part, "" if it cannot match anything.
-        """
-        parts = []
-        if filter.q is not None:
-            typed = terms(await self._folded(filter.q))
-            if not typed:
-                return ""
-            asked = [*(term.spelling for term in typed), *joined(typed)]
-            known = _known(await self._database.fetch(_KNOWN_WORDS, asked))
-            parts.append(tsquery(typed, [*known, *await self._near(words_to_correct(typed, known))]))
-        for name, value in (("make", filter.make), ("model", filter.model)):
-            if value is not None:
-                parts.append(quoted(f"{name}={await self._folded(value)}"))
-        return " & ".join(parts) if parts else None
 
     async def _near(self, words: list[str]) -> list[tuple[str, KnownWord]]:
         """Returns the words of the vocabulary that resemble each word; none if finding them takes too long."""
@@ -189,10 +229,108 @@ class ListingSearch:
             self._observe(search)
         return await self._database.fetch(search.statement, *search.parameters)
 
-    async def _folded(self, text: str) -> str:
-        row = await self._database.fetch_one(_FOLD, text)
-        assert row is not None
-        return str(row[0])
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """One search for words. `names` is the tsquery of the filters by make and model, or ""."""
+
+    search: ListingSearch
+    filter: ListingFilter
+    viewer: Viewer
+    names: str
+    asked: Asked
+    limit: int
+
+    async def by(self, sort: Sort, after: Position | None) -> Found:
+        """Find in an order that says nothing of how well listings match: only if none does, words are corrected."""
+        asked = await self.search.completed(self.asked)
+        ways = self._ways(sort, asked.matches(), after, self.limit)
+        found = await self.search._page(ways)
+        if found or self.filter.verbatim or (after and await self.search._page(replace(ways, after=None, limit=1))):
+            return Found(found)
+        corrected = await self.search.corrected(asked, has_results=False)
+        if corrected is None:
+            return Found([])
+        ways = self._ways(sort, corrected.matches(Nearness.CORRECTED), after, self.limit)
+        return self._corrected(await self.search._page(ways), corrected)
+
+    async def by_relevance(self, after: Position | None) -> Found:
+        """Find tier after tier, the best first."""
+        if after is None or after.key < FIRST_CORRECTED:
+            titled = await self._tiers([self.asked.titled()], after, self.limit)
+            found = [*titled, *await self._soon(self.asked.best(), after, self.limit - len(titled))]
+            if len(found) == self.limit:
+                return Found(found)
+            asked = await self.search.completed(self.asked)
+            found = await self._uncorrected(asked, after, self.limit, titled)
+            if len(found) == self.limit or self.filter.verbatim:
+                return Found(found)
+            has_results, after = bool(found or after), None
+        else:
+            # The page before ended in a correction. What may correct depends on whether anything needed none.
+            asked, found = await self.search.completed(self.asked), []
+            has_results = bool(await self._uncorrected(asked, None, 1, None))
+        corrected = await self.search.corrected(asked, has_results=has_results)
+        if corrected is None:
+            return Found(found)
+        more = await self._tiers(corrected.corrected_tiers(), after, self.limit - len(found))
+        return Found([*found, *more], self._corrected(more, corrected).correction)
+
+    async def _soon(self, tier: Tier, after: Position | None, limit: int) -> list[Position]:
+        """Find in a tier what a first walk finds, which fills most pages."""
+        if limit == 0 or (after is not None and after.key > tier.rank):
+            return []
+        return _of_tier(tier, await self.search._positions(self._tier(tier, after, limit).walk(FIRST_WALK)))
+
+    async def _uncorrected(
+        self, asked: Asked, after: Position | None, limit: int, titled: list[Position] | None
+    ) -> list[Position]:
+        """Find in all tiers without corrections. `titled` is what the first of them has, if that is known."""
+        tiers = asked.tiers()
+        rows = await self.search._rows(self._ways(Sort.RELEVANCE, asked.matches(), after, limit).ranked(tiers, RANKED))
+        if rows[0][2] <= RANKED:
+            return _found(rows)
+        if titled is None:
+            return await self._tiers(tiers, after, limit)
+        return [*titled, *await self._tiers(tiers[1:], after, limit - len(titled))]
+
+    async def _tiers(self, tiers: Sequence[Tier], after: Position | None, limit: int) -> list[Position]:
+        """Find in these tiers, one after the other, until the page is full."""
+        found: list[Position] = []
+        for tier in tiers:
+            if len(found) < limit and (after is None or tier.rank >= after.key):
+                ways = self._tier(tier, after, limit - len(found))
+                # Few titles are exactly what was typed.
+                is_rare = tier.rank == 0
+                page = await (self.search._further_page(ways, 0) if is_rare else self.search._page(ways))
+                found += _of_tier(tier, page)
+        return found
+
+    def _tier(self, tier: Tier, after: Position | None, limit: int) -> _Ways:
+        is_begun = after is not None and after.key == tier.rank
+        position = Position(after.id, after.id) if after is not None and is_begun else None
+        return self._ways(Sort.NEWEST, tier.query, position, limit)
+
+    def _ways(self, sort: Sort, query: str, after: Position | None, limit: int) -> _Ways:
+        return _Ways(self.filter, sort, self.viewer, _and(query, self.names), after, limit)
+
+    def _corrected(self, found: list[Position], corrected: Asked) -> Found:
+        typed = self.filter.q or ""
+        return Found(found, Correction(typed, corrected.corrected_text) if found else None)
+
+
+def _of_tier(tier: Tier, found: list[Position]) -> list[Position]:
+    return [Position(tier.rank, position.id) for position in found]
+
+
+def _names(filter: ListingFilter) -> str:
+    """Returns the tsquery of the filters by make and model."""
+    given = (("make", filter.make), ("model", filter.model))
+    return " & ".join(quoted(name_lexeme(name, value)) for name, value in given if value is not None)
+
+
+def _and(query: str, names: str) -> str:
+    return f"({query}) & {names}" if names else query
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +427,39 @@ class _Ways:
                 WHERE {picked.sql} ORDER BY {order.key} {order.direction}, l.id {order.direction} LIMIT %s
             ) AS page ON true ORDER BY page.key {order.direction}, page.id {order.direction}"""
         return Search(Statement("", sql), (*matched.parameters, *picked.parameters, self.limit))
+
+    def ranked(self, tiers: Sequence[Tier], matches: int) -> Search:
+        """Look the matches up by their words, and sort them by the first tier that each is in, the newest first.
+
+        Returns at least one row. If its number of matches is greater than `matches`, some matches were left out.
+        """
+        matched, picked = Conditions(), Conditions()
+        matched.add("l.trashed_at IS NULL")
+        matched.add("l.search @@ (SELECT %s::tsquery)", self.query)
+        same(picked, self.filter)
+        ranges(picked, self.filter)
+        not_hidden(picked, self.filter)
+        visible(picked, self.viewer)
+        # The last tier has what no tier before it has.
+        ranks = " ".join(f"WHEN l.search @@ %s::tsquery THEN {tier.rank:d}" for tier in tiers[:-1])
+        rank = f"CASE {ranks} ELSE {tiers[-1].rank:d} END"
+        beyond = Conditions()
+        if self.after is not None:
+            beyond.add("(ranked.key, -ranked.id) > (%s, %s)", self.after.key, -self.after.id)
+        sql = f"""WITH matched AS MATERIALIZED (
+                SELECT l.* FROM listings l WHERE {matched.sql} LIMIT {matches + 1}
+            )
+            SELECT page.key, page.id, counted.matches FROM (SELECT count(*) AS matches FROM matched) AS counted
+            LEFT JOIN LATERAL (
+                SELECT ranked.key, ranked.id FROM (
+                    SELECT {rank} AS key, l.id FROM matched l
+                    JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
+                    WHERE {picked.sql}
+                ) AS ranked WHERE {beyond.sql} ORDER BY ranked.key, ranked.id DESC LIMIT %s
+            ) AS page ON counted.matches <= {matches} ORDER BY page.key, page.id DESC"""
+        asked = [tier.matches for tier in tiers[:-1]]
+        parameters = (*matched.parameters, *asked, *picked.parameters, *beyond.parameters, self.limit)
+        return Search(Statement("", sql), parameters)
 
 
 def _known(rows: list[Any]) -> list[tuple[str, KnownWord]]:

@@ -6,10 +6,12 @@ factor with the length of its list, so that all combinations occur. Greater ids 
 
 from __future__ import annotations
 
+from shared.domain.analysis import VERSION
+from shared.domain.indexed import INDEXED, indexed
 from shared.postgres import Database, Statement
 from shared.repositories.vocabulary import rebuild_vocabulary
 
-_BATCH = 100_000
+_BATCH = 5_000
 
 _CATEGORIES = Statement(
     "",
@@ -55,9 +57,7 @@ _PLACES = (
 )  # fmt: skip
 
 # One listing in 10 is private, one in 12 sold, one in 200 hidden, one in 40 has no price, one in 30 no mileage.
-_LISTINGS = Statement(
-    "",
-    """WITH known AS MATERIALIZED (
+_DESCRIBED = """WITH known AS MATERIALIZED (
            SELECT %s::text[] AS makes, %s::text[] AS models, %s::text[] AS colours, %s::text[] AS trims,
                   %s::text[] AS words, %s::text[] AS places,
                   (SELECT array_agg(id ORDER BY id) FROM categories WHERE deleted_at IS NULL) AS categories,
@@ -70,26 +70,39 @@ _LISTINGS = Statement(
            FROM known, generate_series(%s::bigint, %s::bigint) AS n
        ), cars AS (
            SELECT *, extract(year FROM now())::int - year AS age,
-                  colours[h / 11 %% cardinality(colours) + 1] AS colour, trims[h / 13 %% cardinality(trims) + 1] AS trim
+                  colours[h / 11 %% cardinality(colours) + 1] AS colour,
+                  trims[h / 13 %% cardinality(trims) + 1] AS trim,
+                  makes[car] AS make, models[car] AS model, places[h / 37 %% cardinality(places) + 1] AS location
            FROM numbered
-       )
+       ), described AS (
+           SELECT *, rtrim(year || ' ' || make || ' ' || model || ' ' || trim) AS title,
+                  'Selling my ' || colour || ' ' || make || ' ' || model || ' of ' || year || ': '
+                      || words[h / 23 %% cardinality(words) + 1] || ', '
+                      || words[h / 29 %% cardinality(words) + 1] || ', '
+                      || words[h / 31 %% cardinality(words) + 1] || '. Come and see it in ' || location
+                      || '. Offer ' || n || '.' AS content
+           FROM cars
+       )"""
+_TEXTS = Statement("", f"{_DESCRIBED} SELECT {', '.join(INDEXED)} FROM described ORDER BY n")
+_LISTINGS = Statement(
+    "",
+    f"""{_DESCRIBED}
        INSERT INTO listings (seller_id, category_id, title, content, visibility, status, make, model, year, mileage,
-                             price, location, created_at, updated_at, hidden_at, hidden_by, hidden_reason)
+                             price, location, created_at, updated_at, hidden_at, hidden_by, hidden_reason, search,
+                             analysis)
        SELECT sellers[h / 17 %% cardinality(sellers) + 1], categories[h / 19 %% cardinality(categories) + 1],
-              rtrim(year || ' ' || makes[car] || ' ' || models[car] || ' ' || trim),
-              'Selling my ' || colour || ' ' || makes[car] || ' ' || models[car] || ' of ' || year || ': '
-                  || words[h / 23 %% cardinality(words) + 1] || ', ' || words[h / 29 %% cardinality(words) + 1] || ', '
-                  || words[h / 31 %% cardinality(words) + 1] || '. Come and see it in '
-                  || places[h / 37 %% cardinality(places) + 1] || '. Offer ' || n || '.',
+              title, content,
               CASE WHEN n %% 10 = 0 THEN 'private' ELSE 'public' END,
               CASE WHEN n %% 12 = 0 THEN 'sold' ELSE 'available' END,
-              makes[car], models[car], year,
+              make, model, year,
               CASE WHEN n %% 30 > 0 THEN (greatest(age, 1) * (4000 + h / 41 %% 16000))::int END,
               CASE WHEN n %% 40 > 0 THEN 300 + (h / 43 %% 60000) * 12 / (greatest(age, 0) + 12) END,
-              places[h / 37 %% cardinality(places) + 1], born, born,
+              location, born, born,
               CASE WHEN n %% 200 = 7 THEN now() END, CASE WHEN n %% 200 = 7 THEN sellers[1] END,
-              CASE WHEN n %% 200 = 7 THEN 'looks like spam' END
-       FROM cars, LATERAL (SELECT now() - (%s - n) * interval '47 seconds' AS born) AS birth
+              CASE WHEN n %% 200 = 7 THEN 'looks like spam' END, made.search::tsvector, {VERSION}
+       FROM (SELECT *, row_number() OVER (ORDER BY n) AS place FROM described) AS described
+            JOIN unnest(%s::text[]) WITH ORDINALITY AS made (search, place) USING (place),
+            LATERAL (SELECT now() - (%s - n) * interval '47 seconds' AS born) AS birth
        ORDER BY n""",
 )
 
@@ -121,7 +134,9 @@ class ListingSeedRepository:
         try:
             for first in range(1, count + 1, _BATCH):
                 last = min(first + _BATCH - 1, count)
-                await self._database.execute(_LISTINGS, *known, first, last, count)
+                texts = await self._database.fetch(_TEXTS, *known, first, last)
+                vectors = [indexed(dict(zip(INDEXED, row, strict=True))) for row in texts]
+                await self._database.execute(_LISTINGS, *known, first, last, vectors, count)
         finally:
             await self._database.execute(_COLLECT_NO_MORE)
         async with self._database.transaction() as transaction:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+from shared.domain.analysis import VERSION
+from shared.domain.indexed import INDEXED, indexed
 from shared.postgres import Database, Statement
 
 
@@ -22,6 +24,7 @@ class Rows:
         """Times are given as SQL: `created_at="now() - interval '1 year'"`."""
         category_id = await self.category() if category_id is None else category_id
         given = {"title": "A car", "content": "It drives.", **columns}
+        given |= {"search": indexed({**dict.fromkeys(INDEXED), **given}), "analysis": VERSION}
         return await self._insert("listings", seller_id=seller_id, category_id=category_id, **given)
 
     async def execute(self, sql: str, *parameters: Any) -> int:

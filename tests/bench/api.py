@@ -197,11 +197,11 @@ async def main(given: argparse.Namespace) -> None:
             )
             for node in (api, bare):
                 os.sched_setaffinity(node.pid, {cores[0]})
-            ids = await ListingSearch(database).find(
+            found = await ListingSearch(database).find(
                 ListingFilter(), Sort.NEWEST, Viewer.of(None), after=Position(2**63 - 1, 2**63 - 1), limit=1000
             )
             await beside_bare(api, bare, ["/api/listings?limit=20"], 4400, given.seconds, given.rounds)
-            one = [f"/api/listings/{position.id}" for position in ids]
+            one = [f"/api/listings/{position.id}" for position in found.positions]
             await beside_bare(api, bare, one, 6200, given.seconds, given.rounds)
             await searches(api, given.repeats)
             await plans(database)
