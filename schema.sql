@@ -178,6 +178,15 @@ CREATE TABLE IF NOT EXISTS vocabulary (
 );
 CREATE INDEX IF NOT EXISTS vocabulary_trigrams ON vocabulary USING gist (word gist_trgm_ops (siglen = 32));
 
+-- Makes, models and places of listings that all visitors can read, which are suggested while somebody types. Each is there
+-- under several keys, because it can begin at each of its words. shared/repositories/suggestions.py collects them.
+CREATE TABLE IF NOT EXISTS suggestions (
+    key     text COLLATE "C",
+    kind    text,
+    name    text,
+    sellers integer NOT NULL,
+    PRIMARY KEY (key, kind, name)
+);
 
 -- In earlier versions triggers added every word, also the words of listings that are not on show.
 DO $$

@@ -11,6 +11,7 @@ from shared.postgres import Database, DatabaseUnavailable
 from shared.repositories.chores import ChoreRepository, Work
 from shared.repositories.erasure import erase_some
 from shared.repositories.reanalysis import reanalyse_some
+from shared.repositories.suggestions import collect_suggestions
 from shared.repositories.vocabulary import rebuild_vocabulary
 from shared.settings import Settings
 
@@ -40,6 +41,7 @@ class Chores:
         self._chores = (
             Chore("analysis", settings.analysis_seconds, reanalyse_some),
             Chore("vocabulary", settings.vocabulary_seconds, rebuild_vocabulary),
+            Chore("suggestions", settings.vocabulary_seconds, collect_suggestions),
             Chore("erasure", settings.erasure_seconds, partial(erase_some, after_days=settings.erase_after_days)),
         )
         self._tasks: list[asyncio.Task[None]] = []

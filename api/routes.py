@@ -20,6 +20,7 @@ from api.handlers import (
     pictures,
     replies,
     reports,
+    suggestions,
     trash,
     users,
     web,
@@ -31,6 +32,7 @@ from api.schemas.messages import ConversationsQuery, MessagesQuery, ReadBody
 from api.schemas.pages import PageQuery
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
+from api.schemas.suggestions import SuggestionsQuery
 from api.schemas.trash import RestoreBody
 from api.schemas.users import BanBody, RoleBody, UsersQuery
 from shared import private_chat
@@ -80,6 +82,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/listings/{id}", listings.read, Action.LISTING_READ_PUBLIC),
     Route("PATCH", "/api/listings/{id}", listings.change, Action.LISTING_EDIT, body=ListingChangeBody),
     Route("DELETE", "/api/listings/{id}", listings.delete, Action.LISTING_DELETE),
+    Route("GET", "/api/suggestions", suggestions.find, Action.LISTING_READ_PUBLIC, query=SuggestionsQuery),
     Route("PUT", "/api/listings/{id}/hidden", listings.hide, Action.LISTING_HIDE, body=HideBody),
     Route("DELETE", "/api/listings/{id}/hidden", listings.show, Action.LISTING_HIDE),
     Route("GET", "/api/trash", trash.find, Action.TRASH_READ, query=PageQuery),

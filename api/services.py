@@ -39,6 +39,7 @@ from shared.repositories.replies import ReplyRepository
 from shared.repositories.reports import ReportRepository
 from shared.repositories.sessions import SessionRepository
 from shared.repositories.shared_reads import SharedReads
+from shared.repositories.suggestions import SuggestionRepository
 from shared.repositories.trash import TrashRepository
 from shared.repositories.users import UserRepository
 from shared.security_events import SecurityEvents
@@ -73,6 +74,7 @@ class Services:
     categories: CategoryRepository
     listings: ListingRepository
     listing_search: ListingSearch
+    suggestions: SuggestionRepository
     search_places: SearchPlaces
     shown_listings: SharedReads[int, str]
     front_pages: SharedReads[FrontPage, bytes]
@@ -121,6 +123,7 @@ class Services:
             shown_listings=SharedReads(listings.read_many_for_anyone, most=MOST_SHARED),
             front_pages=SharedReads(partial(read_front_pages, listings), most=MOST_SHARED),
             listing_search=ListingSearch(database, correction_seconds=settings.correction_seconds),
+            suggestions=SuggestionRepository(database),
             search_places=SearchPlaces(settings.max_searches, settings.max_waiting_searches),
             listing_access=ListingAccess(database),
             trash=TrashRepository(database),

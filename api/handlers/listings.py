@@ -45,10 +45,11 @@ async def find(call: Call) -> Json[answers.FoundListings]:
     viewer, search = Viewer.of(call.actor), call.services.listing_search
     address = counted_as(address_of(call.request, call.services.settings.trusted_proxies))
     async with call.services.search_places.place(address):
-        found, correction = await search.find(filter, sort, viewer, after=after, limit=limit + 1)
-    shown = await call.services.listings.read_many([position.id for position in found[:limit]], call.actor)
-    last = found[limit - 1] if len(found) > limit else None
-    return Json(listing_page(shown, sort, last, correction))
+        found = await search.find(filter, sort, viewer, after=after, limit=limit + 1)
+    positions = found.positions
+    shown = await call.services.listings.read_many([position.id for position in positions[:limit]], call.actor)
+    last = positions[limit - 1] if len(positions) > limit else None
+    return Json(listing_page(shown, sort, last, found.correction_of(limit)))
 
 
 async def read(call: Call) -> Json[answers.Listing]:

@@ -18,6 +18,7 @@ from shared.domain import listings, messages, pictures, replies, reports, users
 from shared.domain.declared import Id, Number, Timestamp
 from shared.domain.listings import NewListing, Visibility
 from shared.domain.reports import ReportReason
+from shared.domain.suggestions import SuggestionKind
 from shared.domain.times import rfc3339, rfc3339_or_none
 from shared.domain.users import Role
 from shared.events.messages import Message, message_payload
@@ -237,6 +238,14 @@ class FoundListings:
     data: list[Listing]
     next_cursor: str | None
     corrected: Corrected = ABSENT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggestion:
+    """What may have been meant by the beginning of a word. `text` can be searched for."""
+
+    kind: SuggestionKind
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,10 +111,15 @@ class Correction(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Listings in order. `correction` is set if some of them rest on a correction."""
+    """Listings in order. `correction` is set if those after the first `as_typed` rest on a correction."""
 
     positions: list[Position]
     correction: Correction | None = None
+    as_typed: int = 0
+
+    def correction_of(self, first: int) -> Correction | None:
+        """Returns the correction on which some of the first listings rest; None if they rest on none."""
+        return self.correction if self.as_typed < first else None
 
 
 class Search(NamedTuple):
@@ -251,8 +256,8 @@ class _Finding:
         corrected = await self.search.corrected(asked, has_results=False)
         if corrected is None:
             return Found([])
-        ways = self._ways(sort, corrected.matches(Nearness.CORRECTED), after, self.limit)
-        return self._corrected(await self.search._page(ways), corrected)
+        found = await self.search._page(self._ways(sort, corrected.matches(Nearness.CORRECTED), after, self.limit))
+        return Found(found, self._correction(corrected) if found else None)
 
     async def by_relevance(self, after: Position | None) -> Found:
         """Find tier after tier, the best first."""
@@ -274,7 +279,7 @@ class _Finding:
         if corrected is None:
             return Found(found)
         more = await self._tiers(corrected.corrected_tiers(), after, self.limit - len(found))
-        return Found([*found, *more], self._corrected(more, corrected).correction)
+        return Found([*found, *more], self._correction(corrected) if more else None, len(found))
 
     async def _soon(self, tier: Tier, after: Position | None, limit: int) -> list[Position]:
         """Find in a tier what a first walk finds, which fills most pages."""
@@ -314,9 +319,8 @@ class _Finding:
     def _ways(self, sort: Sort, query: str, after: Position | None, limit: int) -> _Ways:
         return _Ways(self.filter, sort, self.viewer, _and(query, self.names), after, limit)
 
-    def _corrected(self, found: list[Position], corrected: Asked) -> Found:
-        typed = self.filter.q or ""
-        return Found(found, Correction(typed, corrected.corrected_text) if found else None)
+    def _correction(self, corrected: Asked) -> Correction:
+        return Correction(self.filter.q or "", corrected.corrected_text)
 
 
 def _of_tier(tier: Tier, found: list[Position]) -> list[Position]:

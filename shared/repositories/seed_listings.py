@@ -9,6 +9,7 @@ from __future__ import annotations
 from shared.domain.analysis import VERSION
 from shared.domain.indexed import INDEXED, indexed
 from shared.postgres import Database, Statement
+from shared.repositories.suggestions import collect_suggestions
 from shared.repositories.vocabulary import rebuild_vocabulary
 
 _BATCH = 5_000
@@ -112,7 +113,7 @@ _COLLECT = Statement("", "ALTER INDEX listings_search SET (fastupdate = on, gin_
 _COLLECT_NO_MORE = Statement("", "ALTER INDEX listings_search SET (fastupdate = off)")
 
 # Update the planner's statistics and the visibility map now, or the first searches would be slow.
-_VACUUM = Statement("", "VACUUM (ANALYZE) listings, vocabulary, categories, users")
+_VACUUM = Statement("", "VACUUM (ANALYZE) listings, vocabulary, suggestions, categories, users")
 
 
 class ListingSeedRepository:
@@ -141,5 +142,6 @@ class ListingSeedRepository:
             await self._database.execute(_COLLECT_NO_MORE)
         async with self._database.transaction() as transaction:
             await rebuild_vocabulary(transaction)
+            await collect_suggestions(transaction)
         await self._database.execute(_VACUUM)
         return True
