@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-fast attacks try-deployment audit check format bench vendor
+.PHONY: help setup run test test-fast attacks try-deployment audit check format bench bench-peers vendor
 
 PYTHON ?=
 ARGS ?=
@@ -55,6 +55,9 @@ format: $(VENV)/test.stamp ## format the code
 bench: $(VENV)/test.stamp ## measure the speed, and compare it with bare servers
 	@exec $(BIN)/python -m tests.bench $(ARGS)
 
+bench-peers: $(VENV)/test.stamp $(VENV)/peers.stamp ## compare the gateway with other Python servers of WebSockets
+	@exec $(BIN)/python -m tests.bench peers $(ARGS)
+
 vendor: $(VENV)/node.stamp ## copy the page's libraries from the locked npm packages
 	@$(BIN)/python -m tests.support.vendored
 
@@ -84,6 +87,13 @@ $(VENV)/audit.stamp: requirements/audit.lock $(BIN)/python
 	@echo 'installing requirements/audit.lock'
 	@$(BIN)/python -m venv --clear $(VENV)/audit
 	@$(subst $(BIN)/python,$(VENV)/audit/bin/python,$(PIP)) -r requirements/audit.lock
+	@touch $@
+
+# The other servers have one too, because their packages are no part of the product or its tests.
+$(VENV)/peers.stamp: requirements/peers.lock $(BIN)/python
+	@echo 'installing requirements/peers.lock'
+	@$(BIN)/python -m venv --clear $(VENV)/peers
+	@$(subst $(BIN)/python,$(VENV)/peers/bin/python,$(PIP)) -r requirements/peers.lock
 	@touch $@
 
 # The tests with the Phoenix client need Node 18 or newer: the machine's own, or else one from a wheel.

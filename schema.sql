@@ -134,6 +134,23 @@ CREATE INDEX IF NOT EXISTS listings_of_status ON listings (status, id) WHERE tra
 CREATE INDEX IF NOT EXISTS listings_hidden ON listings (id) WHERE hidden_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS listings_trashed ON listings (trashed_at, id) WHERE trashed_at IS NOT NULL;
 
+-- The prices that a listing had before, the latest last, and until when: a trigger keeps them. Beside the row they cost no
+-- look-up, and go with it.
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS price_history jsonb NOT NULL DEFAULT '[]';
+
+CREATE OR REPLACE FUNCTION keep_price() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.price_history := OLD.price_history || jsonb_build_object(
+        'price', OLD.price, 'until', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+    );
+    WHILE jsonb_array_length(NEW.price_history) > 20 LOOP
+        NEW.price_history := NEW.price_history - 0;
+    END LOOP;
+    RETURN NEW;
+END $$;
+CREATE OR REPLACE TRIGGER listings_keep_price BEFORE UPDATE OF price ON listings
+    FOR EACH ROW WHEN (old.price IS DISTINCT FROM new.price) EXECUTE FUNCTION keep_price();
+
 -- Search --------------------------------------------------------------------------------------------------------------
 
 -- The words by which a listing is found, and its make and model as a whole, as `make=...` and `model=...`, which no word can
@@ -261,6 +278,128 @@ CREATE TABLE IF NOT EXISTS reports (
 CREATE INDEX IF NOT EXISTS reports_open ON reports (listing_id) WHERE resolved_at IS NULL;
 CREATE INDEX IF NOT EXISTS reports_texts_of_reporter ON reports (reporter_id) WHERE text IS NOT NULL;
 CREATE INDEX IF NOT EXISTS reports_resolved ON reports (resolved_at) WHERE resolved_at IS NOT NULL;
+
+-- Alerts ---------------------------------------------------------------------------------------------------------------
+
+-- A buyer's search, with the parameters of GET /api/listings. The columns below `created_at` repeat some of them, so that one
+-- statement finds the few searches that a listing may match (shared/repositories/matching.py). `words` is what the search index
+-- answers. It depends on the vocabulary, so it is made anew when `words_at` is older than the vocabulary.
+CREATE TABLE IF NOT EXISTS saved_searches (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id     bigint      NOT NULL REFERENCES users (id),
+    name        text        NOT NULL,
+    query       jsonb       NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    category_id bigint,
+    seller_id   bigint,
+    status      text,
+    year_min    integer,
+    year_max    integer,
+    price_min   bigint,
+    price_max   bigint,
+    mileage_max integer,
+    words       tsquery,
+    words_at    timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS saved_searches_of_user ON saved_searches (user_id, id);
+CREATE INDEX IF NOT EXISTS saved_searches_words_age ON saved_searches (words_at) WHERE words IS NOT NULL;
+
+-- Which listing was told for which search, and the lowest price at which it was: it is told once more below that price.
+CREATE TABLE IF NOT EXISTS told_matches (
+    search_id    bigint NOT NULL REFERENCES saved_searches (id) ON DELETE CASCADE,
+    listing_id   bigint NOT NULL REFERENCES listings (id) ON DELETE CASCADE,
+    price        bigint,
+    price_before bigint,
+    PRIMARY KEY (search_id, listing_id)
+);
+CREATE INDEX IF NOT EXISTS told_matches_of_listing ON told_matches (listing_id);
+
+-- The other columns are what the person knows of the listing: its title, the lowest price, whether it is sold or gone.
+CREATE TABLE IF NOT EXISTS favourites (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id    bigint      NOT NULL REFERENCES users (id),
+    listing_id bigint      NOT NULL REFERENCES listings (id) ON DELETE CASCADE,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    title      text        NOT NULL,
+    price      bigint,
+    is_sold    boolean     NOT NULL,
+    is_gone    boolean     NOT NULL DEFAULT false
+);
+CREATE UNIQUE INDEX IF NOT EXISTS favourites_key ON favourites (listing_id, user_id);
+CREATE INDEX IF NOT EXISTS favourites_of_user ON favourites (user_id, id);
+
+-- What people are told on alerts:{user_id}. `title` is that of a removed listing, which its person can no longer read.
+CREATE TABLE IF NOT EXISTS alerts (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id      bigint      NOT NULL REFERENCES users (id),
+    kind         text        NOT NULL CHECK (kind IN ('match', 'price_drop', 'sold', 'removed')),
+    listing_id   bigint      NOT NULL REFERENCES listings (id) ON DELETE CASCADE,
+    search_id    bigint REFERENCES saved_searches (id) ON DELETE CASCADE,
+    title        text,
+    price        bigint,
+    price_before bigint,
+    told_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    seen_at      timestamptz,
+    CHECK ((kind = 'match') = (search_id IS NOT NULL))
+);
+CREATE INDEX IF NOT EXISTS alerts_of_user ON alerts (user_id, id);
+CREATE INDEX IF NOT EXISTS alerts_unseen ON alerts (user_id, id) WHERE seen_at IS NULL;
+CREATE INDEX IF NOT EXISTS alerts_of_listing ON alerts (listing_id);
+CREATE INDEX IF NOT EXISTS alerts_of_search ON alerts (search_id, id) WHERE search_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS alerts_by_age ON alerts (told_at);
+
+-- Ids become visible in the order of their numbers, as those of messages do.
+CREATE OR REPLACE FUNCTION commit_alerts_in_order() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(7239870112);
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER alerts_commit_in_order BEFORE INSERT ON alerts
+    FOR EACH STATEMENT EXECUTE FUNCTION commit_alerts_in_order();
+
+-- Listings that somebody may have to be told of: triggers enter each change in its own transaction, and an API that has told
+-- everybody takes it out again. `before` is the row before the change, null for a new listing.
+CREATE TABLE IF NOT EXISTS listing_changes (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    listing_id bigint      NOT NULL,
+    due_at     timestamptz NOT NULL DEFAULT now(),
+    before     jsonb
+);
+CREATE INDEX IF NOT EXISTS listing_changes_due ON listing_changes (due_at, id);
+
+CREATE OR REPLACE FUNCTION note_new_listings() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO listing_changes (listing_id) SELECT id FROM added;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER listings_note_new AFTER INSERT ON listings REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION note_new_listings();
+
+CREATE OR REPLACE FUNCTION note_changed_listing() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO listing_changes (listing_id, before) VALUES (NEW.id, to_jsonb(OLD));
+    -- Nothing else happens when the time of a hidden listing has passed.
+    IF NEW.hidden_until IS DISTINCT FROM OLD.hidden_until AND NEW.hidden_until IS NOT NULL THEN
+        INSERT INTO listing_changes (listing_id, due_at) VALUES (NEW.id, NEW.hidden_until);
+    END IF;
+    RETURN NULL;
+END $$;
+-- When only the words of a listing are made anew, nobody has to be told, unless it had none and so nobody was told of it.
+CREATE OR REPLACE TRIGGER listings_note_change AFTER UPDATE ON listings FOR EACH ROW
+    WHEN (old.analysis = new.analysis OR new.analysis = 0 OR old.updated_at <> new.updated_at OR old.search IS NULL)
+    EXECUTE FUNCTION note_changed_listing();
+
+-- The listings of a deleted category count as trashed, without a change of their rows.
+CREATE OR REPLACE FUNCTION note_deleted_category() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO listing_changes (listing_id, before) SELECT l.id, to_jsonb(l) FROM listings l
+    WHERE l.category_id = NEW.id AND EXISTS (SELECT FROM favourites f WHERE f.listing_id = l.id);
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER categories_note_deletion AFTER UPDATE OF deleted_at ON categories
+    FOR EACH ROW WHEN (old.deleted_at IS NULL AND new.deleted_at IS NOT NULL) EXECUTE FUNCTION note_deleted_category();
+
+-- Moderation ------------------------------------------------------------------------------------------------------------
 
 -- Acts of moderators and admins. A trigger refuses every change of a row.
 CREATE TABLE IF NOT EXISTS audit (

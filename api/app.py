@@ -36,7 +36,8 @@ def create_app(settings: Settings, broker: Broker, node_id: str | None = None) -
         client_max_size=settings.max_body_bytes,
     )
     app[SERVICES] = services
-    app[METRICS] = Metrics("api", node_id, database, broker, writer, services.request_counts, services.security_events)
+    own = (services.request_counts, services.security_events, services.telling)
+    app[METRICS] = Metrics("api", node_id, database, broker, writer, *own)
     app[STOPPING] = asyncio.Event()
     app[HEALTH] = Health(database, broker, app[STOPPING].is_set)
     app[DOCUMENT] = _document(settings.max_picture_bytes)

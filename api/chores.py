@@ -8,6 +8,7 @@ from functools import partial
 
 from shared.logs import log_of
 from shared.postgres import Database, DatabaseUnavailable
+from shared.repositories.alerts import remove_old_alerts
 from shared.repositories.chores import ChoreRepository, Work
 from shared.repositories.erasure import erase_some
 from shared.repositories.reanalysis import reanalyse_some
@@ -38,10 +39,16 @@ class Chores:
     def __init__(self, settings: Settings) -> None:
         self._database = Database(replace(settings, database_pool_size=1, database_timeout_seconds=_TIMEOUT_SECONDS))
         self._repository = ChoreRepository(self._database)
+        seen, unseen = settings.seen_alert_days, settings.unseen_alert_days
         self._chores = (
             Chore("analysis", settings.analysis_seconds, reanalyse_some),
             Chore("vocabulary", settings.vocabulary_seconds, rebuild_vocabulary),
             Chore("suggestions", settings.vocabulary_seconds, collect_suggestions),
+            Chore(
+                "alerts",
+                settings.alert_cleaning_seconds,
+                partial(remove_old_alerts, seen_days=seen, unseen_days=unseen),
+            ),
             Chore("erasure", settings.erasure_seconds, partial(erase_some, after_days=settings.erase_after_days)),
         )
         self._tasks: list[asyncio.Task[None]] = []

@@ -17,7 +17,8 @@ from aiohttp import web
 from api.pictures import errors as picture_errors
 from api.schemas import answers
 from shared.access import admission
-from shared.domain import listings, messages, pictures, replies, reports, users
+from shared.domain import alerts, listings, messages, pictures, replies, reports, users
+from shared.domain.alerts import MAX_FAVOURITES, MAX_SEARCHES
 from shared.domain.pictures import MAX_PICTURES
 from shared.domain.text import in_words
 from shared.postgres import DatabaseUnavailable
@@ -166,6 +167,14 @@ class ListingIsFull(Problem):
     status, slug, title = 409, "too-many-pictures", f"A listing has room for {in_words(MAX_PICTURES)} pictures"
 
 
+class TooManySearches(Problem):
+    status, slug, title = 409, "too-many-searches", f"You have {MAX_SEARCHES} saved searches, which is the most"
+
+
+class TooManyFavourites(Problem):
+    status, slug, title = 409, "too-many-favourites", f"You have {MAX_FAVOURITES} favourites, which is the most"
+
+
 class LastAdmin(Problem):
     status, slug, title = 409, "last-admin", "The last admin must stay"
 
@@ -246,6 +255,10 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     listings.CategoryNameTaken: _is(CategoryNameTaken),
     listings.CategoryNeeded: lambda _: Invalid({"category_id": ["Required, because the listing's category is gone."]}),
     listings.SellerGone: lambda _: Conflict("The seller has left."),
+    alerts.TooManySearches: _is(TooManySearches),
+    alerts.SearchNotFound: _is(NotFound),
+    alerts.TooManyFavourites: _is(TooManyFavourites),
+    alerts.OwnListing: lambda _: Conflict("It is your own listing."),
     replies.ReplyNotFound: _is(NotFound),
     reports.ReportNotFound: _is(NotFound),
     reports.AlreadyReported: _is(AlreadyReported),

@@ -8,11 +8,13 @@ from __future__ import annotations
 from api.endpoint import Route
 from api.handlers import (
     accounts,
+    alerts,
     audit,
     blocks,
     categories,
     conversations,
     documentation,
+    favourites,
     health,
     listings,
     messages,
@@ -20,6 +22,7 @@ from api.handlers import (
     pictures,
     replies,
     reports,
+    saved_searches,
     suggestions,
     trash,
     users,
@@ -32,6 +35,7 @@ from api.schemas.messages import ConversationsQuery, MessagesQuery, ReadBody
 from api.schemas.pages import PageQuery
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
+from api.schemas.saved_searches import SearchBody, SearchChangeBody, SeenBody
 from api.schemas.suggestions import SuggestionsQuery
 from api.schemas.trash import RestoreBody
 from api.schemas.users import BanBody, RoleBody, UsersQuery
@@ -96,6 +100,16 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/listings/{id}/replies", replies.find, Action.LISTING_READ_PUBLIC, query=PageQuery),
     Route("POST", "/api/listings/{id}/replies", replies.create, Action.REPLY_CREATE, body=ReplyBody, status=201),
     Route("DELETE", "/api/replies/{id}", replies.delete, Action.REPLY_DELETE),
+    # what buyers hear of
+    Route("GET", "/api/searches", saved_searches.find, Action.SEARCH_READ, query=PageQuery),
+    Route("POST", "/api/searches", saved_searches.create, Action.SEARCH_CHANGE, body=SearchBody, status=201),
+    Route("PATCH", "/api/searches/{id}", saved_searches.change, Action.SEARCH_CHANGE, body=SearchChangeBody),
+    Route("DELETE", "/api/searches/{id}", saved_searches.delete, Action.SEARCH_CHANGE),
+    Route("GET", "/api/me/favourites", favourites.find, Action.FAVOURITE_READ, query=PageQuery),
+    Route("PUT", "/api/listings/{id}/favourite", favourites.add, Action.FAVOURITE_CHANGE),
+    Route("DELETE", "/api/listings/{id}/favourite", favourites.remove, Action.FAVOURITE_CHANGE),
+    Route("GET", "/api/alerts", alerts.find, Action.ALERT_READ, query=PageQuery),
+    Route("PUT", "/api/alerts/seen", alerts.see, Action.ALERT_READ, body=SeenBody),
     # moderation
     Route("POST", "/api/listings/{id}/reports", reports.create, Action.REPORT_CREATE, body=ReportBody, status=201),
     Route("GET", "/api/reports", reports.find, Action.REPORT_READ, query=PageQuery),

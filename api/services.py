@@ -18,17 +18,21 @@ from api.pictures.workers import PictureWorkers
 from api.rate_limits import RateLimits
 from api.realtime import Realtime
 from api.request_counts import RequestCounts
+from api.schemas.saved_searches import stored_filter
 from api.searches import SearchPlaces
+from api.telling import Telling
 from shared.access.admission import Admission
 from shared.access.tokens import Tokens
 from shared.membership import Membership
 from shared.postgres import Database
 from shared.private_chat import Chats
 from shared.pubsub.broker import Broker
+from shared.repositories.alerts import AlertRepository
 from shared.repositories.audit import AuditRepository
 from shared.repositories.blocks import BlockRepository
 from shared.repositories.categories import CategoryRepository
 from shared.repositories.conversations import ConversationRepository
+from shared.repositories.favourites import FavouriteRepository
 from shared.repositories.listing_access import ListingAccess
 from shared.repositories.listing_search import ListingSearch
 from shared.repositories.listings import ListingRepository
@@ -37,6 +41,7 @@ from shared.repositories.messages import MessageRepository
 from shared.repositories.pictures import PictureRepository
 from shared.repositories.replies import ReplyRepository
 from shared.repositories.reports import ReportRepository
+from shared.repositories.saved_searches import SavedSearchRepository
 from shared.repositories.sessions import SessionRepository
 from shared.repositories.shared_reads import SharedReads
 from shared.repositories.suggestions import SuggestionRepository
@@ -82,6 +87,10 @@ class Services:
     trash: TrashRepository
     replies: ReplyRepository
     reports: ReportRepository
+    saved_searches: SavedSearchRepository
+    favourites: FavouriteRepository
+    alerts: AlertRepository
+    telling: Telling
     audit: AuditRepository
     pictures: PictureRepository
     picture_workers: PictureWorkers
@@ -99,6 +108,7 @@ class Services:
         tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
         pictures, storage = PictureRepository(database), PictureStorage.from_settings(settings)
         realtime = Realtime(settings, broker, node_id)
+        search = ListingSearch(database, correction_seconds=settings.correction_seconds)
         return cls(
             settings=settings,
             database=database,
@@ -122,13 +132,17 @@ class Services:
             listings=listings,
             shown_listings=SharedReads(listings.read_many_for_anyone, most=MOST_SHARED),
             front_pages=SharedReads(partial(read_front_pages, listings), most=MOST_SHARED),
-            listing_search=ListingSearch(database, correction_seconds=settings.correction_seconds),
+            listing_search=search,
             suggestions=SuggestionRepository(database),
             search_places=SearchPlaces(settings.max_searches, settings.max_waiting_searches),
             listing_access=ListingAccess(database),
             trash=TrashRepository(database),
             replies=ReplyRepository(database),
             reports=ReportRepository(database),
+            saved_searches=SavedSearchRepository(database, search.query),
+            favourites=FavouriteRepository(database),
+            alerts=AlertRepository(database),
+            telling=Telling(settings, realtime, stored_filter),
             audit=AuditRepository(database),
             pictures=pictures,
             picture_workers=PictureWorkers.from_settings(settings),
@@ -145,6 +159,7 @@ class Services:
         self.chores.start()
         await self.broker.start(self.realtime)
         await self.membership.__aenter__()
+        self.telling.start()
 
     async def stop(self) -> None:
         """Finish the work in progress, then close all connections."""
@@ -154,6 +169,7 @@ class Services:
         await self.front_pages.close()
         await self.abandoned_files.stop()
         await self.chores.stop()
+        await self.telling.stop()
         await self.picture_workers.close()
         await self.picture_storage.close()
         await self.broker.stop()

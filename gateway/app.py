@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 from aiohttp import hdrs, web
 
 from gateway.catch_up import CatchUp
+from gateway.channels.own_topic import CATCH_UP_LIMIT
 from gateway.channels.rate_limit import UserBuckets
 from gateway.channels.routes import ROUTES
 from gateway.context import Context
 from gateway.lost_nodes import LostNodes
 from gateway.metrics import gateway_metrics
+from gateway.missed import MissedAlerts, MissedMessages
 from gateway.presence.store_redis import RedisStore
 from gateway.revalidation import Revalidation
 from gateway.runtime.endpoint import Endpoint, new_node_id
@@ -24,6 +27,7 @@ from shared.membership import Membership
 from shared.postgres import Database
 from shared.private_chat import EVENTS, Chats
 from shared.pubsub import broker_for
+from shared.repositories.alerts import AlertRepository
 from shared.repositories.listing_access import ListingAccess
 from shared.repositories.shared_reads import SharedReads
 from shared.repositories.users import UserRepository
@@ -34,6 +38,9 @@ WEBSOCKETS = web.AppKey("websockets", WebSockets)
 
 MOST_SHARED = 500
 """The most listings or users that one statement looks up."""
+MOST_CAUGHT_UP = 50
+"""The most joins that share one statement for the messages that their clients lack: it may find this many times
+`CATCH_UP_LIMIT` messages."""
 
 
 def add_socket(app: web.Application, endpoint: Endpoint, admit: Admit) -> None:
@@ -51,10 +58,11 @@ def add_socket(app: web.Application, endpoint: Endpoint, admit: Admit) -> None:
 async def create_app(settings: Settings) -> web.Application:
     """Returns the gateway's application. It starts without Postgres and Redis, and is ready when both answer."""
     database = Database(settings)
-    chats = Chats.of(database, settings)
+    chats, alerts = Chats.of(database, settings), AlertRepository(database)
     budgets = {name: UserBuckets(*event.budget(settings)) for name, event in EVENTS.items()}
     tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
     admission = Admission(tokens, UserRepository(database))
+    limit, overlap_seconds = CATCH_UP_LIMIT, settings.catch_up_overlap_seconds
     context = Context(
         settings=settings,
         admission=admission,
@@ -63,6 +71,12 @@ async def create_app(settings: Settings) -> web.Application:
         join_budget=UserBuckets(settings.joins_per_second, settings.join_burst) if settings.rate_limits else None,
         audiences=SharedReads(ListingAccess(database).audiences, most=MOST_SHARED),
         blockers=SharedReads(chats.blocks.blockers, most=MOST_SHARED),
+        catch_ups=SharedReads(
+            partial(chats.messages.catch_ups, limit=limit, overlap_seconds=overlap_seconds), most=MOST_CAUGHT_UP
+        ),
+        alert_catch_ups=SharedReads(
+            partial(alerts.catch_ups, limit=limit, overlap_seconds=overlap_seconds), most=MOST_CAUGHT_UP
+        ),
     )
     node_id = new_node_id()
     store = RedisStore.of(settings)
@@ -77,7 +91,7 @@ async def create_app(settings: Settings) -> web.Application:
     )
 
     store.on_forged = endpoint.counts.forged.inc
-    catch_up = CatchUp(endpoint, chats.messages)
+    catch_up = CatchUp(endpoint, MissedMessages(chats.messages), MissedAlerts(alerts))
     revalidation = Revalidation(endpoint, admission)
 
     lost_nodes = LostNodes(

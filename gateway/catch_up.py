@@ -1,42 +1,29 @@
-"""Sends private messages that were lost between nodes to clients that stayed connected.
+"""Sends private messages and alerts that were lost between nodes to clients that stayed connected.
 
 Clients that were away catch up by joining with `after_id`. Both ways read Postgres, which has every acknowledged
-message.
+message and every alert.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Sequence
-from typing import Protocol
+from collections.abc import Hashable
 
+from gateway.missed import Missed, Stored
 from gateway.runtime.broadcast import Broadcast
 from gateway.runtime.endpoint import Endpoint
-from shared.domain.messages import Message
-from shared.events import topics
-from shared.events.messages import SEND, message_payload
 from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
 
 log = log_of(__name__)
 
 PAGE = 1000
-"""Messages that one statement reads."""
+"""Stored events that one statement reads."""
 MARGIN_SECONDS = 10.0
 """Reading starts this long before the known gap: messages may have been on their way when the link broke."""
 REMEMBERED = 50_000
 """At least this many of the node's last deliveries are not repeated. Clients drop older repeats by their ids."""
 _RETRY_SECONDS = 1.0
-
-
-class Source(Protocol):
-    """The part of `MessageRepository` that catching up needs."""
-
-    async def last_id_before(self, seconds: float) -> int:
-        """Returns the greatest id of a message that is older than `seconds`; 0 if there is none."""
-
-    async def of_users_after(self, user_ids: Sequence[int], after_id: int, limit: int) -> list[Message]:
-        """Returns the messages to or from any of the users with a greater id, oldest first."""
 
 
 class RecentSet:
@@ -65,9 +52,10 @@ class RecentSet:
 class CatchUp:
     """Each node has one. `gap` may be called at any time; gaps that come together are read together."""
 
-    def __init__(self, endpoint: Endpoint, messages: Source) -> None:
+    def __init__(self, endpoint: Endpoint, *kinds: Missed) -> None:
+        """`kinds` are the kinds of stored events."""
         self._endpoint = endpoint
-        self._messages = messages
+        self._kinds = kinds
         self._delivered = RecentSet(REMEMBERED)
         self._missed_since: float | None = None
         self._covered = (0.0, 0.0)
@@ -75,13 +63,15 @@ class CatchUp:
         self._task: asyncio.Task[None] | None = None
         self.runs = 0
         """The number of gaps that were read."""
-        endpoint.on_delivery(SEND, self._remember)
+        for kind in kinds:
+            for event in kind.events:
+                endpoint.on_delivery(event, self._remember)
         endpoint.on_gap(self.gap)
 
     def _remember(self, broadcast: Broadcast) -> None:
-        message_id = _message_id(broadcast.payload)
-        if message_id is not None:
-            self._delivered.add((broadcast.topic, message_id))
+        stored_id = _stored_id(broadcast.payload)
+        if stored_id is not None:
+            self._delivered.add((broadcast.topic, stored_id))
 
     def gap(self, seconds: float) -> None:
         """Broadcasts of the last `seconds` may have been missed: read them from Postgres."""
@@ -119,32 +109,34 @@ class CatchUp:
             self._task = None
 
     async def _show(self, seconds: float) -> int:
-        """Deliver the stored messages that were not delivered on this node. Returns their number."""
-        users = [user_id for topic in self._endpoint.topics if (user_id := topics.user_of(topic)) is not None]
+        """Deliver the stored events that were not delivered on this node. Returns their number."""
+        return sum([await self._show_kind(kind, seconds) for kind in self._kinds])
+
+    async def _show_kind(self, kind: Missed, seconds: float) -> int:
+        users = [user_id for topic in self._endpoint.topics if (user_id := kind.user_of(topic)) is not None]
         if not users:
             return 0
         count = 0
-        after_id = await self._messages.last_id_before(seconds)
+        after_id = await kind.last_id_before(seconds)
         while True:
-            page = await self._messages.of_users_after(users, after_id, PAGE)
-            for message in page:
-                count += self._deliver(message)
+            page = await kind.after(users, after_id, PAGE)
+            for stored in page:
+                count += self._deliver(stored)
             if len(page) < PAGE:
                 return count
             after_id = page[-1].id
 
-    def _deliver(self, message: Message) -> int:
+    def _deliver(self, stored: Stored) -> int:
         count = 0
-        payload = message_payload(message)
-        for topic in topics.private_chats(message.to_id, message.from_id):
-            if topic in self._endpoint.topics and (topic, message.id) not in self._delivered:
-                self._endpoint.deliver(Broadcast.of(topic, SEND, payload))
+        for topic in stored.topics:
+            if topic in self._endpoint.topics and (topic, stored.id) not in self._delivered:
+                self._endpoint.deliver(Broadcast.of(topic, stored.event, stored.payload))
                 count += 1
         return count
 
 
-def _message_id(payload: bytes) -> int | None:
-    """Returns the id in the payload of a `send`, without decoding it: `message_payload` puts the id first."""
+def _stored_id(payload: bytes) -> int | None:
+    """Returns the id in the payload of a stored event, without decoding it: the id comes first."""
     if not payload.startswith(b'{"id":'):
         return None
     digits = payload[6 : payload.find(b",", 6)]

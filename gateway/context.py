@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from gateway.channels.rate_limit import UserBuckets
 from shared.access.admission import Admission
 from shared.private_chat import Chats
+from shared.repositories.alerts import CaughtUpAlerts
 from shared.repositories.listing_access import Audience
+from shared.repositories.messages import CaughtUp
 from shared.repositories.shared_reads import SharedReads
 from shared.settings import Settings
 
@@ -28,3 +30,7 @@ class Context:
     """Listing id -> who may see the listing."""
     blockers: SharedReads[int, bool]
     """User id -> True if the user has blocked somebody."""
+    catch_ups: SharedReads[tuple[int, int], CaughtUp]
+    """User id and `after_id` of a join -> the messages that the client may lack."""
+    alert_catch_ups: SharedReads[tuple[int, int], CaughtUpAlerts]
+    """The same of alerts."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Hashable
+from functools import partial
 
+from shared.buckets import Buckets
 from shared.settings import Settings
 from shared.token_bucket import TokenBucket
 
@@ -27,11 +29,8 @@ class LineBudget:
     """Decides which lines are written. `of_event` bounds the lines of an event, `of_source` those from one source."""
 
     def __init__(self, of_event: Size, of_source: Size, clock: Callable[[], float] = time.monotonic) -> None:
-        self._of_event = of_event
-        self._of_source = of_source
-        self._clock = clock
-        self._events: dict[Hashable, TokenBucket] = {}
-        self._sources: dict[Hashable, TokenBucket] = {}
+        self._events: Buckets[Hashable, TokenBucket] = Buckets(partial(TokenBucket, *of_event, clock), _MOST_KEYS)
+        self._sources: Buckets[Hashable, TokenBucket] = Buckets(partial(TokenBucket, *of_source, clock), _MOST_KEYS)
         self._left_out: dict[Hashable, int] = {}
 
     def take(self, event: Hashable, source: Hashable) -> int | None:
@@ -40,24 +39,10 @@ class LineBudget:
         `source` is the user or address that caused the line; None if it is unknown.
         """
         # The source comes first: its further lines must not use up those of everybody.
-        if (source is None or self._has(self._sources, (event, source), self._of_source)) and self._has(
-            self._events, event, self._of_event
-        ):
+        if (source is None or self._sources.of((event, source)).take()) and self._events.of(event).take():
             return self._left_out.pop(event, 0) if self._left_out else 0
         self._left_out[event] = self._left_out.get(event, 0) + 1
         return None
-
-    def _has(self, buckets: dict[Hashable, TokenBucket], key: Hashable, size: Size) -> bool:
-        bucket = buckets.get(key)
-        if bucket is None:
-            if len(buckets) >= _MOST_KEYS:
-                for known in [known for known, one in buckets.items() if one.is_full]:
-                    del buckets[known]
-            if len(buckets) >= _MOST_KEYS:
-                # The rest shares one bucket, so that memory is bounded too.
-                key = None
-            bucket = buckets.setdefault(key, TokenBucket(*size, self._clock))
-        return bucket.take()
 
 
 class LineLimit:

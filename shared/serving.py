@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Protocol
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -18,7 +19,15 @@ log = log_of(__name__)
 _WRITE_SECONDS = 3.0
 """How long answers may be written after their handlers have ended."""
 
-Listen = Callable[[web.Server], Awaitable[asyncio.Server]]
+
+class Listener(Protocol):
+    """What accepts connections."""
+
+    def close(self) -> None:
+        """Accept no more connections."""
+
+
+Listen = Callable[[web.Server], Awaitable[Listener]]
 Leave = Callable[[], Awaitable[None]]
 
 
@@ -87,7 +96,7 @@ async def serve_until(
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_WRITE_SECONDS, keepalive_timeout=keepalive_seconds)
     await runner.setup()
     assert runner.server is not None
-    listener: asyncio.Server | None = None
+    listener: Listener | None = None
     try:
         try:
             listener = await listen(runner.server)

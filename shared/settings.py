@@ -113,6 +113,17 @@ class Settings:
     correction_seconds: float = 0.2
     """A search whose unknown words cannot be corrected within this time goes on without corrections."""
 
+    telling_seconds: float = 0.25
+    """How often an API looks for changed listings of which somebody has to be told, after it has found none."""
+    max_told_changes: int = 50
+    """The most changed listings of which an API tells in one transaction."""
+    seen_alert_days: int = 30
+    """An alert that its person has seen is removed this many days after it was told."""
+    unseen_alert_days: int = 180
+    """An alert that its person has not seen is removed this many days after it was told."""
+    alert_cleaning_seconds: float = 3600.0
+    """How often one of the APIs removes old alerts."""
+
     erase_after_days: int = 30
     """Of people who have left, what is personal is erased after this many days."""
     erasure_seconds: float = 3600.0

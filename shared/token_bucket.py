@@ -27,8 +27,8 @@ class TokenBucket:
         return True
 
     @property
-    def is_full(self) -> bool:
-        """True if the bucket equals a new one, so that it may be dropped."""
+    def is_like_new(self) -> bool:
+        """True if it is full."""
         self._fill()
         return self._tokens >= self._burst
 

@@ -109,6 +109,14 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("POST", "/api/listings/{id}/replies"): Operation(
             problems=(problems.ListingTooOld,), example={"text": "Is it still available?"}
         ),
+        # what buyers hear of
+        ("POST", "/api/searches"): Operation(
+            problems=(problems.TooManySearches,),
+            example={"name": "Camry up to $10,000", "query": {"q": "camry", "price_max": "10000"}},
+        ),
+        ("PATCH", "/api/searches/{id}"): Operation(example={"name": "A Camry"}),
+        ("PUT", "/api/listings/{id}/favourite"): Operation(problems=(problems.TooManyFavourites, problems.Conflict)),
+        ("PUT", "/api/alerts/seen"): Operation(example={"up_to": 1}),
         # moderation
         ("POST", "/api/listings/{id}/reports"): Operation(
             problems=(problems.AlreadyReported,), example={"reason": "sold", "text": "I bought it last week."}

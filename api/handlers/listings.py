@@ -17,7 +17,7 @@ from shared.access.addresses import counted_as
 from shared.access.policy import Action, may
 from shared.client_address import address_of
 from shared.domain.ids import MAX_ID
-from shared.domain.listings import CategoryNotFound, Sort
+from shared.domain.listings import CategoryNotFound, ListingFilter, Sort
 from shared.repositories.listing_search import Position
 from shared.repositories.visibility import Viewer
 
@@ -27,11 +27,8 @@ UNKNOWN_CATEGORY = {"category_id": ["No such category."]}
 async def find(call: Call) -> Json[answers.FoundListings]:
     """Find listings."""
     query = call.query(ListingsQuery)
-    if query.hidden is not None and not may(Action.LISTING_READ_HIDDEN, call.actor, owner_id=None):
-        if call.actor is None:
-            raise Unauthorized
-        raise Forbidden("Only moderators can search for hidden listings.")
     limit, sort, filter = query.limit, query.order, query.filter
+    require_for_hidden(call, filter)
     after = _position(query.cursor, sort)
     if sort is Sort.NEWEST and filter.is_plain:
         asked = FrontPage(after.id if after else MAX_ID, limit)
@@ -111,6 +108,14 @@ async def show(call: Call) -> None:
     call.query()
     if await call.services.listings.show(listing.id, by=call.user.user_id):
         await announce(call.services, listing.id)
+
+
+def require_for_hidden(call: Call, filter: ListingFilter) -> None:
+    """Raises Unauthorized or Forbidden if the filter asks about hidden listings and the actor may not."""
+    if filter.hidden is not None and not may(Action.LISTING_READ_HIDDEN, call.actor, owner_id=None):
+        if call.actor is None:
+            raise Unauthorized
+        raise Forbidden("Only moderators can search for hidden listings.")
 
 
 async def _json(call: Call, listing_id: int, actor: Actor | None) -> str:

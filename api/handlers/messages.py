@@ -23,10 +23,9 @@ async def after(call: Call) -> Page[Message]:
     user_id, limit = call.user.user_id, query.limit
     next_id = decode_cursor(query.cursor, int)
     if next_id is None:
-        overlap_seconds = call.services.settings.catch_up_overlap_seconds
-        messages, complete = await call.services.messages.catch_up(
-            user_id, query.after_id, limit=limit, overlap_seconds=overlap_seconds
-        )
+        asked, overlap_seconds = (user_id, query.after_id), call.services.settings.catch_up_overlap_seconds
+        found = await call.services.messages.catch_ups([asked], limit=limit, overlap_seconds=overlap_seconds)
+        messages, complete = found[asked]
     else:
         messages = await call.services.messages.after(user_id, next_id, limit + 1)
         messages, complete = messages[:limit], len(messages) <= limit

@@ -14,7 +14,8 @@ from typing import Annotated, Any, TypedDict, TypeVar, get_type_hints
 from marshmallow import fields
 from msgspec import UNSET
 
-from shared.domain import listings, messages, pictures, replies, reports, users
+from shared.domain import alerts, listings, messages, pictures, replies, reports, users
+from shared.domain.alerts import AlertKind
 from shared.domain.declared import Id, Number, Timestamp
 from shared.domain.listings import NewListing, Visibility
 from shared.domain.reports import ReportReason
@@ -210,10 +211,20 @@ def _with_fields_of_a_listing(answer: type[Kind]) -> type[Kind]:
     return made
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastPrice:
+    """A price that a listing had, and until when."""
+
+    price: int | None
+    until: Timestamp
+
+
 @_with_fields_of_a_listing
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """The last three fields are only for the seller, moderators and admins."""
+    """`price_history` has at most 20 prices, the latest last. `favourite` is only for users: is it one of theirs?
+    `favourite_count` is only for the seller. The last three fields are only for the seller, moderators and admins.
+    """
 
     id: Id
     category: CategoryName
@@ -222,6 +233,9 @@ class Listing:
     updated_at: Timestamp
     reply_count: Number
     pictures: list[Picture]
+    price_history: list[PastPrice]
+    favourite: bool = ABSENT
+    favourite_count: Number = ABSENT
     hidden: bool = ABSENT
     hidden_until: Timestamp | None = ABSENT
     hidden_reason: str | None = ABSENT
@@ -266,6 +280,66 @@ def trashing(trashed: trash.TrashedListing) -> Trashing:
 @dataclass(frozen=True, kw_only=True)
 class TrashedListing(Listing):
     trashed: Trashing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedSearch:
+    """`query` has the parameters of `GET /api/listings` as text. `unseen` counts new alerts, up to 1,000."""
+
+    id: Id
+    name: str
+    query: Mapping[str, str]
+    created_at: Timestamp
+    unseen: Number
+
+
+def saved_search(search: alerts.SavedSearch) -> SavedSearch:
+    return SavedSearch(
+        id=search.id,
+        name=search.name,
+        query=search.query,
+        created_at=rfc3339(search.created_at),
+        unseen=search.unseen,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchName:
+    id: Id
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """What you are told on `alerts:{your id}`. `search` comes with a `match`; `listing` is null if it was removed.
+
+    `price` is that of the moment; `price_before` is the one before it became cheaper, else null.
+    """
+
+    id: Id
+    kind: AlertKind
+    told_at: Timestamp
+    seen_at: Timestamp | None
+    search: SearchName | None
+    listing_id: Id
+    title: str
+    price: int | None
+    price_before: int | None
+    listing: Listing | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertsPage:
+    """`unseen` counts all new alerts, up to 1,000."""
+
+    data: list[Alert]
+    next_cursor: str | None
+    unseen: Number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unseen:
+    unseen: Number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,54 +7,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.channel import Error, HandleResult, JoinResult, Ok
-from gateway.channels.authenticated import TRY_AGAIN, AuthenticatedChannel
-from shared.domain.ids import parse_id
+from gateway.channel import Error, HandleResult, Ok
+from gateway.channels.authenticated import TRY_AGAIN
+from gateway.channels.own_topic import OwnTopic
 from shared.domain.messages import InvalidMessage, MessageRefused
 from shared.domain.payloads import read
 from shared.events import topics
 from shared.events.messages import message_payload
 from shared.postgres import DatabaseUnavailable
 from shared.private_chat import EVENTS
-from shared.security_events import SecurityEvent
-
-CATCH_UP_LIMIT = 200
-"""The most messages in the answer to a join."""
-
-USER_NOT_FOUND = Error({"reason": "user not found"})
-UNAUTHORIZED = Error({"reason": "unauthorized"})
 
 
-class PrivateChat(AuthenticatedChannel):
+class PrivateChat(OwnTopic):
     """Join: only with the user's own id. Pushes and broadcasts: the events of shared/private_chat.py."""
 
-    async def join(self, topic: str, params: Any) -> JoinResult:
-        user_id = topics.user_of(topic)
-        if user_id is None:
-            return USER_NOT_FOUND
-        try:
-            if user_id != self.actor.user_id:
-                self.tell(SecurityEvent.ACCESS_REFUSED, topic=topic)
-                exists = await self.context.admission.is_registered(user_id)
-                return UNAUTHORIZED if exists else USER_NOT_FOUND
-            if not isinstance(params, dict) or params.get("after_id") is None:
-                return Ok()
-            return await self._catch_up(user_id, params["after_id"])
-        except DatabaseUnavailable:
-            return TRY_AGAIN
+    @classmethod
+    def owner_of(cls, topic: str) -> int | None:
+        return topics.user_of(topic)
 
-    async def _catch_up(self, user_id: int, raw_id: Any) -> JoinResult:
-        # The number 0 in any spelling, but not `false`, which equals 0 in Python.
-        after_id = 0 if raw_id in (0, "0") and raw_id is not False else parse_id(raw_id)
-        if after_id is None:
-            return Error({"reason": "invalid after_id"})
-        # Subscribe before reading: a message that is stored in between then arrives as a broadcast, after this answer.
-        await self.subscribe()
-        overlap_seconds = self.context.settings.catch_up_overlap_seconds
-        messages, complete = await self.context.chats.messages.catch_up(
-            user_id, after_id, limit=CATCH_UP_LIMIT, overlap_seconds=overlap_seconds
-        )
-        return Ok({"messages": [message_payload(message) for message in messages], "complete": complete})
+    async def missed(self, user_id: int, after_id: int) -> dict[str, Any]:
+        found = await self.context.catch_ups.get((user_id, after_id))
+        assert found is not None
+        return {"messages": [message_payload(message) for message in found.messages], "complete": found.is_complete}
 
     async def handle_in(self, event: str, payload: Any) -> HandleResult:
         kind = EVENTS.get(event) if isinstance(event, str) else None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from gateway.channel import Channel
+from gateway.channels.alerts import Alerts
 from gateway.channels.listing import Listing
 from gateway.channels.private_chat import PrivateChat
 from gateway.protocol.topics import TopicRoutes
 
 ROUTES: TopicRoutes[type[Channel]] = TopicRoutes(
     (
+        ("alerts:*", Alerts),
         ("private_chat:*", PrivateChat),
         ("listing:*", Listing),
     )

@@ -7,14 +7,15 @@ the diffs of one topic in a second are limited; past the limit they are collecte
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
+from functools import partial
 from typing import Any, Protocol
 
 from gateway.presence.state import Change, Diff
 from gateway.presence.wire import pack_change
+from shared.buckets import Buckets
 from shared.token_bucket import TokenBucket
-
-_PRUNE_AT = 1000
 
 PRESENCE_STATE = "presence_state"
 """A channel pushes it to its client after the join, with `tracker.list(topic)`."""
@@ -39,8 +40,8 @@ class Audience:
         """`limit` is how many diffs of a topic are sent: a second in the long run, and at once; None for any number."""
         self._outlet = outlet
         self._limit = limit
+        self._buckets: Buckets[str, TokenBucket] = Buckets(partial(TokenBucket, *(limit or (math.inf, math.inf))))
         self._diffs: deque[tuple[str, Diff]] = deque()
-        self._buckets: dict[str, TokenBucket] = {}
         self._collected: dict[str, Diff] = {}
         """Diffs that wait, by topic."""
 
@@ -52,23 +53,15 @@ class Audience:
             self._send(topic, diff)
         elif topic in self._collected:
             self._collected[topic] = _merged(self._collected[topic], diff)
-        elif self._may_send(topic, self._limit):
+        elif self._buckets.of(topic).take():
             self._send(topic, diff)
         else:
             self._collected[topic] = diff
             asyncio.get_running_loop().call_later(1 / self._limit[0], self._send_collected, topic)
 
-    def _may_send(self, topic: str, limit: tuple[float, float]) -> bool:
-        bucket = self._buckets.get(topic)
-        if bucket is None:
-            if len(self._buckets) >= _PRUNE_AT:
-                self._buckets = {name: kept for name, kept in self._buckets.items() if not kept.is_full}
-            bucket = self._buckets[topic] = TokenBucket(*limit)
-        return bucket.take()
-
     def _send_collected(self, topic: str) -> None:
         # By now the bucket has gained a token, and this diff uses it.
-        self._buckets.get(topic, TokenBucket(1, 1)).take()
+        self._buckets.of(topic).take()
         self._send(topic, self._collected.pop(topic))
 
     def _send(self, topic: str, diff: Diff) -> None:

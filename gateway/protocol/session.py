@@ -55,8 +55,9 @@ class Joined(Generic[Route]):
         self.topic = topic
         self.sent_join_ref = sent_join_ref
         """The join_ref of the join message. Later messages must match it; `phx_close` and `phx_error` have it."""
-        self.join_ref = ref if sent_join_ref is None else sent_join_ref
-        """The join_ref of replies and pushes: the one of the join message, or the join's ref if that has none."""
+        self.join_ref = ref if sent_join_ref is None or sent_join_ref is False else sent_join_ref
+        """The join_ref of replies and pushes: the one of the join message, or the join's ref if that has none. False is
+        none as well, as in Elixir."""
         self.route = route
         self.state = State.JOINING
         self.waiting: deque[Message] | None = None

@@ -15,14 +15,17 @@ class TopicRoutes(Generic[Route_co]):
     """
 
     def __init__(self, routes: Iterable[tuple[str, Route_co]]) -> None:
-        self._routes = tuple(routes)
-        for pattern, _ in self._routes:
-            if "*" in pattern[:-1]:
+        # Of each pattern its text, whether that is a prefix, and the target: every join goes through them.
+        self._routes: list[tuple[str, bool, Route_co]] = []
+        for pattern, target in routes:
+            text = pattern.removesuffix("*")
+            if "*" in text:
                 raise ValueError(f"a * must be the last character of a pattern: {pattern!r}")
+            self._routes.append((text, text != pattern, target))
 
     def match(self, topic: str) -> Route_co | None:
         """Returns the route of the first pattern that matches the topic; None if none does."""
-        for pattern, target in self._routes:
-            if topic.startswith(pattern[:-1]) if pattern.endswith("*") else topic == pattern:
+        for text, is_prefix, target in self._routes:
+            if topic.startswith(text) if is_prefix else topic == text:
                 return target
         return None

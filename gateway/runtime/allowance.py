@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 
+from shared.buckets import Buckets
 from shared.settings import Settings
 
-_PRUNE_AT = 1000
 LONGEST_WAIT_SECONDS = 1.0
 """A connection that waits notices only after this time that its client is gone."""
 
@@ -20,12 +21,14 @@ LONGEST_WAIT_SECONDS = 1.0
 class Allowance:
     """What one user may still send, on all connections to this node. `left` is negative after too much was sent."""
 
-    __slots__ = ("_burst", "_clock", "_rate", "_since", "left", "per_frame")
+    __slots__ = ("_burst", "_clock", "_rate", "_since", "connections", "left", "per_frame")
 
     def __init__(self, rate: float, burst: float, per_frame: float, clock: Callable[[], float]) -> None:
         self.left = burst
         """Bytes. Whoever receives a frame subtracts its length and `per_frame`."""
         self.per_frame = per_frame
+        self.connections = 0
+        """How many open connections share it."""
         self._rate = rate
         self._burst = burst
         self._clock = clock
@@ -42,8 +45,10 @@ class Allowance:
         return min(LONGEST_WAIT_SECONDS, -self.left / self._rate) if self.left < 0 else 0.0
 
     @property
-    def is_full(self) -> bool:
-        """True if this allowance equals a new one, so that it may be dropped."""
+    def is_like_new(self) -> bool:
+        """True if it is full, and no connection has it: another connection of the user would get another one."""
+        if self.connections:
+            return False
         self.seconds()
         return self.left >= self._burst
 
@@ -52,22 +57,14 @@ class Allowances:
     """The allowances of a node's users. They outlive connections, so that reconnecting does not refill them."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rate = float(settings.bytes_per_second)
-        self._burst = self._rate * settings.traffic_burst_seconds if settings.rate_limits else math.inf
-        self._per_frame = self._rate / settings.frames_per_second
-        self._clock = clock
-        self._of_users: dict[int, Allowance] = {}
-        self._prune_at = _PRUNE_AT
+        rate = float(settings.bytes_per_second)
+        burst = rate * settings.traffic_burst_seconds if settings.rate_limits else math.inf
+        per_frame = rate / settings.frames_per_second
+        self._of_users: Buckets[int, Allowance] = Buckets(partial(Allowance, rate, burst, per_frame, clock))
 
     def of(self, user_id: int) -> Allowance:
-        """Returns the user's allowance."""
-        allowance = self._of_users.get(user_id)
-        if allowance is None:
-            if len(self._of_users) >= self._prune_at:
-                self._of_users = {user: kept for user, kept in self._of_users.items() if not kept.is_full}
-                self._prune_at = max(_PRUNE_AT, 2 * len(self._of_users))
-            allowance = self._of_users[user_id] = Allowance(self._rate, self._burst, self._per_frame, self._clock)
-        return allowance
+        """Returns the user's allowance. A connection counts itself in `connections` while it is open."""
+        return self._of_users.of(user_id)
 
     def __len__(self) -> int:
         return len(self._of_users)

@@ -58,6 +58,7 @@ class Connection:
         self.as_of = as_of
         self.session = Session(endpoint.routes.match, endpoint.settings.max_channels_per_connection)
         self.allowance = endpoint.allowances.of(actor.user_id)
+        self.allowance.connections += 1
         self.backlog = 0
         self.crashes = 0
         self.gone = False
@@ -107,14 +108,6 @@ class Connection:
 
     # From the transport
 
-    def receive_text(self, data: bytes) -> None:
-        """Handle the message in a text frame. Raises BadFrame."""
-        self.handle(self.serializer.decode_text(data))
-
-    def receive_binary(self, data: bytes) -> None:
-        """Handle the message in a binary frame. Raises BadFrame."""
-        self.handle(self.serializer.decode_binary(data))
-
     def handle(self, message: Message) -> None:
         """Carry out the action that the message causes."""
         action = self.session.receive(message)
@@ -135,6 +128,7 @@ class Connection:
     def dropped(self) -> None:
         """The connection is gone: end all channels. Call this once."""
         self.gone = True
+        self.allowance.connections -= 1
         self.endpoint.connections.remove(self)
         for joined in list(self.session.topics.values()):
             if joined.server is not None:

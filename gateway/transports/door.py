@@ -1,9 +1,12 @@
 """The beginning of a TCP connection: its first request decides who goes on with it.
 
-A request for a WebSocket is answered here, if it is the first on its connection and arrives in one piece, as such
-requests do. It is parsed by aiohttp's parser, and all this takes a fraction of what a request takes aiohttp's server.
-Everything else is aiohttp's, from its first byte: other requests, heads that come in pieces or are too large, and what
-is no HTTP. aiohttp limits the size of a head, answers, and closes idle connections.
+A request for a WebSocket is answered here, if it is the first on its connection. It is parsed by aiohttp's parser, and
+all this takes a fraction of what a request takes aiohttp's server. Everything else is aiohttp's, from its first byte:
+other requests, large heads, and what is no HTTP. aiohttp limits the size of a head, answers, and closes idle
+connections.
+
+aiohttp gets a request only when its head is whole, so that a client who never completes one costs little. A large head
+that is beyond aiohttp's limits is refused here, at half the cost.
 """
 
 from __future__ import annotations
@@ -28,10 +31,17 @@ log = log_of(__name__)
 
 _BEGINNING = b"GET " + PATHS[0].encode()
 _END_OF_HEAD = b"\r\n\r\n"
+_LARGE_HEAD = 16 * 1024
+"""Bytes of a head that are kept here until it is whole. A larger one is aiohttp's, or is refused."""
+_LONG_FIELD = 8190
+_MANY_FIELDS = 128
+"""aiohttp's limits of a head."""
 _MOST_BEHIND = 64 * 1024
 """Bytes behind a request for a WebSocket that are taken before it is answered."""
 _GOODBYE_SECONDS = 2.0
 _FAILED = Refusal(500)
+_TOO_LARGE = Refusal(400)
+"""The status is the one of aiohttp."""
 
 
 class Hall:
@@ -44,8 +54,8 @@ class Hall:
         """How long the first request on a connection may take to arrive."""
         self.loop = asyncio.get_running_loop()
         self.doors = 0
-        self._silent: OrderedDict[Door, float] = OrderedDict()
-        """Connections on which nothing has arrived, and when they end; the oldest first."""
+        self._waiting: OrderedDict[Door, float] = OrderedDict()
+        """Connections on which no whole head has arrived, and when they end; the oldest first."""
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -55,30 +65,30 @@ class Hall:
         return self.doors + self.websockets.count + len(self.server._connections)
 
     def came(self, door: Door) -> None:
-        """A connection is open, and nothing has arrived on it."""
+        """A connection is open, and its first request is expected."""
         self.doors += 1
-        self._silent[door] = self.loop.time() + self.head_seconds
+        self._waiting[door] = self.loop.time() + self.head_seconds
         if self._timer is None:
-            self._timer = self.loop.call_later(self.head_seconds, self._end_silent)
+            self._timer = self.loop.call_later(self.head_seconds, self._end_late)
 
     def heard(self, door: Door) -> float:
-        """Something has arrived. Returns the loop time until which the whole head must."""
-        return self._silent.pop(door)
+        """A whole head has arrived, or a large part of one. Returns the loop time until which it must be whole."""
+        return self._waiting.pop(door)
 
     def left(self, door: Door) -> None:
         """The connection has ended, or is no longer this door's."""
         self.doors -= 1
-        self._silent.pop(door, None)
+        self._waiting.pop(door, None)
 
-    def _end_silent(self) -> None:
+    def _end_late(self) -> None:
         now = self.loop.time()
         self._timer = None
-        while self._silent:
-            door, ends_at = next(iter(self._silent.items()))
+        while self._waiting:
+            door, ends_at = next(iter(self._waiting.items()))
             if ends_at > now:
-                self._timer = self.loop.call_at(ends_at, self._end_silent)
+                self._timer = self.loop.call_at(ends_at, self._end_late)
                 break
-            del self._silent[door]
+            del self._waiting[door]
             door.end()
 
 
@@ -92,7 +102,7 @@ class Door(asyncio.Protocol):
         self._asked: Asked | None = None
         """The request for a WebSocket, while it is decided whether its client may connect."""
         self._behind = b""
-        """What has arrived behind the request."""
+        """What has arrived behind the request; before that, the beginning of a head."""
         self._has_ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -107,8 +117,18 @@ class Door(asyncio.Protocol):
             if len(self._behind) >= _MOST_BEHIND:
                 self._transport.pause_reading()
             return
+        if self._behind:
+            data = self._behind + data
+            self._behind = b""
+        end = data.find(_END_OF_HEAD)
+        if end < 0 and _begins_head(data):
+            self._behind = data
+            return
         ends_at = self._hall.heard(self)
-        asked = self._asked = self._request(data)
+        if len(data) >= _LARGE_HEAD and _is_beyond_limits(data[:end] if end >= 0 else data):
+            self._refuse(_TOO_LARGE)
+            return
+        asked = self._asked = self._request(data, end + len(_END_OF_HEAD)) if end >= 0 else None
         if asked is None:
             self._give_to_aiohttp(data, ends_at)
             return
@@ -122,12 +142,9 @@ class Door(asyncio.Protocol):
         else:
             self._decided(asked, found)
 
-    def _request(self, data: bytes) -> Asked | None:
-        """Returns the whole request that the data begin with if it asks for a WebSocket; else None."""
+    def _request(self, data: bytes, end: int) -> Asked | None:
+        """Returns the request that the data begin with, with a head up to `end`; None if it asks for no WebSocket."""
         if not data.startswith(_BEGINNING):
-            return None
-        end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
-        if end < len(_END_OF_HEAD):
             return None
         # The limits of a head are the parser's own, which aiohttp's server also has.
         parser = HttpRequestParser(cast(Any, None), self._hall.loop, _MOST_BEHIND)
@@ -151,7 +168,8 @@ class Door(asyncio.Protocol):
         handler.connection_made(self._transport)
         hall.left(self)
         handler.data_received(data)
-        hall.loop.call_at(ends_at, _end_if_unfinished, handler)
+        if not handler._request_count:
+            hall.loop.call_at(ends_at, _end_if_unfinished, handler)
 
     def _waited(self, task: asyncio.Task[Admitted | Refusal]) -> None:
         assert self._asked is not None
@@ -178,11 +196,14 @@ class Door(asyncio.Protocol):
             opened.begin(self._behind, self._has_ended)
             self._hall.left(self)
         else:
-            transport.write(opened.answer())
-            Goodbye(transport, _GOODBYE_SECONDS, self._has_ended)
+            self._refuse(opened)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self._transport.write(refusal.answer())
+        Goodbye(self._transport, _GOODBYE_SECONDS, self._has_ended)
 
     def end(self) -> None:
-        """Nothing has arrived in time."""
+        """No whole head has arrived in time."""
         self._transport.close()
 
     def eof_received(self) -> bool:
@@ -194,7 +215,20 @@ class Door(asyncio.Protocol):
         self._hall.left(self)
 
 
+def _begins_head(data: bytes) -> bool:
+    """True if more of the data may make it a request of HTTP. What cannot be one is answered at once, by aiohttp."""
+    return len(data) < _LARGE_HEAD and data[:1].isupper() and b"\n\n" not in data
+
+
+def _is_beyond_limits(head: bytes) -> bool:
+    """True if aiohttp would certainly refuse this head, or beginning of a head."""
+    lines = head.split(b"\r\n")
+    return len(lines) > 1 + _MANY_FIELDS or any(
+        len((line.partition(b":")[2] or line).strip()) > _LONG_FIELD for line in lines if len(line) > _LONG_FIELD
+    )
+
+
 def _end_if_unfinished(handler: web.RequestHandler) -> None:
-    # Only this private field of aiohttp counts requests whose head is complete.
+    # Only this private field of aiohttp counts requests whose head is whole.
     if handler.transport is not None and not handler._request_count:
         handler.force_close()

@@ -79,9 +79,11 @@ def serializer_of(query: dict[str, str]) -> Serializer | None:
 def origin_is_allowed(request: Asking, settings: Settings) -> bool:
     """True if a page of the request's origin may connect. Clients other than browsers send no origin, and may."""
     origin = request.headers.get(hdrs.ORIGIN)
+    if origin is None:
+        return True
     if is_allowed(
         origin, request.host, settings, forwarded_host(request.remote, request.headers, settings.trusted_proxies)
     ):
         return True
-    _refused.tell(origin or "")
+    _refused.tell(origin)
     return False

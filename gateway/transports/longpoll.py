@@ -226,13 +226,12 @@ class LongPollTransport:
 
     def _tokens_of(self, request: web.Request, query: list[tuple[str, str]]) -> _Tokens:
         in_query = [value for name, value in query if name == "token"]
-        candidates = request.headers.getall(SESSION_TOKEN_HEADER, [])[-1:] + in_query[-1:]
-        session, reference = "", None
-        for candidate in candidates:
-            reference = self._tokens.read(candidate)
-            if reference is not None:
-                session = candidate
-                break
+        # phoenix.js sends the session's token in a header since 1.9, and in the query before. As in Phoenix, the query
+        # does not count beside the header.
+        session = request.headers.get(SESSION_TOKEN_HEADER, in_query[-1] if in_query else "")
+        reference = self._tokens.read(session)
+        if reference is None:
+            session = ""
         jwt = request.headers.get(AUTH_TOKEN_HEADER)
         if jwt is None:
             others = [token for token in in_query if self._tokens.read(token) is None]

@@ -52,7 +52,7 @@ WRONG_VERSION: Final = Refusal(400, {"Sec-WebSocket-Version": _VERSION})
 class Asked:
     """A request for a WebSocket, parsed."""
 
-    __slots__ = ("_transport", "headers", "url", "version")
+    __slots__ = ("_transport", "headers", "is_upgrade", "url", "version")
 
     def __init__(
         self, headers: CIMultiDictProxy[str], url: URL, version: HttpVersion, transport: asyncio.BaseTransport | None
@@ -60,6 +60,8 @@ class Asked:
         self.headers = headers
         self.url = url
         self.version = version
+        self.is_upgrade = _names(headers, hdrs.UPGRADE, "websocket") and _names(headers, hdrs.CONNECTION, "upgrade")
+        """True if the headers ask for a change of the protocol to WebSocket, well or badly."""
         self._transport = transport
 
     @property
@@ -72,25 +74,15 @@ class Asked:
         peer = None if self._transport is None else self._transport.get_extra_info("peername")
         return str(peer[0]) if isinstance(peer, tuple) else None
 
-    @property
-    def is_upgrade(self) -> bool:
-        """True if the headers ask for a change of the protocol to WebSocket, well or badly."""
-        return self._names(hdrs.UPGRADE, "websocket") and self._names(hdrs.CONNECTION, "upgrade")
-
-    def _names(self, header: str, token: str) -> bool:
-        """True if the token is in the header's list, in any case (RFC 9110, 7.8)."""
-        lines = self.headers.getall(header, ())
-        if len(lines) == 1 and lines[0].lower() == token:
-            return True
-        return any(one.strip().lower() == token for line in lines for one in line.split(","))
-
     def switch(self, has_subprotocol: bool) -> bytes | Refusal:
         """Returns the answer with which the connection becomes a WebSocket, or the refusal of a bad request."""
-        if self.version != HttpVersion11 or not self.is_upgrade:
+        if self.version != HttpVersion11 or not self.host or not self.is_upgrade:
             return NO_UPGRADE
-        if self.headers.get(hdrs.SEC_WEBSOCKET_VERSION) != _VERSION:
+        # Neither header may occur twice (11.3).
+        if self.headers.getall(hdrs.SEC_WEBSOCKET_VERSION, ()) != [_VERSION]:
             return WRONG_VERSION
-        key = self.headers.get(hdrs.SEC_WEBSOCKET_KEY, "")
+        keys = self.headers.getall(hdrs.SEC_WEBSOCKET_KEY, ())
+        key = keys[0] if len(keys) == 1 else ""
         try:
             if len(binascii.a2b_base64(key, strict_mode=True)) != _KEY_BYTES:
                 return NO_UPGRADE
@@ -98,3 +90,10 @@ class Asked:
             return NO_UPGRADE
         accept = b64encode(sha1(key.encode() + _GUID, usedforsecurity=False).digest())
         return (_SWITCH_TO_SUBPROTOCOL if has_subprotocol else _SWITCH) % accept
+
+
+def _names(headers: CIMultiDictProxy[str], header: str, token: str) -> bool:
+    """True if the token is in the header's list, in any case (RFC 9110, 7.8)."""
+    if headers.get(header, "").lower() == token:
+        return True
+    return any(one.strip().lower() == token for line in headers.getall(header, ()) for one in line.split(","))

@@ -135,9 +135,9 @@ class WebSocketConnection(Connection, asyncio.Protocol):
 
     def _read(self) -> None:
         """Handle the frames that have arrived, in order; not so many that others wait."""
-        next_frame, counts = self._reader.next, self._counts
-        allowance, per_frame = self.allowance, self.allowance.per_frame
-        most = self.endpoint.settings.max_backlog_messages
+        next_frame, counts, allowance = self._reader.next, self._counts, self.allowance
+        handle, decode_text = self.handle, self.serializer.decode_text
+        per_frame, most = allowance.per_frame, self.endpoint.settings.max_backlog_messages
         left = FAIR_FRAMES
         try:
             while (event := next_frame()) is not None:
@@ -145,10 +145,10 @@ class WebSocketConnection(Connection, asyncio.Protocol):
                 allowance.left -= len(data) + per_frame
                 if kind == TEXT:
                     counts.frames_in += 1
-                    self.receive_text(data)
+                    handle(decode_text(data))
                 elif kind == BINARY:
                     counts.frames_in += 1
-                    self.receive_binary(data)
+                    handle(self.serializer.decode_binary(data))
                 elif kind == PING:
                     self._pong(data)
                 elif kind == VIOLATION:

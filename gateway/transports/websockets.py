@@ -84,7 +84,7 @@ class WebSockets:
         if isinstance(found, Refusal):
             return found
         serializer, actor, as_of, has_subprotocol = found
-        if self._open_of(actor.user_id) >= self._settings.max_websockets_per_user:
+        if self._has_too_many(actor.user_id):
             return self._refused(asked, TOO_MANY_WEBSOCKETS, 429, user_id=actor.user_id)
         answer = asked.switch(has_subprotocol)
         if isinstance(answer, Refusal):
@@ -94,7 +94,7 @@ class WebSockets:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Handle a request that aiohttp has read: one that is no upgrade, or not the first thing on its connection.
 
-        Such an upgrade is seldom: a request before it, a head that came in pieces, a target with a host in it.
+        Such an upgrade is seldom: a request before it, a large head, a target with a host in it.
         """
         if request.method != hdrs.METH_GET:
             return web.Response(status=400)
@@ -123,9 +123,10 @@ class WebSockets:
             if isinstance(connection, WebSocketConnection):
                 connection.cut()
 
-    def _open_of(self, user_id: int) -> int:
-        """Returns the number of a user's open WebSockets."""
-        return sum(isinstance(one, WebSocketConnection) for one in self.endpoint.connections.of_user(user_id))
+    def _has_too_many(self, user_id: int) -> bool:
+        """True if the user may open no more WebSockets. Long-poll sessions have a limit of their own."""
+        most, connections = self._settings.max_websockets_per_user, self.endpoint.connections.of_user(user_id)
+        return len(connections) >= most <= sum(isinstance(one, WebSocketConnection) for one in connections)
 
     def _refused(self, asked: Asked, reason: str, status: int = 403, *, user_id: int | None = None) -> Refusal:
         tell_refused(self.endpoint, asked, reason, user_id)

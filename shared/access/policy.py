@@ -7,7 +7,8 @@ Where the product's description is silent, the grid follows what users of classi
 - The owner and moderators see a hidden listing. The owner can still edit and delete it, but not unhide it.
 - A moderator is a user with additional tools: moderators hide other users' listings, but do not edit or delete them.
 - An admin may do what a moderator may, and delete anything permanently. Private messages are for their two sides only.
-- Everybody reads and changes their own account, blocks and sessions. Admins do not see or change those of others.
+- Everybody reads and changes their own account, blocks, sessions, saved searches, favourites and alerts. Admins do not
+  see or change those of others.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Action(StrEnum):
     ACCOUNT_CREATE = "account_create"
     ACCOUNT_DELETE = "account_delete"
     ACCOUNT_READ = "account_read"
+    ALERT_READ = "alert_read"
     AUDIT_READ = "audit_read"
     BAN_CHANGE = "ban_change"
     BLOCK_CHANGE = "block_change"
@@ -36,6 +38,8 @@ class Action(StrEnum):
     CATEGORY_READ_PRIVATE = "category_read_private"
     CATEGORY_READ_PUBLIC = "category_read_public"
     CONVERSATION_READ = "conversation_read"
+    FAVOURITE_CHANGE = "favourite_change"
+    FAVOURITE_READ = "favourite_read"
     LISTING_CREATE = "listing_create"
     LISTING_DELETE = "listing_delete"
     LISTING_EDIT = "listing_edit"
@@ -52,6 +56,8 @@ class Action(StrEnum):
     REPORT_READ = "report_read"
     REPORT_RESOLVE = "report_resolve"
     ROLE_CHANGE = "role_change"
+    SEARCH_CHANGE = "search_change"
+    SEARCH_READ = "search_read"
     SERVICE_READ = "service_read"
     SESSION_CREATE = "session_create"
     SESSION_END = "session_end"
@@ -79,6 +85,7 @@ GRID: Mapping[Action, tuple[Grant, Grant, Grant, Grant]] = MappingProxyType(
         Action.ACCOUNT_CREATE:        (_ANY, _ANY, _ANY, _ANY),
         Action.ACCOUNT_DELETE:        (_NO,  _OWN, _OWN, _OWN),
         Action.ACCOUNT_READ:          (_NO,  _OWN, _OWN, _OWN),
+        Action.ALERT_READ:            (_NO,  _OWN, _OWN, _OWN),
         Action.AUDIT_READ:            (_NO,  _NO,  _NO,  _ANY),
         Action.BAN_CHANGE:            (_NO,  _NO,  _NO,  _ANY),
         Action.BLOCK_CHANGE:          (_NO,  _OWN, _OWN, _OWN),
@@ -89,6 +96,8 @@ GRID: Mapping[Action, tuple[Grant, Grant, Grant, Grant]] = MappingProxyType(
         Action.CATEGORY_READ_PRIVATE: (_NO,  _ANY, _ANY, _ANY),
         Action.CATEGORY_READ_PUBLIC:  (_ANY, _ANY, _ANY, _ANY),
         Action.CONVERSATION_READ:     (_NO,  _OWN, _OWN, _OWN),
+        Action.FAVOURITE_CHANGE:      (_NO,  _OWN, _OWN, _OWN),
+        Action.FAVOURITE_READ:        (_NO,  _OWN, _OWN, _OWN),
         Action.LISTING_CREATE:        (_NO,  _OWN, _OWN, _OWN),
         Action.LISTING_DELETE:        (_NO,  _OWN, _OWN, _ANY),
         Action.LISTING_EDIT:          (_NO,  _OWN, _OWN, _ANY),
@@ -105,6 +114,8 @@ GRID: Mapping[Action, tuple[Grant, Grant, Grant, Grant]] = MappingProxyType(
         Action.REPORT_READ:           (_NO,  _NO,  _ANY, _ANY),
         Action.REPORT_RESOLVE:        (_NO,  _NO,  _ANY, _ANY),
         Action.ROLE_CHANGE:           (_NO,  _NO,  _NO,  _ANY),
+        Action.SEARCH_CHANGE:         (_NO,  _OWN, _OWN, _OWN),
+        Action.SEARCH_READ:           (_NO,  _OWN, _OWN, _OWN),
         Action.SERVICE_READ:          (_ANY, _ANY, _ANY, _ANY),
         Action.SESSION_CREATE:        (_ANY, _ANY, _ANY, _ANY),
         Action.SESSION_END:           (_NO,  _OWN, _OWN, _OWN),

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+import msgspec
+
 MAX_NAME_LENGTH = 100
 MAX_EMAIL_LENGTH = 254
 MIN_PASSWORD_LENGTH = 8
@@ -66,8 +68,8 @@ class PublicUser:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+# A node reads one at each connect, and a Struct takes a fifth of a dataclass's time to make.
+class Standing(msgspec.Struct, frozen=True, gc=False):
     """The state of a user and one of their sessions that decides on admission. Deleted accounts have none."""
 
     name: str

@@ -22,6 +22,19 @@ def user_of(topic: str) -> int | None:
     return parse_id(topic.removeprefix(PRIVATE_CHAT)) if topic.startswith(PRIVATE_CHAT) else None
 
 
+ALERTS = "alerts:"
+
+
+def alerts(user_id: int) -> str:
+    """Returns the topic on which all devices of a user are told of listings."""
+    return f"{ALERTS}{user_id}"
+
+
+def user_of_alerts(topic: str) -> int | None:
+    """Returns the user of an `alerts` topic; None for any other topic."""
+    return parse_id(topic.removeprefix(ALERTS)) if topic.startswith(ALERTS) else None
+
+
 LISTING = "listing:"
 
 

@@ -151,8 +151,7 @@ class RedisBroker:
         if wanted.confirmed:
             return
         try:
-            async with asyncio.timeout(self._subscribe_timeout):
-                await wanted.wait()
+            await wanted.wait(self._subscribe_timeout)
         except (TimeoutError, asyncio.CancelledError):
             self._topics.unwant(channel, wanted)
             raise

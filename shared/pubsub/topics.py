@@ -24,13 +24,22 @@ class Topic:
         """Number of SUBSCRIBEs that were written to this link and are not confirmed."""
         self.waiters: list[asyncio.Future[None]] | None = None
 
-    async def wait(self) -> None:
-        """Returns when the server has confirmed the topic. Raises TimeoutError if the server no longer serves it."""
-        waiter = asyncio.get_running_loop().create_future()
+    async def wait(self, seconds: float) -> None:
+        """Returns when the server has confirmed the topic.
+
+        Raises TimeoutError after this time, or if the server no longer serves the topic.
+        """
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
         if self.waiters is None:
             self.waiters = []
         self.waiters.append(waiter)
-        await waiter
+        # `asyncio.timeout` would take three times as long, and every join waits here.
+        timer = loop.call_later(seconds, _expire, waiter)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
 
     def confirm(self) -> None:
         """The server has confirmed the topic: end all waits."""
@@ -193,6 +202,11 @@ class Topics:
             self._missing -= 1
             if not self._missing:
                 self.all_confirmed.set()
+
+
+def _expire(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError("the server has not confirmed this topic"))
 
 
 def _pop_batch(channels: dict[bytes, None], most: int) -> list[bytes]:

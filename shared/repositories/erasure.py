@@ -5,6 +5,8 @@ moderators can still look into a fraud. The steps here delete the rest for good:
 replies and reports, the texts of the reports that the person made, their blocks and their sessions. The files of the
 pictures become abandoned in the same transaction (pictures.py), and are deleted after it.
 
+A person's alerts, favourites and saved searches go too, and those of others that are about the deleted listings.
+
 Messages and replies to other people's listings stay, because they are part of other people's conversations. The audit
 log stays as well: no row of it is ever changed. The row in `users` stays, empty, because all of these refer to it.
 
@@ -27,20 +29,20 @@ _NEXT = Statement(
        ORDER BY deleted_at, id LIMIT 1""",
     ("integer",),
 )
-# The listings that go next: those of whom these statements delete the replies and the reports first, because there may
-# be any number of them. ANY of an array, and not IN, so that the planner reads the rows by their index.
+# The listings that go next: these statements first delete what belongs to them, because there may be any number of
+# replies and the like. ANY of an array, and not IN, so that the planner reads the rows by their index.
 _FIRST_LISTINGS = "SELECT l.id FROM listings l WHERE l.seller_id = $1 ORDER BY l.id LIMIT $2"
-_OF_FIRST_LISTINGS = """DELETE FROM {table} WHERE id = ANY (ARRAY(
-           SELECT one.id FROM ({listings}) AS listing CROSS JOIN LATERAL (
-               SELECT r.id FROM {table} r WHERE r.listing_id = listing.id LIMIT $3
+_OF_FIRST_LISTINGS = """DELETE FROM {table} WHERE ctid = ANY (ARRAY(
+           SELECT one.ctid FROM ({listings}) AS listing CROSS JOIN LATERAL (
+               SELECT r.ctid FROM {table} r WHERE r.listing_id = listing.id LIMIT $3
            ) AS one LIMIT $3))"""
-_REPLIES, _REPORTS = (
+_OF_LISTINGS = tuple(
     Statement(
         f"erase_{table}",
         _OF_FIRST_LISTINGS.format(table=table, listings=_FIRST_LISTINGS),
         ("bigint", "integer", "integer"),
     )
-    for table in ("replies", "reports")
+    for table in ("replies", "reports", "alerts", "favourites", "told_matches")
 )
 _LISTINGS = Statement(
     "erase_listings", f"DELETE FROM listings WHERE id = ANY (ARRAY({_FIRST_LISTINGS}))", ("bigint", "integer")
@@ -61,6 +63,28 @@ _SESSIONS = Statement(
     "erase_sessions",
     "DELETE FROM sessions WHERE id = ANY (ARRAY(SELECT id FROM sessions WHERE user_id = $1 LIMIT $2))",
     ("bigint", "integer"),
+)
+_OF_PERSON = (
+    *(
+        Statement(
+            f"erase_own_{table}",
+            f"DELETE FROM {table} WHERE id = ANY (ARRAY(SELECT id FROM {table} WHERE user_id = $1 LIMIT $2))",
+            ("bigint", "integer"),
+        )
+        for table in ("alerts", "favourites")
+    ),
+    Statement(
+        "erase_told_matches_of_searches",
+        """DELETE FROM told_matches WHERE ctid = ANY (ARRAY(
+               SELECT t.ctid FROM saved_searches s JOIN told_matches t ON t.search_id = s.id
+               WHERE s.user_id = $1 LIMIT $2))""",
+        ("bigint", "integer"),
+    ),
+    Statement(
+        "erase_searches",
+        "DELETE FROM saved_searches WHERE id = ANY (ARRAY(SELECT id FROM saved_searches WHERE user_id = $1 LIMIT $2))",
+        ("bigint", "integer"),
+    ),
 )
 _ERASED = Statement(
     "erase_done",
@@ -85,12 +109,12 @@ async def erase_some(transaction: Transaction, *, after_days: int) -> bool:
 
 async def _erase_part(transaction: Transaction, user_id: int) -> bool:
     """Erase a bounded part of what the user has left behind. Returns whether it was the last part."""
-    for statement in (_REPLIES, _REPORTS):
+    for statement in _OF_LISTINGS:
         if await transaction.execute(statement, user_id, MAX_LISTINGS, MAX_ROWS) == MAX_ROWS:
             return False
     if await transaction.execute(_LISTINGS, user_id, MAX_LISTINGS) == MAX_LISTINGS:
         return False
-    for statement in (_REPORT_TEXTS, _BLOCKS, _SESSIONS):
+    for statement in (*_OF_PERSON, _REPORT_TEXTS, _BLOCKS, _SESSIONS):
         if await transaction.execute(statement, user_id, MAX_ROWS) == MAX_ROWS:
             return False
     return True

@@ -26,6 +26,19 @@ class Conditions:
     def sql(self) -> str:
         return " AND ".join(self._sql) or "true"
 
+    @property
+    def as_columns(self) -> str:
+        return ", ".join(f"({condition}) IS TRUE" for condition in self._sql)
+
+
+def filtered(conditions: Conditions, filter: ListingFilter, query: str | None) -> None:
+    """Add all that the filter asks; `query` is what `ListingSearch.query` returned for it."""
+    if query is not None:
+        conditions.add("l.search @@ %s::tsquery", query)
+    same(conditions, filter)
+    ranges(conditions, filter)
+    not_hidden(conditions, filter)
+
 
 def same(conditions: Conditions, filter: ListingFilter) -> None:
     """Add the filter's equal values."""

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from shared.domain.analysis import name_lexeme
@@ -29,7 +29,7 @@ from shared.domain.search import FIRST_CORRECTED, Asked, KnownWord, Nearness, Ti
 from shared.logs import log_of
 from shared.makes import NAMES
 from shared.postgres import Database, DatabaseUnavailable, Statement
-from shared.repositories.listing_conditions import Conditions, not_hidden, ranges, same, visible
+from shared.repositories.listing_conditions import Conditions, filtered, not_hidden, ranges, same, visible
 from shared.repositories.visibility import Viewer
 
 log = log_of(__name__)
@@ -165,15 +165,29 @@ class ListingSearch:
         return await finding.by(sort, after)
 
     async def query(self, filter: ListingFilter) -> str | None:
-        """Returns the part of the filter that the search index answers, without corrections, as a tsquery.
+        """Returns the part of the filter that the search index answers, as a tsquery.
 
-        None if there is no such part, "" if it cannot match anything.
+        It is corrected if no visitor finds anything by the words as they are. None if there is no such part, "" if it
+        cannot match anything.
         """
         names = _names(filter)
         if filter.q is None:
             return names or None
         asked = Asked.of(filter.q, NAMES)
-        return _and((await self.completed(asked)).matches(), names) if asked.required else ""
+        if not asked.required:
+            return ""
+        asked = await self.completed(asked)
+        if not filter.verbatim and not await self.finds(asked, Viewer.of(None)):
+            corrected = await self.corrected(asked, has_results=False)
+            if corrected is not None:
+                return _and(corrected.matches(Nearness.CORRECTED), names)
+        return _and(asked.matches(), names)
+
+    async def finds(self, asked: Asked, viewer: Viewer) -> bool:
+        """True if the words alone find any listing that the viewer may see."""
+        anything = ListingFilter(status=WantedStatus.ANY)
+        found = await self._page(_Ways(anything, Sort.NEWEST, viewer, asked.matches(), None, 1))
+        return bool(found)
 
     async def completed(self, asked: Asked) -> Asked:
         """Returns the search with the words of the vocabulary that complete the typed ones."""
@@ -247,11 +261,13 @@ class _Finding:
     limit: int
 
     async def by(self, sort: Sort, after: Position | None) -> Found:
-        """Find in an order that says nothing of how well listings match: only if none does, words are corrected."""
+        """Find in an order that says nothing of how well listings match.
+
+        Words are corrected only if no listing at all has them, whatever the filter leaves out.
+        """
         asked = await self.search.completed(self.asked)
-        ways = self._ways(sort, asked.matches(), after, self.limit)
-        found = await self.search._page(ways)
-        if found or self.filter.verbatim or (after and await self.search._page(replace(ways, after=None, limit=1))):
+        found = await self.search._page(self._ways(sort, asked.matches(), after, self.limit))
+        if found or self.filter.verbatim or await self.search.finds(asked, self.viewer):
             return Found(found)
         corrected = await self.search.corrected(asked, has_results=False)
         if corrected is None:
@@ -354,16 +370,12 @@ class _Ways:
 
         A status counts as a condition: few listings may be sold, or available.
         """
-        return self.filter != ListingFilter(status=WantedStatus.ANY)
+        return self.query is not None or self.filter != ListingFilter(status=WantedStatus.ANY)
 
     def walk(self, rows: int | None) -> Search:
         """Walk along the order's index, over at most `rows` rows, and pick those that match."""
         order, walked, picked = ORDERS[self.sort], self._walked(), Conditions()
-        if self.query is not None:
-            picked.add("l.search @@ %s::tsquery", self.query)
-        same(picked, self.filter)
-        ranges(picked, self.filter)
-        not_hidden(picked, self.filter)
+        filtered(picked, self.filter, self.query)
         visible(picked, self.viewer)
         bound = "" if rows is None else f"LIMIT {rows}"
         # The inner rows come in order, and each has one category and one seller, so nothing has to be sorted.

@@ -45,9 +45,21 @@ JSON = f"""(SELECT row_to_json(shown)::text FROM (SELECT
     (SELECT coalesce(json_agg(one ORDER BY one.id), '[]'::json) FROM (
          SELECT p.id, {_ADDRESS} AS url, {_THUMBNAIL_ADDRESS} AS thumbnail_url, p.width, p.height
          FROM pictures p WHERE p.listing_id = l.id
-     ) AS one) AS pictures
+     ) AS one) AS pictures,
+    l.price_history
 ) AS shown)"""
 _HIDING = f"l.seller_id, {IS_HIDDEN}, l.hidden_until, l.hidden_reason"
+
+
+def _own(user_id: str) -> str:
+    """Returns the columns that differ from user to user; `user_id` is SQL."""
+    return f"""{_HIDING},
+        EXISTS (SELECT FROM favourites f WHERE f.listing_id = l.id AND f.user_id = {user_id}),
+        CASE WHEN l.seller_id = {user_id} THEN (SELECT count(*) FROM favourites f WHERE f.listing_id = l.id) END"""
+
+
+_COUNT = 7
+"""The number of columns that `_presented` takes."""
 JOINED = "listings l JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id"
 
 _VISIBLE = visible_to("$2", "$3", "$4")
@@ -61,12 +73,12 @@ _READ_MANY_FOR_ANYONE = Statement(
 )
 _READ = Statement(
     "listing_read",
-    f"SELECT {JSON}, {_HIDING}, ({FOR_ANYONE}) IS TRUE FROM {JOINED} WHERE l.id = $1 AND {_VISIBLE}",
+    f"SELECT {JSON}, {_own('$2')}, ({FOR_ANYONE}) IS TRUE FROM {JOINED} WHERE l.id = $1 AND {_VISIBLE}",
     ("bigint", *TYPES),
 )
 _READ_MANY = Statement(
     "listing_read_many",
-    f"""SELECT {JSON}, {_HIDING} FROM unnest($1) WITH ORDINALITY AS asked (id, position)
+    f"""SELECT {JSON}, {_own("$2")} FROM unnest($1) WITH ORDINALITY AS asked (id, position)
         JOIN listings l ON l.id = asked.id JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
         WHERE {_VISIBLE} ORDER BY asked.position""",
     ("bigint[]", *TYPES),
@@ -182,7 +194,7 @@ def front_page_statement(limit: int) -> Statement:
 @cache
 def _front_page_of_statement(limit: int) -> Statement:
     """Returns the same for a logged-in user."""
-    sql = f"""SELECT {JSON}, {_HIDING}, l.id FROM {JOINED}
+    sql = f"""SELECT {JSON}, {_own("$2")}, l.id FROM {JOINED}
         WHERE l.id < $1 AND l.trashed_at IS NULL AND l.status = 'available' AND {_VISIBLE}
         ORDER BY l.id DESC LIMIT {limit:d}"""
     return Statement(f"listing_front_page_of_{limit:d}", sql, ("bigint", *TYPES))
@@ -227,7 +239,7 @@ class ListingRepository:
         row: tuple[Any, ...] | None = await self._database.fetch_one(_READ, listing_id, *viewer.parameters)
         if row is None:
             return None
-        return ListingViews(_presented(row[:5], viewer), row[0] if row[5] else None)
+        return ListingViews(_presented(row[:_COUNT], viewer), row[0] if row[_COUNT] else None)
 
     async def read_for_anyone(self, listing_id: int) -> str | None:
         """Returns the listing as JSON, as visitors see it; None if they may not see it."""
@@ -249,7 +261,7 @@ class ListingRepository:
         """Returns the same for the actor."""
         viewer = Viewer.of(actor)
         rows = await self._database.fetch(_front_page_of_statement(limit), before_id, *viewer.parameters)
-        return [(_presented(row[:5], viewer), row[5]) for row in rows]
+        return [(_presented(row[:_COUNT], viewer), row[_COUNT]) for row in rows]
 
     async def create(self, seller_id: int, new: NewListing) -> int:
         """Create a listing and return its id. Raises CategoryNotFound or NoLongerAllowed."""
@@ -332,11 +344,19 @@ async def lock_category(transaction: Transaction, category_id: int) -> None:
 
 
 def _presented(row: Sequence[Any], viewer: Viewer) -> str:
-    """Returns the listing's JSON. Viewers who may know whether it is hidden get those fields too."""
-    json, seller_id, is_hidden, until, reason = row
-    if not viewer.sees_hidden and seller_id != viewer.user_id:
+    """Returns the listing's JSON with the fields that not everybody gets.
+
+    Users learn whether it is one of their favourites, and the seller learns how many people's it is. Viewers who may
+    know whether it is hidden learn that.
+    """
+    json, seller_id, is_hidden, until, reason, is_favourite, favourite_count = row
+    if viewer.user_id is None:
         return str(json)
-    hiding: dict[str, Any] = {"hidden": is_hidden}
-    if is_hidden:
-        hiding |= {"hidden_until": rfc3339_or_none(until), "hidden_reason": reason}
-    return f"{json[:-1]},{msgspec.json.encode(hiding).decode()[1:]}"
+    more: dict[str, Any] = {"favourite": is_favourite}
+    if favourite_count is not None:
+        more["favourite_count"] = favourite_count
+    if viewer.sees_hidden or seller_id == viewer.user_id:
+        more["hidden"] = is_hidden
+        if is_hidden:
+            more |= {"hidden_until": rfc3339_or_none(until), "hidden_reason": reason}
+    return f"{json[:-1]},{msgspec.json.encode(more).decode()[1:]}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from shared.domain.messages import (
     Blocked,
@@ -78,25 +78,33 @@ _AFTER = Statement(
     ("bigint", "bigint", "integer"),
 )
 # Like the above, and also messages that are a little older than the last one that the reader has.
-_CATCH_UP = Statement(
-    "messages_catch_up",
-    f"""WITH recent AS (
-            (SELECT {COLUMNS} FROM messages m WHERE m.to_id = $1 AND m.id <= $2 ORDER BY m.id DESC LIMIT $4)
+_CATCH_UPS = Statement(
+    "messages_catch_ups",
+    f"""SELECT asked.user_id, asked.after_id, found.*
+        FROM unnest($1, $2) AS asked (user_id, after_id) CROSS JOIN LATERAL (
+            WITH recent AS (
+                (SELECT {COLUMNS} FROM messages m WHERE m.to_id = asked.user_id AND m.id <= asked.after_id
+                 ORDER BY m.id DESC LIMIT $4)
+                UNION ALL
+                (SELECT {COLUMNS} FROM messages m
+                 WHERE m.from_id = asked.user_id AND m.to_id <> asked.user_id AND m.id <= asked.after_id
+                 ORDER BY m.id DESC LIMIT $4)
+                ORDER BY id DESC LIMIT $4
+            )
+            SELECT * FROM recent WHERE inserted_at >
+                (SELECT inserted_at FROM messages WHERE id <= asked.after_id ORDER BY id DESC LIMIT 1)
+                - $5 * interval '1 second'
             UNION ALL
-            (SELECT {COLUMNS} FROM messages m WHERE m.from_id = $1 AND m.to_id <> $1 AND m.id <= $2
-             ORDER BY m.id DESC LIMIT $4)
-            ORDER BY id DESC LIMIT $4
-        )
-        SELECT * FROM recent WHERE inserted_at >
-            (SELECT inserted_at FROM messages WHERE id <= $2 ORDER BY id DESC LIMIT 1) - $5 * interval '1 second'
-        UNION ALL
-        ((SELECT {COLUMNS} FROM messages m WHERE m.to_id = $1 AND m.id > $2 ORDER BY m.id LIMIT $3)
-         UNION ALL
-         (SELECT {COLUMNS} FROM messages m WHERE m.from_id = $1 AND m.to_id <> $1 AND m.id > $2
-          ORDER BY m.id LIMIT $3)
-         ORDER BY id LIMIT $3)
-        ORDER BY id""",
-    ("bigint", "bigint", "integer", "integer", "double precision"),
+            ((SELECT {COLUMNS} FROM messages m WHERE m.to_id = asked.user_id AND m.id > asked.after_id
+              ORDER BY m.id LIMIT $3)
+             UNION ALL
+             (SELECT {COLUMNS} FROM messages m
+              WHERE m.from_id = asked.user_id AND m.to_id <> asked.user_id AND m.id > asked.after_id
+              ORDER BY m.id LIMIT $3)
+             ORDER BY id LIMIT $3)
+        ) AS found
+        ORDER BY found.id""",
+    ("bigint[]", "bigint[]", "integer", "integer", "double precision"),
 )
 _CONVERSATION = Statement(
     "messages_conversation",
@@ -129,6 +137,13 @@ _MARK_READ = Statement(
                        (SELECT max(id) FROM messages WHERE from_id = $2 AND to_id = $1))""",
     ("bigint", "bigint", "bigint"),
 )
+
+
+class CaughtUp(NamedTuple):
+    """Messages, oldest first, and whether these are all that the client may lack."""
+
+    messages: list[Message]
+    is_complete: bool
 
 
 class MessageRepository:
@@ -198,19 +213,22 @@ class MessageRepository:
         """
         return [Message(*row) for row in await self._database.fetch(_AFTER, user_id, after_id, limit)]
 
-    async def catch_up(
-        self, user_id: int, after_id: int, *, limit: int, overlap_seconds: float
-    ) -> tuple[list[Message], bool]:
-        """Returns the messages that a client with `after_id` may lack, oldest first, and whether these are all.
+    async def catch_ups(
+        self, asked: Sequence[tuple[int, int]], *, limit: int, overlap_seconds: float
+    ) -> dict[tuple[int, int], CaughtUp]:
+        """Returns by (user id, `after_id`) the messages that a client of the user may lack; at most `limit` for each.
 
         Ids are committed in order, but each node delivers by itself: a client may get a message before another one with
         a smaller id that is still on its way. So messages up to `overlap_seconds` older than the last one seen are
         repeated, in at most half of the limit; a client drops the ids that it has. Every incomplete answer has new
         messages, so a client that continues from its last id finishes.
         """
-        rows = await self._database.fetch(_CATCH_UP, user_id, after_id, limit + 1, limit // 2, overlap_seconds)
-        messages = [Message(*row) for row in rows]
-        return messages[:limit], len(messages) <= limit
+        users, ids = [pair[0] for pair in asked], [pair[1] for pair in asked]
+        found: dict[tuple[int, int], list[Message]] = {pair: [] for pair in asked}
+        rows = await self._database.fetch(_CATCH_UPS, users, ids, limit + 1, limit // 2, overlap_seconds)
+        for user_id, after_id, *row in rows:
+            found[user_id, after_id].append(Message(*row))
+        return {pair: CaughtUp(messages[:limit], len(messages) <= limit) for pair, messages in found.items()}
 
     async def last_id_before(self, seconds: float) -> int:
         """Returns the greatest id of a message that is older than `seconds`; 0 if there is none."""

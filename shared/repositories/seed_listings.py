@@ -112,8 +112,12 @@ _LISTINGS = Statement(
 _COLLECT = Statement("", "ALTER INDEX listings_search SET (fastupdate = on, gin_pending_list_limit = 65536)")
 _COLLECT_NO_MORE = Statement("", "ALTER INDEX listings_search SET (fastupdate = off)")
 
+# Nobody is told of demo data.
+_LAST = Statement("", "SELECT coalesce(max(id), 0) FROM listings")
+_NO_NEWS = Statement("", "DELETE FROM listing_changes WHERE listing_id > %s AND before IS NULL")
+
 # Update the planner's statistics and the visibility map now, or the first searches would be slow.
-_VACUUM = Statement("", "VACUUM (ANALYZE) listings, vocabulary, suggestions, categories, users")
+_VACUUM = Statement("", "VACUUM (ANALYZE) listings, listing_changes, vocabulary, suggestions, categories, users")
 
 
 class ListingSeedRepository:
@@ -131,6 +135,7 @@ class ListingSeedRepository:
         makes = [make for make, models in _CARS for _ in models]
         models = [model for _, models in _CARS for model in models]
         known = (makes, models, list(_COLOURS), list(_TRIMS), list(_WORDS), list(_PLACES))
+        [[last_before]] = await self._database.fetch(_LAST)
         await self._database.execute(_COLLECT)
         try:
             for first in range(1, count + 1, _BATCH):
@@ -138,6 +143,7 @@ class ListingSeedRepository:
                 texts = await self._database.fetch(_TEXTS, *known, first, last)
                 vectors = [indexed(dict(zip(INDEXED, row, strict=True))) for row in texts]
                 await self._database.execute(_LISTINGS, *known, first, last, vectors, count)
+                await self._database.execute(_NO_NEWS, last_before)
         finally:
             await self._database.execute(_COLLECT_NO_MORE)
         async with self._database.transaction() as transaction:

@@ -25,20 +25,19 @@ class SharedReads(Generic[Key, Value]):
     def __init__(self, read: Callable[[Sequence[Key]], Awaitable[dict[Key, Value]]], *, most: int) -> None:
         self._read = read
         self._most = most
-        self._waiting: dict[Key, asyncio.Future[Value | None]] = {}
+        self._waiting: dict[Key, list[asyncio.Future[Value | None]]] = {}
         self._running: asyncio.Future[None] | None = None
         """Done when the current read and those that follow it are finished."""
 
     async def get(self, key: Key) -> Value | None:
         """Returns the value as it was between call and return; None if `read` returned none for the key."""
-        answer = self._waiting.get(key)
-        if answer is None:
-            loop = asyncio.get_running_loop()
-            answer = self._waiting[key] = loop.create_future()
-            if self._running is None:
-                self._running = loop.create_task(self._run())
-        # Cancelling one caller must not cancel the answer of the others.
-        return await asyncio.shield(answer)
+        loop = asyncio.get_running_loop()
+        # Each caller has a future of its own: cancelling one caller must not cancel the answer of the others.
+        answer: asyncio.Future[Value | None] = loop.create_future()
+        self._waiting.setdefault(key, []).append(answer)
+        if self._running is None:
+            self._running = loop.create_task(self._run())
+        return await answer
 
     async def get_now(self, key: Key) -> Value | None:
         """Like `get`, for frequent questions: if no read is under way, the caller itself reads, which saves a task.
@@ -69,20 +68,26 @@ class SharedReads(Generic[Key, Value]):
             # No await between the last check for waiting callers and this line, so no caller is left waiting.
             self._running = None
 
-    async def _answer(self, asked: dict[Key, asyncio.Future[Value | None]]) -> None:
+    async def _answer(self, asked: dict[Key, list[asyncio.Future[Value | None]]]) -> None:
         try:
             values = await self._read(list(asked))
         except asyncio.CancelledError:
-            for answer in [*asked.values(), *self._waiting.values()]:
-                answer.cancel()
+            for answers in [*asked.values(), *self._waiting.values()]:
+                for answer in answers:
+                    answer.cancel()
             self._waiting.clear()
             raise
         except Exception as error:
-            for answer in asked.values():
-                is_away = isinstance(error, DatabaseUnavailable)
-                answer.set_exception(DatabaseUnavailable(*error.args) if is_away else error)
-                # The caller may be gone: retrieve the error, or asyncio would log that it was never retrieved.
-                answer.exception()
+            for answers in asked.values():
+                for answer in answers:
+                    if not answer.done():
+                        is_away = isinstance(error, DatabaseUnavailable)
+                        answer.set_exception(DatabaseUnavailable(*error.args) if is_away else error)
+                        # The caller may be gone: retrieve the error, or asyncio would log that it was never retrieved.
+                        answer.exception()
             return
-        for key, answer in asked.items():
-            answer.set_result(values.get(key))
+        for key, answers in asked.items():
+            value = values.get(key)
+            for answer in answers:
+                if not answer.done():
+                    answer.set_result(value)

@@ -87,6 +87,7 @@ async def test_the_examples_work(api: Api, rows: Rows) -> None:
     category = bodies.pop("categories_create")
     assert await _send(api, admin, category, 0) == {"id": 1, **category[3], "created_at": _any()}
     listing_id = (await _send(api, admin, bodies.pop("listings_create"), 0))["id"]
+    assert (await _send(api, admin, bodies.pop("saved_searches_create"), 0))["id"] == listing_id
     trashed_id = await rows.listing(other.id, 1, trashed_at="now()")
     await api.call("POST", "/api/messages", 201, who=other, json={"to": admin.id, "message": "First"})
     ids = {"trash_restore": trashed_id, "categories_change": 1, "users_change_role": other.id, "users_ban": other.id}

@@ -34,6 +34,7 @@ NOT_VISITORS = "404 200 200 200 200 403 200 200"
 IF_HIDDEN = "404 404 200 404 404 403 200 200"
 NOBODY = "404 404 404 404 404 403 404 404"
 USERS = "401 200 200 200 200 403 200 200"
+OWNS = "401 404 200 404 404 403 404 404"
 MODERATORS = "401 403 403 403 403 403 200 200"
 ADMINS = "401 403 403 403 403 403 403 200"
 
@@ -131,6 +132,24 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("DELETE", "/api/replies/{id=reply_to_hidden}", None, "401 404 204 404 404 403 403 204"),
         ("POST", "/api/listings/{id=public}/reports", {"reason": "spam"}, "401 201 201 201 201 403 201 201"),
         ("POST", "/api/listings/{id=hidden}/reports", {"reason": "spam"}, "401 404 201 404 404 403 201 201"),
+    ],
+    "what buyers hear of": [
+        ("GET", "/api/searches", None, USERS),
+        ("POST", "/api/searches", {"name": "Mine", "query": {}}, USERS.replace("200", "201")),
+        ("POST", "/api/searches", {"name": "Mine", "query": {"hidden": "true"}}, MODERATORS.replace("200", "201")),
+        ("PATCH", "/api/searches/{id=search}", {"name": "New"}, OWNS),
+        ("PATCH", "/api/searches/{id=search}", {"query": {"q": "car"}}, OWNS),
+        ("DELETE", "/api/searches/{id=search}", None, OWNS.replace("200", "204")),
+        ("GET", "/api/me/favourites", None, USERS),
+        ("PUT", "/api/listings/{id=public}/favourite", None, "401 204 409 204 204 403 204 204"),
+        ("PUT", "/api/listings/{id=private}/favourite", None, "401 204 409 204 204 403 204 204"),
+        ("PUT", "/api/listings/{id=hidden}/favourite", None, "401 404 409 404 404 403 204 204"),
+        ("PUT", "/api/listings/{id=trashed}/favourite", None, "401 404 404 404 404 403 404 404"),
+        ("DELETE", "/api/listings/{id=public}/favourite", None, USERS.replace("200", "204")),
+        ("DELETE", "/api/listings/{id=hidden}/favourite", None, USERS.replace("200", "204")),
+        ("DELETE", "/api/listings/{id=trashed}/favourite", None, USERS.replace("200", "204")),
+        ("GET", "/api/alerts", None, USERS),
+        ("PUT", "/api/alerts/seen", {"up_to": 1}, USERS),
     ],
     "pictures": [
         ("POST", "/api/listings/{id=public}/pictures", PICTURE, "401 403 201 403 403 403 403 201"),
@@ -230,6 +249,9 @@ class World:
             case "reply" | "reply_to_hidden":
                 listing_id = await self.make("public" if kind == "reply" else "hidden", owner)
                 return await self._insert("replies", listing_id=listing_id, author_id=owner.id, text="Hi")
+            case "search":
+                columns = {"user_id": owner.id, "name": "Mine", "query": "{}", "words_at": "now"}
+                return await self._insert("saved_searches", **columns)
             case "report":
                 listing_id = await self.make("public", owner)
                 return await self._insert("reports", listing_id=listing_id, reporter_id=owner.id, reason="spam")

@@ -30,6 +30,8 @@ NO_ANSWER = "no answer"
 NOTHING = "nothing"
 """The habit of asking for nothing, for NOTHING_SECONDS: its samples tell how late the machine lets this process run."""
 NOTHING_SECONDS = 0.01
+ELSEWHERE = "elsewhere"
+"""The habit of heartbeats to a gateway that is not attacked. They tell how long an answer takes on the same machine."""
 ONE_AT_A_TIME = frozenset({"login", "upload"})
 """Habits in which nobody begins anew before the answer is there."""
 SOCKETS = 2
@@ -46,6 +48,8 @@ class Plan:
     person: Person
     friend_id: int
     habits: dict[str, float]
+    elsewhere_url: str = ""
+    """Where the heartbeats of ELSEWHERE go, if it is a habit."""
     search: str = "toyota corolla"
     listing_ids: tuple[int, ...] = ()
     """Listings of its own, which get its pictures in turn."""
@@ -107,10 +111,11 @@ class Line:
 
 
 class Bystander:
-    def __init__(self, plan: Plan, client: aiohttp.ClientSession, lines: list[Line]) -> None:
+    def __init__(self, plan: Plan, client: aiohttp.ClientSession, lines: list[Line], elsewhere: list[Line]) -> None:
         self._plan = plan
         self._client = client
         self._lines = itertools.cycle(lines)
+        self._elsewhere = itertools.cycle(elsewhere)
         self._owner = {"Authorization": f"Bearer {plan.person.token}"}
         output = BytesIO()
         Image.new("RGB", (64, 48), (200, 30, 30)).save(output, "JPEG")
@@ -125,6 +130,7 @@ class Bystander:
             "upload": self._upload,
             "beat": lambda: next(self._lines).beat(),
             "send": self._send,
+            ELSEWHERE: lambda: next(self._elsewhere).beat(),
         }
 
     async def _http(self, method: str, path: str, **given: object) -> None:
@@ -171,13 +177,18 @@ async def main(plan: Plan) -> None:
     connector = aiohttp.TCPConnector(local_addr=(plan.address, 0), limit=0)
     timeout = aiohttp.ClientTimeout(total=2 * PATIENCE_SECONDS)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as client:
-        lines = []
+
+        async def line_to(url: str) -> Line:
+            query = {"token": plan.person.token, "vsn": "2.0.0"}
+            return Line(await client.ws_connect(url, params=query), plan.person)
+
+        lines, elsewhere = [], []
         if plan.habits.keys() & {"beat", "send"}:
-            for _ in range(SOCKETS):
-                query = {"token": plan.person.token, "vsn": "2.0.0"}
-                lines.append(Line(await client.ws_connect(plan.socket_url, params=query), plan.person))
+            lines = [await line_to(plan.socket_url) for _ in range(SOCKETS)]
             await asyncio.gather(*(line.join() for line in lines))
-        bystander = Bystander(plan, client, lines)
+        if ELSEWHERE in plan.habits:
+            elsewhere = [await line_to(plan.elsewhere_url)]
+        bystander = Bystander(plan, client, lines, elsewhere)
         async with asyncio.TaskGroup() as under_way:
 
             async def repeat(habit: str, every_seconds: float) -> None:
@@ -191,7 +202,7 @@ async def main(plan: Plan) -> None:
             has_ended = under_way.create_task(ended.wait())
             for habit, every_seconds in plan.habits.items():
                 under_way.create_task(repeat(habit, every_seconds))
-        for line in lines:
+        for line in (*lines, *elsewhere):
             await line.close()
 
 

@@ -18,7 +18,7 @@ from tests.support.processes import NURSERY, base_environment, environment_of
 from tests.support.roles import as_owner
 from tests.support.servers import Servers
 
-FILES = 8192
+FILES = 12_000
 LISTINGS = 20_000
 SEED_SECONDS = 200.0
 """It takes three seconds on a machine that is not busy."""

@@ -6,17 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from tests.attacks.bystander import NOTHING, Sample
+from tests.attacks.bystander import ELSEWHERE, NOTHING, Sample
 
-TIMES_QUIET = 5
-"""During an attack, the bystander's p99 stays below this many times its p99 before the attack."""
 FLOORS = {"beat": 0.1, "send": 0.15, "login": 0.75, "upload": 2.0}
-"""A p99 of so many seconds is never too long, since two busy cores make such waits without any attack."""
 FLOOR_SECONDS = 0.25
-"""The same for all other habits."""
-TURNS = 8
-"""An answer needs about so many turns of processes, one after the other: nginx, an API, Postgres, Redis and so on. On a
-machine that has much else to do, each of them is as late as the bystander is when it asks for nothing."""
+"""The floor of all other habits."""
 MEBIBYTE = 1024 * 1024
 
 
@@ -36,6 +30,19 @@ class Waits:
 
     def __str__(self) -> str:
         return f"{self.p50 * 1000:.1f}/{self.p99 * 1000:.1f}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long the bystander may wait during an attack."""
+
+    times_quiet: float = 5.0
+    """Its p99 stays below this many times its p99 before the attack, or its p99 elsewhere during the attack."""
+    floors: Mapping[str, float] = field(default_factory=lambda: FLOORS)
+    """A p99 of so many seconds is never too long, since two busy cores make such waits without any attack."""
+    turns: int = 8
+    """An answer needs about so many turns of processes, one after the other: nginx, an API, Postgres, Redis and so on.
+    On a machine that has much else to do, each of them is as late as the bystander is when it asks for nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,17 +88,24 @@ class Figures:
     log_bytes: int
     cpu_seconds: float
     """Of nginx, the APIs and the gateways, during the attack."""
+    patience: Patience = Patience()
     notes: dict[str, object] = field(default_factory=dict)
 
     @property
     def slow(self) -> list[str]:
         """The habits whose answers took too long during the attack."""
-        lateness = self.attacked[NOTHING].p99
+        lateness, patience = self.attacked[NOTHING].p99, self.patience
+        elsewhere = self.attacked[ELSEWHERE].p99 if ELSEWHERE in self.attacked else 0.0
         return [
             habit
             for habit, waits in self.attacked.items()
-            if habit != NOTHING
-            and waits.p99 > max(TIMES_QUIET * self.quiet[habit].p99, FLOORS.get(habit, FLOOR_SECONDS), TURNS * lateness)
+            if habit not in (NOTHING, ELSEWHERE)
+            and waits.p99
+            > max(
+                patience.times_quiet * max(self.quiet[habit].p99, elsewhere),
+                patience.floors.get(habit, FLOOR_SECONDS),
+                patience.turns * lateness,
+            )
         ]
 
     def beyond(self, bounds: Bounds) -> list[str]:

@@ -101,6 +101,47 @@ class Flood(asyncio.Protocol):
         self._transport.abort()
 
 
+class Line(asyncio.Protocol):
+    """A connection on which anything is written, and of which only the status of an answer is read."""
+
+    def __init__(self) -> None:
+        self.has_ended = False
+        self._received = b""
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._transport: asyncio.Transport
+
+    @classmethod
+    @asynccontextmanager
+    async def connected(cls, port: int, address: str) -> AsyncIterator[Line]:
+        """Connect from an address."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(OPEN_SECONDS):
+            _, line = await loop.create_connection(cls, "127.0.0.1", port, local_addr=(address, 0))
+        try:
+            yield line
+        finally:
+            line._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._received = (self._received + data)[:12]
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.has_ended = True
+        self._over.set_result(None)
+
+    def write(self, data: bytes) -> None:
+        self._transport.write(data)
+
+    async def answer(self) -> str:
+        """Wait for the end of the connection. Returns the status; "cut off" if there was none."""
+        await self._over
+        return self._received[9:].decode() or "cut off"
+
+
 def message(join_ref: str | None, ref: str, topic: str, event: str, payload: object) -> bytes:
     """A message as a frame."""
     return frame(json.dumps([join_ref, ref, topic, event, payload]).encode())

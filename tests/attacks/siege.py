@@ -18,7 +18,7 @@ import psutil
 
 from development import child
 from tests.attacks.bystander import NOTHING, PATIENCE_SECONDS, Plan, Sample
-from tests.attacks.figures import Bounds, Figures, Usage, waits_of
+from tests.attacks.figures import Bounds, Figures, Patience, Usage, waits_of
 from tests.deployment.conftest import Deployment
 from tests.support.client import PASSWORD, Person
 from tests.support.processes import NURSERY, Node, base_environment
@@ -64,7 +64,9 @@ class Siege:
         *,
         habits: Mapping[str, float],
         bounds: Bounds | None = None,
+        patience: Patience | None = None,
         socket_url: str | None = None,
+        elsewhere_url: str = "",
         seconds: float = ATTACK_SECONDS,
         search: str = "toyota corolla",
         notes: Mapping[str, object] | None = None,
@@ -78,9 +80,9 @@ class Siege:
         figures: Figures | None = None
         for _ in range(ROUNDS):
             number = next(_rounds)
-            plan = await self._plan(f"127.77.{number}.1", habits, socket_url or self.socket_url, search)
+            plan = await self._plan(f"127.77.{number}.1", habits, socket_url or self.socket_url, elsewhere_url, search)
             async with prepare(f"127.66.{number}.1") as attack:
-                figures = await self._round(plan, attack, seconds)
+                figures = await self._round(plan, attack, seconds, patience or Patience())
             figures.notes.update(notes or {})
             self._record(figures.line(name))
             beyond = figures.beyond(bounds or Bounds())
@@ -90,12 +92,15 @@ class Siege:
         assert figures is not None
         raise AssertionError(f"slow answers to {figures.slow} in {ROUNDS} rounds: {figures.line(name)}")
 
-    async def _plan(self, address: str, habits: Mapping[str, float], socket_url: str, search: str) -> Plan:
+    async def _plan(
+        self, address: str, habits: Mapping[str, float], socket_url: str, elsewhere_url: str, search: str
+    ) -> Plan:
         person, friend = await self.register(address), await self.register(address)
         listing_ids = [await self.listing(person, address) for _ in range(LISTINGS if "upload" in habits else 0)]
         return Plan(
             url=self.url,
             socket_url=socket_url,
+            elsewhere_url=elsewhere_url,
             address=address,
             person=person,
             friend_id=friend.id,
@@ -104,7 +109,7 @@ class Siege:
             listing_ids=tuple(listing_ids),
         )
 
-    async def _round(self, plan: Plan, attack: Attack, seconds: float) -> Figures:
+    async def _round(self, plan: Plan, attack: Attack, seconds: float, patience: Patience) -> Figures:
         loop = asyncio.get_running_loop()
         async with self._bystander(plan) as samples:
             quiet_at = loop.time()
@@ -129,6 +134,7 @@ class Siege:
             lines=lines_after - lines,
             log_bytes=log_bytes_after - log_bytes,
             cpu_seconds=cpu_seconds,
+            patience=patience,
         )
 
     @asynccontextmanager

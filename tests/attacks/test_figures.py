@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from tests.attacks.bystander import NO_ANSWER, NOTHING, Sample
-from tests.attacks.figures import MEBIBYTE, Bounds, Figures, Usage, waits_of
+from tests.attacks.bystander import ELSEWHERE, NO_ANSWER, NOTHING, Sample
+from tests.attacks.figures import MEBIBYTE, Bounds, Figures, Patience, Usage, waits_of
 
 
 def samples(habit: str, since: float, *seconds: float) -> list[Sample]:
@@ -47,6 +47,15 @@ def test_a_short_wait_is_no_fault_however_short_it_was_before() -> None:
 def test_waits_of_a_machine_that_lets_nobody_run_are_no_fault_of_the_service() -> None:
     assert figures(0.39, late=0.05).slow == []
     assert figures(0.41, late=0.05).slow == ["beat"]
+
+
+def test_a_bystander_may_wait_as_much_longer_as_elsewhere_at_the_same_time() -> None:
+    strict = replace(figures(0.0), patience=Patience(times_quiet=2.0, floors={"beat": 0.02}, turns=3))
+    for wait, slow in ((0.059, []), (0.061, ["beat"]), (0.079, ["beat"])):
+        attacked = waits_of(samples("beat", 0.0, wait) + samples(NOTHING, 0.0, 0.001), 0.0, 1.0)
+        assert replace(strict, attacked=attacked).slow == slow
+        elsewhere = waits_of(samples(ELSEWHERE, 0.0, 0.04), 0.0, 1.0)
+        assert replace(strict, attacked={**attacked, **elsewhere}).slow == []
 
 
 def test_a_pause_of_the_service_is_in_all_waits_that_fall_into_it() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-LOCKS = ("production", "run", "test", "node", "audit")
+LOCKS = ("production", "run", "test", "node", "audit", "peers")
 NPM_FOLDER = "tests/end_to_end/js"
 SECONDS = 300.0
 

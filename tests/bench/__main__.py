@@ -2,7 +2,8 @@
 
 Nodes run on the first core; the load, Postgres and Redis run on the second. Things that are compared are measured in
 turns within seconds. A ratio is computed for each round from the servers' CPU time for one operation, and the table has
-the median of the rounds. So the ratios hold also on a busy machine, but the numbers a second do not.
+the median of the rounds. So the ratios hold also on a busy machine, but the numbers a second do not. The part `peers`
+runs only if it is named; `make bench-peers` installs its packages and runs it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from tests.bench.compiler import CannotBench, compiled
 from tests.bench.load_run import LoadFailed
-from tests.bench.parts import broadcast, catch_up, connect, crossing, memory, persisted, push
+from tests.bench.parts import broadcast, catch_up, connect, crossing, memory, peers, persisted, push
 from tests.bench.rounds import FULL, QUICK, Effort
 from tests.bench.stage import Stage, stage
 from tests.bench.table import HEAD, WIDTHS, Row, line
@@ -34,7 +35,10 @@ PARTS: dict[str, Part] = {
     "memory": memory.run,
     "crossing": crossing.run,
     "catch_up": catch_up.run,
+    "peers": peers.run,
 }
+OPTIONAL: dict[str, Callable[[], object]] = {"peers": peers.versions}
+"""The parts that run only if they are named. The function raises CannotBench if the part's packages are not there."""
 API = "tests.bench.api"
 """The part that measures REST. It is a separate program."""
 QUICK_API = ("--seconds", "1", "--rounds", "1", "--repeats", "20")
@@ -66,18 +70,23 @@ def _processor() -> str:
         return platform.machine()
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measures the gateway, then the API.")
     parser.add_argument(
-        "parts", nargs="*", metavar="PART", help=f"one of: {', '.join([*PARTS, 'api'])}; all parts if none is given"
+        "parts",
+        nargs="*",
+        metavar="PART",
+        help=f"one of: {', '.join([*PARTS, 'api'])}; if none is given, all but {', '.join(OPTIONAL)}",
     )
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     unknown = set(given.parts) - {*PARTS, "api"}
     if unknown:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
-    names = [name for name in PARTS if not given.parts or name in given.parts]
+    names = [name for name in PARTS if name in given.parts or not (given.parts or name in OPTIONAL)]
     try:
+        for name in OPTIONAL.keys() & names:
+            OPTIONAL[name]()
         compiled()
         if names:
             asyncio.run(measure(names, QUICK if given.quick else FULL))

@@ -7,6 +7,7 @@ import os
 import resource
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
@@ -88,6 +89,12 @@ class Stage:
                 await database.close()
         return self._postgres.url()
 
+    @property
+    def owner_url(self) -> str:
+        """The URL of the database for its owner. `database_url` has to be called first."""
+        assert self._postgres is not None
+        return self._postgres.url(role=OWNER)
+
     @asynccontextmanager
     async def nodes(self) -> AsyncIterator[Nodes]:
         """Start nodes on the servers' core. They are stopped with the block."""
@@ -161,11 +168,11 @@ class Nodes:
         self._stage = stage
         self._processes = processes
 
-    async def bare(self, module: str = "bare_echo") -> Node:
-        """Start a baseline server of aiohttp and uvloop."""
+    async def bare(self, module: str = "bare_echo", python: str | Path = sys.executable) -> Node:
+        """Start a baseline server, which uses no module of the product, on this Python."""
         port = free_port()
         with self._stage.on(self._stage.server_core):
-            return await self._processes.start(f"tests.bench.{module}", "--port", str(port), port=port)
+            return await self._processes.start(f"tests.bench.{module}", "--port", str(port), port=port, python=python)
 
     async def lab(self, *, redis: bool = False, cores: set[int] | None = None) -> Node:
         """Start a gateway node with the lab's channels; with Redis, it is connected to other nodes."""

@@ -205,7 +205,7 @@ def test_every_image_is_named_by_an_exact_version() -> None:
     assert minor % 2 == 0
 
 
-@pytest.mark.parametrize("name", ["production", "run", "test", "node", "audit"])
+@pytest.mark.parametrize("name", ["production", "run", "test", "node", "audit", "peers"])
 def test_every_locked_package_has_hashes_and_the_lock_names_no_registry(name: str) -> None:
     text = (CHECKOUT / "requirements" / f"{name}.lock").read_text(encoding="utf-8")
     entries = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]

@@ -47,10 +47,10 @@ async def test_exactly_the_existing_metrics_are_explained(processes: Processes) 
             found |= {f"{each.name}_total" if each.type == "counter" else each.name for each in families}
     own = {name for name in found if not name.startswith(("process_", "python_"))}
     tables = "\n".join(line for line in TEXT.splitlines() if line.startswith("| `"))
-    explained = set(re.findall(r"`((?:daveslist|gateway|http)_[a-z_]+)`", tables))
+    explained = set(re.findall(r"`((?:api|daveslist|gateway|http)_[a-z_]+)`", tables))
     assert explained == own
     alerts = "\n".join(line for line in TEXT.splitlines() if line.startswith("| ") and not line.startswith("| `"))
-    read = re.findall(r"(?:daveslist|gateway|http)_[a-z_]+", alerts)
+    read = re.findall(r"(?:api|daveslist|gateway|http)_[a-z_]+", alerts)
     # The number of observations in a histogram is a series of its own.
     assert {name.removesuffix("_count") for name in read} <= own
 

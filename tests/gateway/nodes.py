@@ -100,7 +100,7 @@ class Client(Connection):
             frame: Any = {"topic": topic, "event": event, "payload": payload, "ref": ref}
         else:
             frame = [join_ref, ref, topic, event, payload]
-        self.receive_text(json.dumps(frame).encode())
+        self.handle(self.serializer.decode_text(json.dumps(frame).encode()))
 
     async def until(self, event: str) -> list[Received]:
         """Wait for an event, and return all frames up to it."""

@@ -9,10 +9,14 @@ import pytest
 
 from gateway.catch_up import MARGIN_SECONDS, CatchUp
 from gateway.channel import Channel, JoinResult, Ok
+from gateway.missed import MissedAlerts, MissedMessages
 from gateway.runtime.endpoint import Endpoint
+from shared.domain.alerts import AlertKind
 from shared.domain.messages import Message
+from shared.events.alerts import alert_payload
 from shared.events.messages import SEND, message_payload
 from shared.postgres import DatabaseUnavailable
+from shared.repositories.alerts import Alert
 from tests.gateway.nodes import Client, start_node
 from tests.support.waiting import until
 
@@ -48,7 +52,7 @@ class Stored:
 
 @pytest.fixture
 async def node() -> AsyncIterator[Endpoint]:
-    endpoint = await start_node({"private_chat:*": Chat})
+    endpoint = await start_node({"private_chat:*": Chat, "alerts:*": Chat})
     yield endpoint
     await endpoint.stop()
 
@@ -64,7 +68,9 @@ async def joined(node: Endpoint, user_id: int) -> Client:
 
 
 async def test_missed_messages_are_sent_once_to_both_users(node: Endpoint) -> None:
-    catch_up = CatchUp(node, Stored(message(1, 7, 8), message(2, 8, 7), message(3, 7, 9), message(4, 7, 7)))
+    catch_up = CatchUp(
+        node, MissedMessages(Stored(message(1, 7, 8), message(2, 8, 7), message(3, 7, 9), message(4, 7, 7)))
+    )
     seven, eight = await joined(node, 7), await joined(node, 8)
     node.broadcast("private_chat:7", SEND, message_payload(message(2, 8, 7)))
     seven.take()
@@ -80,7 +86,7 @@ async def test_missed_messages_are_sent_once_to_both_users(node: Endpoint) -> No
 
 async def test_a_gap_that_goes_on_is_read_from_where_the_last_run_ended(node: Endpoint) -> None:
     stored = Stored()
-    catch_up = CatchUp(node, stored)
+    catch_up = CatchUp(node, MissedMessages(stored))
     await joined(node, 7)
     for runs, seconds in enumerate((100.0, 3.0, 90.0, 500.0, 450.0), 1):
         catch_up.gap(seconds)
@@ -94,7 +100,7 @@ async def test_a_gap_that_goes_on_is_read_from_where_the_last_run_ended(node: En
 async def test_waiting_gaps_are_read_together_when_the_database_is_back(node: Endpoint) -> None:
     stored = Stored(message(1, 7, 8))
     stored.away = 1
-    catch_up = CatchUp(node, stored)
+    catch_up = CatchUp(node, MissedMessages(stored))
     seven = await joined(node, 7)
     for seconds in (1.0, 60.0, 2.0):
         catch_up.gap(seconds)
@@ -103,4 +109,45 @@ async def test_waiting_gaps_are_read_together_when_the_database_is_back(node: En
     # The gap includes the time in which the database was away.
     assert asked > 60 + MARGIN_SECONDS + 0.5
     assert [one.payload["id"] for one in seven.take()] == [1]
+    await catch_up.stop()
+
+
+class StoredAlerts:
+    """Stands for Postgres, with an alert of each kind for each of two users."""
+
+    def __init__(self) -> None:
+        self.alerts = [
+            Alert(number, 7 + number % 2, kind, f'{{"id":{number},"kind":"{kind.value}"}}')
+            for number, kind in enumerate([kind for kind in AlertKind for _ in range(2)], 1)
+        ]
+
+    async def last_id_before(self, seconds: float) -> int:
+        return 0
+
+    async def of_users_after(self, user_ids: Sequence[int], after_id: int, limit: int) -> list[Alert]:
+        return [one for one in self.alerts if one.user_id in user_ids and one.id > after_id][:limit]
+
+
+async def test_missed_alerts_are_sent_once_to_their_user_and_no_message_takes_their_place(node: Endpoint) -> None:
+    stored = StoredAlerts()
+    catch_up = CatchUp(node, MissedMessages(Stored(message(3, 7, 9), message(4, 9, 7))), MissedAlerts(stored))
+    seven = Client(node, 7)
+    await seven.joins("alerts:7")
+    await seven.joins("private_chat:7", join_ref="j2")
+    heard = stored.alerts[1]
+    node.broadcast("alerts:7", heard.kind.value, alert_payload(heard.json))
+    node.broadcast("private_chat:7", SEND, message_payload(message(3, 7, 9)))
+    seven.take()
+    catch_up.gap(1)
+    await wait_for_runs(catch_up, 1)
+    got = [(one.topic, one.event, one.payload["id"]) for one in seven.take()]
+    assert got == [
+        ("private_chat:7", "send", 4),
+        ("alerts:7", "price_drop", 4),
+        ("alerts:7", "sold", 6),
+        ("alerts:7", "removed", 8),
+    ]
+    catch_up.gap(1)
+    await wait_for_runs(catch_up, 2)
+    assert seven.take() == []
     await catch_up.stop()

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway.catch_up import CatchUp
 from gateway.channel import Channel, Error, HandleResult, JoinResult, Ok
 from gateway.metrics import gateway_metrics
+from gateway.missed import MissedMessages
 from gateway.protocol.close_codes import CLOSES
 from gateway.runtime.counts import TIMED_EVERY
 from gateway.runtime.endpoint import Endpoint
@@ -85,7 +86,7 @@ async def database() -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def metrics(node: Endpoint, database: Database) -> AsyncIterator[Metrics]:
-    catch_up = CatchUp(node, NoMessages())
+    catch_up = CatchUp(node, MissedMessages(NoMessages()))
     yield gateway_metrics(node, database, MessageWriter(NoMessages(), max_batch=1, max_waiting=1), catch_up)
     await catch_up.stop()
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from aiohttp import web
 
 from gateway.app import WEBSOCKETS, add_socket
-from gateway.listener import listen
+from gateway.listener import Listener, listen
 from gateway.runtime.endpoint import Endpoint
 from gateway.transports.websockets import WebSockets
 from shared.access.admission import Admit
@@ -16,11 +14,11 @@ from shared.access.admission import Admit
 class Served:
     """A server that listens. The endpoint is started and stopped by the caller."""
 
-    def __init__(self, runner: web.AppRunner, listener: asyncio.Server, websockets: WebSockets) -> None:
-        self._listener = listener
+    def __init__(self, runner: web.AppRunner, listener: Listener, websockets: WebSockets) -> None:
+        self.listener = listener
         self._runner = runner
         self.websockets = websockets
-        self.port: int = listener.sockets[0].getsockname()[1]
+        self.port = listener.port
 
     @property
     def connections(self) -> int:
@@ -30,7 +28,7 @@ class Served:
 
     async def stop(self) -> None:
         """Accept no more connections, and end those that there are."""
-        self._listener.close()
+        self.listener.close()
         await self._runner.cleanup()
 
 

@@ -227,6 +227,13 @@ def test_pushes_after_a_join_without_join_ref_have_the_ref_of_the_join(ref: Any)
     assert (joined.sent_join_ref, joined.join_ref) == (None, ref)
 
 
+def test_pushes_after_a_join_whose_join_ref_is_false_have_the_ref_of_the_join() -> None:
+    session, joined = session_in(State.JOINED, False, "r1")
+    assert (joined.sent_join_ref, joined.join_ref) == (False, "r1")
+    assert session.receive(message("echo", False)) == Deliver(joined)
+    assert type(session.receive(message("echo", "r1"))) is Ignore
+
+
 def test_a_leave_of_a_joined_topic_starts_leaving() -> None:
     session, joined = session_in(State.JOINED)
     leave = message("phx_leave")

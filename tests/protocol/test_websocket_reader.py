@@ -27,7 +27,7 @@ from gateway.protocol.websocket_reader import (
     VIOLATION,
     WebSocketReader,
 )
-from tests.protocol.websocket_frames import LIMIT, MASK, frame, masked, new_reader, read
+from tests.protocol.websocket_frames import HEARTBEAT, LIMIT, MASK, frame, masked, new_reader, read
 
 Seen = list[tuple[int, bytes] | Close]
 
@@ -101,8 +101,20 @@ NAMES = {"text": TEXT, "binary": BINARY, "ping": PING, "pong": PONG, "close": CL
 UNKNOWN = (3, 4, 5, 6, 7, 11, 12, 13, 14, 15)
 GOOD_CODES = (1000, 1001, 1002, 1003, *range(1007, 1015), 3000, 3999, 4000, 4999)
 BAD_CODES = (0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535)
-BEFORE = (TEXT, b"before")
+BEFORE = (TEXT, HEARTBEAT)
+F1, F2 = HEARTBEAT[:10], HEARTBEAT[10:]
+WHOLE = (TEXT, HEARTBEAT)
 TEN_PINGS = b"".join(ping(b"%d" % number) for number in range(10))
+FIVE = [
+    begin(b"["),
+    more(HEARTBEAT[1:9]),
+    ping(b"p1"),
+    more(),
+    more(HEARTBEAT[9:20]),
+    ping(b"p2"),
+    last(HEARTBEAT[20:]),
+]
+FIVE_SEEN: Seen = [PART, PART, (PING, b"p1"), PART, PART, (PING, b"p2"), WHOLE]
 TEN_SEEN: Seen = [(PING, b"%d" % number) for number in range(10)]
 
 CASES: dict[str, tuple[list[bytes], Seen]] = {
@@ -125,7 +137,7 @@ CASES: dict[str, tuple[list[bytes], Seen]] = {
     # Group 3: reserved bits
     **{
         f"3.{rsv} reserved bits {rsv:03b} on {name}": (
-            [text(b"before") + frame(opcode, b"x", rsv=rsv) + ping()],
+            [text(HEARTBEAT) + frame(opcode, b"x", rsv=rsv) + ping()],
             [BEFORE, PROTOCOL_ERROR],
         )
         for rsv in range(1, 8)
@@ -133,7 +145,7 @@ CASES: dict[str, tuple[list[bytes], Seen]] = {
     },
     # Group 4: opcodes
     **{
-        f"4 opcode {opcode}": ([text(b"before") + frame(opcode, payload) + ping()], [BEFORE, PROTOCOL_ERROR])
+        f"4 opcode {opcode}": ([text(HEARTBEAT) + frame(opcode, payload) + ping()], [BEFORE, PROTOCOL_ERROR])
         for opcode in UNKNOWN
         for payload in (b"", b"x")
     },
@@ -141,34 +153,36 @@ CASES: dict[str, tuple[list[bytes], Seen]] = {
     "5.1 a ping in fragments": ([ping(b"f1", fin=False) + last(b"f2")], [PROTOCOL_ERROR]),
     "5.2 a pong in fragments": ([pong(b"f1", fin=False) + last(b"f2")], [PROTOCOL_ERROR]),
     "5.2 a close in fragments": ([close(b"\x03", fin=False) + last(b"\xe8")], [PROTOCOL_ERROR]),
-    "5.3 two fragments": ([begin(b"f1") + last(b"f2")], [PART, (TEXT, b"f1f2")]),
-    "5.4 two fragments, each by itself": ([begin(b"f1"), last(b"f2")], [PART, (TEXT, b"f1f2")]),
-    "5.5 two fragments byte by byte": (cut(begin(b"f1") + last(b"f2"), 1), [PART, (TEXT, b"f1f2")]),
-    "5.6 a ping between fragments": ([begin(b"f1") + ping(b"p") + last(b"f2")], [PART, (PING, b"p"), (TEXT, b"f1f2")]),
+    "5.3 two fragments": ([begin(F1) + last(F2)], [PART, WHOLE]),
+    "5.4 two fragments, each by itself": ([begin(F1), last(F2)], [PART, WHOLE]),
+    "5.5 two fragments byte by byte": (cut(begin(F1) + last(F2), 1), [PART, WHOLE]),
+    "5.6 a ping between fragments": ([begin(F1) + ping(b"p") + last(F2)], [PART, (PING, b"p"), WHOLE]),
     "5.7 a ping between fragments, each by itself": (
-        [begin(b"f1"), ping(b"p"), last(b"f2")],
-        [PART, (PING, b"p"), (TEXT, b"f1f2")],
+        [begin(F1), ping(b"p"), last(F2)],
+        [PART, (PING, b"p"), WHOLE],
     ),
     "5.8 a ping between fragments byte by byte": (
-        cut(begin(b"f1") + ping(b"p") + last(b"f2"), 1),
-        [PART, (PING, b"p"), (TEXT, b"f1f2")],
+        cut(begin(F1) + ping(b"p") + last(F2), 1),
+        [PART, (PING, b"p"), WHOLE],
     ),
     "5.9 a last continuation of nothing, then a text": ([last(b"x") + text(b"y")], [PROTOCOL_ERROR]),
+    "5.10 the same, each by itself": ([last(b"x"), text(b"y")], [PROTOCOL_ERROR]),
     "5.11 the same byte by byte": (cut(last(b"x") + text(b"y"), 1), [PROTOCOL_ERROR]),
     "5.12 a continuation of nothing, then a text": ([more(b"x") + text(b"y")], [PROTOCOL_ERROR]),
+    "5.13 the same, each by itself": ([more(b"x"), text(b"y")], [PROTOCOL_ERROR]),
+    "5.14 the same byte by byte": (cut(more(b"x") + text(b"y"), 1), [PROTOCOL_ERROR]),
     "5.15 a continuation after a whole message": (
-        [begin(b"f1") + last(b"f2") + more(b"f3") + text(b"f4")],
-        [PART, (TEXT, b"f1f2"), PROTOCOL_ERROR],
+        [begin(F1) + last(F2) + more(b"f3") + text(b"f4")],
+        [PART, WHOLE, PROTOCOL_ERROR],
     ),
-    "5.16 a continuation of nothing before a message": ([more(b"f1") + begin(b"f2")], [PROTOCOL_ERROR]),
-    "5.18 a text within a text": ([begin(b"f1") + text(b"f2")], [PART, PROTOCOL_ERROR]),
-    "5.18 a binary within a text": ([begin(b"f1") + binary(b"f2")], [PART, PROTOCOL_ERROR]),
-    "5.18 a fragmented text within a text": ([begin(b"f1") + begin(b"f2")], [PART, PROTOCOL_ERROR]),
-    "5.18 a text within a text whose first fragment is empty": ([begin(b"") + text(b"f2")], [PART, PROTOCOL_ERROR]),
-    "5.19 pings between five fragments": (
-        [b"".join((begin(b"f1"), more(b"f2"), ping(b"p1"), more(b"f3"), more(b"f4"), ping(b"p2"), last(b"f5")))],
-        [PART, PART, (PING, b"p1"), PART, PART, (PING, b"p2"), (TEXT, b"f1f2f3f4f5")],
-    ),
+    "5.16 a continuation of nothing before a message": ([more(F1) + begin(F2)], [PROTOCOL_ERROR]),
+    "5.17 a last continuation of nothing before a message": ([(last(F1) + begin(F1) + last(F2)) * 2], [PROTOCOL_ERROR]),
+    "5.18 a text within a text": ([begin(F1) + text(F2)], [PART, PROTOCOL_ERROR]),
+    "5.18 a binary within a text": ([begin(F1) + binary(F2)], [PART, PROTOCOL_ERROR]),
+    "5.18 a fragmented text within a text": ([begin(F1) + begin(F2)], [PART, PROTOCOL_ERROR]),
+    "5.18 a text within a text whose first fragment is empty": ([begin(b"") + text(F2)], [PART, PROTOCOL_ERROR]),
+    "5.19 pings between five fragments": ([b"".join(FIVE)], FIVE_SEEN),
+    "5.20 the same, each by itself": (FIVE, FIVE_SEEN),
     "5 a close within a message": ([begin(b"f1") + close() + last(b"f2")], [PART, (CLOSE, b"")]),
     "5 a binary in fragments": ([binary(b"\xff", fin=False) + last(b"\xfe")], [PART, (BINARY, b"\xff\xfe")]),
     # Group 6: UTF-8, whole and in fragments
@@ -194,11 +208,15 @@ CASES: dict[str, tuple[list[bytes], Seen]] = {
     ),
     "6 what is no UTF-8 may be sent as binary": ([binary(b"\xff")], [(BINARY, b"\xff")]),
     # Group 7: closes
-    "7.1 a close after a text": ([text(b"Hello World!") + close()], [(TEXT, b"Hello World!"), (CLOSE, b"")]),
+    "7.1.1 a close after a text": ([text(HEARTBEAT) + close()], [BEFORE, (CLOSE, b"")]),
     "7.1.2 two closes": ([close() + close()], [(CLOSE, b"")]),
     "7.1.3 a ping after a close": ([close() + ping()], [(CLOSE, b"")]),
     "7.1.4 a text after a close": ([close(), text(b"Hello World!")], [(CLOSE, b"")]),
     "7.1.5 a fragment before a close and one after": ([begin(b"f1"), close(), last(b"f2")], [PART, (CLOSE, b"")]),
+    "7.1.6 a text of 65,000 bytes, a text, a close and a ping": (
+        [text(HEARTBEAT.ljust(65_000)) + text(HEARTBEAT) + close(b"\x03\xe8") + ping()],
+        [(TEXT, HEARTBEAT.ljust(65_000)), BEFORE, (CLOSE, b"\x03\xe8")],
+    ),
     "7.3.1 a close without payload": ([close()], [(CLOSE, b"")]),
     "7.3.2 a close of one byte": ([close(b"\x03")], [PROTOCOL_ERROR]),
     "7.3.3 a close with a code": ([close(b"\x03\xe8")], [(CLOSE, b"\x03\xe8")]),
@@ -211,7 +229,7 @@ CASES: dict[str, tuple[list[bytes], Seen]] = {
     # Masks (5.1): each frame of a client has one
     **{
         f"no mask on {name} of {len(payload)}": (
-            [text(b"before") + frame(opcode, payload, mask=None) + ping()],
+            [text(HEARTBEAT) + frame(opcode, payload, mask=None) + ping()],
             [BEFORE, PROTOCOL_ERROR],
         )
         for name, opcode in {**NAMES, "continuation": CONTINUATION}.items()
@@ -257,16 +275,39 @@ def test_frames_mean_what_the_rfc_says(sent: list[bytes], seen: Seen) -> None:
 
 # The sequences of Autobahn's group 6.5 to 6.23, and of Kuhn's test of UTF-8 decoders
 
+KOSME = "\u03ba\u1f79\u03c3\u03bc\u03b5"
 GOOD_UTF8 = [
-    "κόσμε", "\u0000", "\u007f", "\u0080", "\u07ff", "\u0800", "\ud7ff", "\ue000", "\ufdd0", "\ufffd", "\ufffe",
-    "\uffff", "\U00010000", "\U0001fffe", "\U0001ffff", "\U0010ffff", "😀" * 50,
+    KOSME, "hello$world", "hello¢world", "hello€world", "hello\U00024b62world",
+    *(KOSME[:size] for size in range(1, 5)),
+    "\u0000", "\u007f", "\u0080", "\u07ff", "\u0800", "\ud7ff", "\ue000", "\ufdd0", "\ufffd", "\ufffe", "\uffff",
+    "\U00010000", "\U0010ffff", "\ufeff", "😀" * 50,
+    *(chr(plane << 16 | low) for plane in range(1, 17) for low in (0xFFFE, 0xFFFF)),
 ]  # fmt: skip
+"""Correct text, the first and the last character of each length, and what is no character but may be sent."""
+CUT_OFF = [
+    b"\xc0", b"\xe0\x80", b"\xf0\x80\x80", b"\xf8\x80\x80\x80", b"\xfc\x80\x80\x80\x80",
+    b"\xdf", b"\xef\xbf", b"\xf7\xbf\xbf", b"\xfb\xbf\xbf\xbf", b"\xfd\xbf\xbf\xbf\xbf",
+]  # fmt: skip
+"""Sequences of each length without their last byte: the smallest and the largest."""
+OVERLONG = [
+    bytes(head) + b"\x80" * zeros + last
+    for last in (b"\xaf", b"\x80")
+    for head, zeros in (((0xE0, 0x80), 0), ((0xF0, 0x80), 1), ((0xF8, 0x80), 2), ((0xFC, 0x80), 3))
+]
+HIGH = [b"\xed\xa0\x80", b"\xed\xad\xbf", b"\xed\xae\x80", b"\xed\xaf\xbf"]
+LOW = [b"\xed\xb0\x80", b"\xed\xbe\x80", b"\xed\xbf\xbf"]
+"""Halves of pairs of UTF-16."""
 BAD_UTF8 = [
-    b"\x80", b"\xbf", b"\x80\xbf" * 3, bytes(range(0x80, 0xC0)), b"\xc0 ", b"\xc1 ", b"\xe0 ", b"\xf0 ", b"\xf5 ",
-    b"\xc2", b"\xe0\xa0", b"\xf0\x90\x80", b"\xf8\x88\x80\x80\x80", b"\xfc\x84\x80\x80\x80\x80", b"\xfe", b"\xff",
-    b"\xfe\xfe\xff\xff", b"\xc0\xaf", b"\xe0\x80\xaf", b"\xf0\x80\x80\xaf", b"\xc1\xbf", b"\xe0\x9f\xbf",
-    b"\xf0\x8f\xbf\xbf", b"\xc0\x80", b"\xed\xa0\x80", b"\xed\xad\xbf", b"\xed\xae\x80", b"\xed\xbf\xbf",
-    b"\xed\xa0\x80\xed\xb0\x80", b"\xf4\x90\x80\x80", b"\xf7\xbf\xbf\xbf",
+    *(KOSME.encode()[:size] for size in (1, 3, 4, 6, 8, 10)),
+    b"\xf8\x88\x80\x80\x80", b"\xfc\x84\x80\x80\x80\x80", b"\xf7\xbf\xbf\xbf", b"\xfb\xbf\xbf\xbf\xbf",
+    b"\xfd\xbf\xbf\xbf\xbf\xbf", b"\xf4\x90\x80\x80", b"\xc2", b"\xe0\xa0", b"\xf0\x90\x80",
+    *((b"\x80\xbf" * 3)[:size] for size in range(1, 7)), b"\xbf", bytes(range(0x80, 0xC0)),
+    *(b" ".join(bytes((start,)) for start in range(first, last + 1)) + b" "
+      for first, last in ((0xC0, 0xDF), (0xE0, 0xEF), (0xF0, 0xF7), (0xF8, 0xFB), (0xFC, 0xFD))),
+    *(bytes((start,)) for start in (0xC1, 0xF5, 0xFE, 0xFF)), b"\xfe\xfe\xff\xff",
+    *CUT_OFF, b"".join(CUT_OFF), *OVERLONG, b"\xc0\xaf", b"\xc0\x80",
+    b"\xc1\xbf", b"\xe0\x9f\xbf", b"\xf0\x8f\xbf\xbf", b"\xf8\x87\xbf\xbf\xbf", b"\xfc\x83\xbf\xbf\xbf\xbf",
+    *HIGH, *LOW, *(high + low for high in HIGH for low in LOW),
 ]  # fmt: skip
 
 
@@ -348,6 +389,24 @@ def test_no_message_is_larger_than_the_limit(data: bytes, limit: int) -> None:
     for event in read(cut(data, 1000), limit):
         if isinstance(event, tuple) and event[0] in (TEXT, BINARY):
             assert len(event[1]) <= limit
+
+
+def kept(reader: WebSocketReader) -> int:
+    """The bytes that the reader keeps."""
+    values = [getattr(reader, name, None) for name in WebSocketReader.__slots__]
+    return sum(len(value) for value in values if isinstance(value, bytes | bytearray))
+
+
+@given(streams, st.integers(1, 5000), st.integers(1, 3000))
+def test_no_more_bytes_are_kept_than_the_limit_a_frame_and_what_was_fed(data: bytes, limit: int, size: int) -> None:
+    reader = new_reader(limit)
+    for piece in cut(data, size):
+        reader.feed(piece)
+        assert kept(reader) <= limit + len(piece) + 300
+        while reader.next() is not None:
+            assert kept(reader) <= limit + len(piece) + 300
+        # A head of at most 14 bytes, a control frame of at most 125, and the parts of a character.
+        assert kept(reader) <= limit + 160
 
 
 @given(st.binary(min_size=4, max_size=4), st.binary(max_size=300))

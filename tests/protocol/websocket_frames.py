@@ -14,6 +14,8 @@ from gateway.protocol.websocket_reader import VIOLATION, WebSocketReader
 MASK = b"\x37\xfa\x21\x3d"
 """The mask of the RFC's examples (5.7)."""
 LIMIT = 70_000
+HEARTBEAT = b'[null,"h1","phoenix","heartbeat",{}]'
+"""A text that a gateway answers."""
 
 
 def masked(payload: bytes, mask: bytes = MASK) -> bytes:

@@ -97,7 +97,7 @@ class Processes:
     ) -> None:
         """Logs go into `directory`; the processes run the code of `checkout`.
 
-        Without a nursery, and with another checkout, each process is a new Python that imports everything itself.
+        Without a nursery, and with another checkout or Python, each process imports everything itself.
         """
         self.settings = settings
         self._nursery = nursery
@@ -123,19 +123,25 @@ class Processes:
         return await self.start("tests.lab", "--port", str(port), *arguments, port=port)
 
     async def start(
-        self, module: str, *arguments: str, port: int, environment: Mapping[str, str] | None = None, ready: str = ""
+        self,
+        module: str,
+        *arguments: str,
+        port: int,
+        environment: Mapping[str, str] | None = None,
+        ready: str = "",
+        python: str | Path = sys.executable,
     ) -> Node:
         """Start `python -m MODULE ARGUMENT...`; wait until the port accepts and the path `ready`, if given, is 200."""
         name = f"{module}-{port}"
         path = self.directory / f"{name}.log"
         given = {**base_environment(), **environment_of(self.settings), **(environment or {})}
         process: subprocess.Popen[bytes] | Forked
-        if self._nursery is not None and self._checkout == CHECKOUT:
+        if self._nursery is not None and self._checkout == CHECKOUT and python == sys.executable:
             process = self._nursery.start(module, arguments, given, path)
         else:
             with path.open("ab") as output:
                 process = child.spawn(
-                    [sys.executable, "-m", module, *arguments],
+                    [python, "-m", module, *arguments],
                     death_signal=signal.SIGKILL,
                     directory=self._checkout,
                     environment=given,

@@ -27,7 +27,7 @@
 #include "measure.h"
 
 enum {
-    AT_ONCE = 64,     /* connections that are opened at a time */
+    AT_ONCE = 256,     /* connections that are opened at a time */
     MOST = 1024,      /* unanswered pushes of one user */
     PATIENCE = 120,   /* seconds for everyone to join */
     RETRY_MS = 20,    /* between attempts to reach a server that is gone */
@@ -57,7 +57,7 @@ static struct {
 } counts;
 
 static struct user *users;
-static int joined, lost, missed; /* numbers of users; `missed` got new messages with their join */
+static int joined, under_way, lost, missed; /* numbers of users; `missed` got new messages with their join */
 static uint64_t sent_ever, delivered_ever;
 static int is_refilling;
 static int catches_up;
@@ -103,6 +103,7 @@ static void join(struct user *user) {
 static void is_ready(struct user *user, uint64_t time) {
     user->is_joined = 1;
     joined++;
+    under_way--;
     record(&counts.join, time - user->opened);
 }
 
@@ -164,7 +165,8 @@ static void on_text(struct client *client, const char *text, size_t size, uint64
 
 static void on_lost(struct client *client, const char *reason) {
     struct user *user = (struct user *)client;
-    joined -= user->is_joined;
+    if (user->is_joined) joined--;
+    else under_way--;
     user->is_joined = 0;
     user->unanswered = 0;
     if (lost++ == 0 && strcmp(options.mode, "return") != 0) fprintf(stderr, "a connection was lost: %s\n", reason);
@@ -176,6 +178,7 @@ static void open_user(struct user *user) {
     char path[2048];
     snprintf(path, sizeof path, "/socket/websocket?token=%s&vsn=2.0.0", user->token);
     user->opened = now();
+    under_way++;
     client_open(&user->client, user->port, path);
 }
 
@@ -248,14 +251,11 @@ static double come_back(void) {
     uint64_t start = now(), retry = 0;
     for (int next = 0; joined < options.users && now() - start < PATIENCE * SECOND;) {
         int before = lost;
-        int under_way = 0;
-        for (int i = 0; i < options.users; i++) under_way += users[i].client.state != CLOSED && !users[i].is_joined;
         if (now() >= retry) {
-            for (int tried = 0; under_way < AT_ONCE && tried < options.users; tried++, next++) {
+            for (; under_way < AT_ONCE && joined + under_way < options.users; next++) {
                 struct user *user = &users[next % options.users];
-                if (user->client.state != CLOSED) continue;
-                open_user(user);
-                under_way++;
+                if (user->client.state == CLOSED) open_user(user);
+                if (lost > before) break;
             }
         }
         loop_step(5);

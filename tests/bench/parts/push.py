@@ -11,7 +11,7 @@ from tests.bench.rounds import Effort, Rates, interleaved
 from tests.bench.stage import Stage
 from tests.bench.table import Row, goal, ratio, thousands
 
-WINDOWS = {1: 0.9, 8: 1.8}
+WINDOWS = {1: 1.6, 8: 3.2}
 """The number of unanswered pushes on a connection, and the goal as a ratio to a bare echo."""
 HEADROOM = 1.5
 

@@ -17,6 +17,7 @@ from tests.support.client import PASSWORD, Person, Rest, Socket
 from tests.support.database import query
 from tests.support.processes import CHECKOUT, Node, base_environment, environment_of
 from tests.support.proxy import Proxy
+from tests.support.waiting import until
 
 NOWHERE = "redis://127.0.0.1:1"
 SOON = 12.0
@@ -59,6 +60,10 @@ class Stage:
         socket = await Socket.connect(self.gateway.socket_url, who.token)
         assert (await socket.join(f"listing:{listing_id}"))["status"] == "ok"
         return socket
+
+    def alerts(self) -> list[int]:
+        """The listings of which somebody was told."""
+        return [row[0] for row in query(self.world.settings.database_url, "SELECT listing_id FROM alerts ORDER BY id")]
 
     def sql(self, statement: str, *parameters: Any) -> None:
         query(self.world.settings.database_url, statement + " RETURNING 1", *parameters)
@@ -129,6 +134,24 @@ async def test_a_message_arrives_even_if_the_api_could_not_publish_it(stage: Sta
         async with asyncio.timeout(SOON):
             assert (await anns.event("send"))["id"] == stored["id"]
             assert (await eves.event("send"))["id"] == stored["id"]
+
+
+@each_end
+async def test_an_alert_arrives_once_even_if_the_api_could_not_publish_it(stage: Stage, end: End) -> None:
+    await stage.rest.call("POST", "/api/searches", 201, who=stage.ann, body={"name": "All", "query": {}})
+    topic = f"alerts:{stage.ann.id}"
+    async with await stage.socket(stage.ann) as anns:
+        assert (await anns.join(topic, {"after_id": 0}, "j2"))["response"] == {"alerts": [], "complete": True}
+        stage.to_redis.cut()
+        listing_id = await stage.listing()
+        await until(lambda: stage.alerts() == [listing_id])
+        await end(stage)
+        async with asyncio.timeout(SOON):
+            assert (await anns.event("match"))["listing_id"] == listing_id
+        async with await stage.socket(stage.ann) as again:
+            caught_up = (await again.join(topic, {"after_id": 0}, "j2"))["response"]
+            assert [one["listing_id"] for one in caught_up["alerts"]] == [listing_id]
+        assert [frame for frame in anns.frames if frame[3] == "match"] == []
 
 
 @each_end

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from gateway.channels.private_chat import CATCH_UP_LIMIT, PrivateChat
+from gateway.channels.own_topic import CATCH_UP_LIMIT
+from gateway.channels.private_chat import PrivateChat
 from gateway.channels.rate_limit import UserBuckets
 from gateway.runtime.endpoint import Endpoint
 from shared.access.actor import Actor
@@ -18,6 +19,8 @@ from shared.domain.messages import Blocked, Message, NewMessage
 from shared.events.messages import SEND
 from shared.postgres import DatabaseUnavailable
 from shared.private_chat import EVENTS, Read, Typing
+from shared.repositories.messages import CaughtUp
+from shared.repositories.shared_reads import SharedReads
 from shared.settings import Settings
 from tests.gateway.counted import counted
 from tests.gateway.nodes import Client, actor, broadcast, crashed, reply, start_node
@@ -34,18 +37,19 @@ class Post:
         self.stored: list[Message] = []
         self.read: dict[tuple[int, int], int] = {}
         self.is_away = False
-        self.asked_for: list[tuple[int, int, int]] = []
+        self.asked_for: list[tuple[int, int]] = []
         self.tokens: dict[str, Actor] = {}
         self.context = SimpleNamespace(
             settings=Settings(),
             admission=SimpleNamespace(admit=self.admit, is_registered=self.is_registered),
             chats=SimpleNamespace(
                 blocks=SimpleNamespace(is_blocked=self.is_blocked),
-                messages=SimpleNamespace(catch_up=self.catch_up, mark_read=self.mark_read),
+                messages=SimpleNamespace(mark_read=self.mark_read),
                 writer=SimpleNamespace(send=self.send),
             ),
             budgets=None,
             join_budget=None,
+            catch_ups=SharedReads(self.catch_ups, most=50),
         )
 
     def fail_if_away(self) -> None:
@@ -68,13 +72,14 @@ class Post:
         self.stored.append(message)
         return message
 
-    async def catch_up(
-        self, user_id: int, after_id: int, *, limit: int, overlap_seconds: float
-    ) -> tuple[list[Message], bool]:
+    async def catch_ups(self, asked: Sequence[tuple[int, int]]) -> dict[tuple[int, int], CaughtUp]:
         self.fail_if_away()
-        self.asked_for.append((user_id, after_id, limit))
-        found = [one for one in self.stored if user_id in (one.from_id, one.to_id) and one.id > after_id]
-        return found[:limit], len(found) <= limit
+        self.asked_for += asked
+        found = {}
+        for user_id, after_id in asked:
+            messages = [one for one in self.stored if user_id in (one.from_id, one.to_id) and one.id > after_id]
+            found[user_id, after_id] = CaughtUp(messages[:CATCH_UP_LIMIT], len(messages) <= CATCH_UP_LIMIT)
+        return found
 
     async def mark_read(self, user_id: int, other_id: int, up_to: int) -> int | None:
         self.fail_if_away()
@@ -156,10 +161,10 @@ async def test_the_reply_to_a_join_contains_the_missed_messages(
         says(ann, SEND, {"to": str(BOB), "message": text})
     bob = Client(node, BOB)
     bob.says("j1", "r1", f"private_chat:{BOB}", "phx_join", {"after_id": after_id})
-    [joined] = bob.take()
+    [joined] = await bob.gets(1)
     assert [message["id"] for message in joined.payload["response"]["messages"]] == ids
     assert joined.payload["response"]["complete"] is True
-    assert post.asked_for == [(BOB, int(after_id), CATCH_UP_LIMIT)]
+    assert post.asked_for == [(BOB, int(after_id))]
 
 
 @pytest.mark.parametrize("after_id", [False, True, -1, "", "x", [], {}, 2**63])

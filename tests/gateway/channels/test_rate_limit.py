@@ -31,17 +31,3 @@ def test_each_user_has_one_bucket() -> None:
     assert [buckets.take(2) for _ in range(3)] == [True, True, False]
     clock.now += 1
     assert [buckets.take(1) for _ in range(2)] == [True, False]
-
-
-def test_only_full_buckets_are_forgotten() -> None:
-    clock = Clock()
-    buckets = UserBuckets(1.0, 2, clock)
-    for user_id in range(1000):
-        buckets.take(user_id)
-    clock.now += 0.5
-    assert [buckets.take(5) for _ in range(2)] == [True, False]
-    clock.now += 0.6
-    buckets.take(1000)
-    # All the others are full again. User 5 took two more tokens, and user 1000 has just taken one.
-    assert len(buckets) == 2
-    assert [buckets.take(5) for _ in range(2)] == [True, False]

@@ -53,3 +53,16 @@ def test_the_users_who_have_spent_something_are_remembered_and_the_others_forgot
         allowances.of(user_id).left -= 5000 if user_id % 100 == 0 else 0
     assert len(allowances) <= 2000
     assert allowances.of(0).left == -3000.0
+
+
+def test_the_allowance_of_an_open_connection_is_that_of_all_further_ones(clock: Clock) -> None:
+    allowances = Allowances(SETTINGS, clock)
+    held = allowances.of(1)
+    held.connections += 1
+    for user_id in range(2, 1000):
+        allowances.of(user_id)
+    assert allowances.of(1) is held
+    held.connections -= 1
+    for user_id in range(1000, 2000):
+        allowances.of(user_id)
+    assert len(allowances) < 10

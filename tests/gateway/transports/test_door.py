@@ -30,6 +30,7 @@ def upgrade(
     *,
     method: str = "GET",
     http: str = "HTTP/1.1",
+    host: str = "x",
     upgrade: str = "websocket",
     connection: str = "Upgrade",
     version: str = "13",
@@ -38,7 +39,7 @@ def upgrade(
 ) -> bytes:
     target = target or f"/socket/websocket?vsn=2.0.0&token={token_of(1)}"
     return (
-        f"{method} {target} {http}\r\nHost: x\r\nConnection: {connection}\r\nUpgrade: {upgrade}\r\n"
+        f"{method} {target} {http}\r\nHost: {host}\r\nConnection: {connection}\r\nUpgrade: {upgrade}\r\n"
         f"Sec-WebSocket-Version: {version}\r\nSec-WebSocket-Key: {key}\r\n{more}\r\n"
     ).encode("latin-1")
 
@@ -92,6 +93,62 @@ async def test_a_head_may_come_in_pieces(lab: LabServer, pieces: int) -> None:
             await asyncio.sleep(0.002)
         assert b" 101 " in await raw.read_head()
         await is_served(raw)
+
+
+@pytest.mark.parametrize("pieces", [2, 7, 100])
+async def test_a_head_in_pieces_a_frame_and_a_fin_are_answered(lab: LabServer, pieces: int) -> None:
+    sent = upgrade()
+    size = -(-len(sent) // pieces)
+    async with connected(lab) as raw:
+        for start in range(0, len(sent) - size, size):
+            raw.send(sent[start : start + size])
+            await asyncio.sleep(0.002)
+        raw.send(sent[start + size :] + HEARTBEAT)
+        raw.end_sending()
+        assert b" 101 " in await raw.read_head()
+        assert (await raw.receive()).payload == HEARTBEAT_REPLY
+        assert await raw.end() == b""
+    await lab.until_quiet()
+
+
+@pytest.mark.parametrize("request_line", [b"GET /socket/longpoll?vsn=2.0.0", b"OPTIONS /socket/longpoll"])
+async def test_a_head_of_any_request_may_come_byte_by_byte(lab: LabServer, request_line: bytes) -> None:
+    async with connected(lab) as raw:
+        for byte in request_line + b" HTTP/1.1\r\nHost: x\r\n\r\n":
+            raw.send(bytes((byte,)))
+            await asyncio.sleep(0)
+        assert b" 200 " in await raw.read_head()
+
+
+async def test_a_head_larger_than_is_kept_may_come_in_pieces(lab: LabServer) -> None:
+    sent = upgrade(more=f"X: {'a' * 8000}\r\n" * 3)
+    async with connected(lab) as raw:
+        for start in range(0, len(sent), 3000):
+            raw.send(sent[start : start + 3000])
+            await asyncio.sleep(0.002)
+        assert b" 101 " in await raw.read_head()
+        await is_served(raw)
+
+
+@pytest.mark.parametrize(
+    "sent", [b"\x16\x03\x01\x02\x00", b"get / HTTP/1.1", b"GET / HTTP/1.1\nHost: x\n\n", b"\r\n\r\nx"]
+)
+async def test_what_can_be_no_request_is_answered_without_waiting_for_more(lab: LabServer, sent: bytes) -> None:
+    async with connected(lab) as raw:
+        raw.send(sent)
+        assert b" 400 " in await raw.read_head()
+
+
+async def test_half_a_head_is_kept_from_aiohttp(lab: LabServer) -> None:
+    async with connected(lab) as raw:
+        raw.send(OTHER_REQUEST[:-2])
+        for _ in range(3):
+            async with connected(lab) as other:
+                other.send(OTHER_REQUEST)
+                await other.read_head()
+        await lab.until_quiet()
+        raw.send(OTHER_REQUEST[-2:])
+        assert b" 200 " in await raw.read_head()
 
 
 async def test_an_upgrade_may_follow_other_requests_on_its_connection(lab: LabServer) -> None:
@@ -151,6 +208,13 @@ GOOD = {
     "any case": {"upgrade": "WebSocket", "connection": "upGRADE"},
     "a list of options": {"connection": "keep-alive, Upgrade"},
     "an extension": {"more": "Sec-WebSocket-Extensions: permessage-deflate\r\n"},
+    "an extension that is no list": {"more": "Sec-WebSocket-Extensions: ;;,=\r\n"},
+    "blanks around the version": {"version": " 13\t"},
+    "a protocol twice": {"upgrade": "websocket, websocket"},
+    "a protocol in a second line": {"upgrade": "h2c", "more": "Upgrade: websocket\r\n"},
+    "an option in a second line": {"connection": "keep-alive", "more": "Connection: upgrade\r\n"},
+    "an empty body": {"more": "Content-Length: 0\r\n"},
+    "a byte that is not ASCII in another header": {"more": "Cookie: a=\xff\r\n"},
 }
 
 
@@ -181,6 +245,20 @@ BAD = {
     "another protocol": {"upgrade": "h2c"},
     "a protocol that begins so": {"upgrade": "websocket2"},
     "no upgrade of the connection": {"connection": "close"},
+    "version 013": {"version": "013"},
+    "version +13": {"version": "+13"},
+    "version 255": {"version": "255"},
+    "a list of versions": {"version": "13, 8"},
+    "the version twice": {"version": "13", "more": "Sec-WebSocket-Version: 13\r\n"},
+    "another version behind": {"version": "13", "more": "Sec-WebSocket-Version: 8\r\n"},
+    "the key twice": {"more": f"Sec-WebSocket-Key: {KEY}\r\n"},
+    "another key behind": {"more": "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"},
+    "a key with a space in it": {"key": "dGhlIHNhbXBsZ SBub25jZQ=="},
+    "a key in the alphabet of URLs": {"key": "____________________-w=="},
+    "a key without its padding": {"key": "dGhlIHNhbXBsZSBub25jZQ"},
+    "a protocol with a version": {"upgrade": "websocket/13"},
+    "HTTP/2.0": {"http": "HTTP/2.0"},
+    "an empty host": {"host": ""},
 }
 
 
@@ -221,20 +299,51 @@ async def test_a_refusal_ends_the_connection_and_loses_nothing_of_itself(lab: La
         b"GET /socket/websocket HTTP/x",
         b"\x16\x03\x01\x02\x00",
         b"GET /socket/websocket HTTP/1.1\r\nbad header",
+        upgrade(more="Host: y\r\n")[:-4],
+        upgrade().replace(b"Host: x\r\n", b"")[:-4],
+        upgrade(more="X: a\0b\r\n")[:-4],
+        upgrade(more="X: a\rb\r\n")[:-4],
+        upgrade(more="X: a\r\n b\r\n")[:-4],
+        upgrade(more="X Y: a\r\n")[:-4],
     ],
+    ids=range(10),
 )
-async def test_what_is_no_http_is_no_error(lab: LabServer, bad: bytes, caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_http_forbids_is_400(lab: LabServer, bad: bytes) -> None:
     async with connected(lab) as raw:
         raw.send(bad + b"\r\n\r\n")
         assert b" 400 " in await raw.read_head()
 
 
-@pytest.mark.parametrize("header", [f"X-Long: {'a' * 9000}\r\n", "X: a\r\n" * 200, f"Cookie: {'a' * 100_000}\r\n"])
+LARGE = [
+    f"X-Long: {'a' * 9000}\r\n",
+    "X: a\r\n" * 200,
+    f"Cookie: {'a' * 100_000}\r\n",
+    f"X: {'a' * 8000}\r\n" * 2 + f"X: {'a' * 8191}\r\n",
+    f"X: {'a' * 1000}\r\n" * 130,
+]
+
+
+@pytest.mark.parametrize("header", LARGE, ids=range(len(LARGE)))
 async def test_a_head_that_is_too_large_is_400(lab: LabServer, header: str) -> None:
     async with connected(lab) as raw:
         raw.send(upgrade(more=header))
         assert b" 400 " in await raw.read_head()
     await lab.until_quiet()
+
+
+@pytest.mark.parametrize("header", LARGE[2:], ids=range(2, len(LARGE)))
+async def test_a_head_that_can_only_become_too_large_is_400_before_its_end(lab: LabServer, header: str) -> None:
+    async with connected(lab) as raw:
+        raw.send(upgrade(more=header)[:-2])
+        assert b" 400 " in await raw.read_head()
+    await lab.until_quiet()
+
+
+async def test_a_head_within_the_limits_is_served_however_large(lab: LabServer) -> None:
+    async with connected(lab) as raw:
+        raw.send(upgrade(more="".join(f"X-{number}: {'a' * 8190}\r\n" for number in range(20))))
+        assert b" 101 " in await raw.read_head()
+        await is_served(raw)
 
 
 async def test_an_upgrade_with_a_body_is_handled_by_aiohttp(lab: LabServer) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from shared.access.actor import Actor
 from shared.access.admission import MOST_SHARED, Admission, BadToken, Banned, Refused, SessionEnded, UserGone

@@ -8,6 +8,7 @@ import jwt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jwt.api_jws import PyJWS
 
 from shared.access.tokens import InvalidToken, Tokens, new_session_id
 from shared.domain.users import Role
@@ -94,6 +95,22 @@ def test_a_token_that_was_verified_before_expires_too() -> None:
     now += 60
     with pytest.raises(InvalidToken, match="expired"):
         tokens.verify(token)
+
+
+def test_a_token_is_not_accepted_before_its_nbf_claim() -> None:
+    now = NOW
+    tokens = Tokens((SECRET,), 60, clock=lambda: now)
+    token = jwt.encode({"sub": "7", "exp": NOW + 99, "nbf": NOW + 10}, SECRET)
+    with pytest.raises(InvalidToken, match="not valid yet"):
+        tokens.verify(token)
+    now = NOW + 10
+    assert tokens.verify(token).user_id == 7
+
+
+@pytest.mark.parametrize("claims", [{"exp": NOW + 1}, {"sub": "7"}, {"sub": None, "exp": NOW + 1}, [], "text", 7, None])
+def test_signed_content_without_a_user_or_an_expiry_is_no_token(tokens: Tokens, claims: object) -> None:
+    with pytest.raises(InvalidToken):
+        tokens.verify(PyJWS().encode(json.dumps(claims).encode(), SECRET, algorithm="HS256"))
 
 
 def test_a_token_needs_only_sub_and_exp(tokens: Tokens) -> None:

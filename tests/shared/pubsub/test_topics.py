@@ -34,11 +34,11 @@ async def test_a_link_without_topics_is_complete_at_once(topics: Topics) -> None
 
 
 async def test_callers_of_one_topic_share_one_subscription_and_all_get_its_confirmation(topics: Topics) -> None:
-    waiting = [asyncio.create_task(topics.want(b"a").wait()) for _ in range(3)]
+    waiting = [asyncio.create_task(topics.want(b"a").wait(10)) for _ in range(3)]
     await asyncio.sleep(0)
     assert topics.next_to_subscribe(MOST) == [b"a"]
     assert topics.is_unconfirmed
-    late = asyncio.create_task(topics.want(b"a").wait())
+    late = asyncio.create_task(topics.want(b"a").wait(10))
     await asyncio.sleep(0)
     assert topics.next_to_subscribe(MOST) == []
     topics.subscribed(b"a")
@@ -103,7 +103,7 @@ async def test_a_new_link_subscribes_all_wanted_topics_and_is_complete_when_they
 
 
 async def test_a_caller_of_an_ended_link_gets_the_confirmation_of_the_next_link(topics: Topics) -> None:
-    waiting = asyncio.create_task(topics.want(b"a").wait())
+    waiting = asyncio.create_task(topics.want(b"a").wait(10))
     await asyncio.sleep(0)
     topics.next_to_subscribe(MOST)
     topics.link_ended()
@@ -119,7 +119,7 @@ async def test_callers_of_a_topic_that_the_server_does_not_serve_get_an_error_an
     topics.link_ended()
     topic = topics.want(b"a")
     topics.link_began()
-    waiting = asyncio.create_task(topic.wait())
+    waiting = asyncio.create_task(topic.wait(10))
     await asyncio.sleep(0)
     assert topics.next_to_subscribe(MOST) == [b"a"]
     assert topics.unconfirmed_in(key_slot(b"a")) == [b"a"]

@@ -93,7 +93,7 @@ async def test_the_schema_brings_listings_of_earlier_versions_over(
             """CREATE FUNCTION listing_search(title text, content text, make text, model text, year integer)
                    RETURNS tsvector LANGUAGE sql IMMUTABLE AS
                    $$ SELECT array_to_tsvector(array_remove(search_words(concat_ws(' ', title, content)), '')) $$;
-               ALTER TABLE listings DROP COLUMN analysis, DROP COLUMN search CASCADE;
+               ALTER TABLE listings DROP COLUMN analysis CASCADE, DROP COLUMN search CASCADE;
                ALTER TABLE listings ADD COLUMN search tsvector
                    GENERATED ALWAYS AS (listing_search(title, content, make, model, year)) STORED;
                DROP TABLE schema_applied"""

@@ -10,13 +10,13 @@ from dataclasses import replace
 import psycopg2
 import pytest
 
-from shared.domain.indexed import INDEXED, indexed
 from shared.postgres import Database, Statement, Transaction
 from shared.postgres.schema import apply_schema
 from shared.repositories import vocabulary
 from shared.repositories.chores import ChoreRepository
 from shared.repositories.vocabulary import rebuild_vocabulary
 from shared.settings import Settings
+from tests.support.listings import analysed
 from tests.support.roles import as_owner
 
 
@@ -30,12 +30,10 @@ class Words:
         return await self.database.execute(Statement("", sql), *parameters)
 
     async def listing(self, title: str, seller_id: int = 1, **columns: str) -> int:
-        columns |= {"search": indexed({**dict.fromkeys(INDEXED), **columns, "title": title, "content": "Described."})}
-        names = "".join(f", {name}" for name in columns)
-        values = ", %s" * len(columns)
-        sql = f"""INSERT INTO listings (seller_id, category_id, content, title{names})
-                  VALUES (%s, 1, 'Described.', %s{values}) RETURNING id"""
-        [[listing_id]] = await self.database.fetch(Statement("", sql), seller_id, title, *columns.values())
+        given = analysed(title=title, content="Described.", **columns)
+        sql = f"""INSERT INTO listings (seller_id, category_id, {", ".join(given)})
+                  VALUES (%s, 1{", %s" * len(given)}) RETURNING id"""
+        [[listing_id]] = await self.database.fetch(Statement("", sql), seller_id, *given.values())
         return int(listing_id)
 
     async def known(self) -> dict[str, int]:

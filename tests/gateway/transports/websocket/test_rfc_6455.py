@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from gateway.protocol.close_codes import Close
-from gateway.protocol.websocket_reader import BINARY, CLOSE, PING, PONG, TEXT
+from gateway.protocol.websocket_reader import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
 from tests.gateway.counted import counted
 from tests.gateway.transports.conftest import LabServer, StartLab
 from tests.gateway.transports.raw_socket import Frame, RawSocket, frame
@@ -17,17 +17,19 @@ from tests.protocol.websocket_frames import LIMIT, masked
 
 
 def answers(seen: Seen) -> list[Frame]:
-    """What the gateway answers to what its reader has seen. The messages of the tables are none of Phoenix."""
+    """What the gateway answers to what its reader has seen. It understands no message of the tables but a heartbeat."""
     found: list[Frame] = []
     for event in seen:
         if isinstance(event, Close):
             return [*found, Frame(CLOSE, event.code.to_bytes(2) + event.reason.encode())]
         kind, payload = event
-        if kind in (TEXT, BINARY):
+        if kind == TEXT and payload.rstrip() == HEARTBEAT:
+            found.append(Frame(TEXT, HEARTBEAT_REPLY))
+        elif kind in (TEXT, BINARY):
             return [*found, Frame(CLOSE, (1011).to_bytes(2) + b"bad frame")]
-        if kind == CLOSE:
+        elif kind == CLOSE:
             return [*found, Frame(CLOSE, payload[:2] or (1000).to_bytes(2))]
-        if kind == PING:
+        elif kind == PING:
             found.append(Frame(PONG, payload))
     return found
 
@@ -55,6 +57,7 @@ BEFORE_AND_BEHIND = {
     "binary": frame(HEARTBEAT, BINARY, masked=False),
     "a ping": frame(b"", PING, masked=False),
     "a pong": frame(b"", PONG, masked=False),
+    "a continuation": frame(HEARTBEAT, CONTINUATION, masked=False),
     "a close": frame(b"\x03\xe8", CLOSE, masked=False),
     "a ping of 70,000 bytes": frame(b"x" * 70_000, PING),
     "a close with 1006": frame((1006).to_bytes(2), CLOSE),

@@ -1,0 +1,104 @@
+"""Tells people of listings: takes what has changed from Postgres, stores alerts, and then publishes them.
+
+Every API does this all the time, and each change is taken by one of them. An API that dies in a step leaves the changes
+to the others. One that dies after a step has stored the alerts, and gateways read them when they notice its death.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from api.realtime import Realtime
+from shared.events import topics
+from shared.events.alerts import alert_payload
+from shared.logs import log_of
+from shared.metrics import gauge
+from shared.postgres import Database, DatabaseUnavailable
+from shared.repositories.alerts import AlertRepository
+from shared.repositories.listing_search import ListingSearch
+from shared.repositories.matching import FilterOf, Matching
+from shared.repositories.saved_searches import SavedSearchRepository
+from shared.settings import Settings
+
+log = log_of(__name__)
+
+RENEWED_AT_ONCE = 20
+"""Searches whose words are made anew between two steps, after the vocabulary has changed."""
+PUBLISHED_AT_ONCE = 100
+"""Alerts that are read and published without a pause."""
+_PAUSE_SECONDS = 1.0
+"""After a failure, the next attempt waits this long."""
+
+
+class Telling(Collector):
+    """Each API has one, with a connection of its own, so that requests do not wait for it."""
+
+    def __init__(self, settings: Settings, realtime: Realtime, filter_of: FilterOf) -> None:
+        """`filter_of` returns what a stored search means; None if it means nothing any more."""
+        self._settings = settings
+        self._realtime = realtime
+        self._filter_of = filter_of
+        self._database = Database(replace(settings, database_pool_size=1))
+        search = ListingSearch(self._database, correction_seconds=settings.correction_seconds)
+        self._searches = SavedSearchRepository(self._database, search.query)
+        self._matching = Matching(self._database, filter_of)
+        self._alerts = AlertRepository(self._database)
+        self._task: asyncio.Task[None] | None = None
+        self.looked = asyncio.Event()
+        """Set after the first look for changes, also if it failed."""
+        self._waiting = 0
+        self._changes = 0
+        self._told = 0
+
+    def start(self) -> None:
+        """Begin to tell in the background."""
+        self._task = asyncio.create_task(self._run(), name="telling")
+
+    async def stop(self) -> None:
+        """Stop at once. Another process takes what is left, and gateways read what was stored and not published."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._database.close()
+
+    async def step(self) -> int:
+        """Tell of some changes. Returns their number. Raises DatabaseUnavailable."""
+        most = self._settings.max_told_changes
+        step = await self._matching.step(most)
+        for first in range(0, len(step.alert_ids), PUBLISHED_AT_ONCE):
+            for alert in await self._alerts.by_ids(step.alert_ids[first : first + PUBLISHED_AT_ONCE]):
+                self._realtime.broadcast([topics.alerts(alert.user_id)], alert.kind.value, alert_payload(alert.json))
+        self._changes += step.changes
+        self._told += len(step.alert_ids)
+        self._waiting = await self._matching.waiting() if step.changes == most else 0
+        return step.changes
+
+    async def renew_words(self) -> int:
+        """Make the words of some searches anew, if the vocabulary has changed. Returns their number."""
+        return await self._searches.renew_words(self._filter_of, RENEWED_AT_ONCE)
+
+    async def _run(self) -> None:
+        while True:
+            pause = self._settings.telling_seconds
+            try:
+                if await self.step() == self._settings.max_told_changes:
+                    continue
+                await self.renew_words()
+            except DatabaseUnavailable as error:
+                log.debug("nobody could be told of listings", reason=str(error))
+                pause = max(pause, _PAUSE_SECONDS)
+            except Exception:
+                log.exception("nobody could be told of listings")
+                pause = max(pause, _PAUSE_SECONDS)
+            self.looked.set()
+            await asyncio.sleep(pause)
+
+    def collect(self) -> Iterator[Metric]:
+        yield gauge("api_waiting_changes", "Changed listings that waited to be told at the last look", self._waiting)
+        yield CounterMetricFamily("api_told_changes", "Changed listings that were told", value=self._changes)
+        yield CounterMetricFamily("api_alerts", "Alerts stored", value=self._told)
