@@ -9,9 +9,10 @@ Words are joined and split by shared/domain/analysis.py, which stored text goes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, IntEnum, auto
+from typing import Any, TypeVar
 
 from shared.domain.analysis import (
     JOINED,
@@ -150,9 +151,10 @@ class _Any:
 
 
 _Node = _Word | _All | _Any
+_Made = TypeVar("_Made")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Asked:
     """A search for words. `known` has the words of the vocabulary that a spelling begins."""
 
@@ -164,6 +166,8 @@ class Asked:
     """Without the fillers, such as "the", if other terms remain."""
     known: Mapping[str, Sequence[KnownWord]] = field(default_factory=dict)
     corrections: Mapping[str, str] = field(default_factory=dict)
+    _made: dict[object, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
+    """What was made once, because several tiers need it: forms by term, and tsqueries."""
 
     @classmethod
     def of(cls, typed: str, names: CarNames) -> Asked:
@@ -262,10 +266,19 @@ class Asked:
         return [Tier(_rank(nearness), titled, before), Tier(_rank(nearness) + 1, anywhere, (*before, titled))]
 
     def _query(self, nearness: Nearness, place: Place) -> str:
-        return " & ".join(_written(_any(self._forms(term, nearness)), place) for term in self.required)
+        return self._once(
+            (nearness, place),
+            lambda: " & ".join(_written(_any(self._forms(term, nearness)), place) for term in self.required),
+        )
+
+    def _once(self, name: object, make: Callable[[], _Made]) -> _Made:
+        if name not in self._made:
+            self._made[name] = make()
+        made: _Made = self._made[name]
+        return made
 
     def _forms(self, term: Term, nearness: Nearness) -> list[_Node]:
-        forms = self._exact(term)
+        forms = list(self._once(("exact", term.first), lambda: self._exact(term)))
         if nearness >= Nearness.FORM:
             forms += self._other_forms(term)
         if nearness >= Nearness.UNFINISHED:

@@ -278,42 +278,54 @@ class _Finding:
     async def by_relevance(self, after: Position | None) -> Found:
         """Find tier after tier, the best first."""
         if after is None or after.key < FIRST_CORRECTED:
-            titled = await self._tiers([self.asked.titled()], after, self.limit)
-            found = [*titled, *await self._soon(self.asked.best(), after, self.limit - len(titled))]
-            if len(found) == self.limit:
-                return Found(found)
-            asked = await self.search.completed(self.asked)
-            found = await self._uncorrected(asked, after, self.limit, titled)
+            found, asked = await self._uncorrected(self.asked, after, self.limit)
             if len(found) == self.limit or self.filter.verbatim:
                 return Found(found)
             has_results, after = bool(found or after), None
         else:
             # The page before ended in a correction. What may correct depends on whether anything needed none.
-            asked, found = await self.search.completed(self.asked), []
-            has_results = bool(await self._uncorrected(asked, None, 1, None))
+            (some, asked), found = await self._uncorrected(self.asked, None, 1), []
+            has_results = bool(some)
         corrected = await self.search.corrected(asked, has_results=has_results)
         if corrected is None:
             return Found(found)
         more = await self._tiers(corrected.corrected_tiers(), after, self.limit - len(found))
         return Found([*found, *more], self._correction(corrected) if more else None, len(found))
 
-    async def _soon(self, tier: Tier, after: Position | None, limit: int) -> list[Position]:
-        """Find in a tier what a first walk finds, which fills most pages."""
-        if limit == 0 or (after is not None and after.key > tier.rank):
-            return []
-        return _of_tier(tier, await self.search._positions(self._tier(tier, after, limit).walk(FIRST_WALK)))
+    async def _uncorrected(self, asked: Asked, after: Position | None, limit: int) -> tuple[list[Position], Asked]:
+        """Find in all tiers without corrections. Also returns the search with completions, if it needed them."""
+        titled, best = asked.titled(), asked.best()
+        found = await self._tiers([titled], after, limit)
+        if len(found) == limit:
+            return found, asked
+        rank, ways = best.rank, self._tier(best, after, limit - len(found))
+        walked: list[Position] = []
+        if after is None or after.key <= rank:
+            # This fills most pages.
+            walked = await self.search._positions(ways.walk(FIRST_WALK))
+            if WORTHWHILE <= len(walked) < ways.limit:
+                walked, rank = await self.search._further_page(ways, len(walked)), rank + 1
+            if len(walked) == ways.limit:
+                return [*found, *_of_tier(best, walked)], asked
+        asked = await self.search.completed(asked)
+        if rank == best.rank:
+            # The best tier has few listings. If all tiers have few, they are looked up together.
+            ranked = await self._ranked(asked, after, limit)
+            if ranked is not None:
+                return ranked, asked
+            walked = []
+        found += _of_tier(best, walked)
+        rest = [tier for tier in asked.tiers() if tier.rank >= rank]
+        return [*found, *await self._tiers(rest, after, limit - len(found))], asked
 
-    async def _uncorrected(
-        self, asked: Asked, after: Position | None, limit: int, titled: list[Position] | None
-    ) -> list[Position]:
-        """Find in all tiers without corrections. `titled` is what the first of them has, if that is known."""
-        tiers = asked.tiers()
-        rows = await self.search._rows(self._ways(Sort.RELEVANCE, asked.matches(), after, limit).ranked(tiers, RANKED))
-        if rows[0][2] <= RANKED:
-            return _found(rows)
-        if titled is None:
-            return await self._tiers(tiers, after, limit)
-        return [*titled, *await self._tiers(tiers[1:], after, limit - len(titled))]
+    async def _ranked(self, asked: Asked, after: Position | None, limit: int) -> list[Position] | None:
+        """Find in all tiers without corrections with one statement; None if they have too many listings for it."""
+        everything = self._ways(Sort.NEWEST, asked.matches(), None, WORTHWHILE)
+        if len(await self.search._positions(everything.walk(FIRST_WALK))) == WORTHWHILE:
+            return None
+        ways = self._ways(Sort.RELEVANCE, asked.matches(), after, limit)
+        rows = await self.search._rows(ways.ranked(asked.tiers(), RANKED))
+        return _found(rows) if rows[0][2] <= RANKED else None
 
     async def _tiers(self, tiers: Sequence[Tier], after: Position | None, limit: int) -> list[Position]:
         """Find in these tiers, one after the other, until the page is full."""
