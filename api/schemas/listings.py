@@ -31,20 +31,39 @@ class HideBody:
     until: Annotated[datetime, Time] | None = None
 
 
+_RANGES = tuple(
+    (field.name, field.name.removesuffix("_min") + "_max")
+    for field in fields(ListingFilter)
+    if field.name.endswith("_min")
+)
+"""The filters that are the ends of a range."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListingsQuery(PageQuery, ListingFilter):
     sort: Annotated[
         Sort, "The order; listings without the value come last. With `q` the default is relevance, else newest."
     ] = left_out()
 
-    def __post_init__(self) -> None:
-        if self.sort is Sort.RELEVANCE and self.q is None:
-            raise ValidationError({"sort": ["Relevance needs words to search for: q."]})
-
     @property
     def order(self) -> Sort:
         """The order that was asked for, or the one that fits."""
         return self.sort or (Sort.NEWEST if self.q is None else Sort.RELEVANCE)
+
+    def __post_init__(self) -> None:
+        wrong = {
+            most: [f"Less than {least}."]
+            for least, most in _RANGES
+            if (low := getattr(self, least)) is not None and (high := getattr(self, most)) is not None and high < low
+        }
+        if self.near is None:
+            needed = ["Needs `near`."]
+            wrong |= {"within": needed} if self.within is not None else {}
+            wrong |= {"sort": needed} if self.sort is Sort.NEAREST else {}
+        if self.q is None and self.sort is Sort.RELEVANCE:
+            wrong |= {"sort": ["Needs `q`."]}
+        if wrong:
+            raise ValidationError(wrong)
 
     @property
     def filter(self) -> ListingFilter:
