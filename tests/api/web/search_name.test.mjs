@@ -14,7 +14,7 @@ test("a name has what the search asks", () => {
 
 test("a name says which fuels and the like will do, and how near the car has to be", () => {
   const query = { fuel: "diesel,plug_in_hybrid", body: "estate", near: "Berlin", within: "30km" };
-  assert.equal(searchName(query, [], 100), "diesel or plug in hybrid, estate, within 30km of Berlin");
+  assert.equal(searchName(query, [], 100), "Diesel or Plug-in hybrid, Estate, within 30km of Berlin");
   assert.equal(searchName({ near: "10115" }, [], 100), "near 10115");
 });
 
