@@ -315,6 +315,7 @@ async def test_an_alert_of_a_listing_that_may_no_longer_be_seen_is_neither_liste
     await told.api.call("DELETE", f"/api/listings/{trashed}", 204, who=admin)
     listed = await told.api.call("GET", "/api/alerts", 200, who=buyer)
     assert ([one["listing_id"] for one in listed["data"]], listed["unseen"]) == ([stays], 1)
+    assert [one["unseen"] for one in await told.api.every_page("/api/searches", who=buyer)] == [1]
     await told.api.call("PUT", f"/api/users/{seller.id}/block", 200, who=buyer)
     listed = await told.api.call("GET", "/api/alerts", 200, who=buyer)
     assert (listed["data"], listed["unseen"]) == ([], 0)

@@ -253,7 +253,7 @@ export class Browse extends View {
   #save() {
     if (!session.user) {
       const here = location.pathname + location.search;
-      return html`<a class="button small" href=${`/login?${new URLSearchParams({ next: here })}`}>Log in to save this search</a>`;
+      return html`<a class="button small" href=${`/login?${new URLSearchParams({ next: here })}`}>Save this search</a>`;
     }
     if (this.savedAs) return html`<a class="button small" href="/searches">Saved</a>`;
     return html`<button class="button small" @click=${() => this.#saveSearch()}>Save this search</button>`;
