@@ -106,8 +106,10 @@ class Settings:
     database_timeout_seconds: float = 5.0
     """A statement that takes longer is ended, and counts as if Postgres were away: the client is told to try again."""
 
+    analysis_seconds: float = 60.0
+    """How often one of the APIs looks for listings whose words another version has made, to make them anew."""
     vocabulary_seconds: float = 900.0
-    """How often one of the APIs collects the words that correct searches, from all listings on show."""
+    """How often one of the APIs collects the words that correct searches, and suggestions, from listings on show."""
     correction_seconds: float = 0.2
     """A search whose unknown words cannot be corrected within this time goes on without corrections."""
 

@@ -80,6 +80,8 @@ _MEDIA_TYPES = {
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _FOR_EVER = "public, max-age=31536000, immutable"
 _ASK_AGAIN = "no-cache"
+# Asked only when the person presses the button that says so.
+_PERMISSIONS = "geolocation=(self), camera=(), microphone=(), payment=(), usb=()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,11 @@ async def page(call: Call) -> web.Response:
     return web.Response(
         text=text,
         content_type="text/html",
-        headers={hdrs.CACHE_CONTROL: _ASK_AGAIN, "Content-Security-Policy": _policy(settings, request)},
+        headers={
+            hdrs.CACHE_CONTROL: _ASK_AGAIN,
+            "Content-Security-Policy": _policy(settings, request),
+            "Permissions-Policy": _PERMISSIONS,
+        },
     )
 
 
