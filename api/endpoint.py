@@ -14,6 +14,7 @@ from api.middlewares.requests import USER_ID
 from api.problems import Forbidden, Unauthorized
 from api.repeats import begin, key_of, repeated
 from api.services import Services
+from api.versions import tag
 from shared.access.actor import Actor
 from shared.access.admission import Refused
 from shared.access.policy import Action, may_ever, needs_login
@@ -41,6 +42,8 @@ class Route:
     body: type | None = None
     query: type | None = None
     status: int = 200
+    has_version: bool = False
+    """Whether answers have an ETag, and a change heeds If-Match (api/versions.py)."""
     is_repeatable: bool = False
     """Whether a request with an Idempotency-Key may be repeated (api/repeats.py)."""
 
@@ -87,7 +90,10 @@ def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaita
             raise
         if not call.input_checked:
             raise RuntimeError(f"the handler of {route.method} {route.path} called neither query() nor body()")
-        return response_of(answered, route.status)
+        response = response_of(answered, route.status)
+        if route.has_version:
+            tag(response)
+        return response
 
     assert needs_login(route.action) or route.action in ANONYMOUS or route.method in ("GET", "HEAD")
     return answer

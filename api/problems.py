@@ -190,6 +190,10 @@ class LastAdmin(Problem):
     status, slug, title = 409, "last-admin", "The last admin must stay"
 
 
+class ChangedMeanwhile(Problem):
+    status, slug, title = 412, "changed-meanwhile", "It has been changed since you read it"
+
+
 class TooLarge(Problem):
     status, slug, title = 413, "too-large", "The body is too large"
 

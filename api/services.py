@@ -160,9 +160,10 @@ class Services:
         )
 
     def within(self, transaction: Transaction) -> Services:
-        """Returns the services with the repositories of what requests make, in this transaction."""
+        """Returns the services with the repositories of what requests make and change, in this transaction."""
         return replace(
             self,
+            users=UserRepository(transaction),
             categories=CategoryRepository(transaction),
             listings=ListingRepository(transaction),
             replies=ReplyRepository(transaction),

@@ -45,6 +45,13 @@ _KEY = {
     "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
 }
 
+_VERSION = {
+    "in": "header",
+    "name": "If-Match",
+    "description": "The ETag of the version that the change is for: if there is another one now, nothing is changed.",
+    "schema": {"type": "string"},
+}
+
 _DESCRIPTION = """\
 Used cars: listings with pictures and replies, private messages, moderation.
 
@@ -91,6 +98,8 @@ def _operation(plugin: MarshmallowPlugin, route: Route, picture_bytes: int) -> d
         parameters += [_query_parameter(parameter) for parameter in described]
     if route.is_repeatable:
         parameters.append(_KEY)
+    if route.has_version and route.method == "PATCH":
+        parameters.append(_VERSION)
     operation: dict[str, Any] = {
         "operationId": f"{module}_{route.handler.__name__}",
         "tags": [module.replace("_", " ")],
@@ -205,6 +214,8 @@ def _problems(route: Route, about: Operation) -> list[type[Problem]]:
         found += [problems.TooSlow, problems.TooLarge, problems.WrongMediaType]
     if route.is_repeatable:
         found += [problems.BadRequest, problems.KeyInUse, problems.KeyReused]
+    if route.has_version and route.method == "PATCH":
+        found += [problems.BadRequest, problems.ChangedMeanwhile]
     if route.action is not Action.SERVICE_READ:
         found.append(problems.TooManyRequests)
     found += [problems.Invalid, problems.InternalError]

@@ -14,6 +14,8 @@ from api.problems import Forbidden, Invalid, NotFound, Unauthorized
 from api.repeats import once
 from api.schemas import answers
 from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, ListingsQuery
+from api.services import Services
+from api.versions import as_seen
 from shared.access.actor import Actor
 from shared.access.addresses import counted_as
 from shared.access.policy import Action, may
@@ -112,7 +114,8 @@ async def change(call: Call) -> Json[answers.Listing]:
     call.require(Action.LISTING_EDIT, owner_id=listing.seller_id)
     change = await call.body(ListingChangeBody)
     try:
-        await call.services.listings.change(listing.id, change, by=call.user.user_id)
+        async with as_seen(call, "listings", listing.id, lambda within: _as_shown(within, listing.id, call)) as within:
+            await within.listings.change(listing.id, change, by=call.user.user_id)
     except CategoryNotFound:
         raise Invalid(UNKNOWN_CATEGORY) from None
     return Json(await announce_and_read(call.services, listing.id, call.user))
@@ -151,6 +154,10 @@ def require_for_hidden(call: Call, filter: ListingFilter) -> None:
         if call.actor is None:
             raise Unauthorized
         raise Forbidden("Only moderators can search for hidden listings.")
+
+
+async def _as_shown(services: Services, listing_id: int, call: Call) -> Json[answers.Listing]:
+    return Json(await services.listings.read(listing_id, call.actor))
 
 
 async def _json(call: Call, listing_id: int, actor: Actor | None) -> str:

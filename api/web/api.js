@@ -10,7 +10,10 @@ export const api = {
   /** Like `post`, for what would be made twice by two requests: one press makes one. */
   make: (path, body) => once(contentOf(path, JSON.stringify(body)), (key) => request("POST", path, { body, key })),
   put: (path, body) => request("PUT", path, { body }),
-  patch: (path, body) => request("PATCH", path, { body }),
+  /** With a `tag`, the change is refused (412) if the thing has another version now. */
+  patch: (path, body, tag) => request("PATCH", path, { body, tag }),
+  /** Resolves with {value, tag}: the tag names this version. */
+  version: (path, { signal } = {}) => request("GET", path, { signal, as: "version" }),
   delete: (path, body) => request("DELETE", path, { body }),
   blob: (path, signal) => request("GET", path, { signal, as: "blob" }),
   upload,
@@ -21,12 +24,12 @@ export function address(path, query = {}) {
   return parameters.length ? `${path}?${new URLSearchParams(parameters)}` : path;
 }
 
-async function request(method, path, { body, signal, key, as = "json" }) {
+async function request(method, path, { body, signal, key, tag, as = "json" }) {
   const token = await session.freshToken();
-  let response = await send(method, path, { body, signal, key, token });
+  let response = await send(method, path, { body, signal, key, tag, token });
   if (response.status === 401 && token) {
     const newToken = await session.refresh(token);
-    response = await send(method, path, { body, signal, key, token: newToken });
+    response = await send(method, path, { body, signal, key, tag, token: newToken });
   }
   if (!response.ok) {
     const problem = await Problem.fromResponse(response);
@@ -34,6 +37,7 @@ async function request(method, path, { body, signal, key, as = "json" }) {
     throw problem;
   }
   if (response.status === 204) return null;
+  if (as === "version") return { value: await response.json(), tag: response.headers.get("ETag") };
   return as === "blob" ? response.blob() : response.json();
 }
 
@@ -42,8 +46,9 @@ function contentOf(path, content) {
   return `${session.user?.id} ${path} ${content}`;
 }
 
-async function send(method, path, { body, signal, key, token }) {
+async function send(method, path, { body, signal, key, tag, token }) {
   const headers = {};
+  if (tag) headers["If-Match"] = tag;
   if (key) headers["Idempotency-Key"] = `"${key}"`;
   if (token) headers.Authorization = `Bearer ${token}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
