@@ -3,6 +3,7 @@
 import { html } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
 import { forgetCategories } from "../categories.js";
+import { change } from "../changes.js";
 import { limits } from "../limits.js";
 import { Acts } from "../ui/acts.js";
 import { Dialog } from "../ui/dialog.js";
@@ -32,7 +33,7 @@ export class Categories extends View {
     request: "CategoryChangeBody",
     fields: (form, category) => fieldsOf(form, category),
     submit: async (values, category) => {
-      await api.patch(`/api/categories/${category.id}`, values);
+      await change(`/api/categories/${category.id}`, category, values, { name: "Name", visibility: "Who sees it" });
       this.#changed();
     },
   });

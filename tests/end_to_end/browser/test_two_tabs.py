@@ -63,3 +63,35 @@ async def test_a_field_that_both_changed_is_shown_with_both_values_to_choose(
     await saved(second)
     listing = await site.rest.call("GET", address, 200)
     assert (listing["title"], listing["price"]) == (title, price)
+
+
+async def test_a_category_that_was_renamed_elsewhere_is_not_renamed_unseen(site: Site, open_page: Open) -> None:
+    mona = await site.person("Mona", Role.MODERATOR)
+    category = await site.category("Wagons", mona)
+    page = await open_page("/moderation/categories", mona)
+    name = (await site.rest.call("GET", f"/api/categories/{category}", 200))["name"]
+    await page.get_by_role("button", name=f"Change {name}").click()
+    form = page.locator("dialog[open]")
+    await expect(form.get_by_label("Name")).to_have_value(name)
+    await site.rest.call("PATCH", f"/api/categories/{category}", 200, who=mona, body={"name": f"{name} theirs"})
+    await form.get_by_label("Name").fill(f"{name} mine")
+    await form.get_by_role("button", name="Save").click()
+    await expect(form.get_by_role("alert")).to_contain_text(f"{name} theirs")
+    await expect(form.get_by_label("Name")).to_have_value(f"{name} mine")
+    assert (await site.rest.call("GET", f"/api/categories/{category}", 200))["name"] == f"{name} theirs"
+    await form.get_by_role("button", name="Save").click()
+    await expect(form).to_have_count(0)
+    assert (await site.rest.call("GET", f"/api/categories/{category}", 200))["name"] == f"{name} mine"
+
+
+async def test_a_profile_that_was_changed_on_another_device_is_not_changed_unseen(site: Site, open_page: Open) -> None:
+    bob = await site.person("Bob")
+    page = await open_page("/account", bob)
+    await page.get_by_label("Name").fill("Bobby")
+    await site.rest.call("PATCH", "/api/me", 200, who=bob, body={"name": "Robert"})
+    await page.locator("#profile button").click()
+    await expect(page.locator("#profile [role=alert]")).to_contain_text("Robert")
+    assert (await site.rest.call("GET", "/api/me", 200, who=bob))["name"] == "Robert"
+    await page.locator("#profile button").click()
+    await expect(page.locator("#profile .done")).to_have_text("Saved.")
+    assert (await site.rest.call("GET", "/api/me", 200, who=bob))["name"] == "Bobby"
