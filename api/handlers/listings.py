@@ -39,7 +39,7 @@ async def find(call: Call) -> Json[Page[answers.Listing]]:
         assert front_page is not None
         return Json(front_page)
     viewer, search = Viewer.of(call.actor), call.services.listing_search
-    async with _place(call):
+    async with place_for_search(call):
         found = await search.find(filter, sort, viewer, after=after, limit=limit + 1)
     ids = [position.id for position in found[:limit]]
     distances: dict[int, int] = {}
@@ -59,7 +59,7 @@ async def facets(call: Call) -> answers.Facets:
     search has so many listings that not all of them were counted.
     """
     query = _asked(call)
-    async with _place(call):
+    async with place_for_search(call):
         return answers.facets(await call.services.listing_facets.count(query.filter, Viewer.of(call.actor)))
 
 
@@ -72,7 +72,7 @@ def _asked(call: Call) -> ListingsQuery:
     return query
 
 
-def _place(call: Call) -> AbstractAsyncContextManager[None]:
+def place_for_search(call: Call) -> AbstractAsyncContextManager[None]:
     """Count the search, and wait for a place for it."""
     call.services.rate_limits.search(call.request)
     address = counted_as(address_of(call.request, call.services.settings.trusted_proxies))

@@ -17,6 +17,7 @@ import msgspec
 from shared.access.actor import Actor
 from shared.access.policy import Action
 from shared.domain.declared import fields_of
+from shared.domain.ids import MAX_ID
 from shared.domain.listings import CategoryNotFound, ListingChange, ListingNotFound, NewListing
 from shared.domain.pictures import ADDRESS, THUMBNAIL_ADDRESS
 from shared.domain.times import rfc3339_or_none
@@ -56,18 +57,23 @@ MOST_SAME_VIN = 20
 
 
 def _for_some(user_id: str, sees_hidden: str) -> str:
-    """Returns the columns that `_presented` adds to a listing for some viewers; arguments are SQL for a `Viewer`."""
+    """Returns the columns that `_presented` adds to a listing for some viewers; arguments are SQL for a `Viewer`.
+
+    The last one is the number of people whose favourite it is, if the listing is the user's own; otherwise it is 1 if
+    it is a favourite of the user, else 0. One range of an index answers both, because each read pays for a look-up.
+    """
+    own = f"l.seller_id = {user_id}"
     # A car that somebody else offers too may be a fraud.
     return f"""l.seller_id, {IS_HIDDEN}, l.hidden_until, l.hidden_reason, l.vin,
         CASE WHEN {sees_hidden} AND l.vin IS NOT NULL THEN ARRAY(
             SELECT o.id FROM listings o WHERE o.vin = l.vin AND o.seller_id <> l.seller_id AND o.trashed_at IS NULL
             ORDER BY o.id DESC LIMIT {MOST_SAME_VIN}
         ) END,
-        EXISTS (SELECT FROM favourites f WHERE f.listing_id = l.id AND f.user_id = {user_id}),
-        CASE WHEN l.seller_id = {user_id} THEN (SELECT count(*) FROM favourites f WHERE f.listing_id = l.id) END"""
+        (SELECT count(*) FROM favourites f WHERE f.listing_id = l.id AND f.user_id
+         BETWEEN CASE WHEN {own} THEN 0 ELSE {user_id} END AND CASE WHEN {own} THEN {MAX_ID} ELSE {user_id} END)"""
 
 
-_COUNT = 9
+_COUNT = 8
 """The number of columns that `_presented` takes."""
 JOINED = "listings l JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id"
 
@@ -335,7 +341,7 @@ def _presented(row: Sequence[Any], viewer: Viewer, metres: int | None = None) ->
     Users learn its VIN, and whether it is one of their favourites; the seller learns how many people's it is instead,
     and moderators who else offers the car. Viewers who may know whether it is hidden learn that.
     """
-    json, seller_id, is_hidden, until, reason, vin, same_vin, is_favourite, favourite_count = row
+    json, seller_id, is_hidden, until, reason, vin, same_vin, favourites = row
     more: dict[str, Any] = {}
     if metres is not None:
         more["distance_m"] = metres
@@ -343,9 +349,9 @@ def _presented(row: Sequence[Any], viewer: Viewer, metres: int | None = None) ->
         if vin is not None:
             more["vin"] = vin
         if seller_id == viewer.user_id:
-            more["favourite_count"] = favourite_count
+            more["favourite_count"] = favourites
         else:
-            more["favourite"] = is_favourite
+            more["favourite"] = bool(favourites)
     if viewer.sees_hidden or seller_id == viewer.user_id:
         more["hidden"] = is_hidden
         if is_hidden:

@@ -151,10 +151,13 @@ async def test_ten_thousand_half_open_handshakes_keep_nobody_waiting_and_are_cut
                             if not line.has_ended:
                                 line.write(b"x")
                             await asyncio.sleep(0)
+                        for flood in floods:
+                            await flood.send(b"x")
+                            await asyncio.sleep(0)
                         await asyncio.sleep(DRIP_SECONDS)
 
                 for flood in floods:
-                    await flood.send(frame(b"x" * 1000)[:2])
+                    await flood.send(frame(b"x" * 60_000)[:4])
                 await asyncio.gather(*(open_one(number) for number in range(HALF_HEADS)))
                 dripping = asyncio.create_task(drip())
                 await happens(lambda: all(line.has_ended for line in lines), head_seconds + 10.0)
