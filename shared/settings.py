@@ -123,6 +123,8 @@ class Settings:
     """An alert that its person has seen is removed this many days after it was told."""
     unseen_alert_days: int = 180
     """An alert that its person has not seen is removed this many days after it was told."""
+    max_alerts_per_user: int = 5000
+    """Alerts of one person that are kept; past it the oldest are removed."""
     alert_cleaning_seconds: float = 3600.0
     """How often one of the APIs removes old alerts."""
 
