@@ -349,7 +349,7 @@ class TrashedListing(Listing):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedSearch:
-    """`query` has the parameters of `GET /api/listings` as text. `unseen` counts new alerts, up to 1,000."""
+    """`query` has the parameters of `GET /api/listings` as text. `unseen` counts new alerts, up to 100."""
 
     id: Id
     name: str

@@ -315,6 +315,7 @@ async def test_an_alert_of_a_listing_that_may_no_longer_be_seen_is_neither_liste
     await told.api.call("DELETE", f"/api/listings/{trashed}", 204, who=admin)
     listed = await told.api.call("GET", "/api/alerts", 200, who=buyer)
     assert ([one["listing_id"] for one in listed["data"]], listed["unseen"]) == ([stays], 1)
+    assert [one["unseen"] for one in await told.api.every_page("/api/searches", who=buyer)] == [1]
     await told.api.call("PUT", f"/api/users/{seller.id}/block", 200, who=buyer)
     listed = await told.api.call("GET", "/api/alerts", 200, who=buyer)
     assert (listed["data"], listed["unseen"]) == ([], 0)
@@ -339,6 +340,24 @@ async def test_old_alerts_are_removed_and_not_told_again(told: Told, rows: Rows,
     assert left == [ids[1], ids[3]]
     await change(told.api, seller, listings[0], price=9000, content="Newly washed.")
     assert await told.news(buyer) == []
+
+
+async def test_of_very_many_alerts_only_the_latest_are_kept(
+    make_api: MakeApi, hub: MemoryHub, settings: Settings, rows: Rows
+) -> None:
+    told = await told_by(make_api, hub, settings, max_alerts_per_user=3)
+    buyer, other, seller = [await told.api.register() for _ in range(3)]
+    await save(told.api, buyer)
+    for number in range(5):
+        await offer(told.api, rows, seller)
+        if number == 2:
+            await save(told.api, other)
+        await told.tell()
+    ids = [[one["id"] for one in await told.api.every_page("/api/alerts", who=who)] for who in (buyer, other)]
+    await told.services.chores.do()
+    left = [[one["id"] for one in await told.api.every_page("/api/alerts", who=who)] for who in (buyer, other)]
+    assert [len(one) for one in ids] == [5, 3]
+    assert left == [ids[0][:3], ids[1]]
 
 
 async def test_metrics_say_how_many_changes_wait_and_were_told(

@@ -28,7 +28,7 @@ const SORTS = [
   ["-year", "Newest model year"],
 ];
 const NEAREST = ["distance", "Nearest first"];
-const DISTANCES = [10, 25, 50, 100, 250];
+const DISTANCES = [5, 25, 50, 75, 150, 300];
 const STATUSES = [
   ["", "For sale"],
   ["sold", "Sold"],
@@ -253,7 +253,7 @@ export class Browse extends View {
   #save() {
     if (!session.user) {
       const here = location.pathname + location.search;
-      return html`<a class="button small" href=${`/login?${new URLSearchParams({ next: here })}`}>Log in to save this search</a>`;
+      return html`<a class="button small" href=${`/login?${new URLSearchParams({ next: here })}`}>Save this search</a>`;
     }
     if (this.savedAs) return html`<a class="button small" href="/searches">Saved</a>`;
     return html`<button class="button small" @click=${() => this.#saveSearch()}>Save this search</button>`;
