@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 
-from api.answers import Json, Page
+from api.answers import Json
 from api.call import Call
 from api.front_page import FrontPage, listing_page, read_front_page_of
 from api.listing_changes import announce, announce_and_read, announce_removal
@@ -25,10 +25,10 @@ from shared.repositories.visibility import Viewer
 UNKNOWN_CATEGORY = {"category_id": ["No such category."]}
 
 
-async def find(call: Call) -> Json[Page[answers.Listing]]:
+async def find(call: Call) -> Json[answers.FoundListings]:
     """Find listings."""
     query = _asked(call)
-    limit, sort, filter = query.limit, query.sort, query.filter
+    limit, sort, filter = query.limit, query.order, query.filter
     after = _position(query.cursor, sort)
     if sort is Sort.NEWEST and filter.is_plain:
         asked = FrontPage(after.id if after else MAX_ID, limit)
@@ -41,15 +41,16 @@ async def find(call: Call) -> Json[Page[answers.Listing]]:
     viewer, search = Viewer.of(call.actor), call.services.listing_search
     async with place_for_search(call):
         found = await search.find(filter, sort, viewer, after=after, limit=limit + 1)
-    ids = [position.id for position in found[:limit]]
+    positions = found.positions
+    ids = [position.id for position in positions[:limit]]
     distances: dict[int, int] = {}
     if sort is Sort.NEAREST:
-        distances = {position.id: position.key for position in found}
+        distances = {position.id: position.key for position in positions}
     elif filter.near is not None and ids:
         distances = await search.distances(ids, filter.near)
     shown = await call.services.listings.read_many(ids, call.actor, metres=distances)
-    last = found[limit - 1] if len(found) > limit else None
-    return Json(listing_page(shown, sort, last))
+    last = positions[limit - 1] if len(positions) > limit else None
+    return Json(listing_page(shown, sort, last, found.correction_of(limit)))
 
 
 async def facets(call: Call) -> answers.Facets:

@@ -19,6 +19,7 @@ import { Form, input, select } from "../ui/form.js";
 import { PagedList } from "../ui/list.js";
 import { View } from "../view.js";
 
+const BEST = ["relevance", "Best match"];
 const SORTS = [
   ["newest", "Newest first"],
   ["price", "Price: low to high"],
@@ -41,7 +42,7 @@ const FILTERS = [
 ];
 /** Filters that only an address can have. */
 const OTHER_FILTERS = ["power_kw_max", "engine_cc_min", "engine_cc_max", "vin"];
-const PARAMETERS = [...FILTERS, ...OTHER_FILTERS, "q", "seller_id", "sort"];
+const PARAMETERS = [...FILTERS, ...OTHER_FILTERS, "q", "verbatim", "seller_id", "sort"];
 
 export class Browse extends View {
   title = "Used cars";
@@ -93,7 +94,7 @@ export class Browse extends View {
           <h1>${this.#heading()}</h1>
           ${this.#save()} ${this.#sort()}
         </header>
-        ${this.saving.template()}
+        ${this.saving.template()} ${this.#correction()}
         <ul class="cards" aria-busy=${String(this.listings.isLoading)}>
           ${repeat(
             this.listings.items,
@@ -127,8 +128,19 @@ export class Browse extends View {
   }
 
   #count() {
-    const { items, hasMore } = this.listings;
-    return hasMore ? `${items.length} cars and more` : `${items.length === 1 ? "1 car" : `${items.length} cars`}`;
+    const { items, hasMore, corrected } = this.listings;
+    const cars = hasMore ? `${items.length} cars and more` : `${items.length === 1 ? "1 car" : `${items.length} cars`}`;
+    return corrected ? `Showing results for ${corrected.to}: ${cars}` : cars;
+  }
+
+  #correction() {
+    const { corrected } = this.listings;
+    if (!corrected) return nothing;
+    const address = (query) => `/?${new URLSearchParams({ ...this.asked, ...query })}`;
+    return html`<p class="corrected">
+      Showing results for <a href=${address({ q: corrected.to })}><bdi>${corrected.to}</bdi></a>. Search instead for
+      <a href=${address({ q: corrected.from, verbatim: "true" })}><bdi>${corrected.from}</bdi></a>.
+    </p>`;
   }
 
   #filterForm() {
@@ -255,16 +267,18 @@ export class Browse extends View {
   }
 
   #sort() {
+    const sorts = this.asked.q ? [BEST, ...SORTS] : SORTS;
+    const [[usual]] = sorts;
     const change = (event) => {
       const sort = event.currentTarget.value;
-      this.#go({ ...this.#without(["sort"]), ...(sort === "newest" ? {} : { sort }) });
+      this.#go({ ...this.#without(["sort"]), ...(sort === usual ? {} : { sort }) });
     };
     return html`<label class="sort"
       ><span>Sort</span>
       <select name="sort" @change=${change}>
-        ${[...SORTS, ...(this.asked.near ? [NEAREST] : [])].map(
+        ${[...sorts, ...(this.asked.near ? [NEAREST] : [])].map(
           ([value, words]) =>
-            html`<option value=${value} ?selected=${value === (this.asked.sort ?? "newest")}>${words}</option>`,
+            html`<option value=${value} ?selected=${value === (this.asked.sort ?? usual)}>${words}</option>`,
         )}
       </select>
     </label>`;

@@ -11,6 +11,7 @@ import pytest
 from tests.end_to_end.faults.conftest import World
 from tests.support.client import Person, Rest, Socket
 from tests.support.database import query
+from tests.support.listings import analysed
 from tests.support.waiting import until
 
 KILLS = 12
@@ -19,8 +20,10 @@ LISTINGS_A_KILL = 4
 
 def offer(world: World, seller: Person, title: str) -> int:
     """Insert a listing as a request would, while no API may be there to ask."""
-    sql = "INSERT INTO listings (seller_id, category_id, title, content) VALUES (%s, 1, %s, 'It drives.') RETURNING id"
-    [[listing_id]] = query(world.settings.database_url, sql, seller.id, title)
+    given = analysed(title=title, content="It drives.")
+    sql = f"""INSERT INTO listings (seller_id, category_id, {", ".join(given)}) VALUES (%s, 1{", %s" * len(given)})
+              RETURNING id"""
+    [[listing_id]] = query(world.settings.database_url, sql, seller.id, *given.values())
     return int(listing_id)
 
 
