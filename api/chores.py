@@ -40,16 +40,17 @@ class Chores:
     def __init__(self, settings: Settings) -> None:
         self._database = Database(replace(settings, database_pool_size=1, database_timeout_seconds=_TIMEOUT_SECONDS))
         self._repository = ChoreRepository(self._database)
-        seen, unseen = settings.seen_alert_days, settings.unseen_alert_days
+        old_alerts = partial(
+            remove_old_alerts,
+            seen_days=settings.seen_alert_days,
+            unseen_days=settings.unseen_alert_days,
+            most=settings.max_alerts_per_user,
+        )
         self._chores = (
             Chore("analysis", settings.analysis_seconds, reanalyse_some),
             Chore("vocabulary", settings.vocabulary_seconds, rebuild_vocabulary),
             Chore("suggestions", settings.vocabulary_seconds, collect_suggestions),
-            Chore(
-                "alerts",
-                settings.alert_cleaning_seconds,
-                partial(remove_old_alerts, seen_days=seen, unseen_days=unseen),
-            ),
+            Chore("alerts", settings.alert_cleaning_seconds, old_alerts),
             Chore(
                 "repeatable requests",
                 settings.repeatable_cleaning_seconds,

@@ -37,9 +37,8 @@ class CommandFailed(Exception):
 async def schema(settings: Settings, _: argparse.Namespace) -> None:
     """Apply schema.sql and grants.sql, and bring earlier listings to their places. Raises SchemaRefused."""
     is_new = await apply_schema(settings)
-    if is_new:
-        async with _database(replace(settings, database_timeout_seconds=SEED_TIMEOUT_SECONDS)) as database:
-            await place_listings(database)
+    async with _database(replace(settings, database_timeout_seconds=SEED_TIMEOUT_SECONDS)) as database:
+        await place_listings(database)
     print("schema applied" if is_new else "schema is up to date")
 
 

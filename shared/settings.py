@@ -113,7 +113,7 @@ class Settings:
     correction_seconds: float = 0.2
     """A search whose unknown words cannot be corrected within this time goes on without corrections."""
 
-    facets_seconds: float = 0.06
+    facets_seconds: float = 0.04
     """A search whose listings cannot be counted for each make, fuel and so on within this time is counted in part."""
     telling_seconds: float = 0.25
     """How often an API looks for changed listings of which somebody has to be told, after it has found none."""
@@ -123,6 +123,8 @@ class Settings:
     """An alert that its person has seen is removed this many days after it was told."""
     unseen_alert_days: int = 180
     """An alert that its person has not seen is removed this many days after it was told."""
+    max_alerts_per_user: int = 5000
+    """Alerts of one person that are kept; past it the oldest are removed."""
     alert_cleaning_seconds: float = 3600.0
     """How often one of the APIs removes old alerts."""
 

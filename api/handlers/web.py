@@ -30,6 +30,7 @@ from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
 from api.schemas.saved_searches import SearchBody
 from api.schemas.users import BanBody, UsersQuery
+from shared.domain.alerts import MAX_COUNTED_OF_A_SEARCH
 from shared.domain.pictures import MAX_PICTURES
 from shared.settings import Settings
 
@@ -146,6 +147,7 @@ def _limits(picture_bytes: int, erase_after_days: int) -> str:
         "pictures": MAX_PICTURES,
         "picture_bytes": picture_bytes,
         "page_items": MAX_LIMIT,
+        "counted_of_a_search": MAX_COUNTED_OF_A_SEARCH,
         "erase_after_days": erase_after_days,
     }
     return msgspec.json.encode(limits).decode()

@@ -27,7 +27,7 @@ from shared.domain.users import NoLongerAllowed
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import acting
 from shared.repositories.audit import RECORD, details_json
-from shared.repositories.places import PLACE_TYPES, known_place, place_parameters
+from shared.repositories.places import PlaceRepository
 from shared.repositories.visibility import FOR_ANYONE, IS_HIDDEN, TYPES, Viewer, visible_to
 
 _NO_DISTANCES: Mapping[int, int] = MappingProxyType({})
@@ -101,28 +101,21 @@ _READ_MANY = Statement(
         WHERE {_VISIBLE} ORDER BY asked.position""",
     ("bigint[]", *TYPES),
 )
-_PLACE = [f"${number}" for number in range(len(_FIELDS) + 2, len(_FIELDS) + 2 + len(PLACE_TYPES))]
-_VECTOR = f"${len(_FIELDS) + 2 + len(PLACE_TYPES)}"
+_VECTOR = f"${len(_FIELDS) + 3}"
 # The lock prevents the category from being deleted until the listing is in it.
 _CREATE = Statement(
     "listing_create",
     f"""WITH actor AS MATERIALIZED ({acting("$1", Action.LISTING_CREATE)}), category AS MATERIALIZED (
             SELECT id FROM categories
             WHERE id = ${_FIELDS.index("category_id") + 2} AND deleted_at IS NULL FOR SHARE
-        ), {known_place(*_PLACE)}, made AS (
+        ), made AS (
             INSERT INTO listings (seller_id, {", ".join(_FIELDS)}, place_id, search, analysis)
-            SELECT $1, {", ".join(f"${number}" for number in range(2, len(_FIELDS) + 2))}, {_PLACE[0]}, {_VECTOR},
-                {VERSION}
+            SELECT $1, {", ".join(f"${number}" for number in range(2, len(_FIELDS) + 3))}, {_VECTOR}, {VERSION}
             FROM actor, category RETURNING id
         )
         SELECT (SELECT id FROM made), EXISTS (SELECT FROM actor)""",
     # A bigint parameter can also be assigned to an integer column.
-    (
-        "bigint",
-        *("bigint" if field.kind is int else "text" for field in fields_of(NewListing)),
-        *PLACE_TYPES,
-        "tsvector",
-    ),
+    ("bigint", *("bigint" if field.kind is int else "text" for field in fields_of(NewListing)), "integer", "tsvector"),
 )
 _TEXTS = Statement(
     "listing_texts",
@@ -174,26 +167,23 @@ _SHOW = Statement(
 
 
 # clock_timestamp() is the time of the change. now() would be earlier if the row was locked, and times could go back.
-def _change_statement(names: Sequence[str], *, checks_category: bool, moves: bool) -> Statement:
+def _change_statement(names: Sequence[str], *, checks_category: bool) -> Statement:
     """Returns a statement that sets these fields. Its row says whether the category exists and the listing was changed.
 
     Its last column says whether the actor may not change the listing. If a field is searched, the listing is only
     changed if nobody has changed it since its texts were read.
 
-    Parameters: the actor, the category (with `checks_category`), the place (with `moves`), the new values, the id of
-    the place (with `moves`), the tsvector (of a searched field), the listing, when it was last changed (likewise), the
-    actor, the details of the record, the actor, the listing. The lock prevents the category from being deleted until
-    the listing is in it.
+    Parameters: the actor, the category (with `checks_category`), the new values, the tsvector (of a searched field),
+    the listing, when it was last changed (likewise), the actor, the details of the record, the actor, the listing. The
+    lock prevents the category from being deleted until the listing is in it.
     """
     category = "SELECT FROM categories WHERE id = %s AND deleted_at IS NULL FOR SHARE" if checks_category else "SELECT"
-    place = f", {known_place('%s', '%s', '%s', '%s', '%s', '%s')}" if moves else ""
-    assignments = "".join(f"{name} = %s, " for name in (*names, *(["place_id"] if moves else [])))
+    assignments = "".join(f"{name} = %s, " for name in names)
     is_as_read = ""
     if is_searched(names):
         assignments += f"search = %s::tsvector, analysis = {VERSION}, "
         is_as_read = "AND updated_at = %s "
-    sql = f"""WITH actor AS MATERIALIZED ({acting("%s", Action.LISTING_EDIT)}), category AS ({category}){place},
-        changed AS (
+    sql = f"""WITH actor AS MATERIALIZED ({acting("%s", Action.LISTING_EDIT)}), category AS ({category}), changed AS (
             UPDATE listings SET {assignments}updated_at = clock_timestamp() FROM actor
             WHERE listings.id = %s {is_as_read}AND trashed_at IS NULL AND {_IS_ALLOWED}
                 AND EXISTS (SELECT FROM category)
@@ -243,6 +233,7 @@ class ListingRepository:
 
     def __init__(self, database: Database | Transaction) -> None:
         self._database = database
+        self._places = PlaceRepository(database)
 
     async def read_many_for_anyone(self, listing_ids: Sequence[int]) -> dict[int, str]:
         """Returns the listings as JSON, as visitors see them, by id. Listings that visitors may not see are absent."""
@@ -299,8 +290,8 @@ class ListingRepository:
     async def create(self, seller_id: int, new: NewListing) -> int:
         """Create a listing and return its id. Raises CategoryNotFound or NoLongerAllowed."""
         values = {name: getattr(new, name) for name in _FIELDS}
-        place = place_parameters(new.location)
-        row = await self._database.fetch_one(_CREATE, seller_id, *values.values(), *place, indexed(values))
+        place_id = await self._places.id_of(new.location)
+        row = await self._database.fetch_one(_CREATE, seller_id, *values.values(), place_id, indexed(values))
         listing_id, is_allowed = row or (None, False)
         if not is_allowed:
             raise NoLongerAllowed
@@ -331,15 +322,15 @@ class ListingRepository:
         self, listing_id: int, change: ListingChange, names: Sequence[str], vector: Any, as_read: Any, by: int
     ) -> bool:
         """Returns whether the listing is changed. If not, it is no longer as it was read."""
+        set_names = list(names)
         checked = [] if change.category_id is None else [change.category_id]
-        moves = "location" in change.values
-        place = place_parameters(change.values["location"]) if moves else ()
-        values = (change.values[name] for name in names)
-        parameters = [by, *checked, *place, *values, *place[:1], *vector, listing_id, *as_read]
+        values = [change.values[name] for name in names]
+        if "location" in change.values:
+            set_names.append("place_id")
+            values.append(await self._places.id_of(change.values["location"]))
+        parameters = [by, *checked, *values, *vector, listing_id, *as_read]
         parameters += [by, details_json({"fields": sorted(names)}), by, listing_id]
-        row = await self._database.fetch_one(
-            _change_statement(names, checks_category=bool(checked), moves=moves), *parameters
-        )
+        row = await self._database.fetch_one(_change_statement(set_names, checks_category=bool(checked)), *parameters)
         category_is_there, is_changed, is_refused = row or (False, False, False)
         if is_refused:
             raise NoLongerAllowed

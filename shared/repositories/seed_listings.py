@@ -10,7 +10,7 @@ from shared.domain.analysis import VERSION
 from shared.domain.indexed import INDEXED, indexed
 from shared.places import find_place
 from shared.postgres import Database, Statement
-from shared.repositories.places import add_place
+from shared.repositories.places import PlaceRepository
 from shared.repositories.suggestions import collect_suggestions
 from shared.repositories.vocabulary import rebuild_vocabulary
 
@@ -192,7 +192,7 @@ class ListingSeedRepository:
         known = (makes, models, bodies, *map(list, (_ELECTRIC, _COLOURS, _TRIMS, _WORDS, _PLACES)))
         places = [place for place in map(find_place, _PLACES) if place is not None]
         for place in places:
-            await add_place(self._database, place)
+            await PlaceRepository(self._database).add(place)
         place_ids = [place.id for place in places]
         [[last_before]] = await self._database.fetch(_LAST)
         await self._database.execute(_COLLECT)

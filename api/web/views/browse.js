@@ -28,7 +28,7 @@ const SORTS = [
   ["-year", "Newest model year"],
 ];
 const NEAREST = ["distance", "Nearest first"];
-const DISTANCES = [10, 25, 50, 100, 250];
+const DISTANCES = [5, 25, 50, 75, 150, 300];
 const STATUSES = [
   ["", "For sale"],
   ["sold", "Sold"],

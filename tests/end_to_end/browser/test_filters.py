@@ -66,7 +66,7 @@ async def test_a_place_is_asked_for_remembered_and_shown_on_the_cards(site: Site
     await page.get_by_role("button", name="Apply").click()
     await expect(page.get_by_label("Near", exact=True)).to_have_attribute("aria-invalid", "true")
     await page.get_by_label("Near", exact=True).fill("Austin")
-    await page.get_by_label("Within").select_option("100mi")
+    await page.get_by_label("Within").select_option("150mi")
     await page.get_by_role("button", name="Apply").click()
     await expect(page.locator(".card")).to_have_count(2)
     await page.get_by_label("Sort").select_option("distance")
@@ -77,7 +77,7 @@ async def test_a_place_is_asked_for_remembered_and_shown_on_the_cards(site: Site
     # The next search begins with this place, and another browser knows nothing of it.
     await page.goto("/")
     await expect(page.get_by_label("Near", exact=True)).to_have_value("Austin")
-    await expect(page.get_by_label("Within")).to_have_value("100mi")
+    await expect(page.get_by_label("Within")).to_have_value("150mi")
     assert "near" not in page.url
     stranger = await open_page("/")
     await expect(stranger.get_by_label("Near", exact=True)).to_have_value("")
