@@ -3,6 +3,7 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
+import { draftOf, keepDraft } from "../drafts.js";
 import { FACTS, shownAs } from "../facts.js";
 import { count, date, dateTime, nameOf, price, since } from "../format.js";
 import { limits } from "../limits.js";
@@ -39,11 +40,13 @@ export class Listing extends View {
   done = "";
   /** Counts requests and live updates, so that a late answer to an earlier request is recognized and dropped. */
   #turn = 0;
+  #hasDraft = false;
 
   replyForm = new Form(this, "reply", "ReplyBody", async (values, element) => {
     const reply = await api.make(`/api/listings/${this.params.id}/replies`, values);
     this.#addReply(reply);
     element.reset();
+    keepDraft(this.#draft, "");
     return "Your reply is posted.";
   });
   reporting = new Dialog(this, "report", {
@@ -89,6 +92,19 @@ export class Listing extends View {
   stop() {
     super.stop();
     this.live.stop();
+  }
+
+  get #draft() {
+    return `reply to ${this.params.id}`;
+  }
+
+  /** The field may be the one of the listing before, with its text. */
+  afterDraw() {
+    const field = document.querySelector("#reply textarea");
+    if (!field || this.#hasDraft) return;
+    this.#hasDraft = true;
+    field.value = draftOf(this.#draft);
+    field.addEventListener("input", () => this.isLeft || keepDraft(this.#draft, field.value));
   }
 
   async #read() {

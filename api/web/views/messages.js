@@ -3,6 +3,7 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
+import { draftOf, keepDraft } from "../drafts.js";
 import { dateTime, messageTime, nameOf } from "../format.js";
 import { Problem } from "../problem.js";
 import { connection } from "../realtime/connection.js";
@@ -20,6 +21,7 @@ export class Messages extends View {
   other = null;
   listing = null;
   done = "";
+  #hasDraft = false;
   #followsEnd = true;
   #height = 0;
   #top = 0;
@@ -203,6 +205,7 @@ export class Messages extends View {
       const text = field.value;
       if (!text.trim()) return;
       field.value = "";
+      keepDraft(this.#draft, "");
       this.#followsEnd = true;
       inbox.send(this.userId, text, this.listing?.id ?? null);
       this.listing = null;
@@ -210,8 +213,8 @@ export class Messages extends View {
     };
     const keys = (event) => {
       // Enter sends, Shift+Enter begins a new line. While a word is being composed, as in Japanese, Enter ends the
-      // word.
-      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      // word; Safari says so by the code 229 alone.
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
       event.preventDefault();
       event.currentTarget.form.requestSubmit();
     };
@@ -226,7 +229,10 @@ export class Messages extends View {
           rows="1"
           aria-label=${`Message to ${name}`}
           placeholder="Write a message"
-          @input=${() => inbox.typing(this.userId)}
+          @input=${(event) => {
+            keepDraft(this.#draft, event.currentTarget.value);
+            inbox.typing(this.userId);
+          }}
           @keydown=${keys}
         ></textarea>
         <button class="button primary send" aria-label="Send">${sendIcon}</button>
@@ -238,6 +244,7 @@ export class Messages extends View {
   #edit(one) {
     const field = document.querySelector(".composer textarea");
     field.value = [one.message, field.value].filter(Boolean).join("\n");
+    keepDraft(this.#draft, field.value);
     inbox.outbox.discard(one);
     field.focus();
   }
@@ -253,7 +260,20 @@ export class Messages extends View {
     this.#top = log?.scrollTop ?? 0;
   }
 
+  get #draft() {
+    return `message to ${this.userId}`;
+  }
+
+  /** The field may be the one of the conversation before, with its text. */
+  #showDraft() {
+    const field = document.querySelector(".composer textarea");
+    if (!field || this.#hasDraft) return;
+    this.#hasDraft = true;
+    field.value = draftOf(this.#draft);
+  }
+
   afterDraw() {
+    this.#showDraft();
     const log = document.getElementById("log");
     if (!log) return;
     if (this.#isPrepending) log.scrollTop = this.#top + log.scrollHeight - this.#height;

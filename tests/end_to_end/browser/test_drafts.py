@@ -1,0 +1,74 @@
+"""What was typed and not sent is there again, for its author only."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import expect
+
+from shared.domain.users import Role
+from tests.end_to_end.browser.conftest import Open, Site
+from tests.support.client import PASSWORD
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+
+async def test_each_conversation_keeps_its_own_draft_until_it_is_sent(site: Site, open_page: Open) -> None:
+    ann, bob, cat = [await site.person(name) for name in ("Ann", "Bob", "Cat")]
+    for other in (bob, cat):
+        await site.rest.call("POST", "/api/messages", 201, who=other, body={"to": ann.id, "message": "Hello"})
+    page = await open_page(f"/messages/{bob.id}", ann)
+    field = page.locator(".composer textarea")
+    await field.fill("For Bob")
+    await page.locator(f'[data-conversation="{cat.id}"]').click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Cat")
+    await expect(field).to_have_value("")
+    await field.fill("For Cat")
+    await page.go_back()
+    await expect(field).to_have_value("For Bob")
+    await page.reload()
+    await expect(field).to_have_value("For Bob")
+    await field.press("Enter")
+    await expect(page.locator(".message.mine").last).to_contain_text("For Bob")
+    await page.reload()
+    await expect(page.locator(".message.mine").last).to_contain_text("For Bob")
+    await expect(field).to_have_value("")
+    await page.goto(f"/messages/{cat.id}")
+    await expect(field).to_have_value("For Cat")
+
+
+async def test_a_reply_outlives_the_session_and_is_not_shown_to_another_person(site: Site, open_page: Open) -> None:
+    seller, bob, eve = await site.person("Ann", Role.MODERATOR), await site.person("Bob"), await site.person("Eve")
+    category = await site.category("Vans", seller)
+    first, second = [await site.listing(seller, category, f"Van {number}") for number in (1, 2)]
+    page = await open_page(f"/listings/{first}", bob)
+    field = page.locator("#reply textarea")
+    await field.fill("Is it rusty?")
+    await site.rest.call("POST", "/api/logout", 204, who=bob)
+    await page.reload()
+    for who, text in ((eve, ""), (bob, "Is it rusty?")):
+        await page.evaluate("localStorage.removeItem('daveslist.session')")
+        await page.goto(f"/login?next=/listings/{first}")
+        await page.get_by_label("E-mail address").fill(who.email)
+        await page.get_by_label("Password").fill(PASSWORD)
+        await page.locator("main form button.primary").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Van 1")
+        await expect(field).to_have_value(text)
+    await page.goto(f"/listings/{second}")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Van 2")
+    await expect(field).to_have_value("")
+    await page.goto(f"/listings/{first}")
+    await page.locator("#reply button").click()
+    await expect(page.locator("#reply .done")).to_have_text("Your reply is posted.")
+    await page.reload()
+    await expect(page.get_by_text("Is it rusty?")).to_be_visible()
+    await expect(field).to_have_value("")
+
+
+async def test_the_enter_that_ends_a_composition_in_safari_sends_nothing(site: Site, open_page: Open) -> None:
+    ann, bob = await site.person("Ann"), await site.person("Bob")
+    page = await open_page(f"/messages/{bob.id}", ann)
+    field = page.locator(".composer textarea")
+    await field.fill("にほん")
+    enter = "new KeyboardEvent('keydown', {key: 'Enter', keyCode: 229, bubbles: true, cancelable: true})"
+    assert await field.evaluate(f"field => field.dispatchEvent({enter})")
+    await expect(field).to_have_value("にほん")
