@@ -38,3 +38,49 @@ function read() {
   const oldest = Date.now() - KEPT_MS;
   return Object.fromEntries(Object.entries(drafts).filter(([, { at }]) => at > oldest));
 }
+
+const DATABASE = "daveslist.drafts";
+const STORE = "files";
+
+/** Resolves with the files of this name that were chosen and not uploaded, of the user who is logged in. */
+export async function filesOf(name) {
+  if (!session.user) return [];
+  try {
+    return (await transaction("readonly", (store) => store.get(nameOf(name)))) ?? [];
+  } catch {
+    // Some browsers have no storage in private windows.
+    return [];
+  }
+}
+
+/** Stores files that were chosen; none remove the draft. */
+export async function keepFiles(name, files) {
+  if (!session.user) return;
+  const key = nameOf(name);
+  try {
+    await transaction("readwrite", (store) => (files.length ? store.put(files, key) : store.delete(key)));
+  } catch {
+    // Without storage, or without room in it, they last as long as the page.
+  }
+}
+
+function transaction(mode, work) {
+  return new Promise((resolve, reject) => {
+    const opening = indexedDB.open(DATABASE, 1);
+    opening.onupgradeneeded = () => opening.result.createObjectStore(STORE);
+    opening.onerror = () => reject(opening.error);
+    opening.onsuccess = () => {
+      const database = opening.result;
+      const doing = database.transaction(STORE, mode);
+      const request = work(doing.objectStore(STORE));
+      doing.oncomplete = () => {
+        database.close();
+        resolve(request.result);
+      };
+      doing.onabort = () => {
+        database.close();
+        reject(doing.error);
+      };
+    };
+  });
+}

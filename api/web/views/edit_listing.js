@@ -5,6 +5,7 @@ import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { categories } from "../categories.js";
 import { FACTS, wordsFor } from "../facts.js";
+import { filesOf, keepFiles } from "../drafts.js";
 import { megabytes } from "../format.js";
 import { limits } from "../limits.js";
 import { Problem } from "../problem.js";
@@ -12,6 +13,7 @@ import { navigate } from "../navigation.js";
 import { session } from "../session.js";
 import { announce } from "../ui/announcer.js";
 import { Form, formOf, input, select, textarea } from "../ui/form.js";
+import { FormDraft } from "../ui/form_draft.js";
 import { picture } from "../ui/picture.js";
 import { View } from "../view.js";
 
@@ -56,8 +58,40 @@ export class EditListing extends View {
   vin = null;
   form = new Form(this, "listing", "ListingBody", (values) => this.#save(values));
 
+  #draft = new FormDraft(this.#draftName);
+  #onUnload = (event) => {
+    // What is typed is kept; an upload that is under way would have to begin again.
+    if (this.uploads.some((one) => one.isUnderWay)) event.preventDefault();
+  };
+
+  get #draftName() {
+    return this.params.id ? `listing ${this.params.id}` : "new listing";
+  }
+
   start() {
-    if (this.params.id) this.load(async () => this.#read());
+    window.addEventListener("beforeunload", this.#onUnload);
+    this.load(async () => {
+      if (this.params.id) await this.#read();
+      const files = await filesOf(this.#draftName);
+      this.uploads.unshift(...files.map((file) => ({ file, progress: 0, problem: null })));
+      if (this.listing) this.#uploadAll();
+    });
+  }
+
+  stop() {
+    super.stop();
+    window.removeEventListener("beforeunload", this.#onUnload);
+  }
+
+  afterDraw() {
+    if (!this.isLeft) this.#draft.fill(document.getElementById(this.form.id), this.signal);
+  }
+
+  #keepFiles() {
+    return keepFiles(
+      this.#draftName,
+      this.uploads.map(({ file }) => file),
+    );
   }
 
   async #read() {
@@ -75,13 +109,16 @@ export class EditListing extends View {
     if (body.vin) body.vin = body.vin.replaceAll(/\s/g, "");
     if (!this.listing) {
       const made = await api.make("/api/listings", body);
+      this.#draft.forget();
+      await keepFiles(this.#draftName, []);
       if (!this.uploads.length) return navigate(`/listings/${made.id}`, { notice: "Your listing is online." });
       this.listing = made;
+      this.params.id = made.id;
+      await this.#keepFiles();
       await this.#uploadAll();
       const failed = this.uploads.filter((one) => one.problem);
       if (!failed.length) return navigate(`/listings/${made.id}`, { notice: "Your listing is online." });
       history.replaceState({}, "", `/listings/${made.id}/edit`);
-      this.params.id = made.id;
       return "Your listing is online, but not all of its pictures.";
     }
     // Fields that were emptied are removed.
@@ -109,6 +146,7 @@ export class EditListing extends View {
       this.conflict = { names, mine: Object.fromEntries(changed) };
       return "";
     }
+    this.#draft.forget();
     return navigate(`/listings/${this.listing.id}`, { notice: "Saved." });
   }
 
@@ -305,12 +343,14 @@ export class EditListing extends View {
     element.value = "";
     if (files.length > room) announce(`There is room for ${room} more pictures.`);
     this.uploads.push(...files.slice(0, room).map((file) => ({ file, progress: 0, problem: null })));
+    this.#keepFiles();
     this.update();
     if (this.listing) this.#uploadAll();
   }
 
   #drop(one) {
     this.uploads = this.uploads.filter((other) => other !== one);
+    this.#keepFiles();
     this.update();
   }
 
@@ -326,6 +366,7 @@ export class EditListing extends View {
         this.listing.pictures = [...this.listing.pictures, stored];
         announce(`${one.file.name} is uploaded.`);
         this.uploads = this.uploads.filter((other) => other !== one);
+        this.#keepFiles();
       } catch (error) {
         one.problem = Problem.of(error);
         one.isUnderWay = false;

@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import expect
 
 from shared.domain.users import Role
-from tests.end_to_end.browser.conftest import Open, Site
+from tests.end_to_end.browser.conftest import Open, Site, jpeg
 from tests.support.client import PASSWORD
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -72,3 +72,53 @@ async def test_the_enter_that_ends_a_composition_in_safari_sends_nothing(site: S
     enter = "new KeyboardEvent('keydown', {key: 'Enter', keyCode: 229, bubbles: true, cancelable: true})"
     assert await field.evaluate(f"field => field.dispatchEvent({enter})")
     await expect(field).to_have_value("にほん")
+
+
+async def test_the_form_of_a_new_listing_is_there_again_with_its_pictures(site: Site, open_page: Open) -> None:
+    category = await site.category("Coupes", await site.person("Mona", Role.MODERATOR))
+    ann = await site.person("Ann")
+    page = await open_page("/listings/new", ann)
+    await page.get_by_label("Title").fill("2015 Honda Civic")
+    await page.get_by_label("Category").select_option(str(category))
+    await page.get_by_label("Price").fill("9500")
+    await page.get_by_label("Description").fill("One owner.\nTwo keys.")
+    await page.get_by_label("Add pictures").set_input_files([jpeg("red"), jpeg("green")])
+    await expect(page.locator(".upload")).to_have_count(2)
+    await page.get_by_role("button", name="Leave it out").first.click()
+    await expect(page.locator(".upload")).to_have_count(1)
+    # As after a crash: another page of the same browser.
+    page = await page.context.new_page()
+    for again in ("open", "reload", "back"):
+        if again == "back":
+            await page.goto("/")
+            await page.go_back()
+        else:
+            await (page.goto("/listings/new") if again == "open" else page.reload())
+        await expect(page.get_by_label("Title")).to_have_value("2015 Honda Civic")
+        await expect(page.get_by_label("Category")).to_have_value(str(category))
+        await expect(page.get_by_label("Price")).to_have_value("9500")
+        await expect(page.get_by_label("Description")).to_have_value("One owner.\nTwo keys.")
+        await expect(page.locator(".upload")).to_have_count(1)
+    await page.get_by_role("button", name="Put it online").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("2015 Honda Civic")
+    await expect(page.locator(".gallery-main img")).to_have_count(1)
+    await page.goto("/listings/new")
+    await expect(page.get_by_label("Title")).to_have_value("")
+    await expect(page.locator(".upload")).to_have_count(0)
+
+
+async def test_the_draft_of_a_change_does_not_undo_what_was_changed_meanwhile(site: Site, open_page: Open) -> None:
+    ann = await site.person("Ann", Role.MODERATOR)
+    listing = await site.listing(ann, await site.category("Vans", ann), "A van", price=9000)
+    page = await open_page(f"/listings/{listing}/edit", ann)
+    await page.get_by_label("Title").fill("My van")
+    await page.get_by_label("Price").fill("7000")
+    await site.rest.call("PATCH", f"/api/listings/{listing}", 200, who=ann, body={"price": 8000})
+    await page.reload()
+    await expect(page.get_by_label("Title")).to_have_value("My van")
+    await expect(page.get_by_label("Price")).to_have_value("8000")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("Saved.")).to_be_visible()
+    await page.goto(f"/listings/{listing}/edit")
+    await expect(page.get_by_label("Title")).to_have_value("My van")
+    assert (await site.rest.call("GET", f"/api/listings/{listing}", 200))["price"] == 8000
