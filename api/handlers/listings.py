@@ -26,26 +26,30 @@ UNKNOWN_CATEGORY = {"category_id": ["No such category."]}
 
 async def find(call: Call) -> Json[Page[answers.Listing]]:
     """Find listings."""
-    query = call.query(ListingsQuery)
+    return Json(await found(call, call.query(ListingsQuery)))
+
+
+async def found(call: Call, query: ListingsQuery) -> bytes:
+    """Returns the page of listings, as JSON, that the query asks for."""
     limit, sort, filter = query.limit, query.sort, query.filter
     require_for_hidden(call, filter)
     after = _position(query.cursor, sort)
     if sort is Sort.NEWEST and filter.is_plain:
         asked = FrontPage(after.id if after else MAX_ID, limit)
         if call.actor is not None:
-            return Json(await read_front_page_of(call.services.listings, call.actor, asked))
+            return await read_front_page_of(call.services.listings, call.actor, asked)
         # All visitors see the same, so concurrent requests share one read.
         front_page = await call.services.front_pages.get(asked)
         assert front_page is not None
-        return Json(front_page)
+        return front_page
     call.services.rate_limits.search(call.request)
     viewer, search = Viewer.of(call.actor), call.services.listing_search
     address = counted_as(address_of(call.request, call.services.settings.trusted_proxies))
     async with call.services.search_places.place(address):
-        found = await search.find(filter, sort, viewer, after=after, limit=limit + 1)
-    shown = await call.services.listings.read_many([position.id for position in found[:limit]], call.actor)
-    last = found[limit - 1] if len(found) > limit else None
-    return Json(listing_page(shown, sort, last))
+        positions = await search.find(filter, sort, viewer, after=after, limit=limit + 1)
+    shown = await call.services.listings.read_many([position.id for position in positions[:limit]], call.actor)
+    last = positions[limit - 1] if len(positions) > limit else None
+    return listing_page(shown, sort, last)
 
 
 async def read(call: Call) -> Json[answers.Listing]:

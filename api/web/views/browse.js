@@ -3,6 +3,7 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { categories } from "../categories.js";
+import { nameOf } from "../format.js";
 import { navigate } from "../navigation.js";
 import { session } from "../session.js";
 import { announce } from "../ui/announcer.js";
@@ -33,17 +34,23 @@ export class Browse extends View {
   #isFirstDrawing = true;
 
   start(previous) {
-    const known = PARAMETERS.filter((name) => this.query.has(name)).map((name) => [name, this.query.get(name)]);
+    const known = PARAMETERS.filter((name) => this.query.get(name)?.trim()).map((name) => [name, this.query.get(name)]);
     this.asked = Object.fromEntries(known);
     if (this.asked.q) this.title = `Cars: ${this.asked.q}`;
-    this.listings = new PagedList(this, "/api/listings", { ...this.asked, limit: 24 });
+    this.listings = new PagedList(this, "/api/listings", { ...this.asked, limit: 24 }, this.query.get("cursor"));
     // The old results stay until the answer is here.
     if (previous) this.listings.items = previous.listings.items;
     this.listings.load().then(() => {
+      const [first] = this.listings.items;
+      if (first && this.asked.seller_id && !this.asked.q) this.title = `Cars of ${nameOf(first.seller)}`;
       this.filters.problem = this.listings.problem?.status === 422 ? this.listings.problem : null;
       if (previous && !this.isLeft && !this.listings.problem) announce(this.#count());
       this.update();
     });
+  }
+
+  get isPending() {
+    return this.listings.isPending;
   }
 
   template() {
@@ -82,6 +89,8 @@ export class Browse extends View {
 
   #heading() {
     if (this.asked.seller_id && Number(this.asked.seller_id) === session.user?.id) return "Your listings";
+    const [first] = this.listings.items;
+    if (this.asked.seller_id && first) return html`Cars of <bdi>${nameOf(first.seller)}</bdi>`;
     const category = categories().find((one) => String(one.id) === this.asked.category_id);
     return category?.name ?? "Used cars";
   }

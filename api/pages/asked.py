@@ -1,0 +1,90 @@
+"""The search in the address of the list of cars. Pure.
+
+Anybody can write such an address. What the page does not know in it, such as a campaign's parameters, changes nothing;
+what makes no sense is shown with its error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from marshmallow import ValidationError
+from multidict import MultiMapping
+
+from api.schemas.derived import load
+from api.schemas.listings import ListingsQuery
+
+PAGE_ITEMS = 24
+"""The cars on a page of the list, as api/web/views/browse.js asks for them."""
+SORTS = (
+    ("newest", "Newest first"),
+    ("price", "Price: low to high"),
+    ("-price", "Price: high to low"),
+    ("mileage", "Lowest mileage"),
+    ("-year", "Newest model year"),
+)
+STATUSES = (("", "For sale"), ("sold", "Sold"), ("any", "All"))
+TEXTS = (("make", "Make"), ("model", "Model"))
+NUMBERS = (
+    (("year_min", "Min year"), ("year_max", "Max year")),
+    (("price_min", "Min price"), ("price_max", "Max price")),
+    (("mileage_max", "Max mileage"),),
+)
+_FILTERS = (
+    *("category_id", "make", "model", "year_min", "year_max"),
+    *("price_min", "price_max", "mileage_max", "status"),
+)
+_KEPT = ("q", "seller_id")
+"""What the form of filters keeps, and does not ask."""
+_PARAMETERS = (*_KEPT, *_FILTERS, "sort")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A search as it was asked: its parameters as text, in one order, without those that say nothing."""
+
+    values: Mapping[str, str]
+    cursor: str | None
+
+    @property
+    def kept(self) -> list[tuple[str, str]]:
+        """The parameters that the form of filters sends along unchanged."""
+        return [(name, self.values[name]) for name in _KEPT if name in self.values]
+
+    @property
+    def kept_by_search(self) -> list[tuple[str, str]]:
+        """The parameters that the search in the header sends along unchanged."""
+        return [(name, value) for name, value in self.values.items() if name != "q"]
+
+    @property
+    def is_narrowed(self) -> bool:
+        return any(name != "sort" for name in self.values)
+
+    def path(self, *, cursor: str | None = None, base: str = "/") -> str:
+        """Returns the address of the search, from its beginning or from a cursor on."""
+        parameters = {**self.values, **({"cursor": cursor} if cursor else {})}
+        return f"{base}?{urlencode(parameters)}" if parameters else base
+
+    def query(self, limit: int = PAGE_ITEMS) -> ListingsQuery:
+        """Returns the query of the API. Raises ValidationError, whose messages have the errors by parameter."""
+        more: dict[str, Any] = {"limit": str(limit), **({"cursor": self.cursor} if self.cursor else {})}
+        return load(ListingsQuery, {**self.values, **more})
+
+
+NOTHING = Asked({}, None)
+
+
+def asked(parameters: MultiMapping[str]) -> Asked:
+    """Returns the search in the parameters of an address. Of a repeated parameter the first counts, as on the page."""
+    values = {name: parameters[name] for name in _PARAMETERS if name in parameters}
+    known = {name: value for name, value in values.items() if value.strip() and (name, value) != ("sort", "newest")}
+    return Asked(known, parameters.get("cursor") or None)
+
+
+def errors_of(error: ValidationError) -> dict[str, str]:
+    """Returns the errors as one sentence or more for each parameter."""
+    messages: Any = error.messages
+    return {str(name): " ".join(map(str, sentences)) for name, sentences in messages.items()}

@@ -1,0 +1,35 @@
+"""Numbers and times as the pages write them: the same words as in api/web/format.js."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+ASK = "Ask for the price"
+LEFT = "Somebody who left"
+
+
+def price(value: int | None) -> str:
+    return ASK if value is None else f"${value:,}"
+
+
+def miles(value: int) -> str:
+    return f"{value:,} mi"
+
+
+def date(time: str) -> str:
+    """Returns the day of an RFC 3339 time, in UTC. The modules replace it by "5 minutes ago" and the like."""
+    moment = datetime.fromisoformat(time)
+    return f"{moment:%b} {moment.day}, {moment.year}"
+
+
+def name_of(person: dict[str, str]) -> str:
+    """Returns the name to show. Deleted accounts have an empty name."""
+    return person["name"] or LEFT
+
+
+def excerpt(text: str, longest: int) -> str:
+    """Returns the text in one line, cut after a word if it is longer."""
+    line = " ".join(text.split())
+    if len(line) <= longest:
+        return line
+    return line[:longest].rsplit(" ", 1)[0] + "…"
