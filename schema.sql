@@ -10,6 +10,7 @@ SET LOCAL statement_timeout = 0;
 
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
 CREATE EXTENSION IF NOT EXISTS unaccent;
+CREATE EXTENSION IF NOT EXISTS cube;
 
 -- People --------------------------------------------------------------------------------------------------------------
 
@@ -109,6 +110,30 @@ CREATE TABLE IF NOT EXISTS listings (
     trashed_by     bigint REFERENCES users (id),
     trashed_reason text
 );
+-- What buyers ask about the car; shared/domain/cars.py has the same lists and says the units. A list grows by another
+-- constraint, in both places.
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS fuel text CHECK (fuel IN (
+    'gasoline', 'diesel', 'hybrid', 'plug_in_hybrid', 'electric', 'flex_fuel', 'lpg', 'cng', 'hydrogen', 'other'));
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS transmission text
+    CHECK (transmission IN ('manual', 'automatic', 'semi_automatic', 'cvt'));
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS body text CHECK (body IN (
+    'sedan', 'hatchback', 'wagon', 'suv', 'coupe', 'convertible', 'pickup', 'minivan', 'van', 'other'));
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS drive text CHECK (drive IN ('front', 'rear', 'all', 'four'));
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS colour text CHECK (colour IN (
+    'black', 'white', 'silver', 'grey', 'blue', 'red', 'green', 'brown', 'beige', 'yellow', 'orange', 'gold', 'purple',
+    'other'));
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS doors smallint CHECK (doors > 0);
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS power_kw integer CHECK (power_kw > 0);
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS engine_cc integer CHECK (engine_cc > 0);
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS owners smallint CHECK (owners >= 0);
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS condition text
+    CHECK (condition IN ('new', 'like_new', 'good', 'fair', 'needs_work', 'for_parts'));
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS title_status text
+    CHECK (title_status IN ('clean', 'rebuilt', 'salvage', 'lien', 'missing'));
+-- In capital letters. Only people who are signed in see it.
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS vin text CHECK (vin ~ '^[A-HJ-NPR-Z0-9]{17}$');
+CREATE INDEX IF NOT EXISTS listings_vin ON listings (vin) WHERE vin IS NOT NULL;
+
 CREATE INDEX IF NOT EXISTS listings_of_seller ON listings (seller_id, id);
 CREATE INDEX IF NOT EXISTS listings_of_category ON listings (category_id, id);
 
@@ -134,6 +159,48 @@ CREATE INDEX IF NOT EXISTS listings_of_status ON listings (status, id) WHERE tra
 CREATE INDEX IF NOT EXISTS listings_hidden ON listings (id) WHERE hidden_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS listings_trashed ON listings (trashed_at, id) WHERE trashed_at IS NOT NULL;
 
+-- Places --------------------------------------------------------------------------------------------------------------
+
+-- The functions of Postgres's extension earthdistance that are used here, as it defines them on cube. The extension itself can be
+-- installed by a superuser only, so neither the owner of the database could apply this file, nor restore a dump that has it.
+DO $$
+BEGIN
+    IF to_regprocedure('earth_distance(cube, cube)') IS NOT NULL THEN
+        RETURN;
+    END IF;
+    -- The radius of the earth in metres.
+    CREATE FUNCTION earth() RETURNS double precision LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN 6378168;
+    CREATE FUNCTION sec_to_gc(double precision) RETURNS double precision LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+        RETURN CASE WHEN $1 < 0 THEN 0 WHEN $1 / (2 * earth()) > 1 THEN pi() * earth()
+                    ELSE 2 * earth() * asin($1 / (2 * earth())) END;
+    CREATE FUNCTION gc_to_sec(double precision) RETURNS double precision LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+        RETURN CASE WHEN $1 < 0 THEN 0 WHEN $1 / earth() > pi() THEN 2 * earth()
+                    ELSE 2 * earth() * sin($1 / (2 * earth())) END;
+    CREATE FUNCTION ll_to_earth(double precision, double precision) RETURNS cube
+        LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+        RETURN cube(cube(cube(earth() * cos(radians($1)) * cos(radians($2))),
+            earth() * cos(radians($1)) * sin(radians($2))), earth() * sin(radians($1)));
+    CREATE FUNCTION earth_distance(cube, cube) RETURNS double precision LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+        RETURN sec_to_gc(cube_distance($1, $2));
+    CREATE FUNCTION earth_box(cube, double precision) RETURNS cube LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+        RETURN cube_enlarge($1, gc_to_sec($2), 3);
+END $$;
+
+-- The towns and ZIP codes of which there are listings, or were. shared/places has all of them, and finds them by name.
+CREATE TABLE IF NOT EXISTS places (
+    id       integer PRIMARY KEY,
+    name     text    NOT NULL,
+    region   text    NOT NULL,
+    country  text    NOT NULL,
+    position cube    NOT NULL
+);
+CREATE INDEX IF NOT EXISTS places_position ON places USING gist (position);
+
+-- The place that a listing's location names, never where its seller is. It has no foreign key, because rows of places are
+-- never deleted, and checking one would lock the row of the town for each listing.
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS place_id integer;
+CREATE INDEX IF NOT EXISTS listings_of_place ON listings (place_id, id)
+    WHERE trashed_at IS NULL AND place_id IS NOT NULL;
 -- The prices that a listing had before, the latest last, and until when: a trigger keeps them. Beside the row they cost no
 -- look-up, and go with it.
 ALTER TABLE listings ADD COLUMN IF NOT EXISTS price_history jsonb NOT NULL DEFAULT '[]';
@@ -190,8 +257,28 @@ $$;
 
 ALTER TABLE listings ADD COLUMN IF NOT EXISTS search tsvector
     GENERATED ALWAYS AS (listing_search(title, content, make, model, year)) STORED;
+
+-- Returns the facts of a car by which it is found. Power and engine size count in steps, so that a range is a short list of
+-- facts; shared/domain/cars.py has the same steps.
+CREATE OR REPLACE FUNCTION listing_facts(fuel text, transmission text, body text, drive text, colour text, condition text,
+    title_status text, doors smallint, owners smallint, power_kw integer, engine_cc integer)
+    RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT array_to_tsvector(array_remove(ARRAY[
+        'fuel=' || fuel, 'transmission=' || transmission, 'body=' || body, 'drive=' || drive, 'colour=' || colour,
+        'condition=' || condition, 'title_status=' || title_status, 'doors=' || doors::text, 'owners=' || owners::text,
+        'power_kw=' || width_bucket(power_kw, ARRAY[40, 60, 80, 100, 120, 150, 200, 250, 300, 400, 600])::text,
+        'engine_cc=' || width_bucket(engine_cc,
+            ARRAY[800, 1000, 1200, 1400, 1600, 1800, 2000, 2500, 3000, 4000, 5000, 6500])::text
+    ], NULL))
+$$;
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS facts tsvector
+    GENERATED ALWAYS AS (listing_facts(fuel, transmission, body, drive, colour, condition, title_status, doors, owners,
+        power_kw, engine_cc)) STORED;
+
+-- One index for words and facts: a search for a rare combination of frequent ones reads only what they have in common.
 -- fastupdate is off because every search would have to read its list of pending entries.
-CREATE INDEX IF NOT EXISTS listings_search ON listings USING gin (search) WITH (fastupdate = off)
+DROP INDEX IF EXISTS listings_search;
+CREATE INDEX IF NOT EXISTS listings_words_and_facts ON listings USING gin (search, facts) WITH (fastupdate = off)
     WHERE trashed_at IS NULL;
 
 -- The words of titles, makes and models that all visitors can read, each with the number of its sellers. Searches use them

@@ -31,7 +31,7 @@ from api.problems import (
     WrongMediaType,
     name_errors,
 )
-from api.schemas.derived import load, names_of
+from api.schemas.derived import lists_of, load, names_of
 from api.services import Services
 from shared.access.actor import Actor
 from shared.access.policy import Action, may
@@ -110,14 +110,21 @@ class Call:
         self.input_checked = True
         self._agree(kind, self._query)
         parameters = self.request.query
-        if len(set(parameters)) < len(parameters):
+        values = dict(parameters)
+        if len(values) < len(parameters):
+            declaration: Any = kind
+            many = lists_of(declaration) if kind else frozenset()
             counted = Counter(name for name, _ in parameters.items())
-            raise Invalid(name_errors((name for name in counted if counted[name] > 1), "Given more than once."))
+            repeated = [name for name in counted if counted[name] > 1]
+            if not many.issuperset(repeated):
+                wrong = (name for name in repeated if name not in many)
+                raise Invalid(name_errors(wrong, "Given more than once."))
+            values |= {name: ",".join(parameters.getall(name)) for name in repeated}
         if kind is None:
             if parameters:
                 raise Invalid(name_errors(parameters, "Unknown parameter."))
             return None
-        return _load(kind, dict(parameters))
+        return _load(kind, values)
 
     async def body(self, kind: type[Input]) -> Input:
         """Returns the JSON object as the dataclass that the route names. Also refuses query parameters.

@@ -16,6 +16,7 @@ from shared.logs import log_of
 from shared.postgres import Database
 from shared.postgres.schema import apply_schema
 from shared.pubsub import broker_for
+from shared.repositories.places import place_listings
 from shared.repositories.seed import SeedRepository
 from shared.repositories.seed_listings import ListingSeedRepository
 from shared.repositories.users import UserRepository
@@ -34,8 +35,11 @@ class CommandFailed(Exception):
 
 
 async def schema(settings: Settings, _: argparse.Namespace) -> None:
-    """Apply schema.sql and grants.sql. Raises SchemaRefused."""
+    """Apply schema.sql and grants.sql, and bring earlier listings to their places. Raises SchemaRefused."""
     is_new = await apply_schema(settings)
+    if is_new:
+        async with _database(replace(settings, database_timeout_seconds=SEED_TIMEOUT_SECONDS)) as database:
+            await place_listings(database)
     print("schema applied" if is_new else "schema is up to date")
 
 

@@ -27,6 +27,7 @@ from api.handlers import (
     saved_searches,
     trash,
     users,
+    vin,
     web,
 )
 from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody
@@ -39,6 +40,7 @@ from api.schemas.reports import ReportBody
 from api.schemas.saved_searches import SearchBody, SearchChangeBody, SeenBody
 from api.schemas.trash import RestoreBody
 from api.schemas.users import BanBody, RoleBody, UsersQuery
+from api.schemas.vin import VinQuery
 from shared import private_chat
 from shared.access.policy import Action
 from shared.domain.pictures import ADDRESS, THUMBNAIL_ADDRESS
@@ -86,12 +88,14 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", "/api/categories/{id}", categories.delete, Action.CATEGORY_DELETE),
     # listings
     Route("GET", "/api/listings", listings.find, Action.LISTING_READ_PUBLIC, query=ListingsQuery),
+    Route("GET", "/api/listings/facets", listings.facets, Action.LISTING_READ_PUBLIC, query=ListingsQuery),
     Route("POST", "/api/listings", listings.create, Action.LISTING_CREATE, body=ListingBody, status=201),
     Route("GET", "/api/listings/{id}", listings.read, Action.LISTING_READ_PUBLIC),
     Route("PATCH", "/api/listings/{id}", listings.change, Action.LISTING_EDIT, body=ListingChangeBody),
     Route("DELETE", "/api/listings/{id}", listings.delete, Action.LISTING_DELETE),
     Route("PUT", "/api/listings/{id}/hidden", listings.hide, Action.LISTING_HIDE, body=HideBody),
     Route("DELETE", "/api/listings/{id}/hidden", listings.show, Action.LISTING_HIDE),
+    Route("GET", "/api/vin", vin.read, Action.LISTING_CREATE, query=VinQuery),
     Route("GET", "/api/trash", trash.find, Action.TRASH_READ, query=PageQuery),
     Route("POST", "/api/trash/{id}/restore", trash.restore, Action.TRASH_RESTORE, body=RestoreBody),
     Route("DELETE", "/api/trash/{id}", trash.delete, Action.TRASH_DELETE),

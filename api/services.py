@@ -22,6 +22,7 @@ from api.schemas.saved_searches import stored_filter
 from api.searches import SearchPlaces
 from api.shown_categories import read_shown_categories
 from api.telling import Telling
+from shared import places
 from shared.access.admission import Admission
 from shared.access.tokens import Tokens
 from shared.membership import Membership
@@ -35,6 +36,7 @@ from shared.repositories.categories import CategoryRepository
 from shared.repositories.conversations import ConversationRepository
 from shared.repositories.favourites import FavouriteRepository
 from shared.repositories.listing_access import ListingAccess
+from shared.repositories.listing_facets import ListingFacets
 from shared.repositories.listing_search import ListingSearch
 from shared.repositories.listings import ListingRepository
 from shared.repositories.message_writer import MessageWriter
@@ -80,6 +82,7 @@ class Services:
     categories: CategoryRepository
     listings: ListingRepository
     listing_search: ListingSearch
+    listing_facets: ListingFacets
     search_places: SearchPlaces
     shown_listings: SharedReads[int, str]
     front_pages: SharedReads[FrontPage, bytes]
@@ -110,8 +113,8 @@ class Services:
         chats = Chats.of(database, settings)
         tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
         pictures, storage = PictureRepository(database), PictureStorage.from_settings(settings)
-        realtime = Realtime(settings, broker, node_id)
         search = ListingSearch(database, correction_seconds=settings.correction_seconds)
+        realtime = Realtime(settings, broker, node_id)
         return cls(
             settings=settings,
             database=database,
@@ -137,6 +140,7 @@ class Services:
             front_pages=SharedReads(partial(read_front_pages, listings), most=MOST_SHARED),
             shown_categories=SharedReads(partial(read_shown_categories, categories), most=MOST_SHARED),
             listing_search=search,
+            listing_facets=ListingFacets(database, search, seconds=settings.facets_seconds),
             search_places=SearchPlaces(settings.max_searches, settings.max_waiting_searches),
             listing_access=ListingAccess(database),
             sitemap=SitemapRepository(database),
@@ -158,6 +162,7 @@ class Services:
 
     async def start(self) -> None:
         """Start everything that runs in the background."""
+        places.load()
         await self.picture_workers.__aenter__()
         self.abandoned_files.start()
         self.chores.start()

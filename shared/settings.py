@@ -116,6 +116,8 @@ class Settings:
     correction_seconds: float = 0.2
     """A search whose unknown words cannot be corrected within this time goes on without corrections."""
 
+    facets_seconds: float = 0.06
+    """A search whose listings cannot be counted for each make, fuel and so on within this time is counted in part."""
     telling_seconds: float = 0.25
     """How often an API looks for changed listings of which somebody has to be told, after it has found none."""
     max_told_changes: int = 50

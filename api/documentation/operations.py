@@ -79,6 +79,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ),
         # listings
         ("GET", "/api/listings"): Operation(problems=(problems.Forbidden,)),
+        ("GET", "/api/listings/facets"): Operation(problems=(problems.Forbidden,)),
         ("POST", "/api/listings"): Operation(
             example={
                 "title": "2015 Toyota Camry",

@@ -56,7 +56,7 @@ def _missing_listing(settings: Settings, request: web.Request) -> web.Response:
 
 
 def _missing(settings: Settings, request: web.Request) -> web.Response:
-    headers = {hdrs.VARY: hdrs.ACCEPT}
+    headers = {str(hdrs.VARY): str(hdrs.ACCEPT)}
     return html_page(
         settings, request, "missing.html", {"title": "Not found", "is_listed": False}, status=404, headers=headers
     )

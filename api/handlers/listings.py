@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 
 from api.answers import Json, Page
@@ -26,13 +27,12 @@ UNKNOWN_CATEGORY = {"category_id": ["No such category."]}
 
 async def find(call: Call) -> Json[Page[answers.Listing]]:
     """Find listings."""
-    return Json(await found(call, call.query(ListingsQuery)))
+    return Json(await found(call, _asked(call)))
 
 
 async def found(call: Call, query: ListingsQuery) -> bytes:
     """Returns the page of listings, as JSON, that the query asks for."""
     limit, sort, filter = query.limit, query.sort, query.filter
-    require_for_hidden(call, filter)
     after = _position(query.cursor, sort)
     if sort is Sort.NEWEST and filter.is_plain:
         asked = FrontPage(after.id if after else MAX_ID, limit)
@@ -42,14 +42,45 @@ async def found(call: Call, query: ListingsQuery) -> bytes:
         front_page = await call.services.front_pages.get(asked)
         assert front_page is not None
         return front_page
-    call.services.rate_limits.search(call.request)
     viewer, search = Viewer.of(call.actor), call.services.listing_search
-    address = counted_as(address_of(call.request, call.services.settings.trusted_proxies))
-    async with call.services.search_places.place(address):
+    async with _place(call):
         positions = await search.find(filter, sort, viewer, after=after, limit=limit + 1)
-    shown = await call.services.listings.read_many([position.id for position in positions[:limit]], call.actor)
+    ids = [position.id for position in positions[:limit]]
+    distances: dict[int, int] = {}
+    if sort is Sort.NEAREST:
+        distances = {position.id: position.key for position in positions}
+    elif filter.near is not None and ids:
+        distances = await search.distances(ids, filter.near)
+    shown = await call.services.listings.read_many(ids, call.actor, metres=distances)
     last = positions[limit - 1] if len(positions) > limit else None
     return listing_page(shown, sort, last)
+
+
+async def facets(call: Call) -> answers.Facets:
+    """Count the listings of a search for each make, fuel and so on.
+
+    The parameters are those of the list. A facet's own filter does not narrow its own counts. `at_least` is true if the
+    search has so many listings that not all of them were counted.
+    """
+    query = _asked(call)
+    async with _place(call):
+        return answers.facets(await call.services.listing_facets.count(query.filter, Viewer.of(call.actor)))
+
+
+def _asked(call: Call) -> ListingsQuery:
+    """Returns the search. Raises Unauthorized or Forbidden if the actor may not search like that."""
+    query = call.query(ListingsQuery)
+    require_for_hidden(call, query.filter)
+    if query.vin is not None and call.actor is None:
+        raise Unauthorized
+    return query
+
+
+def _place(call: Call) -> AbstractAsyncContextManager[None]:
+    """Count the search, and wait for a place for it."""
+    call.services.rate_limits.search(call.request)
+    address = counted_as(address_of(call.request, call.services.settings.trusted_proxies))
+    return call.services.search_places.place(address)
 
 
 async def read(call: Call) -> Json[answers.Listing]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from aiohttp import web
@@ -60,9 +61,12 @@ async def browse(call: Call) -> web.Response:
         "heading": heading,
         "seller": seller,
         "listings": cars,
+        "login": f"/login?{urlencode({'next': call.request.rel_url.raw_path_qs})}",
         "next_path": search.path(cursor=next_cursor) if next_cursor else None,
         "answers": found_json
-        and embedded(b'{"/api/listings":%b,"/api/categories":%b}' % (found_json, categories_json)),
+        and embedded(
+            b'{%b:%b,"/api/categories":%b}' % (msgspec.json.encode(search.answers_key), found_json, categories_json)
+        ),
     }
     return html_page(
         call.services.settings, call.request, "browse.html", values, status=422 if found_json is None else 200

@@ -35,6 +35,7 @@ from api.schemas.derived import limits_of
 from api.schemas.listings import HideBody, ListingBody, ListingsQuery
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
+from api.schemas.saved_searches import SearchBody
 from api.schemas.users import BanBody, UsersQuery
 from shared.domain.pictures import MAX_PICTURES
 from shared.settings import Settings
@@ -48,6 +49,8 @@ PAGES = (
     "/account",
     "/admin",
     "/admin/audit",
+    "/alerts",
+    "/favourites",
     "/listings/new",
     "/listings/{id}",
     "/listings/{id}/edit",
@@ -59,12 +62,13 @@ PAGES = (
     "/moderation/hidden",
     "/moderation/trash",
     "/register",
+    "/searches",
 )
 """The page's addresses: api/web/router.js has the same."""
 
 _INPUTS = (
     *(RegisterBody, LoginBody, ProfileBody, LeaveBody),
-    *(ListingBody, ListingsQuery, HideBody, ReplyBody, ReportBody),
+    *(ListingBody, ListingsQuery, SearchBody, HideBody, ReplyBody, ReportBody),
     *(CategoryBody, CategoryChangeBody, BanBody, UsersQuery),
 )
 """The bodies and queries that the page has forms for."""

@@ -7,7 +7,7 @@ what makes no sense is shown with its error.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,6 +16,7 @@ from multidict import MultiMapping
 
 from api.schemas.derived import load
 from api.schemas.listings import ListingsQuery
+from shared.domain.listings import ListingFilter
 
 PAGE_ITEMS = 24
 """The cars on a page of the list, as api/web/views/browse.js asks for them."""
@@ -33,13 +34,10 @@ NUMBERS = (
     (("price_min", "Min price"), ("price_max", "Max price")),
     (("mileage_max", "Max mileage"),),
 )
-_FILTERS = (
-    *("category_id", "make", "model", "year_min", "year_max"),
-    *("price_min", "price_max", "mileage_max", "status"),
-)
-_KEPT = ("q", "seller_id")
-"""What the form of filters keeps, and does not ask."""
-_PARAMETERS = (*_KEPT, *_FILTERS, "sort")
+_NOT_FOR_VISITORS = frozenset({"hidden", "vin"})
+_PARAMETERS = (*(field.name for field in fields(ListingFilter) if field.name not in _NOT_FOR_VISITORS), "sort")
+_INPUTS = frozenset(name for name, _ in (*TEXTS, *(one for row in NUMBERS for one in row)))
+_CHOSEN = frozenset({"category_id", "status", "sort"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ class Asked:
     @property
     def kept(self) -> list[tuple[str, str]]:
         """The parameters that the form of filters sends along unchanged."""
-        return [(name, self.values[name]) for name in _KEPT if name in self.values]
+        return [(name, value) for name, value in self.values.items() if name not in _INPUTS | _CHOSEN]
 
     @property
     def kept_by_search(self) -> list[tuple[str, str]]:
@@ -62,6 +60,14 @@ class Asked:
     @property
     def is_narrowed(self) -> bool:
         return any(name != "sort" for name in self.values)
+
+    @property
+    def answers_key(self) -> str:
+        """The name of the answer in the page, by which its modules know it (api/web/first_answers.js)."""
+        parameters = {**self.values, **({"cursor": self.cursor} if self.cursor else {})}
+        return "?".join(
+            filter(None, ("/api/listings", "&".join(f"{name}={parameters[name]}" for name in sorted(parameters))))
+        )
 
     def path(self, *, cursor: str | None = None, base: str = "/") -> str:
         """Returns the address of the search, from its beginning or from a cursor on."""

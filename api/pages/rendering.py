@@ -39,6 +39,7 @@ def _environment() -> Environment:
     made.filters |= {
         "price": words.price,
         "date": words.date,
+        "price_before": words.price_before,
         "name_of": words.name_of,
         "facts": facts.facts,
         "in_a_line": facts.in_a_line,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 ASK = "Ask for the price"
 LEFT = "Somebody who left"
@@ -14,6 +17,22 @@ def price(value: int | None) -> str:
 
 def miles(value: int) -> str:
     return f"{value:,} mi"
+
+
+def kilowatts(value: int) -> str:
+    # Half a horsepower counts as one, as JavaScript rounds.
+    return f"{value:,} kW ({math.floor(value * 1.341 + 0.5):,} hp)"
+
+
+def cubic_centimetres(value: int) -> str:
+    return f"{value:,} cc"
+
+
+def price_before(listing: Mapping[str, Any]) -> int | None:
+    """Returns the price before the present one, if that is lower."""
+    history, now = listing["price_history"], listing["price"]
+    before = history[-1]["price"] if history else None
+    return before if now is not None and before is not None and now < before else None
 
 
 def date(time: str) -> str:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 from marshmallow import fields
 from msgspec import UNSET
 
-from shared.domain import alerts, listings, messages, pictures, replies, reports, users
+from shared.domain import alerts, listings, messages, pictures, replies, reports, users, vin
 from shared.domain.alerts import AlertKind
 from shared.domain.declared import Id, Number, Timestamp
 from shared.domain.listings import NewListing, Visibility
@@ -22,7 +22,7 @@ from shared.domain.reports import ReportReason
 from shared.domain.times import rfc3339, rfc3339_or_none
 from shared.domain.users import Role
 from shared.events.messages import Message, message_payload
-from shared.repositories import audit, blocks, trash
+from shared.repositories import audit, blocks, listing_facets, trash
 
 Kind = TypeVar("Kind")
 
@@ -201,9 +201,12 @@ class CategoryName:
 
 
 def _with_fields_of_a_listing(answer: type[Kind]) -> type[Kind]:
-    """Returns the dataclass with the fields of NewListing added, except the category, which is shown with its name."""
+    """Returns the dataclass with the fields of NewListing added.
+
+    The category is shown with its name, and the VIN not to everybody.
+    """
     declared = get_type_hints(NewListing, include_extras=True).items()
-    shown = [(name, hint) for name, hint in declared if name != "category_id"]
+    shown = [(name, hint) for name, hint in declared if name not in ("category_id", "vin")]
     made: type[Kind] = make_dataclass(
         answer.__name__, shown, bases=(answer,), namespace={"__doc__": answer.__doc__}, kw_only=True, frozen=True
     )
@@ -221,8 +224,11 @@ class PastPrice:
 @_with_fields_of_a_listing
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """`price_history` has at most 20 prices, the latest last. `favourite` is only for users: is it one of theirs?
-    `favourite_count` is only for the seller. The last three fields are only for the seller, moderators and admins.
+    """`price_history` has at most 20 prices, the latest last. `distance_m` comes with searches near a place: how far
+    the listing's town is from it, in metres. `vin` and `favourite` are only for users: the car's VIN, if it has one,
+    and whether the listing is one of theirs. Instead of `favourite` the seller gets `favourite_count`. `same_vin`, the
+    other sellers' listings with the same VIN, is only for moderators and admins. The last three fields are only for the
+    seller, moderators and admins.
     """
 
     id: Id
@@ -232,12 +238,71 @@ class Listing:
     updated_at: Timestamp
     reply_count: Number
     pictures: list[Picture]
+    has_vin: bool
+    distance_m: Number = ABSENT
+    vin: str = ABSENT
+    same_vin: Annotated[list[int], partial(fields.List, fields.Integer(strict=True))] = ABSENT
     price_history: list[PastPrice]
     favourite: bool = ABSENT
     favourite_count: Number = ABSENT
     hidden: bool = ABSENT
     hidden_until: Timestamp | None = ABSENT
     hidden_reason: str | None = ABSENT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FacetValue:
+    """`value` is what the parameter of the search takes."""
+
+    value: str
+    count: Number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facet:
+    """`name` is the parameter of the search; the values with the most listings come first."""
+
+    name: str
+    values: list[FacetValue]
+    at_least: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facets:
+    total: Number
+    total_at_least: bool
+    facets: list[Facet]
+
+
+def facets(counts: listing_facets.FacetCounts) -> Facets:
+    return Facets(
+        total=counts.total,
+        total_at_least=counts.total_is_at_least,
+        facets=[
+            Facet(
+                name=facet.name,
+                values=[FacetValue(value=one.value, count=one.count) for one in facet.values],
+                at_least=facet.is_at_least,
+            )
+            for facet in counts.facets
+        ],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vin:
+    """What a VIN says. `years` are the model years that it can stand for, the latest first. A wrong check digit is a
+    typing mistake if the car was made for North America or China; other makers do not fill it in.
+    """
+
+    vin: str
+    maker: str | None
+    years: Annotated[list[int], partial(fields.List, fields.Integer(strict=True))]
+    check_digit_is_right: bool
+
+
+def decoded_vin(told: vin.DecodedVin) -> Vin:
+    return Vin(vin=told.vin, maker=told.maker, years=list(told.years), check_digit_is_right=told.check_digit_is_right)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,16 +7,17 @@ marshmallow field (its class, or a `partial` of it): `cursor: Annotated[str, Sto
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING
+from dataclasses import MISSING, replace
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, get_args, get_origin
 
 from marshmallow import Schema, fields, validate
 
-from api.schemas.fields import Digits, Flag, Id, Storable, Text, Time, Whole, Year
+from api.schemas.fields import AnyOf, Digits, Distance, Flag, Id, Near, Storable, Text, Time, Vin, Whole, Year
 from shared.domain import declared
 from shared.domain.declared import Change, Field, fields_of
+from shared.domain.vin import VIN_LENGTH
 
 Input = TypeVar("Input")
 
@@ -88,13 +89,28 @@ def page_schema(kind: Any) -> type[Schema]:
     )
 
 
-def limits_of(kind: type) -> dict[str, dict[str, int]]:
-    """Returns the limits of the fields as attributes of HTML inputs. Fields without a limit are absent."""
+@cache
+def lists_of(kind: Any) -> frozenset[str]:
+    """Returns the names of the fields of a query that take several values."""
+    return frozenset(name for name, field in input_schema(kind)().fields.items() if isinstance(field, AnyOf))
+
+
+def limits_of(kind: type) -> dict[str, dict[str, Any]]:
+    """Returns the limits of the fields as attributes of HTML inputs; `options` has the values of a closed list.
+
+    Fields without a limit are absent.
+    """
     found = {name: _attributes(field) for name, field in input_schema(kind)().fields.items()}
     return {name: attributes for name, attributes in found.items() if attributes}
 
 
-def _attributes(field: fields.Field[Any]) -> dict[str, int]:
+def _attributes(field: fields.Field[Any]) -> dict[str, Any]:
+    if isinstance(field, AnyOf):
+        return _attributes(field.inner)
+    if isinstance(field, fields.Enum):
+        return {"options": [one.value for one in field.enum]}
+    if isinstance(field, Vin):
+        return {"minlength": VIN_LENGTH, "maxlength": VIN_LENGTH}
     limits: dict[str, Any] = {"maxlength": field.longest} if isinstance(field, Text) else {}
     for validator in field.validators:
         if isinstance(validator, validate.Length):
@@ -118,6 +134,8 @@ def _in_body(field: Field, settings: Settings) -> fields.Field[Any]:
             return Year(least, **settings)
         case declared.Identifier():
             return Id(**settings)
+        case declared.VehicleNumber():
+            return Vin(**settings)
         case declared.Label(longest):
             return Storable(validate=validate.Length(1, longest), **settings)
         case None | declared.SetLater() if issubclass(field.kind, Enum):
@@ -132,6 +150,14 @@ def _in_query(field: Field, settings: Settings) -> fields.Field[Any]:
     match field.rule:
         case declared.Whole(least, most):
             return Digits(validate=validate.Range(least, most), **settings)
+        case declared.Near():
+            return Near(**settings)
+        case declared.Distance():
+            return Distance(**settings)
+        case declared.AnyOf(rule):
+            [value, _] = get_args(field.kind)
+            inner = _in_query(replace(field, kind=value, rule=rule), {})
+            return AnyOf(inner, **settings)
         case None if field.kind is bool:
             return Flag(**settings)
     return _in_body(field, settings)
@@ -152,6 +178,9 @@ def _input(field: Field, form: Form = _in_body, *, is_partial: bool) -> fields.F
 def _output(field: Field) -> fields.Field[Any]:
     settings: dict[str, Any] = {"required": not field.may_be_left_out, "allow_none": field.allows_null}
     kind, origin = field.kind, get_origin(field.kind)
+    if callable(field.rule):
+        ruled: fields.Field[Any] = field.rule(**settings)
+        return ruled
     if origin is list:
         return fields.List(fields.Nested(answer_schema(get_args(kind)[0])), **settings)
     if origin is not None:
@@ -163,9 +192,6 @@ def _output(field: Field) -> fields.Field[Any]:
         return fields.Integer(strict=True, metadata={"minimum": 0}, **settings)
     if isinstance(field.rule, declared.Moment):
         return Time(**settings)
-    if callable(field.rule):
-        made: fields.Field[Any] = field.rule(**settings)
-        return made
     if kind is int:
         return fields.Integer(strict=True, **settings)
     if kind in _BY_TYPE:

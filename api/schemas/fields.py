@@ -8,8 +8,12 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate
 
 from api.pagination import MAX_LIMIT
+from shared.domain.geography import OutOfRange, metres, point
 from shared.domain.ids import MAX_EXACT_FLOAT, parse_id
+from shared.domain.listings import MAX_SHORT_TEXT_LENGTH
 from shared.domain.text import is_storable, text_fault
+from shared.domain.vin import VIN_LENGTH, VIN_PATTERN, normal_vin
+from shared.places import find_place
 
 
 class Text(fields.String):
@@ -118,6 +122,19 @@ def _not_after_next_year(year: int) -> None:
         raise ValidationError(f"Not after {latest}.")
 
 
+class Vin(fields.String):
+    """A vehicle identification number, which is kept in capital letters."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(metadata={"pattern": VIN_PATTERN, "example": "1HGCM82633A004352"}, **settings)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        vin = normal_vin(value) if isinstance(value, str) else None
+        if vin is None:
+            raise ValidationError(f"Not a VIN: {VIN_LENGTH} letters and digits, without I, O and Q.")
+        return vin
+
+
 class Digits(fields.Integer):
     """A whole number in a query: digits, and before them at most a minus."""
 
@@ -126,6 +143,60 @@ class Digits(fields.Integer):
         if not (digits.isascii() and digits.isdigit() and len(digits) <= 19):
             raise self.make_error("invalid", input=value)
         return int(value)
+
+
+class Near(fields.String):
+    """A town, a ZIP code, or `latitude,longitude` in a query."""
+
+    def __init__(self, **settings: Any) -> None:
+        metadata = {"minLength": 1, "maxLength": MAX_SHORT_TEXT_LENGTH, "example": "Austin, TX"}
+        super().__init__(metadata=metadata, **settings)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        fault = text_fault(str(value), MAX_SHORT_TEXT_LENGTH)
+        if fault:
+            raise ValidationError(fault)
+        try:
+            found = point(value) or find_place(value)
+        except OutOfRange:
+            raise ValidationError("There is no such latitude or longitude.") from None
+        if found is None:
+            raise ValidationError("No known town or ZIP code, and no `latitude,longitude`.")
+        return found
+
+
+class Distance(fields.String):
+    """A distance in a query, with its unit."""
+
+    def __init__(self, **settings: Any) -> None:
+        metadata = {"pattern": "^[0-9]{1,6}(\\.[0-9]{1,6})?(km|mi)$", "example": "30km"}
+        super().__init__(metadata=metadata, **settings)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        found = metres(str(value))
+        if found is None:
+            raise ValidationError("Not a distance like `30km` or `20mi`, or longer than the earth is round.")
+        return found
+
+
+class AnyOf(fields.List[Any]):
+    """Values in a query, of which any will do: separated by commas, or the parameter several times."""
+
+    _MOST = 50
+
+    def __init__(self, inner: fields.Field[Any], **settings: Any) -> None:
+        super().__init__(inner, metadata={"minItems": 1, "maxItems": self._MOST}, **settings)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        given = str(value).split(",", self._MOST)
+        if len(given) > self._MOST:
+            raise ValidationError(f"At most {self._MOST} values.")
+        try:
+            # The order does not matter, so equal searches look equal.
+            return tuple(sorted(set(super()._deserialize(given, attr, data, **kwargs))))
+        except ValidationError as error:
+            wrong: Any = error.messages
+            raise ValidationError([f"{given[at]}: {what}" for at, found in wrong.items() for what in found]) from None
 
 
 class Flag(fields.Boolean):

@@ -6,6 +6,8 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Annotated
 
+from marshmallow import ValidationError
+
 from api.schemas.fields import Time
 from api.schemas.pages import PageQuery
 from api.schemas.users import Reason
@@ -28,9 +30,30 @@ class HideBody:
     until: Annotated[datetime, Time] | None = None
 
 
+_RANGES = tuple(
+    (field.name, field.name.removesuffix("_min") + "_max")
+    for field in fields(ListingFilter)
+    if field.name.endswith("_min")
+)
+"""The filters that are the ends of a range."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListingsQuery(PageQuery, ListingFilter):
     sort: Annotated[Sort, "The order; listings without the value come last."] = Sort.NEWEST
+
+    def __post_init__(self) -> None:
+        wrong = {
+            most: [f"Less than {least}."]
+            for least, most in _RANGES
+            if (low := getattr(self, least)) is not None and (high := getattr(self, most)) is not None and high < low
+        }
+        if self.near is None:
+            needed = ["Needs `near`."]
+            wrong |= {"within": needed} if self.within is not None else {}
+            wrong |= {"sort": needed} if self.sort is Sort.NEAREST else {}
+        if wrong:
+            raise ValidationError(wrong)
 
     @property
     def filter(self) -> ListingFilter:

@@ -5,7 +5,7 @@ import { Problem } from "./problem.js";
 import { session } from "./session.js";
 
 export const api = {
-  get: (path, { query, signal } = {}) => takeAnswer(path) ?? request("GET", address(path, query), { signal }),
+  get: (path, { query, signal } = {}) => takeAnswer(path, query) ?? request("GET", address(path, query), { signal }),
   post: (path, body) => request("POST", path, { body }),
   put: (path, body) => request("PUT", path, { body }),
   patch: (path, body) => request("PATCH", path, { body }),

@@ -17,6 +17,8 @@ const A_WEEK_IN_SECONDS = 7 * 86_400;
 
 export const price = (value) => (value === null || value === undefined ? "Ask for the price" : money.format(value));
 export const miles = (value) => `${whole.format(value)} mi`;
+export const kilowatts = (value) => `${whole.format(value)} kW (${whole.format(Math.round(value * 1.341))} hp)`;
+export const cubicCentimetres = (value) => `${whole.format(value)} cc`;
 export const count = (number, one, many) => `${whole.format(number)} ${number === 1 ? one : many}`;
 export const megabytes = (bytes) => `${decimal.format(bytes / 2 ** 20)} MB`;
 export const dateTime = (time) => moment.format(new Date(time));

@@ -4,6 +4,7 @@ import { render } from "./vendor/lit-html/lit-html.js";
 import { navigateWith } from "./navigation.js";
 import { drawWith, update } from "./page.js";
 import { connection } from "./realtime/connection.js";
+import { alerts } from "./realtime/my_alerts.js";
 import { inbox } from "./realtime/my_inbox.js";
 import { router } from "./router.js";
 import { session } from "./session.js";
@@ -33,10 +34,12 @@ navigateWith((url, options) => router.go(url, options));
 session.onChange((change) => {
   if (change.isOtherPerson) {
     inbox.close();
+    alerts.close();
     connection.close();
     if (session.user) {
       connection.open();
       inbox.open(session.user.id);
+      alerts.open(session.user.id);
     }
     // The page may show another person's data: load everything again for the person who is logged in now.
     router.restart(change.notice);
@@ -48,10 +51,12 @@ session.onChange((change) => {
 
 connection.onChange(update);
 inbox.onChange(update);
+alerts.onChange(update);
 
 if (session.user) {
   connection.open();
   inbox.open(session.user.id);
+  alerts.open(session.user.id);
   session.check();
 }
 router.start();

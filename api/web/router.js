@@ -4,10 +4,12 @@ import { update } from "./page.js";
 import { session } from "./session.js";
 import { announce } from "./ui/announcer.js";
 import { Account } from "./views/account.js";
+import { AlertsView } from "./views/alerts.js";
 import { Audit } from "./views/audit.js";
 import { Browse } from "./views/browse.js";
 import { Categories } from "./views/categories.js";
 import { EditListing } from "./views/edit_listing.js";
+import { Favourites } from "./views/favourites.js";
 import { Hidden } from "./views/hidden.js";
 import { Listing } from "./views/listing.js";
 import { Login } from "./views/login.js";
@@ -17,6 +19,7 @@ import { NotAllowed } from "./views/not_allowed.js";
 import { People } from "./views/people.js";
 import { Register } from "./views/register.js";
 import { Reports } from "./views/reports.js";
+import { Searches } from "./views/searches.js";
 import { Trash } from "./views/trash.js";
 
 /** Path, view, and the lowest role that may open it. Ids match digits only. */
@@ -25,6 +28,8 @@ const ROUTES = [
   ["/account", Account, "user"],
   ["/admin", People, "admin"],
   ["/admin/audit", Audit, "admin"],
+  ["/alerts", AlertsView, "user"],
+  ["/favourites", Favourites, "user"],
   ["/listings/new", EditListing, "user"],
   ["/listings/{id}", Listing, null],
   ["/listings/{id}/edit", EditListing, "user"],
@@ -36,6 +41,7 @@ const ROUTES = [
   ["/moderation/hidden", Hidden, "moderator"],
   ["/moderation/trash", Trash, "moderator"],
   ["/register", Register, null],
+  ["/searches", Searches, "user"],
 ].map(([path, view, role]) => [new RegExp(`^${path.replace(/\{(\w+)\}/g, "(?<$1>\\d+)")}/?$`), view, role]);
 
 class Router {

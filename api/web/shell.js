@@ -5,11 +5,12 @@ import { live } from "./vendor/lit-html/directives/live.js";
 import { api } from "./api.js";
 import { limitsOf } from "./limits.js";
 import { connection } from "./realtime/connection.js";
+import { alerts } from "./realtime/my_alerts.js";
 import { inbox } from "./realtime/my_inbox.js";
 import { navigate } from "./navigation.js";
 import { session } from "./session.js";
 import { announcer } from "./ui/announcer.js";
-import { carIcon, searchIcon } from "./ui/icons.js";
+import { bellIcon, carIcon, searchIcon } from "./ui/icons.js";
 
 /** The libraries that the page uses, with their authors and licences. */
 const LIBRARIES = new URL("vendor/README.md", import.meta.url).href;
@@ -73,9 +74,18 @@ function forUser() {
     : nothing}`;
   return html`${session.is("moderator") ? link("/moderation", "Moderation") : nothing}
   ${session.is("admin") ? link("/admin", "Admin") : nothing} ${link("/messages", messages)}
+  ${bell()}
   ${link("/account", html`<bdi>${session.user.name}</bdi>`)}
   <button class="link" @click=${logOut}>Log out</button>
   <a class="button primary small" href="/listings/new">Sell a car</a>`;
+}
+
+function bell() {
+  const { unseen } = alerts;
+  const words = unseen ? `Alerts, ${unseen} new` : "Alerts";
+  return html`<a class="bell" href="/alerts" aria-label=${words} aria-current=${location.pathname === "/alerts" ? "page" : nothing}
+    >${bellIcon}${unseen ? html`<span class="badge" data-unseen=${unseen}>${unseen}</span>` : nothing}</a
+  >`;
 }
 
 function state() {

@@ -6,7 +6,7 @@ other requests, large heads, and what is no HTTP. aiohttp limits the size of a h
 connections.
 
 aiohttp gets a request only when its head is whole, so that a client who never completes one costs little. A large head
-that is beyond aiohttp's limits is refused here, at half the cost.
+that is beyond aiohttp's limits is refused here, which takes less time.
 """
 
 from __future__ import annotations
@@ -120,12 +120,12 @@ class Door(asyncio.Protocol):
         if self._behind:
             data = self._behind + data
             self._behind = b""
-        end = data.find(_END_OF_HEAD)
+        end = data.find(_END_OF_HEAD, 0, _LARGE_HEAD)
         if end < 0 and _begins_head(data):
             self._behind = data
             return
         ends_at = self._hall.heard(self)
-        if len(data) >= _LARGE_HEAD and _is_beyond_limits(data[:end] if end >= 0 else data):
+        if end < 0 and len(data) >= _LARGE_HEAD and _is_beyond_limits(data):
             self._refuse(_TOO_LARGE)
             return
         asked = self._asked = self._request(data, end + len(_END_OF_HEAD)) if end >= 0 else None
@@ -220,12 +220,17 @@ def _begins_head(data: bytes) -> bool:
     return len(data) < _LARGE_HEAD and data[:1].isupper() and b"\n\n" not in data
 
 
-def _is_beyond_limits(head: bytes) -> bool:
-    """True if aiohttp would certainly refuse this head, or beginning of a head."""
-    lines = head.split(b"\r\n")
-    return len(lines) > 1 + _MANY_FIELDS or any(
-        len((line.partition(b":")[2] or line).strip()) > _LONG_FIELD for line in lines if len(line) > _LONG_FIELD
-    )
+def _is_beyond_limits(data: bytes) -> bool:
+    """True if aiohttp would certainly refuse the head that the data begin with."""
+    # A search for one byte is many times faster than one for two.
+    for number, line in enumerate(data.split(b"\n", _MANY_FIELDS + 2)):
+        if line == b"\r":
+            return False
+        if number > _MANY_FIELDS:
+            return True
+        if len(line) > _LONG_FIELD and len((line.partition(b":")[2] or line).strip()) > _LONG_FIELD:
+            return True
+    return False
 
 
 def _end_if_unfinished(handler: web.RequestHandler) -> None:

@@ -58,6 +58,28 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
+class VehicleNumber:
+    """A vehicle identification number (shared/domain/vin.py)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """In a query: what names a place or a point on the earth (shared/domain/geography.py)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Distance:
+    """In a query: kilometres or miles, as metres."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """In a query: one or more values, any of which will do. The rule of each value is `of`; an enum needs none."""
+
+    of: Any = None
+
+
+@dataclass(frozen=True, slots=True)
 class SetLater:
     """The field has its default at creation, and can only be changed later."""
 

@@ -7,7 +7,21 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
-from shared.domain.declared import Change, Id, SetLater, Text, Whole, Year
+from shared.domain.cars import (
+    MAX_DOORS,
+    MAX_ENGINE_CC,
+    MAX_OWNERS,
+    MAX_POWER_KW,
+    Body,
+    Colour,
+    Condition,
+    Drive,
+    Fuel,
+    TitleStatus,
+    Transmission,
+)
+from shared.domain.declared import AnyOf, Change, Distance, Id, Near, SetLater, Text, VehicleNumber, Whole, Year
+from shared.domain.geography import Place, Point
 
 MAX_TITLE_LENGTH = 200
 MAX_CONTENT_LENGTH = 5000
@@ -55,6 +69,8 @@ class Sort(StrEnum):
     DEAREST = "-price"
     LEAST_DRIVEN = "mileage"
     YOUNGEST = "-year"
+    NEAREST = "distance"
+    """From `near`."""
 
 
 ShortText = Annotated[str, Text(MAX_SHORT_TEXT_LENGTH)]
@@ -79,6 +95,18 @@ class NewListing:
     mileage: Annotated[int, Whole(0, MAX_MILEAGE)] | None = None
     price: Annotated[int, Whole(0, MAX_PRICE)] | None = None
     location: ShortText | None = None
+    fuel: Fuel | None = None
+    transmission: Transmission | None = None
+    body: Body | None = None
+    drive: Annotated[Drive, "The driven wheels."] | None = None
+    colour: Colour | None = None
+    doors: Annotated[int, Whole(1, MAX_DOORS)] | None = None
+    power_kw: Annotated[int, Whole(1, MAX_POWER_KW), "In kilowatts."] | None = None
+    engine_cc: Annotated[int, Whole(1, MAX_ENGINE_CC), "In cubic centimetres."] | None = None
+    owners: Annotated[int, Whole(0, MAX_OWNERS), "How many people have owned it so far."] | None = None
+    condition: Condition | None = None
+    title_status: TitleStatus | None = None
+    vin: Annotated[str, VehicleNumber(), "Only people who are signed in see it."] | None = None
 
 
 class ListingChange(Change):
@@ -112,6 +140,33 @@ class ListingFilter:
     price_min: Annotated[int, Whole(0, MAX_PRICE), "At least this price, in whole units."] | None = None
     price_max: Annotated[int, Whole(0, MAX_PRICE), "At most this price, in whole units."] | None = None
     mileage_max: Annotated[int, Whole(0, MAX_ASKED_MILEAGE), "At most this many miles."] | None = None
+    fuel: Annotated[tuple[Fuel, ...], AnyOf(), "Only these fuels."] | None = None
+    transmission: Annotated[tuple[Transmission, ...], AnyOf(), "Only these transmissions."] | None = None
+    body: Annotated[tuple[Body, ...], AnyOf(), "Only these shapes."] | None = None
+    drive: Annotated[tuple[Drive, ...], AnyOf(), "Only with these driven wheels."] | None = None
+    colour: Annotated[tuple[Colour, ...], AnyOf(), "Only these colours."] | None = None
+    doors: Annotated[tuple[int, ...], AnyOf(Whole(1, MAX_DOORS)), "Only with these numbers of doors."] | None = None
+    power_kw_min: Annotated[int, Whole(0, MAX_POWER_KW), "At least this power, in kilowatts."] | None = None
+    power_kw_max: Annotated[int, Whole(0, MAX_POWER_KW), "At most this power, in kilowatts."] | None = None
+    engine_cc_min: (
+        Annotated[int, Whole(0, MAX_ENGINE_CC), "At least this engine size, in cubic centimetres."] | None
+    ) = None
+    engine_cc_max: Annotated[int, Whole(0, MAX_ENGINE_CC), "At most this engine size, in cubic centimetres."] | None = (
+        None
+    )
+    owners_max: Annotated[int, Whole(0, MAX_OWNERS), "At most this many owners so far."] | None = None
+    condition: Annotated[tuple[Condition, ...], AnyOf(), "Only in these conditions."] | None = None
+    title_status: Annotated[tuple[TitleStatus, ...], AnyOf(), "Only with these papers."] | None = None
+    near: (
+        Annotated[
+            Place | Point,
+            Near(),
+            "Only listings with a known place; a town, a ZIP code of the USA, or `latitude,longitude`.",
+        ]
+        | None
+    ) = None
+    within: Annotated[float, Distance(), "At most this far from `near`, as `30km` or `20mi`."] | None = None
+    vin: Annotated[str, VehicleNumber(), "For people who are signed in: only with this VIN."] | None = None
     status: Annotated[WantedStatus, "Only available listings, only sold ones, or both."] = WantedStatus.AVAILABLE
     hidden: Annotated[bool, "For moderators. true: only hidden listings; false: only the others."] | None = None
 

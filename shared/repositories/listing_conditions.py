@@ -5,9 +5,13 @@ Whatever selects listings by a filter uses these conditions, so that they all ag
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from shared.domain.cars import ENGINE_STEPS, POWER_STEPS
+from shared.domain.geography import Place, Point
 from shared.domain.listings import ListingFilter, WantedStatus
+from shared.domain.search import quoted
 from shared.repositories.visibility import IS_HIDDEN, Viewer, visible_to
 
 
@@ -40,6 +44,76 @@ def filtered(conditions: Conditions, filter: ListingFilter, query: str | None) -
     not_hidden(conditions, filter)
 
 
+LISTS = ("fuel", "transmission", "body", "drive", "colour", "doors", "condition", "title_status")
+"""The filters of which any value will do. The column has the same name."""
+COLUMNS = (
+    "id",
+    "seller_id",
+    "category_id",
+    "visibility",
+    "status",
+    "year",
+    "mileage",
+    "price",
+    *LISTS,
+    "power_kw",
+    "engine_cc",
+    "owners",
+    "vin",
+    "place_id",
+    "hidden_at",
+    "hidden_until",
+    "trashed_at",
+)
+"""The columns of listings that the conditions below read. Queries that first select rows need them for the rest."""
+
+
+def facts(filter: ListingFilter) -> str | None:
+    """Returns the part of the filter that `listings.facts` answers, as a tsquery; None if there is no such part.
+
+    All rows that it finds satisfy `same`, and some of them not `ranges`.
+    """
+    parts = [
+        " | ".join(quoted(f"{name}={value}") for value in wanted)
+        for name in LISTS
+        if (wanted := getattr(filter, name)) is not None
+    ]
+    for name, steps in (("power_kw", POWER_STEPS), ("engine_cc", ENGINE_STEPS)):
+        least, most = getattr(filter, f"{name}_min"), getattr(filter, f"{name}_max")
+        if least is not None or most is not None:
+            first = 0 if least is None else _step(steps, least)
+            last = len(steps) if most is None else _step(steps, most)
+            parts.append(" | ".join(quoted(f"{name}={step}") for step in range(first, last + 1)))
+    if filter.owners_max is not None:
+        parts.append(" | ".join(quoted(f"owners={owners}") for owners in range(filter.owners_max + 1)))
+    return " & ".join(f"({part})" for part in parts) if parts else None
+
+
+def near_places(conditions: Conditions, filter: ListingFilter) -> None:
+    """Leave out the rows of the table `places`, as `p`, that are too far away."""
+    if filter.near is None or filter.within is None:
+        return
+    centre = position_of(filter.near)
+    conditions.add(f"earth_box({centre}, %s) @> p.position", filter.within)
+    conditions.add(f"earth_distance(p.position, {centre}) <= %s", filter.within)
+
+
+def position_of(near: Place | Point) -> str:
+    """Returns the position of a place or point as SQL."""
+    # repr writes a number as SQL reads it.
+    return f"ll_to_earth({float(near.latitude)!r}, {float(near.longitude)!r})"
+
+
+def distance_to(near: Place | Point, position: str) -> str:
+    """Returns the distance from a place or point to a position of the table `places`, as SQL, in whole metres."""
+    return f"round(earth_distance({position}, {position_of(near)}))::bigint"
+
+
+def _step(steps: Sequence[int], value: int) -> int:
+    """Returns how many of the steps the value reaches, as width_bucket does in `listing_facts` of schema.sql."""
+    return sum(step <= value for step in steps)
+
+
 def same(conditions: Conditions, filter: ListingFilter) -> None:
     """Add the filter's equal values."""
     if filter.category_id is not None:
@@ -50,6 +124,18 @@ def same(conditions: Conditions, filter: ListingFilter) -> None:
         conditions.add(f"l.hidden_at IS NOT NULL AND {IS_HIDDEN}")
     if filter.status is not WantedStatus.ANY:
         conditions.add("l.status = %s", filter.status.value)
+    if filter.near is not None and filter.within is None:
+        conditions.add("l.place_id IS NOT NULL")
+    elif filter.near is not None:
+        places = Conditions()
+        near_places(places, filter)
+        conditions.add(f"l.place_id IN (SELECT p.id FROM places p WHERE {places.sql})", *places.parameters)
+    if filter.vin is not None:
+        conditions.add("l.vin = %s", filter.vin)
+    for name in LISTS:
+        wanted = getattr(filter, name)
+        if wanted is not None:
+            conditions.add(f"l.{name} = ANY (%s)", list(wanted))
 
 
 def ranges(conditions: Conditions, filter: ListingFilter) -> None:
@@ -67,6 +153,12 @@ def ranges(conditions: Conditions, filter: ListingFilter) -> None:
         conditions.add("coalesce(l.price, 9223372036854775807) <= %s", filter.price_max)
     if filter.mileage_max is not None:
         conditions.add("coalesce(l.mileage, 2147483647) <= %s", filter.mileage_max)
+    for column in ("power_kw", "engine_cc", "owners"):
+        least, most = getattr(filter, f"{column}_min", None), getattr(filter, f"{column}_max")
+        if least is not None:
+            conditions.add(f"l.{column} >= %s", least)
+        if most is not None:
+            conditions.add(f"l.{column} <= %s", most)
 
 
 def not_hidden(conditions: Conditions, filter: ListingFilter) -> None:

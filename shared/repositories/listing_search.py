@@ -14,15 +14,27 @@ tried with a limit, the cheap ones first:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from shared.domain.geography import Place, Point
 from shared.domain.listings import ListingFilter, Sort, WantedStatus
 from shared.domain.search import KnownWord, joined, quoted, terms, tsquery, words_to_correct
 from shared.logs import log_of
 from shared.postgres import Database, DatabaseUnavailable, Statement
-from shared.repositories.listing_conditions import Conditions, filtered, not_hidden, ranges, same, visible
+from shared.repositories.listing_conditions import (
+    COLUMNS,
+    Conditions,
+    distance_to,
+    facts,
+    filtered,
+    near_places,
+    not_hidden,
+    ranges,
+    same,
+    visible,
+)
 from shared.repositories.visibility import Viewer
 
 log = log_of(__name__)
@@ -142,6 +154,13 @@ class ListingSearch:
             return found
         return await self._positions(ways.look_up(None))
 
+    async def distances(self, listing_ids: Sequence[int], near: Place | Point) -> dict[int, int]:
+        """Returns how far each listing's place is from `near`, in metres. Listings without a place are absent."""
+        sql = f"""SELECT l.id, {distance_to(near, "p.position")} FROM listings l JOIN places p ON p.id = l.place_id
+            WHERE l.id = ANY (%s)"""
+        rows: list[Any] = await self._database.fetch(Statement("", sql), list(listing_ids))
+        return dict(rows)
+
     async def _is_at_end(self, ways: _Ways, rows: int) -> bool:
         """True if a walk of at most `rows` rows reached the end of the index: no match is left, as on a last page."""
         [[walked]] = await self._rows(ways.count(rows))
@@ -207,6 +226,11 @@ class _Ways:
     limit: int
 
     @property
+    def facts(self) -> str | None:
+        """The part of the filter that the index of facts answers, as a tsquery."""
+        return facts(self.filter)
+
+    @property
     def are_narrowed(self) -> bool:
         """True if a condition leaves rows out. Without one, nearly every row belongs to the page.
 
@@ -216,23 +240,61 @@ class _Ways:
 
     def walk(self, rows: int | None) -> Search:
         """Walk along the order's index, over at most `rows` rows, and pick those that match."""
-        order, walked, picked = ORDERS[self.sort], self._walked(), Conditions()
+        order, source, picked = self.order, self._source(rows), Conditions()
         filtered(picked, self.filter, self.query)
         visible(picked, self.viewer)
-        bound = "" if rows is None else f"LIMIT {rows}"
         # The inner rows come in order, and each has one category and one seller, so nothing has to be sorted.
-        sql = f"""SELECT l.key, l.id, 0
-            FROM (SELECT {order.key} AS key, l.* FROM listings l WHERE {walked.sql}
-                  ORDER BY {order.key} {order.direction}, l.id {order.direction} {bound}) AS l
+        sql = f"""SELECT l.key, l.id, 0 FROM ({source.sql}) AS l
             JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
             WHERE {picked.sql} ORDER BY l.key {order.direction}, l.id {order.direction} LIMIT %s"""
-        return Search(Statement("", sql), (*walked.parameters, *picked.parameters, self.limit))
+        return Search(Statement("", sql), (*source.parameters, *picked.parameters, self.limit))
 
     def count(self, rows: int) -> Search:
         """Count the rows that a walk over at most `rows` rows looks at. Returns one row."""
+        if self.sort is Sort.NEAREST:
+            source = self._source(rows)
+            return Search(Statement("", f"SELECT count(*) FROM ({source.sql}) AS walked"), tuple(source.parameters))
         walked = self._walked()
         sql = f"SELECT count(*) FROM (SELECT FROM listings l WHERE {walked.sql} LIMIT {rows}) AS walked"
         return Search(Statement("", sql), tuple(walked.parameters))
+
+    def _source(self, rows: int | None) -> Conditions:
+        """Returns the rows of a walk in order, as a SELECT of their sorting key and all columns."""
+        order, walked, source = self.order, self._walked(), Conditions()
+        bound = "" if rows is None else f"LIMIT {rows}"
+        if self.sort is not Sort.NEAREST:
+            sql = f"""SELECT {order.key} AS key, l.* FROM listings l WHERE {walked.sql}
+                ORDER BY {order.key} {order.direction}, l.id {order.direction} {bound}"""
+            source.add(sql, *walked.parameters)
+            return source
+        # Place by place, the nearest first. Of each only as many listings as there may be in all: a town can have many.
+        places = Conditions()
+        near_places(places, self.filter)
+        distance = distance_to(self._near, "p.position")
+        if self.after is not None:
+            places.add(f"{distance} >= %s", self.after.key)
+            walked.add("(n.key, l.id) > (%s, %s)", self.after.key, self.after.id)
+        sql = f"""SELECT n.key, l.*
+            FROM (SELECT p.id, {distance} AS key FROM places p WHERE {places.sql} ORDER BY 2) AS n
+            CROSS JOIN LATERAL (
+                SELECT l.* FROM listings l WHERE l.place_id = n.id AND {walked.sql} ORDER BY l.id {bound}
+            ) AS l ORDER BY n.key, l.id {bound}"""
+        source.add(sql, *places.parameters, *walked.parameters)
+        return source
+
+    @property
+    def order(self) -> _Order:
+        """The order of the page."""
+        if self.sort is not Sort.NEAREST:
+            return ORDERS[self.sort]
+        distance = distance_to(self._near, "p.position")
+        return _Order(f"(SELECT {distance} FROM places p WHERE p.id = l.place_id)", False)
+
+    @property
+    def _near(self) -> Place | Point:
+        if self.filter.near is None:
+            raise ValueError("this order needs a place")
+        return self.filter.near
 
     def _walked(self) -> Conditions:
         """Returns the conditions of a walk.
@@ -240,32 +302,33 @@ class _Ways:
         The walk's limit counts the rows that satisfy them. So they must be conditions on the index that it walks: with
         any other condition it could read the whole index before it has enough rows.
         """
-        order, walked = ORDERS[self.sort], Conditions()
+        walked = Conditions()
         walked.add("l.trashed_at IS NULL")
+        if self.sort is Sort.NEAREST:
+            return walked
+        order = self.order
         if self.after is not None:
             walked.add(f"({order.key}, l.id) {order.comparison} (%s, %s)", self.after.key, self.after.id)
         _narrow_key(walked, self.sort, self.filter)
-        begun = _begin_of_index(self.sort, self.filter)
+        begun = begin_of_index(self.sort, self.filter)
         if begun is not None:
             walked.add(*begun)
         return walked
 
     def look_up(self, matches: int | None) -> Search:
-        """Look the matches up by words or, without words, by the condition that leaves out most rows; then sort them.
+        """Look up what has the words and facts or, without these, satisfies the rarest condition; then sort it.
 
         Returns at least one row. If its number of matches is greater than `matches`, some matches were left out.
         """
-        order = ORDERS[self.sort]
+        order = self.order
         matched, picked = Conditions(), Conditions()
         matched.add("l.trashed_at IS NULL")
-        is_by_words = self.query is not None and matches is not None
-        if is_by_words:
+        indexed = [(column, query) for column, query in (("search", self.query), ("facts", self.facts)) if query]
+        for column, query in indexed:
             # The sub-select hides the query from the planner, which then takes it for a rare one and uses the index.
-            matched.add("l.search @@ (SELECT %s::tsquery)", self.query)
-        elif self.query is not None:
-            matched.add("l.search @@ %s::tsquery", self.query)
-        # Words have few matches in most cases; a second index helps only if there are many.
-        narrowing = picked if is_by_words else matched
+            matched.add(f"l.{column} @@ " + ("%s::tsquery" if matches is None else "(SELECT %s::tsquery)"), query)
+        # These have few matches in most cases; a second index helps only if there are many.
+        narrowing = picked if indexed and matches is not None else matched
         same(narrowing, self.filter)
         ranges(narrowing, self.filter)
         not_hidden(picked, self.filter)
@@ -274,9 +337,7 @@ class _Ways:
             picked.add(f"({order.key}, l.id) {order.comparison} (%s, %s)", self.after.key, self.after.id)
         bound = "" if matches is None else f"LIMIT {matches + 1}"
         sql = f"""WITH matched AS MATERIALIZED (
-                SELECT l.id, l.seller_id, l.category_id, l.visibility, l.status, l.year, l.mileage, l.price,
-                       l.hidden_at, l.hidden_until, l.trashed_at
-                FROM listings l WHERE {matched.sql} {bound}
+                SELECT {", ".join(f"l.{column}" for column in COLUMNS)} FROM listings l WHERE {matched.sql} {bound}
             )
             SELECT page.key, page.id, counted.matches FROM (SELECT count(*) AS matches FROM matched) AS counted
             LEFT JOIN LATERAL (
@@ -293,7 +354,6 @@ def _known(rows: list[Any]) -> list[tuple[str, KnownWord]]:
 
 def _narrow_key(conditions: Conditions, sort: Sort, filter: ListingFilter) -> None:
     """Bound the sorting key by the filter's range of the same values."""
-    key = ORDERS[sort].key
     match sort:
         case Sort.CHEAPEST | Sort.DEAREST:
             least, most = filter.price_min, filter.price_max
@@ -303,13 +363,14 @@ def _narrow_key(conditions: Conditions, sort: Sort, filter: ListingFilter) -> No
             least, most = filter.year_min, filter.year_max
         case _:
             return
+    key = ORDERS[sort].key
     if least is not None:
         conditions.add(f"{key} >= %s", least)
     if most is not None:
         conditions.add(f"{key} <= %s", most)
 
 
-def _begin_of_index(sort: Sort, filter: ListingFilter) -> tuple[Any, ...] | None:
+def begin_of_index(sort: Sort, filter: ListingFilter) -> tuple[Any, ...] | None:
     """Returns the condition on the column before the sorting key in an index, with its parameters; None without one."""
     if filter.category_id is not None and sort in (Sort.NEWEST, Sort.CHEAPEST, Sort.DEAREST):
         return "l.category_id = %s", filter.category_id

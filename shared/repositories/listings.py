@@ -5,10 +5,11 @@ The database makes the JSON of a listing for clients, so Python neither decodes 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -23,7 +24,10 @@ from shared.domain.users import NoLongerAllowed
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import acting
 from shared.repositories.audit import RECORD, details_json
+from shared.repositories.places import PLACE_TYPES, known_place, place_parameters
 from shared.repositories.visibility import FOR_ANYONE, IS_HIDDEN, TYPES, Viewer, visible_to
+
+_NO_DISTANCES: Mapping[int, int] = MappingProxyType({})
 
 TIME_FORMAT = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
 """The form of shared/domain/times.py, if the session's time zone is UTC."""
@@ -31,7 +35,8 @@ TIME_FORMAT = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
 _FIELDS = tuple(field.name for field in fields_of(NewListing))
 _NAMED = """(SELECT one FROM (SELECT c.id, c.name) AS one) AS category,
     (SELECT one FROM (SELECT s.id, s.name) AS one) AS seller"""
-_SHOWN = ", ".join(_NAMED if name == "category_id" else f"l.{name}" for name in _FIELDS)
+_AS_SHOWN = {"category_id": _NAMED, "vin": "l.vin IS NOT NULL AS has_vin"}
+_SHOWN = ", ".join(_AS_SHOWN.get(name, f"l.{name}") for name in _FIELDS)
 
 _ADDRESS, _THUMBNAIL_ADDRESS = (f"replace('{path}', '{{id}}', p.id::text)" for path in (ADDRESS, THUMBNAIL_ADDRESS))
 
@@ -46,17 +51,23 @@ JSON = f"""(SELECT row_to_json(shown)::text FROM (SELECT
      ) AS one) AS pictures,
     l.price_history
 ) AS shown)"""
-_HIDING = f"l.seller_id, {IS_HIDDEN}, l.hidden_until, l.hidden_reason"
+MOST_SAME_VIN = 20
+"""The most other listings of the same car that moderators are shown."""
 
 
-def _own(user_id: str) -> str:
-    """Returns the columns that differ from user to user; `user_id` is SQL."""
-    return f"""{_HIDING},
+def _for_some(user_id: str, sees_hidden: str) -> str:
+    """Returns the columns that `_presented` adds to a listing for some viewers; arguments are SQL for a `Viewer`."""
+    # A car that somebody else offers too may be a fraud.
+    return f"""l.seller_id, {IS_HIDDEN}, l.hidden_until, l.hidden_reason, l.vin,
+        CASE WHEN {sees_hidden} AND l.vin IS NOT NULL THEN ARRAY(
+            SELECT o.id FROM listings o WHERE o.vin = l.vin AND o.seller_id <> l.seller_id AND o.trashed_at IS NULL
+            ORDER BY o.id DESC LIMIT {MOST_SAME_VIN}
+        ) END,
         EXISTS (SELECT FROM favourites f WHERE f.listing_id = l.id AND f.user_id = {user_id}),
         CASE WHEN l.seller_id = {user_id} THEN (SELECT count(*) FROM favourites f WHERE f.listing_id = l.id) END"""
 
 
-_COUNT = 7
+_COUNT = 9
 """The number of columns that `_presented` takes."""
 JOINED = "listings l JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id"
 
@@ -71,30 +82,32 @@ _READ_MANY_FOR_ANYONE = Statement(
 )
 _READ = Statement(
     "listing_read",
-    f"SELECT {JSON}, {_own('$2')}, ({FOR_ANYONE}) IS TRUE FROM {JOINED} WHERE l.id = $1 AND {_VISIBLE}",
+    f"""SELECT {JSON}, {_for_some("$2", "$4")}, ({FOR_ANYONE}) IS TRUE
+        FROM {JOINED} WHERE l.id = $1 AND {_VISIBLE}""",
     ("bigint", *TYPES),
 )
 _READ_MANY = Statement(
     "listing_read_many",
-    f"""SELECT {JSON}, {_own("$2")} FROM unnest($1) WITH ORDINALITY AS asked (id, position)
+    f"""SELECT {JSON}, {_for_some("$2", "$4")}, l.id FROM unnest($1) WITH ORDINALITY AS asked (id, position)
         JOIN listings l ON l.id = asked.id JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
         WHERE {_VISIBLE} ORDER BY asked.position""",
     ("bigint[]", *TYPES),
 )
+_PLACE = [f"${number}" for number in range(len(_FIELDS) + 2, len(_FIELDS) + 2 + len(PLACE_TYPES))]
 # The lock prevents the category from being deleted until the listing is in it.
 _CREATE = Statement(
     "listing_create",
     f"""WITH actor AS MATERIALIZED ({acting("$1", Action.LISTING_CREATE)}), category AS MATERIALIZED (
             SELECT id FROM categories
             WHERE id = ${_FIELDS.index("category_id") + 2} AND deleted_at IS NULL FOR SHARE
-        ), made AS (
-            INSERT INTO listings (seller_id, {", ".join(_FIELDS)})
-            SELECT $1, {", ".join(f"${number}" for number in range(2, len(_FIELDS) + 2))} FROM actor, category
-            RETURNING id
+        ), {known_place(*_PLACE)}, made AS (
+            INSERT INTO listings (seller_id, {", ".join(_FIELDS)}, place_id)
+            SELECT $1, {", ".join(f"${number}" for number in range(2, len(_FIELDS) + 2))}, {_PLACE[0]}
+            FROM actor, category RETURNING id
         )
         SELECT (SELECT id FROM made), EXISTS (SELECT FROM actor)""",
     # A bigint parameter can also be assigned to an integer column.
-    ("bigint", *("bigint" if field.kind is int else "text" for field in fields_of(NewListing))),
+    ("bigint", *("bigint" if field.kind is int else "text" for field in fields_of(NewListing)), *PLACE_TYPES),
 )
 _LOCK_CATEGORY = Statement(
     "listing_lock_category", "SELECT id FROM categories WHERE id = $1 AND deleted_at IS NULL FOR SHARE", ("bigint",)
@@ -141,17 +154,20 @@ _SHOW = Statement(
 
 
 # clock_timestamp() is the time of the change. now() would be earlier if the row was locked, and times could go back.
-def _change_statement(names: Sequence[str], *, checks_category: bool) -> Statement:
+def _change_statement(names: Sequence[str], *, checks_category: bool, moves: bool) -> Statement:
     """Returns a statement that sets these fields. Its row says whether the category exists and the listing was changed.
 
     Its last column says whether the actor may not change the listing.
 
-    Parameters: the actor, the category (with `checks_category`), the new values, the listing, the actor, the details of
-    the record, the actor, the listing. The lock prevents the category from being deleted until the listing is in it.
+    Parameters: the actor, the category (with `checks_category`), the place (with `moves`), the new values, the id of
+    the place (with `moves`), the listing, the actor, the details of the record, the actor, the listing. The lock
+    prevents the category from being deleted until the listing is in it.
     """
     category = "SELECT FROM categories WHERE id = %s AND deleted_at IS NULL FOR SHARE" if checks_category else "SELECT"
-    assignments = "".join(f"{name} = %s, " for name in names)
-    sql = f"""WITH actor AS MATERIALIZED ({acting("%s", Action.LISTING_EDIT)}), category AS ({category}), changed AS (
+    place = f", {known_place('%s', '%s', '%s', '%s', '%s', '%s')}" if moves else ""
+    assignments = "".join(f"{name} = %s, " for name in (*names, *(["place_id"] if moves else [])))
+    sql = f"""WITH actor AS MATERIALIZED ({acting("%s", Action.LISTING_EDIT)}), category AS ({category}){place},
+        changed AS (
             UPDATE listings SET {assignments}updated_at = clock_timestamp() FROM actor
             WHERE listings.id = %s AND trashed_at IS NULL AND {_IS_ALLOWED} AND EXISTS (SELECT FROM category)
             RETURNING listings.id, seller_id
@@ -174,7 +190,7 @@ def front_page_statement(limit: int) -> Statement:
 @cache
 def _front_page_of_statement(limit: int) -> Statement:
     """Returns the same for a logged-in user."""
-    sql = f"""SELECT {JSON}, {_own("$2")}, l.id FROM {JOINED}
+    sql = f"""SELECT {JSON}, {_for_some("$2", "$4")}, l.id FROM {JOINED}
         WHERE l.id < $1 AND l.trashed_at IS NULL AND l.status = 'available' AND {_VISIBLE}
         ORDER BY l.id DESC LIMIT {limit:d}"""
     return Statement(f"listing_front_page_of_{limit:d}", sql, ("bigint", *TYPES))
@@ -226,11 +242,16 @@ class ListingRepository:
         row = await self._database.fetch_one(READ_FOR_ANYONE, listing_id)
         return None if row is None else str(row[0])
 
-    async def read_many(self, listing_ids: Sequence[int], actor: Actor | None) -> list[str]:
-        """Like `read`, for many listings. Listings that the actor may not see (any more) are absent."""
+    async def read_many(
+        self, listing_ids: Sequence[int], actor: Actor | None, *, metres: Mapping[int, int] = _NO_DISTANCES
+    ) -> list[str]:
+        """Like `read`, for many listings. Listings that the actor may not see (any more) are absent.
+
+        `metres` has the distances that are shown with them, by id.
+        """
         viewer = Viewer.of(actor)
         rows = await self._database.fetch(_READ_MANY, list(listing_ids), *viewer.parameters)
-        return [_presented(row, viewer) for row in rows]
+        return [_presented(row[:_COUNT], viewer, metres.get(row[_COUNT])) for row in rows]
 
     async def front_page(self, *, before_id: int, limit: int) -> list[tuple[str, int]]:
         """Returns the newest available listings with ids below `before_id` for visitors, each as its JSON and id."""
@@ -245,7 +266,8 @@ class ListingRepository:
 
     async def create(self, seller_id: int, new: NewListing) -> int:
         """Create a listing and return its id. Raises CategoryNotFound or NoLongerAllowed."""
-        row = await self._database.fetch_one(_CREATE, seller_id, *(getattr(new, name) for name in _FIELDS))
+        place = place_parameters(new.location)
+        row = await self._database.fetch_one(_CREATE, seller_id, *(getattr(new, name) for name in _FIELDS), *place)
         listing_id, is_allowed = row or (None, False)
         if not is_allowed:
             raise NoLongerAllowed
@@ -260,9 +282,14 @@ class ListingRepository:
         """
         names = [name for name in _FIELDS if name in change.values]
         checked = [] if change.category_id is None else [change.category_id]
-        parameters = [by, *checked, *(change.values[name] for name in names), listing_id]
+        moves = "location" in change.values
+        place = place_parameters(change.values["location"]) if moves else ()
+        values = (change.values[name] for name in names)
+        parameters = [by, *checked, *place, *values, *place[:1], listing_id]
         parameters += [by, details_json({"fields": sorted(names)}), by, listing_id]
-        row = await self._database.fetch_one(_change_statement(names, checks_category=bool(checked)), *parameters)
+        row = await self._database.fetch_one(
+            _change_statement(names, checks_category=bool(checked), moves=moves), *parameters
+        )
         category_is_there, is_changed, is_refused = row or (False, False, False)
         if is_refused:
             raise NoLongerAllowed
@@ -304,20 +331,27 @@ async def lock_category(transaction: Transaction, category_id: int) -> None:
         raise CategoryNotFound
 
 
-def _presented(row: Sequence[Any], viewer: Viewer) -> str:
+def _presented(row: Sequence[Any], viewer: Viewer, metres: int | None = None) -> str:
     """Returns the listing's JSON with the fields that not everybody gets.
 
-    Users learn whether it is one of their favourites, and the seller learns how many people's it is. Viewers who may
-    know whether it is hidden learn that.
+    Users learn its VIN, and whether it is one of their favourites; the seller learns how many people's it is instead,
+    and moderators who else offers the car. Viewers who may know whether it is hidden learn that.
     """
-    json, seller_id, is_hidden, until, reason, is_favourite, favourite_count = row
-    if viewer.user_id is None:
-        return str(json)
-    more: dict[str, Any] = {"favourite": is_favourite}
-    if favourite_count is not None:
-        more["favourite_count"] = favourite_count
+    json, seller_id, is_hidden, until, reason, vin, same_vin, is_favourite, favourite_count = row
+    more: dict[str, Any] = {}
+    if metres is not None:
+        more["distance_m"] = metres
+    if viewer.user_id is not None:
+        if vin is not None:
+            more["vin"] = vin
+        if seller_id == viewer.user_id:
+            more["favourite_count"] = favourite_count
+        else:
+            more["favourite"] = is_favourite
     if viewer.sees_hidden or seller_id == viewer.user_id:
         more["hidden"] = is_hidden
         if is_hidden:
             more |= {"hidden_until": rfc3339_or_none(until), "hidden_reason": reason}
-    return f"{json[:-1]},{msgspec.json.encode(more).decode()[1:]}"
+    if same_vin is not None:
+        more["same_vin"] = same_vin
+    return f"{json[:-1]},{msgspec.json.encode(more).decode()[1:]}" if more else str(json)

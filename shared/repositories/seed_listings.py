@@ -6,7 +6,9 @@ factor with the length of its list, so that all combinations occur. Greater ids 
 
 from __future__ import annotations
 
+from shared.places import find_place
 from shared.postgres import Database, Statement
+from shared.repositories.places import add_place
 from shared.repositories.vocabulary import rebuild_vocabulary
 
 _BATCH = 100_000
@@ -41,6 +43,33 @@ _CARS = (
     ("Mitsubishi", ("Outlander", "Lancer", "Pajero")),
     ("Peugeot", ("206", "308", "508")),
 )
+_MODELS_OF_BODY = {
+    "sedan": (
+        "Camry", "Corolla", "Civic", "Accord", "Malibu", "Altima", "Sentra", "3 Series", "5 Series", "C-Class",
+        "E-Class", "Jetta", "A4", "Elantra", "Sonata", "Optima", "WRX", "Model S", "Model 3", "Charger", "Lancer",
+        "508",
+    ),
+    "suv": (
+        "RAV4", "Highlander", "Land Cruiser", "CR-V", "Pilot", "Escape", "Explorer", "Tahoe", "Equinox", "Rogue",
+        "X5", "GLC", "Tiguan", "Q5", "Tucson", "Santa Fe", "Sportage", "Sorento", "Forester", "CX-5", "Wrangler",
+        "Grand Cherokee", "Compass", "Model X", "Model Y", "XC60", "XC90", "Cayenne", "Macan", "Outlander", "Pajero",
+    ),
+    "pickup": ("Tacoma", "F-150", "Ranger", "Silverado", "Frontier", "Ram 1500"),
+    "hatchback": (
+        "Prius", "Fit", "Focus", "Leaf", "i3", "Golf", "A3", "Ioniq", "Soul", "Impreza", "Mazda3", "206", "308",
+    ),
+    "minivan": (
+        "Odyssey",
+    ),
+    "coupe": ("Mustang", "Corvette", "M3", "Beetle", "TT", "RX-7", "911", "Challenger"),
+    "van": (
+        "Sprinter",
+    ),
+    "wagon": ("Passat", "A6", "Outback", "V70", "240"),
+    "convertible": ("MX-5 Miata", "Boxster"),
+}  # fmt: skip
+_BODY = {model: body for body, models in _MODELS_OF_BODY.items() for model in models}
+_ELECTRIC = ("Leaf", "i3", "Model S", "Model 3", "Model X", "Model Y")
 _COLOURS = ("white", "black", "silver", "grey", "red", "blue", "green", "beige", "yellow", "orange", "brown")
 _TRIMS = ("", "Sport", "Limited", "Touring", "LX", "Premium", "Base", "Turbo", "Hybrid", "Automatic", "Diesel", "4x4")
 _WORDS = (
@@ -58,8 +87,9 @@ _PLACES = (
 _LISTINGS = Statement(
     "",
     """WITH known AS MATERIALIZED (
-           SELECT %s::text[] AS makes, %s::text[] AS models, %s::text[] AS colours, %s::text[] AS trims,
-                  %s::text[] AS words, %s::text[] AS places,
+           SELECT %s::text[] AS makes, %s::text[] AS models, %s::text[] AS bodies, %s::text[] AS electric,
+                  %s::text[] AS colours, %s::text[] AS trims, %s::text[] AS words,
+                  %s::text[] AS places, %s::integer[] AS place_ids,
                   (SELECT array_agg(id ORDER BY id) FROM categories WHERE deleted_at IS NULL) AS categories,
                   (SELECT array_agg(id) FROM (SELECT id FROM users WHERE deleted_at IS NULL AND banned_at IS NULL
                                               ORDER BY id LIMIT 10000) AS first) AS sellers
@@ -70,11 +100,17 @@ _LISTINGS = Statement(
            FROM known, generate_series(%s::bigint, %s::bigint) AS n
        ), cars AS (
            SELECT *, extract(year FROM now())::int - year AS age,
-                  colours[h / 11 %% cardinality(colours) + 1] AS colour, trims[h / 13 %% cardinality(trims) + 1] AS trim
+                  colours[h / 11 %% cardinality(colours) + 1] AS colour,
+                  trims[h / 13 %% cardinality(trims) + 1] AS trim,
+                  models[car] = ANY (electric) AS is_electric, bodies[car] AS body,
+                  -- From 0 to 99: which of the rarer values it has.
+                  (h / 47 %% 100)::int AS p, (h / 53 %% 100)::int AS q, (h / 59 %% 100)::int AS r
            FROM numbered
        )
        INSERT INTO listings (seller_id, category_id, title, content, visibility, status, make, model, year, mileage,
-                             price, location, created_at, updated_at, hidden_at, hidden_by, hidden_reason)
+                             price, location, place_id, fuel, transmission, body, drive, colour, doors, power_kw,
+                             engine_cc, owners, condition, title_status,
+                             created_at, updated_at, hidden_at, hidden_by, hidden_reason)
        SELECT sellers[h / 17 %% cardinality(sellers) + 1], categories[h / 19 %% cardinality(categories) + 1],
               rtrim(year || ' ' || makes[car] || ' ' || models[car] || ' ' || trim),
               'Selling my ' || colour || ' ' || makes[car] || ' ' || models[car] || ' of ' || year || ': '
@@ -86,7 +122,27 @@ _LISTINGS = Statement(
               makes[car], models[car], year,
               CASE WHEN n %% 30 > 0 THEN (greatest(age, 1) * (4000 + h / 41 %% 16000))::int END,
               CASE WHEN n %% 40 > 0 THEN 300 + (h / 43 %% 60000) * 12 / (greatest(age, 0) + 12) END,
-              places[h / 37 %% cardinality(places) + 1], born, born,
+              places[h / 37 %% cardinality(places) + 1], place_ids[h / 37 %% cardinality(places) + 1],
+              CASE WHEN is_electric THEN 'electric' WHEN trim IN ('Diesel', 'Hybrid') THEN lower(trim)
+                   WHEN p < 78 THEN 'gasoline' WHEN p < 90 THEN 'diesel' WHEN p < 94 THEN 'flex_fuel'
+                   WHEN p < 97 THEN 'plug_in_hybrid' WHEN p < 98 THEN 'lpg' WHEN p < 99 AND n %% 20 = 3 THEN 'cng' END,
+              CASE WHEN is_electric OR trim = 'Automatic' OR q < 60 THEN 'automatic' WHEN q < 85 THEN 'manual'
+                   WHEN q < 94 THEN 'cvt' WHEN q < 96 THEN 'semi_automatic' END,
+              body,
+              CASE WHEN trim = '4x4' OR body = 'pickup' AND q < 50 THEN 'four' WHEN body = 'suv' AND r < 70 THEN 'all'
+                   WHEN r < 55 THEN 'front' WHEN r < 90 THEN 'rear' END,
+              colour,
+              CASE WHEN q %% 20 > 0 THEN
+                  CASE WHEN body IN ('coupe', 'convertible') THEN 2 WHEN body IN ('sedan', 'pickup') THEN 4 ELSE 5 END
+              END,
+              CASE WHEN r %% 8 > 0 THEN 55 + (h / 61 %% 120)::int + CASE WHEN trim = 'Turbo' THEN 90 ELSE 0 END END,
+              CASE WHEN NOT is_electric AND r %% 9 > 0 THEN 1000 + (h / 67 %% 25)::int * 100 END,
+              CASE WHEN p %% 10 > 0 THEN least(1 + greatest(age, 0) / 7 + (h / 71 %% 3)::int, 20) END,
+              CASE WHEN age < 1 AND p < 40 THEN 'new' WHEN p < 20 THEN 'like_new' WHEN p < 70 THEN 'good'
+                   WHEN p < 88 THEN 'fair' WHEN p < 92 THEN 'needs_work' WHEN p < 93 THEN 'for_parts' END,
+              CASE WHEN r < 85 THEN 'clean' WHEN r < 89 THEN 'rebuilt' WHEN r < 92 THEN 'lien'
+                   WHEN r < 94 THEN 'salvage' WHEN r < 95 THEN 'missing' END,
+              born, born,
               CASE WHEN n %% 200 = 7 THEN now() END, CASE WHEN n %% 200 = 7 THEN sellers[1] END,
               CASE WHEN n %% 200 = 7 THEN 'looks like spam' END
        FROM cars, LATERAL (SELECT now() - (%s - n) * interval '47 seconds' AS born) AS birth
@@ -95,8 +151,8 @@ _LISTINGS = Statement(
 
 # While many listings are added, entries of the search index are collected and merged in bulk, which takes a third of
 # the time.
-_COLLECT = Statement("", "ALTER INDEX listings_search SET (fastupdate = on, gin_pending_list_limit = 65536)")
-_COLLECT_NO_MORE = Statement("", "ALTER INDEX listings_search SET (fastupdate = off)")
+_COLLECT = Statement("", "ALTER INDEX listings_words_and_facts SET (fastupdate = on, gin_pending_list_limit = 65536)")
+_COLLECT_NO_MORE = Statement("", "ALTER INDEX listings_words_and_facts SET (fastupdate = off)")
 
 # Nobody is told of demo data.
 _LAST = Statement("", "SELECT coalesce(max(id), 0) FROM listings")
@@ -120,13 +176,17 @@ class ListingSeedRepository:
         await self._database.execute(_CATEGORIES)
         makes = [make for make, models in _CARS for _ in models]
         models = [model for _, models in _CARS for model in models]
-        known = (makes, models, list(_COLOURS), list(_TRIMS), list(_WORDS), list(_PLACES))
+        bodies = [_BODY[model] for model in models]
+        known = (makes, models, bodies, *map(list, (_ELECTRIC, _COLOURS, _TRIMS, _WORDS, _PLACES)))
+        places = [place for place in map(find_place, _PLACES) if place is not None]
+        for place in places:
+            await add_place(self._database, place)
         [[last_before]] = await self._database.fetch(_LAST)
         await self._database.execute(_COLLECT)
         try:
             for first in range(1, count + 1, _BATCH):
                 last = min(first + _BATCH - 1, count)
-                await self._database.execute(_LISTINGS, *known, first, last, count)
+                await self._database.execute(_LISTINGS, *known, [place.id for place in places], first, last, count)
                 await self._database.execute(_NO_NEWS, last_before)
         finally:
             await self._database.execute(_COLLECT_NO_MORE)

@@ -24,6 +24,14 @@ async def new_listing(api: Api, rows: Rows, who: Person, **values: Any) -> Any:
     return await api.call("POST", "/api/listings", 201, who=who, json=body)
 
 
+SELLERS = ("hidden", "favourite_count")
+
+
+def for_anyone(listing: Any) -> Any:
+    """A seller's own listing without what only sellers are shown."""
+    return {name: value for name, value in listing.items() if name not in SELLERS}
+
+
 async def test_a_listing_is_stored_as_given_and_read_with_its_seller_and_category(api: Api, rows: Rows) -> None:
     seller, buyer = await api.register("Ann"), await api.register()
     category_id = await rows.category()
@@ -50,10 +58,10 @@ async def test_a_listing_is_stored_as_given_and_read_with_its_seller_and_categor
     path = f"/api/listings/{created['id']}"
     await api.call("POST", f"{path}/replies", 201, who=buyer, json={"text": "Hi"})
     seen = await api.call("GET", path, 200)
-    assert seen == {**{name: value for name, value in created.items() if name != "hidden"}, "reply_count": 1}
+    assert seen == {**for_anyone(created), "reply_count": 1}
     assert await api.call("GET", "/api/listings", 200) == {"data": [seen], "next_cursor": None}
-    assert await api.call("GET", path, 200, who=buyer) == seen
-    assert await api.call("GET", path, 200, who=seller) == {**seen, "hidden": False}
+    assert await api.call("GET", path, 200, who=buyer) == {**seen, "favourite": False}
+    assert await api.call("GET", path, 200, who=seller) == {**seen, "favourite_count": 0, "hidden": False}
 
 
 async def test_only_title_content_and_category_are_needed(api: Api, rows: Rows) -> None:
@@ -111,7 +119,7 @@ async def test_a_change_sets_the_given_fields_and_null_erases_a_value(
     assert changed["category"]["id"] == other
     assert changed["updated_at"] > created["updated_at"]
     topic = f"listing:{created['id']}"
-    seen = {name: value for name, value in changed.items() if name != "hidden"}
+    seen = for_anyone(changed)
     assert broadcasts.seen == [(topic, LOOK_AGAIN, {"id": created["id"]}), (topic, LISTING_UPDATED, seen)]
     assert await rows.fetch("SELECT count(*) FROM audit") == [(0,)]
     for wrong in ({"title": None}, {"category_id": 999}, {"status": "gone"}, {"year": 1}, {"id": 5}, {"content": ""}):
@@ -145,9 +153,11 @@ async def test_a_hidden_listing_is_visible_to_its_owner_and_moderators_until_it_
     for who in (None, other):
         await api.call("GET", path, 404, who=who)
         assert (await api.call("GET", "/api/listings", 200, who=who))["data"] == []
+    for_moderators = {name: value for name, value in hidden.items() if name != "favourite"}
     for who in (seller, moderator):
         assert (await api.call("GET", path, 200, who=who))["hidden"] is True
-        assert (await api.call("GET", "/api/listings", 200, who=who))["data"] == [hidden]
+        own = {"favourite_count": 0} if who is seller else {"favourite": False}
+        assert (await api.call("GET", "/api/listings", 200, who=who))["data"] == [{**for_moderators, **own}]
     await rows.execute("UPDATE listings SET hidden_until = now()")
     await api.call("GET", path, 200)
     assert (await api.call("GET", path, 200, who=seller))["hidden"] is False

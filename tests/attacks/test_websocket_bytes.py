@@ -10,6 +10,7 @@ import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import pytest
 
@@ -133,7 +134,7 @@ async def test_ten_thousand_half_open_handshakes_keep_nobody_waiting_and_are_cut
         attacker = await siege.register(address)
         begun = [b"", b"GET /socket/websocket?vsn=2.0.0", b"GET /socket/longpoll HTTP/1.1\r\nHost: x\r\nX-Slow: "]
 
-        async def attack(until: float) -> Counter[str]:
+        async def attack(floods: list[Flood], until: float) -> Counter[str]:
             lines: list[Line] = []
             limit = asyncio.Semaphore(AT_ONCE)
             async with AsyncExitStack() as stack:
@@ -144,26 +145,28 @@ async def test_ten_thousand_half_open_handshakes_keep_nobody_waiting_and_are_cut
                         line.write(begun[number % len(begun)])
                         lines.append(line)
 
-                floods = await stack.enter_async_context(joined(HALF_FRAMES, port, attacker.token, address, []))
-                for flood in floods:
-                    await flood.send(frame(b"x" * 1000)[:2])
-                await asyncio.gather(*(open_one(number) for number in range(HALF_HEADS)))
-
                 async def drip() -> None:
                     while True:
                         for line in lines[1::3]:
                             if not line.has_ended:
                                 line.write(b"x")
                             await asyncio.sleep(0)
+                        for flood in floods:
+                            await flood.send(b"x")
+                            await asyncio.sleep(0)
                         await asyncio.sleep(DRIP_SECONDS)
 
+                for flood in floods:
+                    await flood.send(frame(b"x" * 60_000)[:4])
+                await asyncio.gather(*(open_one(number) for number in range(HALF_HEADS)))
                 dripping = asyncio.create_task(drip())
                 await happens(lambda: all(line.has_ended for line in lines), head_seconds + 10.0)
                 dripping.cancel()
                 cut_off = sum(line.has_ended for line in lines)
                 return Counter({"cut off": cut_off, "open": sum(not flood.has_ended for flood in floods)})
 
-        yield attack
+        async with joined(HALF_FRAMES, port, attacker.token, address, []) as floods:
+            yield partial(attack, floods)
 
     answers = await lay(siege, "half-open handshakes", prepare)
     assert answers == {"cut off": HALF_HEADS, "open": HALF_FRAMES}

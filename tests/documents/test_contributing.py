@@ -117,7 +117,7 @@ async def test_a_field_of_a_listing_needs_a_column_and_one_line(changed: Changed
     changed.put("shared/domain/listings.py", condition, above="    year_min: ")
     same = '    """Add the filter\'s equal values."""\n'
     changed.put("shared/repositories/listing_conditions.py", filtering, below=same)
-    changed.put("shared/repositories/listing_search.py", "l.colour, ", above="l.status, l.year, l.mileage")
+    changed.put("shared/repositories/listing_conditions.py", '    "upholstery",\n', above='    "hidden_until",')
     changed.apply_schema()
 
     api_node = await changed.processes.api()
@@ -126,28 +126,30 @@ async def test_a_field_of_a_listing_needs_a_column_and_one_line(changed: Changed
         database = await Database.connect(changed.processes.settings)
         await database.execute(Statement("", "INSERT INTO categories (id, name) VALUES (1, 'Sedans')"))
         await database.close()
-        given = {"title": "A car", "content": "It drives.", "category_id": 1, "colour": "red"}
+        given = {"title": "A car", "content": "It drives.", "category_id": 1, "upholstery": "leather"}
         made = await rest.call("POST", "/api/listings", 201, who=seller, body=given)
         path = f"/api/listings/{made['id']}"
-        assert (await rest.call("GET", path, 200))["colour"] == "red"
-        for colour, found in (("red", [made["id"]]), ("blue", [])):
-            page = await rest.call("GET", "/api/listings", 200, colour=colour)
+        assert (await rest.call("GET", path, 200))["upholstery"] == "leather"
+        for upholstery, found in (("leather", [made["id"]]), ("cloth", [])):
+            page = await rest.call("GET", "/api/listings", 200, upholstery=upholstery)
             assert [one["id"] for one in page["data"]] == found
         gateway = await changed.processes.gateway()
         async with await Socket.connect(gateway.socket_url, seller.token) as socket:
             assert (await socket.join(f"listing:{made['id']}"))["status"] == "ok"
-            for change in ("blue", None):
-                changed_listing = await rest.call("PATCH", path, 200, who=seller, body={"colour": change})
-                assert changed_listing["colour"] == change
-                assert (await socket.event("listing_updated"))["colour"] == change
-        too_long = {"colour": "x" * (MAX_SHORT_TEXT_LENGTH + 1)}
+            for change in ("cloth", None):
+                changed_listing = await rest.call("PATCH", path, 200, who=seller, body={"upholstery": change})
+                assert changed_listing["upholstery"] == change
+                assert (await socket.event("listing_updated"))["upholstery"] == change
+        too_long = {"upholstery": "x" * (MAX_SHORT_TEXT_LENGTH + 1)}
         problem = await rest.call("PATCH", path, 422, who=seller, body=too_long)
-        assert problem["errors"] == {"colour": [f"Longer than {MAX_SHORT_TEXT_LENGTH} characters."]}
+        assert problem["errors"] == {"upholstery": [f"Longer than {MAX_SHORT_TEXT_LENGTH} characters."]}
         described = await rest.call("GET", "/api/openapi.json", 200)
         for name in ("ListingBody", "ListingChangeBody", "Listing", "TrashedListing"):
-            assert "colour" in described["components"]["schemas"][name]["properties"]
-        [asked] = [one for one in described["paths"]["/api/listings"]["get"]["parameters"] if one["name"] == "colour"]
-        assert asked["description"] == "Of this colour."
+            assert "upholstery" in described["components"]["schemas"][name]["properties"]
+        [asked] = [
+            one for one in described["paths"]["/api/listings"]["get"]["parameters"] if one["name"] == "upholstery"
+        ]
+        assert asked["description"] == "Only with this upholstery."
 
 
 @pytest.mark.servers
@@ -229,7 +231,7 @@ async def test_the_page_shows_the_field_in_its_form_and_among_the_facts(changed:
         import { test } from "node:test";
         import { FACTS } from "./api/web/facts.js";
 
-        test("it is one of the facts", () => assert.ok(FACTS.some(({ label }) => label === "Colour")));
+        test("it is one of the facts", () => assert.ok(FACTS.some(({ label }) => label === "Upholstery")));
         """,
     )
     await run_tests(changed.checkout / "facts.test.mjs")

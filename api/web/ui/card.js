@@ -1,8 +1,10 @@
 // A listing in a list.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
-import { miles, price, since } from "../format.js";
+import { miles, since } from "../format.js";
+import { heart } from "./heart.js";
 import { isForMembers, picture } from "./picture.js";
+import { priceTag } from "./price_tag.js";
 
 export function card(listing) {
   const [first] = listing.pictures ?? [];
@@ -10,10 +12,11 @@ export function card(listing) {
     <div class="card-picture">${picture(listing, first?.thumbnail_url, "")}${flags(listing)}</div>
     <div class="card-text">
       <h2><a href=${`/listings/${listing.id}`}>${listing.title}</a></h2>
-      <p class="price">${price(listing.price)}</p>
+      <p class="price">${priceTag(listing)}</p>
       <p class="quiet">${facts(listing)}</p>
       <p class="quiet small-text"><time datetime=${listing.created_at}>${since(listing.created_at)}</time></p>
     </div>
+    ${heart(listing)}
   </article>`;
 }
 

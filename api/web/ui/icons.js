@@ -16,6 +16,15 @@ export const searchIcon = html`<svg class="icon" viewBox="0 0 24 24" aria-hidden
   <path d="m15.500 15.500 5.500 5.500" />
 </svg>`;
 
+export const heartIcon = html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
+  <path d="M12 20.500 4.200 12.700a5 5 0 0 1 7.100-7.100l.7.7.7-.7a5 5 0 0 1 7.100 7.100z" />
+</svg>`;
+
+export const bellIcon = html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
+  <path d="M6 16.500V11a6 6 0 0 1 12 0v5.500l1.500 2h-15z" />
+  <path d="M10 21.500h4" />
+</svg>`;
+
 export const sendIcon = html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
   <path d="M4 12 20 4l-5 16-4-7z" />
 </svg>`;

@@ -1,4 +1,4 @@
-// Links between the pages for moderators, and between those for admins.
+// Links between the pages for moderators, between those for admins, and between those about what a buyer hears of.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 
@@ -13,6 +13,12 @@ const ADMIN = [
   ["/admin/audit", "Audit"],
 ];
 
+const MINE = [
+  ["/alerts", "Alerts"],
+  ["/searches", "Saved searches"],
+  ["/favourites", "Favourites"],
+];
+
 const tabs = (label, links) =>
   html`<nav class="tabs" aria-label=${label}>
     ${links.map(
@@ -23,3 +29,4 @@ const tabs = (label, links) =>
 
 export const moderationTabs = () => tabs("Moderation", MODERATION);
 export const adminTabs = () => tabs("Admin", ADMIN);
+export const myTabs = () => tabs("What you hear of", MINE);

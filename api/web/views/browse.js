@@ -2,10 +2,14 @@
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
+import { api } from "../api.js";
 import { categories } from "../categories.js";
 import { nameOf } from "../format.js";
+import { limitsOf } from "../limits.js";
 import { navigate } from "../navigation.js";
+import { searchName } from "../search_name.js";
 import { session } from "../session.js";
+import { Acts } from "../ui/acts.js";
 import { announce } from "../ui/announcer.js";
 import { card } from "../ui/card.js";
 import { Form, input, select } from "../ui/form.js";
@@ -31,6 +35,8 @@ export class Browse extends View {
   title = "Used cars";
   layout = "wide";
   filters = new Form(this, "filters", "ListingsQuery", () => {});
+  saving = new Acts(this);
+  savedAs = null;
   #isFirstDrawing = true;
 
   start(previous) {
@@ -59,8 +65,9 @@ export class Browse extends View {
       <section class="results" aria-label="Results">
         <header class="results-head">
           <h1>${this.#heading()}</h1>
-          ${this.#sort()}
+          ${this.#save()} ${this.#sort()}
         </header>
+        ${this.saving.template()}
         <ul class="cards" aria-busy=${String(this.listings.isLoading)}>
           ${repeat(
             this.listings.items,
@@ -133,6 +140,22 @@ export class Browse extends View {
         </p>
       </form>
     </details>`;
+  }
+
+  #save() {
+    if (!session.user) {
+      const here = location.pathname + location.search;
+      return html`<a class="button small" href=${`/login?${new URLSearchParams({ next: here })}`}>Log in to save this search</a>`;
+    }
+    if (this.savedAs) return html`<a class="button small" href="/searches">Saved</a>`;
+    return html`<button class="button small" @click=${() => this.#saveSearch()}>Save this search</button>`;
+  }
+
+  async #saveSearch() {
+    const name = searchName(this.asked, categories(), limitsOf("SearchBody").name.maxlength);
+    await this.saving.do(async () => {
+      this.savedAs = await api.post("/api/searches", { name, query: this.asked });
+    }, `Saved as “${name}”. You will be told of each new car like these.`);
   }
 
   #sort() {

@@ -4,7 +4,7 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { categories } from "../categories.js";
-import { FACTS } from "../facts.js";
+import { FACTS, wordsFor } from "../facts.js";
 import { megabytes } from "../format.js";
 import { limits } from "../limits.js";
 import { Problem } from "../problem.js";
@@ -22,6 +22,8 @@ export class EditListing extends View {
   listing = null;
   /** Pictures being uploaded: {file, progress, problem, isDone}. */
   uploads = [];
+  /** What the VIN in the form says: {maker, years, check_digit_is_right}; null if nothing is known of it. */
+  vin = null;
   form = new Form(this, "listing", "ListingBody", (values) => this.#save(values));
 
   start() {
@@ -36,6 +38,7 @@ export class EditListing extends View {
     const body = Object.fromEntries(
       Object.entries(values).map(([name, value]) => [name, NUMBERS.includes(name) ? Number(value) : value]),
     );
+    if (body.vin) body.vin = body.vin.replaceAll(/\s/g, "");
     if (!this.listing) {
       const made = await api.post("/api/listings", body);
       if (!this.uploads.length) return navigate(`/listings/${made.id}`, { notice: "Your listing is online." });
@@ -67,8 +70,14 @@ export class EditListing extends View {
       return html`<section class="narrow"><h1>This is another's listing</h1></section>`;
     }
     const text = (name, label, more) => input(this.form, { name, label, value: listing[name], ...more });
-    const fact = ({ name, label, unit, isNumber }) =>
-      text(name, unit ? `${label} (${unit})` : label, isNumber ? { type: "number", inputmode: "numeric" } : {});
+    const fact = ({ name, label, unit, isNumber, isChoice }) => {
+      if (name === "vin") return this.#vin(listing);
+      if (isChoice) {
+        const options = this.form.limits[name].options.map((value) => [value, wordsFor(name, value)]);
+        return select(this.form, { name, label, value: listing[name], options: [["", "Not said"], ...options] });
+      }
+      return text(name, unit ? `${label} (${unit})` : label, isNumber ? { type: "number", inputmode: "numeric" } : {});
+    };
     const fields = html`
       ${text("title", "Title", { required: true, hint: "Year, make and model are a good start." })}
       ${select(this.form, {
@@ -103,6 +112,58 @@ export class EditListing extends View {
       <h1>${this.title}</h1>
       ${formOf(this.form, { label: this.title, action: isNew ? "Put it online" : "Save" }, fields)}
     </section>`;
+  }
+
+  #vin(listing) {
+    const told = this.vin;
+    return html`<div @change=${(event) => this.#readVin(event.target.value)}>
+      ${input(this.form, {
+        name: "vin",
+        label: "VIN",
+        value: listing.vin,
+        // Blanks in a pasted number are taken out before it is sent.
+        maxlength: null,
+        minlength: null,
+        hint: "Only people who are logged in see it.",
+      })}
+      <div role="status" class="vin-told">
+        ${told
+          ? html`<p class="hint">
+                ${told.check_digit_is_right
+                  ? "The check digit is right."
+                  : "The check digit is not right: if the car was made for North America, look for a typing mistake."}
+              </p>
+              ${told.maker || told.years.length
+                ? html`<p class="hint">
+                    This VIN says: ${[told.maker, told.years.join(" or ")].filter(Boolean).join(", ")}.
+                    <button type="button" class="button small" @click=${(event) => this.#takeVin(event)}>Use this</button>
+                  </p>`
+                : nothing}`
+          : nothing}
+      </div>
+    </div>`;
+  }
+
+  /** Asks what the number says. A number of the wrong form is reported when the form is sent. */
+  async #readVin(typed) {
+    const vin = typed.replaceAll(/\s/g, "");
+    this.vin = null;
+    this.update();
+    if (!vin) return;
+    try {
+      const told = await api.get("/api/vin", { query: { vin }, signal: this.signal });
+      this.vin = told;
+    } catch {
+      return;
+    }
+    this.update();
+  }
+
+  #takeVin(event) {
+    const { make, year } = event.currentTarget.form.elements;
+    if (this.vin.maker) make.value = this.vin.maker;
+    if (this.vin.years.length) year.value = this.vin.years[0];
+    announce("Make and year are filled in.");
   }
 
   #pictures() {

@@ -3,8 +3,8 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
-import { FACTS } from "../facts.js";
-import { count, dateTime, nameOf, price, since } from "../format.js";
+import { FACTS, shownAs } from "../facts.js";
+import { count, date, dateTime, nameOf, price, since } from "../format.js";
 import { limits } from "../limits.js";
 import { Problem } from "../problem.js";
 import { connection } from "../realtime/connection.js";
@@ -15,9 +15,11 @@ import { announce } from "../ui/announcer.js";
 import { flags } from "../ui/card.js";
 import { Dialog } from "../ui/dialog.js";
 import { Form, formOf, select, textarea } from "../ui/form.js";
+import { heart } from "../ui/heart.js";
 import { hideDialog } from "../ui/hide_dialog.js";
 import { PagedList } from "../ui/list.js";
 import { picture } from "../ui/picture.js";
+import { priceTag } from "../ui/price_tag.js";
 import { View } from "../view.js";
 
 const REASONS = [
@@ -73,7 +75,8 @@ export class Listing extends View {
     this.live = new LiveListing(this.params.id, {
       connection,
       ask: () => this.#read(),
-      updated: (listing) => this.#updated(listing),
+      // The event has what visitors see, so a VIN has to be read.
+      updated: (listing) => (listing.has_vin ? this.#read() : this.#updated(listing)),
       reply: (reply) => this.#addReply(reply, true),
       removed: () => this.#remove(),
       changed: () => this.update(),
@@ -119,7 +122,9 @@ export class Listing extends View {
 
   #take(listing) {
     const isNews = this.listing && this.listing.reply_count !== listing.reply_count;
-    this.listing = listing;
+    // A live update has what visitors see.
+    const { favourite, favourite_count } = this.listing ?? {};
+    this.listing = { favourite, favourite_count, ...listing };
     this.title = listing.title;
     this.isRemoved = false;
     this.problem = null;
@@ -177,12 +182,12 @@ export class Listing extends View {
             </p>
           </div>
           <div class="price-tag">
-            <p class="price">${price(listing.price)}</p>
-            ${flags(listing)}
+            <p class="price">${priceTag(listing)}</p>
+            ${flags(listing)} ${heart(listing, "Favourite")}
           </div>
         </header>
         <div class="listing-body">
-          <div>${this.#gallery()} ${this.#facts()}</div>
+          <div>${this.#gallery()} ${this.#facts()} ${this.#pastPrices()}</div>
           <aside class="listing-side" aria-label="Seller and actions">${this.#seller()} ${this.#actions()}</aside>
           <div>
             <h2>Description</h2>
@@ -248,12 +253,39 @@ export class Listing extends View {
 
   #facts() {
     const known = FACTS.filter(({ name, show }) => show !== null && (this.listing[name] ?? null) !== null);
-    if (!known.length) return nothing;
+    const isKept = this.listing.has_vin && !session.user;
+    if (!known.length && !isKept) return nothing;
     return html`<dl class="facts">
-      ${known.map(
-        ({ name, label, show = String }) => html`<div><dt>${label}</dt><dd>${show(this.listing[name])}</dd></div>`,
-      )}
-    </dl>`;
+        ${known.map((fact) => html`<div><dt>${fact.label}</dt><dd>${shownAs(fact, this.listing[fact.name])}</dd></div>`)}
+        ${isKept
+          ? html`<div>
+              <dt>VIN</dt>
+              <dd><a href=${`/login?next=/listings/${this.listing.id}`}>Log in</a> to see it</dd>
+            </div>`
+          : nothing}
+      </dl>
+      ${this.#sameCar()}`;
+  }
+
+  /** For moderators: who else offers this very car. */
+  #sameCar() {
+    const others = this.listing.same_vin ?? [];
+    if (!others.length) return nothing;
+    return html`<p class="notice warning" id="same-car">
+      Another seller offers a car with this VIN:
+      ${others.map((id, index) => html`${index ? ", " : ""}<a href=${`/listings/${id}`}>listing ${id}</a>`)}.
+    </p>`;
+  }
+
+  #pastPrices() {
+    const past = this.listing.price_history;
+    if (!past.length) return nothing;
+    return html`<details class="past-prices">
+      <summary>Earlier prices</summary>
+      <ul>
+        ${[...past].reverse().map((one) => html`<li>${price(one.price)}, until <time datetime=${one.until}>${date(one.until)}</time></li>`)}
+      </ul>
+    </details>`;
   }
 
   #seller() {
@@ -267,9 +299,16 @@ export class Listing extends View {
         ${isHere && !isOwn ? html`<span class="here">here now</span>` : nothing}
       </p>
       ${isOwn
-        ? html`<p class="quiet">This is your listing.</p>`
+        ? html`<p class="quiet">This is your listing.</p>
+            ${this.#favouriteCount()}`
         : html`<a class="button primary full" href=${`/messages/${seller.id}?listing=${id}`}>Message the seller</a>`}
     </section>`;
+  }
+
+  #favouriteCount() {
+    const number = this.listing.favourite_count;
+    if (!number) return nothing;
+    return html`<p id="favourite-count">It is a favourite of ${count(number, "person", "people")}.</p>`;
   }
 
   #actions() {

@@ -37,7 +37,8 @@ def a_listing(text: str) -> dict[str, Any]:
         "id": 1, "category": {"id": 2, "name": text}, "seller": {"id": 3, "name": text}, "title": text, "content": text,
         "make": text, "model": text, "location": text, "year": 2015, "mileage": 9, "price": 10, "status": "sold",
         "created_at": "2026-01-02T03:04:05.000006Z", "updated_at": "2026-01-02T03:04:05.000006Z", "reply_count": 1,
-        "visibility": "public",
+        "visibility": "public", "has_vin": True,
+        "price_history": [{"price": 20, "until": "2026-01-02T03:04:05.000006Z"}],
         "pictures": [{"id": 4, "url": "/api/pictures/4", "thumbnail_url": "/t", "width": 1, "height": 1}] * 2,
     }  # fmt: skip
 
@@ -46,11 +47,12 @@ def pages(text: str) -> dict[str, bytes]:
     """Every page that shows people's text, with this text wherever it can be."""
     listing = a_listing(text)
     as_json = embedded(msgspec.json.encode({"/api/listings": [listing]}))
-    search = asked.Asked(dict.fromkeys(("q", "make", "model", "year_min", "seller_id", "category_id"), text), None)
+    search = asked.Asked(dict.fromkeys(("q", "make", "model", "year_min", "seller_id"), text), None)
     browse = {
         "title": text, "description": text, "feed": search.path(base="/feed.atom"), "asked": search,
         "path": search.path(), "categories": [{"id": 2, "name": text}], "errors": NoErrors(make=text), "fault": text,
-        "heading": text, "seller": text, "listings": [listing], "next_path": None, "answers": as_json,
+        "heading": text, "seller": text, "login": "/login", "listings": [listing], "next_path": None,
+        "answers": as_json,
     }  # fmt: skip
     reply = {"id": 5, "author": {"id": 6, "name": text}, "text": text, "created_at": "2026-01-02T03:04:05.000006Z"}
     one = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_network
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 from yarl import URL
 
 from api.handlers.pages import WITH_CONTENT
-from api.handlers.web import PAGES
+from api.handlers.web import FOLDER, PAGES
+from api.pages.facts import FACTS
 from shared.domain.users import Role
 from tests.api.conftest import Api, MakeApi, Person
 from tests.api.pages.reader import Seen, look
@@ -110,6 +112,54 @@ async def test_the_page_of_a_car_has_everything_about_it(api: Api, ann: Person, 
     assert "Sedans" in seen.words(".listing-head")
 
 
+def test_the_facts_are_those_of_the_pages_modules() -> None:
+    shown = re.findall(r'name: "(\w+)",\s+label: "([^"]+)"', (FOLDER / "facts.js").read_text(encoding="utf-8"))
+    assert len(shown) > 5
+    assert {name: label for name, (label, _) in FACTS.items()} == {
+        name: label for name, label in shown if name not in ("price", "vin")
+    }
+
+
+async def test_the_facts_are_written_as_the_modules_write_them(api: Api, ann: Person, category: int) -> None:
+    about: dict[str, Any] = {
+        "fuel": "lpg",
+        "drive": "four",
+        "condition": "like_new",
+        "power_kw": 100,
+        "engine_cc": 1968,
+        "doors": 5,
+    }
+    seen = await look(api, f"/listings/{await a_listing(api, ann, category, **about)}")
+    assert [value.text() for value in seen.all(".facts dd")] == [
+        *("LPG", "Four wheels, switchable", "5", "100 kW (134 hp)", "1,968 cc", "Like new")
+    ]
+
+
+async def test_a_vin_is_for_people_who_are_logged_in(api: Api, ann: Person, category: int) -> None:
+    vin = "1HGCM82633A004352"
+    listing = await a_listing(api, ann, category, vin=vin)
+    seen = await look(api, f"/listings/{listing}")
+    assert vin not in seen.text
+    assert "Log in to see it" in seen.words(".facts")
+
+
+async def test_a_price_that_dropped_is_shown_with_the_one_before(api: Api, ann: Person, category: int) -> None:
+    listing = await a_listing(api, ann, category, price=9000)
+    await api.call("PATCH", f"/api/listings/{listing}", 200, who=ann, json={"price": 8500})
+    seen = await look(api, f"/listings/{listing}")
+    assert seen.words(".price") == "$8,500, was $9,000"
+    assert seen.words(".past-prices li").startswith("$9,000, until ")
+    assert (await look(api, "/")).words(".price") == "$8,500, was $9,000"
+
+
+async def test_filters_without_an_input_of_their_own_are_kept(api: Api, ann: Person, category: int) -> None:
+    await a_listing(api, ann, category, "Diesel", fuel="diesel", make="VW")
+    await a_listing(api, ann, category, "Petrol", fuel="gasoline", make="VW")
+    seen = await look(api, "/?fuel=diesel&make=VW")
+    assert titles(seen) == ["Diesel"]
+    assert seen.attribute("#filters [type=hidden][name=fuel]", "value") == "diesel"
+
+
 async def test_a_sold_car_is_shown_and_says_so(api: Api, ann: Person, category: int) -> None:
     listing = await a_listing(api, ann, category)
     await api.call("PATCH", f"/api/listings/{listing}", 200, who=ann, json={"status": "sold"})
@@ -200,7 +250,7 @@ async def test_the_modules_get_the_answers_that_were_rendered(api: Api, ann: Per
     }
     answers = (await look(api, "/?make=&sort=price")).data("script#answers")
     assert answers == {
-        "/api/listings": await api.call("GET", "/api/listings?sort=price", 200),
+        "/api/listings?sort=price": await api.call("GET", "/api/listings?sort=price", 200),
         "/api/categories": await api.call("GET", "/api/categories", 200),
     }
 

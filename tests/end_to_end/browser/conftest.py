@@ -31,8 +31,10 @@ from tests.end_to_end.browser.chromium import FLAGS, find_chromium
 from tests.end_to_end.browser.front_door import FrontDoor
 from tests.end_to_end.conftest import settings_on
 from tests.support.client import Person, Rest
+from tests.support.database import query
 from tests.support.processes import Node, Processes
 from tests.support.servers import Servers
+from tests.support.waiting import until
 
 PATIENCE_MS = 30_000
 
@@ -68,6 +70,11 @@ class Site:
         body = {"title": title, "content": f"All about {title}.", "category_id": category_id, **more}
         found = await self.rest.call("POST", "/api/listings", 201, who=seller, body=body)
         return int(found["id"])
+
+    async def told(self) -> None:
+        """Wait until everybody has been told of all changes."""
+        waiting = "SELECT FROM listing_changes WHERE due_at <= now()"
+        await until(lambda: not query(self.settings.database_url, waiting))
 
 
 @pytest.fixture(scope="package")

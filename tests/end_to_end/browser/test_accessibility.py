@@ -61,6 +61,11 @@ async def populated(site: Site) -> tuple[Person, list[str], list[str]]:
     await call("DELETE", f"/api/listings/{trashed}", 204, who=ann)
     await call("POST", "/api/messages", 201, who=ann, body={"to": admin.id, "message": "Hello", "listing_id": listing})
     await call("POST", "/api/messages", 201, who=admin, body={"to": ann.id, "message": "Hello to you"})
+    await call("PUT", f"/api/listings/{listing}/favourite", 204, who=admin)
+    await call("POST", "/api/searches", 201, who=admin, body={"name": "Any car", "query": {}})
+    for price in (4500, 4000):
+        await call("PATCH", f"/api/listings/{listing}", 200, who=ann, body={"price": price})
+    await site.told()
     anyone = ["/", f"/listings/{listing}", "/login", "/register"]
     theirs = [
         "/",
@@ -69,6 +74,9 @@ async def populated(site: Site) -> tuple[Person, list[str], list[str]]:
         f"/listings/{listing}/edit",
         "/messages",
         f"/messages/{ann.id}",
+        "/alerts",
+        "/searches",
+        "/favourites",
         "/account",
         "/moderation",
         "/moderation/hidden",

@@ -26,13 +26,18 @@ async def test_markup_in_peoples_text_stays_text(site: Site, open_page: Open) ->
     await site.rest.call("PATCH", "/api/me", 200, who=ann, body={"name": ATTACK})
     attack = dict.fromkeys(("content", "make", "model", "location"), ATTACK)
     category = await site.category(ATTACK, mod)
-    listing = await site.listing(ann, category, ATTACK, **attack)
+    listing = await site.listing(ann, category, ATTACK, price=9000, **attack)
     call = site.rest.call
     await call("POST", f"/api/listings/{listing}/replies", 201, who=ann, body={"text": ATTACK})
     body = {"reason": "other", "text": ATTACK}
     await call("POST", f"/api/listings/{listing}/reports", 201, who=mod, body=body)
     await call("PUT", f"/api/listings/{listing}/hidden", 200, who=mod, body={"reason": ATTACK})
     await call("POST", "/api/messages", 201, who=ann, body={"to": mod.id, "message": ATTACK})
+
+    await call("POST", "/api/searches", 201, who=mod, body={"name": ATTACK, "query": {"q": ATTACK}})
+    await call("PUT", f"/api/listings/{listing}/favourite", 204, who=mod)
+    await call("PATCH", f"/api/listings/{listing}", 200, who=ann, body={"price": 8000})
+    await site.told()
 
     page = await open_page(f"/?seller_id={ann.id}", mod)
     await is_text(page, ".card h2")
@@ -46,6 +51,13 @@ async def test_markup_in_peoples_text_stays_text(site: Site, open_page: Open) ->
     await is_text(page, ".row-text > .user-text")
     await page.goto("/moderation/hidden")
     await is_text(page, ".row-text > .user-text")
+    await page.goto("/alerts")
+    # The title for the search and for the favourite, and the name of the search.
+    await is_text(page, ".row-text a", 3)
+    await page.goto("/searches")
+    await is_text(page, ".row-text a")
+    await page.goto("/favourites")
+    await is_text(page, ".card h2")
     await page.goto(f"/messages/{ann.id}")
     await is_text(page, ".bubble")
     await is_text(page, ".conversation-last")

@@ -10,6 +10,19 @@ import msgspec
 import pytest
 
 from shared.access.actor import Actor
+from shared.domain.cars import (
+    MAX_DOORS,
+    MAX_ENGINE_CC,
+    MAX_OWNERS,
+    MAX_POWER_KW,
+    Body,
+    Colour,
+    Condition,
+    Drive,
+    Fuel,
+    TitleStatus,
+    Transmission,
+)
 from shared.domain.declared import fields_of
 from shared.domain.listings import (
     MAX_MILEAGE,
@@ -64,6 +77,18 @@ async def test_every_declared_field_can_be_stored_read_and_changed(database: Dat
         mileage=MAX_MILEAGE,
         price=MAX_PRICE,
         location="Rome",
+        fuel=Fuel.GASOLINE,
+        transmission=Transmission.MANUAL,
+        body=Body.HATCHBACK,
+        drive=Drive.REAR,
+        colour=Colour.YELLOW,
+        doors=MAX_DOORS,
+        power_kw=MAX_POWER_KW,
+        engine_cc=MAX_ENGINE_CC,
+        owners=MAX_OWNERS,
+        condition=Condition.FAIR,
+        title_status=TitleStatus.CLEAN,
+        vin="ZFA0000000A123456",
     )
     names = [field.name for field in fields_of(NewListing)]
     assert names == list(asdict(new))
@@ -72,7 +97,7 @@ async def test_every_declared_field_can_be_stored_read_and_changed(database: Dat
 
     async def shown() -> dict[str, Any]:
         json = msgspec.json.decode(await listings.read(listing_id, seller), type=dict[str, Any])
-        return {**json, "category_id": json["category"]["id"]}
+        return {"vin": None, **json, "category_id": json["category"]["id"]}
 
     assert {name: (await shown())[name] for name in names} == asdict(new)
     others = {
@@ -87,6 +112,18 @@ async def test_every_declared_field_can_be_stored_read_and_changed(database: Dat
         "mileage": 0,
         "price": None,
         "location": None,
+        "fuel": None,
+        "transmission": Transmission.CVT,
+        "body": None,
+        "drive": Drive.ALL,
+        "colour": None,
+        "doors": 1,
+        "power_kw": 1,
+        "engine_cc": None,
+        "owners": 0,
+        "condition": None,
+        "title_status": TitleStatus.LIEN,
+        "vin": None,
     }
     assert list(others) == names
     for name, value in others.items():
@@ -94,7 +131,7 @@ async def test_every_declared_field_can_be_stored_read_and_changed(database: Dat
         await listings.change(listing_id, ListingChange({name: value}), by=SELLER)
         after = await shown()
         assert after[name] == value
-        more = {"category_id": {"category"}, "price": {"price_history"}}
+        more = {"category_id": {"category"}, "price": {"price_history"}, "vin": {"has_vin"}}
         changed = {name, "updated_at"} | more.get(name, set())
         assert {key for key in after if after[key] != before[key]} <= changed
 

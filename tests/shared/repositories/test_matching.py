@@ -22,7 +22,8 @@ from shared.repositories.vocabulary import rebuild_vocabulary
 
 SELLERS, BUYERS = (1, 2, 3), (4, 5, 6)
 MODERATOR = 6
-SEARCHES, LISTINGS = 120, 60
+SEARCHES, LISTINGS = 150, 60
+AUSTIN, MUNICH = 1, 2
 
 CARS = [("Toyota", "Camry"), ("toyota", "Corolla"), ("Mazda", "Mazda3"), ("Ford", "F-150"), (None, None)]
 WORDS = ["red", "Mégane", "one owner", "x", "4x4", "Zündapp", "low mileage", "camry"]
@@ -40,6 +41,22 @@ ASKED: dict[str, list[Any]] = {
     "mileage_max": [0, 50000],
     "status": ["available", "sold", "any"],
     "hidden": ["true", "false"],
+    "fuel": ["diesel", "lpg,diesel", "electric"],
+    "transmission": ["manual"],
+    "body": ["suv,sedan"],
+    "drive": ["all"],
+    "colour": ["red"],
+    "doors": ["5", "3,5"],
+    "power_kw_min": [0, 100],
+    "power_kw_max": [99, 100],
+    "engine_cc_min": [1500],
+    "engine_cc_max": [1500],
+    "owners_max": [0, 1],
+    "condition": ["good,fair"],
+    "title_status": ["clean"],
+    "vin": ["1HGCM82633A004352"],
+    "near": ["Austin, TX", "30.3,-97.7", "Munich"],
+    "within": ["50km", "200mi"],
 }
 """Values for each condition of a search. A new condition needs some here."""
 
@@ -51,6 +68,12 @@ def test_every_condition_of_a_search_is_tried() -> None:
 def a_search(chance: random.Random, *, may_ask_hidden: bool) -> dict[str, str]:
     names = [name for name in ASKED if name != "hidden" or may_ask_hidden]
     chosen = chance.sample(names, chance.choice([0, 1, 1, 2, 2, 3]))
+    if "within" in chosen and "near" not in chosen:
+        chosen.append("near")
+    for name in [name for name in chosen if name.endswith("_min")]:
+        # A range has to have something in it.
+        if f"{name.removesuffix('_min')}_max" in chosen:
+            chosen.remove(name)
     return {name: str(chance.choice(ASKED[name])) for name in chosen}
 
 
@@ -68,6 +91,19 @@ async def add_listing(database: Database, chance: random.Random) -> int:
         "year": chance.choice([None, 1999, 2000, 2015, 2020]),
         "price": chance.choice([None, 0, 5000, 5001, 9000, 12000]),
         "mileage": chance.choice([None, 0, 50000, 90000]),
+        "fuel": chance.choice([None, "diesel", "electric"]),
+        "transmission": chance.choice([None, "manual"]),
+        "body": chance.choice([None, "suv", "van"]),
+        "drive": chance.choice([None, "all"]),
+        "colour": chance.choice(["red", "blue"]),
+        "doors": chance.choice([None, 3, 5]),
+        "power_kw": chance.choice([None, 99, 100]),
+        "engine_cc": chance.choice([None, 1499, 1500, 1501]),
+        "owners": chance.choice([None, 0, 1]),
+        "condition": chance.choice([None, "good", "new"]),
+        "title_status": chance.choice([None, "clean"]),
+        "vin": chance.choice([None, "1HGCM82633A004352"]),
+        "place_id": chance.choice([None, AUSTIN, MUNICH]),
         "trashed_at": chance.choice([None, None, None, "now"]),
         "hidden_at": chance.choice([None, None, None, "now"]),
     }
@@ -90,6 +126,8 @@ async def test_each_search_is_told_of_exactly_what_the_list_finds_by_it(database
             VALUES ('One', 'public'), ('Two', 'private'), ('Three', 'public');
         UPDATE categories SET deleted_at = now() WHERE name = 'Three';
         UPDATE users SET role = 'moderator' WHERE id = 6;
+        INSERT INTO places VALUES (1, 'Austin', 'TX', 'US', ll_to_earth(30.267, -97.743)),
+            (2, 'Munich', '', 'DE', ll_to_earth(48.137, 11.575));
         INSERT INTO blocks (blocker_id, blocked_id) VALUES (5, 1), (2, 4)"""
     await database.execute(Statement("", sql))
     for _ in range(20):

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from shared.domain.cars import Fuel
+from shared.domain.geography import Point
 from shared.domain.ids import MAX_ID
 from shared.domain.listings import ListingFilter, Sort, Status, WantedStatus
 from shared.postgres import Database, Statement
@@ -38,26 +40,40 @@ VISITOR, MODERATOR = Viewer(None, False, False), Viewer(1, True, True)
 # The columns are independent: one row in a thousand has the rare value, and half of the rows have the common one.
 FILL = f"""
 INSERT INTO categories (name) VALUES ('common'), ('rare'), ('other');
+INSERT INTO places VALUES (1, 'Common', '', '', ll_to_earth(10, 10)), (2, 'Rare', '', '', ll_to_earth(20, 20)),
+                          (3, 'Other', '', '', ll_to_earth(30, 30));
 SELECT setseed(0.25);
-INSERT INTO listings (seller_id, category_id, title, content, status, make, model, year, mileage, price, hidden_at)
+INSERT INTO listings (seller_id, category_id, title, content, status, make, model, year, mileage, price, hidden_at,
+                      fuel, doors, power_kw, engine_cc, owners, place_id)
 SELECT CASE WHEN s < {FEW} THEN 2 WHEN s < 0.5 THEN 1 ELSE 3 END, CASE WHEN c < {FEW} THEN 2 WHEN c < 0.5 THEN 1 ELSE 3 END,
        CASE WHEN q < {FEW} THEN 'gazelle' WHEN q < 0.5 THEN 'wagon' ELSE 'coupe' END, 'It drives.',
        CASE WHEN t < {FEW} THEN %s ELSE %s END,
        CASE WHEN m < {FEW} THEN 'Rare' WHEN m < 0.5 THEN 'Common' ELSE 'Other' END,
        CASE WHEN o < {FEW} THEN 'Rare' WHEN o < 0.5 THEN 'Common' ELSE 'Other' END,
-       1900 + (y * 100)::int, (k * 1000000)::int, (p * 1000000)::int, CASE WHEN h < %s THEN now() END
+       1900 + (y * 100)::int, (k * 1000000)::int, (p * 1000000)::int, CASE WHEN h < %s THEN now() END,
+       CASE WHEN f < {FEW} THEN 'lpg' WHEN f < 0.5 THEN 'diesel' ELSE 'gasoline' END,
+       CASE WHEN d < {FEW} THEN 1 WHEN d < 0.5 THEN 4 ELSE 5 END,
+       CASE WHEN w < {FEW} THEN 900 WHEN w < 0.5 THEN 130 ELSE 90 END,
+       CASE WHEN e < {FEW} THEN 700 WHEN e < 0.5 THEN 1500 ELSE 2000 END,
+       CASE WHEN n < {FEW} THEN 0 WHEN n < 0.5 THEN 1 ELSE 2 END,
+       CASE WHEN z < {FEW} THEN 2 WHEN z < 0.5 THEN 1 WHEN z < 0.99 THEN 3 END
 FROM (SELECT random() AS s, random() AS c, random() AS q, random() AS t, random() AS m, random() AS o, random() AS y,
-             random() AS k, random() AS p, random() AS h FROM generate_series(1, {LISTINGS})) AS drawn;
+             random() AS k, random() AS p, random() AS h, random() AS f, random() AS d, random() AS w, random() AS e,
+             random() AS n, random() AS z FROM generate_series(1, {LISTINGS})) AS drawn;
 UPDATE listings SET year = 1890 WHERE id %% 1000 = 3;
 UPDATE listings SET year = 2020 WHERE id %% 1000 = 4"""  # noqa: E501
 
 RARE: dict[str, Any] = {
     "q": "gazelle", "category_id": 2, "seller_id": 2, "make": "Rare", "model": "Rare", "year_min": 2010,
     "year_max": 1895, "price_min": 999_000, "price_max": 1_000, "mileage_max": 1_000,
+    "fuel": (Fuel.LPG,), "doors": (1,), "power_kw_min": 600, "engine_cc_max": 750, "owners_max": 0,
+    "near": Point(20, 20),
 }  # fmt: skip
 COMMON: dict[str, Any] = {
     "q": "wagon", "category_id": 1, "seller_id": 1, "make": "Common", "model": "Common", "year_min": 1950,
     "year_max": 1950, "price_min": 500_000, "price_max": 500_000, "mileage_max": 500_000,
+    "fuel": (Fuel.DIESEL,), "doors": (4,), "power_kw_min": 110, "engine_cc_max": 1_700, "owners_max": 1,
+    "near": Point(10, 10),
 }  # fmt: skip
 VALUES = [*RARE.items(), *COMMON.items(), *(("status", wanted) for wanted in WantedStatus)]
 
@@ -105,13 +121,20 @@ async def cost(database: Database, search: Search) -> float:
     return rows_read(plans[0]["Plan"])
 
 
+def search_for(sort: Sort, **values: Any) -> ListingFilter:
+    """A filter by these values, with what its conditions and the order need besides."""
+    if "near" in values:
+        return ListingFilter(**values, within=1000.0)
+    return ListingFilter(**values, near=Point(15, 15) if sort is Sort.NEAREST else None)
+
+
 def selections() -> list[tuple[ListingFilter, Sort]]:
     sorts = itertools.cycle(Sort)
-    found = [(ListingFilter(**{name: value}), sort) for name, value in VALUES for sort in Sort]
+    found = [(search_for(sort, **{name: value}), sort) for name, value in VALUES for sort in Sort]
     for (one, first), (other, second) in itertools.combinations(VALUES, 2):
         if one != other:
-            pair = ListingFilter(**{one: first, other: second})
-            found += [(pair, Sort.NEWEST), (pair, next(sorts))]
+            pair = {one: first, other: second}
+            found += [(search_for(sort, **pair), sort) for sort in (Sort.NEWEST, next(sorts))]
     return found
 
 
@@ -142,6 +165,7 @@ LAST = {
     Sort.DEAREST: Position(500, 0),
     Sort.LEAST_DRIVEN: Position(999_500, 0),
     Sort.YOUNGEST: Position(1890, LISTINGS),
+    Sort.NEAREST: Position(20_000_000, 0),
 }
 """Positions after which only a few listings come."""
 
@@ -155,7 +179,7 @@ async def test_no_last_page_reads_the_whole_table(filled: Database, monkeypatch:
     for name, value in VALUES:
         for sort, after in LAST.items():
             searches.clear()
-            asked = ListingFilter(**{name: value})
+            asked = search_for(sort, **{name: value})
             found = await finding.find(asked, sort, VISITOR, after=after, limit=LIMIT)
             assert len(found) < LIMIT
             costs = [await cost(filled, search) for search in searches]

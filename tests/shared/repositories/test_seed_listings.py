@@ -44,7 +44,9 @@ async def test_demo_listings_are_varied_and_found_by_misspelled_words(
 
 async def test_the_search_index_has_no_pending_list(database: Database, owner: Database) -> None:
     await ListingSeedRepository(owner).listings(100)
-    options = await one_row(database, "SELECT reloptions::text FROM pg_class WHERE relname = 'listings_search'")
+    options = await one_row(
+        database, "SELECT reloptions::text FROM pg_class WHERE relname = 'listings_words_and_facts'"
+    )
     assert "fastupdate=off" in str(options[0])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -11,8 +12,9 @@ from gateway.protocol.websocket_reader import BINARY, CLOSE, CONTINUATION, PING,
 from tests.gateway.counted import counted
 from tests.gateway.transports.conftest import LabServer, StartLab
 from tests.gateway.transports.raw_socket import Frame, RawSocket, frame
-from tests.gateway.transports.websocket.frames import HEARTBEAT, HEARTBEAT_REPLY
-from tests.protocol.test_websocket_reader import CASES, Seen
+from tests.gateway.transports.websocket.frames import HEARTBEAT, HEARTBEAT_REPLY, joined
+from tests.protocol.client_frames import read_v2_binary, v2_binary
+from tests.protocol.test_websocket_reader import CASES, Seen, cut, fragments
 from tests.protocol.websocket_frames import LIMIT, masked
 
 
@@ -49,6 +51,39 @@ async def test_every_case_of_the_rfc_is_answered_as_its_reader_says(start_lab: S
             assert await raw.end() == b"", name
         await raw.close()
     await lab.until_quiet()
+
+
+# Groups 1, 9 and 10: messages of each size, whole and in fragments, in large and in small pieces. The lab echoes them.
+
+ECHO_SIZES = [0, 1, 100, 125, 126, 127, 128, 255, 256, 4096, 65_535, 65_536, 65_537, 1_000_000]
+FRAGMENT_SIZES = [None, 64, 1300, 16_384]
+
+
+@pytest.mark.parametrize("fragment_size", FRAGMENT_SIZES)
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+async def test_messages_of_any_size_come_back_whole(
+    start_lab: StartLab, opcode: int, fragment_size: int | None
+) -> None:
+    lab = await start_lab(rate_limits=False)
+    raw = await lab.connect_raw()
+    await joined(raw, "lab:ok")
+    for size in ECHO_SIZES:
+        if opcode == TEXT:
+            payload = json.dumps(["j1", "r1", "lab:ok", "echo", {"text": "*" * size}]).encode()
+            expected = {"response": {"text": "*" * size}, "status": "ok"}
+        else:
+            data = bytes(index * 7 % 256 for index in range(size))
+            payload = v2_binary("j1", "r1", "lab:ok", "binary_echo", data)
+        sent = fragments(opcode, payload, fragment_size or len(payload))
+        for piece in cut(sent, 997 if size < 100_000 else 50_000):
+            raw.send(piece)
+            await asyncio.sleep(0)
+        kind, answer = await raw.receive()
+        assert kind == opcode
+        if opcode == TEXT:
+            assert json.loads(answer)[4] == expected, size
+        else:
+            assert read_v2_binary(answer) == ("reply", "j1", "r1", "lab:ok", "ok", data), size
 
 
 BEFORE_AND_BEHIND = {

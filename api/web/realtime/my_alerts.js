@@ -1,0 +1,8 @@
+// The alerts of the logged-in user, on the page's one connection.
+
+import { api } from "../api.js";
+import { announce } from "../ui/announcer.js";
+import { Alerts } from "./alerts.js";
+import { connection } from "./connection.js";
+
+export const alerts = new Alerts({ connection, api, announce });

@@ -1,0 +1,67 @@
+// Everything that the user was told of listings, latest first; what arrives is added at the top. Opening it marks all as seen.
+
+import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { since } from "../format.js";
+import { alerts } from "../realtime/my_alerts.js";
+import { PagedList } from "../ui/list.js";
+import { priceWith } from "../ui/price_tag.js";
+import { myTabs } from "../ui/tabs.js";
+import { View } from "../view.js";
+
+const WORDS = { match: "New", price_drop: "Cheaper", sold: "Sold", removed: "No longer available" };
+
+export class AlertsView extends View {
+  title = "Alerts";
+  alerts = new PagedList(this, "/api/alerts");
+  #forget = () => {};
+  #onShow = () => this.#see();
+
+  start() {
+    this.#forget = alerts.onNews((alert) => this.#add(alert));
+    document.addEventListener("visibilitychange", this.#onShow);
+    this.alerts.load().then(() => this.#see());
+  }
+
+  stop() {
+    super.stop();
+    this.#forget();
+    document.removeEventListener("visibilitychange", this.#onShow);
+  }
+
+  #add(alert) {
+    if (this.alerts.items.some((one) => one.id === alert.id)) return;
+    this.alerts.items = [alert, ...this.alerts.items].sort((a, b) => b.id - a.id);
+    this.#see();
+    this.update();
+  }
+
+  /** They stay marked as new on this page until it is left. */
+  #see() {
+    const newest = this.alerts.items[0];
+    if (!newest || this.isLeft || document.visibilityState !== "visible") return;
+    if (newest.seen_at === null) alerts.see(newest.id).catch(() => {});
+  }
+
+  template() {
+    return html`${myTabs()}
+      <h1>Alerts</h1>
+      ${this.alerts.rows((alert) => this.#row(alert), "Nothing yet. Save a search, or mark a car as a favourite.")}`;
+  }
+
+  #row(alert) {
+    const { kind, listing_id, title, search, told_at, seen_at, price, price_before } = alert;
+    return html`<li data-alert=${alert.id} class=${seen_at === null ? "is-new" : ""}>
+      <div class="row-text">
+        <p>
+          ${kind === "removed" ? title : html`<a href=${`/listings/${listing_id}`}>${title}</a>`}
+          ${kind === "removed" ? nothing : html`<span class="price">${priceWith(price, price_before)}</span>`}
+        </p>
+        <p class="quiet small-text">
+          ${seen_at === null ? html`<span class="for-readers">Not seen yet. </span>` : nothing}
+          ${WORDS[kind]}${search ? html` for <a href="/searches">${search.name}</a>` : nothing} ·
+          <time datetime=${told_at}>${since(told_at)}</time>
+        </p>
+      </div>
+    </li>`;
+  }
+}

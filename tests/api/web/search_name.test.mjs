@@ -1,0 +1,24 @@
+// Tests the names that the page gives to saved searches.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { searchName } from "../../../api/web/search_name.js";
+
+const CATEGORIES = [{ id: 3, name: "Trucks" }];
+
+test("a name has what the search asks", () => {
+  const query = { q: "camry", make: "Toyota", model: "Camry", category_id: "3", year_min: "2010", year_max: "2015" };
+  assert.equal(searchName(query, CATEGORIES, 100), "camry, Toyota Camry, Trucks, 2010 to 2015");
+  assert.equal(searchName({ price_min: "5000", mileage_max: "90000", status: "sold", sort: "price" }, [], 100), "from $5,000, up to 90,000 mi, sold");
+});
+
+test("a search for everything has a name too", () => {
+  assert.equal(searchName({}, CATEGORIES, 100), "All cars");
+  assert.equal(searchName({ category_id: "99", status: "any" }, CATEGORIES, 100), "All cars");
+});
+
+test("a long name is cut between characters", () => {
+  const name = searchName({ q: "🚗".repeat(200) }, [], 100);
+  assert.equal(name, "🚗".repeat(99) + "…");
+  assert.equal([...name].length, 100);
+});
