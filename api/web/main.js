@@ -21,11 +21,13 @@ drawWith(() => {
   if (!isTakenOver && view.isPending) return;
   view.beforeDraw();
   document.title = `${inbox.unread ? `(${inbox.unread}) ` : ""}${view.title} · Daveslist`;
-  const draw = () => render(shell(view), root);
+  const draw = () => {
+    render(shell(view), root);
+    view.afterDraw();
+  };
   if (isTakenOver) draw();
   else takeOver(root, draw);
   isTakenOver = true;
-  view.afterDraw();
   router.drawn();
 });
 

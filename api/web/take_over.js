@@ -10,7 +10,10 @@ export function takeOver(root, draw) {
   for (const { field: old, hasFocus, isChanged } of before) {
     const field = [...root.querySelectorAll("input, select")].find((one) => one.name === old.name);
     if (!field) continue;
-    if (isChanged) field.value = old.value;
+    if (isChanged) {
+      field.value = old.value;
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+    }
     if (hasFocus) field.focus({ preventScroll: true });
   }
 }
