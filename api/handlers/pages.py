@@ -26,81 +26,110 @@ from api.problems import Invalid, NotFound
 from api.schemas import answers
 
 _LONGEST_DESCRIPTION = 200
+_HAS_NO_REPLIES = '"reply_count":0,'
 _NO_REPLIES = b'{"data":[],"next_cursor":null}'
 
 
 async def browse(call: Call) -> web.Response:
     """The list of cars, as the address asks for it."""
     _begin(call)
-    search = asked.asked(call.request.query)
-    categories_json = await call.services.shown_categories.get(None)
-    assert categories_json is not None
-    categories = msgspec.json.decode(categories_json)["data"]
-    found_json, errors = None, {}
+    settings, request = call.services.settings, call.request
+    search, address = asked.asked(request.query), request.rel_url.raw_path_qs
+    categories = await call.services.shown_categories.get(None)
+    assert categories is not None
     try:
-        found_json = await listings.found(call, search.query())
+        found = await listings.found(call, search.query())
     except ValidationError as error:
         errors = asked.errors_of(error)
     except Invalid as invalid:
         errors = {name: " ".join(sentences) for name, sentences in (invalid.errors or {}).items()}
-    found = {"data": [], "next_cursor": None} if found_json is None else msgspec.json.decode(found_json)
-    cars, next_cursor = found["data"], found["next_cursor"]
-    heading = _heading(search, categories)
-    seller = words.name_of(cars[0]["seller"]) if cars and "seller_id" in search.values else None
-    values = {
-        "title": f"Cars: {search.values['q']}" if "q" in search.values else f"Cars of {seller}" if seller else heading,
-        # A search engine needs each car once, and no list in the middle.
-        "is_listed": not errors and search.cursor is None,
-        "path": search.path(),
-        "feed": search.path(base="/feed.atom"),
-        "layout": "wide",
-        "asked": search,
-        "categories": categories,
-        "errors": _Errors(errors),
-        "fault": "" if not errors else _fault(errors),
-        "heading": heading,
-        "seller": seller,
-        "listings": cars,
-        "login": f"/login?{urlencode({'next': call.request.rel_url.raw_path_qs})}",
-        "next_path": search.path(cursor=next_cursor) if next_cursor else None,
-        "answers": found_json
-        and embedded(
-            b'{%b:%b,"/api/categories":%b}' % (msgspec.json.encode(search.answers_key), found_json, categories_json)
-        ),
-    }
-    return html_page(
-        call.services.settings, call.request, "browse.html", values, status=422 if found_json is None else 200
-    )
+    else:
+        return html_page(
+            settings,
+            request,
+            "browse.html",
+            lambda: _found(search, address, found, categories),
+            made_of=(address, found, categories),
+        )
+    return html_page(settings, request, "browse.html", _refused(search, address, errors, categories), status=422)
 
 
 async def listing(call: Call) -> web.Response:
     """One car. Every listing that visitors may not see is answered with the same bytes as one that does not exist."""
     _begin(call)
     listing_id = call.path_id()
-    listing_json = await call.services.shown_listings.get(listing_id)
-    if listing_json is None:
+    found = await call.services.shown_listings.get(listing_id)
+    if found is None:
         raise NotFound
-    shown = msgspec.json.decode(listing_json)
-    replies_json = await _replies(call, listing_id) if shown["reply_count"] else _NO_REPLIES
+    replies = _NO_REPLIES if _HAS_NO_REPLIES in found else await _replies(call, listing_id)
     settings, request = call.services.settings, call.request
-    first = (words.price(shown["price"]), facts.in_a_line(shown), words.excerpt(shown["content"], _LONGEST_DESCRIPTION))
-    values = {
-        "title": shown["title"],
-        "description": " · ".join(part for part in first if part),
-        "is_listed": True,
-        "path": f"/listings/{listing_id}",
-        "listing": shown,
-        "replies": msgspec.json.decode(replies_json)["data"],
-        "car": structured.car(shown, origin_of_site(settings, request)),
-        "answers": embedded(
-            b'{"/api/listings/{id}":%b,"/api/listings/{id}/replies":%b}' % (listing_json.encode(), replies_json)
-        ),
-    }
-    return html_page(settings, request, "listing.html", values)
+    origin = origin_of_site(settings, request)
+    return html_page(settings, request, "listing.html", lambda: _one(found, replies, origin), made_of=(found, replies))
 
 
 WITH_CONTENT: Mapping[str, Handler] = {"/": browse, "/listings/{id}": listing}
 """The addresses of these pages. All others of the page are the same for everybody."""
+
+
+def _found(search: asked.Asked, address: str, found_json: bytes, categories_json: bytes) -> dict[str, Any]:
+    found, categories = msgspec.json.decode(found_json), msgspec.json.decode(categories_json)["data"]
+    cars, next_cursor = found["data"], found["next_cursor"]
+    values = _list(search, address, categories)
+    if cars and "seller_id" in search.values:
+        seller = words.name_of(cars[0]["seller"])
+        values |= {"seller": seller, "title": values["title"] if "q" in search.values else f"Cars of {seller}"}
+    key = msgspec.json.encode(search.answers_key)
+    return values | {
+        # A search engine needs each car once, and no list in the middle.
+        "is_listed": search.cursor is None,
+        "listings": cars,
+        "next_path": search.path(cursor=next_cursor) if next_cursor else None,
+        "answers": embedded(b'{%b:%b,"/api/categories":%b}' % (key, found_json, categories_json)),
+    }
+
+
+def _refused(search: asked.Asked, address: str, errors: dict[str, str], categories_json: bytes) -> dict[str, Any]:
+    beside = [f"{name}: {errors[name]}" for name in errors if name not in asked.INPUTS]
+    fault = " ".join(beside) or "Some filters cannot be used. See what is wrong beside them."
+    values = _list(search, address, msgspec.json.decode(categories_json)["data"])
+    return values | {"is_listed": False, "errors": _Errors(errors), "fault": fault}
+
+
+def _list(search: asked.Asked, address: str, categories: list[dict[str, Any]]) -> dict[str, Any]:
+    """Returns what the template of the list needs in any case."""
+    wanted = search.values.get("category_id")
+    heading = next((one["name"] for one in categories if str(one["id"]) == wanted), "Used cars")
+    return {
+        "title": f"Cars: {search.values['q']}" if "q" in search.values else heading,
+        "heading": heading,
+        "seller": None,
+        "path": search.path(),
+        "feed": search.path(base="/feed.atom"),
+        "login": f"/login?{urlencode({'next': address})}",
+        "layout": "wide",
+        "asked": search,
+        "categories": categories,
+        "errors": _Errors(),
+        "fault": "",
+        "listings": [],
+        "next_path": None,
+    }
+
+
+def _one(listing_json: str, replies_json: bytes, origin: str) -> dict[str, Any]:
+    shown = msgspec.json.decode(listing_json)
+    first = (words.price(shown["price"]), facts.in_a_line(shown), words.excerpt(shown["content"], _LONGEST_DESCRIPTION))
+    answers = b'{"/api/listings/{id}":%b,"/api/listings/{id}/replies":%b}' % (listing_json.encode(), replies_json)
+    return {
+        "title": shown["title"],
+        "description": " · ".join(part for part in first if part),
+        "is_listed": True,
+        "path": f"/listings/{shown['id']}",
+        "listing": shown,
+        "replies": msgspec.json.decode(replies_json)["data"],
+        "car": structured.car(shown, origin),
+        "answers": embedded(answers),
+    }
 
 
 def _begin(call: Call) -> None:
@@ -114,18 +143,8 @@ async def _replies(call: Call, listing_id: int) -> bytes:
     return msgspec.json.encode(page(found, MAX_LIMIT, answers.reply, lambda reply: reply.id))
 
 
-def _heading(search: asked.Asked, categories: list[dict[str, Any]]) -> str:
-    wanted = search.values.get("category_id")
-    return next((one["name"] for one in categories if str(one["id"]) == wanted), "Used cars")
-
-
 class _Errors(dict[str, str]):
     """The errors by field; "" for a field without one."""
 
     def __missing__(self, name: str) -> str:
         return ""
-
-
-def _fault(errors: dict[str, str]) -> str:
-    beside = [f"{name}: {errors[name]}" for name in ("cursor", "q", "seller_id", "sort") if name in errors]
-    return " ".join(beside) or "Some filters cannot be used. See what is wrong beside them."

@@ -12,7 +12,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -25,6 +25,7 @@ from markupsafe import Markup
 from api.call import Call
 from api.conditional import answer
 from api.pages.asked import NOTHING
+from api.pages.kept import KeptPages
 from api.pages.rendering import rendered
 from api.pages.site import HOST, origin_of_site
 from api.pagination import MAX_LIMIT
@@ -87,6 +88,9 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 ASK_AGAIN = "no-cache"
 
 
+_PAGES = KeptPages()
+
+
 @dataclass(frozen=True, slots=True)
 class _Asset:
     data: bytes
@@ -98,6 +102,7 @@ class _Asset:
 class _Assets:
     version: str
     files: dict[str, _Asset]
+    modules: tuple[str, ...]
 
 
 async def page(call: Call) -> web.Response:
@@ -113,33 +118,42 @@ def html_page(
     settings: Settings,
     request: web.Request,
     template: str,
-    values: dict[str, Any],
+    values: dict[str, Any] | Callable[[], dict[str, Any]],
     *,
+    made_of: tuple[Hashable, ...] = (),
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
-    """Returns the page's document with the template's content. `values` has what the template needs besides the frame.
+    """Returns the page's document with the template's content.
 
-    Only what was found is worth keeping in a cache: an answer with another status than 200 has no entity tag.
+    `values` has what the template needs besides the frame, or makes it from `made_of`, which then decides all of it.
+    Only what was found is worth keeping in a browser: an answer with another status than 200 has no entity tag.
     """
-    assets = _assets(settings)
-    frame = {
-        "version": assets.version,
-        "socket": _gateway(settings, request) + "/socket",
-        "limits": _limits(settings.max_picture_bytes, settings.erase_after_days),
-        "fields": limits_of(ListingsQuery),
-        "preloads": Markup(_preloads(assets)),
-        "origin": origin_of_site(settings, request),
-        "description": DESCRIPTION,
-        "layout": "",
-        "asked": NOTHING,
-        "answers": None,
-    }
-    body = rendered(template, frame | values)
+    assets, socket, origin = (
+        _assets(settings),
+        _gateway(settings, request) + "/socket",
+        origin_of_site(settings, request),
+    )
+    limits = _limits(settings.max_picture_bytes, settings.erase_after_days)
+
+    def render() -> bytes:
+        frame = {
+            "version": assets.version,
+            "needed": _needed(assets.version, assets.modules, socket, limits),
+            "fields": _fields(),
+            "origin": origin,
+            "description": DESCRIPTION,
+            "layout": "",
+            "asked": NOTHING,
+            "answers": None,
+        }
+        return rendered(template, frame | (values() if callable(values) else values))
+
     sent = {"Content-Security-Policy": _policy(settings, request), **(headers or {})}
-    if status == 200:
-        return answer(request, body, "text/html", {hdrs.CACHE_CONTROL: ASK_AGAIN, **sent})
-    return web.Response(body=body, status=status, content_type="text/html", charset="utf-8", headers=sent)
+    if status != 200:
+        return web.Response(body=render(), status=status, content_type="text/html", charset="utf-8", headers=sent)
+    body, tag = _PAGES.get((template, assets.version, socket, limits, origin, *made_of), render)
+    return answer(request, body, "text/html", {hdrs.CACHE_CONTROL: ASK_AGAIN, **sent}, tag)
 
 
 async def asset(call: Call) -> web.Response:
@@ -172,10 +186,20 @@ def _limits(picture_bytes: int, erase_after_days: int) -> str:
     return msgspec.json.encode(limits).decode()
 
 
-def _preloads(assets: _Assets) -> str:
-    """Returns links by which the browser loads all modules at once, instead of discovering them import by import."""
-    modules = [name for name, asset in assets.files.items() if asset.media_type == "text/javascript"]
-    return "\n    ".join(f'<link rel="modulepreload" href="/web/{assets.version}/{name}">' for name in modules)
+@cache
+def _fields() -> dict[str, dict[str, int]]:
+    """Returns the limits of the filters."""
+    return limits_of(ListingsQuery)
+
+
+@lru_cache(maxsize=100)
+def _needed(version: str, modules: tuple[str, ...], socket: str, limits: str) -> Markup:
+    """Returns the elements of the head that the modules need, which are the same in many pages.
+
+    By the links, the browser loads all modules at once, instead of discovering them import by import.
+    """
+    values = {"version": version, "modules": modules, "socket": socket, "limits": limits}
+    return Markup(rendered("needed.html", values).decode())
 
 
 def _policy(settings: Settings, request: web.Request) -> str:
@@ -252,4 +276,5 @@ def _read(paths: tuple[tuple[str, Path, int], ...]) -> _Assets:
         data = path.read_bytes()
         digest.update(f"{name}\0{len(data)}\0".encode() + data)
         files[name] = _Asset(data, gzip.compress(data, mtime=0), _MEDIA_TYPES[path.suffix])
-    return _Assets(digest.hexdigest()[:16], files)
+    modules = tuple(name for name, asset in files.items() if asset.media_type == "text/javascript")
+    return _Assets(digest.hexdigest()[:16], files, modules)

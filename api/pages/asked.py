@@ -36,8 +36,10 @@ NUMBERS = (
 )
 _NOT_FOR_VISITORS = frozenset({"hidden", "vin"})
 _PARAMETERS = (*(field.name for field in fields(ListingFilter) if field.name not in _NOT_FOR_VISITORS), "sort")
-_INPUTS = frozenset(name for name, _ in (*TEXTS, *(one for row in NUMBERS for one in row)))
-_CHOSEN = frozenset({"category_id", "status", "sort"})
+INPUTS = frozenset(
+    {"category_id", "status", "sort"} | {name for name, _ in (*TEXTS, *(one for row in NUMBERS for one in row))}
+)
+"""The parameters that the form of filters asks for. It keeps all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Asked:
     @property
     def kept(self) -> list[tuple[str, str]]:
         """The parameters that the form of filters sends along unchanged."""
-        return [(name, value) for name, value in self.values.items() if name not in _INPUTS | _CHOSEN]
+        return [(name, value) for name, value in self.values.items() if name not in INPUTS]
 
     @property
     def kept_by_search(self) -> list[tuple[str, str]]:

@@ -26,6 +26,10 @@ def _as_json(value: Any) -> Markup:
     return embedded(msgspec.json.encode(value))
 
 
+CAR_ICON = Markup((_FOLDER / "car_icon.svg").read_text(encoding="utf-8").strip())
+"""The icon of api/web/ui/icons.js."""
+
+
 def _environment() -> Environment:
     made = Environment(
         loader=FileSystemLoader(_FOLDER),
@@ -45,7 +49,7 @@ def _environment() -> Environment:
         "in_a_line": facts.in_a_line,
         "as_json": _as_json,
     }
-    made.globals |= {"asked_words": asked}
+    made.globals |= {"asked_words": asked, "car_icon": CAR_ICON}
     return made
 
 

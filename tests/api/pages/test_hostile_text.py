@@ -19,7 +19,7 @@ from tests.api.pages.hostile import HOSTILE
 from tests.support.examples import examples
 
 FRAME: dict[str, Any] = {
-    "version": "1", "socket": "/socket", "limits": "{}", "preloads": "", "origin": "https://cars.example.com",
+    "version": "1", "needed": "", "origin": "https://cars.example.com",
     "description": "", "layout": "", "asked": asked.NOTHING, "answers": None, "is_listed": True, "path": "/",
     "fields": {name: {"maxlength": 9, "min": 0, "max": 9} for name in
                ("q", "make", "model", "year_min", "year_max", "price_min", "price_max", "mileage_max")},

@@ -44,6 +44,17 @@ def api_paths(requests: list[Request]) -> list[str]:
     return [urlsplit(request.url).path for request in requests if urlsplit(request.url).path.startswith("/api/")]
 
 
+def noted(page: Page) -> list[Request]:
+    """The requests of the page from now on."""
+    requests: list[Request] = []
+
+    def note(request: Request) -> None:
+        requests.append(request)
+
+    page.on("request", note)
+    return requests
+
+
 async def taken_over(page: Page) -> None:
     await expect(page.locator("#announcer")).to_have_count(1)
 
@@ -91,8 +102,7 @@ async def test_the_modules_take_over_without_asking_again_and_without_a_flash(si
         ("/listings/999999999", "This listing is not available"),
     ):
         page = await open_page("/login")
-        requests: list[Request] = []
-        page.on("request", lambda request, requests=requests: requests.append(request))
+        requests = noted(page)
         await page.add_init_script(SHIFTS)
         await page.goto(path)
         await taken_over(page)
