@@ -9,7 +9,7 @@ SET LOCAL client_min_messages = warning;
 SET LOCAL statement_timeout = 0;
 
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
-CREATE EXTENSION IF NOT EXISTS unaccent;
+CREATE EXTENSION IF NOT EXISTS unaccent; -- for earlier versions
 CREATE EXTENSION IF NOT EXISTS cube;
 
 -- People --------------------------------------------------------------------------------------------------------------
@@ -220,43 +220,15 @@ CREATE OR REPLACE TRIGGER listings_keep_price BEFORE UPDATE OF price ON listings
 
 -- Search --------------------------------------------------------------------------------------------------------------
 
--- Returns the spelling that the index and the queries use: lower case, without accents. It may be declared immutable, as
--- an index demands, because it names unaccent's dictionary, whose rules do not change.
-CREATE OR REPLACE FUNCTION folded(source text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
-    $$ SELECT lower(unaccent('unaccent', source)) $$;
-
--- Returns the words of a text. `F-150` has three: `f`, `150` and `f150`, because people write it in each of these ways.
-CREATE OR REPLACE FUNCTION search_words(source text) RETURNS text[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
-DECLARE
-    plain text := folded(source);
-    words text[] := array_remove(regexp_split_to_array(plain, '[^[:alnum:]]+'), '');
-BEGIN
-    IF plain ~ '[[:alnum:]][-./''][[:alnum:]]' THEN
-        words := words || ARRAY(
-            SELECT regexp_replace(compound[1], '[^[:alnum:]]', '', 'g')
-            FROM regexp_matches(plain, '[[:alnum:]]+(?:[-./''][[:alnum:]]+)+', 'g') AS compound
-        );
-    END IF;
-    IF EXISTS (SELECT FROM unnest(words) AS word WHERE length(word) > 40) THEN
-        words := ARRAY(SELECT word FROM unnest(words) AS word WHERE length(word) <= 40);
-    END IF;
-    RETURN words;
-END $$;
-
--- Returns the words by which a listing is found, and its make and model as a whole, as `make=...` and `model=...`, which no
--- word can be. So the same index also answers the filters by make and model, alone and together with words.
--- pg_restore sets an empty search_path, so each function that the column and the triggers call sets its own.
-CREATE OR REPLACE FUNCTION listing_search(title text, content text, make text, model text, year integer)
-    RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path FROM CURRENT AS $$
-    SELECT array_to_tsvector(
-        search_words(concat_ws(' ', title, content, make, model, year))
-        || CASE WHEN make IS NULL THEN '{}' ELSE ARRAY['make=' || folded(make)] END
-        || CASE WHEN model IS NULL THEN '{}' ELSE ARRAY['model=' || folded(model)] END
-    )
-$$;
-
-ALTER TABLE listings ADD COLUMN IF NOT EXISTS search tsvector
-    GENERATED ALWAYS AS (listing_search(title, content, make, model, year)) STORED;
+-- The words by which a listing is found, and its make and model as a whole, as `make=...` and `model=...`, which no word can
+-- be. So the same index also answers the filters by make and model, alone and together with words. The processes make the
+-- words (shared/domain/analysis.py), of what is stored and of what is typed, so that the two agree. `analysis` is the version
+-- of the code that made them; 0 means that they do not belong to the texts. An API makes the words of such rows anew
+-- (shared/repositories/reanalysis.py). When the version grows, the index gets another name, and its condition the new number.
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS search tsvector;
+ALTER TABLE listings ALTER COLUMN search DROP EXPRESSION IF EXISTS;
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS analysis smallint NOT NULL DEFAULT 0;
+CREATE INDEX IF NOT EXISTS listings_to_analyse_1 ON listings (id) WHERE analysis <> 1;
 
 -- Returns the facts of a car by which it is found. Power and engine size count in steps, so that a range is a short list of
 -- facts; shared/domain/cars.py has the same steps.
@@ -281,6 +253,26 @@ DROP INDEX IF EXISTS listings_search;
 CREATE INDEX IF NOT EXISTS listings_words_and_facts ON listings USING gin (search, facts) WITH (fastupdate = off)
     WHERE trashed_at IS NULL;
 
+-- Whoever changes the texts of a listing without its words, as processes of earlier versions do, leaves it to be analysed.
+CREATE OR REPLACE FUNCTION forget_analysis() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.analysis := 0;
+    RETURN NEW;
+END $$;
+CREATE OR REPLACE TRIGGER listings_forget_analysis
+    BEFORE UPDATE OF title, content, make, model, year, location ON listings FOR EACH ROW
+    WHEN (new.search IS NOT DISTINCT FROM old.search
+          AND (new.title, new.content, new.make, new.model, new.year, new.location)
+              IS DISTINCT FROM (old.title, old.content, old.make, old.model, old.year, old.location))
+    EXECUTE FUNCTION forget_analysis();
+
+-- Processes of earlier versions call these two while they are being replaced.
+CREATE OR REPLACE FUNCTION folded(source text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+    $$ SELECT lower(unaccent('unaccent', source)) $$;
+CREATE OR REPLACE FUNCTION search_words(source text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+    $$ SELECT array_remove(regexp_split_to_array(folded(source), '[^[:alnum:]]+'), '') $$;
+DROP FUNCTION IF EXISTS listing_search(text, text, text, text, integer);
+
 -- The words of titles, makes and models that all visitors can read, each with the number of its sellers. Searches use them
 -- to correct misspelled words and to complete unfinished ones. shared/repositories/vocabulary.py collects them from time to
 -- time. No trigger adds a word, so nobody learns from the vocabulary what is not on show.
@@ -290,6 +282,15 @@ CREATE TABLE IF NOT EXISTS vocabulary (
 );
 CREATE INDEX IF NOT EXISTS vocabulary_trigrams ON vocabulary USING gist (word gist_trgm_ops (siglen = 32));
 
+-- Makes, models and places of listings that all visitors can read, which are suggested while somebody types. Each is there
+-- under several keys, because it can begin at each of its words. shared/repositories/suggestions.py collects them.
+CREATE TABLE IF NOT EXISTS suggestions (
+    key     text COLLATE "C",
+    kind    text,
+    name    text,
+    sellers integer NOT NULL,
+    PRIMARY KEY (key, kind, name)
+);
 
 -- In earlier versions triggers added every word, also the words of listings that are not on show.
 DO $$
@@ -470,8 +471,10 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
-CREATE OR REPLACE TRIGGER listings_note_change AFTER UPDATE ON listings
-    FOR EACH ROW EXECUTE FUNCTION note_changed_listing();
+-- When only the words of a listing are made anew, nobody has to be told, unless it had none and so nobody was told of it.
+CREATE OR REPLACE TRIGGER listings_note_change AFTER UPDATE ON listings FOR EACH ROW
+    WHEN (old.analysis = new.analysis OR new.analysis = 0 OR old.updated_at <> new.updated_at OR old.search IS NULL)
+    EXECUTE FUNCTION note_changed_listing();
 
 -- The listings of a deleted category count as trashed, without a change of their rows.
 CREATE OR REPLACE FUNCTION note_deleted_category() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -11,6 +11,8 @@ from shared.postgres import Database, DatabaseUnavailable
 from shared.repositories.alerts import remove_old_alerts
 from shared.repositories.chores import ChoreRepository, Work
 from shared.repositories.erasure import erase_some
+from shared.repositories.reanalysis import reanalyse_some
+from shared.repositories.suggestions import collect_suggestions
 from shared.repositories.vocabulary import rebuild_vocabulary
 from shared.settings import Settings
 
@@ -39,7 +41,9 @@ class Chores:
         self._repository = ChoreRepository(self._database)
         seen, unseen = settings.seen_alert_days, settings.unseen_alert_days
         self._chores = (
+            Chore("analysis", settings.analysis_seconds, reanalyse_some),
             Chore("vocabulary", settings.vocabulary_seconds, rebuild_vocabulary),
+            Chore("suggestions", settings.vocabulary_seconds, collect_suggestions),
             Chore(
                 "alerts",
                 settings.alert_cleaning_seconds,

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from api.pagination import encode_cursor
 from shared.access.actor import Actor
 from shared.domain.listings import Sort
-from shared.repositories.listing_search import Position
+from shared.repositories.listing_search import Correction, Position
 from shared.repositories.listings import ListingRepository
 
 
@@ -20,10 +22,15 @@ class FrontPage(NamedTuple):
     limit: int
 
 
-def listing_page(shown: Sequence[str], sort: Sort, last: Position | None) -> bytes:
+def listing_page(
+    shown: Sequence[str], sort: Sort, last: Position | None, correction: Correction | None = None
+) -> bytes:
     """Makes a page of listings that are already JSON. `last` is the last one's position if another page follows."""
     next_cursor = f'"{encode_cursor((sort.value, *last))}"' if last else "null"
-    return f'{{"data":[{",".join(shown)}],"next_cursor":{next_cursor}}}'.encode()
+    more = ""
+    if correction is not None:
+        more = f',"corrected":{msgspec.json.encode({"from": correction.typed, "to": correction.found}).decode()}'
+    return f'{{"data":[{",".join(shown)}],"next_cursor":{next_cursor}{more}}}'.encode()
 
 
 async def read_front_pages(listings: ListingRepository, asked: Sequence[FrontPage]) -> dict[FrontPage, bytes]:

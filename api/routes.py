@@ -25,6 +25,7 @@ from api.handlers import (
     replies,
     reports,
     saved_searches,
+    suggestions,
     trash,
     users,
     vin,
@@ -38,6 +39,7 @@ from api.schemas.pages import PageQuery
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
 from api.schemas.saved_searches import SearchBody, SearchChangeBody, SeenBody
+from api.schemas.suggestions import SuggestionsQuery
 from api.schemas.trash import RestoreBody
 from api.schemas.users import BanBody, RoleBody, UsersQuery
 from api.schemas.vin import VinQuery
@@ -93,6 +95,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/listings/{id}", listings.read, Action.LISTING_READ_PUBLIC),
     Route("PATCH", "/api/listings/{id}", listings.change, Action.LISTING_EDIT, body=ListingChangeBody),
     Route("DELETE", "/api/listings/{id}", listings.delete, Action.LISTING_DELETE),
+    Route("GET", "/api/suggestions", suggestions.find, Action.LISTING_READ_PUBLIC, query=SuggestionsQuery),
     Route("PUT", "/api/listings/{id}/hidden", listings.hide, Action.LISTING_HIDE, body=HideBody),
     Route("DELETE", "/api/listings/{id}/hidden", listings.show, Action.LISTING_HIDE),
     Route("GET", "/api/vin", vin.read, Action.LISTING_CREATE, query=VinQuery),

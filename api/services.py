@@ -48,6 +48,7 @@ from shared.repositories.saved_searches import SavedSearchRepository
 from shared.repositories.sessions import SessionRepository
 from shared.repositories.shared_reads import SharedReads
 from shared.repositories.sitemap import SitemapRepository
+from shared.repositories.suggestions import SuggestionRepository
 from shared.repositories.trash import TrashRepository
 from shared.repositories.users import UserRepository
 from shared.security_events import SecurityEvents
@@ -82,6 +83,7 @@ class Services:
     categories: CategoryRepository
     listings: ListingRepository
     listing_search: ListingSearch
+    suggestions: SuggestionRepository
     listing_facets: ListingFacets
     search_places: SearchPlaces
     shown_listings: SharedReads[int, str]
@@ -140,6 +142,7 @@ class Services:
             front_pages=SharedReads(partial(read_front_pages, listings), most=MOST_SHARED),
             shown_categories=SharedReads(partial(read_shown_categories, categories), most=MOST_SHARED),
             listing_search=search,
+            suggestions=SuggestionRepository(database),
             listing_facets=ListingFacets(database, search, seconds=settings.facets_seconds),
             search_places=SearchPlaces(settings.max_searches, settings.max_waiting_searches),
             listing_access=ListingAccess(database),

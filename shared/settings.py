@@ -111,12 +111,14 @@ class Settings:
     database_timeout_seconds: float = 5.0
     """A statement that takes longer is ended, and counts as if Postgres were away: the client is told to try again."""
 
+    analysis_seconds: float = 60.0
+    """How often one of the APIs looks for listings whose words another version has made, to make them anew."""
     vocabulary_seconds: float = 900.0
-    """How often one of the APIs collects the words that correct searches, from all listings on show."""
+    """How often one of the APIs collects the words that correct searches, and suggestions, from listings on show."""
     correction_seconds: float = 0.2
     """A search whose unknown words cannot be corrected within this time goes on without corrections."""
 
-    facets_seconds: float = 0.06
+    facets_seconds: float = 0.04
     """A search whose listings cannot be counted for each make, fuel and so on within this time is counted in part."""
     telling_seconds: float = 0.25
     """How often an API looks for changed listings of which somebody has to be told, after it has found none."""

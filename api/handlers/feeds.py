@@ -96,7 +96,7 @@ async def feed(call: Call) -> web.Response:
         query = search.query(FEED_ITEMS)
     except ValidationError as error:
         raise Invalid(dict(error.messages_dict)) from None
-    cars = msgspec.json.decode(await listings.found(call, query))["data"]
+    cars = msgspec.json.decode(await listings.found_by(call, query))["data"]
     origin = _origin_or_404(call)
     values = {
         "title": in_xml(f"Cars: {search.values['q']}" if "q" in search.values else "Used cars"),

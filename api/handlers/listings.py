@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 
-from api.answers import Json, Page
+from api.answers import Json
 from api.call import Call
 from api.front_page import FrontPage, listing_page, read_front_page_of
 from api.listing_changes import announce, announce_and_read, announce_removal
@@ -25,14 +25,14 @@ from shared.repositories.visibility import Viewer
 UNKNOWN_CATEGORY = {"category_id": ["No such category."]}
 
 
-async def find(call: Call) -> Json[Page[answers.Listing]]:
+async def find(call: Call) -> Json[answers.FoundListings]:
     """Find listings."""
-    return Json(await found(call, _asked(call)))
+    return Json(await found_by(call, _asked(call)))
 
 
-async def found(call: Call, query: ListingsQuery) -> bytes:
+async def found_by(call: Call, query: ListingsQuery) -> bytes:
     """Returns the page of listings, as JSON, that the query asks for."""
-    limit, sort, filter = query.limit, query.sort, query.filter
+    limit, sort, filter = query.limit, query.order, query.filter
     after = _position(query.cursor, sort)
     if sort is Sort.NEWEST and filter.is_plain:
         asked = FrontPage(after.id if after else MAX_ID, limit)
@@ -43,8 +43,9 @@ async def found(call: Call, query: ListingsQuery) -> bytes:
         assert front_page is not None
         return front_page
     viewer, search = Viewer.of(call.actor), call.services.listing_search
-    async with _place(call):
-        positions = await search.find(filter, sort, viewer, after=after, limit=limit + 1)
+    async with place_for_search(call):
+        found = await search.find(filter, sort, viewer, after=after, limit=limit + 1)
+    positions = found.positions
     ids = [position.id for position in positions[:limit]]
     distances: dict[int, int] = {}
     if sort is Sort.NEAREST:
@@ -53,7 +54,7 @@ async def found(call: Call, query: ListingsQuery) -> bytes:
         distances = await search.distances(ids, filter.near)
     shown = await call.services.listings.read_many(ids, call.actor, metres=distances)
     last = positions[limit - 1] if len(positions) > limit else None
-    return listing_page(shown, sort, last)
+    return listing_page(shown, sort, last, found.correction_of(limit))
 
 
 async def facets(call: Call) -> answers.Facets:
@@ -63,7 +64,7 @@ async def facets(call: Call) -> answers.Facets:
     search has so many listings that not all of them were counted.
     """
     query = _asked(call)
-    async with _place(call):
+    async with place_for_search(call):
         return answers.facets(await call.services.listing_facets.count(query.filter, Viewer.of(call.actor)))
 
 
@@ -76,7 +77,7 @@ def _asked(call: Call) -> ListingsQuery:
     return query
 
 
-def _place(call: Call) -> AbstractAsyncContextManager[None]:
+def place_for_search(call: Call) -> AbstractAsyncContextManager[None]:
     """Count the search, and wait for a place for it."""
     call.services.rate_limits.search(call.request)
     address = counted_as(address_of(call.request, call.services.settings.trusted_proxies))

@@ -38,7 +38,7 @@ async def browse(call: Call) -> web.Response:
     categories = await call.services.shown_categories.get(None)
     assert categories is not None
     try:
-        found = await listings.found(call, search.query())
+        found = await listings.found_by(call, search.query())
     except ValidationError as error:
         errors = asked.errors_of(error)
     except Invalid as invalid:
@@ -78,6 +78,14 @@ def _found(search: asked.Asked, address: str, found_json: bytes, categories_json
     if cars and "seller_id" in search.values:
         seller = words.name_of(cars[0]["seller"])
         values |= {"seller": seller, "title": values["title"] if "q" in search.values else f"Cars of {seller}"}
+    if "corrected" in found:
+        typed, to = found["corrected"]["from"], found["corrected"]["to"]
+        values["corrected"] = {
+            "typed": typed,
+            "to": to,
+            "to_path": search.changed(q=to).path(),
+            "from_path": search.changed(q=typed, verbatim="true").path(),
+        }
     key = msgspec.json.encode(search.answers_key)
     return values | {
         # A search engine needs each car once, and no list in the middle.
@@ -111,6 +119,7 @@ def _list(search: asked.Asked, address: str, categories: list[dict[str, Any]]) -
         "categories": categories,
         "errors": _Errors(),
         "fault": "",
+        "corrected": None,
         "listings": [],
         "next_path": None,
     }

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from api.answers import Page
 from api.call import Call
-from api.handlers.listings import require_for_hidden
+from api.handlers.listings import place_for_search, require_for_hidden
 from api.pagination import decode_cursor, page
 from api.schemas import answers
 from api.schemas.pages import PageQuery
 from api.schemas.saved_searches import SearchBody, SearchChangeBody, filter_of
-from shared.access.addresses import counted_as
-from shared.client_address import address_of
 from shared.domain.ids import MAX_ID
 from shared.domain.listings import ListingFilter
 
@@ -35,7 +32,7 @@ async def create(call: Call) -> answers.SavedSearch:
     body = await call.body(SearchBody)
     query, filter = _meant(call, body.query)
     searches, user_id = call.services.saved_searches, call.user.user_id
-    async with _place(call):
+    async with place_for_search(call):
         return answers.saved_search(await searches.add(user_id, body.name, query, filter))
 
 
@@ -48,7 +45,7 @@ async def change(call: Call) -> answers.SavedSearch:
     searches, user_id, name = call.services.saved_searches, call.user.user_id, values.get("name")
     if asked is None:
         return answers.saved_search(await searches.change(user_id, search_id, name=name, asked=None))
-    async with _place(call):
+    async with place_for_search(call):
         return answers.saved_search(await searches.change(user_id, search_id, name=name, asked=asked))
 
 
@@ -57,15 +54,6 @@ async def delete(call: Call) -> None:
     search_id = call.path_id()
     call.query()
     await call.services.saved_searches.delete(call.user.user_id, search_id)
-
-
-@asynccontextmanager
-async def _place(call: Call) -> AsyncIterator[None]:
-    """Count as a search, and wait for a place among the searches: the words have to be looked up as for one."""
-    services = call.services
-    services.rate_limits.search(call.request)
-    async with services.search_places.place(counted_as(address_of(call.request, services.settings.trusted_proxies))):
-        yield
 
 
 def _meant(call: Call, query: Mapping[str, str]) -> tuple[Mapping[str, str], ListingFilter]:

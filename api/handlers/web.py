@@ -86,8 +86,8 @@ _MEDIA_TYPES = {
 }
 _FOR_EVER = "public, max-age=31536000, immutable"
 ASK_AGAIN = "no-cache"
-
-
+# Asked only when the person presses the button that says so.
+_PERMISSIONS = "geolocation=(self), camera=(), microphone=(), payment=(), usb=()"
 _PAGES = KeptPages()
 
 
@@ -149,7 +149,8 @@ def html_page(
         }
         return rendered(template, frame | (values() if callable(values) else values))
 
-    sent = {"Content-Security-Policy": _policy(settings, request), **(headers or {})}
+    policy = {"Content-Security-Policy": _policy(settings, request), "Permissions-Policy": _PERMISSIONS}
+    sent = {**policy, **(headers or {})}
     if status != 200:
         return web.Response(body=render(), status=status, content_type="text/html", charset="utf-8", headers=sent)
     body, tag = _PAGES.get((template, assets.version, socket, limits, origin, *made_of), render)

@@ -51,5 +51,7 @@ def facts(listing: Mapping[str, Any]) -> list[tuple[str, str]]:
 def in_a_line(listing: Mapping[str, Any]) -> str:
     """Returns the most important facts in one line."""
     mileage = listing["mileage"]
-    parts = (listing["year"], None if mileage is None else words.miles(mileage), listing["location"])
+    metres = listing.get("distance_m")
+    away = None if metres is None else words.away(metres)
+    parts = (listing["year"], None if mileage is None else words.miles(mileage), listing["location"], away)
     return " · ".join(str(part) for part in parts if part)

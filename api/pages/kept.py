@@ -31,7 +31,8 @@ class KeptPages:
         self._bytes = 0
 
     @property
-    def bytes(self) -> int:
+    def size(self) -> int:
+        """Bytes of all kept pages."""
         return self._bytes
 
     def get(self, made_of: Hashable, render: Callable[[], bytes]) -> Rendered:

@@ -19,6 +19,11 @@ def miles(value: int) -> str:
     return f"{value:,} mi"
 
 
+def away(metres: int) -> str:
+    # The server does not know in which country the browser is; prices are in dollars.
+    return f"{math.floor(metres / 1609.344 + 0.5):,} mi away"
+
+
 def kilowatts(value: int) -> str:
     # Half a horsepower counts as one, as JavaScript rounds.
     return f"{value:,} kW ({math.floor(value * 1.341 + 0.5):,} hp)"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, make_dataclass
 from functools import partial
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypedDict, TypeVar, get_type_hints
 
 from marshmallow import fields
 from msgspec import UNSET
@@ -19,6 +19,7 @@ from shared.domain.alerts import AlertKind
 from shared.domain.declared import Id, Number, Timestamp
 from shared.domain.listings import NewListing, Visibility
 from shared.domain.reports import ReportReason
+from shared.domain.suggestions import SuggestionKind
 from shared.domain.times import rfc3339, rfc3339_or_none
 from shared.domain.users import Role
 from shared.events.messages import Message, message_payload
@@ -250,6 +251,27 @@ class Listing:
     hidden_reason: str | None = ABSENT
 
 
+Corrected = TypedDict("Corrected", {"from": str, "to": str})
+"""What was typed, and what was searched for instead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundListings:
+    """A page of a search. It has `corrected` if some of its listings rest on a correction of what was typed."""
+
+    data: list[Listing]
+    next_cursor: str | None
+    corrected: Corrected = ABSENT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggestion:
+    """What may have been meant by the beginning of a word. `text` can be searched for."""
+
+    kind: SuggestionKind
+    text: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FacetValue:
     """`value` is what the parameter of the search takes."""
@@ -327,7 +349,7 @@ class TrashedListing(Listing):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedSearch:
-    """`query` has the parameters of `GET /api/listings` as text. `unseen` counts new alerts, up to 1,000."""
+    """`query` has the parameters of `GET /api/listings` as text. `unseen` counts new alerts, up to 100."""
 
     id: Id
     name: str

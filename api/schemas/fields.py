@@ -11,13 +11,13 @@ from api.pagination import MAX_LIMIT
 from shared.domain.geography import OutOfRange, metres, point
 from shared.domain.ids import MAX_EXACT_FLOAT, parse_id
 from shared.domain.listings import MAX_SHORT_TEXT_LENGTH
-from shared.domain.text import is_storable, text_fault
+from shared.domain.text import is_storable, text_fault, tidied
 from shared.domain.vin import VIN_LENGTH, VIN_PATTERN, normal_vin
 from shared.places import find_place
 
 
 class Text(fields.String):
-    """Text that is not blank, kept unchanged. `longest` is in characters."""
+    """Text that is not blank, kept composed, without blanks at its ends. `longest` is in characters of what is kept."""
 
     def __init__(self, *, longest: int, **settings: Any) -> None:
         self.longest = longest
@@ -26,10 +26,13 @@ class Text(fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         if not isinstance(value, str):
             raise self.make_error("invalid")
-        fault = text_fault(value, self.longest)
+        # Composing very long text takes seconds. The length counts again afterwards: a few characters become more.
+        fault = text_fault(value.strip(), self.longest)
+        text = value if fault else tidied(value)
+        fault = fault or text_fault(text, self.longest)
         if fault:
             raise ValidationError(fault)
-        return value
+        return text
 
 
 class Storable(fields.String):

@@ -11,6 +11,7 @@ from marshmallow import ValidationError
 from api.schemas.fields import Time
 from api.schemas.pages import PageQuery
 from api.schemas.users import Reason
+from shared.domain.declared import left_out
 from shared.domain.listings import ListingChange, ListingFilter, NewListing, Sort
 
 
@@ -40,7 +41,14 @@ _RANGES = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListingsQuery(PageQuery, ListingFilter):
-    sort: Annotated[Sort, "The order; listings without the value come last."] = Sort.NEWEST
+    sort: Annotated[
+        Sort, "The order; listings without the value come last. With `q` the default is relevance, else newest."
+    ] = left_out()
+
+    @property
+    def order(self) -> Sort:
+        """The order that was asked for, or the one that fits."""
+        return self.sort or (Sort.NEWEST if self.q is None else Sort.RELEVANCE)
 
     def __post_init__(self) -> None:
         wrong = {
@@ -52,6 +60,8 @@ class ListingsQuery(PageQuery, ListingFilter):
             needed = ["Needs `near`."]
             wrong |= {"within": needed} if self.within is not None else {}
             wrong |= {"sort": needed} if self.sort is Sort.NEAREST else {}
+        if self.q is None and self.sort is Sort.RELEVANCE:
+            wrong |= {"sort": ["Needs `q`."]}
         if wrong:
             raise ValidationError(wrong)
 

@@ -1,7 +1,7 @@
 // Numbers, times and names as people read them.
 
 const money = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD", maximumFractionDigits: 0 });
-const whole = new Intl.NumberFormat("en-US");
+export const whole = new Intl.NumberFormat("en-US");
 const decimal = new Intl.NumberFormat("en-US", { maximumFractionDigits: 1, roundingMode: "floor" });
 const ago = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 const day = new Intl.DateTimeFormat("en-US", { dateStyle: "medium" });
@@ -17,6 +17,12 @@ const A_WEEK_IN_SECONDS = 7 * 86_400;
 
 export const price = (value) => (value === null || value === undefined ? "Ask for the price" : money.format(value));
 export const miles = (value) => `${whole.format(value)} mi`;
+/** The distances that people of the browser's country think in. */
+export const distanceUnit = /^en-(US|GB|LR|MM)\b/.test(globalThis.navigator?.language ?? "en-US") ? "mi" : "km";
+const METRES = { km: 1000, mi: 1609.344 };
+
+/** "12 km away", from metres. */
+export const away = (metres) => `${whole.format(Math.round(metres / METRES[distanceUnit]))} ${distanceUnit} away`;
 export const kilowatts = (value) => `${whole.format(value)} kW (${whole.format(Math.round(value * 1.341))} hp)`;
 export const cubicCentimetres = (value) => `${whole.format(value)} cc`;
 export const count = (number, one, many) => `${whole.format(number)} ${number === 1 ? one : many}`;

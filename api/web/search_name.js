@@ -1,6 +1,7 @@
 // A name for a saved search, made of what it asks.
 
-import { miles, price } from "./format.js";
+import { FACTS, wordsFor } from "./facts.js";
+import { count, kilowatts, miles, price } from "./format.js";
 
 /** `categories` are those of the API; the name has at most `longest` characters. */
 export function searchName(query, categories, longest) {
@@ -12,6 +13,13 @@ export function searchName(query, categories, longest) {
     range(query.year_min, query.year_max, String),
     range(query.price_min, query.price_max, price),
     query.mileage_max && `up to ${miles(query.mileage_max)}`,
+    ...FACTS.filter(({ isChoice, name }) => isChoice && query[name]).map(({ name }) =>
+      query[name].split(",").map((value) => wordsFor(name, value)).join(" or "),
+    ),
+    query.doors && `${query.doors.replaceAll(",", " or ")} doors`,
+    range(query.power_kw_min, query.power_kw_max, kilowatts),
+    query.owners_max && `at most ${count(Number(query.owners_max), "owner", "owners")}`,
+    query.near && (query.within ? `within ${query.within} of ${query.near}` : `near ${query.near}`),
     query.status === "sold" && "sold",
   ];
   const name = words.filter(Boolean).join(", ") || "All cars";

@@ -9,8 +9,11 @@ import { alerts } from "./realtime/my_alerts.js";
 import { inbox } from "./realtime/my_inbox.js";
 import { navigate } from "./navigation.js";
 import { session } from "./session.js";
-import { announcer } from "./ui/announcer.js";
+import { Suggestions } from "./suggestions.js";
+import { update } from "./page.js";
+import { announce, announcer } from "./ui/announcer.js";
 import { bellIcon, carIcon, searchIcon } from "./ui/icons.js";
+import { LIST_ID, activeId, suggestionList } from "./ui/suggestions.js";
 
 /** The libraries that the page uses, with their authors and licences. */
 const LIBRARIES = new URL("vendor/README.md", import.meta.url).href;
@@ -37,26 +40,63 @@ export function shell(view) {
     </footer>`;
 }
 
+const asked = () => new URLSearchParams(location.pathname === "/" ? location.search : "");
+
+/** Searches for words, with the filters of the last search. */
+function searchFor(words) {
+  const query = asked();
+  query.delete("verbatim");
+  if (words) query.set("q", words);
+  else query.delete("q");
+  // Without words there is no best match.
+  if (!words && query.get("sort") === "relevance") query.delete("sort");
+  navigate(query.size ? `/?${query}` : "/");
+}
+
+const suggestions = new Suggestions({
+  find: async (q, signal) => (await api.get("/api/suggestions", { query: { q, limit: 8 }, signal })).data,
+  take: searchFor,
+  changed: update,
+  say: announce,
+});
+/** The address for which the field was drawn last. */
+let address = "";
+
 function search() {
-  const query = new URLSearchParams(location.pathname === "/" ? location.search : "");
+  if (address !== location.href) {
+    address = location.href;
+    suggestions.text = null;
+  }
   const go = (event) => {
     event.preventDefault();
     const words = new FormData(event.currentTarget).get("q").trim();
-    if (words) query.set("q", words);
-    else query.delete("q");
-    navigate(query.size ? `/?${query}` : "/");
+    suggestions.forget();
+    searchFor(words);
+  };
+  const press = (event) => {
+    // While an input method composes a character, the keys are its own.
+    if (!event.isComposing && suggestions.pressed(event.key)) event.preventDefault();
   };
   return html`<form class="search" role="search" aria-label="Cars" @submit=${go}>
     <input
       type="search"
       name="q"
+      role="combobox"
+      aria-autocomplete="list"
+      aria-expanded=${String(suggestions.isOpen)}
+      aria-controls=${LIST_ID}
+      aria-activedescendant=${activeId(suggestions)}
       maxlength=${limitsOf("ListingsQuery").q.maxlength}
       autocomplete="off"
       aria-label="Search cars"
-      placeholder="Make, model, anything"
-      .value=${live(query.get("q") ?? "")}
+      placeholder="Make, model, place, anything"
+      .value=${live(suggestions.text ?? asked().get("q") ?? "")}
+      @input=${(event) => suggestions.typed(event.currentTarget.value)}
+      @keydown=${press}
+      @blur=${() => suggestions.close()}
     />
     <button class="icon-button" aria-label="Search">${searchIcon}</button>
+    ${suggestionList(suggestions)}
   </form>`;
 }
 

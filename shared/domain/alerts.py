@@ -13,7 +13,9 @@ MAX_SEARCH_NAME_LENGTH = 100
 MAX_FAVOURITES = 1000
 """The favourites of one person."""
 MAX_COUNTED = 1000
-"""Unseen alerts are counted up to this number."""
+"""Unseen alerts of a person are counted up to this number."""
+MAX_COUNTED_OF_A_SEARCH = 100
+"""Unseen alerts of a saved search are counted up to this number, because a person may have many searches."""
 
 
 class AlertKind(StrEnum):
@@ -38,7 +40,7 @@ class SavedSearch:
     query: Mapping[str, str]
     created_at: datetime
     unseen: int
-    """The number of its alerts that the person has not seen, counted up to MAX_COUNTED."""
+    """The number of its alerts that the person has not seen, counted up to MAX_COUNTED_OF_A_SEARCH."""
 
 
 class TooManySearches(Exception):

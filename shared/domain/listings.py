@@ -64,6 +64,8 @@ class WantedStatus(StrEnum):
 class Sort(StrEnum):
     """Orders of a list. An unknown value comes last, in both directions."""
 
+    RELEVANCE = "relevance"
+    """The best match first, and the newest of equals; only for a search for words."""
     NEWEST = "newest"
     CHEAPEST = "price"
     DEAREST = "-price"
@@ -131,6 +133,7 @@ class ListingFilter:
     """
 
     q: Annotated[str, Text(MAX_QUERY_LENGTH), "Words to search for; misspellings are tolerated."] | None = None
+    verbatim: Annotated[bool, "true: search for the words as they are typed, without corrections."] = False
     category_id: Annotated[Id, "Only this category."] | None = None
     seller_id: Annotated[Id, "Only listings of this user."] | None = None
     make: Annotated[ShortText, "Only this make; case and accents are ignored."] | None = None

@@ -1,24 +1,47 @@
-"""Turns a buyer's input into a search: completes unfinished words and corrects misspelled ones. Pure.
+"""Turns a buyer's input into searches, the best first: exact words, plurals, unfinished words, corrections. Pure.
 
-A listing matches if it has every word, in its own spelling or in one of its variants.
+A listing matches if it has every word that is asked for, in its own spelling or in one of its other forms. The tiers of
+the results follow from how near the forms are, and from whether the title has them all. Each tier is a query of its
+own, which the tiers before it do not answer, so a page continues in the tier in which the page before it ended.
+
+Words are joined and split by shared/domain/analysis.py, which stored text goes through too.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum, IntEnum, auto
+from typing import Any, TypeVar
 
-MAX_WORDS = 12
+from shared.domain.analysis import (
+    JOINED,
+    TITLE,
+    Atom,
+    Kind,
+    atoms_of_chunk,
+    compounds,
+    grams,
+    joined,
+    neighbours,
+    signs,
+    title_lexeme,
+)
+from shared.domain.car_names import MOST_ATOMS, CarNames, Phrase
+from shared.domain.plurals import other_numbers
+
+MAX_TERMS = 24
+"""The first terms of a search are searched for; more would cost more than they tell."""
+MAX_GRAMS = 24
+"""Of one run without blanks, likewise."""
+MAX_COMPLETIONS = 10
+"""The most words that complete one word, except the last one of a search."""
+LEAST_BEGUN = 3
+"""A word of fewer letters begins too many others."""
 MAX_CORRECTED = 3
 """The most words of one search that are corrected: the last ones. Looking for similar words is slow."""
 COMMON = 5
 """A word that at least this many sellers use is common, and counts as spelled correctly."""
-
-_WORD = re.compile(r"[^\W_]+")
-_COMPOUND = re.compile(r"[^\W_]+(?:[-./'][^\W_]+)+")
-_MAX_WORD_LENGTH = 40
 
 _FILLERS = frozenset({
     "a", "an", "and", "are", "at", "by", "for", "from", "i", "in", "is", "it", "my", "of", "on", "or", "the", "to",
@@ -26,12 +49,73 @@ _FILLERS = frozenset({
 })  # fmt: skip
 
 
+class Nearness(IntEnum):
+    """How near the words of a listing are to the typed ones. Each includes those before it."""
+
+    EXACT = 0
+    """The word itself, joined to its neighbour or apart from it, or another name of the same make or model."""
+    FORM = 1
+    """Its other number, or a joined word in pieces."""
+    UNFINISHED = 2
+    """A word that begins with it."""
+    CORRECTED = 3
+    """A word that was probably meant."""
+
+
+class Place(IntEnum):
+    """Where the words are."""
+
+    TITLE = 0
+    """All are in the title, make, model and year."""
+    ANYWHERE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """Listings that match equally well; lower ranks are better."""
+
+    rank: int
+    matches: str
+    """The tsquery of this tier. The tiers before it may answer it too."""
+    better: tuple[str, ...]
+    """Tsqueries of all tiers before it."""
+
+    @property
+    def query(self) -> str:
+        """The tsquery of this tier alone."""
+        return " & ".join([self.matches, *(f"!({one})" for one in self.better)])
+
+
+def _rank(nearness: Nearness) -> int:
+    """Returns the rank of the tier that has such words in the title. The next one has them anywhere; 0 is the title."""
+    return 2 * nearness + 1
+
+
+FIRST_CORRECTED = _rank(Nearness.CORRECTED)
+"""The rank of the first tier that rests on a correction."""
+
+
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A part of the input between blanks: `spelling` as one word, and `parts` if it can be several words (`f-150`)."""
+    """One thing that is asked for: a word, a compound such as `f-150`, or a run without blanks. `chunk` is as typed."""
 
-    spelling: str
-    parts: tuple[str, ...] = ()
+    first: int
+    """The place of its first atom among all atoms."""
+    parts: tuple[Atom, ...]
+    chunk: str
+
+    @property
+    def spelling(self) -> str:
+        return joined(part.text for part in self.parts)
+
+    @property
+    def is_word(self) -> bool:
+        """True if it is a single word of letters."""
+        return len(self.parts) == 1 and self.parts[0].kind is Kind.LETTERS
+
+    @property
+    def end(self) -> int:
+        return self.first + len(self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,97 +126,302 @@ class KnownWord:
     uses: int
 
 
-def terms(folded: str) -> list[Term]:
-    """Returns the terms of an input in lower case without accents. Drops fillers like "the" if other terms remain."""
-    found: list[Term] = []
-    for chunk in folded.split():
-        position = 0
-        for compound in _COMPOUND.finditer(chunk):
-            found += map(Term, _WORD.findall(chunk[position : compound.start()]))
-            parts = tuple(_WORD.findall(compound.group()))
-            found.append(Term("".join(parts), parts))
-            position = compound.end()
-        found += map(Term, _WORD.findall(chunk[position:]))
-    found = [term for term in dict.fromkeys(found) if len(term.spelling) <= _MAX_WORD_LENGTH]
-    return ([term for term in found if term.spelling not in _FILLERS] or found)[:MAX_WORDS]
+class _Form(Enum):
+    WORD = auto()
+    GRAM = auto()
 
 
-def joined(typed: Sequence[Term]) -> list[str]:
-    """Returns neighbouring terms joined into one word: `mazda 3` can also be `mazda3`."""
-    return [one_word for name, number in pairwise(typed) if (one_word := _one_word(name, number))]
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """A lexeme without its mark. If it `begins`, it stands for all words that begin with it."""
+
+    text: str
+    form: _Form = _Form.WORD
+    begins: bool = False
 
 
-def _one_word(name: Term, number: Term) -> str | None:
-    if name.spelling.isalpha() and number.spelling.isdigit():
-        return name.spelling + number.spelling
-    return None
+@dataclass(frozen=True, slots=True)
+class _All:
+    parts: tuple[_Node, ...]
 
 
-def words_to_correct(typed: Sequence[Term], known: Iterable[tuple[str, KnownWord]]) -> list[str]:
-    """Returns the words to correct: the last `MAX_CORRECTED` that neither are nor begin a common word.
-
-    `known` has the words of the vocabulary that each spelling begins.
-    """
-    common = {spelling for spelling, word in known if word.uses >= COMMON}
-    words = [term.spelling for term in typed if term.spelling not in common and _may_be_corrected(term.spelling)]
-    return words[-MAX_CORRECTED:]
+@dataclass(frozen=True, slots=True)
+class _Any:
+    parts: tuple[_Node, ...]
 
 
-def _may_be_corrected(spelling: str) -> bool:
-    return spelling.isalpha() and len(spelling) >= 3
+_Node = _Word | _All | _Any
+_Made = TypeVar("_Made")
 
 
-def tsquery(typed: Sequence[Term], known: Iterable[tuple[str, KnownWord]]) -> str:
-    """Returns the search in the notation of Postgres's tsquery.
+@dataclass(frozen=True)
+class Asked:
+    """A search for words. `known` has the words of the vocabulary that a spelling begins."""
 
-    `known` pairs each spelling, also those of `joined`, with the words of the vocabulary that it begins or resembles.
-    """
-    near: dict[str, list[KnownWord]] = {}
-    for spelling, word in known:
-        near.setdefault(spelling, []).append(word)
-    last = typed[-1] if typed else None
-    parts = [_variants(term, near.get(term.spelling, []), term is last) for term in typed]
-    for index, (name, number) in enumerate(pairwise(typed)):
-        one_word = _one_word(name, number)
-        if one_word and any(known.word == one_word for known in near.get(one_word, ())):
-            parts[index : index + 2] = ["", f"({parts[index]} & {parts[index + 1]} | {quoted(one_word)})"]
-    return " & ".join(filter(None, parts))
+    names: CarNames
+    atoms: tuple[Atom, ...]
+    terms: tuple[Term, ...]
+    """All that was typed."""
+    required: tuple[Term, ...]
+    """Without the fillers, such as "the", if other terms remain."""
+    known: Mapping[str, Sequence[KnownWord]] = field(default_factory=dict)
+    corrections: Mapping[str, str] = field(default_factory=dict)
+    _made: dict[object, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
+    """What was made once, because several tiers need it: forms by term, and tsqueries."""
+
+    @classmethod
+    def of(cls, typed: str, names: CarNames) -> Asked:
+        """Returns the search for what was typed. Without a letter, a digit or a sign, nothing is required."""
+        found: list[Atom] = []
+        terms: list[Term] = []
+        for chunk in typed.split():
+            for compound in compounds(atoms_of_chunk(chunk)):
+                if len(terms) < MAX_TERMS:
+                    terms.append(Term(len(found), tuple(compound), chunk))
+                    found += compound
+        if not terms:
+            found = signs(typed)[:MAX_TERMS]
+            terms = [Term(place, (sign,), sign.text) for place, sign in enumerate(found)]
+        return cls(names, tuple(found), tuple(terms), _required(terms, found, names))
+
+    @property
+    def words(self) -> list[str]:
+        """The spellings that the vocabulary may complete, or that may have to be corrected."""
+        return [term.spelling for term in self.required if _may_be_begun(term)]
+
+    def knowing(self, words: Iterable[tuple[str, KnownWord]]) -> Asked:
+        """Returns the same search with words of the vocabulary, each paired with the spelling that begins it."""
+        known: dict[str, list[KnownWord]] = {}
+        for spelling, word in words:
+            known.setdefault(spelling, []).append(word)
+        return replace(self, known=known)
+
+    def words_to_correct(self) -> list[str]:
+        """Returns the words to correct: the last `MAX_CORRECTED` that neither are nor begin a common word or a name."""
+        words = [
+            term.spelling
+            for term in self.required
+            if term.is_word
+            and len(term.spelling) >= LEAST_BEGUN
+            and not self.names.names(term.spelling)
+            and not any(word.uses >= COMMON for word in self.known.get(term.spelling, ()))
+        ]
+        return words[-MAX_CORRECTED:]
+
+    def corrected(self, near: Iterable[tuple[str, KnownWord]], *, has_results: bool) -> Asked | None:
+        """Returns the search in which the words that `near` resembles are corrected; None if no word is.
+
+        If the search has results as it is, only common words correct it: the others may be mistakes as well.
+        """
+        resembling: dict[str, list[KnownWord]] = {}
+        for spelling, word in near:
+            resembling.setdefault(spelling, []).append(word)
+        found = {}
+        for spelling, words in resembling.items():
+            meant = correction(spelling, words, least_uses=COMMON if has_results else 1)
+            if meant is not None:
+                found[spelling] = meant
+        return replace(self, corrections=found) if found else None
+
+    @property
+    def corrected_text(self) -> str:
+        """What was typed, with the corrections in it."""
+        chunks = [term.chunk for term in self.terms]
+        words = [
+            self.corrections.get(term.spelling, term.chunk if chunks.count(term.chunk) == 1 else term.spelling)
+            for term in self.terms
+        ]
+        return " ".join(words)
+
+    def matches(self, nearness: Nearness = Nearness.UNFINISHED) -> str:
+        """Returns the tsquery of all tiers up to a nearness."""
+        return self._query(nearness, Place.ANYWHERE)
+
+    def titled(self) -> Tier:
+        """Returns the tier of listings whose title is what was typed."""
+        return Tier(0, quoted(title_lexeme(self.atoms)), ())
+
+    def best(self) -> Tier:
+        """Returns the tier of listings that have the exact words, and maybe others, in the title."""
+        return Tier(_rank(Nearness.EXACT), self._query(Nearness.EXACT, Place.TITLE), (self.titled().matches,))
+
+    def tiers(self) -> list[Tier]:
+        """Returns the tiers without corrections, the best first. A tier that can have no listing is left out."""
+        found = [self.titled()]
+        for nearness in (Nearness.EXACT, Nearness.FORM, Nearness.UNFINISHED):
+            # The last tier has all words anywhere, so it includes those before it, except for the title of fillers.
+            found += self._tiers_of(nearness, (found[0].matches, found[-1].matches))
+        return found
+
+    def corrected_tiers(self) -> list[Tier]:
+        """Returns the tiers that rest on a correction."""
+        return self._tiers_of(Nearness.CORRECTED, (self.titled().matches, self.matches()))
+
+    def _tiers_of(self, nearness: Nearness, better: tuple[str, str]) -> list[Tier]:
+        anywhere = self._query(nearness, Place.ANYWHERE)
+        if anywhere in better:
+            return []
+        titled = self._query(nearness, Place.TITLE)
+        before = tuple(dict.fromkeys(better))
+        return [Tier(_rank(nearness), titled, before), Tier(_rank(nearness) + 1, anywhere, (*before, titled))]
+
+    def _query(self, nearness: Nearness, place: Place) -> str:
+        return self._once(
+            (nearness, place),
+            lambda: " & ".join(_written(_any(self._forms(term, nearness)), place) for term in self.required),
+        )
+
+    def _once(self, name: object, make: Callable[[], _Made]) -> _Made:
+        if name not in self._made:
+            self._made[name] = make()
+        made: _Made = self._made[name]
+        return made
+
+    def _forms(self, term: Term, nearness: Nearness) -> list[_Node]:
+        forms = list(self._once(("exact", term.first), lambda: self._exact(term)))
+        if nearness >= Nearness.FORM:
+            forms += self._other_forms(term)
+        if nearness >= Nearness.UNFINISHED:
+            forms += self._completions(term)
+        if nearness >= Nearness.CORRECTED and term.spelling in self.corrections:
+            forms.append(_Word(self.corrections[term.spelling]))
+        return forms
+
+    def _exact(self, term: Term) -> list[_Node]:
+        forms: list[_Node] = []
+        if term.parts[0].kind is Kind.RUN:
+            forms.append(_run(term.parts[0].text))
+            names = self.names.names_in(term.parts[0].text)
+            if names:
+                each = (_any(list(map(_phrase, self.names.same_as(name) or [name]))) for name in names)
+                forms.append(_All(tuple(each)))
+        else:
+            forms.append(_Word(term.spelling))
+            forms += [_Word(word) for word in self._joined_with_neighbours(term)]
+        for begin in range(max(0, term.end - MOST_ATOMS), term.first + 1):
+            for end in range(term.end, min(len(self.atoms), begin + MOST_ATOMS) + 1):
+                forms += [_phrase(one) for one in self._same(self.atoms[begin:end])]
+        return forms
+
+    def _joined_with_neighbours(self, term: Term) -> list[str]:
+        required = {place for one in self.required for place in range(one.first, one.end)}
+        return [
+            word
+            for begin, end, word in neighbours(self.atoms)
+            if begin <= term.first and term.end <= end and required.issuperset(range(begin, end))
+        ]
+
+    def _same(self, found: Sequence[Atom]) -> list[Phrase]:
+        """Returns the names of what the atoms name, without the one that they are."""
+        typed = [atom.text for atom in found]
+        return [phrase for phrase in self.names.same_as(found) if [atom.text for atom in phrase] != typed]
+
+    def _other_forms(self, term: Term) -> list[_Node]:
+        if len(term.parts) > 1:
+            return [_All(tuple(_Word(part.text) for part in term.parts))]
+        if not term.is_word:
+            return []
+        numbers = other_numbers(term.spelling)
+        if self.names.names(term.spelling):
+            # A name has no plural but this one, and other words are not its forms: "mine" is not the plural of Mini.
+            numbers = tuple(number for number in numbers if number == f"{term.spelling}s")
+        return [_Word(number) for number in numbers]
+
+    def _completions(self, term: Term) -> list[_Node]:
+        if not _may_be_begun(term):
+            return []
+        # The last word may be unfinished, whatever the vocabulary has.
+        if term is self.terms[-1]:
+            return [_Word(term.spelling, begins=True)]
+        known = [one.word for one in self.known.get(term.spelling, ()) if one.word.startswith(term.spelling)]
+        return [_Word(word) for word in known[:MAX_COMPLETIONS]]
 
 
-def _variants(term: Term, near: Sequence[KnownWord], is_last: bool) -> str:
+def _required(terms: Sequence[Term], found: Sequence[Atom], names: CarNames) -> tuple[Term, ...]:
+    """Returns the terms without fillers. A filler stays if it means something: at the end, or as a part of a model."""
+    required = []
+    for place, term in enumerate(terms):
+        is_filler = term.spelling in _FILLERS and len(term.parts) == 1
+        if not is_filler or place == len(terms) - 1 or _is_of_a_name(place, terms, found, names):
+            required.append(term)
+    distinct = {term.spelling: term for term in reversed(required)}
+    return tuple(reversed(distinct.values()))
+
+
+def _is_of_a_name(place: int, terms: Sequence[Term], found: Sequence[Atom], names: CarNames) -> bool:
+    term = terms[place]
+    following = terms[place + 1]
+    if len(term.spelling) == 1 and len(terms) <= 3 and following.parts[0].kind is Kind.DIGITS:
+        return True
+    begins = range(max(0, term.first - 1), term.first + 1)
+    return any(names.names("".join(atom.text for atom in found[begin : term.end + 1])) for begin in begins)
+
+
+def _may_be_begun(term: Term) -> bool:
     spelling = term.spelling
-    completions = [known.word for known in near if known.word.startswith(spelling)]
-    uses = max((known.uses for known in near if known.word == spelling), default=0)
-    # The beginning of a common word is probably that word, unfinished.
-    is_begun = any(known.uses >= COMMON for known in near if known.word.startswith(spelling))
-    corrected = [] if is_begun else corrections(spelling, near, uses)
-    # The last word may be unfinished, whatever the vocabulary has. A word of one or two letters begins too many.
-    is_open = is_last and len(spelling) > 2 and not spelling.isdigit()
-    alternatives = [quoted(word) for word in dict.fromkeys((spelling, *(() if is_open else completions), *corrected))]
-    if is_open:
-        alternatives[0] += ":*"
-    if term.parts:
-        alternatives.append(f"({' & '.join(map(quoted, term.parts))})")
-    return f"({' | '.join(alternatives)})"
+    is_word = spelling[0].isalnum() and not spelling.isdigit() and term.parts[0].kind is not Kind.RUN
+    return is_word and len(spelling) >= LEAST_BEGUN
 
 
-def corrections(spelling: str, near: Sequence[KnownWord], uses: int = 0) -> list[str]:
-    """Returns the words that were probably meant: the most similar ones, if they are similar enough.
+def _run(run: str) -> _Node:
+    pairs = grams(run)[:-1][:MAX_GRAMS]
+    if not pairs:
+        return _Word(run, _Form.GRAM, begins=True)
+    return _All(tuple(_Word(pair, _Form.GRAM) for pair in dict.fromkeys(pairs)))
 
-    `uses` is how often the spelling itself is used. A common word needs no correction. A rare word may be a mistake
-    that other people made too, so only common words correct it.
+
+def _phrase(phrase: Phrase) -> _Node:
+    """Returns a name, whose words may be joined or apart."""
+    words = tuple(_run(atom.text) if atom.kind is Kind.RUN else _Word(atom.text) for atom in phrase)
+    if len(words) == 1:
+        return words[0]
+    if any(atom.kind is Kind.RUN for atom in phrase):
+        return _All(words)
+    one_word = _Word(joined(atom.text for atom in phrase))
+    # Letters and digits alone are in many texts, far from each other.
+    is_telling = any(len(atom.text) >= LEAST_BEGUN and atom.kind is Kind.LETTERS for atom in phrase)
+    return _Any((_All(words), one_word)) if is_telling else one_word
+
+
+def _any(forms: Sequence[_Node]) -> _Node:
+    return _Any(tuple(dict.fromkeys(forms)))
+
+
+def _written(node: _Node, place: Place) -> str:
+    """Returns the node in the notation of Postgres's tsquery."""
+    match node:
+        case _Word(text, form, begins):
+            marks = [JOINED] if form is _Form.GRAM else [TITLE, JOINED]
+            marks += [""] if place is Place.ANYWHERE else []
+            end = ":*" if begins else ""
+            return _in_brackets([f"{quoted(mark + text)}{end}" for mark in marks], " | ")
+        case _All(parts):
+            return _in_brackets([_written(part, place) for part in parts], " & ")
+        case _Any(parts):
+            return _in_brackets([_written(part, place) for part in parts], " | ")
+
+
+def _in_brackets(parts: Sequence[str], operator: str) -> str:
+    return parts[0] if len(parts) == 1 else f"({operator.join(parts)})"
+
+
+def correction(spelling: str, near: Iterable[KnownWord], *, least_uses: int = 1) -> str | None:
+    """Returns the word that was probably meant: the most similar one, and of equals the one that most sellers use.
+
+    None if no word that at least `least_uses` sellers use is similar enough.
     """
-    if uses >= COMMON or not _may_be_corrected(spelling):
-        return []
+    if not spelling.isalpha() or len(spelling) < LEAST_BEGUN:
+        return None
     allowed = 1 if len(spelling) < 6 else 2
-    least_uses = COMMON if uses else 1
-    distances = {
-        known.word: edits(spelling, known.word, allowed)
-        for known in near
-        if known.uses >= least_uses and known.word.isalpha() and not known.word.startswith(spelling)
-    }
-    nearest = min(distances.values(), default=allowed + 1)
-    return [word for word, distance in distances.items() if distance == nearest <= allowed]
+    best = None
+    for known in near:
+        if known.uses < least_uses or not known.word.isalpha() or known.word.startswith(spelling):
+            continue
+        distance = edits(spelling, known.word, allowed)
+        if distance <= allowed:
+            key = (distance, -known.uses, known.word)
+            best = key if best is None else min(best, key)
+    return best[2] if best else None
 
 
 def edits(first: str, second: str, most: int) -> int:
@@ -157,5 +446,5 @@ def edits(first: str, second: str, most: int) -> int:
 
 
 def quoted(lexeme: str) -> str:
-    """Returns the lexeme as a quoted literal of a tsquery."""
+    """Returns the lexeme as a quoted literal of a tsquery or a tsvector."""
     return "'" + lexeme.replace("\\", "\\\\").replace("'", "''") + "'"

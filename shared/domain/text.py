@@ -33,6 +33,11 @@ def in_words(number: int) -> str:
     return _SMALL_NUMBERS[number] if number < len(_SMALL_NUMBERS) else f"{number:,}"
 
 
+def tidied(text: str) -> str:
+    """Returns the text as it is stored: composed (NFC), without blanks at its ends."""
+    return unicodedata.normalize("NFC", text).strip()
+
+
 def is_storable(text: str) -> bool:
     """True if Postgres can store the text unchanged."""
     if "\x00" in text:

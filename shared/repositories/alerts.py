@@ -32,6 +32,14 @@ _JSON = f"""(SELECT row_to_json(told)::text FROM (SELECT
     a.listing_id, CASE WHEN a.kind = 'removed' THEN a.title ELSE l.title END AS title, a.price, a.price_before,
     CASE WHEN a.kind <> 'removed' THEN {JSON}::json END AS listing
 ) AS told)"""
+
+
+def unseen(condition: str, most: int) -> str:
+    """Returns a query for the number of alerts `a` that satisfy the condition, are shown, and were not seen."""
+    return f"""SELECT count(*) FROM (
+        SELECT FROM {_JOINED} WHERE {condition} AND a.seen_at IS NULL AND {_SHOWN} LIMIT {most}) AS unseen"""
+
+
 _COLUMNS = f"a.id, a.user_id, a.kind, {_JSON}"
 
 _BY_IDS = Statement(
@@ -43,13 +51,7 @@ _LATEST = Statement(
         ORDER BY a.id DESC LIMIT $3""",
     ("bigint", "bigint", "integer"),
 )
-_UNSEEN = Statement(
-    "alert_unseen",
-    f"""SELECT count(*) FROM (
-            SELECT FROM {_JOINED} WHERE a.user_id = $1 AND a.seen_at IS NULL AND {_SHOWN} LIMIT {MAX_COUNTED}
-        ) AS unseen""",
-    ("bigint",),
-)
+_UNSEEN = Statement("alert_unseen", unseen("a.user_id = $1", MAX_COUNTED), ("bigint",))
 _SEE = Statement(
     "alert_see",
     "UPDATE alerts SET seen_at = now() WHERE user_id = $1 AND id <= $2 AND seen_at IS NULL",

@@ -9,6 +9,11 @@ tried with a limit, the cheap ones first:
 2. if that found hardly any: look the matches up, if there are not too many;
 3. walk further: there are many matches, so it finds some;
 4. unless that walk came to the end of the index: look up all matches, which is slow only if there are many.
+
+By relevance, the results come in tiers (shared/domain/search.py), each the newest first. If the best tier does not fill
+the page at once, and few listings are in all tiers together, one statement looks all of them up and says the tier of
+each. Otherwise each tier is searched in the ways above, until the page is full. Words are corrected only when all that
+does not fill the page.
 """
 
 from __future__ import annotations
@@ -18,10 +23,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from shared.domain.analysis import name_lexeme
 from shared.domain.geography import Place, Point
 from shared.domain.listings import ListingFilter, Sort, WantedStatus
-from shared.domain.search import KnownWord, joined, quoted, terms, tsquery, words_to_correct
+from shared.domain.search import FIRST_CORRECTED, Asked, KnownWord, Nearness, Tier, quoted
 from shared.logs import log_of
+from shared.makes import NAMES
 from shared.postgres import Database, DatabaseUnavailable, Statement
 from shared.repositories.listing_conditions import (
     COLUMNS,
@@ -45,8 +52,8 @@ SECOND_WALK = 20_000
 """How many rows the second walk looks at."""
 WORTHWHILE = 2
 """If the first walk finds this many, the second one will probably fill the page."""
-
-_FOLD = Statement("search_fold", "SELECT folded($1)", ("text",))
+RANKED = 300
+"""How many matches of all tiers are ranked by one statement."""
 # The greatest character ends the range of words with a given beginning.
 _KNOWN_WORDS = Statement(
     "search_known_words",
@@ -74,7 +81,10 @@ _OPEN_CATEGORY = Statement(
 
 
 class Position(NamedTuple):
-    """Where a page ended: the sorting key of its last row (its id, if the newest come first), and the row's id."""
+    """Where a page ended: the sorting key of its last row, and the row's id.
+
+    The key is the id if the newest come first, and the rank of the tier if the most relevant do.
+    """
 
     key: int
     id: int
@@ -105,6 +115,25 @@ ORDERS = {
 }
 
 
+class Correction(NamedTuple):
+    """What was searched for, and what was found instead."""
+
+    typed: str
+    found: str
+
+
+class Found(NamedTuple):
+    """Listings in order. `correction` is set if those after the first `as_typed` rest on a correction."""
+
+    positions: list[Position]
+    correction: Correction | None = None
+    as_typed: int = 0
+
+    def correction_of(self, first: int) -> Correction | None:
+        """Returns the correction on which some of the first listings rest; None if they rest on none."""
+        return self.correction if self.as_typed < first else None
+
+
 class Search(NamedTuple):
     """One of the ways above, as a statement with its parameters."""
 
@@ -132,25 +161,73 @@ class ListingSearch:
 
     async def find(
         self, filter: ListingFilter, sort: Sort, viewer: Viewer, *, after: Position | None, limit: int
-    ) -> list[Position]:
-        """Returns the positions of the next listings that the viewer may see."""
+    ) -> Found:
+        """Returns the positions of the next listings that the viewer may see. By relevance needs words."""
         if filter.category_id is not None and not await self._is_open(filter.category_id, viewer):
-            return []
-        query = await self.query(filter)
-        if query == "":
-            return []
-        ways = _Ways(filter, sort, viewer, query, after, limit)
+            return Found([])
+        names = _names(filter)
+        if filter.q is None:
+            return Found(await self._page(_Ways(filter, sort, viewer, names or None, after, limit)))
+        asked = Asked.of(filter.q, NAMES)
+        if not asked.required:
+            return Found([])
+        finding = _Finding(self, filter, viewer, names, asked, limit)
+        if sort is Sort.RELEVANCE:
+            return await finding.by_relevance(after)
+        return await finding.by(sort, after)
+
+    async def query(self, filter: ListingFilter) -> str | None:
+        """Returns the part of the filter that the search index answers, as a tsquery.
+
+        It is corrected if no visitor finds anything by the words as they are. None if there is no such part, "" if it
+        cannot match anything.
+        """
+        names = _names(filter)
+        if filter.q is None:
+            return names or None
+        asked = Asked.of(filter.q, NAMES)
+        if not asked.required:
+            return ""
+        asked = await self.completed(asked)
+        if not filter.verbatim and not await self.finds(asked, Viewer.of(None)):
+            corrected = await self.corrected(asked, has_results=False)
+            if corrected is not None:
+                return _and(corrected.matches(Nearness.CORRECTED), names)
+        return _and(asked.matches(), names)
+
+    async def finds(self, asked: Asked, viewer: Viewer) -> bool:
+        """True if the words alone find any listing that the viewer may see."""
+        anything = ListingFilter(status=WantedStatus.ANY)
+        found = await self._page(_Ways(anything, Sort.NEWEST, viewer, asked.matches(), None, 1))
+        return bool(found)
+
+    async def completed(self, asked: Asked) -> Asked:
+        """Returns the search with the words of the vocabulary that complete the typed ones."""
+        words = asked.words
+        return asked.knowing(_known(await self._database.fetch(_KNOWN_WORDS, words))) if words else asked
+
+    async def corrected(self, asked: Asked, *, has_results: bool) -> Asked | None:
+        """Returns the search with corrections; None if there is nothing to correct, or it takes too long."""
+        near = await self._near(asked.words_to_correct())
+        return asked.corrected(near, has_results=has_results)
+
+    async def _page(self, ways: _Ways) -> list[Position]:
+        """Returns the positions of one page, found in the ways above."""
         if not ways.are_narrowed:
             return await self._positions(ways.walk(None))
         found = await self._positions(ways.walk(FIRST_WALK))
-        if len(found) == limit:
+        if len(found) == ways.limit:
             return found
-        if len(found) < WORTHWHILE:
+        return await self._further_page(ways, len(found))
+
+    async def _further_page(self, ways: _Ways, found_before: int) -> list[Position]:
+        """Like `_page`, when the first walk has found only `found_before`."""
+        if found_before < WORTHWHILE:
             rows = await self._rows(ways.look_up(MATCHES))
             if rows[0][2] <= MATCHES:
                 return _found(rows)
         found = await self._positions(ways.walk(SECOND_WALK))
-        if len(found) == limit or await self._is_at_end(ways, SECOND_WALK):
+        if len(found) == ways.limit or await self._is_at_end(ways, SECOND_WALK):
             return found
         return await self._positions(ways.look_up(None))
 
@@ -165,24 +242,6 @@ class ListingSearch:
         """True if a walk of at most `rows` rows reached the end of the index: no match is left, as on a last page."""
         [[walked]] = await self._rows(ways.count(rows))
         return int(walked) < rows
-
-    async def query(self, filter: ListingFilter) -> str | None:
-        """Returns the part of the filter that the search index answers, as a tsquery.
-
-        None if there is no such part, "" if it cannot match anything.
-        """
-        parts = []
-        if filter.q is not None:
-            typed = terms(await self._folded(filter.q))
-            if not typed:
-                return ""
-            asked = [*(term.spelling for term in typed), *joined(typed)]
-            known = _known(await self._database.fetch(_KNOWN_WORDS, asked))
-            parts.append(tsquery(typed, [*known, *await self._near(words_to_correct(typed, known))]))
-        for name, value in (("make", filter.make), ("model", filter.model)):
-            if value is not None:
-                parts.append(quoted(f"{name}={await self._folded(value)}"))
-        return " & ".join(parts) if parts else None
 
     async def _near(self, words: list[str]) -> list[tuple[str, KnownWord]]:
         """Returns the words of the vocabulary that resemble each word; none if finding them takes too long."""
@@ -208,10 +267,121 @@ class ListingSearch:
             self._observe(search)
         return await self._database.fetch(search.statement, *search.parameters)
 
-    async def _folded(self, text: str) -> str:
-        row = await self._database.fetch_one(_FOLD, text)
-        assert row is not None
-        return str(row[0])
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """One search for words. `names` is the tsquery of the filters by make and model, or ""."""
+
+    search: ListingSearch
+    filter: ListingFilter
+    viewer: Viewer
+    names: str
+    asked: Asked
+    limit: int
+
+    async def by(self, sort: Sort, after: Position | None) -> Found:
+        """Find in an order that says nothing of how well listings match.
+
+        Words are corrected only if no listing at all has them, whatever the filter leaves out.
+        """
+        asked = await self.search.completed(self.asked)
+        found = await self.search._page(self._ways(sort, asked.matches(), after, self.limit))
+        if found or self.filter.verbatim or await self.search.finds(asked, self.viewer):
+            return Found(found)
+        corrected = await self.search.corrected(asked, has_results=False)
+        if corrected is None:
+            return Found([])
+        found = await self.search._page(self._ways(sort, corrected.matches(Nearness.CORRECTED), after, self.limit))
+        return Found(found, self._correction(corrected) if found else None)
+
+    async def by_relevance(self, after: Position | None) -> Found:
+        """Find tier after tier, the best first."""
+        if after is None or after.key < FIRST_CORRECTED:
+            found, asked = await self._uncorrected(self.asked, after, self.limit)
+            if len(found) == self.limit or self.filter.verbatim:
+                return Found(found)
+            has_results, after = bool(found or after), None
+        else:
+            # The page before ended in a correction. What may correct depends on whether anything needed none.
+            (some, asked), found = await self._uncorrected(self.asked, None, 1), []
+            has_results = bool(some)
+        corrected = await self.search.corrected(asked, has_results=has_results)
+        if corrected is None:
+            return Found(found)
+        more = await self._tiers(corrected.corrected_tiers(), after, self.limit - len(found))
+        return Found([*found, *more], self._correction(corrected) if more else None, len(found))
+
+    async def _uncorrected(self, asked: Asked, after: Position | None, limit: int) -> tuple[list[Position], Asked]:
+        """Find in all tiers without corrections. Also returns the search with completions, if it needed them."""
+        titled, best = asked.titled(), asked.best()
+        found = await self._tiers([titled], after, limit)
+        if len(found) == limit:
+            return found, asked
+        rank, ways = best.rank, self._tier(best, after, limit - len(found))
+        walked: list[Position] = []
+        if after is None or after.key <= rank:
+            # This fills most pages.
+            walked = await self.search._positions(ways.walk(FIRST_WALK))
+            if WORTHWHILE <= len(walked) < ways.limit:
+                walked, rank = await self.search._further_page(ways, len(walked)), rank + 1
+            if len(walked) == ways.limit:
+                return [*found, *_of_tier(best, walked)], asked
+        asked = await self.search.completed(asked)
+        if rank == best.rank:
+            # The best tier has few listings. If all tiers have few, they are looked up together.
+            ranked = await self._ranked(asked, after, limit)
+            if ranked is not None:
+                return ranked, asked
+            walked = []
+        found += _of_tier(best, walked)
+        rest = [tier for tier in asked.tiers() if tier.rank >= rank]
+        return [*found, *await self._tiers(rest, after, limit - len(found))], asked
+
+    async def _ranked(self, asked: Asked, after: Position | None, limit: int) -> list[Position] | None:
+        """Find in all tiers without corrections with one statement; None if they have too many listings for it."""
+        everything = self._ways(Sort.NEWEST, asked.matches(), None, WORTHWHILE)
+        if len(await self.search._positions(everything.walk(FIRST_WALK))) == WORTHWHILE:
+            return None
+        ways = self._ways(Sort.RELEVANCE, asked.matches(), after, limit)
+        rows = await self.search._rows(ways.ranked(asked.tiers(), RANKED))
+        return _found(rows) if rows[0][2] <= RANKED else None
+
+    async def _tiers(self, tiers: Sequence[Tier], after: Position | None, limit: int) -> list[Position]:
+        """Find in these tiers, one after the other, until the page is full."""
+        found: list[Position] = []
+        for tier in tiers:
+            if len(found) < limit and (after is None or tier.rank >= after.key):
+                ways = self._tier(tier, after, limit - len(found))
+                # Few titles are exactly what was typed.
+                is_rare = tier.rank == 0
+                page = await (self.search._further_page(ways, 0) if is_rare else self.search._page(ways))
+                found += _of_tier(tier, page)
+        return found
+
+    def _tier(self, tier: Tier, after: Position | None, limit: int) -> _Ways:
+        is_begun = after is not None and after.key == tier.rank
+        position = Position(after.id, after.id) if after is not None and is_begun else None
+        return self._ways(Sort.NEWEST, tier.query, position, limit)
+
+    def _ways(self, sort: Sort, query: str, after: Position | None, limit: int) -> _Ways:
+        return _Ways(self.filter, sort, self.viewer, _and(query, self.names), after, limit)
+
+    def _correction(self, corrected: Asked) -> Correction:
+        return Correction(self.filter.q or "", corrected.corrected_text)
+
+
+def _of_tier(tier: Tier, found: list[Position]) -> list[Position]:
+    return [Position(tier.rank, position.id) for position in found]
+
+
+def _names(filter: ListingFilter) -> str:
+    """Returns the tsquery of the filters by make and model."""
+    given = (("make", filter.make), ("model", filter.model))
+    return " & ".join(quoted(name_lexeme(name, value)) for name, value in given if value is not None)
+
+
+def _and(query: str, names: str) -> str:
+    return f"({query}) & {names}" if names else query
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +406,7 @@ class _Ways:
 
         A status counts as a condition: few listings may be sold, or available.
         """
-        return self.filter != ListingFilter(status=WantedStatus.ANY)
+        return self.query is not None or self.filter != ListingFilter(status=WantedStatus.ANY)
 
     def walk(self, rows: int | None) -> Search:
         """Walk along the order's index, over at most `rows` rows, and pick those that match."""
@@ -346,6 +516,41 @@ class _Ways:
                 WHERE {picked.sql} ORDER BY {order.key} {order.direction}, l.id {order.direction} LIMIT %s
             ) AS page ON true ORDER BY page.key {order.direction}, page.id {order.direction}"""
         return Search(Statement("", sql), (*matched.parameters, *picked.parameters, self.limit))
+
+    def ranked(self, tiers: Sequence[Tier], matches: int) -> Search:
+        """Look the matches up by their words, and sort them by the first tier that each is in, the newest first.
+
+        Returns at least one row. If its number of matches is greater than `matches`, some matches were left out.
+        """
+        matched, picked = Conditions(), Conditions()
+        matched.add("l.trashed_at IS NULL")
+        matched.add("l.search @@ (SELECT %s::tsquery)", self.query)
+        if self.facts is not None:
+            matched.add("l.facts @@ (SELECT %s::tsquery)", self.facts)
+        same(picked, self.filter)
+        ranges(picked, self.filter)
+        not_hidden(picked, self.filter)
+        visible(picked, self.viewer)
+        # The last tier has what no tier before it has.
+        ranks = " ".join(f"WHEN l.search @@ %s::tsquery THEN {tier.rank:d}" for tier in tiers[:-1])
+        rank = f"CASE {ranks} ELSE {tiers[-1].rank:d} END"
+        beyond = Conditions()
+        if self.after is not None:
+            beyond.add("(ranked.key, -ranked.id) > (%s, %s)", self.after.key, -self.after.id)
+        sql = f"""WITH matched AS MATERIALIZED (
+                SELECT l.* FROM listings l WHERE {matched.sql} LIMIT {matches + 1}
+            )
+            SELECT page.key, page.id, counted.matches FROM (SELECT count(*) AS matches FROM matched) AS counted
+            LEFT JOIN LATERAL (
+                SELECT ranked.key, ranked.id FROM (
+                    SELECT {rank} AS key, l.id FROM matched l
+                    JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
+                    WHERE {picked.sql}
+                ) AS ranked WHERE {beyond.sql} ORDER BY ranked.key, ranked.id DESC LIMIT %s
+            ) AS page ON counted.matches <= {matches} ORDER BY page.key, page.id DESC"""
+        asked = [tier.matches for tier in tiers[:-1]]
+        parameters = (*matched.parameters, *asked, *picked.parameters, *beyond.parameters, self.limit)
+        return Search(Statement("", sql), parameters)
 
 
 def _known(rows: list[Any]) -> list[tuple[str, KnownWord]]:

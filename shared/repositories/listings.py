@@ -16,7 +16,10 @@ import msgspec
 
 from shared.access.actor import Actor
 from shared.access.policy import Action
+from shared.domain.analysis import VERSION
 from shared.domain.declared import fields_of
+from shared.domain.ids import MAX_ID
+from shared.domain.indexed import INDEXED, indexed
 from shared.domain.listings import CategoryNotFound, ListingChange, ListingNotFound, NewListing
 from shared.domain.pictures import ADDRESS, THUMBNAIL_ADDRESS
 from shared.domain.times import rfc3339_or_none
@@ -24,7 +27,7 @@ from shared.domain.users import NoLongerAllowed
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import acting
 from shared.repositories.audit import RECORD, details_json
-from shared.repositories.places import PLACE_TYPES, known_place, place_parameters
+from shared.repositories.places import PlaceRepository
 from shared.repositories.visibility import FOR_ANYONE, IS_HIDDEN, TYPES, Viewer, visible_to
 
 _NO_DISTANCES: Mapping[int, int] = MappingProxyType({})
@@ -56,18 +59,23 @@ MOST_SAME_VIN = 20
 
 
 def _for_some(user_id: str, sees_hidden: str) -> str:
-    """Returns the columns that `_presented` adds to a listing for some viewers; arguments are SQL for a `Viewer`."""
+    """Returns the columns that `_presented` adds to a listing for some viewers; arguments are SQL for a `Viewer`.
+
+    The last one is the number of people whose favourite it is, if the listing is the user's own; otherwise it is 1 if
+    it is a favourite of the user, else 0. One range of an index answers both, because each read pays for a look-up.
+    """
+    own = f"l.seller_id = {user_id}"
     # A car that somebody else offers too may be a fraud.
     return f"""l.seller_id, {IS_HIDDEN}, l.hidden_until, l.hidden_reason, l.vin,
         CASE WHEN {sees_hidden} AND l.vin IS NOT NULL THEN ARRAY(
             SELECT o.id FROM listings o WHERE o.vin = l.vin AND o.seller_id <> l.seller_id AND o.trashed_at IS NULL
             ORDER BY o.id DESC LIMIT {MOST_SAME_VIN}
         ) END,
-        EXISTS (SELECT FROM favourites f WHERE f.listing_id = l.id AND f.user_id = {user_id}),
-        CASE WHEN l.seller_id = {user_id} THEN (SELECT count(*) FROM favourites f WHERE f.listing_id = l.id) END"""
+        (SELECT count(*) FROM favourites f WHERE f.listing_id = l.id AND f.user_id
+         BETWEEN CASE WHEN {own} THEN 0 ELSE {user_id} END AND CASE WHEN {own} THEN {MAX_ID} ELSE {user_id} END)"""
 
 
-_COUNT = 9
+_COUNT = 8
 """The number of columns that `_presented` takes."""
 JOINED = "listings l JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id"
 
@@ -93,21 +101,26 @@ _READ_MANY = Statement(
         WHERE {_VISIBLE} ORDER BY asked.position""",
     ("bigint[]", *TYPES),
 )
-_PLACE = [f"${number}" for number in range(len(_FIELDS) + 2, len(_FIELDS) + 2 + len(PLACE_TYPES))]
+_VECTOR = f"${len(_FIELDS) + 3}"
 # The lock prevents the category from being deleted until the listing is in it.
 _CREATE = Statement(
     "listing_create",
     f"""WITH actor AS MATERIALIZED ({acting("$1", Action.LISTING_CREATE)}), category AS MATERIALIZED (
             SELECT id FROM categories
             WHERE id = ${_FIELDS.index("category_id") + 2} AND deleted_at IS NULL FOR SHARE
-        ), {known_place(*_PLACE)}, made AS (
-            INSERT INTO listings (seller_id, {", ".join(_FIELDS)}, place_id)
-            SELECT $1, {", ".join(f"${number}" for number in range(2, len(_FIELDS) + 2))}, {_PLACE[0]}
+        ), made AS (
+            INSERT INTO listings (seller_id, {", ".join(_FIELDS)}, place_id, search, analysis)
+            SELECT $1, {", ".join(f"${number}" for number in range(2, len(_FIELDS) + 3))}, {_VECTOR}, {VERSION}
             FROM actor, category RETURNING id
         )
         SELECT (SELECT id FROM made), EXISTS (SELECT FROM actor)""",
     # A bigint parameter can also be assigned to an integer column.
-    ("bigint", *("bigint" if field.kind is int else "text" for field in fields_of(NewListing)), *PLACE_TYPES),
+    ("bigint", *("bigint" if field.kind is int else "text" for field in fields_of(NewListing)), "integer", "tsvector"),
+)
+_TEXTS = Statement(
+    "listing_texts",
+    f"SELECT updated_at, {', '.join(INDEXED)} FROM listings WHERE id = $1 AND trashed_at IS NULL",
+    ("bigint",),
 )
 _LOCK_CATEGORY = Statement(
     "listing_lock_category", "SELECT id FROM categories WHERE id = $1 AND deleted_at IS NULL FOR SHARE", ("bigint",)
@@ -154,28 +167,37 @@ _SHOW = Statement(
 
 
 # clock_timestamp() is the time of the change. now() would be earlier if the row was locked, and times could go back.
-def _change_statement(names: Sequence[str], *, checks_category: bool, moves: bool) -> Statement:
+def _change_statement(names: Sequence[str], *, checks_category: bool) -> Statement:
     """Returns a statement that sets these fields. Its row says whether the category exists and the listing was changed.
 
-    Its last column says whether the actor may not change the listing.
+    Its last column says whether the actor may not change the listing. If a field is searched, the listing is only
+    changed if nobody has changed it since its texts were read.
 
-    Parameters: the actor, the category (with `checks_category`), the place (with `moves`), the new values, the id of
-    the place (with `moves`), the listing, the actor, the details of the record, the actor, the listing. The lock
-    prevents the category from being deleted until the listing is in it.
+    Parameters: the actor, the category (with `checks_category`), the new values, the tsvector (of a searched field),
+    the listing, when it was last changed (likewise), the actor, the details of the record, the actor, the listing. The
+    lock prevents the category from being deleted until the listing is in it.
     """
     category = "SELECT FROM categories WHERE id = %s AND deleted_at IS NULL FOR SHARE" if checks_category else "SELECT"
-    place = f", {known_place('%s', '%s', '%s', '%s', '%s', '%s')}" if moves else ""
-    assignments = "".join(f"{name} = %s, " for name in (*names, *(["place_id"] if moves else [])))
-    sql = f"""WITH actor AS MATERIALIZED ({acting("%s", Action.LISTING_EDIT)}), category AS ({category}){place},
-        changed AS (
+    assignments = "".join(f"{name} = %s, " for name in names)
+    is_as_read = ""
+    if is_searched(names):
+        assignments += f"search = %s::tsvector, analysis = {VERSION}, "
+        is_as_read = "AND updated_at = %s "
+    sql = f"""WITH actor AS MATERIALIZED ({acting("%s", Action.LISTING_EDIT)}), category AS ({category}), changed AS (
             UPDATE listings SET {assignments}updated_at = clock_timestamp() FROM actor
-            WHERE listings.id = %s AND trashed_at IS NULL AND {_IS_ALLOWED} AND EXISTS (SELECT FROM category)
+            WHERE listings.id = %s {is_as_read}AND trashed_at IS NULL AND {_IS_ALLOWED}
+                AND EXISTS (SELECT FROM category)
             RETURNING listings.id, seller_id
         ), recorded AS (
             {RECORD} SELECT %s, 'listing_edit', 'listing', id, NULL, %s FROM changed WHERE seller_id <> %s
         )
         SELECT EXISTS (SELECT FROM category), EXISTS (SELECT FROM changed), {_IS_REFUSED.replace("$1", "%s")}"""
     return Statement("", sql)
+
+
+def is_searched(names: Sequence[str]) -> bool:
+    """True if one of the fields is searched."""
+    return not set(INDEXED).isdisjoint(names)
 
 
 @cache
@@ -211,6 +233,7 @@ class ListingRepository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._places = PlaceRepository(database)
 
     async def read_many_for_anyone(self, listing_ids: Sequence[int]) -> dict[int, str]:
         """Returns the listings as JSON, as visitors see them, by id. Listings that visitors may not see are absent."""
@@ -266,8 +289,9 @@ class ListingRepository:
 
     async def create(self, seller_id: int, new: NewListing) -> int:
         """Create a listing and return its id. Raises CategoryNotFound or NoLongerAllowed."""
-        place = place_parameters(new.location)
-        row = await self._database.fetch_one(_CREATE, seller_id, *(getattr(new, name) for name in _FIELDS), *place)
+        values = {name: getattr(new, name) for name in _FIELDS}
+        place_id = await self._places.id_of(new.location)
+        row = await self._database.fetch_one(_CREATE, seller_id, *values.values(), place_id, indexed(values))
         listing_id, is_allowed = row or (None, False)
         if not is_allowed:
             raise NoLongerAllowed
@@ -281,22 +305,40 @@ class ListingRepository:
         Raises NoLongerAllowed, CategoryNotFound, or ListingNotFound if the listing is now in the trash.
         """
         names = [name for name in _FIELDS if name in change.values]
+        while True:
+            vector: list[Any] = []
+            as_read: list[Any] = []
+            if is_searched(names):
+                texts = await self._database.fetch_one(_TEXTS, listing_id)
+                if texts is None:
+                    raise ListingNotFound
+                as_read = [texts[0]]
+                vector = [indexed({**dict(zip(INDEXED, texts[1:], strict=True)), **change.values})]
+            if await self._change(listing_id, change, names, vector, as_read, by):
+                return
+            # Somebody else has changed the listing meanwhile: the words are made anew, from the texts as they are now.
+
+    async def _change(
+        self, listing_id: int, change: ListingChange, names: Sequence[str], vector: Any, as_read: Any, by: int
+    ) -> bool:
+        """Returns whether the listing is changed. If not, it is no longer as it was read."""
+        set_names = list(names)
         checked = [] if change.category_id is None else [change.category_id]
-        moves = "location" in change.values
-        place = place_parameters(change.values["location"]) if moves else ()
-        values = (change.values[name] for name in names)
-        parameters = [by, *checked, *place, *values, *place[:1], listing_id]
+        values = [change.values[name] for name in names]
+        if "location" in change.values:
+            set_names.append("place_id")
+            values.append(await self._places.id_of(change.values["location"]))
+        parameters = [by, *checked, *values, *vector, listing_id, *as_read]
         parameters += [by, details_json({"fields": sorted(names)}), by, listing_id]
-        row = await self._database.fetch_one(
-            _change_statement(names, checks_category=bool(checked), moves=moves), *parameters
-        )
+        row = await self._database.fetch_one(_change_statement(set_names, checks_category=bool(checked)), *parameters)
         category_is_there, is_changed, is_refused = row or (False, False, False)
         if is_refused:
             raise NoLongerAllowed
         if not category_is_there:
             raise CategoryNotFound
-        if not is_changed:
+        if not is_changed and not as_read:
             raise ListingNotFound
+        return bool(is_changed)
 
     async def trash(self, listing_id: int, *, by: int) -> None:
         """Move the listing to the trash. Raises NoLongerAllowed, or ListingNotFound if it is already there."""
@@ -337,7 +379,7 @@ def _presented(row: Sequence[Any], viewer: Viewer, metres: int | None = None) ->
     Users learn its VIN, and whether it is one of their favourites; the seller learns how many people's it is instead,
     and moderators who else offers the car. Viewers who may know whether it is hidden learn that.
     """
-    json, seller_id, is_hidden, until, reason, vin, same_vin, is_favourite, favourite_count = row
+    json, seller_id, is_hidden, until, reason, vin, same_vin, favourites = row
     more: dict[str, Any] = {}
     if metres is not None:
         more["distance_m"] = metres
@@ -345,9 +387,9 @@ def _presented(row: Sequence[Any], viewer: Viewer, metres: int | None = None) ->
         if vin is not None:
             more["vin"] = vin
         if seller_id == viewer.user_id:
-            more["favourite_count"] = favourite_count
+            more["favourite_count"] = favourites
         else:
-            more["favourite"] = is_favourite
+            more["favourite"] = bool(favourites)
     if viewer.sees_hidden or seller_id == viewer.user_id:
         more["hidden"] = is_hidden
         if is_hidden:

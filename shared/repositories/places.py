@@ -5,14 +5,10 @@ The table has only these places, so a search by distance reads few rows. A proce
 
 from __future__ import annotations
 
-from typing import Any
-
 from shared.domain.geography import Place
 from shared.places import find_place
 from shared.postgres import Database, Statement
 
-PLACE_TYPES = ("integer", "text", "text", "text", "double precision", "double precision")
-"""The types of `place_parameters`."""
 MOST_LOCATIONS = 10_000
 """The most different locations that one step of `place_listings` looks at."""
 
@@ -20,7 +16,7 @@ _ADD = Statement(
     "places_add",
     """INSERT INTO places (id, name, region, country, position)
        VALUES ($1, $2, $3, $4, ll_to_earth($5, $6)) ON CONFLICT DO NOTHING""",
-    PLACE_TYPES,
+    ("integer", "text", "text", "text", "double precision", "double precision"),
 )
 _LOCATIONS = Statement(
     "places_locations",
@@ -43,41 +39,37 @@ _NO_NEWS = Statement(
 )
 
 
-def known_place(id_: str, name: str, region: str, country: str, latitude: str, longitude: str) -> str:
-    """Returns a part of a WITH clause that adds the place if it is new. Arguments are SQL for `place_parameters`."""
-    return f"""place (id, name, region, country, latitude, longitude) AS (
-            SELECT {id_}::integer, {name}::text, {region}::text, {country}::text,
-                   {latitude}::double precision, {longitude}::double precision
-        ), placed AS (
-            INSERT INTO places (id, name, region, country, position)
-            SELECT id, name, region, country, ll_to_earth(latitude, longitude) FROM place
-            WHERE id IS NOT NULL AND NOT EXISTS (SELECT FROM places known WHERE known.id = place.id)
-            ON CONFLICT DO NOTHING
-        )"""
+class PlaceRepository:
+    """Every method raises DatabaseUnavailable while Postgres is away."""
 
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: set[int] = set()
+        """Places that are in the table. No row of it is ever deleted, so each place is looked up once."""
 
-def place_parameters(location: object) -> tuple[Any, ...]:
-    """Returns the place that a listing's location names, for `known_place`; the first parameter is its id, or None."""
-    place = find_place(location) if isinstance(location, str) else None
-    return (None,) * len(PLACE_TYPES) if place is None else _parameters(place)
+    async def id_of(self, location: object) -> int | None:
+        """Returns the id of the place that a listing's location names, which is then in the table; None if none."""
+        place = find_place(location) if isinstance(location, str) else None
+        if place is None:
+            return None
+        if place.id not in self._known:
+            await self.add(place)
+        return place.id
 
-
-def _parameters(place: Place) -> tuple[Any, ...]:
-    return place.id, place.name, place.region, place.country, place.latitude, place.longitude
-
-
-async def add_place(database: Database, place: Place) -> None:
-    """Add the place if it is new."""
-    await database.execute(_ADD, *_parameters(place))
+    async def add(self, place: Place) -> None:
+        """Add the place, if it is new."""
+        values = place.id, place.name, place.region, place.country, place.latitude, place.longitude
+        await self._database.execute(_ADD, *values)
+        self._known.add(place.id)
 
 
 async def place_listings(database: Database) -> int:
     """Give listings of earlier versions their places. Returns the number of listings that got one."""
-    placed, last = 0, ""
+    places, placed, last = PlaceRepository(database), 0, ""
     while rows := await database.fetch(_LOCATIONS, last, MOST_LOCATIONS):
         found = {str(location): place for (location,) in rows if (place := find_place(str(location))) is not None}
         for place in {place.id: place for place in found.values()}.values():
-            await add_place(database, place)
+            await places.add(place)
         async with database.transaction() as transaction:
             placed += await transaction.execute(_PLACE, list(found), [place.id for place in found.values()])
             await transaction.execute(_NO_NEWS, list(found))

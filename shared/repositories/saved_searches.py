@@ -12,10 +12,11 @@ from typing import Any
 import msgspec
 
 from shared.access.policy import Action
-from shared.domain.alerts import MAX_COUNTED, MAX_SEARCHES, SavedSearch, SearchNotFound, TooManySearches
+from shared.domain.alerts import MAX_COUNTED_OF_A_SEARCH, MAX_SEARCHES, SavedSearch, SearchNotFound, TooManySearches
 from shared.domain.listings import ListingFilter, WantedStatus
 from shared.postgres import Database, Statement
 from shared.repositories.acting import require
+from shared.repositories.alerts import unseen
 
 _NARROWING = {
     "category_id": "bigint",
@@ -29,9 +30,7 @@ _NARROWING = {
 }
 """Columns that repeat a part of the filter, with their types."""
 _NAMES = ", ".join(_NARROWING)
-# Unseen alerts are counted by their index, up to a limit.
-_COLUMNS = f"""s.id, s.name, s.query, s.created_at, (SELECT count(*) FROM (
-    SELECT FROM alerts a WHERE a.search_id = s.id AND a.seen_at IS NULL LIMIT {MAX_COUNTED}) AS unseen)"""
+_COLUMNS = f"""q.id, q.name, q.query, q.created_at, ({unseen("a.search_id = q.id", MAX_COUNTED_OF_A_SEARCH)})"""
 
 # One person's additions wait for each other, so that none of them exceeds the limit.
 _LOCK = Statement(
@@ -40,7 +39,7 @@ _LOCK = Statement(
 _COUNT = Statement("saved_search_count", "SELECT count(*) FROM saved_searches WHERE user_id = $1", ("bigint",))
 _ADD = Statement(
     "saved_search_add",
-    f"""INSERT INTO saved_searches AS s (user_id, name, query, words, words_at, {_NAMES})
+    f"""INSERT INTO saved_searches AS q (user_id, name, query, words, words_at, {_NAMES})
         VALUES ($1, $2, $3, $4::tsquery, now(), {", ".join(f"${number}" for number in range(5, 5 + len(_NARROWING)))})
         RETURNING {_COLUMNS}""",
     ("bigint", "text", "jsonb", "text", *_NARROWING.values()),
@@ -59,12 +58,12 @@ _ASK = Statement(
 )
 _READ = Statement(
     "saved_search_read",
-    f"SELECT {_COLUMNS} FROM saved_searches s WHERE s.id = $2 AND s.user_id = $1",
+    f"SELECT {_COLUMNS} FROM saved_searches q WHERE q.id = $2 AND q.user_id = $1",
     ("bigint", "bigint"),
 )
 _FIND = Statement(
     "saved_search_find",
-    f"""SELECT {_COLUMNS} FROM saved_searches s WHERE s.user_id = $1 AND s.id < $2 ORDER BY s.id DESC LIMIT $3""",
+    f"""SELECT {_COLUMNS} FROM saved_searches q WHERE q.user_id = $1 AND q.id < $2 ORDER BY q.id DESC LIMIT $3""",
     ("bigint", "bigint", "integer"),
 )
 _DELETE = Statement(

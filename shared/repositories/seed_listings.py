@@ -6,12 +6,15 @@ factor with the length of its list, so that all combinations occur. Greater ids 
 
 from __future__ import annotations
 
+from shared.domain.analysis import VERSION
+from shared.domain.indexed import INDEXED, indexed
 from shared.places import find_place
 from shared.postgres import Database, Statement
-from shared.repositories.places import add_place
+from shared.repositories.places import PlaceRepository
+from shared.repositories.suggestions import collect_suggestions
 from shared.repositories.vocabulary import rebuild_vocabulary
 
-_BATCH = 100_000
+_BATCH = 5_000
 
 _CATEGORIES = Statement(
     "",
@@ -84,9 +87,7 @@ _PLACES = (
 )  # fmt: skip
 
 # One listing in 10 is private, one in 12 sold, one in 200 hidden, one in 40 has no price, one in 30 no mileage.
-_LISTINGS = Statement(
-    "",
-    """WITH known AS MATERIALIZED (
+_DESCRIBED = """WITH known AS MATERIALIZED (
            SELECT %s::text[] AS makes, %s::text[] AS models, %s::text[] AS bodies, %s::text[] AS electric,
                   %s::text[] AS colours, %s::text[] AS trims, %s::text[] AS words,
                   %s::text[] AS places, %s::integer[] AS place_ids,
@@ -102,27 +103,36 @@ _LISTINGS = Statement(
            SELECT *, extract(year FROM now())::int - year AS age,
                   colours[h / 11 %% cardinality(colours) + 1] AS colour,
                   trims[h / 13 %% cardinality(trims) + 1] AS trim,
-                  models[car] = ANY (electric) AS is_electric, bodies[car] AS body,
+                  models[car] = ANY (electric) AS is_electric, bodies[car] AS body, makes[car] AS make,
+                  models[car] AS model, places[h / 37 %% cardinality(places) + 1] AS location,
                   -- From 0 to 99: which of the rarer values it has.
                   (h / 47 %% 100)::int AS p, (h / 53 %% 100)::int AS q, (h / 59 %% 100)::int AS r
            FROM numbered
-       )
+       ), described AS (
+           SELECT *, rtrim(year || ' ' || make || ' ' || model || ' ' || trim) AS title,
+                  'Selling my ' || colour || ' ' || make || ' ' || model || ' of ' || year || ': '
+                      || words[h / 23 %% cardinality(words) + 1] || ', '
+                      || words[h / 29 %% cardinality(words) + 1] || ', '
+                      || words[h / 31 %% cardinality(words) + 1] || '. Come and see it in ' || location
+                      || '. Offer ' || n || '.' AS content
+           FROM cars
+       )"""
+_TEXTS = Statement("", f"{_DESCRIBED} SELECT {', '.join(INDEXED)} FROM described ORDER BY n")
+_LISTINGS = Statement(
+    "",
+    f"""{_DESCRIBED}
        INSERT INTO listings (seller_id, category_id, title, content, visibility, status, make, model, year, mileage,
                              price, location, place_id, fuel, transmission, body, drive, colour, doors, power_kw,
                              engine_cc, owners, condition, title_status,
-                             created_at, updated_at, hidden_at, hidden_by, hidden_reason)
+                             created_at, updated_at, hidden_at, hidden_by, hidden_reason, search, analysis)
        SELECT sellers[h / 17 %% cardinality(sellers) + 1], categories[h / 19 %% cardinality(categories) + 1],
-              rtrim(year || ' ' || makes[car] || ' ' || models[car] || ' ' || trim),
-              'Selling my ' || colour || ' ' || makes[car] || ' ' || models[car] || ' of ' || year || ': '
-                  || words[h / 23 %% cardinality(words) + 1] || ', ' || words[h / 29 %% cardinality(words) + 1] || ', '
-                  || words[h / 31 %% cardinality(words) + 1] || '. Come and see it in '
-                  || places[h / 37 %% cardinality(places) + 1] || '. Offer ' || n || '.',
+              title, content,
               CASE WHEN n %% 10 = 0 THEN 'private' ELSE 'public' END,
               CASE WHEN n %% 12 = 0 THEN 'sold' ELSE 'available' END,
-              makes[car], models[car], year,
+              make, model, year,
               CASE WHEN n %% 30 > 0 THEN (greatest(age, 1) * (4000 + h / 41 %% 16000))::int END,
               CASE WHEN n %% 40 > 0 THEN 300 + (h / 43 %% 60000) * 12 / (greatest(age, 0) + 12) END,
-              places[h / 37 %% cardinality(places) + 1], place_ids[h / 37 %% cardinality(places) + 1],
+              location, place_ids[h / 37 %% cardinality(places) + 1],
               CASE WHEN is_electric THEN 'electric' WHEN trim IN ('Diesel', 'Hybrid') THEN lower(trim)
                    WHEN p < 78 THEN 'gasoline' WHEN p < 90 THEN 'diesel' WHEN p < 94 THEN 'flex_fuel'
                    WHEN p < 97 THEN 'plug_in_hybrid' WHEN p < 98 THEN 'lpg' WHEN p < 99 AND n %% 20 = 3 THEN 'cng' END,
@@ -144,8 +154,10 @@ _LISTINGS = Statement(
                    WHEN r < 94 THEN 'salvage' WHEN r < 95 THEN 'missing' END,
               born, born,
               CASE WHEN n %% 200 = 7 THEN now() END, CASE WHEN n %% 200 = 7 THEN sellers[1] END,
-              CASE WHEN n %% 200 = 7 THEN 'looks like spam' END
-       FROM cars, LATERAL (SELECT now() - (%s - n) * interval '47 seconds' AS born) AS birth
+              CASE WHEN n %% 200 = 7 THEN 'looks like spam' END, made.search::tsvector, {VERSION}
+       FROM (SELECT *, row_number() OVER (ORDER BY n) AS place FROM described) AS described
+            JOIN unnest(%s::text[]) WITH ORDINALITY AS made (search, place) USING (place),
+            LATERAL (SELECT now() - (%s - n) * interval '47 seconds' AS born) AS birth
        ORDER BY n""",
 )
 
@@ -159,7 +171,7 @@ _LAST = Statement("", "SELECT coalesce(max(id), 0) FROM listings")
 _NO_NEWS = Statement("", "DELETE FROM listing_changes WHERE listing_id > %s AND before IS NULL")
 
 # Update the planner's statistics and the visibility map now, or the first searches would be slow.
-_VACUUM = Statement("", "VACUUM (ANALYZE) listings, listing_changes, vocabulary, categories, users")
+_VACUUM = Statement("", "VACUUM (ANALYZE) listings, listing_changes, vocabulary, suggestions, categories, users")
 
 
 class ListingSeedRepository:
@@ -180,17 +192,21 @@ class ListingSeedRepository:
         known = (makes, models, bodies, *map(list, (_ELECTRIC, _COLOURS, _TRIMS, _WORDS, _PLACES)))
         places = [place for place in map(find_place, _PLACES) if place is not None]
         for place in places:
-            await add_place(self._database, place)
+            await PlaceRepository(self._database).add(place)
+        place_ids = [place.id for place in places]
         [[last_before]] = await self._database.fetch(_LAST)
         await self._database.execute(_COLLECT)
         try:
             for first in range(1, count + 1, _BATCH):
                 last = min(first + _BATCH - 1, count)
-                await self._database.execute(_LISTINGS, *known, [place.id for place in places], first, last, count)
+                texts = await self._database.fetch(_TEXTS, *known, place_ids, first, last)
+                vectors = [indexed(dict(zip(INDEXED, row, strict=True))) for row in texts]
+                await self._database.execute(_LISTINGS, *known, place_ids, first, last, vectors, count)
                 await self._database.execute(_NO_NEWS, last_before)
         finally:
             await self._database.execute(_COLLECT_NO_MORE)
         async with self._database.transaction() as transaction:
             await rebuild_vocabulary(transaction)
+            await collect_suggestions(transaction)
         await self._database.execute(_VACUUM)
         return True

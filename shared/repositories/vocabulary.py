@@ -8,12 +8,14 @@ words there are, the longer it takes to find similar ones; the words of the most
 
 from __future__ import annotations
 
+from shared.domain.analysis import TITLE
 from shared.postgres import Statement, Transaction
 from shared.repositories.listings import JOINED
 from shared.repositories.visibility import FOR_ANYONE
 
 LEAST_SELLERS = 2
 MAX_WORDS_OF_A_LISTING = 20
+"""In alphabetical order, because that is how Postgres keeps the words."""
 MAX_VOCABULARY = 20_000
 
 # A word's uses are its sellers. Only what has changed is written.
@@ -22,9 +24,10 @@ _REBUILD = Statement(
     f"""WITH found AS MATERIALIZED (
             SELECT one.word, least(count(DISTINCT l.seller_id), 32767) AS uses
             FROM {JOINED} CROSS JOIN LATERAL unnest(
-                (search_words(concat_ws(' ', l.title, l.make, l.model)))[1:$1]
+                (ARRAY(SELECT substr(lexeme, 2) FROM unnest(tsvector_to_array(l.search)) AS lexeme
+                       WHERE starts_with(lexeme, '{TITLE}') AND length(lexeme) > 2))[1:$1]
             ) AS one (word)
-            WHERE {FOR_ANYONE} AND length(one.word) > 1
+            WHERE {FOR_ANYONE}
             GROUP BY one.word HAVING count(DISTINCT l.seller_id) >= $2
             ORDER BY 2 DESC, 1 LIMIT $3
         ), forgotten AS (

@@ -6,6 +6,7 @@ import itertools
 from typing import Any
 
 from shared.postgres import Database, Statement
+from tests.support.listings import analysed
 
 
 class Rows:
@@ -21,7 +22,7 @@ class Rows:
     async def listing(self, seller_id: int, category_id: int | None = None, **columns: Any) -> int:
         """Times are given as SQL: `created_at="now() - interval '1 year'"`."""
         category_id = await self.category() if category_id is None else category_id
-        given = {"title": "A car", "content": "It drives.", **columns}
+        given = analysed(**{"title": "A car", "content": "It drives.", **columns})
         return await self._insert("listings", seller_id=seller_id, category_id=category_id, **given)
 
     async def execute(self, sql: str, *parameters: Any) -> int:

@@ -35,7 +35,7 @@ def for_anyone(listing: Any) -> Any:
 async def test_a_listing_is_stored_as_given_and_read_with_its_seller_and_category(api: Api, rows: Rows) -> None:
     seller, buyer = await api.register("Ann"), await api.register()
     category_id = await rows.category()
-    given = {
+    given: dict[str, Any] = {
         "title": "  <b>Camry</b> 'x' \"y\" \\ ",
         "content": "🚗" * 5000,
         "visibility": "public",
@@ -47,6 +47,7 @@ async def test_a_listing_is_stored_as_given_and_read_with_its_seller_and_categor
         "location": "Scranton, PA",
     }
     created = await api.call("POST", "/api/listings", 201, who=seller, json={**given, "category_id": category_id})
+    given["title"] = given["title"].strip()
     assert created.items() >= given.items()
     assert created["category"]["id"] == category_id
     assert created["seller"] == {"id": seller.id, "name": "Ann"}
@@ -270,10 +271,11 @@ async def test_a_change_of_a_private_listing_is_broadcast_with_its_id_only(
 
 
 # (method, path, body, who, trips). Each request reads the user, checks the listing and changes it: three trips. If
-# anybody may see the listing afterwards, a fourth trip reads it.
+# anybody may see the listing afterwards, a fourth trip reads it. To change a text that is searched, all texts are read.
 TRIPS = [
-    ("PATCH", "", {"title": "Changed"}, "seller", 4),
-    ("PATCH", "", {"title": "Changed", "category_id": 1}, "admin", 4),
+    ("PATCH", "", {"price": 1}, "seller", 4),
+    ("PATCH", "", {"title": "Changed"}, "seller", 5),
+    ("PATCH", "", {"title": "Changed", "category_id": 1}, "admin", 5),
     ("PUT", "/hidden", {"reason": "spam"}, "admin", 4),
     ("DELETE", "/hidden", None, "admin", 4),
     ("DELETE", "", None, "seller", 3),

@@ -88,6 +88,7 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
     ],
     "listings": [
         ("GET", "/api/listings", None, READ),
+        ("GET", "/api/suggestions?q=to", None, READ),
         ("GET", "/api/listings/facets", None, READ),
         ("GET", "/api/listings/facets?hidden=true", None, MODERATORS),
         ("GET", "/api/listings/facets?vin=1HGCM82633A004352", None, USERS),

@@ -15,6 +15,7 @@ from tests.api.conftest import Api, MakeApi, Person
 from tests.api.rows import Rows
 from tests.api.telling import Told, told_by
 from tests.api.test_listing_search import collect
+from tests.api.test_metrics import samples
 
 
 @pytest.fixture
@@ -314,6 +315,7 @@ async def test_an_alert_of_a_listing_that_may_no_longer_be_seen_is_neither_liste
     await told.api.call("DELETE", f"/api/listings/{trashed}", 204, who=admin)
     listed = await told.api.call("GET", "/api/alerts", 200, who=buyer)
     assert ([one["listing_id"] for one in listed["data"]], listed["unseen"]) == ([stays], 1)
+    assert [one["unseen"] for one in await told.api.every_page("/api/searches", who=buyer)] == [1]
     await told.api.call("PUT", f"/api/users/{seller.id}/block", 200, who=buyer)
     listed = await told.api.call("GET", "/api/alerts", 200, who=buyer)
     assert (listed["data"], listed["unseen"]) == ([], 0)
@@ -338,6 +340,27 @@ async def test_old_alerts_are_removed_and_not_told_again(told: Told, rows: Rows,
     assert left == [ids[1], ids[3]]
     await change(told.api, seller, listings[0], price=9000, content="Newly washed.")
     assert await told.news(buyer) == []
+
+
+async def test_metrics_say_how_many_changes_wait_and_were_told(
+    make_api: MakeApi, hub: MemoryHub, settings: Settings, rows: Rows
+) -> None:
+    told = await told_by(make_api, hub, settings, max_told_changes=2)
+    buyer, seller = await told.api.register(), await told.api.register()
+    await save(told.api, buyer)
+    for _ in range(5):
+        await offer(told.api, rows, seller)
+
+    async def metrics() -> dict[str, float]:
+        seen = await samples(told.api)
+        return {name: seen[name, frozenset()] for name in ("api_waiting_changes", "api_told_changes_total")}
+
+    await told.services.telling.step()
+    assert await metrics() == {"api_waiting_changes": 3, "api_told_changes_total": 2}
+    await told.tell()
+    assert await metrics() == {"api_waiting_changes": 0, "api_told_changes_total": 5}
+    assert (await samples(told.api))["api_alerts_total", frozenset()] == 5
+    assert len(await told.api.every_page("/api/alerts", who=buyer)) == 5
 
 
 # Saved searches

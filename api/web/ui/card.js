@@ -1,7 +1,7 @@
 // A listing in a list.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
-import { miles, since } from "../format.js";
+import { away, miles, since } from "../format.js";
 import { heart } from "./heart.js";
 import { isForMembers, picture } from "./picture.js";
 import { priceTag } from "./price_tag.js";
@@ -31,6 +31,9 @@ export function flags(listing) {
   return html`<p class="flags">${words.map(([, word]) => html`<span class="flag">${word}</span>`)}</p>`;
 }
 
-export function facts({ year, mileage, location }) {
-  return [year, mileage === null || mileage === undefined ? null : miles(mileage), location].filter(Boolean).join(" · ");
+export function facts({ year, mileage, location, distance_m }) {
+  const distance = distance_m === undefined ? null : away(distance_m);
+  return [year, mileage === null || mileage === undefined ? null : miles(mileage), location, distance]
+    .filter(Boolean)
+    .join(" · ");
 }

@@ -10,6 +10,8 @@ export class PagedList {
   isLoaded = false;
   isLoading = false;
   problem = null;
+  /** What was searched for instead of what was typed, `{from, to}`, if some of the items rest on that; else null. */
+  corrected = null;
   #cursor = null;
 
   /** `start` is the cursor of the first page; null for the beginning. */
@@ -52,6 +54,7 @@ export class PagedList {
     try {
       const query = { ...this.query, cursor: this.#cursor };
       const page = await api.get(this.path, { query, signal: this.view.signal });
+      this.corrected = page.corrected ?? (this.#cursor && this.corrected);
       this.items = merge(page);
       this.#cursor = page.next_cursor;
       this.isLoaded = true;

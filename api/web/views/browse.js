@@ -4,18 +4,22 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { categories } from "../categories.js";
-import { nameOf } from "../format.js";
+import { FACTS, wordsFor } from "../facts.js";
+import { distanceUnit, nameOf } from "../format.js";
 import { limitsOf } from "../limits.js";
 import { navigate } from "../navigation.js";
+import { rememberPlace, rememberedPlace, whereAmI } from "../place.js";
 import { searchName } from "../search_name.js";
 import { session } from "../session.js";
 import { Acts } from "../ui/acts.js";
 import { announce } from "../ui/announcer.js";
 import { card } from "../ui/card.js";
+import { boxes, counted, countedSelect } from "../ui/facets.js";
 import { Form, input, select } from "../ui/form.js";
 import { PagedList } from "../ui/list.js";
 import { View } from "../view.js";
 
+const BEST = ["relevance", "Best match"];
 const SORTS = [
   ["newest", "Newest first"],
   ["price", "Price: low to high"],
@@ -23,29 +27,52 @@ const SORTS = [
   ["mileage", "Lowest mileage"],
   ["-year", "Newest model year"],
 ];
+const NEAREST = ["distance", "Nearest first"];
+const DISTANCES = [10, 25, 50, 100, 250];
 const STATUSES = [
   ["", "For sale"],
   ["sold", "Sold"],
   ["any", "All"],
 ];
-const FILTERS = ["category_id", "make", "model", "year_min", "year_max", "price_min", "price_max", "mileage_max", "status"];
-const PARAMETERS = [...FILTERS, "q", "seller_id", "sort"];
+const BOXES = FACTS.filter(({ name, isChoice }) => isChoice || name === "doors");
+const FILTERS = [
+  ...["category_id", "make", "model", "year_min", "year_max", "price_min", "price_max", "mileage_max", "status"],
+  ...["near", "within", "power_kw_min", "owners_max"],
+  ...BOXES.map(({ name }) => name),
+];
+/** Filters that only an address can have. */
+const OTHER_FILTERS = ["power_kw_max", "engine_cc_min", "engine_cc_max", "vin"];
+const PARAMETERS = [...FILTERS, ...OTHER_FILTERS, "q", "verbatim", "seller_id", "sort"];
 
 export class Browse extends View {
   title = "Used cars";
   layout = "wide";
   filters = new Form(this, "filters", "ListingsQuery", () => {});
+  /** What the server counted, by the name of the filter. */
+  facets = new Map();
+  /** What became of looking for the browser's location. */
+  whereabouts = "";
   saving = new Acts(this);
   savedAs = null;
   #isFirstDrawing = true;
 
   start(previous) {
-    const known = PARAMETERS.filter((name) => this.query.get(name)?.trim()).map((name) => [name, this.query.get(name)]);
+    const given = (name) => this.query.getAll(name).filter((value) => value.trim());
+    const known = PARAMETERS.map((name) => [name, given(name).join(",")]).filter(([, value]) => value);
     this.asked = Object.fromEntries(known);
+    // A form without JavaScript sends them also where they say nothing.
+    if (!this.asked.near) delete this.asked.within;
+    const sorts = this.#sorts().map(([sort]) => sort);
+    const isLost = [BEST, NEAREST].some(([sort]) => sort === this.asked.sort && !sorts.includes(sort));
+    if (this.asked.sort === sorts[0] || isLost) delete this.asked.sort;
     if (this.asked.q) this.title = `Cars: ${this.asked.q}`;
     this.listings = new PagedList(this, "/api/listings", { ...this.asked, limit: 24 }, this.query.get("cursor"));
     // The old results stay until the answer is here.
-    if (previous) this.listings.items = previous.listings.items;
+    if (previous) {
+      this.listings.items = previous.listings.items;
+      this.facets = previous.facets;
+    }
+    this.#countFacets();
     this.listings.load().then(() => {
       const [first] = this.listings.items;
       if (first && this.asked.seller_id && !this.asked.q) this.title = `Cars of ${nameOf(first.seller)}`;
@@ -59,6 +86,18 @@ export class Browse extends View {
     return this.listings.isPending;
   }
 
+  /** Counts help to choose, and the page works without them. */
+  async #countFacets() {
+    const { sort, ...asked } = this.asked;
+    try {
+      const { facets } = await api.get("/api/listings/facets", { query: asked, signal: this.signal });
+      this.facets = new Map(facets.map((facet) => [facet.name, facet]));
+    } catch {
+      this.facets = new Map();
+    }
+    this.update();
+  }
+
   template() {
     return html`<div class="browse">
       ${this.#filterForm()}
@@ -67,7 +106,7 @@ export class Browse extends View {
           <h1>${this.#heading()}</h1>
           ${this.#save()} ${this.#sort()}
         </header>
-        ${this.saving.template()}
+        ${this.saving.template()} ${this.#correction()}
         <ul class="cards" aria-busy=${String(this.listings.isLoading)}>
           ${repeat(
             this.listings.items,
@@ -103,15 +142,33 @@ export class Browse extends View {
   }
 
   #count() {
-    const { items, hasMore } = this.listings;
-    return hasMore ? `${items.length} cars and more` : `${items.length === 1 ? "1 car" : `${items.length} cars`}`;
+    const { items, hasMore, corrected } = this.listings;
+    const cars = hasMore ? `${items.length} cars and more` : `${items.length === 1 ? "1 car" : `${items.length} cars`}`;
+    return corrected ? `Showing results for ${corrected.to}: ${cars}` : cars;
+  }
+
+  #correction() {
+    const { corrected } = this.listings;
+    if (!corrected) return nothing;
+    const address = (query) => `/?${new URLSearchParams({ ...this.asked, ...query })}`;
+    return html`<p class="corrected">
+      Showing results for <a href=${address({ q: corrected.to })}><bdi>${corrected.to}</bdi></a>. Search instead for
+      <a href=${address({ q: corrected.from, verbatim: "true" })}><bdi>${corrected.from}</bdi></a>.
+    </p>`;
   }
 
   #filterForm() {
     const apply = (event) => {
       event.preventDefault();
       const entries = [...new FormData(event.currentTarget)].filter(([, value]) => value.trim());
-      this.#go({ ...this.#without(FILTERS), ...Object.fromEntries(entries) });
+      const filters = {};
+      // The values of boxes with the same name are one list.
+      for (const [name, value] of entries) filters[name] = name in filters ? `${filters[name]},${value}` : value;
+      rememberPlace(filters);
+      if (!filters.near) delete filters.within;
+      const { sort, ...others } = this.#without(FILTERS);
+      const isLost = sort === NEAREST[0] && !filters.near;
+      this.#go({ ...others, ...(sort && !isLost ? { sort } : {}), ...filters });
     };
     const asked = this.asked;
     const number = (name, label, more) =>
@@ -124,15 +181,34 @@ export class Browse extends View {
           name: "category_id",
           label: "Category",
           value: asked.category_id,
-          options: [["", "All categories"], ...categories().map((one) => [one.id, one.name])],
+          options: [["", "All categories"], ...categories().map((one) => [one.id, this.#category(one)])],
         })}
-        ${input(this.filters, { name: "make", label: "Make", value: asked.make })}
-        ${input(this.filters, { name: "model", label: "Model", value: asked.model })}
+        ${countedSelect(this.filters, {
+          name: "make",
+          label: "Make",
+          value: asked.make,
+          all: "All makes",
+          facet: this.facets.get("make"),
+        })}
+        ${countedSelect(this.filters, {
+          name: "model",
+          label: "Model",
+          value: asked.model,
+          all: "All models",
+          facet: this.facets.get("model"),
+        })}
+        ${this.#place()}
         <div class="pair">
           ${number("year_min", "Min year")} ${number("year_max", "Max year")}
         </div>
         <div class="pair">${number("price_min", "Min price")} ${number("price_max", "Max price")}</div>
         ${number("mileage_max", "Max mileage")}
+        <div class="pair">${number("power_kw_min", "Min power (kW)")} ${number("owners_max", "Max owners")}</div>
+        <div class="facets">
+          ${BOXES.map(({ name, label }) =>
+            boxes({ name, label, facet: this.facets.get(name), asked: asked[name], words: (value) => wordsFor(name, value) }),
+          )}
+        </div>
         ${select(this.filters, { name: "status", label: "Status", value: asked.status, options: STATUSES })}
         <p class="actions">
           <button class="button primary">Apply</button>
@@ -142,10 +218,56 @@ export class Browse extends View {
     </details>`;
   }
 
+  #category({ id, name }) {
+    const facet = this.facets.get("category_id");
+    if (!facet) return name;
+    const count = facet.values.find(({ value }) => value === String(id))?.count ?? 0;
+    return `${name} (${counted(count, facet.at_least)})`;
+  }
+
+  #place() {
+    const remembered = rememberedPlace();
+    const { near = remembered.near, within = this.asked.near ? this.asked.within : remembered.within } = this.asked;
+    const distances = DISTANCES.map((number) => [`${number}${distanceUnit}`, `${number} ${distanceUnit}`]);
+    if (within && !distances.some(([value]) => value === within)) distances.push([within, within]);
+    return html`<div class="place">
+      ${input(this.filters, {
+        name: "near",
+        label: "Near",
+        value: near,
+        placeholder: "Town or ZIP code",
+        autocomplete: "postal-code",
+      })}
+      ${select(this.filters, {
+        name: "within",
+        label: "Within",
+        value: within,
+        options: [["", "Any distance"], ...distances],
+      })}
+      <p class="actions">
+        <button type="button" class="button small" @click=${(event) => this.#locate(event.currentTarget.form)}>
+          Use my location
+        </button>
+      </p>
+      <p class="hint" role="status">${this.whereabouts}</p>
+    </div>`;
+  }
+
+  /** Fills in where the browser is, because the person asked for it. */
+  async #locate(form) {
+    try {
+      form.elements.near.value = await whereAmI();
+      this.whereabouts = "Your location is filled in.";
+    } catch (error) {
+      this.whereabouts = error.message;
+    }
+    this.update();
+  }
+
   #save() {
     if (!session.user) {
       const here = location.pathname + location.search;
-      return html`<a class="button small" href=${`/login?${new URLSearchParams({ next: here })}`}>Log in to save this search</a>`;
+      return html`<a class="button small" href=${`/login?${new URLSearchParams({ next: here })}`}>Save this search</a>`;
     }
     if (this.savedAs) return html`<a class="button small" href="/searches">Saved</a>`;
     return html`<button class="button small" @click=${() => this.#saveSearch()}>Save this search</button>`;
@@ -158,17 +280,24 @@ export class Browse extends View {
     }, `Saved as “${name}”. You will be told of each new car like these.`);
   }
 
+  /** The orders that this search can have, the usual one first. */
+  #sorts() {
+    return [...(this.asked.q ? [BEST] : []), ...SORTS, ...(this.asked.near ? [NEAREST] : [])];
+  }
+
   #sort() {
+    const sorts = this.#sorts();
+    const [[usual]] = sorts;
     const change = (event) => {
       const sort = event.currentTarget.value;
-      this.#go({ ...this.#without(["sort"]), ...(sort === "newest" ? {} : { sort }) });
+      this.#go({ ...this.#without(["sort"]), ...(sort === usual ? {} : { sort }) });
     };
     return html`<label class="sort"
       ><span>Sort</span>
       <select name="sort" @change=${change}>
-        ${SORTS.map(
+        ${sorts.map(
           ([value, words]) =>
-            html`<option value=${value} ?selected=${value === (this.asked.sort ?? "newest")}>${words}</option>`,
+            html`<option value=${value} ?selected=${value === (this.asked.sort ?? usual)}>${words}</option>`,
         )}
       </select>
     </label>`;

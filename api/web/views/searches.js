@@ -9,6 +9,9 @@ import { PagedList } from "../ui/list.js";
 import { myTabs } from "../ui/tabs.js";
 import { View } from "../view.js";
 
+/** The server counts up to this number. */
+const MANY = 100;
+
 export class Searches extends View {
   title = "Saved searches";
   searches = new PagedList(this, "/api/searches");
@@ -42,7 +45,7 @@ export class Searches extends View {
       <div class="row-text">
         <p>
           <a href=${query.size ? `/?${query}` : "/"}>${search.name}</a>
-          ${search.unseen ? html`<span class="badge">${search.unseen} new</span>` : nothing}
+          ${search.unseen ? html`<span class="badge">${search.unseen >= MANY ? `${MANY}+` : search.unseen} new</span>` : nothing}
         </p>
         <p class="quiet small-text">Saved <time datetime=${search.created_at}>${since(search.created_at)}</time></p>
       </div>

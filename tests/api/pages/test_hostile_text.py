@@ -22,7 +22,8 @@ FRAME: dict[str, Any] = {
     "version": "1", "needed": "", "origin": "https://cars.example.com",
     "description": "", "layout": "", "asked": asked.NOTHING, "answers": None, "is_listed": True, "path": "/",
     "fields": {name: {"maxlength": 9, "min": 0, "max": 9} for name in
-               ("q", "make", "model", "year_min", "year_max", "price_min", "price_max", "mileage_max")},
+               ("q", "make", "model", "year_min", "year_max", "price_min", "price_max", "mileage_max", "power_kw_min",
+                "owners_max")},
 }  # fmt: skip
 PLAIN = "Plain"
 
@@ -52,6 +53,7 @@ def pages(text: str) -> dict[str, bytes]:
         "title": text, "description": text, "feed": search.path(base="/feed.atom"), "asked": search,
         "path": search.path(), "categories": [{"id": 2, "name": text}], "errors": NoErrors(make=text), "fault": text,
         "heading": text, "seller": text, "login": "/login", "listings": [listing], "next_path": None,
+        "corrected": {"typed": text, "to": text, "to_path": "/", "from_path": "/"},
         "answers": as_json,
     }  # fmt: skip
     reply = {"id": 5, "author": {"id": 6, "name": text}, "text": text, "created_at": "2026-01-02T03:04:05.000006Z"}

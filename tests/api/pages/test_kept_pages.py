@@ -23,15 +23,13 @@ def test_the_pages_together_have_a_bounded_number_of_bytes() -> None:
     pages = KeptPages()
     for number in range(2 * MOST_BYTES // LONGEST):
         pages.get(number, lambda: b"x" * LONGEST)
-        pages.get(0, lambda: b"first")
-    assert pages.bytes <= MOST_BYTES
-    asked: list[int] = []
-    pages.get(0, lambda: asked.append(0) or b"")
-    pages.get(1, lambda: asked.append(1) or b"")
-    assert asked == [1], "the page that is opened most stays, the others go in order"
+        pages.get("first", lambda: b"first")
+    assert pages.size <= MOST_BYTES
+    assert pages.get("first", lambda: b"anew").body == b"first", "the page that is opened most stays"
+    assert pages.get(1, lambda: b"anew").body == b"anew", "the others go in order"
 
 
 def test_a_very_long_page_is_not_kept() -> None:
     pages = KeptPages()
     pages.get("long", lambda: b"x" * (LONGEST + 1))
-    assert pages.bytes == 0
+    assert pages.size == 0

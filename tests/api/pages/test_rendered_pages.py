@@ -13,6 +13,7 @@ from api.handlers.pages import WITH_CONTENT
 from api.handlers.web import FOLDER, PAGES
 from api.pages.facts import FACTS
 from shared.domain.users import Role
+from shared.repositories.vocabulary import rebuild_vocabulary
 from tests.api.conftest import Api, MakeApi, Person
 from tests.api.pages.reader import Seen, look
 from tests.api.rows import Rows
@@ -152,12 +153,35 @@ async def test_a_price_that_dropped_is_shown_with_the_one_before(api: Api, ann: 
     assert (await look(api, "/")).words(".price") == "$8,500, was $9,000"
 
 
-async def test_filters_without_an_input_of_their_own_are_kept(api: Api, ann: Person, category: int) -> None:
+async def test_several_boxes_may_be_ticked(api: Api, ann: Person, category: int) -> None:
     await a_listing(api, ann, category, "Diesel", fuel="diesel", make="VW")
     await a_listing(api, ann, category, "Petrol", fuel="gasoline", make="VW")
-    seen = await look(api, "/?fuel=diesel&make=VW")
-    assert titles(seen) == ["Diesel"]
-    assert seen.attribute("#filters [type=hidden][name=fuel]", "value") == "diesel"
+    await a_listing(api, ann, category, "Electric", fuel="electric", make="VW")
+    seen = await look(api, "/?fuel=diesel&fuel=electric&make=VW&engine_cc_min=")
+    assert titles(seen) == ["Electric", "Diesel"]
+    ticked = [box.attributes["value"] for box in seen.all("#filters [type=checkbox][checked]")]
+    assert ticked == ["diesel", "electric"]
+    assert seen.attribute('link[rel="canonical"]', "href").endswith("/?make=VW&fuel=diesel%2Celectric")
+
+
+async def test_filters_without_an_input_of_their_own_are_kept(api: Api) -> None:
+    seen = await look(api, "/?engine_cc_max=2000&make=VW")
+    assert seen.attribute("#filters [type=hidden][name=engine_cc_max]", "value") == "2000"
+
+
+async def test_a_corrected_search_says_so_and_leads_to_what_was_typed(
+    api: Api, rows: Rows, ann: Person, category: int
+) -> None:
+    for seller in (ann, await api.register("Bob"), await api.register("Cid")):
+        await a_listing(api, seller, category, "Toyota Camry", make="Toyota", model="Camry")
+    async with rows.database.transaction() as transaction:
+        await rebuild_vocabulary(transaction)
+    seen = await look(api, "/?q=toyta&sort=price")
+    assert len(titles(seen)) == 3
+    assert seen.words(".corrected") == "Showing results for toyota. Search instead for toyta."
+    hrefs = [link.attributes["href"] for link in seen.all(".corrected a")]
+    assert hrefs == ["/?q=toyota&sort=price", "/?q=toyta&sort=price&verbatim=true"]
+    assert titles(await look(api, hrefs[1] or "")) == []
 
 
 async def test_a_sold_car_is_shown_and_says_so(api: Api, ann: Person, category: int) -> None:
@@ -225,7 +249,7 @@ async def test_a_trusted_proxy_says_which_address_the_visitor_used(make_api: Mak
 
 
 async def test_the_canonical_address_of_a_search_has_its_filters_in_one_order(api: Api) -> None:
-    for query in ("price_max=900&make=VW", "make=VW&price_max=900&model=&utm_source=x&sort=newest&make=Audi"):
+    for query in ("price_max=900&make=VW", "make=VW&price_max=900&model=&utm_source=x&sort=newest&within=25mi"):
         seen = await look(api, f"/?{query}")
         assert URL(seen.attribute('link[rel="canonical"]', "href")).raw_path_qs == "/?make=VW&price_max=900"
 

@@ -12,6 +12,12 @@ test("a name has what the search asks", () => {
   assert.equal(searchName({ price_min: "5000", mileage_max: "90000", status: "sold", sort: "price" }, [], 100), "from $5,000, up to 90,000 mi, sold");
 });
 
+test("a name says which fuels and the like will do, and how near the car has to be", () => {
+  const query = { fuel: "diesel,plug_in_hybrid", body: "estate", near: "Berlin", within: "30km" };
+  assert.equal(searchName(query, [], 100), "Diesel or Plug-in hybrid, Estate, within 30km of Berlin");
+  assert.equal(searchName({ near: "10115" }, [], 100), "near 10115");
+});
+
 test("a search for everything has a name too", () => {
   assert.equal(searchName({}, CATEGORIES, 100), "All cars");
   assert.equal(searchName({ category_id: "99", status: "any" }, CATEGORIES, 100), "All cars");

@@ -133,5 +133,5 @@ async def test_a_visitor_sees_no_hearts_and_is_led_back_to_the_search_after_the_
     await expect(page.locator(".card")).to_have_count(1)
     await expect(page.locator(".heart")).to_have_count(0)
     await expect(page.locator(".bell")).to_have_count(0)
-    link = page.get_by_role("link", name="Log in to save this search")
+    link = page.get_by_role("link", name="Save this search")
     assert await link.get_attribute("href") == "/login?next=%2F%3Fq%3Dmonteverdi"

@@ -49,7 +49,7 @@ async def test_cars_can_be_searched_filtered_sorted_and_paged(site: Site, open_p
     await expect(page.locator(".card")).to_have_count(5)
     await expect(page.get_by_label("Max year")).to_have_value("1994")
 
-    await page.get_by_role("searchbox").fill("pickup 3")
+    await page.get_by_role("combobox", name="Search cars").fill("pickup 3")
     await page.keyboard.press("Enter")
     await expect(page.locator(".card h2")).to_have_text(["Pickup 3"])
     await page.get_by_role("link", name="Clear").click()

@@ -64,7 +64,7 @@ async def test_markup_in_peoples_text_stays_text(site: Site, open_page: Open) ->
     await page.goto("/admin/audit")
     await is_text(page, "td")
     await page.goto(f"/?q={ATTACK}")
-    await expect(page.get_by_role("searchbox")).to_have_value(ATTACK)
+    await expect(page.get_by_role("combobox", name="Search cars")).to_have_value(ATTACK)
     assert await page.evaluate("window.hacked === undefined")
 
 

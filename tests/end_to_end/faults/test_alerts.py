@@ -6,9 +6,12 @@ import asyncio
 import random
 from typing import Any
 
+import pytest
+
 from tests.end_to_end.faults.conftest import World
 from tests.support.client import Person, Rest, Socket
 from tests.support.database import query
+from tests.support.listings import analysed
 from tests.support.waiting import until
 
 KILLS = 12
@@ -17,8 +20,10 @@ LISTINGS_A_KILL = 4
 
 def offer(world: World, seller: Person, title: str) -> int:
     """Insert a listing as a request would, while no API may be there to ask."""
-    sql = "INSERT INTO listings (seller_id, category_id, title, content) VALUES (%s, 1, %s, 'It drives.') RETURNING id"
-    [[listing_id]] = query(world.settings.database_url, sql, seller.id, title)
+    given = analysed(title=title, content="It drives.")
+    sql = f"""INSERT INTO listings (seller_id, category_id, {", ".join(given)}) VALUES (%s, 1{", %s" * len(given)})
+              RETURNING id"""
+    [[listing_id]] = query(world.settings.database_url, sql, seller.id, *given.values())
     return int(listing_id)
 
 
@@ -81,3 +86,30 @@ async def test_a_client_whose_gateway_is_killed_catches_up_with_what_it_missed(w
         await until(lambda: len({one["id"] for one in [seen, *caught_up, *matches(other)]}) == 3, 15)
         got = {one["id"]: one["listing_id"] for one in [seen, *caught_up, *matches(other)]}
         assert sorted(got.values()) == offered
+
+
+@pytest.mark.parametrize("server", ["postgres", "redis"])
+async def test_no_match_is_missed_while_a_server_is_killed_and_started_again(world: World, server: str) -> None:
+    """The client may get an alert a second time, with the same id, when what waited for Redis is published."""
+    [gateway] = await world.gateways(1)
+    api = await world.processes.api()
+    async with Rest(api.url) as rest:
+        seller, buyer = await rest.register("Sally"), await rest.register("Bob")
+        query(world.settings.database_url, "INSERT INTO categories (name) VALUES ('Sedans') RETURNING id")
+        await rest.call("POST", "/api/searches", 201, who=buyer, body={"name": "All", "query": {}})
+    socket, _ = await listening(gateway.socket_url, buyer, 0)
+    offered: list[int] = []
+    async with socket:
+        for _ in range(3):
+            offered += [offer(world, seller, "Before"), offer(world, seller, "Shortly before")]
+            killed = world.postgres if server == "postgres" else world.redis
+            killed.kill()
+            if server == "redis":
+                offered.append(offer(world, seller, "Meanwhile"))
+            await killed.start()
+            offered.append(offer(world, seller, "After"))
+        await until(lambda: {one["listing_id"] for one in matches(socket)} == set(offered), 60)
+        ids = {one["listing_id"]: one["id"] for one in matches(socket)}
+        assert {(one["listing_id"], one["id"]) for one in matches(socket)} == set(ids.items())
+        told = query(world.settings.database_url, "SELECT listing_id FROM alerts ORDER BY id")
+        assert sorted(row[0] for row in told) == offered

@@ -83,6 +83,30 @@ async def left(database: Database, users: UserRepository) -> Left:
     await left.run(
         """INSERT INTO sessions (id, user_id, expires_at) SELECT 's' || id, id, now() + interval '1 day' FROM users"""
     )
+    # Jane and another person have saved searches and favourites, and were told of each other's listings.
+    await left.run(
+        """INSERT INTO saved_searches (user_id, name, query, words_at)
+           SELECT one, 'Mine', '{}', now() FROM unnest(ARRAY[1, 2]) AS one"""
+    )
+    for of_others in ("l.seller_id <> 1", "l.seller_id = 1"):
+        user_id = 1 if of_others == "l.seller_id <> 1" else 2
+        own = "(SELECT id FROM saved_searches WHERE user_id = %s)"
+        await left.run(
+            f"""INSERT INTO told_matches (search_id, listing_id)
+                SELECT {own}, l.id FROM listings l WHERE {of_others}""",
+            user_id,
+        )
+        await left.run(
+            f"""INSERT INTO alerts (user_id, kind, listing_id, search_id)
+                SELECT %s, 'match', l.id, {own} FROM listings l WHERE {of_others}""",
+            user_id,
+            user_id,
+        )
+        await left.run(
+            f"""INSERT INTO favourites (user_id, listing_id, title, is_sold)
+                SELECT %s, l.id, l.title, false FROM listings l WHERE {of_others}""",
+            user_id,
+        )
     await left.run("INSERT INTO audit (actor_id, action, target_type, target_id) VALUES (3, 'ban', 'user', 1)")
     await left.run(
         """UPDATE users SET banned_at = now() - interval '2 days', banned_until = now() - interval '1 day',
@@ -116,6 +140,10 @@ async def test_what_is_personal_is_erased_and_what_belongs_to_others_stays(left:
     await leave(left, DAYS + 0.01)
     await left.erase()
     assert await left.count("listings", "seller_id = 1") == 0
+    # The other person's search stays. All else was Jane's, or about her listings.
+    assert await left.fetch("SELECT user_id FROM saved_searches") == [(OTHER,)]
+    for table in ("alerts", "favourites", "told_matches"):
+        assert await left.count(table) == 0
     assert await left.count("listings") == await left.count("pictures") / 2 == 2
     # Each picture of the three listings has two files.
     assert await left.count("abandoned_files", "since <= now()") == 3 * 2 * 2
@@ -171,7 +199,8 @@ async def test_each_step_changes_few_rows_and_the_last_one_says_that_it_is_done(
 
 
 async def rows(left: Left) -> dict[str, int]:
-    tables = ("listings", "pictures", "replies", "reports", "blocks", "sessions", "abandoned_files")
+    tables = ["listings", "pictures", "replies", "reports", "blocks", "sessions", "abandoned_files"]
+    tables += ["alerts", "favourites", "told_matches", "saved_searches"]
     return {table: await left.count(table) for table in tables}
 
 

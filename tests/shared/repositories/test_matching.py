@@ -19,6 +19,7 @@ from shared.repositories.matching import Matching
 from shared.repositories.saved_searches import SavedSearchRepository
 from shared.repositories.visibility import Viewer
 from shared.repositories.vocabulary import rebuild_vocabulary
+from tests.support.listings import analysed
 
 SELLERS, BUYERS = (1, 2, 3), (4, 5, 6)
 MODERATOR = 6
@@ -41,6 +42,7 @@ ASKED: dict[str, list[Any]] = {
     "mileage_max": [0, 50000],
     "status": ["available", "sold", "any"],
     "hidden": ["true", "false"],
+    "verbatim": ["true", "false"],
     "fuel": ["diesel", "lpg,diesel", "electric"],
     "transmission": ["manual"],
     "body": ["suv,sedan"],
@@ -79,34 +81,34 @@ def a_search(chance: random.Random, *, may_ask_hidden: bool) -> dict[str, str]:
 
 async def add_listing(database: Database, chance: random.Random) -> int:
     make, model = chance.choice(CARS)
-    columns: dict[str, Any] = {
-        "seller_id": chance.choice((*SELLERS, BUYERS[0])),
-        "category_id": chance.choice([1, 2, 3]),
-        "title": f"{chance.choice(WORDS)} {model or 'car'}",
-        "content": chance.choice(WORDS) * chance.choice([1, 1, 200]),
-        "visibility": chance.choice(["public", "public", "private"]),
-        "status": chance.choice(["available", "available", "sold"]),
-        "make": make,
-        "model": model,
-        "year": chance.choice([None, 1999, 2000, 2015, 2020]),
-        "price": chance.choice([None, 0, 5000, 5001, 9000, 12000]),
-        "mileage": chance.choice([None, 0, 50000, 90000]),
-        "fuel": chance.choice([None, "diesel", "electric"]),
-        "transmission": chance.choice([None, "manual"]),
-        "body": chance.choice([None, "suv", "van"]),
-        "drive": chance.choice([None, "all"]),
-        "colour": chance.choice(["red", "blue"]),
-        "doors": chance.choice([None, 3, 5]),
-        "power_kw": chance.choice([None, 99, 100]),
-        "engine_cc": chance.choice([None, 1499, 1500, 1501]),
-        "owners": chance.choice([None, 0, 1]),
-        "condition": chance.choice([None, "good", "new"]),
-        "title_status": chance.choice([None, "clean"]),
-        "vin": chance.choice([None, "1HGCM82633A004352"]),
-        "place_id": chance.choice([None, AUSTIN, MUNICH]),
-        "trashed_at": chance.choice([None, None, None, "now"]),
-        "hidden_at": chance.choice([None, None, None, "now"]),
-    }
+    columns = analysed(
+        seller_id=chance.choice((*SELLERS, BUYERS[0])),
+        category_id=chance.choice([1, 2, 3]),
+        title=f"{chance.choice(WORDS)} {model or 'car'}",
+        content=chance.choice(WORDS) * chance.choice([1, 1, 200]),
+        visibility=chance.choice(["public", "public", "private"]),
+        status=chance.choice(["available", "available", "sold"]),
+        make=make,
+        model=model,
+        year=chance.choice([None, 1999, 2000, 2015, 2020]),
+        price=chance.choice([None, 0, 5000, 5001, 9000, 12000]),
+        mileage=chance.choice([None, 0, 50000, 90000]),
+        fuel=chance.choice([None, "diesel", "electric"]),
+        transmission=chance.choice([None, "manual"]),
+        body=chance.choice([None, "suv", "van"]),
+        drive=chance.choice([None, "all"]),
+        colour=chance.choice(["red", "blue"]),
+        doors=chance.choice([None, 3, 5]),
+        power_kw=chance.choice([None, 99, 100]),
+        engine_cc=chance.choice([None, 1499, 1500, 1501]),
+        owners=chance.choice([None, 0, 1]),
+        condition=chance.choice([None, "good", "new"]),
+        title_status=chance.choice([None, "clean"]),
+        vin=chance.choice([None, "1HGCM82633A004352"]),
+        place_id=chance.choice([None, AUSTIN, MUNICH]),
+        trashed_at=chance.choice([None, None, None, "now"]),
+        hidden_at=chance.choice([None, None, None, "now"]),
+    )
     sql = f"INSERT INTO listings ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))}) RETURNING id"
     row = await database.fetch_one(Statement("", sql), *columns.values())
     assert row is not None
@@ -175,7 +177,7 @@ async def found(
     for search_id, (user_id, filter) in saved.items():
         role = Viewer.of_role(Role.MODERATOR if user_id == MODERATOR else Role.USER)
         viewer = Viewer(user_id, role.sees_private, role.sees_hidden)
-        positions = await search.find(filter, Sort.NEWEST, viewer, after=None, limit=1000)
+        positions = (await search.find(filter, Sort.NEWEST, viewer, after=None, limit=1000)).positions
         sellers = dict(
             await search._database.fetch(
                 Statement("", "SELECT id, seller_id FROM listings WHERE id = ANY (%s)"), [one.id for one in positions]

@@ -35,9 +35,9 @@ async def test_demo_listings_are_varied_and_found_by_misspelled_words(
     found = await ListingSearch(database).find(
         ListingFilter(q="toyta camry"), Sort.NEWEST, Viewer.of(None), after=None, limit=5
     )
-    assert len(found) == 5
+    assert len(found.positions) == 5
     titles = await database.fetch(
-        Statement("", "SELECT title FROM listings WHERE id = ANY (%s)"), [position.id for position in found]
+        Statement("", "SELECT title FROM listings WHERE id = ANY (%s)"), [position.id for position in found.positions]
     )
     assert all("Toyota Camry" in title for (title,) in titles)
 
