@@ -91,6 +91,10 @@ export class Listing extends View {
     this.live.stop();
   }
 
+  get isPending() {
+    return !this.isRemoved && !this.problem && (!this.listing || this.replies.isPending);
+  }
+
   async #read() {
     const turn = (this.#turn += 1);
     try {
