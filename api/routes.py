@@ -15,10 +15,12 @@ from api.handlers import (
     conversations,
     documentation,
     favourites,
+    feeds,
     health,
     listings,
     messages,
     metrics,
+    pages,
     pictures,
     replies,
     reports,
@@ -46,10 +48,14 @@ from shared.access.policy import Action
 from shared.domain.pictures import ADDRESS, THUMBNAIL_ADDRESS
 
 PAGE_ROUTES: tuple[Route, ...] = (
-    *(Route("GET", path, web.page, Action.SERVICE_READ) for path in web.PAGES),
+    *(Route("GET", path, pages.WITH_CONTENT.get(path, web.page), Action.SERVICE_READ) for path in web.PAGES),
+    Route("GET", "/robots.txt", feeds.robots, Action.SERVICE_READ),
+    Route("GET", "/sitemap.xml", feeds.sitemaps, Action.SERVICE_READ),
+    Route("GET", "/sitemaps/{number}.xml", feeds.sitemap, Action.SERVICE_READ),
+    Route("GET", "/feed.atom", feeds.feed, Action.SERVICE_READ),
     Route("GET", "/web/{version}/{path:.+}", web.asset, Action.SERVICE_READ),
 )
-"""The page and its files. They are for people: the OpenAPI document leaves them out."""
+"""The page, its files and its feeds. The OpenAPI document leaves them out."""
 
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/health/live", health.live, Action.SERVICE_READ),

@@ -30,17 +30,21 @@ UNKNOWN_CATEGORY = {"category_id": ["No such category."]}
 
 async def find(call: Call) -> Json[answers.FoundListings]:
     """Find listings."""
-    query = _asked(call)
+    return Json(await found_by(call, _asked(call)))
+
+
+async def found_by(call: Call, query: ListingsQuery) -> bytes:
+    """Returns the page of listings, as JSON, that the query asks for."""
     limit, sort, filter = query.limit, query.order, query.filter
     after = _position(query.cursor, sort)
     if sort is Sort.NEWEST and filter.is_plain:
         asked = FrontPage(after.id if after else MAX_ID, limit)
         if call.actor is not None:
-            return Json(await read_front_page_of(call.services.listings, call.actor, asked))
+            return await read_front_page_of(call.services.listings, call.actor, asked)
         # All visitors see the same, so concurrent requests share one read.
         front_page = await call.services.front_pages.get(asked)
         assert front_page is not None
-        return Json(front_page)
+        return front_page
     viewer, search = Viewer.of(call.actor), call.services.listing_search
     async with place_for_search(call):
         found = await search.find(filter, sort, viewer, after=after, limit=limit + 1)
@@ -53,7 +57,7 @@ async def find(call: Call) -> Json[answers.FoundListings]:
         distances = await search.distances(ids, filter.near)
     shown = await call.services.listings.read_many(ids, call.actor, metres=distances)
     last = positions[limit - 1] if len(positions) > limit else None
-    return Json(listing_page(shown, sort, last, found.correction_of(limit)))
+    return listing_page(shown, sort, last, found.correction_of(limit))
 
 
 async def facets(call: Call) -> answers.Facets:

@@ -107,6 +107,10 @@ export class Listing extends View {
     field.addEventListener("input", () => this.isLeft || keepDraft(this.#draft, field.value));
   }
 
+  get isPending() {
+    return !this.isRemoved && !this.problem && (!this.listing || this.replies.isPending);
+  }
+
   async #read() {
     const turn = (this.#turn += 1);
     try {
