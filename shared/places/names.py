@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_SIGNS = re.compile(r"[^\w\u0900-\u109f\u1780-\u17ff]+|_+")
+_SIGNS = re.compile(r"(?:[^\w\u0900-\u109f\u1780-\u17ff]|_)+")
 """Between words. In the scripts of India and its neighbours, marks that Python does not count as letters are vowels."""
 _ACCENTS = re.compile("[\u0300-\u036f]")
 _LETTERS = str.maketrans({

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared import places
@@ -79,6 +79,7 @@ def test_any_text_gets_an_answer(text: str) -> None:
 
 
 @given(st.text())
+@example("0:_0")
 def test_a_plain_name_stays_the_same_when_it_is_made_plain_again(text: str) -> None:
     assert plain(plain(text)) == plain(text)
 
