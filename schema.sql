@@ -66,6 +66,18 @@ CREATE TABLE IF NOT EXISTS blocks (
 );
 CREATE INDEX IF NOT EXISTS blocks_newest ON blocks (blocker_id, created_at, blocked_id);
 
+-- The answers of requests that their clients may repeat, by the header Idempotency-Key (shared/repositories/repeats.py).
+CREATE TABLE IF NOT EXISTS repeatable_requests (
+    user_id     bigint      NOT NULL REFERENCES users (id),
+    key         text        NOT NULL,
+    fingerprint text        NOT NULL,
+    status      smallint    NOT NULL,
+    answer      text        NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (user_id, key)
+);
+CREATE INDEX IF NOT EXISTS repeatable_requests_oldest ON repeatable_requests (created_at);
+
 -- Classifieds ---------------------------------------------------------------------------------------------------------
 
 -- A deleted category keeps its row. From its deletion on, all its listings count as trashed, without a change of their rows.

@@ -40,5 +40,9 @@ def response_of(answer: object, status: int) -> web.StreamResponse:
         return answer
     if answer is None:
         return web.Response(status=204)
-    data = answer.data if isinstance(answer, Json) else _encode(answer)
-    return web.Response(body=data, status=status, content_type="application/json")
+    return web.Response(body=encoded(answer), status=status, content_type="application/json")
+
+
+def encoded(answer: object) -> bytes:
+    """Returns the answer as JSON."""
+    return answer.data if isinstance(answer, Json) else _encode(answer)

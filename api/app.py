@@ -12,6 +12,7 @@ from aiohttp import web
 from api.documentation.document import build_document
 from api.endpoint import endpoint
 from api.handlers.documentation import DOCUMENT
+from api.handlers.failed_pages import failed_page
 from api.handlers.health import HEALTH, STOPPING
 from api.handlers.metrics import METRICS
 from api.middlewares.headers import headers
@@ -32,7 +33,11 @@ def create_app(settings: Settings, broker: Broker, node_id: str | None = None) -
     database, writer = services.database, services.message_writer
     app = web.Application(
         # Each wraps those after it, so answers that `requests` makes of failures are counted and get headers too.
-        middlewares=[metrics(services.request_counts), headers(settings), requests(settings, services.security_events)],
+        middlewares=[
+            metrics(services.request_counts),
+            headers(settings),
+            requests(settings, services.security_events, failed_page(settings)),
+        ],
         client_max_size=settings.max_body_bytes,
     )
     app[SERVICES] = services

@@ -36,6 +36,7 @@ from api.services import Services
 from shared.access.actor import Actor
 from shared.access.policy import Action, may
 from shared.domain.ids import parse_id
+from shared.domain.repeats import Repeatable
 from shared.repositories.listing_access import SeenListing
 from shared.security_events import SecurityEvent
 
@@ -45,7 +46,18 @@ Input = TypeVar("Input")
 class Call:
     """A handler's argument. Each handler calls `body` or `query`, also without input: they refuse unknown input."""
 
-    __slots__ = ("_body", "_query", "_received", "actor", "input_checked", "request", "services")
+    __slots__ = (
+        "_body",
+        "_query",
+        "_received",
+        "actor",
+        "input_checked",
+        "key",
+        "repeatable",
+        "request",
+        "services",
+        "status",
+    )
 
     def __init__(
         self,
@@ -59,6 +71,9 @@ class Call:
         self.services = services
         self.actor = actor
         self.input_checked = False
+        self.status = 200
+        self.key: str | None = None
+        self.repeatable: Repeatable | None = None
         self._body = body
         self._query = query
         self._received: bytes | Problem | None = None
@@ -155,7 +170,7 @@ class Call:
         content_type, charset = self.request.content_type, self.request.charset
         if content_type != "application/json" or (charset or "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
             raise WrongMediaType("Send application/json, in UTF-8.")
-        body = parse_json(await self._data())
+        body = parse_json(await self.received())
         self.query()
         if not isinstance(body, dict):
             raise Invalid({"body": ["Not an object."]})
@@ -166,10 +181,10 @@ class Call:
         if self.request.content.is_eof():
             return False
         with suppress(Problem):
-            await self._data()
+            await self.received()
         return True
 
-    async def _data(self) -> bytes:
+    async def received(self) -> bytes:
         """Returns the body's bytes. Reads them once; each call raises the same error."""
         if self._received is None:
             try:

@@ -12,6 +12,7 @@ from shared.repositories.alerts import remove_old_alerts
 from shared.repositories.chores import ChoreRepository, Work
 from shared.repositories.erasure import erase_some
 from shared.repositories.reanalysis import reanalyse_some
+from shared.repositories.repeats import remove_old_keys
 from shared.repositories.suggestions import collect_suggestions
 from shared.repositories.vocabulary import rebuild_vocabulary
 from shared.settings import Settings
@@ -39,15 +40,21 @@ class Chores:
     def __init__(self, settings: Settings) -> None:
         self._database = Database(replace(settings, database_pool_size=1, database_timeout_seconds=_TIMEOUT_SECONDS))
         self._repository = ChoreRepository(self._database)
-        seen, unseen = settings.seen_alert_days, settings.unseen_alert_days
+        old_alerts = partial(
+            remove_old_alerts,
+            seen_days=settings.seen_alert_days,
+            unseen_days=settings.unseen_alert_days,
+            most=settings.max_alerts_per_user,
+        )
         self._chores = (
             Chore("analysis", settings.analysis_seconds, reanalyse_some),
             Chore("vocabulary", settings.vocabulary_seconds, rebuild_vocabulary),
             Chore("suggestions", settings.vocabulary_seconds, collect_suggestions),
+            Chore("alerts", settings.alert_cleaning_seconds, old_alerts),
             Chore(
-                "alerts",
-                settings.alert_cleaning_seconds,
-                partial(remove_old_alerts, seen_days=seen, unseen_days=unseen),
+                "repeatable requests",
+                settings.repeatable_cleaning_seconds,
+                partial(remove_old_keys, seconds=settings.repeatable_seconds),
             ),
             Chore("erasure", settings.erasure_seconds, partial(erase_some, after_days=settings.erase_after_days)),
         )

@@ -12,10 +12,13 @@ from api.answers import response_of
 from api.call import Call
 from api.middlewares.requests import USER_ID
 from api.problems import Forbidden, Unauthorized
+from api.repeats import begin, key_of, repeated
 from api.services import Services
+from api.versions import tag
 from shared.access.actor import Actor
 from shared.access.admission import Refused
 from shared.access.policy import Action, may_ever, needs_login
+from shared.domain.repeats import Repeated
 from shared.domain.users import NoLongerAllowed
 
 Handler = Callable[[Call], Awaitable[Any]]
@@ -39,6 +42,10 @@ class Route:
     body: type | None = None
     query: type | None = None
     status: int = 200
+    has_version: bool = False
+    """Whether answers have an ETag, and a change heeds If-Match (api/versions.py)."""
+    is_repeatable: bool = False
+    """Whether a request with an Idempotency-Key may be repeated (api/repeats.py)."""
 
 
 Limiter = Callable[[web.Request, Services, Actor | None], Awaitable[None]]
@@ -70,14 +77,23 @@ def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaita
             # While the body arrived, the user may have been banned or have lost a role.
             call.actor = await admit(request)
         try:
+            if route.is_repeatable:
+                call.key, call.status = key_of(request), route.status
+                if call.key is not None and route.body is not None:
+                    await begin(call, await call.received())
             answered = await route.handler(call)
+        except Repeated as repeat:
+            return repeated(repeat.answer)
         except NoLongerAllowed:
             # The user has left, was banned or lost the role meanwhile: answer as if the request had come now.
             await admit(request)
             raise
         if not call.input_checked:
             raise RuntimeError(f"the handler of {route.method} {route.path} called neither query() nor body()")
-        return response_of(answered, route.status)
+        response = response_of(answered, route.status)
+        if route.has_version:
+            tag(response)
+        return response
 
     assert needs_login(route.action) or route.action in ANONYMOUS or route.method in ("GET", "HEAD")
     return answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeVar
 
 from api.call import Call
@@ -13,8 +14,11 @@ from shared.private_chat import Event, Outcome
 Posted = TypeVar("Posted", bound=Event)
 
 
-async def post(call: Call, kind: type[Posted]) -> Outcome:
-    """Carry out the event in the body. Raises Invalid, also for unknown keys, which a push may have."""
+async def post(call: Call, kind: type[Posted], prepare: Callable[[Posted], None] | None = None) -> Outcome:
+    """Carry out the event in the body. Raises Invalid, also for unknown keys, which a push may have.
+
+    `prepare` is called with the event before it happens.
+    """
     body = await call.json_object(kind)
     known = keys_of(kind)
     errors = name_errors((key for key in body if key not in known), "Unknown field.")
@@ -22,6 +26,8 @@ async def post(call: Call, kind: type[Posted]) -> Outcome:
         event = read(kind, body)
         if errors:
             raise Invalid(errors)
+        if prepare is not None:
+            prepare(event)
         return await happen(call, event)
     except InvalidMessage as error:
         raise Invalid({**errors, **error.errors}) from None

@@ -17,7 +17,7 @@ from aiohttp import web
 from api.pictures import errors as picture_errors
 from api.schemas import answers
 from shared.access import admission
-from shared.domain import alerts, listings, messages, pictures, replies, reports, users
+from shared.domain import alerts, listings, messages, pictures, repeats, replies, reports, users
 from shared.domain.alerts import MAX_FAVOURITES, MAX_SEARCHES
 from shared.domain.pictures import MAX_PICTURES
 from shared.domain.text import in_words
@@ -175,8 +175,23 @@ class TooManyFavourites(Problem):
     status, slug, title = 409, "too-many-favourites", f"You have {MAX_FAVOURITES} favourites, which is the most"
 
 
+class KeyInUse(Problem):
+    status, slug, title = (
+        409,
+        "idempotency-key-in-use",
+        "The first request with this Idempotency-Key is still under way",
+    )
+
+    def __init__(self) -> None:
+        super().__init__("Repeat it soon, to get its answer.", headers={"Retry-After": "1"})
+
+
 class LastAdmin(Problem):
     status, slug, title = 409, "last-admin", "The last admin must stay"
+
+
+class ChangedMeanwhile(Problem):
+    status, slug, title = 412, "changed-meanwhile", "It has been changed since you read it"
 
 
 class TooLarge(Problem):
@@ -194,6 +209,14 @@ class Invalid(Problem):
 
     def __init__(self, errors: Errors) -> None:
         super().__init__("Some values are wrong: see errors.", errors=errors)
+
+
+class KeyReused(Problem):
+    status, slug, title = 422, "idempotency-key-reused", "Another request had this Idempotency-Key"
+
+    def __init__(self) -> None:
+        errors = {"Idempotency-Key": ["Belongs to another request: choose a new one for each."]}
+        super().__init__("Nothing was changed.", errors=errors)
 
 
 class TooManyRequests(Problem):
@@ -259,6 +282,8 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     alerts.SearchNotFound: _is(NotFound),
     alerts.TooManyFavourites: _is(TooManyFavourites),
     alerts.OwnListing: lambda _: Conflict("It is your own listing."),
+    repeats.KeyInUse: _is(KeyInUse),
+    repeats.KeyReused: _is(KeyReused),
     replies.ReplyNotFound: _is(NotFound),
     reports.ReportNotFound: _is(NotFound),
     reports.AlreadyReported: _is(AlreadyReported),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from aiohttp import web
@@ -20,12 +20,13 @@ from api.realtime import Realtime
 from api.request_counts import RequestCounts
 from api.schemas.saved_searches import stored_filter
 from api.searches import SearchPlaces
+from api.shown_categories import read_shown_categories
 from api.telling import Telling
 from shared import places
 from shared.access.admission import Admission
 from shared.access.tokens import Tokens
 from shared.membership import Membership
-from shared.postgres import Database
+from shared.postgres import Database, Transaction
 from shared.private_chat import Chats
 from shared.pubsub.broker import Broker
 from shared.repositories.alerts import AlertRepository
@@ -41,11 +42,13 @@ from shared.repositories.listings import ListingRepository
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
 from shared.repositories.pictures import PictureRepository
+from shared.repositories.repeats import RepeatRepository
 from shared.repositories.replies import ReplyRepository
 from shared.repositories.reports import ReportRepository
 from shared.repositories.saved_searches import SavedSearchRepository
 from shared.repositories.sessions import SessionRepository
 from shared.repositories.shared_reads import SharedReads
+from shared.repositories.sitemap import SitemapRepository
 from shared.repositories.suggestions import SuggestionRepository
 from shared.repositories.trash import TrashRepository
 from shared.repositories.users import UserRepository
@@ -86,7 +89,9 @@ class Services:
     search_places: SearchPlaces
     shown_listings: SharedReads[int, str]
     front_pages: SharedReads[FrontPage, bytes]
+    shown_categories: SharedReads[None, bytes]
     listing_access: ListingAccess
+    sitemap: SitemapRepository
     trash: TrashRepository
     replies: ReplyRepository
     reports: ReportRepository
@@ -101,12 +106,14 @@ class Services:
     abandoned_files: AbandonedFiles
     chores: Chores
     message_writer: MessageWriter
+    repeats: RepeatRepository
 
     @classmethod
     def build(cls, settings: Settings, broker: Broker, node_id: str) -> Services:
         """Returns the services. Nothing is connected yet: the database connects on use, the broker when started."""
         database = Database(settings)
         users, listings = UserRepository(database), ListingRepository(database)
+        categories = CategoryRepository(database)
         chats = Chats.of(database, settings)
         tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
         pictures, storage = PictureRepository(database), PictureStorage.from_settings(settings)
@@ -131,15 +138,17 @@ class Services:
             messages=chats.messages,
             chats=chats,
             conversations=ConversationRepository(database),
-            categories=CategoryRepository(database),
+            categories=categories,
             listings=listings,
             shown_listings=SharedReads(listings.read_many_for_anyone, most=MOST_SHARED),
             front_pages=SharedReads(partial(read_front_pages, listings), most=MOST_SHARED),
+            shown_categories=SharedReads(partial(read_shown_categories, categories), most=MOST_SHARED),
             listing_search=search,
             suggestions=SuggestionRepository(database),
             listing_facets=ListingFacets(database, search, seconds=settings.facets_seconds),
             search_places=SearchPlaces(settings.max_searches, settings.max_waiting_searches),
             listing_access=ListingAccess(database),
+            sitemap=SitemapRepository(database),
             trash=TrashRepository(database),
             replies=ReplyRepository(database),
             reports=ReportRepository(database),
@@ -154,6 +163,20 @@ class Services:
             abandoned_files=AbandonedFiles(pictures, storage, settings.abandoned_files_seconds),
             chores=Chores(settings),
             message_writer=chats.writer,
+            repeats=RepeatRepository(database),
+        )
+
+    def within(self, transaction: Transaction) -> Services:
+        """Returns the services with the repositories of what requests make and change, in this transaction."""
+        return replace(
+            self,
+            users=UserRepository(transaction),
+            categories=CategoryRepository(transaction),
+            listings=ListingRepository(transaction),
+            replies=ReplyRepository(transaction),
+            reports=ReportRepository(transaction),
+            saved_searches=SavedSearchRepository(transaction, self.saved_searches.words),
+            pictures=PictureRepository(transaction),
         )
 
     async def start(self) -> None:
@@ -172,6 +195,7 @@ class Services:
         await self.admission.close()
         await self.shown_listings.close()
         await self.front_pages.close()
+        await self.shown_categories.close()
         await self.abandoned_files.stop()
         await self.chores.stop()
         await self.telling.stop()

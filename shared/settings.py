@@ -101,6 +101,11 @@ class Settings:
     """The gateway's address for browsers, such as `https://chat.example.com`. Empty: in development the page's own host
     with `gateway_port`; in production the page's own address, whose `/socket` the load balancer sends to gateways."""
 
+    site_url: str = ""
+    """The page's own address, such as `https://cars.example.com`, for the links in previews of shared pages, in feeds
+    and in sitemaps. Empty: the address of the request; set it wherever a cache may keep pages, because anybody can name
+    any host."""
+
     database_pool_size: int = 10
     """Connections to Postgres that a process may open."""
     database_timeout_seconds: float = 5.0
@@ -123,8 +128,15 @@ class Settings:
     """An alert that its person has seen is removed this many days after it was told."""
     unseen_alert_days: int = 180
     """An alert that its person has not seen is removed this many days after it was told."""
+    max_alerts_per_user: int = 5000
+    """Alerts of one person that are kept; past it the oldest are removed."""
     alert_cleaning_seconds: float = 3600.0
     """How often one of the APIs removes old alerts."""
+
+    repeatable_seconds: float = 86400.0
+    """A request with an `Idempotency-Key` can be repeated for this long, and then has the same answer."""
+    repeatable_cleaning_seconds: float = 3600.0
+    """How often one of the APIs removes the keys and answers of older requests."""
 
     erase_after_days: int = 30
     """Of people who have left, what is personal is erased after this many days."""
@@ -364,8 +376,9 @@ class Settings:
             fault = origin_fault(origin)
             if fault:
                 raise InvalidSettings(f"ALLOWED_ORIGINS: {origin!r} {fault}")
-        if self.gateway_url and (not _is_web(self.gateway_url) or origin_fault(self.gateway_url)):
-            raise InvalidSettings("GATEWAY_URL: must be a scheme and a host, like https://example.com")
+        for name in ("gateway_url", "site_url"):
+            if (url := getattr(self, name)) and (not _is_web(url) or origin_fault(url)):
+                raise InvalidSettings(f"{name.upper()}: must be a scheme and a host, like https://example.com")
         for name in ("aws_endpoint_url", "aws_endpoint_url_s3"):
             if (url := getattr(self, name)) and not _is_web(url):
                 raise InvalidSettings(f"{name.upper()}: must begin with https:// or http://")

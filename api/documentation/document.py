@@ -18,11 +18,13 @@ from api.answers import Json, Page
 from api.documentation.operations import JSON, OPERATIONS, Operation
 from api.endpoint import ANONYMOUS, Route
 from api.problems import Problem
+from api.repeats import KEY
 from api.schemas import answers
 from api.schemas.derived import answer_schema, input_schema, page_schema
 from api.schemas.fields import Flag, Id, IdOrZero
 from shared.access.policy import Action, needs_login
 from shared.domain.ids import MAX_ID
+from shared.domain.repeats import MAX_KEY_LENGTH
 from shared.health import HealthState
 
 _PROBLEM_JSON = "application/problem+json"
@@ -34,6 +36,22 @@ _NO_DATABASE = frozenset({"/health/live", "/metrics", "/api/openapi.json", "/api
 _PATH_ID = {"type": "integer", "minimum": 1, "maximum": MAX_ID, "format": "int64"}
 _ANY_ID = {"anyOf": [_PATH_ID, {"type": "string", "pattern": "^[1-9][0-9]{0,18}$"}]}
 
+_KEY = {
+    "in": "header",
+    "name": KEY,
+    "description": "A new one for each thing that is to be made, such as a UUID. A repeat of the request makes nothing,"
+    " and gets the same answer.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH},
+    "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
+}
+
+_VERSION = {
+    "in": "header",
+    "name": "If-Match",
+    "description": "The ETag of the version that the change is for: if there is another one now, nothing is changed.",
+    "schema": {"type": "string"},
+}
+
 _DESCRIPTION = """\
 Used cars: listings with pictures and replies, private messages, moderation.
 
@@ -42,6 +60,8 @@ Used cars: listings with pictures and replies, private messages, moderation.
 - Errors are RFC 9457 problems; their `type` tells them apart.
 - `Authorization: Bearer ACCESS_TOKEN`, with the access token that a log-in returns.
 - Unknown fields and query parameters are refused with 422.
+- A request with an `Idempotency-Key` can be repeated for a day, if its answer was lost: it makes one thing and has one
+  answer, which then has `Idempotent-Replayed: true`.
 """
 
 
@@ -76,6 +96,10 @@ def _operation(plugin: MarshmallowPlugin, route: Route, picture_bytes: int) -> d
         assert plugin.converter is not None
         described = plugin.converter.schema2parameters(input_schema(route.query), location="query")
         parameters += [_query_parameter(parameter) for parameter in described]
+    if route.is_repeatable:
+        parameters.append(_KEY)
+    if route.has_version and route.method == "PATCH":
+        parameters.append(_VERSION)
     operation: dict[str, Any] = {
         "operationId": f"{module}_{route.handler.__name__}",
         "tags": [module.replace("_", " ")],
@@ -188,6 +212,10 @@ def _problems(route: Route, about: Operation) -> list[type[Problem]]:
         found += [problems.NotJson]
     if route.body is not None or _takes_picture(route):
         found += [problems.TooSlow, problems.TooLarge, problems.WrongMediaType]
+    if route.is_repeatable:
+        found += [problems.BadRequest, problems.KeyInUse, problems.KeyReused]
+    if route.has_version and route.method == "PATCH":
+        found += [problems.BadRequest, problems.ChangedMeanwhile]
     if route.action is not Action.SERVICE_READ:
         found.append(problems.TooManyRequests)
     found += [problems.Invalid, problems.InternalError]

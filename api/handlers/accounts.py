@@ -20,6 +20,7 @@ from api.schemas import answers
 from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody
 from api.schemas.pages import PageQuery
 from api.services import Services
+from api.versions import as_seen
 from shared.access.tokens import InvalidToken, new_session_id
 from shared.domain.names import OF_STAFF, name_fault, sounds_like_staff, tidied
 from shared.domain.times import rfc3339
@@ -147,14 +148,19 @@ async def change(call: Call) -> answers.Profile:
         if body.password is not None:
             _refuse_password_of(body.password, name or now.name, body.email or now.email)
             password_hash = await services.passwords.hash(body.password)
-    user = await services.users.update(
-        user_id,
-        kept=_own_token(call),
-        name=name,
-        email=body.email,
-        password_hash=password_hash,
-        checked_hash=checked_hash,
-    )
+
+    async def as_shown(services: Services) -> answers.Profile:
+        return answers.profile(await services.users.by_id(user_id))
+
+    async with as_seen(call, "users", user_id, as_shown) as within:
+        user = await within.users.update(
+            user_id,
+            kept=_own_token(call),
+            name=name,
+            email=body.email,
+            password_hash=password_hash,
+            checked_hash=checked_hash,
+        )
     if password_hash is not None:
         call.tell(SecurityEvent.PASSWORD_CHANGED)
         services.realtime.disconnect(user_id, kept_session_id=call.user.session_id)

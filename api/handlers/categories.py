@@ -5,9 +5,12 @@ from __future__ import annotations
 from api.answers import Page
 from api.call import Call
 from api.pagination import decode_cursor, page
+from api.repeats import once
 from api.schemas import answers
 from api.schemas.categories import CategoryBody, CategoryChangeBody
 from api.schemas.pages import PageQuery
+from api.services import Services
+from api.versions import as_seen
 from shared.access.policy import Action, may
 from shared.domain.listings import Category
 
@@ -31,16 +34,22 @@ async def read(call: Call) -> answers.Category:
 async def create(call: Call) -> answers.Category:
     """Add a category."""
     body = await call.body(CategoryBody)
-    category = await call.services.categories.create(body.name, body.visibility, by=call.user.user_id)
-    return answers.category(category)
+    async with once(call) as within:
+        category = await within.services.categories.create(body.name, body.visibility, by=call.user.user_id)
+        return await within.keep(answers.category(category))
 
 
 async def change(call: Call) -> answers.Category:
     """Rename a category, or change who sees it."""
     before = await _category(call)
     body = await call.body(CategoryChangeBody)
-    categories = call.services.categories
-    category = await categories.change(before.id, name=body.name, visibility=body.visibility, by=call.user.user_id)
+    by = call.user.user_id
+
+    async def as_shown(services: Services) -> answers.Category:
+        return answers.category(await services.categories.by_id(before.id, sees_private=True))
+
+    async with as_seen(call, "categories", before.id, as_shown) as within:
+        category = await within.categories.change(before.id, name=body.name, visibility=body.visibility, by=by)
     if category.visibility is not before.visibility:
         call.services.realtime.category_changed(category.id)
     return answers.category(category)

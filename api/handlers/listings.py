@@ -11,8 +11,11 @@ from api.front_page import FrontPage, listing_page, read_front_page_of
 from api.listing_changes import announce, announce_and_read, announce_removal
 from api.pagination import decode_cursor
 from api.problems import Forbidden, Invalid, NotFound, Unauthorized
+from api.repeats import once
 from api.schemas import answers
 from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, ListingsQuery
+from api.services import Services
+from api.versions import as_seen
 from shared.access.actor import Actor
 from shared.access.addresses import counted_as
 from shared.access.policy import Action, may
@@ -27,17 +30,21 @@ UNKNOWN_CATEGORY = {"category_id": ["No such category."]}
 
 async def find(call: Call) -> Json[answers.FoundListings]:
     """Find listings."""
-    query = _asked(call)
+    return Json(await found_by(call, _asked(call)))
+
+
+async def found_by(call: Call, query: ListingsQuery) -> bytes:
+    """Returns the page of listings, as JSON, that the query asks for."""
     limit, sort, filter = query.limit, query.order, query.filter
     after = _position(query.cursor, sort)
     if sort is Sort.NEWEST and filter.is_plain:
         asked = FrontPage(after.id if after else MAX_ID, limit)
         if call.actor is not None:
-            return Json(await read_front_page_of(call.services.listings, call.actor, asked))
+            return await read_front_page_of(call.services.listings, call.actor, asked)
         # All visitors see the same, so concurrent requests share one read.
         front_page = await call.services.front_pages.get(asked)
         assert front_page is not None
-        return Json(front_page)
+        return front_page
     viewer, search = Viewer.of(call.actor), call.services.listing_search
     async with place_for_search(call):
         found = await search.find(filter, sort, viewer, after=after, limit=limit + 1)
@@ -50,7 +57,7 @@ async def find(call: Call) -> Json[answers.FoundListings]:
         distances = await search.distances(ids, filter.near)
     shown = await call.services.listings.read_many(ids, call.actor, metres=distances)
     last = positions[limit - 1] if len(positions) > limit else None
-    return Json(listing_page(shown, sort, last, found.correction_of(limit)))
+    return listing_page(shown, sort, last, found.correction_of(limit))
 
 
 async def facets(call: Call) -> answers.Facets:
@@ -96,10 +103,13 @@ async def create(call: Call) -> Json[answers.Listing]:
     """Offer a car."""
     new = await call.body(ListingBody)
     try:
-        listing_id = await call.services.listings.create(call.user.user_id, new)
+        async with once(call) as within:
+            listings = within.services.listings
+            listing_id = await listings.create(call.user.user_id, new)
+            made: Json[answers.Listing] = Json(await listings.read(listing_id, call.actor))
+            return await within.keep(made)
     except CategoryNotFound:
         raise Invalid(UNKNOWN_CATEGORY) from None
-    return Json(await _json(call, listing_id, call.actor))
 
 
 async def change(call: Call) -> Json[answers.Listing]:
@@ -108,7 +118,8 @@ async def change(call: Call) -> Json[answers.Listing]:
     call.require(Action.LISTING_EDIT, owner_id=listing.seller_id)
     change = await call.body(ListingChangeBody)
     try:
-        await call.services.listings.change(listing.id, change, by=call.user.user_id)
+        async with as_seen(call, "listings", listing.id, lambda within: _as_shown(within, listing.id, call)) as within:
+            await within.listings.change(listing.id, change, by=call.user.user_id)
     except CategoryNotFound:
         raise Invalid(UNKNOWN_CATEGORY) from None
     return Json(await announce_and_read(call.services, listing.id, call.user))
@@ -147,6 +158,10 @@ def require_for_hidden(call: Call, filter: ListingFilter) -> None:
         if call.actor is None:
             raise Unauthorized
         raise Forbidden("Only moderators can search for hidden listings.")
+
+
+async def _as_shown(services: Services, listing_id: int, call: Call) -> Json[answers.Listing]:
+    return Json(await services.listings.read(listing_id, call.actor))
 
 
 async def _json(call: Call, listing_id: int, actor: Actor | None) -> str:

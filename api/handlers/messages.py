@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+import hashlib
+from contextlib import suppress
+
 from api.answers import Page
 from api.call import Call
 from api.pagination import decode_cursor, encode_cursor
 from api.private_chat import post
+from api.repeats import keep
 from api.schemas.messages import MessagesQuery
 from shared import private_chat
+from shared.domain.repeats import KeyReused
 from shared.events.messages import Message, message_payload
+from shared.postgres import DatabaseUnavailable
 
 
 async def send(call: Call) -> Message:
     """Send a private message, as over the socket."""
-    sent: Message = (await post(call, private_chat.Send)).payload
+    asked: list[private_chat.Send] = []
+
+    def under_key(event: private_chat.Send) -> None:
+        asked.append(event)
+        if call.key is not None and event.client_ref is None:
+            # So the message is stored once, even if the process dies before its answer is kept.
+            event.client_ref = f"idempotency-key:{hashlib.sha256(call.key.encode()).hexdigest()}"
+
+    sent: Message = (await post(call, private_chat.Send, under_key)).payload
+    if call.key is not None and not _is_stored(asked[0], sent):
+        raise KeyReused
+    # The message is stored, so nothing is lost if its answer cannot be kept.
+    with suppress(DatabaseUnavailable):
+        await keep(call, sent)
     return sent
+
+
+def _is_stored(asked: private_chat.Send, sent: Message) -> bool:
+    """True if this message is the one that was asked for, and not an earlier one with its `client_ref`."""
+    return (sent["to"], sent["message"], sent["listing_id"]) == (str(asked.to), asked.message, asked.listing_id)
 
 
 async def after(call: Call) -> Page[Message]:

@@ -25,9 +25,11 @@ from api.problems import (
     WrongMediaType,
     name_errors,
 )
+from api.repeats import begin, once
 from api.schemas import answers
 from shared.access.policy import Action
 from shared.domain.pictures import ListingIsFull, Picture, PictureNotFound
+from shared.domain.repeats import KeyInUse, KeyReused, Repeated
 from shared.domain.users import NoLongerAllowed
 from shared.postgres import DatabaseUnavailable
 from shared.repositories.listing_access import SeenListing
@@ -50,14 +52,16 @@ async def add(call: Call) -> answers.Picture:
     await services.rate_limits.picture_of(call.user.user_id)
     # Take a place before reading the body, so that a refused upload costs no memory.
     with services.picture_workers.place(call.user.user_id) as place:
-        picture = await _add(call, place)
-    await announce(services, picture.listing_id)
-    return answers.picture(picture)
+        answer = await _add(call, place)
+    await announce(services, listing.id)
+    return answer
 
 
-async def _add(call: Call, place: Place) -> Picture:
+async def _add(call: Call, place: Place) -> answers.Picture:
     services = call.services
     data = await _upload(call)
+    # A browser sends the same form with another boundary each time, so the file alone tells repeats.
+    await begin(call, data)
     # The upload may have taken minutes: check again who the user is and what they may change.
     call.actor = await authenticate(call.request, services)
     listing = await call.listing()
@@ -65,13 +69,15 @@ async def _add(call: Call, place: Place) -> Picture:
     return await _stored(call, listing, data, place)
 
 
-async def _stored(call: Call, listing: SeenListing, data: bytes, place: Place) -> Picture:
+async def _stored(call: Call, listing: SeenListing, data: bytes, place: Place) -> answers.Picture:
     services = call.services
     pictures, storage, grace = services.pictures, services.picture_storage, services.settings.picture_grace_seconds
     stored = await store_picture(data, place, storage, lambda keys: pictures.expect(keys, grace))
     try:
-        return await pictures.add(listing.id, stored, by=call.user.user_id, owner_id=listing.seller_id)
-    except (ListingIsFull, PictureNotFound, NoLongerAllowed):
+        async with once(call) as within:
+            added = within.services.pictures.add(listing.id, stored, by=call.user.user_id, owner_id=listing.seller_id)
+            return await within.keep(answers.picture(await added))
+    except (ListingIsFull, PictureNotFound, NoLongerAllowed, Repeated, KeyReused, KeyInUse):
         # No row names these files. If deleting them fails here, they are deleted when their grace time is over.
         with suppress(StorageUnavailable, DatabaseUnavailable):
             await pictures.give_up(stored, storage.delete)

@@ -8,6 +8,7 @@ from api.answers import Page
 from api.call import Call
 from api.pagination import decode_cursor, page
 from api.problems import ListingTooOld
+from api.repeats import once
 from api.schemas import answers
 from api.schemas.pages import PageQuery
 from api.schemas.replies import ReplyBody
@@ -31,8 +32,9 @@ async def create(call: Call) -> answers.Reply:
     if is_too_old(listing.created_at, datetime.now(UTC)):
         raise ListingTooOld
     body = await call.body(ReplyBody)
-    reply = await services.replies.create(listing.id, call.user.user_id, body.text)
-    answer = answers.reply(reply)
+    async with once(call) as within:
+        reply = await within.services.replies.create(listing.id, call.user.user_id, body.text)
+        answer = await within.keep(answers.reply(reply))
     services.realtime.reply_created(listing.id, answer)
     return answer
 

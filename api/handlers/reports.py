@@ -8,6 +8,7 @@ from datetime import datetime
 from api.answers import Page
 from api.call import Call
 from api.pagination import decode_cursor, page
+from api.repeats import once
 from api.schemas import answers
 from api.schemas.pages import PageQuery
 from api.schemas.reports import ReportBody
@@ -18,8 +19,9 @@ async def create(call: Call) -> answers.Report:
     """Tell the moderators about a listing, once."""
     listing = await call.listing()
     body = await call.body(ReportBody)
-    report = await call.services.reports.create(listing.id, call.user.user_id, body.reason, body.text)
-    return answers.report(report)
+    async with once(call) as within:
+        report = await within.services.reports.create(listing.id, call.user.user_id, body.reason, body.text)
+        return await within.keep(answers.report(report))
 
 
 async def find(call: Call) -> Page[answers.QueuedReport]:

@@ -9,6 +9,7 @@ from api.answers import Page
 from api.call import Call
 from api.handlers.listings import place_for_search, require_for_hidden
 from api.pagination import decode_cursor, page
+from api.repeats import once
 from api.schemas import answers
 from api.schemas.pages import PageQuery
 from api.schemas.saved_searches import SearchBody, SearchChangeBody, filter_of
@@ -33,7 +34,10 @@ async def create(call: Call) -> answers.SavedSearch:
     query, filter = _meant(call, body.query)
     searches, user_id = call.services.saved_searches, call.user.user_id
     async with place_for_search(call):
-        return answers.saved_search(await searches.add(user_id, body.name, query, filter))
+        words = await searches.words(filter)
+    async with once(call) as within:
+        saved = await within.services.saved_searches.add(user_id, body.name, query, filter, words)
+        return await within.keep(answers.saved_search(saved))
 
 
 async def change(call: Call) -> answers.SavedSearch:

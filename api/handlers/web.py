@@ -1,4 +1,6 @@
-"""Serves the web page: one document for all of the page's addresses, and its modules, styles and pictures.
+"""Serves the web page: its document, without content, and its modules, styles and pictures.
+
+api/handlers/pages.py puts content into the document of the pages that everybody may see.
 
 The files are those of api/web, unchanged, and the private chat client. The address of an asset has the version of all
 files and the asset's path in the checkout. The path makes each import find the same file in a browser, in an editor and
@@ -9,17 +11,23 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import html
 import re
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from string import Template
+from typing import Any
 
 import msgspec
 from aiohttp import hdrs, web
+from markupsafe import Markup
 
 from api.call import Call
+from api.conditional import answer
+from api.pages.asked import NOTHING
+from api.pages.kept import KeptPages
+from api.pages.rendering import rendered
+from api.pages.site import HOST, origin_of_site
 from api.pagination import MAX_LIMIT
 from api.problems import NotFound
 from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RegisterBody
@@ -30,6 +38,7 @@ from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
 from api.schemas.saved_searches import SearchBody
 from api.schemas.users import BanBody, UsersQuery
+from shared.domain.alerts import MAX_COUNTED_OF_A_SEARCH
 from shared.domain.pictures import MAX_PICTURES
 from shared.settings import Settings
 
@@ -66,10 +75,9 @@ _INPUTS = (
 )
 """The bodies and queries that the page has forms for."""
 
-_DOCUMENT = "api/web/index.html"
+DESCRIPTION = "Used cars from people nearby: look, ask the seller live, sell your own."
 _MEDIA_TYPES = {
     ".css": "text/css",
-    ".html": "text/html",
     ".js": "text/javascript",
     ".md": "text/plain",
     ".mjs": "text/javascript",
@@ -77,11 +85,11 @@ _MEDIA_TYPES = {
     # Licences have no file name extension.
     "": "text/plain",
 }
-_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _FOR_EVER = "public, max-age=31536000, immutable"
-_ASK_AGAIN = "no-cache"
+ASK_AGAIN = "no-cache"
 # Asked only when the person presses the button that says so.
 _PERMISSIONS = "geolocation=(self), camera=(), microphone=(), payment=(), usb=()"
+_PAGES = KeptPages()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,30 +103,59 @@ class _Asset:
 class _Assets:
     version: str
     files: dict[str, _Asset]
+    modules: tuple[str, ...]
 
 
 async def page(call: Call) -> web.Response:
-    # The page itself reads the query, for example that of a search.
+    """The document without content. Raises NotFound if the path should have an id and has none."""
+    for name in call.request.match_info:
+        call.path_id(name)
+    # The page itself reads the query.
     call.input_checked = True
-    settings, request = call.services.settings, call.request
-    assets = _assets(settings)
-    socket = _gateway(settings, request) + "/socket"
-    document = Template(assets.files[_DOCUMENT].data.decode())
-    text = document.substitute(
-        version=assets.version,
-        socket=html.escape(socket),
-        limits=html.escape(_limits(settings.max_picture_bytes, settings.erase_after_days)),
-        preloads=_preloads(assets),
+    return html_page(call.services.settings, call.request, "shell.html", {"title": "", "is_listed": False})
+
+
+def html_page(
+    settings: Settings,
+    request: web.Request,
+    template: str,
+    values: dict[str, Any] | Callable[[], dict[str, Any]],
+    *,
+    made_of: tuple[Hashable, ...] = (),
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> web.Response:
+    """Returns the page's document with the template's content.
+
+    `values` has what the template needs besides the frame, or makes it from `made_of`, which then decides all of it.
+    Only what was found is worth keeping in a browser: an answer with another status than 200 has no entity tag.
+    """
+    assets, socket, origin = (
+        _assets(settings),
+        _gateway(settings, request) + "/socket",
+        origin_of_site(settings, request),
     )
-    return web.Response(
-        text=text,
-        content_type="text/html",
-        headers={
-            hdrs.CACHE_CONTROL: _ASK_AGAIN,
-            "Content-Security-Policy": _policy(settings, request),
-            "Permissions-Policy": _PERMISSIONS,
-        },
-    )
+    limits = _limits(settings.max_picture_bytes, settings.erase_after_days)
+
+    def render() -> bytes:
+        frame = {
+            "version": assets.version,
+            "needed": _needed(assets.version, assets.modules, socket, limits),
+            "fields": _fields(),
+            "origin": origin,
+            "description": DESCRIPTION,
+            "layout": "",
+            "asked": NOTHING,
+            "answers": None,
+        }
+        return rendered(template, frame | (values() if callable(values) else values))
+
+    policy = {"Content-Security-Policy": _policy(settings, request), "Permissions-Policy": _PERMISSIONS}
+    sent = {**policy, **(headers or {})}
+    if status != 200:
+        return web.Response(body=render(), status=status, content_type="text/html", charset="utf-8", headers=sent)
+    body, tag = _PAGES.get((template, assets.version, socket, limits, origin, *made_of), render)
+    return answer(request, body, "text/html", {hdrs.CACHE_CONTROL: ASK_AGAIN, **sent}, tag)
 
 
 async def asset(call: Call) -> web.Response:
@@ -126,11 +163,11 @@ async def asset(call: Call) -> web.Response:
     match = call.request.match_info
     assets = _assets(call.services.settings)
     found = assets.files.get(match["path"])
-    if found is None or match["path"] == _DOCUMENT:
+    if found is None:
         raise NotFound
     # During a deployment, a page of another version gets the current file, but does not cache it.
     is_current = match["version"] == assets.version
-    headers = {hdrs.CACHE_CONTROL: _FOR_EVER if is_current else _ASK_AGAIN, hdrs.VARY: hdrs.ACCEPT_ENCODING}
+    headers = {hdrs.CACHE_CONTROL: _FOR_EVER if is_current else ASK_AGAIN, hdrs.VARY: hdrs.ACCEPT_ENCODING}
     body = found.data
     if "gzip" in call.request.headers.get(hdrs.ACCEPT_ENCODING, ""):
         body = found.compressed
@@ -146,15 +183,26 @@ def _limits(picture_bytes: int, erase_after_days: int) -> str:
         "pictures": MAX_PICTURES,
         "picture_bytes": picture_bytes,
         "page_items": MAX_LIMIT,
+        "counted_of_a_search": MAX_COUNTED_OF_A_SEARCH,
         "erase_after_days": erase_after_days,
     }
     return msgspec.json.encode(limits).decode()
 
 
-def _preloads(assets: _Assets) -> str:
-    """Returns links by which the browser loads all modules at once, instead of discovering them import by import."""
-    modules = [name for name, asset in assets.files.items() if asset.media_type == "text/javascript"]
-    return "\n    ".join(f'<link rel="modulepreload" href="/web/{assets.version}/{name}">' for name in modules)
+@cache
+def _fields() -> dict[str, dict[str, int]]:
+    """Returns the limits of the filters."""
+    return limits_of(ListingsQuery)
+
+
+@lru_cache(maxsize=100)
+def _needed(version: str, modules: tuple[str, ...], socket: str, limits: str) -> Markup:
+    """Returns the elements of the head that the modules need, which are the same in many pages.
+
+    By the links, the browser loads all modules at once, instead of discovering them import by import.
+    """
+    values = {"version": version, "modules": modules, "socket": socket, "limits": limits}
+    return Markup(rendered("needed.html", values).decode())
 
 
 def _policy(settings: Settings, request: web.Request) -> str:
@@ -171,7 +219,7 @@ def _policy(settings: Settings, request: web.Request) -> str:
             "img-src 'self' blob:",
             f"connect-src {connect}",
             "base-uri 'none'",
-            "form-action 'none'",
+            "form-action 'self'",
             "frame-ancestors 'none'",
             "require-trusted-types-for 'script'",
             "trusted-types lit-html",
@@ -184,7 +232,7 @@ def _gateway_sources(settings: Settings, request: web.Request) -> tuple[str, ...
     gateway = _gateway(settings, request)
     if gateway:
         return gateway, re.sub("^http", "ws", gateway)
-    if _HOST.fullmatch(request.host):
+    if HOST.fullmatch(request.host):
         # Older browsers do not count WebSockets as 'self'. A proxy may end TLS, so both schemes are listed.
         return f"ws://{request.host}", f"wss://{request.host}"
     return ()
@@ -200,7 +248,7 @@ def _gateway(settings: Settings, request: web.Request) -> str:
 
 def _own_origin(request: web.Request) -> str:
     """Returns the page's origin as the browser named it; "" for an invalid host, because it goes into a header."""
-    return f"{request.scheme}://{request.host}" if _HOST.fullmatch(request.host) else ""
+    return f"{request.scheme}://{request.host}" if HOST.fullmatch(request.host) else ""
 
 
 def _assets(settings: Settings) -> _Assets:
@@ -231,4 +279,5 @@ def _read(paths: tuple[tuple[str, Path, int], ...]) -> _Assets:
         data = path.read_bytes()
         digest.update(f"{name}\0{len(data)}\0".encode() + data)
         files[name] = _Asset(data, gzip.compress(data, mtime=0), _MEDIA_TYPES[path.suffix])
-    return _Assets(digest.hexdigest()[:16], files)
+    modules = tuple(name for name, asset in files.items() if asset.media_type == "text/javascript")
+    return _Assets(digest.hexdigest()[:16], files, modules)

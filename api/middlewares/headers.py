@@ -27,8 +27,8 @@ _DEFAULTS = (
 """Headers of every answer whose handler has not set them."""
 
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
-_REQUEST_HEADERS = "Authorization, Content-Type, If-None-Match"
-_EXPOSED_HEADERS = "ETag, Retry-After, X-Request-Id"
+_REQUEST_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match"
+_EXPOSED_HEADERS = "ETag, Idempotent-Replayed, Retry-After, X-Request-Id"
 _PREFLIGHT_SECONDS = "600"
 _HSTS = "max-age=31536000"
 

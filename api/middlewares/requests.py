@@ -64,7 +64,11 @@ def who_asks(request: web.Request, trusted: Networks) -> dict[str, object]:
     }
 
 
-def requests(settings: Settings, events: SecurityEvents) -> Middleware:
+Present = Callable[[web.Request, Problem], web.Response | None]
+"""Makes a page of a problem; None if the client wants the problem itself."""
+
+
+def requests(settings: Settings, events: SecurityEvents, present: Present) -> Middleware:
     """Returns the middleware that logs requests, turns failures into problems, and tells of security events."""
     trusted = settings.trusted_proxies
     budget = LineBudget(
@@ -75,7 +79,7 @@ def requests(settings: Settings, events: SecurityEvents) -> Middleware:
     def tell(request: web.Request, problem: Problem) -> web.Response:
         if problem.event is not None:
             events.tell(problem.event, who_asks(request, trusted), problem.about)
-        return problem.response()
+        return present(request, problem) or problem.response()
 
     @web.middleware
     async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -101,15 +105,15 @@ async def _answer(
     except Problem as problem:
         return answer(request, problem)
     except web.HTTPMethodNotAllowed as error:
-        return MethodNotAllowed(headers={"Allow": error.headers["Allow"]}).response()
+        return answer(request, MethodNotAllowed(headers={"Allow": error.headers["Allow"]}))
     except web.HTTPRequestEntityTooLarge:
-        return TooLarge().response()
+        return answer(request, TooLarge())
     except web.HTTPNotFound:
-        return NotFound().response()
+        return answer(request, NotFound())
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return BadRequest(error.reason).response()
+        return answer(request, BadRequest(error.reason))
     except Exception as error:
         if isinstance(error, DatabaseUnavailable):
             log.warning("database unavailable", request_id=request_id, reason=str(error))
@@ -117,7 +121,7 @@ async def _answer(
         if known is not None:
             return answer(request, known)
         log.exception("request failed", request_id=request_id)
-        return InternalError(f"Please report this number: {request_id}.").response()
+        return answer(request, InternalError(f"Please report this number: {request_id}."))
 
 
 def _log(

@@ -8,7 +8,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate
 
 from api.pagination import MAX_LIMIT
-from shared.domain.geography import OutOfRange, metres, point
+from shared.domain.geography import metres, point
 from shared.domain.ids import MAX_EXACT_FLOAT, parse_id
 from shared.domain.listings import MAX_SHORT_TEXT_LENGTH
 from shared.domain.text import is_storable, text_fault, tidied
@@ -160,9 +160,10 @@ class Near(fields.String):
         if fault:
             raise ValidationError(fault)
         try:
-            found = point(value) or find_place(value)
-        except OutOfRange:
+            at = point(value)
+        except ValueError:
             raise ValidationError("There is no such latitude or longitude.") from None
+        found = at or find_place(value)
         if found is None:
             raise ValidationError("No known town or ZIP code, and no `latitude,longitude`.")
         return found

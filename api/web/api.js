@@ -1,13 +1,20 @@
 // The REST API as functions. They send the token and refresh it when needed. They return objects, and throw Problem.
 
+import { takeAnswer } from "./first_answers.js";
+import { once } from "./presses.js";
 import { Problem } from "./problem.js";
 import { session } from "./session.js";
 
 export const api = {
-  get: (path, { query, signal } = {}) => request("GET", address(path, query), { signal }),
+  get: (path, { query, signal } = {}) => takeAnswer(path, query) ?? request("GET", address(path, query), { signal }),
   post: (path, body) => request("POST", path, { body }),
+  /** Like `post`, for what would be made twice by two requests: one press makes one. */
+  make: (path, body) => once(contentOf(path, JSON.stringify(body)), (key) => request("POST", path, { body, key })),
   put: (path, body) => request("PUT", path, { body }),
-  patch: (path, body) => request("PATCH", path, { body }),
+  /** With a `tag`, the change is refused (412) if the thing has another version now. */
+  patch: (path, body, tag) => request("PATCH", path, { body, tag }),
+  /** Resolves with {value, tag}: the tag names this version. */
+  version: (path, { signal } = {}) => request("GET", path, { signal, as: "version" }),
   delete: (path, body) => request("DELETE", path, { body }),
   blob: (path, signal) => request("GET", path, { signal, as: "blob" }),
   upload,
@@ -18,12 +25,12 @@ export function address(path, query = {}) {
   return parameters.length ? `${path}?${new URLSearchParams(parameters)}` : path;
 }
 
-async function request(method, path, { body, signal, as = "json" }) {
+async function request(method, path, { body, signal, key, tag, as = "json" }) {
   const token = await session.freshToken();
-  let response = await send(method, path, { body, signal, token });
+  let response = await send(method, path, { body, signal, key, tag, token });
   if (response.status === 401 && token) {
     const newToken = await session.refresh(token);
-    response = await send(method, path, { body, signal, token: newToken });
+    response = await send(method, path, { body, signal, key, tag, token: newToken });
   }
   if (!response.ok) {
     const problem = await Problem.fromResponse(response);
@@ -31,11 +38,19 @@ async function request(method, path, { body, signal, as = "json" }) {
     throw problem;
   }
   if (response.status === 204) return null;
+  if (as === "version") return { value: await response.json(), tag: response.headers.get("ETag") };
   return as === "blob" ? response.blob() : response.json();
 }
 
-async function send(method, path, { body, signal, token }) {
+/** Returns what tells two presses apart. */
+function contentOf(path, content) {
+  return `${session.user?.id} ${path} ${content}`;
+}
+
+async function send(method, path, { body, signal, key, tag, token }) {
   const headers = {};
+  if (tag) headers["If-Match"] = tag;
+  if (key) headers["Idempotency-Key"] = `"${key}"`;
   if (token) headers.Authorization = `Bearer ${token}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   try {
@@ -46,8 +61,14 @@ async function send(method, path, { body, signal, token }) {
   }
 }
 
-/** Upload a file as multipart form data; calls `onProgress` with 0 to 1. fetch does not report progress. */
-async function upload(path, field, file, onProgress) {
+/** Upload a file, once, as multipart form data; calls `onProgress` with 0 to 1. */
+function upload(path, field, file, onProgress) {
+  const content = contentOf(path, `${file.name} ${file.size} ${file.lastModified}`);
+  return once(content, (key) => sendFile(path, field, file, key, onProgress));
+}
+
+/** fetch does not report progress. */
+async function sendFile(path, field, file, key, onProgress) {
   const token = await session.freshToken();
   return new Promise((resolve, reject) => {
     const form = new FormData();
@@ -55,6 +76,7 @@ async function upload(path, field, file, onProgress) {
     const xhr = new XMLHttpRequest();
     xhr.open("POST", path);
     xhr.setRequestHeader("Authorization", `Bearer ${token}`);
+    xhr.setRequestHeader("Idempotency-Key", `"${key}"`);
     xhr.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
     xhr.onerror = () => reject(Problem.unreachable());
     xhr.onload = async () => {

@@ -9,18 +9,25 @@ import { inbox } from "./realtime/my_inbox.js";
 import { router } from "./router.js";
 import { session } from "./session.js";
 import { shell } from "./shell.js";
+import { takeOver } from "./take_over.js";
 import "./ui/guarded_picture.js";
 
-const root = document.createElement("div");
-root.id = "app";
-document.body.append(root);
+const root = document.getElementById("app");
+let isTakenOver = root.firstElementChild === null;
 
 drawWith(() => {
   const view = router.view;
+  // What the server has rendered stays until there is as much to show.
+  if (!isTakenOver && view.isPending) return;
   view.beforeDraw();
   document.title = `${inbox.unread ? `(${inbox.unread}) ` : ""}${view.title} · Daveslist`;
-  render(shell(view), root);
-  view.afterDraw();
+  const draw = () => {
+    render(shell(view), root);
+    view.afterDraw();
+  };
+  if (isTakenOver) draw();
+  else takeOver(root, draw);
+  isTakenOver = true;
   router.drawn();
 });
 

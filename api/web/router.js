@@ -122,7 +122,7 @@ class Router {
       this.view = make(notice);
       this.#leave(before);
       this.view.start(before?.constructor === this.view.constructor && !isRestart ? before : null);
-      if (!isSamePath) this.#scrollTo = 0;
+      if (!isSamePath && !isFirst) this.#scrollTo = 0;
     }
     // The same address may show another view now, for example the log-in that it needs.
     this.#isToBeFocused = !isFirst && !(isSamePath && before.constructor === this.view.constructor);

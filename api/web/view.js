@@ -25,6 +25,11 @@ export class View {
     return this.signal.aborted;
   }
 
+  /** True while the view has less to show than what the server has rendered for its address. */
+  get isPending() {
+    return false;
+  }
+
   /** Start the view. `previous` is the view that was shown before, if it is of the same kind. */
   start(previous) {}
 

@@ -37,18 +37,17 @@ class Point:
     longitude: float
 
 
-class OutOfRange(ValueError):
-    """There is no such latitude or longitude."""
-
-
 def point(text: str) -> Point | None:
-    """Returns the point of `latitude,longitude`; None for any other text. Raises OutOfRange."""
+    """Returns the point of `latitude,longitude`; None for any other text.
+
+    Raises ValueError if there is no such latitude or longitude.
+    """
     match = _POINT.match(text)
     if match is None:
         return None
     latitude, longitude = float(match[1]), float(match[2])
     if abs(latitude) > 90 or abs(longitude) > 180:
-        raise OutOfRange
+        raise ValueError("there is no such latitude or longitude")
     return Point(latitude, longitude)
 
 

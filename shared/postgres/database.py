@@ -42,6 +42,14 @@ class Transaction:
         """Like `Database.execute`, within the transaction."""
         return (await self._connection.execute(statement, parameters, self._timeout))[1]
 
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """This transaction. So a repository can work within it, as on a database.
+
+        There are no savepoints: if the block raises, the whole transaction has to end with the error.
+        """
+        yield self
+
 
 class Database:
     """A pool of connections. A caller that is cancelled or fails does not affect other callers' statements."""

@@ -103,17 +103,29 @@ _REMOVE_OLD = Statement(
              AND (seen_at IS NOT NULL OR told_at < now() - make_interval(days => $2)) ORDER BY told_at LIMIT $3))""",
     ("integer", "integer", "integer"),
 )
+_REMOVE_FURTHER = Statement(
+    "alert_remove_further",
+    """DELETE FROM alerts WHERE id = ANY (ARRAY(
+           SELECT further.id FROM (SELECT user_id FROM alerts GROUP BY user_id HAVING count(*) > $1) AS many
+           CROSS JOIN LATERAL (
+               SELECT a.id FROM alerts a WHERE a.user_id = many.user_id ORDER BY a.id DESC OFFSET $1 LIMIT $2
+           ) AS further LIMIT $2))""",
+    ("bigint", "integer"),
+)
 MAX_REMOVED = 5_000
 """Alerts that one step removes."""
 
 
-async def remove_old_alerts(transaction: Transaction, *, seen_days: int, unseen_days: int) -> bool:
-    """Remove some alerts that are old: seen ones after `seen_days`, the others after `unseen_days`.
+async def remove_old_alerts(transaction: Transaction, *, seen_days: int, unseen_days: int, most: int) -> bool:
+    """Remove some alerts that are old: seen ones after `seen_days`, the others after `unseen_days`; and of whoever has
+    more than `most`, the oldest.
 
     Returns whether these were all. What was told once is not told again: `told_matches` stays.
     """
     days = min(seen_days, unseen_days), unseen_days
-    return await transaction.execute(_REMOVE_OLD, *days, MAX_REMOVED) < MAX_REMOVED
+    if await transaction.execute(_REMOVE_OLD, *days, MAX_REMOVED) == MAX_REMOVED:
+        return False
+    return await transaction.execute(_REMOVE_FURTHER, most, MAX_REMOVED) < MAX_REMOVED
 
 
 class CaughtUpAlerts(NamedTuple):

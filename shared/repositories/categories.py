@@ -8,7 +8,7 @@ import psycopg2.errors
 
 from shared.access.policy import Action
 from shared.domain.listings import Category, CategoryNameTaken, CategoryNotFound, Visibility
-from shared.postgres import Database, Statement
+from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import require
 from shared.repositories.audit import record
 
@@ -46,7 +46,7 @@ _DELETE = Statement(
 class CategoryRepository:
     """Every method raises DatabaseUnavailable while Postgres is away."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database | Transaction) -> None:
         self._database = database
 
     async def find(self, *, sees_private: bool, after: str, limit: int) -> list[tuple[Category, str]]:

@@ -5,7 +5,8 @@ moderators can still look into a fraud. The steps here delete the rest for good:
 replies and reports, the texts of the reports that the person made, their blocks and their sessions. The files of the
 pictures become abandoned in the same transaction (pictures.py), and are deleted after it.
 
-A person's alerts, favourites and saved searches go too, and those of others that are about the deleted listings.
+A person's alerts, favourites, saved searches and repeatable requests go too, and what others have of these that is
+about the deleted listings.
 
 Messages and replies to other people's listings stay, because they are part of other people's conversations. The audit
 log stays as well: no row of it is ever changed. The row in `users` stays, empty, because all of these refer to it.
@@ -65,6 +66,12 @@ _SESSIONS = Statement(
     ("bigint", "integer"),
 )
 _OF_PERSON = (
+    Statement(
+        "erase_repeatable_requests",
+        """DELETE FROM repeatable_requests WHERE user_id = $1 AND key = ANY (ARRAY(
+               SELECT key FROM repeatable_requests WHERE user_id = $1 LIMIT $2))""",
+        ("bigint", "integer"),
+    ),
     *(
         Statement(
             f"erase_own_{table}",

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from shared.domain.analysis import name_lexeme
@@ -343,8 +343,16 @@ class _Finding:
         if len(await self.search._positions(everything.walk(FIRST_WALK))) == WORTHWHILE:
             return None
         ways = self._ways(Sort.RELEVANCE, asked.matches(), after, limit)
-        rows = await self.search._rows(ways.ranked(asked.tiers(), RANKED))
-        return _found(rows) if rows[0][2] <= RANKED else None
+        most = None if self._is_narrowed else RANKED
+        rows = await self.search._rows(ways.ranked(asked.tiers(), most))
+        return _found(rows) if most is None or rows[0][2] <= most else None
+
+    @property
+    def _is_narrowed(self) -> bool:
+        """True if more than the words leaves listings out."""
+        return replace(self.filter, q=None, verbatim=False, status=WantedStatus.ANY) != ListingFilter(
+            status=WantedStatus.ANY
+        )
 
     async def _tiers(self, tiers: Sequence[Tier], after: Position | None, limit: int) -> list[Position]:
         """Find in these tiers, one after the other, until the page is full."""
@@ -517,18 +525,20 @@ class _Ways:
             ) AS page ON true ORDER BY page.key {order.direction}, page.id {order.direction}"""
         return Search(Statement("", sql), (*matched.parameters, *picked.parameters, self.limit))
 
-    def ranked(self, tiers: Sequence[Tier], matches: int) -> Search:
-        """Look the matches up by their words, and sort them by the first tier that each is in, the newest first.
+    def ranked(self, tiers: Sequence[Tier], matches: int | None) -> Search:
+        """Look the matches up, and sort them by the first tier that each is in, the newest first.
 
-        Returns at least one row. If its number of matches is greater than `matches`, some matches were left out.
+        With `matches` by their words, else by whatever leaves out most rows. Returns at least one row. If its number of
+        matches is greater than `matches`, some matches were left out, and no page was made.
         """
         matched, picked = Conditions(), Conditions()
         matched.add("l.trashed_at IS NULL")
-        matched.add("l.search @@ (SELECT %s::tsquery)", self.query)
-        if self.facts is not None:
-            matched.add("l.facts @@ (SELECT %s::tsquery)", self.facts)
-        same(picked, self.filter)
-        ranges(picked, self.filter)
+        for column, query in (("search", self.query), ("facts", self.facts)):
+            if query is not None:
+                matched.add(f"l.{column} @@ " + ("%s::tsquery" if matches is None else "(SELECT %s::tsquery)"), query)
+        narrowing = matched if matches is None else picked
+        same(narrowing, self.filter)
+        ranges(narrowing, self.filter)
         not_hidden(picked, self.filter)
         visible(picked, self.viewer)
         # The last tier has what no tier before it has.
@@ -538,7 +548,7 @@ class _Ways:
         if self.after is not None:
             beyond.add("(ranked.key, -ranked.id) > (%s, %s)", self.after.key, -self.after.id)
         sql = f"""WITH matched AS MATERIALIZED (
-                SELECT l.* FROM listings l WHERE {matched.sql} LIMIT {matches + 1}
+                SELECT l.* FROM listings l WHERE {matched.sql} {"" if matches is None else f"LIMIT {matches + 1}"}
             )
             SELECT page.key, page.id, counted.matches FROM (SELECT count(*) AS matches FROM matched) AS counted
             LEFT JOIN LATERAL (
@@ -547,7 +557,8 @@ class _Ways:
                     JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
                     WHERE {picked.sql}
                 ) AS ranked WHERE {beyond.sql} ORDER BY ranked.key, ranked.id DESC LIMIT %s
-            ) AS page ON counted.matches <= {matches} ORDER BY page.key, page.id DESC"""
+            ) AS page ON {"true" if matches is None else f"counted.matches <= {matches}"}
+            ORDER BY page.key, page.id DESC"""
         asked = [tier.matches for tier in tiers[:-1]]
         parameters = (*matched.parameters, *asked, *picked.parameters, *beyond.parameters, self.limit)
         return Search(Statement("", sql), parameters)

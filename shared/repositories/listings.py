@@ -231,7 +231,7 @@ class ListingViews:
 class ListingRepository:
     """Every method raises DatabaseUnavailable while Postgres is away."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database | Transaction) -> None:
         self._database = database
         self._places = PlaceRepository(database)
 

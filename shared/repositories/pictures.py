@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from shared.access.policy import Action
 from shared.domain.pictures import MAX_PICTURES, FilesGivenUp, ListingIsFull, NewPicture, Picture, PictureNotFound
-from shared.postgres import Database, Statement
+from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import require
 from shared.repositories.audit import record
 
@@ -54,7 +54,7 @@ _TAKE_ABANDONED = Statement(
 class PictureRepository:
     """Every method raises DatabaseUnavailable while Postgres is away."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database | Transaction) -> None:
         self._database = database
 
     async def expect(self, keys: Sequence[str], seconds: float) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from shared.domain.geography import Place
 from shared.places import find_place
-from shared.postgres import Database, Statement
+from shared.postgres import Database, Statement, Transaction
 
 MOST_LOCATIONS = 10_000
 """The most different locations that one step of `place_listings` looks at."""
@@ -42,7 +42,7 @@ _NO_NEWS = Statement(
 class PlaceRepository:
     """Every method raises DatabaseUnavailable while Postgres is away."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database | Transaction) -> None:
         self._database = database
         self._known: set[int] = set()
         """Places that are in the table. No row of it is ever deleted, so each place is looked up once."""

@@ -10,7 +10,7 @@ from shared.access.policy import Action
 from shared.domain.listings import ListingNotFound
 from shared.domain.replies import Reply, ReplyNotFound
 from shared.domain.users import NoLongerAllowed
-from shared.postgres import Database, Statement
+from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import acting, require
 from shared.repositories.audit import record
 
@@ -41,7 +41,7 @@ _DELETE = Statement("reply_delete", "DELETE FROM replies WHERE id = $1", ("bigin
 class ReplyRepository:
     """Every method raises DatabaseUnavailable while Postgres is away."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database | Transaction) -> None:
         self._database = database
 
     async def create(self, listing_id: int, author_id: int, text: str) -> Reply:

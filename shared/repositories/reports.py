@@ -17,7 +17,7 @@ from shared.domain.reports import (
     ReportReason,
 )
 from shared.domain.users import NoLongerAllowed
-from shared.postgres import Database, Statement
+from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import acting, require
 from shared.repositories.audit import record
 from shared.repositories.visibility import IN_TRASH
@@ -62,7 +62,7 @@ _QUEUE = Statement(
 class ReportRepository:
     """Every method raises DatabaseUnavailable while Postgres is away."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database | Transaction) -> None:
         self._database = database
 
     async def create(self, listing_id: int, reporter_id: int, reason: ReportReason, text: str | None) -> Report:

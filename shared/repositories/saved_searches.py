@@ -14,7 +14,7 @@ import msgspec
 from shared.access.policy import Action
 from shared.domain.alerts import MAX_COUNTED_OF_A_SEARCH, MAX_SEARCHES, SavedSearch, SearchNotFound, TooManySearches
 from shared.domain.listings import ListingFilter, WantedStatus
-from shared.postgres import Database, Statement
+from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import require
 from shared.repositories.alerts import unseen
 
@@ -91,13 +91,18 @@ Words = Callable[[ListingFilter], Awaitable[str | None]]
 class SavedSearchRepository:
     """Every method raises DatabaseUnavailable while Postgres is away."""
 
-    def __init__(self, database: Database, words: Words) -> None:
+    def __init__(self, database: Database | Transaction, words: Words) -> None:
         self._database = database
         self._words = words
 
-    async def add(self, user_id: int, name: str, query: Mapping[str, str], filter: ListingFilter) -> SavedSearch:
+    async def words(self, filter: ListingFilter) -> str | None:
+        """Returns the part of the filter that the search index answers, for `add`."""
+        return await self._words(filter)
+
+    async def add(
+        self, user_id: int, name: str, query: Mapping[str, str], filter: ListingFilter, words: str | None
+    ) -> SavedSearch:
         """Save a search; `filter` is what the query means. Raises TooManySearches or NoLongerAllowed."""
-        words = await self._words(filter)
         async with self._database.transaction() as transaction:
             await require(transaction, user_id, Action.SEARCH_CHANGE, owner_id=user_id)
             await transaction.execute(_LOCK, user_id)

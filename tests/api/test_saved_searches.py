@@ -342,6 +342,24 @@ async def test_old_alerts_are_removed_and_not_told_again(told: Told, rows: Rows,
     assert await told.news(buyer) == []
 
 
+async def test_of_very_many_alerts_only_the_latest_are_kept(
+    make_api: MakeApi, hub: MemoryHub, settings: Settings, rows: Rows
+) -> None:
+    told = await told_by(make_api, hub, settings, max_alerts_per_user=3)
+    buyer, other, seller = [await told.api.register() for _ in range(3)]
+    await save(told.api, buyer)
+    for number in range(5):
+        await offer(told.api, rows, seller)
+        if number == 2:
+            await save(told.api, other)
+        await told.tell()
+    ids = [[one["id"] for one in await told.api.every_page("/api/alerts", who=who)] for who in (buyer, other)]
+    await told.services.chores.do()
+    left = [[one["id"] for one in await told.api.every_page("/api/alerts", who=who)] for who in (buyer, other)]
+    assert [len(one) for one in ids] == [5, 3]
+    assert left == [ids[0][:3], ids[1]]
+
+
 async def test_metrics_say_how_many_changes_wait_and_were_told(
     make_api: MakeApi, hub: MemoryHub, settings: Settings, rows: Rows
 ) -> None:

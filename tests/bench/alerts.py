@@ -84,7 +84,7 @@ async def save(database: Database, people: Sequence[int], count: int, chance: ra
 
     async def some() -> None:
         for user_id, query in queries:
-            await searches.add(user_id, "Mine", query, filter_of(query))
+            await searches.add(user_id, "Mine", query, filter_of(query), await searches.words(filter_of(query)))
 
     await asyncio.gather(*(some() for _ in range(SAVING_AT_ONCE)))
 

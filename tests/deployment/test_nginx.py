@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -170,6 +171,30 @@ def form(picture: bytes) -> aiohttp.FormData:
     data = aiohttp.FormData()
     data.add_field("picture", BytesIO(picture), filename="car.jpg", content_type="image/jpeg")
     return data
+
+
+async def test_rendered_pages_are_compressed_and_not_sent_again(deployment: Deployment) -> None:
+    async with aiohttp.ClientSession(auto_decompress=False, headers={"Accept-Encoding": "gzip"}) as client:
+        for path in ("/", "/login", "/nowhere"):
+            headers = {"Accept": "text/html"}
+            async with client.get(deployment.nginx.url + path, headers=headers) as page:
+                assert page.status == (404 if path == "/nowhere" else 200)
+                assert page.headers["Content-Encoding"] == "gzip"
+                assert "Accept-Encoding" in ",".join(page.headers.getall("Vary"))
+                assert b"<!doctype html>" in gzip.decompress(await page.read())
+        for path in ("/", "/sitemap.xml", "/sitemaps/0.xml", "/feed.atom", "/robots.txt"):
+            async with client.get(deployment.nginx.url + path) as first:
+                assert first.status == 200
+                text, tag = await first.read(), first.headers["ETag"]
+            text = gzip.decompress(text) if first.headers.get("Content-Encoding") == "gzip" else text
+            # Through the proxy, the links name the host and port that the visitor used.
+            assert path == "/" or deployment.nginx.url.encode() in text
+            async with client.get(deployment.nginx.url + path, headers={"If-None-Match": tag}) as again:
+                assert (again.status, await again.read()) == (304, b"")
+        async with client.get(deployment.nginx.url + "/api/listings") as answer:
+            assert "Content-Encoding" not in answer.headers, "answers of the API may have secrets"
+        async with client.get(deployment.nginx.url + "/Login/?x=1", allow_redirects=False) as moved:
+            assert (moved.status, moved.headers["Location"]) == (301, "/login?x=1")
 
 
 async def test_no_process_names_its_libraries_and_their_versions(deployment: Deployment) -> None:

@@ -14,10 +14,17 @@ export class PagedList {
   corrected = null;
   #cursor = null;
 
-  constructor(view, path, query = {}) {
+  /** `start` is the cursor of the first page; null for the beginning. */
+  constructor(view, path, query = {}, start = null) {
     this.view = view;
     this.path = path;
     this.query = query;
+    this.start = start;
+  }
+
+  /** True until the first page is there, or has failed. */
+  get isPending() {
+    return !this.isLoaded && !this.problem;
   }
 
   get hasMore() {
@@ -26,7 +33,7 @@ export class PagedList {
 
   /** Loads the first page, which replaces all items. */
   async load() {
-    this.#cursor = null;
+    this.#cursor = this.start;
     await this.#read((page) => page.data);
   }
 

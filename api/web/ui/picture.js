@@ -12,13 +12,15 @@ function isGuarded(listing) {
 
 /** True if visitors may not see the listing. */
 export function isForMembers(listing) {
+  // A visitor gets only listings that visitors may see.
+  if (!session.user) return false;
   const category = categories().find((one) => one.id === listing.category.id);
   return listing.visibility === "private" || category?.visibility === "private";
 }
 
 export function picture(listing, url, alt, { isEager = false } = {}) {
   if (!url) return html`<span class="no-picture">${carIcon}</span>`;
-  // The category also decides whether visitors may see the listing. A visitor gets only listings that visitors may see.
+  // The category also decides whether visitors may see the listing.
   if (session.user && !areCategoriesKnown()) return html`<span class="no-picture"></span>`;
   if (isGuarded(listing)) return html`<guarded-picture src=${url} alt=${alt}></guarded-picture>`;
   return html`<img src=${url} alt=${alt} loading=${isEager ? "eager" : "lazy"} decoding="async" />`;

@@ -2,6 +2,7 @@
 
 import { html } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
+import { change } from "../changes.js";
 import { limits } from "../limits.js";
 import { session } from "../session.js";
 import { Form, formOf, input, passwordHint } from "../ui/form.js";
@@ -13,11 +14,13 @@ const PASSWORD_NOW = { name: "current_password", label: "Current password", type
 
 export class Account extends View {
   title = "Your account";
+  /** The profile that the form showed when it was last sent, and was refused; null if it shows the session's. */
+  #seen = null;
   blocks = new PagedList(this, "/api/me/blocks");
   profile = new Form(this, "profile", "ProfileBody", async (values) => {
-    const { email, ...rest } = values;
-    const changed = email === session.user.email ? rest : { ...rest, email };
-    await session.rename(await api.patch("/api/me", changed));
+    this.#seen ??= { ...session.user };
+    await session.rename(await change("/api/me", this.#seen, values, { name: "Name", email: "E-mail address" }));
+    this.#seen = null;
     return "Saved.";
   });
   password = new Form(this, "password", "ProfileBody", async (values, element) => {

@@ -5,7 +5,7 @@ import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { categories } from "../categories.js";
 import { FACTS, wordsFor } from "../facts.js";
-import { distanceUnit } from "../format.js";
+import { distanceUnit, nameOf } from "../format.js";
 import { limitsOf } from "../limits.js";
 import { navigate } from "../navigation.js";
 import { rememberPlace, rememberedPlace, whereAmI } from "../place.js";
@@ -57,10 +57,16 @@ export class Browse extends View {
   #isFirstDrawing = true;
 
   start(previous) {
-    const known = PARAMETERS.filter((name) => this.query.has(name)).map((name) => [name, this.query.getAll(name).join(",")]);
+    const given = (name) => this.query.getAll(name).filter((value) => value.trim());
+    const known = PARAMETERS.map((name) => [name, given(name).join(",")]).filter(([, value]) => value);
     this.asked = Object.fromEntries(known);
+    // A form without JavaScript sends them also where they say nothing.
+    if (!this.asked.near) delete this.asked.within;
+    const sorts = this.#sorts().map(([sort]) => sort);
+    const isLost = [BEST, NEAREST].some(([sort]) => sort === this.asked.sort && !sorts.includes(sort));
+    if (this.asked.sort === sorts[0] || isLost) delete this.asked.sort;
     if (this.asked.q) this.title = `Cars: ${this.asked.q}`;
-    this.listings = new PagedList(this, "/api/listings", { ...this.asked, limit: 24 });
+    this.listings = new PagedList(this, "/api/listings", { ...this.asked, limit: 24 }, this.query.get("cursor"));
     // The old results stay until the answer is here.
     if (previous) {
       this.listings.items = previous.listings.items;
@@ -68,10 +74,16 @@ export class Browse extends View {
     }
     this.#countFacets();
     this.listings.load().then(() => {
+      const [first] = this.listings.items;
+      if (first && this.asked.seller_id && !this.asked.q) this.title = `Cars of ${nameOf(first.seller)}`;
       this.filters.problem = this.listings.problem?.status === 422 ? this.listings.problem : null;
       if (previous && !this.isLeft && !this.listings.problem) announce(this.#count());
       this.update();
     });
+  }
+
+  get isPending() {
+    return this.listings.isPending;
   }
 
   /** Counts help to choose, and the page works without them. */
@@ -123,6 +135,8 @@ export class Browse extends View {
 
   #heading() {
     if (this.asked.seller_id && Number(this.asked.seller_id) === session.user?.id) return "Your listings";
+    const [first] = this.listings.items;
+    if (this.asked.seller_id && first) return html`Cars of <bdi>${nameOf(first.seller)}</bdi>`;
     const category = categories().find((one) => String(one.id) === this.asked.category_id);
     return category?.name ?? "Used cars";
   }
@@ -262,12 +276,17 @@ export class Browse extends View {
   async #saveSearch() {
     const name = searchName(this.asked, categories(), limitsOf("SearchBody").name.maxlength);
     await this.saving.do(async () => {
-      this.savedAs = await api.post("/api/searches", { name, query: this.asked });
+      this.savedAs = await api.make("/api/searches", { name, query: this.asked });
     }, `Saved as “${name}”. You will be told of each new car like these.`);
   }
 
+  /** The orders that this search can have, the usual one first. */
+  #sorts() {
+    return [...(this.asked.q ? [BEST] : []), ...SORTS, ...(this.asked.near ? [NEAREST] : [])];
+  }
+
   #sort() {
-    const sorts = this.asked.q ? [BEST, ...SORTS] : SORTS;
+    const sorts = this.#sorts();
     const [[usual]] = sorts;
     const change = (event) => {
       const sort = event.currentTarget.value;
@@ -276,7 +295,7 @@ export class Browse extends View {
     return html`<label class="sort"
       ><span>Sort</span>
       <select name="sort" @change=${change}>
-        ${[...sorts, ...(this.asked.near ? [NEAREST] : [])].map(
+        ${sorts.map(
           ([value, words]) =>
             html`<option value=${value} ?selected=${value === (this.asked.sort ?? usual)}>${words}</option>`,
         )}

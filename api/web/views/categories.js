@@ -3,6 +3,7 @@
 import { html } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
 import { forgetCategories } from "../categories.js";
+import { change } from "../changes.js";
 import { limits } from "../limits.js";
 import { Acts } from "../ui/acts.js";
 import { Dialog } from "../ui/dialog.js";
@@ -21,7 +22,7 @@ export class Categories extends View {
   categories = new PagedList(this, "/api/categories", { limit: limits.page_items });
   acts = new Acts(this);
   form = new Form(this, "category", "CategoryBody", async (values, element) => {
-    await api.post("/api/categories", values);
+    await api.make("/api/categories", values);
     element.reset();
     this.#changed();
     return "The category is there.";
@@ -32,7 +33,7 @@ export class Categories extends View {
     request: "CategoryChangeBody",
     fields: (form, category) => fieldsOf(form, category),
     submit: async (values, category) => {
-      await api.patch(`/api/categories/${category.id}`, values);
+      await change(`/api/categories/${category.id}`, category, values, { name: "Name", visibility: "Who sees it" });
       this.#changed();
     },
   });

@@ -16,10 +16,40 @@ import { picture } from "../ui/picture.js";
 import { View } from "../view.js";
 
 const NUMBERS = ["category_id", ...FACTS.filter((fact) => fact.isNumber).map((fact) => fact.name)];
+/** The names of the inputs that choose between two values begin with this. */
+const KEEP = "keep-";
+const LABELS = {
+  title: "Title",
+  category_id: "Category",
+  content: "Description",
+  visibility: "Who sees it",
+  ...Object.fromEntries(FACTS.map(({ name, label }) => [name, label])),
+};
+
+/** Returns a field of a listing as the form sends it; null if it is empty. */
+function valueOf(listing, name) {
+  return (name === "category_id" ? listing.category?.id : listing[name]) ?? null;
+}
+
+function isSame(one, other) {
+  const plain = (value) => (typeof value === "string" ? value.replaceAll("\r\n", "\n") : (value ?? null));
+  return plain(one) === plain(other);
+}
+
+/** Returns a field's value in words. */
+function shown(name, value) {
+  if (value === null || value === undefined) return "nothing";
+  if (name === "category_id") return categories().find(({ id }) => id === value)?.name ?? value;
+  return FACTS.some((fact) => fact.name === name && fact.isChoice) ? wordsFor(name, value) : value;
+}
 
 export class EditListing extends View {
   title = this.params.id ? "Edit your listing" : "Sell a car";
   listing = null;
+  /** Names the version of the listing that the form shows. */
+  tag = null;
+  /** What the person and somebody else have changed: {names, mine}; null if there is nothing to choose. */
+  conflict = null;
   /** Pictures being uploaded: {file, progress, problem, isDone}. */
   uploads = [];
   /** What the VIN in the form says: {maker, years, check_digit_is_right}; null if nothing is known of it. */
@@ -31,16 +61,20 @@ export class EditListing extends View {
   }
 
   async #read() {
-    this.listing = await api.get(`/api/listings/${this.params.id}`, { signal: this.signal });
+    const { value, tag } = await api.version(`/api/listings/${this.params.id}`, { signal: this.signal });
+    this.listing = value;
+    this.tag = tag;
   }
 
   async #save(values) {
     const body = Object.fromEntries(
-      Object.entries(values).map(([name, value]) => [name, NUMBERS.includes(name) ? Number(value) : value]),
+      Object.entries(values)
+        .filter(([name]) => !name.startsWith(KEEP))
+        .map(([name, value]) => [name, NUMBERS.includes(name) ? Number(value) : value]),
     );
     if (body.vin) body.vin = body.vin.replaceAll(/\s/g, "");
     if (!this.listing) {
-      const made = await api.post("/api/listings", body);
+      const made = await api.make("/api/listings", body);
       if (!this.uploads.length) return navigate(`/listings/${made.id}`, { notice: "Your listing is online." });
       this.listing = made;
       await this.#uploadAll();
@@ -52,7 +86,29 @@ export class EditListing extends View {
     }
     // Fields that were emptied are removed.
     const emptied = Object.fromEntries(FACTS.filter(({ name }) => !(name in body)).map(({ name }) => [name, null]));
-    await api.patch(`/api/listings/${this.listing.id}`, { ...body, ...emptied });
+    const wanted = { ...emptied, ...body };
+    for (const name of this.conflict?.names ?? []) {
+      if (values[KEEP + name] === "theirs") wanted[name] = valueOf(this.listing, name);
+    }
+    return this.#change(wanted);
+  }
+
+  /** Sends what differs. If another version is stored by now, tries again unless both changed the same field. */
+  async #change(wanted) {
+    const changed = Object.entries(wanted).filter(([name, value]) => !isSame(value, valueOf(this.listing, name)));
+    try {
+      if (changed.length) await api.patch(`/api/listings/${this.listing.id}`, Object.fromEntries(changed), this.tag);
+    } catch (error) {
+      if (error.type !== "changed-meanwhile") throw error;
+      const before = this.listing;
+      await this.#read();
+      const names = changed
+        .filter(([name, value]) => ![valueOf(before, name), value].some((known) => isSame(known, valueOf(this.listing, name))))
+        .map(([name]) => name);
+      if (!names.length) return this.#change(Object.fromEntries(changed));
+      this.conflict = { names, mine: Object.fromEntries(changed) };
+      return "";
+    }
     return navigate(`/listings/${this.listing.id}`, { notice: "Saved." });
   }
 
@@ -79,6 +135,7 @@ export class EditListing extends View {
       return text(name, unit ? `${label} (${unit})` : label, isNumber ? { type: "number", inputmode: "numeric" } : {});
     };
     const fields = html`
+      ${this.#conflict()}
       ${text("title", "Title", { required: true, hint: "Year, make and model are a good start." })}
       ${select(this.form, {
         name: "category_id",
@@ -112,6 +169,31 @@ export class EditListing extends View {
       <h1>${this.title}</h1>
       ${formOf(this.form, { label: this.title, action: isNew ? "Put it online" : "Save" }, fields)}
     </section>`;
+  }
+
+  #conflict() {
+    if (!this.conflict) return nothing;
+    return html`<div class="fault" role="alert" tabindex="-1">
+      <p>This was changed elsewhere while you were editing. Choose what to keep, then save again.</p>
+      ${this.conflict.names.map(
+        (name) =>
+          html`<fieldset>
+            <legend>${LABELS[name]}</legend>
+            ${[
+              ["mine", "Yours", this.conflict.mine[name]],
+              ["theirs", "The other", valueOf(this.listing, name)],
+            ].map(
+              ([whose, words, value]) =>
+                html`<p>
+                  <label
+                    ><input type="radio" name=${KEEP + name} value=${whose} ?checked=${whose === "mine"} /> ${words}:
+                    <bdi>${shown(name, value)}</bdi></label
+                  >
+                </p>`,
+            )}
+          </fieldset>`,
+      )}
+    </div>`;
   }
 
   #vin(listing) {

@@ -41,7 +41,7 @@ export class Listing extends View {
   #turn = 0;
 
   replyForm = new Form(this, "reply", "ReplyBody", async (values, element) => {
-    const reply = await api.post(`/api/listings/${this.params.id}/replies`, values);
+    const reply = await api.make(`/api/listings/${this.params.id}/replies`, values);
     this.#addReply(reply);
     element.reset();
     return "Your reply is posted.";
@@ -55,7 +55,7 @@ export class Listing extends View {
       textarea(form, { name: "text", label: "More about it (optional)" }),
     ],
     submit: async (values) => {
-      await api.post(`/api/listings/${this.params.id}/reports`, values);
+      await api.make(`/api/listings/${this.params.id}/reports`, values);
       this.#say("Thank you. The moderators will look at it.");
     },
   });
@@ -89,6 +89,10 @@ export class Listing extends View {
   stop() {
     super.stop();
     this.live.stop();
+  }
+
+  get isPending() {
+    return !this.isRemoved && !this.problem && (!this.listing || this.replies.isPending);
   }
 
   async #read() {

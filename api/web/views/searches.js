@@ -3,14 +3,12 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
 import { since } from "../format.js";
+import { limits } from "../limits.js";
 import { alerts } from "../realtime/my_alerts.js";
 import { Acts } from "../ui/acts.js";
 import { PagedList } from "../ui/list.js";
 import { myTabs } from "../ui/tabs.js";
 import { View } from "../view.js";
-
-/** The server counts up to this number. */
-const MANY = 100;
 
 export class Searches extends View {
   title = "Saved searches";
@@ -41,11 +39,12 @@ export class Searches extends View {
 
   #row(search) {
     const query = new URLSearchParams(search.query);
+    const most = limits.counted_of_a_search;
     return html`<li data-search=${search.id}>
       <div class="row-text">
         <p>
           <a href=${query.size ? `/?${query}` : "/"}>${search.name}</a>
-          ${search.unseen ? html`<span class="badge">${search.unseen >= MANY ? `${MANY}+` : search.unseen} new</span>` : nothing}
+          ${search.unseen ? html`<span class="badge">${search.unseen >= most ? `${most}+` : search.unseen} new</span>` : nothing}
         </p>
         <p class="quiet small-text">Saved <time datetime=${search.created_at}>${since(search.created_at)}</time></p>
       </div>

@@ -143,7 +143,7 @@ async def test_each_search_is_told_of_exactly_what_the_list_finds_by_it(database
         user_id = BUYERS[number % len(BUYERS)]
         query = a_search(chance, may_ask_hidden=user_id == MODERATOR)
         # People have at most fifty: these tests ask more of few people.
-        added = await searches.add(user_id, "Mine", query, filter_of(query))
+        added = await searches.add(user_id, "Mine", query, filter_of(query), await searches.words(filter_of(query)))
         saved[added.id] = user_id, filter_of(query)
     matching, alerts = Matching(database, stored_filter), AlertRepository(database)
     while (await matching.step(7)).changes:

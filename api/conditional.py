@@ -1,0 +1,32 @@
+"""Answers that a client which has them already does not get again: entity tags and 304 (RFC 9110, 8.8.3 and 13.1.2)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+
+from aiohttp import hdrs, web
+
+_TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
+
+
+def tag_of(body: bytes) -> str:
+    return f'"{hashlib.sha256(body).hexdigest()[:24]}"'
+
+
+def is_known(request: web.Request, tag: str) -> bool:
+    """True if If-None-Match names the tag. It is compared weakly: a proxy that compresses makes a strong tag weak."""
+    sent = ",".join(request.headers.getall(hdrs.IF_NONE_MATCH, ()))
+    return sent.strip() == "*" or tag.removeprefix("W/") in _TAG.findall(sent)
+
+
+def answer(
+    request: web.Request, body: bytes, content_type: str, headers: Mapping[str, str], tag: str | None = None
+) -> web.Response:
+    """Returns 304 without the body if the client has it, else 200 with it. `tag` is the body's, if it is known."""
+    tag = tag or tag_of(body)
+    headers = {**headers, hdrs.ETAG: tag}
+    if is_known(request, tag):
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=body, content_type=content_type, charset="utf-8", headers=headers)

@@ -1,0 +1,159 @@
+"""The pages that everybody may see, with their content: the list of cars, and one car.
+
+A browser that opens an address sends no token, so these pages show what visitors may see. The answers of the API from
+which a page is made are in it as well: the page's modules take over without asking again (api/web/first_answers.js).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from aiohttp import web
+from marshmallow import ValidationError
+
+from api.call import Call
+from api.endpoint import Handler
+from api.handlers import listings
+from api.handlers.web import html_page
+from api.pages import asked, facts, structured, words
+from api.pages.rendering import embedded
+from api.pages.site import origin_of_site
+from api.pagination import MAX_LIMIT, page
+from api.problems import Invalid, NotFound
+from api.schemas import answers
+
+_LONGEST_DESCRIPTION = 200
+_HAS_NO_REPLIES = '"reply_count":0,'
+_NO_REPLIES = b'{"data":[],"next_cursor":null}'
+
+
+async def browse(call: Call) -> web.Response:
+    """The list of cars, as the address asks for it."""
+    _begin(call)
+    settings, request = call.services.settings, call.request
+    search, address = asked.asked(request.query), request.rel_url.raw_path_qs
+    categories = await call.services.shown_categories.get(None)
+    assert categories is not None
+    try:
+        found = await listings.found_by(call, search.query())
+    except ValidationError as error:
+        errors = asked.errors_of(error)
+    except Invalid as invalid:
+        errors = {name: " ".join(sentences) for name, sentences in (invalid.errors or {}).items()}
+    else:
+        return html_page(
+            settings,
+            request,
+            "browse.html",
+            lambda: _found(search, address, found, categories),
+            made_of=(address, found, categories),
+        )
+    return html_page(settings, request, "browse.html", _refused(search, address, errors, categories), status=422)
+
+
+async def listing(call: Call) -> web.Response:
+    """One car. Every listing that visitors may not see is answered with the same bytes as one that does not exist."""
+    _begin(call)
+    listing_id = call.path_id()
+    found = await call.services.shown_listings.get(listing_id)
+    if found is None:
+        raise NotFound
+    replies = _NO_REPLIES if _HAS_NO_REPLIES in found else await _replies(call, listing_id)
+    settings, request = call.services.settings, call.request
+    origin = origin_of_site(settings, request)
+    return html_page(settings, request, "listing.html", lambda: _one(found, replies, origin), made_of=(found, replies))
+
+
+WITH_CONTENT: Mapping[str, Handler] = {"/": browse, "/listings/{id}": listing}
+"""The addresses of these pages. All others of the page are the same for everybody."""
+
+
+def _found(search: asked.Asked, address: str, found_json: bytes, categories_json: bytes) -> dict[str, Any]:
+    found, categories = msgspec.json.decode(found_json), msgspec.json.decode(categories_json)["data"]
+    cars, next_cursor = found["data"], found["next_cursor"]
+    values = _list(search, address, categories)
+    if cars and "seller_id" in search.values:
+        seller = words.name_of(cars[0]["seller"])
+        values |= {"seller": seller, "title": values["title"] if "q" in search.values else f"Cars of {seller}"}
+    if "corrected" in found:
+        typed, to = found["corrected"]["from"], found["corrected"]["to"]
+        values["corrected"] = {
+            "typed": typed,
+            "to": to,
+            "to_path": search.changed(q=to).path(),
+            "from_path": search.changed(q=typed, verbatim="true").path(),
+        }
+    key = msgspec.json.encode(search.answers_key)
+    return values | {
+        # A search engine needs each car once, and no list in the middle.
+        "is_listed": search.cursor is None,
+        "listings": cars,
+        "next_path": search.path(cursor=next_cursor) if next_cursor else None,
+        "answers": embedded(b'{%b:%b,"/api/categories":%b}' % (key, found_json, categories_json)),
+    }
+
+
+def _refused(search: asked.Asked, address: str, errors: dict[str, str], categories_json: bytes) -> dict[str, Any]:
+    beside = [f"{name}: {errors[name]}" for name in errors if name not in asked.INPUTS]
+    fault = " ".join(beside) or "Some filters cannot be used. See what is wrong beside them."
+    values = _list(search, address, msgspec.json.decode(categories_json)["data"])
+    return values | {"is_listed": False, "errors": _Errors(errors), "fault": fault}
+
+
+def _list(search: asked.Asked, address: str, categories: list[dict[str, Any]]) -> dict[str, Any]:
+    """Returns what the template of the list needs in any case."""
+    wanted = search.values.get("category_id")
+    heading = next((one["name"] for one in categories if str(one["id"]) == wanted), "Used cars")
+    return {
+        "title": f"Cars: {search.values['q']}" if "q" in search.values else heading,
+        "heading": heading,
+        "seller": None,
+        "path": search.path(),
+        "feed": search.path(base="/feed.atom"),
+        "login": f"/login?{urlencode({'next': address})}",
+        "layout": "wide",
+        "asked": search,
+        "categories": categories,
+        "errors": _Errors(),
+        "fault": "",
+        "corrected": None,
+        "listings": [],
+        "next_path": None,
+    }
+
+
+def _one(listing_json: str, replies_json: bytes, origin: str) -> dict[str, Any]:
+    shown = msgspec.json.decode(listing_json)
+    first = (words.price(shown["price"]), facts.in_a_line(shown), words.excerpt(shown["content"], _LONGEST_DESCRIPTION))
+    answers = b'{"/api/listings/{id}":%b,"/api/listings/{id}/replies":%b}' % (listing_json.encode(), replies_json)
+    return {
+        "title": shown["title"],
+        "description": " · ".join(part for part in first if part),
+        "is_listed": True,
+        "path": f"/listings/{shown['id']}",
+        "listing": shown,
+        "replies": msgspec.json.decode(replies_json)["data"],
+        "car": structured.car(shown, origin),
+        "answers": embedded(answers),
+    }
+
+
+def _begin(call: Call) -> None:
+    # Whatever is in the query changes nothing, or has its error on the page.
+    call.input_checked = True
+    call.services.rate_limits.read(call.request)
+
+
+async def _replies(call: Call, listing_id: int) -> bytes:
+    found = await call.services.replies.of_listing(listing_id, after_id=0, limit=MAX_LIMIT + 1)
+    return msgspec.json.encode(page(found, MAX_LIMIT, answers.reply, lambda reply: reply.id))
+
+
+class _Errors(dict[str, str]):
+    """The errors by field; "" for a field without one."""
+
+    def __missing__(self, name: str) -> str:
+        return ""

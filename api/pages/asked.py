@@ -1,0 +1,141 @@
+"""The search in the address of the list of cars. Pure.
+
+Anybody can write such an address. What the page does not know in it, such as a campaign's parameters, changes nothing;
+what makes no sense is shown with its error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+from urllib.parse import urlencode
+
+from marshmallow import ValidationError
+from multidict import MultiMapping
+
+from api.pages.facts import FACTS
+from api.schemas.derived import load
+from api.schemas.listings import ListingsQuery
+from shared.domain import cars
+from shared.domain.listings import ListingFilter
+
+PAGE_ITEMS = 24
+"""The cars on a page of the list, as api/web/views/browse.js asks for them."""
+SORTS = (
+    ("newest", "Newest first"),
+    ("price", "Price: low to high"),
+    ("-price", "Price: high to low"),
+    ("mileage", "Lowest mileage"),
+    ("-year", "Newest model year"),
+)
+STATUSES = (("", "For sale"), ("sold", "Sold"), ("any", "All"))
+BEST = ("relevance", "Best match")
+NEAREST = ("distance", "Nearest first")
+DISTANCES = (("", "Any distance"), *((f"{number}mi", f"{number} mi") for number in (10, 25, 50, 100, 250)))
+TEXTS = (("make", "Make"), ("model", "Model"))
+NUMBERS = (
+    (("year_min", "Min year"), ("year_max", "Max year")),
+    (("price_min", "Min price"), ("price_max", "Max price")),
+    (("mileage_max", "Max mileage"),),
+    (("power_kw_min", "Min power (kW)"), ("owners_max", "Max owners")),
+)
+_LISTS: tuple[tuple[str, Iterable[object]], ...] = (
+    ("fuel", cars.Fuel),
+    ("transmission", cars.Transmission),
+    ("body", cars.Body),
+    ("drive", cars.Drive),
+    ("colour", cars.Colour),
+    ("doors", range(1, cars.MAX_DOORS + 1)),
+    ("condition", cars.Condition),
+    ("title_status", cars.TitleStatus),
+)
+BOXES = tuple(
+    (name, FACTS[name][0], tuple((str(value), FACTS[name][1](value)) for value in values)) for name, values in _LISTS
+)
+"""The filters of which several values may be chosen: name, label, and the values with their words."""
+_NOT_FOR_VISITORS = frozenset({"hidden", "vin"})
+_PARAMETERS = (*(field.name for field in fields(ListingFilter) if field.name not in _NOT_FOR_VISITORS), "sort")
+INPUTS = frozenset(
+    {"category_id", "near", "within", "status", "sort"}
+    | {name for name, _ in (*TEXTS, *(one for row in NUMBERS for one in row))}
+    | {name for name, _, _ in BOXES}
+)
+"""The parameters that the form of filters asks for. It keeps all others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A search as it was asked: its parameters as text, in one order, without those that say nothing."""
+
+    values: Mapping[str, str]
+    cursor: str | None
+
+    @property
+    def kept(self) -> list[tuple[str, str]]:
+        """The parameters that the form of filters sends along unchanged."""
+        return [(name, value) for name, value in self.values.items() if name not in INPUTS]
+
+    @property
+    def kept_by_search(self) -> list[tuple[str, str]]:
+        """The parameters that the search in the header sends along unchanged."""
+        return [(name, value) for name, value in self.values.items() if name != "q"]
+
+    @property
+    def sorts(self) -> tuple[tuple[str, str], ...]:
+        """The orders that this search can have, the usual one first."""
+        best = (BEST,) if "q" in self.values else ()
+        return *best, *SORTS, *((NEAREST,) if "near" in self.values else ())
+
+    def chosen(self, name: str) -> list[str]:
+        """Returns the values of a list."""
+        return self.values.get(name, "").split(",")
+
+    @property
+    def is_narrowed(self) -> bool:
+        return any(name != "sort" for name in self.values)
+
+    @property
+    def answers_key(self) -> str:
+        """The name of the answer in the page, by which its modules know it (api/web/first_answers.js)."""
+        parameters = {**self.values, **({"cursor": self.cursor} if self.cursor else {})}
+        return "?".join(
+            filter(None, ("/api/listings", "&".join(f"{name}={parameters[name]}" for name in sorted(parameters))))
+        )
+
+    def changed(self, **values: str) -> Asked:
+        """Returns the search from its beginning, with these values changed."""
+        return Asked({**self.values, **values}, None)
+
+    def path(self, *, cursor: str | None = None, base: str = "/") -> str:
+        """Returns the address of the search, from its beginning or from a cursor on."""
+        parameters = {**self.values, **({"cursor": cursor} if cursor else {})}
+        return f"{base}?{urlencode(parameters)}" if parameters else base
+
+    def query(self, limit: int = PAGE_ITEMS) -> ListingsQuery:
+        """Returns the query of the API. Raises ValidationError, whose messages have the errors by parameter."""
+        more: dict[str, Any] = {"limit": str(limit), **({"cursor": self.cursor} if self.cursor else {})}
+        return load(ListingsQuery, {**self.values, **more})
+
+
+NOTHING = Asked({}, None)
+
+
+def asked(parameters: MultiMapping[str]) -> Asked:
+    """Returns the search in the parameters of an address, as api/web/views/browse.js reads it."""
+    given = {name: [one for one in parameters.getall(name, ()) if one.strip()] for name in _PARAMETERS}
+    # Boxes that are ticked are a list, also if one has the name of something else.
+    values = {name: ",".join(texts) for name, texts in given.items() if texts}
+    if "near" not in values:
+        values.pop("within", None)
+    usual = (BEST if "q" in values else SORTS[0])[0]
+    needed = {BEST[0]: "q", NEAREST[0]: "near"}.get(values.get("sort", ""))
+    if values.get("sort") == usual or (needed is not None and needed not in values):
+        del values["sort"]
+    return Asked(values, parameters.get("cursor") or None)
+
+
+def errors_of(error: ValidationError) -> dict[str, str]:
+    """Returns the errors as one sentence or more for each parameter."""
+    messages: Any = error.messages
+    return {str(name): " ".join(map(str, sentences)) for name, sentences in messages.items()}

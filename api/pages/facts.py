@@ -1,0 +1,57 @@
+"""The facts about a car, as api/web/facts.js shows them: each with its label and how its value is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from api.pages import words
+
+Show = Callable[[Any], str]
+
+
+def _choice(**others: str) -> Show:
+    """Returns how values of a closed list are written: "like_new" as "Like new", `others` as they are given."""
+    return lambda value: others.get(value) or str(value).replace("_", " ").capitalize()
+
+
+FACTS: Mapping[str, tuple[str, Show]] = {
+    "make": ("Make", str),
+    "model": ("Model", str),
+    "year": ("Year", str),
+    "mileage": ("Mileage", words.miles),
+    "location": ("Location", str),
+    "fuel": ("Fuel", _choice(lpg="LPG", cng="CNG", plug_in_hybrid="Plug-in hybrid")),
+    "transmission": ("Transmission", _choice(cvt="CVT", semi_automatic="Semi-automatic")),
+    "body": ("Body", _choice(suv="SUV")),
+    "drive": (
+        "Drive",
+        _choice(front="Front wheels", rear="Rear wheels", all="All wheels", four="Four wheels, switchable"),
+    ),
+    "colour": ("Colour", _choice()),
+    "doors": ("Doors", str),
+    "power_kw": ("Power", words.kilowatts),
+    "engine_cc": ("Engine size", words.cubic_centimetres),
+    "owners": ("Owners so far", str),
+    "condition": ("Condition", _choice()),
+    "title_status": (
+        "Papers",
+        _choice(clean="Clean title", lien="Lien: a lender has a claim", missing="Title is missing"),
+    ),
+}
+"""By name of the field. Visitors do not see the VIN."""
+
+
+def facts(listing: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Returns the labels and values of what is known about the car."""
+    known = ((label, show, listing.get(name)) for name, (label, show) in FACTS.items())
+    return [(label, show(value)) for label, show, value in known if value is not None]
+
+
+def in_a_line(listing: Mapping[str, Any]) -> str:
+    """Returns the most important facts in one line."""
+    mileage = listing["mileage"]
+    metres = listing.get("distance_m")
+    away = None if metres is None else words.away(metres)
+    parts = (listing["year"], None if mileage is None else words.miles(mileage), listing["location"], away)
+    return " · ".join(str(part) for part in parts if part)

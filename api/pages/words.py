@@ -1,0 +1,59 @@
+"""Numbers and times as the pages write them: the same words as in api/web/format.js."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+ASK = "Ask for the price"
+LEFT = "Somebody who left"
+
+
+def price(value: int | None) -> str:
+    return ASK if value is None else f"${value:,}"
+
+
+def miles(value: int) -> str:
+    return f"{value:,} mi"
+
+
+def away(metres: int) -> str:
+    # The server does not know in which country the browser is; prices are in dollars.
+    return f"{math.floor(metres / 1609.344 + 0.5):,} mi away"
+
+
+def kilowatts(value: int) -> str:
+    # Half a horsepower counts as one, as JavaScript rounds.
+    return f"{value:,} kW ({math.floor(value * 1.341 + 0.5):,} hp)"
+
+
+def cubic_centimetres(value: int) -> str:
+    return f"{value:,} cc"
+
+
+def price_before(listing: Mapping[str, Any]) -> int | None:
+    """Returns the price before the present one, if that is lower."""
+    history, now = listing["price_history"], listing["price"]
+    before = history[-1]["price"] if history else None
+    return before if now is not None and before is not None and now < before else None
+
+
+def date(time: str) -> str:
+    """Returns the day of an RFC 3339 time, in UTC. The modules replace it by "5 minutes ago" and the like."""
+    moment = datetime.fromisoformat(time)
+    return f"{moment:%b} {moment.day}, {moment.year}"
+
+
+def name_of(person: dict[str, str]) -> str:
+    """Returns the name to show. Deleted accounts have an empty name."""
+    return person["name"] or LEFT
+
+
+def excerpt(text: str, longest: int) -> str:
+    """Returns the text in one line, cut after a word if it is longer."""
+    line = " ".join(text.split())
+    if len(line) <= longest:
+        return line
+    return line[:longest].rsplit(" ", 1)[0] + "…"

@@ -1,0 +1,58 @@
+"""The headers ETag and If-Match (RFC 9110, 13.1.1): two changes of the same thing do not undo each other.
+
+The ETag of an answer is a hash of its bytes. So it differs wherever answers differ, also between people who see
+different fields, and tells nobody more than the answer does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from hashlib import blake2b
+
+from aiohttp import hdrs, web
+
+from api.answers import encoded
+from api.call import Call
+from api.problems import BadRequest, ChangedMeanwhile
+from api.services import Services
+from shared.repositories.locks import lock
+
+_TAG_BYTES = 12
+
+
+def tag_of(data: bytes) -> str:
+    """Returns the strong entity tag of an answer with these bytes, in quotes."""
+    return f'"{blake2b(data, digest_size=_TAG_BYTES).hexdigest()}"'
+
+
+def tag(response: web.StreamResponse) -> None:
+    """Add the header to an answer in JSON."""
+    if isinstance(response, web.Response) and isinstance(response.body, bytes):
+        response.headers[hdrs.ETAG] = tag_of(response.body)
+
+
+@asynccontextmanager
+async def as_seen(
+    call: Call, table: str, row_id: int, read: Callable[[Services], Awaitable[object]]
+) -> AsyncIterator[Services]:
+    """Services for a change of this row. With If-Match, the change takes effect only on the version that it names.
+
+    `read` returns the answer that the caller would get now. Raises ChangedMeanwhile, with the current ETag, or
+    BadRequest. The block uses no other connection to the database.
+    """
+    given = call.request.headers.getall(hdrs.IF_MATCH, None)
+    if given is None:
+        yield call.services
+        return
+    named = call.request.if_match
+    if not named or len(given) > 1:
+        raise BadRequest('If-Match: send * or entity tags, such as "8e03978e40d5".')
+    async with call.services.database.transaction() as transaction:
+        await lock(transaction, table, row_id, by=call.user.user_id)
+        within = call.services.within(transaction)
+        now = tag_of(encoded(await read(within)))
+        # Strong comparison: a weak tag names no version for certain.
+        if not any(one.value == "*" or (not one.is_weak and f'"{one.value}"' == now) for one in named):
+            raise ChangedMeanwhile(headers={hdrs.ETAG: now})
+        yield within

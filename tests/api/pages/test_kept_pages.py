@@ -1,0 +1,35 @@
+"""The pages that are kept: never stale, and bounded in bytes."""
+
+from __future__ import annotations
+
+from api.pages.kept import LONGEST, MOST_BYTES, KeptPages
+
+
+def test_a_page_is_rendered_once_for_what_it_is_made_of() -> None:
+    pages, rendered = KeptPages(), []
+
+    def render(text: str) -> bytes:
+        rendered.append(text)
+        return text.encode()
+
+    first = pages.get(("a", b"1"), lambda: render("one"))
+    assert pages.get(("a", b"1"), lambda: render("never")) is first
+    second = pages.get(("a", b"2"), lambda: render("two"))
+    assert (first.body, second.body, rendered) == (b"one", b"two", ["one", "two"])
+    assert first.tag != second.tag
+
+
+def test_the_pages_together_have_a_bounded_number_of_bytes() -> None:
+    pages = KeptPages()
+    for number in range(2 * MOST_BYTES // LONGEST):
+        pages.get(number, lambda: b"x" * LONGEST)
+        pages.get("first", lambda: b"first")
+    assert pages.size <= MOST_BYTES
+    assert pages.get("first", lambda: b"anew").body == b"first", "the page that is opened most stays"
+    assert pages.get(1, lambda: b"anew").body == b"anew", "the others go in order"
+
+
+def test_a_very_long_page_is_not_kept() -> None:
+    pages = KeptPages()
+    pages.get("long", lambda: b"x" * (LONGEST + 1))
+    assert pages.size == 0

@@ -1,0 +1,333 @@
+"""The pages as the server renders them: what search engines, link previews and browsers without JavaScript see."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from yarl import URL
+
+from api.handlers.pages import WITH_CONTENT
+from api.handlers.web import FOLDER, PAGES
+from api.pages.facts import FACTS
+from shared.domain.users import Role
+from shared.repositories.vocabulary import rebuild_vocabulary
+from tests.api.conftest import Api, MakeApi, Person
+from tests.api.pages.reader import Seen, look
+from tests.api.rows import Rows
+from tests.api.test_pictures import upload
+
+SITE = "https://cars.example.com"
+
+
+@pytest.fixture
+async def ann(api: Api) -> Person:
+    return await api.register("Ann")
+
+
+@pytest.fixture
+async def category(api: Api) -> int:
+    moderator = await api.register("Mod", Role.MODERATOR)
+    body = {"name": "Sedans", "visibility": "public"}
+    return int((await api.call("POST", "/api/categories", 201, who=moderator, json=body))["id"])
+
+
+async def a_listing(api: Api, seller: Person, category: int, title: str = "A blue Golf", **more: Any) -> int:
+    body = {"title": title, "content": f"All about {title}.", "category_id": category} | more
+    return int((await api.call("POST", "/api/listings", 201, who=seller, json=body))["id"])
+
+
+def titles(seen: Seen) -> list[str]:
+    return [link.text() for link in seen.all(".card h2 a")]
+
+
+async def test_the_front_page_shows_the_newest_cars_without_javascript(api: Api, ann: Person, category: int) -> None:
+    for number in range(3):
+        await a_listing(api, ann, category, f"Car {number}", price=12_500, year=2015, mileage=80_000, location="Boston")
+    seen = await look(api, "/")
+    assert titles(seen) == ["Car 2", "Car 1", "Car 0"]
+    first = seen.all(".card")[0]
+    assert " ".join(first.text().split()).startswith("Car 2 $12,500 2015 · 80,000 mi · Boston")
+    assert seen.words("title") == "Used cars · Daveslist"
+    assert seen.words("h1") == "Used cars"
+    assert seen.all(".card h2 a")[0].attributes["href"] == "/listings/3"
+
+
+async def test_a_form_without_javascript_filters_and_sorts(api: Api, ann: Person, category: int) -> None:
+    await a_listing(api, ann, category, "Cheap", make="Audi", price=900)
+    await a_listing(api, ann, category, "Dear", make="Audi", price=90_000)
+    await a_listing(api, ann, category, "Other", make="Volvo", price=500)
+    seen = await look(api, "/")
+    filters = seen.one("form#filters")
+    assert (filters.attributes["action"], filters.attributes["method"]) == ("/", "get")
+    names = {field.attributes["name"] for field in seen.all("#filters [name], [form=filters][name]")}
+    assert {"category_id", "make", "model", "year_min", "price_max", "mileage_max", "status", "sort"} <= names
+    assert "Sedans" in filters.text()
+    # As browsers send a form: empty fields too.
+    seen = await look(api, f"/?category_id={category}&make=audi&model=&year_min=&price_max=&status=&sort=price")
+    assert titles(seen) == ["Cheap", "Dear"]
+    assert seen.attribute("#filters [name=make]", "value") == "audi"
+    assert seen.words("#filters [name=category_id] [selected]") == "Sedans"
+    assert seen.words("[name=sort] [selected]") == "Price: low to high"
+    # The search in the header keeps the filters, and the filters keep the search.
+    assert seen.attribute(".search [type=hidden][name=make]", "value") == "audi"
+    seen = await look(api, "/?q=cheap")
+    assert titles(seen) == ["Cheap"]
+    assert seen.attribute("#filters [type=hidden][name=q]", "value") == "cheap"
+    assert seen.attribute(".search [name=q]", "value") == "cheap"
+    assert seen.words("title") == "Cars: cheap · Daveslist"
+
+
+async def test_a_link_leads_to_the_next_page_until_the_last(api: Api, rows: Rows, ann: Person, category: int) -> None:
+    for number in range(50):
+        await rows.listing(ann.id, category, title=f"Car {number}", make="Fiat")
+    await rows.listing(ann.id, category, title="Another")
+    for start in ("/?make=fiat&sort=newest", f"/?seller_id={ann.id}"):
+        found: list[str] = []
+        address: str | None = start
+        while address is not None:
+            seen = await look(api, address)
+            found += titles(seen)
+            links = seen.all(".more a")
+            address = links[0].attributes["href"] if links else None
+        assert [title for title in found if title != "Another"] == [f"Car {number}" for number in reversed(range(50))]
+
+
+async def test_the_page_of_a_car_has_everything_about_it(api: Api, ann: Person, category: int) -> None:
+    listing = await a_listing(
+        api, ann, category, make="VW", model="Golf", year=2015, mileage=80_000, price=12_500, location="Boston, MA"
+    )
+    await api.call("POST", f"/api/listings/{listing}/replies", 201, who=ann, json={"text": "It has new tyres."})
+    seen = await look(api, f"/listings/{listing}")
+    assert seen.words("title") == "A blue Golf · Daveslist"
+    assert seen.words("h1") == "A blue Golf"
+    assert seen.words(".price") == "$12,500"
+    facts = {one.css_first("dt").text(): one.css_first("dd").text() for one in seen.all(".facts div")}  # type: ignore[union-attr]
+    assert facts == {"Make": "VW", "Model": "Golf", "Year": "2015", "Mileage": "80,000 mi", "Location": "Boston, MA"}
+    assert "All about A blue Golf." in seen.words("article")
+    assert seen.words(".reply bdi") == "Ann"
+    assert "It has new tyres." in seen.words(".reply")
+    assert seen.attribute(".seller a", "href") == f"/?seller_id={ann.id}"
+    assert "Sedans" in seen.words(".listing-head")
+
+
+def test_the_facts_are_those_of_the_pages_modules() -> None:
+    shown = re.findall(r'name: "(\w+)",\s+label: "([^"]+)"', (FOLDER / "facts.js").read_text(encoding="utf-8"))
+    assert len(shown) > 5
+    assert {name: label for name, (label, _) in FACTS.items()} == {
+        name: label for name, label in shown if name not in ("price", "vin")
+    }
+
+
+async def test_the_facts_are_written_as_the_modules_write_them(api: Api, ann: Person, category: int) -> None:
+    about: dict[str, Any] = {
+        "fuel": "lpg",
+        "drive": "four",
+        "condition": "like_new",
+        "power_kw": 100,
+        "engine_cc": 1968,
+        "doors": 5,
+    }
+    seen = await look(api, f"/listings/{await a_listing(api, ann, category, **about)}")
+    assert [value.text() for value in seen.all(".facts dd")] == [
+        *("LPG", "Four wheels, switchable", "5", "100 kW (134 hp)", "1,968 cc", "Like new")
+    ]
+
+
+async def test_a_vin_is_for_people_who_are_logged_in(api: Api, ann: Person, category: int) -> None:
+    vin = "1HGCM82633A004352"
+    listing = await a_listing(api, ann, category, vin=vin)
+    seen = await look(api, f"/listings/{listing}")
+    assert vin not in seen.text
+    assert "Log in to see it" in seen.words(".facts")
+
+
+async def test_a_price_that_dropped_is_shown_with_the_one_before(api: Api, ann: Person, category: int) -> None:
+    listing = await a_listing(api, ann, category, price=9000)
+    await api.call("PATCH", f"/api/listings/{listing}", 200, who=ann, json={"price": 8500})
+    seen = await look(api, f"/listings/{listing}")
+    assert seen.words(".price") == "$8,500, was $9,000"
+    assert seen.words(".past-prices li").startswith("$9,000, until ")
+    assert (await look(api, "/")).words(".price") == "$8,500, was $9,000"
+
+
+async def test_several_boxes_may_be_ticked(api: Api, ann: Person, category: int) -> None:
+    await a_listing(api, ann, category, "Diesel", fuel="diesel", make="VW")
+    await a_listing(api, ann, category, "Petrol", fuel="gasoline", make="VW")
+    await a_listing(api, ann, category, "Electric", fuel="electric", make="VW")
+    seen = await look(api, "/?fuel=diesel&fuel=electric&make=VW&engine_cc_min=")
+    assert titles(seen) == ["Electric", "Diesel"]
+    ticked = [box.attributes["value"] for box in seen.all("#filters [type=checkbox][checked]")]
+    assert ticked == ["diesel", "electric"]
+    assert seen.attribute('link[rel="canonical"]', "href").endswith("/?make=VW&fuel=diesel%2Celectric")
+
+
+async def test_filters_without_an_input_of_their_own_are_kept(api: Api) -> None:
+    seen = await look(api, "/?engine_cc_max=2000&make=VW")
+    assert seen.attribute("#filters [type=hidden][name=engine_cc_max]", "value") == "2000"
+
+
+async def test_a_corrected_search_says_so_and_leads_to_what_was_typed(
+    api: Api, rows: Rows, ann: Person, category: int
+) -> None:
+    for seller in (ann, await api.register("Bob"), await api.register("Cid")):
+        await a_listing(api, seller, category, "Toyota Camry", make="Toyota", model="Camry")
+    async with rows.database.transaction() as transaction:
+        await rebuild_vocabulary(transaction)
+    seen = await look(api, "/?q=toyta&sort=price")
+    assert len(titles(seen)) == 3
+    assert seen.words(".corrected") == "Showing results for toyota. Search instead for toyta."
+    hrefs = [link.attributes["href"] for link in seen.all(".corrected a")]
+    assert hrefs == ["/?q=toyota&sort=price", "/?q=toyta&sort=price&verbatim=true"]
+    assert titles(await look(api, hrefs[1] or "")) == []
+
+
+async def test_a_sold_car_is_shown_and_says_so(api: Api, ann: Person, category: int) -> None:
+    listing = await a_listing(api, ann, category)
+    await api.call("PATCH", f"/api/listings/{listing}", 200, who=ann, json={"status": "sold"})
+    seen = await look(api, f"/listings/{listing}")
+    assert seen.words(".flags") == "Sold"
+    assert seen.data('script[type="application/ld+json"]')["offers"]["availability"] == "https://schema.org/SoldOut"
+    assert titles(await look(api, "/")) == []
+    assert titles(await look(api, "/?status=sold")) == ["A blue Golf"]
+
+
+async def test_a_shared_link_has_a_card_with_the_first_picture(make_api: MakeApi) -> None:
+    api = await make_api(site_url=SITE + "/")
+    ann, moderator = await api.register("Ann"), await api.register("Mod", Role.MODERATOR)
+    body = {"name": "Sedans", "visibility": "public"}
+    category = (await api.call("POST", "/api/categories", 201, who=moderator, json=body))["id"]
+    about: dict[str, Any] = {"price": 12_500, "make": "VW", "year": 2015, "mileage": 9, "content": 'Nice\n"car" & <b>'}
+    listing = await a_listing(api, ann, category, **about)
+    pictures = [await upload(api, listing, ann) for _ in range(2)]
+    seen = await look(api, f"/listings/{listing}", Host="evil.example")
+    address = f"{SITE}/listings/{listing}"
+    assert seen.attribute('link[rel="canonical"]', "href") == address
+    assert seen.meta("og:url") == address
+    assert seen.meta("og:title") == "A blue Golf"
+    assert seen.meta("og:type") == "product"
+    assert seen.meta("og:image") == SITE + pictures[0]["url"]
+    assert seen.meta("og:image:width") == str(pictures[0]["width"])
+    assert seen.meta("twitter:card") == "summary_large_image"
+    assert seen.meta("description") == seen.meta("og:description") == '$12,500 · 2015 · 9 mi · Nice "car" & <b>'
+    images = [one.attributes["src"] for one in seen.all(".gallery img")]
+    assert images == [pictures[0]["url"], *(one["thumbnail_url"] for one in pictures)]
+    car = seen.data('script[type="application/ld+json"]')
+    assert car["@type"] == "Car"
+    assert car["image"] == [SITE + one["url"] for one in pictures]
+    assert car["brand"] == {"@type": "Brand", "name": "VW"}
+    assert car["mileageFromOdometer"] == {"@type": "QuantitativeValue", "value": 9, "unitCode": "SMI"}
+    assert car["offers"]["price"] == 12_500
+    assert car["description"] == 'Nice\n"car" & <b>'
+    assert "evil.example" not in seen.one("head").html.split('name="socket"')[0]  # type: ignore[union-attr]
+
+
+async def test_without_the_setting_the_links_name_the_host_of_the_request(api: Api, ann: Person, category: int) -> None:
+    listing = await a_listing(api, ann, category)
+    seen = await look(api, f"/listings/{listing}", Host="cars.example:4001")
+    assert seen.attribute('link[rel="canonical"]', "href") == f"http://cars.example:4001/listings/{listing}"
+
+
+@pytest.mark.parametrize("host", ['a"><script>', "a b", "a/b", "a,b", "evil.example"])
+async def test_a_host_that_is_malformed_or_foreign_is_in_no_link(make_api: MakeApi, host: str) -> None:
+    api = await make_api(allowed_origins=("https://cars.example.com",))
+    seen = await look(api, "/", Host=host)
+    assert seen.all('link[rel="canonical"]') == []
+    assert seen.all('meta[property="og:url"]') == []
+    assert "<script>" not in seen.text
+
+
+async def test_a_trusted_proxy_says_which_address_the_visitor_used(make_api: MakeApi) -> None:
+    api = await make_api(trusted_proxies=(ip_network("127.0.0.0/8"),))
+    named: dict[str, Any] = {"X-Forwarded-Host": "cars.example.com", "X-Forwarded-Proto": "https"}
+    seen = await look(api, "/", Host="api-1:4001", **named)
+    assert seen.attribute('link[rel="canonical"]', "href") == "https://cars.example.com/"
+    seen = await look(await make_api(), "/", Host="api-1:4001", **named)
+    assert seen.attribute('link[rel="canonical"]', "href") == "http://api-1:4001/"
+
+
+async def test_the_canonical_address_of_a_search_has_its_filters_in_one_order(api: Api) -> None:
+    for query in ("price_max=900&make=VW", "make=VW&price_max=900&model=&utm_source=x&sort=newest&within=25mi"):
+        seen = await look(api, f"/?{query}")
+        assert URL(seen.attribute('link[rel="canonical"]', "href")).raw_path_qs == "/?make=VW&price_max=900"
+
+
+async def test_a_sellers_page_names_the_seller(api: Api, ann: Person, category: int) -> None:
+    bob = await api.register("Bob")
+    await a_listing(api, ann, category, "Of Ann")
+    await a_listing(api, bob, category, "Of Bob")
+    seen = await look(api, f"/?seller_id={ann.id}")
+    assert titles(seen) == ["Of Ann"]
+    assert seen.words("title") == "Cars of Ann · Daveslist"
+    assert seen.words("h1 bdi") == "Ann"
+
+
+async def test_the_modules_get_the_answers_that_were_rendered(api: Api, ann: Person, category: int) -> None:
+    listing = await a_listing(api, ann, category, content="</script><!-- <b>")
+    await api.call("POST", f"/api/listings/{listing}/replies", 201, who=ann, json={"text": "Hi"})
+    answers = (await look(api, f"/listings/{listing}")).data("script#answers")
+    assert answers == {
+        "/api/listings/{id}": await api.call("GET", f"/api/listings/{listing}", 200),
+        "/api/listings/{id}/replies": await api.call("GET", f"/api/listings/{listing}/replies", 200),
+    }
+    answers = (await look(api, "/?make=&sort=price")).data("script#answers")
+    assert answers == {
+        "/api/listings?sort=price": await api.call("GET", "/api/listings?sort=price", 200),
+        "/api/categories": await api.call("GET", "/api/categories", 200),
+    }
+
+
+async def test_a_search_that_makes_no_sense_shows_its_errors_beside_the_fields(api: Api) -> None:
+    seen = await look(api, "/?year_min=abc&price_max=-1&make=Audi", 422)
+    assert seen.words("#filters-year_min-error")
+    assert seen.words("#filters-price_max-error")
+    assert seen.attribute("#filters-year_min", "value") == "abc"
+    assert seen.attribute("#filters-make", "value") == "Audi"
+    assert seen.all(".card") == []
+    assert seen.all("script#answers") == []
+    seen = await look(api, "/?cursor=nonsense", 422)
+    assert "Not a cursor" in seen.words(".results")
+
+
+async def test_the_pages_of_cars_are_the_same_for_everybody(api: Api, rows: Rows, ann: Person) -> None:
+    """The address bar sends no token. A token that is sent nevertheless opens nothing, so a cache may keep the page."""
+    listing = await rows.listing(ann.id, visibility="private")
+    response = await api.client.get(f"/listings/{listing}", headers=ann.headers)
+    assert response.status == 404
+
+
+async def test_an_unchanged_page_is_not_sent_again(api: Api, ann: Person, category: int) -> None:
+    listing = await a_listing(api, ann, category)
+    for address in ("/", "/?make=vw", f"/listings/{listing}", "/login"):
+        seen = await look(api, address)
+        assert seen.response.headers["Cache-Control"] == "no-cache"
+        tag = seen.response.headers["ETag"]
+        for sent in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+            again = await api.client.get(address, headers={"If-None-Match": sent})
+            assert (again.status, await again.read()) == (304, b"")
+            assert again.headers["ETag"] == tag
+        again = await api.client.get(address, headers={"If-None-Match": '"other"'})
+        assert again.status == 200
+    await api.call("PATCH", f"/api/listings/{listing}", 200, who=ann, json={"make": "VW"})
+    for address in ("/", "/?make=vw", f"/listings/{listing}"):
+        assert (await api.client.get(address, headers={"If-None-Match": tag})).status == 200
+
+
+async def test_pages_for_people_who_are_logged_in_are_not_for_search_engines(api: Api) -> None:
+    for path in PAGES:
+        if path in WITH_CONTENT:
+            continue
+        seen = await look(api, path.replace("{id}", "12").replace("{user_id}", "7"))
+        assert seen.meta("robots") == "noindex"
+        assert "JavaScript" in seen.words("noscript")
+
+
+async def test_reads_of_pages_are_counted(make_api: MakeApi) -> None:
+    api = await make_api(reads_per_minute=3)
+    for _ in range(3):
+        await look(api, "/")
+    seen = await look(api, "/", 429)
+    assert seen.words("h1") == "Too many requests"
+    assert int(seen.response.headers["Retry-After"]) > 0

@@ -1,0 +1,183 @@
+"""A page before its modules have come, without them, and when they take over."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.async_api import Browser, Page, Request, Route, expect
+
+from shared.domain.users import Role
+from tests.end_to_end.browser.conftest import Open, Site
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+SHIFTS = """
+    window.shifts = [];
+    new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) window.shifts.push(entry.value);
+    }).observe({ type: "layout-shift", buffered: true });
+    window.blanks = 0;
+    document.addEventListener("DOMContentLoaded", () => {
+        const look = () => {
+            if (!document.querySelector("#app h1")) window.blanks += 1;
+            requestAnimationFrame(look);
+        };
+        look();
+    });
+"""
+
+
+async def a_seller_with_cars(site: Site, count: int = 30) -> tuple[int, int, list[int]]:
+    """Returns a seller, a category, and their cars, the newest last."""
+    ann, mod = await site.person("Ann"), await site.person("Mod", Role.MODERATOR)
+    category = await site.category("Sedans", mod)
+    cars = [await site.listing(ann, category, f"Car {number:02}", price=1000 + number) for number in range(count)]
+    await site.rest.call("POST", f"/api/listings/{cars[-1]}/replies", 201, who=ann, body={"text": "Nice tyres."})
+    return ann.id, category, cars
+
+
+def api_paths(requests: list[Request]) -> list[str]:
+    return [urlsplit(request.url).path for request in requests if urlsplit(request.url).path.startswith("/api/")]
+
+
+def noted(page: Page) -> list[Request]:
+    """The requests of the page from now on."""
+    requests: list[Request] = []
+
+    def note(request: Request) -> None:
+        requests.append(request)
+
+    page.on("request", note)
+    return requests
+
+
+async def taken_over(page: Page) -> None:
+    await expect(page.locator("#announcer")).to_have_count(1)
+
+
+async def test_without_javascript_one_browses_filters_pages_and_looks_at_a_car(site: Site, chromium: Browser) -> None:
+    seller, category, cars = await a_seller_with_cars(site)
+    context = await chromium.new_context(base_url=site.apis[0].url, java_script_enabled=False)
+    try:
+        page = await context.new_page()
+        await page.goto(f"/?category_id={category}")
+        await expect(page.locator(".card h2 a")).to_have_count(24)
+        await expect(page.locator(".card h2 a").first).to_have_text("Car 29")
+        await page.get_by_role("link", name="Show more").click()
+        await expect(page.locator(".card h2 a")).to_have_text([f"Car {number:02}" for number in range(5, -1, -1)])
+        await page.goto(f"/?category_id={category}")
+        await page.get_by_label("Max price").fill("1002")
+        await page.get_by_role("button", name="Apply").click()
+        await expect(page.locator(".card h2 a")).to_have_text(["Car 02", "Car 01", "Car 00"])
+        await page.locator("select[name=sort]").select_option("price")
+        await page.get_by_role("button", name="Sort").click()
+        await expect(page.locator(".card h2 a")).to_have_text(["Car 00", "Car 01", "Car 02"])
+        await page.get_by_role("link", name="Car 00").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Car 00")
+        await expect(page.locator(".user-text").first).to_have_text("All about Car 00.")
+        await page.get_by_role("link", name="Ann").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Cars of Ann")
+        assert urlsplit(page.url).query == f"seller_id={seller}"
+        await page.get_by_role("searchbox").fill(f"Car {cars[0]}9999")
+        await page.get_by_role("searchbox").press("Enter")
+        await expect(page.locator(".empty, .card").first).to_be_visible()
+        await page.goto("/listings/999999999")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("This listing is not available")
+        await page.get_by_role("link", name="See all cars").click()
+        await expect(page.locator(".card").first).to_be_visible()
+    finally:
+        await context.close()
+
+
+async def test_the_modules_take_over_without_asking_again_and_without_a_flash(site: Site, open_page: Open) -> None:
+    seller, category, cars = await a_seller_with_cars(site)
+    for path, heading in (
+        (f"/?category_id={category}", "Sedans"),
+        (f"/?seller_id={seller}&sort=price", "Cars of Ann"),
+        (f"/listings/{cars[-1]}", "Car 29"),
+        ("/listings/999999999", "This listing is not available"),
+    ):
+        page = await open_page("/login")
+        requests = noted(page)
+        await page.add_init_script(SHIFTS)
+        await page.goto(path)
+        await taken_over(page)
+        await expect(page.get_by_role("heading", level=1)).to_contain_text(heading)
+        await page.wait_for_load_state("networkidle")
+        # The counts beside the filters are not in the server's page.
+        others = ("/api/pictures", "/api/listings/facets")
+        asked = [one for one in api_paths(requests) if not one.startswith(others)]
+        assert asked == [], f"{path} asked {asked}"
+        assert await page.evaluate("window.blanks") == 0, path
+        assert sum(await page.evaluate("window.shifts")) < 0.01, path
+
+
+async def test_what_was_typed_before_the_modules_came_stays(site: Site, open_page: Open) -> None:
+    await a_seller_with_cars(site, 1)
+    page = await open_page("/login")
+    release = await held(page, "**/api/web/main.js")
+    await page.goto("/", wait_until="commit")
+    await page.get_by_role("searchbox").fill("golf gti")
+    await page.get_by_label("Status").select_option("any")
+    await page.get_by_label("Max mileage").fill("90000")
+    await release()
+    await taken_over(page)
+    await expect(page.get_by_label("Max mileage")).to_have_value("90000")
+    await expect(page.get_by_label("Max mileage")).to_be_focused()
+    await expect(page.locator("[name=q]")).to_have_value("golf gti")
+    await expect(page.get_by_label("Status")).to_have_value("any")
+    await page.keyboard.press("Enter")
+    await expect(page).to_have_url(re.compile(r"/\?mileage_max=90000&status=any$"))
+
+
+async def test_the_content_stays_while_the_modules_load_for_somebody_who_is_logged_in(
+    site: Site, open_page: Open
+) -> None:
+    ann, mod = await site.person("Ann"), await site.person("Mod", Role.MODERATOR)
+    category = await site.category("Sedans", mod)
+    private = await site.listing(ann, category, "For members", visibility="private")
+    public = await site.listing(ann, category, "For everybody")
+    page = await open_page(f"/?category_id={category}", ann)
+    await expect(page.locator(".card h2 a")).to_have_text(["For everybody", "For members"])
+    await page.goto(f"/listings/{private}")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("For members")
+    release = await held(page, f"**/api/listings/{public}")
+    await page.goto(f"/listings/{public}")
+    # The server's content stays until the answer for this person is there.
+    await expect(page.get_by_role("heading", level=1)).to_have_text("For everybody")
+    assert await page.locator("#announcer").count() == 0
+    await release()
+    await taken_over(page)
+    await expect(page.get_by_text("This is your listing.")).to_be_visible()
+
+
+async def test_going_back_shows_the_cars_as_they_are_now(site: Site, open_page: Open) -> None:
+    ann, mod = await site.person("Ann"), await site.person("Mod", Role.MODERATOR)
+    category = await site.category("Sedans", mod)
+    listing = await site.listing(ann, category, "Before")
+    page = await open_page(f"/listings/{listing}")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Before")
+    await page.goto("/api/docs")
+    await site.rest.call("PATCH", f"/api/listings/{listing}", 200, who=ann, body={"title": "After"})
+    await page.go_back()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("After")
+
+
+async def held(page: Page, pattern: str) -> Callable[[], Awaitable[None]]:
+    """Hold every request for the pattern until the returned function is called."""
+    let_go = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await let_go.wait()
+        await route.continue_()
+
+    await page.route(pattern, hold)
+
+    async def release() -> None:
+        let_go.set()
+
+    return release
