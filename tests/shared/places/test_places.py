@@ -80,6 +80,7 @@ def test_any_text_gets_an_answer(text: str) -> None:
 
 @example("0:_0")
 @given(st.text())
+@example("0:_0")
 def test_a_plain_name_stays_the_same_when_it_is_made_plain_again(text: str) -> None:
     assert plain(plain(text)) == plain(text)
 
