@@ -11,12 +11,13 @@ import pytest
 import shared.domain
 from api.pictures import errors
 from api.problems import EmailTaken, ListingIsFull, NotFound, Problem, problem_of
-from shared.domain import messages, users
+from shared.domain import messages, repeats, users
 from shared.domain.pictures import MAX_PICTURES
 from shared.domain.text import in_words
 
-# The handler of messages names the wrong fields of an InvalidMessage itself. The other two are only base classes.
-ELSEWHERE = {messages.InvalidMessage, messages.MessageRefused, errors.PictureRefused}
+# The handler of messages names the wrong fields of an InvalidMessage itself. A repeat is answered as it was before. The
+# other two are only base classes.
+ELSEWHERE = {messages.InvalidMessage, repeats.Repeated, messages.MessageRefused, errors.PictureRefused}
 
 
 def failures() -> list[type[Exception]]:

@@ -35,7 +35,7 @@ Network = IPv4Network | IPv6Network
 
 def environment_of_an_operator(environ: Mapping[str, str], project: str) -> dict[str, str]:
     """This environment without the variables that compose.yaml reads, so that only the walk's own settings count."""
-    read = ("ALLOWED_ORIGINS", "TRUSTED_PROXIES", "LOG_LEVEL", "PICTURES_URL")
+    read = ("ALLOWED_ORIGINS", "TRUSTED_PROXIES", "LOG_LEVEL", "PICTURES_URL", "SITE_URL")
     kept = {
         name: value
         for name, value in environ.items()
