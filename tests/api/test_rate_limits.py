@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from tests.api.attempts import ANY_PROXY, log_in, refused, registration
@@ -55,8 +56,9 @@ async def test_writes_of_one_account_are_limited_apart_from_reads(make_api: Make
 
 
 async def test_reads_from_one_address_are_limited_over_all_accounts_and_routes(make_api: MakeApi) -> None:
-    api = await make_api(reads_per_minute=4, trusted_proxies=ANY_PROXY)
+    api = await make_api(reads_per_minute=5, trusted_proxies=ANY_PROXY)
     someone = await api.register()
+    [module] = re.findall(r'src="(/web/[^"]+/main\.js)"', await (await api.client.get("/")).text())
     await api.call("GET", "/api/me", 200, who=someone)
     await api.call("GET", "/api/listings", 200)
     await api.call("HEAD", "/api/categories", 200)
@@ -64,9 +66,12 @@ async def test_reads_from_one_address_are_limited_over_all_accounts_and_routes(m
     for path in ("/api/me", "/api/listings", "/api/listings/1", "/api/users/1", "/api/conversations"):
         await refused(api, "GET", path, headers=someone.headers)
     await api.call("GET", "/api/listings", 200, headers={"X-Forwarded-For": "203.0.113.1"})
-    # Load balancers and Prometheus are not limited, nor is the page.
-    for path in ("/health/live", "/metrics", "/"):
-        assert (await api.client.get(path)).status == 200
+    # A page with content reads as well, and is refused as a page.
+    page = await api.client.get("/", headers={"Accept": "text/html"})
+    assert (page.status, page.content_type) == (429, "text/html")
+    # Load balancers and Prometheus are not limited, nor are the files of the page.
+    for path in ("/health/live", "/metrics", module):
+        assert (await api.client.get(path)).status == 200, path
 
 
 async def test_searches_are_limited_more_tightly_than_other_reads(make_api: MakeApi) -> None:
