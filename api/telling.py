@@ -49,6 +49,8 @@ class Telling(Collector):
         self._matching = Matching(self._database, filter_of)
         self._alerts = AlertRepository(self._database)
         self._task: asyncio.Task[None] | None = None
+        self._unsure_since: float | None = None
+        """Loop time at which the first step began that failed since the last that did not."""
         self.looked = asyncio.Event()
         """Set after the first look for changes, also if it failed."""
         self._waiting = 0
@@ -67,7 +69,24 @@ class Telling(Collector):
         await self._database.close()
 
     async def step(self) -> int:
-        """Tell of some changes. Returns their number. Raises DatabaseUnavailable."""
+        """Tell of some changes. Returns their number. Raises DatabaseUnavailable.
+
+        After a failure nobody knows what was stored and not published. So the next step that succeeds makes the
+        gateways read it.
+        """
+        began = asyncio.get_running_loop().time()
+        try:
+            changes = await self._step()
+        except Exception:
+            if self._unsure_since is None:
+                self._unsure_since = began
+            raise
+        if self._unsure_since is not None:
+            self._realtime.messages_lost(asyncio.get_running_loop().time() - self._unsure_since)
+            self._unsure_since = None
+        return changes
+
+    async def _step(self) -> int:
         most = self._settings.max_told_changes
         step = await self._matching.step(most)
         for first in range(0, len(step.alert_ids), PUBLISHED_AT_ONCE):

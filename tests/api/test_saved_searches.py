@@ -9,6 +9,8 @@ import pytest
 
 from shared.domain.alerts import MAX_SEARCHES
 from shared.domain.users import Role
+from shared.events import control
+from shared.postgres import DatabaseUnavailable
 from shared.pubsub.memory import MemoryHub
 from shared.settings import Settings
 from tests.api.conftest import Api, MakeApi, Person
@@ -477,3 +479,27 @@ def fields(errors: Any, prefix: str = "") -> set[str]:
 @pytest.mark.parametrize("up_to", [0, -1, "x", None, 2**63, [1]])
 async def test_a_wrong_id_of_the_last_seen_alert_is_422(told: Told, people: tuple[Person, Person], up_to: Any) -> None:
     await told.api.call("PUT", "/api/alerts/seen", 422, who=people[0], json={"up_to": up_to})
+
+
+async def test_after_a_step_that_failed_gateways_read_what_was_stored_and_not_published(
+    make_api: MakeApi, hub: MemoryHub, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Postgres may have committed a step whose answer was lost, as when it is killed at that moment."""
+    told = await told_by(make_api, hub, settings)
+    await told.broker.subscribe(control.CONTROL)
+    telling = told.services.telling
+
+    async def lost(*_: object) -> Any:
+        raise DatabaseUnavailable("the answer was lost")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(telling, "_step", lost)
+        for _ in range(2):
+            with pytest.raises(DatabaseUnavailable):
+                await telling.step()
+    assert [event for _, event, _ in told.broadcasts.seen] == []
+    for _ in range(2):
+        await telling.step()
+    [(topic, event, payload)] = told.broadcasts.seen
+    assert (topic, event) == (control.CONTROL, control.CATCH_UP)
+    assert 0 < payload["seconds"] < 60
