@@ -3,6 +3,7 @@
 // Drafts are in the browser's storage, under the id of their user: nobody sees those of another. They stay after a
 // log-out, because a session may end by itself, and end when their text is sent or removed, or after a month.
 
+import { indexedStore } from "./indexed_store.js";
 import { session } from "./session.js";
 
 const KEY = "daveslist.drafts";
@@ -39,8 +40,7 @@ function read() {
   return Object.fromEntries(Object.entries(drafts).filter(([, { at }]) => at > oldest));
 }
 
-const DATABASE = "daveslist.drafts";
-const STORE = "files";
+const transaction = indexedStore("daveslist.drafts", "files");
 
 /** Resolves with the files of this name that were chosen and not uploaded, of the user who is logged in. */
 export async function filesOf(name) {
@@ -62,25 +62,4 @@ export async function keepFiles(name, files) {
   } catch {
     // Without storage, or without room in it, they last as long as the page.
   }
-}
-
-function transaction(mode, work) {
-  return new Promise((resolve, reject) => {
-    const opening = indexedDB.open(DATABASE, 1);
-    opening.onupgradeneeded = () => opening.result.createObjectStore(STORE);
-    opening.onerror = () => reject(opening.error);
-    opening.onsuccess = () => {
-      const database = opening.result;
-      const doing = database.transaction(STORE, mode);
-      const request = work(doing.objectStore(STORE));
-      doing.oncomplete = () => {
-        database.close();
-        resolve(request.result);
-      };
-      doing.onabort = () => {
-        database.close();
-        reject(doing.error);
-      };
-    };
-  });
 }

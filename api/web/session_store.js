@@ -4,10 +4,11 @@
 // moment in a tab that runs in another process. IndexedDB is never stale, but it is asynchronous. It prevents two tabs
 // from using the same refresh token, which would end the session.
 
+import { indexedStore } from "./indexed_store.js";
+
 const KEY = "daveslist.session";
 const DEVICE_KEY = "daveslist.device";
-const DATABASE = "daveslist";
-const STORE = "session";
+const transaction = indexedStore("daveslist", "session");
 
 /** Returns the session in localStorage; null for a visitor. */
 export function readAtOnce() {
@@ -52,24 +53,5 @@ export function writeDeviceId(deviceId) {
 export function onWrittenElsewhere(listener) {
   window.addEventListener("storage", (event) => {
     if (event.key === KEY || event.key === null) listener(readAtOnce());
-  });
-}
-
-function transaction(mode, work) {
-  return new Promise((resolve, reject) => {
-    const opening = indexedDB.open(DATABASE, 1);
-    opening.onupgradeneeded = () => opening.result.createObjectStore(STORE);
-    opening.onerror = () => reject(opening.error);
-    opening.onsuccess = () => {
-      const database = opening.result;
-      const doing = database.transaction(STORE, mode);
-      const request = work(doing.objectStore(STORE));
-      const end = (settle) => () => {
-        database.close();
-        settle();
-      };
-      doing.oncomplete = end(() => resolve(request.result));
-      doing.onabort = end(() => reject(doing.error));
-    };
   });
 }

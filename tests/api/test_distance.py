@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from shared.postgres import Statement
-from shared.repositories import listing_search
 from shared.repositories.places import place_listings
 from tests.api.conftest import Api, MakeApi, Person
 from tests.api.rows import Rows
 from tests.api.test_listings import new_listing
+from tests.api.ways import BOUNDS, take
 
 # Kilometres from Austin, by other people's tables: San Antonio 118, Houston 235, Dallas 293.
 TOWNS = ["Dallas, TX", "Austin, TX", "Houston TX", "San Antonio, Texas", "Munich", "nowhere at all", None]
@@ -132,19 +132,12 @@ async def test_every_point_of_the_earth_is_a_place(api: Api, cars: dict[Any, int
         assert len(await found(api, {"near": point, **more})) == 5
 
 
-@pytest.mark.parametrize("ways", ["as they are", "first walk and all matches", "few matches", "second walk"])
+@pytest.mark.parametrize("ways", BOUNDS)
 async def test_pages_by_distance_neither_repeat_nor_skip_by_any_plan(
     make_api: MakeApi, rows: Rows, monkeypatch: pytest.MonkeyPatch, ways: str
 ) -> None:
     api = await make_api(rate_limits=False)
-    bounds = {
-        "as they are": {},
-        "first walk and all matches": {"FIRST_WALK": 3, "MATCHES": 1, "SECOND_WALK": 4},
-        "few matches": {"FIRST_WALK": 1, "MATCHES": 1000, "WORTHWHILE": 1000},
-        "second walk": {"FIRST_WALK": 2, "WORTHWHILE": 0, "SECOND_WALK": 25},
-    }[ways]
-    for name, bound in bounds.items():
-        monkeypatch.setattr(listing_search, name, bound)
+    take(ways, monkeypatch)
     seller, draw = await api.register(), random.Random(3)
     category = await rows.category()
     # Several towns, two of them at the same distance, with several listings each.

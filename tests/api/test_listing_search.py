@@ -12,6 +12,7 @@ from shared.repositories import listing_search
 from shared.repositories.vocabulary import rebuild_vocabulary
 from tests.api.conftest import Api, MakeApi
 from tests.api.rows import Rows
+from tests.api.ways import BOUNDS, take
 
 
 async def found(api: Api, query: str, **more: Any) -> list[int]:
@@ -236,18 +237,11 @@ ORDERS = {
 }
 
 
-@pytest.mark.parametrize("ways", ["as they are", "first walk and all matches", "few matches", "second walk"])
+@pytest.mark.parametrize("ways", BOUNDS)
 async def test_every_order_gives_the_same_pages_by_every_plan(
     api: Api, rows: Rows, monkeypatch: pytest.MonkeyPatch, ways: str
 ) -> None:
-    bounds = {
-        "as they are": {},
-        "first walk and all matches": {"FIRST_WALK": 3, "MATCHES": 1, "SECOND_WALK": 4},
-        "few matches": {"FIRST_WALK": 1, "MATCHES": 1000, "WORTHWHILE": 1000},
-        "second walk": {"FIRST_WALK": 2, "WORTHWHILE": 0, "SECOND_WALK": 25},
-    }[ways]
-    for name, bound in bounds.items():
-        monkeypatch.setattr(listing_search, name, bound)
+    take(ways, monkeypatch)
     seller = await api.register()
     one, two = await rows.category(), await rows.category()
     cars: list[dict[str, Any]] = []
