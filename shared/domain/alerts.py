@@ -29,6 +29,14 @@ class AlertKind(StrEnum):
     """A favourite is sold."""
     REMOVED = "removed"
     """A favourite is in the trash."""
+    ENDED = "ended"
+    """A favourite has ended: its seller offers it no longer."""
+    ENDS = "ends"
+    """The person's own listing will end soon."""
+
+
+WITHOUT_LISTING = (AlertKind.REMOVED, AlertKind.ENDED)
+"""The kinds whose person may no longer see the listing: they are shown with the title that the person knew."""
 
 
 @dataclass(frozen=True, slots=True)

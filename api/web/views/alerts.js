@@ -1,14 +1,22 @@
 // Everything that the user was told of listings, latest first; what arrives is added at the top. Opening it marks all as seen.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
-import { since } from "../format.js";
+import { dateTime, since } from "../format.js";
 import { alerts } from "../realtime/my_alerts.js";
 import { PagedList } from "../ui/list.js";
 import { priceWith } from "../ui/price_tag.js";
 import { myTabs } from "../ui/tabs.js";
 import { View } from "../view.js";
 
-const WORDS = { match: "New", price_drop: "Cheaper", sold: "Sold", removed: "No longer available" };
+const WORDS = {
+  match: "New",
+  price_drop: "Cheaper",
+  sold: "Sold",
+  removed: "No longer available",
+  ended: "Has ended",
+  ends: "Your listing ends",
+};
+const GONE = ["removed", "ended"];
 
 export class AlertsView extends View {
   title = "Alerts";
@@ -49,16 +57,16 @@ export class AlertsView extends View {
   }
 
   #row(alert) {
-    const { kind, listing_id, title, search, told_at, seen_at, price, price_before } = alert;
+    const { kind, listing_id, title, search, told_at, seen_at, price, price_before, until } = alert;
     return html`<li data-alert=${alert.id} class=${seen_at === null ? "is-new" : ""}>
       <div class="row-text">
         <p>
-          ${kind === "removed" ? title : html`<a href=${`/listings/${listing_id}`}>${title}</a>`}
-          ${kind === "removed" ? nothing : html`<span class="price">${priceWith(price, price_before)}</span>`}
+          ${GONE.includes(kind) ? title : html`<a href=${`/listings/${listing_id}`}>${title}</a>`}
+          ${[...GONE, "ends"].includes(kind) ? nothing : html`<span class="price">${priceWith(price, price_before)}</span>`}
         </p>
         <p class="quiet small-text">
           ${seen_at === null ? html`<span class="for-readers">Not seen yet. </span>` : nothing}
-          ${WORDS[kind]}${search ? html` for <a href="/searches">${search.name}</a>` : nothing} ·
+          ${WORDS[kind]}${until ? html` <time datetime=${until}>${dateTime(until)}</time>` : nothing}${search ? html` for <a href="/searches">${search.name}</a>` : nothing} ·
           <time datetime=${told_at}>${since(told_at)}</time>
         </p>
       </div>
