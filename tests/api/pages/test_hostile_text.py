@@ -13,6 +13,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from api.handlers.feeds import in_xml
 from api.pages import asked, structured
+from api.pages.parts import parts_of
 from api.pages.rendering import embedded, rendered
 from shared.domain.text import is_storable
 from tests.api.pages.hostile import HOSTILE
@@ -52,7 +53,8 @@ def pages(text: str) -> dict[str, bytes]:
     browse = {
         "title": text, "description": text, "feed": search.path(base="/feed.atom"), "asked": search,
         "path": search.path(), "categories": [{"id": 2, "name": text}], "errors": NoErrors(make=text), "fault": text,
-        "heading": text, "seller": text, "login": "/login", "listings": [listing], "next_path": None,
+        "heading": text, "seller": text, "parts": parts_of(search, text), "filters": 2,
+        "without_seller": "/", "found": "1 car", "login": "/login", "listings": [listing], "next_path": None,
         "corrected": {"typed": text, "to": text, "to_path": "/", "from_path": "/"},
         "answers": as_json,
     }  # fmt: skip
