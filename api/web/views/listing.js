@@ -21,6 +21,7 @@ import { hideDialog } from "../ui/hide_dialog.js";
 import { PagedList } from "../ui/list.js";
 import { picture } from "../ui/picture.js";
 import { priceTag } from "../ui/price_tag.js";
+import { userText } from "../ui/user_text.js";
 import { View } from "../view.js";
 
 const REASONS = [
@@ -207,7 +208,7 @@ export class Listing extends View {
           <aside class="listing-side" aria-label="Seller and actions">${this.#seller()} ${this.#actions()}</aside>
           <div>
             <h2>Description</h2>
-            <p class="user-text" dir="auto">${listing.content}</p>
+            <p class="user-text" dir="auto">${userText(listing.content)}</p>
             ${this.#replies()}
           </div>
         </div>
@@ -416,7 +417,7 @@ export class Listing extends View {
             </button>`
           : nothing}
       </p>
-      <p class="user-text" dir="auto">${reply.text}</p>
+      <p class="user-text" dir="auto">${userText(reply.text)}</p>
     </li>`;
   }
 
