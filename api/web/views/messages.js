@@ -40,6 +40,7 @@ export class Messages extends View {
   #top = 0;
   #isPrepending = false;
   #onShow = () => this.#markRead();
+  #onResize = () => requestAnimationFrame(() => this.update());
   blocking = new Dialog(this, "block", {
     title: (name) => `Block ${name ?? ""}?`,
     action: "Block",
@@ -57,6 +58,8 @@ export class Messages extends View {
     this.thread = inbox.thread(this.userId);
     document.addEventListener("visibilitychange", this.#onShow);
     window.addEventListener("focus", this.#onShow);
+    // When the keyboard opens, the end of the log stays in view. Its new height is known in the next frame.
+    window.addEventListener("resize", this.#onResize);
     this.load(() => this.#open());
   }
 
@@ -64,6 +67,7 @@ export class Messages extends View {
     super.stop();
     document.removeEventListener("visibilitychange", this.#onShow);
     window.removeEventListener("focus", this.#onShow);
+    window.removeEventListener("resize", this.#onResize);
   }
 
   async #open() {

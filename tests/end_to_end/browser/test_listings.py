@@ -172,3 +172,53 @@ async def test_a_buyer_writes_to_the_seller_from_the_listing(site: Site, open_pa
     await expect(anns.locator(".conversation-car")).to_have_text("Sold: Asked car")
     await page.locator(".about-car").get_by_role("link", name="Asked car").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("Asked car")
+
+
+async def test_pictures_are_turned_over_by_keys_and_swipes_and_enlarged(site: Site, open_page: Open) -> None:
+    ann = await site.person("Ann", Role.MODERATOR)
+    listing = await site.listing(ann, await site.category("Any", ann), "Shown car")
+    for colour in ("red", "green", "blue"):
+        await site.picture(ann, listing, colour)
+    page = await open_page(f"/listings/{listing}", viewport={"width": 390, "height": 844}, has_touch=True)
+    main, count = page.locator(".gallery-main"), page.locator(".gallery-main .gallery-count")
+    await expect(count).to_have_text("1 / 3")
+    await page.get_by_role("button", name="Next picture").click()
+    await expect(count).to_have_text("2 / 3")
+    await expect(page.locator("#announcer")).to_have_text("Picture 2 of 3")
+    await page.keyboard.press("ArrowRight")
+    await expect(count).to_have_text("3 / 3")
+    await page.keyboard.press("ArrowRight")
+    await page.keyboard.press("Home")
+    await expect(main.get_by_alt_text("Shown car, picture 1 of 3")).to_be_visible()
+    await swipe(page, ".gallery-main", from_x=300, to_x=100)
+    await expect(count).to_have_text("2 / 3")
+
+    await page.get_by_role("button", name="Enlarge picture 2 of 3").press("Enter")
+    large = page.get_by_role("dialog", name="Pictures, large")
+    await expect(large.get_by_role("button", name="Close")).to_be_focused()
+    box = await large.bounding_box()
+    assert box == {"x": 0, "y": 0, "width": 390, "height": 844}
+    await swipe(page, ".large-picture", from_x=100, to_x=300)
+    await expect(large.locator(".gallery-count")).to_have_text("1 / 3")
+    await large.get_by_role("button", name="Zoom in").click()
+    image = large.locator("img")
+    assert await image.evaluate("image => image.getBoundingClientRect().width") == 780
+    # A picture that is larger than the window is moved by the finger, not turned over.
+    await swipe(page, ".large-picture", from_x=300, to_x=100)
+    await expect(large.locator(".gallery-count")).to_have_text("1 / 3")
+    await page.keyboard.press("Escape")
+    await expect(large).to_have_count(0)
+    await expect(page.get_by_role("button", name="Enlarge picture 1 of 3")).to_be_focused()
+
+
+async def swipe(page: Page, selector: str, *, from_x: int, to_x: int) -> None:
+    """A finger that moves across: what browsers tell a page of it, without their own scrolling."""
+    await page.locator(selector).evaluate(
+        """(element, [from, to]) => {
+            const told = (kind, clientX) => element.dispatchEvent(new PointerEvent(kind, {
+                clientX, clientY: 200, pointerType: "touch", isPrimary: true, bubbles: true }));
+            told("pointerdown", from);
+            told("pointerup", to);
+        }""",
+        [from_x, to_x],
+    )
