@@ -10,6 +10,7 @@ import { router } from "./router.js";
 import { session } from "./session.js";
 import { shell } from "./shell.js";
 import { takeOver } from "./take_over.js";
+import "./seen_height.js";
 import "./ui/guarded_picture.js";
 
 const root = document.getElementById("app");
