@@ -28,6 +28,7 @@ from api.pages.asked import NOTHING
 from api.pages.kept import KeptPages
 from api.pages.rendering import rendered
 from api.pages.site import HOST, origin_of_site
+from api.pages.units import DISTANCES, Units
 from api.pagination import MAX_LIMIT
 from api.problems import NotFound
 from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RegisterBody
@@ -135,7 +136,8 @@ def html_page(
         _gateway(settings, request) + "/socket",
         origin_of_site(settings, request),
     )
-    limits = _limits(settings.max_picture_bytes, settings.erase_after_days)
+    units = Units.of(settings)
+    limits = _limits(settings.max_picture_bytes, settings.erase_after_days, units)
 
     def render() -> bytes:
         frame = {
@@ -146,6 +148,7 @@ def html_page(
             "description": DESCRIPTION,
             "layout": "",
             "asked": NOTHING,
+            "units": units,
             "answers": None,
         }
         return rendered(template, frame | (values() if callable(values) else values))
@@ -176,7 +179,7 @@ async def asset(call: Call) -> web.Response:
 
 
 @cache
-def _limits(picture_bytes: int, erase_after_days: int) -> str:
+def _limits(picture_bytes: int, erase_after_days: int, units: Units) -> str:
     """Returns the limits that the page keeps or tells, as JSON: `{"forms": {"ReplyBody": {"text": {...}}}, ...}`."""
     limits = {
         "forms": {kind.__name__: limits_of(kind) for kind in _INPUTS},
@@ -185,6 +188,9 @@ def _limits(picture_bytes: int, erase_after_days: int) -> str:
         "page_items": MAX_LIMIT,
         "counted_of_a_search": MAX_COUNTED_OF_A_SEARCH,
         "erase_after_days": erase_after_days,
+        "currency": units.currency,
+        "distance_unit": units.distance,
+        "distances": DISTANCES,
     }
     return msgspec.json.encode(limits).decode()
 

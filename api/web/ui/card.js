@@ -1,7 +1,7 @@
 // A listing in a list.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
-import { away, inTime, miles, since } from "../format.js";
+import { away, inTime, mileage as driven, since } from "../format.js";
 import { heart } from "./heart.js";
 import { isForMembers, picture } from "./picture.js";
 import { priceTag } from "./price_tag.js";
@@ -40,7 +40,7 @@ export function flags(listing) {
 
 export function facts({ year, mileage, location, distance_m }) {
   const distance = distance_m === undefined ? null : away(distance_m);
-  return [year, mileage === null || mileage === undefined ? null : miles(mileage), location, distance]
+  return [year, mileage === null || mileage === undefined ? null : driven(mileage), location, distance]
     .filter(Boolean)
     .join(" · ");
 }

@@ -7,7 +7,7 @@ import { api } from "../api.js";
 import { categories } from "../categories.js";
 import { FACTS, wordsFor } from "../facts.js";
 import { distanceUnit, nameOf, whole } from "../format.js";
-import { limitsOf } from "../limits.js";
+import { limits, limitsOf } from "../limits.js";
 import { navigate } from "../navigation.js";
 import { rememberPlace, rememberedPlace, whereAmI } from "../place.js";
 import { partsOf, searchName } from "../search_name.js";
@@ -29,7 +29,6 @@ const SORTS = [
   ["-year", "Newest model year"],
 ];
 const NEAREST = ["distance", "Nearest first"];
-const DISTANCES = [5, 25, 50, 75, 150, 300];
 const STATUSES = [
   ["", "For sale"],
   ["sold", "Sold"],
@@ -290,7 +289,7 @@ export class Browse extends View {
   #place() {
     const remembered = rememberedPlace();
     const { near = remembered.near, within = this.asked.near ? this.asked.within : remembered.within } = this.asked;
-    const distances = DISTANCES.map((number) => [`${number}${distanceUnit}`, `${number} ${distanceUnit}`]);
+    const distances = limits.distances.map((number) => [`${number}${distanceUnit}`, `${number} ${distanceUnit}`]);
     if (within && !distances.some(([value]) => value === within)) distances.push([within, within]);
     return html`<div class="place">
       ${input(this.filters, {
