@@ -335,6 +335,8 @@ CREATE TABLE IF NOT EXISTS pictures (
     created_at             timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX IF NOT EXISTS pictures_of_listing ON pictures (listing_id, id);
+-- The seller's order, from 1; null for pictures that came after it: they follow, in the order of their ids.
+ALTER TABLE pictures ADD COLUMN IF NOT EXISTS position integer;
 
 -- Files that no row of `pictures` names, to be deleted from `since` on. The files of a new picture are entered before they
 -- are stored, with a time in the future; the transaction that inserts the picture's row takes them out again. When a

@@ -210,3 +210,16 @@ class Flag(fields.Boolean):
         if value not in ("true", "false"):
             raise self.make_error("invalid", input=value)
         return bool(value == "true")
+
+
+class Different(fields.List[Any]):
+    """A list of at most `most` values, each only once."""
+
+    def __init__(self, inner: fields.Field[Any], most: int, **settings: Any) -> None:
+        super().__init__(inner, validate=[validate.Length(max=most), _only_once], **settings)
+        self.metadata = {**self.metadata, "uniqueItems": True}
+
+
+def _only_once(values: list[Any]) -> None:
+    if len(set(values)) < len(values):
+        raise ValidationError("Has a value more than once.")
