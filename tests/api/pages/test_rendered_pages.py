@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from yarl import URL
 
+from api.assets.files import FOLDER
 from api.handlers.pages import WITH_CONTENT
-from api.handlers.web import FOLDER, PAGES
+from api.handlers.web import PAGES
 from api.pages.facts import FACTS
 from shared.domain.users import Role
 from shared.repositories.vocabulary import rebuild_vocabulary

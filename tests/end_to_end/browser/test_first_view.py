@@ -119,7 +119,7 @@ async def test_the_modules_take_over_without_asking_again_and_without_a_flash(si
 async def test_what_was_typed_before_the_modules_came_stays(site: Site, open_page: Open) -> None:
     await a_seller_with_cars(site, 1)
     page = await open_page("/login")
-    release = await held(page, "**/api/web/main.js")
+    release = await held(page, "**/all.js")
     await page.goto("/", wait_until="commit")
     await page.get_by_role("searchbox").fill("golf gti")
     await page.get_by_label("Status").select_option("any")
