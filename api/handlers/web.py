@@ -58,6 +58,9 @@ PAGES = (
 )
 """The page's addresses: api/web/router.js has the same."""
 
+_LISTED = {"/login": "Log in", "/register": "Register"}
+"""The pages without content that search engines may list, with their titles."""
+
 _INPUTS = (
     *(RegisterBody, LoginBody, ProfileBody, LeaveBody),
     *(ListingBody, ListingsQuery, SearchBody, HideBody, ReplyBody, ReportBody),
@@ -79,7 +82,10 @@ async def page(call: Call) -> web.Response:
         call.path_id(name)
     # The page itself reads the query.
     call.input_checked = True
-    return html_page(call.services.settings, call.request, "shell.html", {"title": "", "is_listed": False})
+    path = call.request.path
+    title = _LISTED.get(path, "")
+    values = {"title": title, "is_listed": bool(title), "path": path}
+    return html_page(call.services.settings, call.request, "shell.html", values, made_of=(title,))
 
 
 def html_page(

@@ -88,8 +88,6 @@ async def load(browser: Browser, url: str, screen: str, line: Mapping[str, Any] 
         page = await context.new_page()
         session = await context.new_cdp_session(page)
         await session.send("Network.enable")
-        # Desktops of Linux and Windows have scrollbars that take room.
-        await session.send("Emulation.setScrollbarsHidden", {"hidden": screen == "phone"})
         if line is not None:
             await session.send("Network.emulateNetworkConditions", dict(line))
         sizes = _noted(session)
@@ -257,7 +255,10 @@ async def run(servers: Servers, directory: Path, *, with_lighthouse: bool) -> As
     if program is None:
         raise CannotBench("there is no Chromium")
     async with site(servers, directory) as (url, car), async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=FLAGS)
+        # On Linux and Windows, scrollbars take room. Playwright hides them if it is not told otherwise.
+        browser = await playwright.chromium.launch(
+            executable_path=program, args=FLAGS, ignore_default_args=["--hide-scrollbars"]
+        )
         for screen in SCREENS:
             for path, name in (("/", "list"), (f"/listings/{car}", "car"), ("/login", "login")):
                 if name == "list":

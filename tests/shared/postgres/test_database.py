@@ -75,7 +75,9 @@ async def test_a_statement_without_a_name_takes_parameters(database: Database) -
 
 async def test_a_statement_is_planned_once_however_short_its_arrays_are(settings: Settings) -> None:
     # Postgres plans a statement anew each time if that looks cheaper, as it does for short arrays.
-    plans = Statement("plans", "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE name = $1", ("text",))
+    plans = Statement(
+        "plans", "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE name = $1", ("text",)
+    )
     database = await Database.connect(replace(settings, database_pool_size=1))
     try:
         for number in range(10):
