@@ -441,6 +441,12 @@ CREATE TABLE IF NOT EXISTS alerts (
     seen_at      timestamptz,
     CHECK ((kind = 'match') = (search_id IS NOT NULL))
 );
+-- What somebody wrote under the person's own listing.
+ALTER TABLE alerts ADD COLUMN IF NOT EXISTS reply_id bigint REFERENCES replies (id) ON DELETE CASCADE;
+ALTER TABLE alerts DROP CONSTRAINT IF EXISTS alerts_kind_check;
+ALTER TABLE alerts DROP CONSTRAINT IF EXISTS alerts_kind;
+ALTER TABLE alerts ADD CONSTRAINT alerts_kind CHECK (kind IN ('match', 'price_drop', 'sold', 'removed', 'reply')) NOT VALID;
+CREATE INDEX IF NOT EXISTS alerts_of_reply ON alerts (reply_id) WHERE reply_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS alerts_of_user ON alerts (user_id, id);
 CREATE INDEX IF NOT EXISTS alerts_unseen ON alerts (user_id, id) WHERE seen_at IS NULL;
 CREATE INDEX IF NOT EXISTS alerts_of_listing ON alerts (listing_id);

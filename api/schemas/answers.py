@@ -420,8 +420,15 @@ class SearchName:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AlertReply:
+    id: Id
+    author: Person
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """What you are told on `alerts:{your id}`. `search` comes with a `match`; `listing` is null if it was removed.
+    """What you are told on `alerts:{your id}`. `search` comes with a `match`, `reply` with a `reply`; `listing` is null if it was removed.
 
     `price` is that of the moment; `price_before` is the one before it became cheaper, else null.
     """
@@ -435,6 +442,7 @@ class Alert:
     title: str
     price: int | None
     price_before: int | None
+    reply: AlertReply | None
     listing: Listing | None
 
 
