@@ -1,6 +1,7 @@
 """`alerts:{user_id}`: tells a user, on all devices, of saved searches, favourites and replies to own listings.
 
-APIs store alerts and then broadcast them (api/telling.py, api/handlers/replies.py). Clients push nothing but new access tokens.
+APIs store alerts and then broadcast them (api/telling.py, api/handlers/replies.py). Clients push nothing but new
+access tokens.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""SQL about alerts: what people were told, as clients get it, and what they have seen. matching.py and replies.py write alerts.
+"""SQL about alerts: what people were told, as clients get it, and what they have seen.
+
+matching.py and replies.py write alerts.
 
 The database makes the JSON of an alert, so that REST, sockets and catching up show the same. Each statement asks again
 whether the person may see the listing now: an alert of a listing that is hidden, in the trash or of somebody who has
