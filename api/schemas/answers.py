@@ -550,15 +550,19 @@ class ReportsPage:
 
 def queued_report(queued: reports.QueuedReport) -> QueuedReport:
     about, shown = queued.report, queued.listing
-    listing = None if shown is None else ReportedListing(
-        id=shown.id,
-        title=shown.title,
-        price=shown.price,
-        status=Status(shown.status),
-        thumbnail_url=shown.thumbnail_url,
-        for_anyone=shown.is_for_anyone,
-        trashed=shown.is_trashed,
-        hidden=shown.is_hidden,
+    listing = (
+        None
+        if shown is None
+        else ReportedListing(
+            id=shown.id,
+            title=shown.title,
+            price=shown.price,
+            status=Status(shown.status),
+            thumbnail_url=shown.thumbnail_url,
+            for_anyone=shown.is_for_anyone,
+            trashed=shown.is_trashed,
+            hidden=shown.is_hidden,
+        )
     )
     return QueuedReport(
         **_reported(about),

@@ -183,7 +183,7 @@ class ReportRepository:
 
 def _report(row: tuple[Any, ...]) -> Report:
     subject = None if row[8] is None else Subject(*row[8:_WIDTH])
-    return Report(row[0], row[1], row[2], ReportReason(row[3]), *row[4:8], subject=subject)
+    return Report(row[0], row[1], row[2], ReportReason(row[3]), row[4], row[5], row[6], row[7], subject)
 
 
 def _queued(row: tuple[Any, ...]) -> QueuedReport:
