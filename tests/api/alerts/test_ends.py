@@ -14,26 +14,13 @@ from shared.events.topics import listing
 from shared.pubsub.memory import MemoryHub
 from shared.repositories.suggestions import collect_suggestions
 from shared.settings import Settings
+from tests.api.alerts.telling import Told, told_by
+from tests.api.alerts.test_favourites import like
+from tests.api.alerts.test_saved_searches import change, offer, save
 from tests.api.conftest import Api, MakeApi, Person
 from tests.api.rows import Rows
-from tests.api.telling import Told, told_by
-from tests.api.test_favourites import like
-from tests.api.test_saved_searches import change, offer, save
 
 SOON = "now() + interval '4 days 23 hours'"
-
-
-@pytest.fixture
-async def told(make_api: MakeApi, hub: MemoryHub, settings: Settings) -> Told:
-    return await told_by(make_api, hub, settings)
-
-
-@pytest.fixture
-async def people(told: Told) -> tuple[Person, Person]:
-    """A buyer and a seller; both listen."""
-    buyer, seller = await told.api.register("Bob"), await told.api.register("Sally")
-    await told.listens(buyer, seller)
-    return buyer, seller
 
 
 async def ends(rows: Rows, listing_id: int, at: str = "now()") -> None:
