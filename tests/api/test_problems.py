@@ -22,7 +22,7 @@ from shared.domain.text import in_words
 ELSEWHERE = {messages.InvalidMessage, repeats.Repeated, messages.MessageRefused, errors.PictureRefused}
 
 GIVEN: dict[type[Exception], tuple[object, ...]] = {
-    **{kind: ("a reason",) for kind in errors.PictureRefused.__subclasses__()},
+    **dict.fromkeys(errors.PictureRefused.__subclasses__(), ("a reason",)),
     RenewedRecently: (datetime.now(UTC), 60),
 }
 """What the failures are made with that need something."""
