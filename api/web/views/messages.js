@@ -8,17 +8,21 @@ import { dateTime, dayOf, messageTime, nameOf, timeOfDay } from "../format.js";
 import { Problem } from "../problem.js";
 import { connection } from "../realtime/connection.js";
 import { inbox } from "../realtime/my_inbox.js";
-import * as notifications from "../realtime/notifications.js";
+import { allow as allowNotifications, mayOffer as mayOfferNotifications, refuse as refuseNotifications } from "../realtime/notifications.js";
 import { View } from "../view.js";
 import { idIn } from "../where_to.js";
+import { announce } from "../ui/announcer.js";
 import { briefOf, carInBrief } from "../ui/car_in_brief.js";
 import { Dialog } from "../ui/dialog.js";
 import { sendIcon } from "../ui/icons.js";
 import { menu } from "../ui/menu.js";
+import { reportDialog } from "../ui/report_dialog.js";
 import { userText } from "../ui/user_text.js";
 
 /** If the log is scrolled to within this many pixels of its end, it follows new messages. */
 const NEAR_END = 80;
+/** So many of the other person's last messages can be chosen to be reported. */
+const MOST_TO_REPORT = 20;
 /** Messages of one person within this time stand together, and only the last of them says when it was. */
 const TOGETHER_MS = 5 * 60_000;
 
@@ -41,6 +45,11 @@ export class Messages extends View {
   #isPrepending = false;
   #onShow = () => this.#markRead();
   #onResize = () => requestAnimationFrame(() => this.update());
+  reporting = reportDialog(this, () => {
+    announce("Thank you. The moderators will look at it.");
+    this.done = "Thank you. The moderators will look at it.";
+    this.update();
+  });
   blocking = new Dialog(this, "block", {
     title: (name) => `Block ${name ?? ""}?`,
     action: "Block",
@@ -202,14 +211,26 @@ export class Messages extends View {
           : nothing}
         <p class="typing quiet small-text">${inbox.isTyping(this.userId) ? html`<bdi>${name}</bdi> is typing…` : ""}</p>
       </div>
-      ${this.#closed(name) ?? this.#composer(name)} ${this.blocking.template()}
+      ${this.#closed(name) ?? this.#composer(name)} ${this.blocking.template()} ${this.reporting.template()}
     </section>`;
   }
 
   #acts(name) {
-    return this.isBlocked
+    const { name: isHere } = this.other;
+    return html`${isHere ? html`<button class="button" @click=${() => this.#report(name)}>Report</button>` : nothing}
+    ${this.isBlocked
       ? html`<button class="button" @click=${() => this.#block(false)}>Unblock</button>`
-      : html`<button class="button" @click=${() => this.blocking.open(name)}>Block</button>`;
+      : html`<button class="button" @click=${() => this.blocking.open(name)}>Block</button>`}`;
+  }
+
+  #report(name) {
+    const theirs = this.thread.messages.filter((one) => one.from === this.userId).slice(-MOST_TO_REPORT);
+    const choices = [
+      ["", "Choose…"],
+      ...theirs.reverse().map((one) => [`/api/messages/${one.id}`, `“${shortened(one.message)}”`]),
+      [`/api/users/${this.userId}`, `All that ${name} does`],
+    ];
+    this.reporting.open({ title: `What is wrong with ${name}?`, choices });
   }
 
   /** The car that the conversation is about, as it is now. */
@@ -351,15 +372,15 @@ export class Messages extends View {
 
   /** Offers to tell of messages while the page is in the background, once something was written. */
   #offer() {
-    if (!this.#hasWritten || !notifications.mayOffer()) return nothing;
+    if (!this.#hasWritten || !mayOfferNotifications()) return nothing;
     const answer = (work) => async () => {
       await work();
       this.update();
     };
     return html`<p class="offer small-text" id="offer">
       Be told of new messages when you are on another tab?
-      <button type="button" class="link" @click=${answer(notifications.allow)}>Yes</button>
-      <button type="button" class="link" @click=${answer(notifications.refuse)}>No</button>
+      <button type="button" class="link" @click=${answer(allowNotifications)}>Yes</button>
+      <button type="button" class="link" @click=${answer(refuseNotifications)}>No</button>
     </p>`;
   }
 
@@ -438,4 +459,5 @@ export class Messages extends View {
   }
 }
 
+const shortened = (text) => ([...text].length > 60 ? `${[...text].slice(0, 59).join("")}…` : text);
 const initial = (user) => [...nameOf(user)][0].toUpperCase();
