@@ -12,6 +12,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import re
+import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -150,12 +151,17 @@ def html_page(
         }
         return rendered(template, frame | (values() if callable(values) else values))
 
-    policy = {"Content-Security-Policy": _policy(settings, request), "Permissions-Policy": _PERMISSIONS}
-    sent = {**policy, **(headers or {})}
+    sent = {
+        "Content-Security-Policy": _policy(settings, request),
+        "Permissions-Policy": _PERMISSIONS,
+        **(headers or {}),
+    }
     if status != 200:
         return web.Response(body=render(), status=status, content_type="text/html", charset="utf-8", headers=sent)
     body, tag = _PAGES.get((template, assets.version, socket, limits, origin, *made_of), render)
-    return answer(request, body, "text/html", {hdrs.CACHE_CONTROL: ASK_AGAIN, **sent}, tag)
+    # The page reads the server's clock here, because no script can read the Date of its page (api/web/clock.js).
+    sent |= {hdrs.CACHE_CONTROL: ASK_AGAIN, "Server-Timing": f'now;desc="{time.time() * 1000:.0f}"'}
+    return answer(request, body, "text/html", sent, tag)
 
 
 async def asset(call: Call) -> web.Response:

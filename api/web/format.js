@@ -1,5 +1,7 @@
 // Numbers, times and names as people read them.
 
+import { now } from "./clock.js";
+
 const money = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD", maximumFractionDigits: 0 });
 export const whole = new Intl.NumberFormat("en-US");
 const decimal = new Intl.NumberFormat("en-US", { maximumFractionDigits: 1, roundingMode: "floor" });
@@ -32,7 +34,7 @@ export const date = (time) => day.format(new Date(time));
 
 /** "5 minutes ago" within a week, else the date. */
 export function since(time) {
-  const seconds = (Date.now() - new Date(time)) / 1000;
+  const seconds = (now() - new Date(time)) / 1000;
   if (seconds > A_WEEK_IN_SECONDS) return date(time);
   if (seconds < 60) return "just now";
   const [unit, length] = STEPS.findLast(([, length]) => seconds >= length);
@@ -41,7 +43,7 @@ export function since(time) {
 
 /** The time of a message; without the date if it is from today. */
 export function messageTime(time) {
-  const isToday = new Date(time).toDateString() === new Date().toDateString();
+  const isToday = new Date(time).toDateString() === new Date(now()).toDateString();
   return isToday ? clock.format(new Date(time)) : dateTime(time);
 }
 

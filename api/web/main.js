@@ -10,8 +10,11 @@ import { router } from "./router.js";
 import { session } from "./session.js";
 import { shell } from "./shell.js";
 import { takeOver } from "./take_over.js";
+import { leaveKeysToInputMethods } from "./ui/composing.js";
+import { survivePageTranslation } from "./ui/translated.js";
 import "./ui/guarded_picture.js";
 
+const TOLD_AGAIN_MS = 60_000;
 const root = document.getElementById("app");
 let isTakenOver = root.firstElementChild === null;
 
@@ -30,6 +33,9 @@ drawWith(() => {
   isTakenOver = true;
   router.drawn();
 });
+
+leaveKeysToInputMethods();
+survivePageTranslation();
 
 navigateWith((url, options) => router.go(url, options));
 
@@ -62,3 +68,5 @@ if (session.user) {
   session.check();
 }
 router.start();
+// "5 minutes ago" does not stay true.
+setInterval(update, TOLD_AGAIN_MS);

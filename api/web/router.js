@@ -22,7 +22,7 @@ import { Reports } from "./views/reports.js";
 import { Searches } from "./views/searches.js";
 import { Trash } from "./views/trash.js";
 
-/** Path, view, and the lowest role that may open it. Ids match digits only. */
+/** Path, view, and the lowest role that may open it. Ids are digits, as in api/handlers/failed_pages.py. */
 const ROUTES = [
   ["/", Browse, null],
   ["/account", Account, "user"],
@@ -42,7 +42,7 @@ const ROUTES = [
   ["/moderation/trash", Trash, "moderator"],
   ["/register", Register, null],
   ["/searches", Searches, "user"],
-].map(([path, view, role]) => [new RegExp(`^${path.replace(/\{(\w+)\}/g, "(?<$1>\\d+)")}/?$`), view, role]);
+].map(([path, view, role]) => [new RegExp(`^${path.replace(/\{(\w+)\}/g, "(?<$1>[1-9]\\d{0,18})")}/?$`), view, role]);
 
 class Router {
   view = null;

@@ -25,7 +25,7 @@ export function shell(view) {
   };
   return html`<a class="skip-link" href="#main" @click=${skip}>Skip to the content</a>
     <header class="top">
-      <a class="brand" href="/">${carIcon}<span>Daveslist</span></a>
+      <a class="brand" href="/">${carIcon}<span translate="no">Daveslist</span></a>
       ${search()}
       <nav aria-label="Main">${session.user ? forUser() : forVisitor()}</nav>
     </header>
@@ -74,8 +74,7 @@ function search() {
     searchFor(words);
   };
   const press = (event) => {
-    // While an input method composes a character, the keys are its own.
-    if (!event.isComposing && suggestions.pressed(event.key)) event.preventDefault();
+    if (suggestions.pressed(event.key)) event.preventDefault();
   };
   return html`<form class="search" role="search" aria-label="Cars" @submit=${go}>
     <input
@@ -115,7 +114,7 @@ function forUser() {
   return html`${session.is("moderator") ? link("/moderation", "Moderation") : nothing}
   ${session.is("admin") ? link("/admin", "Admin") : nothing} ${link("/messages", messages)}
   ${bell()}
-  ${link("/account", html`<bdi>${session.user.name}</bdi>`)}
+  ${link("/account", html`<bdi translate="no">${session.user.name}</bdi>`)}
   <button class="link" @click=${logOut}>Log out</button>
   <a class="button primary small" href="/listings/new">Sell a car</a>`;
 }

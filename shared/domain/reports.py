@@ -58,7 +58,11 @@ class QueuePosition:
 
 
 class AlreadyReported(Exception):
-    """The user has reported this listing before; one report is allowed."""
+    """The user has reported this listing, and it has not changed since a moderator resolved that."""
+
+
+class OwnListingReported(Exception):
+    """The listing is the user's own."""
 
 
 class ReportNotFound(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import closing
 from typing import Any
 
@@ -29,6 +30,38 @@ async def test_a_user_can_report_a_listing_once(api: Api, rows: Rows) -> None:
     await api.call("POST", path, 409, who=buyer, json={"reason": "spam"})
 
 
+async def test_a_report_that_was_resolved_can_be_made_again_after_a_change(api: Api, rows: Rows) -> None:
+    seller, buyer = await api.register(), await api.register()
+    moderator = await api.register(role=Role.MODERATOR)
+    listing = f"/api/listings/{await rows.listing(seller.id)}"
+    for title in ("Cheaper", "Cheaper still"):
+        report = await api.call("POST", f"{listing}/reports", 201, who=buyer, json={"reason": "spam"})
+        # A change alone is no reason for a second open report.
+        await api.call("PATCH", listing, 200, who=seller, json={"title": f"{title}?"})
+        await api.call("POST", f"{listing}/reports", 409, who=buyer, json={"reason": "spam"})
+        await api.call("PUT", f"/api/reports/{report['id']}/resolved", 200, who=moderator)
+        await api.call("POST", f"{listing}/reports", 409, who=buyer, json={"reason": "spam"})
+        await api.call("PATCH", listing, 200, who=seller, json={"title": title})
+    await api.call("POST", f"{listing}/reports", 201, who=buyer, json={"reason": "fraud"})
+    queue = await api.every_page("/api/reports", who=moderator, limit=2)
+    assert [(one["reason"], one["report_count"]) for one in queue] == [("fraud", 1)]
+
+
+async def test_two_reports_of_one_person_at_once_are_one(api: Api, rows: Rows) -> None:
+    seller, buyer = await api.register(), await api.register()
+    path = f"/api/listings/{await rows.listing(seller.id)}/reports"
+    bodies = [{"reason": "spam"}] * 5
+    answers = await asyncio.gather(*(api.client.post(path, json=body, headers=buyer.headers) for body in bodies))
+    assert sorted(answer.status for answer in answers) == [201, 409, 409, 409, 409]
+
+
+async def test_ones_own_listing_cannot_be_reported(api: Api, rows: Rows) -> None:
+    seller = await api.register()
+    path = f"/api/listings/{await rows.listing(seller.id)}/reports"
+    problem = await api.call("POST", path, 409, who=seller, json={"reason": "spam"})
+    assert problem["detail"] == "It is your own listing."
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -43,8 +76,8 @@ async def test_a_user_can_report_a_listing_once(api: Api, rows: Rows) -> None:
     ],
 )
 async def test_a_wrong_report_is_refused(api: Api, rows: Rows, body: dict[str, Any], field: str) -> None:
-    buyer = await api.register()
-    path = f"/api/listings/{await rows.listing(buyer.id)}/reports"
+    seller, buyer = await api.register(), await api.register()
+    path = f"/api/listings/{await rows.listing(seller.id)}/reports"
     problem = await api.call("POST", path, 422, who=buyer, json=body)
     assert set(problem["errors"]) == {field}
     await api.call("POST", path, 201, who=buyer, json={"reason": "spam", "text": None})

@@ -2,12 +2,15 @@
 //
 // The server counts the new alerts. After each join the page asks it for the number, and then counts what arrives live.
 
+import { isolated } from "../isolate.js";
+
 const ASK_AGAIN_MS = 3_000;
 const KINDS = ["match", "price_drop", "sold", "removed"];
 
 /** Returns in one sentence what an alert says. */
-export function sentenceOf({ kind, title, search }) {
-  if (kind === "match") return `New for “${search.name}”: ${title}`;
+export function sentenceOf({ kind, title: given, search }) {
+  const title = isolated(given);
+  if (kind === "match") return `New for “${isolated(search.name)}”: ${title}`;
   if (kind === "price_drop") return `Cheaper now: ${title}`;
   return kind === "sold" ? `Sold: ${title}` : `No longer available: ${title}`;
 }

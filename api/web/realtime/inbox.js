@@ -4,6 +4,7 @@
 // and then updates them with each message. It asks the server again only about conversations that may have changed in
 // other ways: those of missed messages, and after a gap those with unread messages, which another device may have read.
 
+import { isolated } from "../isolate.js";
 import { Outbox } from "./outbox.js";
 import { Thread } from "./thread.js";
 
@@ -206,7 +207,7 @@ export class Inbox {
       if (!isLive || this.#asking) this.#stale.add(other);
       conversation.last_message = message;
       if (!isMine) conversation.unread_count += 1;
-      if (!isMine && isNew && isLive) this.#announce(`${conversation.user.name}: ${message.message}`);
+      if (!isMine && isNew && isLive) this.#announce(`${isolated(conversation.user.name)}: ${message.message}`);
     } else if (!isMine && isLive) {
       // A later message arrived first, through another node.
       this.ask(other);

@@ -1,8 +1,10 @@
 // A listing in a list.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
-import { away, miles, since } from "../format.js";
+import { away, miles } from "../format.js";
+import { isolated } from "../isolate.js";
 import { heart } from "./heart.js";
+import { ago } from "./moment.js";
 import { isForMembers, picture } from "./picture.js";
 import { priceTag } from "./price_tag.js";
 
@@ -11,10 +13,10 @@ export function card(listing) {
   return html`<article class="card">
     <div class="card-picture">${picture(listing, first?.thumbnail_url, "")}${flags(listing)}</div>
     <div class="card-text">
-      <h2><a href=${`/listings/${listing.id}`}>${listing.title}</a></h2>
-      <p class="price">${priceTag(listing)}</p>
+      <h2 dir="auto"><a href=${`/listings/${listing.id}`}>${listing.title}</a></h2>
+      <p class="price" translate="no">${priceTag(listing)}</p>
       <p class="quiet">${facts(listing)}</p>
-      <p class="quiet small-text"><time datetime=${listing.created_at}>${since(listing.created_at)}</time></p>
+      <p class="quiet small-text">${ago(listing.created_at)}</p>
     </div>
     ${heart(listing)}
   </article>`;
@@ -33,7 +35,7 @@ export function flags(listing) {
 
 export function facts({ year, mileage, location, distance_m }) {
   const distance = distance_m === undefined ? null : away(distance_m);
-  return [year, mileage === null || mileage === undefined ? null : miles(mileage), location, distance]
+  return [year, mileage === null || mileage === undefined ? null : miles(mileage), location && isolated(location), distance]
     .filter(Boolean)
     .join(" · ");
 }

@@ -1,9 +1,9 @@
 // Everything that the user was told of listings, latest first; what arrives is added at the top. Opening it marks all as seen.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
-import { since } from "../format.js";
 import { alerts } from "../realtime/my_alerts.js";
 import { PagedList } from "../ui/list.js";
+import { ago } from "../ui/moment.js";
 import { priceWith } from "../ui/price_tag.js";
 import { myTabs } from "../ui/tabs.js";
 import { View } from "../view.js";
@@ -53,13 +53,13 @@ export class AlertsView extends View {
     return html`<li data-alert=${alert.id} class=${seen_at === null ? "is-new" : ""}>
       <div class="row-text">
         <p>
-          ${kind === "removed" ? title : html`<a href=${`/listings/${listing_id}`}>${title}</a>`}
+          ${kind === "removed" ? html`<bdi>${title}</bdi>` : html`<a href=${`/listings/${listing_id}`}><bdi>${title}</bdi></a>`}
           ${kind === "removed" ? nothing : html`<span class="price">${priceWith(price, price_before)}</span>`}
         </p>
         <p class="quiet small-text">
           ${seen_at === null ? html`<span class="for-readers">Not seen yet. </span>` : nothing}
-          ${WORDS[kind]}${search ? html` for <a href="/searches">${search.name}</a>` : nothing} ·
-          <time datetime=${told_at}>${since(told_at)}</time>
+          ${WORDS[kind]}${search ? html` for <a href="/searches"><bdi>${search.name}</bdi></a>` : nothing} ·
+          ${ago(told_at)}
         </p>
       </div>
     </li>`;

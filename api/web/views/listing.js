@@ -5,7 +5,8 @@ import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { draftOf, keepDraft } from "../drafts.js";
 import { FACTS, shownAs } from "../facts.js";
-import { count, date, dateTime, nameOf, price, since } from "../format.js";
+import { count, nameOf, price } from "../format.js";
+import { isolated } from "../isolate.js";
 import { limits } from "../limits.js";
 import { Problem } from "../problem.js";
 import { connection } from "../realtime/connection.js";
@@ -19,6 +20,7 @@ import { Form, formOf, select, textarea } from "../ui/form.js";
 import { heart } from "../ui/heart.js";
 import { hideDialog } from "../ui/hide_dialog.js";
 import { PagedList } from "../ui/list.js";
+import { ago, day, exactly } from "../ui/moment.js";
 import { picture } from "../ui/picture.js";
 import { priceTag } from "../ui/price_tag.js";
 import { View } from "../view.js";
@@ -141,7 +143,7 @@ export class Listing extends View {
     // A live update has what visitors see.
     const { favourite, favourite_count } = this.listing ?? {};
     this.listing = { favourite, favourite_count, ...listing };
-    this.title = listing.title;
+    this.title = isolated(listing.title);
     this.isRemoved = false;
     this.problem = null;
     this.shown = Math.min(this.shown, Math.max(0, listing.pictures.length - 1));
@@ -163,7 +165,7 @@ export class Listing extends View {
     if (!this.listing || this.replies.items.some((one) => one.id === reply.id)) return;
     this.replies.items = [...this.replies.items, reply].sort((a, b) => a.id - b.id);
     this.listing.reply_count += 1;
-    if (isLive && reply.author.id !== session.user?.id) announce(`${nameOf(reply.author)} replied: ${reply.text}`);
+    if (isLive && reply.author.id !== session.user?.id) announce(`${isolated(nameOf(reply.author))} replied: ${reply.text}`);
     this.update();
   }
 
@@ -191,14 +193,14 @@ export class Listing extends View {
         ${this.#hiddenNotice()}
         <header class="listing-head">
           <div>
-            <h1>${listing.title}</h1>
+            <h1 dir="auto">${listing.title}</h1>
             <p class="quiet">
-              <a href=${`/?category_id=${listing.category.id}`}>${listing.category.name}</a> ·
-              <time datetime=${listing.created_at}>${since(listing.created_at)}</time> ${this.#viewers()}
+              <a href=${`/?category_id=${listing.category.id}`}><bdi>${listing.category.name}</bdi></a> ·
+              ${ago(listing.created_at)} ${this.#viewers()}
             </p>
           </div>
           <div class="price-tag">
-            <p class="price">${priceTag(listing)}</p>
+            <p class="price" translate="no">${priceTag(listing)}</p>
             ${flags(listing)} ${heart(listing, "Favourite")}
           </div>
         </header>
@@ -218,10 +220,10 @@ export class Listing extends View {
   #hiddenNotice() {
     const { hidden, hidden_until, hidden_reason } = this.listing;
     if (!hidden) return nothing;
-    const until = hidden_until ? ` until ${dateTime(hidden_until)}` : "";
+    const until = hidden_until ? html` until ${exactly(hidden_until)}` : "";
     return html`<p class="notice warning" id="hidden-notice">
       This listing is hidden${until}: only its seller and moderators see it.
-      ${hidden_reason ? html`Reason: ${hidden_reason}` : nothing}
+      ${hidden_reason ? html`Reason: <bdi>${hidden_reason}</bdi>` : nothing}
     </p>`;
   }
 
@@ -239,7 +241,7 @@ export class Listing extends View {
         ${picture(
           this.listing,
           current?.url,
-          current ? `${title}, picture ${this.shown + 1} of ${pictures.length}` : "",
+          current ? `${isolated(title)}, picture ${this.shown + 1} of ${pictures.length}` : "",
           { isEager: true },
         )}
       </div>
@@ -272,7 +274,7 @@ export class Listing extends View {
     const isKept = this.listing.has_vin && !session.user;
     if (!known.length && !isKept) return nothing;
     return html`<dl class="facts">
-        ${known.map((fact) => html`<div><dt>${fact.label}</dt><dd>${shownAs(fact, this.listing[fact.name])}</dd></div>`)}
+        ${known.map((fact) => html`<div><dt>${fact.label}</dt><dd dir="auto" translate=${fact.name === "vin" ? "no" : nothing}>${shownAs(fact, this.listing[fact.name])}</dd></div>`)}
         ${isKept
           ? html`<div>
               <dt>VIN</dt>
@@ -299,7 +301,7 @@ export class Listing extends View {
     return html`<details class="past-prices">
       <summary>Earlier prices</summary>
       <ul>
-        ${[...past].reverse().map((one) => html`<li>${price(one.price)}, until <time datetime=${one.until}>${date(one.until)}</time></li>`)}
+        ${[...past].reverse().map((one) => html`<li>${price(one.price)}, until ${day(one.until)}</li>`)}
       </ul>
     </details>`;
   }
@@ -311,7 +313,7 @@ export class Listing extends View {
     return html`<section class="panel">
       <h2>Seller</h2>
       <p class="seller">
-        <a href=${`/?seller_id=${seller.id}`}><bdi>${nameOf(seller)}</bdi></a>
+        <a href=${`/?seller_id=${seller.id}`}><bdi translate="no">${nameOf(seller)}</bdi></a>
         ${isHere && !isOwn ? html`<span class="here">here now</span>` : nothing}
       </p>
       ${isOwn
@@ -408,8 +410,8 @@ export class Listing extends View {
     const mayDelete = session.user?.id === reply.author.id || session.is("admin");
     return html`<li class="reply" data-reply=${reply.id}>
       <p class="reply-head">
-        <strong><bdi>${nameOf(reply.author)}</bdi></strong>
-        <time class="quiet small-text" datetime=${reply.created_at}>${since(reply.created_at)}</time>
+        <strong><bdi translate="no">${nameOf(reply.author)}</bdi></strong>
+        ${ago(reply.created_at, "quiet small-text")}
         ${mayDelete
           ? html`<button class="link small-text" aria-label="Delete this reply" @click=${() => this.#deleteReply(reply)}>
               Delete

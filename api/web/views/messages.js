@@ -4,13 +4,15 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { draftOf, keepDraft } from "../drafts.js";
-import { dateTime, messageTime, nameOf } from "../format.js";
+import { nameOf } from "../format.js";
+import { isolated } from "../isolate.js";
 import { Problem } from "../problem.js";
 import { connection } from "../realtime/connection.js";
 import { inbox } from "../realtime/my_inbox.js";
 import { View } from "../view.js";
 import { idIn } from "../where_to.js";
 import { sendIcon } from "../ui/icons.js";
+import { ofMessage } from "../ui/moment.js";
 
 /** If the log is scrolled to within this many pixels of its end, it follows new messages. */
 const NEAR_END = 80;
@@ -53,7 +55,7 @@ export class Messages extends View {
     ]);
     this.other = other;
     this.listing = listing;
-    this.title = `Messages with ${nameOf(other)}`;
+    this.title = `Messages with ${isolated(nameOf(other))}`;
   }
 
   /** A deleted account is unknown, but its messages stay. */
@@ -102,13 +104,13 @@ export class Messages extends View {
       >
         <span class="avatar" aria-hidden="true">${initial(user)}</span>
         <span class="conversation-text">
-          <bdi class="conversation-name">${nameOf(user)}</bdi>
+          <bdi class="conversation-name" translate="no">${nameOf(user)}</bdi>
           <span class="conversation-last quiet">
-            ${inbox.isTyping(id) ? "is typing…" : html`${last.from === inbox.me ? "You: " : ""}${last.message}`}
+            ${inbox.isTyping(id) ? "is typing…" : html`${last.from === inbox.me ? "You: " : ""}<bdi>${last.message}</bdi>`}
           </span>
         </span>
         <span class="conversation-side">
-          <time class="quiet small-text" datetime=${last.inserted_at}>${messageTime(last.inserted_at)}</time>
+          ${ofMessage(last.inserted_at, "quiet small-text")}
           ${unread
             ? html`<span class="badge" data-unread=${unread}>${unread}<span class="for-readers"> unread</span></span>`
             : nothing}
@@ -127,7 +129,7 @@ export class Messages extends View {
     return html`<section class="thread" aria-labelledby="thread-title">
       <header class="thread-head">
         <a class="back" href="/messages" aria-label="All messages">‹</a>
-        <h1 id="thread-title"><bdi>${name}</bdi></h1>
+        <h1 id="thread-title"><bdi translate="no">${name}</bdi></h1>
         <button class="link small-text" @click=${() => this.#block()}>Block</button>
       </header>
       ${connection.isLive
@@ -135,7 +137,7 @@ export class Messages extends View {
         : html`<p class="notice warning small-text" data-banner=${connection.state}>
             ${connection.words} What you write is sent as soon as possible.
           </p>`}
-      <div class="log" id="log" role="group" aria-label=${`Messages with ${name}`} tabindex="0" @scroll=${this.#scrolled}>
+      <div class="log" id="log" role="group" aria-label=${`Messages with ${isolated(name)}`} tabindex="0" @scroll=${this.#scrolled}>
         ${this.thread.hasOlder
           ? html`<p class="more">
               <button class="button small" @click=${() => this.#older()}>Earlier messages</button>
@@ -154,9 +156,9 @@ export class Messages extends View {
           )}
         </ol>
         ${this.thread.isLoaded && !this.thread.messages.length && !inbox.outbox.to(this.userId).length
-          ? html`<p class="empty">Say hello to <bdi>${name}</bdi>.</p>`
+          ? html`<p class="empty">Say hello to <bdi translate="no">${name}</bdi>.</p>`
           : nothing}
-        <p class="typing quiet small-text">${inbox.isTyping(this.userId) ? html`<bdi>${name}</bdi> is typing…` : ""}</p>
+        <p class="typing quiet small-text">${inbox.isTyping(this.userId) ? html`<bdi translate="no">${name}</bdi> is typing…` : ""}</p>
       </div>
       ${this.#composer(name)}
     </section>`;
@@ -166,13 +168,11 @@ export class Messages extends View {
     const isMine = message.from === inbox.me;
     const isLast = isMine && message === this.thread.messages.findLast((one) => one.from === inbox.me);
     return html`<li class="message ${isMine ? "mine" : ""}" data-message=${message.id}>
-      <span class="for-readers">${isMine ? "You" : html`<bdi>${nameOf(this.other)}</bdi>`}:</span>
+      <span class="for-readers">${isMine ? "You" : html`<bdi translate="no">${nameOf(this.other)}</bdi>`}:</span>
       <p class="bubble user-text" dir="auto">${message.message}</p>
       <p class="message-foot quiet small-text">
         ${message.listing_id ? html`<a href=${`/listings/${message.listing_id}`}>About a listing</a> · ` : nothing}
-        <time datetime=${message.inserted_at} title=${dateTime(message.inserted_at)}>
-          ${messageTime(message.inserted_at)}
-        </time>
+        ${ofMessage(message.inserted_at)}
         ${isLast && message.read_at ? html`<span class="read"> · Read</span>` : nothing}
       </p>
     </li>`;
@@ -212,22 +212,21 @@ export class Messages extends View {
       field.focus();
     };
     const keys = (event) => {
-      // Enter sends, Shift+Enter begins a new line. While a word is being composed, as in Japanese, Enter ends the
-      // word; Safari says so by the code 229 alone.
-      if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+      // Enter sends, Shift+Enter begins a new line.
+      if (event.key !== "Enter" || event.shiftKey) return;
       event.preventDefault();
       event.currentTarget.form.requestSubmit();
     };
     return html`<form class="composer" aria-label="Write a message" @submit=${send}>
       ${this.listing
-        ? html`<p class="about small-text">About <a href=${`/listings/${this.listing.id}`}>${this.listing.title}</a></p>`
+        ? html`<p class="about small-text">About <a href=${`/listings/${this.listing.id}`}><bdi>${this.listing.title}</bdi></a></p>`
         : nothing}
       <p class="done small-text" role="status">${this.done}</p>
       <div class="composer-row">
         <textarea
           name="message"
           rows="1"
-          aria-label=${`Message to ${name}`}
+          aria-label=${`Message to ${isolated(name)}`}
           placeholder="Write a message"
           @input=${(event) => {
             keepDraft(this.#draft, event.currentTarget.value);
@@ -299,7 +298,7 @@ export class Messages extends View {
   async #block() {
     try {
       await api.put(`/api/users/${this.userId}/block`);
-      this.done = `${nameOf(this.other)} is blocked. Under your account you can undo it.`;
+      this.done = `${isolated(nameOf(this.other))} is blocked. Under your account you can undo it.`;
     } catch (error) {
       this.done = Problem.of(error).message;
     }
@@ -307,4 +306,5 @@ export class Messages extends View {
   }
 }
 
-const initial = (user) => [...nameOf(user)][0].toUpperCase();
+/** The first letter of a name, which may begin with other signs. */
+const initial = (user) => (/[\p{L}\p{N}]/u.exec(nameOf(user))?.[0] ?? "?").toUpperCase();

@@ -2,10 +2,11 @@
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
-import { count, nameOf, since } from "../format.js";
+import { count, nameOf } from "../format.js";
 import { Acts } from "../ui/acts.js";
 import { hideDialog } from "../ui/hide_dialog.js";
 import { PagedList } from "../ui/list.js";
+import { ago } from "../ui/moment.js";
 import { moderationTabs } from "../ui/tabs.js";
 import { View } from "../view.js";
 
@@ -42,12 +43,12 @@ export class Reports extends View {
         <p>
           <span class="flag">${REASONS[report.reason] ?? report.reason}</span>
           ${listing.trashed
-            ? html`<span>${listing.title}</span> <span class="quiet">(in the trash)</span>`
-            : html`<a href=${`/listings/${listing.id}`}>${listing.title}</a>`}
+            ? html`<bdi>${listing.title}</bdi> <span class="quiet">(in the trash)</span>`
+            : html`<a href=${`/listings/${listing.id}`}><bdi>${listing.title}</bdi></a>`}
         </p>
         ${report.text ? html`<p class="user-text" dir="auto">${report.text}</p>` : nothing}
         <p class="quiet small-text">
-          <bdi>${nameOf(report.reporter)}</bdi>, ${since(report.created_at)} ·
+          <bdi translate="no">${nameOf(report.reporter)}</bdi>, ${ago(report.created_at)} ·
           ${count(report.report_count, "open report", "open reports")} of this listing
         </p>
       </div>
