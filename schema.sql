@@ -559,6 +559,8 @@ CREATE INDEX IF NOT EXISTS messages_from ON messages (from_id, id);
 CREATE INDEX IF NOT EXISTS messages_to ON messages (to_id, id);
 CREATE INDEX IF NOT EXISTS messages_from_to ON messages (from_id, to_id, id);
 CREATE INDEX IF NOT EXISTS messages_to_from ON messages (to_id, from_id, id);
+-- The listing that a conversation is about: that of the last message which names one.
+CREATE INDEX IF NOT EXISTS messages_about_listing ON messages (from_id, to_id, id) WHERE listing_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS messages_unread ON messages (to_id, from_id, id) WHERE read_at IS NULL;
 
 -- Ids become visible in the order of their numbers: an insert takes its ids only after the previous insert has committed.

@@ -220,8 +220,8 @@ class Settings:
     profiles_per_minute: int = 120
     """Profiles of users that one account reads."""
     max_searches: int = 3
-    """Searches of one API that run at once; of one address at most one fewer, so that another's need not wait for them.
-    Keep it well below `database_pool_size`."""
+    """Searches of one API that run at once; of one address at most half, so that others' need not wait for them. Keep
+    it well below `database_pool_size`."""
     max_waiting_searches: int = 50
     """Searches of one API that may wait for others, half of them from one address; past it, clients are told to try
     again."""

@@ -17,7 +17,7 @@ from msgspec import UNSET
 from shared.domain import alerts, listings, messages, pictures, replies, reports, users, vin
 from shared.domain.alerts import AlertKind
 from shared.domain.declared import Id, Number, Timestamp
-from shared.domain.listings import NewListing, Visibility
+from shared.domain.listings import NewListing, Status, Visibility
 from shared.domain.reports import ReportReason
 from shared.domain.suggestions import SuggestionKind
 from shared.domain.times import rfc3339, rfc3339_or_none
@@ -66,6 +66,17 @@ def public_profile(user: users.PublicUser) -> PublicProfile:
 
 def _public(user: users.PublicUser | users.User) -> dict[str, Any]:
     return {"id": user.id, "name": user.name, "role": user.role, "created_at": rfc3339(user.created_at)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetProfile(PublicProfile):
+    """`blocked` says whether you have blocked this user."""
+
+    blocked: bool
+
+
+def met_profile(user: users.PublicUser, *, is_blocked: bool) -> MetProfile:
+    return MetProfile(**_public(user), blocked=is_blocked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,10 +157,29 @@ class LoggedIn(SignedIn):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationListing:
+    """A listing in brief. `thumbnail_url` is that of its first picture; visitors may see it if `for_anyone`."""
+
+    id: Id
+    title: str
+    price: int | None
+    status: Status
+    thumbnail_url: str | None
+    for_anyone: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
+    """`listing` is the one that the last message about a listing names; null if you may not see it (any more).
+
+    `blocked` says whether you have blocked this user.
+    """
+
     user: Person
     last_message: Message
     unread_count: Number
+    listing: ConversationListing | None
+    blocked: bool
 
 
 def conversation(conversation: messages.Conversation) -> Conversation:
@@ -157,6 +187,21 @@ def conversation(conversation: messages.Conversation) -> Conversation:
         user=Person(conversation.user_id, conversation.user_name),
         last_message=message_payload(conversation.last_message),
         unread_count=conversation.unread_count,
+        listing=_in_brief(conversation.listing),
+        blocked=conversation.is_blocked,
+    )
+
+
+def _in_brief(listing: messages.ConversationListing | None) -> ConversationListing | None:
+    if listing is None:
+        return None
+    return ConversationListing(
+        id=listing.id,
+        title=listing.title,
+        price=listing.price,
+        status=Status(listing.status),
+        thumbnail_url=listing.thumbnail_url,
+        for_anyone=listing.is_for_anyone,
     )
 
 

@@ -47,5 +47,17 @@ export function messageTime(time) {
   return isToday ? clock.format(new Date(time)) : dateTime(time);
 }
 
+/** The hour and minute of a message. */
+export const timeOfDay = (time) => clock.format(new Date(time));
+
+/** "Today", "Yesterday", or the date. */
+export function dayOf(time) {
+  const day = new Date(time).toDateString();
+  const [today, yesterday] = [new Date(now()), new Date(now())];
+  yesterday.setDate(today.getDate() - 1);
+  if (day === today.toDateString()) return "Today";
+  return day === yesterday.toDateString() ? "Yesterday" : date(time);
+}
+
 /** Returns the name to show. Deleted accounts have an empty name. */
 export const nameOf = (user) => user?.name || "Somebody who left";

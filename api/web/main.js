@@ -12,6 +12,7 @@ import { shell } from "./shell.js";
 import { takeOver } from "./take_over.js";
 import { leaveKeysToInputMethods } from "./ui/composing.js";
 import { survivePageTranslation } from "./ui/translated.js";
+import "./seen_height.js";
 import "./ui/guarded_picture.js";
 
 const TOLD_AGAIN_MS = 60_000;

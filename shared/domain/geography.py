@@ -22,7 +22,7 @@ class Place:
     """The number of GeoNames; of a ZIP code the code, below zero."""
     name: str
     region: str
-    """The state, in the USA; "" elsewhere."""
+    """The state, province or the like: the code that people use, or else GeoNames'; "" if it is not known."""
     country: str
     """The code of ISO 3166."""
     latitude: float

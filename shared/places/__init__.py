@@ -6,7 +6,7 @@ found by bisection, so that it needs no index and little memory. Its lines, with
     plain name, id, name, region, country, people, latitude, longitude    a town; its id is the one of GeoNames
     ZIP code, minus the code, "", "", "US", 0, latitude, longitude          a ZIP code
     another plain name, id, plain name                                     another name of a town
-    @ and a plain name or code, codes                                      a country, or a state of the USA
+    @ and a plain name or code, codes                                      a country, or a region such as a state
 
 `name` is empty if it is the plain name with capital letters.
 """
@@ -39,7 +39,7 @@ def load() -> None:
 
 
 def find_place(text: str) -> Place | None:
-    """Returns the place that a person means: a ZIP code, or a town, if need be with its state or country.
+    """Returns the place that a person means: a ZIP code, or a town, if need be with its region or country.
 
     `Paris`, `Paris, TX`, `Paris, Texas, USA`, `75460` and `Paris, TX 75460` are five of them. Of several towns with the
     name, it is the one with the most people. Words that name no place are ignored if others do: a district, a street.
@@ -49,7 +49,7 @@ def find_place(text: str) -> Place | None:
         return None
     parts = [part for part in map(str.strip, text.split(",")) if part]
     zip_code = _ZIP.search(text)
-    if zip_code is not None and (zip_code.start() == 0 or _regions(_before_number(parts[-1]))):
+    if zip_code is not None and (zip_code.start() == 0 or _is_american(_before_number(parts[-1]))):
         found = _best(_named(zip_code[1]), ())
         if found is not None:
             return found
@@ -62,19 +62,27 @@ def find_place(text: str) -> Place | None:
         found = _town(name, others)
         if found is not None:
             return found
+    # Berlin is a region too, and so is New York: the town that a district is in has the name of its own region.
+    for index, name in enumerate(names):
+        found = _best(_named(name), regions[index:]) if index and regions[index] else None
+        if found is not None and all(regions[index:]):
+            return found
     return None
 
 
-def _town(name: str, regions: Sequence[Sequence[str]]) -> Place | None:
-    """Returns the town with this name, or whose name the words begin with, if the words after it name a region."""
+def _town(name: str, regions: Sequence[Sequence[str]], more: int = 2) -> Place | None:
+    """Returns the town with this name, or whose name the words begin with, if the words after it name regions.
+
+    At most so many `more` regions: its own and a country.
+    """
     found = _best(_named(name), regions)
     words = name.split(" ")
-    for count in range(1, min(_MOST_WORDS_OF_A_REGION, len(words) - 1) + 1):
+    for count in range(1, min(_MOST_WORDS_OF_A_REGION, len(words) - 1) + 1 if more else 1):
         if found is not None:
             break
         codes = _regions(" ".join(words[-count:]))
         if codes:
-            found = _best(_named(" ".join(words[:-count])), [*regions, codes])
+            found = _town(" ".join(words[:-count]), [*regions, codes], more - 1)
     return found
 
 
@@ -85,7 +93,10 @@ def _best(candidates: Sequence[tuple[bool, int, Place]], regions: Sequence[Seque
 
 
 def _is_in(place: Place, codes: Sequence[str]) -> bool:
-    return place.country in codes or f"{place.country}-{place.region}" in codes
+    if place.country in codes or f"{place.country}-{place.region}" in codes:
+        return True
+    # The region of some towns is not known.
+    return not place.region and any(code.startswith(f"{place.country}-") for code in codes)
 
 
 def _named(name: str) -> list[tuple[bool, int, Place]]:
@@ -108,6 +119,11 @@ def _place(name: str, fields: Sequence[str]) -> Place:
 def _regions(name: str) -> list[str]:
     """Returns the codes of the countries and states with this name or code."""
     return [code for fields in _lines(f"@{name}") for code in fields[0].split(" ")] if name else []
+
+
+def _is_american(name: str) -> bool:
+    """True if this is a name or code of the USA or of one of its states."""
+    return any(code.partition("-")[0] == "US" for code in _regions(name))
 
 
 def _lines(key: str) -> Iterator[list[str]]:

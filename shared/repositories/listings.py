@@ -43,15 +43,18 @@ _SHOWN = ", ".join(_AS_SHOWN.get(name, f"l.{name}") for name in _FIELDS)
 
 _ADDRESS, _THUMBNAIL_ADDRESS = (f"replace('{path}', '{{id}}', p.id::text)" for path in (ADDRESS, THUMBNAIL_ADDRESS))
 
+PICTURES = f"""(SELECT coalesce(json_agg(one ORDER BY one.id), '[]'::json) FROM (
+         SELECT p.id, {_ADDRESS} AS url, {_THUMBNAIL_ADDRESS} AS thumbnail_url, p.width, p.height
+         FROM pictures p WHERE p.listing_id = l.id
+     ) AS one)"""
+"""SQL for the pictures of a listing `l` as JSON, in their order."""
+
 # `_presented` adds the fields that not everybody may see.
 JSON = f"""(SELECT row_to_json(shown)::text FROM (SELECT
     l.id, {_SHOWN},
     to_char(l.created_at, {TIME_FORMAT}) AS created_at, to_char(l.updated_at, {TIME_FORMAT}) AS updated_at,
     (SELECT count(*) FROM replies r WHERE r.listing_id = l.id) AS reply_count,
-    (SELECT coalesce(json_agg(one ORDER BY one.id), '[]'::json) FROM (
-         SELECT p.id, {_ADDRESS} AS url, {_THUMBNAIL_ADDRESS} AS thumbnail_url, p.width, p.height
-         FROM pictures p WHERE p.listing_id = l.id
-     ) AS one) AS pictures,
+    {PICTURES} AS pictures,
     l.price_history
 ) AS shown)"""
 MOST_SAME_VIN = 20

@@ -3,7 +3,8 @@
 import { html } from "../vendor/lit-html/lit-html.js";
 import { date, dateTime, messageTime, since } from "../format.js";
 
-const moment = (words) => (time, kind = "") =>
+/** Returns what shows a time in the words of `words(time)`. */
+export const moment = (words) => (time, kind = "") =>
   html`<time class=${kind} datetime=${time} title=${dateTime(time)}>${words(time)}</time>`;
 
 /** "5 minutes ago"; after a week, the day. */

@@ -17,12 +17,13 @@ import { announce } from "../ui/announcer.js";
 import { flags } from "../ui/card.js";
 import { Dialog } from "../ui/dialog.js";
 import { Form, formOf, select, textarea } from "../ui/form.js";
+import { Gallery } from "../ui/gallery.js";
 import { heart } from "../ui/heart.js";
 import { hideDialog } from "../ui/hide_dialog.js";
 import { PagedList } from "../ui/list.js";
 import { ago, day, exactly } from "../ui/moment.js";
-import { picture } from "../ui/picture.js";
 import { priceTag } from "../ui/price_tag.js";
+import { userText } from "../ui/user_text.js";
 import { View } from "../view.js";
 
 const REASONS = [
@@ -38,7 +39,7 @@ export class Listing extends View {
   title = "Car";
   listing = null;
   isRemoved = false;
-  shown = 0;
+  gallery = new Gallery(this);
   done = "";
   /** Counts requests and live updates, so that a late answer to an earlier request is recognized and dropped. */
   #turn = 0;
@@ -146,7 +147,6 @@ export class Listing extends View {
     this.title = isolated(listing.title);
     this.isRemoved = false;
     this.problem = null;
-    this.shown = Math.min(this.shown, Math.max(0, listing.pictures.length - 1));
     if (isNews && listing.reply_count !== this.replies.items.length) this.replies.load();
   }
 
@@ -205,11 +205,11 @@ export class Listing extends View {
           </div>
         </header>
         <div class="listing-body">
-          <div>${this.#gallery()} ${this.#facts()} ${this.#pastPrices()}</div>
+          <div>${this.gallery.template(this.listing)} ${this.#facts()} ${this.#pastPrices()}</div>
           <aside class="listing-side" aria-label="Seller and actions">${this.#seller()} ${this.#actions()}</aside>
           <div>
             <h2>Description</h2>
-            <p class="user-text" dir="auto">${listing.content}</p>
+            <p class="user-text" dir="auto">${userText(listing.content)}</p>
             ${this.#replies()}
           </div>
         </div>
@@ -231,42 +231,6 @@ export class Listing extends View {
     const others = this.live.viewers.filter((id) => id !== String(session.user?.id)).length;
     if (!others) return nothing;
     return html`<span id="viewers">· ${count(others, "other person is looking", "other people are looking")}</span>`;
-  }
-
-  #gallery() {
-    const { pictures, title } = this.listing;
-    const current = pictures[this.shown];
-    return html`<section class="gallery" aria-label="Pictures">
-      <div class="gallery-main ${current ? "" : "is-empty"}">
-        ${picture(
-          this.listing,
-          current?.url,
-          current ? `${isolated(title)}, picture ${this.shown + 1} of ${pictures.length}` : "",
-          { isEager: true },
-        )}
-      </div>
-      ${pictures.length > 1
-        ? html`<ul class="thumbnails">
-            ${repeat(
-              pictures,
-              (one) => one.id,
-              (one, index) =>
-                html`<li>
-                  <button
-                    aria-label=${`Show picture ${index + 1}`}
-                    aria-pressed=${String(index === this.shown)}
-                    @click=${() => {
-                      this.shown = index;
-                      this.update();
-                    }}
-                  >
-                    ${picture(this.listing, one.thumbnail_url, "")}
-                  </button>
-                </li>`,
-            )}
-          </ul>`
-        : nothing}
-    </section>`;
   }
 
   #facts() {
@@ -418,7 +382,7 @@ export class Listing extends View {
             </button>`
           : nothing}
       </p>
-      <p class="user-text" dir="auto">${reply.text}</p>
+      <p class="user-text" dir="auto">${userText(reply.text)}</p>
     </li>`;
   }
 

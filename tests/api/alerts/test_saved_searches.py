@@ -13,24 +13,11 @@ from shared.events import control
 from shared.postgres import DatabaseUnavailable
 from shared.pubsub.memory import MemoryHub
 from shared.settings import Settings
+from tests.api.alerts.telling import Told, told_by
 from tests.api.conftest import Api, MakeApi, Person
 from tests.api.rows import Rows
-from tests.api.telling import Told, told_by
 from tests.api.test_listing_search import collect
 from tests.api.test_metrics import samples
-
-
-@pytest.fixture
-async def told(make_api: MakeApi, hub: MemoryHub, settings: Settings) -> Told:
-    return await told_by(make_api, hub, settings)
-
-
-@pytest.fixture
-async def people(told: Told) -> tuple[Person, Person]:
-    """A buyer and a seller; both listen."""
-    buyer, seller = await told.api.register("Bob"), await told.api.register("Sally")
-    await told.listens(buyer, seller)
-    return buyer, seller
 
 
 async def save(api: Api, who: Person, **query: Any) -> Any:

@@ -9,26 +9,11 @@ import pytest
 
 from shared.domain import alerts
 from shared.domain.users import Role
-from shared.pubsub.memory import MemoryHub
 from shared.repositories import favourites
-from shared.settings import Settings
-from tests.api.conftest import PASSWORD, MakeApi, Person
+from tests.api.alerts.telling import Told
+from tests.api.alerts.test_saved_searches import change, offer
+from tests.api.conftest import PASSWORD, Person
 from tests.api.rows import Rows
-from tests.api.telling import Told, told_by
-from tests.api.test_saved_searches import change, offer
-
-
-@pytest.fixture
-async def told(make_api: MakeApi, hub: MemoryHub, settings: Settings) -> Told:
-    return await told_by(make_api, hub, settings)
-
-
-@pytest.fixture
-async def people(told: Told) -> tuple[Person, Person]:
-    """A buyer and a seller; both listen."""
-    buyer, seller = await told.api.register("Bob"), await told.api.register("Sally")
-    await told.listens(buyer, seller)
-    return buyer, seller
 
 
 async def like(told: Told, who: Person, listing_id: int) -> None:
