@@ -164,6 +164,12 @@ def html_page(
     return answer(request, body, "text/html", sent, tag)
 
 
+async def version(call: Call) -> web.Response:
+    """The version of the page's files, by which a page that is open notices an upgrade (api/web/upgrade.js)."""
+    call.query()
+    return web.json_response({"version": _assets(call.services.settings).version})
+
+
 async def asset(call: Call) -> web.Response:
     call.query()
     match = call.request.match_info

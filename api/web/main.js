@@ -12,6 +12,7 @@ import { shell } from "./shell.js";
 import { takeOver } from "./take_over.js";
 import { leaveKeysToInputMethods } from "./ui/composing.js";
 import { survivePageTranslation } from "./ui/translated.js";
+import { lookForUpgrade } from "./upgrade.js";
 import "./seen_height.js";
 import "./ui/guarded_picture.js";
 
@@ -58,6 +59,10 @@ session.onChange((change) => {
   update();
 });
 
+// An upgrade restarts the servers, so the connection is lost and comes back. Visitors have none.
+connection.onChange(() => connection.isLive && lookForUpgrade());
+window.addEventListener("pageshow", lookForUpgrade);
+document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && lookForUpgrade());
 connection.onChange(update);
 inbox.onChange(update);
 alerts.onChange(update);

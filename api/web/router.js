@@ -2,6 +2,7 @@
 
 import { update } from "./page.js";
 import { session } from "./session.js";
+import { isUpgraded, lookForUpgrade } from "./upgrade.js";
 import { announce } from "./ui/announcer.js";
 import { Account } from "./views/account.js";
 import { AlertsView } from "./views/alerts.js";
@@ -155,6 +156,9 @@ function followLink(event) {
   const url = new URL(link.href);
   if (url.origin !== location.origin || link.target || link.hasAttribute("download")) return;
   if (url.pathname.startsWith("/api") || url.hash) return;
+  // What is typed is kept, so the browser may load the new version of the page from the server.
+  if (isUpgraded()) return;
+  lookForUpgrade();
   event.preventDefault();
   router.go(url.pathname + url.search);
 }

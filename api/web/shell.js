@@ -9,6 +9,7 @@ import { alerts } from "./realtime/my_alerts.js";
 import { inbox } from "./realtime/my_inbox.js";
 import { navigate } from "./navigation.js";
 import { session } from "./session.js";
+import { isUpgraded } from "./upgrade.js";
 import { Suggestions } from "./suggestions.js";
 import { update } from "./page.js";
 import { announce, announcer } from "./ui/announcer.js";
@@ -31,6 +32,7 @@ export function shell(view) {
     </header>
     ${announcer()}
     <main id="main" tabindex="-1" class=${view.layout ?? ""}>
+      ${isUpgraded() ? upgradeNotice() : nothing}
       ${view.notice ? html`<p class="notice" role="status">${view.notice}</p>` : nothing} ${view.template()}
     </main>
     <footer class="bottom">
@@ -39,6 +41,11 @@ export function shell(view) {
       ${session.user ? state() : nothing}
     </footer>`;
 }
+
+const upgradeNotice = () =>
+  html`<p class="notice" role="status" data-upgrade>
+    Daveslist has been updated. <button class="link" @click=${() => location.reload()}>Load the new version</button>
+  </p>`;
 
 const asked = () => new URLSearchParams(location.pathname === "/" ? location.search : "");
 

@@ -26,7 +26,7 @@ CATEGORY = "/api/categories"
 LISTING = "/api/listings"
 MESSAGE = "/api/messages"
 REPLY = "/api/listings/1/replies"
-REPORT = "/api/listings/1/reports"
+REPORT = "/api/listings/2/reports"
 SEARCH = "/api/searches"
 PICTURE = "/api/listings/1/pictures"
 
@@ -52,10 +52,9 @@ JSON_PATHS = list(BODIES)
 
 @pytest.fixture
 async def ann(api: Api, rows: Rows) -> Person:
-    """A moderator with the id 1, who owns the listing 1 in the category 1; there is a user with the id 2."""
-    ann = await api.register("Ann", Role.MODERATOR)
-    await api.register("Bob")
-    assert await rows.listing(ann.id) == 1
+    """A moderator with the id 1, who owns the listing 1 in the category 1; the user 2 owns the listing 2."""
+    ann, bob = await api.register("Ann", Role.MODERATOR), await api.register("Bob")
+    assert [await rows.listing(seller.id, 1 if seller is bob else None) for seller in (ann, bob)] == [1, 2]
     return ann
 
 

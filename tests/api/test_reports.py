@@ -96,7 +96,8 @@ async def test_the_queue_has_the_most_reported_listing_first_and_no_resolved_rep
     moderator = await api.register(role=Role.MODERATOR)
     users = [await api.register(f"User {number}") for number in range(3)]
     category_id = await rows.category()
-    listings = [await rows.listing(users[0].id, category_id) for _ in range(3)]
+    seller = await api.register()
+    listings = [await rows.listing(seller.id, category_id) for _ in range(3)]
     for listing_id, reporters in zip(listings, (1, 3, 2), strict=True):
         for user in users[:reporters]:
             await api.call("POST", f"/api/listings/{listing_id}/reports", 201, who=user, json={"reason": "spam"})
@@ -117,7 +118,8 @@ async def test_pages_of_the_queue_neither_repeat_nor_skip_while_reports_change(a
     moderator = await api.register(role=Role.MODERATOR)
     users = [await api.register() for _ in range(3)]
     category_id = await rows.category()
-    listings = [await rows.listing(users[0].id, category_id) for _ in range(4)]
+    seller = await api.register()
+    listings = [await rows.listing(seller.id, category_id) for _ in range(4)]
     for listing_id in listings:
         for user in users[:2]:
             await api.call("POST", f"/api/listings/{listing_id}/reports", 201, who=user, json={"reason": "spam"})
@@ -137,7 +139,7 @@ async def test_an_unknown_report_is_404(api: Api) -> None:
 async def test_the_log_has_actor_action_target_time_and_reason_newest_first(api: Api, rows: Rows) -> None:
     admin, moderator = await api.register("Root", Role.ADMIN), await api.register("Mona", Role.MODERATOR)
     user = await api.register()
-    listing_id = await rows.listing(user.id)
+    listing_id = await rows.listing(admin.id)
     report = await api.call("POST", f"/api/listings/{listing_id}/reports", 201, who=user, json={"reason": "sold"})
     await api.call("PUT", f"/api/users/{user.id}/ban", 200, who=admin, json={"reason": "fraud"})
     await api.call("DELETE", f"/api/users/{user.id}/ban", 204, who=admin)

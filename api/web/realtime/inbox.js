@@ -60,7 +60,7 @@ export class Inbox {
       onTyping: ({ from }) => this.#isTyping(from),
       onChange: () => this.#tell(),
     });
-    this.outbox.open(this.#chat);
+    this.outbox.open(this.#chat, this.#me);
   }
 
   close() {
@@ -131,6 +131,7 @@ export class Inbox {
   }
 
   #ask() {
+    if (this.isLoaded && this.#stale.size === 0) return this.#asking ?? Promise.resolve();
     this.#asking ??= this.#askAll();
     return this.#asking;
   }
@@ -183,6 +184,8 @@ export class Inbox {
     const { data } = await this.#api.get("/api/conversations", { query: { limit: 1 } });
     // Threads that were loaded before may lack newer messages.
     await Promise.all([...this.#threads.values()].map((thread) => thread.loadNewest()));
+    // All that is not newer is in the conversations, which need no connection: they are asked for after this id.
+    this.#ask();
     return data[0]?.last_message.id ?? 0;
   }
 

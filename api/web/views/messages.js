@@ -305,7 +305,7 @@ export class Messages extends View {
                 : html`<button class="link" @click=${() => outbox.again(one)}>Try again</button>
                     <button class="link" @click=${() => this.#edit(one)}>Edit</button>`}
               <button class="link" @click=${() => outbox.discard(one)}>Discard</button>`
-          : state === "sending"
+          : state === "sending" && connection.isLive
             ? "Sending…"
             : "Waiting for the connection"}
       </p>

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import time
 from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlencode
@@ -114,6 +115,10 @@ async def test_the_page_of_a_car_has_everything_about_it(api: Api, ann: Person, 
     assert "It has new tyres." in seen.words(".reply")
     assert seen.attribute(".seller a", "href") == f"/?seller_id={ann.id}"
     assert "Sedans" in seen.words(".listing-head")
+    whole_times = [one.attributes["title"] or "" for one in seen.all("main time")]
+    assert len(whole_times) == 2
+    for whole_time in whole_times:
+        assert re.fullmatch(r"[A-Z][a-z]{2} [0-9]{1,2}, [0-9]{4}, [0-9]{2}:[0-9]{2} UTC", whole_time)
 
 
 def test_the_facts_are_those_of_the_pages_modules() -> None:
@@ -369,6 +374,11 @@ async def test_numbers_in_an_address_are_read_as_people_write_them(api: Api, ann
     seen = await look(api, "/?price_max=cheap&mileage_max=85,000+km", 422)
     assert seen.attribute("#filters-price_max", "value") == "cheap"
     assert seen.words("#filters-mileage_max-error")
+
+
+async def test_a_page_tells_the_servers_clock_to_its_modules(api: Api) -> None:
+    told = (await look(api, "/")).response.headers["Server-Timing"]
+    assert abs(float(told.removeprefix("now;desc=").strip('"')) / 1000 - time.time()) < 60
 
 
 async def test_no_field_is_changed_by_the_wheel(api: Api) -> None:
