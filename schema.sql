@@ -377,6 +377,18 @@ CREATE TABLE IF NOT EXISTS reports (
 ALTER TABLE reports DROP CONSTRAINT IF EXISTS reports_listing_id_reporter_id_key;
 CREATE UNIQUE INDEX IF NOT EXISTS reports_open_of_reporter ON reports (listing_id, reporter_id) WHERE resolved_at IS NULL;
 CREATE INDEX IF NOT EXISTS reports_of_reporter ON reports (listing_id, reporter_id);
+-- A report is about a listing, or about a person: about one of their messages to the reporter, one of their replies, or all that
+-- they do. `quote` is the text of the message or the reply, because moderators read no messages, and a reply may be deleted.
+ALTER TABLE reports ALTER COLUMN listing_id DROP NOT NULL;
+ALTER TABLE reports ADD COLUMN IF NOT EXISTS user_id bigint REFERENCES users (id);
+ALTER TABLE reports ADD COLUMN IF NOT EXISTS message_id bigint;
+ALTER TABLE reports ADD COLUMN IF NOT EXISTS reply_id bigint;
+ALTER TABLE reports ADD COLUMN IF NOT EXISTS quote text;
+ALTER TABLE reports DROP CONSTRAINT IF EXISTS reports_subject;
+ALTER TABLE reports ADD CONSTRAINT reports_subject CHECK ((listing_id IS NULL) <> (user_id IS NULL)) NOT VALID;
+CREATE UNIQUE INDEX IF NOT EXISTS reports_open_about_user
+    ON reports (user_id, reporter_id, coalesce(message_id, 0), coalesce(reply_id, 0))
+    WHERE user_id IS NOT NULL AND resolved_at IS NULL;
 CREATE INDEX IF NOT EXISTS reports_open ON reports (listing_id) WHERE resolved_at IS NULL;
 CREATE INDEX IF NOT EXISTS reports_texts_of_reporter ON reports (reporter_id) WHERE text IS NOT NULL;
 CREATE INDEX IF NOT EXISTS reports_resolved ON reports (resolved_at) WHERE resolved_at IS NOT NULL;
@@ -444,6 +456,12 @@ CREATE TABLE IF NOT EXISTS alerts (
     seen_at      timestamptz,
     CHECK ((kind = 'match') = (search_id IS NOT NULL))
 );
+-- What somebody wrote under the person's own listing.
+ALTER TABLE alerts ADD COLUMN IF NOT EXISTS reply_id bigint REFERENCES replies (id) ON DELETE CASCADE;
+ALTER TABLE alerts DROP CONSTRAINT IF EXISTS alerts_kind_check;
+ALTER TABLE alerts DROP CONSTRAINT IF EXISTS alerts_kind;
+ALTER TABLE alerts ADD CONSTRAINT alerts_kind CHECK (kind IN ('match', 'price_drop', 'sold', 'removed', 'reply')) NOT VALID;
+CREATE INDEX IF NOT EXISTS alerts_of_reply ON alerts (reply_id) WHERE reply_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS alerts_of_user ON alerts (user_id, id);
 CREATE INDEX IF NOT EXISTS alerts_unseen ON alerts (user_id, id) WHERE seen_at IS NULL;
 CREATE INDEX IF NOT EXISTS alerts_of_listing ON alerts (listing_id);

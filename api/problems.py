@@ -295,7 +295,7 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     replies.ReplyNotFound: _is(NotFound),
     reports.ReportNotFound: _is(NotFound),
     reports.AlreadyReported: _is(AlreadyReported),
-    reports.OwnListingReported: lambda _: Conflict("It is your own listing."),
+    reports.OwnReported: lambda _: Conflict("It is about yourself."),
     pictures.PictureNotFound: _is(NotFound),
     pictures.ListingIsFull: _is(ListingIsFull),
     pictures.FilesGivenUp: lambda _: Unavailable("It took too long. Try again.", retry_after_seconds=5),

@@ -172,8 +172,17 @@ ROUTES: tuple[Route, ...] = (
         status=201,
         is_repeatable=True,
     ),
+    *(
+        Route("POST", path, handler, Action.REPORT_CREATE, body=ReportBody, status=201, is_repeatable=True)
+        for path, handler in (
+            ("/api/users/{id}/reports", reports.create_about_user),
+            ("/api/messages/{id}/reports", reports.create_about_message),
+            ("/api/replies/{id}/reports", reports.create_about_reply),
+        )
+    ),
     Route("GET", "/api/reports", reports.find, Action.REPORT_READ, query=PageQuery),
     Route("PUT", "/api/reports/{id}/resolved", reports.resolve, Action.REPORT_RESOLVE),
+    Route("DELETE", "/api/reports/{id}/resolved", reports.reopen, Action.REPORT_RESOLVE),
     Route("GET", "/api/audit", audit.find, Action.AUDIT_READ, query=PageQuery),
     # private messages
     Route(

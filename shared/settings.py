@@ -242,7 +242,10 @@ class Settings:
     max_picture_bytes: int = 10 * 1024 * 1024
     """The largest uploaded picture."""
     max_picture_pixels: int = 60_000_000
-    """The most pixels (width times height) of an uploaded picture; phones make up to 50 million."""
+    """The most pixels (width times height) of an uploaded picture that is no JPEG."""
+    max_jpeg_pixels: int = 200_000_000
+    """The most pixels of an uploaded JPEG, which needs less memory and time for each; phones make up to 200 million.
+    The page makes pictures that are too large smaller before it sends them."""
     picture_side: int = 2048
     """The longer side of a stored picture, in pixels."""
     thumbnail_side: int = 480

@@ -123,6 +123,14 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             problems=(problems.AlreadyReported, problems.Conflict),
             example={"reason": "sold", "text": "I bought it last week."},
         ),
+        **{
+            ("POST", f"/api/{kind}/{{id}}/reports"): Operation(
+                problems=(problems.AlreadyReported, problems.Conflict),
+                example={"reason": "fraud", "text": "Pay first."},
+            )
+            for kind in ("users", "messages", "replies")
+        },
+        ("DELETE", "/api/reports/{id}/resolved"): Operation(problems=(problems.AlreadyReported,)),
         # private messages
         ("POST", "/api/messages"): Operation(
             problems=(problems.Blocked,),

@@ -8,6 +8,7 @@ import { connection } from "./realtime/connection.js";
 import { alerts } from "./realtime/my_alerts.js";
 import { inbox } from "./realtime/my_inbox.js";
 import { navigate } from "./navigation.js";
+import { openReports } from "./open_reports.js";
 import { session } from "./session.js";
 import { isUpgraded } from "./upgrade.js";
 import { Suggestions } from "./suggestions.js";
@@ -134,12 +135,19 @@ function forUser() {
     ${menuIcon}
   </button>
   <div id="menu" class="nav-menu" data-open=${String(isMenuOpen)} @keydown=${closeByEscape} @focusout=${closeWhenLeft}>
-    ${session.is("moderator") ? link("/moderation", "Moderation") : nothing}
+    ${session.is("moderator") ? link("/moderation", moderation()) : nothing}
     ${session.is("admin") ? link("/admin", "Admin") : nothing}
     ${link("/account", html`<bdi translate="no">${session.user.name}</bdi>`)}
     <button class="link" @click=${logOut}>Log out</button>
     <a class="button primary small" href="/listings/new">Sell a car</a>
   </div>`;
+}
+
+function moderation() {
+  const { count } = openReports;
+  return html`Moderation${count
+    ? html`<span class="badge" data-open-reports=${count}>${count}<span class="for-readers"> open reports</span></span>`
+    : nothing}`;
 }
 
 /** On a narrow screen the less important links are in a menu; on a wide one they are always there. */

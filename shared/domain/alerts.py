@@ -1,4 +1,4 @@
-"""Saved searches, favourites and alerts: what buyers are told about. Pure."""
+"""Saved searches, favourites and alerts: what people are told about. Pure."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ class AlertKind(StrEnum):
     """A favourite is sold."""
     REMOVED = "removed"
     """A favourite is in the trash."""
+    REPLY = "reply"
+    """Somebody has replied to the person's own listing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -78,9 +79,10 @@ async def count(rows: Rows, path: str) -> int:
 
 
 def test_everything_that_is_made_under_the_api_by_a_user_is_repeatable() -> None:
-    made = {route.path.replace("{id}", "1") for route in ROUTES if route.method == "POST" and route.status == 201}
-    assert made == {*TABLES, "/api/register"}
-    assert {route.path.replace("{id}", "1") for route in ROUTES if route.is_repeatable} == set(TABLES)
+    tried = {re.sub("[12]", "{id}", path) for path in TABLES}
+    made = {route.path for route in ROUTES if route.method == "POST" and route.status == 201}
+    assert made == {*tried, "/api/register"}
+    assert {route.path for route in ROUTES if route.is_repeatable} == tried
 
 
 @pytest.mark.parametrize("path", [*JSON_PATHS, PICTURE])
@@ -147,8 +149,9 @@ async def test_requests_with_keys_do_not_wait_for_each_other_with_few_connection
 ) -> None:
     api = await make_api(database_pool_size=1)
     ann = await api.register("Ann", Role.MODERATOR)
-    await api.register("Bob")
+    bob = await api.register("Bob")
     await rows.listing(ann.id)
+    await rows.listing(bob.id, 1)
     for path in TABLES:
         await asyncio.gather(
             *(post(api, ann, path, 201, f"{path}{n}", n) for n in (range(3) if path != REPORT else [1]))

@@ -5,12 +5,13 @@
 import { isolated } from "../isolate.js";
 
 const ASK_AGAIN_MS = 3_000;
-const KINDS = ["match", "price_drop", "sold", "removed"];
+const KINDS = ["match", "price_drop", "sold", "removed", "reply"];
 
 /** Returns in one sentence what an alert says. */
-export function sentenceOf({ kind, title: given, search }) {
+export function sentenceOf({ kind, title: given, search, reply }) {
   const title = isolated(given);
   if (kind === "match") return `New for “${isolated(search.name)}”: ${title}`;
+  if (kind === "reply") return `${isolated(reply.author.name)} replied to ${title}: ${reply.text}`;
   if (kind === "price_drop") return `Cheaper now: ${title}`;
   return kind === "sold" ? `Sold: ${title}` : `No longer available: ${title}`;
 }

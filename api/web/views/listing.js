@@ -16,24 +16,16 @@ import { session } from "../session.js";
 import { announce } from "../ui/announcer.js";
 import { flags } from "../ui/card.js";
 import { Dialog } from "../ui/dialog.js";
-import { Form, formOf, select, textarea } from "../ui/form.js";
+import { Form, formOf, textarea } from "../ui/form.js";
 import { Gallery } from "../ui/gallery.js";
 import { heart } from "../ui/heart.js";
 import { hideDialog } from "../ui/hide_dialog.js";
 import { PagedList } from "../ui/list.js";
 import { ago, day, exactly } from "../ui/moment.js";
+import { reportDialog } from "../ui/report_dialog.js";
 import { priceTag } from "../ui/price_tag.js";
 import { userText } from "../ui/user_text.js";
 import { View } from "../view.js";
-
-const REASONS = [
-  ["spam", "It is spam"],
-  ["fraud", "It looks like fraud"],
-  ["offensive", "It is offensive"],
-  ["wrong_category", "It is in the wrong category"],
-  ["sold", "It is sold"],
-  ["other", "Something else"],
-];
 
 export class Listing extends View {
   title = "Car";
@@ -52,19 +44,7 @@ export class Listing extends View {
     keepDraft(this.#draft, "");
     return "Your reply is posted.";
   });
-  reporting = new Dialog(this, "report", {
-    title: "What is wrong with this listing?",
-    action: "Report",
-    request: "ReportBody",
-    fields: (form) => [
-      select(form, { name: "reason", label: "Reason", options: REASONS, required: true }),
-      textarea(form, { name: "text", label: "More about it (optional)" }),
-    ],
-    submit: async (values) => {
-      await api.make(`/api/listings/${this.params.id}/reports`, values);
-      this.#say("Thank you. The moderators will look at it.");
-    },
-  });
+  reporting = reportDialog(this, () => this.#say("Thank you. The moderators will look at it."));
   hiding = hideDialog(this, async () => this.#read());
   deleting = new Dialog(this, "delete", {
     title: "Delete this listing?",
@@ -313,7 +293,7 @@ export class Listing extends View {
           : nothing}
         ${isOwn
           ? nothing
-          : html`<li><button class="button" @click=${() => this.reporting.open()}>Report</button></li>`}
+          : html`<li><button class="button" @click=${() => this.#report()}>Report</button></li>`}
         ${session.is("moderator")
           ? html`<li>
               ${hidden
@@ -381,9 +361,24 @@ export class Listing extends View {
               Delete
             </button>`
           : nothing}
+        ${session.user && session.user.id !== reply.author.id
+          ? html`<button
+              class="link small-text"
+              aria-label=${`Report the reply of ${nameOf(reply.author)}`}
+              @click=${() =>
+                this.reporting.open({ title: "What is wrong with this reply?", path: `/api/replies/${reply.id}` })}
+            >
+              Report
+            </button>`
+          : nothing}
       </p>
       <p class="user-text" dir="auto">${userText(reply.text)}</p>
     </li>`;
+  }
+
+  #report() {
+    const path = `/api/listings/${this.params.id}`;
+    this.reporting.open({ title: "What is wrong with this listing?", path, isListing: true });
   }
 
   async #deleteReply(reply) {

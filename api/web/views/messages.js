@@ -12,17 +12,21 @@ import { inbox } from "../realtime/my_inbox.js";
 import * as notifications from "../realtime/notifications.js";
 import { View } from "../view.js";
 import { idIn } from "../where_to.js";
+import { announce } from "../ui/announcer.js";
 import { briefOf, carInBrief } from "../ui/car_in_brief.js";
 import { Dialog } from "../ui/dialog.js";
 import { sendIcon } from "../ui/icons.js";
 import { menu } from "../ui/menu.js";
 import { moment, ofMessage } from "../ui/moment.js";
+import { reportDialog } from "../ui/report_dialog.js";
 import { userText } from "../ui/user_text.js";
 
 /** The time of a message below the heading of its day. */
 const inDay = moment(timeOfDay);
 /** If the log is scrolled to within this many pixels of its end, it follows new messages. */
 const NEAR_END = 80;
+/** So many of the other person's last messages can be chosen to be reported. */
+const MOST_TO_REPORT = 20;
 /** Messages of one person within this time stand together, and only the last of them says when it was. */
 const TOGETHER_MS = 5 * 60_000;
 
@@ -45,6 +49,11 @@ export class Messages extends View {
   #isPrepending = false;
   #onShow = () => this.#markRead();
   #onResize = () => requestAnimationFrame(() => this.update());
+  reporting = reportDialog(this, () => {
+    announce("Thank you. The moderators will look at it.");
+    this.done = "Thank you. The moderators will look at it.";
+    this.update();
+  });
   blocking = new Dialog(this, "block", {
     title: (name) => `Block ${isolated(name ?? "")}?`,
     action: "Block",
@@ -206,14 +215,26 @@ export class Messages extends View {
           : nothing}
         <p class="typing quiet small-text">${inbox.isTyping(this.userId) ? html`<bdi translate="no">${name}</bdi> is typing…` : ""}</p>
       </div>
-      ${this.#closed(name) ?? this.#composer(name)} ${this.blocking.template()}
+      ${this.#closed(name) ?? this.#composer(name)} ${this.blocking.template()} ${this.reporting.template()}
     </section>`;
   }
 
   #acts(name) {
-    return this.isBlocked
+    const { name: isHere } = this.other;
+    return html`${isHere ? html`<button class="button" @click=${() => this.#report(name)}>Report</button>` : nothing}
+    ${this.isBlocked
       ? html`<button class="button" @click=${() => this.#block(false)}>Unblock</button>`
-      : html`<button class="button" @click=${() => this.blocking.open(name)}>Block</button>`;
+      : html`<button class="button" @click=${() => this.blocking.open(name)}>Block</button>`}`;
+  }
+
+  #report(name) {
+    const theirs = this.thread.messages.filter((one) => one.from === this.userId).slice(-MOST_TO_REPORT);
+    const choices = [
+      ["", "Choose…"],
+      ...theirs.reverse().map((one) => [`/api/messages/${one.id}`, `“${shortened(one.message)}”`]),
+      [`/api/users/${this.userId}`, `All that ${name} does`],
+    ];
+    this.reporting.open({ title: `What is wrong with ${isolated(name)}?`, choices });
   }
 
   /** The car that the conversation is about, as it is now. */
@@ -441,5 +462,6 @@ export class Messages extends View {
   }
 }
 
+const shortened = (text) => ([...text].length > 60 ? `${[...text].slice(0, 59).join("")}…` : text);
 /** The first letter of a name, which may begin with other signs. */
 const initial = (user) => (/[\p{L}\p{N}]/u.exec(nameOf(user))?.[0] ?? "?").toUpperCase();

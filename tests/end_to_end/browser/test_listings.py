@@ -130,7 +130,12 @@ async def test_a_reply_appears_on_an_open_page_and_viewers_are_counted(site: Sit
     await bobs.get_by_role("button", name="Reply").click()
     await expect(bobs.locator("[data-reply] .user-text")).to_have_text(["Nice car"])
     await expect(anns.locator("[data-reply] .user-text")).to_have_text(["Nice car"])
-    await expect(anns.locator("#announcer")).to_have_text("Bob replied: Nice car")
+    await expect(anns.locator("#announcer")).to_contain_text("Nice car")
+    # The seller is told wherever they are.
+    elsewhere = await open_page("/account", ann)
+    await elsewhere.get_by_role("link", name="Alerts, 1 new").click()
+    await expect(elsewhere.locator("[data-alert]")).to_contain_text("Bob: Nice car")
+    await expect(elsewhere.locator("[data-alert]").get_by_role("link")).to_have_text("Replied car")
 
     asked: list[str] = []
     bobs.on("request", lambda request: asked.append(request.url))
