@@ -5,7 +5,7 @@
 import { isolated } from "../isolate.js";
 
 const ASK_AGAIN_MS = 3_000;
-const KINDS = ["match", "price_drop", "sold", "removed", "reply"];
+const KINDS = ["match", "price_drop", "sold", "removed", "ended", "ends", "reply"];
 
 /** Returns in one sentence what an alert says. */
 export function sentenceOf({ kind, title: given, search, reply }) {
@@ -13,6 +13,8 @@ export function sentenceOf({ kind, title: given, search, reply }) {
   if (kind === "match") return `New for “${isolated(search.name)}”: ${title}`;
   if (kind === "reply") return `${isolated(reply.author.name)} replied to ${title}: ${reply.text}`;
   if (kind === "price_drop") return `Cheaper now: ${title}`;
+  if (kind === "ended") return `Has ended: ${title}`;
+  if (kind === "ends") return `Your listing ends soon: ${title}`;
   return kind === "sold" ? `Sold: ${title}` : `No longer available: ${title}`;
 }
 

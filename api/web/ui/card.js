@@ -4,7 +4,7 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { away, miles } from "../format.js";
 import { isolated } from "../isolate.js";
 import { heart } from "./heart.js";
-import { ago } from "./moment.js";
+import { ago, ahead } from "./moment.js";
 import { isForMembers, picture } from "./picture.js";
 import { priceTag } from "./price_tag.js";
 
@@ -16,16 +16,23 @@ export function card(listing) {
       <h2 dir="auto"><a href=${`/listings/${listing.id}`}>${listing.title}</a></h2>
       <p class="price" translate="no">${priceTag(listing)}</p>
       <p class="quiet">${facts(listing)}</p>
-      <p class="quiet small-text">${ago(listing.created_at)}</p>
+      <p class="quiet small-text">${ago(listing.created_at)}${end(listing)}</p>
     </div>
     ${heart(listing)}
   </article>`;
+}
+
+/** When the listing ends, for whoever is told: its seller and moderators. */
+function end({ expires_at, ended, status }) {
+  if (!expires_at || ended || status === "sold") return nothing;
+  return html` · <span class="ends">ends ${ahead(expires_at)}</span>`;
 }
 
 /** Small signs for a listing's special states. */
 export function flags(listing) {
   const words = [
     [listing.hidden, "Hidden"],
+    [listing.ended, "Ended"],
     [listing.status === "sold", "Sold"],
     [isForMembers(listing), "Members only"],
   ].filter(([is]) => is);

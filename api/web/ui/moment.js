@@ -1,7 +1,7 @@
 // Times on the page: short to read, with the whole time on hover, and exact for machines.
 
 import { html } from "../vendor/lit-html/lit-html.js";
-import { date, dateTime, messageTime, since } from "../format.js";
+import { date, dateTime, inTime, messageTime, since } from "../format.js";
 
 /** Returns what shows a time in the words of `words(time)`. */
 export const moment = (words) => (time, kind = "") =>
@@ -9,6 +9,8 @@ export const moment = (words) => (time, kind = "") =>
 
 /** "5 minutes ago"; after a week, the day. */
 export const ago = moment(since);
+/** "in 5 days". */
+export const ahead = moment(inTime);
 /** The day. */
 export const day = moment(date);
 /** The day and the time. */

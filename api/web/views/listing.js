@@ -3,9 +3,10 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
+import { now } from "../clock.js";
 import { draftOf, keepDraft } from "../drafts.js";
 import { FACTS, shownAs } from "../facts.js";
-import { count, nameOf, price } from "../format.js";
+import { count, inTime, nameOf, price } from "../format.js";
 import { isolated } from "../isolate.js";
 import { limits } from "../limits.js";
 import { Problem } from "../problem.js";
@@ -21,7 +22,7 @@ import { Gallery } from "../ui/gallery.js";
 import { heart } from "../ui/heart.js";
 import { hideDialog } from "../ui/hide_dialog.js";
 import { PagedList } from "../ui/list.js";
-import { ago, day, exactly } from "../ui/moment.js";
+import { ago, ahead, day, exactly } from "../ui/moment.js";
 import { reportDialog } from "../ui/report_dialog.js";
 import { priceTag } from "../ui/price_tag.js";
 import { userText } from "../ui/user_text.js";
@@ -122,8 +123,8 @@ export class Listing extends View {
   #take(listing) {
     const isNews = this.listing && this.listing.reply_count !== listing.reply_count;
     // A live update has what visitors see.
-    const { favourite, favourite_count } = this.listing ?? {};
-    this.listing = { favourite, favourite_count, ...listing };
+    const { favourite, favourite_count, expires_at, ended } = this.listing ?? {};
+    this.listing = { favourite, favourite_count, expires_at, ended, ...listing };
     this.title = isolated(listing.title);
     this.isRemoved = false;
     this.problem = null;
@@ -170,7 +171,7 @@ export class Listing extends View {
     if (!this.listing) return html`<p class="quiet" role="status">Loading…</p>`;
     const listing = this.listing;
     return html`<article class="listing" data-listing=${listing.id}>
-        ${this.#hiddenNotice()}
+        ${this.#hiddenNotice()} ${this.#endedNotice()}
         <header class="listing-head">
           <div>
             <h1 dir="auto">${listing.title}</h1>
@@ -204,6 +205,14 @@ export class Listing extends View {
     return html`<p class="notice warning" id="hidden-notice">
       This listing is hidden${until}: only its seller and moderators see it.
       ${hidden_reason ? html`Reason: <bdi>${hidden_reason}</bdi>` : nothing}
+    </p>`;
+  }
+
+  #endedNotice() {
+    const { ended, expires_at } = this.listing;
+    if (!ended) return nothing;
+    return html`<p class="notice warning" id="ended-notice">
+      This listing has ended, on ${exactly(expires_at)}: only its seller and moderators see it.
     </p>`;
   }
 
@@ -262,9 +271,15 @@ export class Listing extends View {
       </p>
       ${isOwn
         ? html`<p class="quiet">This is your listing.</p>
-            ${this.#favouriteCount()}`
+            ${this.#end()} ${this.#favouriteCount()}`
         : html`<a class="button primary full" href=${`/messages/${seller.id}?listing=${id}`}>Message the seller</a>`}
     </section>`;
+  }
+
+  #end() {
+    const { ended, expires_at, status } = this.listing;
+    if (!expires_at || ended || status === "sold") return nothing;
+    return html`<p id="ends">Ends ${ahead(expires_at)}.</p>`;
   }
 
   #favouriteCount() {
@@ -282,6 +297,9 @@ export class Listing extends View {
     return html`<section class="panel">
       <h2>Actions</h2>
       <ul class="buttons">
+        ${isOwn && status !== "sold"
+          ? html`<li><button class="button" id="renew" @click=${() => this.#renew()}>Renew</button></li>`
+          : nothing}
         ${mayEdit
           ? html`<li><a class="button" href=${`/listings/${id}/edit`}>Edit</a></li>
               <li>
@@ -312,6 +330,17 @@ export class Listing extends View {
 
   async #show() {
     await this.#act(async () => api.delete(`/api/listings/${this.params.id}/hidden`), "The listing is shown again.");
+  }
+
+  async #renew() {
+    try {
+      this.#updated(await api.put(`/api/listings/${this.params.id}/renewed`));
+      this.#say(`It is among the newest again, and ends ${inTime(this.listing.expires_at)}.`);
+    } catch (error) {
+      const { type, retryAfter, message } = Problem.of(error);
+      const again = new Date(now() + retryAfter * 1000);
+      this.#say(type === "renewed-recently" ? `You can renew it again ${inTime(again)}.` : message);
+    }
   }
 
   async #act(work, words) {
