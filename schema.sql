@@ -394,9 +394,12 @@ CREATE TABLE IF NOT EXISTS reports (
     text        text,
     created_at  timestamptz NOT NULL DEFAULT now(),
     resolved_at timestamptz,
-    resolved_by bigint REFERENCES users (id),
-    UNIQUE (listing_id, reporter_id)
+    resolved_by bigint REFERENCES users (id)
 );
+-- A person has one open report of a listing, and may make another when it was resolved and the listing changed.
+ALTER TABLE reports DROP CONSTRAINT IF EXISTS reports_listing_id_reporter_id_key;
+CREATE UNIQUE INDEX IF NOT EXISTS reports_open_of_reporter ON reports (listing_id, reporter_id) WHERE resolved_at IS NULL;
+CREATE INDEX IF NOT EXISTS reports_of_reporter ON reports (listing_id, reporter_id);
 -- A report is about a listing, or about a person: about one of their messages to the reporter, one of their replies, or all that
 -- they do. `quote` is the text of the message or the reply, because moderators read no messages, and a reply may be deleted.
 ALTER TABLE reports ALTER COLUMN listing_id DROP NOT NULL;

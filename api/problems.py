@@ -222,6 +222,10 @@ class WrongMediaType(Problem):
     status, slug, title = 415, "wrong-media-type", "Wrong media type"
 
 
+class UnknownExpectation(Problem):
+    status, slug, title = 417, "unknown-expectation", "Only `Expect: 100-continue` is known"
+
+
 class Invalid(Problem):
     """`errors` has a list of sentences for each field; for a nested object it has such a mapping again."""
 
@@ -247,6 +251,10 @@ class TooManyRequests(Problem):
         """`limit` is the name of the limit that is used up, for the operator."""
         super().__init__("Try again later.", headers={"Retry-After": str(retry_after_seconds)})
         self.about = {"limit": limit}
+
+
+class HeadTooLarge(Problem):
+    status, slug, title = 431, "head-too-large", "The address or a header is too long"
 
 
 class InternalError(Problem):

@@ -54,6 +54,7 @@ PAGE_ROUTES: tuple[Route, ...] = (
     Route("GET", "/sitemap.xml", feeds.sitemaps, Action.SERVICE_READ),
     Route("GET", "/sitemaps/{number}.xml", feeds.sitemap, Action.SERVICE_READ),
     Route("GET", "/feed.atom", feeds.feed, Action.SERVICE_READ),
+    Route("GET", "/web/version", web.version, Action.SERVICE_READ),
     Route("GET", "/web/{version}/{path:.+}", web.asset, Action.SERVICE_READ),
 )
 """The page, its files and its feeds. The OpenAPI document leaves them out."""

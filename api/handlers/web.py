@@ -7,6 +7,7 @@ it, so that a browser can show it after one round trip, and loads one script.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Hashable, Mapping
 from functools import cache, lru_cache
 from typing import Any
@@ -125,7 +126,15 @@ def html_page(
     if status != 200:
         return web.Response(body=render(), status=status, content_type="text/html", charset="utf-8", headers=sent)
     text = _PAGES.get((template, files.version, socket, limits, origin, *made_of), render)
-    return compressed_answer(request, text, "text/html", {hdrs.CACHE_CONTROL: ASK_AGAIN, **sent})
+    # The page reads the server's clock here, because no script can read the Date of its page (api/web/clock.js).
+    sent |= {hdrs.CACHE_CONTROL: ASK_AGAIN, "Server-Timing": f'now;desc="{time.time() * 1000:.0f}"'}
+    return compressed_answer(request, text, "text/html", sent)
+
+
+async def version(call: Call) -> web.Response:
+    """The version of the page's files, by which a page that is open notices an upgrade (api/web/upgrade.js)."""
+    call.query()
+    return web.json_response({"version": assets(call.services.settings).version})
 
 
 async def asset(call: Call) -> web.Response:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from api.pages import words
+from api.pages.isolate import isolated
 
 Show = Callable[[Any], str]
 
@@ -53,5 +54,10 @@ def in_a_line(listing: Mapping[str, Any]) -> str:
     mileage = listing["mileage"]
     metres = listing.get("distance_m")
     away = None if metres is None else words.away(metres)
-    parts = (listing["year"], None if mileage is None else words.miles(mileage), listing["location"], away)
+    parts = (
+        listing["year"],
+        None if mileage is None else words.miles(mileage),
+        listing["location"] and isolated(listing["location"]),
+        away,
+    )
     return " · ".join(str(part) for part in parts if part)

@@ -1,5 +1,6 @@
 // The REST API as functions. They send the token and refresh it when needed. They return objects, and throw Problem.
 
+import { learn } from "./clock.js";
 import { takeAnswer } from "./first_answers.js";
 import { once } from "./presses.js";
 import { Problem } from "./problem.js";
@@ -53,8 +54,11 @@ async function send(method, path, { body, signal, key, tag, token }) {
   if (key) headers["Idempotency-Key"] = `"${key}"`;
   if (token) headers.Authorization = `Bearer ${token}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
+  const sentAt = Date.now();
   try {
-    return await fetch(path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
+    const response = await fetch(path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
+    learn(response, sentAt);
+    return response;
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw Problem.unreachable();

@@ -146,13 +146,13 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("POST", "/api/listings/{id=trashed}/replies", {"text": "Hi"}, "401 404 404 404 404 403 404 404"),
         ("DELETE", "/api/replies/{id=reply}", None, "401 403 204 403 403 403 403 204"),
         ("DELETE", "/api/replies/{id=reply_to_hidden}", None, "401 404 204 404 404 403 403 204"),
-        ("POST", "/api/listings/{id=public}/reports", {"reason": "spam"}, "401 201 201 201 201 403 201 201"),
+        ("POST", "/api/listings/{id=public}/reports", {"reason": "spam"}, "401 201 409 201 201 403 201 201"),
         # Nobody can report themselves, and a message only its recipient.
         ("POST", "/api/users/{id=owner}/reports", {"reason": "spam"}, "401 201 409 201 201 403 201 201"),
         ("POST", "/api/messages/{id=message_to_owner}/reports", {"reason": "spam"}, OWNS.replace("200", "201")),
         ("POST", "/api/replies/{id=reply}/reports", {"reason": "spam"}, "401 201 409 201 201 403 201 201"),
         ("POST", "/api/replies/{id=reply_to_hidden}/reports", {"reason": "spam"}, "401 404 409 404 404 403 201 201"),
-        ("POST", "/api/listings/{id=hidden}/reports", {"reason": "spam"}, "401 404 201 404 404 403 201 201"),
+        ("POST", "/api/listings/{id=hidden}/reports", {"reason": "spam"}, "401 404 409 404 404 403 201 201"),
     ],
     "what buyers hear of": [
         ("GET", "/api/searches", None, USERS),

@@ -2,8 +2,9 @@
 
 import { html } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
-import { dateTime, nameOf } from "../format.js";
+import { nameOf } from "../format.js";
 import { PagedList } from "../ui/list.js";
+import { exactly } from "../ui/moment.js";
 import { adminTabs } from "../ui/tabs.js";
 import { View } from "../view.js";
 
@@ -35,11 +36,11 @@ export class Audit extends View {
               (act) => act.id,
               (act) =>
                 html`<tr>
-                  <td><time datetime=${act.created_at}>${dateTime(act.created_at)}</time></td>
+                  <td>${exactly(act.created_at)}</td>
                   <td><bdi>${nameOf(act.actor)}</bdi></td>
                   <td>${act.action.replaceAll("_", " ")}</td>
                   <td>${act.target.type} ${act.target.id}</td>
-                  <td>${act.reason ?? ""}</td>
+                  <td dir="auto">${act.reason ?? ""}</td>
                 </tr>`,
             )}
           </tbody>

@@ -8,7 +8,7 @@ import { keepFiles } from "../drafts.js";
 import { navigate } from "../navigation.js";
 import { session } from "../session.js";
 import { announce } from "../ui/announcer.js";
-import { Form, formOf, input, select, textarea } from "../ui/form.js";
+import { Form, formOf, input, numberInput, select, textarea } from "../ui/form.js";
 import { FormDraft } from "../ui/form_draft.js";
 import { PictureField } from "../ui/picture_field.js";
 import { View } from "../view.js";
@@ -158,7 +158,9 @@ export class EditListing extends View {
         const options = this.form.limits[name].options.map((value) => [value, wordsFor(name, value)]);
         return select(this.form, { name, label, value: listing[name], options: [["", "Not said"], ...options] });
       }
-      return text(name, unit ? `${label} (${unit})` : label, isNumber ? { type: "number", inputmode: "numeric" } : {});
+      const words = unit ? `${label} (${unit})` : label;
+      if (!isNumber) return text(name, words);
+      return numberInput(this.form, { name, label: words, value: listing[name], unit: name === "price" ? "" : unit, isPlain: name === "year" });
     };
     const fields = html`
       ${this.#conflict()}

@@ -49,6 +49,13 @@ async def socket_address(api: Api, **headers: str) -> str:
     return found[1]
 
 
+async def test_the_version_in_the_page_is_the_one_that_the_server_tells(api: Api) -> None:
+    page = await (await api.client.get("/login")).text()
+    told = await (await api.client.get("/web/version")).json()
+    assert f'<meta name="version" content="{told["version"]}">' in page
+    assert told["version"] == await version(api)
+
+
 async def version(api: Api) -> str:
     found = re.search(rf"/web/([0-9a-f]+)/{SCRIPT}", await (await api.client.get("/")).text())
     assert found is not None
