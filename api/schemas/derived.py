@@ -14,6 +14,7 @@ from typing import Any, TypeVar, get_args, get_origin
 
 from marshmallow import Schema, fields, validate
 
+from api.schemas.bounds import Length, Range
 from api.schemas.fields import AnyOf, Digits, Distance, Flag, Id, Near, Storable, Text, Time, Vin, Whole, Year
 from shared.domain import declared
 from shared.domain.declared import Change, Field, fields_of
@@ -137,7 +138,7 @@ def _in_body(field: Field, settings: Settings) -> fields.Field[Any]:
         case declared.VehicleNumber():
             return Vin(**settings)
         case declared.Label(longest):
-            return Storable(validate=validate.Length(1, longest), **settings)
+            return Storable(validate=Length(1, longest), **settings)
         case None | declared.SetLater() if issubclass(field.kind, Enum):
             return fields.Enum(field.kind, by_value=True, **settings)
         case make if callable(make):
@@ -149,7 +150,7 @@ def _in_body(field: Field, settings: Settings) -> fields.Field[Any]:
 def _in_query(field: Field, settings: Settings) -> fields.Field[Any]:
     match field.rule:
         case declared.Whole(least, most):
-            return Digits(validate=validate.Range(least, most), **settings)
+            return Digits(validate=Range(least, most), **settings)
         case declared.Near():
             return Near(**settings)
         case declared.Distance():

@@ -31,7 +31,7 @@ export function shell(view) {
       <nav aria-label="Main">${session.user ? forUser() : forVisitor()}</nav>
     </header>
     ${announcer()}
-    <main id="main" tabindex="-1" class=${view.layout ?? ""}>
+    <main id="main" tabindex="-1" class=${view.layout ?? ""} @click=${(event) => forgetNotice(event, view)}>
       ${view.notice ? html`<p class="notice" role="status">${view.notice}</p>` : nothing} ${view.template()}
     </main>
     <footer class="bottom">
@@ -39,6 +39,13 @@ export function shell(view) {
         <a href=${LIBRARIES} target="_blank" rel="noopener">Libraries</a></p>
       ${session.user ? state() : nothing}
     </footer>`;
+}
+
+/** The next thing that somebody does makes the notice of the last one old. */
+function forgetNotice(event, view) {
+  if (!view.notice || !event.target.closest("button")) return;
+  view.notice = "";
+  update();
 }
 
 const asked = () => new URLSearchParams(location.pathname === "/" ? location.search : "");

@@ -29,6 +29,8 @@ const SORTS = [
   ["-year", "Newest model year"],
 ];
 const NEAREST = ["distance", "Nearest first"];
+/** The pages that are loaded again after a reload. */
+const MOST_PAGES = 20;
 const DISTANCES = [5, 25, 50, 75, 150, 300];
 const STATUSES = [
   ["", "For sale"],
@@ -59,6 +61,7 @@ export class Browse extends View {
   whereabouts = "";
   saving = new Acts(this);
   savedAs = null;
+  isRestoring = false;
   #isFirstDrawing = true;
 
   start(previous) {
@@ -78,7 +81,11 @@ export class Browse extends View {
       this.facets = previous.facets;
     }
     this.#countFacets();
-    this.listings.load().then(() => {
+    // After a reload, the list is as long as it was.
+    const pages = Math.min(history.state?.pages ?? 1, MOST_PAGES);
+    this.isRestoring = pages > 1;
+    this.listings.loadPages(pages).then(() => {
+      this.isRestoring = false;
       const [first] = this.listings.items;
       if (first && this.asked.seller_id && !this.asked.q) this.title = `Cars of ${nameOf(first.seller)}`;
       this.filters.problem = this.listings.problem?.status === 422 ? this.listings.problem : null;
@@ -88,7 +95,7 @@ export class Browse extends View {
   }
 
   get isPending() {
-    return this.listings.isPending;
+    return this.listings.isPending || this.isRestoring;
   }
 
   /** Counts help to choose, and the page works without them. */
@@ -124,7 +131,7 @@ export class Browse extends View {
             (listing) => html`<li>${card(listing)}</li>`,
           )}
         </ul>
-        ${this.listings.foot(this.#nothingFound())}
+        ${this.filters.problem ? this.#refused() : this.listings.foot(this.#nothingFound())}
       </section>
     </div>`;
   }
@@ -132,6 +139,12 @@ export class Browse extends View {
   /** Called when the view is shown again: the fields may have what another search was asked with. */
   shownAgain() {
     this.#isFirstDrawing = true;
+  }
+
+  /** What is wrong with an address that makes no sense. To ask again would not help. */
+  #refused() {
+    const words = this.filters.fault || "Some filters cannot be used. See what is wrong beside them.";
+    return html`<p class="fault" role="alert">${words}</p>`;
   }
 
   afterDraw() {
