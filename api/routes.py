@@ -121,6 +121,7 @@ ROUTES: tuple[Route, ...] = (
         "PATCH", "/api/listings/{id}", listings.change, Action.LISTING_EDIT, body=ListingChangeBody, has_version=True
     ),
     Route("DELETE", "/api/listings/{id}", listings.delete, Action.LISTING_DELETE),
+    Route("PUT", "/api/listings/{id}/renewed", listings.renew, Action.LISTING_RENEW),
     Route("GET", "/api/suggestions", suggestions.find, Action.LISTING_READ_PUBLIC, query=SuggestionsQuery),
     Route("PUT", "/api/listings/{id}/hidden", listings.hide, Action.LISTING_HIDE, body=HideBody),
     Route("DELETE", "/api/listings/{id}/hidden", listings.show, Action.LISTING_HIDE),

@@ -118,6 +118,13 @@ class Settings:
     correction_seconds: float = 0.2
     """A search whose unknown words cannot be corrected within this time goes on without corrections."""
 
+    listing_days: int = 60
+    """A listing ends this many days after it was made or renewed: then only its seller and moderators see it."""
+    end_warning_days: int = 7
+    """The seller is told this many days before a listing ends. Keep it below `listing_days`."""
+    renewal_seconds: float = 86400.0
+    """A listing can be renewed again this long after its last renewal, which puts it on top of the newest ones."""
+
     facets_seconds: float = 0.04
     """A search whose listings cannot be counted for each make, fuel and so on within this time is counted in part."""
     telling_seconds: float = 0.25

@@ -98,6 +98,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("PUT", "/api/listings/{id}/hidden"): Operation(
             needs_body=False, example={"reason": "looks like fraud", "until": "2099-01-01T00:00:00Z"}
         ),
+        ("PUT", "/api/listings/{id}/renewed"): Operation(problems=(problems.RenewedRecently,)),
         # trash
         ("POST", "/api/trash/{id}/restore"): Operation(
             needs_body=False, problems=(problems.Conflict,), example={"category_id": 1}

@@ -40,6 +40,9 @@ async def create(call: Call) -> answers.Reply:
     async with once(call) as within:
         reply, alert_id = await within.services.replies.create(listing.id, call.user.user_id, body.text)
         answer = await within.keep(answers.reply(reply))
+    if not listing.is_for_anyone:
+        # It may have ended just now, and people who look at it may not see it any more.
+        services.realtime.look_again(listing.id)
     services.realtime.reply_created(listing.id, answer)
     if alert_id is not None:
         await _tell(services, alert_id)

@@ -33,13 +33,16 @@ ABSENT: Any = UNSET
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Problem details (RFC 9457). `errors` comes with 422: a list of sentences for each field."""
+    """Problem details (RFC 9457). `errors` comes with 422: a list of sentences for each field. `again_at` comes with a
+    renewal that is too early: when it can be made.
+    """
 
     type: Annotated[str, partial(fields.String, metadata={"example": "/problems/invalid"})]
     title: str
     status: int
     detail: str
     errors: dict[str, Any] = ABSENT
+    again_at: Timestamp = ABSENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,8 +276,8 @@ class Listing:
     """`price_history` has at most 20 prices, the latest last. `distance_m` comes with searches near a place: how far
     the listing's town is from it, in metres. `vin` and `favourite` are only for users: the car's VIN, if it has one,
     and whether the listing is one of theirs. Instead of `favourite` the seller gets `favourite_count`. `same_vin`, the
-    other sellers' listings with the same VIN, is only for moderators and admins. The last three fields are only for the
-    seller, moderators and admins.
+    other sellers' listings with the same VIN, is only for moderators and admins. The last five fields are only for the
+    seller, moderators and admins; from `expires_at` on, nobody else sees the listing.
     """
 
     id: Id
@@ -294,6 +297,8 @@ class Listing:
     hidden: bool = ABSENT
     hidden_until: Timestamp | None = ABSENT
     hidden_reason: str | None = ABSENT
+    expires_at: Timestamp = ABSENT
+    ended: bool = ABSENT
 
 
 Corrected = TypedDict("Corrected", {"from": str, "to": str})
@@ -428,10 +433,11 @@ class AlertReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """What you are told on `alerts:{your id}`. `search` comes with a `match`, `reply` with a `reply`;
-    `listing` is null if it was removed.
+    """What you are told on `alerts:{your id}`. `search` comes with a `match`, `reply` with a `reply`; `listing` is null
+    if it is gone or ended.
 
-    `price` is that of the moment; `price_before` is the one before it became cheaper, else null.
+    `price` is that of the moment; `price_before` is the one before it became cheaper, else null. `until` is when your
+    own listing ends, else null.
     """
 
     id: Id
@@ -444,6 +450,7 @@ class Alert:
     price: int | None
     price_before: int | None
     reply: AlertReply | None
+    until: Timestamp | None
     listing: Listing | None
 
 

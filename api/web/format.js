@@ -39,6 +39,13 @@ export function since(time) {
   return ago.format(-Math.floor(seconds / length), unit);
 }
 
+/** "in 5 days", of a time to come. */
+export function inTime(time) {
+  const seconds = Math.max(1, (new Date(time) - Date.now()) / 1000);
+  const [unit, length] = STEPS.findLast(([, length]) => seconds > length) ?? STEPS[0];
+  return ago.format(Math.ceil(seconds / length), unit);
+}
+
 /** The time of a message; without the date if it is from today. */
 export function messageTime(time) {
   const isToday = new Date(time).toDateString() === new Date().toDateString();

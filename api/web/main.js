@@ -56,10 +56,13 @@ connection.onChange(update);
 inbox.onChange(update);
 alerts.onChange(update);
 
-if (session.user) {
-  connection.open();
-  inbox.open(session.user.id);
-  alerts.open(session.user.id);
-  session.check();
-}
-router.start();
+// A task of its own: before the first drawing, the browser can answer a press.
+setTimeout(() => {
+  if (session.user) {
+    connection.open();
+    inbox.open(session.user.id);
+    alerts.open(session.user.id);
+    session.check();
+  }
+  router.start();
+});

@@ -1,4 +1,4 @@
-"""`alerts:{user_id}`: tells a user, on all devices, of saved searches, favourites and replies to own listings.
+"""`alerts:{user_id}`: tells a user, on all devices, of saved searches, favourites, own listings and replies to them.
 
 APIs store alerts and then broadcast them (api/telling.py, api/handlers/replies.py). Clients push nothing but new
 access tokens.
@@ -14,7 +14,7 @@ from shared.events.alerts import alert_payload
 
 
 class Alerts(OwnTopic):
-    """Join: only with the user's own id. Pushes: `match`, `price_drop`, `sold`, `removed`, `reply`, `seen`."""
+    """Join: only with the user's own id. Pushes: the kinds of alerts (shared/domain/alerts.py), and `seen`."""
 
     @classmethod
     def owner_of(cls, topic: str) -> int | None:

@@ -19,8 +19,18 @@ from typing import Any
 from shared.domain.listings import ListingFilter, Sort, WantedStatus
 from shared.logs import log_of
 from shared.postgres import Database, DatabaseUnavailable, Statement
-from shared.repositories.listing_conditions import COLUMNS, LISTS, Conditions, facts, not_hidden, ranges, same, visible
-from shared.repositories.listing_search import ListingSearch, Search, begin_of_index
+from shared.repositories.listing_conditions import (
+    COLUMNS,
+    LISTS,
+    Conditions,
+    facts,
+    not_ended,
+    not_hidden,
+    ranges,
+    same,
+    visible,
+)
+from shared.repositories.listing_search import ORDERS, ListingSearch, Search, begin_of_index
 from shared.repositories.visibility import Viewer
 
 log = log_of(__name__)
@@ -212,7 +222,7 @@ class _Ways:
         begun = begin_of_index(Sort.NEWEST, self.filter)
         if begun is not None:
             matched.add(*begun)
-        return self._counting(matched, most, "ORDER BY l.id DESC", ["search"])
+        return self._counting(matched, most, f"ORDER BY {ORDERS[Sort.NEWEST].key} DESC, l.id DESC", ["search"])
 
     def _counting(self, matched: Conditions, most: int, order: str = "", more: Sequence[str] = ()) -> Search:
         """Count among the listings that are matched; `more` are columns to check besides the usual ones."""
@@ -222,6 +232,7 @@ class _Ways:
         same(picked, self.filter)
         ranges(picked, self.filter)
         not_hidden(picked, self.filter)
+        not_ended(picked, self.filter)
         visible(picked, self.viewer)
         columns = ", ".join(f"l.{name}" for name in dict.fromkeys((*COLUMNS, *FACETS, *more)))
         facet, value = "0", "NULL"

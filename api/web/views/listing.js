@@ -5,7 +5,7 @@ import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { draftOf, keepDraft } from "../drafts.js";
 import { FACTS, shownAs } from "../facts.js";
-import { count, date, dateTime, nameOf, price, since } from "../format.js";
+import { count, date, dateTime, inTime, nameOf, price, since } from "../format.js";
 import { limits } from "../limits.js";
 import { Problem } from "../problem.js";
 import { connection } from "../realtime/connection.js";
@@ -127,8 +127,8 @@ export class Listing extends View {
   #take(listing) {
     const isNews = this.listing && this.listing.reply_count !== listing.reply_count;
     // A live update has what visitors see.
-    const { favourite, favourite_count } = this.listing ?? {};
-    this.listing = { favourite, favourite_count, ...listing };
+    const { favourite, favourite_count, expires_at, ended } = this.listing ?? {};
+    this.listing = { favourite, favourite_count, expires_at, ended, ...listing };
     this.title = listing.title;
     this.isRemoved = false;
     this.problem = null;
@@ -175,7 +175,7 @@ export class Listing extends View {
     if (!this.listing) return html`<p class="quiet" role="status">Loading…</p>`;
     const listing = this.listing;
     return html`<article class="listing" data-listing=${listing.id}>
-        ${this.#hiddenNotice()}
+        ${this.#hiddenNotice()} ${this.#endedNotice()}
         <header class="listing-head">
           <div>
             <h1>${listing.title}</h1>
@@ -209,6 +209,14 @@ export class Listing extends View {
     return html`<p class="notice warning" id="hidden-notice">
       This listing is hidden${until}: only its seller and moderators see it.
       ${hidden_reason ? html`Reason: ${hidden_reason}` : nothing}
+    </p>`;
+  }
+
+  #endedNotice() {
+    const { ended, expires_at } = this.listing;
+    if (!ended) return nothing;
+    return html`<p class="notice warning" id="ended-notice">
+      This listing has ended, on ${dateTime(expires_at)}: only its seller and moderators see it.
     </p>`;
   }
 
@@ -268,7 +276,7 @@ export class Listing extends View {
       ${this.#memberSince()}
       ${isOwn
         ? html`<p class="quiet">This is your listing.</p>
-            ${this.#favouriteCount()}`
+            ${this.#end()} ${this.#favouriteCount()}`
         : html`<a class="button primary full" href=${`/messages/${seller.id}?listing=${id}`}>Message the seller</a>`}
     </section>`;
   }
@@ -319,6 +327,12 @@ export class Listing extends View {
     </p>`;
   }
 
+  #end() {
+    const { ended, expires_at, status } = this.listing;
+    if (!expires_at || ended || status === "sold") return nothing;
+    return html`<p id="ends">Ends <time datetime=${expires_at}>${inTime(expires_at)}</time>.</p>`;
+  }
+
   #favouriteCount() {
     const number = this.listing.favourite_count;
     if (!number) return nothing;
@@ -334,6 +348,9 @@ export class Listing extends View {
     return html`<section class="panel">
       <h2>Actions</h2>
       <ul class="buttons">
+        ${isOwn && status !== "sold"
+          ? html`<li><button class="button" id="renew" @click=${() => this.#renew()}>Renew</button></li>`
+          : nothing}
         ${mayEdit
           ? html`<li><a class="button" href=${`/listings/${id}/edit`}>Edit</a></li>
               <li>
@@ -364,6 +381,17 @@ export class Listing extends View {
 
   async #show() {
     await this.#act(async () => api.delete(`/api/listings/${this.params.id}/hidden`), "The listing is shown again.");
+  }
+
+  async #renew() {
+    try {
+      this.#updated(await api.put(`/api/listings/${this.params.id}/renewed`));
+      this.#say(`It is among the newest again, and ends ${inTime(this.listing.expires_at)}.`);
+    } catch (error) {
+      const { type, retryAfter, message } = Problem.of(error);
+      const again = new Date(Date.now() + retryAfter * 1000);
+      this.#say(type === "renewed-recently" ? `You can renew it again ${inTime(again)}.` : message);
+    }
   }
 
   async #act(work, words) {

@@ -8,7 +8,7 @@ import { dateTime, dayOf, messageTime, nameOf, timeOfDay } from "../format.js";
 import { Problem } from "../problem.js";
 import { connection } from "../realtime/connection.js";
 import { inbox } from "../realtime/my_inbox.js";
-import * as notifications from "../realtime/notifications.js";
+import { allow as allowNotifications, mayOffer as mayOfferNotifications, refuse as refuseNotifications } from "../realtime/notifications.js";
 import { View } from "../view.js";
 import { idIn } from "../where_to.js";
 import { announce } from "../ui/announcer.js";
@@ -372,15 +372,15 @@ export class Messages extends View {
 
   /** Offers to tell of messages while the page is in the background, once something was written. */
   #offer() {
-    if (!this.#hasWritten || !notifications.mayOffer()) return nothing;
+    if (!this.#hasWritten || !mayOfferNotifications()) return nothing;
     const answer = (work) => async () => {
       await work();
       this.update();
     };
     return html`<p class="offer small-text" id="offer">
       Be told of new messages when you are on another tab?
-      <button type="button" class="link" @click=${answer(notifications.allow)}>Yes</button>
-      <button type="button" class="link" @click=${answer(notifications.refuse)}>No</button>
+      <button type="button" class="link" @click=${answer(allowNotifications)}>Yes</button>
+      <button type="button" class="link" @click=${answer(refuseNotifications)}>No</button>
     </p>`;
   }
 

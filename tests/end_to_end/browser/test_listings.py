@@ -10,6 +10,7 @@ from playwright.async_api import FilePayload, Page, expect
 from shared.domain.users import Role
 from tests.end_to_end.browser.conftest import Open, Site, jpeg
 from tests.support.client import PASSWORD
+from tests.support.database import query
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -55,6 +56,27 @@ async def test_cars_can_be_searched_filtered_sorted_and_paged(site: Site, open_p
     await page.get_by_role("link", name="Clear").click()
     await expect(page.get_by_label("Max year")).to_have_value("")
     await expect(page.locator(".card").nth(5)).to_be_visible()
+
+
+async def test_a_seller_sees_when_a_listing_ends_what_has_ended_and_renews_it(site: Site, open_page: Open) -> None:
+    seller = await site.person("Ann", Role.MODERATOR)
+    car, url = await site.listing(seller, await site.category("Coupes", seller), "My coupe"), site.settings.database_url
+    query(url, "UPDATE listings SET expires_at = now() + interval '5 days' - interval '1 minute' WHERE id = %s", car)
+    page = await open_page(f"/listings/{car}", seller)
+    await expect(page.locator("#ends")).to_have_text("Ends in 5 days.")
+    query(url, "UPDATE listings SET expires_at = now() WHERE id = %s", car)
+    # The open page notices it by itself.
+    await expect(page.locator("#ended-notice")).to_contain_text("This listing has ended")
+    await page.goto(f"/?seller_id={seller.id}&status=any")
+    await expect(page.locator(".card .flag")).to_have_text(["Ended"])
+    await page.locator(".card h2 a").click()
+    await page.get_by_role("button", name="Renew").click()
+    await expect(page.locator("#ends")).to_have_text("Ends in 60 days.")
+    await expect(page.locator("#ended-notice")).to_have_count(0)
+    await page.get_by_role("button", name="Renew").click()
+    await expect(page.get_by_text("You can renew it again in")).to_be_visible()
+    await page.goto("/alerts")
+    await expect(page.locator("[data-alert]")).to_contain_text(["My coupe"])
 
 
 async def test_a_new_user_registers_and_sells_a_car_with_pictures(site: Site, open_page: Open) -> None:
