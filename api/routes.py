@@ -32,6 +32,7 @@ from api.handlers import (
     web,
 )
 from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody
+from api.schemas.audit import AuditQuery
 from api.schemas.categories import CategoryBody, CategoryChangeBody
 from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, ListingsQuery
 from api.schemas.messages import ConversationsQuery, MessagesQuery, ReadBody
@@ -193,7 +194,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/reports", reports.find, Action.REPORT_READ, query=PageQuery),
     Route("PUT", "/api/reports/{id}/resolved", reports.resolve, Action.REPORT_RESOLVE),
     Route("DELETE", "/api/reports/{id}/resolved", reports.reopen, Action.REPORT_RESOLVE),
-    Route("GET", "/api/audit", audit.find, Action.AUDIT_READ, query=PageQuery),
+    Route("GET", "/api/audit", audit.find, Action.AUDIT_READ, query=AuditQuery),
     # private messages
     Route(
         "POST",

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, get_args, get_origin
 
 from marshmallow import Schema, fields, validate
 
+from api.schemas.bounds import Length, Range
 from api.schemas.fields import (
     AnyOf,
     Different,
@@ -151,7 +152,7 @@ def _in_body(field: Field, settings: Settings) -> fields.Field[Any]:
         case declared.VehicleNumber():
             return Vin(**settings)
         case declared.Label(longest):
-            return Storable(validate=validate.Length(1, longest), **settings)
+            return Storable(validate=Length(1, longest), **settings)
         case declared.Different(rule, most):
             [value] = get_args(field.kind)
             each = _in_body(replace(field, kind=value, rule=rule), {})
@@ -167,7 +168,7 @@ def _in_body(field: Field, settings: Settings) -> fields.Field[Any]:
 def _in_query(field: Field, settings: Settings) -> fields.Field[Any]:
     match field.rule:
         case declared.Whole(least, most):
-            return Digits(validate=validate.Range(least, most), **settings)
+            return Digits(validate=Range(least, most), **settings)
         case declared.Near():
             return Near(**settings)
         case declared.Distance():
