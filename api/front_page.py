@@ -11,7 +11,8 @@ import msgspec
 from api.pagination import encode_cursor
 from shared.access.actor import Actor
 from shared.domain.listings import Sort
-from shared.repositories.listing_search import Correction, Position
+from shared.repositories.listing_search import Correction
+from shared.repositories.listing_ways import Position
 from shared.repositories.listings import ListingRepository
 
 
