@@ -120,6 +120,7 @@ ROUTES: tuple[Route, ...] = (
         "PATCH", "/api/listings/{id}", listings.change, Action.LISTING_EDIT, body=ListingChangeBody, has_version=True
     ),
     Route("DELETE", "/api/listings/{id}", listings.delete, Action.LISTING_DELETE),
+    Route("PUT", "/api/listings/{id}/renewed", listings.renew, Action.LISTING_RENEW),
     Route("GET", "/api/suggestions", suggestions.find, Action.LISTING_READ_PUBLIC, query=SuggestionsQuery),
     Route("PUT", "/api/listings/{id}/hidden", listings.hide, Action.LISTING_HIDE, body=HideBody),
     Route("DELETE", "/api/listings/{id}/hidden", listings.show, Action.LISTING_HIDE),
@@ -171,8 +172,17 @@ ROUTES: tuple[Route, ...] = (
         status=201,
         is_repeatable=True,
     ),
+    *(
+        Route("POST", path, handler, Action.REPORT_CREATE, body=ReportBody, status=201, is_repeatable=True)
+        for path, handler in (
+            ("/api/users/{id}/reports", reports.create_about_user),
+            ("/api/messages/{id}/reports", reports.create_about_message),
+            ("/api/replies/{id}/reports", reports.create_about_reply),
+        )
+    ),
     Route("GET", "/api/reports", reports.find, Action.REPORT_READ, query=PageQuery),
     Route("PUT", "/api/reports/{id}/resolved", reports.resolve, Action.REPORT_RESOLVE),
+    Route("DELETE", "/api/reports/{id}/resolved", reports.reopen, Action.REPORT_RESOLVE),
     Route("GET", "/api/audit", audit.find, Action.AUDIT_READ, query=PageQuery),
     # private messages
     Route(

@@ -1,6 +1,6 @@
 """Lets few searches run at once: they cost more than other reads, and must leave connections to Postgres for those.
 
-No address has all the places: one always runs for another address, and half of the waiting places are for others.
+No address has more than half of the places, running or waiting: the others are for other addresses.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class SearchPlaces:
 
     def __init__(self, running: int, waiting: int) -> None:
         self._running = asyncio.Semaphore(running)
-        self._running_of_one = max(1, running - 1)
+        self._running_of_one = max(1, running // 2)
         self._most_waiting = waiting
         self._waiting_of_one = max(1, waiting // 2)
         self._waiting = 0

@@ -118,6 +118,13 @@ class Settings:
     correction_seconds: float = 0.2
     """A search whose unknown words cannot be corrected within this time goes on without corrections."""
 
+    listing_days: int = 60
+    """A listing ends this many days after it was made or renewed: then only its seller and moderators see it."""
+    end_warning_days: int = 7
+    """The seller is told this many days before a listing ends. Keep it below `listing_days`."""
+    renewal_seconds: float = 86400.0
+    """A listing can be renewed again this long after its last renewal, which puts it on top of the newest ones."""
+
     facets_seconds: float = 0.04
     """A search whose listings cannot be counted for each make, fuel and so on within this time is counted in part."""
     telling_seconds: float = 0.25
@@ -220,8 +227,8 @@ class Settings:
     profiles_per_minute: int = 120
     """Profiles of users that one account reads."""
     max_searches: int = 3
-    """Searches of one API that run at once; of one address at most one fewer, so that another's need not wait for them.
-    Keep it well below `database_pool_size`."""
+    """Searches of one API that run at once; of one address at most half, so that others' need not wait for them. Keep
+    it well below `database_pool_size`."""
     max_waiting_searches: int = 50
     """Searches of one API that may wait for others, half of them from one address; past it, clients are told to try
     again."""
@@ -242,7 +249,10 @@ class Settings:
     max_picture_bytes: int = 10 * 1024 * 1024
     """The largest uploaded picture."""
     max_picture_pixels: int = 60_000_000
-    """The most pixels (width times height) of an uploaded picture; phones make up to 50 million."""
+    """The most pixels (width times height) of an uploaded picture that is no JPEG."""
+    max_jpeg_pixels: int = 200_000_000
+    """The most pixels of an uploaded JPEG, which needs less memory and time for each; phones make up to 200 million.
+    The page makes pictures that are too large smaller before it sends them."""
     picture_side: int = 2048
     """The longer side of a stored picture, in pixels."""
     thumbnail_side: int = 480

@@ -19,6 +19,7 @@ from api.endpoint import Handler
 from api.handlers import listings
 from api.handlers.web import html_page
 from api.pages import asked, facts, structured, words
+from api.pages.parts import parts_of
 from api.pages.rendering import embedded
 from api.pages.site import origin_of_site
 from api.pagination import MAX_LIMIT, page
@@ -91,6 +92,8 @@ def _found(search: asked.Asked, address: str, found_json: bytes, categories_json
         # A search engine needs each car once, and no list in the middle.
         "is_listed": search.cursor is None,
         "listings": cars,
+        # How many a later page begins after is not known.
+        "found": words.found(len(cars), next_cursor is not None) if search.cursor is None else "",
         "next_path": search.path(cursor=next_cursor) if next_cursor else None,
         "answers": embedded(b'{%b:%b,"/api/categories":%b}' % (key, found_json, categories_json)),
     }
@@ -106,11 +109,18 @@ def _refused(search: asked.Asked, address: str, errors: dict[str, str], categori
 def _list(search: asked.Asked, address: str, categories: list[dict[str, Any]]) -> dict[str, Any]:
     """Returns what the template of the list needs in any case."""
     wanted = search.values.get("category_id")
-    heading = next((one["name"] for one in categories if str(one["id"]) == wanted), "Used cars")
+    category = next((one["name"] for one in categories if str(one["id"]) == wanted), None)
+    heading = "Cars of this person" if "seller_id" in search.values else category or "Used cars"
+    parts = parts_of(search, category)
     return {
         "title": f"Cars: {search.values['q']}" if "q" in search.values else heading,
         "heading": heading,
         "seller": None,
+        "parts": parts,
+        # The filters beside the list; the words are in the header's field.
+        "filters": sum(part.name != "q" for part in parts),
+        "without_seller": search.without("seller_id").path() if "seller_id" in search.values else None,
+        "found": "",
         "path": search.path(),
         "feed": search.path(base="/feed.atom"),
         "login": f"/login?{urlencode({'next': address})}",

@@ -45,7 +45,11 @@ _FOR_THIS_USER = "private, no-store"
 
 
 async def add(call: Call) -> answers.Picture:
-    """Add a picture (JPEG, PNG or WebP) to a listing."""
+    """Add a picture to a listing.
+
+    The content may be JPEG, PNG, WebP, GIF (its first frame), HEIC or AVIF, whatever its name says. It is turned as
+    browsers turn it, made smaller if it is large, and stored without metadata, as JPEG or, with transparency, as WebP.
+    """
     listing, services = await call.listing(), call.services
     call.require(Action.PICTURE_CHANGE, owner_id=listing.seller_id)
     _check_form(call)

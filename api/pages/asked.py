@@ -107,6 +107,25 @@ class Asked:
         """Returns the search from its beginning, with these values changed."""
         return Asked({**self.values, **values}, None)
 
+    def without(self, *names: str) -> Asked:
+        """Returns the search from its beginning, without these parameters, and without an order that needs one."""
+        values = {name: value for name, value in self.values.items() if name not in names}
+        if {BEST[0]: "q", NEAREST[0]: "near"}.get(values.get("sort", "")) in names:
+            del values["sort"]
+        return Asked(values, None)
+
+    @property
+    def nothing_found(self) -> str:
+        """What to say if no car is like that: api/web/views/browse.js says the same."""
+        asked = set(self.values) - {"sort", "verbatim"}
+        if not asked:
+            return "No cars yet. Be the first to sell one."
+        if asked == {"q"}:
+            return f"Nothing is found for “{self.values['q']}”. Check the spelling, or try other words."
+        if asked <= {"seller_id", "status"}:
+            return "There are no cars of this person now."
+        return "No car is like that. Try fewer filters."
+
     def path(self, *, cursor: str | None = None, base: str = "/") -> str:
         """Returns the address of the search, from its beginning or from a cursor on."""
         parameters = {**self.values, **({"cursor": cursor} if cursor else {})}

@@ -9,7 +9,7 @@ import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from api.pages import asked, facts, words
+from api.pages import asked, facts, links, words
 
 _FOLDER = Path(__file__).parent / "templates"
 
@@ -47,6 +47,7 @@ def _environment() -> Environment:
         "name_of": words.name_of,
         "facts": facts.facts,
         "in_a_line": facts.in_a_line,
+        "linked": links.linked,
         "as_json": _as_json,
     }
     made.globals |= {"asked_words": asked, "car_icon": CAR_ICON}

@@ -33,6 +33,17 @@ def cubic_centimetres(value: int) -> str:
     return f"{value:,} cc"
 
 
+def owners(value: int) -> str:
+    return f"{value:,} owner{'' if value == 1 else 's'}"
+
+
+def found(number: int, has_more: bool) -> str:
+    """Returns how many cars a search found; there may be more than the page has."""
+    if not number:
+        return "No cars"
+    return f"{number:,}+ cars" if has_more else f"{number:,} car{'' if number == 1 else 's'}"
+
+
 def price_before(listing: Mapping[str, Any]) -> int | None:
     """Returns the price before the present one, if that is lower."""
     history, now = listing["price_history"], listing["price"]

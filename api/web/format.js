@@ -39,10 +39,29 @@ export function since(time) {
   return ago.format(-Math.floor(seconds / length), unit);
 }
 
+/** "in 5 days", of a time to come. */
+export function inTime(time) {
+  const seconds = Math.max(1, (new Date(time) - Date.now()) / 1000);
+  const [unit, length] = STEPS.findLast(([, length]) => seconds > length) ?? STEPS[0];
+  return ago.format(Math.ceil(seconds / length), unit);
+}
+
 /** The time of a message; without the date if it is from today. */
 export function messageTime(time) {
   const isToday = new Date(time).toDateString() === new Date().toDateString();
   return isToday ? clock.format(new Date(time)) : dateTime(time);
+}
+
+/** The hour and minute of a message. */
+export const timeOfDay = (time) => clock.format(new Date(time));
+
+/** "Today", "Yesterday", or the date. */
+export function dayOf(time) {
+  const day = new Date(time).toDateString();
+  const [today, yesterday] = [new Date(), new Date()];
+  yesterday.setDate(today.getDate() - 1);
+  if (day === today.toDateString()) return "Today";
+  return day === yesterday.toDateString() ? "Yesterday" : date(time);
 }
 
 /** Returns the name to show. Deleted accounts have an empty name. */

@@ -10,6 +10,7 @@ import { router } from "./router.js";
 import { session } from "./session.js";
 import { shell } from "./shell.js";
 import { takeOver } from "./take_over.js";
+import "./seen_height.js";
 import "./ui/guarded_picture.js";
 
 const root = document.getElementById("app");
@@ -55,10 +56,13 @@ connection.onChange(update);
 inbox.onChange(update);
 alerts.onChange(update);
 
-if (session.user) {
-  connection.open();
-  inbox.open(session.user.id);
-  alerts.open(session.user.id);
-  session.check();
-}
-router.start();
+// A task of its own: before the first drawing, the browser can answer a press.
+setTimeout(() => {
+  if (session.user) {
+    connection.open();
+    inbox.open(session.user.id);
+    alerts.open(session.user.id);
+    session.check();
+  }
+  router.start();
+});

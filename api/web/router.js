@@ -116,6 +116,7 @@ class Router {
     this.#url = location.pathname + location.search;
     if (isBack && this.#kept?.url === this.#url) {
       this.view = this.#kept.view;
+      this.view.shownAgain();
       this.#leave(before);
       this.#scrollTo = this.#kept.scroll || scroll;
     } else {

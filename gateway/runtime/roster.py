@@ -275,7 +275,9 @@ class Roster:
                 self._behind.append((outbox_bytes, client))
         if turn == SLICES - 1:
             self.backlog, self._backlog = self._backlog, 0
-            behind, self._behind = self._behind, []
+            # One that was closed during this round is counted among the leaving, and only there.
+            behind = [(outbox_bytes, client) for outbox_bytes, client in self._behind if client in self]
+            self._behind.clear()
             self._bound_outboxes(behind)
 
     def _bound_outboxes(self, behind: list[tuple[int, Client]]) -> None:

@@ -41,6 +41,11 @@ _SPENT = (
 )
 """Errors that only a new connection ends. If this connection stayed in the pool, it would be lent again and again."""
 
+_PLAN_ONCE = "SET plan_cache_mode TO force_generic_plan"
+"""Plan a prepared statement once. By itself, Postgres plans a statement with arrays at each execution: it expects ten
+elements of an array that it does not know, so a plan for one element always looks cheaper. For messages that took
+longer than to store them."""
+
 
 class Connection(aiopg.Connection):
     """Runs one statement at a time. After DatabaseUnavailable or a cancelled `run`, check `is_usable`."""
@@ -67,6 +72,11 @@ class Connection(aiopg.Connection):
             raise DatabaseUnavailable(_reason(error)) from error
         connection._is_established = True
         connection._statements = connection._conn.cursor()
+        try:
+            await connection.run(_PLAN_ONCE, None, timeout)
+        except BaseException:
+            connection._close()
+            raise
         return connection
 
     @property

@@ -20,9 +20,19 @@ from shared.domain.listings import ListingFilter, Sort, WantedStatus
 from shared.domain.search import Matches, written
 from shared.logs import log_of
 from shared.postgres import Database, DatabaseUnavailable, Statement
-from shared.repositories.listing_conditions import COLUMNS, LISTS, Conditions, facts, not_hidden, ranges, same, visible
+from shared.repositories.listing_conditions import (
+    COLUMNS,
+    LISTS,
+    Conditions,
+    facts,
+    not_ended,
+    not_hidden,
+    ranges,
+    same,
+    visible,
+)
 from shared.repositories.listing_search import ListingSearch
-from shared.repositories.listing_ways import Search, begin_of_index, keys, search
+from shared.repositories.listing_ways import ORDERS, Search, begin_of_index, keys, search
 from shared.repositories.visibility import Viewer
 
 log = log_of(__name__)
@@ -222,7 +232,8 @@ class _Ways:
         begun = begin_of_index(Sort.NEWEST, self.filter)
         if begun is not None:
             matched.add(*begun)
-        return self._counting(matched, most, [self._words] if self._words else [], "ORDER BY l.id DESC")
+        order = f"ORDER BY {ORDERS[Sort.NEWEST].key} DESC, l.id DESC"
+        return self._counting(matched, most, [self._words] if self._words else [], order)
 
     def _counting(self, matched: Conditions, most: int, words: Sequence[str] = (), order: str = "") -> Search:
         """Count among the listings that are matched; they must also have the words of these tsqueries."""
@@ -232,6 +243,7 @@ class _Ways:
         same(picked, self.filter)
         ranges(picked, self.filter)
         not_hidden(picked, self.filter)
+        not_ended(picked, self.filter)
         visible(picked, self.viewer)
         columns = ", ".join(f"l.{name}" for name in dict.fromkeys((*COLUMNS, *FACETS, *(["search"] if words else []))))
         facet, value = "0", "NULL"

@@ -105,7 +105,7 @@ class Relevance:
 
     def _tier(self, tier: Tier, after: Position | None, limit: int) -> Ways:
         is_begun = after is not None and after.key == tier.rank
-        position = Position(after.id, after.id) if after is not None and is_begun else None
+        position = Position(after.within, after.id) if after is not None and is_begun else None
         return self._ways(Sort.NEWEST, tier.must, tier.better, position, limit)
 
     def _ways(self, sort: Sort, must: Matches, better: tuple[Matches, ...], after: Position | None, limit: int) -> Ways:
@@ -113,4 +113,4 @@ class Relevance:
 
 
 def _of_tier(tier: Tier, positions: list[Position]) -> list[Position]:
-    return [Position(tier.rank, position.id) for position in positions]
+    return [Position(tier.rank, position.id, position.key) for position in positions]

@@ -24,6 +24,7 @@ from shared.repositories.listing_conditions import (
     filtered,
     near_places,
     nearness_to,
+    not_ended,
     not_hidden,
     ranges,
     same,
@@ -50,11 +51,13 @@ class By(Enum):
 class Position(NamedTuple):
     """Where a page ended: the sorting key of its last row, and the row's id.
 
-    The key is the id if the newest come first, and the rank of the tier if the most relevant do.
+    If the most relevant come first, the key is the rank of the tier, and `within` the sorting key in it, which is that
+    of the newest first.
     """
 
     key: int
     id: int
+    within: int = 0
 
 
 class Search(NamedTuple):
@@ -86,7 +89,7 @@ class _Order:
 
 
 ORDERS = {
-    Sort.NEWEST: _Order("l.id", True),
+    Sort.NEWEST: _Order("coalesce(l.stands_at, l.id)", True),
     Sort.CHEAPEST: _Order("coalesce(l.price, 9223372036854775807)", False),
     Sort.DEAREST: _Order("coalesce(l.price, -1)", True),
     Sort.LEAST_DRIVEN: _Order("coalesce(l.mileage, 2147483647)", False),
@@ -270,6 +273,7 @@ class Ways:
             self._add_filter(matched)
             self._add_all_words(picked)
         not_hidden(picked, self.filter)
+        not_ended(picked, self.filter)
         visible(picked, self.viewer)
         if self.after is not None:
             picked.add(f"({order.key}, l.id) {order.comparison} (%s, %s)", self.after.key, self.after.id)
@@ -301,26 +305,33 @@ class Ways:
             same(picked, self.filter)
             ranges(picked, self.filter)
         not_hidden(picked, self.filter)
+        not_ended(picked, self.filter)
         visible(picked, self.viewer)
         # The last tier has what no tier before it has.
         ranks = " ".join(f"WHEN l.search @@ %s::tsquery THEN {tier.rank:d}" for tier in tiers[:-1])
         rank = f"CASE {ranks} ELSE {tiers[-1].rank:d} END" if ranks else f"{tiers[-1].rank:d}"
         beyond = Conditions()
         if self.after is not None:
-            beyond.add("(ranked.key, -ranked.id) > (%s, %s)", self.after.key, -self.after.id)
+            beyond.add(
+                "(ranked.key, -ranked.within, -ranked.id) > (%s, %s, %s)",
+                self.after.key,
+                -self.after.within,
+                -self.after.id,
+            )
         columns = ", ".join(f"l.{column}" for column in (*COLUMNS, "search"))
         sql = f"""WITH matched AS MATERIALIZED (
                 SELECT {columns} FROM listings l WHERE {matched.sql} {"" if matches is None else f"LIMIT {matches + 1}"}
             )
-            SELECT page.key, page.id, counted.matches FROM (SELECT count(*) AS matches FROM matched) AS counted
-            LEFT JOIN LATERAL (
-                SELECT ranked.key, ranked.id FROM (
-                    SELECT {rank} AS key, l.id FROM matched l
+            SELECT page.key, page.id, counted.matches, page.within
+            FROM (SELECT count(*) AS matches FROM matched) AS counted LEFT JOIN LATERAL (
+                SELECT ranked.key, ranked.id, ranked.within FROM (
+                    SELECT {rank} AS key, l.id, {ORDERS[Sort.NEWEST].key} AS within FROM matched l
                     JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
                     WHERE {picked.sql}
-                ) AS ranked WHERE {beyond.sql} ORDER BY ranked.key, ranked.id DESC LIMIT %s
+                ) AS ranked WHERE {beyond.sql}
+                ORDER BY ranked.key, ranked.within DESC, ranked.id DESC LIMIT %s
             ) AS page ON {"true" if matches is None else f"counted.matches <= {matches}"}
-            ORDER BY page.key, page.id DESC"""
+            ORDER BY page.key, page.within DESC, page.id DESC"""
         asked = [tier.matches for tier in tiers[:-1]]
         return search(sql, (*matched.parameters, *asked, *picked.parameters, *beyond.parameters, self.limit))
 
@@ -408,4 +419,4 @@ def begin_of_index(sort: Sort, filter: ListingFilter) -> tuple[Any, ...] | None:
 
 def found(rows: list[Any]) -> list[Position]:
     """Returns the positions in the rows. A look-up that found nothing returns one empty row."""
-    return [Position(row[0], row[1]) for row in rows if row[1] is not None]
+    return [Position(row[0], row[1], *row[3:]) for row in rows if row[1] is not None]

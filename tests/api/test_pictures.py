@@ -14,7 +14,7 @@ from api.services import SERVICES
 from shared.domain.users import Role
 from shared.settings import Settings
 from tests.api.conftest import Api, MakeApi, Person, checked
-from tests.api.pictures.samples import encoded, opened, quarters
+from tests.api.pictures.samples import corners, encoded, opened, quarters
 from tests.api.rows import Rows
 
 
@@ -66,6 +66,22 @@ async def test_a_picture_and_its_thumbnail_are_stored_and_served(api: Api, rows:
         head = await api.client.head(url)
         assert (head.status, await head.read()) == (200, b"")
         assert head.headers["ETag"] == response.headers["ETag"]
+
+
+@pytest.mark.parametrize("format_name", ["HEIF", "AVIF", "GIF", "JPEG"])
+async def test_a_picture_as_a_phone_makes_it_is_taken_whatever_its_name_says(
+    api: Api, rows: Rows, format_name: str
+) -> None:
+    seller = await api.register()
+    data = encoded(quarters(), format_name)
+    # The form says `car.jpg` and image/jpeg of each; the JPEG lacks its last two bytes.
+    picture = await upload(
+        api, await rows.listing(seller.id), seller, data=data[:-2] if format_name == "JPEG" else data
+    )
+    assert (picture["width"], picture["height"]) == (96, 64)
+    stored = await api.client.get(picture["url"])
+    assert stored.content_type == "image/jpeg"
+    assert corners(opened(await stored.read())) == ["red", "green", "blue", "white"]
 
 
 async def test_a_listing_says_that_it_changed_when_a_picture_comes_or_goes(
@@ -199,7 +215,9 @@ async def test_of_concurrent_uploads_for_the_last_place_one_succeeds(
     ("data", "status"),
     [
         (b"", 415),
-        (b"GIF89a" + bytes(100), 415),
+        (b"GIF89a" + bytes(100), 422),
+        (b"\0\0\0\x1cftypqt  " + bytes(100), 415),
+        (encoded(quarters(), "HEIF")[:-300], 422),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415),
         (a_jpeg()[:300], 422),
         (a_jpeg() + bytes(200_000), 413),

@@ -10,7 +10,7 @@ import pytest
 
 from shared.domain.users import Role
 from shared.settings import Settings
-from tests.api.conftest import Api
+from tests.api.conftest import Api, Person
 from tests.api.rows import Rows
 from tests.support.roles import as_owner
 
@@ -71,7 +71,8 @@ async def test_the_queue_has_the_most_reported_listing_first_and_no_resolved_rep
     assert [report["listing"]["id"] for report in queue] == [2, 2, 2, 3, 3, 1]
     assert [report["report_count"] for report in queue] == [3, 3, 3, 2, 2, 1]
     assert queue[0]["reporter"] == {"id": users[0].id, "name": "User 0"}
-    assert queue[0]["listing"] == {"id": 2, "title": "A car", "trashed": False}
+    assert queue[0]["listing"].items() >= {"id": 2, "title": "A car", "trashed": False, "hidden": False}.items()
+    assert queue[0]["person"] == {"id": users[0].id, "name": "User 0"}
     for report in queue[:2]:
         resolved = await api.call("PUT", f"/api/reports/{report['id']}/resolved", 200, who=moderator)
         assert resolved["resolved_by"] == moderator.id
@@ -95,10 +96,75 @@ async def test_pages_of_the_queue_neither_repeat_nor_skip_while_reports_change(a
     assert [report["id"] for report in first["data"] + rest["data"]] == list(range(1, 9))
 
 
+async def test_people_messages_and_replies_can_be_reported_and_moderators_see_what_was_written(
+    api: Api, rows: Rows
+) -> None:
+    moderator = await api.register("Mona", Role.MODERATOR)
+    ann, bob, eve = await api.register("Ann"), await api.register("Bob"), await api.register("Eve")
+    listing_id = await rows.listing(ann.id, title="Replied car")
+    sent = {"to": ann.id, "message": "Pay me first."}
+    message = await api.call("POST", "/api/messages", 201, who=eve, json=sent)
+    reply = await api.call("POST", f"/api/listings/{listing_id}/replies", 201, who=eve, json={"text": "Buy mine!"})
+
+    async def report(who: Person, path: str, status: int = 201, reason: str = "fraud") -> Any:
+        return await api.call("POST", f"/api/{path}/reports", status, who=who, json={"reason": reason, "text": "Look."})
+
+    about_message = await report(ann, f"messages/{message['id']}")
+    about = {
+        "user_id": eve.id,
+        "message_id": message["id"],
+        "reply_id": None,
+        "listing_id": None,
+        "reporter_id": ann.id,
+    }
+    assert about_message.items() >= about.items()
+    about_reply = await report(bob, f"replies/{reply['id']}")
+    await report(bob, f"users/{eve.id}")
+    await report(bob, f"listings/{listing_id}")
+    # Each once while it is open, nobody themselves, and messages only those who got them.
+    for who, path in ((ann, f"messages/{message['id']}"), (bob, f"replies/{reply['id']}"), (bob, f"users/{eve.id}")):
+        assert (await report(who, path, 409))["type"] == "/problems/already-reported"
+    for who, path in ((eve, f"users/{eve.id}"), (eve, f"replies/{reply['id']}")):
+        assert (await report(who, path, 409))["type"] == "/problems/conflict"
+    for who in (eve, bob, moderator):
+        await report(who, f"messages/{message['id']}", 404)
+    for path in ("users/99", "messages/99", "replies/99"):
+        await report(ann, path, 404)
+    assert set((await report(ann, f"users/{eve.id}", 422, "sold"))["errors"]) == {"reason"}
+
+    # What was written stays to be seen, also after it was deleted.
+    await api.call("DELETE", f"/api/replies/{reply['id']}", 204, who=eve)
+    queue = await api.every_page("/api/reports", who=moderator, limit=1)
+    assert [(one["person"]["name"], one["quote"], one["report_count"]) for one in queue] == [
+        ("Eve", "Pay me first.", 3),
+        ("Eve", "Buy mine!", 3),
+        ("Eve", None, 3),
+        ("Ann", None, 1),
+    ]
+    assert [one["listing"] and one["listing"]["title"] for one in queue] == [None, None, None, "Replied car"]
+    assert (await api.call("GET", "/api/reports?limit=1", 200, who=moderator))["open"] == 4
+
+    # A report that was resolved by mistake is opened again, unless its reporter has made another.
+    resolved = f"/api/reports/{about_reply['id']}/resolved"
+    await api.call("PUT", resolved, 200, who=moderator)
+    assert (await api.call("GET", "/api/reports", 200, who=moderator))["open"] == 3
+    for _ in range(2):
+        opened = await api.call("DELETE", resolved, 200, who=moderator)
+        assert (opened["resolved_at"], opened["resolved_by"]) == (None, None)
+    first = f"/api/reports/{about_message['id']}/resolved"
+    await api.call("PUT", first, 200, who=moderator)
+    await report(ann, f"messages/{message['id']}")
+    assert (await api.call("DELETE", first, 409, who=moderator))["type"] == "/problems/already-reported"
+    log = await rows.fetch("SELECT action, details::text FROM audit ORDER BY id")
+    assert [action for action, _ in log] == ["report_resolve", "report_reopen", "report_resolve"]
+    assert f'"user_id": {eve.id}' in log[0][1]
+
+
 async def test_an_unknown_report_is_404(api: Api) -> None:
     moderator = await api.register(role=Role.MODERATOR)
     for report_id in ("1", "0", "x", str(2**63)):
-        await api.call("PUT", f"/api/reports/{report_id}/resolved", 404, who=moderator)
+        for method in ("PUT", "DELETE"):
+            await api.call(method, f"/api/reports/{report_id}/resolved", 404, who=moderator)
 
 
 async def test_the_log_has_actor_action_target_time_and_reason_newest_first(api: Api, rows: Rows) -> None:

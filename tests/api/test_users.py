@@ -27,7 +27,7 @@ async def audit(settings: Settings) -> list[tuple[Any, ...]]:
 async def test_users_see_others_without_their_email(api: Api) -> None:
     someone, other = await api.register("Ann"), await api.register("Bob")
     seen = await api.call("GET", f"/api/users/{other.id}", 200, who=someone)
-    assert set(seen) == {"id", "name", "role", "created_at"}
+    assert set(seen) == {"id", "name", "role", "created_at", "blocked"}
     assert seen["name"] == "Bob"
     await api.call("GET", f"/api/users/{other.id}", 401)
 

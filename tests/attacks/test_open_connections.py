@@ -43,7 +43,7 @@ async def test_heads_that_never_end_keep_nobody_waiting_and_are_cut_off(siege: S
                     for head in heads:
                         head.writer.write(b"x")
                     await asyncio.sleep(TRICKLE_SECONDS)
-                cut_off = sum(head.reader.at_eof() or head.is_answered for head in heads)
+                cut_off = sum(head.has_ended or head.is_answered for head in heads)
                 return Counter({"cut off": cut_off})
 
         yield attack

@@ -208,8 +208,8 @@ async def plans(database: Database) -> None:
     front_page = re.sub(r"\$\d", "%s", front_page_statement(21).sql)
     row = await database.fetch_one(Statement("", "SELECT coalesce(max(id), 0) FROM listings"))
     assert row is not None
-    explained.append(("newest page", Statement("", front_page), (2**63 - 1,)))
-    explained.append(("fiftieth page", Statement("", front_page), (row[0] - 49 * 20,)))
+    explained.append(("newest page", Statement("", front_page), (2**63 - 1, 2**63 - 1)))
+    explained.append(("fiftieth page", Statement("", front_page), (row[0] - 49 * 20, 0)))
     for name, (wanted, sort) in PLANNED.items():
         ran.clear()
         await search.find(wanted, sort, Viewer.of(visitor), after=None, limit=21)

@@ -34,6 +34,11 @@ class Raw:
             return await self.reader.readuntil(b"\r\n\r\n")
 
     @property
+    def has_ended(self) -> bool:
+        """The server has closed or reset the connection. It resets it if bytes arrive that it will not read."""
+        return self.reader.at_eof() or self.reader.exception() is not None
+
+    @property
     def is_answered(self) -> bool:
         return bool(self.reader._buffer) or self.reader.at_eof()  # type: ignore[attr-defined]
 

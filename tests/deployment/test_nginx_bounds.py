@@ -24,6 +24,10 @@ PICTURE_BYTES = 10 * 1024**2
 SMALL_BODY_BYTES = 1280 * 1024
 """A little more than the largest body of a route that takes no picture."""
 PICTURES_AN_ADDRESS = 10
+BURST = 150
+AT_ONCE = 50
+RATE = 200.0
+"""Requests of one address that go on at once, and the rate of all further ones in requests a second (nginx.conf)."""
 
 
 async def bystander_is_served(nginx: Nginx) -> None:
@@ -101,6 +105,23 @@ async def test_one_address_has_a_bounded_number_of_requests_under_way(deployment
         assert answer.startswith(b"HTTP/1.1 429 ")
         assert b"application/problem+json" in answer
         assert not any(connection.is_answered for connection in connections[:-1])
+
+
+async def test_a_burst_of_one_address_reaches_the_apis_at_a_bounded_rate(deployment: Deployment) -> None:
+    loop = asyncio.get_running_loop()
+    answered: list[float] = []
+    async with browser_at("127.0.0.5") as client, asyncio.timeout(PATIENCE_SECONDS):
+
+        async def ask() -> None:
+            async with client.get(f"{deployment.nginx.url}/health/live") as response:
+                assert response.status == 200
+            answered.append(loop.time())
+
+        started = loop.time()
+        await asyncio.gather(*(ask() for _ in range(BURST)))
+    # nginx counts in steps of its own clock, so ten more are allowed.
+    waited = [number for number, at in enumerate(answered, 1) if number > AT_ONCE + RATE * (at - started) + 10]
+    assert not waited, "answered earlier than the rate allows"
 
 
 @pytest.mark.servers

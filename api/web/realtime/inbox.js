@@ -19,6 +19,7 @@ export class Inbox {
   #connection;
   #api;
   #announce;
+  #notify;
   #pageItems;
   #me = "";
   #chat = null;
@@ -32,10 +33,11 @@ export class Inbox {
   #listeners = [];
 
   /**
-   * `connection.chat` opens the chat, `api.get` reads by REST, `announce(text)` speaks to screen readers. `pageItems` is
-   * the most items on a page of the API.
+   * `connection.chat` opens the chat, `api.get` reads by REST, `announce(text)` speaks to screen readers,
+   * `notify({user, message})` may show a notification. `pageItems` is the most items on a page of the API.
    */
-  constructor({ connection, api, announce, pageItems }) {
+  constructor({ connection, api, announce, notify = () => {}, pageItems }) {
+    this.#notify = notify;
     this.#pageItems = pageItems;
     this.#connection = connection;
     this.#api = api;
@@ -206,7 +208,12 @@ export class Inbox {
       if (!isLive || this.#asking) this.#stale.add(other);
       conversation.last_message = message;
       if (!isMine) conversation.unread_count += 1;
-      if (!isMine && isNew && isLive) this.#announce(`${conversation.user.name}: ${message.message}`);
+      if (!isMine && isNew && isLive) {
+        this.#announce(`${conversation.user.name}: ${message.message}`);
+        this.#notify({ user: conversation.user, message });
+      }
+      // The conversation is about another car now.
+      if (message.listing_id && message.listing_id !== conversation.listing?.id && isLive) this.ask(other);
     } else if (!isMine && isLive) {
       // A later message arrived first, through another node.
       this.ask(other);

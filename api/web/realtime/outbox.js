@@ -9,6 +9,8 @@ export class Outbox {
   /** {client_ref, to, message, listing_id, isRefused, reason, id} */
   pending = [];
   #chat = null;
+  /** Ids of users who get no messages of this one. */
+  #hopeless = new Set();
 
   /** `sent(pending, {id, inserted_at})` and `changed()` are called when the state of a message changes. */
   constructor({ sent, changed }) {
@@ -25,6 +27,12 @@ export class Outbox {
   close() {
     this.pending = [];
     this.#chat = null;
+    this.#hopeless.clear();
+  }
+
+  /** True if a message to this person was refused as every other would be: the person has blocked this user, or left. */
+  isHopeless(userId) {
+    return this.#hopeless.has(userId);
   }
 
   add(to, message, listingId = null) {
@@ -71,6 +79,7 @@ export class Outbox {
       answer = await sending;
     } catch (refused) {
       one.isRefused = true;
+      if (["blocked", "user not found"].includes(refused.reason)) this.#hopeless.add(one.to);
       one.reason = explain(refused);
       // A message with an id was stored: its broadcast came, although its answer did not.
       if (one.id) this.discard(one);
@@ -79,6 +88,7 @@ export class Outbox {
     }
     if (!this.pending.includes(one)) return;
     this.pending = this.pending.filter((other) => other !== one);
+    this.#hopeless.delete(one.to);
     this.sent(one, answer);
   }
 }

@@ -1,7 +1,7 @@
 // A listing in a list.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
-import { away, miles, since } from "../format.js";
+import { away, inTime, miles, since } from "../format.js";
 import { heart } from "./heart.js";
 import { isForMembers, picture } from "./picture.js";
 import { priceTag } from "./price_tag.js";
@@ -14,16 +14,23 @@ export function card(listing) {
       <h2><a href=${`/listings/${listing.id}`}>${listing.title}</a></h2>
       <p class="price">${priceTag(listing)}</p>
       <p class="quiet">${facts(listing)}</p>
-      <p class="quiet small-text"><time datetime=${listing.created_at}>${since(listing.created_at)}</time></p>
+      <p class="quiet small-text"><time datetime=${listing.created_at}>${since(listing.created_at)}</time>${end(listing)}</p>
     </div>
     ${heart(listing)}
   </article>`;
+}
+
+/** When the listing ends, for whoever is told: its seller and moderators. */
+function end({ expires_at, ended, status }) {
+  if (!expires_at || ended || status === "sold") return nothing;
+  return html` · <time class="ends" datetime=${expires_at}>ends ${inTime(expires_at)}</time>`;
 }
 
 /** Small signs for a listing's special states. */
 export function flags(listing) {
   const words = [
     [listing.hidden, "Hidden"],
+    [listing.ended, "Ended"],
     [listing.status === "sold", "Sold"],
     [isForMembers(listing), "Members only"],
   ].filter(([is]) => is);

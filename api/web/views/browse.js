@@ -1,15 +1,16 @@
 // The search for cars, with filters and orders. The address holds the whole search, so it can be bookmarked and shared.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { live } from "../vendor/lit-html/directives/live.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { categories } from "../categories.js";
 import { FACTS, wordsFor } from "../facts.js";
-import { distanceUnit, nameOf } from "../format.js";
+import { distanceUnit, nameOf, whole } from "../format.js";
 import { limitsOf } from "../limits.js";
 import { navigate } from "../navigation.js";
 import { rememberPlace, rememberedPlace, whereAmI } from "../place.js";
-import { searchName } from "../search_name.js";
+import { partsOf, searchName } from "../search_name.js";
 import { session } from "../session.js";
 import { Acts } from "../ui/acts.js";
 import { announce } from "../ui/announcer.js";
@@ -34,6 +35,8 @@ const STATUSES = [
   ["sold", "Sold"],
   ["any", "All"],
 ];
+/** From this width on, the filters are beside the cars, and stay open. */
+const WIDE = "(min-width: 60rem)";
 const BOXES = FACTS.filter(({ name, isChoice }) => isChoice || name === "doors");
 const FILTERS = [
   ...["category_id", "make", "model", "year_min", "year_max", "price_min", "price_max", "mileage_max", "status"],
@@ -50,6 +53,8 @@ export class Browse extends View {
   filters = new Form(this, "filters", "ListingsQuery", () => {});
   /** What the server counted, by the name of the filter. */
   facets = new Map();
+  /** How many cars the server counted in all, {total, isAtLeast}; null while it has not. */
+  counted = null;
   /** What became of looking for the browser's location. */
   whereabouts = "";
   saving = new Acts(this);
@@ -77,7 +82,7 @@ export class Browse extends View {
       const [first] = this.listings.items;
       if (first && this.asked.seller_id && !this.asked.q) this.title = `Cars of ${nameOf(first.seller)}`;
       this.filters.problem = this.listings.problem?.status === 422 ? this.listings.problem : null;
-      if (previous && !this.isLeft && !this.listings.problem) announce(this.#count());
+      if (previous && !this.isLeft && !this.listings.problem) announce(this.#news());
       this.update();
     });
   }
@@ -90,10 +95,12 @@ export class Browse extends View {
   async #countFacets() {
     const { sort, ...asked } = this.asked;
     try {
-      const { facets } = await api.get("/api/listings/facets", { query: asked, signal: this.signal });
+      const { facets, total, total_at_least: isAtLeast } = await api.get("/api/listings/facets", { query: asked, signal: this.signal });
       this.facets = new Map(facets.map((facet) => [facet.name, facet]));
+      this.counted = { total, isAtLeast };
     } catch {
       this.facets = new Map();
+      this.counted = null;
     }
     this.update();
   }
@@ -103,10 +110,13 @@ export class Browse extends View {
       ${this.#filterForm()}
       <section class="results" aria-label="Results">
         <header class="results-head">
-          <h1>${this.#heading()}</h1>
+          <div>
+            <h1>${this.#heading()}</h1>
+            <p class="found quiet">${this.#count()}</p>
+          </div>
           ${this.#save()} ${this.#sort()}
         </header>
-        ${this.saving.template()} ${this.#correction()}
+        ${this.saving.template()} ${this.#chips()} ${this.#correction()}
         <ul class="cards" aria-busy=${String(this.listings.isLoading)}>
           ${repeat(
             this.listings.items,
@@ -114,11 +124,14 @@ export class Browse extends View {
             (listing) => html`<li>${card(listing)}</li>`,
           )}
         </ul>
-        ${this.listings.foot(
-          Object.keys(this.asked).length ? "No car is like that. Try fewer filters." : "No cars yet. Be the first to sell one.",
-        )}
+        ${this.listings.foot(this.#nothingFound())}
       </section>
     </div>`;
+  }
+
+  /** Called when the view is shown again: the fields may have what another search was asked with. */
+  shownAgain() {
+    this.#isFirstDrawing = true;
   }
 
   afterDraw() {
@@ -129,22 +142,69 @@ export class Browse extends View {
     const details = document.querySelector(".filters");
     if (details && !details.dataset.isSet) {
       details.dataset.isSet = "true";
-      details.open = matchMedia("(min-width: 60rem)").matches;
+      details.open = matchMedia(WIDE).matches;
     }
+  }
+
+  /** What screen readers hear of another search. */
+  #news() {
+    const { corrected } = this.listings;
+    return corrected ? `Showing results for ${corrected.to}: ${this.#count()}` : this.#count();
   }
 
   #heading() {
     if (this.asked.seller_id && Number(this.asked.seller_id) === session.user?.id) return "Your listings";
     const [first] = this.listings.items;
     if (this.asked.seller_id && first) return html`Cars of <bdi>${nameOf(first.seller)}</bdi>`;
+    if (this.asked.seller_id) return "Cars of this person";
+    if (this.asked.q) return html`“<bdi>${this.asked.q}</bdi>”`;
     const category = categories().find((one) => String(one.id) === this.asked.category_id);
     return category?.name ?? "Used cars";
   }
 
+  /** "37 cars"; "24+ cars" while nobody has counted more. "" if that is not known: before the answer, and on a later page. */
   #count() {
-    const { items, hasMore, corrected } = this.listings;
-    const cars = hasMore ? `${items.length} cars and more` : `${items.length === 1 ? "1 car" : `${items.length} cars`}`;
-    return corrected ? `Showing results for ${corrected.to}: ${cars}` : cars;
+    const { items, hasMore, start, isLoaded } = this.listings;
+    if (!isLoaded || start) return "";
+    if (!items.length) return "No cars";
+    if (!hasMore) return items.length === 1 ? "1 car" : `${whole.format(items.length)} cars`;
+    const { total, isAtLeast } = this.counted ?? { total: 0, isAtLeast: true };
+    return `${counted(Math.max(total, items.length), isAtLeast)} cars`;
+  }
+
+  /** What the search asks. Each part can be taken away. */
+  #chips() {
+    const parts = partsOf(this.asked, categories());
+    const [first] = this.listings.items;
+    if (this.asked.seller_id) parts.push({ names: ["seller_id"], words: first ? nameOf(first.seller) : "this person" });
+    if (!parts.length) return nothing;
+    return html`<ul class="chips" aria-label="What this search asks">
+      ${parts.map(
+        ({ names, words }) =>
+          html`<li>
+            <a class="chip" href=${this.#addressWithout(names)}
+              ><bdi>${words}</bdi><span class="for-readers">, take it away</span> <span aria-hidden="true">×</span></a
+            >
+          </li>`,
+      )}
+    </ul>`;
+  }
+
+  #addressWithout(names) {
+    const others = this.#without(names);
+    const isLost = (names.includes("q") && others.sort === BEST[0]) || (names.includes("near") && others.sort === NEAREST[0]);
+    if (isLost) delete others.sort;
+    const query = new URLSearchParams(others);
+    return query.size ? `/?${query}` : "/";
+  }
+
+  /** What to say if no car is like that: api/pages/asked.py says the same. */
+  #nothingFound() {
+    const asked = Object.keys(this.asked).filter((name) => name !== "sort" && name !== "verbatim");
+    if (!asked.length) return "No cars yet. Be the first to sell one.";
+    if (asked.join() === "q") return `Nothing is found for “${this.asked.q}”. Check the spelling, or try other words.`;
+    if (asked.every((name) => name === "seller_id" || name === "status")) return "There are no cars of this person now.";
+    return "No car is like that. Try fewer filters.";
   }
 
   #correction() {
@@ -169,13 +229,15 @@ export class Browse extends View {
       const { sort, ...others } = this.#without(FILTERS);
       const isLost = sort === NEAREST[0] && !filters.near;
       this.#go({ ...others, ...(sort && !isLost ? { sort } : {}), ...filters });
+      showResults();
     };
     const asked = this.asked;
-    const number = (name, label, more) =>
+    const range = (name, label, more) =>
       input(this.filters, { name, label, value: asked[name], type: "number", inputmode: "numeric", ...more });
     const isNarrowed = FILTERS.some((name) => name in asked) || asked.q || asked.seller_id;
+    const number = partsOf(asked, categories()).filter(({ names }) => names[0] !== "q").length;
     return html`<details class="filters">
-      <summary>Filters</summary>
+      <summary>Filters${number ? ` (${number})` : ""}</summary>
       <form id="filters" class="form" aria-label="Filters" @submit=${apply}>
         ${select(this.filters, {
           name: "category_id",
@@ -199,11 +261,11 @@ export class Browse extends View {
         })}
         ${this.#place()}
         <div class="pair">
-          ${number("year_min", "Min year")} ${number("year_max", "Max year")}
+          ${range("year_min", "Min year")} ${range("year_max", "Max year")}
         </div>
-        <div class="pair">${number("price_min", "Min price")} ${number("price_max", "Max price")}</div>
-        ${number("mileage_max", "Max mileage")}
-        <div class="pair">${number("power_kw_min", "Min power (kW)")} ${number("owners_max", "Max owners")}</div>
+        <div class="pair">${range("price_min", "Min price")} ${range("price_max", "Max price")}</div>
+        ${range("mileage_max", "Max mileage")}
+        <div class="pair">${range("power_kw_min", "Min power (kW)")} ${range("owners_max", "Max owners")}</div>
         <div class="facets">
           ${BOXES.map(({ name, label }) =>
             boxes({ name, label, facet: this.facets.get(name), asked: asked[name], words: (value) => wordsFor(name, value) }),
@@ -297,7 +359,7 @@ export class Browse extends View {
       <select name="sort" @change=${change}>
         ${sorts.map(
           ([value, words]) =>
-            html`<option value=${value} ?selected=${value === (this.asked.sort ?? usual)}>${words}</option>`,
+            html`<option value=${value} .selected=${live(value === (this.asked.sort ?? usual))}>${words}</option>`,
         )}
       </select>
     </label>`;
@@ -311,4 +373,15 @@ export class Browse extends View {
     const parameters = new URLSearchParams(query);
     navigate(parameters.size ? `/?${parameters}` : "/");
   }
+}
+
+/** On a narrow screen the filters are above the cars: closes them, so that what they found is in view. */
+function showResults() {
+  const filters = document.querySelector(".filters");
+  if (matchMedia(WIDE).matches || !filters) return;
+  filters.open = false;
+  document.querySelector(".results").scrollIntoView();
+  const heading = document.querySelector(".results h1");
+  heading.tabIndex = -1;
+  heading.focus({ preventScroll: true });
 }

@@ -5,7 +5,7 @@ import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { draftOf, keepDraft } from "../drafts.js";
 import { FACTS, shownAs } from "../facts.js";
-import { count, date, dateTime, nameOf, price, since } from "../format.js";
+import { count, date, dateTime, inTime, nameOf, price, since } from "../format.js";
 import { limits } from "../limits.js";
 import { Problem } from "../problem.js";
 import { connection } from "../realtime/connection.js";
@@ -15,28 +15,21 @@ import { session } from "../session.js";
 import { announce } from "../ui/announcer.js";
 import { flags } from "../ui/card.js";
 import { Dialog } from "../ui/dialog.js";
-import { Form, formOf, select, textarea } from "../ui/form.js";
+import { Form, formOf, textarea } from "../ui/form.js";
+import { Gallery } from "../ui/gallery.js";
 import { heart } from "../ui/heart.js";
 import { hideDialog } from "../ui/hide_dialog.js";
 import { PagedList } from "../ui/list.js";
-import { picture } from "../ui/picture.js";
+import { reportDialog } from "../ui/report_dialog.js";
 import { priceTag } from "../ui/price_tag.js";
+import { userText } from "../ui/user_text.js";
 import { View } from "../view.js";
-
-const REASONS = [
-  ["spam", "It is spam"],
-  ["fraud", "It looks like fraud"],
-  ["offensive", "It is offensive"],
-  ["wrong_category", "It is in the wrong category"],
-  ["sold", "It is sold"],
-  ["other", "Something else"],
-];
 
 export class Listing extends View {
   title = "Car";
   listing = null;
   isRemoved = false;
-  shown = 0;
+  gallery = new Gallery(this);
   done = "";
   /** Counts requests and live updates, so that a late answer to an earlier request is recognized and dropped. */
   #turn = 0;
@@ -49,19 +42,7 @@ export class Listing extends View {
     keepDraft(this.#draft, "");
     return "Your reply is posted.";
   });
-  reporting = new Dialog(this, "report", {
-    title: "What is wrong with this listing?",
-    action: "Report",
-    request: "ReportBody",
-    fields: (form) => [
-      select(form, { name: "reason", label: "Reason", options: REASONS, required: true }),
-      textarea(form, { name: "text", label: "More about it (optional)" }),
-    ],
-    submit: async (values) => {
-      await api.make(`/api/listings/${this.params.id}/reports`, values);
-      this.#say("Thank you. The moderators will look at it.");
-    },
-  });
+  reporting = reportDialog(this, () => this.#say("Thank you. The moderators will look at it."));
   hiding = hideDialog(this, async () => this.#read());
   deleting = new Dialog(this, "delete", {
     title: "Delete this listing?",
@@ -139,12 +120,11 @@ export class Listing extends View {
   #take(listing) {
     const isNews = this.listing && this.listing.reply_count !== listing.reply_count;
     // A live update has what visitors see.
-    const { favourite, favourite_count } = this.listing ?? {};
-    this.listing = { favourite, favourite_count, ...listing };
+    const { favourite, favourite_count, expires_at, ended } = this.listing ?? {};
+    this.listing = { favourite, favourite_count, expires_at, ended, ...listing };
     this.title = listing.title;
     this.isRemoved = false;
     this.problem = null;
-    this.shown = Math.min(this.shown, Math.max(0, listing.pictures.length - 1));
     if (isNews && listing.reply_count !== this.replies.items.length) this.replies.load();
   }
 
@@ -188,7 +168,7 @@ export class Listing extends View {
     if (!this.listing) return html`<p class="quiet" role="status">Loading…</p>`;
     const listing = this.listing;
     return html`<article class="listing" data-listing=${listing.id}>
-        ${this.#hiddenNotice()}
+        ${this.#hiddenNotice()} ${this.#endedNotice()}
         <header class="listing-head">
           <div>
             <h1>${listing.title}</h1>
@@ -203,11 +183,11 @@ export class Listing extends View {
           </div>
         </header>
         <div class="listing-body">
-          <div>${this.#gallery()} ${this.#facts()} ${this.#pastPrices()}</div>
+          <div>${this.gallery.template(this.listing)} ${this.#facts()} ${this.#pastPrices()}</div>
           <aside class="listing-side" aria-label="Seller and actions">${this.#seller()} ${this.#actions()}</aside>
           <div>
             <h2>Description</h2>
-            <p class="user-text" dir="auto">${listing.content}</p>
+            <p class="user-text" dir="auto">${userText(listing.content)}</p>
             ${this.#replies()}
           </div>
         </div>
@@ -225,46 +205,18 @@ export class Listing extends View {
     </p>`;
   }
 
+  #endedNotice() {
+    const { ended, expires_at } = this.listing;
+    if (!ended) return nothing;
+    return html`<p class="notice warning" id="ended-notice">
+      This listing has ended, on ${dateTime(expires_at)}: only its seller and moderators see it.
+    </p>`;
+  }
+
   #viewers() {
     const others = this.live.viewers.filter((id) => id !== String(session.user?.id)).length;
     if (!others) return nothing;
     return html`<span id="viewers">· ${count(others, "other person is looking", "other people are looking")}</span>`;
-  }
-
-  #gallery() {
-    const { pictures, title } = this.listing;
-    const current = pictures[this.shown];
-    return html`<section class="gallery" aria-label="Pictures">
-      <div class="gallery-main ${current ? "" : "is-empty"}">
-        ${picture(
-          this.listing,
-          current?.url,
-          current ? `${title}, picture ${this.shown + 1} of ${pictures.length}` : "",
-          { isEager: true },
-        )}
-      </div>
-      ${pictures.length > 1
-        ? html`<ul class="thumbnails">
-            ${repeat(
-              pictures,
-              (one) => one.id,
-              (one, index) =>
-                html`<li>
-                  <button
-                    aria-label=${`Show picture ${index + 1}`}
-                    aria-pressed=${String(index === this.shown)}
-                    @click=${() => {
-                      this.shown = index;
-                      this.update();
-                    }}
-                  >
-                    ${picture(this.listing, one.thumbnail_url, "")}
-                  </button>
-                </li>`,
-            )}
-          </ul>`
-        : nothing}
-    </section>`;
   }
 
   #facts() {
@@ -316,9 +268,15 @@ export class Listing extends View {
       </p>
       ${isOwn
         ? html`<p class="quiet">This is your listing.</p>
-            ${this.#favouriteCount()}`
+            ${this.#end()} ${this.#favouriteCount()}`
         : html`<a class="button primary full" href=${`/messages/${seller.id}?listing=${id}`}>Message the seller</a>`}
     </section>`;
+  }
+
+  #end() {
+    const { ended, expires_at, status } = this.listing;
+    if (!expires_at || ended || status === "sold") return nothing;
+    return html`<p id="ends">Ends <time datetime=${expires_at}>${inTime(expires_at)}</time>.</p>`;
   }
 
   #favouriteCount() {
@@ -336,6 +294,9 @@ export class Listing extends View {
     return html`<section class="panel">
       <h2>Actions</h2>
       <ul class="buttons">
+        ${isOwn && status !== "sold"
+          ? html`<li><button class="button" id="renew" @click=${() => this.#renew()}>Renew</button></li>`
+          : nothing}
         ${mayEdit
           ? html`<li><a class="button" href=${`/listings/${id}/edit`}>Edit</a></li>
               <li>
@@ -347,7 +308,7 @@ export class Listing extends View {
           : nothing}
         ${isOwn
           ? nothing
-          : html`<li><button class="button" @click=${() => this.reporting.open()}>Report</button></li>`}
+          : html`<li><button class="button" @click=${() => this.#report()}>Report</button></li>`}
         ${session.is("moderator")
           ? html`<li>
               ${hidden
@@ -366,6 +327,17 @@ export class Listing extends View {
 
   async #show() {
     await this.#act(async () => api.delete(`/api/listings/${this.params.id}/hidden`), "The listing is shown again.");
+  }
+
+  async #renew() {
+    try {
+      this.#updated(await api.put(`/api/listings/${this.params.id}/renewed`));
+      this.#say(`It is among the newest again, and ends ${inTime(this.listing.expires_at)}.`);
+    } catch (error) {
+      const { type, retryAfter, message } = Problem.of(error);
+      const again = new Date(Date.now() + retryAfter * 1000);
+      this.#say(type === "renewed-recently" ? `You can renew it again ${inTime(again)}.` : message);
+    }
   }
 
   async #act(work, words) {
@@ -415,9 +387,24 @@ export class Listing extends View {
               Delete
             </button>`
           : nothing}
+        ${session.user && session.user.id !== reply.author.id
+          ? html`<button
+              class="link small-text"
+              aria-label=${`Report the reply of ${nameOf(reply.author)}`}
+              @click=${() =>
+                this.reporting.open({ title: "What is wrong with this reply?", path: `/api/replies/${reply.id}` })}
+            >
+              Report
+            </button>`
+          : nothing}
       </p>
-      <p class="user-text" dir="auto">${reply.text}</p>
+      <p class="user-text" dir="auto">${userText(reply.text)}</p>
     </li>`;
+  }
+
+  #report() {
+    const path = `/api/listings/${this.params.id}`;
+    this.reporting.open({ title: "What is wrong with this listing?", path, isListing: true });
   }
 
   async #deleteReply(reply) {

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from yarl import URL
 
+from api.assets.files import FOLDER
 from api.handlers.pages import WITH_CONTENT
-from api.handlers.web import FOLDER, PAGES
+from api.handlers.web import PAGES
 from api.pages.facts import FACTS
 from shared.domain.users import Role
 from shared.repositories.vocabulary import rebuild_vocabulary
@@ -162,6 +163,36 @@ async def test_several_boxes_may_be_ticked(api: Api, ann: Person, category: int)
     ticked = [box.attributes["value"] for box in seen.all("#filters [type=checkbox][checked]")]
     assert ticked == ["diesel", "electric"]
     assert seen.attribute('link[rel="canonical"]', "href").endswith("/?make=VW&fuel=diesel%2Celectric")
+
+
+async def test_a_search_says_what_it_asks_and_how_many_cars_it_found(
+    api: Api, rows: Rows, ann: Person, category: int
+) -> None:
+    for number in range(25):
+        await rows.listing(ann.id, category, title=f"Car {number}", make="Fiat", price=number)
+    seen = await look(api, f"/?category_id={category}&make=Fiat&price_max=900&q=car")
+    assert [chip.text() for chip in seen.all(".chip bdi")] == ["car", "Fiat", "Sedans", "up to $900"]
+    assert seen.all(".chip")[1].attributes["href"] == f"/?q=car&category_id={category}&price_max=900"
+    assert (seen.words(".filters > summary"), seen.words(".found")) == ("Filters (3)", "24+ cars")
+    assert seen.words("h1") == "“car”"
+    seen = await look(api, f"/?seller_id={ann.id}&price_max=2")
+    assert (seen.words("h1"), seen.words(".found")) == ("Cars of Ann", "3 cars")
+    assert seen.all(".chip")[-1].attributes["href"] == "/?price_max=2"
+    assert (await look(api, "/")).words(".filters > summary") == "Filters"
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("/", "No cars yet. Be the first to sell one."),
+        ("/?q=zagato&sort=price", "Nothing is found for “zagato”. Check the spelling, or try other words."),
+        ("/?q=zagato&price_max=900", "No car is like that. Try fewer filters."),
+        ("/?seller_id=1&status=any", "There are no cars of this person now."),
+    ],
+)
+async def test_a_search_that_found_nothing_says_what_could_help(api: Api, address: str, words: str) -> None:
+    seen = await look(api, address)
+    assert (seen.words(".empty"), seen.words(".found")) == (words, "No cars")
 
 
 async def test_filters_without_an_input_of_their_own_are_kept(api: Api) -> None:
@@ -317,7 +348,7 @@ async def test_an_unchanged_page_is_not_sent_again(api: Api, ann: Person, catego
 
 async def test_pages_for_people_who_are_logged_in_are_not_for_search_engines(api: Api) -> None:
     for path in PAGES:
-        if path in WITH_CONTENT:
+        if path in WITH_CONTENT or path in ("/login", "/register"):
             continue
         seen = await look(api, path.replace("{id}", "12").replace("{user_id}", "7"))
         assert seen.meta("robots") == "noindex"

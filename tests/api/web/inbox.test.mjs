@@ -384,3 +384,29 @@ test("however many messages come while REST is away, it is asked once in three s
   await clock.pass(9_000);
   assert.equal(reads() - before, 3);
 });
+
+test("a message about another car makes the conversation be asked for again, and a message about the same does not", async () => {
+  rest.store(1, ANN, ME);
+  await open();
+  inbox.conversations.get(ANN).listing = { id: 5 };
+  const before = reads();
+  socket.hears("send", { ...rest.store(2, ANN, ME), listing_id: 5 });
+  await settled();
+  assert.equal(reads(), before);
+  socket.hears("send", { ...rest.store(3, ANN, ME), listing_id: 6 });
+  await settled();
+  assert.equal(reads(), before + 1);
+});
+
+test("a message that arrives live is given to the notifications, and one of mine or a missed one is not", async () => {
+  const told = [];
+  const chat = (userId, options) => new PrivateChat(socket, userId, options);
+  const notify = ({ user, message }) => told.push([user.name, message.id]);
+  inbox = new Inbox({ connection: { chat }, api: rest, announce: () => {}, notify, pageItems: 100 });
+  rest.store(1, ANN, ME);
+  await open();
+  socket.hears("send", rest.store(2, ANN, ME));
+  socket.hears("send", rest.store(3, ME, ANN));
+  await settled();
+  assert.deepEqual(told, [["Ann", 2]]);
+});

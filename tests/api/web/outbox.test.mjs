@@ -104,6 +104,7 @@ for (const [reason, words] of [
     socket.last.pushes[0].answer("error", { reason });
     await settled();
     assert.deepEqual([outbox.state(one), one.reason], ["refused", words]);
+    assert.deepEqual([outbox.isHopeless("7"), outbox.isHopeless("8")], [reason !== "could not be sent", false]);
   });
 }
 

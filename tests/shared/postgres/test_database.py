@@ -73,6 +73,20 @@ async def test_a_statement_without_a_name_takes_parameters(database: Database) -
     assert await database.fetch_one(Statement("", "SELECT %s, '100%%'"), "it's") == ("it's", "100%")
 
 
+async def test_a_statement_is_planned_once_however_short_its_arrays_are(settings: Settings) -> None:
+    # Postgres plans a statement anew each time if that looks cheaper, as it does for short arrays.
+    plans = Statement(
+        "plans", "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE name = $1", ("text",)
+    )
+    database = await Database.connect(replace(settings, database_pool_size=1))
+    try:
+        for number in range(10):
+            assert await database.fetch(TEXTS, [str(number)]) == [(1, str(number))]
+        assert await database.fetch_one(plans, TEXTS.name) == (10, 0)
+    finally:
+        await database.close()
+
+
 async def test_fetch_one_returns_none_without_a_row_and_execute_returns_the_row_count(numbers: Database) -> None:
     assert await numbers.fetch_one(Statement("none", "SELECT 1 WHERE false")) is None
     assert await numbers.execute(ADD, 1) == 1
