@@ -27,7 +27,7 @@ from shared.domain.users import NoLongerAllowed
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import acting
 from shared.repositories.audit import RECORD, details_json
-from shared.repositories.listing_search import ORDERS, Position
+from shared.repositories.listing_ways import ORDERS, Position
 from shared.repositories.places import PlaceRepository
 from shared.repositories.visibility import FOR_ANYONE, HAS_ENDED, IS_HIDDEN, TYPES, Viewer, visible_to
 
