@@ -13,6 +13,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet install --no-deps --require-hashes --root-user-action=ignore
 END_TO_END := tests/end_to_end/js
+LIGHTHOUSE := tests/bench/lighthouse
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -52,7 +53,7 @@ format: $(VENV)/test.stamp ## format the code
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
 
-bench: $(VENV)/test.stamp ## measure the speed, and compare it with bare servers
+bench: $(VENV)/test.stamp $(VENV)/lighthouse.stamp ## measure the speed, and compare it with bare servers
 	@exec $(BIN)/python -m tests.bench $(ARGS)
 
 bench-peers: $(VENV)/test.stamp $(VENV)/peers.stamp ## compare the gateway with other Python servers of WebSockets
@@ -104,4 +105,10 @@ $(VENV)/node.stamp: requirements/node.lock $(END_TO_END)/package-lock.json $(VEN
 	fi
 	@echo 'installing $(END_TO_END)/package-lock.json'
 	@$(BIN)/python -m tests.support.node npm ci --prefix $(END_TO_END)
+	@touch $@
+
+# `make bench` looks at the page with Lighthouse, which is no part of the product or its tests.
+$(VENV)/lighthouse.stamp: $(LIGHTHOUSE)/package-lock.json $(VENV)/node.stamp
+	@echo 'installing $(LIGHTHOUSE)/package-lock.json'
+	@$(BIN)/python -m tests.support.node npm ci --prefix $(LIGHTHOUSE)
 	@touch $@

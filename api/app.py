@@ -9,6 +9,7 @@ from functools import cache
 import msgspec
 from aiohttp import web
 
+from api.assets.files import assets
 from api.documentation.document import build_document
 from api.endpoint import endpoint
 from api.handlers.documentation import DOCUMENT
@@ -29,6 +30,9 @@ from shared.settings import Settings
 def create_app(settings: Settings, broker: Broker, node_id: str | None = None) -> web.Application:
     """Returns the application. Apply the schema before it starts. Without Postgres or Redis it is not ready."""
     node_id = node_id or new_node_id()
+    if settings.is_production:
+        # The first visitor does not wait until the page's script is made.
+        assets(settings)
     services = Services.build(settings, broker, node_id)
     database, writer = services.database, services.message_writer
     app = web.Application(

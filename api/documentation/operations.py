@@ -121,8 +121,17 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("PUT", "/api/alerts/seen"): Operation(example={"up_to": 1}),
         # moderation
         ("POST", "/api/listings/{id}/reports"): Operation(
-            problems=(problems.AlreadyReported,), example={"reason": "sold", "text": "I bought it last week."}
+            problems=(problems.AlreadyReported, problems.Conflict),
+            example={"reason": "sold", "text": "I bought it last week."},
         ),
+        **{
+            ("POST", f"/api/{kind}/{{id}}/reports"): Operation(
+                problems=(problems.AlreadyReported, problems.Conflict),
+                example={"reason": "fraud", "text": "Pay first."},
+            )
+            for kind in ("users", "messages", "replies")
+        },
+        ("DELETE", "/api/reports/{id}/resolved"): Operation(problems=(problems.AlreadyReported,)),
         # private messages
         ("POST", "/api/messages"): Operation(
             problems=(problems.Blocked,),

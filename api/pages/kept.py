@@ -8,26 +8,20 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import NamedTuple
 
-from api.conditional import tag_of
+from api.conditional import Text
 
 MOST_BYTES = 20_000_000
-"""Of all kept pages together: about a thousand cars."""
+"""Of all kept pages together, compressed and not: some hundred cars."""
 LONGEST = 200_000
 """Bytes of a page; longer ones are not kept."""
-
-
-class Rendered(NamedTuple):
-    body: bytes
-    tag: str
 
 
 class KeptPages:
     """The least recently opened page goes first."""
 
     def __init__(self) -> None:
-        self._pages: OrderedDict[Hashable, Rendered] = OrderedDict()
+        self._pages: OrderedDict[Hashable, Text] = OrderedDict()
         self._bytes = 0
 
     @property
@@ -35,18 +29,17 @@ class KeptPages:
         """Bytes of all kept pages."""
         return self._bytes
 
-    def get(self, made_of: Hashable, render: Callable[[], bytes]) -> Rendered:
+    def get(self, made_of: Hashable, render: Callable[[], bytes]) -> Text:
         """Returns the page that is made of this, rendered now or kept from before."""
         kept = self._pages.get(made_of)
         if kept is not None:
             self._pages.move_to_end(made_of)
             return kept
-        body = render()
-        page = Rendered(body, tag_of(body))
-        if len(body) <= LONGEST:
+        page = Text(render())
+        if len(page.body) <= LONGEST:
             self._pages[made_of] = page
-            self._bytes += len(body)
+            self._bytes += page.size
             while self._bytes > MOST_BYTES:
                 _, oldest = self._pages.popitem(last=False)
-                self._bytes -= len(oldest.body)
+                self._bytes -= oldest.size
         return page

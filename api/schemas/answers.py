@@ -425,8 +425,16 @@ class SearchName:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AlertReply:
+    id: Id
+    author: Person
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """What you are told on `alerts:{your id}`. `search` belongs to a `match`; `listing` is null if it is gone or ended.
+    """What you are told on `alerts:{your id}`. `search` comes with a `match`, `reply` with a `reply`; `listing` is null
+    if it is gone or ended.
 
     `price` is that of the moment; `price_before` is the one before it became cheaper, else null. `until` is when your
     own listing ends, else null.
@@ -441,6 +449,7 @@ class Alert:
     title: str
     price: int | None
     price_before: int | None
+    reply: AlertReply | None
     until: Timestamp | None
     listing: Listing | None
 
@@ -480,8 +489,13 @@ def reply(reply: replies.Reply) -> Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
+    """About a listing, or a person: one of their messages (`message_id`), one of their replies, or all they do."""
+
     id: Id
-    listing_id: Id
+    listing_id: int | None
+    user_id: int | None
+    message_id: int | None
+    reply_id: int | None
     reporter_id: Id
     reason: ReportReason
     text: str | None
@@ -495,9 +509,13 @@ def report(report: reports.Report) -> Report:
 
 
 def _reported(report: reports.Report) -> dict[str, Any]:
+    subject = report.subject
     return {
         "id": report.id,
         "listing_id": report.listing_id,
+        "user_id": subject and subject.user_id,
+        "message_id": subject and subject.message_id,
+        "reply_id": subject and subject.reply_id,
         "reporter_id": report.reporter_id,
         "reason": report.reason,
         "text": report.text,
@@ -508,35 +526,68 @@ def _reported(report: reports.Report) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReportedListing:
-    id: Id
-    title: str
+class ReportedListing(ConversationListing):
     trashed: bool
+    hidden: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedReport(Report):
-    """`report_count` is the listing's number of open reports when the first page of the queue was read."""
+    """`person` is the one whom it is about: of a listing, its seller. `quote` is the text of the message or the reply.
+
+    `listing` is the reported one, or the one that the reply is under. `report_count` is the number of open reports
+    about the listing or the person when the first page of the queue was read.
+    """
 
     reporter: Person
-    listing: ReportedListing
+    listing: ReportedListing | None
+    person: Person
+    quote: str | None
     report_count: Number
 
 
+@dataclass(frozen=True, slots=True)
+class ReportsPage:
+    """`open` is the number of all open reports."""
+
+    data: list[QueuedReport]
+    next_cursor: str | None
+    open: Number
+
+
 def queued_report(queued: reports.QueuedReport) -> QueuedReport:
-    about = queued.report
+    about, shown = queued.report, queued.listing
+    listing = (
+        None
+        if shown is None
+        else ReportedListing(
+            id=shown.id,
+            title=shown.title,
+            price=shown.price,
+            status=Status(shown.status),
+            thumbnail_url=shown.thumbnail_url,
+            for_anyone=shown.is_for_anyone,
+            trashed=shown.is_trashed,
+            hidden=shown.is_hidden,
+        )
+    )
     return QueuedReport(
         **_reported(about),
         reporter=Person(about.reporter_id, queued.reporter_name),
-        listing=ReportedListing(id=about.listing_id, title=queued.listing_title, trashed=queued.listing_is_trashed),
+        listing=listing,
+        person=Person(queued.person_id, queued.person_name),
+        quote=None if about.subject is None else about.subject.quote,
         report_count=queued.count,
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
+    """`name` is that of a user or category, or a listing's title, as it is now; null for anything else."""
+
     type: str
     id: Id
+    name: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -557,7 +608,7 @@ def act(act: audit.Act) -> Act:
         id=act.id,
         actor=Person(act.actor_id, act.actor_name),
         action=act.action,
-        target=Target(type=act.target_type, id=act.target_id),
+        target=Target(type=act.target_type, id=act.target_id, name=act.target_name),
         reason=act.reason,
         details=act.details,
         created_at=rfc3339(act.created_at),

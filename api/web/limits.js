@@ -6,7 +6,10 @@ const { forms, ...others } = JSON.parse(
     '{"forms": {}, "currency": "USD", "distance_unit": "mi", "distances": []}',
 );
 
-/** {pictures, picture_bytes, page_items, counted_of_a_search, erase_after_days, currency, distance_unit, distances} */
+/**
+ * {pictures, picture_bytes, picture_pixels, picture_side, page_items, counted_of_a_search, erase_after_days, currency,
+ * distance_unit, distances}
+ */
 export const limits = others;
 
 /** Returns the limits of a request's fields as attributes of inputs: `limitsOf("ReplyBody").text.maxlength`. */

@@ -1,4 +1,4 @@
-"""Saved searches, favourites and alerts: what buyers are told about. Pure."""
+"""Saved searches, favourites and alerts: what people are told about. Pure."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ class AlertKind(StrEnum):
     """A favourite has ended: its seller offers it no longer."""
     ENDS = "ends"
     """The person's own listing will end soon."""
+    REPLY = "reply"
+    """Somebody has replied to the person's own listing."""
 
 
 WITHOUT_LISTING = (AlertKind.REMOVED, AlertKind.ENDED)

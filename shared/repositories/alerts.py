@@ -1,4 +1,6 @@
-"""SQL about alerts: what people were told, as clients get it, and what they have seen. matching.py writes alerts.
+"""SQL about alerts: what people were told, as clients get it, and what they have seen.
+
+matching.py and replies.py write alerts.
 
 The database makes the JSON of an alert, so that REST, sockets and catching up show the same. Each statement asks again
 whether the person may see the listing now: an alert of a listing that is hidden, in the trash or of somebody who has
@@ -25,6 +27,8 @@ SEES_HIDDEN = f"u.role IN ({roles_that_see_hidden()})"
 """The condition on the recipient `u`, as an argument of `visible_to`."""
 _WITHOUT_LISTING = ", ".join(f"'{kind.value}'" for kind in WITHOUT_LISTING)
 _SHOWN = f"""NOT {is_blocked("a.user_id", "l.seller_id")}
+    AND (a.reply_id IS NULL OR NOT EXISTS (
+        SELECT FROM replies r WHERE r.id = a.reply_id AND {is_blocked("a.user_id", "r.author_id")}))
     AND (a.kind IN ({_WITHOUT_LISTING}) OR ({visible_to("a.user_id", "true", SEES_HIDDEN)}))"""
 _TIME = "to_char({}, " + TIME_FORMAT + ")"
 _JSON = f"""(SELECT row_to_json(told)::text FROM (SELECT
@@ -32,6 +36,10 @@ _JSON = f"""(SELECT row_to_json(told)::text FROM (SELECT
     (SELECT one FROM (SELECT q.id, q.name FROM saved_searches q WHERE q.id = a.search_id) AS one) AS search,
     a.listing_id, CASE WHEN a.kind IN ({_WITHOUT_LISTING}) THEN a.title ELSE l.title END AS title,
     a.price, a.price_before,
+    (SELECT one FROM (
+         SELECT r.id, (SELECT one FROM (SELECT w.id, w.name) AS one) AS author, r.text
+         FROM replies r JOIN users w ON w.id = r.author_id WHERE r.id = a.reply_id
+     ) AS one) AS reply,
     {_TIME.format("a.until")} AS until,
     CASE WHEN a.kind NOT IN ({_WITHOUT_LISTING}) THEN {JSON}::json END AS listing
 ) AS told)"""

@@ -128,6 +128,7 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("DELETE", "/api/trash/{id=public}", None, ADMINS.replace("200", "404")),
         ("GET", "/api/reports", None, MODERATORS),
         ("PUT", "/api/reports/{id=report}/resolved", None, MODERATORS),
+        ("DELETE", "/api/reports/{id=report}/resolved", None, MODERATORS),
         ("GET", "/api/audit", None, ADMINS),
     ],
     "replies and reports": [
@@ -145,8 +146,13 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("POST", "/api/listings/{id=trashed}/replies", {"text": "Hi"}, "401 404 404 404 404 403 404 404"),
         ("DELETE", "/api/replies/{id=reply}", None, "401 403 204 403 403 403 403 204"),
         ("DELETE", "/api/replies/{id=reply_to_hidden}", None, "401 404 204 404 404 403 403 204"),
-        ("POST", "/api/listings/{id=public}/reports", {"reason": "spam"}, "401 201 201 201 201 403 201 201"),
-        ("POST", "/api/listings/{id=hidden}/reports", {"reason": "spam"}, "401 404 201 404 404 403 201 201"),
+        ("POST", "/api/listings/{id=public}/reports", {"reason": "spam"}, "401 201 409 201 201 403 201 201"),
+        # Nobody can report themselves, and a message only its recipient.
+        ("POST", "/api/users/{id=owner}/reports", {"reason": "spam"}, "401 201 409 201 201 403 201 201"),
+        ("POST", "/api/messages/{id=message_to_owner}/reports", {"reason": "spam"}, OWNS.replace("200", "201")),
+        ("POST", "/api/replies/{id=reply}/reports", {"reason": "spam"}, "401 201 409 201 201 403 201 201"),
+        ("POST", "/api/replies/{id=reply_to_hidden}/reports", {"reason": "spam"}, "401 404 409 404 404 403 201 201"),
+        ("POST", "/api/listings/{id=hidden}/reports", {"reason": "spam"}, "401 404 409 404 404 403 201 201"),
     ],
     "what buyers hear of": [
         ("GET", "/api/searches", None, USERS),
@@ -175,6 +181,18 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
             "/api/listings/{id=its_listing}/pictures/{picture_id=picture}",
             None,
             "401 403 204 403 403 403 403 204",
+        ),
+        (
+            "PUT",
+            "/api/listings/{id=public}/pictures/order",
+            {"pictures": []},
+            "401 403 200 403 403 403 403 200",
+        ),
+        (
+            "PUT",
+            "/api/listings/{id=hidden}/pictures/order",
+            {"pictures": []},
+            "401 404 200 404 404 403 403 200",
         ),
         ("GET", "/api/pictures/{id=picture}", None, READ),
         ("GET", "/api/pictures/{id=picture}/thumbnail", None, READ),
@@ -268,6 +286,9 @@ class World:
             case "reply" | "reply_to_hidden":
                 listing_id = await self.make("public" if kind == "reply" else "hidden", owner)
                 return await self._insert("replies", listing_id=listing_id, author_id=owner.id, text="Hi")
+            case "message_to_owner":
+                other = (await self.people())["user"]
+                return await self._insert("messages", from_id=other.id, to_id=owner.id, text="Pay first.")
             case "search":
                 columns = {"user_id": owner.id, "name": "Mine", "query": "{}", "words_at": "now"}
                 return await self._insert("saved_searches", **columns)

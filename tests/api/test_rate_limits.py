@@ -58,7 +58,7 @@ async def test_writes_of_one_account_are_limited_apart_from_reads(make_api: Make
 async def test_reads_from_one_address_are_limited_over_all_accounts_and_routes(make_api: MakeApi) -> None:
     api = await make_api(reads_per_minute=5, trusted_proxies=ANY_PROXY)
     someone = await api.register()
-    [module] = re.findall(r'src="(/web/[^"]+/main\.js)"', await (await api.client.get("/")).text())
+    [module] = re.findall(r'src="(/web/[^"]+/all\.js)"', await (await api.client.get("/")).text())
     await api.call("GET", "/api/me", 200, who=someone)
     await api.call("GET", "/api/listings", 200)
     await api.call("HEAD", "/api/categories", 200)

@@ -14,6 +14,7 @@ import importlib.util
 import os
 import platform
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -41,6 +42,8 @@ OPTIONAL: dict[str, Callable[[], object]] = {"peers": peers.versions}
 """The parts that run only if they are named. The function raises CannotBench if the part's packages are not there."""
 API = "tests.bench.api"
 """The part that measures REST. It is a separate program."""
+PAGE = "tests.bench.page"
+"""The part that measures how the page loads. It is a separate program, too."""
 QUICK_API = ("--seconds", "1", "--rounds", "1", "--repeats", "20")
 
 
@@ -71,16 +74,18 @@ def _processor() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measures the gateway, then the API.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench", description="Measures the gateway, the page, the API."
+    )
     parser.add_argument(
         "parts",
         nargs="*",
         metavar="PART",
-        help=f"one of: {', '.join([*PARTS, 'api'])}; if none is given, all but {', '.join(OPTIONAL)}",
+        help=f"one of: {', '.join([*PARTS, 'page', 'api'])}; if none is given, all but {', '.join(OPTIONAL)}",
     )
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
     given = parser.parse_args(arguments)
-    unknown = set(given.parts) - {*PARTS, "api"}
+    unknown = set(given.parts) - {*PARTS, "page", "api"}
     if unknown:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     names = [name for name in PARTS if name in given.parts or not (given.parts or name in OPTIONAL)]
@@ -96,6 +101,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("interrupted", file=sys.stderr)
         return 130
+    if not given.parts or "page" in given.parts:
+        sys.stdout.flush()
+        # A machine without a browser or nginx says so, and measures the rest.
+        subprocess.run([sys.executable, "-m", PAGE, *(("--no-lighthouse",) if given.quick else ())], check=False)
     if (not given.parts or "api" in given.parts) and importlib.util.find_spec(API) is not None:
         sys.stdout.flush()
         os.execv(sys.executable, [sys.executable, "-m", API, *(QUICK_API if given.quick else ())])

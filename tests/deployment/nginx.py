@@ -16,6 +16,7 @@ import psutil
 
 from development import child
 from tests.support.address import Listening
+from tests.support.certificate import make_certificate
 from tests.support.ports import free_port
 from tests.support.scratch import scratch_directory
 
@@ -61,8 +62,11 @@ class Nginx(Listening):
 
 
 @asynccontextmanager
-async def running_nginx(program: str, ports: Mapping[str, int]) -> AsyncIterator[Nginx]:
-    """Run nginx. `ports` maps each process in upstreams.conf to its port here: `{"gateway-1:4000": 12345, ...}`."""
+async def running_nginx(program: str, ports: Mapping[str, int], *, with_tls: bool = False) -> AsyncIterator[Nginx]:
+    """Run nginx. `ports` maps each process in upstreams.conf to its port here: `{"gateway-1:4000": 12345, ...}`.
+
+    With TLS it has a certificate that it signed itself, and speaks HTTP/2 as well.
+    """
     with scratch_directory() as directory:
         port = free_port()
         settings = directory / "settings"
@@ -73,7 +77,15 @@ async def running_nginx(program: str, ports: Mapping[str, int]) -> AsyncIterator
             upstreams = upstreams.replace(f"server {name} ", f"server 127.0.0.1:{there} ")
         assert "-1:" not in upstreams
         (settings / "upstreams.conf").write_text(upstreams, encoding="utf-8")
-        (settings / "listen.conf").write_text(f"listen 127.0.0.1:{port};\n", encoding="utf-8")
+        listen = f"listen 127.0.0.1:{port};\n"
+        if with_tls:
+            certificate = make_certificate(directory)
+            # Debian's nginx is older than the directive `http2`, and every nginx still knows this word.
+            listen = (
+                f"listen 127.0.0.1:{port} ssl http2;\n"
+                f"ssl_certificate {certificate.chain};\nssl_certificate_key {certificate.key};\n"
+            )
+        (settings / "listen.conf").write_text(listen, encoding="utf-8")
         # nginx and its children append to this file, as to a log.
         with (directory / "output").open("ab") as output:
             command: list[str | Path] = [program, "-p", directory, "-c", settings / "nginx.conf", "-g", "daemon off;"]

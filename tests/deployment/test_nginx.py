@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import ssl
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from io import BytesIO
@@ -18,6 +19,7 @@ from shared.domain.users import Role
 from shared.postgres import Database
 from shared.repositories.users import UserRepository
 from tests.deployment.conftest import Deployment
+from tests.deployment.nginx import find_nginx, running_nginx
 from tests.gateway.transports.longpoll.client import LongPollClient
 from tests.support.client import PASSWORD, Person, Rest, Socket
 
@@ -191,10 +193,38 @@ async def test_rendered_pages_are_compressed_and_not_sent_again(deployment: Depl
             assert path == "/" or deployment.nginx.url.encode() in text
             async with client.get(deployment.nginx.url + path, headers={"If-None-Match": tag}) as again:
                 assert (again.status, await again.read()) == (304, b"")
-        async with client.get(deployment.nginx.url + "/api/listings") as answer:
-            assert "Content-Encoding" not in answer.headers, "answers of the API may have secrets"
+        async with client.get(deployment.nginx.url + "/api/openapi.json") as answer:
+            assert answer.headers["Content-Encoding"] == "gzip"
+        for method, path, headers in (
+            ("GET", "/api/openapi.json", {"Authorization": "Bearer x"}),
+            ("POST", "/api/openapi.json", {}),
+            ("GET", "/socket/longpoll?vsn=2.0.0", {}),
+        ):
+            async with client.request(method, deployment.nginx.url + path, headers=headers) as answer:
+                assert "Content-Encoding" not in answer.headers, f"{method} {path} may have secrets"
         async with client.get(deployment.nginx.url + "/Login/?x=1", allow_redirects=False) as moved:
             assert (moved.status, moved.headers["Location"]) == (301, "/login?x=1")
+
+
+async def test_with_a_certificate_nginx_speaks_http_2_and_http_1(deployment: Deployment) -> None:
+    program = find_nginx()
+    assert program is not None
+    ports = {f"gateway-{number + 1}:4000": node.port for number, node in enumerate(deployment.gateways)}
+    ports |= {f"api-{number + 1}:4001": node.port for number, node in enumerate(deployment.apis)}
+    async with running_nginx(program, ports, with_tls=True) as nginx:
+        context = ssl.create_default_context(cafile=str(nginx.directory / "certificate.pem"))
+        for offered, spoken in ((["h2", "http/1.1"], "h2"), (["http/1.1"], "http/1.1")):
+            context.set_alpn_protocols(offered)
+            _, writer = await asyncio.open_connection("127.0.0.1", nginx.port, ssl=context)
+            assert writer.get_extra_info("ssl_object").selected_alpn_protocol() == spoken
+            writer.close()
+        async with aiohttp.ClientSession() as client:
+            async with client.get(f"https://127.0.0.1:{nginx.port}/login", ssl=context) as page:
+                assert page.status == 200
+            # Browsers open sockets with HTTP/1.1, also beside pages by HTTP/2.
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await client.ws_connect(f"https://127.0.0.1:{nginx.port}/socket/websocket?token=x", ssl=context)
+            assert refused.value.status == 403
 
 
 async def test_no_process_names_its_libraries_and_their_versions(deployment: Deployment) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import random
+
 from api.pages.kept import LONGEST, MOST_BYTES, KeptPages
 
 
@@ -17,12 +20,14 @@ def test_a_page_is_rendered_once_for_what_it_is_made_of() -> None:
     second = pages.get(("a", b"2"), lambda: render("two"))
     assert (first.body, second.body, rendered) == (b"one", b"two", ["one", "two"])
     assert first.tag != second.tag
+    assert gzip.decompress(first.compressed) == b"one"
 
 
 def test_the_pages_together_have_a_bounded_number_of_bytes() -> None:
     pages = KeptPages()
+    noise = random.Random(1).randbytes(LONGEST)
     for number in range(2 * MOST_BYTES // LONGEST):
-        pages.get(number, lambda: b"x" * LONGEST)
+        pages.get(number, lambda: noise)
         pages.get("first", lambda: b"first")
     assert pages.size <= MOST_BYTES
     assert pages.get("first", lambda: b"anew").body == b"first", "the page that is opened most stays"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
 import html
 import json
 import re
@@ -11,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from api.assets.files import CHECKOUT, CLIENT, FOLDER, SCRIPT
 from api.handlers.pages import WITH_CONTENT
-from api.handlers.web import CHECKOUT, CLIENT, FOLDER, PAGES
+from api.handlers.web import PAGES
 from tests.api.conftest import Api, MakeApi
 from tests.support.vendored import PACKAGES, VENDOR, contents
 
@@ -46,8 +49,15 @@ async def socket_address(api: Api, **headers: str) -> str:
     return found[1]
 
 
+async def test_the_version_in_the_page_is_the_one_that_the_server_tells(api: Api) -> None:
+    page = await (await api.client.get("/login")).text()
+    told = await (await api.client.get("/web/version")).json()
+    assert f'<meta name="version" content="{told["version"]}">' in page
+    assert told["version"] == await version(api)
+
+
 async def version(api: Api) -> str:
-    found = re.search(r"/web/([0-9a-f]+)/api/web/main.js", await (await api.client.get("/")).text())
+    found = re.search(rf"/web/([0-9a-f]+)/{SCRIPT}", await (await api.client.get("/")).text())
     assert found is not None
     return found[1]
 
@@ -58,8 +68,11 @@ async def test_every_address_of_the_page_without_content_serves_the_same_documen
         response = await api.client.get(path.replace("{id}", "12").replace("{user_id}", "7") + "?q=golf")
         assert (response.status, response.content_type) == (200, "text/html")
         assert response.headers["Cache-Control"] == "no-cache"
-        documents.add(await response.text())
-    assert len(documents) == 1
+        # Only the addresses that search engines may list say so.
+        text = await response.text()
+        assert ('content="noindex"' in text) == (path not in ("/login", "/register")), path
+        documents.add(re.sub(r"<(title|link rel=.canonical|meta property|meta name=.robots)[^\n]*", "", text))
+    assert len({re.sub(r"\n\s*", "\n", text) for text in documents}) == 1
     await api.call("GET", "/nowhere", 404)
 
 
@@ -68,12 +81,14 @@ def test_the_router_knows_exactly_the_served_addresses() -> None:
     assert sorted(re.findall(r'^  \["(/[^"]*)", \w+, ', router, re.MULTILINE)) == sorted(PAGES)
 
 
-async def test_the_policy_allows_nothing_inline_and_no_foreign_origin(make_api: MakeApi) -> None:
-    found = await policy(await make_api(gateway_port=4000), Host="cars.example:4001")
-    assert found == {
+async def test_the_policy_allows_one_style_nothing_else_inline_and_no_foreign_origin(make_api: MakeApi) -> None:
+    api = await make_api(gateway_port=4000)
+    [style] = re.findall(r"<style>(.*?)</style>", await (await api.client.get("/")).text(), re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert await policy(api, Host="cars.example:4001") == {
         "default-src": "'none'",
         "script-src": "'self'",
-        "style-src": "'self'",
+        "style-src": f"'sha256-{digest}'",
         "img-src": "'self' blob:",
         "connect-src": "'self' http://cars.example:4000 ws://cars.example:4000",
         "base-uri": "'none'",
@@ -91,6 +106,7 @@ async def test_the_document_contains_the_limits_of_all_forms(make_api: MakeApi) 
     assert found is not None
     limits = json.loads(html.unescape(found[1]))
     assert (limits["pictures"], limits["picture_bytes"], limits["page_items"]) == (10, 3 * 2**20, 100)
+    assert (limits["picture_pixels"], limits["picture_side"]) == (60_000_000, 2048)
     assert limits["erase_after_days"] == 12
     assert limits["forms"]["ReplyBody"] == {"text": {"maxlength": 255}}
     named = re.compile(r'new Form\(this, "[^"]+", "(\w+)"|request: "(\w+)"|limitsOf\("(\w+)"\)')
@@ -133,13 +149,45 @@ async def test_a_malformed_host_header_is_in_neither_policy_nor_document(api: Ap
 
 async def test_files_are_cached_for_ever_only_under_their_current_version(api: Api) -> None:
     current = await version(api)
-    response = await api.client.get(f"/web/{current}/api/web/main.js")
-    assert (response.status, response.content_type, response.charset) == (200, "text/javascript", "utf-8")
-    assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
-    assert await response.read() == (FOLDER / "main.js").read_bytes()
-    response = await api.client.get("/web/0123456789abcdef/api/web/main.js")
-    assert response.status == 200
-    assert response.headers["Cache-Control"] == "no-cache"
+    for name in (SCRIPT, "api/web/icon.svg", "api/web/main.js"):
+        response = await api.client.get(f"/web/{current}/{name}")
+        assert (response.status, response.charset) == (200, "utf-8")
+        assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        now = await response.read()
+        # A page of before an upgrade still gets what it asks for.
+        response = await api.client.get(f"/web/0123456789abcdef/{name}")
+        assert response.status == 200
+        assert response.headers["Cache-Control"] == "no-cache"
+        assert await response.read() == now
+
+
+async def test_a_page_needs_one_script_and_no_other_file_before_it_can_be_seen(api: Api) -> None:
+    for path in ("/", "/login"):
+        text = await (await api.client.get(path)).text()
+        needed = re.findall(r'<(?:script|link(?! rel="alternate")|img)\b[^>]*?(?:src|href)="(/[^"]*)"', text)
+        assert [address.rpartition("/")[2] for address in needed] == ["icon.svg", "all.js"], path
+        assert text.index("<style>") < text.index("<script")
+        assert "@import" not in text
+
+
+async def test_rendered_pages_and_shells_are_compressed_for_clients_that_accept_it(api: Api) -> None:
+    plain = {"Accept-Encoding": "identity"}
+    for path in ("/", "/login"):
+        whole = await api.client.get(path, headers=plain)
+        assert "Content-Encoding" not in whole.headers
+        for accepted in ("gzip", "br, gzip;q=0.5", "*", "identity;q=0.5, GZIP"):
+            async with api.client.session.get(
+                api.client.make_url(path), headers={"Accept-Encoding": accepted}, auto_decompress=False
+            ) as packed:
+                assert packed.headers["Content-Encoding"] == "gzip", accepted
+                assert "Accept-Encoding" in packed.headers["Vary"]
+                assert gzip.decompress(await packed.read()) == await whole.read()
+                assert packed.headers["ETag"] == whole.headers["ETag"]
+                known = {"If-None-Match": packed.headers["ETag"], "Accept-Encoding": accepted}
+                assert (await api.client.get(path, headers=known)).status == 304
+        for accepted in ("", "br", "gzip;q=0", "gzip; q=0.00, *", "x-gzip"):
+            response = await api.client.get(path, headers={"Accept-Encoding": accepted})
+            assert "Content-Encoding" not in response.headers, accepted
 
 
 async def test_files_are_compressed_for_clients_that_accept_it(api: Api) -> None:

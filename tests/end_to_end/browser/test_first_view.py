@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, Page, Request, Route, expect
+from playwright.async_api import Browser, Page, Request, Route, ViewportSize, async_playwright, expect
 
 from shared.domain.users import Role
-from tests.end_to_end.browser.conftest import Open, Site
+from tests.end_to_end.browser.chromium import FLAGS, find_chromium
+from tests.end_to_end.browser.conftest import Open, Site, logged_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -116,10 +117,40 @@ async def test_the_modules_take_over_without_asking_again_and_without_a_flash(si
         assert sum(await page.evaluate("window.shifts")) < 0.01, path
 
 
+async def test_nothing_moves_beside_a_scrollbar_that_takes_room(site: Site) -> None:
+    ann, mod = await site.person("Ann"), await site.person("Mod", Role.MODERATOR)
+    category = await site.category("Sedans", mod)
+    cars = [await site.listing(ann, category, f"Car {number}") for number in range(12)]
+    url = site.apis[0].url
+    async with async_playwright() as playwright:
+        # Playwright hides scrollbars, unless it is told not to.
+        browser = await playwright.chromium.launch(
+            executable_path=find_chromium(), args=FLAGS, ignore_default_args=["--hide-scrollbars"]
+        )
+        for person, paths in (
+            (None, ["/", f"/listings/{cars[0]}", "/login"]),
+            (ann, ["/", f"/listings/{cars[0]}", "/account", "/alerts", "/listings/new", "/messages"]),
+        ):
+            state = logged_in(person, Role.USER, url) if person else None
+            size: ViewportSize = {"width": 1350, "height": 940}
+            context = await browser.new_context(base_url=url, storage_state=state, viewport=size)
+            page = await context.new_page()
+            await page.add_init_script(SHIFTS)
+            for path in paths:
+                await page.goto(path)
+                await taken_over(page)
+                await expect(page.get_by_role("heading", level=1)).to_be_visible()
+                await page.wait_for_load_state("networkidle")
+                assert await page.evaluate("innerWidth > document.documentElement.clientWidth"), "no scrollbar"
+                # What a visitor sees is in the document; some views of one's own come in parts.
+                assert sum(await page.evaluate("window.shifts")) <= (0.01 if person else 0), path
+        await browser.close()
+
+
 async def test_what_was_typed_before_the_modules_came_stays(site: Site, open_page: Open) -> None:
     await a_seller_with_cars(site, 1)
     page = await open_page("/login")
-    release = await held(page, "**/api/web/main.js")
+    release = await held(page, "**/all.js")
     await page.goto("/", wait_until="commit")
     await page.get_by_role("searchbox").fill("golf gti")
     await page.get_by_label("Status").select_option("any")
