@@ -92,6 +92,7 @@ _DESCRIBED = """WITH known AS MATERIALIZED (
                   %s::text[] AS colours, %s::text[] AS trims, %s::text[] AS words,
                   %s::text[] AS places, %s::integer[] AS place_ids,
                   (SELECT array_agg(id ORDER BY id) FROM categories WHERE deleted_at IS NULL) AS categories,
+                  (SELECT jsonb_object_agg(name, id) FROM categories WHERE deleted_at IS NULL) AS category_of,
                   (SELECT array_agg(id) FROM (SELECT id FROM users WHERE deleted_at IS NULL AND banned_at IS NULL
                                               ORDER BY id LIMIT 10000) AS first) AS sellers
        ), numbered AS (
@@ -125,7 +126,11 @@ _LISTINGS = Statement(
                              price, location, place_id, fuel, transmission, body, drive, colour, doors, power_kw,
                              engine_cc, owners, condition, title_status,
                              created_at, updated_at, hidden_at, hidden_by, hidden_reason, search, analysis)
-       SELECT sellers[h / 17 %% cardinality(sellers) + 1], categories[h / 19 %% cardinality(categories) + 1],
+       SELECT sellers[h / 17 %% cardinality(sellers) + 1],
+              coalesce((category_of ->> CASE WHEN h / 19 %% 9 = 0 THEN 'Dealers only' WHEN age >= 25 THEN 'Classics'
+                            WHEN body = 'pickup' THEN 'Trucks' WHEN body IN ('suv', 'minivan', 'van') THEN 'SUVs'
+                            WHEN body IN ('coupe', 'convertible') THEN 'Sports cars' ELSE 'Sedans' END)::bigint,
+                       categories[h / 19 %% cardinality(categories) + 1]),
               title, content,
               CASE WHEN n %% 10 = 0 THEN 'private' ELSE 'public' END,
               CASE WHEN n %% 12 = 0 THEN 'sold' ELSE 'available' END,

@@ -32,6 +32,12 @@ async def test_demo_listings_are_varied_and_found_by_misspelled_words(
                     count(DISTINCT category_id), count(DISTINCT seller_id), count(DISTINCT model) > 50
              FROM listings"""
     assert await one_row(database, sql) == (True, 6, 10, True)
+    # A first look finds trucks among the trucks, and nothing else.
+    sql = """SELECT array_agg(DISTINCT c.name || ' ' || l.body) FROM listings l
+             JOIN categories c ON c.id = l.category_id WHERE c.name IN ('Trucks', 'Sports cars', 'SUVs')"""
+    expected = {"SUVs minivan", "SUVs suv", "SUVs van", "Sports cars convertible", "Sports cars coupe", "Trucks pickup"}
+    [found_in] = await one_row(database, sql)
+    assert set(found_in) == expected
     found = await ListingSearch(database).find(
         ListingFilter(q="toyta camry"), Sort.NEWEST, Viewer.of(None), after=None, limit=5
     )
