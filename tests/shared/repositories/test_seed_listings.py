@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from shared.domain.listings import ListingFilter, Sort
@@ -36,7 +38,7 @@ async def test_demo_listings_are_varied_and_found_by_misspelled_words(
     sql = """SELECT array_agg(DISTINCT c.name || ' ' || l.body) FROM listings l
              JOIN categories c ON c.id = l.category_id WHERE c.name IN ('Trucks', 'Sports cars', 'SUVs')"""
     expected = {"SUVs minivan", "SUVs suv", "SUVs van", "Sports cars convertible", "Sports cars coupe", "Trucks pickup"}
-    [found_in] = await one_row(database, sql)
+    found_in: Any = (await one_row(database, sql))[0]
     assert set(found_in) == expected
     found = await ListingSearch(database).find(
         ListingFilter(q="toyta camry"), Sort.NEWEST, Viewer.of(None), after=None, limit=5
