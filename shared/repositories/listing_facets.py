@@ -57,7 +57,7 @@ MOST_MATCHES = 5_000
 """How many matches are looked at for the facets without a filter, and again for all others together."""
 MOST_LOOKED_UP = 2
 """If more facets have a filter, and the search has many listings, they are counted among the newest: that is faster."""
-ENOUGH = 100
+ENOUGH = 30
 """If fewer of the newest belong to a facet, its listings are looked up nevertheless."""
 MOST_VALUES = 200
 """The most values of a facet: those with the most listings."""
