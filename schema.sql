@@ -364,6 +364,8 @@ CREATE TABLE IF NOT EXISTS pictures (
     created_at             timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX IF NOT EXISTS pictures_of_listing ON pictures (listing_id, id);
+-- The seller's order, from 1; null for pictures that came after it: they follow, in the order of their ids.
+ALTER TABLE pictures ADD COLUMN IF NOT EXISTS position integer;
 
 -- Files that no row of `pictures` names, to be deleted from `since` on. The files of a new picture are entered before they
 -- are stored, with a time in the future; the transaction that inserts the picture's row takes them out again. When a
@@ -400,9 +402,12 @@ CREATE TABLE IF NOT EXISTS reports (
     text        text,
     created_at  timestamptz NOT NULL DEFAULT now(),
     resolved_at timestamptz,
-    resolved_by bigint REFERENCES users (id),
-    UNIQUE (listing_id, reporter_id)
+    resolved_by bigint REFERENCES users (id)
 );
+-- A person has one open report of a listing, and may make another when it was resolved and the listing changed.
+ALTER TABLE reports DROP CONSTRAINT IF EXISTS reports_listing_id_reporter_id_key;
+CREATE UNIQUE INDEX IF NOT EXISTS reports_open_of_reporter ON reports (listing_id, reporter_id) WHERE resolved_at IS NULL;
+CREATE INDEX IF NOT EXISTS reports_of_reporter ON reports (listing_id, reporter_id);
 -- A report is about a listing, or about a person: about one of their messages to the reporter, one of their replies, or all that
 -- they do. `quote` is the text of the message or the reply, because moderators read no messages, and a reply may be deleted.
 ALTER TABLE reports ALTER COLUMN listing_id DROP NOT NULL;
