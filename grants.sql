@@ -18,7 +18,7 @@ BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO daveslist_processes', home);
     EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
 
-    -- Rows have identity columns, which need no right on their sequence.
+    -- Rows have identity columns, which need no right on their sequence. A renewed listing takes a number from it by itself.
     EXECUTE format(
         'ALTER DEFAULT PRIVILEGES IN SCHEMA %I GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO daveslist_processes', home
     );
@@ -30,6 +30,8 @@ BEGIN
         EXECUTE format('REVOKE ALL ON %s FROM daveslist_processes', owned);
         EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO daveslist_processes', owned);
     END LOOP;
+
+    EXECUTE format('GRANT USAGE ON SEQUENCE %s TO daveslist_processes', pg_get_serial_sequence('listings', 'id'));
 
     -- A process adds to the audit log and never changes it. The trigger on this table refuses everybody; without rights on it,
     -- the processes cannot switch the trigger off either.

@@ -146,11 +146,26 @@ ALTER TABLE listings ADD COLUMN IF NOT EXISTS title_status text
 ALTER TABLE listings ADD COLUMN IF NOT EXISTS vin text CHECK (vin ~ '^[A-HJ-NPR-Z0-9]{17}$');
 CREATE INDEX IF NOT EXISTS listings_vin ON listings (vin) WHERE vin IS NOT NULL;
 
+-- From expires_at on a listing has ended: nobody but its seller and moderators sees it. The listings of earlier versions, and
+-- those that earlier versions add while they are being replaced, get the usual time; the processes have a setting for it.
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS expires_at timestamptz NOT NULL DEFAULT now() + interval '60 days';
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS renewed_at timestamptz;
+-- Among the newest, a renewed listing stands where one with this id would stand. It is taken from the sequence of the ids.
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS stands_at bigint;
+-- 0: nobody was told that it ends; 1: its seller was told that it will; 2: whoever has it as a favourite was told that it did.
+ALTER TABLE listings ADD COLUMN IF NOT EXISTS end_told smallint NOT NULL DEFAULT 0;
+CREATE INDEX IF NOT EXISTS listings_that_end ON listings (end_told, expires_at) WHERE trashed_at IS NULL AND end_told < 2;
+
 CREATE INDEX IF NOT EXISTS listings_of_seller ON listings (seller_id, id);
 CREATE INDEX IF NOT EXISTS listings_of_category ON listings (category_id, id);
 
 -- Sorting keys are never null: an unknown value sorts last in its direction, so that a plain comparison of rows finds the
--- next page. shared/repositories/listing_search.py has the same expressions.
+-- next page. shared/repositories/listing_ways.py has the same expressions.
+CREATE INDEX IF NOT EXISTS listings_newest ON listings (coalesce(stands_at, id), id) WHERE trashed_at IS NULL;
+CREATE INDEX IF NOT EXISTS listings_newest_of_category ON listings (category_id, coalesce(stands_at, id), id)
+    WHERE trashed_at IS NULL;
+CREATE INDEX IF NOT EXISTS listings_newest_of_seller ON listings (seller_id, coalesce(stands_at, id), id)
+    WHERE trashed_at IS NULL;
 CREATE INDEX IF NOT EXISTS listings_cheapest ON listings (coalesce(price, 9223372036854775807), id)
     WHERE trashed_at IS NULL;
 CREATE INDEX IF NOT EXISTS listings_dearest ON listings (coalesce(price, -1), id) WHERE trashed_at IS NULL;
@@ -162,13 +177,17 @@ CREATE INDEX IF NOT EXISTS listings_cheapest_of_category
 CREATE INDEX IF NOT EXISTS listings_dearest_of_category ON listings (category_id, coalesce(price, -1), id)
     WHERE trashed_at IS NULL;
 -- Statistics of these expressions for the planner, which does not use the statistics of partial indexes.
+CREATE STATISTICS IF NOT EXISTS listings_newest_first ON (coalesce(stands_at, id)) FROM listings;
 CREATE STATISTICS IF NOT EXISTS listings_price_up ON (coalesce(price, 9223372036854775807)) FROM listings;
 CREATE STATISTICS IF NOT EXISTS listings_price_down ON (coalesce(price, -1)) FROM listings;
 CREATE STATISTICS IF NOT EXISTS listings_mileage_up ON (coalesce(mileage, 2147483647)) FROM listings;
 CREATE STATISTICS IF NOT EXISTS listings_year_down ON (coalesce(year, -1)) FROM listings;
 -- Few listings may be sold, or after some years few available: the index finds the rare ones without reading the others.
-CREATE INDEX IF NOT EXISTS listings_of_status ON listings (status, id) WHERE trashed_at IS NULL;
-CREATE INDEX IF NOT EXISTS listings_hidden ON listings (id) WHERE hidden_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS listings_newest_of_status ON listings (status, coalesce(stands_at, id), id)
+    WHERE trashed_at IS NULL;
+DROP INDEX IF EXISTS listings_of_status;
+CREATE INDEX IF NOT EXISTS listings_newest_hidden ON listings (coalesce(stands_at, id), id) WHERE hidden_at IS NOT NULL;
+DROP INDEX IF EXISTS listings_hidden;
 CREATE INDEX IF NOT EXISTS listings_trashed ON listings (trashed_at, id) WHERE trashed_at IS NOT NULL;
 
 -- Places --------------------------------------------------------------------------------------------------------------
@@ -260,10 +279,18 @@ ALTER TABLE listings ADD COLUMN IF NOT EXISTS facts tsvector
         power_kw, engine_cc)) STORED;
 
 -- One index for words and facts: a search for a rare combination of frequent ones reads only what they have in common.
--- fastupdate is off because every search would have to read its list of pending entries.
+-- Entries of some tens of listings are collected and then merged at once, which makes a new listing a fifth cheaper. The list
+-- of pending entries is short, because every search reads it.
 DROP INDEX IF EXISTS listings_search;
-CREATE INDEX IF NOT EXISTS listings_words_and_facts ON listings USING gin (search, facts) WITH (fastupdate = off)
-    WHERE trashed_at IS NULL;
+CREATE INDEX IF NOT EXISTS listings_words_and_facts ON listings USING gin (search, facts)
+    WITH (fastupdate = on, gin_pending_list_limit = 64) WHERE trashed_at IS NULL;
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_class WHERE relname = 'listings_words_and_facts'
+                   AND 'gin_pending_list_limit=64' = ANY (reloptions)) THEN
+        ALTER INDEX listings_words_and_facts SET (fastupdate = on, gin_pending_list_limit = 64);
+    END IF;
+END $$;
 
 -- Whoever changes the texts of a listing without its words, as processes of earlier versions do, leaves it to be analysed.
 CREATE OR REPLACE FUNCTION forget_analysis() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -303,6 +330,8 @@ CREATE TABLE IF NOT EXISTS suggestions (
     sellers integer NOT NULL,
     PRIMARY KEY (key, kind, name)
 );
+-- When so many of its listings will have ended that it is suggested no more.
+ALTER TABLE suggestions ADD COLUMN IF NOT EXISTS until timestamptz NOT NULL DEFAULT 'infinity';
 
 -- In earlier versions triggers added every word, also the words of listings that are not on show.
 DO $$
@@ -335,6 +364,8 @@ CREATE TABLE IF NOT EXISTS pictures (
     created_at             timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX IF NOT EXISTS pictures_of_listing ON pictures (listing_id, id);
+-- The seller's order, from 1; null for pictures that came after it: they follow, in the order of their ids.
+ALTER TABLE pictures ADD COLUMN IF NOT EXISTS position integer;
 
 -- Files that no row of `pictures` names, to be deleted from `since` on. The files of a new picture are entered before they
 -- are stored, with a time in the future; the transaction that inserts the picture's row takes them out again. When a
@@ -371,9 +402,24 @@ CREATE TABLE IF NOT EXISTS reports (
     text        text,
     created_at  timestamptz NOT NULL DEFAULT now(),
     resolved_at timestamptz,
-    resolved_by bigint REFERENCES users (id),
-    UNIQUE (listing_id, reporter_id)
+    resolved_by bigint REFERENCES users (id)
 );
+-- A person has one open report of a listing, and may make another when it was resolved and the listing changed.
+ALTER TABLE reports DROP CONSTRAINT IF EXISTS reports_listing_id_reporter_id_key;
+CREATE UNIQUE INDEX IF NOT EXISTS reports_open_of_reporter ON reports (listing_id, reporter_id) WHERE resolved_at IS NULL;
+CREATE INDEX IF NOT EXISTS reports_of_reporter ON reports (listing_id, reporter_id);
+-- A report is about a listing, or about a person: about one of their messages to the reporter, one of their replies, or all that
+-- they do. `quote` is the text of the message or the reply, because moderators read no messages, and a reply may be deleted.
+ALTER TABLE reports ALTER COLUMN listing_id DROP NOT NULL;
+ALTER TABLE reports ADD COLUMN IF NOT EXISTS user_id bigint REFERENCES users (id);
+ALTER TABLE reports ADD COLUMN IF NOT EXISTS message_id bigint;
+ALTER TABLE reports ADD COLUMN IF NOT EXISTS reply_id bigint;
+ALTER TABLE reports ADD COLUMN IF NOT EXISTS quote text;
+ALTER TABLE reports DROP CONSTRAINT IF EXISTS reports_subject;
+ALTER TABLE reports ADD CONSTRAINT reports_subject CHECK ((listing_id IS NULL) <> (user_id IS NULL)) NOT VALID;
+CREATE UNIQUE INDEX IF NOT EXISTS reports_open_about_user
+    ON reports (user_id, reporter_id, coalesce(message_id, 0), coalesce(reply_id, 0))
+    WHERE user_id IS NOT NULL AND resolved_at IS NULL;
 CREATE INDEX IF NOT EXISTS reports_open ON reports (listing_id) WHERE resolved_at IS NULL;
 CREATE INDEX IF NOT EXISTS reports_texts_of_reporter ON reports (reporter_id) WHERE text IS NOT NULL;
 CREATE INDEX IF NOT EXISTS reports_resolved ON reports (resolved_at) WHERE resolved_at IS NOT NULL;
@@ -413,7 +459,7 @@ CREATE TABLE IF NOT EXISTS told_matches (
 );
 CREATE INDEX IF NOT EXISTS told_matches_of_listing ON told_matches (listing_id);
 
--- The other columns are what the person knows of the listing: its title, the lowest price, whether it is sold or gone.
+-- The other columns are what the person knows of the listing: its title, the lowest price, whether it is sold, gone or has ended.
 CREATE TABLE IF NOT EXISTS favourites (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     user_id    bigint      NOT NULL REFERENCES users (id),
@@ -424,10 +470,12 @@ CREATE TABLE IF NOT EXISTS favourites (
     is_sold    boolean     NOT NULL,
     is_gone    boolean     NOT NULL DEFAULT false
 );
+ALTER TABLE favourites ADD COLUMN IF NOT EXISTS is_ended boolean NOT NULL DEFAULT false;
 CREATE UNIQUE INDEX IF NOT EXISTS favourites_key ON favourites (listing_id, user_id);
 CREATE INDEX IF NOT EXISTS favourites_of_user ON favourites (user_id, id);
 
--- What people are told on alerts:{user_id}. `title` is that of a removed listing, which its person can no longer read.
+-- What people are told on alerts:{user_id}. `title` is that of a listing that was removed or has ended, which its person can no
+-- longer read. `until` is when their own listing will end.
 CREATE TABLE IF NOT EXISTS alerts (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     user_id      bigint      NOT NULL REFERENCES users (id),
@@ -441,6 +489,15 @@ CREATE TABLE IF NOT EXISTS alerts (
     seen_at      timestamptz,
     CHECK ((kind = 'match') = (search_id IS NOT NULL))
 );
+-- When the person's own listing ends.
+ALTER TABLE alerts ADD COLUMN IF NOT EXISTS until timestamptz;
+-- What somebody wrote under the person's own listing.
+ALTER TABLE alerts ADD COLUMN IF NOT EXISTS reply_id bigint REFERENCES replies (id) ON DELETE CASCADE;
+ALTER TABLE alerts DROP CONSTRAINT IF EXISTS alerts_kind_check;
+ALTER TABLE alerts DROP CONSTRAINT IF EXISTS alerts_kind;
+ALTER TABLE alerts ADD CONSTRAINT alerts_kind
+    CHECK (kind IN ('match', 'price_drop', 'sold', 'removed', 'ended', 'ends', 'reply')) NOT VALID;
+CREATE INDEX IF NOT EXISTS alerts_of_reply ON alerts (reply_id) WHERE reply_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS alerts_of_user ON alerts (user_id, id);
 CREATE INDEX IF NOT EXISTS alerts_unseen ON alerts (user_id, id) WHERE seen_at IS NULL;
 CREATE INDEX IF NOT EXISTS alerts_of_listing ON alerts (listing_id);
@@ -483,9 +540,11 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
--- When only the words of a listing are made anew, nobody has to be told, unless it had none and so nobody was told of it.
+-- When only the words of a listing are made anew, nobody has to be told, unless it had none and so nobody was told of it. When
+-- somebody was told of its end, that was the whole change.
 CREATE OR REPLACE TRIGGER listings_note_change AFTER UPDATE ON listings FOR EACH ROW
-    WHEN (old.analysis = new.analysis OR new.analysis = 0 OR old.updated_at <> new.updated_at OR old.search IS NULL)
+    WHEN ((old.analysis = new.analysis OR new.analysis = 0 OR old.updated_at <> new.updated_at OR old.search IS NULL)
+          AND new.end_told <= old.end_told)
     EXECUTE FUNCTION note_changed_listing();
 
 -- The listings of a deleted category count as trashed, without a change of their rows.
@@ -556,6 +615,8 @@ CREATE INDEX IF NOT EXISTS messages_from ON messages (from_id, id);
 CREATE INDEX IF NOT EXISTS messages_to ON messages (to_id, id);
 CREATE INDEX IF NOT EXISTS messages_from_to ON messages (from_id, to_id, id);
 CREATE INDEX IF NOT EXISTS messages_to_from ON messages (to_id, from_id, id);
+-- The listing that a conversation is about: that of the last message which names one.
+CREATE INDEX IF NOT EXISTS messages_about_listing ON messages (from_id, to_id, id) WHERE listing_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS messages_unread ON messages (to_id, from_id, id) WHERE read_at IS NULL;
 
 -- Ids become visible in the order of their numbers: an insert takes its ids only after the previous insert has committed.

@@ -38,9 +38,3 @@ async def announce_and_read(services: Services, listing_id: int, actor: Actor) -
     if views is None:
         raise ListingNotFound
     return views.own
-
-
-def announce_removal(services: Services, listing_id: int) -> None:
-    """Announce that the listing is in the trash, where nobody sees it."""
-    services.realtime.look_again(listing_id)
-    services.realtime.listing_updated(listing_id, None)

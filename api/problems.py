@@ -21,6 +21,7 @@ from shared.domain import alerts, listings, messages, pictures, repeats, replies
 from shared.domain.alerts import MAX_FAVOURITES, MAX_SEARCHES
 from shared.domain.pictures import MAX_PICTURES
 from shared.domain.text import in_words
+from shared.domain.times import rfc3339
 from shared.postgres import DatabaseUnavailable
 from shared.security_events import SecurityEvent
 
@@ -49,11 +50,17 @@ class Problem(Exception):
     """More fields of the event's log line. They have no secrets."""
 
     def __init__(
-        self, detail: str = "", *, errors: Errors | None = None, headers: Mapping[str, str] | None = None
+        self,
+        detail: str = "",
+        *,
+        errors: Errors | None = None,
+        headers: Mapping[str, str] | None = None,
+        again_at: str | None = None,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.errors = errors
+        self.again_at = again_at
         self.headers = dict(headers or {})
 
     def response(self) -> web.Response:
@@ -63,6 +70,7 @@ class Problem(Exception):
             status=self.status,
             detail=self.detail or self.title + ".",
             errors=answers.ABSENT if self.errors is None else _encodable(self.errors),
+            again_at=self.again_at or answers.ABSENT,
         )
         return web.Response(
             body=msgspec.json.encode(body),
@@ -142,7 +150,8 @@ class MethodNotAllowed(Problem):
 
 
 class TooSlow(Problem):
-    status, slug, title = 408, "too-slow", "The body came too slowly"
+    # Not 408: browsers repeat such a request by themselves, and send a large picture twice in vain.
+    status, slug, title = 400, "too-slow", "The body came too slowly"
 
     def response(self) -> web.Response:
         response = super().response()
@@ -157,6 +166,17 @@ class Conflict(Problem):
 
 class EmailTaken(Problem):
     status, slug, title = 409, "email-taken", "The e-mail address is taken"
+
+
+class RenewedRecently(Problem):
+    """`again_at` says when it can be renewed again, and so does `Retry-After`, in seconds."""
+
+    status, slug, title = 409, "renewed-recently", "The listing was renewed a short while ago"
+
+    def __init__(self, renewed: listings.RenewedRecently) -> None:
+        again_at = rfc3339(renewed.again_at)
+        detail = f"It can be renewed again from {again_at} on."
+        super().__init__(detail, headers={"Retry-After": str(renewed.seconds)}, again_at=again_at)
 
 
 class AlreadyReported(Problem):
@@ -202,6 +222,10 @@ class WrongMediaType(Problem):
     status, slug, title = 415, "wrong-media-type", "Wrong media type"
 
 
+class UnknownExpectation(Problem):
+    status, slug, title = 417, "unknown-expectation", "Only `Expect: 100-continue` is known"
+
+
 class Invalid(Problem):
     """`errors` has a list of sentences for each field; for a nested object it has such a mapping again."""
 
@@ -227,6 +251,10 @@ class TooManyRequests(Problem):
         """`limit` is the name of the limit that is used up, for the operator."""
         super().__init__("Try again later.", headers={"Retry-After": str(retry_after_seconds)})
         self.about = {"limit": limit}
+
+
+class HeadTooLarge(Problem):
+    status, slug, title = 431, "head-too-large", "The address or a header is too long"
 
 
 class InternalError(Problem):
@@ -277,6 +305,7 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     listings.CategoryNotFound: _is(NotFound),
     listings.CategoryNameTaken: _is(CategoryNameTaken),
     listings.CategoryNeeded: lambda _: Invalid({"category_id": ["Required, because the listing's category is gone."]}),
+    listings.RenewedRecently: RenewedRecently,
     listings.SellerGone: lambda _: Conflict("The seller has left."),
     alerts.TooManySearches: _is(TooManySearches),
     alerts.SearchNotFound: _is(NotFound),
@@ -287,7 +316,11 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     replies.ReplyNotFound: _is(NotFound),
     reports.ReportNotFound: _is(NotFound),
     reports.AlreadyReported: _is(AlreadyReported),
+    reports.OwnReported: lambda _: Conflict("It is about yourself."),
     pictures.PictureNotFound: _is(NotFound),
+    pictures.NotItsPictures: lambda error: Invalid(
+        {"pictures": [f"Not pictures of this listing: {', '.join(map(str, error.ids))}."]}
+    ),
     pictures.ListingIsFull: _is(ListingIsFull),
     pictures.FilesGivenUp: lambda _: Unavailable("It took too long. Try again.", retry_after_seconds=5),
     picture_errors.PictureMissing: _is(NotFound),

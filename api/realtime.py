@@ -50,6 +50,11 @@ class Realtime:
         payload = listing_id_payload(listing_id) if json is None else msgspec.Raw(json.encode())
         self.broadcast([topics.listing(listing_id)], LISTING_UPDATED, payload)
 
+    def listing_gone(self, listing_id: int) -> None:
+        """Announce that the listing is in the trash, where nobody sees it, or has ended, so that few people do."""
+        self.look_again(listing_id)
+        self.listing_updated(listing_id, None)
+
     def category_changed(self, category_id: int) -> None:
         """Make the gateways check again who may see the category's listings."""
         self.broadcast([control.CONTROL], control.CATEGORY_CHANGED, control.category_changed(category_id))

@@ -32,10 +32,12 @@ from api.handlers import (
     web,
 )
 from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody
+from api.schemas.audit import AuditQuery
 from api.schemas.categories import CategoryBody, CategoryChangeBody
 from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, ListingsQuery
 from api.schemas.messages import ConversationsQuery, MessagesQuery, ReadBody
 from api.schemas.pages import PageQuery
+from api.schemas.pictures import PictureOrderBody
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
 from api.schemas.saved_searches import SearchBody, SearchChangeBody, SeenBody
@@ -53,6 +55,7 @@ PAGE_ROUTES: tuple[Route, ...] = (
     Route("GET", "/sitemap.xml", feeds.sitemaps, Action.SERVICE_READ),
     Route("GET", "/sitemaps/{number}.xml", feeds.sitemap, Action.SERVICE_READ),
     Route("GET", "/feed.atom", feeds.feed, Action.SERVICE_READ),
+    Route("GET", "/web/version", web.version, Action.SERVICE_READ),
     Route("GET", "/web/{version}/{path:.+}", web.asset, Action.SERVICE_READ),
 )
 """The page, its files and its feeds. The OpenAPI document leaves them out."""
@@ -120,6 +123,7 @@ ROUTES: tuple[Route, ...] = (
         "PATCH", "/api/listings/{id}", listings.change, Action.LISTING_EDIT, body=ListingChangeBody, has_version=True
     ),
     Route("DELETE", "/api/listings/{id}", listings.delete, Action.LISTING_DELETE),
+    Route("PUT", "/api/listings/{id}/renewed", listings.renew, Action.LISTING_RENEW),
     Route("GET", "/api/suggestions", suggestions.find, Action.LISTING_READ_PUBLIC, query=SuggestionsQuery),
     Route("PUT", "/api/listings/{id}/hidden", listings.hide, Action.LISTING_HIDE, body=HideBody),
     Route("DELETE", "/api/listings/{id}/hidden", listings.show, Action.LISTING_HIDE),
@@ -129,6 +133,14 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", "/api/trash/{id}", trash.delete, Action.TRASH_DELETE),
     # what belongs to a listing
     Route("POST", "/api/listings/{id}/pictures", pictures.add, Action.PICTURE_CHANGE, status=201, is_repeatable=True),
+    Route(
+        "PUT",
+        "/api/listings/{id}/pictures/order",
+        pictures.arrange,
+        Action.PICTURE_CHANGE,
+        body=PictureOrderBody,
+        has_version=True,
+    ),
     Route("DELETE", "/api/listings/{id}/pictures/{picture_id}", pictures.delete, Action.PICTURE_CHANGE),
     Route("GET", ADDRESS, pictures.read, Action.LISTING_READ_PUBLIC),
     Route("GET", THUMBNAIL_ADDRESS, pictures.thumbnail, Action.LISTING_READ_PUBLIC),
@@ -171,9 +183,18 @@ ROUTES: tuple[Route, ...] = (
         status=201,
         is_repeatable=True,
     ),
+    *(
+        Route("POST", path, handler, Action.REPORT_CREATE, body=ReportBody, status=201, is_repeatable=True)
+        for path, handler in (
+            ("/api/users/{id}/reports", reports.create_about_user),
+            ("/api/messages/{id}/reports", reports.create_about_message),
+            ("/api/replies/{id}/reports", reports.create_about_reply),
+        )
+    ),
     Route("GET", "/api/reports", reports.find, Action.REPORT_READ, query=PageQuery),
     Route("PUT", "/api/reports/{id}/resolved", reports.resolve, Action.REPORT_RESOLVE),
-    Route("GET", "/api/audit", audit.find, Action.AUDIT_READ, query=PageQuery),
+    Route("DELETE", "/api/reports/{id}/resolved", reports.reopen, Action.REPORT_RESOLVE),
+    Route("GET", "/api/audit", audit.find, Action.AUDIT_READ, query=AuditQuery),
     # private messages
     Route(
         "POST",

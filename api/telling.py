@@ -1,4 +1,4 @@
-"""Tells people of listings: takes what has changed from Postgres, stores alerts, and then publishes them.
+"""Tells people of listings: takes what has changed or ended from Postgres, stores alerts, and then publishes them.
 
 Every API does this all the time, and each change is taken by one of them. An API that dies in a step leaves the changes
 to the others. One that dies after a step has stored the alerts, and gateways read them when they notice its death.
@@ -88,7 +88,9 @@ class Telling(Collector):
 
     async def _step(self) -> int:
         most = self._settings.max_told_changes
-        step = await self._matching.step(most)
+        step = await self._matching.step(most, warning_days=self._settings.end_warning_days)
+        for listing_id in step.ended:
+            self._realtime.listing_gone(listing_id)
         for first in range(0, len(step.alert_ids), PUBLISHED_AT_ONCE):
             for alert in await self._alerts.by_ids(step.alert_ids[first : first + PUBLISHED_AT_ONCE]):
                 self._realtime.broadcast([topics.alerts(alert.user_id)], alert.kind.value, alert_payload(alert.json))

@@ -118,6 +118,13 @@ class Settings:
     correction_seconds: float = 0.2
     """A search whose unknown words cannot be corrected within this time goes on without corrections."""
 
+    listing_days: int = 60
+    """A listing ends this many days after it was made or renewed: then only its seller and moderators see it."""
+    end_warning_days: int = 7
+    """The seller is told this many days before a listing ends. Keep it below `listing_days`."""
+    renewal_seconds: float = 86400.0
+    """A listing can be renewed again this long after its last renewal, which puts it on top of the newest ones."""
+
     facets_seconds: float = 0.04
     """A search whose listings cannot be counted for each make, fuel and so on within this time is counted in part."""
     telling_seconds: float = 0.25
@@ -163,7 +170,7 @@ class Settings:
     max_body_bytes: int = 128 * 1024
     """The largest body of a REST request, except pictures. A listing with the longest texts needs about half of it."""
     body_seconds: float = 30.0
-    """The body of a REST request must arrive within this time, a picture within four times as long."""
+    """The body of a REST request must arrive within this time, except pictures."""
     keepalive_seconds: float = 75.0
     """A REST connection without a request for this long is closed."""
 
@@ -242,7 +249,10 @@ class Settings:
     max_picture_bytes: int = 10 * 1024 * 1024
     """The largest uploaded picture."""
     max_picture_pixels: int = 60_000_000
-    """The most pixels (width times height) of an uploaded picture; phones make up to 50 million."""
+    """The most pixels (width times height) of an uploaded picture that is no JPEG."""
+    max_jpeg_pixels: int = 200_000_000
+    """The most pixels of an uploaded JPEG, which needs less memory and time for each; phones make up to 200 million.
+    The page makes pictures that are too large smaller before it sends them."""
     picture_side: int = 2048
     """The longer side of a stored picture, in pixels."""
     thumbnail_side: int = 480
@@ -251,6 +261,11 @@ class Settings:
     """Worker processes for pictures of one API process; they start with the first pictures."""
     max_waiting_pictures: int = 16
     """Uploads that may arrive or wait for a worker process; past it, an upload gets 503 before its body is read."""
+    picture_still_seconds: float = 20.0
+    """An upload of a picture ends if less than 8 KiB of it arrive in this time. As long as it goes on, it may take as
+    long as the client's line needs. Keep it below the time after which a proxy in front gives up."""
+    picture_patience_seconds: float = 120.0
+    """An upload that has taken longer than this ends when there is no free place for others."""
     picture_cpu_seconds: float = 5.0
     """CPU time that a worker process may use for one picture; past it the process ends. The largest pictures that the
     limits allow need two to three seconds."""

@@ -98,6 +98,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("PUT", "/api/listings/{id}/hidden"): Operation(
             needs_body=False, example={"reason": "looks like fraud", "until": "2099-01-01T00:00:00Z"}
         ),
+        ("PUT", "/api/listings/{id}/renewed"): Operation(problems=(problems.RenewedRecently,)),
         # trash
         ("POST", "/api/trash/{id}/restore"): Operation(
             needs_body=False, problems=(problems.Conflict,), example={"category_id": 1}
@@ -120,8 +121,17 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("PUT", "/api/alerts/seen"): Operation(example={"up_to": 1}),
         # moderation
         ("POST", "/api/listings/{id}/reports"): Operation(
-            problems=(problems.AlreadyReported,), example={"reason": "sold", "text": "I bought it last week."}
+            problems=(problems.AlreadyReported, problems.Conflict),
+            example={"reason": "sold", "text": "I bought it last week."},
         ),
+        **{
+            ("POST", f"/api/{kind}/{{id}}/reports"): Operation(
+                problems=(problems.AlreadyReported, problems.Conflict),
+                example={"reason": "fraud", "text": "Pay first."},
+            )
+            for kind in ("users", "messages", "replies")
+        },
+        ("DELETE", "/api/reports/{id}/resolved"): Operation(problems=(problems.AlreadyReported,)),
         # private messages
         ("POST", "/api/messages"): Operation(
             problems=(problems.Blocked,),

@@ -95,7 +95,7 @@ function operationOf(api, path, method, operation) {
       element("pre", {}, fieldsOf(api, content["application/json"].schema)),
       element("label", {}, "body (application/json)", area));
   } else if (content["multipart/form-data"]) {
-    const file = element("input", { type: "file", accept: "image/jpeg,image/png,image/webp" });
+    const file = element("input", { type: "file", accept: "image/*,.heic,.heif" });
     file.dataset.in = "file";
     form.append(element("label", {}, "picture", file));
   }

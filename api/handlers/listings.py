@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from typing import Any
 
 from api.answers import Json
 from api.call import Call
-from api.front_page import FrontPage, listing_page, read_front_page_of
-from api.listing_changes import announce, announce_and_read, announce_removal
+from api.front_page import BEGINNING, FrontPage, listing_page, read_front_page_of
+from api.listing_changes import announce, announce_and_read
 from api.pagination import decode_cursor
 from api.problems import Forbidden, Invalid, NotFound, Unauthorized
 from api.repeats import once
@@ -20,9 +21,8 @@ from shared.access.actor import Actor
 from shared.access.addresses import counted_as
 from shared.access.policy import Action, may
 from shared.client_address import address_of
-from shared.domain.ids import MAX_ID
 from shared.domain.listings import CategoryNotFound, ListingFilter, Sort
-from shared.repositories.listing_search import Position
+from shared.repositories.listing_ways import Position
 from shared.repositories.visibility import Viewer
 
 UNKNOWN_CATEGORY = {"category_id": ["No such category."]}
@@ -38,7 +38,7 @@ async def found_by(call: Call, query: ListingsQuery) -> bytes:
     limit, sort, filter = query.limit, query.order, query.filter
     after = _position(query.cursor, sort)
     if sort is Sort.NEWEST and filter.is_plain:
-        asked = FrontPage(after.id if after else MAX_ID, limit)
+        asked = FrontPage(after or BEGINNING, limit)
         if call.actor is not None:
             return await read_front_page_of(call.services.listings, call.actor, asked)
         # All visitors see the same, so concurrent requests share one read.
@@ -105,7 +105,7 @@ async def create(call: Call) -> Json[answers.Listing]:
     try:
         async with once(call) as within:
             listings = within.services.listings
-            listing_id = await listings.create(call.user.user_id, new)
+            listing_id = await listings.create(call.user.user_id, new, days=call.services.settings.listing_days)
             made: Json[answers.Listing] = Json(await listings.read(listing_id, call.actor))
             return await within.keep(made)
     except CategoryNotFound:
@@ -131,7 +131,22 @@ async def delete(call: Call) -> None:
     call.require(Action.LISTING_DELETE, owner_id=listing.seller_id)
     call.query()
     await call.services.listings.trash(listing.id, by=call.user.user_id)
-    announce_removal(call.services, listing.id)
+    call.services.realtime.listing_gone(listing.id)
+
+
+async def renew(call: Call) -> Json[answers.Listing]:
+    """Let your listing end later, and put it on top of the newest ones.
+
+    It then ends 60 days later, also if it has ended already. This can be done once a day; before that the answer is
+    409, and says from when on it can be done again. Settings change both times.
+    """
+    listing, settings = await call.listing(), call.services.settings
+    call.require(Action.LISTING_RENEW, owner_id=listing.seller_id)
+    call.query()
+    await call.services.listings.renew(
+        listing.id, days=settings.listing_days, pause_seconds=settings.renewal_seconds, by=call.user.user_id
+    )
+    return Json(await announce_and_read(call.services, listing.id, call.user))
 
 
 async def hide(call: Call) -> Json[answers.Listing]:
@@ -170,9 +185,10 @@ async def _json(call: Call, listing_id: int, actor: Actor | None) -> str:
 
 def _position(cursor: str | None, sort: Sort) -> Position | None:
     """Returns the position in the cursor. Raises Invalid, also for a cursor of another order."""
-    decoded = decode_cursor(cursor, tuple[str, int, int])
+    shape = tuple[str, int, int, int] if sort is Sort.RELEVANCE else tuple[str, int, int]
+    decoded: Any = decode_cursor(cursor, shape)
     if decoded is None:
         return None
     if decoded[0] != sort.value:
         raise Invalid({"cursor": ["Not a cursor of this list."]})
-    return Position(decoded[1], decoded[2])
+    return Position(*decoded[1:])

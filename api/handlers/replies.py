@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 from api.answers import Page
@@ -12,8 +13,12 @@ from api.repeats import once
 from api.schemas import answers
 from api.schemas.pages import PageQuery
 from api.schemas.replies import ReplyBody
+from api.services import Services
 from shared.access.policy import Action
 from shared.domain.replies import is_too_old
+from shared.events import topics
+from shared.events.alerts import alert_payload
+from shared.postgres import DatabaseUnavailable
 
 
 async def find(call: Call) -> Page[answers.Reply]:
@@ -33,10 +38,27 @@ async def create(call: Call) -> answers.Reply:
         raise ListingTooOld
     body = await call.body(ReplyBody)
     async with once(call) as within:
-        reply = await within.services.replies.create(listing.id, call.user.user_id, body.text)
+        reply, alert_id = await within.services.replies.create(listing.id, call.user.user_id, body.text)
         answer = await within.keep(answers.reply(reply))
+    if not listing.is_for_anyone:
+        # It may have ended just now, and people who look at it may not see it any more.
+        services.realtime.look_again(listing.id)
     services.realtime.reply_created(listing.id, answer)
+    if alert_id is not None:
+        await _tell(services, alert_id)
     return answer
+
+
+async def _tell(services: Services, alert_id: int) -> None:
+    """Publish the alert. It is stored, so if it cannot be read now, the gateways read it."""
+    began = asyncio.get_running_loop().time()
+    try:
+        found = await services.alerts.by_ids([alert_id])
+    except DatabaseUnavailable:
+        services.realtime.messages_lost(asyncio.get_running_loop().time() - began)
+        return
+    for alert in found:
+        services.realtime.broadcast([topics.alerts(alert.user_id)], alert.kind.value, alert_payload(alert.json))
 
 
 async def delete(call: Call) -> None:

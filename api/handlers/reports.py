@@ -1,4 +1,4 @@
-"""Reports about listings: users make them, moderators resolve them."""
+"""Reports about listings, people, messages and replies: users make them, moderators resolve them."""
 
 from __future__ import annotations
 
@@ -8,29 +8,67 @@ from datetime import datetime
 from api.answers import Page
 from api.call import Call
 from api.pagination import decode_cursor, page
+from api.problems import Invalid, NotFound
 from api.repeats import once
 from api.schemas import answers
 from api.schemas.pages import PageQuery
 from api.schemas.reports import ReportBody
-from shared.domain.reports import QueuePosition
+from shared.domain.reports import OF_LISTINGS, OwnReported, QueuePosition, Subject
 
 
 async def create(call: Call) -> answers.Report:
-    """Tell the moderators about a listing, once."""
+    """Tell the moderators about a listing; again only if it changed after they had looked at it."""
     listing = await call.listing()
     body = await call.body(ReportBody)
+    if listing.seller_id == call.user.user_id:
+        raise OwnReported
     async with once(call) as within:
         report = await within.services.reports.create(listing.id, call.user.user_id, body.reason, body.text)
         return await within.keep(answers.report(report))
 
 
-async def find(call: Call) -> Page[answers.QueuedReport]:
-    """Open reports; the most reported listing's come first."""
+async def create_about_user(call: Call) -> answers.Report:
+    """Tell the moderators about a person."""
+    user = await call.services.users.public(call.path_id())
+    return await _create_about(call, Subject(user.id))
+
+
+async def create_about_message(call: Call) -> answers.Report:
+    """Show the moderators a message that you got."""
+    subject = await call.services.reports.received(call.path_id(), by=call.user.user_id)
+    if subject is None:
+        raise NotFound
+    return await _create_about(call, subject)
+
+
+async def create_about_reply(call: Call) -> answers.Report:
+    """Tell the moderators about a reply to a listing."""
+    reply = await call.services.replies.by_id(call.path_id())
+    await call.listing(reply.listing_id)
+    return await _create_about(call, Subject(reply.author_id, reply_id=reply.id, quote=reply.text))
+
+
+async def _create_about(call: Call, subject: Subject) -> answers.Report:
+    body = await call.body(ReportBody)
+    if subject.user_id == call.user.user_id:
+        raise OwnReported
+    if body.reason in OF_LISTINGS:
+        raise Invalid({"reason": ["Only for listings."]})
+    async with once(call) as within:
+        report = await within.services.reports.create_about(subject, call.user.user_id, body.reason, body.text)
+        return await within.keep(answers.report(report))
+
+
+async def find(call: Call) -> answers.ReportsPage:
+    """Open reports; the most reported listing's or person's come first."""
     query = call.query(PageQuery)
-    position = decode_cursor(query.cursor, tuple[datetime, int, int, int, int])
+    position = decode_cursor(query.cursor, tuple[datetime, int, int, int, int, int])
     after = None if position is None else QueuePosition(*position)
     queue = await call.services.reports.queue(after, query.limit + 1)
-    return page(queue, query.limit, lambda one: answers.queued_report(one[0]), lambda one: astuple(one[1]))
+    found: Page[answers.QueuedReport] = page(
+        queue, query.limit, lambda one: answers.queued_report(one[0]), lambda one: astuple(one[1])
+    )
+    return answers.ReportsPage(found.data, found.next_cursor, await call.services.reports.open_count())
 
 
 async def resolve(call: Call) -> answers.Report:
@@ -39,4 +77,13 @@ async def resolve(call: Call) -> answers.Report:
     await reports.by_id(report_id)
     call.query()
     report = await reports.resolve(report_id, by=call.user.user_id)
+    return answers.report(report)
+
+
+async def reopen(call: Call) -> answers.Report:
+    """Open a report again."""
+    report_id, reports = call.path_id(), call.services.reports
+    await reports.by_id(report_id)
+    call.query()
+    report = await reports.reopen(report_id, by=call.user.user_id)
     return answers.report(report)

@@ -13,12 +13,13 @@ from api.schemas.users import BanBody, RoleBody, UsersQuery
 from shared.security_events import SecurityEvent
 
 
-async def read(call: Call) -> answers.PublicProfile:
+async def read(call: Call) -> answers.MetProfile:
     """A user's public profile."""
     call.services.rate_limits.profile(call.user.user_id)
     user = await call.services.users.public(call.path_id())
     call.query()
-    return answers.public_profile(user)
+    is_blocked = await call.services.blocks.is_blocked(user.id, by=call.user.user_id)
+    return answers.met_profile(user, is_blocked=is_blocked)
 
 
 async def find(call: Call) -> Page[answers.FullProfile]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from api.pages import words
+from api.pages.isolate import isolated
 
 Show = Callable[[Any], str]
 
@@ -48,10 +50,21 @@ def facts(listing: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(label, show(value)) for label, show, value in known if value is not None]
 
 
+def alike(listing: Mapping[str, Any]) -> str | None:
+    """Returns the address of a search for cars like this one; None if its make is not known."""
+    named = {name: listing[name] for name in ("make", "model") if listing[name]}
+    return f"/?{urlencode(named)}" if "make" in named else None
+
+
 def in_a_line(listing: Mapping[str, Any]) -> str:
     """Returns the most important facts in one line."""
     mileage = listing["mileage"]
     metres = listing.get("distance_m")
     away = None if metres is None else words.away(metres)
-    parts = (listing["year"], None if mileage is None else words.miles(mileage), listing["location"], away)
+    parts = (
+        listing["year"],
+        None if mileage is None else words.miles(mileage),
+        listing["location"] and isolated(listing["location"]),
+        away,
+    )
     return " · ".join(str(part) for part in parts if part)

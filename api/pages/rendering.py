@@ -9,7 +9,8 @@ import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from api.pages import asked, facts, words
+from api.pages import asked, facts, links, words
+from api.pages.isolate import isolated
 
 _FOLDER = Path(__file__).parent / "templates"
 
@@ -43,10 +44,14 @@ def _environment() -> Environment:
     made.filters |= {
         "price": words.price,
         "date": words.date,
+        "date_time": words.date_time,
+        "isolated": isolated,
         "price_before": words.price_before,
         "name_of": words.name_of,
         "facts": facts.facts,
         "in_a_line": facts.in_a_line,
+        "alike": facts.alike,
+        "linked": links.linked,
         "as_json": _as_json,
     }
     made.globals |= {"asked_words": asked, "car_icon": CAR_ICON}

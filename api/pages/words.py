@@ -33,6 +33,17 @@ def cubic_centimetres(value: int) -> str:
     return f"{value:,} cc"
 
 
+def owners(value: int) -> str:
+    return f"{value:,} owner{'' if value == 1 else 's'}"
+
+
+def found(number: int, has_more: bool) -> str:
+    """Returns how many cars a search found; there may be more than the page has."""
+    if not number:
+        return "No cars"
+    return f"{number:,}+ cars" if has_more else f"{number:,} car{'' if number == 1 else 's'}"
+
+
 def price_before(listing: Mapping[str, Any]) -> int | None:
     """Returns the price before the present one, if that is lower."""
     history, now = listing["price_history"], listing["price"]
@@ -44,6 +55,11 @@ def date(time: str) -> str:
     """Returns the day of an RFC 3339 time, in UTC. The modules replace it by "5 minutes ago" and the like."""
     moment = datetime.fromisoformat(time)
     return f"{moment:%b} {moment.day}, {moment.year}"
+
+
+def date_time(time: str) -> str:
+    """Returns an RFC 3339 time in words, in UTC: "Jan 31, 2026, 23:59 UTC"."""
+    return f"{date(time)}, {datetime.fromisoformat(time):%H:%M} UTC"
 
 
 def name_of(person: dict[str, str]) -> str:

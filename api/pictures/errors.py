@@ -12,7 +12,7 @@ class PictureRefused(Exception):
 
 
 class UnsupportedPicture(PictureRefused):
-    """The content is not JPEG, PNG or WebP, whatever the file's name or its declared media type says."""
+    """The content is of no accepted format (`formats`), whatever the file's name or its declared media type says."""
 
 
 class PictureTooLarge(PictureRefused):

@@ -16,12 +16,22 @@ from typing import TYPE_CHECKING, TypeVar
 
 # Importing these plugins registers them. Otherwise Pillow would import all its plugins to find WebP. Pillow imports the
 # plugins for the metadata of a JPEG only when it meets some, and a confined process cannot do that.
-from PIL import Image, ImageCms, MpoImagePlugin, TiffImagePlugin  # noqa: F401
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
-from PIL.WebPImagePlugin import WebPImageFile
+from PIL import (
+    AvifImagePlugin,
+    GifImagePlugin,  # noqa: F401
+    Image,
+    ImageCms,
+    JpegImagePlugin,  # noqa: F401
+    MpoImagePlugin,  # noqa: F401
+    PngImagePlugin,  # noqa: F401
+    TiffImagePlugin,  # noqa: F401
+    WebPImagePlugin,  # noqa: F401
+)
+from pillow_heif import register_heif_opener
 
-from api.pictures.errors import BrokenPicture, PictureTooLarge, UnsupportedPicture
+from api.pictures.cut_jpegs import with_end
+from api.pictures.errors import BrokenPicture, PictureTooLarge
+from api.pictures.formats import AVIF, JPEG, PNG, WEBP, format_of
 from api.pictures.structure import MAX_PARTS, MAX_SCANS, check_structure
 
 if TYPE_CHECKING:
@@ -29,6 +39,12 @@ if TYPE_CHECKING:
 
     from shared.settings import Settings
 
+
+register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
+# One picture uses one core.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+# The limits here are checked before anything is decoded. Pillow's own would refuse a JPEG that they allow.
+Image.MAX_IMAGE_PIXELS = None
 
 Result = TypeVar("Result")
 
@@ -46,6 +62,11 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_TURNED_BY_EXIF = frozenset({JPEG, PNG, AVIF})
+"""The formats that browsers turn by EXIF. They heed neither the EXIF of a WebP nor the orientation that XMP gives.
+
+A HEIC or AVIF declares its rotation in a property of its own: libheif turns a HEIC, and Pillow presents it as EXIF.
+"""
 _PROFILE_MODES = {"RGB": ("RGB",), "GRAY": ("L",), "CMYK": ("CMYK",)}
 
 
@@ -55,7 +76,8 @@ class PictureLimits:
 
     max_bytes: int
     max_pixels: int
-    """Maximum of width times height, as declared in the file's header."""
+    """Maximum of width times height, as declared in the file's header; of a JPEG, see below."""
+    max_jpeg_pixels: int
     side: int
     """The longer side of the stored picture, in pixels. Smaller pictures are not enlarged."""
     thumbnail_side: int
@@ -68,6 +90,7 @@ class PictureLimits:
         return cls(
             max_bytes=settings.max_picture_bytes,
             max_pixels=settings.max_picture_pixels,
+            max_jpeg_pixels=settings.max_jpeg_pixels,
             side=settings.picture_side,
             thumbnail_side=settings.thumbnail_side,
         )
@@ -92,11 +115,11 @@ def process_picture(data: bytes, limits: PictureLimits) -> ProcessedPicture:
     """Returns one upload checked, cleaned and scaled. Raises UnsupportedPicture, PictureTooLarge or BrokenPicture."""
     if len(data) > limits.max_bytes:
         raise PictureTooLarge(f"a picture may have at most {limits.max_bytes} bytes, this one has {len(data)}")
-    format_name = _format_by_content(data)
+    format_name = format_of(data)
     check_structure(data, format_name, max_scans=limits.max_scans, max_parts=limits.max_parts)
-    if format_name == WebPImageFile.format:
+    if format_name == WEBP:
         # Pillow allocates the WebP decoder and its canvas as soon as it opens the file.
-        _check_pixels(*_declared_webp_size(data), limits)
+        _check_pixels(*_declared_webp_size(data), limits.max_pixels)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         picture = _decoding(lambda: _decode(data, format_name, limits))
@@ -115,16 +138,6 @@ def process_picture(data: bytes, limits: PictureLimits) -> ProcessedPicture:
     )
 
 
-def _format_by_content(data: bytes) -> str:
-    if data.startswith(b"\xff\xd8\xff"):
-        return JpegImageFile.format
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return PngImageFile.format
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return WebPImageFile.format
-    raise UnsupportedPicture("only JPEG, PNG and WebP pictures are accepted")
-
-
 def _declared_webp_size(data: bytes) -> tuple[int, int]:
     """Returns the width and height of the WebP's canvas in pixels (RFC 9649, 2.5 to 2.7)."""
     header = data[12:30]
@@ -139,11 +152,11 @@ def _declared_webp_size(data: bytes) -> tuple[int, int]:
     raise BrokenPicture("the WebP picture has no valid header")
 
 
-def _check_pixels(width: int, height: int, limits: PictureLimits) -> None:
+def _check_pixels(width: int, height: int, most: int) -> None:
     if width < 1 or height < 1:
         raise BrokenPicture(f"the picture is {width} by {height} pixels")
-    if width * height > limits.max_pixels:
-        raise PictureTooLarge(f"a picture may have at most {limits.max_pixels} pixels, this one is {width} by {height}")
+    if width * height > most:
+        raise PictureTooLarge(f"a picture may have at most {most} pixels, this one is {width} by {height}")
 
 
 def _decoding(step: Callable[[], Result]) -> Result:
@@ -163,13 +176,18 @@ def _decoding(step: Callable[[], Result]) -> Result:
 
 def _decode(data: bytes, format_name: str, limits: PictureLimits) -> Image.Image:
     """Returns the first frame as RGB or RGBA in sRGB, upright, within the limits, and without metadata."""
+    # A JPEG is decoded at a fraction of its size, so many more pixels need hardly more memory.
+    most = limits.max_jpeg_pixels if format_name == JPEG else limits.max_pixels
     with Image.open(BytesIO(data), formats=(format_name,)) as source:
-        _check_pixels(source.width, source.height, limits)
+        _check_pixels(source.width, source.height, most)
+    if format_name == JPEG:
+        data = with_end(data)
+    with Image.open(BytesIO(data), formats=(format_name,)) as source:
         # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size, which saves most of the time and memory for a big photo.
         source.draft(None, _fitting(source.width, source.height, limits.side))
         source.load()
         profile = source.info.get("icc_profile")
-        upright = _UPRIGHT.get(_orientation(source))
+        upright = _UPRIGHT.get(_orientation(source)) if format_name in _TURNED_BY_EXIF else None
         picture = _scaled(_with_plain_mode(source), limits.side)
     if upright is not None:
         picture = picture.transpose(upright)
@@ -177,8 +195,11 @@ def _decode(data: bytes, format_name: str, limits: PictureLimits) -> Image.Image
 
 
 def _orientation(image: Image.Image) -> int:
+    # Not `image.getexif()`, which also believes XMP, and text that some programs write into a PNG.
+    exif, found = Image.Exif(), image.info.get("exif")
     try:
-        orientation = image.getexif().get(_ORIENTATION_TAG, 1)
+        exif.load(found if isinstance(found, bytes) else b"")
+        orientation = exif.get(_ORIENTATION_TAG, 1)
     except Exception:
         # Damaged metadata does not matter: it is removed anyway.
         return 1

@@ -17,7 +17,7 @@ from msgspec import UNSET
 from shared.domain import alerts, listings, messages, pictures, replies, reports, users, vin
 from shared.domain.alerts import AlertKind
 from shared.domain.declared import Id, Number, Timestamp
-from shared.domain.listings import NewListing, Visibility
+from shared.domain.listings import NewListing, Status, Visibility
 from shared.domain.reports import ReportReason
 from shared.domain.suggestions import SuggestionKind
 from shared.domain.times import rfc3339, rfc3339_or_none
@@ -33,13 +33,16 @@ ABSENT: Any = UNSET
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Problem details (RFC 9457). `errors` comes with 422: a list of sentences for each field."""
+    """Problem details (RFC 9457). `errors` comes with 422: a list of sentences for each field. `again_at` comes with a
+    renewal that is too early: when it can be made.
+    """
 
     type: Annotated[str, partial(fields.String, metadata={"example": "/problems/invalid"})]
     title: str
     status: int
     detail: str
     errors: dict[str, Any] = ABSENT
+    again_at: Timestamp = ABSENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,17 @@ def public_profile(user: users.PublicUser) -> PublicProfile:
 
 def _public(user: users.PublicUser | users.User) -> dict[str, Any]:
     return {"id": user.id, "name": user.name, "role": user.role, "created_at": rfc3339(user.created_at)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetProfile(PublicProfile):
+    """`blocked` says whether you have blocked this user."""
+
+    blocked: bool
+
+
+def met_profile(user: users.PublicUser, *, is_blocked: bool) -> MetProfile:
+    return MetProfile(**_public(user), blocked=is_blocked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,10 +160,29 @@ class LoggedIn(SignedIn):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationListing:
+    """A listing in brief. `thumbnail_url` is that of its first picture; visitors may see it if `for_anyone`."""
+
+    id: Id
+    title: str
+    price: int | None
+    status: Status
+    thumbnail_url: str | None
+    for_anyone: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
+    """`listing` is the one that the last message about a listing names; null if you may not see it (any more).
+
+    `blocked` says whether you have blocked this user.
+    """
+
     user: Person
     last_message: Message
     unread_count: Number
+    listing: ConversationListing | None
+    blocked: bool
 
 
 def conversation(conversation: messages.Conversation) -> Conversation:
@@ -157,6 +190,21 @@ def conversation(conversation: messages.Conversation) -> Conversation:
         user=Person(conversation.user_id, conversation.user_name),
         last_message=message_payload(conversation.last_message),
         unread_count=conversation.unread_count,
+        listing=_in_brief(conversation.listing),
+        blocked=conversation.is_blocked,
+    )
+
+
+def _in_brief(listing: messages.ConversationListing | None) -> ConversationListing | None:
+    if listing is None:
+        return None
+    return ConversationListing(
+        id=listing.id,
+        title=listing.title,
+        price=listing.price,
+        status=Status(listing.status),
+        thumbnail_url=listing.thumbnail_url,
+        for_anyone=listing.is_for_anyone,
     )
 
 
@@ -228,8 +276,8 @@ class Listing:
     """`price_history` has at most 20 prices, the latest last. `distance_m` comes with searches near a place: how far
     the listing's town is from it, in metres. `vin` and `favourite` are only for users: the car's VIN, if it has one,
     and whether the listing is one of theirs. Instead of `favourite` the seller gets `favourite_count`. `same_vin`, the
-    other sellers' listings with the same VIN, is only for moderators and admins. The last three fields are only for the
-    seller, moderators and admins.
+    other sellers' listings with the same VIN, is only for moderators and admins. The last five fields are only for the
+    seller, moderators and admins; from `expires_at` on, nobody else sees the listing.
     """
 
     id: Id
@@ -249,6 +297,8 @@ class Listing:
     hidden: bool = ABSENT
     hidden_until: Timestamp | None = ABSENT
     hidden_reason: str | None = ABSENT
+    expires_at: Timestamp = ABSENT
+    ended: bool = ABSENT
 
 
 Corrected = TypedDict("Corrected", {"from": str, "to": str})
@@ -375,10 +425,19 @@ class SearchName:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Alert:
-    """What you are told on `alerts:{your id}`. `search` comes with a `match`; `listing` is null if it was removed.
+class AlertReply:
+    id: Id
+    author: Person
+    text: str
 
-    `price` is that of the moment; `price_before` is the one before it became cheaper, else null.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """What you are told on `alerts:{your id}`. `search` comes with a `match`, `reply` with a `reply`; `listing` is null
+    if it is gone or ended.
+
+    `price` is that of the moment; `price_before` is the one before it became cheaper, else null. `until` is when your
+    own listing ends, else null.
     """
 
     id: Id
@@ -390,6 +449,8 @@ class Alert:
     title: str
     price: int | None
     price_before: int | None
+    reply: AlertReply | None
+    until: Timestamp | None
     listing: Listing | None
 
 
@@ -428,8 +489,13 @@ def reply(reply: replies.Reply) -> Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
+    """About a listing, or a person: one of their messages (`message_id`), one of their replies, or all they do."""
+
     id: Id
-    listing_id: Id
+    listing_id: int | None
+    user_id: int | None
+    message_id: int | None
+    reply_id: int | None
     reporter_id: Id
     reason: ReportReason
     text: str | None
@@ -443,9 +509,13 @@ def report(report: reports.Report) -> Report:
 
 
 def _reported(report: reports.Report) -> dict[str, Any]:
+    subject = report.subject
     return {
         "id": report.id,
         "listing_id": report.listing_id,
+        "user_id": subject and subject.user_id,
+        "message_id": subject and subject.message_id,
+        "reply_id": subject and subject.reply_id,
         "reporter_id": report.reporter_id,
         "reason": report.reason,
         "text": report.text,
@@ -456,35 +526,68 @@ def _reported(report: reports.Report) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReportedListing:
-    id: Id
-    title: str
+class ReportedListing(ConversationListing):
     trashed: bool
+    hidden: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedReport(Report):
-    """`report_count` is the listing's number of open reports when the first page of the queue was read."""
+    """`person` is the one whom it is about: of a listing, its seller. `quote` is the text of the message or the reply.
+
+    `listing` is the reported one, or the one that the reply is under. `report_count` is the number of open reports
+    about the listing or the person when the first page of the queue was read.
+    """
 
     reporter: Person
-    listing: ReportedListing
+    listing: ReportedListing | None
+    person: Person
+    quote: str | None
     report_count: Number
 
 
+@dataclass(frozen=True, slots=True)
+class ReportsPage:
+    """`open` is the number of all open reports."""
+
+    data: list[QueuedReport]
+    next_cursor: str | None
+    open: Number
+
+
 def queued_report(queued: reports.QueuedReport) -> QueuedReport:
-    about = queued.report
+    about, shown = queued.report, queued.listing
+    listing = (
+        None
+        if shown is None
+        else ReportedListing(
+            id=shown.id,
+            title=shown.title,
+            price=shown.price,
+            status=Status(shown.status),
+            thumbnail_url=shown.thumbnail_url,
+            for_anyone=shown.is_for_anyone,
+            trashed=shown.is_trashed,
+            hidden=shown.is_hidden,
+        )
+    )
     return QueuedReport(
         **_reported(about),
         reporter=Person(about.reporter_id, queued.reporter_name),
-        listing=ReportedListing(id=about.listing_id, title=queued.listing_title, trashed=queued.listing_is_trashed),
+        listing=listing,
+        person=Person(queued.person_id, queued.person_name),
+        quote=None if about.subject is None else about.subject.quote,
         report_count=queued.count,
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
+    """`name` is that of a user or category, or a listing's title, as it is now; null for anything else."""
+
     type: str
     id: Id
+    name: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -505,7 +608,7 @@ def act(act: audit.Act) -> Act:
         id=act.id,
         actor=Person(act.actor_id, act.actor_name),
         action=act.action,
-        target=Target(type=act.target_type, id=act.target_id),
+        target=Target(type=act.target_type, id=act.target_id, name=act.target_name),
         reason=act.reason,
         details=act.details,
         created_at=rfc3339(act.created_at),

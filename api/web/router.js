@@ -2,6 +2,7 @@
 
 import { update } from "./page.js";
 import { session } from "./session.js";
+import { isUpgraded, lookForUpgrade } from "./upgrade.js";
 import { announce } from "./ui/announcer.js";
 import { Account } from "./views/account.js";
 import { AlertsView } from "./views/alerts.js";
@@ -22,7 +23,7 @@ import { Reports } from "./views/reports.js";
 import { Searches } from "./views/searches.js";
 import { Trash } from "./views/trash.js";
 
-/** Path, view, and the lowest role that may open it. Ids match digits only. */
+/** Path, view, and the lowest role that may open it. Ids are digits, as in api/handlers/failed_pages.py. */
 const ROUTES = [
   ["/", Browse, null],
   ["/account", Account, "user"],
@@ -42,7 +43,7 @@ const ROUTES = [
   ["/moderation/trash", Trash, "moderator"],
   ["/register", Register, null],
   ["/searches", Searches, "user"],
-].map(([path, view, role]) => [new RegExp(`^${path.replace(/\{(\w+)\}/g, "(?<$1>\\d+)")}/?$`), view, role]);
+].map(([path, view, role]) => [new RegExp(`^${path.replace(/\{(\w+)\}/g, "(?<$1>[1-9]\\d{0,18})")}/?$`), view, role]);
 
 class Router {
   view = null;
@@ -50,6 +51,8 @@ class Router {
   #url = "";
   #isToBeFocused = false;
   #scrollTo = null;
+  /** Where the page was before it was loaded again; null when it is there. */
+  #restore = null;
   /** The last search. Going back shows it again as it was, with all its pages. */
   #kept = null;
 
@@ -60,6 +63,12 @@ class Router {
       this.#show({ isBack: true, scroll: event.state?.scroll ?? 0, notice: "" });
     });
     document.addEventListener("click", followLink);
+    // What a reload needs to show the same place again.
+    addEventListener("pagehide", () => {
+      const pages = this.view?.listings?.pages;
+      history.replaceState({ ...history.state, scroll: scrollY, ...(pages > 1 ? { pages } : {}) }, "");
+    });
+    this.#restore = history.state?.scroll ?? null;
     this.#show({ isFirst: true });
   }
 
@@ -72,7 +81,8 @@ class Router {
   /** `replace` adds no entry to the browser's history; the view that opens shows `notice`. */
   go(url, { replace = false, notice = "" } = {}) {
     if (!replace) {
-      history.replaceState({ ...history.state, scroll: scrollY }, "");
+      const pages = this.view?.listings?.pages;
+      history.replaceState({ ...history.state, scroll: scrollY, ...(pages > 1 ? { pages } : {}) }, "");
       history.pushState({ scroll: 0 }, "", url);
     } else {
       history.replaceState({ scroll: 0 }, "", url);
@@ -82,6 +92,10 @@ class Router {
 
   /** Called after each drawing. A new view begins at its top, with the focus on its heading for screen readers. */
   drawn() {
+    if (this.#restore !== null && !this.view.isPending) {
+      this.#scrollTo = this.#restore;
+      this.#restore = null;
+    }
     if (this.#scrollTo !== null) {
       scrollTo(0, this.#scrollTo);
       this.#scrollTo = null;
@@ -110,12 +124,14 @@ class Router {
 
   #show({ isFirst = false, isBack = false, isRestart = false, scroll = 0, notice = "" }) {
     const before = this.view;
+    if (!isFirst) this.#restore = null;
     const isSamePath = this.#path === location.pathname;
     if (before instanceof Browse && !isBack) this.#keep({ url: this.#url, view: before, scroll: scrollY });
     this.#path = location.pathname;
     this.#url = location.pathname + location.search;
     if (isBack && this.#kept?.url === this.#url) {
       this.view = this.#kept.view;
+      this.view.shownAgain();
       this.#leave(before);
       this.#scrollTo = this.#kept.scroll || scroll;
     } else {
@@ -154,6 +170,9 @@ function followLink(event) {
   const url = new URL(link.href);
   if (url.origin !== location.origin || link.target || link.hasAttribute("download")) return;
   if (url.pathname.startsWith("/api") || url.hash) return;
+  // What is typed is kept, so the browser may load the new version of the page from the server.
+  if (isUpgraded()) return;
+  lookForUpgrade();
   event.preventDefault();
   router.go(url.pathname + url.search);
 }

@@ -8,11 +8,13 @@ import { connection } from "./realtime/connection.js";
 import { alerts } from "./realtime/my_alerts.js";
 import { inbox } from "./realtime/my_inbox.js";
 import { navigate } from "./navigation.js";
+import { openReports } from "./open_reports.js";
 import { session } from "./session.js";
+import { isUpgraded } from "./upgrade.js";
 import { Suggestions } from "./suggestions.js";
 import { update } from "./page.js";
 import { announce, announcer } from "./ui/announcer.js";
-import { bellIcon, carIcon, searchIcon } from "./ui/icons.js";
+import { bellIcon, carIcon, menuIcon, messageIcon, searchIcon } from "./ui/icons.js";
 import { LIST_ID, activeId, suggestionList } from "./ui/suggestions.js";
 
 /** The libraries that the page uses, with their authors and licences. */
@@ -25,12 +27,13 @@ export function shell(view) {
   };
   return html`<a class="skip-link" href="#main" @click=${skip}>Skip to the content</a>
     <header class="top">
-      <a class="brand" href="/">${carIcon}<span>Daveslist</span></a>
+      <a class="brand" href="/">${carIcon}<span translate="no">Daveslist</span></a>
       ${search()}
       <nav aria-label="Main">${session.user ? forUser() : forVisitor()}</nav>
     </header>
     ${announcer()}
-    <main id="main" tabindex="-1" class=${view.layout ?? ""}>
+    <main id="main" tabindex="-1" class=${view.layout ?? ""} @click=${(event) => forgetNotice(event, view)}>
+      ${isUpgraded() ? upgradeNotice() : nothing}
       ${view.notice ? html`<p class="notice" role="status">${view.notice}</p>` : nothing} ${view.template()}
     </main>
     <footer class="bottom">
@@ -38,6 +41,18 @@ export function shell(view) {
         <a href=${LIBRARIES} target="_blank" rel="noopener">Libraries</a></p>
       ${session.user ? state() : nothing}
     </footer>`;
+}
+
+const upgradeNotice = () =>
+  html`<p class="notice" role="status" data-upgrade>
+    Daveslist has been updated. <button class="link" @click=${() => location.reload()}>Load the new version</button>
+  </p>`;
+
+/** The next thing that somebody does makes the notice of the last one old. */
+function forgetNotice(event, view) {
+  if (!view.notice || !event.target.closest("button")) return;
+  view.notice = "";
+  update();
 }
 
 const asked = () => new URLSearchParams(location.pathname === "/" ? location.search : "");
@@ -74,8 +89,7 @@ function search() {
     searchFor(words);
   };
   const press = (event) => {
-    // While an input method composes a character, the keys are its own.
-    if (!event.isComposing && suggestions.pressed(event.key)) event.preventDefault();
+    if (suggestions.pressed(event.key)) event.preventDefault();
   };
   return html`<form class="search" role="search" aria-label="Cars" @submit=${go}>
     <input
@@ -104,21 +118,68 @@ const link = (path, words) =>
   html`<a href=${path} aria-current=${location.pathname === path ? "page" : nothing}>${words}</a>`;
 
 function forVisitor() {
-  return html`${link("/login", "Log in")}<a class="button primary small" href="/register">Register</a>`;
+  return html`${link("/login", "Log in")}<a class="button primary small register" href="/register">Register</a>`;
 }
 
 function forUser() {
   const unread = inbox.unread;
-  const messages = html`Messages${unread
+  if (menuAddress !== location.href) {
+    menuAddress = location.href;
+    isMenuOpen = false;
+  }
+  const messages = html`${messageIcon}<span class="word">Messages</span>${unread
     ? html`<span class="badge" data-unread=${unread}>${unread}<span class="for-readers"> unread</span></span>`
     : nothing}`;
-  return html`${session.is("moderator") ? link("/moderation", "Moderation") : nothing}
-  ${session.is("admin") ? link("/admin", "Admin") : nothing} ${link("/messages", messages)}
-  ${bell()}
-  ${link("/account", html`<bdi>${session.user.name}</bdi>`)}
-  <button class="link" @click=${logOut}>Log out</button>
-  <a class="button primary small" href="/listings/new">Sell a car</a>`;
+  return html`${link("/messages", messages)} ${bell()}
+  <button
+    class="menu-button"
+    aria-label="Menu"
+    aria-expanded=${String(isMenuOpen)}
+    aria-controls="menu"
+    @click=${() => openMenu(!isMenuOpen)}
+    @keydown=${closeByEscape}
+  >
+    ${menuIcon}
+  </button>
+  <div id="menu" class="nav-menu" data-open=${String(isMenuOpen)} @keydown=${closeByEscape} @focusout=${closeWhenLeft}>
+    ${session.is("moderator") ? link("/moderation", moderation()) : nothing}
+    ${session.is("admin") ? link("/admin", "Admin") : nothing}
+    ${link("/account", html`<bdi translate="no">${session.user.name}</bdi>`)}
+    <button class="link" @click=${logOut}>Log out</button>
+    <a class="button primary small" href="/listings/new">Sell a car</a>
+  </div>`;
 }
+
+function moderation() {
+  const { count } = openReports;
+  return html`Moderation${count
+    ? html`<span class="badge" data-open-reports=${count}>${count}<span class="for-readers"> open reports</span></span>`
+    : nothing}`;
+}
+
+/** On a narrow screen the less important links are in a menu; on a wide one they are always there. */
+let isMenuOpen = false;
+let menuAddress = "";
+
+function openMenu(isOpen) {
+  isMenuOpen = isOpen;
+  update();
+}
+
+function closeByEscape(event) {
+  if (event.key !== "Escape" || !isMenuOpen) return;
+  openMenu(false);
+  document.querySelector(".menu-button").focus();
+}
+
+function closeWhenLeft(event) {
+  const next = event.relatedTarget;
+  if (next && !event.currentTarget.contains(next) && !next.matches(".menu-button")) openMenu(false);
+}
+
+document.addEventListener("click", (event) => {
+  if (isMenuOpen && !event.target.closest(".nav-menu, .menu-button")) openMenu(false);
+});
 
 function bell() {
   const { unseen } = alerts;

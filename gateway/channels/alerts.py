@@ -1,6 +1,7 @@
-"""`alerts:{user_id}`: tells a user, on all devices, of listings that match a saved search and of favourites.
+"""`alerts:{user_id}`: tells a user, on all devices, of saved searches, favourites, own listings and replies to them.
 
-APIs store alerts and then broadcast them (api/telling.py). Clients push nothing but new access tokens.
+APIs store alerts and then broadcast them (api/telling.py, api/handlers/replies.py). Clients push nothing but new
+access tokens.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from shared.events.alerts import alert_payload
 
 
 class Alerts(OwnTopic):
-    """Join: only with the user's own id. Pushes: `match`, `price_drop`, `sold`, `removed`, `seen`."""
+    """Join: only with the user's own id. Pushes: the kinds of alerts (shared/domain/alerts.py), and `seen`."""
 
     @classmethod
     def owner_of(cls, topic: str) -> int | None:

@@ -5,6 +5,7 @@ Where the product's description is silent, the grid follows what users of classi
 - Visitors read public listings in public categories with their pictures and replies, and public categories. They see no
   profiles beyond the seller's name, so that nobody can collect profiles.
 - The owner and moderators see a hidden listing. The owner can still edit and delete it, but not unhide it.
+- The owner, moderators and admins see a listing that has ended. Only the owner can renew it.
 - A moderator is a user with additional tools: moderators hide other users' listings, but do not edit or delete them.
 - An admin may do what a moderator may, and delete anything permanently. Private messages are for their two sides only.
 - Everybody reads and changes their own account, blocks, sessions, saved searches, favourites and alerts. Admins do not
@@ -47,6 +48,7 @@ class Action(StrEnum):
     LISTING_READ_HIDDEN = "listing_read_hidden"
     LISTING_READ_PRIVATE = "listing_read_private"
     LISTING_READ_PUBLIC = "listing_read_public"
+    LISTING_RENEW = "listing_renew"
     MESSAGE_READ = "message_read"
     MESSAGE_SEND = "message_send"
     PICTURE_CHANGE = "picture_change"
@@ -105,6 +107,7 @@ GRID: Mapping[Action, tuple[Grant, Grant, Grant, Grant]] = MappingProxyType(
         Action.LISTING_READ_HIDDEN:   (_NO,  _OWN, _ANY, _ANY),
         Action.LISTING_READ_PRIVATE:  (_NO,  _ANY, _ANY, _ANY),
         Action.LISTING_READ_PUBLIC:   (_ANY, _ANY, _ANY, _ANY),
+        Action.LISTING_RENEW:         (_NO,  _OWN, _OWN, _OWN),
         Action.MESSAGE_READ:          (_NO,  _OWN, _OWN, _OWN),
         Action.MESSAGE_SEND:          (_NO,  _ANY, _ANY, _ANY),
         Action.PICTURE_CHANGE:        (_NO,  _OWN, _OWN, _ANY),

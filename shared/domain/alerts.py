@@ -1,4 +1,4 @@
-"""Saved searches, favourites and alerts: what buyers are told about. Pure."""
+"""Saved searches, favourites and alerts: what people are told about. Pure."""
 
 from __future__ import annotations
 
@@ -29,6 +29,16 @@ class AlertKind(StrEnum):
     """A favourite is sold."""
     REMOVED = "removed"
     """A favourite is in the trash."""
+    ENDED = "ended"
+    """A favourite has ended: its seller offers it no longer."""
+    ENDS = "ends"
+    """The person's own listing will end soon."""
+    REPLY = "reply"
+    """Somebody has replied to the person's own listing."""
+
+
+WITHOUT_LISTING = (AlertKind.REMOVED, AlertKind.ENDED)
+"""The kinds whose person may no longer see the listing: they are shown with the title that the person knew."""
 
 
 @dataclass(frozen=True, slots=True)

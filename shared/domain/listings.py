@@ -196,6 +196,16 @@ class ListingNotFound(Exception):
     """The listing does not exist, or the actor may not see it."""
 
 
+class RenewedRecently(Exception):
+    """The listing was renewed a short while ago."""
+
+    def __init__(self, again_at: datetime, seconds: int) -> None:
+        """It can be renewed again at this time, which is so many seconds from now on."""
+        super().__init__(again_at)
+        self.again_at = again_at
+        self.seconds = seconds
+
+
 class CategoryNotFound(Exception):
     """The category does not exist, or the actor may not see it."""
 

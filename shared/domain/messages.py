@@ -40,6 +40,20 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class ConversationListing:
+    """The listing that a conversation is about, in brief, as it is now."""
+
+    id: int
+    title: str
+    price: int | None
+    status: str
+    thumbnail_url: str | None
+    """Of its first picture."""
+    is_for_anyone: bool
+    """True if visitors may see it too."""
+
+
+@dataclass(frozen=True, slots=True)
 class Conversation:
     """A user's messages with one other user, in brief."""
 
@@ -48,6 +62,10 @@ class Conversation:
     user_name: str
     last_message: Message
     unread_count: int
+    listing: ConversationListing | None = None
+    """That of the last message which names one, if the user may see it now."""
+    is_blocked: bool = False
+    """True if the user has blocked the other one."""
 
 
 class MessageRefused(Exception):

@@ -9,7 +9,7 @@ import msgspec
 from shared.domain.alerts import AlertKind
 
 ALERT_EVENTS = tuple(kind.value for kind in AlertKind)
-"""`match`, `price_drop`, `sold`, `removed`. Their payloads are alerts, as REST shows them, with the id first."""
+"""The kinds of alerts. Their payloads are alerts, as REST shows them, with the id first."""
 ALERTS_SEEN = "seen"
 """The user has seen the alerts up to one of them, on any device."""
 

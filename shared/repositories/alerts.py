@@ -1,9 +1,11 @@
-"""SQL about alerts: what people were told, as clients get it, and what they have seen. matching.py writes alerts.
+"""SQL about alerts: what people were told, as clients get it, and what they have seen.
+
+matching.py and replies.py write alerts.
 
 The database makes the JSON of an alert, so that REST, sockets and catching up show the same. Each statement asks again
 whether the person may see the listing now: an alert of a listing that is hidden, in the trash or of somebody who has
-blocked the person, or whom the person has blocked, is not shown and not counted. Only the removal of a favourite is
-shown without its listing, with the title that the person knew.
+blocked the person, or whom the person has blocked, is not shown and not counted. Only the removal and the end of a
+favourite are shown without the listing, with the title that the person knew.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from shared.domain.alerts import MAX_COUNTED, AlertKind
+from shared.domain.alerts import MAX_COUNTED, WITHOUT_LISTING, AlertKind
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.blocked_pairs import is_blocked
 from shared.repositories.listings import JSON, TIME_FORMAT
@@ -23,14 +25,23 @@ _JOINED = """alerts a JOIN users u ON u.id = a.user_id JOIN listings l ON l.id =
     JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id"""
 SEES_HIDDEN = f"u.role IN ({roles_that_see_hidden()})"
 """The condition on the recipient `u`, as an argument of `visible_to`."""
+_WITHOUT_LISTING = ", ".join(f"'{kind.value}'" for kind in WITHOUT_LISTING)
 _SHOWN = f"""NOT {is_blocked("a.user_id", "l.seller_id")}
-    AND (a.kind = 'removed' OR ({visible_to("a.user_id", "true", SEES_HIDDEN)}))"""
+    AND (a.reply_id IS NULL OR NOT EXISTS (
+        SELECT FROM replies r WHERE r.id = a.reply_id AND {is_blocked("a.user_id", "r.author_id")}))
+    AND (a.kind IN ({_WITHOUT_LISTING}) OR ({visible_to("a.user_id", "true", SEES_HIDDEN)}))"""
 _TIME = "to_char({}, " + TIME_FORMAT + ")"
 _JSON = f"""(SELECT row_to_json(told)::text FROM (SELECT
     a.id, a.kind, {_TIME.format("a.told_at")} AS told_at, {_TIME.format("a.seen_at")} AS seen_at,
     (SELECT one FROM (SELECT q.id, q.name FROM saved_searches q WHERE q.id = a.search_id) AS one) AS search,
-    a.listing_id, CASE WHEN a.kind = 'removed' THEN a.title ELSE l.title END AS title, a.price, a.price_before,
-    CASE WHEN a.kind <> 'removed' THEN {JSON}::json END AS listing
+    a.listing_id, CASE WHEN a.kind IN ({_WITHOUT_LISTING}) THEN a.title ELSE l.title END AS title,
+    a.price, a.price_before,
+    (SELECT one FROM (
+         SELECT r.id, (SELECT one FROM (SELECT w.id, w.name) AS one) AS author, r.text
+         FROM replies r JOIN users w ON w.id = r.author_id WHERE r.id = a.reply_id
+     ) AS one) AS reply,
+    {_TIME.format("a.until")} AS until,
+    CASE WHEN a.kind NOT IN ({_WITHOUT_LISTING}) THEN {JSON}::json END AS listing
 ) AS told)"""
 
 

@@ -11,17 +11,39 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.domain.ids import MAX_ID
-from shared.domain.messages import Conversation, Message
+from shared.domain.messages import Conversation, ConversationListing, Message
 from shared.postgres import Database, Statement
+from shared.repositories.listings import PICTURES
 from shared.repositories.messages import COLUMNS
+from shared.repositories.visibility import FOR_ANYONE, roles_that_see_hidden, visible_to
 
 RECENT = 500
 """The latest conversations are first searched in this many of the latest messages, then among all partners."""
 
 # All statements read a `page` of (other_id, message_id): the partner, and the last message of the conversation.
 _SHOWN = f"""{COLUMNS}, p.other_id, u.name,
-       (SELECT count(*) FROM messages r WHERE r.to_id = $1 AND r.from_id = p.other_id AND r.read_at IS NULL)"""
-_JOINED = "page p JOIN messages m ON m.id = p.message_id LEFT JOIN users u ON u.id = p.other_id"
+       (SELECT count(*) FROM messages r WHERE r.to_id = $1 AND r.from_id = p.other_id AND r.read_at IS NULL),
+       EXISTS (SELECT FROM blocks b WHERE b.blocker_id = $1 AND b.blocked_id = p.other_id),
+       about.id, about.title, about.price, about.status, about.thumbnail_url, about.is_for_anyone"""
+# Who writes is registered, and so may see private listings. The role decides whether they may see hidden ones.
+_SEES_HIDDEN = f"EXISTS (SELECT FROM users f WHERE f.id = $1 AND f.role IN ({roles_that_see_hidden()}))"
+_JOINED = f"""page p JOIN messages m ON m.id = p.message_id LEFT JOIN users u ON u.id = p.other_id
+    LEFT JOIN LATERAL (
+        SELECT l.id, l.title, l.price, l.status, {PICTURES} -> 0 ->> 'thumbnail_url' AS thumbnail_url,
+               ({FOR_ANYONE}) IS TRUE AS is_for_anyone
+        FROM (
+            (SELECT s.id, s.listing_id FROM messages s
+             WHERE s.from_id = $1 AND s.to_id = p.other_id AND s.listing_id IS NOT NULL ORDER BY s.id DESC LIMIT 1)
+            UNION ALL
+            (SELECT r.id, r.listing_id FROM messages r
+             WHERE r.from_id = p.other_id AND r.to_id = $1 AND r.listing_id IS NOT NULL ORDER BY r.id DESC LIMIT 1)
+            ORDER BY id DESC LIMIT 1
+        ) AS named JOIN listings l ON l.id = named.listing_id
+        JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
+        WHERE {visible_to("$1", "true", _SEES_HIDDEN)}
+    ) AS about ON true"""
+_IS_ALL = 17
+"""The column behind those of a conversation."""
 _LAST_WITH = """greatest(
     (SELECT s.id FROM messages s WHERE s.from_id = $1 AND s.to_id = other_id ORDER BY s.id DESC LIMIT 1),
     (SELECT r.id FROM messages r WHERE r.to_id = $1 AND r.from_id = other_id ORDER BY r.id DESC LIMIT 1))"""
@@ -99,7 +121,7 @@ class ConversationRepository:
         """Returns the user's conversations whose last message has an id smaller than `before_id`, latest first."""
         if before_id == MAX_ID:
             rows = await self._database.fetch(_RECENT, user_id, limit, RECENT)
-            if len(rows) == limit or not rows or rows[0][10]:
+            if len(rows) == limit or not rows or rows[0][_IS_ALL]:
                 return [_conversation(row) for row in rows]
         rows = await self._database.fetch(_LATEST, user_id, before_id, limit)
         return [_conversation(row) for row in rows]
@@ -118,4 +140,5 @@ class ConversationRepository:
 
 
 def _conversation(row: Sequence[Any]) -> Conversation:
-    return Conversation(row[7], row[8] or "", Message(*row[:7]), row[9])
+    listing = None if row[11] is None else ConversationListing(*row[11:_IS_ALL])
+    return Conversation(row[7], row[8] or "", Message(*row[:7]), row[9], listing, row[10])

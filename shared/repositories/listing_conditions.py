@@ -12,7 +12,7 @@ from shared.domain.cars import ENGINE_STEPS, POWER_STEPS
 from shared.domain.geography import Place, Point
 from shared.domain.listings import ListingFilter, WantedStatus
 from shared.domain.search import quoted
-from shared.repositories.visibility import IS_HIDDEN, Viewer, visible_to
+from shared.repositories.visibility import HAS_ENDED, IS_HIDDEN, Viewer, visible_to
 
 
 class Conditions:
@@ -42,6 +42,7 @@ def filtered(conditions: Conditions, filter: ListingFilter, query: str | None) -
     same(conditions, filter)
     ranges(conditions, filter)
     not_hidden(conditions, filter)
+    not_ended(conditions, filter)
 
 
 LISTS = ("fuel", "transmission", "body", "drive", "colour", "doors", "condition", "title_status")
@@ -64,6 +65,8 @@ COLUMNS = (
     "hidden_at",
     "hidden_until",
     "trashed_at",
+    "expires_at",
+    "stands_at",
 )
 """The columns of listings that the conditions below read. Queries that first select rows need them for the rest."""
 
@@ -107,6 +110,11 @@ def position_of(near: Place | Point) -> str:
 def distance_to(near: Place | Point, position: str) -> str:
     """Returns the distance from a place or point to a position of the table `places`, as SQL, in whole metres."""
     return f"round(earth_distance({position}, {position_of(near)}))::bigint"
+
+
+def nearness_to(near: Place | Point, position: str) -> str:
+    """Returns an expression as SQL by which an index has positions in the order of their distances."""
+    return f"{position} <-> {position_of(near)}"
 
 
 def _step(steps: Sequence[int], value: int) -> int:
@@ -165,6 +173,12 @@ def not_hidden(conditions: Conditions, filter: ListingFilter) -> None:
     """Leave hidden listings out, if the filter does."""
     if filter.hidden is False:
         conditions.add(f"NOT {IS_HIDDEN}")
+
+
+def not_ended(conditions: Conditions, filter: ListingFilter) -> None:
+    """Leave out listings that have ended, unless every status is asked for: nobody can buy these cars any more."""
+    if filter.status is not WantedStatus.ANY:
+        conditions.add(f"NOT {HAS_ENDED}")
 
 
 def visible(conditions: Conditions, viewer: Viewer) -> None:

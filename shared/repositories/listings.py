@@ -20,15 +20,16 @@ from shared.domain.analysis import VERSION
 from shared.domain.declared import fields_of
 from shared.domain.ids import MAX_ID
 from shared.domain.indexed import INDEXED, indexed
-from shared.domain.listings import CategoryNotFound, ListingChange, ListingNotFound, NewListing
+from shared.domain.listings import CategoryNotFound, ListingChange, ListingNotFound, NewListing, RenewedRecently, Sort
 from shared.domain.pictures import ADDRESS, THUMBNAIL_ADDRESS
-from shared.domain.times import rfc3339_or_none
+from shared.domain.times import rfc3339, rfc3339_or_none
 from shared.domain.users import NoLongerAllowed
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import acting
 from shared.repositories.audit import RECORD, details_json
+from shared.repositories.listing_ways import ORDERS, Position
 from shared.repositories.places import PlaceRepository
-from shared.repositories.visibility import FOR_ANYONE, IS_HIDDEN, TYPES, Viewer, visible_to
+from shared.repositories.visibility import FOR_ANYONE, HAS_ENDED, IS_HIDDEN, TYPES, Viewer, visible_to
 
 _NO_DISTANCES: Mapping[int, int] = MappingProxyType({})
 
@@ -43,15 +44,17 @@ _SHOWN = ", ".join(_AS_SHOWN.get(name, f"l.{name}") for name in _FIELDS)
 
 _ADDRESS, _THUMBNAIL_ADDRESS = (f"replace('{path}', '{{id}}', p.id::text)" for path in (ADDRESS, THUMBNAIL_ADDRESS))
 
+PICTURES = f"""(SELECT coalesce(json_agg(one ORDER BY p.position, p.id), '[]'::json) FROM pictures p, LATERAL (
+         SELECT p.id, {_ADDRESS} AS url, {_THUMBNAIL_ADDRESS} AS thumbnail_url, p.width, p.height
+     ) AS one WHERE p.listing_id = l.id)"""
+"""SQL for the pictures of a listing `l` as JSON, in their order."""
+
 # `_presented` adds the fields that not everybody may see.
 JSON = f"""(SELECT row_to_json(shown)::text FROM (SELECT
     l.id, {_SHOWN},
     to_char(l.created_at, {TIME_FORMAT}) AS created_at, to_char(l.updated_at, {TIME_FORMAT}) AS updated_at,
     (SELECT count(*) FROM replies r WHERE r.listing_id = l.id) AS reply_count,
-    (SELECT coalesce(json_agg(one ORDER BY one.id), '[]'::json) FROM (
-         SELECT p.id, {_ADDRESS} AS url, {_THUMBNAIL_ADDRESS} AS thumbnail_url, p.width, p.height
-         FROM pictures p WHERE p.listing_id = l.id
-     ) AS one) AS pictures,
+    {PICTURES} AS pictures,
     l.price_history
 ) AS shown)"""
 MOST_SAME_VIN = 20
@@ -66,7 +69,7 @@ def _for_some(user_id: str, sees_hidden: str) -> str:
     """
     own = f"l.seller_id = {user_id}"
     # A car that somebody else offers too may be a fraud.
-    return f"""l.seller_id, {IS_HIDDEN}, l.hidden_until, l.hidden_reason, l.vin,
+    return f"""l.seller_id, {IS_HIDDEN}, l.hidden_until, l.hidden_reason, l.expires_at, {HAS_ENDED}, l.vin,
         CASE WHEN {sees_hidden} AND l.vin IS NOT NULL THEN ARRAY(
             SELECT o.id FROM listings o WHERE o.vin = l.vin AND o.seller_id <> l.seller_id AND o.trashed_at IS NULL
             ORDER BY o.id DESC LIMIT {MOST_SAME_VIN}
@@ -75,7 +78,7 @@ def _for_some(user_id: str, sees_hidden: str) -> str:
          BETWEEN CASE WHEN {own} THEN 0 ELSE {user_id} END AND CASE WHEN {own} THEN {MAX_ID} ELSE {user_id} END)"""
 
 
-_COUNT = 8
+_COUNT = 10
 """The number of columns that `_presented` takes."""
 JOINED = "listings l JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id"
 
@@ -101,7 +104,7 @@ _READ_MANY = Statement(
         WHERE {_VISIBLE} ORDER BY asked.position""",
     ("bigint[]", *TYPES),
 )
-_VECTOR = f"${len(_FIELDS) + 3}"
+_VECTOR, _DAYS = (f"${len(_FIELDS) + number}" for number in (3, 4))
 # The lock prevents the category from being deleted until the listing is in it.
 _CREATE = Statement(
     "listing_create",
@@ -109,13 +112,20 @@ _CREATE = Statement(
             SELECT id FROM categories
             WHERE id = ${_FIELDS.index("category_id") + 2} AND deleted_at IS NULL FOR SHARE
         ), made AS (
-            INSERT INTO listings (seller_id, {", ".join(_FIELDS)}, place_id, search, analysis)
-            SELECT $1, {", ".join(f"${number}" for number in range(2, len(_FIELDS) + 3))}, {_VECTOR}, {VERSION}
+            INSERT INTO listings (seller_id, {", ".join(_FIELDS)}, place_id, search, analysis, expires_at)
+            SELECT $1, {", ".join(f"${number}" for number in range(2, len(_FIELDS) + 3))}, {_VECTOR}, {VERSION},
+                now() + make_interval(days => {_DAYS})
             FROM actor, category RETURNING id
         )
         SELECT (SELECT id FROM made), EXISTS (SELECT FROM actor)""",
     # A bigint parameter can also be assigned to an integer column.
-    ("bigint", *("bigint" if field.kind is int else "text" for field in fields_of(NewListing)), "integer", "tsvector"),
+    (
+        "bigint",
+        *("bigint" if field.kind is int else "text" for field in fields_of(NewListing)),
+        "integer",
+        "tsvector",
+        "integer",
+    ),
 )
 _TEXTS = Statement(
     "listing_texts",
@@ -166,6 +176,27 @@ _SHOW = Statement(
 )
 
 
+_RENEW = Statement(
+    "listing_renew",
+    f"""WITH actor AS MATERIALIZED ({acting("$2", Action.LISTING_RENEW)}), renewed AS (
+            UPDATE listings SET expires_at = now() + make_interval(days => $3), renewed_at = now(), end_told = 0,
+                stands_at = nextval(pg_get_serial_sequence('listings', 'id'))
+            FROM actor WHERE listings.id = $1 AND trashed_at IS NULL AND {_IS_ALLOWED}
+                AND (renewed_at IS NULL OR renewed_at <= now() - make_interval(secs => $4))
+            RETURNING listings.id
+        )
+        SELECT EXISTS (SELECT FROM renewed), {_IS_REFUSED}""",
+    ("bigint", "bigint", "integer", "double precision"),
+)
+_RENEWABLE_AT = Statement(
+    "listing_renewable_at",
+    """SELECT again_at, greatest(ceil(extract(epoch FROM again_at - now())), 1)::integer
+       FROM (SELECT renewed_at + make_interval(secs => $2) AS again_at FROM listings
+             WHERE id = $1 AND trashed_at IS NULL AND renewed_at IS NOT NULL) AS renewed""",
+    ("bigint", "double precision"),
+)
+
+
 # clock_timestamp() is the time of the change. now() would be earlier if the row was locked, and times could go back.
 def _change_statement(names: Sequence[str], *, checks_category: bool) -> Statement:
     """Returns a statement that sets these fields. Its row says whether the category exists and the listing was changed.
@@ -200,22 +231,27 @@ def is_searched(names: Sequence[str]) -> bool:
     return not set(INDEXED).isdisjoint(names)
 
 
+_NEWEST = f"{ORDERS[Sort.NEWEST].key}, l.id"
+_NEWEST_FIRST = f"{ORDERS[Sort.NEWEST].key} DESC, l.id DESC"
+
+
 @cache
 def front_page_statement(limit: int) -> Statement:
     """Returns the statement for one limit. Postgres keeps its plan only if the limit is a part of the text."""
-    sql = f"""SELECT {JSON}, l.id FROM {JOINED}
-        WHERE l.id < $1 AND l.trashed_at IS NULL AND l.status = 'available' AND {FOR_ANYONE}
-        ORDER BY l.id DESC LIMIT {limit:d}"""
-    return Statement(f"listing_front_page_{limit:d}", sql, ("bigint",))
+    sql = f"""SELECT {JSON}, {_NEWEST} FROM {JOINED}
+        WHERE ({_NEWEST}) < ($1, $2) AND l.trashed_at IS NULL AND l.status = 'available' AND {FOR_ANYONE}
+        ORDER BY {_NEWEST_FIRST} LIMIT {limit:d}"""
+    return Statement(f"listing_front_page_{limit:d}", sql, ("bigint", "bigint"))
 
 
 @cache
 def _front_page_of_statement(limit: int) -> Statement:
     """Returns the same for a logged-in user."""
-    sql = f"""SELECT {JSON}, {_for_some("$2", "$4")}, l.id FROM {JOINED}
-        WHERE l.id < $1 AND l.trashed_at IS NULL AND l.status = 'available' AND {_VISIBLE}
-        ORDER BY l.id DESC LIMIT {limit:d}"""
-    return Statement(f"listing_front_page_of_{limit:d}", sql, ("bigint", *TYPES))
+    sql = f"""SELECT {JSON}, {_for_some("$2", "$4")}, {_NEWEST} FROM {JOINED}
+        WHERE ({_NEWEST}) < ($1, $5) AND l.trashed_at IS NULL AND l.status = 'available' AND {_VISIBLE}
+            AND NOT {HAS_ENDED}
+        ORDER BY {_NEWEST_FIRST} LIMIT {limit:d}"""
+    return Statement(f"listing_front_page_of_{limit:d}", sql, ("bigint", *TYPES, "bigint"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,22 +312,25 @@ class ListingRepository:
         rows = await self._database.fetch(_READ_MANY, list(listing_ids), *viewer.parameters)
         return [_presented(row[:_COUNT], viewer, metres.get(row[_COUNT])) for row in rows]
 
-    async def front_page(self, *, before_id: int, limit: int) -> list[tuple[str, int]]:
-        """Returns the newest available listings with ids below `before_id` for visitors, each as its JSON and id."""
-        rows: list[Any] = await self._database.fetch(front_page_statement(limit), before_id)
-        return rows
+    async def front_page(self, *, after: Position, limit: int) -> list[tuple[str, Position]]:
+        """Returns the newest available listings after the position for visitors, each as its JSON and its position."""
+        rows = await self._database.fetch(front_page_statement(limit), after.key, after.id)
+        return [(row[0], Position(*row[1:])) for row in rows]
 
-    async def front_page_of(self, actor: Actor, *, before_id: int, limit: int) -> list[tuple[str, int]]:
+    async def front_page_of(self, actor: Actor, *, after: Position, limit: int) -> list[tuple[str, Position]]:
         """Returns the same for the actor."""
         viewer = Viewer.of(actor)
-        rows = await self._database.fetch(_front_page_of_statement(limit), before_id, *viewer.parameters)
-        return [(_presented(row[:_COUNT], viewer), row[_COUNT]) for row in rows]
+        rows = await self._database.fetch(_front_page_of_statement(limit), after.key, *viewer.parameters, after.id)
+        return [(_presented(row[:_COUNT], viewer), Position(*row[_COUNT:])) for row in rows]
 
-    async def create(self, seller_id: int, new: NewListing) -> int:
-        """Create a listing and return its id. Raises CategoryNotFound or NoLongerAllowed."""
+    async def create(self, seller_id: int, new: NewListing, *, days: int = 60) -> int:
+        """Create a listing that ends after so many days, and return its id.
+
+        Raises CategoryNotFound or NoLongerAllowed.
+        """
         values = {name: getattr(new, name) for name in _FIELDS}
         place_id = await self._places.id_of(new.location)
-        row = await self._database.fetch_one(_CREATE, seller_id, *values.values(), place_id, indexed(values))
+        row = await self._database.fetch_one(_CREATE, seller_id, *values.values(), place_id, indexed(values), days)
         listing_id, is_allowed = row or (None, False)
         if not is_allowed:
             raise NoLongerAllowed
@@ -358,6 +397,19 @@ class ListingRepository:
         """Unhide a listing. Returns whether it was hidden. Raises NoLongerAllowed."""
         return await self._act(_SHOW, listing_id, by)
 
+    async def renew(self, listing_id: int, *, days: int, pause_seconds: float, by: int) -> None:
+        """Let the listing end only after so many days from now, and put it on top of the newest ones.
+
+        Raises NoLongerAllowed, RenewedRecently if that was done in the last `pause_seconds`, or ListingNotFound if the
+        listing is now in the trash.
+        """
+        if await self._act(_RENEW, listing_id, by, days, pause_seconds):
+            return
+        row = await self._database.fetch_one(_RENEWABLE_AT, listing_id, pause_seconds)
+        if row is None:
+            raise ListingNotFound
+        raise RenewedRecently(*row)
+
     async def _act(self, statement: Statement, *parameters: Any) -> bool:
         """Returns whether the act changed the listing. Raises NoLongerAllowed."""
         row = await self._database.fetch_one(statement, *parameters)
@@ -377,9 +429,9 @@ def _presented(row: Sequence[Any], viewer: Viewer, metres: int | None = None) ->
     """Returns the listing's JSON with the fields that not everybody gets.
 
     Users learn its VIN, and whether it is one of their favourites; the seller learns how many people's it is instead,
-    and moderators who else offers the car. Viewers who may know whether it is hidden learn that.
+    and moderators who else offers the car. Viewers who may know whether it is hidden learn that, and when it ends.
     """
-    json, seller_id, is_hidden, until, reason, vin, same_vin, favourites = row
+    json, seller_id, is_hidden, until, reason, expires_at, has_ended, vin, same_vin, favourites = row
     more: dict[str, Any] = {}
     if metres is not None:
         more["distance_m"] = metres
@@ -394,6 +446,7 @@ def _presented(row: Sequence[Any], viewer: Viewer, metres: int | None = None) ->
         more["hidden"] = is_hidden
         if is_hidden:
             more |= {"hidden_until": rfc3339_or_none(until), "hidden_reason": reason}
+        more |= {"expires_at": rfc3339(expires_at), "ended": has_ended}
     if same_vin is not None:
         more["same_vin"] = same_vin
     return f"{json[:-1]},{msgspec.json.encode(more).decode()[1:]}" if more else str(json)

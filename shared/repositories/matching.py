@@ -8,7 +8,10 @@ Which searches does a listing match? One statement leaves out the searches whose
 keep too many, and never leaves out a match. Each of the others is then asked by its own conditions, those of the list
 of listings (`filtered`), so that a saved search and the list cannot disagree. The conditions of many searches are
 columns of one row, which Postgres plans far faster than as many statements. The row before the change is asked too:
-what has matched before is no news, unless it has become cheaper.
+what has matched before is no news, unless it has become cheaper. Nor is a listing that had ended and was renewed.
+
+No trigger notices that a listing ends. So each step also takes listings whose end has come, or is near, by an index;
+`listings.end_told` says of what somebody was told already.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from shared.repositories.alerts import SEES_HIDDEN
 from shared.repositories.bans import is_banned
 from shared.repositories.blocked_pairs import is_blocked
 from shared.repositories.listing_conditions import Conditions, filtered, visible
-from shared.repositories.visibility import IN_TRASH, Viewer, visible_to
+from shared.repositories.visibility import HAS_ENDED, IN_TRASH, Viewer, visible_to, visible_until_its_end
 
 MOST_ASKED = 200
 """The most searches whose conditions are in one statement."""
@@ -47,7 +50,7 @@ _CANDIDATES = Statement(
     "matching_candidates",
     f"""WITH changed AS MATERIALIZED (
             SELECT l.seller_id, l.category_id, l.status, l.year, l.price, l.mileage, l.search || ''::tsvector AS search
-            FROM listings l WHERE l.id = ANY ($1) AND l.trashed_at IS NULL
+            FROM listings l WHERE l.id = ANY ($1) AND l.trashed_at IS NULL AND NOT {HAS_ENDED}
         )
         SELECT s.id, u.role, s.query::text, s.words::text FROM saved_searches s JOIN users u ON u.id = s.user_id
         WHERE u.deleted_at IS NULL AND NOT {is_banned("u")} AND EXISTS (
@@ -89,9 +92,12 @@ _TELL_FAVOURITES = Statement(
     "matching_tell_favourites",
     f"""WITH now AS MATERIALIZED (
             SELECT f.id, f.user_id, f.listing_id, f.title AS known_title, f.price AS known_price, f.is_sold, f.is_gone,
+                   f.is_ended,
                    l.title, l.price, l.status = 'sold' AS sells_no_more,
                    {IN_TRASH} OR s.deleted_at IS NOT NULL AS is_trashed,
-                   ({visible_to("f.user_id", "true", SEES_HIDDEN)}) IS TRUE AS is_seen
+                   ({visible_to("f.user_id", "true", SEES_HIDDEN)}) IS TRUE AS is_seen,
+                   ({visible_until_its_end("f.user_id", "true", SEES_HIDDEN)}) IS TRUE AS is_seen_until_its_end,
+                   {HAS_ENDED} AS has_ended
             FROM favourites f JOIN users u ON u.id = f.user_id JOIN listings l ON l.id = f.listing_id
             JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
             WHERE f.listing_id = ANY ($1) AND u.deleted_at IS NULL AND NOT {is_banned("u")}
@@ -100,21 +106,57 @@ _TELL_FAVOURITES = Statement(
         ), known AS (
             UPDATE favourites f SET
                 is_gone = n.is_trashed,
+                is_ended = CASE WHEN n.is_seen_until_its_end THEN n.has_ended ELSE n.is_ended END,
                 is_sold = CASE WHEN n.is_seen THEN n.sells_no_more ELSE n.is_sold END,
                 title = CASE WHEN n.is_seen THEN n.title ELSE n.known_title END,
                 price = CASE WHEN n.is_seen THEN least(n.known_price, n.price) ELSE n.known_price END
-            FROM now n WHERE n.id = f.id AND (n.is_gone <> n.is_trashed OR n.is_seen AND (
+            FROM now n WHERE n.id = f.id AND (n.is_gone <> n.is_trashed
+                OR n.is_seen_until_its_end AND n.is_ended <> n.has_ended OR n.is_seen AND (
                 n.is_sold <> n.sells_no_more OR n.known_title <> n.title
                 OR n.known_price IS DISTINCT FROM least(n.known_price, n.price)))
         )
         INSERT INTO alerts (user_id, kind, listing_id, title, price, price_before)
-        SELECT user_id, 'removed', listing_id, known_title, NULL, NULL FROM now WHERE is_trashed AND NOT is_gone
+        SELECT user_id, 'removed', listing_id, known_title, NULL::bigint, NULL::bigint FROM now
+        WHERE is_trashed AND NOT is_gone AND NOT is_ended
+        UNION ALL
+        SELECT user_id, 'ended', listing_id, known_title, NULL, NULL FROM now
+        WHERE is_seen_until_its_end AND has_ended AND NOT is_ended AND NOT sells_no_more
         UNION ALL
         SELECT user_id, 'price_drop', listing_id, NULL, price, known_price FROM now
         WHERE is_seen AND price < known_price
         UNION ALL
         SELECT user_id, 'sold', listing_id, NULL, price, NULL FROM now WHERE is_seen AND sells_no_more AND NOT is_sold
         RETURNING id""",
+    ("bigint[]",),
+)
+
+# From the two ranges of one index. A listing that another process holds is left to it, or to a later step.
+_TAKE_ENDS = Statement(
+    "matching_take_ends",
+    f"""SELECT l.id, {HAS_ENDED} FROM listings l
+        WHERE l.id = ANY (ARRAY(
+            (SELECT id FROM listings
+             WHERE trashed_at IS NULL AND end_told = 0 AND expires_at <= now() + make_interval(days => $2)
+             ORDER BY expires_at LIMIT $1)
+            UNION ALL
+            (SELECT id FROM listings WHERE trashed_at IS NULL AND end_told = 1 AND expires_at <= now()
+             ORDER BY expires_at LIMIT $1)
+        )) AND l.trashed_at IS NULL AND l.expires_at <= now() + make_interval(days => $2)
+          AND l.end_told < CASE WHEN {HAS_ENDED} THEN 2 ELSE 1 END
+        ORDER BY l.id LIMIT $1 FOR NO KEY UPDATE OF l SKIP LOCKED""",
+    ("integer", "integer"),
+)
+_NOTE_ENDS = Statement(
+    "matching_note_ends",
+    f"UPDATE listings l SET end_told = CASE WHEN {HAS_ENDED} THEN 2 ELSE 1 END WHERE id = ANY ($1)",
+    ("bigint[]",),
+)
+_WARN_SELLERS = Statement(
+    "matching_warn_sellers",
+    f"""INSERT INTO alerts (user_id, kind, listing_id, until)
+        SELECT u.id, 'ends', l.id, l.expires_at FROM listings l JOIN users u ON u.id = l.seller_id
+        WHERE l.id = ANY ($1) AND l.status = 'available' AND u.deleted_at IS NULL AND NOT {is_banned("u")}
+        ORDER BY l.expires_at, l.id RETURNING id""",
     ("bigint[]",),
 )
 
@@ -144,7 +186,10 @@ class Step:
     """What one step has done."""
 
     changes: int
+    """How many changes it took, or how many ends if these were more."""
     alert_ids: list[int]
+    ended: list[int]
+    """The listings of which it noticed that they have ended."""
 
 
 class Matching:
@@ -154,22 +199,29 @@ class Matching:
         self._database = database
         self._filter_of = filter_of
 
-    async def step(self, most: int) -> Step:
-        """Tell of at most `most` changes. Several processes may do this at once: each takes others.
+    async def step(self, most: int, *, warning_days: int = 7) -> Step:
+        """Tell of at most `most` changes, and of as many listings that have ended, or will within `warning_days`.
 
-        The alerts are stored, and not yet published.
+        Several processes may do this at once: each takes others. The alerts are stored, and not yet published.
         """
         async with self._database.transaction() as transaction:
             changes = await transaction.fetch(_TAKE, most)
-            if not changes:
-                return Step(0, [])
-            news = await self.news(transaction, _first_versions(changes))
+            ends: list[Any] = await transaction.fetch(_TAKE_ENDS, most, warning_days)
+            if not changes and not ends:
+                return Step(0, [], [])
+            ended = [listing_id for listing_id, has_ended in ends if has_ended]
+            soon = [listing_id for listing_id, has_ended in ends if not has_ended]
+            news = await self.news(transaction, _first_versions(changes)) if changes else []
+            if ends:
+                await transaction.execute(_NOTE_ENDS, [*ended, *soon])
             told: list[Any] = []
             if news:
                 searches, listings, prices = zip(*news, strict=True)
                 told += await transaction.fetch(_TELL_MATCHES, list(searches), list(listings), list(prices))
-            told += await transaction.fetch(_TELL_FAVOURITES, sorted({row[1] for row in changes}))
-        return Step(len(changes), [row[0] for row in told])
+            if soon:
+                told += await transaction.fetch(_WARN_SELLERS, soon)
+            told += await transaction.fetch(_TELL_FAVOURITES, sorted({*(row[1] for row in changes), *ended}))
+        return Step(max(len(changes), len(ends)), [row[0] for row in told], ended)
 
     async def waiting(self) -> int:
         """Returns how many changes wait, counted up to 100,000."""
@@ -248,6 +300,7 @@ async def _ask(
     before: dict[int, str | None],
 ) -> list[News]:
     """Returns the news for these searches."""
+    # The row before the change counts as if it had not ended, so that a renewed listing is no news.
     answers, seen = Conditions(), Conditions()
     for (_, words), asked in questions:
         one = Conditions()
@@ -259,7 +312,8 @@ async def _ask(
             SELECT false AS is_before, now.* FROM listings now WHERE now.id = ANY (%s::bigint[])
             UNION ALL
             SELECT true, old.* FROM unnest(%s::jsonb[]) AS one (version)
-            CROSS JOIN LATERAL jsonb_populate_record(NULL::listings, one.version) AS old
+            CROSS JOIN LATERAL
+                jsonb_populate_record(NULL::listings, one.version || '{{"expires_at": "infinity"}}') AS old
         ) AS l
         JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id WHERE {seen.sql}"""
     versions = array([version for version in before.values() if version is not None])

@@ -13,6 +13,7 @@ from shared.domain.users import NoLongerAllowed
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import acting, require
 from shared.repositories.audit import record
+from shared.repositories.blocked_pairs import is_blocked
 
 _COLUMNS = "r.id, r.listing_id, r.author_id, u.name, r.text, r.created_at"
 
@@ -20,8 +21,12 @@ _CREATE = Statement(
     "reply_create",
     f"""WITH actor AS MATERIALIZED ({acting("$2", Action.REPLY_CREATE)}), r AS (
             INSERT INTO replies (listing_id, author_id, text) SELECT $1, id, $3 FROM actor RETURNING *
+        ), told AS (
+            INSERT INTO alerts (user_id, kind, listing_id, reply_id)
+            SELECT l.seller_id, 'reply', l.id, r.id FROM r JOIN listings l ON l.id = r.listing_id
+            WHERE l.seller_id <> r.author_id AND NOT {is_blocked("l.seller_id", "r.author_id")} RETURNING id
         )
-        SELECT {_COLUMNS} FROM r JOIN users u ON u.id = r.author_id""",
+        SELECT {_COLUMNS}, (SELECT id FROM told) FROM r JOIN users u ON u.id = r.author_id""",
     ("bigint", "bigint", "text"),
 )
 _OF_LISTING = Statement(
@@ -44,15 +49,18 @@ class ReplyRepository:
     def __init__(self, database: Database | Transaction) -> None:
         self._database = database
 
-    async def create(self, listing_id: int, author_id: int, text: str) -> Reply:
-        """Add a reply to a listing. Raises ListingNotFound if the listing has been deleted, or NoLongerAllowed."""
+    async def create(self, listing_id: int, author_id: int, text: str) -> tuple[Reply, int | None]:
+        """Add a reply to a listing. Returns it, and the id of the alert by which its seller is told, if there is one.
+
+        Raises ListingNotFound if the listing has been deleted, or NoLongerAllowed.
+        """
         try:
             row = await self._database.fetch_one(_CREATE, listing_id, author_id, text)
         except psycopg2.errors.ForeignKeyViolation:
             raise ListingNotFound from None
         if row is None:
             raise NoLongerAllowed
-        return _reply(row)
+        return _reply(row[:-1]), row[-1]
 
     async def of_listing(self, listing_id: int, *, after_id: int, limit: int) -> list[Reply]:
         """Returns the replies with ids greater than `after_id`, oldest first."""

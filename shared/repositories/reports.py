@@ -13,25 +13,50 @@ from shared.domain.reports import (
     QueuedReport,
     QueuePosition,
     Report,
+    ReportedListing,
     ReportNotFound,
     ReportReason,
+    Subject,
 )
 from shared.domain.users import NoLongerAllowed
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import acting, require
 from shared.repositories.audit import record
-from shared.repositories.visibility import IN_TRASH
+from shared.repositories.listings import PICTURES
+from shared.repositories.visibility import FOR_ANYONE, IN_TRASH, IS_HIDDEN
 
-_COLUMNS = "r.id, r.listing_id, r.reporter_id, r.reason, r.text, r.created_at, r.resolved_at, r.resolved_by"
+_COLUMNS = """r.id, r.listing_id, r.reporter_id, r.reason, r.text, r.created_at, r.resolved_at, r.resolved_by,
+    r.user_id, r.message_id, r.reply_id, r.quote"""
+_WIDTH = 12
+"""The number of these columns."""
 
 _CREATE = Statement(
     "report_create",
     f"""WITH actor AS MATERIALIZED ({acting("$2", Action.REPORT_CREATE)}), made AS (
             INSERT INTO reports (listing_id, reporter_id, reason, text) SELECT $1, id, $3, $4 FROM actor
-            ON CONFLICT (listing_id, reporter_id) DO NOTHING RETURNING *
+            WHERE NOT EXISTS (
+                SELECT FROM reports earlier JOIN listings l ON l.id = earlier.listing_id
+                WHERE earlier.listing_id = $1 AND earlier.reporter_id = actor.id AND l.updated_at <= earlier.resolved_at
+            )
+            ON CONFLICT (listing_id, reporter_id) WHERE resolved_at IS NULL DO NOTHING RETURNING *
         )
         SELECT {_COLUMNS} FROM actor LEFT JOIN made r ON true""",
     ("bigint", "bigint", "text", "text"),
+)
+_CREATE_ABOUT = Statement(
+    "report_create_about",
+    f"""WITH actor AS MATERIALIZED ({acting("$1", Action.REPORT_CREATE)}), made AS (
+            INSERT INTO reports (reporter_id, reason, text, user_id, message_id, reply_id, quote)
+            SELECT id, $2, $3, $4, $5, $6, $7 FROM actor
+            ON CONFLICT (user_id, reporter_id, coalesce(message_id, 0), coalesce(reply_id, 0))
+                WHERE user_id IS NOT NULL AND resolved_at IS NULL
+            DO NOTHING RETURNING *
+        )
+        SELECT {_COLUMNS} FROM actor LEFT JOIN made r ON true""",
+    ("bigint", "text", "text", "bigint", "bigint", "bigint", "text"),
+)
+_RECEIVED = Statement(
+    "report_message_received", "SELECT from_id, text FROM messages WHERE id = $1 AND to_id = $2", ("bigint", "bigint")
 )
 _BY_ID = Statement("report_by_id", f"SELECT {_COLUMNS} FROM reports r WHERE r.id = $1", ("bigint",))
 _RESOLVE = Statement(
@@ -40,22 +65,33 @@ _RESOLVE = Statement(
         WHERE r.id = $1 AND r.resolved_at IS NULL RETURNING {_COLUMNS}""",
     ("bigint", "bigint"),
 )
+_REOPEN = Statement(
+    "report_reopen",
+    f"""UPDATE reports r SET resolved_at = NULL, resolved_by = NULL
+        WHERE r.id = $1 AND r.resolved_at IS NOT NULL RETURNING {_COLUMNS}""",
+    ("bigint",),
+)
+_OPEN = Statement("report_open_count", "SELECT count(*) FROM reports WHERE resolved_at IS NULL")
 _NOW = Statement("report_now", "SELECT now(), coalesce(max(id), 0) FROM reports")
-# The counts are those at the time when the first page was read ($1, $2). So a report that is made or resolved between
-# two pages does not move a listing from one page to another.
+# The reports about one listing are together, and so are those about one person. The counts are those at the time when
+# the first page was read ($1, $2). So a report that is made or resolved between two pages moves no others.
 _QUEUE = Statement(
     "report_queue",
     f"""WITH known AS MATERIALIZED (
-            SELECT {_COLUMNS}, count(*) OVER (PARTITION BY r.listing_id) AS count FROM reports r
-            WHERE r.id <= $2 AND (r.resolved_at IS NULL OR r.resolved_at > $1)
+            SELECT {_COLUMNS}, coalesce(r.listing_id, 0) AS of_listing, coalesce(r.user_id, 0) AS of_user,
+                   count(*) OVER (PARTITION BY r.listing_id, r.user_id) AS count
+            FROM reports r WHERE r.id <= $2 AND (r.resolved_at IS NULL OR r.resolved_at > $1)
         )
-        SELECT {_COLUMNS}, u.name, l.title, {IN_TRASH}, r.count
-        FROM known r JOIN users u ON u.id = r.reporter_id JOIN listings l ON l.id = r.listing_id
-        JOIN categories c ON c.id = l.category_id
+        SELECT {_COLUMNS}, u.name, l.id, l.title, {IN_TRASH}, {IS_HIDDEN}, l.price, l.status,
+               {PICTURES} -> 0 ->> 'thumbnail_url', ({FOR_ANYONE}) IS TRUE, about.id, about.name, r.count
+        FROM known r JOIN users u ON u.id = r.reporter_id LEFT JOIN replies written ON written.id = r.reply_id
+        LEFT JOIN listings l ON l.id = coalesce(r.listing_id, written.listing_id)
+        LEFT JOIN categories c ON c.id = l.category_id LEFT JOIN users s ON s.id = l.seller_id
+        JOIN users about ON about.id = coalesce(r.user_id, l.seller_id)
         WHERE r.resolved_at IS NULL
-          AND ($3::bigint IS NULL OR r.count < $3 OR (r.count = $3 AND (r.listing_id, r.id) > ($4, $5)))
-        ORDER BY r.count DESC, r.listing_id, r.id LIMIT $6""",
-    ("timestamptz", "bigint", "bigint", "bigint", "bigint", "integer"),
+          AND ($3::bigint IS NULL OR r.count < $3 OR (r.count = $3 AND (r.of_listing, r.of_user, r.id) > ($4, $5, $6)))
+        ORDER BY r.count DESC, r.of_listing, r.of_user, r.id LIMIT $7""",
+    ("timestamptz", "bigint", "bigint", "bigint", "bigint", "bigint", "integer"),
 )
 
 
@@ -68,7 +104,8 @@ class ReportRepository:
     async def create(self, listing_id: int, reporter_id: int, reason: ReportReason, text: str | None) -> Report:
         """Add a report.
 
-        Raises ListingNotFound, NoLongerAllowed, or AlreadyReported even if the first report is resolved.
+        Raises ListingNotFound, NoLongerAllowed, or AlreadyReported: while the person's report is open, and after it was
+        resolved until the listing changes.
         """
         try:
             row = await self._database.fetch_one(_CREATE, listing_id, reporter_id, reason.value, text)
@@ -80,21 +117,40 @@ class ReportRepository:
             raise AlreadyReported
         return _report(row)
 
+    async def create_about(self, subject: Subject, reporter_id: int, reason: ReportReason, text: str | None) -> Report:
+        """Add a report about a person. Raises NoLongerAllowed, or AlreadyReported while the same report is open."""
+        about = (subject.user_id, subject.message_id, subject.reply_id, subject.quote)
+        row = await self._database.fetch_one(_CREATE_ABOUT, reporter_id, reason.value, text, *about)
+        if row is None:
+            raise NoLongerAllowed
+        if row[0] is None:
+            raise AlreadyReported
+        return _report(row)
+
+    async def received(self, message_id: int, by: int) -> Subject | None:
+        """Returns a message to the user `by`, as what a report can be about; None if there is no such message."""
+        row = await self._database.fetch_one(_RECEIVED, message_id, by)
+        return None if row is None else Subject(row[0], message_id=message_id, quote=row[1])
+
     async def queue(self, after: QueuePosition | None, limit: int) -> list[tuple[QueuedReport, QueuePosition]]:
         """Returns the open reports, each with its position. The listing with the most reports comes first."""
         if after is None:
             now = await self._database.fetch_one(_NOW)
             assert now is not None
             as_of, newest_id = now
-            seen: tuple[int | None, int | None, int | None] = (None, None, None)
+            seen: tuple[int | None, int | None, int | None, int | None] = (None, None, None, None)
         else:
             as_of, newest_id = after.as_of, after.newest_id
-            seen = (after.count, after.listing_id, after.report_id)
+            seen = (after.count, after.listing_id, after.user_id, after.report_id)
         rows = await self._database.fetch(_QUEUE, as_of, newest_id, *seen, limit)
         return [
-            (QueuedReport(_report(row), *row[8:12]), QueuePosition(as_of, newest_id, row[11], row[1], row[0]))
-            for row in rows
+            (_queued(row), QueuePosition(as_of, newest_id, row[-1], row[1] or 0, row[8] or 0, row[0])) for row in rows
         ]
+
+    async def open_count(self) -> int:
+        """Returns the number of open reports."""
+        row = await self._database.fetch_one(_OPEN)
+        return int(row[0]) if row else 0
 
     async def by_id(self, report_id: int) -> Report:
         """Returns the report. Raises ReportNotFound."""
@@ -109,11 +165,39 @@ class ReportRepository:
             await require(transaction, by, Action.REPORT_RESOLVE)
             row = await transaction.fetch_one(_RESOLVE, report_id, by)
             if row is not None:
-                details = {"listing_id": row[1], "reason": row[3]}
-                await record(transaction, by, "report_resolve", "report", report_id, details=details)
+                await record(transaction, by, "report_resolve", "report", report_id, details=_details(row))
                 return _report(row)
+        return await self.by_id(report_id)
+
+    async def reopen(self, report_id: int, *, by: int) -> Report:
+        """Open a report again, unless it is open, and return it.
+
+        Raises ReportNotFound, NoLongerAllowed, or AlreadyReported if its reporter has made another meanwhile.
+        """
+        try:
+            async with self._database.transaction() as transaction:
+                await require(transaction, by, Action.REPORT_RESOLVE)
+                row = await transaction.fetch_one(_REOPEN, report_id)
+                if row is not None:
+                    await record(transaction, by, "report_reopen", "report", report_id, details=_details(row))
+                    return _report(row)
+        except psycopg2.errors.UniqueViolation:
+            raise AlreadyReported from None
         return await self.by_id(report_id)
 
 
 def _report(row: tuple[Any, ...]) -> Report:
-    return Report(row[0], row[1], row[2], ReportReason(row[3]), *row[4:8])
+    subject = None if row[8] is None else Subject(*row[8:_WIDTH])
+    return Report(row[0], row[1], row[2], ReportReason(row[3]), row[4], row[5], row[6], row[7], subject)
+
+
+def _queued(row: tuple[Any, ...]) -> QueuedReport:
+    reporter_name, *listing, person_id, person_name, count = row[_WIDTH:]
+    shown = None if listing[0] is None else ReportedListing(*listing)
+    return QueuedReport(_report(row), reporter_name, shown, person_id, person_name, count)
+
+
+def _details(row: tuple[Any, ...]) -> dict[str, Any]:
+    """What the audit log keeps of a report."""
+    about = {"listing_id": row[1]} if row[8] is None else {"user_id": row[8]}
+    return {**about, "reason": row[3]}

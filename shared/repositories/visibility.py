@@ -1,7 +1,8 @@
 """Who may see a listing: one SQL condition for all statements that read listings, and the permissions that it needs.
 
 A listing counts as trashed if it was moved to the trash or if its category was deleted. A hidden listing stays hidden
-until its time has passed. The listings of a banned seller count as hidden: only moderators and admins see them.
+until its time has passed. The listings of a banned seller count as hidden: only moderators and admins see them. A
+listing has ended when its `expires_at` has come: from that moment on only its seller, moderators and admins see it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from shared.domain.users import Role
 from shared.repositories.bans import is_banned
 
 IS_HIDDEN = "(l.hidden_at IS NOT NULL AND (l.hidden_until IS NULL OR l.hidden_until > now()))"
+HAS_ENDED = "(l.expires_at <= now())"
 IN_TRASH = "(l.trashed_at IS NOT NULL OR c.deleted_at IS NOT NULL)"
 SELLER_IS_BANNED = is_banned("s")
 
@@ -23,7 +25,7 @@ class Viewer:
     """What decides which listings somebody may see: the parameters of `visible_to`, in this order."""
 
     user_id: int | None
-    """None for a visitor. Owners see their own listings, hidden or not."""
+    """None for a visitor. Owners see their own listings, also hidden and ended ones."""
     sees_private: bool
     sees_hidden: bool
 
@@ -63,10 +65,19 @@ TYPES = ("bigint", "boolean", "boolean")
 
 def visible_to(user_id: str, sees_private: str, sees_hidden: str) -> str:
     """Returns the condition on listings `l`, their categories `c` and sellers `s`. Arguments are SQL for a `Viewer`."""
+    return _visible(user_id, sees_private, sees_hidden, f"NOT {IS_HIDDEN} AND NOT {HAS_ENDED}")
+
+
+def visible_until_its_end(user_id: str, sees_private: str, sees_hidden: str) -> str:
+    """Returns the same condition, also true of a listing that would be seen if it had not ended."""
+    return _visible(user_id, sees_private, sees_hidden, f"NOT {IS_HIDDEN}")
+
+
+def _visible(user_id: str, sees_private: str, sees_hidden: str, is_on_show: str) -> str:
     # The listings of users who have left are in the trash. The second condition hides such a listing even if it is not.
     return f"""NOT {IN_TRASH} AND s.deleted_at IS NULL
         AND ({sees_private} OR (l.visibility = 'public' AND c.visibility = 'public'))
-        AND ({sees_hidden} OR (NOT {SELLER_IS_BANNED} AND (NOT {IS_HIDDEN} OR l.seller_id = {user_id})))"""
+        AND ({sees_hidden} OR (NOT {SELLER_IS_BANNED} AND ({is_on_show} OR l.seller_id = {user_id})))"""
 
 
 FOR_ANYONE = visible_to("NULL::bigint", "false", "false")

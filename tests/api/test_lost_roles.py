@@ -23,6 +23,7 @@ ACTS: list[tuple[Role, str, str, Any]] = [
     (Role.MODERATOR, "PUT", "/api/listings/1/hidden", {"reason": "spam"}),
     (Role.MODERATOR, "DELETE", "/api/listings/2/hidden", None),
     (Role.MODERATOR, "PUT", "/api/reports/1/resolved", None),
+    (Role.MODERATOR, "DELETE", "/api/reports/2/resolved", None),
     (Role.MODERATOR, "POST", "/api/categories", {"name": "Boats"}),
     (Role.MODERATOR, "PATCH", "/api/categories/1", {"name": "Boats"}),
     (Role.MODERATOR, "DELETE", "/api/categories/1", None),
@@ -50,6 +51,7 @@ async def test_an_act_whose_actor_loses_the_role_before_it_commits_is_refused(
         await rows.listing(seller.id, category_id, **state)
     await rows.execute("INSERT INTO replies (listing_id, author_id, text) VALUES (1, 1, 'Still there.')")
     await rows.execute("INSERT INTO reports (listing_id, reporter_id, reason) VALUES (1, 1, 'spam')")
+    await rows.execute("INSERT INTO reports (user_id, reporter_id, reason, resolved_at) VALUES (2, 1, 'spam', now())")
     await rows.execute("""INSERT INTO pictures (listing_id, key, content_type, size, width, height, thumbnail_key,
         thumbnail_content_type, thumbnail_size) VALUES (1, 'a', 'image/webp', 1, 1, 1, 'b', 'image/webp', 1)""")
     await rows.execute("UPDATE users SET banned_at = now(), banned_by = 3, ban_reason = 'spam' WHERE id = 2")

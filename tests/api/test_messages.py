@@ -10,9 +10,14 @@ import pytest
 from api.problems import Problem
 from shared.domain.users import Role
 from shared.settings import Settings
-from tests.api.conftest import Api, Broadcasts
+from tests.api.conftest import Api, Broadcasts, Person
 from tests.api.rows import Rows
+from tests.api.test_pictures import upload
 from tests.support.database import sent_messages
+
+
+async def write(api: Api, who: Person, to: Person, text: str, **more: Any) -> Any:
+    return await api.call("POST", "/api/messages", 201, who=who, json={"to": to.id, "message": text, **more})
 
 
 async def test_a_message_is_stored_answered_and_broadcast_to_both(
@@ -162,6 +167,54 @@ async def test_conversations_are_latest_first_with_their_unread_counts(api: Api)
     )
     assert [one["user"]["id"] for one in rest["data"]] == [others[2].id, others[0].id]
     assert rest["next_cursor"] is None
+
+
+async def test_a_conversation_has_the_listing_that_was_named_last_as_it_is_now(api: Api, rows: Rows) -> None:
+    me, other = await api.register("Me"), await api.register("Other")
+    category = await rows.category()
+    first = await rows.listing(other.id, category, title="First car", price=900)
+    second = await rows.listing(other.id, category, title="Second car", visibility="private")
+    picture = await upload(api, first, other)
+
+    async def listing(who: Person = me) -> Any:
+        [found] = (await api.call("GET", "/api/conversations", 200, who=who))["data"]
+        [by_user] = (await api.call("GET", "/api/conversations?sort=user", 200, who=who))["data"]
+        assert by_user == found
+        return found["listing"]
+
+    await write(api, me, other, "Hello")
+    assert await listing() is None
+    await write(api, me, other, "Is it there?", listing_id=first)
+    await write(api, other, me, "Yes")
+    brief = {"id": first, "title": "First car", "price": 900, "status": "available", "for_anyone": True}
+    assert await listing() == await listing(other) == brief | {"thumbnail_url": picture["thumbnail_url"]}
+    await api.call("PATCH", f"/api/listings/{first}", 200, who=other, json={"status": "sold"})
+    assert (await listing())["status"] == "sold"
+    await write(api, other, me, "But I have another", listing_id=second)
+    brief = {"id": second, "title": "Second car", "price": None, "status": "available", "for_anyone": False}
+    assert await listing() == brief | {"thumbnail_url": None}
+    # What somebody may not see any more is not in their conversations either.
+    await rows.execute("UPDATE listings SET hidden_at = now() WHERE id = %s", second)
+    assert await listing() is None
+    assert (await listing(other))["title"] == "Second car"
+
+
+async def test_a_conversation_and_a_profile_say_whether_i_have_blocked_the_other(api: Api) -> None:
+    me, other = await api.register("Me"), await api.register("Other")
+    await write(api, other, me, "Hello")
+
+    async def blocked(who: Person, whom: Person) -> bool:
+        [found] = (await api.call("GET", "/api/conversations", 200, who=who))["data"]
+        profile = await api.call("GET", f"/api/users/{whom.id}", 200, who=who)
+        assert profile["blocked"] is found["blocked"]
+        return bool(found["blocked"])
+
+    assert not await blocked(me, other)
+    await api.call("PUT", f"/api/users/{other.id}/block", 200, who=me)
+    assert await blocked(me, other)
+    assert not await blocked(other, me)
+    await api.call("DELETE", f"/api/users/{other.id}/block", 204, who=me)
+    assert not await blocked(me, other)
 
 
 async def test_conversations_can_be_ordered_by_user_and_limited_to_some_users(api: Api) -> None:

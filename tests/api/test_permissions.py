@@ -101,6 +101,13 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("GET", "/api/listings/{id=hidden}", None, IF_HIDDEN),
         ("GET", "/api/listings/{id=no_longer_hidden}", None, READ),
         ("GET", "/api/listings/{id=trashed}", None, NOBODY),
+        ("GET", "/api/listings/{id=ended}", None, IF_HIDDEN),
+        ("PATCH", "/api/listings/{id=ended}", {"title": "New"}, "401 404 200 404 404 403 403 200"),
+        ("DELETE", "/api/listings/{id=ended}", None, "401 404 204 404 404 403 403 204"),
+        ("PUT", "/api/listings/{id=public}/renewed", None, "401 403 200 403 403 403 403 403"),
+        ("PUT", "/api/listings/{id=hidden}/renewed", None, "401 404 200 404 404 403 403 403"),
+        ("PUT", "/api/listings/{id=ended}/renewed", None, "401 404 200 404 404 403 403 403"),
+        ("PUT", "/api/listings/{id=trashed}/renewed", None, "401 404 404 404 404 403 404 404"),
         ("PATCH", "/api/listings/{id=public}", {"title": "New"}, "401 403 200 403 403 403 403 200"),
         ("PATCH", "/api/listings/{id=private}", {"title": "New"}, "401 403 200 403 403 403 403 200"),
         ("PATCH", "/api/listings/{id=hidden}", {"title": "New"}, "401 404 200 404 404 403 403 200"),
@@ -121,6 +128,7 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("DELETE", "/api/trash/{id=public}", None, ADMINS.replace("200", "404")),
         ("GET", "/api/reports", None, MODERATORS),
         ("PUT", "/api/reports/{id=report}/resolved", None, MODERATORS),
+        ("DELETE", "/api/reports/{id=report}/resolved", None, MODERATORS),
         ("GET", "/api/audit", None, ADMINS),
     ],
     "replies and reports": [
@@ -128,6 +136,9 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("GET", "/api/listings/{id=private}/replies", None, NOT_VISITORS),
         ("GET", "/api/listings/{id=in_private_category}/replies", None, NOT_VISITORS),
         ("GET", "/api/listings/{id=hidden}/replies", None, IF_HIDDEN),
+        ("GET", "/api/listings/{id=ended}/replies", None, IF_HIDDEN),
+        ("POST", "/api/listings/{id=ended}/replies", {"text": "Hi"}, "401 404 201 404 404 403 201 201"),
+        ("POST", "/api/listings/{id=ended}/reports", {"reason": "spam"}, "401 404 201 404 404 403 201 201"),
         ("GET", "/api/listings/{id=trashed}/replies", None, NOBODY),
         ("POST", "/api/listings/{id=public}/replies", {"text": "Hi"}, "401 201 201 201 201 403 201 201"),
         ("POST", "/api/listings/{id=hidden}/replies", {"text": "Hi"}, "401 404 201 404 404 403 201 201"),
@@ -135,8 +146,13 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("POST", "/api/listings/{id=trashed}/replies", {"text": "Hi"}, "401 404 404 404 404 403 404 404"),
         ("DELETE", "/api/replies/{id=reply}", None, "401 403 204 403 403 403 403 204"),
         ("DELETE", "/api/replies/{id=reply_to_hidden}", None, "401 404 204 404 404 403 403 204"),
-        ("POST", "/api/listings/{id=public}/reports", {"reason": "spam"}, "401 201 201 201 201 403 201 201"),
-        ("POST", "/api/listings/{id=hidden}/reports", {"reason": "spam"}, "401 404 201 404 404 403 201 201"),
+        ("POST", "/api/listings/{id=public}/reports", {"reason": "spam"}, "401 201 409 201 201 403 201 201"),
+        # Nobody can report themselves, and a message only its recipient.
+        ("POST", "/api/users/{id=owner}/reports", {"reason": "spam"}, "401 201 409 201 201 403 201 201"),
+        ("POST", "/api/messages/{id=message_to_owner}/reports", {"reason": "spam"}, OWNS.replace("200", "201")),
+        ("POST", "/api/replies/{id=reply}/reports", {"reason": "spam"}, "401 201 409 201 201 403 201 201"),
+        ("POST", "/api/replies/{id=reply_to_hidden}/reports", {"reason": "spam"}, "401 404 409 404 404 403 201 201"),
+        ("POST", "/api/listings/{id=hidden}/reports", {"reason": "spam"}, "401 404 409 404 404 403 201 201"),
     ],
     "what buyers hear of": [
         ("GET", "/api/searches", None, USERS),
@@ -149,6 +165,7 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("PUT", "/api/listings/{id=public}/favourite", None, "401 204 409 204 204 403 204 204"),
         ("PUT", "/api/listings/{id=private}/favourite", None, "401 204 409 204 204 403 204 204"),
         ("PUT", "/api/listings/{id=hidden}/favourite", None, "401 404 409 404 404 403 204 204"),
+        ("PUT", "/api/listings/{id=ended}/favourite", None, "401 404 409 404 404 403 204 204"),
         ("PUT", "/api/listings/{id=trashed}/favourite", None, "401 404 404 404 404 403 404 404"),
         ("DELETE", "/api/listings/{id=public}/favourite", None, USERS.replace("200", "204")),
         ("DELETE", "/api/listings/{id=hidden}/favourite", None, USERS.replace("200", "204")),
@@ -165,10 +182,23 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
             None,
             "401 403 204 403 403 403 403 204",
         ),
+        (
+            "PUT",
+            "/api/listings/{id=public}/pictures/order",
+            {"pictures": []},
+            "401 403 200 403 403 403 403 200",
+        ),
+        (
+            "PUT",
+            "/api/listings/{id=hidden}/pictures/order",
+            {"pictures": []},
+            "401 404 200 404 404 403 403 200",
+        ),
         ("GET", "/api/pictures/{id=picture}", None, READ),
         ("GET", "/api/pictures/{id=picture}/thumbnail", None, READ),
         ("GET", "/api/pictures/{id=private_picture}", None, NOT_VISITORS),
         ("GET", "/api/pictures/{id=hidden_picture}", None, IF_HIDDEN),
+        ("GET", "/api/pictures/{id=ended_picture}", None, IF_HIDDEN),
         ("GET", "/api/pictures/{id=hidden_picture}/thumbnail", None, IF_HIDDEN),
         ("GET", "/api/pictures/{id=trashed_picture}", None, NOBODY),
     ],
@@ -247,6 +277,8 @@ class World:
                 return await rows.listing(owner.id, hidden_at="now()")
             case "no_longer_hidden":
                 return await rows.listing(owner.id, hidden_at="now() - interval '2 s'", hidden_until="now()")
+            case "ended":
+                return await rows.listing(owner.id, expires_at="now()")
             case "trashed":
                 return await rows.listing(owner.id, trashed_at="now()")
             case "old":
@@ -254,13 +286,16 @@ class World:
             case "reply" | "reply_to_hidden":
                 listing_id = await self.make("public" if kind == "reply" else "hidden", owner)
                 return await self._insert("replies", listing_id=listing_id, author_id=owner.id, text="Hi")
+            case "message_to_owner":
+                other = (await self.people())["user"]
+                return await self._insert("messages", from_id=other.id, to_id=owner.id, text="Pay first.")
             case "search":
                 columns = {"user_id": owner.id, "name": "Mine", "query": "{}", "words_at": "now"}
                 return await self._insert("saved_searches", **columns)
             case "report":
                 listing_id = await self.make("public", owner)
                 return await self._insert("reports", listing_id=listing_id, reporter_id=owner.id, reason="spam")
-            case "picture" | "private_picture" | "hidden_picture" | "trashed_picture":
+            case "picture" | "private_picture" | "hidden_picture" | "ended_picture" | "trashed_picture":
                 listing_id = await self.make({"picture": "public"}.get(kind, kind.partition("_")[0]), owner)
                 return await self._picture(listing_id)
         raise AssertionError(f"no such kind: {kind}")
@@ -340,6 +375,7 @@ async def test_lists_and_their_pages_have_only_listings_that_the_person_may_see(
         await rows.listing(owner_id, category_id, hidden_at="now()"): "hidden",
         await rows.listing(owner_id, category_id, hidden_at="now()", hidden_until="now()"): "no_longer_hidden",
         await rows.listing(owner_id, category_id, trashed_at="now()"): "trashed",
+        await rows.listing(owner_id, category_id, expires_at="now()"): "ended",
         await rows.listing(owner_id, await rows.category("private")): "in_private_category",
     }
     wanted = query.format(category=category_id, owner=owner_id)

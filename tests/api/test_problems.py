@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+from datetime import UTC, datetime
 
 import pytest
 
@@ -12,12 +13,19 @@ import shared.domain
 from api.pictures import errors
 from api.problems import EmailTaken, ListingIsFull, NotFound, Problem, problem_of
 from shared.domain import messages, repeats, users
+from shared.domain.listings import RenewedRecently
 from shared.domain.pictures import MAX_PICTURES
 from shared.domain.text import in_words
 
 # The handler of messages names the wrong fields of an InvalidMessage itself. A repeat is answered as it was before. The
 # other two are only base classes.
 ELSEWHERE = {messages.InvalidMessage, repeats.Repeated, messages.MessageRefused, errors.PictureRefused}
+
+GIVEN: dict[type[Exception], tuple[object, ...]] = {
+    **dict.fromkeys(errors.PictureRefused.__subclasses__(), ("a reason",)),
+    RenewedRecently: (datetime.now(UTC), 60),
+}
+"""What the failures are made with that need something."""
 
 
 def failures() -> list[type[Exception]]:
@@ -35,7 +43,7 @@ def failures() -> list[type[Exception]]:
 
 @pytest.mark.parametrize("kind", failures(), ids=lambda kind: kind.__name__)
 def test_every_failure_of_the_domain_has_a_problem(kind: type[Exception]) -> None:
-    error = kind("a reason") if issubclass(kind, errors.PictureRefused) else kind()
+    error = kind(*GIVEN.get(kind, ()))
     problem = problem_of(error)
     assert isinstance(problem, Problem)
     assert 400 <= problem.status <= 503

@@ -32,7 +32,7 @@ async def serve(port: int, database_url: str) -> None:
     async def page(request: web.Request) -> web.Response:
         assert int(request.query["limit"]) == LIMIT
         async with pool.acquire() as connection, connection.cursor() as cursor:
-            await cursor.execute(f"EXECUTE {FRONT_PAGE.name} (%s)", (MAX_ID,))
+            await cursor.execute(f"EXECUTE {FRONT_PAGE.name} (%s, %s)", (MAX_ID, MAX_ID))
             rows = await cursor.fetchall()
         body = f'{{"data":[{",".join(row[0] for row in rows[:LIMIT])}]}}'
         return web.Response(body=body.encode(), content_type="application/json")

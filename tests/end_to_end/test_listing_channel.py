@@ -111,8 +111,10 @@ async def test_a_hidden_listing_is_taken_only_from_viewers_who_may_not_see_it(
         assert (await buyer.join(topic, join_ref="j3"))["status"] == "ok"
 
 
-@pytest.mark.parametrize("act", ["trash", "ban", "category deleted"])
-async def test_viewers_lose_a_listing_that_is_no_longer_public(daveslist: Daveslist, market: Market, act: str) -> None:
+@pytest.mark.parametrize("act", ["trash", "ban", "category deleted", "end"])
+async def test_viewers_lose_a_listing_that_is_no_longer_public(
+    daveslist: Daveslist, deployment: Settings, market: Market, act: str
+) -> None:
     rest = daveslist.rest
     body = {"name": f"Category for {act}", "visibility": "public"}
     category = await rest.call("POST", "/api/categories", 201, who=market.moderator, body=body)
@@ -132,6 +134,8 @@ async def test_viewers_lose_a_listing_that_is_no_longer_public(daveslist: Davesl
                 await rest.call("PUT", f"/api/users/{seller.id}/ban", 200, who=market.admin, body={"reason": "fraud"})
             case "category deleted":
                 await rest.call("DELETE", f"/api/categories/{category['id']}", 204, who=market.moderator)
+            case "end":
+                query(deployment.database_url, "UPDATE listings SET expires_at = now() WHERE id = %s", listing["id"])
         await buyer.event("listing_removed")
         await buyer.take(lambda frame: frame[3] == "phx_close")
 

@@ -146,6 +146,9 @@ async def test_missed_alerts_are_sent_once_to_their_user_and_no_message_takes_th
         ("alerts:7", "price_drop", 4),
         ("alerts:7", "sold", 6),
         ("alerts:7", "removed", 8),
+        ("alerts:7", "ended", 10),
+        ("alerts:7", "ends", 12),
+        ("alerts:7", "reply", 14),
     ]
     catch_up.gap(1)
     await wait_for_runs(catch_up, 2)

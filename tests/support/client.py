@@ -49,11 +49,20 @@ class Rest:
         await self._client.close()
 
     async def call(
-        self, method: str, path: str, status: int, *, who: Person | None = None, body: Any = None, **query: Any
+        self,
+        method: str,
+        path: str,
+        status: int,
+        *,
+        who: Person | None = None,
+        body: Any = None,
+        data: Any = None,
+        **query: Any,
     ) -> Any:
         headers = {"Authorization": f"Bearer {who.token}"} if who else {}
+        params = {k: str(v) for k, v in query.items()}
         async with self._client.request(
-            method, self._url + path, json=body, headers=headers, params={k: str(v) for k, v in query.items()}
+            method, self._url + path, json=body, data=data, headers=headers, params=params
         ) as response:
             text = await response.text()
             assert response.status == status, f"{method} {path}: {response.status} {text}"

@@ -25,6 +25,14 @@ export const bellIcon = html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="
   <path d="M10 21.500h4" />
 </svg>`;
 
+export const messageIcon = html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
+  <path d="M4 5h16v11H10l-4.500 4v-4H4z" />
+</svg>`;
+
+export const menuIcon = html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
+  <path d="M4 6.500h16M4 12h16M4 17.500h16" />
+</svg>`;
+
 export const sendIcon = html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
   <path d="M4 12 20 4l-5 16-4-7z" />
 </svg>`;

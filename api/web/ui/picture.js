@@ -6,7 +6,7 @@ import { session } from "../session.js";
 import { carIcon } from "./icons.js";
 
 /** True if the API would refuse an <img>, which sends no token. */
-function isGuarded(listing) {
+export function isGuarded(listing) {
   return Boolean(listing.hidden) || isForMembers(listing);
 }
 

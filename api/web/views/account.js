@@ -3,6 +3,7 @@
 import { html } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
 import { change } from "../changes.js";
+import { isolated } from "../isolate.js";
 import { limits } from "../limits.js";
 import { session } from "../session.js";
 import { Form, formOf, input, passwordHint } from "../ui/form.js";
@@ -17,10 +18,11 @@ export class Account extends View {
   /** The profile that the form showed when it was last sent, and was refused; null if it shows the session's. */
   #seen = null;
   blocks = new PagedList(this, "/api/me/blocks");
-  profile = new Form(this, "profile", "ProfileBody", async (values) => {
+  profile = new Form(this, "profile", "ProfileBody", async (values, element) => {
     this.#seen ??= { ...session.user };
     await session.rename(await change("/api/me", this.#seen, values, { name: "Name", email: "E-mail address" }));
     this.#seen = null;
+    element.elements.current_password.value = "";
     return "Saved.";
   });
   password = new Form(this, "password", "ProfileBody", async (values, element) => {
@@ -72,8 +74,8 @@ export class Account extends View {
       ${this.blocks.rows(
         (one) =>
           html`<li>
-            <span><bdi>${one.name}</bdi></span>
-            <button class="button small" aria-label=${`Unblock ${one.name}`} @click=${() => this.#unblock(one)}>
+            <span><bdi translate="no">${one.name}</bdi></span>
+            <button class="button small" aria-label=${`Unblock ${isolated(one.name)}`} @click=${() => this.#unblock(one)}>
               Unblock
             </button>
           </li>`,

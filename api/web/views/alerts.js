@@ -1,14 +1,26 @@
 // Everything that the user was told of listings, latest first; what arrives is added at the top. Opening it marks all as seen.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
-import { since } from "../format.js";
+import { nameOf } from "../format.js";
 import { alerts } from "../realtime/my_alerts.js";
 import { PagedList } from "../ui/list.js";
+import { ago, exactly } from "../ui/moment.js";
 import { priceWith } from "../ui/price_tag.js";
 import { myTabs } from "../ui/tabs.js";
+import { userText } from "../ui/user_text.js";
 import { View } from "../view.js";
 
-const WORDS = { match: "New", price_drop: "Cheaper", sold: "Sold", removed: "No longer available" };
+const WORDS = {
+  match: "New",
+  price_drop: "Cheaper",
+  sold: "Sold",
+  removed: "No longer available",
+  ended: "Has ended",
+  ends: "Your listing ends",
+  reply: "Reply",
+};
+const GONE = ["removed", "ended"];
+const WITHOUT_PRICE = [...GONE, "ends", "reply"];
 
 export class AlertsView extends View {
   title = "Alerts";
@@ -45,21 +57,22 @@ export class AlertsView extends View {
   template() {
     return html`${myTabs()}
       <h1>Alerts</h1>
-      ${this.alerts.rows((alert) => this.#row(alert), "Nothing yet. Save a search, or mark a car as a favourite.")}`;
+      ${this.alerts.rows((alert) => this.#row(alert), "Nothing yet. Save a search, mark a car as a favourite, or sell one.")}`;
   }
 
   #row(alert) {
-    const { kind, listing_id, title, search, told_at, seen_at, price, price_before } = alert;
+    const { kind, listing_id, title, search, told_at, seen_at, price, price_before, reply, until } = alert;
     return html`<li data-alert=${alert.id} class=${seen_at === null ? "is-new" : ""}>
       <div class="row-text">
         <p>
-          ${kind === "removed" ? title : html`<a href=${`/listings/${listing_id}`}>${title}</a>`}
-          ${kind === "removed" ? nothing : html`<span class="price">${priceWith(price, price_before)}</span>`}
+          ${GONE.includes(kind) ? html`<bdi>${title}</bdi>` : html`<a href=${`/listings/${listing_id}`}><bdi>${title}</bdi></a>`}
+          ${WITHOUT_PRICE.includes(kind) ? nothing : html`<span class="price">${priceWith(price, price_before)}</span>`}
         </p>
+        ${reply ? html`<p class="user-text" dir="auto"><bdi translate="no">${nameOf(reply.author)}</bdi>: <bdi>${userText(reply.text)}</bdi></p>` : nothing}
         <p class="quiet small-text">
           ${seen_at === null ? html`<span class="for-readers">Not seen yet. </span>` : nothing}
-          ${WORDS[kind]}${search ? html` for <a href="/searches">${search.name}</a>` : nothing} ·
-          <time datetime=${told_at}>${since(told_at)}</time>
+          ${WORDS[kind]}${until ? html` ${exactly(until)}` : nothing}${search ? html` for <a href="/searches"><bdi>${search.name}</bdi></a>` : nothing} ·
+          ${ago(told_at)}
         </p>
       </div>
     </li>`;

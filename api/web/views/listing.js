@@ -3,9 +3,11 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
+import { now } from "../clock.js";
 import { draftOf, keepDraft } from "../drafts.js";
 import { FACTS, shownAs } from "../facts.js";
-import { count, date, dateTime, nameOf, price, since } from "../format.js";
+import { count, inTime, nameOf, price } from "../format.js";
+import { isolated } from "../isolate.js";
 import { limits } from "../limits.js";
 import { Problem } from "../problem.js";
 import { connection } from "../realtime/connection.js";
@@ -15,28 +17,25 @@ import { session } from "../session.js";
 import { announce } from "../ui/announcer.js";
 import { flags } from "../ui/card.js";
 import { Dialog } from "../ui/dialog.js";
-import { Form, formOf, select, textarea } from "../ui/form.js";
+import { Form, formOf, textarea } from "../ui/form.js";
+import { Gallery } from "../ui/gallery.js";
 import { heart } from "../ui/heart.js";
 import { hideDialog } from "../ui/hide_dialog.js";
 import { PagedList } from "../ui/list.js";
-import { picture } from "../ui/picture.js";
+import { ago, ahead, day, exactly } from "../ui/moment.js";
+import { reportDialog } from "../ui/report_dialog.js";
 import { priceTag } from "../ui/price_tag.js";
+import { userText } from "../ui/user_text.js";
 import { View } from "../view.js";
-
-const REASONS = [
-  ["spam", "It is spam"],
-  ["fraud", "It looks like fraud"],
-  ["offensive", "It is offensive"],
-  ["wrong_category", "It is in the wrong category"],
-  ["sold", "It is sold"],
-  ["other", "Something else"],
-];
 
 export class Listing extends View {
   title = "Car";
   listing = null;
   isRemoved = false;
-  shown = 0;
+  /** What became of sharing it. */
+  shared = "";
+  #seller = null;
+  gallery = new Gallery(this);
   done = "";
   /** Counts requests and live updates, so that a late answer to an earlier request is recognized and dropped. */
   #turn = 0;
@@ -49,24 +48,16 @@ export class Listing extends View {
     keepDraft(this.#draft, "");
     return "Your reply is posted.";
   });
-  reporting = new Dialog(this, "report", {
-    title: "What is wrong with this listing?",
-    action: "Report",
-    request: "ReportBody",
-    fields: (form) => [
-      select(form, { name: "reason", label: "Reason", options: REASONS, required: true }),
-      textarea(form, { name: "text", label: "More about it (optional)" }),
-    ],
-    submit: async (values) => {
-      await api.make(`/api/listings/${this.params.id}/reports`, values);
-      this.#say("Thank you. The moderators will look at it.");
-    },
-  });
+  reporting = reportDialog(this, () => this.#say("Thank you. The moderators will look at it."));
   hiding = hideDialog(this, async () => this.#read());
   deleting = new Dialog(this, "delete", {
     title: "Delete this listing?",
     action: "Delete",
     isDanger: true,
+    fields: () => html`<p>
+      It goes to the trash with its pictures and replies, and nobody finds it any more. You cannot take it back yourself; a
+      moderator can. If the car is sold, “Mark as sold” keeps it on show.
+    </p>`,
     submit: async () => {
       await api.delete(`/api/listings/${this.params.id}`);
       navigate("/", { notice: "The listing is deleted." });
@@ -139,12 +130,11 @@ export class Listing extends View {
   #take(listing) {
     const isNews = this.listing && this.listing.reply_count !== listing.reply_count;
     // A live update has what visitors see.
-    const { favourite, favourite_count } = this.listing ?? {};
-    this.listing = { favourite, favourite_count, ...listing };
-    this.title = listing.title;
+    const { favourite, favourite_count, expires_at, ended } = this.listing ?? {};
+    this.listing = { favourite, favourite_count, expires_at, ended, ...listing };
+    this.title = isolated(listing.title);
     this.isRemoved = false;
     this.problem = null;
-    this.shown = Math.min(this.shown, Math.max(0, listing.pictures.length - 1));
     if (isNews && listing.reply_count !== this.replies.items.length) this.replies.load();
   }
 
@@ -163,7 +153,7 @@ export class Listing extends View {
     if (!this.listing || this.replies.items.some((one) => one.id === reply.id)) return;
     this.replies.items = [...this.replies.items, reply].sort((a, b) => a.id - b.id);
     this.listing.reply_count += 1;
-    if (isLive && reply.author.id !== session.user?.id) announce(`${nameOf(reply.author)} replied: ${reply.text}`);
+    if (isLive && reply.author.id !== session.user?.id) announce(`${isolated(nameOf(reply.author))} replied: ${reply.text}`);
     this.update();
   }
 
@@ -188,26 +178,26 @@ export class Listing extends View {
     if (!this.listing) return html`<p class="quiet" role="status">Loading…</p>`;
     const listing = this.listing;
     return html`<article class="listing" data-listing=${listing.id}>
-        ${this.#hiddenNotice()}
+        ${this.#hiddenNotice()} ${this.#endedNotice()}
         <header class="listing-head">
           <div>
-            <h1>${listing.title}</h1>
+            <h1 dir="auto">${listing.title}</h1>
             <p class="quiet">
-              <a href=${`/?category_id=${listing.category.id}`}>${listing.category.name}</a> ·
-              <time datetime=${listing.created_at}>${since(listing.created_at)}</time> ${this.#viewers()}
+              <a href=${`/?category_id=${listing.category.id}`}><bdi>${listing.category.name}</bdi></a> ·
+              ${ago(listing.created_at)} ${this.#viewers()}
             </p>
           </div>
           <div class="price-tag">
-            <p class="price">${priceTag(listing)}</p>
+            <p class="price" translate="no">${priceTag(listing)}</p>
             ${flags(listing)} ${heart(listing, "Favourite")}
           </div>
         </header>
         <div class="listing-body">
-          <div>${this.#gallery()} ${this.#facts()} ${this.#pastPrices()}</div>
-          <aside class="listing-side" aria-label="Seller and actions">${this.#seller()} ${this.#actions()}</aside>
+          <div>${this.gallery.template(this.listing)} ${this.#facts()} ${this.#pastPrices()}</div>
+          <aside class="listing-side" aria-label="Seller and actions">${this.#sellerPanel()} ${this.#actions()} ${this.#about()}</aside>
           <div>
             <h2>Description</h2>
-            <p class="user-text" dir="auto">${listing.content}</p>
+            <p class="user-text" dir="auto">${userText(listing.content)}</p>
             ${this.#replies()}
           </div>
         </div>
@@ -218,10 +208,18 @@ export class Listing extends View {
   #hiddenNotice() {
     const { hidden, hidden_until, hidden_reason } = this.listing;
     if (!hidden) return nothing;
-    const until = hidden_until ? ` until ${dateTime(hidden_until)}` : "";
+    const until = hidden_until ? html` until ${exactly(hidden_until)}` : "";
     return html`<p class="notice warning" id="hidden-notice">
       This listing is hidden${until}: only its seller and moderators see it.
-      ${hidden_reason ? html`Reason: ${hidden_reason}` : nothing}
+      ${hidden_reason ? html`Reason: <bdi>${hidden_reason}</bdi>` : nothing}
+    </p>`;
+  }
+
+  #endedNotice() {
+    const { ended, expires_at } = this.listing;
+    if (!ended) return nothing;
+    return html`<p class="notice warning" id="ended-notice">
+      This listing has ended, on ${exactly(expires_at)}: only its seller and moderators see it.
     </p>`;
   }
 
@@ -231,48 +229,12 @@ export class Listing extends View {
     return html`<span id="viewers">· ${count(others, "other person is looking", "other people are looking")}</span>`;
   }
 
-  #gallery() {
-    const { pictures, title } = this.listing;
-    const current = pictures[this.shown];
-    return html`<section class="gallery" aria-label="Pictures">
-      <div class="gallery-main ${current ? "" : "is-empty"}">
-        ${picture(
-          this.listing,
-          current?.url,
-          current ? `${title}, picture ${this.shown + 1} of ${pictures.length}` : "",
-          { isEager: true },
-        )}
-      </div>
-      ${pictures.length > 1
-        ? html`<ul class="thumbnails">
-            ${repeat(
-              pictures,
-              (one) => one.id,
-              (one, index) =>
-                html`<li>
-                  <button
-                    aria-label=${`Show picture ${index + 1}`}
-                    aria-pressed=${String(index === this.shown)}
-                    @click=${() => {
-                      this.shown = index;
-                      this.update();
-                    }}
-                  >
-                    ${picture(this.listing, one.thumbnail_url, "")}
-                  </button>
-                </li>`,
-            )}
-          </ul>`
-        : nothing}
-    </section>`;
-  }
-
   #facts() {
     const known = FACTS.filter(({ name, show }) => show !== null && (this.listing[name] ?? null) !== null);
     const isKept = this.listing.has_vin && !session.user;
     if (!known.length && !isKept) return nothing;
     return html`<dl class="facts">
-        ${known.map((fact) => html`<div><dt>${fact.label}</dt><dd>${shownAs(fact, this.listing[fact.name])}</dd></div>`)}
+        ${known.map((fact) => html`<div><dt>${fact.label}</dt><dd dir="auto" translate=${fact.name === "vin" ? "no" : nothing}>${shownAs(fact, this.listing[fact.name])}</dd></div>`)}
         ${isKept
           ? html`<div>
               <dt>VIN</dt>
@@ -299,26 +261,79 @@ export class Listing extends View {
     return html`<details class="past-prices">
       <summary>Earlier prices</summary>
       <ul>
-        ${[...past].reverse().map((one) => html`<li>${price(one.price)}, until <time datetime=${one.until}>${date(one.until)}</time></li>`)}
+        ${[...past].reverse().map((one) => html`<li>${price(one.price)}, until ${day(one.until)}</li>`)}
       </ul>
     </details>`;
   }
 
-  #seller() {
+  #sellerPanel() {
     const { seller, id } = this.listing;
     const isHere = this.live.viewers.includes(String(seller.id));
     const isOwn = session.user?.id === seller.id;
     return html`<section class="panel">
       <h2>Seller</h2>
       <p class="seller">
-        <a href=${`/?seller_id=${seller.id}`}><bdi>${nameOf(seller)}</bdi></a>
+        <a href=${`/?seller_id=${seller.id}`}><bdi translate="no">${nameOf(seller)}</bdi></a>
         ${isHere && !isOwn ? html`<span class="here">here now</span>` : nothing}
       </p>
+      ${this.#memberSince()}
       ${isOwn
         ? html`<p class="quiet">This is your listing.</p>
-            ${this.#favouriteCount()}`
+            ${this.#end()} ${this.#favouriteCount()}`
         : html`<a class="button primary full" href=${`/messages/${seller.id}?listing=${id}`}>Message the seller</a>`}
     </section>`;
+  }
+
+  /** Since when the seller is here: only people who are signed in see profiles. */
+  #memberSince() {
+    const { id, name } = this.listing.seller;
+    if (!session.user || !name) return nothing;
+    if (this.#seller?.id !== id) {
+      this.#seller = { id };
+      api
+        .get(`/api/users/${id}`, { signal: this.signal })
+        .then((seller) => {
+          this.#seller = seller;
+          this.update();
+        })
+        .catch(() => {});
+    }
+    const { created_at: since } = this.#seller;
+    return html`<p class="quiet small-text" id="member-since">${since ? `Member since ${date(since)}` : nothing}</p>`;
+  }
+
+  async #share() {
+    const { title } = this.listing;
+    const url = `${location.origin}/listings/${this.listing.id}`;
+    try {
+      if (navigator.share) await navigator.share({ title, url });
+      else {
+        await navigator.clipboard.writeText(url);
+        announce("The address is copied.");
+        this.shared = "The address is copied.";
+      }
+    } catch (error) {
+      // Somebody who changes their mind is no failure.
+      if (error.name !== "AbortError") this.shared = url;
+    }
+    this.update();
+  }
+
+  #about() {
+    const { id, make, model } = this.listing;
+    const alike = new URLSearchParams(Object.entries({ make, model }).filter(([, value]) => value));
+    return html`<p class="about-listing quiet small-text">
+      Listing ${id}
+      <button class="link small-text" @click=${() => this.#share()}>Share</button>
+      ${make ? html`<a href=${`/?${alike}`}>More cars like this</a>` : nothing}
+      <span role="status">${this.shared}</span>
+    </p>`;
+  }
+
+  #end() {
+    const { ended, expires_at, status } = this.listing;
+    if (!expires_at || ended || status === "sold") return nothing;
+    return html`<p id="ends">Ends ${ahead(expires_at)}.</p>`;
   }
 
   #favouriteCount() {
@@ -336,6 +351,9 @@ export class Listing extends View {
     return html`<section class="panel">
       <h2>Actions</h2>
       <ul class="buttons">
+        ${isOwn && status !== "sold"
+          ? html`<li><button class="button" id="renew" @click=${() => this.#renew()}>Renew</button></li>`
+          : nothing}
         ${mayEdit
           ? html`<li><a class="button" href=${`/listings/${id}/edit`}>Edit</a></li>
               <li>
@@ -347,7 +365,7 @@ export class Listing extends View {
           : nothing}
         ${isOwn
           ? nothing
-          : html`<li><button class="button" @click=${() => this.reporting.open()}>Report</button></li>`}
+          : html`<li><button class="button" @click=${() => this.#report()}>Report</button></li>`}
         ${session.is("moderator")
           ? html`<li>
               ${hidden
@@ -366,6 +384,17 @@ export class Listing extends View {
 
   async #show() {
     await this.#act(async () => api.delete(`/api/listings/${this.params.id}/hidden`), "The listing is shown again.");
+  }
+
+  async #renew() {
+    try {
+      this.#updated(await api.put(`/api/listings/${this.params.id}/renewed`));
+      this.#say(`It is among the newest again, and ends ${inTime(this.listing.expires_at)}.`);
+    } catch (error) {
+      const { type, retryAfter, message } = Problem.of(error);
+      const again = new Date(now() + retryAfter * 1000);
+      this.#say(type === "renewed-recently" ? `You can renew it again ${inTime(again)}.` : message);
+    }
   }
 
   async #act(work, words) {
@@ -408,16 +437,31 @@ export class Listing extends View {
     const mayDelete = session.user?.id === reply.author.id || session.is("admin");
     return html`<li class="reply" data-reply=${reply.id}>
       <p class="reply-head">
-        <strong><bdi>${nameOf(reply.author)}</bdi></strong>
-        <time class="quiet small-text" datetime=${reply.created_at}>${since(reply.created_at)}</time>
+        <strong><bdi translate="no">${nameOf(reply.author)}</bdi></strong>
+        ${ago(reply.created_at, "quiet small-text")}
         ${mayDelete
           ? html`<button class="link small-text" aria-label="Delete this reply" @click=${() => this.#deleteReply(reply)}>
               Delete
             </button>`
           : nothing}
+        ${session.user && session.user.id !== reply.author.id
+          ? html`<button
+              class="link small-text"
+              aria-label=${`Report the reply of ${nameOf(reply.author)}`}
+              @click=${() =>
+                this.reporting.open({ title: "What is wrong with this reply?", path: `/api/replies/${reply.id}` })}
+            >
+              Report
+            </button>`
+          : nothing}
       </p>
-      <p class="user-text" dir="auto">${reply.text}</p>
+      <p class="user-text" dir="auto">${userText(reply.text)}</p>
     </li>`;
+  }
+
+  #report() {
+    const path = `/api/listings/${this.params.id}`;
+    this.reporting.open({ title: "What is wrong with this listing?", path, isListing: true });
   }
 
   async #deleteReply(reply) {

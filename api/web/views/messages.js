@@ -4,29 +4,66 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { draftOf, keepDraft } from "../drafts.js";
-import { dateTime, messageTime, nameOf } from "../format.js";
+import { dayOf, nameOf, timeOfDay } from "../format.js";
+import { isolated } from "../isolate.js";
 import { Problem } from "../problem.js";
 import { connection } from "../realtime/connection.js";
 import { inbox } from "../realtime/my_inbox.js";
+import { allow as allowNotifications, mayOffer as mayOfferNotifications, refuse as refuseNotifications } from "../realtime/notifications.js";
 import { View } from "../view.js";
 import { idIn } from "../where_to.js";
+import { announce } from "../ui/announcer.js";
+import { briefOf, carInBrief } from "../ui/car_in_brief.js";
+import { Dialog } from "../ui/dialog.js";
 import { sendIcon } from "../ui/icons.js";
+import { menu } from "../ui/menu.js";
+import { moment, ofMessage } from "../ui/moment.js";
+import { reportDialog } from "../ui/report_dialog.js";
+import { userText } from "../ui/user_text.js";
 
+/** The time of a message below the heading of its day. */
+const inDay = moment(timeOfDay);
 /** If the log is scrolled to within this many pixels of its end, it follows new messages. */
 const NEAR_END = 80;
+/** So many of the other person's last messages can be chosen to be reported. */
+const MOST_TO_REPORT = 20;
+/** Messages of one person within this time stand together, and only the last of them says when it was. */
+const TOGETHER_MS = 5 * 60_000;
 
 export class Messages extends View {
   title = "Messages";
   layout = "messages-layout";
   other = null;
+  /** The car that the next message is about, because the person comes from its page. */
   listing = null;
+  #lastListing = null;
+  isBlocked = false;
   done = "";
+  #hasWritten = false;
+  /** Titles of other cars that messages are about, by id; null for those that are gone. */
+  #titles = new Map();
   #hasDraft = false;
   #followsEnd = true;
   #height = 0;
   #top = 0;
   #isPrepending = false;
   #onShow = () => this.#markRead();
+  #onResize = () => requestAnimationFrame(() => this.update());
+  reporting = reportDialog(this, () => {
+    announce("Thank you. The moderators will look at it.");
+    this.done = "Thank you. The moderators will look at it.";
+    this.update();
+  });
+  blocking = new Dialog(this, "block", {
+    title: (name) => `Block ${isolated(name ?? "")}?`,
+    action: "Block",
+    isDanger: true,
+    fields: () => html`<p>
+      They can no longer write to you, and you are not told of their cars. They are not told that you have blocked them.
+      You can undo it here, and under your account.
+    </p>`,
+    submit: () => this.#block(true),
+  });
 
   start() {
     this.userId = this.params.user_id ?? null;
@@ -34,6 +71,8 @@ export class Messages extends View {
     this.thread = inbox.thread(this.userId);
     document.addEventListener("visibilitychange", this.#onShow);
     window.addEventListener("focus", this.#onShow);
+    // When the keyboard opens, the end of the log stays in view. Its new height is known in the next frame.
+    window.addEventListener("resize", this.#onResize);
     this.load(() => this.#open());
   }
 
@@ -41,31 +80,39 @@ export class Messages extends View {
     super.stop();
     document.removeEventListener("visibilitychange", this.#onShow);
     window.removeEventListener("focus", this.#onShow);
+    window.removeEventListener("resize", this.#onResize);
   }
 
   async #open() {
     const listingId = idIn(this.query, "listing");
     const isKnown = inbox.conversations.has(this.userId);
-    const [other, listing] = await Promise.all([
-      isKnown ? inbox.conversations.get(this.userId).user : this.#person(),
+    const [, listing] = await Promise.all([
+      isKnown ? this.#meet(inbox.conversations.get(this.userId)) : this.#person().then((one) => this.#meet(one)),
       listingId ? api.get(`/api/listings/${listingId}`).catch(() => null) : null,
       this.thread.isLoaded ? null : this.thread.loadOlder(),
     ]);
-    this.other = other;
-    this.listing = listing;
-    this.title = `Messages with ${nameOf(other)}`;
+    this.listing = this.#lastListing = listing;
+    this.title = `Messages with ${isolated(nameOf(this.other))}`;
+    // The car may have been sold since.
+    if (isKnown) inbox.ask(this.userId);
+  }
+
+  #meet({ user, blocked }) {
+    this.other = user;
+    this.isBlocked = blocked ?? false;
   }
 
   /** A deleted account is unknown, but its messages stay. */
   async #person() {
     try {
-      return await api.get(`/api/users/${this.userId}`);
+      const user = await api.get(`/api/users/${this.userId}`);
+      return { user, blocked: user.blocked };
     } catch (error) {
       if (error.status !== 404 || !this.thread) throw error;
       await inbox.ask(this.userId);
       const known = inbox.conversations.get(this.userId);
       if (!known) throw error;
-      return known.user;
+      return known;
     }
   }
 
@@ -91,7 +138,7 @@ export class Messages extends View {
     </ul>`;
   }
 
-  #conversation({ user, last_message: last, unread_count: unread }) {
+  #conversation({ user, last_message: last, unread_count: unread, listing, blocked }) {
     const id = String(user.id);
     return html`<li>
       <a
@@ -102,13 +149,22 @@ export class Messages extends View {
       >
         <span class="avatar" aria-hidden="true">${initial(user)}</span>
         <span class="conversation-text">
-          <bdi class="conversation-name">${nameOf(user)}</bdi>
+          <bdi class="conversation-name" translate="no">${nameOf(user)}</bdi>
+          ${listing
+            ? html`<span class="conversation-car small-text"
+                >${listing.status === "sold" ? "Sold: " : ""}<bdi>${listing.title}</bdi></span
+              >`
+            : nothing}
           <span class="conversation-last quiet">
-            ${inbox.isTyping(id) ? "is typing…" : html`${last.from === inbox.me ? "You: " : ""}${last.message}`}
+            ${blocked
+              ? "Blocked"
+              : inbox.isTyping(id)
+                ? "is typing…"
+                : html`${last.from === inbox.me ? "You: " : ""}<bdi>${last.message}</bdi>`}
           </span>
         </span>
         <span class="conversation-side">
-          <time class="quiet small-text" datetime=${last.inserted_at}>${messageTime(last.inserted_at)}</time>
+          ${ofMessage(last.inserted_at, "quiet small-text")}
           ${unread
             ? html`<span class="badge" data-unread=${unread}>${unread}<span class="for-readers"> unread</span></span>`
             : nothing}
@@ -127,15 +183,16 @@ export class Messages extends View {
     return html`<section class="thread" aria-labelledby="thread-title">
       <header class="thread-head">
         <a class="back" href="/messages" aria-label="All messages">‹</a>
-        <h1 id="thread-title"><bdi>${name}</bdi></h1>
-        <button class="link small-text" @click=${() => this.#block()}>Block</button>
+        <h1 id="thread-title"><bdi translate="no">${name}</bdi></h1>
+        ${menu(`More about ${isolated(name)}`, this.#acts(name))}
       </header>
+      ${this.#car()}
       ${connection.isLive
         ? nothing
         : html`<p class="notice warning small-text" data-banner=${connection.state}>
             ${connection.words} What you write is sent as soon as possible.
           </p>`}
-      <div class="log" id="log" role="group" aria-label=${`Messages with ${name}`} tabindex="0" @scroll=${this.#scrolled}>
+      <div class="log" id="log" role="group" aria-label=${`Messages with ${isolated(name)}`} tabindex="0" @scroll=${this.#scrolled}>
         ${this.thread.hasOlder
           ? html`<p class="more">
               <button class="button small" @click=${() => this.#older()}>Earlier messages</button>
@@ -145,7 +202,7 @@ export class Messages extends View {
           ${repeat(
             this.thread.messages,
             (message) => message.id,
-            (message) => this.#message(message),
+            (message, index) => this.#message(message, index),
           )}
           ${repeat(
             inbox.outbox.to(this.userId),
@@ -154,28 +211,104 @@ export class Messages extends View {
           )}
         </ol>
         ${this.thread.isLoaded && !this.thread.messages.length && !inbox.outbox.to(this.userId).length
-          ? html`<p class="empty">Say hello to <bdi>${name}</bdi>.</p>`
+          ? html`<p class="empty">Say hello to <bdi translate="no">${name}</bdi>.</p>`
           : nothing}
-        <p class="typing quiet small-text">${inbox.isTyping(this.userId) ? html`<bdi>${name}</bdi> is typing…` : ""}</p>
+        <p class="typing quiet small-text">${inbox.isTyping(this.userId) ? html`<bdi translate="no">${name}</bdi> is typing…` : ""}</p>
       </div>
-      ${this.#composer(name)}
+      ${this.#closed(name) ?? this.#composer(name)} ${this.blocking.template()} ${this.reporting.template()}
     </section>`;
   }
 
-  #message(message) {
+  #acts(name) {
+    const { name: isHere } = this.other;
+    return html`${isHere ? html`<button class="button" @click=${() => this.#report(name)}>Report</button>` : nothing}
+    ${this.isBlocked
+      ? html`<button class="button" @click=${() => this.#block(false)}>Unblock</button>`
+      : html`<button class="button" @click=${() => this.blocking.open(name)}>Block</button>`}`;
+  }
+
+  #report(name) {
+    const theirs = this.thread.messages.filter((one) => one.from === this.userId).slice(-MOST_TO_REPORT);
+    const choices = [
+      ["", "Choose…"],
+      ...theirs.reverse().map((one) => [`/api/messages/${one.id}`, `“${shortened(one.message)}”`]),
+      [`/api/users/${this.userId}`, `All that ${name} does`],
+    ];
+    this.reporting.open({ title: `What is wrong with ${isolated(name)}?`, choices });
+  }
+
+  /** The car that the conversation is about, as it is now. */
+  get #about() {
+    const known = this.listing ? null : inbox.conversations.get(this.userId)?.listing;
+    // After it was sent, the message's car stays until the conversation is known to be about it.
+    return known ?? (this.#lastListing && briefOf(this.#lastListing));
+  }
+
+  #car() {
+    return this.#about ? carInBrief(this.#about) : nothing;
+  }
+
+  /** Says why nothing can be written, instead of a field for it; null if something can. */
+  #closed(name) {
+    if (this.isBlocked) {
+      return html`<p class="closed notice" id="blocked">
+        You have blocked <bdi translate="no">${name}</bdi>. <button class="link" @click=${() => this.#block(false)}>Unblock</button>
+        <span class="done small-text" role="status">${this.done}</span>
+      </p>`;
+    }
+    if (this.other.name === "") return html`<p class="closed notice"><bdi>${name}</bdi> gets no messages any more.</p>`;
+    if (inbox.outbox.isHopeless(this.userId)) {
+      return html`<p class="closed notice">You cannot write to <bdi translate="no">${name}</bdi>.</p>`;
+    }
+    return null;
+  }
+
+  #message(message, index) {
+    const { messages } = this.thread;
+    const [before, after] = [messages[index - 1], messages[index + 1]];
     const isMine = message.from === inbox.me;
-    const isLast = isMine && message === this.thread.messages.findLast((one) => one.from === inbox.me);
-    return html`<li class="message ${isMine ? "mine" : ""}" data-message=${message.id}>
-      <span class="for-readers">${isMine ? "You" : html`<bdi>${nameOf(this.other)}</bdi>`}:</span>
-      <p class="bubble user-text" dir="auto">${message.message}</p>
-      <p class="message-foot quiet small-text">
-        ${message.listing_id ? html`<a href=${`/listings/${message.listing_id}`}>About a listing</a> · ` : nothing}
-        <time datetime=${message.inserted_at} title=${dateTime(message.inserted_at)}>
-          ${messageTime(message.inserted_at)}
-        </time>
+    const isLast = isMine && message === messages.findLast((one) => one.from === inbox.me);
+    const day = dayOf(message.inserted_at);
+    const isTogether =
+      after?.from === message.from &&
+      dayOf(after.inserted_at) === day &&
+      new Date(after.inserted_at) - new Date(message.inserted_at) < TOGETHER_MS;
+    const isOther = message.listing_id && message.listing_id !== this.#listingBefore(index);
+    return html`${before && dayOf(before.inserted_at) === day ? nothing : html`<li class="day small-text"><span>${day}</span></li>`}
+    ${isOther ? html`<li class="about-car small-text">${this.#aboutCar(message.listing_id)}</li>` : nothing}
+    <li class="message ${isMine ? "mine" : ""}" data-message=${message.id}>
+      <span class="for-readers">${isMine ? "You" : html`<bdi translate="no">${nameOf(this.other)}</bdi>`}:</span>
+      <p class="bubble user-text" dir="auto">${userText(message.message)}</p>
+      <p class="message-foot quiet small-text ${isTogether && !isLast ? "for-readers" : ""}">
+        ${inDay(message.inserted_at)}
         ${isLast && message.read_at ? html`<span class="read"> · Read</span>` : nothing}
       </p>
     </li>`;
+  }
+
+  /** The car that the message before named last; undefined if none did. */
+  #listingBefore(index) {
+    return this.thread.messages.slice(0, index).findLast((one) => one.listing_id)?.listing_id;
+  }
+
+  #aboutCar(id) {
+    const title = id === this.#about?.id ? this.#about.title : this.#titleOf(id);
+    return title === null
+      ? "About a car that is no longer offered"
+      : html`About <a href=${`/listings/${id}`}>${title ? html`<bdi>${title}</bdi>` : "a car"}</a>`;
+  }
+
+  /** Returns the title of a car, once it has come; undefined before, and null if there is no such car any more. */
+  #titleOf(id) {
+    if (!this.#titles.has(id)) {
+      this.#titles.set(id, undefined);
+      api
+        .get(`/api/listings/${id}`, { signal: this.signal })
+        .then(({ title }) => this.#titles.set(id, title))
+        .catch((error) => error.status === 404 && this.#titles.set(id, null))
+        .then(() => this.update());
+    }
+    return this.#titles.get(id);
   }
 
   #pending(one) {
@@ -188,10 +321,12 @@ export class Messages extends View {
       <p class="message-foot small-text ${isRefused ? "fault" : "quiet"}">
         ${isRefused
           ? html`<span role="alert">Not sent: ${one.reason}</span>
-              <button class="link" @click=${() => outbox.again(one)}>Try again</button>
-              <button class="link" @click=${() => this.#edit(one)}>Edit</button>
+              ${outbox.isHopeless(this.userId)
+                ? nothing
+                : html`<button class="link" @click=${() => outbox.again(one)}>Try again</button>
+                    <button class="link" @click=${() => this.#edit(one)}>Edit</button>`}
               <button class="link" @click=${() => outbox.discard(one)}>Discard</button>`
-          : state === "sending"
+          : state === "sending" && connection.isLive
             ? "Sending…"
             : "Waiting for the connection"}
       </p>
@@ -209,25 +344,23 @@ export class Messages extends View {
       this.#followsEnd = true;
       inbox.send(this.userId, text, this.listing?.id ?? null);
       this.listing = null;
+      this.#hasWritten = true;
       field.focus();
     };
     const keys = (event) => {
-      // Enter sends, Shift+Enter begins a new line. While a word is being composed, as in Japanese, Enter ends the
-      // word; Safari says so by the code 229 alone.
-      if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+      // Enter sends, Shift+Enter begins a new line.
+      if (event.key !== "Enter" || event.shiftKey) return;
       event.preventDefault();
       event.currentTarget.form.requestSubmit();
     };
     return html`<form class="composer" aria-label="Write a message" @submit=${send}>
-      ${this.listing
-        ? html`<p class="about small-text">About <a href=${`/listings/${this.listing.id}`}>${this.listing.title}</a></p>`
-        : nothing}
+      ${this.#offer()}
       <p class="done small-text" role="status">${this.done}</p>
       <div class="composer-row">
         <textarea
           name="message"
           rows="1"
-          aria-label=${`Message to ${name}`}
+          aria-label=${`Message to ${isolated(name)}`}
           placeholder="Write a message"
           @input=${(event) => {
             keepDraft(this.#draft, event.currentTarget.value);
@@ -238,6 +371,20 @@ export class Messages extends View {
         <button class="button primary send" aria-label="Send">${sendIcon}</button>
       </div>
     </form>`;
+  }
+
+  /** Offers to tell of messages while the page is in the background, once something was written. */
+  #offer() {
+    if (!this.#hasWritten || !mayOfferNotifications()) return nothing;
+    const answer = (work) => async () => {
+      await work();
+      this.update();
+    };
+    return html`<p class="offer small-text" id="offer">
+      Be told of new messages when you are on another tab?
+      <button type="button" class="link" @click=${answer(allowNotifications)}>Yes</button>
+      <button type="button" class="link" @click=${answer(refuseNotifications)}>No</button>
+    </p>`;
   }
 
   /** Puts a refused message back into the field, before the text that is there already. */
@@ -296,15 +443,25 @@ export class Messages extends View {
     if (this.userId && !this.isLeft && document.visibilityState === "visible") inbox.markRead(this.userId);
   }
 
-  async #block() {
+  async #block(isBlocked) {
+    const path = `/api/users/${this.userId}/block`;
+    this.done = "";
     try {
-      await api.put(`/api/users/${this.userId}/block`);
-      this.done = `${nameOf(this.other)} is blocked. Under your account you can undo it.`;
+      await (isBlocked ? api.put(path) : api.delete(path));
+      this.isBlocked = isBlocked;
+      // After a block the field is a new one.
+      this.#hasDraft = false;
+      const conversation = inbox.conversations.get(this.userId);
+      if (conversation) conversation.blocked = isBlocked;
     } catch (error) {
+      // The dialog shows its own failures.
+      if (isBlocked) throw error;
       this.done = Problem.of(error).message;
     }
     this.update();
   }
 }
 
-const initial = (user) => [...nameOf(user)][0].toUpperCase();
+const shortened = (text) => ([...text].length > 60 ? `${[...text].slice(0, 59).join("")}…` : text);
+/** The first letter of a name, which may begin with other signs. */
+const initial = (user) => (/[\p{L}\p{N}]/u.exec(nameOf(user))?.[0] ?? "?").toUpperCase();

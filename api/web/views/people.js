@@ -1,14 +1,17 @@
 // For admins: find people, give roles, ban.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { live } from "../vendor/lit-html/directives/live.js";
 import { api } from "../api.js";
-import { date, dateTime } from "../format.js";
+import { now } from "../clock.js";
+import { isolated } from "../isolate.js";
 import { navigate } from "../navigation.js";
 import { session } from "../session.js";
 import { Acts } from "../ui/acts.js";
 import { Dialog } from "../ui/dialog.js";
 import { Form, input, select, textarea } from "../ui/form.js";
 import { PagedList } from "../ui/list.js";
+import { day, exactly } from "../ui/moment.js";
 import { adminTabs } from "../ui/tabs.js";
 import { View } from "../view.js";
 
@@ -25,12 +28,14 @@ const TIMES = [
   ["30", "30 days"],
 ];
 
+const roleName = (role) => ({ user: "a user", moderator: "a moderator", admin: "an admin" })[role] ?? "";
+
 export class People extends View {
   title = "People";
   acts = new Acts(this);
   search = new Form(this, "people", "UsersQuery", () => {});
   banning = new Dialog(this, "ban", {
-    title: (person) => `Ban ${person?.name ?? ""}?`,
+    title: (person) => `Ban ${isolated(person?.name ?? "")}?`,
     action: "Ban",
     request: "BanBody",
     isDanger: true,
@@ -39,10 +44,22 @@ export class People extends View {
       select(form, { name: "days", label: "For how long", options: TIMES }),
     ],
     submit: async ({ reason, days }, person) => {
-      const until = days ? { until: new Date(Date.now() + Number(days) * DAY_MS).toISOString() } : {};
+      const until = days ? { until: new Date(now() + Number(days) * DAY_MS).toISOString() } : {};
       await api.put(`/api/users/${person.id}/ban`, { reason, ...until });
-      this.acts.words = `${person.name} is banned.`;
+      this.acts.words = `${isolated(person.name)} is banned.`;
       this.people.load();
+    },
+  });
+
+  giving = new Dialog(this, "role", {
+    title: (asked) => (asked ? `Make ${isolated(asked.person.name)} ${roleName(asked.role)}?` : ""),
+    action: "Change the role",
+    fields: (form, asked) => html`<p>Now: ${roleName(asked?.person.role)}. The change holds at once.</p>`,
+    submit: async (_, { person, role }) => {
+      await api.put(`/api/users/${person.id}/role`, { role });
+      person.role = role;
+      this.acts.words = `${isolated(person.name)} is ${role} now.`;
+      if (person.id === session.user?.id) session.check();
     },
   });
 
@@ -82,39 +99,39 @@ export class People extends View {
         <p class="actions"><button class="button primary">Find</button></p>
       </form>
       ${this.acts.template()}
-      ${this.people.rows((person) => this.#row(person), "Nobody is like that.")} ${this.banning.template()}`;
+      ${this.people.rows((person) => this.#row(person), "Nobody is like that.")} ${this.banning.template()} ${this.giving.template()}`;
   }
 
   #row(person) {
     const isMe = person.id === session.user?.id;
     return html`<li data-person=${person.id}>
       <div class="row-text">
-        <p><strong><bdi>${person.name}</bdi></strong> <span class="quiet">${person.email}</span></p>
-        <p class="quiet small-text">Number ${person.id}, since ${date(person.created_at)}</p>
+        <p><strong><bdi translate="no">${person.name}</bdi></strong> <bdi class="quiet" translate="no">${person.email}</bdi></p>
+        <p class="quiet small-text">Number ${person.id}, since ${day(person.created_at)}</p>
         ${person.ban
           ? html`<p class="fault small-text">
-              Banned ${person.ban.until ? `until ${dateTime(person.ban.until)}` : "for good"}: ${person.ban.reason}
+              Banned ${person.ban.until ? html`until ${exactly(person.ban.until)}` : "for good"}: <bdi>${person.ban.reason}</bdi>
             </p>`
           : nothing}
       </div>
       <div class="row-buttons">
         <label class="inline-label"
           ><span class="for-readers">Role of <bdi>${person.name}</bdi></span>
-          <select @change=${(event) => this.#giveRole(person, event.currentTarget)}>
+          <select @change=${(event) => this.#askRole(person, event.currentTarget)}>
             ${ROLES.map(
-              ([value, words]) => html`<option value=${value} ?selected=${value === person.role}>${words}</option>`,
+              ([value, words]) => html`<option value=${value} .selected=${live(value === person.role)}>${words}</option>`,
             )}
           </select>
         </label>
         ${isMe
           ? nothing
           : person.ban
-            ? html`<button class="button small" aria-label=${`Unban ${person.name}`} @click=${() => this.#unban(person)}>
+            ? html`<button class="button small" aria-label=${`Unban ${isolated(person.name)}`} @click=${() => this.#unban(person)}>
                 Unban
               </button>`
             : html`<button
                 class="button small danger"
-                aria-label=${`Ban ${person.name}`}
+                aria-label=${`Ban ${isolated(person.name)}`}
                 @click=${() => this.banning.open(person)}
               >
                 Ban
@@ -123,20 +140,17 @@ export class People extends View {
     </li>`;
   }
 
-  async #giveRole(person, element) {
+  /** Some browsers choose with the arrow keys at once, so a choice is only a question. */
+  #askRole(person, element) {
     const role = element.value;
-    await this.acts.do(async () => {
-      await api.put(`/api/users/${person.id}/role`, { role });
-      person.role = role;
-      if (person.id === session.user?.id) session.check();
-    }, `${person.name} is ${role} now.`);
     element.value = person.role;
+    this.giving.open({ person, role });
   }
 
   async #unban(person) {
     await this.acts.do(async () => {
       await api.delete(`/api/users/${person.id}/ban`);
       person.ban = null;
-    }, `${person.name} is no longer banned.`);
+    }, `${isolated(person.name)} is no longer banned.`);
   }
 }

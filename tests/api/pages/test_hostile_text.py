@@ -13,6 +13,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from api.handlers.feeds import in_xml
 from api.pages import asked, structured
+from api.pages.parts import parts_of
 from api.pages.rendering import embedded, rendered
 from shared.domain.text import is_storable
 from tests.api.pages.hostile import HOSTILE
@@ -52,7 +53,8 @@ def pages(text: str) -> dict[str, bytes]:
     browse = {
         "title": text, "description": text, "feed": search.path(base="/feed.atom"), "asked": search,
         "path": search.path(), "categories": [{"id": 2, "name": text}], "errors": NoErrors(make=text), "fault": text,
-        "heading": text, "seller": text, "login": "/login", "listings": [listing], "next_path": None,
+        "heading": text, "seller": text, "parts": parts_of(search, text), "filters": 2,
+        "without_seller": "/", "found": "1 car", "login": "/login", "listings": [listing], "next_path": None,
         "corrected": {"typed": text, "to": text, "to_path": "/", "from_path": "/"},
         "answers": as_json,
     }  # fmt: skip
@@ -72,8 +74,8 @@ def pages(text: str) -> dict[str, bytes]:
 
 
 def shape(page: bytes) -> list[tuple[str, tuple[str, ...]]]:
-    """Every element of the page in order, with the names of its attributes."""
-    elements = LexborHTMLParser(page.decode()).css("*")
+    """Every element of the page in order, with the names of its attributes; without links that people wrote."""
+    elements = LexborHTMLParser(page.decode()).css("*:not(a[rel~=ugc])")
     return [(element.tag or "", tuple(sorted(element.attributes))) for element in elements]
 
 
@@ -86,7 +88,11 @@ def check(text: str) -> None:
             if script.attributes.get("type") != "module":
                 # What is not run is JSON, and it says what it was given.
                 assert text in _strings(msgspec.json.decode(script.text() or ""))
-        for element in tree.css("[href], [src], [action]"):
+        # A link in people's text leads to the web, and says so.
+        for link in tree.css("a[rel~=ugc]"):
+            assert link.text().lower().startswith(("http://", "https://"))
+            assert link.attributes["href"] == link.text()
+        for element in tree.css(":is([href], [src], [action]):not(a[rel~=ugc])"):
             for attribute in ("href", "src", "action"):
                 address = element.attributes.get(attribute) or "/"
                 assert address.startswith(("/", "https://cars.example.com", "#")), address

@@ -27,6 +27,7 @@ async def unseen(rows: Rows, ann: Person) -> AsyncIterator[dict[str, int]]:
     yield {
         "private": await rows.listing(ann.id, visibility="private", **secret),
         "hidden": await rows.listing(ann.id, hidden_at="now()", **secret),
+        "ended": await rows.listing(ann.id, expires_at="now()", **secret),
         "trashed": await rows.listing(ann.id, trashed_at="now()", **secret),
         "in a private category": await rows.listing(ann.id, await rows.category("private"), **secret),
         "in a deleted category": await rows.listing(ann.id, deleted, **secret),

@@ -7,11 +7,13 @@ import zlib
 from io import BytesIO
 from typing import Any
 
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 
 from api.pictures.processing import PictureLimits
 
-LIMITS = PictureLimits(max_bytes=10 * 1024 * 1024, max_pixels=60_000_000, side=2048, thumbnail_side=480)
+LIMITS = PictureLimits(
+    max_bytes=10 * 1024 * 1024, max_pixels=60_000_000, max_jpeg_pixels=200_000_000, side=2048, thumbnail_side=480
+)
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 SECRET = b"somebody's secret"
@@ -62,6 +64,36 @@ def exif(orientation: int = 1) -> Image.Exif:
 
 def xmp() -> bytes:
     return b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><place>' + SECRET + b"</place></x:xmpmeta>"
+
+
+def turning_xmp(orientation: int = 6) -> bytes:
+    """XMP that gives an orientation, as some editors write it."""
+    return (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="%d"/></rdf:RDF></x:xmpmeta>'
+    ) % orientation
+
+
+def turned_by() -> dict[str, tuple[bytes, bool]]:
+    """Pictures whose metadata says that they lie on their side, by name, and whether browsers heed it."""
+    profile, raw = PngImagePlugin.PngInfo(), exif(6).tobytes()
+    profile.add_text("Raw profile type exif", f"\nexif\n{len(raw):8}\n{raw.hex()}\n", zip=True)
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", turning_xmp().decode())
+    image = quarters()
+    return {
+        "JPEG, EXIF": (encoded(image, "JPEG", exif=exif(6)), True),
+        "JPEG, EXIF and contrary XMP": (encoded(image, "JPEG", exif=exif(6), xmp=turning_xmp(1)), True),
+        "JPEG, XMP": (encoded(image, "JPEG", xmp=turning_xmp()), False),
+        "JPEG, XMP and contrary EXIF": (encoded(image, "JPEG", exif=exif(1), xmp=turning_xmp()), False),
+        "PNG, EXIF": (encoded(image, "PNG", exif=exif(6)), True),
+        "PNG, EXIF as text": (encoded(image, "PNG", pnginfo=profile), False),
+        "PNG, XMP": (encoded(image, "PNG", pnginfo=text), False),
+        "WebP, EXIF": (encoded(image, "WEBP", exif=exif(6)), False),
+        "WebP, XMP": (encoded(image, "WEBP", xmp=turning_xmp()), False),
+        "AVIF, rotated": (encoded(image, "AVIF", exif=exif(6)), True),
+        "AVIF, XMP": (encoded(image, "AVIF", xmp=turning_xmp()), False),
+    }
 
 
 def swapping_profile() -> bytes:

@@ -26,7 +26,7 @@ pytestmark = [
 # This program prints what its children could do. Root may read everything, so the program first becomes an ordinary
 # user. That hides it, which the prctl undoes: an ordinary process is not hidden after exec.
 TRIES = """
-import ctypes, json, os, signal, socket, subprocess, sys
+import ctypes, errno, json, os, platform, signal, socket, subprocess, sys, threading
 from api.pictures.confinement import confine
 from shared.hiding import hide_from_other_processes
 
@@ -47,6 +47,24 @@ def chosen(number, *arguments):
     if libc.syscall(number, *arguments) < 0:
         raise OSError(ctypes.get_errno(), "syscall")
 
+def cloned(flags):
+    number = {"x86_64": 56, "aarch64": 220}[platform.machine()]
+    if not (pid := libc.syscall(number, ctypes.c_ulong(flags), None, None, None, None)):
+        os._exit(0)
+    if pid < 0:
+        raise OSError(ctypes.get_errno(), "clone")
+    os.waitpid(pid, 0)
+
+def by_clone3():
+    libc.syscall(435, None, ctypes.c_size_t(0))
+    if ctypes.get_errno() == errno.ENOSYS:
+        raise PermissionError
+
+def threaded():
+    thread = threading.Thread(target=lambda: None)
+    thread.start()
+    thread.join()
+
 TRIES = {
     "the environment of the API": lambda: open(f"/proc/{parent}/environ", "rb").read(),
     "the memory of the API": lambda: open(f"/proc/{parent}/mem", "rb").close(),
@@ -60,6 +78,11 @@ TRIES = {
     "a program": lambda: subprocess.run([sys.executable, "-c", ""], check=True),
     "another process": forked,
     "a signal to the API": lambda: os.kill(parent, 0),
+    "another process by its flags": lambda: cloned(signal.SIGCHLD),
+    # The kernel itself would refuse these flags, as wrong.
+    "a thread that shares less": lambda: cloned(0x10000),
+    "another process by clone3": by_clone3,
+    "a thread": threaded,
     "io_uring": lambda: chosen(425, 1, ctypes.create_string_buffer(256)),
 }
 
@@ -68,6 +91,9 @@ def result(attempt):
         attempt()
     except (PermissionError, BlockingIOError):
         return False
+    except RuntimeError as error:
+        # A thread that cannot be started.
+        return str(error)
     except OSError as error:
         return str(error)
     return True
@@ -127,9 +153,11 @@ def test_the_environment_and_memory_of_a_hidden_process_cannot_be_read(outcomes:
 def test_a_confined_process_can_do_none_of_what_it_could_before(outcomes: Any) -> None:
     free, _, confined = outcomes
     # Some machines refuse this to everybody.
-    usual = set(free) - {"tracing the API", "io_uring", "a program", "a file"}
-    assert {attempt for attempt in usual if free[attempt] is not True} == set()
-    assert confined == dict.fromkeys(confined, False)
+    unusual = {"tracing the API", "io_uring", "a program", "a file", "a thread that shares less"}
+    assert {attempt for attempt in set(free) - unusual if free[attempt] is not True} == set()
+    assert free["a thread that shares less"] is not False
+    # The decoder of HEIC works in a thread.
+    assert confined == {**dict.fromkeys(confined, False), "a thread": True}
 
 
 async def test_a_worker_is_confined_and_still_does_its_work() -> None:
@@ -141,6 +169,11 @@ async def test_a_worker_is_confined_and_still_does_its_work() -> None:
         encoded(quarters().convert("RGBA"), "WEBP"),
         encoded(quarters(), "MPO", save_all=True, append_images=[quarters()]),
         encoded(quarters().convert("CMYK"), "JPEG"),
+        encoded(quarters(), "JPEG")[:-2],
+        encoded(quarters().convert("P"), "GIF"),
+        encoded(quarters(), "AVIF", exif=exif(6)),
+        encoded(quarters(), "HEIF"),
+        encoded(quarters().resize((96, 1024)), "HEIF", tile_size=64),
     ]
     async with workers() as processes:
         for picture in pictures:

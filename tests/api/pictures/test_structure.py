@@ -14,6 +14,9 @@ from tests.api.pictures.samples import LIMITS, SECRET, encoded, exif, jpeg_that_
 
 JPEG = encoded(quarters(), "JPEG", progressive=True)
 PNG = encoded(quarters(), "PNG")
+GIF = encoded(quarters(), "GIF", comment=SECRET)
+AVIF = encoded(quarters(), "AVIF")
+HEIC = encoded(quarters(), "HEIF")
 HEADER = 33
 """The bytes of a PNG up to the end of its first chunk."""
 
@@ -38,8 +41,22 @@ def moving(frames: int) -> bytes:
         (PNG[:HEADER] + png_chunk(b"tEXt", b"a\0b") * 500_000 + PNG[HEADER:], "5000 chunks"),
         (PNG[:HEADER] + png_chunk(b"IDAT", b"") * 500_000 + PNG[HEADER:], "5000 chunks"),
         (moving(100_000), "5000 chunks"),
+        (GIF[:13] + GIF[13:].replace(b"\x21\xfe", b"\x21\xfe" + b"\x01a" * 4_000_000, 1), "5000 blocks"),
+        (AVIF + b"\0\0\0\x08free" * 1_000_000, "5000 boxes"),
+        (HEIC[:28] + b"\0\0\0\x08free" * 1_000_000 + HEIC[28:], "5000 boxes"),
     ],
-    ids=["scans", "comments", "starts", "without length", "texts", "empty data", "frames"],
+    ids=[
+        "scans",
+        "comments",
+        "starts",
+        "without length",
+        "texts",
+        "empty data",
+        "frames",
+        "pieces of a comment",
+        "boxes",
+        "boxes before",
+    ],
 )
 def test_a_picture_with_too_many_parts_costs_nearly_nothing(data: bytes, reason: str) -> None:
     assert len(data) <= LIMITS.max_bytes

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import os
+import random
 import select
 import signal
 import sys
@@ -21,13 +23,20 @@ import pytest
 import uvloop
 from PIL import Image
 
-from api.pictures.errors import BrokenPicture, PicturesBusy, PictureTooLarge, TooManyPictures, UnsupportedPicture
+from api.pictures.errors import (
+    BrokenPicture,
+    PictureRefused,
+    PicturesBusy,
+    PictureTooLarge,
+    TooManyPictures,
+    UnsupportedPicture,
+)
 from api.pictures.processing import ProcessedPicture, process_picture
 from api.pictures.worker_process import WorkerLimits
 from api.pictures.workers import PictureWorkers
 from shared.logs import JsonLines
 from shared.settings import Settings
-from tests.api.pictures.samples import LIMITS, encoded, jpeg_that_takes_minutes, quarters
+from tests.api.pictures.samples import LIMITS, corners, encoded, exif, jpeg_that_takes_minutes, opened, quarters
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -136,7 +145,7 @@ async def test_a_refusal_keeps_its_type_and_reason_and_its_worker_goes_on() -> N
     async with workers() as pictures:
         await process(pictures, SMALL)
         before = worker_pids()
-        with pytest.raises(UnsupportedPicture, match="only JPEG, PNG and WebP"):
+        with pytest.raises(UnsupportedPicture, match="only JPEG, PNG, WebP, GIF, HEIC and AVIF"):
             await process(pictures, b"text")
         with pytest.raises(BrokenPicture, match="damaged or incomplete"):
             await process(pictures, SMALL[:-40])
@@ -215,6 +224,31 @@ async def test_a_picture_that_needs_too_much_memory_is_refused_and_the_next_one_
         with pytest.raises(PictureTooLarge, match="memory"):
             await process(pictures, big)
         assert (await process(pictures, SMALL)).width == 96
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "height"), [(9248, 6936), (12_000, 9_000)])
+async def test_a_jpeg_of_many_megapixels_needs_little_memory(width: int, height: int) -> None:
+    photo = encoded(quarters().resize((width, height), Image.Resampling.NEAREST), "JPEG", quality=80)
+    assert width * height > LIMITS.max_pixels
+    async with workers(memory_bytes=512 * 1024 * 1024) as pictures:
+        picture = await process(pictures, photo)
+    assert max(picture.width, picture.height) == LIMITS.side
+    assert corners(opened(picture.data)) == ["red", "green", "blue", "white"]
+
+
+async def test_damaged_heics_are_processed_or_refused_and_harm_no_other_picture() -> None:
+    """A decoder that crashes takes only its own process with it."""
+    whole, chance = encoded(quarters(), "HEIF", exif=exif(6)), random.Random(14)
+    async with workers() as pictures:
+        for _ in range(60):
+            damaged = bytearray(whole)
+            for _ in range(chance.randint(1, 4)):
+                at = chance.randrange(len(damaged))
+                damaged[at : at + chance.randint(0, 4)] = chance.randbytes(chance.randint(1, 4))
+            with contextlib.suppress(PictureRefused):
+                assert max((await process(pictures, bytes(damaged))).data[:2]) == 0xFF
+        assert (await process(pictures, whole)).width == 96
 
 
 async def test_a_worker_that_dies_fails_only_its_own_picture(endless: bytes) -> None:

@@ -96,11 +96,14 @@ test("after a log-out nothing of it is left", async () => {
 });
 
 test("each kind of alert has its words", () => {
-  const of = (kind) => sentenceOf({ kind, title: "A car", search: { name: "Mine" } });
-  assert.deepEqual(["match", "price_drop", "sold", "removed"].map(of), [
+  const of = (kind) => sentenceOf({ kind, title: "A car", search: { name: "Mine" }, reply: { author: { name: "Bob" }, text: "Nice" } });
+  assert.deepEqual(["match", "price_drop", "sold", "removed", "ended", "ends", "reply"].map(of), [
     "New for “Mine”: A car",
     "Cheaper now: A car",
     "Sold: A car",
     "No longer available: A car",
+    "Has ended: A car",
+    "Your listing ends soon: A car",
+    "Bob replied to A car: Nice",
   ]);
 });

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 import pytest_asyncio
+from aiohttp import FormData
 from PIL import Image
 from playwright.async_api import (
     Browser,
@@ -70,6 +71,12 @@ class Site:
         body = {"title": title, "content": f"All about {title}.", "category_id": category_id, **more}
         found = await self.rest.call("POST", "/api/listings", 201, who=seller, body=body)
         return int(found["id"])
+
+    async def picture(self, seller: Person, listing: int, colour: str = "red") -> None:
+        form = FormData()
+        file = jpeg(colour)
+        form.add_field("picture", file["buffer"], filename=file["name"], content_type=file["mimeType"])
+        await self.rest.call("POST", f"/api/listings/{listing}/pictures", 201, who=seller, data=form)
 
     async def told(self) -> None:
         """Wait until everybody has been told of all changes."""

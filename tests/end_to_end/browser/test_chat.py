@@ -162,8 +162,42 @@ async def test_a_refused_message_says_why_and_can_be_discarded(site: Site, open_
     await is_live(page)
     await write(page, "Hello?")
     await expect(page.get_by_text("This person does not want messages from you.")).to_be_visible()
+    # Another try would be refused as well.
+    await expect(page.get_by_text("You cannot write to Bob.")).to_be_visible()
+    await expect(page.get_by_role("textbox", name="Message to")).to_have_count(0)
+    await expect(page.get_by_role("button", name="Try again")).to_have_count(0)
     await page.get_by_role("button", name="Discard").click()
     await expect(page.locator("[data-pending]")).to_have_count(0)
+
+
+async def test_a_block_asks_first_is_shown_and_can_be_undone(site: Site, open_page: Open) -> None:
+    ann, bob = await two_people(site)
+    await site.rest.call(
+        "POST", "/api/messages", 201, who=bob, body={"to": ann.id, "message": "Pay at https://x.example."}
+    )
+    page = await open_page(f"/messages/{bob.id}", ann)
+    await is_live(page)
+    # An address in a message is a link that gives nothing away; the full stop is no part of it.
+    link = messages(page).get_by_role("link")
+    await expect(link).to_have_text("https://x.example")
+    assert await link.get_attribute("rel") == "nofollow ugc noopener noreferrer"
+    await expect(page.locator(".day")).to_have_text(["Today"])
+
+    await page.get_by_label("More about Bob").click()
+    await page.get_by_role("button", name="Block").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    await expect(page.get_by_role("textbox", name="Message to")).to_be_visible()
+    await page.get_by_label("More about Bob").click()
+    await page.get_by_role("button", name="Block").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Block").click()
+    await expect(page.locator("#blocked")).to_contain_text("You have blocked Bob.")
+    await expect(page.get_by_role("textbox", name="Message to")).to_have_count(0)
+    await page.reload()
+    await expect(page.locator("#blocked")).to_contain_text("You have blocked Bob.")
+    await expect(page.locator(".conversation-last")).to_have_text("Blocked")
+    await page.locator("#blocked").get_by_role("button", name="Unblock").click()
+    await write(page, "Sorry")
+    await expect(messages(page).last).to_have_text("Sorry")
 
 
 async def test_a_message_that_is_too_long_can_be_edited_and_the_next_ones_are_sent(site: Site, open_page: Open) -> None:

@@ -54,21 +54,60 @@ async def test_a_moderator_handles_a_report(site: Site, open_page: Open) -> None
     listing = await site.listing(seller, await site.category("Any", mod), "Reported car")
     page = await open_page(f"/listings/{listing}", user)
     await page.get_by_role("button", name="Report").click()
+    # Nothing is chosen before somebody chooses.
+    await expect(page.get_by_label("Reason")).to_have_value("")
     await page.get_by_label("Reason").select_option("fraud")
     await page.get_by_label("More about it").fill("He asked for money first")
     await page.get_by_role("dialog").get_by_role("button", name="Report").click()
     await expect(page.get_by_text("Thank you.")).to_be_visible()
     await page.get_by_role("button", name="Report").click()
+    await page.get_by_label("Reason").select_option("spam")
     await page.get_by_role("dialog").get_by_role("button", name="Report").click()
     await expect(page.get_by_role("alert")).to_contain_text("reported this listing already")
     await page.keyboard.press("Escape")
     await expect(page.get_by_role("dialog")).to_have_count(0)
 
+    second = await site.person("Cid")
+    await site.rest.call("POST", f"/api/listings/{listing}/reports", 201, who=second, body={"reason": "sold"})
+
     mods = await open_page("/moderation", mod)
-    row = mods.get_by_role("listitem").filter(has_text="He asked for money first")
-    await expect(row.get_by_text("Fraud")).to_be_visible()
-    await row.get_by_role("button", name="Resolved").click()
-    await expect(row).to_have_count(0)
+    # The reports about one car are together, with its picture and its state.
+    group = mods.locator(f"[data-group='listing {listing}']")
+    await expect(group.locator("[data-report]")).to_have_count(2)
+    await expect(group).to_contain_text("He asked for money first")
+    badge = mods.locator("[data-open-reports]")
+    await expect(badge).to_be_visible()
+    before = int(await badge.get_attribute("data-open-reports") or "")
+    await group.get_by_role("button", name="Hide").click()
+    await mods.get_by_role("dialog").get_by_role("button", name="Hide").click()
+    await expect(group.get_by_text("Hidden", exact=True)).to_be_visible()
+    await group.get_by_role("button", name="Show again").click()
+    await expect(group.get_by_text("Hidden", exact=True)).to_have_count(0)
+    await group.get_by_role("button", name="Resolve all 2").click()
+    await expect(group).to_have_count(0)
+    await mods.get_by_role("button", name="Undo").click()
+    await expect(group.locator("[data-report]")).to_have_count(2)
+    await expect(badge).to_have_attribute("data-open-reports", str(before))
+    await group.get_by_role("button", name="Resolve all 2").click()
+    await expect(group).to_have_count(0)
+
+
+async def test_a_message_is_reported_with_its_words(site: Site, open_page: Open) -> None:
+    mod, ann, eve = await site.person("Mona", Role.MODERATOR), await site.person("Ann"), await site.person("Eve")
+    for text in ("Hello", "Pay me first"):
+        await site.rest.call("POST", "/api/messages", 201, who=eve, body={"to": ann.id, "message": text})
+    page = await open_page(f"/messages/{eve.id}", ann)
+    await page.get_by_label("More about Eve").click()
+    await page.get_by_role("button", name="Report").click()
+    await page.get_by_label("What it is about").select_option(label="“Pay me first”")
+    await page.get_by_label("Reason").select_option("fraud")
+    await page.get_by_role("dialog").get_by_role("button", name="Report").click()
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await expect(page.locator(".composer .done")).to_have_text("Thank you. The moderators will look at it.")
+    mods = await open_page("/moderation", mod)
+    group = mods.locator(f"[data-group='user {eve.id}']")
+    await expect(group.locator("blockquote")).to_have_text("Pay me first")
+    await expect(group.get_by_role("link", name="Eve")).to_be_visible()
 
 
 async def test_a_deleted_category_goes_to_the_trash_and_its_listings_come_back(site: Site, open_page: Open) -> None:
@@ -107,6 +146,11 @@ async def test_an_admin_gives_a_role_and_bans(site: Site, open_page: Open) -> No
     row = page.locator("[data-person]")
     await expect(row).to_have_count(1)
     await row.get_by_label("Role of Bobby").select_option("moderator")
+    # A choice is only a question.
+    await page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    await expect(row.get_by_label("Role of Bobby")).to_have_value("user")
+    await row.get_by_label("Role of Bobby").select_option("moderator")
+    await page.get_by_role("dialog").get_by_role("button", name="Change the role").click()
     await expect(page.get_by_text("Bobby is moderator now.")).to_be_visible()
     await bobs.reload()
     await expect(bobs.get_by_role("link", name="Moderation")).to_be_visible()
@@ -116,12 +160,17 @@ async def test_an_admin_gives_a_role_and_bans(site: Site, open_page: Open) -> No
     await page.get_by_role("dialog").get_by_role("button", name="Ban").click()
     await expect(row.get_by_text("Banned for good: Rude to everybody")).to_be_visible()
     await expect(bobs.get_by_role("link", name="Log in")).to_be_visible()
-    await expect(bobs.get_by_text("banned")).to_be_visible()
+    await expect(bobs.get_by_text("banned for good")).to_be_visible()
 
     await row.get_by_role("button", name="Unban Bobby").click()
     await expect(page.get_by_text("Bobby is no longer banned.")).to_be_visible()
     await page.get_by_role("link", name="Audit").click()
     await expect(page.get_by_role("row").filter(has_text="Rude to everybody").first).to_be_visible()
+    # The log says whose role was changed, from what to what.
+    await page.get_by_label("What").select_option("role_change")
+    act = page.get_by_role("row").filter(has_text="user to moderator").first
+    await expect(act).to_contain_text("Bobby")
+    await expect(page.get_by_role("row").filter(has_text="Rude to everybody")).to_have_count(0)
 
 
 async def test_a_user_cannot_open_the_pages_of_moderators_and_admins(site: Site, open_page: Open) -> None:
