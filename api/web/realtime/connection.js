@@ -49,7 +49,7 @@ class Connection {
   }
 
   get words() {
-    if (this.state === "lost") return navigator.onLine ? "Reconnecting…" : "You are offline";
+    if (this.state === "lost") return navigator.onLine ? "Reconnecting…" : "You are offline.";
     if (this.state === "connecting") return "Connecting…";
     return this.isLongPoll ? "Connected (slower)" : "Connected";
   }
