@@ -160,7 +160,7 @@ CREATE INDEX IF NOT EXISTS listings_of_seller ON listings (seller_id, id);
 CREATE INDEX IF NOT EXISTS listings_of_category ON listings (category_id, id);
 
 -- Sorting keys are never null: an unknown value sorts last in its direction, so that a plain comparison of rows finds the
--- next page. shared/repositories/listing_search.py has the same expressions.
+-- next page. shared/repositories/listing_ways.py has the same expressions.
 CREATE INDEX IF NOT EXISTS listings_newest ON listings (coalesce(stands_at, id), id) WHERE trashed_at IS NULL;
 CREATE INDEX IF NOT EXISTS listings_newest_of_category ON listings (category_id, coalesce(stands_at, id), id)
     WHERE trashed_at IS NULL;
@@ -279,10 +279,18 @@ ALTER TABLE listings ADD COLUMN IF NOT EXISTS facts tsvector
         power_kw, engine_cc)) STORED;
 
 -- One index for words and facts: a search for a rare combination of frequent ones reads only what they have in common.
--- fastupdate is off because every search would have to read its list of pending entries.
+-- Entries of some tens of listings are collected and then merged at once, which makes a new listing a fifth cheaper. The list
+-- of pending entries is short, because every search reads it.
 DROP INDEX IF EXISTS listings_search;
-CREATE INDEX IF NOT EXISTS listings_words_and_facts ON listings USING gin (search, facts) WITH (fastupdate = off)
-    WHERE trashed_at IS NULL;
+CREATE INDEX IF NOT EXISTS listings_words_and_facts ON listings USING gin (search, facts)
+    WITH (fastupdate = on, gin_pending_list_limit = 64) WHERE trashed_at IS NULL;
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_class WHERE relname = 'listings_words_and_facts'
+                   AND 'gin_pending_list_limit=64' = ANY (reloptions)) THEN
+        ALTER INDEX listings_words_and_facts SET (fastupdate = on, gin_pending_list_limit = 64);
+    END IF;
+END $$;
 
 -- Whoever changes the texts of a listing without its words, as processes of earlier versions do, leaves it to be analysed.
 CREATE OR REPLACE FUNCTION forget_analysis() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -356,6 +364,8 @@ CREATE TABLE IF NOT EXISTS pictures (
     created_at             timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX IF NOT EXISTS pictures_of_listing ON pictures (listing_id, id);
+-- The seller's order, from 1; null for pictures that came after it: they follow, in the order of their ids.
+ALTER TABLE pictures ADD COLUMN IF NOT EXISTS position integer;
 
 -- Files that no row of `pictures` names, to be deleted from `since` on. The files of a new picture are entered before they
 -- are stored, with a time in the future; the transaction that inserts the picture's row takes them out again. When a
@@ -392,9 +402,12 @@ CREATE TABLE IF NOT EXISTS reports (
     text        text,
     created_at  timestamptz NOT NULL DEFAULT now(),
     resolved_at timestamptz,
-    resolved_by bigint REFERENCES users (id),
-    UNIQUE (listing_id, reporter_id)
+    resolved_by bigint REFERENCES users (id)
 );
+-- A person has one open report of a listing, and may make another when it was resolved and the listing changed.
+ALTER TABLE reports DROP CONSTRAINT IF EXISTS reports_listing_id_reporter_id_key;
+CREATE UNIQUE INDEX IF NOT EXISTS reports_open_of_reporter ON reports (listing_id, reporter_id) WHERE resolved_at IS NULL;
+CREATE INDEX IF NOT EXISTS reports_of_reporter ON reports (listing_id, reporter_id);
 -- A report is about a listing, or about a person: about one of their messages to the reporter, one of their replies, or all that
 -- they do. `quote` is the text of the message or the reply, because moderators read no messages, and a reply may be deleted.
 ALTER TABLE reports ALTER COLUMN listing_id DROP NOT NULL;

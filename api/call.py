@@ -217,7 +217,8 @@ def parse_json(data: bytes) -> Any:
     except (msgspec.DecodeError, UnicodeDecodeError):
         pass
     try:
-        return json.loads(data.decode(), parse_constant=_refuse_constant, parse_int=_whole)
+        # A reader may ignore a byte order mark (RFC 8259, 8.1).
+        return json.loads(data.decode("utf-8-sig"), parse_constant=_refuse_constant, parse_int=_whole)
     except RecursionError:
         raise NotJson("It is nested too deep.") from None
     except ValueError:

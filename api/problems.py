@@ -150,7 +150,8 @@ class MethodNotAllowed(Problem):
 
 
 class TooSlow(Problem):
-    status, slug, title = 408, "too-slow", "The body came too slowly"
+    # Not 408: browsers repeat such a request by themselves, and send a large picture twice in vain.
+    status, slug, title = 400, "too-slow", "The body came too slowly"
 
     def response(self) -> web.Response:
         response = super().response()
@@ -221,6 +222,10 @@ class WrongMediaType(Problem):
     status, slug, title = 415, "wrong-media-type", "Wrong media type"
 
 
+class UnknownExpectation(Problem):
+    status, slug, title = 417, "unknown-expectation", "Only `Expect: 100-continue` is known"
+
+
 class Invalid(Problem):
     """`errors` has a list of sentences for each field; for a nested object it has such a mapping again."""
 
@@ -246,6 +251,10 @@ class TooManyRequests(Problem):
         """`limit` is the name of the limit that is used up, for the operator."""
         super().__init__("Try again later.", headers={"Retry-After": str(retry_after_seconds)})
         self.about = {"limit": limit}
+
+
+class HeadTooLarge(Problem):
+    status, slug, title = 431, "head-too-large", "The address or a header is too long"
 
 
 class InternalError(Problem):
@@ -309,6 +318,9 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     reports.AlreadyReported: _is(AlreadyReported),
     reports.OwnReported: lambda _: Conflict("It is about yourself."),
     pictures.PictureNotFound: _is(NotFound),
+    pictures.NotItsPictures: lambda error: Invalid(
+        {"pictures": [f"Not pictures of this listing: {', '.join(map(str, error.ids))}."]}
+    ),
     pictures.ListingIsFull: _is(ListingIsFull),
     pictures.FilesGivenUp: lambda _: Unavailable("It took too long. Try again.", retry_after_seconds=5),
     picture_errors.PictureMissing: _is(NotFound),

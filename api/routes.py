@@ -37,6 +37,7 @@ from api.schemas.categories import CategoryBody, CategoryChangeBody
 from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, ListingsQuery
 from api.schemas.messages import ConversationsQuery, MessagesQuery, ReadBody
 from api.schemas.pages import PageQuery
+from api.schemas.pictures import PictureOrderBody
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
 from api.schemas.saved_searches import SearchBody, SearchChangeBody, SeenBody
@@ -54,6 +55,7 @@ PAGE_ROUTES: tuple[Route, ...] = (
     Route("GET", "/sitemap.xml", feeds.sitemaps, Action.SERVICE_READ),
     Route("GET", "/sitemaps/{number}.xml", feeds.sitemap, Action.SERVICE_READ),
     Route("GET", "/feed.atom", feeds.feed, Action.SERVICE_READ),
+    Route("GET", "/web/version", web.version, Action.SERVICE_READ),
     Route("GET", "/web/{version}/{path:.+}", web.asset, Action.SERVICE_READ),
 )
 """The page, its files and its feeds. The OpenAPI document leaves them out."""
@@ -131,6 +133,14 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", "/api/trash/{id}", trash.delete, Action.TRASH_DELETE),
     # what belongs to a listing
     Route("POST", "/api/listings/{id}/pictures", pictures.add, Action.PICTURE_CHANGE, status=201, is_repeatable=True),
+    Route(
+        "PUT",
+        "/api/listings/{id}/pictures/order",
+        pictures.arrange,
+        Action.PICTURE_CHANGE,
+        body=PictureOrderBody,
+        has_version=True,
+    ),
     Route("DELETE", "/api/listings/{id}/pictures/{picture_id}", pictures.delete, Action.PICTURE_CHANGE),
     Route("GET", ADDRESS, pictures.read, Action.LISTING_READ_PUBLIC),
     Route("GET", THUMBNAIL_ADDRESS, pictures.thumbnail, Action.LISTING_READ_PUBLIC),

@@ -8,11 +8,13 @@ from aiohttp import web
 
 from api.app import create_app
 from api.handlers.health import STOPPING
+from api.refused import refuse
 from api.services import new_node_id
 from shared.logs import log_of
 from shared.postgres import DatabaseUnavailable
 from shared.postgres.schema import is_schema_applied
 from shared.pubsub import broker_for
+from shared.refusals import refusing
 from shared.serving import serve_until, stop_signal
 from shared.settings import Settings
 
@@ -48,7 +50,7 @@ async def serve(settings: Settings) -> None:
 
     async def listen(server: web.Server) -> asyncio.Server:
         return await asyncio.get_running_loop().create_server(
-            server, settings.api_host, settings.api_port, backlog=BACKLOG
+            refusing(server, refuse), settings.api_host, settings.api_port, backlog=BACKLOG
         )
 
     async def leave() -> None:

@@ -28,6 +28,7 @@ class Listener(Protocol):
 
 
 Listen = Callable[[web.Server], Awaitable[Listener]]
+"""Listens, and gives each connection to a handler of the server."""
 Leave = Callable[[], Awaitable[None]]
 
 

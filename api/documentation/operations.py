@@ -121,7 +121,8 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("PUT", "/api/alerts/seen"): Operation(example={"up_to": 1}),
         # moderation
         ("POST", "/api/listings/{id}/reports"): Operation(
-            problems=(problems.AlreadyReported,), example={"reason": "sold", "text": "I bought it last week."}
+            problems=(problems.AlreadyReported, problems.Conflict),
+            example={"reason": "sold", "text": "I bought it last week."},
         ),
         **{
             ("POST", f"/api/{kind}/{{id}}/reports"): Operation(

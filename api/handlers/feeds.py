@@ -14,6 +14,7 @@ from api.call import Call
 from api.conditional import answer, is_known
 from api.handlers import listings
 from api.pages import asked, words
+from api.pages.isolate import isolated
 from api.pages.rendering import rendered
 from api.pages.site import origin_of_site
 from api.problems import Invalid, NotFound
@@ -99,7 +100,7 @@ async def feed(call: Call) -> web.Response:
     cars = msgspec.json.decode(await listings.found_by(call, query))["data"]
     origin = _origin_or_404(call)
     values = {
-        "title": in_xml(f"Cars: {search.values['q']}" if "q" in search.values else "Used cars"),
+        "title": in_xml(f"Cars: {isolated(search.values['q'])}" if "q" in search.values else "Used cars"),
         "own": origin + search.path(base="/feed.atom"),
         "page": origin + search.path(),
         "updated": max((car["updated_at"] for car in cars), default=_EMPTY),
@@ -125,7 +126,7 @@ def _url(origin: str, listing_id: int, changed_at: datetime) -> str:
 def _entry(car: dict[str, Any], origin: str) -> dict[str, str]:
     return {
         "address": f"{origin}/listings/{car['id']}",
-        "title": in_xml(f"{car['title']} · {words.price(car['price'])}"),
+        "title": in_xml(f"{isolated(car['title'])} · {words.price(car['price'])}"),
         "published": car["created_at"],
         "updated": car["updated_at"],
         "author": in_xml(words.name_of(car["seller"])),

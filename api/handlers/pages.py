@@ -7,6 +7,7 @@ which a page is made are in it as well: the page's modules take over without ask
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,6 +20,7 @@ from api.endpoint import Handler
 from api.handlers import listings
 from api.handlers.web import html_page
 from api.pages import asked, facts, structured, words
+from api.pages.isolate import isolated
 from api.pages.parts import parts_of
 from api.pages.rendering import embedded
 from api.pages.site import origin_of_site
@@ -38,21 +40,30 @@ async def browse(call: Call) -> web.Response:
     search, address = asked.asked(request.query), request.rel_url.raw_path_qs
     categories = await call.services.shown_categories.get(None)
     assert categories is not None
-    try:
-        found = await listings.found_by(call, search.query())
-    except ValidationError as error:
-        errors = asked.errors_of(error)
-    except Invalid as invalid:
-        errors = {name: " ".join(sentences) for name, sentences in (invalid.errors or {}).items()}
-    else:
+    found, errors = await _search(call, search)
+    if list(errors) == ["cursor"]:
+        # A cursor that cannot be read, or is one of another search, leads to the beginning of the list.
+        search = search.changed()
+        found, errors = await _search(call, search)
+    if found is not None:
         return html_page(
             settings,
             request,
             "browse.html",
-            lambda: _found(search, address, found, categories),
+            partial(_found, search, address, found, categories),
             made_of=(address, found, categories),
         )
     return html_page(settings, request, "browse.html", _refused(search, address, errors, categories), status=422)
+
+
+async def _search(call: Call, search: asked.Asked) -> tuple[bytes | None, dict[str, str]]:
+    """Returns the answer of the API, or None with the errors by parameter."""
+    try:
+        return await listings.found_by(call, search.query()), {}
+    except ValidationError as error:
+        return None, asked.errors_of(error)
+    except Invalid as invalid:
+        return None, {name: " ".join(sentences) for name, sentences in (invalid.errors or {}).items()}
 
 
 async def listing(call: Call) -> web.Response:
@@ -78,7 +89,10 @@ def _found(search: asked.Asked, address: str, found_json: bytes, categories_json
     values = _list(search, address, categories)
     if cars and "seller_id" in search.values:
         seller = words.name_of(cars[0]["seller"])
-        values |= {"seller": seller, "title": values["title"] if "q" in search.values else f"Cars of {seller}"}
+        values |= {
+            "seller": seller,
+            "title": values["title"] if "q" in search.values else f"Cars of {isolated(seller)}",
+        }
     if "corrected" in found:
         typed, to = found["corrected"]["from"], found["corrected"]["to"]
         values["corrected"] = {
@@ -113,7 +127,7 @@ def _list(search: asked.Asked, address: str, categories: list[dict[str, Any]]) -
     heading = "Cars of this person" if "seller_id" in search.values else category or "Used cars"
     parts = parts_of(search, category)
     return {
-        "title": f"Cars: {search.values['q']}" if "q" in search.values else heading,
+        "title": f"Cars: {isolated(search.values['q'])}" if "q" in search.values else isolated(heading),
         "heading": heading,
         "seller": None,
         "parts": parts,
@@ -141,6 +155,7 @@ def _one(listing_json: str, replies_json: bytes, origin: str) -> dict[str, Any]:
     answers = b'{"/api/listings/{id}":%b,"/api/listings/{id}/replies":%b}' % (listing_json.encode(), replies_json)
     return {
         "title": shown["title"],
+        "window_title": isolated(shown["title"]),
         "description": " · ".join(part for part in first if part),
         "is_listed": True,
         "path": f"/listings/{shown['id']}",

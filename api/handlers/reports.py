@@ -17,9 +17,11 @@ from shared.domain.reports import OF_LISTINGS, OwnReported, QueuePosition, Subje
 
 
 async def create(call: Call) -> answers.Report:
-    """Tell the moderators about a listing, once."""
+    """Tell the moderators about a listing; again only if it changed after they had looked at it."""
     listing = await call.listing()
     body = await call.body(ReportBody)
+    if listing.seller_id == call.user.user_id:
+        raise OwnReported
     async with once(call) as within:
         report = await within.services.reports.create(listing.id, call.user.user_id, body.reason, body.text)
         return await within.keep(answers.report(report))

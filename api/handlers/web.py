@@ -7,6 +7,7 @@ it, so that a browser can show it after one round trip, and loads one script.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Hashable, Mapping
 from functools import cache, lru_cache
 from typing import Any
@@ -104,7 +105,8 @@ def html_page(
     Only what was found is worth keeping in a browser: an answer with another status than 200 has no entity tag.
     """
     files, socket, origin = assets(settings), _gateway(settings, request) + "/socket", origin_of_site(settings, request)
-    limits = _limits(settings.max_picture_bytes, settings.erase_after_days)
+    pixels, side = settings.max_picture_pixels, settings.picture_side
+    limits = _limits(settings.max_picture_bytes, pixels, side, settings.erase_after_days)
 
     def render() -> bytes:
         frame = {
@@ -124,7 +126,15 @@ def html_page(
     if status != 200:
         return web.Response(body=render(), status=status, content_type="text/html", charset="utf-8", headers=sent)
     text = _PAGES.get((template, files.version, socket, limits, origin, *made_of), render)
-    return compressed_answer(request, text, "text/html", {hdrs.CACHE_CONTROL: ASK_AGAIN, **sent})
+    # The page reads the server's clock here, because no script can read the Date of its page (api/web/clock.js).
+    sent |= {hdrs.CACHE_CONTROL: ASK_AGAIN, "Server-Timing": f'now;desc="{time.time() * 1000:.0f}"'}
+    return compressed_answer(request, text, "text/html", sent)
+
+
+async def version(call: Call) -> web.Response:
+    """The version of the page's files, by which a page that is open notices an upgrade (api/web/upgrade.js)."""
+    call.query()
+    return web.json_response({"version": assets(call.services.settings).version})
 
 
 async def asset(call: Call) -> web.Response:
@@ -145,12 +155,14 @@ async def asset(call: Call) -> web.Response:
 
 
 @cache
-def _limits(picture_bytes: int, erase_after_days: int) -> str:
+def _limits(picture_bytes: int, picture_pixels: int, picture_side: int, erase_after_days: int) -> str:
     """Returns the limits that the page keeps or tells, as JSON: `{"forms": {"ReplyBody": {"text": {...}}}, ...}`."""
     limits = {
         "forms": {kind.__name__: limits_of(kind) for kind in _INPUTS},
         "pictures": MAX_PICTURES,
         "picture_bytes": picture_bytes,
+        "picture_pixels": picture_pixels,
+        "picture_side": picture_side,
         "page_items": MAX_LIMIT,
         "counted_of_a_search": MAX_COUNTED_OF_A_SEARCH,
         "erase_after_days": erase_after_days,

@@ -16,7 +16,7 @@ from shared.logs import log_of
 from shared.refused_origins import RefusedOrigins
 from shared.settings import Settings
 
-_DEFAULTS = (
+DEFAULTS = (
     (hdrs.CACHE_CONTROL, "no-store"),
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
     ("Referrer-Policy", "no-referrer"),
@@ -50,7 +50,7 @@ def headers(settings: Settings) -> Middleware:
         else:
             response = await handler(request)
         answer_headers = response.headers
-        for name, value in _DEFAULTS:
+        for name, value in DEFAULTS:
             answer_headers.setdefault(name, value)
         answer_headers[hdrs.VARY] = f"{answer_headers[hdrs.VARY]}, Origin" if hdrs.VARY in answer_headers else "Origin"
         if origin is not None and is_known:

@@ -1,7 +1,7 @@
 """The search in the address of the list of cars. Pure.
 
-Anybody can write such an address. What the page does not know in it, such as a campaign's parameters, changes nothing;
-what makes no sense is shown with its error.
+Anybody can write such an address. What the page does not know in it, such as a campaign's parameters or values that no
+list has, changes nothing; what makes no sense in a field is shown with its error.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from marshmallow import ValidationError
 from multidict import MultiMapping
 
 from api.pages.facts import FACTS
-from api.schemas.derived import load
+from api.pages.isolate import isolated
+from api.pages.numbers import read_number
+from api.schemas.derived import limits_of, lists_of, load
 from api.schemas.listings import ListingsQuery
 from shared.domain import cars
 from shared.domain.listings import ListingFilter
@@ -91,6 +93,12 @@ class Asked:
         """Returns the values of a list."""
         return self.values.get(name, "").split(",")
 
+    def shown(self, name: str) -> str:
+        """Returns a number as its field shows it: with commas between thousands, but not in years."""
+        text = self.values.get(name, "")
+        is_number = text.removeprefix("-").isdecimal() and text.isascii() and len(text) <= 15
+        return f"{int(text):,}" if is_number and not name.startswith("year") else text
+
     @property
     def is_narrowed(self) -> bool:
         return any(name != "sort" for name in self.values)
@@ -121,7 +129,7 @@ class Asked:
         if not asked:
             return "No cars yet. Be the first to sell one."
         if asked == {"q"}:
-            return f"Nothing is found for “{self.values['q']}”. Check the spelling, or try other words."
+            return f"Nothing is found for “{isolated(self.values['q'])}”. Check the spelling, or try other words."
         if asked <= {"seller_id", "status"}:
             return "There are no cars of this person now."
         return "No car is like that. Try fewer filters."
@@ -140,11 +148,33 @@ class Asked:
 NOTHING = Asked({}, None)
 
 
+_LIMITS = limits_of(ListingsQuery)
+_LISTS_OF_VALUES = lists_of(ListingsQuery)
+_UNITS = {"mileage_max": "mi", "power_kw_min": "kW"}
+"""The units in which filters are asked for."""
+
+
+def _meant(name: str, texts: list[str]) -> str:
+    """Returns what an address asks with a parameter: numbers in digits, and of a closed list only what is on it."""
+    limits = _LIMITS.get(name, {})
+    options = limits.get("options")
+    if name == "verbatim":
+        return "true" if "true" in texts else ""
+    if name in _LISTS_OF_VALUES:
+        known = options or [str(number) for number in range(limits["min"], limits["max"] + 1)]
+        return ",".join(dict.fromkeys(one for text in texts for one in text.split(",") if one in known))
+    # A parameter that is given twice is a text with a comma, which has its error.
+    text = ",".join(texts)
+    if options is not None:
+        return text if text in options else ""
+    number = read_number(text, _UNITS.get(name, "")) if "min" in limits else None
+    return text if number is None else str(number)
+
+
 def asked(parameters: MultiMapping[str]) -> Asked:
     """Returns the search in the parameters of an address, as api/web/views/browse.js reads it."""
     given = {name: [one for one in parameters.getall(name, ()) if one.strip()] for name in _PARAMETERS}
-    # Boxes that are ticked are a list, also if one has the name of something else.
-    values = {name: ",".join(texts) for name, texts in given.items() if texts}
+    values = {name: text for name, texts in given.items() if texts and (text := _meant(name, texts))}
     if "near" not in values:
         values.pop("within", None)
     usual = (BEST if "q" in values else SORTS[0])[0]

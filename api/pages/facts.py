@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from api.pages import words
+from api.pages.isolate import isolated
 
 Show = Callable[[Any], str]
 
@@ -60,5 +61,10 @@ def in_a_line(listing: Mapping[str, Any]) -> str:
     mileage = listing["mileage"]
     metres = listing.get("distance_m")
     away = None if metres is None else words.away(metres)
-    parts = (listing["year"], None if mileage is None else words.miles(mileage), listing["location"], away)
+    parts = (
+        listing["year"],
+        None if mileage is None else words.miles(mileage),
+        listing["location"] and isolated(listing["location"]),
+        away,
+    )
     return " · ".join(str(part) for part in parts if part)

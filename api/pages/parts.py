@@ -9,6 +9,7 @@ from typing import NamedTuple
 from api.pages import words
 from api.pages.asked import Asked
 from api.pages.facts import FACTS
+from api.pages.isolate import isolated
 
 _CHOICES = ("fuel", "transmission", "body", "drive", "colour", "condition", "title_status")
 _STATUSES = {"sold": "sold", "any": "sold ones too"}
@@ -41,7 +42,10 @@ def parts_of(search: Asked, category: str | None) -> list[Part]:
         (("power_kw_min", "power_kw_max"), _range(search, "power_kw", words.kilowatts)),
         (("engine_cc_min", "engine_cc_max"), _range(search, "engine_cc", words.cubic_centimetres)),
         (("owners_max",), f"at most {_shown(asked['owners_max'], words.owners)}" if "owners_max" in asked else None),
-        (("near", "within"), f"within {within} of {near}" if near and within else near and f"near {near}"),
+        (
+            ("near", "within"),
+            f"within {within} of {isolated(near)}" if near and within else near and f"near {isolated(near)}",
+        ),
         (("status",), _STATUSES.get(asked.get("status", ""))),
     ]
     return [Part(names[0], said, search.without(*names).path()) for names, said in found if said]
@@ -60,7 +64,7 @@ def _up_to(most: str | None, show: Callable[[int], str]) -> str | None:
 
 def _shown(value: str, show: Callable[[int], str]) -> str:
     """Returns the number in words. Anybody can write an address, so it may be any other text too."""
-    return show(int(value)) if _NUMBER.fullmatch(value) else value
+    return show(int(value)) if _NUMBER.fullmatch(value) else isolated(value)
 
 
 def _one_of(name: str, values: str | None) -> str | None:

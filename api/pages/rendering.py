@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from api.pages import asked, facts, links, words
+from api.pages.isolate import isolated
 
 _FOLDER = Path(__file__).parent / "templates"
 
@@ -43,6 +44,8 @@ def _environment() -> Environment:
     made.filters |= {
         "price": words.price,
         "date": words.date,
+        "date_time": words.date_time,
+        "isolated": isolated,
         "price_before": words.price_before,
         "name_of": words.name_of,
         "facts": facts.facts,

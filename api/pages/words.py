@@ -57,6 +57,11 @@ def date(time: str) -> str:
     return f"{moment:%b} {moment.day}, {moment.year}"
 
 
+def date_time(time: str) -> str:
+    """Returns an RFC 3339 time in words, in UTC: "Jan 31, 2026, 23:59 UTC"."""
+    return f"{date(time)}, {datetime.fromisoformat(time):%H:%M} UTC"
+
+
 def name_of(person: dict[str, str]) -> str:
     """Returns the name to show. Deleted accounts have an empty name."""
     return person["name"] or LEFT

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from marshmallow import ValidationError, fields
+from marshmallow import ValidationError, fields, validate
 
 from api.pagination import MAX_LIMIT
 from api.schemas.bounds import Range
@@ -15,6 +16,8 @@ from shared.domain.listings import MAX_SHORT_TEXT_LENGTH
 from shared.domain.text import is_storable, text_fault, tidied
 from shared.domain.vin import VIN_LENGTH, VIN_PATTERN, normal_vin
 from shared.places import find_place
+
+_LEAP_SECOND = re.compile("(T[0-9]{2}:59):60(.*)", re.DOTALL)
 
 
 class Text(fields.String):
@@ -82,7 +85,10 @@ class Ids(fields.String):
 
 
 class Time(fields.AwareDateTime):
-    """An RFC 3339 time with an offset, converted to UTC. Refuses times that Postgres or UTC cannot express."""
+    """An RFC 3339 time with an offset, converted to UTC. Refuses times that Postgres or UTC cannot express.
+
+    A leap second (5.7), which no clock here has, is the second after it.
+    """
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(format="iso", **settings)
@@ -90,9 +96,14 @@ class Time(fields.AwareDateTime):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
         if not isinstance(value, str) or not is_storable(value):
             raise self.make_error("invalid", input=value, obj_type="datetime")
+        # `t` and `z` may be small letters (RFC 3339, 5.6).
+        value, leaps = _LEAP_SECOND.subn(r"\1:59\2", value.upper())
         time = super()._deserialize(value, attr, data, **kwargs)
         try:
-            return time.astimezone(UTC)
+            utc = time.astimezone(UTC)
+            if leaps and (utc.hour, utc.minute) != (23, 59):
+                raise self.make_error("invalid", input=value, obj_type="datetime")
+            return utc.replace(microsecond=0) + timedelta(seconds=1) if leaps else utc
         except OverflowError:
             raise self.make_error("invalid", input=value, obj_type="datetime") from None
 
@@ -211,3 +222,16 @@ class Flag(fields.Boolean):
         if value not in ("true", "false"):
             raise self.make_error("invalid", input=value)
         return bool(value == "true")
+
+
+class Different(fields.List[Any]):
+    """A list of at most `most` values, each only once."""
+
+    def __init__(self, inner: fields.Field[Any], most: int, **settings: Any) -> None:
+        super().__init__(inner, validate=[validate.Length(max=most), _only_once], **settings)
+        self.metadata = {**self.metadata, "uniqueItems": True}
+
+
+def _only_once(values: list[Any]) -> None:
+    if len(set(values)) < len(values):
+        raise ValidationError("Has a value more than once.")

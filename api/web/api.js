@@ -1,5 +1,6 @@
 // The REST API as functions. They send the token and refresh it when needed. They return objects, and throw Problem.
 
+import { learn } from "./clock.js";
 import { takeAnswer } from "./first_answers.js";
 import { once } from "./presses.js";
 import { Problem } from "./problem.js";
@@ -53,8 +54,11 @@ async function send(method, path, { body, signal, key, tag, token }) {
   if (key) headers["Idempotency-Key"] = `"${key}"`;
   if (token) headers.Authorization = `Bearer ${token}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
+  const sentAt = Date.now();
   try {
-    return await fetch(path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
+    const response = await fetch(path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
+    learn(response, sentAt);
+    return response;
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw Problem.unreachable();
@@ -67,9 +71,20 @@ function upload(path, field, file, onProgress) {
   return once(content, (key) => sendFile(path, field, file, key, onProgress));
 }
 
-/** fetch does not report progress. */
 async function sendFile(path, field, file, key, onProgress) {
   const token = await session.freshToken();
+  try {
+    return await sendFileWith(token, path, field, file, key, onProgress);
+  } catch (error) {
+    if (error.status !== 401) throw error;
+    const newToken = await session.refresh(token);
+    if (!newToken) throw error;
+    return sendFileWith(newToken, path, field, file, key, onProgress);
+  }
+}
+
+/** fetch does not report progress. */
+function sendFileWith(token, path, field, file, key, onProgress) {
   return new Promise((resolve, reject) => {
     const form = new FormData();
     form.append(field, file);

@@ -1,6 +1,7 @@
 // Changes of things that somebody else may change at the same time: only what was changed is sent, and nothing is undone.
 
 import { api } from "./api.js";
+import { isolated } from "./isolate.js";
 import { Problem } from "./problem.js";
 
 /**
@@ -17,7 +18,7 @@ export async function change(path, seen, wanted, labels) {
     const { value: now, tag } = await api.version(path);
     const others = Object.keys(changed).filter((name) => name in labels && ![seen[name], changed[name]].includes(now[name]));
     if (others.length) {
-      const told = others.map((name) => `${labels[name]}: “${now[name]}”.`).join(" ");
+      const told = others.map((name) => `${labels[name]}: “${isolated(String(now[name]))}”.`).join(" ");
       for (const name of others) seen[name] = now[name];
       throw new Problem({ title: `This was changed elsewhere meanwhile. ${told} Save again to replace it by yours.` });
     }

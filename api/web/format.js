@@ -1,5 +1,7 @@
 // Numbers, times and names as people read them.
 
+import { now } from "./clock.js";
+
 const money = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD", maximumFractionDigits: 0 });
 export const whole = new Intl.NumberFormat("en-US");
 const decimal = new Intl.NumberFormat("en-US", { maximumFractionDigits: 1, roundingMode: "floor" });
@@ -32,7 +34,7 @@ export const date = (time) => day.format(new Date(time));
 
 /** "5 minutes ago" within a week, else the date. */
 export function since(time) {
-  const seconds = (Date.now() - new Date(time)) / 1000;
+  const seconds = (now() - new Date(time)) / 1000;
   if (seconds > A_WEEK_IN_SECONDS) return date(time);
   if (seconds < 60) return "just now";
   const [unit, length] = STEPS.findLast(([, length]) => seconds >= length);
@@ -41,14 +43,14 @@ export function since(time) {
 
 /** "in 5 days", of a time to come. */
 export function inTime(time) {
-  const seconds = Math.max(1, (new Date(time) - Date.now()) / 1000);
+  const seconds = Math.max(1, (new Date(time) - now()) / 1000);
   const [unit, length] = STEPS.findLast(([, length]) => seconds > length) ?? STEPS[0];
   return ago.format(Math.ceil(seconds / length), unit);
 }
 
 /** The time of a message; without the date if it is from today. */
 export function messageTime(time) {
-  const isToday = new Date(time).toDateString() === new Date().toDateString();
+  const isToday = new Date(time).toDateString() === new Date(now()).toDateString();
   return isToday ? clock.format(new Date(time)) : dateTime(time);
 }
 
@@ -58,7 +60,7 @@ export const timeOfDay = (time) => clock.format(new Date(time));
 /** "Today", "Yesterday", or the date. */
 export function dayOf(time) {
   const day = new Date(time).toDateString();
-  const [today, yesterday] = [new Date(), new Date()];
+  const [today, yesterday] = [new Date(now()), new Date(now())];
   yesterday.setDate(today.getDate() - 1);
   if (day === today.toDateString()) return "Today";
   return day === yesterday.toDateString() ? "Yesterday" : date(time);

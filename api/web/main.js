@@ -10,9 +10,13 @@ import { router } from "./router.js";
 import { session } from "./session.js";
 import { shell } from "./shell.js";
 import { takeOver } from "./take_over.js";
+import { leaveKeysToInputMethods } from "./ui/composing.js";
+import { survivePageTranslation } from "./ui/translated.js";
+import { lookForUpgrade } from "./upgrade.js";
 import "./seen_height.js";
 import "./ui/guarded_picture.js";
 
+const TOLD_AGAIN_MS = 60_000;
 const root = document.getElementById("app");
 let isTakenOver = root.firstElementChild === null;
 
@@ -31,6 +35,9 @@ drawWith(() => {
   isTakenOver = true;
   router.drawn();
 });
+
+leaveKeysToInputMethods();
+survivePageTranslation();
 
 navigateWith((url, options) => router.go(url, options));
 
@@ -52,6 +59,10 @@ session.onChange((change) => {
   update();
 });
 
+// An upgrade restarts the servers, so the connection is lost and comes back. Visitors have none.
+connection.onChange(() => connection.isLive && lookForUpgrade());
+window.addEventListener("pageshow", lookForUpgrade);
+document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && lookForUpgrade());
 connection.onChange(update);
 inbox.onChange(update);
 alerts.onChange(update);
@@ -65,4 +76,6 @@ setTimeout(() => {
     session.check();
   }
   router.start();
+  // "5 minutes ago" does not stay true.
+  setInterval(update, TOLD_AGAIN_MS);
 });

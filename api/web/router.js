@@ -2,6 +2,7 @@
 
 import { update } from "./page.js";
 import { session } from "./session.js";
+import { isUpgraded, lookForUpgrade } from "./upgrade.js";
 import { announce } from "./ui/announcer.js";
 import { Account } from "./views/account.js";
 import { AlertsView } from "./views/alerts.js";
@@ -22,7 +23,7 @@ import { Reports } from "./views/reports.js";
 import { Searches } from "./views/searches.js";
 import { Trash } from "./views/trash.js";
 
-/** Path, view, and the lowest role that may open it. Ids match digits only. */
+/** Path, view, and the lowest role that may open it. Ids are digits, as in api/handlers/failed_pages.py. */
 const ROUTES = [
   ["/", Browse, null],
   ["/account", Account, "user"],
@@ -42,7 +43,7 @@ const ROUTES = [
   ["/moderation/trash", Trash, "moderator"],
   ["/register", Register, null],
   ["/searches", Searches, "user"],
-].map(([path, view, role]) => [new RegExp(`^${path.replace(/\{(\w+)\}/g, "(?<$1>\\d+)")}/?$`), view, role]);
+].map(([path, view, role]) => [new RegExp(`^${path.replace(/\{(\w+)\}/g, "(?<$1>[1-9]\\d{0,18})")}/?$`), view, role]);
 
 /** So long after the last scrolling the place is noted: some browsers allow it only a few times a second. */
 const NOTED_AFTER_MS = 250;
@@ -182,6 +183,9 @@ function followLink(event) {
   const url = new URL(link.href);
   if (url.origin !== location.origin || link.target || link.hasAttribute("download")) return;
   if (url.pathname.startsWith("/api") || url.hash) return;
+  // What is typed is kept, so the browser may load the new version of the page from the server.
+  if (isUpgraded()) return;
+  lookForUpgrade();
   event.preventDefault();
   router.go(url.pathname + url.search);
 }

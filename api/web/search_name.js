@@ -1,6 +1,7 @@
 // What a search asks, in words: part by part for the page, and all together as the name of a saved search.
 
 import { FACTS, wordsFor } from "./facts.js";
+import { isolated } from "./isolate.js";
 import { count, cubicCentimetres, kilowatts, miles, price } from "./format.js";
 
 /**
@@ -26,7 +27,7 @@ export function partsOf(query, categories) {
     [["engine_cc_min", "engine_cc_max"], range(query.engine_cc_min, query.engine_cc_max, cubicCentimetres)],
     [["owners_max"], query.owners_max && `at most ${shown(query.owners_max, (value) => count(value, "owner", "owners"))}`],
     [["vin"], query.vin && `VIN ${query.vin}`],
-    [["near", "within"], query.near && (query.within ? `within ${query.within} of ${query.near}` : `near ${query.near}`)],
+    [["near", "within"], query.near && (query.within ? `within ${query.within} of ${isolated(query.near)}` : `near ${isolated(query.near)}`)],
     [["status"], { sold: "sold", any: "sold ones too" }[query.status]],
   ];
   return parts.filter(([, words]) => words).map(([names, words]) => ({ names, words }));
@@ -45,4 +46,4 @@ function range(least, most, as) {
 }
 
 /** Anybody can write an address, so what should be a number may be any text. */
-const shown = (value, as) => (/^\d{1,15}$/.test(value) ? as(Number(value)) : value);
+const shown = (value, as) => (/^\d{1,15}$/.test(value) ? as(Number(value)) : isolated(value));

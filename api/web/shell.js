@@ -10,6 +10,7 @@ import { inbox } from "./realtime/my_inbox.js";
 import { navigate } from "./navigation.js";
 import { openReports } from "./open_reports.js";
 import { session } from "./session.js";
+import { isUpgraded } from "./upgrade.js";
 import { Suggestions } from "./suggestions.js";
 import { update } from "./page.js";
 import { announce, announcer } from "./ui/announcer.js";
@@ -26,12 +27,13 @@ export function shell(view) {
   };
   return html`<a class="skip-link" href="#main" @click=${skip}>Skip to the content</a>
     <header class="top">
-      <a class="brand" href="/">${carIcon}<span>Daveslist</span></a>
+      <a class="brand" href="/">${carIcon}<span translate="no">Daveslist</span></a>
       ${search()}
       <nav aria-label="Main">${session.user ? forUser() : forVisitor()}</nav>
     </header>
     ${announcer()}
     <main id="main" tabindex="-1" class=${view.layout ?? ""} @click=${(event) => forgetNotice(event, view)}>
+      ${isUpgraded() ? upgradeNotice() : nothing}
       ${view.notice ? html`<p class="notice" role="status">${view.notice}</p>` : nothing} ${view.template()}
     </main>
     <footer class="bottom">
@@ -40,6 +42,11 @@ export function shell(view) {
       ${session.user ? state() : nothing}
     </footer>`;
 }
+
+const upgradeNotice = () =>
+  html`<p class="notice" role="status" data-upgrade>
+    Daveslist has been updated. <button class="link" @click=${() => location.reload()}>Load the new version</button>
+  </p>`;
 
 /** The next thing that somebody does makes the notice of the last one old. */
 function forgetNotice(event, view) {
@@ -82,8 +89,7 @@ function search() {
     searchFor(words);
   };
   const press = (event) => {
-    // While an input method composes a character, the keys are its own.
-    if (!event.isComposing && suggestions.pressed(event.key)) event.preventDefault();
+    if (suggestions.pressed(event.key)) event.preventDefault();
   };
   return html`<form class="search" role="search" aria-label="Cars" @submit=${go}>
     <input
@@ -138,7 +144,7 @@ function forUser() {
   <div id="menu" class="nav-menu" data-open=${String(isMenuOpen)} @keydown=${closeByEscape} @focusout=${closeWhenLeft}>
     ${session.is("moderator") ? link("/moderation", moderation()) : nothing}
     ${session.is("admin") ? link("/admin", "Admin") : nothing}
-    ${link("/account", html`<bdi>${session.user.name}</bdi>`)}
+    ${link("/account", html`<bdi translate="no">${session.user.name}</bdi>`)}
     <button class="link" @click=${logOut}>Log out</button>
     <a class="button primary small" href="/listings/new">Sell a car</a>
   </div>`;

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from http import HTTPStatus
 from typing import Any, cast
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.http import HttpRequestParser
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EMPTY_PAYLOAD
@@ -26,6 +27,7 @@ from gateway.transports.upgrade import Asked, Refusal
 from gateway.transports.websocket import WebSocketConnection
 from gateway.transports.websockets import PATHS, Admitted, WebSockets
 from shared.logs import log_of
+from shared.refusals import refusing
 
 log = log_of(__name__)
 
@@ -44,11 +46,18 @@ _TOO_LARGE = Refusal(400)
 """The status is the one of aiohttp."""
 
 
+def _refuse(status: int, _: BaseException | None) -> web.Response:
+    """Returns the answer to what is no HTTP request, or asks for what a gateway cannot do."""
+    return web.Response(status=status, text=f"{HTTPStatus(status).phrase}\n", headers={hdrs.SERVER: "daveslist"})
+
+
 class Hall:
     """What the doors of a node share."""
 
     def __init__(self, server: web.Server, websockets: WebSockets, head_seconds: float) -> None:
         self.server = server
+        self.handlers = refusing(server, _refuse)
+        """Makes aiohttp's handlers of connections."""
         self.websockets = websockets
         self.head_seconds = head_seconds
         """How long the first request on a connection may take to arrive."""
@@ -163,7 +172,7 @@ class Door(asyncio.Protocol):
 
     def _give_to_aiohttp(self, data: bytes, ends_at: float) -> None:
         hall = self._hall
-        handler = hall.server()
+        handler = hall.handlers()
         self._transport.set_protocol(handler)
         handler.connection_made(self._transport)
         hall.left(self)

@@ -92,7 +92,7 @@ class QueuePosition:
 
 
 class AlreadyReported(Exception):
-    """The user has reported this listing before; one report is allowed."""
+    """The user has reported this listing, and it has not changed since a moderator resolved that."""
 
 
 class OwnReported(Exception):

@@ -34,7 +34,11 @@ _CREATE = Statement(
     "report_create",
     f"""WITH actor AS MATERIALIZED ({acting("$2", Action.REPORT_CREATE)}), made AS (
             INSERT INTO reports (listing_id, reporter_id, reason, text) SELECT $1, id, $3, $4 FROM actor
-            ON CONFLICT (listing_id, reporter_id) DO NOTHING RETURNING *
+            WHERE NOT EXISTS (
+                SELECT FROM reports earlier JOIN listings l ON l.id = earlier.listing_id
+                WHERE earlier.listing_id = $1 AND earlier.reporter_id = actor.id AND l.updated_at <= earlier.resolved_at
+            )
+            ON CONFLICT (listing_id, reporter_id) WHERE resolved_at IS NULL DO NOTHING RETURNING *
         )
         SELECT {_COLUMNS} FROM actor LEFT JOIN made r ON true""",
     ("bigint", "bigint", "text", "text"),
@@ -100,7 +104,8 @@ class ReportRepository:
     async def create(self, listing_id: int, reporter_id: int, reason: ReportReason, text: str | None) -> Report:
         """Add a report.
 
-        Raises ListingNotFound, NoLongerAllowed, or AlreadyReported even if the first report is resolved.
+        Raises ListingNotFound, NoLongerAllowed, or AlreadyReported: while the person's report is open, and after it was
+        resolved until the listing changes.
         """
         try:
             row = await self._database.fetch_one(_CREATE, listing_id, reporter_id, reason.value, text)

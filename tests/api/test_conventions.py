@@ -96,7 +96,7 @@ async def test_a_wrong_body_gets_415_400_or_422(api: Api, admin: Person, route: 
     path = existing_path(route)
     for wrong in ("text/plain", "application/json; charset=x"):
         await api.call(route.method, path, 415, who=who, data=b"{}", headers={"Content-Type": wrong})
-    for text in [b"{", b"\xff", b"NaN", b'{"a": Infinity}', b"[" * 100_000, b"\xef\xbb\xbf{}", b"{}{}"]:
+    for text in [b"{", b"\xff", b"NaN", b'{"a": Infinity}', b"[" * 100_000, b"\xef\xbb\xbf", b"{}{}"]:
         await api.call(route.method, path, 400, who=who, data=text, headers=JSON)
     for text in [b"[]", b"null", b'"x"', b"1", b'{"unknown": 1, "\\ud800": 2}']:
         await api.call(route.method, path, 422, who=who, data=text, headers=JSON)
@@ -133,6 +133,13 @@ async def test_a_very_long_number_is_422(api: Api) -> None:
     text = b'{"email": ' + b"9" * 5000 + b', "password": "x"}'
     problem = await api.call("POST", "/api/login", 422, data=text, headers=JSON)
     assert set(problem["errors"]) == {"email"}
+
+
+async def test_a_byte_order_mark_before_json_is_ignored(api: Api) -> None:
+    person = {"name": "Ünï", "email": "uni@example.com", "password": "correct horse battery"}
+    text = b"\xef\xbb\xbf" + json.dumps(person, ensure_ascii=False).encode()
+    made = await api.call("POST", "/api/register", 201, data=text, headers=JSON)
+    assert made["user"]["name"] == "Ünï"
 
 
 async def test_an_empty_body_is_400(api: Api) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import closing
 from typing import Any
 
@@ -29,6 +30,38 @@ async def test_a_user_can_report_a_listing_once(api: Api, rows: Rows) -> None:
     await api.call("POST", path, 409, who=buyer, json={"reason": "spam"})
 
 
+async def test_a_report_that_was_resolved_can_be_made_again_after_a_change(api: Api, rows: Rows) -> None:
+    seller, buyer = await api.register(), await api.register()
+    moderator = await api.register(role=Role.MODERATOR)
+    listing = f"/api/listings/{await rows.listing(seller.id)}"
+    for title in ("Cheaper", "Cheaper still"):
+        report = await api.call("POST", f"{listing}/reports", 201, who=buyer, json={"reason": "spam"})
+        # A change alone is no reason for a second open report.
+        await api.call("PATCH", listing, 200, who=seller, json={"title": f"{title}?"})
+        await api.call("POST", f"{listing}/reports", 409, who=buyer, json={"reason": "spam"})
+        await api.call("PUT", f"/api/reports/{report['id']}/resolved", 200, who=moderator)
+        await api.call("POST", f"{listing}/reports", 409, who=buyer, json={"reason": "spam"})
+        await api.call("PATCH", listing, 200, who=seller, json={"title": title})
+    await api.call("POST", f"{listing}/reports", 201, who=buyer, json={"reason": "fraud"})
+    queue = await api.every_page("/api/reports", who=moderator, limit=2)
+    assert [(one["reason"], one["report_count"]) for one in queue] == [("fraud", 1)]
+
+
+async def test_two_reports_of_one_person_at_once_are_one(api: Api, rows: Rows) -> None:
+    seller, buyer = await api.register(), await api.register()
+    path = f"/api/listings/{await rows.listing(seller.id)}/reports"
+    bodies = [{"reason": "spam"}] * 5
+    answers = await asyncio.gather(*(api.client.post(path, json=body, headers=buyer.headers) for body in bodies))
+    assert sorted(answer.status for answer in answers) == [201, 409, 409, 409, 409]
+
+
+async def test_ones_own_listing_cannot_be_reported(api: Api, rows: Rows) -> None:
+    seller = await api.register()
+    path = f"/api/listings/{await rows.listing(seller.id)}/reports"
+    problem = await api.call("POST", path, 409, who=seller, json={"reason": "spam"})
+    assert problem["type"] == "/problems/conflict"
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -43,8 +76,8 @@ async def test_a_user_can_report_a_listing_once(api: Api, rows: Rows) -> None:
     ],
 )
 async def test_a_wrong_report_is_refused(api: Api, rows: Rows, body: dict[str, Any], field: str) -> None:
-    buyer = await api.register()
-    path = f"/api/listings/{await rows.listing(buyer.id)}/reports"
+    seller, buyer = await api.register(), await api.register()
+    path = f"/api/listings/{await rows.listing(seller.id)}/reports"
     problem = await api.call("POST", path, 422, who=buyer, json=body)
     assert set(problem["errors"]) == {field}
     await api.call("POST", path, 201, who=buyer, json={"reason": "spam", "text": None})
@@ -63,7 +96,8 @@ async def test_the_queue_has_the_most_reported_listing_first_and_no_resolved_rep
     moderator = await api.register(role=Role.MODERATOR)
     users = [await api.register(f"User {number}") for number in range(3)]
     category_id = await rows.category()
-    listings = [await rows.listing(users[0].id, category_id) for _ in range(3)]
+    seller = await api.register()
+    listings = [await rows.listing(seller.id, category_id) for _ in range(3)]
     for listing_id, reporters in zip(listings, (1, 3, 2), strict=True):
         for user in users[:reporters]:
             await api.call("POST", f"/api/listings/{listing_id}/reports", 201, who=user, json={"reason": "spam"})
@@ -85,7 +119,8 @@ async def test_pages_of_the_queue_neither_repeat_nor_skip_while_reports_change(a
     moderator = await api.register(role=Role.MODERATOR)
     users = [await api.register() for _ in range(3)]
     category_id = await rows.category()
-    listings = [await rows.listing(users[0].id, category_id) for _ in range(4)]
+    seller = await api.register()
+    listings = [await rows.listing(seller.id, category_id) for _ in range(4)]
     for listing_id in listings:
         for user in users[:2]:
             await api.call("POST", f"/api/listings/{listing_id}/reports", 201, who=user, json={"reason": "spam"})
@@ -170,7 +205,7 @@ async def test_an_unknown_report_is_404(api: Api) -> None:
 async def test_the_log_has_actor_action_target_time_and_reason_newest_first(api: Api, rows: Rows) -> None:
     admin, moderator = await api.register("Root", Role.ADMIN), await api.register("Mona", Role.MODERATOR)
     user = await api.register()
-    listing_id = await rows.listing(user.id)
+    listing_id = await rows.listing(admin.id)
     report = await api.call("POST", f"/api/listings/{listing_id}/reports", 201, who=user, json={"reason": "sold"})
     await api.call("PUT", f"/api/users/{user.id}/ban", 200, who=admin, json={"reason": "fraud"})
     await api.call("DELETE", f"/api/users/{user.id}/ban", 204, who=admin)

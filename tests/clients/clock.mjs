@@ -41,6 +41,12 @@ export class Clock {
     this.#now = end;
   }
 
+  /** The computer sleeps: time passes without a timer. When it wakes, each timer counts on from where it was. */
+  sleep(ms) {
+    this.#now += ms;
+    for (const timer of this.#timers.values()) timer.at += ms;
+  }
+
   #add(work, wait, every) {
     this.#lastId += 1;
     this.#timers.set(this.#lastId, { work, at: this.#now + wait, every });

@@ -181,6 +181,21 @@ test("a long poll without a message for ten seconds is pinged, and replaced if i
   assert.equal(socket.connects, 2);
 });
 
+test("a line that slept asks for a sign of life as soon as it wakes, and connects again without one", async () => {
+  const { socket } = lineOf();
+  socket.connect();
+  socket.opens();
+  await clock.pass(5_000);
+  clock.sleep(60_000);
+  await clock.pass(2_000);
+  assert.equal(socket.pings.length, 0);
+  clock.sleep(3_600_000);
+  await clock.pass(1_000);
+  assert.deepEqual([socket.pings.length, socket.connects], [1, 1]);
+  await clock.pass(5_000);
+  assert.equal(socket.connects, 2);
+});
+
 test("concurrent questions whether the line is alive share one ping", async () => {
   const { socket, line } = lineOf();
   socket.connect();

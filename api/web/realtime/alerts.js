@@ -2,13 +2,16 @@
 //
 // The server counts the new alerts. After each join the page asks it for the number, and then counts what arrives live.
 
+import { isolated } from "../isolate.js";
+
 const ASK_AGAIN_MS = 3_000;
 const KINDS = ["match", "price_drop", "sold", "removed", "ended", "ends", "reply"];
 
 /** Returns in one sentence what an alert says. */
-export function sentenceOf({ kind, title, search, reply }) {
-  if (kind === "match") return `New for “${search.name}”: ${title}`;
-  if (kind === "reply") return `${reply.author.name} replied to ${title}: ${reply.text}`;
+export function sentenceOf({ kind, title: given, search, reply }) {
+  const title = isolated(given);
+  if (kind === "match") return `New for “${isolated(search.name)}”: ${title}`;
+  if (kind === "reply") return `${isolated(reply.author.name)} replied to ${title}: ${reply.text}`;
   if (kind === "price_drop") return `Cheaper now: ${title}`;
   if (kind === "ended") return `Has ended: ${title}`;
   if (kind === "ends") return `Your listing ends soon: ${title}`;

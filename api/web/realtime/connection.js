@@ -8,9 +8,12 @@ import { LongPoll, Socket } from "../vendor/phoenix/phoenix.mjs";
 const LONGPOLL_FALLBACK_MS = 2_500;
 /** If WebSockets have worked before, the connection falls back only after it was lost for this long. */
 const WEBSOCKET_TRIED_MS = 15_000;
-/** After a fallback, WebSockets are tried again after this time; it doubles each time, up to the second value. */
+/** While WebSockets do not work, they are tried again after this time; it doubles each time, up to the second value. */
 const WEBSOCKET_AGAIN_MS = 60_000;
 const WEBSOCKET_AGAIN_AT_MOST_MS = 30 * 60_000;
+
+/** Where phoenix.js remembers in a tab that WebSockets did not work. */
+const MEMORY = "phx:fallback:LongPoll";
 
 const ENDPOINT = document
   .querySelector('meta[name="socket"]')
@@ -19,6 +22,7 @@ const ENDPOINT = document
 class Connection {
   #socket = null;
   #listeners = [];
+  #line = null;
   #hadWebSocket = false;
   #webSocketSince = 0;
   #againMs = WEBSOCKET_AGAIN_MS;
@@ -27,8 +31,12 @@ class Connection {
   state = "off";
 
   constructor() {
+    // The old connection may go over a network that this device has left.
     window.addEventListener("online", () => this.#again());
-    window.addEventListener("offline", () => this.#tell());
+    window.addEventListener("offline", () => this.#offline());
+    // While the page was hidden, or the computer slept, timers stood still.
+    window.addEventListener("pageshow", () => this.#check());
+    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this.#check());
   }
 
   onChange(listener) {
@@ -63,7 +71,7 @@ class Connection {
     });
     this.#socket = socket;
     // Line limits how often the socket connects, detects dead connections, and falls back when WebSockets are cut.
-    Line.of(socket);
+    this.#line = Line.of(socket);
     const isCurrent = () => this.#socket === socket;
     socket.onOpen(() => {
       if (!isCurrent()) return;
@@ -86,7 +94,7 @@ class Connection {
     clearTimeout(this.#timer);
     this.#timer = null;
     const socket = this.#socket;
-    this.#socket = null;
+    this.#socket = this.#line = null;
     socket?.disconnect();
     this.#become("off");
   }
@@ -118,9 +126,10 @@ class Connection {
       this.#hadWebSocket = true;
       this.#webSocketSince = Date.now();
       socket.longPollFallbackMs = 0;
-    } else if (this.#hadWebSocket) {
+    } else {
       this.#timer = setTimeout(() => {
         this.#againMs = Math.min(2 * this.#againMs, WEBSOCKET_AGAIN_AT_MOST_MS);
+        forgetFallback();
         socket.replaceTransport(WebSocket);
         socket.connect();
       }, this.#againMs);
@@ -136,10 +145,27 @@ class Connection {
   }
 
   #again() {
-    if (this.#socket && !this.#socket.isConnected()) {
-      this.#socket.disconnect(() => this.#socket?.connect());
+    const socket = this.#socket;
+    if (socket && (this.state === "lost" || !socket.isConnected())) {
+      socket.disconnect(() => socket === this.#socket && socket.connect());
     }
     this.#tell();
+  }
+
+  /** The browser says so at once; the connection itself would show it only when a heartbeat stays without an answer. */
+  async #offline() {
+    const socket = this.#socket;
+    if (!socket || this.state !== "live") return this.#tell();
+    this.#become("lost");
+    // Some browsers are wrong: a server may be on this very machine, or behind a network that they do not know.
+    if ((await this.#line.isAlive()) && socket === this.#socket && socket.isConnected()) this.#become("live");
+  }
+
+  /** Connects now if there is no connection, and otherwise asks the server for a sign of life. */
+  #check() {
+    if (!this.#socket) return;
+    if (this.#socket.isConnected()) this.#line.isAlive();
+    else this.#again();
   }
 
   #become(state) {
@@ -150,6 +176,14 @@ class Connection {
 
   #tell() {
     for (const listener of this.#listeners) listener();
+  }
+}
+
+function forgetFallback() {
+  try {
+    sessionStorage.removeItem(MEMORY);
+  } catch {
+    // Without storage, phoenix.js has nothing to remember it in.
   }
 }
 

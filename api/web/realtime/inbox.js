@@ -4,6 +4,7 @@
 // and then updates them with each message. It asks the server again only about conversations that may have changed in
 // other ways: those of missed messages, and after a gap those with unread messages, which another device may have read.
 
+import { isolated } from "../isolate.js";
 import { Outbox } from "./outbox.js";
 import { Thread } from "./thread.js";
 
@@ -59,7 +60,7 @@ export class Inbox {
       onTyping: ({ from }) => this.#isTyping(from),
       onChange: () => this.#tell(),
     });
-    this.outbox.open(this.#chat);
+    this.outbox.open(this.#chat, this.#me);
   }
 
   close() {
@@ -130,6 +131,7 @@ export class Inbox {
   }
 
   #ask() {
+    if (this.isLoaded && this.#stale.size === 0) return this.#asking ?? Promise.resolve();
     this.#asking ??= this.#askAll();
     return this.#asking;
   }
@@ -182,6 +184,8 @@ export class Inbox {
     const { data } = await this.#api.get("/api/conversations", { query: { limit: 1 } });
     // Threads that were loaded before may lack newer messages.
     await Promise.all([...this.#threads.values()].map((thread) => thread.loadNewest()));
+    // All that is not newer is in the conversations, which need no connection: they are asked for after this id.
+    this.#ask();
     return data[0]?.last_message.id ?? 0;
   }
 
@@ -209,7 +213,7 @@ export class Inbox {
       conversation.last_message = message;
       if (!isMine) conversation.unread_count += 1;
       if (!isMine && isNew && isLive) {
-        this.#announce(`${conversation.user.name}: ${message.message}`);
+        this.#announce(`${isolated(conversation.user.name)}: ${message.message}`);
         this.#notify({ user: conversation.user, message });
       }
       // The conversation is about another car now.

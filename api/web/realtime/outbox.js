@@ -3,12 +3,14 @@
 // The private chat client sends them, and gives up a message that would block the others. A message leaves the outbox
 // only when it has an id, or when the server refused it and the user was told.
 
+import { keepMessages, keptMessages } from "./kept_messages.js";
 import { newRef, sendable } from "../../../clients/javascript/private_chat/index.js";
 
 export class Outbox {
   /** {client_ref, to, message, listing_id, isRefused, reason, id} */
   pending = [];
   #chat = null;
+  #userId = "";
   /** Ids of users who get no messages of this one. */
   #hopeless = new Set();
 
@@ -18,12 +20,18 @@ export class Outbox {
     this.changed = changed;
   }
 
-  /** `chat` is a PrivateChat. */
-  open(chat) {
+  /** `chat` is a PrivateChat of the user with this id. Sends what waited when the page was closed. */
+  open(chat, userId = "") {
     this.#chat = chat;
+    this.#userId = userId;
+    this.pending = keptMessages(userId);
+    for (const one of [...this.pending]) this.#send(one);
   }
 
-  /** Forgets everything, because another person may log in. The chat keeps sending until it is left. */
+  /**
+   * Forgets everything, because another person may log in; what waits stays kept for this one. The chat keeps sending
+   * until it is left.
+   */
   close() {
     this.pending = [];
     this.#chat = null;
@@ -38,13 +46,23 @@ export class Outbox {
   add(to, message, listingId = null) {
     const one = { to, message, listing_id: listingId, client_ref: newRef() };
     this.pending.push(one);
+    this.#keep();
     this.#send(one);
     return one;
   }
 
   discard(one) {
-    this.pending = this.pending.filter((other) => other !== one);
+    this.#remove(one);
     this.changed();
+  }
+
+  #remove(one) {
+    this.pending = this.pending.filter((other) => other !== one);
+    this.#keep();
+  }
+
+  #keep() {
+    keepMessages(this.#userId, this.pending);
   }
 
   again(one) {
@@ -87,7 +105,7 @@ export class Outbox {
       return;
     }
     if (!this.pending.includes(one)) return;
-    this.pending = this.pending.filter((other) => other !== one);
+    this.#remove(one);
     this.#hopeless.delete(one.to);
     this.sent(one, answer);
   }

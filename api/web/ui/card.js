@@ -1,8 +1,10 @@
 // A listing in a list.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
-import { away, inTime, miles, since } from "../format.js";
+import { away, miles } from "../format.js";
+import { isolated } from "../isolate.js";
 import { heart } from "./heart.js";
+import { ago, ahead } from "./moment.js";
 import { isForMembers, picture } from "./picture.js";
 import { priceTag } from "./price_tag.js";
 
@@ -11,10 +13,10 @@ export function card(listing) {
   return html`<article class="card">
     <div class="card-picture">${picture(listing, first?.thumbnail_url, "")}${flags(listing)}</div>
     <div class="card-text">
-      <h2><a href=${`/listings/${listing.id}`}>${listing.title}</a></h2>
-      <p class="price">${priceTag(listing)}</p>
+      <h2 dir="auto"><a href=${`/listings/${listing.id}`}>${listing.title}</a></h2>
+      <p class="price" translate="no">${priceTag(listing)}</p>
       <p class="quiet">${facts(listing)}</p>
-      <p class="quiet small-text"><time datetime=${listing.created_at}>${since(listing.created_at)}</time>${end(listing)}</p>
+      <p class="quiet small-text">${ago(listing.created_at)}${end(listing)}</p>
     </div>
     ${heart(listing)}
   </article>`;
@@ -23,7 +25,7 @@ export function card(listing) {
 /** When the listing ends, for whoever is told: its seller and moderators. */
 function end({ expires_at, ended, status }) {
   if (!expires_at || ended || status === "sold") return nothing;
-  return html` · <time class="ends" datetime=${expires_at}>ends ${inTime(expires_at)}</time>`;
+  return html` · <span class="ends">ends ${ahead(expires_at)}</span>`;
 }
 
 /** Small signs for a listing's special states. */
@@ -40,7 +42,7 @@ export function flags(listing) {
 
 export function facts({ year, mileage, location, distance_m }) {
   const distance = distance_m === undefined ? null : away(distance_m);
-  return [year, mileage === null || mileage === undefined ? null : miles(mileage), location, distance]
+  return [year, mileage === null || mileage === undefined ? null : miles(mileage), location && isolated(location), distance]
     .filter(Boolean)
     .join(" · ");
 }

@@ -2,6 +2,7 @@
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { whole } from "../format.js";
+import { isolated } from "../isolate.js";
 import { select } from "./form.js";
 
 /** A number that may be the least there is, as people read it: "1,234+". */
@@ -9,7 +10,7 @@ export const counted = (count, isAtLeast) => `${whole.format(count)}${isAtLeast 
 
 /** A select whose options have their counts. `facet` is the server's answer, or undefined while there is none. */
 export function countedSelect(form, { facet, all, words = (value) => value, ...more }) {
-  const values = (facet?.values ?? []).map(({ value, count }) => [value, `${words(value)} (${counted(count, facet.at_least)})`]);
+  const values = (facet?.values ?? []).map(({ value, count }) => [value, `${isolated(words(value))} (${counted(count, facet.at_least)})`]);
   const asked = more.value;
   // What was asked for stays to be seen, also if no car has it or the case is another one.
   if (asked && !values.some(([value]) => value === asked)) values.unshift([asked, words(asked)]);

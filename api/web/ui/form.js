@@ -1,9 +1,13 @@
 // Forms: they tie labels, hints and errors to their fields, submit once at a time, and show the server's errors.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { whole } from "../format.js";
 import { limitsOf } from "../limits.js";
+import { readNumber } from "../numbers.js";
 import { Problem } from "../problem.js";
 
+/** Characters of a number with its unit. */
+const LONGEST_NUMBER = 60;
 /** The fields that these problems are about. */
 const FIELD_OF = { "email-taken": "email", "wrong-password": "current_password", "category-name-taken": "name" };
 
@@ -13,6 +17,8 @@ export class Form {
   /** The text about a success, shown after the form. */
   done = "";
   #fields = new Set();
+  /** The inputs for numbers: name -> the unit that is asked for. */
+  #numbers = new Map();
 
   /**
    * `submit(values, element)` does the work and may return a text to show; `id` is unique on the page. `request` names
@@ -36,6 +42,24 @@ export class Form {
     this.#fields.add(field);
   }
 
+  knowsNumber(field, unit) {
+    this.#numbers.set(field, unit);
+  }
+
+  /** Returns the values with all numbers in plain digits. Throws a Problem that names the fields that have none. */
+  withNumbers(values) {
+    const read = { ...values };
+    const errors = {};
+    for (const [name, unit] of this.#numbers) {
+      if (!(name in values)) continue;
+      const number = readNumber(values[name], { locale: navigator.language, unit });
+      if (number === null) errors[name] = [noNumber(unit)];
+      else read[name] = String(number);
+    }
+    if (Object.keys(errors).length) throw new Problem({ status: 422, type: "invalid", title: "Wrong values", errors });
+    return read;
+  }
+
   /** The error of the form as a whole. */
   get fault() {
     if (!this.problem) return "";
@@ -52,7 +76,7 @@ export class Form {
     this.done = "";
     this.view.update();
     try {
-      this.done = (await this.submit(valuesOf(element), element)) ?? "";
+      this.done = (await this.submit(this.withNumbers(valuesOf(element)), element)) ?? "";
       this.problem = null;
     } catch (error) {
       this.problem = Problem.of(error);
@@ -61,9 +85,22 @@ export class Form {
     }
     this.isBusy = false;
     this.view.update();
-    if (this.problem) requestAnimationFrame(() => element.querySelector('[aria-invalid="true"], [role="alert"]')?.focus());
+    if (this.problem) this.#showProblem(element);
+  }
+
+  /** Shows a problem that was found before anything was sent, and moves the focus to it. */
+  refuse(problem, element) {
+    this.problem = problem;
+    this.view.update();
+    this.#showProblem(element);
+  }
+
+  #showProblem(element) {
+    requestAnimationFrame(() => element.querySelector('[aria-invalid="true"], [role="alert"]')?.focus());
   }
 }
+
+const noNumber = (unit) => `Write it in digits${unit ? `, in ${unit}` : ""}.`;
 
 /** Returns the values as they were typed, without empty fields. */
 function valuesOf(element) {
@@ -99,17 +136,40 @@ export function input(form, { name, label, type = "text", value = "", hint = "",
       .defaultValue=${String(value ?? "")}
       ?required=${more.required}
       maxlength=${more.maxlength ?? nothing}
-      min=${more.min ?? nothing}
-      max=${more.max ?? nothing}
-      step=${more.step ?? nothing}
       inputmode=${more.inputmode ?? nothing}
       list=${more.list ?? nothing}
       placeholder=${more.placeholder ?? nothing}
       autocomplete=${more.autocomplete ?? "off"}
       aria-describedby=${attributes.describedBy}
       aria-invalid=${attributes.isInvalid}
+      @change=${more.onChange ?? null}
     />`,
   );
+}
+
+/**
+ * An input for a whole number, typed as people write numbers, and shown back as the page writes them. It is a text field:
+ * over a focused field of numbers, the wheel would change the number instead of scrolling. `unit` may be typed behind
+ * the number; years are `isPlain`, without signs between thousands.
+ */
+export function numberInput(form, { name, unit = "", isPlain = false, value, ...more }) {
+  form.knowsNumber(name, unit);
+  const shown = (number) => (isPlain ? String(number) : whole.format(number));
+  const showBack = (event) => {
+    const field = event.currentTarget;
+    const number = readNumber(field.value, { locale: navigator.language, unit });
+    if (number !== null) field.value = shown(number);
+  };
+  // An address may have any text where a number should be.
+  const isNumber = /^-?\d{1,15}$/.test(value ?? "");
+  return input(form, {
+    ...more,
+    name,
+    value: isNumber ? shown(Number(value)) : value,
+    inputmode: "numeric",
+    maxlength: LONGEST_NUMBER,
+    onChange: showBack,
+  });
 }
 
 /** The hint at a new password. */

@@ -1,6 +1,7 @@
 // The pictures of a car: one at a time, also by keys and by swiping, and as large as the window, where it can be zoomed.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { isolated } from "../isolate.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { announce } from "./announcer.js";
 import { picture } from "./picture.js";
@@ -67,7 +68,7 @@ export class Gallery {
 
   #picture(listing) {
     const { pictures, title } = listing;
-    return picture(listing, pictures[this.shown].url, `${title}, picture ${this.shown + 1} of ${pictures.length}`, {
+    return picture(listing, pictures[this.shown].url, `${isolated(title)}, picture ${this.shown + 1} of ${pictures.length}`, {
       isEager: true,
     });
   }

@@ -2,6 +2,7 @@
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
+import { isolated } from "../isolate.js";
 import { update } from "../page.js";
 import { Problem } from "../problem.js";
 import { session } from "../session.js";
@@ -14,7 +15,7 @@ export function heart(listing, words = nothing) {
   return html`<button
     class="heart ${words === nothing ? "" : "button"}"
     aria-pressed=${String(Boolean(listing.favourite))}
-    aria-label=${words === nothing ? `Favourite: ${listing.title}` : nothing}
+    aria-label=${words === nothing ? `Favourite: ${isolated(listing.title)}` : nothing}
     @click=${() => toggle(listing)}
   >
     ${heartIcon}${words}
@@ -28,7 +29,7 @@ async function toggle(listing) {
   const path = `/api/listings/${listing.id}/favourite`;
   try {
     await (isFavourite ? api.put(path) : api.delete(path));
-    announce(isFavourite ? `${listing.title} is a favourite.` : `${listing.title} is no favourite any more.`);
+    announce(isFavourite ? `${isolated(listing.title)} is a favourite.` : `${isolated(listing.title)} is no favourite any more.`);
   } catch (error) {
     listing.favourite = !isFavourite;
     announce(Problem.of(error).message);

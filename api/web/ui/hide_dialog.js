@@ -1,6 +1,8 @@
 // The dialog in which moderators hide a listing for some time.
 
 import { api } from "../api.js";
+import { now } from "../clock.js";
+import { isolated } from "../isolate.js";
 import { Dialog } from "./dialog.js";
 import { select, textarea } from "./form.js";
 
@@ -15,7 +17,7 @@ const TIMES = [
 /** `open(listing)` opens the dialog; `done()` is called when the listing is hidden. */
 export function hideDialog(view, done) {
   return new Dialog(view, "hide", {
-    title: (listing) => `Hide “${listing?.title ?? ""}”?`,
+    title: (listing) => `Hide “${isolated(listing?.title ?? "")}”?`,
     action: "Hide",
     request: "HideBody",
     fields: (form) => [
@@ -23,7 +25,7 @@ export function hideDialog(view, done) {
       textarea(form, { name: "reason", label: "Reason (the seller sees it)", rows: 2 }),
     ],
     submit: async ({ days, reason }, listing) => {
-      const until = days ? { until: new Date(Date.now() + Number(days) * DAY_MS).toISOString() } : {};
+      const until = days ? { until: new Date(now() + Number(days) * DAY_MS).toISOString() } : {};
       await api.put(`/api/listings/${listing.id}/hidden`, { ...(reason ? { reason } : {}), ...until });
       await done();
     },

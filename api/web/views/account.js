@@ -3,6 +3,7 @@
 import { html } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
 import { change } from "../changes.js";
+import { isolated } from "../isolate.js";
 import { limits } from "../limits.js";
 import { session } from "../session.js";
 import { Form, formOf, input, passwordHint } from "../ui/form.js";
@@ -73,8 +74,8 @@ export class Account extends View {
       ${this.blocks.rows(
         (one) =>
           html`<li>
-            <span><bdi>${one.name}</bdi></span>
-            <button class="button small" aria-label=${`Unblock ${one.name}`} @click=${() => this.#unblock(one)}>
+            <span><bdi translate="no">${one.name}</bdi></span>
+            <button class="button small" aria-label=${`Unblock ${isolated(one.name)}`} @click=${() => this.#unblock(one)}>
               Unblock
             </button>
           </li>`,

@@ -1,9 +1,10 @@
 // Everything that the user was told of listings, latest first; what arrives is added at the top. Opening it marks all as seen.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
-import { dateTime, nameOf, since } from "../format.js";
+import { nameOf } from "../format.js";
 import { alerts } from "../realtime/my_alerts.js";
 import { PagedList } from "../ui/list.js";
+import { ago, exactly } from "../ui/moment.js";
 import { priceWith } from "../ui/price_tag.js";
 import { myTabs } from "../ui/tabs.js";
 import { userText } from "../ui/user_text.js";
@@ -64,14 +65,14 @@ export class AlertsView extends View {
     return html`<li data-alert=${alert.id} class=${seen_at === null ? "is-new" : ""}>
       <div class="row-text">
         <p>
-          ${GONE.includes(kind) ? title : html`<a href=${`/listings/${listing_id}`}>${title}</a>`}
+          ${GONE.includes(kind) ? html`<bdi>${title}</bdi>` : html`<a href=${`/listings/${listing_id}`}><bdi>${title}</bdi></a>`}
           ${WITHOUT_PRICE.includes(kind) ? nothing : html`<span class="price">${priceWith(price, price_before)}</span>`}
         </p>
-        ${reply ? html`<p class="user-text" dir="auto"><bdi>${nameOf(reply.author)}</bdi>: ${userText(reply.text)}</p>` : nothing}
+        ${reply ? html`<p class="user-text" dir="auto"><bdi translate="no">${nameOf(reply.author)}</bdi>: <bdi>${userText(reply.text)}</bdi></p>` : nothing}
         <p class="quiet small-text">
           ${seen_at === null ? html`<span class="for-readers">Not seen yet. </span>` : nothing}
-          ${WORDS[kind]}${until ? html` <time datetime=${until}>${dateTime(until)}</time>` : nothing}${search ? html` for <a href="/searches">${search.name}</a>` : nothing} ·
-          <time datetime=${told_at}>${since(told_at)}</time>
+          ${WORDS[kind]}${until ? html` ${exactly(until)}` : nothing}${search ? html` for <a href="/searches"><bdi>${search.name}</bdi></a>` : nothing} ·
+          ${ago(told_at)}
         </p>
       </div>
     </li>`;

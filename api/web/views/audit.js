@@ -2,10 +2,11 @@
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
-import { dateTime, nameOf } from "../format.js";
+import { nameOf } from "../format.js";
 import { navigate } from "../navigation.js";
 import { Form, select } from "../ui/form.js";
 import { PagedList } from "../ui/list.js";
+import { exactly } from "../ui/moment.js";
 import { adminTabs } from "../ui/tabs.js";
 import { View } from "../view.js";
 
@@ -67,7 +68,7 @@ export class Audit extends View {
 
   #row(act) {
     return html`<tr>
-      <td><time datetime=${act.created_at}>${dateTime(act.created_at)}</time></td>
+      <td>${exactly(act.created_at)}</td>
       <td><bdi>${nameOf(act.actor)}</bdi></td>
       <td>${wordsOf(act.action)}${this.#change(act)}</td>
       <td>${this.#target(act)}</td>

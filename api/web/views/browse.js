@@ -7,8 +7,10 @@ import { api } from "../api.js";
 import { categories } from "../categories.js";
 import { FACTS, wordsFor } from "../facts.js";
 import { distanceUnit, nameOf, whole } from "../format.js";
+import { isolated } from "../isolate.js";
 import { limitsOf } from "../limits.js";
 import { navigate } from "../navigation.js";
+import { readNumber } from "../numbers.js";
 import { rememberPlace, rememberedPlace, whereAmI } from "../place.js";
 import { partsOf, searchName } from "../search_name.js";
 import { session } from "../session.js";
@@ -16,7 +18,7 @@ import { Acts } from "../ui/acts.js";
 import { announce } from "../ui/announcer.js";
 import { card } from "../ui/card.js";
 import { boxes, counted, countedSelect } from "../ui/facets.js";
-import { Form, input, select } from "../ui/form.js";
+import { Form, input, numberInput, select } from "../ui/form.js";
 import { PagedList } from "../ui/list.js";
 import { View } from "../view.js";
 
@@ -40,6 +42,8 @@ const STATUSES = [
 /** From this width on, the filters are beside the cars, and stay open. */
 const WIDE = "(min-width: 60rem)";
 const BOXES = FACTS.filter(({ name, isChoice }) => isChoice || name === "doors");
+/** The units in which filters are asked for. */
+const UNITS = { mileage_max: FACTS.find(({ name }) => name === "mileage").unit, power_kw_min: "kW" };
 const FILTERS = [
   ...["category_id", "make", "model", "year_min", "year_max", "price_min", "price_max", "mileage_max", "status"],
   ...["near", "within", "power_kw_min", "owners_max"],
@@ -48,6 +52,26 @@ const FILTERS = [
 /** Filters that only an address can have. */
 const OTHER_FILTERS = ["power_kw_max", "engine_cc_min", "engine_cc_max", "vin"];
 const PARAMETERS = [...FILTERS, ...OTHER_FILTERS, "q", "verbatim", "seller_id", "sort"];
+
+const LIMITS = limitsOf("ListingsQuery");
+const LISTS = new Set(BOXES.map(({ name }) => name));
+
+/**
+ * Returns what an address asks with a parameter: numbers in digits, and of a closed list only what is on it. Anybody can
+ * write an address; api/pages/asked.py reads it in the same way.
+ */
+function meant(name, texts) {
+  const { options, min, max } = LIMITS[name] ?? {};
+  if (name === "verbatim") return texts.includes("true") ? "true" : "";
+  if (LISTS.has(name)) {
+    const isOnList = (text) => (options ? options.includes(text) : /^\d{1,3}$/.test(text) && text >= min && text <= max);
+    return [...new Set(texts.flatMap((text) => text.split(",")))].filter(isOnList).join(",");
+  }
+  const text = texts.join(",");
+  if (options) return options.includes(text) ? text : "";
+  const number = min === undefined ? null : readNumber(text, { unit: UNITS[name] });
+  return number === null ? text : String(number);
+}
 
 export class Browse extends View {
   title = "Used cars";
@@ -66,14 +90,14 @@ export class Browse extends View {
 
   start(previous) {
     const given = (name) => this.query.getAll(name).filter((value) => value.trim());
-    const known = PARAMETERS.map((name) => [name, given(name).join(",")]).filter(([, value]) => value);
+    const known = PARAMETERS.map((name) => [name, meant(name, given(name))]).filter(([, value]) => value);
     this.asked = Object.fromEntries(known);
     // A form without JavaScript sends them also where they say nothing.
     if (!this.asked.near) delete this.asked.within;
     const sorts = this.#sorts().map(([sort]) => sort);
     const isLost = [BEST, NEAREST].some(([sort]) => sort === this.asked.sort && !sorts.includes(sort));
     if (this.asked.sort === sorts[0] || isLost) delete this.asked.sort;
-    if (this.asked.q) this.title = `Cars: ${this.asked.q}`;
+    if (this.asked.q) this.title = `Cars: ${isolated(this.asked.q)}`;
     this.listings = new PagedList(this, "/api/listings", { ...this.asked, limit: 24 }, this.query.get("cursor"));
     // The old results stay until the answer is here.
     if (previous) {
@@ -84,10 +108,10 @@ export class Browse extends View {
     // After a reload, the list is as long as it was.
     const pages = Math.min(history.state?.pages ?? 1, MOST_PAGES);
     this.isRestoring = pages > 1;
-    this.listings.loadPages(pages).then(() => {
+    this.#load(pages).then(() => {
       this.isRestoring = false;
       const [first] = this.listings.items;
-      if (first && this.asked.seller_id && !this.asked.q) this.title = `Cars of ${nameOf(first.seller)}`;
+      if (first && this.asked.seller_id && !this.asked.q) this.title = `Cars of ${isolated(nameOf(first.seller))}`;
       this.filters.problem = this.listings.problem?.status === 422 ? this.listings.problem : null;
       if (previous && !this.isLeft && !this.listings.problem) announce(this.#news());
       this.update();
@@ -96,6 +120,14 @@ export class Browse extends View {
 
   get isPending() {
     return this.listings.isPending || this.isRestoring;
+  }
+
+  /** A cursor that cannot be read, or is one of another search, leads to the beginning of the list. */
+  async #load(pages) {
+    await this.listings.loadPages(pages);
+    if (!this.listings.start || !this.listings.problem?.of("cursor")) return;
+    this.listings.start = null;
+    await this.listings.load();
   }
 
   /** Counts help to choose, and the page works without them. */
@@ -162,17 +194,17 @@ export class Browse extends View {
   /** What screen readers hear of another search. */
   #news() {
     const { corrected } = this.listings;
-    return corrected ? `Showing results for ${corrected.to}: ${this.#count()}` : this.#count();
+    return corrected ? `Showing results for ${isolated(corrected.to)}: ${this.#count()}` : this.#count();
   }
 
   #heading() {
     if (this.asked.seller_id && Number(this.asked.seller_id) === session.user?.id) return "Your listings";
     const [first] = this.listings.items;
-    if (this.asked.seller_id && first) return html`Cars of <bdi>${nameOf(first.seller)}</bdi>`;
+    if (this.asked.seller_id && first) return html`Cars of <bdi translate="no">${nameOf(first.seller)}</bdi>`;
     if (this.asked.seller_id) return "Cars of this person";
     if (this.asked.q) return html`“<bdi>${this.asked.q}</bdi>”`;
     const category = categories().find((one) => String(one.id) === this.asked.category_id);
-    return category?.name ?? "Used cars";
+    return category ? html`<bdi>${category.name}</bdi>` : "Used cars";
   }
 
   /** "37 cars"; "24+ cars" while nobody has counted more. "" if that is not known: before the answer, and on a later page. */
@@ -215,7 +247,7 @@ export class Browse extends View {
   #nothingFound() {
     const asked = Object.keys(this.asked).filter((name) => name !== "sort" && name !== "verbatim");
     if (!asked.length) return "No cars yet. Be the first to sell one.";
-    if (asked.join() === "q") return `Nothing is found for “${this.asked.q}”. Check the spelling, or try other words.`;
+    if (asked.join() === "q") return `Nothing is found for “${isolated(this.asked.q)}”. Check the spelling, or try other words.`;
     if (asked.every((name) => name === "seller_id" || name === "status")) return "There are no cars of this person now.";
     return "No car is like that. Try fewer filters.";
   }
@@ -234,9 +266,14 @@ export class Browse extends View {
     const apply = (event) => {
       event.preventDefault();
       const entries = [...new FormData(event.currentTarget)].filter(([, value]) => value.trim());
-      const filters = {};
+      let filters = {};
       // The values of boxes with the same name are one list.
       for (const [name, value] of entries) filters[name] = name in filters ? `${filters[name]},${value}` : value;
+      try {
+        filters = this.filters.withNumbers(filters);
+      } catch (problem) {
+        return this.filters.refuse(problem, event.currentTarget);
+      }
       rememberPlace(filters);
       if (!filters.near) delete filters.within;
       const { sort, ...others } = this.#without(FILTERS);
@@ -246,7 +283,7 @@ export class Browse extends View {
     };
     const asked = this.asked;
     const range = (name, label, more) =>
-      input(this.filters, { name, label, value: asked[name], type: "number", inputmode: "numeric", ...more });
+      numberInput(this.filters, { name, label, value: asked[name], unit: UNITS[name], isPlain: name.startsWith("year"), ...more });
     const isNarrowed = FILTERS.some((name) => name in asked) || asked.q || asked.seller_id;
     const number = partsOf(asked, categories()).filter(({ names }) => names[0] !== "q").length;
     return html`<details class="filters">
@@ -297,7 +334,7 @@ export class Browse extends View {
     const facet = this.facets.get("category_id");
     if (!facet) return name;
     const count = facet.values.find(({ value }) => value === String(id))?.count ?? 0;
-    return `${name} (${counted(count, facet.at_least)})`;
+    return `${isolated(name)} (${counted(count, facet.at_least)})`;
   }
 
   #place() {
@@ -352,7 +389,7 @@ export class Browse extends View {
     const name = searchName(this.asked, categories(), limitsOf("SearchBody").name.maxlength);
     await this.saving.do(async () => {
       this.savedAs = await api.make("/api/searches", { name, query: this.asked });
-    }, `Saved as “${name}”. You will be told of each new car like these.`);
+    }, `Saved as “${isolated(name)}”. You will be told of each new car like these.`);
   }
 
   /** The orders that this search can have, the usual one first. */

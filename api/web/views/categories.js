@@ -4,6 +4,7 @@ import { html } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
 import { forgetCategories } from "../categories.js";
 import { change } from "../changes.js";
+import { isolated } from "../isolate.js";
 import { limits } from "../limits.js";
 import { Acts } from "../ui/acts.js";
 import { Dialog } from "../ui/dialog.js";
@@ -28,7 +29,7 @@ export class Categories extends View {
     return "The category is there.";
   });
   changing = new Dialog(this, "change-category", {
-    title: (category) => `Change “${category?.name ?? ""}”`,
+    title: (category) => `Change “${isolated(category?.name ?? "")}”`,
     action: "Save",
     request: "CategoryChangeBody",
     fields: (form, category) => fieldsOf(form, category),
@@ -38,13 +39,13 @@ export class Categories extends View {
     },
   });
   deleting = new Dialog(this, "delete-category", {
-    title: (category) => `Delete “${category?.name ?? ""}”?`,
+    title: (category) => `Delete “${isolated(category?.name ?? "")}”?`,
     action: "Delete",
     isDanger: true,
     fields: () => html`<p>Its listings go to the trash, from where they can be restored into another category.</p>`,
     submit: async (_, category) => {
       await api.delete(`/api/categories/${category.id}`);
-      this.acts.words = `${category.name} is deleted.`;
+      this.acts.words = `${isolated(category.name)} is deleted.`;
       this.#changed();
     },
   });
@@ -74,17 +75,17 @@ export class Categories extends View {
     return html`<li>
       <div class="row-text">
         <p>
-          <a href=${`/?category_id=${category.id}`}>${category.name}</a>
+          <a href=${`/?category_id=${category.id}`}><bdi>${category.name}</bdi></a>
           ${category.visibility === "private" ? html`<span class="flag">Members only</span>` : ""}
         </p>
       </div>
       <div class="row-buttons">
-        <button class="button small" aria-label=${`Change ${category.name}`} @click=${() => this.changing.open(category)}>
+        <button class="button small" aria-label=${`Change ${isolated(category.name)}`} @click=${() => this.changing.open(category)}>
           Change
         </button>
         <button
           class="button small danger"
-          aria-label=${`Delete ${category.name}`}
+          aria-label=${`Delete ${isolated(category.name)}`}
           @click=${() => this.deleting.open(category)}
         >
           Delete

@@ -2,9 +2,9 @@
 
 import { html } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
-import { dateTime } from "../format.js";
 import { Acts } from "../ui/acts.js";
 import { PagedList } from "../ui/list.js";
+import { exactly } from "../ui/moment.js";
 import { moderationTabs } from "../ui/tabs.js";
 import { View } from "../view.js";
 
@@ -28,8 +28,8 @@ export class Hidden extends View {
     const { hidden_until: until, hidden_reason: reason } = listing;
     return html`<li>
       <div class="row-text">
-        <p><a href=${`/listings/${listing.id}`}>${listing.title}</a></p>
-        <p class="quiet small-text">${until ? `Until ${dateTime(until)}` : "Until it is shown again"}</p>
+        <p><a href=${`/listings/${listing.id}`}><bdi>${listing.title}</bdi></a></p>
+        <p class="quiet small-text">${until ? html`Until ${exactly(until)}` : "Until it is shown again"}</p>
         ${reason ? html`<p class="user-text" dir="auto">${reason}</p>` : ""}
       </div>
       <div class="row-buttons">

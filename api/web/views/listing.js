@@ -3,9 +3,11 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
+import { now } from "../clock.js";
 import { draftOf, keepDraft } from "../drafts.js";
 import { FACTS, shownAs } from "../facts.js";
-import { count, date, dateTime, inTime, nameOf, price, since } from "../format.js";
+import { count, inTime, nameOf, price } from "../format.js";
+import { isolated } from "../isolate.js";
 import { limits } from "../limits.js";
 import { Problem } from "../problem.js";
 import { connection } from "../realtime/connection.js";
@@ -20,6 +22,7 @@ import { Gallery } from "../ui/gallery.js";
 import { heart } from "../ui/heart.js";
 import { hideDialog } from "../ui/hide_dialog.js";
 import { PagedList } from "../ui/list.js";
+import { ago, ahead, day, exactly } from "../ui/moment.js";
 import { reportDialog } from "../ui/report_dialog.js";
 import { priceTag } from "../ui/price_tag.js";
 import { userText } from "../ui/user_text.js";
@@ -129,7 +132,7 @@ export class Listing extends View {
     // A live update has what visitors see.
     const { favourite, favourite_count, expires_at, ended } = this.listing ?? {};
     this.listing = { favourite, favourite_count, expires_at, ended, ...listing };
-    this.title = listing.title;
+    this.title = isolated(listing.title);
     this.isRemoved = false;
     this.problem = null;
     if (isNews && listing.reply_count !== this.replies.items.length) this.replies.load();
@@ -150,7 +153,7 @@ export class Listing extends View {
     if (!this.listing || this.replies.items.some((one) => one.id === reply.id)) return;
     this.replies.items = [...this.replies.items, reply].sort((a, b) => a.id - b.id);
     this.listing.reply_count += 1;
-    if (isLive && reply.author.id !== session.user?.id) announce(`${nameOf(reply.author)} replied: ${reply.text}`);
+    if (isLive && reply.author.id !== session.user?.id) announce(`${isolated(nameOf(reply.author))} replied: ${reply.text}`);
     this.update();
   }
 
@@ -178,14 +181,14 @@ export class Listing extends View {
         ${this.#hiddenNotice()} ${this.#endedNotice()}
         <header class="listing-head">
           <div>
-            <h1>${listing.title}</h1>
+            <h1 dir="auto">${listing.title}</h1>
             <p class="quiet">
-              <a href=${`/?category_id=${listing.category.id}`}>${listing.category.name}</a> ·
-              <time datetime=${listing.created_at}>${since(listing.created_at)}</time> ${this.#viewers()}
+              <a href=${`/?category_id=${listing.category.id}`}><bdi>${listing.category.name}</bdi></a> ·
+              ${ago(listing.created_at)} ${this.#viewers()}
             </p>
           </div>
           <div class="price-tag">
-            <p class="price">${priceTag(listing)}</p>
+            <p class="price" translate="no">${priceTag(listing)}</p>
             ${flags(listing)} ${heart(listing, "Favourite")}
           </div>
         </header>
@@ -205,10 +208,10 @@ export class Listing extends View {
   #hiddenNotice() {
     const { hidden, hidden_until, hidden_reason } = this.listing;
     if (!hidden) return nothing;
-    const until = hidden_until ? ` until ${dateTime(hidden_until)}` : "";
+    const until = hidden_until ? html` until ${exactly(hidden_until)}` : "";
     return html`<p class="notice warning" id="hidden-notice">
       This listing is hidden${until}: only its seller and moderators see it.
-      ${hidden_reason ? html`Reason: ${hidden_reason}` : nothing}
+      ${hidden_reason ? html`Reason: <bdi>${hidden_reason}</bdi>` : nothing}
     </p>`;
   }
 
@@ -216,7 +219,7 @@ export class Listing extends View {
     const { ended, expires_at } = this.listing;
     if (!ended) return nothing;
     return html`<p class="notice warning" id="ended-notice">
-      This listing has ended, on ${dateTime(expires_at)}: only its seller and moderators see it.
+      This listing has ended, on ${exactly(expires_at)}: only its seller and moderators see it.
     </p>`;
   }
 
@@ -231,7 +234,7 @@ export class Listing extends View {
     const isKept = this.listing.has_vin && !session.user;
     if (!known.length && !isKept) return nothing;
     return html`<dl class="facts">
-        ${known.map((fact) => html`<div><dt>${fact.label}</dt><dd>${shownAs(fact, this.listing[fact.name])}</dd></div>`)}
+        ${known.map((fact) => html`<div><dt>${fact.label}</dt><dd dir="auto" translate=${fact.name === "vin" ? "no" : nothing}>${shownAs(fact, this.listing[fact.name])}</dd></div>`)}
         ${isKept
           ? html`<div>
               <dt>VIN</dt>
@@ -258,7 +261,7 @@ export class Listing extends View {
     return html`<details class="past-prices">
       <summary>Earlier prices</summary>
       <ul>
-        ${[...past].reverse().map((one) => html`<li>${price(one.price)}, until <time datetime=${one.until}>${date(one.until)}</time></li>`)}
+        ${[...past].reverse().map((one) => html`<li>${price(one.price)}, until ${day(one.until)}</li>`)}
       </ul>
     </details>`;
   }
@@ -270,7 +273,7 @@ export class Listing extends View {
     return html`<section class="panel">
       <h2>Seller</h2>
       <p class="seller">
-        <a href=${`/?seller_id=${seller.id}`}><bdi>${nameOf(seller)}</bdi></a>
+        <a href=${`/?seller_id=${seller.id}`}><bdi translate="no">${nameOf(seller)}</bdi></a>
         ${isHere && !isOwn ? html`<span class="here">here now</span>` : nothing}
       </p>
       ${this.#memberSince()}
@@ -330,7 +333,7 @@ export class Listing extends View {
   #end() {
     const { ended, expires_at, status } = this.listing;
     if (!expires_at || ended || status === "sold") return nothing;
-    return html`<p id="ends">Ends <time datetime=${expires_at}>${inTime(expires_at)}</time>.</p>`;
+    return html`<p id="ends">Ends ${ahead(expires_at)}.</p>`;
   }
 
   #favouriteCount() {
@@ -389,7 +392,7 @@ export class Listing extends View {
       this.#say(`It is among the newest again, and ends ${inTime(this.listing.expires_at)}.`);
     } catch (error) {
       const { type, retryAfter, message } = Problem.of(error);
-      const again = new Date(Date.now() + retryAfter * 1000);
+      const again = new Date(now() + retryAfter * 1000);
       this.#say(type === "renewed-recently" ? `You can renew it again ${inTime(again)}.` : message);
     }
   }
@@ -434,8 +437,8 @@ export class Listing extends View {
     const mayDelete = session.user?.id === reply.author.id || session.is("admin");
     return html`<li class="reply" data-reply=${reply.id}>
       <p class="reply-head">
-        <strong><bdi>${nameOf(reply.author)}</bdi></strong>
-        <time class="quiet small-text" datetime=${reply.created_at}>${since(reply.created_at)}</time>
+        <strong><bdi translate="no">${nameOf(reply.author)}</bdi></strong>
+        ${ago(reply.created_at, "quiet small-text")}
         ${mayDelete
           ? html`<button class="link small-text" aria-label="Delete this reply" @click=${() => this.#deleteReply(reply)}>
               Delete

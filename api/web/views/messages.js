@@ -4,7 +4,8 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { draftOf, keepDraft } from "../drafts.js";
-import { dateTime, dayOf, messageTime, nameOf, timeOfDay } from "../format.js";
+import { dayOf, nameOf, timeOfDay } from "../format.js";
+import { isolated } from "../isolate.js";
 import { Problem } from "../problem.js";
 import { connection } from "../realtime/connection.js";
 import { inbox } from "../realtime/my_inbox.js";
@@ -16,9 +17,12 @@ import { briefOf, carInBrief } from "../ui/car_in_brief.js";
 import { Dialog } from "../ui/dialog.js";
 import { sendIcon } from "../ui/icons.js";
 import { menu } from "../ui/menu.js";
+import { moment, ofMessage } from "../ui/moment.js";
 import { reportDialog } from "../ui/report_dialog.js";
 import { userText } from "../ui/user_text.js";
 
+/** The time of a message below the heading of its day. */
+const inDay = moment(timeOfDay);
 /** If the log is scrolled to within this many pixels of its end, it follows new messages. */
 const NEAR_END = 80;
 /** So many of the other person's last messages can be chosen to be reported. */
@@ -51,7 +55,7 @@ export class Messages extends View {
     this.update();
   });
   blocking = new Dialog(this, "block", {
-    title: (name) => `Block ${name ?? ""}?`,
+    title: (name) => `Block ${isolated(name ?? "")}?`,
     action: "Block",
     isDanger: true,
     fields: () => html`<p>
@@ -88,7 +92,7 @@ export class Messages extends View {
       this.thread.isLoaded ? null : this.thread.loadOlder(),
     ]);
     this.listing = this.#lastListing = listing;
-    this.title = `Messages with ${nameOf(this.other)}`;
+    this.title = `Messages with ${isolated(nameOf(this.other))}`;
     // The car may have been sold since.
     if (isKnown) inbox.ask(this.userId);
   }
@@ -145,7 +149,7 @@ export class Messages extends View {
       >
         <span class="avatar" aria-hidden="true">${initial(user)}</span>
         <span class="conversation-text">
-          <bdi class="conversation-name">${nameOf(user)}</bdi>
+          <bdi class="conversation-name" translate="no">${nameOf(user)}</bdi>
           ${listing
             ? html`<span class="conversation-car small-text"
                 >${listing.status === "sold" ? "Sold: " : ""}<bdi>${listing.title}</bdi></span
@@ -160,7 +164,7 @@ export class Messages extends View {
           </span>
         </span>
         <span class="conversation-side">
-          <time class="quiet small-text" datetime=${last.inserted_at}>${messageTime(last.inserted_at)}</time>
+          ${ofMessage(last.inserted_at, "quiet small-text")}
           ${unread
             ? html`<span class="badge" data-unread=${unread}>${unread}<span class="for-readers"> unread</span></span>`
             : nothing}
@@ -179,8 +183,8 @@ export class Messages extends View {
     return html`<section class="thread" aria-labelledby="thread-title">
       <header class="thread-head">
         <a class="back" href="/messages" aria-label="All messages">‹</a>
-        <h1 id="thread-title"><bdi>${name}</bdi></h1>
-        ${menu(`More about ${name}`, this.#acts(name))}
+        <h1 id="thread-title"><bdi translate="no">${name}</bdi></h1>
+        ${menu(`More about ${isolated(name)}`, this.#acts(name))}
       </header>
       ${this.#car()}
       ${connection.isLive
@@ -188,7 +192,7 @@ export class Messages extends View {
         : html`<p class="notice warning small-text" data-banner=${connection.state}>
             ${connection.words} What you write is sent as soon as possible.
           </p>`}
-      <div class="log" id="log" role="group" aria-label=${`Messages with ${name}`} tabindex="0" @scroll=${this.#scrolled}>
+      <div class="log" id="log" role="group" aria-label=${`Messages with ${isolated(name)}`} tabindex="0" @scroll=${this.#scrolled}>
         ${this.thread.hasOlder
           ? html`<p class="more">
               <button class="button small" @click=${() => this.#older()}>Earlier messages</button>
@@ -207,9 +211,9 @@ export class Messages extends View {
           )}
         </ol>
         ${this.thread.isLoaded && !this.thread.messages.length && !inbox.outbox.to(this.userId).length
-          ? html`<p class="empty">Say hello to <bdi>${name}</bdi>.</p>`
+          ? html`<p class="empty">Say hello to <bdi translate="no">${name}</bdi>.</p>`
           : nothing}
-        <p class="typing quiet small-text">${inbox.isTyping(this.userId) ? html`<bdi>${name}</bdi> is typing…` : ""}</p>
+        <p class="typing quiet small-text">${inbox.isTyping(this.userId) ? html`<bdi translate="no">${name}</bdi> is typing…` : ""}</p>
       </div>
       ${this.#closed(name) ?? this.#composer(name)} ${this.blocking.template()} ${this.reporting.template()}
     </section>`;
@@ -230,7 +234,7 @@ export class Messages extends View {
       ...theirs.reverse().map((one) => [`/api/messages/${one.id}`, `“${shortened(one.message)}”`]),
       [`/api/users/${this.userId}`, `All that ${name} does`],
     ];
-    this.reporting.open({ title: `What is wrong with ${name}?`, choices });
+    this.reporting.open({ title: `What is wrong with ${isolated(name)}?`, choices });
   }
 
   /** The car that the conversation is about, as it is now. */
@@ -248,13 +252,13 @@ export class Messages extends View {
   #closed(name) {
     if (this.isBlocked) {
       return html`<p class="closed notice" id="blocked">
-        You have blocked <bdi>${name}</bdi>. <button class="link" @click=${() => this.#block(false)}>Unblock</button>
+        You have blocked <bdi translate="no">${name}</bdi>. <button class="link" @click=${() => this.#block(false)}>Unblock</button>
         <span class="done small-text" role="status">${this.done}</span>
       </p>`;
     }
-    if (this.other.name === "") return html`<p class="closed notice">${name} gets no messages any more.</p>`;
+    if (this.other.name === "") return html`<p class="closed notice"><bdi>${name}</bdi> gets no messages any more.</p>`;
     if (inbox.outbox.isHopeless(this.userId)) {
-      return html`<p class="closed notice">You cannot write to <bdi>${name}</bdi>.</p>`;
+      return html`<p class="closed notice">You cannot write to <bdi translate="no">${name}</bdi>.</p>`;
     }
     return null;
   }
@@ -273,10 +277,10 @@ export class Messages extends View {
     return html`${before && dayOf(before.inserted_at) === day ? nothing : html`<li class="day small-text"><span>${day}</span></li>`}
     ${isOther ? html`<li class="about-car small-text">${this.#aboutCar(message.listing_id)}</li>` : nothing}
     <li class="message ${isMine ? "mine" : ""}" data-message=${message.id}>
-      <span class="for-readers">${isMine ? "You" : html`<bdi>${nameOf(this.other)}</bdi>`}:</span>
+      <span class="for-readers">${isMine ? "You" : html`<bdi translate="no">${nameOf(this.other)}</bdi>`}:</span>
       <p class="bubble user-text" dir="auto">${userText(message.message)}</p>
       <p class="message-foot quiet small-text ${isTogether && !isLast ? "for-readers" : ""}">
-        <time datetime=${message.inserted_at} title=${dateTime(message.inserted_at)}>${timeOfDay(message.inserted_at)}</time>
+        ${inDay(message.inserted_at)}
         ${isLast && message.read_at ? html`<span class="read"> · Read</span>` : nothing}
       </p>
     </li>`;
@@ -322,7 +326,7 @@ export class Messages extends View {
                 : html`<button class="link" @click=${() => outbox.again(one)}>Try again</button>
                     <button class="link" @click=${() => this.#edit(one)}>Edit</button>`}
               <button class="link" @click=${() => outbox.discard(one)}>Discard</button>`
-          : state === "sending"
+          : state === "sending" && connection.isLive
             ? "Sending…"
             : "Waiting for the connection"}
       </p>
@@ -344,9 +348,8 @@ export class Messages extends View {
       field.focus();
     };
     const keys = (event) => {
-      // Enter sends, Shift+Enter begins a new line. While a word is being composed, as in Japanese, Enter ends the
-      // word; Safari says so by the code 229 alone.
-      if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+      // Enter sends, Shift+Enter begins a new line.
+      if (event.key !== "Enter" || event.shiftKey) return;
       event.preventDefault();
       event.currentTarget.form.requestSubmit();
     };
@@ -357,7 +360,7 @@ export class Messages extends View {
         <textarea
           name="message"
           rows="1"
-          aria-label=${`Message to ${name}`}
+          aria-label=${`Message to ${isolated(name)}`}
           placeholder="Write a message"
           @input=${(event) => {
             keepDraft(this.#draft, event.currentTarget.value);
@@ -460,4 +463,5 @@ export class Messages extends View {
 }
 
 const shortened = (text) => ([...text].length > 60 ? `${[...text].slice(0, 59).join("")}…` : text);
-const initial = (user) => [...nameOf(user)][0].toUpperCase();
+/** The first letter of a name, which may begin with other signs. */
+const initial = (user) => (/[\p{L}\p{N}]/u.exec(nameOf(user))?.[0] ?? "?").toUpperCase();

@@ -3,13 +3,15 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { live } from "../vendor/lit-html/directives/live.js";
 import { api } from "../api.js";
-import { date, dateTime } from "../format.js";
+import { now } from "../clock.js";
+import { isolated } from "../isolate.js";
 import { navigate } from "../navigation.js";
 import { session } from "../session.js";
 import { Acts } from "../ui/acts.js";
 import { Dialog } from "../ui/dialog.js";
 import { Form, input, select, textarea } from "../ui/form.js";
 import { PagedList } from "../ui/list.js";
+import { day, exactly } from "../ui/moment.js";
 import { adminTabs } from "../ui/tabs.js";
 import { View } from "../view.js";
 
@@ -33,7 +35,7 @@ export class People extends View {
   acts = new Acts(this);
   search = new Form(this, "people", "UsersQuery", () => {});
   banning = new Dialog(this, "ban", {
-    title: (person) => `Ban ${person?.name ?? ""}?`,
+    title: (person) => `Ban ${isolated(person?.name ?? "")}?`,
     action: "Ban",
     request: "BanBody",
     isDanger: true,
@@ -42,21 +44,21 @@ export class People extends View {
       select(form, { name: "days", label: "For how long", options: TIMES }),
     ],
     submit: async ({ reason, days }, person) => {
-      const until = days ? { until: new Date(Date.now() + Number(days) * DAY_MS).toISOString() } : {};
+      const until = days ? { until: new Date(now() + Number(days) * DAY_MS).toISOString() } : {};
       await api.put(`/api/users/${person.id}/ban`, { reason, ...until });
-      this.acts.words = `${person.name} is banned.`;
+      this.acts.words = `${isolated(person.name)} is banned.`;
       this.people.load();
     },
   });
 
   giving = new Dialog(this, "role", {
-    title: (asked) => (asked ? `Make ${asked.person.name} ${roleName(asked.role)}?` : ""),
+    title: (asked) => (asked ? `Make ${isolated(asked.person.name)} ${roleName(asked.role)}?` : ""),
     action: "Change the role",
     fields: (form, asked) => html`<p>Now: ${roleName(asked?.person.role)}. The change holds at once.</p>`,
     submit: async (_, { person, role }) => {
       await api.put(`/api/users/${person.id}/role`, { role });
       person.role = role;
-      this.acts.words = `${person.name} is ${role} now.`;
+      this.acts.words = `${isolated(person.name)} is ${role} now.`;
       if (person.id === session.user?.id) session.check();
     },
   });
@@ -104,11 +106,11 @@ export class People extends View {
     const isMe = person.id === session.user?.id;
     return html`<li data-person=${person.id}>
       <div class="row-text">
-        <p><strong><bdi>${person.name}</bdi></strong> <span class="quiet">${person.email}</span></p>
-        <p class="quiet small-text">Number ${person.id}, since ${date(person.created_at)}</p>
+        <p><strong><bdi translate="no">${person.name}</bdi></strong> <bdi class="quiet" translate="no">${person.email}</bdi></p>
+        <p class="quiet small-text">Number ${person.id}, since ${day(person.created_at)}</p>
         ${person.ban
           ? html`<p class="fault small-text">
-              Banned ${person.ban.until ? `until ${dateTime(person.ban.until)}` : "for good"}: ${person.ban.reason}
+              Banned ${person.ban.until ? html`until ${exactly(person.ban.until)}` : "for good"}: <bdi>${person.ban.reason}</bdi>
             </p>`
           : nothing}
       </div>
@@ -124,12 +126,12 @@ export class People extends View {
         ${isMe
           ? nothing
           : person.ban
-            ? html`<button class="button small" aria-label=${`Unban ${person.name}`} @click=${() => this.#unban(person)}>
+            ? html`<button class="button small" aria-label=${`Unban ${isolated(person.name)}`} @click=${() => this.#unban(person)}>
                 Unban
               </button>`
             : html`<button
                 class="button small danger"
-                aria-label=${`Ban ${person.name}`}
+                aria-label=${`Ban ${isolated(person.name)}`}
                 @click=${() => this.banning.open(person)}
               >
                 Ban
@@ -149,6 +151,6 @@ export class People extends View {
     await this.acts.do(async () => {
       await api.delete(`/api/users/${person.id}/ban`);
       person.ban = null;
-    }, `${person.name} is no longer banned.`);
+    }, `${isolated(person.name)} is no longer banned.`);
   }
 }

@@ -2,13 +2,14 @@
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
-import { count, nameOf, since } from "../format.js";
+import { count, nameOf } from "../format.js";
 import { openReports } from "../open_reports.js";
 import { session } from "../session.js";
 import { Acts } from "../ui/acts.js";
 import { carInBrief } from "../ui/car_in_brief.js";
 import { hideDialog } from "../ui/hide_dialog.js";
 import { PagedList } from "../ui/list.js";
+import { ago } from "../ui/moment.js";
 import { moderationTabs } from "../ui/tabs.js";
 import { userText } from "../ui/user_text.js";
 import { View } from "../view.js";
@@ -73,7 +74,7 @@ export class Reports extends View {
       <div class="row-buttons">
         ${first.user_id || first.listing.trashed ? nothing : this.#hideButton(first.listing)}
         ${session.is("admin")
-          ? html`<a class="button small" href=${`/admin?${new URLSearchParams({ q: nameOf(first.person) })}`}>Find ${nameOf(first.person)}</a>`
+          ? html`<a class="button small" href=${`/admin?${new URLSearchParams({ q: nameOf(first.person) })}`}>Find <bdi translate="no">${nameOf(first.person)}</bdi></a>`
           : nothing}
         <button class="button small primary" @click=${() => this.#resolve(reports)}>
           ${reports.length > 1 ? `Resolve all ${reports.length}` : "Resolved"}
@@ -84,7 +85,7 @@ export class Reports extends View {
 
   #person({ person }) {
     return html`<p class="report-subject">
-      <a href=${`/?seller_id=${person.id}&status=any`}><bdi>${nameOf(person)}</bdi></a> <span class="quiet">(a person)</span>
+      <a href=${`/?seller_id=${person.id}&status=any`}><bdi translate="no">${nameOf(person)}</bdi></a> <span class="quiet">(a person)</span>
     </p>`;
   }
 
@@ -111,7 +112,7 @@ export class Reports extends View {
       </p>
       ${quote ? html`<blockquote class="user-text" dir="auto">${userText(quote)}</blockquote>` : nothing}
       ${text ? html`<p class="user-text" dir="auto">${text}</p>` : nothing}
-      <p class="quiet small-text"><bdi>${nameOf(report.reporter)}</bdi>, ${since(report.created_at)}</p>
+      <p class="quiet small-text"><bdi translate="no">${nameOf(report.reporter)}</bdi>, ${ago(report.created_at)}</p>
     </li>`;
   }
 

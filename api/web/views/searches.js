@@ -2,11 +2,12 @@
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
-import { since } from "../format.js";
+import { isolated } from "../isolate.js";
 import { limits } from "../limits.js";
 import { alerts } from "../realtime/my_alerts.js";
 import { Acts } from "../ui/acts.js";
 import { PagedList } from "../ui/list.js";
+import { ago } from "../ui/moment.js";
 import { myTabs } from "../ui/tabs.js";
 import { View } from "../view.js";
 
@@ -43,13 +44,13 @@ export class Searches extends View {
     return html`<li data-search=${search.id}>
       <div class="row-text">
         <p>
-          <a href=${query.size ? `/?${query}` : "/"}>${search.name}</a>
+          <a href=${query.size ? `/?${query}` : "/"}><bdi>${search.name}</bdi></a>
           ${search.unseen ? html`<span class="badge">${search.unseen >= most ? `${most}+` : search.unseen} new</span>` : nothing}
         </p>
-        <p class="quiet small-text">Saved <time datetime=${search.created_at}>${since(search.created_at)}</time></p>
+        <p class="quiet small-text">Saved ${ago(search.created_at)}</p>
       </div>
       <div class="row-buttons">
-        <button class="button small" aria-label=${`Delete ${search.name}`} @click=${() => this.#delete(search)}>Delete</button>
+        <button class="button small" aria-label=${`Delete ${isolated(search.name)}`} @click=${() => this.#delete(search)}>Delete</button>
       </div>
     </li>`;
   }
@@ -58,6 +59,6 @@ export class Searches extends View {
     await this.acts.do(async () => {
       await api.delete(`/api/searches/${search.id}`);
       this.searches.remove(search);
-    }, `“${search.name}” is deleted.`);
+    }, `“${isolated(search.name)}” is deleted.`);
   }
 }

@@ -3,12 +3,14 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
 import { categories } from "../categories.js";
-import { nameOf, since } from "../format.js";
+import { nameOf } from "../format.js";
+import { isolated } from "../isolate.js";
 import { session } from "../session.js";
 import { Acts } from "../ui/acts.js";
 import { Dialog } from "../ui/dialog.js";
 import { select } from "../ui/form.js";
 import { PagedList } from "../ui/list.js";
+import { ago } from "../ui/moment.js";
 import { moderationTabs } from "../ui/tabs.js";
 import { View } from "../view.js";
 
@@ -17,7 +19,7 @@ export class Trash extends View {
   listings = new PagedList(this, "/api/trash");
   acts = new Acts(this);
   restoring = new Dialog(this, "restore", {
-    title: (listing) => `Restore “${listing?.title ?? ""}”?`,
+    title: (listing) => `Restore “${isolated(listing?.title ?? "")}”?`,
     action: "Restore",
     fields: (form, listing) =>
       select(form, {
@@ -31,17 +33,17 @@ export class Trash extends View {
       }),
     submit: async ({ category_id }, listing) => {
       await api.post(`/api/trash/${listing.id}/restore`, category_id ? { category_id: Number(category_id) } : {});
-      this.#gone(listing, `“${listing.title}” is restored.`);
+      this.#gone(listing, `“${isolated(listing.title)}” is restored.`);
     },
   });
   deleting = new Dialog(this, "delete-for-good", {
-    title: (listing) => `Delete “${listing?.title ?? ""}” for good?`,
+    title: (listing) => `Delete “${isolated(listing?.title ?? "")}” for good?`,
     action: "Delete for good",
     isDanger: true,
     fields: () => html`<p>Its pictures and replies go with it. This cannot be undone.</p>`,
     submit: async (_, listing) => {
       await api.delete(`/api/trash/${listing.id}`);
-      this.#gone(listing, `“${listing.title}” is deleted for good.`);
+      this.#gone(listing, `“${isolated(listing.title)}” is deleted for good.`);
     },
   });
 
@@ -66,19 +68,19 @@ export class Trash extends View {
     const { by, at, reason } = listing.trashed;
     return html`<li>
       <div class="row-text">
-        <p>${listing.title}</p>
+        <p dir="auto">${listing.title}</p>
         <p class="quiet small-text">
-          ${since(at)} ${by ? html`by <bdi>${nameOf(by)}</bdi>` : nothing} ${reason ? html`· ${reason}` : nothing}
+          ${ago(at)} ${by ? html`by <bdi translate="no">${nameOf(by)}</bdi>` : nothing} ${reason ? html`· <bdi>${reason}</bdi>` : nothing}
         </p>
       </div>
       <div class="row-buttons">
-        <button class="button small" aria-label=${`Restore ${listing.title}`} @click=${() => this.restoring.open(listing)}>
+        <button class="button small" aria-label=${`Restore ${isolated(listing.title)}`} @click=${() => this.restoring.open(listing)}>
           Restore
         </button>
         ${session.is("admin")
           ? html`<button
               class="button small danger"
-              aria-label=${`Delete for good: ${listing.title}`}
+              aria-label=${`Delete for good: ${isolated(listing.title)}`}
               @click=${() => this.deleting.open(listing)}
             >
               Delete for good

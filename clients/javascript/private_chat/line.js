@@ -24,6 +24,8 @@ const CONNECT_MS = 10_000
 /** phoenix.js sends no heartbeats on long polls. This module sends one after so long without a message. */
 const QUIET_MS = 10_000
 const LOOK_MS = 1_000
+/** A look that comes this late shows that the computer slept: the connection may have ended unnoticed. */
+const SLEPT_MS = 90_000
 
 /**
  * Keeps the connection of a phoenix.js Socket. It adds what phoenix.js from 1.6 on lacks:
@@ -55,6 +57,7 @@ export class Line {
   #probe = null
   #seen = { conn: null, state: "closed", since: 0 }
   #isUsed = false
+  #lookedAt = Date.now()
   #timer = null
 
   constructor(socket) {
@@ -178,6 +181,8 @@ export class Line {
   #look() {
     const socket = this.#socket
     const now = Date.now()
+    const slept = now - this.#lookedAt > SLEPT_MS
+    this.#lookedAt = now
     const state = socket.connectionState()
     if (socket.conn !== this.#seen.conn || state !== this.#seen.state) {
       this.#seen = { conn: socket.conn, state, since: now }
@@ -187,7 +192,7 @@ export class Line {
     // The application never connected, or disconnected on purpose; or phoenix.js does not connect a hidden page.
     if (!this.#isUsed || socket.closeWasClean || (isHidden && state === "closed")) return
     if (state === "open") {
-      if (this.isLongPoll && now - this.#heardAt > QUIET_MS) this.isAlive()
+      if (slept || (this.isLongPoll && now - this.#heardAt > QUIET_MS)) this.isAlive()
     } else if (now - Math.max(this.#seen.since, this.#dueAt) > CONNECT_MS) {
       this.#reconnect()
     }

@@ -1,10 +1,14 @@
 """The pages as the server renders them: what search engines, link previews and browsers without JavaScript see."""
 
+# ruff: noqa: RUF001 (digits of other scripts are meant)
+
 from __future__ import annotations
 
 import re
+import time
 from ipaddress import ip_network
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from yarl import URL
@@ -114,6 +118,10 @@ async def test_the_page_of_a_car_has_everything_about_it(api: Api, ann: Person, 
     assert "It has new tyres." in seen.words(".reply")
     assert seen.attribute(".seller a", "href") == f"/?seller_id={ann.id}"
     assert "Sedans" in seen.words(".listing-head")
+    whole_times = [one.attributes["title"] or "" for one in seen.all("main time")]
+    assert len(whole_times) == 2
+    for whole_time in whole_times:
+        assert re.fullmatch(r"[A-Z][a-z]{2} [0-9]{1,2}, [0-9]{4}, [0-9]{2}:[0-9]{2} UTC", whole_time)
 
 
 def test_the_facts_are_those_of_the_pages_modules() -> None:
@@ -320,8 +328,64 @@ async def test_a_search_that_makes_no_sense_shows_its_errors_beside_the_fields(a
     assert seen.attribute("#filters-make", "value") == "Audi"
     assert seen.all(".card") == []
     assert seen.all("script#answers") == []
-    seen = await look(api, "/?cursor=nonsense", 422)
-    assert "Not a cursor" in seen.words(".results")
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        "sort=bogus",
+        "sort=price&sort=-price",
+        "status=stolen",
+        "fuel=banana",
+        "doors=abc&doors=0&doors=77",
+        "colour=" + ",".join(["pink"] * 60),
+        "verbatim=banana",
+        "within=banana",
+        "page=2",
+        "page=1e9&utm_source=x&hidden=true&vin=5",
+        "cursor=nonsense",
+        "cursor=" + "A" * 1100,
+        # A cursor of the API, of another order.
+        "cursor=WyJwcmljZSIsMSwxXQ",
+        "cursor=a&cursor=b",
+        "%00=%00",
+    ],
+)
+async def test_rubbish_in_an_address_is_left_out(api: Api, ann: Person, category: int, rubbish: str) -> None:
+    await a_listing(api, ann, category, "Any car")
+    seen = await look(api, f"/?make=&{rubbish}")
+    assert titles(seen) == ["Any car"]
+    assert seen.attribute('link[rel="canonical"]', "href").endswith("/")
+
+
+async def test_what_is_on_a_list_counts_also_beside_rubbish(api: Api, ann: Person, category: int) -> None:
+    await a_listing(api, ann, category, "Diesel", fuel="diesel", doors=5)
+    await a_listing(api, ann, category, "Electric", fuel="electric", doors=5)
+    assert titles(await look(api, "/?fuel=banana,diesel&doors=5&doors=555&sort=bogus")) == ["Diesel"]
+
+
+async def test_numbers_in_an_address_are_read_as_people_write_them(api: Api, ann: Person, category: int) -> None:
+    await a_listing(api, ann, category, "Dear", price=12_501, year=2015)
+    await a_listing(api, ann, category, "Cheap", price=12_500, year=2015, mileage=85_000)
+    for written in ("12,500", "12.500", "$12,500.00", "12 500 €", "١٢٬٥٠٠", "12.5k"):
+        seen = await look(api, f"/?{urlencode({'price_max': written, 'year_min': '2015'})}")
+        assert titles(seen) == ["Cheap"], written
+        assert seen.attribute("#filters-price_max", "value") == "12,500"
+        assert seen.attribute("#filters-year_min", "value") == "2015"
+        assert seen.attribute('link[rel="canonical"]', "href").endswith("/?year_min=2015&price_max=12500")
+    assert titles(await look(api, "/?mileage_max=85,000+miles")) == ["Cheap"]
+    seen = await look(api, "/?price_max=cheap&mileage_max=85,000+km", 422)
+    assert seen.attribute("#filters-price_max", "value") == "cheap"
+    assert seen.words("#filters-mileage_max-error")
+
+
+async def test_a_page_tells_the_servers_clock_to_its_modules(api: Api) -> None:
+    told = (await look(api, "/")).response.headers["Server-Timing"]
+    assert abs(float(told.removeprefix("now;desc=").strip('"')) / 1000 - time.time()) < 60
+
+
+async def test_no_field_is_changed_by_the_wheel(api: Api) -> None:
+    assert (await look(api, "/")).all("[type=number]") == []
 
 
 async def test_the_pages_of_cars_are_the_same_for_everybody(api: Api, rows: Rows, ann: Person) -> None:

@@ -113,3 +113,28 @@ def test_the_schema_of_every_answer_has_the_fields_of_its_dataclass() -> None:
         assert set(answer_schema(kind)().fields) == set(hints)
     assert not answer_schema(HealthState)().fields["reasons"].required
     assert answer_schema(answers.Act)().fields["reason"].allow_none
+
+
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("2029-12-31t23:30:00z", datetime(2029, 12, 31, 23, 30, tzinfo=UTC)),
+        ("2029-12-31T23:59:60Z", datetime(2030, 1, 1, tzinfo=UTC)),
+        ("2029-12-31t23:59:60.25z", datetime(2030, 1, 1, tzinfo=UTC)),
+        ("2029-12-31T15:59:60-08:00", datetime(2030, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_time_is_read_as_rfc_3339_allows(text: str, time: datetime) -> None:
+    assert load(HideBody, {"until": text}) == HideBody(until=time)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2029-12-31T23:59:61Z", "2029-12-31T22:59:60Z", "2029-12-31T23:58:60Z", "2029-12-31T23:59:60-08:00",
+        "9999-12-31T23:59:60Z", "2029-12-31T23:59:60", "t", "z", "2029-13-31t23:59:00z", "\u0131T23:59:60Z",
+    ],
+)  # fmt: skip
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError):
+        load(HideBody, {"until": text})

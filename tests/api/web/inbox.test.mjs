@@ -103,13 +103,22 @@ test("the inbox waits until REST is back, and then shows everything", async () =
   rest.isAway = false;
   await clock.pass(1_000);
   assert.deepEqual(socket.last.params(), { after_id: 1 });
-  rest.isAway = true;
   socket.joined();
   await settled();
-  assert.equal(inbox.isLoaded, false);
-  rest.isAway = false;
-  await clock.pass(3_000);
   assert.deepEqual(texts(), [["Ann", "number 1", 1]]);
+});
+
+test("the conversations are there without a connection", async () => {
+  rest.store(1, ANN, ME);
+  inbox.open(ME);
+  await settled();
+  assert.deepEqual([inbox.isLoaded, texts()], [true, [["Ann", "number 1", 1]]]);
+  // What came until the connection stands is caught up.
+  rest.store(2, BOB, ME);
+  socket.opens();
+  socket.joined([rest.messages[1]]);
+  await settled();
+  assert.deepEqual(texts(), [["Bob", "number 2", 1], ["Ann", "number 1", 1]]);
 });
 
 test("a message that arrives between reading a thread and the join is in the thread", async () => {
@@ -141,7 +150,7 @@ test("a broadcast message becomes the last one, is unread, is announced, and end
   assert.ok(inbox.isTyping(ANN));
   socket.hears("send", rest.store(2, ANN, ME, "Hello"));
   assert.deepEqual([texts(), inbox.unread, inbox.isTyping(ANN)], [[["Ann", "Hello", 2]], 2, false]);
-  assert.deepEqual([announced, reads()], [["Ann: Hello"], 2]);
+  assert.deepEqual([announced, reads()], [["Ann: Hello"], 3]);
 });
 
 test("typing ends after a while without a new event", async () => {
@@ -306,7 +315,7 @@ test("a dealer with 2,000 conversations reads them once, and after a gap what ma
   const dealt = Array.from({ length: 2_000 }, (_, number) => String(10 + number));
   dealt.forEach((other, number) => (rest.store(number + 1, other, ME).read_at = number < 1_990 ? "then" : null));
   await open();
-  assert.deepEqual([inbox.list.length, inbox.unread, reads(), rest.rows], [2_000, 10, 21, 2_001]);
+  assert.deepEqual([inbox.list.length, inbox.unread, reads(), rest.rows], [2_000, 10, 22, 2_011]);
   const messages = [rest.store(2_001, dealt[5], ME, "An offer"), rest.store(2_002, ME, ANN, "A question")];
   for (let gap = 1; gap <= 3; gap += 1) {
     rest.rows = 0;

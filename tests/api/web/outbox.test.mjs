@@ -7,6 +7,14 @@ import { PrivateChat } from "../../../clients/javascript/private_chat/index.js";
 import { Clock, settled } from "../../clients/clock.mjs";
 import { Socket } from "../../clients/socket.mjs";
 
+/** Stands for the browser's storage of a tab. */
+globalThis.sessionStorage = {
+  items: new Map(),
+  getItem: (name) => sessionStorage.items.get(name) ?? null,
+  setItem: (name, text) => sessionStorage.items.set(name, text),
+  clear: () => sessionStorage.items.clear(),
+};
+
 let clock, socket, outbox, sent;
 
 const states = () => outbox.pending.map((one) => outbox.state(one));
@@ -21,7 +29,8 @@ beforeEach(() => {
   socket = new Socket();
   sent = [];
   outbox = new Outbox({ sent: (one, { id }) => sent.push([one.message, id]), changed: () => {} });
-  outbox.open(new PrivateChat(socket, "3"));
+  sessionStorage.clear();
+  outbox.open(new PrivateChat(socket, "3"), "3");
 });
 
 test("messages written without a connection wait, and are sent in order after the reconnect", async () => {
@@ -34,6 +43,26 @@ test("messages written without a connection wait, and are sent in order after th
   assert.equal(socket.last.pushes[1].payload.listing_id, "12");
   socket.breaks(1006);
   assert.deepEqual(states(), ["waiting", "waiting"]);
+});
+
+test("messages that wait are sent by the next page of the tab, as the same messages, for their author only", async () => {
+  const first = outbox.add("7", "one", 12);
+  outbox.add("7", "two");
+  // The page is closed, for example because its person loads a new version.
+  const next = (userId) => {
+    const opened = new Outbox({ sent: (one, { id }) => sent.push([one.message, id]), changed: () => {} });
+    opened.open(new PrivateChat((socket = new Socket()), userId), userId);
+    return opened;
+  };
+  assert.deepEqual(next("4").pending, []);
+  outbox = next("3");
+  await joined();
+  assert.deepEqual([socket.last.texts, states()], [["one", "two"], ["sending", "sending"]]);
+  assert.equal(socket.last.pushes[0].payload.client_ref, first.client_ref);
+  assert.equal(socket.last.pushes[0].payload.listing_id, "12");
+  socket.last.pushes[0].answer("ok", { id: 5, inserted_at: "" });
+  await settled();
+  assert.deepEqual(next("3").pending.map(({ message }) => message), ["two"]);
 });
 
 test("an answered message leaves the outbox with its id", async () => {

@@ -49,6 +49,13 @@ async def socket_address(api: Api, **headers: str) -> str:
     return found[1]
 
 
+async def test_the_version_in_the_page_is_the_one_that_the_server_tells(api: Api) -> None:
+    page = await (await api.client.get("/login")).text()
+    told = await (await api.client.get("/web/version")).json()
+    assert f'<meta name="version" content="{told["version"]}">' in page
+    assert told["version"] == await version(api)
+
+
 async def version(api: Api) -> str:
     found = re.search(rf"/web/([0-9a-f]+)/{SCRIPT}", await (await api.client.get("/")).text())
     assert found is not None
@@ -99,6 +106,7 @@ async def test_the_document_contains_the_limits_of_all_forms(make_api: MakeApi) 
     assert found is not None
     limits = json.loads(html.unescape(found[1]))
     assert (limits["pictures"], limits["picture_bytes"], limits["page_items"]) == (10, 3 * 2**20, 100)
+    assert (limits["picture_pixels"], limits["picture_side"]) == (60_000_000, 2048)
     assert limits["erase_after_days"] == 12
     assert limits["forms"]["ReplyBody"] == {"text": {"maxlength": 255}}
     named = re.compile(r'new Form\(this, "[^"]+", "(\w+)"|request: "(\w+)"|limitsOf\("(\w+)"\)')

@@ -23,9 +23,16 @@ test("the address of another site becomes the first page", () => {
   for (const next of others) assert.equal(whereTo(query("next", next)), "/", next);
 });
 
+test("after a log-in the page goes to no form for it, and to nothing that is for programs", () => {
+  for (const next of ["/login", "/login?next=/login", "/login/", "/LOGIN", "/register", "/api/me", "/api", "/web/x/main.js", "/metrics"]) {
+    assert.equal(whereTo(query("next", next)), "/", next);
+  }
+  assert.equal(whereTo(query("next", "/?q=/login")), "/?q=/login");
+});
+
 test("an id is digits", () => {
   assert.equal(idIn(query("listing", "12"), "listing"), "12");
-  for (const text of ["", "../../api/me", "1/../2", "1?x", "-1", "1.0", " 1", "1\n", "١", "9".repeat(20)]) {
+  for (const text of ["", "../../api/me", "1/../2", "1?x", "-1", "1.0", " 1", "1\n", "0", "01", "1e3", "١", "9".repeat(20)]) {
     assert.equal(idIn(query("listing", text), "listing"), null, text);
   }
   assert.equal(idIn(new URLSearchParams(), "listing"), null);

@@ -30,6 +30,9 @@ class FrontDoor:
         self.as_new(nodes)
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._stranded: set[asyncio.Task[None]] = set()
+        self._silent: list[asyncio.StreamWriter] = []
+        """Connections to browsers that are open, and of which nobody hears anything."""
 
     def as_new(self, nodes: Sequence[Node]) -> None:
         self.nodes[:] = nodes
@@ -53,6 +56,8 @@ class FrontDoor:
         assert self._server is not None
         self._server.close()
         await self.cut()
+        for writer in self._silent:
+            writer.transport.abort()
         await self._server.wait_closed()
 
     async def cut(self) -> None:
@@ -60,6 +65,12 @@ class FrontDoor:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def strand(self) -> None:
+        """End every connection at the node, and let the browser hear nothing of that."""
+        for task in self._tasks:
+            self._stranded.add(task)
+        await self.cut()
 
     @property
     def url(self) -> str:
@@ -76,7 +87,10 @@ class FrontDoor:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
                 await self._serve(reader, writer)
         finally:
-            await _close(writer)
+            if asyncio.current_task() in self._stranded:
+                self._silent.append(writer)
+            else:
+                await _close(writer)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")

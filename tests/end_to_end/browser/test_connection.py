@@ -1,0 +1,141 @@
+"""The page's connection as people have it: networks that come and go, sleep, middleboxes, and upgrades meanwhile."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.end_to_end.browser.conftest import BehindDoor, Open, Site
+from tests.end_to_end.browser.test_chat import is_live, messages, write
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+
+async def by(page: Page, *, longpoll: bool) -> None:
+    """Wait until the page is connected in this way."""
+    way = str(longpoll).lower()
+    await expect(page.locator(f".connection[data-state=live][data-longpoll={way}]")).to_be_visible()
+
+
+@pytest.mark.parametrize("how", ["cut", "refused"])
+async def test_the_page_tries_websockets_again_some_time_after_it_has_given_them_up(
+    site: Site, open_page: Open, behind_door: BehindDoor, how: str
+) -> None:
+    door = behind_door.door
+    if how == "cut":
+        door.cuts_websockets_after = 0.3
+    else:
+        door.lets_websockets_through = False
+    ann, bob = await site.person("Ann"), await site.person("Bob")
+    page = await open_page("/login", ann, api=behind_door.api)
+    # The clock of the page runs as usual, until it is put forward below.
+    await page.clock.install()
+    await page.goto(f"/messages/{bob.id}")
+    await by(page, longpoll=True)
+    given_up = door.websockets
+    await write(page, "By long polling")
+    await expect(messages(page)).to_have_text(["By long polling"])
+    # It is still in the way: back to long polling, without a message lost.
+    await page.clock.fast_forward(61_000)
+    await write(page, "Still by long polling")
+    await expect(messages(page)).to_have_text(["By long polling", "Still by long polling"])
+    await by(page, longpoll=True)
+    assert door.websockets > given_up
+    door.cuts_websockets_after, door.lets_websockets_through = None, True
+    await page.clock.fast_forward(125_000)
+    await by(page, longpoll=False)
+    await write(page, "By WebSocket")
+    await expect(messages(page)).to_have_text(["By long polling", "Still by long polling", "By WebSocket"])
+
+
+async def test_a_computer_that_slept_for_an_hour_is_connected_again_as_soon_as_it_wakes(
+    site: Site, open_page: Open, behind_door: BehindDoor
+) -> None:
+    ann, bob = await site.person("Ann"), await site.person("Bob")
+    page = await open_page("/login", ann, api=behind_door.api)
+    await page.clock.install()
+    await page.goto(f"/messages/{bob.id}")
+    await is_live(page)
+    # Meanwhile the server has given up the connection. The computer hears nothing of that: the network is another one.
+    await behind_door.door.strand()
+    body = {"to": ann.id, "message": "While you slept"}
+    await site.rest.call("POST", "/api/messages", 201, who=bob, body=body)
+    await page.clock.fast_forward(3_600_000)
+    await expect(messages(page)).to_have_text(["While you slept"])
+    await is_live(page)
+    await write(page, "Good morning")
+    await expect(messages(page)).to_have_text(["While you slept", "Good morning"])
+
+
+async def test_a_phone_without_a_network_says_so_at_once_and_is_back_with_the_next_one(
+    site: Site, open_page: Open, behind_door: BehindDoor
+) -> None:
+    ann, bob = await site.person("Ann"), await site.person("Bob")
+    page = await open_page(f"/messages/{bob.id}", ann, api=behind_door.api)
+    await is_live(page)
+    # The connection over the old network hears nothing any more, and nobody ends it.
+    await behind_door.door.strand()
+    # No answer to a heartbeat is waited for: timers stand still.
+    await page.clock.install()
+    await page.clock.pause_at(time.time() + 5)
+    await page.context.set_offline(True)
+    await expect(page.locator("[data-banner=lost]")).to_contain_text("You are offline. What you write is sent")
+    await write(page, "From the tunnel")
+    await expect(page.locator("[data-pending]")).to_contain_text("Waiting for the connection")
+    await page.clock.resume()
+    await page.context.set_offline(False)
+    await expect(messages(page)).to_have_text(["From the tunnel"])
+    await is_live(page)
+
+
+async def test_conversations_are_shown_while_no_gateway_can_be_reached(
+    site: Site, open_page: Open, behind_door: BehindDoor
+) -> None:
+    ann, bob = await site.person("Ann"), await site.person("Bob")
+    await site.rest.call("POST", "/api/messages", 201, who=bob, body={"to": ann.id, "message": "Hello"})
+    behind_door.door.nodes.clear()
+    page = await open_page("/messages", ann, api=behind_door.api)
+    await expect(page.locator(".conversation-last")).to_have_text("Hello")
+    await expect(page.locator(".connection")).to_contain_text("connecting…", ignore_case=True)
+    await page.locator(f'[data-conversation="{bob.id}"]').click()
+    await expect(messages(page)).to_have_text(["Hello"])
+    await expect(page.locator("[data-banner]")).to_be_visible()
+    await write(page, "Hello?")
+    # What waits is still there, and sent once, if the page is loaded anew.
+    await expect(page.locator("[data-pending]")).to_have_count(1)
+    await page.reload()
+    await expect(page.locator("[data-pending] .bubble")).to_have_text("Hello?")
+    behind_door.door.nodes[:] = site.gateways
+    await expect(messages(page)).to_have_text(["Hello", "Hello?"])
+    await expect(page.locator("[data-pending]")).to_have_count(0)
+    await page.reload()
+    await expect(messages(page)).to_have_text(["Hello", "Hello?"])
+    await expect(page.locator("[data-pending]")).to_have_count(0)
+
+
+async def test_a_page_that_was_open_over_an_upgrade_offers_the_new_version_and_loses_nothing(
+    site: Site, open_page: Open, behind_door: BehindDoor
+) -> None:
+    ann, bob = await site.person("Ann"), await site.person("Bob")
+    page = await open_page("/login", ann, api=behind_door.api)
+    await page.clock.install()
+    await page.goto(f"/messages/{bob.id}")
+    await is_live(page)
+    await page.locator(".composer textarea").fill("Not sent yet")
+    await page.evaluate("window.isOld = true")
+    # A week later the files of the page are others.
+    await page.route("**/web/version", lambda route: route.fulfill(json={"version": "0123456789abcdef"}))
+    await page.clock.fast_forward(7 * 24 * 3_600_000)
+    await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    await expect(page.locator("[data-upgrade]")).to_contain_text("Daveslist has been updated.")
+    assert await page.evaluate("window.isOld")
+    await page.unroute("**/web/version")
+    # The next link loads the page from the server.
+    await page.locator('.top a[href="/messages"]').click()
+    await expect(page.locator("[data-upgrade]")).to_have_count(0)
+    assert await page.evaluate("window.isOld === undefined")
+    await page.goto(f"/messages/{bob.id}")
+    await expect(page.locator(".composer textarea")).to_have_value("Not sent yet")
+    await is_live(page)
