@@ -160,7 +160,7 @@ CREATE INDEX IF NOT EXISTS listings_of_seller ON listings (seller_id, id);
 CREATE INDEX IF NOT EXISTS listings_of_category ON listings (category_id, id);
 
 -- Sorting keys are never null: an unknown value sorts last in its direction, so that a plain comparison of rows finds the
--- next page. shared/repositories/listing_search.py has the same expressions.
+-- next page. shared/repositories/listing_ways.py has the same expressions.
 CREATE INDEX IF NOT EXISTS listings_newest ON listings (coalesce(stands_at, id), id) WHERE trashed_at IS NULL;
 CREATE INDEX IF NOT EXISTS listings_newest_of_category ON listings (category_id, coalesce(stands_at, id), id)
     WHERE trashed_at IS NULL;
@@ -279,10 +279,18 @@ ALTER TABLE listings ADD COLUMN IF NOT EXISTS facts tsvector
         power_kw, engine_cc)) STORED;
 
 -- One index for words and facts: a search for a rare combination of frequent ones reads only what they have in common.
--- fastupdate is off because every search would have to read its list of pending entries.
+-- Entries of some tens of listings are collected and then merged at once, which makes a new listing a fifth cheaper. The list
+-- of pending entries is short, because every search reads it.
 DROP INDEX IF EXISTS listings_search;
-CREATE INDEX IF NOT EXISTS listings_words_and_facts ON listings USING gin (search, facts) WITH (fastupdate = off)
-    WHERE trashed_at IS NULL;
+CREATE INDEX IF NOT EXISTS listings_words_and_facts ON listings USING gin (search, facts)
+    WITH (fastupdate = on, gin_pending_list_limit = 64) WHERE trashed_at IS NULL;
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_class WHERE relname = 'listings_words_and_facts'
+                   AND 'gin_pending_list_limit=64' = ANY (reloptions)) THEN
+        ALTER INDEX listings_words_and_facts SET (fastupdate = on, gin_pending_list_limit = 64);
+    END IF;
+END $$;
 
 -- Whoever changes the texts of a listing without its words, as processes of earlier versions do, leaves it to be analysed.
 CREATE OR REPLACE FUNCTION forget_analysis() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -356,6 +364,8 @@ CREATE TABLE IF NOT EXISTS pictures (
     created_at             timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX IF NOT EXISTS pictures_of_listing ON pictures (listing_id, id);
+-- The seller's order, from 1; null for pictures that came after it: they follow, in the order of their ids.
+ALTER TABLE pictures ADD COLUMN IF NOT EXISTS position integer;
 
 -- Files that no row of `pictures` names, to be deleted from `since` on. The files of a new picture are entered before they
 -- are stored, with a time in the future; the transaction that inserts the picture's row takes them out again. When a

@@ -56,7 +56,13 @@ def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaita
     limiter = _limiter(route)
 
     async def admit(request: web.Request) -> Actor | None:
-        actor = None if route.action in ANONYMOUS else await authenticate(request, services)
+        return allowed(None if route.action in ANONYMOUS else await authenticate(request, services))
+
+    async def admit_again(actor: Actor | None) -> Actor | None:
+        """A token that was good when the request began may end meanwhile; a session or a role that ends counts."""
+        return allowed(None if actor is None else await services.admission.readmit(actor))
+
+    def allowed(actor: Actor | None) -> Actor | None:
         if not may_ever(route.action, actor):
             if actor is None:
                 raise Unauthorized
@@ -75,7 +81,7 @@ def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaita
         call = Call(request, services, actor, route.body, route.query)
         if route.body is not None and await call.wait_for_body():
             # While the body arrived, the user may have been banned or have lost a role.
-            call.actor = await admit(request)
+            call.actor = await admit_again(actor)
         try:
             if route.is_repeatable:
                 call.key, call.status = key_of(request), route.status
@@ -86,7 +92,7 @@ def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaita
             return repeated(repeat.answer)
         except NoLongerAllowed:
             # The user has left, was banned or lost the role meanwhile: answer as if the request had come now.
-            await admit(request)
+            await admit_again(actor)
             raise
         if not call.input_checked:
             raise RuntimeError(f"the handler of {route.method} {route.path} called neither query() nor body()")

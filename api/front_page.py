@@ -12,7 +12,8 @@ from api.pagination import encode_cursor
 from shared.access.actor import Actor
 from shared.domain.ids import MAX_ID
 from shared.domain.listings import Sort
-from shared.repositories.listing_search import Correction, Position
+from shared.repositories.listing_search import Correction
+from shared.repositories.listing_ways import Position
 from shared.repositories.listings import ListingRepository
 
 

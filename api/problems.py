@@ -150,7 +150,8 @@ class MethodNotAllowed(Problem):
 
 
 class TooSlow(Problem):
-    status, slug, title = 408, "too-slow", "The body came too slowly"
+    # Not 408: browsers repeat such a request by themselves, and send a large picture twice in vain.
+    status, slug, title = 400, "too-slow", "The body came too slowly"
 
     def response(self) -> web.Response:
         response = super().response()
@@ -317,6 +318,9 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     reports.AlreadyReported: _is(AlreadyReported),
     reports.OwnReported: lambda _: Conflict("It is about yourself."),
     pictures.PictureNotFound: _is(NotFound),
+    pictures.NotItsPictures: lambda error: Invalid(
+        {"pictures": [f"Not pictures of this listing: {', '.join(map(str, error.ids))}."]}
+    ),
     pictures.ListingIsFull: _is(ListingIsFull),
     pictures.FilesGivenUp: lambda _: Unavailable("It took too long. Try again.", retry_after_seconds=5),
     picture_errors.PictureMissing: _is(NotFound),

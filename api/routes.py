@@ -32,10 +32,12 @@ from api.handlers import (
     web,
 )
 from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody
+from api.schemas.audit import AuditQuery
 from api.schemas.categories import CategoryBody, CategoryChangeBody
 from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, ListingsQuery
 from api.schemas.messages import ConversationsQuery, MessagesQuery, ReadBody
 from api.schemas.pages import PageQuery
+from api.schemas.pictures import PictureOrderBody
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
 from api.schemas.saved_searches import SearchBody, SearchChangeBody, SeenBody
@@ -131,6 +133,14 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", "/api/trash/{id}", trash.delete, Action.TRASH_DELETE),
     # what belongs to a listing
     Route("POST", "/api/listings/{id}/pictures", pictures.add, Action.PICTURE_CHANGE, status=201, is_repeatable=True),
+    Route(
+        "PUT",
+        "/api/listings/{id}/pictures/order",
+        pictures.arrange,
+        Action.PICTURE_CHANGE,
+        body=PictureOrderBody,
+        has_version=True,
+    ),
     Route("DELETE", "/api/listings/{id}/pictures/{picture_id}", pictures.delete, Action.PICTURE_CHANGE),
     Route("GET", ADDRESS, pictures.read, Action.LISTING_READ_PUBLIC),
     Route("GET", THUMBNAIL_ADDRESS, pictures.thumbnail, Action.LISTING_READ_PUBLIC),
@@ -184,7 +194,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/reports", reports.find, Action.REPORT_READ, query=PageQuery),
     Route("PUT", "/api/reports/{id}/resolved", reports.resolve, Action.REPORT_RESOLVE),
     Route("DELETE", "/api/reports/{id}/resolved", reports.reopen, Action.REPORT_RESOLVE),
-    Route("GET", "/api/audit", audit.find, Action.AUDIT_READ, query=PageQuery),
+    Route("GET", "/api/audit", audit.find, Action.AUDIT_READ, query=AuditQuery),
     # private messages
     Route(
         "POST",

@@ -170,7 +170,7 @@ class Settings:
     max_body_bytes: int = 128 * 1024
     """The largest body of a REST request, except pictures. A listing with the longest texts needs about half of it."""
     body_seconds: float = 30.0
-    """The body of a REST request must arrive within this time, a picture within four times as long."""
+    """The body of a REST request must arrive within this time, except pictures."""
     keepalive_seconds: float = 75.0
     """A REST connection without a request for this long is closed."""
 
@@ -261,6 +261,11 @@ class Settings:
     """Worker processes for pictures of one API process; they start with the first pictures."""
     max_waiting_pictures: int = 16
     """Uploads that may arrive or wait for a worker process; past it, an upload gets 503 before its body is read."""
+    picture_still_seconds: float = 20.0
+    """An upload of a picture ends if less than 8 KiB of it arrive in this time. As long as it goes on, it may take as
+    long as the client's line needs. Keep it below the time after which a proxy in front gives up."""
+    picture_patience_seconds: float = 120.0
+    """An upload that has taken longer than this ends when there is no free place for others."""
     picture_cpu_seconds: float = 5.0
     """CPU time that a worker process may use for one picture; past it the process ends. The largest pictures that the
     limits allow need two to three seconds."""

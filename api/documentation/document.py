@@ -98,7 +98,7 @@ def _operation(plugin: MarshmallowPlugin, route: Route, picture_bytes: int) -> d
         parameters += [_query_parameter(parameter) for parameter in described]
     if route.is_repeatable:
         parameters.append(_KEY)
-    if route.has_version and route.method == "PATCH":
+    if route.has_version and route.method in ("PATCH", "PUT"):
         parameters.append(_VERSION)
     operation: dict[str, Any] = {
         "operationId": f"{module}_{route.handler.__name__}",
@@ -214,7 +214,7 @@ def _problems(route: Route, about: Operation) -> list[type[Problem]]:
         found += [problems.TooSlow, problems.TooLarge, problems.WrongMediaType]
     if route.is_repeatable:
         found += [problems.BadRequest, problems.KeyInUse, problems.KeyReused]
-    if route.has_version and route.method == "PATCH":
+    if route.has_version and route.method in ("PATCH", "PUT"):
         found += [problems.BadRequest, problems.ChangedMeanwhile]
     if route.action is not Action.SERVICE_READ:
         found.append(problems.TooManyRequests)

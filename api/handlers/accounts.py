@@ -23,7 +23,7 @@ from api.services import Services
 from api.versions import as_seen
 from shared.access.tokens import InvalidToken, new_session_id
 from shared.domain.names import OF_STAFF, name_fault, sounds_like_staff, tidied
-from shared.domain.times import rfc3339
+from shared.domain.times import in_words
 from shared.domain.users import PasswordChanged, Role, User
 from shared.logs import log_of
 from shared.repositories.sessions import Refresh
@@ -259,5 +259,5 @@ def _refuse_password_of(password: str, name: str, email: str) -> None:
 
 def _banned(user: User) -> BannedUser:
     assert user.ban is not None
-    until = f"until {rfc3339(user.ban.until)}" if user.ban.until else "for good"
+    until = f"until {in_words(user.ban.until)}" if user.ban.until else "for good"
     return BannedUser(f"You are banned {until}: {user.ban.reason}")

@@ -22,7 +22,7 @@ from shared.access.addresses import counted_as
 from shared.access.policy import Action, may
 from shared.client_address import address_of
 from shared.domain.listings import CategoryNotFound, ListingFilter, Sort
-from shared.repositories.listing_search import Position
+from shared.repositories.listing_ways import Position
 from shared.repositories.visibility import Viewer
 
 UNKNOWN_CATEGORY = {"category_id": ["No such category."]}

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 from aiohttp import BodyPartReader, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from api.answers import Json
 from api.call import Call
-from api.endpoint import authenticate
-from api.listing_changes import announce
+from api.listing_changes import announce, announce_and_read
 from api.pictures.errors import (
     PictureTooLarge,
     StorageUnavailable,
 )
-from api.pictures.uploads import read_upload, store_picture
+from api.pictures.uploads import read_upload, store_picture, while_it_goes_on
 from api.pictures.workers import Place
 from api.problems import (
     BadRequest,
@@ -27,6 +27,9 @@ from api.problems import (
 )
 from api.repeats import begin, once
 from api.schemas import answers
+from api.schemas.pictures import PictureOrderBody
+from api.services import Services
+from api.versions import as_seen
 from shared.access.policy import Action
 from shared.domain.pictures import ListingIsFull, Picture, PictureNotFound
 from shared.domain.repeats import KeyInUse, KeyReused, Repeated
@@ -40,7 +43,9 @@ _FORM_BYTES = 64 * 1024
 """Bytes that a form may have in addition to the picture."""
 
 # A shared cache may store public pictures, but must revalidate each time: hiding a listing takes effect at once.
-_FOR_ANYONE = "public, no-cache"
+# A picture never changes, but its listing may be hidden. For so long browsers show it without asking, for example when
+# somebody goes back and forth between cars: on a slow line each question takes half a second.
+_FOR_ANYONE = "public, max-age=300"
 _FOR_THIS_USER = "private, no-store"
 
 
@@ -66,8 +71,8 @@ async def _add(call: Call, place: Place) -> answers.Picture:
     data = await _upload(call)
     # A browser sends the same form with another boundary each time, so the file alone tells repeats.
     await begin(call, data)
-    # The upload may have taken minutes: check again who the user is and what they may change.
-    call.actor = await authenticate(call.request, services)
+    # The upload may have taken minutes: check again what the user may change. The token was good when it began.
+    call.actor = await services.admission.readmit(call.user)
     listing = await call.listing()
     call.require(Action.PICTURE_CHANGE, owner_id=listing.seller_id)
     return await _stored(call, listing, data, place)
@@ -100,6 +105,24 @@ async def delete(call: Call) -> None:
     await services.pictures.remove(picture, by=call.user.user_id, owner_id=listing.seller_id)
     services.abandoned_files.wake()
     await announce(services, listing.id)
+
+
+async def arrange(call: Call) -> Json[answers.Listing]:
+    """Put a listing's pictures in order.
+
+    The pictures that are named come first, in this order; the others follow, in the order that they had. The first of
+    all is the cover, in lists and previews too.
+    """
+    listing, services = await call.listing(), call.services
+    call.require(Action.PICTURE_CHANGE, owner_id=listing.seller_id)
+    body = await call.body(PictureOrderBody)
+
+    async def as_shown(within: Services) -> Json[answers.Listing]:
+        return Json(await within.listings.read(listing.id, call.actor))
+
+    async with as_seen(call, "listings", listing.id, as_shown) as within:
+        await within.pictures.arrange(listing.id, body.pictures, by=call.user.user_id, owner_id=listing.seller_id)
+    return Json(await announce_and_read(services, listing.id, call.user))
 
 
 async def read(call: Call) -> web.Response:
@@ -161,12 +184,15 @@ def _check_form(call: Call) -> None:
 async def _upload(call: Call) -> bytes:
     """Returns the content of the form's only field.
 
-    Raises PictureTooLarge, Invalid for other or missing fields, BadRequest for a broken form, TooSlow, TooLarge.
+    Raises PictureTooLarge, Invalid for other or missing fields, BadRequest for a broken form, TooSlow, TooLarge,
+    PicturesBusy.
     """
-    limits = call.services.settings
+    limits, workers = call.services.settings, call.services.picture_workers
     try:
-        async with asyncio.timeout(4 * limits.body_seconds):
-            return await _field(call, limits.max_picture_bytes)
+        async with while_it_goes_on(
+            limits.picture_still_seconds, limits.picture_patience_seconds, lambda: not workers.free
+        ) as count:
+            return await _field(call, limits.max_picture_bytes, count)
     except TimeoutError:
         raise TooSlow from None
     except web.HTTPRequestEntityTooLarge:
@@ -176,7 +202,7 @@ async def _upload(call: Call) -> bytes:
         raise BadRequest("The form cannot be read.") from None
 
 
-async def _field(call: Call, max_bytes: int) -> bytes:
+async def _field(call: Call, max_bytes: int, count: Callable[[int], None]) -> bytes:
     form = await call.request.multipart()
     data: bytes | None = None
     errors: dict[str, list[str]] = {}
@@ -188,7 +214,7 @@ async def _field(call: Call, max_bytes: int) -> bytes:
         elif data is not None:
             errors[FIELD] = ["Given more than once."]
         else:
-            data = await read_upload(part, max_bytes)
+            data = await read_upload(part, max_bytes, count)
         if errors:
             break
     call.query()

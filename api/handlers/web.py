@@ -105,7 +105,8 @@ def html_page(
     Only what was found is worth keeping in a browser: an answer with another status than 200 has no entity tag.
     """
     files, socket, origin = assets(settings), _gateway(settings, request) + "/socket", origin_of_site(settings, request)
-    limits = _limits(settings.max_picture_bytes, settings.erase_after_days)
+    pixels, side = settings.max_picture_pixels, settings.picture_side
+    limits = _limits(settings.max_picture_bytes, pixels, side, settings.erase_after_days)
 
     def render() -> bytes:
         frame = {
@@ -154,12 +155,14 @@ async def asset(call: Call) -> web.Response:
 
 
 @cache
-def _limits(picture_bytes: int, erase_after_days: int) -> str:
+def _limits(picture_bytes: int, picture_pixels: int, picture_side: int, erase_after_days: int) -> str:
     """Returns the limits that the page keeps or tells, as JSON: `{"forms": {"ReplyBody": {"text": {...}}}, ...}`."""
     limits = {
         "forms": {kind.__name__: limits_of(kind) for kind in _INPUTS},
         "pictures": MAX_PICTURES,
         "picture_bytes": picture_bytes,
+        "picture_pixels": picture_pixels,
+        "picture_side": picture_side,
         "page_items": MAX_LIMIT,
         "counted_of_a_search": MAX_COUNTED_OF_A_SEARCH,
         "erase_after_days": erase_after_days,

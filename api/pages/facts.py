@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from api.pages import words
 from api.pages.isolate import isolated
@@ -47,6 +48,12 @@ def facts(listing: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Returns the labels and values of what is known about the car."""
     known = ((label, show, listing.get(name)) for name, (label, show) in FACTS.items())
     return [(label, show(value)) for label, show, value in known if value is not None]
+
+
+def alike(listing: Mapping[str, Any]) -> str | None:
+    """Returns the address of a search for cars like this one; None if its make is not known."""
+    named = {name: listing[name] for name in ("make", "model") if listing[name]}
+    return f"/?{urlencode(named)}" if "make" in named else None
 
 
 def in_a_line(listing: Mapping[str, Any]) -> str:

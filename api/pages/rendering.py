@@ -50,6 +50,7 @@ def _environment() -> Environment:
         "name_of": words.name_of,
         "facts": facts.facts,
         "in_a_line": facts.in_a_line,
+        "alike": facts.alike,
         "linked": links.linked,
         "as_json": _as_json,
     }

@@ -10,6 +10,7 @@ from marshmallow import ValidationError, validate
 
 from api.devices import MAX_DEVICE_ID_LENGTH
 from api.password_rules import common_fault
+from api.schemas.bounds import Length
 from api.schemas.fields import Storable
 from shared.domain.declared import Text, left_out
 from shared.domain.users import MAX_EMAIL_LENGTH, MAX_NAME_LENGTH, MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
@@ -37,15 +38,15 @@ Name = Annotated[
     "Stored in Unicode's form NFKC with single spaces. No character is invisible. A word has letters of one alphabet. "
     "Only moderators and admins may have a name that sounds like the staff.",
 ]
-Email = Annotated[str, partial(Storable, validate=[validate.Length(max=MAX_EMAIL_LENGTH), _looks_like_email])]
+Email = Annotated[str, partial(Storable, validate=[Length(max=MAX_EMAIL_LENGTH), _looks_like_email])]
 NewPassword = Annotated[
     str,
-    partial(Storable, validate=[validate.Length(MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH), _is_hard_to_guess]),
+    partial(Storable, validate=[Length(MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH), _is_hard_to_guess]),
     "Not one of the passwords that many people use, and not the name or the e-mail address of the account.",
 ]
 # These two are only compared. A password that is too short is a wrong password, and an invalid address is unknown.
-GivenPassword = Annotated[str, partial(Storable, validate=validate.Length(max=MAX_PASSWORD_LENGTH))]
-GivenEmail = Annotated[str, partial(Storable, validate=validate.Length(max=MAX_EMAIL_LENGTH))]
+GivenPassword = Annotated[str, partial(Storable, validate=Length(max=MAX_PASSWORD_LENGTH))]
+GivenEmail = Annotated[str, partial(Storable, validate=Length(max=MAX_EMAIL_LENGTH))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ class LoginBody:
     device_id: (
         Annotated[
             str,
-            partial(Storable, validate=validate.Length(max=MAX_DEVICE_ID_LENGTH)),
+            partial(Storable, validate=Length(max=MAX_DEVICE_ID_LENGTH)),
             "What the last log-in from this device gave. Then other people's wrong guesses do not keep the user out.",
         ]
         | None
@@ -71,7 +72,7 @@ class LoginBody:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshBody:
-    refresh_token: Annotated[str, partial(Storable, validate=validate.Length(1, 1000))]
+    refresh_token: Annotated[str, partial(Storable, validate=Length(1, 1000))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -583,8 +583,11 @@ def queued_report(queued: reports.QueuedReport) -> QueuedReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
+    """`name` is that of a user or category, or a listing's title, as it is now; null for anything else."""
+
     type: str
     id: Id
+    name: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -605,7 +608,7 @@ def act(act: audit.Act) -> Act:
         id=act.id,
         actor=Person(act.actor_id, act.actor_name),
         action=act.action,
-        target=Target(type=act.target_type, id=act.target_id),
+        target=Target(type=act.target_type, id=act.target_id, name=act.target_name),
         reason=act.reason,
         details=act.details,
         created_at=rfc3339(act.created_at),

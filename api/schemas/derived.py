@@ -14,7 +14,22 @@ from typing import Any, TypeVar, get_args, get_origin
 
 from marshmallow import Schema, fields, validate
 
-from api.schemas.fields import AnyOf, Digits, Distance, Flag, Id, Near, Storable, Text, Time, Vin, Whole, Year
+from api.schemas.bounds import Length, Range
+from api.schemas.fields import (
+    AnyOf,
+    Different,
+    Digits,
+    Distance,
+    Flag,
+    Id,
+    Near,
+    Storable,
+    Text,
+    Time,
+    Vin,
+    Whole,
+    Year,
+)
 from shared.domain import declared
 from shared.domain.declared import Change, Field, fields_of
 from shared.domain.vin import VIN_LENGTH
@@ -137,7 +152,11 @@ def _in_body(field: Field, settings: Settings) -> fields.Field[Any]:
         case declared.VehicleNumber():
             return Vin(**settings)
         case declared.Label(longest):
-            return Storable(validate=validate.Length(1, longest), **settings)
+            return Storable(validate=Length(1, longest), **settings)
+        case declared.Different(rule, most):
+            [value] = get_args(field.kind)
+            each = _in_body(replace(field, kind=value, rule=rule), {})
+            return Different(each, most, **settings)
         case None | declared.SetLater() if issubclass(field.kind, Enum):
             return fields.Enum(field.kind, by_value=True, **settings)
         case make if callable(make):
@@ -149,7 +168,7 @@ def _in_body(field: Field, settings: Settings) -> fields.Field[Any]:
 def _in_query(field: Field, settings: Settings) -> fields.Field[Any]:
     match field.rule:
         case declared.Whole(least, most):
-            return Digits(validate=validate.Range(least, most), **settings)
+            return Digits(validate=Range(least, most), **settings)
         case declared.Near():
             return Near(**settings)
         case declared.Distance():

@@ -9,6 +9,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate
 
 from api.pagination import MAX_LIMIT
+from api.schemas.bounds import Range
 from shared.domain.geography import metres, point
 from shared.domain.ids import MAX_EXACT_FLOAT, parse_id
 from shared.domain.listings import MAX_SHORT_TEXT_LENGTH
@@ -111,7 +112,7 @@ class Whole(fields.Integer):
     """A whole JSON number; its spelling as a string is refused. Without `most` it has no upper limit."""
 
     def __init__(self, least: int, most: int | None = None, **settings: Any) -> None:
-        super().__init__(strict=True, validate=validate.Range(least, most), **settings)
+        super().__init__(strict=True, validate=Range(least, most), **settings)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         # In JSON `2015.0` equals 2015. `true` is not 1.
@@ -133,7 +134,7 @@ class Year(Whole):
 def _not_after_next_year(year: int) -> None:
     latest = datetime.now(UTC).year + 1
     if year > latest:
-        raise ValidationError(f"Not after {latest}.")
+        raise ValidationError(f"Not later than next year, {latest}.")
 
 
 class Vin(fields.String):
@@ -221,3 +222,16 @@ class Flag(fields.Boolean):
         if value not in ("true", "false"):
             raise self.make_error("invalid", input=value)
         return bool(value == "true")
+
+
+class Different(fields.List[Any]):
+    """A list of at most `most` values, each only once."""
+
+    def __init__(self, inner: fields.Field[Any], most: int, **settings: Any) -> None:
+        super().__init__(inner, validate=[validate.Length(max=most), _only_once], **settings)
+        self.metadata = {**self.metadata, "uniqueItems": True}
+
+
+def _only_once(values: list[Any]) -> None:
+    if len(set(values)) < len(values):
+        raise ValidationError("Has a value more than once.")

@@ -9,12 +9,13 @@ from typing import Annotated
 from marshmallow import validate
 
 from api.pagination import DEFAULT_LIMIT, MAX_LIMIT
+from api.schemas.bounds import Length
 from api.schemas.derived import Query
 from api.schemas.fields import Storable
 from shared.domain.declared import Whole
 
 # Cursors of `pagination`: base64url, which URLs need not escape.
-_CURSOR = [validate.Length(1, 1000), validate.Regexp(r"^[A-Za-z0-9_-]+$", error="Not a cursor of this list.")]
+_CURSOR = [Length(1, 1000), validate.Regexp(r"^[A-Za-z0-9_-]+$", error="Not a cursor of this list.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,9 +71,20 @@ function upload(path, field, file, onProgress) {
   return once(content, (key) => sendFile(path, field, file, key, onProgress));
 }
 
-/** fetch does not report progress. */
 async function sendFile(path, field, file, key, onProgress) {
   const token = await session.freshToken();
+  try {
+    return await sendFileWith(token, path, field, file, key, onProgress);
+  } catch (error) {
+    if (error.status !== 401) throw error;
+    const newToken = await session.refresh(token);
+    if (!newToken) throw error;
+    return sendFileWith(newToken, path, field, file, key, onProgress);
+  }
+}
+
+/** fetch does not report progress. */
+function sendFileWith(token, path, field, file, key, onProgress) {
   return new Promise((resolve, reject) => {
     const form = new FormData();
     form.append(field, file);

@@ -2,7 +2,7 @@
 
 const { forms, ...others } = JSON.parse(document.querySelector('meta[name="limits"]').content);
 
-/** {pictures, picture_bytes, page_items, counted_of_a_search, erase_after_days} */
+/** {pictures, picture_bytes, picture_pixels, picture_side, page_items, counted_of_a_search, erase_after_days} */
 export const limits = others;
 
 /** Returns the limits of a request's fields as attributes of inputs: `limitsOf("ReplyBody").text.maxlength`. */

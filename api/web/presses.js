@@ -10,7 +10,7 @@ const PAUSES_MS = [500, 1_500, 4_000];
 /** The API forgets a key after a day. A key is given up earlier, so that a late press is surely a new one. */
 const KEPT_MS = 12 * 3_600_000;
 /** With these statuses, and without one, nobody knows whether an earlier request was carried out. */
-const UNSURE = [0, 401, 408, 429];
+const UNSURE = [0, 401, 429];
 
 /**
  * Returns what `send(key)` resolves with. Sends again, with the same key, if there was no answer. `content` tells two

@@ -51,6 +51,8 @@ class Router {
   #url = "";
   #isToBeFocused = false;
   #scrollTo = null;
+  /** Where the page was before it was loaded again; null when it is there. */
+  #restore = null;
   /** The last search. Going back shows it again as it was, with all its pages. */
   #kept = null;
 
@@ -61,6 +63,12 @@ class Router {
       this.#show({ isBack: true, scroll: event.state?.scroll ?? 0, notice: "" });
     });
     document.addEventListener("click", followLink);
+    // What a reload needs to show the same place again.
+    addEventListener("pagehide", () => {
+      const pages = this.view?.listings?.pages;
+      history.replaceState({ ...history.state, scroll: scrollY, ...(pages > 1 ? { pages } : {}) }, "");
+    });
+    this.#restore = history.state?.scroll ?? null;
     this.#show({ isFirst: true });
   }
 
@@ -73,7 +81,8 @@ class Router {
   /** `replace` adds no entry to the browser's history; the view that opens shows `notice`. */
   go(url, { replace = false, notice = "" } = {}) {
     if (!replace) {
-      history.replaceState({ ...history.state, scroll: scrollY }, "");
+      const pages = this.view?.listings?.pages;
+      history.replaceState({ ...history.state, scroll: scrollY, ...(pages > 1 ? { pages } : {}) }, "");
       history.pushState({ scroll: 0 }, "", url);
     } else {
       history.replaceState({ scroll: 0 }, "", url);
@@ -83,6 +92,10 @@ class Router {
 
   /** Called after each drawing. A new view begins at its top, with the focus on its heading for screen readers. */
   drawn() {
+    if (this.#restore !== null && !this.view.isPending) {
+      this.#scrollTo = this.#restore;
+      this.#restore = null;
+    }
     if (this.#scrollTo !== null) {
       scrollTo(0, this.#scrollTo);
       this.#scrollTo = null;
@@ -111,6 +124,7 @@ class Router {
 
   #show({ isFirst = false, isBack = false, isRestart = false, scroll = 0, notice = "" }) {
     const before = this.view;
+    if (!isFirst) this.#restore = null;
     const isSamePath = this.#path === location.pathname;
     if (before instanceof Browse && !isBack) this.#keep({ url: this.#url, view: before, scroll: scrollY });
     this.#path = location.pathname;

@@ -32,7 +32,7 @@ export function shell(view) {
       <nav aria-label="Main">${session.user ? forUser() : forVisitor()}</nav>
     </header>
     ${announcer()}
-    <main id="main" tabindex="-1" class=${view.layout ?? ""}>
+    <main id="main" tabindex="-1" class=${view.layout ?? ""} @click=${(event) => forgetNotice(event, view)}>
       ${isUpgraded() ? upgradeNotice() : nothing}
       ${view.notice ? html`<p class="notice" role="status">${view.notice}</p>` : nothing} ${view.template()}
     </main>
@@ -47,6 +47,13 @@ const upgradeNotice = () =>
   html`<p class="notice" role="status" data-upgrade>
     Daveslist has been updated. <button class="link" @click=${() => location.reload()}>Load the new version</button>
   </p>`;
+
+/** The next thing that somebody does makes the notice of the last one old. */
+function forgetNotice(event, view) {
+  if (!view.notice || !event.target.closest("button")) return;
+  view.notice = "";
+  update();
+}
 
 const asked = () => new URLSearchParams(location.pathname === "/" ? location.search : "");
 

@@ -80,6 +80,14 @@ class AnyOf:
 
 
 @dataclass(frozen=True, slots=True)
+class Different:
+    """In a body: a list of at most `most` values, each only once. The rule of each value is `of`."""
+
+    of: Any
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class SetLater:
     """The field has its default at creation, and can only be changed later."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 MAX_PICTURES = 10
@@ -49,6 +50,14 @@ class Picture:
 
 class PictureNotFound(Exception):
     """There is no such picture, or it belongs to another listing."""
+
+
+class NotItsPictures(Exception):
+    """Some of the pictures that a new order names are not of this listing."""
+
+    def __init__(self, ids: Sequence[int]) -> None:
+        super().__init__(f"not pictures of this listing: {ids}")
+        self.ids = ids
 
 
 class FilesGivenUp(Exception):

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, IntEnum, auto
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from shared.domain.analysis import (
     JOINED,
@@ -70,20 +70,44 @@ class Place(IntEnum):
     ANYWHERE = 1
 
 
+class Match(NamedTuple):
+    """One thing that a listing must have, as a tsquery. If it `begins`, any word that begins so will do, which is dear.
+
+    To find the words with a beginning, Postgres collects all listings that have one of them, before it looks further.
+    """
+
+    query: str
+    begins: bool = False
+
+
+Matches = tuple[Match, ...]
+"""All that a listing must have."""
+
+
+def written(matches: Matches) -> str:
+    """Returns all of it as one tsquery."""
+    return " & ".join(one.query for one in matches)
+
+
 @dataclass(frozen=True, slots=True)
 class Tier:
     """Listings that match equally well; lower ranks are better."""
 
     rank: int
-    matches: str
-    """The tsquery of this tier. The tiers before it may answer it too."""
-    better: tuple[str, ...]
-    """Tsqueries of all tiers before it."""
+    must: Matches
+    """What the listings of this tier have. Those of the tiers before it may have it too."""
+    better: tuple[Matches, ...]
+    """The same of all tiers before it."""
+
+    @property
+    def matches(self) -> str:
+        """The tsquery of this tier, which may also find those before it."""
+        return written(self.must)
 
     @property
     def query(self) -> str:
         """The tsquery of this tier alone."""
-        return " & ".join([self.matches, *(f"!({one})" for one in self.better)])
+        return " & ".join([self.matches, *(f"!({written(one)})" for one in self.better)])
 
 
 def _rank(nearness: Nearness) -> int:
@@ -91,6 +115,8 @@ def _rank(nearness: Nearness) -> int:
     return 2 * nearness + 1
 
 
+FIRST_UNFINISHED = _rank(Nearness.UNFINISHED)
+"""The rank of the first tier that rests on the completion of a word."""
 FIRST_CORRECTED = _rank(Nearness.CORRECTED)
 """The rank of the first tier that rests on a correction."""
 
@@ -233,43 +259,48 @@ class Asked:
         ]
         return " ".join(words)
 
+    def must(self, nearness: Nearness = Nearness.UNFINISHED) -> Matches:
+        """Returns what the listings of all tiers up to a nearness have."""
+        return self._must(nearness, Place.ANYWHERE)
+
     def matches(self, nearness: Nearness = Nearness.UNFINISHED) -> str:
-        """Returns the tsquery of all tiers up to a nearness."""
-        return self._query(nearness, Place.ANYWHERE)
+        """Returns the same as one tsquery."""
+        return written(self.must(nearness))
 
     def titled(self) -> Tier:
         """Returns the tier of listings whose title is what was typed."""
-        return Tier(0, quoted(title_lexeme(self.atoms)), ())
+        return Tier(0, (Match(quoted(title_lexeme(self.atoms))),), ())
 
     def best(self) -> Tier:
         """Returns the tier of listings that have the exact words, and maybe others, in the title."""
-        return Tier(_rank(Nearness.EXACT), self._query(Nearness.EXACT, Place.TITLE), (self.titled().matches,))
+        return Tier(_rank(Nearness.EXACT), self._must(Nearness.EXACT, Place.TITLE), (self.titled().must,))
 
-    def tiers(self) -> list[Tier]:
+    def tiers(self, last: Nearness = Nearness.UNFINISHED) -> list[Tier]:
         """Returns the tiers without corrections, the best first. A tier that can have no listing is left out."""
         found = [self.titled()]
-        for nearness in (Nearness.EXACT, Nearness.FORM, Nearness.UNFINISHED):
+        for nearness in range(Nearness.EXACT, last + 1):
             # The last tier has all words anywhere, so it includes those before it, except for the title of fillers.
-            found += self._tiers_of(nearness, (found[0].matches, found[-1].matches))
+            found += self._tiers_of(Nearness(nearness), (found[0].must, found[-1].must))
         return found
 
     def corrected_tiers(self) -> list[Tier]:
         """Returns the tiers that rest on a correction."""
-        return self._tiers_of(Nearness.CORRECTED, (self.titled().matches, self.matches()))
+        return self._tiers_of(Nearness.CORRECTED, (self.titled().must, self.must()))
 
-    def _tiers_of(self, nearness: Nearness, better: tuple[str, str]) -> list[Tier]:
-        anywhere = self._query(nearness, Place.ANYWHERE)
+    def _tiers_of(self, nearness: Nearness, better: tuple[Matches, Matches]) -> list[Tier]:
+        anywhere = self._must(nearness, Place.ANYWHERE)
         if anywhere in better:
             return []
-        titled = self._query(nearness, Place.TITLE)
+        titled = self._must(nearness, Place.TITLE)
         before = tuple(dict.fromkeys(better))
         return [Tier(_rank(nearness), titled, before), Tier(_rank(nearness) + 1, anywhere, (*before, titled))]
 
-    def _query(self, nearness: Nearness, place: Place) -> str:
-        return self._once(
-            (nearness, place),
-            lambda: " & ".join(_written(_any(self._forms(term, nearness)), place) for term in self.required),
-        )
+    def _must(self, nearness: Nearness, place: Place) -> Matches:
+        def make() -> Matches:
+            forms = [_sufficient(self._forms(term, nearness)) for term in self.required]
+            return tuple(Match(_written(_any(one), place), any(map(_begins, one))) for one in forms)
+
+        return self._once((nearness, place), make)
 
     def _once(self, name: object, make: Callable[[], _Made]) -> _Made:
         if name not in self._made:
@@ -381,6 +412,20 @@ def _phrase(phrase: Phrase) -> _Node:
     # Letters and digits alone are in many texts, far from each other.
     is_telling = any(len(atom.text) >= LEAST_BEGUN and atom.kind is Kind.LETTERS for atom in phrase)
     return _Any((_All(words), one_word)) if is_telling else one_word
+
+
+def _begins(node: _Node) -> bool:
+    return isinstance(node, _Word) and node.begins
+
+
+def _sufficient(forms: Sequence[_Node]) -> list[_Node]:
+    """Returns the forms without the words that an unfinished one of them stands for too."""
+    begun = [(form.text, form.form) for form in forms if isinstance(form, _Word) and form.begins]
+    return [form for form in forms if not (isinstance(form, _Word) and not form.begins and _is_of(form, begun))]
+
+
+def _is_of(word: _Word, begun: Sequence[tuple[str, _Form]]) -> bool:
+    return any(word.form is form and word.text.startswith(text) for text, form in begun)
 
 
 def _any(forms: Sequence[_Node]) -> _Node:

@@ -1,4 +1,4 @@
-"""How times look in JSON. Pure."""
+"""How times look in JSON, and in sentences. Pure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ def rfc3339(time: datetime) -> str:
     if time.tzinfo is not UTC:
         time = time.astimezone(UTC)
     return time.isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def in_words(time: datetime) -> str:
+    """Returns the time for people, in UTC: "November 26, 2026, 22:41 UTC"."""
+    time = time.astimezone(UTC)
+    return f"{time:%B} {time.day}, {time.year}, {time:%H:%M} UTC"
 
 
 def rfc3339_or_none(time: datetime | None) -> str | None:

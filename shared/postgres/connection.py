@@ -94,7 +94,8 @@ class Connection(aiopg.Connection):
         DatabaseUnavailable, and psycopg2's errors for faults in the SQL.
         """
         if not statement.name:
-            return await self.run(statement.sql, adapted(parameters), timeout)
+            first = f"{statement.first}; " if statement.first else ""
+            return await self.run(first + statement.sql, adapted(parameters), timeout)
         prepared = self._prepared.get(statement.name)
         if prepared is None:
             prepared = await self._prepare(statement, len(parameters), timeout)

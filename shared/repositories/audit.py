@@ -21,9 +21,14 @@ _RECORD = Statement(
 )
 _LATEST = Statement(
     "audit_latest",
-    """SELECT a.id, a.actor_id, u.name, a.action, a.target_type, a.target_id, a.reason, a.details, a.created_at
-       FROM audit a JOIN users u ON u.id = a.actor_id WHERE a.id < $1 ORDER BY a.id DESC LIMIT $2""",
-    ("bigint", "integer"),
+    """SELECT a.id, a.actor_id, u.name, a.action, a.target_type, a.target_id, a.reason, a.details, a.created_at,
+           CASE a.target_type WHEN 'user' THEN (SELECT one.name FROM users one WHERE one.id = a.target_id)
+                              WHEN 'listing' THEN (SELECT one.title FROM listings one WHERE one.id = a.target_id)
+                              WHEN 'category' THEN (SELECT one.name FROM categories one WHERE one.id = a.target_id) END
+       FROM audit a JOIN users u ON u.id = a.actor_id
+       WHERE a.id < $1 AND ($3::text IS NULL OR a.action = $3) AND ($4::bigint IS NULL OR a.actor_id = $4)
+       ORDER BY a.id DESC LIMIT $2""",
+    ("bigint", "integer", "text", "bigint"),
 )
 
 
@@ -40,6 +45,8 @@ class Act:
     reason: str | None
     details: Mapping[str, Any]
     created_at: datetime
+    target_name: str | None = None
+    """The name of a user or category, or the title of a listing, as it is now."""
 
 
 class AuditRepository:
@@ -48,9 +55,11 @@ class AuditRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def latest(self, *, before_id: int, limit: int) -> list[Act]:
-        """Returns the acts with ids below `before_id`, latest first."""
-        return [Act(*row) for row in await self._database.fetch(_LATEST, before_id, limit)]
+    async def latest(
+        self, *, before_id: int, limit: int, action: str | None = None, actor_id: int | None = None
+    ) -> list[Act]:
+        """Returns the acts with ids below `before_id`, latest first: all, or those of one kind or one person."""
+        return [Act(*row) for row in await self._database.fetch(_LATEST, before_id, limit, action, actor_id)]
 
 
 async def record(

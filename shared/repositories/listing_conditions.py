@@ -112,6 +112,11 @@ def distance_to(near: Place | Point, position: str) -> str:
     return f"round(earth_distance({position}, {position_of(near)}))::bigint"
 
 
+def nearness_to(near: Place | Point, position: str) -> str:
+    """Returns an expression as SQL by which an index has positions in the order of their distances."""
+    return f"{position} <-> {position_of(near)}"
+
+
 def _step(steps: Sequence[int], value: int) -> int:
     """Returns how many of the steps the value reaches, as width_bucket does in `listing_facts` of schema.sql."""
     return sum(step <= value for step in steps)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.domain.listings import ListingFilter, Sort, WantedStatus
+from shared.domain.search import Matches, written
 from shared.logs import log_of
 from shared.postgres import Database, DatabaseUnavailable, Statement
 from shared.repositories.listing_conditions import (
@@ -30,7 +31,8 @@ from shared.repositories.listing_conditions import (
     same,
     visible,
 )
-from shared.repositories.listing_search import ORDERS, ListingSearch, Search, begin_of_index
+from shared.repositories.listing_search import ListingSearch
+from shared.repositories.listing_ways import ORDERS, Search, begin_of_index, keys, search
 from shared.repositories.visibility import Viewer
 
 log = log_of(__name__)
@@ -49,7 +51,7 @@ FACETS = (
     "title_status",
 )
 """The filters whose values are counted. The columns have the same names."""
-MOST_NEWEST = 20_000
+MOST_NEWEST = 10_000
 """How many of the newest listings are looked at."""
 MOST_MATCHES = 5_000
 """How many matches are looked at for the facets without a filter, and again for all others together."""
@@ -130,10 +132,10 @@ class ListingFacets:
     async def _counted(
         self, filter: ListingFilter, viewer: Viewer, facets: Sequence[str], most: int, deadline: float
     ) -> _Counts:
-        query = await self._search.query(filter)
-        if query == "":
+        matches = await self._search.matches(filter)
+        if matches == ():
             return _Counts({}, 0, False)
-        ways = _Ways(filter, viewer, query, facets)
+        ways = _Ways(filter, viewer, matches, facets)
         found = _Counts({}, 0, True)
         if ways.is_indexed:
             found = await self._run(ways.by_words_and_facts(most), facets, most)
@@ -148,11 +150,11 @@ class ListingFacets:
         milliseconds = int((deadline - time.monotonic()) * 1000)
         if milliseconds < 1:
             return _Counts({}, 0, True)
-        search = ways.by_any_index(most)
+        asked = ways.by_any_index(most)
         try:
             async with self._database.transaction() as transaction:
                 await transaction.execute(Statement("", f"SET LOCAL statement_timeout = {milliseconds}"))
-                return _counts(await transaction.fetch(search.statement, *search.parameters), facets, most)
+                return _counts(await transaction.fetch(asked.statement, *asked.parameters), facets, most)
         except DatabaseUnavailable as error:
             log.info("facets not counted in full", reason=str(error))
             return _Counts({}, 0, True)
@@ -162,8 +164,8 @@ class ListingFacets:
         [[listings]] = await self._database.fetch(_LISTINGS)
         return int(listings) <= MOST_NEWEST
 
-    async def _run(self, search: Search, facets: Sequence[str], most: int) -> _Counts:
-        return _counts(await self._database.fetch(search.statement, *search.parameters), facets, most)
+    async def _run(self, asked: Search, facets: Sequence[str], most: int) -> _Counts:
+        return _counts(await self._database.fetch(asked.statement, *asked.parameters), facets, most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,12 +178,16 @@ class _Ways:
 
     filter: ListingFilter
     viewer: Viewer
-    query: str | None
+    matches: Matches | None
     facets: Sequence[str]
 
     @property
+    def _words(self) -> str | None:
+        return written(self.matches) if self.matches else None
+
+    @property
     def _indexed(self) -> list[tuple[str, str]]:
-        return [(name, query) for name, query in (("search", self.query), ("facts", facts(self.filter))) if query]
+        return [(name, query) for name, query in (("search", self._words), ("facts", facts(self.filter))) if query]
 
     @property
     def is_indexed(self) -> bool:
@@ -200,9 +206,13 @@ class _Ways:
         """Look at what the index of words and facts finds. The other conditions are checked afterwards."""
         matched = Conditions()
         matched.add("l.trashed_at IS NULL")
-        for column, query in self._indexed:
-            # The sub-select hides the query from the planner, as in the search itself.
-            matched.add(f"l.{column} @@ (SELECT %s::tsquery)", query)
+        by_index, _ = keys(self.matches)
+        found_by_facts = facts(self.filter)
+        # The sub-select hides the query from the planner, as in the search itself.
+        for query in by_index:
+            matched.add("l.search @@ (SELECT %s::tsquery)", query)
+        if found_by_facts is not None:
+            matched.add("l.facts @@ (SELECT %s::tsquery)", found_by_facts)
         return self._counting(matched, most)
 
     def by_any_index(self, most: int) -> Search:
@@ -222,19 +232,20 @@ class _Ways:
         begun = begin_of_index(Sort.NEWEST, self.filter)
         if begun is not None:
             matched.add(*begun)
-        return self._counting(matched, most, f"ORDER BY {ORDERS[Sort.NEWEST].key} DESC, l.id DESC", ["search"])
+        order = f"ORDER BY {ORDERS[Sort.NEWEST].key} DESC, l.id DESC"
+        return self._counting(matched, most, [self._words] if self._words else [], order)
 
-    def _counting(self, matched: Conditions, most: int, order: str = "", more: Sequence[str] = ()) -> Search:
-        """Count among the listings that are matched; `more` are columns to check besides the usual ones."""
+    def _counting(self, matched: Conditions, most: int, words: Sequence[str] = (), order: str = "") -> Search:
+        """Count among the listings that are matched; they must also have the words of these tsqueries."""
         picked = Conditions()
-        if "search" in more and self.query is not None:
-            picked.add("l.search @@ %s::tsquery", self.query)
+        for query in words:
+            picked.add("l.search @@ %s::tsquery", query)
         same(picked, self.filter)
         ranges(picked, self.filter)
         not_hidden(picked, self.filter)
         not_ended(picked, self.filter)
         visible(picked, self.viewer)
-        columns = ", ".join(f"l.{name}" for name in dict.fromkeys((*COLUMNS, *FACETS, *more)))
+        columns = ", ".join(f"l.{name}" for name in dict.fromkeys((*COLUMNS, *FACETS, *(["search"] if words else []))))
         facet, value = "0", "NULL"
         if self.facets:
             facet = f"grouping({', '.join(f'l.{name}' for name in self.facets)})"
@@ -255,7 +266,7 @@ class _Ways:
                 ) AS l GROUP BY GROUPING SETS ({sets})
             ) AS counted
             WHERE picked > 0 OR value IS NULL GROUP BY facet, folded(value) ORDER BY 3 DESC, 2"""
-        return Search(Statement("", sql), (*picked.parameters, *matched.parameters))
+        return search(sql, (*picked.parameters, *matched.parameters))
 
 
 def _counts(rows: list[Any], facets: Sequence[str], most: int) -> _Counts:

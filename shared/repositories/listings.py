@@ -27,7 +27,7 @@ from shared.domain.users import NoLongerAllowed
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import acting
 from shared.repositories.audit import RECORD, details_json
-from shared.repositories.listing_search import ORDERS, Position
+from shared.repositories.listing_ways import ORDERS, Position
 from shared.repositories.places import PlaceRepository
 from shared.repositories.visibility import FOR_ANYONE, HAS_ENDED, IS_HIDDEN, TYPES, Viewer, visible_to
 
@@ -44,10 +44,9 @@ _SHOWN = ", ".join(_AS_SHOWN.get(name, f"l.{name}") for name in _FIELDS)
 
 _ADDRESS, _THUMBNAIL_ADDRESS = (f"replace('{path}', '{{id}}', p.id::text)" for path in (ADDRESS, THUMBNAIL_ADDRESS))
 
-PICTURES = f"""(SELECT coalesce(json_agg(one ORDER BY one.id), '[]'::json) FROM (
+PICTURES = f"""(SELECT coalesce(json_agg(one ORDER BY p.position, p.id), '[]'::json) FROM pictures p, LATERAL (
          SELECT p.id, {_ADDRESS} AS url, {_THUMBNAIL_ADDRESS} AS thumbnail_url, p.width, p.height
-         FROM pictures p WHERE p.listing_id = l.id
-     ) AS one)"""
+     ) AS one WHERE p.listing_id = l.id)"""
 """SQL for the pictures of a listing `l` as JSON, in their order."""
 
 # `_presented` adds the fields that not everybody may see.

@@ -12,7 +12,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from shared.access.policy import Action
-from shared.domain.pictures import MAX_PICTURES, FilesGivenUp, ListingIsFull, NewPicture, Picture, PictureNotFound
+from shared.domain.pictures import (
+    MAX_PICTURES,
+    FilesGivenUp,
+    ListingIsFull,
+    NewPicture,
+    NotItsPictures,
+    Picture,
+    PictureNotFound,
+)
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import require
 from shared.repositories.audit import record
@@ -42,6 +50,15 @@ _ADD = Statement(
 )
 _BY_ID = Statement("picture_by_id", f"SELECT {_COLUMNS} FROM pictures WHERE id = $1", ("bigint",))
 _DELETE = Statement("picture_delete", "DELETE FROM pictures WHERE id = $1", ("bigint",))
+_IN_ORDER = Statement(
+    "picture_in_order", "SELECT id FROM pictures WHERE listing_id = $1 ORDER BY position, id", ("bigint",)
+)
+_PLACE = Statement(
+    "picture_place",
+    """UPDATE pictures SET position = placed.position
+       FROM unnest($1) WITH ORDINALITY AS placed (id, position) WHERE pictures.id = placed.id""",
+    ("bigint[]",),
+)
 _TAKE_ABANDONED = Statement(
     "picture_take_abandoned",
     """DELETE FROM abandoned_files WHERE key IN (
@@ -111,6 +128,24 @@ class PictureRepository:
             if by != owner_id:
                 details = {"listing_id": picture.listing_id}
                 await record(transaction, by, "picture_delete", "picture", picture.id, details=details)
+
+    async def arrange(self, listing_id: int, first: Sequence[int], *, by: int, owner_id: int) -> None:
+        """Put these pictures of the listing first, in this order. The others follow, in the order that they have now.
+
+        So a picture that was added in the meantime keeps its place at the end. Raises NotItsPictures, NoLongerAllowed,
+        or PictureNotFound if the listing is now in the trash.
+        """
+        async with self._database.transaction() as transaction:
+            await require(transaction, by, Action.PICTURE_CHANGE, owner_id=owner_id)
+            if not await transaction.execute(_TOUCH_LISTING, listing_id):
+                raise PictureNotFound
+            known = [row[0] for row in await transaction.fetch(_IN_ORDER, listing_id)]
+            if wrong := [picture_id for picture_id in first if picture_id not in known]:
+                raise NotItsPictures(wrong)
+            others = [picture_id for picture_id in known if picture_id not in first]
+            await transaction.execute(_PLACE, [*first, *others])
+            if by != owner_id:
+                await record(transaction, by, "picture_arrange", "listing", listing_id)
 
     async def delete_files(self, delete: Callable[[Sequence[str]], Awaitable[None]], *, limit: int) -> int:
         """Pass at most `limit` due keys to `delete`, and forget them unless it raises. Returns the number of keys.

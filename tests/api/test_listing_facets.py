@@ -13,7 +13,7 @@ from shared.domain.users import Role
 from shared.postgres import Statement
 from shared.repositories import listing_facets
 from shared.repositories.listing_facets import FACETS
-from shared.repositories.listing_search import Search
+from shared.repositories.listing_ways import Search
 from tests.api.conftest import Api, MakeApi, Person
 from tests.api.rows import Rows
 

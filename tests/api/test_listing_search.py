@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.postgres import Statement
-from shared.repositories import listing_search
+from shared.repositories import listing_words
 from shared.repositories.vocabulary import rebuild_vocabulary
 from tests.api.conftest import Api, MakeApi
 from tests.api.rows import Rows
@@ -176,7 +176,7 @@ async def test_a_search_whose_corrections_take_too_long_goes_on_without_them(
     slow = Statement(
         "slow", "SELECT asked.word, asked.word, 1 FROM unnest($1) AS asked (word), pg_sleep(60)", ("text[]",)
     )
-    monkeypatch.setattr(listing_search, "_NEAR_WORDS", slow)
+    monkeypatch.setattr(listing_words, "_NEAR_WORDS", slow)
     api = await make_api(correction_seconds=0.05, database_timeout_seconds=30.0)
     seller = await api.register()
     listing_id = await rows.listing(seller.id, title="Gazelle")

@@ -182,6 +182,18 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
             None,
             "401 403 204 403 403 403 403 204",
         ),
+        (
+            "PUT",
+            "/api/listings/{id=public}/pictures/order",
+            {"pictures": []},
+            "401 403 200 403 403 403 403 200",
+        ),
+        (
+            "PUT",
+            "/api/listings/{id=hidden}/pictures/order",
+            {"pictures": []},
+            "401 404 200 404 404 403 403 200",
+        ),
         ("GET", "/api/pictures/{id=picture}", None, READ),
         ("GET", "/api/pictures/{id=picture}/thumbnail", None, READ),
         ("GET", "/api/pictures/{id=private_picture}", None, NOT_VISITORS),

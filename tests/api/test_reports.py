@@ -221,6 +221,12 @@ async def test_the_log_has_actor_action_target_time_and_reason_newest_first(api:
     ]
     assert log[3]["reason"] == "fraud"
     assert log[1]["details"] == {"from": "user", "to": "moderator"}
+    assert [act["target"]["name"] for act in log] == [None, "Somebody", "Somebody", "Somebody"]
+    found = await api.every_page("/api/audit?action=ban", who=admin, limit=1)
+    assert [act["action"] for act in found] == ["ban"]
+    found = await api.every_page(f"/api/audit?actor_id={moderator.id}", who=admin, limit=1)
+    assert [act["actor"]["name"] for act in found] == ["Mona"]
+    await api.call("GET", "/api/audit?actor_id=x", 422, who=admin)
     assert all(act["created_at"].endswith("Z") for act in log)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import msgspec
 import pytest
 
+from api.services import SERVICES
 from shared.access.actor import Actor
 from shared.access.admission import Admission
 from shared.domain.users import Role
@@ -118,6 +120,27 @@ async def test_a_user_who_left_during_the_body_cannot_create_a_listing(
 
     await send_slowly(api, user_was_looked_up, "/api/listings", 401, leave, who=someone, json=body)
     assert await rows.fetch("SELECT id FROM listings") == []
+
+
+@pytest.mark.parametrize("sent", ["a picture", "a reply"])
+async def test_a_token_that_ends_during_the_body_was_good_when_the_request_began(
+    api: Api, rows: Rows, user_was_looked_up: asyncio.Event, monkeypatch: pytest.MonkeyPatch, sent: str
+) -> None:
+    someone = await api.register()
+    path = f"/api/listings/{await rows.listing(someone.id)}"
+
+    async def let_it_end() -> None:
+        assert api.client.app is not None
+        tokens = api.client.app[SERVICES].tokens
+        monkeypatch.setattr(tokens, "_clock", lambda: time.time() + tokens.access_seconds)
+        await api.call("GET", "/api/me", 401, who=someone)
+
+    form = b"--part\r\nContent-Disposition: form-data; name=picture\r\n\r\n" + PIXEL + b"\r\n--part--\r\n"
+    if sent == "a picture":
+        await send_slowly(api, user_was_looked_up, f"{path}/pictures", 201, let_it_end, who=someone, form=form)
+    else:
+        json = {"text": "Hello"}
+        await send_slowly(api, user_was_looked_up, f"{path}/replies", 201, let_it_end, who=someone, json=json)
 
 
 async def test_a_listing_hidden_during_the_body_takes_no_reply(

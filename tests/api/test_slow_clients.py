@@ -17,7 +17,7 @@ async def test_a_connection_without_a_complete_request_head_is_closed(processes:
     assert await is_closed_unanswered(node.port, said)
 
 
-async def test_a_body_that_does_not_arrive_is_408_and_closes_the_connection(
+async def test_a_body_that_does_not_arrive_is_refused_and_closes_the_connection(
     make_api: MakeApi,
 ) -> None:
     api = await make_api(body_seconds=0.1)
@@ -26,7 +26,7 @@ async def test_a_body_that_does_not_arrive_is_408_and_closes_the_connection(
     writer.write(head.encode())
     async with asyncio.timeout(30):
         answer = await reader.readuntil(b"}")
-        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert answer.startswith(b"HTTP/1.1 400 ")
         assert b"\r\nConnection: close\r\n" in answer
         assert b"/problems/too-slow" in answer
         writer.write_eof()

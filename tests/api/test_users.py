@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -155,7 +156,9 @@ async def test_a_ban_ends_at_its_time(api: Api, settings: Settings) -> None:
         "PUT", f"/api/users/{other.id}/ban", 200, who=admin, json={"reason": "spam", "until": until}
     )
     assert datetime.fromisoformat(banned["ban"]["until"]) == datetime.fromisoformat(until)
-    await api.call("GET", "/api/me", 403, who=other)
+    told = (await api.call("GET", "/api/me", 403, who=other))["detail"]
+    # A sentence for people has the time as people write it.
+    assert re.fullmatch(r"You are banned until [A-Z][a-z]+ \d{1,2}, \d{4}, \d\d:\d\d UTC: spam", told)
     database = await Database.connect(settings)
     await database.execute(Statement("", "UPDATE users SET banned_until = now() WHERE id = %s"), other.id)
     await database.close()

@@ -15,20 +15,23 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import aiohttp
 import uvloop
 
+from development.postgres import OWNER, EmbeddedPostgres
 from shared.access.actor import Actor
 from shared.domain.cars import Colour, Fuel, TitleStatus
 from shared.domain.geography import Point
 from shared.domain.listings import ListingFilter, Sort
 from shared.postgres import Database, Statement
-from shared.repositories.listing_search import ListingSearch, Position, Search
+from shared.postgres.schema import apply_schema
+from shared.repositories.listing_search import ListingSearch
+from shared.repositories.listing_ways import Position, Search
 from shared.repositories.listings import front_page_statement
 from shared.repositories.seed import SeedRepository
 from shared.repositories.seed_listings import ListingSeedRepository
@@ -37,7 +40,7 @@ from shared.settings import Settings
 from tests.support.ports import free_port
 from tests.support.processes import CHECKOUT, Node, Processes
 from tests.support.roles import as_owner
-from tests.support.servers import Servers, running_servers
+from tests.support.servers import Servers, run, running_servers
 
 CONNECTIONS = 32
 USERS = 10_000
@@ -65,6 +68,10 @@ SEARCHES = {
     "facts and a range": "/api/listings?fuel=diesel&body=suv&power_kw_min=200&price_max=900&sort=mileage",
     "nearest": "/api/listings?near=Omaha&sort=distance",
     "within 50 miles": "/api/listings?near=78701&within=50mi&fuel=diesel&sort=-year",
+    "rare words together": "/api/listings?q=toyota+camry+austin",
+    "frequent words together": "/api/listings?q=one+owner+diesel+toyota",
+    "few facts, no match": "/api/listings?owners_max=1&year_max=1991",
+    "rare filters, no match": "/api/listings?q=sunroof&make=Audi&model=TT&year_max=1991&fuel=diesel&doors=2&sort=price",
     "nearest of a rare kind": "/api/listings?near=30.2,-97.7&within=2000km&fuel=lpg&doors=2&colour=beige&sort=distance",
 }
 SUGGESTIONS = {
@@ -209,13 +216,40 @@ async def plans(database: Database) -> None:
         explained += [(name, one.statement, one.parameters) for one in ran]
     sequential = []
     for name, statement, parameters in explained:
-        lines = await database.fetch(Statement("", f"EXPLAIN (ANALYZE, BUFFERS) {statement.sql}"), *parameters)
+        sql = f"EXPLAIN (ANALYZE, BUFFERS) {statement.sql}"
+        lines = await database.fetch(Statement("", sql, first=statement.first), *parameters)
         print(f"plan: {name}")
         for (line,) in lines:
             print(f"    {line[:160]}")
             if "Seq Scan" in line:
                 sequential.append(f"{name}: {line.strip()}")
     print("sequential scans: " + ("; ".join(sequential) or "none"))
+
+
+@contextmanager
+def kept_database(folder: Path) -> Iterator[str]:
+    """The URL of a database in this folder, for the processes' role. The folder stays."""
+    postgres = EmbeddedPostgres(folder, options={"autovacuum": "off", "synchronous_commit": "off"})
+    try:
+        run(postgres.start())
+        run(apply_schema(Settings(database_url=postgres.url(role=OWNER))))
+        yield postgres.url()
+    finally:
+        run(postgres.stop())
+
+
+async def seed(settings: Settings, count: int) -> None:
+    """Add listings, as the database's owner, unless there are some."""
+    owner = await Database.connect(settings)
+    try:
+        if await owner.fetch_one(Statement("", "SELECT FROM listings LIMIT 1")) is not None:
+            return
+        started = time.perf_counter()
+        await SeedRepository(owner).users(USERS, "no hash")
+        await ListingSeedRepository(owner).listings(count)
+        print(f"{count:,} listings seeded in {time.perf_counter() - started:.0f} s")
+    finally:
+        await owner.close()
 
 
 async def main(given: argparse.Namespace) -> None:
@@ -235,13 +269,8 @@ async def main(given: argparse.Namespace) -> None:
             rate_limits=False,
             database_timeout_seconds=3600.0,
         )
-        if not given.database_url:
-            owner = await Database.connect(replace(settings, database_url=as_owner(url)))
-            started = time.perf_counter()
-            await SeedRepository(owner).users(USERS, "no hash")
-            await ListingSeedRepository(owner).listings(given.listings)
-            await owner.close()
-            print(f"{given.listings:,} listings seeded in {time.perf_counter() - started:.0f} s")
+        if given.keep or not given.database_url:
+            await seed(replace(settings, database_url=as_owner(url)), given.listings)
         database = await Database.connect(settings)
         processes = Processes(settings, directory, nursery=None)
         try:
@@ -272,7 +301,10 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=100, help="of each search")
     parser.add_argument("--database-url", default="", help="a database that is seeded already")
+    parser.add_argument("--keep", type=Path, help="a folder for the database, which later runs find as it is")
     arguments = parser.parse_args()
-    with running_servers() as running:
-        arguments.servers = running
+    with ExitStack() as resources:
+        arguments.servers = resources.enter_context(running_servers())
+        if arguments.keep:
+            arguments.database_url = resources.enter_context(kept_database(arguments.keep))
         uvloop.run(main(arguments))

@@ -8,6 +8,8 @@ import { Problem } from "../problem.js";
 
 /** Characters of a number with its unit. */
 const LONGEST_NUMBER = 60;
+/** The fields that these problems are about. */
+const FIELD_OF = { "email-taken": "email", "wrong-password": "current_password", "category-name-taken": "name" };
 
 export class Form {
   problem = null;
@@ -28,6 +30,12 @@ export class Form {
     this.limits = limitsOf(request);
     this.submit = submit;
     this.onSubmit = (event) => this.#submitted(event);
+    // What was said of the last success is no longer true of what is typed now.
+    this.onInput = () => {
+      if (!this.done) return;
+      this.done = "";
+      this.view.update();
+    };
   }
 
   knows(field) {
@@ -56,7 +64,7 @@ export class Form {
   get fault() {
     if (!this.problem) return "";
     const beside = this.problem.beside([...this.#fields]);
-    if (this.problem.status === 422) return beside;
+    if (this.problem.status === 422 || this.#fields.has(FIELD_OF[this.problem.type])) return beside;
     return this.problem.message;
   }
 
@@ -72,6 +80,8 @@ export class Form {
       this.problem = null;
     } catch (error) {
       this.problem = Problem.of(error);
+      const field = FIELD_OF[this.problem.type];
+      if (this.#fields.has(field)) this.problem.errors = { [field]: [this.problem.message] };
     }
     this.isBusy = false;
     this.view.update();
@@ -100,7 +110,7 @@ function valuesOf(element) {
 
 /** A form element around its fields. */
 export function formOf(form, { label, action, kind = "", extra = nothing }, fields) {
-  return html`<form id=${form.id} class="form" aria-label=${label} @submit=${form.onSubmit}>
+  return html`<form id=${form.id} class="form" aria-label=${label} @submit=${form.onSubmit} @input=${form.onInput}>
     ${fields}
     ${form.fault ? html`<p class="fault" role="alert" tabindex="-1">${form.fault}</p>` : nothing}
     <p class="actions">

@@ -9,6 +9,8 @@ export class PagedList {
   items = [];
   isLoaded = false;
   isLoading = false;
+  /** How many pages were asked for. */
+  pages = 0;
   problem = null;
   /** What was searched for instead of what was typed, `{from, to}`, if some of the items rest on that; else null. */
   corrected = null;
@@ -34,13 +36,21 @@ export class PagedList {
   /** Loads the first page, which replaces all items. */
   async load() {
     this.#cursor = this.start;
+    this.pages = 1;
     await this.#read((page) => page.data);
   }
 
   async more() {
     if (this.isLoading) return;
     const known = new Set(this.items.map((item) => item.id));
+    this.pages += 1;
     await this.#read((page) => [...this.items, ...page.data.filter((item) => !known.has(item.id) || !item.id)]);
+  }
+
+  /** Loads pages until there are so many, or no more. */
+  async loadPages(count) {
+    await this.load();
+    for (let page = 1; page < count && this.hasMore && !this.problem; page += 1) await this.more();
   }
 
   /** Takes an item from the list, by its id. The items that come after it are not loaded again. */

@@ -18,10 +18,11 @@ export class Account extends View {
   /** The profile that the form showed when it was last sent, and was refused; null if it shows the session's. */
   #seen = null;
   blocks = new PagedList(this, "/api/me/blocks");
-  profile = new Form(this, "profile", "ProfileBody", async (values) => {
+  profile = new Form(this, "profile", "ProfileBody", async (values, element) => {
     this.#seen ??= { ...session.user };
     await session.rename(await change("/api/me", this.#seen, values, { name: "Name", email: "E-mail address" }));
     this.#seen = null;
+    element.elements.current_password.value = "";
     return "Saved.";
   });
   password = new Form(this, "password", "ProfileBody", async (values, element) => {

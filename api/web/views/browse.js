@@ -31,6 +31,8 @@ const SORTS = [
   ["-year", "Newest model year"],
 ];
 const NEAREST = ["distance", "Nearest first"];
+/** The pages that are loaded again after a reload. */
+const MOST_PAGES = 20;
 const DISTANCES = [5, 25, 50, 75, 150, 300];
 const STATUSES = [
   ["", "For sale"],
@@ -83,6 +85,7 @@ export class Browse extends View {
   whereabouts = "";
   saving = new Acts(this);
   savedAs = null;
+  isRestoring = false;
   #isFirstDrawing = true;
 
   start(previous) {
@@ -102,7 +105,11 @@ export class Browse extends View {
       this.facets = previous.facets;
     }
     this.#countFacets();
-    this.#load().then(() => {
+    // After a reload, the list is as long as it was.
+    const pages = Math.min(history.state?.pages ?? 1, MOST_PAGES);
+    this.isRestoring = pages > 1;
+    this.#load(pages).then(() => {
+      this.isRestoring = false;
       const [first] = this.listings.items;
       if (first && this.asked.seller_id && !this.asked.q) this.title = `Cars of ${isolated(nameOf(first.seller))}`;
       this.filters.problem = this.listings.problem?.status === 422 ? this.listings.problem : null;
@@ -112,12 +119,12 @@ export class Browse extends View {
   }
 
   get isPending() {
-    return this.listings.isPending;
+    return this.listings.isPending || this.isRestoring;
   }
 
   /** A cursor that cannot be read, or is one of another search, leads to the beginning of the list. */
-  async #load() {
-    await this.listings.load();
+  async #load(pages) {
+    await this.listings.loadPages(pages);
     if (!this.listings.start || !this.listings.problem?.of("cursor")) return;
     this.listings.start = null;
     await this.listings.load();
@@ -156,7 +163,7 @@ export class Browse extends View {
             (listing) => html`<li>${card(listing)}</li>`,
           )}
         </ul>
-        ${this.listings.foot(this.#nothingFound())}
+        ${this.filters.problem ? this.#refused() : this.listings.foot(this.#nothingFound())}
       </section>
     </div>`;
   }
@@ -164,6 +171,12 @@ export class Browse extends View {
   /** Called when the view is shown again: the fields may have what another search was asked with. */
   shownAgain() {
     this.#isFirstDrawing = true;
+  }
+
+  /** What is wrong with an address that makes no sense. To ask again would not help. */
+  #refused() {
+    const words = this.filters.fault || "Some filters cannot be used. See what is wrong beside them.";
+    return html`<p class="fault" role="alert">${words}</p>`;
   }
 
   afterDraw() {

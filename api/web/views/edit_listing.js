@@ -1,20 +1,16 @@
 // Makes or changes a listing: first its text, then its pictures, because a picture needs a listing.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
-import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
 import { categories } from "../categories.js";
 import { FACTS, wordsFor } from "../facts.js";
-import { filesOf, keepFiles } from "../drafts.js";
-import { megabytes } from "../format.js";
-import { limits } from "../limits.js";
-import { Problem } from "../problem.js";
+import { keepFiles } from "../drafts.js";
 import { navigate } from "../navigation.js";
 import { session } from "../session.js";
 import { announce } from "../ui/announcer.js";
 import { Form, formOf, input, numberInput, select, textarea } from "../ui/form.js";
 import { FormDraft } from "../ui/form_draft.js";
-import { picture } from "../ui/picture.js";
+import { PictureField } from "../ui/picture_field.js";
 import { View } from "../view.js";
 
 const NUMBERS = ["category_id", ...FACTS.filter((fact) => fact.isNumber).map((fact) => fact.name)];
@@ -52,16 +48,15 @@ export class EditListing extends View {
   tag = null;
   /** What the person and somebody else have changed: {names, mine}; null if there is nothing to choose. */
   conflict = null;
-  /** Pictures being uploaded: {file, progress, problem, isDone}. */
-  uploads = [];
   /** What the VIN in the form says: {maker, years, check_digit_is_right}; null if nothing is known of it. */
   vin = null;
   form = new Form(this, "listing", "ListingBody", (values) => this.#save(values));
 
+  pictures = new PictureField(this, this.#draftName);
   #draft = new FormDraft(this.#draftName);
   #onUnload = (event) => {
     // What is typed is kept; an upload that is under way would have to begin again.
-    if (this.uploads.some((one) => one.isUnderWay)) event.preventDefault();
+    if (this.pictures.isBusy) event.preventDefault();
   };
 
   get #draftName() {
@@ -72,14 +67,13 @@ export class EditListing extends View {
     window.addEventListener("beforeunload", this.#onUnload);
     this.load(async () => {
       if (this.params.id) await this.#read();
-      const files = await filesOf(this.#draftName);
-      this.uploads.unshift(...files.map((file) => ({ file, progress: 0, problem: null })));
-      if (this.listing) this.#uploadAll();
+      await this.pictures.start(this.listing);
     });
   }
 
   stop() {
     super.stop();
+    if (!this.pictures.isBusy) this.pictures.stop();
     window.removeEventListener("beforeunload", this.#onUnload);
   }
 
@@ -87,17 +81,11 @@ export class EditListing extends View {
     if (!this.isLeft) this.#draft.fill(document.getElementById(this.form.id), this.signal);
   }
 
-  #keepFiles() {
-    return keepFiles(
-      this.#draftName,
-      this.uploads.map(({ file }) => file),
-    );
-  }
-
   async #read() {
     const { value, tag } = await api.version(`/api/listings/${this.params.id}`, { signal: this.signal });
     this.listing = value;
     this.tag = tag;
+    this.pictures.take(value);
   }
 
   async #save(values) {
@@ -111,14 +99,14 @@ export class EditListing extends View {
       const made = await api.make("/api/listings", body);
       this.#draft.forget();
       await keepFiles(this.#draftName, []);
-      if (!this.uploads.length) return navigate(`/listings/${made.id}`, { notice: "Your listing is online." });
+      if (!this.pictures.hasFiles) return navigate(`/listings/${made.id}`, { notice: "Your listing is online." });
       this.listing = made;
       this.params.id = made.id;
-      await this.#keepFiles();
-      await this.#uploadAll();
-      const failed = this.uploads.filter((one) => one.problem);
-      if (!failed.length) return navigate(`/listings/${made.id}`, { notice: "Your listing is online." });
+      this.title = "Edit your listing";
       history.replaceState({}, "", `/listings/${made.id}/edit`);
+      const areStored = await this.pictures.uploadTo(made, this.#draftName);
+      if (this.isLeft) return "";
+      if (areStored) return navigate(`/listings/${made.id}`, { notice: "Your listing is online." });
       return "Your listing is online, but not all of its pictures.";
     }
     // Fields that were emptied are removed.
@@ -203,11 +191,12 @@ export class EditListing extends View {
           ["private", "Registered people only"],
         ],
       })}
-      ${this.#pictures()}
+      ${this.pictures.template()}
     `;
     return html`<section class="narrow">
       <h1>${this.title}</h1>
       ${formOf(this.form, { label: this.title, action: isNew ? "Put it online" : "Save" }, fields)}
+      ${this.pictures.dialog.template()}
     </section>`;
   }
 
@@ -286,102 +275,5 @@ export class EditListing extends View {
     if (this.vin.maker) make.value = this.vin.maker;
     if (this.vin.years.length) year.value = this.vin.years[0];
     announce("Make and year are filled in.");
-  }
-
-  #pictures() {
-    const stored = this.listing?.pictures ?? [];
-    return html`<fieldset class="pictures">
-      <legend>Pictures</legend>
-      <p class="hint" id="pictures-hint">Up to ${limits.pictures}: JPEG, PNG or WebP, at most ${megabytes(limits.picture_bytes)} each.</p>
-      <ul class="picture-list">
-        ${repeat(
-          stored,
-          (one) => one.id,
-          (one, index) =>
-            html`<li>
-              ${picture(this.listing, one.thumbnail_url, `Picture ${index + 1}`)}
-              <button type="button" class="button small" @click=${() => this.#remove(one)}>
-                Remove<span class="for-readers"> picture ${index + 1}</span>
-              </button>
-            </li>`,
-        )}
-      </ul>
-      <ul class="uploads">
-        ${repeat(
-          this.uploads,
-          (one) => one,
-          (one) => this.#upload(one),
-        )}
-      </ul>
-      <input
-        id="pictures-input"
-        class="for-readers"
-        type="file"
-        accept="image/jpeg,image/png,image/webp"
-        multiple
-        aria-describedby="pictures-hint"
-        @change=${(event) => this.#chosen(event.currentTarget)}
-      />
-      <label class="button" for="pictures-input">Add pictures</label>
-    </fieldset>`;
-  }
-
-  #upload(one) {
-    return html`<li class="upload">
-      <span>${one.file.name}</span>
-      ${one.problem
-        ? html`<span class="fault" role="alert">${one.problem.of("picture") || one.problem.message}</span>
-            <button type="button" class="button small" @click=${() => this.#drop(one)}>Leave it out</button>`
-        : html`<progress max="1" value=${one.progress} aria-label=${`Uploading ${one.file.name}`}></progress>
-            ${one.isUnderWay || one.isDone
-              ? nothing
-              : html`<button type="button" class="button small" @click=${() => this.#drop(one)}>Leave it out</button>`}`}
-    </li>`;
-  }
-
-  #chosen(element) {
-    const room = limits.pictures - (this.listing?.pictures.length ?? 0) - this.uploads.length;
-    const files = [...element.files];
-    element.value = "";
-    if (files.length > room) announce(`There is room for ${room} more pictures.`);
-    this.uploads.push(...files.slice(0, room).map((file) => ({ file, progress: 0, problem: null })));
-    this.#keepFiles();
-    this.update();
-    if (this.listing) this.#uploadAll();
-  }
-
-  #drop(one) {
-    this.uploads = this.uploads.filter((other) => other !== one);
-    this.#keepFiles();
-    this.update();
-  }
-
-  /** Uploads the pictures one after the other: their order is the order of the uploads. */
-  async #uploadAll() {
-    for (const one of this.uploads.filter((upload) => !upload.isUnderWay && !upload.problem)) {
-      one.isUnderWay = true;
-      try {
-        const stored = await api.upload(`/api/listings/${this.listing.id}/pictures`, "picture", one.file, (progress) => {
-          one.progress = progress;
-          this.update();
-        });
-        this.listing.pictures = [...this.listing.pictures, stored];
-        announce(`${one.file.name} is uploaded.`);
-        this.uploads = this.uploads.filter((other) => other !== one);
-        this.#keepFiles();
-      } catch (error) {
-        one.problem = Problem.of(error);
-        one.isUnderWay = false;
-      }
-      this.update();
-    }
-  }
-
-  async #remove(one) {
-    await this.load(async () => {
-      await api.delete(`/api/listings/${this.listing.id}/pictures/${one.id}`);
-      this.listing.pictures = this.listing.pictures.filter((other) => other !== one);
-      announce("The picture is removed.");
-    });
   }
 }

@@ -32,6 +32,9 @@ export class Listing extends View {
   title = "Car";
   listing = null;
   isRemoved = false;
+  /** What became of sharing it. */
+  shared = "";
+  #seller = null;
   gallery = new Gallery(this);
   done = "";
   /** Counts requests and live updates, so that a late answer to an earlier request is recognized and dropped. */
@@ -51,6 +54,10 @@ export class Listing extends View {
     title: "Delete this listing?",
     action: "Delete",
     isDanger: true,
+    fields: () => html`<p>
+      It goes to the trash with its pictures and replies, and nobody finds it any more. You cannot take it back yourself; a
+      moderator can. If the car is sold, “Mark as sold” keeps it on show.
+    </p>`,
     submit: async () => {
       await api.delete(`/api/listings/${this.params.id}`);
       navigate("/", { notice: "The listing is deleted." });
@@ -187,7 +194,7 @@ export class Listing extends View {
         </header>
         <div class="listing-body">
           <div>${this.gallery.template(this.listing)} ${this.#facts()} ${this.#pastPrices()}</div>
-          <aside class="listing-side" aria-label="Seller and actions">${this.#seller()} ${this.#actions()}</aside>
+          <aside class="listing-side" aria-label="Seller and actions">${this.#sellerPanel()} ${this.#actions()} ${this.#about()}</aside>
           <div>
             <h2>Description</h2>
             <p class="user-text" dir="auto">${userText(listing.content)}</p>
@@ -259,7 +266,7 @@ export class Listing extends View {
     </details>`;
   }
 
-  #seller() {
+  #sellerPanel() {
     const { seller, id } = this.listing;
     const isHere = this.live.viewers.includes(String(seller.id));
     const isOwn = session.user?.id === seller.id;
@@ -269,11 +276,58 @@ export class Listing extends View {
         <a href=${`/?seller_id=${seller.id}`}><bdi translate="no">${nameOf(seller)}</bdi></a>
         ${isHere && !isOwn ? html`<span class="here">here now</span>` : nothing}
       </p>
+      ${this.#memberSince()}
       ${isOwn
         ? html`<p class="quiet">This is your listing.</p>
             ${this.#end()} ${this.#favouriteCount()}`
         : html`<a class="button primary full" href=${`/messages/${seller.id}?listing=${id}`}>Message the seller</a>`}
     </section>`;
+  }
+
+  /** Since when the seller is here: only people who are signed in see profiles. */
+  #memberSince() {
+    const { id, name } = this.listing.seller;
+    if (!session.user || !name) return nothing;
+    if (this.#seller?.id !== id) {
+      this.#seller = { id };
+      api
+        .get(`/api/users/${id}`, { signal: this.signal })
+        .then((seller) => {
+          this.#seller = seller;
+          this.update();
+        })
+        .catch(() => {});
+    }
+    const { created_at: since } = this.#seller;
+    return html`<p class="quiet small-text" id="member-since">${since ? `Member since ${date(since)}` : nothing}</p>`;
+  }
+
+  async #share() {
+    const { title } = this.listing;
+    const url = `${location.origin}/listings/${this.listing.id}`;
+    try {
+      if (navigator.share) await navigator.share({ title, url });
+      else {
+        await navigator.clipboard.writeText(url);
+        announce("The address is copied.");
+        this.shared = "The address is copied.";
+      }
+    } catch (error) {
+      // Somebody who changes their mind is no failure.
+      if (error.name !== "AbortError") this.shared = url;
+    }
+    this.update();
+  }
+
+  #about() {
+    const { id, make, model } = this.listing;
+    const alike = new URLSearchParams(Object.entries({ make, model }).filter(([, value]) => value));
+    return html`<p class="about-listing quiet small-text">
+      Listing ${id}
+      <button class="link small-text" @click=${() => this.#share()}>Share</button>
+      ${make ? html`<a href=${`/?${alike}`}>More cars like this</a>` : nothing}
+      <span role="status">${this.shared}</span>
+    </p>`;
   }
 
   #end() {

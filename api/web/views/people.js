@@ -1,6 +1,7 @@
 // For admins: find people, give roles, ban.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { live } from "../vendor/lit-html/directives/live.js";
 import { api } from "../api.js";
 import { now } from "../clock.js";
 import { isolated } from "../isolate.js";
@@ -27,6 +28,8 @@ const TIMES = [
   ["30", "30 days"],
 ];
 
+const roleName = (role) => ({ user: "a user", moderator: "a moderator", admin: "an admin" })[role] ?? "";
+
 export class People extends View {
   title = "People";
   acts = new Acts(this);
@@ -45,6 +48,18 @@ export class People extends View {
       await api.put(`/api/users/${person.id}/ban`, { reason, ...until });
       this.acts.words = `${isolated(person.name)} is banned.`;
       this.people.load();
+    },
+  });
+
+  giving = new Dialog(this, "role", {
+    title: (asked) => (asked ? `Make ${isolated(asked.person.name)} ${roleName(asked.role)}?` : ""),
+    action: "Change the role",
+    fields: (form, asked) => html`<p>Now: ${roleName(asked?.person.role)}. The change holds at once.</p>`,
+    submit: async (_, { person, role }) => {
+      await api.put(`/api/users/${person.id}/role`, { role });
+      person.role = role;
+      this.acts.words = `${isolated(person.name)} is ${role} now.`;
+      if (person.id === session.user?.id) session.check();
     },
   });
 
@@ -84,7 +99,7 @@ export class People extends View {
         <p class="actions"><button class="button primary">Find</button></p>
       </form>
       ${this.acts.template()}
-      ${this.people.rows((person) => this.#row(person), "Nobody is like that.")} ${this.banning.template()}`;
+      ${this.people.rows((person) => this.#row(person), "Nobody is like that.")} ${this.banning.template()} ${this.giving.template()}`;
   }
 
   #row(person) {
@@ -102,9 +117,9 @@ export class People extends View {
       <div class="row-buttons">
         <label class="inline-label"
           ><span class="for-readers">Role of <bdi>${person.name}</bdi></span>
-          <select @change=${(event) => this.#giveRole(person, event.currentTarget)}>
+          <select @change=${(event) => this.#askRole(person, event.currentTarget)}>
             ${ROLES.map(
-              ([value, words]) => html`<option value=${value} ?selected=${value === person.role}>${words}</option>`,
+              ([value, words]) => html`<option value=${value} .selected=${live(value === person.role)}>${words}</option>`,
             )}
           </select>
         </label>
@@ -125,14 +140,11 @@ export class People extends View {
     </li>`;
   }
 
-  async #giveRole(person, element) {
+  /** Some browsers choose with the arrow keys at once, so a choice is only a question. */
+  #askRole(person, element) {
     const role = element.value;
-    await this.acts.do(async () => {
-      await api.put(`/api/users/${person.id}/role`, { role });
-      person.role = role;
-      if (person.id === session.user?.id) session.check();
-    }, `${isolated(person.name)} is ${role} now.`);
     element.value = person.role;
+    this.giving.open({ person, role });
   }
 
   async #unban(person) {

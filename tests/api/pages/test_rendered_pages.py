@@ -112,6 +112,8 @@ async def test_the_page_of_a_car_has_everything_about_it(api: Api, ann: Person, 
     facts = {one.css_first("dt").text(): one.css_first("dd").text() for one in seen.all(".facts div")}  # type: ignore[union-attr]
     assert facts == {"Make": "VW", "Model": "Golf", "Year": "2015", "Mileage": "80,000 mi", "Location": "Boston, MA"}
     assert "All about A blue Golf." in seen.words("article")
+    assert seen.words(".about-listing") == f"Listing {listing} More cars like this"
+    assert seen.attribute(".about-listing a", "href") == "/?make=VW&model=Golf"
     assert seen.words(".reply bdi") == "Ann"
     assert "It has new tyres." in seen.words(".reply")
     assert seen.attribute(".seller a", "href") == f"/?seller_id={ann.id}"

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import BodyPartReader, FormData, web
 
-from api.pictures.errors import BrokenPicture, PictureTooLarge
+from api.pictures.errors import BrokenPicture, PicturesBusy, PictureTooLarge
 from api.pictures.storage import PictureStorage
-from api.pictures.uploads import read_upload, store_picture
+from api.pictures.uploads import STEP_BYTES, read_upload, store_picture, while_it_goes_on
 from api.pictures.workers import PictureWorkers
 from shared.domain.pictures import NewPicture
 from shared.settings import Settings
 from tests.api.pictures.samples import corners, encoded, opened, quarters
+from tests.support.virtual_time import in_virtual_time
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -96,12 +98,13 @@ async def test_no_file_is_stored_when_its_key_could_not_be_recorded(
 
 async def test_a_form_field_is_not_read_beyond_its_limit(aiohttp_client: AiohttpClient) -> None:
     outcomes: list[bytes | str] = []
+    counted: list[int] = []
 
     async def upload(request: web.Request) -> web.Response:
         part = await (await request.multipart()).next()
         assert isinstance(part, BodyPartReader)
         try:
-            outcomes.append(await read_upload(part, 200_000))
+            outcomes.append(await read_upload(part, 200_000, counted.append))
         except PictureTooLarge as refusal:
             outcomes.append(refusal.reason)
         return web.Response()
@@ -114,3 +117,36 @@ async def test_a_form_field_is_not_read_beyond_its_limit(aiohttp_client: Aiohttp
         form.add_field("picture", bytes(size), filename="car.jpg", content_type="image/jpeg")
         (await client.post("/", data=form)).close()
     assert outcomes == [b"", bytes(200_000), "a picture may have at most 200000 bytes"]
+    assert sum(counted) > 400_000
+
+
+@in_virtual_time
+async def test_a_slow_line_that_goes_on_may_take_hours() -> None:
+    async with while_it_goes_on(20, 120, lambda: False) as count:
+        for _ in range(1000):
+            await asyncio.sleep(19)
+            count(STEP_BYTES)
+
+
+async def send(seconds: float, received: int, *, are_others_waiting: Callable[[], bool] = lambda: False) -> None:
+    """Send this number of bytes each time, for ever."""
+    async with while_it_goes_on(20, 120, are_others_waiting) as count:
+        while True:
+            await asyncio.sleep(seconds)
+            count(received)
+
+
+@pytest.mark.parametrize(("seconds", "received"), [(1.0, 0), (0.5, 1), (19.0, STEP_BYTES - 1), (1.0, 300)])
+@in_virtual_time
+async def test_an_upload_that_stands_still_ends_also_if_single_bytes_come(seconds: float, received: int) -> None:
+    with pytest.raises(TimeoutError):
+        await send(seconds, received)
+    assert asyncio.get_running_loop().time() == 20
+
+
+@in_virtual_time
+async def test_a_slow_upload_ends_only_when_others_wait_for_its_place() -> None:
+    loop = asyncio.get_running_loop()
+    with pytest.raises(PicturesBusy):
+        await send(10, STEP_BYTES, are_others_waiting=lambda: loop.time() < 60 or loop.time() > 500)
+    assert loop.time() == 510

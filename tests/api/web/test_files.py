@@ -106,6 +106,7 @@ async def test_the_document_contains_the_limits_of_all_forms(make_api: MakeApi) 
     assert found is not None
     limits = json.loads(html.unescape(found[1]))
     assert (limits["pictures"], limits["picture_bytes"], limits["page_items"]) == (10, 3 * 2**20, 100)
+    assert (limits["picture_pixels"], limits["picture_side"]) == (60_000_000, 2048)
     assert limits["erase_after_days"] == 12
     assert limits["forms"]["ReplyBody"] == {"text": {"maxlength": 255}}
     named = re.compile(r'new Form\(this, "[^"]+", "(\w+)"|request: "(\w+)"|limitsOf\("(\w+)"\)')

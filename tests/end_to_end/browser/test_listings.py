@@ -111,11 +111,12 @@ async def test_a_new_user_registers_and_sells_a_car_with_pictures(site: Site, op
 
     await page.get_by_role("link", name="Edit").click()
     await expect(page.get_by_label("Title")).to_have_value("2015 Honda Civic")
-    broken: FilePayload = {"name": "broken.jpg", "mimeType": "image/jpeg", "buffer": b"no picture at all"}
+    broken: FilePayload = {"name": "broken.jpg", "mimeType": "image/jpeg", "buffer": jpeg("red")["buffer"][:200]}
     await page.get_by_label("Add pictures").set_input_files([broken])
     await expect(page.locator(".upload .fault")).not_to_be_empty()
     await page.get_by_role("button", name="Leave it out").click()
     await page.get_by_role("button", name="Remove picture 1").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Remove").click()
     await expect(page.locator(".picture-list li")).to_have_count(1)
     await page.get_by_label("Price").fill("")
     await page.get_by_label("Location").fill("Portland")

@@ -146,6 +146,11 @@ async def test_an_admin_gives_a_role_and_bans(site: Site, open_page: Open) -> No
     row = page.locator("[data-person]")
     await expect(row).to_have_count(1)
     await row.get_by_label("Role of Bobby").select_option("moderator")
+    # A choice is only a question.
+    await page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    await expect(row.get_by_label("Role of Bobby")).to_have_value("user")
+    await row.get_by_label("Role of Bobby").select_option("moderator")
+    await page.get_by_role("dialog").get_by_role("button", name="Change the role").click()
     await expect(page.get_by_text("Bobby is moderator now.")).to_be_visible()
     await bobs.reload()
     await expect(bobs.get_by_role("link", name="Moderation")).to_be_visible()
@@ -155,12 +160,17 @@ async def test_an_admin_gives_a_role_and_bans(site: Site, open_page: Open) -> No
     await page.get_by_role("dialog").get_by_role("button", name="Ban").click()
     await expect(row.get_by_text("Banned for good: Rude to everybody")).to_be_visible()
     await expect(bobs.get_by_role("link", name="Log in")).to_be_visible()
-    await expect(bobs.get_by_text("banned")).to_be_visible()
+    await expect(bobs.get_by_text("banned for good")).to_be_visible()
 
     await row.get_by_role("button", name="Unban Bobby").click()
     await expect(page.get_by_text("Bobby is no longer banned.")).to_be_visible()
     await page.get_by_role("link", name="Audit").click()
     await expect(page.get_by_role("row").filter(has_text="Rude to everybody").first).to_be_visible()
+    # The log says whose role was changed, from what to what.
+    await page.get_by_label("What").select_option("role_change")
+    act = page.get_by_role("row").filter(has_text="user to moderator").first
+    await expect(act).to_contain_text("Bobby")
+    await expect(page.get_by_role("row").filter(has_text="Rude to everybody")).to_have_count(0)
 
 
 async def test_a_user_cannot_open_the_pages_of_moderators_and_admins(site: Site, open_page: Open) -> None:

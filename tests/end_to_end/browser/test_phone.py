@@ -111,3 +111,20 @@ async def test_what_the_keyboard_focuses_is_not_behind_the_header(site: Site, op
             }"""
         )
         assert not hidden
+
+
+async def test_a_reload_shows_as_many_cars_at_the_same_place(site: Site, open_page: Open) -> None:
+    ann = await site.person("Ann", Role.MODERATOR)
+    category = await site.category("Reloaded", ann)
+    for number in range(50):
+        await site.listing(ann, category, f"Car {number}")
+    page = await open_page(f"/?category_id={category}", viewport=PHONE)
+    for count in (48, 50):
+        await page.get_by_role("button", name="Show more").click()
+        await expect(page.locator(".card")).to_have_count(count)
+    await page.locator(".card", has_text="Car 9").scroll_into_view_if_needed()
+    before = await page.evaluate("scrollY")
+    assert before > 1000
+    await page.reload()
+    await expect(page.locator(".card")).to_have_count(50)
+    await page.wait_for_function("before => Math.abs(scrollY - before) < 50", arg=before)

@@ -123,3 +123,10 @@ def test_the_vocabulary_does_not_decide_whether_the_last_word_may_be_incomplete(
 
 def test_quotes_of_what_was_typed_stay_data() -> None:
     assert words_of(Asked.of("' | & ! ( :* \\", NAMES).titled().query) == {"title='' | & ! ( :* \\\\"}
+
+
+def test_a_word_that_begins_with_an_unfinished_one_is_not_asked_for_twice() -> None:
+    [match] = Asked.of("wagon", NAMES).must()
+    assert match.begins
+    assert words_of(match.query) == {"^wagon", "+wagon", "wagon"}
+    assert match.query.count("'wagon'") == match.query.count("'wagon':*") == 1

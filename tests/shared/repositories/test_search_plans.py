@@ -18,8 +18,9 @@ from shared.domain.geography import Point
 from shared.domain.ids import MAX_ID
 from shared.domain.listings import ListingFilter, Sort, Status, WantedStatus
 from shared.postgres import Database, Statement
-from shared.repositories import listing_search
-from shared.repositories.listing_search import ORDERS, ListingSearch, Position, Search
+from shared.repositories import listing_pages, listing_relevance, listing_ways
+from shared.repositories.listing_search import ListingSearch
+from shared.repositories.listing_ways import ORDERS, Position, Search
 from shared.repositories.listings import front_page_statement
 from shared.repositories.reanalysis import reanalyse_some
 from shared.repositories.seed import SeedRepository
@@ -31,7 +32,8 @@ from tests.support.servers import Servers, run
 LISTINGS = 20_000
 FEW = 0.001
 LIMIT = 21
-BOUNDS = {"FIRST_WALK": 50, "MATCHES": 200, "SECOND_WALK": 1000, "RANKED": 30}
+BOUNDS = {"FIRST_WALK": 50, "MATCHES": 200, "SECOND_WALK": 1000}
+RANKED = 200
 """Limits of the search, made smaller because this table is smaller than a real one."""
 MOST = 3_000
 """The most rows of listings that one request may read: the walks, the matches, and a little; a seventh of the table."""
@@ -63,6 +65,13 @@ FROM (SELECT random() AS s, random() AS c, random() AS q, random() AS t, random(
              random() AS n, random() AS z FROM generate_series(1, {LISTINGS})) AS drawn;
 UPDATE listings SET year = 1890 WHERE id %% 1000 = 3;
 UPDATE listings SET year = 2020 WHERE id %% 1000 = 4"""  # noqa: E501
+
+# Each place is a little further away than the one before, and has one listing.
+MANY_PLACES = """
+INSERT INTO categories (name) VALUES ('cars');
+INSERT INTO places SELECT n, 'x', '', '', ll_to_earth(n / 10.0, n / 10.0) FROM generate_series(1, 100) AS n;
+INSERT INTO listings (seller_id, category_id, title, content, place_id)
+SELECT 1, 1, 'A car', 'It drives.', n FROM generate_series(1, 100) AS n"""
 
 RARE: dict[str, Any] = {
     "q": "gazelle", "category_id": 2, "seller_id": 2, "make": "Rare", "model": "Rare", "year_min": 2010,
@@ -121,9 +130,16 @@ def rows_read(plan: dict[str, Any]) -> float:
 
 
 async def cost(database: Database, search: Search) -> float:
-    explained = Statement("", f"EXPLAIN (ANALYZE, TIMING off, FORMAT json) {search.statement.sql}")
+    sql = f"EXPLAIN (ANALYZE, TIMING off, FORMAT json) {search.statement.sql}"
+    explained = Statement("", sql, first=search.statement.first)
     [(plans,)] = await database.fetch(explained, *search.parameters)
     return rows_read(plans[0]["Plan"])
+
+
+def limit_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, bound in BOUNDS.items():
+        monkeypatch.setattr(listing_pages, name, bound)
+    monkeypatch.setattr(listing_relevance, "RANKED", RANKED)
 
 
 def search_for(sort: Sort, **values: Any) -> ListingFilter:
@@ -147,8 +163,7 @@ def selections() -> list[tuple[ListingFilter, Sort]]:
 async def test_no_filter_and_no_pair_of_filters_reads_the_whole_table(
     filled: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, bound in BOUNDS.items():
-        monkeypatch.setattr(listing_search, name, bound)
+    limit_work(monkeypatch)
     searches: list[Search] = []
     finding = ListingSearch(filled, searches.append)
     walked = {}
@@ -176,8 +191,7 @@ LAST = {
 
 
 async def test_no_last_page_reads_the_whole_table(filled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, bound in BOUNDS.items():
-        monkeypatch.setattr(listing_search, name, bound)
+    limit_work(monkeypatch)
     searches: list[Search] = []
     finding = ListingSearch(filled, searches.append)
     walked = {}
@@ -196,3 +210,30 @@ async def test_no_last_page_reads_the_whole_table(filled: Database, monkeypatch:
 async def test_the_front_page_does_not_read_the_whole_table(filled: Database) -> None:
     sql = front_page_statement(LIMIT).sql.replace("$1", "%s").replace("$2", "%s")
     assert await cost(filled, Search(Statement("", sql), (MAX_ID, MAX_ID))) <= MOST
+
+
+def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    return [plan, *(node for below in plan.get("Plans", ()) for node in nodes(below))]
+
+
+async def test_the_nearest_listings_are_found_without_reading_all_places(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing_ways, "PLACES", LIMIT)
+    with servers.database() as url:
+        owner = Database(Settings(database_url=as_owner(url), database_timeout_seconds=60.0))
+        await SeedRepository(owner).users(1, "no hash")
+        await owner.execute(Statement("", MANY_PLACES))
+        await owner.execute(Statement("", "VACUUM (ANALYZE) listings, places"))
+        searches: list[Search] = []
+        asked = ListingFilter(near=Point(0, 0))
+        found = await ListingSearch(owner, searches.append).find(asked, Sort.NEAREST, VISITOR, after=None, limit=LIMIT)
+        [search] = searches
+        sql = f"EXPLAIN (ANALYZE, TIMING off, FORMAT json) {search.statement.sql}"
+        [(plans,)] = await owner.fetch(Statement("", sql, first=search.statement.first), *search.parameters)
+        await owner.close()
+    read = nodes(plans[0]["Plan"])
+    of_places = [node for node in read if node.get("Relation Name") == "places"]
+    assert [position.id for position in found.positions] == list(range(1, LIMIT + 1))
+    assert "Seq Scan" not in {node["Node Type"] for node in read}
+    assert 0 < sum(node["Actual Rows"] * node["Actual Loops"] for node in of_places) <= LIMIT + 1
