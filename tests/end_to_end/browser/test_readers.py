@@ -99,7 +99,7 @@ async def too_wide(page: Page) -> list[str]:
                 const hides = (overflow) => overflow === "hidden" || overflow === "clip";
                 // What ends with an ellipsis is shortened on purpose.
                 if (style.textOverflow === "ellipsis" || style.webkitLineClamp !== "none") return false;
-                // Words for screen readers alone, and the frame of a car's picture, whose texts are looked at by themselves.
+                // Words for screen readers; and the frame of a picture, whose texts are looked at by themselves.
                 if (style.clipPath !== "none" || one.matches(".card")) return false;
                 // Icons and the like may stick out; of text nothing may.
                 const room = one.getBoundingClientRect();
