@@ -88,8 +88,9 @@ async def webkit(directory: Path) -> AsyncIterator[WebKitTab]:
     port = free_port()
     environment = {**base_environment(), "HOME": str(directory), "XDG_RUNTIME_DIR": str(directory), "LANG": "C.UTF-8"}
     with (directory / "screen.log").open("wb") as output:
+        command = f'exec {SCREEN} -displayfd 9 -screen 0 1400x1000x24 -nolisten tcp 9>"{directory}/number"'
         screen = child.spawn(
-            ["/bin/sh", "-c", f'exec {SCREEN} -displayfd 9 -screen 0 1400x1000x24 -nolisten tcp 9>"{directory}/number"'],
+            ["/bin/sh", "-c", command],
             death_signal=signal.SIGTERM,
             environment=environment,
             output=output,
