@@ -105,6 +105,8 @@ async def test_the_keyboard_is_enough_to_open_a_car_and_use_a_dialog(site: Site,
     await site.listing(seller, await site.category("Any", mod), "A car for the keyboard")
     page = await open_page("/", mod)
     await expect(page.get_by_role("link", name="A car for the keyboard")).to_be_visible()
+    # The modules have taken over the document that the server sent.
+    await expect(page.get_by_role("link", name="Mona")).to_be_visible()
     await page.keyboard.press("Tab")
     await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     await page.keyboard.press("Enter")
