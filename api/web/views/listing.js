@@ -299,7 +299,7 @@ export class Listing extends View {
         .catch(() => {});
     }
     const { created_at: since } = this.#seller;
-    return html`<p class="quiet small-text" id="member-since">${since ? `Member since ${date(since)}` : nothing}</p>`;
+    return html`<p class="quiet small-text" id="member-since">${since ? html`Member since ${day(since)}` : nothing}</p>`;
   }
 
   async #share() {
