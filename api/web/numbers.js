@@ -55,7 +55,7 @@ function withPlainSigns(text) {
 function digit(one) {
   let before = one.codePointAt(0) - 1;
   while (/\p{Nd}/u.test(String.fromCodePoint(before))) before -= 1;
-  return String((one.codePointAt(0) - before - 1) % 10);
+  return String(one.codePointAt(0) - before - 1).at(-1);
 }
 
 const patterns = new Map();

@@ -42,8 +42,8 @@ _MOST_BEHIND = 64 * 1024
 """Bytes behind a request for a WebSocket that are taken before it is answered."""
 _GOODBYE_SECONDS = 2.0
 _FAILED = Refusal(500)
-_TOO_LARGE = Refusal(400)
-"""The status is the one of aiohttp."""
+_TOO_LARGE = Refusal(431)
+"""RFC 6585 (5)."""
 
 
 def _refuse(status: int, _: BaseException | None) -> web.Response:

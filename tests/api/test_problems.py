@@ -14,7 +14,7 @@ from api.pictures import errors
 from api.problems import EmailTaken, ListingIsFull, NotFound, Problem, problem_of
 from shared.domain import messages, repeats, users
 from shared.domain.listings import RenewedRecently
-from shared.domain.pictures import MAX_PICTURES
+from shared.domain.pictures import MAX_PICTURES, NotItsPictures
 from shared.domain.text import in_words
 
 # The handler of messages names the wrong fields of an InvalidMessage itself. A repeat is answered as it was before. The
@@ -24,6 +24,7 @@ ELSEWHERE = {messages.InvalidMessage, repeats.Repeated, messages.MessageRefused,
 GIVEN: dict[type[Exception], tuple[object, ...]] = {
     **dict.fromkeys(errors.PictureRefused.__subclasses__(), ("a reason",)),
     RenewedRecently: (datetime.now(UTC), 60),
+    NotItsPictures: ([1],),
 }
 """What the failures are made with that need something."""
 

@@ -178,8 +178,8 @@ async def test_a_user_banned_during_the_body_cannot_add_a_picture(
 async def test_a_listing_deleted_just_before_the_insert_is_404(
     api: Api, rows: Rows, monkeypatch: pytest.MonkeyPatch, kind: str, body: dict[str, str]
 ) -> None:
-    someone = await api.register()
-    listing_id = await rows.listing(someone.id)
+    someone, seller = await api.register(), await api.register()
+    listing_id = await rows.listing(seller.id)
     repository = {"replies": "ReplyRepository", "reports": "ReportRepository"}[kind]
     name = f"shared.repositories.{kind}.{repository}.create"
     module = __import__(f"shared.repositories.{kind}", fromlist=[repository])

@@ -4,7 +4,7 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { live } from "../vendor/lit-html/directives/live.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
-import { categories } from "../categories.js";
+import { categories, categoriesAsked } from "../categories.js";
 import { FACTS, wordsFor } from "../facts.js";
 import { distanceUnit, nameOf, whole } from "../format.js";
 import { isolated } from "../isolate.js";
@@ -107,7 +107,8 @@ export class Browse extends View {
     // After a reload, the list is as long as it was.
     const pages = Math.min(history.state?.pages ?? 1, MOST_PAGES);
     this.isRestoring = pages > 1;
-    this.#load(pages).then(() => {
+    // The heading and the words for what is asked need the categories: without them the place would be another one.
+    Promise.all([this.#load(pages), this.isRestoring && categoriesAsked()]).then(() => {
       this.isRestoring = false;
       const [first] = this.listings.items;
       if (first && this.asked.seller_id && !this.asked.q) this.title = `Cars of ${isolated(nameOf(first.seller))}`;

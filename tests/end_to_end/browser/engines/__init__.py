@@ -1,0 +1,1 @@
+"""Three engines behind one interface: Chromium by Playwright, Firefox by WebDriver BiDi, WebKit by WebDriver."""
