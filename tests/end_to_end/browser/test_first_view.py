@@ -143,7 +143,8 @@ async def test_nothing_moves_beside_a_scrollbar_that_takes_room(site: Site) -> N
                 await page.wait_for_load_state("networkidle")
                 assert await page.evaluate("innerWidth > document.documentElement.clientWidth"), "no scrollbar"
                 # What a visitor sees is in the document; some views of one's own come in parts.
-                assert sum(await page.evaluate("window.shifts")) <= (0.01 if person else 0), path
+                # The words for a time may be a pixel wider a second later.
+                assert sum(await page.evaluate("window.shifts")) < (0.01 if person else 0.001), path
         await browser.close()
 
 
@@ -163,6 +164,17 @@ async def test_what_was_typed_before_the_modules_came_stays(site: Site, open_pag
     await expect(page.get_by_label("Status")).to_have_value("any")
     await page.keyboard.press("Enter")
     await expect(page).to_have_url(re.compile(r"/\?mileage_max=90000&status=any$"))
+
+
+async def test_a_link_that_has_the_focus_keeps_it_when_the_modules_take_over(site: Site, open_page: Open) -> None:
+    await a_seller_with_cars(site, 1)
+    page = await open_page("/login")
+    release = await held(page, "**/all.js")
+    await page.goto("/", wait_until="commit")
+    await page.get_by_role("link", name="Car 00").first.focus()
+    await release()
+    await taken_over(page)
+    await expect(page.get_by_role("link", name="Car 00").first).to_be_focused()
 
 
 async def test_the_content_stays_while_the_modules_load_for_somebody_who_is_logged_in(

@@ -71,7 +71,10 @@ class _Session:
             if told.get("id") in self._waiting:
                 self._waiting.pop(told["id"]).set_result(told)
             elif told.get("method") == "log.entryAdded" and told["params"]["level"] == "error":
-                self.errors.append(str(told["params"]["text"]))
+                text = str(told["params"]["text"])
+                # A page that is left cuts its connection: that is no fault of the page.
+                if "ws://" not in text:
+                    self.errors.append(text)
         for future in self._waiting.values():
             future.set_exception(BidiFailed("Firefox has gone"))
 

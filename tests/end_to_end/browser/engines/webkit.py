@@ -87,15 +87,15 @@ async def webkit(directory: Path) -> AsyncIterator[WebKitTab]:
     """Run WebKit's driver, which starts the browser, on a screen of its own."""
     port = free_port()
     environment = {**base_environment(), "HOME": str(directory), "XDG_RUNTIME_DIR": str(directory), "LANG": "C.UTF-8"}
+    # It writes which number it has taken.
+    screen_command = f'exec {SCREEN} -displayfd 9 -screen 0 1400x1000x24 -nolisten tcp 9>"{directory}/number"'
     with (directory / "screen.log").open("wb") as output:
-        command = f'exec {SCREEN} -displayfd 9 -screen 0 1400x1000x24 -nolisten tcp 9>"{directory}/number"'
         screen = child.spawn(
-            ["/bin/sh", "-c", command],
+            ["/bin/sh", "-c", screen_command],
             death_signal=signal.SIGTERM,
             environment=environment,
             output=output,
         )
-    # Xvfb writes which number it has taken.
     number = directory / "number"
     try:
         assert await child.happens(lambda: number.exists() and number.read_text().endswith("\n"), START_SECONDS)
