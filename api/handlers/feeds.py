@@ -93,7 +93,7 @@ async def feed(call: Call) -> web.Response:
     """The newest cars of a search. It takes the parameters of the list of cars."""
     call.input_checked = True
     call.services.rate_limits.read(call.request)
-    search = asked.asked(call.request.query)
+    search = asked.asked(call.request.query, call.services.settings.distance_unit)
     try:
         query = search.query(FEED_ITEMS)
     except ValidationError as error:

@@ -39,7 +39,7 @@ async def browse(call: Call) -> web.Response:
     _begin(call)
     settings, request = call.services.settings, call.request
     units = Units.of(settings)
-    search, address = asked.asked(request.query), request.rel_url.raw_path_qs
+    search, address = asked.asked(request.query, settings.distance_unit), request.rel_url.raw_path_qs
     categories = await call.services.shown_categories.get(None)
     assert categories is not None
     found, errors = await _search(call, search)

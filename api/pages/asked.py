@@ -149,11 +149,9 @@ NOTHING = Asked({}, None)
 
 _LIMITS = limits_of(ListingsQuery)
 _LISTS_OF_VALUES = lists_of(ListingsQuery)
-_UNITS = {"mileage_max": "mi", "power_kw_min": "kW"}
-"""The units in which filters are asked for."""
 
 
-def _meant(name: str, texts: list[str]) -> str:
+def _meant(name: str, texts: list[str], distance_unit: str) -> str:
     """Returns what an address asks with a parameter: numbers in digits, and of a closed list only what is on it."""
     limits = _LIMITS.get(name, {})
     options = limits.get("options")
@@ -166,14 +164,18 @@ def _meant(name: str, texts: list[str]) -> str:
     text = ",".join(texts)
     if options is not None:
         return text if text in options else ""
-    number = read_number(text, _UNITS.get(name, "")) if "min" in limits else None
+    number = (
+        read_number(text, {"mileage_max": distance_unit, "power_kw_min": "kW"}.get(name, ""))
+        if "min" in limits
+        else None
+    )
     return text if number is None else str(number)
 
 
-def asked(parameters: MultiMapping[str]) -> Asked:
+def asked(parameters: MultiMapping[str], distance_unit: str = "mi") -> Asked:
     """Returns the search in the parameters of an address, as api/web/views/browse.js reads it."""
     given = {name: [one for one in parameters.getall(name, ()) if one.strip()] for name in _PARAMETERS}
-    values = {name: text for name, texts in given.items() if texts and (text := _meant(name, texts))}
+    values = {name: text for name, texts in given.items() if texts and (text := _meant(name, texts, distance_unit))}
     if "near" not in values:
         values.pop("within", None)
     usual = (BEST if "q" in values else SORTS[0])[0]

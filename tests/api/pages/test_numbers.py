@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from multidict import MultiDict
 
+from api.pages.asked import asked
 from api.pages.numbers import read_number
 
 KNOWN: dict[str, list[Any]] = json.loads((Path(__file__).parents[1] / "numbers.json").read_text(encoding="utf-8"))
@@ -28,3 +30,11 @@ def test_the_unit_of_the_field_may_stand_behind_the_number(text: str, unit: str,
 @pytest.mark.parametrize("text", [*KNOWN["no_numbers"], "", " ", "5" * 61, "\x00", "\ud800"])
 def test_what_is_no_number_is_not_read_as_one(text: str) -> None:
     assert read_number(text) is None
+
+
+@pytest.mark.parametrize(
+    ("unit", "words", "meant"),
+    [("km", "137 000 km", "137000"), ("mi", "137 000 km", "137 000 km"), ("mi", "85k mi", "85000")],
+)
+def test_a_distance_is_in_the_unit_of_the_site(unit: str, words: str, meant: str) -> None:
+    assert asked(MultiDict(mileage_max=words), unit).values == {"mileage_max": meant}
