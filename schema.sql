@@ -522,6 +522,10 @@ CREATE TABLE IF NOT EXISTS listing_changes (
     before     jsonb
 );
 CREATE INDEX IF NOT EXISTS listing_changes_due ON listing_changes (due_at, id);
+-- Since when nobody but its seller and moderators has seen the listing. `before` is then the row as others saw it last, and is kept
+-- until they see the listing again: whoever knew it then is told only of what has changed meanwhile.
+ALTER TABLE listing_changes ADD COLUMN IF NOT EXISTS vanished_at timestamptz;
+CREATE INDEX IF NOT EXISTS listing_changes_vanished ON listing_changes (listing_id) WHERE vanished_at IS NOT NULL;
 
 CREATE OR REPLACE FUNCTION note_new_listings() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -534,10 +538,6 @@ CREATE OR REPLACE TRIGGER listings_note_new AFTER INSERT ON listings REFERENCING
 CREATE OR REPLACE FUNCTION note_changed_listing() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO listing_changes (listing_id, before) VALUES (NEW.id, to_jsonb(OLD));
-    -- Nothing else happens when the time of a hidden listing has passed.
-    IF NEW.hidden_until IS DISTINCT FROM OLD.hidden_until AND NEW.hidden_until IS NOT NULL THEN
-        INSERT INTO listing_changes (listing_id, due_at) VALUES (NEW.id, NEW.hidden_until);
-    END IF;
     RETURN NULL;
 END $$;
 -- When only the words of a listing are made anew, nobody has to be told, unless it had none and so nobody was told of it. When
@@ -546,6 +546,32 @@ CREATE OR REPLACE TRIGGER listings_note_change AFTER UPDATE ON listings FOR EACH
     WHEN ((old.analysis = new.analysis OR new.analysis = 0 OR old.updated_at <> new.updated_at OR old.search IS NULL)
           AND new.end_told <= old.end_told)
     EXECUTE FUNCTION note_changed_listing();
+
+-- The listings of a banned seller vanish, and are seen again, without a change of their rows.
+CREATE OR REPLACE FUNCTION note_ban() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.banned_at IS NULL THEN
+        INSERT INTO listing_changes (listing_id, due_at, before, vanished_at)
+        SELECT l.id, coalesce(NEW.banned_until, 'infinity'), to_jsonb(l), now() FROM listings l
+        WHERE l.seller_id = NEW.id AND l.trashed_at IS NULL;
+    ELSE
+        UPDATE listing_changes c
+        SET due_at = CASE WHEN NEW.banned_at IS NULL THEN now() ELSE coalesce(NEW.banned_until, 'infinity') END
+        FROM listings l WHERE l.seller_id = NEW.id AND c.listing_id = l.id AND c.vanished_at IS NOT NULL;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER users_note_ban AFTER UPDATE OF banned_at, banned_until ON users FOR EACH ROW
+    WHEN ((old.banned_at, old.banned_until) IS DISTINCT FROM (new.banned_at, new.banned_until))
+    EXECUTE FUNCTION note_ban();
+
+CREATE OR REPLACE FUNCTION forget_vanished_listing() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM listing_changes WHERE listing_id = OLD.id AND vanished_at IS NOT NULL;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER listings_forget_vanished AFTER DELETE ON listings
+    FOR EACH ROW EXECUTE FUNCTION forget_vanished_listing();
 
 -- The listings of a deleted category count as trashed, without a change of their rows.
 CREATE OR REPLACE FUNCTION note_deleted_category() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -49,7 +49,7 @@ def create_app(settings: Settings, broker: Broker, node_id: str | None = None) -
     app[METRICS] = Metrics("api", node_id, database, broker, writer, *own)
     app[STOPPING] = asyncio.Event()
     app[HEALTH] = Health(database, broker, app[STOPPING].is_set)
-    app[DOCUMENT] = _document(settings.max_picture_bytes)
+    app[DOCUMENT] = _document(settings.max_picture_bytes, settings.currency, settings.distance_unit)
     for route in (*ROUTES, *PAGE_ROUTES):
         answer = endpoint(route, services)
         app.router.add_route(route.method, route.path, answer)
@@ -60,8 +60,9 @@ def create_app(settings: Settings, broker: Broker, node_id: str | None = None) -
 
 
 @cache
-def _document(picture_bytes: int) -> bytes:
-    return msgspec.json.encode(build_document(ROUTES, picture_bytes=picture_bytes))
+def _document(picture_bytes: int, currency: str, distance_unit: str) -> bytes:
+    described = build_document(ROUTES, picture_bytes=picture_bytes, currency=currency, distance_unit=distance_unit)
+    return msgspec.json.encode(described)
 
 
 async def _services(app: web.Application) -> AsyncIterator[None]:

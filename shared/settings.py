@@ -118,6 +118,11 @@ class Settings:
     correction_seconds: float = 0.2
     """A search whose unknown words cannot be corrected within this time goes on without corrections."""
 
+    currency: str = "USD"
+    """The currency of all prices, by its code of ISO 4217. It says what the stored numbers mean, and changes none."""
+    distance_unit: str = "mi"
+    """The unit of all mileages, `mi` or `km`. It says what the stored numbers mean, and changes none."""
+
     listing_days: int = 60
     """A listing ends this many days after it was made or renewed: then only its seller and moderators see it."""
     end_warning_days: int = 7
@@ -387,6 +392,10 @@ class Settings:
                 raise InvalidSettings(f"{name.upper()}: required in production")
         if self.log_level.upper() not in LOG_LEVELS:
             raise InvalidSettings(f"LOG_LEVEL: must be one of {', '.join(LOG_LEVELS)}, not {self.log_level!r}")
+        if not re.fullmatch("[A-Z]{3}", self.currency):
+            raise InvalidSettings(f"CURRENCY: must be three capital letters, like EUR, not {self.currency!r}")
+        if self.distance_unit not in ("mi", "km"):
+            raise InvalidSettings(f"DISTANCE_UNIT: must be mi or km, not {self.distance_unit!r}")
         for origin in self.allowed_origins:
             fault = origin_fault(origin)
             if fault:

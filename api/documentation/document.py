@@ -65,11 +65,17 @@ Used cars: listings with pictures and replies, private messages, moderation.
 """
 
 
-def build_document(routes: Iterable[Route], *, picture_bytes: int) -> dict[str, Any]:
+def build_document(
+    routes: Iterable[Route], *, picture_bytes: int, currency: str = "USD", distance_unit: str = "mi"
+) -> dict[str, Any]:
     """Returns the document as a value for JSON. It has every route."""
     plugin = MarshmallowPlugin(schema_name_resolver=_schema_name)
+    unit = {"mi": "miles", "km": "kilometres"}[distance_unit]
+    description = (
+        f"{_DESCRIPTION}- Prices are in {currency} (ISO 4217), mileages in {unit}; settings of the site say so.\n"
+    )
     spec = APISpec(
-        title="Daveslist", version="1", openapi_version="3.1.0", plugins=[plugin], info={"description": _DESCRIPTION}
+        title="Daveslist", version="1", openapi_version="3.1.0", plugins=[plugin], info={"description": description}
     )
     assert plugin.converter is not None
     plugin.converter.add_attribute_function(_special_fields)  # type: ignore[no-untyped-call]

@@ -25,7 +25,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         f"style-src {_hash(_STYLE)}",
         f"script-src {_hash(_SCRIPT)}",
         "connect-src 'self'",
-        "img-src blob:",
+        "img-src blob: data:",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
@@ -41,6 +41,7 @@ def page() -> bytes:
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
 <title>Daveslist API</title>
 <style>{_STYLE}</style>
 </head>

@@ -20,7 +20,13 @@ _MISSING_LISTING = "/listings/{id}"
 _NO_LISTING = embedded(b'{"/api/listings/{id}":null,"/api/listings/{id}/replies":null}')
 """What the page's modules would be answered if they asked for the listing."""
 _ADDRESSES = re.compile(
-    "|".join(re.sub(r"\\\{\w+\\\}", "[1-9][0-9]{0,18}", re.escape(path)) for path in (*PAGES, *FEEDS)), re.ASCII
+    "|".join(
+        # The first sitemap has the number 0.
+        re.sub(r"\\\{\w+\\\}", number, re.escape(path))
+        for paths, number in ((PAGES, "[1-9][0-9]{0,18}"), (FEEDS, "(?:0|[1-9][0-9]{0,18})"))
+        for path in paths
+    ),
+    re.ASCII,
 )
 _FOR_MACHINES = re.compile(r"/(?:api|health|metrics|web)(?:/.*)?", re.DOTALL)
 

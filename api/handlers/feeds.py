@@ -17,6 +17,7 @@ from api.pages import asked, words
 from api.pages.isolate import isolated
 from api.pages.rendering import rendered
 from api.pages.site import origin_of_site
+from api.pages.units import Units
 from api.problems import Invalid, NotFound
 from shared.access.addresses import counted_as
 from shared.client_address import address_of
@@ -104,7 +105,7 @@ async def feed(call: Call) -> web.Response:
         "own": origin + search.path(base="/feed.atom"),
         "page": origin + search.path(),
         "updated": max((car["updated_at"] for car in cars), default=_EMPTY),
-        "cars": [_entry(car, origin) for car in cars],
+        "cars": [_entry(car, origin, Units.of(call.services.settings)) for car in cars],
     }
     body = rendered("feed.xml", values)
     return answer(call.request, body, "application/atom+xml", {hdrs.CACHE_CONTROL: _KEPT_FOR_MINUTES})
@@ -123,10 +124,10 @@ def _url(origin: str, listing_id: int, changed_at: datetime) -> str:
     return f"<url><loc>{origin}/listings/{listing_id}</loc><lastmod>{day}</lastmod></url>\n"
 
 
-def _entry(car: dict[str, Any], origin: str) -> dict[str, str]:
+def _entry(car: dict[str, Any], origin: str, units: Units) -> dict[str, str]:
     return {
         "address": f"{origin}/listings/{car['id']}",
-        "title": in_xml(f"{isolated(car['title'])} · {words.price(car['price'])}"),
+        "title": in_xml(f"{isolated(car['title'])} · {units.price(car['price'])}"),
         "published": car["created_at"],
         "updated": car["updated_at"],
         "author": in_xml(words.name_of(car["seller"])),

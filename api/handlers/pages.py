@@ -24,7 +24,8 @@ from api.pages.isolate import isolated
 from api.pages.parts import parts_of
 from api.pages.rendering import embedded
 from api.pages.site import origin_of_site
-from api.pagination import MAX_LIMIT, page
+from api.pages.units import Units
+from api.pagination import MAX_LIMIT, decode_cursor, page
 from api.problems import Invalid, NotFound
 from api.schemas import answers
 
@@ -37,6 +38,7 @@ async def browse(call: Call) -> web.Response:
     """The list of cars, as the address asks for it."""
     _begin(call)
     settings, request = call.services.settings, call.request
+    units = Units.of(settings)
     search, address = asked.asked(request.query), request.rel_url.raw_path_qs
     categories = await call.services.shown_categories.get(None)
     assert categories is not None
@@ -50,10 +52,10 @@ async def browse(call: Call) -> web.Response:
             settings,
             request,
             "browse.html",
-            partial(_found, search, address, found, categories),
+            partial(_found, search, address, found, categories, units),
             made_of=(address, found, categories),
         )
-    return html_page(settings, request, "browse.html", _refused(search, address, errors, categories), status=422)
+    return html_page(settings, request, "browse.html", _refused(search, address, errors, categories, units), status=422)
 
 
 async def _search(call: Call, search: asked.Asked) -> tuple[bytes | None, dict[str, str]]:
@@ -73,20 +75,29 @@ async def listing(call: Call) -> web.Response:
     found = await call.services.shown_listings.get(listing_id)
     if found is None:
         raise NotFound
-    replies = _NO_REPLIES if _HAS_NO_REPLIES in found else await _replies(call, listing_id)
+    after_id = _after(call.request.query.get("replies"))
+    replies = _NO_REPLIES if _HAS_NO_REPLIES in found else await _replies(call, listing_id, after_id)
     settings, request = call.services.settings, call.request
-    origin = origin_of_site(settings, request)
-    return html_page(settings, request, "listing.html", lambda: _one(found, replies, origin), made_of=(found, replies))
+    origin, units = origin_of_site(settings, request), Units.of(settings)
+    return html_page(
+        settings,
+        request,
+        "listing.html",
+        lambda: _one(found, replies, after_id, origin, units),
+        made_of=(found, replies, after_id),
+    )
 
 
 WITH_CONTENT: Mapping[str, Handler] = {"/": browse, "/listings/{id}": listing}
 """The addresses of these pages. All others of the page are the same for everybody."""
 
 
-def _found(search: asked.Asked, address: str, found_json: bytes, categories_json: bytes) -> dict[str, Any]:
+def _found(
+    search: asked.Asked, address: str, found_json: bytes, categories_json: bytes, units: Units
+) -> dict[str, Any]:
     found, categories = msgspec.json.decode(found_json), msgspec.json.decode(categories_json)["data"]
     cars, next_cursor = found["data"], found["next_cursor"]
-    values = _list(search, address, categories)
+    values = _list(search, address, categories, units)
     if cars and "seller_id" in search.values:
         seller = words.name_of(cars[0]["seller"])
         values |= {
@@ -113,19 +124,21 @@ def _found(search: asked.Asked, address: str, found_json: bytes, categories_json
     }
 
 
-def _refused(search: asked.Asked, address: str, errors: dict[str, str], categories_json: bytes) -> dict[str, Any]:
+def _refused(
+    search: asked.Asked, address: str, errors: dict[str, str], categories_json: bytes, units: Units
+) -> dict[str, Any]:
     beside = [f"{name}: {errors[name]}" for name in errors if name not in asked.INPUTS]
     fault = " ".join(beside) or "Some filters cannot be used. See what is wrong beside them."
-    values = _list(search, address, msgspec.json.decode(categories_json)["data"])
+    values = _list(search, address, msgspec.json.decode(categories_json)["data"], units)
     return values | {"is_listed": False, "errors": _Errors(errors), "fault": fault}
 
 
-def _list(search: asked.Asked, address: str, categories: list[dict[str, Any]]) -> dict[str, Any]:
+def _list(search: asked.Asked, address: str, categories: list[dict[str, Any]], units: Units) -> dict[str, Any]:
     """Returns what the template of the list needs in any case."""
     wanted = search.values.get("category_id")
     category = next((one["name"] for one in categories if str(one["id"]) == wanted), None)
     heading = "Cars of this person" if "seller_id" in search.values else category or "Used cars"
-    parts = parts_of(search, category)
+    parts = parts_of(search, category, units)
     return {
         "title": f"Cars: {isolated(search.values['q'])}" if "q" in search.values else isolated(heading),
         "heading": heading,
@@ -149,21 +162,39 @@ def _list(search: asked.Asked, address: str, categories: list[dict[str, Any]]) -
     }
 
 
-def _one(listing_json: str, replies_json: bytes, origin: str) -> dict[str, Any]:
+def _one(listing_json: str, replies_json: bytes, after_id: int, origin: str, units: Units) -> dict[str, Any]:
     shown = msgspec.json.decode(listing_json)
-    first = (words.price(shown["price"]), facts.in_a_line(shown), words.excerpt(shown["content"], _LONGEST_DESCRIPTION))
-    answers = b'{"/api/listings/{id}":%b,"/api/listings/{id}/replies":%b}' % (listing_json.encode(), replies_json)
+    first = (
+        units.price(shown["price"]),
+        facts.in_a_line(shown, units),
+        words.excerpt(shown["content"], _LONGEST_DESCRIPTION),
+    )
+    answers = b'"/api/listings/{id}":%b' % listing_json.encode()
+    if not after_id:
+        # The modules begin with the first replies, and ask for these if the page has others.
+        answers += b',"/api/listings/{id}/replies":%b' % replies_json
+    replies, path = msgspec.json.decode(replies_json), f"/listings/{shown['id']}"
+    more = replies["next_cursor"]
     return {
         "title": shown["title"],
         "window_title": isolated(shown["title"]),
         "description": " · ".join(part for part in first if part),
-        "is_listed": True,
-        "path": f"/listings/{shown['id']}",
+        "is_listed": not after_id,
+        "path": path,
         "listing": shown,
-        "replies": msgspec.json.decode(replies_json)["data"],
-        "car": structured.car(shown, origin),
-        "answers": embedded(answers),
+        "replies": replies["data"],
+        "more_replies": f"{path}?{urlencode({'replies': more})}#replies-title" if more else None,
+        "car": structured.car(shown, origin, units),
+        "answers": embedded(b"{%b}" % answers),
     }
+
+
+def _after(cursor: str | None) -> int:
+    """Returns the id in a cursor of replies. Anybody can write an address: any other text counts as 0."""
+    try:
+        return decode_cursor(cursor, int) or 0
+    except Invalid:
+        return 0
 
 
 def _begin(call: Call) -> None:
@@ -172,8 +203,8 @@ def _begin(call: Call) -> None:
     call.services.rate_limits.read(call.request)
 
 
-async def _replies(call: Call, listing_id: int) -> bytes:
-    found = await call.services.replies.of_listing(listing_id, after_id=0, limit=MAX_LIMIT + 1)
+async def _replies(call: Call, listing_id: int, after_id: int) -> bytes:
+    found = await call.services.replies.of_listing(listing_id, after_id=after_id, limit=MAX_LIMIT + 1)
     return msgspec.json.encode(page(found, MAX_LIMIT, answers.reply, lambda reply: reply.id))
 
 

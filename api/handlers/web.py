@@ -23,6 +23,7 @@ from api.pages.asked import NOTHING
 from api.pages.kept import KeptPages
 from api.pages.rendering import rendered
 from api.pages.site import HOST, origin_of_site
+from api.pages.units import DISTANCES, Units
 from api.pagination import MAX_LIMIT
 from api.problems import NotFound
 from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RegisterBody
@@ -105,8 +106,9 @@ def html_page(
     Only what was found is worth keeping in a browser: an answer with another status than 200 has no entity tag.
     """
     files, socket, origin = assets(settings), _gateway(settings, request) + "/socket", origin_of_site(settings, request)
+    units = Units.of(settings)
     pixels, side = settings.max_picture_pixels, settings.picture_side
-    limits = _limits(settings.max_picture_bytes, pixels, side, settings.erase_after_days)
+    limits = _limits(settings.max_picture_bytes, pixels, side, settings.erase_after_days, units)
 
     def render() -> bytes:
         frame = {
@@ -117,6 +119,7 @@ def html_page(
             "description": DESCRIPTION,
             "layout": "",
             "asked": NOTHING,
+            "units": units,
             "answers": None,
         }
         return rendered(template, frame | (values() if callable(values) else values))
@@ -155,7 +158,7 @@ async def asset(call: Call) -> web.Response:
 
 
 @cache
-def _limits(picture_bytes: int, picture_pixels: int, picture_side: int, erase_after_days: int) -> str:
+def _limits(picture_bytes: int, picture_pixels: int, picture_side: int, erase_after_days: int, units: Units) -> str:
     """Returns the limits that the page keeps or tells, as JSON: `{"forms": {"ReplyBody": {"text": {...}}}, ...}`."""
     limits = {
         "forms": {kind.__name__: limits_of(kind) for kind in _INPUTS},
@@ -166,6 +169,9 @@ def _limits(picture_bytes: int, picture_pixels: int, picture_side: int, erase_af
         "page_items": MAX_LIMIT,
         "counted_of_a_search": MAX_COUNTED_OF_A_SEARCH,
         "erase_after_days": erase_after_days,
+        "currency": units.currency,
+        "distance_unit": units.distance,
+        "distances": DISTANCES,
     }
     return msgspec.json.encode(limits).decode()
 

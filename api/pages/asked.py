@@ -34,7 +34,6 @@ SORTS = (
 STATUSES = (("", "For sale"), ("sold", "Sold"), ("any", "All"))
 BEST = ("relevance", "Best match")
 NEAREST = ("distance", "Nearest first")
-DISTANCES = (("", "Any distance"), *((f"{number}mi", f"{number} mi") for number in (5, 25, 50, 75, 150, 300)))
 TEXTS = (("make", "Make"), ("model", "Model"))
 NUMBERS = (
     (("year_min", "Min year"), ("year_max", "Max year")),

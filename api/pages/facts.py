@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from api.pages import words
 from api.pages.isolate import isolated
+from api.pages.units import Units
 
 Show = Callable[[Any], str]
 
@@ -21,7 +22,7 @@ FACTS: Mapping[str, tuple[str, Show]] = {
     "make": ("Make", str),
     "model": ("Model", str),
     "year": ("Year", str),
-    "mileage": ("Mileage", words.miles),
+    "mileage": ("Mileage", str),
     "location": ("Location", str),
     "fuel": ("Fuel", _choice(lpg="LPG", cng="CNG", plug_in_hybrid="Plug-in hybrid")),
     "transmission": ("Transmission", _choice(cvt="CVT", semi_automatic="Semi-automatic")),
@@ -41,12 +42,13 @@ FACTS: Mapping[str, tuple[str, Show]] = {
         _choice(clean="Clean title", lien="Lien: a lender has a claim", missing="Title is missing"),
     ),
 }
-"""By name of the field. Visitors do not see the VIN."""
+"""By name of the field. Visitors do not see the VIN. A mileage is written in the unit of the site."""
 
 
-def facts(listing: Mapping[str, Any]) -> list[tuple[str, str]]:
+def facts(listing: Mapping[str, Any], units: Units) -> list[tuple[str, str]]:
     """Returns the labels and values of what is known about the car."""
-    known = ((label, show, listing.get(name)) for name, (label, show) in FACTS.items())
+    own: Mapping[str, Show] = {"mileage": units.mileage}
+    known = ((label, own.get(name, show), listing.get(name)) for name, (label, show) in FACTS.items())
     return [(label, show(value)) for label, show, value in known if value is not None]
 
 
@@ -56,14 +58,14 @@ def alike(listing: Mapping[str, Any]) -> str | None:
     return f"/?{urlencode(named)}" if "make" in named else None
 
 
-def in_a_line(listing: Mapping[str, Any]) -> str:
+def in_a_line(listing: Mapping[str, Any], units: Units) -> str:
     """Returns the most important facts in one line."""
     mileage = listing["mileage"]
     metres = listing.get("distance_m")
-    away = None if metres is None else words.away(metres)
+    away = None if metres is None else units.away(metres)
     parts = (
         listing["year"],
-        None if mileage is None else words.miles(mileage),
+        None if mileage is None else units.mileage(mileage),
         listing["location"] and isolated(listing["location"]),
         away,
     )

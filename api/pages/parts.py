@@ -10,6 +10,7 @@ from api.pages import words
 from api.pages.asked import Asked
 from api.pages.facts import FACTS
 from api.pages.isolate import isolated
+from api.pages.units import Units
 
 _CHOICES = ("fuel", "transmission", "body", "drive", "colour", "condition", "title_status")
 _STATUSES = {"sold": "sold", "any": "sold ones too"}
@@ -24,7 +25,7 @@ class Part(NamedTuple):
     path: str
 
 
-def parts_of(search: Asked, category: str | None) -> list[Part]:
+def parts_of(search: Asked, category: str | None, units: Units) -> list[Part]:
     """Returns the parts of the search; `category` is the name of the category that it asks for, if visitors see it."""
     asked = search.values
     near = asked.get("near")
@@ -35,8 +36,8 @@ def parts_of(search: Asked, category: str | None) -> list[Part]:
         (("model",), asked.get("model")),
         (("category_id",), category),
         (("year_min", "year_max"), _range(search, "year", str)),
-        (("price_min", "price_max"), _range(search, "price", words.price)),
-        (("mileage_max",), _up_to(asked.get("mileage_max"), words.miles)),
+        (("price_min", "price_max"), _range(search, "price", units.price)),
+        (("mileage_max",), _up_to(asked.get("mileage_max"), units.mileage)),
         *(((name,), _one_of(name, asked.get(name))) for name in _CHOICES),
         (("doors",), f"{asked['doors'].replace(',', ' or ')} doors" if "doors" in asked else None),
         (("power_kw_min", "power_kw_max"), _range(search, "power_kw", words.kilowatts)),

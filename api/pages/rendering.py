@@ -42,19 +42,16 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     made.filters |= {
-        "price": words.price,
         "date": words.date,
         "date_time": words.date_time,
         "isolated": isolated,
         "price_before": words.price_before,
         "name_of": words.name_of,
-        "facts": facts.facts,
-        "in_a_line": facts.in_a_line,
         "alike": facts.alike,
         "linked": links.linked,
         "as_json": _as_json,
     }
-    made.globals |= {"asked_words": asked, "car_icon": CAR_ICON}
+    made.globals |= {"asked_words": asked, "facts_of": facts.facts, "in_a_line": facts.in_a_line, "car_icon": CAR_ICON}
     return made
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-CURRENCY = "USD"
+from api.pages.units import Units
+
 _AVAILABILITY = {"available": "https://schema.org/InStock", "sold": "https://schema.org/SoldOut"}
 
 
-def car(listing: Mapping[str, Any], origin: str) -> dict[str, Any]:
+def car(listing: Mapping[str, Any], origin: str, units: Units) -> dict[str, Any]:
     """Returns the JSON-LD of a listing. With an empty origin it has no addresses."""
     mileage, price, year = listing["mileage"], listing["price"], listing["year"]
     offer = {
@@ -17,7 +18,7 @@ def car(listing: Mapping[str, Any], origin: str) -> dict[str, Any]:
         "availability": _AVAILABILITY[listing["status"]],
         "itemCondition": "https://schema.org/UsedCondition",
         "price": price,
-        "priceCurrency": None if price is None else CURRENCY,
+        "priceCurrency": None if price is None else units.currency,
         "url": f"{origin}/listings/{listing['id']}" if origin else None,
     }
     described = {
@@ -31,7 +32,9 @@ def car(listing: Mapping[str, Any], origin: str) -> dict[str, Any]:
         "model": listing["model"],
         "vehicleModelDate": None if year is None else str(year),
         "mileageFromOdometer": (
-            None if mileage is None else {"@type": "QuantitativeValue", "value": mileage, "unitCode": "SMI"}
+            None
+            if mileage is None
+            else {"@type": "QuantitativeValue", "value": mileage, "unitCode": units.distance_code}
         ),
         "offers": _known(offer),
     }

@@ -7,21 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-ASK = "Ask for the price"
 LEFT = "Somebody who left"
-
-
-def price(value: int | None) -> str:
-    return ASK if value is None else f"${value:,}"
-
-
-def miles(value: int) -> str:
-    return f"{value:,} mi"
-
-
-def away(metres: int) -> str:
-    # The server does not know in which country the browser is; prices are in dollars.
-    return f"{math.floor(metres / 1609.344 + 0.5):,} mi away"
 
 
 def kilowatts(value: int) -> str:

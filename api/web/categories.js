@@ -14,6 +14,12 @@ export function categories() {
   return known ?? [];
 }
 
+/** Resolves when the categories have come, or could not be loaded. */
+export function categoriesAsked() {
+  asked ??= load();
+  return asked;
+}
+
 /** Whether the categories have come. */
 export function areCategoriesKnown() {
   return known !== null;

@@ -1,6 +1,6 @@
 // The facts about a car. The form for selling a car, the page of a listing and the filters are made from them.
 
-import { cubicCentimetres, kilowatts, miles } from "./format.js";
+import { cubicCentimetres, currency, distanceUnit, kilowatts, mileage } from "./format.js";
 
 /**
  * `label` and `unit` are shown with the input. `show` formats a value for the page; null hides it there. The values of
@@ -11,8 +11,8 @@ export const FACTS = [
   { name: "make", label: "Make" },
   { name: "model", label: "Model" },
   { name: "year", label: "Year", isNumber: true },
-  { name: "mileage", label: "Mileage", unit: "miles", isNumber: true, show: miles },
-  { name: "price", label: "Price", unit: "$", isNumber: true, show: null },
+  { name: "mileage", label: "Mileage", unit: distanceUnit, isNumber: true, show: mileage },
+  { name: "price", label: "Price", unit: currency, isNumber: true, show: null },
   { name: "location", label: "Location" },
   { name: "fuel", label: "Fuel", isChoice: true, words: { lpg: "LPG", cng: "CNG", plug_in_hybrid: "Plug-in hybrid" } },
   { name: "transmission", label: "Transmission", isChoice: true, words: { cvt: "CVT", semi_automatic: "Semi-automatic" } },

@@ -1,8 +1,17 @@
 // Numbers, times and names as people read them.
 
 import { now } from "./clock.js";
+import { limits } from "./limits.js";
 
-const money = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD", maximumFractionDigits: 0 });
+/** The site's unit of distance, "mi" or "km". */
+export const distanceUnit = limits.distance_unit;
+const METRES = { km: 1000, mi: 1609.344 };
+const UNIT_NAMES = { km: "kilometer", mi: "mile" };
+// As the reader's own language writes them.
+const own = globalThis.navigator?.languages ?? ["en-US"];
+const amount = { style: "currency", currency: limits.currency, maximumFractionDigits: 0 };
+const money = new Intl.NumberFormat(own, amount);
+const distance = new Intl.NumberFormat(own, { style: "unit", unit: UNIT_NAMES[distanceUnit], maximumFractionDigits: 0 });
 export const whole = new Intl.NumberFormat("en-US");
 const decimal = new Intl.NumberFormat("en-US", { maximumFractionDigits: 1, roundingMode: "floor" });
 const ago = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
@@ -18,13 +27,12 @@ const STEPS = [
 const A_WEEK_IN_SECONDS = 7 * 86_400;
 
 export const price = (value) => (value === null || value === undefined ? "Ask for the price" : money.format(value));
-export const miles = (value) => `${whole.format(value)} mi`;
-/** The distances that people of the browser's country think in. */
-export const distanceUnit = /^en-(US|GB|LR|MM)\b/.test(globalThis.navigator?.language ?? "en-US") ? "mi" : "km";
-const METRES = { km: 1000, mi: 1609.344 };
+/** The sign or code of the currency, as a label. */
+export const currency = money.formatToParts(0).find(({ type }) => type === "currency").value;
+export const mileage = (value) => distance.format(value);
 
 /** "12 km away", from metres. */
-export const away = (metres) => `${whole.format(Math.round(metres / METRES[distanceUnit]))} ${distanceUnit} away`;
+export const away = (metres) => `${distance.format(Math.round(metres / METRES[distanceUnit]))} away`;
 export const kilowatts = (value) => `${whole.format(value)} kW (${whole.format(Math.round(value * 1.341))} hp)`;
 export const cubicCentimetres = (value) => `${whole.format(value)} cc`;
 export const count = (number, one, many) => `${whole.format(number)} ${number === 1 ? one : many}`;

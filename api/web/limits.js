@@ -1,8 +1,15 @@
 // The limits that the server checks. The server puts them into the document; no module of the page copies them.
 
-const { forms, ...others } = JSON.parse(document.querySelector('meta[name="limits"]').content);
+const { forms, ...others } = JSON.parse(
+  // Tests load modules without a document.
+  globalThis.document?.querySelector('meta[name="limits"]')?.content ??
+    '{"forms": {}, "currency": "USD", "distance_unit": "mi", "distances": []}',
+);
 
-/** {pictures, picture_bytes, picture_pixels, picture_side, page_items, counted_of_a_search, erase_after_days} */
+/**
+ * {pictures, picture_bytes, picture_pixels, picture_side, page_items, counted_of_a_search, erase_after_days, currency,
+ * distance_unit, distances}
+ */
 export const limits = others;
 
 /** Returns the limits of a request's fields as attributes of inputs: `limitsOf("ReplyBody").text.maxlength`. */

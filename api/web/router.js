@@ -45,6 +45,9 @@ const ROUTES = [
   ["/searches", Searches, "user"],
 ].map(([path, view, role]) => [new RegExp(`^${path.replace(/\{(\w+)\}/g, "(?<$1>[1-9]\\d{0,18})")}/?$`), view, role]);
 
+/** So long after the last scrolling the place is noted: some browsers allow it only a few times a second. */
+const NOTED_AFTER_MS = 250;
+
 class Router {
   view = null;
   #path = "";
@@ -53,6 +56,7 @@ class Router {
   #scrollTo = null;
   /** Where the page was before it was loaded again; null when it is there. */
   #restore = null;
+  #noting = null;
   /** The last search. Going back shows it again as it was, with all its pages. */
   #kept = null;
 
@@ -63,10 +67,10 @@ class Router {
       this.#show({ isBack: true, scroll: event.state?.scroll ?? 0, notice: "" });
     });
     document.addEventListener("click", followLink);
-    // What a reload needs to show the same place again.
-    addEventListener("pagehide", () => {
-      const pages = this.view?.listings?.pages;
-      history.replaceState({ ...history.state, scroll: scrollY, ...(pages > 1 ? { pages } : {}) }, "");
+    // What a reload needs to show the same place again. While a page is being left, it is too late to note it.
+    addEventListener("scroll", () => {
+      clearTimeout(this.#noting);
+      this.#noting = setTimeout(() => this.#note(), NOTED_AFTER_MS);
     });
     this.#restore = history.state?.scroll ?? null;
     this.#show({ isFirst: true });
@@ -81,8 +85,8 @@ class Router {
   /** `replace` adds no entry to the browser's history; the view that opens shows `notice`. */
   go(url, { replace = false, notice = "" } = {}) {
     if (!replace) {
-      const pages = this.view?.listings?.pages;
-      history.replaceState({ ...history.state, scroll: scrollY, ...(pages > 1 ? { pages } : {}) }, "");
+      clearTimeout(this.#noting);
+      this.#note();
       history.pushState({ scroll: 0 }, "", url);
     } else {
       history.replaceState({ scroll: 0 }, "", url);
@@ -100,6 +104,8 @@ class Router {
       scrollTo(0, this.#scrollTo);
       this.#scrollTo = null;
     }
+    const { pages } = this.view.listings ?? {};
+    if (pages > 1 && pages !== history.state?.pages) this.#note();
     if (this.#isToBeFocused) {
       const heading = document.querySelector("main h1");
       if (!heading) return;
@@ -107,6 +113,13 @@ class Router {
       heading.tabIndex = -1;
       heading.focus({ preventScroll: true });
     }
+  }
+
+  #note() {
+    // Until the page is there again, this place is not the one to come back to.
+    if (this.#restore !== null) return;
+    const pages = this.view.listings?.pages ?? 1;
+    history.replaceState({ ...history.state, scroll: scrollY, pages }, "");
   }
 
   #keep(kept) {

@@ -2,7 +2,7 @@
 
 import { FACTS, wordsFor } from "./facts.js";
 import { isolated } from "./isolate.js";
-import { count, cubicCentimetres, kilowatts, miles, price } from "./format.js";
+import { count, cubicCentimetres, kilowatts, mileage, price } from "./format.js";
 
 /**
  * Returns the parts as {names, words}: `names` are the parameters that a part consists of. `categories` are those of the
@@ -17,7 +17,7 @@ export function partsOf(query, categories) {
     [["category_id"], category],
     [["year_min", "year_max"], range(query.year_min, query.year_max, String)],
     [["price_min", "price_max"], range(query.price_min, query.price_max, price)],
-    [["mileage_max"], query.mileage_max && `up to ${shown(query.mileage_max, miles)}`],
+    [["mileage_max"], query.mileage_max && `up to ${shown(query.mileage_max, mileage)}`],
     ...FACTS.filter(({ isChoice, name }) => isChoice && query[name]).map(({ name }) => [
       [name],
       query[name].split(",").map((value) => wordsFor(name, value)).join(" or "),

@@ -94,8 +94,8 @@ class NewListing:
     make: ShortText | None = None
     model: ShortText | None = None
     year: Annotated[int, Year(MIN_YEAR)] | None = None
-    mileage: Annotated[int, Whole(0, MAX_MILEAGE)] | None = None
-    price: Annotated[int, Whole(0, MAX_PRICE)] | None = None
+    mileage: Annotated[int, Whole(0, MAX_MILEAGE), "In the site's unit of distance."] | None = None
+    price: Annotated[int, Whole(0, MAX_PRICE), "In whole units of the site's currency."] | None = None
     location: ShortText | None = None
     fuel: Fuel | None = None
     transmission: Transmission | None = None
@@ -142,7 +142,9 @@ class ListingFilter:
     year_max: Annotated[int, Whole(0, MAX_ASKED_YEAR), "This year or earlier."] | None = None
     price_min: Annotated[int, Whole(0, MAX_PRICE), "At least this price, in whole units."] | None = None
     price_max: Annotated[int, Whole(0, MAX_PRICE), "At most this price, in whole units."] | None = None
-    mileage_max: Annotated[int, Whole(0, MAX_ASKED_MILEAGE), "At most this many miles."] | None = None
+    mileage_max: (
+        Annotated[int, Whole(0, MAX_ASKED_MILEAGE), "At most this mileage, in the site's unit of distance."] | None
+    ) = None
     fuel: Annotated[tuple[Fuel, ...], AnyOf(), "Only these fuels."] | None = None
     transmission: Annotated[tuple[Transmission, ...], AnyOf(), "Only these transmissions."] | None = None
     body: Annotated[tuple[Body, ...], AnyOf(), "Only these shapes."] | None = None

@@ -55,6 +55,10 @@ MOST_NEWEST = 10_000
 """How many of the newest listings are looked at."""
 MOST_MATCHES = 5_000
 """How many matches are looked at for the facets without a filter, and again for all others together."""
+MOST_LOOKED_UP = 2
+"""If more facets have a filter, and the search has many listings, they are counted among the newest: that is faster."""
+ENOUGH = 30
+"""If fewer of the newest belong to a facet, its listings are looked up nevertheless."""
 MOST_VALUES = 200
 """The most values of a facet: those with the most listings."""
 
@@ -125,20 +129,34 @@ class ListingFacets:
         for name in own:
             without: dict[str, Any] = {name: None}
             most = MOST_MATCHES // len(own)
-            counts[name] = await self._counted(replace(filter, **without), viewer, [name], most, deadline)
+            are_many = base.is_at_least and len(own) > MOST_LOOKED_UP
+            counts[name] = await self._counted(
+                replace(filter, **without), viewer, [name], most, deadline, newest_first=are_many
+            )
         facets = [CountedFacet(name, counts[name].values.get(name, []), counts[name].is_at_least) for name in FACETS]
         return FacetCounts(base.total, base.is_at_least, facets)
 
     async def _counted(
-        self, filter: ListingFilter, viewer: Viewer, facets: Sequence[str], most: int, deadline: float
+        self,
+        filter: ListingFilter,
+        viewer: Viewer,
+        facets: Sequence[str],
+        most: int,
+        deadline: float,
+        *,
+        newest_first: bool = False,
     ) -> _Counts:
         matches = await self._search.matches(filter)
         if matches == ():
             return _Counts({}, 0, False)
         ways = _Ways(filter, viewer, matches, facets)
         found = _Counts({}, 0, True)
+        if newest_first:
+            found = await self._run(ways.newest(MOST_NEWEST), facets, MOST_NEWEST)
+            if found.total >= ENOUGH:
+                return found
         if ways.is_indexed:
-            found = await self._run(ways.by_words_and_facts(most), facets, most)
+            found = max(found, await self._run(ways.by_words_and_facts(most), facets, most), key=_Counts.rank)
         if found.is_at_least and ways.is_narrowed:
             found = max(found, await self._by_any_index(ways, facets, most, deadline), key=_Counts.rank)
         if found.is_at_least and (not found.total or await self._are_few()):

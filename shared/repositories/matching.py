@@ -10,6 +10,10 @@ of listings (`filtered`), so that a saved search and the list cannot disagree. T
 columns of one row, which Postgres plans far faster than as many statements. The row before the change is asked too:
 what has matched before is no news, unless it has become cheaper. Nor is a listing that had ended and was renewed.
 
+While a listing is hidden, in the trash or of a banned seller, the row as it was last seen is kept. When the listing is
+seen again, that row is the one before the change: it is news only for searches that it did not match then, and for
+those that were saved since.
+
 No trigger notices that a listing ends. So each step also takes listings whose end has come, or is near, by an index;
 `listings.end_told` says of what somebody was told already.
 """
@@ -18,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from shared.domain.listings import ListingFilter
@@ -28,7 +33,7 @@ from shared.repositories.alerts import SEES_HIDDEN
 from shared.repositories.bans import is_banned
 from shared.repositories.blocked_pairs import is_blocked
 from shared.repositories.listing_conditions import Conditions, filtered, visible
-from shared.repositories.visibility import HAS_ENDED, IN_TRASH, Viewer, visible_to, visible_until_its_end
+from shared.repositories.visibility import HAS_ENDED, IN_TRASH, IS_HIDDEN, Viewer, visible_to, visible_until_its_end
 
 MOST_ASKED = 200
 """The most searches whose conditions are in one statement."""
@@ -37,8 +42,28 @@ _TAKE = Statement(
     "matching_take",
     """DELETE FROM listing_changes WHERE id = ANY (ARRAY(
            SELECT id FROM listing_changes WHERE due_at <= now() ORDER BY due_at, id LIMIT $1 FOR UPDATE SKIP LOCKED
-       )) RETURNING id, listing_id, before::text""",
+       )) RETURNING id, listing_id, before::text, vanished_at""",
     ("integer",),
+)
+_TAKE_KEPT = Statement(
+    "matching_take_kept",
+    """DELETE FROM listing_changes WHERE listing_id = ANY ($1) AND vanished_at IS NOT NULL
+       RETURNING id, listing_id, before::text, vanished_at""",
+    ("bigint[]",),
+)
+_IS_IN_TRASH = f"({IN_TRASH} OR s.deleted_at IS NOT NULL)"
+_KEEP = Statement(
+    "matching_keep",
+    f"""INSERT INTO listing_changes (listing_id, due_at, before, vanished_at)
+        SELECT l.id, CASE WHEN {_IS_IN_TRASH} THEN 'infinity' ELSE greatest(
+                   CASE WHEN {IS_HIDDEN} THEN coalesce(l.hidden_until, 'infinity') END,
+                   CASE WHEN {is_banned("s")} THEN coalesce(s.banned_until, 'infinity') END) END,
+               f.before, coalesce(f.vanished_at, l.trashed_at, l.hidden_at, now())
+        FROM unnest($1, $2, $3) AS f (listing_id, before, vanished_at)
+        JOIN listings l ON l.id = f.listing_id JOIN categories c ON c.id = l.category_id
+        JOIN users s ON s.id = l.seller_id
+        WHERE {_IS_IN_TRASH} OR {IS_HIDDEN} OR {is_banned("s")}""",
+    ("bigint[]", "jsonb[]", "timestamptz[]"),
 )
 _WAITING = Statement(
     "matching_waiting",
@@ -52,7 +77,8 @@ _CANDIDATES = Statement(
             SELECT l.seller_id, l.category_id, l.status, l.year, l.price, l.mileage, l.search || ''::tsvector AS search
             FROM listings l WHERE l.id = ANY ($1) AND l.trashed_at IS NULL AND NOT {HAS_ENDED}
         )
-        SELECT s.id, u.role, s.query::text, s.words::text FROM saved_searches s JOIN users u ON u.id = s.user_id
+        SELECT s.id, u.role, s.query::text, s.words::text, s.created_at
+        FROM saved_searches s JOIN users u ON u.id = s.user_id
         WHERE u.deleted_at IS NULL AND NOT {is_banned("u")} AND EXISTS (
             SELECT FROM changed l WHERE l.seller_id <> s.user_id
               AND (s.category_id IS NULL OR l.category_id = s.category_id)
@@ -171,6 +197,14 @@ class Candidate(NamedTuple):
     role: str
     query: str
     words: str | None
+    created_at: datetime
+
+
+class Before(NamedTuple):
+    """A listing's row before a change, as JSON, None if it is new; and since when it was not seen, if it was not."""
+
+    version: str | None
+    vanished_at: datetime | None
 
 
 class News(NamedTuple):
@@ -211,7 +245,13 @@ class Matching:
                 return Step(0, [], [])
             ended = [listing_id for listing_id, has_ended in ends if has_ended]
             soon = [listing_id for listing_id, has_ended in ends if not has_ended]
-            news = await self.news(transaction, _first_versions(changes)) if changes else []
+            if changes:
+                changes = [*changes, *await transaction.fetch(_TAKE_KEPT, sorted({row[1] for row in changes}))]
+            before = _first_versions(changes)
+            news = await self.news(transaction, before) if changes else []
+            if before:
+                versions, vanished = zip(*before.values(), strict=True)
+                await transaction.execute(_KEEP, list(before), list(versions), list(vanished))
             if ends:
                 await transaction.execute(_NOTE_ENDS, [*ended, *soon])
             told: list[Any] = []
@@ -228,11 +268,8 @@ class Matching:
         row = await self._database.fetch_one(_WAITING)
         return int(row[0]) if row else 0
 
-    async def news(self, transaction: Transaction, before: dict[int, str | None]) -> list[News]:
-        """Returns which searches have to be told of which listings.
-
-        `before` has each changed listing with its row before the change, as JSON; None if it is new.
-        """
+    async def news(self, transaction: Transaction, before: dict[int, Before]) -> list[News]:
+        """Returns which searches have to be told of which listings; `before` has each changed listing."""
         candidates = await self.candidates(transaction, list(before))
         found: list[News] = []
         # Whoever has the same role sees the same listings of others, so these are looked up together.
@@ -248,15 +285,19 @@ class Matching:
         return [Candidate(*row) for row in await transaction.fetch(_CANDIDATES, list(listing_ids))]
 
 
-def _first_versions(changes: Iterable[tuple[Any, ...]]) -> dict[int, str | None]:
-    """Returns each listing with its row before its first change; None if it was made among them."""
-    first: dict[int, str | None] = {}
-    for _, listing_id, before in sorted(changes, key=lambda row: row[0]):
-        if before is None:
-            first[listing_id] = None
-        else:
-            first.setdefault(listing_id, before)
+def _first_versions(changes: Iterable[tuple[Any, ...]]) -> dict[int, Before]:
+    """Returns each listing with its row as it was last seen, or before its first change."""
+    first: dict[int, Before] = {}
+    for _, listing_id, version, vanished_at in sorted(changes, key=_first_known):
+        known = first.setdefault(listing_id, Before(version, vanished_at))
+        if version is None and known.vanished_at is None:
+            first[listing_id] = Before(None, None)
     return first
+
+
+def _first_known(change: tuple[Any, ...]) -> tuple[bool, float, int]:
+    number, _, _, vanished_at = change
+    return vanished_at is None, vanished_at.timestamp() if vanished_at else 0.0, number
 
 
 def _by_viewer(candidates: Iterable[Candidate]) -> dict[Viewer, list[Candidate]]:
@@ -276,7 +317,7 @@ _Question = tuple[str, str | None]
 @dataclass(frozen=True, slots=True)
 class _Asked:
     filter: ListingFilter
-    search_ids: list[int]
+    searches: list[Candidate]
 
 
 def _by_question(candidates: Iterable[Candidate], filter_of: FilterOf, viewer: Viewer) -> dict[_Question, _Asked]:
@@ -289,7 +330,7 @@ def _by_question(candidates: Iterable[Candidate], filter_of: FilterOf, viewer: V
             if filter is None or (filter.hidden is not None and not viewer.sees_hidden):
                 continue
             grouped[question] = _Asked(filter, [])
-        grouped[question].search_ids.append(candidate.search_id)
+        grouped[question].searches.append(candidate)
     return grouped
 
 
@@ -297,7 +338,7 @@ async def _ask(
     transaction: Transaction,
     questions: Sequence[tuple[_Question, _Asked]],
     viewer: Viewer,
-    before: dict[int, str | None],
+    before: dict[int, Before],
 ) -> list[News]:
     """Returns the news for these searches."""
     # The row before the change counts as if it had not ended, so that a renewed listing is no news.
@@ -316,7 +357,7 @@ async def _ask(
                 jsonb_populate_record(NULL::listings, one.version || '{{"expires_at": "infinity"}}') AS old
         ) AS l
         JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id WHERE {seen.sql}"""
-    versions = array([version for version in before.values() if version is not None])
+    versions = array([one.version for one in before.values() if one.version is not None])
     rows = await transaction.fetch(Statement("", sql), *answers.parameters, list(before), versions, *seen.parameters)
     old: dict[int, tuple[int | None, list[bool]]] = {row[0]: (row[2], row[3]) for row in rows if row[1]}
     news: list[News] = []
@@ -325,8 +366,10 @@ async def _ask(
             continue
         old_price, matched = old.get(listing_id, (None, [False] * len(matches)))
         is_cheaper = price is not None and old_price is not None and price < old_price
+        vanished_at = None if viewer.sees_hidden else before[listing_id].vanished_at
         for (_, asked), is_match, was_match in zip(questions, matches, matched, strict=True):
-            if is_match and (not was_match or is_cheaper):
-                price_before = old_price if was_match else None
-                news += [News(search_id, listing_id, price_before) for search_id in asked.search_ids]
+            for search in asked.searches if is_match else ():
+                was_known = was_match and (vanished_at is None or search.created_at < vanished_at)
+                if not was_known or is_cheaper:
+                    news.append(News(search.search_id, listing_id, old_price if was_known else None))
     return news

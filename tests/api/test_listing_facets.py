@@ -129,18 +129,29 @@ async def test_the_values_with_the_most_listings_come_first(api: Api, rows: Rows
     assert [facet["name"] for facet in answer["facets"]] == list(FACETS)
 
 
-@pytest.mark.parametrize("query", ["", "fuel=diesel", "q=car", "price_min=1", "fuel=diesel&q=car&make=Fiat"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "fuel=diesel",
+        "q=car",
+        "price_min=1",
+        "fuel=diesel&q=car&make=Fiat",
+        "fuel=diesel&make=Fiat&colour=red&doors=5",
+    ],
+)
+@pytest.mark.parametrize("enough", [1, 100])
 async def test_past_the_bound_the_counts_are_the_least_there_are_and_say_so(
-    api: Api, rows: Rows, monkeypatch: pytest.MonkeyPatch, query: str
+    api: Api, rows: Rows, monkeypatch: pytest.MonkeyPatch, query: str, enough: int
 ) -> None:
     monkeypatch.setattr(listing_facets, "MOST_MATCHES", 12)
     monkeypatch.setattr(listing_facets, "MOST_NEWEST", 12)
+    monkeypatch.setattr(listing_facets, "ENOUGH", enough)
     seller = await api.register()
     category = await rows.category()
+    car: dict[str, Any] = {"fuel": "diesel", "make": "Fiat", "price": 5, "colour": "red", "doors": 5}
     for number in range(30):
-        await rows.listing(
-            seller.id, category, fuel="diesel", make="Fiat", price=5, hidden_at="now()" if number % 2 else "NULL"
-        )
+        await rows.listing(seller.id, category, **car, hidden_at="now()" if number % 2 else "NULL")
     answer = await facets(api, query)
     assert (answer["total_at_least"], [facet["at_least"] for facet in answer["facets"]]) == (True, [True] * len(FACETS))
     assert 0 < answer["total"] < 15

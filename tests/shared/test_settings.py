@@ -57,6 +57,8 @@ BAD_LISTS = [
     ",".join(RANDOM),
 ]
 REFUSED = {
+    "CURRENCY": ["euro", "EURO", "eur", "$", "E R"],
+    "DISTANCE_UNIT": ["miles", "m", "KM"],
     "ALLOWED_ORIGINS": [
         "nonsense here", "ftp//broken:port:1", "https//a.example", "https:/a.example", "https:a.example", "https://",
         "https://a.example/path", "https://a.example?x", "https://a.example#x", "https://u@a.example",
@@ -104,6 +106,8 @@ ACCEPTED = {
     "SITE_URL": ["https://cars.example.com", "https://[::1]:4000/"],
     "GATEWAY_URL": ["https://chat.example.com", "http://127.0.0.1:4000", "https://[::1]:4000/"],
     "AWS_ENDPOINT_URL": ["http://127.0.0.1:9000", "https://s3.example.com/path"],
+    "CURRENCY": ["EUR", "JPY"],
+    "DISTANCE_UNIT": ["km", "mi"],
     "IDLE_SECONDS": ["0.5", "60", "2000000"],
     "REFRESH_TOKEN_SECONDS": ["2592000"],
     "PICTURE_MEMORY_BYTES": [str(2**40)],

@@ -1,7 +1,7 @@
 // A listing in a list.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
-import { away, miles } from "../format.js";
+import { away, mileage as driven } from "../format.js";
 import { isolated } from "../isolate.js";
 import { heart } from "./heart.js";
 import { ago, ahead } from "./moment.js";
@@ -42,7 +42,7 @@ export function flags(listing) {
 
 export function facts({ year, mileage, location, distance_m }) {
   const distance = distance_m === undefined ? null : away(distance_m);
-  return [year, mileage === null || mileage === undefined ? null : miles(mileage), location && isolated(location), distance]
+  return [year, mileage === null || mileage === undefined ? null : driven(mileage), location && isolated(location), distance]
     .filter(Boolean)
     .join(" · ");
 }

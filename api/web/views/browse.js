@@ -4,11 +4,11 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { live } from "../vendor/lit-html/directives/live.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { api } from "../api.js";
-import { categories } from "../categories.js";
+import { categories, categoriesAsked } from "../categories.js";
 import { FACTS, wordsFor } from "../facts.js";
 import { distanceUnit, nameOf, whole } from "../format.js";
 import { isolated } from "../isolate.js";
-import { limitsOf } from "../limits.js";
+import { limits, limitsOf } from "../limits.js";
 import { navigate } from "../navigation.js";
 import { readNumber } from "../numbers.js";
 import { rememberPlace, rememberedPlace, whereAmI } from "../place.js";
@@ -33,7 +33,6 @@ const SORTS = [
 const NEAREST = ["distance", "Nearest first"];
 /** The pages that are loaded again after a reload. */
 const MOST_PAGES = 20;
-const DISTANCES = [5, 25, 50, 75, 150, 300];
 const STATUSES = [
   ["", "For sale"],
   ["sold", "Sold"],
@@ -108,7 +107,8 @@ export class Browse extends View {
     // After a reload, the list is as long as it was.
     const pages = Math.min(history.state?.pages ?? 1, MOST_PAGES);
     this.isRestoring = pages > 1;
-    this.#load(pages).then(() => {
+    // The heading and the words for what is asked need the categories: without them the place would be another one.
+    Promise.all([this.#load(pages), this.isRestoring && categoriesAsked()]).then(() => {
       this.isRestoring = false;
       const [first] = this.listings.items;
       if (first && this.asked.seller_id && !this.asked.q) this.title = `Cars of ${isolated(nameOf(first.seller))}`;
@@ -340,7 +340,7 @@ export class Browse extends View {
   #place() {
     const remembered = rememberedPlace();
     const { near = remembered.near, within = this.asked.near ? this.asked.within : remembered.within } = this.asked;
-    const distances = DISTANCES.map((number) => [`${number}${distanceUnit}`, `${number} ${distanceUnit}`]);
+    const distances = limits.distances.map((number) => [`${number}${distanceUnit}`, `${number} ${distanceUnit}`]);
     if (within && !distances.some(([value]) => value === within)) distances.push([within, within]);
     return html`<div class="place">
       ${input(this.filters, {

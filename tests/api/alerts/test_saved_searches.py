@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -228,6 +229,93 @@ async def test_a_hidden_listing_is_told_when_it_is_shown_or_its_time_has_passed_
     await rows.execute("DELETE FROM listing_changes WHERE before IS NOT NULL")
     await rows.execute("UPDATE listing_changes SET due_at = now()")
     assert await told.kinds(buyer) == [("match", until)]
+
+
+async def vanish_and_come_back(
+    told: Told, rows: Rows, how: str, seller: Person, listing_id: int, admin: Person
+) -> AsyncIterator[None]:
+    """Make the listing vanish; yields, and lets it be seen again."""
+    api, later = told.api, {"until": "2099-01-01T00:00:00Z", "reason": "Fraud?"}
+    listing, user = f"/api/listings/{listing_id}", f"/api/users/{seller.id}/ban"
+    match how:
+        case "hidden and shown":
+            await api.call("PUT", f"{listing}/hidden", 200, who=admin, json={})
+            yield
+            await api.call("DELETE", f"{listing}/hidden", 204, who=admin)
+        case "hidden for a time":
+            await api.call("PUT", f"{listing}/hidden", 200, who=admin, json=later)
+            yield
+            await time_passes(rows, "UPDATE listings SET hidden_until = now() WHERE id = %s", listing_id)
+        case "in the trash and restored":
+            await api.call("DELETE", listing, 204, who=seller)
+            yield
+            await api.call("POST", f"/api/trash/{listing_id}/restore", 200, who=admin, json={})
+        case "of a banned seller":
+            await api.call("PUT", user, 200, who=admin, json={"reason": "Fraud?"})
+            yield
+            await api.call("DELETE", user, 204, who=admin)
+        case "of a seller who is banned for a time":
+            await api.call("PUT", user, 200, who=admin, json=later)
+            yield
+            await time_passes(rows, "UPDATE users SET banned_until = now() WHERE id = %s", seller.id)
+
+
+async def time_passes(rows: Rows, sql: str, row_id: int) -> None:
+    """Let the end of a hiding or a ban come, which no trigger notices."""
+    [[noted]] = await rows.fetch("SELECT max(id) FROM listing_changes")
+    await rows.execute(sql, row_id)
+    await rows.execute("DELETE FROM listing_changes WHERE id > %s", noted)
+    await rows.execute("UPDATE listing_changes SET due_at = now() WHERE due_at < 'infinity'")
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "hidden and shown",
+        "hidden for a time",
+        "in the trash and restored",
+        "of a banned seller",
+        "of a seller who is banned for a time",
+    ],
+)
+async def test_a_listing_that_is_seen_again_is_told_to_searches_that_did_not_know_it(
+    told: Told, rows: Rows, people: tuple[Person, Person], how: str
+) -> None:
+    buyer, seller = people
+    admin, later = await told.api.register("Ada", Role.ADMIN), await told.api.register("Lea")
+    await told.listens(later)
+    listing_id = await offer(told.api, rows, seller, price=10_000)
+    assert await told.news(buyer) == []
+    knows = await save(told.api, buyer, q="camry")
+    cheaper = await save(told.api, buyer, price_max=9_000)
+    steps = vanish_and_come_back(told, rows, how, seller, listing_id, admin)
+    await anext(steps)
+    assert await told.news(buyer) == []
+    saved_since = await save(told.api, later, q="camry")
+    await rows.execute("UPDATE listings SET content = 'Clean.', price = 8_000 WHERE id = %s", listing_id)
+    assert await told.news(buyer) == await told.news(later) == []
+    await anext(steps, None)
+    news = [(one["search"]["id"], one["price_before"]) for _, one in await told.news(buyer)]
+    assert sorted(news, key=lambda one: one[0]) == [(knows["id"], 10_000), (cheaper["id"], None)]
+    assert await rows.fetch("SELECT count(*) FROM listing_changes") == [(0,)]
+    alerts = await told.api.every_page("/api/alerts", who=later)
+    assert [(one["search"]["id"], one["price_before"]) for one in alerts] == [(saved_since["id"], None)]
+
+
+async def test_a_listing_that_is_seen_again_as_it_was_is_no_news(
+    told: Told, rows: Rows, people: tuple[Person, Person]
+) -> None:
+    buyer, seller = people
+    admin = await told.api.register("Ada", Role.ADMIN)
+    listing_id = await offer(told.api, rows, seller)
+    await told.tell()
+    await save(told.api, buyer, q="camry")
+    for how in ("hidden and shown", "in the trash and restored", "of a banned seller"):
+        steps = vanish_and_come_back(told, rows, how, seller, listing_id, admin)
+        await anext(steps)
+        await told.tell()
+        await anext(steps, None)
+        assert await told.news(buyer) == [], how
 
 
 async def test_who_has_left_or_is_banned_is_told_nothing(told: Told, rows: Rows, people: tuple[Person, Person]) -> None:

@@ -15,12 +15,14 @@ from api.handlers.feeds import in_xml
 from api.pages import asked, structured
 from api.pages.parts import parts_of
 from api.pages.rendering import embedded, rendered
+from api.pages.units import Units
 from shared.domain.text import is_storable
 from tests.api.pages.hostile import HOSTILE
 from tests.support.examples import examples
 
+UNITS = Units("USD", "mi")
 FRAME: dict[str, Any] = {
-    "version": "1", "needed": "", "origin": "https://cars.example.com",
+    "units": UNITS, "version": "1", "needed": "", "origin": "https://cars.example.com",
     "description": "", "layout": "", "asked": asked.NOTHING, "answers": None, "is_listed": True, "path": "/",
     "fields": {name: {"maxlength": 9, "min": 0, "max": 9} for name in
                ("q", "make", "model", "year_min", "year_max", "price_min", "price_max", "mileage_max", "power_kw_min",
@@ -53,15 +55,16 @@ def pages(text: str) -> dict[str, bytes]:
     browse = {
         "title": text, "description": text, "feed": search.path(base="/feed.atom"), "asked": search,
         "path": search.path(), "categories": [{"id": 2, "name": text}], "errors": NoErrors(make=text), "fault": text,
-        "heading": text, "seller": text, "parts": parts_of(search, text), "filters": 2,
+        "heading": text, "seller": text, "parts": parts_of(search, text, UNITS), "filters": 2,
         "without_seller": "/", "found": "1 car", "login": "/login", "listings": [listing], "next_path": None,
         "corrected": {"typed": text, "to": text, "to_path": "/", "from_path": "/"},
         "answers": as_json,
     }  # fmt: skip
     reply = {"id": 5, "author": {"id": 6, "name": text}, "text": text, "created_at": "2026-01-02T03:04:05.000006Z"}
     one = {
-        "title": text, "description": text, "listing": listing, "replies": [reply], "answers": as_json,
-        "car": structured.car(listing, "https://cars.example.com"),
+        "title": text, "description": text, "listing": listing, "replies": [reply], "more_replies": "/?" + text,
+        "answers": as_json,
+        "car": structured.car(listing, "https://cars.example.com", UNITS),
     }  # fmt: skip
     return {
         "browse": rendered("browse.html", FRAME | browse),

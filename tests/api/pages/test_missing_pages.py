@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from yarl import URL
 
+from api.handlers.feeds import FEEDS
+from api.handlers.web import PAGES
 from tests.api.conftest import Api, MakeApi, Person
 from tests.api.pages.reader import BROWSER, look
 from tests.api.rows import Rows
@@ -123,6 +126,21 @@ async def test_slashes_and_capitals_lead_to_the_right_address(api: Api, wrong: s
         async with api.client.session.get(url, headers=headers, allow_redirects=False) as response:
             assert response.status == 301, await response.text()
             assert response.headers["Location"] == right
+
+
+async def test_every_address_of_the_page_and_of_its_feeds_is_found_with_slashes_and_capitals(api: Api) -> None:
+    base, failed = str(api.client.make_url("/")).rstrip("/"), []
+    for path in (*PAGES, *FEEDS):
+        for number in ("7", "0") if path in FEEDS else ("7",):
+            right = re.sub(r"{\w+}", number, path)
+            for wrong in {f"{right}/", right.upper(), f"/{right.title()}//", f"{right.upper()}/?next=/A"} - {right}:
+                address = URL(base + wrong, encoded=True)
+                async with api.client.session.get(address, allow_redirects=False) as response:
+                    query = wrong.partition("?")[2]
+                    expected = f"{right}?{query}" if query else right
+                    if (response.status, response.headers.get("Location")) != (301, expected):
+                        failed.append(f"{wrong}: {response.status} {response.headers.get('Location')}")
+    assert not failed
 
 
 @pytest.mark.parametrize("wrong", ["//evil.example/", "//evil.example/listings/1", "/\\evil.example", "/Nowhere/"])

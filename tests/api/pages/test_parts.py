@@ -12,8 +12,10 @@ from multidict import MultiDict
 
 from api.pages.asked import asked
 from api.pages.parts import parts_of
+from api.pages.units import Units
 from tests.support.node import find_node
 
+MILES = Units("USD", "mi")
 CHECKOUT = Path(__file__).parents[3]
 QUERIES = (
     "",
@@ -50,7 +52,7 @@ async def test_the_server_says_the_same_of_a_search_as_the_page_does() -> None:
     output, _ = await process.communicate()
     names = ["Trucks" if search.values.get("category_id") == "3" else None for search in searches]
     said = [
-        [[part.name, part.words] for part in parts_of(search, name)]
+        [[part.name, part.words] for part in parts_of(search, name, MILES)]
         for search, name in zip(searches, names, strict=True)
     ]
     assert json.loads(output) == said
@@ -58,7 +60,7 @@ async def test_the_server_says_the_same_of_a_search_as_the_page_does() -> None:
 
 def test_each_part_can_be_taken_away_with_the_order_that_needs_it() -> None:
     search = asked(MultiDict(parse_qsl("q=golf&verbatim=true&near=Ulm&within=30km&sort=distance&price_max=9")))
-    assert [(part.name, part.path) for part in parts_of(search, None)] == [
+    assert [(part.name, part.path) for part in parts_of(search, None, MILES)] == [
         ("q", "/?price_max=9&near=Ulm&within=30km&sort=distance"),
         ("price_min", "/?q=golf&verbatim=true&near=Ulm&within=30km&sort=distance"),
         ("near", "/?q=golf&verbatim=true&price_max=9"),

@@ -428,3 +428,27 @@ async def test_reads_of_pages_are_counted(make_api: MakeApi) -> None:
     seen = await look(api, "/", 429)
     assert seen.words("h1") == "Too many requests"
     assert int(seen.response.headers["Retry-After"]) > 0
+
+
+async def test_all_replies_are_read_without_javascript(api: Api, ann: Person, rows: Rows) -> None:
+    number = await rows.listing(ann.id)
+    await rows.execute(
+        "INSERT INTO replies (listing_id, author_id, text)"
+        " SELECT %s, %s, 'Reply ' || n FROM generate_series(1, 205) AS n",
+        number,
+        ann.id,
+    )
+    read: list[str] = []
+    address: str | None = f"/listings/{number}"
+    while address is not None:
+        seen = await look(api, address)
+        read += [reply.text() for reply in seen.all(".reply .user-text")]
+        # Only the first page is for search engines, and for the modules, which begin with the first replies.
+        is_first = address == f"/listings/{number}"
+        assert ("/api/listings/{id}/replies" in seen.data("script#answers")) is is_first
+        assert bool(seen.all('meta[name="robots"]')) is not is_first
+        more = seen.all('.replies a[rel="next"]')
+        address = (more[0].attributes["href"] or "").partition("#")[0] if more else None
+    assert read == [f"Reply {count}" for count in range(1, 206)]
+    seen = await look(api, f"/listings/{number}?replies=nonsense")
+    assert seen.all(".reply .user-text")[0].text() == "Reply 1"

@@ -200,6 +200,38 @@ async def test_a_block_asks_first_is_shown_and_can_be_undone(site: Site, open_pa
     await expect(messages(page).last).to_have_text("Sorry")
 
 
+# Chromium without a screen has no notifications, so this stands for them, and for a tab in the background.
+NOTIFICATIONS = """
+    window.shown = [];
+    window.Notification = class {
+        static permission = "default";
+        static async requestPermission() { return (Notification.permission = "granted"); }
+        constructor(title, { body, tag }) { shown.push([title, body]); }
+    };
+    window.isBehind = false;
+    Object.defineProperty(document, "visibilityState", { get: () => (window.isBehind ? "hidden" : "visible") });
+"""
+
+
+async def test_notifications_are_offered_after_the_first_message_and_shown_in_the_background(
+    site: Site, open_page: Open
+) -> None:
+    ann, bob = await two_people(site)
+    page = await open_page("/account", ann)
+    await page.add_init_script(NOTIFICATIONS)
+    await page.goto(f"/messages/{bob.id}")
+    await is_live(page)
+    await expect(page.locator("#offer")).to_have_count(0)
+    await write(page, "Hello")
+    await page.locator("#offer").get_by_role("button", name="Yes").click()
+    await expect(page.locator("#offer")).to_have_count(0)
+    for text, is_behind in (("You see this", False), ("And this", True)):
+        await page.evaluate("is => { window.isBehind = is; }", is_behind)
+        await site.rest.call("POST", "/api/messages", 201, who=bob, body={"to": ann.id, "message": text})
+        await expect(messages(page).last).to_have_text(text)
+    assert await page.evaluate("shown") == [["Bob", "And this"]]
+
+
 async def test_a_message_that_is_too_long_can_be_edited_and_the_next_ones_are_sent(site: Site, open_page: Open) -> None:
     ann, bob = await two_people(site)
     anns = await open_page(f"/messages/{bob.id}", ann)

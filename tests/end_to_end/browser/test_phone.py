@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from typing import Any
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 from shared.domain.users import Role
 from tests.end_to_end.browser.conftest import Open, Site
@@ -123,8 +125,19 @@ async def test_a_reload_shows_as_many_cars_at_the_same_place(site: Site, open_pa
         await page.get_by_role("button", name="Show more").click()
         await expect(page.locator(".card")).to_have_count(count)
     await page.locator(".card", has_text="Car 9").scroll_into_view_if_needed()
-    before = await page.evaluate("scrollY")
-    assert before > 1000
+    # The place is noted when the scrolling has ended.
+    before = await once(page, "scrollY > 1000 && history.state.scroll === scrollY && scrollY")
     await page.reload()
     await expect(page.locator(".card")).to_have_count(50)
-    await page.wait_for_function("before => Math.abs(scrollY - before) < 50", arg=before)
+    await once(page, f"Math.abs(scrollY - {before}) < 50")
+
+
+async def once(page: Page, condition: str) -> Any:
+    """Wait until the condition is true on the page, whose policy forbids Playwright's own way, and return its value."""
+    async with asyncio.timeout(30):
+        return await page.evaluate(
+            f"""async () => {{
+                while (!({condition})) await new Promise((resolve) => setTimeout(resolve, 50));
+                return {condition};
+            }}"""
+        )

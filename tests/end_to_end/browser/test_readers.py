@@ -82,10 +82,11 @@ async def test_with_letters_twice_as_large_nothing_is_cut_off(site: Site, open_p
         for path in ("/", f"/listings/{listing}", "/listings/new", f"/messages/{ann.id}", "/account"):
             await page.goto(path)
             await expect(page.locator("#announcer")).to_have_count(1)
-            await expect(page.locator("main :is(h1, h2)").first).to_be_visible()
+            await expect(page.locator("main h1")).to_be_visible()
             # As with the setting for the size of letters, which all sizes of the page follow.
             await page.evaluate("document.documentElement.style.fontSize = '32px'")
-            assert await too_wide(page) == [], f"{path} at {width}"
+            faults = await too_wide(page)
+            assert not faults, f"{path} at {width}: {faults}"
 
 
 async def too_wide(page: Page) -> list[str]:
@@ -98,10 +99,16 @@ async def too_wide(page: Page) -> list[str]:
                 const hides = (overflow) => overflow === "hidden" || overflow === "clip";
                 // What ends with an ellipsis is shortened on purpose.
                 if (style.textOverflow === "ellipsis" || style.webkitLineClamp !== "none") return false;
-                // Words for screen readers alone.
-                if (style.clipPath !== "none") return false;
-                return (hides(style.overflowX) && one.scrollWidth > one.clientWidth + 2)
-                    || (hides(style.overflowY) && one.scrollHeight > one.clientHeight + 2);
+                // Words for screen readers; and the frame of a picture, whose texts are looked at by themselves.
+                if (style.clipPath !== "none" || one.matches(".card")) return false;
+                // Icons and the like may stick out; of text nothing may.
+                const room = one.getBoundingClientRect();
+                const text = document.createRange();
+                text.selectNodeContents(one);
+                const ends = [...text.getClientRects()].filter(({ width, height }) => width > 1 && height > 1);
+                const isWide = ends.some(({ right }) => right > room.right + 2);
+                return (hides(style.overflowX) && isWide)
+                    || (hides(style.overflowY) && ends.some(({ bottom }) => bottom > room.bottom + 2));
             };
             const isOut = (one) => one.getBoundingClientRect().right > width + 1 && !one.closest("[tabindex='0']");
             return [...document.querySelectorAll("#app *")]
