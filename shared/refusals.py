@@ -43,8 +43,11 @@ def refusing(server: web.Server, refuse: Refuse) -> Handlers:
             if status >= 500:
                 # This logs the error, and makes an answer only if none has begun.
                 super().handle_error(request, status, exc, message)
-            elif request.writer.output_size > 0:
-                raise ConnectionError("an answer has begun")
+            else:
+                # Anybody can send such requests, as many as they like: only the level DEBUG shows them.
+                self.logger.debug("request refused", exc_info=exc)
+                if request.writer.output_size > 0:
+                    raise ConnectionError("an answer has begun")
             response = refuse(status_of(status, exc), exc)
             response.force_close()
             return response

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import io
 import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import FormData
 
 from api.routes import ROUTES
 from shared.access.tokens import Tokens
@@ -18,6 +20,7 @@ from shared.domain.users import Role
 from shared.settings import Settings
 from tests.api.conftest import Api, Person
 from tests.api.rows import Rows
+from tests.api.test_conventions import PIXEL
 from tests.support.processes import Processes
 
 SERVED = {(route.method, route.path) for route in ROUTES if route.path.startswith(("/api", "/health", "/metrics"))}
@@ -95,6 +98,9 @@ async def test_the_examples_work(api: Api, rows: Rows) -> None:
     ids["reports_create"] = await rows.listing(other.id, 1)
     reply = await api.call("POST", f"/api/listings/{listing_id}/replies", 201, who=other, json={"text": "Hello"})
     ids |= {"reports_create_about_user": other.id, "reports_create_about_reply": reply["id"]}
+    for _ in range(2):
+        form = FormData({"picture": io.BytesIO(PIXEL)})
+        await api.call("POST", f"/api/listings/{listing_id}/pictures", 201, who=admin, data=form)
     # These two need a refresh token and a password, which an example cannot know.
     del bodies["accounts_refresh"], bodies["accounts_leave"]
     for name in sorted(bodies, key=lambda name: (name != "accounts_register", name)):

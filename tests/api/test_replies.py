@@ -75,7 +75,7 @@ async def test_only_its_author_or_an_admin_can_remove_a_reply(api: Api, rows: Ro
     assert (await api.call("GET", path, 200))["data"] == []
     [act] = (await api.call("GET", "/api/audit", 200, who=admin))["data"]
     assert (act["actor"]["id"], act["action"]) == (admin.id, "reply_delete")
-    assert act["target"] == {"type": "reply", "id": second}
+    assert act["target"] == {"type": "reply", "id": second, "name": None}
     assert act["details"]["author_id"] == buyer.id
 
 

@@ -44,7 +44,8 @@ async def test_the_enter_that_ends_a_composition_sends_no_form(site: Site, open_
         moves.clear()
         for field in await page.locator("input:visible:not([type=checkbox])").all():
             await end_a_composition(page, field)
-        assert (sent, moves) == ([], []), path
+        # The page notes in its entry of the history how far it is scrolled: that changes no address.
+        assert (sent, set(moves) - {page.url}) == ([], set()), path
     await expect(page.get_by_role("combobox", name="Search cars")).to_have_value("トヨタ")
     # A plain Enter still searches.
     await page.get_by_role("combobox", name="Search cars").press("Enter")
