@@ -1,6 +1,7 @@
 // Numbers, times and names as people read them.
 
 import { now } from "./clock.js";
+import { readersLanguages } from "./languages.js";
 import { limits } from "./limits.js";
 
 /** The site's unit of distance, "mi" or "km". */
@@ -8,7 +9,7 @@ export const distanceUnit = limits.distance_unit;
 const METRES = { km: 1000, mi: 1609.344 };
 const UNIT_NAMES = { km: "kilometer", mi: "mile" };
 // As the reader's own language writes them.
-const own = globalThis.navigator?.languages ?? ["en-US"];
+const own = readersLanguages();
 const amount = { style: "currency", currency: limits.currency, maximumFractionDigits: 0 };
 const money = new Intl.NumberFormat(own, amount);
 const distance = new Intl.NumberFormat(own, { style: "unit", unit: UNIT_NAMES[distanceUnit], maximumFractionDigits: 0 });

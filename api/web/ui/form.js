@@ -2,6 +2,7 @@
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { whole } from "../format.js";
+import { readersLanguages } from "../languages.js";
 import { limitsOf } from "../limits.js";
 import { readNumber } from "../numbers.js";
 import { Problem } from "../problem.js";
@@ -52,7 +53,7 @@ export class Form {
     const errors = {};
     for (const [name, unit] of this.#numbers) {
       if (!(name in values)) continue;
-      const number = readNumber(values[name], { locale: navigator.language, unit });
+      const number = readNumber(values[name], { locale: readersLanguages()[0], unit });
       if (number === null) errors[name] = [noNumber(unit)];
       else read[name] = String(number);
     }
@@ -157,7 +158,7 @@ export function numberInput(form, { name, unit = "", isPlain = false, value, ...
   const shown = (number) => (isPlain ? String(number) : whole.format(number));
   const showBack = (event) => {
     const field = event.currentTarget;
-    const number = readNumber(field.value, { locale: navigator.language, unit });
+    const number = readNumber(field.value, { locale: readersLanguages()[0], unit });
     if (number !== null) field.value = shown(number);
   };
   // An address may have any text where a number should be.
