@@ -42,7 +42,7 @@ async def robots(call: Call) -> web.Response:
     sitemap = f"\nSitemap: {origin}/sitemap.xml\n" if origin else ""
     text = (
         "User-agent: *\nAllow: /api/pictures/\nDisallow: /api/\nDisallow: /account\nDisallow: /admin\n"
-        f"Disallow: /login\nDisallow: /messages\nDisallow: /moderation\nDisallow: /register\n{sitemap}"
+        f"Disallow: /messages\nDisallow: /moderation\n{sitemap}"
     )
     return answer(call.request, text.encode(), "text/plain", {hdrs.CACHE_CONTROL: _KEPT_FOR_MINUTES})
 

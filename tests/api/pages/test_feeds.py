@@ -42,15 +42,15 @@ async def places(api: Api, address: str) -> list[str]:
     return [found.text or "" for found in root.iter(f"{MAP}loc")]
 
 
-async def test_robots_read_cars_and_pictures_and_nothing_else(site: Api) -> None:
+async def test_robots_read_what_is_the_same_for_everybody_and_nothing_else(site: Api) -> None:
     response = await site.client.get("/robots.txt")
     assert (response.status, response.content_type) == (200, "text/plain")
     robots = RobotFileParser()
     robots.parse((await response.text()).splitlines())
     assert robots.site_maps() == [f"{SITE}/sitemap.xml"]
-    for path in ("/", "/?make=VW", "/listings/12", "/api/pictures/3", "/sitemaps/1.xml", "/feed.atom"):
+    for path in ("/", "/?make=VW", "/listings/12", "/api/pictures/3", "/sitemaps/1.xml", "/feed.atom", "/login"):
         assert robots.can_fetch("Googlebot", SITE + path), path
-    for path in ("/api/listings", "/messages", "/account", "/moderation/trash", "/admin", "/login"):
+    for path in ("/api/listings", "/messages", "/account", "/moderation/trash", "/admin"):
         assert not robots.can_fetch("Googlebot", SITE + path), path
 
 
