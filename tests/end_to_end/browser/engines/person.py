@@ -12,6 +12,7 @@ from typing import Any
 from tests.end_to_end.browser.engines.tab import ENTER, SPACE, TAB, Tab
 
 PATIENCE_SECONDS = 45.0
+STILL_SECONDS = 0.1
 MOST_TABS = 200
 _FIND = """
     const shown = (one) => one.getClientRects().length > 0 && getComputedStyle(one).visibility !== "hidden";
@@ -107,7 +108,13 @@ class Someone:
         await self.holds("(wanted) => location.pathname + location.search === wanted", address)
 
     async def _click(self, kind: str, name: str) -> None:
-        x, y = await self._until(lambda: self.tab.run(_PLACE, kind, name), f"the {kind} {name!r}")
+        async def still() -> Any:
+            """Returns its place if that does not change: a picture that appears above it moves it away."""
+            place = await self.tab.run(_PLACE, kind, name)
+            await asyncio.sleep(STILL_SECONDS)
+            return place if place == await self.tab.run(_PLACE, kind, name) else None
+
+        x, y = await self._until(still, f"the {kind} {name!r}")
         await self.tab.click(x, y)
 
     async def _tab_to(self, kind: str, name: str) -> dict[str, Any]:
