@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import astuple
 from datetime import datetime
 
@@ -13,7 +14,8 @@ from api.repeats import once
 from api.schemas import answers
 from api.schemas.pages import PageQuery
 from api.schemas.reports import ReportBody
-from shared.domain.reports import OF_LISTINGS, OwnReported, QueuePosition, Subject
+from shared.domain.reports import OF_LISTINGS, OwnReported, QueuePosition, Report, Subject
+from shared.repositories.reports import ReportRepository
 
 
 async def create(call: Call) -> answers.Report:
@@ -73,17 +75,16 @@ async def find(call: Call) -> answers.ReportsPage:
 
 async def resolve(call: Call) -> answers.Report:
     """Close a report."""
-    report_id, reports = call.path_id(), call.services.reports
-    await reports.by_id(report_id)
-    call.query()
-    report = await reports.resolve(report_id, by=call.user.user_id)
-    return answers.report(report)
+    return await _decided(call, ReportRepository.resolve)
 
 
 async def reopen(call: Call) -> answers.Report:
     """Open a report again."""
+    return await _decided(call, ReportRepository.reopen)
+
+
+async def _decided(call: Call, decide: Callable[..., Awaitable[Report]]) -> answers.Report:
     report_id, reports = call.path_id(), call.services.reports
     await reports.by_id(report_id)
     call.query()
-    report = await reports.reopen(report_id, by=call.user.user_id)
-    return answers.report(report)
+    return answers.report(await decide(reports, report_id, by=call.user.user_id))

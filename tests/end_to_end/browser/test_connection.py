@@ -9,6 +9,7 @@ from playwright.async_api import Page, expect
 
 from tests.end_to_end.browser.conftest import BehindDoor, Open, Site
 from tests.end_to_end.browser.test_chat import is_live, messages, write
+from tests.support.client import Person
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -17,6 +18,15 @@ async def by(page: Page, *, longpoll: bool) -> None:
     """Wait until the page is connected in this way."""
     way = str(longpoll).lower()
     await expect(page.locator(f".connection[data-state=live][data-longpoll={way}]")).to_be_visible()
+
+
+async def chat_with_a_clock(open_page: Open, behind_door: BehindDoor, who: Person, other: Person) -> Page:
+    """Open a chat, connected through the door, in a page whose clock the test moves."""
+    page = await open_page("/login", who, api=behind_door.api)
+    await page.clock.install()
+    await page.goto(f"/messages/{other.id}")
+    await is_live(page)
+    return page
 
 
 @pytest.mark.parametrize("how", ["cut", "refused"])
@@ -54,10 +64,7 @@ async def test_a_computer_that_slept_for_an_hour_is_connected_again_as_soon_as_i
     site: Site, open_page: Open, behind_door: BehindDoor
 ) -> None:
     ann, bob = await site.person("Ann"), await site.person("Bob")
-    page = await open_page("/login", ann, api=behind_door.api)
-    await page.clock.install()
-    await page.goto(f"/messages/{bob.id}")
-    await is_live(page)
+    page = await chat_with_a_clock(open_page, behind_door, ann, bob)
     # Meanwhile the server has given up the connection. The computer hears nothing of that: the network is another one.
     await behind_door.door.strand()
     body = {"to": ann.id, "message": "While you slept"}
@@ -119,10 +126,7 @@ async def test_a_page_that_was_open_over_an_upgrade_offers_the_new_version_and_l
     site: Site, open_page: Open, behind_door: BehindDoor
 ) -> None:
     ann, bob = await site.person("Ann"), await site.person("Bob")
-    page = await open_page("/login", ann, api=behind_door.api)
-    await page.clock.install()
-    await page.goto(f"/messages/{bob.id}")
-    await is_live(page)
+    page = await chat_with_a_clock(open_page, behind_door, ann, bob)
     await page.locator(".composer textarea").fill("Not sent yet")
     await page.evaluate("window.isOld = true")
     # A week later the files of the page are others.
