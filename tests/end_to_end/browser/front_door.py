@@ -78,21 +78,23 @@ class FrontDoor:
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(self._serve_and_close(reader, writer))
+        task = asyncio.create_task(self._serve(reader, writer))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        # Not the task closes the connection: one that is cancelled before its first step does nothing at all.
+        task.add_done_callback(lambda done: self._close_or_strand(done, writer))
 
-    async def _serve_and_close(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-                await self._serve(reader, writer)
-        finally:
-            if asyncio.current_task() in self._stranded:
-                self._silent.append(writer)
-            else:
-                await _close(writer)
+    def _close_or_strand(self, task: asyncio.Task[None], writer: asyncio.StreamWriter) -> None:
+        self._tasks.discard(task)
+        if task in self._stranded:
+            self._silent.append(writer)
+        else:
+            writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            await self._answer_or_pass_on(reader, writer)
+
+    async def _answer_or_pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         is_websocket = b"upgrade: websocket" in head.lower()
         self.websockets += is_websocket
@@ -120,14 +122,8 @@ class FrontDoor:
             except* (OSError, TimeoutError):
                 pass
             finally:
-                await _close(node_writer)
+                node_writer.close()
             return
-
-
-async def _close(writer: asyncio.StreamWriter) -> None:
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
