@@ -11,6 +11,7 @@ from shared.postgres import Database, DatabaseUnavailable
 from shared.repositories.alerts import remove_old_alerts
 from shared.repositories.chores import ChoreRepository, Work
 from shared.repositories.erasure import erase_some
+from shared.repositories.outbox import remove_old_mails
 from shared.repositories.reanalysis import reanalyse_some
 from shared.repositories.repeats import remove_old_keys
 from shared.repositories.suggestions import collect_suggestions
@@ -56,6 +57,7 @@ class Chores:
                 settings.repeatable_cleaning_seconds,
                 partial(remove_old_keys, seconds=settings.repeatable_seconds),
             ),
+            Chore("mails", settings.mail_cleaning_seconds, partial(remove_old_mails, days=settings.failed_mail_days)),
             Chore("erasure", settings.erasure_seconds, partial(erase_some, after_days=settings.erase_after_days)),
         )
         self._tasks: list[asyncio.Task[None]] = []
