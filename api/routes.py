@@ -22,6 +22,7 @@ from api.handlers import (
     messages,
     metrics,
     pages,
+    password_strength,
     pictures,
     replies,
     reports,
@@ -33,7 +34,7 @@ from api.handlers import (
     web,
 )
 from api.mail_links import UNSUBSCRIBE
-from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody
+from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody, StrengthBody
 from api.schemas.audit import AuditQuery
 from api.schemas.categories import CategoryBody, CategoryChangeBody
 from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, ListingsQuery
@@ -74,6 +75,7 @@ ROUTES: tuple[Route, ...] = (
     # accounts
     Route("POST", "/api/register", accounts.register, Action.ACCOUNT_CREATE, body=RegisterBody, status=201),
     Route("POST", "/api/login", accounts.login, Action.SESSION_CREATE, body=LoginBody),
+    Route("POST", "/api/password/strength", password_strength.rate, Action.PASSWORD_RATE, body=StrengthBody),
     Route("POST", "/api/token/refresh", accounts.refresh, Action.SESSION_CREATE, body=RefreshBody),
     Route("POST", "/api/logout", accounts.logout, Action.SESSION_END),
     Route("GET", "/api/me", accounts.read, Action.ACCOUNT_READ, has_version=True),
