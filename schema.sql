@@ -107,6 +107,23 @@ CREATE INDEX IF NOT EXISTS outbox_due ON outbox (due_at, id) WHERE given_up_at I
 CREATE INDEX IF NOT EXISTS outbox_given_up ON outbox (given_up_at) WHERE given_up_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS outbox_of_user ON outbox (user_id);
 
+-- Links in mails that do something once, each by the hash of its seed (shared/repositories/mail_links.py).
+CREATE TABLE IF NOT EXISTS mail_links (
+    hash       text        PRIMARY KEY,
+    user_id    bigint      NOT NULL REFERENCES users (id),
+    purpose    text        NOT NULL,
+    expires_at timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS mail_links_of_user ON mail_links (user_id);
+CREATE INDEX IF NOT EXISTS mail_links_oldest ON mail_links (expires_at);
+
+-- Addresses whose owners, if there are any, want a new password. Each row is there for a second or so.
+CREATE TABLE IF NOT EXISTS forgotten_passwords (
+    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    address  text        NOT NULL,
+    asked_at timestamptz NOT NULL DEFAULT now()
+);
+
 -- What people have chosen for a kind of mail, where it is not the usual choice (shared/domain/mails.py).
 CREATE TABLE IF NOT EXISTS mail_choices (
     user_id bigint NOT NULL REFERENCES users (id),

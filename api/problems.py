@@ -17,7 +17,7 @@ from aiohttp import web
 from api.pictures import errors as picture_errors
 from api.schemas import answers
 from shared.access import admission
-from shared.domain import alerts, listings, messages, pictures, repeats, replies, reports, users
+from shared.domain import alerts, listings, mails, messages, pictures, repeats, replies, reports, users
 from shared.domain.alerts import MAX_FAVOURITES, MAX_SEARCHES
 from shared.domain.pictures import MAX_PICTURES
 from shared.domain.text import in_words
@@ -257,6 +257,17 @@ class HeadTooLarge(Problem):
     status, slug, title = 431, "head-too-large", "The address or a header is too long"
 
 
+class InvalidLink(Problem):
+    status, slug, title = 410, "link-invalid", "The link was used already, or has expired"
+
+
+class NoMail(Problem):
+    status, slug, title = 503, "no-mail", "This server sends no mail"
+
+    def __init__(self) -> None:
+        super().__init__("Ask whoever runs it.", headers={"Retry-After": "86400"})
+
+
 class InternalError(Problem):
     pass
 
@@ -300,6 +311,7 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     users.PasswordChanged: _is(WrongPassword),
     users.LastAdmin: _is(LastAdmin),
     users.NoLongerAllowed: _is(Forbidden),
+    mails.LinkUsed: _is(InvalidLink),
     messages.Blocked: _is(Blocked),
     listings.ListingNotFound: _is(NotFound),
     listings.CategoryNotFound: _is(NotFound),

@@ -24,6 +24,7 @@ from api.handlers import (
     pages,
     password_strength,
     pictures,
+    recovery,
     replies,
     reports,
     saved_searches,
@@ -42,6 +43,7 @@ from api.schemas.mail import MailChoiceBody
 from api.schemas.messages import ConversationsQuery, MessagesQuery, ReadBody
 from api.schemas.pages import PageQuery
 from api.schemas.pictures import PictureOrderBody
+from api.schemas.recovery import ForgottenBody, ResetBody
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
 from api.schemas.saved_searches import SearchBody, SearchChangeBody, SeenBody
@@ -76,6 +78,15 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/api/register", accounts.register, Action.ACCOUNT_CREATE, body=RegisterBody, status=201),
     Route("POST", "/api/login", accounts.login, Action.SESSION_CREATE, body=LoginBody),
     Route("POST", "/api/password/strength", password_strength.rate, Action.PASSWORD_RATE, body=StrengthBody),
+    Route(
+        "POST",
+        "/api/password/forgotten",
+        recovery.forgotten,
+        Action.ACCOUNT_RECOVER,
+        body=ForgottenBody,
+        status=202,
+    ),
+    Route("POST", "/api/password/reset", recovery.reset, Action.ACCOUNT_RECOVER, body=ResetBody),
     Route("POST", "/api/token/refresh", accounts.refresh, Action.SESSION_CREATE, body=RefreshBody),
     Route("POST", "/api/logout", accounts.logout, Action.SESSION_END),
     Route("GET", "/api/me", accounts.read, Action.ACCOUNT_READ, has_version=True),

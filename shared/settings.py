@@ -219,6 +219,10 @@ class Settings:
     max_publish_queue: int = 10_000
     """Messages that may wait for Redis; past it the oldest are dropped, and nodes catch up from Postgres."""
 
+    password_link_seconds: float = 3600.0
+    """A link by which somebody who has forgotten the password chooses a new one works for this long."""
+    max_password_links: int = 3
+    """Such links of one account that work at the same time; past it, no further mail is sent."""
     access_token_seconds: int = 3600
     """The lifetime of an access token."""
     refresh_token_seconds: int = 30 * 24 * 3600
@@ -245,6 +249,10 @@ class Settings:
     guesses_per_account_minute: int = 200
     """Wrong passwords for one account from all networks together. Devices that have logged in to the account before are
     counted apart: all of them together have this many log-ins, right or wrong."""
+    recoveries_per_minute: int = 30
+    """Requests for a new password by mail, from one address."""
+    recoveries_per_account_minute: int = 5
+    """Requests for a new password of one account, or of one e-mail address without an account."""
     refreshes_per_session_minute: int = 30
     """Refreshes of one session."""
     writes_per_minute: int = 600

@@ -51,6 +51,12 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             example={"email": "dave@example.com", "password": PASSWORD},
         ),
         ("POST", "/api/password/strength"): Operation(example={"password": PASSWORD, "name": "Dave"}),
+        ("POST", "/api/password/forgotten"): Operation(
+            problems=(problems.NoMail,), example={"email": "dave@example.com"}
+        ),
+        ("POST", "/api/password/reset"): Operation(
+            problems=(problems.InvalidLink,), example={"token": "what the link in the mail has", "password": PASSWORD}
+        ),
         ("POST", "/api/token/refresh"): Operation(
             problems=(problems.InvalidRefreshToken, problems.BannedUser),
             example={"refresh_token": "the one that the last log-in or refresh gave"},

@@ -479,6 +479,13 @@ class Unseen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LinkSent:
+    """If there is an account with this address, a mail with a link that works for `valid_seconds` is on its way."""
+
+    valid_seconds: Number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MailSwitch:
     """A kind of mail. `about` finishes the sentence "Mail me about ..."; `choice` is one of `choices`."""
 

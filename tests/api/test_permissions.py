@@ -55,6 +55,8 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("POST", "/api/login", {"email": "{own email}", "password": PASSWORD}, "401 200 200 200 200 403 200 200"),
         ("POST", "/api/password/strength", {"password": PASSWORD}, "200 " * 8),
         ("POST", "/api/token/refresh", {"refresh_token": "x.0.x"}, "401 " * 8),
+        ("POST", "/api/password/forgotten", {"email": "{own email}"}, "202 " * 8),
+        ("POST", "/api/password/reset", {"token": "x.x", "password": PASSWORD}, "410 " * 8),
         ("GET", "/api/me", None, USERS),
         ("PATCH", "/api/me", {"name": "Renamed"}, USERS),
         ("DELETE", "/api/me", {"current_password": PASSWORD}, "401 204 204 204 204 403 204 204"),

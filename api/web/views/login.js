@@ -1,7 +1,8 @@
 // Logs in, and goes back to the address that needed the log-in.
 
-import { html } from "../vendor/lit-html/lit-html.js";
+import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
+import { limits } from "../limits.js";
 import { navigate } from "../navigation.js";
 import { session } from "../session.js";
 import { readDeviceId } from "../session_store.js";
@@ -31,6 +32,7 @@ export class Login extends View {
           required: true,
         }),
       ])}
+      ${limits.mail ? html`<p><a href="/password/forgotten">Forgot your password?</a></p>` : nothing}
       <p>New here? <a href=${`/register?${next}`}>Register</a></p>
     </section>`;
   }

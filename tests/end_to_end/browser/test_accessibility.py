@@ -66,7 +66,16 @@ async def populated(site: Site) -> tuple[Person, list[str], list[str]]:
     for price in (4500, 4000):
         await call("PATCH", f"/api/listings/{listing}", 200, who=ann, body={"price": price})
     await site.told()
-    anyone = ["/", f"/listings/{listing}", "/login", "/register", "/nowhere", "/listings/999999999"]
+    anyone = [
+        "/",
+        f"/listings/{listing}",
+        "/login",
+        "/register",
+        "/password/forgotten",
+        "/password/reset",
+        "/nowhere",
+        "/listings/999999999",
+    ]
     theirs = [
         "/",
         f"/listings/{hidden}",
