@@ -14,6 +14,7 @@ from shared.repositories.chores import ChoreRepository, Work
 from shared.repositories.erasure import erase_some
 from shared.repositories.reanalysis import reanalyse_some
 from shared.repositories.repeats import remove_old_keys
+from shared.repositories.second_factors import lock_anew, vault_of
 from shared.repositories.suggestions import collect_suggestions
 from shared.repositories.vocabulary import rebuild_vocabulary
 from shared.settings import Settings
@@ -58,6 +59,7 @@ class Chores:
                 partial(remove_old_keys, seconds=settings.repeatable_seconds),
             ),
             Chore("addresses", settings.erasure_seconds, name_accounts),
+            Chore("second factors", settings.erasure_seconds, partial(lock_anew, vault_of(settings))),
             Chore("erasure", settings.erasure_seconds, partial(erase_some, after_days=settings.erase_after_days)),
         )
         self._tasks: list[asyncio.Task[None]] = []

@@ -55,6 +55,7 @@ class RateLimits:
         self._device_guesses = Limit("login-device", settings.logins_per_account_minute)
         self._device_logins = Limit("login-devices", settings.guesses_per_account_minute)
         self._session_guesses = Limit("password-session", settings.logins_per_account_minute)
+        self._code_guesses = Limit("code-account", settings.codes_per_account_minute)
         self._refreshes = Limit("refresh-session", settings.refreshes_per_session_minute)
         self._bad_refreshes = Limit("refresh-address", settings.logins_per_minute)
         self._writes = Limit("write-address", settings.writes_per_minute)
@@ -90,6 +91,10 @@ class RateLimits:
     async def guess_in_session(self, session_id: str, check: Check) -> bool:
         """Like `guess`, for a logged-in user's current password. Each session is counted apart."""
         return await self._guess([self._session_guesses.of(_hashed(session_id))], check)
+
+    async def guess_code(self, user_id: int, check: Check) -> bool:
+        """Like `guess`, for a code of the account's second factor. Only who knows the password can use this up."""
+        return await self._guess([self._code_guesses.of(str(user_id))], check)
 
     async def refresh(self, session_id: str) -> None:
         """Count a refresh of a session whose refresh token has a right signature."""

@@ -26,6 +26,7 @@ from api.handlers import (
     replies,
     reports,
     saved_searches,
+    second_factor,
     suggestions,
     trash,
     users,
@@ -42,6 +43,7 @@ from api.schemas.pictures import PictureOrderBody
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
 from api.schemas.saved_searches import SearchBody, SearchChangeBody, SeenBody
+from api.schemas.second_factor import CodeBody, ConfirmedBody, PasswordBody
 from api.schemas.suggestions import SuggestionsQuery
 from api.schemas.trash import RestoreBody
 from api.schemas.users import BanBody, RoleBody, UsersQuery
@@ -77,6 +79,26 @@ ROUTES: tuple[Route, ...] = (
     Route("PATCH", "/api/me", accounts.change, Action.ACCOUNT_CHANGE, body=ProfileBody, has_version=True),
     Route("GET", "/api/me/sessions", accounts.sessions, Action.ACCOUNT_READ, query=PageQuery),
     Route("DELETE", "/api/me/sessions", accounts.end_other_sessions, Action.SESSION_END),
+    Route("DELETE", "/api/me/sessions/{session_id}", accounts.end_session, Action.SESSION_END),
+    Route("GET", "/api/me/second-factor", second_factor.read, Action.ACCOUNT_READ),
+    Route(
+        "POST",
+        "/api/me/second-factor",
+        second_factor.begin,
+        Action.SECOND_FACTOR_CHANGE,
+        body=PasswordBody,
+        status=201,
+    ),
+    Route("PUT", "/api/me/second-factor", second_factor.confirm, Action.SECOND_FACTOR_CHANGE, body=CodeBody),
+    Route("DELETE", "/api/me/second-factor", second_factor.remove, Action.SECOND_FACTOR_CHANGE, body=ConfirmedBody),
+    Route(
+        "POST",
+        "/api/me/second-factor/recovery-codes",
+        second_factor.new_codes,
+        Action.SECOND_FACTOR_CHANGE,
+        body=ConfirmedBody,
+        status=201,
+    ),
     Route("DELETE", "/api/me", accounts.leave, Action.ACCOUNT_DELETE, body=LeaveBody),
     # users
     Route("GET", "/api/me/blocks", blocks.find, Action.BLOCK_READ, query=PageQuery),
@@ -85,6 +107,7 @@ ROUTES: tuple[Route, ...] = (
     Route("PUT", "/api/users/{id}/role", users.change_role, Action.ROLE_CHANGE, body=RoleBody),
     Route("PUT", "/api/users/{id}/ban", users.ban, Action.BAN_CHANGE, body=BanBody),
     Route("DELETE", "/api/users/{id}/ban", users.unban, Action.BAN_CHANGE),
+    Route("DELETE", "/api/users/{id}/second-factor", second_factor.remove_of_user, Action.SECOND_FACTOR_REMOVE),
     Route("PUT", "/api/users/{id}/block", blocks.block, Action.BLOCK_CHANGE),
     Route("DELETE", "/api/users/{id}/block", blocks.unblock, Action.BLOCK_CHANGE),
     # categories

@@ -46,6 +46,7 @@ from shared.repositories.repeats import RepeatRepository
 from shared.repositories.replies import ReplyRepository
 from shared.repositories.reports import ReportRepository
 from shared.repositories.saved_searches import SavedSearchRepository
+from shared.repositories.second_factors import SecondFactorRepository, vault_of
 from shared.repositories.sessions import SessionRepository
 from shared.repositories.shared_reads import SharedReads
 from shared.repositories.sitemap import SitemapRepository
@@ -70,6 +71,7 @@ class Services:
     admission: Admission
     passwords: Passwords
     devices: Devices
+    second_factors: SecondFactorRepository
     rate_limits: RateLimits
     request_counts: RequestCounts
     security_events: SecurityEvents
@@ -124,9 +126,10 @@ class Services:
             database=database,
             broker=broker,
             tokens=tokens,
-            admission=Admission(tokens, users),
+            admission=Admission.of(settings, tokens, users),
             passwords=Passwords(settings),
             devices=Devices(settings.jwt_secrets),
+            second_factors=SecondFactorRepository(database, vault_of(settings)),
             rate_limits=RateLimits(settings),
             request_counts=RequestCounts(),
             security_events=SecurityEvents(),

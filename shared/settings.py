@@ -199,6 +199,8 @@ class Settings:
     refresh_grace_seconds: float = 30.0
     """A refresh token may be used again for this long after its use, for clients that did not get the answer. A second
     use ends the session if it comes later, or if the successor has been used."""
+    second_factor_for_staff: bool = False
+    """`SECOND_FACTOR_FOR_STAFF=on`: without a second factor, moderators and admins may do only what users may."""
     rate_limits: bool = True
     """`RATE_LIMITS=off` turns all rate limits off, for load tests."""
     rate_limit_timeout_seconds: float = 0.5
@@ -216,6 +218,8 @@ class Settings:
     guesses_per_account_minute: int = 200
     """Wrong passwords for one account from all networks together. Devices that have logged in to the account before are
     counted apart: all of them together have this many log-ins, right or wrong."""
+    codes_per_account_minute: int = 10
+    """Wrong codes of an account's second factor. Only somebody who knows the password can send one."""
     refreshes_per_session_minute: int = 30
     """Refreshes of one session."""
     writes_per_minute: int = 600

@@ -47,7 +47,10 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             problems=(problems.EmailTaken,), example={"email": "dave@example.com", "password": PASSWORD, "name": "Dave"}
         ),
         ("POST", "/api/login"): Operation(
-            problems=(problems.WrongCredentials, problems.BannedUser),
+            problems=(
+                *(problems.WrongCredentials, problems.SecondFactorNeeded),
+                *(problems.WrongCode, problems.BannedUser),
+            ),
             example={"email": "dave@example.com", "password": PASSWORD},
         ),
         ("POST", "/api/password/strength"): Operation(example={"password": PASSWORD, "name": "Dave"}),
@@ -65,6 +68,19 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             ),
             example={"current_password": PASSWORD},
         ),
+        ("POST", "/api/me/second-factor"): Operation(
+            problems=(problems.WrongPassword, problems.SecondFactorOn), example={"current_password": PASSWORD}
+        ),
+        ("PUT", "/api/me/second-factor"): Operation(
+            problems=(problems.WrongCode, problems.SecondFactorOff, problems.Conflict), example={"code": "123456"}
+        ),
+        **{
+            (method, f"/api/me/second-factor{rest}"): Operation(
+                problems=(problems.WrongPassword, problems.WrongCode, problems.SecondFactorOff),
+                example={"current_password": PASSWORD, "code": "123456"},
+            )
+            for method, rest in (("DELETE", ""), ("POST", "/recovery-codes"))
+        },
         # users
         ("PUT", "/api/users/{id}/role"): Operation(problems=(problems.LastAdmin,), example={"role": "moderator"}),
         ("PUT", "/api/users/{id}/ban"): Operation(

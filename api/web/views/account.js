@@ -11,6 +11,8 @@ import { PagedList } from "../ui/list.js";
 import { PasswordMeter } from "../ui/password_meter.js";
 import { View } from "../view.js";
 import { navigate } from "../navigation.js";
+import { SecondFactor } from "./account_second_factor.js";
+import { Sessions } from "./account_sessions.js";
 
 const PASSWORD_NOW = { name: "current_password", label: "Current password", type: "password", autocomplete: "current-password" };
 
@@ -19,6 +21,8 @@ export class Account extends View {
   /** The profile that the form showed when it was last sent, and was refused; null if it shows the session's. */
   #seen = null;
   blocks = new PagedList(this, "/api/me/blocks");
+  sessions = new Sessions(this);
+  secondFactor = new SecondFactor(this);
   profile = new Form(this, "profile", "ProfileBody", async (values, element) => {
     this.#seen ??= { ...session.user };
     await session.rename(await change("/api/me", this.#seen, values, { name: "Name", email: "E-mail address" }));
@@ -30,6 +34,7 @@ export class Account extends View {
     await api.patch("/api/me", values);
     element.reset();
     this.meter.clear();
+    this.sessions.load();
     return "Your password is changed. Other devices are logged out.";
   });
 
@@ -42,6 +47,8 @@ export class Account extends View {
 
   start() {
     this.blocks.load();
+    this.sessions.load();
+    this.secondFactor.load();
   }
 
   template() {
@@ -67,6 +74,7 @@ export class Account extends View {
         input(this.password, { ...PASSWORD_NOW, required: true }),
         this.meter.field("New password"),
       ])}
+      ${this.secondFactor.template()} ${this.sessions.template()}
       <h2>Blocked people</h2>
       ${this.blocks.rows(
         (one) =>

@@ -1,6 +1,6 @@
 // Logs in, and goes back to the address that needed the log-in.
 
-import { html } from "../vendor/lit-html/lit-html.js";
+import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
 import { navigate } from "../navigation.js";
 import { session } from "../session.js";
@@ -13,9 +13,24 @@ export class Login extends View {
   title = "Log in";
   form = new Form(this, "login", "LoginBody", async (values) => {
     const next = whereTo(this.query);
-    session.begin(await api.post("/api/login", { ...values, device_id: readDeviceId() }));
+    try {
+      session.begin(await api.post("/api/login", { ...values, device_id: readDeviceId() }));
+    } catch (error) {
+      if (error.type !== "second-factor-needed") throw error;
+      this.#askCode();
+      return;
+    }
     navigate(next, { replace: true });
   });
+
+  /** Whether the account has a second step, so that the form asks for a code too. */
+  #needsCode = false;
+
+  #askCode() {
+    this.#needsCode = true;
+    this.update();
+    requestAnimationFrame(() => document.getElementById("login-code")?.focus());
+  }
 
   template() {
     const next = new URLSearchParams({ next: whereTo(this.query) });
@@ -30,6 +45,15 @@ export class Login extends View {
           autocomplete: "current-password",
           required: true,
         }),
+        this.#needsCode
+          ? input(this.form, {
+              name: "code",
+              label: "Code",
+              hint: "From the app on your phone; or a recovery code.",
+              autocomplete: "one-time-code",
+              required: true,
+            })
+          : nothing,
       ])}
       <p>New here? <a href=${`/register?${next}`}>Register</a></p>
     </section>`;
