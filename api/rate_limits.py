@@ -61,6 +61,7 @@ class RateLimits:
         self._writes = Limit("write-address", settings.writes_per_minute)
         self._account_writes = Limit("write-account", settings.writes_per_account_minute)
         self._account_pictures = Limit("picture-account", settings.pictures_per_account_minute)
+        self._exports = Limit("export-account", settings.exports_per_account_minute)
         self._reads = Limit("read-address", settings.reads_per_minute)
         self._searches = Limit("search-address", settings.searches_per_minute)
         self._profiles = Limit("profile-account", settings.profiles_per_minute)
@@ -126,6 +127,10 @@ class RateLimits:
     async def picture_of(self, user_id: int) -> None:
         """Count an upload of a picture, which costs more than other requests."""
         await self._take([self._account_pictures.of(str(user_id))])
+
+    async def export(self, user_id: int) -> None:
+        """Count a copy of everything about a user, which is the most expensive read."""
+        await self._take([self._exports.of(str(user_id))])
 
     async def close(self) -> None:
         """Close the connection to Redis."""

@@ -14,6 +14,7 @@ from api.handlers import (
     categories,
     conversations,
     documentation,
+    export,
     favourites,
     feeds,
     health,
@@ -99,6 +100,7 @@ ROUTES: tuple[Route, ...] = (
         body=ConfirmedBody,
         status=201,
     ),
+    Route("GET", "/api/me/export", export.read, Action.ACCOUNT_READ),
     Route("DELETE", "/api/me", accounts.leave, Action.ACCOUNT_DELETE, body=LeaveBody),
     # users
     Route("GET", "/api/me/blocks", blocks.find, Action.BLOCK_READ, query=PageQuery),

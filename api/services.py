@@ -34,6 +34,7 @@ from shared.repositories.audit import AuditRepository
 from shared.repositories.blocks import BlockRepository
 from shared.repositories.categories import CategoryRepository
 from shared.repositories.conversations import ConversationRepository
+from shared.repositories.export import ExportRepository
 from shared.repositories.favourites import FavouriteRepository
 from shared.repositories.listing_access import ListingAccess
 from shared.repositories.listing_facets import ListingFacets
@@ -72,6 +73,7 @@ class Services:
     passwords: Passwords
     devices: Devices
     second_factors: SecondFactorRepository
+    export: ExportRepository
     rate_limits: RateLimits
     request_counts: RequestCounts
     security_events: SecurityEvents
@@ -130,6 +132,7 @@ class Services:
             passwords=Passwords(settings),
             devices=Devices(settings.jwt_secrets),
             second_factors=SecondFactorRepository(database, vault_of(settings)),
+            export=ExportRepository(database),
             rate_limits=RateLimits(settings),
             request_counts=RequestCounts(),
             security_events=SecurityEvents(),

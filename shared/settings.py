@@ -228,6 +228,8 @@ class Settings:
     """Requests that change something, of one account."""
     pictures_per_account_minute: int = 30
     """Uploads of pictures, of one account."""
+    exports_per_account_minute: int = 3
+    """Copies of everything that is stored about a person, which one account reads."""
     reads_per_minute: int = 3000
     """Requests that read, from one address. Each API counts these, searches and profiles by itself, so that a read does
     not wait for Redis."""

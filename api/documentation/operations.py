@@ -68,6 +68,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             ),
             example={"current_password": PASSWORD},
         ),
+        ("GET", "/api/me/export"): Operation(files=(JSON,)),
         ("POST", "/api/me/second-factor"): Operation(
             problems=(problems.WrongPassword, problems.SecondFactorOn), example={"current_password": PASSWORD}
         ),

@@ -59,6 +59,7 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("PATCH", "/api/me", {"name": "Renamed"}, USERS),
         ("DELETE", "/api/me", {"current_password": PASSWORD}, "401 204 204 204 204 403 204 204"),
         ("GET", "/api/me/sessions", None, USERS),
+        ("GET", "/api/me/export", None, USERS),
         ("GET", "/api/me/second-factor", None, USERS),
         ("POST", "/api/me/second-factor", {"current_password": PASSWORD}, USERS.replace("200", "201")),
         ("PUT", "/api/me/second-factor", {"code": "123456"}, USERS.replace("200", "409")),
