@@ -82,6 +82,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             )
             for method, rest in (("DELETE", ""), ("POST", "/recovery-codes"))
         },
+        ("PATCH", "/api/me/mail"): Operation(example={"kind": "reply", "choice": "never"}),
         # users
         ("PUT", "/api/users/{id}/role"): Operation(problems=(problems.LastAdmin,), example={"role": "moderator"}),
         ("PUT", "/api/users/{id}/ban"): Operation(

@@ -145,6 +145,21 @@ SECTIONS: tuple[Section, ...] = (
         "f.id",
     ),
     Section(
+        "mail_choices",
+        (("mail_choices", "user_id"),),
+        "c.kind, c.choice",
+        "mail_choices c WHERE c.user_id = $1",
+        "c.kind",
+        is_text=True,
+    ),
+    Section(
+        "waiting_mails",
+        (("outbox", "user_id"),),
+        f"o.id, o.kind, o.address, {_times('o', 'written_at', 'given_up_at')}",
+        "outbox o WHERE o.user_id = $1",
+        "o.id",
+    ),
+    Section(
         "alerts",
         (("alerts", "user_id"),),
         f"""a.id, a.kind, a.listing_id, a.search_id, a.reply_id, a.title, a.price, a.price_before,

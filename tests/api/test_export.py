@@ -83,6 +83,10 @@ async def person_with_everything(api: Api, rows: Rows) -> tuple[Person, Person]:
         await call("PUT", f"/api/listings/{theirs}/hidden", 200, who=one, json={"reason": f"Hidden by {one.id}"})
         await call("POST", "/api/categories", 201, who=one, json={"name": f"Of {one.id}", "visibility": "public"})
         await call("POST", "/api/me/second-factor", 201, who=one, json={"current_password": PASSWORD})
+        await rows.execute("INSERT INTO mail_choices VALUES (%s, 'reply', 'never')", one.id)
+        await rows.execute(
+            "INSERT INTO outbox (user_id, kind, address, facts) VALUES (%s, 'reply', %s, '{}')", one.id, one.email
+        )
         await rows.execute("INSERT INTO recovery_codes VALUES (%s, %s)", one.id, f"hash of {one.id}")
         await rows.execute(
             "INSERT INTO alerts (user_id, kind, listing_id, title) VALUES (%s, 'sold', %s, %s)",

@@ -75,6 +75,8 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
             {"current_password": PASSWORD, "code": "123456"},
             USERS.replace("200", "409"),
         ),
+        ("GET", "/api/me/mail", None, USERS),
+        ("PATCH", "/api/me/mail", {"kind": "reply", "choice": "never"}, USERS),
         ("DELETE", "/api/me/sessions", None, "401 204 204 204 204 403 204 204"),
         ("DELETE", "/api/me/sessions/{session_id=session}", None, OWNS.replace("200", "204")),
         ("POST", "/api/logout", None, "401 204 204 204 204 403 204 204"),

@@ -1,4 +1,4 @@
-// The user's own account: profile, password, own listings, blocked people, leaving.
+// The user's own account: profile, password, mails, own listings, blocked people, leaving.
 
 import { html } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
@@ -9,6 +9,7 @@ import { session } from "../session.js";
 import { Acts } from "../ui/acts.js";
 import { Form, formOf, input } from "../ui/form.js";
 import { PagedList } from "../ui/list.js";
+import { MailChoices } from "../ui/mail_choices.js";
 import { PasswordMeter } from "../ui/password_meter.js";
 import { View } from "../view.js";
 import { navigate } from "../navigation.js";
@@ -28,6 +29,7 @@ export class Account extends View {
   acts = new Acts(this);
   sessions = new Sessions(this);
   secondFactor = new SecondFactor(this);
+  mails = new MailChoices(this);
   profile = new Form(this, "profile", "ProfileBody", async (values, element) => {
     this.#seen ??= { ...session.user };
     await session.rename(await change("/api/me", this.#seen, values, { name: "Name", email: "E-mail address" }));
@@ -54,6 +56,7 @@ export class Account extends View {
     this.blocks.load();
     this.sessions.load();
     this.secondFactor.load();
+    this.mails.load();
   }
 
   template() {
@@ -80,6 +83,8 @@ export class Account extends View {
         this.meter.field("New password"),
       ])}
       ${this.secondFactor.template()} ${this.sessions.template()}
+      <h2>Mail</h2>
+      ${this.mails.template()}
       <h2>Blocked people</h2>
       ${this.blocks.rows(
         (one) =>
