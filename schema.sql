@@ -75,7 +75,26 @@ CREATE TABLE IF NOT EXISTS sessions (
     revoked_because text
 );
 ALTER TABLE sessions ADD COLUMN IF NOT EXISTS rotated_at timestamptz;
+-- Where it was used last: at its log-in or its last refresh. Of an IPv6 address only the network that one household gets.
+ALTER TABLE sessions ADD COLUMN IF NOT EXISTS device text NOT NULL DEFAULT '';
+ALTER TABLE sessions ADD COLUMN IF NOT EXISTS address text NOT NULL DEFAULT '';
 CREATE INDEX IF NOT EXISTS sessions_of_user ON sessions (user_id);
+
+-- What makes the one-time codes of an account's second factor. The seed is encrypted (shared/access/vault.py); the factor is on
+-- since confirmed_at. `last_step` is the step of the last code that was used: no code counts twice.
+CREATE TABLE IF NOT EXISTS second_factors (
+    user_id      bigint PRIMARY KEY REFERENCES users (id),
+    seed         text        NOT NULL,
+    begun_at     timestamptz NOT NULL DEFAULT now(),
+    confirmed_at timestamptz,
+    last_step    bigint      NOT NULL DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS recovery_codes (
+    user_id bigint NOT NULL REFERENCES users (id),
+    hash    text   NOT NULL,
+    used_at timestamptz,
+    PRIMARY KEY (user_id, hash)
+);
 
 CREATE TABLE IF NOT EXISTS blocks (
     blocker_id bigint      NOT NULL REFERENCES users (id),

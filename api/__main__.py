@@ -44,6 +44,8 @@ def parser() -> argparse.ArgumentParser:
     role = add("role", commands.role, "give a role to a user")
     role.add_argument("email")
     role.add_argument("role", choices=[role.value for role in Role])
+    off = add("second-factor-off", commands.second_factor_off, "turn a user's second factor off, who has lost it")
+    off.add_argument("email")
     add("schema", commands.schema, "apply schema.sql, as the role that owns the database", is_owner=True)
     top.set_defaults(command=_serve, is_owner=False)
     return top

@@ -17,6 +17,7 @@ from shared.postgres import Database
 from shared.postgres.schema import apply_schema
 from shared.pubsub import broker_for
 from shared.repositories.places import place_listings
+from shared.repositories.second_factors import SecondFactorRepository, vault_of
 from shared.repositories.seed import SeedRepository
 from shared.repositories.seed_listings import ListingSeedRepository
 from shared.repositories.users import UserRepository
@@ -89,6 +90,20 @@ async def role(settings: Settings, options: argparse.Namespace) -> None:
                 realtime.role_changed(user.id, user.role)
                 await broker.stop()
     print(f"{user.email} is {'now' if is_change else 'already'} {user.role.value}")
+
+
+async def second_factor_off(settings: Settings, options: argparse.Namespace) -> None:
+    """Turn a user's second factor off, who has lost it and the recovery codes."""
+    async with _database(settings) as database:
+        try:
+            user_id = await UserRepository(database).id_by_email(options.email)
+        except UserNotFound:
+            raise CommandFailed(f"no user has the e-mail address {options.email}") from None
+        was_on = await SecondFactorRepository(database, vault_of(settings)).remove(user_id, by=None)
+        if was_on:
+            event = SecurityEvent.SECOND_FACTOR_CHANGED.value
+            log.warning(event, by="command line", of_user_id=user_id, is_on=False)
+    print(f"the second factor of user {user_id} {'is now off' if was_on else 'was off already'}")
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from api.handlers import (
     categories,
     conversations,
     documentation,
+    export,
     favourites,
     feeds,
     health,
@@ -28,6 +29,7 @@ from api.handlers import (
     replies,
     reports,
     saved_searches,
+    second_factor,
     suggestions,
     trash,
     users,
@@ -47,6 +49,7 @@ from api.schemas.recovery import ForgottenBody, ResetBody
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
 from api.schemas.saved_searches import SearchBody, SearchChangeBody, SeenBody
+from api.schemas.second_factor import CodeBody, ConfirmedBody, PasswordBody
 from api.schemas.suggestions import SuggestionsQuery
 from api.schemas.trash import RestoreBody
 from api.schemas.users import BanBody, RoleBody, UsersQuery
@@ -93,6 +96,27 @@ ROUTES: tuple[Route, ...] = (
     Route("PATCH", "/api/me", accounts.change, Action.ACCOUNT_CHANGE, body=ProfileBody, has_version=True),
     Route("GET", "/api/me/sessions", accounts.sessions, Action.ACCOUNT_READ, query=PageQuery),
     Route("DELETE", "/api/me/sessions", accounts.end_other_sessions, Action.SESSION_END),
+    Route("DELETE", "/api/me/sessions/{session_id}", accounts.end_session, Action.SESSION_END),
+    Route("GET", "/api/me/second-factor", second_factor.read, Action.ACCOUNT_READ),
+    Route(
+        "POST",
+        "/api/me/second-factor",
+        second_factor.begin,
+        Action.SECOND_FACTOR_CHANGE,
+        body=PasswordBody,
+        status=201,
+    ),
+    Route("PUT", "/api/me/second-factor", second_factor.confirm, Action.SECOND_FACTOR_CHANGE, body=CodeBody),
+    Route("DELETE", "/api/me/second-factor", second_factor.remove, Action.SECOND_FACTOR_CHANGE, body=ConfirmedBody),
+    Route(
+        "POST",
+        "/api/me/second-factor/recovery-codes",
+        second_factor.new_codes,
+        Action.SECOND_FACTOR_CHANGE,
+        body=ConfirmedBody,
+        status=201,
+    ),
+    Route("GET", "/api/me/export", export.read, Action.ACCOUNT_READ),
     Route("GET", "/api/me/mail", mail.choices, Action.ACCOUNT_READ),
     Route("PATCH", "/api/me/mail", mail.choose, Action.ACCOUNT_CHANGE, body=MailChoiceBody),
     Route("DELETE", "/api/me", accounts.leave, Action.ACCOUNT_DELETE, body=LeaveBody),
@@ -103,6 +127,7 @@ ROUTES: tuple[Route, ...] = (
     Route("PUT", "/api/users/{id}/role", users.change_role, Action.ROLE_CHANGE, body=RoleBody),
     Route("PUT", "/api/users/{id}/ban", users.ban, Action.BAN_CHANGE, body=BanBody),
     Route("DELETE", "/api/users/{id}/ban", users.unban, Action.BAN_CHANGE),
+    Route("DELETE", "/api/users/{id}/second-factor", second_factor.remove_of_user, Action.SECOND_FACTOR_REMOVE),
     Route("PUT", "/api/users/{id}/block", blocks.block, Action.BLOCK_CHANGE),
     Route("DELETE", "/api/users/{id}/block", blocks.unblock, Action.BLOCK_CHANGE),
     # categories

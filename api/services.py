@@ -36,6 +36,7 @@ from shared.repositories.audit import AuditRepository
 from shared.repositories.blocks import BlockRepository
 from shared.repositories.categories import CategoryRepository
 from shared.repositories.conversations import ConversationRepository
+from shared.repositories.export import ExportRepository
 from shared.repositories.favourites import FavouriteRepository
 from shared.repositories.listing_access import ListingAccess
 from shared.repositories.listing_facets import ListingFacets
@@ -51,6 +52,7 @@ from shared.repositories.repeats import RepeatRepository
 from shared.repositories.replies import ReplyRepository
 from shared.repositories.reports import ReportRepository
 from shared.repositories.saved_searches import SavedSearchRepository
+from shared.repositories.second_factors import SecondFactorRepository, vault_of
 from shared.repositories.sessions import SessionRepository
 from shared.repositories.shared_reads import SharedReads
 from shared.repositories.sitemap import SitemapRepository
@@ -75,6 +77,8 @@ class Services:
     admission: Admission
     passwords: Passwords
     devices: Devices
+    second_factors: SecondFactorRepository
+    export: ExportRepository
     rate_limits: RateLimits
     request_counts: RequestCounts
     security_events: SecurityEvents
@@ -135,9 +139,11 @@ class Services:
             database=database,
             broker=broker,
             tokens=tokens,
-            admission=Admission(tokens, users),
+            admission=Admission.of(settings, tokens, users),
             passwords=Passwords(settings),
             devices=Devices(settings.jwt_secrets),
+            second_factors=SecondFactorRepository(database, vault_of(settings)),
+            export=ExportRepository(database),
             rate_limits=RateLimits(settings),
             request_counts=RequestCounts(),
             security_events=SecurityEvents(),

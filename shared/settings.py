@@ -232,6 +232,8 @@ class Settings:
     refresh_grace_seconds: float = 30.0
     """A refresh token may be used again for this long after its use, for clients that did not get the answer. A second
     use ends the session if it comes later, or if the successor has been used."""
+    second_factor_for_staff: bool = False
+    """`SECOND_FACTOR_FOR_STAFF=on`: without a second factor, moderators and admins may do only what users may."""
     rate_limits: bool = True
     """`RATE_LIMITS=off` turns all rate limits off, for load tests."""
     rate_limit_timeout_seconds: float = 0.5
@@ -253,6 +255,8 @@ class Settings:
     """Requests for a new password by mail, from one address."""
     recoveries_per_account_minute: int = 5
     """Requests for a new password of one account, or of one e-mail address without an account."""
+    codes_per_account_minute: int = 10
+    """Wrong codes of an account's second factor. Only somebody who knows the password can send one."""
     refreshes_per_session_minute: int = 30
     """Refreshes of one session."""
     writes_per_minute: int = 600
@@ -261,6 +265,8 @@ class Settings:
     """Requests that change something, of one account."""
     pictures_per_account_minute: int = 30
     """Uploads of pictures, of one account."""
+    exports_per_account_minute: int = 3
+    """Copies of everything that is stored about a person, which one account reads."""
     reads_per_minute: int = 3000
     """Requests that read, from one address. Each API counts these, searches and profiles by itself, so that a read does
     not wait for Redis."""

@@ -47,7 +47,10 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             problems=(problems.EmailTaken,), example={"email": "dave@example.com", "password": PASSWORD, "name": "Dave"}
         ),
         ("POST", "/api/login"): Operation(
-            problems=(problems.WrongCredentials, problems.BannedUser),
+            problems=(
+                *(problems.WrongCredentials, problems.SecondFactorNeeded),
+                *(problems.WrongCode, problems.BannedUser),
+            ),
             example={"email": "dave@example.com", "password": PASSWORD},
         ),
         ("POST", "/api/password/strength"): Operation(example={"password": PASSWORD, "name": "Dave"}),
@@ -71,6 +74,20 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             ),
             example={"current_password": PASSWORD},
         ),
+        ("GET", "/api/me/export"): Operation(files=(JSON,)),
+        ("POST", "/api/me/second-factor"): Operation(
+            problems=(problems.WrongPassword, problems.SecondFactorOn), example={"current_password": PASSWORD}
+        ),
+        ("PUT", "/api/me/second-factor"): Operation(
+            problems=(problems.WrongCode, problems.SecondFactorOff, problems.Conflict), example={"code": "123456"}
+        ),
+        **{
+            (method, f"/api/me/second-factor{rest}"): Operation(
+                problems=(problems.WrongPassword, problems.WrongCode, problems.SecondFactorOff),
+                example={"current_password": PASSWORD, "code": "123456"},
+            )
+            for method, rest in (("DELETE", ""), ("POST", "/recovery-codes"))
+        },
         ("PATCH", "/api/me/mail"): Operation(example={"kind": "reply", "choice": "never"}),
         # users
         ("PUT", "/api/users/{id}/role"): Operation(problems=(problems.LastAdmin,), example={"role": "moderator"}),

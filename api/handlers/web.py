@@ -34,6 +34,7 @@ from api.schemas.recovery import ForgottenBody, ResetBody
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
 from api.schemas.saved_searches import SearchBody
+from api.schemas.second_factor import CodeBody, ConfirmedBody, PasswordBody
 from api.schemas.users import BanBody, UsersQuery
 from shared.domain.alerts import MAX_COUNTED_OF_A_SEARCH
 from shared.domain.pictures import MAX_PICTURES
@@ -67,7 +68,7 @@ _LISTED = {"/login": "Log in", "/register": "Register"}
 """The pages without content that search engines may list, with their titles."""
 
 _INPUTS = (
-    *(RegisterBody, LoginBody, ProfileBody, LeaveBody),
+    *(RegisterBody, LoginBody, ProfileBody, LeaveBody, PasswordBody, CodeBody, ConfirmedBody),
     *(ListingBody, ListingsQuery, SearchBody, HideBody, ReplyBody, ReportBody),
     *(ForgottenBody, ResetBody),
     *(CategoryBody, CategoryChangeBody, BanBody, UsersQuery),

@@ -40,7 +40,10 @@ _COLUMNS = f"""u.id, u.email, u.name, u.role, u.created_at, u.banned_at, u.banne
 _STANDINGS = Statement(
     "user_standings",
     f"""SELECT asked.user_id, asked.session_id, u.name, u.role, {_IS_BANNED}, s.revoked_at IS NOT NULL,
-               CASE WHEN s.id IS NULL THEN floor(extract(epoch FROM u.tokens_valid_after))::bigint END
+               CASE WHEN s.id IS NULL THEN floor(extract(epoch FROM u.tokens_valid_after))::bigint END,
+               u.role <> 'user' AND NOT EXISTS (
+                   SELECT FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL
+               )
         FROM unnest($1, $2) AS asked (user_id, session_id)
         JOIN users u ON u.id = asked.user_id AND u.deleted_at IS NULL
         LEFT JOIN sessions s ON s.id = asked.session_id""",
@@ -139,6 +142,12 @@ _DELETE = Statement(
 )
 
 
+_DELETE_FACTORS = tuple(
+    Statement(f"user_delete_{table}", f"DELETE FROM {table} WHERE user_id = $1", ("bigint",))
+    for table in ("second_factors", "recovery_codes")
+)
+
+
 class KeptToken(NamedTuple):
     """The token of a request, which stays valid while all other tokens of its user end."""
 
@@ -158,7 +167,7 @@ class UserRepository:
     async def standings(self, pairs: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Standing]:
         """Returns standings by (user id, session id), with one statement; users who do not exist are absent."""
         rows = await self._database.fetch(_STANDINGS, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
-        return {(row[0], row[1]): Standing(row[2], Role(row[3]), row[4], row[5], row[6]) for row in rows}
+        return {(row[0], row[1]): Standing(row[2], Role(row[3]), row[4], row[5], row[6], row[7]) for row in rows}
 
     async def create(self, email: str, name: str, password_hash: str) -> User:
         """Create a user and return them. Raises EmailTaken."""
@@ -270,6 +279,8 @@ class UserRepository:
                 raise UserNotFound
             await transaction.execute(_TRASH_LISTINGS, user_id)
             await transaction.execute(_REVOKE_SESSIONS, user_id, None, "account removed")
+            for statement in _DELETE_FACTORS:
+                await transaction.execute(statement, user_id)
             await forget_mails(transaction, user_id)
             await forget_links(transaction, user_id)
 

@@ -61,9 +61,26 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("PATCH", "/api/me", {"name": "Renamed"}, USERS),
         ("DELETE", "/api/me", {"current_password": PASSWORD}, "401 204 204 204 204 403 204 204"),
         ("GET", "/api/me/sessions", None, USERS),
+        ("GET", "/api/me/export", None, USERS),
+        ("GET", "/api/me/second-factor", None, USERS),
+        ("POST", "/api/me/second-factor", {"current_password": PASSWORD}, USERS.replace("200", "201")),
+        ("PUT", "/api/me/second-factor", {"code": "123456"}, USERS.replace("200", "409")),
+        (
+            "DELETE",
+            "/api/me/second-factor",
+            {"current_password": PASSWORD, "code": "123456"},
+            USERS.replace("200", "409"),
+        ),
+        (
+            "POST",
+            "/api/me/second-factor/recovery-codes",
+            {"current_password": PASSWORD, "code": "123456"},
+            USERS.replace("200", "409"),
+        ),
         ("GET", "/api/me/mail", None, USERS),
         ("PATCH", "/api/me/mail", {"kind": "reply", "choice": "never"}, USERS),
         ("DELETE", "/api/me/sessions", None, "401 204 204 204 204 403 204 204"),
+        ("DELETE", "/api/me/sessions/{session_id=session}", None, OWNS.replace("200", "204")),
         ("POST", "/api/logout", None, "401 204 204 204 204 403 204 204"),
     ],
     "users": [
@@ -73,6 +90,7 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("PUT", "/api/users/{id=somebody}/role", {"role": "moderator"}, ADMINS),
         ("PUT", "/api/users/{id=somebody}/ban", {"reason": "fraud"}, ADMINS),
         ("DELETE", "/api/users/{id=somebody}/ban", None, "401 403 403 403 403 403 403 204"),
+        ("DELETE", "/api/users/{id=somebody}/second-factor", None, ADMINS.replace("200", "204")),
         ("PUT", "/api/users/{id=somebody}/block", None, USERS),
         ("DELETE", "/api/users/{id=somebody}/block", None, "401 204 204 204 204 403 204 204"),
     ],
@@ -260,7 +278,7 @@ class World:
         )
         return people
 
-    async def make(self, kind: str, owner: Somebody) -> int:
+    async def make(self, kind: str, owner: Somebody) -> Any:
         """Make a new thing of this kind, and return its id."""
         rows = self._rows
         match kind:
@@ -294,6 +312,10 @@ class World:
             case "message_to_owner":
                 other = (await self.people())["user"]
                 return await self._insert("messages", from_id=other.id, to_id=owner.id, text="Pay first.")
+            case "session":
+                columns = {"id": secrets.token_urlsafe(9), "user_id": owner.id, "expires_at": "tomorrow"}
+                await self._insert("sessions", **columns)
+                return columns["id"]
             case "search":
                 columns = {"user_id": owner.id, "name": "Mine", "query": "{}", "words_at": "now"}
                 return await self._insert("saved_searches", **columns)
@@ -307,7 +329,7 @@ class World:
 
     async def path(self, path: str, owner: Somebody) -> str:
         """The path, with the id of a new thing for each placeholder."""
-        made: dict[str, int] = {}
+        made: dict[str, Any] = {}
         # From the last to the first: making a picture makes its listing.
         for _, kind in reversed(PLACE.findall(path)):
             made[kind] = made["its_listing"] if kind == "its_listing" else await self.make(kind, owner)
@@ -326,7 +348,7 @@ class World:
     async def _insert(self, table: str, **columns: Any) -> int:
         sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))}) RETURNING id"
         [[row_id]] = await self._rows.fetch(sql, *columns.values())
-        return int(row_id)
+        return int(row_id) if isinstance(row_id, int) else 0
 
 
 def _key() -> str:

@@ -14,9 +14,24 @@ export class Login extends View {
   title = "Log in";
   form = new Form(this, "login", "LoginBody", async (values) => {
     const next = whereTo(this.query);
-    session.begin(await api.post("/api/login", { ...values, device_id: readDeviceId() }));
+    try {
+      session.begin(await api.post("/api/login", { ...values, device_id: readDeviceId() }));
+    } catch (error) {
+      if (error.type !== "second-factor-needed") throw error;
+      this.#askCode();
+      return;
+    }
     navigate(next, { replace: true });
   });
+
+  /** Whether the account has a second step, so that the form asks for a code too. */
+  #needsCode = false;
+
+  #askCode() {
+    this.#needsCode = true;
+    this.update();
+    requestAnimationFrame(() => document.getElementById("login-code")?.focus());
+  }
 
   template() {
     const next = new URLSearchParams({ next: whereTo(this.query) });
@@ -31,6 +46,15 @@ export class Login extends View {
           autocomplete: "current-password",
           required: true,
         }),
+        this.#needsCode
+          ? input(this.form, {
+              name: "code",
+              label: "Code",
+              hint: "From the app on your phone; or a recovery code.",
+              autocomplete: "one-time-code",
+              required: true,
+            })
+          : nothing,
       ])}
       ${limits.mail ? html`<p><a href="/password/forgotten">Forgot your password?</a></p>` : nothing}
       <p>New here? <a href=${`/register?${next}`}>Register</a></p>
