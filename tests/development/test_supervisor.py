@@ -182,7 +182,7 @@ async def test_demo_data_comes_after_the_site_answers_and_leaves_no_process(run:
     run.environment["DEMO"] = "1"
     process = run.start(*run.command(demo="--users 1 --listings 1 --pictures 1 --if-empty"))
     await run.ready()
-    assert await child.happens(lambda: "\n2 pictures\n" in run.output(), SECONDS), run.output()
+    assert await child.happens(lambda: "\n2 pictures\n" in run.output(), 4 * SECONDS), run.output()
     assert run.output().index("is running") < run.output().index("user1@example.com")
     assert len([path for path in (run.data / "pictures").rglob("*") if path.is_file()]) == 6
     process.send_signal(signal.SIGINT)

@@ -112,7 +112,7 @@ export class Gallery {
         @pointerup=${(event) => this.#up(event, length)}
         @click=${press}
       >
-        ${this.#picture(listing, isGuarded(listing) ? "" : `${100 * this.#zoom}vw`)}
+        ${this.#picture(listing, isGuarded(listing) ? "" : `${this.#zoom}00vw`)}
       </div>
       ${this.#steps(length)}
       <div class="large-buttons">

@@ -44,7 +44,7 @@ class GuardedPicture extends HTMLElement {
   /** The smallest size that fills its place. Browsers choose by `srcset` only among what they fetch themselves. */
   #choice() {
     const choices = (this.getAttribute("srcset") ?? "").split(", ").map((one) => one.split(" "));
-    const isEnough = ([, width]) => parseInt(width, 10) >= this.clientWidth * devicePixelRatio;
+    const isEnough = ([, width]) => parseFloat(width) >= this.clientWidth * devicePixelRatio;
     const [address] = (this.clientWidth && choices.find(isEnough)) || choices.at(-1);
     return address || this.getAttribute("src");
   }

@@ -136,6 +136,11 @@ async def test_only_those_who_may_see_a_listing_see_its_pictures(site: Site, ope
     image = member.locator(".gallery-main img")
     await expect(image).to_have_attribute("src", re.compile("^blob:"))
     assert await image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 640
+    # In a list it is fetched in a size that fits there.
+    await member.goto("/")
+    image = member.locator(".card", has_text="Secret car").locator("guarded-picture img")
+    await expect(image).to_have_attribute("src", re.compile("^blob:"))
+    assert await image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 480
 
     visitor = await open_page(f"/listings/{listing}")
     await expect(visitor.get_by_role("heading", level=1)).to_have_text("This listing is not available")
