@@ -56,7 +56,7 @@ from api.schemas.users import BanBody, RoleBody, UsersQuery
 from api.schemas.vin import VinQuery
 from shared import private_chat
 from shared.access.policy import Action
-from shared.domain.pictures import ADDRESS, THUMBNAIL_ADDRESS
+from shared.domain.pictures import ADDRESS, MEDIUM_ADDRESS, THUMBNAIL_ADDRESS
 
 PAGE_ROUTES: tuple[Route, ...] = (
     *(Route("GET", path, pages.WITH_CONTENT.get(path, web.page), Action.SERVICE_READ) for path in web.PAGES),
@@ -188,6 +188,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("DELETE", "/api/listings/{id}/pictures/{picture_id}", pictures.delete, Action.PICTURE_CHANGE),
     Route("GET", ADDRESS, pictures.read, Action.LISTING_READ_PUBLIC),
+    Route("GET", MEDIUM_ADDRESS, pictures.medium, Action.LISTING_READ_PUBLIC),
     Route("GET", THUMBNAIL_ADDRESS, pictures.thumbnail, Action.LISTING_READ_PUBLIC),
     Route("GET", "/api/listings/{id}/replies", replies.find, Action.LISTING_READ_PUBLIC, query=PageQuery),
     Route(

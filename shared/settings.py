@@ -303,6 +303,8 @@ class Settings:
     The page makes pictures that are too large smaller before it sends them."""
     picture_side: int = 2048
     """The longer side of a stored picture, in pixels."""
+    medium_side: int = 800
+    """The longer side of a picture's medium size, in pixels: a car's page on a phone, or a list on a fine screen."""
     thumbnail_side: int = 480
     """The longer side of a thumbnail, in pixels."""
     picture_workers: int = 2

@@ -132,6 +132,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("POST", "/api/listings/{id}/pictures"): Operation(problems=(problems.ListingIsFull, problems.BadRequest)),
         ("PUT", "/api/listings/{id}/pictures/order"): Operation(example={"pictures": [2, 1]}),
         ("GET", "/api/pictures/{id}"): Operation(files=IMAGES),
+        ("GET", "/api/pictures/{id}/medium"): Operation(files=IMAGES),
         ("GET", "/api/pictures/{id}/thumbnail"): Operation(files=IMAGES),
         # replies
         ("POST", "/api/listings/{id}/replies"): Operation(

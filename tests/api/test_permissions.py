@@ -218,10 +218,12 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
             "401 404 200 404 404 403 403 200",
         ),
         ("GET", "/api/pictures/{id=picture}", None, READ),
+        ("GET", "/api/pictures/{id=picture}/medium", None, READ),
         ("GET", "/api/pictures/{id=picture}/thumbnail", None, READ),
         ("GET", "/api/pictures/{id=private_picture}", None, NOT_VISITORS),
         ("GET", "/api/pictures/{id=hidden_picture}", None, IF_HIDDEN),
         ("GET", "/api/pictures/{id=ended_picture}", None, IF_HIDDEN),
+        ("GET", "/api/pictures/{id=hidden_picture}/medium", None, IF_HIDDEN),
         ("GET", "/api/pictures/{id=hidden_picture}/thumbnail", None, IF_HIDDEN),
         ("GET", "/api/pictures/{id=trashed_picture}", None, NOBODY),
     ],
@@ -342,8 +344,9 @@ class World:
     async def _picture(self, listing_id: int) -> int:
         """A row without files: the API answers 304 from the row, before it looks for a file."""
         files = {"key": _key(), "content_type": "image/jpeg", "size": 1, "width": 1, "height": 1}
-        thumbnail = {"thumbnail_key": _key(), "thumbnail_content_type": "image/jpeg", "thumbnail_size": 1}
-        return await self._insert("pictures", listing_id=listing_id, **files, **thumbnail)
+        thumbnail = {"thumbnail_key": _key(), "thumbnail_content_type": "image/webp", "thumbnail_size": 1}
+        medium = {"medium_key": _key(), "medium_content_type": "image/webp", "medium_size": 1}
+        return await self._insert("pictures", listing_id=listing_id, **files, **thumbnail, **medium)
 
     async def _insert(self, table: str, **columns: Any) -> int:
         sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))}) RETURNING id"

@@ -43,7 +43,8 @@ def a_listing(text: str) -> dict[str, Any]:
         "created_at": "2026-01-02T03:04:05.000006Z", "updated_at": "2026-01-02T03:04:05.000006Z", "reply_count": 1,
         "visibility": "public", "has_vin": True,
         "price_history": [{"price": 20, "until": "2026-01-02T03:04:05.000006Z"}],
-        "pictures": [{"id": 4, "url": "/api/pictures/4", "thumbnail_url": "/t", "width": 1, "height": 1}] * 2,
+        "pictures": [{"id": 4, "url": "/api/pictures/4", "thumbnail_url": "/t", "width": 9, "height": 9,
+                      "sizes": [{"url": "/t", "width": 3}, {"url": "/m", "width": 5}]}] * 2,
     }  # fmt: skip
 
 
