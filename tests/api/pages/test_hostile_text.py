@@ -58,7 +58,8 @@ def pages(text: str) -> dict[str, bytes]:
         "path": search.path(), "offered": (("", "All"), (2, text)), "errors": NoErrors(make=text), "fault": text,
         "heading": text, "seller": text, "parts": parts_of(search, text, UNITS), "filters": 2,
         "without_seller": "/", "found": "1 car", "login": "/login",
-        "cards": cards_of(msgspec.json.encode({"data": [listing]}), UNITS), "picture": listing["pictures"][0], "next_path": None,
+        "cards": cards_of(msgspec.json.encode({"data": [listing]}), UNITS), "picture": listing["pictures"][0],
+        "next_path": None,
         "corrected": {"typed": text, "to": text, "to_path": "/", "from_path": "/"},
         "answers": as_json,
     }  # fmt: skip
