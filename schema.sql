@@ -35,6 +35,26 @@ ALTER TABLE users ADD COLUMN IF NOT EXISTS tokens_valid_after timestamptz;
 ALTER TABLE users ADD COLUMN IF NOT EXISTS erased_at timestamptz;
 CREATE INDEX IF NOT EXISTS users_to_erase ON users (deleted_at, id) WHERE deleted_at IS NOT NULL AND erased_at IS NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS users_email_key ON users (lower(email));
+-- The same text for all spellings of one address (shared/domain/email_addresses.py). What an earlier version stores gets the
+-- address in lower case; an API then tries to give it the right one (shared/repositories/address_names.py). Two accounts from
+-- before whose addresses are one address stay apart: the second one keeps its address in lower case.
+ALTER TABLE users ADD COLUMN IF NOT EXISTS email_account text;
+UPDATE users SET email_account = lower(email) WHERE email_account IS NULL AND email IS NOT NULL;
+CREATE UNIQUE INDEX IF NOT EXISTS users_email_account ON users (email_account);
+CREATE INDEX IF NOT EXISTS users_addresses_to_name ON users (id)
+    WHERE octet_length(email) <> char_length(email) AND email_account = lower(email);
+CREATE OR REPLACE FUNCTION name_email_account() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        NEW.email_account := lower(NEW.email);
+    ELSE
+        NEW.email_account := coalesce(NEW.email_account, lower(NEW.email));
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE OR REPLACE TRIGGER users_name_account BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION name_email_account();
+CREATE OR REPLACE TRIGGER users_rename_account BEFORE UPDATE OF email ON users FOR EACH ROW
+    WHEN (old.email IS DISTINCT FROM new.email) EXECUTE FUNCTION name_email_account();
 CREATE INDEX IF NOT EXISTS users_admins ON users (id) WHERE role = 'admin' AND deleted_at IS NULL;
 CREATE INDEX IF NOT EXISTS users_moderators ON users (id) WHERE role = 'moderator' AND deleted_at IS NULL;
 CREATE INDEX IF NOT EXISTS users_banned ON users (id) WHERE banned_at IS NOT NULL AND deleted_at IS NULL;
@@ -65,6 +85,35 @@ CREATE TABLE IF NOT EXISTS blocks (
     CHECK (blocker_id <> blocked_id)
 );
 CREATE INDEX IF NOT EXISTS blocks_newest ON blocks (blocker_id, created_at, blocked_id);
+
+-- Mails that wait to be sent (shared/repositories/outbox.py). One that was sent has no row any more; one that was given up keeps
+-- its row for some days, without address and facts. `due_at` is also how long the process that has taken it may take.
+CREATE TABLE IF NOT EXISTS outbox (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id     bigint      NOT NULL REFERENCES users (id),
+    kind        text        NOT NULL,
+    address     text,
+    facts       jsonb,
+    message_id  uuid        NOT NULL DEFAULT gen_random_uuid(),
+    written_at  timestamptz NOT NULL DEFAULT now(),
+    useless_at  timestamptz,
+    due_at      timestamptz NOT NULL DEFAULT now(),
+    attempts    integer     NOT NULL DEFAULT 0,
+    failure     text,
+    given_up_at timestamptz,
+    CHECK ((given_up_at IS NULL) = (address IS NOT NULL AND facts IS NOT NULL))
+);
+CREATE INDEX IF NOT EXISTS outbox_due ON outbox (due_at, id) WHERE given_up_at IS NULL;
+CREATE INDEX IF NOT EXISTS outbox_given_up ON outbox (given_up_at) WHERE given_up_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS outbox_of_user ON outbox (user_id);
+
+-- What people have chosen for a kind of mail, where it is not the usual choice (shared/domain/mails.py).
+CREATE TABLE IF NOT EXISTS mail_choices (
+    user_id bigint NOT NULL REFERENCES users (id),
+    kind    text   NOT NULL,
+    choice  text   NOT NULL CHECK (choice IN ('at_once', 'daily', 'never')),
+    PRIMARY KEY (user_id, kind)
+);
 
 -- The answers of requests that their clients may repeat, by the header Idempotency-Key (shared/repositories/repeats.py).
 CREATE TABLE IF NOT EXISTS repeatable_requests (

@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 from markupsafe import _escape_inner as _escape  # type: ignore[attr-defined]
 
 from api.pages import asked, facts, links, words
-from api.pages.isolate import isolated
+from api.pages.isolate import contained, isolated
 from api.pages.units import Units
 
 _FOLDER = Path(__file__).parent / "templates"
@@ -40,15 +40,20 @@ CAR_ICON = Markup((_FOLDER / "car_icon.svg").read_text(encoding="utf-8").strip()
 
 
 def escaped(value: Any) -> str:
-    """Returns a value as HTML and XML have it: what markupsafe's `escape` does without making Markup of it."""
+    """Returns a value as XML has it: what markupsafe's `escape` does without making Markup of it."""
     if type(value) is not str and hasattr(value, "__html__"):
         return str(value.__html__())
     text: str = _escape(str(value))
     return text
 
 
+def shown(value: Any) -> str:
+    """Returns a value as pages have it: text contained and escaped, markup unchanged."""
+    return escaped(contained(value) if type(value) is str else value)
+
+
 class _Template(Template):
-    """A template that writes its values by `escaped`, because they go straight into the page.
+    """A template that writes its values by `shown`, because they go straight into the page.
 
     Its blocks are written one after the other: as generators in generators, each piece would pass through all of them.
     """
@@ -58,7 +63,8 @@ class _Template(Template):
         made = super().from_code(environment, code, globals, uptodate)
         namespace = made.root_render_func.__globals__
         assert namespace["escape"] is escape
-        namespace["escape"] = escaped
+        # What other programs read has people's text unchanged.
+        namespace["escape"] = escaped if (made.name or "").endswith(".xml") else shown
         made.root_render_func = _at_once(made.root_render_func)
         made.blocks = {name: _at_once(block) for name, block in made.blocks.items()}
         return made
