@@ -12,10 +12,13 @@ import { whereTo } from "../where_to.js";
 export class Login extends View {
   title = "Log in";
   form = new Form(this, "login", "LoginBody", async (values) => {
-    const next = whereTo(this.query);
     session.begin(await api.post("/api/login", { ...values, device_id: readDeviceId() }));
-    navigate(next, { replace: true });
   });
+
+  /** Called again as soon as somebody is logged in. What the server renders has links to here also for those who are. */
+  start() {
+    if (session.user) navigate(whereTo(this.query), { replace: true });
+  }
 
   template() {
     const next = new URLSearchParams({ next: whereTo(this.query) });
