@@ -4,7 +4,8 @@ import { html } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
 import { navigate } from "../navigation.js";
 import { session } from "../session.js";
-import { Form, formOf, input, passwordHint } from "../ui/form.js";
+import { Form, formOf, input } from "../ui/form.js";
+import { PasswordMeter } from "../ui/password_meter.js";
 import { View } from "../view.js";
 import { whereTo } from "../where_to.js";
 
@@ -13,6 +14,11 @@ export class Register extends View {
   form = new Form(this, "register", "RegisterBody", async (values) => {
     session.begin(await api.post("/api/register", values));
   });
+
+  meter = new PasswordMeter(this, this.form, ({ elements }) => ({
+    name: elements.name.value,
+    email: elements.email.value,
+  }));
 
   /** Called again as soon as somebody is logged in. What the server renders has links to here also for those who are. */
   start() {
@@ -38,14 +44,7 @@ export class Register extends View {
           autocomplete: "username",
           required: true,
         }),
-        input(this.form, {
-          name: "password",
-          label: "Password",
-          type: "password",
-          hint: passwordHint(this.form),
-          autocomplete: "new-password",
-          required: true,
-        }),
+        this.meter.field("Password"),
       ])}
       <p>Registered already? <a href="/login">Log in</a></p>
     </section>`;
