@@ -124,6 +124,8 @@ async def chromium() -> AsyncIterator[Browser]:
 async def open_page(site: Site, chromium: Browser) -> AsyncIterator[Open]:
     """`await open_page(path, person, node=0)` opens a path of that node's API in a new browser context of this person.
 
+    `api` is another API, or what is in front of one.
+
     At the end, no page may have had a script error or a violation of the content security policy.
     """
     contexts: list[BrowserContext] = []
@@ -136,7 +138,12 @@ async def open_page(site: Site, chromium: Browser) -> AsyncIterator[Open]:
             faults.append(message.text)
 
     async def open_page_of(
-        path: str = "/", person: Person | None = None, *, node: int = 0, api: Node | None = None, **options: Any
+        path: str = "/",
+        person: Person | None = None,
+        *,
+        node: int = 0,
+        api: Node | FrontDoor | None = None,
+        **options: Any,
     ) -> Page:
         url = (api or site.apis[node]).url
         state = logged_in(person, site.roles[person.id], url) if person else None
