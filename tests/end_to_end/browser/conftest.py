@@ -124,7 +124,7 @@ async def chromium() -> AsyncIterator[Browser]:
 async def open_page(site: Site, chromium: Browser) -> AsyncIterator[Open]:
     """`await open_page(path, person, node=0)` opens a path of that node's API in a new browser context of this person.
 
-    `api` is another API, or what is in front of one.
+    `api` is another API, or what is in front of one; `browser` has other settings.
 
     At the end, no page may have had a script error or a violation of the content security policy.
     """
@@ -143,11 +143,12 @@ async def open_page(site: Site, chromium: Browser) -> AsyncIterator[Open]:
         *,
         node: int = 0,
         api: Node | FrontDoor | None = None,
+        browser: Browser = chromium,
         **options: Any,
     ) -> Page:
         url = (api or site.apis[node]).url
         state = logged_in(person, site.roles[person.id], url) if person else None
-        context = await chromium.new_context(base_url=url, storage_state=state, locale="en-US", **options)
+        context = await browser.new_context(base_url=url, storage_state=state, locale="en-US", **options)
         contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)
         page = await context.new_page()

@@ -51,6 +51,15 @@ _OVERFLOW = """() => {
 }"""
 
 
+_MOTION = """() => {
+    const isStill = ({ transitionDuration, animationName, scrollBehavior }) =>
+        transitionDuration === "0s" && animationName === "none" && scrollBehavior === "auto";
+    const all = [document.documentElement, ...document.querySelectorAll("body, body *")];
+    const moving = all.filter((one) => !isStill(getComputedStyle(one)));
+    return moving.slice(0, 4).map((one) => `${one.localName}.${one.className} moves`);
+}"""
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     path: str
@@ -64,7 +73,7 @@ class View:
 
 async def faults_of(page: Page, view: View) -> list[str]:
     """Open the view once; look at it in light and dark, wide, on a phone, and on a narrow screen."""
-    # Without motion, colours are what they will be at once.
+    # Nothing moves for who does not want it. So colours are what they will be at once.
     await page.emulate_media(color_scheme="light", reduced_motion="reduce")
     await page.set_viewport_size(DESKTOP if view.where == "everywhere" else PHONE)
     await page.goto(view.path)
@@ -75,7 +84,7 @@ async def faults_of(page: Page, view: View) -> list[str]:
     for selector in view.press:
         await page.locator(selector).first.click()
     await page.evaluate(AXE.read_text(encoding="utf-8"))
-    faults = []
+    faults = [f"{view}: {fault}" for fault in await page.evaluate(_MOTION)]
     for size, scheme, rules in LOOKS[view.where]:
         await page.emulate_media(color_scheme=scheme)
         await page.set_viewport_size(size)

@@ -55,6 +55,8 @@ async def test_the_header_is_one_row_with_a_menu_also_for_staff_with_a_long_name
     assert header is not None
     assert header["height"] <= 64
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for sign in ("a[href='/messages'] .icon", "a.bell .icon", ".menu-button .icon"):
+        await expect(page.locator(f".top {sign}")).to_be_visible()
     menu = page.get_by_role("button", name="Menu")
     await expect(page.get_by_role("link", name="Moderation")).to_have_count(0)
     await menu.click()
