@@ -65,6 +65,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             ),
             example={"current_password": PASSWORD},
         ),
+        ("PATCH", "/api/me/mail"): Operation(example={"kind": "reply", "choice": "never"}),
         # users
         ("PUT", "/api/users/{id}/role"): Operation(problems=(problems.LastAdmin,), example={"role": "moderator"}),
         ("PUT", "/api/users/{id}/ban"): Operation(

@@ -1,4 +1,4 @@
-// The user's own account: profile, password, own listings, blocked people, leaving.
+// The user's own account: profile, password, mails, own listings, blocked people, leaving.
 
 import { html } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
@@ -8,6 +8,7 @@ import { limits } from "../limits.js";
 import { session } from "../session.js";
 import { Form, formOf, input } from "../ui/form.js";
 import { PagedList } from "../ui/list.js";
+import { MailChoices } from "../ui/mail_choices.js";
 import { PasswordMeter } from "../ui/password_meter.js";
 import { View } from "../view.js";
 import { navigate } from "../navigation.js";
@@ -19,6 +20,7 @@ export class Account extends View {
   /** The profile that the form showed when it was last sent, and was refused; null if it shows the session's. */
   #seen = null;
   blocks = new PagedList(this, "/api/me/blocks");
+  mails = new MailChoices(this);
   profile = new Form(this, "profile", "ProfileBody", async (values, element) => {
     this.#seen ??= { ...session.user };
     await session.rename(await change("/api/me", this.#seen, values, { name: "Name", email: "E-mail address" }));
@@ -42,6 +44,7 @@ export class Account extends View {
 
   start() {
     this.blocks.load();
+    this.mails.load();
   }
 
   template() {
@@ -67,6 +70,8 @@ export class Account extends View {
         input(this.password, { ...PASSWORD_NOW, required: true }),
         this.meter.field("New password"),
       ])}
+      <h2>Mail</h2>
+      ${this.mails.template()}
       <h2>Blocked people</h2>
       ${this.blocks.rows(
         (one) =>
