@@ -76,7 +76,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/health/ready", health.ready, Action.SERVICE_READ),
     Route("GET", "/metrics", metrics.read, Action.SERVICE_READ),
     Route("GET", "/api/openapi.json", documentation.document, Action.SERVICE_READ),
-    Route("GET", "/api/docs", documentation.docs, Action.SERVICE_READ),
+    Route("GET", documentation.DOCUMENTATION, documentation.docs, Action.SERVICE_READ),
     # accounts
     Route("POST", "/api/register", accounts.register, Action.ACCOUNT_CREATE, body=RegisterBody, status=201),
     Route("POST", "/api/login", accounts.login, Action.SESSION_CREATE, body=LoginBody),

@@ -126,6 +126,7 @@ def html_page(
             "description": DESCRIPTION,
             "layout": "",
             "asked": NOTHING,
+            "login": "/login",
             "units": units,
             "answers": None,
         }

@@ -13,15 +13,12 @@ import { whereTo } from "../where_to.js";
 export class Login extends View {
   title = "Log in";
   form = new Form(this, "login", "LoginBody", async (values) => {
-    const next = whereTo(this.query);
     try {
       session.begin(await api.post("/api/login", { ...values, device_id: readDeviceId() }));
     } catch (error) {
       if (error.type !== "second-factor-needed") throw error;
       this.#askCode();
-      return;
     }
-    navigate(next, { replace: true });
   });
 
   /** Whether the account has a second step, so that the form asks for a code too. */
@@ -31,6 +28,11 @@ export class Login extends View {
     this.#needsCode = true;
     this.update();
     requestAnimationFrame(() => document.getElementById("login-code")?.focus());
+  }
+
+  /** Called again as soon as somebody is logged in. What the server renders has links to here also for those who are. */
+  start() {
+    if (session.user) navigate(whereTo(this.query), { replace: true });
   }
 
   template() {

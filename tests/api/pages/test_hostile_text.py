@@ -24,7 +24,8 @@ from tests.support.examples import examples
 UNITS = Units("USD", "mi")
 FRAME: dict[str, Any] = {
     "units": UNITS, "version": "1", "needed": "", "origin": "https://cars.example.com",
-    "description": "", "layout": "", "asked": asked.NOTHING, "answers": None, "is_listed": True, "path": "/",
+    "description": "", "layout": "", "asked": asked.NOTHING, "answers": None, "login": "/login", "is_listed": True,
+    "path": "/",
     "fields": {name: {"maxlength": 9, "min": 0, "max": 9} for name in
                ("q", "make", "model", "year_min", "year_max", "price_min", "price_max", "mileage_max", "power_kw_min",
                 "owners_max")},

@@ -197,22 +197,94 @@ async def test_nothing_moves_beside_a_scrollbar_that_takes_room(site: Site) -> N
         await browser.close()
 
 
-async def test_what_was_typed_before_the_modules_came_stays(site: Site, open_page: Open) -> None:
+async def test_what_was_typed_ticked_and_opened_before_the_modules_came_stays(site: Site, open_page: Open) -> None:
     await a_seller_with_cars(site, 1)
-    page = await open_page("/login")
+    page = await open_page("/login", viewport={"width": 390, "height": 844})
     release = await held(page, "**/all.js")
     await page.goto("/", wait_until="commit")
     await page.get_by_role("searchbox").fill("golf gti")
+    await page.locator(".filters > summary").click()
+    await page.locator(".facet > summary", has_text="Fuel").click()
+    for fuel in ("Diesel", "Hydrogen"):
+        await page.get_by_label(fuel).check()
+    await page.get_by_label("Make").fill("Trabant")
     await page.get_by_label("Status").select_option("any")
     await page.get_by_label("Max mileage").fill("90000")
-    await release()
+    await page.evaluate("scrollTo(0, 300)")
+    async with page.expect_response("**/api/listings/facets*"):
+        await release()
     await taken_over(page)
     await expect(page.get_by_label("Max mileage")).to_have_value("90000")
     await expect(page.get_by_label("Max mileage")).to_be_focused()
     await expect(page.locator("[name=q]")).to_have_value("golf gti")
     await expect(page.get_by_label("Status")).to_have_value("any")
-    await page.keyboard.press("Enter")
-    await expect(page).to_have_url(re.compile(r"/\?mileage_max=90000&status=any$"))
+    await expect(page.get_by_label("Make")).to_have_value("Trabant")
+    # Also when the boxes have got their counts, and are others.
+    await expect(page.locator(".box .count").first).to_be_visible()
+    for fuel in ("Diesel", "Hydrogen"):
+        await expect(page.get_by_label(fuel)).to_be_checked()
+    await expect(page.locator(".facet input:checked")).to_have_count(2)
+    assert await page.evaluate("scrollY") == 300
+    await page.get_by_label("Max mileage").press("Enter")
+    await expect(page).to_have_url(re.compile(r"/\?make=Trabant&mileage_max=90000&fuel=diesel%2Chydrogen&status=any$"))
+
+
+async def test_an_order_chosen_before_the_modules_came_is_that_of_the_list(site: Site, open_page: Open) -> None:
+    _, category, _ = await a_seller_with_cars(site, 3)
+    page = await open_page("/login")
+    release = await held(page, "**/all.js")
+    await page.goto(f"/?category_id={category}", wait_until="commit")
+    await page.get_by_label("Sort").select_option("price")
+    await release()
+    await expect(page.locator(".card h2")).to_have_text(["Car 00", "Car 01", "Car 02"])
+    await expect(page.get_by_label("Sort")).to_have_value("price")
+
+
+async def test_what_is_for_visitors_leads_somebody_who_is_logged_in_back(site: Site, open_page: Open) -> None:
+    bob = await site.person("Bob")
+    _, category, [car] = await a_seller_with_cars(site, 1)
+    page = await open_page("/login", bob)
+    await expect(page).to_have_url(re.compile(r"/$"))
+    search, listing = f"/?category_id={category}", f"/listings/{car}"
+    release = await held(page, "**/all.js")
+    # Every link to a log-in that the server has rendered, pressed before the modules have come.
+    for path, back in ((search, search), (listing, listing), ("/nowhere", "/")):
+        await page.goto(path, wait_until="commit")
+        links = page.locator("a[href^='/login'], a[href^='/register']")
+        await expect(links.first).to_be_visible()
+        for number in range(await links.count()):
+            await page.goto(path, wait_until="commit")
+            await links.nth(number).evaluate("(link) => link.click()")
+            await expect(page).to_have_url(re.compile("/(login|register)"))
+            await release()
+            await expect(page.get_by_role("link", name="Bob")).to_be_visible()
+            await expect(page).to_have_url(re.compile(f"{re.escape(back)}$"))
+            release = await held(page, "**/all.js")
+    await release()
+    await page.goto(search)
+    await page.get_by_role("button", name="Save this search").click()
+    await expect(page.get_by_text("You will be told of each new car like these.")).to_be_visible()
+
+
+@pytest.mark.parametrize("what", ["link", "box"])
+async def test_what_has_the_focus_keeps_it_when_the_modules_take_over_for_somebody_logged_in(
+    site: Site, open_page: Open, what: str
+) -> None:
+    ann = await site.person("Ann", Role.MODERATOR)
+    await site.listing(ann, await site.category("Sedans", ann), "A car", fuel="diesel")
+    page = await open_page("/login", await site.person("Bob"))
+    release = await held(page, "**/all.js")
+    await page.goto("/", wait_until="commit")
+    if what == "link":
+        await page.get_by_role("link", name="Save this search").focus()
+        await release()
+        await expect(page.get_by_role("button", name="Save this search")).to_be_focused()
+    else:
+        await page.locator(".facet > summary", has_text="Fuel").click()
+        await page.get_by_label("Electric").focus()
+        await release()
+        await expect(page.locator(".box .count").first).to_be_visible()
+        await expect(page.get_by_label("Electric")).to_be_focused()
 
 
 async def test_a_link_that_has_the_focus_keeps_it_when_the_modules_take_over(site: Site, open_page: Open) -> None:
