@@ -45,7 +45,7 @@ def create_app(settings: Settings, broker: Broker, node_id: str | None = None) -
         client_max_size=settings.max_body_bytes,
     )
     app[SERVICES] = services
-    own = (services.request_counts, services.security_events, services.telling)
+    own = (services.request_counts, services.security_events, services.telling, services.away)
     app[METRICS] = Metrics("api", node_id, database, broker, writer, *own)
     app[STOPPING] = asyncio.Event()
     app[HEALTH] = Health(database, broker, app[STOPPING].is_set)

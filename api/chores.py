@@ -15,6 +15,7 @@ from shared.repositories.reanalysis import reanalyse_some
 from shared.repositories.repeats import remove_old_keys
 from shared.repositories.suggestions import collect_suggestions
 from shared.repositories.vocabulary import rebuild_vocabulary
+from shared.repositories.waiting import remove_seen
 from shared.settings import Settings
 
 log = log_of(__name__)
@@ -56,6 +57,7 @@ class Chores:
                 settings.repeatable_cleaning_seconds,
                 partial(remove_old_keys, seconds=settings.repeatable_seconds),
             ),
+            Chore("what waited and was seen", settings.alert_cleaning_seconds, remove_seen),
             Chore("erasure", settings.erasure_seconds, partial(erase_some, after_days=settings.erase_after_days)),
         )
         self._tasks: list[asyncio.Task[None]] = []

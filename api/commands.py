@@ -10,6 +10,7 @@ from dataclasses import replace
 from api.passwords import hash_now
 from api.realtime import Realtime
 from api.services import new_node_id
+from shared.access.push_key import new_push_key
 from shared.access.tokens import Tokens
 from shared.domain.users import LastAdmin, Role, UserNotFound
 from shared.logs import log_of
@@ -54,6 +55,11 @@ async def seed(settings: Settings, options: argparse.Namespace) -> None:
             if not await ListingSeedRepository(database).listings(options.listings):
                 raise CommandFailed("listings need users: seed some of them, too")
             print(f"{options.listings} listings")
+
+
+async def push_key(settings: Settings, _: argparse.Namespace) -> None:
+    """Print a new key for VAPID_PRIVATE_KEY."""
+    print(new_push_key())
 
 
 async def token(settings: Settings, options: argparse.Namespace) -> None:

@@ -22,6 +22,7 @@ from api.handlers import (
     metrics,
     pages,
     pictures,
+    push,
     replies,
     reports,
     saved_searches,
@@ -38,6 +39,7 @@ from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, Listi
 from api.schemas.messages import ConversationsQuery, MessagesQuery, ReadBody
 from api.schemas.pages import PageQuery
 from api.schemas.pictures import PictureOrderBody
+from api.schemas.push import PushBody
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
 from api.schemas.saved_searches import SearchBody, SearchChangeBody, SeenBody
@@ -55,6 +57,7 @@ PAGE_ROUTES: tuple[Route, ...] = (
     Route("GET", "/sitemap.xml", feeds.sitemaps, Action.SERVICE_READ),
     Route("GET", "/sitemaps/{number}.xml", feeds.sitemap, Action.SERVICE_READ),
     Route("GET", "/feed.atom", feeds.feed, Action.SERVICE_READ),
+    Route("GET", web.SERVICE_WORKER, web.service_worker, Action.SERVICE_READ),
     Route("GET", "/web/version", web.version, Action.SERVICE_READ),
     Route("GET", "/web/{version}/{path:.+}", web.asset, Action.SERVICE_READ),
 )
@@ -76,6 +79,9 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/me/sessions", accounts.sessions, Action.ACCOUNT_READ, query=PageQuery),
     Route("DELETE", "/api/me/sessions", accounts.end_other_sessions, Action.SESSION_END),
     Route("DELETE", "/api/me", accounts.leave, Action.ACCOUNT_DELETE, body=LeaveBody),
+    Route("GET", "/api/me/push", push.read, Action.ACCOUNT_READ),
+    Route("POST", "/api/me/push", push.subscribe, Action.ACCOUNT_CHANGE, body=PushBody),
+    Route("DELETE", "/api/me/push", push.end, Action.ACCOUNT_CHANGE),
     # users
     Route("GET", "/api/me/blocks", blocks.find, Action.BLOCK_READ, query=PageQuery),
     Route("GET", "/api/users", users.find, Action.USER_LIST, query=UsersQuery),

@@ -8,6 +8,7 @@ from functools import partial
 
 from aiohttp import web
 
+from api.away import Away
 from api.chores import Chores
 from api.devices import Devices
 from api.front_page import FrontPage, read_front_pages
@@ -15,6 +16,7 @@ from api.passwords import Passwords
 from api.pictures.abandoned import AbandonedFiles
 from api.pictures.storage import PictureStorage
 from api.pictures.workers import PictureWorkers
+from api.push.vapid import Vapid
 from api.rate_limits import RateLimits
 from api.realtime import Realtime
 from api.request_counts import RequestCounts
@@ -41,7 +43,9 @@ from shared.repositories.listing_search import ListingSearch
 from shared.repositories.listings import ListingRepository
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
+from shared.repositories.nodes import API_PREFIX
 from shared.repositories.pictures import PictureRepository
+from shared.repositories.push import PushRepository
 from shared.repositories.repeats import RepeatRepository
 from shared.repositories.replies import ReplyRepository
 from shared.repositories.reports import ReportRepository
@@ -99,6 +103,9 @@ class Services:
     favourites: FavouriteRepository
     alerts: AlertRepository
     telling: Telling
+    vapid: Vapid | None
+    pushes: PushRepository
+    away: Away
     audit: AuditRepository
     pictures: PictureRepository
     picture_workers: PictureWorkers
@@ -119,6 +126,7 @@ class Services:
         pictures, storage = PictureRepository(database), PictureStorage.from_settings(settings)
         search = ListingSearch(database, correction_seconds=settings.correction_seconds)
         realtime = Realtime(settings, broker, node_id)
+        vapid = Vapid.of(settings)
         return cls(
             settings=settings,
             database=database,
@@ -156,6 +164,9 @@ class Services:
             favourites=FavouriteRepository(database),
             alerts=AlertRepository(database),
             telling=Telling(settings, realtime, stored_filter),
+            vapid=vapid,
+            pushes=PushRepository(database),
+            away=Away(settings, vapid),
             audit=AuditRepository(database),
             pictures=pictures,
             picture_workers=PictureWorkers.from_settings(settings),
@@ -188,6 +199,7 @@ class Services:
         await self.broker.start(self.realtime)
         await self.membership.__aenter__()
         self.telling.start()
+        self.away.start()
 
     async def stop(self) -> None:
         """Finish the work in progress, then close all connections."""
@@ -199,6 +211,7 @@ class Services:
         await self.abandoned_files.stop()
         await self.chores.stop()
         await self.telling.stop()
+        await self.away.stop()
         await self.picture_workers.close()
         await self.picture_storage.close()
         await self.broker.stop()
@@ -213,4 +226,4 @@ SERVICES = web.AppKey("services", Services)
 
 def new_node_id() -> str:
     """Returns a random id for this process."""
-    return f"api-{secrets.token_hex(6)}"
+    return f"{API_PREFIX}{secrets.token_hex(6)}"

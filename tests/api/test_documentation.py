@@ -15,10 +15,11 @@ import pytest
 from aiohttp import FormData
 
 from api.routes import ROUTES
+from shared.access.push_key import new_push_key
 from shared.access.tokens import Tokens
 from shared.domain.users import Role
 from shared.settings import Settings
-from tests.api.conftest import Api, Person
+from tests.api.conftest import Api, MakeApi, Person
 from tests.api.rows import Rows
 from tests.api.test_conventions import PIXEL
 from tests.support.processes import Processes
@@ -77,7 +78,8 @@ async def test_every_write_documents_429_with_retry_after(api: Api) -> None:
                 assert operation["responses"]["429"]["headers"]["Retry-After"]["required"]
 
 
-async def test_the_examples_work(api: Api, rows: Rows) -> None:
+async def test_the_examples_work(make_api: MakeApi, rows: Rows) -> None:
+    api = await make_api(vapid_private_key=new_push_key())
     described = await document(api)
     admin = await api.register(role=Role.ADMIN)
     other = await api.register()

@@ -8,6 +8,7 @@ import { limits } from "../limits.js";
 import { session } from "../session.js";
 import { Form, formOf, input, passwordHint } from "../ui/form.js";
 import { PagedList } from "../ui/list.js";
+import { PushSwitch } from "../ui/push_switch.js";
 import { View } from "../view.js";
 import { navigate } from "../navigation.js";
 
@@ -18,6 +19,7 @@ export class Account extends View {
   /** The profile that the form showed when it was last sent, and was refused; null if it shows the session's. */
   #seen = null;
   blocks = new PagedList(this, "/api/me/blocks");
+  push = new PushSwitch(this);
   profile = new Form(this, "profile", "ProfileBody", async (values, element) => {
     this.#seen ??= { ...session.user };
     await session.rename(await change("/api/me", this.#seen, values, { name: "Name", email: "E-mail address" }));
@@ -38,6 +40,7 @@ export class Account extends View {
 
   start() {
     this.blocks.load();
+    this.push.load();
   }
 
   template() {
@@ -70,6 +73,7 @@ export class Account extends View {
           required: true,
         }),
       ])}
+      ${this.push.template()}
       <h2>Blocked people</h2>
       ${this.blocks.rows(
         (one) =>
