@@ -35,6 +35,26 @@ ALTER TABLE users ADD COLUMN IF NOT EXISTS tokens_valid_after timestamptz;
 ALTER TABLE users ADD COLUMN IF NOT EXISTS erased_at timestamptz;
 CREATE INDEX IF NOT EXISTS users_to_erase ON users (deleted_at, id) WHERE deleted_at IS NOT NULL AND erased_at IS NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS users_email_key ON users (lower(email));
+-- The same text for all spellings of one address (shared/domain/email_addresses.py). What an earlier version stores gets the
+-- address in lower case; an API then tries to give it the right one (shared/repositories/address_names.py). Two accounts from
+-- before whose addresses are one address stay apart: the second one keeps its address in lower case.
+ALTER TABLE users ADD COLUMN IF NOT EXISTS email_account text;
+UPDATE users SET email_account = lower(email) WHERE email_account IS NULL AND email IS NOT NULL;
+CREATE UNIQUE INDEX IF NOT EXISTS users_email_account ON users (email_account);
+CREATE INDEX IF NOT EXISTS users_addresses_to_name ON users (id)
+    WHERE octet_length(email) <> char_length(email) AND email_account = lower(email);
+CREATE OR REPLACE FUNCTION name_email_account() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        NEW.email_account := lower(NEW.email);
+    ELSE
+        NEW.email_account := coalesce(NEW.email_account, lower(NEW.email));
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE OR REPLACE TRIGGER users_name_account BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION name_email_account();
+CREATE OR REPLACE TRIGGER users_rename_account BEFORE UPDATE OF email ON users FOR EACH ROW
+    WHEN (old.email IS DISTINCT FROM new.email) EXECUTE FUNCTION name_email_account();
 CREATE INDEX IF NOT EXISTS users_admins ON users (id) WHERE role = 'admin' AND deleted_at IS NULL;
 CREATE INDEX IF NOT EXISTS users_moderators ON users (id) WHERE role = 'moderator' AND deleted_at IS NULL;
 CREATE INDEX IF NOT EXISTS users_banned ON users (id) WHERE banned_at IS NOT NULL AND deleted_at IS NULL;

@@ -8,6 +8,7 @@ from functools import partial
 
 from shared.logs import log_of
 from shared.postgres import Database, DatabaseUnavailable
+from shared.repositories.address_names import name_accounts
 from shared.repositories.alerts import remove_old_alerts
 from shared.repositories.chores import ChoreRepository, Work
 from shared.repositories.erasure import erase_some
@@ -58,6 +59,7 @@ class Chores:
                 partial(remove_old_keys, seconds=settings.repeatable_seconds),
             ),
             Chore("what waited and was seen", settings.alert_cleaning_seconds, remove_seen),
+            Chore("addresses", settings.erasure_seconds, name_accounts),
             Chore("erasure", settings.erasure_seconds, partial(erase_some, after_days=settings.erase_after_days)),
         )
         self._tasks: list[asyncio.Task[None]] = []

@@ -5,15 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from enum import Enum
 from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from api.problems import Unavailable
+from shared.domain.passwords import prepared, writings
 from shared.settings import Settings
 
 Result = TypeVar("Result")
+
+
+class Match(Enum):
+    """How a right password fits its hash; in the order in which both are tried."""
+
+    PREPARED = "prepared"
+    AS_TYPED = "as typed"
+
 
 # OWASP's parameters for Argon2id with the least memory.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
@@ -24,7 +34,7 @@ _NOBODYS = _hasher.hash("nobody has this password")
 
 def hash_now(password: str) -> str:
     """Returns the hash of a password, made on the calling thread; for commands."""
-    return _hasher.hash(password)
+    return _hasher.hash(prepared(password))
 
 
 class Passwords:
@@ -37,16 +47,20 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """Returns the hash of a password."""
-        return await self._run(lambda: _hasher.hash(password))
+        return await self._run(lambda: hash_now(password))
 
-    async def verify(self, password_hash: str | None, password: str) -> bool:
-        """True if the password is right. For an unknown user (no hash) it takes as long, and returns False."""
-        is_right = await self._run(lambda: _verify(password_hash or _NOBODYS, password))
-        return is_right and password_hash is not None
+    async def verify(self, password_hash: str | None, password: str) -> Match | None:
+        """Returns how the password fits, None if it is wrong. For an unknown user (no hash) it takes as long.
 
-    def is_outdated(self, password_hash: str) -> bool:
-        """True if the hash was made with other parameters than the current ones."""
-        return _hasher.check_needs_rehash(password_hash)
+        It compares the password as it is prepared now, and then as typed, as it was stored before there was this form.
+        How often it compares a wrong one depends only on what was typed, and not on the account.
+        """
+        found = await self._run(lambda: _match(password_hash or _NOBODYS, password))
+        return found if password_hash is not None else None
+
+    def is_outdated(self, password_hash: str, match: Match | None) -> bool:
+        """True if the password should be hashed anew: the hash is of another writing, or has other parameters."""
+        return match is Match.AS_TYPED or _hasher.check_needs_rehash(password_hash)
 
     def close(self) -> None:
         """Drop the passwords that still wait, without waiting for the threads."""
@@ -60,6 +74,13 @@ class Passwords:
             return await asyncio.get_running_loop().run_in_executor(self._executor, work)
         finally:
             self._waiting -= 1
+
+
+def _match(password_hash: str, typed: str) -> Match | None:
+    for password, match in zip(writings(typed), Match, strict=False):
+        if _verify(password_hash, password):
+            return match
+    return None
 
 
 def _verify(password_hash: str, password: str) -> bool:

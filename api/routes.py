@@ -21,6 +21,7 @@ from api.handlers import (
     messages,
     metrics,
     pages,
+    password_strength,
     pictures,
     push,
     replies,
@@ -32,7 +33,7 @@ from api.handlers import (
     vin,
     web,
 )
-from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody
+from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody, StrengthBody
 from api.schemas.audit import AuditQuery
 from api.schemas.categories import CategoryBody, CategoryChangeBody
 from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, ListingsQuery
@@ -72,6 +73,7 @@ ROUTES: tuple[Route, ...] = (
     # accounts
     Route("POST", "/api/register", accounts.register, Action.ACCOUNT_CREATE, body=RegisterBody, status=201),
     Route("POST", "/api/login", accounts.login, Action.SESSION_CREATE, body=LoginBody),
+    Route("POST", "/api/password/strength", password_strength.rate, Action.PASSWORD_RATE, body=StrengthBody),
     Route("POST", "/api/token/refresh", accounts.refresh, Action.SESSION_CREATE, body=RefreshBody),
     Route("POST", "/api/logout", accounts.logout, Action.SESSION_END),
     Route("GET", "/api/me", accounts.read, Action.ACCOUNT_READ, has_version=True),

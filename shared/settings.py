@@ -153,7 +153,7 @@ class Settings:
     erase_after_days: int = 30
     """Of people who have left, what is personal is erased after this many days."""
     erasure_seconds: float = 3600.0
-    """How often one of the APIs looks whether there is somebody to erase."""
+    """How often one of the APIs looks whether there is somebody to erase, or an old address that needs its account."""
 
     waiting_seconds: float = 1.0
     """How often an API looks for messages and alerts of which somebody who is away has to be told."""

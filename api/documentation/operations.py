@@ -50,6 +50,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             problems=(problems.WrongCredentials, problems.BannedUser),
             example={"email": "dave@example.com", "password": PASSWORD},
         ),
+        ("POST", "/api/password/strength"): Operation(example={"password": PASSWORD, "name": "Dave"}),
         ("POST", "/api/token/refresh"): Operation(
             problems=(problems.InvalidRefreshToken, problems.BannedUser),
             example={"refresh_token": "the one that the last log-in or refresh gave"},

@@ -9,6 +9,7 @@ from api.answers import Page
 from api.call import Call
 from api.pagination import decode_cursor, page
 from api.password_rules import account_fault
+from api.passwords import Match
 from api.problems import (
     BannedUser,
     Invalid,
@@ -54,9 +55,13 @@ async def login(call: Call) -> answers.LoggedIn:
     account = await services.users.for_login(body.email)
     user, password_hash = account.user, account.password_hash
 
+    match: Match | None = None
+
     # Unknown users take the same time, so that the time does not tell who is registered.
     async def check() -> bool:
-        return await services.passwords.verify(password_hash, body.password)
+        nonlocal match
+        match = await services.passwords.verify(password_hash, body.password)
+        return match is not None
 
     if device is not None and user is not None and device.user_id == user.id:
         is_right = await limits.guess_from_device(device, check)
@@ -71,7 +76,7 @@ async def login(call: Call) -> answers.LoggedIn:
     call.is_of(user.id)
     if user.ban is not None:
         raise _banned(user)
-    if services.passwords.is_outdated(password_hash):
+    if services.passwords.is_outdated(password_hash, match):
         new_hash = await services.passwords.hash(body.password)
         if await services.users.replace_password_hash(user.id, password_hash, new_hash):
             password_hash = new_hash
@@ -232,7 +237,7 @@ async def _check_password(call: Call, password: str) -> str:
     password_hash = await services.users.password_hash(call.user.user_id)
 
     async def check() -> bool:
-        return await services.passwords.verify(password_hash, password)
+        return await services.passwords.verify(password_hash, password) is not None
 
     if not await services.rate_limits.guess_in_session(call.user.session_id, check):
         raise WrongPassword

@@ -42,9 +42,8 @@ FIELD = "picture"
 _FORM_BYTES = 64 * 1024
 """Bytes that a form may have in addition to the picture."""
 
-# A shared cache may store public pictures, but must revalidate each time: hiding a listing takes effect at once.
-# A picture never changes, but its listing may be hidden. For so long browsers show it without asking, for example when
-# somebody goes back and forth between cars: on a slow line each question takes half a second.
+# A picture never changes, but its listing may be hidden. For five minutes browsers and shared caches show it without
+# asking, for example when somebody goes back and forth between cars: on a slow line each question takes half a second.
 _FOR_ANYONE = "public, max-age=300"
 _FOR_THIS_USER = "private, no-store"
 

@@ -26,7 +26,7 @@ async def find(call: Call) -> Page[answers.FullProfile]:
     """All users, newest first, with e-mail address and ban."""
     query = call.query(UsersQuery)
     users = await call.services.users.find(
-        text=query.q,
+        text=(query.q or "").strip() or None,
         role=query.role,
         banned=query.banned,
         before_id=decode_cursor(query.cursor, int),

@@ -6,6 +6,8 @@ import re
 
 from markupsafe import Markup, escape
 
+from api.pages.isolate import contained
+
 # The blanks of JavaScript's `\s`. Only these schemes are links: others can run scripts or start programs.
 _BLANKS = r"\t-\r \xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 _ADDRESS = re.compile(rf"""(?<![A-Za-z0-9_])https?://[^{_BLANKS}<>"]+""", re.IGNORECASE | re.ASCII)
@@ -20,6 +22,7 @@ _LINK = Markup('<a href="{0}" target="_blank" rel="nofollow ugc noopener norefer
 
 def linked(text: str) -> Markup:
     """Returns the text as HTML, in which addresses are links and all else is escaped."""
+    text = contained(text)
     parts: list[Markup] = []
     end = 0
     for found in _ADDRESS.finditer(text):

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from api.pages import asked, facts, links, words
-from api.pages.isolate import isolated
+from api.pages.isolate import finalized, isolated
 
 _FOLDER = Path(__file__).parent / "templates"
 
@@ -40,6 +40,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        finalize=finalized,
     )
     made.filters |= {
         "date": words.date,
@@ -55,9 +56,12 @@ def _environment() -> Environment:
     return made
 
 
-_ENVIRONMENT = _environment()
+_PAGES = _environment()
+_FEEDS = _PAGES.overlay(finalize=None)
+"""What other programs read has people's text unchanged."""
 
 
 def rendered(template: str, values: dict[str, Any]) -> bytes:
     """Returns the template, in UTF-8, with the values in it."""
-    return _ENVIRONMENT.get_template(template).render(values).encode()
+    environment = _FEEDS if template.endswith(".xml") else _PAGES
+    return environment.get_template(template).render(values).encode()

@@ -6,28 +6,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
-from marshmallow import ValidationError, validate
+from marshmallow import ValidationError
 
 from api.devices import MAX_DEVICE_ID_LENGTH
 from api.password_rules import common_fault
+from api.schemas import fields
 from api.schemas.bounds import Length
-from api.schemas.fields import Storable
+from api.schemas.fields import EmailAddress, Password, Storable, Trimmed
 from shared.domain.declared import Text, left_out
+from shared.domain.passwords import CONTROL, has_control
 from shared.domain.users import MAX_EMAIL_LENGTH, MAX_NAME_LENGTH, MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
-
-_EMAIL = validate.Email()
-
-
-def _looks_like_email(text: str) -> None:
-    # All validators run, and the regular expressions would take long on a text that is too long.
-    if len(text) <= MAX_EMAIL_LENGTH:
-        _EMAIL(text)
 
 
 def _is_hard_to_guess(password: str) -> None:
     # All validators run, so one error is enough for a password of a wrong length.
     if MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
-        fault = common_fault(password)
+        fault = CONTROL if has_control(password) else common_fault(password)
         if fault:
             raise ValidationError(fault)
 
@@ -38,15 +32,21 @@ Name = Annotated[
     "Stored in Unicode's form NFKC with single spaces. No character is invisible. A word has letters of one alphabet. "
     "Only moderators and admins may have a name that sounds like the staff.",
 ]
-Email = Annotated[str, partial(Storable, validate=[Length(max=MAX_EMAIL_LENGTH), _looks_like_email])]
+Email = Annotated[
+    str,
+    EmailAddress,
+    "Kept without blanks around it. No character is invisible. All spellings of an address are one account: the domain "
+    "may be in Unicode or in ASCII (IDNA), and capitals do not count.",
+]
 NewPassword = Annotated[
     str,
-    partial(Storable, validate=[Length(MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH), _is_hard_to_guess]),
-    "Not one of the passwords that many people use, and not the name or the e-mail address of the account.",
+    partial(Password, MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH, validate=[_is_hard_to_guess]),
+    "Not one of the passwords that many people use, and not the name or the e-mail address of the account. Composed "
+    "and decomposed characters are the same (RFC 8265, OpaqueString).",
 ]
 # These two are only compared. A password that is too short is a wrong password, and an invalid address is unknown.
-GivenPassword = Annotated[str, partial(Storable, validate=Length(max=MAX_PASSWORD_LENGTH))]
-GivenEmail = Annotated[str, partial(Storable, validate=Length(max=MAX_EMAIL_LENGTH))]
+GivenPassword = Annotated[str, partial(fields.GivenPassword, None, MAX_PASSWORD_LENGTH)]
+GivenEmail = Annotated[str, partial(Trimmed, validate=Length(max=MAX_EMAIL_LENGTH))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +68,15 @@ class LoginBody:
         ]
         | None
     ) = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrengthBody:
+    """`name` and `email` are those of the account, as far as they are typed."""
+
+    password: GivenPassword
+    name: Annotated[str, partial(Storable, validate=Length(max=MAX_NAME_LENGTH))] | None = None
+    email: GivenEmail | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

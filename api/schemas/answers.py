@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypedDict, TypeVar, get_type_hints
 from marshmallow import fields
 from msgspec import UNSET
 
+from api.password_rules import Strength
 from shared.domain import alerts, listings, messages, pictures, replies, reports, users, vin
 from shared.domain.alerts import AlertKind
 from shared.domain.declared import Id, Number, Timestamp
@@ -100,6 +101,14 @@ class Profile(PublicProfile):
 
 def profile(user: users.User) -> Profile:
     return Profile(**_public(user), email=user.email)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordStrength:
+    """`reason` is a sentence for the person if the password would be refused."""
+
+    strength: Strength
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,11 +9,14 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate
 
 from api.pagination import MAX_LIMIT
-from api.schemas.bounds import Range
+from api.schemas.bounds import Length, Range
+from shared.domain.email_addresses import InvalidAddress, kept
 from shared.domain.geography import metres, point
 from shared.domain.ids import MAX_EXACT_FLOAT, parse_id
 from shared.domain.listings import MAX_SHORT_TEXT_LENGTH
+from shared.domain.passwords import MOST_TYPED, prepared
 from shared.domain.text import is_storable, text_fault, tidied
+from shared.domain.users import MAX_EMAIL_LENGTH
 from shared.domain.vin import VIN_LENGTH, VIN_PATTERN, normal_vin
 from shared.places import find_place
 
@@ -48,6 +51,54 @@ class Storable(fields.String):
         if not is_storable(value):
             raise ValidationError("Contains characters that cannot be stored.")
         return value
+
+
+class Trimmed(Storable):
+    """Such text without the blanks at its ends."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        return super()._deserialize(value, attr, data, **kwargs).strip()
+
+
+class EmailAddress(Trimmed):
+    """An e-mail address, as it is kept (shared/domain/email_addresses.py)."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(metadata={"format": "idn-email"}, validate=Length(max=MAX_EMAIL_LENGTH), **settings)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        # The validator says of a text that is too long what is wrong with it.
+        if len(text) > MAX_EMAIL_LENGTH:
+            return text
+        try:
+            return kept(text)
+        except InvalidAddress as error:
+            raise ValidationError(str(error)) from None
+
+
+class Password(Storable):
+    """A password, as it is kept (shared/domain/passwords.py). `shortest` and `longest` are in characters of that."""
+
+    def __init__(self, shortest: int | None, longest: int, **settings: Any) -> None:
+        self._longest = longest
+        super().__init__(validate=[Length(shortest, longest), *settings.pop("validate", ())], **settings)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        # Composing very long text takes seconds.
+        return prepared(text) if len(text) <= MOST_TYPED * self._longest else text
+
+
+class GivenPassword(Password):
+    """A password that is only compared, so it stays as it was typed."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = Storable._deserialize(self, value, attr, data, **kwargs)
+        if len(text) > self._longest and len(super()._deserialize(value, attr, data, **kwargs)) <= self._longest:
+            # It is short enough as it is kept. Nobody has it as typed, because that would always have been too long.
+            return prepared(text)
+        return text
 
 
 class Id(fields.Integer):

@@ -2,6 +2,7 @@
 
 import { learn } from "./clock.js";
 import { takeAnswer } from "./first_answers.js";
+import { parsed } from "./isolate.js";
 import { once } from "./presses.js";
 import { Problem } from "./problem.js";
 import { session } from "./session.js";
@@ -39,8 +40,8 @@ async function request(method, path, { body, signal, key, tag, as = "json" }) {
     throw problem;
   }
   if (response.status === 204) return null;
-  if (as === "version") return { value: await response.json(), tag: response.headers.get("ETag") };
-  return as === "blob" ? response.blob() : response.json();
+  if (as === "version") return { value: parsed(await response.text()), tag: response.headers.get("ETag") };
+  return as === "blob" ? response.blob() : parsed(await response.text());
 }
 
 /** Returns what tells two presses apart. */

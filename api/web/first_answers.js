@@ -1,5 +1,6 @@
 // The answers of the API from which the server has rendered this page. The first views take them, and do not ask again.
 
+import { parsed } from "./isolate.js";
 import { Problem } from "./problem.js";
 import { session } from "./session.js";
 
@@ -7,7 +8,7 @@ const element = document.getElementById("answers");
 const address = location.pathname + location.search;
 // A browser that goes back may show a page as it was long ago.
 const isOld = performance.getEntriesByType("navigation")[0]?.type === "back_forward";
-const answers = new Map(element && !isOld ? Object.entries(JSON.parse(element.textContent)) : []);
+const answers = new Map(element && !isOld ? Object.entries(parsed(element.textContent)) : []);
 
 /**
  * Returns a promise of the answer to a GET of this path, or null if it has to be asked for. Each answer is for one

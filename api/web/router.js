@@ -1,5 +1,6 @@
 // Maps addresses to views, and goes from one to another without loading the page again.
 
+import { contained } from "./isolate.js";
 import { update } from "./page.js";
 import { session } from "./session.js";
 import { isUpgraded, lookForUpgrade } from "./upgrade.js";
@@ -161,7 +162,8 @@ class Router {
 }
 
 function make(notice) {
-  const query = new URLSearchParams(location.search);
+  // Anybody can write a link.
+  const query = new URLSearchParams([...new URLSearchParams(location.search)].map((one) => one.map(contained)));
   for (const [pattern, view, role] of ROUTES) {
     const match = pattern.exec(location.pathname);
     if (!match) continue;

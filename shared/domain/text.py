@@ -15,9 +15,11 @@ _INVISIBLE = re.compile(
     # Unicode's default ignorable: soft hyphen, joiners, bidi controls, fillers, variation selectors, tags.
     r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     r"\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
-    # Other invisible characters: the empty braille cell, annotation marks, a note without a head, blank hieroglyphs.
-    r"\u2800\ufff9-\ufffb\U0001d159\U00013430-\U00013440\U00013441\U00013442"
-    r"]*"
+    # Other invisible characters: the empty braille cell, annotation marks, the place of an object, a note without a
+    # head, blank hieroglyphs; and the last two of each plane, which will never be characters.
+    r"\u2800\ufff9-\ufffc\ufdd0-\ufdef\U0001d159\U00013430-\U00013440\U00013441\U00013442"
+    + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000))
+    + r"]*"
 )
 _MARKS = frozenset({"Mn", "Me"})
 """Categories of accents and other marks: they are drawn on the character before them, and are invisible alone."""

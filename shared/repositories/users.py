@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import psycopg2.errors
 
 from shared.access.policy import Action
+from shared.domain.email_addresses import account_of
 from shared.domain.users import (
     Account,
     Ban,
@@ -33,15 +34,6 @@ _COLUMNS = f"""u.id, u.email, u.name, u.role, u.created_at, u.banned_at, u.banne
     {_IS_BANNED}"""
 
 
-def _folded(email: str) -> str:
-    """Returns SQL for the form of an e-mail address in which two spellings of one address are equal.
-
-    Postgres alone makes this form: in the unique index, in every look-up, and for the limit of guesses. Another fold
-    beside it, such as Python's, differs for some letters (U+0130), and each difference would be a way around a limit.
-    """
-    return f"lower({email})"
-
-
 _STANDINGS = Statement(
     "user_standings",
     f"""SELECT asked.user_id, asked.session_id, u.name, u.role, {_IS_BANNED}, s.revoked_at IS NOT NULL,
@@ -53,18 +45,20 @@ _STANDINGS = Statement(
 )
 _CREATE = Statement(
     "user_create",
-    f"""INSERT INTO users AS u (email, name, password_hash) VALUES ($1, $2, $3)
-        ON CONFLICT ({_folded("email")}) DO NOTHING RETURNING {_COLUMNS}""",
-    ("text", "text", "text"),
+    f"""INSERT INTO users AS u (email, email_account, name, password_hash) VALUES ($1, $2, $3, $4)
+        ON CONFLICT DO NOTHING RETURNING {_COLUMNS}""",
+    ("text", "text", "text", "text"),
 )
 _BY_ID = Statement(
     "user_by_id", f"SELECT {_COLUMNS} FROM users u WHERE u.id = $1 AND u.deleted_at IS NULL", ("bigint",)
 )
+# An address of earlier versions that turned out to be another account's is found as it was typed then, before that one.
 _BY_EMAIL = Statement(
     "user_by_email",
-    f"""SELECT {_COLUMNS}, u.password_hash, asked.account FROM (SELECT {_folded("$1")} AS account) AS asked
-        LEFT JOIN users u ON {_folded("u.email")} = asked.account AND u.deleted_at IS NULL""",
-    ("text",),
+    f"""SELECT {_COLUMNS}, u.password_hash, u.email_account FROM users u
+        WHERE u.email_account IN ($1, lower($2)) AND u.deleted_at IS NULL
+        ORDER BY u.email_account = lower($2) DESC LIMIT 1""",
+    ("text", "text"),
 )
 _PUBLIC = Statement(
     "user_public",
@@ -80,8 +74,9 @@ _SET_PASSWORD_HASH = Statement(
     "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2",
     ("bigint", "text", "text"),
 )
-_EMAIL_OWNER = Statement(
-    "user_email_owner", f"SELECT id FROM users WHERE {_folded('email')} = {_folded('$1')}", ("text",)
+# The trigger makes a plain account of a changed address; this gives it the right one.
+_SET_EMAIL_ACCOUNT = Statement(
+    "user_set_email_account", "UPDATE users SET email_account = $2 WHERE id = $1", ("bigint", "text")
 )
 _UPDATE = Statement(
     "user_update",
@@ -162,7 +157,7 @@ class UserRepository:
 
     async def create(self, email: str, name: str, password_hash: str) -> User:
         """Create a user and return them. Raises EmailTaken."""
-        row = await self._database.fetch_one(_CREATE, email, name, password_hash)
+        row = await self._database.fetch_one(_CREATE, email, account_of(email), name, password_hash)
         if row is None:
             raise EmailTaken
         return _user(row)
@@ -185,16 +180,16 @@ class UserRepository:
 
     async def id_by_email(self, email: str) -> int:
         """Returns the id of the user with this address. Raises UserNotFound."""
-        row = await self._database.fetch_one(_EMAIL_OWNER, email)
-        if row is None:
+        account = await self.for_login(email)
+        if account.user is None:
             raise UserNotFound
-        return int(row[0])
+        return account.user.id
 
     async def for_login(self, email: str) -> Account:
-        """Returns the account that somebody wants to log in to; the case of the address is ignored."""
-        row = await self._database.fetch_one(_BY_EMAIL, email)
-        assert row is not None
-        return Account(row[10], None if row[0] is None else _user(row), row[9])
+        """Returns the account that somebody wants to log in to, by any spelling of its address."""
+        name = account_of(email)
+        row = await self._database.fetch_one(_BY_EMAIL, name, email.strip())
+        return Account(name, None, None) if row is None else Account(row[10], _user(row), row[9])
 
     async def password_hash(self, user_id: int) -> str:
         """Returns the hash of the user's password. Raises UserNotFound."""
@@ -228,6 +223,8 @@ class UserRepository:
                 if row is None:
                     await _require_password(transaction, user_id, checked_hash)
                 user = _found(row)
+                if email is not None:
+                    await transaction.execute(_SET_EMAIL_ACCOUNT, user_id, account_of(email))
                 if password_hash is not None:
                     await end_other_tokens(transaction, user_id, kept, "password changed")
                 return user
@@ -289,11 +286,11 @@ class UserRepository:
     async def find(
         self, *, text: str | None, role: Role | None, banned: bool | None, before_id: int | None, limit: int
     ) -> list[User]:
-        """Returns users, newest first, whose name or e-mail address contains the text."""
+        """Returns users, newest first, whose name or e-mail address contains the text, or whose address it is."""
         conditions, parameters = ["u.deleted_at IS NULL"], list[Any]()
         if text is not None:
-            conditions.append("u.name || ' ' || coalesce(u.email, '') ILIKE %s")
-            parameters.append(f"%{_like_escaped(text)}%")
+            conditions.append("(u.name || ' ' || coalesce(u.email, '') ILIKE %s OR u.email_account = %s)")
+            parameters += [f"%{_like_escaped(text)}%", account_of(text)]
         if role is not None:
             # A literal, not a parameter: only a literal lets the planner use the partial indexes.
             conditions.append(f"u.role = '{role.value}'")

@@ -68,9 +68,10 @@ class Person:
 class Api:
     """A REST client that checks the headers and the problem format of every answer."""
 
-    def __init__(self, client: TestClient[Any, Any], users: UserRepository) -> None:
+    def __init__(self, client: TestClient[Any, Any], users: UserRepository, settings: Settings) -> None:
         self.client = client
         self._users = users
+        self.settings = settings
         self._count = 0
 
     async def call(
@@ -191,7 +192,7 @@ async def make_api(settings: Settings, hub: MemoryHub) -> AsyncIterator[MakeApi]
         clients.append(client)
         await client.start_server()
         databases.append(Database(settings))
-        return Api(client, UserRepository(databases[-1]))
+        return Api(client, UserRepository(databases[-1]), changed)
 
     yield make
     for client in clients:

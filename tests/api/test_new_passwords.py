@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from api.common_passwords import COMMON_PASSWORDS
-from api.password_rules import ABOUT_THE_ACCOUNT, TOO_COMMON, account_fault, common_fault
+from api.password_rules import ABOUT_THE_ACCOUNT, TOO_COMMON, Strength, account_fault, common_fault, strength
 from api.passwords import hash_now
 from tests.api.conftest import PASSWORD, Api, Person
 from tests.api.rows import Rows
@@ -37,6 +37,9 @@ COMMON = [
     "99887766",
     "11112222",
     "\uff50\uff41ssword",
+    "Password12345678",
+    "letmein7777777777",
+    "1234567dragon",
 ]
 FINE = [
     PASSWORD,
@@ -76,6 +79,22 @@ def test_any_other_password_is_accepted(password: str) -> None:
 @pytest.mark.parametrize("password", OWN)
 def test_the_accounts_own_name_and_address_are_refused(password: str) -> None:
     assert account_fault(password, (NAME, EMAIL)) == ABOUT_THE_ACCOUNT
+
+
+def test_a_longer_password_of_rarer_parts_is_rated_higher() -> None:
+    rated = [strength(one) for one in ("zq8#kd9!", "a horse 77 x", "a new passphrase", PASSWORD)]
+    assert rated == [Strength.FAIR, Strength.FAIR, Strength.GOOD, Strength.STRONG]
+
+
+async def test_the_meter_says_what_a_form_with_this_password_would_be_answered(api: Api) -> None:
+    account = {"name": NAME, "email": EMAIL}
+    for password in (*COMMON, *OWN, *FINE):
+        rated = await api.call("POST", "/api/password/strength", 200, json={"password": password, **account})
+        faults = (common_fault(password), account_fault(password, (NAME, EMAIL)))
+        assert rated["reason"] == next((fault for fault in faults if fault), None)
+        assert (rated["strength"] == "refused") is (rated["reason"] is not None)
+    alone = await api.call("POST", "/api/password/strength", 200, json={"password": OWN[3]})
+    assert alone["strength"] != "refused"
 
 
 def test_the_list_has_more_than_the_3000_most_frequent_passwords_that_are_long_enough() -> None:

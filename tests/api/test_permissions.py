@@ -56,6 +56,7 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
     "accounts": [
         ("POST", "/api/register", {"email": "{unused}", "password": PASSWORD, "name": "New"}, "201 " * 8),
         ("POST", "/api/login", {"email": "{own email}", "password": PASSWORD}, "401 200 200 200 200 403 200 200"),
+        ("POST", "/api/password/strength", {"password": PASSWORD}, "200 " * 8),
         ("POST", "/api/token/refresh", {"refresh_token": "x.0.x"}, "401 " * 8),
         ("GET", "/api/me", None, USERS),
         ("PATCH", "/api/me", {"name": "Renamed"}, USERS),

@@ -1,6 +1,7 @@
 // The page's only connection to the gateway, through the Phoenix client, and its state in words for people.
 
 import { Line, PrivateChat } from "../../../clients/javascript/private_chat/index.js";
+import { parsed } from "../isolate.js";
 import { session } from "../session.js";
 import { LongPoll, Socket } from "../vendor/phoenix/phoenix.mjs";
 
@@ -18,6 +19,12 @@ const MEMORY = "phx:fallback:LongPoll";
 const ENDPOINT = document
   .querySelector('meta[name="socket"]')
   .content.replace(/^http/, "ws");
+
+/** Reads a frame of version 2 of the protocol as phoenix.js does, with people's text contained. */
+function messageOf(frame) {
+  const [join_ref, ref, topic, event, payload] = parsed(frame);
+  return { join_ref, ref, topic, event, payload };
+}
 
 class Connection {
   #socket = null;
@@ -68,6 +75,7 @@ class Connection {
       // phoenix.js calls this at each connect, and sends the token in a header: addresses end up in logs.
       authToken: () => session.token ?? "",
       longPollFallbackMs: LONGPOLL_FALLBACK_MS,
+      decode: (frame, callback) => callback(messageOf(frame)),
     });
     this.#socket = socket;
     // Line limits how often the socket connects, detects dead connections, and falls back when WebSockets are cut.

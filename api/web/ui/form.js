@@ -144,6 +144,7 @@ export function input(form, { name, label, type = "text", value = "", hint = "",
       aria-describedby=${attributes.describedBy}
       aria-invalid=${attributes.isInvalid}
       @change=${more.onChange ?? null}
+      @input=${more.onInput ?? null}
     />`,
   );
 }

@@ -6,9 +6,10 @@ import { change } from "../changes.js";
 import { isolated } from "../isolate.js";
 import { limits } from "../limits.js";
 import { session } from "../session.js";
-import { Form, formOf, input, passwordHint } from "../ui/form.js";
+import { Form, formOf, input } from "../ui/form.js";
 import { PagedList } from "../ui/list.js";
 import { PushSwitch } from "../ui/push_switch.js";
+import { PasswordMeter } from "../ui/password_meter.js";
 import { View } from "../view.js";
 import { navigate } from "../navigation.js";
 
@@ -30,8 +31,11 @@ export class Account extends View {
   password = new Form(this, "password", "ProfileBody", async (values, element) => {
     await api.patch("/api/me", values);
     element.reset();
+    this.meter.clear();
     return "Your password is changed. Other devices are logged out.";
   });
+
+  meter = new PasswordMeter(this, this.password, () => ({ name: session.user.name, email: session.user.email }));
   leaving = new Form(this, "leave", "LeaveBody", async (values) => {
     await api.delete("/api/me", values);
     session.end();
@@ -64,14 +68,7 @@ export class Account extends View {
       <h2>Password</h2>
       ${formOf(this.password, { label: "Password", action: "Change password" }, [
         input(this.password, { ...PASSWORD_NOW, required: true }),
-        input(this.password, {
-          name: "password",
-          label: "New password",
-          type: "password",
-          hint: passwordHint(this.password),
-          autocomplete: "new-password",
-          required: true,
-        }),
+        this.meter.field("New password"),
       ])}
       ${this.push.template()}
       <h2>Blocked people</h2>

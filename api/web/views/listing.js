@@ -447,7 +447,7 @@ export class Listing extends View {
         ${session.user && session.user.id !== reply.author.id
           ? html`<button
               class="link small-text"
-              aria-label=${`Report the reply of ${nameOf(reply.author)}`}
+              aria-label=${`Report the reply of ${isolated(nameOf(reply.author))}`}
               @click=${() =>
                 this.reporting.open({ title: "What is wrong with this reply?", path: `/api/replies/${reply.id}` })}
             >

@@ -4,7 +4,8 @@ import { html } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
 import { navigate } from "../navigation.js";
 import { session } from "../session.js";
-import { Form, formOf, input, passwordHint } from "../ui/form.js";
+import { Form, formOf, input } from "../ui/form.js";
+import { PasswordMeter } from "../ui/password_meter.js";
 import { View } from "../view.js";
 import { whereTo } from "../where_to.js";
 
@@ -15,6 +16,11 @@ export class Register extends View {
     session.begin(await api.post("/api/register", values));
     navigate(next, { replace: true });
   });
+
+  meter = new PasswordMeter(this, this.form, ({ elements }) => ({
+    name: elements.name.value,
+    email: elements.email.value,
+  }));
 
   template() {
     return html`<section class="narrow">
@@ -35,14 +41,7 @@ export class Register extends View {
           autocomplete: "username",
           required: true,
         }),
-        input(this.form, {
-          name: "password",
-          label: "Password",
-          type: "password",
-          hint: passwordHint(this.form),
-          autocomplete: "new-password",
-          required: true,
-        }),
+        this.meter.field("Password"),
       ])}
       <p>Registered already? <a href="/login">Log in</a></p>
     </section>`;

@@ -93,3 +93,22 @@ async def test_the_gateways_address_redirects_to_the_page(site: Site, open_page:
     await page.goto(gateway.url)
     await expect(page.get_by_role("heading", level=1)).to_have_text("Used cars")
     assert page.url == f"{site.apis[0].url}/"
+
+
+async def test_the_form_says_how_hard_a_new_password_is_to_guess(site: Site, open_page: Open) -> None:
+    page = await open_page("/register")
+    said, field = page.locator(".password-meter [role=status]"), page.get_by_label("Password")
+    await page.get_by_label("Name").fill("Zo\u00eb Quill")
+    for password, words in (
+        ("Password12345678", "easy to guess"),
+        ("zo\u00eb quill 1", "name"),
+        ("correct horse battery", "Very hard to guess."),
+    ):
+        await field.fill(password)
+        await expect(said).to_contain_text(words)
+    await field.fill("short")
+    await expect(said).to_be_empty()
+    await page.get_by_label("E-mail address").fill(" zoe-quill@example.com ")
+    await field.fill("correct horse battery")
+    await page.get_by_role("button", name="Register").click()
+    await is_logged_in(page, "Zo\u00eb Quill")

@@ -24,6 +24,7 @@ from shared.repositories.shared_reads import SharedReads
 from shared.settings import Settings
 from tests.gateway.counted import counted
 from tests.gateway.nodes import Client, actor, broadcast, crashed, reply, start_node
+from tests.shared.domain.test_text import INVISIBLE
 
 ANN, BOB, EVE, NOBODY = 1, 2, 3, 99
 READ, TYPING = Read.NAME, Typing.NAME
@@ -209,7 +210,8 @@ async def test_a_refused_message_gets_the_reason_and_is_not_broadcast(node: Endp
     ann, eve = await chatting(node, ANN), await chatting(node, EVE)
     says(ann, SEND, {"to": str(EVE), "message": "Hi"})
     assert ann.take() == [refusal(ann, "blocked")]
-    for payload in ({}, {"to": str(BOB)}, {"to": str(BOB), "message": ""}, {"to": str(BOB), "message": 5}):
+    blank = [{"to": str(BOB), "message": text} for text in INVISIBLE.values()]
+    for payload in ({}, {"to": str(BOB)}, {"to": str(BOB), "message": 5}, *blank):
         says(ann, SEND, payload)
         [refused] = ann.take()
         assert refused.payload["status"] == "error"

@@ -36,6 +36,8 @@ INVISIBLE = {
     "musical controls": "\U0001d159\U0001d173\U0001d17a",
     "shorthand controls": "\U0001bca0\U0001bca3",
     "egyptian blanks": "\U00013441\U00013442",
+    "the place of an object": "\ufffc",
+    "what is no character": "\ufdd0\ufffe\uffff\U0001fffe\U0010ffff",
     "control characters": "\x01\x08\x1b\x7f\x80\x9f",
     "combining marks on nothing": "\u0301\u20e3",
     "all kinds among spaces": " \u200b\u2800 \u00ad\n\u3164\u2060\ufeff\u180e\ufe0f\u202e ",
