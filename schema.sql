@@ -86,6 +86,35 @@ CREATE TABLE IF NOT EXISTS blocks (
 );
 CREATE INDEX IF NOT EXISTS blocks_newest ON blocks (blocker_id, created_at, blocked_id);
 
+-- Mails that wait to be sent (shared/repositories/outbox.py). One that was sent has no row any more; one that was given up keeps
+-- its row for some days, without address and facts. `due_at` is also how long the process that has taken it may take.
+CREATE TABLE IF NOT EXISTS outbox (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id     bigint      NOT NULL REFERENCES users (id),
+    kind        text        NOT NULL,
+    address     text,
+    facts       jsonb,
+    message_id  uuid        NOT NULL DEFAULT gen_random_uuid(),
+    written_at  timestamptz NOT NULL DEFAULT now(),
+    useless_at  timestamptz,
+    due_at      timestamptz NOT NULL DEFAULT now(),
+    attempts    integer     NOT NULL DEFAULT 0,
+    failure     text,
+    given_up_at timestamptz,
+    CHECK ((given_up_at IS NULL) = (address IS NOT NULL AND facts IS NOT NULL))
+);
+CREATE INDEX IF NOT EXISTS outbox_due ON outbox (due_at, id) WHERE given_up_at IS NULL;
+CREATE INDEX IF NOT EXISTS outbox_given_up ON outbox (given_up_at) WHERE given_up_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS outbox_of_user ON outbox (user_id);
+
+-- What people have chosen for a kind of mail, where it is not the usual choice (shared/domain/mails.py).
+CREATE TABLE IF NOT EXISTS mail_choices (
+    user_id bigint NOT NULL REFERENCES users (id),
+    kind    text   NOT NULL,
+    choice  text   NOT NULL CHECK (choice IN ('at_once', 'daily', 'never')),
+    PRIMARY KEY (user_id, kind)
+);
+
 -- The answers of requests that their clients may repeat, by the header Idempotency-Key (shared/repositories/repeats.py).
 CREATE TABLE IF NOT EXISTS repeatable_requests (
     user_id     bigint      NOT NULL REFERENCES users (id),

@@ -12,6 +12,7 @@ from shared.repositories.address_names import name_accounts
 from shared.repositories.alerts import remove_old_alerts
 from shared.repositories.chores import ChoreRepository, Work
 from shared.repositories.erasure import erase_some
+from shared.repositories.outbox import remove_old_mails
 from shared.repositories.reanalysis import reanalyse_some
 from shared.repositories.repeats import remove_old_keys
 from shared.repositories.suggestions import collect_suggestions
@@ -59,6 +60,7 @@ class Chores:
                 partial(remove_old_keys, seconds=settings.repeatable_seconds),
             ),
             Chore("what waited and was seen", settings.alert_cleaning_seconds, remove_seen),
+            Chore("mails", settings.mail_cleaning_seconds, partial(remove_old_mails, days=settings.failed_mail_days)),
             Chore("addresses", settings.erasure_seconds, name_accounts),
             Chore("erasure", settings.erasure_seconds, partial(erase_some, after_days=settings.erase_after_days)),
         )

@@ -18,6 +18,7 @@ from api.handlers import (
     feeds,
     health,
     listings,
+    mail,
     messages,
     metrics,
     pages,
@@ -33,10 +34,12 @@ from api.handlers import (
     vin,
     web,
 )
+from api.mail_links import UNSUBSCRIBE
 from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody, StrengthBody
 from api.schemas.audit import AuditQuery
 from api.schemas.categories import CategoryBody, CategoryChangeBody
 from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, ListingsQuery
+from api.schemas.mail import MailChoiceBody
 from api.schemas.messages import ConversationsQuery, MessagesQuery, ReadBody
 from api.schemas.pages import PageQuery
 from api.schemas.pictures import PictureOrderBody
@@ -59,6 +62,8 @@ PAGE_ROUTES: tuple[Route, ...] = (
     Route("GET", "/sitemaps/{number}.xml", feeds.sitemap, Action.SERVICE_READ),
     Route("GET", "/feed.atom", feeds.feed, Action.SERVICE_READ),
     Route("GET", web.SERVICE_WORKER, web.service_worker, Action.SERVICE_READ),
+    Route("GET", UNSUBSCRIBE, mail.unsubscribe_page, Action.SERVICE_READ),
+    Route("POST", UNSUBSCRIBE, mail.unsubscribe, Action.SERVICE_READ),
     Route("GET", "/web/version", web.version, Action.SERVICE_READ),
     Route("GET", "/web/{version}/{path:.+}", web.asset, Action.SERVICE_READ),
 )
@@ -80,6 +85,8 @@ ROUTES: tuple[Route, ...] = (
     Route("PATCH", "/api/me", accounts.change, Action.ACCOUNT_CHANGE, body=ProfileBody, has_version=True),
     Route("GET", "/api/me/sessions", accounts.sessions, Action.ACCOUNT_READ, query=PageQuery),
     Route("DELETE", "/api/me/sessions", accounts.end_other_sessions, Action.SESSION_END),
+    Route("GET", "/api/me/mail", mail.choices, Action.ACCOUNT_READ),
+    Route("PATCH", "/api/me/mail", mail.choose, Action.ACCOUNT_CHANGE, body=MailChoiceBody),
     Route("DELETE", "/api/me", accounts.leave, Action.ACCOUNT_DELETE, body=LeaveBody),
     Route("GET", "/api/me/push", push.read, Action.ACCOUNT_READ),
     Route("POST", "/api/me/push", push.subscribe, Action.ACCOUNT_CHANGE, body=PushBody),

@@ -12,6 +12,8 @@ from api.away import Away
 from api.chores import Chores
 from api.devices import Devices
 from api.front_page import FrontPage, read_front_pages
+from api.mail.mailing import Mailing
+from api.mail_links import MailLinks
 from api.passwords import Passwords
 from api.pictures.abandoned import AbandonedFiles
 from api.pictures.storage import PictureStorage
@@ -41,9 +43,11 @@ from shared.repositories.listing_access import ListingAccess
 from shared.repositories.listing_facets import ListingFacets
 from shared.repositories.listing_search import ListingSearch
 from shared.repositories.listings import ListingRepository
+from shared.repositories.mail_choices import MailChoiceRepository
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
 from shared.repositories.nodes import API_PREFIX
+from shared.repositories.outbox import Outbox
 from shared.repositories.pictures import PictureRepository
 from shared.repositories.push import PushRepository
 from shared.repositories.repeats import RepeatRepository
@@ -114,6 +118,10 @@ class Services:
     chores: Chores
     message_writer: MessageWriter
     repeats: RepeatRepository
+    outbox: Outbox
+    mail_choices: MailChoiceRepository
+    mail_links: MailLinks
+    mailing: Mailing
 
     @classmethod
     def build(cls, settings: Settings, broker: Broker, node_id: str) -> Services:
@@ -127,6 +135,7 @@ class Services:
         search = ListingSearch(database, correction_seconds=settings.correction_seconds)
         realtime = Realtime(settings, broker, node_id)
         vapid = Vapid.of(settings)
+        mail_links = MailLinks(settings)
         return cls(
             settings=settings,
             database=database,
@@ -158,7 +167,7 @@ class Services:
             listing_access=ListingAccess(database),
             sitemap=SitemapRepository(database),
             trash=TrashRepository(database),
-            replies=ReplyRepository(database),
+            replies=ReplyRepository(database, has_mail=settings.has_mail),
             reports=ReportRepository(database),
             saved_searches=SavedSearchRepository(database, search.query),
             favourites=FavouriteRepository(database),
@@ -175,6 +184,10 @@ class Services:
             chores=Chores(settings),
             message_writer=chats.writer,
             repeats=RepeatRepository(database),
+            outbox=Outbox(database, is_on=settings.has_mail),
+            mail_choices=MailChoiceRepository(database),
+            mail_links=mail_links,
+            mailing=Mailing(settings, mail_links),
         )
 
     def within(self, transaction: Transaction) -> Services:
@@ -184,10 +197,11 @@ class Services:
             users=UserRepository(transaction),
             categories=CategoryRepository(transaction),
             listings=ListingRepository(transaction),
-            replies=ReplyRepository(transaction),
+            replies=ReplyRepository(transaction, has_mail=self.settings.has_mail),
             reports=ReportRepository(transaction),
             saved_searches=SavedSearchRepository(transaction, self.saved_searches.words),
             pictures=PictureRepository(transaction),
+            outbox=self.outbox.within(transaction),
         )
 
     async def start(self) -> None:
@@ -200,6 +214,7 @@ class Services:
         await self.membership.__aenter__()
         self.telling.start()
         self.away.start()
+        self.mailing.start()
 
     async def stop(self) -> None:
         """Finish the work in progress, then close all connections."""
@@ -212,6 +227,7 @@ class Services:
         await self.chores.stop()
         await self.telling.stop()
         await self.away.stop()
+        await self.mailing.stop()
         await self.picture_workers.close()
         await self.picture_storage.close()
         await self.broker.stop()

@@ -16,6 +16,7 @@ from typing import Any
 
 from shared.access.origins import origin_fault
 from shared.access.secret_faults import secrets_fault
+from shared.access.smtp_server import SmtpServer, is_mailbox
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _MOST_SECONDS = 2_000_000.0
@@ -102,9 +103,37 @@ class Settings:
     with `gateway_port`; in production the page's own address, whose `/socket` the load balancer sends to gateways."""
 
     site_url: str = ""
-    """The page's own address, such as `https://cars.example.com`, for the links in previews of shared pages, in feeds
-    and in sitemaps. Empty: the address of the request; set it wherever a cache may keep pages, because anybody can name
-    any host."""
+    """The page's own address, such as `https://cars.example.com`, for the links in previews of shared pages, in feeds,
+    in sitemaps and in mails. Empty: the address of the request; set it wherever a cache may keep pages, because anybody
+    can name any host. With `smtp_url` it is required; development's mails lead to `api_port` without it."""
+
+    smtp_url: str = _secret()
+    """The server that sends mail: `smtp://host:25` (with STARTTLS if the server offers it), `smtp+starttls://host:587`
+    (never without) or `smtps://host:465` (TLS from the start), with `user:password@` before the host for a log-in;
+    characters that an address cannot have are percent-encoded. The server's certificate must be valid. Empty:
+    development writes mails into `data_directory`, and production sends none and switches off what needs them."""
+    mail_from: str = ""
+    """The sender of all mails, as `cars@example.com` or `Cars <cars@example.com>`. Empty: `no-reply@` the host of
+    `site_url`."""
+    mail_seconds: float = 1.0
+    """How often an API looks for mails that are to be sent."""
+    mails_at_once: int = 5
+    """Mails that an API sends at the same time, each over a connection of its own."""
+    mail_timeout_seconds: float = 30.0
+    """Sending a mail ends after this long, and is tried again later. A mail that an API has begun to send when it dies
+    is sent by another one after twice this time."""
+    mail_retry_seconds: float = 60.0
+    """A mail that could not be sent is tried again after about this long, and after about twice as long each time after
+    that."""
+    mail_longest_retry_seconds: float = 3600.0
+    """The longest time between two attempts to send a mail."""
+    mail_give_up_seconds: float = 86400.0
+    """A mail that has not been sent for this long is given up. One that the server refuses for good is given up at
+    once."""
+    failed_mail_days: int = 30
+    """A mail that was given up leaves a row without address and text, which is removed after this many days."""
+    mail_cleaning_seconds: float = 3600.0
+    """How often one of the APIs removes these rows, and links that have expired."""
 
     database_pool_size: int = 10
     """Connections to Postgres that a process may open."""
@@ -397,6 +426,11 @@ class Settings:
     def is_production(self) -> bool:
         return self.environment == "production"
 
+    @property
+    def has_mail(self) -> bool:
+        """Whether mails are sent, or written into files as in development."""
+        return bool(self.smtp_url) or not self.is_production
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """Read and check the environment. An empty variable counts as absent. Raises InvalidSettings."""
@@ -433,6 +467,15 @@ class Settings:
             if (url := getattr(self, name)) and (not _is_web(url) or origin_fault(url)):
                 raise InvalidSettings(f"{name.upper()}: must be a scheme and a host, like https://example.com")
         self._check_push()
+        if self.smtp_url:
+            try:
+                SmtpServer.of(self.smtp_url)
+            except ValueError as error:
+                raise InvalidSettings(f"SMTP_URL: {error}") from None
+            if not self.site_url:
+                raise InvalidSettings("SITE_URL: required with SMTP_URL, because mails have links to the page")
+        if self.mail_from and not is_mailbox(self.mail_from):
+            raise InvalidSettings("MAIL_FROM: must be an address, like cars@example.com or Cars <cars@example.com>")
         for name in ("aws_endpoint_url", "aws_endpoint_url_s3"):
             if (url := getattr(self, name)) and not _is_web(url):
                 raise InvalidSettings(f"{name.upper()}: must begin with https:// or http://")

@@ -75,6 +75,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
                 },
             },
         ),
+        ("PATCH", "/api/me/mail"): Operation(example={"kind": "reply", "choice": "never"}),
         # users
         ("PUT", "/api/users/{id}/role"): Operation(problems=(problems.LastAdmin,), example={"role": "moderator"}),
         ("PUT", "/api/users/{id}/ban"): Operation(

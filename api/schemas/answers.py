@@ -19,6 +19,7 @@ from shared.domain import alerts, listings, messages, pictures, replies, reports
 from shared.domain.alerts import AlertKind
 from shared.domain.declared import Id, Number, Timestamp
 from shared.domain.listings import NewListing, Status, Visibility
+from shared.domain.mails import SWITCHES, Choice, MailKind
 from shared.domain.reports import ReportReason
 from shared.domain.suggestions import SuggestionKind
 from shared.domain.times import rfc3339, rfc3339_or_none
@@ -485,6 +486,31 @@ class Push:
     is_on: bool
     """Whether the browser of this session is told."""
     shows_text: bool
+
+
+class MailSwitch:
+    """A kind of mail. `about` finishes the sentence "Mail me about ..."; `choice` is one of `choices`."""
+
+    kind: MailKind
+    about: str
+    choice: Choice
+    choices: Annotated[list[Choice], partial(fields.List, fields.Enum(Choice, by_value=True))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailChoices:
+    """`on` says whether this server sends mail at all."""
+
+    on: bool
+    data: list[MailSwitch]
+
+
+def mail_choices(chosen: Mapping[MailKind, Choice], *, is_on: bool) -> MailChoices:
+    switches = [
+        MailSwitch(kind=kind, about=SWITCHES[kind].about, choice=choice, choices=list(SWITCHES[kind].choices))
+        for kind, choice in chosen.items()
+    ]
+    return MailChoices(on=is_on, data=switches)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

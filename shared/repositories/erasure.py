@@ -72,6 +72,12 @@ _OF_PERSON = (
                SELECT key FROM repeatable_requests WHERE user_id = $1 LIMIT $2))""",
         ("bigint", "integer"),
     ),
+    Statement(
+        "erase_mail_choices",
+        """DELETE FROM mail_choices WHERE user_id = $1 AND kind = ANY (ARRAY(
+               SELECT kind FROM mail_choices WHERE user_id = $1 LIMIT $2))""",
+        ("bigint", "integer"),
+    ),
     *(
         Statement(
             f"erase_own_{table}",

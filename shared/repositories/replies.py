@@ -8,15 +8,25 @@ import psycopg2.errors
 
 from shared.access.policy import Action
 from shared.domain.listings import ListingNotFound
+from shared.domain.mails import MailKind
 from shared.domain.replies import Reply, ReplyNotFound
 from shared.domain.users import NoLongerAllowed
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import acting, require
 from shared.repositories.audit import record
 from shared.repositories.blocked_pairs import is_blocked
+from shared.repositories.outbox import adding
 
 _COLUMNS = "r.id, r.listing_id, r.author_id, u.name, r.text, r.created_at"
 
+_MAIL = adding(
+    MailKind.REPLY,
+    """jsonb_build_object('name', addressee.name, 'author', author.name, 'title', listing.title,
+                          'listing_id', listing.id, 'text', r.text)""",
+    "told CROSS JOIN r JOIN users author ON author.id = r.author_id JOIN listings listing ON listing.id = r.listing_id",
+    user_id="told.user_id",
+    is_on="$4",
+)
 _CREATE = Statement(
     "reply_create",
     f"""WITH actor AS MATERIALIZED ({acting("$2", Action.REPLY_CREATE)}), r AS (
@@ -24,10 +34,10 @@ _CREATE = Statement(
         ), told AS (
             INSERT INTO alerts (user_id, kind, listing_id, reply_id)
             SELECT l.seller_id, 'reply', l.id, r.id FROM r JOIN listings l ON l.id = r.listing_id
-            WHERE l.seller_id <> r.author_id AND NOT {is_blocked("l.seller_id", "r.author_id")} RETURNING id
-        )
+            WHERE l.seller_id <> r.author_id AND NOT {is_blocked("l.seller_id", "r.author_id")} RETURNING id, user_id
+        ), mailed AS ({_MAIL})
         SELECT {_COLUMNS}, (SELECT id FROM told) FROM r JOIN users u ON u.id = r.author_id""",
-    ("bigint", "bigint", "text"),
+    ("bigint", "bigint", "text", "boolean"),
 )
 _OF_LISTING = Statement(
     "reply_of_listing",
@@ -46,8 +56,10 @@ _DELETE = Statement("reply_delete", "DELETE FROM replies WHERE id = $1", ("bigin
 class ReplyRepository:
     """Every method raises DatabaseUnavailable while Postgres is away."""
 
-    def __init__(self, database: Database | Transaction) -> None:
+    def __init__(self, database: Database | Transaction, *, has_mail: bool) -> None:
+        """`has_mail` says whether sellers are told of replies by mail too."""
         self._database = database
+        self._has_mail = has_mail
 
     async def create(self, listing_id: int, author_id: int, text: str) -> tuple[Reply, int | None]:
         """Add a reply to a listing. Returns it, and the id of the alert by which its seller is told, if there is one.
@@ -55,7 +67,7 @@ class ReplyRepository:
         Raises ListingNotFound if the listing has been deleted, or NoLongerAllowed.
         """
         try:
-            row = await self._database.fetch_one(_CREATE, listing_id, author_id, text)
+            row = await self._database.fetch_one(_CREATE, listing_id, author_id, text, self._has_mail)
         except psycopg2.errors.ForeignKeyViolation:
             raise ListingNotFound from None
         if row is None:

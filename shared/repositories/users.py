@@ -28,6 +28,7 @@ from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import may_still
 from shared.repositories.audit import record
 from shared.repositories.bans import is_banned
+from shared.repositories.outbox import forget_mails
 
 _IS_BANNED = is_banned("u")
 _COLUMNS = f"""u.id, u.email, u.name, u.role, u.created_at, u.banned_at, u.banned_until, u.ban_reason,
@@ -244,6 +245,7 @@ class UserRepository:
                 raise UserNotFound
             await transaction.execute(_TRASH_LISTINGS, user_id)
             await transaction.execute(_REVOKE_SESSIONS, user_id, None, "account removed")
+            await forget_mails(transaction, user_id)
 
     async def set_role(self, user_id: int, role: Role, *, by: int | None) -> tuple[User, bool]:
         """Set the role. Returns the user, and whether it was a change. `by` is None on the command line.

@@ -62,6 +62,8 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("PATCH", "/api/me", {"name": "Renamed"}, USERS),
         ("DELETE", "/api/me", {"current_password": PASSWORD}, "401 204 204 204 204 403 204 204"),
         ("GET", "/api/me/sessions", None, USERS),
+        ("GET", "/api/me/mail", None, USERS),
+        ("PATCH", "/api/me/mail", {"kind": "reply", "choice": "never"}, USERS),
         ("DELETE", "/api/me/sessions", None, "401 204 204 204 204 403 204 204"),
         ("GET", "/api/me/push", None, USERS),
         ("POST", "/api/me/push", SUBSCRIPTION, "401 409 409 409 409 403 409 409"),

@@ -1,4 +1,4 @@
-// The user's own account: profile, password, own listings, blocked people, leaving.
+// The user's own account: profile, password, mails, own listings, blocked people, leaving.
 
 import { html } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
@@ -9,6 +9,7 @@ import { session } from "../session.js";
 import { Form, formOf, input } from "../ui/form.js";
 import { PagedList } from "../ui/list.js";
 import { PushSwitch } from "../ui/push_switch.js";
+import { MailChoices } from "../ui/mail_choices.js";
 import { PasswordMeter } from "../ui/password_meter.js";
 import { View } from "../view.js";
 import { navigate } from "../navigation.js";
@@ -21,6 +22,7 @@ export class Account extends View {
   #seen = null;
   blocks = new PagedList(this, "/api/me/blocks");
   push = new PushSwitch(this);
+  mails = new MailChoices(this);
   profile = new Form(this, "profile", "ProfileBody", async (values, element) => {
     this.#seen ??= { ...session.user };
     await session.rename(await change("/api/me", this.#seen, values, { name: "Name", email: "E-mail address" }));
@@ -45,6 +47,7 @@ export class Account extends View {
   start() {
     this.blocks.load();
     this.push.load();
+    this.mails.load();
   }
 
   template() {
@@ -71,6 +74,8 @@ export class Account extends View {
         this.meter.field("New password"),
       ])}
       ${this.push.template()}
+      <h2>Mail</h2>
+      ${this.mails.template()}
       <h2>Blocked people</h2>
       ${this.blocks.rows(
         (one) =>

@@ -1,0 +1,61 @@
+"""The kinds of mail, and which of them people can switch off. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+
+class MailKind(StrEnum):
+    """What a mail is about. api/mail/letters.py has the words of each kind."""
+
+    PASSWORD_RESET = "password_reset"
+    PASSWORD_CHANGED = "password_changed"
+    REPLY = "reply"
+
+
+class Choice(StrEnum):
+    """When a person wants the mails of a kind."""
+
+    AT_ONCE = "at_once"
+    DAILY = "daily"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """What a person may choose for a kind of mail. `about` finishes the sentence "Mail me about ..."."""
+
+    about: str
+    choices: tuple[Choice, ...] = (Choice.AT_ONCE, Choice.NEVER)
+    usual: Choice = Choice.AT_ONCE
+
+
+SWITCHES: Mapping[MailKind, Switch] = MappingProxyType(
+    {
+        MailKind.REPLY: Switch("replies to your listings"),
+    }
+)
+"""The kinds that can be switched off. What is not here concerns the account itself, and is always sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingMail:
+    """A mail that one API has taken, to send it. `attempt` is 1 for the first one, and grows with each."""
+
+    id: int
+    user_id: int
+    kind: MailKind
+    address: str
+    facts: Mapping[str, Any]
+    """What the mail says, as JSON; it never has a token, only what tokens are made of."""
+    message_id: str
+    """The left side of its Message-ID, the same in all attempts."""
+    written_at: datetime
+    attempt: int
+    is_late: bool
+    """True if it has waited for so long that it is given up when this attempt fails."""

@@ -1,0 +1,196 @@
+"""What the mails say: text and HTML with the same words, nothing in them that people could use against others."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+from selectolax.lexbor import LexborHTMLParser
+
+from api.mail.letters import _FOLDER, Letters
+from api.mail_links import MailLinks, Purpose
+from shared.domain.mails import SWITCHES, MailKind, WaitingMail
+from shared.settings import InvalidSettings, Settings
+from tests.support.secret import JWT_SECRET
+
+SETTINGS = Settings(jwt_secrets=(JWT_SECRET,), site_url="https://cars.example.com", smtp_url="smtp://mail.example.com")
+LINKS = MailLinks(SETTINGS)
+FACTS: dict[str, Any] = {
+    "name": "Ann",
+    "author": "Bob",
+    "title": "A blue car",
+    "listing_id": 7,
+    "text": "Is it still there?",
+    "seed": "seed",
+}
+"""The facts of all kinds together."""
+
+
+def mail(kind: MailKind = MailKind.REPLY, address: str = "ann@example.com", **facts: Any) -> WaitingMail:
+    written_at = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
+    message_id = "0f8fad5b-d9cb-469f-a165-70867728950e"
+    return WaitingMail(1, 5, kind, address, {**FACTS, **facts}, message_id, written_at, 1, False)
+
+
+def message_of(waiting: WaitingMail, settings: Settings = SETTINGS) -> EmailMessage:
+    data = Letters(settings, MailLinks(settings)).message(waiting)
+    assert b"\n" not in data.replace(b"\r\n", b"")
+    assert max(len(line) for line in data.split(b"\r\n")) <= 998
+    found = message_from_bytes(data, policy=policy.default)
+    assert isinstance(found, EmailMessage)
+    return found
+
+
+def parts(message: EmailMessage) -> tuple[str, str]:
+    plain, marked = message.get_body(("plain",)), message.get_body(("html",))
+    assert plain is not None
+    assert marked is not None
+    return plain.get_content().replace("\r\n", "\n"), marked.get_content()
+
+
+@pytest.mark.parametrize("kind", MailKind)
+def test_every_kind_is_text_and_html_with_the_same_words_and_links(kind: MailKind) -> None:
+    message = message_of(mail(kind))
+    assert message.get_content_type() == "multipart/alternative"
+    assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
+    plain, marked = parts(message)
+    tree = LexborHTMLParser(marked)
+    assert not tree.css("img, script, link, style")
+    links = {str(one.attributes["href"]) for one in tree.css("a")}
+    assert links
+    assert all(link.startswith("https://cars.example.com/") for link in links)
+    assert links == set(re.findall(r"^https://\S+$", plain, re.MULTILINE))
+    assert tree.body is not None
+    words = [one for one in re.findall(r"\w+", tree.body.text()) if one not in plain]
+    assert not words
+    assert len(message.as_bytes()) < 10_000
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message["Date"].datetime == datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
+    assert message["Message-ID"] == "<0f8fad5b-d9cb-469f-a165-70867728950e@cars.example.com>"
+
+
+def test_every_kind_has_a_template_and_no_template_is_left_over() -> None:
+    names = {path.stem for path in _FOLDER.glob("*.jinja")}
+    assert names == {kind.value for kind in MailKind} | {"letter"}
+
+
+def test_the_same_mail_is_the_same_message_each_time() -> None:
+    letters = Letters(SETTINGS, LINKS)
+    assert letters.message(mail()) == letters.message(replace(mail(), attempt=7))
+
+
+@pytest.mark.parametrize("kind", MailKind)
+def test_only_what_can_be_switched_off_has_a_link_that_ends_it(kind: MailKind) -> None:
+    message = message_of(mail(kind))
+    if kind not in SWITCHES:
+        assert message["List-Unsubscribe"] is None
+        return
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    link = re.fullmatch(r"<(https://cars\.example\.com/mail/unsubscribe\?t=(\S+))>", message["List-Unsubscribe"])
+    assert link is not None
+    assert LINKS.switch_in(link[2]) == (5, kind)
+    assert link[1] in parts(message)[0]
+
+
+HOSTILE = (
+    "</p><script>alert(1)</script><img src=x> {{ 7*7 }} %s & \"'\r\nBcc: eve@evil.example\r\n\r\n<b>\u202egnp.exe\u2066"
+)
+
+
+@pytest.mark.parametrize("kind", MailKind)
+def test_what_people_wrote_is_neither_markup_nor_a_header_nor_a_template(kind: MailKind) -> None:
+    calm = message_of(mail(kind))
+    message = message_of(mail(kind, name=HOSTILE, author=HOSTILE, title=HOSTILE, text=HOSTILE))
+    assert message.keys() == calm.keys()
+    assert message["To"] == calm["To"]
+    plain, marked = parts(message)
+    tree, before = LexborHTMLParser(marked), LexborHTMLParser(parts(calm)[1])
+    tags = [node.tag for node in tree.root.traverse()] if tree.root else []
+    usual = [node.tag for node in before.root.traverse()] if before.root else []
+    assert [tag for tag in tags if tag != "br"] == usual
+    assert "49" not in plain + str(message["Subject"])
+    # Each isolate and each override that a text begins ends before the letter's own words go on.
+    for line in plain.replace("\n", " ").split("  "):
+        assert line.count("\u2068") <= line.count("\u2069")
+
+
+def test_a_long_title_makes_no_long_subject() -> None:
+    message = message_of(mail(title="x" * 10_000))
+    assert len(str(message["Subject"])) <= 200
+
+
+@pytest.mark.parametrize("site", ["https://cars.example.com", "https://" + "a-long-name." * 15 + "example.com"])
+def test_headers_with_addresses_are_never_encoded(site: str) -> None:
+    settings = replace(SETTINGS, site_url=site)
+    data = Letters(settings, MailLinks(settings)).message(mail())
+    assert b"=?utf-8" not in data.partition(b"\r\n\r\n")[0]
+    assert re.search(rb"^List-Unsubscribe: <https://\S+>\r$", data, re.MULTILINE)
+    assert re.search(rb"^Message-ID: <\S+>\r$", data, re.MULTILINE)
+
+
+def test_the_sender_is_the_setting_or_the_sites_own_address() -> None:
+    assert message_of(mail())["From"] == "Daveslist <no-reply@cars.example.com>"
+    named = replace(SETTINGS, mail_from="Björn's Cars <hello@example.com>")
+    message = message_of(mail(), named)
+    assert message["From"].addresses[0].display_name == "Björn's Cars"
+    assert message["Message-ID"].endswith("@example.com>")
+
+
+def test_a_token_is_for_one_purpose_and_of_one_secret() -> None:
+    token = LINKS.token(Purpose.PASSWORD_RESET, "seed")
+    assert LINKS.hash_in(Purpose.PASSWORD_RESET, token) is not None
+    other = MailLinks(replace(SETTINGS, jwt_secrets=("another secret of at least 32 bytes!",)))
+    assert other.hash_in(Purpose.PASSWORD_RESET, token) is None
+    rotated = MailLinks(replace(SETTINGS, jwt_secrets=("another secret of at least 32 bytes!", JWT_SECRET)))
+    assert rotated.hash_in(Purpose.PASSWORD_RESET, token) == LINKS.hash_in(Purpose.PASSWORD_RESET, token)
+    for wrong in (
+        "",
+        ".",
+        token[:-1],
+        token + "x",
+        "é" * 50,
+        "x" + token,
+        token.upper(),
+        LINKS.unsubscribe(5, MailKind.REPLY),
+    ):
+        assert LINKS.hash_in(Purpose.PASSWORD_RESET, wrong) is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "mail.example.com",
+            "http://mail.example.com",
+            "smtp://",
+            "smtp://a:b:c@",
+            "smtp://host:0",
+            "smtp://host:99999",
+        ),
+        *(
+            "smtp://host/path",
+            "smtp://host?x=1",
+            "smtp://u:p%0d%0aQUIT@host",
+            "smtp://u:p/w@host:25",
+            "smtp+tls://host",
+        ),
+    ],
+)
+def test_a_server_that_cannot_be_meant_stops_the_start_and_shows_no_password(url: str) -> None:
+    with pytest.raises(InvalidSettings, match=r"^SMTP_URL: ") as caught:
+        Settings.from_environment({"SMTP_URL": url, "SITE_URL": "https://cars.example.com"})
+    assert "p%0d" not in str(caught.value)
+    assert "p/w" not in str(caught.value)
+
+
+def test_mail_needs_the_sites_address_and_a_sender_that_is_one() -> None:
+    with pytest.raises(InvalidSettings, match=r"^SITE_URL: "):
+        Settings.from_environment({"SMTP_URL": "smtp://mail.example.com"})
+    for sender in ("nobody", "a@b.example, c@d.example", "Cars <a@b.example", "a@b.example\nBcc: c@d.example"):
+        with pytest.raises(InvalidSettings, match=r"^MAIL_FROM: "):
+            Settings.from_environment({"MAIL_FROM": sender})
