@@ -488,6 +488,7 @@ class Push:
     shows_text: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MailSwitch:
     """A kind of mail. `about` finishes the sentence "Mail me about ..."; `choice` is one of `choices`."""
 
