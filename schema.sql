@@ -111,9 +111,13 @@ CREATE INDEX IF NOT EXISTS outbox_of_user ON outbox (user_id);
 CREATE TABLE IF NOT EXISTS mail_choices (
     user_id bigint NOT NULL REFERENCES users (id),
     kind    text   NOT NULL,
-    choice  text   NOT NULL CHECK (choice IN ('at_once', 'daily', 'never')),
+    choice  text   NOT NULL,
     PRIMARY KEY (user_id, kind)
 );
+ALTER TABLE mail_choices DROP CONSTRAINT IF EXISTS mail_choices_choice_check;
+ALTER TABLE mail_choices DROP CONSTRAINT IF EXISTS mail_choices_choice;
+ALTER TABLE mail_choices ADD CONSTRAINT mail_choices_choice
+    CHECK (choice IN ('at_once', 'with_text', 'daily', 'never')) NOT VALID;
 
 -- The answers of requests that their clients may repeat, by the header Idempotency-Key (shared/repositories/repeats.py).
 CREATE TABLE IF NOT EXISTS repeatable_requests (

@@ -1,8 +1,9 @@
-"""Tells people who are away: finds what waits, makes sure that they are nowhere online, and sends push messages.
+"""Tells people who are away: finds what waits, makes sure that they are nowhere online, and tells by push and by mail.
 
-Every API does this all the time; what is due is taken by one of them, with a lease. Nothing is told while the person is
-online, or while nobody knows who is (api/absence.py). What was read meanwhile, or comes from somebody who was blocked
-meanwhile, is told no more: this is asked again just before each attempt to send.
+Every API does this all the time, and sends the push messages; mails go to the outbox (api/mail). What is due is taken
+by one of them, with a lease. Nothing is told while the person is online, or while nobody knows who is (api/absence.py).
+What was read meanwhile, or comes from somebody who was blocked meanwhile, is told no more: this is asked again just
+before each attempt to send.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from shared.metrics import gauge
 from shared.postgres import Database, DatabaseUnavailable
 from shared.repositories.alerts import AlertRepository
 from shared.repositories.push import Push, PushRepository
-from shared.repositories.waiting import ALERTS, Waiting, WaitingRepository
+from shared.repositories.waiting import ALERTS, Waiting, WaitingRepository, Way
 from shared.settings import Settings
 
 log = log_of(__name__)
@@ -110,7 +111,12 @@ class Away(Collector):
     async def _look(self) -> bool:
         """Enter what is new, and decide about what is due. Returns whether there may be more at once."""
         most = self._settings.max_waiting_read
-        read = await self._waiting.enter(least_seconds=self._settings.waiting_unseen_seconds, most=most)
+        read = await self._waiting.enter(
+            least_seconds=self._settings.waiting_unseen_seconds,
+            most=most,
+            has_mail=self._settings.has_mail,
+            mail_seconds=self._settings.message_mail_seconds,
+        )
         taken = await self._waiting.take(_TAKEN_AT_ONCE, _LEASE_SECONDS)
         if taken:
             await self._decide(taken)
@@ -119,7 +125,7 @@ class Away(Collector):
         return read == most or len(taken) == _TAKEN_AT_ONCE
 
     async def _decide(self, taken: Sequence[Waiting]) -> None:
-        still = [one for one in taken if one.waits and self._services is not None]
+        still = [one for one in taken if one.waits and self._can_tell(one.way)]
         for one in taken:
             if one not in still:
                 await self._waiting.rest(one)
@@ -135,6 +141,9 @@ class Away(Collector):
         for one in still:
             await self._decide_about(one, is_online=one.user_id in online)
 
+    def _can_tell(self, way: Way) -> bool:
+        return self._services is not None if way is Way.PUSH else self._settings.has_mail
+
     async def _decide_about(self, one: Waiting, *, is_online: bool) -> None:
         settings = self._settings
         if is_online and one.other_id == ALERTS:
@@ -146,6 +155,11 @@ class Away(Collector):
         elif one.away_seconds is None or one.away_seconds < settings.away_seconds:
             rest = settings.away_seconds - (one.away_seconds or 0.0)
             await self._waiting.later(one, rest, is_away=True)
+        elif one.way is Way.MAIL and one.seconds < settings.message_mail_seconds:
+            # The first one was read meanwhile, and another has come.
+            await self._waiting.later(one, settings.message_mail_seconds - one.seconds, is_away=True)
+        elif one.way is Way.MAIL:
+            await self._waiting.mail(one)
         elif await self._waiting.push(one):
             self._wake.set()
 

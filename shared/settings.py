@@ -196,6 +196,8 @@ class Settings:
     away_again_seconds: float = 30.0
     """While somebody with unread messages is online, an API looks again after this long, and later less often: at
     intervals of a quarter of the time that the messages have waited, up to twenty times this."""
+    message_mail_seconds: float = 300.0
+    """Somebody who is away is told by mail of a message that has waited for this long."""
 
     vapid_private_key: str = _secret()
     """The key with which push messages are signed (RFC 8292): `python -m api push-key` prints a new one. Without it

@@ -15,6 +15,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from shared.domain.alerts import AlertKind
+from shared.domain.mails import SWITCHES, Choice, MailKind
 from shared.postgres import Database, Statement, Transaction
 from shared.repositories.bans import is_banned
 from shared.repositories.blocked_pairs import is_blocked
@@ -32,8 +33,12 @@ class Way(StrEnum):
     """How somebody who is away is told."""
 
     PUSH = "push"
+    MAIL = "mail"
 
 
+_USUAL_CHOICE = SWITCHES[MailKind.MESSAGE].usual.value
+_WANTS_MAIL = f"""coalesce((SELECT c.choice FROM mail_choices c
+    WHERE c.user_id = {{user}} AND c.kind = '{MailKind.MESSAGE.value}'), '{_USUAL_CHOICE}') <> '{Choice.NEVER.value}'"""
 _KINDS = ", ".join(f"'{kind.value}'" for kind in TOLD_ALERTS)
 
 # Only rows of a certain age are read: what is seen at once, as most messages between people who are online, is never
@@ -53,9 +58,12 @@ _READ = """WITH turn AS MATERIALIZED (
         UPDATE looked_at SET id = (SELECT max(id) FROM old) WHERE kind = '{table}' AND id < (SELECT max(id) FROM old)
     ), found AS MATERIALIZED ({found}), entered AS (
         INSERT INTO waiting_news AS w (way, user_id, other_id, newest_id, since, due_at)
-        SELECT ways.way, f.user_id, f.other_id, f.newest_id, f.since, now()
+        SELECT ways.way, f.user_id, f.other_id, f.newest_id, f.since, ways.due_at
         FROM found f CROSS JOIN LATERAL (
-            SELECT 'push' AS way WHERE EXISTS (SELECT FROM push_subscriptions p WHERE p.user_id = f.user_id)
+            SELECT 'push' AS way, now() AS due_at
+            WHERE EXISTS (SELECT FROM push_subscriptions p WHERE p.user_id = f.user_id)
+            UNION ALL
+            SELECT 'mail', f.since + make_interval(secs => $4) WHERE $3 AND {by_mail}
         ) AS ways
         ORDER BY f.user_id, f.other_id, ways.way
         ON CONFLICT (user_id, other_id, way) DO UPDATE SET newest_id = greatest(w.newest_id, excluded.newest_id),
@@ -71,8 +79,9 @@ _READ_MESSAGES = Statement(
         time="inserted_at",
         found="""SELECT to_id AS user_id, from_id AS other_id, max(id) AS newest_id, min(inserted_at) AS since FROM old
             WHERE read_at IS NULL AND to_id <> from_id GROUP BY 1, 2""",
+        by_mail=_WANTS_MAIL.format(user="f.user_id"),
     ),
-    ("double precision", "integer"),
+    ("double precision", "integer", "boolean", "double precision"),
 )
 _READ_ALERTS = Statement(
     "waiting_read_alerts",
@@ -81,13 +90,18 @@ _READ_ALERTS = Statement(
         time="told_at",
         found=f"""SELECT user_id, {ALERTS}::bigint AS other_id, max(id) AS newest_id, min(told_at) AS since FROM old
             WHERE seen_at IS NULL AND kind IN ({_KINDS}) GROUP BY 1""",
+        # Mails about alerts are written where alerts are.
+        by_mail="false",
     ),
-    ("double precision", "integer"),
+    ("double precision", "integer", "boolean", "double precision"),
 )
 _SENDER_WRITES = f"""EXISTS (SELECT FROM users o WHERE o.id = t.other_id AND o.deleted_at IS NULL
         AND NOT {is_banned("o")}) AND NOT {is_blocked("t.user_id", "t.other_id")}"""
 _WAITS = f"""(u.deleted_at IS NULL AND NOT {is_banned("u")}
-    AND (t.way <> 'push' OR EXISTS (SELECT FROM push_subscriptions p WHERE p.user_id = t.user_id))
+    AND CASE WHEN t.way = 'push' THEN EXISTS (SELECT FROM push_subscriptions p WHERE p.user_id = t.user_id)
+        -- One mail for a conversation, until it is looked at.
+        ELSE {_WANTS_MAIL.format(user="t.user_id")}
+            AND NOT EXISTS (SELECT FROM messages m WHERE m.id = t.told_id AND m.read_at IS NULL) END
     AND CASE WHEN t.other_id = {ALERTS} THEN EXISTS (
             SELECT FROM alerts a WHERE a.user_id = t.user_id AND a.id > t.told_id AND a.seen_at IS NULL
             AND a.kind IN ({_KINDS}))
@@ -104,7 +118,9 @@ _TAKE = Statement(
             UPDATE waiting_news w SET due_at = clock_timestamp() + make_interval(secs => $2) FROM due
             WHERE (w.user_id, w.other_id, w.way) = (due.user_id, due.other_id, due.way) RETURNING w.*
         )
-        SELECT t.way, t.user_id, t.other_id, t.due_at, extract(epoch FROM now() - t.since)::float8,
+        SELECT t.way, t.user_id, t.other_id, t.due_at, extract(epoch FROM now() - coalesce(
+                   (SELECT m.inserted_at FROM messages m WHERE m.to_id = t.user_id AND m.from_id = t.other_id
+                    AND m.read_at IS NULL AND m.id > t.told_id ORDER BY m.id LIMIT 1), t.since))::float8,
                extract(epoch FROM now() - t.away_since)::float8, {_WAITS}
         FROM t JOIN users u ON u.id = t.user_id""",
     ("integer", "double precision"),
@@ -166,19 +182,32 @@ _ABOUT = f"""LEFT JOIN LATERAL (
         JOIN categories c ON c.id = l.category_id JOIN users s ON s.id = l.seller_id
         WHERE {visible_to("t.user_id", "true", _SEES_HIDDEN)}
     ) AS about ON true"""
+_NEWEST = """SELECT m.id, m.text FROM messages m
+    WHERE m.to_id = t.user_id AND m.from_id = t.other_id AND m.read_at IS NULL ORDER BY m.id DESC LIMIT 1"""
+_COUNT = """SELECT count(*) FROM (
+    SELECT FROM messages r WHERE r.to_id = t.user_id AND r.from_id = t.other_id AND r.read_at IS NULL LIMIT 100
+    ) AS counted"""
 _UNREAD = Statement(
     "waiting_unread",
     f"""SELECT t.user_id, t.other_id, m.id, o.name, m.text, about.title,
-               (SELECT count(*) FROM (
-                    SELECT FROM messages r WHERE r.to_id = t.user_id AND r.from_id = t.other_id AND r.read_at IS NULL
-                    LIMIT 100) AS counted)
+               (SELECT n.count FROM ({_COUNT}) AS n)
         FROM (SELECT DISTINCT * FROM unnest($1, $2) AS asked (user_id, other_id)) AS t
         JOIN users o ON o.id = t.other_id
-        CROSS JOIN LATERAL (
-            SELECT m.id, m.text FROM messages m
-            WHERE m.to_id = t.user_id AND m.from_id = t.other_id AND m.read_at IS NULL ORDER BY m.id DESC LIMIT 1
-        ) AS m {_ABOUT} WHERE {_SENDER_WRITES}""",
+        CROSS JOIN LATERAL ({_NEWEST}) AS m {_ABOUT} WHERE {_SENDER_WRITES}""",
     ("bigint[]", "bigint[]"),
+)
+_MAIL = Statement(
+    "waiting_mail",
+    f"""WITH {_TOLD}
+        INSERT INTO outbox (user_id, kind, address, facts)
+        SELECT u.id, '{MailKind.MESSAGE.value}', u.email, jsonb_build_object(
+            'name', u.name, 'sender', o.name, 'other_id', o.id, 'title', about.title, 'count', n.count,
+            'text', CASE WHEN c.choice = '{Choice.WITH_TEXT.value}' THEN m.text END)
+        FROM row t JOIN users u ON u.id = t.user_id AND u.deleted_at IS NULL JOIN users o ON o.id = t.other_id
+        LEFT JOIN mail_choices c ON c.user_id = u.id AND c.kind = '{MailKind.MESSAGE.value}'
+        CROSS JOIN LATERAL ({_NEWEST}) AS m CROSS JOIN LATERAL ({_COUNT}) AS n {_ABOUT}
+        WHERE {_SENDER_WRITES} AND coalesce(c.choice, '{_USUAL_CHOICE}') <> '{Choice.NEVER.value}'""",
+    _SAME_TYPES,
 )
 _WAITING = Statement(
     "waiting_count",
@@ -208,7 +237,7 @@ class Waiting:
     """The sender of the messages; ALERTS for alerts."""
     due_at: datetime
     seconds: float
-    """Since the first news that nobody was told of."""
+    """Since the first message that was neither read nor told, or the first alert that was not told."""
     away_seconds: float | None
     """Since the first look that found the person nowhere, if no later one has found them."""
     waits: bool
@@ -241,10 +270,14 @@ class WaitingRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def enter(self, *, least_seconds: float, most: int) -> int:
-        """Enter what has been stored since the last time and is at least so old. Returns how many were read."""
-        messages = await self._database.fetch_one(_READ_MESSAGES, least_seconds, most)
-        alerts = await self._database.fetch_one(_READ_ALERTS, least_seconds, most)
+    async def enter(self, *, least_seconds: float, most: int, has_mail: bool, mail_seconds: float) -> int:
+        """Enter what has been stored since the last time and is at least so old. Returns how many were read.
+
+        With `has_mail`, messages are also entered to be told by mail, `mail_seconds` after they were stored.
+        """
+        given = (least_seconds, most, has_mail, mail_seconds)
+        messages = await self._database.fetch_one(_READ_MESSAGES, *given)
+        alerts = await self._database.fetch_one(_READ_ALERTS, *given)
         return max(messages[0] if messages else 0, alerts[0] if alerts else 0)
 
     async def take(self, most: int, lease_seconds: float) -> list[Waiting]:
@@ -267,6 +300,13 @@ class WaitingRepository:
     async def push(self, one: Waiting) -> int:
         """Note that it is told by push, and make the push messages. Returns their number."""
         return await self._database.execute(_PUSH, *one.key, MOST_ALERTS)
+
+    async def mail(self, one: Waiting) -> bool:
+        """Note that the conversation is told by mail, and add the mail to the outbox, together.
+
+        Returns False, without a mail, if there is nothing to tell any more.
+        """
+        return bool(await self._database.execute(_MAIL, *one.key))
 
     async def unread(self, conversations: Sequence[tuple[int, int]]) -> dict[tuple[int, int], UnreadMessages]:
         """Returns those of the conversations that have unread messages of which the first one of the pair may be told.

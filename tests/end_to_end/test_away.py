@@ -88,7 +88,9 @@ async def test_whoever_has_a_socket_on_another_node_is_told_only_when_it_has_lef
             # Whoever is away is told; what waits for Bob was looked at before.
             await world.write(ann, carol, f"Carol {number}")
             assert [news["body"] for news in await world.push.take()] == [f"Carol {number}"]
-        [[away_since, due_at]] = world.rows("SELECT away_since, due_at FROM waiting_news WHERE user_id = %s", bob.id)
+        [[away_since, due_at]] = world.rows(
+            "SELECT away_since, due_at FROM waiting_news WHERE way = 'push' AND user_id = %s", bob.id
+        )
         assert away_since is None
         assert due_at is not None
     assert [news["body"] for news in await world.push.take()] == ["Bob?"]
@@ -99,10 +101,17 @@ async def test_whoever_reads_on_another_node_is_not_told(world: World) -> None:
     async with await Socket.connect(world.gateways[1].socket_url, bob.token) as bobs:
         await bobs.join(bob.topic)
         sent = await world.write(ann, bob, "Read me")
-        await until(lambda: bool(world.rows("SELECT 1 FROM waiting_news WHERE user_id = %s", bob.id)), 30.0)
+        await until(
+            lambda: bool(world.rows("SELECT 1 FROM waiting_news WHERE way = 'push' AND user_id = %s", bob.id)), 30.0
+        )
         await bobs.push(bob.topic, "read", {"with": str(ann.id), "up_to": sent})
     await until(
-        lambda: not world.rows("SELECT 1 FROM waiting_news WHERE user_id = %s AND due_at IS NOT NULL", bob.id), 30
+        lambda: (
+            not world.rows(
+                "SELECT 1 FROM waiting_news WHERE way = 'push' AND user_id = %s AND due_at IS NOT NULL", bob.id
+            )
+        ),
+        30,
     )
     await world.write(ann, carol, "Carol")
     assert [news["body"] for news in await world.push.take()] == ["Carol"]
@@ -115,10 +124,12 @@ async def test_an_api_that_is_killed_between_two_looks_leaves_the_rest_to_anothe
     slow = await world.processes.api(AWAY_SECONDS="3600")
     async with Rest(slow.url) as rest:
         await rest.call("POST", "/api/messages", 201, who=ann, body={"to": bob.id, "message": "Hello"})
-    await until(lambda: bool(world.rows("SELECT 1 FROM waiting_news WHERE away_since IS NOT NULL")), 30.0)
+    await until(
+        lambda: bool(world.rows("SELECT 1 FROM waiting_news WHERE way = 'push' AND away_since IS NOT NULL")), 30.0
+    )
     slow.kill()
     world.api = await world.processes.again(world.api)
-    world.rows("UPDATE waiting_news SET due_at = now() WHERE due_at IS NOT NULL RETURNING 1")
+    world.rows("UPDATE waiting_news SET due_at = now() WHERE way = 'push' AND due_at IS NOT NULL RETURNING 1")
     assert [news["body"] for news in await world.push.take()] == ["Hello"]
 
 

@@ -47,7 +47,8 @@ async def nothing_waits(rows: Rows) -> None:
         rows,
         """SELECT WHERE (SELECT max(id) FROM messages) IS NOT DISTINCT FROM
                (SELECT nullif(id, 0) FROM looked_at WHERE kind = 'messages')
-           AND NOT EXISTS (SELECT FROM waiting_news WHERE due_at IS NOT NULL) AND NOT EXISTS (SELECT FROM pushes)""",
+           AND NOT EXISTS (SELECT FROM waiting_news WHERE way = 'push' AND due_at IS NOT NULL)
+           AND NOT EXISTS (SELECT FROM pushes)""",
     )
 
 
@@ -114,7 +115,7 @@ async def test_nothing_is_told_of_what_was_read_or_may_not_be_told_any_more(
     ann, bob = await api.register("Ann"), await api.register("Bob")
     await told_by(api, bob, push_service)
     message_id = await write(api, ann, bob, "Hello")
-    await holds(rows, "SELECT FROM waiting_news WHERE away_since IS NOT NULL")
+    await holds(rows, "SELECT FROM waiting_news WHERE way = 'push' AND away_since IS NOT NULL")
     match ends:
         case "read":
             read = {"up_to": message_id}
@@ -130,7 +131,9 @@ async def test_nothing_is_told_of_what_was_read_or_may_not_be_told_any_more(
         case "unsubscribed":
             await api.call("DELETE", PATH, 204, who=bob)
     # The hour is over.
-    await rows.execute("UPDATE waiting_news SET due_at = now(), away_since = now() - interval '2 hours'")
+    await rows.execute(
+        "UPDATE waiting_news SET due_at = now(), away_since = now() - interval '2 hours' WHERE way = 'push'"
+    )
     await nothing_waits(rows)
     assert push_service.requests == 0
 
@@ -236,9 +239,11 @@ async def test_an_alert_that_was_seen_is_not_told(make_quick: MakeQuick, rows: R
     await told_by(api, bob, push_service)
     listing_id = await offer(api, rows, bob)
     await api.call("POST", f"/api/listings/{listing_id}/replies", 201, who=ann, json={"text": "Hello"})
-    await holds(rows, "SELECT FROM waiting_news WHERE away_since IS NOT NULL")
+    await holds(rows, "SELECT FROM waiting_news WHERE way = 'push' AND away_since IS NOT NULL")
     await api.call("PUT", "/api/alerts/seen", 200, who=bob, json={"up_to": 1})
-    await rows.execute("UPDATE waiting_news SET due_at = now(), away_since = now() - interval '2 hours'")
+    await rows.execute(
+        "UPDATE waiting_news SET due_at = now(), away_since = now() - interval '2 hours' WHERE way = 'push'"
+    )
     await nothing_waits(rows)
     assert push_service.requests == 0
 
