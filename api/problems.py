@@ -17,7 +17,19 @@ from aiohttp import web
 from api.pictures import errors as picture_errors
 from api.schemas import answers
 from shared.access import admission, vault
-from shared.domain import alerts, listings, mails, messages, pictures, repeats, replies, reports, second_factor, users
+from shared.domain import (
+    alerts,
+    listings,
+    mails,
+    messages,
+    pictures,
+    push,
+    repeats,
+    replies,
+    reports,
+    second_factor,
+    users,
+)
 from shared.domain.alerts import MAX_FAVOURITES, MAX_SEARCHES
 from shared.domain.pictures import MAX_PICTURES
 from shared.domain.text import in_words
@@ -235,6 +247,10 @@ class KeyInUse(Problem):
         super().__init__("Repeat it soon, to get its answer.", headers={"Retry-After": "1"})
 
 
+class PushOff(Problem):
+    status, slug, title = 409, "push-off", "This service sends no push messages"
+
+
 class LastAdmin(Problem):
     status, slug, title = 409, "last-admin", "The last admin must stay"
 
@@ -357,6 +373,7 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     alerts.SearchNotFound: _is(NotFound),
     alerts.TooManyFavourites: _is(TooManyFavourites),
     alerts.OwnListing: lambda _: Conflict("It is your own listing."),
+    push.NoSession: lambda _: Conflict("The session has ended, or the token is of none."),
     repeats.KeyInUse: _is(KeyInUse),
     repeats.KeyReused: _is(KeyReused),
     replies.ReplyNotFound: _is(NotFound),

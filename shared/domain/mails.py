@@ -16,6 +16,8 @@ class MailKind(StrEnum):
     PASSWORD_RESET = "password_reset"
     PASSWORD_CHANGED = "password_changed"
     REPLY = "reply"
+    MESSAGE = "message"
+    """Private messages that wait for somebody who is away; one mail for a conversation until it is looked at."""
 
 
 class Purpose(StrEnum):
@@ -32,6 +34,8 @@ class Choice(StrEnum):
     """When a person wants the mails of a kind."""
 
     AT_ONCE = "at_once"
+    WITH_TEXT = "with_text"
+    """At once, and with what was written."""
     DAILY = "daily"
     NEVER = "never"
 
@@ -48,6 +52,9 @@ class Switch:
 SWITCHES: Mapping[MailKind, Switch] = MappingProxyType(
     {
         MailKind.REPLY: Switch("replies to your listings"),
+        MailKind.MESSAGE: Switch(
+            "messages that wait while you are away", (Choice.AT_ONCE, Choice.WITH_TEXT, Choice.NEVER)
+        ),
     }
 )
 """The kinds that can be switched off. What is not here concerns the account itself, and is always sent."""

@@ -91,11 +91,12 @@ async def test_the_policy_allows_one_style_nothing_else_inline_and_no_foreign_or
         "style-src": f"'sha256-{digest}'",
         "img-src": "'self' blob:",
         "connect-src": "'self' http://cars.example:4000 ws://cars.example:4000",
+        "worker-src": "'self'",
         "base-uri": "'none'",
         "form-action": "'self'",
         "frame-ancestors": "'none'",
         "require-trusted-types-for": "'script'",
-        "trusted-types": "lit-html",
+        "trusted-types": "lit-html service-worker",
     }
 
 
