@@ -16,6 +16,7 @@ from tests.api.conftest import Api, Person
 from tests.api.push.conftest import MakeQuick
 from tests.api.push.test_subscriptions import PATH
 from tests.api.rows import Rows
+from tests.support.ports import free_port
 from tests.support.push_service import PushService
 from tests.support.waiting import until
 
@@ -246,6 +247,26 @@ async def test_an_alert_that_was_seen_is_not_told(make_quick: MakeQuick, rows: R
     )
     await nothing_waits(rows)
     assert push_service.requests == 0
+
+
+async def test_nobody_is_told_while_redis_is_away_and_everything_waits(
+    make_quick: MakeQuick, rows: Rows, push_service: PushService
+) -> None:
+    api = await make_quick(redis_url=f"redis://127.0.0.1:{free_port()}/0")
+    ann, bob = await api.register("Ann"), await api.register("Bob")
+    await told_by(api, bob, push_service)
+    await write(api, ann, bob, "Hello")
+    async with asyncio.timeout(30):
+        while True:
+            text = await (await api.client.get("/metrics")).text()
+            found = re.search(r"^api_unknown_absences_total (\S+)$", text, re.MULTILINE)
+            if found is not None and float(found[1]) >= 5:
+                break
+            await asyncio.sleep(0.02)
+    assert push_service.requests == 0
+    [[due_at, away_since]] = await rows.fetch("SELECT due_at, away_since FROM waiting_news WHERE way = 'push'")
+    assert due_at is not None
+    assert away_since is None
 
 
 async def test_two_apis_tell_each_message_once(make_quick: MakeQuick, rows: Rows, push_service: PushService) -> None:

@@ -16,8 +16,8 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from tests.end_to_end.browser.chromium import FLAGS
-from tests.end_to_end.browser.conftest import PATIENCE_MS, Site, logged_in
-from tests.support.client import Person
+from tests.end_to_end.browser.conftest import PATIENCE_MS, Open, Site, logged_in
+from tests.support.client import PASSWORD, Person
 from tests.support.database import query
 from tests.support.push_service import PushBrowser
 from tests.support.waiting import until
@@ -99,6 +99,17 @@ async def test_somebody_is_told_from_a_press_on_until_another_or_until_the_log_o
     await expect(page.get_by_text("You are logged out.")).to_be_visible()
     assert subscriptions(site, ann) == []
     await page.wait_for_function("localStorage.getItem('unsubscribed') === 'yes'")
+
+
+async def test_the_link_in_a_mail_leads_to_the_conversation_after_the_log_in(site: Site, open_page: Open) -> None:
+    ann, bob = await site.person("Ann"), await site.person("Bob")
+    await site.rest.call("POST", "/api/messages", 201, who=bob, body={"to": ann.id, "message": "Is it still there?"})
+    page = await open_page(f"/messages/{bob.id}")
+    await page.get_by_label("E-mail address").fill(ann.email)
+    await page.get_by_label("Password", exact=True).fill(PASSWORD)
+    await page.get_by_role("main").get_by_role("button", name="Log in").click()
+    await page.wait_for_url(f"**/messages/{bob.id}")
+    await expect(page.locator("main").get_by_text("Is it still there?").first).to_be_visible()
 
 
 async def test_a_push_message_is_shown_while_nobody_looks_and_a_press_opens_what_it_is_about(
