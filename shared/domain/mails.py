@@ -15,6 +15,7 @@ class MailKind(StrEnum):
 
     PASSWORD_RESET = "password_reset"
     PASSWORD_CHANGED = "password_changed"
+    NEW_LOGIN = "new_login"
     REPLY = "reply"
 
 
@@ -37,6 +38,7 @@ class Switch:
 
 SWITCHES: Mapping[MailKind, Switch] = MappingProxyType(
     {
+        MailKind.NEW_LOGIN: Switch("log-ins on new devices"),
         MailKind.REPLY: Switch("replies to your listings"),
     }
 )

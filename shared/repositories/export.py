@@ -92,6 +92,13 @@ SECTIONS: tuple[Section, ...] = (
         is_text=True,
     ),
     Section(
+        "passkeys",
+        (("passkeys", "user_id"),),
+        f"p.id, p.name, {_times('p', 'created_at', 'used_at')}",
+        "passkeys p WHERE p.user_id = $1",
+        "p.id",
+    ),
+    Section(
         "blocked_people",
         (("blocks", "blocker_id"),),
         f"""b.blocked_id AS id, (SELECT o.name FROM users o WHERE o.id = b.blocked_id) AS name,

@@ -5,9 +5,12 @@ import { api } from "../api.js";
 import { navigate } from "../navigation.js";
 import { session } from "../session.js";
 import { readDeviceId } from "../session_store.js";
+import { hasPasskeys, isDeclined, usePasskey } from "../passkeys.js";
+import { Acts } from "../ui/acts.js";
 import { Form, formOf, input } from "../ui/form.js";
 import { View } from "../view.js";
 import { whereTo } from "../where_to.js";
+import { declined } from "./account_passkeys.js";
 
 export class Login extends View {
   title = "Log in";
@@ -30,6 +33,23 @@ export class Login extends View {
     this.#needsCode = true;
     this.update();
     requestAnimationFrame(() => document.getElementById("login-code")?.focus());
+  }
+
+  acts = new Acts(this);
+
+  #withPasskey() {
+    return this.acts.do(async () => {
+      const next = whereTo(this.query);
+      const { options } = await api.post("/api/login/passkey/options");
+      let credential;
+      try {
+        credential = await usePasskey(options);
+      } catch (error) {
+        throw isDeclined(error) ? declined() : error;
+      }
+      session.begin(await api.post("/api/login/passkey", { credential, device_id: readDeviceId() }));
+      navigate(next, { replace: true });
+    }, "");
   }
 
   template() {
@@ -55,6 +75,10 @@ export class Login extends View {
             })
           : nothing,
       ])}
+      ${hasPasskeys
+        ? html`<p><button type="button" class="button" @click=${() => this.#withPasskey()}>Log in with a passkey</button></p>
+            ${this.acts.template()}`
+        : nothing}
       <p>New here? <a href=${`/register?${next}`}>Register</a></p>
     </section>`;
   }
