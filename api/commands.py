@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+from api.demo.pictures import add_pictures
 from api.passwords import hash_now
+from api.pictures.errors import PicturesBusy, StorageUnavailable
 from api.realtime import Realtime
 from api.services import new_node_id
 from shared.access.tokens import Tokens
@@ -44,17 +46,24 @@ async def schema(settings: Settings, _: argparse.Namespace) -> None:
 
 
 async def seed(settings: Settings, options: argparse.Namespace) -> None:
-    """Add demo users and listings, after the schema. Raises SchemaRefused."""
+    """Add demo users, listings and pictures, after the schema. Raises SchemaRefused."""
     await apply_schema(settings)
     async with _database(replace(settings, database_timeout_seconds=SEED_TIMEOUT_SECONDS)) as database:
         repository = SeedRepository(database)
+        if options.if_empty and await repository.has_users():
+            return
         if options.users:
             first, last = await repository.users(options.users, hash_now(SEED_PASSWORD))
             print(f"users {first} to {last}: user{first}@example.com and so on, password '{SEED_PASSWORD}'")
         if options.listings:
             if not await ListingSeedRepository(database).listings(options.listings):
                 raise CommandFailed("listings need users: seed some of them, too")
-            print(f"{options.listings} listings")
+            print(f"{options.listings} listings", flush=True)
+        if options.pictures:
+            try:
+                print(f"{await add_pictures(settings, database, options.pictures)} pictures")
+            except (PicturesBusy, StorageUnavailable) as error:
+                raise CommandFailed(f"the pictures cannot be stored: {error}") from None
 
 
 async def token(settings: Settings, options: argparse.Namespace) -> None:

@@ -24,7 +24,15 @@ from shared.domain.users import NoLongerAllowed
 Handler = Callable[[Call], Awaitable[Any]]
 """Its return annotation says what it answers (api/answers.py); its docstring says what it does."""
 
-ANONYMOUS = frozenset({Action.ACCOUNT_CREATE, Action.SESSION_CREATE, Action.PASSWORD_RATE, Action.SERVICE_READ})
+ANONYMOUS = frozenset(
+    {
+        Action.ACCOUNT_CREATE,
+        Action.ACCOUNT_RECOVER,
+        Action.SESSION_CREATE,
+        Action.PASSWORD_RATE,
+        Action.SERVICE_READ,
+    }
+)
 """Actions that ignore the token: a client that asks for a new token may still send the expired one."""
 
 

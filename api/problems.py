@@ -21,6 +21,7 @@ from shared.access import admission, vault
 from shared.domain import (
     alerts,
     listings,
+    mails,
     messages,
     passkeys,
     pictures,
@@ -319,6 +320,17 @@ class HeadTooLarge(Problem):
     status, slug, title = 431, "head-too-large", "The address or a header is too long"
 
 
+class InvalidLink(Problem):
+    status, slug, title = 410, "link-invalid", "The link was used already, or has expired"
+
+
+class NoMail(Problem):
+    status, slug, title = 503, "no-mail", "This server sends no mail"
+
+    def __init__(self) -> None:
+        super().__init__("Ask whoever runs it.", headers={"Retry-After": "86400"})
+
+
 class InternalError(Problem):
     pass
 
@@ -372,6 +384,7 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     vault.Locked: lambda _: Conflict("The seed cannot be read any more. Begin again."),
     users.LastAdmin: _is(LastAdmin),
     users.NoLongerAllowed: _is(Forbidden),
+    mails.LinkUsed: _is(InvalidLink),
     messages.Blocked: _is(Blocked),
     listings.ListingNotFound: _is(NotFound),
     listings.CategoryNotFound: _is(NotFound),

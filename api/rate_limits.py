@@ -21,6 +21,7 @@ from api.problems import TooManyRequests
 from api.rate_counts import RateCounts
 from shared.access.addresses import network_of, networks_of
 from shared.client_address import address_of
+from shared.domain.email_addresses import account_of
 from shared.settings import Settings
 
 
@@ -55,6 +56,8 @@ class RateLimits:
         self._device_guesses = Limit("login-device", settings.logins_per_account_minute)
         self._device_logins = Limit("login-devices", settings.guesses_per_account_minute)
         self._session_guesses = Limit("password-session", settings.logins_per_account_minute)
+        self._recoveries = Limit("recovery-address", settings.recoveries_per_minute)
+        self._account_recoveries = Limit("recovery-account", settings.recoveries_per_account_minute)
         self._code_guesses = Limit("code-account", settings.codes_per_account_minute)
         self._refreshes = Limit("refresh-session", settings.refreshes_per_session_minute)
         self._bad_refreshes = Limit("refresh-address", settings.logins_per_minute)
@@ -92,6 +95,11 @@ class RateLimits:
     async def guess_in_session(self, session_id: str, check: Check) -> bool:
         """Like `guess`, for a logged-in user's current password. Each session is counted apart."""
         return await self._guess([self._session_guesses.of(_hashed(session_id))], check)
+
+    async def recovery(self, request: web.Request, email: str) -> None:
+        """Count a request for a new password, by the request's address and by the account, known or not."""
+        await self._take(self._by_address(self._recoveries, request))
+        await self._take([self._account_recoveries.of(_hashed(account_of(email)))])
 
     async def guess_code(self, user_id: int, check: Check) -> bool:
         """Like `guess`, for a code of the account's second factor. Only who knows the password can use this up."""

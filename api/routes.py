@@ -26,6 +26,7 @@ from api.handlers import (
     passkeys,
     password_strength,
     pictures,
+    recovery,
     replies,
     reports,
     saved_searches,
@@ -46,6 +47,7 @@ from api.schemas.messages import ConversationsQuery, MessagesQuery, ReadBody
 from api.schemas.pages import PageQuery
 from api.schemas.passkeys import PasskeyBody, PasskeyLoginBody
 from api.schemas.pictures import PictureOrderBody
+from api.schemas.recovery import ForgottenBody, ResetBody
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
 from api.schemas.saved_searches import SearchBody, SearchChangeBody, SeenBody
@@ -56,7 +58,7 @@ from api.schemas.users import BanBody, RoleBody, UsersQuery
 from api.schemas.vin import VinQuery
 from shared import private_chat
 from shared.access.policy import Action
-from shared.domain.pictures import ADDRESS, THUMBNAIL_ADDRESS
+from shared.domain.pictures import ADDRESS, MEDIUM_ADDRESS, THUMBNAIL_ADDRESS
 
 PAGE_ROUTES: tuple[Route, ...] = (
     *(Route("GET", path, pages.WITH_CONTENT.get(path, web.page), Action.SERVICE_READ) for path in web.PAGES),
@@ -76,13 +78,22 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/health/ready", health.ready, Action.SERVICE_READ),
     Route("GET", "/metrics", metrics.read, Action.SERVICE_READ),
     Route("GET", "/api/openapi.json", documentation.document, Action.SERVICE_READ),
-    Route("GET", "/api/docs", documentation.docs, Action.SERVICE_READ),
+    Route("GET", documentation.DOCUMENTATION, documentation.docs, Action.SERVICE_READ),
     # accounts
     Route("POST", "/api/register", accounts.register, Action.ACCOUNT_CREATE, body=RegisterBody, status=201),
     Route("POST", "/api/login", accounts.login, Action.SESSION_CREATE, body=LoginBody),
     Route("POST", "/api/password/strength", password_strength.rate, Action.PASSWORD_RATE, body=StrengthBody),
     Route("POST", "/api/login/passkey/options", passkeys.begin_login, Action.SESSION_CREATE),
     Route("POST", "/api/login/passkey", passkeys.login, Action.SESSION_CREATE, body=PasskeyLoginBody),
+    Route(
+        "POST",
+        "/api/password/forgotten",
+        recovery.forgotten,
+        Action.ACCOUNT_RECOVER,
+        body=ForgottenBody,
+        status=202,
+    ),
+    Route("POST", "/api/password/reset", recovery.reset, Action.ACCOUNT_RECOVER, body=ResetBody),
     Route("POST", "/api/token/refresh", accounts.refresh, Action.SESSION_CREATE, body=RefreshBody),
     Route("POST", "/api/logout", accounts.logout, Action.SESSION_END),
     Route("GET", "/api/me", accounts.read, Action.ACCOUNT_READ, has_version=True),
@@ -185,6 +196,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("DELETE", "/api/listings/{id}/pictures/{picture_id}", pictures.delete, Action.PICTURE_CHANGE),
     Route("GET", ADDRESS, pictures.read, Action.LISTING_READ_PUBLIC),
+    Route("GET", MEDIUM_ADDRESS, pictures.medium, Action.LISTING_READ_PUBLIC),
     Route("GET", THUMBNAIL_ADDRESS, pictures.thumbnail, Action.LISTING_READ_PUBLIC),
     Route("GET", "/api/listings/{id}/replies", replies.find, Action.LISTING_READ_PUBLIC, query=PageQuery),
     Route(

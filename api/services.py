@@ -45,6 +45,7 @@ from shared.repositories.listing_facets import ListingFacets
 from shared.repositories.listing_search import ListingSearch
 from shared.repositories.listings import ListingRepository
 from shared.repositories.mail_choices import MailChoiceRepository
+from shared.repositories.mail_links import MailLinkRepository
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
 from shared.repositories.outbox import Outbox
@@ -122,6 +123,7 @@ class Services:
     repeats: RepeatRepository
     outbox: Outbox
     mail_choices: MailChoiceRepository
+    links: MailLinkRepository
     mail_links: MailLinks
     mailing: Mailing
 
@@ -129,7 +131,7 @@ class Services:
     def build(cls, settings: Settings, broker: Broker, node_id: str) -> Services:
         """Returns the services. Nothing is connected yet: the database connects on use, the broker when started."""
         database = Database(settings)
-        users, listings = UserRepository(database), ListingRepository(database)
+        users, listings = UserRepository(database, has_mail=settings.has_mail), ListingRepository(database)
         categories = CategoryRepository(database)
         chats = Chats.of(database, settings)
         tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
@@ -188,6 +190,7 @@ class Services:
             repeats=RepeatRepository(database),
             outbox=Outbox(database, is_on=settings.has_mail),
             mail_choices=MailChoiceRepository(database),
+            links=MailLinkRepository(database),
             mail_links=mail_links,
             mailing=Mailing(settings, mail_links),
         )
@@ -196,7 +199,7 @@ class Services:
         """Returns the services with the repositories of what requests make and change, in this transaction."""
         return replace(
             self,
-            users=UserRepository(transaction),
+            users=UserRepository(transaction, has_mail=self.settings.has_mail),
             categories=CategoryRepository(transaction),
             listings=ListingRepository(transaction),
             replies=ReplyRepository(transaction, has_mail=self.settings.has_mail),

@@ -54,6 +54,12 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             example={"email": "dave@example.com", "password": PASSWORD},
         ),
         ("POST", "/api/password/strength"): Operation(example={"password": PASSWORD, "name": "Dave"}),
+        ("POST", "/api/password/forgotten"): Operation(
+            problems=(problems.NoMail,), example={"email": "dave@example.com"}
+        ),
+        ("POST", "/api/password/reset"): Operation(
+            problems=(problems.InvalidLink,), example={"token": "what the link in the mail has", "password": PASSWORD}
+        ),
         ("POST", "/api/token/refresh"): Operation(
             problems=(problems.InvalidRefreshToken, problems.BannedUser),
             example={"refresh_token": "the one that the last log-in or refresh gave"},
@@ -141,6 +147,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("POST", "/api/listings/{id}/pictures"): Operation(problems=(problems.ListingIsFull, problems.BadRequest)),
         ("PUT", "/api/listings/{id}/pictures/order"): Operation(example={"pictures": [2, 1]}),
         ("GET", "/api/pictures/{id}"): Operation(files=IMAGES),
+        ("GET", "/api/pictures/{id}/medium"): Operation(files=IMAGES),
         ("GET", "/api/pictures/{id}/thumbnail"): Operation(files=IMAGES),
         # replies
         ("POST", "/api/listings/{id}/replies"): Operation(

@@ -45,7 +45,7 @@ async def register(call: Call) -> answers.LoggedIn:
     body = await call.body(RegisterBody)
     services = call.services
     name = _new_name(body.name, Role.USER)
-    _refuse_password_of(body.password, name, body.email)
+    refuse_password_of(body.password, name, body.email)
     password_hash = await services.passwords.hash(body.password)
     user = await services.users.create(body.email, name, password_hash)
     return await begin_session(call, user, password_hash, services.devices.issue(user.id), is_new_device=False)
@@ -166,7 +166,7 @@ async def change(call: Call) -> answers.Profile:
         if name is not None and name != now.name:
             name = _new_name(name, now.role)
         if body.password is not None:
-            _refuse_password_of(body.password, name or now.name, body.email or now.email)
+            refuse_password_of(body.password, name or now.name, body.email or now.email)
             password_hash = await services.passwords.hash(body.password)
 
     async def as_shown(services: Services) -> answers.Profile:
@@ -293,7 +293,7 @@ def _new_name(given: str, role: Role) -> str:
     return name
 
 
-def _refuse_password_of(password: str, name: str, email: str) -> None:
+def refuse_password_of(password: str, name: str, email: str) -> None:
     """Raises Invalid if somebody who knows the account could guess the new password."""
     fault = account_fault(password, (name, email))
     if fault:

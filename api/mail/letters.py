@@ -22,11 +22,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from api.mail.words import HtmlParts, Parts, TextParts, body_of_page, named
-from api.mail_links import MailLinks, Purpose
+from api.mail_links import MailLinks
 from api.pages import words
 from shared.access.smtp_server import mailbox
 from shared.domain.email_addresses import deliverable
-from shared.domain.mails import SWITCHES, MailKind, WaitingMail
+from shared.domain.mails import SWITCHES, MailKind, Purpose, WaitingMail
 from shared.settings import Settings
 
 Values = Callable[[WaitingMail, MailLinks], Mapping[str, Any]]
@@ -98,8 +98,8 @@ def recipient(address: str) -> Address:
     found = mailbox(address)
     if found.display_name or found.addr_spec != address:
         raise ValueError("the address is no single mailbox")
-    # The domain faß.de is another one than fass.de (IDNA 2008). UnicodeError is a ValueError: the domain has no form for
-    # machines.
+    # The domain faß.de is another one than fass.de (IDNA 2008). UnicodeError is a ValueError: such a domain has no form
+    # for machines.
     domain = deliverable(address).rpartition("@")[2].encode("idna").decode()
     return Address(username=found.username, domain=domain)
 

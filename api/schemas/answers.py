@@ -286,14 +286,27 @@ def _in_brief(listing: messages.ConversationListing | None) -> ConversationListi
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PictureSize:
+    """A smaller size of a picture: its path on this host, and its width in pixels."""
+
+    url: str
+    width: Number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """The URLs are paths on this host; the sizes are in pixels."""
+    """The URLs are paths on this host; width and height are in pixels.
+
+    `sizes` has the smaller ones, the smallest first. The thumbnail is one of them. Pictures that were stored by an
+    earlier version have none but the thumbnail, and `sizes` is empty.
+    """
 
     id: Id
     url: str
     thumbnail_url: str
     width: Number
     height: Number
+    sizes: list[PictureSize]
 
 
 def picture(picture: pictures.Picture) -> Picture:
@@ -303,6 +316,14 @@ def picture(picture: pictures.Picture) -> Picture:
         thumbnail_url=pictures.THUMBNAIL_ADDRESS.format(id=picture.id),
         width=picture.width,
         height=picture.height,
+        sizes=[
+            PictureSize(url=address.format(id=picture.id), width=width)
+            for address, width in (
+                (pictures.THUMBNAIL_ADDRESS, picture.thumbnail_width),
+                (pictures.MEDIUM_ADDRESS, picture.medium_width),
+            )
+            if width is not None
+        ],
     )
 
 
@@ -543,6 +564,13 @@ class AlertsPage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unseen:
     unseen: Number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkSent:
+    """If there is an account with this address, a mail with a link that works for `valid_seconds` is on its way."""
+
+    valid_seconds: Number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ class Action(StrEnum):
     ACCOUNT_CREATE = "account_create"
     ACCOUNT_DELETE = "account_delete"
     ACCOUNT_READ = "account_read"
+    ACCOUNT_RECOVER = "account_recover"
     ALERT_READ = "alert_read"
     AUDIT_READ = "audit_read"
     BAN_CHANGE = "ban_change"
@@ -91,6 +92,7 @@ GRID: Mapping[Action, tuple[Grant, Grant, Grant, Grant]] = MappingProxyType(
         Action.ACCOUNT_CREATE:        (_ANY, _ANY, _ANY, _ANY),
         Action.ACCOUNT_DELETE:        (_NO,  _OWN, _OWN, _OWN),
         Action.ACCOUNT_READ:          (_NO,  _OWN, _OWN, _OWN),
+        Action.ACCOUNT_RECOVER:       (_ANY, _ANY, _ANY, _ANY),
         Action.ALERT_READ:            (_NO,  _OWN, _OWN, _OWN),
         Action.AUDIT_READ:            (_NO,  _NO,  _NO,  _ANY),
         Action.BAN_CHANGE:            (_NO,  _NO,  _NO,  _ANY),

@@ -213,6 +213,7 @@ LEFT_OUT: Mapping[Column, str] = MappingProxyType(
         ("listings", "trashed_by"): "So is a deleted listing of somebody else; the person's own are listings.",
         ("blocks", "blocked_id"): "Who has blocked somebody does not want them to know.",
         ("reports", "user_id"): "What others told moderators about somebody belongs to those others.",
+        ("mail_links", "user_id"): "Hashes of links in mails, until they have expired.",
         ("repeatable_requests", "user_id"): "Copies of answers that the person has got, for a day.",
     }
 )

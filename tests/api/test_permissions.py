@@ -55,6 +55,8 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("POST", "/api/login", {"email": "{own email}", "password": PASSWORD}, "401 200 200 200 200 403 200 200"),
         ("POST", "/api/password/strength", {"password": PASSWORD}, "200 " * 8),
         ("POST", "/api/token/refresh", {"refresh_token": "x.0.x"}, "401 " * 8),
+        ("POST", "/api/password/forgotten", {"email": "{own email}"}, "202 " * 8),
+        ("POST", "/api/password/reset", {"token": "x.x", "password": PASSWORD}, "410 " * 8),
         ("GET", "/api/me", None, USERS),
         ("PATCH", "/api/me", {"name": "Renamed"}, USERS),
         ("DELETE", "/api/me", {"current_password": PASSWORD}, "401 204 204 204 204 403 204 204"),
@@ -228,10 +230,12 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
             "401 404 200 404 404 403 403 200",
         ),
         ("GET", "/api/pictures/{id=picture}", None, READ),
+        ("GET", "/api/pictures/{id=picture}/medium", None, READ),
         ("GET", "/api/pictures/{id=picture}/thumbnail", None, READ),
         ("GET", "/api/pictures/{id=private_picture}", None, NOT_VISITORS),
         ("GET", "/api/pictures/{id=hidden_picture}", None, IF_HIDDEN),
         ("GET", "/api/pictures/{id=ended_picture}", None, IF_HIDDEN),
+        ("GET", "/api/pictures/{id=hidden_picture}/medium", None, IF_HIDDEN),
         ("GET", "/api/pictures/{id=hidden_picture}/thumbnail", None, IF_HIDDEN),
         ("GET", "/api/pictures/{id=trashed_picture}", None, NOBODY),
     ],
@@ -355,8 +359,9 @@ class World:
     async def _picture(self, listing_id: int) -> int:
         """A row without files: the API answers 304 from the row, before it looks for a file."""
         files = {"key": _key(), "content_type": "image/jpeg", "size": 1, "width": 1, "height": 1}
-        thumbnail = {"thumbnail_key": _key(), "thumbnail_content_type": "image/jpeg", "thumbnail_size": 1}
-        return await self._insert("pictures", listing_id=listing_id, **files, **thumbnail)
+        thumbnail = {"thumbnail_key": _key(), "thumbnail_content_type": "image/webp", "thumbnail_size": 1}
+        medium = {"medium_key": _key(), "medium_content_type": "image/webp", "medium_size": 1}
+        return await self._insert("pictures", listing_id=listing_id, **files, **thumbnail, **medium)
 
     async def _insert(self, table: str, **columns: Any) -> int:
         sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))}) RETURNING id"

@@ -2,6 +2,7 @@
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
+import { limits } from "../limits.js";
 import { navigate } from "../navigation.js";
 import { session } from "../session.js";
 import { readDeviceId } from "../session_store.js";
@@ -15,15 +16,12 @@ import { declined } from "./account_passkeys.js";
 export class Login extends View {
   title = "Log in";
   form = new Form(this, "login", "LoginBody", async (values) => {
-    const next = whereTo(this.query);
     try {
       session.begin(await api.post("/api/login", { ...values, device_id: readDeviceId() }));
     } catch (error) {
       if (error.type !== "second-factor-needed") throw error;
       this.#askCode();
-      return;
     }
-    navigate(next, { replace: true });
   });
 
   /** Whether the account has a second step, so that the form asks for a code too. */
@@ -39,7 +37,6 @@ export class Login extends View {
 
   #withPasskey() {
     return this.acts.do(async () => {
-      const next = whereTo(this.query);
       const { options } = await api.post("/api/login/passkey/options");
       let credential;
       try {
@@ -48,8 +45,12 @@ export class Login extends View {
         throw isDeclined(error) ? declined() : error;
       }
       session.begin(await api.post("/api/login/passkey", { credential, device_id: readDeviceId() }));
-      navigate(next, { replace: true });
     }, "");
+  }
+
+  /** Called again as soon as somebody is logged in. What the server renders has links to here also for those who are. */
+  start() {
+    if (session.user) navigate(whereTo(this.query), { replace: true });
   }
 
   template() {
@@ -79,6 +80,7 @@ export class Login extends View {
         ? html`<p><button type="button" class="button" @click=${() => this.#withPasskey()}>Log in with a passkey</button></p>
             ${this.acts.template()}`
         : nothing}
+      ${limits.mail ? html`<p><a href="/password/forgotten">Forgot your password?</a></p>` : nothing}
       <p>New here? <a href=${`/register?${next}`}>Register</a></p>
     </section>`;
   }

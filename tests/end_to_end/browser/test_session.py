@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlencode
 
 import pytest
 from playwright.async_api import Page, WebSocket, expect
@@ -87,6 +88,25 @@ async def test_a_log_in_sends_the_device_id_of_the_last_log_in_in_this_browser(s
         await page.goto("/login")
     assert sent == [None, answered[0]]
     assert answered[1] == answered[0]
+
+
+async def test_no_address_of_a_link_leads_elsewhere_after_the_log_in(site: Site, open_page: Open) -> None:
+    page = await open_page("/login", await site.person("Ann"))
+    for address, where in {
+        "/favourites?a=%2F": "/favourites?a=%2F",
+        "/\\\\evil.example/": "/",
+        "//evil.example/": "/",
+        "https://evil.example/": "/",
+        "/.//evil.example": "/",
+        "javascript:alert(1)": "/",
+        "http://[": "/",
+        "/login?next=/login": "/",
+        "/API/docs": "/",
+        "": "/",
+    }.items():
+        await page.goto(f"/login?{urlencode({'next': address})}")
+        await expect(page.get_by_role("link", name="Ann")).to_be_visible()
+        assert page.url == site.apis[0].url + where, address
 
 
 async def test_the_gateways_address_redirects_to_the_page(site: Site, open_page: Open) -> None:
