@@ -96,6 +96,25 @@ CREATE TABLE IF NOT EXISTS recovery_codes (
     PRIMARY KEY (user_id, hash)
 );
 
+-- Passkeys, with which people log in without a password (WebAuthn). `credential_id` names the key on its device.
+CREATE TABLE IF NOT EXISTS passkeys (
+    id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id       bigint      NOT NULL REFERENCES users (id),
+    credential_id text        NOT NULL UNIQUE,
+    public_key    text        NOT NULL,
+    sign_count    bigint      NOT NULL,
+    name          text        NOT NULL,
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    used_at       timestamptz
+);
+CREATE INDEX IF NOT EXISTS passkeys_of_user ON passkeys (user_id, id);
+-- Challenges that a passkey has answered, until they expire: each counts once.
+CREATE TABLE IF NOT EXISTS spent_challenges (
+    challenge  text        PRIMARY KEY,
+    expires_at timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS spent_challenges_expired ON spent_challenges (expires_at);
+
 CREATE TABLE IF NOT EXISTS blocks (
     blocker_id bigint      NOT NULL REFERENCES users (id),
     blocked_id bigint      NOT NULL REFERENCES users (id),

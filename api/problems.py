@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import msgspec
 from aiohttp import web
 
+from api.passkey_ceremonies import NoHostName
 from api.pictures import errors as picture_errors
 from api.schemas import answers
 from shared.access import admission, vault
@@ -22,6 +23,7 @@ from shared.domain import (
     listings,
     mails,
     messages,
+    passkeys,
     pictures,
     push,
     repeats,
@@ -31,6 +33,7 @@ from shared.domain import (
     users,
 )
 from shared.domain.alerts import MAX_FAVOURITES, MAX_SEARCHES
+from shared.domain.passkeys import MAX_PASSKEYS
 from shared.domain.pictures import MAX_PICTURES
 from shared.domain.text import in_words
 from shared.domain.times import rfc3339
@@ -145,6 +148,26 @@ class SecondFactorOn(Problem):
 
 class SecondFactorOff(Problem):
     status, slug, title = 409, "second-factor-off", "There is no second factor"
+
+
+class PasskeyRefused(Problem):
+    status, slug, title = 401, "passkey-refused", "The passkey was refused"
+    event = SecurityEvent.LOGIN_FAILED
+
+    def __init__(self) -> None:
+        super().__init__(headers={"WWW-Authenticate": "Bearer"})
+
+
+class PasskeyKnown(Problem):
+    status, slug, title = 409, "passkey-known", "This passkey is known already"
+
+
+class TooManyPasskeys(Problem):
+    status, slug, title = 409, "too-many-passkeys", f"You have {MAX_PASSKEYS} passkeys, which is the most"
+
+
+class NoPasskeysHere(Problem):
+    status, slug, title = 409, "no-passkeys-here", "Passkeys need an address with a host name"
 
 
 class InvalidRefreshToken(Problem):
@@ -358,6 +381,11 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     second_factor.SecondFactorOn: _is(SecondFactorOn),
     second_factor.SecondFactorOff: _is(SecondFactorOff),
     second_factor.WrongCode: _is(WrongCode),
+    passkeys.PasskeyRefused: _is(PasskeyRefused),
+    passkeys.PasskeyKnown: _is(PasskeyKnown),
+    passkeys.PasskeyNotFound: _is(NotFound),
+    passkeys.TooManyPasskeys: _is(TooManyPasskeys),
+    NoHostName: _is(NoPasskeysHere),
     vault.Locked: lambda _: Conflict("The seed cannot be read any more. Begin again."),
     users.LastAdmin: _is(LastAdmin),
     users.NoLongerAllowed: _is(Forbidden),

@@ -23,6 +23,7 @@ from api.handlers import (
     messages,
     metrics,
     pages,
+    passkeys,
     password_strength,
     pictures,
     push,
@@ -45,6 +46,7 @@ from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, Listi
 from api.schemas.mail import MailChoiceBody
 from api.schemas.messages import ConversationsQuery, MessagesQuery, ReadBody
 from api.schemas.pages import PageQuery
+from api.schemas.passkeys import PasskeyBody, PasskeyLoginBody
 from api.schemas.pictures import PictureOrderBody
 from api.schemas.push import PushBody
 from api.schemas.recovery import ForgottenBody, ResetBody
@@ -84,6 +86,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/api/register", accounts.register, Action.ACCOUNT_CREATE, body=RegisterBody, status=201),
     Route("POST", "/api/login", accounts.login, Action.SESSION_CREATE, body=LoginBody),
     Route("POST", "/api/password/strength", password_strength.rate, Action.PASSWORD_RATE, body=StrengthBody),
+    Route("POST", "/api/login/passkey/options", passkeys.begin_login, Action.SESSION_CREATE),
+    Route("POST", "/api/login/passkey", passkeys.login, Action.SESSION_CREATE, body=PasskeyLoginBody),
     Route(
         "POST",
         "/api/password/forgotten",
@@ -119,6 +123,10 @@ ROUTES: tuple[Route, ...] = (
         body=ConfirmedBody,
         status=201,
     ),
+    Route("GET", "/api/me/passkeys", passkeys.find, Action.ACCOUNT_READ),
+    Route("POST", "/api/me/passkeys/options", passkeys.begin, Action.PASSKEY_CHANGE, body=PasswordBody),
+    Route("POST", "/api/me/passkeys", passkeys.add, Action.PASSKEY_CHANGE, body=PasskeyBody, status=201),
+    Route("DELETE", "/api/me/passkeys/{id}", passkeys.remove, Action.PASSKEY_CHANGE, body=PasswordBody),
     Route("GET", "/api/me/export", export.read, Action.ACCOUNT_READ),
     Route("GET", "/api/me/mail", mail.choices, Action.ACCOUNT_READ),
     Route("PATCH", "/api/me/mail", mail.choose, Action.ACCOUNT_CHANGE, body=MailChoiceBody),

@@ -9,11 +9,13 @@ from functools import partial
 from aiohttp import web
 
 from api.away import Away
+from api.challenges import Challenges
 from api.chores import Chores
 from api.devices import Devices
 from api.front_page import FrontPage, read_front_pages
 from api.mail.mailing import Mailing
 from api.mail_links import MailLinks
+from api.passkey_ceremonies import Ceremonies
 from api.passwords import Passwords
 from api.pictures.abandoned import AbandonedFiles
 from api.pictures.storage import PictureStorage
@@ -50,6 +52,7 @@ from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
 from shared.repositories.nodes import API_PREFIX
 from shared.repositories.outbox import Outbox
+from shared.repositories.passkeys import PasskeyRepository
 from shared.repositories.pictures import PictureRepository
 from shared.repositories.push import PushRepository
 from shared.repositories.repeats import RepeatRepository
@@ -83,6 +86,8 @@ class Services:
     devices: Devices
     second_factors: SecondFactorRepository
     export: ExportRepository
+    passkeys: PasskeyRepository
+    ceremonies: Ceremonies
     rate_limits: RateLimits
     request_counts: RequestCounts
     security_events: SecurityEvents
@@ -152,6 +157,8 @@ class Services:
             devices=Devices(settings.jwt_secrets),
             second_factors=SecondFactorRepository(database, vault_of(settings)),
             export=ExportRepository(database),
+            passkeys=PasskeyRepository(database),
+            ceremonies=Ceremonies(Challenges(settings.jwt_secrets)),
             rate_limits=RateLimits(settings),
             request_counts=RequestCounts(),
             security_events=SecurityEvents(),
@@ -211,6 +218,7 @@ class Services:
             saved_searches=SavedSearchRepository(transaction, self.saved_searches.words),
             pictures=PictureRepository(transaction),
             outbox=self.outbox.within(transaction),
+            sessions=SessionRepository(transaction),
         )
 
     async def start(self) -> None:

@@ -33,6 +33,8 @@ class SecurityEvent(StrEnum):
     SECOND_FACTOR_CHANGED = "second_factor_changed"
     """A second factor was turned on or off, or got new recovery codes."""
     RECOVERY_CODE_USED = "recovery_code_used"
+    PASSKEY_CHANGED = "passkey_changed"
+    """A passkey was added or removed."""
     ROLE_CHANGED = "role_changed"
 
 

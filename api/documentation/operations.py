@@ -74,6 +74,21 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             ),
             example={"current_password": PASSWORD},
         ),
+        ("POST", "/api/me/passkeys/options"): Operation(
+            problems=(problems.WrongPassword, problems.NoPasskeysHere), example={"current_password": PASSWORD}
+        ),
+        ("POST", "/api/me/passkeys"): Operation(
+            problems=(problems.PasskeyKnown, problems.TooManyPasskeys, problems.NoPasskeysHere),
+            example={"name": "My phone", "credential": {"id": "...", "type": "public-key", "response": {}}},
+        ),
+        ("DELETE", "/api/me/passkeys/{id}"): Operation(
+            problems=(problems.WrongPassword,), example={"current_password": PASSWORD}
+        ),
+        ("POST", "/api/login/passkey/options"): Operation(problems=(problems.NoPasskeysHere,)),
+        ("POST", "/api/login/passkey"): Operation(
+            problems=(problems.PasskeyRefused, problems.BannedUser, problems.NoPasskeysHere),
+            example={"credential": {"id": "...", "type": "public-key", "response": {}}},
+        ),
         ("GET", "/api/me/export"): Operation(files=(JSON,)),
         ("POST", "/api/me/second-factor"): Operation(
             problems=(problems.WrongPassword, problems.SecondFactorOn), example={"current_password": PASSWORD}

@@ -27,9 +27,10 @@ from api.second_step import check_code
 from api.services import Services
 from api.versions import as_seen
 from shared.access.tokens import InvalidToken, new_session_id
+from shared.domain.mails import MailKind
 from shared.domain.names import OF_STAFF, name_fault, sounds_like_staff, tidied
 from shared.domain.text import is_storable
-from shared.domain.times import in_words
+from shared.domain.times import in_words, rfc3339
 from shared.domain.users import PasswordChanged, Role, User
 from shared.logs import log_of
 from shared.repositories.sessions import Refresh
@@ -47,7 +48,7 @@ async def register(call: Call) -> answers.LoggedIn:
     refuse_password_of(body.password, name, body.email)
     password_hash = await services.passwords.hash(body.password)
     user = await services.users.create(body.email, name, password_hash)
-    return await _begin_session(call, user, password_hash, services.devices.issue(user.id))
+    return await begin_session(call, user, password_hash, services.devices.issue(user.id), is_new_device=False)
 
 
 async def login(call: Call) -> answers.LoggedIn:
@@ -84,7 +85,7 @@ async def login(call: Call) -> answers.LoggedIn:
         raise WrongCredentials(user.id if user is not None else None)
     call.is_of(user.id)
     if user.ban is not None:
-        raise _banned(user)
+        raise banned(user)
     if (await services.second_factors.state(user.id)).since is not None:
         if body.code is None:
             raise SecondFactorNeeded
@@ -96,7 +97,7 @@ async def login(call: Call) -> answers.LoggedIn:
     # The device keeps its name. Its id is signed anew, because the secret that signed it may be on its way out.
     device_id = services.devices.issue(user.id) if device is None else services.devices.id_of(device)
     try:
-        return await _begin_session(call, user, password_hash, device_id)
+        return await begin_session(call, user, password_hash, device_id, is_new_device=device is None)
     except PasswordChanged:
         raise WrongCredentials(user.id) from None
 
@@ -234,8 +235,10 @@ async def leave(call: Call) -> None:
     services.realtime.seller_changed(user_id)
 
 
-async def _begin_session(call: Call, user: User, checked_hash: str, device_id: str) -> answers.LoggedIn:
-    """Returns the answer with the tokens of a new session.
+async def begin_session(
+    call: Call, user: User, checked_hash: str, device_id: str, *, is_new_device: bool
+) -> answers.LoggedIn:
+    """Returns the answer with the tokens of a new session. Of one on a new device the user is told by mail.
 
     Raises PasswordChanged if the user's password is no longer the one that was checked.
     """
@@ -244,7 +247,14 @@ async def _begin_session(call: Call, user: User, checked_hash: str, device_id: s
     session_id = new_session_id()
     seconds = min(services.settings.refresh_token_seconds, services.settings.session_seconds)
     place = place_of(call.request, services.settings.trusted_proxies)
-    await services.sessions.begin(session_id, user.id, seconds, checked_hash=checked_hash, place=place)
+    if is_new_device:
+        facts = {"name": user.name, "device": place.device, "address": place.address}
+        async with services.database.transaction() as transaction:
+            within = services.within(transaction)
+            await within.sessions.begin(session_id, user.id, seconds, checked_hash=checked_hash, place=place)
+            await within.outbox.add(MailKind.NEW_LOGIN, user.id, {**facts, "at": rfc3339(datetime.now(UTC))})
+    else:
+        await services.sessions.begin(session_id, user.id, seconds, checked_hash=checked_hash, place=place)
     return answers.LoggedIn(**_tokens(services, user, session_id, 0, seconds), device_id=device_id)
 
 
@@ -290,7 +300,7 @@ def refuse_password_of(password: str, name: str, email: str) -> None:
         raise Invalid({"password": [fault]})
 
 
-def _banned(user: User) -> BannedUser:
+def banned(user: User) -> BannedUser:
     assert user.ban is not None
     until = f"until {in_words(user.ban.until)}" if user.ban.until else "for good"
     return BannedUser(f"You are banned {until}: {user.ban.reason}")

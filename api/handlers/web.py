@@ -31,6 +31,7 @@ from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RegisterBody
 from api.schemas.categories import CategoryBody, CategoryChangeBody
 from api.schemas.derived import limits_of
 from api.schemas.listings import HideBody, ListingBody, ListingsQuery
+from api.schemas.passkeys import PasskeyBody
 from api.schemas.recovery import ForgottenBody, ResetBody
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
@@ -73,7 +74,7 @@ _LISTED = {"/login": "Log in", "/register": "Register"}
 """The pages without content that search engines may list, with their titles."""
 
 _INPUTS = (
-    *(RegisterBody, LoginBody, ProfileBody, LeaveBody, PasswordBody, CodeBody, ConfirmedBody),
+    *(RegisterBody, LoginBody, ProfileBody, LeaveBody, PasswordBody, CodeBody, ConfirmedBody, PasskeyBody),
     *(ListingBody, ListingsQuery, SearchBody, HideBody, ReplyBody, ReportBody),
     *(ForgottenBody, ResetBody),
     *(CategoryBody, CategoryChangeBody, BanBody, UsersQuery),

@@ -52,6 +52,12 @@ Code = Annotated[
     partial(Storable, validate=Length(1, MAX_CODE_LENGTH)),
     "Six digits from the app, or a recovery code. Each counts once. Blanks and hyphens do not matter.",
 ]
+DeviceId = Annotated[
+    str,
+    partial(Storable, validate=Length(max=MAX_DEVICE_ID_LENGTH)),
+    "What the last log-in from this device gave. Then other people's wrong guesses do not keep the user out, and the "
+    "user gets no mail about a new device.",
+]
 GivenEmail = Annotated[str, partial(Trimmed, MAX_EMAIL_LENGTH)]
 
 
@@ -67,14 +73,7 @@ class LoginBody:
     email: GivenEmail
     password: GivenPassword
     code: Code | None = None
-    device_id: (
-        Annotated[
-            str,
-            partial(Storable, validate=Length(max=MAX_DEVICE_ID_LENGTH)),
-            "What the last log-in from this device gave. Then other people's wrong guesses do not keep the user out.",
-        ]
-        | None
-    ) = None
+    device_id: DeviceId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

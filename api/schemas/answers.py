@@ -15,7 +15,7 @@ from marshmallow import fields
 from msgspec import UNSET
 
 from api.password_rules import Strength
-from shared.domain import alerts, listings, messages, pictures, replies, reports, users, vin
+from shared.domain import alerts, listings, messages, passkeys, pictures, replies, reports, users, vin
 from shared.domain.alerts import AlertKind
 from shared.domain.declared import Id, Number, Timestamp
 from shared.domain.listings import NewListing, Status, Visibility
@@ -167,6 +167,30 @@ class NewSecondFactor:
     uri: str
     qr: str
     qr_size: Number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasskeyOptions:
+    """What `PublicKeyCredential.parseCreationOptionsFromJSON` or `parseRequestOptionsFromJSON` takes."""
+
+    options: Annotated[dict[str, Any], fields.Dict]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passkey:
+    id: Id
+    name: str
+    created_at: Timestamp
+    used_at: Timestamp | None
+
+
+def passkey(one: passkeys.Passkey) -> Passkey:
+    return Passkey(id=one.id, name=one.name, created_at=rfc3339(one.created_at), used_at=rfc3339_or_none(one.used_at))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passkeys:
+    data: list[Passkey]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

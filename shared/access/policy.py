@@ -52,6 +52,7 @@ class Action(StrEnum):
     LISTING_RENEW = "listing_renew"
     MESSAGE_READ = "message_read"
     MESSAGE_SEND = "message_send"
+    PASSKEY_CHANGE = "passkey_change"
     PASSWORD_RATE = "password_rate"
     PICTURE_CHANGE = "picture_change"
     REPLY_CREATE = "reply_create"
@@ -115,6 +116,7 @@ GRID: Mapping[Action, tuple[Grant, Grant, Grant, Grant]] = MappingProxyType(
         Action.LISTING_RENEW:         (_NO,  _OWN, _OWN, _OWN),
         Action.MESSAGE_READ:          (_NO,  _OWN, _OWN, _OWN),
         Action.MESSAGE_SEND:          (_NO,  _ANY, _ANY, _ANY),
+        Action.PASSKEY_CHANGE:        (_NO,  _OWN, _OWN, _OWN),
         Action.PASSWORD_RATE:         (_ANY, _ANY, _ANY, _ANY),
         Action.PICTURE_CHANGE:        (_NO,  _OWN, _OWN, _ANY),
         Action.REPLY_CREATE:          (_NO,  _ANY, _ANY, _ANY),

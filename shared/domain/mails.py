@@ -15,6 +15,7 @@ class MailKind(StrEnum):
 
     PASSWORD_RESET = "password_reset"
     PASSWORD_CHANGED = "password_changed"
+    NEW_LOGIN = "new_login"
     REPLY = "reply"
     MESSAGE = "message"
     """Private messages that wait for somebody who is away; one mail for a conversation until it is looked at."""
@@ -51,6 +52,7 @@ class Switch:
 
 SWITCHES: Mapping[MailKind, Switch] = MappingProxyType(
     {
+        MailKind.NEW_LOGIN: Switch("log-ins on new devices"),
         MailKind.REPLY: Switch("replies to your listings"),
         MailKind.MESSAGE: Switch(
             "messages that wait while you are away", (Choice.AT_ONCE, Choice.WITH_TEXT, Choice.NEVER)

@@ -101,6 +101,13 @@ SECTIONS: tuple[Section, ...] = (
         is_text=True,
     ),
     Section(
+        "passkeys",
+        (("passkeys", "user_id"),),
+        f"p.id, p.name, {_times('p', 'created_at', 'used_at')}",
+        "passkeys p WHERE p.user_id = $1",
+        "p.id",
+    ),
+    Section(
         "blocked_people",
         (("blocks", "blocker_id"),),
         f"""b.blocked_id AS id, (SELECT o.name FROM users o WHERE o.id = b.blocked_id) AS name,
@@ -216,6 +223,7 @@ LEFT_OUT: Mapping[Column, str] = MappingProxyType(
         ("blocks", "blocked_id"): "Who has blocked somebody does not want them to know.",
         ("reports", "user_id"): "What others told moderators about somebody belongs to those others.",
         ("waiting_news", "user_id"): "What somebody is told of while away is among their messages and alerts.",
+        ("mail_links", "user_id"): "Hashes of links in mails, until they have expired.",
         ("repeatable_requests", "user_id"): "Copies of answers that the person has got, for a day.",
     }
 )

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 from shared.domain.users import PasswordChanged, Place, Session, SessionNotFound
-from shared.postgres import Database, Statement
+from shared.postgres import Database, Statement, Transaction
 from shared.repositories.bans import is_banned
 from shared.repositories.users import KeptToken, end_other_tokens
 
@@ -98,7 +98,7 @@ class RefreshOutcome:
 class SessionRepository:
     """Every method raises DatabaseUnavailable while Postgres is away."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database | Transaction) -> None:
         self._database = database
 
     async def begin(

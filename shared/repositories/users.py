@@ -144,7 +144,7 @@ _DELETE = Statement(
 
 _DELETE_FACTORS = tuple(
     Statement(f"user_delete_{table}", f"DELETE FROM {table} WHERE user_id = $1", ("bigint",))
-    for table in ("second_factors", "recovery_codes")
+    for table in ("second_factors", "recovery_codes", "passkeys")
 )
 
 

@@ -93,6 +93,12 @@ async def person_with_everything(api: Api, rows: Rows) -> tuple[Person, Person]:
         await rows.execute(
             "INSERT INTO outbox (user_id, kind, address, facts) VALUES (%s, 'reply', %s, '{}')", one.id, one.email
         )
+        await rows.execute(
+            """INSERT INTO passkeys (user_id, credential_id, public_key, sign_count, name)
+               VALUES (%s, %s, 'k', 0, 'Phone')""",
+            one.id,
+            f"credential of {one.id}",
+        )
         await rows.execute("INSERT INTO recovery_codes VALUES (%s, %s)", one.id, f"hash of {one.id}")
         await rows.execute(
             "INSERT INTO alerts (user_id, kind, listing_id, title) VALUES (%s, 'sold', %s, %s)",

@@ -65,6 +65,18 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("DELETE", "/api/me", {"current_password": PASSWORD}, "401 204 204 204 204 403 204 204"),
         ("GET", "/api/me/sessions", None, USERS),
         ("GET", "/api/me/export", None, USERS),
+        ("GET", "/api/me/passkeys", None, USERS),
+        # The address of this API has no host name.
+        ("POST", "/api/me/passkeys/options", {"current_password": PASSWORD}, USERS.replace("200", "409")),
+        ("POST", "/api/me/passkeys", {"name": "Phone", "credential": {}}, USERS.replace("200", "422")),
+        (
+            "DELETE",
+            "/api/me/passkeys/{id=passkey}",
+            {"current_password": PASSWORD},
+            OWNS.replace("200", "204"),
+        ),
+        ("POST", "/api/login/passkey/options", None, "409 " * 8),
+        ("POST", "/api/login/passkey", {"credential": {"id": "x"}}, "401 " * 8),
         ("GET", "/api/me/second-factor", None, USERS),
         ("POST", "/api/me/second-factor", {"current_password": PASSWORD}, USERS.replace("200", "201")),
         ("PUT", "/api/me/second-factor", {"code": "123456"}, USERS.replace("200", "409")),
@@ -320,6 +332,9 @@ class World:
             case "message_to_owner":
                 other = (await self.people())["user"]
                 return await self._insert("messages", from_id=other.id, to_id=owner.id, text="Pay first.")
+            case "passkey":
+                key = {"credential_id": secrets.token_urlsafe(9), "public_key": "k", "sign_count": 0, "name": "Phone"}
+                return await self._insert("passkeys", user_id=owner.id, **key)
             case "session":
                 columns = {"id": secrets.token_urlsafe(9), "user_id": owner.id, "expires_at": "tomorrow"}
                 await self._insert("sessions", **columns)

@@ -14,6 +14,7 @@ import { MailChoices } from "../ui/mail_choices.js";
 import { PasswordMeter } from "../ui/password_meter.js";
 import { View } from "../view.js";
 import { navigate } from "../navigation.js";
+import { Passkeys } from "./account_passkeys.js";
 import { SecondFactor } from "./account_second_factor.js";
 import { Sessions } from "./account_sessions.js";
 
@@ -31,6 +32,7 @@ export class Account extends View {
   sessions = new Sessions(this);
   secondFactor = new SecondFactor(this);
   push = new PushSwitch(this);
+  passkeys = new Passkeys(this);
   mails = new MailChoices(this);
   profile = new Form(this, "profile", "ProfileBody", async (values, element) => {
     this.#seen ??= { ...session.user };
@@ -59,6 +61,7 @@ export class Account extends View {
     this.sessions.load();
     this.secondFactor.load();
     this.push.load();
+    this.passkeys.load();
     this.mails.load();
   }
 
@@ -85,7 +88,7 @@ export class Account extends View {
         input(this.password, { ...PASSWORD_NOW, required: true }),
         this.meter.field("New password"),
       ])}
-      ${this.secondFactor.template()} ${this.sessions.template()}
+      ${this.secondFactor.template()} ${this.passkeys.template()} ${this.sessions.template()}
       ${this.push.template()}
       <h2>Mail</h2>
       ${this.mails.template()}

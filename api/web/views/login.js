@@ -6,9 +6,12 @@ import { limits } from "../limits.js";
 import { navigate } from "../navigation.js";
 import { session } from "../session.js";
 import { readDeviceId } from "../session_store.js";
+import { hasPasskeys, isDeclined, usePasskey } from "../passkeys.js";
+import { Acts } from "../ui/acts.js";
 import { Form, formOf, input } from "../ui/form.js";
 import { View } from "../view.js";
 import { whereTo } from "../where_to.js";
+import { declined } from "./account_passkeys.js";
 
 export class Login extends View {
   title = "Log in";
@@ -28,6 +31,21 @@ export class Login extends View {
     this.#needsCode = true;
     this.update();
     requestAnimationFrame(() => document.getElementById("login-code")?.focus());
+  }
+
+  acts = new Acts(this);
+
+  #withPasskey() {
+    return this.acts.do(async () => {
+      const { options } = await api.post("/api/login/passkey/options");
+      let credential;
+      try {
+        credential = await usePasskey(options);
+      } catch (error) {
+        throw isDeclined(error) ? declined() : error;
+      }
+      session.begin(await api.post("/api/login/passkey", { credential, device_id: readDeviceId() }));
+    }, "");
   }
 
   /** Called again as soon as somebody is logged in. What the server renders has links to here also for those who are. */
@@ -58,6 +76,10 @@ export class Login extends View {
             })
           : nothing,
       ])}
+      ${hasPasskeys
+        ? html`<p><button type="button" class="button" @click=${() => this.#withPasskey()}>Log in with a passkey</button></p>
+            ${this.acts.template()}`
+        : nothing}
       ${limits.mail ? html`<p><a href="/password/forgotten">Forgot your password?</a></p>` : nothing}
       <p>New here? <a href=${`/register?${next}`}>Register</a></p>
     </section>`;

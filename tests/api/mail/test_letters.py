@@ -21,6 +21,9 @@ from tests.support.secret import JWT_SECRET
 SETTINGS = Settings(jwt_secrets=(JWT_SECRET,), site_url="https://cars.example.com", smtp_url="smtp://mail.example.com")
 LINKS = MailLinks(SETTINGS)
 FACTS: dict[str, Any] = {
+    "device": "Firefox on Linux",
+    "address": "203.0.113.7",
+    "at": "2026-05-04T03:02:01.000001Z",
     "name": "Ann",
     "author": "Bob",
     "title": "A blue car",
