@@ -9,7 +9,7 @@ import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from api.pages import asked, facts, links, words
+from api.pages import asked, facts, links, srcset, words
 from api.pages.isolate import finalized, isolated
 
 _FOLDER = Path(__file__).parent / "templates"
@@ -50,9 +50,11 @@ def _environment() -> Environment:
         "name_of": words.name_of,
         "alike": facts.alike,
         "linked": links.linked,
+        "srcset": srcset.srcset,
         "as_json": _as_json,
     }
     made.globals |= {"asked_words": asked, "facts_of": facts.facts, "in_a_line": facts.in_a_line, "car_icon": CAR_ICON}
+    made.globals |= {"in_list": srcset.IN_LIST, "in_gallery": srcset.IN_GALLERY}
     return made
 
 

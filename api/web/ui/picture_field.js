@@ -189,7 +189,7 @@ export class PictureField {
   }
 
   #shown(item, number) {
-    if (item.stored) return picture(this.#listing, item.stored.thumbnail_url, `Picture ${number}`);
+    if (item.stored) return picture(this.#listing, item.stored, `Picture ${number}`);
     // Some browsers cannot show a HEIC; the server can read it.
     if (item.image === null) return html`<span class="no-picture">${carIcon}</span>`;
     return html`<img src=${item.address} alt=${`Picture ${number}`} draggable="false" decoding="async" />`;

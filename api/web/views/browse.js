@@ -166,7 +166,7 @@ export class Browse extends View {
           ${repeat(
             this.listings.items,
             (listing) => listing.id,
-            (listing) => html`<li>${card(listing)}</li>`,
+            (listing, index) => html`<li>${card(listing, index === 0)}</li>`,
           )}
         </ul>
         ${this.filters.problem ? this.#refused() : this.listings.foot(this.#nothingFound())}

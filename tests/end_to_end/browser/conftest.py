@@ -72,9 +72,9 @@ class Site:
         found = await self.rest.call("POST", "/api/listings", 201, who=seller, body=body)
         return int(found["id"])
 
-    async def picture(self, seller: Person, listing: int, colour: str = "red") -> None:
+    async def picture(self, seller: Person, listing: int, colour: str = "red", *, width: int = 640) -> None:
         form = FormData()
-        file = jpeg(colour)
+        file = jpeg(colour, width, width * 3 // 4)
         form.add_field("picture", file["buffer"], filename=file["name"], content_type=file["mimeType"])
         await self.rest.call("POST", f"/api/listings/{listing}/pictures", 201, who=seller, data=form)
 

@@ -138,6 +138,7 @@ async def populated(site: Site) -> Populated:
         *(View("/?price_min=x&near=nowhere"), View(f"/?seller_id={ann.id}"), View(f"/?category_id={category}")),
         *(View(car), View(f"/listings/{wide}", (".gallery-open",)), View("/nowhere"), View("/listings/999999999")),
         *(View("/login", ("main form .primary",)), View("/register", ("main form .primary",))),
+        *(View("/password/forgotten"), View("/password/reset")),
         View("/api/docs", ("details summary", "#accounts_register summary")),
     ]
     theirs = [
@@ -152,17 +153,8 @@ async def populated(site: Site) -> Populated:
         *(View("/admin", ('button:text-is("Ban")',)), View("/admin/audit")),
     ]
     sellers = [
-        *(
-            View("/listings/new", ("main form .primary",)),
-            View(f"/listings/{listing}/edit"),
-            View(f"/listings/{wide}/edit"),
-        ),
-        *(
-            View(car, ('button:text-is("Delete")',)),
-            View(f"/?seller_id={ann.id}"),
-            View("/favourites"),
-            View("/alerts"),
-        ),
+        *(View("/listings/new", ("main form .primary",)), View(f"/listings/{wide}/edit")),
+        *(View(car, ('button:text-is("Delete")',)), View(f"/?seller_id={ann.id}"), View("/favourites")),
         *(View("/account", ("main details summary",)), View("/admin")),
     ]
     return Populated({"visitor": (None, anyone), "admin": (admin, theirs), "seller": (ann, sellers)})

@@ -117,6 +117,55 @@ async def test_the_modules_take_over_without_asking_again_and_without_a_flash(si
         assert sum(await page.evaluate("window.shifts")) < 0.01, path
 
 
+async def test_a_picture_is_asked_for_once_and_in_the_size_that_fits_the_screen(site: Site, chromium: Browser) -> None:
+    ann, mod = await site.person("Ann"), await site.person("Mod", Role.MODERATOR)
+    category = await site.category("Sedans", mod)
+    cars = [await site.listing(ann, category, f"Car {number}") for number in range(2)]
+    for car in cars:
+        await site.picture(ann, car, width=1600)
+    for width, height, scale, in_list, in_gallery in (
+        (390, 844, 2, "thumbnail", "medium"),
+        (390, 844, 3, "thumbnail", "medium"),
+        (1350, 940, 1, "thumbnail", "medium"),
+        (1350, 940, 2, "medium", ""),
+    ):
+        context = await chromium.new_context(
+            base_url=site.apis[0].url, viewport={"width": width, "height": height}, device_scale_factor=scale
+        )
+        for path, images, size in (
+            (f"/?category_id={category}", ".card img", in_list),
+            (f"/listings/{cars[0]}", ".gallery-main img", in_gallery),
+        ):
+            page = await context.new_page()
+            await page.add_init_script(SHIFTS)
+            requests = noted(page)
+            before = await page_of_the_server(page, path, images)
+            await taken_over(page)
+            await page.wait_for_load_state("networkidle")
+            # The modules draw the same images, so that no browser chooses again.
+            assert await page.eval_on_selector_all(images, ATTRIBUTES) == before
+            asked = [one for one in api_paths(requests) if one.startswith("/api/pictures/")]
+            assert len(set(asked)) == len(asked), asked
+            sizes = [one.partition("/api/pictures/")[2].partition("/")[2] for one in asked]
+            assert sizes == [size] * len(before), (width, scale, path)
+            assert sum(await page.evaluate("window.shifts")) < 0.001, path
+        await context.close()
+
+
+ATTRIBUTES = """images => images.map((image) => Object.fromEntries(
+    [...image.attributes].map(({ name, value }) => [name, value])))"""
+
+
+async def page_of_the_server(page: Page, path: str, images: str) -> list[dict[str, str]]:
+    """Open a page. Returns the attributes of these images before the modules take over."""
+    release = await held(page, "**/all.js")
+    await page.goto(path, wait_until="commit")
+    await page.locator("footer.bottom").wait_for()
+    found: list[dict[str, str]] = await page.eval_on_selector_all(images, ATTRIBUTES)
+    await release()
+    return found
+
+
 async def test_nothing_moves_beside_a_scrollbar_that_takes_room(site: Site) -> None:
     ann, mod = await site.person("Ann"), await site.person("Mod", Role.MODERATOR)
     category = await site.category("Sedans", mod)
