@@ -18,10 +18,11 @@ from markupsafe import Markup
 
 from api.assets.files import SCRIPT, Assets, assets
 from api.call import Call
-from api.conditional import accepts_gzip, compressed_answer
+from api.conditional import accepts_gzip, answer, is_known
 from api.pages.asked import NOTHING
+from api.pages.document import Middle, Page, gzipped_page_of, page_of
 from api.pages.kept import KeptPages
-from api.pages.rendering import rendered
+from api.pages.rendering import rendered, rendered_around
 from api.pages.site import HOST, origin_of_site
 from api.pages.units import DISTANCES, Units
 from api.pagination import MAX_LIMIT
@@ -115,10 +116,11 @@ def html_page(
     pixels, side = settings.max_picture_pixels, settings.picture_side
     limits = _limits(settings.max_picture_bytes, pixels, side, settings.erase_after_days, units, settings.has_mail)
 
-    def render() -> bytes:
+    is_gzip = status == 200 and accepts_gzip(request)
+
+    def render() -> Page:
         frame = {
             "version": files.version,
-            "needed": _needed(files.version, files.style, socket, limits),
             "fields": _fields(),
             "origin": origin,
             "description": DESCRIPTION,
@@ -128,16 +130,23 @@ def html_page(
             "units": units,
             "answers": None,
         }
-        return rendered(template, frame | (values() if callable(values) else values))
+        before, behind = rendered_around(template, frame | (values() if callable(values) else values))
+        middle = _needed(files.version, files.style, socket, limits)
+        return gzipped_page_of(before, middle, behind) if is_gzip else page_of(before, middle, behind)
 
     policy = {"Content-Security-Policy": _policy(settings, request, files), "Permissions-Policy": _PERMISSIONS}
     sent = {**policy, **(headers or {})}
     if status != 200:
-        return web.Response(body=render(), status=status, content_type="text/html", charset="utf-8", headers=sent)
-    text = _PAGES.get((template, files.version, socket, limits, origin, *made_of), render)
+        return web.Response(body=render().body, status=status, content_type="text/html", charset="utf-8", headers=sent)
+    kept = _PAGES.get((template, files.version, socket, limits, origin, is_gzip, *made_of), render)
     # The page reads the server's clock here, because no script can read the Date of its page (api/web/clock.js).
     sent |= {hdrs.CACHE_CONTROL: ASK_AGAIN, "Server-Timing": f'now;desc="{time.time() * 1000:.0f}"'}
-    return compressed_answer(request, text, "text/html", sent)
+    sent[hdrs.VARY] = ", ".join(filter(None, (sent.get(hdrs.VARY), hdrs.ACCEPT_ENCODING)))
+    # Both forms have the same weak tag (RFC 9110, 8.8.1): they say the same in different bytes.
+    tag = f"W/{kept.tag}"
+    if is_gzip and not is_known(request, tag):
+        sent[hdrs.CONTENT_ENCODING] = "gzip"
+    return answer(request, kept.body, "text/html", sent, tag)
 
 
 async def version(call: Call) -> web.Response:
@@ -192,10 +201,10 @@ def _fields() -> dict[str, dict[str, int]]:
 
 
 @lru_cache(maxsize=100)
-def _needed(version: str, style: str, socket: str, limits: str) -> Markup:
+def _needed(version: str, style: str, socket: str, limits: str) -> Middle:
     """Returns the elements of the head that are the same in many pages."""
     values = {"version": version, "style": Markup(style), "script": SCRIPT, "socket": socket, "limits": limits}
-    return Markup(rendered("needed.html", values).decode())
+    return Middle(rendered("needed.html", values))
 
 
 def _policy(settings: Settings, request: web.Request, files: Assets) -> str:

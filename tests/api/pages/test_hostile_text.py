@@ -13,6 +13,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from api.handlers.feeds import in_xml
 from api.pages import asked, structured
+from api.pages.cards import cards_of
 from api.pages.parts import parts_of
 from api.pages.rendering import embedded, rendered
 from api.pages.units import Units
@@ -56,9 +57,11 @@ def pages(text: str) -> dict[str, bytes]:
     search = asked.Asked(dict.fromkeys(("q", "make", "model", "year_min", "seller_id"), text), None)
     browse = {
         "title": text, "description": text, "feed": search.path(base="/feed.atom"), "asked": search,
-        "path": search.path(), "categories": [{"id": 2, "name": text}], "errors": NoErrors(make=text), "fault": text,
+        "path": search.path(), "offered": (("", "All"), (2, text)), "errors": NoErrors(make=text), "fault": text,
         "heading": text, "seller": text, "parts": parts_of(search, text, UNITS), "filters": 2,
-        "without_seller": "/", "found": "1 car", "login": "/login", "listings": [listing], "next_path": None,
+        "without_seller": "/", "found": "1 car", "login": "/login",
+        "cards": cards_of(msgspec.json.encode({"data": [listing]}), UNITS), "picture": listing["pictures"][0],
+        "next_path": None,
         "corrected": {"typed": text, "to": text, "to_path": "/", "from_path": "/"},
         "answers": as_json,
     }  # fmt: skip
