@@ -14,7 +14,11 @@ from tests.end_to_end.browser.conftest import Open, Site
 from tests.support.client import Person
 from tests.support.vendored import PACKAGES
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="package"),
+    # axe reads every element of each view, which takes long on a busy machine.
+    pytest.mark.timeout(480),
+]
 
 AXE = PACKAGES / "axe-core" / "axe.min.js"
 CHECK = """async (rules) => {
