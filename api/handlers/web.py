@@ -210,6 +210,7 @@ def _policy(settings: Settings, request: web.Request, files: Assets) -> str:
             "script-src 'self'",
             f"style-src {files.style_source}",
             "img-src 'self' blob:",
+            "manifest-src 'self'",
             f"connect-src {connect}",
             "base-uri 'none'",
             "form-action 'self'",
