@@ -75,7 +75,26 @@ CREATE TABLE IF NOT EXISTS sessions (
     revoked_because text
 );
 ALTER TABLE sessions ADD COLUMN IF NOT EXISTS rotated_at timestamptz;
+-- Where it was used last: at its log-in or its last refresh. Of an IPv6 address only the network that one household gets.
+ALTER TABLE sessions ADD COLUMN IF NOT EXISTS device text NOT NULL DEFAULT '';
+ALTER TABLE sessions ADD COLUMN IF NOT EXISTS address text NOT NULL DEFAULT '';
 CREATE INDEX IF NOT EXISTS sessions_of_user ON sessions (user_id);
+
+-- What makes the one-time codes of an account's second factor. The seed is encrypted (shared/access/vault.py); the factor is on
+-- since confirmed_at. `last_step` is the step of the last code that was used: no code counts twice.
+CREATE TABLE IF NOT EXISTS second_factors (
+    user_id      bigint PRIMARY KEY REFERENCES users (id),
+    seed         text        NOT NULL,
+    begun_at     timestamptz NOT NULL DEFAULT now(),
+    confirmed_at timestamptz,
+    last_step    bigint      NOT NULL DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS recovery_codes (
+    user_id bigint NOT NULL REFERENCES users (id),
+    hash    text   NOT NULL,
+    used_at timestamptz,
+    PRIMARY KEY (user_id, hash)
+);
 
 CREATE TABLE IF NOT EXISTS blocks (
     blocker_id bigint      NOT NULL REFERENCES users (id),
@@ -106,6 +125,23 @@ CREATE TABLE IF NOT EXISTS outbox (
 CREATE INDEX IF NOT EXISTS outbox_due ON outbox (due_at, id) WHERE given_up_at IS NULL;
 CREATE INDEX IF NOT EXISTS outbox_given_up ON outbox (given_up_at) WHERE given_up_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS outbox_of_user ON outbox (user_id);
+
+-- Links in mails that do something once, each by the hash of its seed (shared/repositories/mail_links.py).
+CREATE TABLE IF NOT EXISTS mail_links (
+    hash       text        PRIMARY KEY,
+    user_id    bigint      NOT NULL REFERENCES users (id),
+    purpose    text        NOT NULL,
+    expires_at timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS mail_links_of_user ON mail_links (user_id);
+CREATE INDEX IF NOT EXISTS mail_links_oldest ON mail_links (expires_at);
+
+-- Addresses whose owners, if there are any, want a new password. Each row is there for a second or so.
+CREATE TABLE IF NOT EXISTS forgotten_passwords (
+    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    address  text        NOT NULL,
+    asked_at timestamptz NOT NULL DEFAULT now()
+);
 
 -- What people have chosen for a kind of mail, where it is not the usual choice (shared/domain/mails.py).
 CREATE TABLE IF NOT EXISTS mail_choices (
@@ -415,6 +451,24 @@ CREATE TABLE IF NOT EXISTS pictures (
 CREATE INDEX IF NOT EXISTS pictures_of_listing ON pictures (listing_id, id);
 -- The seller's order, from 1; null for pictures that came after it: they follow, in the order of their ids.
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS position integer;
+-- The medium size, and the widths in pixels; all null for pictures that were stored before there was a medium size.
+ALTER TABLE pictures ADD COLUMN IF NOT EXISTS medium_key text UNIQUE;
+ALTER TABLE pictures ADD COLUMN IF NOT EXISTS medium_content_type text;
+ALTER TABLE pictures ADD COLUMN IF NOT EXISTS medium_size bigint;
+ALTER TABLE pictures ADD COLUMN IF NOT EXISTS medium_width integer;
+ALTER TABLE pictures ADD COLUMN IF NOT EXISTS thumbnail_width integer;
+-- The picture as JSON for clients. A list of listings reads many, so it is made once. The addresses are those of
+-- shared/domain/pictures.py; a change of this expression has to drop the column first.
+ALTER TABLE pictures ADD COLUMN IF NOT EXISTS shown text GENERATED ALWAYS AS (
+    '{"id":' || id::text || ',"url":"/api/pictures/' || id::text
+        || '","thumbnail_url":"/api/pictures/' || id::text || '/thumbnail","width":' || width::text
+        || ',"height":' || height::text || ',"sizes":['
+        || coalesce(
+            '{"url":"/api/pictures/' || id::text || '/thumbnail","width":' || thumbnail_width::text
+                || '},{"url":"/api/pictures/' || id::text || '/medium","width":' || medium_width::text || '}',
+            '')
+        || ']}'
+) STORED;
 
 -- Files that no row of `pictures` names, to be deleted from `since` on. The files of a new picture are entered before they
 -- are stored, with a time in the future; the transaction that inserts the picture's row takes them out again. When a
@@ -427,7 +481,9 @@ CREATE TABLE IF NOT EXISTS abandoned_files (
 
 CREATE OR REPLACE FUNCTION remember_abandoned_files() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO abandoned_files (key) VALUES (OLD.key), (OLD.thumbnail_key) ON CONFLICT DO NOTHING;
+    INSERT INTO abandoned_files (key)
+    SELECT key FROM unnest(ARRAY[OLD.key, OLD.medium_key, OLD.thumbnail_key]) AS key WHERE key IS NOT NULL
+    ON CONFLICT DO NOTHING;
     RETURN NULL;
 END $$;
 CREATE OR REPLACE TRIGGER pictures_abandon_files AFTER DELETE ON pictures

@@ -12,9 +12,11 @@ from shared.repositories.address_names import name_accounts
 from shared.repositories.alerts import remove_old_alerts
 from shared.repositories.chores import ChoreRepository, Work
 from shared.repositories.erasure import erase_some
+from shared.repositories.mail_links import remove_old_links
 from shared.repositories.outbox import remove_old_mails
 from shared.repositories.reanalysis import reanalyse_some
 from shared.repositories.repeats import remove_old_keys
+from shared.repositories.second_factors import lock_anew, vault_of
 from shared.repositories.suggestions import collect_suggestions
 from shared.repositories.vocabulary import rebuild_vocabulary
 from shared.settings import Settings
@@ -59,7 +61,9 @@ class Chores:
                 partial(remove_old_keys, seconds=settings.repeatable_seconds),
             ),
             Chore("mails", settings.mail_cleaning_seconds, partial(remove_old_mails, days=settings.failed_mail_days)),
+            Chore("links in mails", settings.mail_cleaning_seconds, remove_old_links),
             Chore("addresses", settings.erasure_seconds, name_accounts),
+            Chore("second factors", settings.erasure_seconds, partial(lock_anew, vault_of(settings))),
             Chore("erasure", settings.erasure_seconds, partial(erase_some, after_days=settings.erase_after_days)),
         )
         self._tasks: list[asyncio.Task[None]] = []

@@ -10,21 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from enum import StrEnum
 
 from shared.access.signatures import Signatures
 from shared.domain.ids import parse_id
-from shared.domain.mails import SWITCHES, MailKind
+from shared.domain.mails import SWITCHES, MailKind, Purpose
 from shared.settings import Settings
 
 MAX_TOKEN_LENGTH = 200
 UNSUBSCRIBE = "/mail/unsubscribe"
-
-
-class Purpose(StrEnum):
-    """What a link does, once."""
-
-    PASSWORD_RESET = "password_reset"
 
 
 PATHS = {Purpose.PASSWORD_RESET: "/password/reset"}

@@ -16,8 +16,8 @@ from aiohttp import web
 
 from api.pictures import errors as picture_errors
 from api.schemas import answers
-from shared.access import admission
-from shared.domain import alerts, listings, messages, pictures, repeats, replies, reports, users
+from shared.access import admission, vault
+from shared.domain import alerts, listings, mails, messages, pictures, repeats, replies, reports, second_factor, users
 from shared.domain.alerts import MAX_FAVOURITES, MAX_SEARCHES
 from shared.domain.pictures import MAX_PICTURES
 from shared.domain.text import in_words
@@ -104,6 +104,35 @@ class WrongCredentials(Problem):
         """`account_id` is the user with the address, if there is one; the client is not told."""
         super().__init__(headers={"WWW-Authenticate": "Bearer"})
         self.about = {"account_id": account_id}
+
+
+class SecondFactorNeeded(Problem):
+    """The password was right. The request has to be sent again with a code."""
+
+    status, slug, title = 401, "second-factor-needed", "A code of your second factor is needed"
+
+    def __init__(self) -> None:
+        super().__init__(headers={"WWW-Authenticate": "Bearer"})
+
+
+class WrongCode(Problem):
+    status, slug, title = 403, "wrong-code", "The code is wrong, or was used before"
+    event = SecurityEvent.LOGIN_FAILED
+
+
+class SecondFactorRequired(Problem):
+    """The user's role would allow it, but this site asks its staff for a second factor."""
+
+    status, slug, title = 403, "second-factor-required", "Your role needs a second factor"
+    event = SecurityEvent.ACCESS_REFUSED
+
+
+class SecondFactorOn(Problem):
+    status, slug, title = 409, "second-factor-on", "You have a second factor already"
+
+
+class SecondFactorOff(Problem):
+    status, slug, title = 409, "second-factor-off", "There is no second factor"
 
 
 class InvalidRefreshToken(Problem):
@@ -257,6 +286,17 @@ class HeadTooLarge(Problem):
     status, slug, title = 431, "head-too-large", "The address or a header is too long"
 
 
+class InvalidLink(Problem):
+    status, slug, title = 410, "link-invalid", "The link was used already, or has expired"
+
+
+class NoMail(Problem):
+    status, slug, title = 503, "no-mail", "This server sends no mail"
+
+    def __init__(self) -> None:
+        super().__init__("Ask whoever runs it.", headers={"Retry-After": "86400"})
+
+
 class InternalError(Problem):
     pass
 
@@ -296,10 +336,16 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     admission.SessionEnded: lambda _: Unauthorized("The session has ended.", token_is_bad=True),
     admission.Banned: _is(BannedUser),
     users.UserNotFound: _is(NotFound),
+    users.SessionNotFound: _is(NotFound),
     users.EmailTaken: _is(EmailTaken),
     users.PasswordChanged: _is(WrongPassword),
+    second_factor.SecondFactorOn: _is(SecondFactorOn),
+    second_factor.SecondFactorOff: _is(SecondFactorOff),
+    second_factor.WrongCode: _is(WrongCode),
+    vault.Locked: lambda _: Conflict("The seed cannot be read any more. Begin again."),
     users.LastAdmin: _is(LastAdmin),
     users.NoLongerAllowed: _is(Forbidden),
+    mails.LinkUsed: _is(InvalidLink),
     messages.Blocked: _is(Blocked),
     listings.ListingNotFound: _is(NotFound),
     listings.CategoryNotFound: _is(NotFound),

@@ -14,6 +14,7 @@ from api.handlers import (
     categories,
     conversations,
     documentation,
+    export,
     favourites,
     feeds,
     health,
@@ -24,9 +25,11 @@ from api.handlers import (
     pages,
     password_strength,
     pictures,
+    recovery,
     replies,
     reports,
     saved_searches,
+    second_factor,
     suggestions,
     trash,
     users,
@@ -42,16 +45,18 @@ from api.schemas.mail import MailChoiceBody
 from api.schemas.messages import ConversationsQuery, MessagesQuery, ReadBody
 from api.schemas.pages import PageQuery
 from api.schemas.pictures import PictureOrderBody
+from api.schemas.recovery import ForgottenBody, ResetBody
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
 from api.schemas.saved_searches import SearchBody, SearchChangeBody, SeenBody
+from api.schemas.second_factor import CodeBody, ConfirmedBody, PasswordBody
 from api.schemas.suggestions import SuggestionsQuery
 from api.schemas.trash import RestoreBody
 from api.schemas.users import BanBody, RoleBody, UsersQuery
 from api.schemas.vin import VinQuery
 from shared import private_chat
 from shared.access.policy import Action
-from shared.domain.pictures import ADDRESS, THUMBNAIL_ADDRESS
+from shared.domain.pictures import ADDRESS, MEDIUM_ADDRESS, THUMBNAIL_ADDRESS
 
 PAGE_ROUTES: tuple[Route, ...] = (
     *(Route("GET", path, pages.WITH_CONTENT.get(path, web.page), Action.SERVICE_READ) for path in web.PAGES),
@@ -71,17 +76,47 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/health/ready", health.ready, Action.SERVICE_READ),
     Route("GET", "/metrics", metrics.read, Action.SERVICE_READ),
     Route("GET", "/api/openapi.json", documentation.document, Action.SERVICE_READ),
-    Route("GET", "/api/docs", documentation.docs, Action.SERVICE_READ),
+    Route("GET", documentation.DOCUMENTATION, documentation.docs, Action.SERVICE_READ),
     # accounts
     Route("POST", "/api/register", accounts.register, Action.ACCOUNT_CREATE, body=RegisterBody, status=201),
     Route("POST", "/api/login", accounts.login, Action.SESSION_CREATE, body=LoginBody),
     Route("POST", "/api/password/strength", password_strength.rate, Action.PASSWORD_RATE, body=StrengthBody),
+    Route(
+        "POST",
+        "/api/password/forgotten",
+        recovery.forgotten,
+        Action.ACCOUNT_RECOVER,
+        body=ForgottenBody,
+        status=202,
+    ),
+    Route("POST", "/api/password/reset", recovery.reset, Action.ACCOUNT_RECOVER, body=ResetBody),
     Route("POST", "/api/token/refresh", accounts.refresh, Action.SESSION_CREATE, body=RefreshBody),
     Route("POST", "/api/logout", accounts.logout, Action.SESSION_END),
     Route("GET", "/api/me", accounts.read, Action.ACCOUNT_READ, has_version=True),
     Route("PATCH", "/api/me", accounts.change, Action.ACCOUNT_CHANGE, body=ProfileBody, has_version=True),
     Route("GET", "/api/me/sessions", accounts.sessions, Action.ACCOUNT_READ, query=PageQuery),
     Route("DELETE", "/api/me/sessions", accounts.end_other_sessions, Action.SESSION_END),
+    Route("DELETE", "/api/me/sessions/{session_id}", accounts.end_session, Action.SESSION_END),
+    Route("GET", "/api/me/second-factor", second_factor.read, Action.ACCOUNT_READ),
+    Route(
+        "POST",
+        "/api/me/second-factor",
+        second_factor.begin,
+        Action.SECOND_FACTOR_CHANGE,
+        body=PasswordBody,
+        status=201,
+    ),
+    Route("PUT", "/api/me/second-factor", second_factor.confirm, Action.SECOND_FACTOR_CHANGE, body=CodeBody),
+    Route("DELETE", "/api/me/second-factor", second_factor.remove, Action.SECOND_FACTOR_CHANGE, body=ConfirmedBody),
+    Route(
+        "POST",
+        "/api/me/second-factor/recovery-codes",
+        second_factor.new_codes,
+        Action.SECOND_FACTOR_CHANGE,
+        body=ConfirmedBody,
+        status=201,
+    ),
+    Route("GET", "/api/me/export", export.read, Action.ACCOUNT_READ),
     Route("GET", "/api/me/mail", mail.choices, Action.ACCOUNT_READ),
     Route("PATCH", "/api/me/mail", mail.choose, Action.ACCOUNT_CHANGE, body=MailChoiceBody),
     Route("DELETE", "/api/me", accounts.leave, Action.ACCOUNT_DELETE, body=LeaveBody),
@@ -92,6 +127,7 @@ ROUTES: tuple[Route, ...] = (
     Route("PUT", "/api/users/{id}/role", users.change_role, Action.ROLE_CHANGE, body=RoleBody),
     Route("PUT", "/api/users/{id}/ban", users.ban, Action.BAN_CHANGE, body=BanBody),
     Route("DELETE", "/api/users/{id}/ban", users.unban, Action.BAN_CHANGE),
+    Route("DELETE", "/api/users/{id}/second-factor", second_factor.remove_of_user, Action.SECOND_FACTOR_REMOVE),
     Route("PUT", "/api/users/{id}/block", blocks.block, Action.BLOCK_CHANGE),
     Route("DELETE", "/api/users/{id}/block", blocks.unblock, Action.BLOCK_CHANGE),
     # categories
@@ -152,6 +188,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("DELETE", "/api/listings/{id}/pictures/{picture_id}", pictures.delete, Action.PICTURE_CHANGE),
     Route("GET", ADDRESS, pictures.read, Action.LISTING_READ_PUBLIC),
+    Route("GET", MEDIUM_ADDRESS, pictures.medium, Action.LISTING_READ_PUBLIC),
     Route("GET", THUMBNAIL_ADDRESS, pictures.thumbnail, Action.LISTING_READ_PUBLIC),
     Route("GET", "/api/listings/{id}/replies", replies.find, Action.LISTING_READ_PUBLIC, query=PageQuery),
     Route(

@@ -36,12 +36,14 @@ from shared.repositories.audit import AuditRepository
 from shared.repositories.blocks import BlockRepository
 from shared.repositories.categories import CategoryRepository
 from shared.repositories.conversations import ConversationRepository
+from shared.repositories.export import ExportRepository
 from shared.repositories.favourites import FavouriteRepository
 from shared.repositories.listing_access import ListingAccess
 from shared.repositories.listing_facets import ListingFacets
 from shared.repositories.listing_search import ListingSearch
 from shared.repositories.listings import ListingRepository
 from shared.repositories.mail_choices import MailChoiceRepository
+from shared.repositories.mail_links import MailLinkRepository
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
 from shared.repositories.outbox import Outbox
@@ -50,6 +52,7 @@ from shared.repositories.repeats import RepeatRepository
 from shared.repositories.replies import ReplyRepository
 from shared.repositories.reports import ReportRepository
 from shared.repositories.saved_searches import SavedSearchRepository
+from shared.repositories.second_factors import SecondFactorRepository, vault_of
 from shared.repositories.sessions import SessionRepository
 from shared.repositories.shared_reads import SharedReads
 from shared.repositories.sitemap import SitemapRepository
@@ -74,6 +77,8 @@ class Services:
     admission: Admission
     passwords: Passwords
     devices: Devices
+    second_factors: SecondFactorRepository
+    export: ExportRepository
     rate_limits: RateLimits
     request_counts: RequestCounts
     security_events: SecurityEvents
@@ -113,6 +118,7 @@ class Services:
     repeats: RepeatRepository
     outbox: Outbox
     mail_choices: MailChoiceRepository
+    links: MailLinkRepository
     mail_links: MailLinks
     mailing: Mailing
 
@@ -120,7 +126,7 @@ class Services:
     def build(cls, settings: Settings, broker: Broker, node_id: str) -> Services:
         """Returns the services. Nothing is connected yet: the database connects on use, the broker when started."""
         database = Database(settings)
-        users, listings = UserRepository(database), ListingRepository(database)
+        users, listings = UserRepository(database, has_mail=settings.has_mail), ListingRepository(database)
         categories = CategoryRepository(database)
         chats = Chats.of(database, settings)
         tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
@@ -133,9 +139,11 @@ class Services:
             database=database,
             broker=broker,
             tokens=tokens,
-            admission=Admission(tokens, users),
+            admission=Admission.of(settings, tokens, users),
             passwords=Passwords(settings),
             devices=Devices(settings.jwt_secrets),
+            second_factors=SecondFactorRepository(database, vault_of(settings)),
+            export=ExportRepository(database),
             rate_limits=RateLimits(settings),
             request_counts=RequestCounts(),
             security_events=SecurityEvents(),
@@ -175,6 +183,7 @@ class Services:
             repeats=RepeatRepository(database),
             outbox=Outbox(database, is_on=settings.has_mail),
             mail_choices=MailChoiceRepository(database),
+            links=MailLinkRepository(database),
             mail_links=mail_links,
             mailing=Mailing(settings, mail_links),
         )
@@ -183,7 +192,7 @@ class Services:
         """Returns the services with the repositories of what requests make and change, in this transaction."""
         return replace(
             self,
-            users=UserRepository(transaction),
+            users=UserRepository(transaction, has_mail=self.settings.has_mail),
             categories=CategoryRepository(transaction),
             listings=ListingRepository(transaction),
             replies=ReplyRepository(transaction, has_mail=self.settings.has_mail),

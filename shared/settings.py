@@ -219,6 +219,10 @@ class Settings:
     max_publish_queue: int = 10_000
     """Messages that may wait for Redis; past it the oldest are dropped, and nodes catch up from Postgres."""
 
+    password_link_seconds: float = 3600.0
+    """A link by which somebody who has forgotten the password chooses a new one works for this long."""
+    max_password_links: int = 3
+    """Such links of one account that work at the same time; past it, no further mail is sent."""
     access_token_seconds: int = 3600
     """The lifetime of an access token."""
     refresh_token_seconds: int = 30 * 24 * 3600
@@ -228,6 +232,8 @@ class Settings:
     refresh_grace_seconds: float = 30.0
     """A refresh token may be used again for this long after its use, for clients that did not get the answer. A second
     use ends the session if it comes later, or if the successor has been used."""
+    second_factor_for_staff: bool = False
+    """`SECOND_FACTOR_FOR_STAFF=on`: without a second factor, moderators and admins may do only what users may."""
     rate_limits: bool = True
     """`RATE_LIMITS=off` turns all rate limits off, for load tests."""
     rate_limit_timeout_seconds: float = 0.5
@@ -245,6 +251,12 @@ class Settings:
     guesses_per_account_minute: int = 200
     """Wrong passwords for one account from all networks together. Devices that have logged in to the account before are
     counted apart: all of them together have this many log-ins, right or wrong."""
+    recoveries_per_minute: int = 30
+    """Requests for a new password by mail, from one address."""
+    recoveries_per_account_minute: int = 5
+    """Requests for a new password of one account, or of one e-mail address without an account."""
+    codes_per_account_minute: int = 10
+    """Wrong codes of an account's second factor. Only somebody who knows the password can send one."""
     refreshes_per_session_minute: int = 30
     """Refreshes of one session."""
     writes_per_minute: int = 600
@@ -253,6 +265,8 @@ class Settings:
     """Requests that change something, of one account."""
     pictures_per_account_minute: int = 30
     """Uploads of pictures, of one account."""
+    exports_per_account_minute: int = 3
+    """Copies of everything that is stored about a person, which one account reads."""
     reads_per_minute: int = 3000
     """Requests that read, from one address. Each API counts these, searches and profiles by itself, so that a read does
     not wait for Redis."""
@@ -289,6 +303,8 @@ class Settings:
     The page makes pictures that are too large smaller before it sends them."""
     picture_side: int = 2048
     """The longer side of a stored picture, in pixels."""
+    medium_side: int = 800
+    """The longer side of a picture's medium size, in pixels: a car's page on a phone, or a list on a fine screen."""
     thumbnail_side: int = 480
     """The longer side of a thumbnail, in pixels."""
     picture_workers: int = 2

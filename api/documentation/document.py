@@ -34,6 +34,9 @@ _NO_DATABASE = frozenset({"/health/live", "/metrics", "/api/openapi.json", "/api
 
 # An id in a path is text of digits. In JSON it may be a number or a string.
 _PATH_ID = {"type": "integer", "minimum": 1, "maximum": MAX_ID, "format": "int64"}
+_PATH_TEXT = {"type": "string", "minLength": 1, "maxLength": 200}
+_TEXTS = frozenset({"session_id"})
+"""The parameters of paths that are no such id."""
 _ANY_ID = {"anyOf": [_PATH_ID, {"type": "string", "pattern": "^[1-9][0-9]{0,18}$"}]}
 
 _KEY = {
@@ -103,7 +106,8 @@ def _operation(plugin: MarshmallowPlugin, route: Route, picture_bytes: int) -> d
     about = _more(route)
     module = route.handler.__module__.rpartition(".")[2]
     parameters: list[Any] = [
-        {"in": "path", "name": name, "required": True, "schema": _PATH_ID} for name in _PARAMETER.findall(route.path)
+        {"in": "path", "name": name, "required": True, "schema": _PATH_TEXT if name in _TEXTS else _PATH_ID}
+        for name in _PARAMETER.findall(route.path)
     ]
     if route.query is not None:
         assert plugin.converter is not None

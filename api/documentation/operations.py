@@ -47,10 +47,19 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             problems=(problems.EmailTaken,), example={"email": "dave@example.com", "password": PASSWORD, "name": "Dave"}
         ),
         ("POST", "/api/login"): Operation(
-            problems=(problems.WrongCredentials, problems.BannedUser),
+            problems=(
+                *(problems.WrongCredentials, problems.SecondFactorNeeded),
+                *(problems.WrongCode, problems.BannedUser),
+            ),
             example={"email": "dave@example.com", "password": PASSWORD},
         ),
         ("POST", "/api/password/strength"): Operation(example={"password": PASSWORD, "name": "Dave"}),
+        ("POST", "/api/password/forgotten"): Operation(
+            problems=(problems.NoMail,), example={"email": "dave@example.com"}
+        ),
+        ("POST", "/api/password/reset"): Operation(
+            problems=(problems.InvalidLink,), example={"token": "what the link in the mail has", "password": PASSWORD}
+        ),
         ("POST", "/api/token/refresh"): Operation(
             problems=(problems.InvalidRefreshToken, problems.BannedUser),
             example={"refresh_token": "the one that the last log-in or refresh gave"},
@@ -65,6 +74,20 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             ),
             example={"current_password": PASSWORD},
         ),
+        ("GET", "/api/me/export"): Operation(files=(JSON,)),
+        ("POST", "/api/me/second-factor"): Operation(
+            problems=(problems.WrongPassword, problems.SecondFactorOn), example={"current_password": PASSWORD}
+        ),
+        ("PUT", "/api/me/second-factor"): Operation(
+            problems=(problems.WrongCode, problems.SecondFactorOff, problems.Conflict), example={"code": "123456"}
+        ),
+        **{
+            (method, f"/api/me/second-factor{rest}"): Operation(
+                problems=(problems.WrongPassword, problems.WrongCode, problems.SecondFactorOff),
+                example={"current_password": PASSWORD, "code": "123456"},
+            )
+            for method, rest in (("DELETE", ""), ("POST", "/recovery-codes"))
+        },
         ("PATCH", "/api/me/mail"): Operation(example={"kind": "reply", "choice": "never"}),
         # users
         ("PUT", "/api/users/{id}/role"): Operation(problems=(problems.LastAdmin,), example={"role": "moderator"}),
@@ -109,6 +132,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("POST", "/api/listings/{id}/pictures"): Operation(problems=(problems.ListingIsFull, problems.BadRequest)),
         ("PUT", "/api/listings/{id}/pictures/order"): Operation(example={"pictures": [2, 1]}),
         ("GET", "/api/pictures/{id}"): Operation(files=IMAGES),
+        ("GET", "/api/pictures/{id}/medium"): Operation(files=IMAGES),
         ("GET", "/api/pictures/{id}/thumbnail"): Operation(files=IMAGES),
         # replies
         ("POST", "/api/listings/{id}/replies"): Operation(

@@ -10,20 +10,25 @@ from api.call import Call
 from api.pagination import decode_cursor, page
 from api.password_rules import account_fault
 from api.passwords import Match
+from api.places import place_of
 from api.problems import (
     BannedUser,
     Invalid,
     InvalidRefreshToken,
+    NotFound,
+    SecondFactorNeeded,
     WrongCredentials,
     WrongPassword,
 )
 from api.schemas import answers
 from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody
 from api.schemas.pages import PageQuery
+from api.second_step import check_code
 from api.services import Services
 from api.versions import as_seen
 from shared.access.tokens import InvalidToken, new_session_id
 from shared.domain.names import OF_STAFF, name_fault, sounds_like_staff, tidied
+from shared.domain.text import is_storable
 from shared.domain.times import in_words
 from shared.domain.users import PasswordChanged, Role, User
 from shared.logs import log_of
@@ -39,14 +44,18 @@ async def register(call: Call) -> answers.LoggedIn:
     body = await call.body(RegisterBody)
     services = call.services
     name = _new_name(body.name, Role.USER)
-    _refuse_password_of(body.password, name, body.email)
+    refuse_password_of(body.password, name, body.email)
     password_hash = await services.passwords.hash(body.password)
     user = await services.users.create(body.email, name, password_hash)
     return await _begin_session(call, user, password_hash, services.devices.issue(user.id))
 
 
 async def login(call: Call) -> answers.LoggedIn:
-    """Log in."""
+    """Log in.
+
+    An account with a second factor needs `code` as well: without it, a right password is answered with
+    `second-factor-needed`.
+    """
     body = await call.body(LoginBody)
     services, limits = call.services, call.services.rate_limits
     device = services.devices.read(body.device_id)
@@ -76,6 +85,10 @@ async def login(call: Call) -> answers.LoggedIn:
     call.is_of(user.id)
     if user.ban is not None:
         raise _banned(user)
+    if (await services.second_factors.state(user.id)).since is not None:
+        if body.code is None:
+            raise SecondFactorNeeded
+        await check_code(call, user.id, body.code)
     if services.passwords.is_outdated(password_hash, match):
         new_hash = await services.passwords.hash(body.password)
         if await services.users.replace_password_hash(user.id, password_hash, new_hash):
@@ -105,6 +118,7 @@ async def refresh(call: Call) -> answers.SignedIn:
         settings.refresh_token_seconds,
         longest_seconds=settings.session_seconds,
         grace_seconds=settings.refresh_grace_seconds,
+        place=place_of(call.request, settings.trusted_proxies),
     )
     if result.user_id:
         call.is_of(result.user_id)
@@ -143,7 +157,7 @@ async def change(call: Call) -> answers.Profile:
     user_id, services = call.user.user_id, call.services
     checked_hash = None
     if body.current_password is not None and (body.email is not None or body.password is not None):
-        checked_hash = await _check_password(call, body.current_password)
+        checked_hash = await check_password(call, body.current_password)
     name, password_hash = body.name, None
     if name is not None or body.password is not None:
         now = await services.users.by_id(user_id)
@@ -151,7 +165,7 @@ async def change(call: Call) -> answers.Profile:
         if name is not None and name != now.name:
             name = _new_name(name, now.role)
         if body.password is not None:
-            _refuse_password_of(body.password, name or now.name, body.email or now.email)
+            refuse_password_of(body.password, name or now.name, body.email or now.email)
             password_hash = await services.passwords.hash(body.password)
 
     async def as_shown(services: Services) -> answers.Profile:
@@ -160,7 +174,7 @@ async def change(call: Call) -> answers.Profile:
     async with as_seen(call, "users", user_id, as_shown) as within:
         user = await within.users.update(
             user_id,
-            kept=_own_token(call),
+            kept=own_token(call),
             name=name,
             email=body.email,
             password_hash=password_hash,
@@ -173,7 +187,7 @@ async def change(call: Call) -> answers.Profile:
 
 
 async def sessions(call: Call) -> Page[answers.Session]:
-    """Where you are logged in, latest first."""
+    """Where you are logged in, latest first: the device, its address, and when it was used last."""
     query = call.query(PageQuery)
     before = decode_cursor(query.cursor, tuple[datetime, str])
     found = await call.services.sessions.of_user(call.user.user_id, before=before, limit=query.limit + 1)
@@ -181,14 +195,27 @@ async def sessions(call: Call) -> Page[answers.Session]:
     return page(found, query.limit, lambda one: answers.session(one, own), lambda one: (one.created_at, one.id))
 
 
+async def end_session(call: Call) -> None:
+    """Log out somewhere else: one of your sessions, its tokens and its sockets end.
+
+    A session that is not yours, or has ended, is a 404.
+    """
+    session_id = call.request.match_info["session_id"]
+    if not is_storable(session_id):
+        raise NotFound
+    call.query()
+    await call.services.sessions.end(call.user.user_id, session_id)
+    call.services.realtime.disconnect(call.user.user_id, session_id)
+
+
 async def end_other_sessions(call: Call) -> None:
     """Log out everywhere else: all other sessions, tokens and sockets of yours end."""
     call.query()
-    await call.services.sessions.end_others(call.user.user_id, _own_token(call))
+    await call.services.sessions.end_others(call.user.user_id, own_token(call))
     call.services.realtime.disconnect(call.user.user_id, kept_session_id=call.user.session_id)
 
 
-def _own_token(call: Call) -> KeptToken:
+def own_token(call: Call) -> KeptToken:
     return KeptToken(call.user.session_id, call.user.token_expires_at)
 
 
@@ -201,7 +228,7 @@ async def leave(call: Call) -> None:
     """
     body = await call.body(LeaveBody)
     user_id, services = call.user.user_id, call.services
-    checked_hash = await _check_password(call, body.current_password)
+    checked_hash = await check_password(call, body.current_password)
     await services.users.delete(user_id, checked_hash=checked_hash)
     services.realtime.disconnect(user_id)
     services.realtime.seller_changed(user_id)
@@ -216,7 +243,8 @@ async def _begin_session(call: Call, user: User, checked_hash: str, device_id: s
     services = call.services
     session_id = new_session_id()
     seconds = min(services.settings.refresh_token_seconds, services.settings.session_seconds)
-    await services.sessions.begin(session_id, user.id, seconds, checked_hash=checked_hash)
+    place = place_of(call.request, services.settings.trusted_proxies)
+    await services.sessions.begin(session_id, user.id, seconds, checked_hash=checked_hash, place=place)
     return answers.LoggedIn(**_tokens(services, user, session_id, 0, seconds), device_id=device_id)
 
 
@@ -231,7 +259,7 @@ def _tokens(services: Services, user: User, session_id: str, generation: int, se
     }
 
 
-async def _check_password(call: Call, password: str) -> str:
+async def check_password(call: Call, password: str) -> str:
     """Returns the hash that the password was compared with. Raises WrongPassword."""
     services = call.services
     password_hash = await services.users.password_hash(call.user.user_id)
@@ -255,7 +283,7 @@ def _new_name(given: str, role: Role) -> str:
     return name
 
 
-def _refuse_password_of(password: str, name: str, email: str) -> None:
+def refuse_password_of(password: str, name: str, email: str) -> None:
     """Raises Invalid if somebody who knows the account could guess the new password."""
     fault = account_fault(password, (name, email))
     if fault:

@@ -31,9 +31,11 @@ from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RegisterBody
 from api.schemas.categories import CategoryBody, CategoryChangeBody
 from api.schemas.derived import limits_of
 from api.schemas.listings import HideBody, ListingBody, ListingsQuery
+from api.schemas.recovery import ForgottenBody, ResetBody
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
 from api.schemas.saved_searches import SearchBody
+from api.schemas.second_factor import CodeBody, ConfirmedBody, PasswordBody
 from api.schemas.users import BanBody, UsersQuery
 from shared.domain.alerts import MAX_COUNTED_OF_A_SEARCH
 from shared.domain.pictures import MAX_PICTURES
@@ -56,6 +58,8 @@ PAGES = (
     "/moderation/categories",
     "/moderation/hidden",
     "/moderation/trash",
+    "/password/forgotten",
+    "/password/reset",
     "/register",
     "/searches",
 )
@@ -65,8 +69,9 @@ _LISTED = {"/login": "Log in", "/register": "Register"}
 """The pages without content that search engines may list, with their titles."""
 
 _INPUTS = (
-    *(RegisterBody, LoginBody, ProfileBody, LeaveBody),
+    *(RegisterBody, LoginBody, ProfileBody, LeaveBody, PasswordBody, CodeBody, ConfirmedBody),
     *(ListingBody, ListingsQuery, SearchBody, HideBody, ReplyBody, ReportBody),
+    *(ForgottenBody, ResetBody),
     *(CategoryBody, CategoryChangeBody, BanBody, UsersQuery),
 )
 """The bodies and queries that the page has forms for."""
@@ -109,7 +114,7 @@ def html_page(
     files, socket, origin = assets(settings), _gateway(settings, request) + "/socket", origin_of_site(settings, request)
     units = Units.of(settings)
     pixels, side = settings.max_picture_pixels, settings.picture_side
-    limits = _limits(settings.max_picture_bytes, pixels, side, settings.erase_after_days, units)
+    limits = _limits(settings.max_picture_bytes, pixels, side, settings.erase_after_days, units, settings.has_mail)
 
     is_gzip = status == 200 and accepts_gzip(request)
 
@@ -121,6 +126,7 @@ def html_page(
             "description": DESCRIPTION,
             "layout": "",
             "asked": NOTHING,
+            "login": "/login",
             "units": units,
             "answers": None,
         }
@@ -167,7 +173,9 @@ async def asset(call: Call) -> web.Response:
 
 
 @cache
-def _limits(picture_bytes: int, picture_pixels: int, picture_side: int, erase_after_days: int, units: Units) -> str:
+def _limits(
+    picture_bytes: int, picture_pixels: int, picture_side: int, erase_after_days: int, units: Units, has_mail: bool
+) -> str:
     """Returns the limits that the page keeps or tells, as JSON: `{"forms": {"ReplyBody": {"text": {...}}}, ...}`."""
     limits = {
         "forms": {kind.__name__: limits_of(kind) for kind in _INPUTS},
@@ -181,6 +189,7 @@ def _limits(picture_bytes: int, picture_pixels: int, picture_side: int, erase_af
         "currency": units.currency,
         "distance_unit": units.distance,
         "distances": DISTANCES,
+        "mail": has_mail,
     }
     return msgspec.json.encode(limits).decode()
 

@@ -22,10 +22,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from api.mail.words import HtmlParts, Parts, TextParts, body_of_page, named
-from api.mail_links import MailLinks, Purpose
+from api.mail_links import MailLinks
 from api.pages import words
 from shared.access.smtp_server import mailbox
-from shared.domain.mails import SWITCHES, MailKind, WaitingMail
+from shared.domain.mails import SWITCHES, MailKind, Purpose, WaitingMail
 from shared.settings import Settings
 
 Values = Callable[[WaitingMail, MailLinks], Mapping[str, Any]]

@@ -15,6 +15,7 @@ from typing import Any
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from api.mail.forgotten import AT_ONCE, answer_some
 from api.mail.letters import Letters, recipient
 from api.mail.smtp import Carrier, Files, NotSent, Smtp
 from api.mail_links import MailLinks
@@ -75,6 +76,10 @@ class Mailing(Collector):
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         await self._database.close()
+
+    async def answer_forgotten(self) -> int:
+        """Write the mails to people who have forgotten their password. Returns how many requests there were."""
+        return await answer_some(self._database, self._outbox, self._settings)
 
     async def step(self) -> int:
         """Send the mails that are due, at most `mails_at_once`. Returns their number. Raises DatabaseUnavailable."""
@@ -140,7 +145,8 @@ class Mailing(Collector):
         while not await self._is_stopped_within(pause):
             pause = self._settings.mail_seconds
             try:
-                if await self.step() == self._settings.mails_at_once:
+                answered = await self.answer_forgotten()
+                if await self.step() == self._settings.mails_at_once or answered == AT_ONCE:
                     pause = 0.0
                 await self._count()
             except DatabaseUnavailable as error:

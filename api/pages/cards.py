@@ -28,11 +28,11 @@ _decode = msgspec.json.Decoder(_Found).decode
 def cards_of(found_json: bytes, units: Units) -> list[Markup]:
     """Returns the cards of a page of listings, which is given as the API answers it."""
     each = (bytes(one) for one in _decode(found_json).data)
-    return [(_kept_card if len(one) <= _LONGEST else _card)(one, units) for one in each]
+    return [(_kept_card if len(one) <= _LONGEST else _card)(one, units, place == 0) for place, one in enumerate(each)]
 
 
-def _card(listing_json: bytes, units: Units) -> Markup:
-    values = {"listing": msgspec.json.decode(listing_json), "units": units}
+def _card(listing_json: bytes, units: Units, is_first: bool) -> Markup:
+    values = {"listing": msgspec.json.decode(listing_json), "units": units, "is_first": is_first}
     return Markup(rendered("card.html", values).decode())
 
 

@@ -14,7 +14,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup, escape
 from markupsafe import _escape_inner as _escape  # type: ignore[attr-defined]
 
-from api.pages import asked, facts, links, words
+from api.pages import asked, facts, links, srcset, words
 from api.pages.isolate import contained, isolated
 from api.pages.units import Units
 
@@ -110,6 +110,7 @@ def _environment() -> Environment:
         "name_of": words.name_of,
         "alike": facts.alike,
         "linked": links.linked,
+        "srcset": srcset.srcset,
         "as_json": _as_json,
         # Filters are called faster than functions.
         "facts": facts.facts,
@@ -119,6 +120,7 @@ def _environment() -> Environment:
         "field": _field_of,
     }
     made.globals |= {"asked_words": asked, "car_icon": CAR_ICON, "needed": _NEEDED}
+    made.globals |= {"in_list": srcset.IN_LIST, "in_gallery": srcset.IN_GALLERY}
     return made
 
 

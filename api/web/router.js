@@ -12,6 +12,7 @@ import { Browse } from "./views/browse.js";
 import { Categories } from "./views/categories.js";
 import { EditListing } from "./views/edit_listing.js";
 import { Favourites } from "./views/favourites.js";
+import { Forgotten } from "./views/forgotten.js";
 import { Hidden } from "./views/hidden.js";
 import { Listing } from "./views/listing.js";
 import { Login } from "./views/login.js";
@@ -21,6 +22,7 @@ import { NotAllowed } from "./views/not_allowed.js";
 import { People } from "./views/people.js";
 import { Register } from "./views/register.js";
 import { Reports } from "./views/reports.js";
+import { Reset } from "./views/reset.js";
 import { Searches } from "./views/searches.js";
 import { Trash } from "./views/trash.js";
 
@@ -42,6 +44,8 @@ const ROUTES = [
   ["/moderation/categories", Categories, "moderator"],
   ["/moderation/hidden", Hidden, "moderator"],
   ["/moderation/trash", Trash, "moderator"],
+  ["/password/forgotten", Forgotten, null],
+  ["/password/reset", Reset, null],
   ["/register", Register, null],
   ["/searches", Searches, "user"],
 ].map(([path, view, role]) => [new RegExp(`^${path.replace(/\{(\w+)\}/g, "(?<$1>[1-9]\\d{0,18})")}/?$`), view, role]);

@@ -28,6 +28,7 @@ class Action(StrEnum):
     ACCOUNT_CREATE = "account_create"
     ACCOUNT_DELETE = "account_delete"
     ACCOUNT_READ = "account_read"
+    ACCOUNT_RECOVER = "account_recover"
     ALERT_READ = "alert_read"
     AUDIT_READ = "audit_read"
     BAN_CHANGE = "ban_change"
@@ -61,6 +62,8 @@ class Action(StrEnum):
     ROLE_CHANGE = "role_change"
     SEARCH_CHANGE = "search_change"
     SEARCH_READ = "search_read"
+    SECOND_FACTOR_CHANGE = "second_factor_change"
+    SECOND_FACTOR_REMOVE = "second_factor_remove"
     SERVICE_READ = "service_read"
     SESSION_CREATE = "session_create"
     SESSION_END = "session_end"
@@ -88,6 +91,7 @@ GRID: Mapping[Action, tuple[Grant, Grant, Grant, Grant]] = MappingProxyType(
         Action.ACCOUNT_CREATE:        (_ANY, _ANY, _ANY, _ANY),
         Action.ACCOUNT_DELETE:        (_NO,  _OWN, _OWN, _OWN),
         Action.ACCOUNT_READ:          (_NO,  _OWN, _OWN, _OWN),
+        Action.ACCOUNT_RECOVER:       (_ANY, _ANY, _ANY, _ANY),
         Action.ALERT_READ:            (_NO,  _OWN, _OWN, _OWN),
         Action.AUDIT_READ:            (_NO,  _NO,  _NO,  _ANY),
         Action.BAN_CHANGE:            (_NO,  _NO,  _NO,  _ANY),
@@ -121,6 +125,8 @@ GRID: Mapping[Action, tuple[Grant, Grant, Grant, Grant]] = MappingProxyType(
         Action.ROLE_CHANGE:           (_NO,  _NO,  _NO,  _ANY),
         Action.SEARCH_CHANGE:         (_NO,  _OWN, _OWN, _OWN),
         Action.SEARCH_READ:           (_NO,  _OWN, _OWN, _OWN),
+        Action.SECOND_FACTOR_CHANGE:  (_NO,  _OWN, _OWN, _OWN),
+        Action.SECOND_FACTOR_REMOVE:  (_NO,  _NO,  _NO,  _ANY),
         Action.SERVICE_READ:          (_ANY, _ANY, _ANY, _ANY),
         Action.SESSION_CREATE:        (_ANY, _ANY, _ANY, _ANY),
         Action.SESSION_END:           (_NO,  _OWN, _OWN, _OWN),

@@ -18,6 +18,16 @@ class MailKind(StrEnum):
     REPLY = "reply"
 
 
+class Purpose(StrEnum):
+    """What a link in a mail does, once."""
+
+    PASSWORD_RESET = "password_reset"
+
+
+class LinkUsed(Exception):
+    """The link was used already, has expired, or was replaced."""
+
+
 class Choice(StrEnum):
     """When a person wants the mails of a kind."""
 

@@ -11,6 +11,7 @@ import psycopg2.errors
 
 from shared.access.policy import Action
 from shared.domain.email_addresses import account_of
+from shared.domain.mails import MailKind, Purpose
 from shared.domain.users import (
     Account,
     Ban,
@@ -28,7 +29,8 @@ from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import may_still
 from shared.repositories.audit import record
 from shared.repositories.bans import is_banned
-from shared.repositories.outbox import forget_mails
+from shared.repositories.mail_links import forget_links, use_link
+from shared.repositories.outbox import Outbox, forget_mails
 
 _IS_BANNED = is_banned("u")
 _COLUMNS = f"""u.id, u.email, u.name, u.role, u.created_at, u.banned_at, u.banned_until, u.ban_reason,
@@ -38,7 +40,10 @@ _COLUMNS = f"""u.id, u.email, u.name, u.role, u.created_at, u.banned_at, u.banne
 _STANDINGS = Statement(
     "user_standings",
     f"""SELECT asked.user_id, asked.session_id, u.name, u.role, {_IS_BANNED}, s.revoked_at IS NOT NULL,
-               CASE WHEN s.id IS NULL THEN floor(extract(epoch FROM u.tokens_valid_after))::bigint END
+               CASE WHEN s.id IS NULL THEN floor(extract(epoch FROM u.tokens_valid_after))::bigint END,
+               u.role <> 'user' AND NOT EXISTS (
+                   SELECT FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL
+               )
         FROM unnest($1, $2) AS asked (user_id, session_id)
         JOIN users u ON u.id = asked.user_id AND u.deleted_at IS NULL
         LEFT JOIN sessions s ON s.id = asked.session_id""",
@@ -137,6 +142,12 @@ _DELETE = Statement(
 )
 
 
+_DELETE_FACTORS = tuple(
+    Statement(f"user_delete_{table}", f"DELETE FROM {table} WHERE user_id = $1", ("bigint",))
+    for table in ("second_factors", "recovery_codes")
+)
+
+
 class KeptToken(NamedTuple):
     """The token of a request, which stays valid while all other tokens of its user end."""
 
@@ -148,13 +159,15 @@ class KeptToken(NamedTuple):
 class UserRepository:
     """Every method raises DatabaseUnavailable while Postgres is away."""
 
-    def __init__(self, database: Database | Transaction) -> None:
+    def __init__(self, database: Database | Transaction, *, has_mail: bool = False) -> None:
+        """`has_mail` says whether people are told of a new password by mail."""
         self._database = database
+        self._has_mail = has_mail
 
     async def standings(self, pairs: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Standing]:
         """Returns standings by (user id, session id), with one statement; users who do not exist are absent."""
         rows = await self._database.fetch(_STANDINGS, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
-        return {(row[0], row[1]): Standing(row[2], Role(row[3]), row[4], row[5], row[6]) for row in rows}
+        return {(row[0], row[1]): Standing(row[2], Role(row[3]), row[4], row[5], row[6], row[7]) for row in rows}
 
     async def create(self, email: str, name: str, password_hash: str) -> User:
         """Create a user and return them. Raises EmailTaken."""
@@ -226,11 +239,32 @@ class UserRepository:
                 user = _found(row)
                 if email is not None:
                     await transaction.execute(_SET_EMAIL_ACCOUNT, user_id, account_of(email))
+                if email is not None or password_hash is not None:
+                    await forget_links(transaction, user_id, Purpose.PASSWORD_RESET)
                 if password_hash is not None:
                     await end_other_tokens(transaction, user_id, kept, "password changed")
+                    await self._tell_of_password(transaction, user)
                 return user
         except psycopg2.errors.UniqueViolation:
             raise EmailTaken from None
+
+    async def reset_password(self, link: str, password_hash: str) -> User:
+        """Use a link up, by its hash, and store the new password. Ends all sessions, tokens and other such links.
+
+        Raises LinkUsed or UserNotFound.
+        """
+        async with self._database.transaction() as transaction:
+            user_id = await use_link(transaction, link, Purpose.PASSWORD_RESET)
+            row = await transaction.fetch_one(_UPDATE, user_id, None, None, password_hash, None)
+            user = _found(row)
+            await transaction.execute(_END_TOKENS, user_id)
+            await transaction.execute(_REVOKE_SESSIONS, user_id, None, "password changed")
+            await forget_links(transaction, user_id, Purpose.PASSWORD_RESET)
+            await self._tell_of_password(transaction, user)
+            return user
+
+    async def _tell_of_password(self, transaction: Transaction, user: User) -> None:
+        await Outbox(transaction, is_on=self._has_mail).add(MailKind.PASSWORD_CHANGED, user.id, {"name": user.name})
 
     async def delete(self, user_id: int, *, checked_hash: str | None = None) -> None:
         """Delete the account: its listings go to the trash, its messages stay. erasure.py erases the rest later.
@@ -245,7 +279,10 @@ class UserRepository:
                 raise UserNotFound
             await transaction.execute(_TRASH_LISTINGS, user_id)
             await transaction.execute(_REVOKE_SESSIONS, user_id, None, "account removed")
+            for statement in _DELETE_FACTORS:
+                await transaction.execute(statement, user_id)
             await forget_mails(transaction, user_id)
+            await forget_links(transaction, user_id)
 
     async def set_role(self, user_id: int, role: Role, *, by: int | None) -> tuple[User, bool]:
         """Set the role. Returns the user, and whether it was a change. `by` is None on the command line.

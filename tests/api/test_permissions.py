@@ -55,13 +55,32 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("POST", "/api/login", {"email": "{own email}", "password": PASSWORD}, "401 200 200 200 200 403 200 200"),
         ("POST", "/api/password/strength", {"password": PASSWORD}, "200 " * 8),
         ("POST", "/api/token/refresh", {"refresh_token": "x.0.x"}, "401 " * 8),
+        ("POST", "/api/password/forgotten", {"email": "{own email}"}, "202 " * 8),
+        ("POST", "/api/password/reset", {"token": "x.x", "password": PASSWORD}, "410 " * 8),
         ("GET", "/api/me", None, USERS),
         ("PATCH", "/api/me", {"name": "Renamed"}, USERS),
         ("DELETE", "/api/me", {"current_password": PASSWORD}, "401 204 204 204 204 403 204 204"),
         ("GET", "/api/me/sessions", None, USERS),
+        ("GET", "/api/me/export", None, USERS),
+        ("GET", "/api/me/second-factor", None, USERS),
+        ("POST", "/api/me/second-factor", {"current_password": PASSWORD}, USERS.replace("200", "201")),
+        ("PUT", "/api/me/second-factor", {"code": "123456"}, USERS.replace("200", "409")),
+        (
+            "DELETE",
+            "/api/me/second-factor",
+            {"current_password": PASSWORD, "code": "123456"},
+            USERS.replace("200", "409"),
+        ),
+        (
+            "POST",
+            "/api/me/second-factor/recovery-codes",
+            {"current_password": PASSWORD, "code": "123456"},
+            USERS.replace("200", "409"),
+        ),
         ("GET", "/api/me/mail", None, USERS),
         ("PATCH", "/api/me/mail", {"kind": "reply", "choice": "never"}, USERS),
         ("DELETE", "/api/me/sessions", None, "401 204 204 204 204 403 204 204"),
+        ("DELETE", "/api/me/sessions/{session_id=session}", None, OWNS.replace("200", "204")),
         ("POST", "/api/logout", None, "401 204 204 204 204 403 204 204"),
     ],
     "users": [
@@ -71,6 +90,7 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("PUT", "/api/users/{id=somebody}/role", {"role": "moderator"}, ADMINS),
         ("PUT", "/api/users/{id=somebody}/ban", {"reason": "fraud"}, ADMINS),
         ("DELETE", "/api/users/{id=somebody}/ban", None, "401 403 403 403 403 403 403 204"),
+        ("DELETE", "/api/users/{id=somebody}/second-factor", None, ADMINS.replace("200", "204")),
         ("PUT", "/api/users/{id=somebody}/block", None, USERS),
         ("DELETE", "/api/users/{id=somebody}/block", None, "401 204 204 204 204 403 204 204"),
     ],
@@ -198,10 +218,12 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
             "401 404 200 404 404 403 403 200",
         ),
         ("GET", "/api/pictures/{id=picture}", None, READ),
+        ("GET", "/api/pictures/{id=picture}/medium", None, READ),
         ("GET", "/api/pictures/{id=picture}/thumbnail", None, READ),
         ("GET", "/api/pictures/{id=private_picture}", None, NOT_VISITORS),
         ("GET", "/api/pictures/{id=hidden_picture}", None, IF_HIDDEN),
         ("GET", "/api/pictures/{id=ended_picture}", None, IF_HIDDEN),
+        ("GET", "/api/pictures/{id=hidden_picture}/medium", None, IF_HIDDEN),
         ("GET", "/api/pictures/{id=hidden_picture}/thumbnail", None, IF_HIDDEN),
         ("GET", "/api/pictures/{id=trashed_picture}", None, NOBODY),
     ],
@@ -258,7 +280,7 @@ class World:
         )
         return people
 
-    async def make(self, kind: str, owner: Somebody) -> int:
+    async def make(self, kind: str, owner: Somebody) -> Any:
         """Make a new thing of this kind, and return its id."""
         rows = self._rows
         match kind:
@@ -292,6 +314,10 @@ class World:
             case "message_to_owner":
                 other = (await self.people())["user"]
                 return await self._insert("messages", from_id=other.id, to_id=owner.id, text="Pay first.")
+            case "session":
+                columns = {"id": secrets.token_urlsafe(9), "user_id": owner.id, "expires_at": "tomorrow"}
+                await self._insert("sessions", **columns)
+                return columns["id"]
             case "search":
                 columns = {"user_id": owner.id, "name": "Mine", "query": "{}", "words_at": "now"}
                 return await self._insert("saved_searches", **columns)
@@ -305,7 +331,7 @@ class World:
 
     async def path(self, path: str, owner: Somebody) -> str:
         """The path, with the id of a new thing for each placeholder."""
-        made: dict[str, int] = {}
+        made: dict[str, Any] = {}
         # From the last to the first: making a picture makes its listing.
         for _, kind in reversed(PLACE.findall(path)):
             made[kind] = made["its_listing"] if kind == "its_listing" else await self.make(kind, owner)
@@ -318,13 +344,14 @@ class World:
     async def _picture(self, listing_id: int) -> int:
         """A row without files: the API answers 304 from the row, before it looks for a file."""
         files = {"key": _key(), "content_type": "image/jpeg", "size": 1, "width": 1, "height": 1}
-        thumbnail = {"thumbnail_key": _key(), "thumbnail_content_type": "image/jpeg", "thumbnail_size": 1}
-        return await self._insert("pictures", listing_id=listing_id, **files, **thumbnail)
+        thumbnail = {"thumbnail_key": _key(), "thumbnail_content_type": "image/webp", "thumbnail_size": 1}
+        medium = {"medium_key": _key(), "medium_content_type": "image/webp", "medium_size": 1}
+        return await self._insert("pictures", listing_id=listing_id, **files, **thumbnail, **medium)
 
     async def _insert(self, table: str, **columns: Any) -> int:
         sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))}) RETURNING id"
         [[row_id]] = await self._rows.fetch(sql, *columns.values())
-        return int(row_id)
+        return int(row_id) if isinstance(row_id, int) else 0
 
 
 def _key() -> str:

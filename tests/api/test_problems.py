@@ -12,14 +12,20 @@ import pytest
 import shared.domain
 from api.pictures import errors
 from api.problems import EmailTaken, ListingIsFull, NotFound, Problem, problem_of
-from shared.domain import messages, repeats, users
+from shared.domain import email_addresses, messages, repeats, users
 from shared.domain.listings import RenewedRecently
 from shared.domain.pictures import MAX_PICTURES, NotItsPictures
 from shared.domain.text import in_words
 
-# The handler of messages names the wrong fields of an InvalidMessage itself. A repeat is answered as it was before. The
-# other two are only base classes.
-ELSEWHERE = {messages.InvalidMessage, repeats.Repeated, messages.MessageRefused, errors.PictureRefused}
+# The handler of messages names the wrong fields of an InvalidMessage itself, and a schema those with an InvalidAddress.
+# A repeat is answered as it was before. The other two are only base classes.
+ELSEWHERE = {
+    messages.InvalidMessage,
+    email_addresses.InvalidAddress,
+    repeats.Repeated,
+    messages.MessageRefused,
+    errors.PictureRefused,
+}
 
 GIVEN: dict[type[Exception], tuple[object, ...]] = {
     **dict.fromkeys(errors.PictureRefused.__subclasses__(), ("a reason",)),

@@ -6,20 +6,29 @@ import { change } from "../changes.js";
 import { isolated } from "../isolate.js";
 import { limits } from "../limits.js";
 import { session } from "../session.js";
+import { Acts } from "../ui/acts.js";
 import { Form, formOf, input } from "../ui/form.js";
 import { PagedList } from "../ui/list.js";
 import { MailChoices } from "../ui/mail_choices.js";
 import { PasswordMeter } from "../ui/password_meter.js";
 import { View } from "../view.js";
 import { navigate } from "../navigation.js";
+import { SecondFactor } from "./account_second_factor.js";
+import { Sessions } from "./account_sessions.js";
 
 const PASSWORD_NOW = { name: "current_password", label: "Current password", type: "password", autocomplete: "current-password" };
+
+/** How long the downloaded data is kept for the browser to save it. */
+const KEPT_MS = 60_000;
 
 export class Account extends View {
   title = "Your account";
   /** The profile that the form showed when it was last sent, and was refused; null if it shows the session's. */
   #seen = null;
   blocks = new PagedList(this, "/api/me/blocks");
+  acts = new Acts(this);
+  sessions = new Sessions(this);
+  secondFactor = new SecondFactor(this);
   mails = new MailChoices(this);
   profile = new Form(this, "profile", "ProfileBody", async (values, element) => {
     this.#seen ??= { ...session.user };
@@ -32,6 +41,7 @@ export class Account extends View {
     await api.patch("/api/me", values);
     element.reset();
     this.meter.clear();
+    this.sessions.load();
     return "Your password is changed. Other devices are logged out.";
   });
 
@@ -44,6 +54,8 @@ export class Account extends View {
 
   start() {
     this.blocks.load();
+    this.sessions.load();
+    this.secondFactor.load();
     this.mails.load();
   }
 
@@ -70,6 +82,7 @@ export class Account extends View {
         input(this.password, { ...PASSWORD_NOW, required: true }),
         this.meter.field("New password"),
       ])}
+      ${this.secondFactor.template()} ${this.sessions.template()}
       <h2>Mail</h2>
       ${this.mails.template()}
       <h2>Blocked people</h2>
@@ -83,6 +96,10 @@ export class Account extends View {
           </li>`,
         "You have blocked nobody.",
       )}
+      <h2>What is stored about you</h2>
+      <p>One file in JSON, with everything that Daveslist has about you.</p>
+      <p><button class="button" @click=${() => this.#download()}>Download your data</button></p>
+      ${this.acts.template()}
       <h2>Leave Daveslist</h2>
       <details>
         <summary>Delete your account</summary>
@@ -96,6 +113,18 @@ export class Account extends View {
         ])}
       </details>
     </section>`;
+  }
+
+  /** A plain link would send no token. */
+  #download() {
+    return this.acts.do(async () => {
+      const address = URL.createObjectURL(await api.blob("/api/me/export", this.signal));
+      const link = document.createElement("a");
+      link.href = address;
+      link.download = `daveslist-${session.user.id}.json`;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(address), KEPT_MS);
+    }, "It is among your downloads.");
   }
 
   async #unblock(person) {

@@ -1,7 +1,8 @@
 // Logs in, and goes back to the address that needed the log-in.
 
-import { html } from "../vendor/lit-html/lit-html.js";
+import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
+import { limits } from "../limits.js";
 import { navigate } from "../navigation.js";
 import { session } from "../session.js";
 import { readDeviceId } from "../session_store.js";
@@ -12,10 +13,27 @@ import { whereTo } from "../where_to.js";
 export class Login extends View {
   title = "Log in";
   form = new Form(this, "login", "LoginBody", async (values) => {
-    const next = whereTo(this.query);
-    session.begin(await api.post("/api/login", { ...values, device_id: readDeviceId() }));
-    navigate(next, { replace: true });
+    try {
+      session.begin(await api.post("/api/login", { ...values, device_id: readDeviceId() }));
+    } catch (error) {
+      if (error.type !== "second-factor-needed") throw error;
+      this.#askCode();
+    }
   });
+
+  /** Whether the account has a second step, so that the form asks for a code too. */
+  #needsCode = false;
+
+  #askCode() {
+    this.#needsCode = true;
+    this.update();
+    requestAnimationFrame(() => document.getElementById("login-code")?.focus());
+  }
+
+  /** Called again as soon as somebody is logged in. What the server renders has links to here also for those who are. */
+  start() {
+    if (session.user) navigate(whereTo(this.query), { replace: true });
+  }
 
   template() {
     const next = new URLSearchParams({ next: whereTo(this.query) });
@@ -30,7 +48,17 @@ export class Login extends View {
           autocomplete: "current-password",
           required: true,
         }),
+        this.#needsCode
+          ? input(this.form, {
+              name: "code",
+              label: "Code",
+              hint: "From the app on your phone; or a recovery code.",
+              autocomplete: "one-time-code",
+              required: true,
+            })
+          : nothing,
       ])}
+      ${limits.mail ? html`<p><a href="/password/forgotten">Forgot your password?</a></p>` : nothing}
       <p>New here? <a href=${`/register?${next}`}>Register</a></p>
     </section>`;
   }

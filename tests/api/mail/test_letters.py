@@ -13,8 +13,8 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser
 
 from api.mail.letters import _FOLDER, Letters
-from api.mail_links import MailLinks, Purpose
-from shared.domain.mails import SWITCHES, MailKind, WaitingMail
+from api.mail_links import MailLinks
+from shared.domain.mails import SWITCHES, MailKind, Purpose, WaitingMail
 from shared.settings import InvalidSettings, Settings
 from tests.support.secret import JWT_SECRET
 

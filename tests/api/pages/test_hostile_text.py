@@ -24,7 +24,8 @@ from tests.support.examples import examples
 UNITS = Units("USD", "mi")
 FRAME: dict[str, Any] = {
     "units": UNITS, "version": "1", "needed": "", "origin": "https://cars.example.com",
-    "description": "", "layout": "", "asked": asked.NOTHING, "answers": None, "is_listed": True, "path": "/",
+    "description": "", "layout": "", "asked": asked.NOTHING, "answers": None, "login": "/login", "is_listed": True,
+    "path": "/",
     "fields": {name: {"maxlength": 9, "min": 0, "max": 9} for name in
                ("q", "make", "model", "year_min", "year_max", "price_min", "price_max", "mileage_max", "power_kw_min",
                 "owners_max")},
@@ -44,7 +45,8 @@ def a_listing(text: str) -> dict[str, Any]:
         "created_at": "2026-01-02T03:04:05.000006Z", "updated_at": "2026-01-02T03:04:05.000006Z", "reply_count": 1,
         "visibility": "public", "has_vin": True,
         "price_history": [{"price": 20, "until": "2026-01-02T03:04:05.000006Z"}],
-        "pictures": [{"id": 4, "url": "/api/pictures/4", "thumbnail_url": "/t", "width": 1, "height": 1}] * 2,
+        "pictures": [{"id": 4, "url": "/api/pictures/4", "thumbnail_url": "/t", "width": 9, "height": 9,
+                      "sizes": [{"url": "/t", "width": 3}, {"url": "/m", "width": 5}]}] * 2,
     }  # fmt: skip
 
 

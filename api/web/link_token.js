@@ -1,0 +1,8 @@
+// The token behind the # of a link from a mail. No browser sends it to a server by itself.
+
+/** Returns the token, and takes it out of the address, so that nobody reads it there or in the history. */
+export function takeLinkToken() {
+  const token = location.hash.slice(1);
+  if (token) history.replaceState(history.state, "", location.pathname + location.search);
+  return token;
+}
