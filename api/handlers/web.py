@@ -232,6 +232,7 @@ def _policy(settings: Settings, request: web.Request, files: Assets) -> str:
             "script-src 'self'",
             f"style-src {files.style_source}",
             "img-src 'self' blob:",
+            "manifest-src 'self'",
             f"connect-src {connect}",
             "worker-src 'self'",
             "base-uri 'none'",

@@ -62,6 +62,23 @@ async def test_the_document_is_openapi_3_1_with_names_and_answers_for_every_oper
             assert name in described["components"]["schemas"]
 
 
+async def test_the_example_of_wrong_input_is_one_that_the_route_can_have(api: Api) -> None:
+    described = await document(api)
+    for methods in described["paths"].values():
+        for operation in methods.values():
+            examples = operation["responses"]["422"]["content"]["application/problem+json"]["examples"]
+            errors = examples["invalid"]["value"]["errors"]
+            content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+            if content is None:
+                assert errors == {"page": ["Unknown parameter."]}, operation["operationId"]
+                assert "page" not in {parameter["name"] for parameter in operation["parameters"]}
+                continue
+            schema = described["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
+            [(name, sentences)] = errors.items()
+            known = sentences == ["Missing data for required field."] and name in schema["required"]
+            assert known or (sentences == ["Unknown field."] and name not in schema["properties"])
+
+
 async def test_every_query_parameter_is_explained_and_never_null(api: Api) -> None:
     for methods in (await document(api))["paths"].values():
         for operation in methods.values():
