@@ -52,7 +52,7 @@ Code = Annotated[
     partial(Storable, validate=Length(1, MAX_CODE_LENGTH)),
     "Six digits from the app, or a recovery code. Each counts once. Blanks and hyphens do not matter.",
 ]
-GivenEmail = Annotated[str, partial(Trimmed, validate=Length(max=MAX_EMAIL_LENGTH))]
+GivenEmail = Annotated[str, partial(Trimmed, MAX_EMAIL_LENGTH)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

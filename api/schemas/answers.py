@@ -543,6 +543,13 @@ class Unseen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LinkSent:
+    """If there is an account with this address, a mail with a link that works for `valid_seconds` is on its way."""
+
+    valid_seconds: Number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Push:
     """`public_key` is the service's key in base64url; null if the service sends no push messages."""
 
@@ -550,13 +557,6 @@ class Push:
     is_on: bool
     """Whether the browser of this session is told."""
     shows_text: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkSent:
-    """If there is an account with this address, a mail with a link that works for `valid_seconds` is on its way."""
-
-    valid_seconds: Number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,10 +83,10 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("GET", "/api/me/mail", None, USERS),
         ("PATCH", "/api/me/mail", {"kind": "reply", "choice": "never"}, USERS),
         ("DELETE", "/api/me/sessions", None, "401 204 204 204 204 403 204 204"),
+        ("DELETE", "/api/me/sessions/{session_id=session}", None, OWNS.replace("200", "204")),
         ("GET", "/api/me/push", None, USERS),
         ("POST", "/api/me/push", SUBSCRIPTION, "401 409 409 409 409 403 409 409"),
         ("DELETE", "/api/me/push", None, "401 204 204 204 204 403 204 204"),
-        ("DELETE", "/api/me/sessions/{session_id=session}", None, OWNS.replace("200", "204")),
         ("POST", "/api/logout", None, "401 204 204 204 204 403 204 204"),
     ],
     "users": [

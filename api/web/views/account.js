@@ -27,10 +27,10 @@ export class Account extends View {
   /** The profile that the form showed when it was last sent, and was refused; null if it shows the session's. */
   #seen = null;
   blocks = new PagedList(this, "/api/me/blocks");
-  push = new PushSwitch(this);
   acts = new Acts(this);
   sessions = new Sessions(this);
   secondFactor = new SecondFactor(this);
+  push = new PushSwitch(this);
   mails = new MailChoices(this);
   profile = new Form(this, "profile", "ProfileBody", async (values, element) => {
     this.#seen ??= { ...session.user };
@@ -56,9 +56,9 @@ export class Account extends View {
 
   start() {
     this.blocks.load();
-    this.push.load();
     this.sessions.load();
     this.secondFactor.load();
+    this.push.load();
     this.mails.load();
   }
 
@@ -85,8 +85,8 @@ export class Account extends View {
         input(this.password, { ...PASSWORD_NOW, required: true }),
         this.meter.field("New password"),
       ])}
-      ${this.push.template()}
       ${this.secondFactor.template()} ${this.sessions.template()}
+      ${this.push.template()}
       <h2>Mail</h2>
       ${this.mails.template()}
       <h2>Blocked people</h2>
