@@ -216,6 +216,7 @@ LEFT_OUT: Mapping[Column, str] = MappingProxyType(
         ("blocks", "blocked_id"): "Who has blocked somebody does not want them to know.",
         ("reports", "user_id"): "What others told moderators about somebody belongs to those others.",
         ("waiting_news", "user_id"): "What somebody is told of while away is among their messages and alerts.",
+        ("mail_links", "user_id"): "Hashes of links in mails, until they have expired.",
         ("repeatable_requests", "user_id"): "Copies of answers that the person has got, for a day.",
     }
 )
