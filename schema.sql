@@ -166,9 +166,13 @@ CREATE TABLE IF NOT EXISTS forgotten_passwords (
 CREATE TABLE IF NOT EXISTS mail_choices (
     user_id bigint NOT NULL REFERENCES users (id),
     kind    text   NOT NULL,
-    choice  text   NOT NULL CHECK (choice IN ('at_once', 'daily', 'never')),
+    choice  text   NOT NULL,
     PRIMARY KEY (user_id, kind)
 );
+ALTER TABLE mail_choices DROP CONSTRAINT IF EXISTS mail_choices_choice_check;
+ALTER TABLE mail_choices DROP CONSTRAINT IF EXISTS mail_choices_choice;
+ALTER TABLE mail_choices ADD CONSTRAINT mail_choices_choice
+    CHECK (choice IN ('at_once', 'with_text', 'daily', 'never')) NOT VALID;
 
 -- The answers of requests that their clients may repeat, by the header Idempotency-Key (shared/repositories/repeats.py).
 CREATE TABLE IF NOT EXISTS repeatable_requests (
@@ -790,5 +794,70 @@ CREATE CONSTRAINT TRIGGER users_commit_between_messages AFTER UPDATE OF deleted_
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
     WHEN (old.deleted_at IS DISTINCT FROM new.deleted_at OR new.banned_at IS NOT NULL)
     EXECUTE FUNCTION commit_messages_in_order();
+
+-- People who are away ---------------------------------------------------------------------------------------------------
+
+-- A browser that is told by push messages (RFC 8030). It belongs to a session and ends with it. The endpoint is a secret: whoever
+-- knows it can reach the browser. p256dh and auth are the browser's keys (RFC 8291).
+CREATE TABLE IF NOT EXISTS push_subscriptions (
+    session_id text PRIMARY KEY REFERENCES sessions (id) ON DELETE CASCADE,
+    user_id    bigint      NOT NULL REFERENCES users (id),
+    endpoint   text        NOT NULL,
+    p256dh     bytea       NOT NULL,
+    auth       bytea       NOT NULL,
+    shows_text boolean     NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE UNIQUE INDEX IF NOT EXISTS push_subscriptions_endpoint ON push_subscriptions (endpoint);
+CREATE INDEX IF NOT EXISTS push_subscriptions_of_user ON push_subscriptions (user_id, created_at);
+
+CREATE OR REPLACE FUNCTION end_push_subscription() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM push_subscriptions WHERE session_id = NEW.id;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER sessions_end_push_subscription AFTER UPDATE OF revoked_at ON sessions FOR EACH ROW
+    WHEN (old.revoked_at IS NULL AND new.revoked_at IS NOT NULL) EXECUTE FUNCTION end_push_subscription();
+
+-- The last message and the last alert that were looked at, to find those whose people have to be told although they are away. No
+-- id below it can appear later, because ids become visible in their order. What was there before this table is told to nobody.
+CREATE TABLE IF NOT EXISTS looked_at (
+    kind text   PRIMARY KEY,
+    id   bigint NOT NULL
+);
+INSERT INTO looked_at (kind, id)
+SELECT 'messages', coalesce(max(id), 0) FROM messages UNION ALL SELECT 'alerts', coalesce(max(id), 0) FROM alerts
+ON CONFLICT DO NOTHING;
+
+-- What waits for somebody, and by which way they are told of it if they are nowhere online: a conversation, or with other_id 0 the
+-- alerts. `newest_id` is the last message or alert, `told_id` the last one that was told. At `due_at` an API looks whether the
+-- person is online; `away_since` is when a look has found them nowhere and no later one has found them. A row that is not due
+-- waits for the next message (shared/repositories/waiting.py).
+CREATE TABLE IF NOT EXISTS waiting_news (
+    way        text        NOT NULL CHECK (way IN ('push', 'mail')),
+    user_id    bigint      NOT NULL REFERENCES users (id),
+    other_id   bigint      NOT NULL,
+    newest_id  bigint      NOT NULL,
+    told_id    bigint      NOT NULL DEFAULT 0,
+    since      timestamptz NOT NULL DEFAULT now(),
+    due_at     timestamptz,
+    away_since timestamptz,
+    PRIMARY KEY (user_id, other_id, way)
+);
+CREATE INDEX IF NOT EXISTS waiting_news_due ON waiting_news (due_at) WHERE due_at IS NOT NULL;
+
+-- Push messages to send. A later message of a conversation takes the place of one that was not sent yet.
+CREATE TABLE IF NOT EXISTS pushes (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    session_id text        NOT NULL REFERENCES push_subscriptions (session_id) ON DELETE CASCADE,
+    other_id   bigint      NOT NULL,
+    news_id    bigint      NOT NULL,
+    made_at    timestamptz NOT NULL DEFAULT now(),
+    due_at     timestamptz NOT NULL DEFAULT now(),
+    attempts   smallint    NOT NULL DEFAULT 0
+);
+CREATE UNIQUE INDEX IF NOT EXISTS pushes_of_conversation ON pushes (session_id, other_id) WHERE other_id <> 0;
+CREATE UNIQUE INDEX IF NOT EXISTS pushes_of_session ON pushes (session_id, other_id, news_id);
+CREATE INDEX IF NOT EXISTS pushes_due ON pushes (due_at);
 
 COMMIT;

@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     seed.add_argument("--if-empty", action="store_true", help="add nothing if there are users already")
     token = add("token", commands.token, "print `USER_ID TOKEN` lines, each token valid for a day")
     token.add_argument("user_ids", type=_count, nargs="+", metavar="USER_ID")
+    add("push-key", commands.push_key, "print a new key for VAPID_PRIVATE_KEY")
     role = add("role", commands.role, "give a role to a user")
     role.add_argument("email")
     role.add_argument("role", choices=[role.value for role in Role])

@@ -12,6 +12,7 @@ from api.passwords import hash_now
 from api.pictures.errors import PicturesBusy, StorageUnavailable
 from api.realtime import Realtime
 from api.services import new_node_id
+from shared.access.push_key import new_push_key
 from shared.access.tokens import Tokens
 from shared.domain.users import LastAdmin, Role, UserNotFound
 from shared.logs import log_of
@@ -64,6 +65,11 @@ async def seed(settings: Settings, options: argparse.Namespace) -> None:
                 print(f"{await add_pictures(settings, database, options.pictures)} pictures")
             except (PicturesBusy, StorageUnavailable) as error:
                 raise CommandFailed(f"the pictures cannot be stored: {error}") from None
+
+
+async def push_key(settings: Settings, _: argparse.Namespace) -> None:
+    """Print a new key for VAPID_PRIVATE_KEY."""
+    print(new_push_key())
 
 
 async def token(settings: Settings, options: argparse.Namespace) -> None:

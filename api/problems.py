@@ -25,6 +25,7 @@ from shared.domain import (
     messages,
     passkeys,
     pictures,
+    push,
     repeats,
     replies,
     reports,
@@ -269,6 +270,10 @@ class KeyInUse(Problem):
         super().__init__("Repeat it soon, to get its answer.", headers={"Retry-After": "1"})
 
 
+class PushOff(Problem):
+    status, slug, title = 409, "push-off", "This service sends no push messages"
+
+
 class LastAdmin(Problem):
     status, slug, title = 409, "last-admin", "The last admin must stay"
 
@@ -396,6 +401,7 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     alerts.SearchNotFound: _is(NotFound),
     alerts.TooManyFavourites: _is(TooManyFavourites),
     alerts.OwnListing: lambda _: Conflict("It is your own listing."),
+    push.NoSession: lambda _: Conflict("The session has ended, or the token is of none."),
     repeats.KeyInUse: _is(KeyInUse),
     repeats.KeyReused: _is(KeyReused),
     replies.ReplyNotFound: _is(NotFound),

@@ -26,6 +26,7 @@ from api.handlers import (
     passkeys,
     password_strength,
     pictures,
+    push,
     recovery,
     replies,
     reports,
@@ -47,6 +48,7 @@ from api.schemas.messages import ConversationsQuery, MessagesQuery, ReadBody
 from api.schemas.pages import PageQuery
 from api.schemas.passkeys import PasskeyBody, PasskeyLoginBody
 from api.schemas.pictures import PictureOrderBody
+from api.schemas.push import PushBody
 from api.schemas.recovery import ForgottenBody, ResetBody
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
@@ -66,6 +68,7 @@ PAGE_ROUTES: tuple[Route, ...] = (
     Route("GET", "/sitemap.xml", feeds.sitemaps, Action.SERVICE_READ),
     Route("GET", "/sitemaps/{number}.xml", feeds.sitemap, Action.SERVICE_READ),
     Route("GET", "/feed.atom", feeds.feed, Action.SERVICE_READ),
+    Route("GET", web.SERVICE_WORKER, web.service_worker, Action.SERVICE_READ),
     Route("GET", UNSUBSCRIBE, mail.unsubscribe_page, Action.SERVICE_READ),
     Route("POST", UNSUBSCRIBE, mail.unsubscribe, Action.SERVICE_READ),
     Route("GET", "/web/version", web.version, Action.SERVICE_READ),
@@ -128,6 +131,9 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/me/mail", mail.choices, Action.ACCOUNT_READ),
     Route("PATCH", "/api/me/mail", mail.choose, Action.ACCOUNT_CHANGE, body=MailChoiceBody),
     Route("DELETE", "/api/me", accounts.leave, Action.ACCOUNT_DELETE, body=LeaveBody),
+    Route("GET", "/api/me/push", push.read, Action.ACCOUNT_READ),
+    Route("POST", "/api/me/push", push.subscribe, Action.ACCOUNT_CHANGE, body=PushBody),
+    Route("DELETE", "/api/me/push", push.end, Action.ACCOUNT_CHANGE),
     # users
     Route("GET", "/api/me/blocks", blocks.find, Action.BLOCK_READ, query=PageQuery),
     Route("GET", "/api/users", users.find, Action.USER_LIST, query=UsersQuery),

@@ -8,6 +8,7 @@ from functools import partial
 
 from aiohttp import web
 
+from api.away import Away
 from api.challenges import Challenges
 from api.chores import Chores
 from api.devices import Devices
@@ -19,6 +20,7 @@ from api.passwords import Passwords
 from api.pictures.abandoned import AbandonedFiles
 from api.pictures.storage import PictureStorage
 from api.pictures.workers import PictureWorkers
+from api.push.vapid import Vapid
 from api.rate_limits import RateLimits
 from api.realtime import Realtime
 from api.request_counts import RequestCounts
@@ -48,9 +50,11 @@ from shared.repositories.mail_choices import MailChoiceRepository
 from shared.repositories.mail_links import MailLinkRepository
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
+from shared.repositories.nodes import API_PREFIX
 from shared.repositories.outbox import Outbox
 from shared.repositories.passkeys import PasskeyRepository
 from shared.repositories.pictures import PictureRepository
+from shared.repositories.push import PushRepository
 from shared.repositories.repeats import RepeatRepository
 from shared.repositories.replies import ReplyRepository
 from shared.repositories.reports import ReportRepository
@@ -113,6 +117,9 @@ class Services:
     favourites: FavouriteRepository
     alerts: AlertRepository
     telling: Telling
+    vapid: Vapid | None
+    pushes: PushRepository
+    away: Away
     audit: AuditRepository
     pictures: PictureRepository
     picture_workers: PictureWorkers
@@ -138,6 +145,7 @@ class Services:
         pictures, storage = PictureRepository(database), PictureStorage.from_settings(settings)
         search = ListingSearch(database, correction_seconds=settings.correction_seconds)
         realtime = Realtime(settings, broker, node_id)
+        vapid = Vapid.of(settings)
         mail_links = MailLinks(settings)
         return cls(
             settings=settings,
@@ -180,6 +188,9 @@ class Services:
             favourites=FavouriteRepository(database),
             alerts=AlertRepository(database),
             telling=Telling(settings, realtime, stored_filter),
+            vapid=vapid,
+            pushes=PushRepository(database),
+            away=Away(settings, vapid),
             audit=AuditRepository(database),
             pictures=pictures,
             picture_workers=PictureWorkers.from_settings(settings),
@@ -219,6 +230,7 @@ class Services:
         await self.broker.start(self.realtime)
         await self.membership.__aenter__()
         self.telling.start()
+        self.away.start()
         self.mailing.start()
 
     async def stop(self) -> None:
@@ -231,6 +243,7 @@ class Services:
         await self.abandoned_files.stop()
         await self.chores.stop()
         await self.telling.stop()
+        await self.away.stop()
         await self.mailing.stop()
         await self.picture_workers.close()
         await self.picture_storage.close()
@@ -246,4 +259,4 @@ SERVICES = web.AppKey("services", Services)
 
 def new_node_id() -> str:
     """Returns a random id for this process."""
-    return f"api-{secrets.token_hex(6)}"
+    return f"{API_PREFIX}{secrets.token_hex(6)}"

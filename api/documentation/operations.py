@@ -103,6 +103,16 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             )
             for method, rest in (("DELETE", ""), ("POST", "/recovery-codes"))
         },
+        ("POST", "/api/me/push"): Operation(
+            problems=(problems.PushOff, problems.Conflict),
+            example={
+                "endpoint": "https://push.example.com/one",
+                "keys": {
+                    "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+                    "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+                },
+            },
+        ),
         ("PATCH", "/api/me/mail"): Operation(example={"kind": "reply", "choice": "never"}),
         # users
         ("PUT", "/api/users/{id}/role"): Operation(problems=(problems.LastAdmin,), example={"role": "moderator"}),

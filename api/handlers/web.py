@@ -42,6 +42,10 @@ from shared.domain.alerts import MAX_COUNTED_OF_A_SEARCH
 from shared.domain.pictures import MAX_PICTURES
 from shared.settings import Settings
 
+SERVICE_WORKER = "/service_worker.js"
+"""The address of the page's service worker. It is at the root, because a worker has power over what is below it."""
+_SERVICE_WORKER_FILE = "api/web/service_worker.js"
+
 PAGES = (
     "/",
     "/account",
@@ -156,6 +160,13 @@ async def version(call: Call) -> web.Response:
     return web.json_response({"version": assets(call.services.settings).version})
 
 
+async def service_worker(call: Call) -> web.Response:
+    """The script that shows push messages. Browsers look for another version of it by themselves."""
+    call.query()
+    found = assets(call.services.settings).files[_SERVICE_WORKER_FILE]
+    return answer(call.request, found.data, found.media_type, {hdrs.CACHE_CONTROL: ASK_AGAIN})
+
+
 async def asset(call: Call) -> web.Response:
     call.query()
     match = call.request.match_info
@@ -211,7 +222,8 @@ def _needed(version: str, style: str, socket: str, limits: str) -> Middle:
 def _policy(settings: Settings, request: web.Request, files: Assets) -> str:
     """Returns the page's content security policy: no inline script, no style but the document's own, and no eval.
 
-    With Trusted Types, only lit-html makes markup, and only from templates in the modules, never from users' text.
+    With Trusted Types, only lit-html makes markup, and only from templates in the modules, never from users' text; and
+    only api/web/push.js names a script, which is the service worker.
     """
     connect = " ".join(("'self'", *_gateway_sources(settings, request)))
     return "; ".join(
@@ -220,12 +232,14 @@ def _policy(settings: Settings, request: web.Request, files: Assets) -> str:
             "script-src 'self'",
             f"style-src {files.style_source}",
             "img-src 'self' blob:",
+            "manifest-src 'self'",
             f"connect-src {connect}",
+            "worker-src 'self'",
             "base-uri 'none'",
             "form-action 'self'",
             "frame-ancestors 'none'",
             "require-trusted-types-for 'script'",
-            "trusted-types lit-html",
+            "trusted-types lit-html service-worker",
         )
     )
 

@@ -146,7 +146,7 @@ def _as_price(value: int | None, units: Units) -> str:
 
 
 def _top_of(search: asked.Asked, longest: int) -> Markup:
-    """Returns the top of a page. It is the same on every page that is no search."""
+    """Returns the top of a page, up to the search. It is the same on every page that is no search."""
     return _usual_top(longest) if search is asked.NOTHING else _top(search, longest)
 
 

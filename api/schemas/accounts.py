@@ -58,7 +58,7 @@ DeviceId = Annotated[
     "What the last log-in from this device gave. Then other people's wrong guesses do not keep the user out, and the "
     "user gets no mail about a new device.",
 ]
-GivenEmail = Annotated[str, partial(Trimmed, validate=Length(max=MAX_EMAIL_LENGTH))]
+GivenEmail = Annotated[str, partial(Trimmed, MAX_EMAIL_LENGTH)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

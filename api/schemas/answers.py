@@ -574,6 +574,16 @@ class LinkSent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Push:
+    """`public_key` is the service's key in base64url; null if the service sends no push messages."""
+
+    public_key: str | None
+    is_on: bool
+    """Whether the browser of this session is told."""
+    shows_text: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MailSwitch:
     """A kind of mail. `about` finishes the sentence "Mail me about ..."; `choice` is one of `choices`."""
 

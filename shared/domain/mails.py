@@ -17,6 +17,8 @@ class MailKind(StrEnum):
     PASSWORD_CHANGED = "password_changed"
     NEW_LOGIN = "new_login"
     REPLY = "reply"
+    MESSAGE = "message"
+    """Private messages that wait for somebody who is away; one mail for a conversation until it is looked at."""
 
 
 class Purpose(StrEnum):
@@ -33,6 +35,8 @@ class Choice(StrEnum):
     """When a person wants the mails of a kind."""
 
     AT_ONCE = "at_once"
+    WITH_TEXT = "with_text"
+    """At once, and with what was written."""
     DAILY = "daily"
     NEVER = "never"
 
@@ -50,6 +54,9 @@ SWITCHES: Mapping[MailKind, Switch] = MappingProxyType(
     {
         MailKind.NEW_LOGIN: Switch("log-ins on new devices"),
         MailKind.REPLY: Switch("replies to your listings"),
+        MailKind.MESSAGE: Switch(
+            "messages that wait while you are away", (Choice.AT_ONCE, Choice.WITH_TEXT, Choice.NEVER)
+        ),
     }
 )
 """The kinds that can be switched off. What is not here concerns the account itself, and is always sent."""

@@ -77,6 +77,15 @@ SECTIONS: tuple[Section, ...] = (
         is_text=True,
     ),
     Section(
+        "push_subscriptions",
+        (("push_subscriptions", "user_id"),),
+        # The rest of an endpoint is a secret by which its browser can be reached.
+        f"p.session_id, split_part(p.endpoint, '/', 3) AS push_service, p.shows_text, {_times('p', 'created_at')}",
+        "push_subscriptions p WHERE p.user_id = $1",
+        "p.session_id",
+        is_text=True,
+    ),
+    Section(
         "second_factor",
         (("second_factors", "user_id"),),
         _times("f", "begun_at", "confirmed_at"),
@@ -213,6 +222,7 @@ LEFT_OUT: Mapping[Column, str] = MappingProxyType(
         ("listings", "trashed_by"): "So is a deleted listing of somebody else; the person's own are listings.",
         ("blocks", "blocked_id"): "Who has blocked somebody does not want them to know.",
         ("reports", "user_id"): "What others told moderators about somebody belongs to those others.",
+        ("waiting_news", "user_id"): "What somebody is told of while away is among their messages and alerts.",
         ("mail_links", "user_id"): "Hashes of links in mails, until they have expired.",
         ("repeatable_requests", "user_id"): "Copies of answers that the person has got, for a day.",
     }

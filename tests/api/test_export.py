@@ -83,6 +83,12 @@ async def person_with_everything(api: Api, rows: Rows) -> tuple[Person, Person]:
         await call("PUT", f"/api/listings/{theirs}/hidden", 200, who=one, json={"reason": f"Hidden by {one.id}"})
         await call("POST", "/api/categories", 201, who=one, json={"name": f"Of {one.id}", "visibility": "public"})
         await call("POST", "/api/me/second-factor", 201, who=one, json={"current_password": PASSWORD})
+        await rows.execute(
+            """INSERT INTO push_subscriptions (session_id, user_id, endpoint, p256dh, auth, shows_text)
+               SELECT id, user_id, %s, '', '', false FROM sessions WHERE user_id = %s LIMIT 1""",
+            f"https://push.example.com/endpoint-of-{one.id}",
+            one.id,
+        )
         await rows.execute("INSERT INTO mail_choices VALUES (%s, 'reply', 'never')", one.id)
         await rows.execute(
             "INSERT INTO outbox (user_id, kind, address, facts) VALUES (%s, 'reply', %s, '{}')", one.id, one.email
@@ -135,6 +141,7 @@ async def test_the_copy_has_every_row_about_the_person_and_nothing_of_others(api
         f"By {bob.id}",
         f"Search of {bob.id}",
         f"hash of {ann.id}",
+        f"endpoint-of-{ann.id}",
         "argon2",
     ):
         assert secret not in text, secret

@@ -25,6 +25,7 @@ from shared.settings import Settings
 from tests.api.conftest import PASSWORD, Api
 from tests.api.rows import Rows
 from tests.api.test_pictures import a_jpeg, form
+from tests.support.push_service import PushBrowser
 
 PEOPLE = ("visitor", "user", "owner", "other", "blocked", "banned", "moderator", "admin")
 
@@ -39,6 +40,8 @@ MODERATORS = "401 403 403 403 403 403 200 200"
 ADMINS = "401 403 403 403 403 403 403 200"
 
 LISTING = {"title": "A car", "content": "It drives.", "category_id": "{category}"}
+SUBSCRIPTION = PushBrowser("https://push.example.com/one").body()
+"""This API has no key for push messages."""
 PICTURE = "a picture"
 
 # method, path, body; visitor user owner other blocked banned moderator admin
@@ -93,6 +96,9 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("PATCH", "/api/me/mail", {"kind": "reply", "choice": "never"}, USERS),
         ("DELETE", "/api/me/sessions", None, "401 204 204 204 204 403 204 204"),
         ("DELETE", "/api/me/sessions/{session_id=session}", None, OWNS.replace("200", "204")),
+        ("GET", "/api/me/push", None, USERS),
+        ("POST", "/api/me/push", SUBSCRIPTION, "401 409 409 409 409 403 409 409"),
+        ("DELETE", "/api/me/push", None, "401 204 204 204 204 403 204 204"),
         ("POST", "/api/logout", None, "401 204 204 204 204 403 204 204"),
     ],
     "users": [

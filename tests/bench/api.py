@@ -102,6 +102,7 @@ _ON_SHOW = Statement(
     "",
     f"SELECT l.id, l.seller_id FROM {JOINED} WHERE l.status = 'available' AND {FOR_ANYONE} ORDER BY l.id DESC LIMIT %s",
 )
+_END = Statement("", "UPDATE listings SET expires_at = now() WHERE mod(abs(hashint8(id)), 1000) < %s")
 GZIP = "Accept-Encoding: gzip"
 FEW = 20_000
 """With at most so many listings, facets have to be faster."""
@@ -285,8 +286,8 @@ def kept_database(folder: Path) -> Iterator[str]:
         run(postgres.stop())
 
 
-async def seed(settings: Settings, count: int) -> None:
-    """Add listings, as the database's owner, unless there are some."""
+async def seed(settings: Settings, count: int, ended: float) -> None:
+    """Add listings, as the database's owner, unless there are some; this share of them has ended."""
     owner = await Database.connect(settings)
     try:
         if await owner.fetch_one(Statement("", "SELECT FROM listings LIMIT 1")) is not None:
@@ -294,6 +295,9 @@ async def seed(settings: Settings, count: int) -> None:
         started = time.perf_counter()
         await SeedRepository(owner).users(USERS, "no hash")
         await ListingSeedRepository(owner).listings(count)
+        if ended:
+            await owner.execute(_END, round(1000 * ended))
+            await owner.execute(Statement("", "VACUUM (ANALYZE) listings"))
         print(f"{count:,} listings seeded in {time.perf_counter() - started:.0f} s")
     finally:
         await owner.close()
@@ -321,7 +325,7 @@ async def main(given: argparse.Namespace) -> None:
             database_timeout_seconds=3600.0,
         )
         if given.keep or not given.database_url:
-            await seed(replace(settings, database_url=as_owner(url)), given.listings)
+            await seed(replace(settings, database_url=as_owner(url)), given.listings, given.ended)
         database = await Database.connect(settings)
         processes = Processes(settings, directory, nursery=None)
         try:
@@ -352,6 +356,7 @@ async def main(given: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0] if __doc__ else None)
     parser.add_argument("--listings", type=int, default=20_000, help="how many to seed; the goals are for 1,000,000")
+    parser.add_argument("--ended", type=float, default=0.0, help="the share that has ended, from 0 to 1")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=100, help="of each search")

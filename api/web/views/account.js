@@ -9,6 +9,7 @@ import { session } from "../session.js";
 import { Acts } from "../ui/acts.js";
 import { Form, formOf, input } from "../ui/form.js";
 import { PagedList } from "../ui/list.js";
+import { PushSwitch } from "../ui/push_switch.js";
 import { MailChoices } from "../ui/mail_choices.js";
 import { PasswordMeter } from "../ui/password_meter.js";
 import { View } from "../view.js";
@@ -30,6 +31,7 @@ export class Account extends View {
   acts = new Acts(this);
   sessions = new Sessions(this);
   secondFactor = new SecondFactor(this);
+  push = new PushSwitch(this);
   passkeys = new Passkeys(this);
   mails = new MailChoices(this);
   profile = new Form(this, "profile", "ProfileBody", async (values, element) => {
@@ -58,6 +60,7 @@ export class Account extends View {
     this.blocks.load();
     this.sessions.load();
     this.secondFactor.load();
+    this.push.load();
     this.passkeys.load();
     this.mails.load();
   }
@@ -86,6 +89,7 @@ export class Account extends View {
         this.meter.field("New password"),
       ])}
       ${this.secondFactor.template()} ${this.passkeys.template()} ${this.sessions.template()}
+      ${this.push.template()}
       <h2>Mail</h2>
       ${this.mails.template()}
       <h2>Blocked people</h2>

@@ -15,6 +15,7 @@ import { declined } from "./account_passkeys.js";
 
 export class Login extends View {
   title = "Log in";
+  acts = new Acts(this);
   form = new Form(this, "login", "LoginBody", async (values) => {
     try {
       session.begin(await api.post("/api/login", { ...values, device_id: readDeviceId() }));
@@ -27,13 +28,16 @@ export class Login extends View {
   /** Whether the account has a second step, so that the form asks for a code too. */
   #needsCode = false;
 
+  /** Called again as soon as somebody is logged in. What the server renders has links to here also for those who are. */
+  start() {
+    if (session.user) navigate(whereTo(this.query), { replace: true });
+  }
+
   #askCode() {
     this.#needsCode = true;
     this.update();
     requestAnimationFrame(() => document.getElementById("login-code")?.focus());
   }
-
-  acts = new Acts(this);
 
   #withPasskey() {
     return this.acts.do(async () => {
@@ -46,11 +50,6 @@ export class Login extends View {
       }
       session.begin(await api.post("/api/login/passkey", { credential, device_id: readDeviceId() }));
     }, "");
-  }
-
-  /** Called again as soon as somebody is logged in. What the server renders has links to here also for those who are. */
-  start() {
-    if (session.user) navigate(whereTo(this.query), { replace: true });
   }
 
   template() {

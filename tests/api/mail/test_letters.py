@@ -30,6 +30,9 @@ FACTS: dict[str, Any] = {
     "listing_id": 7,
     "text": "Is it still there?",
     "seed": "seed",
+    "sender": "Bob",
+    "other_id": 8,
+    "count": 2,
 }
 """The facts of all kinds together."""
 
