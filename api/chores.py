@@ -17,6 +17,7 @@ from shared.repositories.outbox import remove_old_mails
 from shared.repositories.reanalysis import reanalyse_some
 from shared.repositories.repeats import remove_old_keys
 from shared.repositories.suggestions import collect_suggestions
+from shared.repositories.users import free_everybody
 from shared.repositories.vocabulary import rebuild_vocabulary
 from shared.settings import Settings
 
@@ -49,7 +50,7 @@ class Chores:
             unseen_days=settings.unseen_alert_days,
             most=settings.max_alerts_per_user,
         )
-        self._chores = (
+        self._chores: tuple[Chore, ...] = (
             Chore("analysis", settings.analysis_seconds, reanalyse_some),
             Chore("vocabulary", settings.vocabulary_seconds, rebuild_vocabulary),
             Chore("suggestions", settings.vocabulary_seconds, collect_suggestions),
@@ -64,6 +65,9 @@ class Chores:
             Chore("addresses", settings.erasure_seconds, name_accounts),
             Chore("erasure", settings.erasure_seconds, partial(erase_some, after_days=settings.erase_after_days)),
         )
+        if not settings.confirms_addresses:
+            # Whoever had to confirm an address before this was switched off is not kept waiting for a mail.
+            self._chores += (Chore("confirmations", settings.mail_cleaning_seconds, free_everybody),)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:

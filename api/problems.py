@@ -133,6 +133,13 @@ class Blocked(Problem):
     status, slug, title = 403, "blocked", "The recipient has blocked you"
 
 
+class NotConfirmed(Problem):
+    status, slug, title = 403, "address-not-confirmed", "Confirm your e-mail address first"
+
+    def __init__(self) -> None:
+        super().__init__("Open the link in the mail that we sent you. Your account's page sends it again.")
+
+
 class CategoryNameTaken(Problem):
     status, slug, title = 409, "category-name-taken", "Another category has this name"
 
@@ -309,10 +316,12 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     users.UserNotFound: _is(NotFound),
     users.EmailTaken: _is(EmailTaken),
     users.PasswordChanged: _is(WrongPassword),
+    users.NotConfirmed: _is(NotConfirmed),
     users.LastAdmin: _is(LastAdmin),
     users.NoLongerAllowed: _is(Forbidden),
     mails.LinkUsed: _is(InvalidLink),
     messages.Blocked: _is(Blocked),
+    messages.NotConfirmed: _is(NotConfirmed),
     listings.ListingNotFound: _is(NotFound),
     listings.CategoryNotFound: _is(NotFound),
     listings.CategoryNameTaken: _is(CategoryNameTaken),

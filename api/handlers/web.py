@@ -30,7 +30,7 @@ from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RegisterBody
 from api.schemas.categories import CategoryBody, CategoryChangeBody
 from api.schemas.derived import limits_of
 from api.schemas.listings import HideBody, ListingBody, ListingsQuery
-from api.schemas.recovery import ForgottenBody, ResetBody
+from api.schemas.recovery import ConfirmBody, ForgottenBody, ResetBody
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
 from api.schemas.saved_searches import SearchBody
@@ -42,6 +42,7 @@ from shared.settings import Settings
 PAGES = (
     "/",
     "/account",
+    "/address/confirm",
     "/admin",
     "/admin/audit",
     "/alerts",
@@ -69,7 +70,7 @@ _LISTED = {"/login": "Log in", "/register": "Register"}
 _INPUTS = (
     *(RegisterBody, LoginBody, ProfileBody, LeaveBody),
     *(ListingBody, ListingsQuery, SearchBody, HideBody, ReplyBody, ReportBody),
-    *(ForgottenBody, ResetBody),
+    *(ConfirmBody, ForgottenBody, ResetBody),
     *(CategoryBody, CategoryChangeBody, BanBody, UsersQuery),
 )
 """The bodies and queries that the page has forms for."""

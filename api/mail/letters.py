@@ -41,8 +41,13 @@ def _password_reset(mail: WaitingMail, links: MailLinks) -> Mapping[str, Any]:
     return {"link": links.link(Purpose.PASSWORD_RESET, mail.facts["seed"])}
 
 
+def _address_confirm(mail: WaitingMail, links: MailLinks) -> Mapping[str, Any]:
+    return {"link": links.link(Purpose.ADDRESS, mail.facts["seed"])}
+
+
 VALUES: Mapping[MailKind, Values] = {
     MailKind.PASSWORD_RESET: _password_reset,
+    MailKind.ADDRESS_CONFIRM: _address_confirm,
 }
 """What a kind's template needs besides the mail's facts."""
 

@@ -33,6 +33,8 @@ class Actor(msgspec.Struct, frozen=True, gc=False):
     """Seconds since the epoch."""
     token_issued_at: int = 0
     """Seconds since the epoch; 0 if the token does not say."""
+    must_confirm: bool = False
+    """True if the user may neither publish nor write first until the address is confirmed."""
 
     @property
     def kind(self) -> Kind:
@@ -40,7 +42,7 @@ class Actor(msgspec.Struct, frozen=True, gc=False):
 
     def with_role(self, role: Role) -> Actor:
         """Returns the same user with another role."""
-        return Actor(self.user_id, self.session_id, role, self.name, self.token_expires_at, self.token_issued_at)
+        return msgspec.structs.replace(self, role=role)
 
 
 def kind_of(actor: Actor | None) -> Kind:

@@ -113,4 +113,6 @@ def _actor_if_welcome(
         raise SessionEnded(user_id=user_id)
     if standing.is_banned:
         raise Banned(user_id=user_id)
-    return Actor(user_id, session_id, standing.role, standing.name, token_expires_at, token_issued_at)
+    return Actor(
+        user_id, session_id, standing.role, standing.name, token_expires_at, token_issued_at, standing.must_confirm
+    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class MailKind(StrEnum):
@@ -15,6 +15,8 @@ class MailKind(StrEnum):
 
     PASSWORD_RESET = "password_reset"
     PASSWORD_CHANGED = "password_changed"
+    ADDRESS_CONFIRM = "address_confirm"
+    ADDRESS_CHANGED = "address_changed"
     REPLY = "reply"
 
 
@@ -22,6 +24,16 @@ class Purpose(StrEnum):
     """What a link in a mail does, once."""
 
     PASSWORD_RESET = "password_reset"
+    ADDRESS = "address"
+    """It confirms an e-mail address."""
+
+
+class NewLink(NamedTuple):
+    """A link that is to be made: the seed goes into the mail, and its hash into the table of links."""
+
+    seed: str
+    hash: str
+    seconds: float
 
 
 class LinkUsed(Exception):

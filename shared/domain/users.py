@@ -46,6 +46,12 @@ class User:
     created_at: datetime
     ban: Ban | None = None
     """None also if the ban has run out."""
+    is_confirmed: bool = True
+    """Whether the e-mail address was confirmed."""
+    must_confirm: bool = False
+    """Whether the user may neither publish nor write first until then."""
+    new_email: str | None = None
+    """The address that will replace `email` when it is confirmed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,8 @@ class Standing(msgspec.Struct, frozen=True, gc=False):
     """True if the session was logged out or ended in another way."""
     tokens_valid_after: int | None = None
     """Seconds since the epoch: a token without a stored session admits only if it was issued later. None admits all."""
+    must_confirm: bool = False
+    """True if the user may neither publish nor write first until the address is confirmed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +100,10 @@ class Session:
 
 class EmailTaken(Exception):
     """Another user is registered with this e-mail address."""
+
+
+class NotConfirmed(Exception):
+    """The user has not confirmed the e-mail address yet, and may neither publish nor write first."""
 
 
 class LastAdmin(Exception):

@@ -10,6 +10,7 @@ import { Form, formOf, input } from "../ui/form.js";
 import { PagedList } from "../ui/list.js";
 import { MailChoices } from "../ui/mail_choices.js";
 import { PasswordMeter } from "../ui/password_meter.js";
+import { Unconfirmed } from "../ui/unconfirmed.js";
 import { View } from "../view.js";
 import { navigate } from "../navigation.js";
 
@@ -21,6 +22,7 @@ export class Account extends View {
   #seen = null;
   blocks = new PagedList(this, "/api/me/blocks");
   mails = new MailChoices(this);
+  unconfirmed = new Unconfirmed(this);
   profile = new Form(this, "profile", "ProfileBody", async (values, element) => {
     this.#seen ??= { ...session.user };
     await session.rename(await change("/api/me", this.#seen, values, { name: "Name", email: "E-mail address" }));
@@ -52,6 +54,7 @@ export class Account extends View {
     return html`<section class="narrow">
       <h1>Your account</h1>
       <p><a href=${`/?seller_id=${me.id}&status=any`}>Your listings</a></p>
+      ${this.unconfirmed.template()}
       <h2>Profile</h2>
       ${formOf(this.profile, { label: "Profile", action: "Save" }, [
         input(this.profile, { name: "name", label: "Name", value: me.name, autocomplete: "nickname", required: true }),

@@ -27,6 +27,8 @@ FACTS: dict[str, Any] = {
     "listing_id": 7,
     "text": "Is it still there?",
     "seed": "seed",
+    "new": "new@example.com",
+    "is_done": True,
 }
 """The facts of all kinds together."""
 

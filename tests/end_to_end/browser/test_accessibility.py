@@ -73,6 +73,7 @@ async def populated(site: Site) -> tuple[Person, list[str], list[str]]:
         "/register",
         "/password/forgotten",
         "/password/reset",
+        "/address/confirm",
         "/nowhere",
         "/listings/999999999",
     ]
