@@ -142,6 +142,13 @@ CREATE TABLE IF NOT EXISTS mail_choices (
     PRIMARY KEY (user_id, kind)
 );
 
+-- Up to which alert a person was told in a daily mail, and when.
+CREATE TABLE IF NOT EXISTS daily_mails (
+    user_id bigint      PRIMARY KEY REFERENCES users (id),
+    up_to   bigint      NOT NULL,
+    sent_at timestamptz NOT NULL
+);
+
 -- The answers of requests that their clients may repeat, by the header Idempotency-Key (shared/repositories/repeats.py).
 CREATE TABLE IF NOT EXISTS repeatable_requests (
     user_id     bigint      NOT NULL REFERENCES users (id),

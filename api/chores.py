@@ -9,6 +9,7 @@ from functools import partial
 from shared.logs import log_of
 from shared.postgres import Database, DatabaseUnavailable
 from shared.repositories.address_names import name_accounts
+from shared.repositories.alert_mails import mail_daily
 from shared.repositories.alerts import remove_old_alerts
 from shared.repositories.chores import ChoreRepository, Work
 from shared.repositories.erasure import erase_some
@@ -65,6 +66,9 @@ class Chores:
             Chore("addresses", settings.erasure_seconds, name_accounts),
             Chore("erasure", settings.erasure_seconds, partial(erase_some, after_days=settings.erase_after_days)),
         )
+        if settings.has_mail:
+            daily = partial(mail_daily, seconds=settings.daily_mail_seconds)
+            self._chores += (Chore("daily mails", settings.daily_mail_seconds / 48, daily),)
         if not settings.confirms_addresses:
             # Whoever had to confirm an address before this was switched off is not kept waiting for a mail.
             self._chores += (Chore("confirmations", settings.mail_cleaning_seconds, free_everybody),)

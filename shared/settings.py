@@ -130,6 +130,8 @@ class Settings:
     mail_give_up_seconds: float = 86400.0
     """A mail that has not been sent for this long is given up. One that the server refuses for good is given up at
     once."""
+    daily_mail_seconds: float = 86400.0
+    """A person gets at most one daily mail of each kind in this time; a fiftieth of it late at most."""
     confirm_addresses: str = ""
     """`on`: until people have confirmed their e-mail address by a link in a mail, they may neither publish nor write
     first, and a changed address counts when it has been confirmed. `off`: they get the link, and may do everything.

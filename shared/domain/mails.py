@@ -18,6 +18,10 @@ class MailKind(StrEnum):
     ADDRESS_CONFIRM = "address_confirm"
     ADDRESS_CHANGED = "address_changed"
     REPLY = "reply"
+    MODERATED = "moderated"
+    BANNED = "banned"
+    MATCH = "match"
+    PRICE_DROP = "price_drop"
 
 
 class Purpose(StrEnum):
@@ -57,9 +61,19 @@ class Switch:
     usual: Choice = Choice.AT_ONCE
 
 
+_OFTEN = (Choice.AT_ONCE, Choice.DAILY, Choice.NEVER)
+
+OF_ALERTS = (MailKind.MATCH, MailKind.PRICE_DROP)
+"""The kinds of mail that have the names of the alerts that they tell of. One mail may tell of many."""
+MAX_ITEMS = 20
+"""Alerts that one mail lists."""
+
 SWITCHES: Mapping[MailKind, Switch] = MappingProxyType(
     {
         MailKind.REPLY: Switch("replies to your listings"),
+        MailKind.MODERATED: Switch("listings of yours that a moderator hides or shows again"),
+        MailKind.MATCH: Switch("cars that match your saved searches", _OFTEN, Choice.DAILY),
+        MailKind.PRICE_DROP: Switch("favourites that have become cheaper", _OFTEN, Choice.DAILY),
     }
 )
 """The kinds that can be switched off. What is not here concerns the account itself, and is always sent."""

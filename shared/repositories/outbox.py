@@ -26,6 +26,16 @@ _ADD = Statement(
        WHERE u.id = $1 AND u.deleted_at IS NULL AND coalesce(c.choice, $6) = 'at_once'""",
     ("bigint", "text", "text", "text", "double precision", "text"),
 )
+_ADD_TO_SELLER = Statement(
+    "outbox_add_to_seller",
+    """INSERT INTO outbox (user_id, kind, address, facts)
+       SELECT u.id, $2, u.email,
+              $4::jsonb || jsonb_build_object('name', u.name, 'title', l.title, 'listing_id', l.id)
+       FROM listings l JOIN users u ON u.id = l.seller_id AND u.deleted_at IS NULL
+       LEFT JOIN mail_choices c ON c.user_id = u.id AND c.kind = $2
+       WHERE l.id = $1 AND u.id <> $3 AND coalesce(c.choice, $5) = 'at_once'""",
+    ("bigint", "text", "bigint", "text", "text"),
+)
 _TAKE = Statement(
     "outbox_take",
     """UPDATE outbox AS o SET attempts = o.attempts + 1, due_at = clock_timestamp() + make_interval(secs => $2)
@@ -126,6 +136,12 @@ class Outbox:
         usual = SWITCHES[kind].usual if kind in SWITCHES else Choice.AT_ONCE
         written = json.dumps(facts or {}, ensure_ascii=False)
         await self._database.execute(_ADD, user_id, kind.value, address, written, useful_seconds, usual.value)
+
+    async def add_to_seller(self, kind: MailKind, listing_id: int, facts: Mapping[str, Any], *, by: int) -> None:
+        """Add a mail to a listing's seller, who is not `by`. The facts get `name`, `title` and `listing_id`."""
+        if self.is_on:
+            written, usual = json.dumps(facts, ensure_ascii=False), SWITCHES[kind].usual.value
+            await self._database.execute(_ADD_TO_SELLER, listing_id, kind.value, by, written, usual)
 
     async def take(self, most: int, *, seconds: float, give_up_seconds: float) -> list[TakenMail]:
         """Take the mails that are due first. No other process takes them during the next `seconds`."""
