@@ -83,7 +83,45 @@ CREATE TABLE IF NOT EXISTS sessions (
     revoked_because text
 );
 ALTER TABLE sessions ADD COLUMN IF NOT EXISTS rotated_at timestamptz;
+-- Where it was used last: at its log-in or its last refresh. Of an IPv6 address only the network that one household gets.
+ALTER TABLE sessions ADD COLUMN IF NOT EXISTS device text NOT NULL DEFAULT '';
+ALTER TABLE sessions ADD COLUMN IF NOT EXISTS address text NOT NULL DEFAULT '';
 CREATE INDEX IF NOT EXISTS sessions_of_user ON sessions (user_id);
+
+-- What makes the one-time codes of an account's second factor. The seed is encrypted (shared/access/vault.py); the factor is on
+-- since confirmed_at. `last_step` is the step of the last code that was used: no code counts twice.
+CREATE TABLE IF NOT EXISTS second_factors (
+    user_id      bigint PRIMARY KEY REFERENCES users (id),
+    seed         text        NOT NULL,
+    begun_at     timestamptz NOT NULL DEFAULT now(),
+    confirmed_at timestamptz,
+    last_step    bigint      NOT NULL DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS recovery_codes (
+    user_id bigint NOT NULL REFERENCES users (id),
+    hash    text   NOT NULL,
+    used_at timestamptz,
+    PRIMARY KEY (user_id, hash)
+);
+
+-- Passkeys, with which people log in without a password (WebAuthn). `credential_id` names the key on its device.
+CREATE TABLE IF NOT EXISTS passkeys (
+    id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id       bigint      NOT NULL REFERENCES users (id),
+    credential_id text        NOT NULL UNIQUE,
+    public_key    text        NOT NULL,
+    sign_count    bigint      NOT NULL,
+    name          text        NOT NULL,
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    used_at       timestamptz
+);
+CREATE INDEX IF NOT EXISTS passkeys_of_user ON passkeys (user_id, id);
+-- Challenges that a passkey has answered, until they expire: each counts once.
+CREATE TABLE IF NOT EXISTS spent_challenges (
+    challenge  text        PRIMARY KEY,
+    expires_at timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS spent_challenges_expired ON spent_challenges (expires_at);
 
 CREATE TABLE IF NOT EXISTS blocks (
     blocker_id bigint      NOT NULL REFERENCES users (id),
@@ -138,9 +176,13 @@ CREATE TABLE IF NOT EXISTS forgotten_passwords (
 CREATE TABLE IF NOT EXISTS mail_choices (
     user_id bigint NOT NULL REFERENCES users (id),
     kind    text   NOT NULL,
-    choice  text   NOT NULL CHECK (choice IN ('at_once', 'daily', 'never')),
+    choice  text   NOT NULL,
     PRIMARY KEY (user_id, kind)
 );
+ALTER TABLE mail_choices DROP CONSTRAINT IF EXISTS mail_choices_choice_check;
+ALTER TABLE mail_choices DROP CONSTRAINT IF EXISTS mail_choices_choice;
+ALTER TABLE mail_choices ADD CONSTRAINT mail_choices_choice
+    CHECK (choice IN ('at_once', 'with_text', 'daily', 'never')) NOT VALID;
 
 -- Up to which alert a person was told in a daily mail, and when.
 CREATE TABLE IF NOT EXISTS daily_mails (
@@ -449,6 +491,24 @@ CREATE TABLE IF NOT EXISTS pictures (
 CREATE INDEX IF NOT EXISTS pictures_of_listing ON pictures (listing_id, id);
 -- The seller's order, from 1; null for pictures that came after it: they follow, in the order of their ids.
 ALTER TABLE pictures ADD COLUMN IF NOT EXISTS position integer;
+-- The medium size, and the widths in pixels; all null for pictures that were stored before there was a medium size.
+ALTER TABLE pictures ADD COLUMN IF NOT EXISTS medium_key text UNIQUE;
+ALTER TABLE pictures ADD COLUMN IF NOT EXISTS medium_content_type text;
+ALTER TABLE pictures ADD COLUMN IF NOT EXISTS medium_size bigint;
+ALTER TABLE pictures ADD COLUMN IF NOT EXISTS medium_width integer;
+ALTER TABLE pictures ADD COLUMN IF NOT EXISTS thumbnail_width integer;
+-- The picture as JSON for clients. A list of listings reads many, so it is made once. The addresses are those of
+-- shared/domain/pictures.py; a change of this expression has to drop the column first.
+ALTER TABLE pictures ADD COLUMN IF NOT EXISTS shown text GENERATED ALWAYS AS (
+    '{"id":' || id::text || ',"url":"/api/pictures/' || id::text
+        || '","thumbnail_url":"/api/pictures/' || id::text || '/thumbnail","width":' || width::text
+        || ',"height":' || height::text || ',"sizes":['
+        || coalesce(
+            '{"url":"/api/pictures/' || id::text || '/thumbnail","width":' || thumbnail_width::text
+                || '},{"url":"/api/pictures/' || id::text || '/medium","width":' || medium_width::text || '}',
+            '')
+        || ']}'
+) STORED;
 
 -- Files that no row of `pictures` names, to be deleted from `since` on. The files of a new picture are entered before they
 -- are stored, with a time in the future; the transaction that inserts the picture's row takes them out again. When a
@@ -461,7 +521,9 @@ CREATE TABLE IF NOT EXISTS abandoned_files (
 
 CREATE OR REPLACE FUNCTION remember_abandoned_files() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO abandoned_files (key) VALUES (OLD.key), (OLD.thumbnail_key) ON CONFLICT DO NOTHING;
+    INSERT INTO abandoned_files (key)
+    SELECT key FROM unnest(ARRAY[OLD.key, OLD.medium_key, OLD.thumbnail_key]) AS key WHERE key IS NOT NULL
+    ON CONFLICT DO NOTHING;
     RETURN NULL;
 END $$;
 CREATE OR REPLACE TRIGGER pictures_abandon_files AFTER DELETE ON pictures
@@ -749,5 +811,70 @@ CREATE CONSTRAINT TRIGGER users_commit_between_messages AFTER UPDATE OF deleted_
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
     WHEN (old.deleted_at IS DISTINCT FROM new.deleted_at OR new.banned_at IS NOT NULL)
     EXECUTE FUNCTION commit_messages_in_order();
+
+-- People who are away ---------------------------------------------------------------------------------------------------
+
+-- A browser that is told by push messages (RFC 8030). It belongs to a session and ends with it. The endpoint is a secret: whoever
+-- knows it can reach the browser. p256dh and auth are the browser's keys (RFC 8291).
+CREATE TABLE IF NOT EXISTS push_subscriptions (
+    session_id text PRIMARY KEY REFERENCES sessions (id) ON DELETE CASCADE,
+    user_id    bigint      NOT NULL REFERENCES users (id),
+    endpoint   text        NOT NULL,
+    p256dh     bytea       NOT NULL,
+    auth       bytea       NOT NULL,
+    shows_text boolean     NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE UNIQUE INDEX IF NOT EXISTS push_subscriptions_endpoint ON push_subscriptions (endpoint);
+CREATE INDEX IF NOT EXISTS push_subscriptions_of_user ON push_subscriptions (user_id, created_at);
+
+CREATE OR REPLACE FUNCTION end_push_subscription() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM push_subscriptions WHERE session_id = NEW.id;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER sessions_end_push_subscription AFTER UPDATE OF revoked_at ON sessions FOR EACH ROW
+    WHEN (old.revoked_at IS NULL AND new.revoked_at IS NOT NULL) EXECUTE FUNCTION end_push_subscription();
+
+-- The last message and the last alert that were looked at, to find those whose people have to be told although they are away. No
+-- id below it can appear later, because ids become visible in their order. What was there before this table is told to nobody.
+CREATE TABLE IF NOT EXISTS looked_at (
+    kind text   PRIMARY KEY,
+    id   bigint NOT NULL
+);
+INSERT INTO looked_at (kind, id)
+SELECT 'messages', coalesce(max(id), 0) FROM messages UNION ALL SELECT 'alerts', coalesce(max(id), 0) FROM alerts
+ON CONFLICT DO NOTHING;
+
+-- What waits for somebody, and by which way they are told of it if they are nowhere online: a conversation, or with other_id 0 the
+-- alerts. `newest_id` is the last message or alert, `told_id` the last one that was told. At `due_at` an API looks whether the
+-- person is online; `away_since` is when a look has found them nowhere and no later one has found them. A row that is not due
+-- waits for the next message (shared/repositories/waiting.py).
+CREATE TABLE IF NOT EXISTS waiting_news (
+    way        text        NOT NULL CHECK (way IN ('push', 'mail')),
+    user_id    bigint      NOT NULL REFERENCES users (id),
+    other_id   bigint      NOT NULL,
+    newest_id  bigint      NOT NULL,
+    told_id    bigint      NOT NULL DEFAULT 0,
+    since      timestamptz NOT NULL DEFAULT now(),
+    due_at     timestamptz,
+    away_since timestamptz,
+    PRIMARY KEY (user_id, other_id, way)
+);
+CREATE INDEX IF NOT EXISTS waiting_news_due ON waiting_news (due_at) WHERE due_at IS NOT NULL;
+
+-- Push messages to send. A later message of a conversation takes the place of one that was not sent yet.
+CREATE TABLE IF NOT EXISTS pushes (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    session_id text        NOT NULL REFERENCES push_subscriptions (session_id) ON DELETE CASCADE,
+    other_id   bigint      NOT NULL,
+    news_id    bigint      NOT NULL,
+    made_at    timestamptz NOT NULL DEFAULT now(),
+    due_at     timestamptz NOT NULL DEFAULT now(),
+    attempts   smallint    NOT NULL DEFAULT 0
+);
+CREATE UNIQUE INDEX IF NOT EXISTS pushes_of_conversation ON pushes (session_id, other_id) WHERE other_id <> 0;
+CREATE UNIQUE INDEX IF NOT EXISTS pushes_of_session ON pushes (session_id, other_id, news_id);
+CREATE INDEX IF NOT EXISTS pushes_due ON pushes (due_at);
 
 COMMIT;

@@ -39,11 +39,18 @@ def parser() -> argparse.ArgumentParser:
     seed = add("seed", commands.seed, "add demo data, fast, as the role that owns the database", is_owner=True)
     seed.add_argument("--users", type=_count, default=0, metavar="N", help="user1@example.com and so on, same password")
     seed.add_argument("--listings", type=_count, default=0, metavar="N")
+    seed.add_argument(
+        "--pictures", type=_count, default=0, metavar="N", help="drawn ones, for the newest N listings that have none"
+    )
+    seed.add_argument("--if-empty", action="store_true", help="add nothing if there are users already")
     token = add("token", commands.token, "print `USER_ID TOKEN` lines, each token valid for a day")
     token.add_argument("user_ids", type=_count, nargs="+", metavar="USER_ID")
+    add("push-key", commands.push_key, "print a new key for VAPID_PRIVATE_KEY")
     role = add("role", commands.role, "give a role to a user")
     role.add_argument("email")
     role.add_argument("role", choices=[role.value for role in Role])
+    off = add("second-factor-off", commands.second_factor_off, "turn a user's second factor off, who has lost it")
+    off.add_argument("email")
     add("schema", commands.schema, "apply schema.sql, as the role that owns the database", is_owner=True)
     top.set_defaults(command=_serve, is_owner=False)
     return top

@@ -45,7 +45,8 @@ def create_app(settings: Settings, broker: Broker, node_id: str | None = None) -
         client_max_size=settings.max_body_bytes,
     )
     app[SERVICES] = services
-    own = (services.request_counts, services.security_events, services.telling, services.mailing)
+    told = (services.telling, services.away, services.mailing)
+    own = (services.request_counts, services.security_events, *told)
     app[METRICS] = Metrics("api", node_id, database, broker, writer, *own)
     app[STOPPING] = asyncio.Event()
     app[HEALTH] = Health(database, broker, app[STOPPING].is_set)

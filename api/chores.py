@@ -17,9 +17,11 @@ from shared.repositories.mail_links import remove_old_links
 from shared.repositories.outbox import remove_old_mails
 from shared.repositories.reanalysis import reanalyse_some
 from shared.repositories.repeats import remove_old_keys
+from shared.repositories.second_factors import lock_anew, vault_of
 from shared.repositories.suggestions import collect_suggestions
 from shared.repositories.users import free_everybody
 from shared.repositories.vocabulary import rebuild_vocabulary
+from shared.repositories.waiting import remove_seen
 from shared.settings import Settings
 
 log = log_of(__name__)
@@ -61,9 +63,11 @@ class Chores:
                 settings.repeatable_cleaning_seconds,
                 partial(remove_old_keys, seconds=settings.repeatable_seconds),
             ),
+            Chore("what waited and was seen", settings.alert_cleaning_seconds, remove_seen),
             Chore("mails", settings.mail_cleaning_seconds, partial(remove_old_mails, days=settings.failed_mail_days)),
             Chore("links in mails", settings.mail_cleaning_seconds, remove_old_links),
             Chore("addresses", settings.erasure_seconds, name_accounts),
+            Chore("second factors", settings.erasure_seconds, partial(lock_anew, vault_of(settings))),
             Chore("erasure", settings.erasure_seconds, partial(erase_some, after_days=settings.erase_after_days)),
         )
         if settings.has_mail:

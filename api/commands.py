@@ -7,9 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+from api.demo.pictures import add_pictures
 from api.passwords import hash_now
+from api.pictures.errors import PicturesBusy, StorageUnavailable
 from api.realtime import Realtime
 from api.services import new_node_id
+from shared.access.push_key import new_push_key
 from shared.access.tokens import Tokens
 from shared.domain.users import LastAdmin, Role, UserNotFound
 from shared.logs import log_of
@@ -17,6 +20,7 @@ from shared.postgres import Database
 from shared.postgres.schema import apply_schema
 from shared.pubsub import broker_for
 from shared.repositories.places import place_listings
+from shared.repositories.second_factors import SecondFactorRepository, vault_of
 from shared.repositories.seed import SeedRepository
 from shared.repositories.seed_listings import ListingSeedRepository
 from shared.repositories.users import UserRepository
@@ -43,17 +47,29 @@ async def schema(settings: Settings, _: argparse.Namespace) -> None:
 
 
 async def seed(settings: Settings, options: argparse.Namespace) -> None:
-    """Add demo users and listings, after the schema. Raises SchemaRefused."""
+    """Add demo users, listings and pictures, after the schema. Raises SchemaRefused."""
     await apply_schema(settings)
     async with _database(replace(settings, database_timeout_seconds=SEED_TIMEOUT_SECONDS)) as database:
         repository = SeedRepository(database)
+        if options.if_empty and await repository.has_users():
+            return
         if options.users:
             first, last = await repository.users(options.users, hash_now(SEED_PASSWORD))
             print(f"users {first} to {last}: user{first}@example.com and so on, password '{SEED_PASSWORD}'")
         if options.listings:
             if not await ListingSeedRepository(database).listings(options.listings):
                 raise CommandFailed("listings need users: seed some of them, too")
-            print(f"{options.listings} listings")
+            print(f"{options.listings} listings", flush=True)
+        if options.pictures:
+            try:
+                print(f"{await add_pictures(settings, database, options.pictures)} pictures")
+            except (PicturesBusy, StorageUnavailable) as error:
+                raise CommandFailed(f"the pictures cannot be stored: {error}") from None
+
+
+async def push_key(settings: Settings, _: argparse.Namespace) -> None:
+    """Print a new key for VAPID_PRIVATE_KEY."""
+    print(new_push_key())
 
 
 async def token(settings: Settings, options: argparse.Namespace) -> None:
@@ -89,6 +105,20 @@ async def role(settings: Settings, options: argparse.Namespace) -> None:
                 realtime.role_changed(user.id, user.role)
                 await broker.stop()
     print(f"{user.email} is {'now' if is_change else 'already'} {user.role.value}")
+
+
+async def second_factor_off(settings: Settings, options: argparse.Namespace) -> None:
+    """Turn a user's second factor off, who has lost it and the recovery codes."""
+    async with _database(settings) as database:
+        try:
+            user_id = await UserRepository(database).id_by_email(options.email)
+        except UserNotFound:
+            raise CommandFailed(f"no user has the e-mail address {options.email}") from None
+        was_on = await SecondFactorRepository(database, vault_of(settings)).remove(user_id, by=None)
+        if was_on:
+            event = SecurityEvent.SECOND_FACTOR_CHANGED.value
+            log.warning(event, by="command line", of_user_id=user_id, is_on=False)
+    print(f"the second factor of user {user_id} {'is now off' if was_on else 'was off already'}")
 
 
 @asynccontextmanager

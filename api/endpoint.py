@@ -11,7 +11,7 @@ from aiohttp import web
 from api.answers import response_of
 from api.call import Call
 from api.middlewares.requests import USER_ID
-from api.problems import Forbidden, Unauthorized
+from api.problems import Forbidden, SecondFactorRequired, Unauthorized
 from api.repeats import begin, key_of, repeated
 from api.services import Services
 from api.versions import tag
@@ -74,6 +74,8 @@ def endpoint(route: Route, services: Services) -> Callable[[web.Request], Awaita
         if not may_ever(route.action, actor):
             if actor is None:
                 raise Unauthorized
+            if actor.lacks_second_factor:
+                raise SecondFactorRequired("Turn one on, under your account.")
             raise Forbidden("Your role does not allow it.")
         return actor
 

@@ -14,11 +14,26 @@ from typing import Any, ClassVar
 import msgspec
 from aiohttp import web
 
+from api.passkey_ceremonies import NoHostName
 from api.pictures import errors as picture_errors
 from api.schemas import answers
-from shared.access import admission
-from shared.domain import alerts, listings, mails, messages, pictures, repeats, replies, reports, users
+from shared.access import admission, vault
+from shared.domain import (
+    alerts,
+    listings,
+    mails,
+    messages,
+    passkeys,
+    pictures,
+    push,
+    repeats,
+    replies,
+    reports,
+    second_factor,
+    users,
+)
 from shared.domain.alerts import MAX_FAVOURITES, MAX_SEARCHES
+from shared.domain.passkeys import MAX_PASSKEYS
 from shared.domain.pictures import MAX_PICTURES
 from shared.domain.text import in_words
 from shared.domain.times import rfc3339
@@ -104,6 +119,55 @@ class WrongCredentials(Problem):
         """`account_id` is the user with the address, if there is one; the client is not told."""
         super().__init__(headers={"WWW-Authenticate": "Bearer"})
         self.about = {"account_id": account_id}
+
+
+class SecondFactorNeeded(Problem):
+    """The password was right. The request has to be sent again with a code."""
+
+    status, slug, title = 401, "second-factor-needed", "A code of your second factor is needed"
+
+    def __init__(self) -> None:
+        super().__init__(headers={"WWW-Authenticate": "Bearer"})
+
+
+class WrongCode(Problem):
+    status, slug, title = 403, "wrong-code", "The code is wrong, or was used before"
+    event = SecurityEvent.LOGIN_FAILED
+
+
+class SecondFactorRequired(Problem):
+    """The user's role would allow it, but this site asks its staff for a second factor."""
+
+    status, slug, title = 403, "second-factor-required", "Your role needs a second factor"
+    event = SecurityEvent.ACCESS_REFUSED
+
+
+class SecondFactorOn(Problem):
+    status, slug, title = 409, "second-factor-on", "You have a second factor already"
+
+
+class SecondFactorOff(Problem):
+    status, slug, title = 409, "second-factor-off", "There is no second factor"
+
+
+class PasskeyRefused(Problem):
+    status, slug, title = 401, "passkey-refused", "The passkey was refused"
+    event = SecurityEvent.LOGIN_FAILED
+
+    def __init__(self) -> None:
+        super().__init__(headers={"WWW-Authenticate": "Bearer"})
+
+
+class PasskeyKnown(Problem):
+    status, slug, title = 409, "passkey-known", "This passkey is known already"
+
+
+class TooManyPasskeys(Problem):
+    status, slug, title = 409, "too-many-passkeys", f"You have {MAX_PASSKEYS} passkeys, which is the most"
+
+
+class NoPasskeysHere(Problem):
+    status, slug, title = 409, "no-passkeys-here", "Passkeys need an address with a host name"
 
 
 class InvalidRefreshToken(Problem):
@@ -213,6 +277,10 @@ class KeyInUse(Problem):
         super().__init__("Repeat it soon, to get its answer.", headers={"Retry-After": "1"})
 
 
+class PushOff(Problem):
+    status, slug, title = 409, "push-off", "This service sends no push messages"
+
+
 class LastAdmin(Problem):
     status, slug, title = 409, "last-admin", "The last admin must stay"
 
@@ -314,9 +382,19 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     admission.SessionEnded: lambda _: Unauthorized("The session has ended.", token_is_bad=True),
     admission.Banned: _is(BannedUser),
     users.UserNotFound: _is(NotFound),
+    users.SessionNotFound: _is(NotFound),
     users.EmailTaken: _is(EmailTaken),
     users.PasswordChanged: _is(WrongPassword),
     users.NotConfirmed: _is(NotConfirmed),
+    second_factor.SecondFactorOn: _is(SecondFactorOn),
+    second_factor.SecondFactorOff: _is(SecondFactorOff),
+    second_factor.WrongCode: _is(WrongCode),
+    passkeys.PasskeyRefused: _is(PasskeyRefused),
+    passkeys.PasskeyKnown: _is(PasskeyKnown),
+    passkeys.PasskeyNotFound: _is(NotFound),
+    passkeys.TooManyPasskeys: _is(TooManyPasskeys),
+    NoHostName: _is(NoPasskeysHere),
+    vault.Locked: lambda _: Conflict("The seed cannot be read any more. Begin again."),
     users.LastAdmin: _is(LastAdmin),
     users.NoLongerAllowed: _is(Forbidden),
     mails.LinkUsed: _is(InvalidLink),
@@ -332,6 +410,7 @@ PROBLEM_OF: Mapping[type[Exception], Callable[[Any], Problem]] = {
     alerts.SearchNotFound: _is(NotFound),
     alerts.TooManyFavourites: _is(TooManyFavourites),
     alerts.OwnListing: lambda _: Conflict("It is your own listing."),
+    push.NoSession: lambda _: Conflict("The session has ended, or the token is of none."),
     repeats.KeyInUse: _is(KeyInUse),
     repeats.KeyReused: _is(KeyReused),
     replies.ReplyNotFound: _is(NotFound),

@@ -58,11 +58,13 @@ class RateLimits:
         self._session_guesses = Limit("password-session", settings.logins_per_account_minute)
         self._recoveries = Limit("recovery-address", settings.recoveries_per_minute)
         self._account_recoveries = Limit("recovery-account", settings.recoveries_per_account_minute)
+        self._code_guesses = Limit("code-account", settings.codes_per_account_minute)
         self._refreshes = Limit("refresh-session", settings.refreshes_per_session_minute)
         self._bad_refreshes = Limit("refresh-address", settings.logins_per_minute)
         self._writes = Limit("write-address", settings.writes_per_minute)
         self._account_writes = Limit("write-account", settings.writes_per_account_minute)
         self._account_pictures = Limit("picture-account", settings.pictures_per_account_minute)
+        self._exports = Limit("export-account", settings.exports_per_account_minute)
         self._reads = Limit("read-address", settings.reads_per_minute)
         self._searches = Limit("search-address", settings.searches_per_minute)
         self._profiles = Limit("profile-account", settings.profiles_per_minute)
@@ -99,6 +101,10 @@ class RateLimits:
         await self._take(self._by_address(self._recoveries, request))
         await self._take([self._account_recoveries.of(_hashed(account_of(email)))])
 
+    async def guess_code(self, user_id: int, check: Check) -> bool:
+        """Like `guess`, for a code of the account's second factor. Only who knows the password can use this up."""
+        return await self._guess([self._code_guesses.of(str(user_id))], check)
+
     async def refresh(self, session_id: str) -> None:
         """Count a refresh of a session whose refresh token has a right signature."""
         await self._take([self._refreshes.of(_hashed(session_id))])
@@ -129,6 +135,10 @@ class RateLimits:
     async def picture_of(self, user_id: int) -> None:
         """Count an upload of a picture, which costs more than other requests."""
         await self._take([self._account_pictures.of(str(user_id))])
+
+    async def export(self, user_id: int) -> None:
+        """Count a copy of everything about a user, which is the most expensive read."""
+        await self._take([self._exports.of(str(user_id))])
 
     async def close(self) -> None:
         """Close the connection to Redis."""

@@ -15,6 +15,7 @@ from api.handlers import (
     categories,
     conversations,
     documentation,
+    export,
     favourites,
     feeds,
     health,
@@ -23,12 +24,15 @@ from api.handlers import (
     messages,
     metrics,
     pages,
+    passkeys,
     password_strength,
     pictures,
+    push,
     recovery,
     replies,
     reports,
     saved_searches,
+    second_factor,
     suggestions,
     trash,
     users,
@@ -43,18 +47,21 @@ from api.schemas.listings import HideBody, ListingBody, ListingChangeBody, Listi
 from api.schemas.mail import MailChoiceBody
 from api.schemas.messages import ConversationsQuery, MessagesQuery, ReadBody
 from api.schemas.pages import PageQuery
+from api.schemas.passkeys import PasskeyBody, PasskeyLoginBody
 from api.schemas.pictures import PictureOrderBody
+from api.schemas.push import PushBody
 from api.schemas.recovery import ConfirmBody, ForgottenBody, ResetBody
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
 from api.schemas.saved_searches import SearchBody, SearchChangeBody, SeenBody
+from api.schemas.second_factor import CodeBody, ConfirmedBody, PasswordBody
 from api.schemas.suggestions import SuggestionsQuery
 from api.schemas.trash import RestoreBody
 from api.schemas.users import BanBody, RoleBody, UsersQuery
 from api.schemas.vin import VinQuery
 from shared import private_chat
 from shared.access.policy import Action
-from shared.domain.pictures import ADDRESS, THUMBNAIL_ADDRESS
+from shared.domain.pictures import ADDRESS, MEDIUM_ADDRESS, THUMBNAIL_ADDRESS
 
 PAGE_ROUTES: tuple[Route, ...] = (
     *(Route("GET", path, pages.WITH_CONTENT.get(path, web.page), Action.SERVICE_READ) for path in web.PAGES),
@@ -62,6 +69,7 @@ PAGE_ROUTES: tuple[Route, ...] = (
     Route("GET", "/sitemap.xml", feeds.sitemaps, Action.SERVICE_READ),
     Route("GET", "/sitemaps/{number}.xml", feeds.sitemap, Action.SERVICE_READ),
     Route("GET", "/feed.atom", feeds.feed, Action.SERVICE_READ),
+    Route("GET", web.SERVICE_WORKER, web.service_worker, Action.SERVICE_READ),
     Route("GET", UNSUBSCRIBE, mail.unsubscribe_page, Action.SERVICE_READ),
     Route("POST", UNSUBSCRIBE, mail.unsubscribe, Action.SERVICE_READ),
     Route("GET", "/web/version", web.version, Action.SERVICE_READ),
@@ -74,11 +82,13 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/health/ready", health.ready, Action.SERVICE_READ),
     Route("GET", "/metrics", metrics.read, Action.SERVICE_READ),
     Route("GET", "/api/openapi.json", documentation.document, Action.SERVICE_READ),
-    Route("GET", "/api/docs", documentation.docs, Action.SERVICE_READ),
+    Route("GET", documentation.DOCUMENTATION, documentation.docs, Action.SERVICE_READ),
     # accounts
     Route("POST", "/api/register", accounts.register, Action.ACCOUNT_CREATE, body=RegisterBody, status=201),
     Route("POST", "/api/login", accounts.login, Action.SESSION_CREATE, body=LoginBody),
     Route("POST", "/api/password/strength", password_strength.rate, Action.PASSWORD_RATE, body=StrengthBody),
+    Route("POST", "/api/login/passkey/options", passkeys.begin_login, Action.SESSION_CREATE),
+    Route("POST", "/api/login/passkey", passkeys.login, Action.SESSION_CREATE, body=PasskeyLoginBody),
     Route(
         "POST",
         "/api/password/forgotten",
@@ -96,9 +106,37 @@ ROUTES: tuple[Route, ...] = (
     Route("PATCH", "/api/me", accounts.change, Action.ACCOUNT_CHANGE, body=ProfileBody, has_version=True),
     Route("GET", "/api/me/sessions", accounts.sessions, Action.ACCOUNT_READ, query=PageQuery),
     Route("DELETE", "/api/me/sessions", accounts.end_other_sessions, Action.SESSION_END),
+    Route("DELETE", "/api/me/sessions/{session_id}", accounts.end_session, Action.SESSION_END),
+    Route("GET", "/api/me/second-factor", second_factor.read, Action.ACCOUNT_READ),
+    Route(
+        "POST",
+        "/api/me/second-factor",
+        second_factor.begin,
+        Action.SECOND_FACTOR_CHANGE,
+        body=PasswordBody,
+        status=201,
+    ),
+    Route("PUT", "/api/me/second-factor", second_factor.confirm, Action.SECOND_FACTOR_CHANGE, body=CodeBody),
+    Route("DELETE", "/api/me/second-factor", second_factor.remove, Action.SECOND_FACTOR_CHANGE, body=ConfirmedBody),
+    Route(
+        "POST",
+        "/api/me/second-factor/recovery-codes",
+        second_factor.new_codes,
+        Action.SECOND_FACTOR_CHANGE,
+        body=ConfirmedBody,
+        status=201,
+    ),
+    Route("GET", "/api/me/passkeys", passkeys.find, Action.ACCOUNT_READ),
+    Route("POST", "/api/me/passkeys/options", passkeys.begin, Action.PASSKEY_CHANGE, body=PasswordBody),
+    Route("POST", "/api/me/passkeys", passkeys.add, Action.PASSKEY_CHANGE, body=PasskeyBody, status=201),
+    Route("DELETE", "/api/me/passkeys/{id}", passkeys.remove, Action.PASSKEY_CHANGE, body=PasswordBody),
+    Route("GET", "/api/me/export", export.read, Action.ACCOUNT_READ),
     Route("GET", "/api/me/mail", mail.choices, Action.ACCOUNT_READ),
     Route("PATCH", "/api/me/mail", mail.choose, Action.ACCOUNT_CHANGE, body=MailChoiceBody),
     Route("DELETE", "/api/me", accounts.leave, Action.ACCOUNT_DELETE, body=LeaveBody),
+    Route("GET", "/api/me/push", push.read, Action.ACCOUNT_READ),
+    Route("POST", "/api/me/push", push.subscribe, Action.ACCOUNT_CHANGE, body=PushBody),
+    Route("DELETE", "/api/me/push", push.end, Action.ACCOUNT_CHANGE),
     # users
     Route("GET", "/api/me/blocks", blocks.find, Action.BLOCK_READ, query=PageQuery),
     Route("GET", "/api/users", users.find, Action.USER_LIST, query=UsersQuery),
@@ -106,6 +144,7 @@ ROUTES: tuple[Route, ...] = (
     Route("PUT", "/api/users/{id}/role", users.change_role, Action.ROLE_CHANGE, body=RoleBody),
     Route("PUT", "/api/users/{id}/ban", users.ban, Action.BAN_CHANGE, body=BanBody),
     Route("DELETE", "/api/users/{id}/ban", users.unban, Action.BAN_CHANGE),
+    Route("DELETE", "/api/users/{id}/second-factor", second_factor.remove_of_user, Action.SECOND_FACTOR_REMOVE),
     Route("PUT", "/api/users/{id}/block", blocks.block, Action.BLOCK_CHANGE),
     Route("DELETE", "/api/users/{id}/block", blocks.unblock, Action.BLOCK_CHANGE),
     # categories
@@ -166,6 +205,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("DELETE", "/api/listings/{id}/pictures/{picture_id}", pictures.delete, Action.PICTURE_CHANGE),
     Route("GET", ADDRESS, pictures.read, Action.LISTING_READ_PUBLIC),
+    Route("GET", MEDIUM_ADDRESS, pictures.medium, Action.LISTING_READ_PUBLIC),
     Route("GET", THUMBNAIL_ADDRESS, pictures.thumbnail, Action.LISTING_READ_PUBLIC),
     Route("GET", "/api/listings/{id}/replies", replies.find, Action.LISTING_READ_PUBLIC, query=PageQuery),
     Route(

@@ -8,15 +8,19 @@ from functools import partial
 
 from aiohttp import web
 
+from api.away import Away
+from api.challenges import Challenges
 from api.chores import Chores
 from api.devices import Devices
 from api.front_page import FrontPage, read_front_pages
 from api.mail.mailing import Mailing
 from api.mail_links import MailLinks
+from api.passkey_ceremonies import Ceremonies
 from api.passwords import Passwords
 from api.pictures.abandoned import AbandonedFiles
 from api.pictures.storage import PictureStorage
 from api.pictures.workers import PictureWorkers
+from api.push.vapid import Vapid
 from api.rate_limits import RateLimits
 from api.realtime import Realtime
 from api.request_counts import RequestCounts
@@ -36,6 +40,7 @@ from shared.repositories.audit import AuditRepository
 from shared.repositories.blocks import BlockRepository
 from shared.repositories.categories import CategoryRepository
 from shared.repositories.conversations import ConversationRepository
+from shared.repositories.export import ExportRepository
 from shared.repositories.favourites import FavouriteRepository
 from shared.repositories.listing_access import ListingAccess
 from shared.repositories.listing_facets import ListingFacets
@@ -45,12 +50,16 @@ from shared.repositories.mail_choices import MailChoiceRepository
 from shared.repositories.mail_links import MailLinkRepository
 from shared.repositories.message_writer import MessageWriter
 from shared.repositories.messages import MessageRepository
+from shared.repositories.nodes import API_PREFIX
 from shared.repositories.outbox import Outbox
+from shared.repositories.passkeys import PasskeyRepository
 from shared.repositories.pictures import PictureRepository
+from shared.repositories.push import PushRepository
 from shared.repositories.repeats import RepeatRepository
 from shared.repositories.replies import ReplyRepository
 from shared.repositories.reports import ReportRepository
 from shared.repositories.saved_searches import SavedSearchRepository
+from shared.repositories.second_factors import SecondFactorRepository, vault_of
 from shared.repositories.sessions import SessionRepository
 from shared.repositories.shared_reads import SharedReads
 from shared.repositories.sitemap import SitemapRepository
@@ -75,6 +84,10 @@ class Services:
     admission: Admission
     passwords: Passwords
     devices: Devices
+    second_factors: SecondFactorRepository
+    export: ExportRepository
+    passkeys: PasskeyRepository
+    ceremonies: Ceremonies
     rate_limits: RateLimits
     request_counts: RequestCounts
     security_events: SecurityEvents
@@ -104,6 +117,9 @@ class Services:
     favourites: FavouriteRepository
     alerts: AlertRepository
     telling: Telling
+    vapid: Vapid | None
+    pushes: PushRepository
+    away: Away
     audit: AuditRepository
     pictures: PictureRepository
     picture_workers: PictureWorkers
@@ -129,15 +145,20 @@ class Services:
         pictures, storage = PictureRepository(database), PictureStorage.from_settings(settings)
         search = ListingSearch(database, correction_seconds=settings.correction_seconds)
         realtime = Realtime(settings, broker, node_id)
+        vapid = Vapid.of(settings)
         mail_links = MailLinks(settings)
         return cls(
             settings=settings,
             database=database,
             broker=broker,
             tokens=tokens,
-            admission=Admission(tokens, users),
+            admission=Admission.of(settings, tokens, users),
             passwords=Passwords(settings),
             devices=Devices(settings.jwt_secrets),
+            second_factors=SecondFactorRepository(database, vault_of(settings)),
+            export=ExportRepository(database),
+            passkeys=PasskeyRepository(database),
+            ceremonies=Ceremonies(Challenges(settings.jwt_secrets)),
             rate_limits=RateLimits(settings),
             request_counts=RequestCounts(),
             security_events=SecurityEvents(),
@@ -167,6 +188,9 @@ class Services:
             favourites=FavouriteRepository(database),
             alerts=AlertRepository(database),
             telling=Telling(settings, realtime, stored_filter),
+            vapid=vapid,
+            pushes=PushRepository(database),
+            away=Away(settings, vapid),
             audit=AuditRepository(database),
             pictures=pictures,
             picture_workers=PictureWorkers.from_settings(settings),
@@ -195,6 +219,7 @@ class Services:
             pictures=PictureRepository(transaction),
             trash=TrashRepository(transaction),
             outbox=self.outbox.within(transaction),
+            sessions=SessionRepository(transaction),
         )
 
     async def start(self) -> None:
@@ -206,6 +231,7 @@ class Services:
         await self.broker.start(self.realtime)
         await self.membership.__aenter__()
         self.telling.start()
+        self.away.start()
         self.mailing.start()
 
     async def stop(self) -> None:
@@ -218,6 +244,7 @@ class Services:
         await self.abandoned_files.stop()
         await self.chores.stop()
         await self.telling.stop()
+        await self.away.stop()
         await self.mailing.stop()
         await self.picture_workers.close()
         await self.picture_storage.close()
@@ -233,4 +260,4 @@ SERVICES = web.AppKey("services", Services)
 
 def new_node_id() -> str:
     """Returns a random id for this process."""
-    return f"api-{secrets.token_hex(6)}"
+    return f"{API_PREFIX}{secrets.token_hex(6)}"

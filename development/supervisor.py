@@ -45,6 +45,8 @@ SECOND_GATEWAY = 2
 """Added to the first gateway's port for the second gateway."""
 GOODBYE = {"DRAIN_SECONDS": "1", "SHUTDOWN_SECONDS": "5"}
 """Settings for a quick end after Ctrl-C. Variables of the environment override them."""
+DEMO = ("--users", "8", "--listings", "40", "--pictures", "40", "--if-empty")
+"""What `python -m api seed` adds to the first start: a page of cars with pictures, while the site answers already."""
 
 
 class CannotRun(RuntimeError):
@@ -118,6 +120,8 @@ class Supervisor:
         self._postgres: EmbeddedPostgres | None = None
         self._redis: EmbeddedRedis | None = None
         self._programs: list[Program] = []
+        self._is_first_start = False
+        self._demo: subprocess.Popen[bytes] | None = None
         self._stop_wanted = asyncio.Event()
         self._stop_now = asyncio.Event()
 
@@ -158,6 +162,7 @@ class Supervisor:
         """Start all parts, and watch them until one cannot be restarted."""
         await self._start_servers()
         await self._start_programs(claim)
+        self._start_demo()
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             for part in self._parts:
@@ -192,6 +197,7 @@ class Supervisor:
 
         try:
             if not await is_schema_applied(used_by(self._settings.database_url)):
+                self._is_first_start = True
                 await apply_schema(used_by(self._owner_url))
         except DatabaseUnavailable as error:
             raise CannotRun(f"DATABASE_URL: the database is away: {error}") from None
@@ -213,6 +219,18 @@ class Supervisor:
         await self._add_program(api)  # Alone: a setting that is wrong for all programs is then reported once.
         await asyncio.gather(*map(self._add_program, gateways))
         print(self._banner(api, gateways), flush=True)
+
+    def _start_demo(self) -> None:
+        """Add demo data to an empty site, in a process beside all others. Nothing waits for it."""
+        wanted = self._environment.get("DEMO", "")
+        if self._postgres is None or not wants_demo(wanted, sys.stdout.isatty(), self._is_first_start):
+            return
+        self._demo = child.spawn(
+            [sys.executable, "-m", "api", "seed", *DEMO],
+            death_signal=signal.SIGKILL,
+            directory=CHECKOUT,
+            environment={**self._environment, "DATABASE_URL": self._owner_url, "REDIS_URL": self._settings.redis_url},
+        )
 
     async def _add_program(self, program: Program) -> None:
         await self._add(program.name, program.start, lambda: program.is_running)
@@ -242,6 +260,8 @@ class Supervisor:
             await self._stop_in_order(0.0)
 
     async def _stop_in_order(self, seconds: float) -> None:
+        if self._demo is not None:
+            await child.stop(self._demo, (signal.SIGTERM, seconds))
         gateways, apis = self._programs[:-1], self._programs[-1:]
         await asyncio.gather(*(gateway.stop(seconds) for gateway in gateways))
         await asyncio.gather(*(api.stop(seconds) for api in apis))
@@ -310,6 +330,14 @@ class Supervisor:
         urls = [gateway.url for gateway in gateways]
         session = example.session(api.url, *urls)
         return f"\nDaveslist is running. Ctrl-C stops it.\n\n{table}\n\n{example.INTRODUCTION}\n\n{session}"
+
+
+def wants_demo(wanted: str, is_terminal: bool, is_first_start: bool) -> bool:
+    """Returns whether a start adds demo data. `wanted` is the variable DEMO: "1", "0", or "" if it is not set.
+
+    Without the variable, a person who looks at the first start at a terminal gets it, and a program does not.
+    """
+    return wanted == "1" or (not wanted and is_terminal and is_first_start)
 
 
 def _gateway_ports(settings: Settings) -> tuple[int, int]:

@@ -61,7 +61,7 @@ async def create_app(settings: Settings) -> web.Application:
     chats, alerts = Chats.of(database, settings), AlertRepository(database)
     budgets = {name: UserBuckets(*event.budget(settings)) for name, event in EVENTS.items()}
     tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
-    admission = Admission(tokens, UserRepository(database))
+    admission = Admission.of(settings, tokens, UserRepository(database))
     limit, overlap_seconds = CATCH_UP_LIMIT, settings.catch_up_overlap_seconds
     context = Context(
         settings=settings,

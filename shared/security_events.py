@@ -30,6 +30,11 @@ class SecurityEvent(StrEnum):
     LIMITED = "limited"
     """A rate limit was used up."""
     PASSWORD_CHANGED = "password_changed"
+    SECOND_FACTOR_CHANGED = "second_factor_changed"
+    """A second factor was turned on or off, or got new recovery codes."""
+    RECOVERY_CODE_USED = "recovery_code_used"
+    PASSKEY_CHANGED = "passkey_changed"
+    """A passkey was added or removed."""
     ROLE_CHANGED = "role_changed"
 
 

@@ -194,6 +194,37 @@ class Settings:
     erasure_seconds: float = 3600.0
     """How often one of the APIs looks whether there is somebody to erase, or an old address that needs its account."""
 
+    waiting_seconds: float = 1.0
+    """How often an API looks for messages and alerts of which somebody who is away has to be told."""
+    waiting_unseen_seconds: float = 2.0
+    """Only messages and alerts that nobody has seen for this long are looked at."""
+    max_waiting_read: int = 2000
+    """The most messages, and the most alerts, that one such look reads."""
+    away_seconds: float = 10.0
+    """Somebody is away who was found nowhere online twice, this long apart. Keep it above the time in which clients
+    connect again, ten seconds at most."""
+    away_again_seconds: float = 30.0
+    """While somebody with unread messages is online, an API looks again after this long, and later less often: at
+    intervals of a quarter of the time that the messages have waited, up to twenty times this."""
+    message_mail_seconds: float = 300.0
+    """Somebody who is away is told by mail of a message that has waited for this long."""
+
+    vapid_private_key: str = _secret()
+    """The key with which push messages are signed (RFC 8292): `python -m api push-key` prints a new one. Without it
+    production sends none; development makes one and keeps it. With another key, browsers have to subscribe anew."""
+    vapid_contact: str = ""
+    """How push services reach the operator, `mailto:...` or `https://...`. Empty: `site_url`."""
+    push_life_seconds: float = 86400.0
+    """How long a push service keeps a message for a browser that is away."""
+    push_retry_seconds: float = 3600.0
+    """A push message is given up when its push service has not taken it for this long."""
+    push_timeout_seconds: float = 10.0
+    """A push service that has not answered for this long is asked again later."""
+    max_pushes: int = 50
+    """Push messages that an API sends at once."""
+    push_private_endpoints: bool = False
+    """`PUSH_PRIVATE_ENDPOINTS=on` allows push services without TLS and at private addresses, for tests only."""
+
     max_message_batch: int = 200
     """The most private messages that one statement stores."""
     max_waiting_messages: int = 20_000
@@ -242,6 +273,8 @@ class Settings:
     refresh_grace_seconds: float = 30.0
     """A refresh token may be used again for this long after its use, for clients that did not get the answer. A second
     use ends the session if it comes later, or if the successor has been used."""
+    second_factor_for_staff: bool = False
+    """`SECOND_FACTOR_FOR_STAFF=on`: without a second factor, moderators and admins may do only what users may."""
     rate_limits: bool = True
     """`RATE_LIMITS=off` turns all rate limits off, for load tests."""
     rate_limit_timeout_seconds: float = 0.5
@@ -263,6 +296,8 @@ class Settings:
     """Requests for a new password by mail, from one address."""
     recoveries_per_account_minute: int = 5
     """Requests for a new password of one account, or of one e-mail address without an account."""
+    codes_per_account_minute: int = 10
+    """Wrong codes of an account's second factor. Only somebody who knows the password can send one."""
     refreshes_per_session_minute: int = 30
     """Refreshes of one session."""
     writes_per_minute: int = 600
@@ -271,6 +306,8 @@ class Settings:
     """Requests that change something, of one account."""
     pictures_per_account_minute: int = 30
     """Uploads of pictures, of one account."""
+    exports_per_account_minute: int = 3
+    """Copies of everything that is stored about a person, which one account reads."""
     reads_per_minute: int = 3000
     """Requests that read, from one address. Each API counts these, searches and profiles by itself, so that a read does
     not wait for Redis."""
@@ -307,6 +344,8 @@ class Settings:
     The page makes pictures that are too large smaller before it sends them."""
     picture_side: int = 2048
     """The longer side of a stored picture, in pixels."""
+    medium_side: int = 800
+    """The longer side of a picture's medium size, in pixels: a car's page on a phone, or a list on a fine screen."""
     thumbnail_side: int = 480
     """The longer side of a thumbnail, in pixels."""
     picture_workers: int = 2
@@ -460,6 +499,7 @@ class Settings:
         for name in ("gateway_url", "site_url"):
             if (url := getattr(self, name)) and (not _is_web(url) or origin_fault(url)):
                 raise InvalidSettings(f"{name.upper()}: must be a scheme and a host, like https://example.com")
+        self._check_push()
         if self.smtp_url:
             try:
                 SmtpServer.of(self.smtp_url)
@@ -488,6 +528,22 @@ class Settings:
         if lifetime < least:
             raise InvalidSettings(
                 f"REFRESH_TOKEN_SECONDS: must be at least ACCESS_TOKEN_SECONDS, {least}, not {lifetime}"
+            )
+
+    def _check_push(self) -> None:
+        if self.vapid_private_key and not re.fullmatch("[A-Za-z0-9_-]{43}=?", self.vapid_private_key):
+            raise InvalidSettings(
+                "VAPID_PRIVATE_KEY: must be 32 bytes in base64url, as `python -m api push-key` prints"
+            )
+        if self.vapid_contact and not re.match("mailto:.+@|https://.", self.vapid_contact):
+            raise InvalidSettings("VAPID_CONTACT: must begin with mailto: or https://")
+        if not self.is_production:
+            return
+        if self.push_private_endpoints:
+            raise InvalidSettings("PUSH_PRIVATE_ENDPOINTS: only for tests, not in production")
+        if self.vapid_private_key and not self.vapid_contact and not self.site_url.startswith("https://"):
+            raise InvalidSettings(
+                "VAPID_CONTACT: required with VAPID_PRIVATE_KEY, unless SITE_URL begins with https://"
             )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+from shared.access.push_key import push_key
 from shared.access.secret import jwt_secrets
 from shared.folders import why
 from shared.postgres.address import InvalidDatabaseUrl, parsed, with_password
@@ -25,6 +26,7 @@ def settings_to_start_with(*, is_owner: bool = False) -> Settings:
     return replace(
         settings,
         jwt_secrets=jwt_secrets(settings),
+        vapid_private_key=push_key(settings),
         database_url=with_password(settings.database_url, settings.database_password),
         redis_url=with_redis_password(settings.redis_url, settings.redis_password),
     )

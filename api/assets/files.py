@@ -32,6 +32,7 @@ _MEDIA_TYPES = {
     ".md": "text/plain",
     ".mjs": "text/javascript",
     ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
     # Licences have no file name extension.
     "": "text/plain",
 }

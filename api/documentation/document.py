@@ -34,6 +34,9 @@ _NO_DATABASE = frozenset({"/health/live", "/metrics", "/api/openapi.json", "/api
 
 # An id in a path is text of digits. In JSON it may be a number or a string.
 _PATH_ID = {"type": "integer", "minimum": 1, "maximum": MAX_ID, "format": "int64"}
+_PATH_TEXT = {"type": "string", "minLength": 1, "maxLength": 200}
+_TEXTS = frozenset({"session_id"})
+"""The parameters of paths that are no such id."""
 _ANY_ID = {"anyOf": [_PATH_ID, {"type": "string", "pattern": "^[1-9][0-9]{0,18}$"}]}
 
 _KEY = {
@@ -63,6 +66,14 @@ Used cars: listings with pictures and replies, private messages, moderation.
 - A request with an `Idempotency-Key` can be repeated for a day, if its answer was lost: it makes one thing and has one
   answer, which then has `Idempotent-Replayed: true`.
 """
+_SOCKET = """
+What happens comes over a socket that speaks the Phoenix channels protocol, versions 1 and 2:
+
+- The address is `wss://HOSTNAME/socket/websocket?vsn=2.0.0&token=ACCESS_TOKEN`; where no WebSocket gets through, `/socket/longpoll`
+  with the same parameters. A frame is `[join_ref, ref, topic, event, payload]`.
+- Topics: `private_chat:{your id}` for messages, `listing:{id}` for a listing, `alerts:{your id}` for alerts.
+- `docs/clients.md` of the source has the whole contract: events, answers, close codes, and how nothing is lost.
+"""  # noqa: E501
 
 
 def build_document(
@@ -71,9 +82,8 @@ def build_document(
     """Returns the document as a value for JSON. It has every route."""
     plugin = MarshmallowPlugin(schema_name_resolver=_schema_name)
     unit = {"mi": "miles", "km": "kilometres"}[distance_unit]
-    description = (
-        f"{_DESCRIPTION}- Prices are in {currency} (ISO 4217), mileages in {unit}; settings of the site say so.\n"
-    )
+    money = f"- Prices are in {currency} (ISO 4217), mileages in {unit}; settings of the site say so.\n"
+    description = _DESCRIPTION + money + _SOCKET
     spec = APISpec(
         title="Daveslist", version="1", openapi_version="3.1.0", plugins=[plugin], info={"description": description}
     )
@@ -96,7 +106,8 @@ def _operation(plugin: MarshmallowPlugin, route: Route, picture_bytes: int) -> d
     about = _more(route)
     module = route.handler.__module__.rpartition(".")[2]
     parameters: list[Any] = [
-        {"in": "path", "name": name, "required": True, "schema": _PATH_ID} for name in _PARAMETER.findall(route.path)
+        {"in": "path", "name": name, "required": True, "schema": _PATH_TEXT if name in _TEXTS else _PATH_ID}
+        for name in _PARAMETER.findall(route.path)
     ]
     if route.query is not None:
         assert plugin.converter is not None
@@ -196,7 +207,7 @@ def _responses(route: Route, about: Operation) -> dict[str, Any]:
     for problem in _problems(route, about):
         by_status.setdefault(problem.status, []).append(problem)
     for status, found in sorted(by_status.items()):
-        responses[str(status)] = _problem_response(found)
+        responses[str(status)] = _problem_response(found, route)
     if route.path == "/health/ready":
         responses["503"] = {
             "description": "The process cannot serve.",
@@ -230,14 +241,14 @@ def _problems(route: Route, about: Operation) -> list[type[Problem]]:
     return list(dict.fromkeys(found))
 
 
-def _problem_response(found: list[type[Problem]]) -> dict[str, Any]:
+def _problem_response(found: list[type[Problem]], route: Route) -> dict[str, Any]:
     status = found[0].status
     response: dict[str, Any] = {
         "description": " ".join(f"`/problems/{problem.slug}`: {problem.title}." for problem in found),
         "content": {
             _PROBLEM_JSON: {
                 "schema": "Problem",
-                "examples": {problem.slug: {"value": _example(problem)} for problem in found},
+                "examples": {problem.slug: {"value": _example(problem, route)} for problem in found},
             }
         },
     }
@@ -249,12 +260,20 @@ def _problem_response(found: list[type[Problem]]) -> dict[str, Any]:
     return response
 
 
-def _example(problem: type[Problem]) -> dict[str, Any]:
+def _example(problem: type[Problem], route: Route) -> dict[str, Any]:
     example: dict[str, Any] = {"type": f"/problems/{problem.slug}", "title": problem.title, "status": problem.status}
     example["detail"] = problem.title + "."
     if problem.status == 422:
-        example["errors"] = {"title": ["Missing data for required field."]}
+        example["errors"] = _wrong_input(route)
     return example
+
+
+def _wrong_input(route: Route) -> dict[str, list[str]]:
+    """Returns errors that a request of this route can get."""
+    required = [name for name, one in input_schema(route.body)().fields.items() if one.required] if route.body else []
+    if required:
+        return {required[0]: ["Missing data for required field."]}
+    return {"colour_of_hair": ["Unknown field."]} if route.body else {"page": ["Unknown parameter."]}
 
 
 def _takes_picture(route: Route) -> bool:

@@ -47,7 +47,10 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             problems=(problems.EmailTaken,), example={"email": "dave@example.com", "password": PASSWORD, "name": "Dave"}
         ),
         ("POST", "/api/login"): Operation(
-            problems=(problems.WrongCredentials, problems.BannedUser),
+            problems=(
+                *(problems.WrongCredentials, problems.SecondFactorNeeded),
+                *(problems.WrongCode, problems.BannedUser),
+            ),
             example={"email": "dave@example.com", "password": PASSWORD},
         ),
         ("POST", "/api/password/strength"): Operation(example={"password": PASSWORD, "name": "Dave"}),
@@ -74,6 +77,45 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
                 problems.LastAdmin,
             ),
             example={"current_password": PASSWORD},
+        ),
+        ("POST", "/api/me/passkeys/options"): Operation(
+            problems=(problems.WrongPassword, problems.NoPasskeysHere), example={"current_password": PASSWORD}
+        ),
+        ("POST", "/api/me/passkeys"): Operation(
+            problems=(problems.PasskeyKnown, problems.TooManyPasskeys, problems.NoPasskeysHere),
+            example={"name": "My phone", "credential": {"id": "...", "type": "public-key", "response": {}}},
+        ),
+        ("DELETE", "/api/me/passkeys/{id}"): Operation(
+            problems=(problems.WrongPassword,), example={"current_password": PASSWORD}
+        ),
+        ("POST", "/api/login/passkey/options"): Operation(problems=(problems.NoPasskeysHere,)),
+        ("POST", "/api/login/passkey"): Operation(
+            problems=(problems.PasskeyRefused, problems.BannedUser, problems.NoPasskeysHere),
+            example={"credential": {"id": "...", "type": "public-key", "response": {}}},
+        ),
+        ("GET", "/api/me/export"): Operation(files=(JSON,)),
+        ("POST", "/api/me/second-factor"): Operation(
+            problems=(problems.WrongPassword, problems.SecondFactorOn), example={"current_password": PASSWORD}
+        ),
+        ("PUT", "/api/me/second-factor"): Operation(
+            problems=(problems.WrongCode, problems.SecondFactorOff, problems.Conflict), example={"code": "123456"}
+        ),
+        **{
+            (method, f"/api/me/second-factor{rest}"): Operation(
+                problems=(problems.WrongPassword, problems.WrongCode, problems.SecondFactorOff),
+                example={"current_password": PASSWORD, "code": "123456"},
+            )
+            for method, rest in (("DELETE", ""), ("POST", "/recovery-codes"))
+        },
+        ("POST", "/api/me/push"): Operation(
+            problems=(problems.PushOff, problems.Conflict),
+            example={
+                "endpoint": "https://push.example.com/one",
+                "keys": {
+                    "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+                    "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+                },
+            },
         ),
         ("PATCH", "/api/me/mail"): Operation(example={"kind": "reply", "choice": "never"}),
         # users
@@ -119,6 +161,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("POST", "/api/listings/{id}/pictures"): Operation(problems=(problems.ListingIsFull, problems.BadRequest)),
         ("PUT", "/api/listings/{id}/pictures/order"): Operation(example={"pictures": [2, 1]}),
         ("GET", "/api/pictures/{id}"): Operation(files=IMAGES),
+        ("GET", "/api/pictures/{id}/medium"): Operation(files=IMAGES),
         ("GET", "/api/pictures/{id}/thumbnail"): Operation(files=IMAGES),
         # replies
         ("POST", "/api/listings/{id}/replies"): Operation(

@@ -9,6 +9,11 @@ function element(name, properties = {}, ...children) {
   return made;
 }
 
+/** Returns a sentence as nodes: what is between back-ticks as code. */
+function words(text) {
+  return text.split("`").map((part, number) => (number % 2 ? element("code", {}, part) : part));
+}
+
 function resolve(api, schema) {
   const name = schema && schema.$ref && schema.$ref.split("/").pop();
   return name ? api.components.schemas[name] : schema;
@@ -20,7 +25,8 @@ function typeOf(schema) {
   if (schema.anyOf) return schema.anyOf.map(typeOf).join(" | ");
   const kind = [].concat(schema.type || []).join(" | ");
   const range = ["minimum", "maximum", "minLength", "maxLength"]
-    .filter((key) => key in schema).map((key) => `${key} ${schema[key]}`);
+    // JavaScript, and so this page, has no exact number for the limits of 64 bits.
+    .filter((key) => key in schema && Math.abs(schema[key]) <= Number.MAX_SAFE_INTEGER).map((key) => `${key} ${schema[key]}`);
   return [kind, ...range].join(", ");
 }
 
@@ -37,7 +43,8 @@ function fieldsOf(api, schema) {
     `${name}${(object.required || []).includes(name) ? "" : "?"}: ${typeOf(resolve(api, field))}`).join("\n");
 }
 
-async function send(method, path, form, output) {
+/** Returns the request that the form asks for: its address, and the options of fetch. */
+function requestOf(method, path, form) {
   const query = new URLSearchParams();
   let target = path;
   const options = { method, headers: {} };
@@ -50,11 +57,29 @@ async function send(method, path, form, output) {
       options.headers["Content-Type"] = "application/json";
     } else if (input.value !== "") {
       if (input.dataset.in === "path") target = target.replace(`{${input.name}}`, encodeURIComponent(input.value));
+      else if (input.dataset.in === "header") options.headers[input.name] = input.value;
       else query.append(input.name, input.value);
     }
   }
-  if (tokenInput.value) options.headers.Authorization = `Bearer ${tokenInput.value}`;
   if (query.size) target += `?${query}`;
+  return { target, options };
+}
+
+/** Returns the line for a shell that sends the same request. The token stays out of it: it is in the variable TOKEN. */
+function curlOf(method, path, form, needsToken) {
+  const { target, options } = requestOf(method, path, form);
+  const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+  const parts = ["curl", ...(method === "GET" ? [] : ["-X", method]), quoted(location.origin + target)];
+  if (needsToken) parts.push("-H", '"Authorization: Bearer $TOKEN"');
+  for (const [name, value] of Object.entries(options.headers)) parts.push("-H", quoted(`${name}: ${value}`));
+  if (typeof options.body === "string") parts.push("-d", quoted(options.body));
+  else if (options.body) parts.push("-F", quoted("picture=@car.jpg"));
+  return parts.join(" ");
+}
+
+async function send(method, path, form, output) {
+  const { target, options } = requestOf(method, path, form);
+  if (tokenInput.value) options.headers.Authorization = `Bearer ${tokenInput.value}`;
   output.replaceChildren("…");
   try {
     const response = await fetch(target, options);
@@ -79,12 +104,13 @@ async function send(method, path, form, output) {
 
 function operationOf(api, path, method, operation) {
   const form = element("form");
+  if (operation.description) form.append(element("p", {}, ...words(operation.description)));
   for (const parameter of operation.parameters || []) {
     const input = element("input", { name: parameter.name, required: Boolean(parameter.required) });
     input.dataset.in = parameter.in;
     input.placeholder = "default" in parameter.schema ? String(parameter.schema.default) : "";
-    const note = parameter.description ? `: ${parameter.description}` : "";
-    form.append(element("label", {}, `${parameter.name} (${parameter.in}, ${typeOf(parameter.schema)})${note}`, input));
+    const note = parameter.description ? words(`: ${parameter.description}`) : [];
+    form.append(element("label", {}, `${parameter.name} (${parameter.in}, ${typeOf(parameter.schema)})`, ...note, input));
   }
   const content = (operation.requestBody || {}).content || {};
   if (content["application/json"]) {
@@ -101,23 +127,38 @@ function operationOf(api, path, method, operation) {
   }
   const answers = element("dl");
   for (const [status, answer] of Object.entries(operation.responses)) {
-    answers.append(element("dt", {}, status), element("dd", {}, answer.description));
+    answers.append(element("dt", {}, status), element("dd", {}, ...words(answer.description)));
   }
+  const curl = element("pre", { className: "curl" });
+  const needsToken = Boolean(operation.security?.some((one) => one.bearer));
+  const showCurl = () => curl.replaceChildren(curlOf(method.toUpperCase(), path, form, needsToken));
   const output = element("pre", { ariaLive: "polite" });
-  form.append(element("button", {}, "Send"), output, answers);
+  form.append(curl, element("button", {}, "Send"), output, answers);
+  form.addEventListener("input", showCurl);
+  showCurl();
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     send(method.toUpperCase(), path, form, output);
   });
-  const title = element("summary", {}, element("b", {}, method.toUpperCase()), ` ${path} `,
-    element("span", {}, operation.summary));
+  const title = element("summary", {}, element("b", { className: method }, method.toUpperCase()), ` ${path} `,
+    element("span", {}, ...words(operation.summary)));
   return element("details", { id: operation.operationId }, title, form);
+}
+
+/** Returns the description as nodes. It has paragraphs, and lists whose items may go on in the next line. */
+function about(description) {
+  return description.trim().split("\n\n").map((part) => {
+    if (!part.startsWith("- ")) return element("p", {}, ...words(part.replaceAll("\n", " ")));
+    const items = part.slice(2).split("\n- ");
+    return element("ul", {}, ...items.map((item) => element("li", {}, ...words(item.replace(/\n\s*/g, " ")))));
+  });
 }
 
 async function show() {
   const main = document.getElementById("operations");
   const response = await fetch("/api/openapi.json");
   const api = await response.json();
+  document.getElementById("about").replaceChildren(...about(api.info.description));
   const sections = new Map();
   for (const [path, methods] of Object.entries(api.paths)) {
     for (const [method, operation] of Object.entries(methods)) {

@@ -52,6 +52,7 @@ def page() -> bytes:
 <label>Access token <input id="token" type="password" autocomplete="off" spellcheck="false"></label>
 <p class="hint">Register or log in below: the page then uses the token of the answer.</p>
 </header>
+<section id="about" aria-label="About"></section>
 <main id="operations"><p>Loading&hellip;</p></main>
 <noscript><p>This page needs JavaScript; the document itself is at <a href="/api/openapi.json">openapi.json</a>.</p>
 </noscript>

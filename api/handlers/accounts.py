@@ -11,21 +11,27 @@ from api.mail_links import new_link
 from api.pagination import decode_cursor, page
 from api.password_rules import account_fault
 from api.passwords import Match
+from api.places import place_of
 from api.problems import (
     BannedUser,
     Invalid,
     InvalidRefreshToken,
+    NotFound,
+    SecondFactorNeeded,
     WrongCredentials,
     WrongPassword,
 )
 from api.schemas import answers
 from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RefreshBody, RegisterBody
 from api.schemas.pages import PageQuery
+from api.second_step import check_code
 from api.services import Services
 from api.versions import as_seen
 from shared.access.tokens import InvalidToken, new_session_id
+from shared.domain.mails import MailKind
 from shared.domain.names import OF_STAFF, name_fault, sounds_like_staff, tidied
-from shared.domain.times import in_words
+from shared.domain.text import is_storable
+from shared.domain.times import in_words, rfc3339
 from shared.domain.users import PasswordChanged, Role, User
 from shared.logs import log_of
 from shared.repositories.sessions import Refresh
@@ -46,11 +52,15 @@ async def register(call: Call) -> answers.LoggedIn:
     link = new_link(settings.address_link_seconds) if settings.has_mail else None
     must_confirm = settings.confirms_addresses
     user = await services.users.create(body.email, name, password_hash, link=link, must_confirm=must_confirm)
-    return await _begin_session(call, user, password_hash, services.devices.issue(user.id))
+    return await begin_session(call, user, password_hash, services.devices.issue(user.id), is_new_device=False)
 
 
 async def login(call: Call) -> answers.LoggedIn:
-    """Log in."""
+    """Log in.
+
+    An account with a second factor needs `code` as well: without it, a right password is answered with
+    `second-factor-needed`.
+    """
     body = await call.body(LoginBody)
     services, limits = call.services, call.services.rate_limits
     device = services.devices.read(body.device_id)
@@ -79,7 +89,11 @@ async def login(call: Call) -> answers.LoggedIn:
         raise WrongCredentials(user.id if user is not None else None)
     call.is_of(user.id)
     if user.ban is not None:
-        raise _banned(user)
+        raise banned(user)
+    if (await services.second_factors.state(user.id)).since is not None:
+        if body.code is None:
+            raise SecondFactorNeeded
+        await check_code(call, user.id, body.code)
     if services.passwords.is_outdated(password_hash, match):
         new_hash = await services.passwords.hash(body.password)
         if await services.users.replace_password_hash(user.id, password_hash, new_hash):
@@ -87,7 +101,7 @@ async def login(call: Call) -> answers.LoggedIn:
     # The device keeps its name. Its id is signed anew, because the secret that signed it may be on its way out.
     device_id = services.devices.issue(user.id) if device is None else services.devices.id_of(device)
     try:
-        return await _begin_session(call, user, password_hash, device_id)
+        return await begin_session(call, user, password_hash, device_id, is_new_device=device is None)
     except PasswordChanged:
         raise WrongCredentials(user.id) from None
 
@@ -109,6 +123,7 @@ async def refresh(call: Call) -> answers.SignedIn:
         settings.refresh_token_seconds,
         longest_seconds=settings.session_seconds,
         grace_seconds=settings.refresh_grace_seconds,
+        place=place_of(call.request, settings.trusted_proxies),
     )
     if result.user_id:
         call.is_of(result.user_id)
@@ -151,7 +166,7 @@ async def change(call: Call) -> answers.Profile:
     user_id, services, settings = call.user.user_id, call.services, call.services.settings
     checked_hash = None
     if body.current_password is not None and (body.email is not None or body.password is not None):
-        checked_hash = await _check_password(call, body.current_password)
+        checked_hash = await check_password(call, body.current_password)
     name, password_hash = body.name, None
     if name is not None or body.password is not None:
         now = await services.users.by_id(user_id)
@@ -168,7 +183,7 @@ async def change(call: Call) -> answers.Profile:
     async with as_seen(call, "users", user_id, as_shown) as within:
         user = await within.users.update(
             user_id,
-            kept=_own_token(call),
+            kept=own_token(call),
             name=name,
             email=body.email,
             password_hash=password_hash,
@@ -183,7 +198,7 @@ async def change(call: Call) -> answers.Profile:
 
 
 async def sessions(call: Call) -> Page[answers.Session]:
-    """Where you are logged in, latest first."""
+    """Where you are logged in, latest first: the device, its address, and when it was used last."""
     query = call.query(PageQuery)
     before = decode_cursor(query.cursor, tuple[datetime, str])
     found = await call.services.sessions.of_user(call.user.user_id, before=before, limit=query.limit + 1)
@@ -191,14 +206,27 @@ async def sessions(call: Call) -> Page[answers.Session]:
     return page(found, query.limit, lambda one: answers.session(one, own), lambda one: (one.created_at, one.id))
 
 
+async def end_session(call: Call) -> None:
+    """Log out somewhere else: one of your sessions, its tokens and its sockets end.
+
+    A session that is not yours, or has ended, is a 404.
+    """
+    session_id = call.request.match_info["session_id"]
+    if not is_storable(session_id):
+        raise NotFound
+    call.query()
+    await call.services.sessions.end(call.user.user_id, session_id)
+    call.services.realtime.disconnect(call.user.user_id, session_id)
+
+
 async def end_other_sessions(call: Call) -> None:
     """Log out everywhere else: all other sessions, tokens and sockets of yours end."""
     call.query()
-    await call.services.sessions.end_others(call.user.user_id, _own_token(call))
+    await call.services.sessions.end_others(call.user.user_id, own_token(call))
     call.services.realtime.disconnect(call.user.user_id, kept_session_id=call.user.session_id)
 
 
-def _own_token(call: Call) -> KeptToken:
+def own_token(call: Call) -> KeptToken:
     return KeptToken(call.user.session_id, call.user.token_expires_at)
 
 
@@ -211,14 +239,16 @@ async def leave(call: Call) -> None:
     """
     body = await call.body(LeaveBody)
     user_id, services = call.user.user_id, call.services
-    checked_hash = await _check_password(call, body.current_password)
+    checked_hash = await check_password(call, body.current_password)
     await services.users.delete(user_id, checked_hash=checked_hash)
     services.realtime.disconnect(user_id)
     services.realtime.seller_changed(user_id)
 
 
-async def _begin_session(call: Call, user: User, checked_hash: str, device_id: str) -> answers.LoggedIn:
-    """Returns the answer with the tokens of a new session.
+async def begin_session(
+    call: Call, user: User, checked_hash: str, device_id: str, *, is_new_device: bool
+) -> answers.LoggedIn:
+    """Returns the answer with the tokens of a new session. Of one on a new device the user is told by mail.
 
     Raises PasswordChanged if the user's password is no longer the one that was checked.
     """
@@ -226,7 +256,15 @@ async def _begin_session(call: Call, user: User, checked_hash: str, device_id: s
     services = call.services
     session_id = new_session_id()
     seconds = min(services.settings.refresh_token_seconds, services.settings.session_seconds)
-    await services.sessions.begin(session_id, user.id, seconds, checked_hash=checked_hash)
+    place = place_of(call.request, services.settings.trusted_proxies)
+    if is_new_device:
+        facts = {"name": user.name, "device": place.device, "address": place.address}
+        async with services.database.transaction() as transaction:
+            within = services.within(transaction)
+            await within.sessions.begin(session_id, user.id, seconds, checked_hash=checked_hash, place=place)
+            await within.outbox.add(MailKind.NEW_LOGIN, user.id, {**facts, "at": rfc3339(datetime.now(UTC))})
+    else:
+        await services.sessions.begin(session_id, user.id, seconds, checked_hash=checked_hash, place=place)
     return answers.LoggedIn(**_tokens(services, user, session_id, 0, seconds), device_id=device_id)
 
 
@@ -241,7 +279,7 @@ def _tokens(services: Services, user: User, session_id: str, generation: int, se
     }
 
 
-async def _check_password(call: Call, password: str) -> str:
+async def check_password(call: Call, password: str) -> str:
     """Returns the hash that the password was compared with. Raises WrongPassword."""
     services = call.services
     password_hash = await services.users.password_hash(call.user.user_id)
@@ -272,7 +310,7 @@ def refuse_password_of(password: str, name: str, email: str) -> None:
         raise Invalid({"password": [fault]})
 
 
-def _banned(user: User) -> BannedUser:
+def banned(user: User) -> BannedUser:
     assert user.ban is not None
     until = f"until {in_words(user.ban.until)}" if user.ban.until else "for good"
     return BannedUser(f"You are banned {until}: {user.ban.reason}")

@@ -7,6 +7,9 @@ from aiohttp import web
 from api.call import Call
 from api.documentation.page import CONTENT_SECURITY_POLICY, page
 
+DOCUMENTATION = "/api/docs"
+"""The page's address."""
+
 DOCUMENT = web.AppKey("document", bytes)
 """The document as JSON, built with the application."""
 

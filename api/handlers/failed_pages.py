@@ -1,6 +1,7 @@
 """Failures as pages: what a browser shows of an address that is wrong, or of a page that cannot be made right now.
 
-An address that differs from a page's only by capital letters or slashes leads to that page.
+An address that differs from a page's only by capital letters or slashes leads to that page, also to that of the API's
+documentation.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable
 
 from aiohttp import hdrs, web
 
+from api.handlers.documentation import DOCUMENTATION
 from api.handlers.feeds import FEEDS
 from api.handlers.web import PAGES, html_page
 from api.pages.rendering import embedded
@@ -23,7 +25,7 @@ _ADDRESSES = re.compile(
     "|".join(
         # The first sitemap has the number 0.
         re.sub(r"\\\{\w+\\\}", number, re.escape(path))
-        for paths, number in ((PAGES, "[1-9][0-9]{0,18}"), (FEEDS, "(?:0|[1-9][0-9]{0,18})"))
+        for paths, number in (((*PAGES, DOCUMENTATION), "[1-9][0-9]{0,18}"), (FEEDS, "(?:0|[1-9][0-9]{0,18})"))
         for path in paths
     ),
     re.ASCII,
@@ -39,13 +41,13 @@ def failed_page(settings: Settings) -> FailedPage:
     def make(request: web.Request, problem: Problem) -> web.Response | None:
         resource = request.match_info.route.resource
         is_page = resource is not None and resource.canonical in PAGES
-        if request.method not in (hdrs.METH_GET, hdrs.METH_HEAD) or _FOR_MACHINES.fullmatch(request.path):
+        if request.method not in (hdrs.METH_GET, hdrs.METH_HEAD):
             return None
         if problem.status == 404:
             address = _right_address(request)
             if address is not None:
                 return web.Response(status=301, headers={hdrs.LOCATION: address, hdrs.CACHE_CONTROL: "no-cache"})
-        if not is_page and not _wants_html(request):
+        if _FOR_MACHINES.fullmatch(request.path) or (not is_page and not _wants_html(request)):
             return None
         if problem.status == 404:
             of_listing = resource is not None and resource.canonical == _MISSING_LISTING

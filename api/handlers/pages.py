@@ -20,6 +20,7 @@ from api.endpoint import Handler
 from api.handlers import listings
 from api.handlers.web import html_page
 from api.pages import asked, facts, structured, words
+from api.pages.cards import cards_of
 from api.pages.isolate import isolated
 from api.pages.parts import parts_of
 from api.pages.rendering import embedded
@@ -116,7 +117,8 @@ def _found(
     return values | {
         # A search engine needs each car once, and no list in the middle.
         "is_listed": search.cursor is None,
-        "listings": cars,
+        "cards": cards_of(found_json, units),
+        "picture": next((car["pictures"][0] for car in cars if car["pictures"]), None),
         # How many a later page begins after is not known.
         "found": words.found(len(cars), next_cursor is not None) if search.cursor is None else "",
         "next_path": search.path(cursor=next_cursor) if next_cursor else None,
@@ -153,11 +155,12 @@ def _list(search: asked.Asked, address: str, categories: list[dict[str, Any]], u
         "login": f"/login?{urlencode({'next': address})}",
         "layout": "wide",
         "asked": search,
-        "categories": categories,
+        "offered": (("", "All categories"), *((one["id"], one["name"]) for one in categories)),
         "errors": _Errors(),
         "fault": "",
         "corrected": None,
-        "listings": [],
+        "cards": [],
+        "picture": None,
         "next_path": None,
     }
 
@@ -183,6 +186,7 @@ def _one(listing_json: str, replies_json: bytes, after_id: int, origin: str, uni
         "path": path,
         "listing": shown,
         "replies": replies["data"],
+        "login": f"/login?{urlencode({'next': path})}",
         "more_replies": f"{path}?{urlencode({'replies': more})}#replies-title" if more else None,
         "car": structured.car(shown, origin, units),
         "answers": embedded(b"{%b}" % answers),

@@ -53,6 +53,7 @@ async def add(call: Call) -> answers.Picture:
 
     The content may be JPEG, PNG, WebP, GIF (its first frame), HEIC or AVIF, whatever its name says. It is turned as
     browsers turn it, made smaller if it is large, and stored without metadata, as JPEG or, with transparency, as WebP.
+    Its smaller `sizes` are WebP.
     """
     listing, services = await call.listing(), call.services
     call.require(Action.PICTURE_CHANGE, owner_id=listing.seller_id)
@@ -128,6 +129,14 @@ async def read(call: Call) -> web.Response:
     """A picture."""
     picture, is_for_anyone = await _visible(call)
     return await _file(call, picture.key, picture.content_type, f"picture-{picture.id}", is_for_anyone)
+
+
+async def medium(call: Call) -> web.Response:
+    """A picture in its medium size, if it has one."""
+    picture, is_for_anyone = await _visible(call)
+    if picture.medium_key is None or picture.medium_content_type is None:
+        raise PictureNotFound
+    return await _file(call, picture.medium_key, picture.medium_content_type, f"medium-{picture.id}", is_for_anyone)
 
 
 async def thumbnail(call: Call) -> web.Response:

@@ -18,10 +18,11 @@ from markupsafe import Markup
 
 from api.assets.files import SCRIPT, Assets, assets
 from api.call import Call
-from api.conditional import accepts_gzip, compressed_answer
+from api.conditional import accepts_gzip, answer, is_known
 from api.pages.asked import NOTHING
+from api.pages.document import Middle, Page, gzipped_page_of, page_of
 from api.pages.kept import KeptPages
-from api.pages.rendering import rendered
+from api.pages.rendering import rendered, rendered_around
 from api.pages.site import HOST, origin_of_site
 from api.pages.units import DISTANCES, Units
 from api.pagination import MAX_LIMIT
@@ -30,14 +31,20 @@ from api.schemas.accounts import LeaveBody, LoginBody, ProfileBody, RegisterBody
 from api.schemas.categories import CategoryBody, CategoryChangeBody
 from api.schemas.derived import limits_of
 from api.schemas.listings import HideBody, ListingBody, ListingsQuery
+from api.schemas.passkeys import PasskeyBody
 from api.schemas.recovery import ConfirmBody, ForgottenBody, ResetBody
 from api.schemas.replies import ReplyBody
 from api.schemas.reports import ReportBody
 from api.schemas.saved_searches import SearchBody
+from api.schemas.second_factor import CodeBody, ConfirmedBody, PasswordBody
 from api.schemas.users import BanBody, UsersQuery
 from shared.domain.alerts import MAX_COUNTED_OF_A_SEARCH
 from shared.domain.pictures import MAX_PICTURES
 from shared.settings import Settings
+
+SERVICE_WORKER = "/service_worker.js"
+"""The address of the page's service worker. It is at the root, because a worker has power over what is below it."""
+_SERVICE_WORKER_FILE = "api/web/service_worker.js"
 
 PAGES = (
     "/",
@@ -68,7 +75,7 @@ _LISTED = {"/login": "Log in", "/register": "Register"}
 """The pages without content that search engines may list, with their titles."""
 
 _INPUTS = (
-    *(RegisterBody, LoginBody, ProfileBody, LeaveBody),
+    *(RegisterBody, LoginBody, ProfileBody, LeaveBody, PasswordBody, CodeBody, ConfirmedBody, PasskeyBody),
     *(ListingBody, ListingsQuery, SearchBody, HideBody, ReplyBody, ReportBody),
     *(ConfirmBody, ForgottenBody, ResetBody),
     *(CategoryBody, CategoryChangeBody, BanBody, UsersQuery),
@@ -115,34 +122,50 @@ def html_page(
     pixels, side = settings.max_picture_pixels, settings.picture_side
     limits = _limits(settings.max_picture_bytes, pixels, side, settings.erase_after_days, units, settings.has_mail)
 
-    def render() -> bytes:
+    is_gzip = status == 200 and accepts_gzip(request)
+
+    def render() -> Page:
         frame = {
             "version": files.version,
-            "needed": _needed(files.version, files.style, socket, limits),
             "fields": _fields(),
             "origin": origin,
             "description": DESCRIPTION,
             "layout": "",
             "asked": NOTHING,
+            "login": "/login",
             "units": units,
             "answers": None,
         }
-        return rendered(template, frame | (values() if callable(values) else values))
+        before, behind = rendered_around(template, frame | (values() if callable(values) else values))
+        middle = _needed(files.version, files.style, socket, limits)
+        return gzipped_page_of(before, middle, behind) if is_gzip else page_of(before, middle, behind)
 
     policy = {"Content-Security-Policy": _policy(settings, request, files), "Permissions-Policy": _PERMISSIONS}
     sent = {**policy, **(headers or {})}
     if status != 200:
-        return web.Response(body=render(), status=status, content_type="text/html", charset="utf-8", headers=sent)
-    text = _PAGES.get((template, files.version, socket, limits, origin, *made_of), render)
+        return web.Response(body=render().body, status=status, content_type="text/html", charset="utf-8", headers=sent)
+    kept = _PAGES.get((template, files.version, socket, limits, origin, is_gzip, *made_of), render)
     # The page reads the server's clock here, because no script can read the Date of its page (api/web/clock.js).
     sent |= {hdrs.CACHE_CONTROL: ASK_AGAIN, "Server-Timing": f'now;desc="{time.time() * 1000:.0f}"'}
-    return compressed_answer(request, text, "text/html", sent)
+    sent[hdrs.VARY] = ", ".join(filter(None, (sent.get(hdrs.VARY), hdrs.ACCEPT_ENCODING)))
+    # Both forms have the same weak tag (RFC 9110, 8.8.1): they say the same in different bytes.
+    tag = f"W/{kept.tag}"
+    if is_gzip and not is_known(request, tag):
+        sent[hdrs.CONTENT_ENCODING] = "gzip"
+    return answer(request, kept.body, "text/html", sent, tag)
 
 
 async def version(call: Call) -> web.Response:
     """The version of the page's files, by which a page that is open notices an upgrade (api/web/upgrade.js)."""
     call.query()
     return web.json_response({"version": assets(call.services.settings).version})
+
+
+async def service_worker(call: Call) -> web.Response:
+    """The script that shows push messages. Browsers look for another version of it by themselves."""
+    call.query()
+    found = assets(call.services.settings).files[_SERVICE_WORKER_FILE]
+    return answer(call.request, found.data, found.media_type, {hdrs.CACHE_CONTROL: ASK_AGAIN})
 
 
 async def asset(call: Call) -> web.Response:
@@ -191,16 +214,17 @@ def _fields() -> dict[str, dict[str, int]]:
 
 
 @lru_cache(maxsize=100)
-def _needed(version: str, style: str, socket: str, limits: str) -> Markup:
+def _needed(version: str, style: str, socket: str, limits: str) -> Middle:
     """Returns the elements of the head that are the same in many pages."""
     values = {"version": version, "style": Markup(style), "script": SCRIPT, "socket": socket, "limits": limits}
-    return Markup(rendered("needed.html", values).decode())
+    return Middle(rendered("needed.html", values))
 
 
 def _policy(settings: Settings, request: web.Request, files: Assets) -> str:
     """Returns the page's content security policy: no inline script, no style but the document's own, and no eval.
 
-    With Trusted Types, only lit-html makes markup, and only from templates in the modules, never from users' text.
+    With Trusted Types, only lit-html makes markup, and only from templates in the modules, never from users' text; and
+    only api/web/push.js names a script, which is the service worker.
     """
     connect = " ".join(("'self'", *_gateway_sources(settings, request)))
     return "; ".join(
@@ -209,12 +233,14 @@ def _policy(settings: Settings, request: web.Request, files: Assets) -> str:
             "script-src 'self'",
             f"style-src {files.style_source}",
             "img-src 'self' blob:",
+            "manifest-src 'self'",
             f"connect-src {connect}",
+            "worker-src 'self'",
             "base-uri 'none'",
             "form-action 'self'",
             "frame-ancestors 'none'",
             "require-trusted-types-for 'script'",
-            "trusted-types lit-html",
+            "trusted-types lit-html service-worker",
         )
     )
 

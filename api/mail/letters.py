@@ -26,6 +26,7 @@ from api.mail_links import MailLinks
 from api.pages import words
 from api.pages.units import Units
 from shared.access.smtp_server import mailbox
+from shared.domain.email_addresses import deliverable
 from shared.domain.mails import SWITCHES, MailKind, Purpose, WaitingMail
 from shared.settings import Settings
 
@@ -104,8 +105,10 @@ def recipient(address: str) -> Address:
     found = mailbox(address)
     if found.display_name or found.addr_spec != address:
         raise ValueError("the address is no single mailbox")
-    # UnicodeError is a ValueError: such a domain has no form for machines.
-    return Address(username=found.username, domain=found.domain.encode("idna").decode())
+    # The domain faß.de is another one than fass.de (IDNA 2008). UnicodeError is a ValueError: such a domain has no form
+    # for machines.
+    domain = deliverable(address).rpartition("@")[2].encode("idna").decode()
+    return Address(username=found.username, domain=domain)
 
 
 class _Policy(EmailPolicy):

@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 from api.mail.forgotten import AT_ONCE, answer_some
 from api.mail.letters import Letters, recipient
 from api.mail.smtp import Carrier, Files, NotSent, Smtp
+from api.mail.timely import Timely, Verdict
 from api.mail_links import MailLinks
 from shared.access.smtp_server import SmtpServer
 from shared.domain.mails import WaitingMail
@@ -33,6 +34,8 @@ _PAUSE_SECONDS = 1.0
 """After a failure of the database, the next look waits this long."""
 _COUNTED_SECONDS = 10.0
 """How often the waiting mails are counted."""
+_LATER_SECONDS = 60.0
+"""A mail for which this is not the time is looked at again after so long."""
 _SPREAD = 0.25
 """How much a wait may differ from its length, so that mails that failed together are not tried together again."""
 
@@ -52,6 +55,7 @@ class Mailing(Collector):
         self._carrier = _carrier(settings, self._letters.sender.domain)
         self._database = Database(replace(settings, database_pool_size=1))
         self._outbox = Outbox(self._database, is_on=settings.has_mail)
+        self._timely = Timely(settings, self._database)
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._counts = Counts(0, 0.0, 0)
@@ -75,6 +79,7 @@ class Mailing(Collector):
             await asyncio.wait([self._task], timeout=patience)
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        await self._timely.close()
         await self._database.close()
 
     async def answer_forgotten(self) -> int:
@@ -101,6 +106,13 @@ class Mailing(Collector):
         try:
             if taken.is_useless:
                 raise NotSent("its link has expired", is_final=True)
+            match await self._timely.verdict(mail):
+                case Verdict.NEVER:
+                    await self._outbox.sent(mail)
+                    return
+                case Verdict.LATER:
+                    await self._outbox.postpone(mail, _LATER_SECONDS, "not now")
+                    return
             await self._send(mail, name)
         except NotSent as failure:
             await self._failure(mail, failure)

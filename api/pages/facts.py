@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
 from api.pages import words
 from api.pages.isolate import isolated
@@ -54,8 +55,14 @@ def facts(listing: Mapping[str, Any], units: Units) -> list[tuple[str, str]]:
 
 def alike(listing: Mapping[str, Any]) -> str | None:
     """Returns the address of a search for cars like this one; None if its make is not known."""
-    named = {name: listing[name] for name in ("make", "model") if listing[name]}
-    return f"/?{urlencode(named)}" if "make" in named else None
+    make, model = listing["make"], listing["model"]
+    if not make:
+        return None
+    return f"/?make={_quoted(make)}&model={_quoted(model)}" if model else f"/?make={_quoted(make)}"
+
+
+_quoted = lru_cache(maxsize=1000)(quote_plus)
+"""Few makes and models are on most cars."""
 
 
 def in_a_line(listing: Mapping[str, Any], units: Units) -> str:

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Any
-
-from markupsafe import Markup
 
 _TURNING = frozenset({"R", "AL", "AN", "LRE", "LRO", "RLE", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 """The bidirectional classes of letters written from right to left, and of characters that control directions."""
@@ -45,8 +42,3 @@ def contained(text: str) -> str:
             open_ones -= 1
         kept.append(one)
     return "".join(kept) + _END * open_ones
-
-
-def finalized(value: Any) -> Any:
-    """Returns a template's value as it is shown: text contained, markup and all else unchanged."""
-    return contained(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -1,7 +1,7 @@
 """Keeps the pages that were rendered last, because many people open the same ones.
 
 A page is kept under all that it is made of: the answers of the API, as they were just read, and the address. So a kept
-page is never older than what would be rendered instead.
+page is never older than what would be rendered instead. It is kept as it is sent: the compressed form is another page.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
-from api.conditional import Text
+from api.pages.document import Page
 
-MOST_BYTES = 20_000_000
-"""Of all kept pages together, compressed and not: some hundred cars."""
+MOST_BYTES = 10_000_000
+"""Of all kept pages together, without what they share: thousands of cars."""
 LONGEST = 200_000
 """Bytes of a page; longer ones are not kept."""
 
@@ -21,7 +21,7 @@ class KeptPages:
     """The least recently opened page goes first."""
 
     def __init__(self) -> None:
-        self._pages: OrderedDict[Hashable, Text] = OrderedDict()
+        self._pages: OrderedDict[Hashable, Page] = OrderedDict()
         self._bytes = 0
 
     @property
@@ -29,17 +29,17 @@ class KeptPages:
         """Bytes of all kept pages."""
         return self._bytes
 
-    def get(self, made_of: Hashable, render: Callable[[], bytes]) -> Text:
+    def get(self, made_of: Hashable, render: Callable[[], Page]) -> Page:
         """Returns the page that is made of this, rendered now or kept from before."""
         kept = self._pages.get(made_of)
         if kept is not None:
             self._pages.move_to_end(made_of)
             return kept
-        page = Text(render())
-        if len(page.body) <= LONGEST:
+        page = render()
+        if page.own_bytes <= LONGEST:
             self._pages[made_of] = page
-            self._bytes += page.size
+            self._bytes += page.own_bytes
             while self._bytes > MOST_BYTES:
                 _, oldest = self._pages.popitem(last=False)
-                self._bytes -= oldest.size
+                self._bytes -= oldest.own_bytes
         return page

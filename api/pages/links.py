@@ -23,6 +23,8 @@ _LINK = Markup('<a href="{0}" target="_blank" rel="nofollow ugc noopener norefer
 def linked(text: str) -> Markup:
     """Returns the text as HTML, in which addresses are links and all else is escaped."""
     text = contained(text)
+    if "://" not in text:
+        return escape(text)
     parts: list[Markup] = []
     end = 0
     for found in _ADDRESS.finditer(text):

@@ -28,7 +28,6 @@ _UNITS: Mapping[str, str] = {
     "kW": "kw",
     "cc": r"(?:ccm?|cm3)",
 }
-_ALIASES = {"miles": "mi"}
 _BODY = r"[0-9](?:[0-9 ,.'_٬٫]*[0-9])?"
 _NO_CENTS = r"(?:[,.:]-{1,2}|/-|[.,])?"
 _SIGNS = str.maketrans(dict.fromkeys("’‘ʼ´`", "'") | dict.fromkeys("–—‒−", "-") | {"،": ","})
@@ -70,7 +69,7 @@ def _plain(one: str) -> str:
 
 @cache
 def _pattern(unit: str) -> re.Pattern[str]:
-    units = _UNITS.get(_ALIASES.get(unit, unit))
+    units = _UNITS.get(unit)
     behind = f"(?:{units}|{_MONEY})" if units else _MONEY
     return re.compile(
         f"(?P<sign>{_SIGN})?(?:{_MONEY} ?)?(?P<other>{_SIGN})?(?P<body>{_BODY}){_NO_CENTS}"

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2.runtime import Context
+from markupsafe import Markup, escape
+from markupsafe import _escape_inner as _escape  # type: ignore[attr-defined]
 
-from api.pages import asked, facts, links, words
-from api.pages.isolate import finalized, isolated
+from api.pages import asked, facts, links, srcset, words
+from api.pages.isolate import contained, isolated
+from api.pages.units import Units
 
 _FOLDER = Path(__file__).parent / "templates"
 
@@ -27,12 +33,67 @@ def _as_json(value: Any) -> Markup:
     return embedded(msgspec.json.encode(value))
 
 
+_NEEDED = secrets.token_hex()
+"""Stands where `needed` belongs. Nobody can guess it, so nobody's text contains it."""
 CAR_ICON = Markup((_FOLDER / "car_icon.svg").read_text(encoding="utf-8").strip())
 """The icon of api/web/ui/icons.js."""
 
 
+def escaped(value: Any) -> str:
+    """Returns a value as XML has it: what markupsafe's `escape` does without making Markup of it."""
+    if type(value) is not str and hasattr(value, "__html__"):
+        return str(value.__html__())
+    text: str = _escape(str(value))
+    return text
+
+
+def shown(value: Any) -> str:
+    """Returns a value as pages have it: text contained and escaped, markup unchanged."""
+    return escaped(contained(value) if type(value) is str else value)
+
+
+class _Template(Template):
+    """A template that writes its values by `shown`, because they go straight into the page.
+
+    Its blocks are written one after the other: as generators in generators, each piece would pass through all of them.
+    """
+
+    @classmethod
+    def from_code(cls, environment: Environment, code: Any, globals: Any, uptodate: Any = None) -> Template:
+        made = super().from_code(environment, code, globals, uptodate)
+        namespace = made.root_render_func.__globals__
+        assert namespace["escape"] is escape
+        # What other programs read has people's text unchanged.
+        namespace["escape"] = escaped if (made.name or "").endswith(".xml") else shown
+        made.root_render_func = _at_once(made.root_render_func)
+        made.blocks = {name: _at_once(block) for name, block in made.blocks.items()}
+        return made
+
+
+def _at_once(write: Callable[[Context], Iterator[str]]) -> Callable[[Context], Iterator[str]]:
+    return lambda context: iter(("".join(write(context)),))
+
+
+class _Environment(Environment):
+    """Templates never change: each is looked up in a plain dictionary, as a page does once for each that it extends."""
+
+    template_class = _Template
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._loaded: dict[str, Template] = {}
+
+    def get_template(self, name: Any, parent: str | None = None, globals: Any = None) -> Template:
+        found = self._loaded.get(name)
+        if found is None:
+            found = self._loaded[name] = super().get_template(name, parent, globals)
+            # Jinja copies this into each page; it is a chain of maps, which is slow to copy.
+            found.globals = dict(found.globals)
+        return found
+
+
 def _environment() -> Environment:
-    made = Environment(
+    made = _Environment(
         loader=FileSystemLoader(_FOLDER),
         # For XML too.
         autoescape=True,
@@ -40,7 +101,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
-        finalize=finalized,
     )
     made.filters |= {
         "date": words.date,
@@ -50,18 +110,65 @@ def _environment() -> Environment:
         "name_of": words.name_of,
         "alike": facts.alike,
         "linked": links.linked,
+        "srcset": srcset.srcset,
         "as_json": _as_json,
+        # Filters are called faster than functions.
+        "facts": facts.facts,
+        "in_a_line": facts.in_a_line,
+        "as_price": _as_price,
+        "top": _top_of,
+        "field": _field_of,
     }
-    made.globals |= {"asked_words": asked, "facts_of": facts.facts, "in_a_line": facts.in_a_line, "car_icon": CAR_ICON}
+    made.globals |= {"asked_words": asked, "car_icon": CAR_ICON, "needed": _NEEDED}
+    made.globals |= {"in_list": srcset.IN_LIST, "in_gallery": srcset.IN_GALLERY}
     return made
 
 
-_PAGES = _environment()
-_FEEDS = _PAGES.overlay(finalize=None)
-"""What other programs read has people's text unchanged."""
+def _field_of(kind: str, name: str, label: str, value: str, error: str, more: object = None) -> Markup:
+    """Returns a field of the filters. Most are empty in most searches, so an empty one is rendered once.
+
+    `more` is the length that a text may have, or the values of a choice or of boxes, each with its words.
+    """
+    return (_field if value or error else _empty_field)(kind, name, label, value, error, more)
+
+
+def _field(*given: object) -> Markup:
+    names = ("kind", "name", "label", "value", "error", "more")
+    return Markup(rendered("field.html", dict(zip(names, given, strict=True))).decode())
+
+
+_empty_field = lru_cache(maxsize=200)(_field)
+"""The categories of the site are in one of them, and change."""
+
+
+def _as_price(value: int | None, units: Units) -> str:
+    return units.price(value)
+
+
+def _top_of(search: asked.Asked, longest: int) -> Markup:
+    """Returns the top of a page, up to the search. It is the same on every page that is no search."""
+    return _usual_top(longest) if search is asked.NOTHING else _top(search, longest)
+
+
+@cache
+def _usual_top(longest: int) -> Markup:
+    return _top(asked.NOTHING, longest)
+
+
+def _top(search: asked.Asked, longest: int) -> Markup:
+    return Markup(rendered("top.html", {"asked": search, "longest": longest}).decode())
+
+
+_ENVIRONMENT = _environment()
 
 
 def rendered(template: str, values: dict[str, Any]) -> bytes:
     """Returns the template, in UTF-8, with the values in it."""
-    environment = _FEEDS if template.endswith(".xml") else _PAGES
-    return environment.get_template(template).render(values).encode()
+    return _ENVIRONMENT.get_template(template).render(values).encode()
+
+
+def rendered_around(template: str, values: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """Returns the page, in UTF-8, in two parts: what is before `needed`, and what is behind it."""
+    text = _ENVIRONMENT.get_template(template).render(values)
+    before, _, behind = text.partition(_NEEDED)
+    return before.encode(), behind.encode()

@@ -47,9 +47,9 @@ class Units:
         return _CODES[self.distance]
 
     @property
-    def distances(self) -> list[tuple[str, str]]:
+    def distances(self) -> tuple[tuple[str, str], ...]:
         """The distances of a filter: values of the parameter `within`, each with its words."""
-        return [("", "Any distance"), *((f"{one}{self.distance}", f"{one} {self.distance}") for one in DISTANCES)]
+        return ("", "Any distance"), *((f"{one}{self.distance}", f"{one} {self.distance}") for one in DISTANCES)
 
     def price(self, value: int | None) -> str:
         """Returns a price in words."""

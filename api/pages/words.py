@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 LEFT = "Somebody who left"
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def kilowatts(value: int) -> str:
@@ -38,14 +38,16 @@ def price_before(listing: Mapping[str, Any]) -> int | None:
 
 
 def date(time: str) -> str:
-    """Returns the day of an RFC 3339 time, in UTC. The modules replace it by "5 minutes ago" and the like."""
-    moment = datetime.fromisoformat(time)
-    return f"{moment:%b} {moment.day}, {moment.year}"
+    """Returns the day of a time as the API writes it (shared/domain/times.py).
+
+    The modules replace it by "5 minutes ago" and the like.
+    """
+    return f"{_MONTHS[int(time[5:7]) - 1]} {int(time[8:10])}, {int(time[:4])}"
 
 
 def date_time(time: str) -> str:
-    """Returns an RFC 3339 time in words, in UTC: "Jan 31, 2026, 23:59 UTC"."""
-    return f"{date(time)}, {datetime.fromisoformat(time):%H:%M} UTC"
+    """Returns such a time in words: "Jan 31, 2026, 23:59 UTC"."""
+    return f"{date(time)}, {time[11:16]} UTC"
 
 
 def name_of(person: dict[str, str]) -> str:

@@ -50,6 +50,8 @@ Result = TypeVar("Result")
 
 JPEG_QUALITY = 85
 WEBP_QUALITY = 85
+SMALLER_QUALITY = 75
+"""Of the sizes that browsers choose from: all read WebP, which takes half the bytes of a JPEG that looks the same."""
 
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
@@ -80,6 +82,7 @@ class PictureLimits:
     max_jpeg_pixels: int
     side: int
     """The longer side of the stored picture, in pixels. Smaller pictures are not enlarged."""
+    medium_side: int
     thumbnail_side: int
     max_scans: int = MAX_SCANS
     max_parts: int = MAX_PARTS
@@ -92,19 +95,27 @@ class PictureLimits:
             max_pixels=settings.max_picture_pixels,
             max_jpeg_pixels=settings.max_jpeg_pixels,
             side=settings.picture_side,
+            medium_side=settings.medium_side,
             thumbnail_side=settings.thumbnail_side,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessedPicture:
-    """A picture that can be stored and served: JPEG if it is opaque, else WebP; in sRGB and upright."""
+    """A picture that can be stored and served: JPEG if it is opaque, else WebP; in sRGB and upright.
+
+    Its smaller sizes are WebP.
+    """
 
     content_type: str
     """`image/jpeg` or `image/webp`."""
     data: bytes
     width: int
     height: int
+    medium_content_type: str
+    medium: bytes
+    medium_width: int
+    medium_height: int
     thumbnail_content_type: str
     thumbnail: bytes
     thumbnail_width: int
@@ -123,14 +134,21 @@ def process_picture(data: bytes, limits: PictureLimits) -> ProcessedPicture:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         picture = _decoding(lambda: _decode(data, format_name, limits))
-        thumbnail = _scaled(picture, limits.thumbnail_side)
+        medium = _scaled(picture, limits.medium_side)
+        # It is the sooner done the fewer pixels it is made from.
+        thumbnail = _scaled(medium if limits.thumbnail_side <= limits.medium_side else picture, limits.thumbnail_side)
         content_type, encoded = _encode(picture)
-        thumbnail_content_type, thumbnail_encoded = _encode(thumbnail)
+        medium_content_type, medium_encoded = _encode_smaller(medium)
+        thumbnail_content_type, thumbnail_encoded = _encode_smaller(thumbnail)
     return ProcessedPicture(
         content_type=content_type,
         data=encoded,
         width=picture.width,
         height=picture.height,
+        medium_content_type=medium_content_type,
+        medium=medium_encoded,
+        medium_width=medium.width,
+        medium_height=medium.height,
         thumbnail_content_type=thumbnail_content_type,
         thumbnail=thumbnail_encoded,
         thumbnail_width=thumbnail.width,
@@ -279,4 +297,12 @@ def _encode(image: Image.Image) -> tuple[str, bytes]:
         image.save(output, "JPEG", quality=JPEG_QUALITY, progressive=True, optimize=True)
         return "image/jpeg", output.getvalue()
     image.save(output, "WEBP", quality=WEBP_QUALITY, method=4)
+    return "image/webp", output.getvalue()
+
+
+def _encode_smaller(image: Image.Image) -> tuple[str, bytes]:
+    """Returns the media type and the file of a smaller size."""
+    output = BytesIO()
+    # The slower methods take three times as long, and save a fiftieth of the bytes.
+    image.save(output, "WEBP", quality=SMALLER_QUALITY, method=2)
     return "image/webp", output.getvalue()

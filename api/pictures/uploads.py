@@ -1,4 +1,4 @@
-"""Takes one upload: reads it within its limit, has it processed, and stores it as two files.
+"""Takes one upload: reads it within its limit, has it processed, and stores it in three sizes.
 
 It joins `workers` and `storage` for the handlers, and knows neither permissions nor rows.
 """
@@ -69,7 +69,7 @@ async def read_upload(part: BodyPartReader, max_bytes: int, count: Callable[[int
 async def store_picture(
     data: bytes, place: Place, storage: PictureStorage, expect: Callable[[Sequence[str]], Awaitable[None]]
 ) -> NewPicture:
-    """Process and store an upload. On return both files are stored, so no row ever names a missing file.
+    """Process and store an upload. On return all its files are stored, so no row ever names a missing file.
 
     `expect` is called with the keys before the files are stored. It has them deleted later if no row follows. So this
     function deletes nothing after an error: a request may have taken effect although its answer says otherwise. Raises
@@ -82,13 +82,19 @@ async def store_picture(
         size=len(processed.data),
         width=processed.width,
         height=processed.height,
+        medium_key=new_key(processed.medium_content_type),
+        medium_content_type=processed.medium_content_type,
+        medium_size=len(processed.medium),
+        medium_width=processed.medium_width,
         thumbnail_key=new_key(processed.thumbnail_content_type),
         thumbnail_content_type=processed.thumbnail_content_type,
         thumbnail_size=len(processed.thumbnail),
+        thumbnail_width=processed.thumbnail_width,
     )
     await expect(picture.keys)
     await asyncio.gather(
         storage.put(picture.key, processed.data, picture.content_type),
+        storage.put(picture.medium_key, processed.medium, picture.medium_content_type),
         storage.put(picture.thumbnail_key, processed.thumbnail, picture.thumbnail_content_type),
     )
     return picture

@@ -15,6 +15,7 @@ from api.schemas.bounds import Length
 from api.schemas.fields import EmailAddress, Password, Storable, Trimmed
 from shared.domain.declared import Text, left_out
 from shared.domain.passwords import CONTROL, has_control
+from shared.domain.second_factor import MAX_CODE_LENGTH
 from shared.domain.users import MAX_EMAIL_LENGTH, MAX_NAME_LENGTH, MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
 
 
@@ -46,7 +47,18 @@ NewPassword = Annotated[
 ]
 # These two are only compared. A password that is too short is a wrong password, and an invalid address is unknown.
 GivenPassword = Annotated[str, partial(fields.GivenPassword, None, MAX_PASSWORD_LENGTH)]
-GivenEmail = Annotated[str, partial(Trimmed, validate=Length(max=MAX_EMAIL_LENGTH))]
+Code = Annotated[
+    str,
+    partial(Storable, validate=Length(1, MAX_CODE_LENGTH)),
+    "Six digits from the app, or a recovery code. Each counts once. Blanks and hyphens do not matter.",
+]
+DeviceId = Annotated[
+    str,
+    partial(Storable, validate=Length(max=MAX_DEVICE_ID_LENGTH)),
+    "What the last log-in from this device gave. Then other people's wrong guesses do not keep the user out, and the "
+    "user gets no mail about a new device.",
+]
+GivenEmail = Annotated[str, partial(Trimmed, MAX_EMAIL_LENGTH)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +72,8 @@ class RegisterBody:
 class LoginBody:
     email: GivenEmail
     password: GivenPassword
-    device_id: (
-        Annotated[
-            str,
-            partial(Storable, validate=Length(max=MAX_DEVICE_ID_LENGTH)),
-            "What the last log-in from this device gave. Then other people's wrong guesses do not keep the user out.",
-        ]
-        | None
-    ) = None
+    code: Code | None = None
+    device_id: DeviceId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

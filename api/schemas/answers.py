@@ -15,12 +15,13 @@ from marshmallow import fields
 from msgspec import UNSET
 
 from api.password_rules import Strength
-from shared.domain import alerts, listings, messages, pictures, replies, reports, users, vin
+from shared.domain import alerts, listings, messages, passkeys, pictures, replies, reports, users, vin
 from shared.domain.alerts import AlertKind
 from shared.domain.declared import Id, Number, Timestamp
 from shared.domain.listings import NewListing, Status, Visibility
 from shared.domain.mails import SWITCHES, Choice, MailKind
 from shared.domain.reports import ReportReason
+from shared.domain.second_factor import SecondFactor as SecondFactorState
 from shared.domain.suggestions import SuggestionKind
 from shared.domain.times import rfc3339, rfc3339_or_none
 from shared.domain.users import Role
@@ -126,11 +127,18 @@ class PasswordStrength:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A session. `current` is true of the one that asks."""
+    """A session. `current` is true of the one that asks.
+
+    `used_at` is when it was refreshed last, or began; `device` and `address` are where that was, "" if unknown. Of an
+    IPv6 address only the network is kept.
+    """
 
     id: str
     created_at: Timestamp
     expires_at: Timestamp
+    used_at: Timestamp
+    device: str
+    address: str
     current: bool
 
 
@@ -139,8 +147,67 @@ def session(session: users.Session, own_id: str) -> Session:
         id=session.id,
         created_at=rfc3339(session.created_at),
         expires_at=rfc3339(session.expires_at),
+        used_at=rfc3339(session.used_at),
+        device=session.place.device,
+        address=session.place.address,
         current=session.id == own_id,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondFactor:
+    """`since` is null while it is off. `required`: your role may do less without it on this site."""
+
+    enabled: bool
+    since: Timestamp | None
+    recovery_codes_left: Number
+    required: bool
+
+
+def second_factor(state: SecondFactorState, *, is_required: bool) -> SecondFactor:
+    return SecondFactor(
+        enabled=state.since is not None,
+        since=rfc3339_or_none(state.since),
+        recovery_codes_left=state.codes_left,
+        required=is_required,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSecondFactor:
+    secret: str
+    uri: str
+    qr: str
+    qr_size: Number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasskeyOptions:
+    """What `PublicKeyCredential.parseCreationOptionsFromJSON` or `parseRequestOptionsFromJSON` takes."""
+
+    options: Annotated[dict[str, Any], fields.Dict]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passkey:
+    id: Id
+    name: str
+    created_at: Timestamp
+    used_at: Timestamp | None
+
+
+def passkey(one: passkeys.Passkey) -> Passkey:
+    return Passkey(id=one.id, name=one.name, created_at=rfc3339(one.created_at), used_at=rfc3339_or_none(one.used_at))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passkeys:
+    data: list[Passkey]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryCodes:
+    recovery_codes: Annotated[list[str], partial(fields.List, fields.String())]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,14 +298,27 @@ def _in_brief(listing: messages.ConversationListing | None) -> ConversationListi
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PictureSize:
+    """A smaller size of a picture: its path on this host, and its width in pixels."""
+
+    url: str
+    width: Number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """The URLs are paths on this host; the sizes are in pixels."""
+    """The URLs are paths on this host; width and height are in pixels.
+
+    `sizes` has the smaller ones, the smallest first. The thumbnail is one of them. Pictures that were stored by an
+    earlier version have none but the thumbnail, and `sizes` is empty.
+    """
 
     id: Id
     url: str
     thumbnail_url: str
     width: Number
     height: Number
+    sizes: list[PictureSize]
 
 
 def picture(picture: pictures.Picture) -> Picture:
@@ -248,6 +328,14 @@ def picture(picture: pictures.Picture) -> Picture:
         thumbnail_url=pictures.THUMBNAIL_ADDRESS.format(id=picture.id),
         width=picture.width,
         height=picture.height,
+        sizes=[
+            PictureSize(url=address.format(id=picture.id), width=width)
+            for address, width in (
+                (pictures.THUMBNAIL_ADDRESS, picture.thumbnail_width),
+                (pictures.MEDIUM_ADDRESS, picture.medium_width),
+            )
+            if width is not None
+        ],
     )
 
 
@@ -495,6 +583,16 @@ class LinkSent:
     """If there is an account with this address, a mail with a link that works for `valid_seconds` is on its way."""
 
     valid_seconds: Number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Push:
+    """`public_key` is the service's key in base64url; null if the service sends no push messages."""
+
+    public_key: str | None
+    is_on: bool
+    """Whether the browser of this session is told."""
+    shows_text: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,21 +54,26 @@ class Storable(fields.String):
 
 
 class Trimmed(Storable):
-    """Such text without the blanks at its ends."""
+    """Such text without the blanks at its ends. It has at most `longest` characters with them."""
+
+    def __init__(self, longest: int, **settings: Any) -> None:
+        self._longest = longest
+        super().__init__(validate=Length(max=longest), **settings)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        return super()._deserialize(value, attr, data, **kwargs).strip()
+        text = super()._deserialize(value, attr, data, **kwargs)
+        # The validator says of a text that is too long what is wrong with it.
+        return text if len(text) > self._longest else text.strip()
 
 
 class EmailAddress(Trimmed):
     """An e-mail address, as it is kept (shared/domain/email_addresses.py)."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(metadata={"format": "idn-email"}, validate=Length(max=MAX_EMAIL_LENGTH), **settings)
+        super().__init__(MAX_EMAIL_LENGTH, metadata={"format": "idn-email"}, **settings)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
-        # The validator says of a text that is too long what is wrong with it.
         if len(text) > MAX_EMAIL_LENGTH:
             return text
         try:

@@ -5,9 +5,7 @@
 /** Letters that are written from right to left, and the characters that control directions. */
 const TURNS =
   /[\u0590-\u08ff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
-// eslint-disable-next-line no-control-regex
 const PARAGRAPHS = /[\u2029\x1c-\x1e\x85]/g;
-// eslint-disable-next-line no-control-regex
 const ESCAPES = /[\u2066-\u2069\u2029\x1c-\x1e\x85]/;
 /** The same in JSON, where they may also be written as escapes. */
 const ESCAPES_IN_JSON = /[\u2066-\u2069\u2029\x85]|\\u(?:206[6-9]|2029|001[c-e]|0085)/i;

@@ -3,6 +3,7 @@
 import { render } from "./vendor/lit-html/lit-html.js";
 import { navigateWith } from "./navigation.js";
 import { drawWith, update } from "./page.js";
+import { keepUp, loggedOut, onPress } from "./push.js";
 import { connection } from "./realtime/connection.js";
 import { alerts } from "./realtime/my_alerts.js";
 import { inbox } from "./realtime/my_inbox.js";
@@ -46,6 +47,7 @@ session.onChange((change) => {
     inbox.close();
     alerts.close();
     connection.close();
+    if (!session.user) loggedOut();
     if (session.user) {
       connection.open();
       inbox.open(session.user.id);
@@ -58,6 +60,8 @@ session.onChange((change) => {
   }
   update();
 });
+
+onPress((path) => router.go(path));
 
 // An upgrade restarts the servers, so the connection is lost and comes back. Visitors have none.
 connection.onChange(() => connection.isLive && lookForUpgrade());
@@ -74,6 +78,7 @@ setTimeout(() => {
     inbox.open(session.user.id);
     alerts.open(session.user.id);
     session.check();
+    keepUp();
   }
   router.start();
   // "5 minutes ago" does not stay true.

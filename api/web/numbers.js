@@ -13,7 +13,6 @@ const UNITS = {
   kW: "kw",
   cc: "(?:ccm?|cm3)",
 };
-const ALIASES = { miles: "mi" };
 /** Digits, and what people put between them: blanks, dots, commas, apostrophes, and the signs of Arabic. */
 const BODY = "\\d(?:[\\d ,.'_٬٫]*\\d)?";
 /** ",-" and the like stand for no cents. */
@@ -62,7 +61,7 @@ const patterns = new Map();
 
 function patternFor(unit) {
   if (!patterns.has(unit)) {
-    const units = UNITS[ALIASES[unit] ?? unit];
+    const units = UNITS[unit];
     const behind = units ? `(?:${units}|${MONEY})` : MONEY;
     const pattern =
       `^(?<sign>${SIGN})?(?:${MONEY} ?)?(?<other>${SIGN})?(?<body>${BODY})${NO_CENTS}` +

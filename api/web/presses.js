@@ -45,8 +45,9 @@ function keyOf(name) {
 }
 
 function forget(name) {
-  const { [name]: _, ...others } = read();
-  write(others);
+  const keys = read();
+  delete keys[name];
+  write(keys);
 }
 
 function read() {

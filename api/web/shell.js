@@ -15,6 +15,7 @@ import { Suggestions } from "./suggestions.js";
 import { update } from "./page.js";
 import { announce, announcer } from "./ui/announcer.js";
 import { bellIcon, carIcon, menuIcon, messageIcon, searchIcon } from "./ui/icons.js";
+import { andBack } from "./where_to.js";
 import { LIST_ID, activeId, suggestionList } from "./ui/suggestions.js";
 
 /** The libraries that the page uses, with their authors and licences. */
@@ -114,11 +115,12 @@ function search() {
   </form>`;
 }
 
-const link = (path, words) =>
-  html`<a href=${path} aria-current=${location.pathname === path ? "page" : nothing}>${words}</a>`;
+const link = (path, words, query = "") =>
+  html`<a href=${path + query} aria-current=${location.pathname === path ? "page" : nothing}>${words}</a>`;
 
 function forVisitor() {
-  return html`${link("/login", "Log in")}<a class="button primary small register" href="/register">Register</a>`;
+  const query = andBack();
+  return html`${link("/login", "Log in", query)}<a class="button primary small register" href=${`/register${query}`}>Register</a>`;
 }
 
 function forUser() {

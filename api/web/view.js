@@ -30,8 +30,8 @@ export class View {
     return false;
   }
 
-  /** Start the view. `previous` is the view that was shown before, if it is of the same kind. */
-  start(previous) {}
+  /** Start the view. It is given the view that was shown before, if that is of the same kind. */
+  start() {}
 
   stop() {
     this.#controller.abort();

@@ -17,6 +17,12 @@ export function whereTo(query) {
   return isOwn && !ENDLESS.test(url.pathname) ? path : "/";
 }
 
+/** Returns the query of a link to the log-in from which one comes back here. */
+export function andBack() {
+  const next = whereTo(new URLSearchParams({ next: location.pathname + location.search }));
+  return next === "/" ? "" : `?${new URLSearchParams({ next })}`;
+}
+
 /** Returns the id in the address's query: digits, without a zero in front, or null. Other text could lead to another route of the API. */
 export function idIn(query, name) {
   const text = query.get(name) ?? "";

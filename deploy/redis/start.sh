@@ -13,6 +13,6 @@ hash=$(printf %s "$password" | sha256sum | cut -d ' ' -f 1)
 unset password
 cat >users.acl <<END
 user default on nopass resetkeys resetchannels -@all +ping
-user daveslist on #$hash resetkeys resetchannels ~daveslist:* &daveslist:* -@all +@hash +@sortedset +@set +@string +@keyspace +@pubsub +@transaction +eval +evalsha +time +ping +echo +hello +select +client|setname +client|setinfo +client|id -@dangerous -pubsub
+user daveslist on #$hash resetkeys resetchannels ~daveslist:* &daveslist:* -@all +@hash +@sortedset +@set +@string +@keyspace +@pubsub +@transaction +eval +evalsha +time +ping +echo +hello +select +client|setname +client|setinfo +client|id -@dangerous -pubsub +pubsub|numsub
 END
 exec valkey-server --aclfile users.acl "$@"

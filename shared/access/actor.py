@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 import msgspec
+from msgspec import structs
 
 from shared.domain.users import Role
 
@@ -33,6 +34,8 @@ class Actor(msgspec.Struct, frozen=True, gc=False):
     """Seconds since the epoch."""
     token_issued_at: int = 0
     """Seconds since the epoch; 0 if the token does not say."""
+    lacks_second_factor: bool = False
+    """True of moderators and admins who, for want of a second factor, have the role of a user now."""
     must_confirm: bool = False
     """True if the user may neither publish nor write first until the address is confirmed."""
 
@@ -42,7 +45,7 @@ class Actor(msgspec.Struct, frozen=True, gc=False):
 
     def with_role(self, role: Role) -> Actor:
         """Returns the same user with another role."""
-        return msgspec.structs.replace(self, role=role)
+        return structs.replace(self, role=role, lacks_second_factor=False)
 
 
 def kind_of(actor: Actor | None) -> Kind:

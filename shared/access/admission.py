@@ -7,12 +7,13 @@ Postgres is asked about every token that a client sends. Concurrent questions sh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self
 
 from shared.access.actor import Actor
 from shared.access.tokens import InvalidToken, Tokens
-from shared.domain.users import Standing
+from shared.domain.users import Role, Standing
 from shared.repositories.shared_reads import SharedReads
+from shared.settings import Settings
 
 MOST_SHARED = 500
 """The most tokens that one statement asks about."""
@@ -73,9 +74,15 @@ class Admission:
     Each answer is read after its question was asked. Statements are shared within one Admission only.
     """
 
-    def __init__(self, tokens: Tokens, users: Source) -> None:
+    def __init__(self, tokens: Tokens, users: Source, *, staff_needs_second_factor: bool = False) -> None:
+        """`staff_needs_second_factor`: without one, moderators and admins have the role of a user."""
+        self._staff_needs_second_factor = staff_needs_second_factor
         self._tokens = tokens
         self._standings = SharedReads(users.standings, most=MOST_SHARED)
+
+    @classmethod
+    def of(cls, settings: Settings, tokens: Tokens, users: Source) -> Self:
+        return cls(tokens, users, staff_needs_second_factor=settings.second_factor_for_staff)
 
     async def admit(self, token: str) -> Actor:
         """Returns the token's user as Postgres knows them now. Raises BadToken, UserGone, SessionEnded or Banned."""
@@ -84,12 +91,12 @@ class Admission:
         except InvalidToken as error:
             raise BadToken(str(error)) from None
         standing = await self._standings.get_now((claims.user_id, claims.session_id))
-        return _actor_if_welcome(standing, claims.user_id, claims.session_id, claims.expires_at, claims.issued_at)
+        return self._actor_if_welcome(standing, claims.user_id, claims.session_id, claims.expires_at, claims.issued_at)
 
     async def readmit(self, actor: Actor) -> Actor:
         """Returns an admitted user as Postgres knows them now. Raises UserGone, SessionEnded or Banned."""
         standing = await self._standings.get((actor.user_id, actor.session_id))
-        return _actor_if_welcome(
+        return self._actor_if_welcome(
             standing, actor.user_id, actor.session_id, actor.token_expires_at, actor.token_issued_at
         )
 
@@ -101,18 +108,23 @@ class Admission:
         """Wait until all questions are answered."""
         await self._standings.close()
 
-
-def _actor_if_welcome(
-    standing: Standing | None, user_id: int, session_id: str, token_expires_at: int, token_issued_at: int
-) -> Actor:
-    if standing is None:
-        raise UserGone(user_id=user_id)
-    # Both times have whole seconds. Tokens of the second of the change cannot be told apart, so all of them end.
-    since = standing.tokens_valid_after
-    if standing.is_revoked or (since is not None and token_issued_at <= since):
-        raise SessionEnded(user_id=user_id)
-    if standing.is_banned:
-        raise Banned(user_id=user_id)
-    return Actor(
-        user_id, session_id, standing.role, standing.name, token_expires_at, token_issued_at, standing.must_confirm
-    )
+    def _actor_if_welcome(
+        self, standing: Standing | None, user_id: int, session_id: str, token_expires_at: int, token_issued_at: int
+    ) -> Actor:
+        if standing is None:
+            raise UserGone(user_id=user_id)
+        # Both times have whole seconds. Tokens of the second of the change cannot be told apart, so all of them end.
+        since = standing.tokens_valid_after
+        if standing.is_revoked or (since is not None and token_issued_at <= since):
+            raise SessionEnded(user_id=user_id)
+        if standing.is_banned:
+            raise Banned(user_id=user_id)
+        if standing.lacks_second_factor and self._staff_needs_second_factor:
+            must_confirm = standing.must_confirm
+            return Actor(
+                user_id, session_id, Role.USER, standing.name, token_expires_at, token_issued_at, True, must_confirm
+            )
+        must_confirm = standing.must_confirm
+        return Actor(
+            user_id, session_id, standing.role, standing.name, token_expires_at, token_issued_at, False, must_confirm
+        )

@@ -52,6 +52,7 @@ class Action(StrEnum):
     LISTING_RENEW = "listing_renew"
     MESSAGE_READ = "message_read"
     MESSAGE_SEND = "message_send"
+    PASSKEY_CHANGE = "passkey_change"
     PASSWORD_RATE = "password_rate"
     PICTURE_CHANGE = "picture_change"
     REPLY_CREATE = "reply_create"
@@ -62,6 +63,8 @@ class Action(StrEnum):
     ROLE_CHANGE = "role_change"
     SEARCH_CHANGE = "search_change"
     SEARCH_READ = "search_read"
+    SECOND_FACTOR_CHANGE = "second_factor_change"
+    SECOND_FACTOR_REMOVE = "second_factor_remove"
     SERVICE_READ = "service_read"
     SESSION_CREATE = "session_create"
     SESSION_END = "session_end"
@@ -113,6 +116,7 @@ GRID: Mapping[Action, tuple[Grant, Grant, Grant, Grant]] = MappingProxyType(
         Action.LISTING_RENEW:         (_NO,  _OWN, _OWN, _OWN),
         Action.MESSAGE_READ:          (_NO,  _OWN, _OWN, _OWN),
         Action.MESSAGE_SEND:          (_NO,  _ANY, _ANY, _ANY),
+        Action.PASSKEY_CHANGE:        (_NO,  _OWN, _OWN, _OWN),
         Action.PASSWORD_RATE:         (_ANY, _ANY, _ANY, _ANY),
         Action.PICTURE_CHANGE:        (_NO,  _OWN, _OWN, _ANY),
         Action.REPLY_CREATE:          (_NO,  _ANY, _ANY, _ANY),
@@ -123,6 +127,8 @@ GRID: Mapping[Action, tuple[Grant, Grant, Grant, Grant]] = MappingProxyType(
         Action.ROLE_CHANGE:           (_NO,  _NO,  _NO,  _ANY),
         Action.SEARCH_CHANGE:         (_NO,  _OWN, _OWN, _OWN),
         Action.SEARCH_READ:           (_NO,  _OWN, _OWN, _OWN),
+        Action.SECOND_FACTOR_CHANGE:  (_NO,  _OWN, _OWN, _OWN),
+        Action.SECOND_FACTOR_REMOVE:  (_NO,  _NO,  _NO,  _ANY),
         Action.SERVICE_READ:          (_ANY, _ANY, _ANY, _ANY),
         Action.SESSION_CREATE:        (_ANY, _ANY, _ANY, _ANY),
         Action.SESSION_END:           (_NO,  _OWN, _OWN, _OWN),

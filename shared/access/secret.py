@@ -27,8 +27,7 @@ def jwt_secrets(settings: Settings) -> tuple[str, ...]:
         return settings.jwt_secrets
     path = settings.data_directory / FILE
     try:
-        if not path.exists():
-            _make(path)
+        make_once(path, secrets.token_urlsafe(48))
         found = split_secrets(path.read_text(encoding="ascii"))
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidSettings(f"DATA_DIRECTORY: without JWT_SECRETS one is kept in {path}: {error}") from None
@@ -48,13 +47,18 @@ def keys_for(secrets: tuple[str, ...], purpose: str) -> tuple[bytes, ...]:
     return tuple(hmac.digest(secret.encode(), f"daveslist {purpose}".encode(), "sha256") for secret in known)
 
 
-def _make(path: Path) -> None:
-    """Make the file, atomically and once, even if several processes start together."""
+def make_once(path: Path, content: str) -> None:
+    """Make the file if it is not there, atomically and once, even if several processes start together.
+
+    Only its owner may read it. Raises OSError.
+    """
+    if path.exists():
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{FILE}-", dir=path.parent)  # mode 0600
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mode 0600
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(48) + "\n")
+            file.write(content + "\n")
         with contextlib.suppress(FileExistsError):
             os.link(name, path)
     finally:

@@ -23,19 +23,22 @@ from shared.domain.cars import (
 from shared.domain.declared import AnyOf, Change, Distance, Id, Near, SetLater, Text, VehicleNumber, Whole, Year
 from shared.domain.geography import Place, Point
 
-MAX_TITLE_LENGTH = 200
+MAX_TITLE_LENGTH = 80
+"""What a card shows in a few lines. Listings of earlier versions may have longer titles, and keep them."""
 MAX_CONTENT_LENGTH = 5000
 MAX_SHORT_TEXT_LENGTH = 100
 """The limit of a make, a model, a location, and the name of a category, in characters."""
 MIN_YEAR = 1886
 """The year of the first car."""
 MAX_MILEAGE = 10_000_000
-MAX_PRICE = 2**53 - 1
-"""In whole units. JavaScript represents every whole number up to it exactly."""
+MAX_PRICE = 999_999_999_999
+"""In whole units: enough for the dearest cars in the currencies of the least value."""
 MAX_QUERY_LENGTH = 200
 MAX_ASKED_YEAR = 9999
 MAX_ASKED_MILEAGE = 2**31 - 2
 """A search may exceed the limits of a listing. In the index, one more than this means an unknown mileage."""
+MAX_ASKED_PRICE = 2**53 - 1
+"""JavaScript represents every whole number up to it exactly."""
 
 
 class Visibility(StrEnum):
@@ -140,8 +143,8 @@ class ListingFilter:
     model: Annotated[ShortText, "Only this model; case and accents are ignored."] | None = None
     year_min: Annotated[int, Whole(0, MAX_ASKED_YEAR), "This year or later."] | None = None
     year_max: Annotated[int, Whole(0, MAX_ASKED_YEAR), "This year or earlier."] | None = None
-    price_min: Annotated[int, Whole(0, MAX_PRICE), "At least this price, in whole units."] | None = None
-    price_max: Annotated[int, Whole(0, MAX_PRICE), "At most this price, in whole units."] | None = None
+    price_min: Annotated[int, Whole(0, MAX_ASKED_PRICE), "At least this price, in whole units."] | None = None
+    price_max: Annotated[int, Whole(0, MAX_ASKED_PRICE), "At most this price, in whole units."] | None = None
     mileage_max: (
         Annotated[int, Whole(0, MAX_ASKED_MILEAGE), "At most this mileage, in the site's unit of distance."] | None
     ) = None

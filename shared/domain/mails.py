@@ -17,7 +17,10 @@ class MailKind(StrEnum):
     PASSWORD_CHANGED = "password_changed"
     ADDRESS_CONFIRM = "address_confirm"
     ADDRESS_CHANGED = "address_changed"
+    NEW_LOGIN = "new_login"
     REPLY = "reply"
+    MESSAGE = "message"
+    """Private messages that wait for somebody who is away; one mail for a conversation until it is looked at."""
     MODERATED = "moderated"
     BANNED = "banned"
     MATCH = "match"
@@ -48,6 +51,8 @@ class Choice(StrEnum):
     """When a person wants the mails of a kind."""
 
     AT_ONCE = "at_once"
+    WITH_TEXT = "with_text"
+    """At once, and with what was written."""
     DAILY = "daily"
     NEVER = "never"
 
@@ -70,7 +75,11 @@ MAX_ITEMS = 20
 
 SWITCHES: Mapping[MailKind, Switch] = MappingProxyType(
     {
+        MailKind.NEW_LOGIN: Switch("log-ins on new devices"),
         MailKind.REPLY: Switch("replies to your listings"),
+        MailKind.MESSAGE: Switch(
+            "messages that wait while you are away", (Choice.AT_ONCE, Choice.WITH_TEXT, Choice.NEVER)
+        ),
         MailKind.MODERATED: Switch("listings of yours that a moderator hides or shows again"),
         MailKind.MATCH: Switch("cars that match your saved searches", _OFTEN, Choice.DAILY),
         MailKind.PRICE_DROP: Switch("favourites that have become cheaper", _OFTEN, Choice.DAILY),

@@ -10,33 +10,44 @@ MAX_PICTURES = 10
 
 
 ADDRESS = "/api/pictures/{id}"
+MEDIUM_ADDRESS = ADDRESS + "/medium"
 THUMBNAIL_ADDRESS = ADDRESS + "/thumbnail"
 """The paths at which the API serves the files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPicture:
-    """A picture and its thumbnail before they have a row. The extensions of the keys match the media types."""
+    """A picture in its three sizes before it has a row. The extensions of the keys match the media types.
+
+    Sizes of files are in bytes, widths and heights in pixels.
+    """
 
     key: str
     content_type: str
     size: int
-    """In bytes."""
     width: int
     height: int
+    medium_key: str
+    medium_content_type: str
+    medium_size: int
+    medium_width: int
     thumbnail_key: str
     thumbnail_content_type: str
     thumbnail_size: int
+    thumbnail_width: int
 
     @property
-    def keys(self) -> tuple[str, str]:
-        """The keys of the picture and the thumbnail."""
-        return self.key, self.thumbnail_key
+    def keys(self) -> tuple[str, str, str]:
+        """The keys of all its files."""
+        return self.key, self.medium_key, self.thumbnail_key
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture of a listing; width and height are in pixels."""
+    """A picture of a listing; widths and heights are in pixels.
+
+    Pictures that were stored before there was a medium size have none, and the width of their thumbnail is unknown.
+    """
 
     id: int
     listing_id: int
@@ -44,8 +55,12 @@ class Picture:
     content_type: str
     width: int
     height: int
+    medium_key: str | None
+    medium_content_type: str | None
+    medium_width: int | None
     thumbnail_key: str
     thumbnail_content_type: str
+    thumbnail_width: int | None
 
 
 class PictureNotFound(Exception):

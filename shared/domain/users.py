@@ -85,8 +85,20 @@ class Standing(msgspec.Struct, frozen=True, gc=False):
     """True if the session was logged out or ended in another way."""
     tokens_valid_after: int | None = None
     """Seconds since the epoch: a token without a stored session admits only if it was issued later. None admits all."""
+    lacks_second_factor: bool = False
+    """True of moderators and admins without one."""
     must_confirm: bool = False
     """True if the user may neither publish nor write first until the address is confirmed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a session is used; both are "" if unknown."""
+
+    device: str = ""
+    """Short words for people, such as "Firefox on Windows"."""
+    address: str = ""
+    """The IP address; of IPv6 only the /64 network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +108,13 @@ class Session:
     id: str
     created_at: datetime
     expires_at: datetime
+    used_at: datetime
+    """When it was refreshed last, or began."""
+    place: Place
+
+
+class SessionNotFound(Exception):
+    """The user has no such session, or it has ended."""
 
 
 class EmailTaken(Exception):

@@ -88,6 +88,12 @@ _OF_PERSON = (
         for table in ("alerts", "favourites")
     ),
     Statement(
+        "erase_waiting_news",
+        """DELETE FROM waiting_news WHERE ctid = ANY (ARRAY(
+               SELECT ctid FROM waiting_news WHERE user_id = $1 LIMIT $2))""",
+        ("bigint", "integer"),
+    ),
+    Statement(
         "erase_told_matches_of_searches",
         """DELETE FROM told_matches WHERE ctid = ANY (ARRAY(
                SELECT t.ctid FROM saved_searches s JOIN told_matches t ON t.search_id = s.id

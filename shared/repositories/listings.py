@@ -21,7 +21,6 @@ from shared.domain.declared import fields_of
 from shared.domain.ids import MAX_ID
 from shared.domain.indexed import INDEXED, indexed
 from shared.domain.listings import CategoryNotFound, ListingChange, ListingNotFound, NewListing, RenewedRecently, Sort
-from shared.domain.pictures import ADDRESS, THUMBNAIL_ADDRESS
 from shared.domain.times import rfc3339, rfc3339_or_none
 from shared.domain.users import NoLongerAllowed
 from shared.postgres import Database, Statement, Transaction
@@ -42,11 +41,8 @@ _NAMED = """(SELECT one FROM (SELECT c.id, c.name) AS one) AS category,
 _AS_SHOWN = {"category_id": _NAMED, "vin": "l.vin IS NOT NULL AS has_vin"}
 _SHOWN = ", ".join(_AS_SHOWN.get(name, f"l.{name}") for name in _FIELDS)
 
-_ADDRESS, _THUMBNAIL_ADDRESS = (f"replace('{path}', '{{id}}', p.id::text)" for path in (ADDRESS, THUMBNAIL_ADDRESS))
-
-PICTURES = f"""(SELECT coalesce(json_agg(one ORDER BY p.position, p.id), '[]'::json) FROM pictures p, LATERAL (
-         SELECT p.id, {_ADDRESS} AS url, {_THUMBNAIL_ADDRESS} AS thumbnail_url, p.width, p.height
-     ) AS one WHERE p.listing_id = l.id)"""
+PICTURES = """(SELECT coalesce('[' || string_agg(p.shown, ',' ORDER BY p.position, p.id) || ']', '[]')::json
+     FROM pictures p WHERE p.listing_id = l.id)"""
 """SQL for the pictures of a listing `l` as JSON, in their order."""
 
 # `_presented` adds the fields that not everybody may see.

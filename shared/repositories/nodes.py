@@ -8,6 +8,8 @@ from psycopg2.errors import UndefinedTable
 
 from shared.postgres import Database, DatabaseUnavailable, Statement
 
+API_PREFIX = "api-"
+"""The beginning of the ids of APIs; those of gateways begin otherwise."""
 FORGOTTEN_SECONDS = 900.0
 """The row of a dead node is kept this long, for gateways that cannot reach Postgres in the meantime."""
 
@@ -24,6 +26,13 @@ _REPORT = Statement(
     ("text", "double precision", "boolean", "bigint"),
 )
 _LEAVE = Statement("node_leave", "UPDATE nodes SET alive_until = least(alive_until, now()) WHERE id = $1", ("text",))
+# A gateway reports its link and its lease in one statement, so both times are the same if its link is up.
+_GATEWAYS = Statement(
+    "node_gateways",
+    """SELECT id, heard_at >= alive_until - make_interval(secs => $2) FROM nodes
+       WHERE alive_until > now() AND NOT starts_with(id, $1)""",
+    ("text", "double precision"),
+)
 _FORGET = Statement(
     "node_forget", "DELETE FROM nodes WHERE alive_until < now() - make_interval(secs => $1)", ("double precision",)
 )
@@ -59,6 +68,10 @@ class NodeRepository:
             # A gateway may start before the API that applies the schema.
             raise DatabaseUnavailable("the schema is not applied yet") from None
         return [NodeState(*row) for row in rows]
+
+    async def gateways(self, *, lease_seconds: float) -> dict[str, bool]:
+        """Returns the gateways that are alive, each with whether its link to the broker was up at its last report."""
+        return dict(await self._database.fetch(_GATEWAYS, API_PREFIX, lease_seconds))
 
     async def leave(self, node_id: str) -> None:
         """Report that this node ends. The others act as if it had died, only sooner."""

@@ -25,7 +25,8 @@ from shared.postgres import Database, Statement, Transaction
 from shared.repositories.acting import require
 from shared.repositories.audit import record
 
-_COLUMNS = "id, listing_id, key, content_type, width, height, thumbnail_key, thumbnail_content_type"
+_COLUMNS = """id, listing_id, key, content_type, width, height, medium_key, medium_content_type, medium_width,
+    thumbnail_key, thumbnail_content_type, thumbnail_width"""
 
 # A listing changes with its pictures. Its row is locked first: additions to one listing wait for each other here, and
 # two pictures cannot both be the last one allowed.
@@ -44,9 +45,10 @@ _COUNT = Statement("picture_count", "SELECT count(*) FROM pictures WHERE listing
 _ADD = Statement(
     "picture_add",
     f"""INSERT INTO pictures (listing_id, key, content_type, size, width, height,
-                              thumbnail_key, thumbnail_content_type, thumbnail_size)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING {_COLUMNS}""",
-    ("bigint", "text", "text", "bigint", "integer", "integer", "text", "text", "bigint"),
+                              medium_key, medium_content_type, medium_size, medium_width,
+                              thumbnail_key, thumbnail_content_type, thumbnail_size, thumbnail_width)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING {_COLUMNS}""",
+    ("bigint", *("text", "text", "bigint", "integer", "integer"), *("text", "text", "bigint", "integer") * 2),
 )
 _BY_ID = Statement("picture_by_id", f"SELECT {_COLUMNS} FROM pictures WHERE id = $1", ("bigint",))
 _DELETE = Statement("picture_delete", "DELETE FROM pictures WHERE id = $1", ("bigint",))
@@ -102,9 +104,14 @@ class PictureRepository:
                 picture.size,
                 picture.width,
                 picture.height,
+                picture.medium_key,
+                picture.medium_content_type,
+                picture.medium_size,
+                picture.medium_width,
                 picture.thumbnail_key,
                 picture.thumbnail_content_type,
                 picture.thumbnail_size,
+                picture.thumbnail_width,
             )
             assert row is not None
             if by != owner_id:

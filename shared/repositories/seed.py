@@ -14,12 +14,17 @@ _USERS = Statement(
        ) SELECT min(id), max(id) FROM added""",
 )
 
+_HAS_ANY = Statement("", "SELECT EXISTS (SELECT FROM users)")
+
 
 class SeedRepository:
     """Needs a database with a long timeout, and its owner's role."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def has_users(self) -> bool:
+        return await self._database.fetch_one(_HAS_ANY) == (True,)
 
     async def users(self, count: int, password_hash: str) -> tuple[int, int]:
         """Add users with the same password. Returns the first and the last id: 1 and `count` in an empty database."""

@@ -7,10 +7,12 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from shared.domain.users import PasswordChanged, Session
-from shared.postgres import Database, Statement
+from shared.domain.users import PasswordChanged, Place, Session, SessionNotFound
+from shared.postgres import Database, Statement, Transaction
 from shared.repositories.bans import is_banned
 from shared.repositories.users import KeptToken, end_other_tokens
+
+NOWHERE = Place()
 
 # This also deletes the user's expired sessions, so that their rows do not accumulate.
 _BEGIN = Statement(
@@ -18,8 +20,9 @@ _BEGIN = Statement(
     """WITH swept AS (DELETE FROM sessions WHERE user_id = $2 AND expires_at < now()), owner AS MATERIALIZED (
            SELECT id FROM users WHERE id = $2 AND deleted_at IS NULL AND password_hash = $4 FOR SHARE
        )
-       INSERT INTO sessions (id, user_id, expires_at) SELECT $1, id, now() + make_interval(secs => $3) FROM owner""",
-    ("text", "bigint", "double precision", "text"),
+       INSERT INTO sessions (id, user_id, expires_at, device, address)
+       SELECT $1, id, now() + make_interval(secs => $3), $5, $6 FROM owner""",
+    ("text", "bigint", "double precision", "text", "text", "text"),
 )
 _LOCK = Statement(
     "session_lock",
@@ -33,9 +36,9 @@ _LOCK = Statement(
 _ROTATE = Statement(
     "session_rotate",
     """UPDATE sessions SET generation = generation + 1, rotated_at = clock_timestamp(),
-              expires_at = now() + make_interval(secs => $2)
+              expires_at = now() + make_interval(secs => $2), device = $3, address = $4
        WHERE id = $1""",
-    ("text", "double precision"),
+    ("text", "double precision", "text", "text"),
 )
 _REVOKE = Statement(
     "session_revoke",
@@ -54,11 +57,19 @@ _END = Statement(
 
 _OF_USER = Statement(
     "session_of_user",
-    """SELECT id, created_at, expires_at FROM sessions
+    """SELECT id, created_at, expires_at, coalesce(rotated_at, created_at), device, address FROM sessions
        WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > now()
          AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3))
        ORDER BY created_at DESC, id DESC LIMIT $4""",
     ("bigint", "timestamptz", "text", "integer"),
+)
+
+
+_END_OF_USER = Statement(
+    "session_end_of_user",
+    """UPDATE sessions SET revoked_at = now(), revoked_because = 'logged out elsewhere'
+       WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL AND expires_at > now()""",
+    ("text", "bigint"),
 )
 
 
@@ -87,20 +98,30 @@ class RefreshOutcome:
 class SessionRepository:
     """Every method raises DatabaseUnavailable while Postgres is away."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database | Transaction) -> None:
         self._database = database
 
-    async def begin(self, session_id: str, user_id: int, seconds: float, *, checked_hash: str) -> None:
+    async def begin(
+        self, session_id: str, user_id: int, seconds: float, *, checked_hash: str, place: Place = NOWHERE
+    ) -> None:
         """Begin a session with generation 0, which expires after `seconds` unless it is refreshed.
 
         `checked_hash` is the hash of the password that was checked. Raises PasswordChanged if the user has left or has
         another password now: the change has ended all sessions, and this one would outlive it.
         """
-        if not await self._database.execute(_BEGIN, session_id, user_id, seconds, checked_hash):
+        values = session_id, user_id, seconds, checked_hash, place.device, place.address
+        if not await self._database.execute(_BEGIN, *values):
             raise PasswordChanged
 
     async def refresh(
-        self, session_id: str, generation: int, seconds: float, *, longest_seconds: float, grace_seconds: float
+        self,
+        session_id: str,
+        generation: int,
+        seconds: float,
+        *,
+        longest_seconds: float,
+        grace_seconds: float,
+        place: Place = NOWHERE,
     ) -> RefreshOutcome:
         """Exchange a generation for the next one, which is valid for `seconds`.
 
@@ -127,13 +148,19 @@ class SessionRepository:
             if is_repeated:
                 return RefreshOutcome(Refresh.ROTATED, user_id, current, min(left, most))
             left = min(seconds, most)
-            await transaction.execute(_ROTATE, session_id, left)
+            await transaction.execute(_ROTATE, session_id, left, place.device, place.address)
             return RefreshOutcome(Refresh.ROTATED, user_id, current + 1, left)
 
     async def of_user(self, user_id: int, *, before: tuple[datetime, str] | None, limit: int) -> list[Session]:
         """Returns the sessions that have not ended, latest first; `before` is the time and id of the last one seen."""
         since, last_id = before or (None, None)
-        return [Session(*row) for row in await self._database.fetch(_OF_USER, user_id, since, last_id, limit)]
+        rows = await self._database.fetch(_OF_USER, user_id, since, last_id, limit)
+        return [Session(row[0], row[1], row[2], row[3], Place(row[4], row[5])) for row in rows]
+
+    async def end(self, user_id: int, session_id: str) -> None:
+        """End one of the user's sessions. Raises SessionNotFound."""
+        if not await self._database.execute(_END_OF_USER, session_id, user_id):
+            raise SessionNotFound
 
     async def end_others(self, user_id: int, kept: KeptToken) -> None:
         """End all of the user's sessions and tokens except one."""

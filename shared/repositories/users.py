@@ -41,6 +41,9 @@ _STANDINGS = Statement(
     "user_standings",
     f"""SELECT asked.user_id, asked.session_id, u.name, u.role, {_IS_BANNED}, s.revoked_at IS NOT NULL,
                CASE WHEN s.id IS NULL THEN floor(extract(epoch FROM u.tokens_valid_after))::bigint END,
+               u.role <> 'user' AND NOT EXISTS (
+                   SELECT FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL
+               ),
                u.must_confirm
         FROM unnest($1, $2) AS asked (user_id, session_id)
         JOIN users u ON u.id = asked.user_id AND u.deleted_at IS NULL
@@ -159,6 +162,12 @@ _DELETE = Statement(
 )
 
 
+_DELETE_FACTORS = tuple(
+    Statement(f"user_delete_{table}", f"DELETE FROM {table} WHERE user_id = $1", ("bigint",))
+    for table in ("second_factors", "recovery_codes", "passkeys")
+)
+
+
 class KeptToken(NamedTuple):
     """The token of a request, which stays valid while all other tokens of its user end."""
 
@@ -178,7 +187,9 @@ class UserRepository:
     async def standings(self, pairs: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Standing]:
         """Returns standings by (user id, session id), with one statement; users who do not exist are absent."""
         rows = await self._database.fetch(_STANDINGS, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
-        return {(row[0], row[1]): Standing(row[2], Role(row[3]), row[4], row[5], row[6], row[7]) for row in rows}
+        return {
+            (row[0], row[1]): Standing(row[2], Role(row[3]), row[4], row[5], row[6], row[7], row[8]) for row in rows
+        }
 
     async def create(
         self, email: str, name: str, password_hash: str, *, link: NewLink | None = None, must_confirm: bool = False
@@ -374,6 +385,8 @@ class UserRepository:
                 raise UserNotFound
             await transaction.execute(_TRASH_LISTINGS, user_id)
             await transaction.execute(_REVOKE_SESSIONS, user_id, None, "account removed")
+            for statement in _DELETE_FACTORS:
+                await transaction.execute(statement, user_id)
             await forget_mails(transaction, user_id)
             await forget_links(transaction, user_id)
 

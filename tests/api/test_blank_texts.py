@@ -20,6 +20,7 @@ OF_LISTING = ("title", "content", "make", "model", "location")
 FIELDS: list[tuple[str, str, dict[str, Any], tuple[str, ...]]] = [
     ("POST", "/api/register", {"email": "ann@example.com", "password": PASSWORD}, ("name",)),
     ("PATCH", "/api/me", {}, ("name",)),
+    ("POST", "/api/me/passkeys", {"credential": {}}, ("name",)),
     ("PUT", "/api/users/{id=somebody}/ban", {}, ("reason",)),
     ("POST", "/api/categories", {"visibility": "public"}, ("name",)),
     ("PATCH", "/api/categories/{id=category}", {}, ("name",)),

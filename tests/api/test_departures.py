@@ -50,11 +50,12 @@ async def test_a_user_who_has_left_or_is_banned_adds_no_picture(api: Api, rows: 
     seller = await api.register("Seller")
     listing_id = await rows.listing(seller.id)
     pictures = PictureRepository(rows.database)
-    await pictures.expect(["a", "b"], 600)
+    await pictures.expect(["a", "b", "c"], 600)
     await rows.execute(goes, seller.id)
     picture = NewPicture(
         key="a", content_type="image/webp", size=1, width=1, height=1,
-        thumbnail_key="b", thumbnail_content_type="image/webp", thumbnail_size=1,
+        medium_key="b", medium_content_type="image/webp", medium_size=1, medium_width=1,
+        thumbnail_key="c", thumbnail_content_type="image/webp", thumbnail_size=1, thumbnail_width=1,
     )  # fmt: skip
     with pytest.raises(NoLongerAllowed):
         await pictures.add(listing_id, picture, by=seller.id, owner_id=seller.id)

@@ -15,10 +15,11 @@ import pytest
 from aiohttp import FormData
 
 from api.routes import ROUTES
+from shared.access.push_key import new_push_key
 from shared.access.tokens import Tokens
 from shared.domain.users import Role
 from shared.settings import Settings
-from tests.api.conftest import Api, Person
+from tests.api.conftest import Api, MakeApi, Person
 from tests.api.rows import Rows
 from tests.api.test_conventions import PIXEL
 from tests.support.processes import Processes
@@ -61,6 +62,23 @@ async def test_the_document_is_openapi_3_1_with_names_and_answers_for_every_oper
             assert name in described["components"]["schemas"]
 
 
+async def test_the_example_of_wrong_input_is_one_that_the_route_can_have(api: Api) -> None:
+    described = await document(api)
+    for methods in described["paths"].values():
+        for operation in methods.values():
+            examples = operation["responses"]["422"]["content"]["application/problem+json"]["examples"]
+            errors = examples["invalid"]["value"]["errors"]
+            content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+            if content is None:
+                assert errors == {"page": ["Unknown parameter."]}, operation["operationId"]
+                assert "page" not in {parameter["name"] for parameter in operation["parameters"]}
+                continue
+            schema = described["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
+            [(name, sentences)] = errors.items()
+            known = sentences == ["Missing data for required field."] and name in schema["required"]
+            assert known or (sentences == ["Unknown field."] and name not in schema["properties"])
+
+
 async def test_every_query_parameter_is_explained_and_never_null(api: Api) -> None:
     for methods in (await document(api))["paths"].values():
         for operation in methods.values():
@@ -77,7 +95,11 @@ async def test_every_write_documents_429_with_retry_after(api: Api) -> None:
                 assert operation["responses"]["429"]["headers"]["Retry-After"]["required"]
 
 
-async def test_the_examples_work(api: Api, rows: Rows) -> None:
+SECOND_FACTOR_CODES = ("second_factor_confirm", "second_factor_remove", "second_factor_new_codes")
+
+
+async def test_the_examples_work(make_api: MakeApi, rows: Rows) -> None:
+    api = await make_api(vapid_private_key=new_push_key())
     described = await document(api)
     admin = await api.register(role=Role.ADMIN)
     other = await api.register()
@@ -101,8 +123,9 @@ async def test_the_examples_work(api: Api, rows: Rows) -> None:
     for _ in range(2):
         form = FormData({"picture": io.BytesIO(PIXEL)})
         await api.call("POST", f"/api/listings/{listing_id}/pictures", 201, who=admin, data=form)
-    # These two need a refresh token and a password, which an example cannot know.
-    del bodies["accounts_refresh"], bodies["accounts_leave"]
+    # These need a token, a password or a code, which an example cannot know.
+    for name in (*("accounts_refresh", "accounts_leave", "recovery_reset"), *SECOND_FACTOR_CODES):
+        del bodies[name]
     for name in sorted(bodies, key=lambda name: (name != "accounts_register", name)):
         await _send(api, admin, bodies[name], ids.get(name, listing_id))
 

@@ -26,15 +26,15 @@ async def test_the_listings_and_picture_files_of_who_left_are_deleted_for_good_a
     await services.chores.do()
     trash = (await api.call("GET", "/api/trash", 200, who=admin))["data"]
     assert [one["id"] for one in trash] == [listing_id]
-    assert len(files(settings)) == 6
+    assert len(files(settings)) == 9
 
     await rows.execute(AGES, leaver.id)
     await rows.execute("UPDATE chores SET done_at = '-infinity'")
     await services.chores.do()
     assert (await api.call("GET", "/api/trash", 200, who=admin))["data"] == []
     services.abandoned_files.wake()
-    await wait_for_files(settings, 2)
-    for url in (kept["url"], kept["thumbnail_url"]):
+    await wait_for_files(settings, 3)
+    for url in (kept["url"], *(size["url"] for size in kept["sizes"])):
         assert (await api.client.get(url)).status == 200
 
 
@@ -51,7 +51,7 @@ async def test_a_picture_that_is_stored_while_its_owner_leaves_is_deleted_too(
     file = settings.data_directory / "pictures" / stray
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(b"half")
-    assert len(files(settings)) == 3
+    assert len(files(settings)) == 4
     await api.call("DELETE", "/api/me", 204, who=leaver, json={"current_password": PASSWORD})
     await rows.execute(AGES, leaver.id)
     await api.client.app[SERVICES].chores.do()

@@ -43,7 +43,7 @@ async def test_a_listing_is_stored_as_given_and_read_with_its_seller_and_categor
         "model": "Camry",
         "year": 2015,
         "mileage": 0,
-        "price": 2**53 - 1,
+        "price": 999_999_999_999,
         "location": "Scranton, PA",
     }
     created = await api.call("POST", "/api/listings", 201, who=seller, json={**given, "category_id": category_id})
@@ -76,7 +76,7 @@ async def test_only_title_content_and_category_are_needed(api: Api, rows: Rows) 
 @pytest.mark.parametrize(
     ("field", "values"),
     [
-        ("title", ["", " ", "x" * 201, None, 5, "a\x00", "\udfff"]),
+        ("title", ["", " ", "x" * 81, None, 5, "a\x00", "\udfff"]),
         ("content", ["", "\n", "x" * 5001, None, ["x"], "\x00", "a\ud800"]),
         ("category_id", [0, -1, 999, None, "x", 2**63, 1.5, True]),
         ("visibility", ["secret", None, 1]),
@@ -85,7 +85,7 @@ async def test_only_title_content_and_category_are_needed(api: Api, rows: Rows) 
         ("location", ["x" * 101, {}]),
         ("year", [1885, NEXT_YEAR + 1, "2015", 2015.5, True, -(2**70), 2**70, 1e300]),
         ("mileage", [-1, 10.5, "10", 2**31, 10_000_001, False]),
-        ("price", [-1, 0.5, "9.99", 2**53, 2**64, float(2**60)]),
+        ("price", [-1, 0.5, "9.99", 10**12, 2**53, 2**64, float(2**60)]),
         ("status", ["sold"]),
         ("seller_id", [1]),
     ],
@@ -103,7 +103,7 @@ async def test_the_smallest_and_largest_values_are_accepted(api: Api, rows: Rows
     seller = await api.register()
     for year in (1886, NEXT_YEAR, 2015.0):
         assert (await new_listing(api, rows, seller, year=year))["year"] == year
-    created = await new_listing(api, rows, seller, mileage=10_000_000, price=0, title="x" * 200)
+    created = await new_listing(api, rows, seller, mileage=10_000_000, price=0, title="x" * 80)
     assert (created["mileage"], created["price"]) == (10_000_000, 0)
 
 

@@ -25,6 +25,7 @@ from shared.settings import Settings
 from tests.api.conftest import PASSWORD, Api
 from tests.api.rows import Rows
 from tests.api.test_pictures import a_jpeg, form
+from tests.support.push_service import PushBrowser
 
 PEOPLE = ("visitor", "user", "owner", "other", "blocked", "banned", "moderator", "admin")
 
@@ -39,6 +40,8 @@ MODERATORS = "401 403 403 403 403 403 200 200"
 ADMINS = "401 403 403 403 403 403 403 200"
 
 LISTING = {"title": "A car", "content": "It drives.", "category_id": "{category}"}
+SUBSCRIPTION = PushBrowser("https://push.example.com/one").body()
+"""This API has no key for push messages."""
 PICTURE = "a picture"
 
 # method, path, body; visitor user owner other blocked banned moderator admin
@@ -64,9 +67,41 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("PATCH", "/api/me", {"name": "Renamed"}, USERS),
         ("DELETE", "/api/me", {"current_password": PASSWORD}, "401 204 204 204 204 403 204 204"),
         ("GET", "/api/me/sessions", None, USERS),
+        ("GET", "/api/me/export", None, USERS),
+        ("GET", "/api/me/passkeys", None, USERS),
+        # The address of this API has no host name.
+        ("POST", "/api/me/passkeys/options", {"current_password": PASSWORD}, USERS.replace("200", "409")),
+        ("POST", "/api/me/passkeys", {"name": "Phone", "credential": {}}, USERS.replace("200", "422")),
+        (
+            "DELETE",
+            "/api/me/passkeys/{id=passkey}",
+            {"current_password": PASSWORD},
+            OWNS.replace("200", "204"),
+        ),
+        ("POST", "/api/login/passkey/options", None, "409 " * 8),
+        ("POST", "/api/login/passkey", {"credential": {"id": "x"}}, "401 " * 8),
+        ("GET", "/api/me/second-factor", None, USERS),
+        ("POST", "/api/me/second-factor", {"current_password": PASSWORD}, USERS.replace("200", "201")),
+        ("PUT", "/api/me/second-factor", {"code": "123456"}, USERS.replace("200", "409")),
+        (
+            "DELETE",
+            "/api/me/second-factor",
+            {"current_password": PASSWORD, "code": "123456"},
+            USERS.replace("200", "409"),
+        ),
+        (
+            "POST",
+            "/api/me/second-factor/recovery-codes",
+            {"current_password": PASSWORD, "code": "123456"},
+            USERS.replace("200", "409"),
+        ),
         ("GET", "/api/me/mail", None, USERS),
         ("PATCH", "/api/me/mail", {"kind": "reply", "choice": "never"}, USERS),
         ("DELETE", "/api/me/sessions", None, "401 204 204 204 204 403 204 204"),
+        ("DELETE", "/api/me/sessions/{session_id=session}", None, OWNS.replace("200", "204")),
+        ("GET", "/api/me/push", None, USERS),
+        ("POST", "/api/me/push", SUBSCRIPTION, "401 409 409 409 409 403 409 409"),
+        ("DELETE", "/api/me/push", None, "401 204 204 204 204 403 204 204"),
         ("POST", "/api/logout", None, "401 204 204 204 204 403 204 204"),
     ],
     "users": [
@@ -76,6 +111,7 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
         ("PUT", "/api/users/{id=somebody}/role", {"role": "moderator"}, ADMINS),
         ("PUT", "/api/users/{id=somebody}/ban", {"reason": "fraud"}, ADMINS),
         ("DELETE", "/api/users/{id=somebody}/ban", None, "401 403 403 403 403 403 403 204"),
+        ("DELETE", "/api/users/{id=somebody}/second-factor", None, ADMINS.replace("200", "204")),
         ("PUT", "/api/users/{id=somebody}/block", None, USERS),
         ("DELETE", "/api/users/{id=somebody}/block", None, "401 204 204 204 204 403 204 204"),
     ],
@@ -203,10 +239,12 @@ TABLE: dict[str, list[tuple[str, str, Any, str]]] = {
             "401 404 200 404 404 403 403 200",
         ),
         ("GET", "/api/pictures/{id=picture}", None, READ),
+        ("GET", "/api/pictures/{id=picture}/medium", None, READ),
         ("GET", "/api/pictures/{id=picture}/thumbnail", None, READ),
         ("GET", "/api/pictures/{id=private_picture}", None, NOT_VISITORS),
         ("GET", "/api/pictures/{id=hidden_picture}", None, IF_HIDDEN),
         ("GET", "/api/pictures/{id=ended_picture}", None, IF_HIDDEN),
+        ("GET", "/api/pictures/{id=hidden_picture}/medium", None, IF_HIDDEN),
         ("GET", "/api/pictures/{id=hidden_picture}/thumbnail", None, IF_HIDDEN),
         ("GET", "/api/pictures/{id=trashed_picture}", None, NOBODY),
     ],
@@ -263,7 +301,7 @@ class World:
         )
         return people
 
-    async def make(self, kind: str, owner: Somebody) -> int:
+    async def make(self, kind: str, owner: Somebody) -> Any:
         """Make a new thing of this kind, and return its id."""
         rows = self._rows
         match kind:
@@ -297,6 +335,13 @@ class World:
             case "message_to_owner":
                 other = (await self.people())["user"]
                 return await self._insert("messages", from_id=other.id, to_id=owner.id, text="Pay first.")
+            case "passkey":
+                key = {"credential_id": secrets.token_urlsafe(9), "public_key": "k", "sign_count": 0, "name": "Phone"}
+                return await self._insert("passkeys", user_id=owner.id, **key)
+            case "session":
+                columns = {"id": secrets.token_urlsafe(9), "user_id": owner.id, "expires_at": "tomorrow"}
+                await self._insert("sessions", **columns)
+                return columns["id"]
             case "search":
                 columns = {"user_id": owner.id, "name": "Mine", "query": "{}", "words_at": "now"}
                 return await self._insert("saved_searches", **columns)
@@ -310,7 +355,7 @@ class World:
 
     async def path(self, path: str, owner: Somebody) -> str:
         """The path, with the id of a new thing for each placeholder."""
-        made: dict[str, int] = {}
+        made: dict[str, Any] = {}
         # From the last to the first: making a picture makes its listing.
         for _, kind in reversed(PLACE.findall(path)):
             made[kind] = made["its_listing"] if kind == "its_listing" else await self.make(kind, owner)
@@ -323,13 +368,14 @@ class World:
     async def _picture(self, listing_id: int) -> int:
         """A row without files: the API answers 304 from the row, before it looks for a file."""
         files = {"key": _key(), "content_type": "image/jpeg", "size": 1, "width": 1, "height": 1}
-        thumbnail = {"thumbnail_key": _key(), "thumbnail_content_type": "image/jpeg", "thumbnail_size": 1}
-        return await self._insert("pictures", listing_id=listing_id, **files, **thumbnail)
+        thumbnail = {"thumbnail_key": _key(), "thumbnail_content_type": "image/webp", "thumbnail_size": 1}
+        medium = {"medium_key": _key(), "medium_content_type": "image/webp", "medium_size": 1}
+        return await self._insert("pictures", listing_id=listing_id, **files, **thumbnail, **medium)
 
     async def _insert(self, table: str, **columns: Any) -> int:
         sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))}) RETURNING id"
         [[row_id]] = await self._rows.fetch(sql, *columns.values())
-        return int(row_id)
+        return int(row_id) if isinstance(row_id, int) else 0
 
 
 def _key() -> str:

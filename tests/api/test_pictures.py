@@ -44,7 +44,7 @@ async def wait_for_files(settings: Settings, count: int) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_picture_and_its_thumbnail_are_stored_and_served(api: Api, rows: Rows) -> None:
+async def test_a_picture_is_stored_and_served_in_three_sizes(api: Api, rows: Rows) -> None:
     seller = await api.register()
     listing_id = await rows.listing(seller.id)
     picture = await upload(api, listing_id, seller, data=encoded(Image.new("RGB", (3000, 1500)), "PNG"))
@@ -54,11 +54,21 @@ async def test_a_picture_and_its_thumbnail_are_stored_and_served(api: Api, rows:
         "thumbnail_url": f"/api/pictures/{picture['id']}/thumbnail",
         "width": 2048,
         "height": 1024,
+        "sizes": [
+            {"url": picture["thumbnail_url"], "width": 480},
+            {"url": f"/api/pictures/{picture['id']}/medium", "width": 800},
+        ],
     }
-    for url, width in ((picture["url"], 2048), (picture["thumbnail_url"], 480)):
+    assert (await api.call("GET", f"/api/listings/{listing_id}", 200))["pictures"] == [picture]
+    [listed] = (await api.call("GET", "/api/listings", 200))["data"]
+    assert listed["pictures"] == [picture]
+    for url, width, kind in (
+        (picture["url"], 2048, "image/jpeg"),
+        *((size["url"], size["width"], "image/webp") for size in picture["sizes"]),
+    ):
         response = await api.client.get(url)
         assert response.status == 200
-        assert response.content_type in ("image/jpeg", "image/webp")
+        assert response.content_type == kind
         assert opened(await response.read()).width == width
         assert response.headers["X-Content-Type-Options"] == "nosniff"
         assert response.headers["Content-Disposition"].startswith("inline; filename=")
@@ -66,6 +76,26 @@ async def test_a_picture_and_its_thumbnail_are_stored_and_served(api: Api, rows:
         head = await api.client.head(url)
         assert (head.status, await head.read()) == (200, b"")
         assert head.headers["ETag"] == response.headers["ETag"]
+
+
+async def test_a_picture_of_an_earlier_version_is_shown_in_the_sizes_that_it_has(
+    api: Api, rows: Rows, settings: Settings
+) -> None:
+    seller = await api.register()
+    listing_id = await rows.listing(seller.id)
+    picture = await upload(api, listing_id, seller)
+    # Its row is as an API of the earlier version makes it, also beside this one during an upgrade.
+    [(medium,)] = await rows.fetch("SELECT medium_key FROM pictures")
+    (settings.data_directory / "pictures" / medium).unlink()
+    await rows.execute("""UPDATE pictures SET medium_key = NULL, medium_content_type = NULL, medium_size = NULL,
+        medium_width = NULL, thumbnail_width = NULL""")
+    [shown] = (await api.call("GET", f"/api/listings/{listing_id}", 200))["pictures"]
+    assert shown == picture | {"sizes": []}
+    for url in (shown["url"], shown["thumbnail_url"]):
+        assert (await api.client.get(url)).status == 200
+    await api.call("GET", picture["sizes"][1]["url"], 404)
+    await api.call("DELETE", f"/api/listings/{listing_id}/pictures/{picture['id']}", 204, who=seller)
+    await wait_for_files(settings, 0)
 
 
 @pytest.mark.parametrize("format_name", ["HEIF", "AVIF", "GIF", "JPEG"])
@@ -131,7 +161,7 @@ async def test_pictures_are_served_only_to_people_who_may_see_the_listing(
     moderator = await api.register(role=Role.MODERATOR)
     listing_id = await rows.listing(seller.id, await rows.category(category), **listing)
     picture = await upload(api, listing_id, seller)
-    for url in (picture["url"], picture["thumbnail_url"]):
+    for url in (picture["url"], *(size["url"] for size in picture["sizes"])):
         await api.call("GET", url, 404)
         response = await api.client.get(url, headers=other.headers)
         assert response.status == (404 if "hidden_at" in listing else 200)
@@ -256,9 +286,9 @@ async def test_files_are_deleted_with_their_picture_and_with_its_listing(
     seller = await api.register()
     listing_id = await rows.listing(seller.id)
     pictures = [await upload(api, listing_id, seller) for _ in range(2)]
-    assert len(files(settings)) == 4
+    assert len(files(settings)) == 6
     await api.call("DELETE", f"/api/listings/{listing_id}/pictures/{pictures[0]['id']}", 204, who=seller)
-    await wait_for_files(settings, 2)
+    await wait_for_files(settings, 3)
     await api.call("GET", pictures[0]["url"], 404)
     await rows.execute("DELETE FROM listings WHERE id = %s", listing_id)
     assert api.client.app is not None
@@ -286,7 +316,7 @@ async def test_of_concurrent_uploads_for_the_last_place_one_succeeds(
     problem = await upload(api, listing_id, seller, 409)
     assert problem["type"] == "/problems/too-many-pictures"
     assert await rows.fetch("SELECT count(*) FROM pictures") == [(10,)]
-    assert len(files(settings)) == 20
+    assert len(files(settings)) == 30
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,24 @@ async def test_the_command_seed_makes_listings_and_users_who_can_log_in(
             assert response.status == 200
 
 
+async def test_the_command_seed_draws_pictures_once(settings: Settings) -> None:
+    def seed(*arguments: str) -> str:
+        done = command(owned(settings), "seed", *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert seed("--users", "1", "--listings", "3", "--pictures", "2").endswith("3 listings\n3 pictures\n")
+    # Of the newest two listings, one is left without, as people leave some.
+    assert await rows(settings, "SELECT listing_id, count(*) FROM pictures GROUP BY listing_id") == [(2, 3)]
+    stored = await rows(settings, "SELECT key, medium_key, thumbnail_key FROM pictures")
+    folder = settings.data_directory / "pictures"
+    assert all((folder / str(key)).is_file() for row in stored for key in row)
+    assert await rows(settings, "SELECT key FROM abandoned_files") == []
+    assert seed("--pictures", "2") == "0 pictures\n"
+    assert seed("--users", "1", "--listings", "1", "--pictures", "9", "--if-empty") == ""
+    assert await rows(settings, "SELECT count(*) FROM pictures, users, listings") == [(9,)]
+
+
 async def test_the_command_token_prints_a_line_for_each_user(settings: Settings) -> None:
     command(owned(settings), "seed", "--users", "3")
     done = command(settings, "token", "1", "3")

@@ -105,7 +105,7 @@ async def test_final_deletion_removes_the_listing_with_the_files_of_its_pictures
     await api.call("POST", f"/api/listings/{listing_id}/replies", 201, who=admin, json={"text": "Nice"})
     assert api.client.app is not None
     services = api.client.app[SERVICES]
-    keys = [key for row in await rows.fetch("SELECT key, thumbnail_key FROM pictures") for key in row]
+    keys = [key for row in await rows.fetch("SELECT key, medium_key, thumbnail_key FROM pictures") for key in row]
     assert len(await services.picture_storage.get(keys[0])) > 0
     await api.call("DELETE", f"/api/trash/{listing_id}", 404, who=admin)
     await api.call("DELETE", f"/api/listings/{listing_id}", 204, who=seller)

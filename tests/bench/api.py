@@ -1,7 +1,9 @@
-"""`python -m tests.bench.api` compares the API's listings with a bare handler of the same SQL, and times the searches.
+"""`python -m tests.bench.api` compares the API's listings with a bare handler of the same SQL, and the pages with the
+API's answers that they show; and it times the searches.
 
 The API or the bare handler runs alone on core 0; Postgres and the load share core 1. The two are measured in turns, and
-the best round of each counts, because other work on the machine only makes a round slower.
+the best round of each counts, because other work on the machine only makes a round slower. Pages and answers are
+compared by the API's CPU time for one request: that ratio holds also on a busy machine.
 """
 
 from __future__ import annotations
@@ -19,8 +21,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 
 import aiohttp
+import psutil
 import uvloop
 
 from development.postgres import OWNER, EmbeddedPostgres
@@ -32,10 +36,10 @@ from shared.postgres import Database, Statement
 from shared.postgres.schema import apply_schema
 from shared.repositories.listing_search import ListingSearch
 from shared.repositories.listing_ways import Position, Search
-from shared.repositories.listings import front_page_statement
+from shared.repositories.listings import JOINED, front_page_statement
 from shared.repositories.seed import SeedRepository
 from shared.repositories.seed_listings import ListingSeedRepository
-from shared.repositories.visibility import Viewer
+from shared.repositories.visibility import FOR_ANYONE, Viewer
 from shared.settings import Settings
 from tests.support.ports import free_port
 from tests.support.processes import CHECKOUT, Node, Processes
@@ -86,6 +90,20 @@ FACETS = {
     "facets with filters": "/api/listings/facets?fuel=diesel&body=suv&colour=red&doors=5",
     "facets near a town": "/api/listings/facets?near=Austin&within=50mi&transmission=manual",
 }
+PAGES = {
+    "a car": ("/listings/{id}", "/api/listings/{id}"),
+    "a search": ("/?price_max={id}", "/api/listings?limit=24&price_max={id}"),
+    "a seller": ("/?seller_id={seller}", "/api/listings?limit=24&seller_id={seller}"),
+}
+"""Pages, each beside the answer of the API that it shows."""
+MANY_PAGES = 5000
+"""More than the API keeps (api/pages/kept.py), so that each is rendered anew."""
+_ON_SHOW = Statement(
+    "",
+    f"SELECT l.id, l.seller_id FROM {JOINED} WHERE l.status = 'available' AND {FOR_ANYONE} ORDER BY l.id DESC LIMIT %s",
+)
+_END = Statement("", "UPDATE listings SET expires_at = now() WHERE mod(abs(hashint8(id)), 1000) < %s")
+GZIP = "Accept-Encoding: gzip"
 FEW = 20_000
 """With at most so many listings, facets have to be faster."""
 PLANNED: dict[str, tuple[ListingFilter, Sort]] = {
@@ -112,33 +130,36 @@ class Rate:
     per_second: float
     p50: float
     p99: float
+    requests: float
 
 
-async def measure(origin: str, paths: Sequence[str], seconds: float) -> Rate:
+async def measure(origin: str, paths: Sequence[str], seconds: float, header: str = "") -> Rate:
     """Measure with wrk if it is installed, else with tests.bench.http_load, on this process's cores."""
     if shutil.which("wrk"):
-        return await _wrk(origin, paths, seconds)
-    command = [sys.executable, "-m", "tests.bench.http_load", origin]
+        return await _wrk(origin, paths, seconds, header)
+    command = [sys.executable, "-m", "tests.bench.http_load", origin, "--header", header]
     command += ["--connections", str(CONNECTIONS), "--seconds", str(seconds)]
     output = json.loads(await _run(command, "\n".join(paths)))
     if output["failures"]:
         raise SystemExit(f"{output['failures']:.0f} answers had another status than 200")
-    return Rate(output["per_second"], output["p50_ms"], output["p99_ms"])
+    return Rate(output["per_second"], output["p50_ms"], output["p99_ms"], output["requests"])
 
 
-async def _wrk(origin: str, paths: Sequence[str], seconds: float) -> Rate:
+async def _wrk(origin: str, paths: Sequence[str], seconds: float, header: str) -> Rate:
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         quoted = ", ".join(f'"{path}"' for path in paths)
         script.write(f"local paths, n = {{{quoted}}}, 0\n")
         script.write('request = function() n = n % #paths + 1 return wrk.format("GET", paths[n]) end\n')
         script.write("done = function(s, l, r) print('RESULT ' .. s.requests / s.duration * 1e6 .. ' ' ..\n")
-        script.write("  l:percentile(50) / 1e3 .. ' ' .. l:percentile(99) / 1e3 .. ' ' .. s.errors.status) end\n")
+        script.write("  l:percentile(50) / 1e3 .. ' ' .. l:percentile(99) / 1e3 .. ' ' .. s.errors.status ..\n")
+        script.write("  ' ' .. s.requests) end\n")
         script.flush()
         command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:.0f}s", "-s", script.name, origin]
-        found = re.search(r"RESULT (\S+) (\S+) (\S+) (\S+)", await _run(command, ""))
+        command += ["-H", header] if header else []
+        found = re.search(r"RESULT (\S+) (\S+) (\S+) (\S+) (\S+)", await _run(command, ""))
     if found is None or float(found[4]):
         raise SystemExit("wrk: answers had another status than 200")
-    return Rate(float(found[1]), float(found[2]), float(found[3]))
+    return Rate(float(found[1]), float(found[2]), float(found[3]), float(found[5]))
 
 
 async def _run(command: Sequence[str], given: str) -> str:
@@ -164,6 +185,33 @@ async def beside_bare(api: Node, bare: Node, paths: Sequence[str], goal: float, 
         print(f"  {name:5}{rate.per_second:9,.0f}/s   p50 {rate.p50:6.2f} ms   p99 {rate.p99:6.2f} ms")
     ratio, p99 = mine.per_second / bares.per_second, mine.p99 / bares.p99
     print(f"  ratio {ratio:.2f} (goal 0.7), p99 ratio {p99:.2f} (goal 1.3), goal {goal:,.0f}/s")
+
+
+async def pages_beside_answers(api: Node, found: Sequence[tuple[int, int]], seconds: float, rounds: int) -> None:
+    """Print how fast pages are, beside the answers that they show. `found` has ids of listings and of their sellers."""
+    print(f"pages beside the API's answers that they show, {MANY_PAGES} of each, {CONNECTIONS} connections")
+    for name, kinds in PAGES.items():
+        shown, answers = ([kind.format(id=one, seller=seller) for one, seller in found] for kind in kinds)
+        cpu: dict[str, list[float]] = {"page": [], "page, gzip": [], "api": []}
+        rates: dict[str, list[float]] = {which: [] for which in cpu}
+        for _ in range(rounds):
+            for which, paths, header in (("page", shown, ""), ("page, gzip", shown, GZIP), ("api", answers, "")):
+                before = _cpu(api.pid)
+                rate = await measure(api.url, paths, seconds, header)
+                cpu[which].append((_cpu(api.pid) - before) / rate.requests)
+                rates[which].append(rate.per_second)
+        for which in cpu:
+            ratio = median(theirs / mine for mine, theirs in zip(cpu[which], cpu["api"], strict=True))
+            compared = "" if which == "api" else f"   ratio {ratio:.2f} (goal 0.5)"
+            print(
+                f"  {name}: {which:10}{max(rates[which]):9,.0f}/s {median(cpu[which]) * 1e6:8,.0f} us of CPU{compared}"
+            )
+
+
+def _cpu(pid: int) -> float:
+    """Returns the CPU time of a process so far, in seconds."""
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
 
 
 async def _fiftieth(client: aiohttp.ClientSession, api: Node, query: Mapping[str, str]) -> str:
@@ -238,8 +286,8 @@ def kept_database(folder: Path) -> Iterator[str]:
         run(postgres.stop())
 
 
-async def seed(settings: Settings, count: int) -> None:
-    """Add listings, as the database's owner, unless there are some."""
+async def seed(settings: Settings, count: int, ended: float) -> None:
+    """Add listings, as the database's owner, unless there are some; this share of them has ended."""
     owner = await Database.connect(settings)
     try:
         if await owner.fetch_one(Statement("", "SELECT FROM listings LIMIT 1")) is not None:
@@ -247,6 +295,9 @@ async def seed(settings: Settings, count: int) -> None:
         started = time.perf_counter()
         await SeedRepository(owner).users(USERS, "no hash")
         await ListingSeedRepository(owner).listings(count)
+        if ended:
+            await owner.execute(_END, round(1000 * ended))
+            await owner.execute(Statement("", "VACUUM (ANALYZE) listings"))
         print(f"{count:,} listings seeded in {time.perf_counter() - started:.0f} s")
     finally:
         await owner.close()
@@ -261,16 +312,20 @@ async def main(given: argparse.Namespace) -> None:
         servers: Servers = given.servers
         url = given.database_url or stack.enter_context(servers.database())
         settings = Settings(
+            # In development, pages look for changed files each time.
+            environment="production",
             database_url=url,
             redis_url=servers.redis.url,
             jwt_secrets=("a secret of the benchmark and of nobody else on earth",),
             data_directory=directory,
             log_level="WARNING",
             rate_limits=False,
+            # All searches come from one address; those of the load before may still wait.
+            max_waiting_searches=8 * CONNECTIONS,
             database_timeout_seconds=3600.0,
         )
         if given.keep or not given.database_url:
-            await seed(replace(settings, database_url=as_owner(url)), given.listings)
+            await seed(replace(settings, database_url=as_owner(url)), given.listings, given.ended)
         database = await Database.connect(settings)
         processes = Processes(settings, directory, nursery=None)
         try:
@@ -284,6 +339,10 @@ async def main(given: argparse.Namespace) -> None:
             found = await ListingSearch(database).find(
                 ListingFilter(), Sort.NEWEST, Viewer.of(None), after=Position(2**63 - 1, 2**63 - 1), limit=1000
             )
+            on_show = await database.fetch(_ON_SHOW, MANY_PAGES)
+            await pages_beside_answers(api, on_show, given.seconds, given.rounds)
+            if given.only_pages:
+                return
             await beside_bare(api, bare, ["/api/listings?limit=20"], 4400, given.seconds, given.rounds)
             one = [f"/api/listings/{position.id}" for position in found.positions]
             await beside_bare(api, bare, one, 6200, given.seconds, given.rounds)
@@ -297,9 +356,11 @@ async def main(given: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0] if __doc__ else None)
     parser.add_argument("--listings", type=int, default=20_000, help="how many to seed; the goals are for 1,000,000")
+    parser.add_argument("--ended", type=float, default=0.0, help="the share that has ended, from 0 to 1")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=100, help="of each search")
+    parser.add_argument("--only-pages", action="store_true", help="only the pages beside the API's answers")
     parser.add_argument("--database-url", default="", help="a database that is seeded already")
     parser.add_argument("--keep", type=Path, help="a folder for the database, which later runs find as it is")
     arguments = parser.parse_args()

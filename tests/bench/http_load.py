@@ -62,7 +62,7 @@ class _Connection(asyncio.Protocol):
         self._transport.write(next(self._requests))
 
 
-async def load(origin: str, paths: list[str], connections: int, seconds: float) -> dict[str, float]:
+async def load(origin: str, paths: list[str], connections: int, seconds: float, header: str) -> dict[str, float]:
     """Request the paths in turn. Returns requests a second, p50 and p99 in milliseconds, and the count of failures.
 
     A failure is an answer with another status than 200.
@@ -71,7 +71,8 @@ async def load(origin: str, paths: list[str], connections: int, seconds: float) 
     assert parts.hostname is not None
     assert parts.port is not None
     address = parts.hostname, parts.port
-    requests = itertools.cycle([f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode() for path in paths])
+    head = f"Host: {parts.netloc}\r\n{header and header + chr(13) + chr(10)}\r\n"
+    requests = itertools.cycle([f"GET {path} HTTP/1.1\r\n{head}".encode() for path in paths])
     latencies: list[float] = []
     loop = asyncio.get_running_loop()
     started = time.perf_counter()
@@ -85,6 +86,7 @@ async def load(origin: str, paths: list[str], connections: int, seconds: float) 
     took = time.perf_counter() - started
     latencies.sort()
     return {
+        "requests": len(latencies),
         "per_second": len(latencies) / took,
         "p50_ms": latencies[len(latencies) // 2] * 1000,
         "p99_ms": latencies[int(len(latencies) * 0.99)] * 1000,
@@ -97,6 +99,7 @@ if __name__ == "__main__":
     parser.add_argument("origin", help="http://HOST:PORT; the paths are read from stdin, a line each")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--header", default="", help="a line that each request has")
     given = parser.parse_args()
     paths = sys.stdin.read().split()
-    print(json.dumps(uvloop.run(load(given.origin, paths, given.connections, given.seconds))))
+    print(json.dumps(uvloop.run(load(given.origin, paths, given.connections, given.seconds, given.header))))

@@ -18,7 +18,7 @@ import psycopg2
 import pytest
 
 from development import child
-from development.supervisor import SECOND_GATEWAY
+from development.supervisor import SECOND_GATEWAY, wants_demo
 from shared.running import find_running
 from tests.support.ports import free_port, is_free
 from tests.support.processes import base_environment
@@ -46,11 +46,12 @@ class Run:
         self.log = data.parent / f"{data.name}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def command(self, *, gateway: str = "standin_gateway", young_seconds: float = 5.0) -> list[str]:
+    def command(self, *, gateway: str = "standin_gateway", young_seconds: float = 5.0, demo: str = "") -> list[str]:
         script = f"""
 import sys
 from development import supervisor
 supervisor.YOUNG_SECONDS = {young_seconds}
+supervisor.DEMO = {tuple(demo.split())}
 sys.exit(supervisor.main(api="tests.development.standin_api", gateway="tests.development.{gateway}"))
 """
         return [sys.executable, "-c", script]
@@ -174,6 +175,36 @@ async def test_make_run_prints_the_addresses_and_an_example(run: Run) -> None:
     for port in (run.api_port, run.gateway_port, run.gateway_port + SECOND_GATEWAY):
         assert f"http://127.0.0.1:{port}\n" in run.output()
     assert f"ws://127.0.0.1:{run.gateway_port + SECOND_GATEWAY}/socket/websocket --count 2" in run.output()
+
+
+@has_a_cluster
+async def test_demo_data_comes_after_the_site_answers_and_leaves_no_process(run: Run) -> None:
+    run.environment["DEMO"] = "1"
+    process = run.start(*run.command(demo="--users 1 --listings 1 --pictures 1 --if-empty"))
+    await run.ready()
+    assert await child.happens(lambda: "\n2 pictures\n" in run.output(), 4 * SECONDS), run.output()
+    assert run.output().index("is running") < run.output().index("user1@example.com")
+    assert len([path for path in (run.data / "pictures").rglob("*") if path.is_file()]) == 6
+    process.send_signal(signal.SIGINT)
+    assert await run.exit_code() == 0
+    assert run.left() == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "is_terminal", "is_first_start", "is_added"),
+    [
+        ("", True, True, True),
+        ("", True, False, False),
+        ("", False, True, False),
+        ("0", True, True, False),
+        ("1", False, False, True),
+        ("yes", True, True, False),
+    ],
+)
+def test_a_person_who_looks_for_the_first_time_sees_cars_and_a_program_does_not(
+    wanted: str, is_terminal: bool, is_first_start: bool, is_added: bool
+) -> None:
+    assert wants_demo(wanted, is_terminal, is_first_start) is is_added
 
 
 @has_a_cluster

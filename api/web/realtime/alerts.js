@@ -23,6 +23,7 @@ export class Alerts {
   #connection;
   #api;
   #announce;
+  #notify;
   #channel = null;
   /** The greatest id that this page has; null before the server was asked. */
   #newest = null;
@@ -33,8 +34,12 @@ export class Alerts {
   #listeners = [];
   #newsListeners = new Set();
 
-  /** `connection.join` joins a topic, `api.get` reads by REST, `announce(text)` speaks to screen readers. */
-  constructor({ connection, api, announce }) {
+  /**
+   * `connection.join` joins a topic, `api.get` reads by REST, `announce(text)` speaks to screen readers, and
+   * `notify(alert)` may show a notification.
+   */
+  constructor({ connection, api, announce, notify = () => {} }) {
+    this.#notify = notify;
     this.#connection = connection;
     this.#api = api;
     this.#announce = announce;
@@ -103,6 +108,7 @@ export class Alerts {
     if (isLive) {
       if (alert.id > this.#counted) this.#count(this.unseen + 1);
       this.#announce(sentenceOf(alert));
+      this.#notify(alert);
     }
     for (const listener of this.#newsListeners) listener(alert);
   }

@@ -10,7 +10,8 @@ export function keptMessages(userId) {
 
 /** Keeps these messages of this user instead of those from before. */
 export function keepMessages(userId, messages) {
-  const { [userId]: _, ...all } = read();
+  const all = read();
+  delete all[userId];
   if (messages.length) {
     all[userId] = messages.map(({ client_ref, to, message, listing_id }) => ({ client_ref, to, message, listing_id }));
   }

@@ -5,13 +5,13 @@ import { away, mileage as driven } from "../format.js";
 import { isolated } from "../isolate.js";
 import { heart } from "./heart.js";
 import { ago, ahead } from "./moment.js";
-import { isForMembers, picture } from "./picture.js";
+import { IN_LIST, isForMembers, picture } from "./picture.js";
 import { priceTag } from "./price_tag.js";
 
-export function card(listing) {
+export function card(listing, isFirst = false) {
   const [first] = listing.pictures ?? [];
   return html`<article class="card">
-    <div class="card-picture">${picture(listing, first?.thumbnail_url, "")}${flags(listing)}</div>
+    <div class="card-picture">${picture(listing, first, "", { shown: IN_LIST, isFirst })}${flags(listing)}</div>
     <div class="card-text">
       <h2 dir="auto"><a href=${`/listings/${listing.id}`}>${listing.title}</a></h2>
       <p class="price" translate="no">${priceTag(listing)}</p>

@@ -10,7 +10,7 @@ import { Problem } from "../problem.js";
 /** Characters of a number with its unit. */
 const LONGEST_NUMBER = 60;
 /** The fields that these problems are about. */
-const FIELD_OF = { "email-taken": "email", "wrong-password": "current_password", "category-name-taken": "name" };
+const FIELD_OF = { "email-taken": "email", "wrong-password": "current_password", "category-name-taken": "name", "wrong-code": "code" };
 
 export class Form {
   problem = null;

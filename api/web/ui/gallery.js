@@ -4,7 +4,7 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { isolated } from "../isolate.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { announce } from "./announcer.js";
-import { picture } from "./picture.js";
+import { IN_GALLERY, isGuarded, picture } from "./picture.js";
 import { directionOf } from "./swipe.js";
 
 /** How many times as large as it fits into the window. */
@@ -39,7 +39,7 @@ export class Gallery {
       >
         ${current
           ? html`<button class="gallery-open" aria-label=${`Enlarge picture ${this.shown + 1} of ${pictures.length}`} @click=${this.#open}>
-              ${this.#picture(listing)}
+              ${this.#picture(listing, IN_GALLERY)}
             </button>`
           : picture(listing, undefined, "")}
         ${this.#steps(pictures.length)}
@@ -56,7 +56,7 @@ export class Gallery {
                     aria-pressed=${String(index === this.shown)}
                     @click=${() => this.#show(index, pictures.length)}
                   >
-                    ${picture(listing, one.thumbnail_url, "")}
+                    ${picture(listing, one, "")}
                   </button>
                 </li>`,
             )}
@@ -66,10 +66,13 @@ export class Gallery {
     </section>`;
   }
 
-  #picture(listing) {
+  #picture(listing, shown) {
     const { pictures, title } = listing;
-    return picture(listing, pictures[this.shown].url, `${isolated(title)}, picture ${this.shown + 1} of ${pictures.length}`, {
-      isEager: true,
+    const one = pictures[this.shown];
+    return picture(listing, one, `${isolated(title)}, picture ${this.shown + 1} of ${pictures.length}`, {
+      shown,
+      address: one.url,
+      isFirst: true,
     });
   }
 
@@ -109,7 +112,7 @@ export class Gallery {
         @pointerup=${(event) => this.#up(event, length)}
         @click=${press}
       >
-        ${this.#picture(listing)}
+        ${this.#picture(listing, isGuarded(listing) ? "" : `${this.#zoom}00vw`)}
       </div>
       ${this.#steps(length)}
       <div class="large-buttons">

@@ -4,7 +4,7 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { api } from "../api.js";
 import { Acts } from "./acts.js";
 
-const WORDS = { at_once: "At once", daily: "Once a day", never: "Never" };
+const WORDS = { at_once: "At once", with_text: "At once, with what was written", daily: "Once a day", never: "Never" };
 
 export class MailChoices {
   #kinds = null;

@@ -149,15 +149,20 @@ export class PictureField {
   #item(item, index) {
     const number = index + 1;
     const last = this.#items.length - 1;
-    const act = (name, words, isDisabled, press) =>
+    const act = (name, words, isDisabled, press, sign = "") =>
       html`<button
         type="button"
         class="button small"
         id=${`picture-${item.key}-${name}`}
+        title=${sign ? words : nothing}
         ?disabled=${isDisabled}
         @click=${press}
       >
-        ${words}<span class="for-readers"> picture ${number}</span>
+        ${sign ? html`<span aria-hidden="true">${sign}</span><span class="for-readers">${words}</span>` : words}<span
+          class="for-readers"
+        >
+          picture ${number}</span
+        >
       </button>`;
     return html`<li
       class=${item.file ? "picture-item upload" : "picture-item"}
@@ -171,8 +176,8 @@ export class PictureField {
       ${index === 0 ? html`<strong class="cover">Cover</strong>` : nothing}
       ${item.file ? this.#progress(item) : nothing}
       <span class="picture-acts">
-        ${act("left", "Move left", index === 0, () => this.#move(item, index - 1, "left"))}
-        ${act("right", "Move right", index === last, () => this.#move(item, index + 1, "right"))}
+        ${act("left", "Move left", index === 0, () => this.#move(item, index - 1, "left"), "←")}
+        ${act("right", "Move right", index === last, () => this.#move(item, index + 1, "right"), "→")}
         ${index === 0 ? nothing : act("cover", "Make cover", false, () => this.#move(item, 0, "right"))}
         ${item.file
           ? item.isUnderWay
@@ -184,7 +189,7 @@ export class PictureField {
   }
 
   #shown(item, number) {
-    if (item.stored) return picture(this.#listing, item.stored.thumbnail_url, `Picture ${number}`);
+    if (item.stored) return picture(this.#listing, item.stored, `Picture ${number}`);
     // Some browsers cannot show a HEIC; the server can read it.
     if (item.image === null) return html`<span class="no-picture">${carIcon}</span>`;
     return html`<img src=${item.address} alt=${`Picture ${number}`} draggable="false" decoding="async" />`;

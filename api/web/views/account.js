@@ -6,21 +6,34 @@ import { change } from "../changes.js";
 import { isolated } from "../isolate.js";
 import { limits } from "../limits.js";
 import { session } from "../session.js";
+import { Acts } from "../ui/acts.js";
 import { Form, formOf, input } from "../ui/form.js";
 import { PagedList } from "../ui/list.js";
+import { PushSwitch } from "../ui/push_switch.js";
 import { MailChoices } from "../ui/mail_choices.js";
 import { PasswordMeter } from "../ui/password_meter.js";
 import { Unconfirmed } from "../ui/unconfirmed.js";
 import { View } from "../view.js";
 import { navigate } from "../navigation.js";
+import { Passkeys } from "./account_passkeys.js";
+import { SecondFactor } from "./account_second_factor.js";
+import { Sessions } from "./account_sessions.js";
 
 const PASSWORD_NOW = { name: "current_password", label: "Current password", type: "password", autocomplete: "current-password" };
+
+/** How long the downloaded data is kept for the browser to save it. */
+const KEPT_MS = 60_000;
 
 export class Account extends View {
   title = "Your account";
   /** The profile that the form showed when it was last sent, and was refused; null if it shows the session's. */
   #seen = null;
   blocks = new PagedList(this, "/api/me/blocks");
+  acts = new Acts(this);
+  sessions = new Sessions(this);
+  secondFactor = new SecondFactor(this);
+  push = new PushSwitch(this);
+  passkeys = new Passkeys(this);
   mails = new MailChoices(this);
   unconfirmed = new Unconfirmed(this);
   profile = new Form(this, "profile", "ProfileBody", async (values, element) => {
@@ -34,6 +47,7 @@ export class Account extends View {
     await api.patch("/api/me", values);
     element.reset();
     this.meter.clear();
+    this.sessions.load();
     return "Your password is changed. Other devices are logged out.";
   });
 
@@ -46,6 +60,10 @@ export class Account extends View {
 
   start() {
     this.blocks.load();
+    this.sessions.load();
+    this.secondFactor.load();
+    this.push.load();
+    this.passkeys.load();
     this.mails.load();
   }
 
@@ -73,6 +91,8 @@ export class Account extends View {
         input(this.password, { ...PASSWORD_NOW, required: true }),
         this.meter.field("New password"),
       ])}
+      ${this.secondFactor.template()} ${this.passkeys.template()} ${this.sessions.template()}
+      ${this.push.template()}
       <h2>Mail</h2>
       ${this.mails.template()}
       <h2>Blocked people</h2>
@@ -86,6 +106,10 @@ export class Account extends View {
           </li>`,
         "You have blocked nobody.",
       )}
+      <h2>What is stored about you</h2>
+      <p>One file in JSON, with everything that Daveslist has about you.</p>
+      <p><button class="button" @click=${() => this.#download()}>Download your data</button></p>
+      ${this.acts.template()}
       <h2>Leave Daveslist</h2>
       <details>
         <summary>Delete your account</summary>
@@ -99,6 +123,18 @@ export class Account extends View {
         ])}
       </details>
     </section>`;
+  }
+
+  /** A plain link would send no token. */
+  #download() {
+    return this.acts.do(async () => {
+      const address = URL.createObjectURL(await api.blob("/api/me/export", this.signal));
+      const link = document.createElement("a");
+      link.href = address;
+      link.download = `daveslist-${session.user.id}.json`;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(address), KEPT_MS);
+    }, "It is among your downloads.");
   }
 
   async #unblock(person) {

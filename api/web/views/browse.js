@@ -55,6 +55,9 @@ const PARAMETERS = [...FILTERS, ...OTHER_FILTERS, "q", "verbatim", "seller_id", 
 const LIMITS = limitsOf("ListingsQuery");
 const LISTS = new Set(BOXES.map(({ name }) => name));
 
+/** The values that a box can have: those of a closed list, or all numbers. */
+const valuesOf = ({ options, min, max }) => options ?? Array.from({ length: max - min + 1 }, (_, index) => String(min + index));
+
 /**
  * Returns what an address asks with a parameter: numbers in digits, and of a closed list only what is on it. Anybody can
  * write an address; api/pages/asked.py reads it in the same way.
@@ -86,6 +89,8 @@ export class Browse extends View {
   savedAs = null;
   isRestoring = false;
   #isFirstDrawing = true;
+  /** The first drawing has the same boxes as the server's page, so that what was ticked there is not lost. */
+  #isLikeServers = true;
 
   start(previous) {
     const given = (name) => this.query.getAll(name).filter((value) => value.trim());
@@ -100,6 +105,7 @@ export class Browse extends View {
     this.listings = new PagedList(this, "/api/listings", { ...this.asked, limit: 24 }, this.query.get("cursor"));
     // The old results stay until the answer is here.
     if (previous) {
+      this.#isLikeServers = false;
       this.listings.items = previous.listings.items;
       this.facets = previous.facets;
     }
@@ -160,7 +166,7 @@ export class Browse extends View {
           ${repeat(
             this.listings.items,
             (listing) => listing.id,
-            (listing) => html`<li>${card(listing)}</li>`,
+            (listing, index) => html`<li>${card(listing, index === 0)}</li>`,
           )}
         </ul>
         ${this.filters.problem ? this.#refused() : this.listings.foot(this.#nothingFound())}
@@ -182,6 +188,10 @@ export class Browse extends View {
   afterDraw() {
     if (!this.#isFirstDrawing) return;
     this.#isFirstDrawing = false;
+    if (this.#isLikeServers) {
+      this.#isLikeServers = false;
+      this.update();
+    }
     // The filters show this search, and drop what was typed into them before.
     document.getElementById("filters")?.reset();
     const details = document.querySelector(".filters");
@@ -318,7 +328,14 @@ export class Browse extends View {
         <div class="pair">${range("power_kw_min", "Min power (kW)")} ${range("owners_max", "Max owners")}</div>
         <div class="facets">
           ${BOXES.map(({ name, label }) =>
-            boxes({ name, label, facet: this.facets.get(name), asked: asked[name], words: (value) => wordsFor(name, value) }),
+            boxes({
+              name,
+              label,
+              facet: this.#isLikeServers ? undefined : this.facets.get(name),
+              all: valuesOf(LIMITS[name]),
+              asked: asked[name],
+              words: (value) => wordsFor(name, value),
+            }),
           )}
         </div>
         ${select(this.filters, { name: "status", label: "Status", value: asked.status, options: STATUSES })}

@@ -22,7 +22,7 @@ export class Favourites extends View {
         ${repeat(
           this.listings.items,
           (listing) => listing.id,
-          (listing) => html`<li>${card(listing)}</li>`,
+          (listing, index) => html`<li>${card(listing, index === 0)}</li>`,
         )}
       </ul>
       ${this.listings.foot("None yet. Press the heart on a car that you like.")}`;

@@ -6,17 +6,51 @@ import { limits } from "../limits.js";
 import { navigate } from "../navigation.js";
 import { session } from "../session.js";
 import { readDeviceId } from "../session_store.js";
+import { hasPasskeys, isDeclined, usePasskey } from "../passkeys.js";
+import { Acts } from "../ui/acts.js";
 import { Form, formOf, input } from "../ui/form.js";
 import { View } from "../view.js";
 import { whereTo } from "../where_to.js";
+import { declined } from "./account_passkeys.js";
 
 export class Login extends View {
   title = "Log in";
+  acts = new Acts(this);
   form = new Form(this, "login", "LoginBody", async (values) => {
-    const next = whereTo(this.query);
-    session.begin(await api.post("/api/login", { ...values, device_id: readDeviceId() }));
-    navigate(next, { replace: true });
+    try {
+      session.begin(await api.post("/api/login", { ...values, device_id: readDeviceId() }));
+    } catch (error) {
+      if (error.type !== "second-factor-needed") throw error;
+      this.#askCode();
+    }
   });
+
+  /** Whether the account has a second step, so that the form asks for a code too. */
+  #needsCode = false;
+
+  /** Called again as soon as somebody is logged in. What the server renders has links to here also for those who are. */
+  start() {
+    if (session.user) navigate(whereTo(this.query), { replace: true });
+  }
+
+  #askCode() {
+    this.#needsCode = true;
+    this.update();
+    requestAnimationFrame(() => document.getElementById("login-code")?.focus());
+  }
+
+  #withPasskey() {
+    return this.acts.do(async () => {
+      const { options } = await api.post("/api/login/passkey/options");
+      let credential;
+      try {
+        credential = await usePasskey(options);
+      } catch (error) {
+        throw isDeclined(error) ? declined() : error;
+      }
+      session.begin(await api.post("/api/login/passkey", { credential, device_id: readDeviceId() }));
+    }, "");
+  }
 
   template() {
     const next = new URLSearchParams({ next: whereTo(this.query) });
@@ -31,7 +65,20 @@ export class Login extends View {
           autocomplete: "current-password",
           required: true,
         }),
+        this.#needsCode
+          ? input(this.form, {
+              name: "code",
+              label: "Code",
+              hint: "From the app on your phone; or a recovery code.",
+              autocomplete: "one-time-code",
+              required: true,
+            })
+          : nothing,
       ])}
+      ${hasPasskeys
+        ? html`<p><button type="button" class="button" @click=${() => this.#withPasskey()}>Log in with a passkey</button></p>
+            ${this.acts.template()}`
+        : nothing}
       ${limits.mail ? html`<p><a href="/password/forgotten">Forgot your password?</a></p>` : nothing}
       <p>New here? <a href=${`/register?${next}`}>Register</a></p>
     </section>`;

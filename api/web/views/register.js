@@ -12,15 +12,18 @@ import { whereTo } from "../where_to.js";
 export class Register extends View {
   title = "Register";
   form = new Form(this, "register", "RegisterBody", async (values) => {
-    const next = whereTo(this.query);
     session.begin(await api.post("/api/register", values));
-    navigate(next, { replace: true });
   });
 
   meter = new PasswordMeter(this, this.form, ({ elements }) => ({
     name: elements.name.value,
     email: elements.email.value,
   }));
+
+  /** Called again as soon as somebody is logged in. What the server renders has links to here also for those who are. */
+  start() {
+    if (session.user) navigate(whereTo(this.query), { replace: true });
+  }
 
   template() {
     return html`<section class="narrow">

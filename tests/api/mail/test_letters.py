@@ -21,6 +21,9 @@ from tests.support.secret import JWT_SECRET
 SETTINGS = Settings(jwt_secrets=(JWT_SECRET,), site_url="https://cars.example.com", smtp_url="smtp://mail.example.com")
 LINKS = MailLinks(SETTINGS)
 FACTS: dict[str, Any] = {
+    "device": "Firefox on Linux",
+    "address": "203.0.113.7",
+    "at": "2026-05-04T03:02:01.000001Z",
     "name": "Ann",
     "author": "Bob",
     "title": "A blue car",
@@ -34,6 +37,9 @@ FACTS: dict[str, Any] = {
     "until": "2026-05-04T03:02:01Z",
     "items": [{"listing_id": 7, "title": "A car", "price": 9500, "price_before": 9900, "search": "Mine"}],
     "more": 3,
+    "sender": "Bob",
+    "other_id": 8,
+    "count": 2,
 }
 """The facts of all kinds together."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import xml.etree.ElementTree as ElementTree
 from datetime import datetime
 from urllib.robotparser import RobotFileParser
@@ -156,3 +157,24 @@ async def test_without_a_known_host_there_is_no_sitemap_and_no_feed(make_api: Ma
         assert (await api.client.get(address, headers={"Host": 'a"><b>'})).status == 404
     robots = await api.client.get("/robots.txt", headers={"Host": "evil.example"})
     assert "Sitemap" not in await robots.text()
+
+
+async def test_a_longer_sitemap_needs_no_more_memory(site: Api, rows: Rows, ann: Person) -> None:
+    category = await rows.category()
+    most: list[int] = []
+    for more_parts in (1, 4):
+        for _ in range(more_parts):
+            await rows.execute(
+                "INSERT INTO listings (seller_id, category_id, title, content) "
+                "SELECT %s, %s, 'x', 'x' FROM generate_series(1, %s)",
+                ann.id, category, sitemap.PART,
+            )  # fmt: skip
+        tracemalloc.start()
+        try:
+            async with site.client.get("/sitemaps/1.xml") as response:
+                length = sum([len(piece) async for piece in response.content.iter_any()])
+            most.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    assert length > 700_000, "as a whole it would be seen"
+    assert most[1] < most[0] + 350_000

@@ -13,6 +13,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from api.handlers.feeds import in_xml
 from api.pages import asked, structured
+from api.pages.cards import cards_of
 from api.pages.parts import parts_of
 from api.pages.rendering import embedded, rendered
 from api.pages.units import Units
@@ -23,7 +24,8 @@ from tests.support.examples import examples
 UNITS = Units("USD", "mi")
 FRAME: dict[str, Any] = {
     "units": UNITS, "version": "1", "needed": "", "origin": "https://cars.example.com",
-    "description": "", "layout": "", "asked": asked.NOTHING, "answers": None, "is_listed": True, "path": "/",
+    "description": "", "layout": "", "asked": asked.NOTHING, "answers": None, "login": "/login", "is_listed": True,
+    "path": "/",
     "fields": {name: {"maxlength": 9, "min": 0, "max": 9} for name in
                ("q", "make", "model", "year_min", "year_max", "price_min", "price_max", "mileage_max", "power_kw_min",
                 "owners_max")},
@@ -43,7 +45,8 @@ def a_listing(text: str) -> dict[str, Any]:
         "created_at": "2026-01-02T03:04:05.000006Z", "updated_at": "2026-01-02T03:04:05.000006Z", "reply_count": 1,
         "visibility": "public", "has_vin": True,
         "price_history": [{"price": 20, "until": "2026-01-02T03:04:05.000006Z"}],
-        "pictures": [{"id": 4, "url": "/api/pictures/4", "thumbnail_url": "/t", "width": 1, "height": 1}] * 2,
+        "pictures": [{"id": 4, "url": "/api/pictures/4", "thumbnail_url": "/t", "width": 9, "height": 9,
+                      "sizes": [{"url": "/t", "width": 3}, {"url": "/m", "width": 5}]}] * 2,
     }  # fmt: skip
 
 
@@ -54,9 +57,11 @@ def pages(text: str) -> dict[str, bytes]:
     search = asked.Asked(dict.fromkeys(("q", "make", "model", "year_min", "seller_id"), text), None)
     browse = {
         "title": text, "description": text, "feed": search.path(base="/feed.atom"), "asked": search,
-        "path": search.path(), "categories": [{"id": 2, "name": text}], "errors": NoErrors(make=text), "fault": text,
+        "path": search.path(), "offered": (("", "All"), (2, text)), "errors": NoErrors(make=text), "fault": text,
         "heading": text, "seller": text, "parts": parts_of(search, text, UNITS), "filters": 2,
-        "without_seller": "/", "found": "1 car", "login": "/login", "listings": [listing], "next_path": None,
+        "without_seller": "/", "found": "1 car", "login": "/login",
+        "cards": cards_of(msgspec.json.encode({"data": [listing]}), UNITS), "picture": listing["pictures"][0],
+        "next_path": None,
         "corrected": {"typed": text, "to": text, "to_path": "/", "from_path": "/"},
         "answers": as_json,
     }  # fmt: skip

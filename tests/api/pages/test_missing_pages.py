@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from yarl import URL
 
+from api.handlers.documentation import DOCUMENTATION
 from api.handlers.feeds import FEEDS
 from api.handlers.web import PAGES
 from tests.api.conftest import Api, MakeApi, Person
@@ -117,6 +118,8 @@ async def test_below_the_api_every_browser_gets_problems(api: Api, path: str) ->
         ("/sitemap.xml/", "/sitemap.xml"),
         ("/Feed.atom?make=VW", "/feed.atom?make=VW"),
         ("/%4Cistings/1", "/listings/1"),
+        ("/api/docs/", "/api/docs"),
+        ("/API//Docs", "/api/docs"),
     ],
 )
 async def test_slashes_and_capitals_lead_to_the_right_address(api: Api, wrong: str, right: str) -> None:
@@ -130,7 +133,7 @@ async def test_slashes_and_capitals_lead_to_the_right_address(api: Api, wrong: s
 
 async def test_every_address_of_the_page_and_of_its_feeds_is_found_with_slashes_and_capitals(api: Api) -> None:
     base, failed = str(api.client.make_url("/")).rstrip("/"), []
-    for path in (*PAGES, *FEEDS):
+    for path in (*PAGES, *FEEDS, DOCUMENTATION):
         for number in ("7", "0") if path in FEEDS else ("7",):
             right = re.sub(r"{\w+}", number, path)
             for wrong in {f"{right}/", right.upper(), f"/{right.title()}//", f"{right.upper()}/?next=/A"} - {right}:

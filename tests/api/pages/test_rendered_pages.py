@@ -11,16 +11,19 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from PIL import Image
 from yarl import URL
 
 from api.assets.files import FOLDER
 from api.handlers.pages import WITH_CONTENT
 from api.handlers.web import PAGES
 from api.pages.facts import FACTS
+from api.pages.srcset import IN_GALLERY, IN_LIST
 from shared.domain.users import Role
 from shared.repositories.vocabulary import rebuild_vocabulary
 from tests.api.conftest import Api, MakeApi, Person
 from tests.api.pages.reader import Seen, look
+from tests.api.pictures.samples import encoded
 from tests.api.rows import Rows
 from tests.api.test_pictures import upload
 
@@ -263,6 +266,45 @@ async def test_a_shared_link_has_a_card_with_the_first_picture(make_api: MakeApi
     assert car["offers"]["price"] == 12_500
     assert car["description"] == 'Nice\n"car" & <b>'
     assert "evil.example" not in seen.one("head").html.split('name="socket"')[0]  # type: ignore[union-attr]
+
+
+async def test_browsers_are_told_the_sizes_of_pictures_and_which_to_ask_for_first(
+    api: Api, rows: Rows, ann: Person, category: int
+) -> None:
+    cars = [await a_listing(api, ann, category, f"Car {number}") for number in range(2)]
+    photo, small = encoded(Image.new("RGB", (1600, 1200)), "JPEG"), encoded(Image.new("RGB", (600, 450)), "JPEG")
+    first, _ = [(await upload(api, cars[0], ann, data=data))["url"] for data in (photo, small)]
+    second = (await upload(api, cars[1], ann, data=small))["url"]
+    large = f"{first}/thumbnail 480w, {first}/medium 800w, {first} 1600w"
+    seen = await look(api, "/")
+    assert [one.attributes for one in seen.all(".card img")] == [
+        {
+            "srcset": f"{second}/thumbnail 480w, {second}/medium 600w", "sizes": IN_LIST, "src": f"{second}/thumbnail",
+            "alt": "", "width": "600", "height": "450", "loading": "eager", "fetchpriority": "high",
+            "decoding": "async",
+        },
+        {
+            "srcset": large, "sizes": IN_LIST, "src": f"{first}/thumbnail", "alt": "", "width": "1600",
+            "height": "1200", "loading": "lazy", "decoding": "async",
+        },
+    ]  # fmt: skip
+    seen = await look(api, f"/listings/{cars[0]}")
+    main, *thumbnails = [one.attributes for one in seen.all(".gallery img")]
+    assert main["srcset"] == large
+    assert (main["src"], main["sizes"], main["fetchpriority"]) == (first, IN_GALLERY, "high")
+    assert [one["loading"] for one in (main, *thumbnails)] == ["eager", "lazy", "lazy"]
+    assert not any("srcset" in one or "fetchpriority" in one for one in thumbnails)
+    # A picture of an earlier version has no other sizes.
+    await rows.execute("UPDATE pictures SET medium_width = NULL, thumbnail_width = NULL")
+    seen = await look(api, f"/listings/{cars[0]}")
+    assert "srcset" not in seen.text
+    assert seen.attribute(".gallery-main img", "src") == first
+
+
+def test_the_modules_know_the_same_sizes_of_pictures() -> None:
+    module = (FOLDER / "ui" / "picture.js").read_text(encoding="utf-8")
+    for name, sizes in (("IN_LIST", IN_LIST), ("IN_GALLERY", IN_GALLERY)):
+        assert f'export const {name} = "{sizes}";' in module
 
 
 async def test_without_the_setting_the_links_name_the_host_of_the_request(api: Api, ann: Person, category: int) -> None:

@@ -12,7 +12,12 @@ from PIL import Image, ImageCms, PngImagePlugin
 from api.pictures.processing import PictureLimits
 
 LIMITS = PictureLimits(
-    max_bytes=10 * 1024 * 1024, max_pixels=60_000_000, max_jpeg_pixels=200_000_000, side=2048, thumbnail_side=480
+    max_bytes=10 * 1024 * 1024,
+    max_pixels=60_000_000,
+    max_jpeg_pixels=200_000_000,
+    side=2048,
+    medium_side=800,
+    thumbnail_side=480,
 )
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)

@@ -102,15 +102,15 @@ async def test_a_process_killed_before_the_row_leaves_no_file(processes: Process
         async with client.post(path, data=form(), headers=headers) as response:
             assert response.status == 201
         stays = await kept.files()
-        assert len(stays) == 2
+        assert len(stays) == 3
         async with locked(rows, listing_id):
             uploading = asyncio.create_task(client.post(path, data=form(), headers=headers))
-            await kept.count_to(4)
+            await kept.count_to(6)
             api.kill()
             with pytest.raises(aiohttp.ClientError):
                 await uploading
     await processes.api(**kept.environment(), ABANDONED_FILES_SECONDS="0.1")
-    await kept.count_to(2)
+    await kept.count_to(3)
     await wait_until_no_file_is_abandoned(rows)
     assert await kept.files() == stays
     assert len(await rows.fetch("SELECT key FROM pictures")) == 1
@@ -169,8 +169,8 @@ async def test_a_picture_keeps_its_files_when_the_answer_to_its_commit_is_lost(
     [(picture_id,)] = await rows.fetch("SELECT id FROM pictures")
     # No row says that the files may be deleted, and nothing else says so later.
     await wait_until_no_file_is_abandoned(rows)
-    assert len(await kept.files()) == 2
-    for kind in ("", "/thumbnail"):
+    assert len(await kept.files()) == 3
+    for kind in ("", "/medium", "/thumbnail"):
         assert (await api.client.get(f"/api/pictures/{picture_id}{kind}")).status == 200
 
 
@@ -203,7 +203,7 @@ async def test_a_row_that_comes_after_its_files_were_deleted_is_refused(
     path = f"/api/listings/{listing_id}/pictures"
     async with locked(rows, listing_id):
         uploading = asyncio.create_task(api.client.post(path, data=form(), headers=seller.headers))
-        await kept.count_to(2)
+        await kept.count_to(3)
         await kept.count_to(0)
     await checked(await uploading, 503)
     assert await rows.fetch("SELECT id FROM pictures") == []
@@ -222,4 +222,4 @@ async def test_files_of_a_committed_picture_outlive_the_grace_time(make_api: Mak
     later = new_key("image/jpeg")
     await rows.execute("INSERT INTO abandoned_files (key, since) VALUES (%s, now() + interval '1 second')", later)
     await wait_until_no_file_is_abandoned(rows)
-    assert len(await kept.files()) == 2
+    assert len(await kept.files()) == 3

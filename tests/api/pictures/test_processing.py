@@ -47,6 +47,7 @@ def processed(data: bytes) -> ProcessedPicture:
     picture = process_picture(data, LIMITS)
     for content_type, file, width, height, side in (
         (picture.content_type, picture.data, picture.width, picture.height, LIMITS.side),
+        (picture.medium_content_type, picture.medium, picture.medium_width, picture.medium_height, LIMITS.medium_side),
         (
             picture.thumbnail_content_type,
             picture.thumbnail,
@@ -58,8 +59,10 @@ def processed(data: bytes) -> ProcessedPicture:
         image = opened(file)
         assert image.size == (width, height)
         assert max(image.size) <= side
-        assert image.mode == {"image/jpeg": "RGB", "image/webp": "RGBA"}[content_type]
+        assert image.mode == {"image/jpeg": "RGB", "image/webp": "RGBA"}[picture.content_type]
         assert_nothing_but_pixels(content_type, file)
+    # Every browser reads WebP. The large size is also shown by programs that read only JPEG.
+    assert picture.medium_content_type == picture.thumbnail_content_type == "image/webp"
     return picture
 
 
@@ -107,8 +110,8 @@ def test_a_photo_is_turned_upright_and_forgets_where_it_was_taken(orientation: i
     assert opened(photo).getexif().get_ifd(0x8825)
     picture = processed(photo)
     assert (picture.width, picture.height) == (96, 64)
-    assert corners(opened(picture.data)) == UPRIGHT
-    assert corners(opened(picture.thumbnail)) == UPRIGHT
+    for file in (picture.data, picture.medium, picture.thumbnail):
+        assert corners(opened(file)) == UPRIGHT
 
 
 def test_pictures_of_the_other_formats_forget_their_metadata_too() -> None:
@@ -245,11 +248,11 @@ def test_a_palette_with_transparency_keeps_both() -> None:
     sent = encoded(image, "PNG", transparency=clear)
     assert opened(sent).mode == "P"
     picture = processed(sent)
-    assert picture.content_type == picture.thumbnail_content_type == "image/webp"
-    kept = opened(picture.data)
-    assert corners(kept)[:3] == UPRIGHT[:3]
-    alpha = kept.getchannel("A")
-    assert [alpha.getpixel(place) for place in ((8, 8), (90, 60))] == [255, 0]
+    assert picture.content_type == "image/webp"
+    for kept in map(opened, (picture.data, picture.medium, picture.thumbnail)):
+        assert corners(kept)[:3] == UPRIGHT[:3]
+        alpha = kept.getchannel("A")
+        assert [alpha.getpixel(place) for place in ((8, 8), (90, 60))] == [255, 0]
 
 
 def test_colours_of_fully_transparent_pixels_are_erased() -> None:
@@ -262,7 +265,7 @@ def test_colours_of_fully_transparent_pixels_are_erased() -> None:
 
 def test_an_alpha_channel_that_hides_nothing_becomes_a_jpeg() -> None:
     picture = processed(encoded(quarters().convert("RGBA"), "PNG"))
-    assert picture.content_type == picture.thumbnail_content_type == "image/jpeg"
+    assert picture.content_type == "image/jpeg"
     assert corners(opened(picture.data)) == UPRIGHT
 
 
@@ -307,19 +310,30 @@ def test_a_photo_with_more_photos_appended_is_accepted() -> None:
 def test_a_big_picture_is_scaled_down_and_keeps_its_shape(format_name: str) -> None:
     picture = processed(encoded(quarters().resize((6000, 4000)), format_name))
     assert (picture.width, picture.height) == (2048, 1365)
+    assert (picture.medium_width, picture.medium_height) == (800, 533)
     assert (picture.thumbnail_width, picture.thumbnail_height) == (480, 320)
-    assert corners(opened(picture.data)) == UPRIGHT
-    assert corners(opened(picture.thumbnail)) == UPRIGHT
+    for file in (picture.data, picture.medium, picture.thumbnail):
+        assert corners(opened(file)) == UPRIGHT
 
 
 def test_a_small_picture_is_not_scaled_up() -> None:
     picture = processed(encoded(Image.new("RGB", (1, 1)), "PNG"))
     assert (picture.width, picture.height) == (picture.thumbnail_width, picture.thumbnail_height) == (1, 1)
+    assert (picture.medium_width, picture.medium_height) == (1, 1)
+
+
+@pytest.mark.parametrize(("medium", "thumbnail"), [(80, 40), (40, 80), (40, 40)])
+def test_each_size_is_what_the_settings_say_whichever_is_larger(medium: int, thumbnail: int) -> None:
+    limits = replace(LIMITS, medium_side=medium, thumbnail_side=thumbnail)
+    picture = process_picture(encoded(quarters(), "PNG"), limits)
+    assert (picture.medium_width, picture.thumbnail_width) == (medium, thumbnail)
+    assert corners(opened(picture.medium)) == corners(opened(picture.thumbnail)) == UPRIGHT
 
 
 def test_a_very_narrow_picture_keeps_a_width_of_one_pixel() -> None:
     picture = processed(encoded(Image.new("L", (60_000, 1)), "PNG"))
     assert (picture.width, picture.height) == (2048, 1)
+    assert (picture.medium_width, picture.medium_height) == (800, 1)
     assert (picture.thumbnail_width, picture.thumbnail_height) == (480, 1)
 
 

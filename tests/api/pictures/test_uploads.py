@@ -51,7 +51,7 @@ async def store(
         return await store_picture(data, place, storage, expect)
 
 
-async def test_an_upload_becomes_two_files_and_a_description_of_them(
+async def test_an_upload_becomes_three_files_and_a_description_of_them(
     workers: PictureWorkers, storage: PictureStorage, tmp_path: Path
 ) -> None:
     expected: list[str] = []
@@ -61,14 +61,20 @@ async def test_an_upload_becomes_two_files_and_a_description_of_them(
         expected.extend(keys)
 
     picture = await store(PHOTO, workers, storage, expect)
-    assert files(tmp_path) == set(expected) == {picture.key, picture.thumbnail_key}
+    assert files(tmp_path) == set(expected) == {picture.key, picture.medium_key, picture.thumbnail_key}
     assert (picture.width, picture.height) == (960, 640)
-    assert picture.content_type == picture.thumbnail_content_type == "image/jpeg"
-    data, thumbnail = await storage.get(picture.key), await storage.get(picture.thumbnail_key)
-    assert (len(data), len(thumbnail)) == (picture.size, picture.thumbnail_size)
-    assert opened(data).size == (960, 640)
-    assert opened(thumbnail).size == (480, 320)
-    assert corners(opened(thumbnail)) == ["red", "green", "blue", "white"]
+    assert (picture.medium_width, picture.thumbnail_width) == (800, 480)
+    assert picture.content_type == "image/jpeg"
+    assert picture.medium_content_type == picture.thumbnail_content_type == "image/webp"
+    for key, size, pixels in (
+        (picture.key, picture.size, (960, 640)),
+        (picture.medium_key, picture.medium_size, (800, 533)),
+        (picture.thumbnail_key, picture.thumbnail_size, (480, 320)),
+    ):
+        data = await storage.get(key)
+        assert len(data) == size
+        assert opened(data).size == pixels
+        assert corners(opened(data)) == ["red", "green", "blue", "white"]
 
 
 async def test_a_refused_upload_stores_no_file_and_records_no_key(

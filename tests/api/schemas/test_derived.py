@@ -99,7 +99,7 @@ def test_a_field_without_a_rule_is_refused_when_its_schema_is_made() -> None:
 
 def test_limits_are_named_like_the_attributes_of_html_inputs() -> None:
     limits = limits_of(ListingBody)
-    assert limits["title"] == {"maxlength": 200}
+    assert limits["title"] == {"maxlength": 80}
     assert limits["mileage"] == {"min": 0, "max": 10_000_000}
     assert limits["year"] == {"min": 1886}
     assert "category_id" not in limits

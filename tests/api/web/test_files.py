@@ -90,12 +90,14 @@ async def test_the_policy_allows_one_style_nothing_else_inline_and_no_foreign_or
         "script-src": "'self'",
         "style-src": f"'sha256-{digest}'",
         "img-src": "'self' blob:",
+        "manifest-src": "'self'",
         "connect-src": "'self' http://cars.example:4000 ws://cars.example:4000",
+        "worker-src": "'self'",
         "base-uri": "'none'",
         "form-action": "'self'",
         "frame-ancestors": "'none'",
         "require-trusted-types-for": "'script'",
-        "trusted-types": "lit-html",
+        "trusted-types": "lit-html service-worker",
     }
 
 
@@ -165,9 +167,24 @@ async def test_a_page_needs_one_script_and_no_other_file_before_it_can_be_seen(a
     for path in ("/", "/login"):
         text = await (await api.client.get(path)).text()
         needed = re.findall(r'<(?:script|link(?! rel="alternate")|img)\b[^>]*?(?:src|href)="(/[^"]*)"', text)
-        assert [address.rpartition("/")[2] for address in needed] == ["icon.svg", "all.js"], path
+        assert [address.rpartition("/")[2] for address in needed] == ["icon.svg", "app.webmanifest", "all.js"], path
         assert text.index("<style>") < text.index("<script")
         assert "@import" not in text
+
+
+async def test_the_manifest_lets_people_install_the_page(api: Api) -> None:
+    text = await (await api.client.get("/")).text()
+    found = re.search('<link rel="manifest" href="([^"]+)">', text)
+    assert found is not None
+    response = await api.client.get(found[1])
+    assert (response.status, response.content_type) == (200, "application/manifest+json")
+    manifest = await response.json(content_type=None)
+    assert (manifest["start_url"], manifest["scope"], manifest["display"]) == ("/", "/", "standalone")
+    for icon in manifest["icons"]:
+        # Its addresses are relative to its own.
+        shown = await api.client.get(found[1].rpartition("/")[0] + "/" + icon["src"])
+        assert (shown.status, shown.content_type) == (200, icon["type"])
+    assert {one["url"] for one in manifest["shortcuts"]} <= set(PAGES)
 
 
 async def test_rendered_pages_and_shells_are_compressed_for_clients_that_accept_it(api: Api) -> None:

@@ -72,9 +72,9 @@ class Site:
         found = await self.rest.call("POST", "/api/listings", 201, who=seller, body=body)
         return int(found["id"])
 
-    async def picture(self, seller: Person, listing: int, colour: str = "red") -> None:
+    async def picture(self, seller: Person, listing: int, colour: str = "red", *, width: int = 640) -> None:
         form = FormData()
-        file = jpeg(colour)
+        file = jpeg(colour, width, width * 3 // 4)
         form.add_field("picture", file["buffer"], filename=file["name"], content_type=file["mimeType"])
         await self.rest.call("POST", f"/api/listings/{listing}/pictures", 201, who=seller, data=form)
 
@@ -124,6 +124,8 @@ async def chromium() -> AsyncIterator[Browser]:
 async def open_page(site: Site, chromium: Browser) -> AsyncIterator[Open]:
     """`await open_page(path, person, node=0)` opens a path of that node's API in a new browser context of this person.
 
+    `api` is another API, or what is in front of one; `browser` has other settings.
+
     At the end, no page may have had a script error or a violation of the content security policy.
     """
     contexts: list[BrowserContext] = []
@@ -136,11 +138,17 @@ async def open_page(site: Site, chromium: Browser) -> AsyncIterator[Open]:
             faults.append(message.text)
 
     async def open_page_of(
-        path: str = "/", person: Person | None = None, *, node: int = 0, api: Node | None = None, **options: Any
+        path: str = "/",
+        person: Person | None = None,
+        *,
+        node: int = 0,
+        api: Node | FrontDoor | None = None,
+        browser: Browser = chromium,
+        **options: Any,
     ) -> Page:
         url = (api or site.apis[node]).url
         state = logged_in(person, site.roles[person.id], url) if person else None
-        context = await chromium.new_context(base_url=url, storage_state=state, locale="en-US", **options)
+        context = await browser.new_context(base_url=url, storage_state=state, locale="en-US", **options)
         contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)
         page = await context.new_page()

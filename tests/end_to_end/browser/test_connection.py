@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import time
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, expect
 
 from tests.end_to_end.browser.conftest import BehindDoor, Open, Site
+from tests.end_to_end.browser.front_door import FrontDoor
 from tests.end_to_end.browser.test_chat import is_live, messages, write
 from tests.support.client import Person
+from tests.support.processes import CHECKOUT, Processes
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -122,24 +126,47 @@ async def test_conversations_are_shown_while_no_gateway_can_be_reached(
     await expect(page.locator("[data-pending]")).to_have_count(0)
 
 
+def with_another_page(directory: Path) -> Path:
+    """A checkout of the same code, whose page has another version. Only what differs is copied."""
+    (directory / "api").mkdir(parents=True)
+    for name in ("shared", "clients"):
+        (directory / name).symlink_to(CHECKOUT / name)
+    for path in (CHECKOUT / "api").iterdir():
+        if path.name not in ("web", "__pycache__"):
+            (directory / "api" / path.name).symlink_to(path)
+    shutil.copytree(CHECKOUT / "api" / "web", directory / "api" / "web")
+    with (directory / "api" / "web" / "main.js").open("a", encoding="utf-8") as module:
+        module.write("document.documentElement.dataset.isNew = 'true';\n")
+    return directory
+
+
 async def test_a_page_that_was_open_over_an_upgrade_offers_the_new_version_and_loses_nothing(
-    site: Site, open_page: Open, behind_door: BehindDoor
+    site: Site, open_page: Open, behind_door: BehindDoor, tmp_path: Path
 ) -> None:
     ann, bob = await site.person("Ann"), await site.person("Bob")
-    page = await chat_with_a_clock(open_page, behind_door, ann, bob)
-    await page.locator(".composer textarea").fill("Not sent yet")
-    await page.evaluate("window.isOld = true")
-    # A week later the files of the page are others.
-    await page.route("**/web/version", lambda route: route.fulfill(json={"version": "0123456789abcdef"}))
-    await page.clock.fast_forward(7 * 24 * 3_600_000)
-    await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    await expect(page.locator("[data-upgrade]")).to_contain_text("Daveslist has been updated.")
-    assert await page.evaluate("window.isOld")
-    await page.unroute("**/web/version")
-    # The next link loads the page from the server.
-    await page.locator('.top a[href="/messages"]').click()
-    await expect(page.locator("[data-upgrade]")).to_have_count(0)
-    assert await page.evaluate("window.isOld === undefined")
-    await page.goto(f"/messages/{bob.id}")
-    await expect(page.locator(".composer textarea")).to_have_value("Not sent yet")
-    await is_live(page)
+    later = Processes(site.settings, tmp_path, with_another_page(tmp_path / "checkout"))
+    async with FrontDoor([behind_door.api]) as address:
+        try:
+            page = await open_page("/login", ann, api=address)
+            await page.clock.install()
+            await page.goto(f"/messages/{bob.id}")
+            await is_live(page)
+            await page.locator(".composer textarea").fill("Not sent yet")
+            await page.evaluate("window.isOld = true")
+            # A week later another server, whose page is another one, is at the same address.
+            address.nodes[:] = [await later.api(GATEWAY_URL=behind_door.door.url)]
+            await address.cut()
+            await page.clock.fast_forward(7 * 24 * 3_600_000)
+            await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+            await expect(page.locator("[data-upgrade]")).to_contain_text("Daveslist has been updated.")
+            assert await page.evaluate("window.isOld && !document.documentElement.dataset.isNew")
+            # The next link loads the page from the server.
+            await page.locator('.top a[href="/messages"]').click()
+            await expect(page.locator("html[data-is-new]")).to_have_count(1)
+            await expect(page.locator("[data-upgrade]")).to_have_count(0)
+            assert await page.evaluate("window.isOld === undefined")
+            await page.goto(f"/messages/{bob.id}")
+            await expect(page.locator(".composer textarea")).to_have_value("Not sent yet")
+            await is_live(page)
+        finally:
+            await later.stop()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 from playwright.async_api import Locator, Page, expect
 
@@ -54,3 +56,26 @@ async def test_a_picture_can_be_sent_and_shown_and_markup_stays_text(site: Site,
     await read.get_by_label("id (path").fill(str(listing_id))
     await read.get_by_role("button", name="Send").click()
     await expect(read.locator("pre").last).to_contain_text("<img src=x onerror=alert(1)>")
+
+
+async def test_each_operation_has_a_line_for_a_shell_and_words_in_code_are_shown_as_code(open_page: Open) -> None:
+    page = await open_page("/api/docs")
+    about = page.locator("#about")
+    await expect(about.locator("code", has_text="private_chat:{your id}")).to_be_visible()
+    change = await opened(page, "listings_change")
+    await change.get_by_label("id (path").fill("7")
+    await change.get_by_label("If-Match (header").fill('"tag"')
+    await change.locator("textarea").fill('{"title": "Bob\'s car"}')
+    origin = await page.evaluate("location.origin")
+    assert shlex.split(await change.locator(".curl").inner_text()) == [
+        *("curl", "-X", "PATCH", f"{origin}/api/listings/7", "-H", "Authorization: Bearer $TOKEN"),
+        *("-H", 'If-Match: "tag"', "-H", "Content-Type: application/json", "-d", '{"title": "Bob\'s car"}'),
+    ]
+    await expect(change.locator("dd code", has_text="/problems/changed-meanwhile")).to_be_visible()
+    find = await opened(page, "listings_find")
+    await find.get_by_label("q (query").fill("vw golf")
+    assert shlex.split(await find.locator(".curl").inner_text()) == [
+        *("curl", f"{origin}/api/listings?q=vw+golf", "-H", "Authorization: Bearer $TOKEN"),
+    ]
+    assert "`" not in await page.locator("body").inner_text()
+    assert "9223372036854776000" not in (await page.locator("body").text_content() or "")

@@ -117,6 +117,55 @@ async def test_the_modules_take_over_without_asking_again_and_without_a_flash(si
         assert sum(await page.evaluate("window.shifts")) < 0.01, path
 
 
+async def test_a_picture_is_asked_for_once_and_in_the_size_that_fits_the_screen(site: Site, chromium: Browser) -> None:
+    ann, mod = await site.person("Ann"), await site.person("Mod", Role.MODERATOR)
+    category = await site.category("Sedans", mod)
+    cars = [await site.listing(ann, category, f"Car {number}") for number in range(2)]
+    for car in cars:
+        await site.picture(ann, car, width=1600)
+    for width, height, scale, in_list, in_gallery in (
+        (390, 844, 2, "thumbnail", "medium"),
+        (390, 844, 3, "thumbnail", "medium"),
+        (1350, 940, 1, "thumbnail", "medium"),
+        (1350, 940, 2, "medium", ""),
+    ):
+        context = await chromium.new_context(
+            base_url=site.apis[0].url, viewport={"width": width, "height": height}, device_scale_factor=scale
+        )
+        for path, images, size in (
+            (f"/?category_id={category}", ".card img", in_list),
+            (f"/listings/{cars[0]}", ".gallery-main img", in_gallery),
+        ):
+            page = await context.new_page()
+            await page.add_init_script(SHIFTS)
+            requests = noted(page)
+            before = await page_of_the_server(page, path, images)
+            await taken_over(page)
+            await page.wait_for_load_state("networkidle")
+            # The modules draw the same images, so that no browser chooses again.
+            assert await page.eval_on_selector_all(images, ATTRIBUTES) == before
+            asked = [one for one in api_paths(requests) if one.startswith("/api/pictures/")]
+            assert len(set(asked)) == len(asked), asked
+            sizes = [one.partition("/api/pictures/")[2].partition("/")[2] for one in asked]
+            assert sizes == [size] * len(before), (width, scale, path)
+            assert sum(await page.evaluate("window.shifts")) < 0.001, path
+        await context.close()
+
+
+ATTRIBUTES = """images => images.map((image) => Object.fromEntries(
+    [...image.attributes].map(({ name, value }) => [name, value])))"""
+
+
+async def page_of_the_server(page: Page, path: str, images: str) -> list[dict[str, str]]:
+    """Open a page. Returns the attributes of these images before the modules take over."""
+    release = await held(page, "**/all.js")
+    await page.goto(path, wait_until="commit")
+    await page.locator("footer.bottom").wait_for()
+    found: list[dict[str, str]] = await page.eval_on_selector_all(images, ATTRIBUTES)
+    await release()
+    return found
+
+
 async def test_nothing_moves_beside_a_scrollbar_that_takes_room(site: Site) -> None:
     ann, mod = await site.person("Ann"), await site.person("Mod", Role.MODERATOR)
     category = await site.category("Sedans", mod)
@@ -148,22 +197,94 @@ async def test_nothing_moves_beside_a_scrollbar_that_takes_room(site: Site) -> N
         await browser.close()
 
 
-async def test_what_was_typed_before_the_modules_came_stays(site: Site, open_page: Open) -> None:
+async def test_what_was_typed_ticked_and_opened_before_the_modules_came_stays(site: Site, open_page: Open) -> None:
     await a_seller_with_cars(site, 1)
-    page = await open_page("/login")
+    page = await open_page("/login", viewport={"width": 390, "height": 844})
     release = await held(page, "**/all.js")
     await page.goto("/", wait_until="commit")
     await page.get_by_role("searchbox").fill("golf gti")
+    await page.locator(".filters > summary").click()
+    await page.locator(".facet > summary", has_text="Fuel").click()
+    for fuel in ("Diesel", "Hydrogen"):
+        await page.get_by_label(fuel).check()
+    await page.get_by_label("Make").fill("Trabant")
     await page.get_by_label("Status").select_option("any")
     await page.get_by_label("Max mileage").fill("90000")
-    await release()
+    await page.evaluate("scrollTo(0, 300)")
+    async with page.expect_response("**/api/listings/facets*"):
+        await release()
     await taken_over(page)
     await expect(page.get_by_label("Max mileage")).to_have_value("90000")
     await expect(page.get_by_label("Max mileage")).to_be_focused()
     await expect(page.locator("[name=q]")).to_have_value("golf gti")
     await expect(page.get_by_label("Status")).to_have_value("any")
-    await page.keyboard.press("Enter")
-    await expect(page).to_have_url(re.compile(r"/\?mileage_max=90000&status=any$"))
+    await expect(page.get_by_label("Make")).to_have_value("Trabant")
+    # Also when the boxes have got their counts, and are others.
+    await expect(page.locator(".box .count").first).to_be_visible()
+    for fuel in ("Diesel", "Hydrogen"):
+        await expect(page.get_by_label(fuel)).to_be_checked()
+    await expect(page.locator(".facet input:checked")).to_have_count(2)
+    assert await page.evaluate("scrollY") == 300
+    await page.get_by_label("Max mileage").press("Enter")
+    await expect(page).to_have_url(re.compile(r"/\?make=Trabant&mileage_max=90000&fuel=diesel%2Chydrogen&status=any$"))
+
+
+async def test_an_order_chosen_before_the_modules_came_is_that_of_the_list(site: Site, open_page: Open) -> None:
+    _, category, _ = await a_seller_with_cars(site, 3)
+    page = await open_page("/login")
+    release = await held(page, "**/all.js")
+    await page.goto(f"/?category_id={category}", wait_until="commit")
+    await page.get_by_label("Sort").select_option("price")
+    await release()
+    await expect(page.locator(".card h2")).to_have_text(["Car 00", "Car 01", "Car 02"])
+    await expect(page.get_by_label("Sort")).to_have_value("price")
+
+
+async def test_what_is_for_visitors_leads_somebody_who_is_logged_in_back(site: Site, open_page: Open) -> None:
+    bob = await site.person("Bob")
+    _, category, [car] = await a_seller_with_cars(site, 1)
+    page = await open_page("/login", bob)
+    await expect(page).to_have_url(re.compile(r"/$"))
+    search, listing = f"/?category_id={category}", f"/listings/{car}"
+    release = await held(page, "**/all.js")
+    # Every link to a log-in that the server has rendered, pressed before the modules have come.
+    for path, back in ((search, search), (listing, listing), ("/nowhere", "/")):
+        await page.goto(path, wait_until="commit")
+        links = page.locator("a[href^='/login'], a[href^='/register']")
+        await expect(links.first).to_be_visible()
+        for number in range(await links.count()):
+            await page.goto(path, wait_until="commit")
+            await links.nth(number).evaluate("(link) => link.click()")
+            await expect(page).to_have_url(re.compile("/(login|register)"))
+            await release()
+            await expect(page.get_by_role("link", name="Bob")).to_be_visible()
+            await expect(page).to_have_url(re.compile(f"{re.escape(back)}$"))
+            release = await held(page, "**/all.js")
+    await release()
+    await page.goto(search)
+    await page.get_by_role("button", name="Save this search").click()
+    await expect(page.get_by_text("You will be told of each new car like these.")).to_be_visible()
+
+
+@pytest.mark.parametrize("what", ["link", "box"])
+async def test_what_has_the_focus_keeps_it_when_the_modules_take_over_for_somebody_logged_in(
+    site: Site, open_page: Open, what: str
+) -> None:
+    ann = await site.person("Ann", Role.MODERATOR)
+    await site.listing(ann, await site.category("Sedans", ann), "A car", fuel="diesel")
+    page = await open_page("/login", await site.person("Bob"))
+    release = await held(page, "**/all.js")
+    await page.goto("/", wait_until="commit")
+    if what == "link":
+        await page.get_by_role("link", name="Save this search").focus()
+        await release()
+        await expect(page.get_by_role("button", name="Save this search")).to_be_focused()
+    else:
+        await page.locator(".facet > summary", has_text="Fuel").click()
+        await page.get_by_label("Electric").focus()
+        await release()
+        await expect(page.locator(".box .count").first).to_be_visible()
+        await expect(page.get_by_label("Electric")).to_be_focused()
 
 
 async def test_a_link_that_has_the_focus_keeps_it_when_the_modules_take_over(site: Site, open_page: Open) -> None:

@@ -105,7 +105,7 @@ async def test_a_new_user_registers_and_sells_a_car_with_pictures(site: Site, op
     await expect(page.get_by_text("$9,500")).to_be_visible()
     await expect(page.locator(".thumbnails button")).to_have_count(2)
     main = page.locator(".gallery-main img")
-    assert await main.evaluate("image => image.decode().then(() => image.naturalWidth)") == 640
+    assert (await main.evaluate("image => image.decode().then(() => image.currentSrc)")).endswith("/medium")
     await page.get_by_role("button", name="Show picture 2").click()
     await expect(page.get_by_alt_text("2015 Honda Civic, picture 2 of 2")).to_be_visible()
 
@@ -136,6 +136,11 @@ async def test_only_those_who_may_see_a_listing_see_its_pictures(site: Site, ope
     image = member.locator(".gallery-main img")
     await expect(image).to_have_attribute("src", re.compile("^blob:"))
     assert await image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 640
+    # In a list it is fetched in a size that fits there.
+    await member.goto("/")
+    image = member.locator(".card", has_text="Secret car").locator("guarded-picture img")
+    await expect(image).to_have_attribute("src", re.compile("^blob:"))
+    assert await image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 480
 
     visitor = await open_page(f"/listings/{listing}")
     await expect(visitor.get_by_role("heading", level=1)).to_have_text("This listing is not available")

@@ -55,6 +55,8 @@ async def test_the_header_is_one_row_with_a_menu_also_for_staff_with_a_long_name
     assert header is not None
     assert header["height"] <= 64
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for sign in ("a[href='/messages'] .icon", "a.bell .icon", ".menu-button .icon"):
+        await expect(page.locator(f".top {sign}")).to_be_visible()
     menu = page.get_by_role("button", name="Menu")
     await expect(page.get_by_role("link", name="Moderation")).to_have_count(0)
     await menu.click()
@@ -72,6 +74,16 @@ async def test_the_header_is_one_row_with_a_menu_also_for_staff_with_a_long_name
     header = await visitor.locator(".top").bounding_box()
     assert header is not None
     assert header["height"] <= 64
+    for shown in (page, visitor):
+        for width in (320, 360, 390):
+            await shown.set_viewport_size({"width": width, "height": 640})
+            room = await shown.evaluate(
+                """() => {
+                    const [field, button] = document.querySelectorAll(".search input, .search button");
+                    return button.getBoundingClientRect().left - field.getBoundingClientRect().left;
+                }"""
+            )
+            assert room >= 64, f"{room} pixels to type in, at {width}"
 
 
 async def test_the_field_for_a_message_stays_in_view_above_the_keyboard(site: Site, open_page: Open) -> None:

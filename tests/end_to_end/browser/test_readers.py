@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from shared.domain.users import Role
+from tests.end_to_end.browser.chromium import FLAGS, find_chromium
 from tests.end_to_end.browser.conftest import Open, Site
 from tests.support.database import query
 
@@ -51,6 +52,8 @@ async def test_a_page_that_is_being_translated_goes_on_working(site: Site, open_
     await page.locator("#filters button.primary").click()
     await expect(page.locator(".card h2")).to_have_count(1)
     await expect(page.locator(".card h2")).to_contain_text("Van 2")
+    await expect(page.locator(".found")).to_contain_text("1 car")
+    await expect(page.locator(".chip bdi").last).to_contain_text("$1,500")
 
     await page.locator(".card a").click()
     await expect(page.locator("h1")).to_have_text("Van 2")
@@ -74,52 +77,123 @@ async def test_a_page_that_is_being_translated_goes_on_working(site: Site, open_
     await expect(page.locator("h1")).to_contain_text("Van 2, with roof")
 
 
-async def test_with_letters_twice_as_large_nothing_is_cut_off(site: Site, open_page: Open) -> None:
+async def test_forms_that_are_being_translated_tell_faults_and_are_sent(site: Site, open_page: Open) -> None:
+    mona = await site.person("Mona", Role.MODERATOR)
+    category = await site.category("Vans", mona)
+    page = await open_page("/listings/new", await site.person("Bob"))
+    await expect(page.locator("#announcer")).to_have_count(1)
+    await page.evaluate(TRANSLATE)
+    await page.locator("#listing-title").fill("A translated van")
+    await page.locator("#listing-category_id").select_option(str(category))
+    await page.locator("#listing-content").fill("It drives.")
+    send, fault = page.locator("main form .button.primary"), page.locator("#listing-price-error")
+    for text in ("cheap", "dear"):
+        await page.locator("#listing-price").fill(text)
+        await send.click()
+        await expect(page.locator("#listing-price")).to_be_focused()
+        await expect(fault).to_contain_text("Write it in digits.")
+        await page.evaluate(TRANSLATE)
+    await page.locator("#listing-price").fill("4,500")
+    await send.click()
+    await expect(page.locator("h1")).to_have_text("A translated van")
+    await expect(page.locator(".listing .price")).to_have_text("$4,500")
+
+
+DOUBLED = """() => {
+    const all = [document.body, ...document.querySelectorAll("#app *")];
+    const sizes = all.map((one) => parseFloat(getComputedStyle(one).fontSize));
+    all.forEach((one, index) => { one.style.fontSize = `${2 * sizes[index]}px`; });
+}"""
+"""What a zoom of the text alone does: letters grow, and all other sizes stay."""
+
+
+@pytest.mark.parametrize("setting", ["defaultFontSize=32", "minimumFontSize=24", "doubled"])
+async def test_with_large_letters_nothing_is_cut_off_or_covered(
+    site: Site, chromium: Browser, open_page: Open, setting: str
+) -> None:
     ann, bob = await site.person("Ann", Role.MODERATOR), await site.person("Bob")
-    listing = await site.listing(ann, await site.category("Vans", ann), "A van with a rather long title", price=9000)
-    await site.rest.call("POST", "/api/messages", 201, who=ann, body={"to": bob.id, "message": "Hello"})
-    for width in (390, 1280):
-        page = await open_page("/", bob, viewport={"width": width, "height": 900})
-        for path in ("/", f"/listings/{listing}", "/listings/new", f"/messages/{ann.id}", "/account"):
-            await page.goto(path)
-            await expect(page.locator("#announcer")).to_have_count(1)
-            await expect(page.locator("main h1")).to_be_visible()
-            # As with the setting for the size of letters, which all sizes of the page follow.
-            await page.evaluate("document.documentElement.style.fontSize = '32px'")
-            faults = await too_wide(page)
-            assert not faults, f"{path} at {width}: {faults}"
+    category = await site.category("Vans", ann)
+    facts = {"price": 9000, "year": 2011, "mileage": 120_000, "location": "San Antonio, TX"}
+    listing = await site.listing(ann, category, "A van with a rather long title", **facts)
+    await site.picture(ann, listing)
+    await site.rest.call("PATCH", f"/api/listings/{listing}", 200, who=ann, body={"price": 8500})
+    body = {"to": bob.id, "message": "Hello", "listing_id": listing}
+    await site.rest.call("POST", "/api/messages", 201, who=ann, body=body)
+    await site.rest.call("POST", "/api/searches", 201, who=bob, body={"name": "Vans", "query": {}})
+    await site.rest.call("PUT", f"/api/listings/{listing}/favourite", 204, who=bob)
+    of_bob = ("/listings/new", f"/messages/{ann.id}", "/messages", "/account", "/favourites")
+    faults: list[str] = []
+    async with AsyncExitStack() as ends:
+        browser = chromium
+        if setting != "doubled":
+            # A setting of the browser itself, which style sheets and their conditions follow.
+            browser = await chromium.browser_type.launch(
+                executable_path=find_chromium(), args=[*FLAGS, f"--blink-settings={setting}"]
+            )
+            ends.push_async_callback(browser.close)
+        for width in (320, 390, 1280):
+            page = await open_page("/", bob, browser=browser, viewport={"width": width, "height": 900})
+            for path in (f"/?category_id={category}", f"/listings/{listing}", *of_bob):
+                await page.goto(path)
+                await expect(page.locator("#announcer")).to_have_count(1)
+                await expect(page.locator("main h1")).to_be_visible()
+                await expect(page.locator("main")).not_to_contain_text("Loading…")
+                if setting == "doubled":
+                    await page.evaluate(DOUBLED)
+                found = [*await page.evaluate(CUT), *await page.evaluate(COVERED)]
+                faults += [f"{path} at {width}: {fault}" for fault in found]
+            await page.context.close()
+    assert not faults, "\n".join(faults)
 
 
-async def too_wide(page: Page) -> list[str]:
-    """The elements with text that are wider than the window, or cut text off in a box of a fixed size."""
-    found: list[str] = await page.evaluate(
-        """() => {
-            const width = document.documentElement.clientWidth;
-            const isCut = (one) => {
-                const style = getComputedStyle(one);
-                const hides = (overflow) => overflow === "hidden" || overflow === "clip";
-                // What ends with an ellipsis is shortened on purpose.
-                if (style.textOverflow === "ellipsis" || style.webkitLineClamp !== "none") return false;
-                // Words for screen readers; and the frame of a picture, whose texts are looked at by themselves.
-                if (style.clipPath !== "none" || one.matches(".card")) return false;
-                // Icons and the like may stick out; of text nothing may.
-                const room = one.getBoundingClientRect();
-                const text = document.createRange();
-                text.selectNodeContents(one);
-                const ends = [...text.getClientRects()].filter(({ width, height }) => width > 1 && height > 1);
-                const isWide = ends.some(({ right }) => right > room.right + 2);
-                return (hides(style.overflowX) && isWide)
-                    || (hides(style.overflowY) && ends.some(({ bottom }) => bottom > room.bottom + 2));
-            };
-            const isOut = (one) => one.getBoundingClientRect().right > width + 1 && !one.closest("[tabindex='0']");
-            return [...document.querySelectorAll("#app *")]
-                .filter((one) => one.checkVisibility() && one.innerText?.trim())
-                .filter((one) => !one.closest(".skip-link, .for-readers"))
-                .filter((one) => isOut(one) || isCut(one))
-                .map((one) => `${one.tagName}.${one.className}: ${one.innerText.slice(0, 30)}`);
-        }"""
-    )
-    return found
+CUT = """() => {
+    const { clientWidth, scrollWidth } = document.documentElement;
+    const found = scrollWidth > clientWidth ? [`${scrollWidth} wide`] : [];
+    const walker = document.createTreeWalker(document.getElementById("app"), NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+        const text = walker.currentNode;
+        const parent = text.parentElement;
+        if (!text.data.trim() || !parent.checkVisibility({ visibilityProperty: true })) continue;
+        if (parent.closest(".skip-link, .for-readers, option")) continue;
+        const range = document.createRange();
+        range.selectNodeContents(text);
+        const lines = [...range.getClientRects()].filter(({ width, height }) => width > 1 && height > 1);
+        const isOut = lines.some(({ left, right }) => left < -1 || right > clientWidth + 1);
+        let isWrong = isOut && !parent.closest("[tabindex='0']");
+        for (let one = parent; one; one = one.parentElement) {
+            const { clipPath, overflowX, overflowY, textOverflow, webkitLineClamp } = getComputedStyle(one);
+            // What ends with an ellipsis is shortened on purpose; and words for screen readers are not seen.
+            if (clipPath !== "none" || textOverflow === "ellipsis" || webkitLineClamp !== "none") {
+                isWrong = false;
+                break;
+            }
+            const room = one.getBoundingClientRect();
+            const hides = (overflow) => overflow === "hidden" || overflow === "clip";
+            isWrong ||= hides(overflowX) && lines.some(({ right }) => right > room.right + 2);
+            isWrong ||= hides(overflowY) && lines.some(({ bottom }) => bottom > room.bottom + 2);
+        }
+        if (isWrong) found.push(`${parent.localName}.${parent.className} is cut: ${text.data.trim().slice(0, 30)}`);
+    }
+    return found;
+}"""
+"""The texts that reach out of the window, or out of a box that shows nothing beyond its sides."""
+
+COVERED = """() => {
+    const found = [];
+    for (const one of document.querySelectorAll("a[href], button, input, select, textarea, summary")) {
+        if (!one.checkVisibility({ visibilityProperty: true }) || one.closest(".skip-link, .for-readers")) continue;
+        if (getComputedStyle(one).clipPath !== "none") continue;
+        one.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
+        const place = one.getClientRects()[0];
+        const above = document.elementFromPoint(place.left + place.width / 2, place.top + place.height / 2);
+        const isPressed = above && (one.contains(above) || above.contains(one));
+        const what = `${one.localName}.${one.className} ${one.textContent.trim().slice(0, 30)}`;
+        if (!isPressed) found.push(`${what} is covered by ${above?.localName}.${above?.className}`);
+        if (place.width < 16 || place.height < 16) found.push(`${what} is ${place.width} by ${place.height} pixels`);
+    }
+    return found;
+}"""
+"""The controls that cannot be pressed in their middle, or are too small."""
 
 
 @pytest.mark.parametrize("hours", [-2, 2])

@@ -66,6 +66,37 @@ async def test_suggestions_are_taken_with_the_keyboard_and_by_a_press(site: Site
     assert len(texts) > 2
 
 
+async def test_a_suggestion_is_taken_by_a_tap_while_the_keyboard_covers_half_of_a_phone(
+    site: Site, open_page: Open
+) -> None:
+    moderator = await site.person("Ann", Role.MODERATOR)
+    category = await site.category("Coupes", moderator)
+    for seller in (moderator, await site.person("Bob")):
+        for place in ("Xanten", "Xabia", "Xai-Xai", "Xalapa"):
+            await site.listing(seller, category, f"Coupe {place}", make="Xiali", model="Xenia", location=place)
+    await collect(site)
+    phone = {"width": 390, "height": 844}
+    page = await open_page("/", viewport=phone, has_touch=True, is_mobile=True)
+    search = page.get_by_role("combobox", name="Search cars")
+    suggestions = page.get_by_role("listbox", name="Suggestions")
+    await expect(page.locator("#announcer")).to_have_count(1)
+    await search.tap()
+    await search.press_sequentially("xa")
+    await expect(suggestions.get_by_role("option", name="Xanten")).to_be_visible()
+    # The keyboard comes up, and leaves little.
+    await page.set_viewport_size({"width": 390, "height": 200})
+    await expect(search).to_have_attribute("aria-expanded", "true")
+    await expect(suggestions).to_be_in_viewport(ratio=0.99)
+    field, shown = await search.bounding_box(), await suggestions.bounding_box()
+    assert field is not None
+    assert shown is not None
+    assert field["y"] + field["height"] <= shown["y"]
+    await suggestions.get_by_role("option").last.tap()
+    await expect(page).to_have_url(re.compile("q=Xa"))
+    await expect(page.locator(".card").first).to_be_visible()
+    await expect(suggestions).to_be_hidden()
+
+
 async def test_a_corrected_search_says_so_and_can_be_undone(site: Site, open_page: Open) -> None:
     moderator = await site.person("Ann", Role.MODERATOR)
     category = await site.category("Vans", moderator)

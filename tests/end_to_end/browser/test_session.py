@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import urlencode
+
 import pytest
 from playwright.async_api import Page, WebSocket, expect
 
@@ -87,6 +90,25 @@ async def test_a_log_in_sends_the_device_id_of_the_last_log_in_in_this_browser(s
     assert answered[1] == answered[0]
 
 
+async def test_no_address_of_a_link_leads_elsewhere_after_the_log_in(site: Site, open_page: Open) -> None:
+    page = await open_page("/login", await site.person("Ann"))
+    for address, where in {
+        "/favourites?a=%2F": "/favourites?a=%2F",
+        "/\\\\evil.example/": "/",
+        "//evil.example/": "/",
+        "https://evil.example/": "/",
+        "/.//evil.example": "/",
+        "javascript:alert(1)": "/",
+        "http://[": "/",
+        "/login?next=/login": "/",
+        "/API/docs": "/",
+        "": "/",
+    }.items():
+        await page.goto(f"/login?{urlencode({'next': address})}")
+        await expect(page.get_by_role("link", name="Ann")).to_be_visible()
+        assert page.url == site.apis[0].url + where, address
+
+
 async def test_the_gateways_address_redirects_to_the_page(site: Site, open_page: Open) -> None:
     gateway = await site.processes.gateway(API_PORT=str(site.apis[0].port))
     page = await open_page("/")
@@ -112,3 +134,23 @@ async def test_the_form_says_how_hard_a_new_password_is_to_guess(site: Site, ope
     await field.fill("correct horse battery")
     await page.get_by_role("button", name="Register").click()
     await is_logged_in(page, "Zo\u00eb Quill")
+
+
+async def test_the_account_shows_where_one_is_logged_in_and_logs_out_there(site: Site, open_page: Open) -> None:
+    ann = await site.person("Ann")
+    other = await open_page("/login")
+    await other.get_by_label("E-mail address").fill(ann.email)
+    await other.get_by_label("Password").fill(PASSWORD)
+    await other.get_by_role("button", name="Log in").click()
+    await is_logged_in(other, "Ann")
+    page = await open_page("/account", ann)
+    rows = page.locator("[data-session]")
+    await expect(rows).to_have_count(2)
+    await expect(rows.filter(has_text="(this one)")).to_have_count(1)
+    elsewhere = rows.filter(has_not_text="(this one)")
+    await expect(elsewhere).to_contain_text(re.compile("Chrome on "))
+    await expect(elsewhere).to_contain_text("from 127.0.0.1")
+    await elsewhere.get_by_role("button", name="Log out").click()
+    await expect(rows).to_have_count(1)
+    # Its socket was closed, so it notices at once.
+    await expect(other.get_by_text("You have been logged out. Please log in again.")).to_be_visible()

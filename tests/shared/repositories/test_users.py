@@ -26,7 +26,7 @@ async def test_the_standings_of_many_users_equal_those_of_each(database: Databas
         (1, "alive"): Standing("User 1", Role.USER, False, False),
         (1, "over"): Standing("User 1", Role.USER, False, True),
         (1, "unheard of"): Standing("User 1", Role.USER, False, False),
-        (2, "x"): Standing("User 2", Role.ADMIN, False, False),
+        (2, "x"): Standing("User 2", Role.ADMIN, False, False, None, lacks_second_factor=True),
         (3, "x"): Standing("User 3", Role.USER, True, False),
         (4, "x"): Standing("User 4", Role.USER, False, False),
     }
