@@ -217,6 +217,7 @@ class Services:
             reports=ReportRepository(transaction),
             saved_searches=SavedSearchRepository(transaction, self.saved_searches.words),
             pictures=PictureRepository(transaction),
+            trash=TrashRepository(transaction),
             outbox=self.outbox.within(transaction),
             sessions=SessionRepository(transaction),
         )

@@ -22,9 +22,13 @@ from shared.access.addresses import counted_as
 from shared.access.policy import Action, may
 from shared.client_address import address_of
 from shared.domain.listings import CategoryNotFound, ListingFilter, Sort
+from shared.domain.mails import MailKind
+from shared.domain.times import rfc3339_or_none
 from shared.repositories.listing_ways import Position
 from shared.repositories.visibility import Viewer
 
+SHOWN_AGAIN = {"is_hidden": False, "reason": None, "until": None}
+"""The facts of a mail about a listing that a moderator has put on show again."""
 UNKNOWN_CATEGORY = {"category_id": ["No such category."]}
 
 
@@ -101,6 +105,7 @@ async def read(call: Call) -> Json[answers.Listing]:
 
 async def create(call: Call) -> Json[answers.Listing]:
     """Offer a car."""
+    call.require_confirmed()
     new = await call.body(ListingBody)
     try:
         async with once(call) as within:
@@ -117,6 +122,8 @@ async def change(call: Call) -> Json[answers.Listing]:
     listing = await call.listing()
     call.require(Action.LISTING_EDIT, owner_id=listing.seller_id)
     change = await call.body(ListingChangeBody)
+    if "visibility" in change.values:
+        call.require_confirmed()
     try:
         async with as_seen(call, "listings", listing.id, lambda within: _as_shown(within, listing.id, call)) as within:
             await within.listings.change(listing.id, change, by=call.user.user_id)
@@ -142,6 +149,7 @@ async def renew(call: Call) -> Json[answers.Listing]:
     """
     listing, settings = await call.listing(), call.services.settings
     call.require(Action.LISTING_RENEW, owner_id=listing.seller_id)
+    call.require_confirmed()
     call.query()
     await call.services.listings.renew(
         listing.id, days=settings.listing_days, pause_seconds=settings.renewal_seconds, by=call.user.user_id
@@ -155,7 +163,11 @@ async def hide(call: Call) -> Json[answers.Listing]:
     body = await call.optional_body(HideBody)
     if body.until is not None and body.until <= datetime.now(UTC):
         raise Invalid({"until": ["Is in the past."]})
-    await call.services.listings.hide(listing.id, until=body.until, reason=body.reason, by=call.user.user_id)
+    by, facts = call.user.user_id, {"is_hidden": True, "reason": body.reason, "until": rfc3339_or_none(body.until)}
+    async with call.services.database.transaction() as transaction:
+        within = call.services.within(transaction)
+        await within.listings.hide(listing.id, until=body.until, reason=body.reason, by=by)
+        await within.outbox.add_to_seller(MailKind.MODERATED, listing.id, facts, by=by)
     return Json(await announce_and_read(call.services, listing.id, call.user))
 
 
@@ -163,7 +175,12 @@ async def show(call: Call) -> None:
     """Show a hidden listing again."""
     listing = await call.listing()
     call.query()
-    if await call.services.listings.show(listing.id, by=call.user.user_id):
+    async with call.services.database.transaction() as transaction:
+        within = call.services.within(transaction)
+        is_change = await within.listings.show(listing.id, by=call.user.user_id)
+        if is_change:
+            await within.outbox.add_to_seller(MailKind.MODERATED, listing.id, SHOWN_AGAIN, by=call.user.user_id)
+    if is_change:
         await announce(call.services, listing.id)
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from api.answers import Json, Page
 from api.call import Call
-from api.handlers.listings import UNKNOWN_CATEGORY
+from api.handlers.listings import SHOWN_AGAIN, UNKNOWN_CATEGORY
 from api.listing_changes import announce_and_read
 from api.pagination import decode_cursor, page
 from api.problems import Invalid
@@ -18,6 +18,7 @@ from api.schemas.pages import PageQuery
 from api.schemas.trash import RestoreBody
 from shared.domain.ids import MAX_ID
 from shared.domain.listings import CategoryNotFound
+from shared.domain.mails import MailKind
 from shared.repositories.trash import TrashedListing
 
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
@@ -37,7 +38,10 @@ async def restore(call: Call) -> Json[answers.Listing]:
     try:
         await services.trash.require(listing_id)
         body = await call.optional_body(RestoreBody)
-        await services.trash.restore(listing_id, body.category_id, by=call.user.user_id)
+        async with services.database.transaction() as transaction:
+            within, by = services.within(transaction), call.user.user_id
+            await within.trash.restore(listing_id, body.category_id, by=by)
+            await within.outbox.add_to_seller(MailKind.MODERATED, listing_id, SHOWN_AGAIN, by=by)
     except CategoryNotFound:
         raise Invalid(UNKNOWN_CATEGORY) from None
     return Json(await announce_and_read(services, listing_id, call.user))

@@ -142,7 +142,7 @@ async def populated(site: Site) -> Populated:
         *(View("/?price_min=x&near=nowhere"), View(f"/?seller_id={ann.id}"), View(f"/?category_id={category}")),
         *(View(car), View(f"/listings/{wide}", (".gallery-open",)), View("/nowhere"), View("/listings/999999999")),
         *(View("/login", ("main form .primary",)), View("/register", ("main form .primary",))),
-        *(View("/password/forgotten"), View("/password/reset")),
+        *(View("/password/forgotten"), View("/password/reset"), View("/address/confirm")),
         View("/api/docs", ("details summary", "#accounts_register summary")),
     ]
     theirs = [
