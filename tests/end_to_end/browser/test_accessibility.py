@@ -99,7 +99,7 @@ async def faults_of(page: Page, view: View) -> list[str]:
 
 def long(letters: int) -> str:
     """A word of so many letters, as German has them, or an address without a space."""
-    return ("Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichen" * (letters // 50))[:letters]
+    return ("Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichen" * (letters // 50 + 1))[:letters]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +117,8 @@ async def populated(site: Site) -> Populated:
     facts = {"make": "Honda", "year": 2010, "mileage": 90_000, "price": 5000, "fuel": "diesel", "location": long(100)}
     listing = await site.listing(ann, category, "A car", **facts)
     wide = await site.listing(ann, category, long(80), content=long(5000), make=long(100), model=long(100))
-    hidden = await site.listing(ann, category, f"Hidden {long(100)}", visibility="private")
-    trashed = await site.listing(ann, category, f"Trashed {long(100)}")
+    hidden = await site.listing(ann, category, f"Hidden {long(70)}", visibility="private")
+    trashed = await site.listing(ann, category, f"Trashed {long(70)}")
     for one, colours in ((listing, ("red", "blue")), (wide, ("green",))):
         for colour in colours:
             await site.picture(ann, one, colour)
