@@ -56,7 +56,8 @@ async def test_the_document_is_openapi_3_1_with_names_and_answers_for_every_oper
         assert {"422", "500"} <= set(operation["responses"])
         assert [status for status in operation["responses"] if status.startswith("2")]
         assert ("401" in operation["responses"]) is (
-            "security" in operation or operation["operationId"] in ("accounts_login", "accounts_refresh")
+            "security" in operation
+            or operation["operationId"] in ("accounts_login", "accounts_refresh", "passkeys_login")
         )
         for name in re.findall(r"'\$ref': '#/components/schemas/(\w+)'", str(operation)):
             assert name in described["components"]["schemas"]
@@ -97,9 +98,11 @@ async def test_every_write_documents_429_with_retry_after(api: Api) -> None:
 
 SECOND_FACTOR_CODES = ("second_factor_confirm", "second_factor_remove", "second_factor_new_codes")
 
+PASSKEYS = ("passkeys_add", "passkeys_login", "passkeys_remove")
+
 
 async def test_the_examples_work(make_api: MakeApi, rows: Rows) -> None:
-    api = await make_api(vapid_private_key=new_push_key())
+    api = await make_api(vapid_private_key=new_push_key(), site_url="https://cars.example.com")
     described = await document(api)
     admin = await api.register(role=Role.ADMIN)
     other = await api.register()
@@ -123,8 +126,9 @@ async def test_the_examples_work(make_api: MakeApi, rows: Rows) -> None:
     for _ in range(2):
         form = FormData({"picture": io.BytesIO(PIXEL)})
         await api.call("POST", f"/api/listings/{listing_id}/pictures", 201, who=admin, data=form)
-    # These need a token, a password or a code, which an example cannot know.
-    for name in (*("accounts_refresh", "accounts_leave", "recovery_reset", "addresses_confirm"), *SECOND_FACTOR_CODES):
+    # These need a token, a password, a code or a passkey, which an example cannot know.
+    tokens = ("accounts_refresh", "accounts_leave", "recovery_reset", "addresses_confirm")
+    for name in (*tokens, *SECOND_FACTOR_CODES, *PASSKEYS):
         del bodies[name]
     for name in sorted(bodies, key=lambda name: (name != "accounts_register", name)):
         await _send(api, admin, bodies[name], ids.get(name, listing_id))

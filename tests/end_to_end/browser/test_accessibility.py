@@ -116,7 +116,7 @@ async def populated(site: Site) -> Populated:
     category = await site.category(long(30), admin)
     facts = {"make": "Honda", "year": 2010, "mileage": 90_000, "price": 5000, "fuel": "diesel", "location": long(100)}
     listing = await site.listing(ann, category, "A car", **facts)
-    wide = await site.listing(ann, category, long(200), content=long(5000), make=long(100), model=long(100))
+    wide = await site.listing(ann, category, long(80), content=long(5000), make=long(100), model=long(100))
     hidden = await site.listing(ann, category, f"Hidden {long(100)}", visibility="private")
     trashed = await site.listing(ann, category, f"Trashed {long(100)}")
     for one, colours in ((listing, ("red", "blue")), (wide, ("green",))):
