@@ -22,13 +22,9 @@ from shared.access.addresses import counted_as
 from shared.access.policy import Action, may
 from shared.client_address import address_of
 from shared.domain.listings import CategoryNotFound, ListingFilter, Sort
-from shared.domain.mails import MailKind
-from shared.domain.times import rfc3339_or_none
 from shared.repositories.listing_ways import Position
 from shared.repositories.visibility import Viewer
 
-SHOWN_AGAIN = {"is_hidden": False, "reason": None, "until": None}
-"""The facts of a mail about a listing that a moderator has put on show again."""
 UNKNOWN_CATEGORY = {"category_id": ["No such category."]}
 
 
@@ -163,11 +159,7 @@ async def hide(call: Call) -> Json[answers.Listing]:
     body = await call.optional_body(HideBody)
     if body.until is not None and body.until <= datetime.now(UTC):
         raise Invalid({"until": ["Is in the past."]})
-    by, facts = call.user.user_id, {"is_hidden": True, "reason": body.reason, "until": rfc3339_or_none(body.until)}
-    async with call.services.database.transaction() as transaction:
-        within = call.services.within(transaction)
-        await within.listings.hide(listing.id, until=body.until, reason=body.reason, by=by)
-        await within.outbox.add_to_seller(MailKind.MODERATED, listing.id, facts, by=by)
+    await call.services.listings.hide(listing.id, until=body.until, reason=body.reason, by=call.user.user_id)
     return Json(await announce_and_read(call.services, listing.id, call.user))
 
 
@@ -175,12 +167,7 @@ async def show(call: Call) -> None:
     """Show a hidden listing again."""
     listing = await call.listing()
     call.query()
-    async with call.services.database.transaction() as transaction:
-        within = call.services.within(transaction)
-        is_change = await within.listings.show(listing.id, by=call.user.user_id)
-        if is_change:
-            await within.outbox.add_to_seller(MailKind.MODERATED, listing.id, SHOWN_AGAIN, by=call.user.user_id)
-    if is_change:
+    if await call.services.listings.show(listing.id, by=call.user.user_id):
         await announce(call.services, listing.id)
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from api.answers import Json, Page
 from api.call import Call
-from api.handlers.listings import SHOWN_AGAIN, UNKNOWN_CATEGORY
+from api.handlers.listings import UNKNOWN_CATEGORY
 from api.listing_changes import announce_and_read
 from api.pagination import decode_cursor, page
 from api.problems import Invalid
@@ -32,6 +32,10 @@ async def find(call: Call) -> Page[answers.TrashedListing]:
     return page(trashed, query.limit, _payload, lambda one: (one.at, one.id))
 
 
+_SHOWN_AGAIN = {"is_hidden": False, "reason": None, "until": None}
+"""The facts of a mail about a listing that a moderator has put on show again."""
+
+
 async def restore(call: Call) -> Json[answers.Listing]:
     """Take a listing out of the trash."""
     listing_id, services = call.path_id(), call.services
@@ -41,7 +45,7 @@ async def restore(call: Call) -> Json[answers.Listing]:
         async with services.database.transaction() as transaction:
             within, by = services.within(transaction), call.user.user_id
             await within.trash.restore(listing_id, body.category_id, by=by)
-            await within.outbox.add_to_seller(MailKind.MODERATED, listing_id, SHOWN_AGAIN, by=by)
+            await within.outbox.add_to_seller(MailKind.MODERATED, listing_id, _SHOWN_AGAIN, by=by)
     except CategoryNotFound:
         raise Invalid(UNKNOWN_CATEGORY) from None
     return Json(await announce_and_read(services, listing_id, call.user))
