@@ -97,6 +97,21 @@ CREATE TABLE IF NOT EXISTS second_factors (
     confirmed_at timestamptz,
     last_step    bigint      NOT NULL DEFAULT 0
 );
+-- Whether it is on is also beside the role, where each connect reads it: a trigger keeps it so.
+ALTER TABLE users ADD COLUMN IF NOT EXISTS has_second_factor boolean NOT NULL DEFAULT false;
+CREATE OR REPLACE FUNCTION note_second_factor() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE users u SET has_second_factor = NOT u.has_second_factor
+    WHERE u.id = coalesce(NEW.user_id, OLD.user_id)
+      AND u.has_second_factor <> EXISTS (
+          SELECT FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL
+      );
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER second_factors_note AFTER INSERT OR UPDATE OF confirmed_at OR DELETE ON second_factors
+    FOR EACH ROW EXECUTE FUNCTION note_second_factor();
+UPDATE users u SET has_second_factor = true FROM second_factors f
+WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL AND NOT u.has_second_factor;
 CREATE TABLE IF NOT EXISTS recovery_codes (
     user_id bigint NOT NULL REFERENCES users (id),
     hash    text   NOT NULL,

@@ -41,10 +41,7 @@ _STANDINGS = Statement(
     "user_standings",
     f"""SELECT asked.user_id, asked.session_id, u.name, u.role, {_IS_BANNED}, s.revoked_at IS NOT NULL,
                CASE WHEN s.id IS NULL THEN floor(extract(epoch FROM u.tokens_valid_after))::bigint END,
-               u.role <> 'user' AND NOT EXISTS (
-                   SELECT FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL
-               ),
-               u.must_confirm
+               u.role <> 'user' AND NOT u.has_second_factor, u.must_confirm
         FROM unnest($1, $2) AS asked (user_id, session_id)
         JOIN users u ON u.id = asked.user_id AND u.deleted_at IS NULL
         LEFT JOIN sessions s ON s.id = asked.session_id""",
